@@ -1,0 +1,26 @@
+/**
+ * One JSON text per content, whatever the order its keys were sent or stored in: what the ledger
+ * stores and what the hash chain is computed over.
+ */
+
+/**
+ * JSON with sorted keys. Integers are written as JSON numbers up to 2^53 − 1 and as strings above,
+ * so that JSON.parse reads them back exactly. Members that are undefined are left out.
+ */
+export function canonicalJson(value: unknown): string {
+  if (typeof value === 'bigint') return integer(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  let text = '';
+  for (const key of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[key];
+    if (member !== undefined)
+      text += `${text && ','}${JSON.stringify(key)}:${canonicalJson(member)}`;
+  }
+  return `{${text}}`;
+}
+
+function integer(value: bigint): string {
+  const exact = value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
+  return exact ? value.toString() : `"${value}"`;
+}

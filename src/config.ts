@@ -1,0 +1,76 @@
+/** The environment, read once: every limit and timeout with its unit. */
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const root = join(import.meta.dirname, '..');
+
+const integer = (min: number, max: number, fallback: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((text, context) => {
+      const value = Number(text);
+      if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+      context.addIssue({ code: 'custom', message: `must be a whole number, ${min} to ${max}` });
+      return z.NEVER;
+    });
+
+const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false'], { error: 'must be true or false' })
+    .default(fallback ? 'true' : 'false')
+    .transform((text) => text === 'true');
+
+const environment = z.object({
+  /** Address to listen on. */
+  HOST: z.string().min(1).default('0.0.0.0'),
+  /** Port to listen on; 0 takes a free one. */
+  PORT: integer(0, 65_535, 50_051),
+  /** PostgreSQL to use. Unset: a real one of its own, in DATA_DIRECTORY. */
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/\S+$/, 'must be a postgres:// URL')
+    .optional(),
+  /** Where the embedded PostgreSQL keeps its files. */
+  DATA_DIRECTORY: z.string().min(1).default(join(root, '.data')),
+  /** Where the plan files are. */
+  PLANS_DIRECTORY: z.string().min(1).default(join(root, 'deploy/plans')),
+  /** Database connections at most. */
+  DATABASE_POOL_MAX: integer(2, 200, 10),
+  /** Lanes that accounts hash to. Each has one unit of work under way at a time. */
+  LANES: integer(1, 64, 1),
+  /** Requests in one unit of work at most. */
+  GROUP_MAX: integer(1, 10_000, 1_000),
+  /** Requests waiting in one lane at most; more are refused with OVERLOADED. */
+  QUEUE_MAX: integer(1, 1_000_000, 10_000),
+  /** Keep each unit of work to one account, for PostgreSQL distributed by account. */
+  ONE_ACCOUNT_PER_UNIT: flag(false),
+  /** How often expired reservations and grants and due allowances are looked for. */
+  SWEEP_INTERVAL_MS: integer(10, 3_600_000, 5_000),
+  /** Accounts swept at once at most. */
+  SWEEP_ACCOUNTS_MAX: integer(1, 10_000, 200),
+  /** How often followers of a history look for entries written by other replicas. */
+  HISTORY_POLL_MS: integer(10, 1_000, 250),
+  /** How long a stopping replica finishes what it accepted before it cuts connections. */
+  SHUTDOWN_GRACE_MS: integer(0, 600_000, 10_000),
+  /** Whether to offer gRPC server reflection. */
+  REFLECTION: flag(true),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      error: 'must be fatal, error, warn, info, debug, trace or silent',
+    })
+    .default('info'),
+});
+
+export type Config = Readonly<z.infer<typeof environment>>;
+
+/** The configuration, or every problem with it, one line each. */
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+): { readonly config: Config } | { readonly problems: readonly string[] } {
+  // An empty variable is as good as none: compose files and CI leave them behind.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const { success, data, error } = environment.safeParse(given);
+  if (success) return { config: Object.freeze(data) };
+  return { problems: error.issues.map(({ path, message }) => `${path.join('.')} ${message}`) };
+}

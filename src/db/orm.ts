@@ -1,0 +1,79 @@
+/** MikroORM on PostgreSQL: connection, migrations, and the role the service works under. */
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
+import { CompiledQuery, type DatabaseConnection } from 'kysely';
+import pg from 'pg';
+import { Migration0001Ledger } from './migrations/0001-ledger.ts';
+import { entities } from './schema.ts';
+
+export type Orm = MikroORM;
+export type Em = SqlEntityManager;
+
+const migrationsList = [{ name: '0001-ledger', class: Migration0001Ledger }];
+
+/**
+ * pg sends a statement with parameters unnamed, to be parsed and planned every time. This client
+ * names each after its text, so PostgreSQL prepares it once per connection.
+ */
+class PreparingClient extends pg.Client {
+  static #names = new Map<string, string>();
+
+  override query(...args: unknown[]): never {
+    const [text, values] = args;
+    if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0)
+      return super.query.apply(this, args as never) as never;
+    let name = PreparingClient.#names.get(text);
+    if (!name) {
+      name = `s${PreparingClient.#names.size + 1}`;
+      PreparingClient.#names.set(text, name);
+    }
+    return super.query({ name, text, values }, args[2] as never) as never;
+  }
+}
+
+/** Connects as `scrip_runtime`, which cannot change or remove entries. */
+export async function connect(url: string, poolSize: number): Promise<Orm> {
+  return await open(url, poolSize, 'set role scrip_runtime');
+}
+
+/** Connects as the database's owner, to migrate. */
+export async function connectAsOwner(url: string): Promise<Orm> {
+  return await open(url, 1, null);
+}
+
+async function open(url: string, poolSize: number, onConnect: string | null): Promise<Orm> {
+  return await MikroORM.init({
+    clientUrl: url,
+    entities,
+    extensions: [Migrator],
+    migrations: { migrationsList, snapshot: false, silent: true, tableName: 'schema_migrations' },
+    pool: { min: 0, max: poolSize },
+    driverOptions: {
+      application_name: 'scrip',
+      connectionTimeoutMillis: 5_000,
+      onPoolCreated: (pool: pg.Pool) => {
+        (pool as unknown as { Client: typeof pg.Client }).Client = PreparingClient;
+      },
+    },
+    ...(onConnect && {
+      onCreateConnection: async (connection: unknown) => {
+        await (connection as DatabaseConnection).executeQuery(CompiledQuery.raw(onConnect));
+      },
+    }),
+  });
+}
+
+/** Names of the migrations the database still lacks. */
+export async function pendingMigrations(orm: Orm): Promise<readonly string[]> {
+  return (await orm.migrator.getPending()).map(({ name }) => name);
+}
+
+/** Brings the database's schema up to date. Answers the names of the migrations it ran. */
+export async function migrate(url: string): Promise<readonly string[]> {
+  const orm = await connectAsOwner(url);
+  try {
+    return (await orm.migrator.up()).map(({ name }) => name);
+  } finally {
+    await orm.close();
+  }
+}

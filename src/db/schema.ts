@@ -1,0 +1,288 @@
+/**
+ * Every table, as MikroORM entities. The migrations create them; a test holds the two against each
+ * other. The CHECKs repeat the ledger's invariants: the database itself refuses what the rules must
+ * never ask for.
+ *
+ * account_id is in every primary and unique key of the account tables, no column is filled by a
+ * sequence or trigger, and there are no foreign keys: every write is made under the lock of its
+ * account's row. So the tables can be distributed by account_id as they are.
+ */
+import { defineEntity, p, type InferEntity } from '@mikro-orm/core';
+
+const bigint = () => p.bigint('bigint');
+const instant = () => p.datetime(3);
+const json = <T>() => p.json().$type<T>().columnType('jsonb');
+const labels = () => json<Record<string, string>>();
+
+export const PlanRow = defineEntity({
+  name: 'PlanRow',
+  tableName: 'plans',
+  properties: {
+    planId: p.text().primary(),
+    title: p.text(),
+    /** Terms and packs, as src/pricing writes them. */
+    terms: json<unknown>(),
+    rateCardVersion: p.integer(),
+    updatedAt: instant(),
+  },
+});
+
+export const RateCardRow = defineEntity({
+  name: 'RateCardRow',
+  tableName: 'rate_cards',
+  properties: {
+    planId: p.text().primary(),
+    version: p.integer().primary(),
+    content: json<unknown>(),
+    createdAt: instant(),
+  },
+  checks: [{ name: 'rate_cards_version_check', expression: 'version > 0' }],
+});
+
+export const AccountRow = defineEntity({
+  name: 'AccountRow',
+  tableName: 'accounts',
+  properties: {
+    accountId: p.text().primary(),
+    planId: p.text(),
+    state: p.text(),
+    displayName: p.text(),
+    labels: labels(),
+    openedAt: instant(),
+    closedAt: instant().nullable(),
+    seq: bigint(),
+    grantCount: bigint(),
+    remaining: bigint(),
+    reserved: bigint(),
+    overage: bigint(),
+    overageReserved: bigint(),
+    overageLimit: bigint(),
+    allowanceDueAt: instant().nullable(),
+    dueAt: instant().nullable(),
+    lastAt: instant(),
+    lastHash: p.blob().columnType('bytea'),
+  },
+  checks: [
+    { name: 'accounts_state_check', expression: "state in ('OPEN', 'CLOSED')" },
+    { name: 'accounts_seq_check', expression: 'seq >= 0' },
+    { name: 'accounts_grant_count_check', expression: 'grant_count >= 0' },
+    { name: 'accounts_available_check', expression: 'reserved >= 0 and reserved <= remaining' },
+    {
+      name: 'accounts_overage_check',
+      expression:
+        'overage >= 0 and overage_reserved >= 0 and overage + overage_reserved <= overage_limit',
+    },
+  ],
+  indexes: [
+    { name: 'accounts_due', properties: ['dueAt'], where: 'due_at is not null' },
+    { name: 'accounts_by_plan', properties: ['planId', 'accountId'] },
+  ],
+});
+
+export const GrantRow = defineEntity({
+  name: 'GrantRow',
+  tableName: 'grants',
+  properties: {
+    accountId: p.text().primary(),
+    grantId: bigint().primary(),
+    amount: bigint(),
+    remaining: bigint(),
+    reserved: bigint(),
+    category: p.text(),
+    priority: p.integer(),
+    effectiveAt: instant(),
+    expiresAt: instant().nullable(),
+    source: p.text(),
+    sourceReference: p.text(),
+    state: p.text(),
+    /** Whether the grant can still change by itself or by use: what a unit of work loads. */
+    open: p.boolean(),
+    createdAt: instant(),
+  },
+  checks: [
+    { name: 'grants_amount_check', expression: 'amount > 0' },
+    { name: 'grants_remaining_check', expression: 'remaining >= 0 and remaining <= amount' },
+    { name: 'grants_reserved_check', expression: 'reserved >= 0 and reserved <= remaining' },
+    { name: 'grants_priority_check', expression: 'priority >= 0 and priority <= 100' },
+    { name: 'grants_expiry_check', expression: 'expires_at > effective_at' },
+    {
+      name: 'grants_category_check',
+      expression: "category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')",
+    },
+    {
+      name: 'grants_state_check',
+      expression: "state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')",
+    },
+    { name: 'grants_open_check', expression: "open = (state = 'SCHEDULED' or remaining > 0)" },
+  ],
+  indexes: [{ name: 'grants_open', properties: ['accountId'], where: 'open' }],
+});
+
+export const ReservationRow = defineEntity({
+  name: 'ReservationRow',
+  tableName: 'reservations',
+  properties: {
+    accountId: p.text().primary(),
+    reservationId: p.uuid().primary(),
+    state: p.text(),
+    credits: bigint(),
+    held: bigint(),
+    committed: bigint(),
+    returned: bigint(),
+    /** [[grant, credits], …] of what is held; grant 0 is the overage line. */
+    allocations: json<[number | string, number | string][]>(),
+    expiresAt: instant(),
+    createdAt: instant(),
+    endedAt: instant().nullable(),
+    overCommitPolicy: p.text(),
+    rateCardVersion: p.integer(),
+    reference: p.text(),
+    labels: labels(),
+    late: p.boolean(),
+  },
+  checks: [
+    {
+      name: 'reservations_state_check',
+      expression: "state in ('ACTIVE', 'COMMITTED', 'RELEASED', 'EXPIRED')",
+    },
+    {
+      name: 'reservations_credits_check',
+      expression: 'credits >= 0 and held >= 0 and committed >= 0 and returned >= 0',
+    },
+    {
+      name: 'reservations_policy_check',
+      expression: "over_commit_policy in ('REJECT', 'CAP', 'DRAW')",
+    },
+    {
+      name: 'reservations_whole_check',
+      expression: "held + committed + returned = credits or over_commit_policy = 'DRAW'",
+    },
+    {
+      name: 'reservations_end_check',
+      expression: "(state = 'ACTIVE') = (ended_at is null) and (state = 'ACTIVE' or held = 0)",
+    },
+  ],
+  indexes: [
+    {
+      name: 'reservations_active',
+      properties: ['accountId', 'expiresAt'],
+      where: "state = 'ACTIVE'",
+    },
+  ],
+});
+
+export const EntryRow = defineEntity({
+  name: 'EntryRow',
+  tableName: 'entries',
+  properties: {
+    accountId: p.text().primary(),
+    seq: bigint().primary(),
+    kind: p.text(),
+    at: instant(),
+    /** [[from, to, grant, credits], …]; see src/ledger/hash-chain.ts. */
+    moves: json<unknown[]>(),
+    credits: bigint(),
+    remainingAfter: bigint(),
+    reservedAfter: bigint(),
+    overageAfter: bigint(),
+    reservationId: p.uuid().nullable(),
+    grantId: bigint().nullable(),
+    refundedSeq: bigint().nullable(),
+    usages: json<unknown[]>(),
+    rateCardVersion: p.integer().nullable(),
+    late: p.boolean(),
+    caller: p.text(),
+    requestId: p.text(),
+    reference: p.text(),
+    labels: labels(),
+    traceId: p.text(),
+    spanId: p.text(),
+    hash: p.blob().columnType('bytea'),
+  },
+  checks: [
+    { name: 'entries_seq_check', expression: 'seq > 0' },
+    { name: 'entries_credits_check', expression: 'credits >= 0' },
+    {
+      name: 'entries_after_check',
+      expression: 'remaining_after >= 0 and reserved_after >= 0 and overage_after >= 0',
+    },
+    {
+      name: 'entries_kind_check',
+      expression:
+        "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND')",
+    },
+  ],
+});
+
+export const RequestRow = defineEntity({
+  name: 'RequestRow',
+  tableName: 'requests',
+  properties: {
+    accountId: p.text().primary(),
+    requestId: p.text().primary(),
+    method: p.text().primary(),
+    /** SHA-256 of the request's content. */
+    fingerprint: p.blob().columnType('bytea'),
+    /** The first response, protobuf-encoded. */
+    response: p.blob().columnType('bytea'),
+    at: instant(),
+  },
+});
+
+export const PurchaseRow = defineEntity({
+  name: 'PurchaseRow',
+  tableName: 'purchases',
+  properties: {
+    accountId: p.text().primary(),
+    purchaseId: p.uuid().primary(),
+    packId: p.text(),
+    credits: bigint(),
+    currency: p.text(),
+    amount: p.decimal('string').columnType('numeric(20, 9)'),
+    state: p.text(),
+    paymentReference: p.text(),
+    grantId: bigint().nullable(),
+    createdAt: instant(),
+    paidAt: instant().nullable(),
+  },
+  checks: [
+    { name: 'purchases_credits_check', expression: 'credits > 0' },
+    { name: 'purchases_amount_check', expression: 'amount >= 0' },
+    { name: 'purchases_state_check', expression: "state in ('PENDING', 'PAID')" },
+    {
+      name: 'purchases_paid_check',
+      expression:
+        "(state = 'PAID') = (grant_id is not null) and (state = 'PAID') = (paid_at is not null)",
+    },
+  ],
+  uniques: [{ name: 'purchases_payment_reference', properties: ['accountId', 'paymentReference'] }],
+});
+
+/** How much of a commit or charge has been refunded; a row exists from its first refund on. */
+export const RefundedRow = defineEntity({
+  name: 'RefundedRow',
+  tableName: 'refunded',
+  properties: {
+    accountId: p.text().primary(),
+    seq: bigint().primary(),
+    committed: bigint(),
+    refunded: bigint(),
+  },
+  checks: [
+    { name: 'refunded_check', expression: 'refunded > 0 and refunded <= committed' },
+  ],
+});
+
+export type AccountRecord = InferEntity<typeof AccountRow>;
+
+export const entities = [
+  PlanRow,
+  RateCardRow,
+  AccountRow,
+  GrantRow,
+  ReservationRow,
+  EntryRow,
+  RequestRow,
+  PurchaseRow,
+  RefundedRow,
+];

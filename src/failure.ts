@@ -1,0 +1,59 @@
+/**
+ * What can go wrong in ordinary operation, as values. Pure rules return a Failure, they never
+ * throw one; an edge that cannot return (a stream, a loader) may throw it. Nothing here knows gRPC:
+ * `rpc/status.ts` holds the one table from reason to status code.
+ *
+ * Every dynamic part of a message also stands in `metadata`, so a caller programs against
+ * `reason` and `metadata` and never parses `message`.
+ */
+export type Reason =
+  | 'INVALID_FIELD'
+  | 'UNKNOWN_OPERATION'
+  | 'MISSING_QUANTITY'
+  | 'QUANTITY_OUT_OF_RANGE'
+  | 'REQUEST_ID_REUSED'
+  | 'ACCOUNT_NOT_FOUND'
+  | 'RESERVATION_NOT_FOUND'
+  | 'PACK_NOT_FOUND'
+  | 'PLAN_NOT_FOUND'
+  | 'ENTRY_NOT_FOUND'
+  | 'ACCOUNT_EXISTS'
+  | 'PAYMENT_REFERENCE_USED'
+  | 'INSUFFICIENT_CREDITS'
+  | 'EXCEEDS_RESERVATION'
+  | 'EXCEEDS_COMMIT'
+  | 'RESERVATION_COMMITTED'
+  | 'RESERVATION_RELEASED'
+  | 'RESERVATION_EXPIRED'
+  | 'ACCOUNT_CLOSED'
+  | 'RATE_CARD_VERSION_UNKNOWN'
+  | 'OVERAGE_LIMIT_REACHED'
+  | 'OVERLOADED'
+  | 'DATABASE_UNAVAILABLE'
+  | 'SHUTTING_DOWN'
+  | 'CANCELLED'
+  | 'INTERNAL';
+
+/** One bad field of a request: `field` is its path, e.g. `usages[2].count`. */
+export type Violation = { readonly field: string; readonly description: string };
+
+export class Failure {
+  readonly reason: Reason;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly Violation[];
+
+  constructor(
+    reason: Reason,
+    message: string,
+    metadata: Readonly<Record<string, string | bigint | number>> = {},
+    violations: readonly Violation[] = [],
+  ) {
+    this.reason = reason;
+    this.message = message;
+    this.metadata = Object.fromEntries(
+      Object.entries(metadata).map(([key, value]) => [key, String(value)]),
+    );
+    this.violations = violations;
+  }
+}

@@ -1,0 +1,216 @@
+/** Loads the books of the accounts a group of works names, locked until the transaction ends. */
+import assert from 'node:assert/strict';
+import { v7 as uuidv7 } from 'uuid';
+import type { Em } from '../db/orm.ts';
+import type { Account } from '../ledger/account.ts';
+import { Book } from '../ledger/book.ts';
+import type { Grant } from '../ledger/grant.ts';
+import type { RefundableEntry } from '../ledger/refundable.ts';
+import type { Reservation } from '../ledger/reservation.ts';
+import type { CataloguedPlan, Catalogue } from '../store/catalogue.ts';
+import {
+  loadExpiredReservations,
+  loadGrants,
+  loadOpenGrants,
+  loadPurchases,
+  loadRefundables,
+  loadRequests,
+  loadReservations,
+  lockAccounts,
+  type Named,
+  nextReservationExpiry,
+  type StoredRequest,
+} from '../store/load.ts';
+import type { Request, Work } from './work.ts';
+
+/** So many reservations of one account expire in one unit of work at most. */
+const EXPIRE_MAX = 1_000;
+
+export type OpenBooks = {
+  readonly now: number;
+  readonly books: Map<string, Book>;
+  /** Books of accounts that this unit of work opens. */
+  readonly added: Set<Book>;
+  /** Request ids used before, by `requestKey`. */
+  readonly requests: Map<string, StoredRequest>;
+  /** Accounts with more to settle than one unit of work does; nothing is decided on them yet. */
+  readonly unsettled: ReadonlySet<string>;
+};
+
+/** Ids that sort by time: what is written together stays together in the index. */
+export const newId = (now: number) => (): string => uuidv7({ msecs: now });
+
+export const requestKey = (accountId: string, requestId: string, method: string): string =>
+  `${accountId}\n${requestId}\n${method}`;
+
+export async function openBooks(
+  em: Em,
+  catalogue: Catalogue,
+  works: readonly Work[],
+  now: number,
+): Promise<OpenBooks> {
+  const requests = works.filter((work): work is Request => work.command !== null);
+  const accounts = await lockAccounts(em, [...new Set(works.map((work) => work.accountId))]);
+  const before = await loadRequests(
+    em,
+    requests.map(({ accountId, origin, command }) => ({
+      accountId,
+      requestId: origin.requestId,
+      method: command.kind,
+    })),
+  );
+  const reservations = await loadReservations(em, reservationsNamed(requests));
+  const refundables = await loadRefundables(em, named(requests, 'Refund', ({ seq }) => seq));
+  const purchases = await loadPurchases(
+    em,
+    named(requests, 'Purchase', ({ paymentReference }) => paymentReference),
+  );
+  const due = await loadDue(em, accounts, now);
+  const grants = await loadGrantsOf(em, accounts, refundables);
+  const plans = await plansOf(catalogue, accounts, requests, reservations);
+
+  const grantsOf = byAccount(grants);
+  const reservationsOf = byAccount(withoutTwins([...reservations, ...due.reservations]));
+  const refundablesOf = byAccount(refundables);
+  const purchasesOf = byAccount(purchases);
+  const books = new Map<string, Book>();
+  for (const account of accounts) {
+    const { accountId, planId } = account;
+    const catalogued = plans.get(planId);
+    assert(catalogued, `account ${accountId} lives under plan ${planId}, which does not exist`);
+    const loaded = {
+      account,
+      plan: catalogued.plan,
+      rateCards: catalogued.rateCards,
+      grants: grantsOf.get(accountId) ?? [],
+      reservations: reservationsOf.get(accountId) ?? [],
+      purchases: purchasesOf.get(accountId) ?? [],
+      refundables: refundablesOf.get(accountId) ?? [],
+      nextReservationExpiry: due.nextExpiry.get(accountId) ?? null,
+    };
+    books.set(accountId, new Book(loaded, now, newId(now)));
+  }
+  return {
+    now,
+    books,
+    added: new Set(),
+    requests: new Map(
+      before.map((row) => [requestKey(row.accountId, row.requestId, row.method), row]),
+    ),
+    unsettled: due.unsettled,
+  };
+}
+
+function reservationsNamed(requests: readonly Request[]): Named<string>[] {
+  const all: Named<string>[] = [];
+  for (const { accountId, command } of requests)
+    if ('reservationId' in command) all.push({ accountId, key: command.reservationId });
+  return distinct(all);
+}
+
+/** The keys that commands of one kind name. */
+function named<Kind extends Request['command']['kind'], Key>(
+  requests: readonly Request[],
+  kind: Kind,
+  keyOf: (command: Extract<Request['command'], { kind: Kind }>) => Key,
+): Named<Key>[] {
+  const all: Named<Key>[] = [];
+  for (const { accountId, command } of requests)
+    if (command.kind === kind)
+      all.push({ accountId, key: keyOf(command as Extract<Request['command'], { kind: Kind }>) });
+  return distinct(all);
+}
+
+function distinct<Key>(all: readonly Named<Key>[]): Named<Key>[] {
+  return [...new Map(all.map((one) => [`${one.accountId}\n${one.key}`, one])).values()];
+}
+
+type DueOf = {
+  readonly reservations: Reservation[];
+  readonly nextExpiry: Map<string, number>;
+  readonly unsettled: Set<string>;
+};
+
+/** What expired on accounts that are due. Few are, at most once per reservation's life. */
+async function loadDue(em: Em, accounts: readonly Account[], now: number): Promise<DueOf> {
+  const due: DueOf = { reservations: [], nextExpiry: new Map(), unsettled: new Set() };
+  for (const { accountId, dueAt, lastAt } of accounts) {
+    const at = Math.max(now, lastAt);
+    if (dueAt === null || dueAt > at) continue;
+    const expired = await loadExpiredReservations(em, accountId, at, EXPIRE_MAX + 1);
+    const tooMany = expired.length > EXPIRE_MAX;
+    if (tooMany) due.unsettled.add(accountId);
+    due.reservations.push(...expired.slice(0, EXPIRE_MAX));
+    const next = tooMany ? at : await nextReservationExpiry(em, accountId, at);
+    if (next !== null) due.nextExpiry.set(accountId, next);
+  }
+  return due;
+}
+
+async function loadGrantsOf(
+  em: Em,
+  accounts: readonly Account[],
+  refundables: readonly RefundableEntry[],
+): Promise<Grant[]> {
+  const open = await loadOpenGrants(
+    em,
+    accounts.map(({ accountId }) => accountId),
+  );
+  const refunded = refundables.flatMap(({ accountId, split }) =>
+    split.map(({ grantId }) => ({ accountId, key: grantId })),
+  );
+  const closed = await loadGrants(em, distinct(refunded));
+  const byKey = new Map([...closed, ...open].map((g) => [`${g.accountId}\n${g.grantId}`, g]));
+  return [...byKey.values()];
+}
+
+/** The plans of the accounts and of those being opened, with every rate card version named. */
+async function plansOf(
+  catalogue: Catalogue,
+  accounts: readonly Account[],
+  requests: readonly Request[],
+  reservations: readonly Reservation[],
+): Promise<Map<string, CataloguedPlan>> {
+  const plans = new Map<string, CataloguedPlan>();
+  const planOf = new Map(accounts.map(({ accountId, planId }) => [accountId, planId]));
+  const opening = requests.flatMap(({ command }) =>
+    command.kind === 'OpenAccount' ? [command.planId] : [],
+  );
+  for (const planId of new Set([...planOf.values(), ...opening])) {
+    const catalogued = await catalogue.find(planId);
+    if (catalogued) plans.set(planId, catalogued);
+  }
+  const need = async (accountId: string, version: number) => {
+    const catalogued = plans.get(planOf.get(accountId) ?? '');
+    if (catalogued && !catalogued.rateCards.has(version))
+      await catalogue.rateCard(catalogued, version);
+  };
+  for (const { accountId, rateCardVersion } of reservations)
+    await need(accountId, rateCardVersion);
+  for (const { accountId, command } of requests)
+    if ('rateCardVersion' in command && command.rateCardVersion !== null)
+      await need(accountId, command.rateCardVersion);
+  return plans;
+}
+
+/** A reservation can be named by a request and due at once; its first copy is the one that counts. */
+function withoutTwins(reservations: readonly Reservation[]): Reservation[] {
+  const byKey = new Map<string, Reservation>();
+  for (const reservation of reservations) {
+    const key = `${reservation.accountId}\n${reservation.reservationId}`;
+    if (!byKey.has(key)) byKey.set(key, reservation);
+  }
+  return [...byKey.values()];
+}
+
+function byAccount<Noun extends { readonly accountId: string }>(
+  nouns: readonly Noun[],
+): Map<string, Noun[]> {
+  const map = new Map<string, Noun[]>();
+  for (const noun of nouns) {
+    const list = map.get(noun.accountId);
+    if (list) list.push(noun);
+    else map.set(noun.accountId, [noun]);
+  }
+  return map;
+}

@@ -1,0 +1,182 @@
+/**
+ * One unit of work for a group of waiting requests: one transaction that locks their accounts, loads
+ * what they need, decides each in turn, writes everything at once, and commits once. An answer is
+ * given only after the commit.
+ */
+import { type Link, type Span, SpanKind, TraceFlags, type Tracer } from '@opentelemetry/api';
+import type { Clock } from '../clock.ts';
+import type { Em } from '../db/orm.ts';
+import { Failure } from '../failure.ts';
+import { Book } from '../ledger/book.ts';
+import { decide } from '../ledger/decide.ts';
+import { accountExists, accountNotFound, newAccount } from '../ledger/rules/account.ts';
+import { seal } from '../ledger/hash-chain.ts';
+import { settle } from '../ledger/settle.ts';
+import type { Catalogue } from '../store/catalogue.ts';
+import type { AnsweredRequest, Writes } from '../store/save.ts';
+import { save } from '../store/save.ts';
+import type { Tail } from '../store/tail.ts';
+import { newId, type OpenBooks, openBooks, requestKey } from './open-books.ts';
+import { type Answer, type Request, SETTLED, type Work } from './work.ts';
+
+export type UnitOfWorkContext = {
+  /** A new entity manager. */
+  readonly em: () => Em;
+  readonly catalogue: Catalogue;
+  readonly clock: Clock;
+  readonly tracer: Tracer;
+  readonly tail: Tail;
+};
+
+/** Not decided in this unit of work: the account has more to settle first. Try again. */
+export const DEFERRED = Symbol('deferred');
+
+/** Answers every work, or throws and has written nothing. */
+export async function unitOfWork(
+  context: UnitOfWorkContext,
+  works: readonly Work[],
+): Promise<(Answer | typeof DEFERRED)[]> {
+  const span = startSpan(context.tracer, works);
+  try {
+    const [opened, answers] = await context.em().transactional(async (em) => {
+      const opened = await openBooks(em, context.catalogue, works, context.clock());
+      const { traceId, spanId } = span.spanContext();
+      for (const book of opened.books.values()) settle(book, { traceId, spanId });
+      const answered: AnsweredRequest[] = [];
+      const answers = works.map((work) => answer(opened, context.catalogue, work, answered));
+      await save(em, writesOf(opened, answered));
+      return [opened, answers] as const;
+    });
+    for (const { account, changes } of opened.books.values())
+      if (changes.entries.length > 0) context.tail.wrote(account.accountId, account.seq);
+    return answers;
+  } catch (error) {
+    span.recordException(error as Error);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** One span per unit of work, linked to the span of every request it carries. */
+function startSpan(tracer: Tracer, works: readonly Work[]): Span {
+  const links: Link[] = [];
+  for (const work of works) {
+    if (!work.command) continue;
+    const { traceId, spanId } = work.origin;
+    links.push({ context: { traceId, spanId, traceFlags: TraceFlags.SAMPLED } });
+  }
+  return tracer.startSpan('unit of work', {
+    kind: SpanKind.INTERNAL,
+    root: true,
+    links,
+    attributes: { 'scrip.requests': works.length },
+  });
+}
+
+function answer(
+  opened: OpenBooks,
+  catalogue: Catalogue,
+  work: Work,
+  answered: AnsweredRequest[],
+): Answer | typeof DEFERRED {
+  const { accountId } = work;
+  if (opened.unsettled.has(accountId)) return work.command ? DEFERRED : SETTLED;
+  if (!work.command) return SETTLED;
+  const before = replay(opened, work);
+  if (before) return before;
+  if (work.isAbandoned())
+    return new Failure('CANCELLED', 'the caller gave up before the work began; nothing was written');
+  const book = bookFor(opened, catalogue, work);
+  if (book instanceof Failure) return book;
+  const outcome = decide(book, work.command, work.origin);
+  if (outcome instanceof Failure) return outcome;
+
+  const { requestId } = work.origin;
+  const response = work.respond(outcome, book);
+  const request: AnsweredRequest = {
+    accountId,
+    requestId,
+    method: work.command.kind,
+    fingerprint: work.fingerprint,
+    response,
+    at: book.now,
+  };
+  answered.push(request);
+  opened.requests.set(requestKey(accountId, requestId, work.command.kind), request);
+  return { response, replayed: false };
+}
+
+/** The first answer again, where the request id was used before. */
+function replay(opened: OpenBooks, { accountId, command, origin, fingerprint }: Request) {
+  const before = opened.requests.get(requestKey(accountId, origin.requestId, command.kind));
+  if (!before) return null;
+  if (Buffer.compare(before.fingerprint, fingerprint) === 0)
+    return { response: before.response, replayed: true };
+  return new Failure(
+    'REQUEST_ID_REUSED',
+    `request id ${origin.requestId} was used before for ${command.kind}, with other content`,
+    { request_id: origin.requestId, method: command.kind, account_id: accountId },
+  );
+}
+
+/** The account's book; a new one for an account that is being opened. */
+function bookFor(opened: OpenBooks, catalogue: Catalogue, work: Request): Book | Failure {
+  const { accountId, command } = work;
+  const book = opened.books.get(accountId);
+  if (command.kind !== 'OpenAccount') return book ?? accountNotFound(accountId);
+  if (book) return accountExists(accountId);
+  const catalogued = catalogue.get(command.planId);
+  if (!catalogued)
+    return new Failure('PLAN_NOT_FOUND', `there is no plan ${command.planId}`, {
+      plan_id: command.planId,
+    });
+  const { plan, rateCards } = catalogued;
+  const added = new Book(
+    {
+      account: newAccount(accountId, command, plan, opened.now),
+      plan,
+      rateCards,
+      grants: [],
+      reservations: [],
+      purchases: [],
+      refundables: [],
+      nextReservationExpiry: null,
+    },
+    opened.now,
+    newId(opened.now),
+  );
+  opened.books.set(accountId, added);
+  opened.added.add(added);
+  return added;
+}
+
+function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
+  const writes: Writes = {
+    accounts: { added: [], changed: [] },
+    grants: { added: [], changed: [] },
+    reservations: { added: [], changed: [] },
+    purchases: [],
+    refundables: [],
+    entries: [],
+    requests,
+  };
+  for (const book of opened.books.values()) {
+    const { account, changes } = book;
+    for (const entry of changes.entries) {
+      const sealed = seal(entry, account.lastHash);
+      account.lastHash = sealed.hash;
+      writes.entries.push(sealed);
+    }
+    if (opened.added.has(book)) writes.accounts.added.push(account);
+    else if (changes.account) writes.accounts.changed.push(account);
+    writes.grants.added.push(...changes.grants.added);
+    writes.grants.changed.push(...changes.grants.changed);
+    writes.reservations.added.push(...changes.reservations.added);
+    writes.reservations.changed.push(...changes.reservations.changed);
+    writes.purchases.push(...changes.purchases);
+    writes.refundables.push(...changes.refundables);
+  }
+  return writes;
+}
+

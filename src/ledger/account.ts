@@ -1,0 +1,60 @@
+/** An account: the owner of a balance, and what the database keeps of it in one row. */
+import type { Labels } from './entry.ts';
+
+export type AccountState = 'OPEN' | 'CLOSED';
+
+export type Account = {
+  readonly accountId: string;
+  readonly planId: string;
+  state: AccountState;
+  displayName: string;
+  labels: Labels;
+  readonly openedAt: number;
+  closedAt: number | null;
+  /** seq of the newest entry; 0 before the first. */
+  seq: bigint;
+  /** Number of the newest grant; 0 before the first. */
+  grantCount: bigint;
+  /** Sums over the account's grants. */
+  remaining: bigint;
+  reserved: bigint;
+  /** Usage of the calendar month of `lastAt` that no grant covered. */
+  overage: bigint;
+  overageReserved: bigint;
+  overageLimit: bigint;
+  /** When the next allowance is due; null where the plan gives none. */
+  allowanceDueAt: number | null;
+  /**
+   * No later than the first moment at which something happens to the account by itself: a
+   * reservation or grant expires, a scheduled grant becomes effective, an allowance is due. Until
+   * then nobody needs to look. It may be too early (nothing was due after all), never too late.
+   */
+  dueAt: number | null;
+  /** Time of the newest entry: time never runs backwards within an account. */
+  lastAt: number;
+  lastHash: Uint8Array;
+};
+
+export type Balance = {
+  readonly remaining: bigint;
+  /** On the overage line too. */
+  readonly reserved: bigint;
+  /** remaining − reserved. */
+  readonly available: bigint;
+  readonly overage: bigint;
+  readonly overageLimit: bigint;
+  readonly lowBalance: boolean;
+  readonly lowBalanceThreshold: bigint;
+  readonly nextExpiry: { readonly expiresAt: number; readonly credits: bigint } | null;
+  readonly seq: bigint;
+  readonly asOf: number;
+};
+
+/** First moment of the calendar month, UTC, that is `offset` months after that of `at`. */
+export function monthStart(at: number, offset = 0): number {
+  const date = new Date(at);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1);
+}
+
+/** The month as people write it, e.g. "2026-11". */
+export const monthName = (at: number): string => new Date(at).toISOString().slice(0, 7);

@@ -1,0 +1,39 @@
+/** Reads a balance off an account and its open grants. */
+import type { Terms } from '../pricing/plan.ts';
+import type { Account, Balance } from './account.ts';
+import type { Grant } from './grant.ts';
+
+export function balanceOf(
+  account: Account,
+  grants: readonly Grant[],
+  terms: Terms,
+  now: number,
+): Balance {
+  const reserved = account.reserved + account.overageReserved;
+  const available = account.remaining - reserved;
+  return {
+    remaining: account.remaining,
+    reserved,
+    available,
+    overage: account.overage,
+    overageLimit: account.overageLimit,
+    lowBalance: available < terms.lowBalanceThreshold,
+    lowBalanceThreshold: terms.lowBalanceThreshold,
+    nextExpiry: nextExpiry(grants, now),
+    seq: account.seq,
+    asOf: now,
+  };
+}
+
+function nextExpiry(grants: readonly Grant[], now: number): Balance['nextExpiry'] {
+  let expiresAt = Number.POSITIVE_INFINITY;
+  let credits = 0n;
+  for (const grant of grants) {
+    if (grant.expiresAt === null || grant.expiresAt <= now || grant.remaining === 0n) continue;
+    if (grant.expiresAt > expiresAt) continue;
+    if (grant.expiresAt < expiresAt) credits = 0n;
+    expiresAt = grant.expiresAt;
+    credits += grant.remaining;
+  }
+  return credits === 0n ? null : { expiresAt, credits };
+}

@@ -1,0 +1,219 @@
+/**
+ * The book of one account: what a unit of work loaded of it, the rules' only view of the world.
+ * Rules check first and post last; a rule that returns a Failure has changed nothing.
+ *
+ * Nothing here does I/O. What must be written is collected in `changes`.
+ */
+import assert from 'node:assert/strict';
+import type { Plan, RateCard } from '../pricing/plan.ts';
+import { type Account, monthStart } from './account.ts';
+import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
+import { burnOrder, type Grant, stateOf } from './grant.ts';
+import type { Purchase } from './purchase.ts';
+import type { RefundableEntry } from './refundable.ts';
+import { OVERAGE, type Reservation } from './reservation.ts';
+
+/** An entry before it has its place in the hash chain. */
+export type UnsealedEntry = Omit<Entry, 'hash'>;
+
+/** Nouns a unit of work made, and ones it loaded and changed. */
+class Changed<Noun> {
+  readonly added = new Set<Noun>();
+  readonly changed = new Set<Noun>();
+
+  change(noun: Noun) {
+    if (!this.added.has(noun)) this.changed.add(noun);
+  }
+}
+
+export type Loaded = {
+  readonly account: Account;
+  readonly plan: Plan;
+  /** Every version a loaded reservation or a waiting request names, the one in force included. */
+  readonly rateCards: ReadonlyMap<number, RateCard>;
+  readonly grants: readonly Grant[];
+  readonly reservations: readonly Reservation[];
+  readonly purchases: readonly Purchase[];
+  readonly refundables: readonly RefundableEntry[];
+  /** Expiry of the soonest active reservation that was not loaded, if the account was due. */
+  readonly nextReservationExpiry: number | null;
+};
+
+export class Book {
+  readonly account: Account;
+  readonly plan: Plan;
+  readonly rateCards: ReadonlyMap<number, RateCard>;
+  /** Grants that can still change, in burn order. */
+  readonly grants: Grant[];
+  readonly reservations: Map<string, Reservation>;
+  readonly purchases: Purchase[];
+  readonly refundables: Map<bigint, RefundableEntry>;
+  readonly nextReservationExpiry: number | null;
+  /** The one time of this unit of work, for this account. */
+  readonly now: number;
+  readonly newId: () => string;
+  readonly changes = {
+    account: false,
+    entries: [] as UnsealedEntry[],
+    grants: new Changed<Grant>(),
+    reservations: new Changed<Reservation>(),
+    purchases: new Set<Purchase>(),
+    refundables: new Set<RefundableEntry>(),
+  };
+
+  constructor(loaded: Loaded, now: number, newId: () => string) {
+    this.account = loaded.account;
+    this.plan = loaded.plan;
+    this.rateCards = loaded.rateCards;
+    this.grants = [...loaded.grants].sort(burnOrder);
+    this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
+    this.purchases = [...loaded.purchases];
+    this.refundables = new Map(loaded.refundables.map((r) => [r.seq, r]));
+    this.nextReservationExpiry = loaded.nextReservationExpiry;
+    this.now = Math.max(now, loaded.account.lastAt);
+    this.newId = newId;
+  }
+
+  grant(grantId: bigint): Grant {
+    const grant = this.grants.find((candidate) => candidate.grantId === grantId);
+    assert(grant, `grant ${grantId} of ${this.account.accountId} was not loaded`);
+    return grant;
+  }
+
+  addGrant(grant: Omit<Grant, 'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved'>) {
+    this.account.grantCount += 1n;
+    const added: Grant = {
+      ...grant,
+      accountId: this.account.accountId,
+      grantId: this.account.grantCount,
+      remaining: 0n,
+      reserved: 0n,
+      createdAt: this.now,
+    };
+    const place = this.grants.findIndex((other) => burnOrder(added, other) < 0);
+    this.grants.splice(place === -1 ? this.grants.length : place, 0, added);
+    this.changes.grants.added.add(added);
+    this.due(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
+    return added;
+  }
+
+  addReservation(reservation: Reservation) {
+    this.reservations.set(reservation.reservationId, reservation);
+    this.changes.reservations.added.add(reservation);
+    this.due(reservation.expiresAt);
+  }
+
+  /** Something will happen to the account by itself at `at`: it must be looked at then. */
+  due(at: number | null) {
+    const { account } = this;
+    if (at === null || (account.dueAt !== null && account.dueAt <= at)) return;
+    account.dueAt = at;
+    this.changes.account = true;
+  }
+
+  /** Applies the moves of a draft and makes it the account's newest entry. */
+  post(draft: EntryDraft, origin: Origin): UnsealedEntry {
+    const { account } = this;
+    if (monthStart(this.now) !== monthStart(account.lastAt)) account.overage = 0n;
+    for (const move of draft.moves) this.#apply(move);
+    this.#assertSound();
+    account.seq += 1n;
+    account.lastAt = this.now;
+    this.changes.account = true;
+    const entry: UnsealedEntry = {
+      accountId: account.accountId,
+      seq: account.seq,
+      kind: draft.kind,
+      at: this.now,
+      moves: draft.moves,
+      credits: draft.credits,
+      remainingAfter: account.remaining,
+      reservedAfter: account.reserved + account.overageReserved,
+      overageAfter: account.overage,
+      reservationId: draft.reservationId ?? null,
+      grantId: draft.grantId ?? null,
+      refundedSeq: draft.refundedSeq ?? null,
+      usages: draft.usages ?? [],
+      rateCardVersion: draft.rateCardVersion ?? null,
+      late: draft.late ?? false,
+      caller: origin.caller,
+      requestId: origin.requestId,
+      reference: draft.reference ?? '',
+      labels: draft.labels ?? {},
+      traceId: origin.traceId,
+      spanId: origin.spanId,
+    };
+    this.changes.entries.push(entry);
+    return entry;
+  }
+
+  #apply(move: Move) {
+    assert(move.credits > 0n, 'a move moves credits');
+    const grant = move.grantId === OVERAGE ? null : this.grant(move.grantId);
+    this.#add(move.from, grant, -move.credits);
+    this.#add(move.to, grant, move.credits);
+    if (grant) {
+      grant.state = stateOf(grant, this.now);
+      this.changes.grants.change(grant);
+    }
+  }
+
+  #add(bucket: Move['from'], grant: Grant | null, credits: bigint) {
+    const { account } = this;
+    switch (bucket) {
+      case 'available':
+      case 'reserved': {
+        assert(grant, `${bucket} is a bucket of a grant`);
+        grant.remaining += credits;
+        account.remaining += credits;
+        if (bucket === 'reserved') {
+          grant.reserved += credits;
+          account.reserved += credits;
+        }
+        assert(grant.reserved >= 0n && grant.reserved <= grant.remaining, 'grant stays sound');
+        assert(grant.remaining <= grant.amount, 'a grant never holds more than its amount');
+        return;
+      }
+      case 'overage_reserved':
+        account.overageReserved += credits;
+        account.overage -= credits;
+        return;
+      case 'overage':
+        account.overage -= credits;
+        return;
+      default:
+        return; // issued, consumed and expired are sums nobody keeps: they follow from the entries
+    }
+  }
+
+  #assertSound() {
+    const { account } = this;
+    // A refund of last month's overage does not make this month's negative.
+    if (account.overage < 0n) account.overage = 0n;
+    assert(account.reserved >= 0n && account.reserved <= account.remaining, 'account stays sound');
+    assert(account.overageReserved >= 0n, 'reserved overage stays sound');
+    assert(
+      account.overage + account.overageReserved <= account.overageLimit,
+      'overage stays within its limit',
+    );
+  }
+}
+
+/** Moves of the same kind for a list of allocations; overage has buckets of its own. */
+export function movesOf(
+  allocations: readonly { grantId: bigint; credits: bigint }[],
+  from: 'available' | 'reserved' | 'consumed',
+  to: 'available' | 'reserved' | 'consumed' | 'expired',
+): Move[] {
+  return allocations.map(({ grantId, credits }) =>
+    grantId === OVERAGE
+      ? { from: overageBucket(from), to: overageBucket(to), grantId, credits }
+      : { from, to, grantId, credits },
+  );
+}
+
+function overageBucket(bucket: 'available' | 'reserved' | 'consumed' | 'expired') {
+  if (bucket === 'available') return 'overage' as const;
+  if (bucket === 'reserved') return 'overage_reserved' as const;
+  return bucket;
+}

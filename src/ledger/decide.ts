@@ -1,0 +1,67 @@
+/** The one door to the rules: decides a command on the book of its account. */
+import type { Failure } from '../failure.ts';
+import type { Book } from './book.ts';
+import type { Origin } from './entry.ts';
+import {
+  type CloseAccount,
+  closeAccount,
+  type OpenAccount,
+  openAccount,
+  type UpdateAccount,
+  updateAccount,
+} from './rules/account.ts';
+import { type Charge, charge } from './rules/charge.ts';
+import { type Commit, commit } from './rules/commit.ts';
+import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
+import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
+import { type BuyPack, buyPack } from './rules/purchase.ts';
+import { type Refund, refund } from './rules/refund.ts';
+import { type Release, release } from './rules/release.ts';
+import { type Reserve, reserve } from './rules/reserve.ts';
+
+export type Command =
+  | Reserve
+  | Commit
+  | Release
+  | Charge
+  | ExtendReservation
+  | Refund
+  | BuyPack
+  | GrantCredits
+  | OpenAccount
+  | UpdateAccount
+  | CloseAccount;
+
+/** What a command did, for its response. */
+export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
+  Exclude<ReturnType<typeof decide>, Failure>,
+  { kind: Kind }
+>;
+
+/** A Failure has changed nothing. The same book, command and origin always decide the same. */
+export function decide(book: Book, command: Command, origin: Origin) {
+  switch (command.kind) {
+    case 'Reserve':
+      return reserve(book, command, origin);
+    case 'Commit':
+      return commit(book, command, origin);
+    case 'Release':
+      return release(book, command, origin);
+    case 'Charge':
+      return charge(book, command, origin);
+    case 'ExtendReservation':
+      return extendReservation(book, command);
+    case 'Refund':
+      return refund(book, command, origin);
+    case 'Purchase':
+      return buyPack(book, command, origin);
+    case 'GrantCredits':
+      return grantCredits(book, command, origin);
+    case 'OpenAccount':
+      return openAccount(book, origin);
+    case 'UpdateAccount':
+      return updateAccount(book, command);
+    case 'CloseAccount':
+      return closeAccount(book);
+  }
+}

@@ -1,0 +1,55 @@
+/** A grant: an allocation of credits to an account, and the order in which grants burn. */
+
+export type GrantCategory = 'PAID' | 'PROMOTIONAL' | 'ALLOWANCE' | 'ADJUSTMENT';
+export type GrantSource = 'WELCOME' | 'ALLOWANCE' | 'PURCHASE' | 'OPERATOR';
+export type GrantState = 'SCHEDULED' | 'OPEN' | 'SPENT' | 'EXPIRED';
+
+export const DEFAULT_PRIORITY = 50;
+
+export type Grant = {
+  readonly accountId: string;
+  /** 1, 2, 3 … within the account. */
+  readonly grantId: bigint;
+  readonly amount: bigint;
+  remaining: bigint;
+  /** Of remaining, what active reservations set aside. */
+  reserved: bigint;
+  readonly category: GrantCategory;
+  /** 0 to 100, lower burns first. */
+  readonly priority: number;
+  readonly effectiveAt: number;
+  /** Null: never. */
+  readonly expiresAt: number | null;
+  readonly source: GrantSource;
+  readonly sourceReference: string;
+  state: GrantState;
+  readonly createdAt: number;
+};
+
+export const grantAvailable = (grant: Grant): bigint => grant.remaining - grant.reserved;
+
+/** Grants that can still change must be loaded with their account; the others need not be. */
+export const isOpen = (grant: Grant): boolean =>
+  grant.state === 'SCHEDULED' || grant.remaining > 0n;
+
+export const hasExpired = (grant: Grant, now: number): boolean =>
+  grant.expiresAt !== null && grant.expiresAt <= now;
+
+/** The state a grant is in. One whose every credit was spent in time stays SPENT. */
+export function stateOf(grant: Grant, now: number): GrantState {
+  if (grant.state === 'SCHEDULED') return 'SCHEDULED';
+  if (grant.remaining === 0n && grant.state === 'SPENT') return 'SPENT';
+  if (hasExpired(grant, now)) return 'EXPIRED';
+  return grant.remaining === 0n ? 'SPENT' : 'OPEN';
+}
+
+/** Priority, then soonest expiry (never last), then unpaid before paid, then oldest. */
+export function burnOrder(a: Grant, b: Grant): number {
+  if (a.priority !== b.priority) return a.priority - b.priority;
+  const expiryA = a.expiresAt ?? Number.POSITIVE_INFINITY;
+  const expiryB = b.expiresAt ?? Number.POSITIVE_INFINITY;
+  if (expiryA !== expiryB) return expiryA < expiryB ? -1 : 1;
+  const paidA = a.category === 'PAID';
+  if (paidA !== (b.category === 'PAID')) return paidA ? 1 : -1;
+  return a.grantId < b.grantId ? -1 : 1;
+}

@@ -1,0 +1,54 @@
+/** A reservation: credits set aside from named grants for a job that is running. */
+import type { Labels } from './entry.ts';
+
+export type ReservationState = 'ACTIVE' | 'COMMITTED' | 'RELEASED' | 'EXPIRED';
+export type OverCommitPolicy = 'REJECT' | 'CAP' | 'DRAW';
+
+/** Stands where a grant id would: the credits come from the postpaid line. */
+export const OVERAGE = 0n;
+
+/** How much of an amount one grant gives, or overage (`grantId` is OVERAGE). */
+export type Allocation = { readonly grantId: bigint; readonly credits: bigint };
+
+export type Reservation = {
+  readonly accountId: string;
+  readonly reservationId: string;
+  state: ReservationState;
+  /** Reserved at the start. */
+  readonly credits: bigint;
+  committed: bigint;
+  returned: bigint;
+  /** What is still set aside, in burn order. */
+  allocations: readonly Allocation[];
+  expiresAt: number;
+  readonly createdAt: number;
+  endedAt: number | null;
+  readonly overCommitPolicy: OverCommitPolicy;
+  readonly rateCardVersion: number;
+  readonly reference: string;
+  readonly labels: Labels;
+  /** Committed after its expiry, within the plan's grace. */
+  late: boolean;
+};
+
+export const total = (allocations: readonly Allocation[]): bigint =>
+  allocations.reduce((sum, allocation) => sum + allocation.credits, 0n);
+
+export const heldBy = (reservation: Reservation): bigint => total(reservation.allocations);
+
+/**
+ * Splits allocations after the first `credits`: what is taken, in burn order, and what is left.
+ * `credits` is at most their total.
+ */
+export function splitAllocations(allocations: readonly Allocation[], credits: bigint) {
+  const taken: Allocation[] = [];
+  const left: Allocation[] = [];
+  let wanted = credits;
+  for (const { grantId, credits: held } of allocations) {
+    const take = held < wanted ? held : wanted;
+    if (take > 0n) taken.push({ grantId, credits: take });
+    if (take < held) left.push({ grantId, credits: held - take });
+    wanted -= take;
+  }
+  return { taken, left };
+}

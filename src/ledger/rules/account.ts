@@ -1,0 +1,111 @@
+/** Opening, changing and closing an account. */
+import { Failure } from '../../failure.ts';
+import { expiryOf } from '../../pricing/packs.ts';
+import type { Plan } from '../../pricing/plan.ts';
+import { type Account, monthStart } from '../account.ts';
+import type { Book } from '../book.ts';
+import type { Labels, Origin } from '../entry.ts';
+import { DEFAULT_PRIORITY } from '../grant.ts';
+import { grantAllowance } from '../settle.ts';
+
+export type OpenAccount = {
+  readonly kind: 'OpenAccount';
+  readonly planId: string;
+  readonly displayName: string;
+  readonly labels: Labels;
+};
+
+export type UpdateAccount = {
+  readonly kind: 'UpdateAccount';
+  /** Null: as it is. */
+  readonly displayName: string | null;
+  /** Null: as they are. */
+  readonly labels: Labels | null;
+};
+
+export type CloseAccount = { readonly kind: 'CloseAccount' };
+
+/** The row of an account that does not exist yet, for `openAccount` to fill. */
+export const newAccount = (accountId: string, command: OpenAccount, plan: Plan, now: number): Account => ({
+  accountId,
+  planId: plan.planId,
+  state: 'OPEN',
+  displayName: command.displayName,
+  labels: command.labels,
+  openedAt: now,
+  closedAt: null,
+  seq: 0n,
+  grantCount: 0n,
+  remaining: 0n,
+  reserved: 0n,
+  overage: 0n,
+  overageReserved: 0n,
+  overageLimit: plan.terms.overage?.limit ?? 0n,
+  allowanceDueAt: plan.terms.allowance ? monthStart(now) : null,
+  dueAt: null,
+  lastAt: now,
+  lastHash: new Uint8Array(),
+});
+
+/** Grants a new account what its plan gives: welcome credits, and this month's allowance in full. */
+export function openAccount(book: Book, origin: Origin) {
+  const { welcome, allowance } = book.plan.terms;
+  book.changes.account = true;
+  if (welcome) {
+    const grant = book.addGrant({
+      amount: welcome.credits,
+      category: 'PROMOTIONAL',
+      priority: DEFAULT_PRIORITY,
+      effectiveAt: book.now,
+      expiresAt: expiryOf(welcome.validity, book.now),
+      source: 'WELCOME',
+      sourceReference: '',
+      state: 'OPEN',
+    });
+    book.post(
+      {
+        kind: 'GRANT',
+        moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],
+        credits: grant.amount,
+        grantId: grant.grantId,
+        labels: book.account.labels,
+      },
+      origin,
+    );
+  }
+  if (allowance) grantAllowance(book, allowance, origin);
+  return { kind: 'OpenAccount' } as const;
+}
+
+export function updateAccount(book: Book, command: UpdateAccount) {
+  const { account } = book;
+  if (account.state === 'CLOSED') return accountClosed(book);
+  account.displayName = command.displayName ?? account.displayName;
+  account.labels = command.labels ?? account.labels;
+  book.changes.account = true;
+  return { kind: 'UpdateAccount' } as const;
+}
+
+export function closeAccount(book: Book) {
+  const { account } = book;
+  if (account.state === 'OPEN') {
+    account.state = 'CLOSED';
+    account.closedAt = book.now;
+    book.changes.account = true;
+  }
+  return { kind: 'CloseAccount' } as const;
+}
+
+export function accountClosed(book: Book): Failure {
+  const at = new Date(book.account.closedAt ?? book.now).toISOString();
+  return new Failure('ACCOUNT_CLOSED', `account ${book.account.accountId} is closed since ${at}`, {
+    account_id: book.account.accountId,
+    at,
+  });
+}
+
+export const accountNotFound = (accountId: string): Failure =>
+  new Failure('ACCOUNT_NOT_FOUND', `there is no account ${accountId}`, { account_id: accountId });
+
+export const accountExists = (accountId: string): Failure =>
+  new Failure('ACCOUNT_EXISTS', `account ${accountId} exists already`, { account_id: accountId });

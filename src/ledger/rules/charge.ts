@@ -1,0 +1,45 @@
+/** Charge: reserve and commit in one, for work that is done. */
+import { Failure } from '../../failure.ts';
+import { type Asked, priceAsked } from '../asked.ts';
+import { type Book, movesOf } from '../book.ts';
+import { draw } from '../draw.ts';
+import type { Labels, Origin } from '../entry.ts';
+import { accountClosed } from './account.ts';
+
+export type Charge = {
+  readonly kind: 'Charge';
+  readonly asked: Asked;
+  /** Null: the version in force. */
+  readonly rateCardVersion: number | null;
+  readonly reference: string;
+  readonly labels: Labels;
+};
+
+export function charge(book: Book, command: Charge, origin: Origin) {
+  if (book.account.state === 'CLOSED') return accountClosed(book);
+  const rateCardVersion = command.rateCardVersion ?? book.plan.rateCard.version;
+  const priced = priceAsked(book, command.asked, rateCardVersion);
+  if (priced instanceof Failure) return priced;
+  const split = draw(book, priced.credits);
+  if (split instanceof Failure) return split;
+
+  const entry = book.post(
+    {
+      kind: 'CHARGE',
+      moves: movesOf(split, 'available', 'consumed'),
+      credits: priced.credits,
+      usages: priced.lines,
+      rateCardVersion,
+      reference: command.reference,
+      labels: command.labels,
+    },
+    origin,
+  );
+  return {
+    kind: 'Charge',
+    credits: priced.credits,
+    split,
+    entrySeq: entry.seq,
+    lines: priced.lines,
+  } as const;
+}

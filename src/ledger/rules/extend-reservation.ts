@@ -1,0 +1,24 @@
+/** ExtendReservation: more time for a job that still runs. Nothing moves, so there is no entry. */
+import { Failure } from '../../failure.ts';
+import type { Book } from '../book.ts';
+import { reservationEnded, reservationNamed } from './named-reservation.ts';
+import { ttlWithin } from './reserve.ts';
+
+export type ExtendReservation = {
+  readonly kind: 'ExtendReservation';
+  readonly reservationId: string;
+  /** Counted from now. */
+  readonly ttlMs: number;
+};
+
+export function extendReservation(book: Book, command: ExtendReservation) {
+  const reservation = reservationNamed(book, command.reservationId);
+  if (reservation instanceof Failure) return reservation;
+  if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
+  const ttlMs = ttlWithin(book, command.ttlMs);
+  if (ttlMs instanceof Failure) return ttlMs;
+
+  reservation.expiresAt = Math.max(reservation.expiresAt, book.now + ttlMs);
+  book.changes.reservations.change(reservation);
+  return { kind: 'ExtendReservation', reservation } as const;
+}

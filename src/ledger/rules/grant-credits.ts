@@ -1,0 +1,58 @@
+/** GrantCredits: credits granted by hand, now or from a later moment on. */
+import type { Book } from '../book.ts';
+import { Failure } from '../../failure.ts';
+import type { Labels, Origin } from '../entry.ts';
+import type { GrantCategory } from '../grant.ts';
+import { accountClosed } from './account.ts';
+
+export type GrantCredits = {
+  readonly kind: 'GrantCredits';
+  readonly credits: bigint;
+  readonly category: Exclude<GrantCategory, 'ALLOWANCE'>;
+  readonly priority: number;
+  /** Null: now. */
+  readonly effectiveAt: number | null;
+  /** Null: never. */
+  readonly expiresAt: number | null;
+  readonly reference: string;
+  readonly labels: Labels;
+};
+
+export function grantCredits(book: Book, command: GrantCredits, origin: Origin) {
+  if (book.account.state === 'CLOSED') return accountClosed(book);
+  const effectiveAt = Math.max(command.effectiveAt ?? book.now, book.now);
+  if (command.expiresAt !== null && command.expiresAt <= effectiveAt)
+    return new Failure(
+      'INVALID_FIELD',
+      'expires_at must be after now and after effective_at',
+      { field: 'expires_at' },
+      [{ field: 'expires_at', description: 'must be after now and after effective_at' }],
+    );
+
+  const scheduled = effectiveAt > book.now;
+  const grant = book.addGrant({
+    amount: command.credits,
+    category: command.category,
+    priority: command.priority,
+    effectiveAt,
+    expiresAt: command.expiresAt,
+    source: 'OPERATOR',
+    sourceReference: command.reference,
+    state: scheduled ? 'SCHEDULED' : 'OPEN',
+  });
+  const entry = book.post(
+    {
+      kind: 'GRANT',
+      // Credits that are not effective yet are nobody's balance: they move when they become so.
+      moves: scheduled
+        ? []
+        : [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],
+      credits: grant.amount,
+      grantId: grant.grantId,
+      reference: command.reference,
+      labels: command.labels,
+    },
+    origin,
+  );
+  return { kind: 'GrantCredits', grant, entrySeq: entry.seq } as const;
+}

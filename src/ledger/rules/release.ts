@@ -1,0 +1,37 @@
+/** Release: gives back all that a reservation holds. */
+import { Failure } from '../../failure.ts';
+import type { Book } from '../book.ts';
+import type { Origin } from '../entry.ts';
+import { heldBy } from '../reservation.ts';
+import { giveBack } from '../settle.ts';
+import { reservationEnded, reservationNamed } from './named-reservation.ts';
+
+export type Release = { readonly kind: 'Release'; readonly reservationId: string };
+
+export function release(book: Book, command: Release, origin: Origin) {
+  const reservation = reservationNamed(book, command.reservationId);
+  if (reservation instanceof Failure) return reservation;
+  if (reservation.state === 'COMMITTED') return reservationEnded(reservation);
+  if (reservation.state !== 'ACTIVE')
+    return { kind: 'Release', reservation, released: 0n, entrySeq: 0n } as const;
+
+  const released = heldBy(reservation);
+  const entry = book.post(
+    {
+      kind: 'RELEASE',
+      moves: giveBack(book, reservation.allocations),
+      credits: released,
+      reservationId: reservation.reservationId,
+      rateCardVersion: reservation.rateCardVersion,
+      reference: reservation.reference,
+      labels: reservation.labels,
+    },
+    origin,
+  );
+  reservation.state = 'RELEASED';
+  reservation.returned += released;
+  reservation.allocations = [];
+  reservation.endedAt = book.now;
+  book.changes.reservations.change(reservation);
+  return { kind: 'Release', reservation, released, entrySeq: entry.seq } as const;
+}

@@ -1,0 +1,78 @@
+/** Reserve: sets credits aside for a job that is about to run. */
+import { Failure } from '../../failure.ts';
+import { type Asked, priceAsked } from '../asked.ts';
+import { type Book, movesOf } from '../book.ts';
+import { draw } from '../draw.ts';
+import type { Labels, Origin } from '../entry.ts';
+import type { OverCommitPolicy, Reservation } from '../reservation.ts';
+import { accountClosed } from './account.ts';
+
+export type Reserve = {
+  readonly kind: 'Reserve';
+  readonly asked: Asked;
+  /** Null: the plan's default. */
+  readonly ttlMs: number | null;
+  readonly overCommitPolicy: OverCommitPolicy;
+  /** Null: the version in force. */
+  readonly rateCardVersion: number | null;
+  readonly reference: string;
+  readonly labels: Labels;
+};
+
+export function reserve(book: Book, command: Reserve, origin: Origin) {
+  if (book.account.state === 'CLOSED') return accountClosed(book);
+  const ttlMs = ttlWithin(book, command.ttlMs);
+  if (ttlMs instanceof Failure) return ttlMs;
+  const rateCardVersion = command.rateCardVersion ?? book.plan.rateCard.version;
+  const priced = priceAsked(book, command.asked, rateCardVersion);
+  if (priced instanceof Failure) return priced;
+  const allocations = draw(book, priced.credits);
+  if (allocations instanceof Failure) return allocations;
+
+  const reservation: Reservation = {
+    accountId: book.account.accountId,
+    reservationId: book.newId(),
+    state: 'ACTIVE',
+    credits: priced.credits,
+    committed: 0n,
+    returned: 0n,
+    allocations,
+    expiresAt: book.now + ttlMs,
+    createdAt: book.now,
+    endedAt: null,
+    overCommitPolicy: command.overCommitPolicy,
+    rateCardVersion,
+    reference: command.reference,
+    labels: command.labels,
+    late: false,
+  };
+  const entry = book.post(
+    {
+      kind: 'RESERVE',
+      moves: movesOf(allocations, 'available', 'reserved'),
+      credits: priced.credits,
+      reservationId: reservation.reservationId,
+      usages: priced.lines,
+      rateCardVersion,
+      reference: command.reference,
+      labels: command.labels,
+    },
+    origin,
+  );
+  book.addReservation(reservation);
+  return { kind: 'Reserve', reservation, entrySeq: entry.seq, lines: priced.lines } as const;
+}
+
+/** How long a reservation may last from now: the plan's default, or what is asked up to its maximum. */
+export function ttlWithin(book: Book, askedMs: number | null): number | Failure {
+  const { ttlMs, maxTtlMs } = book.plan.terms.reservation;
+  if (askedMs === null) return ttlMs;
+  if (askedMs <= maxTtlMs) return askedMs;
+  const description = `must be at most ${maxTtlMs / 1000}s, the maximum of plan ${book.plan.planId}`;
+  return new Failure(
+    'INVALID_FIELD',
+    `ttl ${description}`,
+    { field: 'ttl', allowed: `${maxTtlMs / 1000}s` },
+    [{ field: 'ttl', description }],
+  );
+}

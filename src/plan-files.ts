@@ -1,0 +1,40 @@
+/** Reads and validates every plan file of a folder. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parsePlanFile, type PlanMistake } from './pricing/plan-file.ts';
+import type { Plan } from './pricing/plan.ts';
+
+export type PlanFiles =
+  | { readonly plans: readonly Plan[] }
+  | { readonly mistakes: readonly PlanMistake[] };
+
+/** The plans, ordered by file name; or every mistake in every file. */
+export async function readPlanFiles(directory: string): Promise<PlanFiles> {
+  const listed = await readdir(directory).catch(() => null);
+  if (!listed) return mistake(directory, 'cannot be read: is PLANS_DIRECTORY right?');
+  const files = listed.filter((file) => /\.ya?ml$/.test(file)).sort();
+  if (files.length === 0) return mistake(directory, 'holds no plan file (*.yaml)');
+
+  const plans: Plan[] = [];
+  const mistakes: PlanMistake[] = [];
+  const fileOf = new Map<string, string>();
+  for (const file of files) {
+    const path = join(directory, file);
+    const parsed = parsePlanFile(path, await readFile(path, 'utf8'));
+    if ('mistakes' in parsed) {
+      mistakes.push(...parsed.mistakes);
+      continue;
+    }
+    const { planId } = parsed.plan;
+    const other = fileOf.get(planId);
+    if (other)
+      mistakes.push({ file: path, path: 'plan', reason: `${planId} is in ${other} already` });
+    fileOf.set(planId, path);
+    plans.push(parsed.plan);
+  }
+  return mistakes.length > 0 ? { mistakes } : { plans };
+}
+
+const mistake = (file: string, reason: string): PlanFiles => ({
+  mistakes: [{ file, path: '', reason }],
+});

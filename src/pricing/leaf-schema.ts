@@ -1,0 +1,122 @@
+/** The smallest things a plan file says, each with its rule and the words for breaking it. */
+import { z } from 'zod';
+import { MAX_DURATION_MS, parseDuration } from './duration.ts';
+import { mapping } from './mistake.ts';
+import { parseMoney } from './money.ts';
+import { MAX_CREDITS, type Money, type Validity } from './plan.ts';
+import { parseValidity } from './validity.ts';
+
+/**
+ * How whole numbers are written. YAML has integers of any size; JSON readers turn numbers into
+ * doubles, so there they are written as decimal text. Everything else reads the same in both.
+ */
+export type Integers = (min: bigint, max?: bigint) => z.ZodType<bigint>;
+
+/** Whole numbers of a YAML file. 2.5, 1e3 and quoted numbers are mistakes. */
+export const yamlIntegers: Integers = (min, max = MAX_CREDITS) => {
+  const error = ({ input }: { readonly input?: unknown }) => integerReason(input, min, max);
+  return z.bigint({ error }).gte(min, { error }).lte(max, { error });
+};
+
+/** Whole numbers of the JSON form. */
+export const jsonIntegers: Integers = (min, max = MAX_CREDITS) =>
+  z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,18})$/)
+    .transform((digits) => BigInt(digits))
+    .refine((value) => value >= min && value <= max);
+
+function integerReason(input: unknown, min: bigint, max: bigint): string {
+  if (input === undefined) return 'missing key';
+  if (typeof input === 'number') return 'must be a whole number, without a point or an exponent';
+  if (typeof input === 'bigint' && input < 0n) return 'must not be negative';
+  return `must be a whole number from ${min} to ${max}`;
+}
+
+/** Text for people, on one line. */
+export const text = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}]*$/u, 'must be one line of text')
+  .refine((value) => value.trim() === value, 'must not begin or end with a space');
+
+/** Name of a plan or pack. */
+export const id = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9_-]{0,62}$/,
+    'must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter',
+  );
+
+/** Name of an operation: words joined by points, such as image.resize. */
+export const operationName = z
+  .string()
+  .regex(
+    /^(?=.{1,128}$)[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/,
+    'must be words of a-z, 0-9 and _ joined by points, at most 128 characters',
+  );
+
+/**
+ * Words that cannot name a quantity or attribute: CEL keeps them for itself, and `constructor` is a
+ * property of every JavaScript object, so a usage would seem to carry it always.
+ */
+const RESERVED: ReadonlySet<string> = new Set(
+  (
+    'as break const constructor continue else false for function if import in let loop namespace ' +
+    'null package return true var void while'
+  ).split(' '),
+);
+
+/** Name of a quantity or attribute, which a CEL expression can use as a variable. */
+export const inputName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and _, beginning with a letter')
+  .refine((name) => !RESERVED.has(name), 'is a reserved word');
+
+/** A value of an attribute, exactly as a usage carries it. */
+export const attributeValue = z
+  .string()
+  .regex(/^[^\p{Cc}]{1,64}$/u, 'must be 1 to 64 characters on one line');
+
+/** Milliseconds, from text such as 15m. */
+export const durationMs = (minMs: number) =>
+  z.string().transform((written, context) => {
+    const lengthMs = parseDuration(written);
+    if (lengthMs !== null && lengthMs >= minMs) return lengthMs;
+    const days = MAX_DURATION_MS / 86_400_000;
+    context.addIssue(
+      `must be a length of time such as 15m or 24h, from ${minMs / 1000}s to ${days}d`,
+    );
+    return z.NEVER;
+  });
+
+export const money = z.string().transform((written, context): Money => {
+  const read = parseMoney(written);
+  if (typeof read !== 'string') return read;
+  context.addIssue(read);
+  return z.NEVER;
+});
+
+export const validity = z.string().transform((written, context): Validity => {
+  const read = parseValidity(written);
+  if (read !== undefined) return read;
+  context.addIssue('must be never, or whole months or days such as 12 months');
+  return z.NEVER;
+});
+
+/**
+ * A mapping whose keys are names. A bad name is told beside what is wrong with its value, where
+ * zod's own check of keys would pass over the value.
+ */
+export const keyedBy = <T>(name: z.ZodType<string>, value: z.ZodType<T>) =>
+  z.record(z.string(), value).superRefine(
+    (record, context) => {
+      for (const key of Object.keys(mapping(record))) {
+        const issue = name.safeParse(key).error?.issues[0];
+        if (issue === undefined) continue;
+        context.addIssue({ code: 'custom', path: [key], message: issue.message });
+      }
+    },
+    { when: () => true },
+  );

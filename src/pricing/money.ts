@@ -1,0 +1,73 @@
+/**
+ * Exact arithmetic on money. An amount is held as a whole number and the count of digits after its
+ * point, so nothing here rounds and nothing passes through a float.
+ */
+import type { Money } from './plan.ts';
+
+const MONEY = /^(-?)([0-9]{1,15})(?:\.([0-9]+))? ([A-Z]{3})$/;
+
+/**
+ * Reads a price such as "19.00 USD". The amount is written out to as many digits as the currency
+ * has ("19 USD" is "19.00"), so that equal prices have equal text. Returns why not, as text, where
+ * it is no price: wrong shape, negative, zero, or more digits than the currency has.
+ */
+export function parseMoney(text: string): Money | string {
+  const match = MONEY.exec(text);
+  if (match === null) {
+    return 'must be an amount and an ISO 4217 currency code, such as 19.00 USD';
+  }
+  const [, sign, whole = '', fraction = '', currency = ''] = match;
+  const digits = digitsOf(currency);
+  if (sign === '-') return 'must not be negative';
+  if (fraction.length > digits) return `has more than the ${digits} decimals of ${currency}`;
+  if (BigInt(whole + fraction) === 0n) return 'must be more than 0';
+  const money = { units: BigInt(whole + fraction.padEnd(digits, '0')), scale: digits };
+  return { currency, amount: decimal(money) };
+}
+
+/** The text `parseMoney` reads. */
+export function formatMoney(money: Money): string {
+  return `${money.amount} ${money.currency}`;
+}
+
+/** `money` taken `times` times; `times` is 0 or more. */
+export function multiplyMoney(money: Money, times: bigint): Money {
+  const { units, scale } = exact(money.amount);
+  return { currency: money.currency, amount: decimal({ units: units * times, scale }) };
+}
+
+/**
+ * Orders by currency code first, then by amount: amounts of two currencies have no order of their
+ * own. Negative, zero or positive, as `toSorted` wants it.
+ */
+export function compareMoney(a: Money, b: Money): number {
+  if (a.currency !== b.currency) return a.currency < b.currency ? -1 : 1;
+  const left = exact(a.amount);
+  const right = exact(b.amount);
+  const scale = Math.max(left.scale, right.scale);
+  const difference = scaled(left, scale) - scaled(right, scale);
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+}
+
+type Exact = { readonly units: bigint; readonly scale: number };
+
+function exact(amount: string): Exact {
+  const [whole = '', fraction = ''] = amount.split('.');
+  return { units: BigInt(whole + fraction), scale: fraction.length };
+}
+
+function scaled(amount: Exact, scale: number): bigint {
+  return amount.units * 10n ** BigInt(scale - amount.scale);
+}
+
+function decimal({ units, scale }: Exact): string {
+  const digits = units.toString().padStart(scale + 1, '0');
+  if (scale === 0) return digits;
+  return `${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+}
+
+/** Digits after the point in ISO 4217: 2 for USD, 0 for JPY, 3 for KWD; 2 for unknown codes. */
+function digitsOf(currency: string): number {
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
+  return format.resolvedOptions().maximumFractionDigits ?? 2;
+}

@@ -1,0 +1,136 @@
+/** What the pieces of an operation in a plan file can only break together. */
+import { celPriceOf } from './cel-price.ts';
+import { unpriceable } from './cel-probe.ts';
+import type { Mistake } from './mistake.ts';
+import type { OperationDraft } from './operation-draft.ts';
+import type { AttributeComponent, CelComponent, Component, TierComponent } from './plan.ts';
+
+/** Every rule the operation breaks, with paths that start at the operation. */
+export function operationMistakes(operation: OperationDraft): readonly Mistake[] {
+  return [
+    ...billableMistakes(operation),
+    ...nameMistakes(operation),
+    ...operation.components.flatMap((component, index) =>
+      (component === undefined ? [] : componentMistakes(component, operation)).map(
+        ({ path, reason }) => ({ path: ['components', index, ...path], reason }),
+      ),
+    ),
+  ];
+}
+
+function billableMistakes({ billable, components }: OperationDraft): readonly Mistake[] {
+  const mistakes: Mistake[] = [];
+  if (billable === false && components.length > 0) {
+    mistakes.push({ path: ['components'], reason: 'prices an operation that is not billable' });
+  }
+  if (billable === true && components.length === 0) {
+    mistakes.push({ path: ['components'], reason: 'leaves a billable operation without a price' });
+  }
+  const expressions = components.flatMap((component, index) =>
+    component?.kind === 'cel' ? [index] : [],
+  );
+  for (const index of expressions.slice(1)) {
+    mistakes.push({
+      path: ['components', index],
+      reason: 'is a second CEL expression; one may do',
+    });
+  }
+  return mistakes;
+}
+
+/** Quantities and attributes share one name space: a CEL expression reads both by bare name. */
+function nameMistakes({ quantities, attributes }: OperationDraft): readonly Mistake[] {
+  return [...attributes.keys()]
+    .filter((name) => quantities.has(name))
+    .map((name) => ({ path: ['attributes', name], reason: 'is also the name of a quantity' }));
+}
+
+function componentMistakes(component: Component, operation: OperationDraft): readonly Mistake[] {
+  switch (component.kind) {
+    case 'flat':
+      return [];
+    case 'per_unit':
+      return undeclaredQuantity(component.quantity, operation);
+    case 'tier':
+      return [
+        ...undeclaredQuantity(component.quantity, operation),
+        ...tierMistakes(component, operation),
+      ];
+    case 'attribute':
+      return attributeMistakes(component, operation);
+    case 'cel':
+      return celMistakes(component, operation);
+  }
+}
+
+function undeclaredQuantity(name: string, { quantities }: OperationDraft): readonly Mistake[] {
+  if (quantities.has(name)) return [];
+  return [{ path: ['quantity'], reason: `names ${name}, which is no quantity of this operation` }];
+}
+
+/** Steps must cover the quantity's range to its max, and each must be within reach. */
+function tierMistakes(
+  { quantity, steps }: TierComponent,
+  draft: OperationDraft,
+): readonly Mistake[] {
+  const range = draft.quantities.get(quantity);
+  if (range === undefined) return [];
+  const mistakes = steps.flatMap(({ upTo }, index): Mistake[] => {
+    const before = steps[index - 1]?.upTo;
+    const path = ['steps', index, 'up_to'];
+    if (before !== undefined && before >= range.max) {
+      return [{ path, reason: `is never reached: the step before ends at the max, ${range.max}` }];
+    }
+    return upTo < range.min
+      ? [{ path, reason: `is never reached: ${quantity} is at least ${range.min}` }]
+      : [];
+  });
+  const last = steps.length - 1;
+  const end = steps[last]?.upTo ?? 0n;
+  if (end >= range.max) return mistakes;
+  const reason = `leaves ${quantity} above ${end} without a price: its max is ${range.max}`;
+  return [...mistakes, { path: ['steps', last, 'up_to'], reason }];
+}
+
+function attributeMistakes(
+  component: AttributeComponent,
+  draft: OperationDraft,
+): readonly Mistake[] {
+  const name = component.attribute;
+  if (!draft.attributes.has(name)) {
+    const reason = `names ${name}, which is no attribute of this operation`;
+    return [{ path: ['attribute'], reason }];
+  }
+  const declared = draft.attributes.get(name);
+  const values = declared?.values ?? null;
+  const strangers = [...component.credits.keys()].filter(
+    (value) => values?.includes(value) === false,
+  );
+  const mistakes = strangers.map((value): Mistake => {
+    return { path: ['credits', value], reason: `is not one of the values of ${name}` };
+  });
+  if (component.default !== 'refuse') return mistakes;
+  const promised = new Set([...(values ?? []), ...(declared?.default ? [declared.default] : [])]);
+  const refused = [...promised].filter((value) => !component.credits.has(value));
+  return [
+    ...mistakes,
+    ...refused.map((value): Mistake => {
+      return { path: ['default'], reason: `refuses ${value}, which ${name} declares` };
+    }),
+  ];
+}
+
+function celMistakes(component: CelComponent, draft: OperationDraft): readonly Mistake[] {
+  const { quantities, attributes } = draft;
+  const price = celPriceOf(component);
+  const names = [...price.names];
+  const unknown = names.filter((name) => !quantities.has(name) && !attributes.has(name));
+  const reasons = [
+    ...price.objections,
+    ...unknown.map((name) => `names ${name}, which is no quantity or attribute of this operation`),
+  ];
+  const tryable = names.every((name) => quantities.get(name) ?? attributes.get(name));
+  const untold = reasons.length === 0 && tryable ? unpriceable(price, draft) : null;
+  if (untold !== null) reasons.push(untold);
+  return reasons.map((reason) => ({ path: ['expression'], reason }));
+}

@@ -1,0 +1,142 @@
+/**
+ * Rate cards and terms as JSON, to be stored and read back years later. The form is that of a plan
+ * file's own sections, read by the same schemas, with whole numbers as decimal text. It is
+ * canonical: equal content gives equal text, whatever order a file had its keys in. PostgreSQL's
+ * jsonb reorders keys, so compare what was read back through these functions, never its own text.
+ */
+import { z } from 'zod';
+import { formatDuration } from './duration.ts';
+import { jsonIntegers, text } from './leaf-schema.ts';
+import { pathText, readShape } from './mistake.ts';
+import { formatMoney } from './money.ts';
+import type { Attribute, Component, Operation, PlanTerms, Quantity, RateCard } from './plan.ts';
+import { operationsSchema } from './rate-card-schema.ts';
+import { packsSchema, termsSchema } from './terms-schema.ts';
+import { formatValidity } from './validity.ts';
+
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json };
+
+/** The content of a rate card. Its version is not part of it: the store keeps that beside. */
+export function rateCardToJson(rateCard: RateCard): Json {
+  return { operations: ordered(rateCard.operations, operationToJson) };
+}
+
+/** The rate card stored as `json`, a value already parsed. Throws where it is no rate card. */
+export function rateCardFromJson(json: unknown, version: number): RateCard {
+  return { version, operations: readStored(storedRateCard, json).operations };
+}
+
+/** Whether two rate cards price alike; their versions may differ. */
+export function sameRateCard(a: RateCard, b: RateCard): boolean {
+  return JSON.stringify(rateCardToJson(a)) === JSON.stringify(rateCardToJson(b));
+}
+
+/** Everything a plan says beside prices. */
+export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
+  return {
+    title,
+    terms: {
+      welcome: terms.welcome && {
+        credits: `${terms.welcome.credits}`,
+        validity: formatValidity(terms.welcome.validity),
+      },
+      allowance: terms.allowance && {
+        credits: `${terms.allowance.credits}`,
+        every: terms.allowance.every,
+        rollover: terms.allowance.rollover,
+      },
+      overage: terms.overage && { limit: `${terms.overage.limit}` },
+      low_balance_threshold: `${terms.lowBalanceThreshold}`,
+      reservation: {
+        ttl: formatDuration(terms.reservation.ttlMs),
+        max_ttl: formatDuration(terms.reservation.maxTtlMs),
+        grace: formatDuration(terms.reservation.graceMs),
+      },
+    },
+    packs: packs.map(({ packId, title, credits, price, validity }) => ({
+      pack_id: packId,
+      title,
+      credits: `${credits}`,
+      price: formatMoney(price),
+      validity: formatValidity(validity),
+    })),
+  };
+}
+
+/** The terms stored as `json`, a value already parsed. Throws where it is no such thing. */
+export function planTermsFromJson(json: unknown): PlanTerms {
+  return readStored(storedTerms, json);
+}
+
+const storedRateCard = z.strictObject({ operations: operationsSchema(jsonIntegers) });
+const storedTerms = z.strictObject({
+  title: text,
+  terms: termsSchema(jsonIntegers),
+  packs: packsSchema(jsonIntegers),
+});
+
+function readStored<T>(schema: z.ZodType<T>, json: unknown): T {
+  const result = readShape(schema, json);
+  if ('read' in result) return result.read;
+  const said = result.mistakes.map(({ path, reason }) => `${pathText(path)}: ${reason}`);
+  throw new Error(`stored pricing cannot be read: ${said.join('; ')}`);
+}
+
+function operationToJson(operation: Operation): Json {
+  return {
+    title: operation.title,
+    billable: operation.billable,
+    quantities: ordered(operation.quantities, quantityToJson),
+    attributes: ordered(operation.attributes, attributeToJson),
+    components: operation.components.map(componentToJson),
+  };
+}
+
+function quantityToJson({ title, unit, min, max, default: otherwise }: Quantity): Json {
+  const written = otherwise === null ? null : `${otherwise}`;
+  return { title, unit, min: `${min}`, max: `${max}`, default: written };
+}
+
+function attributeToJson({ title, values, default: otherwise }: Attribute): Json {
+  return { title, values, default: otherwise };
+}
+
+function componentToJson(component: Component): Json {
+  const { kind, label } = component;
+  switch (component.kind) {
+    case 'flat':
+      return { kind, label, credits: `${component.credits}` };
+    case 'per_unit':
+      return { kind, label, quantity: component.quantity, credits: `${component.credits}` };
+    case 'tier': {
+      const steps = component.steps.map(({ upTo, credits }) => ({
+        up_to: `${upTo}`,
+        credits: `${credits}`,
+      }));
+      return { kind, label, quantity: component.quantity, steps };
+    }
+    case 'attribute': {
+      const credits = ordered(component.credits, (price) => `${price}`);
+      return {
+        kind,
+        label,
+        attribute: component.attribute,
+        credits,
+        default: `${component.default}`,
+      };
+    }
+    case 'cel':
+      return { kind, label, expression: component.expression };
+  }
+}
+
+function ordered<T>(map: ReadonlyMap<string, T>, toJson: (value: T) => Json): Json {
+  const entries = [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, value]) => [key, toJson(value)]));
+}

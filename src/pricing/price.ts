@@ -1,0 +1,151 @@
+/** What usages cost on a rate card. Every request comes through here: nothing is parsed twice. */
+import assert from 'node:assert/strict';
+import { Failure } from '../failure.ts';
+import { celPriceOf } from './cel-price.ts';
+import {
+  type AttributeComponent,
+  type CelComponent,
+  type Component,
+  MAX_CREDITS,
+  type Operation,
+  type RateCard,
+  type TierComponent,
+} from './plan.ts';
+import {
+  countOutOfRange,
+  noPrice,
+  tooManyCredits,
+  unknownOperation,
+  valueRefused,
+} from './usage-failures.ts';
+import { inputFailure, withDefaults } from './usage-inputs.ts';
+
+/** One operation with its measured inputs, done `count` times (1 or more) with exactly these. */
+export type Usage = {
+  readonly operation: string;
+  readonly count: bigint;
+  readonly quantities: Readonly<Record<string, bigint>>;
+  readonly attributes: Readonly<Record<string, string>>;
+};
+
+/** What one component adds to the price of doing an operation once; 0 or more. */
+export type PricedComponent = { readonly label: string; readonly credits: bigint };
+
+export type PricedUsage = {
+  /** The usage asked about, its defaults filled in. */
+  readonly usage: Usage;
+  /** Credits for doing it once. */
+  readonly unitCredits: bigint;
+  /** Credits for all of it: unitCredits × count. */
+  readonly credits: bigint;
+  readonly billable: boolean;
+  /** What unitCredits is the sum of, in the order of the rate card. */
+  readonly components: readonly PricedComponent[];
+};
+
+/**
+ * Prices one usage. `path` is where it stands in the request, such as `usages[3]`, for the field
+ * paths of failures. Asked in this order: UNKNOWN_OPERATION; count (INVALID_FIELD); names that the
+ * operation does not declare (INVALID_FIELD); MISSING_QUANTITY and QUANTITY_OUT_OF_RANGE; and, all
+ * INVALID_FIELD, attributes that are missing or have a value without a price, an expression that
+ * gives no credits, and a total beyond int64.
+ */
+export function priceUsage(rateCard: RateCard, usage: Usage, path: string): PricedUsage | Failure {
+  const operation = rateCard.operations.get(usage.operation);
+  if (operation === undefined) return unknownOperation(usage.operation, path);
+  if (usage.count < 1n || usage.count > MAX_CREDITS) return countOutOfRange(path);
+  const wrongInput = inputFailure(operation, usage, path);
+  if (wrongInput !== null) return wrongInput;
+  const given = withDefaults(operation, usage);
+
+  let unitCredits = 0n;
+  const components: PricedComponent[] = [];
+  for (const component of operation.components) {
+    const credits = creditsOf(component, operation, given, path);
+    if (credits instanceof Failure) return credits;
+    unitCredits += credits;
+    components.push({ label: component.label, credits });
+  }
+  const credits = unitCredits * usage.count;
+  if (credits > MAX_CREDITS) return tooManyCredits(`${path}.count`);
+  return { usage: given, unitCredits, credits, billable: operation.billable, components };
+}
+
+/**
+ * Prices usages line by line, in the order given, and their sum. `path` is where the list stands in
+ * the request, such as `usages`. The first usage that cannot be priced is the failure of all.
+ */
+export function priceUsages(
+  rateCard: RateCard,
+  usages: readonly Usage[],
+  path: string,
+): { readonly lines: readonly PricedUsage[]; readonly credits: bigint } | Failure {
+  let credits = 0n;
+  const lines: PricedUsage[] = [];
+  for (const [index, usage] of usages.entries()) {
+    const line = priceUsage(rateCard, usage, `${path}[${index}]`);
+    if (line instanceof Failure) return line;
+    credits += line.credits;
+    lines.push(line);
+  }
+  return credits > MAX_CREDITS ? tooManyCredits(path) : { lines, credits };
+}
+
+function creditsOf(
+  component: Component,
+  operation: Operation,
+  given: Usage,
+  path: string,
+): bigint | Failure {
+  switch (component.kind) {
+    case 'flat':
+      return component.credits;
+    case 'per_unit':
+      return component.credits * quantityOf(given, component.quantity);
+    case 'tier':
+      return creditsOfTier(component, quantityOf(given, component.quantity));
+    case 'attribute':
+      return creditsOfValue(component, operation, given, path);
+    case 'cel':
+      return creditsOfExpression(component, operation, given, path);
+  }
+}
+
+/** A published rate card reads declared quantities only, and each of those is given by now. */
+function quantityOf(given: Usage, name: string): bigint {
+  const quantity = given.quantities[name];
+  assert(quantity !== undefined, `a component reads ${name}, which its operation does not declare`);
+  return quantity;
+}
+
+function creditsOfTier({ steps, label }: TierComponent, quantity: bigint): bigint {
+  for (const step of steps) {
+    if (quantity <= step.upTo) return step.credits;
+  }
+  assert.fail(`the steps of ${label} end below the max of their quantity`);
+}
+
+function creditsOfValue(
+  component: AttributeComponent,
+  operation: Operation,
+  given: Usage,
+  path: string,
+): bigint | Failure {
+  const name = component.attribute;
+  const value = given.attributes[name];
+  assert(value !== undefined, `a component reads ${name}, which its operation does not declare`);
+  const credits = component.credits.get(value) ?? component.default;
+  if (credits !== 'refuse') return credits;
+  return valueRefused(operation, name, value, component.credits.keys(), path);
+}
+
+function creditsOfExpression(
+  component: CelComponent,
+  operation: Operation,
+  given: Usage,
+  path: string,
+): bigint | Failure {
+  const credits = celPriceOf(component).evaluate({ ...given.quantities, ...given.attributes });
+  if (typeof credits === 'bigint') return credits;
+  return noPrice(operation, component.label, credits, path);
+}

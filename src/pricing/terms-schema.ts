@@ -1,0 +1,62 @@
+/** The shape of what a plan says beside prices, one schema for its YAML and for its stored JSON. */
+import { z } from 'zod';
+import { durationMs, type Integers, id, money, text, validity } from './leaf-schema.ts';
+import type { Pack, Terms } from './plan.ts';
+
+export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
+  z
+    .strictObject({
+      welcome: z
+        .strictObject({ credits: integers(1n), validity })
+        .nullable()
+        .default(null),
+      allowance: z
+        .strictObject({
+          credits: integers(1n),
+          every: z.literal('month'),
+          rollover: z.literal('none'),
+        })
+        .nullable()
+        .default(null),
+      overage: z
+        .strictObject({ limit: integers(1n) })
+        .nullable()
+        .default(null),
+      low_balance_threshold: integers(0n).default(500n),
+      reservation: reservationSchema.prefault({}),
+    })
+    .transform(({ low_balance_threshold: lowBalanceThreshold, ...terms }) => ({
+      ...terms,
+      lowBalanceThreshold,
+    }));
+
+const reservationSchema = z
+  .strictObject({
+    ttl: durationMs(1000).default(15 * 60_000),
+    max_ttl: durationMs(1000).default(24 * 3_600_000),
+    grace: durationMs(0).default(5 * 60_000),
+  })
+  .refine(({ ttl, max_ttl }) => ttl <= max_ttl, { path: ['ttl'], error: 'is longer than max_ttl' })
+  .transform(({ ttl, max_ttl, grace }) => ({ ttlMs: ttl, maxTtlMs: max_ttl, graceMs: grace }));
+
+export const packsSchema = (integers: Integers): z.ZodType<readonly Pack[]> =>
+  z
+    .array(
+      z.strictObject({ pack_id: id, title: text, credits: integers(1n), price: money, validity }),
+    )
+    .superRefine(
+      (packs, context) => {
+        for (const [index, pack] of packs.entries()) {
+          const first = packs.findIndex((other) => other?.pack_id === pack?.pack_id);
+          if (typeof pack?.pack_id !== 'string' || first === index) continue;
+          context.addIssue({
+            code: 'custom',
+            path: [index, 'pack_id'],
+            message: `is the same as that of packs[${first}]`,
+          });
+        }
+      },
+      // Twins are told even where another part of a pack is unreadable.
+      { when: ({ value }) => Array.isArray(value) },
+    )
+    .transform((packs) => packs.map(({ pack_id: packId, ...pack }) => ({ packId, ...pack })));

@@ -1,0 +1,110 @@
+/**
+ * The ways a usage cannot be priced. Every one names the field by its path in the request. What a
+ * caller sent is shortened before it is repeated: a failure travels in a trailer of limited size.
+ */
+import { Failure, type Reason } from '../failure.ts';
+import { type Attribute, MAX_CREDITS, type Operation, type Quantity } from './plan.ts';
+
+const SHOWN = 64;
+
+function shown(sent: string): string {
+  return JSON.stringify(sent.length <= SHOWN ? sent : `${sent.slice(0, SHOWN)}…`);
+}
+
+function failure(
+  reason: Reason,
+  field: string,
+  description: string,
+  metadata: Readonly<Record<string, string>> = {},
+): Failure {
+  const violations = [{ field, description }];
+  return new Failure(reason, `${field}: ${description}`, { ...metadata, field }, violations);
+}
+
+export function unknownOperation(sent: string, path: string): Failure {
+  const operation = sent.slice(0, SHOWN);
+  const description = `the rate card has no operation ${shown(sent)}`;
+  return failure('UNKNOWN_OPERATION', `${path}.operation`, description, { operation });
+}
+
+export function countOutOfRange(path: string): Failure {
+  return failure('INVALID_FIELD', `${path}.count`, `must be from 1 to ${MAX_CREDITS}`);
+}
+
+export function undeclaredInput(
+  kind: 'quantities' | 'attributes',
+  name: string,
+  { operation, [kind]: declared }: Operation,
+  path: string,
+): Failure {
+  const known = declared.size === 0 ? 'none' : [...declared.keys()].join(', ');
+  const description = `${operation} has no such input; it has ${known}`;
+  return failure('INVALID_FIELD', `${path}.${kind}[${shown(name)}]`, description, { operation });
+}
+
+export function missingQuantity(
+  { operation }: Operation,
+  quantity: Quantity,
+  path: string,
+): Failure {
+  const field = `${path}.quantities["${quantity.name}"]`;
+  const description = `${operation} needs this quantity, in units of ${quantity.unit}`;
+  const metadata = { operation, quantity: quantity.name };
+  return failure('MISSING_QUANTITY', field, description, metadata);
+}
+
+export function quantityOutOfRange(
+  { operation }: Operation,
+  { name, min, max }: Quantity,
+  path: string,
+): Failure {
+  const allowed = `${min}..${max}`;
+  const field = `${path}.quantities["${name}"]`;
+  const description = `must be from ${min} to ${max}`;
+  return failure('QUANTITY_OUT_OF_RANGE', field, description, {
+    operation,
+    quantity: name,
+    allowed,
+  });
+}
+
+export function missingAttribute(
+  { operation }: Operation,
+  { name }: Attribute,
+  path: string,
+): Failure {
+  const description = `${operation} needs this attribute`;
+  return failure('INVALID_FIELD', `${path}.attributes["${name}"]`, description, { operation });
+}
+
+export function valueRefused(
+  { operation }: Operation,
+  name: string,
+  sent: string,
+  values: Iterable<string>,
+  path: string,
+): Failure {
+  const allowed = [...values].join(', ');
+  const description = `${shown(sent)} has no price; priced are ${allowed}`;
+  const metadata = { operation, allowed };
+  return failure('INVALID_FIELD', `${path}.attributes["${name}"]`, description, metadata);
+}
+
+/**
+ * The expression of a component gives no credits for these inputs. It was tried when its file was
+ * loaded, so this is rare; other inputs may well have a price, and the same ones never will.
+ */
+export function noPrice(
+  { operation }: Operation,
+  label: string,
+  why: string,
+  path: string,
+): Failure {
+  const description = `the rate card's ${label} gives no credits for these inputs: ${why}`;
+  return failure('INVALID_FIELD', `${path}.operation`, description, { operation });
+}
+
+/** More credits than an int64 holds: a count or quantity that cannot be meant. */
+export function tooManyCredits(field: string): Failure {
+  return failure('INVALID_FIELD', field, `comes to more than ${MAX_CREDITS} credits`);
+}

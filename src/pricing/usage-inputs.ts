@@ -1,0 +1,63 @@
+/** The inputs an operation is priced on: a usage's own, checked, and the rate card's defaults. */
+import type { Failure } from '../failure.ts';
+import type { Operation } from './plan.ts';
+import type { Usage } from './price.ts';
+import {
+  missingAttribute,
+  missingQuantity,
+  quantityOutOfRange,
+  undeclaredInput,
+  valueRefused,
+} from './usage-failures.ts';
+
+/**
+ * The first reason, if any, why `usage` cannot be an input of `operation`: it carries a name the
+ * operation does not declare, lacks an input that has no default, or carries one outside the
+ * declared range or values. `path` is where the usage stands in the request.
+ */
+export function inputFailure(operation: Operation, usage: Usage, path: string): Failure | null {
+  for (const name in usage.quantities) {
+    if (!operation.quantities.has(name))
+      return undeclaredInput('quantities', name, operation, path);
+  }
+  for (const name in usage.attributes) {
+    if (!operation.attributes.has(name))
+      return undeclaredInput('attributes', name, operation, path);
+  }
+  for (const quantity of operation.quantities.values()) {
+    const given = usage.quantities[quantity.name] ?? quantity.default;
+    if (given === null) return missingQuantity(operation, quantity, path);
+    if (given < quantity.min || given > quantity.max) {
+      return quantityOutOfRange(operation, quantity, path);
+    }
+  }
+  for (const attribute of operation.attributes.values()) {
+    const given = usage.attributes[attribute.name] ?? attribute.default;
+    if (given === null) return missingAttribute(operation, attribute, path);
+    if (attribute.values?.includes(given) === false) {
+      return valueRefused(operation, attribute.name, given, attribute.values, path);
+    }
+  }
+  return null;
+}
+
+/** `usage` with the operation's defaults for what it leaves out; itself where that is nothing. */
+export function withDefaults(operation: Operation, usage: Usage): Usage {
+  const quantities = filled(operation.quantities, usage.quantities);
+  const attributes = filled(operation.attributes, usage.attributes);
+  if (quantities === usage.quantities && attributes === usage.attributes) return usage;
+  return { operation: usage.operation, count: usage.count, quantities, attributes };
+}
+
+function filled<T>(
+  declared: ReadonlyMap<string, { readonly default: T | null }>,
+  given: Readonly<Record<string, T>>,
+): Readonly<Record<string, T>> {
+  let copy: Record<string, T> | null = null;
+  for (const [name, { default: otherwise }] of declared) {
+    if (given[name] !== undefined || otherwise === null) continue;
+    copy ??= { ...given };
+    copy[name] = otherwise;
+  }
+  return copy ?? given;
+}

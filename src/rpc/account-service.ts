@@ -1,0 +1,72 @@
+/** AccountService: opening, changing and closing accounts, and grants by hand. */
+import type { AccountServiceServer } from '../gen/billing/v1/account_service.ts';
+import { accountNotFound } from '../ledger/rules/account.ts';
+import { listAccounts, listGrants } from '../store/lists.ts';
+import { loadAccounts } from '../store/load.ts';
+import { unary } from './call.ts';
+import { Check } from './check.ts';
+import { accountMessage, grantMessage } from './messages.ts';
+import { mutations } from './mutations.ts';
+import { keyOfPageToken, pageToken } from './page-token.ts';
+import { mutationHandler, type ServiceContext } from './service-context.ts';
+
+const service = 'billing.v1.AccountService';
+
+export function accountService(context: ServiceContext): AccountServiceServer {
+  return {
+    openAccount: mutationHandler(context, `${service}/OpenAccount`, mutations.openAccount),
+    updateAccount: mutationHandler(context, `${service}/UpdateAccount`, mutations.updateAccount),
+    closeAccount: mutationHandler(context, `${service}/CloseAccount`, mutations.closeAccount),
+    grantCredits: mutationHandler(context, `${service}/GrantCredits`, mutations.grantCredits),
+
+    getAccount: unary(context, `${service}/GetAccount`, async (request) => {
+      const check = new Check();
+      const accountId = check.accountId(request.accountId);
+      check.pass();
+      const [account] = await loadAccounts(context.em(), [accountId]);
+      if (!account) return accountNotFound(accountId);
+      return { response: { account: accountMessage(account) } };
+    }),
+
+    listAccounts: unary(context, `${service}/ListAccounts`, async (request) => {
+      const check = new Check();
+      const limit = check.pageSize(request.pageSize);
+      if (request.planId !== '') check.name('plan_id', request.planId);
+      check.pass();
+      const list = ['accounts', request.planId];
+      const after = keyOfPageToken(list, request.pageToken) ?? '';
+      const found = await listAccounts(context.em(), request.planId, after, limit + 1);
+      const last = found[limit - 1];
+      return {
+        response: {
+          accounts: found.slice(0, limit).map(accountMessage),
+          nextPageToken: found.length > limit && last ? pageToken(list, last.accountId) : '',
+        },
+      };
+    }),
+
+    listGrants: unary(context, `${service}/ListGrants`, async (request) => {
+      const check = new Check();
+      const accountId = check.accountId(request.accountId);
+      const limit = check.pageSize(request.pageSize);
+      check.pass();
+      const list = ['grants', accountId];
+      const before = keyOfPageToken(list, request.pageToken);
+      const [account] = await loadAccounts(context.em(), [accountId]);
+      if (!account) return accountNotFound(accountId);
+      const found = await listGrants(
+        context.em(),
+        accountId,
+        before === null ? null : BigInt(before),
+        limit + 1,
+      );
+      const last = found[limit - 1];
+      return {
+        response: {
+          grants: found.slice(0, limit).map((grant) => grantMessage(grant, context.clock())),
+          nextPageToken: found.length > limit && last ? pageToken(list, last.grantId) : '',
+        },
+      };
+    }),
+  };
+}

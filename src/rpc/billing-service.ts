@@ -1,0 +1,132 @@
+/** BillingService: prices, reservations, charges, packs, balances and history. */
+import { Failure } from '../failure.ts';
+import type { BillingServiceServer } from '../gen/billing/v1/billing_service.ts';
+import { Reservation_State } from '../gen/billing/v1/ledger.ts';
+import { rateCardVersionUnknown } from '../ledger/asked.ts';
+import { balanceOf } from '../ledger/balance.ts';
+import type { Book } from '../ledger/book.ts';
+import type { ReservationState } from '../ledger/reservation.ts';
+import { accountNotFound } from '../ledger/rules/account.ts';
+import { reservationNotFound } from '../ledger/rules/named-reservation.ts';
+import { asOf, listReservations } from '../store/lists.ts';
+import { loadReservations } from '../store/load.ts';
+import { batch } from './batch.ts';
+import { serverStream, unary } from './call.ts';
+import { Check } from './check.ts';
+import { estimate } from './estimate.ts';
+import { streamHistory } from './history-stream.ts';
+import { balanceMessage, grantMessage, reservationMessage } from './messages.ts';
+import { mutations } from './mutations.ts';
+import { keyOfPageToken, pageToken } from './page-token.ts';
+import { type ServiceContext, mutationHandler, submit } from './service-context.ts';
+
+const service = 'billing.v1.BillingService';
+
+const STATES = new Map<Reservation_State, ReservationState>([
+  [Reservation_State.ACTIVE, 'ACTIVE'],
+  [Reservation_State.COMMITTED, 'COMMITTED'],
+  [Reservation_State.RELEASED, 'RELEASED'],
+  [Reservation_State.EXPIRED, 'EXPIRED'],
+]);
+
+export function billingService(context: ServiceContext): BillingServiceServer {
+  return {
+    reserve: mutationHandler(context, `${service}/Reserve`, mutations.reserve),
+    commit: mutationHandler(context, `${service}/Commit`, mutations.commit),
+    release: mutationHandler(context, `${service}/Release`, mutations.release),
+    charge: mutationHandler(context, `${service}/Charge`, mutations.charge),
+    extendReservation: mutationHandler(
+      context,
+      `${service}/ExtendReservation`,
+      mutations.extendReservation,
+    ),
+    refund: mutationHandler(context, `${service}/Refund`, mutations.refund),
+    purchase: mutationHandler(context, `${service}/Purchase`, mutations.purchase),
+
+    batch: unary(context, `${service}/Batch`, async (request, caller, call) => {
+      const response = await batch(request, (prepared) =>
+        submit(context, prepared, caller, () => call.cancelled),
+      );
+      return response instanceof Failure ? response : { response };
+    }),
+
+    estimate: unary(context, `${service}/Estimate`, async (request) => {
+      const check = new Check();
+      const accountId = check.accountId(request.accountId);
+      const usages = check.usages(request.usages, 1);
+      const version = check.rateCardVersion(request.rateCardVersion);
+      check.pass();
+      const book = await bookOf(context, accountId);
+      if (version !== null) await knowVersion(context, book, version);
+      const response = estimate(book, usages, version ?? book.plan.rateCard.version);
+      return response instanceof Failure ? response : { response };
+    }),
+
+    getBalance: unary(context, `${service}/GetBalance`, async (request) => {
+      const check = new Check();
+      const accountId = check.accountId(request.accountId);
+      check.pass();
+      const { account, grants, plan, now } = await bookOf(context, accountId);
+      const balance = balanceMessage(balanceOf(account, grants, plan.terms, now));
+      const shown = request.includeGrants ? grants.filter((grant) => grant.remaining > 0n) : [];
+      return { response: { balance, grants: shown.map((grant) => grantMessage(grant, now)) } };
+    }),
+
+    getReservation: unary(context, `${service}/GetReservation`, async (request) => {
+      const check = new Check();
+      const accountId = check.accountId(request.accountId);
+      const reservationId = check.reservationId(request.reservationId);
+      check.pass();
+      const [found] = await loadReservations(context.em(), [{ accountId, key: reservationId }]);
+      if (!found) {
+        await bookOf(context, accountId);
+        return reservationNotFound(accountId, reservationId);
+      }
+      return { response: { reservation: reservationMessage(asOf(found, context.clock())) } };
+    }),
+
+    listReservations: unary(context, `${service}/ListReservations`, async (request) => {
+      const check = new Check();
+      const accountId = check.accountId(request.accountId);
+      const limit = check.pageSize(request.pageSize);
+      const states = request.states.flatMap((state) => STATES.get(state) ?? []);
+      if (states.length < request.states.length) check.refuse('states', 'must be known states');
+      check.pass();
+      const list = ['reservations', accountId, ...states];
+      const before = keyOfPageToken(list, request.pageToken);
+      await bookOf(context, accountId);
+      const found = await listReservations(
+        context.em(),
+        accountId,
+        states,
+        context.clock(),
+        before,
+        limit + 1,
+      );
+      const last = found[limit - 1];
+      return {
+        response: {
+          reservations: found.slice(0, limit).map(reservationMessage),
+          nextPageToken: found.length > limit && last ? pageToken(list, last.reservationId) : '',
+        },
+      };
+    }),
+
+    streamHistory: serverStream(context, `${service}/StreamHistory`, (request, write, signal) =>
+      streamHistory(context, request, write, signal),
+    ),
+  };
+}
+
+async function bookOf(context: ServiceContext, accountId: string): Promise<Book> {
+  const book = await context.snapshots.read(accountId);
+  if (!book) throw accountNotFound(accountId);
+  return book;
+}
+
+/** Brings an older rate card version into memory, for `estimate` to price on. */
+async function knowVersion({ catalogue }: ServiceContext, { plan }: Book, version: number) {
+  const catalogued = await catalogue.find(plan.planId);
+  const rateCard = catalogued && (await catalogue.rateCard(catalogued, version));
+  if (!rateCard) throw rateCardVersionUnknown(plan.planId, version);
+}

@@ -1,0 +1,32 @@
+/** Estimate: what usages would cost, and whether the account could pay for them now. */
+import { Failure } from '../failure.ts';
+import type { EstimateResponse } from '../gen/billing/v1/billing_service.ts';
+import { priceAsked } from '../ledger/asked.ts';
+import type { Book } from '../ledger/book.ts';
+import { headroom } from '../ledger/draw.ts';
+import { coveringPacks } from '../pricing/packs.ts';
+import type { Usage } from '../pricing/price.ts';
+import { lineMessage } from './messages.ts';
+import { packMessage } from './plan-messages.ts';
+
+export function estimate(
+  book: Book,
+  usages: readonly Usage[],
+  rateCardVersion: number,
+): EstimateResponse | Failure {
+  const priced = priceAsked(book, { usages }, rateCardVersion);
+  if (priced instanceof Failure) return priced;
+  const room = headroom(book);
+  const spendable = room.grants + room.overage;
+  const shortfall = priced.credits > spendable ? priced.credits - spendable : 0n;
+  const offers = shortfall > 0n ? coveringPacks(book.plan.packs, shortfall) : [];
+  return {
+    lines: priced.lines.map((line) => lineMessage(line, true)),
+    credits: priced.credits,
+    rateCardVersion: BigInt(rateCardVersion),
+    available: spendable,
+    sufficient: shortfall === 0n,
+    shortfall,
+    packs: offers.map(({ pack, quantity, price }) => ({ pack: packMessage(pack), quantity, price })),
+  };
+}

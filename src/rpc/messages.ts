@@ -1,0 +1,167 @@
+/** Nouns of the ledger as messages of the protos. */
+import {
+  Account_State,
+  type Account as AccountMessage,
+} from '../gen/billing/v1/account_service.ts';
+import {
+  type Allocation as AllocationMessage,
+  type Balance as BalanceMessage,
+  Bucket_Kind,
+  Entry_Kind,
+  type Entry as EntryMessage,
+  Grant_Category,
+  type Grant as GrantMessage,
+  Grant_Source,
+  Grant_State,
+  type Move as MoveMessage,
+  OverCommitPolicy,
+  Purchase_State,
+  type Purchase as PurchaseMessage,
+  Reservation_State,
+  type Reservation as ReservationMessage,
+} from '../gen/billing/v1/ledger.ts';
+import type { PricedUsage as PricedUsageMessage } from '../gen/billing/v1/pricing.ts';
+import type { Account, Balance } from '../ledger/account.ts';
+import type { BucketKind, Entry, Move } from '../ledger/entry.ts';
+import { type Grant, stateOf } from '../ledger/grant.ts';
+import type { Purchase } from '../ledger/purchase.ts';
+import { type Allocation, heldBy, OVERAGE, type Reservation } from '../ledger/reservation.ts';
+import type { PricedUsage } from '../pricing/price.ts';
+
+const instant = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
+
+export const balanceMessage = (balance: Balance): BalanceMessage => ({
+  ...balance,
+  nextExpiry: balance.nextExpiry
+    ? {
+        expiresAt: new Date(balance.nextExpiry.expiresAt),
+        credits: balance.nextExpiry.credits,
+      }
+    : undefined,
+  asOf: new Date(balance.asOf),
+});
+
+export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
+  grantId: grant.grantId,
+  amount: grant.amount,
+  remaining: grant.remaining,
+  reserved: grant.reserved,
+  category: Grant_Category[grant.category],
+  priority: grant.priority,
+  effectiveAt: new Date(grant.effectiveAt),
+  expiresAt: instant(grant.expiresAt),
+  source: Grant_Source[grant.source],
+  sourceReference: grant.sourceReference,
+  state: Grant_State[stateOf(grant, now)],
+  createdAt: new Date(grant.createdAt),
+});
+
+export const allocationMessage = ({ grantId, credits }: Allocation): AllocationMessage => ({
+  source:
+    grantId === OVERAGE
+      ? { $case: 'overage', value: true }
+      : { $case: 'grantId', value: grantId },
+  credits,
+});
+
+export const reservationMessage = (reservation: Reservation): ReservationMessage => ({
+  accountId: reservation.accountId,
+  reservationId: reservation.reservationId,
+  state: Reservation_State[reservation.state],
+  credits: reservation.credits,
+  held: heldBy(reservation),
+  committed: reservation.committed,
+  returned: reservation.returned,
+  allocations: reservation.allocations.map(allocationMessage),
+  expiresAt: new Date(reservation.expiresAt),
+  createdAt: new Date(reservation.createdAt),
+  endedAt: instant(reservation.endedAt),
+  overCommitPolicy: OverCommitPolicy[reservation.overCommitPolicy],
+  rateCardVersion: BigInt(reservation.rateCardVersion),
+  reference: reservation.reference,
+  labels: reservation.labels,
+  late: reservation.late,
+});
+
+/** A priced usage; `components` only where an estimate shows how the price came about. */
+export const lineMessage = (line: PricedUsage, withComponents = false): PricedUsageMessage => ({
+  usage: {
+    operation: line.usage.operation,
+    quantities: line.usage.quantities,
+    attributes: line.usage.attributes,
+    count: line.usage.count,
+  },
+  unitCredits: line.unitCredits,
+  credits: line.credits,
+  billable: line.billable,
+  components: withComponents ? [...line.components] : [],
+});
+
+export const purchaseMessage = (purchase: Purchase): PurchaseMessage => ({
+  purchaseId: purchase.purchaseId,
+  accountId: purchase.accountId,
+  packId: purchase.packId,
+  credits: purchase.credits,
+  price: purchase.price,
+  state: Purchase_State[purchase.state],
+  paymentReference: purchase.paymentReference,
+  grantId: purchase.grantId ?? 0n,
+  createdAt: new Date(purchase.createdAt),
+  paidAt: instant(purchase.paidAt),
+});
+
+export const accountMessage = (account: Account): AccountMessage => ({
+  accountId: account.accountId,
+  planId: account.planId,
+  state: Account_State[account.state],
+  displayName: account.displayName,
+  labels: account.labels,
+  openedAt: new Date(account.openedAt),
+  closedAt: instant(account.closedAt),
+});
+
+const BUCKETS: Readonly<Record<BucketKind, Bucket_Kind>> = {
+  issued: Bucket_Kind.ISSUED,
+  available: Bucket_Kind.GRANT_AVAILABLE,
+  reserved: Bucket_Kind.GRANT_RESERVED,
+  overage: Bucket_Kind.OVERAGE,
+  overage_reserved: Bucket_Kind.OVERAGE_RESERVED,
+  consumed: Bucket_Kind.CONSUMED,
+  expired: Bucket_Kind.EXPIRED,
+};
+
+const bucketMessage = (bucket: BucketKind, grantId: bigint) => ({
+  kind: BUCKETS[bucket],
+  grantId: bucket === 'available' || bucket === 'reserved' ? grantId : 0n,
+});
+
+const moveMessage = ({ from, to, grantId, credits }: Move): MoveMessage => ({
+  from: bucketMessage(from, grantId),
+  to: bucketMessage(to, grantId),
+  credits,
+});
+
+export const entryMessage = (entry: Entry): EntryMessage => ({
+  accountId: entry.accountId,
+  seq: entry.seq,
+  kind: Entry_Kind[entry.kind],
+  at: new Date(entry.at),
+  moves: entry.moves.map(moveMessage),
+  credits: entry.credits,
+  remainingAfter: entry.remainingAfter,
+  reservedAfter: entry.reservedAfter,
+  overageAfter: entry.overageAfter,
+  reservationId: entry.reservationId ?? '',
+  grantId: entry.grantId ?? 0n,
+  refundedSeq: entry.refundedSeq ?? 0n,
+  usages: entry.usages.map((line) => lineMessage(line)),
+  rateCardVersion: BigInt(entry.rateCardVersion ?? 0),
+  late: entry.late,
+  caller: entry.caller,
+  requestId: entry.requestId,
+  reference: entry.reference,
+  labels: entry.labels,
+  traceId: entry.traceId,
+  spanId: entry.spanId,
+  hash: Buffer.from(entry.hash),
+});

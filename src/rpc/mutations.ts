@@ -1,0 +1,342 @@
+/**
+ * Every mutation: how its request becomes a command, and how what the command did becomes its
+ * response. The keys are those of the services' methods and of Batch's mutations.
+ */
+import { Failure } from '../failure.ts';
+import {
+  CloseAccountRequest,
+  CloseAccountResponse,
+  GrantCreditsRequest,
+  GrantCreditsResponse,
+  OpenAccountRequest,
+  OpenAccountResponse,
+  UpdateAccountRequest,
+  UpdateAccountResponse,
+} from '../gen/billing/v1/account_service.ts';
+import {
+  ChargeRequest,
+  ChargeResponse,
+  CommitRequest,
+  CommitResponse,
+  ExtendReservationRequest,
+  ExtendReservationResponse,
+  PurchaseRequest,
+  PurchaseResponse,
+  RefundRequest,
+  RefundResponse,
+  ReleaseRequest,
+  ReleaseResponse,
+  ReserveRequest,
+  ReserveResponse,
+} from '../gen/billing/v1/billing_service.ts';
+import { Grant_Category, OverCommitPolicy } from '../gen/billing/v1/ledger.ts';
+import type { Usage as UsageMessage } from '../gen/billing/v1/pricing.ts';
+import type { Asked } from '../ledger/asked.ts';
+import { balanceOf } from '../ledger/balance.ts';
+import type { Book } from '../ledger/book.ts';
+import type { Command, Outcome } from '../ledger/decide.ts';
+import { DEFAULT_PRIORITY } from '../ledger/grant.ts';
+import { Check } from './check.ts';
+import { fingerprint } from './fingerprint.ts';
+import {
+  accountMessage,
+  allocationMessage,
+  balanceMessage,
+  grantMessage,
+  lineMessage,
+  purchaseMessage,
+  reservationMessage,
+} from './messages.ts';
+
+type Codec<Message> = {
+  encode(message: Message): { finish(): Uint8Array };
+};
+
+type Addressed = { accountId: string; requestId: string };
+
+/** A request that has been checked, ready for a lane. */
+export type Prepared = {
+  readonly accountId: string;
+  readonly requestId: string;
+  readonly command: Command;
+  readonly fingerprint: Uint8Array;
+  readonly respond: (outcome: Outcome, book: Book) => Uint8Array;
+};
+
+/** Prepares a request of one kind; fails with INVALID_FIELD and every violation. */
+export type Prepare<Request> = (request: Request) => Prepared | Failure;
+
+function mutation<Kind extends Command['kind'], Request extends Addressed, Response>(
+  _kind: Kind,
+  request: Codec<Request>,
+  response: Codec<Response>,
+  toCommand: (request: Request, check: Check) => Extract<Command, { kind: Kind }>,
+  toResponse: (outcome: Outcome<Kind>, book: Book) => Response,
+): Prepare<Request> {
+  const respond = (outcome: Outcome, book: Book) =>
+    response.encode(toResponse(outcome as Outcome<Kind>, book)).finish();
+  return (message) => {
+    const check = new Check();
+    const accountId = check.accountId(message.accountId);
+    const requestId = check.requestId(message.requestId);
+    const command = toCommand(message, check);
+    return (
+      check.failure() ?? {
+        accountId,
+        requestId,
+        command,
+        fingerprint: fingerprint(request, message),
+        respond,
+      }
+    );
+  };
+}
+
+const balance = (book: Book) =>
+  balanceMessage(balanceOf(book.account, book.grants, book.plan.terms, book.now));
+
+const lines = (outcome: { lines: Outcome<'Reserve'>['lines'] }) =>
+  outcome.lines.map((line) => lineMessage(line));
+
+/** Usages or credits, one of them. */
+function asked(request: { usages: UsageMessage[]; credits?: bigint | undefined }, check: Check): Asked {
+  const { usages, credits } = request;
+  if ((usages.length > 0) === (credits !== undefined))
+    check.refuse('usages', 'give usages or credits, one of them');
+  return credits === undefined
+    ? { usages: check.usages(usages, 0) }
+    : { credits: check.credits('credits', credits) };
+}
+
+const POLICIES = {
+  [OverCommitPolicy.UNSPECIFIED]: 'REJECT',
+  [OverCommitPolicy.REJECT]: 'REJECT',
+  [OverCommitPolicy.CAP]: 'CAP',
+  [OverCommitPolicy.DRAW]: 'DRAW',
+} as const;
+
+const reserve = mutation(
+  'Reserve',
+  ReserveRequest,
+  ReserveResponse,
+  (request, check) => {
+    const overCommitPolicy = POLICIES[request.overCommitPolicy];
+    if (!overCommitPolicy) check.refuse('over_commit_policy', 'must be REJECT, CAP or DRAW');
+    return {
+      kind: 'Reserve',
+      asked: asked(request, check),
+      ttlMs: check.ttlMs(request.ttl),
+      overCommitPolicy,
+      rateCardVersion: check.rateCardVersion(request.rateCardVersion),
+      reference: check.text('reference', request.reference, 256),
+      labels: check.labels('labels', request.labels),
+    };
+  },
+  (outcome, book) => ({
+    reservation: reservationMessage(outcome.reservation),
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+    lines: lines(outcome),
+  }),
+);
+
+const commit = mutation(
+  'Commit',
+  CommitRequest,
+  CommitResponse,
+  (request, check) => ({
+    kind: 'Commit',
+    reservationId: check.reservationId(request.reservationId),
+    asked: request.usages.length === 0 && request.credits === undefined ? null : asked(request, check),
+    final: request.final ?? true,
+  }),
+  (outcome, book) => ({
+    reservation: reservationMessage(outcome.reservation),
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+    committed: outcome.committed,
+    split: outcome.split.map(allocationMessage),
+    lines: lines(outcome),
+  }),
+);
+
+const release = mutation(
+  'Release',
+  ReleaseRequest,
+  ReleaseResponse,
+  (request, check) => ({
+    kind: 'Release',
+    reservationId: check.reservationId(request.reservationId),
+  }),
+  (outcome, book) => ({
+    reservation: reservationMessage(outcome.reservation),
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+    released: outcome.released,
+  }),
+);
+
+const charge = mutation(
+  'Charge',
+  ChargeRequest,
+  ChargeResponse,
+  (request, check) => ({
+    kind: 'Charge',
+    asked: asked(request, check),
+    rateCardVersion: check.rateCardVersion(request.rateCardVersion),
+    reference: check.text('reference', request.reference, 256),
+    labels: check.labels('labels', request.labels),
+  }),
+  (outcome, book) => ({
+    credits: outcome.credits,
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+    split: outcome.split.map(allocationMessage),
+    lines: lines(outcome),
+  }),
+);
+
+const extendReservation = mutation(
+  'ExtendReservation',
+  ExtendReservationRequest,
+  ExtendReservationResponse,
+  (request, check) => {
+    const ttlMs = check.ttlMs(request.ttl);
+    if (ttlMs === null) check.refuse('ttl', 'is required');
+    return {
+      kind: 'ExtendReservation',
+      reservationId: check.reservationId(request.reservationId),
+      ttlMs: ttlMs ?? 0,
+    };
+  },
+  (outcome) => ({ reservation: reservationMessage(outcome.reservation) }),
+);
+
+const refund = mutation(
+  'Refund',
+  RefundRequest,
+  RefundResponse,
+  (request, check) => {
+    if (request.seq <= 0n) check.refuse('seq', 'must be the entry_seq of a commit or charge');
+    return {
+      kind: 'Refund',
+      seq: request.seq,
+      credits: request.credits === undefined ? null : check.credits('credits', request.credits, 1n),
+      reference: check.text('reference', request.reference, 256),
+      labels: check.labels('labels', request.labels),
+    };
+  },
+  (outcome, book) => ({
+    refunded: outcome.refunded,
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+    split: outcome.split.map(allocationMessage),
+    expired: outcome.expired,
+  }),
+);
+
+const purchase = mutation(
+  'Purchase',
+  PurchaseRequest,
+  PurchaseResponse,
+  (request, check) => {
+    if (!request.payment) check.refuse('payment', 'payment_reference is required');
+    return {
+      kind: 'Purchase',
+      packId: check.name('pack_id', request.packId),
+      paymentReference: request.payment
+        ? check.text('payment_reference', request.payment.value, 128, 1)
+        : '',
+      labels: check.labels('labels', request.labels),
+    };
+  },
+  (outcome, book) => ({
+    purchase: purchaseMessage(outcome.purchase),
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+    grant: grantMessage(outcome.grant, book.now),
+  }),
+);
+
+const CATEGORIES: Partial<Record<Grant_Category, 'PAID' | 'PROMOTIONAL' | 'ADJUSTMENT'>> = {
+  [Grant_Category.PAID]: 'PAID',
+  [Grant_Category.PROMOTIONAL]: 'PROMOTIONAL',
+  [Grant_Category.ADJUSTMENT]: 'ADJUSTMENT',
+};
+
+const grantCredits = mutation(
+  'GrantCredits',
+  GrantCreditsRequest,
+  GrantCreditsResponse,
+  (request, check) => {
+    const category = CATEGORIES[request.category];
+    if (!category) check.refuse('category', 'must be PAID, PROMOTIONAL or ADJUSTMENT');
+    const priority = request.priority ?? DEFAULT_PRIORITY;
+    if (priority < 0 || priority > 100) check.refuse('priority', 'must be 0 to 100');
+    return {
+      kind: 'GrantCredits',
+      credits: check.credits('credits', request.credits, 1n),
+      category: category ?? 'ADJUSTMENT',
+      priority,
+      effectiveAt: check.instant('effective_at', request.effectiveAt),
+      expiresAt: check.instant('expires_at', request.expiresAt),
+      reference: check.text('reference', request.reference, 256),
+      labels: check.labels('labels', request.labels),
+    };
+  },
+  (outcome, book) => ({
+    grant: grantMessage(outcome.grant, book.now),
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+  }),
+);
+
+const openAccount = mutation(
+  'OpenAccount',
+  OpenAccountRequest,
+  OpenAccountResponse,
+  (request, check) => ({
+    kind: 'OpenAccount',
+    planId: check.name('plan_id', request.planId),
+    displayName: check.text('display_name', request.displayName, 256),
+    labels: check.labels('labels', request.labels),
+  }),
+  (_, book) => ({ account: accountMessage(book.account), balance: balance(book) }),
+);
+
+const updateAccount = mutation(
+  'UpdateAccount',
+  UpdateAccountRequest,
+  UpdateAccountResponse,
+  (request, check) => ({
+    kind: 'UpdateAccount',
+    displayName:
+      request.displayName === undefined
+        ? null
+        : check.text('display_name', request.displayName, 256),
+    labels: request.labels ? check.labels('labels.labels', request.labels.labels) : null,
+  }),
+  (_, book) => ({ account: accountMessage(book.account) }),
+);
+
+const closeAccount = mutation(
+  'CloseAccount',
+  CloseAccountRequest,
+  CloseAccountResponse,
+  () => ({ kind: 'CloseAccount' }),
+  (_, book) => ({ account: accountMessage(book.account), balance: balance(book) }),
+);
+
+export const mutations = {
+  reserve,
+  commit,
+  release,
+  charge,
+  extendReservation,
+  refund,
+  purchase,
+  grantCredits,
+  openAccount,
+  updateAccount,
+  closeAccount,
+};

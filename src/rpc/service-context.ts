@@ -1,0 +1,54 @@
+/** What the services work with, and the handler every mutation shares. */
+import type { ServerUnaryCall } from '@grpc/grpc-js';
+import type { Clock } from '../clock.ts';
+import type { Em } from '../db/orm.ts';
+import { Failure } from '../failure.ts';
+import type { Lanes } from '../lanes/lanes.ts';
+import type { Answer } from '../lanes/work.ts';
+import type { Catalogue } from '../store/catalogue.ts';
+import type { Snapshots } from '../store/snapshot.ts';
+import { type CallContext, type Caller, unary } from './call.ts';
+import type { HistoryContext } from './history-stream.ts';
+import type { Prepare, Prepared } from './mutations.ts';
+
+export type ServiceContext = CallContext &
+  HistoryContext & {
+    readonly em: () => Em;
+    readonly clock: Clock;
+    readonly catalogue: Catalogue;
+    readonly lanes: Lanes;
+    readonly snapshots: Snapshots;
+  };
+
+/** Hands a prepared mutation to its account's lane. */
+export function submit(
+  { lanes }: ServiceContext,
+  { accountId, requestId, command, fingerprint, respond }: Prepared,
+  caller: Caller,
+  isAbandoned: () => boolean,
+): Promise<Answer> {
+  return lanes.submit({
+    accountId,
+    command,
+    origin: { ...caller, requestId },
+    fingerprint,
+    respond,
+    isAbandoned,
+  });
+}
+
+export function mutationHandler<Request, Response>(
+  context: ServiceContext,
+  method: string,
+  prepare: Prepare<Request>,
+) {
+  return unary(
+    context,
+    method,
+    async (request: Request, caller, call: ServerUnaryCall<Request, Response>) => {
+      const prepared = prepare(request);
+      if (prepared instanceof Failure) return prepared;
+      return await submit(context, prepared, caller, () => call.cancelled);
+    },
+  );
+}

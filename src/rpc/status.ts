@@ -1,0 +1,78 @@
+/**
+ * The one place where a Failure becomes a gRPC status: code, message, and the google.rpc.Status
+ * details that every error carries.
+ */
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import type { Failure, Reason } from '../failure.ts';
+import { BadRequest, ErrorInfo, RetryInfo } from '../gen/google/rpc/error_details.ts';
+import { Status } from '../gen/google/rpc/status.ts';
+
+const DOMAIN = 'billing.scrip';
+
+const CODES: Readonly<Record<Reason, status>> = {
+  INVALID_FIELD: status.INVALID_ARGUMENT,
+  UNKNOWN_OPERATION: status.INVALID_ARGUMENT,
+  MISSING_QUANTITY: status.INVALID_ARGUMENT,
+  QUANTITY_OUT_OF_RANGE: status.INVALID_ARGUMENT,
+  REQUEST_ID_REUSED: status.INVALID_ARGUMENT,
+  ACCOUNT_NOT_FOUND: status.NOT_FOUND,
+  RESERVATION_NOT_FOUND: status.NOT_FOUND,
+  PACK_NOT_FOUND: status.NOT_FOUND,
+  PLAN_NOT_FOUND: status.NOT_FOUND,
+  ENTRY_NOT_FOUND: status.NOT_FOUND,
+  ACCOUNT_EXISTS: status.ALREADY_EXISTS,
+  PAYMENT_REFERENCE_USED: status.ALREADY_EXISTS,
+  INSUFFICIENT_CREDITS: status.FAILED_PRECONDITION,
+  EXCEEDS_RESERVATION: status.FAILED_PRECONDITION,
+  EXCEEDS_COMMIT: status.FAILED_PRECONDITION,
+  RESERVATION_COMMITTED: status.FAILED_PRECONDITION,
+  RESERVATION_RELEASED: status.FAILED_PRECONDITION,
+  RESERVATION_EXPIRED: status.FAILED_PRECONDITION,
+  ACCOUNT_CLOSED: status.FAILED_PRECONDITION,
+  RATE_CARD_VERSION_UNKNOWN: status.FAILED_PRECONDITION,
+  OVERAGE_LIMIT_REACHED: status.FAILED_PRECONDITION,
+  OVERLOADED: status.RESOURCE_EXHAUSTED,
+  DATABASE_UNAVAILABLE: status.UNAVAILABLE,
+  SHUTTING_DOWN: status.UNAVAILABLE,
+  CANCELLED: status.CANCELLED,
+  INTERNAL: status.INTERNAL,
+};
+
+/** After how long a retry may help, where it may at all. */
+const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
+  OVERLOADED: 100,
+  DATABASE_UNAVAILABLE: 500,
+  SHUTTING_DOWN: 100,
+};
+
+export const codeOf = (reason: Reason): status => CODES[reason];
+
+/** The error a handler gives to grpc-js. */
+export function serviceError(failure: Failure): ServiceError {
+  const code = codeOf(failure.reason);
+  const metadata = new Metadata();
+  const details = Status.encode({ code, message: failure.message, details: detailsOf(failure) });
+  metadata.set('grpc-status-details-bin', Buffer.from(details.finish()));
+  return Object.assign(new Error(failure.message), { code, details: failure.message, metadata });
+}
+
+function detailsOf({ reason, metadata, violations }: Failure) {
+  const details = [
+    any('ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...metadata } })),
+  ];
+  if (violations.length > 0)
+    details.push(any('BadRequest', BadRequest.encode(BadRequest.fromPartial({
+      fieldViolations: violations.map(({ field, description }) => ({ field, description, reason })),
+    }))));
+  const retryAfterMs = RETRY_AFTER_MS[reason];
+  if (retryAfterMs !== undefined)
+    details.push(any('RetryInfo', RetryInfo.encode({
+      retryDelay: { seconds: 0n, nanos: retryAfterMs * 1_000_000 },
+    })));
+  return details;
+}
+
+const any = (type: string, encoded: { finish(): Uint8Array }) => ({
+  typeUrl: `type.googleapis.com/google.rpc.${type}`,
+  value: Buffer.from(encoded.finish()),
+});

@@ -1,0 +1,42 @@
+/** What an error from the database means for the requests it hit. */
+import { Failure } from '../failure.ts';
+
+/** The driver's error under whatever the ORM wrapped it in. */
+function* causes(error: unknown): Generator<{ code?: string; message?: string }> {
+  for (let cause = error; typeof cause === 'object' && cause !== null; ) {
+    yield cause as { code?: string };
+    cause = (cause as { cause?: unknown }).cause;
+  }
+}
+
+const codeOf = (error: unknown): string => {
+  for (const { code } of causes(error)) if (typeof code === 'string') return code;
+  return '';
+};
+
+/**
+ * Serialization failure, deadlock, and a key that another replica inserted first (two openings of
+ * one account race without a row to lock): run again, the transaction sees what won.
+ */
+const RETRYABLE = new Set(['40001', '40P01', '23505']);
+
+export const isRetryable = (error: unknown): boolean => RETRYABLE.has(codeOf(error));
+
+/**
+ * Connection exceptions, shutdown, too many connections, read-only standby, timeouts, sockets, and
+ * a race lost as often as it was run again.
+ */
+const UNAVAILABLE =
+  /^(08...|40001|40P01|57P0[1-5]|53300|25006|57014|55P03|ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
+
+const LOST = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
+
+/** The failure to answer where the database cannot be reached; null where that is not the cause. */
+export function failureOfDatabase(error: unknown): Failure | null {
+  const lost = [...causes(error)].some(({ message }) => LOST.test(message ?? ''));
+  if (!lost && !UNAVAILABLE.test(codeOf(error))) return null;
+  return new Failure(
+    'DATABASE_UNAVAILABLE',
+    'the database cannot be reached; retry with the same request id',
+  );
+}

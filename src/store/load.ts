@@ -1,0 +1,205 @@
+/**
+ * Reads what a unit of work or a read needs of its accounts: one query per table, whatever the number
+ * of accounts and requests. Queries of the request path name their accounts and use an index.
+ */
+import type { Em } from '../db/orm.ts';
+import type { Account } from '../ledger/account.ts';
+import type { Labels } from '../ledger/entry.ts';
+import type { Grant } from '../ledger/grant.ts';
+import type { Purchase } from '../ledger/purchase.ts';
+import type { RefundableEntry } from '../ledger/refundable.ts';
+import type { Reservation } from '../ledger/reservation.ts';
+import { run } from './bulk.ts';
+import {
+  accountColumns,
+  grantColumns,
+  millis,
+  purchaseColumns,
+  reservationColumns,
+  type Row,
+  type StoredMove,
+  toAccount,
+  toGrant,
+  toMove,
+  toPurchase,
+  toReservation,
+} from './rows.ts';
+
+/** Something of an account, by its own key. */
+export type Named<Key> = { readonly accountId: string; readonly key: Key };
+
+/**
+ * Locks accounts until the transaction ends, in the order of their ids, so that no two units of
+ * work can wait for each other. NO KEY UPDATE: nothing refers to the key.
+ */
+export async function lockAccounts(em: Em, accountIds: readonly string[]): Promise<Account[]> {
+  const rows = await run<Row>(
+    em,
+    `select ${accountColumns} from accounts where account_id = any($1::text[])
+     order by account_id for no key update`,
+    [accountIds],
+  );
+  return rows.map(toAccount);
+}
+
+export async function loadAccounts(em: Em, accountIds: readonly string[]): Promise<Account[]> {
+  const rows = await run<Row>(
+    em,
+    `select ${accountColumns} from accounts where account_id = any($1::text[])`,
+    [accountIds],
+  );
+  return rows.map(toAccount);
+}
+
+/** The grants of accounts that can still change. */
+export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Promise<Grant[]> {
+  const rows = await run<Row>(
+    em,
+    `select ${grantColumns} from grants where account_id = any($1::text[]) and open`,
+    [accountIds],
+  );
+  return rows.map(toGrant);
+}
+
+/** Grants by number, spent and expired ones too. */
+export async function loadGrants(em: Em, named: readonly Named<bigint>[]): Promise<Grant[]> {
+  if (named.length === 0) return [];
+  const rows = await run<Row>(
+    em,
+    `select ${grantColumns} from grants
+     join unnest($1::text[], $2::bigint[]) as n(account_id, grant_id) using (account_id, grant_id)`,
+    columnsOf(named),
+  );
+  return rows.map(toGrant);
+}
+
+export async function loadReservations(
+  em: Em,
+  named: readonly Named<string>[],
+): Promise<Reservation[]> {
+  if (named.length === 0) return [];
+  const rows = await run<Row>(
+    em,
+    `select ${reservationColumns} from reservations
+     join unnest($1::text[], $2::uuid[]) as n(account_id, reservation_id)
+       using (account_id, reservation_id)`,
+    columnsOf(named),
+  );
+  return rows.map(toReservation);
+}
+
+/** Active reservations of an account past their expiry, soonest first, at most `limit`. */
+export async function loadExpiredReservations(
+  em: Em,
+  accountId: string,
+  now: number,
+  limit: number,
+): Promise<Reservation[]> {
+  const rows = await run<Row>(
+    em,
+    `select ${reservationColumns} from reservations
+     where account_id = $1 and state = 'ACTIVE' and expires_at <= to_timestamp($2::float8 / 1000)
+     order by reservations.expires_at limit $3`,
+    [accountId, now, limit],
+  );
+  return rows.map(toReservation);
+}
+
+/** When the soonest of an account's reservations that are still running expires. */
+export async function nextReservationExpiry(
+  em: Em,
+  accountId: string,
+  now: number,
+): Promise<number | null> {
+  const [row] = await run<{ expires_at: number }>(
+    em,
+    `select ${millis('expires_at')} from reservations
+     where account_id = $1 and state = 'ACTIVE' and expires_at > to_timestamp($2::float8 / 1000)
+     order by reservations.expires_at limit 1`,
+    [accountId, now],
+  );
+  return row?.expires_at ?? null;
+}
+
+/** A request id that was used, and what it was answered. */
+export type StoredRequest = {
+  readonly accountId: string;
+  readonly requestId: string;
+  readonly method: string;
+  readonly fingerprint: Uint8Array;
+  readonly response: Uint8Array;
+};
+
+export async function loadRequests(
+  em: Em,
+  asked: readonly { accountId: string; requestId: string; method: string }[],
+): Promise<StoredRequest[]> {
+  const rows = await run<Row>(
+    em,
+    `select account_id, request_id, method, fingerprint, response from requests
+     join unnest($1::text[], $2::text[], $3::text[]) as n(account_id, request_id, method)
+       using (account_id, request_id, method)`,
+    [asked.map((r) => r.accountId), asked.map((r) => r.requestId), asked.map((r) => r.method)],
+  );
+  return rows.map((row) => ({
+    accountId: row['account_id']!,
+    requestId: row['request_id']!,
+    method: row['method']!,
+    fingerprint: row['fingerprint']!,
+    response: row['response']!,
+  }));
+}
+
+/** Commits and charges by seq, with what was refunded of each so far. */
+export async function loadRefundables(
+  em: Em,
+  named: readonly Named<bigint>[],
+): Promise<RefundableEntry[]> {
+  if (named.length === 0) return [];
+  const rows = await run<Row>(
+    em,
+    `select e.account_id, e.seq, e.reservation_id, e.rate_card_version, e.reference, e.labels,
+       e.moves, coalesce(r.refunded, 0) as refunded
+     from entries e
+     join unnest($1::text[], $2::bigint[]) as n(account_id, seq) using (account_id, seq)
+     left join refunded r using (account_id, seq)
+     where e.kind in ('COMMIT', 'CHARGE')`,
+    columnsOf(named),
+  );
+  return rows.map(toRefundable);
+}
+
+function toRefundable(row: Row): RefundableEntry {
+  const split = new Map<bigint, bigint>();
+  for (const { to, grantId, credits } of (row['moves']! as StoredMove[]).map(toMove))
+    if (to === 'consumed') split.set(grantId, (split.get(grantId) ?? 0n) + credits);
+  return {
+    accountId: row['account_id']!,
+    seq: BigInt(row['seq']!),
+    reservationId: row['reservation_id']!,
+    rateCardVersion: row['rate_card_version']!,
+    reference: row['reference']!,
+    labels: row['labels']! as Labels,
+    split: [...split].map(([grantId, credits]) => ({ grantId, credits })),
+    committed: [...split.values()].reduce((sum, credits) => sum + credits, 0n),
+    refunded: BigInt(row['refunded']!),
+  };
+}
+
+/** Purchases by their payment reference. */
+export async function loadPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {
+  if (named.length === 0) return [];
+  const rows = await run<Row>(
+    em,
+    `select ${purchaseColumns} from purchases
+     join unnest($1::text[], $2::text[]) as n(account_id, payment_reference)
+       using (account_id, payment_reference)`,
+    columnsOf(named),
+  );
+  return rows.map(toPurchase);
+}
+
+const columnsOf = <Key>(named: readonly Named<Key>[]): unknown[][] => [
+  named.map(({ accountId }) => accountId),
+  named.map(({ key }) => key),
+];

@@ -1,0 +1,205 @@
+import { describe, expect, test } from 'vitest';
+import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
+
+const op = (name: string) => `operations["job.${name}"]`;
+const whole = 'must be a whole number, without a point or an exponent';
+
+describe('a part that is missing, unknown or of another kind is a mistake', () => {
+  test.each<MistakeRow>([
+    ['an unknown key at the root', 'title: Everything', 'titel: Everything', 'titel: unknown key'],
+    ['a missing key at the root', 'plan_id: everything\n', '\n', 'plan_id: missing key'],
+    [
+      'an unknown key deep down',
+      'credits: 7 }',
+      'credits: 7, note: x }',
+      `${op('flat')}.components[0].note: unknown key`,
+    ],
+    [
+      'a missing key deep down',
+      'label: Base, credits: 7',
+      'label: Base',
+      `${op('flat')}.components[0].credits: missing key`,
+    ],
+    [
+      'an unknown kind of component',
+      'kind: flat',
+      'kind: flatt',
+      `${op('flat')}.components[0].kind: must be one of flat, per_unit, tier, attribute, cel`,
+    ],
+    [
+      'a list where a mapping belongs',
+      'overage: { limit: 10000 }',
+      'overage: [10000]',
+      'terms.overage: must be a mapping',
+    ],
+    [
+      'text where true or false belongs',
+      'billable: true',
+      'billable: yes',
+      `${op('flat')}.billable: must be true or false`,
+    ],
+    [
+      'billable left unsaid',
+      'title: The same for all\n    billable: true',
+      'title: The same for all',
+      `${op('flat')}.billable: missing key`,
+    ],
+    ['an empty title', 'title: By size', 'title: ""', `${op('tier')}.title: must not be empty`],
+  ])('%s', (_name, from, to, mistake) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  });
+});
+
+describe('a name that is no name, or names two things, is a mistake', () => {
+  test.each<MistakeRow>([
+    [
+      'a plan id in capitals',
+      'plan_id: everything',
+      'plan_id: Everything',
+      'plan_id: must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter',
+    ],
+    [
+      'a pack id with a space',
+      'pack_id: small',
+      'pack_id: small pack',
+      'packs[0].pack_id: must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter',
+    ],
+    [
+      'an operation name with a dash',
+      'job.flat',
+      'job-flat',
+      'operations.job-flat: must be words of a-z, 0-9 and _ joined by points, at most 128 characters',
+    ],
+    [
+      'a quantity with a name CEL keeps',
+      'size: { title: Size, unit',
+      'in: { title: Size, unit',
+      `${op('tier')}.quantities.in: is a reserved word`,
+    ],
+    [
+      'a quantity every object seems to have',
+      'size: { title: Size, unit',
+      'constructor: { title: Size, unit',
+      `${op('tier')}.quantities.constructor: is a reserved word`,
+    ],
+    [
+      'an attribute named like a quantity',
+      'mode: { title: Mode',
+      'pages: { title: Mode',
+      `${op('cel')}.attributes.pages: is also the name of a quantity`,
+    ],
+    [
+      'an attribute value of no length',
+      '{ png: 1, pdf: 6 }',
+      '{ "": 1, pdf: 6 }',
+      `${op('format')}.components[0].credits[""]: must be 1 to 64 characters on one line`,
+    ],
+    [
+      'twin pack ids',
+      'pack_id: large',
+      'pack_id: small',
+      'packs[1].pack_id: is the same as that of packs[0]',
+    ],
+  ])('%s', (_name, from, to, mistake) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  });
+});
+
+describe('a number that is not a whole number within its bounds is a mistake', () => {
+  test.each<MistakeRow>([
+    [
+      'a price with a point',
+      'credits: 7 }',
+      'credits: 2.5 }',
+      `${op('flat')}.components[0].credits: ${whole}`,
+    ],
+    [
+      'a price with an exponent',
+      'credits: 7 }',
+      'credits: 1e3 }',
+      `${op('flat')}.components[0].credits: ${whole}`,
+    ],
+    [
+      'a price written 7.0',
+      'credits: 7 }',
+      'credits: 7.0 }',
+      `${op('flat')}.components[0].credits: ${whole}`,
+    ],
+    [
+      'a negative price',
+      'credits: 7 }',
+      'credits: -7 }',
+      `${op('flat')}.components[0].credits: must not be negative`,
+    ],
+    [
+      'a price in quotes',
+      'credits: 7 }',
+      'credits: "7" }',
+      `${op('flat')}.components[0].credits: must be a whole number from 0 to 9223372036854775807`,
+    ],
+    [
+      'a price beyond int64',
+      'credits: 7 }',
+      'credits: 9223372036854775808 }',
+      `${op('flat')}.components[0].credits: must be a whole number from 0 to 9223372036854775807`,
+    ],
+    [
+      'a pack of nothing',
+      'credits: 100,',
+      'credits: 0,',
+      'packs[0].credits: must be a whole number from 1 to 9223372036854775807',
+    ],
+    [
+      'a negative overage limit',
+      'limit: 10000',
+      'limit: -1',
+      'terms.overage.limit: must not be negative',
+    ],
+  ])('%s', (_name, from, to, mistake) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  });
+});
+
+describe('money, a validity or a length of time that is none is a mistake', () => {
+  test.each<MistakeRow>([
+    [
+      'a negative price in money',
+      'price: 10 USD',
+      'price: -10 USD',
+      'packs[0].price: must not be negative',
+    ],
+    ['a pack for nothing', 'price: 10 USD', 'price: 0 USD', 'packs[0].price: must be more than 0'],
+    [
+      'money with too many decimals',
+      '80.50 USD',
+      '80.505 USD',
+      'packs[1].price: has more than the 2 decimals of USD',
+    ],
+    ['money without a currency', '80.50 USD', '80.50', 'packs[1].price: must be text'],
+    [
+      'a currency unlike ISO 4217',
+      '80.50 USD',
+      '80.50 Dollar',
+      'packs[1].price: must be an amount and an ISO 4217 currency code, such as 19.00 USD',
+    ],
+    [
+      'a validity of no length',
+      '12 months',
+      '0 months',
+      'packs[0].validity: must be never, or whole months or days such as 12 months',
+    ],
+    ['a validity left unsaid', ', validity: 12 months', '', 'packs[0].validity: missing key'],
+    ['a ttl above its max', 'ttl: 90s', 'ttl: 3h', 'terms.reservation.ttl: is longer than max_ttl'],
+    [
+      'a ttl of nothing',
+      'ttl: 90s',
+      'ttl: 0s',
+      'terms.reservation.ttl: must be a length of time such as 15m or 24h, from 1s to 366d',
+    ],
+    ['a length without a unit', 'ttl: 90s', 'ttl: 90', 'terms.reservation.ttl: must be text'],
+    ['another period', 'every: month', 'every: week', 'terms.allowance.every: must be month'],
+    ['rollover', 'rollover: none', 'rollover: all', 'terms.allowance.rollover: must be none'],
+  ])('%s', (_name, from, to, mistake) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  });
+});

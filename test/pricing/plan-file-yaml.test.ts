@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
+
+describe('YAML that a reader could take in two ways is a mistake', () => {
+  test.each<MistakeRow>([
+    [
+      'a duplicate key',
+      'title: Everything a plan can say',
+      'title: A\ntitle: B',
+      'line 4, column 1: duplicate key',
+    ],
+    ['an operation listed twice', '  job.free:', '  job.flat:', 'line 75, column 3: duplicate key'],
+    [
+      'YAML that does not parse',
+      'overage: { limit: 10000 }',
+      'overage: { limit: 10000',
+      'line 8, column 3: is no YAML',
+    ],
+    [
+      'an anchor',
+      'limit: 10000',
+      'limit: &limit 10000',
+      'line 7, column 28: sets an anchor, which no plan file may use',
+    ],
+    [
+      'an alias',
+      'limit: 10000',
+      'limit: *limit',
+      'line 7, column 21: uses an alias; write the value out',
+    ],
+    [
+      'a merge key',
+      'overage: { limit: 10000 }',
+      'overage: { limit: 1, <<: { limit: 2 } }',
+      'terms.overage["<<"]: unknown key',
+    ],
+    [
+      'a tag',
+      'limit: 10000',
+      'limit: !!int "10000"',
+      'line 7, column 27: uses the tag tag:yaml.org,2002:int, which no plan file may use',
+    ],
+    [
+      'a number not in decimal',
+      'limit: 10000',
+      'limit: 0x2710',
+      'line 7, column 21: is a number that is not written in decimal',
+    ],
+    [
+      'a key that is a list',
+      'overage: { limit: 10000 }',
+      '? [overage]\n  : 1',
+      'line 7, column 5: is no YAML',
+    ],
+    ['the key of every prototype', 'overage:', '__proto__:', 'line 7, column 3: unknown key'],
+    ['a second document', 'packs:', '---\npacks:', 'is no YAML'],
+    [
+      'a directive',
+      '\nplan_id',
+      '%YAML 1.1\n---\nplan_id',
+      'line 1: begins with a directive, which no plan file may use',
+    ],
+  ])('%s', (_name, from, to, mistake) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  });
+});
+
+describe('a file without a mapping is a mistake', () => {
+  test.each(['', '# only a comment', 'null', '[]', 'text', '7'])(
+    'a file that holds %o is no mapping',
+    (text) => {
+      expect(mistakesIn(text)).toEqual(['(whole file): must be a mapping']);
+    },
+  );
+});

@@ -1,0 +1,139 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { UNPUBLISHED } from '../../src/pricing/plan.ts';
+import { parsePlanFile } from '../../src/pricing/plan-file.ts';
+import { EVERYTHING, mistakesIn, planIn } from './fixtures.ts';
+
+describe('a plan file without mistakes is a plan', () => {
+  test('whose terms are those written', () => {
+    const { planId, terms, rateCard } = planIn(EVERYTHING);
+    expect(planId).toBe('everything');
+    expect(terms).toEqual({
+      welcome: { credits: 30n, validity: { days: 30 } },
+      allowance: { credits: 50n, every: 'month', rollover: 'none' },
+      overage: { limit: 10_000n },
+      lowBalanceThreshold: 40n,
+      reservation: { ttlMs: 90_000, maxTtlMs: 7_200_000, graceMs: 0 },
+    });
+    expect(rateCard.version).toBe(UNPUBLISHED);
+    expect([...rateCard.operations.keys()]).toEqual([...rateCard.operations.keys()].toSorted());
+  });
+
+  test('whose terms have the service’s defaults where the file is silent', () => {
+    const text = EVERYTHING.replace(/terms:.*packs:/s, 'terms: {}\npacks:');
+    expect(planIn(text).terms).toEqual({
+      welcome: null,
+      allowance: null,
+      overage: null,
+      lowBalanceThreshold: 500n,
+      reservation: { ttlMs: 15 * 60_000, maxTtlMs: 24 * 3_600_000, graceMs: 5 * 60_000 },
+    });
+  });
+
+  test('and may declare a quantity that no price reads', () => {
+    expect(planIn(EVERYTHING).rateCard.operations.get('job.free')?.quantities.size).toBe(1);
+  });
+});
+
+describe('all that is wrong with a file is told at once', () => {
+  test('in every part of it, and where one piece has several mistakes', () => {
+    const told = mistakesIn(`
+plan_id: Not An Id
+plan_id: twice
+terms: { overage: { limit: -1 }, reservation: { ttl: 48h }, credit: 1 }
+packs:
+  - { pack_id: a, title: A, credits: 0, price: 1 usd, validity: never }
+  - { pack_id: a, title: A, credits: 1, price: 1.001 USD, validity: 0 days, size: 1 }
+operations:
+  job.one:
+    title: One
+    billable: true
+    quantities: { size: { title: Size, unit: one, min: 2, max: 9, default: 1 } }
+    components:
+      - { kind: flat, label: A, credits: 2.5, note: x }
+      - { kind: per_unit, label: "", quantity: bytes, credits: -1 }
+      - { kind: tier, label: A, quantity: size, steps: [{ up_to: 5, credits: 1.5 }, { up_to: 5, credits: 2 }] }
+      - { kind: tier, label: A, note: x, quantity: size, steps: [{ up_to: 5, credits: 1 }] }
+      - { kind: attribute, label: A, attribute: mode, credits: { a: 1 } }
+      - { kind: cel, label: "", expression: "bytes + 1.5" }
+  Job.Two: { title: Two, components: [{ kind: cel, label: A, expression: "1 +" }] }
+`);
+    const one = 'operations["job.one"].';
+    const expected = [
+      'line 3, column 1: duplicate key',
+      'title: missing key',
+      'terms.credit: unknown key',
+      'terms.overage.limit: must not be negative',
+      'terms.reservation.ttl: is longer than max_ttl',
+      'packs[0].credits: must be a whole number',
+      'packs[0].price: must be an amount',
+      'packs[1].pack_id: is the same as that of packs[0]',
+      'packs[1].price: has more than',
+      'packs[1].validity: must be never',
+      'packs[1].size: unknown key',
+      `${one}quantities.size.default: is not between`,
+      `${one}components[0].credits: must be a whole number`,
+      `${one}components[0].note: unknown key`,
+      `${one}components[1].label: must not be empty`,
+      `${one}components[1].credits: must not be negative`,
+      `${one}components[1].quantity: names bytes`,
+      `${one}components[2].steps[0].credits: must be a whole number`,
+      `${one}components[2].steps[1].up_to: overlaps`,
+      `${one}components[3].note: unknown key`,
+      `${one}components[4].default: missing key`,
+      `${one}components[5].label: must not be empty`,
+      `${one}components[5].expression: uses a decimal`,
+      `${one}components[5].expression: names bytes`,
+      'operations["Job.Two"]: must be words',
+      'operations["Job.Two"].billable: missing key',
+      'operations["Job.Two"].components[0].expression: is no CEL expression',
+    ];
+    const missed = expected.filter((start) => !told.some((each) => each.startsWith(start)));
+    expect(missed).toEqual([]);
+    expect(told).toHaveLength(expected.length);
+  });
+
+  test('with the name of the file', () => {
+    const parsed = parsePlanFile('deploy/plans/x.yaml', 'plan_id: x');
+    const files = 'mistakes' in parsed ? parsed.mistakes.map(({ file }) => file) : [];
+    expect(new Set(files)).toEqual(new Set(['deploy/plans/x.yaml']));
+  });
+});
+
+describe('whatever a file holds, it is a plan or has mistakes', () => {
+  const isPlanOrMistakes = (text: string) => {
+    const parsed = parsePlanFile('any.yaml', text);
+    expect('plan' in parsed || parsed.mistakes.length > 0).toBe(true);
+  };
+
+  test('be it any text', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), isPlanOrMistakes));
+  });
+
+  test('be it a plan with a part cut out or put in anywhere', () => {
+    const at = fc.nat(EVERYTHING.length);
+    const piece = fc.constantFrom(
+      '',
+      '{',
+      '- ',
+      ': ',
+      '*x',
+      '&x ',
+      '-1',
+      '1.5',
+      '"',
+      '<<: ',
+      '\n  a: ',
+    );
+    fc.assert(
+      fc.property(at, fc.nat(40), piece, (from, length, put) => {
+        isPlanOrMistakes(EVERYTHING.slice(0, from) + put + EVERYTHING.slice(from + length));
+      }),
+    );
+  });
+
+  test('be it nested deeper than any reader goes', () => {
+    isPlanOrMistakes('['.repeat(50_000));
+    isPlanOrMistakes(EVERYTHING.replace('pages + 9', `${'('.repeat(400)}pages${')'.repeat(400)}`));
+  });
+});

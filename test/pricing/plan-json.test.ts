@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { MAX_CREDITS } from '../../src/pricing/plan.ts';
+import {
+  type Json,
+  planTermsFromJson,
+  planTermsToJson,
+  rateCardFromJson,
+  rateCardToJson,
+  sameRateCard,
+} from '../../src/pricing/plan-json.ts';
+import { priceUsage } from '../../src/pricing/price.ts';
+import { EVERYTHING, planIn, realPlan, usage } from './fixtures.ts';
+
+const everything = planIn(EVERYTHING);
+const plans = [
+  ['everything', everything],
+  ['aspose-cloud', realPlan('aspose-cloud')],
+  ['perfectparser', realPlan('perfectparser')],
+  ['verts', realPlan('verts')],
+] as const;
+
+/** As PostgreSQL's jsonb gives a value back: the keys of every object in an order of its own. */
+function fromJsonb(json: Json): unknown {
+  if (Array.isArray(json)) return json.map(fromJsonb);
+  if (json === null || typeof json !== 'object') return json;
+  const entries = Object.entries(json).toSorted(
+    ([a], [b]) => b.length - a.length || (a < b ? 1 : -1),
+  );
+  return Object.fromEntries(entries.map(([key, value]) => [key, fromJsonb(value)]));
+}
+
+describe('a rate card is stored as JSON', () => {
+  test.each(plans)('and %s is read back the same, under the version asked for', (_name, plan) => {
+    const stored = fromJsonb(rateCardToJson(plan.rateCard));
+    expect(rateCardFromJson(stored, 4)).toEqual({ ...plan.rateCard, version: 4 });
+  });
+
+  test.each(plans)('and the text of %s is the same after it was read back', (_name, plan) => {
+    const stored = fromJsonb(rateCardToJson(plan.rateCard));
+    const again = rateCardToJson(rateCardFromJson(stored, 1));
+    expect(JSON.stringify(again)).toBe(JSON.stringify(rateCardToJson(plan.rateCard)));
+  });
+
+  test('and prices, once read back, as it did', () => {
+    const card = rateCardFromJson(fromJsonb(rateCardToJson(everything.rateCard)), 1);
+    const of = usage('job.cel', { pages: 21n }, { mode: 'deep' });
+    expect(priceUsage(card, of, '')).toEqual(priceUsage(everything.rateCard, of, ''));
+  });
+
+  test('and keeps every digit of a price', () => {
+    const text = EVERYTHING.replace('credits: 7 }', `credits: ${MAX_CREDITS} }`);
+    const card = rateCardFromJson(fromJsonb(rateCardToJson(planIn(text).rateCard)), 1);
+    expect(priceUsage(card, usage('job.flat'), '')).toMatchObject({ credits: MAX_CREDITS });
+  });
+
+  test('and what is stored as something else is an error that says where', () => {
+    const broken = { operations: { job: { title: 'Job', billable: 'yes' } } };
+    expect(() => rateCardFromJson(broken, 1)).toThrow(
+      'operations.job.billable: must be true or false',
+    );
+    expect(() => rateCardFromJson('{}', 1)).toThrow('(whole file): must be a mapping');
+  });
+});
+
+describe('two files say the same rate card', () => {
+  test('where only the order of keys, comments and layout differ', () => {
+    const [head = '', operations = ''] = EVERYTHING.split('operations:\n');
+    const blocks = operations.split(/^(?= {2}job)/m);
+    const shuffled = fc.shuffledSubarray(blocks, { minLength: blocks.length });
+    fc.assert(
+      fc.property(shuffled, (order) => {
+        const other = planIn(`${head}operations: # shuffled\n${order.join('')}`);
+        expect(sameRateCard(other.rateCard, everything.rateCard)).toBe(true);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('where one was put together in another order', () => {
+    const { operations } = everything.rateCard;
+    const reversed = new Map([...operations].toReversed());
+    expect(sameRateCard({ version: 1, operations: reversed }, everything.rateCard)).toBe(true);
+  });
+
+  test('where only packs and terms differ, and whatever their versions', () => {
+    const other = planIn(
+      EVERYTHING.replace('limit: 10000', 'limit: 1').replace('10 USD', '11 USD'),
+    );
+    expect(sameRateCard({ ...other.rateCard, version: 9 }, everything.rateCard)).toBe(true);
+    expect(planTermsToJson(other)).not.toEqual(planTermsToJson(everything));
+  });
+
+  test.each([
+    ['a price', 'credits: 7 }', 'credits: 8 }'],
+    ['a title', 'title: By size', 'title: By its size'],
+    ['a label', 'label: Size', 'label: The size'],
+    ['a default', 'default: 10 }', 'default: 11 }'],
+    ['a step', 'up_to: 100,', 'up_to: 101,'],
+    ['an expression', 'pages + 9', 'pages + 8'],
+    [
+      'the number of components',
+      '      - { kind: flat, label: Base, credits: 2 }\n      - { kind: per_unit,',
+      '      - { kind: per_unit,',
+    ],
+  ])('but not where %s differs', (_name, from, to) => {
+    expect(EVERYTHING).toContain(from);
+    expect(sameRateCard(planIn(EVERYTHING.replace(from, to)).rateCard, everything.rateCard)).toBe(
+      false,
+    );
+  });
+});
+
+describe('terms and packs are stored as JSON', () => {
+  test.each(plans)('and those of %s are read back the same', (_name, plan) => {
+    const { title, terms, packs } = plan;
+    const stored = fromJsonb(planTermsToJson(plan));
+    expect(planTermsFromJson(stored)).toEqual({ title, terms, packs });
+    expect(JSON.stringify(planTermsToJson(planTermsFromJson(stored)))).toBe(
+      JSON.stringify(planTermsToJson(plan)),
+    );
+  });
+
+  test('and equal lengths and prices have equal text however they were written', () => {
+    const other = EVERYTHING.replace('2h', '120m').replace('10 USD', '10.00 USD');
+    expect(planTermsToJson(planIn(other))).toEqual(planTermsToJson(everything));
+  });
+});
