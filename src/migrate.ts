@@ -1,0 +1,14 @@
+/** `npm run migrate`: brings the schema of DATABASE_URL up to date. */
+import { migrate } from './db/orm.ts';
+
+const url = process.env['DATABASE_URL'];
+try {
+  if (!url) throw new Error('DATABASE_URL is not set (the embedded database is migrated at start)');
+  const ran = await migrate(url);
+  process.stdout.write(
+    ran.length > 0 ? `migrated: ${ran.join(', ')}\n` : 'the schema is up to date\n',
+  );
+} catch (error) {
+  process.stderr.write(`scrip: ${(error as Error).message}\n`);
+  process.exitCode = 1;
+}

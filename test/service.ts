@@ -1,0 +1,91 @@
+/** A running service on its own database, its client, and a clock that tests can move. */
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import { inject, onTestFailed } from 'vitest';
+import { connect, type Scrip } from '../src/client.ts';
+import { type Config, readConfig } from '../src/config.ts';
+import { readPlanFiles } from '../src/plan-files.ts';
+import type { Plan } from '../src/pricing/plan.ts';
+import { type Service, startService } from '../src/service.ts';
+import { createDatabase } from './postgres.ts';
+
+export type TestService = Scrip & {
+  readonly service: Service;
+  readonly databaseUrl: string;
+  /** Now, as the service sees it: real time plus what `advance` added. */
+  readonly now: () => number;
+  /** Lets time pass for the service. */
+  readonly advance: (ms: number) => void;
+  /** Sets the service's clock. */
+  readonly setNow: (ms: number) => void;
+  /** Opens a new account and answers its id. */
+  readonly open: (planId: string) => Promise<string>;
+  readonly stop: () => Promise<void>;
+};
+
+export type TestOptions = {
+  readonly databaseUrl?: string;
+  readonly plans?: readonly Plan[];
+  readonly env?: Partial<Record<keyof Config, string>>;
+  readonly log?: pino.Logger;
+};
+
+export const requestId = (): string => randomUUID();
+
+export async function plansOfDeploy(): Promise<readonly Plan[]> {
+  const files = await readPlanFiles(new URL('../deploy/plans', import.meta.url).pathname);
+  if ('mistakes' in files) throw new Error(JSON.stringify(files.mistakes));
+  return files.plans;
+}
+
+export async function startTestService(options: TestOptions = {}): Promise<TestService> {
+  const databaseUrl = options.databaseUrl ?? (await createDatabase(inject('postgresUrl')));
+  const read = readConfig({
+    HOST: '127.0.0.1',
+    PORT: '0',
+    // Tests sweep when they want to.
+    SWEEP_INTERVAL_MS: '3600000',
+    HISTORY_POLL_MS: '50',
+    SHUTDOWN_GRACE_MS: '2000',
+    ...options.env,
+  });
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  let offset = 0;
+  const now = () => Date.now() + offset;
+  const service = await startService(
+    read.config,
+    databaseUrl,
+    options.plans ?? (await plansOfDeploy()),
+    options.log ?? pino({ level: 'silent' }),
+    now,
+  );
+  const scrip = connect(`127.0.0.1:${service.port}`, { caller: 'test' });
+  return {
+    ...scrip,
+    service,
+    databaseUrl,
+    now,
+    advance: (ms) => {
+      offset += ms;
+    },
+    setNow: (ms) => {
+      offset = ms - Date.now();
+    },
+    async open(planId) {
+      const accountId = `acct-${randomUUID()}`;
+      await scrip.accounts.openAccount({ accountId, requestId: requestId(), planId });
+      return accountId;
+    },
+    async stop() {
+      scrip.close();
+      await service.stop();
+    },
+  };
+}
+
+/** Says where a failed test's data is. */
+export function showDatabaseOnFailure(databaseUrl: string) {
+  onTestFailed(() => {
+    process.stderr.write(`data of the failed test: ${databaseUrl}\n`);
+  });
+}
