@@ -76,10 +76,7 @@ function detailsOf(metadata: Metadata | undefined) {
   };
 }
 
-type Unary<Request, Response> = (
-  request: Request,
-  options?: ScripCallOptions,
-) => Promise<Response>;
+type Unary<Request, Response> = (request: Request, options?: ScripCallOptions) => Promise<Response>;
 
 /** The request with all its fields, from the ones that were given. */
 type Complete<Partial, Request> = (partial: Partial) => Request;
@@ -154,10 +151,7 @@ export function connect(address: string, options: ConnectOptions) {
       commit: unary(b.commit, billing.CommitRequest.fromPartial),
       release: unary(b.release, billing.ReleaseRequest.fromPartial),
       charge: unary(b.charge, billing.ChargeRequest.fromPartial),
-      extendReservation: unary(
-        b.extendReservation,
-        billing.ExtendReservationRequest.fromPartial,
-      ),
+      extendReservation: unary(b.extendReservation, billing.ExtendReservationRequest.fromPartial),
       getReservation: unary(b.getReservation, billing.GetReservationRequest.fromPartial),
       listReservations: unary(b.listReservations, billing.ListReservationsRequest.fromPartial),
       refund: unary(b.refund, billing.RefundRequest.fromPartial),
@@ -167,8 +161,7 @@ export function connect(address: string, options: ConnectOptions) {
       streamHistory: (
         request: Parameters<typeof billing.StreamHistoryRequest.fromPartial>[0],
         callOptions: ScripCallOptions = {},
-      ) =>
-        stream(b.streamHistory, billing.StreamHistoryRequest.fromPartial, request, callOptions),
+      ) => stream(b.streamHistory, billing.StreamHistoryRequest.fromPartial, request, callOptions),
     },
     accounts: {
       openAccount: unary(a.openAccount, accounts.OpenAccountRequest.fromPartial),

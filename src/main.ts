@@ -25,7 +25,9 @@ async function main() {
   const files = await readPlanFiles(config.PLANS_DIRECTORY);
   if ('mistakes' in files)
     throw new Refusal(
-      ...files.mistakes.map(({ file, path, reason }) => [file, path, reason].filter(Boolean).join(': ')),
+      ...files.mistakes.map(({ file, path, reason }) =>
+        [file, path, reason].filter(Boolean).join(': '),
+      ),
     );
 
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres(config.DATA_DIRECTORY);
@@ -36,11 +38,15 @@ async function main() {
     const service = await startService(config, url, files.plans, log);
     log.info({ port: service.port, plans: files.plans.map(({ planId }) => planId) }, 'ready');
     if (embedded) sayReady(config, service.port);
-    stopOnSignal(async () => {
-      await service.stop();
-      await embedded?.stop();
-      await telemetry.shutdown();
-    }, embedded, log);
+    stopOnSignal(
+      async () => {
+        await service.stop();
+        await embedded?.stop();
+        await telemetry.shutdown();
+      },
+      embedded,
+      log,
+    );
   } catch (error) {
     await embedded?.stop();
     throw error;
@@ -105,7 +111,8 @@ function stopOnSignal(
 }
 
 await main().catch((error: unknown) => {
-  const lines = error instanceof Refusal ? error.lines : [(error as Error)?.message ?? String(error)];
+  const lines =
+    error instanceof Refusal ? error.lines : [(error as Error)?.message ?? String(error)];
   for (const line of lines) process.stderr.write(`scrip: ${line}\n`);
   process.exit(1);
 });

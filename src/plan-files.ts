@@ -1,8 +1,8 @@
 /** Reads and validates every plan file of a folder. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parsePlanFile, type PlanMistake } from './pricing/plan-file.ts';
 import type { Plan } from './pricing/plan.ts';
+import { type PlanMistake, parsePlanFile } from './pricing/plan-file.ts';
 
 export type PlanFiles =
   | { readonly plans: readonly Plan[] }

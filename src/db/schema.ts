@@ -7,7 +7,7 @@
  * sequence or trigger, and there are no foreign keys: every write is made under the lock of its
  * account's row. So the tables can be distributed by account_id as they are.
  */
-import { defineEntity, p, type InferEntity } from '@mikro-orm/core';
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
 const bigint = () => p.bigint('bigint');
 const instant = () => p.datetime(3);
@@ -268,9 +268,7 @@ export const RefundedRow = defineEntity({
     committed: bigint(),
     refunded: bigint(),
   },
-  checks: [
-    { name: 'refunded_check', expression: 'refunded > 0 and refunded <= committed' },
-  ],
+  checks: [{ name: 'refunded_check', expression: 'refunded > 0 and refunded <= committed' }],
 });
 
 export type AccountRecord = InferEntity<typeof AccountRow>;

@@ -7,7 +7,7 @@ import { Book } from '../ledger/book.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
-import type { CataloguedPlan, Catalogue } from '../store/catalogue.ts';
+import type { Catalogue, CataloguedPlan } from '../store/catalogue.ts';
 import {
   loadExpiredReservations,
   loadGrants,
@@ -60,7 +60,10 @@ export async function openBooks(
     })),
   );
   const reservations = await loadReservations(em, reservationsNamed(requests));
-  const refundables = await loadRefundables(em, named(requests, 'Refund', ({ seq }) => seq));
+  const refundables = await loadRefundables(
+    em,
+    named(requests, 'Refund', ({ seq }) => seq),
+  );
   const purchases = await loadPurchases(
     em,
     named(requests, 'Purchase', ({ paymentReference }) => paymentReference),
@@ -185,8 +188,7 @@ async function plansOf(
     if (catalogued && !catalogued.rateCards.has(version))
       await catalogue.rateCard(catalogued, version);
   };
-  for (const { accountId, rateCardVersion } of reservations)
-    await need(accountId, rateCardVersion);
+  for (const { accountId, rateCardVersion } of reservations) await need(accountId, rateCardVersion);
   for (const { accountId, command } of requests)
     if ('rateCardVersion' in command && command.rateCardVersion !== null)
       await need(accountId, command.rateCardVersion);

@@ -53,7 +53,9 @@ export class Sweeper {
     const delayMs = this.#options.intervalMs * (0.75 + Math.random() / 2);
     this.#timer = setTimeout(() => {
       this.#sweeping = this.sweep()
-        .catch((error) => this.#options.log.warn({ err: error }, 'sweep failed; it will be repeated'))
+        .catch((error) =>
+          this.#options.log.warn({ err: error }, 'sweep failed; it will be repeated'),
+        )
         .then(() => this.#schedule());
     }, delayMs);
     this.#timer.unref();

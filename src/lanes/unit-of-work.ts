@@ -9,8 +9,8 @@ import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { decide } from '../ledger/decide.ts';
-import { accountExists, accountNotFound, newAccount } from '../ledger/rules/account.ts';
 import { seal } from '../ledger/hash-chain.ts';
+import { accountExists, accountNotFound, newAccount } from '../ledger/rules/account.ts';
 import { settle } from '../ledger/settle.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
@@ -86,7 +86,10 @@ function answer(
   const before = replay(opened, work);
   if (before) return before;
   if (work.isAbandoned())
-    return new Failure('CANCELLED', 'the caller gave up before the work began; nothing was written');
+    return new Failure(
+      'CANCELLED',
+      'the caller gave up before the work began; nothing was written',
+    );
   const book = bookFor(opened, catalogue, work);
   if (book instanceof Failure) return book;
   const outcome = decide(book, work.command, work.origin);
@@ -179,4 +182,3 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
   }
   return writes;
 }
-

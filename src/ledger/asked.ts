@@ -3,9 +3,7 @@ import { Failure } from '../failure.ts';
 import { type PricedUsage, priceUsages, type Usage } from '../pricing/price.ts';
 import type { Book } from './book.ts';
 
-export type Asked =
-  | { readonly usages: readonly Usage[] }
-  | { readonly credits: bigint };
+export type Asked = { readonly usages: readonly Usage[] } | { readonly credits: bigint };
 
 export type Priced = {
   readonly credits: bigint;
@@ -21,8 +19,7 @@ export function priceAsked(book: Book, asked: Asked, version: number): Priced | 
 }
 
 export const rateCardVersionUnknown = (planId: string, version: number): Failure =>
-  new Failure(
-    'RATE_CARD_VERSION_UNKNOWN',
-    `plan ${planId} has no rate card version ${version}`,
-    { plan_id: planId, version },
-  );
+  new Failure('RATE_CARD_VERSION_UNKNOWN', `plan ${planId} has no rate card version ${version}`, {
+    plan_id: planId,
+    version,
+  });

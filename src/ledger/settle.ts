@@ -58,8 +58,7 @@ function dueNow(book: Book, origin: Origin): readonly Due[] {
     else if (grantAvailable(grant) > 0n)
       offer(grant.expiresAt, () => expireGrant(book, grant, origin));
   const allowance = allowanceOf(book);
-  if (allowance)
-    offer(book.account.allowanceDueAt, () => grantAllowance(book, allowance, origin));
+  if (allowance) offer(book.account.allowanceDueAt, () => grantAllowance(book, allowance, origin));
   return due.sort((a, b) => a.at - b.at);
 }
 
@@ -91,7 +90,11 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
 export function giveBack(book: Book, allocations: readonly Allocation[]) {
   const expired = (allocation: Allocation) => fromExpiredGrant(book, allocation);
   return [
-    ...movesOf(allocations.filter((a) => !expired(a)), 'reserved', 'available'),
+    ...movesOf(
+      allocations.filter((a) => !expired(a)),
+      'reserved',
+      'available',
+    ),
     ...movesOf(allocations.filter(expired), 'reserved', 'expired'),
   ];
 }

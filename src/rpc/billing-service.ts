@@ -18,7 +18,7 @@ import { streamHistory } from './history-stream.ts';
 import { balanceMessage, grantMessage, reservationMessage } from './messages.ts';
 import { mutations } from './mutations.ts';
 import { keyOfPageToken, pageToken } from './page-token.ts';
-import { type ServiceContext, mutationHandler, submit } from './service-context.ts';
+import { mutationHandler, type ServiceContext, submit } from './service-context.ts';
 
 const service = 'billing.v1.BillingService';
 

@@ -5,9 +5,9 @@
 import {
   Metadata,
   type MetadataValue,
-  type sendUnaryData,
   type ServerUnaryCall,
   type ServerWritableStream,
+  type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
 import {
@@ -173,8 +173,7 @@ function end(
 
 /** What was thrown, as a failure. Anything that is none is a bug: logged here, never sent. */
 function failureOf({ log }: CallContext, error: unknown, caller: Caller, method: string): Failure {
-  if (error instanceof Failure)
-    return error.reason === 'INTERNAL' ? internal(caller) : error;
+  if (error instanceof Failure) return error.reason === 'INTERNAL' ? internal(caller) : error;
   const database = failureOfDatabase(error);
   if (database) return database;
   log.error({ err: error, method, trace_id: caller.traceId, span_id: caller.spanId }, 'bug');
@@ -191,4 +190,3 @@ function replayed(): Metadata {
   trailer.set('idempotent-replayed', 'true');
   return trailer;
 }
-

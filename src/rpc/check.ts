@@ -13,7 +13,7 @@ const REQUEST_ID = /^[\x20-\x7e]{1,128}$/;
 const PLAIN_ID = /^[A-Za-z0-9._:-]{1,64}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Characters no text may carry: PostgreSQL cannot store NUL, and the others break logs. */
-const CONTROL = /[\u0000-\u001f\u007f]/;
+const CONTROL = /\p{Cc}/u;
 
 export const USAGES_MAX = 1_000;
 export const PAGE_SIZE_MAX = 1_000;
@@ -48,8 +48,7 @@ export class Check {
 
   /** A reservation's id, in the form it is stored in. */
   reservationId(value: string): string {
-    if (!UUID.test(value))
-      this.refuse('reservation_id', 'must be the UUID that Reserve answered');
+    if (!UUID.test(value)) this.refuse('reservation_id', 'must be the UUID that Reserve answered');
     return value.toLowerCase();
   }
 

@@ -27,6 +27,10 @@ export function estimate(
     available: spendable,
     sufficient: shortfall === 0n,
     shortfall,
-    packs: offers.map(({ pack, quantity, price }) => ({ pack: packMessage(pack), quantity, price })),
+    packs: offers.map(({ pack, quantity, price }) => ({
+      pack: packMessage(pack),
+      quantity,
+      price,
+    })),
   };
 }

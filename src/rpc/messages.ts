@@ -10,9 +10,9 @@ import {
   Entry_Kind,
   type Entry as EntryMessage,
   Grant_Category,
-  type Grant as GrantMessage,
   Grant_Source,
   Grant_State,
+  type Grant as GrantMessage,
   type Move as MoveMessage,
   OverCommitPolicy,
   Purchase_State,
@@ -58,9 +58,7 @@ export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
 
 export const allocationMessage = ({ grantId, credits }: Allocation): AllocationMessage => ({
   source:
-    grantId === OVERAGE
-      ? { $case: 'overage', value: true }
-      : { $case: 'grantId', value: grantId },
+    grantId === OVERAGE ? { $case: 'overage', value: true } : { $case: 'grantId', value: grantId },
   credits,
 });
 

@@ -2,7 +2,7 @@
  * Every mutation: how its request becomes a command, and how what the command did becomes its
  * response. The keys are those of the services' methods and of Batch's mutations.
  */
-import { Failure } from '../failure.ts';
+import type { Failure } from '../failure.ts';
 import {
   CloseAccountRequest,
   CloseAccountResponse,
@@ -99,9 +99,12 @@ const lines = (outcome: { lines: Outcome<'Reserve'>['lines'] }) =>
   outcome.lines.map((line) => lineMessage(line));
 
 /** Usages or credits, one of them. */
-function asked(request: { usages: UsageMessage[]; credits?: bigint | undefined }, check: Check): Asked {
+function asked(
+  request: { usages: UsageMessage[]; credits?: bigint | undefined },
+  check: Check,
+): Asked {
   const { usages, credits } = request;
-  if ((usages.length > 0) === (credits !== undefined))
+  if (usages.length > 0 === (credits !== undefined))
     check.refuse('usages', 'give usages or credits, one of them');
   return credits === undefined
     ? { usages: check.usages(usages, 0) }
@@ -147,7 +150,8 @@ const commit = mutation(
   (request, check) => ({
     kind: 'Commit',
     reservationId: check.reservationId(request.reservationId),
-    asked: request.usages.length === 0 && request.credits === undefined ? null : asked(request, check),
+    asked:
+      request.usages.length === 0 && request.credits === undefined ? null : asked(request, check),
     final: request.final ?? true,
   }),
   (outcome, book) => ({

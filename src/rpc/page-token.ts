@@ -10,7 +10,11 @@ export function keyOfPageToken(list: readonly string[], token: string): string |
   if (token === '') return null;
   const parts = parse(token);
   const key = parts?.at(-1);
-  if (key !== undefined && parts?.length === list.length + 1 && list.every((a, i) => a === parts[i]))
+  if (
+    key !== undefined &&
+    parts?.length === list.length + 1 &&
+    list.every((a, i) => a === parts[i])
+  )
     return key;
   const description = 'must be next_page_token of a page of the same list with the same arguments';
   throw new Failure('INVALID_FIELD', `page_token ${description}`, { field: 'page_token' }, [

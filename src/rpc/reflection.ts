@@ -3,10 +3,11 @@
  * need no files. @grpc/reflection 1.0.4 is not used: it rebuilds the descriptors and loses the
  * imports of google.protobuf types, so grpcurl refuses them.
  */
-import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
-import { status } from '@grpc/grpc-js';
+
 import { createFileRegistry, type DescFile, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import {
   type ServerReflectionRequest,
   type ServerReflectionResponse,

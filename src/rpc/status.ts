@@ -61,14 +61,30 @@ function detailsOf({ reason, metadata, violations }: Failure) {
     any('ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...metadata } })),
   ];
   if (violations.length > 0)
-    details.push(any('BadRequest', BadRequest.encode(BadRequest.fromPartial({
-      fieldViolations: violations.map(({ field, description }) => ({ field, description, reason })),
-    }))));
+    details.push(
+      any(
+        'BadRequest',
+        BadRequest.encode(
+          BadRequest.fromPartial({
+            fieldViolations: violations.map(({ field, description }) => ({
+              field,
+              description,
+              reason,
+            })),
+          }),
+        ),
+      ),
+    );
   const retryAfterMs = RETRY_AFTER_MS[reason];
   if (retryAfterMs !== undefined)
-    details.push(any('RetryInfo', RetryInfo.encode({
-      retryDelay: { seconds: 0n, nanos: retryAfterMs * 1_000_000 },
-    })));
+    details.push(
+      any(
+        'RetryInfo',
+        RetryInfo.encode({
+          retryDelay: { seconds: 0n, nanos: retryAfterMs * 1_000_000 },
+        }),
+      ),
+    );
   return details;
 }
 

@@ -6,14 +6,27 @@
 import { CompiledQuery } from 'kysely';
 import type { Em } from '../db/orm.ts';
 
-type ColumnType = 'text' | 'bigint' | 'int' | 'boolean' | 'uuid' | 'jsonb' | 'bytea' | 'numeric' | 'instant';
+type ColumnType =
+  | 'text'
+  | 'bigint'
+  | 'int'
+  | 'boolean'
+  | 'uuid'
+  | 'jsonb'
+  | 'bytea'
+  | 'numeric'
+  | 'instant';
 type Value = string | bigint | number | boolean | Uint8Array | null;
 
 /** Column, its type, and the value a row has there. Instants are epoch milliseconds. */
 export type Column<Row> = readonly [name: string, type: ColumnType, value: (row: Row) => Value];
 
 /** Runs one statement in the current transaction, or outside one if there is none. */
-export async function run<Row>(em: Em, text: string, parameters: readonly unknown[]): Promise<Row[]> {
+export async function run<Row>(
+  em: Em,
+  text: string,
+  parameters: readonly unknown[],
+): Promise<Row[]> {
   const result = await em.getKysely().executeQuery(CompiledQuery.raw(text, [...parameters]));
   return result.rows as Row[];
 }

@@ -5,6 +5,7 @@
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { Em } from '../db/orm.ts';
 import { PlanRow, RateCardRow } from '../db/schema.ts';
+import type { Plan, RateCard } from '../pricing/plan.ts';
 import {
   planTermsFromJson,
   planTermsToJson,
@@ -12,7 +13,6 @@ import {
   rateCardToJson,
   sameRateCard,
 } from '../pricing/plan-json.ts';
-import type { Plan, RateCard } from '../pricing/plan.ts';
 
 /** A plan with every rate card version that is in memory. */
 export type CataloguedPlan = {

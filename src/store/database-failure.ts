@@ -29,7 +29,8 @@ export const isRetryable = (error: unknown): boolean => RETRYABLE.has(codeOf(err
 const UNAVAILABLE =
   /^(08...|40001|40P01|57P0[1-5]|53300|25006|57014|55P03|ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
 
-const LOST = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
+const LOST =
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
 
 /** The failure to answer where the database cannot be reached; null where that is not the cause. */
 export function failureOfDatabase(error: unknown): Failure | null {

@@ -30,7 +30,10 @@ export async function readEntries(
   if (filter.kinds.length > 0) where((place) => `kind = any(${place}::text[])`, filter.kinds);
   if (filter.reference) where((place) => `reference = ${place}`, filter.reference);
   if (filter.operation)
-    where((place) => `usages @> ${place}::jsonb`, JSON.stringify([{ operation: filter.operation }]));
+    where(
+      (place) => `usages @> ${place}::jsonb`,
+      JSON.stringify([{ operation: filter.operation }]),
+    );
   const rows = await run<Row>(
     em,
     `select ${entryColumns} from entries where ${conditions.join(' and ')} order by seq`,

@@ -7,8 +7,8 @@ import { run } from './bulk.ts';
 import {
   accountColumns,
   grantColumns,
-  reservationColumns,
   type Row,
+  reservationColumns,
   toAccount,
   toGrant,
   toReservation,

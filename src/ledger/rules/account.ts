@@ -26,7 +26,12 @@ export type UpdateAccount = {
 export type CloseAccount = { readonly kind: 'CloseAccount' };
 
 /** The row of an account that does not exist yet, for `openAccount` to fill. */
-export const newAccount = (accountId: string, command: OpenAccount, plan: Plan, now: number): Account => ({
+export const newAccount = (
+  accountId: string,
+  command: OpenAccount,
+  plan: Plan,
+  now: number,
+): Account => ({
   accountId,
   planId: plan.planId,
   state: 'OPEN',

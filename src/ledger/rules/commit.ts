@@ -126,7 +126,14 @@ function post(
     reservation.endedAt = book.now;
   }
   book.changes.reservations.change(reservation);
-  return { kind: 'Commit', reservation, committed, split, entrySeq: entry.seq, lines: asked.lines } as const;
+  return {
+    kind: 'Commit',
+    reservation,
+    committed,
+    split,
+    entrySeq: entry.seq,
+    lines: asked.lines,
+  } as const;
 }
 
 const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);

@@ -1,8 +1,9 @@
 /** GrantCredits: credits granted by hand, now or from a later moment on. */
-import type { Book } from '../book.ts';
 import { Failure } from '../../failure.ts';
+import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import type { GrantCategory } from '../grant.ts';
+import { beyondLimit } from '../limit.ts';
 import { accountClosed } from './account.ts';
 
 export type GrantCredits = {
@@ -28,6 +29,9 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
       { field: 'expires_at' },
       [{ field: 'expires_at', description: 'must be after now and after effective_at' }],
     );
+
+  const tooMany = beyondLimit(book, command.credits);
+  if (tooMany) return tooMany;
 
   const scheduled = effectiveAt > book.now;
   const grant = book.addGrant({

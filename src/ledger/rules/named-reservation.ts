@@ -11,11 +11,10 @@ export function reservationNamed(book: Book, reservationId: string): Reservation
 }
 
 export const reservationNotFound = (accountId: string, reservationId: string): Failure =>
-  new Failure(
-    'RESERVATION_NOT_FOUND',
-    `account ${accountId} has no reservation ${reservationId}`,
-    { reservation_id: reservationId, account_id: accountId },
-  );
+  new Failure('RESERVATION_NOT_FOUND', `account ${accountId} has no reservation ${reservationId}`, {
+    reservation_id: reservationId,
+    account_id: accountId,
+  });
 
 /** The failure that says that, how and when a reservation ended. */
 export function reservationEnded(reservation: Reservation): Failure {

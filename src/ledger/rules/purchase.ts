@@ -4,6 +4,7 @@ import { expiryOf } from '../../pricing/packs.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
+import { beyondLimit } from '../limit.ts';
 import type { Purchase } from '../purchase.ts';
 import { accountClosed } from './account.ts';
 
@@ -29,6 +30,9 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
       `payment reference ${paymentReference} has already bought a pack for this account`,
       { payment_reference: paymentReference },
     );
+
+  const tooMany = beyondLimit(book, pack.credits);
+  if (tooMany) return tooMany;
 
   const purchaseId = book.newId();
   const grant = book.addGrant({

@@ -6,6 +6,7 @@
 import { Failure } from '../../failure.ts';
 import { type Book, movesOf } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { beyondLimit } from '../limit.ts';
 import type { RefundableEntry } from '../refundable.ts';
 import { type Allocation, splitAllocations, total } from '../reservation.ts';
 import { fromExpiredGrant } from '../settle.ts';
@@ -37,6 +38,9 @@ export function refund(book: Book, command: Refund, origin: Origin) {
       { asked: credits, allowed, seq: command.seq },
     );
 
+  const tooMany = beyondLimit(book, credits);
+  if (tooMany) return tooMany;
+
   const split = lastTaken(refunded, credits);
   const breakage = split.filter((allocation) => fromExpiredGrant(book, allocation));
   const restored = split.filter((allocation) => !fromExpiredGrant(book, allocation));
@@ -56,8 +60,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     },
     origin,
   );
-  for (const { grantId } of restored)
-    if (grantId !== 0n) book.due(book.grant(grantId).expiresAt);
+  for (const { grantId } of restored) if (grantId !== 0n) book.due(book.grant(grantId).expiresAt);
   refunded.refunded += credits;
   book.changes.refundables.add(refunded);
   return {
