@@ -31,9 +31,19 @@ class PreparingClient extends pg.Client {
   }
 }
 
-/** Connects as `scrip_runtime`, which cannot change or remove entries. */
+/**
+ * What every connection of the service begins with: a role that cannot change or remove entries, and
+ * limits, so that a lost peer or a stuck lock ends a statement instead of a lane.
+ */
+const RUNTIME_SESSION = `
+  set role scrip_runtime;
+  set statement_timeout = '30s';
+  set lock_timeout = '10s';
+  set idle_in_transaction_session_timeout = '60s'`;
+
+/** Connects as `scrip_runtime`. */
 export async function connect(url: string, poolSize: number): Promise<Orm> {
-  return await open(url, poolSize, 'set role scrip_runtime');
+  return await open(url, poolSize, RUNTIME_SESSION);
 }
 
 /** Connects as the database's owner, to migrate. */
@@ -68,10 +78,18 @@ export async function pendingMigrations(orm: Orm): Promise<readonly string[]> {
   return (await orm.migrator.getPending()).map(({ name }) => name);
 }
 
-/** Brings the database's schema up to date. Answers the names of the migrations it ran. */
+/** Any number will do that nothing else in the database uses. */
+const MIGRATION_LOCK = 5_347_261;
+
+/**
+ * Brings the database's schema up to date, one migrator at a time. Answers the names of the
+ * migrations it ran.
+ */
 export async function migrate(url: string): Promise<readonly string[]> {
   const orm = await connectAsOwner(url);
   try {
+    // Held by the one connection there is, until it is closed.
+    await orm.em.fork().execute(`select pg_advisory_lock(${MIGRATION_LOCK})`);
     return (await orm.migrator.up()).map(({ name }) => name);
   } finally {
     await orm.close();
