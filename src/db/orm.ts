@@ -32,11 +32,18 @@ class PreparingClient extends pg.Client {
 }
 
 /**
- * What every connection of the service begins with: a role that cannot change or remove entries, and
- * limits, so that a lost peer or a stuck lock ends a statement instead of a lane.
+ * What every connection of the service begins with: a role that cannot change or remove entries;
+ * limits, so that a lost peer or a stuck lock ends a statement instead of a lane; and one kind of
+ * plan. Every statement of the service finds its rows by key, however many they are: it wants a
+ * nested loop over an index and is planned once. Left to itself PostgreSQL plans by statistics, which
+ * a young table has not got, and scans whole tables (PLANS).
  */
 const RUNTIME_SESSION = `
   set role scrip_runtime;
+  set enable_seqscan = off;
+  set enable_hashjoin = off;
+  set enable_mergejoin = off;
+  set plan_cache_mode = force_generic_plan;
   set statement_timeout = '30s';
   set lock_timeout = '10s';
   set idle_in_transaction_session_timeout = '60s'`;

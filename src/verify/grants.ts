@@ -1,0 +1,68 @@
+/** The grants of an account, held against the buckets that its entries filled. */
+import type { Account } from '../ledger/account.ts';
+import type { Grant } from '../ledger/grant.ts';
+import type { Buckets } from './moves.ts';
+import type { Replay } from './replay.ts';
+
+export function checkGrants(
+  { account, sums, grantCount }: Replay,
+  grants: ReadonlyMap<bigint, Grant>,
+  tell: (what: string) => void,
+) {
+  const months = new Set<string>();
+  for (const grant of grants.values()) {
+    const buckets = sums.of(grant.grantId);
+    const tellGrant = (what: string) => tell(`grant ${grant.grantId}: ${what}`);
+    checkAmounts(grant, buckets, tellGrant);
+    checkState(grant, buckets, account.lastAt, tellGrant);
+    if (grant.grantId > grantCount) tellGrant('no entry made it');
+    if (grant.source !== 'ALLOWANCE') continue;
+    if (months.has(grant.sourceReference))
+      tellGrant(`the allowance of ${grant.sourceReference} was granted before`);
+    months.add(grant.sourceReference);
+  }
+  checkWhole(account, grants, sums.total, tell);
+}
+
+function checkAmounts(grant: Grant, buckets: Buckets, tell: (what: string) => void) {
+  const { amount, remaining, reserved } = grant;
+  const issued = -buckets.issued;
+  if (issued !== (grant.state === 'SCHEDULED' ? 0n : amount))
+    tell(`its amount is ${amount} and its state ${grant.state}, the moves issued ${issued}`);
+  if (remaining !== buckets.available + buckets.reserved)
+    tell(`remaining is ${remaining}, the moves say ${buckets.available + buckets.reserved}`);
+  if (reserved !== buckets.reserved)
+    tell(`reserved is ${reserved}, the moves say ${buckets.reserved}`);
+}
+
+/** A grant's state is of its newest move, so one that has expired since can still be OPEN. */
+function checkState(grant: Grant, { expired }: Buckets, at: number, tell: (what: string) => void) {
+  const { state, remaining, expiresAt } = grant;
+  const over = expiresAt !== null && expiresAt <= at;
+  const sound = {
+    SCHEDULED: remaining === 0n,
+    OPEN: remaining > 0n,
+    SPENT: remaining === 0n && (expired === 0n || over),
+    EXPIRED: over,
+  }[state];
+  if (!sound) tell(`it is ${state} with ${remaining} remaining and ${expired} expired`);
+}
+
+/** What was granted, and used beyond it, is somewhere: not spent yet, spent, or expired. */
+function checkWhole(
+  account: Account,
+  grants: ReadonlyMap<bigint, Grant>,
+  total: Buckets,
+  tell: (what: string) => void,
+) {
+  let issued = 0n;
+  for (const { state, amount } of grants.values()) if (state !== 'SCHEDULED') issued += amount;
+  const overage = -total.overage;
+  const { consumed, expired } = total;
+  const held = account.remaining + account.overageReserved;
+  if (issued + overage !== held + consumed + expired)
+    tell(
+      `issued ${issued} and overage ${overage} are not what remains (${account.remaining}), is ` +
+        `reserved on overage (${account.overageReserved}), consumed (${consumed}) and expired (${expired})`,
+    );
+}

@@ -1,0 +1,67 @@
+/** `npm run verify`: closes the books of DATABASE_URL, or of the embedded database. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { readConfig } from '../config.ts';
+import { startEmbeddedPostgres } from '../db/embedded.ts';
+import { verify, type VerifyOptions } from './verify.ts';
+
+const USAGE = 'usage: npm run verify -- [--account ID] [--all]';
+
+/** Exit code where the books do not agree. */
+const DISAGREES = 1;
+/** Exit code where they could not be read: nothing is known about them. */
+const UNREADABLE = 2;
+
+function readOptions(): VerifyOptions {
+  const { values } = parseArgs({
+    options: { account: { type: 'string' }, all: { type: 'boolean', default: false } },
+  });
+  const { account: accountId, all } = values;
+  return accountId === undefined ? { all } : { accountId, all };
+}
+
+/** The database to audit; `close` leaves it as it was found. */
+async function findDatabase() {
+  const read = readConfig(process.env);
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  const { DATABASE_URL: url, DATA_DIRECTORY: directory } = read.config;
+  if (url) return { url, close: async () => {} };
+  if (!existsSync(join(directory, 'postgres')))
+    throw new Error(`DATABASE_URL is not set, and there is no database in ${directory} yet`);
+  const embedded = await startEmbeddedPostgres(directory);
+  return { url: embedded.url, close: () => embedded.stop() };
+}
+
+async function main(options: VerifyOptions): Promise<number> {
+  const startedAt = performance.now();
+  const database = await findDatabase();
+  try {
+    const verdict = await verify(database.url, options);
+    if (verdict.ok) {
+      const ms = Math.round(performance.now() - startedAt);
+      say(`ok (${count(verdict.accounts, 'account')}, ${count(verdict.entries, 'entry')}, ${ms} ms)`);
+      return 0;
+    }
+    const { disagreements } = verdict;
+    for (const { accountId, what } of options.all ? disagreements : disagreements.slice(0, 1))
+      say(`account ${accountId}: ${what}`);
+    return DISAGREES;
+  } finally {
+    await database.close();
+  }
+}
+
+const say = (text: string) => process.stdout.write(`verify: ${text}\n`);
+
+const count = (many: number, what: 'account' | 'entry'): string =>
+  `${many.toLocaleString('en')} ${many === 1 ? what : { account: 'accounts', entry: 'entries' }[what]}`;
+
+try {
+  process.exitCode = await main(readOptions());
+} catch (error) {
+  const { message, code } = error as Error & { code?: string };
+  const usage = code?.startsWith('ERR_PARSE_ARGS') ? `; ${USAGE}` : '';
+  process.stderr.write(`verify: ${message}${usage}\n`);
+  process.exitCode = UNREADABLE;
+}

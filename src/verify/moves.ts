@@ -1,0 +1,136 @@
+/**
+ * What each kind of entry may move, and the buckets that moves fill. Written from the definitions of
+ * the ledger, not from its code: it is what that code is held against.
+ */
+import type { BucketKind, EntryKind, Move } from '../ledger/entry.ts';
+import type { Grant } from '../ledger/grant.ts';
+
+/** What an entry of a kind may say. */
+type Terms = {
+  readonly moves: readonly `${BucketKind} to ${BucketKind}`[];
+  /** What the entry must name; REFUND may name a reservation beside what it refunds. */
+  readonly names: 'grant' | 'reservation' | 'refunded entry' | 'nothing';
+  /** Whether a caller asks for it, the service by itself, or either. */
+  readonly by: 'caller' | 'service' | 'either';
+};
+
+const GIVE_BACK = [
+  'reserved to available',
+  'reserved to expired',
+  'overage_reserved to overage',
+] as const;
+
+export const TERMS: Readonly<Record<EntryKind, Terms>> = {
+  GRANT: { moves: ['issued to available'], names: 'grant', by: 'either' },
+  GRANT_EFFECTIVE: { moves: ['issued to available'], names: 'grant', by: 'service' },
+  GRANT_EXPIRED: { moves: ['available to expired'], names: 'grant', by: 'service' },
+  PURCHASE: { moves: ['issued to available'], names: 'grant', by: 'caller' },
+  RESERVE: {
+    moves: ['available to reserved', 'overage to overage_reserved'],
+    names: 'reservation',
+    by: 'caller',
+  },
+  COMMIT: {
+    moves: [
+      'reserved to consumed',
+      'overage_reserved to consumed',
+      'available to consumed',
+      'overage to consumed',
+      ...GIVE_BACK,
+    ],
+    names: 'reservation',
+    by: 'caller',
+  },
+  RELEASE: { moves: GIVE_BACK, names: 'reservation', by: 'caller' },
+  EXPIRE: { moves: GIVE_BACK, names: 'reservation', by: 'service' },
+  CHARGE: {
+    moves: ['available to consumed', 'overage to consumed'],
+    names: 'nothing',
+    by: 'caller',
+  },
+  REFUND: {
+    moves: ['consumed to available', 'consumed to expired', 'consumed to overage'],
+    names: 'refunded entry',
+    by: 'caller',
+  },
+};
+
+/** Grants are numbered from 1; this number stands for the postpaid line. */
+export const OVERAGE_LINE = 0n;
+
+/** Why a move must not be in an entry of this kind, made at `at`; null where it may. */
+export function objection(
+  kind: EntryKind,
+  { from, to, grantId, credits }: Move,
+  at: number,
+  grant: Grant | undefined,
+): string | null {
+  const name = `${from} to ${to}` as const;
+  if (!TERMS[kind].moves.includes(name)) return `a ${kind} does not move ${name}`;
+  if (credits <= 0n) return `moves ${credits} credits ${name}`;
+  const overage = [from, to].some((bucket) => bucket === 'overage' || bucket === 'overage_reserved');
+  if (!grant) {
+    if (grantId !== OVERAGE_LINE) return `moves credits of grant ${grantId}, which does not exist`;
+    return overage ? null : `moves credits ${name} of no grant`;
+  }
+  if (overage) return `moves credits ${name} of grant ${grantId}`;
+  return untimely(name, at, grant);
+}
+
+/** Credits are spent while their grant lasts; what comes back after that is breakage. */
+function untimely(name: string, at: number, grant: Grant): string | null {
+  const expired = grant.expiresAt !== null && grant.expiresAt <= at;
+  if (name.startsWith('available to') && grant.effectiveAt > at)
+    return `takes credits of grant ${grant.grantId}, which is not effective yet`;
+  if (name === 'issued to available')
+    return grant.effectiveAt > at ? `grant ${grant.grantId} is not effective yet` : null;
+  if (name.endsWith('to expired'))
+    return expired ? null : `expires credits of grant ${grant.grantId}, which has not expired`;
+  const moved = name.startsWith('available') || name.endsWith('available');
+  return moved && expired ? `moves credits ${name} of grant ${grant.grantId}, which has expired` : null;
+}
+
+export type Buckets = Record<BucketKind, bigint>;
+
+/** Where credits come from: these go below zero, by what they gave. */
+const SOURCES: readonly BucketKind[] = ['issued', 'overage'];
+
+/** Every bucket of an account, a sum of moves each. */
+export class BucketSums {
+  readonly #ofGrant = new Map<bigint, Buckets>();
+  readonly total = empty();
+
+  /** The buckets of a grant, or of the postpaid line. */
+  of(grantId: bigint): Buckets {
+    let buckets = this.#ofGrant.get(grantId);
+    if (!buckets) this.#ofGrant.set(grantId, (buckets = empty()));
+    return buckets;
+  }
+
+  /** Adds a move; answers which bucket it emptied below zero, if it did. */
+  add({ from, to, grantId, credits }: Move): string | null {
+    const buckets = this.of(grantId);
+    for (const sums of [buckets, this.total]) {
+      sums[from] -= credits;
+      sums[to] += credits;
+    }
+    if (!SOURCES.includes(from) && buckets[from] < 0n)
+      return `takes ${credits} from ${from} of ${nameOf(grantId)}, which held ${buckets[from] + credits}`;
+    if (SOURCES.includes(to) && buckets[to] > 0n)
+      return `gives ${credits} back to ${to} of ${nameOf(grantId)}, which had given ${credits - buckets[to]}`;
+    return null;
+  }
+}
+
+const empty = (): Buckets => ({
+  issued: 0n,
+  available: 0n,
+  reserved: 0n,
+  overage: 0n,
+  overage_reserved: 0n,
+  consumed: 0n,
+  expired: 0n,
+});
+
+const nameOf = (grantId: bigint): string =>
+  grantId === OVERAGE_LINE ? 'the postpaid line' : `grant ${grantId}`;

@@ -1,0 +1,65 @@
+/** Refunds, held against the commits and charges they give back, and the rows that count them. */
+import { type Row, type StoredMove, toMove } from '../store/rows.ts';
+import { accountOf, type Group, inRuns } from './group.ts';
+import type { Within } from './snapshot.ts';
+
+/** Each refund beside the row that counts it and the entry it refunds. None of them has to be there. */
+const refunds = (within: Within) => `
+  select g.*, o.kind as refunded_kind, o.moves as refunded_moves
+  from (
+    select * from (
+      select account_id, refunded_seq, seq, moves from entries
+      where ${within('account_id')} and kind = 'REFUND' and refunded_seq is not null
+    ) r
+    full join (
+      select account_id, seq as refunded_seq, committed, refunded from refunded
+      where ${within('account_id')}
+    ) f using (account_id, refunded_seq)
+  ) g
+  left join entries o on o.account_id = g.account_id and o.seq = g.refunded_seq
+  order by g.account_id, g.refunded_seq, g.seq`;
+
+export async function checkRefunds(group: Group): Promise<void> {
+  for await (const ofOne of inRuns(group.snapshot.rows(refunds), 'refunded_seq')) {
+    const [row] = ofOne;
+    if (!accountOf(group, row, 'refunds')) continue;
+    const given = new Map<bigint, bigint>();
+    for (const { moves } of ofOne)
+      for (const { grantId, credits } of movesOf(moves))
+        given.set(grantId, (given.get(grantId) ?? 0n) + credits);
+    checkRefunded(group, row, given);
+  }
+}
+
+/** Given back of one entry, by grant, against what that entry had taken of each. */
+function checkRefunded(group: Group, row: Row, given: ReadonlyMap<bigint, bigint>) {
+  const tell = (what: string) =>
+    group.findings.add(row['account_id']!, `refunds of entry ${row['refunded_seq']}: ${what}`);
+  const kind: string | null = row['refunded_kind']!;
+  if (kind !== 'COMMIT' && kind !== 'CHARGE') return tell(`it is ${kind ?? 'not there'}`);
+  const taken = new Map<bigint, bigint>();
+  for (const { to, grantId, credits } of movesOf(row['refunded_moves']))
+    if (to === 'consumed') taken.set(grantId, (taken.get(grantId) ?? 0n) + credits);
+  for (const [grantId, credits] of given) {
+    const took = taken.get(grantId) ?? 0n;
+    if (credits > took) tell(`they give ${credits} back to grant ${grantId}, it took ${took}`);
+  }
+  if (row['refunded'] === null) return tell('no row counts them');
+  const agree = (name: string, stated: bigint, moved: bigint) => {
+    if (stated !== moved) tell(`${name} is ${stated}, the entries say ${moved}`);
+  };
+  agree('committed', BigInt(row['committed']!), total(taken));
+  agree('refunded', BigInt(row['refunded']!), total(given));
+}
+
+/** Moves that cannot be read were told when the entries were replayed. */
+function movesOf(stored: StoredMove[] | null | undefined) {
+  try {
+    return (stored ?? []).map(toMove);
+  } catch {
+    return [];
+  }
+}
+
+const total = (credits: ReadonlyMap<bigint, bigint>): bigint =>
+  [...credits.values()].reduce((sum, some) => sum + some, 0n);

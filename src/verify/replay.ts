@@ -1,0 +1,171 @@
+/**
+ * One account's entries, replayed in the order of their seq on buckets that start empty: every
+ * balance the entries and the account's row state is held against what the moves add up to.
+ */
+import type { Account } from '../ledger/account.ts';
+import type { Entry, Move } from '../ledger/entry.ts';
+import type { Grant } from '../ledger/grant.ts';
+import { seal } from '../ledger/hash-chain.ts';
+import { BucketSums, objection, OVERAGE_LINE, TERMS } from './moves.ts';
+
+export class Replay {
+  readonly account: Account;
+  readonly sums = new BucketSums();
+  /** Grants that entries made. */
+  grantCount = 0n;
+  readonly #grants: ReadonlyMap<bigint, Grant>;
+  readonly #tell: (what: string) => void;
+  /** Balances found wrong: from there on they stay wrong, and are told once. */
+  readonly #told = new Set<string>();
+  #seq = 0n;
+  #at: number;
+  #hash: Uint8Array = new Uint8Array();
+  /** Usage of the month of `#at` that no grant covered. */
+  #overage = 0n;
+
+  constructor(
+    account: Account,
+    grants: ReadonlyMap<bigint, Grant>,
+    tell: (what: string) => void,
+  ) {
+    this.account = account;
+    this.#grants = grants;
+    this.#tell = tell;
+    this.#at = account.openedAt;
+  }
+
+  /** The account's next entry. */
+  take(entry: Entry) {
+    const tell = (what: string) => this.#tell(`entry ${entry.seq}: ${what}`);
+    this.#takePlace(entry, tell);
+    this.#checkNames(entry, tell);
+    this.#checkCredits(entry, tell);
+    if (entry.kind === 'GRANT' || entry.kind === 'PURCHASE') this.#checkNewGrant(entry, tell);
+    this.#applyMoves(entry, tell);
+    this.#checkBalances(entry, tell);
+  }
+
+  /** An entry that cannot be read: the ones after it are still held against each other. */
+  skip(seq: bigint, hash: Uint8Array, why: string) {
+    this.#tell(`entry ${seq}: cannot be read: ${why}`);
+    this.#seq = seq;
+    this.#hash = hash;
+  }
+
+  /** After the last entry: the account's row. */
+  close() {
+    const { account } = this;
+    const { total } = this.sums;
+    if (account.seq !== this.#seq)
+      this.#tell(`seq is ${account.seq}, the newest entry is ${this.#seq}`);
+    if (Buffer.compare(account.lastHash, this.#hash) !== 0)
+      this.#tell('last_hash is not the hash of the newest entry');
+    if (account.lastAt !== this.#at)
+      this.#tell(`last_at is ${instant(account.lastAt)}, the newest entry is of ${instant(this.#at)}`);
+    const agree = (name: string, stated: bigint, moved: bigint, by = 'the moves say') => {
+      if (stated !== moved) this.#tell(`${name} is ${stated}, ${by} ${moved}`);
+    };
+    agree('remaining', account.remaining, total.available + total.reserved);
+    agree('reserved', account.reserved, total.reserved);
+    agree('overage', account.overage, this.#overage);
+    agree('overage_reserved', account.overageReserved, total.overage_reserved);
+    agree('grant_count', account.grantCount, this.grantCount, 'the entries say');
+  }
+
+  /** Place in the sequence, in time and in the hash chain. */
+  #takePlace(entry: Entry, tell: (what: string) => void) {
+    if (entry.seq !== this.#seq + 1n)
+      tell(this.#seq === 0n ? 'is the first' : `comes right after entry ${this.#seq}`);
+    if (entry.at < this.#at)
+      tell(`its time ${instant(entry.at)} is before ${instant(this.#at)}`);
+    const sealed = seal(entry, this.#hash);
+    if (Buffer.compare(sealed.hash, entry.hash) !== 0)
+      tell('its hash is not that of what it says and the hash before it');
+    if (month(entry.at) !== month(this.#at)) this.#overage = 0n;
+    this.#seq = entry.seq;
+    this.#at = entry.at;
+    // The stored one: only the entry that was changed is told, not all that follow.
+    this.#hash = entry.hash;
+  }
+
+  #checkNames(entry: Entry, tell: (what: string) => void) {
+    const { kind, requestId } = entry;
+    const { names, by } = TERMS[kind];
+    const expect = (what: string, must: boolean, given: boolean) => {
+      if (must !== given) tell(`a ${kind} ${must ? 'names' : 'does not name'} a ${what}`);
+    };
+    expect('grant', names === 'grant', entry.grantId !== null);
+    expect('refunded entry', names === 'refunded entry', entry.refundedSeq !== null);
+    if (kind !== 'REFUND')
+      expect('reservation', names === 'reservation', entry.reservationId !== null);
+    if (by !== 'either') expect('request', by === 'caller', requestId !== '');
+    if (entry.late && kind !== 'COMMIT') tell(`a ${kind} is not late`);
+  }
+
+  /** The credits it is about are what it moved, and what its usages cost. */
+  #checkCredits(entry: Entry, tell: (what: string) => void) {
+    const { kind, moves, usages } = entry;
+    const about = kind === 'COMMIT' ? moves.filter(({ to }) => to === 'consumed') : moves;
+    const moved = creditsOf(about);
+    const scheduled = kind === 'GRANT' && moves.length === 0;
+    if (entry.credits !== moved && !scheduled)
+      tell(`credits are ${entry.credits}, the moves say ${moved}`);
+    if (usages.length === 0) return;
+    const priced = usages.reduce((sum, usage) => sum + usage.credits, 0n);
+    // A commit is charged less than its usages cost where its reservation caps it.
+    const fits = kind === 'COMMIT' ? entry.credits <= priced : entry.credits === priced;
+    if (!fits) tell(`credits are ${entry.credits}, the usages say ${priced}`);
+    for (const { usage, unitCredits, credits } of usages)
+      if (credits !== unitCredits * usage.count)
+        tell(`${usage.count} times ${unitCredits} credits of ${usage.operation} are not ${credits}`);
+  }
+
+  /** Grants are made one after the other, by the entry that says their amount. */
+  #checkNewGrant({ kind, grantId, credits, at, moves }: Entry, tell: (what: string) => void) {
+    this.grantCount += 1n;
+    if (grantId !== this.grantCount)
+      tell(`makes grant ${grantId}, the next one is ${this.grantCount}`);
+    const grant = this.#grants.get(grantId ?? 0n);
+    if (!grant) return tell(`there is no grant ${grantId}, which it made`);
+    if (grant.amount !== credits) tell(`makes a grant of ${credits}, grant ${grantId} is of ${grant.amount}`);
+    if (grant.createdAt !== at) tell(`made grant ${grantId}, which is of ${instant(grant.createdAt)}`);
+    if ((grant.source === 'PURCHASE') !== (kind === 'PURCHASE'))
+      tell(`a ${kind} made grant ${grantId}, whose source is ${grant.source}`);
+    if ((moves.length === 0) !== grant.effectiveAt > at)
+      tell(`grant ${grantId} is effective at ${instant(grant.effectiveAt)}`);
+  }
+
+  #applyMoves(entry: Entry, tell: (what: string) => void) {
+    for (const move of entry.moves) {
+      const wrong = objection(entry.kind, move, entry.at, this.#grants.get(move.grantId));
+      if (wrong) tell(wrong);
+      if (entry.grantId !== null && move.grantId !== entry.grantId)
+        tell(`is about grant ${entry.grantId} and moves credits of grant ${move.grantId}`);
+      const consumed = this.sums.of(OVERAGE_LINE).consumed;
+      const below = this.sums.add(move);
+      if (below) tell(below);
+      this.#overage += this.sums.of(OVERAGE_LINE).consumed - consumed;
+    }
+    // A refund of an earlier month's overage does not make this month's negative.
+    if (this.#overage < 0n) this.#overage = 0n;
+  }
+
+  #checkBalances(entry: Entry, tell: (what: string) => void) {
+    const { total } = this.sums;
+    const agree = (name: string, stated: bigint, moved: bigint) => {
+      if (stated === moved || this.#told.has(name)) return;
+      this.#told.add(name);
+      tell(`${name} is ${stated}, the moves say ${moved}`);
+    };
+    agree('remaining_after', entry.remainingAfter, total.available + total.reserved);
+    agree('reserved_after', entry.reservedAfter, total.reserved + total.overage_reserved);
+    agree('overage_after', entry.overageAfter, this.#overage);
+  }
+}
+
+const creditsOf = (moves: readonly Move[]): bigint =>
+  moves.reduce((sum, { credits }) => sum + credits, 0n);
+
+const month = (at: number): string => instant(at).slice(0, 7);
+
+export const instant = (at: number): string => new Date(at).toISOString();

@@ -1,0 +1,51 @@
+/**
+ * Request ids, held against the entries they caused: every entry that a caller asked for has its
+ * request, and no request was carried out twice.
+ */
+import type { Row } from '../store/rows.ts';
+import { accountOf, type Group } from './group.ts';
+import type { Within } from './snapshot.ts';
+
+/** Methods whose every answer wrote an entry; the others can be answered with a state alone. */
+const ALWAYS_WRITE = ['Reserve', 'Charge', 'Refund', 'Purchase', 'GrantCredits'];
+
+/**
+ * What entries say of requests, beside the requests. Only what does not agree is read: of a large
+ * account the database compares both sides by itself.
+ */
+const disagreeing = (within: Within) => `
+  select account_id, request_id, method, o.entries, o.first_seq, o.last_seq, r.known
+  from (
+    select e.account_id, e.request_id, method, count(*) as entries,
+      min(e.seq) as first_seq, max(e.seq) as last_seq
+    from entries e
+    left join grants g on e.kind = 'GRANT' and g.account_id = e.account_id and g.grant_id = e.grant_id
+    cross join lateral (
+      select case
+        when e.kind <> 'GRANT' then initcap(e.kind)
+        when g.source = 'OPERATOR' then 'GrantCredits'
+        else 'OpenAccount'
+      end as method
+    ) m
+    where ${within('e.account_id')} and e.request_id <> ''
+    group by e.account_id, e.request_id, method
+  ) o
+  full join (
+    select account_id, request_id, method, true as known
+    from requests where ${within('account_id')}
+  ) r using (account_id, request_id, method)
+  where known is null
+    or entries is null and method in (${ALWAYS_WRITE.map((method) => `'${method}'`).join(', ')})
+    or entries > 1 and (method <> 'OpenAccount' or last_seq > 2)`;
+
+export async function checkRequests(group: Group): Promise<void> {
+  for await (const row of group.snapshot.rows(disagreeing))
+    if (accountOf(group, row, 'requests')) group.findings.add(row['account_id']!, disagreement(row));
+}
+
+function disagreement(row: Row): string {
+  const name = `request ${row['request_id']} of ${row['method']}`;
+  if (row['entries'] === null) return `${name}: no entry is of it`;
+  if (row['known'] === null) return `entry ${row['first_seq']}: there is no ${name}`;
+  return `${name}: carried out ${row['entries']} times, in entries ${row['first_seq']} to ${row['last_seq']}`;
+}

@@ -1,0 +1,148 @@
+/** Recomputes every reservation from its entries, and holds its row against what they say. */
+import type { Reservation } from '../ledger/reservation.ts';
+import {
+  millis,
+  reservationColumns,
+  type Row,
+  type StoredMove,
+  toMove,
+  toReservation,
+} from '../store/rows.ts';
+import { accountOf, type Group, grantsOf, inRuns } from './group.ts';
+import { OVERAGE_LINE } from './moves.ts';
+import { instant } from './replay.ts';
+import { ReservationLife } from './reservation-life.ts';
+import type { Within } from './snapshot.ts';
+
+export async function checkReservations(group: Group): Promise<void> {
+  const held = new Map<string, Map<bigint, bigint>>();
+  const rows = group.snapshot.rows(reservationsWithEntries);
+  for await (const ofOne of inRuns(rows, 'reservation_id')) {
+    const [row] = ofOne;
+    if (!accountOf(group, row, 'reservations')) continue;
+    const life = new ReservationLife();
+    for (const row of ofOne) if (row['seq'] !== null) takeEntry(group, row, life);
+    const reservation = closeReservation(group, row, life);
+    if (reservation) addHeld(held, reservation);
+  }
+  checkHeld(group, held);
+}
+
+/** Each entry beside the reservation it belongs to. Neither has to be there. */
+const reservationsWithEntries = (within: Within) => `
+  select *, case when kept then
+    terms_of_entry = jsonb_build_array(r.reference, r.labels, r.rate_card_version)
+  end as same_terms
+  from (
+    select ${reservationColumns}, held, true as kept
+    from reservations where ${within('account_id')}
+  ) r
+  full join (
+    select account_id, reservation_id, seq, kind, ${millis('at')}, moves, late as late_entry,
+      entries.credits as entry_credits,
+      case when kind <> 'REFUND' then jsonb_build_array(reference, labels, rate_card_version)
+      end as terms_of_entry
+    from entries where ${within('account_id')} and reservation_id is not null
+  ) e using (account_id, reservation_id)
+  order by account_id, reservation_id, seq`;
+
+function takeEntry({ findings }: Group, row: Row, life: ReservationLife) {
+  const accountId: string = row['account_id']!;
+  const tell = (what: string) => findings.add(accountId, `entry ${row['seq']}: ${what}`);
+  if (row['same_terms'] === false)
+    tell('its reference, labels or rate card version are not those of its reservation');
+  try {
+    life.take(
+      {
+        seq: BigInt(row['seq']!),
+        kind: row['kind']!,
+        at: row['at']!,
+        moves: (row['moves']! as StoredMove[]).map(toMove),
+        credits: BigInt(row['entry_credits']!),
+        late: row['late_entry']!,
+      },
+      tell,
+    );
+  } catch {
+    // Moves that cannot be read were told when the entries were replayed.
+  }
+}
+
+/** Holds the row against the entries; answers it, or null where there is none. */
+function closeReservation({ findings }: Group, row: Row, life: ReservationLife) {
+  const accountId: string = row['account_id']!;
+  const tell = (what: string) =>
+    findings.add(accountId, `reservation ${row['reservation_id']}: ${what}`);
+  if (!row['kept']) {
+    tell('the entries name it, there is no such reservation');
+    return null;
+  }
+  const reservation = toReservation(row);
+  if (life.state === null) {
+    tell('no entry reserved it');
+    return reservation;
+  }
+  const agree = (name: string, stated: bigint, moved: bigint) => {
+    if (stated !== moved) tell(`${name} is ${stated}, the entries say ${moved}`);
+  };
+  agree('credits', reservation.credits, life.reserved);
+  agree('held', BigInt(row['held']!), life.held);
+  agree('committed', reservation.committed, life.committed);
+  agree('returned', reservation.returned, life.returned);
+  checkAllocations(reservation, life, tell);
+  checkEnd(reservation, life, tell);
+  if (life.drew && !life.late && reservation.overCommitPolicy !== 'DRAW')
+    tell(`its policy is ${reservation.overCommitPolicy}, a commit drew more than it held`);
+  return reservation;
+}
+
+function checkAllocations(
+  { allocations }: Reservation,
+  life: ReservationLife,
+  tell: (what: string) => void,
+) {
+  const stated = new Map(allocations.map(({ grantId, credits }) => [grantId, credits]));
+  for (const grantId of new Set([...stated.keys(), ...life.allocations.keys()])) {
+    const credits = stated.get(grantId) ?? 0n;
+    const moved = life.allocations.get(grantId) ?? 0n;
+    const of = grantId === OVERAGE_LINE ? 'overage' : `grant ${grantId}`;
+    if (credits !== moved) tell(`holds ${credits} of ${of}, the entries say ${moved}`);
+  }
+}
+
+function checkEnd(
+  { state, late, createdAt, endedAt, expiresAt }: Reservation,
+  life: ReservationLife,
+  tell: (what: string) => void,
+) {
+  if (state !== life.state && !(state === 'ACTIVE' && life.mayBeActive))
+    tell(`state is ${state}, the entries say ${life.state}`);
+  if (late !== life.late) tell(`late is ${late}, the entries say ${life.late}`);
+  if (createdAt !== life.createdAt)
+    tell(`created_at is ${instant(createdAt)}, the entries say ${instant(life.createdAt)}`);
+  if (state === 'ACTIVE' || endedAt === null) return;
+  // An expired one ended when its time was over, which is before that was written down.
+  const ended = state === 'EXPIRED' ? expiresAt : life.endedAt;
+  if (endedAt !== ended || ended > life.endedAt)
+    tell(`ended_at is ${instant(endedAt)}, the entries say ${instant(ended)}`);
+}
+
+function addHeld(held: Map<string, Map<bigint, bigint>>, { accountId, allocations }: Reservation) {
+  const ofAccount = held.get(accountId) ?? new Map<bigint, bigint>();
+  held.set(accountId, ofAccount);
+  for (const { grantId, credits } of allocations)
+    ofAccount.set(grantId, (ofAccount.get(grantId) ?? 0n) + credits);
+}
+
+/** What reservations hold of a grant is what is reserved of it; overage likewise. */
+function checkHeld(group: Group, held: ReadonlyMap<string, ReadonlyMap<bigint, bigint>>) {
+  for (const { accountId, overageReserved } of group.accounts.values()) {
+    const ofGrant = (grantId: bigint) => held.get(accountId)?.get(grantId) ?? 0n;
+    const tell = (what: string) => group.findings.add(accountId, what);
+    if (ofGrant(OVERAGE_LINE) !== overageReserved)
+      tell(`overage_reserved is ${overageReserved}, reservations hold ${ofGrant(OVERAGE_LINE)}`);
+    for (const { grantId, reserved } of grantsOf(group, accountId).values())
+      if (ofGrant(grantId) !== reserved)
+        tell(`grant ${grantId}: reserved is ${reserved}, reservations hold ${ofGrant(grantId)}`);
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Closing the books: recomputes every balance, grant, reservation, request and sequence of a
+ * database from the moves of its entries alone, and tells what does not agree. It shares the shapes
+ * of rows and the definition of the hash chain with the ledger, and none of its rules.
+ *
+ * Accounts are audited in groups, each in a snapshot of its own. No rule spans accounts, so this
+ * proves as much as one snapshot of everything would, and does not keep the database from cleaning
+ * up after a busy service for as long as a large audit takes.
+ */
+import pg from 'pg';
+import type { Account } from '../ledger/account.ts';
+import { accountColumns, type Row, toAccount } from '../store/rows.ts';
+import { checkEntries } from './entries.ts';
+import { type Disagreement, Findings } from './findings.ts';
+import { type Group, loadGrants } from './group.ts';
+import { checkPurchases } from './purchases.ts';
+import { checkRefunds } from './refunds.ts';
+import { checkRequests } from './requests.ts';
+import { checkReservations } from './reservations.ts';
+import { type Range, readOnly, Snapshot } from './snapshot.ts';
+
+export type VerifyOptions = {
+  /** Only this account. */
+  readonly accountId?: string;
+  /** Go on after the first account that does not agree. */
+  readonly all?: boolean;
+};
+
+export type Verdict =
+  | { readonly ok: true; readonly accounts: number; readonly entries: number }
+  /** In the database's order of the accounts; of each what was found in the order of the audit. */
+  | { readonly ok: false; readonly disagreements: readonly Disagreement[] };
+
+/** Accounts and grants of a group at most; one account is taken whatever its grants. */
+const ACCOUNTS_MAX = 1_000;
+const GRANTS_MAX = 20_000n;
+
+/** Audits the database; rejects where it cannot be read. */
+export async function verify(databaseUrl: string, options: VerifyOptions = {}): Promise<Verdict> {
+  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'scrip verify' });
+  client.on('error', () => {}); // a connection lost between two queries fails the next one
+  await client.connect();
+  try {
+    return await auditAll(client, options);
+  } finally {
+    await client.end();
+  }
+}
+
+async function auditAll(client: pg.Client, { accountId, all }: VerifyOptions): Promise<Verdict> {
+  const disagreements: Disagreement[] = [];
+  let accounts = 0;
+  let entries = 0;
+  let after: string | null = '';
+  while (after !== null) {
+    const audited: Audited = await auditNext(client, accountId ?? null, after);
+    accounts += audited.accounts;
+    entries += audited.entries;
+    disagreements.push(...audited.disagreements);
+    after = disagreements.length > 0 && !all ? null : audited.next;
+  }
+  return disagreements.length > 0 ? { ok: false, disagreements } : { ok: true, accounts, entries };
+}
+
+type Audited = {
+  readonly accounts: number;
+  readonly entries: number;
+  readonly disagreements: readonly Disagreement[];
+  /** Where to go on; null after the last. */
+  readonly next: string | null;
+};
+
+/** Audits one group: the account named, or the next accounts after an id. */
+async function auditNext(client: pg.Client, only: string | null, after: string): Promise<Audited> {
+  return await readOnly(client, async () => {
+    const rows = await readAccounts(client, only, after);
+    const accounts = only === null ? firstOf(rows) : rows;
+    const last = accounts.at(-1)?.accountId ?? null;
+    const more = accounts.length < rows.length || rows.length === ACCOUNTS_MAX;
+    const next = only === null && more ? last : null;
+    const findings = new Findings();
+    if (only !== null && rows.length === 0) findings.add(only, 'there is no such account');
+
+    const range: Range = only === null ? { after, upTo: next } : { only };
+    const snapshot = new Snapshot(client, range);
+    const group: Group = {
+      snapshot,
+      accounts: new Map(accounts.map((account) => [account.accountId, account])),
+      grants: await loadGrants(snapshot),
+      findings,
+    };
+    const entries = await checkEntries(group);
+    await checkReservations(group);
+    await checkRefunds(group);
+    await checkPurchases(group);
+    await checkRequests(group);
+    const disagreements = findings.list(group.accounts.keys());
+    return { accounts: accounts.length, entries, disagreements, next };
+  });
+}
+
+async function readAccounts(
+  client: pg.Client,
+  only: string | null,
+  after: string,
+): Promise<Account[]> {
+  const condition = only === null ? 'account_id > $1' : 'account_id = $1';
+  const { rows } = await client.query<Row>(
+    `select ${accountColumns} from accounts where ${condition} order by account_id limit $2`,
+    [only ?? after, ACCOUNTS_MAX],
+  );
+  return rows.map(toAccount);
+}
+
+/** As many of the accounts, from the first, as have few enough grants together. */
+function firstOf(accounts: readonly Account[]): readonly Account[] {
+  let grants = 0n;
+  const tooMany = accounts.findIndex((account, index) => {
+    grants += account.grantCount;
+    return index > 0 && grants > GRANTS_MAX;
+  });
+  return tooMany === -1 ? accounts : accounts.slice(0, tooMany);
+}
