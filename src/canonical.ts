@@ -11,8 +11,10 @@ export function canonicalJson(value: unknown): string {
   if (typeof value === 'bigint') return integer(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  const keys = Object.keys(value);
+  if (keys.length > 1) keys.sort();
   let text = '';
-  for (const key of Object.keys(value).sort()) {
+  for (const key of keys) {
     const member = (value as Record<string, unknown>)[key];
     if (member !== undefined)
       text += `${text && ','}${JSON.stringify(key)}:${canonicalJson(member)}`;

@@ -33,35 +33,43 @@ export const usagesJson = (usages: readonly PricedUsage[]): string =>
     })),
   );
 
+/**
+ * The hash covers one line for each thing the entry says. No line can run into the next: texts that
+ * callers chose carry no control characters, and those of the JSON are escaped.
+ */
 export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry {
-  const texts = {
-    movesJson: movesJson(entry.moves),
-    usagesJson: usagesJson(entry.usages),
-    labelsJson: canonicalJson(entry.labels),
-  };
-  const said = JSON.stringify([
+  const moves = movesJson(entry.moves);
+  const usages = usagesJson(entry.usages);
+  const labels = canonicalJson(entry.labels);
+  const said = [
     Buffer.from(hashBefore).toString('hex'),
     entry.accountId,
-    String(entry.seq),
+    entry.seq,
     entry.kind,
     entry.at,
-    texts.movesJson,
-    String(entry.credits),
-    String(entry.remainingAfter),
-    String(entry.reservedAfter),
-    String(entry.overageAfter),
+    moves,
+    entry.credits,
+    entry.remainingAfter,
+    entry.reservedAfter,
+    entry.overageAfter,
     entry.reservationId,
-    entry.grantId === null ? null : String(entry.grantId),
-    entry.refundedSeq === null ? null : String(entry.refundedSeq),
-    texts.usagesJson,
+    entry.grantId,
+    entry.refundedSeq,
+    usages,
     entry.rateCardVersion,
     entry.late,
     entry.caller,
     entry.requestId,
-    entry.reference,
-    texts.labelsJson,
+    JSON.stringify(entry.reference),
+    labels,
     entry.traceId,
     entry.spanId,
-  ]);
-  return { ...entry, ...texts, hash: hash('sha256', said, 'buffer') };
+  ].join('\n');
+  return {
+    ...entry,
+    movesJson: moves,
+    usagesJson: usages,
+    labelsJson: labels,
+    hash: hash('sha256', said, 'buffer'),
+  };
 }

@@ -5,21 +5,10 @@
  */
 import { CompiledQuery } from 'kysely';
 import type { Em } from '../db/orm.ts';
+import { binaryArray, type Element, type ElementType } from './binary-array.ts';
 
-type ColumnType =
-  | 'text'
-  | 'bigint'
-  | 'int'
-  | 'boolean'
-  | 'uuid'
-  | 'jsonb'
-  | 'bytea'
-  | 'numeric'
-  | 'instant';
-type Value = string | bigint | number | boolean | Uint8Array | null;
-
-/** Column, its type, and the value a row has there. Instants are epoch milliseconds. */
-export type Column<Row> = readonly [name: string, type: ColumnType, value: (row: Row) => Value];
+/** Column, its type, and the value a row has there. */
+export type Column<Row> = readonly [name: string, type: ElementType, value: (row: Row) => Element];
 
 /** Runs one statement in the current transaction, or outside one if there is none. */
 export async function run<Row>(
@@ -57,17 +46,20 @@ function writer<Row>(text: string, columns: readonly Column<Row>[]) {
     await run(
       em,
       text,
-      columns.map(([, , value]) => rows.map(value)),
+      columns.map(([, type, value]) => binaryArray(type, rows, value)),
     );
   };
 }
 
 const selected = <Row>([name, type]: Column<Row>): string =>
-  type === 'instant' ? `to_timestamp(n.${name} / 1000)` : `n.${name}`;
+  type === 'numeric' ? `n.${name}::numeric` : `n.${name}`;
 
-const arrayType = (type: ColumnType): string => (type === 'instant' ? 'float8' : type);
+const ARRAYS: Readonly<Partial<Record<ElementType, string>>> = {
+  instant: 'timestamptz',
+  numeric: 'text',
+};
 
 function unnest<Row>(columns: readonly Column<Row>[]): string {
-  const arrays = columns.map(([, type], index) => `$${index + 1}::${arrayType(type)}[]`);
+  const arrays = columns.map(([, type], index) => `$${index + 1}::${ARRAYS[type] ?? type}[]`);
   return `unnest(${arrays.join(', ')}) as n(${columns.map(([name]) => name).join(', ')})`;
 }
