@@ -61,7 +61,10 @@ export class Lane {
   async #runAll() {
     // Requests that arrive in the same turn of the event loop go together.
     await new Promise(setImmediate);
-    while (this.#queue.length > 0) await this.#runGroup(this.#takeGroup());
+    while (this.#queue.length > 0) {
+      const deferred = await this.#runGroup(this.#takeGroup());
+      this.#queue.unshift(...deferred);
+    }
     this.#running = null;
   }
 
@@ -78,18 +81,18 @@ export class Lane {
     return group;
   }
 
-  async #runGroup(group: readonly Waiting[]): Promise<void> {
+  /** Answers a group; gives back, in their order, those whose accounts have more to settle first. */
+  async #runGroup(group: readonly Waiting[]): Promise<readonly Waiting[]> {
     try {
       const answers = await this.#runRetrying(group.map(({ work }) => work));
-      const deferred: Waiting[] = [];
-      group.forEach((waiting, index) => {
+      return group.filter((waiting, index) => {
         const answer = answers[index] as (typeof answers)[number];
-        if (answer === DEFERRED) deferred.push(waiting);
-        else waiting.answer(answer);
+        if (answer === DEFERRED) return true;
+        waiting.answer(answer);
+        return false;
       });
-      this.#queue.unshift(...deferred);
     } catch (error) {
-      await this.#fail(group, error);
+      return await this.#fail(group, error);
     }
   }
 
@@ -106,18 +109,29 @@ export class Lane {
   }
 
   /** One bad request never fails its neighbours: what fails together is tried again one by one. */
-  async #fail(group: readonly Waiting[], error: unknown): Promise<void> {
+  async #fail(group: readonly Waiting[], error: unknown): Promise<readonly Waiting[]> {
     const failure = failureOfDatabase(error);
     if (failure) {
       for (const { answer } of group) answer(failure);
-      return;
+      return [];
     }
     const [first, ...others] = group as [Waiting, ...Waiting[]];
-    if (others.length > 0) {
-      for (const waiting of group) await this.#runGroup([waiting]);
-      return;
-    }
+    if (others.length > 0) return await this.#runOneByOne(group);
     this.#options.onBug(error, first.work);
     first.answer(new Failure('INTERNAL', 'internal error'));
+    return [];
+  }
+
+  /** What comes after a deferred request of the same account waits for it. */
+  async #runOneByOne(group: readonly Waiting[]): Promise<readonly Waiting[]> {
+    const deferred: Waiting[] = [];
+    const held = new Set<string>();
+    for (const waiting of group) {
+      const { accountId } = waiting.work;
+      const after = held.has(accountId) ? [waiting] : await this.#runGroup([waiting]);
+      if (after.length > 0) held.add(accountId);
+      deferred.push(...after);
+    }
+    return deferred;
   }
 }

@@ -176,10 +176,10 @@ async function plansOf(
 ): Promise<Map<string, CataloguedPlan>> {
   const plans = new Map<string, CataloguedPlan>();
   const planOf = new Map(accounts.map(({ accountId, planId }) => [accountId, planId]));
-  const opening = requests.flatMap(({ command }) =>
-    command.kind === 'OpenAccount' ? [command.planId] : [],
-  );
-  for (const planId of new Set([...planOf.values(), ...opening])) {
+  for (const { accountId, command } of requests)
+    if (command.kind === 'OpenAccount' && !planOf.has(accountId))
+      planOf.set(accountId, command.planId);
+  for (const planId of new Set(planOf.values())) {
     const catalogued = await catalogue.find(planId);
     if (catalogued) plans.set(planId, catalogued);
   }

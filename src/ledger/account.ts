@@ -50,6 +50,10 @@ export type Balance = {
   readonly asOf: number;
 };
 
+/** Usage no grant covered in the calendar month of `now`: each month counts from 0. */
+export const overageOf = (account: Account, now: number): bigint =>
+  monthStart(now) === monthStart(account.lastAt) ? account.overage : 0n;
+
 /** First moment of the calendar month, UTC, that is `offset` months after that of `at`. */
 export function monthStart(at: number, offset = 0): number {
   const date = new Date(at);

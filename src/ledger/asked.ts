@@ -12,9 +12,9 @@ export type Priced = {
 
 /** Prices what is asked on a rate card version of the account's plan. */
 export function priceAsked(book: Book, asked: Asked, version: number): Priced | Failure {
-  if ('credits' in asked) return { credits: asked.credits, lines: [] };
   const rateCard = book.rateCards.get(version);
   if (!rateCard) return rateCardVersionUnknown(book.plan.planId, version);
+  if ('credits' in asked) return { credits: asked.credits, lines: [] };
   return priceUsages(rateCard, asked.usages, 'usages');
 }
 

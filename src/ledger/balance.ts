@@ -1,6 +1,6 @@
 /** Reads a balance off an account and its open grants. */
 import type { Terms } from '../pricing/plan.ts';
-import type { Account, Balance } from './account.ts';
+import { type Account, type Balance, overageOf } from './account.ts';
 import type { Grant } from './grant.ts';
 
 export function balanceOf(
@@ -15,7 +15,7 @@ export function balanceOf(
     remaining: account.remaining,
     reserved,
     available,
-    overage: account.overage,
+    overage: overageOf(account, now),
     overageLimit: account.overageLimit,
     lowBalance: available < terms.lowBalanceThreshold,
     lowBalanceThreshold: terms.lowBalanceThreshold,

@@ -10,7 +10,7 @@ import { type Account, monthStart } from './account.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
 import { burnOrder, type Grant, stateOf } from './grant.ts';
 import type { Purchase } from './purchase.ts';
-import type { RefundableEntry } from './refundable.ts';
+import { type RefundableEntry, refundable } from './refundable.ts';
 import { OVERAGE, type Reservation } from './reservation.ts';
 
 /** An entry before it has its place in the hash chain. */
@@ -80,6 +80,17 @@ export class Book {
     return grant;
   }
 
+  /** A commit or charge: one that was loaded, or one of this unit of work. */
+  refundable(seq: bigint): RefundableEntry | null {
+    const known = this.refundables.get(seq);
+    if (known) return known;
+    const entry = this.changes.entries.find((candidate) => candidate.seq === seq);
+    if (!entry || (entry.kind !== 'COMMIT' && entry.kind !== 'CHARGE')) return null;
+    const added = refundable(entry, 0n);
+    this.refundables.set(seq, added);
+    return added;
+  }
+
   addGrant(grant: Omit<Grant, 'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved'>) {
     this.account.grantCount += 1n;
     const added: Grant = {
@@ -115,7 +126,11 @@ export class Book {
   post(draft: EntryDraft, origin: Origin): UnsealedEntry {
     const { account } = this;
     if (monthStart(this.now) !== monthStart(account.lastAt)) account.overage = 0n;
+    const { overage } = account;
     for (const move of draft.moves) this.#apply(move);
+    // A refund of an earlier month's overage leaves this month's count as it is.
+    if (draft.refunded && monthStart(draft.refunded.at) !== monthStart(this.now))
+      account.overage = overage;
     this.#assertSound();
     account.seq += 1n;
     account.lastAt = this.now;
@@ -132,7 +147,7 @@ export class Book {
       overageAfter: account.overage,
       reservationId: draft.reservationId ?? null,
       grantId: draft.grantId ?? null,
-      refundedSeq: draft.refundedSeq ?? null,
+      refundedSeq: draft.refunded?.seq ?? null,
       usages: draft.usages ?? [],
       rateCardVersion: draft.rateCardVersion ?? null,
       late: draft.late ?? false,
@@ -188,10 +203,8 @@ export class Book {
 
   #assertSound() {
     const { account } = this;
-    // A refund of last month's overage does not make this month's negative.
-    if (account.overage < 0n) account.overage = 0n;
     assert(account.reserved >= 0n && account.reserved <= account.remaining, 'account stays sound');
-    assert(account.overageReserved >= 0n, 'reserved overage stays sound');
+    assert(account.overage >= 0n && account.overageReserved >= 0n, 'overage stays sound');
     assert(
       account.overage + account.overageReserved <= account.overageLimit,
       'overage stays within its limit',

@@ -1,6 +1,7 @@
 /** Takes credits from an account in burn order, and says what is missing where they do not suffice. */
 import { Failure } from '../failure.ts';
 import { coveringPacks } from '../pricing/packs.ts';
+import { overageOf } from './account.ts';
 import type { Book } from './book.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, OVERAGE } from './reservation.ts';
@@ -16,11 +17,12 @@ export type Headroom = {
   readonly overage: bigint;
 };
 
-export function headroom(book: Pick<Book, 'account' | 'grants' | 'now'>): Headroom {
-  const { account } = book;
+export function headroom({ account, grants, plan, now }: Book): Headroom {
+  const limit = plan.terms.overage?.limit ?? 0n;
+  const overage = limit - overageOf(account, now) - account.overageReserved;
   return {
-    grants: book.grants.reduce((sum, grant) => sum + spendable(grant, book.now), 0n),
-    overage: account.overageLimit - account.overage - account.overageReserved,
+    grants: grants.reduce((sum, grant) => sum + spendable(grant, now), 0n),
+    overage: overage > 0n ? overage : 0n,
   };
 }
 
@@ -49,11 +51,12 @@ export function draw(book: Book, credits: bigint): readonly Allocation[] | Failu
 function shortage(book: Book, required: bigint, room: Headroom): Failure {
   const available = room.grants + room.overage;
   const shortfall = required - available;
-  if (book.account.overageLimit > 0n)
+  const limit = book.plan.terms.overage?.limit ?? 0n;
+  if (limit > 0n)
     return new Failure(
       'OVERAGE_LIMIT_REACHED',
-      `${required} credits are required, ${available} are left with the month's overage limit of ${book.account.overageLimit}`,
-      { required, available, shortfall, limit: book.account.overageLimit },
+      `${required} credits are required, ${available} are left with the month's overage limit of ${limit}`,
+      { required, available, shortfall, limit },
     );
   const packs = coveringPacks(book.plan.packs, shortfall)
     .map(({ pack, quantity }) => (quantity === 1n ? pack.packId : `${pack.packId} x${quantity}`))

@@ -58,7 +58,8 @@ export type EntryDraft = {
   readonly credits: bigint;
   readonly reservationId?: string;
   readonly grantId?: bigint;
-  readonly refundedSeq?: bigint;
+  /** The commit or charge that a refund gives back. */
+  readonly refunded?: { readonly seq: bigint; readonly at: number };
   readonly usages?: readonly PricedUsage[];
   readonly rateCardVersion?: number;
   readonly late?: boolean;

@@ -1,17 +1,50 @@
 /** A commit or charge, and how much of it has been refunded so far. */
-import type { Labels } from './entry.ts';
-import type { Allocation } from './reservation.ts';
+import type { Entry, Labels } from './entry.ts';
+import { type Allocation, total } from './reservation.ts';
 
 export type RefundableEntry = {
   readonly accountId: string;
   readonly seq: bigint;
+  readonly at: number;
   readonly reservationId: string | null;
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;
-  /** What it consumed, in burn order. */
+  /** What it consumed, by grant, in the order it was taken. */
   readonly split: readonly Allocation[];
   /** Total of the split. */
   readonly committed: bigint;
   refunded: bigint;
 };
+
+/** What an entry says of itself that a refund of it needs. */
+type Refundable = Pick<
+  Entry,
+  | 'accountId'
+  | 'seq'
+  | 'at'
+  | 'reservationId'
+  | 'rateCardVersion'
+  | 'reference'
+  | 'labels'
+  | 'moves'
+>;
+
+export function refundable(entry: Refundable, refunded: bigint): RefundableEntry {
+  const byGrant = new Map<bigint, bigint>();
+  for (const { to, grantId, credits } of entry.moves)
+    if (to === 'consumed') byGrant.set(grantId, (byGrant.get(grantId) ?? 0n) + credits);
+  const split = [...byGrant].map(([grantId, credits]) => ({ grantId, credits }));
+  return {
+    accountId: entry.accountId,
+    seq: entry.seq,
+    at: entry.at,
+    reservationId: entry.reservationId,
+    rateCardVersion: entry.rateCardVersion,
+    reference: entry.reference,
+    labels: entry.labels,
+    split,
+    committed: total(split),
+    refunded,
+  };
+}

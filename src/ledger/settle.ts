@@ -25,16 +25,17 @@ export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
   book.changes.account = true;
 }
 
-/** Terms of the plan that are kept on the account's row, for the database to check. */
-function followTerms({ account, plan, now }: Book) {
+/** Terms of the plan that are kept on the account's row: for the database to check, and to be due. */
+function followTerms(book: Book) {
+  const { account, plan, now } = book;
   const used = account.overage + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
   account.overageLimit = limit > used ? limit : used;
+  if (!plan.terms.allowance === (account.allowanceDueAt === null)) return;
   // A plan that gives an allowance only since the account was opened gives it from next month on.
-  if (plan.terms.allowance && account.allowanceDueAt === null) {
-    account.allowanceDueAt = monthStart(now, 1);
-    account.dueAt = Math.min(account.dueAt ?? account.allowanceDueAt, account.allowanceDueAt);
-  }
+  account.allowanceDueAt = plan.terms.allowance ? monthStart(now, 1) : null;
+  book.changes.account = true;
+  book.due(account.allowanceDueAt);
 }
 
 /** The allowance an account still gets; a closed account is granted nothing. */

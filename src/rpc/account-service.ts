@@ -52,8 +52,10 @@ export function accountService(context: ServiceContext): AccountServiceServer {
       check.pass();
       const list = ['grants', accountId];
       const before = keyOfPageToken(list, request.pageToken);
-      const [account] = await loadAccounts(context.em(), [accountId]);
-      if (!account) return accountNotFound(accountId);
+      const book = await context.snapshots.read(accountId);
+      if (!book) return accountNotFound(accountId);
+      // What can still change is shown as it is now, settled or not.
+      const current = new Map(book.grants.map((grant) => [grant.grantId, grant]));
       const found = await listGrants(
         context.em(),
         accountId,
@@ -63,7 +65,9 @@ export function accountService(context: ServiceContext): AccountServiceServer {
       const last = found[limit - 1];
       return {
         response: {
-          grants: found.slice(0, limit).map((grant) => grantMessage(grant, context.clock())),
+          grants: found
+            .slice(0, limit)
+            .map((grant) => grantMessage(current.get(grant.grantId) ?? grant, book.now)),
           nextPageToken: found.length > limit && last ? pageToken(list, last.grantId) : '',
         },
       };

@@ -21,6 +21,16 @@ const LABELS_MAX = 16;
 /** One day above the longest a plan can allow; keeps a TTL within exact milliseconds. */
 const TTL_MAX_MS = 367 * 24 * 3_600_000;
 
+/** Quantities and attributes of one usage. */
+const INPUTS_MAX = 64;
+const VIOLATIONS_TOLD = 10;
+
+/** A name the caller chose, short enough to be told in a field path. */
+const shown = (name: string): string =>
+  name.length > 64
+    ? `${name.slice(0, 64).replace(/[\p{Cc}\p{Cs}]/gu, '')}…`
+    : name.replace(/\p{Cc}/gu, '');
+
 export class Check {
   readonly #violations: Violation[] = [];
 
@@ -53,8 +63,9 @@ export class Check {
   }
 
   text(field: string, value: string, max: number, min = 0): string {
-    if (value.length < min || value.length > max)
-      this.refuse(field, `must be ${min} to ${max} characters`);
+    // In characters, not in JavaScript's UTF-16 units; counted only where it can matter.
+    const length = value.length > max ? [...value.slice(0, 2 * max + 1)].length : value.length;
+    if (length < min || length > max) this.refuse(field, `must be ${min} to ${max} characters`);
     else if (CONTROL.test(value)) this.refuse(field, 'must not contain control characters');
     return value;
   }
@@ -62,9 +73,9 @@ export class Check {
   labels(field: string, value: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
     const keys = Object.keys(value);
     if (keys.length > LABELS_MAX) this.refuse(field, `must be at most ${LABELS_MAX} labels`);
-    for (const key of keys) {
+    for (const key of keys.slice(0, LABELS_MAX)) {
       this.text(`${field} key`, key, 64, 1);
-      this.text(`${field}["${key}"]`, value[key] ?? '', 256);
+      this.text(`${field}["${shown(key)}"]`, value[key] ?? '', 256);
     }
     return value;
   }
@@ -100,6 +111,14 @@ export class Check {
   #usage(usage: UsageMessage, path: string): Usage {
     this.text(`${path}.operation`, usage.operation, 128, 1);
     if (usage.count < 0n) this.refuse(`${path}.count`, 'must be 1 or more');
+    for (const name of Object.keys(usage.quantities).slice(0, INPUTS_MAX))
+      this.text(`${path}.quantities key`, name, 64, 1);
+    for (const [name, value] of Object.entries(usage.attributes).slice(0, INPUTS_MAX)) {
+      this.text(`${path}.attributes key`, name, 64, 1);
+      this.text(`${path}.attributes["${shown(name)}"]`, value, 256);
+    }
+    if (Object.keys(usage.quantities).length + Object.keys(usage.attributes).length > INPUTS_MAX)
+      this.refuse(path, `must have at most ${INPUTS_MAX} quantities and attributes`);
     return { ...usage, count: usage.count === 0n ? 1n : usage.count };
   }
 
@@ -114,13 +133,18 @@ export class Check {
     return value <= 0 ? 50 : Math.min(value, PAGE_SIZE_MAX);
   }
 
-  /** The failure that names every violation; null if there is none. */
+  /**
+   * The failure that names the violations; null if there is none. It travels in a trailer, and the
+   * headers of a response have 8 KB or so in all: the first few are told, and how many more there are.
+   */
   failure(): Failure | null {
-    const [first] = this.#violations;
-    if (!first) return null;
-    const message = this.#violations.map((v) => `${v.field} ${v.description}`).join('; ');
-    const field = this.#violations.map((v) => v.field).join(', ');
-    return new Failure('INVALID_FIELD', message, { field }, this.#violations);
+    const all = this.#violations;
+    if (all.length === 0) return null;
+    const told = all.slice(0, VIOLATIONS_TOLD);
+    const rest = all.length > told.length ? `; and ${all.length - told.length} more` : '';
+    const message = told.map((v) => `${v.field} ${v.description}`).join('; ') + rest;
+    const field = told.map((v) => v.field).join(', ');
+    return new Failure('INVALID_FIELD', message, { field }, told);
   }
 
   /** Throws the failure, if there is one: for reads, whose handlers have nobody to return it to. */

@@ -25,7 +25,7 @@ export function estimate(
     credits: priced.credits,
     rateCardVersion: BigInt(rateCardVersion),
     available: spendable,
-    sufficient: shortfall === 0n,
+    sufficient: shortfall === 0n && book.account.state === 'OPEN',
     shortfall,
     packs: offers.map(({ pack, quantity, price }) => ({
       pack: packMessage(pack),

@@ -43,10 +43,10 @@ const JSONB_VERSION = 1;
 export function binaryArray<Row>(
   type: ElementType,
   rows: readonly Row[],
-  valueOf: (row: Row) => Element,
+  elementOf: (row: Row) => Element,
 ): Buffer {
   const writer = new ArrayWriter(type, rows.length);
-  for (const row of rows) writer.add(valueOf(row));
+  for (const row of rows) writer.add(elementOf(row));
   return writer.finish();
 }
 

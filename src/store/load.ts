@@ -7,7 +7,7 @@ import type { Account } from '../ledger/account.ts';
 import type { Labels } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
-import type { RefundableEntry } from '../ledger/refundable.ts';
+import { type RefundableEntry, refundable } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import { run } from './bulk.ts';
 import {
@@ -158,8 +158,8 @@ export async function loadRefundables(
   if (named.length === 0) return [];
   const rows = await run<Row>(
     em,
-    `select e.account_id, e.seq, e.reservation_id, e.rate_card_version, e.reference, e.labels,
-       e.moves, coalesce(r.refunded, 0) as refunded
+    `select e.account_id, e.seq, ${millis('e.at', 'at')}, e.reservation_id, e.rate_card_version,
+       e.reference, e.labels, e.moves, coalesce(r.refunded, 0) as refunded
      from entries e
      join unnest($1::text[], $2::bigint[]) as n(account_id, seq) using (account_id, seq)
      left join refunded r using (account_id, seq)
@@ -169,22 +169,20 @@ export async function loadRefundables(
   return rows.map(toRefundable);
 }
 
-function toRefundable(row: Row): RefundableEntry {
-  const split = new Map<bigint, bigint>();
-  for (const { to, grantId, credits } of (row['moves']! as StoredMove[]).map(toMove))
-    if (to === 'consumed') split.set(grantId, (split.get(grantId) ?? 0n) + credits);
-  return {
-    accountId: row['account_id']!,
-    seq: BigInt(row['seq']!),
-    reservationId: row['reservation_id']!,
-    rateCardVersion: row['rate_card_version']!,
-    reference: row['reference']!,
-    labels: row['labels']! as Labels,
-    split: [...split].map(([grantId, credits]) => ({ grantId, credits })),
-    committed: [...split.values()].reduce((sum, credits) => sum + credits, 0n),
-    refunded: BigInt(row['refunded']!),
-  };
-}
+const toRefundable = (row: Row): RefundableEntry =>
+  refundable(
+    {
+      accountId: row['account_id']!,
+      seq: BigInt(row['seq']!),
+      at: row['at']!,
+      reservationId: row['reservation_id']!,
+      rateCardVersion: row['rate_card_version']!,
+      reference: row['reference']!,
+      labels: row['labels']! as Labels,
+      moves: (row['moves']! as StoredMove[]).map(toMove),
+    },
+    BigInt(row['refunded']!),
+  );
 
 /** Purchases by their payment reference. */
 export async function loadPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {

@@ -18,8 +18,8 @@ import type { PricedUsage } from '../pricing/price.ts';
 export type Row = Readonly<Record<string, never>>;
 
 /** SQL of an instant as epoch milliseconds. */
-export const millis = (column: string): string =>
-  `(extract(epoch from ${column}) * 1000)::float8 as ${column}`;
+export const millis = (column: string, name = column): string =>
+  `(extract(epoch from ${column}) * 1000)::float8 as ${name}`;
 
 export const accountColumns = `account_id, plan_id, state, display_name, labels, ${millis('opened_at')},
   ${millis('closed_at')}, seq, grant_count, remaining, reserved, overage, overage_reserved,

@@ -3,6 +3,7 @@ import type { Entry } from '../ledger/entry.ts';
 import { entryColumns, type Row, toEntry } from '../store/rows.ts';
 import { checkGrants } from './grants.ts';
 import { accountOf, type Group, grantsOf } from './group.ts';
+import { isBucket } from './moves.ts';
 import { Replay } from './replay.ts';
 
 /** Answers how many entries there are. */
@@ -10,7 +11,10 @@ export async function checkEntries(group: Group): Promise<number> {
   const replays = new Map<string, Replay>();
   for (const account of group.accounts.values()) {
     const { accountId } = account;
-    replays.set(accountId, new Replay(account, grantsOf(group, accountId), tellOf(group, accountId)));
+    replays.set(
+      accountId,
+      new Replay(account, grantsOf(group, accountId), tellOf(group, accountId)),
+    );
   }
   let entries = 0;
   const rows = group.snapshot.rows(
@@ -47,7 +51,11 @@ function take(replay: Replay, row: Row) {
 /** Of its moves and usages the database only knows that they are JSON. */
 function read(row: Row): Entry | Error {
   try {
-    return toEntry(row);
+    const entry = toEntry(row);
+    const unknown = entry.moves
+      .flatMap(({ from, to }) => [from, to])
+      .find((name) => !isBucket(name));
+    return unknown === undefined ? entry : new Error(`there is no bucket ${unknown}`);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -1,10 +1,8 @@
 /** `npm run verify`: closes the books of DATABASE_URL, or of the embedded database. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../config.ts';
-import { startEmbeddedPostgres } from '../db/embedded.ts';
-import { verify, type VerifyOptions } from './verify.ts';
+import { findDatabase } from './find-database.ts';
+import { type VerifyOptions, verify } from './verify.ts';
 
 const USAGE = 'usage: npm run verify -- [--account ID] [--all]';
 
@@ -21,26 +19,18 @@ function readOptions(): VerifyOptions {
   return accountId === undefined ? { all } : { accountId, all };
 }
 
-/** The database to audit; `close` leaves it as it was found. */
-async function findDatabase() {
-  const read = readConfig(process.env);
-  if ('problems' in read) throw new Error(read.problems.join('; '));
-  const { DATABASE_URL: url, DATA_DIRECTORY: directory } = read.config;
-  if (url) return { url, close: async () => {} };
-  if (!existsSync(join(directory, 'postgres')))
-    throw new Error(`DATABASE_URL is not set, and there is no database in ${directory} yet`);
-  const embedded = await startEmbeddedPostgres(directory);
-  return { url: embedded.url, close: () => embedded.stop() };
-}
-
 async function main(options: VerifyOptions): Promise<number> {
   const startedAt = performance.now();
-  const database = await findDatabase();
+  const read = readConfig(process.env);
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  const database = await findDatabase(read.config);
   try {
     const verdict = await verify(database.url, options);
     if (verdict.ok) {
       const ms = Math.round(performance.now() - startedAt);
-      say(`ok (${count(verdict.accounts, 'account')}, ${count(verdict.entries, 'entry')}, ${ms} ms)`);
+      say(
+        `ok (${count(verdict.accounts, 'account')}, ${count(verdict.entries, 'entry')}, ${ms} ms)`,
+      );
       return 0;
     }
     const { disagreements } = verdict;
@@ -62,6 +52,7 @@ try {
 } catch (error) {
   const { message, code } = error as Error & { code?: string };
   const usage = code?.startsWith('ERR_PARSE_ARGS') ? `; ${USAGE}` : '';
-  process.stderr.write(`verify: ${message}${usage}\n`);
+  // A host with several addresses that all refuse is an error without a message.
+  process.stderr.write(`verify: ${message || code}${usage}\n`);
   process.exitCode = UNREADABLE;
 }

@@ -68,7 +68,9 @@ export function objection(
   const name = `${from} to ${to}` as const;
   if (!TERMS[kind].moves.includes(name)) return `a ${kind} does not move ${name}`;
   if (credits <= 0n) return `moves ${credits} credits ${name}`;
-  const overage = [from, to].some((bucket) => bucket === 'overage' || bucket === 'overage_reserved');
+  const overage = [from, to].some(
+    (bucket) => bucket === 'overage' || bucket === 'overage_reserved',
+  );
   if (!grant) {
     if (grantId !== OVERAGE_LINE) return `moves credits of grant ${grantId}, which does not exist`;
     return overage ? null : `moves credits ${name} of no grant`;
@@ -87,7 +89,9 @@ function untimely(name: string, at: number, grant: Grant): string | null {
   if (name.endsWith('to expired'))
     return expired ? null : `expires credits of grant ${grant.grantId}, which has not expired`;
   const moved = name.startsWith('available') || name.endsWith('available');
-  return moved && expired ? `moves credits ${name} of grant ${grant.grantId}, which has expired` : null;
+  return moved && expired
+    ? `moves credits ${name} of grant ${grant.grantId}, which has expired`
+    : null;
 }
 
 export type Buckets = Record<BucketKind, bigint>;
@@ -102,8 +106,10 @@ export class BucketSums {
 
   /** The buckets of a grant, or of the postpaid line. */
   of(grantId: bigint): Buckets {
-    let buckets = this.#ofGrant.get(grantId);
-    if (!buckets) this.#ofGrant.set(grantId, (buckets = empty()));
+    const known = this.#ofGrant.get(grantId);
+    if (known) return known;
+    const buckets = empty();
+    this.#ofGrant.set(grantId, buckets);
     return buckets;
   }
 
@@ -131,6 +137,10 @@ const empty = (): Buckets => ({
   consumed: 0n,
   expired: 0n,
 });
+
+const NAMES: ReadonlySet<string> = new Set(Object.keys(empty()));
+
+export const isBucket = (name: string): boolean => NAMES.has(name);
 
 const nameOf = (grantId: bigint): string =>
   grantId === OVERAGE_LINE ? 'the postpaid line' : `grant ${grantId}`;

@@ -39,7 +39,10 @@ function checkPurchase(group: Group, row: Row) {
   const accountId: string = row['account_id']!;
   const purchaseId: string | null = row['purchase_id']!;
   if (purchaseId === null)
-    return group.findings.add(accountId, `entry ${row['seq']}: there is no purchase of grant ${row['grant_id']}`);
+    return group.findings.add(
+      accountId,
+      `entry ${row['seq']}: there is no purchase of grant ${row['grant_id']}`,
+    );
   const tell = (what: string) => group.findings.add(accountId, `purchase ${purchaseId}: ${what}`);
   if (row['state'] === 'PENDING') return;
   if (row['seq'] === null) return tell('it is paid, and no entry granted its credits');

@@ -6,7 +6,7 @@ import type { Account } from '../ledger/account.ts';
 import type { Entry, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { seal } from '../ledger/hash-chain.ts';
-import { BucketSums, objection, OVERAGE_LINE, TERMS } from './moves.ts';
+import { BucketSums, OVERAGE_LINE, objection, TERMS } from './moves.ts';
 
 export class Replay {
   readonly account: Account;
@@ -22,12 +22,10 @@ export class Replay {
   #hash: Uint8Array = new Uint8Array();
   /** Usage of the month of `#at` that no grant covered. */
   #overage = 0n;
+  /** When overage was used, by the seq of the entry that used it. */
+  readonly #overageAt = new Map<bigint, number>();
 
-  constructor(
-    account: Account,
-    grants: ReadonlyMap<bigint, Grant>,
-    tell: (what: string) => void,
-  ) {
+  constructor(account: Account, grants: ReadonlyMap<bigint, Grant>, tell: (what: string) => void) {
     this.account = account;
     this.#grants = grants;
     this.#tell = tell;
@@ -61,7 +59,9 @@ export class Replay {
     if (Buffer.compare(account.lastHash, this.#hash) !== 0)
       this.#tell('last_hash is not the hash of the newest entry');
     if (account.lastAt !== this.#at)
-      this.#tell(`last_at is ${instant(account.lastAt)}, the newest entry is of ${instant(this.#at)}`);
+      this.#tell(
+        `last_at is ${instant(account.lastAt)}, the newest entry is of ${instant(this.#at)}`,
+      );
     const agree = (name: string, stated: bigint, moved: bigint, by = 'the moves say') => {
       if (stated !== moved) this.#tell(`${name} is ${stated}, ${by} ${moved}`);
     };
@@ -76,12 +76,11 @@ export class Replay {
   #takePlace(entry: Entry, tell: (what: string) => void) {
     if (entry.seq !== this.#seq + 1n)
       tell(this.#seq === 0n ? 'is the first' : `comes right after entry ${this.#seq}`);
-    if (entry.at < this.#at)
-      tell(`its time ${instant(entry.at)} is before ${instant(this.#at)}`);
+    if (entry.at < this.#at) tell(`its time ${instant(entry.at)} is before ${instant(this.#at)}`);
     const sealed = seal(entry, this.#hash);
     if (Buffer.compare(sealed.hash, entry.hash) !== 0)
       tell('its hash is not that of what it says and the hash before it');
-    if (month(entry.at) !== month(this.#at)) this.#overage = 0n;
+    if (!sameMonth(entry.at, this.#at)) this.#overage = 0n;
     this.#seq = entry.seq;
     this.#at = entry.at;
     // The stored one: only the entry that was changed is told, not all that follow.
@@ -117,7 +116,9 @@ export class Replay {
     if (!fits) tell(`credits are ${entry.credits}, the usages say ${priced}`);
     for (const { usage, unitCredits, credits } of usages)
       if (credits !== unitCredits * usage.count)
-        tell(`${usage.count} times ${unitCredits} credits of ${usage.operation} are not ${credits}`);
+        tell(
+          `${usage.count} times ${unitCredits} credits of ${usage.operation} are not ${credits}`,
+        );
   }
 
   /** Grants are made one after the other, by the entry that says their amount. */
@@ -127,8 +128,10 @@ export class Replay {
       tell(`makes grant ${grantId}, the next one is ${this.grantCount}`);
     const grant = this.#grants.get(grantId ?? 0n);
     if (!grant) return tell(`there is no grant ${grantId}, which it made`);
-    if (grant.amount !== credits) tell(`makes a grant of ${credits}, grant ${grantId} is of ${grant.amount}`);
-    if (grant.createdAt !== at) tell(`made grant ${grantId}, which is of ${instant(grant.createdAt)}`);
+    if (grant.amount !== credits)
+      tell(`makes a grant of ${credits}, grant ${grantId} is of ${grant.amount}`);
+    if (grant.createdAt !== at)
+      tell(`made grant ${grantId}, which is of ${instant(grant.createdAt)}`);
     if ((grant.source === 'PURCHASE') !== (kind === 'PURCHASE'))
       tell(`a ${kind} made grant ${grantId}, whose source is ${grant.source}`);
     if ((moves.length === 0) !== grant.effectiveAt > at)
@@ -136,6 +139,7 @@ export class Replay {
   }
 
   #applyMoves(entry: Entry, tell: (what: string) => void) {
+    let used = 0n;
     for (const move of entry.moves) {
       const wrong = objection(entry.kind, move, entry.at, this.#grants.get(move.grantId));
       if (wrong) tell(wrong);
@@ -144,10 +148,12 @@ export class Replay {
       const consumed = this.sums.of(OVERAGE_LINE).consumed;
       const below = this.sums.add(move);
       if (below) tell(below);
-      this.#overage += this.sums.of(OVERAGE_LINE).consumed - consumed;
+      used += this.sums.of(OVERAGE_LINE).consumed - consumed;
     }
-    // A refund of an earlier month's overage does not make this month's negative.
-    if (this.#overage < 0n) this.#overage = 0n;
+    if (used > 0n) this.#overageAt.set(entry.seq, entry.at);
+    // A refund of an earlier month's overage leaves this month's count as it is.
+    const of = entry.refundedSeq === null ? entry.at : this.#overageAt.get(entry.refundedSeq);
+    if (of === undefined || sameMonth(of, entry.at)) this.#overage += used;
   }
 
   #checkBalances(entry: Entry, tell: (what: string) => void) {
@@ -166,6 +172,12 @@ export class Replay {
 const creditsOf = (moves: readonly Move[]): bigint =>
   moves.reduce((sum, { credits }) => sum + credits, 0n);
 
-const month = (at: number): string => instant(at).slice(0, 7);
+/** The calendar month, UTC. */
+function sameMonth(a: number, b: number): boolean {
+  const [one, other] = [new Date(a), new Date(b)];
+  return (
+    one.getUTCMonth() === other.getUTCMonth() && one.getUTCFullYear() === other.getUTCFullYear()
+  );
+}
 
 export const instant = (at: number): string => new Date(at).toISOString();

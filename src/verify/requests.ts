@@ -40,7 +40,8 @@ const disagreeing = (within: Within) => `
 
 export async function checkRequests(group: Group): Promise<void> {
   for await (const row of group.snapshot.rows(disagreeing))
-    if (accountOf(group, row, 'requests')) group.findings.add(row['account_id']!, disagreement(row));
+    if (accountOf(group, row, 'requests'))
+      group.findings.add(row['account_id']!, disagreement(row));
 }
 
 function disagreement(row: Row): string {

@@ -3,7 +3,7 @@ import type { Entry, Move } from '../ledger/entry.ts';
 import type { ReservationState } from '../ledger/reservation.ts';
 
 /** What is needed of an entry here. */
-type Step = Pick<Entry, 'seq' | 'kind' | 'at' | 'moves' | 'credits' | 'late'>;
+export type Step = Pick<Entry, 'kind' | 'at' | 'moves' | 'credits' | 'late'>;
 
 export class ReservationLife {
   readonly allocations = new Map<bigint, bigint>();
@@ -46,7 +46,9 @@ export class ReservationLife {
       return this.state === null ? null : 'reserves a reservation that was reserved before';
     if (this.state === null) return `is the ${kind} of a reservation that no entry reserved`;
     if (kind === 'COMMIT' && late)
-      return this.state === 'EXPIRED' ? null : `is a late commit of a reservation that is ${this.state}`;
+      return this.state === 'EXPIRED'
+        ? null
+        : `is a late commit of a reservation that is ${this.state}`;
     if (this.state === 'ACTIVE' || this.mayBeActive) return null;
     return `is the ${kind} of a reservation that is ${this.state}`;
   }
@@ -80,4 +82,3 @@ export class ReservationLife {
     this.endedAt = at;
   }
 }
-

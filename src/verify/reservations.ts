@@ -2,8 +2,8 @@
 import type { Reservation } from '../ledger/reservation.ts';
 import {
   millis,
-  reservationColumns,
   type Row,
+  reservationColumns,
   type StoredMove,
   toMove,
   toReservation,
@@ -11,7 +11,7 @@ import {
 import { accountOf, type Group, grantsOf, inRuns } from './group.ts';
 import { OVERAGE_LINE } from './moves.ts';
 import { instant } from './replay.ts';
-import { ReservationLife } from './reservation-life.ts';
+import { ReservationLife, type Step } from './reservation-life.ts';
 import type { Within } from './snapshot.ts';
 
 export async function checkReservations(group: Group): Promise<void> {
@@ -51,20 +51,22 @@ function takeEntry({ findings }: Group, row: Row, life: ReservationLife) {
   const tell = (what: string) => findings.add(accountId, `entry ${row['seq']}: ${what}`);
   if (row['same_terms'] === false)
     tell('its reference, labels or rate card version are not those of its reservation');
+  const step = readStep(row);
+  if (step) life.take(step, tell);
+}
+
+/** Null where its moves cannot be read: that was told when the entries were replayed. */
+function readStep(row: Row): Step | null {
   try {
-    life.take(
-      {
-        seq: BigInt(row['seq']!),
-        kind: row['kind']!,
-        at: row['at']!,
-        moves: (row['moves']! as StoredMove[]).map(toMove),
-        credits: BigInt(row['entry_credits']!),
-        late: row['late_entry']!,
-      },
-      tell,
-    );
+    return {
+      kind: row['kind']!,
+      at: row['at']!,
+      moves: (row['moves']! as StoredMove[]).map(toMove),
+      credits: BigInt(row['entry_credits']!),
+      late: row['late_entry']!,
+    };
   } catch {
-    // Moves that cannot be read were told when the entries were replayed.
+    return null;
   }
 }
 

@@ -2,7 +2,7 @@
  * One moment of the database, as far as a range of accounts goes. Every query of a snapshot sees the
  * same state, whatever the service writes meanwhile, and none of them can write.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import type { Row } from '../store/rows.ts';
 
 /**
@@ -17,7 +17,7 @@ export type Range =
 /** SQL that says whether a column is in the range of the snapshot. */
 export type Within = (column: string) => string;
 
-/** Rows that are in memory at once. */
+/** Rows that are read at once; twice as many are in memory. */
 const FETCH = 2_000;
 
 export class Snapshot {
@@ -41,10 +41,15 @@ export class Snapshot {
       `declare ${cursor} no scroll cursor for ${query((column) => text.replaceAll('id', column))}`,
       parameters,
     );
-    for (;;) {
-      const { rows } = await this.#client.query<Row>(`fetch ${FETCH} from ${cursor}`);
+    const fetch = () => this.#client.query<Row>(`fetch ${FETCH} from ${cursor}`);
+    for (let next = fetch(); ; ) {
+      const { rows } = await next;
+      const last = rows.length < FETCH;
+      // The database works on the next rows while these are looked at.
+      if (!last) next = fetch();
+      next.catch(() => {}); // told when it is awaited, or nobody asks any more
       yield* rows;
-      if (rows.length < FETCH) break;
+      if (last) break;
     }
     await this.#client.query(`close ${cursor}`);
   }

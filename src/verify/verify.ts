@@ -1,7 +1,9 @@
 /**
  * Closing the books: recomputes every balance, grant, reservation, request and sequence of a
  * database from the moves of its entries alone, and tells what does not agree. It shares the shapes
- * of rows and the definition of the hash chain with the ledger, and none of its rules.
+ * of rows and the definition of the hash chain with the ledger, and none of its rules. It finds what
+ * was falsified in part; who rewrites a whole account, requests and all, is given away only by a hash
+ * of it that was kept elsewhere.
  *
  * Accounts are audited in groups, each in a snapshot of its own. No rule spans accounts, so this
  * proves as much as one snapshot of everything would, and does not keep the database from cleaning
@@ -30,6 +32,9 @@ export type Verdict =
   | { readonly ok: true; readonly accounts: number; readonly entries: number }
   /** In the database's order of the accounts; of each what was found in the order of the audit. */
   | { readonly ok: false; readonly disagreements: readonly Disagreement[] };
+
+/** What is told of an account that was asked for by name. */
+export const NO_SUCH_ACCOUNT = 'there is no such account';
 
 /** Accounts and grants of a group at most; one account is taken whatever its grants. */
 const ACCOUNTS_MAX = 1_000;
@@ -79,7 +84,7 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
     const more = accounts.length < rows.length || rows.length === ACCOUNTS_MAX;
     const next = only === null && more ? last : null;
     const findings = new Findings();
-    if (only !== null && rows.length === 0) findings.add(only, 'there is no such account');
+    if (only !== null && rows.length === 0) findings.add(only, NO_SUCH_ACCOUNT);
 
     const range: Range = only === null ? { after, upTo: next } : { only };
     const snapshot = new Snapshot(client, range);

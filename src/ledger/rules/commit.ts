@@ -95,7 +95,7 @@ function post(
   taking: Taking,
   origin: Origin,
 ) {
-  const split = merge([...taking.held, ...taking.drawn]);
+  const split = inBurnOrder(book, merge([...taking.held, ...taking.drawn]));
   const committed = total(split);
   const moves: Move[] = [
     ...movesOf(taking.held, 'reserved', 'consumed'),
@@ -144,6 +144,14 @@ function merge(allocations: readonly Allocation[]): readonly Allocation[] {
   for (const { grantId, credits } of allocations)
     byGrant.set(grantId, (byGrant.get(grantId) ?? 0n) + credits);
   return [...byGrant].map(([grantId, credits]) => ({ grantId, credits }));
+}
+
+/** What burns first can have been drawn last: a grant made since the reservation was. */
+function inBurnOrder(book: Book, split: readonly Allocation[]): readonly Allocation[] {
+  if (split.length < 2) return split;
+  const place = new Map(book.grants.map(({ grantId }, index) => [grantId, index]));
+  const placeOf = ({ grantId }: Allocation) => place.get(grantId) ?? place.size;
+  return [...split].sort((a, b) => placeOf(a) - placeOf(b));
 }
 
 /** The commit of a committed reservation: its state, and no second effect. */

@@ -22,7 +22,7 @@ export type Refund = {
 };
 
 export function refund(book: Book, command: Refund, origin: Origin) {
-  const refunded = book.refundables.get(command.seq);
+  const refunded = book.refundable(command.seq);
   if (!refunded)
     return new Failure(
       'ENTRY_NOT_FOUND',
@@ -52,7 +52,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
         ...movesOf(breakage, 'consumed', 'expired'),
       ],
       credits,
-      refundedSeq: command.seq,
+      refunded,
       ...(refunded.reservationId && { reservationId: refunded.reservationId }),
       ...(refunded.rateCardVersion && { rateCardVersion: refunded.rateCardVersion }),
       reference: command.reference || refunded.reference,

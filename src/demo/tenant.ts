@@ -1,0 +1,233 @@
+/**
+ * A tenant of the demo: one account, what is done on it over gRPC, and a line for each step. A step
+ * says what its figures must be; the first that is otherwise ends the demo.
+ */
+import { randomUUID } from 'node:crypto';
+import { type Scrip, ScripError } from '../client.ts';
+import { type Allocation, type Grant, Grant_Category } from '../gen/billing/v1/ledger.ts';
+import type { Usage } from '../gen/billing/v1/pricing.ts';
+
+export type Line = {
+  readonly operation: string;
+  /** What the step is about: priced, reserved, charged, bought, given back. */
+  readonly credits: bigint;
+  /** Available after the step. */
+  readonly available: bigint;
+  readonly note: string;
+};
+
+/** What the figures of a step must be. */
+export type Figures = {
+  readonly credits: bigint;
+  readonly available: bigint;
+  /** Default 0. */
+  readonly reserved?: bigint;
+  /** Not given: either will do. */
+  readonly lowBalance?: boolean;
+};
+
+export type UsageOf = Partial<Omit<Usage, 'operation'>> & { readonly operation: string };
+
+export class WrongFigure extends Error {}
+
+export class Tenant {
+  readonly accountId: string;
+  readonly lines: Line[] = [];
+  readonly #scrip: Scrip;
+  readonly #planId: string;
+
+  constructor(scrip: Scrip, planId: string) {
+    this.#scrip = scrip;
+    this.#planId = planId;
+    // A new account every time: the demo can be run again on the same service.
+    this.accountId = `demo-${planId}-${randomUUID().slice(0, 8)}`;
+  }
+
+  async open(figures: Figures, note: string) {
+    await this.#step('open account', figures, note, async () => {
+      const { balance } = await this.#scrip.accounts.openAccount({
+        ...this.#named(),
+        planId: this.#planId,
+      });
+      return balance?.remaining;
+    });
+  }
+
+  /** What a usage would cost; where that is more than there is, the first pack that would do. */
+  async estimate(
+    usage: UsageOf,
+    figures: Figures & { readonly shortfall: bigint; readonly pack?: string },
+    note: string,
+  ) {
+    await this.#step(`estimate ${nameOf(usage)}`, figures, note, async () => {
+      const answer = await this.#scrip.billing.estimate({
+        accountId: this.accountId,
+        usages: [usage],
+      });
+      this.check('sufficient', answer.sufficient, figures.shortfall === 0n);
+      this.check('shortfall', answer.shortfall, figures.shortfall);
+      const [offer] = answer.packs;
+      const pack = offer && `${offer.quantity} x ${offer.pack?.packId} for ${priceOf(offer.price)}`;
+      this.check('first pack offered', pack, figures.pack);
+      return answer.credits;
+    });
+  }
+
+  async reserve(usage: UsageOf, figures: Figures, note: string): Promise<string> {
+    let reservationId = '';
+    await this.#step(`reserve ${nameOf(usage)}`, figures, note, async () => {
+      const { reservation } = await this.#scrip.billing.reserve({
+        ...this.#named(),
+        usages: [usage],
+      });
+      reservationId = reservation?.reservationId ?? '';
+      return reservation?.held;
+    });
+    return reservationId;
+  }
+
+  /** A reserve that must fail, with this reason and these values. It leaves no trace. */
+  async refused(
+    usage: UsageOf,
+    reason: string,
+    values: Readonly<Record<string, string>>,
+    figures: Omit<Figures, 'credits'>,
+    note: string,
+  ) {
+    const seq = await this.#seq();
+    await this.#step(`reserve ${nameOf(usage)}`, { ...figures, credits: 0n }, note, async () => {
+      const failure = await this.#scrip.billing
+        .reserve({ ...this.#named(), usages: [usage] })
+        .then(() => null, failureOf);
+      this.check('reason', failure?.reason ?? 'none', reason);
+      for (const [name, value] of Object.entries(values))
+        this.check(name, failure?.metadata[name], value);
+      return 0n;
+    });
+    this.check('newest entry', await this.#seq(), seq);
+  }
+
+  /** Commits all that a reservation holds. */
+  async commit(reservationId: string, figures: Figures, note: string): Promise<void> {
+    await this.#step('commit', figures, note, async () => {
+      const { committed } = await this.#scrip.billing.commit({ ...this.#named(), reservationId });
+      return committed;
+    });
+  }
+
+  async release(reservationId: string, figures: Figures, note: string): Promise<void> {
+    await this.#step('release', figures, note, async () => {
+      const { released } = await this.#scrip.billing.release({ ...this.#named(), reservationId });
+      return released;
+    });
+  }
+
+  /** Charges a usage; `from` says which grants must give what of it, in burn order. */
+  async charge(
+    usage: UsageOf,
+    figures: Figures & { readonly from?: readonly (readonly [Grant, bigint])[] },
+    note: string,
+  ) {
+    await this.#step(`charge ${nameOf(usage)}`, figures, note, async () => {
+      const charged = await this.#scrip.billing.charge({ ...this.#named(), usages: [usage] });
+      const from = figures.from?.map(([{ grantId }, credits]) => `${credits} of grant ${grantId}`);
+      if (from) this.check('split', charged.split.map(allocationOf).join(', '), from.join(', '));
+      return charged.credits;
+    });
+  }
+
+  /** Buys a pack at the price it must have; answers the grant it made. */
+  async buy(packId: string, price: string, figures: Figures, note: string): Promise<Grant> {
+    let granted: Grant | undefined;
+    await this.#step(`purchase ${packId}`, figures, note, async () => {
+      const { purchase, grant } = await this.#scrip.billing.purchase({
+        ...this.#named(),
+        packId,
+        payment: { $case: 'paymentReference', value: `order-${randomUUID()}` },
+      });
+      this.check('price', priceOf(purchase?.price), price);
+      granted = grant;
+      return grant?.amount;
+    });
+    return this.#made(granted);
+  }
+
+  /** Grants credits that were paid for elsewhere. */
+  async grantPaid(
+    credits: bigint,
+    expiresAt: Date,
+    figures: Figures,
+    note: string,
+  ): Promise<Grant> {
+    let granted: Grant | undefined;
+    await this.#step('grant credits', figures, note, async () => {
+      const { grant } = await this.#scrip.accounts.grantCredits({
+        ...this.#named(),
+        credits,
+        category: Grant_Category.PAID,
+        expiresAt,
+        reference: 'carried over',
+      });
+      granted = grant;
+      return grant?.amount;
+    });
+    return this.#made(granted);
+  }
+
+  /** The grants that have credits left, in burn order. */
+  async grants(): Promise<readonly Grant[]> {
+    const { accountId } = this;
+    const { grants } = await this.#scrip.billing.getBalance({ accountId, includeGrants: true });
+    return grants;
+  }
+
+  check(name: string, is: unknown, mustBe: unknown) {
+    if (is === mustBe) return;
+    const step = this.lines.length + 1;
+    throw new WrongFigure(`${this.#planId}, step ${step}: ${name} is ${is}, must be ${mustBe}`);
+  }
+
+  /** Does a step, checks its figures against a balance read afterwards, and writes its line. */
+  async #step(
+    operation: string,
+    figures: Figures,
+    note: string,
+    act: () => Promise<bigint | undefined>,
+  ) {
+    const credits = await act();
+    this.check('credits', credits, figures.credits);
+    const { balance } = await this.#scrip.billing.getBalance({ accountId: this.accountId });
+    this.check('available', balance?.available, figures.available);
+    this.check('reserved', balance?.reserved, figures.reserved ?? 0n);
+    if (figures.lowBalance !== undefined)
+      this.check('low_balance', balance?.lowBalance, figures.lowBalance);
+    this.lines.push({ operation, credits: figures.credits, available: figures.available, note });
+  }
+
+  async #seq(): Promise<bigint | undefined> {
+    return (await this.#scrip.billing.getBalance({ accountId: this.accountId })).balance?.seq;
+  }
+
+  #made(grant: Grant | undefined): Grant {
+    if (grant) return grant;
+    throw new WrongFigure(`${this.#planId}, step ${this.lines.length}: no grant was made`);
+  }
+
+  #named() {
+    return { accountId: this.accountId, requestId: randomUUID() };
+  }
+}
+
+function failureOf(error: unknown): ScripError {
+  if (error instanceof ScripError && error.reason !== '') return error;
+  throw error;
+}
+
+const nameOf = ({ operation, count }: UsageOf): string =>
+  count === undefined ? operation : `${count} x ${operation}`;
+
+const allocationOf = ({ source, credits }: Allocation): string =>
+  `${credits} of ${source?.$case === 'grantId' ? `grant ${source.value}` : 'overage'}`;
+
+const priceOf = (price: { currency: string; amount: string } | undefined): string =>
+  price ? `${price.amount} ${price.currency}` : 'nothing';

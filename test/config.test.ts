@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import { type Config, readConfig } from '../src/config.ts';
+
+function configOf(env: Readonly<Record<string, string | undefined>>): Config {
+  const read = readConfig(env);
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  return read.config;
+}
+
+function problemsOf(env: Readonly<Record<string, string>>): readonly string[] {
+  const read = readConfig(env);
+  return 'problems' in read ? read.problems : [];
+}
+
+const root = new URL('..', import.meta.url).pathname;
+
+describe('the configuration', () => {
+  test('of an empty environment is the defaults', () => {
+    expect(configOf({})).toEqual({
+      HOST: '0.0.0.0',
+      PORT: 50_051,
+      DATA_DIRECTORY: `${root}.data`,
+      PLANS_DIRECTORY: `${root}deploy/plans`,
+      DATABASE_POOL_MAX: 10,
+      LANES: 1,
+      GROUP_MAX: 1_000,
+      QUEUE_MAX: 10_000,
+      ONE_ACCOUNT_PER_UNIT: false,
+      SWEEP_INTERVAL_MS: 5_000,
+      SWEEP_ACCOUNTS_MAX: 200,
+      HISTORY_POLL_MS: 250,
+      SHUTDOWN_GRACE_MS: 10_000,
+      REFLECTION: true,
+      LOG_LEVEL: 'info',
+    });
+  });
+
+  test('takes an empty variable for none', () => {
+    const empty = { PORT: '', DATABASE_URL: '', LOG_LEVEL: '', HOST: '', REFLECTION: '' };
+    expect(configOf(empty)).toEqual(configOf({}));
+  });
+
+  test('passes over variables that are none of its own', () => {
+    expect(configOf({ PATH: '/bin', PORTS: 'x' })).toEqual(configOf({}));
+  });
+
+  test('cannot be changed once it is read', () => {
+    expect(Object.isFrozen(configOf({}))).toBe(true);
+  });
+
+  test.each<[string, string, unknown]>([
+    ['HOST', '127.0.0.1', '127.0.0.1'],
+    ['PORT', '0', 0],
+    ['PORT', '65535', 65_535],
+    ['DATABASE_URL', 'postgres://me@db:5432/scrip', 'postgres://me@db:5432/scrip'],
+    ['DATABASE_URL', 'postgresql://db/scrip', 'postgresql://db/scrip'],
+    ['DATA_DIRECTORY', '/var/lib/scrip', '/var/lib/scrip'],
+    ['PLANS_DIRECTORY', '/etc/scrip', '/etc/scrip'],
+    ['DATABASE_POOL_MAX', '2', 2],
+    ['LANES', '64', 64],
+    ['GROUP_MAX', '1', 1],
+    ['QUEUE_MAX', '1000000', 1_000_000],
+    ['ONE_ACCOUNT_PER_UNIT', 'true', true],
+    ['REFLECTION', 'false', false],
+    ['SWEEP_INTERVAL_MS', '10', 10],
+    ['SWEEP_ACCOUNTS_MAX', '10000', 10_000],
+    ['HISTORY_POLL_MS', '1000', 1_000],
+    ['SHUTDOWN_GRACE_MS', '0', 0],
+    ['LOG_LEVEL', 'silent', 'silent'],
+  ])('takes %s=%s', (name, text, value) => {
+    expect(configOf({ [name]: text })).toEqual({ ...configOf({}), [name]: value });
+  });
+
+  test.each([
+    ['PORT', '65536', 'must be a whole number, 0 to 65535'],
+    ['PORT', '-1', 'must be a whole number, 0 to 65535'],
+    ['PORT', '80.5', 'must be a whole number, 0 to 65535'],
+    ['PORT', '1e3', 'must be a whole number, 0 to 65535'],
+    ['PORT', '0x50', 'must be a whole number, 0 to 65535'],
+    ['PORT', ' 80', 'must be a whole number, 0 to 65535'],
+    ['PORT', 'grpc', 'must be a whole number, 0 to 65535'],
+    ['DATABASE_URL', 'db:5432', 'must be a postgres:// URL'],
+    ['DATABASE_URL', 'mysql://db/scrip', 'must be a postgres:// URL'],
+    ['DATABASE_URL', 'postgres://', 'must be a postgres:// URL'],
+    ['DATABASE_POOL_MAX', '1', 'must be a whole number, 2 to 200'],
+    ['DATABASE_POOL_MAX', '201', 'must be a whole number, 2 to 200'],
+    ['LANES', '0', 'must be a whole number, 1 to 64'],
+    ['LANES', '65', 'must be a whole number, 1 to 64'],
+    ['GROUP_MAX', '0', 'must be a whole number, 1 to 10000'],
+    ['QUEUE_MAX', '0', 'must be a whole number, 1 to 1000000'],
+    ['ONE_ACCOUNT_PER_UNIT', 'yes', 'must be true or false'],
+    ['REFLECTION', 'TRUE', 'must be true or false'],
+    ['SWEEP_INTERVAL_MS', '9', 'must be a whole number, 10 to 3600000'],
+    ['SWEEP_ACCOUNTS_MAX', '0', 'must be a whole number, 1 to 10000'],
+    ['HISTORY_POLL_MS', '1001', 'must be a whole number, 10 to 1000'],
+    ['SHUTDOWN_GRACE_MS', '600001', 'must be a whole number, 0 to 600000'],
+    ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
+  ])('refuses %s=%s', (name, text, problem) => {
+    expect(problemsOf({ [name]: text })).toEqual([`${name} ${problem}`]);
+  });
+
+  test('names every problem at once', () => {
+    expect(problemsOf({ PORT: 'x', LANES: '0', REFLECTION: 'maybe', HOST: 'here' })).toEqual([
+      'PORT must be a whole number, 0 to 65535',
+      'LANES must be a whole number, 1 to 64',
+      'REFLECTION must be true or false',
+    ]);
+  });
+});

@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../src/failure.ts';
+import { Lanes } from '../../src/lanes/lanes.ts';
+import { SETTLED, type Work } from '../../src/lanes/work.ts';
+
+/** Lanes that keep the groups of accounts they ran, each run taking a few turns. */
+function lanesOf(count: number) {
+  const groups: string[][] = [];
+  const ran = async (works: readonly Work[]) => {
+    groups.push(works.map(({ accountId }) => accountId));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return works.map(() => SETTLED);
+  };
+  const lanes = new Lanes(count, {
+    run: ran,
+    groupMax: 1_000,
+    queueMax: 1_000,
+    oneAccountPerUnit: false,
+    onBug: (error) => expect.unreachable(String(error)),
+  });
+  return {
+    lanes,
+    groups,
+    submit: (accountId: string) => lanes.submit({ accountId, command: null }),
+  };
+}
+
+const ids = Array.from({ length: 400 }, (_, index) => `acct-${index}`);
+
+describe('lanes', () => {
+  test('put every account always in the same lane', async () => {
+    const { submit, groups } = lanesOf(8);
+    await Promise.all(ids.map(submit));
+    const lanesOfFirst = groups.map((group) => group.toSorted());
+    groups.length = 0;
+    await Promise.all(ids.toReversed().map(submit));
+    expect(groups.map((group) => group.toSorted()).toSorted()).toEqual(lanesOfFirst.toSorted());
+    expect(groups).toHaveLength(8);
+  });
+
+  test('share accounts evenly, though their ids differ in one character only', async () => {
+    const { submit, groups } = lanesOf(8);
+    await Promise.all(ids.map(submit));
+    for (const group of groups) {
+      expect(group.length).toBeGreaterThan(25);
+      expect(group.length).toBeLessThan(75);
+    }
+  });
+
+  test('of one account serve its requests in the order they came', async () => {
+    const { submit, groups } = lanesOf(4);
+    await Promise.all(['a', 'b', 'a', 'c', 'a'].map(submit));
+    expect(groups.flat().toSorted()).toEqual(['a', 'a', 'a', 'b', 'c']);
+    expect(groups.filter((group) => group.includes('a'))).toHaveLength(1);
+  });
+
+  test('that close take nothing more, and answer first what they accepted', async () => {
+    const { lanes, submit, groups } = lanesOf(4);
+    const accepted = ids.map(submit);
+    const closed = lanes.close();
+    expect(await submit('late')).toMatchObject({ reason: 'SHUTTING_DOWN' });
+    await closed;
+    expect(groups.flat()).toHaveLength(ids.length);
+    for (const answer of await Promise.all(accepted)) expect(answer).not.toBeInstanceOf(Failure);
+    expect(groups.flat()).not.toContain('late');
+  });
+});

@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'vitest';
+import { newAccount } from '../../src/ledger/rules/account.ts';
+import {
+  allowance,
+  at,
+  charge,
+  close,
+  commit,
+  extend,
+  grantCredits,
+  open,
+  pack,
+  plan,
+  postpaid,
+  purchase,
+  refund,
+  release,
+  reserve,
+  update,
+} from './fixtures.ts';
+import { Shelf } from './shelf.ts';
+import { audit, ledger, type Row } from './table.ts';
+
+describe('opening an account', () => {
+  test('writes nothing where the plan grants nothing', () => {
+    const shelf = ledger(plan(), [['0s', open(), 'nothing', '0']]);
+    expect(shelf.account).toEqual(newAccount('acme', open(), plan(), at('0s')));
+  });
+
+  test('grants welcome credits and the whole of the month’s allowance', () => {
+    const welcome = { credits: 20n, validity: { days: 30 } };
+    const shelf = ledger(plan({ welcome, ...allowance(50n) }), [
+      ['0s', open(), 'GRANT 20: issued>g1 20 | GRANT 50: issued>g2 50', '70'],
+      ['2026-02-01', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 50: issued>g3 50', '70'],
+      ['30d', null, 'GRANT_EXPIRED 20: g1>expired 20', '50'],
+    ]);
+    expect([...shelf.grants.values()]).toMatchObject([
+      { category: 'PROMOTIONAL', source: 'WELCOME', sourceReference: '', expiresAt: at('30d') },
+      { category: 'ALLOWANCE', source: 'ALLOWANCE', sourceReference: '2026-01' },
+      { category: 'ALLOWANCE', source: 'ALLOWANCE', sourceReference: '2026-02' },
+    ]);
+  });
+
+  test('grants welcome credits for ever where the plan says so', () => {
+    ledger(plan({ welcome: { credits: 20n, validity: null } }), [
+      ['0s', open(), 'GRANT 20: issued>g1 20', '20'],
+      ['2099-01-01', charge(20n), 'CHARGE 20: g1>consumed 20', '0'],
+    ]);
+  });
+
+  test('lets what waited together with it use it at once', () => {
+    const shelf = new Shelf(plan(allowance(50n)), at('0s'));
+    const { outcomes } = shelf.group(at('0s'), [open(), reserve(40n), charge(11n), charge(10n)]);
+    expect(outcomes).toMatchObject([
+      { kind: 'OpenAccount' },
+      { kind: 'Reserve' },
+      { reason: 'INSUFFICIENT_CREDITS' },
+      { kind: 'Charge', entrySeq: 3n },
+    ]);
+    audit(shelf);
+  });
+
+  test('says who opened it, with its labels', () => {
+    const welcome = { credits: 20n, validity: null };
+    const shelf = new Shelf(plan({ welcome }), at('0s'));
+    shelf.account.labels = { region: 'eu' };
+    shelf.work(at('0s'), open());
+    expect(shelf.entries[0]).toMatchObject({ caller: 'pages', labels: { region: 'eu' } });
+  });
+
+  test('puts it under the plan’s overage limit', () => {
+    ledger(plan(postpaid(5n)), [
+      ['0s', open(), 'nothing', '0'],
+      ['0s', charge(5n), 'CHARGE 5: overage>consumed 5', '0 overage 5'],
+    ]);
+  });
+});
+
+test('an update changes what it names and writes no entry', () => {
+  const shelf = ledger(plan(), [
+    ['1s', update('Acme'), 'nothing', '0'],
+    ['2s', update(null), 'nothing', '0'],
+  ]);
+  expect(shelf.account).toMatchObject({ displayName: 'Acme', labels: {} });
+  shelf.work(at('3s'), { kind: 'UpdateAccount', displayName: null, labels: { region: 'eu' } });
+  expect(shelf.account).toMatchObject({ displayName: 'Acme', labels: { region: 'eu' } });
+  shelf.work(at('4s'), { kind: 'UpdateAccount', displayName: '', labels: {} });
+  expect(shelf.account).toMatchObject({ displayName: '', labels: {} });
+});
+
+describe('a closed account', () => {
+  const CLOSED: readonly Row[] = [
+    ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'],
+    ['0s', reserve(10n), 'RESERVE 10: g1>(g1) 10', '100 (10)'],
+    ['0s', reserve(20n), 'RESERVE 20: g1>(g1) 20', '100 (30)'],
+    ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (60)'],
+    ['0s', charge(5n), 'CHARGE 5: g1>consumed 5', '95 (60)'],
+    ['1s', close(), 'nothing', '95 (60)'],
+  ];
+  const said = 'ACCOUNT_CLOSED: account_id acme, at 2026-01-10T00:00:01.000Z';
+
+  test('reserves, is charged, buys, is granted and is changed no more', () => {
+    ledger(plan({}, [pack('starter', 100n, '19.00')]), [
+      ...CLOSED,
+      ['2s', reserve(1n), said, '95 (60)'],
+      ['2s', charge(1n), said, '95 (60)'],
+      ['2s', purchase('starter', 'INV-1'), said, '95 (60)'],
+      ['2s', grantCredits(1n), said, '95 (60)'],
+      ['2s', update('Acme'), said, '95 (60)'],
+    ]);
+  });
+
+  test('finishes what was running: commits, releases, extends, expires and refunds', () => {
+    ledger(plan(), [
+      ...CLOSED,
+      ['2s', commit('r1', 4n), 'COMMIT 4: (g1)>consumed 4, (g1)>g1 6', '91 (50)'],
+      ['3s', release('r2'), 'RELEASE 20: (g1)>g1 20', '91 (30)'],
+      ['4s', extend('r3', '1h'), 'nothing', '91 (30)'],
+      ['5s', refund(5n), 'REFUND 5: consumed>g1 5', '96 (30)'],
+      ['3604s', null, 'EXPIRE 30: (g1)>g1 30', '96'],
+      ['3605s', commit('r3', 1n), 'late COMMIT 1: g1>consumed 1', '95'],
+    ]);
+  });
+
+  test('stays closed since it was closed first', () => {
+    const shelf = ledger(plan(), [...CLOSED, ['9s', close(), 'nothing', '95 (60)']]);
+    expect(shelf.account).toMatchObject({ state: 'CLOSED', closedAt: at('1s') });
+  });
+
+  test('keeps its credits until they expire', () => {
+    ledger(plan(), [
+      ['0s', grantCredits(7n, { expiresAt: at('2d') }), 'GRANT 7: issued>g1 7', '7'],
+      ['1s', close(), 'nothing', '7'],
+      ['1d', null, 'nothing', '7'],
+      ['2d', null, 'GRANT_EXPIRED 7: g1>expired 7', '0'],
+    ]);
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import type { Account } from '../../src/ledger/account.ts';
+import { balanceOf } from '../../src/ledger/balance.ts';
+import type { Grant } from '../../src/ledger/grant.ts';
+import { account, at, grant, plan, postpaid, START } from './fixtures.ts';
+
+const { terms } = plan({ lowBalanceThreshold: 50n });
+const balance = (change: Partial<Account>, grants: readonly Grant[] = []) =>
+  balanceOf(account(change), grants, terms, START);
+
+describe('a balance', () => {
+  test('says what remains, what of it is reserved and what of it is available', () => {
+    expect(balance({ remaining: 100n, reserved: 30n, seq: 7n })).toEqual({
+      remaining: 100n,
+      reserved: 30n,
+      available: 70n,
+      overage: 0n,
+      overageLimit: 0n,
+      lowBalance: false,
+      lowBalanceThreshold: 50n,
+      nextExpiry: null,
+      seq: 7n,
+      asOf: START,
+    });
+  });
+
+  test('counts reserved overage as reserved, so that available can be below zero', () => {
+    const used = { remaining: 10n, reserved: 10n, overage: 5n, overageReserved: 20n };
+    const { terms } = plan(postpaid(90n));
+    const of = account({ ...used, overageLimit: 90n });
+    expect(balanceOf(of, [], terms, START)).toMatchObject({
+      remaining: 10n,
+      reserved: 30n,
+      available: -20n,
+      overage: 5n,
+      overageLimit: 90n,
+    });
+  });
+
+  test.each([
+    [51n, false],
+    [50n, false],
+    [49n, true],
+    [0n, true],
+  ])('of %s available warns below a threshold of 50: %s', (available, lowBalance) => {
+    expect(balance({ remaining: available + 7n, reserved: 7n })).toMatchObject({ lowBalance });
+  });
+});
+
+describe('the next expiry', () => {
+  const inOneDay = { expiresAt: at('1d') };
+  test.each<[string, readonly Grant[], unknown]>([
+    ['is none where nothing expires', [grant(1n)], null],
+    ['is none where there is nothing', [], null],
+    [
+      'is the soonest',
+      [grant(1n, { expiresAt: at('2d') }), grant(2n, { ...inOneDay, amount: 7n }), grant(3n)],
+      { ...inOneDay, credits: 7n },
+    ],
+    [
+      'adds up what expires at the same moment',
+      [
+        grant(1n, { ...inOneDay, amount: 7n }),
+        grant(2n, { ...inOneDay, amount: 8n }),
+        grant(3n, { expiresAt: at('2d'), amount: 9n }),
+        grant(4n, { ...inOneDay, amount: 10n }),
+      ],
+      { ...inOneDay, credits: 25n },
+    ],
+    [
+      'counts what is reserved: it expires unless it is spent',
+      [grant(1n, { ...inOneDay, amount: 7n, reserved: 7n })],
+      { ...inOneDay, credits: 7n },
+    ],
+    [
+      'passes over spent, scheduled and expired grants',
+      [
+        grant(1n, { ...inOneDay, remaining: 0n }),
+        grant(2n, { ...inOneDay, state: 'SCHEDULED', remaining: 0n }),
+        grant(3n, { expiresAt: START, reserved: 100n }),
+        grant(4n, { expiresAt: at('3d'), amount: 4n }),
+      ],
+      { expiresAt: at('3d'), credits: 4n },
+    ],
+  ])('%s', (_, grants, next) => {
+    expect(balance({}, grants).nextExpiry).toEqual(next);
+  });
+});

@@ -1,0 +1,282 @@
+import { describe, expect, test } from 'vitest';
+import type { OverCommitPolicy } from '../../src/ledger/reservation.ts';
+import { at, commit, grantCredits, pages, plan, postpaid, reserve } from './fixtures.ts';
+import { ledger, type Row } from './table.ts';
+
+const GRANT: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'];
+const RESERVE: Row = ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'];
+
+/** 30 of grants of 10, 15 and 20, set aside under a policy. */
+const overThree = (overCommitPolicy: OverCommitPolicy): readonly Row[] => [
+  ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
+  ['0s', grantCredits(15n), 'GRANT 15: issued>g2 15', '25'],
+  ['0s', grantCredits(20n), 'GRANT 20: issued>g3 20', '45'],
+  [
+    '0s',
+    reserve(30n, { overCommitPolicy }),
+    'RESERVE 30: g1>(g1) 10, g2>(g2) 15, g3>(g3) 5',
+    '45 (30)',
+  ],
+];
+
+describe('a commit takes', () => {
+  test.each<[string, ReturnType<typeof commit>, string, string]>([
+    ['all that is held, where nothing is asked', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '70'],
+    ['the credits asked', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
+    ['nothing, where 0 is asked', commit('r1', 0n), 'COMMIT 0: (g1)>g1 30', '100'],
+    [
+      'the price of the usages asked',
+      commit('r1', pages(29n)),
+      'COMMIT 29: (g1)>consumed 29, (g1)>g1 1',
+      '71',
+    ],
+  ])('%s', (_, command, written, balance) => {
+    const shelf = ledger(plan(), [GRANT, RESERVE, ['1s', command, written, balance]]);
+    expect(shelf.reservations.get('r1')).toMatchObject({
+      state: 'COMMITTED',
+      allocations: [],
+      endedAt: at('1s'),
+      late: false,
+    });
+  });
+
+  test('nothing where its usages have no price, and the reservation stays', () => {
+    ledger(plan(), [
+      GRANT,
+      RESERVE,
+      ['1s', commit('r1', pages(0n)), 'QUANTITY_OUT_OF_RANGE', '100 (30)'],
+      ['2s', commit('r9'), 'RESERVATION_NOT_FOUND: reservation_id r9, account_id acme', '100 (30)'],
+      ['3s', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '70'],
+    ]);
+  });
+
+  test('from the grants in burn order, and gives the rest back to the very grants it came from', () => {
+    ledger(plan(), [
+      ...overThree('REJECT'),
+      [
+        '1s',
+        commit('r1', 12n),
+        'COMMIT 12: (g1)>consumed 10, (g2)>consumed 2, (g2)>g2 13, (g3)>g3 5',
+        '33',
+      ],
+    ]);
+  });
+
+  test('nothing again, where the reservation is committed already', () => {
+    const shelf = ledger(plan(), [
+      GRANT,
+      RESERVE,
+      ['1s', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
+      ['2s', commit('r1', 12n), 'nothing', '88'],
+      ['3s', commit('r1', 99n), 'nothing', '88'],
+      ['4s', commit('r1', null, { final: false }), 'nothing', '88'],
+    ]);
+    const { outcome } = shelf.work(at('5s'), commit('r1'));
+    expect(outcome).toEqual({
+      kind: 'Commit',
+      reservation: shelf.reservations.get('r1'),
+      committed: 0n,
+      split: [],
+      entrySeq: 0n,
+      lines: [],
+    });
+    expect(shelf.reservations.get('r1')).toMatchObject({ committed: 12n, endedAt: at('1s') });
+  });
+});
+
+test('the answer to a commit names what it took, from which grants, and at what price', () => {
+  const shelf = ledger(plan(), overThree('REJECT'));
+  const { outcome } = shelf.work(at('1s'), commit('r1', pages(12n)));
+  expect(outcome).toMatchObject({
+    committed: 12n,
+    split: [
+      { grantId: 1n, credits: 10n },
+      { grantId: 2n, credits: 2n },
+    ],
+    entrySeq: 5n,
+    lines: [{ credits: 12n }],
+    reservation: { credits: 30n, committed: 12n, returned: 18n },
+  });
+  expect(shelf.entries.at(-1)).toMatchObject({ usages: [{ credits: 12n }], rateCardVersion: 1 });
+});
+
+describe('commits that are not final', () => {
+  test('take from the grants in burn order, again and again, until the reservation ends', () => {
+    const shelf = ledger(plan(), [
+      ...overThree('REJECT'),
+      ['1s', commit('r1', 4n, { final: false }), 'COMMIT 4: (g1)>consumed 4', '41 (26)'],
+      [
+        '2s',
+        commit('r1', 8n, { final: false }),
+        'COMMIT 8: (g1)>consumed 6, (g2)>consumed 2',
+        '33 (18)',
+      ],
+      ['3s', commit('r1', 0n, { final: false }), 'COMMIT 0', '33 (18)'],
+      [
+        '4s',
+        commit('r1', 19n, { final: false }),
+        'EXCEEDS_RESERVATION: asked 19, allowed 18, reservation_id r1',
+        '33 (18)',
+      ],
+      ['5s', commit('r1', 13n, { final: false }), 'COMMIT 13: (g2)>consumed 13', '20 (5)'],
+      ['6s', commit('r1', 1n), 'COMMIT 1: (g3)>consumed 1, (g3)>g3 4', '19'],
+    ]);
+    expect(shelf.reservations.get('r1')).toMatchObject({
+      state: 'COMMITTED',
+      committed: 26n,
+      returned: 4n,
+    });
+  });
+
+  test('leave an empty reservation running, which a final commit or its expiry ends', () => {
+    ledger(plan(), [
+      GRANT,
+      RESERVE,
+      ['1s', commit('r1', null, { final: false }), 'COMMIT 30: (g1)>consumed 30', '70'],
+      ['2s', commit('r1', 1n, { final: false }), 'EXCEEDS_RESERVATION', '70'],
+      ['3s', commit('r1'), 'COMMIT 0', '70'],
+      ['4s', reserve(10n), 'RESERVE 10: g1>(g1) 10', '70 (10)'],
+      ['5s', commit('r2', null, { final: false }), 'COMMIT 10: (g1)>consumed 10', '60'],
+      ['904s', null, 'EXPIRE 0', '60'],
+    ]);
+  });
+});
+
+describe('a commit of more than is held', () => {
+  test('is refused under REJECT, and changes nothing', () => {
+    ledger(plan(), [
+      ...overThree('REJECT'),
+      [
+        '1s',
+        commit('r1', 31n),
+        'EXCEEDS_RESERVATION: asked 31, allowed 30, reservation_id r1',
+        '45 (30)',
+      ],
+      ['2s', commit('r1', pages(31n)), 'EXCEEDS_RESERVATION', '45 (30)'],
+      [
+        '3s',
+        commit('r1', 30n),
+        'COMMIT 30: (g1)>consumed 10, (g2)>consumed 15, (g3)>consumed 5',
+        '15',
+      ],
+    ]);
+  });
+
+  test('takes what is held under CAP', () => {
+    const shelf = ledger(plan(), [
+      ...overThree('CAP'),
+      ['1s', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '35 (20)'],
+      ['2s', commit('r1', 31n), 'COMMIT 20: (g2)>consumed 15, (g3)>consumed 5', '15'],
+    ]);
+    expect(shelf.reservations.get('r1')).toMatchObject({ committed: 30n, returned: 0n });
+  });
+
+  test('draws the difference from what is available under DRAW', () => {
+    const shelf = ledger(plan(), [
+      ...overThree('DRAW'),
+      [
+        '1s',
+        commit('r1', 44n),
+        'COMMIT 44: (g1)>consumed 10, (g2)>consumed 15, (g3)>consumed 5, g3>consumed 14',
+        '1',
+      ],
+    ]);
+    expect(shelf.reservations.get('r1')).toMatchObject({
+      credits: 30n,
+      committed: 44n,
+      returned: 0n,
+      state: 'COMMITTED',
+    });
+  });
+
+  test('draws all of the difference under DRAW, or nothing', () => {
+    ledger(plan(), [
+      ...overThree('DRAW'),
+      [
+        '1s',
+        commit('r1', 46n),
+        'INSUFFICIENT_CREDITS: required 16, available 15, shortfall 1, packs ',
+        '45 (30)',
+      ],
+      ['2s', commit('r1', 5n, { final: false }), 'COMMIT 5: (g1)>consumed 5', '40 (25)'],
+      [
+        '3s',
+        commit('r1', 26n, { final: false }),
+        'COMMIT 26: (g1)>consumed 5, (g2)>consumed 15, (g3)>consumed 5, g3>consumed 1',
+        '14',
+      ],
+      ['4s', commit('r1', 3n), 'COMMIT 3: g3>consumed 3', '11'],
+    ]);
+  });
+
+  test('tells of each grant once, though it gave from the reservation and beyond it', () => {
+    const shelf = ledger(plan(), overThree('DRAW'));
+    const { outcome } = shelf.work(at('1s'), commit('r1', 44n));
+    expect(outcome).toMatchObject({
+      split: [
+        { grantId: 1n, credits: 10n },
+        { grantId: 2n, credits: 15n },
+        { grantId: 3n, credits: 19n },
+      ],
+    });
+  });
+
+  test('is told in burn order, though what burns first was drawn last', () => {
+    const shelf = ledger(plan(), [
+      ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
+      ['0s', reserve(10n, { overCommitPolicy: 'DRAW' }), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
+      ['1s', grantCredits(10n, { priority: 1 }), 'GRANT 10: issued>g2 10', '20 (10)'],
+    ]);
+    expect(shelf.work(at('2s'), commit('r1', 15n)).outcome).toMatchObject({
+      split: [
+        { grantId: 2n, credits: 5n },
+        { grantId: 1n, credits: 10n },
+      ],
+    });
+  });
+
+  test('draws from overage on a postpaid plan under DRAW', () => {
+    ledger(plan(postpaid(20n)), [
+      ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
+      [
+        '0s',
+        reserve(15n, { overCommitPolicy: 'DRAW' }),
+        'RESERVE 15: g1>(g1) 10, overage>(overage) 5',
+        '10 (15)',
+      ],
+      [
+        '1s',
+        commit('r1', 31n),
+        'OVERAGE_LIMIT_REACHED: required 16, available 15, shortfall 1, limit 20',
+        '10 (15)',
+      ],
+      [
+        '2s',
+        commit('r1', 30n),
+        'COMMIT 30: (g1)>consumed 10, (overage)>consumed 5, overage>consumed 15',
+        '0 overage 20',
+      ],
+    ]);
+  });
+});
+
+describe('a commit of reserved overage', () => {
+  test('gives what is left over back to the line, before anything of the grants is given back', () => {
+    ledger(plan(postpaid(50n)), [
+      ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
+      ['0s', reserve(40n), 'RESERVE 40: g1>(g1) 10, overage>(overage) 30', '10 (40)'],
+      [
+        '1s',
+        commit('r1', 12n, { final: false }),
+        'COMMIT 12: (g1)>consumed 10, (overage)>consumed 2',
+        '0 (28) overage 2',
+      ],
+      [
+        '2s',
+        commit('r1', 3n),
+        'COMMIT 3: (overage)>consumed 3, (overage)>overage 25',
+        '0 overage 5',
+      ],
+    ]);
+  });
+});

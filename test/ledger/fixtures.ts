@@ -1,0 +1,286 @@
+/** One constructor per noun of the ledger. Defaults are allowed here and nowhere else. */
+import type { Account } from '../../src/ledger/account.ts';
+import { Book, type Loaded, type UnsealedEntry } from '../../src/ledger/book.ts';
+import type { Command } from '../../src/ledger/decide.ts';
+import type { Origin } from '../../src/ledger/entry.ts';
+import type { Grant } from '../../src/ledger/grant.ts';
+import type { Commit } from '../../src/ledger/rules/commit.ts';
+import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
+import type { Refund } from '../../src/ledger/rules/refund.ts';
+import type { Reserve } from '../../src/ledger/rules/reserve.ts';
+import { parseDuration } from '../../src/pricing/duration.ts';
+import type { Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
+import type { Usage } from '../../src/pricing/price.ts';
+
+/** The first moment of every test: a Saturday, in the middle of a month. */
+export const START = Date.UTC(2026, 0, 10);
+
+/** Milliseconds of "90s", "15m", "2h" or "30d". */
+export function ms(length: string): number {
+  const durationMs = parseDuration(length);
+  if (durationMs === null) throw new Error(`${length} is no length of time`);
+  return durationMs;
+}
+
+/** An instant: a date such as "2026-02-01", or a length of time counted from START. */
+export const at = (text: string): number =>
+  /^\d{4}-/.test(text) ? Date.parse(text) : START + ms(text);
+
+export const origin: Origin = {
+  caller: 'pages',
+  requestId: 'request-1',
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  spanId: 'b7ad6b7169203331',
+};
+
+export const pack = (packId: string, credits: bigint, amount: string): Pack => ({
+  packId,
+  title: packId,
+  credits,
+  price: { currency: 'USD', amount },
+  validity: { months: 12 },
+});
+
+/** A card with one operation, `page.extract`: so many credits a page, 1 to 1,000 pages. */
+export const rateCard = (version = 1, creditsPerPage = 1n): RateCard => ({
+  version,
+  operations: new Map([
+    [
+      'page.extract',
+      {
+        operation: 'page.extract',
+        title: 'Extract a page',
+        billable: true,
+        quantities: new Map([
+          [
+            'pages',
+            { name: 'pages', title: 'Pages', unit: 'page', min: 1n, max: 1_000n, default: null },
+          ],
+        ]),
+        attributes: new Map(),
+        components: [
+          { kind: 'per_unit', label: 'Pages', quantity: 'pages', credits: creditsPerPage },
+        ],
+      },
+    ],
+  ]),
+});
+
+export const pages = (count: bigint): { usages: readonly Usage[] } => ({
+  usages: [{ operation: 'page.extract', count: 1n, quantities: { pages: count }, attributes: {} }],
+});
+
+/** A prepaid plan that grants nothing, unless the terms say otherwise. */
+export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): Plan => ({
+  planId: 'test',
+  title: 'Test',
+  packs,
+  rateCard: rateCard(),
+  terms: {
+    welcome: null,
+    allowance: null,
+    overage: null,
+    lowBalanceThreshold: 0n,
+    reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
+    ...terms,
+  },
+});
+
+export const allowance = (credits: bigint): Pick<Terms, 'allowance'> => ({
+  allowance: { credits, every: 'month', rollover: 'none' },
+});
+
+export const postpaid = (limit: bigint): Pick<Terms, 'overage'> => ({ overage: { limit } });
+
+export const grant = (grantId: bigint, change: Partial<Grant> = {}): Grant => {
+  const amount = change.amount ?? 100n;
+  return {
+    accountId: 'acme',
+    grantId,
+    amount,
+    remaining: amount,
+    reserved: 0n,
+    category: 'PAID',
+    priority: 50,
+    effectiveAt: START,
+    expiresAt: null,
+    source: 'OPERATOR',
+    sourceReference: '',
+    state: 'OPEN',
+    createdAt: START,
+    ...change,
+  };
+};
+
+export const account = (change: Partial<Account> = {}): Account => ({
+  accountId: 'acme',
+  planId: 'test',
+  state: 'OPEN',
+  displayName: '',
+  labels: {},
+  openedAt: START,
+  closedAt: null,
+  seq: 0n,
+  grantCount: 0n,
+  remaining: 0n,
+  reserved: 0n,
+  overage: 0n,
+  overageReserved: 0n,
+  overageLimit: 0n,
+  allowanceDueAt: null,
+  dueAt: null,
+  lastAt: START,
+  lastHash: new Uint8Array(),
+  ...change,
+});
+
+/** A book of these grants; the account's sums are theirs. */
+export function book(grants: readonly Grant[], change: Partial<Loaded> = {}, now = START): Book {
+  const sum = (credits: readonly bigint[]) => credits.reduce((a, b) => a + b, 0n);
+  return new Book(
+    {
+      account: account({
+        grantCount: BigInt(grants.length),
+        remaining: sum(grants.map(({ remaining }) => remaining)),
+        reserved: sum(grants.map(({ reserved }) => reserved)),
+      }),
+      plan: plan(),
+      rateCards: new Map([[1, rateCard()]]),
+      grants,
+      reservations: [],
+      purchases: [],
+      refundables: [],
+      nextReservationExpiry: null,
+      ...change,
+    },
+    now,
+    () => 'new',
+  );
+}
+
+/** A copy of all that can change in a book. */
+export const picture = ({ account, grants, reservations, purchases, refundables, changes }: Book) =>
+  structuredClone({ account, grants, reservations, purchases, refundables, changes });
+
+/** The same account in a later unit of work. What happens there does not touch the book given. */
+export function later(before: Book, laterMs: number): Book {
+  const { plan, rateCards, nextReservationExpiry, newId, now } = before;
+  const { account, grants, reservations, purchases, refundables } = picture(before);
+  const loaded: Loaded = {
+    account,
+    plan,
+    rateCards,
+    grants,
+    reservations: [...reservations.values()],
+    purchases,
+    refundables: [...refundables.values()],
+    nextReservationExpiry,
+  };
+  return new Book(loaded, now + laterMs, newId);
+}
+
+export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): UnsealedEntry => ({
+  ...origin,
+  accountId: 'acme',
+  seq,
+  kind: 'CHARGE',
+  at: START,
+  moves: [{ from: 'available', to: 'consumed', grantId: 1n, credits: 5n }],
+  credits: 5n,
+  remainingAfter: 95n,
+  reservedAfter: 0n,
+  overageAfter: 0n,
+  reservationId: null,
+  grantId: null,
+  refundedSeq: null,
+  usages: [],
+  rateCardVersion: 1,
+  late: false,
+  reference: '',
+  labels: {},
+  ...change,
+});
+
+type Asked = bigint | { readonly usages: readonly Usage[] };
+const asked = (of: Asked) => (typeof of === 'bigint' ? { credits: of } : of);
+
+export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
+  kind: 'OpenAccount',
+  planId: 'test',
+  displayName: '',
+  labels: {},
+});
+
+export const reserve = (of: Asked, change: Partial<Reserve> = {}): Command => ({
+  kind: 'Reserve',
+  asked: asked(of),
+  ttlMs: null,
+  overCommitPolicy: 'REJECT',
+  rateCardVersion: null,
+  reference: '',
+  labels: {},
+  ...change,
+});
+
+/** Commits so much, or all that is held. */
+export const commit = (
+  reservationId: string,
+  of: Asked | null = null,
+  change: Partial<Commit> = {},
+): Command => ({
+  kind: 'Commit',
+  reservationId,
+  asked: of === null ? null : asked(of),
+  final: true,
+  ...change,
+});
+
+export const release = (reservationId: string): Command => ({ kind: 'Release', reservationId });
+
+export const extend = (reservationId: string, ttl: string): Command => ({
+  kind: 'ExtendReservation',
+  reservationId,
+  ttlMs: ms(ttl),
+});
+
+export const charge = (of: Asked, rateCardVersion: number | null = null): Command => ({
+  kind: 'Charge',
+  asked: asked(of),
+  rateCardVersion,
+  reference: '',
+  labels: {},
+});
+
+/** Refunds so much of an entry, or all that is left of it. */
+export const refund = (
+  seq: bigint,
+  credits: bigint | null = null,
+  change: Partial<Refund> = {},
+): Command => ({ kind: 'Refund', seq, credits, reference: '', labels: {}, ...change });
+
+export const purchase = (packId: string, paymentReference: string): Command => ({
+  kind: 'Purchase',
+  packId,
+  paymentReference,
+  labels: {},
+});
+
+export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}): Command => ({
+  kind: 'GrantCredits',
+  credits,
+  category: 'PAID',
+  priority: 50,
+  effectiveAt: null,
+  expiresAt: null,
+  reference: '',
+  labels: {},
+  ...change,
+});
+
+export const update = (displayName: string | null): Command => ({
+  kind: 'UpdateAccount',
+  displayName,
+  labels: null,
+});
+
+export const close = (): Command => ({ kind: 'CloseAccount' });

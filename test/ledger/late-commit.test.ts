@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { at, charge, commit, grantCredits, plan, postpaid, release, reserve } from './fixtures.ts';
+import { ledger, type Row } from './table.ts';
+
+/** 30 of 100 set aside until 15m, with 5 minutes of grace after that. */
+const ROWS: readonly Row[] = [
+  ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'],
+  ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
+];
+const EXPIRED =
+  'RESERVATION_EXPIRED: reservation_id r1, state EXPIRED, at 2026-01-10T00:15:00.000Z';
+
+describe('a commit within the grace period', () => {
+  test('succeeds from what is available, and is marked late', () => {
+    const shelf = ledger(plan(), [
+      ...ROWS,
+      ['15m', commit('r1'), 'EXPIRE 30: (g1)>g1 30 | late COMMIT 30: g1>consumed 30', '70'],
+      ['16m', commit('r1'), 'nothing', '70'],
+      ['17m', release('r1'), 'RESERVATION_COMMITTED', '70'],
+    ]);
+    expect(shelf.reservations.get('r1')).toMatchObject({
+      state: 'COMMITTED',
+      late: true,
+      credits: 30n,
+      committed: 30n,
+      returned: 0n,
+      endedAt: at('15m'),
+    });
+  });
+
+  test('may take less: the rest has been given back by the expiry', () => {
+    const shelf = ledger(plan(), [
+      ...ROWS,
+      ['15m', null, 'EXPIRE 30: (g1)>g1 30', '100'],
+      ['16m', commit('r1', 10n), 'late COMMIT 10: g1>consumed 10', '90'],
+    ]);
+    expect(shelf.reservations.get('r1')).toMatchObject({ committed: 10n, returned: 20n });
+  });
+
+  test('ends the reservation even where it is not final: there is nothing left to keep reserved', () => {
+    const shelf = ledger(plan(), [
+      ...ROWS,
+      ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
+      ['15m', null, 'EXPIRE 20: (g1)>g1 20', '90'],
+      ['16m', commit('r1', 5n, { final: false }), 'late COMMIT 5: g1>consumed 5', '85'],
+      ['17m', commit('r1', 5n), 'nothing', '85'],
+    ]);
+    expect(shelf.reservations.get('r1')).toMatchObject({
+      state: 'COMMITTED',
+      committed: 15n,
+      returned: 15n,
+    });
+  });
+
+  test('takes, where nothing is asked, what the expiry gave back', () => {
+    ledger(plan(), [
+      ...ROWS,
+      ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
+      ['16m', commit('r1'), 'EXPIRE 20: (g1)>g1 20 | late COMMIT 20: g1>consumed 20', '70'],
+    ]);
+  });
+
+  test('fails if the credits are no longer available', () => {
+    ledger(plan(), [
+      ...ROWS,
+      ['15m', charge(71n), 'EXPIRE 30: (g1)>g1 30 | CHARGE 71: g1>consumed 71', '29'],
+      ['16m', commit('r1'), EXPIRED, '29'],
+      ['17m', commit('r1', 29n), 'late COMMIT 29: g1>consumed 29', '0'],
+    ]);
+  });
+
+  test('takes from other grants what has become breakage meanwhile', () => {
+    ledger(plan(), [
+      ['0s', grantCredits(30n, { expiresAt: at('10m') }), 'GRANT 30: issued>g1 30', '30'],
+      ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '30 (30)'],
+      ['1m', grantCredits(50n), 'GRANT 50: issued>g2 50', '80 (30)'],
+      ['16m', commit('r1'), 'EXPIRE 30: (g1)>expired 30 | late COMMIT 30: g2>consumed 30', '20'],
+    ]);
+  });
+
+  test('obeys the policy that Reserve declared', () => {
+    ledger(plan(), [
+      ...ROWS,
+      ['0s', reserve(30n, { overCommitPolicy: 'CAP' }), 'RESERVE 30: g1>(g1) 30', '100 (60)'],
+      ['0s', reserve(30n, { overCommitPolicy: 'DRAW' }), 'RESERVE 30: g1>(g1) 30', '100 (90)'],
+      ['15m', null, Array(3).fill('EXPIRE 30: (g1)>g1 30').join(' | '), '100'],
+      [
+        '16m',
+        commit('r1', 31n),
+        'EXCEEDS_RESERVATION: asked 31, allowed 30, reservation_id r1',
+        '100',
+      ],
+      ['17m', commit('r2', 31n), 'late COMMIT 30: g1>consumed 30', '70'],
+      ['18m', commit('r3', 31n), 'late COMMIT 31: g1>consumed 31', '39'],
+    ]);
+  });
+
+  test('can take no more than the expiry gave back, where parts were committed before', () => {
+    ledger(plan(), [
+      ...ROWS,
+      ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
+      ['15m', null, 'EXPIRE 20: (g1)>g1 20', '90'],
+      [
+        '16m',
+        commit('r1', 21n),
+        'EXCEEDS_RESERVATION: asked 21, allowed 20, reservation_id r1',
+        '90',
+      ],
+    ]);
+  });
+
+  test('under DRAW commits what it drew beyond the reservation, too', () => {
+    const shelf = ledger(plan(), [
+      ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'],
+      ['0s', reserve(30n, { overCommitPolicy: 'DRAW' }), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
+      ['16m', commit('r1', 45n), 'EXPIRE 30: (g1)>g1 30 | late COMMIT 45: g1>consumed 45', '55'],
+    ]);
+    expect(shelf.reservations.get('r1')).toMatchObject({
+      state: 'COMMITTED',
+      late: true,
+      committed: 45n,
+      returned: 0n,
+    });
+  });
+
+  test('goes to overage where the plan is postpaid', () => {
+    ledger(plan(postpaid(40n)), [
+      ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
+      ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 10, overage>(overage) 20', '10 (30)'],
+      ['15m', null, 'EXPIRE 30: (g1)>g1 10, (overage)>overage 20', '10'],
+      ['16m', commit('r1'), 'late COMMIT 30: g1>consumed 10, overage>consumed 20', '0 overage 20'],
+    ]);
+  });
+});
+
+describe('the grace period', () => {
+  test('ends with its last millisecond', () => {
+    const grace: Row = ['20m', commit('r1', 1n), 'late COMMIT 1: g1>consumed 1', '99'];
+    ledger(plan(), [...ROWS, ['15m', null, 'EXPIRE 30: (g1)>g1 30', '100'], grace]);
+    ledger(plan(), [
+      ...ROWS,
+      ['15m', null, 'EXPIRE 30: (g1)>g1 30', '100'],
+      ['2026-01-10T00:20:00.001Z', commit('r1', 1n), EXPIRED, '100'],
+    ]);
+  });
+
+  test('counts from the expiry, whenever the account was looked at', () => {
+    ledger(plan(), [...ROWS, ['21m', commit('r1'), `EXPIRE 30: (g1)>g1 30 | ${EXPIRED}`, '100']]);
+  });
+
+  test('can be none', () => {
+    const terms = { reservation: { ttlMs: 900_000, maxTtlMs: 900_000, graceMs: 0 } };
+    ledger(plan(terms), [
+      ...ROWS,
+      ['2026-01-10T00:15:00.001Z', commit('r1'), `EXPIRE 30: (g1)>g1 30 | ${EXPIRED}`, '100'],
+    ]);
+  });
+
+  test('never revives what was released', () => {
+    ledger(plan(), [
+      ...ROWS,
+      ['14m', release('r1'), 'RELEASE 30: (g1)>g1 30', '100'],
+      ['16m', commit('r1'), 'RESERVATION_RELEASED', '100'],
+    ]);
+  });
+});

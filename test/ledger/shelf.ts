@@ -1,0 +1,135 @@
+/**
+ * Where the book of one account stands between units of work. Each command gets a book opened the
+ * way the service opens it: with the grants that can still change, and of everything else only what
+ * the command names or what is due. Only what a book lists in its changes survives it, so a rule
+ * that needs something nobody loads, or changes something without saying so, is found out.
+ */
+import type { Account } from '../../src/ledger/account.ts';
+import { Book } from '../../src/ledger/book.ts';
+import { type Command, decide } from '../../src/ledger/decide.ts';
+import type { Entry } from '../../src/ledger/entry.ts';
+import { type Grant, isOpen } from '../../src/ledger/grant.ts';
+import { seal } from '../../src/ledger/hash-chain.ts';
+import type { Purchase } from '../../src/ledger/purchase.ts';
+import { type RefundableEntry, refundable } from '../../src/ledger/refundable.ts';
+import type { Reservation } from '../../src/ledger/reservation.ts';
+import { newAccount } from '../../src/ledger/rules/account.ts';
+import { settle } from '../../src/ledger/settle.ts';
+import type { Plan, RateCard } from '../../src/pricing/plan.ts';
+import { open, origin } from './fixtures.ts';
+
+const trace = { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16) };
+
+export class Shelf {
+  plan: Plan;
+  account: Account;
+  readonly rateCards: Map<number, RateCard>;
+  readonly grants = new Map<bigint, Grant>();
+  readonly reservations = new Map<string, Reservation>();
+  readonly purchases: Purchase[] = [];
+  readonly refunded = new Map<bigint, bigint>();
+  readonly entries: Entry[] = [];
+  #deciding: Command | null = null;
+  #reservations = 0;
+  #purchases = 0;
+
+  /** The account does not exist before its first command, OpenAccount. */
+  constructor(plan: Plan, now: number) {
+    this.plan = plan;
+    this.account = newAccount('acme', open(), plan, now);
+    this.rateCards = new Map([[plan.rateCard.version, plan.rateCard]]);
+  }
+
+  /** Puts another rate card in force; the ones before stay readable. */
+  publish(rateCard: RateCard) {
+    this.plan = { ...this.plan, rateCard };
+    this.rateCards.set(rateCard.version, rateCard);
+  }
+
+  /** A unit of work for one command; without one the account only settles. */
+  work(now: number, command: Command | null) {
+    const { book, outcomes } = this.group(now, command ? [command] : []);
+    return { book, outcome: outcomes[0] ?? null };
+  }
+
+  /** A unit of work for commands that waited together: settles the account, then decides each. */
+  group(now: number, commands: readonly Command[]) {
+    const book = this.take(now, commands);
+    if (commands[0]?.kind !== 'OpenAccount') settle(book, trace);
+    const outcomes = commands.map((command) => this.decide(book, command));
+    this.putBack(book);
+    return { book, outcomes };
+  }
+
+  decide(book: Book, command: Command) {
+    this.#deciding = command;
+    return decide(book, command, origin);
+  }
+
+  /** The account's book for these commands, not settled yet. */
+  take(now: number, commands: readonly Command[]): Book {
+    const { account, plan, rateCards } = this;
+    const at = Math.max(now, account.lastAt);
+    const due = account.dueAt !== null && account.dueAt <= at;
+    const named = {
+      reservations: commands.flatMap((c) => ('reservationId' in c ? [c.reservationId] : [])),
+      payments: commands.flatMap((c) => (c.kind === 'Purchase' ? [c.paymentReference] : [])),
+      refunded: new Set(commands.flatMap((c) => (c.kind === 'Refund' ? [c.seq] : []))),
+    };
+    const refundables = [...named.refunded].flatMap((seq) => this.#refundable(seq));
+    const refundedGrants = new Set(refundables.flatMap(({ split }) => split.map((s) => s.grantId)));
+    const active = [...this.reservations.values()].filter(({ state }) => state === 'ACTIVE');
+    const ahead = active.filter(({ expiresAt }) => expiresAt > at).map((r) => r.expiresAt);
+    const loaded = structuredClone({
+      account,
+      grants: [...this.grants.values()].filter((g) => isOpen(g) || refundedGrants.has(g.grantId)),
+      reservations: [...this.reservations.values()].filter(
+        ({ reservationId, state, expiresAt }) =>
+          named.reservations.includes(reservationId) ||
+          (due && state === 'ACTIVE' && expiresAt <= at),
+      ),
+      purchases: this.purchases.filter((p) => named.payments.includes(p.paymentReference)),
+      refundables,
+      nextReservationExpiry: due && ahead.length > 0 ? Math.min(...ahead) : null,
+    });
+    return new Book({ ...loaded, plan, rateCards }, now, () =>
+      this.#deciding?.kind === 'Purchase' ? `p${++this.#purchases}` : `r${++this.#reservations}`,
+    );
+  }
+
+  /** The account's book with all there is in it. */
+  whole(now: number): Book {
+    const { account, plan, rateCards, purchases } = this;
+    const loaded = {
+      account,
+      grants: [...this.grants.values()],
+      reservations: [...this.reservations.values()],
+      purchases,
+    };
+    const more = { plan, rateCards, refundables: [], nextReservationExpiry: null };
+    return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
+  }
+
+  putBack(book: Book) {
+    const { account, changes } = book;
+    for (const unsealed of changes.entries) {
+      const { hash } = seal(unsealed, account.lastHash);
+      account.lastHash = hash;
+      this.entries.push({ ...unsealed, hash });
+    }
+    if (changes.account) this.account = account;
+    for (const grants of [changes.grants.added, changes.grants.changed])
+      for (const grant of grants) this.grants.set(grant.grantId, grant);
+    for (const reservations of [changes.reservations.added, changes.reservations.changed])
+      for (const r of reservations) this.reservations.set(r.reservationId, r);
+    this.purchases.push(...changes.purchases);
+    for (const { seq, refunded } of changes.refundables) this.refunded.set(seq, refunded);
+  }
+
+  /** A commit or charge, read from its moves. */
+  #refundable(seq: bigint): RefundableEntry[] {
+    const found = this.entries.find((entry) => entry.seq === seq);
+    if (found?.kind !== 'COMMIT' && found?.kind !== 'CHARGE') return [];
+    return [refundable(found, this.refunded.get(seq) ?? 0n)];
+  }
+}

@@ -1,0 +1,416 @@
+--- Every way to falsify books that verify must see through, done by somebody who owns the
+--- database. Each begins with the account it is done on and with what he does; then comes what
+--- verify must say. Where it is not marked otherwise he knows how the hash chain is computed and
+--- computes it anew, so that it is not the chain that gives him away. Names with a colon stand for
+--- conditions, which are in tampering.test.ts; :id is the account's id.
+
+--- The chain: he does not know how to compute it anew.
+
+-- prepaid, not resealed: changes the credits of an entry
+-- > its hash is not that of what it says
+update entries set credits = credits + 1 where :charge;
+
+-- prepaid, not resealed: changes the moves of an entry
+-- > its hash is not that of what it says
+update entries set moves = '[]' where :charge;
+
+-- prepaid, not resealed: writes moves that are none
+-- > cannot be read
+update entries set moves = '{}' where :charge;
+
+-- prepaid, not resealed: changes the labels of an entry
+-- > its hash is not that of what it says
+update entries set labels = '{"team": "b"}' where :charge;
+
+-- prepaid, not resealed: changes the caller of an entry
+-- > its hash is not that of what it says
+update entries set caller = 'nobody' where :charge;
+
+-- prepaid, not resealed: changes the trace of an entry
+-- > its hash is not that of what it says
+update entries set trace_id = '' where :charge;
+
+-- prepaid, not resealed: moves an entry by a millisecond
+-- > its hash is not that of what it says
+update entries set at = at + interval '1 ms' where :newest;
+
+-- prepaid, not resealed: swaps the hashes of two entries
+-- > entry 8: its hash is not that of what it says
+update entries e set hash = other.hash from entries other
+where e.:account and other.:account and e.seq in (8, 9) and other.seq = 17 - e.seq;
+
+-- prepaid, not resealed: changes the account’s last hash
+-- > last_hash is not the hash
+update accounts set last_hash = '\x00' where :account;
+
+-- prepaid, not resealed: deletes an entry in the middle
+-- > comes right after entry
+delete from entries where :charge;
+
+-- prepaid, not resealed: deletes the first entry
+-- > entry 2: is the first
+delete from entries where :account and seq = 1;
+
+-- prepaid, not resealed: deletes the last entry
+-- > the newest entry is
+delete from entries where :newest;
+
+--- Sequence and time.
+
+-- prepaid: moves an entry before the one before it
+-- > is before
+update entries set at = at - interval '1 day' where :newest;
+
+-- prepaid: deletes the last entry and takes it off the account
+-- > committed is 2, the entries say 0
+delete from entries where :newest;
+update accounts set seq = seq - 1 where :account;
+
+-- prepaid: inserts an entry after the last one
+-- > is the RELEASE of a reservation that is RELEASED
+create temp table added as select * from entries where :release;
+update added set seq = (select seq + 1 from accounts where :account),
+  at = (select last_at from accounts where :account);
+insert into entries table added;
+update accounts set seq = seq + 1 where :account;
+
+-- prepaid: repeats a charge
+-- > of Charge: carried out 2 times
+create temp table added as select * from entries where :charge;
+update added set seq = (select seq + 1 from accounts where :account),
+  at = (select last_at from accounts where :account),
+  moves = '[]', usages = '[]', credits = 0;
+insert into entries table added;
+update accounts set seq = seq + 1 where :account;
+
+--- Moves, and what an entry says of them.
+
+-- prepaid: moves more than an entry is about
+-- > the moves say 1
+update entries set moves = jsonb_set(moves, '{0,3}', '1') where :charge;
+
+-- prepaid: makes a charge cheaper
+-- > remaining_after is
+update entries set moves = jsonb_set(moves, '{0,3}', '1'), credits = 1 where :charge;
+
+-- prepaid: moves what no charge moves
+-- > a CHARGE does not move available to reserved
+update entries set moves = jsonb_set(moves, '{0,1}', '"reserved"') where :charge;
+
+-- prepaid: moves to a bucket that does not exist
+-- > cannot be read: there is no bucket pocket
+update entries set moves = jsonb_set(moves, '{0,1}', '"pocket"') where :charge;
+
+-- prepaid: moves less than nothing
+-- > moves -6 credits
+update entries set moves = jsonb_set(moves, '{0,3}', '-6') where :charge;
+
+-- prepaid: charges a grant that does not exist
+-- > grant 99, which does not exist
+update entries set moves = jsonb_set(moves, '{0,2}', '99') where :charge;
+
+-- prepaid: charges more than a grant has
+-- > takes 999 from available of grant 2
+update entries set moves = jsonb_set(moves, '{0,3}', '999') where :charge;
+
+-- prepaid: gives back more than was reserved
+-- > takes 999 from reserved of grant 2
+update entries set moves = jsonb_set(moves, '{0,3}', '999') where :release;
+
+-- prepaid: grants another grant’s credits
+-- > is about grant 1 and moves credits of grant 2
+update entries set moves = jsonb_set(moves, '{0,2}', '2') where :account and seq = 1;
+
+-- prepaid: makes a usage cheaper
+-- > the usages say 1
+update entries set usages = jsonb_set(usages, '{0,credits}', '1') where :charge;
+
+-- prepaid: makes a usage’s unit dearer
+-- > 1 times 7 credits of job.pages are not 6
+update entries set usages = jsonb_set(usages, '{0,unit_credits}', '7') where :charge;
+
+-- prepaid: states other remaining credits
+-- > remaining_after is
+update entries set remaining_after = remaining_after + 1 where :charge;
+
+-- prepaid: states other reserved credits
+-- > reserved_after is
+update entries set reserved_after = reserved_after + 1 where :charge;
+
+-- prepaid: states other overage
+-- > overage_after is 1, the moves say 0
+update entries set overage_after = 1 where :charge;
+
+-- prepaid: makes a charge a release
+-- > a RELEASE names a reservation
+update entries set kind = 'RELEASE' where :charge;
+
+-- prepaid: calls a charge late
+-- > a CHARGE is not late
+update entries set late = true where :charge;
+
+-- prepaid: takes the request off a charge
+-- > a CHARGE names a request
+update entries set request_id = '' where :charge;
+
+-- prepaid: takes the reservation off a release
+-- > a RELEASE names a reservation
+update entries set reservation_id = null where :release;
+
+-- prepaid: names a grant in a charge
+-- > a CHARGE does not name a grant
+update entries set grant_id = 1 where :charge;
+
+--- Accounts.
+
+-- prepaid: adds to the account’s remaining credits
+-- > remaining is
+update accounts set remaining = remaining + 1 where :account;
+
+-- prepaid: takes from the account’s reserved credits
+-- > reserved is
+update accounts set reserved = reserved - 1 where :account;
+
+-- prepaid: changes the account’s seq
+-- > seq is
+update accounts set seq = seq + 1 where :account;
+
+-- prepaid: changes the account’s grant count
+-- > grant_count is 0, the entries say
+update accounts set grant_count = 0 where :account;
+
+-- prepaid: changes the account’s last time
+-- > last_at is
+update accounts set last_at = last_at + interval '1 s' where :account;
+
+-- prepaid: deletes the account
+-- > has entries, but there is no such account
+delete from accounts where :account;
+
+-- postpaid: adds to the overage
+-- > overage is
+update accounts set overage = overage + 1 where :account;
+
+-- postpaid: forgets reserved overage
+-- > overage_reserved is 0, the moves say 8
+update accounts set overage_reserved = 0 where :account;
+
+-- postpaid: restarts the overage in mid-month
+-- > overage_after is 0
+update entries set overage_after = 0 where :commit;
+
+-- postpaid: refunds more overage than was used
+-- > takes 999 from consumed of the postpaid line
+update entries set moves = jsonb_set(moves, '{0,3}', '999') where :refund;
+
+-- postpaid: charges a grant on the postpaid line
+-- > moves credits overage to consumed of grant 1
+update entries set moves = jsonb_set(moves, '{0,0}', '"overage"') where :charge;
+
+--- Grants.
+
+-- prepaid: takes from a grant’s remaining credits
+-- > remaining is
+update grants set remaining = remaining - 1 where :open;
+
+-- prepaid: takes from a grant’s reserved credits
+-- > reserved is
+update grants set reserved = reserved - 1 where :account and reserved > 0;
+
+-- prepaid: changes a grant’s amount
+-- > the moves issued
+update grants set amount = amount + 1 where :open;
+
+-- prepaid: calls an open grant spent
+-- > it is SPENT
+update grants set state = 'SPENT' where :open;
+
+-- prepaid: schedules an open grant
+-- > its state SCHEDULED
+update grants set state = 'SCHEDULED' where :open;
+
+-- prepaid: ends a grant too early
+-- > it is EXPIRED
+update grants set state = 'EXPIRED' where :open;
+
+-- prepaid: deletes a grant
+-- > there is no grant
+delete from grants where :open;
+
+-- prepaid: inserts a grant
+-- > grant 99: no entry made it
+create temp table added as select * from grants where :open;
+update added set grant_id = 99;
+insert into grants table added;
+
+-- prepaid: lets a spent grant expire before it was spent
+-- > of grant 2, which has expired
+update grants set expires_at = effective_at + interval '1 ms' where :account and grant_id = 2;
+
+-- prepaid: lets an expired grant last
+-- > expires credits of grant 2, which has not expired
+update grants set expires_at = null where :account and grant_id = 2;
+
+-- prepaid: makes a spent grant effective later
+-- > grant 2, which is not effective yet
+update grants set effective_at = created_at + interval '1 day' where :account and grant_id = 2;
+
+-- prepaid: grants an allowance twice
+-- > the allowance of 2031-01 was granted before
+update grants
+  set source = 'ALLOWANCE', source_reference = '2031-01'
+  where :account and grant_id = 1;
+
+-- prepaid: calls a purchase an adjustment
+-- > whose source is OPERATOR
+update grants set source = 'OPERATOR' where :account and source = 'PURCHASE';
+
+-- prepaid: moves the time of a grant
+-- > made grant 1, which is of
+update grants set created_at = created_at - interval '1 s' where :account and grant_id = 1;
+
+--- Reservations.
+
+-- prepaid: holds less than was reserved
+-- > held is
+update reservations set held = held - 1, returned = returned + 1 where :active;
+
+-- prepaid: holds it of another grant
+-- > holds 3 of grant 99, the entries say 0
+update reservations set allocations = jsonb_set(allocations, '{0,0}', '99') where :active;
+
+-- prepaid: commits less than was committed
+-- > committed is
+update reservations set committed = committed - 1, returned = returned + 1 where :ended;
+
+-- prepaid: returns more than was returned
+-- > returned is
+update reservations set credits = credits + 1, returned = returned + 1 where :ended;
+
+-- prepaid: reserves more than was reserved
+-- > credits is
+update reservations set credits = credits + 1, returned = returned + 1 where :ended;
+
+-- prepaid: ends a committed reservation otherwise
+-- > state is RELEASED, the entries say COMMITTED
+update reservations set state = 'RELEASED' where :ended;
+
+-- prepaid: keeps an expired reservation
+-- > state is ACTIVE, the entries say EXPIRED
+update reservations set state = 'ACTIVE', ended_at = null where :expired;
+
+-- prepaid: calls a commit late
+-- > late is true
+update reservations set late = true where :ended;
+
+-- prepaid: moves the end of a reservation
+-- > ended_at is
+update reservations set ended_at = ended_at + interval '1 s' where :ended;
+
+-- prepaid: moves the beginning of a reservation
+-- > created_at is
+update reservations set created_at = created_at - interval '1 s' where :ended;
+
+-- prepaid: changes the labels of a reservation
+-- > are not those of its reservation
+update reservations set labels = '{"team": "b"}' where :ended;
+
+-- prepaid: hides that a reservation may draw
+-- > a commit drew more than it held
+update reservations
+  set over_commit_policy = 'REJECT', credits = committed
+  where :account and over_commit_policy = 'DRAW';
+
+-- prepaid: deletes a reservation
+-- > there is no such reservation
+delete from reservations where :ended;
+
+-- prepaid: inserts a reservation
+-- > no entry reserved it
+create temp table added as select * from reservations where :ended;
+update added set reservation_id = gen_random_uuid();
+insert into reservations table added;
+
+-- prepaid: commits another reservation
+-- > of a reservation that no entry reserved
+update entries
+  set reservation_id = (select reservation_id from reservations
+  where :active) where :commit;
+
+--- Refunds, purchases, requests.
+
+-- prepaid: forgets a refund
+-- > no row counts them
+delete from refunded where :account;
+
+-- prepaid: counts a refund for less
+-- > refunded is
+update refunded set refunded = refunded - 1 where :account and refunded > 1;
+
+-- prepaid: counts a refund of more
+-- > committed is
+update refunded set committed = committed + 1 where :account;
+
+-- prepaid: counts a refund that was not made
+-- > refunded is 1, the entries say 0
+insert into refunded select account_id, seq, credits, 1 from entries where :commit;
+
+-- prepaid: refunds a grant
+-- > refunds of entry 1: it is GRANT
+update entries set refunded_seq = 1 where :refund;
+
+-- prepaid: refunds another charge beyond what it took
+-- > it took 6
+update entries
+  set refunded_seq = (select refunded_seq from entries
+  where :refund) where :account and kind = 'REFUND';
+
+-- prepaid: deletes a purchase
+-- > there is no purchase of grant
+delete from purchases where :account;
+
+-- prepaid: changes what a purchase granted
+-- > credits is 101, entry 3 says 100
+update purchases set credits = credits + 1 where :account;
+
+-- prepaid: changes what paid for a purchase
+-- > payment_reference is order-9
+update purchases set payment_reference = 'order-9' where :account;
+
+-- prepaid: moves the payment of a purchase
+-- > paid_at is
+update purchases set paid_at = paid_at + interval '1 s' where :account;
+
+-- prepaid: inserts a purchase that granted nothing
+-- > it is paid, and no entry granted its credits
+create temp table added as select * from purchases where :account;
+update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2', grant_id = 1;
+insert into purchases table added;
+
+-- prepaid: inserts a second purchase of one grant
+-- > more than one purchase or PURCHASE made it
+create temp table added as select * from purchases where :account;
+update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2';
+insert into purchases table added;
+
+-- prepaid: takes a purchase back
+-- > there is no purchase of grant
+update purchases set state = 'PENDING', grant_id = null, paid_at = null where :account;
+
+-- prepaid: removes a request
+-- > of Reserve
+delete from requests where :account and method = 'Reserve';
+
+-- prepaid: removes the request that opened the account
+-- > of OpenAccount
+delete from requests where :account and method = 'OpenAccount';
+
+-- prepaid: removes the entry of a request
+-- > of Charge: no entry is of it
+update entries set request_id = 'another' where :charge;
+
+-- prepaid: carries a request out twice
+-- > of Charge: carried out 2 times
+update entries
+  set request_id = (select request_id from entries
+  where :charge) where :account and kind = 'CHARGE';

@@ -1,0 +1,109 @@
+/** The auditor on books as the service writes them. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TERMS } from '../../src/verify/moves.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { execute } from '../postgres.ts';
+import { requestId, type TestService } from '../service.ts';
+import { type Books, startBooks, writeBooks } from './books.ts';
+
+let scrip: TestService;
+let books: Books;
+
+beforeAll(async () => {
+  scrip = await startBooks();
+  books = await writeBooks(scrip);
+});
+
+afterAll(() => scrip.stop());
+
+test('books with every kind of entry and move agree', async () => {
+  const [{ entries } = {}] = await execute(
+    scrip.databaseUrl,
+    'select count(*) as entries from entries',
+  );
+  expect(await verify(scrip.databaseUrl)).toEqual({
+    ok: true,
+    accounts: 3,
+    entries: Number(entries),
+  });
+});
+
+test('the books of these tests hold every kind of entry and every move that is allowed', async () => {
+  const rows = await execute(
+    scrip.databaseUrl,
+    `select distinct kind || ': ' || (move->>0) || ' to ' || (move->>1) as said
+     from entries cross join lateral jsonb_array_elements(moves) as move
+     union select distinct kind from entries`,
+  );
+  const allowed = Object.entries(TERMS).flatMap(([kind, { moves }]) => [
+    kind,
+    ...moves.map((move) => `${kind}: ${move}`),
+  ]);
+  expect(rows.map(({ said }) => said).sort()).toEqual(allowed.sort());
+});
+
+test('one account can be audited alone', async () => {
+  expect(await verify(scrip.databaseUrl, { accountId: books.bare })).toEqual({
+    ok: true,
+    accounts: 1,
+    entries: 0,
+  });
+  expect(await verify(scrip.databaseUrl, { accountId: 'nobody' })).toEqual({
+    ok: false,
+    disagreements: [{ accountId: 'nobody', what: 'there is no such account' }],
+  });
+});
+
+test('books agree at every moment while the service writes them', async () => {
+  const accountIds = await Promise.all(Array.from({ length: 5 }, () => scrip.open('postpaid')));
+  let writing = true;
+  const calls = accountIds.map(async (accountId) => {
+    while (writing) {
+      const { reservation } = await scrip.billing.reserve({
+        accountId,
+        requestId: requestId(),
+        credits: 2n,
+      });
+      const reservationId = reservation?.reservationId ?? '';
+      const charged = await scrip.billing.charge({
+        accountId,
+        requestId: requestId(),
+        credits: 1n,
+      });
+      await scrip.billing.release({ accountId, requestId: requestId(), reservationId });
+      await scrip.billing.refund({ accountId, requestId: requestId(), seq: charged.entrySeq });
+    }
+  });
+  const seen = new Set<number>();
+  for (let times = 0; times < 5; times++) {
+    const verdict = await verify(scrip.databaseUrl);
+    expect(verdict).toMatchObject({ ok: true });
+    if (verdict.ok) seen.add(verdict.entries);
+  }
+  writing = false;
+  await Promise.all(calls);
+  expect(seen.size).toBe(5);
+});
+
+test('more accounts and entries than are in memory at once are all audited', async () => {
+  const many = await startBooks();
+  const open = () => ({
+    $case: 'openAccount' as const,
+    value: { accountId: `many-${requestId()}`, requestId: requestId(), planId: 'prepaid' },
+  });
+  for (const length of [1_000, 200])
+    await many.billing.batch({ mutations: Array.from({ length }, () => ({ mutation: open() })) });
+  const audited = { accounts: 1_200, entries: 2_400 };
+  expect(await verify(many.databaseUrl)).toEqual({ ok: true, ...audited });
+
+  const [last] = await execute(
+    many.databaseUrl,
+    `update accounts set remaining = remaining + 1
+     where account_id = (select account_id from accounts order by account_id desc limit 1)
+     returning account_id`,
+  );
+  const verdict = await verify(many.databaseUrl);
+  expect(verdict).toMatchObject({ ok: false });
+  if (!verdict.ok) expect(verdict.disagreements[0]?.accountId).toBe(last?.['account_id']);
+  await many.stop();
+});
