@@ -148,6 +148,17 @@ describe('when a plan changes', () => {
     ]);
   });
 
+  test('a new allowance comes though nobody looked when something else was due before', () => {
+    const shelf = ledger(plan(), [
+      ['0s', grantCredits(5n, { expiresAt: at('2d') }), 'GRANT 5: issued>g1 5', '5'],
+    ]);
+    shelf.plan = plan(allowance(50n));
+    play(shelf, [
+      ['1d', charge(6n), 'INSUFFICIENT_CREDITS', '5'],
+      ['2026-02-01', null, 'GRANT_EXPIRED 5: g1>expired 5 | GRANT 50: issued>g2 50', '50'],
+    ]);
+  });
+
   test('an allowance that was dropped comes no more', () => {
     const shelf = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
     shelf.plan = plan();

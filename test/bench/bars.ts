@@ -1,0 +1,124 @@
+/** The ratios that the speed is judged by, and the bars they are held against. */
+
+/** Medians by case, as far as they were measured. */
+export type Medians = {
+  readonly perSecond: (name: string) => number | null;
+  readonly p99Ms: (name: string) => number | null;
+};
+
+export type Bar = {
+  /** Key under `ratios` in the results. */
+  readonly name: string;
+  readonly what: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  readonly value: number | null;
+  /** Null where it was not measured. */
+  readonly met: boolean | null;
+};
+
+type Ratio = Pick<Bar, 'name' | 'what' | 'atLeast' | 'atMost'> & {
+  readonly of: (medians: Medians) => number | null;
+};
+
+const throughput =
+  (above: string, below: string) =>
+  ({ perSecond }: Medians) =>
+    quotient(perSecond(above), perSecond(below));
+
+const quotient = (above: number | null, below: number | null): number | null =>
+  above === null || below === null || below === 0 ? null : above / below;
+
+const RATIOS: readonly Ratio[] = [
+  {
+    name: 'reserve_vs_echo',
+    what: 'Reserve, 64 in flight, 10,000 accounts / echo',
+    atLeast: 0.5,
+    of: throughput('reserve', 'echo'),
+  },
+  {
+    name: 'hot_vs_spread',
+    what: 'Reserve on one hot account / over 10,000 accounts',
+    atLeast: 0.9,
+    of: throughput('reserve_hot', 'reserve'),
+  },
+  {
+    name: 'reserve_vs_textbook',
+    what: 'Reserve, 64 in flight / textbook, both through gRPC',
+    atLeast: 6,
+    of: throughput('reserve', 'textbook'),
+  },
+  {
+    name: 'batch_vs_textbook',
+    what: 'Reserve in Batch of 1,000 / textbook',
+    atLeast: 15,
+    of: throughput('batch_1000', 'textbook'),
+  },
+  {
+    name: 'batch_vs_handtuned',
+    what: 'Reserve in Batch of 1,000 / hand-tuned',
+    atLeast: 2.5,
+    of: throughput('batch_1000', 'hand_tuned'),
+  },
+  {
+    name: 'batch_hot_vs_handtuned_hot',
+    what: 'the same, both on one hot account',
+    atLeast: 5,
+    of: throughput('batch_1000_hot', 'hand_tuned_hot'),
+  },
+  {
+    name: 'commit_vs_reserve',
+    what: 'Commit / Reserve',
+    atLeast: 0.9,
+    of: throughput('commit', 'reserve'),
+  },
+  {
+    name: 'balance_vs_echo',
+    what: 'GetBalance / echo',
+    atLeast: 0.6,
+    of: throughput('balance', 'echo_balance'),
+  },
+  {
+    name: 'p99_vs_echo_p99',
+    what: 'p99 of Reserve at half load / p99 of echo at the same rate',
+    atMost: 4,
+    of: ({ p99Ms }) => quotient(p99Ms('reserve_at_half'), p99Ms('echo_at_half')),
+  },
+  {
+    name: 'grown_vs_empty',
+    what: 'Reserve then Commit on a grown ledger / on an empty one',
+    atLeast: 0.9,
+    of: throughput('pair_grown', 'pair_empty'),
+  },
+  {
+    name: 'history_vs_copy',
+    what: 'StreamHistory / COPY of the same rows to stdout',
+    atLeast: 0.1,
+    of: throughput('history', 'copy'),
+  },
+  {
+    name: 'two_processes_vs_one',
+    what: 'two processes on one database / one, Batch load',
+    atLeast: 1,
+    of: throughput('two_processes', 'one_process'),
+  },
+];
+
+/** Every bar; `soakMemory` is the ratio of memory and whether it stayed under its limit. */
+export function bars(medians: Medians, soak: { ratio: number; within: boolean } | null): Bar[] {
+  const judged = RATIOS.map(({ of, ...ratio }) => judge(ratio, of(medians)));
+  const memory = judge(
+    {
+      name: 'soak_memory',
+      what: 'memory after the soak / after its first minute, and under 300 MB',
+      atMost: 1.1,
+    },
+    soak?.ratio ?? null,
+  );
+  return [...judged, soak?.within === false ? { ...memory, met: false } : memory];
+}
+
+function judge(ratio: Omit<Ratio, 'of'>, value: number | null): Bar {
+  const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = ratio;
+  return { ...ratio, value, met: value === null ? null : value >= atLeast && value <= atMost };
+}

@@ -1,0 +1,162 @@
+/** The cases that are measured in every round, in their order, and what each is measured against. */
+import { accounts } from './ledger.ts';
+import { type Accounts, accountId, type Load, type Operation } from './load-spec.ts';
+
+/** Who is measured: the service, a baseline that speaks gRPC, or the database itself. */
+export type Subject = 'service' | 'echo' | 'textbook' | 'hand-tuned' | 'copy';
+
+export type Case = {
+  readonly name: string;
+  /** What it is, in a few words. */
+  readonly title: string;
+  /** What is counted. */
+  readonly unit: 'call' | 'pair' | 'mutation' | 'operation' | 'entry';
+  readonly subject: Subject;
+  /** Cases it takes figures from. */
+  readonly needs: readonly string[];
+  /** Measured so many times longer than the others, where few calls carry many operations. */
+  readonly longer: number;
+  readonly load: (figures: Figures) => Pick<Load, 'operation' | 'inFlight' | 'perSecond'>;
+};
+
+/** What is known when a case begins. */
+export type Figures = {
+  /** Throughput of a case that was measured before, in this round or one before. */
+  readonly perSecondOf: (name: string) => number;
+  readonly historyEntries: number;
+  readonly handTunedPool: number;
+  /** Seconds that a case lasts, warm-up included. */
+  readonly seconds: number;
+};
+
+const IN_FLIGHT = 64;
+/** Batches under way: while the lane works on one, the next is read and the one before is sent. */
+const BATCHES_IN_FLIGHT = 4;
+
+type About = Pick<Case, 'name' | 'title' | 'unit'> & Partial<Pick<Case, 'subject' | 'longer'>>;
+
+const closed = (
+  about: About,
+  operation: Operation | ((figures: Figures) => Operation),
+  inFlight = IN_FLIGHT,
+): Case => ({
+  subject: 'service',
+  needs: [],
+  longer: 1,
+  ...about,
+  load: (figures) => ({
+    operation: typeof operation === 'function' ? operation(figures) : operation,
+    inFlight,
+  }),
+});
+
+const { spread, hot, historic } = accounts;
+
+const batch = (name: string, title: string, of: Accounts, size: number): Case =>
+  closed(
+    { name, title, unit: 'mutation', longer: 1.5 },
+    { kind: 'batch', accounts: of, size },
+    BATCHES_IN_FLIGHT,
+  );
+
+/** Latency at a rate that the service bears easily: half of what it can do. */
+const atHalfLoad = (name: string, title: string, subject: Subject): Case => ({
+  ...closed({ name, title, unit: 'call', subject }, { kind: 'reserve', accounts: spread }),
+  needs: ['reserve'],
+  load: ({ perSecondOf }) => ({
+    operation: { kind: 'reserve', accounts: spread },
+    inFlight: IN_FLIGHT,
+    perSecond: perSecondOf('reserve') / 2,
+  }),
+});
+
+const history = ({ historyEntries }: Figures) => ({
+  accountId: accountId(historic, 0),
+  // The charges, and the grant before them.
+  entries: historyEntries + 1,
+});
+
+export const cases: readonly Case[] = [
+  closed(
+    { name: 'echo', title: "Reserve's messages, nothing done", unit: 'call', subject: 'echo' },
+    { kind: 'reserve', accounts: spread },
+  ),
+  closed(
+    { name: 'reserve', title: 'Reserve, 10,000 accounts', unit: 'call' },
+    { kind: 'reserve', accounts: spread },
+  ),
+  closed(
+    { name: 'reserve_hot', title: 'Reserve, one hot account', unit: 'call' },
+    { kind: 'reserve', accounts: hot },
+  ),
+  closed({ name: 'commit', title: 'Commit', unit: 'call' }, ({ seconds }) => ({
+    kind: 'commit',
+    accounts: spread,
+    // More than are committed in the time: 6,000 a second.
+    prepare: Math.ceil(seconds * 6_000),
+  })),
+  closed(
+    { name: 'reserve_commit', title: 'Reserve then Commit', unit: 'pair' },
+    { kind: 'pair', accounts: spread },
+  ),
+  closed({ name: 'charge', title: 'Charge', unit: 'call' }, { kind: 'charge', accounts: spread }),
+  batch('batch_100', 'Reserve in Batch of 100', spread, 100),
+  batch('batch_1000', 'Reserve in Batch of 1,000', spread, 1_000),
+  batch('batch_1000_hot', 'Reserve in Batch of 1,000, one hot account', hot, 1_000),
+  closed(
+    {
+      name: 'echo_balance',
+      title: "GetBalance's messages, nothing done",
+      unit: 'call',
+      subject: 'echo',
+    },
+    { kind: 'balance', accounts: spread },
+  ),
+  closed(
+    { name: 'balance', title: 'GetBalance', unit: 'call' },
+    { kind: 'balance', accounts: spread },
+  ),
+  closed(
+    { name: 'estimate', title: 'Estimate', unit: 'call' },
+    { kind: 'estimate', accounts: spread },
+  ),
+  closed({ name: 'mixed', title: 'Mixed, three tenants', unit: 'operation' }, { kind: 'mixed' }),
+  closed(
+    { name: 'history', title: 'StreamHistory of one account', unit: 'entry', longer: 1.5 },
+    (figures) => ({ kind: 'history', ...history(figures) }),
+    1,
+  ),
+  closed(
+    { name: 'copy', title: 'COPY of the same rows', unit: 'entry', subject: 'copy' },
+    (figures) => ({ kind: 'copy', ...history(figures) }),
+    1,
+  ),
+  atHalfLoad('reserve_at_half', 'Reserve at half its maximum, open loop', 'service'),
+  atHalfLoad('echo_at_half', 'echo at the same rate, open loop', 'echo'),
+  closed(
+    { name: 'textbook', title: 'Reserve, textbook', unit: 'call', subject: 'textbook' },
+    { kind: 'reserve', accounts: spread },
+  ),
+  closed(
+    { name: 'hand_tuned', title: 'Reserve, hand-tuned', unit: 'call', subject: 'hand-tuned' },
+    ({ handTunedPool }) => ({ kind: 'function', accounts: spread, pool: handTunedPool }),
+  ),
+  closed(
+    {
+      name: 'hand_tuned_hot',
+      title: 'Reserve, hand-tuned, one hot account',
+      unit: 'call',
+      subject: 'hand-tuned',
+    },
+    ({ handTunedPool }) => ({ kind: 'function', accounts: hot, pool: handTunedPool }),
+  ),
+];
+
+/** The cases of these names, those they need and `also`, in the order they are measured. */
+export function casesNamed(only: readonly string[], also: readonly string[]): readonly Case[] {
+  if (only.length === 0) return cases;
+  const wanted = new Set([...only, ...also]);
+  for (const { name, needs } of cases)
+    if (wanted.has(name)) for (const needed of needs) wanted.add(needed);
+  return cases.filter(({ name }) => wanted.has(name));
+}

@@ -1,0 +1,56 @@
+/** The one PostgreSQL of a run, and a database of its own for everyone who is measured. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { startEmbeddedPostgres } from '../../src/db/embedded.ts';
+import { migrate } from '../../src/db/orm.ts';
+
+export type Database = {
+  /** The migrated database that all others are cloned from. */
+  readonly template: string;
+  /** pid of the server process that all backends are children of. */
+  readonly pid: number;
+  /** A copy of the template as it is now. Nobody may be connected to the template. */
+  clone(name: string): Promise<string>;
+  drop(name: string): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export async function startDatabase(): Promise<Database> {
+  const directory = await mkdtemp(join(tmpdir(), 'scrip-bench-'));
+  const postgres = await startEmbeddedPostgres(directory);
+  const urlOf = (name: string) =>
+    Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
+  const admin = urlOf('postgres');
+  await migrate(postgres.url);
+  const [row] = await query<{ pid: string }>(
+    admin,
+    `select split_part(pg_read_file('postmaster.pid'), E'\\n', 1) as pid`,
+  );
+  return {
+    template: postgres.url,
+    pid: Number(row?.pid),
+    async clone(name) {
+      await query(admin, `create database ${name} template scrip`);
+      return urlOf(name);
+    },
+    async drop(name) {
+      await query(admin, `drop database ${name} with (force)`);
+    },
+    async stop() {
+      await postgres.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function query<Row>(url: string, text: string): Promise<Row[]> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    return (await client.query(text)).rows;
+  } finally {
+    await client.end();
+  }
+}

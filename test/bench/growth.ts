@@ -1,0 +1,82 @@
+/**
+ * How cost grows: with the length of the ledger, with the accounts there are, and with the grants an
+ * account has. On a database of its own, so that "none" is none.
+ */
+import { accounts, grownAccounts, openAccounts } from './ledger.ts';
+import type { Accounts, Load } from './load-spec.ts';
+import { type Measured, measure } from './measure.ts';
+import type { Extent } from './options.ts';
+import type { Progress } from './progress.ts';
+import { type CaseResult, medianOf } from './results.ts';
+import type { BenchServer } from './servers.ts';
+import type { Stage } from './stage.ts';
+
+export async function measureGrowth(
+  stage: Stage,
+  extent: Extent,
+  progress: Progress,
+): Promise<CaseResult[]> {
+  const service = await stage.serviceOn('grown');
+  const pairs = async (name: string, title: string, of: Accounts) =>
+    await repeat(stage, extent, progress, service, name, title, of);
+  const { spread } = accounts;
+  const { many, granted } = grownAccounts;
+  try {
+    const empty = await pairs('pair_empty', 'Reserve then Commit, empty ledger', spread);
+    progress.doing('growth', 'opening 100,000 accounts');
+    await openAccounts(service.address, [many, granted]);
+    const wide = await pairs('pair_100k_accounts', 'the same, 100,000 accounts', many);
+    const deep = await pairs('pair_20_grants', 'the same, 20 grants an account', granted);
+    await grow(stage, extent, progress, service);
+    const entries = extent.grownEntries.toLocaleString('en');
+    const grown = await pairs('pair_grown', `the same, ${entries} entries`, spread);
+    return [empty, wide, deep, grown];
+  } finally {
+    await stage.stop(service);
+  }
+}
+
+async function repeat(
+  stage: Stage,
+  { rounds, warmUpMs, durationMs }: Extent,
+  progress: Progress,
+  service: BenchServer,
+  name: string,
+  title: string,
+  of: Accounts,
+): Promise<CaseResult> {
+  const load: Load = {
+    operation: { kind: 'pair', accounts: of },
+    addresses: [service.address],
+    inFlight: 64,
+    warmUpMs,
+    durationMs,
+  };
+  const all: Measured[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    progress.doing(`growth, round ${round} of ${rounds}`, title);
+    const measured = await measure(stage.measuring(service), load);
+    all.push(measured);
+    progress.measured({ title, unit: 'pair' }, measured);
+  }
+  return { name, title, unit: 'pair', subject: 'service', rounds: all, median: medianOf(all) };
+}
+
+/** Reserves and commits in batches until the ledger has its entries. */
+async function grow(
+  stage: Stage,
+  { grownEntries }: Extent,
+  progress: Progress,
+  service: BenchServer,
+) {
+  progress.doing('growth', `writing ${grownEntries.toLocaleString('en')} entries`);
+  const { operations, seconds } = await stage.client.run({
+    operation: { kind: 'batch', accounts: accounts.spread, size: 1_000, pairs: true },
+    addresses: [service.address],
+    inFlight: 4,
+    warmUpMs: 0,
+    durationMs: 2 ** 31 - 1,
+    operationsMax: grownEntries,
+  });
+  progress.say(`grew by ${operations.toLocaleString('en')} entries in ${Math.round(seconds)} s`);
+}

@@ -1,0 +1,60 @@
+/**
+ * The hand-tuned baseline: what a team that knows PostgreSQL writes without a service in between.
+ * One prepared call of one function per operation, over a pool; no RPC.
+ */
+import { hash, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import pg from 'pg';
+import type { Source } from './load.ts';
+import { accountId, type Operation } from './load-spec.ts';
+
+const CALL = 'select bench_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)';
+
+/** The usage of UPSCALE in requests.ts, priced. */
+const USAGES = JSON.stringify([
+  {
+    operation: 'image.upscale',
+    count: 1,
+    quantities: { scale_factor: 4 },
+    attributes: {},
+    unit_credits: 20,
+    credits: 20,
+    billable: true,
+  },
+]);
+
+export async function installHandTuned(databaseUrl: string) {
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  try {
+    await client.query(await readFile(new URL('hand-tuned.sql', import.meta.url), 'utf8'));
+  } finally {
+    await client.end();
+  }
+}
+
+export async function functionSource(
+  databaseUrl: string,
+  { accounts, pool: max }: Extract<Operation, { kind: 'function' }>,
+): Promise<Source> {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max });
+  const opened = await Promise.all(Array.from({ length: max }, () => pool.connect()));
+  for (const client of opened) client.release();
+  return {
+    start(done) {
+      const account = accountId(accounts, Math.floor(Math.random() * accounts.count));
+      const requestId = randomUUID();
+      const fingerprint = hash('sha256', `${account}${requestId}${USAGES}`, 'buffer');
+      const values = [
+        ...[account, requestId, fingerprint, 20, USAGES, 1, '1 day', 'job-20261104'],
+        ...['bench', '0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'],
+      ];
+      pool.query({ name: 'reserve', text: CALL, values }).then(
+        () => done(1),
+        (error: Error) => done(0, error),
+      );
+      return true;
+    },
+    close: () => pool.end(),
+  };
+}

@@ -1,0 +1,142 @@
+/**
+ * `npm run bench`: measures the service and its baselines on one embedded PostgreSQL, prints a
+ * table, and writes `bench/latest.json`, `bench/latest.html` and, asked for, CPU profiles.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bars } from './bars.ts';
+import { type Case, casesNamed } from './cases.ts';
+import { measureGrowth } from './growth.ts';
+import { html } from './html.ts';
+import { commit, durability, machine, versions } from './machine.ts';
+import { OPERATIONS_PER_JOB } from './mixed.ts';
+import { type Options, readOptions, USAGE } from './options.ts';
+import { bestPools } from './pools.ts';
+import { summary } from './profile.ts';
+import { Progress } from './progress.ts';
+import { measureReplicas } from './replicas.ts';
+import { report } from './report.ts';
+import type { CaseResult, Results } from './results.ts';
+import { measureRounds, type Pools, profileCase } from './rounds.ts';
+import { measureSoak } from './soak.ts';
+import { type Stage, setStage } from './stage.ts';
+
+const folder = fileURLToPath(new URL('../../bench/', import.meta.url));
+/** Names that --only knows beside those of the cases. */
+const GROWTH = 'growth';
+const REPLICAS = 'two_processes';
+const SOAK = 'soak';
+
+async function main(options: Options) {
+  const begun = performance.now();
+  const startedAt = new Date().toISOString();
+  const before = machine();
+  const progress = new Progress();
+  progress.doing('PostgreSQL', 'the ledger that every case starts from');
+  const stage = await setStage(options.extent.historyEntries);
+  const closeAndExit = () => void stage.close().finally(() => process.exit(130));
+  process.once('SIGINT', closeAndExit).once('SIGTERM', closeAndExit);
+  try {
+    const measured = await measureAll(stage, options, progress);
+    const results: Results = {
+      startedAt,
+      seconds: (performance.now() - begun) / 1000,
+      commit: commit(),
+      extent: options.extent.name,
+      machine: before,
+      versions: await versions(stage.database.template),
+      durability: await durability(stage.database.template),
+      ...measured,
+      ...judged(measured),
+    };
+    await write(options.json, results);
+    process.stdout.write(report(results));
+  } finally {
+    await stage.close();
+  }
+}
+
+type Figures = Pick<Results, 'pools' | 'cases' | 'soak' | 'verify'>;
+
+async function measureAll(stage: Stage, options: Options, progress: Progress): Promise<Figures> {
+  const { extent, only } = options;
+  const wants = (name: string) =>
+    only.length === 0 ? extent.name !== 'quick' : only.includes(name);
+  const wantsSoak = options.soak || only.includes(SOAK);
+  const chosen = casesNamed(only, wantsSoak ? ['mixed'] : []);
+  const pools = await bestPools(stage, extent, chosen, progress);
+  const cases = await measureRounds(stage, extent, chosen, pools, progress);
+  const verified: string[] = [];
+  const close = async (database: string) => {
+    progress.doing('verify', database);
+    verified.push(await stage.verified(database));
+  };
+  if (options.profile) await profile(stage, options, chosen, pools, cases, progress);
+  if (chosen.some(({ subject }) => subject === 'service')) await close('service');
+  if (wants(GROWTH)) {
+    cases.push(...(await measureGrowth(stage, extent, progress)));
+    await close('grown');
+  }
+  if (wants(REPLICAS)) {
+    cases.push(...(await measureReplicas(stage, extent, progress)));
+    await close('replicas');
+  }
+  const mixed = cases.find(({ name }) => name === 'mixed');
+  const jobs = (mixed?.median.perSecond ?? 0) / OPERATIONS_PER_JOB;
+  const soak = wantsSoak ? await measureSoak(stage, extent, jobs / 2, progress) : null;
+  if (soak) await close('soak');
+  return { pools: { ...pools }, cases, soak, verify: verified };
+}
+
+async function profile(
+  stage: Stage,
+  { extent }: Options,
+  chosen: readonly Case[],
+  pools: Pools,
+  cases: readonly CaseResult[],
+  progress: Progress,
+) {
+  await mkdir(folder, { recursive: true });
+  const fileOf = (name: string) => join(folder, `${name}.cpuprofile`);
+  const perSecondOf = (name: string) =>
+    cases.find((one) => one.name === name)?.median.perSecond ?? 0;
+  for (const one of chosen) {
+    progress.doing('profile', one.title);
+    if (await profileCase(stage, extent, one, pools, perSecondOf, fileOf(one.name)))
+      progress.say(`${one.title}\n${await summary(fileOf(one.name))}`);
+  }
+}
+
+/** Memory that a replica may take, whatever it did before. */
+const MEMORY_MAX_MB = 300;
+
+function judged({ cases, soak }: Figures): Pick<Results, 'bars' | 'ratios'> {
+  const medianOf = (name: string) => cases.find((one) => one.name === name)?.median;
+  const all = bars(
+    {
+      perSecond: (name) => medianOf(name)?.perSecond ?? null,
+      p99Ms: (name) => medianOf(name)?.latencyMs.p99 ?? null,
+    },
+    soak && { ratio: soak.memoryRatio, within: soak.memoryMaxMb < MEMORY_MAX_MB },
+  );
+  return { bars: all, ratios: Object.fromEntries(all.map(({ name, value }) => [name, value])) };
+}
+
+async function write(json: string, results: Results) {
+  await mkdir(folder, { recursive: true });
+  await mkdir(dirname(json), { recursive: true });
+  await writeFile(json, `${JSON.stringify(results, null, 2)}\n`);
+  await writeFile(join(folder, 'latest.html'), html(results));
+}
+
+try {
+  const options = readOptions(process.argv.slice(2), join(folder, 'latest.json'));
+  if (options === 'help') process.stdout.write(`${USAGE}\n`);
+  else await main(options);
+} catch (error) {
+  const { message, code } = error as Error & { code?: string };
+  const usage = code?.startsWith('ERR_PARSE_ARGS') ? `\n${USAGE}` : '';
+  process.stderr.write(`bench: ${message}${usage}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,109 @@
+/** Measures one load: what the client saw, and what it cost each process. */
+import { readdirSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import type { LoadClient } from './load-client.ts';
+import type { Load, Percentiles } from './load-spec.ts';
+import type { BenchServer } from './servers.ts';
+
+export type Measured = {
+  readonly perSecond: number;
+  readonly latencyMs: Percentiles;
+  /** How late an open loop began its operations. */
+  readonly lagMs: Percentiles | null;
+  /** CPU time per operation, in microseconds; null where it cannot be told. */
+  readonly cpuMicros: {
+    readonly server: number | null;
+    readonly postgres: number | null;
+    readonly client: number;
+  };
+  /** Share of the machine's cores that was at work for neither server, PostgreSQL nor client. */
+  readonly othersShare: number;
+  /** Resident memory of the server, or of the largest of several. */
+  readonly rssMb: number | null;
+  /** Event-loop delay of the server, 99th percentile. */
+  readonly loopDelayMs: number | null;
+};
+
+export type Measuring = {
+  readonly client: LoadClient;
+  /** Servers whose CPU time counts. */
+  readonly servers: readonly BenchServer[];
+  /** pid of PostgreSQL's first process. */
+  readonly postgres: number;
+};
+
+export async function measure(measuring: Measuring, load: Load): Promise<Measured> {
+  const marks: ReturnType<typeof used>[] = [];
+  const result = await measuring.client.run(load, () => marks.push(used(measuring)));
+  const [before, after] = await Promise.all(marks);
+  if (!before || !after) throw new Error('the load was not measured');
+  const { operations, seconds, latency, lag, clientCpuMicros } = result;
+  const ours = [
+    (after.serverMicros ?? 0) - (before.serverMicros ?? 0),
+    (after.postgresMicros ?? 0) - (before.postgresMicros ?? 0),
+    clientCpuMicros,
+  ].reduce((sum, micros) => sum + micros, 0);
+  const others = after.busyMicros - before.busyMicros - ours;
+  const each = (from: number | null, to: number | null) =>
+    from === null || to === null ? null : (to - from) / operations;
+  return {
+    perSecond: operations / seconds,
+    latencyMs: latency,
+    lagMs: lag,
+    cpuMicros: {
+      server: each(before.serverMicros, after.serverMicros),
+      postgres: each(before.postgresMicros, after.postgresMicros),
+      client: clientCpuMicros / operations,
+    },
+    othersShare: Math.max(0, others) / (seconds * 1e6 * os.availableParallelism()),
+    rssMb: after.rssMb,
+    loopDelayMs: after.loopDelayMs,
+  };
+}
+
+async function used({ servers, postgres }: Measuring) {
+  const postgresMicros = cpuOfFamily(postgres);
+  const busyMicros = os.cpus().reduce((sum, { times }) => {
+    const { user, nice, sys, irq } = times;
+    return sum + (user + nice + sys + irq) * 1000;
+  }, 0);
+  const usages = await Promise.all(servers.map((server) => server.usage()));
+  const none = usages.length === 0;
+  return {
+    postgresMicros,
+    busyMicros,
+    serverMicros: none ? null : usages.reduce((sum, { cpuMicros }) => sum + cpuMicros, 0),
+    rssMb: none ? null : Math.max(...usages.map(({ rssBytes }) => rssBytes)) / 2 ** 20,
+    loopDelayMs: none ? null : Math.max(...usages.map(({ loopDelayMs }) => loopDelayMs)),
+  };
+}
+
+/** /proc counts CPU time in hundredths of a second on every Linux there is. */
+const TICK_MICROS = 10_000;
+
+/** CPU time of a process and its children, those that ended included; null where there is no /proc. */
+function cpuOfFamily(pid: number): number | null {
+  if (process.platform !== 'linux') return null;
+  let ticks = 0;
+  for (const name of readdirSync('/proc')) {
+    const fields = /^\d+$/.test(name) ? statOf(name) : null;
+    if (!fields) continue;
+    const [own, ended] = [sum(fields, 11, 13), sum(fields, 13, 15)];
+    if (Number(name) === pid) ticks += own + ended;
+    else if (Number(fields[1]) === pid) ticks += own;
+  }
+  return ticks * TICK_MICROS;
+}
+
+/** The fields of /proc/<pid>/stat behind the program's name: state, ppid … utime, stime, cutime, cstime. */
+function statOf(pid: string): readonly string[] | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return null; // it ended meanwhile
+  }
+}
+
+const sum = (fields: readonly string[], from: number, to: number): number =>
+  fields.slice(from, to).reduce((total, field) => total + Number(field), 0);

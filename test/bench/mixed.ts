@@ -1,0 +1,98 @@
+/**
+ * A mixed load: what the three tenants of deploy/plans do all day, in the proportions of a day with
+ * more reads and charges than anything else. A reserve counts as one operation, and so does what
+ * ends it.
+ */
+import { type Calls, paths } from './calls.ts';
+import { accounts } from './ledger.ts';
+import type { Done, Source } from './load.ts';
+import { type Accounts, accountId } from './load-spec.ts';
+import {
+  balanceRequest,
+  chargeRequest,
+  commitRequest,
+  estimateRequest,
+  historyRequest,
+  purchaseRequest,
+  releaseRequest,
+  reservationIdOf,
+  reserveRequest,
+  type Template,
+  usage,
+} from './requests.ts';
+
+type Job = (done: Done) => void;
+
+/** Thirty jobs of a hundred are two operations: a reservation and its end. */
+export const OPERATIONS_PER_JOB = 1.3;
+
+export function mixed(calls: Calls): Source['start'] {
+  const jobs = weighted(jobsOf(calls));
+  return (done) => {
+    const job = jobs[Math.floor(Math.random() * jobs.length)] as Job;
+    job(done);
+    return true;
+  };
+}
+
+/** Each job with its share in percent. */
+function jobsOf(calls: Calls): readonly (readonly [share: number, job: Job])[] {
+  const { aspose, parser, spread: verts } = accounts;
+  const one = (path: string, request: Template, of: Accounts) => single(calls, path, request, of);
+  const pages = (count: bigint) => usage('extraction.result_per_file', { pages: count });
+  const upscale = usage('image.upscale', { scale_factor: 4n });
+  const convert = usage('file.convert', {}, { output_format: 'pdf' });
+  return [
+    [16, one(paths.charge, chargeRequest(usage('document.convert')), aspose)],
+    [4, one(paths.estimate, estimateRequest(usage('document.create')), aspose)],
+    [6, one(paths.getBalance, balanceRequest(), aspose)],
+
+    [10, one(paths.estimate, estimateRequest(pages(12n)), parser)],
+    [12, two(calls, reserveRequest(pages(12n)), paths.commit, commitRequest(pages(9n)), parser)],
+    [6, one(paths.getBalance, balanceRequest(), parser)],
+    [1, one(paths.purchase, purchaseRequest('starter'), parser)],
+
+    [10, one(paths.charge, chargeRequest(usage('file.inspect')), verts)],
+    [12, two(calls, reserveRequest(upscale), paths.commit, commitRequest(), verts)],
+    [6, two(calls, reserveRequest(convert), paths.release, releaseRequest(), verts)],
+    [
+      8,
+      one(paths.charge, chargeRequest(usage('image.resize', { output_pixels: 786_432n })), verts),
+    ],
+    [8, one(paths.getBalance, balanceRequest(), verts)],
+    [1, page(calls, verts)],
+  ];
+}
+
+const weighted = (jobs: readonly (readonly [number, Job])[]): readonly Job[] =>
+  jobs.flatMap(([share, job]) => Array.from({ length: share }, () => job));
+
+const anyOf = (of: Accounts): string => accountId(of, Math.floor(Math.random() * of.count));
+
+const single =
+  (calls: Calls, path: string, request: Template, of: Accounts): Job =>
+  (done) =>
+    calls.unary(path, request.make(anyOf(of)), (error) => done(1, error));
+
+/** A reservation, and its end. */
+const two =
+  (calls: Calls, reserve: Template, path: string, end: Template, of: Accounts): Job =>
+  (done) => {
+    const account = anyOf(of);
+    calls.unary(paths.reserve, reserve.make(account), (error, response) => {
+      if (error) return done(0, error);
+      calls.unary(path, end.make(account, reservationIdOf(response)), (failed) => done(2, failed));
+    });
+  };
+
+/** A customer looks at the account's history. */
+const page = (calls: Calls, of: Accounts): Job => {
+  const request = historyRequest();
+  return (done) =>
+    calls.stream(
+      paths.streamHistory,
+      request.make(anyOf(of)),
+      () => {},
+      (error) => done(1, error),
+    );
+};

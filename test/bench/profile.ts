@@ -1,0 +1,68 @@
+/** What a CPU profile says in a few lines: self time by part of the program, and by function. */
+import { readFile } from 'node:fs/promises';
+
+type Profile = {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: {
+      readonly functionName: string;
+      readonly url: string;
+      readonly lineNumber: number;
+    };
+  }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+};
+
+/** Parts by the file a function is in; the first that fits. */
+const PARTS: readonly (readonly [part: string, file: RegExp])[] = [
+  ['grpc-js', /@grpc\/grpc-js/],
+  ['http2, sockets, streams', /^node:(internal\/http2|net|internal\/stream|events|http2|stream)/],
+  ['protobuf codec', /src\/gen\/|@bufbuild\/protobuf/],
+  ['rules and pricing', /src\/(ledger|pricing)\//],
+  ['lanes', /src\/lanes\//],
+  ['rpc', /src\/rpc\//],
+  ['rows and parameters', /src\/(store|canonical)/],
+  ['database session', /src\/db\//],
+  ['pg driver', /node_modules\/pg/],
+  ['MikroORM and kysely', /@mikro-orm|kysely/],
+  ['OpenTelemetry', /@opentelemetry/],
+  ['node', /^node:/],
+];
+const TOP = 20;
+
+export async function summary(file: string): Promise<string> {
+  const profile: Profile = JSON.parse(await readFile(file, 'utf8'));
+  const selfOf = new Map<number, number>();
+  profile.samples.forEach((id, index) => {
+    selfOf.set(id, (selfOf.get(id) ?? 0) + (profile.timeDeltas[index] ?? 0));
+  });
+  const parts = new Map<string, number>();
+  const functions = new Map<string, number>();
+  let busy = 0;
+  for (const { id, callFrame } of profile.nodes) {
+    const self = selfOf.get(id) ?? 0;
+    const { functionName, url, lineNumber } = callFrame;
+    if (functionName === '(idle)' || functionName === '(root)') continue;
+    busy += self;
+    add(parts, partOf(functionName, url), self);
+    add(functions, `${functionName || '(anonymous)'} ${placeOf(url)}:${lineNumber + 1}`, self);
+  }
+  const line = ([name, self]: readonly [string, number]) =>
+    `${((self / busy) * 100).toFixed(1).padStart(8)}%  ${name}`;
+  return [...sorted(parts).map(line), '', ...sorted(functions).slice(0, TOP).map(line)].join('\n');
+}
+
+function partOf(functionName: string, url: string): string {
+  if (functionName === '(garbage collector)') return 'garbage collection';
+  const known = PARTS.find(([, file]) => file.test(url));
+  return known?.[0] ?? (url === '' ? 'built-in and native' : url);
+}
+
+const placeOf = (url: string): string =>
+  url.replace(/^.*\/node_modules\//, '').replace(/^file:\/\/.*?\/(src|test)\//, '$1/');
+
+const add = (to: Map<string, number>, key: string, value: number) =>
+  to.set(key, (to.get(key) ?? 0) + value);
+
+const sorted = (of: ReadonlyMap<string, number>) => [...of].sort((a, b) => b[1] - a[1]);

@@ -1,0 +1,55 @@
+/** Two service processes on one database against one, under the same load of batches. */
+import { accounts } from './ledger.ts';
+import type { Load } from './load-spec.ts';
+import { type Measured, measure } from './measure.ts';
+import type { Extent } from './options.ts';
+import type { Progress } from './progress.ts';
+import { type CaseResult, medianOf } from './results.ts';
+import type { BenchServer } from './servers.ts';
+import type { Stage } from './stage.ts';
+
+export async function measureReplicas(
+  stage: Stage,
+  { rounds, warmUpMs, durationMs }: Extent,
+  progress: Progress,
+): Promise<CaseResult[]> {
+  const one = await stage.serviceOn('replicas');
+  const other = await stage.serviceOn('replicas');
+  const of = (name: string, title: string, servers: readonly BenchServer[]) => ({
+    name,
+    title,
+    unit: 'mutation' as const,
+    servers,
+    all: [] as Measured[],
+  });
+  const setups = [
+    of('one_process', 'Batch of 1,000, one process', [one]),
+    of('two_processes', 'Batch of 1,000, two processes', [one, other]),
+  ];
+  try {
+    for (let round = 1; round <= rounds; round++)
+      for (const { title, unit, servers, all } of setups) {
+        const load: Load = {
+          operation: { kind: 'batch', accounts: accounts.spread, size: 1_000 },
+          addresses: servers.map(({ address }) => address),
+          inFlight: 4,
+          warmUpMs,
+          durationMs: durationMs * 1.5,
+        };
+        progress.doing(`replicas, round ${round} of ${rounds}`, title);
+        const measured = await measure(stage.measuring(...servers), load);
+        all.push(measured);
+        progress.measured({ title, unit }, measured);
+      }
+  } finally {
+    await Promise.all([stage.stop(one), stage.stop(other)]);
+  }
+  return setups.map(({ name, title, unit, all }) => ({
+    name,
+    title,
+    unit,
+    subject: 'service',
+    rounds: all,
+    median: medianOf(all),
+  }));
+}

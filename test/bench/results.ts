@@ -1,0 +1,71 @@
+/** The results of a run: what `bench/latest.json` holds and the report shows. */
+import type { Bar } from './bars.ts';
+import type { Machine } from './machine.ts';
+import type { Measured } from './measure.ts';
+import type { SoakResult } from './soak.ts';
+
+export type CaseResult = {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly subject: string;
+  readonly rounds: readonly Measured[];
+  /** Of each figure by itself. */
+  readonly median: Measured;
+};
+
+export type Results = {
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly commit: string;
+  readonly extent: string;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly durability: Readonly<Record<string, string>>;
+  /** Connections that suited the baselines best. */
+  readonly pools: Readonly<Record<string, number>>;
+  readonly cases: readonly CaseResult[];
+  readonly soak: SoakResult | null;
+  /** Each ratio by its name; null where it was not measured. */
+  readonly ratios: Readonly<Record<string, number | null>>;
+  readonly bars: readonly Bar[];
+  /** What closing the books said of each database the service worked on. */
+  readonly verify: readonly string[];
+};
+
+const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [below = 0, above = 0] = [sorted[middle - 1], sorted[middle]];
+  return sorted.length % 2 === 1 ? above : (below + above) / 2;
+};
+
+/** The median of each figure; null where any round lacks it. */
+export function medianOf(rounds: readonly Measured[]): Measured {
+  const of = (figure: (round: Measured) => number) => median(rounds.map(figure));
+  const ofSome = (figure: (round: Measured) => number | null) => {
+    const values = rounds.map(figure).filter((value) => value !== null);
+    return values.length === rounds.length ? median(values) : null;
+  };
+  const percentiles = (at: (round: Measured) => Measured['latencyMs']) => ({
+    p50: of((round) => at(round).p50),
+    p90: of((round) => at(round).p90),
+    p99: of((round) => at(round).p99),
+    p999: of((round) => at(round).p999),
+    max: of((round) => at(round).max),
+  });
+  const open = rounds.every(({ lagMs }) => lagMs !== null);
+  return {
+    perSecond: of(({ perSecond }) => perSecond),
+    latencyMs: percentiles(({ latencyMs }) => latencyMs),
+    lagMs: open ? percentiles(({ lagMs, latencyMs }) => lagMs ?? latencyMs) : null,
+    cpuMicros: {
+      server: ofSome(({ cpuMicros }) => cpuMicros.server),
+      postgres: ofSome(({ cpuMicros }) => cpuMicros.postgres),
+      client: of(({ cpuMicros }) => cpuMicros.client),
+    },
+    othersShare: of(({ othersShare }) => othersShare),
+    rssMb: ofSome(({ rssMb }) => rssMb),
+    loopDelayMs: ofSome(({ loopDelayMs }) => loopDelayMs),
+  };
+}

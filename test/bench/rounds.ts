@@ -1,0 +1,95 @@
+/**
+ * Measures the cases round by round: each round goes through all of them, so what disturbs the
+ * machine for a while disturbs what is compared alike.
+ */
+import type { Case, Figures, Subject } from './cases.ts';
+import type { Load } from './load-spec.ts';
+import { type Measured, measure } from './measure.ts';
+import type { Extent } from './options.ts';
+import type { Progress } from './progress.ts';
+import { type CaseResult, medianOf } from './results.ts';
+import type { BenchServer } from './servers.ts';
+import type { Stage } from './stage.ts';
+
+export type Pools = { readonly handTuned: number; readonly textbook: number };
+
+export async function measureRounds(
+  stage: Stage,
+  extent: Extent,
+  chosen: readonly Case[],
+  pools: Pools,
+  progress: Progress,
+): Promise<CaseResult[]> {
+  const rounds = new Map<string, Measured[]>(chosen.map(({ name }) => [name, []]));
+  const perSecondOf = (name: string) => rounds.get(name)?.at(-1)?.perSecond ?? 0;
+  for (let round = 1; round <= extent.rounds; round++)
+    for (const one of chosen) {
+      const load = await loadOf(stage, extent, one, pools, perSecondOf);
+      const servers = await serversOf(stage, one.subject, pools);
+      progress.doing(`round ${round} of ${extent.rounds}`, one.title);
+      const measured = await measure(stage.measuring(...servers), load);
+      rounds.get(one.name)?.push(measured);
+      progress.measured(one, measured);
+    }
+  return chosen.map(({ name, title, unit, subject }) => {
+    const all = rounds.get(name) ?? [];
+    return { name, title, unit, subject, rounds: all, median: medianOf(all) };
+  });
+}
+
+/** Runs a case once more and leaves the CPU profile of its server; false where it has none of ours. */
+export async function profileCase(
+  stage: Stage,
+  extent: Extent,
+  one: Case,
+  pools: Pools,
+  perSecondOf: Figures['perSecondOf'],
+  file: string,
+): Promise<boolean> {
+  const [server] = await serversOf(stage, one.subject, pools);
+  if (!server) return false;
+  const load = await loadOf(stage, extent, one, pools, perSecondOf);
+  await server.profile(file, () => stage.client.run(load));
+  return true;
+}
+
+async function loadOf(
+  stage: Stage,
+  { warmUpMs, durationMs, historyEntries }: Extent,
+  one: Case,
+  pools: Pools,
+  perSecondOf: Figures['perSecondOf'],
+): Promise<Load> {
+  const timing = { warmUpMs, durationMs: durationMs * one.longer };
+  const figures: Figures = {
+    perSecondOf,
+    historyEntries,
+    handTunedPool: pools.handTuned,
+    seconds: (timing.warmUpMs + timing.durationMs) / 1000,
+  };
+  return {
+    ...one.load(figures),
+    ...timing,
+    addresses: [await addressOf(stage, one.subject, pools)],
+  };
+}
+
+async function addressOf(stage: Stage, subject: Subject, pools: Pools): Promise<string> {
+  if (subject === 'hand-tuned') return await stage.databaseOf('hand_tuned');
+  if (subject === 'copy') return await stage.databaseOf('service');
+  const [server] = await serversOf(stage, subject, pools);
+  return server?.address ?? '';
+}
+
+async function serversOf(stage: Stage, subject: Subject, pools: Pools): Promise<BenchServer[]> {
+  switch (subject) {
+    case 'service':
+      return [await stage.service()];
+    case 'echo':
+      return [await stage.echo()];
+    case 'textbook':
+      return [await stage.textbook(pools.textbook)];
+    default:
+      return [];
+  }
+}

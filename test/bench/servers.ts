@@ -1,0 +1,101 @@
+/** Starts the servers that are measured, each in a process of its own: the service as `npm start` does. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Asked, ServerUsage } from './probe.ts';
+
+export type BenchServer = {
+  readonly address: string;
+  readonly pid: number;
+  usage(): Promise<ServerUsage>;
+  /** Runs `work` under the CPU profiler and writes the profile. */
+  profile<Result>(file: string, work: () => Promise<Result>): Promise<Result>;
+  stop(): Promise<void>;
+};
+
+type Environment = Readonly<Record<string, string>>;
+type Ask = Asked extends infer One ? (One extends unknown ? Omit<One, 'id'> : never) : never;
+
+const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+
+export const startService = (databaseUrl: string, env: Environment = {}): Promise<BenchServer> =>
+  start(['--import', path('../../src/telemetry.ts'), path('../../src/main.ts')], {
+    DATABASE_URL: databaseUrl,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    ...env,
+  });
+
+export const startEcho = (): Promise<BenchServer> => start([path('echo.ts')], {});
+
+export const startTextbook = (databaseUrl: string, pool: number): Promise<BenchServer> =>
+  start([path('textbook.ts')], { DATABASE_URL: databaseUrl, DATABASE_POOL_MAX: String(pool) });
+
+async function start(program: readonly string[], env: Environment): Promise<BenchServer> {
+  const child = spawn(process.execPath, ['--import', path('probe.ts'), ...program], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: { ...process.env, ...env },
+  });
+  const port = await readyPort(child);
+  const ask = asker(child);
+  return {
+    address: `127.0.0.1:${port}`,
+    pid: child.pid ?? 0,
+    usage: async () => (await ask({ ask: 'usage' })) as ServerUsage,
+    async profile(file, work) {
+      await ask({ ask: 'profile' });
+      const result = await work();
+      await ask({ ask: 'profiled', file });
+      return result;
+    },
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      const killer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+      await gone;
+      clearTimeout(killer);
+    },
+  };
+}
+
+/** The port in the line of JSON that says `ready`; or what the process died of. */
+function readyPort(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    let line = '';
+    const keep = (text: string) => {
+      said = `${said}${text}`.slice(-4_000);
+    };
+    child.stderr?.setEncoding('utf8').on('data', keep);
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      keep(text);
+      line = `${line}${text}`;
+      const ready = /"port":(\d+)[^\n]*"msg":"ready"|"msg":"ready"[^\n]*"port":(\d+)/.exec(line);
+      line = line.slice(line.lastIndexOf('\n') + 1);
+      if (ready) resolve(Number(ready[1] ?? ready[2]));
+    });
+    child.once('exit', (code) => reject(new Error(`a server ended with ${code}: ${said}`)));
+  });
+}
+
+function asker(child: ChildProcess) {
+  type Answer = { id: number; answered?: ServerUsage | null; error?: string };
+  const waiting = new Map<number, (answer: Answer) => void>();
+  let asked = 0;
+  child.on('message', (answer: Answer) => waiting.get(answer.id)?.(answer));
+  return (ask: Ask): Promise<ServerUsage | null> =>
+    new Promise((resolve, reject) => {
+      asked += 1;
+      const id = asked;
+      const lost = () => reject(new Error('a server ended while it was measured'));
+      child.once('exit', lost);
+      waiting.set(id, ({ answered, error }) => {
+        waiting.delete(id);
+        child.off('exit', lost);
+        if (error) reject(new Error(error));
+        else resolve(answered ?? null);
+      });
+      child.send({ id, ...ask });
+    });
+}

@@ -1,0 +1,217 @@
+/**
+ * The textbook baseline, a process of its own: Reserve as every guide to an ORM writes it. One
+ * transaction per request: find and lock the account, find its grants, change and create entities,
+ * flush. The same entities, prices, hash chain and rows as the service; no lanes, no bulk writes.
+ */
+import assert from 'node:assert/strict';
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import { type InferEntity, LockMode } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import { connect, type Em } from '../../src/db/orm.ts';
+import { AccountRow, EntryRow, GrantRow, RequestRow, ReservationRow } from '../../src/db/schema.ts';
+import {
+  BillingServiceService,
+  ReserveRequest,
+  ReserveResponse,
+} from '../../src/gen/billing/v1/billing_service.ts';
+import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
+import { movesOf } from '../../src/ledger/book.ts';
+import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
+import type { Allocation, Reservation } from '../../src/ledger/reservation.ts';
+import { readPlanFiles } from '../../src/plan-files.ts';
+import type { Plan } from '../../src/pricing/plan.ts';
+import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';
+import { fingerprint } from '../../src/rpc/fingerprint.ts';
+import { lineMessage, reservationMessage } from '../../src/rpc/messages.ts';
+
+type Account = InferEntity<typeof AccountRow>;
+type Grant = InferEntity<typeof GrantRow>;
+
+const files = await readPlanFiles(new URL('../../deploy/plans', import.meta.url).pathname);
+assert('plans' in files);
+const plans = new Map(files.plans.map((plan) => [plan.planId, plan]));
+
+async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
+  const { accountId, requestId } = request;
+  const account = await em.findOneOrFail(
+    AccountRow,
+    { accountId },
+    { lockMode: LockMode.PESSIMISTIC_WRITE },
+  );
+  const key = { accountId, requestId, method: 'Reserve' };
+  const print = Buffer.from(fingerprint(ReserveRequest, request));
+  const before = await em.findOne(RequestRow, key);
+  if (before) {
+    assert(print.equals(before.fingerprint), 'the request id was used with other content');
+    return before.response;
+  }
+  const plan = plans.get(account.planId);
+  assert(plan);
+  const priced = priceUsages(plan.rateCard, request.usages, 'usages');
+  assert('lines' in priced);
+  const grants = await em.find(
+    GrantRow,
+    { accountId, open: true },
+    { orderBy: { priority: 'asc', expiresAt: 'asc nulls last', grantId: 'asc' } },
+  );
+
+  const now = Math.max(Date.now(), account.lastAt.getTime());
+  const reservation: Reservation = {
+    accountId,
+    reservationId: uuidv7(),
+    state: 'ACTIVE',
+    credits: priced.credits,
+    committed: 0n,
+    returned: 0n,
+    allocations: draw(grants, priced.credits),
+    expiresAt: now + Number(request.ttl?.seconds ?? 900n) * 1000,
+    createdAt: now,
+    endedAt: null,
+    overCommitPolicy: 'REJECT',
+    rateCardVersion: plan.rateCard.version,
+    reference: request.reference,
+    labels: request.labels,
+    late: false,
+  };
+  account.seq += 1n;
+  account.reserved += priced.credits;
+  account.lastAt = new Date(now);
+  if (!account.dueAt || account.dueAt.getTime() > reservation.expiresAt)
+    account.dueAt = new Date(reservation.expiresAt);
+  const entry = entryOf(account, reservation, requestId, priced.lines);
+  account.lastHash = Buffer.from(entry.hash);
+  const response = ReserveResponse.encode({
+    reservation: reservationMessage(reservation),
+    balance: balanceOf(account, grants, plan),
+    entrySeq: account.seq,
+    lines: priced.lines.map((line) => lineMessage(line)),
+  }).finish();
+
+  em.create(ReservationRow, {
+    ...reservation,
+    held: priced.credits,
+    labels: { ...reservation.labels },
+    allocations: reservation.allocations.map((a) => [Number(a.grantId), Number(a.credits)]),
+    expiresAt: new Date(reservation.expiresAt),
+    createdAt: new Date(now),
+    endedAt: null,
+  });
+  createEntry(em, entry);
+  em.create(RequestRow, {
+    ...key,
+    fingerprint: print,
+    response: Buffer.from(response),
+    at: new Date(now),
+  });
+  return response;
+}
+
+function draw(grants: readonly Grant[], credits: bigint): readonly Allocation[] {
+  const allocations: Allocation[] = [];
+  let missing = credits;
+  for (const grant of grants) {
+    const available = grant.state === 'SCHEDULED' ? 0n : grant.remaining - grant.reserved;
+    const take = available < missing ? available : missing;
+    if (take === 0n) continue;
+    grant.reserved += take;
+    allocations.push({ grantId: grant.grantId, credits: take });
+    missing -= take;
+  }
+  assert(missing === 0n, 'the account has not enough credits');
+  return allocations;
+}
+
+const entryOf = (
+  account: Account,
+  { reservationId, allocations, credits, reference, labels, rateCardVersion }: Reservation,
+  requestId: string,
+  usages: readonly PricedUsage[],
+): SealedEntry =>
+  seal(
+    {
+      accountId: account.accountId,
+      seq: account.seq,
+      kind: 'RESERVE',
+      at: account.lastAt.getTime(),
+      moves: movesOf(allocations, 'available', 'reserved'),
+      credits,
+      remainingAfter: account.remaining,
+      reservedAfter: account.reserved,
+      overageAfter: account.overage,
+      reservationId,
+      grantId: null,
+      refundedSeq: null,
+      usages,
+      rateCardVersion,
+      late: false,
+      caller: 'bench',
+      requestId,
+      reference,
+      labels,
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+      spanId: 'b7ad6b7169203331',
+    },
+    account.lastHash,
+  );
+
+function createEntry(em: Em, { movesJson, usagesJson, labelsJson, ...entry }: SealedEntry) {
+  em.create(EntryRow, {
+    ...entry,
+    at: new Date(entry.at),
+    moves: JSON.parse(movesJson),
+    usages: JSON.parse(usagesJson),
+    labels: JSON.parse(labelsJson),
+    hash: Buffer.from(entry.hash),
+  });
+}
+
+function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan): Balance {
+  const available = account.remaining - account.reserved;
+  const [next] = grants;
+  return {
+    remaining: account.remaining,
+    reserved: account.reserved,
+    available,
+    overage: account.overage,
+    overageLimit: account.overageLimit,
+    lowBalance: available < terms.lowBalanceThreshold,
+    lowBalanceThreshold: terms.lowBalanceThreshold,
+    nextExpiry: next?.expiresAt
+      ? { expiresAt: next.expiresAt, credits: next.remaining }
+      : undefined,
+    seq: account.seq,
+    asOf: account.lastAt,
+  };
+}
+
+const orm = await connect(
+  process.env['DATABASE_URL'] ?? '',
+  Number(process.env['DATABASE_POOL_MAX']),
+);
+const definition = {
+  ...BillingServiceService.reserve,
+  responseSerialize: (response: Uint8Array) => Buffer.from(response),
+};
+// The options of src/rpc/server.ts.
+const server = new Server({
+  'grpc.enable_channelz': 0,
+  'grpc.max_receive_message_length': 4 * 1024 * 1024,
+});
+server.addService(
+  { reserve: definition },
+  {
+    reserve(call: ServerUnaryCall<ReserveRequest, Uint8Array>, respond: sendUnaryData<Uint8Array>) {
+      orm.em
+        .fork()
+        .transactional((em) => reserve(em, call.request))
+        .then(
+          (response) => respond(null, response),
+          (error: Error) => respond(error),
+        );
+    },
+  },
+);
+server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+  if (error) throw error;
+  process.stdout.write(`${JSON.stringify({ msg: 'ready', port })}\n`);
+});

@@ -1,0 +1,199 @@
+/** Transactions that fail through nobody's fault, and one that fails through one request's. */
+import { status } from '@grpc/grpc-js';
+import pg from 'pg';
+import { pino } from 'pino';
+import { afterEach, describe, expect, inject, test } from 'vitest';
+import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { createDatabase, execute } from '../postgres.ts';
+import {
+  requestId,
+  showDatabaseOnFailure,
+  startTestService,
+  type TestService,
+} from '../service.ts';
+import { expectSoundBooks } from './audit.ts';
+import { outcomesOf, tally } from './cluster.ts';
+import { runMixedLoad } from './mixed-load.ts';
+
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function accountWith(scrip: TestService, credits: bigint): Promise<string> {
+  const accountId = await scrip.open('verts');
+  const category = Grant_Category.PAID;
+  await scrip.accounts.grantCredits({ accountId, requestId: requestId(), credits, category });
+  return accountId;
+}
+
+const charge = (accountId: string) => ({ accountId, requestId: requestId(), credits: 1n });
+
+/** A session of someone else on the same database. */
+async function sideSession(databaseUrl: string): Promise<pg.Client> {
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  stops.push(() => client.end());
+  return client;
+}
+
+/** A database whose sessions have a setting from their first statement on. */
+async function databaseWith(setting: string): Promise<string> {
+  const databaseUrl = await createDatabase(inject('postgresUrl'));
+  const name = new URL(databaseUrl).pathname.slice(1);
+  await execute(databaseUrl, `alter database ${name} set ${setting}`);
+  showDatabaseOnFailure(databaseUrl);
+  return databaseUrl;
+}
+
+/** Resolves when a session of the database waits for a lock. */
+async function someoneWaits(databaseUrl: string): Promise<void> {
+  const sql = `select count(*)::int as waiting from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`;
+  const waiting = async () => (await execute(databaseUrl, sql))[0]?.['waiting'];
+  await expect.poll(waiting, { interval: 5, timeout: 5_000 }).toBeGreaterThan(0);
+}
+
+/** A counter of pg_stat_database. Sessions report theirs when they end at the latest. */
+async function counted(databaseUrl: string, counter: string): Promise<unknown> {
+  const sql = `select ${counter}::int as n from pg_stat_database where datname = current_database()`;
+  return (await execute(databaseUrl, sql))[0]?.['n'];
+}
+
+describe('a unit of work that the database aborts', () => {
+  test('in a deadlock (40P01) is run again, and its callers see nothing of it', async () => {
+    // The service looks for a deadlock after waiting this long, the side session much later: so it
+    // is the service that gives way.
+    const databaseUrl = await databaseWith(`deadlock_timeout = '1500ms'`);
+    const scrip = await startTestService({ databaseUrl });
+    const [low, high] = [await accountWith(scrip, 10n), await accountWith(scrip, 10n)].sort();
+    const side = await sideSession(databaseUrl);
+    await side.query(`set deadlock_timeout = '20s'`);
+    const lock = 'select from accounts where account_id = $1 for update';
+
+    await side.query('begin');
+    await side.query(lock, [high]);
+    const charging = scrip.billing.batch({
+      mutations: [low, high].map((accountId) => ({
+        mutation: { $case: 'charge', value: charge(accountId ?? '') },
+      })),
+    });
+    await someoneWaits(databaseUrl);
+    await side.query(lock, [low]);
+    await side.query('commit');
+    const { results } = await charging;
+    expect(results.map(({ result }) => result?.$case)).toEqual(['charge', 'charge']);
+
+    await scrip.stop();
+    expect(await counted(databaseUrl, 'deadlocks')).toBe(1);
+    await expectSoundBooks(databaseUrl);
+  });
+
+  test('because it cannot be serialized (40001) is run again, and its caller sees nothing of it', async () => {
+    const databaseUrl = await databaseWith(`default_transaction_isolation = 'repeatable read'`);
+    const scrip = await startTestService({ databaseUrl });
+    const accountId = await accountWith(scrip, 10n);
+    const side = await sideSession(databaseUrl);
+
+    await side.query('begin');
+    await side.query(`update accounts set display_name = 'x' where account_id = $1`, [accountId]);
+    const charging = scrip.billing.charge(charge(accountId));
+    await someoneWaits(databaseUrl);
+    await side.query('commit');
+    expect((await charging).balance).toMatchObject({ remaining: 9n });
+
+    await scrip.stop();
+    expect(await counted(databaseUrl, 'xact_rollback')).toBe(1);
+    await expectSoundBooks(databaseUrl);
+  });
+
+  test('again and again, on two serializable replicas under load, is applied once', async () => {
+    const databaseUrl = await databaseWith(`default_transaction_isolation = 'serializable'`);
+    const a = await startTestService({ databaseUrl });
+    const b = await startTestService({ databaseUrl });
+    stops.push(a.stop, b.stop);
+    const accountIds = [await accountWith(a, 50n), await accountWith(a, 50n)] as const;
+    const load = { callers: 64, jobsPerCaller: 2, seed: 3 };
+    await runMixedLoad({ replicas: [a, b], accountIds, ...load });
+    await expectSoundBooks(databaseUrl);
+  });
+});
+
+describe('a request that makes its transaction fail', () => {
+  /** A service whose database refuses one reference, and what it logs. */
+  async function startPoisoned() {
+    const lines: string[] = [];
+    const log = pino({ level: 'info' }, { write: (line) => lines.push(line) });
+    const scrip = await startTestService({ log });
+    stops.push(scrip.stop);
+    showDatabaseOnFailure(scrip.databaseUrl);
+    await execute(
+      scrip.databaseUrl,
+      `alter table reservations add constraint no_poison check (reference <> 'poison')`,
+    );
+    const logged = () => lines.map((line): Record<string, unknown> => JSON.parse(line));
+    return { scrip, logged };
+  }
+
+  const reserve = (accountId: string, reference: string) => ({
+    accountId,
+    requestId: requestId(),
+    credits: 1n,
+    reference,
+  });
+
+  test('gets INTERNAL, its neighbours on the same and on other accounts get what they asked for', async () => {
+    const { scrip, logged } = await startPoisoned();
+    const [one, other] = [await accountWith(scrip, 100n), await accountWith(scrip, 100n)];
+    const poison = reserve(one, 'poison');
+    const asked = [
+      ...Array.from({ length: 20 }, () => reserve(one, 'good')),
+      poison,
+      ...Array.from({ length: 20 }, () => reserve(other, 'good')),
+    ];
+    const outcomes = await outcomesOf(asked.map((request) => scrip.billing.reserve(request)));
+    expect(tally(outcomes)).toEqual({ OK: 40, INTERNAL: 1 });
+    const failed = outcomes[20];
+    expect(failed).toMatchObject({ reason: 'INTERNAL', error: { code: status.INTERNAL } });
+    expect(failed?.answer === null && failed.error.message).not.toMatch(/no_poison|constraint/);
+    expect(logged()).toMatchObject([
+      { level: 50, account_id: one, command: 'Reserve', err: { code: '23514' } },
+    ]);
+    for (const accountId of [one, other]) {
+      const { balance } = await scrip.billing.getBalance({ accountId });
+      expect(balance).toMatchObject({ reserved: 20n });
+    }
+    await expectSoundBooks(scrip.databaseUrl);
+
+    // A failure is not remembered: without the cause, the same request succeeds.
+    await execute(scrip.databaseUrl, 'alter table reservations drop constraint no_poison');
+    await scrip.billing.reserve(poison);
+    await expectSoundBooks(scrip.databaseUrl);
+  });
+
+  test('is found in the log by the trace id that its caller was told', async () => {
+    const { scrip, logged } = await startPoisoned();
+    const accountId = await accountWith(scrip, 100n);
+    const [outcome] = await outcomesOf([scrip.billing.reserve(reserve(accountId, 'poison'))]);
+    const traceId = outcome?.answer === null && outcome.error.metadata['trace_id'];
+    expect(traceId).toMatch(/^[0-9a-f]{32}$/);
+    expect(logged()).toMatchObject([{ trace_id: traceId }]);
+  });
+
+  test('in a batch fails alone, and its result tells the trace id', async () => {
+    const { scrip } = await startPoisoned();
+    const accountId = await accountWith(scrip, 100n);
+    const { results } = await scrip.billing.batch({
+      mutations: ['good', 'poison', 'good'].map((reference) => ({
+        mutation: { $case: 'reserve', value: reserve(accountId, reference) },
+      })),
+    });
+    expect(results.map(({ result }) => result?.$case)).toEqual(['reserve', 'error', 'reserve']);
+    expect(results[1]?.result?.value).toMatchObject({
+      code: status.INTERNAL,
+      reason: 'INTERNAL',
+      metadata: { trace_id: expect.stringMatching(/^[0-9a-f]{32}$/) },
+    });
+    await expectSoundBooks(scrip.databaseUrl);
+  });
+});

@@ -1,0 +1,117 @@
+/** Followers of a history on one replica, writers on another. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Scrip } from '../../src/client.ts';
+import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { type Cluster, startCluster } from './cluster.ts';
+import { Random } from './random.ts';
+
+/** As the service is shipped. */
+const HISTORY_POLL_MS = '250';
+
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await startCluster({ env: { HISTORY_POLL_MS } });
+});
+afterAll(async () => {
+  await cluster.stop();
+});
+
+async function accountWith(credits: bigint): Promise<string> {
+  const accountId = await cluster.a.open('verts');
+  const category = Grant_Category.PAID;
+  await cluster.a.accounts.grantCredits({ accountId, requestId: requestId(), credits, category });
+  return accountId;
+}
+
+const charge = ({ billing }: Scrip, accountId: string) =>
+  billing.charge({ accountId, requestId: requestId(), credits: 1n });
+
+describe('a follower on one replica', () => {
+  test('receives within a second what another replica writes', async () => {
+    const accountId = await accountWith(10n);
+    const stream = cluster.a.billing.streamHistory({ accountId, afterSeq: 1n, follow: true });
+    const delays: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const next = stream.next();
+      await sleep(50 * round);
+      const { entrySeq } = await charge(cluster.b, accountId);
+      const writtenAt = performance.now();
+      const { value } = await next;
+      delays.push(performance.now() - writtenAt);
+      expect(value?.entries.map(({ seq }) => seq)).toEqual([entrySeq]);
+    }
+    await stream.return();
+    // One delay may be a busy machine's.
+    expect(delays.sort((a, b) => a - b)[3]).toBeLessThan(1_000);
+  });
+
+  test('receives at once what its own replica writes', async () => {
+    // It looks for entries of others once a second: what comes sooner, it was told of.
+    const scrip = await startTestService({ env: { HISTORY_POLL_MS: '1000' } });
+    const delays: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const accountId = await scrip.open('perfectparser');
+      const stream = scrip.billing.streamHistory({ accountId, afterSeq: 1n, follow: true });
+      const next = stream.next();
+      await sleep(50);
+      const { entrySeq } = await charge(scrip, accountId);
+      const writtenAt = performance.now();
+      expect((await next).value?.nextAfterSeq).toBe(entrySeq);
+      delays.push(performance.now() - writtenAt);
+      await stream.return();
+    }
+    await scrip.stop();
+    expect(Math.min(...delays)).toBeLessThan(500);
+  });
+
+  test('is not woken by what happens to other accounts', async () => {
+    const [accountId, other] = [await accountWith(10n), await accountWith(10n)];
+    const stream = cluster.a.billing.streamHistory({ accountId, afterSeq: 1n, follow: true });
+    const next = stream.next();
+    for (const replica of cluster.replicas) await charge(replica, other);
+    expect(await Promise.race([next, sleep(400, 'nothing')])).toBe('nothing');
+    const { entrySeq } = await charge(cluster.b, accountId);
+    expect((await next).value?.nextAfterSeq).toBe(entrySeq);
+    await stream.return();
+  });
+});
+
+describe('a follower that is cut off and resumes on the other replica', () => {
+  const WRITES = 300;
+
+  /** Reads until `last`, changing replica every few messages; answers every seq it received. */
+  async function readRestlessly(accountId: string, last: bigint, random: Random) {
+    const seqs: bigint[] = [];
+    let afterSeq = 0n;
+    let turns = 0;
+    for (; afterSeq < last; turns++) {
+      const replica = cluster.replicas[turns % 2] as TestService;
+      let messages = random.integer(1, 4);
+      const follow = { accountId, afterSeq, follow: true };
+      for await (const { entries, nextAfterSeq } of replica.billing.streamHistory(follow)) {
+        seqs.push(...entries.map(({ seq }) => seq));
+        afterSeq = nextAfterSeq;
+        if (--messages === 0 || afterSeq >= last) break;
+      }
+    }
+    return { seqs, turns };
+  }
+
+  test('misses and repeats nothing, while both replicas write', async () => {
+    const accountId = await accountWith(BigInt(WRITES));
+    const last = BigInt(WRITES + 1);
+    const readers = [1, 2, 3].map((seed) => readRestlessly(accountId, last, new Random(seed)));
+    const writers = cluster.replicas.map(async (replica) => {
+      for (let write = 0; write < WRITES / 2; write++) await charge(replica, accountId);
+    });
+    await Promise.all(writers);
+    const all = Array.from({ length: WRITES + 1 }, (_, index) => BigInt(index + 1));
+    for (const { seqs, turns } of await Promise.all(readers)) {
+      expect(seqs).toEqual(all);
+      expect(turns).toBeGreaterThan(2);
+    }
+  });
+});

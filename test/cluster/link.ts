@@ -1,0 +1,51 @@
+/** The way to the database, which a test can close: a network that fails. */
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+export class Link {
+  readonly #target: URL;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #port = 0;
+
+  constructor(databaseUrl: string) {
+    this.#target = new URL(databaseUrl);
+    this.#server = createServer((socket) => {
+      const onward = connect(Number(this.#target.port), this.#target.hostname);
+      socket.pipe(onward).pipe(socket);
+      for (const [end, otherEnd] of [
+        [socket, onward],
+        [onward, socket],
+      ] as const) {
+        this.#sockets.add(end);
+        end.on('error', () => {});
+        end.on('close', () => {
+          this.#sockets.delete(end);
+          otherEnd.destroy();
+        });
+      }
+    });
+  }
+
+  /** Lets connections through, on the same port every time. */
+  async open(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    if (address && typeof address === 'object') this.#port = address.port;
+  }
+
+  /** Cuts the connections that are open and refuses those that come. */
+  async close(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  get url(): string {
+    const url = new URL(this.#target);
+    url.host = `127.0.0.1:${this.#port}`;
+    return url.href;
+  }
+}

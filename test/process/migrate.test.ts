@@ -1,0 +1,81 @@
+/** `npm run migrate`: the schema brought up to date by a command of its own. */
+import { randomUUID } from 'node:crypto';
+import { beforeEach, expect, inject, test } from 'vitest';
+import { createDatabase, execute } from '../postgres.ts';
+import { end, migrate, startReplica } from './replica.ts';
+
+let databaseUrl: string;
+
+beforeEach(async () => {
+  const anyUrl = await createDatabase(inject('postgresUrl'));
+  const name = `bare_${randomUUID().replaceAll('-', '')}`;
+  await execute(anyUrl, `create database ${name}`);
+  const url = new URL(anyUrl);
+  url.pathname = `/${name}`;
+  databaseUrl = url.href;
+});
+
+const run = async (env: Readonly<Record<string, string>>) => {
+  const { code, stdout, stderr } = await migrate(env).ended;
+  return { code, stdout, stderr };
+};
+
+test('on an empty database it says what it ran, the second time that nothing was left', async () => {
+  const DATABASE_URL = databaseUrl;
+  const said = { code: 0, stderr: '' };
+  expect(await run({ DATABASE_URL })).toEqual({ ...said, stdout: 'migrated: 0001-ledger\n' });
+  expect(await run({ DATABASE_URL })).toEqual({ ...said, stdout: 'the schema is up to date\n' });
+  const replica = await startReplica({ DATABASE_URL });
+  try {
+    expect((await replica.plans.listPlans({})).plans).toHaveLength(3);
+  } finally {
+    await end(replica);
+  }
+});
+
+test('after it the service runs as a user who has nothing but the role scrip_runtime', async () => {
+  await migrate({ DATABASE_URL: databaseUrl }).ended;
+  const user = `user_${randomUUID().replaceAll('-', '')}`;
+  await execute(databaseUrl, `create role ${user} login password 'x' in role scrip_runtime`);
+  const url = new URL(databaseUrl);
+  url.username = user;
+  url.password = 'x';
+  const replica = await startReplica({ DATABASE_URL: url.href });
+  try {
+    const accountId = 'first';
+    await replica.accounts.openAccount({ accountId, requestId: 'open', planId: 'perfectparser' });
+    await replica.billing.charge({ accountId, requestId: 'charge', credits: 5n });
+    const { balance } = await replica.billing.getBalance({ accountId });
+    expect(balance).toMatchObject({ remaining: 15n });
+  } finally {
+    await end(replica);
+  }
+});
+
+test('run twice at once, one migrates and the other finds nothing left', async () => {
+  const DATABASE_URL = databaseUrl;
+  const runs = await Promise.all([run({ DATABASE_URL }), run({ DATABASE_URL })]);
+  expect(runs.map(({ code, stderr }) => ({ code, stderr }))).toEqual([
+    { code: 0, stderr: '' },
+    { code: 0, stderr: '' },
+  ]);
+  expect(runs.map(({ stdout }) => stdout).sort()).toEqual([
+    'migrated: 0001-ledger\n',
+    'the schema is up to date\n',
+  ]);
+});
+
+test('without a database to migrate it says so in one line', async () => {
+  expect(await run({})).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^scrip: DATABASE_URL .*\n$/),
+  });
+  const unreachable = new URL(databaseUrl);
+  unreachable.password = 'guess';
+  expect(await run({ DATABASE_URL: unreachable.href })).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^scrip: .*password authentication failed.*\n$/),
+  });
+});

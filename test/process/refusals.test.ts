@@ -1,0 +1,169 @@
+/**
+ * What the operator has to set right is said in one line each, and nothing is left running. The
+ * processes only read, so all of them run at once.
+ */
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { readPostmaster } from '../../src/db/postmaster.ts';
+import { createDatabase, execute } from '../postgres.ts';
+import { startService } from './replica.ts';
+
+let directory: string;
+let databaseUrl: string;
+let emptyUrl: string;
+/** Something else that listens. */
+let neighbour: Server;
+let takenPort: number;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'scrip-refusals-'));
+  databaseUrl = await createDatabase(inject('postgresUrl'));
+  const name = `empty_${process.pid}`;
+  await execute(databaseUrl, `create database ${name}`);
+  emptyUrl = changed(databaseUrl, (url) => {
+    url.pathname = `/${name}`;
+  });
+  neighbour = createServer().listen(0, '127.0.0.1');
+  await once(neighbour, 'listening');
+  takenPort = (neighbour.address() as AddressInfo).port;
+});
+afterAll(async () => {
+  neighbour.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+function changed(url: string, change: (url: URL) => void): string {
+  const copy = new URL(url);
+  change(copy);
+  return copy.href;
+}
+
+/** Starts the service, which must refuse; answers the lines it said why in, without their prefix. */
+async function refusal(env: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  const { code, stdout, stderr } = await startService(env).ended;
+  expect(code, stderr).toBe(1);
+  expect(stdout).not.toContain('ready');
+  const lines = stderr.trimEnd().split('\n');
+  expect(lines.filter((line) => !line.startsWith('scrip: '))).toEqual([]);
+  return lines.map((line) => line.slice('scrip: '.length));
+}
+
+describe.concurrent('a service that cannot start says in one line', () => {
+  test('that the port is taken', async ({ expect }) => {
+    const lines = await refusal({ DATABASE_URL: databaseUrl, PORT: String(takenPort) });
+    expect(lines).toEqual([
+      expect.stringMatching(`^cannot listen on 127.0.0.1:${takenPort}: .*EADDRINUSE`),
+    ]);
+  });
+
+  test('that the port is taken, and stops the database it had started', async ({ expect }) => {
+    const DATA_DIRECTORY = join(directory, 'embedded');
+    const lines = await refusal({ DATA_DIRECTORY, PORT: String(takenPort) });
+    expect(lines).toEqual([expect.stringMatching(/^cannot listen on .*EADDRINUSE/)]);
+    expect(await readPostmaster(join(DATA_DIRECTORY, 'postgres'))).toBeUndefined();
+  });
+
+  test('that nobody listens at DATABASE_URL', async ({ expect }) => {
+    const probe = createServer().listen(0, '127.0.0.1');
+    await once(probe, 'listening');
+    const { port } = probe.address() as AddressInfo;
+    probe.close();
+    await once(probe, 'close');
+    const lines = await refusal({ DATABASE_URL: `postgres://nobody:secret@127.0.0.1:${port}/x` });
+    expect(lines).toEqual([expect.stringMatching(/DATABASE_URL.*ECONNREFUSED/)]);
+    expect(lines[0]).not.toContain('secret');
+  });
+
+  test('that the host of DATABASE_URL does not exist', async ({ expect }) => {
+    const lines = await refusal({ DATABASE_URL: 'postgres://nobody:secret@db.invalid:5432/x' });
+    expect(lines).toEqual([expect.stringMatching(/DATABASE_URL.*db\.invalid/)]);
+    expect(lines[0]).not.toContain('secret');
+  });
+
+  test('that the database is not migrated, and how to do it', async ({ expect }) => {
+    const lines = await refusal({ DATABASE_URL: emptyUrl });
+    expect(lines).toEqual([expect.stringMatching(/0001-ledger.*npm run migrate/)]);
+    // Looking changed nothing: the service may have no right to.
+    const tables = `select table_name from information_schema.tables where table_schema = 'public'`;
+    expect(await execute(emptyUrl, tables)).toEqual([]);
+  });
+
+  test('that the password of DATABASE_URL is wrong', async ({ expect }) => {
+    const url = changed(databaseUrl, (copy) => {
+      copy.password = 'guess';
+    });
+    const lines = await refusal({ DATABASE_URL: url });
+    expect(lines).toEqual([expect.stringMatching(/DATABASE_URL.*password authentication failed/)]);
+    expect(lines[0]).not.toContain('guess');
+  });
+
+  test('that the database of DATABASE_URL does not exist', async ({ expect }) => {
+    const url = changed(databaseUrl, (copy) => {
+      copy.pathname = '/nowhere';
+    });
+    const lines = await refusal({ DATABASE_URL: url });
+    expect(lines).toEqual([expect.stringMatching(/DATABASE_URL.*"nowhere" does not exist/)]);
+    // A typing mistake made no database either.
+    const databases = `select datname from pg_database where datname = 'nowhere'`;
+    expect(await execute(databaseUrl, databases)).toEqual([]);
+  });
+
+  test('that there is no plan file', async ({ expect }) => {
+    const PLANS_DIRECTORY = join(directory, 'no-plans');
+    const lines = await refusal({ PLANS_DIRECTORY, DATABASE_URL: databaseUrl });
+    expect(lines).toEqual([expect.stringContaining(`${PLANS_DIRECTORY}: cannot be read`)]);
+  });
+});
+
+describe.concurrent('a service with several mistakes to set right lists them all:', () => {
+  test('every mistake of every plan file, with file, path and reason', async ({ expect }) => {
+    const PLANS_DIRECTORY = join(directory, 'plans');
+    await mkdir(PLANS_DIRECTORY);
+    const deployed = new URL('../../deploy/plans/verts.yaml', import.meta.url).pathname;
+    await cp(deployed, join(PLANS_DIRECTORY, 'a-good.yaml'));
+    const broken = (planId: string, credits: string) => `
+plan_id: ${planId}
+title: Broken
+terms: { low_balance_treshold: 5 }
+packs: []
+operations:
+  job:
+    title: Job
+    billable: true
+    components:
+      - { kind: flat, label: Job, credits: ${credits} }
+`;
+    const files = ['b-broken.yaml', 'c-broken.yml'].map((name) => join(PLANS_DIRECTORY, name));
+    await writeFile(files[0] ?? '', broken('b', '-1'));
+    await writeFile(files[1] ?? '', broken('c', '1.5'));
+
+    const lines = await refusal({ PLANS_DIRECTORY, DATABASE_URL: databaseUrl });
+    expect(lines).toHaveLength(4);
+    for (const file of files) {
+      const ofFile = lines.filter((line) => line.startsWith(`${file}: `));
+      expect(ofFile).toContainEqual(expect.stringMatching(/: terms.*low_balance_treshold/));
+      expect(ofFile).toContainEqual(expect.stringMatching(/: operations\.job\.components\[0\]/));
+    }
+  });
+
+  test('every variable that is not as it should be', async ({ expect }) => {
+    const lines = await refusal({
+      PORT: '70000',
+      LANES: 'many',
+      REFLECTION: 'yes',
+      LOG_LEVEL: 'loud',
+      DATABASE_URL: 'mysql://root:secret@db/scrip',
+    });
+    expect([...lines].sort()).toEqual([
+      'DATABASE_URL must be a postgres:// URL',
+      'LANES must be a whole number, 1 to 64',
+      'LOG_LEVEL must be fatal, error, warn, info, debug, trace or silent',
+      'PORT must be a whole number, 0 to 65535',
+      'REFLECTION must be true or false',
+    ]);
+  });
+});

@@ -1,0 +1,113 @@
+/** A service without a DATABASE_URL: from an empty directory, through restarts and a kill. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { readPostmaster } from '../../src/db/postmaster.ts';
+import { end, logOf, type Replica, startReplica } from './replica.ts';
+
+let directory: string;
+let DATA_DIRECTORY: string;
+let replicas: Replica[] = [];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'scrip-process-'));
+  DATA_DIRECTORY = join(directory, '.data');
+});
+afterEach(async () => {
+  await Promise.all(replicas.map(end));
+  replicas = [];
+});
+afterAll(async () => {
+  // A killed service's database stops a moment later.
+  while (await postgresRuns()) await sleep(20);
+  await rm(directory, { recursive: true, force: true });
+});
+
+const postgresRuns = async () =>
+  (await readPostmaster(join(DATA_DIRECTORY, 'postgres'))) !== undefined;
+
+async function start(): Promise<Replica> {
+  const replica = await startReplica({ DATA_DIRECTORY });
+  replicas.push(replica);
+  return replica;
+}
+
+const accountId = 'first';
+const charge = { accountId, requestId: 'charge-1', credits: 3n };
+
+describe('with a database of its own', () => {
+  test('says where it is ready and what to try, and charges; ends cleanly and takes its database with it', async () => {
+    const scrip = await start();
+    expect(logOf(scrip.said.stdout)).toContainEqual(
+      expect.objectContaining({
+        msg: 'ready',
+        port: scrip.port,
+        plans: ['aspose-cloud', 'perfectparser', 'verts'],
+      }),
+    );
+    const address = `localhost:${scrip.port}`;
+    const said = () => scrip.said.stdout;
+    await expect.poll(said).toContain(`ready on ${address} `);
+    await expect
+      .poll(said)
+      .toContain(`grpcurl -plaintext ${address} billing.v1.PlanService/ListPlans`);
+    const opened = { accountId, requestId: 'open', planId: 'perfectparser' };
+    await scrip.accounts.openAccount(opened);
+    await scrip.billing.charge(charge);
+
+    const { code, stderr } = await scrip.signal('SIGTERM');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(await postgresRuns()).toBe(false);
+  });
+
+  test('started again has what was there before, and a port of its own choice', async () => {
+    const scrip = await start();
+    const { balance } = await scrip.billing.getBalance({ accountId });
+    expect(balance).toMatchObject({ remaining: 17n, seq: 2n });
+    expect((await scrip.signal('SIGINT')).code).toBe(0);
+  });
+
+  test('killed under load and started again has everything it acknowledged, and replays it', async () => {
+    const scrip = await start();
+    const acknowledged = new Map<string, unknown>();
+    const callers = Array.from({ length: 20 }, async (_, caller) => {
+      for (let call = 0; ; call++) {
+        const requestId = `load-${caller}-${call}`;
+        acknowledged.set(
+          requestId,
+          await scrip.billing.charge({ ...charge, requestId, credits: 0n }),
+        );
+        if (acknowledged.size === 200) scrip.process.kill('SIGKILL');
+      }
+    });
+    await Promise.allSettled(callers);
+    expect(await scrip.ended).toMatchObject({ signal: 'SIGKILL' });
+    expect(acknowledged.size).toBeGreaterThanOrEqual(200);
+
+    const again = await start();
+    let replays = 0;
+    const onTrailers = (trailers: { get(key: string): unknown[] }) => {
+      if (trailers.get('idempotent-replayed')[0] === 'true') replays++;
+    };
+    for (const [requestId, answer] of acknowledged) {
+      const repeated = { ...charge, requestId, credits: 0n };
+      expect(await again.billing.charge(repeated, { onTrailers })).toEqual(answer);
+    }
+    expect(replays).toBe(acknowledged.size);
+    await again.signal('SIGTERM');
+  });
+});
+
+describe('two of them', () => {
+  test('started at once on one empty directory share its database', async () => {
+    DATA_DIRECTORY = join(directory, 'shared');
+    const [one, other] = await Promise.all([start(), start()]);
+    await one.accounts.openAccount({ accountId, requestId: 'open', planId: 'perfectparser' });
+    await other.billing.charge(charge);
+    const { balance } = await one.billing.getBalance({ accountId });
+    expect(balance).toMatchObject({ remaining: 17n });
+    await Promise.all([one.signal('SIGTERM'), other.signal('SIGTERM')]);
+  });
+});

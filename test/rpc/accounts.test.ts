@@ -1,0 +1,198 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Account_State } from '../../src/gen/billing/v1/account_service.ts';
+import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { entriesOf, funded, reserved, rowsOf, there } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+const get = async (accountId: string) => (await scrip.accounts.getAccount({ accountId })).account;
+const close = (accountId: string) =>
+  scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+
+describe('OpenAccount', () => {
+  test('answers with the account and what its plan gives it', async () => {
+    const accountId = requestId();
+    const { account, balance } = await scrip.accounts.openAccount({
+      accountId,
+      requestId: requestId(),
+      planId: 'perfectparser',
+      displayName: 'Müller & Söhne 🧾',
+      labels: { region: 'eu' },
+    });
+    expect(account).toEqual({
+      accountId,
+      planId: 'perfectparser',
+      state: Account_State.OPEN,
+      displayName: 'Müller & Söhne 🧾',
+      labels: { region: 'eu' },
+      openedAt: balance?.asOf,
+      closedAt: undefined,
+    });
+    expect(balance).toMatchObject({ remaining: 20n, available: 20n, seq: 1n });
+    expect(await get(accountId)).toEqual(account);
+    expect(await entriesOf(scrip, accountId)).toMatchObject([
+      { kind: Entry_Kind.GRANT, credits: 20n, grantId: 1n, caller: 'test' },
+    ]);
+  });
+
+  test('fails for an id that is taken, whatever else it says', async () => {
+    const accountId = await scrip.open('verts');
+    const rows = await rowsOf(scrip, accountId);
+    for (const planId of ['verts', 'perfectparser', 'no-such-plan'])
+      expect(
+        await faultOf(scrip.accounts.openAccount({ accountId, requestId: requestId(), planId })),
+      ).toMatchObject({
+        code: status.ALREADY_EXISTS,
+        reason: 'ACCOUNT_EXISTS',
+        metadata: { account_id: accountId },
+      });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+  });
+
+  test('fails for a plan there is not', async () => {
+    const accountId = requestId();
+    const call = scrip.accounts.openAccount({ accountId, requestId: accountId, planId: 'gold' });
+    expect(await faultOf(call)).toMatchObject({
+      code: status.NOT_FOUND,
+      reason: 'PLAN_NOT_FOUND',
+      metadata: { plan_id: 'gold' },
+    });
+    expect((await faultOf(get(accountId))).reason).toBe('ACCOUNT_NOT_FOUND');
+  });
+
+  test('makes one account, however many ask at the same time', async () => {
+    const accountId = requestId();
+    const calls = Array.from({ length: 20 }, () =>
+      scrip.accounts.openAccount({ accountId, requestId: requestId(), planId: 'perfectparser' }),
+    );
+    const settled = await Promise.allSettled(calls);
+    expect(settled.filter((call) => call.status === 'fulfilled').length).toBe(1);
+    expect((await entriesOf(scrip, accountId)).length).toBe(1);
+  });
+});
+
+describe('GetAccount', () => {
+  test('answers with closed accounts, too', async () => {
+    const accountId = await scrip.open('verts');
+    const { account } = await close(accountId);
+    expect(await get(accountId)).toEqual(account);
+  });
+
+  test('fails for an account there is not', async () => {
+    expect(await faultOf(get('nobody'))).toMatchObject({
+      code: status.NOT_FOUND,
+      reason: 'ACCOUNT_NOT_FOUND',
+      metadata: { account_id: 'nobody' },
+    });
+  });
+});
+
+describe('UpdateAccount', () => {
+  test('changes what is given and leaves the rest', async () => {
+    const accountId = requestId();
+    const account = { accountId, planId: 'verts', displayName: 'One', labels: { a: '1', b: '2' } };
+    await scrip.accounts.openAccount({ ...account, requestId: requestId() });
+    const update = async (
+      change: Omit<Parameters<TestService['accounts']['updateAccount']>[0], 'accountId'>,
+    ) =>
+      (await scrip.accounts.updateAccount({ ...change, accountId, requestId: requestId() }))
+        .account;
+    expect(await update({})).toMatchObject({ displayName: 'One', labels: { a: '1', b: '2' } });
+    expect(await update({ displayName: 'Two' })).toMatchObject({ displayName: 'Two' });
+    expect((await update({ labels: { labels: { c: '3' } } }))?.labels).toEqual({ c: '3' });
+    expect(await update({ displayName: '' })).toMatchObject({ displayName: '' });
+    expect((await update({ labels: { labels: {} } }))?.labels).toEqual({});
+    expect(await get(accountId)).toMatchObject({ displayName: '', labels: {}, planId: 'verts' });
+    expect(await entriesOf(scrip, accountId)).toEqual([]);
+  });
+
+  test('fails on a closed account', async () => {
+    const accountId = await scrip.open('verts');
+    const { account } = await close(accountId);
+    const call = scrip.accounts.updateAccount({ accountId, requestId: requestId() });
+    expect(await faultOf(call)).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'ACCOUNT_CLOSED',
+      metadata: { account_id: accountId, at: account?.closedAt?.toISOString() },
+    });
+  });
+});
+
+describe('CloseAccount', () => {
+  test('closes, and leaves the credits where they are', async () => {
+    const accountId = await funded(scrip, 600n);
+    await reserved(scrip, accountId, 100n);
+    const { account, balance } = await close(accountId);
+    expect(account).toMatchObject({ accountId, state: Account_State.CLOSED });
+    expect(there(account?.closedAt).getTime()).toBeGreaterThan(0);
+    expect(balance).toMatchObject({ remaining: 600n, reserved: 100n, available: 500n, seq: 2n });
+  });
+
+  test('of a closed account has no second effect', async () => {
+    const accountId = await scrip.open('verts');
+    const { account } = await close(accountId);
+    scrip.advance(1_000);
+    expect((await close(accountId)).account).toEqual(account);
+  });
+
+  test('of an account that is due an allowance stops the allowance, not what is there', async () => {
+    scrip.setNow(Date.UTC(2031, 2, 15));
+    const accountId = await scrip.open('aspose-cloud');
+    await close(accountId);
+    scrip.setNow(Date.UTC(2031, 3, 15));
+    await scrip.service.sweep();
+    const { balance } = await scrip.billing.getBalance({ accountId });
+    expect(balance).toMatchObject({ remaining: 0n });
+    expect((await entriesOf(scrip, accountId)).map(({ kind }) => kind)).toEqual([
+      Entry_Kind.GRANT,
+      Entry_Kind.GRANT_EXPIRED,
+    ]);
+  });
+});
+
+describe('ListAccounts', () => {
+  test('pages through all in the order of their ids, those of one plan or of every plan', async () => {
+    // A database of its own: other tests open accounts too.
+    const own = await startTestService();
+    try {
+      const opened: string[] = [];
+      for (const [index, planId] of ['verts', 'perfectparser', 'verts', 'verts'].entries()) {
+        const accountId = `list.${['d', 'a', 'c', 'b'][index]}`;
+        await own.accounts.openAccount({ accountId, requestId: requestId(), planId });
+        opened.push(accountId);
+      }
+      const ids = async (planId: string, pageSize: number) => {
+        const seen: string[] = [];
+        let pageToken = '';
+        do {
+          const page = await own.accounts.listAccounts({ planId, pageSize, pageToken });
+          expect(page.accounts.length).toBeLessThanOrEqual(pageSize);
+          seen.push(...page.accounts.map(({ accountId }) => accountId));
+          pageToken = page.nextPageToken;
+        } while (pageToken !== '');
+        return seen;
+      };
+      for (const pageSize of [1, 2, 3, 4, 1_000]) {
+        expect(await ids('', pageSize)).toEqual(opened.toSorted());
+        expect(await ids('verts', pageSize)).toEqual(['list.b', 'list.c', 'list.d']);
+        expect(await ids('no-such-plan', pageSize)).toEqual([]);
+      }
+      const { accounts } = await own.accounts.listAccounts({ planId: 'perfectparser' });
+      expect(accounts).toEqual([(await own.accounts.getAccount({ accountId: 'list.a' })).account]);
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('refuses a size below zero and a plan id that is none, both at once', async () => {
+    const call = scrip.accounts.listAccounts({ pageSize: -1, planId: 'a b' });
+    expect((await faultOf(call)).fields.toSorted()).toEqual(['page_size', 'plan_id']);
+  });
+});

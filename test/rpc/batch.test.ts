@@ -1,0 +1,319 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
+import { Entry_Kind, Grant_Category, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, entriesOf, funded, INSPECT, newestEntry, reserved, there } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+type Asked = NonNullable<Parameters<TestService['billing']['batch']>[0]['mutations']>[number];
+
+const batch = async (mutations: readonly Asked[]) =>
+  (await scrip.billing.batch({ mutations: [...mutations] })).results;
+const cases = (results: readonly MutationResult[]) => results.map(({ result }) => result?.$case);
+const errorOf = ({ result }: MutationResult) =>
+  result?.$case === 'error' ? result.value : expect.fail('the mutation succeeded');
+
+const charge = (accountId: string, credits: bigint, id = requestId()): Asked => ({
+  mutation: { $case: 'charge', value: { accountId, requestId: id, credits } },
+});
+
+describe('Batch', () => {
+  test('does every kind of mutation, each answered as it would be alone', async () => {
+    const accountId = await funded(scrip, 1_000n);
+    const [toCommit, toRelease, toExtend] = [
+      await reserved(scrip, accountId, 10n),
+      await reserved(scrip, accountId, 20n),
+      await reserved(scrip, accountId, 30n),
+    ];
+    const { entrySeq: seq } = await scrip.billing.charge({
+      accountId,
+      requestId: requestId(),
+      credits: 40n,
+    });
+    const opened = requestId();
+    const account = { accountId, requestId: requestId() };
+    const results = await batch([
+      { mutation: { $case: 'reserve', value: { ...account, usages: [INSPECT] } } },
+      { mutation: { $case: 'commit', value: { ...account, reservationId: toCommit } } },
+      { mutation: { $case: 'release', value: { ...account, reservationId: toRelease } } },
+      charge(accountId, 5n),
+      {
+        mutation: {
+          $case: 'extendReservation',
+          value: { ...account, reservationId: toExtend, ttl: { seconds: 3_600n, nanos: 0 } },
+        },
+      },
+      { mutation: { $case: 'refund', value: { ...account, seq } } },
+      {
+        mutation: {
+          $case: 'purchase',
+          value: {
+            ...account,
+            packId: 'starter',
+            payment: { $case: 'paymentReference', value: 'order' },
+          },
+        },
+      },
+      {
+        mutation: {
+          $case: 'grantCredits',
+          value: { ...account, credits: 7n, category: Grant_Category.ADJUSTMENT },
+        },
+      },
+      {
+        mutation: {
+          $case: 'openAccount',
+          value: { accountId: opened, requestId: opened, planId: 'perfectparser' },
+        },
+      },
+      { mutation: { $case: 'updateAccount', value: { ...account, displayName: 'Images' } } },
+      { mutation: { $case: 'closeAccount', value: account } },
+    ]);
+    expect(results.every(({ replayed }) => !replayed)).toBe(true);
+    expect(results.map(({ result }) => result)).toMatchObject([
+      { $case: 'reserve', value: { reservation: { held: 1n }, lines: [{ usage: INSPECT }] } },
+      { $case: 'commit', value: { committed: 10n } },
+      { $case: 'release', value: { released: 20n } },
+      { $case: 'charge', value: { credits: 5n } },
+      { $case: 'extendReservation', value: { reservation: { reservationId: toExtend } } },
+      { $case: 'refund', value: { refunded: 40n } },
+      { $case: 'purchase', value: { purchase: { packId: 'starter' } } },
+      { $case: 'grantCredits', value: { grant: { amount: 7n } } },
+      { $case: 'openAccount', value: { balance: { remaining: 20n } } },
+      { $case: 'updateAccount', value: { account: { displayName: 'Images' } } },
+      { $case: 'closeAccount', value: { account: { state: 2 } } },
+    ]);
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 1_992n, reserved: 31n });
+  });
+
+  test('takes 1,000 mutations of many accounts, each with its own result in the order sent', async () => {
+    const accounts = await Promise.all(Array.from({ length: 10 }, () => funded(scrip, 60n)));
+    const mutations = Array.from({ length: 1_000 }, (_, index) =>
+      // Each account has credits for 60 of its 100.
+      charge(there(accounts[index % 10]), 1n),
+    );
+    const results = await batch(mutations);
+    expect(cases(results)).toEqual(mutations.map((_, index) => (index < 600 ? 'charge' : 'error')));
+    expect(errorOf(there(results[999]))).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'INSUFFICIENT_CREDITS',
+    });
+    for (const accountId of accounts) {
+      expect((await balanceOf(scrip, accountId)).remaining).toBe(0n);
+      const charges = await entriesOf(scrip, accountId, { kinds: [Entry_Kind.CHARGE] });
+      expect(charges.map(({ requestId: id }) => id)).toEqual(
+        mutations
+          .slice(0, 600)
+          .map(({ mutation }) => mutation?.value)
+          .filter((value) => value?.accountId === accountId)
+          .map((value) => value?.requestId),
+      );
+    }
+  });
+
+  test('takes neither none nor 1,001', async () => {
+    const accountId = await funded(scrip, 2_000n);
+    for (const count of [0, 1_001])
+      expect(
+        await faultOf(batch(Array.from({ length: count }, () => charge(accountId, 1n)))),
+      ).toMatchObject({
+        code: status.INVALID_ARGUMENT,
+        reason: 'INVALID_FIELD',
+        fields: ['mutations'],
+      });
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(2_000n);
+  });
+
+  test('says of each that fails what its status and ErrorInfo would have said', async () => {
+    const accountId = await funded(scrip, 10n);
+    const unknown = '01900000-0000-7000-8000-000000000000';
+    const account = { accountId, requestId: requestId() };
+    const results = await batch([
+      charge(accountId, 4n),
+      charge(accountId, 50n),
+      charge('nobody', 1n),
+      { mutation: { $case: 'commit', value: { ...account, reservationId: unknown } } },
+      { mutation: { $case: 'reserve', value: { ...account, accountId: '!', credits: -1n } } },
+      {},
+      charge(accountId, 6n),
+    ]);
+    expect(cases(results)).toEqual([
+      'charge',
+      'error',
+      'error',
+      'error',
+      'error',
+      'error',
+      'charge',
+    ]);
+    const errors = results.slice(1, 6).map(errorOf);
+    expect(errors).toMatchObject([
+      {
+        code: status.FAILED_PRECONDITION,
+        reason: 'INSUFFICIENT_CREDITS',
+        metadata: { required: '50', available: '6', shortfall: '44' },
+      },
+      { code: status.NOT_FOUND, reason: 'ACCOUNT_NOT_FOUND', metadata: { account_id: 'nobody' } },
+      {
+        code: status.NOT_FOUND,
+        reason: 'RESERVATION_NOT_FOUND',
+        metadata: { reservation_id: unknown },
+      },
+      {
+        code: status.INVALID_ARGUMENT,
+        reason: 'INVALID_FIELD',
+        metadata: { field: 'account_id, credits' },
+      },
+      { code: status.INVALID_ARGUMENT, reason: 'INVALID_FIELD', metadata: { field: 'mutation' } },
+    ]);
+    const alone = await faultOf(
+      scrip.billing.charge({ accountId: 'nobody', requestId: requestId(), credits: 1n }),
+    );
+    expect(errors[1]?.message).toBe(alone.message);
+  });
+
+  test('flags what was done before, in this batch or another call', async () => {
+    const accountId = await funded(scrip, 100n);
+    const [before, within] = [requestId(), requestId()];
+    const first = await scrip.billing.charge({ accountId, requestId: before, credits: 1n });
+    const results = await batch([
+      charge(accountId, 1n, before),
+      charge(accountId, 2n, within),
+      charge(accountId, 2n, within),
+      charge(accountId, 3n, within),
+    ]);
+    expect(results.map(({ replayed }) => replayed)).toEqual([true, false, true, false]);
+    expect(results[0]?.result).toEqual({ $case: 'charge', value: first });
+    expect(results[2]?.result).toEqual(results[1]?.result);
+    expect(errorOf(there(results[3])).reason).toBe('REQUEST_ID_REUSED');
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(97n);
+
+    const alone = await scrip.billing.charge({ accountId, requestId: within, credits: 2n });
+    expect(results[1]?.result).toEqual({ $case: 'charge', value: alone });
+  });
+
+  test('sent again as a whole has no second effect', async () => {
+    const accountId = await funded(scrip, 100n);
+    const mutations = Array.from(
+      { length: 20 },
+      (): Asked => ({
+        mutation: {
+          $case: 'reserve',
+          value: { accountId, requestId: requestId(), usages: [INSPECT] },
+        },
+      }),
+    );
+    const first = await batch(mutations);
+    const again = await batch(mutations);
+    expect(again).toEqual(first.map((result) => ({ ...result, replayed: true })));
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ reserved: 20n, seq: 21n });
+  });
+});
+
+describe('Mutations of one account in a batch are applied in the order sent', () => {
+  test('an account that is opened can be used at once', async () => {
+    const accountId = requestId();
+    const account = { accountId, requestId: requestId() };
+    const paid = { $case: 'paymentReference' as const, value: 'order' };
+    const results = await batch([
+      charge(accountId, 1n),
+      { mutation: { $case: 'openAccount', value: { ...account, planId: 'verts' } } },
+      charge(accountId, 900n),
+      { mutation: { $case: 'purchase', value: { ...account, packId: 'starter', payment: paid } } },
+      charge(accountId, 900n),
+      { mutation: { $case: 'reserve', value: { ...account, credits: 100n } } },
+      { mutation: { $case: 'closeAccount', value: account } },
+      charge(accountId, 0n),
+    ]);
+    expect(cases(results)).toEqual([
+      'error',
+      'openAccount',
+      'error',
+      'purchase',
+      'charge',
+      'reserve',
+      'closeAccount',
+      'error',
+    ]);
+    expect(errorOf(there(results[7])).reason).toBe('ACCOUNT_CLOSED');
+    const { kind, reservedAfter } = await newestEntry(scrip, accountId);
+    expect([kind, reservedAfter]).toEqual([Entry_Kind.RESERVE, 100n]);
+  });
+
+  test('an account that is opened can name the rate card version it is under', async () => {
+    const accountId = requestId();
+    const account = { accountId, requestId: requestId() };
+    const results = await batch([
+      { mutation: { $case: 'openAccount', value: { ...account, planId: 'aspose-cloud' } } },
+      {
+        mutation: {
+          $case: 'charge',
+          value: { ...account, usages: [{ operation: 'ocr.recognize' }], rateCardVersion: 1n },
+        },
+      },
+    ]);
+    expect(cases(results)).toEqual(['openAccount', 'charge']);
+  });
+
+  test('a charge can be refunded', async () => {
+    const accountId = await funded(scrip, 100n);
+    const results = await batch([
+      charge(accountId, 30n), // The account's entry 2.
+      { mutation: { $case: 'refund', value: { accountId, requestId: requestId(), seq: 2n } } },
+    ]);
+    expect(cases(results)).toEqual(['charge', 'refund']);
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(100n);
+  });
+
+  test('a commit can be followed by its refund', async () => {
+    const accountId = await funded(scrip, 100n);
+    const reservationId = await reserved(scrip, accountId, 30n);
+    const account = { accountId, requestId: requestId() };
+    const results = await batch([
+      { mutation: { $case: 'commit', value: { ...account, reservationId } } }, // Entry 3.
+      { mutation: { $case: 'refund', value: { ...account, seq: 3n, credits: 10n } } },
+    ]);
+    expect(cases(results)).toEqual(['commit', 'refund']);
+  });
+
+  test('the first end of a reservation is the one that counts', async () => {
+    const accountId = await funded(scrip, 100n);
+    const reservationId = await reserved(scrip, accountId, 30n);
+    const named = () => ({ accountId, requestId: requestId(), reservationId });
+    const results = await batch([
+      { mutation: { $case: 'commit', value: { ...named(), credits: 10n, final: false } } },
+      { mutation: { $case: 'commit', value: { ...named(), credits: 5n } } },
+      { mutation: { $case: 'commit', value: named() } },
+      { mutation: { $case: 'release', value: named() } },
+    ]);
+    expect(cases(results)).toEqual(['commit', 'commit', 'commit', 'error']);
+    expect(errorOf(there(results[3])).reason).toBe('RESERVATION_COMMITTED');
+    const { reservation } = await scrip.billing.getReservation({ accountId, reservationId });
+    expect(reservation).toMatchObject({
+      state: Reservation_State.COMMITTED,
+      committed: 15n,
+      returned: 15n,
+    });
+  });
+
+  test('one payment reference buys one pack', async () => {
+    const accountId = await scrip.open('verts');
+    const payment = { $case: 'paymentReference' as const, value: 'order' };
+    const buy = (): Asked => ({
+      mutation: {
+        $case: 'purchase',
+        value: { accountId, requestId: requestId(), packId: 'starter', payment },
+      },
+    });
+    const results = await batch([buy(), buy()]);
+    expect(cases(results)).toEqual(['purchase', 'error']);
+    expect(errorOf(there(results[1])).reason).toBe('PAYMENT_REFERENCE_USED');
+  });
+});

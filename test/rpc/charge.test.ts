@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Bucket_Kind, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, funded, grant, newestEntry, reserved, UPSCALE } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({ plans: [...(await plansOfDeploy()), planIn(EVERYTHING)] });
+});
+afterAll(() => scrip.stop());
+
+const MOST = 9_000_000_000_000_000_000n;
+type ChargeRequest = Parameters<TestService['billing']['charge']>[0];
+const charge = (accountId: string, request: ChargeRequest) =>
+  scrip.billing.charge({ accountId, requestId: requestId(), ...request });
+
+describe('Charge', () => {
+  test('takes the price of its usages at once and says which grant gave what', async () => {
+    const accountId = await funded(scrip, 4n);
+    await grant(scrip, accountId, 600n);
+    const response = await charge(accountId, {
+      usages: [UPSCALE],
+      reference: 'job-1',
+      labels: { team: 'images' },
+    });
+    expect(response).toEqual({
+      credits: 10n,
+      balance: {
+        remaining: 594n,
+        reserved: 0n,
+        available: 594n,
+        overage: 0n,
+        overageLimit: 0n,
+        lowBalance: false,
+        lowBalanceThreshold: 500n,
+        nextExpiry: undefined,
+        seq: 3n,
+        asOf: response.balance?.asOf,
+      },
+      entrySeq: 3n,
+      split: [
+        { source: { $case: 'grantId', value: 1n }, credits: 4n },
+        { source: { $case: 'grantId', value: 2n }, credits: 6n },
+      ],
+      lines: [{ usage: UPSCALE, unitCredits: 10n, credits: 10n, billable: true, components: [] }],
+    });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      kind: Entry_Kind.CHARGE,
+      moves: [1n, 2n].map((grantId, index) => ({
+        from: { kind: Bucket_Kind.GRANT_AVAILABLE, grantId },
+        to: { kind: Bucket_Kind.CONSUMED, grantId: 0n },
+        credits: [4n, 6n][index],
+      })),
+      credits: 10n,
+      remainingAfter: 594n,
+      reservationId: '',
+      usages: response.lines,
+      rateCardVersion: 1n,
+      reference: 'job-1',
+      labels: { team: 'images' },
+    });
+  });
+
+  test.each([
+    ['an amount of credits', { credits: 3n }, 3n],
+    ['0 credits', { credits: 0n }, 0n],
+    ['what costs nothing', { usages: [{ operation: 'document.merge' }] }, 0n],
+  ])('takes %s and writes it down', async (_, request, credits) => {
+    const accountId = await scrip.open('aspose-cloud');
+    const response = await charge(accountId, request);
+    expect(response).toMatchObject({ credits, entrySeq: 2n });
+    expect(response.balance).toMatchObject({ remaining: 50n - credits });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: 2n, credits });
+  });
+
+  test('takes the last credit and not one more, and leaves what is reserved alone', async () => {
+    const accountId = await funded(scrip, 100n);
+    await reserved(scrip, accountId, 40n);
+    expect(await faultOf(charge(accountId, { credits: 61n }))).toMatchObject({
+      reason: 'INSUFFICIENT_CREDITS',
+      metadata: { required: '61', available: '60', shortfall: '1' },
+    });
+    expect((await charge(accountId, { credits: 60n })).balance).toMatchObject({
+      remaining: 40n,
+      reserved: 40n,
+      available: 0n,
+    });
+  });
+
+  test('keeps amounts exact up to the most an account can hold', async () => {
+    const accountId = await funded(scrip, MOST);
+    const { split } = await charge(accountId, { credits: MOST - 1n });
+    expect(split[0]?.credits).toBe(MOST - 1n);
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      credits: MOST - 1n,
+      remainingAfter: 1n,
+      moves: [{ credits: MOST - 1n }],
+    });
+    expect((await balanceOf(scrip, accountId)).available).toBe(1n);
+  });
+
+  test('falls back on the postpaid line, which starts anew each calendar month', async () => {
+    scrip.setNow(Date.UTC(2031, 4, 20));
+    const accountId = await scrip.open('everything'); // 80 credits, overage up to 10,000
+    const { split, balance } = await charge(accountId, { credits: 5_080n });
+    expect(split.at(-1)).toEqual({ source: { $case: 'overage', value: true }, credits: 5_000n });
+    expect(balance).toMatchObject({ remaining: 0n, available: 0n, overage: 5_000n });
+    expect((await faultOf(charge(accountId, { credits: 5_001n }))).reason).toBe(
+      'OVERAGE_LIMIT_REACHED',
+    );
+    scrip.setNow(Date.UTC(2031, 5, 1));
+    // The month brings its allowance of 50 and all of the limit.
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 50n, overage: 0n });
+    expect((await charge(accountId, { credits: 10_050n })).balance).toMatchObject({
+      overage: 10_000n,
+      overageLimit: 10_000n,
+    });
+  });
+
+  test('is refused on a closed account', async () => {
+    const accountId = await funded(scrip, 100n);
+    await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    expect((await faultOf(charge(accountId, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');
+  });
+});

@@ -1,0 +1,190 @@
+/** Commits of more than is held, after the expiry, and of grants that expired meanwhile. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  Bucket_Kind,
+  Entry_Kind,
+  OverCommitPolicy,
+  Reservation_State,
+} from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import {
+  balanceOf,
+  entriesOf,
+  funded,
+  grant,
+  HOUR,
+  MINUTE,
+  newestEntry,
+  reserved,
+  rowsOf,
+  there,
+  UPSCALE,
+} from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+type CommitRequest = Parameters<TestService['billing']['commit']>[0];
+const commit = (accountId: string, reservationId: string, request: CommitRequest = {}) =>
+  scrip.billing.commit({ accountId, requestId: requestId(), reservationId, ...request });
+const fromGrant = (grantId: bigint, credits: bigint) => ({
+  source: { $case: 'grantId', value: grantId },
+  credits,
+});
+
+describe('A commit of more than is held', () => {
+  const held = async (overCommitPolicy: OverCommitPolicy, credits = 50n) => {
+    const accountId = await funded(scrip, credits);
+    const { reservation } = await scrip.billing.reserve({
+      accountId,
+      requestId: requestId(),
+      credits: 20n,
+      overCommitPolicy,
+    });
+    return { accountId, id: there(reservation).reservationId };
+  };
+
+  test.each([
+    ['by default', OverCommitPolicy.UNSPECIFIED],
+    ['under REJECT', OverCommitPolicy.REJECT],
+  ])('is refused %s, and the reservation runs on', async (_, policy) => {
+    const { accountId, id } = await held(policy);
+    const rows = await rowsOf(scrip, accountId);
+    expect(await faultOf(commit(accountId, id, { credits: 21n }))).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'EXCEEDS_RESERVATION',
+      metadata: { asked: '21', allowed: '20' },
+    });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect((await commit(accountId, id, { credits: 20n })).committed).toBe(20n);
+  });
+
+  test('takes what is held under CAP', async () => {
+    const { accountId, id } = await held(OverCommitPolicy.CAP);
+    const { committed, balance } = await commit(accountId, id, {
+      usages: [{ ...UPSCALE, count: 3n }],
+    });
+    expect([committed, balance?.available]).toEqual([20n, 30n]);
+  });
+
+  test('draws the difference under DRAW, one allocation per grant', async () => {
+    const { accountId, id } = await held(OverCommitPolicy.DRAW);
+    await grant(scrip, accountId, 10n);
+    const { committed, split, balance, reservation } = await commit(accountId, id, {
+      credits: 55n,
+    });
+    expect(committed).toBe(55n);
+    expect(split).toEqual([fromGrant(1n, 50n), fromGrant(2n, 5n)]);
+    expect(balance).toMatchObject({ remaining: 5n, available: 5n, reserved: 0n });
+    expect(reservation).toMatchObject({ credits: 20n, committed: 55n, returned: 0n, held: 0n });
+  });
+
+  test('draws all of the difference under DRAW or nothing', async () => {
+    const { accountId, id } = await held(OverCommitPolicy.DRAW);
+    const rows = await rowsOf(scrip, accountId);
+    const fault = await faultOf(commit(accountId, id, { credits: 51n }));
+    expect(fault).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'INSUFFICIENT_CREDITS',
+      metadata: { shortfall: '1' },
+    });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+  });
+
+  test('leaves no figure below zero when a part under DRAW went beyond and the rest expires', async () => {
+    const { accountId, id } = await held(OverCommitPolicy.DRAW);
+    await commit(accountId, id, { credits: 35n, final: false });
+    scrip.advance(15 * MINUTE);
+    const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
+    const ended = { state: Reservation_State.EXPIRED, held: 0n, committed: 35n, returned: 0n };
+    expect(reservation).toMatchObject(ended);
+    await scrip.service.sweep();
+    expect(
+      (await scrip.billing.getReservation({ accountId, reservationId: id })).reservation,
+    ).toEqual(reservation);
+  });
+});
+
+describe('A late commit', () => {
+  const expired = async (credits: bigint, lateBy: number) => {
+    const accountId = await funded(scrip, 100n);
+    const id = await reserved(scrip, accountId, credits);
+    scrip.advance(15 * MINUTE + lateBy);
+    return { accountId, id };
+  };
+
+  test('succeeds within the grace and is marked late', async () => {
+    const { accountId, id } = await expired(60n, 4 * MINUTE);
+    const { reservation, committed, balance } = await commit(accountId, id, { credits: 45n });
+    expect(committed).toBe(45n);
+    expect(reservation).toMatchObject({
+      state: Reservation_State.COMMITTED,
+      late: true,
+      committed: 45n,
+      returned: 15n,
+    });
+    expect(balance).toMatchObject({ remaining: 55n, reserved: 0n });
+    expect(
+      (await entriesOf(scrip, accountId)).map(({ kind, late, credits }) => [kind, late, credits]),
+    ).toEqual([
+      [Entry_Kind.GRANT, false, 100n],
+      [Entry_Kind.RESERVE, false, 60n],
+      [Entry_Kind.EXPIRE, false, 60n],
+      [Entry_Kind.COMMIT, true, 45n],
+    ]);
+  });
+
+  test('of nothing named takes what the reservation held', async () => {
+    const { accountId, id } = await expired(60n, MINUTE);
+    expect((await commit(accountId, id)).committed).toBe(60n);
+  });
+
+  test('fails after the grace, and says when the reservation expired', async () => {
+    const { accountId, id } = await expired(60n, 5 * MINUTE + 1_000);
+    const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
+    expect(await faultOf(commit(accountId, id))).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'RESERVATION_EXPIRED',
+      metadata: {
+        reservation_id: id,
+        state: 'EXPIRED',
+        at: reservation?.expiresAt?.toISOString(),
+      },
+    });
+  });
+
+  test('fails within the grace where its credits are gone', async () => {
+    const { accountId, id } = await expired(60n, MINUTE);
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 50n });
+    expect(await faultOf(commit(accountId, id))).toMatchObject({ reason: 'RESERVATION_EXPIRED' });
+    expect((await balanceOf(scrip, accountId)).available).toBe(50n);
+    // What is left covers less.
+    expect((await commit(accountId, id, { credits: 50n })).committed).toBe(50n);
+  });
+});
+
+describe('A grant that expires while reserved', () => {
+  test('stays spendable by its reservation, and what comes back of it is breakage', async () => {
+    const accountId = await scrip.open('verts');
+    await grant(scrip, accountId, 50n, { expiresAt: new Date(scrip.now() + 5 * MINUTE) });
+    await grant(scrip, accountId, 50n);
+    const id = await reserved(scrip, accountId, 70n);
+    scrip.advance(10 * MINUTE);
+    const { committed, balance } = await commit(accountId, id, { credits: 30n });
+    expect(committed).toBe(30n);
+    expect(balance).toMatchObject({ remaining: 50n, reserved: 0n, available: 50n });
+    const { moves } = await newestEntry(scrip, accountId);
+    expect(moves.map(({ to, credits }) => [to?.kind, to?.grantId, credits])).toEqual([
+      [Bucket_Kind.CONSUMED, 0n, 30n],
+      [Bucket_Kind.GRANT_AVAILABLE, 2n, 20n],
+      [Bucket_Kind.EXPIRED, 0n, 20n],
+    ]);
+    scrip.advance(HOUR);
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(50n);
+  });
+});

@@ -1,0 +1,203 @@
+/** Every reason of the contract, provoked through a socket. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
+import { execute } from '../postgres.ts';
+import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { promisedErrors } from './error-contract.ts';
+import { type Fault, faultOf } from './fault.ts';
+import { funded, MINUTE, reserved } from './given.ts';
+import { hold, readableLog, takeAway, waitingForLock } from './held.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({ plans: [...(await plansOfDeploy()), planIn(EVERYTHING)] });
+});
+afterAll(() => scrip.stop());
+
+const charge = (accountId: string, credits: bigint, service = scrip) =>
+  service.billing.charge({ accountId, requestId: requestId(), credits });
+const price = async (operation: string, quantities: Record<string, bigint> = {}) => {
+  const accountId = await scrip.open('verts');
+  return await faultOf(scrip.billing.estimate({ accountId, usages: [{ operation, quantities }] }));
+};
+const buy = (accountId: string, packId: string) =>
+  scrip.billing.purchase({
+    accountId,
+    requestId: requestId(),
+    packId,
+    payment: { $case: 'paymentReference', value: 'order' },
+  });
+
+/** A reservation that has ended, and a call it refuses. */
+async function ended(how: 'commit' | 'release' | 'expiry'): Promise<Fault> {
+  const accountId = await funded(scrip, 100n);
+  const reservationId = await reserved(scrip, accountId, 10n);
+  const named = () => ({ accountId, requestId: requestId(), reservationId });
+  if (how === 'expiry') scrip.advance(30 * MINUTE);
+  else await scrip.billing[how](named());
+  const { commit, release } = scrip.billing;
+  return await faultOf(how === 'commit' ? release(named()) : commit(named()));
+}
+
+/** A fault of a service of its own, which is stopped afterwards. */
+async function alone(
+  env: Record<string, string>,
+  provoke: (own: TestService, accountId: string) => Promise<Fault>,
+): Promise<Fault> {
+  const own = await startTestService({ env });
+  try {
+    return await provoke(own, await funded(own, 100n));
+  } finally {
+    await own.stop();
+  }
+}
+
+type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED' | 'UNRECOGNIZED'>;
+
+const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
+  INVALID_FIELD: () => faultOf(charge('not an id', 1n)),
+  UNKNOWN_OPERATION: () => price('file.print'),
+  MISSING_QUANTITY: () => price('image.upscale'),
+  QUANTITY_OUT_OF_RANGE: () => price('image.upscale', { scale_factor: 17n }),
+  async REQUEST_ID_REUSED() {
+    const request = { accountId: await funded(scrip, 100n), requestId: requestId() };
+    await scrip.billing.charge({ ...request, credits: 1n });
+    return await faultOf(scrip.billing.charge({ ...request, credits: 2n }));
+  },
+  ACCOUNT_NOT_FOUND: () => faultOf(charge('nobody', 1n)),
+  async RESERVATION_NOT_FOUND() {
+    const accountId = await scrip.open('verts');
+    const reservationId = '01900000-0000-7000-8000-000000000000';
+    return await faultOf(scrip.billing.getReservation({ accountId, reservationId }));
+  },
+  PACK_NOT_FOUND: async () => await faultOf(buy(await scrip.open('verts'), 'popular')),
+  PLAN_NOT_FOUND: () => faultOf(scrip.plans.getPlan({ planId: 'gold' })),
+  async ENTRY_NOT_FOUND() {
+    const accountId = await funded(scrip, 1n);
+    return await faultOf(scrip.billing.refund({ accountId, requestId: requestId(), seq: 1n }));
+  },
+  async ACCOUNT_EXISTS() {
+    const accountId = await scrip.open('verts');
+    const again = { accountId, requestId: requestId(), planId: 'verts' };
+    return await faultOf(scrip.accounts.openAccount(again));
+  },
+  async PAYMENT_REFERENCE_USED() {
+    const accountId = await scrip.open('verts');
+    await buy(accountId, 'starter');
+    return await faultOf(buy(accountId, 'starter'));
+  },
+  INSUFFICIENT_CREDITS: async () => await faultOf(charge(await funded(scrip, 1n), 2n)),
+  async EXCEEDS_RESERVATION() {
+    const accountId = await funded(scrip, 100n);
+    const reservationId = await reserved(scrip, accountId, 1n);
+    const request = { accountId, requestId: requestId(), reservationId, credits: 2n };
+    return await faultOf(scrip.billing.commit(request));
+  },
+  async EXCEEDS_COMMIT() {
+    const accountId = await funded(scrip, 100n);
+    const { entrySeq: seq } = await charge(accountId, 1n);
+    const request = { accountId, requestId: requestId(), seq, credits: 2n };
+    return await faultOf(scrip.billing.refund(request));
+  },
+  RESERVATION_COMMITTED: () => ended('commit'),
+  RESERVATION_RELEASED: () => ended('release'),
+  RESERVATION_EXPIRED: () => ended('expiry'),
+  async ACCOUNT_CLOSED() {
+    const accountId = await funded(scrip, 100n);
+    await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    return await faultOf(charge(accountId, 1n));
+  },
+  RATE_CARD_VERSION_UNKNOWN: () =>
+    faultOf(scrip.plans.getPlan({ planId: 'verts', rateCardVersion: 2n })),
+  OVERAGE_LIMIT_REACHED: async () => await faultOf(charge(await scrip.open('everything'), 20_000n)),
+  OVERLOADED: () =>
+    alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
+      const letGo = await hold(own.databaseUrl, accountId);
+      const working = charge(accountId, 1n, own);
+      await waitingForLock(own.databaseUrl);
+      // The second waits in the queue, the third finds it full, whichever comes first.
+      const others = [charge(accountId, 1n, own), charge(accountId, 1n, own)];
+      const fault = await faultOf(Promise.race(others));
+      await letGo();
+      await Promise.allSettled([working, ...others]);
+      return fault;
+    }),
+  DATABASE_UNAVAILABLE: () =>
+    alone({}, async (own, accountId) => {
+      const bringBack = await takeAway(own.databaseUrl);
+      const fault = await faultOf(charge(accountId, 1n, own));
+      await bringBack();
+      return fault;
+    }),
+  SHUTTING_DOWN: () =>
+    alone({}, async (own, accountId) => {
+      const stream = own.billing.streamHistory({ accountId, follow: true });
+      await stream.next();
+      const fault = faultOf(stream.next());
+      await own.service.stop();
+      return await fault;
+    }),
+  async CANCELLED() {
+    // Whoever gave up is not there to be told: the log is.
+    const { log, lines } = readableLog('debug');
+    const own = await startTestService({ log });
+    const accountId = await funded(own, 100n);
+    const letGo = await hold(own.databaseUrl, accountId);
+    const request = { accountId, requestId: requestId(), credits: 1n };
+    const call = own.billing.charge(request, { deadline: Date.now() + 100 });
+    await expect(call).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    await letGo();
+    const line = await vi.waitFor(() => {
+      const found = lines.find(({ reason }) => reason === 'CANCELLED');
+      return found ?? expect.fail('nothing was logged');
+    });
+    await own.stop();
+    const code = [status.CANCELLED, status.DEADLINE_EXCEEDED].find(
+      (one) => status[one] === line['code'],
+    );
+    const reason = String(line['reason']);
+    return { code: code ?? -1, reason, message: '', metadata: {}, fields: [], retryMs: null };
+  },
+  INTERNAL: () =>
+    alone({}, async (own, accountId) => {
+      await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');
+      return await faultOf(charge(accountId, 1n, own));
+    }),
+};
+
+const promised = promisedErrors();
+
+test('every reason of the contract is provoked here', () => {
+  const reasons = Object.keys(ErrorReason).filter(
+    (name) => !/^UN(SPECIFIED|RECOGNIZED)$/.test(name),
+  );
+  expect(promised.map(({ reason }) => reason).toSorted()).toEqual(reasons.toSorted());
+  expect(Object.keys(provoked).toSorted()).toEqual(reasons.toSorted());
+});
+
+const WITH_FIELDS: readonly string[] = [
+  'INVALID_FIELD',
+  'UNKNOWN_OPERATION',
+  'MISSING_QUANTITY',
+  'QUANTITY_OUT_OF_RANGE',
+];
+const WITH_RETRY: readonly string[] = ['OVERLOADED', 'DATABASE_UNAVAILABLE', 'SHUTTING_DOWN'];
+
+describe.each(promised)('$reason', ({ reason, codes, metadata, retryInfo }) => {
+  test('comes with the status, the metadata and the details that the contract names', async () => {
+    const [, provoke] = Object.entries(provoked).find(([name]) => name === reason) ?? [];
+    const fault = provoke ? await provoke() : expect.fail('nothing provokes it');
+    expect(fault.reason).toBe(reason);
+    expect(codes).toContain(fault.code);
+    expect(Object.keys(fault.metadata)).toEqual(expect.arrayContaining([...metadata]));
+    expect(fault.fields.length > 0).toBe(WITH_FIELDS.includes(reason));
+    if (retryInfo) expect(fault.retryMs).toBeGreaterThan(0);
+    expect(fault.retryMs !== null).toBe(WITH_RETRY.includes(reason));
+    // Every dynamic value of the message stands in the metadata: digits and ids are dynamic.
+    if (reason !== 'INVALID_FIELD')
+      for (const [value] of fault.message.matchAll(/\d[\d-]*\d|\d/g))
+        expect(Object.values(fault.metadata).join(' ')).toContain(value);
+  });
+});

@@ -1,0 +1,263 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, funded, grant, HOUR, INSPECT, reserved, rowsOf, UPSCALE } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({ plans: [...(await plansOfDeploy()), planIn(EVERYTHING)] });
+});
+afterAll(() => scrip.stop());
+
+const MAX = 9_223_372_036_854_775_807n;
+
+describe('Estimate', () => {
+  test('prices line by line, in the order asked, and shows what each price is made of', async () => {
+    const accountId = await funded(scrip, 100n);
+    const usages = [
+      { ...UPSCALE, count: 3n },
+      { operation: 'file.convert', attributes: { output_format: 'pdf' } },
+      INSPECT,
+    ];
+    expect(await scrip.billing.estimate({ accountId, usages })).toEqual({
+      lines: [
+        {
+          usage: { ...UPSCALE, count: 3n },
+          unitCredits: 10n,
+          credits: 30n,
+          billable: true,
+          components: [{ label: 'Scale factor', credits: 10n }],
+        },
+        {
+          usage: {
+            operation: 'file.convert',
+            quantities: {},
+            attributes: { output_format: 'pdf' },
+            count: 1n,
+          },
+          unitCredits: 6n,
+          credits: 6n,
+          billable: true,
+          components: [{ label: 'Output format', credits: 6n }],
+        },
+        {
+          usage: INSPECT,
+          unitCredits: 1n,
+          credits: 1n,
+          billable: true,
+          components: [{ label: 'File inspection', credits: 1n }],
+        },
+      ],
+      credits: 37n,
+      rateCardVersion: 1n,
+      available: 100n,
+      sufficient: true,
+      shortfall: 0n,
+      packs: [],
+    });
+  });
+
+  test('fills in the defaults of quantities, attributes and counts', async () => {
+    const accountId = await scrip.open('everything');
+    const usages = [
+      { operation: 'job.tier' },
+      { operation: 'job.format', attributes: { quality: 'final' }, count: 0n },
+    ];
+    const { lines } = await scrip.billing.estimate({ accountId, usages });
+    expect(lines.map(({ usage, credits }) => ({ usage, credits }))).toEqual([
+      {
+        usage: { operation: 'job.tier', quantities: { size: 10n }, attributes: {}, count: 1n },
+        credits: 0n,
+      },
+      {
+        usage: {
+          operation: 'job.format',
+          quantities: {},
+          attributes: { format: 'png', quality: 'final' },
+          count: 1n,
+        },
+        credits: 3n,
+      },
+    ]);
+  });
+
+  test('lists what costs nothing as not billable', async () => {
+    const accountId = await scrip.open('everything');
+    const { lines, credits } = await scrip.billing.estimate({
+      accountId,
+      usages: [{ operation: 'job.free' }],
+    });
+    expect([credits, lines[0]?.billable, lines[0]?.components]).toEqual([0n, false, []]);
+  });
+
+  test('is sufficient to the last credit', async () => {
+    const accountId = await funded(scrip, 10n);
+    expect(await scrip.billing.estimate({ accountId, usages: [UPSCALE] })).toMatchObject({
+      sufficient: true,
+      shortfall: 0n,
+      packs: [],
+    });
+  });
+
+  test('names the shortfall and the packs that cover it, cheapest together first', async () => {
+    const accountId = await funded(scrip, 100n);
+    const usages = [{ ...INSPECT, count: 1_600n }];
+    const estimate = await scrip.billing.estimate({ accountId, usages });
+    expect(estimate).toMatchObject({ available: 100n, sufficient: false, shortfall: 1_500n });
+    expect(
+      estimate.packs.map(({ pack, quantity, price }) => [pack?.packId, quantity, price?.amount]),
+    ).toEqual([
+      ['starter', 2n, '10.00'],
+      ['standard', 1n, '20.00'],
+      ['professional', 1n, '75.00'],
+      ['enterprise', 1n, '250.00'],
+    ]);
+    expect(estimate.packs[0]?.pack).toEqual({
+      packId: 'starter',
+      title: 'Starter',
+      credits: 1_000n,
+      price: { currency: 'USD', amount: '5.00' },
+      validity: undefined,
+    });
+  });
+
+  test('counts on the rest of the overage limit where the plan is postpaid', async () => {
+    const accountId = await scrip.open('everything');
+    const usages = [{ operation: 'job.flat' }];
+    // 30 welcome credits, 50 of the allowance, and 10,000 of overage.
+    expect((await scrip.billing.estimate({ accountId, usages })).available).toBe(10_080n);
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1_080n });
+    expect((await scrip.billing.estimate({ accountId, usages })).available).toBe(9_000n);
+  });
+
+  test('does not count on reserved credits, nor on grants of another time', async () => {
+    const accountId = await funded(scrip, 50n);
+    await grant(scrip, accountId, 500n, { effectiveAt: new Date(scrip.now() + HOUR) });
+    await grant(scrip, accountId, 100n, { expiresAt: new Date(scrip.now() + HOUR / 2) });
+    await reserved(scrip, accountId, 30n);
+    const available = async () =>
+      (await scrip.billing.estimate({ accountId, usages: [INSPECT] })).available;
+    expect(await available()).toBe(120n);
+    scrip.advance(HOUR / 2); // The reservation of 15 minutes is over too: nothing was swept.
+    expect(await available()).toBe(50n);
+    scrip.advance(HOUR / 2);
+    expect(await available()).toBe(550n);
+  });
+
+  test('has no effect', async () => {
+    const accountId = await funded(scrip, 10n);
+    const [rows, { asOf: _, ...before }] = [
+      await rowsOf(scrip, accountId),
+      await balanceOf(scrip, accountId),
+    ];
+    await scrip.billing.estimate({ accountId, usages: [UPSCALE] });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await balanceOf(scrip, accountId)).toMatchObject(before);
+  });
+
+  test('promises no closed account that it can pay', async () => {
+    const accountId = await funded(scrip, 100n);
+    await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    const fault = await faultOf(
+      scrip.billing.reserve({ accountId, requestId: requestId(), usages: [INSPECT] }),
+    );
+    expect(fault.reason).toBe('ACCOUNT_CLOSED');
+    const { sufficient } = await scrip.billing.estimate({ accountId, usages: [INSPECT] });
+    expect(sufficient).toBe(false);
+  });
+
+  test('takes 1,000 usages, and neither none nor 1,001', async () => {
+    const accountId = await scrip.open('verts');
+    const estimate = (count: number) =>
+      scrip.billing.estimate({ accountId, usages: Array(count).fill(INSPECT) });
+    expect((await estimate(1_000)).credits).toBe(1_000n);
+    for (const count of [0, 1_001])
+      expect(await faultOf(estimate(count))).toMatchObject({
+        reason: 'INVALID_FIELD',
+        fields: ['usages'],
+      });
+  });
+
+  test('prices up to the largest int64, and refuses more by field', async () => {
+    const accountId = await scrip.open('verts');
+    const estimate = (usages: { operation: string; count: bigint }[]) =>
+      scrip.billing.estimate({ accountId, usages });
+    expect(await estimate([{ operation: 'file.inspect', count: MAX }])).toMatchObject({
+      credits: MAX,
+      shortfall: MAX,
+    });
+    expect(await faultOf(estimate([{ ...UPSCALE, count: MAX }]))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['usages[0].count'],
+    });
+    expect(await faultOf(estimate([{ ...INSPECT, count: MAX }, INSPECT]))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['usages'],
+    });
+    expect(await faultOf(estimate([{ ...INSPECT, count: -1n }]))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['usages[0].count'],
+    });
+  });
+});
+
+describe('A usage that cannot be priced names its field', () => {
+  const convert = (attributes: Record<string, string>) => ({
+    operation: 'file.convert',
+    attributes,
+  });
+  const upscale = (quantities: Record<string, bigint>) => ({
+    operation: 'image.upscale',
+    quantities,
+  });
+  test.each([
+    ['an unknown operation', { operation: 'file.print' }, 'UNKNOWN_OPERATION', '.operation'],
+    ['no operation', { operation: '' }, 'INVALID_FIELD', '.operation'],
+    ['a control character', { operation: 'a\u0000b' }, 'INVALID_FIELD', '.operation'],
+    ['a missing quantity', upscale({}), 'MISSING_QUANTITY', '.quantities["scale_factor"]'],
+    [
+      'too little',
+      upscale({ scale_factor: 1n }),
+      'QUANTITY_OUT_OF_RANGE',
+      '.quantities["scale_factor"]',
+    ],
+    [
+      'too much',
+      upscale({ scale_factor: MAX }),
+      'QUANTITY_OUT_OF_RANGE',
+      '.quantities["scale_factor"]',
+    ],
+    [
+      'below zero',
+      upscale({ scale_factor: -MAX }),
+      'QUANTITY_OUT_OF_RANGE',
+      '.quantities["scale_factor"]',
+    ],
+    ['another quantity', upscale({ pages: 1n }), 'INVALID_FIELD', '.quantities["pages"]'],
+    ['a missing attribute', convert({}), 'INVALID_FIELD', '.attributes["output_format"]'],
+    [
+      'a format without a price',
+      convert({ output_format: 'exe' }),
+      'INVALID_FIELD',
+      '.attributes["output_format"]',
+    ],
+    ['another attribute', convert({ dpi: '300' }), 'INVALID_FIELD', '.attributes["dpi"]'],
+  ])('%s', async (_, usage, reason, path) => {
+    const accountId = await scrip.open('verts');
+    expect(
+      await faultOf(scrip.billing.estimate({ accountId, usages: [INSPECT, usage] })),
+    ).toMatchObject({ code: status.INVALID_ARGUMENT, reason, fields: [`usages[1]${path}`] });
+  });
+
+  test('text that no database can store is refused as text, not by the database', async () => {
+    const accountId = await scrip.open('everything');
+    const usages = [
+      { operation: 'job.format', attributes: { format: 'a\u0000b', quality: 'draft' } },
+    ];
+    expect(
+      await faultOf(scrip.billing.charge({ accountId, requestId: requestId(), usages })),
+    ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['usages[0].attributes["format"]'] });
+  });
+});

@@ -1,0 +1,119 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, DAY, entriesOf, funded, MINUTE, reserved, there } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+const MAX = 9_223_372_036_854_775_807n;
+const extend = (accountId: string, reservationId: string, seconds: bigint, nanos = 0) =>
+  scrip.billing.extendReservation({
+    accountId,
+    requestId: requestId(),
+    reservationId,
+    ttl: { seconds, nanos },
+  });
+
+async function running() {
+  const accountId = await funded(scrip, 100n);
+  const id = await reserved(scrip, accountId, 50n);
+  const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
+  return { accountId, id, reservation: there(reservation) };
+}
+
+describe('ExtendReservation', () => {
+  test('moves the expiry later, counted from the call, and writes no entry', async () => {
+    const { accountId, id, reservation } = await running();
+    scrip.advance(10 * MINUTE);
+    const before = scrip.now();
+    const extended = there((await extend(accountId, id, 1_200n)).reservation);
+    const expiresAt = there(extended.expiresAt);
+    expect(extended).toEqual({ ...reservation, expiresAt });
+    expect(expiresAt.getTime() - before).toBeGreaterThanOrEqual(20 * MINUTE);
+    expect(expiresAt.getTime() - scrip.now()).toBeLessThanOrEqual(20 * MINUTE);
+    expect((await entriesOf(scrip, accountId)).length).toBe(2);
+    scrip.advance(15 * MINUTE);
+    expect((await balanceOf(scrip, accountId)).reserved).toBe(50n);
+    scrip.advance(5 * MINUTE);
+    expect((await balanceOf(scrip, accountId)).reserved).toBe(0n);
+  });
+
+  test('never moves it earlier', async () => {
+    const { accountId, id, reservation } = await running();
+    expect((await extend(accountId, id, 1n)).reservation).toEqual(reservation);
+  });
+
+  test('goes as far as the plan allows from now, any number of times', async () => {
+    const { accountId, id } = await running();
+    for (let times = 1; times <= 3; times++) {
+      const { reservation } = await extend(accountId, id, 86_400n);
+      expect(there(reservation?.expiresAt).getTime() - scrip.now()).toBeLessThanOrEqual(DAY);
+      expect(reservation?.state).toBe(Reservation_State.ACTIVE);
+      scrip.advance(DAY - MINUTE);
+    }
+    expect(await faultOf(extend(accountId, id, 86_401n))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_FIELD',
+      metadata: { field: 'ttl', allowed: '86400s' },
+      fields: ['ttl'],
+    });
+  });
+
+  test.each([
+    ['nothing', 0n, 0],
+    ['less than nothing', -1n, 0],
+    ['nanoseconds below nothing', 0n, -1_000_000],
+    ['longer than any clock', MAX, 0],
+  ])('does not take %s', async (_, seconds, nanos) => {
+    const { accountId, id } = await running();
+    expect(await faultOf(extend(accountId, id, seconds, nanos))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['ttl'],
+    });
+  });
+
+  test('needs to be told how long', async () => {
+    const { accountId, id } = await running();
+    const call = scrip.billing.extendReservation({
+      accountId,
+      requestId: requestId(),
+      reservationId: id,
+    });
+    expect(await faultOf(call)).toMatchObject({ reason: 'INVALID_FIELD', fields: ['ttl'] });
+  });
+
+  test('of a reservation that has ended fails and says how', async () => {
+    const { accountId, id: committed } = await running();
+    await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: committed });
+    const released = await reserved(scrip, accountId, 10n);
+    await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released });
+    const expired = await reserved(scrip, accountId, 10n);
+    scrip.advance(15 * MINUTE);
+    for (const [id, state] of [
+      [committed, 'COMMITTED'],
+      [released, 'RELEASED'],
+      [expired, 'EXPIRED'],
+    ] as const)
+      expect(await faultOf(extend(accountId, id, 60n))).toMatchObject({
+        code: status.FAILED_PRECONDITION,
+        reason: `RESERVATION_${state}`,
+        metadata: { reservation_id: id, state, at: expect.stringMatching(/^\d{4}-.*Z$/) },
+      });
+  });
+
+  test('of an unknown reservation fails', async () => {
+    const { accountId } = await running();
+    const unknown = '01900000-0000-7000-8000-000000000000';
+    expect(await faultOf(extend(accountId, unknown, 60n))).toMatchObject({
+      code: status.NOT_FOUND,
+      reason: 'RESERVATION_NOT_FOUND',
+      metadata: { reservation_id: unknown },
+    });
+  });
+});

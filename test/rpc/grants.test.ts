@@ -1,0 +1,278 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  Bucket_Kind,
+  Entry_Kind,
+  Grant_Category,
+  Grant_Source,
+  Grant_State,
+} from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import {
+  balanceOf,
+  entriesOf,
+  funded,
+  grant,
+  HOUR,
+  newestEntry,
+  reserved,
+  there,
+} from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+const MOST = 9_000_000_000_000_000_000n;
+type GrantRequest = Parameters<TestService['accounts']['grantCredits']>[0];
+const grantCredits = (accountId: string, request: GrantRequest = {}) =>
+  scrip.accounts.grantCredits({
+    accountId,
+    requestId: requestId(),
+    credits: 10n,
+    category: Grant_Category.PROMOTIONAL,
+    ...request,
+  });
+
+describe('GrantCredits', () => {
+  test('grants at once, for ever and in the middle of the burn order unless told otherwise', async () => {
+    const accountId = await scrip.open('verts');
+    const response = await grantCredits(accountId, {
+      reference: 'goodwill',
+      labels: { by: 'ann' },
+    });
+    const at = response.balance?.asOf;
+    expect(response).toEqual({
+      grant: {
+        grantId: 1n,
+        amount: 10n,
+        remaining: 10n,
+        reserved: 0n,
+        category: Grant_Category.PROMOTIONAL,
+        priority: 50,
+        effectiveAt: at,
+        expiresAt: undefined,
+        source: Grant_Source.OPERATOR,
+        sourceReference: 'goodwill',
+        state: Grant_State.OPEN,
+        createdAt: at,
+      },
+      balance: {
+        remaining: 10n,
+        reserved: 0n,
+        available: 10n,
+        overage: 0n,
+        overageLimit: 0n,
+        lowBalance: true,
+        lowBalanceThreshold: 500n,
+        nextExpiry: undefined,
+        seq: 1n,
+        asOf: at,
+      },
+      entrySeq: 1n,
+    });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      kind: Entry_Kind.GRANT,
+      moves: [
+        {
+          from: { kind: Bucket_Kind.ISSUED, grantId: 0n },
+          to: { kind: Bucket_Kind.GRANT_AVAILABLE, grantId: 1n },
+          credits: 10n,
+        },
+      ],
+      grantId: 1n,
+      reference: 'goodwill',
+      labels: { by: 'ann' },
+    });
+  });
+
+  test('grants credits of each category a caller may name', async () => {
+    const accountId = await scrip.open('verts');
+    const { PAID, PROMOTIONAL, ADJUSTMENT, ALLOWANCE, UNSPECIFIED } = Grant_Category;
+    for (const category of [PAID, PROMOTIONAL, ADJUSTMENT])
+      expect((await grantCredits(accountId, { category })).grant?.category).toBe(category);
+    for (const category of [UNSPECIFIED, ALLOWANCE])
+      expect(await faultOf(grantCredits(accountId, { category }))).toMatchObject({
+        reason: 'INVALID_FIELD',
+        fields: ['category'],
+      });
+  });
+
+  test('takes a priority of 0 to 100', async () => {
+    const accountId = await scrip.open('verts');
+    for (const priority of [0, 1, 100])
+      expect((await grantCredits(accountId, { priority })).grant?.priority).toBe(priority);
+    for (const priority of [-1, 101, 2_147_483_647])
+      expect(await faultOf(grantCredits(accountId, { priority }))).toMatchObject({
+        fields: ['priority'],
+      });
+  });
+
+  test('that is scheduled moves nothing before its time, and says so when it does', async () => {
+    const accountId = await scrip.open('verts');
+    const effectiveAt = new Date(scrip.now() + HOUR);
+    const { grant: made, balance } = await grantCredits(accountId, { effectiveAt });
+    expect(made).toMatchObject({ state: Grant_State.SCHEDULED, amount: 10n, remaining: 0n });
+    expect(balance).toMatchObject({ remaining: 0n });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({ credits: 10n, moves: [] });
+    scrip.advance(HOUR);
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 10n });
+    expect(await entriesOf(scrip, accountId)).toMatchObject([
+      { kind: Entry_Kind.GRANT },
+      { kind: Entry_Kind.GRANT_EFFECTIVE, caller: 'scrip', credits: 10n, grantId: 1n },
+      { kind: Entry_Kind.CHARGE },
+    ]);
+  });
+
+  test('is effective now where its first moment has passed', async () => {
+    const accountId = await scrip.open('verts');
+    const { grant: made, balance } = await grantCredits(accountId, { effectiveAt: new Date(0) });
+    expect(made).toMatchObject({ state: Grant_State.OPEN, effectiveAt: balance?.asOf });
+  });
+
+  test('expires after its last moment, and only after its first', async () => {
+    const accountId = await scrip.open('verts');
+    const at = (ms: number) => new Date(scrip.now() + ms);
+    await grantCredits(accountId, { expiresAt: at(HOUR) });
+    for (const bad of [
+      { expiresAt: at(-1) },
+      { expiresAt: new Date(0) },
+      { effectiveAt: at(2 * HOUR), expiresAt: at(HOUR) },
+    ])
+      expect(await faultOf(grantCredits(accountId, bad))).toMatchObject({
+        code: status.INVALID_ARGUMENT,
+        reason: 'INVALID_FIELD',
+        fields: ['expires_at'],
+      });
+    scrip.advance(HOUR);
+    await scrip.service.sweep();
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      kind: Entry_Kind.GRANT_EXPIRED,
+      caller: 'scrip',
+      credits: 10n,
+      grantId: 1n,
+    });
+  });
+
+  test('grants as much as an account can hold, and not one more', async () => {
+    const accountId = await scrip.open('verts');
+    expect((await grantCredits(accountId, { credits: MOST })).balance?.remaining).toBe(MOST);
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: MOST, available: MOST });
+    for (const credits of [1n, 9_223_372_036_854_775_807n])
+      expect(await faultOf(grantCredits(accountId, { credits }))).toMatchObject({
+        code: status.INVALID_ARGUMENT,
+        reason: 'INVALID_FIELD',
+        fields: ['credits'],
+      });
+    expect((await entriesOf(scrip, accountId)).length).toBe(1);
+  });
+
+  test.each([0n, -1n, -9_223_372_036_854_775_808n])(
+    'does not grant %s credits',
+    async (credits) => {
+      const accountId = await scrip.open('verts');
+      expect(await faultOf(grantCredits(accountId, { credits }))).toMatchObject({
+        reason: 'INVALID_FIELD',
+        fields: ['credits'],
+      });
+    },
+  );
+
+  test('is refused on a closed account', async () => {
+    const accountId = await scrip.open('verts');
+    await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    expect((await faultOf(grantCredits(accountId))).reason).toBe('ACCOUNT_CLOSED');
+  });
+});
+
+describe('ListGrants', () => {
+  const list = async (accountId: string) => (await scrip.accounts.listGrants({ accountId })).grants;
+
+  test('answers newest first: open, spent, expired, scheduled', async () => {
+    const accountId = await scrip.open('verts');
+    await grant(scrip, accountId, 5n, { priority: 0 });
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 5n });
+    await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + HOUR) });
+    scrip.advance(HOUR);
+    await scrip.service.sweep();
+    await grant(scrip, accountId, 5n);
+    await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + HOUR) });
+    const { SCHEDULED, OPEN, EXPIRED, SPENT } = Grant_State;
+    expect((await list(accountId)).map((g) => [g.grantId, g.state, g.amount, g.remaining])).toEqual(
+      [
+        [4n, SCHEDULED, 5n, 0n],
+        [3n, OPEN, 5n, 5n],
+        [2n, EXPIRED, 5n, 0n],
+        [1n, SPENT, 5n, 0n],
+      ],
+    );
+  });
+
+  test('shows each as GrantCredits answered', async () => {
+    const accountId = await scrip.open('verts');
+    const made = await grantCredits(accountId, { expiresAt: new Date(scrip.now() + HOUR) });
+    expect(await list(accountId)).toEqual([made.grant]);
+  });
+
+  test('is of now: what has expired has nothing remaining, though nothing was written', async () => {
+    const accountId = await scrip.open('verts');
+    await grant(scrip, accountId, 30n, { expiresAt: new Date(scrip.now() + HOUR / 6) });
+    await reserved(scrip, accountId, 10n);
+    scrip.advance(HOUR / 6);
+    const [seen] = await list(accountId);
+    expect(seen).toMatchObject({ state: Grant_State.EXPIRED, remaining: 10n, reserved: 10n });
+    await scrip.service.sweep();
+    expect(await list(accountId)).toEqual([seen]);
+  });
+
+  test('is of now: what was scheduled is open, though nothing was written', async () => {
+    const accountId = await scrip.open('verts');
+    await grant(scrip, accountId, 30n, { effectiveAt: new Date(scrip.now() + HOUR) });
+    scrip.advance(HOUR);
+    const [seen] = await list(accountId);
+    expect(seen).toMatchObject({ state: Grant_State.OPEN, remaining: 30n });
+  });
+
+  test('pages through all, each once, whatever the size of a page', async () => {
+    const accountId = await scrip.open('verts');
+    for (let n = 0; n < 5; n++) await grant(scrip, accountId, 1n);
+    for (const pageSize of [1, 2, 5, 6]) {
+      const seen: bigint[] = [];
+      let pageToken = '';
+      do {
+        const page = await scrip.accounts.listGrants({ accountId, pageSize, pageToken });
+        expect(page.grants.length).toBeLessThanOrEqual(pageSize);
+        seen.push(...page.grants.map(({ grantId }) => grantId));
+        pageToken = page.nextPageToken;
+      } while (pageToken !== '');
+      expect(seen).toEqual([5n, 4n, 3n, 2n, 1n]);
+    }
+  });
+
+  test('answers 50 where no size is given', async () => {
+    const accountId = await funded(scrip, 1n);
+    const mutations = Array.from({ length: 60 }, () => ({
+      mutation: {
+        $case: 'grantCredits' as const,
+        value: { accountId, requestId: requestId(), credits: 1n, category: Grant_Category.PAID },
+      },
+    }));
+    await scrip.billing.batch({ mutations });
+    const { grants, nextPageToken } = await scrip.accounts.listGrants({ accountId });
+    expect([grants.length, there(grants[0]).grantId]).toEqual([50, 61n]);
+    expect(nextPageToken).not.toBe('');
+    expect((await scrip.accounts.listGrants({ accountId, pageSize: 5_000 })).grants.length).toBe(
+      61,
+    );
+  });
+
+  test('of an unknown account fails, and a size below zero is refused', async () => {
+    expect((await faultOf(list('nobody'))).reason).toBe('ACCOUNT_NOT_FOUND');
+    const accountId = await scrip.open('verts');
+    const call = scrip.accounts.listGrants({ accountId, pageSize: -1 });
+    expect((await faultOf(call)).fields).toEqual(['page_size']);
+  });
+});

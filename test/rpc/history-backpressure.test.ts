@@ -1,0 +1,107 @@
+/** A reader that takes nothing must cost the service a few messages, however long the history. */
+import { once } from 'node:events';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import {
+  StreamHistoryRequest,
+  StreamHistoryResponse,
+} from '../../src/gen/billing/v1/billing_service.ts';
+import { execute } from '../postgres.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { funded } from './given.ts';
+
+const LENGTH = 20_001;
+
+const lines: string[] = [];
+const toMemory = new Writable({
+  write(chunk, _encoding, done) {
+    lines.push(String(chunk));
+    done();
+  },
+});
+
+let scrip: TestService;
+let accountId: string;
+let session: ClientHttp2Session;
+beforeAll(async () => {
+  scrip = await startTestService({ log: pino({ level: 'debug' }, toMemory) });
+  session = connect(`http://127.0.0.1:${scrip.service.port}`);
+  accountId = await funded(scrip, 1n);
+  for (let written = 1; written < LENGTH; written += 1_000)
+    await scrip.billing.batch({
+      mutations: Array.from({ length: 1_000 }, () => ({
+        mutation: { $case: 'charge', value: { accountId, requestId: requestId(), credits: 0n } },
+      })),
+    });
+});
+afterAll(async () => {
+  session.close();
+  await scrip.stop();
+});
+
+/**
+ * A call by HTTP/2 alone, with its window of 64 KiB: grpc-js takes messages off the connection
+ * that its reader has not asked for yet.
+ */
+function call(): ClientHttp2Stream {
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/billing.v1.BillingService/StreamHistory',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  const message = StreamHistoryRequest.encode(
+    StreamHistoryRequest.fromPartial({ accountId }),
+  ).finish();
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  stream.end(Buffer.concat([head, message]));
+  return stream;
+}
+
+function messagesIn(bytes: Buffer): StreamHistoryResponse[] {
+  const messages: StreamHistoryResponse[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 5 + bytes.readUInt32BE(at + 1);
+    messages.push(StreamHistoryResponse.decode(bytes.subarray(at + 5, end)));
+    at = end;
+  }
+  return messages;
+}
+
+/** Time enough to read the whole history, for a service that would. */
+const aWhile = () => new Promise((resolve) => setTimeout(resolve, 1_500));
+
+const ended = () => lines.filter((line) => line.includes('StreamHistory')).length;
+
+test('a reader that takes nothing holds the service back, and gets everything in the end', async () => {
+  const stream = call();
+  await once(stream, 'response');
+  await aWhile();
+  // Only the owner can do this: what is read from now on is told from what was read before.
+  await execute(scrip.databaseUrl, `update entries set reference = 'later' where account_id = $1`, [
+    accountId,
+  ]);
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  const entries = messagesIn(Buffer.concat(chunks)).flatMap((message) => message.entries);
+  expect(entries.map(({ seq }) => seq)).toEqual(
+    Array.from({ length: LENGTH }, (_, index) => BigInt(index + 1)),
+  );
+  const readBefore = entries.filter(({ reference }) => reference !== 'later').length;
+  expect(readBefore).toBeGreaterThan(0);
+  expect(readBefore).toBeLessThan(LENGTH / 2);
+});
+
+test('a reader that goes away while it holds the service back is let go', async () => {
+  const stream = call();
+  stream.on('error', () => {});
+  await once(stream, 'response');
+  const before = ended();
+  await aWhile();
+  expect(ended()).toBe(before);
+  stream.destroy();
+  await vi.waitFor(() => expect(ended()).toBe(before + 1), { timeout: 2_000 });
+});

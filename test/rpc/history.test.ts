@@ -1,0 +1,271 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import {
+  DAY,
+  entriesOf,
+  funded,
+  grant,
+  INSPECT,
+  MINUTE,
+  newestEntry,
+  reserved,
+  there,
+  UPSCALE,
+} from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+type ChargeRequest = Parameters<TestService['billing']['charge']>[0];
+const charge = (accountId: string, request: ChargeRequest) =>
+  scrip.billing.charge({ accountId, requestId: requestId(), ...request });
+const seqs = (entries: readonly Entry[]) => entries.map(({ seq }) => seq);
+const upTo = (newest: number, after = 0) =>
+  Array.from({ length: newest - after }, (_, index) => BigInt(after + index + 1));
+
+/** So many charges of nothing: the quickest way to a long history. */
+async function chargeOften(accountId: string, times: number) {
+  const mutations = Array.from({ length: times }, () => ({
+    mutation: {
+      $case: 'charge' as const,
+      value: { accountId, requestId: requestId(), credits: 0n },
+    },
+  }));
+  await scrip.billing.batch({ mutations });
+}
+
+/** Of every kind at least one entry, at moments a minute and more apart. */
+async function ofEveryKind() {
+  const accountId = await funded(scrip, 1_000n); // 1 GRANT
+  await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + MINUTE) }); // 2 GRANT
+  await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + 2 * MINUTE) }); // 3 GRANT
+  scrip.advance(MINUTE);
+  await charge(accountId, { usages: [UPSCALE, INSPECT], reference: 'a' }); // 4 GRANT_EFFECTIVE, 5 CHARGE
+  scrip.advance(MINUTE);
+  const payment = { $case: 'paymentReference' as const, value: 'p' };
+  const purchase = { accountId, packId: 'starter', payment };
+  await scrip.billing.purchase({ ...purchase, requestId: requestId() }); // 6 PURCHASE
+  const committed = await reserved(scrip, accountId, 50n); // 7 RESERVE
+  const commit = { accountId, reservationId: committed, usages: [UPSCALE] };
+  const { entrySeq } = await scrip.billing.commit({ ...commit, requestId: requestId() }); // 8 COMMIT
+  await scrip.billing.refund({ accountId, requestId: requestId(), seq: entrySeq }); // 9 REFUND
+  const released = await reserved(scrip, accountId, 50n); // 10 RESERVE
+  await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released }); // 11
+  await reserved(scrip, accountId, 50n); // 12 RESERVE
+  scrip.advance(15 * MINUTE);
+  await charge(accountId, { usages: [INSPECT], reference: 'b' }); // 13 EXPIRE, 14 CHARGE
+  return accountId;
+}
+
+describe('StreamHistory', () => {
+  test('of an account without entries ends at once', async () => {
+    const accountId = await scrip.open('verts');
+    expect(await entriesOf(scrip, accountId)).toEqual([]);
+  });
+
+  test('of an unknown account fails', async () => {
+    expect(await faultOf(entriesOf(scrip, 'nobody'))).toMatchObject({
+      code: status.NOT_FOUND,
+      reason: 'ACCOUNT_NOT_FOUND',
+      metadata: { account_id: 'nobody' },
+    });
+  });
+
+  test('tells everything in the order it happened, each entry on the one before it', async () => {
+    const accountId = await ofEveryKind();
+    const entries = await entriesOf(scrip, accountId);
+    const { GRANT, GRANT_EFFECTIVE, CHARGE, PURCHASE, RESERVE, COMMIT } = Entry_Kind;
+    expect(
+      entries.map(({ kind }) => kind).filter((kind) => kind !== Entry_Kind.GRANT_EXPIRED),
+    ).toEqual([
+      GRANT,
+      GRANT,
+      GRANT,
+      GRANT_EFFECTIVE,
+      CHARGE,
+      PURCHASE,
+      RESERVE,
+      COMMIT,
+      Entry_Kind.REFUND,
+      RESERVE,
+      Entry_Kind.RELEASE,
+      RESERVE,
+      Entry_Kind.EXPIRE,
+      CHARGE,
+    ]);
+    expect(seqs(entries)).toEqual(upTo(entries.length));
+    const times = entries.map(({ at }) => there(at).getTime());
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(new Set(entries.map(({ hash }) => hash.toString('hex'))).size).toBe(entries.length);
+    for (const { hash, caller, requestId: id } of entries) {
+      expect(hash.length).toBe(32);
+      expect(caller === 'scrip').toBe(id === '');
+    }
+  });
+
+  test('balances can be added up from the moves alone', async () => {
+    const entries = await entriesOf(scrip, await ofEveryKind());
+    const inGrants = (kind: number | undefined) => kind === 2 || kind === 3;
+    let remaining = 0n;
+    let held = 0n;
+    for (const { moves, remainingAfter, reservedAfter } of entries) {
+      for (const { from, to, credits } of moves) {
+        if (inGrants(from?.kind)) remaining -= credits;
+        if (inGrants(to?.kind)) remaining += credits;
+        if (from?.kind === 3) held -= credits;
+        if (to?.kind === 3) held += credits;
+      }
+      expect([remaining, held]).toEqual([remainingAfter, reservedAfter]);
+    }
+  });
+
+  test('carries many entries per message, and each says where to go on', async () => {
+    const accountId = await funded(scrip, 1n);
+    await chargeOften(accountId, 999);
+    await chargeOften(accountId, 300);
+    const counts: number[] = [];
+    let next = 0n;
+    for await (const { entries, nextAfterSeq } of scrip.billing.streamHistory({ accountId })) {
+      expect(entries[0]?.seq).toBe(next + 1n);
+      expect(entries.at(-1)?.seq).toBe(nextAfterSeq);
+      counts.push(entries.length);
+      next = nextAfterSeq;
+    }
+    expect(next).toBe(1_300n);
+    expect(counts.length).toBeLessThan(20);
+  });
+
+  test('resumed after any message misses nothing and repeats nothing', async () => {
+    const accountId = await funded(scrip, 1n);
+    await chargeOften(accountId, 1_000);
+    await chargeOften(accountId, 201);
+    const seen: Entry[] = [];
+    for (let after = 0n, more = true; more; ) {
+      more = false;
+      // One message, then the reader goes away and comes back.
+      for await (const { entries, nextAfterSeq } of scrip.billing.streamHistory({
+        accountId,
+        afterSeq: after,
+      })) {
+        seen.push(...entries);
+        after = nextAfterSeq;
+        more = true;
+        break;
+      }
+    }
+    expect(seqs(seen)).toEqual(upTo(1_202));
+  });
+
+  test('resumes at every position, behind the end too', async () => {
+    const accountId = await ofEveryKind();
+    const newest = Number((await newestEntry(scrip, accountId)).seq);
+    for (let after = 0; after <= newest + 1; after++)
+      expect(seqs(await entriesOf(scrip, accountId, { afterSeq: BigInt(after) }))).toEqual(
+        after > newest ? [] : upTo(newest, after),
+      );
+    const afterSeq = 9_223_372_036_854_775_807n;
+    expect(await entriesOf(scrip, accountId, { afterSeq })).toEqual([]);
+  });
+});
+
+describe('StreamHistory filtered', () => {
+  let accountId: string;
+  let all: Entry[];
+  beforeAll(async () => {
+    accountId = await ofEveryKind();
+    all = await entriesOf(scrip, accountId);
+  });
+  const like = (entry: (of: Entry) => boolean) => all.filter(entry);
+
+  test('by kind keeps to that kind: every kind there is', async () => {
+    const kinds = Object.values(Entry_Kind).filter((kind) => kind !== Entry_Kind.UNSPECIFIED);
+    for (const kind of kinds) {
+      const expected = like((entry) => entry.kind === kind);
+      if (kind !== Entry_Kind.GRANT_EXPIRED) expect(expected.length).toBeGreaterThan(0);
+      expect(await entriesOf(scrip, accountId, { kinds: [kind] })).toEqual(expected);
+    }
+    const both = [Entry_Kind.COMMIT, Entry_Kind.CHARGE];
+    expect(await entriesOf(scrip, accountId, { kinds: both })).toEqual(
+      like(({ kind }) => both.some((one) => one === kind)),
+    );
+  });
+
+  test('by time takes from its first moment and stops before its last', async () => {
+    for (const { at } of all) {
+      const instant = there(at);
+      expect(await entriesOf(scrip, accountId, { from: instant })).toEqual(
+        like((entry) => there(entry.at) >= instant),
+      );
+      expect(await entriesOf(scrip, accountId, { to: instant })).toEqual(
+        like((entry) => there(entry.at) < instant),
+      );
+      const to = new Date(instant.getTime() + 1);
+      expect(await entriesOf(scrip, accountId, { from: instant, to })).toEqual(
+        like((entry) => there(entry.at).getTime() === instant.getTime()),
+      );
+    }
+    const [before, after] = [new Date(0), new Date(scrip.now() + DAY)];
+    expect(await entriesOf(scrip, accountId, { from: before, to: after })).toEqual(all);
+    expect(await entriesOf(scrip, accountId, { from: after })).toEqual([]);
+    expect(await entriesOf(scrip, accountId, { to: before })).toEqual([]);
+  });
+
+  test('by operation keeps to entries with a usage of it, among others or alone', async () => {
+    const operations = (operation: string) =>
+      like(({ usages }) => usages.some(({ usage }) => usage?.operation === operation));
+    for (const operation of ['image.upscale', 'file.inspect']) {
+      expect(operations(operation).length).toBe(2);
+      expect(await entriesOf(scrip, accountId, { operation })).toEqual(operations(operation));
+    }
+    expect(await entriesOf(scrip, accountId, { operation: 'file' })).toEqual([]);
+  });
+
+  test('by reference keeps to exactly that one', async () => {
+    expect(await entriesOf(scrip, accountId, { reference: 'b' })).toEqual(
+      like(({ reference }) => reference === 'b'),
+    );
+    expect(await entriesOf(scrip, accountId, { reference: 'B' })).toEqual([]);
+    expect(await entriesOf(scrip, accountId, { reference: '%' })).toEqual([]);
+  });
+
+  test('by all of it at once joins the filters by "and"', async () => {
+    const [second] = like(({ reference }) => reference === 'b');
+    const filter = {
+      kinds: [Entry_Kind.CHARGE],
+      operation: 'file.inspect',
+      from: there(second?.at),
+      to: new Date(scrip.now() + 1),
+      afterSeq: 5n,
+    };
+    expect(await entriesOf(scrip, accountId, { ...filter, reference: 'b' })).toEqual([second]);
+    expect(await entriesOf(scrip, accountId, { ...filter, reference: 'a' })).toEqual([]);
+  });
+
+  test('still moves on: a reader that resumes reads nothing twice', async () => {
+    const filter = { accountId, kinds: [Entry_Kind.PURCHASE] };
+    let next = 0n;
+    for await (const { nextAfterSeq } of scrip.billing.streamHistory(filter)) next = nextAfterSeq;
+    expect(next).toBe(all.at(-1)?.seq);
+  });
+
+  test('refuses what is no filter, all at once', async () => {
+    const kinds: Entry_Kind[] = [Entry_Kind.UNSPECIFIED];
+    const bad = {
+      kinds,
+      afterSeq: -1n,
+      operation: 'x'.repeat(129),
+      reference: 'y'.repeat(257),
+      from: new Date(2_000),
+      to: new Date(1_000),
+    };
+    const { code, fields } = await faultOf(entriesOf(scrip, accountId, bad));
+    expect(code).toBe(status.INVALID_ARGUMENT);
+    expect(fields.toSorted()).toEqual(['after_seq', 'kinds', 'operation', 'reference', 'to']);
+  });
+});

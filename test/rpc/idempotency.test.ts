@@ -1,0 +1,305 @@
+/** Every mutation is safe to repeat. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ScripError } from '../../src/client.ts';
+import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
+import {
+  BillingServiceService,
+  ChargeRequest,
+  ReserveRequest,
+} from '../../src/gen/billing/v1/billing_service.ts';
+import { Grant_Category, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import {
+  balanceOf,
+  entriesOf,
+  funded,
+  INSPECT,
+  MINUTE,
+  reserved,
+  rowsOf,
+  there,
+  UPSCALE,
+} from './given.ts';
+import { closeAccount, mutatingRpcs } from './mutations.ts';
+import { callRaw } from './raw.ts';
+
+let scrip: TestService;
+/** Another replica on the same database. */
+let twin: TestService;
+beforeAll(async () => {
+  const plans = [...(await plansOfDeploy()), planIn(EVERYTHING)];
+  scrip = await startTestService({ plans });
+  twin = await startTestService({ plans, databaseUrl: scrip.databaseUrl });
+});
+afterAll(async () => {
+  await twin.stop();
+  await scrip.stop();
+});
+
+const replayed = 'idempotent-replayed';
+const methodOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
+const all = [...mutatingRpcs, closeAccount];
+
+test('every RPC that takes a request id is tested here', () => {
+  const methods = [
+    ...Object.values(BillingServiceService),
+    ...Object.values(AccountServiceService),
+  ];
+  const mutating = methods
+    .filter(({ requestDeserialize }) => 'requestId' in requestDeserialize(Buffer.alloc(0)))
+    .map(({ path }) => path);
+  expect(all.map(({ path }) => path).toSorted()).toEqual(mutating.toSorted());
+});
+
+describe.each(all)('$path', ({ path, pair }) => {
+  test('repeated answers with the same bytes, says so, and has no second effect', async () => {
+    const { accountId, request } = await pair(scrip);
+    const first = await callRaw(scrip, path, request);
+    expect(first.trailers.get(replayed)).toEqual([]);
+    const rows = await rowsOf(scrip, accountId);
+    scrip.advance(MINUTE);
+    for (const replica of [scrip, twin]) {
+      const again = await callRaw(replica, path, request);
+      expect(again.bytes.equals(first.bytes)).toBe(true);
+      expect(again.trailers.get(replayed)).toEqual(['true']);
+    }
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+  });
+});
+
+describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
+  test('with other content under the same id is refused and writes nothing', async () => {
+    const id = requestId();
+    const { accountId, request, other } = await pair(scrip, id);
+    const first = await callRaw(scrip, path, request);
+    const rows = await rowsOf(scrip, accountId);
+    for (const replica of [scrip, twin])
+      expect(await faultOf(callRaw(replica, path, other))).toMatchObject({
+        code: status.INVALID_ARGUMENT,
+        reason: 'REQUEST_ID_REUSED',
+        metadata: { request_id: id, method: methodOf(path) },
+      });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect((await callRaw(scrip, path, request)).bytes.equals(first.bytes)).toBe(true);
+  });
+
+  test('raced by two contents under one id has one effect, on one replica or two', async () => {
+    for (const replicas of [
+      [scrip, scrip],
+      [scrip, twin],
+    ] as const) {
+      const id = requestId();
+      const { accountId, request, other } = await pair(scrip, id);
+      const before = await entriesOf(scrip, accountId).catch(() => []);
+      const settled = await Promise.all(
+        Array.from({ length: 16 }, async (_, index) => {
+          const content = index % 2 === 0 ? 'request' : 'other';
+          const replica = replicas[index % 3 === 0 ? 1 : 0];
+          const bytes = content === 'request' ? request : other;
+          const answer = await callRaw(replica, path, bytes).then(
+            ({ bytes: answered }) => answered.toString('base64'),
+            (error) => (error instanceof ScripError ? error.reason : expect.fail(String(error))),
+          );
+          return { content, answer };
+        }),
+      );
+      const won = settled.filter(({ answer }) => answer !== 'REQUEST_ID_REUSED');
+      expect(new Set(won.map(({ content }) => content)).size).toBe(1);
+      expect(new Set(won.map(({ answer }) => answer)).size).toBe(1);
+      expect(won.length).toBe(8);
+      const after = await entriesOf(scrip, accountId);
+      expect(after.filter((entry) => entry.requestId === id).length).toBeLessThanOrEqual(1);
+      expect(after.length - before.length).toBeLessThanOrEqual(1);
+    }
+  });
+});
+
+describe('A repeated request', () => {
+  test('may have its maps in another order', async () => {
+    const accountId = await scrip.open('everything');
+    const id = requestId();
+    const request = (labels: Record<string, string>, attributes: Record<string, string>) =>
+      ReserveRequest.encode(
+        ReserveRequest.fromPartial({
+          accountId,
+          requestId: id,
+          usages: [{ operation: 'job.format', attributes }],
+          labels,
+        }),
+      ).finish();
+    const one = request({ a: '1', b: '2', c: '3' }, { format: 'pdf', quality: 'draft' });
+    const other = request({ c: '3', a: '1', b: '2' }, { quality: 'draft', format: 'pdf' });
+    expect(Buffer.from(one).equals(Buffer.from(other))).toBe(false);
+    const path = '/billing.v1.BillingService/Reserve';
+    const first = await callRaw(scrip, path, one);
+    const again = await callRaw(scrip, path, other);
+    expect(again.trailers.get(replayed)).toEqual(['true']);
+    expect(again.bytes.equals(first.bytes)).toBe(true);
+  });
+
+  test('may not have its lists in another order', async () => {
+    const accountId = await funded(scrip, 100n);
+    const id = requestId();
+    const charge = (usages: (typeof INSPECT)[]) =>
+      scrip.billing.charge({ accountId, requestId: id, usages });
+    await charge([INSPECT, UPSCALE]);
+    expect((await faultOf(charge([UPSCALE, INSPECT]))).reason).toBe('REQUEST_ID_REUSED');
+  });
+
+  test('may differ in nothing else: every field of a charge counts', async () => {
+    const accountId = await funded(scrip, 100n);
+    const id = requestId();
+    const base = {
+      accountId,
+      requestId: id,
+      usages: [UPSCALE],
+      reference: 'job',
+      labels: { a: '1', b: '2' },
+    };
+    await scrip.billing.charge(base);
+    for (const change of [
+      { usages: [] },
+      { usages: [UPSCALE, UPSCALE] },
+      { usages: [{ ...UPSCALE, count: 2n }] },
+      { usages: [{ ...UPSCALE, quantities: { scale_factor: 3n } }] },
+      { usages: [{ ...UPSCALE, operation: 'file.inspect', quantities: {} }] },
+      { rateCardVersion: 1n },
+      { reference: 'Job' },
+      { labels: { a: '1' } },
+      { labels: { a: '2', b: '1' } },
+      { labels: { a: '1', b: '2', c: '' } },
+    ]) {
+      const changed = { ...base, ...change };
+      const request = changed.usages.length > 0 ? changed : { ...changed, credits: 10n };
+      expect((await faultOf(scrip.billing.charge(request))).reason).toBe('REQUEST_ID_REUSED');
+    }
+    expect((await entriesOf(scrip, accountId)).length).toBe(2);
+  });
+
+  test('of a reservation that has ended gives the first response', async () => {
+    const accountId = await funded(scrip, 100n);
+    const request = ReserveRequest.encode(
+      ReserveRequest.fromPartial({ accountId, requestId: requestId(), credits: 10n }),
+    ).finish();
+    const path = '/billing.v1.BillingService/Reserve';
+    const first = await callRaw(scrip, path, request);
+    const { reservation } = BillingServiceService.reserve.responseDeserialize(first.bytes);
+    const { reservationId } = there(reservation);
+    await scrip.billing.commit({ accountId, requestId: requestId(), reservationId });
+    const again = await callRaw(scrip, path, request);
+    expect(again.bytes.equals(first.bytes)).toBe(true);
+    expect(BillingServiceService.reserve.responseDeserialize(again.bytes).reservation?.state).toBe(
+      Reservation_State.ACTIVE,
+    );
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(90n);
+  });
+
+  test('of a reservation that has expired meanwhile does not reserve again', async () => {
+    const accountId = await funded(scrip, 100n);
+    const request = { accountId, requestId: requestId(), credits: 10n };
+    const first = await scrip.billing.reserve(request);
+    scrip.advance(15 * MINUTE);
+    expect(await scrip.billing.reserve(request)).toEqual(first);
+    expect((await balanceOf(scrip, accountId)).reserved).toBe(0n);
+  });
+
+  test('of a closed account gives the first response, too', async () => {
+    const accountId = await funded(scrip, 100n);
+    const request = { accountId, requestId: requestId(), credits: 10n };
+    const first = await scrip.billing.charge(request);
+    await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    expect(await scrip.billing.charge(request)).toEqual(first);
+  });
+
+  test('sent by many at once has one effect and one response', async () => {
+    const accountId = await funded(scrip, 100n);
+    const request = ChargeRequest.encode(
+      ChargeRequest.fromPartial({ accountId, requestId: requestId(), credits: 10n }),
+    ).finish();
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        callRaw(index % 2 === 0 ? scrip : twin, '/billing.v1.BillingService/Charge', request),
+      ),
+    );
+    expect(new Set(answers.map(({ bytes }) => bytes.toString('base64'))).size).toBe(1);
+    const fresh = answers.filter(({ trailers }) => trailers.get(replayed).length === 0);
+    expect(fresh.length).toBe(1);
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(90n);
+  });
+});
+
+describe('A failure is not remembered', () => {
+  test('an insufficient reserve succeeds under the same id after a purchase', async () => {
+    const accountId = await funded(scrip, 20n);
+    const request = { accountId, requestId: requestId(), credits: 100n };
+    expect((await faultOf(scrip.billing.reserve(request))).reason).toBe('INSUFFICIENT_CREDITS');
+    await scrip.billing.purchase({
+      accountId,
+      requestId: requestId(),
+      packId: 'starter',
+      payment: { $case: 'paymentReference', value: 'order' },
+    });
+    let trailer: unknown;
+    const { reservation } = await scrip.billing.reserve(request, {
+      onTrailers: (trailers) => {
+        trailer = trailers.get(replayed);
+      },
+    });
+    expect(reservation?.credits).toBe(100n);
+    expect(trailer).toEqual([]);
+  });
+
+  test('nor does it bind its id to its content', async () => {
+    const accountId = await funded(scrip, 20n);
+    const request = { accountId, requestId: requestId() };
+    await faultOf(scrip.billing.charge({ ...request, credits: 100n }));
+    await faultOf(scrip.billing.charge({ ...request, usages: [{ operation: 'no.such' }] }));
+    expect((await scrip.billing.charge({ ...request, credits: 20n })).credits).toBe(20n);
+  });
+
+  test('a commit of too much can be repeated with less', async () => {
+    const accountId = await funded(scrip, 20n);
+    const reservationId = await reserved(scrip, accountId, 10n);
+    const request = { accountId, requestId: requestId(), reservationId };
+    await faultOf(scrip.billing.commit({ ...request, credits: 11n }));
+    expect((await scrip.billing.commit({ ...request, credits: 9n })).committed).toBe(9n);
+  });
+
+  test('an account that was not there can be opened, and then used under the same id', async () => {
+    const account = { accountId: requestId(), requestId: requestId() };
+    const charge = { ...account, credits: 1n };
+    expect((await faultOf(scrip.billing.charge(charge))).reason).toBe('ACCOUNT_NOT_FOUND');
+    await scrip.accounts.openAccount({ ...account, planId: 'perfectparser' });
+    expect((await scrip.billing.charge(charge)).credits).toBe(1n);
+  });
+});
+
+describe('A request id is the account’s and the method’s', () => {
+  test('the same one on another method is another request', async () => {
+    const accountId = await funded(scrip, 100n);
+    const request = { accountId, requestId: requestId(), credits: 10n };
+    await scrip.billing.reserve(request);
+    await scrip.billing.charge(request);
+    await scrip.accounts.grantCredits({ ...request, category: Grant_Category.PAID });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 100n, reserved: 10n });
+  });
+
+  test('the same one on another account is another request', async () => {
+    const id = requestId();
+    for (const credits of [10n, 20n]) {
+      const accountId = await funded(scrip, 100n);
+      await scrip.billing.charge({ accountId, requestId: id, credits });
+      expect((await balanceOf(scrip, accountId)).remaining).toBe(100n - credits);
+    }
+  });
+
+  test('one that differs in case only is another', async () => {
+    const accountId = await funded(scrip, 100n);
+    await scrip.billing.charge({ accountId, requestId: 'job-a', credits: 10n });
+    await scrip.billing.charge({ accountId, requestId: 'job-A', credits: 10n });
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(80n);
+  });
+});

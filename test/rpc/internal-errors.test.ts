@@ -1,0 +1,112 @@
+/** A bug answers INTERNAL with a trace id; what went wrong stands in the log under it, only there. */
+import '../../src/telemetry.ts';
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { execute } from '../postgres.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { type Fault, faultOf } from './fault.ts';
+import { balanceOf, entriesOf, funded, INSPECT } from './given.ts';
+import { readableLog } from './held.ts';
+
+const { log, lines } = readableLog('error');
+
+let scrip: TestService;
+let accountId: string;
+beforeAll(async () => {
+  scrip = await startTestService({ log });
+  accountId = await funded(scrip, 1_000n);
+});
+afterAll(() => scrip.stop());
+
+/** Runs with a table away, which nothing in the service expects. */
+async function without<Result>(table: string, run: () => Promise<Result>): Promise<Result> {
+  await execute(scrip.databaseUrl, `alter table ${table} rename to away`);
+  try {
+    return await run();
+  } finally {
+    await execute(scrip.databaseUrl, `alter table away rename to ${table}`);
+  }
+}
+
+function expectBug({ code, reason, message, metadata }: Omit<Fault, 'fields' | 'retryMs'>) {
+  expect({ code, reason }).toEqual({ code: status.INTERNAL, reason: 'INTERNAL' });
+  const traceId = metadata['trace_id'];
+  expect(traceId).toMatch(/^(?!0{32})[0-9a-f]{32}$/);
+  expect(message).not.toMatch(/relation|exist|entries|accounts|constraint|poison|select|insert/i);
+  expect(Object.keys(metadata)).toEqual(['trace_id']);
+  const logged = lines.filter((line) => line['trace_id'] === traceId);
+  expect(JSON.stringify(logged)).toMatch(/relation \\+"\w+\\+" does not exist|violates check/);
+}
+
+describe('A bug', () => {
+  test('in a mutation is logged under the trace id that its caller is told', async () => {
+    const request = { accountId, requestId: requestId(), usages: [INSPECT] };
+    const fault = await without('entries', () => faultOf(scrip.billing.charge(request)));
+    expectBug(fault);
+    // Nothing was written: once the bug is gone the same request succeeds.
+    expect((await scrip.billing.charge(request)).credits).toBe(1n);
+  });
+
+  test('in a read is logged under the trace id that its caller is told', async () => {
+    expectBug(await without('accounts', () => faultOf(balanceOf(scrip, accountId))));
+    expectBug(await without('accounts', () => faultOf(scrip.accounts.listAccounts({}))));
+    expectBug(
+      await without('grants', () =>
+        faultOf(scrip.billing.estimate({ accountId, usages: [INSPECT] })),
+      ),
+    );
+  });
+
+  test('in a stream is logged under the trace id that its caller is told', async () => {
+    expectBug(await without('entries', () => faultOf(entriesOf(scrip, accountId))));
+  });
+
+  test('in a batch is logged under the trace id that its caller is told', async () => {
+    const charge = { accountId, requestId: requestId(), credits: 1n };
+    const { results } = await without('entries', () =>
+      scrip.billing.batch({ mutations: [{ mutation: { $case: 'charge', value: charge } }] }),
+    );
+    const result = results[0]?.result;
+    if (result?.$case !== 'error') return expect.fail('the mutation succeeded');
+    expectBug(result.value);
+  });
+});
+
+describe('One bad request', () => {
+  beforeAll(async () => {
+    await execute(
+      scrip.databaseUrl,
+      `alter table entries add constraint no_poison check (reference <> 'poison')`,
+    );
+  });
+
+  test('does not fail its neighbours in a batch, nor leave anything of itself', async () => {
+    const own = await funded(scrip, 100n);
+    const { results } = await scrip.billing.batch({
+      mutations: Array.from({ length: 10 }, (_, index) => {
+        const reference = index === 4 ? 'poison' : 'job';
+        const id = index % 2 === 0 ? own : accountId;
+        const value = { accountId: id, requestId: requestId(), credits: 1n, reference };
+        return { mutation: { $case: 'charge', value } };
+      }),
+    });
+    expect(results.map(({ result }) => result?.$case)).toEqual(
+      results.map((_, index) => (index === 4 ? 'error' : 'charge')),
+    );
+    expect((await balanceOf(scrip, own)).remaining).toBe(96n);
+    expect((await entriesOf(scrip, own)).length).toBe(5);
+  });
+
+  test('does not fail calls that came at the same time', async () => {
+    const own = await funded(scrip, 100n);
+    const charge = (reference: string) =>
+      scrip.billing.charge({ accountId: own, requestId: requestId(), credits: 1n, reference });
+    const calls = Array.from({ length: 30 }, (_, index) => (index % 10 === 3 ? 'poison' : 'job'));
+    const settled = await Promise.allSettled(calls.map(charge));
+    expect(settled.map((call) => call.status)).toEqual(
+      calls.map((reference) => (reference === 'poison' ? 'rejected' : 'fulfilled')),
+    );
+    expect((await balanceOf(scrip, own)).remaining).toBe(73n);
+    expectBug(await faultOf(charge('poison')));
+  });
+});

@@ -1,0 +1,94 @@
+/**
+ * A gRPC client takes messages of up to 4 MiB unless it is told otherwise. Whatever the limits of
+ * the contract let callers write must be readable by such a client.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BatchRequest } from '../../src/gen/billing/v1/billing_service.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { entriesOf, funded } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+/** As many and as long as labels may be: 5 KB. */
+const LABELS = Object.fromEntries(
+  Array.from({ length: 16 }, (_, index) => [`${index}`.padStart(64, 'k'), 'v'.repeat(256)]),
+);
+
+test('the history of an account of large entries', async () => {
+  const accountId = await funded(scrip, 1_000_000n);
+  const usage = { operation: 'image.upscale', quantities: { scale_factor: 2n } };
+  for (let batches = 0; batches < 2; batches++)
+    await scrip.billing.batch({
+      mutations: Array.from({ length: 50 }, () => {
+        const value = { accountId, requestId: requestId(), usages: Array(1_000).fill(usage) };
+        return { mutation: { $case: 'charge', value } };
+      }),
+    });
+  const entries = await entriesOf(scrip, accountId);
+  expect(entries.length).toBe(101);
+});
+
+test('a page of 1,000 reservations with many labels', async () => {
+  const accountId = await funded(scrip, 1n);
+  const mutations = Array.from({ length: 500 }, () => ({
+    mutation: {
+      $case: 'reserve' as const,
+      value: { accountId, requestId: requestId(), credits: 0n, labels: LABELS },
+    },
+  }));
+  await scrip.billing.batch({ mutations });
+  await scrip.billing.batch({
+    mutations: mutations.map(({ mutation: { $case, value } }) => ({
+      mutation: { $case, value: { ...value, requestId: requestId() } },
+    })),
+  });
+  const seen = new Set<string>();
+  let pageToken = '';
+  do {
+    const page = await scrip.billing.listReservations({ accountId, pageSize: 1_000, pageToken });
+    for (const { reservationId } of page.reservations) seen.add(reservationId);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  expect(seen.size).toBe(1_000);
+});
+
+test('a page of 1,000 accounts with many labels', async () => {
+  const planId = 'perfectparser';
+  for (let batches = 0; batches < 2; batches++)
+    await scrip.billing.batch({
+      mutations: Array.from({ length: 500 }, () => {
+        const id = requestId();
+        const value = { accountId: id, requestId: id, planId, labels: LABELS };
+        return { mutation: { $case: 'openAccount', value } };
+      }),
+    });
+  const seen = new Set<string>();
+  let pageToken = '';
+  do {
+    const page = await scrip.accounts.listAccounts({ planId, pageSize: 1_000, pageToken });
+    for (const { accountId } of page.accounts) seen.add(accountId);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  expect(seen.size).toBe(1_000);
+});
+
+test('the answer to a batch as large as it can be sent', async () => {
+  const accountId = await funded(scrip, 1n);
+  const short = Object.fromEntries(Object.entries(LABELS).slice(0, 12));
+  const batchWith = (length: number) =>
+    BatchRequest.fromPartial({
+      mutations: Array.from({ length: 1_000 }, () => {
+        const labels = { ...short, last: 'v'.repeat(length) };
+        const value = { accountId, requestId: requestId(), credits: 0n, labels };
+        return { mutation: { $case: 'reserve', value } };
+      }),
+    });
+  const room = 4 * 1024 * 1024 - BatchRequest.encode(batchWith(0)).finish().length;
+  const length = Math.floor(room / 1_000) - 4; // A longer text takes more bytes to say how long.
+  const { results } = await scrip.billing.batch(batchWith(length));
+  expect(results.length).toBe(1_000);
+});

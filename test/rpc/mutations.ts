@@ -1,0 +1,143 @@
+/** Every RPC that changes something: a request that succeeds, and one of other content. */
+import {
+  CloseAccountRequest,
+  GrantCreditsRequest,
+  OpenAccountRequest,
+  UpdateAccountRequest,
+} from '../../src/gen/billing/v1/account_service.ts';
+import {
+  ChargeRequest,
+  CommitRequest,
+  ExtendReservationRequest,
+  PurchaseRequest,
+  RefundRequest,
+  ReleaseRequest,
+  ReserveRequest,
+} from '../../src/gen/billing/v1/billing_service.ts';
+import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, type TestService } from '../service.ts';
+import { funded, reserved } from './given.ts';
+
+/** Two requests under one request id: as the bytes they are sent as. */
+export type Pair = {
+  readonly accountId: string;
+  readonly request: Uint8Array;
+  readonly other: Uint8Array;
+};
+
+type Id = { readonly accountId: string; readonly requestId: string };
+
+export type MutatingRpc = {
+  readonly path: string;
+  /** A pair on an account made for it. */
+  readonly pair: (service: TestService, requestId?: string) => Promise<Pair>;
+};
+
+type Codec<Message> = {
+  encode(message: Message): { finish(): Uint8Array };
+};
+
+function rpc<Message>(
+  path: string,
+  codec: Codec<Message>,
+  messages: (service: TestService, id: Id) => Promise<readonly [request: Message, other: Message]>,
+): MutatingRpc {
+  return {
+    path: `/billing.v1.${path}`,
+    async pair(service, id = requestId()) {
+      const accountId = await funded(service, 100n);
+      const [request, other] = await messages(service, { accountId, requestId: id });
+      return {
+        // OpenAccount is of an account that is not there yet.
+        accountId: accountIdOf(request) ?? accountId,
+        request: codec.encode(request).finish(),
+        other: codec.encode(other).finish(),
+      };
+    },
+  };
+}
+
+function accountIdOf(message: unknown): string | null {
+  return typeof message === 'object' &&
+    message !== null &&
+    'accountId' in message &&
+    typeof message.accountId === 'string'
+    ? message.accountId
+    : null;
+}
+
+export const mutatingRpcs: readonly MutatingRpc[] = [
+  rpc('BillingService/Reserve', ReserveRequest, async (_, id) => [
+    ReserveRequest.fromPartial({ ...id, credits: 10n, labels: { a: '1', b: '2' } }),
+    ReserveRequest.fromPartial({ ...id, credits: 11n, labels: { a: '1', b: '2' } }),
+  ]),
+  rpc('BillingService/Commit', CommitRequest, async (service, id) => {
+    const reservationId = await reserved(service, id.accountId, 10n);
+    return [
+      CommitRequest.fromPartial({ ...id, reservationId, credits: 4n, final: false }),
+      CommitRequest.fromPartial({ ...id, reservationId, credits: 5n, final: false }),
+    ];
+  }),
+  rpc('BillingService/Release', ReleaseRequest, async (service, id) => [
+    ReleaseRequest.fromPartial({
+      ...id,
+      reservationId: await reserved(service, id.accountId, 10n),
+    }),
+    ReleaseRequest.fromPartial({
+      ...id,
+      reservationId: await reserved(service, id.accountId, 10n),
+    }),
+  ]),
+  rpc('BillingService/Charge', ChargeRequest, async (_, id) => [
+    ChargeRequest.fromPartial({ ...id, credits: 10n }),
+    ChargeRequest.fromPartial({ ...id, credits: 10n, reference: 'another job' }),
+  ]),
+  rpc('BillingService/ExtendReservation', ExtendReservationRequest, async (service, id) => {
+    const reservationId = await reserved(service, id.accountId, 10n);
+    const ttl = (seconds: bigint) => ({ ttl: { seconds, nanos: 0 } });
+    return [
+      ExtendReservationRequest.fromPartial({ ...id, reservationId, ...ttl(3_600n) }),
+      ExtendReservationRequest.fromPartial({ ...id, reservationId, ...ttl(7_200n) }),
+    ];
+  }),
+  rpc('BillingService/Refund', RefundRequest, async (service, id) => {
+    const charge = { accountId: id.accountId, requestId: requestId(), credits: 10n };
+    const { entrySeq: seq } = await service.billing.charge(charge);
+    return [
+      RefundRequest.fromPartial({ ...id, seq, credits: 2n }),
+      RefundRequest.fromPartial({ ...id, seq, credits: 3n }),
+    ];
+  }),
+  rpc('BillingService/Purchase', PurchaseRequest, async (_, id) => {
+    const payment = (value: string) => ({ payment: { $case: 'paymentReference' as const, value } });
+    return [
+      PurchaseRequest.fromPartial({ ...id, packId: 'starter', ...payment('order-1') }),
+      PurchaseRequest.fromPartial({ ...id, packId: 'starter', ...payment('order-2') }),
+    ];
+  }),
+  rpc('AccountService/GrantCredits', GrantCreditsRequest, async (_, id) => {
+    const promotional = { ...id, category: Grant_Category.PROMOTIONAL };
+    return [
+      GrantCreditsRequest.fromPartial({ ...promotional, credits: 5n }),
+      GrantCreditsRequest.fromPartial({ ...promotional, credits: 6n }),
+    ];
+  }),
+  rpc('AccountService/OpenAccount', OpenAccountRequest, async (_, id) => {
+    const account = { ...id, accountId: requestId() };
+    return [
+      OpenAccountRequest.fromPartial({ ...account, planId: 'perfectparser' }),
+      OpenAccountRequest.fromPartial({ ...account, planId: 'aspose-cloud' }),
+    ];
+  }),
+  rpc('AccountService/UpdateAccount', UpdateAccountRequest, async (_, id) => [
+    UpdateAccountRequest.fromPartial({ ...id, displayName: 'One' }),
+    UpdateAccountRequest.fromPartial({ ...id, displayName: 'Two' }),
+  ]),
+];
+
+/** CloseAccount has no content of its own: there is no other request under the same id. */
+export const closeAccount: MutatingRpc = rpc(
+  'AccountService/CloseAccount',
+  CloseAccountRequest,
+  async (_, id) => [CloseAccountRequest.fromPartial(id), CloseAccountRequest.fromPartial(id)],
+);

@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../src/failure.ts';
+import { keyOfPageToken, pageToken } from '../../src/rpc/page-token.ts';
+
+/** The key a token holds, or the failure it is refused with. */
+function read(list: readonly string[], token: string): unknown {
+  try {
+    return keyOfPageToken(list, token);
+  } catch (error) {
+    return error;
+  }
+}
+
+const text = fc.string({ unit: 'binary', maxLength: 8 }).filter((some) => some.isWellFormed());
+const list = fc.array(text, { minLength: 1, maxLength: 3 });
+
+describe('a page token', () => {
+  test('gives back the key it was made of, to the same list with the same arguments', () => {
+    fc.assert(
+      fc.property(list, text, (of, key) => {
+        expect(keyOfPageToken(of, pageToken(of, key))).toBe(key);
+      }),
+    );
+    expect(keyOfPageToken(['grants', 'acme'], pageToken(['grants', 'acme'], 7n))).toBe('7');
+  });
+
+  test('is refused by any other list and any other arguments', () => {
+    fc.assert(
+      fc.property(list, list, text, (made, asked, key) => {
+        fc.pre(JSON.stringify(made) !== JSON.stringify(asked));
+        expect(read(asked, pageToken(made, key))).toBeInstanceOf(Failure);
+      }),
+    );
+  });
+
+  test('can be sent in a URL as it is', () => {
+    fc.assert(
+      fc.property(list, text, (of, key) => {
+        expect(pageToken(of, key)).toMatch(/^[A-Za-z0-9_-]+$/);
+      }),
+    );
+  });
+
+  test('that is empty asks for the first page', () => {
+    expect(keyOfPageToken(['grants', 'acme'], '')).toBeNull();
+  });
+
+  const token = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  test.each([
+    ['is no base64', '%%%'],
+    ['is no JSON', Buffer.from('{').toString('base64url')],
+    ['is no list', token({ 0: 'grants' })],
+    ['is a list of something else', token(['grants', 'acme', 7])],
+    ['has no key', token(['grants', 'acme'])],
+    ['has too much', token(['grants', 'acme', '7', '8'])],
+    ['is of another list', token(['reservations', 'acme', '7'])],
+    ['is of another account', token(['grants', 'other', '7'])],
+  ])('that %s is refused', (_, foreign) => {
+    expect(read(['grants', 'acme'], foreign)).toMatchObject({
+      reason: 'INVALID_FIELD',
+      metadata: { field: 'page_token' },
+      violations: [{ field: 'page_token' }],
+    });
+  });
+});

@@ -1,0 +1,98 @@
+/** Page tokens are opaque: only one that the same list gave for the same arguments is taken. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { funded, grant, reserved } from './given.ts';
+
+let scrip: TestService;
+let accountId: string;
+let otherId: string;
+beforeAll(async () => {
+  scrip = await startTestService();
+  accountId = await twoOfAll();
+  otherId = await twoOfAll();
+});
+afterAll(() => scrip.stop());
+
+async function twoOfAll(): Promise<string> {
+  const id = await funded(scrip, 10n);
+  await grant(scrip, id, 10n);
+  await reserved(scrip, id, 1n);
+  await reserved(scrip, id, 1n);
+  return id;
+}
+
+type Token = { readonly pageToken?: string };
+const { ACTIVE, EXPIRED } = Reservation_State;
+const lists = {
+  'the accounts': (t: Token) => scrip.accounts.listAccounts({ pageSize: 1, ...t }),
+  'the accounts of a plan': (t: Token) =>
+    scrip.accounts.listAccounts({ pageSize: 1, planId: 'verts', ...t }),
+  'the grants': (t: Token) => scrip.accounts.listGrants({ accountId, pageSize: 1, ...t }),
+  'the grants of another account': (t: Token) =>
+    scrip.accounts.listGrants({ accountId: otherId, pageSize: 1, ...t }),
+  'the reservations': (t: Token) =>
+    scrip.billing.listReservations({ accountId, pageSize: 1, ...t }),
+  'the reservations of another account': (t: Token) =>
+    scrip.billing.listReservations({ accountId: otherId, pageSize: 1, ...t }),
+  'the active reservations': (t: Token) =>
+    scrip.billing.listReservations({ accountId, pageSize: 1, states: [ACTIVE], ...t }),
+  'the active and expired reservations': (t: Token) =>
+    scrip.billing.listReservations({ accountId, pageSize: 1, states: [ACTIVE, EXPIRED], ...t }),
+};
+type ListName = keyof typeof lists;
+const names = Object.keys(lists) as ListName[];
+
+const refused = { reason: 'INVALID_FIELD', fields: ['page_token'] };
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const decode = (token: string): unknown => JSON.parse(Buffer.from(token, 'base64url').toString());
+
+describe.each(names)('A page token of %s', (name) => {
+  test.each(names.filter((other) => other !== name))('is refused for %s', async (other) => {
+    const { nextPageToken: pageToken } = await lists[name]({});
+    expect(pageToken).not.toBe('');
+    expect(await faultOf(lists[other]({ pageToken }))).toMatchObject(refused);
+  });
+
+  test('is taken with another size of the page', async () => {
+    const { nextPageToken: pageToken } = await lists[name]({});
+    await expect(lists[name]({ pageToken, ...{ pageSize: 3 } })).resolves.toBeDefined();
+  });
+});
+
+describe.each(['the accounts', 'the grants', 'the reservations'] as const)(
+  'Garbage in place of a page token of %s',
+  (name) => {
+    test.each([
+      ['a word', 'garbage'],
+      ['what is not base64', '%%%'],
+      ['JSON of another shape', encode({ a: 1 })],
+      ['an empty list', encode([])],
+      ['a number', encode(7)],
+      ['a control character', '\u0000'],
+    ])('is refused: %s', async (_, pageToken) => {
+      expect(await faultOf(lists[name]({ pageToken }))).toMatchObject(refused);
+    });
+
+    test.each([
+      ['no key', ''],
+      ['a key that is none', 'x'],
+      ['a key of control characters', '\u0000'],
+      ['a key beyond all numbers', '99999999999999999999999999'],
+      ['a key below zero', '-1'],
+      ['a key that is a fraction', '1.5'],
+    ])('a forged token with %s is refused or harmless, never taken for a bug', async (_, key) => {
+      const { nextPageToken } = await lists[name]({});
+      const parts = decode(nextPageToken);
+      if (!Array.isArray(parts)) throw new Error(`not a list: ${nextPageToken}`);
+      const pageToken = encode([...parts.slice(0, -1), key]);
+      // A key of the right form that nothing has is harmless: the page begins after it.
+      const outcome = await lists[name]({ pageToken }).then(
+        ({ nextPageToken: next }) => (next === '' || next === nextPageToken ? 'a page' : next),
+        () => faultOf(lists[name]({ pageToken })),
+      );
+      if (outcome !== 'a page') expect(outcome).toMatchObject(refused);
+    });
+  },
+);

@@ -1,0 +1,162 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  Bucket_Kind,
+  Entry_Kind,
+  Grant_Category,
+  Grant_Source,
+  Grant_State,
+  Purchase_State,
+} from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, newestEntry, rowsOf, there } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+const buy = (accountId: string, packId: string, paymentReference: string) =>
+  scrip.billing.purchase({
+    accountId,
+    requestId: requestId(),
+    packId,
+    payment: { $case: 'paymentReference', value: paymentReference },
+    labels: { shop: 'eu' },
+  });
+
+describe('Purchase', () => {
+  test('paid elsewhere grants the pack at once', async () => {
+    const accountId = await scrip.open('perfectparser');
+    const response = await buy(accountId, 'small', 'invoice-1');
+    const purchase = there(response.purchase);
+    const at = there(purchase.createdAt);
+    const expiresAt = new Date(at);
+    expiresAt.setUTCFullYear(at.getUTCFullYear() + 1);
+    expect(purchase.purchaseId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect(response).toEqual({
+      purchase: {
+        purchaseId: purchase.purchaseId,
+        accountId,
+        packId: 'small',
+        credits: 250n,
+        price: { currency: 'USD', amount: '39.00' },
+        state: Purchase_State.PAID,
+        paymentReference: 'invoice-1',
+        grantId: 2n,
+        createdAt: at,
+        paidAt: at,
+      },
+      balance: {
+        remaining: 270n,
+        reserved: 0n,
+        available: 270n,
+        overage: 0n,
+        overageLimit: 0n,
+        lowBalance: false,
+        lowBalanceThreshold: 10n,
+        nextExpiry: { expiresAt, credits: 250n },
+        seq: 2n,
+        asOf: at,
+      },
+      entrySeq: 2n,
+      grant: {
+        grantId: 2n,
+        amount: 250n,
+        remaining: 250n,
+        reserved: 0n,
+        category: Grant_Category.PAID,
+        priority: 50,
+        effectiveAt: at,
+        expiresAt,
+        source: Grant_Source.PURCHASE,
+        sourceReference: purchase.purchaseId,
+        state: Grant_State.OPEN,
+        createdAt: at,
+      },
+    });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      kind: Entry_Kind.PURCHASE,
+      moves: [
+        {
+          from: { kind: Bucket_Kind.ISSUED, grantId: 0n },
+          to: { kind: Bucket_Kind.GRANT_AVAILABLE, grantId: 2n },
+          credits: 250n,
+        },
+      ],
+      credits: 250n,
+      grantId: 2n,
+      labels: { shop: 'eu' },
+    });
+  });
+
+  test('stacks, and each pack keeps its own expiry', async () => {
+    const accountId = await scrip.open('perfectparser');
+    scrip.setNow(Date.UTC(2031, 0, 31, 12));
+    await buy(accountId, 'starter', 'a');
+    scrip.setNow(Date.UTC(2031, 1, 28, 12));
+    const { balance } = await buy(accountId, 'starter', 'b');
+    expect(balance).toMatchObject({ remaining: 220n, nextExpiry: { credits: 100n } });
+    scrip.setNow(Date.UTC(2032, 0, 31, 12, 1));
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(120n);
+    scrip.setNow(Date.UTC(2032, 1, 28, 12, 1));
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(20n);
+  });
+
+  test('takes a payment reference once per account', async () => {
+    const accountId = await scrip.open('verts');
+    await buy(accountId, 'starter', 'order-1');
+    const rows = await rowsOf(scrip, accountId);
+    for (const packId of ['starter', 'standard'])
+      expect(await faultOf(buy(accountId, packId, 'order-1'))).toMatchObject({
+        code: status.ALREADY_EXISTS,
+        reason: 'PAYMENT_REFERENCE_USED',
+        metadata: { payment_reference: 'order-1' },
+      });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    const other = await scrip.open('verts');
+    expect((await buy(other, 'starter', 'order-1')).balance?.remaining).toBe(1_000n);
+  });
+
+  test('takes a payment reference once, however many ask at the same time', async () => {
+    const accountId = await scrip.open('verts');
+    const calls = Array.from({ length: 10 }, () => buy(accountId, 'starter', 'order-1'));
+    const settled = await Promise.allSettled(calls);
+    expect(settled.filter((call) => call.status === 'fulfilled').length).toBe(1);
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(1_000n);
+  });
+
+  test('knows the packs of the account’s own plan only', async () => {
+    const accountId = await scrip.open('verts');
+    for (const packId of ['popular', 'prepaid-1000', 'Starter'])
+      expect(await faultOf(buy(accountId, packId, 'x'))).toMatchObject({
+        code: status.NOT_FOUND,
+        reason: 'PACK_NOT_FOUND',
+        metadata: { pack_id: packId },
+      });
+  });
+
+  test('is refused on a closed account', async () => {
+    const accountId = await scrip.open('verts');
+    await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    expect((await faultOf(buy(accountId, 'starter', 'x'))).reason).toBe('ACCOUNT_CLOSED');
+  });
+
+  test('takes a payment reference of 128 characters, and neither none nor 129', async () => {
+    const accountId = await scrip.open('verts');
+    await buy(accountId, 'starter', 'x'.repeat(128));
+    for (const bad of ['', 'x'.repeat(129), 'a\u0000', 'a\nb'])
+      expect(await faultOf(buy(accountId, 'starter', bad))).toMatchObject({
+        reason: 'INVALID_FIELD',
+        fields: ['payment_reference'],
+      });
+    const without = scrip.billing.purchase({
+      accountId,
+      requestId: requestId(),
+      packId: 'starter',
+    });
+    expect((await faultOf(without)).reason).toBe('INVALID_FIELD');
+  });
+});

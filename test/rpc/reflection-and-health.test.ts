@@ -1,0 +1,211 @@
+import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
+import {
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+} from '@bufbuild/protobuf/wkt';
+import { type ClientReadableStream, status } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
+import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
+import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
+import {
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+  ServerReflectionService,
+} from '../../src/gen/grpc/reflection/v1/reflection.ts';
+import { startTestService, type TestService } from '../service.ts';
+import { there } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+const METHODS = [
+  ...Object.values(BillingServiceService),
+  ...Object.values(AccountServiceService),
+  ...Object.values(PlanServiceService),
+].map(({ path }) => path.slice(1));
+const SERVICES = [...new Set(METHODS.map((method) => there(method.split('/')[0])))];
+
+type Asked = NonNullable<ServerReflectionRequest['messageRequest']>;
+type Answer = NonNullable<ServerReflectionResponse['messageResponse']>;
+
+/** Asks one after the other on one stream. */
+async function ask(version: 'v1' | 'v1alpha', ...questions: Asked[]): Promise<Answer[]> {
+  const { requestSerialize, responseDeserialize } = ServerReflectionService.serverReflectionInfo;
+  const call = scrip.channel.makeBidiStreamRequest(
+    `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+    requestSerialize,
+    responseDeserialize,
+  );
+  for (const messageRequest of questions) call.write({ host: 'here', messageRequest });
+  call.end();
+  const answers: Answer[] = [];
+  const messages: AsyncIterable<ServerReflectionResponse> = call;
+  for await (const { messageResponse, originalRequest, validHost } of messages) {
+    expect(originalRequest?.messageRequest).toEqual(questions[answers.length]);
+    expect(validHost).toBe('here');
+    answers.push(there(messageResponse));
+  }
+  return answers;
+}
+
+const filesIn = (answer: Answer | undefined): FileDescriptorProto[] =>
+  answer?.$case === 'fileDescriptorResponse'
+    ? answer.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes))
+    : expect.fail(`no descriptors: ${JSON.stringify(answer)}`);
+
+/** What a client builds of an answer: fails where an import is missing. */
+function registryOf(files: FileDescriptorProto[]) {
+  const importsFirst: FileDescriptorProto[] = [];
+  const add = (name: string) => {
+    if (importsFirst.some((file) => file.name === name)) return;
+    const file = there(files.find((one) => one.name === name));
+    file.dependency.forEach(add);
+    importsFirst.push(file);
+  };
+  for (const { name } of files) add(name);
+  return createFileRegistry(create(FileDescriptorSetSchema, { file: importsFirst }));
+}
+
+describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
+  test('lists every service there is', async () => {
+    const [answer] = await ask(version, { $case: 'listServices', value: '' });
+    if (answer?.$case !== 'listServicesResponse') return expect.fail('no list');
+    const names = answer.value.service.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining([...SERVICES, 'grpc.health.v1.Health']));
+    for (const name of names)
+      expect(
+        filesIn((await ask(version, { $case: 'fileContainingSymbol', value: name }))[0]),
+      ).not.toEqual([]);
+  });
+
+  test.each(SERVICES)('describes %s whole: every method, type and import', async (name) => {
+    const [answer] = await ask(version, { $case: 'fileContainingSymbol', value: name });
+    const service = registryOf(filesIn(answer)).getService(name);
+    expect(service?.methods.map((method) => `${name}/${method.name}`).toSorted()).toEqual(
+      METHODS.filter((method) => method.startsWith(`${name}/`)).toSorted(),
+    );
+    for (const method of service?.methods ?? [])
+      expect([method.input.typeName, method.output.typeName]).toEqual([
+        `billing.v1.${method.name}Request`,
+        `billing.v1.${method.name}Response`,
+      ]);
+  });
+
+  test('finds what a symbol of any kind belongs to', async () => {
+    const symbols = {
+      'billing.v1.BillingService.Reserve': 'billing/v1/billing_service.proto',
+      'billing.v1.Entry': 'billing/v1/ledger.proto',
+      'billing.v1.Entry.Kind': 'billing/v1/ledger.proto',
+      'billing.v1.Entry.hash': 'billing/v1/ledger.proto',
+      'billing.v1.ErrorReason': 'billing/v1/error_reason.proto',
+      'google.rpc.ErrorInfo': 'google/rpc/error_details.proto',
+      'google.rpc.BadRequest': 'google/rpc/error_details.proto',
+      'google.protobuf.Timestamp': 'google/protobuf/timestamp.proto',
+    };
+    const answers = await ask(
+      version,
+      ...Object.keys(symbols).map((value) => ({ $case: 'fileContainingSymbol' as const, value })),
+    );
+    expect(answers.map((answer) => filesIn(answer)[0]?.name)).toEqual(Object.values(symbols));
+  });
+
+  test('hands out a file by its name, with its imports', async () => {
+    const value = 'billing/v1/account_service.proto';
+    const files = filesIn((await ask(version, { $case: 'fileByFilename', value }))[0]);
+    expect(files.map(({ name }) => name).toSorted()).toEqual([
+      'billing/v1/account_service.proto',
+      'billing/v1/ledger.proto',
+      'billing/v1/pricing.proto',
+      'google/protobuf/duration.proto',
+      'google/protobuf/timestamp.proto',
+    ]);
+    expect(registryOf(files).getMessage('billing.v1.OpenAccountRequest')?.fields.length).toBe(5);
+  });
+
+  test('says what it does not know, and goes on', async () => {
+    const [symbol, file, extension, known] = await ask(
+      version,
+      { $case: 'fileContainingSymbol', value: 'billing.v1.Nothing' },
+      { $case: 'fileByFilename', value: 'nothing.proto' },
+      { $case: 'allExtensionNumbersOfType', value: 'billing.v1.Entry' },
+      { $case: 'fileContainingSymbol', value: 'billing.v1.Entry' },
+    );
+    expect(symbol).toMatchObject({ value: { errorCode: status.NOT_FOUND } });
+    expect(file).toMatchObject({ value: { errorCode: status.NOT_FOUND } });
+    expect(extension?.$case).toBe('errorResponse');
+    expect(filesIn(known).length).toBeGreaterThan(0);
+  });
+});
+
+describe('Reflection', () => {
+  test('is not there where it is switched off', async () => {
+    const own = await startTestService({ env: { REFLECTION: 'false' } });
+    const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+    const { requestSerialize, responseDeserialize } = ServerReflectionService.serverReflectionInfo;
+    const call = own.channel.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    call.end();
+    await expect(call.toArray()).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
+    await own.stop();
+  });
+});
+
+type Health = { readonly status: unknown };
+
+const method = (name: 'Check' | 'Watch') => there(healthService[name]);
+
+async function check({ channel }: TestService, service: string): Promise<unknown> {
+  const { path, requestSerialize, responseDeserialize } = method('Check');
+  return await new Promise((resolve, reject) => {
+    channel.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      { service },
+      (error, response) => {
+        if (error) reject(error);
+        else resolve(response && 'status' in response ? response.status : undefined);
+      },
+    );
+  });
+}
+
+describe('Health', () => {
+  test.each(['', ...SERVICES])('of %j is SERVING', async (service) => {
+    expect(await check(scrip, service)).toBe('SERVING');
+  });
+
+  test('of a service there is not is NOT_FOUND', async () => {
+    await expect(check(scrip, 'billing.v1.Nothing')).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+    });
+  });
+
+  test('turns NOT_SERVING for those who watch when the replica stops', async () => {
+    const own = await startTestService();
+    const { path, requestSerialize, responseDeserialize } = method('Watch');
+    const call: ClientReadableStream<object> = own.channel.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      { service: 'billing.v1.BillingService' },
+    );
+    call.on('error', () => {});
+    const seen: unknown[] = [];
+    const stopped = new Promise<void>((resolve) => {
+      call.on('data', (health: Health) => {
+        seen.push(health.status);
+        if (seen.length === 1) void own.service.stop();
+        else resolve();
+      });
+    });
+    await stopped;
+    expect(seen).toEqual(['SERVING', 'NOT_SERVING']);
+    own.close();
+  });
+});

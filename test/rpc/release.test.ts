@@ -1,0 +1,142 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Bucket_Kind, Entry_Kind, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { entriesOf, funded, grant, MINUTE, newestEntry, reserved, there } from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+const release = (accountId: string, reservationId: string) =>
+  scrip.billing.release({ accountId, requestId: requestId(), reservationId });
+
+describe('Release', () => {
+  test('gives back all that is held, in one entry', async () => {
+    const accountId = await funded(scrip, 600n);
+    const { reservation: made } = await scrip.billing.reserve({
+      accountId,
+      requestId: requestId(),
+      credits: 50n,
+      reference: 'job-1',
+      labels: { team: 'images' },
+    });
+    const response = await release(accountId, there(made).reservationId);
+    expect(response).toEqual({
+      reservation: {
+        ...made,
+        state: Reservation_State.RELEASED,
+        held: 0n,
+        returned: 50n,
+        allocations: [],
+        endedAt: response.balance?.asOf,
+      },
+      balance: {
+        remaining: 600n,
+        reserved: 0n,
+        available: 600n,
+        overage: 0n,
+        overageLimit: 0n,
+        lowBalance: false,
+        lowBalanceThreshold: 500n,
+        nextExpiry: undefined,
+        seq: 3n,
+        asOf: response.balance?.asOf,
+      },
+      entrySeq: 3n,
+      released: 50n,
+    });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      kind: Entry_Kind.RELEASE,
+      moves: [
+        {
+          from: { kind: Bucket_Kind.GRANT_RESERVED, grantId: 1n },
+          to: { kind: Bucket_Kind.GRANT_AVAILABLE, grantId: 1n },
+          credits: 50n,
+        },
+      ],
+      credits: 50n,
+      reservationId: made?.reservationId,
+      reference: 'job-1',
+      labels: { team: 'images' },
+    });
+  });
+
+  test('gives back what partial commits have left', async () => {
+    const accountId = await funded(scrip, 100n);
+    const id = await reserved(scrip, accountId, 50n);
+    const part = { accountId, reservationId: id, credits: 20n, final: false };
+    await scrip.billing.commit({ ...part, requestId: requestId() });
+    const { released, reservation, balance } = await release(accountId, id);
+    expect(released).toBe(30n);
+    expect(reservation).toMatchObject({ committed: 20n, returned: 30n });
+    expect(balance).toMatchObject({ remaining: 80n, reserved: 0n });
+  });
+
+  test('of a grant that expired meanwhile gives breakage', async () => {
+    const accountId = await scrip.open('verts');
+    await grant(scrip, accountId, 50n, { expiresAt: new Date(scrip.now() + MINUTE) });
+    const id = await reserved(scrip, accountId, 50n);
+    scrip.advance(MINUTE);
+    const { released, balance } = await release(accountId, id);
+    expect(released).toBe(50n);
+    expect(balance).toMatchObject({ remaining: 0n, reserved: 0n });
+    expect((await newestEntry(scrip, accountId)).moves.map(({ to }) => to?.kind)).toEqual([
+      Bucket_Kind.EXPIRED,
+    ]);
+  });
+
+  test('of a released or expired reservation answers with its state and has no second effect', async () => {
+    const accountId = await funded(scrip, 100n);
+    const released = await reserved(scrip, accountId, 50n);
+    await release(accountId, released);
+    const expired = await reserved(scrip, accountId, 50n);
+    scrip.advance(15 * MINUTE);
+    for (const [id, state] of [
+      [released, Reservation_State.RELEASED],
+      [expired, Reservation_State.EXPIRED],
+    ] as const) {
+      const again = await release(accountId, id);
+      expect(again).toMatchObject({ released: 0n, entrySeq: 0n });
+      expect(again.reservation).toMatchObject({ state, returned: 50n, held: 0n });
+    }
+    const kinds = (await entriesOf(scrip, accountId)).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === Entry_Kind.RELEASE).length).toBe(1);
+  });
+
+  test('of a committed reservation fails and says when it was committed', async () => {
+    const accountId = await funded(scrip, 100n);
+    const reservationId = await reserved(scrip, accountId, 50n);
+    const { reservation } = await scrip.billing.commit({
+      accountId,
+      requestId: requestId(),
+      reservationId,
+    });
+    expect(await faultOf(release(accountId, reservationId))).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'RESERVATION_COMMITTED',
+      metadata: {
+        reservation_id: reservationId,
+        state: 'COMMITTED',
+        at: reservation?.endedAt?.toISOString(),
+      },
+    });
+  });
+
+  test('of an unknown reservation fails', async () => {
+    const accountId = await funded(scrip, 100n);
+    expect(await faultOf(release(accountId, '01900000-0000-7000-8000-000000000000'))).toMatchObject(
+      { code: status.NOT_FOUND, reason: 'RESERVATION_NOT_FOUND' },
+    );
+  });
+
+  test('is possible on a closed account', async () => {
+    const accountId = await funded(scrip, 100n);
+    const id = await reserved(scrip, accountId, 50n);
+    await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    expect((await release(accountId, id)).balance).toMatchObject({ available: 100n });
+  });
+});

@@ -1,0 +1,312 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  Bucket_Kind,
+  Entry_Kind,
+  Grant_Category,
+  OverCommitPolicy,
+  Reservation_State,
+} from '../../src/gen/billing/v1/ledger.ts';
+import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import {
+  balanceOf,
+  DAY,
+  entriesOf,
+  funded,
+  grant,
+  HOUR,
+  INSPECT,
+  MINUTE,
+  newestEntry,
+  there,
+  UPSCALE,
+} from './given.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({ plans: [...(await plansOfDeploy()), planIn(EVERYTHING)] });
+});
+afterAll(() => scrip.stop());
+
+const MAX = 9_223_372_036_854_775_807n;
+type ReserveRequest = Parameters<TestService['billing']['reserve']>[0];
+const reserve = (accountId: string, request: ReserveRequest) =>
+  scrip.billing.reserve({ accountId, requestId: requestId(), ...request });
+const fromGrant = (grantId: bigint, credits: bigint) => ({
+  source: { $case: 'grantId', value: grantId },
+  credits,
+});
+
+describe('Reserve', () => {
+  test('sets credits aside and answers with the reservation, the balance and the priced lines', async () => {
+    const accountId = await funded(scrip, 600n);
+    const before = scrip.now();
+    const response = await reserve(accountId, {
+      usages: [{ ...UPSCALE, count: 2n }],
+      reference: 'job-1',
+      labels: { team: 'images' },
+    });
+    const { reservationId, createdAt } = there(response.reservation);
+    expect(reservationId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/);
+    expect(there(createdAt).getTime()).toBeGreaterThanOrEqual(before);
+    expect(response).toEqual({
+      reservation: {
+        accountId,
+        reservationId,
+        state: Reservation_State.ACTIVE,
+        credits: 20n,
+        held: 20n,
+        committed: 0n,
+        returned: 0n,
+        allocations: [fromGrant(1n, 20n)],
+        expiresAt: new Date(there(createdAt).getTime() + 15 * MINUTE),
+        createdAt,
+        endedAt: undefined,
+        overCommitPolicy: OverCommitPolicy.REJECT,
+        rateCardVersion: 1n,
+        reference: 'job-1',
+        labels: { team: 'images' },
+        late: false,
+      },
+      balance: {
+        remaining: 600n,
+        reserved: 20n,
+        available: 580n,
+        overage: 0n,
+        overageLimit: 0n,
+        lowBalance: false,
+        lowBalanceThreshold: 500n,
+        nextExpiry: undefined,
+        seq: 2n,
+        asOf: createdAt,
+      },
+      entrySeq: 2n,
+      lines: [
+        {
+          usage: { ...UPSCALE, count: 2n },
+          unitCredits: 10n,
+          credits: 20n,
+          billable: true,
+          components: [],
+        },
+      ],
+    });
+  });
+
+  test('writes one entry that moves the credits from available to reserved', async () => {
+    const accountId = await funded(scrip, 100n);
+    const id = requestId();
+    const { reservation } = await reserve(accountId, {
+      requestId: id,
+      credits: 40n,
+      reference: 'job-2',
+      labels: { a: '1' },
+    });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      accountId,
+      seq: 2n,
+      kind: Entry_Kind.RESERVE,
+      moves: [
+        {
+          from: { kind: Bucket_Kind.GRANT_AVAILABLE, grantId: 1n },
+          to: { kind: Bucket_Kind.GRANT_RESERVED, grantId: 1n },
+          credits: 40n,
+        },
+      ],
+      credits: 40n,
+      remainingAfter: 100n,
+      reservedAfter: 40n,
+      overageAfter: 0n,
+      reservationId: reservation?.reservationId,
+      grantId: 0n,
+      refundedSeq: 0n,
+      rateCardVersion: 1n,
+      late: false,
+      caller: 'test',
+      requestId: id,
+      reference: 'job-2',
+      labels: { a: '1' },
+    });
+  });
+
+  test('takes by priority, then soonest expiry, then unpaid before paid, then oldest', async () => {
+    const accountId = await scrip.open('verts');
+    const at = (ms: number) => new Date(scrip.now() + ms);
+    const promotional = { category: Grant_Category.PROMOTIONAL };
+    await grant(scrip, accountId, 1n); // 1: paid, never expires
+    await grant(scrip, accountId, 1n); // 2: as 1, younger
+    await grant(scrip, accountId, 1n, promotional); // 3: unpaid, never expires
+    await grant(scrip, accountId, 1n, { expiresAt: at(2 * DAY) }); // 4
+    await grant(scrip, accountId, 1n, { expiresAt: at(DAY) }); // 5: sooner
+    await grant(scrip, accountId, 1n, { priority: 49 }); // 6: first of all
+    await grant(scrip, accountId, 1n, { priority: 100, expiresAt: at(HOUR) }); // 7: last of all
+    const { reservation } = await reserve(accountId, { credits: 7n });
+    expect(reservation?.allocations).toEqual(
+      [6n, 5n, 4n, 3n, 1n, 2n, 7n].map((grantId) => fromGrant(grantId, 1n)),
+    );
+  });
+
+  test('takes part of a grant only where less is wanted', async () => {
+    const accountId = await funded(scrip, 10n);
+    await grant(scrip, accountId, 100n);
+    const { reservation } = await reserve(accountId, { credits: 25n });
+    expect(reservation?.allocations).toEqual([fromGrant(1n, 10n), fromGrant(2n, 15n)]);
+  });
+
+  test('reserves nothing at all where that is what it costs', async () => {
+    const accountId = await scrip.open('aspose-cloud');
+    for (const request of [{ credits: 0n }, { usages: [{ operation: 'document.upload' }] }]) {
+      const { reservation, balance, entrySeq } = await reserve(accountId, request);
+      expect(reservation).toMatchObject({ credits: 0n, held: 0n, allocations: [] });
+      expect(reservation?.state).toBe(Reservation_State.ACTIVE);
+      expect(balance).toMatchObject({ reserved: 0n, available: 50n });
+      expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: entrySeq, moves: [] });
+    }
+  });
+
+  test('keeps amounts exact up to the most an account can hold', async () => {
+    const most = 9_000_000_000_000_000_000n;
+    const accountId = await funded(scrip, most);
+    const { reservation, balance } = await reserve(accountId, { credits: most - 1n });
+    expect(reservation?.allocations).toEqual([fromGrant(1n, most - 1n)]);
+    expect(balance).toMatchObject({ remaining: most, reserved: most - 1n, available: 1n });
+    expect((await newestEntry(scrip, accountId)).moves[0]?.credits).toBe(most - 1n);
+    const { reservations } = await scrip.billing.listReservations({ accountId });
+    expect(reservations[0]).toEqual(reservation);
+  });
+
+  test('is refused where credits are missing, and says what is and what would help', async () => {
+    const accountId = await funded(scrip, 20n);
+    const fault = await faultOf(reserve(accountId, { credits: 1_100n }));
+    expect(fault).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'INSUFFICIENT_CREDITS',
+      metadata: {
+        required: '1100',
+        available: '20',
+        shortfall: '1080',
+        packs: 'starter x2, standard, professional, enterprise',
+      },
+      fields: [],
+      retryMs: null,
+    });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n, seq: 1n });
+  });
+
+  test('counts the largest int64 as the credits it is', async () => {
+    const accountId = await funded(scrip, 7n);
+    const { metadata } = await faultOf(reserve(accountId, { credits: MAX }));
+    expect(metadata).toMatchObject({ required: `${MAX}`, shortfall: `${MAX - 7n}` });
+  });
+
+  test('falls back on the postpaid line, and stops at its limit', async () => {
+    const accountId = await scrip.open('everything'); // 80 credits, overage up to 10,000
+    const { reservation, balance } = await reserve(accountId, { credits: 1_080n });
+    expect(reservation?.allocations.at(-1)).toEqual({
+      source: { $case: 'overage', value: true },
+      credits: 1_000n,
+    });
+    expect(balance).toMatchObject({ remaining: 80n, reserved: 1_080n, available: -1_000n });
+    expect(balance).toMatchObject({ overage: 0n, overageLimit: 10_000n });
+    expect(await faultOf(reserve(accountId, { credits: 9_001n }))).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'OVERAGE_LIMIT_REACHED',
+      metadata: { required: '9001', available: '9000', shortfall: '1', limit: '10000' },
+    });
+    await reserve(accountId, { credits: 9_000n });
+    expect((await balanceOf(scrip, accountId)).available).toBe(-10_000n);
+  });
+
+  test('is refused on a closed account', async () => {
+    const accountId = await funded(scrip, 20n);
+    const { account } = await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+    expect(await faultOf(reserve(accountId, { credits: 1n }))).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'ACCOUNT_CLOSED',
+      metadata: { account_id: accountId, at: account?.closedAt?.toISOString() },
+    });
+  });
+
+  test('takes an over-commit policy and says it again', async () => {
+    const accountId = await funded(scrip, 20n);
+    for (const overCommitPolicy of [OverCommitPolicy.CAP, OverCommitPolicy.DRAW]) {
+      const { reservation } = await reserve(accountId, { credits: 1n, overCommitPolicy });
+      expect(reservation?.overCommitPolicy).toBe(overCommitPolicy);
+    }
+    const overCommitPolicy = OverCommitPolicy.UNSPECIFIED;
+    const { reservation } = await reserve(accountId, { credits: 1n, overCommitPolicy });
+    expect(reservation?.overCommitPolicy).toBe(OverCommitPolicy.REJECT);
+  });
+
+  test('takes 1,000 usages and not 1,001', async () => {
+    const accountId = await funded(scrip, 2_000n);
+    const { reservation, lines } = await reserve(accountId, { usages: Array(1_000).fill(INSPECT) });
+    expect([reservation?.credits, lines.length]).toEqual([1_000n, 1_000]);
+    expect((await newestEntry(scrip, accountId)).usages.length).toBe(1_000);
+    expect(await faultOf(reserve(accountId, { usages: Array(1_001).fill(INSPECT) }))).toMatchObject(
+      { reason: 'INVALID_FIELD', fields: ['usages'] },
+    );
+  });
+});
+
+describe('A reservation lasts', () => {
+  test.each([
+    ['a second', { seconds: 1n, nanos: 0 }, 1_000],
+    ['a millisecond', { seconds: 0n, nanos: 1_000_000 }, 1],
+    ['a second and a half', { seconds: 1n, nanos: 500_000_000 }, 1_500],
+    ['whole milliseconds, finer digits cut', { seconds: 1n, nanos: 999_999_999 }, 1_999],
+    ['as long as the plan allows at most', { seconds: 86_400n, nanos: 0 }, DAY],
+  ])('%s, if asked to', async (_, ttl, ms) => {
+    const accountId = await funded(scrip, 20n);
+    const { reservation } = await reserve(accountId, { credits: 1n, ttl });
+    const { createdAt, expiresAt } = there(reservation);
+    expect(there(expiresAt).getTime() - there(createdAt).getTime()).toBe(ms);
+  });
+
+  test.each([
+    ['nothing', { seconds: 0n, nanos: 0 }],
+    ['less than nothing', { seconds: -1n, nanos: 0 }],
+    ['nanoseconds below nothing', { seconds: 0n, nanos: -1_000_000 }],
+    ['longer than the plan allows', { seconds: 86_400n, nanos: 1_000_000 }],
+    ['a year and more', { seconds: 400n * 86_400n, nanos: 0 }],
+    ['longer than any clock', { seconds: MAX, nanos: 0 }],
+    ['shorter than any clock', { seconds: -MAX, nanos: 0 }],
+  ])('never %s', async (_, ttl) => {
+    const accountId = await funded(scrip, 20n);
+    expect(await faultOf(reserve(accountId, { credits: 1n, ttl }))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_FIELD',
+      fields: ['ttl'],
+    });
+  });
+
+  test("as long as the plan says: 90 seconds by default, 2 hours at most on plan 'everything'", async () => {
+    const accountId = await scrip.open('everything');
+    const { reservation } = await reserve(accountId, { credits: 1n });
+    const { createdAt, expiresAt } = there(reservation);
+    expect(there(expiresAt).getTime() - there(createdAt).getTime()).toBe(90_000);
+    const ttl = { seconds: 7_201n, nanos: 0 };
+    expect(await faultOf(reserve(accountId, { credits: 1n, ttl }))).toMatchObject({
+      metadata: { field: 'ttl', allowed: '7200s' },
+    });
+  });
+
+  test('and its credits are back at the moment it ends, though nothing was swept', async () => {
+    const accountId = await funded(scrip, 20n);
+    await reserve(accountId, { credits: 20n, ttl: { seconds: 60n, nanos: 0 } });
+    expect((await faultOf(reserve(accountId, { credits: 1n }))).reason).toBe(
+      'INSUFFICIENT_CREDITS',
+    );
+    scrip.advance(MINUTE);
+    const { balance } = await reserve(accountId, { credits: 20n });
+    expect(balance).toMatchObject({ reserved: 20n, available: 0n });
+    expect((await entriesOf(scrip, accountId)).map(({ kind, caller }) => [kind, caller])).toEqual([
+      [Entry_Kind.GRANT, 'test'],
+      [Entry_Kind.RESERVE, 'test'],
+      [Entry_Kind.EXPIRE, 'scrip'],
+      [Entry_Kind.RESERVE, 'test'],
+    ]);
+  });
+});
