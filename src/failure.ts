@@ -57,3 +57,9 @@ export class Failure {
     this.violations = violations;
   }
 }
+
+/** A bug: its cause is logged under the trace id, never sent. */
+export const internalFailure = (traceId: string): Failure =>
+  new Failure('INTERNAL', `internal error; its cause is logged under trace ${traceId}`, {
+    trace_id: traceId,
+  });

@@ -45,8 +45,19 @@ export async function startService(
       groupMax: config.GROUP_MAX,
       queueMax: config.QUEUE_MAX,
       oneAccountPerUnit: config.ONE_ACCOUNT_PER_UNIT,
-      onBug: (error, { accountId, command }) =>
-        log.error({ err: error, account_id: accountId, command: command?.kind }, 'bug'),
+      onBug: (error, work) =>
+        log.error(
+          {
+            err: error,
+            account_id: work.accountId,
+            ...(work.command && {
+              command: work.command.kind,
+              trace_id: work.origin.traceId,
+              span_id: work.origin.spanId,
+            }),
+          },
+          'bug',
+        ),
     });
     const sweeper = new Sweeper({
       em,

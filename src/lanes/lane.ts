@@ -3,7 +3,7 @@
  * requests gather; then all that wait go together. There is no timer: an idle lane serves a lone
  * request at once, a busy one fills its groups by itself.
  */
-import { Failure } from '../failure.ts';
+import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase, isRetryable } from '../store/database-failure.ts';
 import { DEFERRED, type unitOfWork } from './unit-of-work.ts';
 import type { Answer, Work } from './work.ts';
@@ -118,7 +118,7 @@ export class Lane {
     const [first, ...others] = group as [Waiting, ...Waiting[]];
     if (others.length > 0) return await this.#runOneByOne(group);
     this.#options.onBug(error, first.work);
-    first.answer(new Failure('INTERNAL', 'internal error'));
+    first.answer(internalFailure(first.work.command ? first.work.origin.traceId : ''));
     return [];
   }
 

@@ -1,16 +1,18 @@
 /** AccountService: opening, changing and closing accounts, and grants by hand. */
-import type { AccountServiceServer } from '../gen/billing/v1/account_service.ts';
+import { Account, type AccountServiceServer } from '../gen/billing/v1/account_service.ts';
+import { Grant } from '../gen/billing/v1/ledger.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
 import { listAccounts, listGrants } from '../store/lists.ts';
 import { loadAccounts } from '../store/load.ts';
 import { unary } from './call.ts';
-import { Check } from './check.ts';
+import { ACCOUNT_ID, Check } from './check.ts';
 import { accountMessage, grantMessage } from './messages.ts';
 import { mutations } from './mutations.ts';
-import { keyOfPageToken, pageToken } from './page-token.ts';
+import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
 import { mutationHandler, type ServiceContext } from './service-context.ts';
 
 const service = 'billing.v1.AccountService';
+const GRANT_ID = /^[1-9]\d{0,17}$/;
 
 export function accountService(context: ServiceContext): AccountServiceServer {
   return {
@@ -34,15 +36,16 @@ export function accountService(context: ServiceContext): AccountServiceServer {
       if (request.planId !== '') check.name('plan_id', request.planId);
       check.pass();
       const list = ['accounts', request.planId];
-      const after = keyOfPageToken(list, request.pageToken) ?? '';
+      const after = keyOfPageToken(list, request.pageToken, ACCOUNT_ID) ?? '';
       const found = await listAccounts(context.em(), request.planId, after, limit + 1);
-      const last = found[limit - 1];
-      return {
-        response: {
-          accounts: found.slice(0, limit).map(accountMessage),
-          nextPageToken: found.length > limit && last ? pageToken(list, last.accountId) : '',
-        },
-      };
+      const { messages, nextPageToken } = cutPage(
+        found,
+        limit,
+        Account,
+        accountMessage,
+        ({ accountId }) => pageToken(list, accountId),
+      );
+      return { response: { accounts: messages, nextPageToken } };
     }),
 
     listGrants: unary(context, `${service}/ListGrants`, async (request) => {
@@ -51,7 +54,7 @@ export function accountService(context: ServiceContext): AccountServiceServer {
       const limit = check.pageSize(request.pageSize);
       check.pass();
       const list = ['grants', accountId];
-      const before = keyOfPageToken(list, request.pageToken);
+      const before = keyOfPageToken(list, request.pageToken, GRANT_ID);
       const book = await context.snapshots.read(accountId);
       if (!book) return accountNotFound(accountId);
       // What can still change is shown as it is now, settled or not.
@@ -62,15 +65,14 @@ export function accountService(context: ServiceContext): AccountServiceServer {
         before === null ? null : BigInt(before),
         limit + 1,
       );
-      const last = found[limit - 1];
-      return {
-        response: {
-          grants: found
-            .slice(0, limit)
-            .map((grant) => grantMessage(current.get(grant.grantId) ?? grant, book.now)),
-          nextPageToken: found.length > limit && last ? pageToken(list, last.grantId) : '',
-        },
-      };
+      const { messages, nextPageToken } = cutPage(
+        found,
+        limit,
+        Grant,
+        (grant) => grantMessage(current.get(grant.grantId) ?? grant, book.now),
+        ({ grantId }) => pageToken(list, grantId),
+      );
+      return { response: { grants: messages, nextPageToken } };
     }),
   };
 }

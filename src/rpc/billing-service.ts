@@ -1,7 +1,7 @@
 /** BillingService: prices, reservations, charges, packs, balances and history. */
 import { Failure } from '../failure.ts';
 import type { BillingServiceServer } from '../gen/billing/v1/billing_service.ts';
-import { Reservation_State } from '../gen/billing/v1/ledger.ts';
+import { Reservation, Reservation_State } from '../gen/billing/v1/ledger.ts';
 import { rateCardVersionUnknown } from '../ledger/asked.ts';
 import { balanceOf } from '../ledger/balance.ts';
 import type { Book } from '../ledger/book.ts';
@@ -12,12 +12,12 @@ import { asOf, listReservations } from '../store/lists.ts';
 import { loadReservations } from '../store/load.ts';
 import { batch } from './batch.ts';
 import { serverStream, unary } from './call.ts';
-import { Check } from './check.ts';
+import { Check, UUID } from './check.ts';
 import { estimate } from './estimate.ts';
 import { streamHistory } from './history-stream.ts';
 import { balanceMessage, grantMessage, reservationMessage } from './messages.ts';
 import { mutations } from './mutations.ts';
-import { keyOfPageToken, pageToken } from './page-token.ts';
+import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
 import { mutationHandler, type ServiceContext, submit } from './service-context.ts';
 
 const service = 'billing.v1.BillingService';
@@ -93,7 +93,7 @@ export function billingService(context: ServiceContext): BillingServiceServer {
       if (states.length < request.states.length) check.refuse('states', 'must be known states');
       check.pass();
       const list = ['reservations', accountId, ...states];
-      const before = keyOfPageToken(list, request.pageToken);
+      const before = keyOfPageToken(list, request.pageToken, UUID);
       await bookOf(context, accountId);
       const found = await listReservations(
         context.em(),
@@ -103,13 +103,14 @@ export function billingService(context: ServiceContext): BillingServiceServer {
         before,
         limit + 1,
       );
-      const last = found[limit - 1];
-      return {
-        response: {
-          reservations: found.slice(0, limit).map(reservationMessage),
-          nextPageToken: found.length > limit && last ? pageToken(list, last.reservationId) : '',
-        },
-      };
+      const { messages, nextPageToken } = cutPage(
+        found,
+        limit,
+        Reservation,
+        reservationMessage,
+        ({ reservationId }) => pageToken(list, reservationId),
+      );
+      return { response: { reservations: messages, nextPageToken } };
     }),
 
     streamHistory: serverStream(context, `${service}/StreamHistory`, (request, write, signal) =>

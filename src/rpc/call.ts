@@ -20,7 +20,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import { Failure } from '../failure.ts';
+import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase } from '../store/database-failure.ts';
 import { codeOf, serviceError } from './status.ts';
 
@@ -74,7 +74,7 @@ export function serverStream<Request, Response>(
   method: string,
   stream: (
     request: Request,
-    write: (response: Response) => Promise<void>,
+    write: (response: Response | Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ) => Promise<void>,
 ) {
@@ -97,10 +97,10 @@ export function serverStream<Request, Response>(
 /** Resolves when the reader can take more: a slow reader slows its stream, it fills no memory. */
 async function writeTo<Response>(
   call: ServerWritableStream<unknown, Response>,
-  response: Response,
+  response: Response | Uint8Array,
   signal: AbortSignal,
 ) {
-  if (signal.aborted || call.write(response)) return;
+  if (signal.aborted || call.write(response as Response)) return;
   await new Promise<void>((resolve) => {
     const done = () => {
       call.off('drain', done);
@@ -173,17 +173,12 @@ function end(
 
 /** What was thrown, as a failure. Anything that is none is a bug: logged here, never sent. */
 function failureOf({ log }: CallContext, error: unknown, caller: Caller, method: string): Failure {
-  if (error instanceof Failure) return error.reason === 'INTERNAL' ? internal(caller) : error;
+  if (error instanceof Failure) return error;
   const database = failureOfDatabase(error);
   if (database) return database;
   log.error({ err: error, method, trace_id: caller.traceId, span_id: caller.spanId }, 'bug');
-  return internal(caller);
+  return internalFailure(caller.traceId);
 }
-
-const internal = ({ traceId }: Caller): Failure =>
-  new Failure('INTERNAL', `internal error; its cause is logged under trace ${traceId}`, {
-    trace_id: traceId,
-  });
 
 function replayed(): Metadata {
   const trailer = new Metadata();

@@ -8,10 +8,10 @@ import type { Duration } from '../gen/google/protobuf/duration.ts';
 import { MAX_CREDITS } from '../pricing/plan.ts';
 import type { Usage } from '../pricing/price.ts';
 
-const ACCOUNT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+export const ACCOUNT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
 const REQUEST_ID = /^[\x20-\x7e]{1,128}$/;
 const PLAIN_ID = /^[A-Za-z0-9._:-]{1,64}$/;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Characters no text may carry: PostgreSQL cannot store NUL, and the others break logs. */
 const CONTROL = /\p{Cc}/u;
 
@@ -23,7 +23,7 @@ const TTL_MAX_MS = 367 * 24 * 3_600_000;
 
 /** Quantities and attributes of one usage. */
 const INPUTS_MAX = 64;
-const VIOLATIONS_TOLD = 10;
+const VIOLATIONS_TOLD = 20;
 
 /** A name the caller chose, short enough to be told in a field path. */
 const shown = (name: string): string =>
@@ -90,7 +90,9 @@ export class Check {
   ttlMs(value: Duration | undefined): number | null {
     if (!value) return null;
     const ms = Number(value.seconds) * 1_000 + Math.floor(value.nanos / 1_000_000);
-    if (!(ms > 0 && ms <= TTL_MAX_MS)) this.refuse('ttl', 'must be above 0 and at most 366 days');
+    const valid = value.nanos >= 0 && value.nanos < 1_000_000_000;
+    if (!(valid && ms > 0 && ms <= TTL_MAX_MS))
+      this.refuse('ttl', 'must be above 0 and at most 366 days');
     return ms;
   }
 

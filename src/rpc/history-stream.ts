@@ -1,13 +1,11 @@
 /** StreamHistory: entries in seq order, from one stretch of the ledger to the next. */
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { Clock } from '../clock.ts';
 import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
-import type {
-  StreamHistoryRequest,
-  StreamHistoryResponse,
-} from '../gen/billing/v1/billing_service.ts';
-import { Entry_Kind } from '../gen/billing/v1/ledger.ts';
-import type { EntryKind } from '../ledger/entry.ts';
+import type { StreamHistoryRequest } from '../gen/billing/v1/billing_service.ts';
+import { Entry_Kind, Entry as EntryMessage } from '../gen/billing/v1/ledger.ts';
+import type { Entry, EntryKind } from '../ledger/entry.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
 import { type HistoryFilter, lastSeqBefore, newestSeq, readEntries } from '../store/history.ts';
 import type { Tail } from '../store/tail.ts';
@@ -34,7 +32,7 @@ const KINDS = new Map<Entry_Kind, EntryKind>(
 export async function streamHistory(
   context: HistoryContext,
   request: StreamHistoryRequest,
-  write: (response: StreamHistoryResponse) => Promise<void>,
+  write: (response: Uint8Array) => Promise<void>,
   gone: AbortSignal,
 ): Promise<void> {
   const { accountId, filter, from, to } = checked(request);
@@ -50,7 +48,7 @@ export async function streamHistory(
     while (after < last && !signal.aborted) {
       const until = after + STRETCH < last ? after + STRETCH : last;
       const entries = await readEntries(em(), accountId, after, until, filter);
-      await write({ entries: entries.map(entryMessage), nextAfterSeq: until });
+      for (const message of messages(entries, until)) await write(message);
       after = until;
     }
     if (context.stopping.aborted)
@@ -62,6 +60,31 @@ export async function streamHistory(
     await context.tail.changed(accountId, newest, signal);
   }
 }
+
+/**
+ * The responses that carry entries read up to `until`: one, or several where entries are large, for
+ * receivers refuse messages above 4 MB. Entries are encoded once, to be weighed and sent.
+ */
+function* messages(entries: readonly Entry[], until: bigint): Generator<Uint8Array> {
+  let writer = new BinaryWriter();
+  let bytes = 0;
+  for (const [index, entry] of entries.entries()) {
+    const encoded = EntryMessage.encode(entryMessage(entry)).finish();
+    writer.uint32(ENTRIES_TAG).bytes(encoded);
+    bytes += encoded.length;
+    if (bytes < MESSAGE_BYTES || index === entries.length - 1) continue;
+    yield writer.uint32(NEXT_AFTER_SEQ_TAG).int64(entry.seq).finish();
+    writer = new BinaryWriter();
+    bytes = 0;
+  }
+  yield writer.uint32(NEXT_AFTER_SEQ_TAG).int64(until).finish();
+}
+
+/** Fields of StreamHistoryResponse, as they are on the wire: number and wire type. */
+const ENTRIES_TAG = (1 << 3) | 2;
+const NEXT_AFTER_SEQ_TAG = 2 << 3;
+/** A message is closed once it carries so much. */
+const MESSAGE_BYTES = 512 * 1024;
 
 function checked(request: StreamHistoryRequest) {
   const check = new Check();

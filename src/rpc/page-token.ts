@@ -5,13 +5,17 @@ export function pageToken(list: readonly string[], key: string | bigint): string
   return Buffer.from(JSON.stringify([...list, String(key)])).toString('base64url');
 }
 
-/** The key after which the page begins; null for the first page. Throws a Failure on a foreign token. */
-export function keyOfPageToken(list: readonly string[], token: string): string | null {
+/**
+ * The key after which the page begins; null for the first page. Throws a Failure on a token that was
+ * not made for this list, or whose key is not of its `form`.
+ */
+export function keyOfPageToken(list: readonly string[], token: string, form = /^/): string | null {
   if (token === '') return null;
   const parts = parse(token);
   const key = parts?.at(-1);
   if (
     key !== undefined &&
+    form.test(key) &&
     parts?.length === list.length + 1 &&
     list.every((a, i) => a === parts[i])
   )
@@ -29,4 +33,27 @@ function parse(token: string): string[] | null {
   } catch {
     return null;
   }
+}
+
+/** A page is cut at so many bytes: clients refuse messages above 4 MB unless told otherwise. */
+const PAGE_BYTES_MAX = 3 * 1024 * 1024;
+
+/** The messages of a page, and the token of the next one; `found` is one more than `limit` if there is one. */
+export function cutPage<Noun, Message>(
+  found: readonly Noun[],
+  limit: number,
+  codec: { encode(message: Message): { finish(): Uint8Array } },
+  toMessage: (noun: Noun) => Message,
+  tokenOf: (noun: Noun) => string,
+): { messages: Message[]; nextPageToken: string } {
+  const messages: Message[] = [];
+  let bytes = 0;
+  for (const noun of found.slice(0, limit)) {
+    const message = toMessage(noun);
+    bytes += codec.encode(message).finish().length;
+    if (bytes > PAGE_BYTES_MAX && messages.length > 0) break;
+    messages.push(message);
+  }
+  const last = found[messages.length - 1];
+  return { messages, nextPageToken: last && messages.length < found.length ? tokenOf(last) : '' };
 }

@@ -23,11 +23,11 @@ const RETRYABLE = new Set(['40001', '40P01', '23505']);
 export const isRetryable = (error: unknown): boolean => RETRYABLE.has(codeOf(error));
 
 /**
- * Connection exceptions, shutdown, too many connections, read-only standby, timeouts, sockets, and
+ * Connection exceptions, refused logins and databases, shutdown, too many connections, read-only standby, timeouts, sockets, and
  * a race lost as often as it was run again.
  */
 const UNAVAILABLE =
-  /^(08...|40001|40P01|57P0[1-5]|53300|25006|57014|55P03|ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
+  /^(08...|28...|3D000|55000|40001|40P01|57P0[1-5]|53300|25006|57014|55P03|ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
 
 const LOST =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;

@@ -2,7 +2,7 @@
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
-import type { Reservation, ReservationState } from '../ledger/reservation.ts';
+import { heldBy, type Reservation, type ReservationState } from '../ledger/reservation.ts';
 import { run } from './bulk.ts';
 import {
   accountColumns,
@@ -77,7 +77,7 @@ export function asOf(reservation: Reservation, now: number): Reservation {
   return {
     ...reservation,
     state: 'EXPIRED',
-    returned: reservation.credits - reservation.committed,
+    returned: reservation.returned + heldBy(reservation),
     allocations: [],
     endedAt: reservation.expiresAt,
   };

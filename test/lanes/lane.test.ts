@@ -198,11 +198,13 @@ describe('a unit of work that fails', () => {
     expect(bugs).toEqual(['b-bad: a bug']);
   });
 
-  test('says nothing of the cause to the caller', async () => {
+  test('says nothing of the cause to the caller, but under which trace to find it', async () => {
     const { lane } = laneOf(() => {
       throw new Error('secret');
     });
-    expect(await lane.submit(request('a-1'))).toEqual(new Failure('INTERNAL', 'internal error'));
+    const answer = await lane.submit(request('a-1'));
+    expect(answer).toMatchObject({ reason: 'INTERNAL', metadata: { trace_id: origin.traceId } });
+    expect(JSON.stringify(answer)).not.toContain('secret');
   });
 
   test('does not stop the lane', async () => {

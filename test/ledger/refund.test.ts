@@ -123,6 +123,27 @@ describe('a refund', () => {
     ]);
   });
 
+  test('can be of what was charged in the same unit of work', () => {
+    const shelf = ledger(plan(), CHARGED.slice(0, 1));
+    const { outcomes } = shelf.group(at('1s'), [
+      charge(7n),
+      refund(2n, 3n),
+      refund(2n, 5n),
+      refund(3n),
+      refund(2n),
+    ]);
+    expect(outcomes).toMatchObject([
+      { kind: 'Charge', entrySeq: 2n },
+      { refunded: 3n, entrySeq: 3n },
+      { reason: 'EXCEEDS_COMMIT', metadata: { asked: '5', allowed: '4' } },
+      { reason: 'ENTRY_NOT_FOUND' },
+      { refunded: 4n, entrySeq: 4n },
+    ]);
+    expect(remaining(shelf)).toEqual([10n]);
+    expect(shelf.work(at('2s'), refund(2n)).outcome).toMatchObject({ reason: 'EXCEEDS_COMMIT' });
+    audit(shelf);
+  });
+
   test('is of a commit or charge: no other entry can be refunded', () => {
     ledger(plan(), [
       ...CHARGED,

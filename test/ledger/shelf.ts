@@ -78,19 +78,21 @@ export class Shelf {
     };
     const refundables = [...named.refunded].flatMap((seq) => this.#refundable(seq));
     const refundedGrants = new Set(refundables.flatMap(({ split }) => split.map((s) => s.grantId)));
-    const active = [...this.reservations.values()].filter(({ state }) => state === 'ACTIVE');
-    const ahead = active.filter(({ expiresAt }) => expiresAt > at).map((r) => r.expiresAt);
+    const reservations = [...this.reservations.values()].filter(
+      ({ reservationId, state, expiresAt }) =>
+        named.reservations.includes(reservationId) ||
+        (due && state === 'ACTIVE' && expiresAt <= at),
+    );
+    const others = [...this.reservations.values()].filter(
+      (reservation) => reservation.state === 'ACTIVE' && !reservations.includes(reservation),
+    );
     const loaded = structuredClone({
       account,
       grants: [...this.grants.values()].filter((g) => isOpen(g) || refundedGrants.has(g.grantId)),
-      reservations: [...this.reservations.values()].filter(
-        ({ reservationId, state, expiresAt }) =>
-          named.reservations.includes(reservationId) ||
-          (due && state === 'ACTIVE' && expiresAt <= at),
-      ),
+      reservations,
       purchases: this.purchases.filter((p) => named.payments.includes(p.paymentReference)),
       refundables,
-      nextReservationExpiry: due && ahead.length > 0 ? Math.min(...ahead) : null,
+      nextReservationExpiry: due ? soonest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
     return new Book({ ...loaded, plan, rateCards }, now, () =>
       this.#deciding?.kind === 'Purchase' ? `p${++this.#purchases}` : `r${++this.#reservations}`,
@@ -133,3 +135,6 @@ export class Shelf {
     return [refundable(found, this.refunded.get(seq) ?? 0n)];
   }
 }
+
+const soonest = (instants: readonly number[]): number | null =>
+  instants.length > 0 ? Math.min(...instants) : null;

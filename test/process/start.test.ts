@@ -100,6 +100,36 @@ describe('with a database of its own', () => {
   });
 });
 
+describe('whose database is killed', () => {
+  test('ends too, says why, and started again has everything it acknowledged', async () => {
+    const scrip = await start();
+    const { balance: before } = await scrip.billing.getBalance({ accountId });
+    let acknowledged = 0n;
+    const callers = Array.from({ length: 20 }, async (_, caller) => {
+      for (let call = 0; ; call++) {
+        const requestId = `lost-${caller}-${call}`;
+        await scrip.billing.charge({ ...charge, requestId, credits: 0n });
+        acknowledged++;
+      }
+    });
+    const loading = Promise.allSettled(callers);
+    await expect.poll(() => acknowledged).toBeGreaterThan(40n);
+    const server = await readPostmaster(join(DATA_DIRECTORY, 'postgres'));
+    process.kill(server?.pid ?? 0, 'SIGKILL');
+    const { code, stdout } = await scrip.ended;
+    scrip.close();
+    await loading;
+    expect(code).toBe(1);
+    const msg = 'the embedded PostgreSQL is gone';
+    expect(logOf(stdout)).toContainEqual(expect.objectContaining({ level: 60, msg }));
+
+    const again = await start();
+    const { balance: after } = await again.billing.getBalance({ accountId });
+    expect((after?.seq ?? 0n) - (before?.seq ?? 0n)).toBeGreaterThanOrEqual(acknowledged);
+    await again.signal('SIGTERM');
+  });
+});
+
 describe('two of them', () => {
   test('started at once on one empty directory share its database', async () => {
     DATA_DIRECTORY = join(directory, 'shared');

@@ -22,7 +22,7 @@ const connectAlone = () =>
     channel: { 'grpc.use_local_subchannel_pool': 1 },
   });
 
-const long = 'x'.repeat(100_000);
+const long = 'x'.repeat(90_000);
 const labels = (count: number, key = 'key', value = 'value') =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`${key}${index}`, value]));
 
