@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { type Config, readConfig } from './config.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded.ts';
-import { connectAsOwner, migrate, pendingMigrations } from './db/orm.ts';
+import { migrate, pendingMigrations } from './db/orm.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { startService } from './service.ts';
 import { telemetry } from './telemetry.ts';
@@ -55,18 +55,13 @@ async function main() {
 
 /** A database that others run is migrated by its own command, never by a replica that starts. */
 async function refuseUnmigrated(url: string) {
-  const orm = await connectAsOwner(url);
-  try {
-    const pending = await pendingMigrations(orm).catch((cause: Error) => {
-      throw new Refusal(`cannot use the database of DATABASE_URL: ${cause.message}`);
-    });
-    if (pending.length > 0)
-      throw new Refusal(
-        `the database lacks ${pending.length} migration(s) (${pending.join(', ')}): run npm run migrate`,
-      );
-  } finally {
-    await orm.close();
-  }
+  const pending = await pendingMigrations(url).catch((cause: Error) => {
+    throw new Refusal(`cannot use the database of DATABASE_URL: ${cause.message}`);
+  });
+  if (pending.length > 0)
+    throw new Refusal(
+      `the database lacks ${pending.length} migration(s) (${pending.join(', ')}): run npm run migrate`,
+    );
 }
 
 function sayReady(config: Config, port: number) {

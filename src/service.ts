@@ -8,6 +8,7 @@ import { Lanes } from './lanes/lanes.ts';
 import { Sweeper } from './lanes/sweeper.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
 import type { Plan } from './pricing/plan.ts';
+import { InFlight } from './rpc/in-flight.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
 import { Snapshots } from './store/snapshot.ts';
@@ -73,6 +74,7 @@ export async function startService(
         clock,
         tracer,
         log,
+        inFlight: new InFlight(),
         catalogue,
         lanes,
         tail,

@@ -1,7 +1,7 @@
 /** MikroORM on PostgreSQL: connection, migrations, and the role the service works under. */
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
-import type pg from 'pg';
+import pg from 'pg';
 import { Client } from './client.ts';
 import { Migration0001Ledger } from './migrations/0001-ledger.ts';
 import { entities } from './schema.ts';
@@ -9,6 +9,7 @@ import { entities } from './schema.ts';
 export type Orm = MikroORM;
 export type Em = SqlEntityManager;
 
+const MIGRATIONS_TABLE = 'schema_migrations';
 const migrationsList = [{ name: '0001-ledger', class: Migration0001Ledger }];
 
 /**
@@ -34,7 +35,7 @@ export async function connect(url: string, poolSize: number): Promise<Orm> {
   return await open(url, poolSize, RUNTIME_SESSION);
 }
 
-/** Connects as the database's owner, to migrate. */
+/** Connects as the user of the URL: the database's owner, to migrate. */
 export async function connectAsOwner(url: string): Promise<Orm> {
   return await open(url, 1, {});
 }
@@ -49,7 +50,7 @@ async function open(
     clientUrl: url,
     entities,
     extensions: [Migrator],
-    migrations: { migrationsList, snapshot: false, silent: true, tableName: 'schema_migrations' },
+    migrations: { migrationsList, snapshot: false, silent: true, tableName: MIGRATIONS_TABLE },
     pool: { min: 0, max: poolSize },
     driverOptions: {
       application_name: 'scrip',
@@ -62,9 +63,21 @@ async function open(
   });
 }
 
-/** Names of the migrations the database still lacks. */
-export async function pendingMigrations(orm: Orm): Promise<readonly string[]> {
-  return (await orm.migrator.getPending()).map(({ name }) => name);
+/**
+ * Names of the migrations the database still lacks. Looking changes nothing, and takes no more rights
+ * than the role the service works under has.
+ */
+export async function pendingMigrations(url: string): Promise<readonly string[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  try {
+    const { rows } = await client.query(`select to_regclass('${MIGRATIONS_TABLE}') as found`);
+    const ran = rows[0]?.found ? await client.query(`select name from ${MIGRATIONS_TABLE}`) : null;
+    const names = new Set(ran?.rows.map(({ name }) => name));
+    return migrationsList.map(({ name }) => name).filter((name) => !names.has(name));
+  } finally {
+    await client.end();
+  }
 }
 
 /** Any number will do that nothing else in the database uses. */

@@ -113,7 +113,7 @@ export const GrantRow = defineEntity({
       name: 'grants_state_check',
       expression: "state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')",
     },
-    { name: 'grants_open_check', expression: "open = (state = 'SCHEDULED' or remaining > 0)" },
+    { name: 'grants_open_check', expression: "(state = 'SCHEDULED' or remaining > 0) = open" },
   ],
   indexes: [{ name: 'grants_open', properties: ['accountId'], where: 'open' }],
 });

@@ -16,7 +16,7 @@ export function balanceOf(
     reserved,
     available,
     overage: overageOf(account, now),
-    overageLimit: account.overageLimit,
+    overageLimit: terms.overage?.limit ?? 0n,
     lowBalance: available < terms.lowBalanceThreshold,
     lowBalanceThreshold: terms.lowBalanceThreshold,
     nextExpiry: nextExpiry(grants, now),

@@ -8,7 +8,7 @@ import { monthName, monthStart } from './account.ts';
 import { type Book, movesOf } from './book.ts';
 import type { Origin } from './entry.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable, hasExpired } from './grant.ts';
-import { type Allocation, heldBy, type Reservation } from './reservation.ts';
+import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
 
 export const SERVICE = 'scrip';
 
@@ -101,7 +101,7 @@ export function giveBack(book: Book, allocations: readonly Allocation[]) {
 }
 
 export const fromExpiredGrant = (book: Book, { grantId }: Allocation): boolean =>
-  grantId !== 0n && hasExpired(book.grant(grantId), book.now);
+  grantId !== OVERAGE && hasExpired(book.grant(grantId), book.now);
 
 function makeEffective(book: Book, grant: Grant, origin: Origin) {
   grant.state = 'OPEN';

@@ -3,23 +3,26 @@ import { z } from 'zod';
 import { durationMs, type Integers, id, money, text, validity } from './leaf-schema.ts';
 import type { Pack, Terms } from './plan.ts';
 
+/** Figures of a plan's terms stay far within int64, so that sums over an account do, too. */
+const TERM_CREDITS_MAX = 1_000_000_000_000_000n;
+
 export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
   z
     .strictObject({
       welcome: z
-        .strictObject({ credits: integers(1n), validity })
+        .strictObject({ credits: integers(1n, TERM_CREDITS_MAX), validity })
         .nullable()
         .default(null),
       allowance: z
         .strictObject({
-          credits: integers(1n),
+          credits: integers(1n, TERM_CREDITS_MAX),
           every: z.literal('month'),
           rollover: z.literal('none'),
         })
         .nullable()
         .default(null),
       overage: z
-        .strictObject({ limit: integers(1n) })
+        .strictObject({ limit: integers(1n, TERM_CREDITS_MAX) })
         .nullable()
         .default(null),
       low_balance_threshold: integers(0n).default(500n),

@@ -22,6 +22,7 @@ import {
 import type { Logger } from 'pino';
 import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase } from '../store/database-failure.ts';
+import type { InFlight } from './in-flight.ts';
 import { codeOf, serviceError } from './status.ts';
 
 /** Who calls, and under which span. */
@@ -31,7 +32,11 @@ export type Caller = {
   readonly spanId: string;
 };
 
-export type CallContext = { readonly tracer: Tracer; readonly log: Logger };
+export type CallContext = {
+  readonly tracer: Tracer;
+  readonly log: Logger;
+  readonly inFlight: InFlight;
+};
 
 /** A response, or its bytes where it is stored as it is sent. */
 export type Answered<Response> = {
@@ -117,7 +122,8 @@ const headers: TextMapGetter<Metadata> = {
   keys: (metadata) => Object.keys(metadata.getMap()),
 };
 
-function begin({ tracer }: CallContext, method: string, metadata: Metadata) {
+function begin({ tracer, inFlight }: CallContext, method: string, metadata: Metadata) {
+  inFlight.enter();
   const parent = propagation.extract(ROOT_CONTEXT, metadata, headers);
   const span = tracer.startSpan(
     method,
@@ -144,12 +150,13 @@ const SERVER_FAULTS: ReadonlySet<status> = new Set([
 ]);
 
 function end(
-  { log }: CallContext,
+  { log, inFlight }: CallContext,
   span: Span,
   method: string,
   caller: Caller,
   failure: Failure | null,
 ) {
+  inFlight.leave();
   const code = failure ? codeOf(failure.reason) : status.OK;
   if (span.isRecording()) {
     span.setAttribute('rpc.response.status_code', status[code]);

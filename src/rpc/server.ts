@@ -1,6 +1,7 @@
 /** The gRPC server: the three services, health and reflection. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   logVerbosity,
   Server,
@@ -15,6 +16,7 @@ import { BillingServiceService } from '../gen/billing/v1/billing_service.ts';
 import { PlanServiceService } from '../gen/billing/v1/plan_service.ts';
 import { accountService } from './account-service.ts';
 import { billingService } from './billing-service.ts';
+import type { InFlight } from './in-flight.ts';
 import { planService } from './plan-service.ts';
 import { addReflection } from './reflection.ts';
 import type { ServiceContext } from './service-context.ts';
@@ -59,7 +61,7 @@ export async function startRpcServer(
     port: bound,
     async stop(graceMs) {
       for (const service of ['', ...SERVICES]) health.setStatus(service, 'NOT_SERVING');
-      await shutDown(server, graceMs);
+      await shutDown(server, context.inFlight, graceMs);
     },
   };
 }
@@ -94,15 +96,18 @@ async function bind(server: Server, host: string, port: number): Promise<number>
 /** grpc-js wraps the system's words in its own, and logs them on stderr besides. */
 const reasonOf = ({ message }: Error): string => /E[A-Z]+: [^\]]*/.exec(message)?.[0] ?? message;
 
-async function shutDown(server: Server, graceMs: number): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => {
-      server.forceShutdown();
-      resolve();
-    }, graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(timer);
-      resolve();
-    });
+/** Time for answers that have been given to leave through the socket. */
+const FLUSH_MS = 250;
+
+/**
+ * No new calls from now on; those under way are finished, for `graceMs` at most. Whoever only watches
+ * the service's health would keep the connection open for ever: it is cut when the rest is done.
+ */
+async function shutDown(server: Server, inFlight: InFlight, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.tryShutdown(() => resolve());
   });
+  const answered = inFlight.none().then(() => sleep(FLUSH_MS));
+  await Promise.race([closed, answered, sleep(graceMs, undefined, { ref: false })]);
+  server.forceShutdown();
 }

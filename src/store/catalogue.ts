@@ -2,7 +2,7 @@
  * The plans in force and every rate card version anyone still names, in memory; the database keeps
  * them all. Rate cards never change, so one that was read once is never read again.
  */
-import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
+import { LockMode } from '@mikro-orm/core';
 import type { Em } from '../db/orm.ts';
 import { PlanRow, RateCardRow } from '../db/schema.ts';
 import type { Plan, RateCard } from '../pricing/plan.ts';
@@ -13,6 +13,7 @@ import {
   rateCardToJson,
   sameRateCard,
 } from '../pricing/plan-json.ts';
+import { isRetryable } from './database-failure.ts';
 
 /** A plan with every rate card version that is in memory. */
 export type CataloguedPlan = {
@@ -84,7 +85,7 @@ export class Catalogue {
       await this.find(planId);
   }
 
-  async #publishOne(plan: Plan, now: number, triesLeft = 3): Promise<void> {
+  async #publishOne(plan: Plan, now: number, triesLeft = 20): Promise<void> {
     try {
       await this.#em().transactional(async (em) => {
         const at = new Date(now);
@@ -113,8 +114,8 @@ export class Catalogue {
         else em.create(PlanRow, { planId: plan.planId, ...terms });
       });
     } catch (error) {
-      // Another replica published the same plan for the first time just now.
-      if (!(error instanceof UniqueConstraintViolationException) || triesLeft === 0) throw error;
+      // Another replica publishes the same plan at this moment.
+      if (!isRetryable(error) || triesLeft === 0) throw error;
       await this.#publishOne(plan, now, triesLeft - 1);
     }
   }

@@ -33,10 +33,7 @@ const TOP = 20;
 
 export async function summary(file: string): Promise<string> {
   const profile: Profile = JSON.parse(await readFile(file, 'utf8'));
-  const selfOf = new Map<number, number>();
-  profile.samples.forEach((id, index) => {
-    selfOf.set(id, (selfOf.get(id) ?? 0) + (profile.timeDeltas[index] ?? 0));
-  });
+  const selfOf = selfTimes(profile);
   const parts = new Map<string, number>();
   const functions = new Map<string, number>();
   let busy = 0;
@@ -51,6 +48,20 @@ export async function summary(file: string): Promise<string> {
   const line = ([name, self]: readonly [string, number]) =>
     `${((self / busy) * 100).toFixed(1).padStart(8)}%  ${name}`;
   return [...sorted(parts).map(line), '', ...sorted(functions).slice(0, TOP).map(line)].join('\n');
+}
+
+/**
+ * Microseconds by node. A sample counts for two usual intervals at most: on a busy machine the
+ * process waits for a core now and then, and where it stood meanwhile says nothing.
+ */
+function selfTimes({ samples, timeDeltas }: Profile): Map<number, number> {
+  const usual = [...timeDeltas].sort((a, b) => a - b)[timeDeltas.length >> 1] ?? 0;
+  const selfOf = new Map<number, number>();
+  samples.forEach((id, index) => {
+    const self = Math.min(timeDeltas[index] ?? 0, 2 * usual);
+    selfOf.set(id, (selfOf.get(id) ?? 0) + self);
+  });
+  return selfOf;
 }
 
 function partOf(functionName: string, url: string): string {

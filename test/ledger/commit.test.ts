@@ -235,6 +235,26 @@ describe('a commit of more than is held', () => {
     });
   });
 
+  test('is told with overage last, though grants were drawn after it', () => {
+    const shelf = ledger(plan(postpaid(20n)), [
+      ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
+      [
+        '0s',
+        reserve(15n, { overCommitPolicy: 'DRAW' }),
+        'RESERVE 15: g1>(g1) 10, overage>(overage) 5',
+        '10 (15)',
+      ],
+      ['1s', grantCredits(10n), 'GRANT 10: issued>g2 10', '20 (15)'],
+    ]);
+    expect(shelf.work(at('2s'), commit('r1', 22n)).outcome).toMatchObject({
+      split: [
+        { grantId: 1n, credits: 10n },
+        { grantId: 2n, credits: 7n },
+        { grantId: 0n, credits: 5n },
+      ],
+    });
+  });
+
   test('draws from overage on a postpaid plan under DRAW', () => {
     ledger(plan(postpaid(20n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],

@@ -14,7 +14,7 @@ import { later, origin, picture } from './fixtures.ts';
 import type { Shelf } from './shelf.ts';
 import { acts, aimed, life, live } from './workload.ts';
 
-const RUNS = { numRuns: 300 };
+const RUNS = { numRuns: 200 };
 /** Time to find the shortest life that fails. */
 const PATIENCE_MS = 120_000;
 

@@ -73,7 +73,7 @@ export class Migration0001Ledger extends Migration {
         constraint grants_expiry_check check (expires_at > effective_at),
         constraint grants_category_check check (category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')),
         constraint grants_state_check check (state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')),
-        constraint grants_open_check check (open = (state = 'SCHEDULED' or remaining > 0))
+        constraint grants_open_check check ((state = 'SCHEDULED' or remaining > 0) = open)
       ) with (fillfactor = 70)`);
     this.addSql(`create index grants_open on grants (account_id) where open`);
     this.addSql(`
@@ -189,6 +189,7 @@ export class Migration0001Ledger extends Migration {
       end $$`);
     this.addSql(`do $$ begin execute format('grant scrip_runtime to %I', current_user); end $$`);
     this.addSql(`grant usage on schema public to scrip_runtime`);
+    this.addSql(`grant select on schema_migrations to scrip_runtime`);
     this.addSql(`grant select, insert on entries, requests, rate_cards to scrip_runtime`);
     this.addSql(
       `grant select, insert, update on plans, accounts, grants, reservations, purchases, refunded to scrip_runtime`,

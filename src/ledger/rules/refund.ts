@@ -8,7 +8,7 @@ import { type Book, movesOf } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { beyondLimit } from '../limit.ts';
 import type { RefundableEntry } from '../refundable.ts';
-import { type Allocation, splitAllocations, total } from '../reservation.ts';
+import { type Allocation, OVERAGE, splitAllocations, total } from '../reservation.ts';
 import { fromExpiredGrant } from '../settle.ts';
 
 export type Refund = {
@@ -38,12 +38,12 @@ export function refund(book: Book, command: Refund, origin: Origin) {
       { asked: credits, allowed, seq: command.seq },
     );
 
-  const tooMany = beyondLimit(book, credits);
-  if (tooMany) return tooMany;
-
   const split = lastTaken(refunded, credits);
   const breakage = split.filter((allocation) => fromExpiredGrant(book, allocation));
   const restored = split.filter((allocation) => !fromExpiredGrant(book, allocation));
+  const tooMany = beyondLimit(book, total(restored.filter(({ grantId }) => grantId !== OVERAGE)));
+  if (tooMany) return tooMany;
+
   const entry = book.post(
     {
       kind: 'REFUND',
@@ -60,7 +60,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     },
     origin,
   );
-  for (const { grantId } of restored) if (grantId !== 0n) book.due(book.grant(grantId).expiresAt);
+  for (const { grantId } of restored) if (grantId !== OVERAGE) book.due(book.grant(grantId).expiresAt);
   refunded.refunded += credits;
   book.changes.refundables.add(refunded);
   return {
