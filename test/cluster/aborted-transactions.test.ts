@@ -51,7 +51,7 @@ async function someoneWaits(databaseUrl: string): Promise<void> {
   const sql = `select count(*)::int as waiting from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock'`;
   const waiting = async () => (await execute(databaseUrl, sql))[0]?.['waiting'];
-  await expect.poll(waiting, { interval: 5, timeout: 5_000 }).toBeGreaterThan(0);
+  await expect.poll(waiting, { interval: 5, timeout: 10_000 }).toBeGreaterThan(0);
 }
 
 /** A counter of pg_stat_database. Sessions report theirs when they end at the latest. */

@@ -4,7 +4,7 @@ import { status } from '@grpc/grpc-js';
 import pg from 'pg';
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
-import { createDatabase } from '../postgres.ts';
+import { createDatabase, execute } from '../postgres.ts';
 import {
   requestId,
   showDatabaseOnFailure,
@@ -155,7 +155,7 @@ describe('the database cannot be reached', () => {
   });
 
   test('the sweeper goes on once it is back', async () => {
-    const { link, scrip } = await startLinked({ SWEEP_INTERVAL_MS: '20' });
+    const { databaseUrl, link, scrip } = await startLinked({ SWEEP_INTERVAL_MS: '20' });
     const accountId = await accountWith(scrip, 10n);
     const ttl = { seconds: 1n, nanos: 0 };
     await scrip.billing.reserve({ accountId, requestId: requestId(), credits: 10n, ttl });
@@ -163,7 +163,8 @@ describe('the database cannot be reached', () => {
     scrip.advance(1_001);
     await sleep(100);
     await link.open();
-    const seq = async () => (await scrip.billing.getBalance({ accountId })).balance?.seq;
-    await expect.poll(seq, { timeout: 5_000 }).toBe(3n);
+    const sql = 'select state from reservations where account_id = $1';
+    const state = async () => (await execute(databaseUrl, sql, [accountId]))[0]?.['state'];
+    await expect.poll(state, { timeout: 10_000 }).toBe('EXPIRED');
   });
 });

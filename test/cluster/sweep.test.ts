@@ -179,7 +179,7 @@ describe('expired reservations', () => {
       const state = 'select state from reservations where account_id = $1';
       const isExpired = async () =>
         (await execute(sweeping.databaseUrl, state, [accountId]))[0]?.['state'];
-      await expect.poll(isExpired, { timeout: 5_000 }).toBe('EXPIRED');
+      await expect.poll(isExpired, { timeout: 10_000 }).toBe('EXPIRED');
       await expectSoundBooks(sweeping.databaseUrl);
     } finally {
       await sweeping.stop();

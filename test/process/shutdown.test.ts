@@ -14,6 +14,7 @@ import { end, type Replica, startReplica } from './replica.ts';
 const CALLERS = 50;
 const SHUTDOWN_GRACE_MS = 30_000;
 const accountId = 'busy';
+const SOON = { timeout: 10_000 };
 
 let databaseUrl: string;
 let replicas: Replica[];
@@ -104,8 +105,8 @@ test('SIGTERM finishes the 50 calls under way, ends followers, says NOT_SERVING,
     reason: 'SHUTTING_DOWN',
     error: { code: status.UNAVAILABLE, metadata: { next_after_seq: '2' } },
   });
-  await expect.poll(() => healthOfAll).toContain('NOT_SERVING');
-  await expect.poll(() => healthOfOne).toContain('NOT_SERVING');
+  await expect.poll(() => healthOfAll, SOON).toContain('NOT_SERVING');
+  await expect.poll(() => healthOfOne, SOON).toContain('NOT_SERVING');
   const late = scrip.connect();
   expect(await outcomeOf(late.billing.charge(charge('late')))).toMatchObject({
     error: { code: status.UNAVAILABLE },

@@ -7,6 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readPostmaster } from '../../src/db/postmaster.ts';
 import { end, logOf, type Replica, startReplica } from './replica.ts';
 
+const SOON = { timeout: 10_000 };
+
 let directory: string;
 let DATA_DIRECTORY: string;
 let replicas: Replica[] = [];
@@ -49,9 +51,9 @@ describe('with a database of its own', () => {
     );
     const address = `localhost:${scrip.port}`;
     const said = () => scrip.said.stdout;
-    await expect.poll(said).toContain(`ready on ${address} `);
+    await expect.poll(said, SOON).toContain(`ready on ${address} `);
     await expect
-      .poll(said)
+      .poll(said, SOON)
       .toContain(`grpcurl -plaintext ${address} billing.v1.PlanService/ListPlans`);
     const opened = { accountId, requestId: 'open', planId: 'perfectparser' };
     await scrip.accounts.openAccount(opened);
@@ -113,7 +115,7 @@ describe('whose database is killed', () => {
       }
     });
     const loading = Promise.allSettled(callers);
-    await expect.poll(() => acknowledged).toBeGreaterThan(40n);
+    await expect.poll(() => acknowledged, SOON).toBeGreaterThan(40n);
     const server = await readPostmaster(join(DATA_DIRECTORY, 'postgres'));
     process.kill(server?.pid ?? 0, 'SIGKILL');
     const { code, stdout } = await scrip.ended;

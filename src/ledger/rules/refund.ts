@@ -60,7 +60,8 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     },
     origin,
   );
-  for (const { grantId } of restored) if (grantId !== OVERAGE) book.due(book.grant(grantId).expiresAt);
+  for (const { grantId } of restored)
+    if (grantId !== OVERAGE) book.due(book.grant(grantId).expiresAt);
   refunded.refunded += credits;
   book.changes.refundables.add(refunded);
   return {
