@@ -137,6 +137,21 @@ describe('the database cannot be reached', () => {
     await expectSoundBooks(databaseUrl);
   });
 
+  test('connections lost without a word are given up, and others take their place', async () => {
+    const { databaseUrl, link, scrip } = await startLinked({ DATABASE_TIMEOUT_MS: '1000' });
+    try {
+      const accountId = await accountWith(scrip, 10n);
+      link.stall();
+      const id = requestId();
+      const recharge = async () => (await outcomeOf(charge(scrip, accountId, id))).reason;
+      await expect.poll(recharge, { timeout: 15_000 }).toBe('OK');
+      expect((await scrip.billing.getBalance({ accountId })).balance?.remaining).toBe(9n);
+      await expectSoundBooks(databaseUrl);
+    } finally {
+      await link.close();
+    }
+  });
+
   test('a follower stays on, and receives what was written once it is back', async () => {
     const { databaseUrl, link, scrip } = await startLinked();
     const other = await startTestService({ databaseUrl });

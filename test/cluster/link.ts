@@ -43,6 +43,11 @@ export class Link {
     await closed;
   }
 
+  /** Swallows what the open connections send, and tells nobody. Those that come get through. */
+  stall() {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
   get url(): string {
     const url = new URL(this.#target);
     url.host = `127.0.0.1:${this.#port}`;

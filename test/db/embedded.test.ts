@@ -66,6 +66,9 @@ async function postgresIsGone(): Promise<void> {
   await until(async () => (await readPostmaster(cluster())) === undefined);
 }
 
+/** Empty for a process that has ended, reaped or not. */
+const commandOf = (pid: number) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+
 async function until(holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
     if (await holds()) return;
@@ -172,8 +175,11 @@ describe('an owner killed with SIGKILL', () => {
 
   test('together with the launcher leaves a server that the next start replaces', async () => {
     const { owner, url } = await startOwner();
-    process.kill(await launcherPid(), 'SIGKILL');
+    const launcher = await launcherPid();
+    process.kill(launcher, 'SIGKILL');
     await kill(owner);
+    // A signal is sent at once and takes effect soon: until then the server is not an orphan.
+    await until(async () => (await commandOf(launcher)) === '');
 
     const again = await startEmbeddedPostgres(directory);
     expect(again.url).not.toBe(url);
