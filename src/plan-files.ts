@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Plan } from './pricing/plan.ts';
-import { type PlanMistake, parsePlanFile } from './pricing/plan-file.ts';
+import { type PlanMistake, parsePlanFile } from './pricing/plan-file/plan-file.ts';
 
 export type PlanFiles =
   | { readonly plans: readonly Plan[] }

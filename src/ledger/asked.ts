@@ -1,6 +1,7 @@
 /** What a request asks for: usages to be priced, or an amount of credits. */
 import { Failure } from '../failure.ts';
-import { type PricedUsage, priceUsages, type Usage } from '../pricing/price.ts';
+import { type PricedUsage, priceUsages } from '../pricing/price.ts';
+import type { Usage } from '../pricing/usage.ts';
 import type { Book } from './book.ts';
 
 export type Asked = { readonly usages: readonly Usage[] } | { readonly credits: bigint };

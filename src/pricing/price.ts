@@ -1,4 +1,5 @@
 /** What usages cost on a rate card. Every request comes through here: nothing is parsed twice. */
+
 import assert from 'node:assert/strict';
 import { Failure } from '../failure.ts';
 import { celPriceOf } from './cel-price.ts';
@@ -11,6 +12,7 @@ import {
   type RateCard,
   type TierComponent,
 } from './plan.ts';
+import type { Usage } from './usage.ts';
 import {
   countOutOfRange,
   noPrice,
@@ -19,14 +21,6 @@ import {
   valueRefused,
 } from './usage-failures.ts';
 import { inputFailure, withDefaults } from './usage-inputs.ts';
-
-/** One operation with its measured inputs, done `count` times (1 or more) with exactly these. */
-export type Usage = {
-  readonly operation: string;
-  readonly count: bigint;
-  readonly quantities: Readonly<Record<string, bigint>>;
-  readonly attributes: Readonly<Record<string, string>>;
-};
 
 /** What one component adds to the price of doing an operation once; 0 or more. */
 export type PricedComponent = { readonly label: string; readonly credits: bigint };

@@ -1,7 +1,7 @@
 /** The inputs an operation is priced on: a usage's own, checked, and the rate card's defaults. */
 import type { Failure } from '../failure.ts';
 import type { Operation } from './plan.ts';
-import type { Usage } from './price.ts';
+import type { Usage } from './usage.ts';
 import {
   missingAttribute,
   missingQuantity,

@@ -5,7 +5,7 @@ import { priceAsked } from '../ledger/asked.ts';
 import type { Book } from '../ledger/book.ts';
 import { headroom } from '../ledger/draw.ts';
 import { coveringPacks } from '../pricing/packs.ts';
-import type { Usage } from '../pricing/price.ts';
+import type { Usage } from '../pricing/usage.ts';
 import { lineMessage } from './messages.ts';
 import { packMessage } from './plan-messages.ts';
 

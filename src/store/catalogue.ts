@@ -12,7 +12,7 @@ import {
   rateCardFromJson,
   rateCardToJson,
   sameRateCard,
-} from '../pricing/plan-json.ts';
+} from '../pricing/plan-file/plan-json.ts';
 import { isRetryable } from './database-failure.ts';
 
 /** A plan with every rate card version that is in memory. */

@@ -8,9 +8,9 @@ import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
-import { parseDuration } from '../../src/pricing/duration.ts';
 import type { Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
-import type { Usage } from '../../src/pricing/price.ts';
+import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
+import type { Usage } from '../../src/pricing/usage.ts';
 
 /** The first moment of every test: a Saturday, in the middle of a month. */
 export const START = Date.UTC(2026, 0, 10);

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { Plan } from '../../src/pricing/plan.ts';
-import { parsePlanFile } from '../../src/pricing/plan-file.ts';
-import type { Usage } from '../../src/pricing/price.ts';
+import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
+import type { Usage } from '../../src/pricing/usage.ts';
 
 const PLANS = new URL('../../deploy/plans/', import.meta.url);
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { UNPUBLISHED } from '../../src/pricing/plan.ts';
-import { parsePlanFile } from '../../src/pricing/plan-file.ts';
+import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
 import { EVERYTHING, mistakesIn, planIn } from './fixtures.ts';
 
 describe('a plan file without mistakes is a plan', () => {

@@ -8,7 +8,7 @@ import {
   rateCardFromJson,
   rateCardToJson,
   sameRateCard,
-} from '../../src/pricing/plan-json.ts';
+} from '../../src/pricing/plan-file/plan-json.ts';
 import { priceUsage } from '../../src/pricing/price.ts';
 import { EVERYTHING, planIn, realPlan, usage } from './fixtures.ts';
 

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { MAX_CREDITS, namedValues } from '../../src/pricing/plan.ts';
-import { priceUsage, priceUsages, type Usage } from '../../src/pricing/price.ts';
+import { priceUsage, priceUsages } from '../../src/pricing/price.ts';
+import type { Usage } from '../../src/pricing/usage.ts';
 import { EVERYTHING, planIn, usage } from './fixtures.ts';
 
 const { rateCard } = planIn(EVERYTHING);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { coveringPacks } from '../../src/pricing/packs.ts';
-import { priceUsage, priceUsages, type Usage } from '../../src/pricing/price.ts';
+import { priceUsage, priceUsages } from '../../src/pricing/price.ts';
+import type { Usage } from '../../src/pricing/usage.ts';
 import { realPlan, usage } from './fixtures.ts';
 
 /** Credits, or the reason there are none. */

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { MAX_CREDITS, type RateCard } from '../../src/pricing/plan.ts';
-import { priceUsage, type Usage } from '../../src/pricing/price.ts';
+import { priceUsage } from '../../src/pricing/price.ts';
+import type { Usage } from '../../src/pricing/usage.ts';
 import { EVERYTHING, planIn, usage } from './fixtures.ts';
 
 const { rateCard } = planIn(EVERYTHING);

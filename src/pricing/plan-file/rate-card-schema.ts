@@ -4,6 +4,7 @@
  * operation-rules.ts and is asked of files, not of stored rate cards, which must stay readable.
  */
 import { z } from 'zod';
+import type { Attribute, Component, Operation, Quantity, Step } from '../plan.ts';
 import {
   attributeValue,
   type Integers,
@@ -12,7 +13,6 @@ import {
   operationName,
   text,
 } from './leaf-schema.ts';
-import type { Attribute, Component, Operation, Quantity, Step } from './plan.ts';
 
 export type NamelessQuantity = Omit<Quantity, 'name'>;
 export type NamelessAttribute = Omit<Attribute, 'name'>;

@@ -1,5 +1,5 @@
 /** How long credits last, as plan files write it: "12 months", "30 days" or "never". */
-import type { Validity } from './plan.ts';
+import type { Validity } from '../plan.ts';
 
 const VALIDITY = /^([1-9][0-9]{0,3}) (month|day)s?$/;
 

@@ -1,10 +1,10 @@
 /** A plan file, from text to Plan, or to everything that is wrong with it. Pure: text comes in. */
 import { z } from 'zod';
+import { type Plan, UNPUBLISHED } from '../plan.ts';
 import { id, text, yamlIntegers } from './leaf-schema.ts';
 import { type Mistake, mapping, pathText, readShape } from './mistake.ts';
 import { draftOf } from './operation-draft.ts';
 import { operationMistakes } from './operation-rules.ts';
-import { type Plan, UNPUBLISHED } from './plan.ts';
 import { readYaml } from './plan-yaml.ts';
 import { operationsSchema } from './rate-card-schema.ts';
 import { packsSchema, termsSchema } from './terms-schema.ts';

@@ -1,9 +1,9 @@
 /** What the pieces of an operation in a plan file can only break together. */
-import { celPriceOf } from './cel-price.ts';
+import { celPriceOf } from '../cel-price.ts';
+import type { AttributeComponent, CelComponent, Component, TierComponent } from '../plan.ts';
 import { unpriceable } from './cel-probe.ts';
 import type { Mistake } from './mistake.ts';
 import type { OperationDraft } from './operation-draft.ts';
-import type { AttributeComponent, CelComponent, Component, TierComponent } from './plan.ts';
 
 /** Every rule the operation breaks, with paths that start at the operation. */
 export function operationMistakes(operation: OperationDraft): readonly Mistake[] {

@@ -1,7 +1,7 @@
 /** The shape of what a plan says beside prices, one schema for its YAML and for its stored JSON. */
 import { z } from 'zod';
+import type { Pack, Terms } from '../plan.ts';
 import { durationMs, type Integers, id, money, text, validity } from './leaf-schema.ts';
-import type { Pack, Terms } from './plan.ts';
 
 /** Figures of a plan's terms stay far within int64, so that sums over an account do, too. */
 const TERM_CREDITS_MAX = 1_000_000_000_000_000n;

@@ -1,9 +1,9 @@
 /** The smallest things a plan file says, each with its rule and the words for breaking it. */
 import { z } from 'zod';
+import { parseMoney } from '../money.ts';
+import { MAX_CREDITS, type Money, type Validity } from '../plan.ts';
 import { MAX_DURATION_MS, parseDuration } from './duration.ts';
 import { mapping } from './mistake.ts';
-import { parseMoney } from './money.ts';
-import { MAX_CREDITS, type Money, type Validity } from './plan.ts';
 import { parseValidity } from './validity.ts';
 
 /**

@@ -3,9 +3,10 @@
  * undefined: that mistake is told elsewhere, and the rules go on with the pieces that are left, so
  * that one reading of a file tells all that is wrong with it.
  */
+
+import type { Attribute, Component, Quantity } from '../plan.ts';
 import { yamlIntegers } from './leaf-schema.ts';
 import { list, mapping, readable } from './mistake.ts';
-import type { Attribute, Component, Quantity } from './plan.ts';
 import { attributeSchema, componentSchema, quantitySchema } from './rate-card-schema.ts';
 
 export type OperationDraft = {

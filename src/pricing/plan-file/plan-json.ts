@@ -5,11 +5,11 @@
  * jsonb reorders keys, so compare what was read back through these functions, never its own text.
  */
 import { z } from 'zod';
+import { formatMoney } from '../money.ts';
+import type { Attribute, Component, Operation, PlanTerms, Quantity, RateCard } from '../plan.ts';
 import { formatDuration } from './duration.ts';
 import { jsonIntegers, text } from './leaf-schema.ts';
 import { pathText, readShape } from './mistake.ts';
-import { formatMoney } from './money.ts';
-import type { Attribute, Component, Operation, PlanTerms, Quantity, RateCard } from './plan.ts';
 import { operationsSchema } from './rate-card-schema.ts';
 import { packsSchema, termsSchema } from './terms-schema.ts';
 import { formatValidity } from './validity.ts';

@@ -3,8 +3,8 @@
  * every combination of the ends of its quantities' ranges, the values of its attributes, and the
  * values next to each constant it names, which is where a price changes its course.
  */
-import type { CelInputs, CelPrice } from './cel-price.ts';
-import type { Attribute, Quantity } from './plan.ts';
+import type { CelInputs, CelPrice } from '../cel-price.ts';
+import type { Attribute, Quantity } from '../plan.ts';
 
 /** Trials per expression. A file whose expression could need more is tried this often. */
 const TRIALS = 4096;
