@@ -32,7 +32,7 @@ export async function startService(
   log: Logger,
   clock: Clock = systemClock,
 ): Promise<Service> {
-  const orm = await connect(databaseUrl, config.DATABASE_POOL_MAX);
+  const orm = await connect(databaseUrl, config.DATABASE_POOL_MAX, config.DATABASE_TIMEOUT_MS);
   const em = () => orm.em.fork();
   const tracer = trace.getTracer('scrip');
   const stopping = new AbortController();

@@ -31,18 +31,26 @@ const RUNTIME_SESSION = {
 };
 
 /** Connects as `scrip_runtime`. */
-export async function connect(url: string, poolSize: number): Promise<Orm> {
-  return await open(url, poolSize, RUNTIME_SESSION);
+export async function connect(
+  url: string,
+  poolSize: number,
+  answerTimeoutMs: number,
+): Promise<Orm> {
+  return await open(url, poolSize, answerTimeoutMs, RUNTIME_SESSION);
 }
+
+/** A migration may rewrite a large table. */
+const MIGRATION_TIMEOUT_MS = 24 * 3_600_000;
 
 /** Connects as the user of the URL: the database's owner, to migrate. */
 export async function connectAsOwner(url: string): Promise<Orm> {
-  return await open(url, 1, {});
+  return await open(url, 1, MIGRATION_TIMEOUT_MS, {});
 }
 
 async function open(
   url: string,
   poolSize: number,
+  answerTimeoutMs: number,
   session: Readonly<Record<string, string>>,
 ): Promise<Orm> {
   const options = Object.entries(session).map(([name, value]) => `-c ${name}=${value}`);
@@ -55,6 +63,7 @@ async function open(
     driverOptions: {
       application_name: 'scrip',
       connectionTimeoutMillis: 5_000,
+      answerTimeoutMs,
       ...(options.length > 0 && { options: options.join(' ') }),
       onPoolCreated: (pool: pg.Pool) => {
         (pool as unknown as { Client: typeof pg.Client }).Client = Client;

@@ -4,16 +4,15 @@
  */
 import { hash } from 'node:crypto';
 import type { Usage } from '../gen/billing/v1/pricing.ts';
+import { type Codec, encode } from './encode.ts';
 
 type WithMaps = {
   labels?: { readonly [key: string]: string } | { labels: { [key: string]: string } } | undefined;
   usages?: Usage[];
 };
 
-type Codec<Message> = { encode(message: Message): { finish(): Uint8Array } };
-
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
-  return hash('sha256', codec.encode(withSortedMaps(message)).finish(), 'buffer');
+  return hash('sha256', encode(codec, withSortedMaps(message)), 'buffer');
 }
 
 /** Clients send the entries of a map in any order, and another order on a retry. */

@@ -10,6 +10,7 @@ import { accountNotFound } from '../ledger/rules/account.ts';
 import { type HistoryFilter, lastSeqBefore, newestSeq, readEntries } from '../store/history.ts';
 import type { Tail } from '../store/tail.ts';
 import { Check } from './check.ts';
+import { encode } from './encode.ts';
 import { entryMessage } from './messages.ts';
 
 /** Entries looked at per message. A short read each: no cursor stays open for a slow reader. */
@@ -69,7 +70,7 @@ function* messages(entries: readonly Entry[], until: bigint): Generator<Uint8Arr
   let writer = new BinaryWriter();
   let bytes = 0;
   for (const [index, entry] of entries.entries()) {
-    const encoded = EntryMessage.encode(entryMessage(entry)).finish();
+    const encoded = encode(EntryMessage, entryMessage(entry));
     writer.uint32(ENTRIES_TAG).bytes(encoded);
     bytes += encoded.length;
     if (bytes < MESSAGE_BYTES || index === entries.length - 1) continue;

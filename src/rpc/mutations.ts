@@ -37,6 +37,7 @@ import type { Book } from '../ledger/book.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
 import { DEFAULT_PRIORITY } from '../ledger/grant.ts';
 import { Check } from './check.ts';
+import { type Codec, encode } from './encode.ts';
 import { fingerprint } from './fingerprint.ts';
 import {
   accountMessage,
@@ -47,10 +48,6 @@ import {
   purchaseMessage,
   reservationMessage,
 } from './messages.ts';
-
-type Codec<Message> = {
-  encode(message: Message): { finish(): Uint8Array };
-};
 
 type Addressed = { accountId: string; requestId: string };
 
@@ -74,7 +71,7 @@ function mutation<Kind extends Command['kind'], Request extends Addressed, Respo
   toResponse: (outcome: Outcome<Kind>, book: Book) => Response,
 ): Prepare<Request> {
   const respond = (outcome: Outcome, book: Book) =>
-    response.encode(toResponse(outcome as Outcome<Kind>, book)).finish();
+    encode(response, toResponse(outcome as Outcome<Kind>, book));
   return (message) => {
     const check = new Check();
     const accountId = check.accountId(message.accountId);

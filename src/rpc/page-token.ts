@@ -1,5 +1,6 @@
 /** Page tokens: opaque to callers, bound to the list and arguments they were made for. */
 import { Failure } from '../failure.ts';
+import { type Codec, encode } from './encode.ts';
 
 export function pageToken(list: readonly string[], key: string | bigint): string {
   return Buffer.from(JSON.stringify([...list, String(key)])).toString('base64url');
@@ -42,7 +43,7 @@ const PAGE_BYTES_MAX = 3 * 1024 * 1024;
 export function cutPage<Noun, Message>(
   found: readonly Noun[],
   limit: number,
-  codec: { encode(message: Message): { finish(): Uint8Array } },
+  codec: Codec<Message>,
   toMessage: (noun: Noun) => Message,
   tokenOf: (noun: Noun) => string,
 ): { messages: Message[]; nextPageToken: string } {
@@ -50,7 +51,7 @@ export function cutPage<Noun, Message>(
   let bytes = 0;
   for (const noun of found.slice(0, limit)) {
     const message = toMessage(noun);
-    bytes += codec.encode(message).finish().length;
+    bytes += encode(codec, message).length;
     if (bytes > PAGE_BYTES_MAX && messages.length > 0) break;
     messages.push(message);
   }

@@ -187,6 +187,7 @@ function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan):
 const orm = await connect(
   process.env['DATABASE_URL'] ?? '',
   Number(process.env['DATABASE_POOL_MAX']),
+  35_000,
 );
 const definition = {
   ...BillingServiceService.reserve,

@@ -54,10 +54,11 @@ async function someoneWaits(databaseUrl: string): Promise<void> {
   await expect.poll(waiting, { interval: 5, timeout: 10_000 }).toBeGreaterThan(0);
 }
 
-/** A counter of pg_stat_database. Sessions report theirs when they end at the latest. */
-async function counted(databaseUrl: string, counter: string): Promise<unknown> {
+/** Waits for a counter of pg_stat_database: sessions add to it when they have ended at the latest. */
+async function expectCounted(databaseUrl: string, counter: string, expected: number) {
   const sql = `select ${counter}::int as n from pg_stat_database where datname = current_database()`;
-  return (await execute(databaseUrl, sql))[0]?.['n'];
+  const counted = async () => (await execute(databaseUrl, sql))[0]?.['n'];
+  await expect.poll(counted, { timeout: 10_000 }).toBe(expected);
 }
 
 describe('a unit of work that the database aborts', () => {
@@ -65,7 +66,8 @@ describe('a unit of work that the database aborts', () => {
     // The service looks for a deadlock after waiting this long, the side session much later: so it
     // is the service that gives way.
     const databaseUrl = await databaseWith(`deadlock_timeout = '1500ms'`);
-    const scrip = await startTestService({ databaseUrl });
+    // One lane, so that both accounts come into one unit of work.
+    const scrip = await startTestService({ databaseUrl, env: { LANES: '1' } });
     const [low, high] = [await accountWith(scrip, 10n), await accountWith(scrip, 10n)].sort();
     const side = await sideSession(databaseUrl);
     await side.query(`set deadlock_timeout = '20s'`);
@@ -85,7 +87,7 @@ describe('a unit of work that the database aborts', () => {
     expect(results.map(({ result }) => result?.$case)).toEqual(['charge', 'charge']);
 
     await scrip.stop();
-    expect(await counted(databaseUrl, 'deadlocks')).toBe(1);
+    await expectCounted(databaseUrl, 'deadlocks', 1);
     await expectSoundBooks(databaseUrl);
   });
 
@@ -103,7 +105,7 @@ describe('a unit of work that the database aborts', () => {
     expect((await charging).balance).toMatchObject({ remaining: 9n });
 
     await scrip.stop();
-    expect(await counted(databaseUrl, 'xact_rollback')).toBe(1);
+    await expectCounted(databaseUrl, 'xact_rollback', 1);
     await expectSoundBooks(databaseUrl);
   });
 

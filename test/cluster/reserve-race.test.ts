@@ -27,7 +27,7 @@ operations:
 `);
 
 describe.each([
-  ['one lane', {}],
+  ['one lane', { LANES: '1' }],
   ['four lanes', { LANES: '4' }],
   ['one account per unit of work', { ONE_ACCOUNT_PER_UNIT: 'true', LANES: '4' }],
   ['units of work of three requests', { GROUP_MAX: '3' }],

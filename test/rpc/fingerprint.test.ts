@@ -2,6 +2,7 @@
  * The fingerprint decides whether a request id comes with the same content. These tests walk the
  * descriptors of every mutation's request, so a map that is added anywhere in one is tested, too.
  */
+
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
@@ -13,6 +14,7 @@ import {
   ScalarType,
   toBinary,
 } from '@bufbuild/protobuf';
+import type { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
 import * as accountService from '../../src/gen/billing/v1/account_service.ts';
@@ -20,7 +22,7 @@ import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
 import { fingerprint } from '../../src/rpc/fingerprint.ts';
 
 type Codec = {
-  encode(message: unknown): { finish(): Uint8Array };
+  encode(message: unknown, writer?: BinaryWriter): BinaryWriter;
   decode(bytes: Uint8Array): unknown;
 };
 
