@@ -67,6 +67,10 @@ async function open(
       ...(options.length > 0 && { options: options.join(' ') }),
       onPoolCreated: (pool: pg.Pool) => {
         (pool as unknown as { Client: typeof pg.Client }).Client = Client;
+        // Kysely forgets a connection it gets once it closes, and the pool would wait for it for ever.
+        pool.on('acquire', (client) => {
+          if (pool.ending) setImmediate(() => client.release(true));
+        });
       },
     },
   });
