@@ -4,13 +4,17 @@ import { MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import { Client } from './client.ts';
 import { Migration0001Ledger } from './migrations/0001-ledger.ts';
+import { Migration0002Events } from './migrations/0002-events.ts';
 import { entities } from './schema.ts';
 
 export type Orm = MikroORM;
 export type Em = SqlEntityManager;
 
 const MIGRATIONS_TABLE = 'schema_migrations';
-const migrationsList = [{ name: '0001-ledger', class: Migration0001Ledger }];
+const migrationsList = [
+  { name: '0001-ledger', class: Migration0001Ledger },
+  { name: '0002-events', class: Migration0002Events },
+];
 
 /**
  * What every connection of the service begins with: a role that cannot change or remove entries;

@@ -57,6 +57,7 @@ export const AccountRow = defineEntity({
     overage: bigint(),
     overageReserved: bigint(),
     overageLimit: bigint(),
+    lowBalance: p.boolean(),
     allowanceDueAt: instant().nullable(),
     dueAt: instant().nullable(),
     lastAt: instant(),
@@ -271,6 +272,21 @@ export const RefundedRow = defineEntity({
   checks: [{ name: 'refunded_check', expression: 'refunded > 0 and refunded <= committed' }],
 });
 
+/** What listeners are told; written in the transaction that caused it, and never changed. */
+export const EventRow = defineEntity({
+  name: 'EventRow',
+  tableName: 'events',
+  properties: {
+    accountId: p.text().primary(),
+    eventId: p.uuid().primary(),
+    type: p.text(),
+    at: instant(),
+    data: json<Record<string, string>>(),
+    traceId: p.text(),
+    spanId: p.text(),
+  },
+});
+
 export type AccountRecord = InferEntity<typeof AccountRow>;
 
 export const entities = [
@@ -283,4 +299,5 @@ export const entities = [
   RequestRow,
   PurchaseRow,
   RefundedRow,
+  EventRow,
 ];

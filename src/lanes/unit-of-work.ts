@@ -156,12 +156,13 @@ function bookFor(opened: OpenBooks, catalogue: Catalogue, work: Request): Book |
 
 function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
   const writes: Writes = {
-    accounts: { added: [], changed: [] },
+    accounts: { added: [], changed: [], set: [] },
     grants: { added: [], changed: [] },
     reservations: { added: [], changed: [] },
     purchases: [],
     refundables: [],
     entries: [],
+    events: [],
     requests,
   };
   for (const book of opened.books.values()) {
@@ -172,13 +173,17 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
       writes.entries.push(sealed);
     }
     if (opened.added.has(book)) writes.accounts.added.push(account);
-    else if (changes.account) writes.accounts.changed.push(account);
+    else {
+      if (changes.account) writes.accounts.changed.push(account);
+      if (changes.settings) writes.accounts.set.push(account);
+    }
     writes.grants.added.push(...changes.grants.added);
     writes.grants.changed.push(...changes.grants.changed);
     writes.reservations.added.push(...changes.reservations.added);
     writes.reservations.changed.push(...changes.reservations.changed);
     writes.purchases.push(...changes.purchases);
     writes.refundables.push(...changes.refundables);
+    for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
   }
   return writes;
 }

@@ -5,7 +5,7 @@ export type AccountState = 'OPEN' | 'CLOSED';
 
 export type Account = {
   readonly accountId: string;
-  readonly planId: string;
+  planId: string;
   state: AccountState;
   displayName: string;
   labels: Labels;
@@ -22,6 +22,8 @@ export type Account = {
   overage: bigint;
   overageReserved: bigint;
   overageLimit: bigint;
+  /** Whether the newest event about the balance said that it is low. */
+  lowBalance: boolean;
   /** When the next allowance is due; null where the plan gives none. */
   allowanceDueAt: number | null;
   /**

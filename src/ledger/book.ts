@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import type { Plan, RateCard } from '../pricing/plan.ts';
 import { type Account, monthStart } from './account.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
+import type { Announcement, EventType } from './event.ts';
 import { burnOrder, type Grant, stateOf } from './grant.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, refundable } from './refundable.ts';
@@ -53,12 +54,16 @@ export class Book {
   readonly now: number;
   readonly newId: () => string;
   readonly changes = {
+    /** What entries change of an account. */
     account: false,
+    /** What its owner or an operator sets: its plan, name, labels, state. */
+    settings: false,
     entries: [] as UnsealedEntry[],
     grants: new Changed<Grant>(),
     reservations: new Changed<Reservation>(),
     purchases: new Set<Purchase>(),
     refundables: new Set<RefundableEntry>(),
+    events: [] as Announcement[],
   };
 
   constructor(loaded: Loaded, now: number, newId: () => string) {
@@ -120,6 +125,16 @@ export class Book {
     if (at === null || (account.dueAt !== null && account.dueAt <= at)) return;
     account.dueAt = at;
     this.changes.account = true;
+  }
+
+  /** Tells those who listen, if what is decided is committed. */
+  announce(
+    type: EventType,
+    data: Announcement['data'],
+    { traceId, spanId }: Pick<Origin, 'traceId' | 'spanId'>,
+  ) {
+    const { accountId } = this.account;
+    this.changes.events.push({ accountId, type, at: this.now, data, traceId, spanId });
   }
 
   /** Applies the moves of a draft and makes it the account's newest entry. */

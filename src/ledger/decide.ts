@@ -1,7 +1,8 @@
 /** The one door to the rules: decides a command on the book of its account. */
-import type { Failure } from '../failure.ts';
+import { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
+import { announceCrossing } from './event.ts';
 import {
   type CloseAccount,
   closeAccount,
@@ -40,6 +41,12 @@ export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
 
 /** A Failure has changed nothing. The same book, command and origin always decide the same. */
 export function decide(book: Book, command: Command, origin: Origin) {
+  const outcome = rule(book, command, origin);
+  if (!(outcome instanceof Failure)) announceCrossing(book, origin);
+  return outcome;
+}
+
+function rule(book: Book, command: Command, origin: Origin) {
   switch (command.kind) {
     case 'Reserve':
       return reserve(book, command, origin);

@@ -7,6 +7,7 @@ import type { Terms } from '../pricing/plan.ts';
 import { monthName, monthStart } from './account.ts';
 import { type Book, movesOf } from './book.ts';
 import type { Origin } from './entry.ts';
+import { announceCrossing } from './event.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
 
@@ -23,6 +24,7 @@ export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
     for (const event of due) event.settle();
   account.dueAt = dueAfter(book);
   book.changes.account = true;
+  announceCrossing(book, origin);
 }
 
 /** Terms of the plan that are kept on the account's row: for the database to check, and to be due. */
@@ -82,6 +84,15 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
   reservation.allocations = [];
   reservation.endedAt = reservation.expiresAt;
   book.changes.reservations.change(reservation);
+  book.announce(
+    'reservation.expired',
+    {
+      reservation_id: reservation.reservationId,
+      credits: held.toString(),
+      reference: reservation.reference,
+    },
+    origin,
+  );
 }
 
 /**
@@ -126,6 +137,15 @@ function expireGrant(book: Book, grant: Grant, origin: Origin) {
       credits,
       grantId: grant.grantId,
       reference: grant.sourceReference,
+    },
+    origin,
+  );
+  book.announce(
+    'grant.expired',
+    {
+      grant_id: grant.grantId.toString(),
+      credits: credits.toString(),
+      category: grant.category,
     },
     origin,
   );

@@ -23,7 +23,7 @@ export const millis = (column: string, name = column): string =>
 
 export const accountColumns = `account_id, plan_id, state, display_name, labels, ${millis('opened_at')},
   ${millis('closed_at')}, seq, grant_count, remaining, reserved, overage, overage_reserved,
-  overage_limit, ${millis('allowance_due_at')}, ${millis('due_at')}, ${millis('last_at')}, last_hash`;
+  overage_limit, low_balance, ${millis('allowance_due_at')}, ${millis('due_at')}, ${millis('last_at')}, last_hash`;
 
 export const toAccount = (row: Row): Account => ({
   accountId: row['account_id']!,
@@ -40,6 +40,7 @@ export const toAccount = (row: Row): Account => ({
   overage: BigInt(row['overage']!),
   overageReserved: BigInt(row['overage_reserved']!),
   overageLimit: BigInt(row['overage_limit']!),
+  lowBalance: row['low_balance']!,
   allowanceDueAt: row['allowance_due_at']!,
   dueAt: row['due_at']!,
   lastAt: row['last_at']!,

@@ -2,6 +2,7 @@
 import { canonicalJson } from '../canonical.ts';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
+import type { LedgerEvent } from '../ledger/event.ts';
 import { type Grant, isOpen } from '../ledger/grant.ts';
 import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
@@ -20,25 +21,33 @@ export type AnsweredRequest = {
 };
 
 export type Writes = {
-  readonly accounts: { readonly added: Account[]; readonly changed: Account[] };
+  readonly accounts: {
+    readonly added: Account[];
+    /** By entries. */
+    readonly changed: Account[];
+    /** In their settings. */
+    readonly set: Account[];
+  };
   readonly grants: { readonly added: Grant[]; readonly changed: Grant[] };
   readonly reservations: { readonly added: Reservation[]; readonly changed: Reservation[] };
   readonly purchases: Purchase[];
   readonly refundables: RefundableEntry[];
   readonly entries: SealedEntry[];
+  readonly events: LedgerEvent[];
   readonly requests: AnsweredRequest[];
 };
 
 const accountKey: Column<Account>[] = [['account_id', 'text', (a) => a.accountId]];
-const accountTerms: Column<Account>[] = [
+const accountOpened: Column<Account>[] = [['opened_at', 'instant', (a) => a.openedAt]];
+/** Seldom changed; kept out of the update that every unit of work makes. */
+const accountSettings: Column<Account>[] = [
   ['plan_id', 'text', (a) => a.planId],
-  ['opened_at', 'instant', (a) => a.openedAt],
-];
-const accountState: Column<Account>[] = [
   ['state', 'text', (a) => a.state],
   ['display_name', 'text', (a) => a.displayName],
   ['labels', 'jsonb', (a) => canonicalJson(a.labels)],
   ['closed_at', 'instant', (a) => a.closedAt],
+];
+const accountState: Column<Account>[] = [
   ['seq', 'bigint', (a) => a.seq],
   ['grant_count', 'bigint', (a) => a.grantCount],
   ['remaining', 'bigint', (a) => a.remaining],
@@ -46,13 +55,20 @@ const accountState: Column<Account>[] = [
   ['overage', 'bigint', (a) => a.overage],
   ['overage_reserved', 'bigint', (a) => a.overageReserved],
   ['overage_limit', 'bigint', (a) => a.overageLimit],
+  ['low_balance', 'boolean', (a) => a.lowBalance],
   ['allowance_due_at', 'instant', (a) => a.allowanceDueAt],
   ['due_at', 'instant', (a) => a.dueAt],
   ['last_at', 'instant', (a) => a.lastAt],
   ['last_hash', 'bytea', (a) => a.lastHash],
 ];
-const insertAccounts = bulkInsert('accounts', [...accountKey, ...accountTerms, ...accountState]);
+const insertAccounts = bulkInsert('accounts', [
+  ...accountKey,
+  ...accountOpened,
+  ...accountSettings,
+  ...accountState,
+]);
 const updateAccounts = bulkUpdate('accounts', 1, [...accountKey, ...accountState]);
+const updateSettings = bulkUpdate('accounts', 1, [...accountKey, ...accountSettings]);
 
 const grantKey: Column<Grant>[] = [
   ['account_id', 'text', (g) => g.accountId],
@@ -148,6 +164,16 @@ const insertEntries = bulkInsert<SealedEntry>('entries', [
   ['hash', 'bytea', (e) => e.hash],
 ]);
 
+const insertEvents = bulkInsert<LedgerEvent>('events', [
+  ['account_id', 'text', (e) => e.accountId],
+  ['event_id', 'uuid', (e) => e.eventId],
+  ['type', 'text', (e) => e.type],
+  ['at', 'instant', (e) => e.at],
+  ['data', 'jsonb', (e) => canonicalJson(e.data)],
+  ['trace_id', 'text', (e) => e.traceId],
+  ['span_id', 'text', (e) => e.spanId],
+]);
+
 const insertRequests = bulkInsert<AnsweredRequest>('requests', [
   ['account_id', 'text', (r) => r.accountId],
   ['request_id', 'text', (r) => r.requestId],
@@ -161,6 +187,7 @@ const insertRequests = bulkInsert<AnsweredRequest>('requests', [
 export async function save(em: Em, writes: Writes): Promise<void> {
   await insertAccounts(em, writes.accounts.added);
   await updateAccounts(em, writes.accounts.changed);
+  await updateSettings(em, writes.accounts.set);
   await insertGrants(em, writes.grants.added);
   await updateGrants(em, writes.grants.changed);
   await insertReservations(em, writes.reservations.added);
@@ -168,6 +195,7 @@ export async function save(em: Em, writes: Writes): Promise<void> {
   await insertPurchases(em, writes.purchases);
   await saveRefunded(em, writes.refundables);
   await insertEntries(em, writes.entries);
+  await insertEvents(em, writes.events);
   await insertRequests(em, writes.requests);
 }
 

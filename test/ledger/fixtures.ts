@@ -127,6 +127,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   overage: 0n,
   overageReserved: 0n,
   overageLimit: 0n,
+  lowBalance: false,
   allowanceDueAt: null,
   dueAt: null,
   lastAt: START,

@@ -119,7 +119,7 @@ export class Shelf {
       account.lastHash = hash;
       this.entries.push({ ...unsealed, hash });
     }
-    if (changes.account) this.account = account;
+    if (changes.account || changes.settings) this.account = account;
     for (const grants of [changes.grants.added, changes.grants.changed])
       for (const grant of grants) this.grants.set(grant.grantId, grant);
     for (const reservations of [changes.reservations.added, changes.reservations.changed])

@@ -5,6 +5,7 @@ import type { Plan } from '../../pricing/plan.ts';
 import { type Account, monthStart } from '../account.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { isLow } from '../event.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
 import { grantAllowance } from '../settle.ts';
 
@@ -46,6 +47,7 @@ export const newAccount = (
   overage: 0n,
   overageReserved: 0n,
   overageLimit: plan.terms.overage?.limit ?? 0n,
+  lowBalance: false,
   allowanceDueAt: plan.terms.allowance ? monthStart(now) : null,
   dueAt: null,
   lastAt: now,
@@ -79,6 +81,8 @@ export function openAccount(book: Book, origin: Origin) {
     );
   }
   if (allowance) grantAllowance(book, allowance, origin);
+  // An account that begins below its threshold has crossed nothing.
+  book.account.lowBalance = isLow(book);
   return { kind: 'OpenAccount' } as const;
 }
 
@@ -87,7 +91,7 @@ export function updateAccount(book: Book, command: UpdateAccount) {
   if (account.state === 'CLOSED') return accountClosed(book);
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;
-  book.changes.account = true;
+  book.changes.settings = true;
   return { kind: 'UpdateAccount' } as const;
 }
 
@@ -96,7 +100,7 @@ export function closeAccount(book: Book) {
   if (account.state === 'OPEN') {
     account.state = 'CLOSED';
     account.closedAt = book.now;
-    book.changes.account = true;
+    book.changes.settings = true;
   }
   return { kind: 'CloseAccount' } as const;
 }

@@ -70,5 +70,15 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
     },
     origin,
   );
+  book.announce(
+    'purchase.completed',
+    {
+      purchase_id: purchaseId,
+      pack_id: pack.packId,
+      credits: pack.credits.toString(),
+      payment_reference: paymentReference,
+    },
+    origin,
+  );
   return { kind: 'Purchase', purchase, grant, entrySeq: entry.seq } as const;
 }

@@ -1,0 +1,58 @@
+/**
+ * An event: something that happened to an account and that others want to be told of. It is written in
+ * the transaction that caused it, and delivered from there.
+ */
+import type { Book } from './book.ts';
+import type { Origin } from './entry.ts';
+
+export type EventType =
+  | 'balance.low'
+  | 'balance.recovered'
+  | 'grant.expiring'
+  | 'grant.expired'
+  | 'reservation.expired'
+  | 'purchase.completed'
+  | 'statement.closed'
+  | 'top_up.failed';
+
+/** An event before it has its id. */
+export type Announcement = {
+  readonly accountId: string;
+  readonly type: EventType;
+  readonly at: number;
+  /** By name in snake_case; amounts and instants as text, so that every reader has them exact. */
+  readonly data: Readonly<Record<string, string>>;
+  /** The call, or the unit of work, that caused it. */
+  readonly traceId: string;
+  readonly spanId: string;
+};
+
+export type LedgerEvent = Announcement & {
+  /** Stable however often the event is delivered: a UUID (version 7). */
+  readonly eventId: string;
+};
+
+/**
+ * Says once that available credits went below the account's threshold, and once that they are back.
+ * Looked at after settling and after each decision, never between two entries of one: an allowance
+ * that replaces the one before it crosses nothing.
+ */
+export function announceCrossing(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
+  const { account } = book;
+  const low = isLow(book);
+  if (low === account.lowBalance) return;
+  account.lowBalance = low;
+  book.changes.account = true;
+  book.announce(
+    low ? 'balance.low' : 'balance.recovered',
+    { available: availableOf(book).toString(), threshold: thresholdOf(book).toString() },
+    origin,
+  );
+}
+
+export const isLow = (book: Book): boolean => availableOf(book) < thresholdOf(book);
+
+const availableOf = ({ account }: Book): bigint =>
+  account.remaining - account.reserved - account.overageReserved;
+
+const thresholdOf = ({ plan }: Book): bigint => plan.terms.lowBalanceThreshold;
