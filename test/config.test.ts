@@ -23,7 +23,7 @@ describe('the configuration', () => {
       PLANS_DIRECTORY: `${root}deploy/plans`,
       DATABASE_POOL_MAX: 10,
       DATABASE_TIMEOUT_MS: 35_000,
-      LANES: 2,
+      LANES: 1,
       GROUP_MAX: 1_000,
       QUEUE_MAX: 10_000,
       ONE_ACCOUNT_PER_UNIT: false,

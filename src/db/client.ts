@@ -1,10 +1,16 @@
-/** The connection the pool makes: pg's, with three things pg and Kysely leave to others. */
+/** The connection the pool makes: pg's, with four things pg and Kysely leave to others. */
 import type { Socket } from 'node:net';
 import pg from 'pg';
 
 type Release = (error?: Error | boolean) => void;
 
+export type Statement = { readonly text: string; readonly parameters: readonly unknown[] };
+
+/** The text of a query that stands for several: its parameters are statements, its rows theirs. */
+export const TOGETHER = 'together';
+
 /**
+ * - Statements can be sent together (TOGETHER); the pool's `pipeline` makes pg send them at once.
  * - pg sends a statement with parameters unnamed, to be parsed and planned every time. This client
  *   names each after its text, so PostgreSQL prepares it once per connection.
  * - Kysely does not give a connection back to the pool when it was lost inside a transaction: after
@@ -43,9 +49,23 @@ export class Client extends pg.Client {
   }
 
   override query(...args: unknown[]): never {
-    const answer: unknown = this.#query(args);
+    const answer: unknown =
+      args[0] === TOGETHER ? this.#together(args[1] as Statement[]) : this.#query(args);
     if (answer instanceof Promise) this.#cutUnlessAnswered(answer);
     return answer as never;
+  }
+
+  /**
+   * Sends all statements in one go and waits for all answers: they run in their order, as if each had
+   * waited for the one before, without the way there and back in between.
+   */
+  async #together(statements: readonly Statement[]) {
+    const { stream } = this.#connection;
+    stream.cork();
+    const answers = statements.map(({ text, parameters }) => this.#query([text, [...parameters]]));
+    stream.uncork();
+    const results = (await Promise.all(answers)) as pg.QueryResult[];
+    return { command: 'SELECT', rowCount: results.length, rows: results.map(({ rows }) => rows) };
   }
 
   #query(args: unknown[]): unknown {
@@ -60,8 +80,12 @@ export class Client extends pg.Client {
     return super.query({ name, text, values }, args[2] as never);
   }
 
+  get #connection(): { readonly stream: Socket } {
+    return (this as unknown as { connection: { stream: Socket } }).connection;
+  }
+
   #cutUnlessAnswered(answer: Promise<unknown>) {
-    const { stream } = (this as unknown as { connection: { stream: Socket } }).connection;
+    const { stream } = this.#connection;
     const timer = setTimeout(() => stream.destroy(), this.#answerTimeoutMs);
     const answered = () => clearTimeout(timer);
     answer.then(answered, answered);

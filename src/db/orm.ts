@@ -68,6 +68,7 @@ async function open(
       application_name: 'scrip',
       connectionTimeoutMillis: 5_000,
       answerTimeoutMs,
+      pipeline: true,
       ...(options.length > 0 && { options: options.join(' ') }),
       onPoolCreated: (pool: pg.Pool) => {
         (pool as unknown as { Client: typeof pg.Client }).Client = Client;

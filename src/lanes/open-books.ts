@@ -50,26 +50,31 @@ export async function openBooks(
   now: number,
 ): Promise<OpenBooks> {
   const requests = works.filter((work): work is Request => work.command !== null);
-  const accounts = await lockAccounts(em, [...new Set(works.map((work) => work.accountId))]);
-  const before = await loadRequests(
-    em,
-    requests.map(({ accountId, origin, command }) => ({
-      accountId,
-      requestId: origin.requestId,
-      method: command.kind,
-    })),
-  );
-  const reservations = await loadReservations(em, reservationsNamed(requests));
-  const refundables = await loadRefundables(
-    em,
-    named(requests, 'Refund', ({ seq }) => seq),
-  );
-  const purchases = await loadPurchases(
-    em,
-    named(requests, 'Purchase', ({ paymentReference }) => paymentReference),
-  );
+  const accountIds = [...new Set(works.map((work) => work.accountId))];
+  // In this order: what is read of an account is read after it was locked.
+  const [accounts, before, reservations, refundables, purchases, open] = await Promise.all([
+    lockAccounts(em, accountIds),
+    loadRequests(
+      em,
+      requests.map(({ accountId, origin, command }) => ({
+        accountId,
+        requestId: origin.requestId,
+        method: command.kind,
+      })),
+    ),
+    loadReservations(em, reservationsNamed(requests)),
+    loadRefundables(
+      em,
+      named(requests, 'Refund', ({ seq }) => seq),
+    ),
+    loadPurchases(
+      em,
+      named(requests, 'Purchase', ({ paymentReference }) => paymentReference),
+    ),
+    loadOpenGrants(em, accountIds),
+  ]);
   const due = await loadDue(em, accounts, now);
-  const grants = await loadGrantsOf(em, accounts, refundables);
+  const grants = await withRefunded(em, open, refundables);
   const plans = await plansOf(catalogue, accounts, requests, reservations);
 
   const grantsOf = byAccount(grants);
@@ -150,18 +155,16 @@ async function loadDue(em: Em, accounts: readonly Account[], now: number): Promi
   return due;
 }
 
-async function loadGrantsOf(
+/** Open grants, and those a refund gives back to. */
+async function withRefunded(
   em: Em,
-  accounts: readonly Account[],
+  open: readonly Grant[],
   refundables: readonly RefundableEntry[],
 ): Promise<Grant[]> {
-  const open = await loadOpenGrants(
-    em,
-    accounts.map(({ accountId }) => accountId),
-  );
   const refunded = refundables.flatMap(({ accountId, split }) =>
     split.map(({ grantId }) => ({ accountId, key: grantId })),
   );
+  if (refunded.length === 0) return [...open];
   const closed = await loadGrants(em, distinct(refunded));
   const byKey = new Map([...closed, ...open].map((g) => [`${g.accountId}\n${g.grantId}`, g]));
   return [...byKey.values()];

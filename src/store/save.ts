@@ -183,20 +183,25 @@ const insertRequests = bulkInsert<AnsweredRequest>('requests', [
   ['at', 'instant', (r) => r.at],
 ]);
 
-/** Writes everything, in the transaction `em` is in. */
+/**
+ * Writes everything, in the transaction `em` is in. The statements go to the database one behind the
+ * other, none waiting for the answer to the one before.
+ */
 export async function save(em: Em, writes: Writes): Promise<void> {
-  await insertAccounts(em, writes.accounts.added);
-  await updateAccounts(em, writes.accounts.changed);
-  await updateSettings(em, writes.accounts.set);
-  await insertGrants(em, writes.grants.added);
-  await updateGrants(em, writes.grants.changed);
-  await insertReservations(em, writes.reservations.added);
-  await updateReservations(em, writes.reservations.changed);
-  await insertPurchases(em, writes.purchases);
-  await saveRefunded(em, writes.refundables);
-  await insertEntries(em, writes.entries);
-  await insertEvents(em, writes.events);
-  await insertRequests(em, writes.requests);
+  await Promise.all([
+    insertAccounts(em, writes.accounts.added),
+    updateAccounts(em, writes.accounts.changed),
+    updateSettings(em, writes.accounts.set),
+    insertGrants(em, writes.grants.added),
+    updateGrants(em, writes.grants.changed),
+    insertReservations(em, writes.reservations.added),
+    updateReservations(em, writes.reservations.changed),
+    insertPurchases(em, writes.purchases),
+    saveRefunded(em, writes.refundables),
+    insertEntries(em, writes.entries),
+    insertEvents(em, writes.events),
+    insertRequests(em, writes.requests),
+  ]);
 }
 
 /** The row of a refunded entry is made by its first refund. */
