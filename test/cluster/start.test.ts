@@ -56,7 +56,7 @@ test.each(['read committed', 'serializable'])(
   },
 );
 
-test('a replica with older prices commits at the price that a newer one reserved at', async () => {
+test('a replica started with older prices commits at the price that a newer one reserved at', async () => {
   const databaseUrl = await createDatabase(inject('postgresUrl'));
   const older = await startTestService({ databaseUrl, plans: [planAt(1)] });
   started.push(older);
