@@ -136,7 +136,7 @@ export const toMove = ([from, to, grantId, credits]: StoredMove): Move => ({
   credits: BigInt(credits),
 });
 
-const toUsage = (stored: StoredUsage): PricedUsage => ({
+export const toUsage = (stored: StoredUsage): PricedUsage => ({
   usage: {
     operation: stored.operation,
     count: BigInt(stored.count),
