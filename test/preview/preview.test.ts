@@ -243,14 +243,14 @@ describe('plans preview', () => {
         const value = { accountId, requestId: 'open', planId: 'other' };
         return { mutation: { $case: 'openAccount' as const, value } };
       });
-    for (const batch of [0, 1, 2, 3, 4]) await scrip.billing.batch({ mutations: mutations(batch) });
+    for (const batch of [0, 1, 2]) await scrip.billing.batch({ mutations: mutations(batch) });
     await open('-1:A1', 'other');
     const args = ['--accounts-of', 'other', '--month', '2031-01', '--format', 'csv'];
     const ran = await previewed('next.yaml', ...args);
-    expect(ran.stdout.trim().split('\n')).toHaveLength(5_003);
+    expect(ran.stdout.trim().split('\n')).toHaveLength(3_003);
     // A spreadsheet takes it for text, not for a formula.
     expect(ran.stdout).toContain("\n'-1:A1,0,");
-    expect(ran.stderr).toContain('5002 accounts: charges 1, ');
+    expect(ran.stderr).toContain('3002 accounts: charges 1, ');
   });
 
   test('says in one line what it cannot do', async () => {
