@@ -168,6 +168,7 @@ export function connect(address: string, options: ConnectOptions) {
       getAccount: unary(a.getAccount, accounts.GetAccountRequest.fromPartial),
       listAccounts: unary(a.listAccounts, accounts.ListAccountsRequest.fromPartial),
       updateAccount: unary(a.updateAccount, accounts.UpdateAccountRequest.fromPartial),
+      moveAccount: unary(a.moveAccount, accounts.MoveAccountRequest.fromPartial),
       closeAccount: unary(a.closeAccount, accounts.CloseAccountRequest.fromPartial),
       grantCredits: unary(a.grantCredits, accounts.GrantCreditsRequest.fromPartial),
       listGrants: unary(a.listGrants, accounts.ListGrantsRequest.fromPartial),

@@ -5,6 +5,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded.ts';
 import { migrate, pendingMigrations } from './db/orm.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { startService } from './service.ts';
+import { UnpublishablePlans } from './store/catalogue.ts';
 import { telemetry } from './telemetry.ts';
 
 /** Something the operator has to set right: it is said in one line each, without a stack. */
@@ -35,7 +36,9 @@ async function main() {
     const url = embedded?.url ?? (config.DATABASE_URL as string);
     if (embedded) await migrate(url);
     else await refuseUnmigrated(url);
-    const service = await startService(config, url, files.plans, log);
+    const service = await startService(config, url, files.plans, log).catch((error: unknown) => {
+      throw error instanceof UnpublishablePlans ? new Refusal(...error.lines) : error;
+    });
     log.info({ port: service.port, plans: files.plans.map(({ planId }) => planId) }, 'ready');
     if (embedded) sayReady(config, service.port);
     stopOnSignal(

@@ -1,11 +1,11 @@
 /** Reads and validates every plan file of a folder. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Plan } from './pricing/plan.ts';
+import type { FiledPlan } from './pricing/plan.ts';
 import { type PlanMistake, parsePlanFile } from './pricing/plan-file/plan-file.ts';
 
 export type PlanFiles =
-  | { readonly plans: readonly Plan[] }
+  | { readonly plans: readonly FiledPlan[] }
   | { readonly mistakes: readonly PlanMistake[] };
 
 /** The plans, ordered by file name; or every mistake in every file. */
@@ -15,7 +15,7 @@ export async function readPlanFiles(directory: string): Promise<PlanFiles> {
   const files = listed.filter((file) => /\.ya?ml$/.test(file)).sort();
   if (files.length === 0) return mistake(directory, 'holds no plan file (*.yaml)');
 
-  const plans: Plan[] = [];
+  const plans: FiledPlan[] = [];
   const mistakes: PlanMistake[] = [];
   const fileOf = new Map<string, string>();
   for (const file of files) {

@@ -7,7 +7,7 @@ import { connect } from './db/orm.ts';
 import { Lanes } from './lanes/lanes.ts';
 import { Sweeper } from './lanes/sweeper.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
-import type { Plan } from './pricing/plan.ts';
+import type { FiledPlan } from './pricing/plan.ts';
 import { InFlight } from './rpc/in-flight.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
@@ -28,7 +28,7 @@ export type Service = {
 export async function startService(
   config: Config,
   databaseUrl: string,
-  plans: readonly Plan[],
+  plans: readonly FiledPlan[],
   log: Logger,
   clock: Clock = systemClock,
 ): Promise<Service> {
@@ -39,7 +39,11 @@ export async function startService(
 
   try {
     const catalogue = new Catalogue(em);
-    await catalogue.publish(plans, clock());
+    for (const { planId, version, effectiveAt } of await catalogue.publish(plans, clock()))
+      log.info(
+        { plan_id: planId, version, effective_at: new Date(effectiveAt).toISOString() },
+        'rate card published',
+      );
     const tail = new Tail(em, config.HISTORY_POLL_MS);
     const lanes = new Lanes(config.LANES, {
       run: (works) => unitOfWork({ em, catalogue, clock, tracer, tail }, works),

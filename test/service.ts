@@ -5,7 +5,7 @@ import { inject, onTestFailed } from 'vitest';
 import { connect, type Scrip } from '../src/client.ts';
 import { type Config, readConfig } from '../src/config.ts';
 import { readPlanFiles } from '../src/plan-files.ts';
-import type { Plan } from '../src/pricing/plan.ts';
+import type { FiledPlan } from '../src/pricing/plan.ts';
 import { type Service, startService } from '../src/service.ts';
 import { createDatabase } from './postgres.ts';
 
@@ -25,14 +25,14 @@ export type TestService = Scrip & {
 
 export type TestOptions = {
   readonly databaseUrl?: string;
-  readonly plans?: readonly Plan[];
+  readonly plans?: readonly FiledPlan[];
   readonly env?: Partial<Record<keyof Config, string>>;
   readonly log?: pino.Logger;
 };
 
 export const requestId = (): string => randomUUID();
 
-export async function plansOfDeploy(): Promise<readonly Plan[]> {
+export async function plansOfDeploy(): Promise<readonly FiledPlan[]> {
   const files = await readPlanFiles(new URL('../deploy/plans', import.meta.url).pathname);
   if ('mistakes' in files) throw new Error(JSON.stringify(files.mistakes));
   return files.plans;

@@ -22,8 +22,11 @@ export const PlanRow = defineEntity({
     title: p.text(),
     /** Terms and packs, as src/pricing writes them. */
     terms: json<unknown>(),
-    rateCardVersion: p.integer(),
     updatedAt: instant(),
+    /** Grows with every publication that changed something: whoever has read it knows the plan. */
+    revision: p.integer(),
+    /** Rate card versions that were replaced before they came into force. */
+    withdrawn: json<number[]>(),
   },
 });
 
@@ -35,6 +38,7 @@ export const RateCardRow = defineEntity({
     version: p.integer().primary(),
     content: json<unknown>(),
     createdAt: instant(),
+    effectiveAt: instant(),
   },
   checks: [{ name: 'rate_cards_version_check', expression: 'version > 0' }],
 });
@@ -140,6 +144,7 @@ export const ReservationRow = defineEntity({
     reference: p.text(),
     labels: labels(),
     late: p.boolean(),
+    planId: p.text(),
   },
   checks: [
     {
@@ -199,6 +204,8 @@ export const EntryRow = defineEntity({
     traceId: p.text(),
     spanId: p.text(),
     hash: p.blob().columnType('bytea'),
+    planId: p.text().nullable(),
+    previousPlanId: p.text().nullable(),
   },
   checks: [
     { name: 'entries_seq_check', expression: 'seq > 0' },
@@ -210,7 +217,12 @@ export const EntryRow = defineEntity({
     {
       name: 'entries_kind_check',
       expression:
-        "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND')",
+        "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'PLAN_CHANGE')",
+    },
+    {
+      name: 'entries_plan_change_check',
+      expression:
+        "(kind = 'PLAN_CHANGE') = (previous_plan_id is not null) and (kind <> 'PLAN_CHANGE' or plan_id is not null)",
     },
   ],
 });

@@ -1,5 +1,4 @@
 /** Loads the books of the accounts a group of works names, locked until the transaction ends. */
-import assert from 'node:assert/strict';
 import { v7 as uuidv7 } from 'uuid';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
@@ -7,7 +6,8 @@ import { Book } from '../ledger/book.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
-import type { Catalogue, CataloguedPlan } from '../store/catalogue.ts';
+import type { PublishedPlan } from '../pricing/published-plan.ts';
+import type { Catalogue } from '../store/catalogue.ts';
 import {
   loadExpiredReservations,
   loadGrants,
@@ -29,6 +29,8 @@ const EXPIRE_MAX = 1_000;
 export type OpenBooks = {
   readonly now: number;
   readonly books: Map<string, Book>;
+  /** Every plan that an account, a reservation or a request names. */
+  readonly plans: ReadonlyMap<string, PublishedPlan>;
   /** Books of accounts that this unit of work opens. */
   readonly added: Set<Book>;
   /** Request ids used before, by `requestKey`. */
@@ -75,7 +77,7 @@ export async function openBooks(
   ]);
   const due = await loadDue(em, accounts, now);
   const grants = await withRefunded(em, open, refundables);
-  const plans = await plansOf(catalogue, accounts, requests, reservations);
+  const plans = await plansOf(em, catalogue, now, accounts, requests, reservations);
 
   const grantsOf = byAccount(grants);
   const reservationsOf = byAccount(withoutTwins([...reservations, ...due.reservations]));
@@ -83,13 +85,10 @@ export async function openBooks(
   const purchasesOf = byAccount(purchases);
   const books = new Map<string, Book>();
   for (const account of accounts) {
-    const { accountId, planId } = account;
-    const catalogued = plans.get(planId);
-    assert(catalogued, `account ${accountId} lives under plan ${planId}, which does not exist`);
+    const { accountId } = account;
     const loaded = {
       account,
-      plan: catalogued.plan,
-      rateCards: catalogued.rateCards,
+      plans,
       grants: grantsOf.get(accountId) ?? [],
       reservations: reservationsOf.get(accountId) ?? [],
       purchases: purchasesOf.get(accountId) ?? [],
@@ -101,6 +100,7 @@ export async function openBooks(
   return {
     now,
     books,
+    plans,
     added: new Set(),
     requests: new Map(
       before.map((row) => [requestKey(row.accountId, row.requestId, row.method), row]),
@@ -170,31 +170,32 @@ async function withRefunded(
   return [...byKey.values()];
 }
 
-/** The plans of the accounts and of those being opened, with every rate card version named. */
+/** Every plan that is named, with the rate cards in force and every other one that is named. */
 async function plansOf(
+  em: Em,
   catalogue: Catalogue,
+  now: number,
   accounts: readonly Account[],
   requests: readonly Request[],
   reservations: readonly Reservation[],
-): Promise<Map<string, CataloguedPlan>> {
-  const plans = new Map<string, CataloguedPlan>();
-  const planOf = new Map(accounts.map(({ accountId, planId }) => [accountId, planId]));
-  for (const { accountId, command } of requests)
-    if (command.kind === 'OpenAccount' && !planOf.has(accountId))
-      planOf.set(accountId, command.planId);
-  for (const planId of new Set(planOf.values())) {
-    const catalogued = await catalogue.find(planId);
-    if (catalogued) plans.set(planId, catalogued);
-  }
-  const need = async (accountId: string, version: number) => {
-    const catalogued = plans.get(planOf.get(accountId) ?? '');
-    if (catalogued && !catalogued.rateCards.has(version))
-      await catalogue.rateCard(catalogued, version);
+): Promise<Map<string, PublishedPlan>> {
+  const ids = new Set(reservations.map(({ planId }) => planId));
+  for (const { command } of requests) if ('planId' in command) ids.add(command.planId);
+  const accountIds = accounts.map(({ accountId }) => accountId);
+  const plans = await catalogue.namedBy(em, accountIds, [...ids], now);
+  const need = async (plan: PublishedPlan | undefined, version: number) => {
+    if (plan?.version(version) && !plan.rateCard(version))
+      await catalogue.rateCard(plan, version, em);
   };
-  for (const { accountId, rateCardVersion } of reservations) await need(accountId, rateCardVersion);
-  for (const { accountId, command } of requests)
+  for (const { planId, rateCardVersion } of reservations)
+    await need(plans.get(planId), rateCardVersion);
+  // Whatever plan its account lives under by then: one before it can open or move the account.
+  for (const { command } of requests)
     if ('rateCardVersion' in command && command.rateCardVersion !== null)
-      await need(accountId, command.rateCardVersion);
+      for (const plan of plans.values()) await need(plan, command.rateCardVersion);
+  // An account can be ahead of this replica's clock, where another with a faster one has written.
+  for (const { lastAt } of accounts)
+    if (lastAt > now) for (const plan of plans.values()) await catalogue.ready(plan, lastAt, em);
   return plans;
 }
 

@@ -10,7 +10,12 @@ import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { decide } from '../ledger/decide.ts';
 import { seal } from '../ledger/hash-chain.ts';
-import { accountExists, accountNotFound, newAccount } from '../ledger/rules/account.ts';
+import {
+  accountExists,
+  accountNotFound,
+  newAccount,
+  planNotFound,
+} from '../ledger/rules/account.ts';
 import { settle } from '../ledger/settle.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
@@ -43,7 +48,7 @@ export async function unitOfWork(
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
-      const answers = works.map((work) => answer(opened, context.catalogue, work, answered));
+      const answers = works.map((work) => answer(opened, work, answered));
       await save(em, writesOf(opened, answered));
       return [opened, answers] as const;
     });
@@ -76,7 +81,6 @@ function startSpan(tracer: Tracer, works: readonly Work[]): Span {
 
 function answer(
   opened: OpenBooks,
-  catalogue: Catalogue,
   work: Work,
   answered: AnsweredRequest[],
 ): Answer | typeof DEFERRED {
@@ -90,7 +94,7 @@ function answer(
       'CANCELLED',
       'the caller gave up before the work began; nothing was written',
     );
-  const book = bookFor(opened, catalogue, work);
+  const book = bookFor(opened, work);
   if (book instanceof Failure) return book;
   const outcome = decide(book, work.command, work.origin);
   if (outcome instanceof Failure) return outcome;
@@ -124,30 +128,26 @@ function replay(opened: OpenBooks, { accountId, command, origin, fingerprint }: 
 }
 
 /** The account's book; a new one for an account that is being opened. */
-function bookFor(opened: OpenBooks, catalogue: Catalogue, work: Request): Book | Failure {
+function bookFor(opened: OpenBooks, work: Request): Book | Failure {
   const { accountId, command } = work;
   const book = opened.books.get(accountId);
   if (command.kind !== 'OpenAccount') return book ?? accountNotFound(accountId);
   if (book) return accountExists(accountId);
-  const catalogued = catalogue.get(command.planId);
-  if (!catalogued)
-    return new Failure('PLAN_NOT_FOUND', `there is no plan ${command.planId}`, {
-      plan_id: command.planId,
-    });
-  const { plan, rateCards } = catalogued;
+  const { plans, now } = opened;
+  const plan = plans.get(command.planId)?.at(now);
+  if (!plan) return planNotFound(command.planId);
   const added = new Book(
     {
-      account: newAccount(accountId, command, plan, opened.now),
-      plan,
-      rateCards,
+      account: newAccount(accountId, command, plan, now),
+      plans,
       grants: [],
       reservations: [],
       purchases: [],
       refundables: [],
       nextReservationExpiry: null,
     },
-    opened.now,
-    newId(opened.now),
+    now,
+    newId(now),
   );
   opened.books.set(accountId, added);
   opened.added.add(added);

@@ -5,7 +5,8 @@
  * Nothing here does I/O. What must be written is collected in `changes`.
  */
 import assert from 'node:assert/strict';
-import type { Plan, RateCard } from '../pricing/plan.ts';
+import type { Plan } from '../pricing/plan.ts';
+import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { type Account, monthStart } from './account.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
 import type { Announcement, EventType } from './event.ts';
@@ -29,9 +30,8 @@ class Changed<Noun> {
 
 export type Loaded = {
   readonly account: Account;
-  readonly plan: Plan;
-  /** Every version a loaded reservation or a waiting request names, the one in force included. */
-  readonly rateCards: ReadonlyMap<number, RateCard>;
+  /** The account's own plan, and every one that a loaded reservation or a waiting request names. */
+  readonly plans: ReadonlyMap<string, PublishedPlan>;
   readonly grants: readonly Grant[];
   readonly reservations: readonly Reservation[];
   readonly purchases: readonly Purchase[];
@@ -42,8 +42,9 @@ export type Loaded = {
 
 export class Book {
   readonly account: Account;
-  readonly plan: Plan;
-  readonly rateCards: ReadonlyMap<number, RateCard>;
+  /** The plan the account lives under, as it is now. */
+  plan: Plan;
+  readonly plans: ReadonlyMap<string, PublishedPlan>;
   /** Grants that can still change, in burn order. */
   readonly grants: Grant[];
   readonly reservations: Map<string, Reservation>;
@@ -68,8 +69,6 @@ export class Book {
 
   constructor(loaded: Loaded, now: number, newId: () => string) {
     this.account = loaded.account;
-    this.plan = loaded.plan;
-    this.rateCards = loaded.rateCards;
     this.grants = [...loaded.grants].sort(burnOrder);
     this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
     this.purchases = [...loaded.purchases];
@@ -77,6 +76,15 @@ export class Book {
     this.nextReservationExpiry = loaded.nextReservationExpiry;
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;
+    this.plans = loaded.plans;
+    const plan = this.planNamed(this.account.planId);
+    assert(plan, `account ${this.account.accountId} lives under plan ${this.account.planId}`);
+    this.plan = plan;
+  }
+
+  /** A plan as it is now; null if there is none of that id. */
+  planNamed(planId: string): Plan | null {
+    return this.plans.get(planId)?.at(this.now) ?? null;
   }
 
   grant(grantId: bigint): Grant {
@@ -164,6 +172,8 @@ export class Book {
       grantId: draft.grantId ?? null,
       refundedSeq: draft.refunded?.seq ?? null,
       usages: draft.usages ?? [],
+      planId: draft.planId ?? null,
+      previousPlanId: draft.previousPlanId ?? null,
       rateCardVersion: draft.rateCardVersion ?? null,
       late: draft.late ?? false,
       caller: origin.caller,

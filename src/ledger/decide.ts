@@ -15,6 +15,7 @@ import { type Charge, charge } from './rules/charge.ts';
 import { type Commit, commit } from './rules/commit.ts';
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
+import { type MoveAccount, moveAccount } from './rules/move-account.ts';
 import { type BuyPack, buyPack } from './rules/purchase.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
@@ -31,6 +32,7 @@ export type Command =
   | GrantCredits
   | OpenAccount
   | UpdateAccount
+  | MoveAccount
   | CloseAccount;
 
 /** What a command did, for its response. */
@@ -68,6 +70,8 @@ function rule(book: Book, command: Command, origin: Origin) {
       return openAccount(book, origin);
     case 'UpdateAccount':
       return updateAccount(book, command);
+    case 'MoveAccount':
+      return moveAccount(book, command, origin);
     case 'CloseAccount':
       return closeAccount(book);
   }

@@ -35,7 +35,8 @@ export type EntryKind =
   | 'RELEASE'
   | 'EXPIRE'
   | 'CHARGE'
-  | 'REFUND';
+  | 'REFUND'
+  | 'PLAN_CHANGE';
 
 /** Who asked for an entry, and why. */
 export type Origin = {
@@ -61,6 +62,8 @@ export type EntryDraft = {
   /** The commit or charge that a refund gives back. */
   readonly refunded?: { readonly seq: bigint; readonly at: number };
   readonly usages?: readonly PricedUsage[];
+  readonly planId?: string;
+  readonly previousPlanId?: string;
   readonly rateCardVersion?: number;
   readonly late?: boolean;
   readonly reference?: string;
@@ -82,6 +85,13 @@ export type Entry = Origin & {
   readonly grantId: bigint | null;
   readonly refundedSeq: bigint | null;
   readonly usages: readonly PricedUsage[];
+  /**
+   * The plan whose rate card version it names; of a PLAN_CHANGE the plan moved to. Null where it names
+   * none, and on entries older than moves: those are of the plan the account was opened under.
+   */
+  readonly planId: string | null;
+  /** Of a PLAN_CHANGE: the plan moved from. */
+  readonly previousPlanId: string | null;
   readonly rateCardVersion: number | null;
   readonly late: boolean;
   readonly reference: string;

@@ -64,6 +64,9 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
     labels,
     entry.traceId,
     entry.spanId,
+    // Lines that entries did not have from the start are named, and left out where there is nothing.
+    ...(entry.planId === null ? [] : [`plan ${entry.planId}`]),
+    ...(entry.previousPlanId === null ? [] : [`previous plan ${entry.previousPlanId}`]),
   ].join('\n');
   return {
     ...entry,

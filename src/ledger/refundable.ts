@@ -7,6 +7,7 @@ export type RefundableEntry = {
   readonly seq: bigint;
   readonly at: number;
   readonly reservationId: string | null;
+  readonly planId: string | null;
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;
@@ -24,6 +25,7 @@ type Refundable = Pick<
   | 'seq'
   | 'at'
   | 'reservationId'
+  | 'planId'
   | 'rateCardVersion'
   | 'reference'
   | 'labels'
@@ -40,6 +42,7 @@ export function refundable(entry: Refundable, refunded: bigint): RefundableEntry
     seq: entry.seq,
     at: entry.at,
     reservationId: entry.reservationId,
+    planId: entry.planId,
     rateCardVersion: entry.rateCardVersion,
     reference: entry.reference,
     labels: entry.labels,

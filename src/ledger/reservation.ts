@@ -24,6 +24,9 @@ export type Reservation = {
   readonly createdAt: number;
   endedAt: number | null;
   readonly overCommitPolicy: OverCommitPolicy;
+  /** The plan it was made under: it prices every commit, wherever the account has moved since. */
+  readonly planId: string;
+  /** Version of that plan's rate card. */
   readonly rateCardVersion: number;
   readonly reference: string;
   readonly labels: Labels;

@@ -28,7 +28,7 @@ export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
 }
 
 /** Terms of the plan that are kept on the account's row: for the database to check, and to be due. */
-function followTerms(book: Book) {
+export function followTerms(book: Book) {
   const { account, plan, now } = book;
   const used = account.overage + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
@@ -73,6 +73,7 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
       moves: giveBack(book, reservation.allocations),
       credits: held,
       reservationId: reservation.reservationId,
+      planId: reservation.planId,
       rateCardVersion: reservation.rateCardVersion,
       reference: reservation.reference,
       labels: reservation.labels,

@@ -148,6 +148,20 @@ export type PlanTerms = {
 /** The terms an account lives under. */
 export type Plan = PlanTerms & { readonly planId: string; readonly rateCard: RateCard };
 
+/** Other prices from an instant on: the whole rate card as it is then. */
+export type PriceChange = { readonly from: number; readonly rateCard: RateCard };
+
+/** A plan as its file says it: the prices at first, and how they change at dates. */
+export type FiledPlan = Plan & {
+  readonly file: string;
+  /** In the order of their instants, no two of one. */
+  readonly changes: readonly PriceChange[];
+};
+
+/** The rate card that a file puts in force at an instant. */
+export const rateCardAt = ({ rateCard, changes }: FiledPlan, instant: number): RateCard =>
+  changes.findLast(({ from }) => from <= instant)?.rateCard ?? rateCard;
+
 /** The values of an attribute that its operation names: those declared, or else those priced. */
 export function namedValues(operation: Operation, attribute: Attribute): readonly string[] {
   if (attribute.values !== null) return attribute.values;

@@ -18,6 +18,7 @@ export function accountService(context: ServiceContext): AccountServiceServer {
   return {
     openAccount: mutationHandler(context, `${service}/OpenAccount`, mutations.openAccount),
     updateAccount: mutationHandler(context, `${service}/UpdateAccount`, mutations.updateAccount),
+    moveAccount: mutationHandler(context, `${service}/MoveAccount`, mutations.moveAccount),
     closeAccount: mutationHandler(context, `${service}/CloseAccount`, mutations.closeAccount),
     grantCredits: mutationHandler(context, `${service}/GrantCredits`, mutations.grantCredits),
 

@@ -125,9 +125,9 @@ async function bookOf(context: ServiceContext, accountId: string): Promise<Book>
   return book;
 }
 
-/** Brings an older rate card version into memory, for `estimate` to price on. */
-async function knowVersion({ catalogue }: ServiceContext, { plan }: Book, version: number) {
-  const catalogued = await catalogue.find(plan.planId);
-  const rateCard = catalogued && (await catalogue.rateCard(catalogued, version));
+/** Brings a rate card version that is not in force into memory, for `estimate` to price on. */
+async function knowVersion({ catalogue }: ServiceContext, { plan, plans }: Book, version: number) {
+  const published = plans.get(plan.planId);
+  const rateCard = published && (await catalogue.rateCard(published, version));
   if (!rateCard) throw rateCardVersionUnknown(plan.planId, version);
 }

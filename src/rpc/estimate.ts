@@ -14,7 +14,8 @@ export function estimate(
   usages: readonly Usage[],
   rateCardVersion: number,
 ): EstimateResponse | Failure {
-  const priced = priceAsked(book, { usages }, rateCardVersion);
+  const { planId } = book.plan;
+  const priced = priceAsked(book, { usages }, { planId, rateCardVersion });
   if (priced instanceof Failure) return priced;
   const room = headroom(book);
   const spendable = room.grants + room.overage;

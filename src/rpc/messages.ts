@@ -79,6 +79,7 @@ export const reservationMessage = (reservation: Reservation): ReservationMessage
   reference: reservation.reference,
   labels: reservation.labels,
   late: reservation.late,
+  planId: reservation.planId,
 });
 
 /** A priced usage; `components` only where an estimate shows how the price came about. */
@@ -162,4 +163,6 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   traceId: entry.traceId,
   spanId: entry.spanId,
   hash: Buffer.from(entry.hash),
+  planId: entry.planId ?? '',
+  previousPlanId: entry.previousPlanId ?? '',
 });

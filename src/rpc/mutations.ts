@@ -8,6 +8,8 @@ import {
   CloseAccountResponse,
   GrantCreditsRequest,
   GrantCreditsResponse,
+  MoveAccountRequest,
+  MoveAccountResponse,
   OpenAccountRequest,
   OpenAccountResponse,
   UpdateAccountRequest,
@@ -320,6 +322,23 @@ const updateAccount = mutation(
   (_, book) => ({ account: accountMessage(book.account) }),
 );
 
+const moveAccount = mutation(
+  'MoveAccount',
+  MoveAccountRequest,
+  MoveAccountResponse,
+  (request, check) => ({
+    kind: 'MoveAccount',
+    planId: check.name('plan_id', request.planId),
+    reference: check.text('reference', request.reference, 256),
+    labels: check.labels('labels', request.labels),
+  }),
+  (outcome, book) => ({
+    account: accountMessage(book.account),
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+  }),
+);
+
 const closeAccount = mutation(
   'CloseAccount',
   CloseAccountRequest,
@@ -339,5 +358,6 @@ export const mutations = {
   grantCredits,
   openAccount,
   updateAccount,
+  moveAccount,
   closeAccount,
 };

@@ -15,11 +15,11 @@ import {
   namedValues,
   type Operation,
   type Pack,
-  type Plan,
   type RateCard,
   type Terms,
   type Validity,
 } from '../pricing/plan.ts';
+import type { DatedVersion, PublishedPlan } from '../pricing/published-plan.ts';
 
 const duration = (ms: number): Duration => ({
   seconds: BigInt(Math.floor(ms / 1_000)),
@@ -55,18 +55,27 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   lateCommitGrace: duration(terms.reservation.graceMs),
 });
 
-export const planMessage = (plan: Plan): PlanMessage => ({
-  planId: plan.planId,
-  title: plan.title,
-  terms: termsMessage(plan.terms),
-  packs: plan.packs.map(packMessage),
-  rateCardVersion: BigInt(plan.rateCard.version),
-});
+export const planMessage = (published: PublishedPlan, now: number): PlanMessage => {
+  const { planId, title, terms, packs, rateCard } = published.at(now);
+  return {
+    planId,
+    title,
+    terms: termsMessage(terms),
+    packs: packs.map(packMessage),
+    rateCardVersion: BigInt(rateCard.version),
+    upcomingRateCards: published.upcomingAt(now).map(({ version, effectiveAt }) => ({
+      version: BigInt(version),
+      effectiveAt: new Date(effectiveAt),
+    })),
+  };
+};
 
-export const rateCardMessage = (rateCard: RateCard, createdAt: number): RateCardMessage => ({
+export const rateCardMessage = (rateCard: RateCard, dated: DatedVersion): RateCardMessage => ({
   version: BigInt(rateCard.version),
   operations: [...rateCard.operations.values()].map(operationMessage),
-  createdAt: new Date(createdAt),
+  createdAt: new Date(dated.createdAt),
+  effectiveAt: new Date(dated.effectiveAt),
+  withdrawn: dated.withdrawn,
 });
 
 const operationMessage = (operation: Operation): OperationMessage => ({

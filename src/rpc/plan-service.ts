@@ -1,7 +1,7 @@
 /** PlanService: the plans and their rate cards, as loaded from the plan files. */
-import { Failure } from '../failure.ts';
 import type { PlanServiceServer } from '../gen/billing/v1/plan_service.ts';
 import { rateCardVersionUnknown } from '../ledger/asked.ts';
+import { planNotFound } from '../ledger/rules/account.ts';
 import { unary } from './call.ts';
 import { Check } from './check.ts';
 import { planMessage, rateCardMessage } from './plan-messages.ts';
@@ -10,29 +10,28 @@ import type { ServiceContext } from './service-context.ts';
 const service = 'billing.v1.PlanService';
 
 export function planService(context: ServiceContext): PlanServiceServer {
-  const { catalogue } = context;
+  const { catalogue, clock } = context;
   return {
-    listPlans: unary(context, `${service}/ListPlans`, async () => ({
-      response: { plans: catalogue.all().map(planMessage) },
-    })),
+    listPlans: unary(context, `${service}/ListPlans`, async () => {
+      const now = clock();
+      const plans = await catalogue.all(now);
+      return { response: { plans: plans.map((plan) => planMessage(plan, now)) } };
+    }),
 
     getPlan: unary(context, `${service}/GetPlan`, async (request) => {
       const check = new Check();
       const planId = check.name('plan_id', request.planId);
       const asked = check.rateCardVersion(request.rateCardVersion);
       check.pass();
-      const catalogued = await catalogue.find(planId);
-      if (!catalogued)
-        return new Failure('PLAN_NOT_FOUND', `there is no plan ${planId}`, { plan_id: planId });
-      const version = asked ?? catalogued.plan.rateCard.version;
-      const rateCard = await catalogue.rateCard(catalogued, version);
-      if (!rateCard) return rateCardVersionUnknown(planId, version);
-      const createdAt = catalogued.createdAt.get(version) ?? 0;
+      const now = clock();
+      const plan = await catalogue.find(planId, now);
+      if (!plan) return planNotFound(planId);
+      const version = asked ?? plan.versionAt(now);
+      const rateCard = await catalogue.rateCard(plan, version);
+      const dated = plan.version(version);
+      if (!rateCard || !dated) return rateCardVersionUnknown(planId, version);
       return {
-        response: {
-          plan: planMessage(catalogued.plan),
-          rateCard: rateCardMessage(rateCard, createdAt),
-        },
+        response: { plan: planMessage(plan, now), rateCard: rateCardMessage(rateCard, dated) },
       };
     }),
   };

@@ -1,127 +1,247 @@
 /**
- * The plans in force and every rate card version anyone still names, in memory; the database keeps
- * them all. Rate cards never change, so one that was read once is never read again.
+ * The plans and every rate card version anyone still names, in memory; the database keeps them all.
+ * Rate cards never change, so one that was read once is never read again. A plan is read again when its
+ * revision says that a replica has published it anew: all replicas price alike from then on.
  */
 import { LockMode } from '@mikro-orm/core';
 import type { Em } from '../db/orm.ts';
 import { PlanRow, RateCardRow } from '../db/schema.ts';
-import type { Plan, RateCard } from '../pricing/plan.ts';
+import type { FiledPlan, RateCard } from '../pricing/plan.ts';
 import {
   planTermsFromJson,
   planTermsToJson,
   rateCardFromJson,
   rateCardToJson,
-  sameRateCard,
 } from '../pricing/plan-file/plan-json.ts';
+import { publicationOf } from '../pricing/publication.ts';
+import { PublishedPlan } from '../pricing/published-plan.ts';
+import { run } from './bulk.ts';
 import { isRetryable } from './database-failure.ts';
+import { millis } from './rows.ts';
 
-/** A plan with every rate card version that is in memory. */
-export type CataloguedPlan = {
-  readonly plan: Plan;
-  readonly rateCards: Map<number, RateCard>;
-  readonly createdAt: Map<number, number>;
+type Revision = { readonly plan_id: string; readonly revision: number };
+
+/** The prices of plan files that were published. */
+export type PublishedVersion = {
+  readonly planId: string;
+  readonly version: number;
+  readonly effectiveAt: number;
 };
+
+/** Plan files that may not be published, one line for each mistake: file, path, reason. */
+export class UnpublishablePlans extends Error {
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[]) {
+    super(lines.join('; '));
+    this.lines = lines;
+  }
+}
 
 export class Catalogue {
   readonly #em: () => Em;
-  readonly #plans = new Map<string, CataloguedPlan>();
+  readonly #plans = new Map<string, PublishedPlan>();
 
   constructor(em: () => Em) {
     this.#em = em;
   }
 
-  /** Every plan, ordered by plan id. */
-  all(): readonly Plan[] {
-    return [...this.#plans.values()]
-      .map(({ plan }) => plan)
-      .sort((a, b) => (a.planId < b.planId ? -1 : 1));
+  /** Every plan as it stands now, ordered by plan id, ready to say what it is at `now`. */
+  async all(now: number): Promise<readonly PublishedPlan[]> {
+    const em = this.#em();
+    const found = await run<Revision>(
+      em,
+      'select plan_id, revision from plans order by plan_id',
+      [],
+    );
+    return [...(await this.#upToDate(em, found, now)).values()];
   }
 
-  /** A plan that is in memory already. */
-  get(planId: string): CataloguedPlan | null {
-    return this.#plans.get(planId) ?? null;
+  /** A plan as it stands now, ready to say what it is at `now`; null if there is none. */
+  async find(planId: string, now: number): Promise<PublishedPlan | null> {
+    const plans = await this.namedBy(this.#em(), [], [planId], now);
+    return plans.get(planId) ?? null;
   }
 
-  /** A plan, read from the database if another replica brought it; null if there is none. */
-  async find(planId: string): Promise<CataloguedPlan | null> {
-    const known = this.#plans.get(planId);
-    if (known) return known;
-    const row = await this.#em().findOne(PlanRow, { planId });
-    if (!row) return null;
-    const catalogued: CataloguedPlan = {
-      plan: {
-        planId,
-        ...planTermsFromJson(row.terms),
-        rateCard: await this.#readRateCard(planId, row.rateCardVersion),
-      },
-      rateCards: new Map(),
-      createdAt: new Map(),
-    };
-    this.#plans.set(planId, catalogued);
-    await this.rateCard(catalogued, row.rateCardVersion);
-    return catalogued;
+  /**
+   * The plans of these accounts, and others by id, as they stand in the transaction of `em`: one query
+   * on the keys. Plans there are none of are left out.
+   */
+  async namedBy(
+    em: Em,
+    accountIds: readonly string[],
+    planIds: readonly string[],
+    now: number,
+  ): Promise<Map<string, PublishedPlan>> {
+    const found = await run<Revision>(
+      em,
+      `select p.plan_id, p.revision from accounts a join plans p using (plan_id)
+         where a.account_id = any($1::text[])
+       union select plan_id, revision from plans where plan_id = any($2::text[])`,
+      [accountIds, planIds],
+    );
+    return await this.#upToDate(em, found, now);
+  }
+
+  /** Reads the rate card in force at an instant, if that has not been done. */
+  async ready(plan: PublishedPlan, instant: number, em: Em = this.#em()): Promise<void> {
+    const version = plan.versionAt(instant);
+    if (!plan.rateCard(version)) await this.rateCard(plan, version, em);
   }
 
   /** A version of a plan's rate card; null if the plan never had it. */
-  async rateCard(catalogued: CataloguedPlan, version: number): Promise<RateCard | null> {
-    const known = catalogued.rateCards.get(version);
+  async rateCard(
+    plan: PublishedPlan,
+    version: number,
+    em: Em = this.#em(),
+  ): Promise<RateCard | null> {
+    const known = plan.rateCard(version);
     if (known) return known;
-    const { planId } = catalogued.plan;
-    const row = await this.#em().findOne(RateCardRow, { planId, version });
+    const [row] = await run<{ content: unknown }>(
+      em,
+      'select content from rate_cards where plan_id = $1 and version = $2',
+      [plan.planId, version],
+    );
     if (!row) return null;
     const rateCard = rateCardFromJson(row.content, version);
-    catalogued.rateCards.set(version, rateCard);
-    catalogued.createdAt.set(version, row.createdAt.getTime());
+    plan.keep(rateCard);
     return rateCard;
   }
 
   /**
-   * Makes the plans of the plan files the ones in force. A plan whose prices differ from its newest
-   * rate card gets a new version; other terms are replaced. Replicas that start at once agree.
+   * Makes the plans what their files say, from now on: see `publicationOf`. Replicas that start at once
+   * agree. Answers the rate card versions that are new; throws `UnpublishablePlans` where a file may not
+   * be published, and has changed nothing of any.
    */
-  async publish(plans: readonly Plan[], now: number): Promise<void> {
-    for (const plan of plans) await this.#publishOne(plan, now);
-    for (const { planId } of await this.#em().findAll(PlanRow, { fields: ['planId'] }))
-      await this.find(planId);
-  }
-
-  async #publishOne(plan: Plan, now: number, triesLeft = 20): Promise<void> {
+  async publish(
+    plans: readonly FiledPlan[],
+    now: number,
+    triesLeft = 20,
+  ): Promise<readonly PublishedVersion[]> {
     try {
-      await this.#em().transactional(async (em) => {
-        const at = new Date(now);
-        const row = await em.findOne(
-          PlanRow,
-          { planId: plan.planId },
-          { lockMode: LockMode.PESSIMISTIC_WRITE },
-        );
-        const newest = row && (await this.#readRateCard(plan.planId, row.rateCardVersion));
-        const unchanged = newest && sameRateCard(newest, plan.rateCard);
-        const version = unchanged ? newest.version : (newest?.version ?? 0) + 1;
-        if (!unchanged)
-          em.create(RateCardRow, {
-            planId: plan.planId,
-            version,
-            content: rateCardToJson(plan.rateCard),
-            createdAt: at,
-          });
-        const terms = {
-          title: plan.title,
-          terms: planTermsToJson(plan),
-          rateCardVersion: version,
-          updatedAt: at,
-        };
-        if (row) em.assign(row, terms);
-        else em.create(PlanRow, { planId: plan.planId, ...terms });
-      });
+      // In the order of their ids, so that no two replicas wait for each other.
+      const inOrder = plans.toSorted((a, b) => (a.planId < b.planId ? -1 : 1));
+      return await this.#em().transactional((em) => this.#publishAll(em, inOrder, now));
     } catch (error) {
-      // Another replica publishes the same plan at this moment.
+      // Another replica publishes the same plans at this moment.
       if (!isRetryable(error) || triesLeft === 0) throw error;
-      await this.#publishOne(plan, now, triesLeft - 1);
+      return await this.publish(plans, now, triesLeft - 1);
     }
   }
 
-  async #readRateCard(planId: string, version: number): Promise<RateCard> {
-    const row = await this.#em().findOneOrFail(RateCardRow, { planId, version });
-    return rateCardFromJson(row.content, version);
+  async #publishAll(em: Em, plans: readonly FiledPlan[], now: number) {
+    const published: PublishedVersion[] = [];
+    const mistakes: string[] = [];
+    for (const plan of plans) {
+      const outcome = await this.#publishOne(em, plan, now);
+      if ('versions' in outcome) published.push(...outcome.versions);
+      else mistakes.push(...outcome.mistakes);
+    }
+    if (mistakes.length > 0) throw new UnpublishablePlans(mistakes);
+    return published;
   }
+
+  async #publishOne(em: Em, filed: FiledPlan, now: number): Promise<Outcome> {
+    const { planId } = filed;
+    const row = await em.findOne(PlanRow, { planId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    // The clocks of replicas differ; one publication never comes before another that it follows.
+    const at = Math.max(now, row?.updatedAt.getTime() ?? now);
+    const before = row && (await this.#read(em, planId));
+    if (before) {
+      await this.ready(before, at, em);
+      for (const { version } of before.upcomingAt(at)) await this.rateCard(before, version, em);
+    }
+    const publication = publicationOf(filed, before, at);
+    if ('missed' in publication)
+      return { mistakes: publication.missed.map((index) => missedText(filed, index)) };
+
+    const newest = before?.versions.at(-1)?.version ?? 0;
+    const versions = publication.added.map(({ effectiveAt, rateCard }, index) => {
+      const version = newest + 1 + index;
+      em.create(RateCardRow, {
+        planId,
+        version,
+        content: rateCardToJson(rateCard),
+        createdAt: new Date(at),
+        effectiveAt: new Date(effectiveAt),
+      });
+      return { planId, version, effectiveAt };
+    });
+    const terms = planTermsToJson(filed);
+    const same = before && JSON.stringify(planTermsToJson(before.terms)) === JSON.stringify(terms);
+    if (same && versions.length === 0 && publication.withdrawn.length === 0) return { versions };
+    const content = {
+      title: filed.title,
+      terms,
+      revision: (row?.revision ?? 0) + 1,
+      withdrawn: [...(row?.withdrawn ?? []), ...publication.withdrawn],
+      updatedAt: new Date(at),
+    };
+    if (row) em.assign(row, content);
+    else em.create(PlanRow, { planId, ...content });
+    return { versions };
+  }
+
+  /** The plans of these revisions: those in memory, and those that were published since read anew. */
+  async #upToDate(
+    em: Em,
+    found: readonly Revision[],
+    now: number,
+  ): Promise<Map<string, PublishedPlan>> {
+    const plans = new Map<string, PublishedPlan>();
+    for (const { plan_id: planId, revision } of found) {
+      const known = this.#plans.get(planId);
+      const plan = known && known.revision >= revision ? known : await this.#read(em, planId);
+      if ((this.#plans.get(planId)?.revision ?? 0) < plan.revision) this.#plans.set(planId, plan);
+      await this.ready(plan, now, em);
+      plans.set(planId, plan);
+    }
+    return plans;
+  }
+
+  /** A plan that exists, with the rate cards that are in memory already. */
+  async #read(em: Em, planId: string): Promise<PublishedPlan> {
+    const rows = await run<PlanVersionRow>(
+      em,
+      `select p.revision, p.terms, p.withdrawn @> to_jsonb(r.version) as withdrawn, r.version,
+         ${millis('r.effective_at', 'effective_at')}, ${millis('r.created_at', 'created_at')}
+       from plans p join rate_cards r using (plan_id) where plan_id = $1 order by version`,
+      [planId],
+    );
+    const [first] = rows;
+    if (!first) throw new Error(`there is no plan ${planId}`);
+    return new PublishedPlan(
+      planId,
+      first.revision,
+      planTermsFromJson(first.terms),
+      rows.map((row) => ({
+        version: row.version,
+        effectiveAt: row.effective_at,
+        createdAt: row.created_at,
+        withdrawn: row.withdrawn,
+      })),
+      this.#plans.get(planId)?.rateCardsRead ?? new Map(),
+    );
+  }
+}
+
+type PlanVersionRow = {
+  readonly revision: number;
+  readonly terms: unknown;
+  readonly withdrawn: boolean;
+  readonly version: number;
+  readonly effective_at: number;
+  readonly created_at: number;
+};
+
+type Outcome =
+  | { readonly versions: readonly PublishedVersion[] }
+  | { readonly mistakes: readonly string[] };
+
+function missedText({ file, changes }: FiledPlan, index: number): string {
+  const from = new Date(changes[index]?.from ?? 0).toISOString();
+  return (
+    `${file}: changes[${index}].from: ${from} is past, and this change was not published before it: ` +
+    'date it ahead, or put its prices into operations to have them now'
+  );
 }

@@ -158,8 +158,8 @@ export async function loadRefundables(
   if (named.length === 0) return [];
   const rows = await run<Row>(
     em,
-    `select e.account_id, e.seq, ${millis('e.at', 'at')}, e.reservation_id, e.rate_card_version,
-       e.reference, e.labels, e.moves, coalesce(r.refunded, 0) as refunded
+    `select e.account_id, e.seq, ${millis('e.at', 'at')}, e.reservation_id, e.plan_id,
+       e.rate_card_version, e.reference, e.labels, e.moves, coalesce(r.refunded, 0) as refunded
      from entries e
      join unnest($1::text[], $2::bigint[]) as n(account_id, seq) using (account_id, seq)
      left join refunded r using (account_id, seq)
@@ -176,6 +176,7 @@ const toRefundable = (row: Row): RefundableEntry =>
       seq: BigInt(row['seq']!),
       at: row['at']!,
       reservationId: row['reservation_id']!,
+      planId: row['plan_id']!,
       rateCardVersion: row['rate_card_version']!,
       reference: row['reference']!,
       labels: row['labels']! as Labels,

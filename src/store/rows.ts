@@ -69,7 +69,7 @@ export const toGrant = (row: Row): Grant => ({
 
 export const reservationColumns = `account_id, reservation_id, state, credits, committed, returned,
   allocations, ${millis('expires_at')}, ${millis('created_at')}, ${millis('ended_at')},
-  over_commit_policy, rate_card_version, reference, labels, late`;
+  over_commit_policy, plan_id, rate_card_version, reference, labels, late`;
 
 type StoredAllocation = readonly [grantId: number | string, credits: number | string];
 
@@ -90,6 +90,7 @@ export const toReservation = (row: Row): Reservation => ({
   createdAt: row['created_at']!,
   endedAt: row['ended_at']!,
   overCommitPolicy: row['over_commit_policy']! as OverCommitPolicy,
+  planId: row['plan_id']!,
   rateCardVersion: row['rate_card_version']!,
   reference: row['reference']!,
   labels: row['labels']! as Labels,
@@ -125,7 +126,8 @@ type StoredUsage = {
 
 export const entryColumns = `account_id, seq, kind, ${millis('at')}, moves, credits, remaining_after,
   reserved_after, overage_after, reservation_id, grant_id, refunded_seq, usages,
-  rate_card_version, late, caller, request_id, reference, labels, trace_id, span_id, hash`;
+  rate_card_version, late, caller, request_id, reference, labels, trace_id, span_id, hash,
+  plan_id, previous_plan_id`;
 
 export const toMove = ([from, to, grantId, credits]: StoredMove): Move => ({
   from,
@@ -134,7 +136,7 @@ export const toMove = ([from, to, grantId, credits]: StoredMove): Move => ({
   credits: BigInt(credits),
 });
 
-const toUsage = (stored: StoredUsage): PricedUsage => ({
+export const toUsage = (stored: StoredUsage): PricedUsage => ({
   usage: {
     operation: stored.operation,
     count: BigInt(stored.count),
@@ -174,4 +176,6 @@ export const toEntry = (row: Row): Entry => ({
   traceId: row['trace_id']!,
   spanId: row['span_id']!,
   hash: row['hash']!,
+  planId: row['plan_id']!,
+  previousPlanId: row['previous_plan_id']!,
 });

@@ -104,6 +104,7 @@ const reservationTerms: Column<Reservation>[] = [
   ['credits', 'bigint', (r) => r.credits],
   ['created_at', 'instant', (r) => r.createdAt],
   ['over_commit_policy', 'text', (r) => r.overCommitPolicy],
+  ['plan_id', 'text', (r) => r.planId],
   ['rate_card_version', 'int', (r) => r.rateCardVersion],
   ['reference', 'text', (r) => r.reference],
   ['labels', 'jsonb', (r) => canonicalJson(r.labels)],
@@ -162,6 +163,8 @@ const insertEntries = bulkInsert<SealedEntry>('entries', [
   ['trace_id', 'text', (e) => e.traceId],
   ['span_id', 'text', (e) => e.spanId],
   ['hash', 'bytea', (e) => e.hash],
+  ['plan_id', 'text', (e) => e.planId],
+  ['previous_plan_id', 'text', (e) => e.previousPlanId],
 ]);
 
 const insertEvents = bulkInsert<LedgerEvent>('events', [

@@ -65,18 +65,18 @@ export class Snapshots {
         const now = this.#clock();
         const accounts = await loadAccounts(em, accountIds);
         const grants = Map.groupBy(await loadOpenGrants(em, accountIds), (g) => g.accountId);
+        const plans = await this.#catalogue.namedBy(em, accountIds, [], now);
         const books = new Map<string, Book>();
         for (const account of accounts) {
           const { accountId } = account;
-          const catalogued = await this.#catalogue.find(account.planId);
-          if (!catalogued) throw new Error(`account ${accountId} has no plan ${account.planId}`);
           const at = Math.max(now, account.lastAt);
+          if (at > now)
+            for (const plan of plans.values()) await this.#catalogue.ready(plan, at, em);
           const due = account.dueAt !== null && account.dueAt <= at;
           const book = new Book(
             {
               account,
-              plan: catalogued.plan,
-              rateCards: catalogued.rateCards,
+              plans,
               grants: grants.get(accountId) ?? [],
               reservations: due ? await loadExpiredReservations(em, accountId, at, 1_000_000) : [],
               purchases: [],

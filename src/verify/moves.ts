@@ -53,6 +53,7 @@ export const TERMS: Readonly<Record<EntryKind, Terms>> = {
     names: 'refunded entry',
     by: 'caller',
   },
+  PLAN_CHANGE: { moves: [], names: 'nothing', by: 'caller' },
 };
 
 /** Grants are numbered from 1; this number stands for the postpaid line. */

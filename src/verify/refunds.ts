@@ -5,10 +5,12 @@ import type { Within } from './snapshot.ts';
 
 /** Each refund beside the row that counts it and the entry it refunds. None of them has to be there. */
 const refunds = (within: Within) => `
-  select g.*, o.kind as refunded_kind, o.moves as refunded_moves
+  select g.*, o.kind as refunded_kind, o.moves as refunded_moves,
+    g.seq is null or row(g.plan_id, g.rate_card_version)
+      is not distinct from row(o.plan_id, o.rate_card_version) as same_rate_card
   from (
     select * from (
-      select account_id, refunded_seq, seq, moves from entries
+      select account_id, refunded_seq, seq, moves, plan_id, rate_card_version from entries
       where ${within('account_id')} and kind = 'REFUND' and refunded_seq is not null
     ) r
     full join (
@@ -28,6 +30,12 @@ export async function checkRefunds(group: Group): Promise<void> {
       for (const { grantId, credits } of movesOf(moves))
         given.set(grantId, (given.get(grantId) ?? 0n) + credits);
     checkRefunded(group, row, given);
+    for (const { account_id, seq, same_rate_card } of ofOne)
+      if (same_rate_card === false)
+        group.findings.add(
+          account_id!,
+          `entry ${seq}: is of another rate card than what it refunds`,
+        );
   }
 }
 

@@ -7,6 +7,7 @@ import type { Entry, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { seal } from '../ledger/hash-chain.ts';
 import { BucketSums, OVERAGE_LINE, objection, TERMS } from './moves.ts';
+import { PlanCourse } from './plan-course.ts';
 
 export class Replay {
   readonly account: Account;
@@ -24,6 +25,7 @@ export class Replay {
   #overage = 0n;
   /** When overage was used, by the seq of the entry that used it. */
   readonly #overageAt = new Map<bigint, number>();
+  readonly #plans = new PlanCourse();
 
   constructor(account: Account, grants: ReadonlyMap<bigint, Grant>, tell: (what: string) => void) {
     this.account = account;
@@ -38,6 +40,7 @@ export class Replay {
     this.#takePlace(entry, tell);
     this.#checkNames(entry, tell);
     this.#checkCredits(entry, tell);
+    this.#plans.take(entry, tell);
     if (entry.kind === 'GRANT' || entry.kind === 'PURCHASE') this.#checkNewGrant(entry, tell);
     this.#applyMoves(entry, tell);
     this.#checkBalances(entry, tell);
@@ -70,6 +73,7 @@ export class Replay {
     agree('overage', account.overage, this.#overage);
     agree('overage_reserved', account.overageReserved, total.overage_reserved);
     agree('grant_count', account.grantCount, this.grantCount, 'the entries say');
+    this.#plans.close(account, this.#tell);
   }
 
   /** Place in the sequence, in time and in the hash chain. */

@@ -22,6 +22,7 @@ const disagreeing = (within: Within) => `
     left join grants g on e.kind = 'GRANT' and g.account_id = e.account_id and g.grant_id = e.grant_id
     cross join lateral (
       select case
+        when e.kind = 'PLAN_CHANGE' then 'MoveAccount'
         when e.kind <> 'GRANT' then initcap(e.kind)
         when g.source = 'OPERATOR' then 'GrantCredits'
         else 'OpenAccount'

@@ -32,6 +32,7 @@ export async function checkReservations(group: Group): Promise<void> {
 const reservationsWithEntries = (within: Within) => `
   select *, case when kept then
     terms_of_entry = jsonb_build_array(r.reference, r.labels, r.rate_card_version)
+      and coalesce(plan_of_entry, r.plan_id) = r.plan_id
   end as same_terms
   from (
     select ${reservationColumns}, held, true as kept
@@ -41,7 +42,7 @@ const reservationsWithEntries = (within: Within) => `
     select account_id, reservation_id, seq, kind, ${millis('at')}, moves, late as late_entry,
       entries.credits as entry_credits,
       case when kind <> 'REFUND' then jsonb_build_array(reference, labels, rate_card_version)
-      end as terms_of_entry
+      end as terms_of_entry, plan_id as plan_of_entry
     from entries where ${within('account_id')} and reservation_id is not null
   ) e using (account_id, reservation_id)
   order by account_id, reservation_id, seq`;
@@ -50,7 +51,7 @@ function takeEntry({ findings }: Group, row: Row, life: ReservationLife) {
   const accountId: string = row['account_id']!;
   const tell = (what: string) => findings.add(accountId, `entry ${row['seq']}: ${what}`);
   if (row['same_terms'] === false)
-    tell('its reference, labels or rate card version are not those of its reservation');
+    tell('its reference, labels or rate card are not those of its reservation');
   const step = readStep(row);
   if (step) life.take(step, tell);
 }

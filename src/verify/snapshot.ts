@@ -30,29 +30,36 @@ export class Snapshot {
     this.#range = range;
   }
 
-  /**
-   * The rows of a query, through a cursor: neither side ever holds more than a few of them, and the
-   * database sorts on disk what is too much for its memory.
-   */
-  async *rows(query: (within: Within) => string): AsyncGenerator<Row, void, void> {
+  /** The rows of a query; as many queries as wanted may be under way. */
+  rows(query: (within: Within) => string): AsyncGenerator<Row, void, void> {
     const { text, parameters } = condition(this.#range);
-    const cursor = `c${++this.#cursors}`;
-    await this.#client.query(
-      `declare ${cursor} no scroll cursor for ${query((column) => text.replaceAll('id', column))}`,
-      parameters,
-    );
-    const fetch = () => this.#client.query<Row>(`fetch ${FETCH} from ${cursor}`);
-    for (let next = fetch(); ; ) {
-      const { rows } = await next;
-      const last = rows.length < FETCH;
-      // The database works on the next rows while these are looked at.
-      if (!last) next = fetch();
-      next.catch(() => {}); // told when it is awaited, or nobody asks any more
-      yield* rows;
-      if (last) break;
-    }
-    await this.#client.query(`close ${cursor}`);
+    const sql = query((column) => text.replaceAll('id', column));
+    return rowsOf(this.#client, `c${++this.#cursors}`, sql, parameters);
   }
+}
+
+/**
+ * The rows of a query, through a cursor: neither side ever holds more than a few of them, and the
+ * database sorts on disk what is too much for its memory. Needs a transaction.
+ */
+export async function* rowsOf(
+  client: pg.Client,
+  cursor: string,
+  sql: string,
+  parameters: readonly unknown[],
+): AsyncGenerator<Row, void, void> {
+  await client.query(`declare ${cursor} no scroll cursor for ${sql}`, [...parameters]);
+  const fetch = () => client.query<Row>(`fetch ${FETCH} from ${cursor}`);
+  for (let next = fetch(); ; ) {
+    const { rows } = await next;
+    const last = rows.length < FETCH;
+    // The database works on the next rows while these are looked at.
+    if (!last) next = fetch();
+    next.catch(() => {}); // told when it is awaited, or nobody asks any more
+    yield* rows;
+    if (last) break;
+  }
+  await client.query(`close ${cursor}`);
 }
 
 /** Runs `look` on one moment of the database. */

@@ -16,6 +16,7 @@ import { checkEntries } from './entries.ts';
 import { type Disagreement, Findings } from './findings.ts';
 import { type Group, loadGrants } from './group.ts';
 import { checkPurchases } from './purchases.ts';
+import { checkRateCards } from './rate-cards.ts';
 import { checkRefunds } from './refunds.ts';
 import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
@@ -95,6 +96,7 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
       findings,
     };
     const entries = await checkEntries(group);
+    await checkRateCards(group);
     await checkReservations(group);
     await checkRefunds(group);
     await checkPurchases(group);

@@ -42,6 +42,7 @@ const reserved: ReserveResponse = {
     expiresAt: now,
     createdAt: now,
     endedAt: undefined,
+    planId: 'verts',
     overCommitPolicy: OverCommitPolicy.REJECT,
     rateCardVersion: 1n,
     reference: 'job-20261104',

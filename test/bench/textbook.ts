@@ -68,6 +68,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     createdAt: now,
     endedAt: null,
     overCommitPolicy: 'REJECT',
+    planId: plan.planId,
     rateCardVersion: plan.rateCard.version,
     reference: request.reference,
     labels: request.labels,
@@ -123,7 +124,7 @@ function draw(grants: readonly Grant[], credits: bigint): readonly Allocation[] 
 
 const entryOf = (
   account: Account,
-  { reservationId, allocations, credits, reference, labels, rateCardVersion }: Reservation,
+  { reservationId, allocations, credits, reference, labels, planId, rateCardVersion }: Reservation,
   requestId: string,
   usages: readonly PricedUsage[],
 ): SealedEntry =>
@@ -142,6 +143,8 @@ const entryOf = (
       grantId: null,
       refundedSeq: null,
       usages,
+      planId,
+      previousPlanId: null,
       rateCardVersion,
       late: false,
       caller: 'bench',

@@ -1,13 +1,13 @@
 /** Replicas that start at the same instant publish the same plans. */
 import { afterEach, expect, inject, test } from 'vitest';
-import type { Plan } from '../../src/pricing/plan.ts';
+import type { FiledPlan } from '../../src/pricing/plan.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { startTestService, type TestService } from '../service.ts';
 
 const REPLICAS = 4;
 
-const planAt = (credits: number): Plan =>
+const planAt = (credits: number): FiledPlan =>
   planIn(`
 plan_id: metered
 title: Metered
@@ -27,7 +27,7 @@ afterEach(async () => {
   started = [];
 });
 
-async function startAll(databaseUrl: string, plan: Plan): Promise<readonly TestService[]> {
+async function startAll(databaseUrl: string, plan: FiledPlan): Promise<readonly TestService[]> {
   const starts = await Promise.allSettled(
     Array.from({ length: REPLICAS }, () => startTestService({ databaseUrl, plans: [plan] })),
   );
@@ -56,7 +56,7 @@ test.each(['read committed', 'serializable'])(
   },
 );
 
-test('a replica with older prices commits at the price that a newer one reserved at', async () => {
+test('a replica started with older prices commits at the price that a newer one reserved at', async () => {
   const databaseUrl = await createDatabase(inject('postgresUrl'));
   const older = await startTestService({ databaseUrl, plans: [planAt(1)] });
   started.push(older);

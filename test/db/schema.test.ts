@@ -166,7 +166,13 @@ describe('the database refuses what the rules must never ask for:', () => {
 
   /** A sound row of each table; the tests below break one thing about it. */
   const sound: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-    rate_cards: { plan_id: 'p', version: 1, content: {}, created_at: instant },
+    rate_cards: {
+      plan_id: 'p',
+      version: 1,
+      content: {},
+      created_at: instant,
+      effective_at: instant,
+    },
     accounts: {
       account_id: 'a',
       plan_id: 'p',
@@ -217,6 +223,7 @@ describe('the database refuses what the rules must never ask for:', () => {
       reference: '',
       labels: {},
       late: false,
+      plan_id: 'p',
     },
     entries: {
       account_id: 'a',
@@ -301,6 +308,11 @@ describe('the database refuses what the rules must never ask for:', () => {
     entries_credits_check: [{ credits: -1 }],
     entries_after_check: [{ remaining_after: -1 }, { reserved_after: -1 }, { overage_after: -1 }],
     entries_kind_check: [{ kind: 'EDIT' }],
+    entries_plan_change_check: [
+      { kind: 'PLAN_CHANGE', plan_id: 'q' },
+      { kind: 'PLAN_CHANGE', previous_plan_id: 'p' },
+      { plan_id: 'q', previous_plan_id: 'p' },
+    ],
     purchases_credits_check: [{ credits: 0 }],
     purchases_amount_check: [{ amount: '-0.01' }],
     purchases_state_check: [{ state: 'GONE', grant_id: null, paid_at: null }],

@@ -26,6 +26,7 @@ const MOVES: Record<EntryKind, readonly string[]> = {
   EXPIRE: GIVING_BACK,
   CHARGE: TAKING,
   REFUND: ['consumed>available', 'consumed>expired', 'consumed>overage'],
+  PLAN_CHANGE: [],
 };
 
 /** Buckets a move may leave without having been filled before: credits are made out of nothing here. */

@@ -10,6 +10,7 @@ import type { Refund } from '../../src/ledger/rules/refund.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
 import type { Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
 import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
+import { PublishedPlan } from '../../src/pricing/published-plan.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
 
 /** The first moment of every test: a Saturday, in the middle of a month. */
@@ -135,8 +136,25 @@ export const account = (change: Partial<Account> = {}): Account => ({
   ...change,
 });
 
+/** A plan whose rate cards came into force one after the other; the newest is in force. */
+export const published = (
+  plan: Plan,
+  rateCards: ReadonlyMap<number, RateCard> = new Map([[plan.rateCard.version, plan.rateCard]]),
+): PublishedPlan => {
+  const versions = [...rateCards.keys()].map((version) => {
+    const effectiveAt = version !== plan.rateCard.version ? START + version - 1_000 : START;
+    return { version, effectiveAt, createdAt: effectiveAt, withdrawn: false };
+  });
+  const { planId, title, terms, packs } = plan;
+  return new PublishedPlan(planId, 1, { title, terms, packs }, versions, new Map(rateCards));
+};
+
 /** A book of these grants; the account's sums are theirs. */
-export function book(grants: readonly Grant[], change: Partial<Loaded> = {}, now = START): Book {
+export function book(
+  grants: readonly Grant[],
+  { plan: under = plan(), ...change }: Partial<Loaded> & { readonly plan?: Plan } = {},
+  now = START,
+): Book {
   const sum = (credits: readonly bigint[]) => credits.reduce((a, b) => a + b, 0n);
   return new Book(
     {
@@ -145,8 +163,7 @@ export function book(grants: readonly Grant[], change: Partial<Loaded> = {}, now
         remaining: sum(grants.map(({ remaining }) => remaining)),
         reserved: sum(grants.map(({ reserved }) => reserved)),
       }),
-      plan: plan(),
-      rateCards: new Map([[1, rateCard()]]),
+      plans: new Map([[under.planId, published(under)]]),
       grants,
       reservations: [],
       purchases: [],
@@ -165,12 +182,11 @@ export const picture = ({ account, grants, reservations, purchases, refundables,
 
 /** The same account in a later unit of work. What happens there does not touch the book given. */
 export function later(before: Book, laterMs: number): Book {
-  const { plan, rateCards, nextReservationExpiry, newId, now } = before;
+  const { plans, nextReservationExpiry, newId, now } = before;
   const { account, grants, reservations, purchases, refundables } = picture(before);
   const loaded: Loaded = {
     account,
-    plan,
-    rateCards,
+    plans,
     grants,
     reservations: [...reservations.values()],
     purchases,
@@ -195,6 +211,8 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   grantId: null,
   refundedSeq: null,
   usages: [],
+  planId: 'test',
+  previousPlanId: null,
   rateCardVersion: 1,
   late: false,
   reference: '',
@@ -282,6 +300,13 @@ export const update = (displayName: string | null): Command => ({
   kind: 'UpdateAccount',
   displayName,
   labels: null,
+});
+
+export const move = (planId: string, reference = ''): Command => ({
+  kind: 'MoveAccount',
+  planId,
+  reference,
+  labels: {},
 });
 
 export const close = (): Command => ({ kind: 'CloseAccount' });

@@ -35,7 +35,7 @@ const pricedUsage: fc.Arbitrary<PricedUsage> = fc.record({
 const fields: { [Field in keyof UnsealedEntry]: fc.Arbitrary<UnsealedEntry[Field]> } = {
   accountId: name,
   seq: credits,
-  kind: fc.constantFrom('GRANT', 'PURCHASE', 'RESERVE', 'COMMIT', 'CHARGE'),
+  kind: fc.constantFrom('GRANT', 'PURCHASE', 'RESERVE', 'COMMIT', 'CHARGE', 'PLAN_CHANGE'),
   at: fc.integer({ min: 0, max: 2 ** 48 }),
   moves: fc.array(fc.record({ from: bucket, to: bucket, grantId: credits, credits }), {
     maxLength: 3,
@@ -48,6 +48,8 @@ const fields: { [Field in keyof UnsealedEntry]: fc.Arbitrary<UnsealedEntry[Field
   grantId: fc.option(credits),
   refundedSeq: fc.option(credits),
   usages: fc.array(pricedUsage, { maxLength: 2 }),
+  planId: fc.option(name),
+  previousPlanId: fc.option(name),
   rateCardVersion: fc.option(fc.nat(9)),
   late: fc.boolean(),
   caller: name,
@@ -124,11 +126,19 @@ describe('the hash chain', () => {
       '{"team":"blue"}',
       '0af7651916cd43dd8448eb211c80319c',
       'b7ad6b7169203331',
-    ].join('\n');
+    ];
     expect(START).toBe(1_768_003_200_000);
     const said = entry(7n, { reference: 'say "hi"', labels: { team: 'blue' } });
-    expect(Buffer.from(seal(said, before).hash).toString('hex')).toBe(
-      createHash('sha256').update(text).digest('hex'),
+    const hashOf = (unsealed: UnsealedEntry) =>
+      Buffer.from(seal(unsealed, before).hash).toString('hex');
+    const sha256 = (lines: readonly string[]) =>
+      createHash('sha256').update(lines.join('\n')).digest('hex');
+    expect(hashOf(said)).toBe(sha256([...text, 'plan test']));
+    // Entries of before accounts could move name no plan, and have the hash they were given.
+    expect(hashOf({ ...said, planId: null })).toBe(sha256(text));
+    const moved: UnsealedEntry = { ...said, kind: 'PLAN_CHANGE', previousPlanId: 'old' };
+    expect(hashOf(moved)).toBe(
+      sha256([...text.with(3, 'PLAN_CHANGE'), 'plan test', 'previous plan old']),
     );
   });
 });

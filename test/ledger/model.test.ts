@@ -182,7 +182,7 @@ const reasonOf = (outcome: unknown) => (outcome instanceof Failure ? outcome.rea
 test('the random lives see every kind of entry and every reason a rule can fail for', () => {
   const seen = new Map<string, number>();
   const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
-  for (const random of fc.sample(life(60), { seed: 7, numRuns: 150 })) {
+  for (const random of fc.sample(life(60), { seed: 7, numRuns: 250 })) {
     const { entries } = live(random, (shelf, now, command) => {
       const { outcome } = shelf.work(now, command);
       if (outcome instanceof Failure) count(outcome.reason);
@@ -209,8 +209,11 @@ test('the random lives see every kind of entry and every reason a rule can fail 
       "INSUFFICIENT_CREDITS",
       "INVALID_FIELD",
       "OVERAGE_LIMIT_REACHED",
+      "OVERAGE_RESERVED",
       "PACK_NOT_FOUND",
       "PAYMENT_REFERENCE_USED",
+      "PLAN_CHANGE",
+      "PLAN_NOT_FOUND",
       "PURCHASE",
       "QUANTITY_OUT_OF_RANGE",
       "REFUND",

@@ -16,14 +16,19 @@ import type { Reservation } from '../../src/ledger/reservation.ts';
 import { newAccount } from '../../src/ledger/rules/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
 import type { Plan, RateCard } from '../../src/pricing/plan.ts';
-import { open, origin } from './fixtures.ts';
+import type { PublishedPlan } from '../../src/pricing/published-plan.ts';
+import { open, origin, published } from './fixtures.ts';
 
 const trace = { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16) };
 
 export class Shelf {
+  /** The plan the account lives under. */
   plan: Plan;
+  /** Other plans there are. */
+  readonly others = new Map<string, Plan>();
   account: Account;
-  readonly rateCards: Map<number, RateCard>;
+  /** Rate cards of each plan, by version. */
+  readonly #rateCards = new Map<string, Map<number, RateCard>>();
   readonly grants = new Map<bigint, Grant>();
   readonly reservations = new Map<string, Reservation>();
   readonly purchases: Purchase[] = [];
@@ -37,13 +42,12 @@ export class Shelf {
   constructor(plan: Plan, now: number) {
     this.plan = plan;
     this.account = newAccount('acme', open(), plan, now);
-    this.rateCards = new Map([[plan.rateCard.version, plan.rateCard]]);
   }
 
   /** Puts another rate card in force; the ones before stay readable. */
   publish(rateCard: RateCard) {
+    this.#rateCardsOf(this.plan);
     this.plan = { ...this.plan, rateCard };
-    this.rateCards.set(rateCard.version, rateCard);
   }
 
   /** A unit of work for one command; without one the account only settles. */
@@ -68,7 +72,7 @@ export class Shelf {
 
   /** The account's book for these commands, not settled yet. */
   take(now: number, commands: readonly Command[]): Book {
-    const { account, plan, rateCards } = this;
+    const { account, plans } = this;
     const at = Math.max(now, account.lastAt);
     const due = account.dueAt !== null && account.dueAt <= at;
     const named = {
@@ -94,21 +98,32 @@ export class Shelf {
       refundables,
       nextReservationExpiry: due ? soonest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
-    return new Book({ ...loaded, plan, rateCards }, now, () =>
+    return new Book({ ...loaded, plans }, now, () =>
       this.#deciding?.kind === 'Purchase' ? `p${++this.#purchases}` : `r${++this.#reservations}`,
     );
   }
 
+  get plans(): ReadonlyMap<string, PublishedPlan> {
+    const all = [this.plan, ...this.others.values()];
+    return new Map(all.map((plan) => [plan.planId, published(plan, this.#rateCardsOf(plan))]));
+  }
+
+  #rateCardsOf({ planId, rateCard }: Plan): Map<number, RateCard> {
+    const rateCards = this.#rateCards.get(planId) ?? new Map<number, RateCard>();
+    this.#rateCards.set(planId, rateCards);
+    return rateCards.set(rateCard.version, rateCard);
+  }
+
   /** The account's book with all there is in it. */
   whole(now: number): Book {
-    const { account, plan, rateCards, purchases } = this;
+    const { account, plans, purchases } = this;
     const loaded = {
       account,
       grants: [...this.grants.values()],
       reservations: [...this.reservations.values()],
       purchases,
     };
-    const more = { plan, rateCards, refundables: [], nextReservationExpiry: null };
+    const more = { plans, refundables: [], nextReservationExpiry: null };
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
   }
 
@@ -120,6 +135,12 @@ export class Shelf {
       this.entries.push({ ...unsealed, hash });
     }
     if (changes.account || changes.settings) this.account = account;
+    const movedTo = this.others.get(account.planId);
+    if (movedTo) {
+      this.others.delete(account.planId);
+      this.others.set(this.plan.planId, this.plan);
+      this.plan = movedTo;
+    }
     for (const grants of [changes.grants.added, changes.grants.changed])
       for (const grant of grants) this.grants.set(grant.grantId, grant);
     for (const reservations of [changes.reservations.added, changes.reservations.changed])

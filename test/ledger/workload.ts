@@ -1,4 +1,4 @@
-/** Random lives of one account: any command at any time, on any kind of plan, which may change. */
+/** Random lives of one account: any command at any time, on any kind of plan, which may change, or on another. */
 import fc from 'fast-check';
 import type { Command } from '../../src/ledger/decide.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
@@ -8,12 +8,14 @@ import {
   commit,
   extend,
   grantCredits,
+  move,
   ms,
   open,
   pack,
   pages,
   plan,
   purchase,
+  rateCard,
   refund,
   release,
   reserve,
@@ -31,7 +33,12 @@ export type Act = { readonly place: number; readonly command: Command | null };
 
 export type Step = Act & { readonly waitMs: number; readonly newTerms: Partial<Terms> | null };
 
-export type Life = { readonly terms: Partial<Terms>; readonly steps: readonly Step[] };
+export type Life = {
+  readonly terms: Partial<Terms>;
+  /** Of the plan that a move leads to. */
+  readonly otherTerms: Partial<Terms>;
+  readonly steps: readonly Step[];
+};
 
 const credits = fc.oneof(
   { weight: 8, arbitrary: fc.bigInt(0n, 40n) },
@@ -68,6 +75,9 @@ const granting = fc
   })
   .map(({ of, ...terms }) => grantCredits(of, terms));
 
+/** To the other plan of the two, wherever the account is then. */
+const moving = fc.constantFrom('other', 'other', 'other', 'none').map((planId) => move(planId));
+
 const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 16, arbitrary: reserving },
   { weight: 14, arbitrary: committing },
@@ -78,6 +88,7 @@ const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 4, arbitrary: buying },
   { weight: 8, arbitrary: granting },
   { weight: 4, arbitrary: fc.constantFrom(null, update('Acme')) },
+  { weight: 8, arbitrary: moving },
   { weight: 1, arbitrary: fc.constant(close()) },
 );
 
@@ -112,6 +123,7 @@ export const acts: fc.Arbitrary<readonly Act[]> = fc.array(fc.record({ place, co
 export const life = (stepsMax: number): fc.Arbitrary<Life> =>
   fc.record({
     terms,
+    otherTerms: terms,
     steps: fc.array(step, { minLength: 1, maxLength: stepsMax, size: 'max' }),
   });
 
@@ -143,6 +155,10 @@ export function aimed({ place, command }: Act, shelf: Shelf, now: number): Comma
       const fromNow = (laterMs: number | null) => (laterMs === null ? null : now + laterMs);
       return { ...command, effectiveAt: fromNow(effectiveAt), expiresAt: fromNow(expiresAt) };
     }
+    case 'MoveAccount': {
+      const [other = 'none'] = shelf.others.keys();
+      return command.planId === 'none' ? command : { ...command, planId: other };
+    }
     default:
       return command;
   }
@@ -155,17 +171,19 @@ const PACKS = [
 
 /** Lives a life: opens an account, then hands each step's command to `work` at its time. */
 export function live(
-  { terms, steps }: Life,
+  { terms, otherTerms, steps }: Life,
   work: (shelf: Shelf, now: number, command: Command | null) => void = (shelf, now, command) => {
     shelf.work(now, command);
   },
 ): Shelf {
   const shelf = new Shelf(plan(terms, PACKS), START);
+  const dearer = { planId: 'other', rateCard: rateCard(1, 2n) };
+  shelf.others.set('other', { ...plan(otherTerms, PACKS), ...dearer });
   let now = START;
   shelf.work(now, open());
   for (const step of steps) {
     now += step.waitMs;
-    if (step.newTerms) shelf.plan = plan(step.newTerms, PACKS);
+    if (step.newTerms) shelf.plan = { ...shelf.plan, terms: plan(step.newTerms).terms };
     work(shelf, now, aimed(step, shelf, now));
   }
   return shelf;

@@ -1,19 +1,19 @@
 /** Plan files for the tests: the three real ones, and one that uses all a plan file can say. */
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import type { Plan } from '../../src/pricing/plan.ts';
+import type { FiledPlan } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
 
 const PLANS = new URL('../../deploy/plans/', import.meta.url);
 
-export function realPlan(planId: 'aspose-cloud' | 'perfectparser' | 'verts'): Plan {
+export function realPlan(planId: 'aspose-cloud' | 'perfectparser' | 'verts'): FiledPlan {
   const file = `${planId}.yaml`;
   return planIn(readFileSync(new URL(file, PLANS), 'utf8'), file);
 }
 
 /** The plan a text says; throws with every mistake where it has any. */
-export function planIn(yamlText: string, file = 'test.yaml'): Plan {
+export function planIn(yamlText: string, file = 'test.yaml'): FiledPlan {
   const parsed = parsePlanFile(file, yamlText);
   if ('plan' in parsed) return parsed.plan;
   const told = parsed.mistakes.map(({ path, reason }) => `${path}: ${reason}`);

@@ -74,6 +74,7 @@ describe('Batch', () => {
         },
       },
       { mutation: { $case: 'updateAccount', value: { ...account, displayName: 'Images' } } },
+      { mutation: { $case: 'moveAccount', value: { ...account, planId: 'perfectparser' } } },
       { mutation: { $case: 'closeAccount', value: account } },
     ]);
     expect(results.every(({ replayed }) => !replayed)).toBe(true);
@@ -88,6 +89,7 @@ describe('Batch', () => {
       { $case: 'grantCredits', value: { grant: { amount: 7n } } },
       { $case: 'openAccount', value: { balance: { remaining: 20n } } },
       { $case: 'updateAccount', value: { account: { displayName: 'Images' } } },
+      { $case: 'moveAccount', value: { account: { planId: 'perfectparser' } } },
       { $case: 'closeAccount', value: { account: { state: 2 } } },
     ]);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 1_992n, reserved: 31n });

@@ -112,6 +112,12 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
   RATE_CARD_VERSION_UNKNOWN: () =>
     faultOf(scrip.plans.getPlan({ planId: 'verts', rateCardVersion: 2n })),
   OVERAGE_LIMIT_REACHED: async () => await faultOf(charge(await scrip.open('everything'), 20_000n)),
+  async OVERAGE_RESERVED() {
+    const accountId = await scrip.open('everything');
+    await reserved(scrip, accountId, 200n);
+    const request = { accountId, requestId: requestId(), planId: 'verts' };
+    return await faultOf(scrip.accounts.moveAccount(request));
+  },
   OVERLOADED: () =>
     alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
       const letGo = await hold(own.databaseUrl, accountId);

@@ -2,6 +2,7 @@
 import {
   CloseAccountRequest,
   GrantCreditsRequest,
+  MoveAccountRequest,
   OpenAccountRequest,
   UpdateAccountRequest,
 } from '../../src/gen/billing/v1/account_service.ts';
@@ -132,6 +133,10 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
   rpc('AccountService/UpdateAccount', UpdateAccountRequest, async (_, id) => [
     UpdateAccountRequest.fromPartial({ ...id, displayName: 'One' }),
     UpdateAccountRequest.fromPartial({ ...id, displayName: 'Two' }),
+  ]),
+  rpc('AccountService/MoveAccount', MoveAccountRequest, async (_, id) => [
+    MoveAccountRequest.fromPartial({ ...id, planId: 'perfectparser' }),
+    MoveAccountRequest.fromPartial({ ...id, planId: 'aspose-cloud' }),
   ]),
 ];
 

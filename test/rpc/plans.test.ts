@@ -63,6 +63,7 @@ describe('GetPlan', () => {
         },
       ],
       rateCardVersion: 1n,
+      upcomingRateCards: [],
     });
   });
 

@@ -87,6 +87,7 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
       }),
     grantCredits: (rest: Omit<Parameters<typeof accounts.grantCredits>[0], 'accountId'>) =>
       accounts.grantCredits({ ...named(), ...rest }),
+    move: (planId: string) => accounts.moveAccount({ ...named(), planId }),
     update: (displayName: string) => accounts.updateAccount({ ...named(), displayName }),
   };
 }
@@ -137,6 +138,13 @@ async function expiries(scrip: TestService, accountId: string) {
   await account.commit(committed, { credits: 1n });
   await account.release(released);
   await account.refund(charged);
+
+  // Under another plan for a while, and a job that was begun before.
+  const across = await account.reserve({ usages: account.pages(2n) });
+  await account.move('postpaid');
+  await account.release(await account.reserve({ usages: account.pages(1n) }));
+  await account.commit(across, { usages: account.pages(1n) });
+  await account.move('prepaid');
 
   await account.extend(await account.reserve({ credits: 3n }));
   const half = await account.reserve({ credits: 8n, ttl: hours(2) });

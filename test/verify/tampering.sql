@@ -414,3 +414,50 @@ update entries set request_id = 'another' where :charge;
 update entries
   set request_id = (select request_id from entries
   where :charge) where :account and kind = 'CHARGE';
+
+--- Plans.
+
+-- prepaid: puts an account under another plan without an entry
+-- > plan_id is postpaid, the entries say prepaid
+update accounts set plan_id = 'postpaid' where :account;
+
+-- prepaid: changes the plan of a charge
+-- > is priced by plan bare, the account lived under prepaid
+update entries set plan_id = 'bare' where :charge;
+
+-- prepaid: takes the plan off a charge
+-- > names no plan, the account lived under prepaid
+update entries set plan_id = null where :charge;
+
+-- prepaid: changes the plan that a move leaves
+-- > moves the account from plan bare, it lived under prepaid
+update entries set previous_plan_id = 'bare' where :account and kind = 'PLAN_CHANGE' and plan_id = 'postpaid';
+
+-- prepaid: moves an account nowhere
+-- > moves the account from plan prepaid to itself
+update entries set plan_id = 'prepaid' where :account and kind = 'PLAN_CHANGE';
+
+-- prepaid: writes a move that is none
+-- > is priced by plan prepaid, the account lived under postpaid
+update entries set kind = 'PLAN_CHANGE', moves = '[]', credits = 0, plan_id = 'postpaid',
+  previous_plan_id = 'prepaid', rate_card_version = null where :charge;
+
+-- prepaid: names a plan on an entry that has no price
+-- > names plan bare and no version of its rate card
+update entries set plan_id = 'bare' where :account and kind = 'PURCHASE';
+
+-- prepaid: prices a charge on a rate card there is none of
+-- > is priced on rate card 9 of plan prepaid, which does not exist
+update entries set rate_card_version = 9 where :charge;
+
+-- prepaid: prices a reservation by another plan
+-- > its reference, labels or rate card are not those of its reservation
+update reservations set plan_id = 'bare' where :active;
+
+-- prepaid: refunds on another rate card
+-- > is of another rate card than what it refunds
+update entries set plan_id = 'bare' where :refund;
+
+-- prepaid: removes the request of a move
+-- > of MoveAccount
+delete from requests where :account and method = 'MoveAccount';

@@ -116,5 +116,8 @@ export function accountClosed(book: Book): Failure {
 export const accountNotFound = (accountId: string): Failure =>
   new Failure('ACCOUNT_NOT_FOUND', `there is no account ${accountId}`, { account_id: accountId });
 
+export const planNotFound = (planId: string): Failure =>
+  new Failure('PLAN_NOT_FOUND', `there is no plan ${planId}`, { plan_id: planId });
+
 export const accountExists = (accountId: string): Failure =>
   new Failure('ACCOUNT_EXISTS', `account ${accountId} exists already`, { account_id: accountId });

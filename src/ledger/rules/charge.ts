@@ -1,6 +1,6 @@
 /** Charge: reserve and commit in one, for work that is done. */
 import { Failure } from '../../failure.ts';
-import { type Asked, priceAsked } from '../asked.ts';
+import { type Asked, priceAsked, rateCardAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
@@ -17,8 +17,9 @@ export type Charge = {
 
 export function charge(book: Book, command: Charge, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const rateCardVersion = command.rateCardVersion ?? book.plan.rateCard.version;
-  const priced = priceAsked(book, command.asked, rateCardVersion);
+  const rateCard = rateCardAsked(book, command.rateCardVersion);
+  if (rateCard instanceof Failure) return rateCard;
+  const priced = priceAsked(book, command.asked, rateCard);
   if (priced instanceof Failure) return priced;
   const split = draw(book, priced.credits);
   if (split instanceof Failure) return split;
@@ -29,7 +30,7 @@ export function charge(book: Book, command: Charge, origin: Origin) {
       moves: movesOf(split, 'available', 'consumed'),
       credits: priced.credits,
       usages: priced.lines,
-      rateCardVersion,
+      ...rateCard,
       reference: command.reference,
       labels: command.labels,
     },

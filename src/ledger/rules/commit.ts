@@ -46,7 +46,7 @@ export function commit(book: Book, command: Commit, origin: Origin) {
     return reservationEnded(reservation);
 
   const asked: Priced | Failure = command.asked
-    ? priceAsked(book, command.asked, reservation.rateCardVersion)
+    ? priceAsked(book, command.asked, reservation)
     : { credits: late ? reservation.returned : heldBy(reservation), lines: [] };
   if (asked instanceof Failure) return asked;
   const taking = late
@@ -109,6 +109,7 @@ function post(
       credits: committed,
       reservationId: reservation.reservationId,
       usages: asked.lines,
+      planId: reservation.planId,
       rateCardVersion: reservation.rateCardVersion,
       late: command.late,
       reference: reservation.reference,

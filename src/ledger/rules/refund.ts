@@ -54,6 +54,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
       credits,
       refunded,
       ...(refunded.reservationId && { reservationId: refunded.reservationId }),
+      ...(refunded.planId && { planId: refunded.planId }),
       ...(refunded.rateCardVersion && { rateCardVersion: refunded.rateCardVersion }),
       reference: command.reference || refunded.reference,
       labels: { ...refunded.labels, ...command.labels },

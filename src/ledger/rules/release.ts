@@ -22,6 +22,7 @@ export function release(book: Book, command: Release, origin: Origin) {
       moves: giveBack(book, reservation.allocations),
       credits: released,
       reservationId: reservation.reservationId,
+      planId: reservation.planId,
       rateCardVersion: reservation.rateCardVersion,
       reference: reservation.reference,
       labels: reservation.labels,

@@ -1,6 +1,6 @@
 /** Reserve: sets credits aside for a job that is about to run. */
 import { Failure } from '../../failure.ts';
-import { type Asked, priceAsked } from '../asked.ts';
+import { type Asked, priceAsked, rateCardAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
@@ -23,8 +23,9 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const ttlMs = ttlWithin(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
-  const rateCardVersion = command.rateCardVersion ?? book.plan.rateCard.version;
-  const priced = priceAsked(book, command.asked, rateCardVersion);
+  const rateCard = rateCardAsked(book, command.rateCardVersion);
+  if (rateCard instanceof Failure) return rateCard;
+  const priced = priceAsked(book, command.asked, rateCard);
   if (priced instanceof Failure) return priced;
   const allocations = draw(book, priced.credits);
   if (allocations instanceof Failure) return allocations;
@@ -41,7 +42,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     createdAt: book.now,
     endedAt: null,
     overCommitPolicy: command.overCommitPolicy,
-    rateCardVersion,
+    ...rateCard,
     reference: command.reference,
     labels: command.labels,
     late: false,
@@ -53,7 +54,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
       credits: priced.credits,
       reservationId: reservation.reservationId,
       usages: priced.lines,
-      rateCardVersion,
+      ...rateCard,
       reference: command.reference,
       labels: command.labels,
     },

@@ -120,3 +120,20 @@ export const keyedBy = <T>(name: z.ZodType<string>, value: z.ZodType<T>) =>
     },
     { when: () => true },
   );
+
+const INSTANT = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(\.\d{1,3})?Z)?$/;
+
+/** Epoch milliseconds, from an instant in UTC or from a date, which is its first moment in UTC. */
+export const instant = z
+  .string({ error: ({ input }) => (input === undefined ? 'missing key' : NO_INSTANT) })
+  .transform((written, context): number => {
+    const [, date, time = '00:00:00', fraction = ''] = INSTANT.exec(written) ?? [];
+    const at = Date.parse(`${date}T${time}${fraction}Z`);
+    // A day or hour that does not exist would be read as a later one.
+    if (!Number.isNaN(at) && new Date(at).toISOString().startsWith(`${date}T${time}`)) return at;
+    context.addIssue(NO_INSTANT);
+    return z.NEVER;
+  });
+
+const NO_INSTANT =
+  'must be a date such as 2027-01-01 or an instant such as 2027-01-01T12:00:00Z, in UTC';

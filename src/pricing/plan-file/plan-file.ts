@@ -1,8 +1,9 @@
 /** A plan file, from text to Plan, or to everything that is wrong with it. Pure: text comes in. */
 import { z } from 'zod';
-import { type Plan, UNPUBLISHED } from '../plan.ts';
+import { type FiledPlan, UNPUBLISHED } from '../plan.ts';
+import { changeMistakes, changesSchema, priceChanges } from './changes.ts';
 import { id, text, yamlIntegers } from './leaf-schema.ts';
-import { type Mistake, mapping, pathText, readShape } from './mistake.ts';
+import { type Mistake, mapping, type Path, pathText, readShape } from './mistake.ts';
 import { draftOf } from './operation-draft.ts';
 import { operationMistakes } from './operation-rules.ts';
 import { readYaml } from './plan-yaml.ts';
@@ -20,7 +21,7 @@ export type PlanMistake = {
 };
 
 export type ParsedPlanFile =
-  | { readonly plan: Plan }
+  | { readonly plan: FiledPlan }
   | { readonly mistakes: readonly PlanMistake[] };
 
 const planFile = z.strictObject({
@@ -29,6 +30,7 @@ const planFile = z.strictObject({
   terms: termsSchema(yamlIntegers),
   packs: packsSchema(yamlIntegers),
   operations: operationsSchema(yamlIntegers),
+  changes: changesSchema(yamlIntegers),
 });
 
 /**
@@ -44,8 +46,10 @@ export function parsePlanFile(file: string, yamlText: string): ParsedPlanFile {
   const told = treeMistakes.map(({ path, reason }) => ({ path: pathText(path), reason }));
   const mistakes = inFile(file, [...yamlMistakes, ...told]);
   if (mistakes.length > 0 || !('read' in shape)) return { mistakes };
-  const { plan_id: planId, title, terms, packs, operations } = shape.read;
-  return { plan: { planId, title, terms, packs, rateCard: { version: UNPUBLISHED, operations } } };
+  const { plan_id: planId, title, terms, packs, operations, changes } = shape.read;
+  const rateCard = { version: UNPUBLISHED, operations };
+  const plan = { planId, title, terms, packs, rateCard };
+  return { plan: { ...plan, file, changes: priceChanges(rateCard, changes) } };
 }
 
 function inFile(
@@ -56,9 +60,18 @@ function inFile(
 }
 
 function ruleMistakes(content: unknown): readonly Mistake[] {
-  return Object.entries(mapping(mapping(content).operations)).flatMap(([operation, value]) =>
+  const { operations, changes } = mapping(content);
+  return [
+    ...operationsMistakes(operations, []),
+    ...changeMistakes(operations, changes, operationsMistakes),
+  ];
+}
+
+/** The rules that the operations of a section break; `at` is where the section's parent stands. */
+function operationsMistakes(operations: unknown, at: Path): readonly Mistake[] {
+  return Object.entries(mapping(operations)).flatMap(([operation, value]) =>
     operationMistakes(draftOf(value)).map(({ path, reason }) => ({
-      path: ['operations', operation, ...path],
+      path: [...at, 'operations', operation, ...path],
       reason,
     })),
   );

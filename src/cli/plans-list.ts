@@ -1,0 +1,47 @@
+/** `scrip plans list`: the plans of the database, with the prices in force and those to come. */
+import { parseArgs } from 'node:util';
+import { systemClock } from '../clock.ts';
+import { connect } from '../db/orm.ts';
+import type { PublishedPlan } from '../pricing/published-plan.ts';
+import { run } from '../store/bulk.ts';
+import { Catalogue } from '../store/catalogue.ts';
+import { findDatabase } from '../verify/find-database.ts';
+import { type Command, configOfEnvironment } from './command.ts';
+
+export const plansList: Command = {
+  usage: '',
+  says: 'Lists the plans of the database, their accounts, and their rate card versions by date.',
+  async run(args) {
+    parseArgs({ args });
+    const config = configOfEnvironment();
+    const database = await findDatabase(config);
+    try {
+      const orm = await connect(database.url, 1, config.DATABASE_TIMEOUT_MS);
+      try {
+        const now = systemClock();
+        const em = orm.em.fork();
+        for (const plan of await new Catalogue(() => em).all(now)) {
+          const [row] = await run<{ accounts: string }>(
+            em,
+            'select count(*) as accounts from accounts where plan_id = $1',
+            [plan.planId],
+          );
+          process.stdout.write(`${lineOf(plan, row?.accounts ?? '0', now)}\n`);
+        }
+      } finally {
+        await orm.close();
+      }
+    } finally {
+      await database.close();
+    }
+    return 0;
+  },
+};
+
+function lineOf(plan: PublishedPlan, accounts: string, now: number): string {
+  const upcoming = plan
+    .upcomingAt(now)
+    .map(({ version, effectiveAt }) => `${version} from ${new Date(effectiveAt).toISOString()}`);
+  const versions = [`${plan.versionAt(now)} in force`, ...upcoming].join(', ');
+  return `${plan.planId}: ${plan.terms.title}; accounts ${accounts}; rate card version ${versions}`;
+}

@@ -1,0 +1,39 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/**
+ * Prices that change at a date, and accounts that move to another plan: every rate card version has
+ * the instant it comes into force at, and whatever names a version names the plan it is of.
+ */
+export class Migration0006PlansOverTime extends Migration {
+  override up() {
+    this.addSql(`alter table rate_cards add column effective_at timestamptz(3)`);
+    this.addSql(`update rate_cards set effective_at = created_at`);
+    this.addSql(`alter table rate_cards alter column effective_at set not null`);
+
+    // The newest version is no longer the one in force; rate_cards knows them all.
+    this.addSql(`alter table plans drop column rate_card_version`);
+    this.addSql(`
+      alter table plans
+        add column revision int not null default 1,
+        add column withdrawn jsonb not null default '[]'`);
+    this.addSql(`
+      alter table plans alter column revision drop default, alter column withdrawn drop default`);
+
+    // Until now no account could leave its plan.
+    this.addSql(`alter table reservations add column plan_id text`);
+    this.addSql(`
+      update reservations r set plan_id = a.plan_id
+      from accounts a where a.account_id = r.account_id`);
+    this.addSql(`alter table reservations alter column plan_id set not null`);
+
+    // Entries are never changed: those of before name no plan, and their hashes stay what they are.
+    this.addSql(`
+      alter table entries
+        add column plan_id text,
+        add column previous_plan_id text,
+        add constraint entries_plan_change_check check ((kind = 'PLAN_CHANGE') = (previous_plan_id is not null) and (kind <> 'PLAN_CHANGE' or plan_id is not null))`);
+    this.addSql(`alter table entries drop constraint entries_kind_check`);
+    this.addSql(`
+      alter table entries add constraint entries_kind_check check (kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'PLAN_CHANGE'))`);
+  }
+}

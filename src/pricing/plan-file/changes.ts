@@ -1,0 +1,102 @@
+/**
+ * The `changes` of a plan file: prices that are other ones from a date on. Each names the operations it
+ * replaces, adds or ends; all others go on as they were before it.
+ */
+import { z } from 'zod';
+import { type Operation, type PriceChange, type RateCard, UNPUBLISHED } from '../plan.ts';
+import { type Integers, instant, operationName } from './leaf-schema.ts';
+import { list, type Mistake, mapping, type Path, readable } from './mistake.ts';
+import { operationsSchema } from './rate-card-schema.ts';
+
+type Change = {
+  readonly from: number;
+  readonly operations: ReadonlyMap<string, Operation>;
+  readonly ends: readonly string[];
+};
+
+export const changesSchema = (integers: Integers): z.ZodType<readonly Change[]> =>
+  z
+    .array(
+      z
+        .strictObject({
+          from: instant,
+          operations: operationsSchema(integers).optional(),
+          ends: z.array(operationName).min(1).optional(),
+        })
+        .refine(({ operations, ends }) => operations !== undefined || ends !== undefined, {
+          error: 'changes nothing: it has neither operations nor ends',
+        })
+        .transform(({ from, operations, ends }) => ({
+          from,
+          operations: operations ?? new Map<string, Operation>(),
+          ends: ends ?? [],
+        })),
+    )
+    .default([]);
+
+/** The rate card from each change on. */
+export function priceChanges(first: RateCard, changes: readonly Change[]): readonly PriceChange[] {
+  let { operations } = first;
+  return changes.map(({ from, operations: changed, ends }) => {
+    const going = [...operations].filter(([operation]) => !ends.includes(operation));
+    const entries = [...new Map([...going, ...changed])].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    operations = new Map(entries);
+    return { from, rateCard: { version: UNPUBLISHED, operations } };
+  });
+}
+
+/**
+ * What changes can only break together, or with the operations before them. A part that cannot be read
+ * is told elsewhere, and does not hide what is wrong with the others.
+ */
+export function changeMistakes(
+  operations: unknown,
+  changes: unknown,
+  operationsMistakes: (operations: unknown, at: Path) => readonly Mistake[],
+): readonly Mistake[] {
+  let known = new Set(Object.keys(mapping(operations)));
+  return list(changes).flatMap((change, index) => {
+    const at = ['changes', index];
+    const { operations: changed, ends } = mapping(change);
+    const ended = list(ends).map(String);
+    const mistakes = [
+      ...orderMistakes(list(changes), index),
+      ...operationsMistakes(changed, at),
+      ...endMistakes(ended, known, new Set(Object.keys(mapping(changed)))).map(
+        ({ path, reason }) => ({ path: [...at, ...path], reason }),
+      ),
+    ];
+    known = new Set([
+      ...[...known].filter((operation) => !ended.includes(operation)),
+      ...Object.keys(mapping(changed)),
+    ]);
+    if (known.size > 0) return mistakes;
+    return [...mistakes, { path: [...at, 'ends'], reason: 'leaves the plan without an operation' }];
+  });
+}
+
+/** Changes stand in the order of their dates, so that a reader sees what follows what. */
+function orderMistakes(changes: readonly unknown[], index: number): readonly Mistake[] {
+  const fromOf = (place: number) => readable(instant, mapping(changes[place]).from);
+  const [from, before] = [fromOf(index), fromOf(index - 1)];
+  if (from === undefined || before === undefined || from > before) return [];
+  const path = ['changes', index, 'from'];
+  if (from === before)
+    return [{ path, reason: `is the same instant as that of changes[${index - 1}]` }];
+  return [{ path, reason: `is before that of changes[${index - 1}]: dates must ascend` }];
+}
+
+function endMistakes(
+  ended: readonly string[],
+  known: ReadonlySet<string>,
+  changed: ReadonlySet<string>,
+): readonly Mistake[] {
+  return ended.flatMap((operation, index): readonly Mistake[] => {
+    const path = ['ends', index];
+    if (ended.indexOf(operation) < index) return [{ path, reason: `names ${operation} twice` }];
+    if (changed.has(operation))
+      return [{ path, reason: `ends ${operation}, which the same change prices` }];
+    if (known.has(operation)) return [];
+    return [{ path, reason: `ends ${operation}, which is no operation at that date` }];
+  });
+}

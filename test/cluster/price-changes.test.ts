@@ -1,0 +1,97 @@
+/** Replicas price alike, whichever of them published, and on both sides of a change’s date. */
+import { expect, test } from 'vitest';
+import type { FiledPlan } from '../../src/pricing/plan.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { planIn } from '../pricing/fixtures.ts';
+import { DAY, grant, there } from '../rpc/given.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { startCluster } from './cluster.ts';
+
+const job = (credits: number) =>
+  `{ job: { title: Job, billable: true, components: [{ kind: flat, label: Job, credits: ${credits} }] } }`;
+const plan = (credits: number, change: { from: number; credits: number } | null): FiledPlan =>
+  planIn(`
+plan_id: metered
+title: Metered
+terms: { reservation: { ttl: 80d, max_ttl: 90d, grace: 0s } }
+packs: []
+operations: ${job(credits)}
+changes: ${change ? `[{ from: ${new Date(change.from).toISOString()}, operations: ${job(change.credits)} }]` : '[]'}
+`);
+
+const usages = [{ operation: 'job' }];
+const DATE = Date.now() + 30 * DAY;
+
+async function charged(services: readonly TestService[], accountId: string) {
+  const answers = await Promise.all(
+    services.map(({ billing }) => billing.charge({ accountId, requestId: requestId(), usages })),
+  );
+  return answers.map(({ credits }) => credits);
+}
+
+test('two replicas started at once change prices at the same moment', async () => {
+  const cluster = await startCluster({ plans: [plan(1, { from: DATE, credits: 3 })] });
+  const { a, b, replicas } = cluster;
+  const accountId = await a.open('metered');
+  await grant(a, accountId, 100n);
+  expect(await charged([a, b, a, b], accountId)).toEqual([1n, 1n, 1n, 1n]);
+  const { reservation } = await a.billing.reserve({ accountId, requestId: requestId(), usages });
+
+  cluster.setNow(DATE);
+  expect(await charged([a, b, a, b], accountId)).toEqual([3n, 3n, 3n, 3n]);
+  const { reservationId } = there(reservation);
+  const commit = { accountId, requestId: requestId(), reservationId, usages };
+  expect((await b.billing.commit(commit)).committed).toBe(1n);
+  for (const { plans } of replicas)
+    expect((await plans.getPlan({ planId: 'metered' })).plan?.rateCardVersion).toBe(2n);
+  expect(await verify(cluster.databaseUrl)).toMatchObject({ ok: true });
+  await cluster.stop();
+});
+
+test('a replica whose clock is behind never goes back to the price of before on one account', async () => {
+  const { a, b, ...cluster } = await startCluster({ plans: [plan(1, { from: DATE, credits: 3 })] });
+  const [accountId, other] = [await a.open('metered'), await a.open('metered')];
+  for (const id of [accountId, other]) await grant(a, id, 100n);
+  a.setNow(DATE + 1_000);
+  b.setNow(DATE - 60_000);
+  expect(await charged([b], accountId)).toEqual([1n]);
+  expect(await charged([a], accountId)).toEqual([3n]);
+  expect(await charged([b], accountId)).toEqual([3n]);
+  expect(await charged([b], other)).toEqual([1n]);
+  expect((await b.billing.estimate({ accountId, usages })).credits).toBe(3n);
+  expect(await verify(cluster.databaseUrl)).toMatchObject({ ok: true });
+  await cluster.stop();
+});
+
+test('a replica that runs on takes up what a newer one publishes, at once or at its date', async () => {
+  const older = await startTestService({ plans: [plan(1, null)] });
+  const { databaseUrl } = older;
+  const accountId = await older.open('metered');
+  await grant(older, accountId, 100n);
+  expect(await charged([older], accountId)).toEqual([1n]);
+  const newer = await startTestService({
+    databaseUrl,
+    plans: [plan(2, { from: DATE, credits: 3 })],
+  });
+  expect(await charged([older, newer], accountId)).toEqual([2n, 2n]);
+  for (const service of [older, newer]) service.setNow(DATE);
+  expect(await charged([older, newer], accountId)).toEqual([3n, 3n]);
+  await Promise.all([older, newer].map((service) => service.stop()));
+});
+
+test('replicas that start at once with a change ahead make one version of it', async () => {
+  const first = await startTestService({ plans: [plan(1, null)] });
+  const { databaseUrl } = first;
+  const plans = [plan(1, { from: DATE, credits: 3 })];
+  const replicas = await Promise.all(
+    Array.from({ length: 4 }, () => startTestService({ databaseUrl, plans })),
+  );
+  for (const { plans } of [first, ...replicas]) {
+    const { plan } = await plans.getPlan({ planId: 'metered' });
+    expect(plan).toMatchObject({
+      rateCardVersion: 1n,
+      upcomingRateCards: [{ version: 2n, effectiveAt: new Date(DATE) }],
+    });
+  }
+  await Promise.all([first, ...replicas].map((service) => service.stop()));
+});

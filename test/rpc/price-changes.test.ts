@@ -1,0 +1,208 @@
+/** Prices that change at a date, while the service runs. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { verify } from '../../src/verify/verify.ts';
+import { execute } from '../postgres.ts';
+import { planIn } from '../pricing/fixtures.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { DAY, entriesOf, grant, there } from './given.ts';
+
+const operation = (name: string, credits: number) => `
+      ${name}:
+        title: ${name}
+        billable: true
+        components:
+          - { kind: flat, label: Job, credits: ${credits} }
+`;
+
+/** One credit a job at first, and what changes at which instants. */
+const metered = (...changes: readonly (readonly [from: number, credits: number])[]) =>
+  planIn(`
+plan_id: metered
+title: Metered
+terms:
+  reservation: { ttl: 1h, max_ttl: 90d, grace: 0s }
+packs: []
+operations: ${operation('job', 1)}
+changes:
+${changes.map(([from, credits]) => `  - from: ${new Date(from).toISOString()}\n    operations: ${operation('job', credits)}`).join('\n')}
+${changes.length === 0 ? '  []' : ''}
+`);
+
+const usages = [{ operation: 'job' }];
+const START = Date.now();
+const [FIRST, SECOND] = [START + 30 * DAY, START + 60 * DAY];
+
+let scrip: TestService;
+let accountId: string;
+beforeAll(async () => {
+  scrip = await startTestService({ plans: [metered([FIRST, 3], [SECOND, 5])] });
+  accountId = await scrip.open('metered');
+  await grant(scrip, accountId, 1_000n);
+});
+afterAll(() => scrip.stop());
+
+const named = () => ({ accountId, requestId: requestId() });
+const charge = () => scrip.billing.charge({ ...named(), usages });
+
+describe('before the date of a change', () => {
+  test('plans show the version in force and those to come with their dates', async () => {
+    const { plan, rateCard } = await scrip.plans.getPlan({ planId: 'metered' });
+    const upcomingRateCards = [
+      { version: 2n, effectiveAt: new Date(FIRST) },
+      { version: 3n, effectiveAt: new Date(SECOND) },
+    ];
+    expect(plan).toMatchObject({ rateCardVersion: 1n, upcomingRateCards });
+    expect(rateCard).toMatchObject({ version: 1n, withdrawn: false });
+    expect((await scrip.plans.listPlans({})).plans).toEqual([plan]);
+    const next = await scrip.plans.getPlan({ planId: 'metered', rateCardVersion: 2n });
+    expect(next.rateCard).toMatchObject({
+      version: 2n,
+      effectiveAt: new Date(FIRST),
+      createdAt: rateCard?.createdAt,
+      operations: [{ components: [{ component: { value: 3n } }] }],
+    });
+  });
+
+  test('an estimate shows what usages will cost then, and nothing is charged on it', async () => {
+    const estimate = (rateCardVersion?: bigint) =>
+      scrip.billing.estimate({ accountId, usages, ...(rateCardVersion && { rateCardVersion }) });
+    expect(await estimate()).toMatchObject({ credits: 1n, rateCardVersion: 1n });
+    expect(await estimate(2n)).toMatchObject({ credits: 3n, rateCardVersion: 2n });
+    for (const call of [
+      scrip.billing.charge({ ...named(), usages, rateCardVersion: 2n }),
+      scrip.billing.reserve({ ...named(), usages, rateCardVersion: 2n }),
+    ])
+      expect(await faultOf(call)).toMatchObject({
+        code: status.FAILED_PRECONDITION,
+        reason: 'RATE_CARD_VERSION_UNKNOWN',
+        metadata: {
+          plan_id: 'metered',
+          version: '2',
+          effective_at: new Date(FIRST).toISOString(),
+        },
+      });
+  });
+});
+
+describe('at the date of a change', () => {
+  let before: string;
+  beforeAll(async () => {
+    const ttl = { seconds: BigInt(80 * 24 * 3_600), nanos: 0 };
+    const { reservation } = await scrip.billing.reserve({
+      ...named(),
+      usages: [{ operation: 'job', count: 4n }],
+      ttl,
+    });
+    before = there(reservation).reservationId;
+  });
+
+  test('usages cost what the file says from then on, to the millisecond', async () => {
+    // The clock of the test goes on meanwhile: far enough before, and right after.
+    scrip.setNow(FIRST - 20_000);
+    expect((await charge()).credits).toBe(1n);
+    scrip.setNow(FIRST);
+    expect((await charge()).credits).toBe(3n);
+    expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
+      credits: 3n,
+      rateCardVersion: 2n,
+    });
+    const { plan } = await scrip.plans.getPlan({ planId: 'metered' });
+    expect(plan).toMatchObject({ rateCardVersion: 2n, upcomingRateCards: [{ version: 3n }] });
+  });
+
+  test('a reservation made before keeps its price through every change', async () => {
+    const commit = { ...named(), reservationId: before, usages, final: false };
+    expect(await scrip.billing.commit(commit)).toMatchObject({ committed: 1n });
+    scrip.setNow(SECOND);
+    expect((await charge()).credits).toBe(5n);
+    const last = await scrip.billing.commit({ ...commit, requestId: requestId(), final: true });
+    expect(last).toMatchObject({ committed: 1n, reservation: { rateCardVersion: 1n } });
+  });
+
+  test('an older version that a caller was shown can still be named', async () => {
+    const { credits } = await scrip.billing.charge({ ...named(), usages, rateCardVersion: 1n });
+    expect(credits).toBe(1n);
+  });
+
+  test('every entry says what it was priced on, and the auditor agrees', async () => {
+    const entries = await entriesOf(scrip, accountId);
+    expect(
+      entries.map(({ kind, planId, rateCardVersion }) => [kind, planId, rateCardVersion]),
+    ).toEqual([
+      [1, '', 0n],
+      [5, 'metered', 1n],
+      [9, 'metered', 1n],
+      [9, 'metered', 2n],
+      [6, 'metered', 1n],
+      [9, 'metered', 3n],
+      [6, 'metered', 1n],
+      [9, 'metered', 1n],
+    ]);
+    expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+  });
+
+  test('a price of before its date is found out by the auditor', async () => {
+    const move = (by: string) =>
+      execute(
+        scrip.databaseUrl,
+        `update rate_cards set effective_at = effective_at + $1::interval where version = 2`,
+        [by],
+      );
+    await move('1 hour');
+    const verdict = await verify(scrip.databaseUrl, { all: true });
+    const what = `entry 4: is priced on rate card 2 of plan metered, which is in force from ${new Date(FIRST + 3_600_000).toISOString()}`;
+    expect(verdict).toEqual({ ok: false, disagreements: [{ accountId, what }] });
+    await move('-1 hour');
+  });
+});
+
+describe('a file that is published again', () => {
+  const versionsOf = async (service: TestService) =>
+    (
+      await execute(service.databaseUrl, 'select version, effective_at from rate_cards order by 1')
+    ).map((row) => [row['version'], Number(row['effective_at'])]);
+
+  test('makes no version; another change ahead replaces the one before for every replica', async () => {
+    const first = await startTestService({ plans: [metered([FIRST, 3])] });
+    const { databaseUrl } = first;
+    const again = await startTestService({ databaseUrl, plans: [metered([FIRST, 3])] });
+    expect((await versionsOf(first)).map(([version]) => version)).toEqual([1, 2]);
+    const edited = await startTestService({ databaseUrl, plans: [metered([FIRST, 4])] });
+    expect((await versionsOf(first)).slice(1)).toEqual([
+      [2, FIRST],
+      [3, FIRST],
+    ]);
+    for (const { plans } of [first, again, edited]) {
+      const { plan } = await plans.getPlan({ planId: 'metered' });
+      expect(plan?.upcomingRateCards).toEqual([{ version: 3n, effectiveAt: new Date(FIRST) }]);
+      const { rateCard } = await plans.getPlan({ planId: 'metered', rateCardVersion: 2n });
+      expect(rateCard).toMatchObject({ withdrawn: true, effectiveAt: new Date(FIRST) });
+    }
+    const account = await first.open('metered');
+    await grant(first, account, 10n);
+    first.setNow(FIRST);
+    const request = { accountId: account, requestId: requestId(), usages };
+    expect((await first.billing.charge(request)).credits).toBe(4n);
+    const withdrawn = first.billing.charge({ ...request, requestId: 'old', rateCardVersion: 2n });
+    expect(await faultOf(withdrawn)).toMatchObject({ reason: 'RATE_CARD_VERSION_UNKNOWN' });
+    await Promise.all([first, again, edited].map((service) => service.stop()));
+  });
+
+  test('does not start with a new price dated in the past, and changes nothing', async () => {
+    const first = await startTestService({ plans: [metered()] });
+    const { databaseUrl } = first;
+    await execute(
+      databaseUrl,
+      `update rate_cards set created_at = created_at - interval '90 days'`,
+    );
+    const past = START - 5 * DAY;
+    const late = startTestService({ databaseUrl, plans: [metered([past, 9], [FIRST, 3])] });
+    await expect(late).rejects.toThrow(
+      `test.yaml: changes[0].from: ${new Date(past).toISOString()} is past, and this change was not published before it`,
+    );
+    expect(await versionsOf(first)).toHaveLength(1);
+    await first.stop();
+  });
+});
