@@ -54,7 +54,7 @@ export async function openBooks(
   const requests = works.filter((work): work is Request => work.command !== null);
   const accountIds = [...new Set(works.map((work) => work.accountId))];
   // In this order: what is read of an account is read after it was locked.
-  const [accounts, before, reservations, refundables, purchases, open] = await Promise.all([
+  const [accounts, before, reservations, refundables, purchases, open, plans] = await Promise.all([
     lockAccounts(em, accountIds),
     loadRequests(
       em,
@@ -74,10 +74,11 @@ export async function openBooks(
       named(requests, 'Purchase', ({ paymentReference }) => paymentReference),
     ),
     loadOpenGrants(em, accountIds),
+    catalogue.asOf(em, now),
   ]);
   const due = await loadDue(em, accounts, now);
   const grants = await withRefunded(em, open, refundables);
-  const plans = await plansOf(em, catalogue, now, accounts, requests, reservations);
+  await readRateCards(em, catalogue, plans, now, accounts, requests, reservations);
 
   const grantsOf = byAccount(grants);
   const reservationsOf = byAccount(withoutTwins([...reservations, ...due.reservations]));
@@ -170,19 +171,16 @@ async function withRefunded(
   return [...byKey.values()];
 }
 
-/** Every plan that is named, with the rate cards in force and every other one that is named. */
-async function plansOf(
+/** Reads the rate cards that are named, beside those in force. */
+async function readRateCards(
   em: Em,
   catalogue: Catalogue,
+  plans: ReadonlyMap<string, PublishedPlan>,
   now: number,
   accounts: readonly Account[],
   requests: readonly Request[],
   reservations: readonly Reservation[],
-): Promise<Map<string, PublishedPlan>> {
-  const ids = new Set(reservations.map(({ planId }) => planId));
-  for (const { command } of requests) if ('planId' in command) ids.add(command.planId);
-  const accountIds = accounts.map(({ accountId }) => accountId);
-  const plans = await catalogue.namedBy(em, accountIds, [...ids], now);
+): Promise<void> {
   const need = async (plan: PublishedPlan | undefined, version: number) => {
     if (plan?.version(version) && !plan.rateCard(version))
       await catalogue.rateCard(plan, version, em);
@@ -196,7 +194,6 @@ async function plansOf(
   // An account can be ahead of this replica's clock, where another with a faster one has written.
   for (const { lastAt } of accounts)
     if (lastAt > now) for (const plan of plans.values()) await catalogue.ready(plan, lastAt, em);
-  return plans;
 }
 
 /** A reservation can be named by a request and due at once; its first copy is the one that counts. */

@@ -63,9 +63,12 @@ export class Snapshots {
     return await this.#em().transactional(
       async (em) => {
         const now = this.#clock();
-        const accounts = await loadAccounts(em, accountIds);
-        const grants = Map.groupBy(await loadOpenGrants(em, accountIds), (g) => g.accountId);
-        const plans = await this.#catalogue.namedBy(em, accountIds, [], now);
+        const [accounts, open, plans] = await Promise.all([
+          loadAccounts(em, accountIds),
+          loadOpenGrants(em, accountIds),
+          this.#catalogue.asOf(em, now),
+        ]);
+        const grants = Map.groupBy(open, (grant) => grant.accountId);
         const books = new Map<string, Book>();
         for (const account of accounts) {
           const { accountId } = account;
