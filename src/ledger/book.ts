@@ -9,13 +9,21 @@ import type { Plan, RateCard } from '../pricing/plan.ts';
 import { type Account, monthStart } from './account.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
 import type { Announcement, EventType } from './event.ts';
-import { burnOrder, type Grant, stateOf } from './grant.ts';
+import { noticeAtOf } from './expiring.ts';
+import { ALL_OPERATIONS, burnOrder, type Grant, isLimited, stateOf } from './grant.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, refundable } from './refundable.ts';
 import { OVERAGE, type Reservation } from './reservation.ts';
 
 /** An entry before it has its place in the hash chain. */
 export type UnsealedEntry = Omit<Entry, 'hash'>;
+
+/** What a rule says of a grant it makes; the book adds the rest. Without operations it pays for all. */
+export type GrantDraft = Omit<
+  Grant,
+  'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved' | 'operations' | 'noticeAt'
+> &
+  Partial<Pick<Grant, 'operations'>>;
 
 /** Nouns a unit of work made, and ones it loaded and changed. */
 class Changed<Noun> {
@@ -46,6 +54,8 @@ export class Book {
   readonly rateCards: ReadonlyMap<number, RateCard>;
   /** Grants that can still change, in burn order. */
   readonly grants: Grant[];
+  /** Whether any of them is limited to operations; seldom, so draws are quicker where none is. */
+  limited: boolean;
   readonly reservations: Map<string, Reservation>;
   readonly purchases: Purchase[];
   readonly refundables: Map<bigint, RefundableEntry>;
@@ -71,6 +81,7 @@ export class Book {
     this.plan = loaded.plan;
     this.rateCards = loaded.rateCards;
     this.grants = [...loaded.grants].sort(burnOrder);
+    this.limited = this.grants.some(isLimited);
     this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
     this.purchases = [...loaded.purchases];
     this.refundables = new Map(loaded.refundables.map((r) => [r.seq, r]));
@@ -96,10 +107,12 @@ export class Book {
     return added;
   }
 
-  addGrant(grant: Omit<Grant, 'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved'>) {
+  addGrant(grant: GrantDraft) {
     this.account.grantCount += 1n;
     const added: Grant = {
+      operations: ALL_OPERATIONS,
       ...grant,
+      noticeAt: noticeAtOf(this.plan.terms, grant),
       accountId: this.account.accountId,
       grantId: this.account.grantCount,
       remaining: 0n,
@@ -109,7 +122,10 @@ export class Book {
     const place = this.grants.findIndex((other) => burnOrder(added, other) < 0);
     this.grants.splice(place === -1 ? this.grants.length : place, 0, added);
     this.changes.grants.added.add(added);
+    this.limited ||= isLimited(added);
     this.due(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
+    // Notice that is due at once is given when the command has been decided.
+    if (added.noticeAt !== null && added.noticeAt > this.now) this.due(added.noticeAt);
     return added;
   }
 
@@ -231,7 +247,7 @@ export class Book {
 export function movesOf(
   allocations: readonly { grantId: bigint; credits: bigint }[],
   from: 'available' | 'reserved' | 'consumed',
-  to: 'available' | 'reserved' | 'consumed' | 'expired',
+  to: 'available' | 'reserved' | 'consumed' | 'expired' | 'issued',
 ): Move[] {
   return allocations.map(({ grantId, credits }) =>
     grantId === OVERAGE
@@ -240,7 +256,7 @@ export function movesOf(
   );
 }
 
-function overageBucket(bucket: 'available' | 'reserved' | 'consumed' | 'expired') {
+function overageBucket(bucket: 'available' | 'reserved' | 'consumed' | 'expired' | 'issued') {
   if (bucket === 'available') return 'overage' as const;
   if (bucket === 'reserved') return 'overage_reserved' as const;
   return bucket;

@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { announceCrossing } from './event.ts';
+import { giveNoticeOfNew } from './expiring.ts';
 import {
   type CloseAccount,
   closeAccount,
@@ -16,6 +17,7 @@ import { type Commit, commit } from './rules/commit.ts';
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
 import { type BuyPack, buyPack } from './rules/purchase.ts';
+import { type RaiseReservation, raiseReservation } from './rules/raise-reservation.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
@@ -26,6 +28,7 @@ export type Command =
   | Release
   | Charge
   | ExtendReservation
+  | RaiseReservation
   | Refund
   | BuyPack
   | GrantCredits
@@ -42,7 +45,10 @@ export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
 /** A Failure has changed nothing. The same book, command and origin always decide the same. */
 export function decide(book: Book, command: Command, origin: Origin) {
   const outcome = rule(book, command, origin);
-  if (!(outcome instanceof Failure)) announceCrossing(book, origin);
+  if (!(outcome instanceof Failure)) {
+    giveNoticeOfNew(book, origin);
+    announceCrossing(book, origin);
+  }
   return outcome;
 }
 
@@ -58,6 +64,8 @@ function rule(book: Book, command: Command, origin: Origin) {
       return charge(book, command, origin);
     case 'ExtendReservation':
       return extendReservation(book, command);
+    case 'RaiseReservation':
+      return raiseReservation(book, command, origin);
     case 'Refund':
       return refund(book, command, origin);
     case 'Purchase':

@@ -35,7 +35,8 @@ export type EntryKind =
   | 'RELEASE'
   | 'EXPIRE'
   | 'CHARGE'
-  | 'REFUND';
+  | 'REFUND'
+  | 'RAISE';
 
 /** Who asked for an entry, and why. */
 export type Origin = {

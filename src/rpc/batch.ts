@@ -27,6 +27,7 @@ const RESULT_FIELDS = {
   openAccount: 10,
   updateAccount: 11,
   closeAccount: 12,
+  raiseReservation: 14,
 } as const;
 const REPLAYED_FIELD = 13;
 const RESULTS_FIELD = 1;

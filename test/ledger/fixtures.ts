@@ -8,7 +8,7 @@ import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
-import type { Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
+import type { Allowance, Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
 import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
 
@@ -82,12 +82,18 @@ export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): P
     overage: null,
     lowBalanceThreshold: 0n,
     reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
+    refundExpired: 'breakage',
+    expiringNoticeMs: 0,
     ...terms,
   },
 });
 
-export const allowance = (credits: bigint): Pick<Terms, 'allowance'> => ({
-  allowance: { credits, every: 'month', rollover: 'none' },
+/** Of a calendar month and without rollover, unless told otherwise. */
+export const allowance = (
+  credits: bigint,
+  change: Partial<Allowance> = {},
+): Pick<Terms, 'allowance'> => ({
+  allowance: { credits, every: 'month', rollover: 'none', ...change },
 });
 
 export const postpaid = (limit: bigint): Pick<Terms, 'overage'> => ({ overage: { limit } });
@@ -106,6 +112,8 @@ export const grant = (grantId: bigint, change: Partial<Grant> = {}): Grant => {
     expiresAt: null,
     source: 'OPERATOR',
     sourceReference: '',
+    operations: [],
+    noticeAt: null,
     state: 'OPEN',
     createdAt: START,
     ...change,
@@ -244,6 +252,12 @@ export const extend = (reservationId: string, ttl: string): Command => ({
   ttlMs: ms(ttl),
 });
 
+export const raise = (reservationId: string, of: Asked): Command => ({
+  kind: 'RaiseReservation',
+  reservationId,
+  asked: asked(of),
+});
+
 export const charge = (of: Asked, rateCardVersion: number | null = null): Command => ({
   kind: 'Charge',
   asked: asked(of),
@@ -273,6 +287,7 @@ export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}
   priority: 50,
   effectiveAt: null,
   expiresAt: null,
+  operations: [],
   reference: '',
   labels: {},
   ...change,

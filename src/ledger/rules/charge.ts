@@ -20,7 +20,7 @@ export function charge(book: Book, command: Charge, origin: Origin) {
   const rateCardVersion = command.rateCardVersion ?? book.plan.rateCard.version;
   const priced = priceAsked(book, command.asked, rateCardVersion);
   if (priced instanceof Failure) return priced;
-  const split = draw(book, priced.credits);
+  const split = draw(book, priced.credits, priced.lines);
   if (split instanceof Failure) return split;
 
   const entry = book.post(

@@ -5,6 +5,7 @@ import { type Book, movesOf } from '../book.ts';
 import { draw } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
+import { byOperation } from '../waterfall.ts';
 import { accountClosed } from './account.ts';
 
 export type Reserve = {
@@ -26,7 +27,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   const rateCardVersion = command.rateCardVersion ?? book.plan.rateCard.version;
   const priced = priceAsked(book, command.asked, rateCardVersion);
   if (priced instanceof Failure) return priced;
-  const allocations = draw(book, priced.credits);
+  const allocations = draw(book, priced.credits, priced.lines);
   if (allocations instanceof Failure) return allocations;
 
   const reservation: Reservation = {
@@ -37,6 +38,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     committed: 0n,
     returned: 0n,
     allocations,
+    heldFor: book.limited && priced.lines.length > 0 ? byOperation(priced.lines) : null,
     expiresAt: book.now + ttlMs,
     createdAt: book.now,
     endedAt: null,
