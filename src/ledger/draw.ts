@@ -4,7 +4,7 @@ import { coveringPacks } from '../pricing/packs.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 import { overageOf } from './account.ts';
 import type { Book } from './book.ts';
-import { type Grant, grantAvailable, hasExpired } from './grant.ts';
+import { type Grant, grantAvailable, hasExpired, isLimited } from './grant.ts';
 import { type Allocation, OVERAGE } from './reservation.ts';
 import { type Demand, demandsOf, mayPay, supplyOf, Waterfall } from './waterfall.ts';
 
@@ -97,6 +97,11 @@ function pourAll(book: Book, waterfall: Waterfall): readonly Allocation[] {
   pour(OVERAGE, [], headroom(book).overage);
   return allocations;
 }
+
+/** Whether any of these allocations is of a grant that is limited to operations. */
+export const takesLimited = (book: Book, allocations: readonly Allocation[]): boolean =>
+  book.limited &&
+  allocations.some(({ grantId }) => grantId !== OVERAGE && isLimited(book.grant(grantId)));
 
 /** What a draw would come to: see EstimateResponse. */
 export type Outlook = { readonly available: bigint; readonly shortfall: bigint };

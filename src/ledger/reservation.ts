@@ -22,9 +22,9 @@ export type Reservation = {
   /** What is still set aside, in burn order. */
   allocations: readonly Allocation[];
   /**
-   * What it was reserved for and no usages committed yet, by operation. Known only where the account
-   * had limited grants and usages were given; null otherwise. It says what a commit by credits alone
-   * may still draw from limited grants when it is late, and what a partial commit leaves them for.
+   * What it was reserved for and no usages committed yet, by operation; only where limited grants are
+   * among those it was taken from, null otherwise. It says what a late commit by credits alone may
+   * draw from limited grants, and what a partial commit must leave them for.
    */
   heldFor: readonly Demand[] | null;
   expiresAt: number;

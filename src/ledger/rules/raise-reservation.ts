@@ -2,7 +2,7 @@
 import { Failure } from '../../failure.ts';
 import { type Asked, priceAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
-import { draw } from '../draw.ts';
+import { draw, takesLimited } from '../draw.ts';
 import type { Origin } from '../entry.ts';
 import { inBurnOrder } from '../split.ts';
 import { byOperation } from '../waterfall.ts';
@@ -41,7 +41,7 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   );
   reservation.credits += priced.credits;
   reservation.allocations = inBurnOrder(book, [...reservation.allocations, ...drawn]);
-  if (book.limited && priced.lines.length > 0)
+  if (reservation.heldFor || takesLimited(book, drawn))
     reservation.heldFor = [...(reservation.heldFor ?? []), ...byOperation(priced.lines)];
   book.changes.reservations.change(reservation);
   return {

@@ -2,7 +2,7 @@
 import { Failure } from '../../failure.ts';
 import { type Asked, priceAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
-import { draw } from '../draw.ts';
+import { draw, takesLimited } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
 import { byOperation } from '../waterfall.ts';
@@ -38,7 +38,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     committed: 0n,
     returned: 0n,
     allocations,
-    heldFor: book.limited && priced.lines.length > 0 ? byOperation(priced.lines) : null,
+    heldFor: takesLimited(book, allocations) ? byOperation(priced.lines) : null,
     expiresAt: book.now + ttlMs,
     createdAt: book.now,
     endedAt: null,
