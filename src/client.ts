@@ -152,6 +152,7 @@ export function connect(address: string, options: ConnectOptions) {
       release: unary(b.release, billing.ReleaseRequest.fromPartial),
       charge: unary(b.charge, billing.ChargeRequest.fromPartial),
       extendReservation: unary(b.extendReservation, billing.ExtendReservationRequest.fromPartial),
+      raiseReservation: unary(b.raiseReservation, billing.RaiseReservationRequest.fromPartial),
       getReservation: unary(b.getReservation, billing.GetReservationRequest.fromPartial),
       listReservations: unary(b.listReservations, billing.ListReservationsRequest.fromPartial),
       refund: unary(b.refund, billing.RefundRequest.fromPartial),

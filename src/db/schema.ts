@@ -99,6 +99,10 @@ export const GrantRow = defineEntity({
     expiresAt: instant().nullable(),
     source: p.text(),
     sourceReference: p.text(),
+    /** Names of the operations it may pay for, ordered; null: all. */
+    operations: json<string[]>().nullable(),
+    /** When notice of its expiry is due; null: never, or it was given. */
+    noticeAt: instant().nullable(),
     state: p.text(),
     /** Whether the grant can still change by itself or by use: what a unit of work loads. */
     open: p.boolean(),
@@ -118,6 +122,7 @@ export const GrantRow = defineEntity({
       name: 'grants_state_check',
       expression: "state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')",
     },
+    { name: 'grants_operations_check', expression: 'jsonb_array_length(operations) > 0' },
     { name: 'grants_open_check', expression: "(state = 'SCHEDULED' or remaining > 0) = open" },
   ],
   indexes: [{ name: 'grants_open', properties: ['accountId'], where: 'open' }],
@@ -136,6 +141,8 @@ export const ReservationRow = defineEntity({
     returned: bigint(),
     /** [[grant, credits], …] of what is held; grant 0 is the overage line. */
     allocations: json<[number | string, number | string][]>(),
+    /** [[operation, credits], …] of what it is held for, where that is known; see src/ledger/reservation.ts. */
+    heldFor: json<[string, number | string][]>().nullable(),
     expiresAt: instant(),
     createdAt: instant(),
     endedAt: instant().nullable(),
@@ -217,7 +224,7 @@ export const EntryRow = defineEntity({
     {
       name: 'entries_kind_check',
       expression:
-        "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'PLAN_CHANGE')",
+        "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'PLAN_CHANGE')",
     },
     {
       name: 'entries_plan_change_check',

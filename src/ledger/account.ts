@@ -28,8 +28,8 @@ export type Account = {
   allowanceDueAt: number | null;
   /**
    * No later than the first moment at which something happens to the account by itself: a
-   * reservation or grant expires, a scheduled grant becomes effective, an allowance is due. Until
-   * then nobody needs to look. It may be too early (nothing was due after all), never too late.
+   * reservation or grant expires, a scheduled grant becomes effective, an allowance is due, or
+   * notice of a grant's expiry. Until then nobody needs to look. It may be too early (nothing was due after all), never too late.
    */
   dueAt: number | null;
   /** Time of the newest entry: time never runs backwards within an account. */
@@ -48,6 +48,7 @@ export type Balance = {
   readonly lowBalance: boolean;
   readonly lowBalanceThreshold: bigint;
   readonly nextExpiry: { readonly expiresAt: number; readonly credits: bigint } | null;
+  readonly nextAllowance: { readonly dueAt: number; readonly credits: bigint } | null;
   readonly seq: bigint;
   readonly asOf: number;
 };

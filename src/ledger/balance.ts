@@ -20,9 +20,18 @@ export function balanceOf(
     lowBalance: available < terms.lowBalanceThreshold,
     lowBalanceThreshold: terms.lowBalanceThreshold,
     nextExpiry: nextExpiry(grants, now),
+    nextAllowance: nextAllowance(account, terms),
     seq: account.seq,
     asOf: now,
   };
+}
+
+function nextAllowance(
+  { state, allowanceDueAt }: Account,
+  { allowance }: Terms,
+): Balance['nextAllowance'] {
+  if (state === 'CLOSED' || allowanceDueAt === null || !allowance) return null;
+  return { dueAt: allowanceDueAt, credits: allowance.credits };
 }
 
 function nextExpiry(grants: readonly Grant[], now: number): Balance['nextExpiry'] {

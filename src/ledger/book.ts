@@ -10,13 +10,21 @@ import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { type Account, monthStart } from './account.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
 import type { Announcement, EventType } from './event.ts';
-import { burnOrder, type Grant, stateOf } from './grant.ts';
+import { noticeAtOf } from './expiring.ts';
+import { ALL_OPERATIONS, burnOrder, type Grant, isLimited, stateOf } from './grant.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, refundable } from './refundable.ts';
 import { OVERAGE, type Reservation } from './reservation.ts';
 
 /** An entry before it has its place in the hash chain. */
 export type UnsealedEntry = Omit<Entry, 'hash'>;
+
+/** What a rule says of a grant it makes; the book adds the rest. Without operations it pays for all. */
+export type GrantDraft = Omit<
+  Grant,
+  'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved' | 'operations' | 'noticeAt'
+> &
+  Partial<Pick<Grant, 'operations'>>;
 
 /** Nouns a unit of work made, and ones it loaded and changed. */
 class Changed<Noun> {
@@ -47,6 +55,8 @@ export class Book {
   readonly plans: ReadonlyMap<string, PublishedPlan>;
   /** Grants that can still change, in burn order. */
   readonly grants: Grant[];
+  /** Whether any of them is limited to operations; seldom, so draws are quicker where none is. */
+  limited: boolean;
   readonly reservations: Map<string, Reservation>;
   readonly purchases: Purchase[];
   readonly refundables: Map<bigint, RefundableEntry>;
@@ -70,6 +80,7 @@ export class Book {
   constructor(loaded: Loaded, now: number, newId: () => string) {
     this.account = loaded.account;
     this.grants = [...loaded.grants].sort(burnOrder);
+    this.limited = this.grants.some(isLimited);
     this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
     this.purchases = [...loaded.purchases];
     this.refundables = new Map(loaded.refundables.map((r) => [r.seq, r]));
@@ -104,10 +115,12 @@ export class Book {
     return added;
   }
 
-  addGrant(grant: Omit<Grant, 'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved'>) {
+  addGrant(grant: GrantDraft) {
     this.account.grantCount += 1n;
     const added: Grant = {
+      operations: ALL_OPERATIONS,
       ...grant,
+      noticeAt: noticeAtOf(this.plan.terms, grant),
       accountId: this.account.accountId,
       grantId: this.account.grantCount,
       remaining: 0n,
@@ -117,7 +130,10 @@ export class Book {
     const place = this.grants.findIndex((other) => burnOrder(added, other) < 0);
     this.grants.splice(place === -1 ? this.grants.length : place, 0, added);
     this.changes.grants.added.add(added);
+    this.limited ||= isLimited(added);
     this.due(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
+    // Notice that is due at once is given when the command has been decided.
+    if (added.noticeAt !== null && added.noticeAt > this.now) this.due(added.noticeAt);
     return added;
   }
 
@@ -241,7 +257,7 @@ export class Book {
 export function movesOf(
   allocations: readonly { grantId: bigint; credits: bigint }[],
   from: 'available' | 'reserved' | 'consumed',
-  to: 'available' | 'reserved' | 'consumed' | 'expired',
+  to: 'available' | 'reserved' | 'consumed' | 'expired' | 'issued',
 ): Move[] {
   return allocations.map(({ grantId, credits }) =>
     grantId === OVERAGE
@@ -250,7 +266,7 @@ export function movesOf(
   );
 }
 
-function overageBucket(bucket: 'available' | 'reserved' | 'consumed' | 'expired') {
+function overageBucket(bucket: 'available' | 'reserved' | 'consumed' | 'expired' | 'issued') {
   if (bucket === 'available') return 'overage' as const;
   if (bucket === 'reserved') return 'overage_reserved' as const;
   return bucket;

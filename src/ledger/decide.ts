@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { announceCrossing } from './event.ts';
+import { giveNoticeOfNew } from './expiring.ts';
 import {
   type CloseAccount,
   closeAccount,
@@ -17,6 +18,7 @@ import { type ExtendReservation, extendReservation } from './rules/extend-reserv
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
 import { type MoveAccount, moveAccount } from './rules/move-account.ts';
 import { type BuyPack, buyPack } from './rules/purchase.ts';
+import { type RaiseReservation, raiseReservation } from './rules/raise-reservation.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
@@ -27,6 +29,7 @@ export type Command =
   | Release
   | Charge
   | ExtendReservation
+  | RaiseReservation
   | Refund
   | BuyPack
   | GrantCredits
@@ -44,7 +47,10 @@ export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
 /** A Failure has changed nothing. The same book, command and origin always decide the same. */
 export function decide(book: Book, command: Command, origin: Origin) {
   const outcome = rule(book, command, origin);
-  if (!(outcome instanceof Failure)) announceCrossing(book, origin);
+  if (!(outcome instanceof Failure)) {
+    giveNoticeOfNew(book, origin);
+    announceCrossing(book, origin);
+  }
   return outcome;
 }
 
@@ -60,6 +66,8 @@ function rule(book: Book, command: Command, origin: Origin) {
       return charge(book, command, origin);
     case 'ExtendReservation':
       return extendReservation(book, command);
+    case 'RaiseReservation':
+      return raiseReservation(book, command, origin);
     case 'Refund':
       return refund(book, command, origin);
     case 'Purchase':

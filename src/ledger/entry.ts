@@ -36,7 +36,8 @@ export type EntryKind =
   | 'EXPIRE'
   | 'CHARGE'
   | 'REFUND'
-  | 'PLAN_CHANGE';
+  | 'PLAN_CHANGE'
+  | 'RAISE';
 
 /** Who asked for an entry, and why. */
 export type Origin = {

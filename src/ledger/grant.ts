@@ -1,10 +1,13 @@
 /** A grant: an allocation of credits to an account, and the order in which grants burn. */
 
 export type GrantCategory = 'PAID' | 'PROMOTIONAL' | 'ALLOWANCE' | 'ADJUSTMENT';
-export type GrantSource = 'WELCOME' | 'ALLOWANCE' | 'PURCHASE' | 'OPERATOR';
+export type GrantSource = 'WELCOME' | 'ALLOWANCE' | 'PURCHASE' | 'OPERATOR' | 'REFUND';
 export type GrantState = 'SCHEDULED' | 'OPEN' | 'SPENT' | 'EXPIRED';
 
 export const DEFAULT_PRIORITY = 50;
+
+/** The operations of a grant that may pay for all. */
+export const ALL_OPERATIONS: readonly string[] = [];
 
 export type Grant = {
   readonly accountId: string;
@@ -22,9 +25,15 @@ export type Grant = {
   readonly expiresAt: number | null;
   readonly source: GrantSource;
   readonly sourceReference: string;
+  /** Operations it may pay for, ordered by name; empty: all. */
+  readonly operations: readonly string[];
+  /** When notice of its expiry is due; null: never, or it was given. */
+  noticeAt: number | null;
   state: GrantState;
   readonly createdAt: number;
 };
+
+export const isLimited = ({ operations }: Grant): boolean => operations.length > 0;
 
 export const grantAvailable = (grant: Grant): bigint => grant.remaining - grant.reserved;
 
@@ -35,10 +44,11 @@ export const isOpen = (grant: Grant): boolean =>
 export const hasExpired = (grant: Grant, now: number): boolean =>
   grant.expiresAt !== null && grant.expiresAt <= now;
 
-/** The state a grant is in. One whose every credit was spent in time stays SPENT. */
+/** The state a grant is in. One whose every credit was spent in time stays SPENT, and one that lapsed EXPIRED. */
 export function stateOf(grant: Grant, now: number): GrantState {
   if (grant.state === 'SCHEDULED') return 'SCHEDULED';
-  if (grant.remaining === 0n && grant.state === 'SPENT') return 'SPENT';
+  const over = grant.state === 'SPENT' || grant.state === 'EXPIRED';
+  if (grant.remaining === 0n && over) return grant.state;
   if (hasExpired(grant, now)) return 'EXPIRED';
   return grant.remaining === 0n ? 'SPENT' : 'OPEN';
 }

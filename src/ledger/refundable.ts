@@ -1,6 +1,7 @@
 /** A commit or charge, and how much of it has been refunded so far. */
 import type { Entry, Labels } from './entry.ts';
 import { type Allocation, total } from './reservation.ts';
+import { splitOf } from './split.ts';
 
 export type RefundableEntry = {
   readonly accountId: string;
@@ -33,10 +34,7 @@ type Refundable = Pick<
 >;
 
 export function refundable(entry: Refundable, refunded: bigint): RefundableEntry {
-  const byGrant = new Map<bigint, bigint>();
-  for (const { to, grantId, credits } of entry.moves)
-    if (to === 'consumed') byGrant.set(grantId, (byGrant.get(grantId) ?? 0n) + credits);
-  const split = [...byGrant].map(([grantId, credits]) => ({ grantId, credits }));
+  const split = splitOf(entry.moves);
   return {
     accountId: entry.accountId,
     seq: entry.seq,

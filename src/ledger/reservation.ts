@@ -1,5 +1,6 @@
 /** A reservation: credits set aside from named grants for a job that is running. */
 import type { Labels } from './entry.ts';
+import type { Demand } from './waterfall.ts';
 
 export type ReservationState = 'ACTIVE' | 'COMMITTED' | 'RELEASED' | 'EXPIRED';
 export type OverCommitPolicy = 'REJECT' | 'CAP' | 'DRAW';
@@ -14,12 +15,18 @@ export type Reservation = {
   readonly accountId: string;
   readonly reservationId: string;
   state: ReservationState;
-  /** Reserved at the start. */
-  readonly credits: bigint;
+  /** Reserved, at the start and by raising it since. */
+  credits: bigint;
   committed: bigint;
   returned: bigint;
   /** What is still set aside, in burn order. */
   allocations: readonly Allocation[];
+  /**
+   * What it was reserved for and no usages committed yet, by operation; only where limited grants are
+   * among those it was taken from, null otherwise. It says what a late commit by credits alone may
+   * draw from limited grants, and what a partial commit must leave them for.
+   */
+  heldFor: readonly Demand[] | null;
   expiresAt: number;
   readonly createdAt: number;
   endedAt: number | null;

@@ -3,12 +3,13 @@
  * grants become effective, allowances are due. A unit of work settles an account before it decides
  * anything on it, so no rule ever sees a reservation, grant or allowance that should be otherwise.
  */
-import type { Terms } from '../pricing/plan.ts';
-import { monthName, monthStart } from './account.ts';
+import { grantAllowance, periodOf } from './allowance.ts';
 import { type Book, movesOf } from './book.ts';
 import type { Origin } from './entry.ts';
 import { announceCrossing } from './event.ts';
-import { DEFAULT_PRIORITY, type Grant, grantAvailable, hasExpired } from './grant.ts';
+import { expireGrant } from './expire-grant.ts';
+import { giveNotice, isNoticeDue } from './expiring.ts';
+import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
 
 export const SERVICE = 'scrip';
@@ -21,7 +22,11 @@ export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
   const origin: Origin = { caller: SERVICE, requestId: '', ...trace };
   // What is settled can make more due: an allowance of a month long past has expired, too.
   for (let due = dueNow(book, origin); due.length > 0; due = dueNow(book, origin))
-    for (const event of due) event.settle();
+    for (const event of due) {
+      event.settle();
+      // The next allowance may be due before what else is: it comes in its turn, not after.
+      if (event.turnsPeriod) break;
+    }
   account.dueAt = dueAfter(book);
   book.changes.account = true;
   announceCrossing(book, origin);
@@ -33,9 +38,12 @@ export function followTerms(book: Book) {
   const used = account.overage + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
   account.overageLimit = limit > used ? limit : used;
-  if (!plan.terms.allowance === (account.allowanceDueAt === null)) return;
-  // A plan that gives an allowance only since the account was opened gives it from next month on.
-  account.allowanceDueAt = plan.terms.allowance ? monthStart(now, 1) : null;
+  const { allowance } = plan.terms;
+  if (!allowance === (account.allowanceDueAt === null)) return;
+  // A plan that gives an allowance only since the account was opened gives it from the next period on.
+  account.allowanceDueAt = allowance
+    ? periodOf(allowance.every, account.openedAt, now).until
+    : null;
   book.changes.account = true;
   book.due(account.allowanceDueAt);
 }
@@ -44,24 +52,27 @@ export function followTerms(book: Book) {
 const allowanceOf = (book: Book) =>
   book.account.state === 'OPEN' ? book.plan.terms.allowance : null;
 
-type Due = { readonly at: number; readonly settle: () => void };
+type Due = { readonly at: number; readonly settle: () => void; readonly turnsPeriod: boolean };
 
 /** What is due by now, in the order of the moments it was due. */
 function dueNow(book: Book, origin: Origin): readonly Due[] {
   const due: Due[] = [];
-  const offer = (at: number | null, settle: () => void) => {
-    if (at !== null && at <= book.now) due.push({ at, settle });
+  const offer = (at: number | null, settle: () => void, turnsPeriod = false) => {
+    if (at !== null && at <= book.now) due.push({ at, settle, turnsPeriod });
   };
   for (const reservation of book.reservations.values())
     if (reservation.state === 'ACTIVE')
       offer(reservation.expiresAt, () => expireReservation(book, reservation, origin));
-  for (const grant of book.grants)
+  for (const grant of book.grants) {
     if (grant.state === 'SCHEDULED')
       offer(grant.effectiveAt, () => makeEffective(book, grant, origin));
     else if (grantAvailable(grant) > 0n)
-      offer(grant.expiresAt, () => expireGrant(book, grant, origin));
+      offer(grant.expiresAt, () => expireGrant(book, grant, grantAvailable(grant), origin));
+    if (isNoticeDue(grant, book.now)) offer(grant.noticeAt, () => giveNotice(book, grant, origin));
+  }
   const allowance = allowanceOf(book);
-  if (allowance) offer(book.account.allowanceDueAt, () => grantAllowance(book, allowance, origin));
+  if (allowance)
+    offer(book.account.allowanceDueAt, () => grantAllowance(book, allowance, origin), true);
   return due.sort((a, b) => a.at - b.at);
 }
 
@@ -129,64 +140,6 @@ function makeEffective(book: Book, grant: Grant, origin: Origin) {
   );
 }
 
-function expireGrant(book: Book, grant: Grant, origin: Origin) {
-  const credits = grantAvailable(grant);
-  book.post(
-    {
-      kind: 'GRANT_EXPIRED',
-      moves: [{ from: 'available', to: 'expired', grantId: grant.grantId, credits }],
-      credits,
-      grantId: grant.grantId,
-      reference: grant.sourceReference,
-    },
-    origin,
-  );
-  book.announce(
-    'grant.expired',
-    {
-      grant_id: grant.grantId.toString(),
-      credits: credits.toString(),
-      category: grant.category,
-    },
-    origin,
-  );
-}
-
-/**
- * Grants the allowance of the period that `allowanceDueAt` opens and turns to the next one. An
- * account nobody touched for months gets each of its periods, the past ones as breakage.
- */
-export function grantAllowance(
-  book: Book,
-  allowance: NonNullable<Terms['allowance']>,
-  origin: Origin,
-) {
-  const { account } = book;
-  const opens = account.allowanceDueAt ?? monthStart(book.now);
-  const grant = book.addGrant({
-    amount: allowance.credits,
-    category: 'ALLOWANCE',
-    priority: DEFAULT_PRIORITY,
-    effectiveAt: opens,
-    expiresAt: monthStart(opens, 1),
-    source: 'ALLOWANCE',
-    sourceReference: monthName(opens),
-    state: 'OPEN',
-  });
-  account.allowanceDueAt = monthStart(opens, 1);
-  book.due(account.allowanceDueAt);
-  book.post(
-    {
-      kind: 'GRANT',
-      moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],
-      credits: grant.amount,
-      grantId: grant.grantId,
-      reference: grant.sourceReference,
-    },
-    origin,
-  );
-}
-
 /** The next moment at which something will happen by itself. */
 function dueAfter(book: Book): number | null {
   const moments: (number | null)[] = [
@@ -195,7 +148,8 @@ function dueAfter(book: Book): number | null {
   ];
   for (const grant of book.grants) {
     if (grant.state === 'SCHEDULED') moments.push(grant.effectiveAt);
-    else if (grant.remaining > 0n && !hasExpired(grant, book.now)) moments.push(grant.expiresAt);
+    else if (grant.remaining > 0n && !hasExpired(grant, book.now))
+      moments.push(grant.expiresAt, grant.noticeAt);
   }
   for (const reservation of book.reservations.values())
     if (reservation.state === 'ACTIVE') moments.push(reservation.expiresAt);

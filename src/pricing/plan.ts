@@ -113,16 +113,21 @@ export type Pack = {
   readonly validity: Validity;
 };
 
+/** Credits given every period. */
+export type Allowance = {
+  readonly credits: bigint;
+  /** The calendar month, UTC, or a length of time counted from the account's opening. */
+  readonly every: 'month' | NonNullable<Validity>;
+  /** What becomes of them at the period's end: they lapse, they stay, or so many of them stay. */
+  readonly rollover: 'none' | 'all' | { readonly upTo: bigint };
+};
+
 /** What a plan grants and allows, beside prices. Null means the plan has none of it. */
 export type Terms = {
   /** Granted once, when an account is opened. */
   readonly welcome: { readonly credits: bigint; readonly validity: Validity } | null;
-  /** Granted at the first moment of every calendar month, UTC; what is left at its end lapses. */
-  readonly allowance: {
-    readonly credits: bigint;
-    readonly every: 'month';
-    readonly rollover: 'none';
-  } | null;
+  /** Granted at the first moment of every period. */
+  readonly allowance: Allowance | null;
   /** Postpaid line: credits a calendar month that no grant has to cover. Null: prepaid. */
   readonly overage: { readonly limit: bigint } | null;
   /** An account with fewer available credits than this has a low balance. */
@@ -135,6 +140,10 @@ export type Terms = {
     /** How long after its expiry a reservation can still be committed late. */
     readonly graceMs: number;
   };
+  /** What refunded credits become whose grant has expired since. */
+  readonly refundExpired: 'breakage' | 'new_grant';
+  /** How long before a grant expires that is said; 0: never. */
+  readonly expiringNoticeMs: number;
 };
 
 /** What a plan is beside its prices: stored and changed without a new rate card version. */

@@ -21,10 +21,14 @@ function failure(
   return new Failure(reason, `${field}: ${description}`, { ...metadata, field }, violations);
 }
 
-export function unknownOperation(sent: string, path: string): Failure {
+export const unknownOperation = (sent: string, path: string): Failure =>
+  unknownOperationAt(sent, `${path}.operation`);
+
+/** The same of a field that is the operation's name itself. */
+export function unknownOperationAt(sent: string, field: string): Failure {
   const operation = sent.slice(0, SHOWN);
   const description = `the rate card has no operation ${shown(sent)}`;
-  return failure('UNKNOWN_OPERATION', `${path}.operation`, description, { operation });
+  return failure('UNKNOWN_OPERATION', field, description, { operation });
 }
 
 export function countOutOfRange(path: string): Failure {

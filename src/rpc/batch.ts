@@ -28,6 +28,7 @@ const RESULT_FIELDS = {
   updateAccount: 11,
   closeAccount: 12,
   moveAccount: 14,
+  raiseReservation: 15,
 } as const;
 const REPLAYED_FIELD = 13;
 const RESULTS_FIELD = 1;

@@ -40,6 +40,11 @@ export function billingService(context: ServiceContext): BillingServiceServer {
       `${service}/ExtendReservation`,
       mutations.extendReservation,
     ),
+    raiseReservation: mutationHandler(
+      context,
+      `${service}/RaiseReservation`,
+      mutations.raiseReservation,
+    ),
     refund: mutationHandler(context, `${service}/Refund`, mutations.refund),
     purchase: mutationHandler(context, `${service}/Purchase`, mutations.purchase),
 

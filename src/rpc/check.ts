@@ -18,6 +18,7 @@ const CONTROL = /\p{Cc}/u;
 export const USAGES_MAX = 1_000;
 export const PAGE_SIZE_MAX = 1_000;
 const LABELS_MAX = 16;
+const OPERATIONS_MAX = 100;
 /** One day above the longest a plan can allow; keeps a TTL within exact milliseconds. */
 const TTL_MAX_MS = 367 * 24 * 3_600_000;
 
@@ -102,6 +103,19 @@ export class Check {
     const year = value.getUTCFullYear();
     if (!(year >= 1970 && year <= 9999)) this.refuse(field, 'must be of the years 1970 to 9999');
     return value.getTime();
+  }
+
+  /** Names of operations, each once. */
+  operations(field: string, value: readonly string[]): readonly string[] {
+    if (value.length > OPERATIONS_MAX)
+      this.refuse(field, `must be at most ${OPERATIONS_MAX} operations`);
+    const told = value.slice(0, OPERATIONS_MAX);
+    for (const [index, operation] of told.entries()) {
+      this.text(`${field}[${index}]`, operation, 128, 1);
+      const first = told.indexOf(operation);
+      if (first < index) this.refuse(`${field}[${index}]`, `is the same as ${field}[${first}]`);
+    }
+    return value;
   }
 
   usages(value: readonly UsageMessage[], min: number): readonly Usage[] {

@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import type { EstimateResponse } from '../gen/billing/v1/billing_service.ts';
 import { priceAsked } from '../ledger/asked.ts';
 import type { Book } from '../ledger/book.ts';
-import { headroom } from '../ledger/draw.ts';
+import { outlook } from '../ledger/draw.ts';
 import { coveringPacks } from '../pricing/packs.ts';
 import type { Usage } from '../pricing/usage.ts';
 import { lineMessage } from './messages.ts';
@@ -17,15 +17,13 @@ export function estimate(
   const { planId } = book.plan;
   const priced = priceAsked(book, { usages }, { planId, rateCardVersion });
   if (priced instanceof Failure) return priced;
-  const room = headroom(book);
-  const spendable = room.grants + room.overage;
-  const shortfall = priced.credits > spendable ? priced.credits - spendable : 0n;
+  const { available, shortfall } = outlook(book, priced.credits, priced.lines);
   const offers = shortfall > 0n ? coveringPacks(book.plan.packs, shortfall) : [];
   return {
     lines: priced.lines.map((line) => lineMessage(line, true)),
     credits: priced.credits,
     rateCardVersion: BigInt(rateCardVersion),
-    available: spendable,
+    available,
     sufficient: shortfall === 0n && book.account.state === 'OPEN',
     shortfall,
     packs: offers.map(({ pack, quantity, price }) => ({

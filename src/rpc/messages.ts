@@ -26,6 +26,7 @@ import type { BucketKind, Entry, Move } from '../ledger/entry.ts';
 import { type Grant, stateOf } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from '../ledger/reservation.ts';
+import { splitOf } from '../ledger/split.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 
 const instant = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
@@ -36,6 +37,12 @@ export const balanceMessage = (balance: Balance): BalanceMessage => ({
     ? {
         expiresAt: new Date(balance.nextExpiry.expiresAt),
         credits: balance.nextExpiry.credits,
+      }
+    : undefined,
+  nextAllowance: balance.nextAllowance
+    ? {
+        dueAt: new Date(balance.nextAllowance.dueAt),
+        credits: balance.nextAllowance.credits,
       }
     : undefined,
   asOf: new Date(balance.asOf),
@@ -54,6 +61,7 @@ export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
   sourceReference: grant.sourceReference,
   state: Grant_State[stateOf(grant, now)],
   createdAt: new Date(grant.createdAt),
+  operations: [...grant.operations],
 });
 
 export const allocationMessage = ({ grantId, credits }: Allocation): AllocationMessage => ({
@@ -165,4 +173,5 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   hash: Buffer.from(entry.hash),
   planId: entry.planId ?? '',
   previousPlanId: entry.previousPlanId ?? '',
+  split: splitOf(entry.moves).map(allocationMessage),
 });

@@ -24,6 +24,8 @@ import {
   ExtendReservationResponse,
   PurchaseRequest,
   PurchaseResponse,
+  RaiseReservationRequest,
+  RaiseReservationResponse,
   RefundRequest,
   RefundResponse,
   ReleaseRequest,
@@ -215,6 +217,24 @@ const extendReservation = mutation(
   (outcome) => ({ reservation: reservationMessage(outcome.reservation) }),
 );
 
+const raiseReservation = mutation(
+  'RaiseReservation',
+  RaiseReservationRequest,
+  RaiseReservationResponse,
+  (request, check) => ({
+    kind: 'RaiseReservation',
+    reservationId: check.reservationId(request.reservationId),
+    asked: asked(request, check),
+  }),
+  (outcome, book) => ({
+    reservation: reservationMessage(outcome.reservation),
+    balance: balance(book),
+    entrySeq: outcome.entrySeq,
+    raised: outcome.raised,
+    lines: lines(outcome),
+  }),
+);
+
 const refund = mutation(
   'Refund',
   RefundRequest,
@@ -235,6 +255,7 @@ const refund = mutation(
     entrySeq: outcome.entrySeq,
     split: outcome.split.map(allocationMessage),
     expired: outcome.expired,
+    newGrants: outcome.newGrants.map((grant) => grantMessage(grant, book.now)),
   }),
 );
 
@@ -283,6 +304,7 @@ const grantCredits = mutation(
       priority,
       effectiveAt: check.instant('effective_at', request.effectiveAt),
       expiresAt: check.instant('expires_at', request.expiresAt),
+      operations: check.operations('operations', request.operations),
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
     };
@@ -353,6 +375,7 @@ export const mutations = {
   release,
   charge,
   extendReservation,
+  raiseReservation,
   refund,
   purchase,
   grantCredits,

@@ -1,16 +1,20 @@
 /** Plans, packs and rate cards as messages of the protos. */
 import {
   Allowance_Period,
+  Allowance_Rollover,
+  type Allowance as AllowanceMessage,
   type Operation as OperationMessage,
   type Pack as PackMessage,
   type Plan as PlanMessage,
   type PriceComponent as PriceComponentMessage,
   type RateCard as RateCardMessage,
+  Terms_RefundExpired,
   type Terms as TermsMessage,
   type Validity as ValidityMessage,
 } from '../gen/billing/v1/pricing.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import {
+  type Allowance,
   type Component,
   namedValues,
   type Operation,
@@ -41,18 +45,34 @@ export const packMessage = (pack: Pack): PackMessage => ({
   validity: validityMessage(pack.validity),
 });
 
+const allowanceMessage = ({ credits, every, rollover }: Allowance): AllowanceMessage => ({
+  credits,
+  period: every === 'month' ? Allowance_Period.MONTH : Allowance_Period.LENGTH,
+  length: every === 'month' ? undefined : validityMessage(every),
+  rollover:
+    typeof rollover !== 'string'
+      ? Allowance_Rollover.UP_TO
+      : { none: Allowance_Rollover.NONE, all: Allowance_Rollover.ALL }[rollover],
+  rolloverUpTo: typeof rollover === 'string' ? 0n : rollover.upTo,
+});
+
+const REFUND_EXPIRED = {
+  breakage: Terms_RefundExpired.BREAKAGE,
+  new_grant: Terms_RefundExpired.NEW_GRANT,
+};
+
 const termsMessage = (terms: Terms): TermsMessage => ({
   welcome: terms.welcome
     ? { credits: terms.welcome.credits, validity: validityMessage(terms.welcome.validity) }
     : undefined,
-  allowance: terms.allowance
-    ? { credits: terms.allowance.credits, period: Allowance_Period.MONTH }
-    : undefined,
+  allowance: terms.allowance ? allowanceMessage(terms.allowance) : undefined,
   overageLimit: terms.overage?.limit,
   lowBalanceThreshold: terms.lowBalanceThreshold,
   reservationTtl: duration(terms.reservation.ttlMs),
   reservationMaxTtl: duration(terms.reservation.maxTtlMs),
   lateCommitGrace: duration(terms.reservation.graceMs),
+  refundExpired: REFUND_EXPIRED[terms.refundExpired],
+  expiringNotice: duration(terms.expiringNoticeMs),
 });
 
 export const planMessage = (published: PublishedPlan, now: number): PlanMessage => {

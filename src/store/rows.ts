@@ -4,7 +4,13 @@
  */
 import type { Account, AccountState } from '../ledger/account.ts';
 import type { BucketKind, Entry, EntryKind, Labels, Move } from '../ledger/entry.ts';
-import type { Grant, GrantCategory, GrantSource, GrantState } from '../ledger/grant.ts';
+import {
+  ALL_OPERATIONS,
+  type Grant,
+  type GrantCategory,
+  type GrantSource,
+  type GrantState,
+} from '../ledger/grant.ts';
 import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
 import type {
   Allocation,
@@ -12,6 +18,7 @@ import type {
   Reservation,
   ReservationState,
 } from '../ledger/reservation.ts';
+import type { Demand } from '../ledger/waterfall.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 
 /** A row as the driver gives it. What a column holds is said by the query that named it. */
@@ -48,8 +55,8 @@ export const toAccount = (row: Row): Account => ({
 });
 
 export const grantColumns = `account_id, grant_id, amount, remaining, reserved, category, priority,
-  ${millis('effective_at')}, ${millis('expires_at')}, source, source_reference, state,
-  ${millis('created_at')}`;
+  ${millis('effective_at')}, ${millis('expires_at')}, source, source_reference, operations,
+  ${millis('notice_at')}, state, ${millis('created_at')}`;
 
 export const toGrant = (row: Row): Grant => ({
   accountId: row['account_id']!,
@@ -63,18 +70,27 @@ export const toGrant = (row: Row): Grant => ({
   expiresAt: row['expires_at']!,
   source: row['source']! as GrantSource,
   sourceReference: row['source_reference']!,
+  operations: row['operations'] ?? ALL_OPERATIONS,
+  noticeAt: row['notice_at']!,
   state: row['state']! as GrantState,
   createdAt: row['created_at']!,
 });
 
 export const reservationColumns = `account_id, reservation_id, state, credits, committed, returned,
-  allocations, ${millis('expires_at')}, ${millis('created_at')}, ${millis('ended_at')},
+  allocations, held_for, ${millis('expires_at')}, ${millis('created_at')}, ${millis('ended_at')},
   over_commit_policy, plan_id, rate_card_version, reference, labels, late`;
 
 type StoredAllocation = readonly [grantId: number | string, credits: number | string];
 
 const toAllocation = ([grantId, credits]: StoredAllocation): Allocation => ({
   grantId: BigInt(grantId),
+  credits: BigInt(credits),
+});
+
+type StoredDemand = readonly [operation: string, credits: number | string];
+
+const toDemand = ([operation, credits]: StoredDemand): Demand => ({
+  operation,
   credits: BigInt(credits),
 });
 
@@ -86,6 +102,7 @@ export const toReservation = (row: Row): Reservation => ({
   committed: BigInt(row['committed']!),
   returned: BigInt(row['returned']!),
   allocations: (row['allocations']! as StoredAllocation[]).map(toAllocation),
+  heldFor: (row['held_for']! as StoredDemand[] | null)?.map(toDemand) ?? null,
   expiresAt: row['expires_at']!,
   createdAt: row['created_at']!,
   endedAt: row['ended_at']!,

@@ -3,11 +3,12 @@ import { canonicalJson } from '../canonical.ts';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import type { LedgerEvent } from '../ledger/event.ts';
-import { type Grant, isOpen } from '../ledger/grant.ts';
+import { type Grant, isLimited, isOpen } from '../ledger/grant.ts';
 import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
+import type { Demand } from '../ledger/waterfall.ts';
 import { bulkInsert, bulkUpdate, type Column, run } from './bulk.ts';
 
 /** A request that was answered, with what it said and what it was answered. */
@@ -82,6 +83,7 @@ const grantTerms: Column<Grant>[] = [
   ['expires_at', 'instant', (g) => g.expiresAt],
   ['source', 'text', (g) => g.source],
   ['source_reference', 'text', (g) => g.sourceReference],
+  ['operations', 'jsonb', (g) => (isLimited(g) ? canonicalJson(g.operations) : null)],
   ['created_at', 'instant', (g) => g.createdAt],
 ];
 const grantState: Column<Grant>[] = [
@@ -89,6 +91,7 @@ const grantState: Column<Grant>[] = [
   ['reserved', 'bigint', (g) => g.reserved],
   ['state', 'text', (g) => g.state],
   ['open', 'boolean', isOpen],
+  ['notice_at', 'instant', (g) => g.noticeAt],
 ];
 const insertGrants = bulkInsert('grants', [...grantKey, ...grantTerms, ...grantState]);
 const updateGrants = bulkUpdate('grants', 2, [...grantKey, ...grantState]);
@@ -96,12 +99,14 @@ const updateGrants = bulkUpdate('grants', 2, [...grantKey, ...grantState]);
 const allocationsJson = (allocations: readonly Allocation[]): string =>
   canonicalJson(allocations.map(({ grantId, credits }) => [grantId, credits]));
 
+const demandsJson = (demands: readonly Demand[]): string =>
+  canonicalJson(demands.map(({ operation, credits }) => [operation, credits]));
+
 const reservationKey: Column<Reservation>[] = [
   ['account_id', 'text', (r) => r.accountId],
   ['reservation_id', 'uuid', (r) => r.reservationId],
 ];
 const reservationTerms: Column<Reservation>[] = [
-  ['credits', 'bigint', (r) => r.credits],
   ['created_at', 'instant', (r) => r.createdAt],
   ['over_commit_policy', 'text', (r) => r.overCommitPolicy],
   ['plan_id', 'text', (r) => r.planId],
@@ -111,10 +116,12 @@ const reservationTerms: Column<Reservation>[] = [
 ];
 const reservationState: Column<Reservation>[] = [
   ['state', 'text', (r) => r.state],
+  ['credits', 'bigint', (r) => r.credits],
   ['held', 'bigint', heldBy],
   ['committed', 'bigint', (r) => r.committed],
   ['returned', 'bigint', (r) => r.returned],
   ['allocations', 'jsonb', (r) => allocationsJson(r.allocations)],
+  ['held_for', 'jsonb', (r) => r.heldFor && demandsJson(r.heldFor)],
   ['expires_at', 'instant', (r) => r.expiresAt],
   ['ended_at', 'instant', (r) => r.endedAt],
   ['late', 'boolean', (r) => r.late],

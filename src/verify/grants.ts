@@ -5,7 +5,7 @@ import type { Buckets } from './moves.ts';
 import type { Replay } from './replay.ts';
 
 export function checkGrants(
-  { account, sums, grantCount }: Replay,
+  { account, sums, grantCount, issuedAgain }: Replay,
   grants: ReadonlyMap<bigint, Grant>,
   tell: (what: string) => void,
 ) {
@@ -13,20 +13,30 @@ export function checkGrants(
   for (const grant of grants.values()) {
     const buckets = sums.of(grant.grantId);
     const tellGrant = (what: string) => tell(`grant ${grant.grantId}: ${what}`);
-    checkAmounts(grant, buckets, tellGrant);
+    checkAmounts(grant, buckets, issuedAgain.get(grant.grantId) ?? 0n, tellGrant);
     checkState(grant, buckets, account.lastAt, tellGrant);
     if (grant.grantId > grantCount) tellGrant('no entry made it');
+    checkOperations(grant, tellGrant);
     if (grant.source !== 'ALLOWANCE') continue;
+    const opens = new Date(grant.effectiveAt).toISOString();
+    if (![opens, opens.slice(0, 7)].includes(grant.sourceReference))
+      tellGrant(`it is the allowance of ${grant.sourceReference}, and effective from ${opens}`);
     if (months.has(grant.sourceReference))
       tellGrant(`the allowance of ${grant.sourceReference} was granted before`);
     months.add(grant.sourceReference);
   }
-  checkWhole(account, grants, sums.total, tell);
+  const again = [...issuedAgain.values()].reduce((sum, credits) => sum + credits, 0n);
+  checkWhole(account, grants, sums.total, again, tell);
 }
 
-function checkAmounts(grant: Grant, buckets: Buckets, tell: (what: string) => void) {
+function checkAmounts(
+  grant: Grant,
+  buckets: Buckets,
+  issuedAgain: bigint,
+  tell: (what: string) => void,
+) {
   const { amount, remaining, reserved } = grant;
-  const issued = -buckets.issued;
+  const issued = issuedAgain - buckets.issued;
   if (issued !== (grant.state === 'SCHEDULED' ? 0n : amount))
     tell(`its amount is ${amount} and its state ${grant.state}, the moves issued ${issued}`);
   if (remaining !== buckets.available + buckets.reserved)
@@ -42,10 +52,20 @@ function checkState(grant: Grant, { expired }: Buckets, at: number, tell: (what:
   const sound = {
     SCHEDULED: remaining === 0n,
     OPEN: remaining > 0n,
-    SPENT: remaining === 0n && (expired === 0n || over),
-    EXPIRED: over,
+    SPENT: remaining === 0n && (expired === 0n || over || isCarried(grant)),
+    EXPIRED: over || (isCarried(grant) && remaining === 0n && expired > 0n),
   }[state];
   if (!sound) tell(`it is ${state} with ${remaining} remaining and ${expired} expired`);
+}
+
+/** Allowances without an expiry lapse in part, as far as they are not carried into a new period. */
+const isCarried = ({ source, expiresAt }: Grant): boolean =>
+  source === 'ALLOWANCE' && expiresAt === null;
+
+/** Named once each, in order: the same limit is always the same text. */
+function checkOperations({ operations }: Grant, tell: (what: string) => void) {
+  const ordered = operations.every((name, index) => index === 0 || operations[index - 1]! < name);
+  if (!ordered) tell(`its operations are not in order: ${operations.join(', ')}`);
 }
 
 /** What was granted, and used beyond it, is somewhere: not spent yet, spent, or expired. */
@@ -53,10 +73,12 @@ function checkWhole(
   account: Account,
   grants: ReadonlyMap<bigint, Grant>,
   total: Buckets,
+  issuedAgain: bigint,
   tell: (what: string) => void,
 ) {
   let issued = 0n;
   for (const { state, amount } of grants.values()) if (state !== 'SCHEDULED') issued += amount;
+  issued -= issuedAgain;
   const overage = -total.overage;
   const { consumed, expired } = total;
   const held = account.remaining + account.overageReserved;

@@ -43,13 +43,23 @@ export const TERMS: Readonly<Record<EntryKind, Terms>> = {
   },
   RELEASE: { moves: GIVE_BACK, names: 'reservation', by: 'caller' },
   EXPIRE: { moves: GIVE_BACK, names: 'reservation', by: 'service' },
+  RAISE: {
+    moves: ['available to reserved', 'overage to overage_reserved'],
+    names: 'reservation',
+    by: 'caller',
+  },
   CHARGE: {
     moves: ['available to consumed', 'overage to consumed'],
     names: 'nothing',
     by: 'caller',
   },
   REFUND: {
-    moves: ['consumed to available', 'consumed to expired', 'consumed to overage'],
+    moves: [
+      'consumed to available',
+      'consumed to expired',
+      'consumed to issued',
+      'consumed to overage',
+    ],
     names: 'refunded entry',
     by: 'caller',
   },
@@ -87,13 +97,21 @@ function untimely(name: string, at: number, grant: Grant): string | null {
     return `takes credits of grant ${grant.grantId}, which is not effective yet`;
   if (name === 'issued to available')
     return grant.effectiveAt > at ? `grant ${grant.grantId} is not effective yet` : null;
+  if (name === 'consumed to issued')
+    return expired ? null : `issues credits of grant ${grant.grantId} again, which has not expired`;
   if (name.endsWith('to expired'))
-    return expired ? null : `expires credits of grant ${grant.grantId}, which has not expired`;
+    return expired || lapses(name, grant)
+      ? null
+      : `expires credits of grant ${grant.grantId}, which has not expired`;
   const moved = name.startsWith('available') || name.endsWith('available');
   return moved && expired
     ? `moves credits ${name} of grant ${grant.grantId}, which has expired`
     : null;
 }
+
+/** An allowance without an expiry lapses at the end of a period as far as it is not carried over. */
+const lapses = (name: string, { source, expiresAt }: Grant): boolean =>
+  name === 'available to expired' && source === 'ALLOWANCE' && expiresAt === null;
 
 export type Buckets = Record<BucketKind, bigint>;
 

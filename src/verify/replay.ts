@@ -6,14 +6,18 @@ import type { Account } from '../ledger/account.ts';
 import type { Entry, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { seal } from '../ledger/hash-chain.ts';
+import { Limits } from './limits.ts';
 import { BucketSums, OVERAGE_LINE, objection, TERMS } from './moves.ts';
 import { PlanCourse } from './plan-course.ts';
+import { Regrants } from './regrants.ts';
 
 export class Replay {
   readonly account: Account;
   readonly sums = new BucketSums();
   /** Grants that entries made. */
   grantCount = 0n;
+  readonly #regrants: Regrants;
+  readonly #limits: Limits;
   readonly #grants: ReadonlyMap<bigint, Grant>;
   readonly #tell: (what: string) => void;
   /** Balances found wrong: from there on they stay wrong, and are told once. */
@@ -32,6 +36,13 @@ export class Replay {
     this.#grants = grants;
     this.#tell = tell;
     this.#at = account.openedAt;
+    this.#regrants = new Regrants(grants);
+    this.#limits = new Limits(grants);
+  }
+
+  /** Credits of each grant that refunds issued again as another one. */
+  get issuedAgain(): ReadonlyMap<bigint, bigint> {
+    return this.#regrants.issuedAgain;
   }
 
   /** The account's next entry. */
@@ -43,6 +54,8 @@ export class Replay {
     this.#plans.take(entry, tell);
     if (entry.kind === 'GRANT' || entry.kind === 'PURCHASE') this.#checkNewGrant(entry, tell);
     this.#applyMoves(entry, tell);
+    this.#regrants.take(entry, tell);
+    this.#limits.take(entry, tell);
     this.#checkBalances(entry, tell);
   }
 
@@ -57,6 +70,7 @@ export class Replay {
   close() {
     const { account } = this;
     const { total } = this.sums;
+    this.#regrants.close(this.#tell);
     if (account.seq !== this.#seq)
       this.#tell(`seq is ${account.seq}, the newest entry is ${this.#seq}`);
     if (Buffer.compare(account.lastHash, this.#hash) !== 0)

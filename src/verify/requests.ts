@@ -7,7 +7,14 @@ import { accountOf, type Group } from './group.ts';
 import type { Within } from './snapshot.ts';
 
 /** Methods whose every answer wrote an entry; the others can be answered with a state alone. */
-const ALWAYS_WRITE = ['Reserve', 'Charge', 'Refund', 'Purchase', 'GrantCredits'];
+const ALWAYS_WRITE = [
+  'Reserve',
+  'RaiseReservation',
+  'Charge',
+  'Refund',
+  'Purchase',
+  'GrantCredits',
+];
 
 /**
  * What entries say of requests, beside the requests. Only what does not agree is read: of a large
@@ -16,15 +23,18 @@ const ALWAYS_WRITE = ['Reserve', 'Charge', 'Refund', 'Purchase', 'GrantCredits']
 const disagreeing = (within: Within) => `
   select account_id, request_id, method, o.entries, o.first_seq, o.last_seq, r.known
   from (
-    select e.account_id, e.request_id, method, count(*) as entries,
+    select e.account_id, e.request_id, method,
+      count(*) filter (where e.kind <> 'GRANT' or method <> 'Refund') as entries,
       min(e.seq) as first_seq, max(e.seq) as last_seq
     from entries e
     left join grants g on e.kind = 'GRANT' and g.account_id = e.account_id and g.grant_id = e.grant_id
     cross join lateral (
       select case
         when e.kind = 'PLAN_CHANGE' then 'MoveAccount'
+        when e.kind = 'RAISE' then 'RaiseReservation'
         when e.kind <> 'GRANT' then initcap(e.kind)
         when g.source = 'OPERATOR' then 'GrantCredits'
+        when g.source = 'REFUND' then 'Refund'
         else 'OpenAccount'
       end as method
     ) m

@@ -37,6 +37,9 @@ export class ReservationLife {
       this.state = 'ACTIVE';
       this.reserved = step.credits;
       this.createdAt = step.at;
+    } else if (step.kind === 'RAISE') {
+      this.state = 'ACTIVE';
+      this.reserved += step.credits;
     } else if (step.kind === 'COMMIT') this.#commit(step, returnedBefore);
     else this.#end(step, tell);
   }

@@ -26,6 +26,7 @@ const balance: Balance = {
   lowBalance: false,
   lowBalanceThreshold: 500n,
   nextExpiry: { expiresAt: new Date(Date.UTC(2100, 0, 1)), credits: 1_000_000_000_000n },
+  nextAllowance: undefined,
   seq: 2n,
   asOf: now,
 };

@@ -64,6 +64,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     committed: 0n,
     returned: 0n,
     allocations: draw(grants, priced.credits),
+    heldFor: null,
     expiresAt: now + Number(request.ttl?.seconds ?? 900n) * 1000,
     createdAt: now,
     endedAt: null,
@@ -91,6 +92,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   em.create(ReservationRow, {
     ...reservation,
     held: priced.credits,
+    heldFor: null,
     labels: { ...reservation.labels },
     allocations: reservation.allocations.map((a) => [Number(a.grantId), Number(a.credits)]),
     expiresAt: new Date(reservation.expiresAt),
@@ -182,6 +184,7 @@ function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan):
     nextExpiry: next?.expiresAt
       ? { expiresAt: next.expiresAt, credits: next.remaining }
       : undefined,
+    nextAllowance: undefined,
     seq: account.seq,
     asOf: account.lastAt,
   };

@@ -76,6 +76,10 @@ const breaches: Record<keyof typeof rules, string> = {
     '{"grant_id": 9}')).* from grants g where source = 'ALLOWANCE'`,
   'a refund is of what was committed': `update refunded set refunded = refunded + 1`,
   'an account is looked at when its next reservation expires': `update accounts set due_at = null`,
+  'an account is looked at when notice of an expiry is due': `update grants
+    set notice_at = now() - interval '1 day' where remaining > 0`,
+  'usages alone are paid with grants limited to them': `update grants
+    set operations = '["another"]'`,
 };
 
 test.each(Object.keys(rules))('%s: a breach of it is found', async (rule) => {

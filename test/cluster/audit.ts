@@ -97,7 +97,7 @@ export const rules: Readonly<Record<string, string>> = {
     from reservations r
     full join (
       select account_id, reservation_id,
-        sum(case when kind = 'RESERVE' then credits else 0 end) as credits,
+        sum(case when kind in ('RESERVE', 'RAISE') then credits else 0 end) as credits,
         sum(held) as held, sum(committed) as committed,
         greatest(sum(returned) - sum(case when late then committed else 0 end), 0) as returned
       from entries
@@ -148,7 +148,7 @@ export const rules: Readonly<Record<string, string>> = {
     from entries e
     where request_id <> '' and not (kind = 'GRANT' and exists (select from requests r
       where r.account_id = e.account_id and r.request_id = e.request_id
-        and r.method = 'OpenAccount'))
+        and r.method in ('OpenAccount', 'Refund')))
     group by account_id, kind, request_id having count(*) > 1`,
 
   'an entry and its request are written together': `
@@ -158,10 +158,12 @@ export const rules: Readonly<Record<string, string>> = {
     from (select distinct account_id, request_id, kind from entries where request_id <> '') e
     full join requests r on r.account_id = e.account_id and r.request_id = e.request_id
       and (upper(r.method) = e.kind
-        or (e.kind = 'GRANT' and r.method in ('GrantCredits', 'OpenAccount')))
+        or (e.kind = 'RAISE' and r.method = 'RaiseReservation')
+        or (e.kind = 'GRANT' and r.method in ('GrantCredits', 'OpenAccount', 'Refund')))
     where r.request_id is null
       or (e.request_id is null
-        and r.method in ('Reserve', 'Charge', 'Purchase', 'Refund', 'GrantCredits'))`,
+        and r.method in ('Reserve', 'RaiseReservation', 'Charge', 'Purchase', 'Refund',
+          'GrantCredits'))`,
 
   'a paid purchase makes one grant': `
     select account_id, format('purchase %s', purchase_id) as detail
@@ -187,6 +189,19 @@ export const rules: Readonly<Record<string, string>> = {
     select account_id, format('reservation %s expires before %s', reservation_id, due_at) as detail
     from reservations join accounts using (account_id)
     where reservations.state = 'ACTIVE' and expires_at < coalesce(due_at, 'infinity')`,
+
+  'an account is looked at when notice of an expiry is due': `
+    select account_id, format('notice of grant %s is due before %s', grant_id, due_at) as detail
+    from grants join accounts using (account_id)
+    where grants.state <> 'SCHEDULED' and grants.remaining > 0
+      and notice_at < coalesce(due_at, 'infinity')`,
+
+  'usages alone are paid with grants limited to them': `
+    select distinct account_id, format('entry %s, grant %s', m.seq, m.grant_id) as detail
+    from moves m join grants g using (account_id, grant_id) join entries e using (account_id, seq)
+    where g.operations is not null and m.source = 'available' and m.target <> 'expired' and not e.late
+      and not exists (select from jsonb_array_elements(e.usages) as usage
+        where g.operations ? (usage->>'operation'))`,
 };
 
 const moves = `with moves as (

@@ -290,6 +290,7 @@ describe('the database refuses what the rules must never ask for:', () => {
     grants_expiry_check: [{ expires_at: instant }],
     grants_category_check: [{ category: 'FREE' }],
     grants_state_check: [{ state: 'GONE' }],
+    grants_operations_check: [{ operations: [] }],
     grants_open_check: [{ open: false }, { remaining: 0, reserved: 0 }],
     reservations_state_check: [{ state: 'GONE', ended_at: instant, held: 0, returned: 7 }],
     reservations_credits_check: [

@@ -21,12 +21,13 @@ const MOVES: Record<EntryKind, readonly string[]> = {
   PURCHASE: GRANTING,
   GRANT_EXPIRED: ['available>expired'],
   RESERVE: ['available>reserved', 'overage>overage_reserved'],
+  RAISE: ['available>reserved', 'overage>overage_reserved'],
   COMMIT: ['reserved>consumed', 'overage_reserved>consumed', ...TAKING, ...GIVING_BACK],
   RELEASE: GIVING_BACK,
   EXPIRE: GIVING_BACK,
   CHARGE: TAKING,
-  REFUND: ['consumed>available', 'consumed>expired', 'consumed>overage'],
   PLAN_CHANGE: [],
+  REFUND: ['consumed>available', 'consumed>expired', 'consumed>overage', 'consumed>issued'],
 };
 
 /** Buckets a move may leave without having been filled before: credits are made out of nothing here. */
@@ -55,6 +56,8 @@ export class Auditor {
   /** What each reservation holds of each grant, as "reservation/grant". */
   readonly #held = new Sums();
   readonly #committed = new Sums();
+  /** What refunds took back of each grant, to issue it again. */
+  readonly #again = new Sums();
   readonly #months = new Map<bigint, string>();
   #overage = 0n;
   #overageReserved = 0n;
@@ -103,7 +106,9 @@ export class Auditor {
       assert.equal(remaining, available + reserved, `grant ${grantId}`);
       const gone =
         this.#buckets.get(`consumed/${grantId}`) + this.#buckets.get(`expired/${grantId}`);
-      if (state !== 'SCHEDULED') assert.equal(remaining + gone, amount, `grant ${grantId}`);
+      // What a refund gave back as a new grant was issued again there.
+      const again = this.#again.get(`${grantId}`);
+      if (state !== 'SCHEDULED') assert.equal(remaining + gone + again, amount, `grant ${grantId}`);
     }
     for (const reservation of reservations.values()) {
       const { reservationId, state, credits, committed, returned, allocations } = reservation;
@@ -144,6 +149,7 @@ export class Auditor {
     const left = this.#buckets.get(`${from}/${grantId}`);
     assert(left >= 0n || SOURCES.has(from), `entry ${seq} takes ${-left} too many from ${from}`);
 
+    if (to === 'issued') this.#again.add(`${grantId}`, credits);
     if (from === 'overage_reserved') this.#overageReserved -= credits;
     if (to === 'overage_reserved') this.#overageReserved += credits;
     if (ofOverage && to === 'consumed') this.#overage += credits;

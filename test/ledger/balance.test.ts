@@ -19,6 +19,7 @@ describe('a balance', () => {
       lowBalance: false,
       lowBalanceThreshold: 50n,
       nextExpiry: null,
+      nextAllowance: null,
       seq: 7n,
       asOf: START,
     });

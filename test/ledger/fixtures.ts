@@ -8,7 +8,7 @@ import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
-import type { Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
+import type { Allowance, Operation, Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
 import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
 import { PublishedPlan } from '../../src/pricing/published-plan.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
@@ -42,33 +42,43 @@ export const pack = (packId: string, credits: bigint, amount: string): Pack => (
   validity: { months: 12 },
 });
 
-/** A card with one operation, `page.extract`: so many credits a page, 1 to 1,000 pages. */
+const perPage = (operation: string, creditsPerPage: bigint): Operation => ({
+  operation,
+  title: operation,
+  billable: true,
+  quantities: new Map([
+    ['pages', { name: 'pages', title: 'Pages', unit: 'page', min: 1n, max: 1_000n, default: null }],
+  ]),
+  attributes: new Map(),
+  components: [{ kind: 'per_unit', label: 'Pages', quantity: 'pages', credits: creditsPerPage }],
+});
+
+/**
+ * A card with `page.extract`, so many credits a page, 1 to 1,000 pages; and `a`, `b` and `c`, one
+ * credit a page, for grants that are limited to some of them.
+ */
 export const rateCard = (version = 1, creditsPerPage = 1n): RateCard => ({
   version,
   operations: new Map([
-    [
-      'page.extract',
-      {
-        operation: 'page.extract',
-        title: 'Extract a page',
-        billable: true,
-        quantities: new Map([
-          [
-            'pages',
-            { name: 'pages', title: 'Pages', unit: 'page', min: 1n, max: 1_000n, default: null },
-          ],
-        ]),
-        attributes: new Map(),
-        components: [
-          { kind: 'per_unit', label: 'Pages', quantity: 'pages', credits: creditsPerPage },
-        ],
-      },
-    ],
+    ['page.extract', perPage('page.extract', creditsPerPage)],
+    ...['a', 'b', 'c'].map((name) => [name, perPage(name, 1n)] as const),
   ]),
 });
 
 export const pages = (count: bigint): { usages: readonly Usage[] } => ({
   usages: [{ operation: 'page.extract', count: 1n, quantities: { pages: count }, attributes: {} }],
+});
+
+/** Usages of so many credits of `a`, `b` and `c` each. */
+export const usagesOf = (
+  credits: Partial<Record<'a' | 'b' | 'c', bigint>>,
+): { usages: readonly Usage[] } => ({
+  usages: Object.entries(credits).map(([operation, pages]) => ({
+    operation,
+    count: 1n,
+    quantities: { pages },
+    attributes: {},
+  })),
 });
 
 /** A prepaid plan that grants nothing, unless the terms say otherwise. */
@@ -83,12 +93,18 @@ export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): P
     overage: null,
     lowBalanceThreshold: 0n,
     reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
+    refundExpired: 'breakage',
+    expiringNoticeMs: 0,
     ...terms,
   },
 });
 
-export const allowance = (credits: bigint): Pick<Terms, 'allowance'> => ({
-  allowance: { credits, every: 'month', rollover: 'none' },
+/** Of a calendar month and without rollover, unless told otherwise. */
+export const allowance = (
+  credits: bigint,
+  change: Partial<Allowance> = {},
+): Pick<Terms, 'allowance'> => ({
+  allowance: { credits, every: 'month', rollover: 'none', ...change },
 });
 
 export const postpaid = (limit: bigint): Pick<Terms, 'overage'> => ({ overage: { limit } });
@@ -107,6 +123,8 @@ export const grant = (grantId: bigint, change: Partial<Grant> = {}): Grant => {
     expiresAt: null,
     source: 'OPERATOR',
     sourceReference: '',
+    operations: [],
+    noticeAt: null,
     state: 'OPEN',
     createdAt: START,
     ...change,
@@ -262,6 +280,12 @@ export const extend = (reservationId: string, ttl: string): Command => ({
   ttlMs: ms(ttl),
 });
 
+export const raise = (reservationId: string, of: Asked): Command => ({
+  kind: 'RaiseReservation',
+  reservationId,
+  asked: asked(of),
+});
+
 export const charge = (of: Asked, rateCardVersion: number | null = null): Command => ({
   kind: 'Charge',
   asked: asked(of),
@@ -291,6 +315,7 @@ export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}
   priority: 50,
   effectiveAt: null,
   expiresAt: null,
+  operations: [],
   reference: '',
   labels: {},
   ...change,

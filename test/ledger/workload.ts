@@ -15,12 +15,14 @@ import {
   pages,
   plan,
   purchase,
+  raise,
   rateCard,
   refund,
   release,
   reserve,
   START,
   update,
+  usagesOf,
 } from './fixtures.ts';
 import { Shelf } from './shelf.ts';
 
@@ -47,6 +49,13 @@ const credits = fc.oneof(
 const asked = fc.oneof(
   { weight: 4, arbitrary: credits },
   { weight: 1, arbitrary: fc.bigInt(0n, 30n).map(pages) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ a: fc.bigInt(1n, 15n), b: fc.bigInt(1n, 15n), c: fc.bigInt(1n, 15n) })
+      .chain((all) => fc.subarray(Object.entries(all), { minLength: 1 }))
+      .map((some) => usagesOf(Object.fromEntries(some))),
+  },
 );
 const within = (length: string) => fc.integer({ min: 1, max: ms(length) });
 
@@ -60,6 +69,7 @@ const reserving = fc
 const committing = fc
   .tuple(fc.option(asked), fc.boolean())
   .map(([of, final]) => commit('', of, { final }));
+const raising = asked.map((of) => raise('', of));
 const extending = fc.constantFrom('1s', '10m', '20h', '30h').map((ttl) => extend('', ttl));
 const refunding = fc.option(fc.bigInt(1n, 30n)).map((of) => refund(0n, of));
 const buying = fc
@@ -70,6 +80,10 @@ const granting = fc
     of: fc.bigInt(1n, 60n),
     category: fc.constantFrom('PAID' as const, 'PROMOTIONAL' as const, 'ADJUSTMENT' as const),
     priority: fc.integer({ min: 49, max: 51 }),
+    operations: fc.oneof(
+      { weight: 3, arbitrary: fc.constant([]) },
+      { weight: 2, arbitrary: fc.subarray(['a', 'b', 'c'], { minLength: 1, maxLength: 2 }) },
+    ),
     effectiveAt: fc.option(fc.oneof(within('1h'), within('40d')), { freq: 2 }),
     expiresAt: fc.option(fc.oneof(within('1h'), within('60d')), { freq: 4 }),
   })
@@ -83,6 +97,7 @@ const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 14, arbitrary: committing },
   { weight: 4, arbitrary: fc.constant(release('')) },
   { weight: 3, arbitrary: extending },
+  { weight: 4, arbitrary: raising },
   { weight: 8, arbitrary: asked.map((of) => charge(of)) },
   { weight: 8, arbitrary: refunding },
   { weight: 4, arbitrary: buying },
@@ -104,8 +119,15 @@ const waitMs = fc.oneof(
 
 const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   welcome: fc.constantFrom(null, { credits: 20n, validity: { days: 30 } }),
-  allowance: fc.constantFrom(null, { credits: 50n, every: 'month', rollover: 'none' }),
+  allowance: fc.constantFrom(
+    null,
+    { credits: 50n, every: 'month', rollover: 'none' },
+    { credits: 50n, every: { days: 10 }, rollover: { upTo: 20n } },
+    { credits: 20n, every: { months: 1 }, rollover: 'all' },
+  ),
   overage: fc.constantFrom(null, null, { limit: 25n }, { limit: 90n }),
+  refundExpired: fc.constantFrom('breakage', 'new_grant'),
+  expiringNoticeMs: fc.constantFrom(0, ms('5d')),
 });
 
 const step: fc.Arbitrary<Step> = fc.record({
@@ -135,6 +157,7 @@ export function aimed({ place, command }: Act, shelf: Shelf, now: number): Comma
   switch (command?.kind) {
     case 'Commit':
     case 'Release':
+    case 'RaiseReservation':
     case 'ExtendReservation': {
       const reservationId = nameOf([...shelf.reservations.keys()], place, 'r0');
       return { ...command, reservationId };

@@ -59,6 +59,8 @@ terms:
   overage: { limit: 10000 }
   low_balance_threshold: 40
   reservation: { ttl: 90s, max_ttl: 2h, grace: 0s }
+  refund_expired: new_grant
+  expiring_notice: 36h
 packs:
   - { pack_id: small, title: Small, credits: 100, price: 10 USD, validity: 12 months }
   - { pack_id: large, title: Large, credits: 1000, price: 80.50 USD, validity: never }

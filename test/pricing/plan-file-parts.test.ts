@@ -197,8 +197,44 @@ describe('money, a validity or a length of time that is none is a mistake', () =
       'terms.reservation.ttl: must be a length of time such as 15m or 24h, from 1s to 366d',
     ],
     ['a length without a unit', 'ttl: 90s', 'ttl: 90', 'terms.reservation.ttl: must be text'],
-    ['another period', 'every: month', 'every: week', 'terms.allowance.every: must be month'],
-    ['rollover', 'rollover: none', 'rollover: all', 'terms.allowance.rollover: must be none'],
+    [
+      'a period that is none',
+      'every: month',
+      'every: week',
+      'terms.allowance.every: must be month, or whole months or days such as 30 days',
+    ],
+    [
+      'a period without an end',
+      'every: month',
+      'every: never',
+      'terms.allowance.every: must be month, or whole months or days such as 30 days',
+    ],
+    ['a period left unsaid', 'every: month, ', '', 'terms.allowance.every: missing key'],
+    [
+      'a rollover that is none of these',
+      'rollover: none',
+      'rollover: some',
+      'terms.allowance.rollover: must be none, all or { up_to: credits }',
+    ],
+    [
+      'a rollover of nothing',
+      'rollover: none',
+      'rollover: { up_to: 0 }',
+      'terms.allowance.rollover: must be none, all or { up_to: credits }',
+    ],
+    ['a rollover left unsaid', ', rollover: none', '', 'terms.allowance.rollover: missing key'],
+    [
+      'a word for refunds of expired credits that is none',
+      'refund_expired: new_grant',
+      'refund_expired: lost',
+      'terms.refund_expired: must be breakage or new_grant',
+    ],
+    [
+      'a notice longer than a year',
+      'expiring_notice: 36h',
+      'expiring_notice: 400d',
+      'terms.expiring_notice: must be a length of time such as 15m or 24h, from 0s to 366d',
+    ],
   ])('%s', (_name, from, to, mistake) => {
     expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
   });

@@ -14,6 +14,8 @@ describe('a plan file without mistakes is a plan', () => {
       overage: { limit: 10_000n },
       lowBalanceThreshold: 40n,
       reservation: { ttlMs: 90_000, maxTtlMs: 7_200_000, graceMs: 0 },
+      refundExpired: 'new_grant',
+      expiringNoticeMs: 36 * 3_600_000,
     });
     expect(rateCard.version).toBe(UNPUBLISHED);
     expect([...rateCard.operations.keys()]).toEqual([...rateCard.operations.keys()].toSorted());
@@ -27,6 +29,8 @@ describe('a plan file without mistakes is a plan', () => {
       overage: null,
       lowBalanceThreshold: 500n,
       reservation: { ttlMs: 15 * 60_000, maxTtlMs: 24 * 3_600_000, graceMs: 5 * 60_000 },
+      refundExpired: 'breakage',
+      expiringNoticeMs: 7 * 24 * 3_600_000,
     });
   });
 

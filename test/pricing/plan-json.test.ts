@@ -121,6 +121,29 @@ describe('terms and packs are stored as JSON', () => {
     );
   });
 
+  test.each([
+    ['every: month, rollover: none', { every: 'month', rollover: 'none' }],
+    ['every: 1 month, rollover: all', { every: { months: 1 }, rollover: 'all' }],
+    ['every: 30 days, rollover: { up_to: 75 }', { every: { days: 30 }, rollover: { upTo: 75n } }],
+  ])('and an allowance of %s is read back as it was written', (written, read) => {
+    const plan = planIn(EVERYTHING.replace('every: month, rollover: none', written));
+    expect(plan.terms.allowance).toEqual({ credits: 50n, ...read });
+    expect(planTermsFromJson(fromJsonb(planTermsToJson(plan))).terms).toEqual(plan.terms);
+  });
+
+  test('and terms stored before a later version added to them are read with its defaults', () => {
+    const { refund_expired, expiring_notice, ...before } = Object(
+      Object(planTermsToJson(everything)).terms,
+    );
+    expect([refund_expired, expiring_notice]).toEqual(['new_grant', '36h']);
+    const stored = { ...Object(planTermsToJson(everything)), terms: before };
+    expect(planTermsFromJson(stored).terms).toEqual({
+      ...everything.terms,
+      refundExpired: 'breakage',
+      expiringNoticeMs: 7 * 86_400_000,
+    });
+  });
+
   test('and equal lengths and prices have equal text however they were written', () => {
     const other = EVERYTHING.replace('2h', '120m').replace('10 USD', '10.00 USD');
     expect(planTermsToJson(planIn(other))).toEqual(planTermsToJson(everything));

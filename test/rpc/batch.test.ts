@@ -50,6 +50,12 @@ describe('Batch', () => {
           value: { ...account, reservationId: toExtend, ttl: { seconds: 3_600n, nanos: 0 } },
         },
       },
+      {
+        mutation: {
+          $case: 'raiseReservation',
+          value: { ...account, reservationId: toExtend, credits: 2n },
+        },
+      },
       { mutation: { $case: 'refund', value: { ...account, seq } } },
       {
         mutation: {
@@ -84,6 +90,7 @@ describe('Batch', () => {
       { $case: 'release', value: { released: 20n } },
       { $case: 'charge', value: { credits: 5n } },
       { $case: 'extendReservation', value: { reservation: { reservationId: toExtend } } },
+      { $case: 'raiseReservation', value: { raised: 2n, reservation: { held: 32n } } },
       { $case: 'refund', value: { refunded: 40n } },
       { $case: 'purchase', value: { purchase: { packId: 'starter' } } },
       { $case: 'grantCredits', value: { grant: { amount: 7n } } },
@@ -92,7 +99,7 @@ describe('Batch', () => {
       { $case: 'moveAccount', value: { account: { planId: 'perfectparser' } } },
       { $case: 'closeAccount', value: { account: { state: 2 } } },
     ]);
-    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 1_992n, reserved: 31n });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 1_992n, reserved: 33n });
   });
 
   test('takes 1,000 mutations of many accounts, each with its own result in the order sent', async () => {

@@ -11,6 +11,7 @@ import {
   CommitRequest,
   ExtendReservationRequest,
   PurchaseRequest,
+  RaiseReservationRequest,
   RefundRequest,
   ReleaseRequest,
   ReserveRequest,
@@ -99,6 +100,13 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     return [
       ExtendReservationRequest.fromPartial({ ...id, reservationId, ...ttl(3_600n) }),
       ExtendReservationRequest.fromPartial({ ...id, reservationId, ...ttl(7_200n) }),
+    ];
+  }),
+  rpc('BillingService/RaiseReservation', RaiseReservationRequest, async (service, id) => {
+    const reservationId = await reserved(service, id.accountId, 10n);
+    return [
+      RaiseReservationRequest.fromPartial({ ...id, reservationId, credits: 4n }),
+      RaiseReservationRequest.fromPartial({ ...id, reservationId, credits: 5n }),
     ];
   }),
   rpc('BillingService/Refund', RefundRequest, async (service, id) => {

@@ -1,6 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Allowance_Period } from '../../src/gen/billing/v1/pricing.ts';
+import {
+  Allowance_Period,
+  Allowance_Rollover,
+  Terms_RefundExpired,
+} from '../../src/gen/billing/v1/pricing.ts';
 import { changed, EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 import { faultOf } from './fault.ts';
@@ -39,12 +43,20 @@ describe('GetPlan', () => {
       title: 'Everything a plan can say',
       terms: {
         welcome: { credits: 30n, validity: { length: { $case: 'days', value: 30 } } },
-        allowance: { credits: 50n, period: Allowance_Period.MONTH },
+        allowance: {
+          credits: 50n,
+          period: Allowance_Period.MONTH,
+          length: undefined,
+          rollover: Allowance_Rollover.NONE,
+          rolloverUpTo: 0n,
+        },
         overageLimit: 10_000n,
         lowBalanceThreshold: 40n,
         reservationTtl: { seconds: 90n, nanos: 0 },
         reservationMaxTtl: { seconds: 7_200n, nanos: 0 },
         lateCommitGrace: { seconds: 0n, nanos: 0 },
+        refundExpired: Terms_RefundExpired.NEW_GRANT,
+        expiringNotice: { seconds: 36n * 3_600n, nanos: 0 },
       },
       packs: [
         {
@@ -77,6 +89,8 @@ describe('GetPlan', () => {
       reservationTtl: { seconds: 900n, nanos: 0 },
       reservationMaxTtl: { seconds: 86_400n, nanos: 0 },
       lateCommitGrace: { seconds: 300n, nanos: 0 },
+      refundExpired: Terms_RefundExpired.BREAKAGE,
+      expiringNotice: { seconds: 7n * 86_400n, nanos: 0 },
     });
   });
 

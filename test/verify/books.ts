@@ -37,12 +37,23 @@ const PLANS = [
   overage: { limit: 200 }`,
   ),
   plan('bare', '  low_balance_threshold: 1'),
+  plan(
+    'waterfall',
+    `  allowance: { credits: 40, every: 30 days, rollover: { up_to: 25 } }
+  overage: { limit: 100 }
+  refund_expired: new_grant`,
+  ),
 ];
 
 export const startBooks = (options: TestOptions = {}): Promise<TestService> =>
   startTestService({ plans: PLANS, ...options });
 
-export type Books = { readonly prepaid: string; readonly postpaid: string; readonly bare: string };
+export type Books = {
+  readonly prepaid: string;
+  readonly postpaid: string;
+  readonly bare: string;
+  readonly waterfall: string;
+};
 
 /** Lives through two months, and leaves some reservations running. */
 export async function writeBooks(scrip: TestService): Promise<Books> {
@@ -54,7 +65,9 @@ export async function writeBooks(scrip: TestService): Promise<Books> {
   await overage(scrip, postpaid);
   const bare = await scrip.open('bare');
   await scrip.accounts.closeAccount({ accountId: bare, requestId: requestId() });
-  return { prepaid, postpaid, bare };
+  const waterfall = await scrip.open('waterfall');
+  await limits(scrip, waterfall);
+  return { prepaid, postpaid, bare, waterfall };
 }
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
@@ -73,6 +86,10 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
       reservationId: string,
       rest: Omit<Parameters<typeof billing.commit>[0], 'accountId'>,
     ) => billing.commit({ ...named(), reservationId, ...rest }),
+    raise: (
+      reservationId: string,
+      rest: Omit<Parameters<typeof billing.raiseReservation>[0], 'accountId'>,
+    ) => billing.raiseReservation({ ...named(), reservationId, ...rest }),
     release: (reservationId: string) => billing.release({ ...named(), reservationId }),
     charge: async (rest: Omit<Parameters<typeof billing.charge>[0], 'accountId'>) =>
       (await billing.charge({ ...named(), labels: { team: 'a' }, ...rest })).entrySeq,
@@ -174,4 +191,35 @@ async function overage(scrip: TestService, accountId: string) {
   await account.refund(lastMonth);
   await account.commit(overTheEnd, {}).catch(() => {}); // it has expired
   await account.reserve({ credits: 8n, ttl: hours(2) });
+}
+
+/** Limited grants, raises, what is carried over, and refunds that make new grants. */
+async function limits(scrip: TestService, accountId: string) {
+  const account = accountOf(scrip, accountId);
+  await account.grantCredits({
+    credits: 30n,
+    category: Grant_Category.PROMOTIONAL,
+    operations: ['job.pages'],
+    expiresAt: new Date(scrip.now() + 10 * 24 * HOUR),
+  });
+  const charged = await account.charge({ usages: account.pages(5n) });
+  await account.charge({ credits: 20n });
+  const long = await account.reserve({ usages: account.pages(4n), ttl: hours(2) });
+  await account.raise(long, { usages: account.pages(2n) });
+  await account.commit(long, { usages: account.pages(1n), final: false });
+  await account.raise(long, { credits: 60n });
+  await account.commit(long, { usages: account.pages(20n) });
+  const late = await account.reserve({ usages: account.pages(1n) });
+  scrip.advance(2 * MINUTE);
+  await account.commit(late, {});
+
+  scrip.advance(31 * 24 * HOUR);
+  await account.charge({ credits: 0n }); // not a sweep: other accounts keep what is running
+  await account.refund(charged, 4n);
+  await account.refund(charged);
+  scrip.advance(31 * 24 * HOUR);
+  await account.charge({ credits: 0n });
+  const running = await account.reserve({ credits: 5n, ttl: hours(2) });
+  await account.commit(running, { final: false });
+  await account.raise(running, { credits: 3n });
 }

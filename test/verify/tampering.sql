@@ -461,3 +461,40 @@ update entries set plan_id = 'bare' where :refund;
 -- prepaid: removes the request of a move
 -- > of MoveAccount
 delete from requests where :account and method = 'MoveAccount';
+--- Limited grants, raises, allowances that are carried over, and refunds that make new grants.
+
+-- waterfall: limits a grant to what it was not spent on
+-- > takes more of limited grants than the usages of their operations cost
+update grants set operations = '["another"]' where :account and source = 'OPERATOR';
+
+-- waterfall: limits a grant that paid credits alone
+-- > which is limited, for no operation
+update grants set operations = '["job.pages"]' where :account and grant_id = 1;
+
+-- waterfall: calls a raise a reserve
+-- > reserves a reservation that was reserved before
+update entries set kind = 'RESERVE' where :account and kind = 'RAISE';
+
+-- waterfall: removes the request of a raise
+-- > there is no request
+delete from requests where :account and method = 'RaiseReservation';
+
+-- waterfall: gives credits back as a better grant than they were
+-- > is not the 4 credits of grant 2 again
+update grants set priority = 1 where :account and source = 'REFUND';
+
+-- waterfall: has a grant that a refund made last longer
+-- > is not the 4 credits of grant 2 again
+update grants set expires_at = expires_at + interval '1 day' where :account and source = 'REFUND';
+
+-- waterfall: hides that a refund made a grant
+-- > were not granted again
+update grants set source = 'OPERATOR' where :account and source = 'REFUND';
+
+-- waterfall: moves an allowance to another period
+-- > it is the allowance of 2031-02
+update grants set source_reference = '2031-02' where :account and grant_id = 1;
+
+-- waterfall: has what was carried over expire otherwise
+-- > which has not expired
+update grants set source = 'OPERATOR' where :account and source = 'ALLOWANCE';

@@ -2,12 +2,12 @@
 import { Failure } from '../../failure.ts';
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Plan } from '../../pricing/plan.ts';
-import { type Account, monthStart } from '../account.ts';
+import type { Account } from '../account.ts';
+import { grantAllowance, periodOf } from '../allowance.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { isLow } from '../event.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
-import { grantAllowance } from '../settle.ts';
 
 export type OpenAccount = {
   readonly kind: 'OpenAccount';
@@ -48,13 +48,13 @@ export const newAccount = (
   overageReserved: 0n,
   overageLimit: plan.terms.overage?.limit ?? 0n,
   lowBalance: false,
-  allowanceDueAt: plan.terms.allowance ? monthStart(now) : null,
+  allowanceDueAt: plan.terms.allowance ? periodOf(plan.terms.allowance.every, now, now).from : null,
   dueAt: null,
   lastAt: now,
   lastHash: new Uint8Array(),
 });
 
-/** Grants a new account what its plan gives: welcome credits, and this month's allowance in full. */
+/** Grants a new account what its plan gives: welcome credits, and this period's allowance in full. */
 export function openAccount(book: Book, origin: Origin) {
   const { welcome, allowance } = book.plan.terms;
   book.changes.account = true;

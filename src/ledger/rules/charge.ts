@@ -21,7 +21,7 @@ export function charge(book: Book, command: Charge, origin: Origin) {
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAsked(book, command.asked, rateCard);
   if (priced instanceof Failure) return priced;
-  const split = draw(book, priced.credits);
+  const split = draw(book, priced.credits, priced.lines);
   if (split instanceof Failure) return split;
 
   const entry = book.post(

@@ -1,5 +1,6 @@
 /** GrantCredits: credits granted by hand, now or from a later moment on. */
 import { Failure } from '../../failure.ts';
+import { unknownOperationAt } from '../../pricing/usage-failures.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import type { GrantCategory } from '../grant.ts';
@@ -15,6 +16,8 @@ export type GrantCredits = {
   readonly effectiveAt: number | null;
   /** Null: never. */
   readonly expiresAt: number | null;
+  /** Operations the credits may pay for, each once; empty: all. */
+  readonly operations: readonly string[];
   readonly reference: string;
   readonly labels: Labels;
 };
@@ -30,6 +33,9 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
       [{ field: 'expires_at', description: 'must be after now and after effective_at' }],
     );
 
+  for (const [index, operation] of command.operations.entries())
+    if (!book.plan.rateCard.operations.has(operation))
+      return unknownOperationAt(operation, `operations[${index}]`);
   const tooMany = beyondLimit(book, command.credits);
   if (tooMany) return tooMany;
 
@@ -42,6 +48,7 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
     expiresAt: command.expiresAt,
     source: 'OPERATOR',
     sourceReference: command.reference,
+    operations: command.operations.toSorted(),
     state: scheduled ? 'SCHEDULED' : 'OPEN',
   });
   const entry = book.post(

@@ -1,11 +1,13 @@
 /**
  * Refund: a new entry that gives back part or all of a commit or charge. Credits go back to the
  * grants they came from, last taken first, so the ones that burn first stay spent. What belongs to a
- * grant that has expired since becomes breakage.
+ * grant that has expired since becomes breakage, or a new grant, as the plan says.
  */
 import { Failure } from '../../failure.ts';
-import { type Book, movesOf } from '../book.ts';
+import { type Book, movesOf, type UnsealedEntry } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { giveNotice, isNoticeDue } from '../expiring.ts';
+import type { Grant } from '../grant.ts';
 import { beyondLimit } from '../limit.ts';
 import type { RefundableEntry } from '../refundable.ts';
 import { type Allocation, OVERAGE, splitAllocations, total } from '../reservation.ts';
@@ -39,9 +41,14 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     );
 
   const split = lastTaken(refunded, credits);
-  const breakage = split.filter((allocation) => fromExpiredGrant(book, allocation));
+  const lapsed = split.filter((allocation) => fromExpiredGrant(book, allocation));
   const restored = split.filter((allocation) => !fromExpiredGrant(book, allocation));
-  const tooMany = beyondLimit(book, total(restored.filter(({ grantId }) => grantId !== OVERAGE)));
+  const anew = book.plan.terms.refundExpired === 'new_grant';
+  const issued = [
+    ...restored.filter(({ grantId }) => grantId !== OVERAGE),
+    ...(anew ? lapsed : []),
+  ];
+  const tooMany = beyondLimit(book, total(issued));
   if (tooMany) return tooMany;
 
   const entry = book.post(
@@ -49,7 +56,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
       kind: 'REFUND',
       moves: [
         ...movesOf(restored, 'consumed', 'available'),
-        ...movesOf(breakage, 'consumed', 'expired'),
+        ...movesOf(lapsed, 'consumed', anew ? 'issued' : 'expired'),
       ],
       credits,
       refunded,
@@ -61,17 +68,54 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     },
     origin,
   );
-  for (const { grantId } of restored)
-    if (grantId !== OVERAGE) book.due(book.grant(grantId).expiresAt);
+  for (const { grantId } of restored) if (grantId !== OVERAGE) reopened(book, grantId, origin);
+  const newGrants = anew ? lapsed.map((allocation) => grantAnew(book, allocation, entry)) : [];
   refunded.refunded += credits;
   book.changes.refundables.add(refunded);
   return {
     kind: 'Refund',
     refunded: credits,
     split,
-    expired: total(breakage),
+    expired: anew ? 0n : total(lapsed),
+    newGrants,
     entrySeq: entry.seq,
   } as const;
+}
+
+/** A grant that has credits again expires like any other, and that is said in time. */
+function reopened(book: Book, grantId: bigint, origin: Origin) {
+  const grant = book.grant(grantId);
+  book.due(grant.expiresAt);
+  if (isNoticeDue(grant, book.now)) giveNotice(book, grant, origin);
+  else book.due(grant.noticeAt);
+}
+
+/** Gives back what came from an expired grant as one like it, which lasts as long from now on. */
+function grantAnew(book: Book, { grantId, credits }: Allocation, entry: UnsealedEntry): Grant {
+  const { category, priority, operations, effectiveAt, expiresAt } = book.grant(grantId);
+  const grant = book.addGrant({
+    amount: credits,
+    category,
+    priority,
+    operations,
+    effectiveAt: book.now,
+    expiresAt: expiresAt === null ? null : book.now + expiresAt - effectiveAt,
+    source: 'REFUND',
+    sourceReference: grantId.toString(),
+    state: 'OPEN',
+  });
+  book.post(
+    {
+      kind: 'GRANT',
+      moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits }],
+      credits,
+      grantId: grant.grantId,
+      reference: entry.reference,
+      labels: entry.labels,
+    },
+    entry,
+  );
+  return grant;
 }
 
 /** The part of a commit that `credits` give back: from its end, after what was refunded before. */

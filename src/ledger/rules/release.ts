@@ -32,6 +32,7 @@ export function release(book: Book, command: Release, origin: Origin) {
   reservation.state = 'RELEASED';
   reservation.returned += released;
   reservation.allocations = [];
+  reservation.heldFor = null;
   reservation.endedAt = book.now;
   book.changes.reservations.change(reservation);
   return { kind: 'Release', reservation, released, entrySeq: entry.seq } as const;

@@ -2,9 +2,10 @@
 import { Failure } from '../../failure.ts';
 import { type Asked, priceAsked, rateCardAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
-import { draw } from '../draw.ts';
+import { draw, takesLimited } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
+import { byOperation } from '../waterfall.ts';
 import { accountClosed } from './account.ts';
 
 export type Reserve = {
@@ -27,7 +28,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAsked(book, command.asked, rateCard);
   if (priced instanceof Failure) return priced;
-  const allocations = draw(book, priced.credits);
+  const allocations = draw(book, priced.credits, priced.lines);
   if (allocations instanceof Failure) return allocations;
 
   const reservation: Reservation = {
@@ -38,6 +39,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     committed: 0n,
     returned: 0n,
     allocations,
+    heldFor: takesLimited(book, allocations) ? byOperation(priced.lines) : null,
     expiresAt: book.now + ttlMs,
     createdAt: book.now,
     endedAt: null,

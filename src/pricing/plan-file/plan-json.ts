@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { formatMoney } from '../money.ts';
 import type { Attribute, Component, Operation, PlanTerms, Quantity, RateCard } from '../plan.ts';
+import { allowanceToJson } from './allowance-schema.ts';
 import { formatDuration } from './duration.ts';
 import { jsonIntegers, text } from './leaf-schema.ts';
 import { pathText, readShape } from './mistake.ts';
@@ -46,11 +47,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
         credits: `${terms.welcome.credits}`,
         validity: formatValidity(terms.welcome.validity),
       },
-      allowance: terms.allowance && {
-        credits: `${terms.allowance.credits}`,
-        every: terms.allowance.every,
-        rollover: terms.allowance.rollover,
-      },
+      allowance: terms.allowance && allowanceToJson(terms.allowance),
       overage: terms.overage && { limit: `${terms.overage.limit}` },
       low_balance_threshold: `${terms.lowBalanceThreshold}`,
       reservation: {
@@ -58,6 +55,8 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
         max_ttl: formatDuration(terms.reservation.maxTtlMs),
         grace: formatDuration(terms.reservation.graceMs),
       },
+      refund_expired: terms.refundExpired,
+      expiring_notice: formatDuration(terms.expiringNoticeMs),
     },
     packs: packs.map(({ packId, title, credits, price, validity }) => ({
       pack_id: packId,

@@ -1,6 +1,7 @@
 /** The shape of what a plan says beside prices, one schema for its YAML and for its stored JSON. */
 import { z } from 'zod';
 import type { Pack, Terms } from '../plan.ts';
+import { allowanceSchema } from './allowance-schema.ts';
 import { durationMs, type Integers, id, money, text, validity } from './leaf-schema.ts';
 
 /** Figures of a plan's terms stay far within int64, so that sums over an account do, too. */
@@ -13,24 +14,21 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .strictObject({ credits: integers(1n, TERM_CREDITS_MAX), validity })
         .nullable()
         .default(null),
-      allowance: z
-        .strictObject({
-          credits: integers(1n, TERM_CREDITS_MAX),
-          every: z.literal('month'),
-          rollover: z.literal('none'),
-        })
-        .nullable()
-        .default(null),
+      allowance: allowanceSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
       overage: z
         .strictObject({ limit: integers(1n, TERM_CREDITS_MAX) })
         .nullable()
         .default(null),
       low_balance_threshold: integers(0n).default(500n),
       reservation: reservationSchema.prefault({}),
+      refund_expired: z.enum(['breakage', 'new_grant']).default('breakage'),
+      expiring_notice: durationMs(0).default(7 * 24 * 3_600_000),
     })
-    .transform(({ low_balance_threshold: lowBalanceThreshold, ...terms }) => ({
+    .transform(({ low_balance_threshold, refund_expired, expiring_notice, ...terms }) => ({
       ...terms,
-      lowBalanceThreshold,
+      lowBalanceThreshold: low_balance_threshold,
+      refundExpired: refund_expired,
+      expiringNoticeMs: expiring_notice,
     }));
 
 const reservationSchema = z

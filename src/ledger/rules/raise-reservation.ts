@@ -1,0 +1,55 @@
+/** RaiseReservation: sets more credits aside for a job that turns out larger than it looked. */
+import { Failure } from '../../failure.ts';
+import { type Asked, priceAsked } from '../asked.ts';
+import { type Book, movesOf } from '../book.ts';
+import { draw, takesLimited } from '../draw.ts';
+import type { Origin } from '../entry.ts';
+import { inBurnOrder } from '../split.ts';
+import { byOperation } from '../waterfall.ts';
+import { accountClosed } from './account.ts';
+import { reservationEnded, reservationNamed } from './named-reservation.ts';
+
+export type RaiseReservation = {
+  readonly kind: 'RaiseReservation';
+  readonly reservationId: string;
+  /** What is added; usages are priced on the version the reservation was made on. */
+  readonly asked: Asked;
+};
+
+export function raiseReservation(book: Book, command: RaiseReservation, origin: Origin) {
+  const reservation = reservationNamed(book, command.reservationId);
+  if (reservation instanceof Failure) return reservation;
+  if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
+  if (book.account.state === 'CLOSED') return accountClosed(book);
+  const priced = priceAsked(book, command.asked, reservation);
+  if (priced instanceof Failure) return priced;
+  const drawn = draw(book, priced.credits, priced.lines);
+  if (drawn instanceof Failure) return drawn;
+
+  const entry = book.post(
+    {
+      kind: 'RAISE',
+      moves: movesOf(drawn, 'available', 'reserved'),
+      credits: priced.credits,
+      reservationId: reservation.reservationId,
+      usages: priced.lines,
+      planId: reservation.planId,
+      rateCardVersion: reservation.rateCardVersion,
+      reference: reservation.reference,
+      labels: reservation.labels,
+    },
+    origin,
+  );
+  reservation.credits += priced.credits;
+  reservation.allocations = inBurnOrder(book, [...reservation.allocations, ...drawn]);
+  if (reservation.heldFor || takesLimited(book, drawn))
+    reservation.heldFor = [...(reservation.heldFor ?? []), ...byOperation(priced.lines)];
+  book.changes.reservations.change(reservation);
+  return {
+    kind: 'RaiseReservation',
+    reservation,
+    raised: priced.credits,
+    entrySeq: entry.seq,
+    lines: priced.lines,
+  } as const;
+}

@@ -1,0 +1,336 @@
+/** Allowances of any period, and what of them is carried into the next one. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { periodOf } from '../../src/ledger/allowance.ts';
+import { balanceOf } from '../../src/ledger/balance.ts';
+import type { Allowance } from '../../src/pricing/plan.ts';
+import {
+  allowance,
+  at,
+  charge,
+  close,
+  commit,
+  ms,
+  open,
+  plan,
+  refund,
+  release,
+  reserve,
+  START,
+} from './fixtures.ts';
+import { Shelf } from './shelf.ts';
+import { audit, ledger, play } from './table.ts';
+
+const iso = (instant: number): string => new Date(instant).toISOString();
+
+const periodsOf = (shelf: Shelf) =>
+  [...shelf.grants.values()]
+    .filter(({ source }) => source === 'ALLOWANCE')
+    .map(({ sourceReference }) => sourceReference);
+
+describe('a period', () => {
+  test.each<[string, Allowance['every'], string, string, string, string]>([
+    ['month', 'month', '2026-01-31T10:00Z', '2026-02-01T00:00Z', '2026-02-01', '2026-03-01'],
+    ['month', 'month', '2026-01-31T10:00Z', '2026-12-31T23:59Z', '2026-12-01', '2027-01-01'],
+    [
+      '1 months',
+      { months: 1 },
+      '2026-01-31T10:00Z',
+      '2026-01-31T10:00Z',
+      '2026-01-31T10:00Z',
+      '2026-02-28T10:00Z',
+    ],
+    [
+      '1 months',
+      { months: 1 },
+      '2026-01-31T10:00Z',
+      '2026-03-01T00:00Z',
+      '2026-02-28T10:00Z',
+      '2026-03-31T10:00Z',
+    ],
+    [
+      '1 months',
+      { months: 1 },
+      '2026-01-31T10:00Z',
+      '2028-02-29T10:00Z',
+      '2028-02-29T10:00Z',
+      '2028-03-31T10:00Z',
+    ],
+    [
+      '3 months',
+      { months: 3 },
+      '2026-01-31T10:00Z',
+      '2026-07-31T09:59Z',
+      '2026-04-30T10:00Z',
+      '2026-07-31T10:00Z',
+    ],
+    [
+      '30 days',
+      { days: 30 },
+      '2026-01-31T10:00Z',
+      '2026-03-02T10:00Z',
+      '2026-03-02T10:00Z',
+      '2026-04-01T10:00Z',
+    ],
+    [
+      '7 days',
+      { days: 7 },
+      '2026-01-31T10:00Z',
+      '2026-02-07T09:59Z',
+      '2026-01-31T10:00Z',
+      '2026-02-07T10:00Z',
+    ],
+  ])('of %s, for an account opened at %3$s', (_, every, opened, when, from, until) => {
+    expect(periodOf(every, at(opened), at(when))).toEqual({ from: at(from), until: at(until) });
+  });
+
+  test('holds its moment, ends where the next begins, and is counted from the opening', () => {
+    const lengths = fc.oneof(
+      fc.integer({ min: 1, max: 90 }).map((days) => ({ days })),
+      fc.integer({ min: 1, max: 14 }).map((months) => ({ months })),
+      fc.constant('month' as const),
+    );
+    const instants = fc.integer({ min: at('2024-01-01'), max: at('2060-01-01') });
+    fc.assert(
+      fc.property(lengths, instants, fc.nat(ms('366d')), (every, opened, laterMs) => {
+        const period = periodOf(every, opened, opened + laterMs * 10);
+        expect(period.from).toBeLessThanOrEqual(opened + laterMs * 10);
+        expect(period.until).toBeGreaterThan(opened + laterMs * 10);
+        expect(periodOf(every, opened, period.until).from).toBe(period.until);
+        expect(periodOf(every, opened, period.until - 1)).toEqual(period);
+        if (every === 'month' || 'days' in every) return;
+        const [first, day] = [new Date(opened), new Date(period.from)];
+        const tomorrow = new Date(period.from + ms('1d'));
+        // On the day of the opening, or on the last day of a shorter month.
+        expect(
+          day.getUTCDate() === first.getUTCDate() ||
+            (day.getUTCDate() < first.getUTCDate() && tomorrow.getUTCDate() === 1),
+        ).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe('an allowance of a length of time', () => {
+  const EVERY_MONTH = allowance(50n, { every: { months: 1 } });
+
+  test('comes at the opening and then from the opening on', () => {
+    const shelf = ledger(plan(EVERY_MONTH), [
+      ['2026-01-31T10:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-02-28T09:59Z', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
+      ['2026-02-28T10:00Z', null, 'GRANT_EXPIRED 30: g1>expired 30 | GRANT 50: issued>g2 50', '50'],
+      ['2026-03-31T10:00Z', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 50: issued>g3 50', '50'],
+    ]);
+    expect(periodsOf(shelf)).toEqual([
+      '2026-01-31T10:00:00.000Z',
+      '2026-02-28T10:00:00.000Z',
+      '2026-03-31T10:00:00.000Z',
+    ]);
+  });
+
+  test('comes exactly once for every period, whenever anybody looks', () => {
+    const looks = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 20 });
+    const lengths = fc.constantFrom({ days: 30 }, { days: 1 }, { months: 1 }, { months: 3 });
+    fc.assert(
+      fc.property(lengths, looks, (every, days) => {
+        const shelf = new Shelf(plan(allowance(50n, { every })), START);
+        shelf.work(START, open());
+        const moments = days.map((day) => START + day * ms('1d')).toSorted((a, b) => a - b);
+        for (const moment of moments) shelf.work(moment, null);
+        const expected: string[] = [];
+        let from = START;
+        while (from <= (moments.at(-1) ?? START)) {
+          expected.push(iso(from));
+          from = periodOf(every, START, from).until;
+        }
+        expect(periodsOf(shelf)).toEqual(expected);
+        expect(shelf.account.remaining).toBe(50n);
+        audit(shelf);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('follows a plan that changes its period from the moment the next one is due', () => {
+    const shelf = ledger(plan(EVERY_MONTH), [
+      ['2026-01-10T06:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
+    ]);
+    shelf.plan = plan(allowance(40n));
+    play(shelf, [
+      ['2026-02-10T06:00Z', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 40: issued>g2 40', '40'],
+      ['2026-03-01', null, 'GRANT_EXPIRED 40: g2>expired 40 | GRANT 40: issued>g3 40', '40'],
+    ]);
+    shelf.plan = plan(allowance(30n, { every: { days: 1 } }));
+    play(shelf, [
+      ['2026-04-01T05:59Z', null, 'GRANT_EXPIRED 40: g3>expired 40 | GRANT 30: issued>g4 30', '30'],
+      ['2026-04-01T06:00Z', null, 'GRANT_EXPIRED 30: g4>expired 30 | GRANT 30: issued>g5 30', '30'],
+    ]);
+    expect(new Set(periodsOf(shelf)).size).toBe(5);
+  });
+
+  test('of a plan that gives one only now comes from the next period on', () => {
+    const shelf = ledger(plan(), [['2026-01-10T06:00Z', charge(0n), 'CHARGE 0', '0']]);
+    shelf.plan = plan(allowance(50n, { every: { days: 7 } }));
+    play(shelf, [
+      ['2026-01-18', null, 'nothing', '0'],
+      ['2026-01-24T06:00Z', null, 'GRANT 50: issued>g1 50', '50'],
+    ]);
+  });
+});
+
+describe('an allowance with rollover', () => {
+  test('of all stays for good, the oldest spent first', () => {
+    ledger(plan(allowance(50n, { rollover: 'all' })), [
+      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-02-01', null, 'GRANT 50: issued>g2 50', '100'],
+      ['2026-02-02', charge(70n), 'CHARGE 70: g1>consumed 50, g2>consumed 20', '30'],
+      ['2026-04-01', null, 'GRANT 50: issued>g3 50 | GRANT 50: issued>g4 50', '130'],
+    ]);
+  });
+
+  test('up to an amount keeps the newest of it, all periods together', () => {
+    const shelf = ledger(plan(allowance(50n, { rollover: { upTo: 60n } })), [
+      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-02-01', null, 'GRANT 50: issued>g2 50', '100'],
+      ['2026-03-01', null, 'GRANT_EXPIRED 40: g1>expired 40 | GRANT 50: issued>g3 50', '110'],
+      ['2026-03-02', charge(5n), 'CHARGE 5: g1>consumed 5', '105'],
+      [
+        '2026-04-01',
+        null,
+        'GRANT_EXPIRED 5: g1>expired 5 | GRANT_EXPIRED 40: g2>expired 40 | GRANT 50: issued>g4 50',
+        '110',
+      ],
+    ]);
+    expect([...shelf.grants.values()].map(({ state, remaining }) => [state, remaining])).toEqual([
+      ['EXPIRED', 0n],
+      ['OPEN', 10n],
+      ['OPEN', 50n],
+      ['OPEN', 50n],
+    ]);
+  });
+
+  test('up to an amount counts what is reserved, and does not touch it', () => {
+    ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
+      ['2026-01-31T23:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-01-31T23:50Z', reserve(30n), 'RESERVE 30: g1>(g1) 30', '50 (30)'],
+      ['2026-02-01', null, 'GRANT_EXPIRED 20: g1>expired 20 | GRANT 50: issued>g2 50', '80 (30)'],
+      ['2026-02-01T00:01Z', commit('r1', 4n), 'COMMIT 4: (g1)>consumed 4, (g1)>g1 26', '76'],
+      [
+        '2026-03-01',
+        null,
+        'GRANT_EXPIRED 26: g1>expired 26 | GRANT_EXPIRED 40: g2>expired 40 | GRANT 50: issued>g3 50',
+        '60',
+      ],
+    ]);
+  });
+
+  test('that lapsed and is refunded can be spent until the next turn', () => {
+    const shelf = ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
+      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['1s', charge(30n), 'CHARGE 30: g1>consumed 30', '20'],
+      ['2026-02-01', null, 'GRANT_EXPIRED 10: g1>expired 10 | GRANT 50: issued>g2 50', '60'],
+      ['2026-02-02', charge(10n), 'CHARGE 10: g1>consumed 10', '50'],
+      ['2026-02-03', refund(2n, 25n), 'REFUND 25: consumed>g1 25', '75'],
+      [
+        '2026-03-01',
+        null,
+        'GRANT_EXPIRED 25: g1>expired 25 | GRANT_EXPIRED 40: g2>expired 40 | GRANT 50: issued>g3 50',
+        '60',
+      ],
+    ]);
+    expect(shelf.grants.get(1n)?.state).toBe('EXPIRED');
+  });
+
+  test('lapses at the next turn of a plan that carries nothing any more', () => {
+    const shelf = ledger(plan(allowance(50n, { rollover: 'all' })), [
+      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+    ]);
+    shelf.plan = plan(allowance(50n));
+    play(shelf, [
+      ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50', '50'],
+      ['2026-03-01', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 50: issued>g3 50', '50'],
+    ]);
+  });
+
+  test('turns in the order things were due, whoever looks and when', () => {
+    // What a reservation still held at two turns that nobody looked at comes back after both.
+    const terms = allowance(50n, { every: { days: 1 }, rollover: { upTo: 10n } });
+    const rows = (looks: readonly string[]) => {
+      const shelf = new Shelf(
+        plan({ ...terms, reservation: { ttlMs: ms('60h'), maxTtlMs: ms('60h'), graceMs: 0 } }),
+        START,
+      );
+      shelf.work(START, open());
+      shelf.work(START, reserve(45n));
+      for (const look of looks) shelf.work(at(look), null);
+      return [...shelf.grants.values()].map(({ remaining, state }) => [remaining, state]);
+    };
+    const stepwise = rows(['24h', '36h', '48h', '60h']);
+    expect(rows(['60h'])).toEqual(stepwise);
+    expect(stepwise).toEqual([
+      [45n, 'OPEN'],
+      [0n, 'EXPIRED'],
+      [50n, 'OPEN'],
+    ]);
+  });
+
+  test('is never carried beyond the limit, and what is beyond is breakage', () => {
+    const acts = fc.array(
+      fc.record({
+        waitMs: fc.nat(ms('40d')),
+        act: fc.oneof(
+          fc.bigInt(0n, 80n).map((of) => charge(of)),
+          fc.bigInt(0n, 80n).map((of) => reserve(of)),
+          fc.constant(null),
+        ),
+      }),
+      { maxLength: 20 },
+    );
+    fc.assert(
+      fc.property(fc.bigInt(1n, 120n), acts, (upTo, all) => {
+        const shelf = new Shelf(plan(allowance(50n, { rollover: { upTo } })), START);
+        let now = START;
+        shelf.work(now, open());
+        for (const { waitMs, act } of all) {
+          now += waitMs;
+          const turns = shelf.entries.length;
+          shelf.work(now, act);
+          let remaining = shelf.entries[turns - 1]?.remainingAfter ?? 0n;
+          for (const entry of shelf.entries.slice(turns)) {
+            const reserved = entry.reservedAfter;
+            const most = upTo > reserved ? upTo : reserved;
+            if (entry.kind === 'GRANT') expect(remaining).toBeLessThanOrEqual(most);
+            remaining = entry.remainingAfter;
+          }
+        }
+        audit(shelf);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('the next allowance', () => {
+  const next = (shelf: Shelf) => {
+    const { account, grants, plan } = shelf;
+    return balanceOf(account, [...grants.values()], plan.terms, account.lastAt).nextAllowance;
+  };
+
+  test('is told before it is due: when it comes, and how much by the plan as it is now', () => {
+    const shelf = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    expect(next(shelf)).toEqual({ dueAt: at('2026-02-01'), credits: 50n });
+    shelf.plan = plan(allowance(60n));
+    expect(next(shelf)).toEqual({ dueAt: at('2026-02-01'), credits: 60n });
+  });
+
+  test('is none where the plan gives none, and none of a closed account', () => {
+    expect(next(ledger(plan(), [['0s', charge(0n), 'CHARGE 0', '0']]))).toBeNull();
+    const shelf = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', release('r9'), 'RESERVATION_NOT_FOUND', '50'],
+      ['1s', close(), 'nothing', '50'],
+    ]);
+    expect(next(shelf)).toBeNull();
+  });
+});

@@ -1,0 +1,219 @@
+/** grant.expiring: told once, in time, of credits that would otherwise be lost. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Announcement } from '../../src/ledger/event.ts';
+import type { Grant } from '../../src/ledger/grant.ts';
+import {
+  allowance,
+  at,
+  charge,
+  grantCredits,
+  ms,
+  open,
+  pack,
+  plan,
+  purchase,
+  refund,
+  reserve,
+  START,
+} from './fixtures.ts';
+import { Shelf } from './shelf.ts';
+
+const NOTICE = { expiringNoticeMs: ms('7d') };
+
+type Deed = readonly [when: string, command: Parameters<Shelf['work']>[1]];
+
+/** What is announced of expiries, and when, on an account where this is done. */
+function told(of: ReturnType<typeof plan>, deeds: readonly Deed[]) {
+  const shelf = new Shelf(of, START);
+  const events: Announcement[] = [];
+  for (const [when, command] of [['0s', open()] as Deed, ...deeds])
+    events.push(...shelf.work(at(when), command).book.changes.events);
+  return events
+    .filter(({ type }) => type === 'grant.expiring')
+    .map(
+      ({ at: when, data }) =>
+        `${new Date(when).toISOString().slice(0, 10)} g${data['grant_id']} ${data['remaining']}`,
+    );
+}
+
+const JANUARY_30 = at('2026-01-30');
+
+describe('notice of an expiry', () => {
+  test('says which grant, what is left of it, when it expires and what kind it is', () => {
+    const shelf = new Shelf(plan(NOTICE), START);
+    shelf.work(START, open());
+    shelf.work(START, grantCredits(30n, { expiresAt: JANUARY_30, category: 'PROMOTIONAL' }));
+    shelf.work(START, charge(10n));
+    expect(shelf.account.dueAt).toBe(at('2026-01-23'));
+    const { book } = shelf.work(at('2026-01-23'), null);
+    expect(book.changes.events).toMatchObject([
+      {
+        type: 'grant.expiring',
+        at: at('2026-01-23'),
+        data: {
+          grant_id: '1',
+          remaining: '20',
+          expires_at: '2026-01-30T00:00:00.000Z',
+          category: 'PROMOTIONAL',
+        },
+      },
+    ]);
+    expect(shelf.account.dueAt).toBe(JANUARY_30);
+  });
+
+  test.each<[string, readonly Deed[], readonly string[]]>([
+    [
+      'is given once, though more happens before the expiry',
+      [
+        ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
+        ['2026-01-23', charge(1n)],
+        ['2026-01-24', charge(1n)],
+        ['2026-01-30', null],
+      ],
+      ['2026-01-23 g1 30'],
+    ],
+    [
+      'is given at once where a grant is made later than that',
+      [
+        ['0s', grantCredits(30n, { expiresAt: at('2d') })],
+        ['1s', charge(1n)],
+      ],
+      ['2026-01-10 g1 30'],
+    ],
+    [
+      'is given when the grant becomes effective, not before',
+      [
+        ['0s', grantCredits(30n, { effectiveAt: at('2d'), expiresAt: at('5d') })],
+        ['1d', null],
+        ['2d', null],
+      ],
+      ['2026-01-12 g1 30'],
+    ],
+    [
+      'is not given where nothing is left',
+      [
+        ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
+        ['1d', charge(30n)],
+        ['2026-01-24', null],
+      ],
+      [],
+    ],
+    [
+      'is given where all that is left is reserved',
+      [
+        ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
+        ['2026-01-22T23:59Z', reserve(30n)],
+        ['2026-01-23', null],
+      ],
+      ['2026-01-23 g1 30'],
+    ],
+    [
+      'is given when a refund brings credits back after its time',
+      [
+        ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
+        ['1d', charge(30n)],
+        ['2026-01-25', refund(2n, 5n)],
+        ['2026-01-26', refund(2n, 5n)],
+      ],
+      ['2026-01-25 g1 5'],
+    ],
+    [
+      'is given in its time when a refund brings credits back before it',
+      [
+        ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
+        ['1d', charge(30n)],
+        ['2d', refund(2n, 5n)],
+        ['2026-01-23', null],
+      ],
+      ['2026-01-23 g1 5'],
+    ],
+    [
+      'comes too late for a grant that nobody looked at until it had expired',
+      [
+        ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
+        ['2026-01-30', null],
+      ],
+      [],
+    ],
+    [
+      'is not of what never expires',
+      [
+        ['0s', grantCredits(30n)],
+        ['30d', null],
+      ],
+      [],
+    ],
+    [
+      'is of packs',
+      [
+        ['0s', purchase('small', 'INV-1')],
+        ['340d', null],
+        ['360d', null],
+      ],
+      ['2027-01-05 g1 30'],
+    ],
+  ])('%s', (_, deeds, expected) => {
+    expect(told(plan(NOTICE, [pack('small', 30n, '5.00')]), deeds)).toEqual(expected);
+  });
+
+  test('is not of allowances, which come again, and off where the plan says 0', () => {
+    expect(told(plan({ ...NOTICE, ...allowance(50n) }), [['14d', null]])).toEqual([]);
+    const expiring: Deed = ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })];
+    expect(told(plan(), [expiring, ['2026-01-24', null]])).toEqual([]);
+  });
+
+  test('of welcome credits that expire soon comes with the opening', () => {
+    const welcome = { credits: 20n, validity: { days: 3 } };
+    expect(told(plan({ ...NOTICE, welcome }), [])).toEqual(['2026-01-10 g1 20']);
+  });
+
+  test('is given exactly once for each grant with credits left, whenever anybody looks', () => {
+    const grants = fc.array(
+      fc.record({ madeDay: fc.nat(20), lifeDays: fc.integer({ min: 1, max: 40 }) }),
+      { minLength: 1, maxLength: 6 },
+    );
+    const looks = fc.array(fc.nat(60), { maxLength: 30 });
+    fc.assert(
+      fc.property(grants, looks, (all, days) => {
+        const deeds: (readonly [day: number, command: Deed[1]])[] = [
+          ...all.map(
+            ({ madeDay, lifeDays }) =>
+              [madeDay, grantCredits(5n, { expiresAt: at(`${madeDay + lifeDays}d`) })] as const,
+          ),
+          ...days.map((day) => [day, null] as const),
+        ];
+        const shelf = new Shelf(plan(NOTICE), START);
+        shelf.work(START, open());
+        const seen = new Map<bigint, number>();
+        for (const [day, command] of deeds.toSorted((a, b) => a[0] - b[0])) {
+          const now = at(`${day}d`);
+          const { book } = shelf.work(now, command);
+          for (const { type, data } of book.changes.events) {
+            if (type !== 'grant.expiring') continue;
+            const grantId = BigInt(data['grant_id'] ?? 0);
+            expect(seen.has(grantId)).toBe(false);
+            seen.set(grantId, now);
+          }
+          for (const grant of shelf.grants.values()) expectTold(grant, seen, now);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+/** Told from seven days before the expiry on, as soon as anybody looked; never after it. */
+function expectTold(
+  { grantId, expiresAt, createdAt }: Grant,
+  seen: ReadonlyMap<bigint, number>,
+  now: number,
+) {
+  const until = expiresAt ?? 0;
+  const when = seen.get(grantId);
+  if (now < until) expect(when !== undefined).toBe(now >= until - ms('7d'));
+  if (when !== undefined) {
+    expect(when).toBeGreaterThanOrEqual(Math.max(until - ms('7d'), createdAt));
+    expect(when).toBeLessThan(until);
+  }
+}
