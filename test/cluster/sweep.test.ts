@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Scrip } from '../../src/client.ts';
 import { Grant_Category, Grant_Source } from '../../src/gen/billing/v1/ledger.ts';
 import { execute } from '../postgres.ts';
+import { waterfallPlan } from '../rpc/waterfall.ts';
 import { requestId, showDatabaseOnFailure } from '../service.ts';
 import { expectSoundBooks } from './audit.ts';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -111,6 +112,70 @@ describe('the first moment of a month', () => {
       ['2031-05', 0n],
     ]);
     await expectSoundBooks(cluster.databaseUrl);
+  });
+});
+
+describe('the turn of a period that is carried over', () => {
+  const PERIOD_MS = 7 * 24 * 3_600_000;
+  const carrying = waterfallPlan(
+    'carrying',
+    `  allowance: { credits: 20, every: 7 days, rollover: { up_to: 12 } }
+  expiring_notice: 2d`,
+  );
+  let weekly: Cluster;
+  beforeAll(async () => {
+    weekly = await startCluster({ plans: [carrying] });
+  });
+  afterAll(() => weekly.stop());
+
+  test('brings one allowance, carries and lapses once, on both replicas at the same moment', async () => {
+    showDatabaseOnFailure(weekly.databaseUrl);
+    const opened = Date.UTC(2031, 0, 31, 8, 30);
+    weekly.setNow(opened);
+    const accounts = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => weekly.replicas[n % 2]!.open('carrying')),
+    );
+    const expiresAt = new Date(opened + 3 * PERIOD_MS + 2 * 24 * 3_600_000);
+    await applyAll(
+      weekly.a,
+      accounts.map((accountId) => ({
+        mutation: {
+          $case: 'grantCredits' as const,
+          value: {
+            ...{ accountId, requestId: requestId(), credits: 5n, expiresAt },
+            category: Grant_Category.PROMOTIONAL,
+            priority: 90,
+          },
+        },
+      })),
+    );
+    for (let period = 1; period <= 3; period++) {
+      // A few milliseconds late: accounts are opened one after the other.
+      weekly.setNow(opened + period * PERIOD_MS + 5_000);
+      await Promise.all([
+        weekly.sweep(),
+        ...accounts.flatMap((accountId) =>
+          weekly.replicas.flatMap(({ billing }) => [
+            billing.charge({ accountId, requestId: requestId(), credits: 1n }),
+            billing.getBalance({ accountId }),
+          ]),
+        ),
+        weekly.sweep(),
+      ]);
+    }
+    for (const accountId of accounts) {
+      const { grants } = await weekly.b.accounts.listGrants({ accountId });
+      const allowances = grants.filter(({ source }) => source === Grant_Source.ALLOWANCE);
+      expect(new Set(allowances.map((g) => g.sourceReference)).size).toBe(4);
+      expect(allowances).toHaveLength(4);
+      // 12 were carried at each turn, 20 came, and 2 were spent since.
+      const { balance } = await weekly.a.billing.getBalance({ accountId });
+      expect(balance).toMatchObject({ remaining: 30n + 5n });
+    }
+    const told = `select count(*)::int as events, count(distinct account_id)::int as accounts
+      from events where type = 'grant.expiring'`;
+    expect(await execute(weekly.databaseUrl, told)).toEqual([{ events: 20, accounts: 20 }]);
+    await expectSoundBooks(weekly.databaseUrl);
   });
 });
 

@@ -59,6 +59,7 @@ describe('GrantCredits', () => {
         sourceReference: 'goodwill',
         state: Grant_State.OPEN,
         createdAt: at,
+        operations: [],
       },
       balance: {
         remaining: 10n,
@@ -69,6 +70,7 @@ describe('GrantCredits', () => {
         lowBalance: true,
         lowBalanceThreshold: 500n,
         nextExpiry: undefined,
+        nextAllowance: undefined,
         seq: 1n,
         asOf: at,
       },

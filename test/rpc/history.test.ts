@@ -58,8 +58,12 @@ async function ofEveryKind() {
   const released = await reserved(scrip, accountId, 50n); // 10 RESERVE
   await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released }); // 11
   await reserved(scrip, accountId, 50n); // 12 RESERVE
+  const raised = await reserved(scrip, accountId, 50n); // 13 RESERVE
+  const raise = { accountId, reservationId: raised, credits: 5n };
+  await scrip.billing.raiseReservation({ ...raise, requestId: requestId() }); // 14 RAISE
+  await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: raised }); // 15
   scrip.advance(15 * MINUTE);
-  await charge(accountId, { usages: [INSPECT], reference: 'b' }); // 13 EXPIRE, 14 CHARGE
+  await charge(accountId, { usages: [INSPECT], reference: 'b' }); // 16 EXPIRE, 17 CHARGE
   return accountId;
 }
 
@@ -96,6 +100,9 @@ describe('StreamHistory', () => {
       RESERVE,
       Entry_Kind.RELEASE,
       RESERVE,
+      RESERVE,
+      Entry_Kind.RAISE,
+      COMMIT,
       Entry_Kind.EXPIRE,
       CHARGE,
     ]);

@@ -58,6 +58,7 @@ describe('Purchase', () => {
         lowBalance: false,
         lowBalanceThreshold: 10n,
         nextExpiry: { expiresAt, credits: 250n },
+        nextAllowance: undefined,
         seq: 2n,
         asOf: at,
       },
@@ -75,6 +76,7 @@ describe('Purchase', () => {
         sourceReference: purchase.purchaseId,
         state: Grant_State.OPEN,
         createdAt: at,
+        operations: [],
       },
     });
     expect(await newestEntry(scrip, accountId)).toMatchObject({

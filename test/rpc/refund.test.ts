@@ -42,12 +42,14 @@ describe('Refund', () => {
         lowBalance: false,
         lowBalanceThreshold: 500n,
         nextExpiry: undefined,
+        nextAllowance: undefined,
         seq: 4n,
         asOf: response.balance?.asOf,
       },
       entrySeq: 4n,
       split: [fromGrant(2n, 15n), fromGrant(1n, 10n)],
       expired: 0n,
+      newGrants: [],
     });
     const consumed = { kind: Bucket_Kind.CONSUMED, grantId: 0n };
     expect(await newestEntry(scrip, accountId)).toMatchObject({

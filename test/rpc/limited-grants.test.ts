@@ -1,0 +1,200 @@
+/** Grants limited to operations, and the split of what was charged, over the wire. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, entriesOf, grant, MINUTE, newestEntry, rowsOf, there } from './given.ts';
+import { convert, fromGrant, fromOverage, scan, waterfallPlan } from './waterfall.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({
+    plans: [waterfallPlan('prepaid'), waterfallPlan('postpaid', '  overage: { limit: 50 }')],
+  });
+});
+afterAll(async () => {
+  expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+  await scrip.stop();
+});
+
+const named = (accountId: string) => ({ accountId, requestId: requestId() });
+const limited = (accountId: string, credits: bigint, ...operations: string[]) =>
+  scrip.accounts.grantCredits({
+    ...named(accountId),
+    credits,
+    category: Grant_Category.PROMOTIONAL,
+    operations,
+  });
+
+/** 10 for doc.convert in grant 1, then 10 for all in grant 2. */
+async function account(planId = 'prepaid') {
+  const accountId = await scrip.open(planId);
+  await limited(accountId, 10n, 'doc.convert');
+  await grant(scrip, accountId, 10n);
+  return accountId;
+}
+
+describe('GrantCredits limited to operations', () => {
+  test('is shown by its answer, by ListGrants and by GetBalance, in order of their names', async () => {
+    const accountId = await scrip.open('prepaid');
+    const { grant: made } = await limited(accountId, 10n, 'doc.scan', 'doc.convert');
+    expect(made?.operations).toEqual(['doc.convert', 'doc.scan']);
+    const { grants } = await scrip.accounts.listGrants({ accountId });
+    expect(grants).toEqual([made]);
+    const balance = await scrip.billing.getBalance({ accountId, includeGrants: true });
+    expect(balance.grants).toEqual([made]);
+  });
+
+  test('of an operation that the plan does not price is refused, and grants nothing', async () => {
+    const accountId = await scrip.open('prepaid');
+    const before = await rowsOf(scrip, accountId);
+    expect(await faultOf(limited(accountId, 5n, 'doc.scan', 'doc.print'))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'UNKNOWN_OPERATION',
+      metadata: { operation: 'doc.print' },
+      fields: ['operations[1]'],
+    });
+    expect(await rowsOf(scrip, accountId)).toBe(before);
+  });
+
+  test.each([
+    ['one twice', ['doc.scan', 'doc.convert', 'doc.scan'], 'operations[2]'],
+    ['one without a name', [''], 'operations[0]'],
+    ['one with too long a name', ['x'.repeat(129)], 'operations[0]'],
+    ['more than 100', Array.from({ length: 101 }, (_, n) => `doc.${n}`), 'operations'],
+  ])('of %s is refused', async (_, operations, field) => {
+    const accountId = await scrip.open('prepaid');
+    expect(await faultOf(limited(accountId, 5n, ...operations))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: [field],
+    });
+  });
+});
+
+describe('a limited grant', () => {
+  test('pays its operations in burn order, and its answer and entry say the same split', async () => {
+    const accountId = await account();
+    const charged = await scrip.billing.charge({
+      ...named(accountId),
+      usages: [scan(3n), convert(12n)],
+    });
+    const split = [fromGrant(1n, 10n), fromGrant(2n, 5n)];
+    expect(charged.split).toEqual(split);
+    expect((await newestEntry(scrip, accountId)).split).toEqual(split);
+  });
+
+  test('pays nothing else, and an estimate says so as Reserve and Charge do', async () => {
+    const accountId = await account();
+    const usages = [convert(2n), scan(14n)];
+    const estimate = await scrip.billing.estimate({ accountId, usages });
+    expect(estimate).toMatchObject({
+      credits: 16n,
+      available: 12n,
+      sufficient: false,
+      shortfall: 4n,
+      packs: [{ pack: { packId: 'small' }, quantity: 1n }],
+    });
+    const insufficient = {
+      code: status.FAILED_PRECONDITION,
+      reason: 'INSUFFICIENT_CREDITS',
+      metadata: { required: '16', available: '12', shortfall: '4', packs: 'small' },
+    };
+    expect(await faultOf(scrip.billing.reserve({ ...named(accountId), usages }))).toMatchObject(
+      insufficient,
+    );
+    expect(await faultOf(scrip.billing.charge({ ...named(accountId), usages }))).toMatchObject(
+      insufficient,
+    );
+    await grant(scrip, accountId, 4n);
+    expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
+      available: 24n,
+      sufficient: true,
+      shortfall: 0n,
+    });
+    await scrip.billing.reserve({ ...named(accountId), usages });
+  });
+
+  test('is no part of what credits alone may take', async () => {
+    const accountId = await account();
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n });
+    const charge = scrip.billing.charge({ ...named(accountId), credits: 11n });
+    expect(await faultOf(charge)).toMatchObject({
+      reason: 'INSUFFICIENT_CREDITS',
+      metadata: { required: '11', available: '10', shortfall: '1' },
+    });
+  });
+
+  test('leaves to overage what it may not pay, where the plan has it', async () => {
+    const accountId = await account('postpaid');
+    const usages = [scan(15n), convert(4n)];
+    expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
+      available: 70n,
+      sufficient: true,
+    });
+    const { split } = await scrip.billing.charge({ ...named(accountId), usages });
+    expect(split).toEqual([fromGrant(1n, 4n), fromGrant(2n, 10n), fromOverage(5n)]);
+    expect((await newestEntry(scrip, accountId)).split).toEqual(split);
+  });
+});
+
+describe('a reservation of limited grants', () => {
+  async function running(overCommitPolicy: OverCommitPolicy) {
+    const accountId = await account();
+    const { reservation } = await scrip.billing.reserve({
+      ...named(accountId),
+      usages: [convert(6n), scan(4n)],
+      overCommitPolicy,
+    });
+    const { reservationId, allocations } = there(reservation);
+    expect(allocations).toEqual([fromGrant(1n, 6n), fromGrant(2n, 4n)]);
+    const commit = (rest: Parameters<typeof scrip.billing.commit>[0]) =>
+      scrip.billing.commit({ ...named(accountId), reservationId, ...rest });
+    return { accountId, reservationId, commit };
+  }
+
+  test('says what of it can pay where a commit asks for more of one operation', async () => {
+    const { commit } = await running(OverCommitPolicy.REJECT);
+    expect(await faultOf(commit({ usages: [scan(5n)] }))).toMatchObject({
+      reason: 'EXCEEDS_RESERVATION',
+      metadata: { asked: '5', allowed: '4' },
+    });
+    expect((await commit({ usages: [convert(6n), scan(4n)] })).committed).toBe(10n);
+  });
+
+  test('caps at what of it can pay, or draws the rest from what may', async () => {
+    const capped = await running(OverCommitPolicy.CAP);
+    expect(await capped.commit({ usages: [scan(5n)] })).toMatchObject({
+      committed: 4n,
+      split: [fromGrant(2n, 4n)],
+    });
+    const drawing = await running(OverCommitPolicy.DRAW);
+    expect(await drawing.commit({ usages: [scan(5n)] })).toMatchObject({
+      committed: 5n,
+      split: [fromGrant(2n, 5n)],
+    });
+    expect((await newestEntry(scrip, drawing.accountId)).split).toEqual([fromGrant(2n, 5n)]);
+  });
+
+  test('is committed whole by several partial commits, in whatever order', async () => {
+    const { accountId, commit } = await running(OverCommitPolicy.REJECT);
+    await commit({ usages: [convert(2n)], final: false });
+    await commit({ usages: [scan(4n)], final: false });
+    const { reservation } = await commit({ usages: [convert(4n)] });
+    expect(reservation).toMatchObject({ committed: 10n, returned: 0n });
+    expect((await entriesOf(scrip, accountId)).at(-1)?.split).toEqual([fromGrant(1n, 4n)]);
+  });
+
+  test('is committed late in full, from the limited grant as far as it was held of it', async () => {
+    const { accountId, commit } = await running(OverCommitPolicy.REJECT);
+    scrip.advance(16 * MINUTE);
+    await scrip.service.sweep();
+    await scrip.billing.charge({ ...named(accountId), credits: 6n });
+    expect(await commit({})).toMatchObject({
+      committed: 10n,
+      split: [fromGrant(1n, 6n), fromGrant(2n, 4n)],
+      reservation: { late: true },
+    });
+  });
+});

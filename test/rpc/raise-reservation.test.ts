@@ -1,0 +1,250 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  Bucket_Kind,
+  Entry_Kind,
+  OverCommitPolicy,
+  Reservation_State,
+} from '../../src/gen/billing/v1/ledger.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, entriesOf, funded, MINUTE, newestEntry, reserved, there } from './given.ts';
+import { convert, fromGrant, fromOverage, waterfallPlan } from './waterfall.ts';
+
+const prepaid = waterfallPlan('prepaid');
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({
+    plans: [prepaid, waterfallPlan('postpaid', '  overage: { limit: 50 }')],
+  });
+});
+afterAll(async () => {
+  expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+  await scrip.stop();
+});
+
+const named = (accountId: string) => ({ accountId, requestId: requestId() });
+type Rest = Parameters<TestService['billing']['raiseReservation']>[0];
+const raise = (accountId: string, reservationId: string, rest: Rest) =>
+  scrip.billing.raiseReservation({ ...named(accountId), reservationId, ...rest });
+
+async function running(
+  credits = 30n,
+  overCommitPolicy: OverCommitPolicy = OverCommitPolicy.REJECT,
+) {
+  const accountId = await funded(scrip, 100n, 'prepaid');
+  const { reservation } = await scrip.billing.reserve({
+    ...named(accountId),
+    credits,
+    overCommitPolicy,
+    reference: 'job 7',
+    labels: { team: 'blue' },
+  });
+  return { accountId, reservation: there(reservation), id: there(reservation).reservationId };
+}
+
+describe('RaiseReservation', () => {
+  test('reserves more under the same reservation, and says it in an entry of its own', async () => {
+    const { accountId, reservation, id } = await running();
+    const raised = await raise(accountId, id, { usages: [convert(12n)] });
+    expect(raised).toMatchObject({
+      raised: 12n,
+      entrySeq: 3n,
+      lines: [{ usage: convert(12n), credits: 12n }],
+      balance: { reserved: 42n, available: 58n },
+    });
+    expect(raised.reservation).toEqual({
+      ...reservation,
+      credits: 42n,
+      held: 42n,
+      allocations: [fromGrant(1n, 42n)],
+    });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({
+      kind: Entry_Kind.RAISE,
+      credits: 12n,
+      moves: [
+        {
+          from: { kind: Bucket_Kind.GRANT_AVAILABLE, grantId: 1n },
+          to: { kind: Bucket_Kind.GRANT_RESERVED, grantId: 1n },
+          credits: 12n,
+        },
+      ],
+      reservationId: id,
+      reference: 'job 7',
+      labels: { team: 'blue' },
+      rateCardVersion: 1n,
+      split: [],
+    });
+    const got = await scrip.billing.getReservation({ accountId, reservationId: id });
+    expect(got.reservation).toEqual(raised.reservation);
+  });
+
+  test('fails where credits are missing, with the figures, and changes nothing', async () => {
+    const { accountId, reservation, id } = await running();
+    expect(await faultOf(raise(accountId, id, { credits: 71n }))).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      reason: 'INSUFFICIENT_CREDITS',
+      metadata: { required: '71', available: '70', shortfall: '1', packs: 'small' },
+    });
+    const got = await scrip.billing.getReservation({ accountId, reservationId: id });
+    expect(got.reservation).toEqual(reservation);
+    expect((await entriesOf(scrip, accountId)).length).toBe(2);
+  });
+
+  test('goes on overage where the plan has it', async () => {
+    const accountId = await funded(scrip, 10n, 'postpaid');
+    const id = await reserved(scrip, accountId, 8n);
+    const { reservation } = await raise(accountId, id, { credits: 20n });
+    expect(reservation?.allocations).toEqual([fromGrant(1n, 10n), fromOverage(18n)]);
+    expect(await faultOf(raise(accountId, id, { credits: 33n }))).toMatchObject({
+      reason: 'OVERAGE_LIMIT_REACHED',
+      metadata: { required: '33', available: '32', shortfall: '1', limit: '50' },
+    });
+  });
+
+  test('is done once for a request id, however often it is sent', async () => {
+    const { accountId, id } = await running();
+    const request = { ...named(accountId), reservationId: id, credits: 5n };
+    const answers = await Promise.all([1, 2, 3].map(() => scrip.billing.raiseReservation(request)));
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ reserved: 35n });
+    const other = scrip.billing.raiseReservation({ ...request, credits: 6n });
+    expect((await faultOf(other)).reason).toBe('REQUEST_ID_REUSED');
+  });
+
+  test('takes usages or credits, one of them, and the id of a reservation', async () => {
+    const { accountId, id } = await running();
+    for (const rest of [{}, { usages: [convert(1n)], credits: 1n }])
+      expect((await faultOf(raise(accountId, id, rest))).fields).toEqual(['usages']);
+    expect((await faultOf(raise(accountId, id, { credits: -1n }))).fields).toEqual(['credits']);
+    expect((await faultOf(raise(accountId, 'mine', { credits: 1n }))).fields).toEqual([
+      'reservation_id',
+    ]);
+    const unknown = '01900000-0000-7000-8000-000000000000';
+    expect(await faultOf(raise(accountId, unknown, { credits: 1n }))).toMatchObject({
+      code: status.NOT_FOUND,
+      reason: 'RESERVATION_NOT_FOUND',
+    });
+    const usages = [{ ...convert(1n), operation: 'doc.print' }];
+    expect((await faultOf(raise(accountId, id, { usages }))).reason).toBe('UNKNOWN_OPERATION');
+  });
+
+  test('of a reservation that has ended fails and says how', async () => {
+    const { accountId, id: committed } = await running();
+    await scrip.billing.commit({ ...named(accountId), reservationId: committed });
+    const released = await reserved(scrip, accountId, 10n);
+    await scrip.billing.release({ ...named(accountId), reservationId: released });
+    const expired = await reserved(scrip, accountId, 10n);
+    scrip.advance(15 * MINUTE);
+    for (const [id, state] of [
+      [committed, 'COMMITTED'],
+      [released, 'RELEASED'],
+      [expired, 'EXPIRED'],
+    ] as const)
+      expect(await faultOf(raise(accountId, id, { credits: 1n }))).toMatchObject({
+        code: status.FAILED_PRECONDITION,
+        reason: `RESERVATION_${state}`,
+        metadata: { reservation_id: id, state },
+      });
+  });
+
+  test('of a closed account is refused; what was reserved can still be committed', async () => {
+    const { accountId, id } = await running();
+    await raise(accountId, id, { credits: 5n });
+    await scrip.accounts.closeAccount(named(accountId));
+    expect((await faultOf(raise(accountId, id, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');
+    const commit = await scrip.billing.commit({ ...named(accountId), reservationId: id });
+    expect(commit.committed).toBe(35n);
+  });
+
+  test('is priced on the version the reservation was made on, whatever is in force', async () => {
+    const { accountId, id } = await running();
+    const { rateCard } = prepaid;
+    const dearer = [...rateCard.operations].map(([name, operation]) => {
+      const flat = { kind: 'flat' as const, label: 'Base', credits: 7n };
+      return [name, { ...operation, components: [...operation.components, flat] }] as const;
+    });
+    const later = await startTestService({
+      databaseUrl: scrip.databaseUrl,
+      plans: [{ ...prepaid, rateCard: { ...rateCard, operations: new Map(dearer) } }],
+    });
+    try {
+      const raised = await later.billing.raiseReservation({
+        ...named(accountId),
+        reservationId: id,
+        usages: [convert(3n)],
+      });
+      expect(raised).toMatchObject({ raised: 3n, reservation: { rateCardVersion: 1n } });
+      const charged = await later.billing.charge({ ...named(accountId), usages: [convert(3n)] });
+      expect(charged.credits).toBe(10n);
+    } finally {
+      await later.stop();
+    }
+  });
+});
+
+describe('a long job', () => {
+  test('lives on heartbeats, grows, and commits as it goes', async () => {
+    const { accountId, id } = await running(10n);
+    for (let beat = 1; beat <= 4; beat++) {
+      scrip.advance(10 * MINUTE);
+      const ttl = { seconds: 900n, nanos: 0 };
+      const { reservation } = await scrip.billing.extendReservation({
+        ...named(accountId),
+        reservationId: id,
+        ttl,
+      });
+      expect(there(reservation?.expiresAt).getTime()).toBeGreaterThan(scrip.now() + 14 * MINUTE);
+      await raise(accountId, id, { credits: 10n });
+      await scrip.billing.commit({
+        ...named(accountId),
+        reservationId: id,
+        credits: 10n,
+        final: false,
+      });
+    }
+    await scrip.service.sweep();
+    const { reservation } = await scrip.billing.commit({
+      ...named(accountId),
+      reservationId: id,
+      credits: 3n,
+    });
+    expect(reservation).toMatchObject({
+      state: Reservation_State.COMMITTED,
+      credits: 50n,
+      committed: 43n,
+      returned: 7n,
+    });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 57n, reserved: 0n });
+  });
+
+  test.each([
+    [OverCommitPolicy.REJECT, 'EXCEEDS_RESERVATION'],
+    [OverCommitPolicy.CAP, 35n],
+    [OverCommitPolicy.DRAW, 40n],
+  ])(
+    'that was raised by 5 and commits 40 of 35 under policy %s comes to %s',
+    async (policy, comesTo) => {
+      const { accountId, id } = await running(30n, policy);
+      await raise(accountId, id, { credits: 5n });
+      const commit = () =>
+        scrip.billing.commit({ ...named(accountId), reservationId: id, credits: 40n });
+      if (typeof comesTo === 'bigint') expect((await commit()).committed).toBe(comesTo);
+      else
+        expect(await faultOf(commit())).toMatchObject({
+          reason: comesTo,
+          metadata: { asked: '40', allowed: '35' },
+        });
+    },
+  );
+
+  test('that was raised commits late all that it held, within the grace', async () => {
+    const { accountId, id } = await running();
+    await raise(accountId, id, { credits: 20n });
+    scrip.advance(17 * MINUTE);
+    await scrip.service.sweep();
+    const commit = await scrip.billing.commit({ ...named(accountId), reservationId: id });
+    expect(commit).toMatchObject({ committed: 50n, reservation: { late: true, credits: 50n } });
+  });
+});

@@ -1,0 +1,49 @@
+/** A plan with two operations and all that a waterfall can hold, for the tests of it. */
+import type { Usage } from '../../src/gen/billing/v1/pricing.ts';
+import type { Plan } from '../../src/pricing/plan.ts';
+import { planIn } from '../pricing/fixtures.ts';
+
+/** A credit a page for `doc.convert`, and for `doc.scan`; more terms as YAML, indented by two. */
+export const waterfallPlan = (planId: string, terms = ''): Plan =>
+  planIn(`
+plan_id: ${planId}
+title: ${planId}
+terms:
+  low_balance_threshold: 0
+${terms}
+packs:
+  - { pack_id: small, title: Small, credits: 20, price: 5.00 USD, validity: 12 months }
+operations:
+  doc.convert:
+    title: Convert
+    billable: true
+    quantities: { pages: { title: Pages, unit: page, min: 1, max: 500 } }
+    components:
+      - { kind: per_unit, label: Pages, quantity: pages, credits: 1 }
+  doc.scan:
+    title: Scan
+    billable: true
+    quantities: { pages: { title: Pages, unit: page, min: 1, max: 500 } }
+    components:
+      - { kind: per_unit, label: Pages, quantity: pages, credits: 1 }
+`);
+
+const usage = (operation: string, pages: bigint): Usage => ({
+  operation,
+  quantities: { pages },
+  attributes: {},
+  count: 1n,
+});
+
+/** So many credits of it. */
+export const convert = (pages: bigint): Usage => usage('doc.convert', pages);
+export const scan = (pages: bigint): Usage => usage('doc.scan', pages);
+
+export const fromGrant = (grantId: bigint, credits: bigint) => ({
+  source: { $case: 'grantId', value: grantId },
+  credits,
+});
+export const fromOverage = (credits: bigint) => ({
+  source: { $case: 'overage', value: true },
+  credits,
+});
