@@ -90,7 +90,9 @@ export const allowance = (credits: bigint): Pick<Terms, 'allowance'> => ({
   allowance: { credits, every: 'month', rollover: 'none' },
 });
 
-export const postpaid = (limit: bigint): Pick<Terms, 'overage'> => ({ overage: { limit } });
+export const postpaid = (limit: bigint): Pick<Terms, 'overage'> => ({
+  overage: { limit, rates: null },
+});
 
 export const grant = (grantId: bigint, change: Partial<Grant> = {}): Grant => {
   const amount = change.amount ?? 100n;

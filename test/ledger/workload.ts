@@ -94,7 +94,7 @@ const waitMs = fc.oneof(
 const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   welcome: fc.constantFrom(null, { credits: 20n, validity: { days: 30 } }),
   allowance: fc.constantFrom(null, { credits: 50n, every: 'month', rollover: 'none' }),
-  overage: fc.constantFrom(null, null, { limit: 25n }, { limit: 90n }),
+  overage: fc.constantFrom(null, null, { limit: 25n, rates: null }, { limit: 90n, rates: null }),
 });
 
 const step: fc.Arbitrary<Step> = fc.record({
