@@ -13,6 +13,7 @@ import { burnOrder, type Grant, stateOf } from './grant.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, refundable } from './refundable.ts';
 import { OVERAGE, type Reservation } from './reservation.ts';
+import { noteOverage, type Statement } from './statement.ts';
 
 /** An entry before it has its place in the hash chain. */
 export type UnsealedEntry = Omit<Entry, 'hash'>;
@@ -64,6 +65,7 @@ export class Book {
     purchases: new Set<Purchase>(),
     refundables: new Set<RefundableEntry>(),
     events: [] as Announcement[],
+    statements: new Set<Statement>(),
   };
 
   constructor(loaded: Loaded, now: number, newId: () => string) {
@@ -147,6 +149,7 @@ export class Book {
     if (draft.refunded && monthStart(draft.refunded.at) !== monthStart(this.now))
       account.overage = overage;
     this.#assertSound();
+    noteOverage(this, draft.moves);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;

@@ -10,6 +10,7 @@ import type { Origin } from './entry.ts';
 import { announceCrossing } from './event.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
+import { followStatements } from './statement.ts';
 
 export const SERVICE = 'scrip';
 
@@ -33,6 +34,7 @@ function followTerms(book: Book) {
   const used = account.overage + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
   account.overageLimit = limit > used ? limit : used;
+  followStatements(book);
   if (!plan.terms.allowance === (account.allowanceDueAt === null)) return;
   // A plan that gives an allowance only since the account was opened gives it from next month on.
   account.allowanceDueAt = plan.terms.allowance ? monthStart(now, 1) : null;

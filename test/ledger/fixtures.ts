@@ -131,6 +131,8 @@ export const account = (change: Partial<Account> = {}): Account => ({
   overageLimit: 0n,
   lowBalance: false,
   allowanceDueAt: null,
+  statementDueAt: null,
+  statementPlanId: null,
   dueAt: null,
   lastAt: START,
   lastHash: new Uint8Array(),
