@@ -2,14 +2,17 @@
 import {
   Allowance_Period,
   type Operation as OperationMessage,
+  OverageRates_Mode,
   type Pack as PackMessage,
   type Plan as PlanMessage,
   type PriceComponent as PriceComponentMessage,
   type RateCard as RateCardMessage,
+  type OverageRates as RatesMessage,
   type Terms as TermsMessage,
   type Validity as ValidityMessage,
 } from '../gen/billing/v1/pricing.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
+import type { OverageRates } from '../pricing/overage.ts';
 import {
   type Component,
   namedValues,
@@ -41,6 +44,12 @@ export const packMessage = (pack: Pack): PackMessage => ({
   validity: validityMessage(pack.validity),
 });
 
+export const overageRatesMessage = ({ mode, currency, tiers }: OverageRates): RatesMessage => ({
+  mode: mode === 'volume' ? OverageRates_Mode.VOLUME : OverageRates_Mode.GRADUATED,
+  currency,
+  tiers: tiers.map(({ upTo, unitPrice }) => ({ upTo: upTo ?? undefined, unitPrice })),
+});
+
 const termsMessage = (terms: Terms): TermsMessage => ({
   welcome: terms.welcome
     ? { credits: terms.welcome.credits, validity: validityMessage(terms.welcome.validity) }
@@ -49,6 +58,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
     ? { credits: terms.allowance.credits, period: Allowance_Period.MONTH }
     : undefined,
   overageLimit: terms.overage?.limit,
+  overageRates: terms.overage?.rates ? overageRatesMessage(terms.overage.rates) : undefined,
   lowBalanceThreshold: terms.lowBalanceThreshold,
   reservationTtl: duration(terms.reservation.ttlMs),
   reservationMaxTtl: duration(terms.reservation.maxTtlMs),
