@@ -15,7 +15,7 @@ export const JSON_LINES: FileFormat = {
   lines: (statement) => `${JSON.stringify(StatementMessage.toJSON(statementMessage(statement)))}\n`,
 };
 
-/** One row: what every line of a statement says of itself, in the order of the columns. */
+/** What a row says beside whose statement it is of. */
 type Line = {
   readonly line: 'usage' | 'credits' | 'overage' | 'adjustment' | 'total';
   readonly name: string;
@@ -53,11 +53,14 @@ export const CSV: FileFormat = {
   lines(statement) {
     const { accountId, month, planId, closedAt } = statement;
     const closed = closedAt === null ? '' : new Date(closedAt).toISOString();
-    const rows = linesOf(statement).map((line) => [
-      ...[accountId, month, planId, closed, line.line, line.name],
-      ...[line.count, line.credits, line.refunded],
-      ...[line.unitPrice, line.currency, line.amount],
-    ]);
+    const rows = linesOf(statement).map(({ unitPrice: unit_price, ...line }) => ({
+      account_id: accountId,
+      month,
+      plan_id: planId,
+      closed_at: closed,
+      unit_price,
+      ...line,
+    }));
     return stringify(rows, OPTIONS);
   },
 };
