@@ -53,6 +53,12 @@ const statementsInOrder = (within: Within) => `
   select ${statementColumns} from statements where ${within('account_id')}
   order by account_id, month`;
 
+const announcedAndGone = (within: Within) => `
+  select e.account_id, e.data->>'month' as month from events e
+  left join statements s on s.account_id = e.account_id and s.month = e.data->>'month'
+  where ${within('e.account_id')} and e.type = 'statement.closed' and s.month is null
+  order by e.account_id, month`;
+
 export async function checkStatements(group: Group): Promise<void> {
   const entries = group.snapshot.rows(entriesWithReserved);
   let next = await entries.next();
@@ -64,6 +70,11 @@ export async function checkStatements(group: Group): Promise<void> {
     const account = accountOf(group, ofOne[0], 'statements');
     if (account) checkAll(group, account, ofOne, tally);
   }
+  for await (const row of group.snapshot.rows(announcedAndGone))
+    group.findings.add(
+      row['account_id']!,
+      `there is no statement ${row['month']}, and an event says that it was closed`,
+    );
 }
 
 /** What cannot be read was told when the entries were replayed. */

@@ -13,14 +13,22 @@ import { life, live } from '../ledger/workload.ts';
 const RUNS = { numRuns: 200 };
 const PATIENCE_MS = 120_000;
 
-const toUsageEntry = (entry: Entry): UsageEntry => ({
-  ...entry,
-  usages: entry.usages.map(({ usage, credits }) => ({
-    operation: usage.operation,
-    count: usage.count,
-    credits,
-  })),
-});
+/**
+ * An entry as a statement reads it. The lives know one operation only: here each entry that could name
+ * several does, one of them free and all of them done several times. A commit may name more than its
+ * reservation let it charge.
+ */
+function toUsageEntry(entry: Entry): UsageEntry {
+  const { kind, seq, credits, usages } = entry;
+  const names = kind === 'COMMIT' ? usages.length > 0 : kind === 'RESERVE' || seq % 3n > 0n;
+  const capped = kind === 'COMMIT' && seq % 2n === 0n ? 5n : 0n;
+  const named = [
+    { operation: 'a', count: 2n + (seq % 2n), credits: credits / 3n },
+    { operation: 'free', count: 1n, credits: 0n },
+    { operation: `b${seq % 3n}`, count: 4n, credits: credits - credits / 3n + capped },
+  ];
+  return { ...entry, usages: names ? named : [] };
+}
 
 describe('what a commit that names no usages was used for', () => {
   type Commit = readonly [credits: bigint, used: string];
@@ -34,6 +42,15 @@ describe('what a commit that names no usages was used for', () => {
         [3n, 'a x2 3'],
         [4n, 'a x1 3, b x1 1'],
         [3n, 'b x0 3'],
+      ],
+    ],
+    [
+      'one usage, by many commits',
+      reserving(['a', 3n, 6n]),
+      [
+        [2n, 'a x1 2'],
+        [2n, 'a x1 2'],
+        [3n, 'a x1 2,  x0 1'],
       ],
     ],
     [
@@ -104,7 +121,8 @@ function tallied(shelf: Shelf, start: number, stretch: number): MonthUsage {
 function audited({ entries }: Shelf): StatementTally {
   const tally = new StatementTally();
   for (const entry of entries) {
-    const { reservationId: id, usages, seq } = entry;
+    const { reservationId: id, seq } = entry;
+    const { usages } = toUsageEntry(entry);
     const ofReservation = entries.filter((other) => id !== null && other.reservationId === id);
     const commits = ofReservation.filter((other) => other.kind === 'COMMIT' && other.seq < seq);
     const named = usages.length === 0 && entry.kind === 'COMMIT';
@@ -112,7 +130,7 @@ function audited({ entries }: Shelf): StatementTally {
     const usagesOf = (of: Entry) => toUsageEntry(of).usages;
     tally.take({
       ...entry,
-      usages: usagesOf(entry),
+      usages,
       reserved: named && reserved ? usagesOf(reserved) : [],
       committedBefore:
         commits.length === 0 ? null : commits.reduce((sum, { credits }) => sum + credits, 0n),
