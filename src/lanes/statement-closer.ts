@@ -50,26 +50,34 @@ export class StatementCloser {
     }
   }
 
-  /** Closes every month that has ended, until `isStopped`. What fails is tried again next time. */
-  async closeAll(isStopped: () => boolean): Promise<void> {
+  /**
+   * Closes every month that has ended, until `isStopped`. Answers why the first account was not closed,
+   * null where all were: the others are closed all the same, and it will be tried again.
+   */
+  async closeAll(isStopped: () => boolean): Promise<unknown> {
     const { em, clock, accountsMax } = this.#options;
+    let failure: unknown = null;
     for (;;) {
       const due = await accountsToClose(em(), clock(), accountsMax);
       const left = shuffled(due);
       let closed = 0;
       const closeSome = async () => {
-        for (let next = left.pop(); next !== undefined && !isStopped(); next = left.pop())
-          if (await this.#tryToClose(next)) closed += 1;
+        for (let next = left.pop(); next !== undefined && !isStopped(); next = left.pop()) {
+          const failed = await this.#tryToClose(next);
+          if (failed === null) closed += 1;
+          else failure ??= failed;
+        }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, closeSome));
-      if (due.length < accountsMax || closed === 0 || isStopped()) return;
+      if (due.length < accountsMax || closed === 0 || isStopped()) return failure;
     }
   }
 
-  async #tryToClose(accountId: string): Promise<boolean> {
+  /** Null where it is closed. */
+  async #tryToClose(accountId: string): Promise<unknown> {
     try {
       await this.close(accountId);
-      return true;
+      return null;
     } catch (error) {
       const err =
         error instanceof Failure ? { reason: error.reason, message: error.message } : error;
@@ -77,7 +85,7 @@ export class StatementCloser {
         { err, account_id: accountId },
         'statement not closed; it will be tried again',
       );
-      return false;
+      return error;
     }
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The sweeper settles accounts that nobody touches: it looks for accounts that are due, in bounded
  * batches, and hands each to its lane. Every replica may sweep at once: the lane's transaction locks
- * the account and finds nothing left to do where another was quicker. Statements come after: they
- * count what settling writes.
+ * the account and finds nothing left to do where another was quicker. Statements come after:
+ * settling mostly takes an account's time past the month's end, and then one reading is enough.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';

@@ -75,7 +75,8 @@ async function* ofPlan(
   if (!(await catalogue.find(planId)))
     throw new Failure('PLAN_NOT_FOUND', `there is no plan ${planId}`, { plan_id: planId });
   // A month that has just ended is exported whole: what the sweeper has left of it is closed first.
-  await statements.closeAll(() => gone.aborted || stopping.aborted);
+  const failure = await statements.closeAll(() => gone.aborted || stopping.aborted);
+  if (failure !== null) throw failure;
   let after = { month: from, accountId: '' };
   for (;;) {
     const found = await listStatementsOfPlan(em(), planId, after, to, STRETCH);

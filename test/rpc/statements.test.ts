@@ -110,6 +110,8 @@ describe('50 outputs are free, credits bought in advance come next, the rest is 
       otherTotals: [],
     });
     expect(await closedOf(accountId)).toEqual([]);
+    const { plan } = await scrip.plans.getPlan({ planId: 'aspose-cloud' });
+    expect(plan?.terms?.overageRates).toEqual(statement.overageRates);
   });
 
   test('it is closed once, in the first sweep after its end, and says so in an event', async () => {
