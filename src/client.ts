@@ -22,6 +22,7 @@ import {
 import * as accounts from './gen/billing/v1/account_service.ts';
 import * as billing from './gen/billing/v1/billing_service.ts';
 import * as plans from './gen/billing/v1/plan_service.ts';
+import * as statements from './gen/billing/v1/statement_service.ts';
 import { BadRequest, ErrorInfo } from './gen/google/rpc/error_details.ts';
 import { Status } from './gen/google/rpc/status.ts';
 
@@ -144,6 +145,7 @@ export function connect(address: string, options: ConnectOptions) {
   const { BillingServiceService: b } = billing;
   const { AccountServiceService: a } = accounts;
   const { PlanServiceService: p } = plans;
+  const { StatementServiceService: s } = statements;
   return {
     billing: {
       estimate: unary(b.estimate, billing.EstimateRequest.fromPartial),
@@ -177,6 +179,20 @@ export function connect(address: string, options: ConnectOptions) {
     plans: {
       listPlans: unary(p.listPlans, plans.ListPlansRequest.fromPartial),
       getPlan: unary(p.getPlan, plans.GetPlanRequest.fromPartial),
+    },
+    statements: {
+      getStatement: unary(s.getStatement, statements.GetStatementRequest.fromPartial),
+      listStatements: unary(s.listStatements, statements.ListStatementsRequest.fromPartial),
+      exportStatements: (
+        request: Parameters<typeof statements.ExportStatementsRequest.fromPartial>[0],
+        callOptions: ScripCallOptions = {},
+      ) =>
+        stream(
+          s.exportStatements,
+          statements.ExportStatementsRequest.fromPartial,
+          request,
+          callOptions,
+        ),
     },
     /** The grpc-js client below, for channel state and other services. */
     channel: client,

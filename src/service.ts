@@ -5,6 +5,7 @@ import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { connect } from './db/orm.ts';
 import { Lanes } from './lanes/lanes.ts';
+import { StatementCloser } from './lanes/statement-closer.ts';
 import { Sweeper } from './lanes/sweeper.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
 import type { FiledPlan } from './pricing/plan.ts';
@@ -64,10 +65,19 @@ export async function startService(
           'bug',
         ),
     });
+    const statements = new StatementCloser({
+      em,
+      clock,
+      catalogue,
+      lanes,
+      log,
+      accountsMax: config.SWEEP_ACCOUNTS_MAX,
+    });
     const sweeper = new Sweeper({
       em,
       clock,
       lanes,
+      statements,
       log,
       intervalMs: config.SWEEP_INTERVAL_MS,
       accountsMax: config.SWEEP_ACCOUNTS_MAX,
@@ -82,6 +92,7 @@ export async function startService(
         catalogue,
         lanes,
         tail,
+        statements,
         snapshots: new Snapshots(em, catalogue, clock),
         stopping: stopping.signal,
       },

@@ -79,12 +79,32 @@ describe('Aspose Cloud', () => {
     expect(await remaining(accountId)).toBe(48n);
   });
 
-  test('50 credits a month are free, and the 51st output is not', async () => {
+  test('50 credits a month are free, and the 51st output is billed at the month’s end', async () => {
+    scrip.setNow(Date.UTC(2030, 4, 20));
     const accountId = await open();
     expect(await remaining(accountId)).toBe(50n);
     await charge(accountId, { operation: 'ocr.recognize', count: 50n });
-    const fault = await faultOf(charge(accountId, { operation: 'ocr.recognize' }));
-    expect(fault).toMatchObject({ reason: 'INSUFFICIENT_CREDITS', metadata: { shortfall: '1' } });
+    const { split } = await charge(accountId, { operation: 'ocr.recognize' });
+    expect(split).toEqual([{ source: { $case: 'overage', value: true }, credits: 1n }]);
+    scrip.setNow(Date.UTC(2030, 5, 1));
+    await scrip.service.sweep();
+    const { statements } = await scrip.statements.listStatements({ accountId });
+    expect(statements).toMatchObject([
+      { month: '2030-05', overage: 1n, total: { currency: 'USD', amount: '0.02' } },
+    ]);
+  });
+
+  test('credits bought in advance cost what the same credits cost when they are billed', async () => {
+    const { plan } = await scrip.plans.getPlan({ planId: 'aspose-cloud' });
+    for (const [index, { packId, credits, price }] of there(plan).packs.entries()) {
+      scrip.setNow(Date.UTC(2030, 7 + index, 10));
+      const accountId = await open();
+      await charge(accountId, { operation: 'document.convert', count: 50n + credits });
+      scrip.setNow(Date.UTC(2030, 8 + index, 1));
+      const month = `2030-${String(8 + index).padStart(2, '0')}`;
+      const { statement } = await scrip.statements.getStatement({ accountId, month });
+      expect([statement?.overage, statement?.total], packId).toEqual([credits, price]);
+    }
   });
 
   test('free credits come anew each month, and do not add up', async () => {

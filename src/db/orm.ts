@@ -6,6 +6,7 @@ import { Client } from './client.ts';
 import { Migration0001Ledger } from './migrations/0001-ledger.ts';
 import { Migration0002Events } from './migrations/0002-events.ts';
 import { Migration0003Grants } from './migrations/0003-grants.ts';
+import { Migration0004Statements } from './migrations/0004-statements.ts';
 import { Migration0006PlansOverTime } from './migrations/0006-plans-over-time.ts';
 import { entities } from './schema.ts';
 
@@ -17,6 +18,7 @@ const migrationsList = [
   { name: '0001-ledger', class: Migration0001Ledger },
   { name: '0002-events', class: Migration0002Events },
   { name: '0003-grants', class: Migration0003Grants },
+  { name: '0004-statements', class: Migration0004Statements },
   { name: '0006-plans-over-time', class: Migration0006PlansOverTime },
 ];
 

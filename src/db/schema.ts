@@ -63,6 +63,9 @@ export const AccountRow = defineEntity({
     overageLimit: bigint(),
     lowBalance: p.boolean(),
     allowanceDueAt: instant().nullable(),
+    /** End of the next month to be closed by a statement. */
+    statementDueAt: instant().nullable(),
+    statementPlanId: p.text().nullable(),
     dueAt: instant().nullable(),
     lastAt: instant(),
     lastHash: p.blob().columnType('bytea'),
@@ -80,6 +83,11 @@ export const AccountRow = defineEntity({
   ],
   indexes: [
     { name: 'accounts_due', properties: ['dueAt'], where: 'due_at is not null' },
+    {
+      name: 'accounts_statement_due',
+      properties: ['statementDueAt'],
+      where: 'statement_due_at is not null',
+    },
     { name: 'accounts_by_plan', properties: ['planId', 'accountId'] },
   ],
 });
@@ -306,6 +314,33 @@ export const EventRow = defineEntity({
   },
 });
 
+/** Closed statements: one for an account and month, for good. */
+export const StatementRow = defineEntity({
+  name: 'StatementRow',
+  tableName: 'statements',
+  properties: {
+    accountId: p.text().primary(),
+    /** E.g. "2026-11". */
+    month: p.text().primary(),
+    planId: p.text(),
+    closedAt: instant(),
+    afterSeq: bigint(),
+    lastSeq: bigint(),
+    overage: bigint(),
+    currency: p.text().nullable(),
+    total: p.decimal('string').columnType('numeric').nullable(),
+    /** Usage, rates, lines and adjustments; see src/store/statements.ts. */
+    content: json<unknown>(),
+  },
+  checks: [
+    { name: 'statements_month_check', expression: "month ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'" },
+    { name: 'statements_seq_check', expression: 'after_seq >= 0 and after_seq <= last_seq' },
+    { name: 'statements_overage_check', expression: 'overage >= 0' },
+    { name: 'statements_total_check', expression: '(total is null) = (currency is null)' },
+  ],
+  indexes: [{ name: 'statements_by_plan', properties: ['planId', 'month', 'accountId'] }],
+});
+
 export type AccountRecord = InferEntity<typeof AccountRow>;
 
 export const entities = [
@@ -319,4 +354,5 @@ export const entities = [
   PurchaseRow,
   RefundedRow,
   EventRow,
+  StatementRow,
 ];

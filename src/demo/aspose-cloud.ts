@@ -1,4 +1,7 @@
-/** Aspose Cloud: the seed's own scenario, and what comes after the month's free credits. */
+/**
+ * Aspose Cloud: the seed's own scenario, and what comes after the month's free credits: those bought
+ * in advance, and then the month's bill.
+ */
 import type { Tenant } from './tenant.ts';
 
 export async function asposeCloud(tenant: Tenant) {
@@ -40,5 +43,21 @@ export async function asposeCloud(tenant: Tenant) {
     output,
     { credits: 1n, available: 999n, from: [[prepaid, 1n]] },
     'output 51: the first of the prepaid credits',
+  );
+  await tenant.charge(
+    { ...output, count: 1_002n },
+    {
+      credits: 1_002n,
+      available: 0n,
+      from: [
+        [prepaid, 999n],
+        ['overage', 3n],
+      ],
+    },
+    'the rest of the prepaid credits, and 3 outputs to be billed',
+  );
+  await tenant.statement(
+    { overage: 3n, total: '0.06 USD', available: 0n },
+    'so far: 3 credits at 0.020, billed when the month is over',
   );
 }

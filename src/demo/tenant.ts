@@ -125,12 +125,14 @@ export class Tenant {
   /** Charges a usage; `from` says which grants must give what of it, in burn order. */
   async charge(
     usage: UsageOf,
-    figures: Figures & { readonly from?: readonly (readonly [Grant, bigint])[] },
+    figures: Figures & { readonly from?: readonly (readonly [Grant | 'overage', bigint])[] },
     note: string,
   ) {
     await this.#step(`charge ${nameOf(usage)}`, figures, note, async () => {
       const charged = await this.#scrip.billing.charge({ ...this.#named(), usages: [usage] });
-      const from = figures.from?.map(([{ grantId }, credits]) => `${credits} of grant ${grantId}`);
+      const from = figures.from?.map(([source, credits]) =>
+        source === 'overage' ? `${credits} of overage` : `${credits} of grant ${source.grantId}`,
+      );
       if (from) this.check('split', charged.split.map(allocationOf).join(', '), from.join(', '));
       return charged.credits;
     });
@@ -172,6 +174,21 @@ export class Tenant {
       return grant?.amount;
     });
     return this.#made(granted);
+  }
+
+  /** The present month's statement, as it would be closed now. */
+  async statement(
+    figures: Omit<Figures, 'credits'> & { readonly overage: bigint; readonly total: string },
+    note: string,
+  ) {
+    const { accountId } = this;
+    await this.#step('statement', { ...figures, credits: figures.overage }, note, async () => {
+      const { account } = await this.#scrip.accounts.getAccount({ accountId });
+      const month = account?.openedAt?.toISOString().slice(0, 7) ?? '';
+      const { statement } = await this.#scrip.statements.getStatement({ accountId, month });
+      this.check('total', priceOf(statement?.total), figures.total);
+      return statement?.overage;
+    });
   }
 
   /** The grants that have credits left, in burn order. */

@@ -1,18 +1,21 @@
 /**
  * The sweeper settles accounts that nobody touches: it looks for accounts that are due, in bounded
  * batches, and hands each to its lane. Every replica may sweep at once: the lane's transaction locks
- * the account and finds nothing left to do where another was quicker.
+ * the account and finds nothing left to do where another was quicker. Statements come after:
+ * settling mostly takes an account's time past the month's end, and then one reading is enough.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Em } from '../db/orm.ts';
 import { run } from '../store/bulk.ts';
 import type { Lanes } from './lanes.ts';
+import type { StatementCloser } from './statement-closer.ts';
 
 export type SweeperOptions = {
   readonly em: () => Em;
   readonly clock: Clock;
   readonly lanes: Lanes;
+  readonly statements: StatementCloser;
   readonly log: Logger;
   readonly intervalMs: number;
   /** Accounts in one batch at most. */
@@ -30,8 +33,13 @@ export class Sweeper {
     this.#schedule();
   }
 
-  /** Settles every account that is due. */
+  /** Settles every account that is due, and closes every statement that is. */
   async sweep(): Promise<void> {
+    await this.#settleAll();
+    await this.#options.statements.closeAll(() => this.#stopped);
+  }
+
+  async #settleAll(): Promise<void> {
     const { lanes, accountsMax } = this.#options;
     for (;;) {
       const due = await this.#due();

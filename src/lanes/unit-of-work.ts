@@ -9,6 +9,7 @@ import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { decide } from '../ledger/decide.ts';
+import type { Origin } from '../ledger/entry.ts';
 import { seal } from '../ledger/hash-chain.ts';
 import {
   accountExists,
@@ -17,6 +18,7 @@ import {
   planNotFound,
 } from '../ledger/rules/account.ts';
 import { settle } from '../ledger/settle.ts';
+import { closeStatement } from '../ledger/statement.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
 import { save } from '../store/save.ts';
@@ -48,7 +50,7 @@ export async function unitOfWork(
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
-      const answers = works.map((work) => answer(opened, work, answered));
+      const answers = works.map((work) => answer(opened, work, answered, { traceId, spanId }));
       await save(em, writesOf(opened, answered));
       return [opened, answers] as const;
     });
@@ -83,10 +85,15 @@ function answer(
   opened: OpenBooks,
   work: Work,
   answered: AnsweredRequest[],
+  trace: Pick<Origin, 'traceId' | 'spanId'>,
 ): Answer | typeof DEFERRED {
   const { accountId } = work;
   if (opened.unsettled.has(accountId)) return work.command ? DEFERRED : SETTLED;
-  if (!work.command) return SETTLED;
+  if (!work.command) {
+    const book = 'closing' in work ? opened.books.get(accountId) : undefined;
+    if (book && 'closing' in work) closeStatement(book, work.closing, trace);
+    return SETTLED;
+  }
   const before = replay(opened, work);
   if (before) return before;
   if (work.isAbandoned())
@@ -163,6 +170,7 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     refundables: [],
     entries: [],
     events: [],
+    statements: [],
     requests,
   };
   for (const book of opened.books.values()) {
@@ -183,6 +191,7 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     writes.reservations.changed.push(...changes.reservations.changed);
     writes.purchases.push(...changes.purchases);
     writes.refundables.push(...changes.refundables);
+    writes.statements.push(...changes.statements);
     for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
   }
   return writes;

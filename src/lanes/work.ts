@@ -3,6 +3,7 @@ import type { Failure } from '../failure.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
+import type { Closing } from '../ledger/statement.ts';
 
 export type Request = {
   readonly accountId: string;
@@ -19,7 +20,10 @@ export type Request = {
 /** No request: only what happens to the account by itself. */
 export type Settlement = { readonly accountId: string; readonly command: null };
 
-export type Work = Request | Settlement;
+/** No request either: closes a month of the account, as its entries were read before. */
+export type StatementClosing = Settlement & { readonly closing: Closing };
+
+export type Work = Request | Settlement | StatementClosing;
 
 /** An answer is the response's bytes; settled accounts have none. */
 export type Answer = { readonly response: Uint8Array; readonly replayed: boolean } | Failure;

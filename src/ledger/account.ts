@@ -26,13 +26,20 @@ export type Account = {
   lowBalance: boolean;
   /** When the next allowance is due; null where the plan gives none. */
   allowanceDueAt: number | null;
+  /** End of the next month to be closed by a statement; null where none is. */
+  statementDueAt: number | null;
+  /** The postpaid plan that prices that month; null once the account has left postpaid plans. */
+  statementPlanId: string | null;
   /**
    * No later than the first moment at which something happens to the account by itself: a
    * reservation or grant expires, a scheduled grant becomes effective, an allowance is due, or
    * notice of a grant's expiry. Until then nobody needs to look. It may be too early (nothing was due after all), never too late.
    */
   dueAt: number | null;
-  /** Time of the newest entry: time never runs backwards within an account. */
+  /**
+   * Time of the newest entry, or the end of the newest month that a statement has closed if that is
+   * later: time never runs backwards within an account.
+   */
   lastAt: number;
   lastHash: Uint8Array;
 };
@@ -62,6 +69,9 @@ export function monthStart(at: number, offset = 0): number {
   const date = new Date(at);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1);
 }
+
+/** First moment of a month as people write it. */
+export const monthOf = (name: string): number => Date.parse(`${name}-01T00:00:00Z`);
 
 /** The month as people write it, e.g. "2026-11". */
 export const monthName = (at: number): string => new Date(at).toISOString().slice(0, 7);

@@ -15,6 +15,7 @@ import { ALL_OPERATIONS, burnOrder, type Grant, isLimited, stateOf } from './gra
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, refundable } from './refundable.ts';
 import { OVERAGE, type Reservation } from './reservation.ts';
+import { noteOverage, type Statement } from './statement.ts';
 
 /** An entry before it has its place in the hash chain. */
 export type UnsealedEntry = Omit<Entry, 'hash'>;
@@ -75,6 +76,7 @@ export class Book {
     purchases: new Set<Purchase>(),
     refundables: new Set<RefundableEntry>(),
     events: [] as Announcement[],
+    statements: new Set<Statement>(),
   };
 
   constructor(loaded: Loaded, now: number, newId: () => string) {
@@ -171,6 +173,7 @@ export class Book {
     if (draft.refunded && monthStart(draft.refunded.at) !== monthStart(this.now))
       account.overage = overage;
     this.#assertSound();
+    noteOverage(this, draft.moves);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;

@@ -11,6 +11,7 @@ import { expireGrant } from './expire-grant.ts';
 import { giveNotice, isNoticeDue } from './expiring.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
+import { followStatements } from './statement.ts';
 
 export const SERVICE = 'scrip';
 
@@ -38,6 +39,7 @@ export function followTerms(book: Book) {
   const used = account.overage + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
   account.overageLimit = limit > used ? limit : used;
+  followStatements(book);
   const { allowance } = plan.terms;
   if (!allowance === (account.allowanceDueAt === null)) return;
   // A plan that gives an allowance only since the account was opened gives it from the next period on.

@@ -22,7 +22,7 @@ export function parseMoney(text: string): Money | string {
   if (fraction.length > digits) return `has more than the ${digits} decimals of ${currency}`;
   if (BigInt(whole + fraction) === 0n) return 'must be more than 0';
   const money = { units: BigInt(whole + fraction.padEnd(digits, '0')), scale: digits };
-  return { currency, amount: decimal(money) };
+  return { currency, amount: formatExact(money) };
 }
 
 /** The text `parseMoney` reads. */
@@ -33,7 +33,7 @@ export function formatMoney(money: Money): string {
 /** `money` taken `times` times; `times` is 0 or more. */
 export function multiplyMoney(money: Money, times: bigint): Money {
   const { units, scale } = exact(money.amount);
-  return { currency: money.currency, amount: decimal({ units: units * times, scale }) };
+  return { currency: money.currency, amount: formatExact({ units: units * times, scale }) };
 }
 
 /**
@@ -49,25 +49,40 @@ export function compareMoney(a: Money, b: Money): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
-type Exact = { readonly units: bigint; readonly scale: number };
+/** units / 10^scale. */
+export type Exact = { readonly units: bigint; readonly scale: number };
 
-function exact(amount: string): Exact {
+/** A plain decimal, exactly. */
+export function exact(amount: string): Exact {
   const [whole = '', fraction = ''] = amount.split('.');
   return { units: BigInt(whole + fraction), scale: fraction.length };
+}
+
+/** To `digits` after the point; where two are equally near, the even one. */
+export function roundHalfEven({ units, scale }: Exact, digits: number): Exact {
+  if (scale <= digits) return { units: units * 10n ** BigInt(digits - scale), scale: digits };
+  const divisor = 10n ** BigInt(scale - digits);
+  const rest = units % divisor;
+  const cut = units / divisor;
+  const twice = 2n * (rest < 0n ? -rest : rest);
+  const away = twice > divisor || (twice === divisor && cut % 2n !== 0n);
+  return { units: away ? cut + (units < 0n ? -1n : 1n) : cut, scale: digits };
 }
 
 function scaled(amount: Exact, scale: number): bigint {
   return amount.units * 10n ** BigInt(scale - amount.scale);
 }
 
-function decimal({ units, scale }: Exact): string {
-  const digits = units.toString().padStart(scale + 1, '0');
-  if (scale === 0) return digits;
-  return `${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+/** The plain decimal, with as many digits after its point as the scale. */
+export function formatExact({ units, scale }: Exact): string {
+  const sign = units < 0n ? '-' : '';
+  const digits = (units < 0n ? -units : units).toString().padStart(scale + 1, '0');
+  if (scale === 0) return sign + digits;
+  return `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
 /** Digits after the point in ISO 4217: 2 for USD, 0 for JPY, 3 for KWD; 2 for unknown codes. */
-function digitsOf(currency: string): number {
+export function digitsOf(currency: string): number {
   const format = new Intl.NumberFormat('en', { style: 'currency', currency });
   return format.resolvedOptions().maximumFractionDigits ?? 2;
 }

@@ -3,6 +3,7 @@
  * instants and lengths of time are milliseconds as `number`, money is an exact decimal as text.
  * Everything here is immutable once built.
  */
+import type { OverageRates } from './overage.ts';
 
 /** The largest amount of credits that exists: what an int64 column and field can hold. */
 export const MAX_CREDITS = 9_223_372_036_854_775_807n;
@@ -128,8 +129,13 @@ export type Terms = {
   readonly welcome: { readonly credits: bigint; readonly validity: Validity } | null;
   /** Granted at the first moment of every period. */
   readonly allowance: Allowance | null;
-  /** Postpaid line: credits a calendar month that no grant has to cover. Null: prepaid. */
-  readonly overage: { readonly limit: bigint } | null;
+  /** Postpaid line. Null: prepaid. */
+  readonly overage: {
+    /** Credits a calendar month that no grant has to cover. */
+    readonly limit: bigint;
+    /** What they cost on the month's statement. Null: they are counted there and not billed. */
+    readonly rates: OverageRates | null;
+  } | null;
   /** An account with fewer available credits than this has a low balance. */
   readonly lowBalanceThreshold: bigint;
   readonly reservation: {

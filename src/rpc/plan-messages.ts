@@ -4,15 +4,18 @@ import {
   Allowance_Rollover,
   type Allowance as AllowanceMessage,
   type Operation as OperationMessage,
+  OverageRates_Mode,
   type Pack as PackMessage,
   type Plan as PlanMessage,
   type PriceComponent as PriceComponentMessage,
   type RateCard as RateCardMessage,
   Terms_RefundExpired,
+  type OverageRates as RatesMessage,
   type Terms as TermsMessage,
   type Validity as ValidityMessage,
 } from '../gen/billing/v1/pricing.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
+import type { OverageRates } from '../pricing/overage.ts';
 import {
   type Allowance,
   type Component,
@@ -61,12 +64,19 @@ const REFUND_EXPIRED = {
   new_grant: Terms_RefundExpired.NEW_GRANT,
 };
 
+export const overageRatesMessage = ({ mode, currency, tiers }: OverageRates): RatesMessage => ({
+  mode: mode === 'volume' ? OverageRates_Mode.VOLUME : OverageRates_Mode.GRADUATED,
+  currency,
+  tiers: tiers.map(({ upTo, unitPrice }) => ({ upTo: upTo ?? undefined, unitPrice })),
+});
+
 const termsMessage = (terms: Terms): TermsMessage => ({
   welcome: terms.welcome
     ? { credits: terms.welcome.credits, validity: validityMessage(terms.welcome.validity) }
     : undefined,
   allowance: terms.allowance ? allowanceMessage(terms.allowance) : undefined,
   overageLimit: terms.overage?.limit,
+  overageRates: terms.overage?.rates ? overageRatesMessage(terms.overage.rates) : undefined,
   lowBalanceThreshold: terms.lowBalanceThreshold,
   reservationTtl: duration(terms.reservation.ttlMs),
   reservationMaxTtl: duration(terms.reservation.maxTtlMs),

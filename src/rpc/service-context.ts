@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
+import type { StatementCloser } from '../lanes/statement-closer.ts';
 import type { Answer } from '../lanes/work.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { Snapshots } from '../store/snapshot.ts';
@@ -17,6 +18,7 @@ export type ServiceContext = CallContext &
     readonly clock: Clock;
     readonly catalogue: Catalogue;
     readonly lanes: Lanes;
+    readonly statements: StatementCloser;
     readonly snapshots: Snapshots;
   };
 

@@ -30,7 +30,8 @@ export const millis = (column: string, name = column): string =>
 
 export const accountColumns = `account_id, plan_id, state, display_name, labels, ${millis('opened_at')},
   ${millis('closed_at')}, seq, grant_count, remaining, reserved, overage, overage_reserved,
-  overage_limit, low_balance, ${millis('allowance_due_at')}, ${millis('due_at')}, ${millis('last_at')}, last_hash`;
+  overage_limit, low_balance, ${millis('allowance_due_at')}, ${millis('statement_due_at')},
+  statement_plan_id, ${millis('due_at')}, ${millis('last_at')}, last_hash`;
 
 export const toAccount = (row: Row): Account => ({
   accountId: row['account_id']!,
@@ -49,6 +50,8 @@ export const toAccount = (row: Row): Account => ({
   overageLimit: BigInt(row['overage_limit']!),
   lowBalance: row['low_balance']!,
   allowanceDueAt: row['allowance_due_at']!,
+  statementDueAt: row['statement_due_at']!,
+  statementPlanId: row['statement_plan_id']!,
   dueAt: row['due_at']!,
   lastAt: row['last_at']!,
   lastHash: row['last_hash']!,

@@ -9,7 +9,9 @@ import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
 import type { Demand } from '../ledger/waterfall.ts';
+import type { Statement } from '../ledger/statement.ts';
 import { bulkInsert, bulkUpdate, type Column, run } from './bulk.ts';
+import { insertStatements } from './statements.ts';
 
 /** A request that was answered, with what it said and what it was answered. */
 export type AnsweredRequest = {
@@ -35,6 +37,7 @@ export type Writes = {
   readonly refundables: RefundableEntry[];
   readonly entries: SealedEntry[];
   readonly events: LedgerEvent[];
+  readonly statements: Statement[];
   readonly requests: AnsweredRequest[];
 };
 
@@ -47,6 +50,8 @@ const accountSettings: Column<Account>[] = [
   ['display_name', 'text', (a) => a.displayName],
   ['labels', 'jsonb', (a) => canonicalJson(a.labels)],
   ['closed_at', 'instant', (a) => a.closedAt],
+  ['statement_due_at', 'instant', (a) => a.statementDueAt],
+  ['statement_plan_id', 'text', (a) => a.statementPlanId],
 ];
 const accountState: Column<Account>[] = [
   ['seq', 'bigint', (a) => a.seq],
@@ -210,6 +215,7 @@ export async function save(em: Em, writes: Writes): Promise<void> {
     saveRefunded(em, writes.refundables),
     insertEntries(em, writes.entries),
     insertEvents(em, writes.events),
+    insertStatements(em, writes.statements),
     insertRequests(em, writes.requests),
   ]);
 }

@@ -13,7 +13,12 @@ export async function checkEntries(group: Group): Promise<number> {
     const { accountId } = account;
     replays.set(
       accountId,
-      new Replay(account, grantsOf(group, accountId), tellOf(group, accountId)),
+      new Replay(
+        account,
+        grantsOf(group, accountId),
+        group.closedUntil.get(accountId) ?? null,
+        tellOf(group, accountId),
+      ),
     );
   }
   let entries = 0;

@@ -10,6 +10,8 @@ export type Group = {
   /** In the database's order. */
   readonly accounts: ReadonlyMap<string, Account>;
   readonly grants: ReadonlyMap<string, ReadonlyMap<bigint, Grant>>;
+  /** Up to when statements have closed the months of accounts that have any. */
+  readonly closedUntil: ReadonlyMap<string, number>;
   readonly findings: Findings;
 };
 

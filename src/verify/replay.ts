@@ -19,6 +19,8 @@ export class Replay {
   readonly #regrants: Regrants;
   readonly #limits: Limits;
   readonly #grants: ReadonlyMap<bigint, Grant>;
+  /** A closed month ends its account's time, if no entry has. */
+  readonly #closedUntil: number | null;
   readonly #tell: (what: string) => void;
   /** Balances found wrong: from there on they stay wrong, and are told once. */
   readonly #told = new Set<string>();
@@ -31,9 +33,15 @@ export class Replay {
   readonly #overageAt = new Map<bigint, number>();
   readonly #plans = new PlanCourse();
 
-  constructor(account: Account, grants: ReadonlyMap<bigint, Grant>, tell: (what: string) => void) {
+  constructor(
+    account: Account,
+    grants: ReadonlyMap<bigint, Grant>,
+    closedUntil: number | null,
+    tell: (what: string) => void,
+  ) {
     this.account = account;
     this.#grants = grants;
+    this.#closedUntil = closedUntil;
     this.#tell = tell;
     this.#at = account.openedAt;
     this.#regrants = new Regrants(grants);
@@ -75,16 +83,18 @@ export class Replay {
       this.#tell(`seq is ${account.seq}, the newest entry is ${this.#seq}`);
     if (Buffer.compare(account.lastHash, this.#hash) !== 0)
       this.#tell('last_hash is not the hash of the newest entry');
-    if (account.lastAt !== this.#at)
+    const until = Math.max(this.#at, this.#closedUntil ?? this.#at);
+    if (account.lastAt !== until)
       this.#tell(
         `last_at is ${instant(account.lastAt)}, the newest entry is of ${instant(this.#at)}`,
       );
+    const overage = sameMonth(until, this.#at) ? this.#overage : 0n;
     const agree = (name: string, stated: bigint, moved: bigint, by = 'the moves say') => {
       if (stated !== moved) this.#tell(`${name} is ${stated}, ${by} ${moved}`);
     };
     agree('remaining', account.remaining, total.available + total.reserved);
     agree('reserved', account.reserved, total.reserved);
-    agree('overage', account.overage, this.#overage);
+    agree('overage', account.overage, overage);
     agree('overage_reserved', account.overageReserved, total.overage_reserved);
     agree('grant_count', account.grantCount, this.grantCount, 'the entries say');
     this.#plans.close(account, this.#tell);

@@ -1,5 +1,5 @@
 /**
- * Closing the books: recomputes every balance, grant, reservation, request and sequence of a
+ * Closing the books: recomputes every balance, grant, reservation, request, statement and sequence of a
  * database from the moves of its entries alone, and tells what does not agree. It shares the shapes
  * of rows and the definition of the hash chain with the ledger, and none of its rules. It finds what
  * was falsified in part; who rewrites a whole account, requests and all, is given away only by a hash
@@ -21,6 +21,7 @@ import { checkRefunds } from './refunds.ts';
 import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
 import { type Range, readOnly, Snapshot } from './snapshot.ts';
+import { checkStatements, loadClosedUntil } from './statements.ts';
 
 export type VerifyOptions = {
   /** Only this account. */
@@ -93,6 +94,7 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
       snapshot,
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
       grants: await loadGrants(snapshot),
+      closedUntil: await loadClosedUntil(snapshot),
       findings,
     };
     const entries = await checkEntries(group);
@@ -101,6 +103,7 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
     await checkRefunds(group);
     await checkPurchases(group);
     await checkRequests(group);
+    await checkStatements(group);
     const disagreements = findings.list(group.accounts.keys());
     return { accounts: accounts.length, entries, disagreements, next };
   });

@@ -110,6 +110,7 @@ describe('the role the service works under', () => {
     entries: 'credits',
     requests: 'response',
     rate_cards: 'content',
+    statements: 'total',
   };
 
   test.each(Object.keys(columnOf))('can only add to %s', async (table) => {
@@ -156,6 +157,7 @@ describe('the role the service works under', () => {
       refunded: changing,
       requests: 'INSERT, SELECT',
       reservations: changing,
+      statements: 'INSERT, SELECT',
     });
   });
 });
@@ -259,6 +261,18 @@ describe('the database refuses what the rules must never ask for:', () => {
       paid_at: instant,
     },
     refunded: { account_id: 'a', seq: 1, committed: 5, refunded: 5 },
+    statements: {
+      account_id: 'a',
+      month: '2026-11',
+      plan_id: 'p',
+      closed_at: instant,
+      after_seq: 3,
+      last_seq: 4,
+      overage: 5,
+      currency: 'USD',
+      total: '-0.10',
+      content: {},
+    },
   };
 
   const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
@@ -324,6 +338,10 @@ describe('the database refuses what the rules must never ask for:', () => {
       { state: 'PENDING', grant_id: null },
     ],
     refunded_check: [{ refunded: 6 }, { refunded: 0 }],
+    statements_month_check: [{ month: '2026-13' }, { month: '2026-1' }, { month: '' }],
+    statements_seq_check: [{ after_seq: 5 }, { after_seq: -1 }],
+    statements_overage_check: [{ overage: -1 }],
+    statements_total_check: [{ currency: null }, { total: null }],
   };
 
   test.each(Object.keys(sound))('a sound row of %s is taken', async (table) => {

@@ -71,6 +71,7 @@ test('every tenant has a table of steps with credits and what is available after
     'step | operation | credits | available | note',
     '8 | charge document.convert | 1 | 48 | save it as PDF: another output',
     '11 | charge document.convert | 1 | 999 | output 51: the first of the prepaid credits',
+    '13 | statement | 3 | 0 | so far: 3 credits at 0.020, billed when the month is over',
     '3 | reserve 50 x extraction.result_per_file | 0 | 20 | refused: INSUFFICIENT_CREDITS, shortfall 80',
     '17 | charge image.upscale | 50 | 485 | below 500: the low balance warning is on',
   ])

@@ -107,7 +107,9 @@ export const allowance = (
   allowance: { credits, every: 'month', rollover: 'none', ...change },
 });
 
-export const postpaid = (limit: bigint): Pick<Terms, 'overage'> => ({ overage: { limit } });
+export const postpaid = (limit: bigint): Pick<Terms, 'overage'> => ({
+  overage: { limit, rates: null },
+});
 
 export const grant = (grantId: bigint, change: Partial<Grant> = {}): Grant => {
   const amount = change.amount ?? 100n;
@@ -148,6 +150,8 @@ export const account = (change: Partial<Account> = {}): Account => ({
   overageLimit: 0n,
   lowBalance: false,
   allowanceDueAt: null,
+  statementDueAt: null,
+  statementPlanId: null,
   dueAt: null,
   lastAt: START,
   lastHash: new Uint8Array(),

@@ -125,9 +125,9 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
     { credits: 50n, every: { days: 10 }, rollover: { upTo: 20n } },
     { credits: 20n, every: { months: 1 }, rollover: 'all' },
   ),
-  overage: fc.constantFrom(null, null, { limit: 25n }, { limit: 90n }),
   refundExpired: fc.constantFrom('breakage', 'new_grant'),
   expiringNoticeMs: fc.constantFrom(0, ms('5d')),
+  overage: fc.constantFrom(null, null, { limit: 25n, rates: null }, { limit: 90n, rates: null }),
 });
 
 const step: fc.Arbitrary<Step> = fc.record({

@@ -11,7 +11,7 @@ describe('a plan file without mistakes is a plan', () => {
     expect(terms).toEqual({
       welcome: { credits: 30n, validity: { days: 30 } },
       allowance: { credits: 50n, every: 'month', rollover: 'none' },
-      overage: { limit: 10_000n },
+      overage: { limit: 10_000n, rates: null },
       lowBalanceThreshold: 40n,
       reservation: { ttlMs: 90_000, maxTtlMs: 7_200_000, graceMs: 0 },
       refundExpired: 'new_grant',

@@ -54,11 +54,11 @@ describe('aspose-cloud', () => {
     expect(priced).toMatchObject({ credits: 2n });
   });
 
-  test('50 free credits come every month without rollover; no postpaid line is open yet', () => {
+  test('50 free credits come every month without rollover; what comes after them is billed', () => {
     const { terms } = realPlan('aspose-cloud');
     expect(terms.allowance).toEqual({ credits: 50n, every: 'month', rollover: 'none' });
     expect(terms.welcome).toBeNull();
-    expect(terms.overage).toBeNull();
+    expect(terms.overage).toMatchObject({ limit: 1_000_000n, rates: { mode: 'volume' } });
   });
 
   test('prepaid credits never expire, and a larger pack is cheaper by the credit', () => {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
 import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
 import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
+import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
 import {
   type ServerReflectionRequest,
   type ServerReflectionResponse,
@@ -28,6 +29,7 @@ const METHODS = [
   ...Object.values(BillingServiceService),
   ...Object.values(AccountServiceService),
   ...Object.values(PlanServiceService),
+  ...Object.values(StatementServiceService),
 ].map(({ path }) => path.slice(1));
 const SERVICES = [...new Set(METHODS.map((method) => there(method.split('/')[0])))];
 

@@ -34,7 +34,11 @@ const PLANS = [
   plan(
     'postpaid',
     `  welcome: { credits: 10, validity: never }
-  overage: { limit: 200 }`,
+  overage:
+    limit: 200
+    mode: graduated
+    currency: USD
+    tiers: [{ up_to: 20, price: "0.125" }, { price: "0.05" }]`,
   ),
   plan('bare', '  low_balance_threshold: 1'),
   plan(
@@ -55,7 +59,7 @@ export type Books = {
   readonly waterfall: string;
 };
 
-/** Lives through two months, and leaves some reservations running. */
+/** Lives through some months, two of which are closed, and leaves some reservations running. */
 export async function writeBooks(scrip: TestService): Promise<Books> {
   scrip.setNow(Date.UTC(2031, 0, 25, 12));
   const prepaid = await scrip.open('prepaid');
@@ -190,6 +194,10 @@ async function overage(scrip: TestService, accountId: string) {
   // More than March has: an earlier month's refund leaves this one's overage as it is.
   await account.refund(lastMonth);
   await account.commit(overTheEnd, {}).catch(() => {}); // it has expired
+  // Closes February and March, whose refunds of February come off it there.
+  scrip.setNow(Date.UTC(2031, 3, 1, 0, 10));
+  await scrip.statements.listStatements({ accountId });
+  await account.charge({ credits: 6n });
   await account.reserve({ credits: 8n, ttl: hours(2) });
 }
 

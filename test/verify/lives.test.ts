@@ -13,7 +13,7 @@ import { life, live } from '../ledger/workload.ts';
 function findings({ account, grants, entries }: Shelf, said: readonly Entry[] = entries) {
   const found: string[] = [];
   const tell = (what: string) => found.push(what);
-  const replay = new Replay(account, grants, tell);
+  const replay = new Replay(account, grants, null, tell);
   for (const entry of said) replay.take(entry);
   replay.close();
   checkGrants(replay, grants, tell);

@@ -498,3 +498,73 @@ update grants set source_reference = '2031-02' where :account and grant_id = 1;
 -- waterfall: has what was carried over expire otherwise
 -- > which has not expired
 update grants set source = 'OPERATOR' where :account and source = 'ALLOWANCE';
+--- Statements: of February, and of March, when 20 credits of February’s overage were refunded.
+
+-- postpaid: adds to the total of a statement
+-- > its total in USD is
+update statements set total = total + 0.01 where :account and month = '2031-02';
+
+-- postpaid: changes the currency of a statement
+-- > its total is in EUR, its rates in USD
+update statements set currency = 'EUR' where :account and month = '2031-02';
+
+-- postpaid: bills less overage than there was, by lines that add up
+-- > overage is 0, the entries say
+update statements set overage = 0, total = 0, content = content || '{"lines": []}'
+where :account and month = '2031-02';
+
+-- postpaid: prices a line at another rate
+-- > the rates say
+update statements set total = 0, content = content || jsonb_build_object('lines',
+  jsonb_build_array(jsonb_build_object('tier', 1, 'quantity', overage::text, 'unit_price', '0.000',
+    'amount', '0.00')))
+where :account and month = '2031-02';
+
+-- postpaid: changes what an operation was used for
+-- > usage of no operation is
+update statements set content = jsonb_set(content, '{usage,0,credits}', '"1"')
+where :account and month = '2031-02';
+
+-- postpaid: leaves an operation out
+-- > usage of no operation is undefined
+update statements set content = content || '{"usage": []}' where :account and month = '2031-02';
+
+-- postpaid: calls the credits that were used paid ones
+-- > PAID credits used are 10, the entries say 0
+update statements set content = content || '{"credits_used": {"PAID": "10"}}'
+where :account and month = '2031-02';
+
+-- postpaid: has a statement count one entry less
+-- > last_seq is
+update statements set last_seq = last_seq - 1 where :account and month = '2031-02';
+
+-- postpaid: has a statement begin later
+-- > after_seq is 1
+update statements set after_seq = 1 where :account and month = '2031-02';
+
+-- postpaid: closes a statement before its month was over
+-- > its month ends at
+update statements set closed_at = '2031-02-27Z' where :account and month = '2031-02';
+
+-- postpaid: writes content that is none
+-- > cannot be read
+update statements set content = '{}' where :account and month = '2031-02';
+
+-- postpaid: gives a refund back twice
+-- > its adjustment of 2031-02 is
+update statements set total = total - 1, content = jsonb_set(content, '{adjustments}',
+  '[{"month": "2031-02", "credits": "1", "amount": {"currency": "USD", "amount": "-1.00"}}]')
+where :account and month = '2031-03';
+
+-- postpaid: closes a month that is not over
+-- > last_at is
+insert into statements select account_id, '2031-04', plan_id, '2031-05-01Z', last_seq, last_seq, 0,
+  currency, 0, content from statements where :account and month = '2031-03';
+
+-- postpaid: removes a statement
+-- > there is no statement 2031-03, and it has overage or adjustments
+delete from statements where :account and month = '2031-03';
+
+-- postpaid: removes all statements
+-- > there is no statement 2031-02, and an event says that it was closed
+delete from statements where :account;

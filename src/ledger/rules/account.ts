@@ -8,6 +8,7 @@ import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { isLow } from '../event.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
+import { followStatements } from '../statement.ts';
 
 export type OpenAccount = {
   readonly kind: 'OpenAccount';
@@ -49,6 +50,8 @@ export const newAccount = (
   overageLimit: plan.terms.overage?.limit ?? 0n,
   lowBalance: false,
   allowanceDueAt: plan.terms.allowance ? periodOf(plan.terms.allowance.every, now, now).from : null,
+  statementDueAt: null,
+  statementPlanId: null,
   dueAt: null,
   lastAt: now,
   lastHash: new Uint8Array(),
@@ -58,6 +61,7 @@ export const newAccount = (
 export function openAccount(book: Book, origin: Origin) {
   const { welcome, allowance } = book.plan.terms;
   book.changes.account = true;
+  followStatements(book);
   if (welcome) {
     const grant = book.addGrant({
       amount: welcome.credits,

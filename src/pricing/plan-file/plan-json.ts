@@ -6,11 +6,20 @@
  */
 import { z } from 'zod';
 import { formatMoney } from '../money.ts';
-import type { Attribute, Component, Operation, PlanTerms, Quantity, RateCard } from '../plan.ts';
+import type {
+  Attribute,
+  Component,
+  Operation,
+  PlanTerms,
+  Quantity,
+  RateCard,
+  Terms,
+} from '../plan.ts';
 import { allowanceToJson } from './allowance-schema.ts';
 import { formatDuration } from './duration.ts';
 import { jsonIntegers, text } from './leaf-schema.ts';
 import { pathText, readShape } from './mistake.ts';
+import { overageRatesToJson } from './overage-schema.ts';
 import { operationsSchema } from './rate-card-schema.ts';
 import { packsSchema, termsSchema } from './terms-schema.ts';
 import { formatValidity } from './validity.ts';
@@ -48,7 +57,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
         validity: formatValidity(terms.welcome.validity),
       },
       allowance: terms.allowance && allowanceToJson(terms.allowance),
-      overage: terms.overage && { limit: `${terms.overage.limit}` },
+      overage: terms.overage && overageToJson(terms.overage),
       low_balance_threshold: `${terms.lowBalanceThreshold}`,
       reservation: {
         ttl: formatDuration(terms.reservation.ttlMs),
@@ -66,6 +75,10 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
       validity: formatValidity(validity),
     })),
   };
+}
+
+function overageToJson({ limit, rates }: NonNullable<Terms['overage']>): Json {
+  return { limit: `${limit}`, ...(rates && overageRatesToJson(rates)) };
 }
 
 /** The terms stored as `json`, a value already parsed. Throws where it is no such thing. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Pack, Terms } from '../plan.ts';
 import { allowanceSchema } from './allowance-schema.ts';
 import { durationMs, type Integers, id, money, text, validity } from './leaf-schema.ts';
+import { overageSchema } from './overage-schema.ts';
 
 /** Figures of a plan's terms stay far within int64, so that sums over an account do, too. */
 const TERM_CREDITS_MAX = 1_000_000_000_000_000n;
@@ -15,10 +16,7 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .nullable()
         .default(null),
       allowance: allowanceSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
-      overage: z
-        .strictObject({ limit: integers(1n, TERM_CREDITS_MAX) })
-        .nullable()
-        .default(null),
+      overage: overageSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
       low_balance_threshold: integers(0n).default(500n),
       reservation: reservationSchema.prefault({}),
       refund_expired: z.enum(['breakage', 'new_grant']).default('breakage'),

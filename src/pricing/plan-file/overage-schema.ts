@@ -1,0 +1,98 @@
+/**
+ * The postpaid line of a plan: how far it goes, and the tiers that price it. Read from YAML and from
+ * stored JSON alike; `limit` alone is a line that is counted and not billed, as all were once.
+ */
+import { z } from 'zod';
+import type { OverageRates, OverageTier } from '../overage.ts';
+import type { Terms } from '../plan.ts';
+import type { Integers } from './leaf-schema.ts';
+import { list, mapping } from './mistake.ts';
+import type { Json } from './plan-json.ts';
+
+/** A price of less than a cent is common: a credit's price has more digits than its currency. */
+const UNIT_PRICE = /^(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?$/;
+
+const unitPrice = z
+  .string({
+    error: ({ input }) =>
+      input === undefined
+        ? 'missing key'
+        : 'must be a decimal in quotes, such as "0.030": without them it is no exact number',
+  })
+  .regex(UNIT_PRICE, 'must be 0 or more, a plain decimal with at most 9 digits after its point');
+
+const ratesShape = (integers: Integers) => ({
+  mode: z.enum(['graduated', 'volume']),
+  currency: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 currency code, such as USD'),
+  tiers: z
+    .array(z.strictObject({ up_to: integers(1n).optional(), price: unitPrice }))
+    .min(1)
+    // Told even where another part of a tier is unreadable.
+    .superRefine(tellOrder, { when: ({ value }) => Array.isArray(value) })
+    .transform((tiers) =>
+      tiers.map(({ up_to, price }): OverageTier => ({ upTo: up_to ?? null, unitPrice: price })),
+    ),
+});
+
+/** Tiers say where they end, so they leave no gap; the last has no end, so every quantity has one. */
+function tellOrder(value: unknown, context: z.RefinementCtx) {
+  const tiers = list(value).map((tier) => mapping(tier)['up_to']);
+  const tell = (index: number, message: string) =>
+    context.addIssue({ code: 'custom', path: [index, 'up_to'], message });
+  for (const [index, end] of tiers.entries()) {
+    const last = index === tiers.length - 1;
+    if (last && end !== undefined) tell(index, 'the last tier has no end: leave it out');
+    if (!last && end === undefined) tell(index, 'missing key: only the last tier has no end');
+    const before = tiers[index - 1];
+    if (typeof end !== 'bigint' || typeof before !== 'bigint' || end > before) continue;
+    tell(index, `overlaps the tier before, which ends at ${before}: tiers must ascend`);
+  }
+}
+
+const RATES = ['mode', 'currency', 'tiers'] as const;
+
+/** All of the rates, or none of them. */
+export function overageSchema(
+  integers: Integers,
+  limitMax: bigint,
+): z.ZodType<NonNullable<Terms['overage']>> {
+  const { mode, currency, tiers } = ratesShape(integers);
+  return z
+    .strictObject({
+      limit: integers(1n, limitMax),
+      mode: mode.optional(),
+      currency: currency.optional(),
+      tiers: tiers.optional(),
+    })
+    .superRefine(
+      (overage, context) => {
+        const given = mapping(overage);
+        if (RATES.every((key) => given[key] === undefined)) return;
+        for (const key of RATES)
+          if (given[key] === undefined)
+            context.addIssue({
+              code: 'custom',
+              path: [key],
+              message: 'missing key: a line that is billed has a mode, a currency and tiers',
+            });
+      },
+      { when: () => true },
+    )
+    .transform(({ limit, mode, currency, tiers }) => ({
+      limit,
+      rates: mode && currency && tiers ? { mode, currency, tiers } : null,
+    }));
+}
+
+/** The rates as they are stored, in a plan's terms and on statements. */
+export const overageRatesToJson = ({ mode, currency, tiers }: OverageRates) => ({
+  mode,
+  currency,
+  tiers: tiers.map(({ upTo, unitPrice: price }): { readonly [key: string]: Json } =>
+    upTo === null ? { price } : { up_to: `${upTo}`, price },
+  ),
+});
+
+/** Rates as they are stored. */
+export const overageRatesSchema = (integers: Integers): z.ZodType<OverageRates> =>
+  z.strictObject(ratesShape(integers));

@@ -1,0 +1,36 @@
+/** Statements as messages of the protos. */
+import { Grant_Category } from '../gen/billing/v1/ledger.ts';
+import type { Statement as StatementMessage } from '../gen/billing/v1/statement_service.ts';
+import type { Statement } from '../ledger/statement.ts';
+import { overageRatesMessage } from './plan-messages.ts';
+
+export function statementMessage(statement: Statement): StatementMessage {
+  const { rates, closedAt } = statement;
+  return {
+    accountId: statement.accountId,
+    month: statement.month,
+    planId: statement.planId,
+    closedAt: closedAt === null ? undefined : new Date(closedAt),
+    afterSeq: statement.afterSeq,
+    lastSeq: statement.lastSeq,
+    usage: [...statement.usage],
+    creditsUsed: [...statement.creditsUsed]
+      .map(([category, credits]) => ({ category: Grant_Category[category], credits }))
+      .sort((a, b) => a.category - b.category),
+    overage: statement.overage,
+    overageRates: rates ? overageRatesMessage(rates) : undefined,
+    overageLines: statement.lines.map(({ tier, quantity, unitPrice, amount }) => ({
+      tier,
+      quantity,
+      unitPrice,
+      amount: rates ? { currency: rates.currency, amount } : undefined,
+    })),
+    adjustments: statement.adjustments.map(({ month, credits, amount }) => ({
+      month,
+      credits,
+      amount: amount ?? undefined,
+    })),
+    total: statement.total ?? undefined,
+    otherTotals: [...statement.otherTotals],
+  };
+}

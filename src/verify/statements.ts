@@ -1,0 +1,207 @@
+/** Recomputes every closed statement from the entries of its account, and tells what does not agree. */
+import type { Account } from '../ledger/account.ts';
+import type { Statement } from '../ledger/statement.ts';
+import { millis, type Row, type StoredMove, toMove } from '../store/rows.ts';
+import { statementColumns, toStatement } from '../store/statements.ts';
+import { accountOf, type Group, grantsOf, inRuns } from './group.ts';
+import { instant } from './replay.ts';
+import type { Snapshot, Within } from './snapshot.ts';
+import { checkBill } from './statement-bill.ts';
+import {
+  type Month,
+  monthEnd,
+  monthNamed,
+  type StatementEntry,
+  StatementTally,
+  type Usage,
+} from './statement-tally.ts';
+
+/** Up to when the months of accounts are closed: no entry of theirs can be of before. */
+export async function loadClosedUntil(snapshot: Snapshot): Promise<ReadonlyMap<string, number>> {
+  const closedUntil = new Map<string, number>();
+  const rows = snapshot.rows(
+    (within) =>
+      `select account_id, max(month) as month from statements
+       where ${within('account_id')} group by account_id`,
+  );
+  for await (const row of rows) closedUntil.set(row['account_id']!, monthEnd(row['month']!));
+  return closedUntil;
+}
+
+/**
+ * The entries of accounts that have statements. A commit that names no usages comes with those of its
+ * reservation, and with what was committed of that before.
+ */
+const entriesWithReserved = (within: Within) => `
+  with told as (
+    select account_id, seq, at, kind, moves, usages, refunded_seq, reservation_id,
+      case when kind = 'COMMIT' then sum(credits) filter (where kind = 'COMMIT') over (
+        partition by account_id, reservation_id order by seq
+        rows between unbounded preceding and 1 preceding) end as committed_before
+    from entries where ${within('account_id')}
+      and account_id in (select account_id from statements where ${within('account_id')})
+  )
+  select t.account_id, t.seq, ${millis('t.at', 'at')}, t.kind, t.moves, t.usages, t.refunded_seq,
+    t.committed_before, r.usages as reserved, f.seq is not null as will_be_refunded
+  from told t
+  left join (select distinct account_id, refunded_seq as seq from told) f using (account_id, seq)
+  left join told r on t.kind = 'COMMIT' and t.usages = '[]'::jsonb and r.kind = 'RESERVE'
+    and r.account_id = t.account_id and r.reservation_id = t.reservation_id
+  order by t.account_id, t.seq`;
+
+const statementsInOrder = (within: Within) => `
+  select ${statementColumns} from statements where ${within('account_id')}
+  order by account_id, month`;
+
+const announcedAndGone = (within: Within) => `
+  select e.account_id, e.data->>'month' as month from events e
+  left join statements s on s.account_id = e.account_id and s.month = e.data->>'month'
+  where ${within('e.account_id')} and e.type = 'statement.closed' and s.month is null
+  order by e.account_id, month`;
+
+export async function checkStatements(group: Group): Promise<void> {
+  const entries = group.snapshot.rows(entriesWithReserved);
+  let next = await entries.next();
+  for await (const ofOne of inRuns(group.snapshot.rows(statementsInOrder), 'account_id')) {
+    const accountId: string = ofOne[0]['account_id']!;
+    const tally = new StatementTally();
+    for (; !next.done && next.value['account_id'] === accountId; next = await entries.next())
+      takeEntry(tally, next.value);
+    const account = accountOf(group, ofOne[0], 'statements');
+    if (account) checkAll(group, account, ofOne, tally);
+  }
+  for await (const row of group.snapshot.rows(announcedAndGone))
+    group.findings.add(
+      row['account_id']!,
+      `there is no statement ${row['month']}, and an event says that it was closed`,
+    );
+}
+
+/** What cannot be read was told when the entries were replayed. */
+function takeEntry(tally: StatementTally, row: Row) {
+  try {
+    tally.take(toEntry(row));
+  } catch {}
+}
+
+type StoredUsage = Readonly<Record<'operation' | 'count' | 'credits', string>>;
+
+const usagesOf = (stored: StoredUsage[] | null): readonly Usage[] =>
+  (stored ?? []).map(({ operation, count, credits }) => ({
+    operation,
+    count: BigInt(count),
+    credits: BigInt(credits),
+  }));
+
+const toEntry = (row: Row): StatementEntry => ({
+  seq: BigInt(row['seq']!),
+  at: row['at']!,
+  kind: row['kind']!,
+  moves: (row['moves']! as StoredMove[]).map(toMove),
+  usages: usagesOf(row['usages']!),
+  reserved: usagesOf(row['reserved']!),
+  committedBefore: row['committed_before'] === null ? null : BigInt(row['committed_before']!),
+  refundedSeq: row['refunded_seq'] === null ? null : BigInt(row['refunded_seq']!),
+  willBeRefunded: row['will_be_refunded']!,
+});
+
+function checkAll(group: Group, account: Account, rows: readonly Row[], tally: StatementTally) {
+  const { accountId } = account;
+  const statements: Statement[] = [];
+  for (const row of rows) {
+    const tell = (what: string) =>
+      group.findings.add(accountId, `statement ${row['month']}: ${what}`);
+    const statement = read(row, tell);
+    if (!statement) continue;
+    const month = tally.month(statement.month);
+    checkPlace(account, statement, tally, tell);
+    checkUsage(statement, month, tell);
+    checkCategories(statement, month, grantsOf(group, accountId), tell);
+    checkBill(statement, month, tally, statements, tell);
+    statements.push(statement);
+  }
+  checkMissing(group, account, statements, tally);
+}
+
+function read(row: Row, tell: (what: string) => void): Statement | null {
+  try {
+    return toStatement(row);
+  } catch {
+    tell('cannot be read');
+    return null;
+  }
+}
+
+/** Which entries it counts, and that its month was over. */
+function checkPlace(
+  { openedAt, statementDueAt }: Account,
+  { month, closedAt, afterSeq, lastSeq }: Statement,
+  { months }: StatementTally,
+  tell: (what: string) => void,
+) {
+  let before = 0n;
+  let last = 0n;
+  for (const [name, { lastSeq: newest }] of months) {
+    if (name < month && newest > before) before = newest;
+    if (name <= month && newest > last) last = newest;
+  }
+  if (afterSeq !== before) tell(`after_seq is ${afterSeq}, the entries say ${before}`);
+  if (lastSeq !== last) tell(`last_seq is ${lastSeq}, the entries say ${last}`);
+  const end = monthEnd(month);
+  if (closedAt === null || closedAt < end) tell(`its month ends at ${instant(end)}`);
+  if (month < monthNamed(openedAt)) tell(`the account was opened at ${instant(openedAt)}`);
+  if (statementDueAt !== null && statementDueAt <= end)
+    tell(`statement_due_at is ${instant(statementDueAt)}`);
+}
+
+function checkUsage({ usage }: Statement, { operations }: Month, tell: (what: string) => void) {
+  const stated = new Map(
+    usage.map(({ operation, count, credits, refunded }) => [
+      operation,
+      `${count} times, ${credits} credits, ${refunded} refunded`,
+    ]),
+  );
+  for (const operation of new Set([...stated.keys(), ...operations.keys()])) {
+    const used = operations.get(operation);
+    const said = used && `${used[0]} times, ${used[1]} credits, ${used[2]} refunded`;
+    const written = stated.get(operation);
+    if (written !== said)
+      tell(`usage of ${operation || 'no operation'} is ${written}, the entries say ${said}`);
+  }
+}
+
+function checkCategories(
+  { creditsUsed }: Statement,
+  { byGrant }: Month,
+  grants: ReturnType<typeof grantsOf>,
+  tell: (what: string) => void,
+) {
+  const used = new Map<string, bigint>();
+  for (const [grantId, credits] of byGrant) {
+    const category = grants.get(grantId)?.category ?? 'none';
+    used.set(category, (used.get(category) ?? 0n) + credits);
+  }
+  for (const category of ['PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT'] as const) {
+    const stated = creditsUsed.get(category) ?? 0n;
+    const said = used.get(category) ?? 0n;
+    if (stated !== said) tell(`${category} credits used are ${stated}, the entries say ${said}`);
+  }
+}
+
+/** Since its first statement no month that owes something has gone by without one. */
+function checkMissing(
+  { findings }: Group,
+  { accountId, statementDueAt }: Account,
+  statements: readonly Statement[],
+  { months }: StatementTally,
+) {
+  const closed = new Set(statements.map(({ month }) => month));
+  const [first] = closed;
+  if (first === undefined) return;
+  const until = statementDueAt === null ? null : monthNamed(statementDueAt - 1);
+  for (const [name, { overage, refundedEarlier }] of months) {
+    const due = name > first && (until === null ? false : name < until);
+    if (due && !closed.has(name) && (overage > 0n || refundedEarlier.size > 0))
+      findings.add(accountId, `there is no statement ${name}, and it has overage or adjustments`);
+  }
+}

@@ -1,0 +1,368 @@
+/** Statements over the wire: Aspose's case from the first free output to a refund of a billed one. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
+import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { execute } from '../postgres.ts';
+import { planIn } from '../pricing/fixtures.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, grant, there } from './given.ts';
+
+const GRADUATED = planIn(`
+plan_id: graduated
+title: Graduated
+terms:
+  overage:
+    limit: 100000
+    mode: graduated
+    currency: EUR
+    tiers: [{ up_to: 10, price: "1.005" }, { price: "0.5" }]
+packs: []
+operations:
+  job.pages:
+    title: Two credits a page
+    billable: true
+    quantities: { pages: { title: Pages, unit: page, min: 1, max: 500 } }
+    components: [{ kind: per_unit, label: Pages, quantity: pages, credits: 2 }]
+  job.look: { title: Free, billable: false }
+`);
+const COUNTED = planIn(`
+plan_id: counted
+title: Counted
+terms: { overage: { limit: 1000 } }
+packs: []
+operations:
+  job.one: { title: One, billable: true, components: [{ kind: flat, label: One, credits: 1 }] }
+`);
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({ plans: [...(await plansOfDeploy()), GRADUATED, COUNTED] });
+});
+afterAll(() => scrip.stop());
+afterEach(async () => {
+  expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+});
+
+const named = (accountId: string) => ({ accountId, requestId: requestId() });
+const statementOf = async (accountId: string, month: string): Promise<Statement> =>
+  there((await scrip.statements.getStatement({ accountId, month })).statement);
+const closedOf = async (accountId: string) =>
+  (await scrip.statements.listStatements({ accountId })).statements;
+const charge = (accountId: string, operation: string, count = 1n) =>
+  scrip.billing.charge({ ...named(accountId), usages: [{ operation, count }] });
+const pages = (many: bigint, count = 1n) => ({
+  operation: 'job.pages',
+  quantities: { pages: many },
+  count,
+});
+const usd = (amount: string) => ({ currency: 'USD', amount });
+const day = (year: number, month: number, date: number) => Date.UTC(year, month - 1, date, 12);
+
+describe('50 outputs are free, credits bought in advance come next, the rest is billed by volume', () => {
+  let accountId: string;
+  let billed: bigint;
+
+  test('the open month shows what it would come to', async () => {
+    scrip.setNow(day(2031, 1, 10));
+    accountId = await scrip.open('aspose-cloud');
+    await charge(accountId, 'document.convert', 50n);
+    await scrip.billing.purchase({
+      ...named(accountId),
+      packId: 'prepaid-1000',
+      payment: { $case: 'paymentReference', value: 'order-1' },
+    });
+    await charge(accountId, 'document.upload');
+    await charge(accountId, 'ocr.recognize', 900n);
+    billed = (await charge(accountId, 'document.convert', 12_100n)).entrySeq;
+    const statement = await statementOf(accountId, '2031-01');
+    expect(statement).toEqual({
+      accountId,
+      month: '2031-01',
+      planId: 'aspose-cloud',
+      closedAt: undefined,
+      afterSeq: 0n,
+      lastSeq: billed,
+      usage: [
+        { operation: 'document.convert', count: 12_150n, credits: 12_150n, refunded: 0n },
+        { operation: 'document.upload', count: 1n, credits: 0n, refunded: 0n },
+        { operation: 'ocr.recognize', count: 900n, credits: 900n, refunded: 0n },
+      ],
+      creditsUsed: [
+        { category: Grant_Category.PAID, credits: 1_000n },
+        { category: Grant_Category.ALLOWANCE, credits: 50n },
+      ],
+      overage: 12_000n,
+      overageRates: {
+        mode: OverageRates_Mode.VOLUME,
+        currency: 'USD',
+        tiers: [
+          { upTo: 9_999n, unitPrice: '0.020' },
+          { upTo: 99_999n, unitPrice: '0.015' },
+          { upTo: undefined, unitPrice: '0.010' },
+        ],
+      },
+      overageLines: [{ tier: 2, quantity: 12_000n, unitPrice: '0.015', amount: usd('180.00') }],
+      adjustments: [],
+      total: usd('180.00'),
+      otherTotals: [],
+    });
+    expect(await closedOf(accountId)).toEqual([]);
+    const { plan } = await scrip.plans.getPlan({ planId: 'aspose-cloud' });
+    expect(plan?.terms?.overageRates).toEqual(statement.overageRates);
+  });
+
+  test('it is closed once, in the first sweep after its end, and says so in an event', async () => {
+    const open = await statementOf(accountId, '2031-01');
+    scrip.setNow(Date.UTC(2031, 1, 1));
+    await scrip.service.sweep();
+    await scrip.service.sweep();
+    const [closed, ...others] = await closedOf(accountId);
+    expect(others).toEqual([]);
+    expect(closed).toEqual({ ...open, closedAt: expect.any(Date) });
+    expect(there(closed?.closedAt).getTime()).toBeGreaterThanOrEqual(Date.UTC(2031, 1, 1));
+    expect(
+      await execute(
+        scrip.databaseUrl,
+        `select data from events where account_id = $1 and type = 'statement.closed'`,
+        [accountId],
+      ),
+    ).toEqual([{ data: { month: '2031-01', overage: '12000', currency: 'USD', total: '180.00' } }]);
+  });
+
+  test('a refund in the next month takes its price off that month, to the cent', async () => {
+    scrip.setNow(day(2031, 2, 10));
+    await charge(accountId, 'document.convert', 51n);
+    await scrip.billing.refund({ ...named(accountId), seq: billed, credits: 1_001n });
+    const closed = await statementOf(accountId, '2031-01');
+    expect([closed.overage, closed.total]).toEqual([12_000n, usd('180.00')]);
+    const open = await statementOf(accountId, '2031-02');
+    expect(open).toMatchObject({
+      overage: 1n,
+      adjustments: [{ month: '2031-01', credits: 1_001n, amount: usd('-15.02') }],
+      total: usd('-15.00'),
+    });
+    expect((await balanceOf(scrip, accountId)).overage).toBe(1n);
+  });
+
+  test('a refund below the edge of a cheaper tier never makes the month dearer', async () => {
+    scrip.setNow(day(2031, 3, 10));
+    await scrip.billing.refund({ ...named(accountId), seq: billed, credits: 2_999n });
+    // 8,000 credits would cost 160.00; 10,000, which were left on the way there, 150.00.
+    const march = await statementOf(accountId, '2031-03');
+    expect(march.adjustments).toEqual([
+      { month: '2031-01', credits: 2_999n, amount: usd('-14.98') },
+    ]);
+    scrip.setNow(day(2031, 4, 10));
+    await scrip.billing.refund({ ...named(accountId), seq: billed });
+    const april = await statementOf(accountId, '2031-04');
+    // What the overage had cost is given back whole; the rest of the refund was prepaid.
+    expect(april.adjustments).toEqual([
+      { month: '2031-01', credits: 8_000n, amount: usd('-150.00') },
+    ]);
+    expect((await closedOf(accountId)).map(({ month, total }) => [month, total?.amount])).toEqual([
+      ['2031-03', '-14.98'],
+      ['2031-02', '-15.00'],
+      ['2031-01', '180.00'],
+    ]);
+  });
+});
+
+describe('usage is told by operation', () => {
+  test('of what was reserved, in its order, as far as the commits go', async () => {
+    scrip.setNow(day(2031, 5, 10));
+    const accountId = await scrip.open('graduated');
+    const { reservation } = await scrip.billing.reserve({
+      ...named(accountId),
+      usages: [pages(5n, 3n), { operation: 'job.look' }, pages(1n)],
+    });
+    const { reservationId } = there(reservation);
+    await scrip.billing.commit({ ...named(accountId), reservationId, credits: 11n, final: false });
+    expect((await statementOf(accountId, '2031-05')).usage).toEqual([
+      { operation: 'job.pages', count: 2n, credits: 11n, refunded: 0n },
+    ]);
+    await scrip.billing.commit({ ...named(accountId), reservationId });
+    await scrip.billing.charge({ ...named(accountId), credits: 7n });
+    expect(await statementOf(accountId, '2031-05')).toMatchObject({
+      usage: [
+        { operation: 'job.look', count: 1n, credits: 0n, refunded: 0n },
+        { operation: 'job.pages', count: 4n, credits: 32n, refunded: 0n },
+        { operation: '', count: 0n, credits: 7n, refunded: 0n },
+      ],
+      overage: 39n,
+      overageLines: [
+        { tier: 1, quantity: 10n, amount: { amount: '10.05' } },
+        { tier: 2, quantity: 29n, amount: { amount: '14.50' } },
+      ],
+      total: { currency: 'EUR', amount: '24.55' },
+    });
+  });
+
+  test('less what was refunded of it within the month', async () => {
+    scrip.setNow(day(2031, 5, 20));
+    const accountId = await scrip.open('graduated');
+    await grant(scrip, accountId, 10n, { category: Grant_Category.PROMOTIONAL });
+    const { entrySeq: seq } = await scrip.billing.charge({
+      ...named(accountId),
+      usages: [pages(4n), { operation: 'job.look' }, pages(6n)],
+    });
+    await scrip.billing.refund({ ...named(accountId), seq, credits: 13n });
+    await scrip.billing.refund({ ...named(accountId), seq, credits: 1n });
+    expect(await statementOf(accountId, '2031-05')).toMatchObject({
+      usage: [
+        { operation: 'job.look', count: 1n, credits: 0n, refunded: 0n },
+        { operation: 'job.pages', count: 2n, credits: 6n, refunded: 14n },
+      ],
+      creditsUsed: [{ category: Grant_Category.PROMOTIONAL, credits: 6n }],
+      overage: 0n,
+      overageLines: [],
+      adjustments: [],
+      total: { currency: 'EUR', amount: '0.00' },
+    });
+  });
+
+  test('in the month of the commit, whenever it was reserved, late or not', async () => {
+    scrip.setNow(Date.UTC(2031, 4, 31, 23, 50));
+    const accountId = await scrip.open('graduated');
+    const reserve = async (many: bigint) =>
+      there(
+        (await scrip.billing.reserve({ ...named(accountId), usages: [pages(many)] })).reservation,
+      ).reservationId;
+    const [over, late] = [await reserve(3n), await reserve(4n)];
+    scrip.setNow(Date.UTC(2031, 5, 1, 0, 2));
+    await scrip.billing.commit({ ...named(accountId), reservationId: over });
+    scrip.setNow(Date.UTC(2031, 5, 1, 0, 8));
+    const committed = await scrip.billing.commit({ ...named(accountId), reservationId: late });
+    expect(committed.reservation?.late).toBe(true);
+    expect(await statementOf(accountId, '2031-05')).toMatchObject({ usage: [], overage: 0n });
+    expect(await statementOf(accountId, '2031-06')).toMatchObject({
+      usage: [{ operation: 'job.pages', count: 2n, credits: 14n, refunded: 0n }],
+      overage: 14n,
+    });
+    // Refunded in the same month, though reserved in the one before.
+    await scrip.billing.refund({ ...named(accountId), seq: committed.entrySeq });
+    expect(await statementOf(accountId, '2031-06')).toMatchObject({
+      usage: [{ operation: 'job.pages', count: 2n, credits: 6n, refunded: 8n }],
+      overage: 6n,
+    });
+  });
+});
+
+describe('months close', () => {
+  test('with nothing in them, each by itself, however long nobody looked', async () => {
+    scrip.setNow(day(2032, 1, 10));
+    const accountId = await scrip.open('graduated');
+    scrip.setNow(Date.UTC(2032, 3, 1));
+    await scrip.service.sweep();
+    const eur = { currency: 'EUR', amount: '0.00' };
+    expect(await closedOf(accountId)).toMatchObject(
+      ['2032-03', '2032-02', '2032-01'].map((month) => ({ month, usage: [], total: eur })),
+    );
+  });
+
+  test('before anyone is shown them, swept or not', async () => {
+    scrip.setNow(day(2032, 5, 10));
+    const accountId = await scrip.open('graduated');
+    scrip.setNow(Date.UTC(2032, 5, 1));
+    expect((await statementOf(accountId, '2032-05')).closedAt).toBeInstanceOf(Date);
+    scrip.setNow(Date.UTC(2032, 6, 1));
+    expect(await closedOf(accountId)).toHaveLength(2);
+  });
+
+  test('without money where the plan has no tiers', async () => {
+    scrip.setNow(day(2032, 7, 10));
+    const accountId = await scrip.open('counted');
+    const { entrySeq: seq } = await charge(accountId, 'job.one', 5n);
+    scrip.setNow(day(2032, 8, 10));
+    await scrip.billing.refund({ ...named(accountId), seq });
+    const [july, august] = [
+      await statementOf(accountId, '2032-07'),
+      await statementOf(accountId, '2032-08'),
+    ];
+    expect(july).toMatchObject({ overage: 5n, overageLines: [], adjustments: [] });
+    expect([july.overageRates, july.total]).toEqual([undefined, undefined]);
+    expect(august.adjustments).toEqual([{ month: '2032-07', credits: 5n, amount: undefined }]);
+  });
+
+  test('never on a prepaid plan: what was used is computed when it is asked for', async () => {
+    scrip.setNow(day(2032, 9, 10));
+    const accountId = await scrip.open('perfectparser');
+    await scrip.billing.charge({ ...named(accountId), credits: 3n });
+    scrip.setNow(day(2032, 11, 10));
+    await scrip.service.sweep();
+    expect(await closedOf(accountId)).toEqual([]);
+    const september = await statementOf(accountId, '2032-09');
+    expect(september).toMatchObject({
+      planId: 'perfectparser',
+      usage: [{ operation: '', count: 0n, credits: 3n }],
+      creditsUsed: [{ category: Grant_Category.PROMOTIONAL, credits: 3n }],
+      overage: 0n,
+    });
+    expect([september.closedAt, september.total]).toEqual([undefined, undefined]);
+  });
+
+  test('of a closed account: the month it was closed in, and later only what is owed', async () => {
+    scrip.setNow(day(2033, 1, 10));
+    const accountId = await scrip.open('graduated');
+    const { entrySeq: seq } = await scrip.billing.charge({ ...named(accountId), credits: 20n });
+    await scrip.accounts.closeAccount(named(accountId));
+    scrip.setNow(day(2033, 5, 10));
+    await scrip.service.sweep();
+    expect((await closedOf(accountId)).map(({ month }) => month)).toEqual(['2033-01']);
+    await scrip.billing.refund({ ...named(accountId), seq, credits: 10n });
+    scrip.setNow(day(2033, 9, 10));
+    await scrip.service.sweep();
+    expect(await closedOf(accountId)).toMatchObject([
+      {
+        month: '2033-05',
+        planId: 'graduated',
+        adjustments: [{ month: '2033-01', credits: 10n, amount: { amount: '-5.00' } }],
+        total: { currency: 'EUR', amount: '-5.00' },
+      },
+      { month: '2033-01', total: { amount: '15.05' } },
+    ]);
+    const due = 'select statement_due_at from accounts where account_id = $1';
+    expect(await execute(scrip.databaseUrl, due, [accountId])).toEqual([
+      { statement_due_at: null },
+    ]);
+  });
+});
+
+describe('requests', () => {
+  test('for a month before the account was opened, to come, or that is none are refused', async () => {
+    scrip.setNow(day(2034, 3, 10));
+    const accountId = await scrip.open('graduated');
+    for (const month of ['2034-02', '2034-04', '', '2034-3', '2034-13', '2034-03-01'])
+      expect(
+        await faultOf(scrip.statements.getStatement({ accountId, month })),
+        month,
+      ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['month'] });
+  });
+
+  test('for accounts that are not there are refused', async () => {
+    const accountId = 'nobody';
+    const got = scrip.statements.getStatement({ accountId, month: '2034-03' });
+    expect((await faultOf(got)).reason).toBe('ACCOUNT_NOT_FOUND');
+    const listed = scrip.statements.listStatements({ accountId });
+    expect((await faultOf(listed)).reason).toBe('ACCOUNT_NOT_FOUND');
+  });
+
+  test('list closed statements page by page', async () => {
+    scrip.setNow(day(2035, 1, 10));
+    const accountId = await scrip.open('graduated');
+    scrip.setNow(day(2035, 6, 10));
+    const months: string[] = [];
+    let pageToken = '';
+    do {
+      const page = await scrip.statements.listStatements({ accountId, pageSize: 2, pageToken });
+      expect(page.statements.length).toBeLessThanOrEqual(2);
+      months.push(...page.statements.map(({ month }) => month));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    expect(months).toEqual(['2035-05', '2035-04', '2035-03', '2035-02', '2035-01']);
+    const forged = { accountId, pageToken: 'e30' };
+    expect((await faultOf(scrip.statements.listStatements(forged))).fields).toEqual(['page_token']);
+  });
+});

@@ -1,0 +1,195 @@
+/** A month added up: as tables, and on random lives against the auditor's own arithmetic. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { monthName, monthStart } from '../../src/ledger/account.ts';
+import type { Entry } from '../../src/ledger/entry.ts';
+import type { MonthUsage } from '../../src/ledger/statement.ts';
+import { Attributions, type UsageEntry } from '../../src/statements/attributions.ts';
+import { MonthTally, usedBy } from '../../src/statements/month-tally.ts';
+import { monthNamed, StatementTally } from '../../src/verify/statement-tally.ts';
+import type { Shelf } from '../ledger/shelf.ts';
+import { life, live } from '../ledger/workload.ts';
+
+const RUNS = { numRuns: 200 };
+const PATIENCE_MS = 120_000;
+
+/**
+ * An entry as a statement reads it. The lives know one operation only: here each entry that could name
+ * several does, one of them free and all of them done several times. A commit may name more than its
+ * reservation let it charge.
+ */
+function toUsageEntry(entry: Entry): UsageEntry {
+  const { kind, seq, credits, usages } = entry;
+  const names = kind === 'COMMIT' ? usages.length > 0 : kind === 'RESERVE' || seq % 3n > 0n;
+  const capped = kind === 'COMMIT' && seq % 2n === 0n ? 5n : 0n;
+  const named = [
+    { operation: 'a', count: 2n + (seq % 2n), credits: credits / 3n },
+    { operation: 'free', count: 1n, credits: 0n },
+    { operation: `b${seq % 3n}`, count: 4n, credits: credits - credits / 3n + capped },
+  ];
+  return { ...entry, usages: names ? named : [] };
+}
+
+describe('what a commit that names no usages was used for', () => {
+  type Commit = readonly [credits: bigint, used: string];
+  const reserving = (...usages: readonly (readonly [string, bigint, bigint])[]) => usages;
+  test.each<[string, ReturnType<typeof reserving>, readonly Commit[]]>([
+    ['all of it', reserving(['a', 2n, 6n], ['b', 1n, 4n]), [[10n, 'a x2 6, b x1 4']]],
+    [
+      'as far as it goes, in order, and the next commit from there',
+      reserving(['a', 3n, 6n], ['b', 1n, 4n]),
+      [
+        [3n, 'a x2 3'],
+        [4n, 'a x1 3, b x1 1'],
+        [3n, 'b x0 3'],
+      ],
+    ],
+    [
+      'one usage, by many commits',
+      reserving(['a', 3n, 6n]),
+      [
+        [2n, 'a x1 2'],
+        [2n, 'a x1 2'],
+        [3n, 'a x1 2,  x0 1'],
+      ],
+    ],
+    [
+      'what costs nothing, once, as soon as it is reached',
+      reserving(['free', 5n, 0n], ['a', 1n, 2n], ['free', 1n, 0n]),
+      [
+        [0n, 'free x5 0'],
+        [2n, 'a x1 2, free x1 0'],
+        [0n, ''],
+      ],
+    ],
+    ['nothing but what costs nothing', reserving(['free', 7n, 0n]), [[0n, 'free x7 0']]],
+    ['no operation beyond the reservation', reserving(['a', 1n, 2n]), [[5n, 'a x1 2,  x0 3']]],
+    ['no operation at all where none was named', reserving(), [[5n, ' x0 5']]],
+  ])('%s', (_, usages, commits) => {
+    const attributions = new Attributions();
+    const entry = (kind: Entry['kind'], credits: bigint, named: typeof usages): UsageEntry => ({
+      seq: 1n,
+      at: 0,
+      kind,
+      moves:
+        credits === 0n ? [] : [{ from: 'overage_reserved', to: 'consumed', grantId: 0n, credits }],
+      usages: named.map(([operation, count, cost]) => ({ operation, count, credits: cost })),
+      reservationId: 'r',
+      refundedSeq: null,
+    });
+    attributions.take(entry('RESERVE', 0n, usages));
+    for (const [credits, used] of commits)
+      expect(
+        attributions
+          .take(entry('COMMIT', credits, []))
+          .map((one) => `${one.operation} x${one.count} ${one.credits}`)
+          .join(', '),
+      ).toBe(used);
+  });
+});
+
+/** Adds up a month a few entries at a time, and looks up what it wants as the service does. */
+function tallied(shelf: Shelf, start: number, stretch: number): MonthUsage {
+  const entries = shelf.entries.map(toUsageEntry);
+  const of = entries.filter(({ at }) => monthStart(at) === start);
+  const afterSeq = entries.findLast(({ at }) => at < start)?.seq ?? 0n;
+  const tally = new MonthTally(afterSeq);
+  const isOf = (ids: readonly string[]) => (entry: UsageEntry) =>
+    (entry.kind === 'RESERVE' || entry.kind === 'COMMIT') &&
+    ids.includes(entry.reservationId ?? '');
+  for (let from = 0; from < of.length; from += stretch) {
+    const here = of.slice(from, from + stretch);
+    const wanted = tally.wants(here);
+    const before = entries.filter(({ seq }) => seq < (here[0]?.seq ?? 0n));
+    const used = usedBy(entries.filter(({ kind }) => kind !== 'REFUND'));
+    tally.take(here, {
+      earlier: before.filter(isOf(wanted.reservationIds)),
+      refunded: new Map(
+        entries
+          .filter(({ seq }) => wanted.refundedSeqs.includes(seq))
+          .map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]),
+      ),
+      categories: new Map(
+        wanted.grantIds.map((grantId) => [grantId, shelf.grants.get(grantId)?.category ?? 'PAID']),
+      ),
+    });
+  }
+  return tally.result();
+}
+
+/** The same months, added up by the auditor. */
+function audited({ entries }: Shelf): StatementTally {
+  const tally = new StatementTally();
+  for (const entry of entries) {
+    const { reservationId: id, seq } = entry;
+    const { usages } = toUsageEntry(entry);
+    const ofReservation = entries.filter((other) => id !== null && other.reservationId === id);
+    const commits = ofReservation.filter((other) => other.kind === 'COMMIT' && other.seq < seq);
+    const named = usages.length === 0 && entry.kind === 'COMMIT';
+    const reserved = ofReservation.find(({ kind }) => kind === 'RESERVE');
+    const usagesOf = (of: Entry) => toUsageEntry(of).usages;
+    tally.take({
+      ...entry,
+      usages,
+      reserved: named && reserved ? usagesOf(reserved) : [],
+      committedBefore:
+        commits.length === 0 ? null : commits.reduce((sum, { credits }) => sum + credits, 0n),
+      willBeRefunded: entries.some(({ refundedSeq }) => refundedSeq === seq),
+    });
+  }
+  return tally;
+}
+
+const told = (usage: MonthUsage) => ({
+  operations: usage.usage
+    .map(({ operation, count, credits, refunded }) => [operation, count, credits, refunded])
+    .sort(),
+  overage: usage.overage,
+  refundedEarlier: [...usage.refundedEarlier].sort(),
+});
+
+describe('whatever happens to an account', () => {
+  test(
+    'every month adds up to what the auditor makes of it, in stretches of any length',
+    () => {
+      fc.assert(
+        fc.property(life(60), fc.integer({ min: 1, max: 9 }), (random, stretch) => {
+          const shelf = live(random);
+          const auditor = audited(shelf);
+          for (const start of new Set(shelf.entries.map(({ at }) => monthStart(at)))) {
+            const month = auditor.month(monthNamed(start));
+            expect(told(tallied(shelf, start, stretch)), monthName(start)).toEqual({
+              operations: [...month.operations]
+                .map(([operation, figures]) => [operation, ...figures])
+                .sort(),
+              overage: month.overage,
+              refundedEarlier: [...month.refundedEarlier].sort(),
+            });
+          }
+        }),
+        RUNS,
+      );
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    'credits used for operations are credits taken from grants and overage',
+    () => {
+      fc.assert(
+        fc.property(life(60), (random) => {
+          const shelf = live(random);
+          for (const start of new Set(shelf.entries.map(({ at }) => monthStart(at)))) {
+            const { usage, creditsUsed, overage } = tallied(shelf, start, 5);
+            const used = usage.reduce((sum, { credits }) => sum + credits, 0n);
+            const taken = [...creditsUsed.values()].reduce((sum, credits) => sum + credits, 0n);
+            expect(used).toBe(taken + overage);
+            for (const { credits, count } of usage) expect(credits >= 0n && count >= 0n).toBe(true);
+          }
+        }),
+        RUNS,
+      );
+    },
+    PATIENCE_MS,
+  );
+});
