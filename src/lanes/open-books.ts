@@ -5,14 +5,17 @@ import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import type { Catalogue, CataloguedPlan } from '../store/catalogue.ts';
 import {
+  loadCustomPacks,
   loadExpiredReservations,
   loadGrants,
   loadOpenGrants,
   loadPurchases,
+  loadReferencedPurchases,
   loadRefundables,
   loadRequests,
   loadReservations,
@@ -53,29 +56,30 @@ export async function openBooks(
   const accounts = await lockAccounts(em, [...new Set(works.map((work) => work.accountId))]);
   const before = await loadRequests(
     em,
-    requests.map(({ accountId, origin, command }) => ({
-      accountId,
-      requestId: origin.requestId,
-      method: command.kind,
-    })),
+    requests
+      .filter(({ origin }) => origin.requestId !== '')
+      .map(({ accountId, origin, command }) => ({
+        accountId,
+        requestId: origin.requestId,
+        method: command.kind,
+      })),
   );
   const reservations = await loadReservations(em, reservationsNamed(requests));
   const refundables = await loadRefundables(
     em,
     named(requests, 'Refund', ({ seq }) => seq),
   );
-  const purchases = await loadPurchases(
-    em,
-    named(requests, 'Purchase', ({ paymentReference }) => paymentReference),
-  );
+  const purchases = await loadPurchasesOf(em, requests);
+  const customPacks = await loadCustomPacks(em, packsNamed(requests));
   const due = await loadDue(em, accounts, now);
-  const grants = await loadGrantsOf(em, accounts, refundables);
+  const grants = await loadGrantsOf(em, accounts, refundables, purchases);
   const plans = await plansOf(catalogue, accounts, requests, reservations);
 
   const grantsOf = byAccount(grants);
   const reservationsOf = byAccount(withoutTwins([...reservations, ...due.reservations]));
   const refundablesOf = byAccount(refundables);
   const purchasesOf = byAccount(purchases);
+  const customPacksOf = byAccount(customPacks);
   const books = new Map<string, Book>();
   for (const account of accounts) {
     const { accountId, planId } = account;
@@ -88,6 +92,7 @@ export async function openBooks(
       grants: grantsOf.get(accountId) ?? [],
       reservations: reservationsOf.get(accountId) ?? [],
       purchases: purchasesOf.get(accountId) ?? [],
+      customPacks: customPacksOf.get(accountId) ?? [],
       refundables: refundablesOf.get(accountId) ?? [],
       nextReservationExpiry: due.nextExpiry.get(accountId) ?? null,
     };
@@ -124,6 +129,27 @@ function named<Kind extends Request['command']['kind'], Key>(
   return distinct(all);
 }
 
+/** Purchases that commands observe, and ones whose payment reference they give again. */
+async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Purchase[]> {
+  const observed = named(requests, 'ObservePurchase', ({ purchaseId }) => purchaseId);
+  const references: Named<string>[] = [];
+  for (const { accountId, command } of requests)
+    if (command.kind === 'Purchase' && command.payment.method === 'REFERENCE')
+      references.push({ accountId, key: command.payment.reference });
+  const purchases = [
+    ...(await loadPurchases(em, observed)),
+    ...(await loadReferencedPurchases(em, distinct(references))),
+  ];
+  return [...new Map(purchases.map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];
+}
+
+const packsNamed = (requests: readonly Request[]): Named<string>[] =>
+  distinct([
+    ...named(requests, 'Purchase', ({ packId }) => packId),
+    ...named(requests, 'OfferPack', ({ pack }) => pack.packId),
+    ...named(requests, 'WithdrawPack', ({ packId }) => packId),
+  ]);
+
 function distinct<Key>(all: readonly Named<Key>[]): Named<Key>[] {
   return [...new Map(all.map((one) => [`${one.accountId}\n${one.key}`, one])).values()];
 }
@@ -154,6 +180,7 @@ async function loadGrantsOf(
   em: Em,
   accounts: readonly Account[],
   refundables: readonly RefundableEntry[],
+  purchases: readonly Purchase[],
 ): Promise<Grant[]> {
   const open = await loadOpenGrants(
     em,
@@ -162,7 +189,10 @@ async function loadGrantsOf(
   const refunded = refundables.flatMap(({ accountId, split }) =>
     split.map(({ grantId }) => ({ accountId, key: grantId })),
   );
-  const closed = await loadGrants(em, distinct(refunded));
+  const bought = purchases.flatMap(({ accountId, grantId }) =>
+    grantId === null ? [] : [{ accountId, key: grantId }],
+  );
+  const closed = await loadGrants(em, distinct([...refunded, ...bought]));
   const byKey = new Map([...closed, ...open].map((g) => [`${g.accountId}\n${g.grantId}`, g]));
   return [...byKey.values()];
 }

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import type { Plan, RateCard } from '../pricing/plan.ts';
 import { type Account, monthStart } from './account.ts';
+import type { CustomPack } from './custom-pack.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
 import type { Announcement, EventType } from './event.ts';
 import { burnOrder, type Grant, stateOf } from './grant.ts';
@@ -35,6 +36,8 @@ export type Loaded = {
   readonly grants: readonly Grant[];
   readonly reservations: readonly Reservation[];
   readonly purchases: readonly Purchase[];
+  /** Packs offered to this account that a command names, withdrawn ones too. */
+  readonly customPacks: readonly CustomPack[];
   readonly refundables: readonly RefundableEntry[];
   /** Expiry of the soonest active reservation that was not loaded, if the account was due. */
   readonly nextReservationExpiry: number | null;
@@ -48,6 +51,7 @@ export class Book {
   readonly grants: Grant[];
   readonly reservations: Map<string, Reservation>;
   readonly purchases: Purchase[];
+  readonly customPacks: CustomPack[];
   readonly refundables: Map<bigint, RefundableEntry>;
   readonly nextReservationExpiry: number | null;
   /** The one time of this unit of work, for this account. */
@@ -61,7 +65,9 @@ export class Book {
     entries: [] as UnsealedEntry[],
     grants: new Changed<Grant>(),
     reservations: new Changed<Reservation>(),
-    purchases: new Set<Purchase>(),
+    purchases: new Changed<Purchase>(),
+    /** By name. */
+    customPacks: new Map<string, CustomPack>(),
     refundables: new Set<RefundableEntry>(),
     events: [] as Announcement[],
   };
@@ -73,6 +79,7 @@ export class Book {
     this.grants = [...loaded.grants].sort(burnOrder);
     this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
     this.purchases = [...loaded.purchases];
+    this.customPacks = [...loaded.customPacks];
     this.refundables = new Map(loaded.refundables.map((r) => [r.seq, r]));
     this.nextReservationExpiry = loaded.nextReservationExpiry;
     this.now = Math.max(now, loaded.account.lastAt);

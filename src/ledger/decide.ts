@@ -13,8 +13,10 @@ import {
 } from './rules/account.ts';
 import { type Charge, charge } from './rules/charge.ts';
 import { type Commit, commit } from './rules/commit.ts';
+import { type OfferPack, offerPack, type WithdrawPack, withdrawPack } from './rules/custom-pack.ts';
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
+import { type ObservePurchase, observePurchase } from './rules/observe-purchase.ts';
 import { type BuyPack, buyPack } from './rules/purchase.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
@@ -28,6 +30,9 @@ export type Command =
   | ExtendReservation
   | Refund
   | BuyPack
+  | ObservePurchase
+  | OfferPack
+  | WithdrawPack
   | GrantCredits
   | OpenAccount
   | UpdateAccount
@@ -62,6 +67,12 @@ function rule(book: Book, command: Command, origin: Origin) {
       return refund(book, command, origin);
     case 'Purchase':
       return buyPack(book, command, origin);
+    case 'ObservePurchase':
+      return observePurchase(book, command, origin);
+    case 'OfferPack':
+      return offerPack(book, command, origin);
+    case 'WithdrawPack':
+      return withdrawPack(book, command);
     case 'GrantCredits':
       return grantCredits(book, command, origin);
     case 'OpenAccount':

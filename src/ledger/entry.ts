@@ -35,7 +35,9 @@ export type EntryKind =
   | 'RELEASE'
   | 'EXPIRE'
   | 'CHARGE'
-  | 'REFUND';
+  | 'REFUND'
+  | 'CLAW_BACK'
+  | 'REINSTATE';
 
 /** Who asked for an entry, and why. */
 export type Origin = {
