@@ -36,7 +36,14 @@ async function main() {
     if (embedded) await migrate(url);
     else await refuseUnmigrated(url);
     const service = await startService(config, url, files.plans, log);
-    log.info({ port: service.port, plans: files.plans.map(({ planId }) => planId) }, 'ready');
+    log.info(
+      {
+        port: service.port,
+        plans: files.plans.map(({ planId }) => planId),
+        ...(service.webhookPort !== null && { webhook_port: service.webhookPort }),
+      },
+      'ready',
+    );
     if (embedded) sayReady(config, service.port);
     stopOnSignal(
       async () => {

@@ -5,6 +5,7 @@ import { priceAsked } from '../ledger/asked.ts';
 import type { Book } from '../ledger/book.ts';
 import { headroom } from '../ledger/draw.ts';
 import { coveringPacks } from '../pricing/packs.ts';
+import type { Pack } from '../pricing/plan.ts';
 import type { Usage } from '../pricing/usage.ts';
 import { lineMessage } from './messages.ts';
 import { packMessage } from './plan-messages.ts';
@@ -13,13 +14,16 @@ export function estimate(
   book: Book,
   usages: readonly Usage[],
   rateCardVersion: number,
+  /** Packs offered to the account alone. */
+  customPacks: readonly Pack[],
 ): EstimateResponse | Failure {
   const priced = priceAsked(book, { usages }, rateCardVersion);
   if (priced instanceof Failure) return priced;
   const room = headroom(book);
   const spendable = room.grants + room.overage;
   const shortfall = priced.credits > spendable ? priced.credits - spendable : 0n;
-  const offers = shortfall > 0n ? coveringPacks(book.plan.packs, shortfall) : [];
+  const offers =
+    shortfall > 0n ? coveringPacks([...book.plan.packs, ...customPacks], shortfall) : [];
   return {
     lines: priced.lines.map((line) => lineMessage(line, true)),
     credits: priced.credits,

@@ -5,6 +5,7 @@ import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Answer } from '../lanes/work.ts';
+import type { Payments } from '../payments/payments.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { Snapshots } from '../store/snapshot.ts';
 import { type CallContext, type Caller, unary } from './call.ts';
@@ -18,6 +19,8 @@ export type ServiceContext = CallContext &
     readonly catalogue: Catalogue;
     readonly lanes: Lanes;
     readonly snapshots: Snapshots;
+    /** Null where no payment provider is configured. */
+    readonly payments: Payments | null;
   };
 
 /** Hands a prepared mutation to its account's lane. */

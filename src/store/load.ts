@@ -4,8 +4,8 @@
  */
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
-import type { Labels } from '../ledger/entry.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
+import type { Labels } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type RefundableEntry, refundable } from '../ledger/refundable.ts';
@@ -188,7 +188,10 @@ const toRefundable = (row: Row): RefundableEntry =>
   );
 
 /** Purchases by their payment reference. */
-export async function loadReferencedPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {
+export async function loadReferencedPurchases(
+  em: Em,
+  named: readonly Named<string>[],
+): Promise<Purchase[]> {
   if (named.length === 0) return [];
   const rows = await run<Row>(
     em,

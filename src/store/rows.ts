@@ -3,15 +3,10 @@
  * the translation beside it. Instants are read as epoch milliseconds.
  */
 import type { Account, AccountState } from '../ledger/account.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { BucketKind, Entry, EntryKind, Labels, Move } from '../ledger/entry.ts';
 import type { Grant, GrantCategory, GrantSource, GrantState } from '../ledger/grant.ts';
-import type { CustomPack } from '../ledger/custom-pack.ts';
-import type {
-  DisputeState,
-  Purchase,
-  PurchaseMethod,
-  PurchaseState,
-} from '../ledger/purchase.ts';
+import type { DisputeState, Purchase, PurchaseMethod, PurchaseState } from '../ledger/purchase.ts';
 import type {
   Allocation,
   OverCommitPolicy,

@@ -1,7 +1,7 @@
 /** The grants of an account, held against the buckets that its entries filled. */
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
-import type { Buckets } from './moves.ts';
+import type { BucketSums, Buckets } from './moves.ts';
 import type { Replay } from './replay.ts';
 
 export function checkGrants(
@@ -13,7 +13,7 @@ export function checkGrants(
   for (const grant of grants.values()) {
     const buckets = sums.of(grant.grantId);
     const tellGrant = (what: string) => tell(`grant ${grant.grantId}: ${what}`);
-    checkAmounts(grant, buckets, tellGrant);
+    checkAmounts(grant, buckets, sums.takenBack(grant.grantId), tellGrant);
     checkState(grant, buckets, account.lastAt, tellGrant);
     if (grant.grantId > grantCount) tellGrant('no entry made it');
     if (grant.source !== 'ALLOWANCE') continue;
@@ -21,12 +21,17 @@ export function checkGrants(
       tellGrant(`the allowance of ${grant.sourceReference} was granted before`);
     months.add(grant.sourceReference);
   }
-  checkWhole(account, grants, sums.total, tell);
+  checkWhole(account, grants, sums, tell);
 }
 
-function checkAmounts(grant: Grant, buckets: Buckets, tell: (what: string) => void) {
+function checkAmounts(
+  grant: Grant,
+  buckets: Buckets,
+  takenBack: bigint,
+  tell: (what: string) => void,
+) {
   const { amount, remaining, reserved } = grant;
-  const issued = -buckets.issued;
+  const issued = takenBack - buckets.issued;
   if (issued !== (grant.state === 'SCHEDULED' ? 0n : amount))
     tell(`its amount is ${amount} and its state ${grant.state}, the moves issued ${issued}`);
   if (remaining !== buckets.available + buckets.reserved)
@@ -52,11 +57,13 @@ function checkState(grant: Grant, { expired }: Buckets, at: number, tell: (what:
 function checkWhole(
   account: Account,
   grants: ReadonlyMap<bigint, Grant>,
-  total: Buckets,
+  sums: BucketSums,
   tell: (what: string) => void,
 ) {
+  const { total } = sums;
   let issued = 0n;
-  for (const { state, amount } of grants.values()) if (state !== 'SCHEDULED') issued += amount;
+  for (const { grantId, state, amount } of grants.values())
+    if (state !== 'SCHEDULED') issued += amount - sums.takenBack(grantId);
   const overage = -total.overage;
   const { consumed, expired } = total;
   const held = account.remaining + account.overageReserved;

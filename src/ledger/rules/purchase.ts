@@ -44,10 +44,9 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
   return { kind: 'Purchase', purchase, ...payPurchase(book, purchase, origin) } as const;
 }
 
-export function packNotFound({ account, plan }: Book, packId: string): Failure {
-  return new Failure(
+export const packNotFound = ({ plan: { planId } }: Book, packId: string): Failure =>
+  new Failure(
     'PACK_NOT_FOUND',
-    `account ${account.accountId} under plan ${plan.planId} is offered no pack ${packId}`,
-    { pack_id: packId, plan_id: plan.planId, account_id: account.accountId },
+    `plan ${planId} has no pack ${packId}, and the account is offered none of that name`,
+    { pack_id: packId, plan_id: planId },
   );
-}
