@@ -182,7 +182,7 @@ const reasonOf = (outcome: unknown) => (outcome instanceof Failure ? outcome.rea
 test('the random lives see every kind of entry and every reason a rule can fail for', () => {
   const seen = new Map<string, number>();
   const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
-  for (const random of fc.sample(life(60), { seed: 7, numRuns: 150 })) {
+  for (const random of fc.sample(life(60), { seed: 7, numRuns: 400 })) {
     const { entries } = live(random, (shelf, now, command) => {
       const { outcome } = shelf.work(now, command);
       if (outcome instanceof Failure) count(outcome.reason);
@@ -198,6 +198,7 @@ test('the random lives see every kind of entry and every reason a rule can fail 
     [
       "ACCOUNT_CLOSED",
       "CHARGE",
+      "CLAW_BACK",
       "COMMIT",
       "ENTRY_NOT_FOUND",
       "EXCEEDS_COMMIT",
@@ -212,8 +213,10 @@ test('the random lives see every kind of entry and every reason a rule can fail 
       "PACK_NOT_FOUND",
       "PAYMENT_REFERENCE_USED",
       "PURCHASE",
+      "PURCHASE_NOT_FOUND",
       "QUANTITY_OUT_OF_RANGE",
       "REFUND",
+      "REINSTATE",
       "RELEASE",
       "RESERVATION_COMMITTED",
       "RESERVATION_EXPIRED",
@@ -222,11 +225,13 @@ test('the random lives see every kind of entry and every reason a rule can fail 
       "RESERVE",
       "available>consumed",
       "available>expired",
+      "available>issued",
       "available>reserved",
       "consumed>available",
       "consumed>expired",
       "consumed>overage",
       "issued>available",
+      "issued>expired",
       "late COMMIT",
       "overage>consumed",
       "overage>overage_reserved",
