@@ -85,7 +85,10 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   ),
 };
 
-const HEAD = /^-- (?<account>prepaid|postpaid)(?<kept>, not resealed)?: (?<does>.+)$/;
+const isBook = (account: string | undefined): account is keyof Books =>
+  account === 'prepaid' || account === 'postpaid' || account === 'buyer';
+
+const HEAD = /^-- (?<account>prepaid|postpaid|buyer)(?<kept>, not resealed)?: (?<does>.+)$/;
 
 function tamperings() {
   const text = readFileSync(new URL('tampering.sql', import.meta.url), 'utf8');
@@ -94,7 +97,7 @@ function tamperings() {
     const [head = '', found = '', ...sql] = block.split('\n');
     const { account, kept, does } = HEAD.exec(head)?.groups ?? {};
     const says = /^-- > (.+)$/.exec(found)?.[1];
-    if (!account || !does || !says) throw new Error(`not a tampering: ${block}`);
+    if (!isBook(account) || !does || !says) throw new Error(`not a tampering: ${block}`);
     return { account, resealed: kept === undefined, does, says, sql: sql.join('\n') };
   });
 }
@@ -104,7 +107,7 @@ const sqlFor = (accountId: string, sql: string): string =>
 
 test.each(tamperings())('somebody who $does is found out', async (tampering) => {
   const { account, resealed, says, sql } = tampering;
-  const accountId = account === 'prepaid' ? books.prepaid : books.postpaid;
+  const accountId = books[account];
   await owner.query(sqlFor(accountId, sql));
   if (resealed) await reseal(accountId);
   const verdict = await verify(databaseUrl, { all: true });
