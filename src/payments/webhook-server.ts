@@ -35,8 +35,10 @@ export type WebhookServer = {
 
 export const WEBHOOK_PATH = '/webhooks/stripe';
 
-/** Stripe's events have some kilobytes. */
-const BODY_MAX = 1024 * 1024;
+/** Stripe's events have some kilobytes, those of disputes with all their evidence some 150. */
+const BODY_MAX = 512 * 1024;
+/** With the largest body each they take 100 MiB. */
+const CONNECTIONS_MAX = 200;
 /** How long a request may take to arrive. */
 const ARRIVAL_MAX_MS = 10_000;
 /** Events looked at at the same time; Stripe delivers again what is refused. */
@@ -50,30 +52,20 @@ export async function startWebhookServer(
   host: string,
   port: number,
 ): Promise<WebhookServer> {
-  let atOnce = 0;
+  const gate = { atOnce: 0 };
   const server = createServer(
     {
       requestTimeout: ARRIVAL_MAX_MS,
       headersTimeout: ARRIVAL_MAX_MS,
       connectionsCheckingInterval: 1_000,
     },
-    async (request, response) => {
-      if (atOnce >= AT_ONCE_MAX)
-        return answer(request, response, { status: 503, text: 'too many events at once' });
-      atOnce += 1;
-      const verdict = await judge(options, request);
-      atOnce -= 1;
-      answer(request, response, verdict);
-    },
+    async (request, response) => answer(request, response, await judge(options, gate, request)),
   );
-  server.maxConnections = 1_000;
+  server.maxConnections = CONNECTIONS_MAX;
   server.listen(port, host);
-  await Promise.race([
-    once(server, 'listening'),
-    once(server, 'error').then(([error]) => {
-      throw new Error(`cannot listen on ${host}:${port} for webhooks: ${error.message}`);
-    }),
-  ]);
+  await once(server, 'listening').catch((error: Error) => {
+    throw new Error(`cannot listen on ${host}:${port} for webhooks: ${error.message}`);
+  });
   return {
     port: (server.address() as AddressInfo).port,
     async stop(graceMs) {
@@ -92,19 +84,28 @@ function answer(request: IncomingMessage, response: ServerResponse, { status, te
   response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);
 }
 
-async function judge(options: WebhookOptions, request: IncomingMessage): Promise<Verdict> {
+async function judge(
+  options: WebhookOptions,
+  gate: { atOnce: number },
+  request: IncomingMessage,
+): Promise<Verdict> {
+  if (request.url?.split('?')[0] !== WEBHOOK_PATH) return { status: 404, text: 'not here' };
+  if (request.method !== 'POST') return { status: 405, text: 'POST only' };
+  const body = await bodyOf(request).catch(() => 'cut off' as const);
+  if (body === 'cut off') return { status: 400, text: 'the request was cut off' };
+  if (!body) return { status: 413, text: `at most ${BODY_MAX} bytes` };
+  // Only what Stripe sent gets to the gate: nobody else can keep Stripe from it.
+  const event = verified(options, body, request.headers['stripe-signature']);
+  if (!event) return { status: 400, text: 'not signed by Stripe, or too long ago' };
+  if (gate.atOnce >= AT_ONCE_MAX) return { status: 503, text: 'too many events at once' };
+  gate.atOnce += 1;
   try {
-    if (request.url?.split('?')[0] !== WEBHOOK_PATH) return { status: 404, text: 'not here' };
-    if (request.method !== 'POST') return { status: 405, text: 'POST only' };
-    const body = await bodyOf(request);
-    if (!body) return { status: 413, text: `at most ${BODY_MAX} bytes` };
-    const event = verified(options, body, request.headers['stripe-signature']);
-    if (!event) return { status: 400, text: 'not signed by Stripe, or too long ago' };
     return await takeIn(options, event);
   } catch (error) {
-    if (request.destroyed) return { status: 400, text: 'the request was cut off' };
-    options.log.error({ err: error }, 'bug');
+    options.log.error({ err: error, event: event.id, type: event.type }, 'bug');
     return { status: 500, text: 'internal error' };
+  } finally {
+    gate.atOnce -= 1;
   }
 }
 

@@ -303,6 +303,17 @@ describe('a webhook is put off', () => {
     await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
   });
 
+  test('and told as a bug, when Stripe answers what it never answers', async () => {
+    const purchase = await paid();
+    const dispute = stripe.dispute(intentId(purchase));
+    stripe.meddle = (call) => (call.endsWith('/disputes') ? { status: 200, body: {} } : undefined);
+    const webhook = stripe.event('charge.dispute.created', dispute);
+    expect(await send(webhook)).toBe(500);
+    stripe.meddle = () => undefined;
+    expect(await send(webhook)).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+  });
+
   test('while as many as it looks at at once are looked at', async () => {
     const purchases = await Promise.all(
       Array.from({ length: 70 }, async () => ordered(scrip, await scrip.open('verts'))),
