@@ -159,6 +159,8 @@ export function connect(address: string, options: ConnectOptions) {
       listReservations: unary(b.listReservations, billing.ListReservationsRequest.fromPartial),
       refund: unary(b.refund, billing.RefundRequest.fromPartial),
       purchase: unary(b.purchase, billing.PurchaseRequest.fromPartial),
+      getPurchase: unary(b.getPurchase, billing.GetPurchaseRequest.fromPartial),
+      listPurchases: unary(b.listPurchases, billing.ListPurchasesRequest.fromPartial),
       getBalance: unary(b.getBalance, billing.GetBalanceRequest.fromPartial),
       batch: unary(b.batch, billing.BatchRequest.fromPartial),
       streamHistory: (
@@ -175,6 +177,9 @@ export function connect(address: string, options: ConnectOptions) {
       closeAccount: unary(a.closeAccount, accounts.CloseAccountRequest.fromPartial),
       grantCredits: unary(a.grantCredits, accounts.GrantCreditsRequest.fromPartial),
       listGrants: unary(a.listGrants, accounts.ListGrantsRequest.fromPartial),
+      offerPack: unary(a.offerPack, accounts.OfferPackRequest.fromPartial),
+      withdrawPack: unary(a.withdrawPack, accounts.WithdrawPackRequest.fromPartial),
+      listPacks: unary(a.listPacks, accounts.ListPacksRequest.fromPartial),
     },
     plans: {
       listPlans: unary(p.listPlans, plans.ListPlansRequest.fromPartial),

@@ -61,6 +61,33 @@ const environment = z.object({
   HISTORY_POLL_MS: integer(10, 1_000, 250),
   /** How long a stopping replica finishes what it accepted before it cuts connections. */
   SHUTDOWN_GRACE_MS: integer(0, 600_000, 10_000),
+  /** Secret or restricted key of the Stripe account. Unset: there is no checkout. */
+  STRIPE_SECRET_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be one word')
+    .optional(),
+  /** Where Stripe's API is, for tests and proxies. Unset: Stripe's own. */
+  STRIPE_API_BASE: z
+    .string()
+    .regex(/^https?:\/\/[^/\s]+\/?$/, 'must be an http or https URL without a path')
+    .optional(),
+  /** How long a call of Stripe may take; it is tried twice. */
+  STRIPE_TIMEOUT_MS: integer(100, 60_000, 10_000),
+  /** Signing secret of the webhook endpoint; two, separated by a comma, while it is rolled. Unset: no webhooks. */
+  STRIPE_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be one word')
+    .optional(),
+  /** Port to listen on for webhooks, at HOST; 0 takes a free one. */
+  STRIPE_WEBHOOK_PORT: integer(0, 65_535, 8_080),
+  /** How old the signature of a webhook may be, in seconds. */
+  STRIPE_WEBHOOK_TOLERANCE_S: integer(1, 86_400, 300),
+  /** How long a purchase is left to its caller and to webhooks before we look at it by ourselves. */
+  PURCHASE_CHECK_AFTER_MS: integer(0, 86_400_000, 600_000),
+  /** How often pending purchases that are due for a look are searched for. */
+  PURCHASE_CHECK_INTERVAL_MS: integer(10, 3_600_000, 30_000),
+  /** Pending purchases looked at in one batch at most. */
+  PURCHASE_CHECK_MAX: integer(1, 1_000, 50),
   /** Whether to offer gRPC server reflection. */
   REFLECTION: flag(true),
   LOG_LEVEL: z
@@ -79,6 +106,8 @@ export function readConfig(
   // An empty variable is as good as none: compose files and CI leave them behind.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const { success, data, error } = environment.safeParse(given);
+  if (success && data.STRIPE_WEBHOOK_SECRET && !data.STRIPE_SECRET_KEY)
+    return { problems: ['STRIPE_WEBHOOK_SECRET needs STRIPE_SECRET_KEY beside it'] };
   if (success) return { config: Object.freeze(data) };
   return { problems: error.issues.map(({ path, message }) => `${path.join('.')} ${message}`) };
 }

@@ -39,7 +39,14 @@ async function main() {
     const service = await startService(config, url, files.plans, log).catch((error: unknown) => {
       throw error instanceof UnpublishablePlans ? new Refusal(...error.lines) : error;
     });
-    log.info({ port: service.port, plans: files.plans.map(({ planId }) => planId) }, 'ready');
+    log.info(
+      {
+        port: service.port,
+        plans: files.plans.map(({ planId }) => planId),
+        ...(service.webhookPort !== null && { webhook_port: service.webhookPort }),
+      },
+      'ready',
+    );
     if (embedded) sayReady(config, service.port);
     stopOnSignal(
       async () => {

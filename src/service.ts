@@ -8,6 +8,10 @@ import { Lanes } from './lanes/lanes.ts';
 import { StatementCloser } from './lanes/statement-closer.ts';
 import { Sweeper } from './lanes/sweeper.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
+import { Payments } from './payments/payments.ts';
+import { Reconciler } from './payments/reconciler.ts';
+import { connectStripe } from './payments/stripe.ts';
+import { startWebhookServer } from './payments/webhook-server.ts';
 import type { FiledPlan } from './pricing/plan.ts';
 import { InFlight } from './rpc/in-flight.ts';
 import { startRpcServer } from './rpc/server.ts';
@@ -17,8 +21,12 @@ import { Tail } from './store/tail.ts';
 
 export type Service = {
   readonly port: number;
+  /** Where webhooks are taken; null where none are. */
+  readonly webhookPort: number | null;
   /** Settles every account that is due, as the sweeper does by itself from time to time. */
   sweep(): Promise<void>;
+  /** Looks at every pending purchase that is due, as the reconciler does by itself from time to time. */
+  checkPurchases(): Promise<void>;
   /** Finishes what was accepted, then stops. */
   stop(): Promise<void>;
 };
@@ -82,6 +90,24 @@ export async function startService(
       intervalMs: config.SWEEP_INTERVAL_MS,
       accountsMax: config.SWEEP_ACCOUNTS_MAX,
     });
+    const stripe = connectStripe(config);
+    const payments = stripe && new Payments({ stripe, em, lanes, clock, log });
+    const reconciler =
+      payments &&
+      new Reconciler({
+        payments,
+        em,
+        clock,
+        tracer,
+        log,
+        intervalMs: config.PURCHASE_CHECK_INTERVAL_MS,
+        checkAfterMs: config.PURCHASE_CHECK_AFTER_MS,
+        batchMax: config.PURCHASE_CHECK_MAX,
+      });
+    const stopInBackground = async () => {
+      await sweeper.stop();
+      await reconciler?.stop();
+    };
     const rpc = await startRpcServer(
       {
         em,
@@ -94,22 +120,47 @@ export async function startService(
         tail,
         statements,
         snapshots: new Snapshots(em, catalogue, clock),
+        payments,
         stopping: stopping.signal,
       },
       config.HOST,
       config.PORT,
       config.REFLECTION,
     ).catch(async (error) => {
-      await sweeper.stop();
+      await stopInBackground();
       throw error;
     });
+    const webhooks =
+      payments &&
+      config.STRIPE_WEBHOOK_SECRET &&
+      (await startWebhookServer(
+        {
+          payments,
+          secrets: config.STRIPE_WEBHOOK_SECRET.split(','),
+          toleranceS: config.STRIPE_WEBHOOK_TOLERANCE_S,
+          clock,
+          tracer,
+          log,
+        },
+        config.HOST,
+        config.STRIPE_WEBHOOK_PORT,
+      ).catch(async (error) => {
+        await rpc.stop(0);
+        await stopInBackground();
+        throw error;
+      }));
     return {
       port: rpc.port,
+      webhookPort: webhooks ? webhooks.port : null,
       sweep: () => sweeper.sweep(),
+      checkPurchases: async () => await reconciler?.check(),
       async stop() {
         stopping.abort();
-        await rpc.stop(config.SHUTDOWN_GRACE_MS);
-        await sweeper.stop();
+        await Promise.all([
+          rpc.stop(config.SHUTDOWN_GRACE_MS),
+          webhooks ? webhooks.stop(config.SHUTDOWN_GRACE_MS) : null,
+        ]);
+        await stopInBackground();
         await lanes.close();
         await orm.close();
       },

@@ -31,6 +31,12 @@ describe('the configuration', () => {
       SWEEP_ACCOUNTS_MAX: 200,
       HISTORY_POLL_MS: 250,
       SHUTDOWN_GRACE_MS: 10_000,
+      STRIPE_TIMEOUT_MS: 10_000,
+      STRIPE_WEBHOOK_PORT: 8_080,
+      STRIPE_WEBHOOK_TOLERANCE_S: 300,
+      PURCHASE_CHECK_AFTER_MS: 600_000,
+      PURCHASE_CHECK_INTERVAL_MS: 30_000,
+      PURCHASE_CHECK_MAX: 50,
       REFLECTION: true,
       LOG_LEVEL: 'info',
     });
@@ -67,6 +73,14 @@ describe('the configuration', () => {
     ['SWEEP_ACCOUNTS_MAX', '10000', 10_000],
     ['HISTORY_POLL_MS', '1000', 1_000],
     ['SHUTDOWN_GRACE_MS', '0', 0],
+    ['STRIPE_SECRET_KEY', 'sk_test_1', 'sk_test_1'],
+    ['STRIPE_API_BASE', 'http://127.0.0.1:12111', 'http://127.0.0.1:12111'],
+    ['STRIPE_TIMEOUT_MS', '100', 100],
+    ['STRIPE_WEBHOOK_PORT', '0', 0],
+    ['STRIPE_WEBHOOK_TOLERANCE_S', '1', 1],
+    ['PURCHASE_CHECK_AFTER_MS', '0', 0],
+    ['PURCHASE_CHECK_INTERVAL_MS', '10', 10],
+    ['PURCHASE_CHECK_MAX', '1000', 1_000],
     ['LOG_LEVEL', 'silent', 'silent'],
   ])('takes %s=%s', (name, text, value) => {
     expect(configOf({ [name]: text })).toEqual({ ...configOf({}), [name]: value });
@@ -95,9 +109,27 @@ describe('the configuration', () => {
     ['SWEEP_ACCOUNTS_MAX', '0', 'must be a whole number, 1 to 10000'],
     ['HISTORY_POLL_MS', '1001', 'must be a whole number, 10 to 1000'],
     ['SHUTDOWN_GRACE_MS', '600001', 'must be a whole number, 0 to 600000'],
+    ['STRIPE_SECRET_KEY', 'two words', 'must be one word'],
+    ['STRIPE_API_BASE', 'stripe:80', 'must be an http or https URL without a path'],
+    ['STRIPE_API_BASE', 'https://api/v1', 'must be an http or https URL without a path'],
+    ['STRIPE_TIMEOUT_MS', '99', 'must be a whole number, 100 to 60000'],
+    ['STRIPE_WEBHOOK_PORT', '65536', 'must be a whole number, 0 to 65535'],
+    ['STRIPE_WEBHOOK_TOLERANCE_S', '0', 'must be a whole number, 1 to 86400'],
+    ['PURCHASE_CHECK_AFTER_MS', '-1', 'must be a whole number, 0 to 86400000'],
+    ['PURCHASE_CHECK_INTERVAL_MS', '9', 'must be a whole number, 10 to 3600000'],
+    ['PURCHASE_CHECK_MAX', '0', 'must be a whole number, 1 to 1000'],
     ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
   ])('refuses %s=%s', (name, text, problem) => {
     expect(problemsOf({ [name]: text })).toEqual([`${name} ${problem}`]);
+  });
+
+  test('takes webhooks only beside the key that looks at what they are about', () => {
+    const STRIPE_WEBHOOK_SECRET = 'whsec_1';
+    expect(problemsOf({ STRIPE_WEBHOOK_SECRET })).toEqual([
+      'STRIPE_WEBHOOK_SECRET needs STRIPE_SECRET_KEY beside it',
+    ]);
+    const both = { STRIPE_WEBHOOK_SECRET, STRIPE_SECRET_KEY: 'sk_test_1' };
+    expect(configOf(both)).toMatchObject(both);
   });
 
   test('names every problem at once', () => {

@@ -7,6 +7,7 @@ import { Migration0001Ledger } from './migrations/0001-ledger.ts';
 import { Migration0002Events } from './migrations/0002-events.ts';
 import { Migration0003Grants } from './migrations/0003-grants.ts';
 import { Migration0004Statements } from './migrations/0004-statements.ts';
+import { Migration0005Purchases } from './migrations/0005-purchases.ts';
 import { Migration0006PlansOverTime } from './migrations/0006-plans-over-time.ts';
 import { entities } from './schema.ts';
 
@@ -19,6 +20,7 @@ const migrationsList = [
   { name: '0002-events', class: Migration0002Events },
   { name: '0003-grants', class: Migration0003Grants },
   { name: '0004-statements', class: Migration0004Statements },
+  { name: '0005-purchases', class: Migration0005Purchases },
   { name: '0006-plans-over-time', class: Migration0006PlansOverTime },
 ];
 

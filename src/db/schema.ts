@@ -232,7 +232,7 @@ export const EntryRow = defineEntity({
     {
       name: 'entries_kind_check',
       expression:
-        "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'PLAN_CHANGE')",
+        "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'CLAW_BACK', 'REINSTATE', 'PLAN_CHANGE')",
     },
     {
       name: 'entries_plan_change_check',
@@ -264,26 +264,109 @@ export const PurchaseRow = defineEntity({
     accountId: p.text().primary(),
     purchaseId: p.uuid().primary(),
     packId: p.text(),
+    title: p.text(),
     credits: bigint(),
     currency: p.text(),
     amount: p.decimal('string').columnType('numeric(20, 9)'),
+    /** As plan files write it; null: for ever. */
+    validity: p.text().nullable(),
+    method: p.text(),
     state: p.text(),
-    paymentReference: p.text(),
+    paymentReference: p.text().nullable(),
+    caller: p.text(),
+    requestId: p.text(),
+    labels: labels(),
+    successUrl: p.text().nullable(),
+    cancelUrl: p.text().nullable(),
+    customerEmail: p.text().nullable(),
+    customer: p.text().nullable(),
+    paymentMethod: p.text().nullable(),
+    sessionId: p.text().nullable(),
+    checkoutUrl: p.text().nullable(),
+    sessionExpiresAt: instant().nullable(),
+    paymentIntentId: p.text().nullable(),
+    failureCode: p.text(),
     grantId: bigint().nullable(),
     createdAt: instant(),
     paidAt: instant().nullable(),
+    amountRefunded: p.decimal('string').columnType('numeric(20, 9)'),
+    disputeState: p.text(),
+    creditsClawedBack: bigint(),
+    creditsUnrecovered: bigint(),
+    looks: p.integer(),
+    nextCheckAt: instant().nullable(),
   },
   checks: [
     { name: 'purchases_credits_check', expression: 'credits > 0' },
     { name: 'purchases_amount_check', expression: 'amount >= 0' },
-    { name: 'purchases_state_check', expression: "state in ('PENDING', 'PAID')" },
+    {
+      name: 'purchases_state_check',
+      expression: "state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED')",
+    },
     {
       name: 'purchases_paid_check',
       expression:
         "(state = 'PAID') = (grant_id is not null) and (state = 'PAID') = (paid_at is not null)",
     },
+    {
+      name: 'purchases_method_check',
+      expression:
+        "method in ('REFERENCE', 'CHECKOUT', 'TOP_UP') and (method = 'REFERENCE') = (payment_reference is not null) and (method = 'CHECKOUT') = (success_url is not null and cancel_url is not null) and (method = 'TOP_UP') = (customer is not null and payment_method is not null)",
+    },
+    {
+      name: 'purchases_session_check',
+      expression:
+        '(session_id is null) = (checkout_url is null) and (session_id is null) = (session_expires_at is null)',
+    },
+    {
+      name: 'purchases_asked_back_check',
+      expression:
+        'amount_refunded >= 0 and credits_clawed_back >= 0 and credits_unrecovered >= 0 and credits_clawed_back + credits_unrecovered <= credits',
+    },
+    {
+      name: 'purchases_dispute_check',
+      expression: "dispute_state in ('NONE', 'OPEN', 'WON', 'LOST')",
+    },
+    {
+      name: 'purchases_next_check_check',
+      expression: "(state = 'PENDING') = (next_check_at is not null)",
+    },
   ],
-  uniques: [{ name: 'purchases_payment_reference', properties: ['accountId', 'paymentReference'] }],
+  uniques: [
+    { name: 'purchases_payment_reference', properties: ['accountId', 'paymentReference'] },
+    { name: 'purchases_session', properties: ['accountId', 'sessionId'] },
+    { name: 'purchases_payment_intent', properties: ['accountId', 'paymentIntentId'] },
+  ],
+  indexes: [
+    {
+      name: 'purchases_to_check',
+      properties: ['nextCheckAt'],
+      where: 'next_check_at is not null',
+    },
+  ],
+});
+
+/** Packs offered to one account alone; withdrawn ones stay, until they are offered again. */
+export const CustomPackRow = defineEntity({
+  name: 'CustomPackRow',
+  tableName: 'custom_packs',
+  properties: {
+    accountId: p.text().primary(),
+    packId: p.text().primary(),
+    title: p.text(),
+    credits: bigint(),
+    currency: p.text(),
+    amount: p.decimal('string').columnType('numeric(20, 9)'),
+    /** As plan files write it; null: for ever. */
+    validity: p.text().nullable(),
+    offeredAt: instant(),
+    offeredBy: p.text(),
+    withdrawnAt: instant().nullable(),
+  },
+  checks: [
+    { name: 'custom_packs_credits_check', expression: 'credits > 0' },
+    { name: 'custom_packs_amount_check', expression: 'amount > 0' },
+  ],
 });
 
 /** How much of a commit or charge has been refunded; a row exists from its first refund on. */
@@ -352,6 +435,7 @@ export const entities = [
   EntryRow,
   RequestRow,
   PurchaseRow,
+  CustomPackRow,
   RefundedRow,
   EventRow,
   StatementRow,

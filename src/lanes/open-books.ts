@@ -4,15 +4,18 @@ import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import {
+  loadCustomPacks,
   loadExpiredReservations,
   loadGrants,
   loadOpenGrants,
   loadPurchases,
+  loadReferencedPurchases,
   loadRefundables,
   loadRequests,
   loadReservations,
@@ -54,36 +57,38 @@ export async function openBooks(
   const requests = works.filter((work): work is Request => work.command !== null);
   const accountIds = [...new Set(works.map((work) => work.accountId))];
   // In this order: what is read of an account is read after it was locked.
-  const [accounts, before, reservations, refundables, purchases, open, plans] = await Promise.all([
-    lockAccounts(em, accountIds),
-    loadRequests(
-      em,
-      requests.map(({ accountId, origin, command }) => ({
-        accountId,
-        requestId: origin.requestId,
-        method: command.kind,
-      })),
-    ),
-    loadReservations(em, reservationsNamed(requests)),
-    loadRefundables(
-      em,
-      named(requests, 'Refund', ({ seq }) => seq),
-    ),
-    loadPurchases(
-      em,
-      named(requests, 'Purchase', ({ paymentReference }) => paymentReference),
-    ),
-    loadOpenGrants(em, accountIds),
-    catalogue.asOf(em, now),
-  ]);
+  const [accounts, before, reservations, refundables, purchases, customPacks, open, plans] =
+    await Promise.all([
+      lockAccounts(em, accountIds),
+      loadRequests(
+        em,
+        requests
+          .filter(({ origin }) => origin.requestId !== '')
+          .map(({ accountId, origin, command }) => ({
+            accountId,
+            requestId: origin.requestId,
+            method: command.kind,
+          })),
+      ),
+      loadReservations(em, reservationsNamed(requests)),
+      loadRefundables(
+        em,
+        named(requests, 'Refund', ({ seq }) => seq),
+      ),
+      loadPurchasesOf(em, requests),
+      loadCustomPacks(em, packsNamed(requests)),
+      loadOpenGrants(em, accountIds),
+      catalogue.asOf(em, now),
+    ]);
   const due = await loadDue(em, accounts, now);
-  const grants = await withRefunded(em, open, refundables);
+  const grants = await withGivenBack(em, open, refundables, purchases);
   await readRateCards(em, catalogue, plans, now, accounts, requests, reservations);
 
   const grantsOf = byAccount(grants);
   const reservationsOf = byAccount(withoutTwins([...reservations, ...due.reservations]));
   const refundablesOf = byAccount(refundables);
   const purchasesOf = byAccount(purchases);
+  const customPacksOf = byAccount(customPacks);
   const books = new Map<string, Book>();
   for (const account of accounts) {
     const { accountId } = account;
@@ -93,6 +98,7 @@ export async function openBooks(
       grants: grantsOf.get(accountId) ?? [],
       reservations: reservationsOf.get(accountId) ?? [],
       purchases: purchasesOf.get(accountId) ?? [],
+      customPacks: customPacksOf.get(accountId) ?? [],
       refundables: refundablesOf.get(accountId) ?? [],
       nextReservationExpiry: due.nextExpiry.get(accountId) ?? null,
     };
@@ -130,6 +136,27 @@ function named<Kind extends Request['command']['kind'], Key>(
   return distinct(all);
 }
 
+/** Purchases that commands observe, and ones whose payment reference they give again. */
+async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Purchase[]> {
+  const observed = named(requests, 'ObservePurchase', ({ purchaseId }) => purchaseId);
+  const references: Named<string>[] = [];
+  for (const { accountId, command } of requests)
+    if (command.kind === 'Purchase' && command.payment.method === 'REFERENCE')
+      references.push({ accountId, key: command.payment.reference });
+  const purchases = [
+    ...(await loadPurchases(em, observed)),
+    ...(await loadReferencedPurchases(em, distinct(references))),
+  ];
+  return [...new Map(purchases.map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];
+}
+
+const packsNamed = (requests: readonly Request[]): Named<string>[] =>
+  distinct([
+    ...named(requests, 'Purchase', ({ packId }) => packId),
+    ...named(requests, 'OfferPack', ({ pack }) => pack.packId),
+    ...named(requests, 'WithdrawPack', ({ packId }) => packId),
+  ]);
+
 function distinct<Key>(all: readonly Named<Key>[]): Named<Key>[] {
   return [...new Map(all.map((one) => [`${one.accountId}\n${one.key}`, one])).values()];
 }
@@ -156,17 +183,21 @@ async function loadDue(em: Em, accounts: readonly Account[], now: number): Promi
   return due;
 }
 
-/** Open grants, and those a refund gives back to. */
-async function withRefunded(
+/** Open grants, and those a refund gives back to or a purchase made. */
+async function withGivenBack(
   em: Em,
   open: readonly Grant[],
   refundables: readonly RefundableEntry[],
+  purchases: readonly Purchase[],
 ): Promise<Grant[]> {
   const refunded = refundables.flatMap(({ accountId, split }) =>
     split.map(({ grantId }) => ({ accountId, key: grantId })),
   );
-  if (refunded.length === 0) return [...open];
-  const closed = await loadGrants(em, distinct(refunded));
+  const bought = purchases.flatMap(({ accountId, grantId }) =>
+    grantId === null ? [] : [{ accountId, key: grantId }],
+  );
+  if (refunded.length + bought.length === 0) return [...open];
+  const closed = await loadGrants(em, distinct([...refunded, ...bought]));
   const byKey = new Map([...closed, ...open].map((g) => [`${g.accountId}\n${g.grantId}`, g]));
   return [...byKey.values()];
 }

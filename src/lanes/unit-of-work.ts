@@ -108,6 +108,7 @@ function answer(
 
   const { requestId } = work.origin;
   const response = work.respond(outcome, book);
+  if (requestId === '') return { response, replayed: false };
   const request: AnsweredRequest = {
     accountId,
     requestId,
@@ -150,6 +151,7 @@ function bookFor(opened: OpenBooks, work: Request): Book | Failure {
       grants: [],
       reservations: [],
       purchases: [],
+      customPacks: [],
       refundables: [],
       nextReservationExpiry: null,
     },
@@ -166,7 +168,8 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     accounts: { added: [], changed: [], set: [] },
     grants: { added: [], changed: [] },
     reservations: { added: [], changed: [] },
-    purchases: [],
+    purchases: { added: [], changed: [] },
+    customPacks: [],
     refundables: [],
     entries: [],
     events: [],
@@ -189,7 +192,9 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     writes.grants.changed.push(...changes.grants.changed);
     writes.reservations.added.push(...changes.reservations.added);
     writes.reservations.changed.push(...changes.reservations.changed);
-    writes.purchases.push(...changes.purchases);
+    writes.purchases.added.push(...changes.purchases.added);
+    writes.purchases.changed.push(...changes.purchases.changed);
+    writes.customPacks.push(...changes.customPacks.values());
     writes.refundables.push(...changes.refundables);
     writes.statements.push(...changes.statements);
     for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });

@@ -8,6 +8,7 @@ import type { Closing } from '../ledger/statement.ts';
 export type Request = {
   readonly accountId: string;
   readonly command: Command;
+  /** One without a request id is what the service asks by itself: it is decided anew each time. */
   readonly origin: Origin;
   /** SHA-256 of the request's content: the same request id must come with the same content. */
   readonly fingerprint: Uint8Array;

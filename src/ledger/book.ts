@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import type { Plan } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { type Account, monthStart } from './account.ts';
+import type { CustomPack } from './custom-pack.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
 import type { Announcement, EventType } from './event.ts';
 import { noticeAtOf } from './expiring.ts';
@@ -44,6 +45,8 @@ export type Loaded = {
   readonly grants: readonly Grant[];
   readonly reservations: readonly Reservation[];
   readonly purchases: readonly Purchase[];
+  /** Packs offered to this account that a command names, withdrawn ones too. */
+  readonly customPacks: readonly CustomPack[];
   readonly refundables: readonly RefundableEntry[];
   /** Expiry of the soonest active reservation that was not loaded, if the account was due. */
   readonly nextReservationExpiry: number | null;
@@ -60,6 +63,7 @@ export class Book {
   limited: boolean;
   readonly reservations: Map<string, Reservation>;
   readonly purchases: Purchase[];
+  readonly customPacks: CustomPack[];
   readonly refundables: Map<bigint, RefundableEntry>;
   readonly nextReservationExpiry: number | null;
   /** The one time of this unit of work, for this account. */
@@ -73,7 +77,9 @@ export class Book {
     entries: [] as UnsealedEntry[],
     grants: new Changed<Grant>(),
     reservations: new Changed<Reservation>(),
-    purchases: new Set<Purchase>(),
+    purchases: new Changed<Purchase>(),
+    /** By name. */
+    customPacks: new Map<string, CustomPack>(),
     refundables: new Set<RefundableEntry>(),
     events: [] as Announcement[],
     statements: new Set<Statement>(),
@@ -85,6 +91,7 @@ export class Book {
     this.limited = this.grants.some(isLimited);
     this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
     this.purchases = [...loaded.purchases];
+    this.customPacks = [...loaded.customPacks];
     this.refundables = new Map(loaded.refundables.map((r) => [r.seq, r]));
     this.nextReservationExpiry = loaded.nextReservationExpiry;
     this.now = Math.max(now, loaded.account.lastAt);

@@ -14,9 +14,11 @@ import {
 } from './rules/account.ts';
 import { type Charge, charge } from './rules/charge.ts';
 import { type Commit, commit } from './rules/commit.ts';
+import { type OfferPack, offerPack, type WithdrawPack, withdrawPack } from './rules/custom-pack.ts';
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
 import { type MoveAccount, moveAccount } from './rules/move-account.ts';
+import { type ObservePurchase, observePurchase } from './rules/observe-purchase.ts';
 import { type BuyPack, buyPack } from './rules/purchase.ts';
 import { type RaiseReservation, raiseReservation } from './rules/raise-reservation.ts';
 import { type Refund, refund } from './rules/refund.ts';
@@ -32,6 +34,9 @@ export type Command =
   | RaiseReservation
   | Refund
   | BuyPack
+  | ObservePurchase
+  | OfferPack
+  | WithdrawPack
   | GrantCredits
   | OpenAccount
   | UpdateAccount
@@ -72,6 +77,12 @@ function rule(book: Book, command: Command, origin: Origin) {
       return refund(book, command, origin);
     case 'Purchase':
       return buyPack(book, command, origin);
+    case 'ObservePurchase':
+      return observePurchase(book, command, origin);
+    case 'OfferPack':
+      return offerPack(book, command, origin);
+    case 'WithdrawPack':
+      return withdrawPack(book, command);
     case 'GrantCredits':
       return grantCredits(book, command, origin);
     case 'OpenAccount':

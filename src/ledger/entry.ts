@@ -37,7 +37,9 @@ export type EntryKind =
   | 'CHARGE'
   | 'REFUND'
   | 'PLAN_CHANGE'
-  | 'RAISE';
+  | 'RAISE'
+  | 'CLAW_BACK'
+  | 'REINSTATE';
 
 /** Who asked for an entry, and why. */
 export type Origin = {

@@ -49,6 +49,33 @@ export function compareMoney(a: Money, b: Money): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
+/**
+ * The price of one of `parts` equal parts: exact where 9 digits after the point suffice, else rounded
+ * to 9, half to even. `parts` is 1 or more.
+ */
+export function divideMoney(money: Money, parts: bigint): Money {
+  const { units, scale } = exact(money.amount);
+  const whole = units * 10n ** BigInt(Math.max(SCALE_MAX - scale, 0));
+  const by = parts * 10n ** BigInt(Math.max(scale - SCALE_MAX, 0));
+  const twiceRest = (whole % by) * 2n;
+  const floor = whole / by;
+  const up = twiceRest > by || (twiceRest === by && floor % 2n === 1n);
+  const amount = formatExact({ units: up ? floor + 1n : floor, scale: SCALE_MAX });
+  return shortest({ currency: money.currency, amount });
+}
+
+/** The same amount with the currency's digits after the point, or as many more as it needs. */
+export function shortest({ currency, amount }: Money): Money {
+  let { units, scale } = exact(amount);
+  const digits = digitsOf(currency);
+  for (; scale < digits; scale++) units *= 10n;
+  for (; scale > digits && units % 10n === 0n; scale--) units /= 10n;
+  return { currency, amount: formatExact({ units, scale }) };
+}
+
+/** Most digits after the point that money has anywhere. */
+const SCALE_MAX = 9;
+
 /** units / 10^scale. */
 export type Exact = { readonly units: bigint; readonly scale: number };
 
@@ -81,8 +108,14 @@ export function formatExact({ units, scale }: Exact): string {
   return `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
+const DIGITS = new Map<string, number>();
+
 /** Digits after the point in ISO 4217: 2 for USD, 0 for JPY, 3 for KWD; 2 for unknown codes. */
 export function digitsOf(currency: string): number {
+  const known = DIGITS.get(currency);
+  if (known !== undefined) return known;
   const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  return format.resolvedOptions().maximumFractionDigits ?? 2;
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  DIGITS.set(currency, digits);
+  return digits;
 }

@@ -8,6 +8,7 @@ import { unary } from './call.ts';
 import { ACCOUNT_ID, Check } from './check.ts';
 import { accountMessage, grantMessage } from './messages.ts';
 import { mutations } from './mutations.ts';
+import { listPacksHandler, offerPack, withdrawPack } from './packs.ts';
 import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
 import { mutationHandler, type ServiceContext } from './service-context.ts';
 
@@ -21,6 +22,10 @@ export function accountService(context: ServiceContext): AccountServiceServer {
     moveAccount: mutationHandler(context, `${service}/MoveAccount`, mutations.moveAccount),
     closeAccount: mutationHandler(context, `${service}/CloseAccount`, mutations.closeAccount),
     grantCredits: mutationHandler(context, `${service}/GrantCredits`, mutations.grantCredits),
+
+    offerPack: mutationHandler(context, `${service}/OfferPack`, offerPack),
+    withdrawPack: mutationHandler(context, `${service}/WithdrawPack`, withdrawPack),
+    listPacks: listPacksHandler(context, `${service}/ListPacks`),
 
     getAccount: unary(context, `${service}/GetAccount`, async (request) => {
       const check = new Check();

@@ -50,6 +50,10 @@ export async function batch(
     request.mutations.map(async ({ mutation }) => {
       if (!mutation)
         return new Failure('INVALID_FIELD', 'mutation is required', { field: 'mutation' });
+      if (mutation.$case === 'purchase' && mutation.value.payment?.$case === 'checkout')
+        return new Failure('INVALID_FIELD', 'checkout is not taken in a batch: call Purchase', {
+          field: 'checkout',
+        });
       const prepare = mutations[mutation.$case] as Prepare<unknown>;
       const prepared = prepare(mutation.value);
       return prepared instanceof Failure ? prepared : await submit(prepared);

@@ -10,6 +10,7 @@ import { accountNotFound } from '../ledger/rules/account.ts';
 import { reservationNotFound } from '../ledger/rules/named-reservation.ts';
 import { asOf, listReservations } from '../store/lists.ts';
 import { loadReservations } from '../store/load.ts';
+import { listCustomPacks } from '../store/purchases.ts';
 import { batch } from './batch.ts';
 import { serverStream, unary } from './call.ts';
 import { Check, UUID } from './check.ts';
@@ -18,6 +19,7 @@ import { streamHistory } from './history-stream.ts';
 import { balanceMessage, grantMessage, reservationMessage } from './messages.ts';
 import { mutations } from './mutations.ts';
 import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
+import { getPurchaseHandler, listPurchasesHandler, purchaseHandler } from './purchases.ts';
 import { mutationHandler, type ServiceContext, submit } from './service-context.ts';
 
 const service = 'billing.v1.BillingService';
@@ -46,7 +48,9 @@ export function billingService(context: ServiceContext): BillingServiceServer {
       mutations.raiseReservation,
     ),
     refund: mutationHandler(context, `${service}/Refund`, mutations.refund),
-    purchase: mutationHandler(context, `${service}/Purchase`, mutations.purchase),
+    purchase: purchaseHandler(context, `${service}/Purchase`),
+    getPurchase: getPurchaseHandler(context, `${service}/GetPurchase`),
+    listPurchases: listPurchasesHandler(context, `${service}/ListPurchases`),
 
     batch: unary(context, `${service}/Batch`, async (request, caller, call) => {
       const response = await batch(request, (prepared) =>
@@ -63,8 +67,12 @@ export function billingService(context: ServiceContext): BillingServiceServer {
       check.pass();
       const book = await bookOf(context, accountId);
       if (version !== null) await knowVersion(context, book, version);
-      const response = estimate(book, usages, version ?? book.plan.rateCard.version);
-      return response instanceof Failure ? response : { response };
+      const onVersion = version ?? book.plan.rateCard.version;
+      const response = estimate(book, usages, onVersion, []);
+      if (response instanceof Failure || response.sufficient) return failureOr(response);
+      // Packs of its own are read only where they can be offered.
+      const custom = await listCustomPacks(context.em(), accountId);
+      return failureOr(estimate(book, usages, onVersion, custom));
     }),
 
     getBalance: unary(context, `${service}/GetBalance`, async (request) => {
@@ -123,6 +131,9 @@ export function billingService(context: ServiceContext): BillingServiceServer {
     ),
   };
 }
+
+const failureOr = <Response>(response: Response | Failure) =>
+  response instanceof Failure ? response : { response };
 
 async function bookOf(context: ServiceContext, accountId: string): Promise<Book> {
   const book = await context.snapshots.read(accountId);

@@ -5,6 +5,7 @@ import { priceAsked } from '../ledger/asked.ts';
 import type { Book } from '../ledger/book.ts';
 import { outlook } from '../ledger/draw.ts';
 import { coveringPacks } from '../pricing/packs.ts';
+import type { Pack } from '../pricing/plan.ts';
 import type { Usage } from '../pricing/usage.ts';
 import { lineMessage } from './messages.ts';
 import { packMessage } from './plan-messages.ts';
@@ -13,12 +14,15 @@ export function estimate(
   book: Book,
   usages: readonly Usage[],
   rateCardVersion: number,
+  /** Packs offered to the account alone. */
+  customPacks: readonly Pack[],
 ): EstimateResponse | Failure {
   const { planId } = book.plan;
   const priced = priceAsked(book, { usages }, { planId, rateCardVersion });
   if (priced instanceof Failure) return priced;
   const { available, shortfall } = outlook(book, priced.credits, priced.lines);
-  const offers = shortfall > 0n ? coveringPacks(book.plan.packs, shortfall) : [];
+  const offers =
+    shortfall > 0n ? coveringPacks([...book.plan.packs, ...customPacks], shortfall) : [];
   return {
     lines: priced.lines.map((line) => lineMessage(line, true)),
     credits: priced.credits,

@@ -15,6 +15,8 @@ import {
   type Grant as GrantMessage,
   type Move as MoveMessage,
   OverCommitPolicy,
+  Purchase_DisputeState,
+  Purchase_Method,
   Purchase_State,
   type Purchase as PurchaseMessage,
   Reservation_State,
@@ -27,6 +29,7 @@ import { type Grant, stateOf } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from '../ledger/reservation.ts';
 import { splitOf } from '../ledger/split.ts';
+import { divideMoney, shortest } from '../pricing/money.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 
 const instant = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
@@ -104,17 +107,30 @@ export const lineMessage = (line: PricedUsage, withComponents = false): PricedUs
   components: withComponents ? [...line.components] : [],
 });
 
-export const purchaseMessage = (purchase: Purchase): PurchaseMessage => ({
+/** `grant` is the one it made, as it is now. */
+export const purchaseMessage = (purchase: Purchase, grant: Grant | null): PurchaseMessage => ({
   purchaseId: purchase.purchaseId,
   accountId: purchase.accountId,
   packId: purchase.packId,
   credits: purchase.credits,
   price: purchase.price,
   state: Purchase_State[purchase.state],
-  paymentReference: purchase.paymentReference,
+  paymentReference: purchase.paymentReference ?? '',
   grantId: purchase.grantId ?? 0n,
   createdAt: new Date(purchase.createdAt),
   paidAt: instant(purchase.paidAt),
+  method: Purchase_Method[purchase.method],
+  checkoutUrl: purchase.state === 'PENDING' ? (purchase.session?.url ?? '') : '',
+  remaining: grant?.remaining ?? 0n,
+  expiresAt: instant(grant?.expiresAt ?? null),
+  pricePerCredit: divideMoney(purchase.price, purchase.credits),
+  amountRefunded: shortest({ ...purchase.price, amount: purchase.amountRefunded }),
+  creditsClawedBack: purchase.creditsClawedBack,
+  creditsUnrecovered: purchase.creditsUnrecovered,
+  disputeState: Purchase_DisputeState[purchase.disputeState],
+  failureCode: purchase.failureCode,
+  title: purchase.title,
+  labels: purchase.labels,
 });
 
 export const accountMessage = (account: Account): AccountMessage => ({

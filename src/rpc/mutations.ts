@@ -41,6 +41,7 @@ import type { Book } from '../ledger/book.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
 import { DEFAULT_PRIORITY } from '../ledger/grant.ts';
 import { Check } from './check.ts';
+import { payment } from './checkout-fields.ts';
 import { type Codec, encode } from './encode.ts';
 import { fingerprint } from './fingerprint.ts';
 import {
@@ -67,7 +68,7 @@ export type Prepared = {
 /** Prepares a request of one kind; fails with INVALID_FIELD and every violation. */
 export type Prepare<Request> = (request: Request) => Prepared | Failure;
 
-function mutation<Kind extends Command['kind'], Request extends Addressed, Response>(
+export function mutation<Kind extends Command['kind'], Request extends Addressed, Response>(
   _kind: Kind,
   request: Codec<Request>,
   response: Codec<Response>,
@@ -263,22 +264,17 @@ const purchase = mutation(
   'Purchase',
   PurchaseRequest,
   PurchaseResponse,
-  (request, check) => {
-    if (!request.payment) check.refuse('payment', 'payment_reference is required');
-    return {
-      kind: 'Purchase',
-      packId: check.name('pack_id', request.packId),
-      paymentReference: request.payment
-        ? check.text('payment_reference', request.payment.value, 128, 1)
-        : '',
-      labels: check.labels('labels', request.labels),
-    };
-  },
+  (request, check) => ({
+    kind: 'Purchase',
+    packId: check.name('pack_id', request.packId),
+    payment: payment(request, check),
+    labels: check.labels('labels', request.labels),
+  }),
   (outcome, book) => ({
-    purchase: purchaseMessage(outcome.purchase),
+    purchase: purchaseMessage(outcome.purchase, outcome.grant),
     balance: balance(book),
     entrySeq: outcome.entrySeq,
-    grant: grantMessage(outcome.grant, book.now),
+    grant: outcome.grant ? grantMessage(outcome.grant, book.now) : undefined,
   }),
 );
 

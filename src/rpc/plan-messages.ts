@@ -9,8 +9,8 @@ import {
   type Plan as PlanMessage,
   type PriceComponent as PriceComponentMessage,
   type RateCard as RateCardMessage,
-  Terms_RefundExpired,
   type OverageRates as RatesMessage,
+  Terms_RefundExpired,
   type Terms as TermsMessage,
   type Validity as ValidityMessage,
 } from '../gen/billing/v1/pricing.ts';

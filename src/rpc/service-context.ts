@@ -6,6 +6,7 @@ import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { StatementCloser } from '../lanes/statement-closer.ts';
 import type { Answer } from '../lanes/work.ts';
+import type { Payments } from '../payments/payments.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { Snapshots } from '../store/snapshot.ts';
 import { type CallContext, type Caller, unary } from './call.ts';
@@ -20,6 +21,8 @@ export type ServiceContext = CallContext &
     readonly lanes: Lanes;
     readonly statements: StatementCloser;
     readonly snapshots: Snapshots;
+    /** Null where no payment provider is configured. */
+    readonly payments: Payments | null;
   };
 
 /** Hands a prepared mutation to its account's lane. */

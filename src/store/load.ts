@@ -4,6 +4,7 @@
  */
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Labels } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
@@ -12,6 +13,7 @@ import type { Reservation } from '../ledger/reservation.ts';
 import { run } from './bulk.ts';
 import {
   accountColumns,
+  customPackColumns,
   grantColumns,
   millis,
   purchaseColumns,
@@ -19,6 +21,7 @@ import {
   reservationColumns,
   type StoredMove,
   toAccount,
+  toCustomPack,
   toGrant,
   toMove,
   toPurchase,
@@ -186,7 +189,10 @@ const toRefundable = (row: Row): RefundableEntry =>
   );
 
 /** Purchases by their payment reference. */
-export async function loadPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {
+export async function loadReferencedPurchases(
+  em: Em,
+  named: readonly Named<string>[],
+): Promise<Purchase[]> {
   if (named.length === 0) return [];
   const rows = await run<Row>(
     em,
@@ -196,6 +202,33 @@ export async function loadPurchases(em: Em, named: readonly Named<string>[]): Pr
     columnsOf(named),
   );
   return rows.map(toPurchase);
+}
+
+export async function loadPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {
+  if (named.length === 0) return [];
+  const rows = await run<Row>(
+    em,
+    `select ${purchaseColumns} from purchases
+     join unnest($1::text[], $2::uuid[]) as n(account_id, purchase_id)
+       using (account_id, purchase_id)`,
+    columnsOf(named),
+  );
+  return rows.map(toPurchase);
+}
+
+/** Packs offered to accounts by name, withdrawn ones too. */
+export async function loadCustomPacks(
+  em: Em,
+  named: readonly Named<string>[],
+): Promise<CustomPack[]> {
+  if (named.length === 0) return [];
+  const rows = await run<Row>(
+    em,
+    `select ${customPackColumns} from custom_packs
+     join unnest($1::text[], $2::text[]) as n(account_id, pack_id) using (account_id, pack_id)`,
+    columnsOf(named),
+  );
+  return rows.map(toCustomPack);
 }
 
 const columnsOf = <Key>(named: readonly Named<Key>[]): unknown[][] => [

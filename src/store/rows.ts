@@ -3,6 +3,7 @@
  * the translation beside it. Instants are read as epoch milliseconds.
  */
 import type { Account, AccountState } from '../ledger/account.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { BucketKind, Entry, EntryKind, Labels, Move } from '../ledger/entry.ts';
 import {
   ALL_OPERATIONS,
@@ -11,7 +12,7 @@ import {
   type GrantSource,
   type GrantState,
 } from '../ledger/grant.ts';
-import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
+import type { DisputeState, Purchase, PurchaseMethod, PurchaseState } from '../ledger/purchase.ts';
 import type {
   Allocation,
   OverCommitPolicy,
@@ -19,6 +20,9 @@ import type {
   ReservationState,
 } from '../ledger/reservation.ts';
 import type { Demand } from '../ledger/waterfall.ts';
+import { shortest } from '../pricing/money.ts';
+import type { Money, Validity } from '../pricing/plan.ts';
+import { parseValidity } from '../pricing/plan-file/validity.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 
 /** A row as the driver gives it. What a column holds is said by the query that named it. */
@@ -117,20 +121,84 @@ export const toReservation = (row: Row): Reservation => ({
   late: row['late']!,
 });
 
-export const purchaseColumns = `account_id, purchase_id, pack_id, credits, currency, amount::text,
-  state, payment_reference, grant_id, ${millis('created_at')}, ${millis('paid_at')}`;
+export const purchaseColumns = `account_id, purchase_id, pack_id, title, credits, currency,
+  amount::text, validity, method, state, payment_reference, caller, request_id, labels, success_url,
+  cancel_url, customer_email, customer, payment_method, session_id, checkout_url,
+  ${millis('session_expires_at')}, payment_intent_id, failure_code, grant_id,
+  ${millis('created_at')}, ${millis('paid_at')}, amount_refunded::text, dispute_state,
+  credits_clawed_back, credits_unrecovered, looks, ${millis('next_check_at')}`;
 
 export const toPurchase = (row: Row): Purchase => ({
   accountId: row['account_id']!,
   purchaseId: row['purchase_id']!,
   packId: row['pack_id']!,
+  title: row['title']!,
   credits: BigInt(row['credits']!),
-  price: { currency: row['currency']!, amount: row['amount']! },
+  price: toMoney(row),
+  validity: toValidity(row['validity']!),
+  method: row['method']! as PurchaseMethod,
   state: row['state']! as PurchaseState,
   paymentReference: row['payment_reference']!,
+  caller: row['caller']!,
+  requestId: row['request_id']!,
+  labels: row['labels']! as Labels,
+  checkout:
+    row['success_url'] === null
+      ? null
+      : {
+          successUrl: row['success_url']!,
+          cancelUrl: row['cancel_url']!,
+          customerEmail: row['customer_email']!,
+        },
+  savedMethod:
+    row['customer'] === null
+      ? null
+      : { customer: row['customer']!, paymentMethod: row['payment_method']! },
+  session:
+    row['session_id'] === null
+      ? null
+      : {
+          sessionId: row['session_id']!,
+          url: row['checkout_url']!,
+          expiresAt: row['session_expires_at']!,
+        },
+  paymentIntentId: row['payment_intent_id']!,
+  failureCode: row['failure_code']!,
   grantId: row['grant_id'] === null ? null : BigInt(row['grant_id']!),
   createdAt: row['created_at']!,
   paidAt: row['paid_at']!,
+  amountRefunded: shortest({ currency: row['currency']!, amount: row['amount_refunded']! }).amount,
+  disputeState: row['dispute_state']! as DisputeState,
+  creditsClawedBack: BigInt(row['credits_clawed_back']!),
+  creditsUnrecovered: BigInt(row['credits_unrecovered']!),
+  looks: row['looks']!,
+  nextCheckAt: row['next_check_at']!,
+});
+
+/** The database pads amounts to 9 digits. */
+const toMoney = (row: Row): Money =>
+  shortest({ currency: row['currency']!, amount: row['amount']! });
+
+/** Null, for ever, is stored as it is. */
+function toValidity(stored: string | null): Validity {
+  const validity = parseValidity(stored ?? 'never');
+  if (validity === undefined) throw new Error(`stored validity ${stored} cannot be read`);
+  return validity;
+}
+
+export const customPackColumns = `account_id, pack_id, title, credits, currency, amount::text,
+  validity, ${millis('offered_at')}, offered_by, ${millis('withdrawn_at')}`;
+
+export const toCustomPack = (row: Row): CustomPack => ({
+  accountId: row['account_id']!,
+  packId: row['pack_id']!,
+  title: row['title']!,
+  credits: BigInt(row['credits']!),
+  price: toMoney(row),
+  validity: toValidity(row['validity']!),
+  offeredAt: row['offered_at']!,
+  offeredBy: row['offered_by']!,
+  withdrawnAt: row['withdrawn_at']!,
 });
 
 export type StoredMove = readonly [BucketKind, BucketKind, number | string, number | string];

@@ -2,14 +2,17 @@
 import { canonicalJson } from '../canonical.ts';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { LedgerEvent } from '../ledger/event.ts';
 import { type Grant, isLimited, isOpen } from '../ledger/grant.ts';
 import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
-import type { Demand } from '../ledger/waterfall.ts';
 import type { Statement } from '../ledger/statement.ts';
+import type { Demand } from '../ledger/waterfall.ts';
+import type { Validity } from '../pricing/plan.ts';
+import { formatValidity } from '../pricing/plan-file/validity.ts';
 import { bulkInsert, bulkUpdate, type Column, run } from './bulk.ts';
 import { insertStatements } from './statements.ts';
 
@@ -33,7 +36,8 @@ export type Writes = {
   };
   readonly grants: { readonly added: Grant[]; readonly changed: Grant[] };
   readonly reservations: { readonly added: Reservation[]; readonly changed: Reservation[] };
-  readonly purchases: Purchase[];
+  readonly purchases: { readonly added: Purchase[]; readonly changed: Purchase[] };
+  readonly customPacks: CustomPack[];
   readonly refundables: RefundableEntry[];
   readonly entries: SealedEntry[];
   readonly events: LedgerEvent[];
@@ -138,19 +142,54 @@ const insertReservations = bulkInsert('reservations', [
 ]);
 const updateReservations = bulkUpdate('reservations', 2, [...reservationKey, ...reservationState]);
 
-const insertPurchases = bulkInsert<Purchase>('purchases', [
+const validityText = (validity: Validity): string | null =>
+  validity === null ? null : formatValidity(validity);
+
+const purchaseKey: Column<Purchase>[] = [
   ['account_id', 'text', (p) => p.accountId],
   ['purchase_id', 'uuid', (p) => p.purchaseId],
+];
+const purchaseTerms: Column<Purchase>[] = [
   ['pack_id', 'text', (p) => p.packId],
+  ['title', 'text', (p) => p.title],
   ['credits', 'bigint', (p) => p.credits],
   ['currency', 'text', (p) => p.price.currency],
   ['amount', 'numeric', (p) => p.price.amount],
-  ['state', 'text', (p) => p.state],
+  ['validity', 'text', (p) => validityText(p.validity)],
+  ['method', 'text', (p) => p.method],
   ['payment_reference', 'text', (p) => p.paymentReference],
-  ['grant_id', 'bigint', (p) => p.grantId],
+  ['caller', 'text', (p) => p.caller],
+  ['request_id', 'text', (p) => p.requestId],
+  ['labels', 'jsonb', (p) => canonicalJson(p.labels)],
+  ['success_url', 'text', (p) => p.checkout?.successUrl ?? null],
+  ['cancel_url', 'text', (p) => p.checkout?.cancelUrl ?? null],
+  ['customer_email', 'text', (p) => p.checkout?.customerEmail ?? null],
+  ['customer', 'text', (p) => p.savedMethod?.customer ?? null],
+  ['payment_method', 'text', (p) => p.savedMethod?.paymentMethod ?? null],
   ['created_at', 'instant', (p) => p.createdAt],
+];
+const purchaseState: Column<Purchase>[] = [
+  ['state', 'text', (p) => p.state],
+  ['session_id', 'text', (p) => p.session?.sessionId ?? null],
+  ['checkout_url', 'text', (p) => p.session?.url ?? null],
+  ['session_expires_at', 'instant', (p) => p.session?.expiresAt ?? null],
+  ['payment_intent_id', 'text', (p) => p.paymentIntentId],
+  ['failure_code', 'text', (p) => p.failureCode],
+  ['grant_id', 'bigint', (p) => p.grantId],
   ['paid_at', 'instant', (p) => p.paidAt],
+  ['amount_refunded', 'numeric', (p) => p.amountRefunded],
+  ['dispute_state', 'text', (p) => p.disputeState],
+  ['credits_clawed_back', 'bigint', (p) => p.creditsClawedBack],
+  ['credits_unrecovered', 'bigint', (p) => p.creditsUnrecovered],
+  ['looks', 'int', (p) => p.looks],
+  ['next_check_at', 'instant', (p) => p.nextCheckAt],
+];
+const insertPurchases = bulkInsert('purchases', [
+  ...purchaseKey,
+  ...purchaseTerms,
+  ...purchaseState,
 ]);
+const updatePurchases = bulkUpdate('purchases', 2, [...purchaseKey, ...purchaseState]);
 
 const insertEntries = bulkInsert<SealedEntry>('entries', [
   ['account_id', 'text', (e) => e.accountId],
@@ -211,7 +250,9 @@ export async function save(em: Em, writes: Writes): Promise<void> {
     updateGrants(em, writes.grants.changed),
     insertReservations(em, writes.reservations.added),
     updateReservations(em, writes.reservations.changed),
-    insertPurchases(em, writes.purchases),
+    insertPurchases(em, writes.purchases.added),
+    updatePurchases(em, writes.purchases.changed),
+    saveCustomPacks(em, writes.customPacks),
     saveRefunded(em, writes.refundables),
     insertEntries(em, writes.entries),
     insertEvents(em, writes.events),
@@ -228,5 +269,33 @@ async function saveRefunded(em: Em, refundables: readonly RefundableEntry[]) {
       `insert into refunded (account_id, seq, committed, refunded) values ($1, $2, $3, $4)
        on conflict (account_id, seq) do update set refunded = excluded.refunded`,
       [accountId, seq, committed, refunded],
+    );
+}
+
+/** A pack that was withdrawn can be offered again on other terms. */
+async function saveCustomPacks(em: Em, packs: readonly CustomPack[]) {
+  for (const pack of packs)
+    await run(
+      em,
+      `insert into custom_packs (account_id, pack_id, title, credits, currency, amount, validity,
+         offered_at, offered_by, withdrawn_at)
+       values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9,
+         to_timestamp($10::float8 / 1000))
+       on conflict (account_id, pack_id) do update set title = excluded.title,
+         credits = excluded.credits, currency = excluded.currency, amount = excluded.amount,
+         validity = excluded.validity, offered_at = excluded.offered_at,
+         offered_by = excluded.offered_by, withdrawn_at = excluded.withdrawn_at`,
+      [
+        pack.accountId,
+        pack.packId,
+        pack.title,
+        pack.credits,
+        pack.price.currency,
+        pack.price.amount,
+        validityText(pack.validity),
+        pack.offeredAt,
+        pack.offeredBy,
+        pack.withdrawnAt,
+      ],
     );
 }

@@ -83,6 +83,7 @@ export class Snapshots {
               grants: grants.get(accountId) ?? [],
               reservations: due ? await loadExpiredReservations(em, accountId, at, 1_000_000) : [],
               purchases: [],
+              customPacks: [],
               refundables: [],
               nextReservationExpiry: due ? await nextReservationExpiry(em, accountId, at) : null,
             },

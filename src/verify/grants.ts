@@ -1,7 +1,7 @@
 /** The grants of an account, held against the buckets that its entries filled. */
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
-import type { Buckets } from './moves.ts';
+import type { BucketSums, Buckets } from './moves.ts';
 import type { Replay } from './replay.ts';
 
 export function checkGrants(
@@ -13,7 +13,8 @@ export function checkGrants(
   for (const grant of grants.values()) {
     const buckets = sums.of(grant.grantId);
     const tellGrant = (what: string) => tell(`grant ${grant.grantId}: ${what}`);
-    checkAmounts(grant, buckets, issuedAgain.get(grant.grantId) ?? 0n, tellGrant);
+    const again = issuedAgain.get(grant.grantId) ?? 0n;
+    checkAmounts(grant, buckets, again + sums.takenBack(grant.grantId), tellGrant);
     checkState(grant, buckets, account.lastAt, tellGrant);
     if (grant.grantId > grantCount) tellGrant('no entry made it');
     checkOperations(grant, tellGrant);
@@ -26,17 +27,18 @@ export function checkGrants(
     months.add(grant.sourceReference);
   }
   const again = [...issuedAgain.values()].reduce((sum, credits) => sum + credits, 0n);
-  checkWhole(account, grants, sums.total, again, tell);
+  checkWhole(account, grants, sums, again, tell);
 }
 
 function checkAmounts(
   grant: Grant,
   buckets: Buckets,
-  issuedAgain: bigint,
+  /** Credits that went back to where they were issued from. */
+  returned: bigint,
   tell: (what: string) => void,
 ) {
   const { amount, remaining, reserved } = grant;
-  const issued = issuedAgain - buckets.issued;
+  const issued = returned - buckets.issued;
   if (issued !== (grant.state === 'SCHEDULED' ? 0n : amount))
     tell(`its amount is ${amount} and its state ${grant.state}, the moves issued ${issued}`);
   if (remaining !== buckets.available + buckets.reserved)
@@ -72,12 +74,14 @@ function checkOperations({ operations }: Grant, tell: (what: string) => void) {
 function checkWhole(
   account: Account,
   grants: ReadonlyMap<bigint, Grant>,
-  total: Buckets,
+  sums: BucketSums,
   issuedAgain: bigint,
   tell: (what: string) => void,
 ) {
+  const { total } = sums;
   let issued = 0n;
-  for (const { state, amount } of grants.values()) if (state !== 'SCHEDULED') issued += amount;
+  for (const { grantId, state, amount } of grants.values())
+    if (state !== 'SCHEDULED') issued += amount - sums.takenBack(grantId);
   issued -= issuedAgain;
   const overage = -total.overage;
   const { consumed, expired } = total;

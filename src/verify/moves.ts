@@ -24,7 +24,8 @@ export const TERMS: Readonly<Record<EntryKind, Terms>> = {
   GRANT: { moves: ['issued to available'], names: 'grant', by: 'either' },
   GRANT_EFFECTIVE: { moves: ['issued to available'], names: 'grant', by: 'service' },
   GRANT_EXPIRED: { moves: ['available to expired'], names: 'grant', by: 'service' },
-  PURCHASE: { moves: ['issued to available'], names: 'grant', by: 'caller' },
+  // Of a top-up nobody but the service itself asked for it.
+  PURCHASE: { moves: ['issued to available'], names: 'grant', by: 'either' },
   RESERVE: {
     moves: ['available to reserved', 'overage to overage_reserved'],
     names: 'reservation',
@@ -64,6 +65,12 @@ export const TERMS: Readonly<Record<EntryKind, Terms>> = {
     by: 'caller',
   },
   PLAN_CHANGE: { moves: [], names: 'nothing', by: 'caller' },
+  CLAW_BACK: { moves: ['available to issued'], names: 'grant', by: 'service' },
+  REINSTATE: {
+    moves: ['issued to available', 'issued to expired'],
+    names: 'grant',
+    by: 'service',
+  },
 };
 
 /** Grants are numbered from 1; this number stands for the postpaid line. */
@@ -122,6 +129,16 @@ const SOURCES: readonly BucketKind[] = ['issued', 'overage'];
 export class BucketSums {
   readonly #ofGrant = new Map<bigint, Buckets>();
   readonly total = empty();
+  readonly #takenBack = new Map<bigint, bigint>();
+
+  /** Credits of a grant that went back to where they came from, and did not come again. */
+  takenBack(grantId: bigint): bigint {
+    return this.#takenBack.get(grantId) ?? 0n;
+  }
+
+  takeBack(grantId: bigint, credits: bigint) {
+    this.#takenBack.set(grantId, this.takenBack(grantId) + credits);
+  }
 
   /** The buckets of a grant, or of the postpaid line. */
   of(grantId: bigint): Buckets {

@@ -176,12 +176,21 @@ export class Replay {
       const consumed = this.sums.of(OVERAGE_LINE).consumed;
       const below = this.sums.add(move);
       if (below) tell(below);
+      if (entry.kind === 'CLAW_BACK') this.sums.takeBack(move.grantId, move.credits);
+      if (entry.kind === 'REINSTATE') this.#reinstate(move, tell);
       used += this.sums.of(OVERAGE_LINE).consumed - consumed;
     }
     if (used > 0n) this.#overageAt.set(entry.seq, entry.at);
     // A refund of an earlier month's overage leaves this month's count as it is.
     const of = entry.refundedSeq === null ? entry.at : this.#overageAt.get(entry.refundedSeq);
     if (of === undefined || sameMonth(of, entry.at)) this.#overage += used;
+  }
+
+  #reinstate({ grantId, credits }: Move, tell: (what: string) => void) {
+    const taken = this.sums.takenBack(grantId);
+    if (credits > taken)
+      tell(`gives ${credits} again of grant ${grantId}, ${taken} were taken back`);
+    this.sums.takeBack(grantId, -credits);
   }
 
   #checkBalances(entry: Entry, tell: (what: string) => void) {

@@ -6,15 +6,11 @@ import type { Row } from '../store/rows.ts';
 import { accountOf, type Group } from './group.ts';
 import type { Within } from './snapshot.ts';
 
-/** Methods whose every answer wrote an entry; the others can be answered with a state alone. */
-const ALWAYS_WRITE = [
-  'Reserve',
-  'RaiseReservation',
-  'Charge',
-  'Refund',
-  'Purchase',
-  'GrantCredits',
-];
+/**
+ * Methods whose every answer wrote an entry; the others can be answered with a state alone. A purchase
+ * can be pending: purchases.ts holds each against its request.
+ */
+const ALWAYS_WRITE = ['Reserve', 'RaiseReservation', 'Charge', 'Refund', 'GrantCredits'];
 
 /**
  * What entries say of requests, beside the requests. Only what does not agree is read: of a large

@@ -28,6 +28,8 @@ const MOVES: Record<EntryKind, readonly string[]> = {
   CHARGE: TAKING,
   PLAN_CHANGE: [],
   REFUND: ['consumed>available', 'consumed>expired', 'consumed>overage', 'consumed>issued'],
+  CLAW_BACK: ['available>issued'],
+  REINSTATE: ['issued>available', 'issued>expired'],
 };
 
 /** Buckets a move may leave without having been filled before: credits are made out of nothing here. */
@@ -95,7 +97,7 @@ export class Auditor {
   }
 
   /** Objects where the shelf's nouns are not what the entries say. */
-  agreeWith({ account, grants, reservations, entries }: Shelf) {
+  agreeWith({ account, grants, reservations, purchases, entries }: Shelf) {
     assert.equal(account.seq, BigInt(entries.length));
     assert.equal(account.remaining, this.#buckets.total('available/') + account.reserved);
     assert.equal(account.reserved, this.#buckets.total('reserved/'));
@@ -108,8 +110,20 @@ export class Auditor {
         this.#buckets.get(`consumed/${grantId}`) + this.#buckets.get(`expired/${grantId}`);
       // What a refund gave back as a new grant was issued again there.
       const again = this.#again.get(`${grantId}`);
-      if (state !== 'SCHEDULED') assert.equal(remaining + gone + again, amount, `grant ${grantId}`);
+      const returned = amount + this.#buckets.get(`issued/${grantId}`);
+      if (state !== 'SCHEDULED')
+        assert.equal(remaining + gone + returned, amount, `grant ${grantId}`);
+      const takenBack = returned - again;
+      const bought = purchases.find((purchase) => purchase.grantId === grantId);
+      assert.equal(
+        state === 'SCHEDULED' ? 0n : takenBack,
+        bought?.creditsClawedBack ?? 0n,
+        `grant ${grantId} taken back`,
+      );
     }
+    const paid = purchases.filter(({ state }) => state === 'PAID');
+    assert.equal(new Set(paid.map(({ grantId }) => grantId)).size, paid.length, 'one grant each');
+    assert.equal(entries.filter(({ kind }) => kind === 'PURCHASE').length, paid.length);
     for (const reservation of reservations.values()) {
       const { reservationId, state, credits, committed, returned, allocations } = reservation;
       const held = this.#held.total(`${reservationId}/`);

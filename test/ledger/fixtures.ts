@@ -2,8 +2,9 @@
 import type { Account } from '../../src/ledger/account.ts';
 import { Book, type Loaded, type UnsealedEntry } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
-import type { Origin } from '../../src/ledger/entry.ts';
+import type { Labels, Origin } from '../../src/ledger/entry.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
+import type { Sighting } from '../../src/ledger/purchase.ts';
 import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
@@ -189,6 +190,7 @@ export function book(
       grants,
       reservations: [],
       purchases: [],
+      customPacks: [],
       refundables: [],
       nextReservationExpiry: null,
       ...change,
@@ -199,19 +201,30 @@ export function book(
 }
 
 /** A copy of all that can change in a book. */
-export const picture = ({ account, grants, reservations, purchases, refundables, changes }: Book) =>
-  structuredClone({ account, grants, reservations, purchases, refundables, changes });
+export const picture = (book: Book) => {
+  const { account, grants, reservations, purchases, customPacks, refundables, changes } = book;
+  return structuredClone({
+    account,
+    grants,
+    reservations,
+    purchases,
+    customPacks,
+    refundables,
+    changes,
+  });
+};
 
 /** The same account in a later unit of work. What happens there does not touch the book given. */
 export function later(before: Book, laterMs: number): Book {
   const { plans, nextReservationExpiry, newId, now } = before;
-  const { account, grants, reservations, purchases, refundables } = picture(before);
+  const { account, grants, reservations, purchases, customPacks, refundables } = picture(before);
   const loaded: Loaded = {
     account,
     plans,
     grants,
     reservations: [...reservations.values()],
     purchases,
+    customPacks,
     refundables: [...refundables.values()],
     nextReservationExpiry,
   };
@@ -308,9 +321,57 @@ export const refund = (
 export const purchase = (packId: string, paymentReference: string): Command => ({
   kind: 'Purchase',
   packId,
-  paymentReference,
+  payment: { method: 'REFERENCE', reference: paymentReference },
   labels: {},
 });
+
+export const checkout = (packId: string, labels: Labels = {}): Command => ({
+  kind: 'Purchase',
+  packId,
+  payment: {
+    method: 'CHECKOUT',
+    successUrl: 'https://shop.example/thanks',
+    cancelUrl: 'https://shop.example/cart',
+    customerEmail: null,
+  },
+  labels,
+});
+
+/** What the payment provider says: nothing of a payment yet, unless `change` says otherwise. */
+export const observe = (
+  purchaseId: string,
+  looks: number,
+  change: Partial<Sighting> = {},
+): Extract<Command, { kind: 'ObservePurchase' }> => ({
+  kind: 'ObservePurchase',
+  purchaseId,
+  looks,
+  seen: {
+    session: null,
+    paymentIntentId: null,
+    payment: 'PENDING',
+    failureCode: '',
+    paid: 0n,
+    refunded: 0n,
+    amountRefunded: '0',
+    dispute: 'NONE',
+    ...change,
+  },
+});
+
+/** Paid: 10.00, of which so many hundredths went back. */
+export const paid = (refunded = 0n, dispute: Sighting['dispute'] = 'NONE'): Partial<Sighting> => ({
+  payment: 'PAID',
+  paymentIntentId: 'pi_1',
+  paid: 1_000n,
+  refunded,
+  amountRefunded: `${refunded / 100n}.${String(refunded % 100n).padStart(2, '0')}`,
+  dispute,
+});
+
+export const offer = (pack: Pack): Command => ({ kind: 'OfferPack', pack });
+
+export const withdraw = (packId: string): Command => ({ kind: 'WithdrawPack', packId });
 
 export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}): Command => ({
   kind: 'GrantCredits',

@@ -6,6 +6,7 @@
  */
 import type { Account } from '../../src/ledger/account.ts';
 import { Book } from '../../src/ledger/book.ts';
+import type { CustomPack } from '../../src/ledger/custom-pack.ts';
 import { type Command, decide } from '../../src/ledger/decide.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
 import { type Grant, isOpen } from '../../src/ledger/grant.ts';
@@ -32,6 +33,7 @@ export class Shelf {
   readonly grants = new Map<bigint, Grant>();
   readonly reservations = new Map<string, Reservation>();
   readonly purchases: Purchase[] = [];
+  readonly customPacks = new Map<string, CustomPack>();
   readonly refunded = new Map<bigint, bigint>();
   readonly entries: Entry[] = [];
   #deciding: Command | null = null;
@@ -77,9 +79,14 @@ export class Shelf {
     const due = account.dueAt !== null && account.dueAt <= at;
     const named = {
       reservations: commands.flatMap((c) => ('reservationId' in c ? [c.reservationId] : [])),
-      payments: commands.flatMap((c) => (c.kind === 'Purchase' ? [c.paymentReference] : [])),
+      packs: commands.flatMap((c) => {
+        if (c.kind === 'OfferPack') return [c.pack.packId];
+        return c.kind === 'Purchase' || c.kind === 'WithdrawPack' ? [c.packId] : [];
+      }),
       refunded: new Set(commands.flatMap((c) => (c.kind === 'Refund' ? [c.seq] : []))),
     };
+    const purchases = this.purchases.filter((p) => commands.some((c) => names(c, p)));
+    const bought = new Set(purchases.map(({ grantId }) => grantId));
     const refundables = [...named.refunded].flatMap((seq) => this.#refundable(seq));
     const refundedGrants = new Set(refundables.flatMap(({ split }) => split.map((s) => s.grantId)));
     const reservations = [...this.reservations.values()].filter(
@@ -92,9 +99,12 @@ export class Shelf {
     );
     const loaded = structuredClone({
       account,
-      grants: [...this.grants.values()].filter((g) => isOpen(g) || refundedGrants.has(g.grantId)),
+      grants: [...this.grants.values()].filter(
+        (g) => isOpen(g) || refundedGrants.has(g.grantId) || bought.has(g.grantId),
+      ),
       reservations,
-      purchases: this.purchases.filter((p) => named.payments.includes(p.paymentReference)),
+      purchases,
+      customPacks: named.packs.flatMap((packId) => this.customPacks.get(packId) ?? []),
       refundables,
       nextReservationExpiry: due ? soonest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
@@ -122,6 +132,7 @@ export class Shelf {
       grants: [...this.grants.values()],
       reservations: [...this.reservations.values()],
       purchases,
+      customPacks: [...this.customPacks.values()],
     };
     const more = { plans, refundables: [], nextReservationExpiry: null };
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
@@ -145,7 +156,14 @@ export class Shelf {
       for (const grant of grants) this.grants.set(grant.grantId, grant);
     for (const reservations of [changes.reservations.added, changes.reservations.changed])
       for (const r of reservations) this.reservations.set(r.reservationId, r);
-    this.purchases.push(...changes.purchases);
+    this.purchases.push(...changes.purchases.added);
+    for (const changed of changes.purchases.changed)
+      this.purchases.splice(
+        this.purchases.findIndex(({ purchaseId }) => purchaseId === changed.purchaseId),
+        1,
+        changed,
+      );
+    for (const [packId, pack] of changes.customPacks) this.customPacks.set(packId, pack);
     for (const { seq, refunded } of changes.refundables) this.refunded.set(seq, refunded);
   }
 
@@ -159,3 +177,13 @@ export class Shelf {
 
 const soonest = (instants: readonly number[]): number | null =>
   instants.length > 0 ? Math.min(...instants) : null;
+
+/** Whether a command is about a purchase, by its id or its payment reference. */
+function names(command: Command, { purchaseId, paymentReference }: Purchase): boolean {
+  if (command.kind === 'ObservePurchase') return command.purchaseId === purchaseId;
+  return (
+    command.kind === 'Purchase' &&
+    command.payment.method === 'REFERENCE' &&
+    command.payment.reference === paymentReference
+  );
+}

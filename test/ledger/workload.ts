@@ -4,15 +4,18 @@ import type { Command } from '../../src/ledger/decide.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
 import {
   charge,
+  checkout,
   close,
   commit,
   extend,
   grantCredits,
   move,
   ms,
+  observe,
   open,
   pack,
   pages,
+  paid,
   plan,
   purchase,
   raise,
@@ -75,6 +78,17 @@ const refunding = fc.option(fc.bigInt(1n, 30n)).map((of) => refund(0n, of));
 const buying = fc
   .tuple(fc.constantFrom('small', 'large', 'none'), fc.nat(9))
   .map(([packId, invoice]) => purchase(packId, `INV-${invoice}`));
+const sellingOut = fc.constantFrom('large', 'brief', 'brief').map((packId) => checkout(packId));
+const observing = fc
+  .record({
+    payment: fc.constantFrom('PENDING', 'PAID', 'PAID', 'PAID', 'FAILED', 'EXPIRED'),
+    refunded: fc.oneof(fc.constant(0n), fc.bigInt(0n, 1_000n)),
+    dispute: fc.constantFrom('NONE', 'NONE', 'OPEN', 'WON', 'LOST'),
+    stale: fc.constantFrom(false, false, false, false, true),
+  })
+  .map(({ payment, refunded, dispute, stale }) =>
+    observe('', stale ? -1 : 0, { ...paid(refunded, dispute), payment }),
+  );
 const granting = fc
   .record({
     of: fc.bigInt(1n, 60n),
@@ -101,6 +115,8 @@ const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 8, arbitrary: asked.map((of) => charge(of)) },
   { weight: 8, arbitrary: refunding },
   { weight: 4, arbitrary: buying },
+  { weight: 4, arbitrary: sellingOut },
+  { weight: 10, arbitrary: observing },
   { weight: 8, arbitrary: granting },
   { weight: 4, arbitrary: fc.constantFrom(null, update('Acme')) },
   { weight: 8, arbitrary: moving },
@@ -173,6 +189,17 @@ export function aimed({ place, command }: Act, shelf: Shelf, now: number): Comma
         ),
       };
     }
+    case 'ObservePurchase': {
+      const purchase = shelf.purchases.at(-1 - (place % Math.max(shelf.purchases.length, 1)));
+      const purchaseId = purchase?.purchaseId ?? 'p0';
+      const { seen } = command;
+      return {
+        ...command,
+        purchaseId,
+        looks: (purchase?.looks ?? 0) + command.looks,
+        seen: { ...seen, paymentIntentId: seen.payment === 'PAID' ? `pi_${purchaseId}` : null },
+      };
+    }
     case 'GrantCredits': {
       const { effectiveAt, expiresAt } = command;
       const fromNow = (laterMs: number | null) => (laterMs === null ? null : now + laterMs);
@@ -190,6 +217,7 @@ export function aimed({ place, command }: Act, shelf: Shelf, now: number): Comma
 const PACKS = [
   pack('small', 30n, '5.00'),
   { ...pack('large', 120n, '15.00'), validity: { days: 45 } },
+  { ...pack('brief', 40n, '9.00'), validity: { days: 1 } },
 ];
 
 /** Lives a life: opens an account, then hands each step's command to `work` at its time. */

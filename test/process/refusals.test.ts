@@ -67,6 +67,18 @@ describe.concurrent('a service that cannot start says in one line', () => {
     expect(await readPostmaster(join(DATA_DIRECTORY, 'postgres'))).toBeUndefined();
   });
 
+  test('that the port for webhooks is taken', async ({ expect }) => {
+    const lines = await refusal({
+      DATABASE_URL: databaseUrl,
+      STRIPE_SECRET_KEY: 'sk_test_1',
+      STRIPE_WEBHOOK_SECRET: 'whsec_1',
+      STRIPE_WEBHOOK_PORT: String(takenPort),
+    });
+    expect(lines).toEqual([
+      expect.stringMatching(`^cannot listen on 127.0.0.1:${takenPort} for webhooks: .*EADDRINUSE`),
+    ]);
+  });
+
   test('that nobody listens at DATABASE_URL', async ({ expect }) => {
     const probe = createServer().listen(0, '127.0.0.1');
     await once(probe, 'listening');

@@ -2,6 +2,8 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
+import { CHECKOUT } from '../payments/given.ts';
+import { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
@@ -11,10 +13,15 @@ import { funded, MINUTE, reserved } from './given.ts';
 import { hold, readableLog, takeAway, waitingForLock } from './held.ts';
 
 let scrip: TestService;
+let stripe: StripeFake;
 beforeAll(async () => {
+  stripe = await new StripeFake().start();
   scrip = await startTestService({ plans: [...(await plansOfDeploy()), planIn(EVERYTHING)] });
 });
-afterAll(() => scrip.stop());
+afterAll(async () => {
+  await scrip.stop();
+  await stripe.stop();
+});
 
 const charge = (accountId: string, credits: bigint, service = scrip) =>
   service.billing.charge({ accountId, requestId: requestId(), credits });
@@ -29,6 +36,9 @@ const buy = (accountId: string, packId: string) =>
     packId,
     payment: { $case: 'paymentReference', value: 'order' },
   });
+
+const checkout = ({ billing }: TestService, accountId: string) =>
+  billing.purchase({ accountId, requestId: requestId(), packId: 'starter', payment: CHECKOUT });
 
 /** A reservation that has ended, and a call it refuses. */
 async function ended(how: 'commit' | 'release' | 'expiry'): Promise<Fault> {
@@ -118,6 +128,35 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
     const request = { accountId, requestId: requestId(), planId: 'verts' };
     return await faultOf(scrip.accounts.moveAccount(request));
   },
+  async PURCHASE_NOT_FOUND() {
+    const accountId = await scrip.open('verts');
+    const purchaseId = '01900000-0000-7000-8000-000000000000';
+    return await faultOf(scrip.billing.getPurchase({ accountId, purchaseId }));
+  },
+  async PACK_EXISTS() {
+    const accountId = await scrip.open('verts');
+    const pack = {
+      packId: 'starter',
+      title: 'Another',
+      credits: 1n,
+      price: { currency: 'USD', amount: '1.00' },
+    };
+    return await faultOf(scrip.accounts.offerPack({ accountId, requestId: requestId(), pack }));
+  },
+  CHECKOUT_NOT_CONFIGURED: async () => await faultOf(checkout(scrip, await scrip.open('verts'))),
+  CHECKOUT_FAILED: () =>
+    alone(stripe.env, async (own, accountId) => {
+      stripe.meddle = () => ({
+        status: 400,
+        body: { error: { type: 'invalid_request_error', code: 'url_invalid', message: 'no' } },
+      });
+      return await faultOf(checkout(own, accountId));
+    }),
+  PAYMENT_PROVIDER_UNAVAILABLE: () =>
+    alone(stripe.env, async (own, accountId) => {
+      stripe.meddle = () => 'hang up';
+      return await faultOf(checkout(own, accountId));
+    }),
   OVERLOADED: () =>
     alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
       const letGo = await hold(own.databaseUrl, accountId);
@@ -189,7 +228,12 @@ const WITH_FIELDS: readonly string[] = [
   'MISSING_QUANTITY',
   'QUANTITY_OUT_OF_RANGE',
 ];
-const WITH_RETRY: readonly string[] = ['OVERLOADED', 'DATABASE_UNAVAILABLE', 'SHUTTING_DOWN'];
+const WITH_RETRY: readonly string[] = [
+  'OVERLOADED',
+  'DATABASE_UNAVAILABLE',
+  'SHUTTING_DOWN',
+  'PAYMENT_PROVIDER_UNAVAILABLE',
+];
 
 describe.each(promised)('$reason', ({ reason, codes, metadata, retryInfo }) => {
   test('comes with the status, the metadata and the details that the contract names', async () => {

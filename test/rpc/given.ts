@@ -94,7 +94,7 @@ export async function newestEntry(service: TestService, accountId: string): Prom
 /** All that the database holds of an account, as one text: equal texts, nothing written. */
 export async function rowsOf({ databaseUrl }: TestService, accountId: string): Promise<string> {
   const tables = ['accounts', 'grants', 'reservations', 'entries', 'requests', 'purchases'];
-  const selects = [...tables, 'refunded'].map(
+  const selects = [...tables, 'refunded', 'custom_packs'].map(
     (table) =>
       `select '${table}' as from_table, to_jsonb(t) as content from ${table} t where account_id = $1`,
   );

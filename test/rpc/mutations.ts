@@ -3,8 +3,10 @@ import {
   CloseAccountRequest,
   GrantCreditsRequest,
   MoveAccountRequest,
+  OfferPackRequest,
   OpenAccountRequest,
   UpdateAccountRequest,
+  WithdrawPackRequest,
 } from '../../src/gen/billing/v1/account_service.ts';
 import {
   ChargeRequest,
@@ -136,6 +138,27 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     return [
       OpenAccountRequest.fromPartial({ ...account, planId: 'perfectparser' }),
       OpenAccountRequest.fromPartial({ ...account, planId: 'aspose-cloud' }),
+    ];
+  }),
+  rpc('AccountService/OfferPack', OfferPackRequest, async (_, id) => {
+    const pack = (amount: string) => ({
+      pack: { packId: 'own', title: 'Own', credits: 5n, price: { currency: 'USD', amount } },
+    });
+    return [
+      OfferPackRequest.fromPartial({ ...id, ...pack('1.00') }),
+      OfferPackRequest.fromPartial({ ...id, ...pack('2.00') }),
+    ];
+  }),
+  rpc('AccountService/WithdrawPack', WithdrawPackRequest, async ({ accounts }, id) => {
+    for (const packId of ['one', 'two'])
+      await accounts.offerPack({
+        accountId: id.accountId,
+        requestId: requestId(),
+        pack: { packId, title: packId, credits: 5n, price: { currency: 'USD', amount: '1.00' } },
+      });
+    return [
+      WithdrawPackRequest.fromPartial({ ...id, packId: 'one' }),
+      WithdrawPackRequest.fromPartial({ ...id, packId: 'two' }),
     ];
   }),
   rpc('AccountService/UpdateAccount', UpdateAccountRequest, async (_, id) => [

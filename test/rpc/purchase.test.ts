@@ -6,6 +6,8 @@ import {
   Grant_Category,
   Grant_Source,
   Grant_State,
+  Purchase_DisputeState,
+  Purchase_Method,
   Purchase_State,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -48,6 +50,18 @@ describe('Purchase', () => {
         grantId: 2n,
         createdAt: at,
         paidAt: at,
+        method: Purchase_Method.REFERENCE,
+        checkoutUrl: '',
+        remaining: 250n,
+        expiresAt,
+        pricePerCredit: { currency: 'USD', amount: '0.156' },
+        amountRefunded: { currency: 'USD', amount: '0.00' },
+        creditsClawedBack: 0n,
+        creditsUnrecovered: 0n,
+        disputeState: Purchase_DisputeState.NONE,
+        failureCode: '',
+        title: 'Small',
+        labels: { shop: 'eu' },
       },
       balance: {
         remaining: 270n,

@@ -1,5 +1,7 @@
 /** Books with every kind of entry and every kind of move in them, written through the RPCs. */
 import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
+import { ordered } from '../payments/given.ts';
+import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { requestId, startTestService, type TestOptions, type TestService } from '../service.ts';
 
@@ -15,6 +17,7 @@ terms:
 ${terms}
 packs:
   - { pack_id: small, title: Small, credits: 100, price: 10 USD, validity: 12 months }
+  - { pack_id: brief, title: Brief, credits: 20, price: 2 USD, validity: 1 day }
 operations:
   job.pages:
     title: Three credits a page
@@ -49,18 +52,26 @@ const PLANS = [
   ),
 ];
 
-export const startBooks = (options: TestOptions = {}): Promise<TestService> =>
-  startTestService({ plans: PLANS, ...options });
+/** A service that sells through a Stripe of its own. */
+export type Bookshop = TestService & { readonly stripe: StripeFake };
 
-export type Books = {
-  readonly prepaid: string;
-  readonly postpaid: string;
-  readonly bare: string;
-  readonly waterfall: string;
-};
+export async function startBooks(options: TestOptions = {}): Promise<Bookshop> {
+  const stripe = await new StripeFake().start();
+  const scrip = await startTestService({ plans: PLANS, env: stripe.env, ...options });
+  stripe.clock = scrip.now;
+  const stop = async () => {
+    await scrip.stop();
+    await stripe.stop();
+  };
+  return { ...scrip, stripe, stop };
+}
+
+export type Books = Readonly<
+  Record<'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer', string>
+>;
 
 /** Lives through some months, two of which are closed, and leaves some reservations running. */
-export async function writeBooks(scrip: TestService): Promise<Books> {
+export async function writeBooks(scrip: Bookshop): Promise<Books> {
   scrip.setNow(Date.UTC(2031, 0, 25, 12));
   const prepaid = await scrip.open('prepaid');
   await everyWayToCharge(scrip, prepaid);
@@ -71,7 +82,9 @@ export async function writeBooks(scrip: TestService): Promise<Books> {
   await scrip.accounts.closeAccount({ accountId: bare, requestId: requestId() });
   const waterfall = await scrip.open('waterfall');
   await limits(scrip, waterfall);
-  return { prepaid, postpaid, bare, waterfall };
+  const buyer = await scrip.open('bare');
+  await moneyThatWentBack(scrip, buyer);
+  return { prepaid, postpaid, bare, waterfall, buyer };
 }
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
@@ -230,4 +243,35 @@ async function limits(scrip: TestService, accountId: string) {
   const running = await account.reserve({ credits: 5n, ttl: hours(2) });
   await account.commit(running, { final: false });
   await account.raise(running, { credits: 3n });
+}
+
+/** Packs bought at a checkout whose payments were refunded and disputed; one that nobody paid. */
+async function moneyThatWentBack(scrip: Bookshop, accountId: string) {
+  const { stripe } = scrip;
+  const told = async (type: string, object: object) =>
+    await deliver(scrip.service.webhookPort, stripe.event(type, object));
+  const sold = async (packId: string) => {
+    const { purchaseId } = await ordered(scrip, accountId, packId);
+    await told('checkout.session.completed', stripe.pay(stripe.sessionOf(purchaseId).id));
+    return stripe.intentOf(purchaseId).id;
+  };
+  const settled = async (dispute: ReturnType<typeof stripe.dispute>, status: string) => {
+    dispute.status = status;
+    await told('charge.dispute.closed', dispute);
+  };
+  const account = accountOf(scrip, accountId);
+  const refunded = await sold('small');
+  await account.charge({ credits: 70n });
+  await told('charge.refunded', stripe.refund(refunded, 600));
+  const disputed = stripe.dispute(await sold('small'));
+  await told('charge.dispute.created', disputed);
+  await settled(disputed, 'won');
+  const lost = stripe.dispute(await sold('small'));
+  await told('charge.dispute.created', lost);
+  await settled(lost, 'lost');
+  const brief = stripe.dispute(await sold('brief'));
+  await told('charge.dispute.created', brief);
+  scrip.advance(48 * HOUR);
+  await settled(brief, 'won');
+  await ordered(scrip, accountId, 'small');
 }

@@ -395,7 +395,9 @@ insert into purchases table added;
 
 -- prepaid: takes a purchase back
 -- > there is no purchase of grant
-update purchases set state = 'PENDING', grant_id = null, paid_at = null where :account;
+update purchases
+  set state = 'PENDING', grant_id = null, paid_at = null, next_check_at = created_at
+  where :account and state = 'PAID';
 
 -- prepaid: removes a request
 -- > of Reserve
@@ -568,3 +570,46 @@ delete from statements where :account and month = '2031-03';
 -- postpaid: removes all statements
 -- > there is no statement 2031-02, and an event says that it was closed
 delete from statements where :account;
+--- Payments that a provider took, and credits that were taken back for them.
+
+-- buyer: has a payment pay for two purchases
+-- > it paid for 2 purchases
+alter table purchases drop constraint purchases_payment_intent;
+update purchases set payment_intent_id = 'pi_twice'
+  where :account and state = 'PAID' and purchase_id in (
+    select purchase_id from purchases where :account and state = 'PAID' limit 2);
+
+-- buyer: says that less was taken back
+-- > credits_clawed_back is
+update purchases set credits_clawed_back = credits_clawed_back - 1, credits_unrecovered = credits_unrecovered + 1
+  where :account and credits_clawed_back > 0;
+
+-- buyer: forgets that credits could not be taken back
+-- > its money is gone, and 0 of its 100 credits were asked back
+update purchases set dispute_state = 'LOST' where :account and dispute_state = 'WON';
+
+-- buyer: forgives what a refund asks back
+-- > credits were asked back, and no money was
+update purchases set amount_refunded = 0 where :account and amount_refunded > 0;
+
+-- buyer: hides that credits were taken back
+-- > the moves say
+delete from entries where :account and kind = 'CLAW_BACK' and seq = (
+  select min(seq) from entries where :account and kind = 'CLAW_BACK');
+
+-- buyer: gives more again than was taken back
+-- > gives 100 again of grant
+update entries set kind = 'REINSTATE', moves = jsonb_set(jsonb_set(moves, '{0,0}', '"issued"'), '{0,1}', '"available"')
+  where :account and kind = 'CLAW_BACK' and credits = 100;
+
+-- buyer: removes the request of a purchase
+-- > which made a purchase
+delete from requests where :account and method = 'Purchase';
+
+-- buyer: removes a purchase that nobody paid
+-- > it made 0 purchases
+delete from purchases where :account and state = 'PENDING';
+
+-- buyer: has somebody else have bought
+-- > caller is somebody
+update purchases set caller = 'somebody' where :account and state = 'PAID';

@@ -86,10 +86,11 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   ),
 };
 
-const HEAD = /^-- (?<account>prepaid|postpaid|waterfall)(?<kept>, not resealed)?: (?<does>.+)$/;
+const isBook = (account: string | undefined): account is keyof Books =>
+  account !== undefined && ['prepaid', 'postpaid', 'waterfall', 'buyer'].includes(account);
 
-const isBook = (name: string | undefined): name is keyof Books =>
-  name === 'prepaid' || name === 'postpaid' || name === 'waterfall';
+const HEAD =
+  /^-- (?<account>prepaid|postpaid|waterfall|buyer)(?<kept>, not resealed)?: (?<does>.+)$/;
 
 function tamperings() {
   const text = readFileSync(new URL('tampering.sql', import.meta.url), 'utf8');

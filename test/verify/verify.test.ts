@@ -3,10 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TERMS } from '../../src/verify/moves.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { execute } from '../postgres.ts';
-import { requestId, type TestService } from '../service.ts';
-import { type Books, startBooks, writeBooks } from './books.ts';
+import { requestId } from '../service.ts';
+import { type Books, type Bookshop, startBooks, writeBooks } from './books.ts';
 
-let scrip: TestService;
+let scrip: Bookshop;
 let books: Books;
 
 beforeAll(async () => {

@@ -34,6 +34,6 @@ export class Migration0006PlansOverTime extends Migration {
         add constraint entries_plan_change_check check ((kind = 'PLAN_CHANGE') = (previous_plan_id is not null) and (kind <> 'PLAN_CHANGE' or plan_id is not null))`);
     this.addSql(`alter table entries drop constraint entries_kind_check`);
     this.addSql(`
-      alter table entries add constraint entries_kind_check check (kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'PLAN_CHANGE'))`);
+      alter table entries add constraint entries_kind_check check (kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'CLAW_BACK', 'REINSTATE', 'PLAN_CHANGE'))`);
   }
 }

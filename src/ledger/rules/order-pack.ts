@@ -1,0 +1,116 @@
+/**
+ * The two steps of every purchase: an order makes it, and its payment makes its grant. A payment made
+ * elsewhere takes both at once.
+ */
+import { expiryOf } from '../../pricing/packs.ts';
+import type { Pack } from '../../pricing/plan.ts';
+import type { Book } from '../book.ts';
+import type { Labels, Origin } from '../entry.ts';
+import { DEFAULT_PRIORITY } from '../grant.ts';
+import type { CheckoutTerms, Purchase, SavedMethod } from '../purchase.ts';
+
+/** How an order is to be paid. */
+export type Payment =
+  | { readonly method: 'REFERENCE'; readonly reference: string }
+  | ({ readonly method: 'CHECKOUT' } & CheckoutTerms)
+  | ({ readonly method: 'TOP_UP' } & SavedMethod);
+
+/** Makes a pending purchase. */
+export function orderPack(
+  book: Book,
+  pack: Pack,
+  payment: Payment,
+  labels: Labels,
+  { caller, requestId }: Origin,
+): Purchase {
+  const purchase: Purchase = {
+    accountId: book.account.accountId,
+    purchaseId: book.newId(),
+    packId: pack.packId,
+    title: pack.title,
+    credits: pack.credits,
+    price: pack.price,
+    validity: pack.validity,
+    method: payment.method,
+    state: 'PENDING',
+    paymentReference: payment.method === 'REFERENCE' ? payment.reference : null,
+    caller,
+    requestId,
+    labels,
+    checkout:
+      payment.method === 'CHECKOUT'
+        ? {
+            successUrl: payment.successUrl,
+            cancelUrl: payment.cancelUrl,
+            customerEmail: payment.customerEmail,
+          }
+        : null,
+    savedMethod:
+      payment.method === 'TOP_UP'
+        ? { customer: payment.customer, paymentMethod: payment.paymentMethod }
+        : null,
+    session: null,
+    paymentIntentId: null,
+    failureCode: '',
+    grantId: null,
+    createdAt: book.now,
+    paidAt: null,
+    amountRefunded: '0',
+    disputeState: 'NONE',
+    creditsClawedBack: 0n,
+    creditsUnrecovered: 0n,
+    looks: 0,
+    nextCheckAt: book.now,
+  };
+  book.purchases.push(purchase);
+  book.changes.purchases.added.add(purchase);
+  return purchase;
+}
+
+/** What stands as the reference of a purchase's entries. */
+export const referenceOf = ({ paymentReference, purchaseId }: Purchase): string =>
+  paymentReference ?? purchaseId;
+
+/** Grants what was bought, once it is paid; its credits last from now on. `origin` says who saw it. */
+export function payPurchase(book: Book, purchase: Purchase, origin: Origin) {
+  const { purchaseId, packId, credits, caller, requestId } = purchase;
+  const grant = book.addGrant({
+    amount: credits,
+    category: 'PAID',
+    priority: DEFAULT_PRIORITY,
+    effectiveAt: book.now,
+    expiresAt: expiryOf(purchase.validity, book.now),
+    source: 'PURCHASE',
+    sourceReference: purchaseId,
+    state: 'OPEN',
+  });
+  purchase.state = 'PAID';
+  purchase.failureCode = '';
+  purchase.grantId = grant.grantId;
+  purchase.paidAt = book.now;
+  purchase.nextCheckAt = null;
+  book.changes.purchases.change(purchase);
+  const entry = book.post(
+    {
+      kind: 'PURCHASE',
+      moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits }],
+      credits,
+      grantId: grant.grantId,
+      reference: referenceOf(purchase),
+      labels: purchase.labels,
+    },
+    { ...origin, caller, requestId },
+  );
+  book.announce(
+    'purchase.completed',
+    {
+      purchase_id: purchaseId,
+      pack_id: packId,
+      credits: credits.toString(),
+      payment_reference: purchase.paymentReference ?? '',
+      method: purchase.method,
+    },
+    origin,
+  );
+  return { grant, entrySeq: entry.seq };
+}

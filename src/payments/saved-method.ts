@@ -1,0 +1,151 @@
+/**
+ * Charges the payment method that a customer saved, without the customer being there. A purchase has
+ * one payment intent however often it is tried: an intent succeeds once, so no race between attempts,
+ * replicas and restarts can charge twice.
+ */
+import Stripe from 'stripe';
+import { Failure } from '../failure.ts';
+import type { Purchase } from '../ledger/purchase.ts';
+import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
+import { metadataOf, OPEN_MAX_MS, type Refused } from './checkout.ts';
+import type { Payments, Trace } from './payments.ts';
+import { NOTHING_YET } from './sighting.ts';
+import { isUnavailable, providerUnavailable, refusalOf } from './stripe.ts';
+import { stripeAmount } from './stripe-amount.ts';
+
+/** The purchase itself has been brought up to date by then. */
+export type Charged =
+  | { readonly outcome: 'paid' }
+  /** `code` is Stripe's: "insufficient_funds", "expired_card" … */
+  | { readonly outcome: 'declined'; readonly code: string }
+  /** The bank wants to see the customer: nobody can give it that off session. */
+  | { readonly outcome: 'requires action' }
+  /** Under way; a webhook or the reconciler will tell. */
+  | { readonly outcome: 'pending' };
+
+/**
+ * Tries to charge a TOP_UP that is not paid. Repeating an attempt answers what it came to and charges
+ * nothing again; after a decline take the next number: 1, 2, 3 … PAYMENT_PROVIDER_UNAVAILABLE and
+ * DATABASE_UNAVAILABLE say nothing of the charge: repeat the attempt.
+ */
+export async function chargeSavedMethod(
+  payments: Payments,
+  accountId: string,
+  purchaseId: string,
+  attempt: number,
+  now: number,
+  trace: Trace,
+): Promise<Charged | Failure> {
+  const purchase = await payments.load(accountId, purchaseId);
+  if (!purchase) return purchaseNotFound(accountId, purchaseId);
+  if (purchase.state === 'PAID') return { outcome: 'paid' };
+  if (purchase.state === 'EXPIRED') return { outcome: 'declined', code: 'expired' };
+  try {
+    const paymentIntentId =
+      purchase.paymentIntentId ?? (await makeIntent(payments, purchase, now, trace));
+    if (typeof paymentIntentId !== 'string') return paymentIntentId;
+    const confirmed = await confirm(payments.stripe, purchase, paymentIntentId, attempt);
+    if (typeof confirmed === 'object') return await giveUp(payments, purchase, confirmed, trace);
+    const after = await payments.observe(accountId, purchaseId, { paymentIntentId }, trace);
+    if (after instanceof Failure) return after;
+    return confirmed === 'requires action' && after.state !== 'PAID'
+      ? { outcome: 'requires action' }
+      : chargedOf(after);
+  } catch (error) {
+    if (isUnavailable(error)) return providerUnavailable();
+    throw error;
+  }
+}
+
+function chargedOf({ state, failureCode }: Purchase): Charged {
+  if (state === 'PAID') return { outcome: 'paid' };
+  if (state === 'PENDING') return { outcome: 'pending' };
+  if (failureCode === 'authentication_required') return { outcome: 'requires action' };
+  return { outcome: 'declined', code: failureCode };
+}
+
+/** The intent's id, once it is durable: from then on it is the purchase's only one. */
+async function makeIntent(
+  payments: Payments,
+  purchase: Purchase,
+  now: number,
+  trace: Trace,
+): Promise<string | Charged | Failure> {
+  const over = now - purchase.createdAt >= OPEN_MAX_MS;
+  const made = over ? { refused: 'expired' } : await createIntent(payments.stripe, purchase);
+  const observed = await payments.takeOver(
+    purchase,
+    'refused' in made
+      ? { ...NOTHING_YET, payment: over ? 'EXPIRED' : 'FAILED', failureCode: made.refused }
+      : { ...NOTHING_YET, paymentIntentId: made.id },
+    trace,
+  );
+  if (observed instanceof Failure) return observed;
+  if ('refused' in made) return { outcome: 'declined', code: made.refused };
+  return observed.purchase.paymentIntentId ?? made.id;
+}
+
+async function createIntent(
+  stripe: Stripe,
+  purchase: Purchase,
+): Promise<{ readonly id: string } | Refused> {
+  const { savedMethod, price, purchaseId, title } = purchase;
+  const amount = stripeAmount(price);
+  if (!savedMethod || amount === null) return { refused: 'amount_not_representable' };
+  try {
+    return await stripe.paymentIntents.create(
+      {
+        amount,
+        currency: price.currency.toLowerCase(),
+        customer: savedMethod.customer,
+        payment_method: savedMethod.paymentMethod,
+        automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+        description: title,
+        metadata: metadataOf(purchase),
+      },
+      { idempotencyKey: purchaseId },
+    );
+  } catch (error) {
+    const refused = refusalOf(error);
+    if (refused === null) throw error;
+    return { refused };
+  }
+}
+
+/** What came of it beyond this the intent itself tells. */
+async function confirm(
+  stripe: Stripe,
+  { savedMethod, purchaseId }: Purchase,
+  paymentIntentId: string,
+  attempt: number,
+): Promise<'requires action' | 'tried' | Refused> {
+  try {
+    const { status } = await stripe.paymentIntents.confirm(
+      paymentIntentId,
+      { payment_method: savedMethod?.paymentMethod ?? '', off_session: true },
+      { idempotencyKey: `${purchaseId}:${attempt}` },
+    );
+    return status === 'requires_action' ? 'requires action' : 'tried';
+  } catch (error) {
+    const refused = refusalOf(error);
+    if (refused === null) throw error;
+    if (error instanceof Stripe.errors.StripeCardError)
+      return error.code === 'authentication_required' ? 'requires action' : 'tried';
+    // It succeeded or was cancelled meanwhile. Anything else will be refused the next time, too.
+    return refused === 'payment_intent_unexpected_state' ? 'tried' : { refused };
+  }
+}
+
+async function giveUp(
+  payments: Payments,
+  { accountId, purchaseId }: Purchase,
+  { refused }: Refused,
+  trace: Trace,
+): Promise<Charged | Failure> {
+  const purchase = await payments.load(accountId, purchaseId);
+  if (!purchase) return purchaseNotFound(accountId, purchaseId);
+  const failed = { ...NOTHING_YET, payment: 'FAILED', failureCode: refused } as const;
+  const observed = await payments.takeOver(purchase, failed, trace);
+  if (observed instanceof Failure) return observed;
+  return { outcome: 'declined', code: refused };
+}

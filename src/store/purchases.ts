@@ -1,0 +1,63 @@
+/** Pages of purchases, those that wait for another look, and the packs an account is offered. */
+import type { Em } from '../db/orm.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
+import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
+import { run } from './bulk.ts';
+import { customPackColumns, purchaseColumns, type Row, toCustomPack, toPurchase } from './rows.ts';
+
+/** Purchases of an account before `beforeId`, newest first; from the newest where it is null. */
+export async function listPurchases(
+  em: Em,
+  accountId: string,
+  states: readonly PurchaseState[],
+  beforeId: string | null,
+  limit: number,
+): Promise<Purchase[]> {
+  const rows = await run<Row>(
+    em,
+    `select ${purchaseColumns} from purchases
+     where account_id = $1 and ($2::uuid is null or purchase_id < $2)
+       and (cardinality($3::text[]) = 0 or state = any($3::text[]))
+     order by purchase_id desc limit $4`,
+    [accountId, beforeId, states, limit],
+  );
+  return rows.map(toPurchase);
+}
+
+/**
+ * Takes pending purchases that are worth another look, the longest due first, and puts them off until
+ * `againAt`: what another replica took is not taken twice, and what nobody finishes comes up again.
+ */
+export async function claimPurchasesToCheck(
+  em: Em,
+  now: number,
+  madeBefore: number,
+  againAt: number,
+  limit: number,
+): Promise<{ readonly accountId: string; readonly purchaseId: string }[]> {
+  const rows = await run<Row>(
+    em,
+    `update purchases set next_check_at = to_timestamp($3::float8 / 1000)
+     from (
+       select account_id, purchase_id from purchases
+       where next_check_at <= to_timestamp($1::float8 / 1000)
+         and created_at <= to_timestamp($2::float8 / 1000)
+       order by next_check_at limit $4 for update skip locked
+     ) due
+     where purchases.account_id = due.account_id and purchases.purchase_id = due.purchase_id
+     returning purchases.account_id, purchases.purchase_id`,
+    [now, madeBefore, againAt, limit],
+  );
+  return rows.map((row) => ({ accountId: row['account_id']!, purchaseId: row['purchase_id']! }));
+}
+
+/** The packs that are offered to an account alone, by name. */
+export async function listCustomPacks(em: Em, accountId: string): Promise<CustomPack[]> {
+  const rows = await run<Row>(
+    em,
+    `select ${customPackColumns} from custom_packs
+     where account_id = $1 and withdrawn_at is null order by pack_id`,
+    [accountId],
+  );
+  return rows.map(toCustomPack);
+}

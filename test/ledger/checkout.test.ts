@@ -1,0 +1,359 @@
+/** Purchases that the payment provider decides: pending, then what was seen of them there. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Book } from '../../src/ledger/book.ts';
+import { decide } from '../../src/ledger/decide.ts';
+import { creditsAskedBack, type Purchase, type Sighting } from '../../src/ledger/purchase.ts';
+import {
+  at,
+  charge,
+  checkout,
+  close,
+  commit,
+  ms,
+  observe,
+  origin,
+  pack,
+  paid,
+  picture,
+  plan,
+  refund,
+  release,
+  reserve,
+} from './fixtures.ts';
+import type { Shelf } from './shelf.ts';
+import { audit, ledger, play, type Row } from './table.ts';
+
+const PACKS = [
+  pack('starter', 100n, '10.00'),
+  { ...pack('day', 100n, '10.00'), validity: { days: 1 } },
+];
+
+const bought = (...rows: readonly Row[]): Shelf =>
+  ledger(plan({}, PACKS), [['0s', checkout('starter'), 'nothing', '0'], ...rows]);
+
+const purchase = ({ purchases }: Shelf): Purchase => purchases[0] ?? expect.fail('none was made');
+
+const session = (expiresAt = at('24h')) => ({
+  session: { sessionId: 'cs_1', url: 'https://pay.example/cs_1', expiresAt },
+});
+
+describe('a purchase by checkout', () => {
+  test('is pending and grants nothing, and keeps a copy of the pack', () => {
+    const shelf = bought();
+    expect(purchase(shelf)).toMatchObject({
+      state: 'PENDING',
+      method: 'CHECKOUT',
+      paymentReference: null,
+      title: 'starter',
+      credits: 100n,
+      price: { currency: 'USD', amount: '10.00' },
+      validity: { months: 12 },
+      grantId: null,
+      nextCheckAt: at('0s'),
+    });
+    expect(shelf.entries).toEqual([]);
+  });
+
+  test('grants once when it is seen paid, from that moment on, as it was when it was asked for', () => {
+    const shelf = ledger(plan({}, PACKS), [
+      ['0s', checkout('day', { shop: 'eu' }), 'nothing', '0'],
+    ]);
+    shelf.plan = plan({}, [pack('day', 7n, '99.00')]);
+    play(shelf, [
+      ['5h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['6h', observe('p1', 1, paid()), 'nothing', '100'],
+      ['28h', null, 'nothing', '100'],
+      ['29h', null, 'GRANT_EXPIRED 100: g1>expired 100', '0'],
+    ]);
+    expect(purchase(shelf)).toMatchObject({
+      state: 'PAID',
+      paidAt: at('5h'),
+      grantId: 1n,
+      paymentIntentId: 'pi_1',
+      nextCheckAt: null,
+    });
+    expect(shelf.entries[0]).toMatchObject({
+      caller: 'pages',
+      requestId: 'request-1',
+      reference: 'p1',
+      labels: { shop: 'eu' },
+    });
+  });
+
+  test('says so once', () => {
+    const shelf = bought();
+    const { book } = shelf.work(at('1h'), observe('p1', 0, paid()));
+    expect(book.changes.events).toMatchObject([
+      {
+        type: 'purchase.completed',
+        data: { purchase_id: 'p1', pack_id: 'starter', credits: '100', method: 'CHECKOUT' },
+      },
+    ]);
+    expect(shelf.work(at('2h'), observe('p1', 1, paid())).book.changes.events).toEqual([]);
+  });
+
+  test.each(['FAILED', 'EXPIRED'] as const)(
+    'that %s is paid when money arrives after all',
+    (state) => {
+      const shelf = bought(
+        ['1h', observe('p1', 0, { payment: state, failureCode: 'why' }), 'nothing', '0'],
+        ['2h', observe('p1', 1, { payment: 'PENDING' }), 'nothing', '0'],
+      );
+      expect(purchase(shelf)).toMatchObject({ state, failureCode: 'why', nextCheckAt: null });
+      play(shelf, [['3h', observe('p1', 2, paid()), 'PURCHASE 100: issued>g1 100', '100']]);
+      expect(purchase(shelf)).toMatchObject({ state: 'PAID', failureCode: '' });
+    },
+  );
+
+  test('that was paid stays paid, whatever a late look at its session says', () => {
+    const shelf = bought(['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100']);
+    for (const payment of ['PENDING', 'FAILED', 'EXPIRED'] as const)
+      play(shelf, [['2h', observe('p1', 1, { payment }), 'nothing', '100']]);
+    expect(purchase(shelf).state).toBe('PAID');
+  });
+
+  test('takes nothing over from a look that began before the last one', () => {
+    const shelf = bought(
+      ['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['2h', observe('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '0'],
+    );
+    const before = structuredClone(shelf.purchases);
+    const { outcome } = shelf.work(at('3h'), observe('p1', 1, paid()));
+    expect(outcome).toMatchObject({ became: 'stale' });
+    expect(shelf.purchases).toEqual(before);
+  });
+
+  test('goes by the payment that was seen first: a second one grants nothing', () => {
+    const shelf = bought(['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100']);
+    const second = { ...paid(1_000n), paymentIntentId: 'pi_2' };
+    const { outcome } = shelf.work(at('2h'), observe('p1', 1, second));
+    expect(outcome).toMatchObject({ became: 'of another payment' });
+    expect(purchase(shelf)).toMatchObject({ paymentIntentId: 'pi_1', creditsClawedBack: 0n });
+  });
+
+  test('does not end with a second session that expires, and is paid by one that is paid', () => {
+    const shelf = bought(['1m', observe('p1', 0, session()), 'nothing', '0']);
+    const other = { session: { sessionId: 'cs_2', url: '', expiresAt: at('1h') } };
+    play(shelf, [
+      ['2h', observe('p1', 1, { ...other, payment: 'EXPIRED' }), 'nothing', '0'],
+      ['3h', observe('p1', 1, { ...other, ...paid() }), 'PURCHASE 100: issued>g1 100', '100'],
+    ]);
+    expect(purchase(shelf).session?.sessionId).toBe('cs_1');
+  });
+
+  test('is granted though the account was closed meanwhile: the money was taken', () => {
+    bought(
+      ['1h', close(), 'nothing', '0'],
+      ['2h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['3h', checkout('starter'), 'ACCOUNT_CLOSED', '100'],
+    );
+  });
+
+  test('that nobody made is not found', () => {
+    bought([
+      '1h',
+      observe('p9', 0, paid()),
+      'PURCHASE_NOT_FOUND: purchase_id p9, account_id acme',
+      '0',
+    ]);
+  });
+
+  test('is looked at again at growing intervals, and right after its session has expired', () => {
+    const shelf = bought();
+    const checks = ['0s', '4m', '10h', '23h', '25h'].map((moment, looks) => {
+      shelf.work(at(moment), observe('p1', looks, session()));
+      return ((purchase(shelf).nextCheckAt ?? 0) - at(moment)) / ms('1m');
+    });
+    expect(checks).toEqual([1, 2, 300, 61, 750]);
+  });
+});
+
+describe('credits are taken back', () => {
+  const PAID: Row = ['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'];
+  const state = (shelf: Shelf) => {
+    const { creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState } = purchase(shelf);
+    return [creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState];
+  };
+
+  test('in proportion to the money refunded, rounded down over all refunds together', () => {
+    const shelf = bought(
+      PAID,
+      ['2h', observe('p1', 1, paid(333n)), 'CLAW_BACK 33: g1>issued 33', '67'],
+      ['3h', observe('p1', 2, paid(666n)), 'CLAW_BACK 33: g1>issued 33', '34'],
+      ['4h', observe('p1', 3, paid(669n)), 'nothing', '34'],
+      ['5h', observe('p1', 4, paid(1_000n)), 'CLAW_BACK 34: g1>issued 34', '0'],
+    );
+    expect(state(shelf)).toEqual([100n, 0n, '10.00', 'NONE']);
+    expect(shelf.grants.get(1n)?.state).toBe('SPENT');
+    expect(shelf.entries[1]).toMatchObject({ caller: 'scrip', requestId: '', grantId: 1n });
+  });
+
+  test('where they are neither spent nor reserved; the rest is written down', () => {
+    const shelf = bought(
+      PAID,
+      ['2h', charge(30n), 'CHARGE 30: g1>consumed 30', '70'],
+      ['2h', reserve(20n), 'RESERVE 20: g1>(g1) 20', '70 (20)'],
+      ['2h', observe('p1', 1, paid(1_000n)), 'CLAW_BACK 50: g1>issued 50', '20 (20)'],
+    );
+    expect(state(shelf)).toEqual([50n, 50n, '10.00', 'NONE']);
+    play(shelf, [
+      ['2h', release('r1'), 'RELEASE 20: (g1)>g1 20', '20'],
+      // What came free since is not asked for again: nothing more was refunded.
+      ['3h', observe('p1', 2, paid(1_000n)), 'nothing', '20'],
+      ['3h', refund(2n, 10n), 'REFUND 10: consumed>g1 10', '30'],
+    ]);
+    expect(state(shelf)).toEqual([50n, 50n, '10.00', 'NONE']);
+  });
+
+  test('of the purchase’s own grant only', () => {
+    const shelf = bought(
+      ['0s', checkout('day'), 'nothing', '0'],
+      ['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      [
+        '1h',
+        observe('p2', 0, { ...paid(), paymentIntentId: 'pi_2' }),
+        'PURCHASE 100: issued>g2 100',
+        '200',
+      ],
+      ['2h', observe('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '100'],
+      ['3h', charge(100n), 'CHARGE 100: g2>consumed 100', '0'],
+    );
+    expect(shelf.purchases[1]).toMatchObject({ creditsClawedBack: 0n });
+  });
+
+  test('all of them while the payment is disputed, and they stay taken when it is lost', () => {
+    const shelf = bought(
+      PAID,
+      ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
+      ['3h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
+      ['4h', observe('p1', 2, paid(0n, 'LOST')), 'nothing', '0'],
+    );
+    expect(state(shelf)).toEqual([60n, 40n, '0.00', 'LOST']);
+  });
+
+  test('and given again when the dispute is won', () => {
+    const shelf = bought(
+      PAID,
+      ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
+      ['3h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
+      ['4h', observe('p1', 2, paid(0n, 'WON')), 'REINSTATE 60: issued>g1 60', '60'],
+      ['5h', observe('p1', 3, paid(0n, 'WON')), 'nothing', '60'],
+      ['5h', charge(60n), 'CHARGE 60: g1>consumed 60', '0'],
+    );
+    expect(state(shelf)).toEqual([0n, 0n, '0.00', 'WON']);
+  });
+
+  test('but for those that a refund before the dispute asks back', () => {
+    const shelf = bought(
+      PAID,
+      ['2h', observe('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50', '50'],
+      ['3h', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
+      ['4h', observe('p1', 2, paid(500n, 'OPEN')), 'CLAW_BACK 30: g1>issued 30', '0'],
+      ['5h', observe('p1', 3, paid(500n, 'WON')), 'REINSTATE 30: issued>g1 30', '30'],
+    );
+    expect(state(shelf)).toEqual([50n, 0n, '5.00', 'WON']);
+  });
+
+  test('as breakage where the grant has expired meanwhile', () => {
+    const shelf = ledger(plan({}, PACKS), [
+      ['0s', checkout('day'), 'nothing', '0'],
+      PAID,
+      ['2h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
+      ['30d', observe('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>expired 100', '0'],
+    ]);
+    expect(state(shelf)).toEqual([0n, 0n, '0.00', 'WON']);
+  });
+
+  test('and expire on their day when they were given again before it', () => {
+    const shelf = ledger(plan({}, PACKS), [
+      ['0s', checkout('day'), 'nothing', '0'],
+      PAID,
+      ['2h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
+      ['3h', null, 'nothing', '0'],
+      ['4h', observe('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>g1 100', '100'],
+      ['25h', null, 'GRANT_EXPIRED 100: g1>expired 100', '0'],
+    ]);
+    expect(shelf.grants.get(1n)?.state).toBe('EXPIRED');
+  });
+
+  test('at once where the first look sees it paid and refunded', () => {
+    bought([
+      '1h',
+      observe('p1', 0, paid(400n)),
+      'PURCHASE 100: issued>g1 100 | CLAW_BACK 40: g1>issued 40',
+      '60',
+    ]);
+  });
+
+  test('and what a reservation holds of them stays spendable by it', () => {
+    bought(
+      PAID,
+      ['2h', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
+      ['2h', observe('p1', 1, paid(0n, 'LOST')), 'CLAW_BACK 70: g1>issued 70', '30 (30)'],
+      ['2h', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '0'],
+    );
+  });
+});
+
+describe('what is asked back', () => {
+  const amounts = fc.record({
+    credits: fc.bigInt(1n, 10n ** 15n),
+    paid: fc.bigInt(1n, 10n ** 8n),
+    share: fc.integer({ min: 0, max: 1_000 }),
+  });
+
+  test('never exceeds the credits, is all of them for all the money, and grows with the refund', () => {
+    fc.assert(
+      fc.property(amounts, fc.bigInt(0n, 10n ** 5n), ({ credits, paid, share }, more) => {
+        const refunded = (paid * BigInt(share)) / 1_000n;
+        const asked = (back: bigint) =>
+          creditsAskedBack(credits, { paid, refunded: back, dispute: 'NONE' });
+        expect(asked(refunded) * paid <= credits * refunded).toBe(true);
+        expect((asked(refunded) + 1n) * paid > credits * refunded).toBe(true);
+        expect(asked(refunded + more) >= asked(refunded)).toBe(true);
+        expect(asked(paid)).toBe(credits);
+        expect(asked(0n)).toBe(0n);
+      }),
+    );
+  });
+
+  const sighting: fc.Arbitrary<Partial<Sighting>> = fc
+    .tuple(fc.bigInt(0n, 1_000n), fc.constantFrom('NONE', 'OPEN', 'WON', 'LOST'))
+    .map(([refunded, dispute]) => paid(refunded, dispute));
+  const uses = fc.array(fc.oneof(sighting, fc.bigInt(1n, 60n)), { maxLength: 12 });
+
+  test('is taken or written down, whatever happens in between; seeing it again changes nothing', () => {
+    fc.assert(
+      fc.property(uses, (steps) => {
+        const shelf = bought([
+          '1h',
+          observe('p1', 0, paid()),
+          'PURCHASE 100: issued>g1 100',
+          '100',
+        ]);
+        let now = at('2h');
+        for (const step of steps) {
+          now += 1_000;
+          if (typeof step === 'bigint') {
+            shelf.work(now, charge(step));
+            continue;
+          }
+          const look = () => observe('p1', purchase(shelf).looks, step);
+          shelf.work(now, look());
+          const { credits, creditsClawedBack, creditsUnrecovered } = purchase(shelf);
+          const seen = look().seen;
+          expect(creditsClawedBack + creditsUnrecovered).toBe(creditsAskedBack(credits, seen));
+          const again: Book = shelf.take(now, [look()]);
+          const before = picture(again);
+          decide(again, look(), origin);
+          const after = picture(again);
+          expect(after.changes.entries).toEqual([]);
+          expect(after.grants).toEqual(before.grants);
+        }
+        audit(shelf);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

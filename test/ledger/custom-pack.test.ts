@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import {
+  at,
+  checkout,
+  close,
+  observe,
+  offer,
+  pack,
+  paid,
+  plan,
+  purchase,
+  withdraw,
+} from './fixtures.ts';
+import { ledger, play } from './table.ts';
+
+const own = pack('negotiated', 500n, '50.00');
+
+describe('a custom pack', () => {
+  test('is bought as any other once it is offered', () => {
+    ledger(plan({}, [pack('starter', 100n, '19.00')]), [
+      ['0s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
+      ['1s', offer(own), 'nothing', '0'],
+      ['2s', purchase('negotiated', 'INV-1'), 'PURCHASE 500: issued>g1 500', '500'],
+      ['3s', checkout('negotiated'), 'nothing', '500'],
+      ['4s', observe('p2', 0, paid()), 'PURCHASE 500: issued>g2 500', '1000'],
+    ]);
+  });
+
+  test('does not shadow one of the plan, nor change while it is offered', () => {
+    ledger(plan({}, [pack('starter', 100n, '19.00')]), [
+      [
+        '0s',
+        offer({ ...own, packId: 'starter' }),
+        'PACK_EXISTS: pack_id starter, account_id acme',
+        '0',
+      ],
+      ['1s', offer(own), 'nothing', '0'],
+      ['2s', offer({ ...own, credits: 600n }), 'PACK_EXISTS', '0'],
+      ['3s', purchase('negotiated', 'INV-1'), 'PURCHASE 500: issued>g1 500', '500'],
+    ]);
+  });
+
+  test('gives way to one that the plan gets later', () => {
+    const shelf = ledger(plan(), [['0s', offer(own), 'nothing', '0']]);
+    shelf.plan = plan({}, [pack('negotiated', 1n, '1.00')]);
+    play(shelf, [['1s', purchase('negotiated', 'INV-1'), 'PURCHASE 1: issued>g1 1', '1']]);
+  });
+
+  test('that is withdrawn is not sold; what was ordered before is granted still', () => {
+    const shelf = ledger(plan(), [
+      ['0s', offer(own), 'nothing', '0'],
+      ['1s', checkout('negotiated'), 'nothing', '0'],
+      ['2s', withdraw('negotiated'), 'nothing', '0'],
+      ['3s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
+      ['4s', observe('p1', 0, paid()), 'PURCHASE 500: issued>g1 500', '500'],
+    ]);
+    expect(shelf.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
+    play(shelf, [['9s', withdraw('negotiated'), 'nothing', '500']]);
+    expect(shelf.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
+  });
+
+  test('can be offered again on other terms after it was withdrawn', () => {
+    ledger(plan(), [
+      ['0s', offer(own), 'nothing', '0'],
+      ['1s', withdraw('negotiated'), 'nothing', '0'],
+      ['2s', offer({ ...own, credits: 700n }), 'nothing', '0'],
+      ['3s', purchase('negotiated', 'INV-1'), 'PURCHASE 700: issued>g1 700', '700'],
+    ]);
+  });
+
+  test('that nobody offered cannot be withdrawn, nor one of the plan', () => {
+    ledger(plan({}, [pack('starter', 100n, '19.00')]), [
+      ['0s', withdraw('negotiated'), 'PACK_NOT_FOUND', '0'],
+      ['0s', withdraw('starter'), 'PACK_NOT_FOUND', '0'],
+    ]);
+  });
+
+  test('is not offered to a closed account', () => {
+    ledger(plan(), [
+      ['0s', close(), 'nothing', '0'],
+      ['1s', offer(own), 'ACCOUNT_CLOSED', '0'],
+    ]);
+  });
+});

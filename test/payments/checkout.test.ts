@@ -1,0 +1,264 @@
+/** Purchase by checkout: what Stripe is asked, what the caller is told, and what a retry finds. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { execute } from '../postgres.ts';
+import { faultOf } from '../rpc/fault.ts';
+import { balanceOf, DAY, rowsOf, there } from '../rpc/given.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { CHECKOUT, ordered, purchaseNow } from './given.ts';
+import { StripeFake } from './stripe-fake.ts';
+
+let stripe: StripeFake;
+let scrip: TestService;
+beforeAll(async () => {
+  stripe = await new StripeFake().start();
+  scrip = await startTestService({ env: stripe.env });
+  stripe.clock = scrip.now;
+});
+afterEach(() => {
+  stripe.meddle = () => undefined;
+});
+afterAll(async () => {
+  await scrip.stop();
+  await stripe.stop();
+});
+
+const buy = (accountId: string, id = requestId(), payment: object = CHECKOUT.value) =>
+  scrip.billing.purchase({
+    accountId,
+    requestId: id,
+    packId: 'starter',
+    payment: { $case: 'checkout', value: { ...CHECKOUT.value, ...payment } },
+    labels: { shop: 'eu' },
+  });
+
+const replayed = (accountId: string, id: string) => {
+  const trailers: unknown[] = [];
+  const request = { accountId, requestId: id, packId: 'starter', payment: CHECKOUT };
+  return scrip.billing
+    .purchase(
+      { ...request, labels: { shop: 'eu' } },
+      { onTrailers: (metadata) => trailers.push(...metadata.get('idempotent-replayed')) },
+    )
+    .then((response) => ({ response, replayed: trailers[0] === 'true' }));
+};
+
+describe('Purchase by checkout', () => {
+  test('answers with a pending purchase and the URL of a session for exactly its price', async () => {
+    const accountId = await scrip.open('verts');
+    const { purchase, balance, entrySeq, grant } = await buy(accountId);
+    const { purchaseId, checkoutUrl } = there(purchase);
+    const session = stripe.sessionOf(purchaseId);
+    const metadata = { account_id: accountId, purchase_id: purchaseId, method: 'CHECKOUT' };
+    expect(session).toMatchObject({
+      url: checkoutUrl,
+      metadata,
+      payment_intent_data: metadata,
+      currency: 'usd',
+    });
+    expect(purchase).toMatchObject({
+      state: Purchase_State.PENDING,
+      method: Purchase_Method.CHECKOUT,
+      paymentReference: '',
+      grantId: 0n,
+      remaining: 0n,
+      labels: { shop: 'eu' },
+    });
+    const [pack] = there((await scrip.plans.getPlan({ planId: 'verts' })).plan).packs;
+    expect(session.amount_total).toBe(Number(there(pack?.price).amount.replace('.', '')));
+    expect([balance?.remaining, entrySeq, grant]).toEqual([0n, 0n, undefined]);
+  });
+
+  test('repeated is the same purchase, session and URL', async () => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    const first = await buy(accountId, id);
+    const { response, replayed: again } = await replayed(accountId, id);
+    expect(response).toEqual(first);
+    expect(again).toBe(true);
+    stripe.sessionOf(there(first.purchase).purchaseId);
+  });
+
+  test('asked for many times at once is one purchase with one session', async () => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    const all = await Promise.all(Array.from({ length: 12 }, () => buy(accountId, id)));
+    expect(new Set(all.map(({ purchase }) => purchase?.checkoutUrl)).size).toBe(1);
+    stripe.sessionOf(there(all[0]?.purchase).purchaseId);
+  });
+
+  test('under the same request id with another URL is refused', async () => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    await buy(accountId, id);
+    const other = faultOf(buy(accountId, id, { cancelUrl: 'https://elsewhere.example/' }));
+    expect((await other).reason).toBe('REQUEST_ID_REUSED');
+  });
+
+  test.each([
+    ['away', () => 'hang up' as const],
+    ['failing', () => ({ status: 500, body: { error: { type: 'api_error', message: 'x' } } })],
+    ['too busy', () => ({ status: 429, body: { error: { type: 'rate_limit', message: 'x' } } })],
+    [
+      'refusing our key',
+      () => ({ status: 401, body: { error: { type: 'invalid_request_error', message: 'x' } } }),
+    ],
+  ])('while Stripe is %s says so, and a retry is given the URL', async (_, meddle) => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    stripe.meddle = (_call, moment) => (moment === 'before' ? meddle() : undefined);
+    const fault = await faultOf(buy(accountId, id));
+    expect(fault).toMatchObject({
+      code: status.UNAVAILABLE,
+      reason: 'PAYMENT_PROVIDER_UNAVAILABLE',
+      metadata: {},
+    });
+    expect(fault.retryMs).toBeGreaterThan(0);
+    stripe.meddle = () => undefined;
+    const { response, replayed: again } = await replayed(accountId, id);
+    expect(response.purchase?.checkoutUrl).toMatch(/^https:\/\/checkout\.stripe\.example\//);
+    expect(again).toBe(true);
+    const { purchases } = await scrip.billing.listPurchases({ accountId });
+    expect(purchases.length).toBe(1);
+  });
+
+  test('whose answer was lost finds the session that was made, not a second one', async () => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    let answers = 0;
+    stripe.meddle = (_call, moment) => {
+      if (moment === 'before') return undefined;
+      answers += 1;
+      return answers <= 3 ? 'hang up' : undefined;
+    };
+    expect((await faultOf(buy(accountId, id))).reason).toBe('PAYMENT_PROVIDER_UNAVAILABLE');
+    const { purchase } = await buy(accountId, id);
+    expect(stripe.sessionOf(there(purchase).purchaseId).url).toBe(purchase?.checkoutUrl);
+  });
+
+  test('that Stripe refuses has failed for good', async () => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    stripe.meddle = (_call, moment) =>
+      moment === 'before'
+        ? {
+            status: 400,
+            body: { error: { type: 'invalid_request_error', code: 'url_invalid', message: 'x' } },
+          }
+        : undefined;
+    const failed = {
+      code: status.FAILED_PRECONDITION,
+      reason: 'CHECKOUT_FAILED',
+      metadata: { state: 'FAILED', code: 'url_invalid' },
+    };
+    expect(await faultOf(buy(accountId, id))).toMatchObject(failed);
+    stripe.meddle = () => undefined;
+    const calls = stripe.calls.length;
+    expect(await faultOf(buy(accountId, id))).toMatchObject(failed);
+    expect(stripe.calls.length).toBe(calls);
+    const { purchases } = await scrip.billing.listPurchases({ accountId });
+    expect(purchases).toMatchObject([{ state: Purchase_State.FAILED, failureCode: 'url_invalid' }]);
+  });
+
+  test('is given no session any more when Stripe may have forgotten the first one', async () => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    stripe.meddle = () => 'hang up';
+    await faultOf(buy(accountId, id));
+    stripe.meddle = () => undefined;
+    scrip.advance(DAY);
+    expect(await faultOf(buy(accountId, id))).toMatchObject({
+      reason: 'CHECKOUT_FAILED',
+      metadata: { state: 'EXPIRED' },
+    });
+  });
+
+  test.each([
+    ['success_url', { successUrl: '' }, 'checkout.success_url'],
+    ['success_url', { successUrl: 'shop.example/thanks' }, 'checkout.success_url'],
+    ['success_url', { successUrl: 'javascript:alert(1)' }, 'checkout.success_url'],
+    ['success_url', { successUrl: 'https://' }, 'checkout.success_url'],
+    ['cancel_url', { cancelUrl: 'https://shop.example/a b' }, 'checkout.cancel_url'],
+    ['cancel_url', { cancelUrl: `https://x.example/${'x'.repeat(2_040)}` }, 'checkout.cancel_url'],
+    ['customer_email', { customerEmail: 'nobody' }, 'checkout.customer_email'],
+    ['customer_email', { customerEmail: '' }, 'checkout.customer_email'],
+    ['customer_email', { customerEmail: `${'x'.repeat(250)}@x.io` }, 'checkout.customer_email'],
+  ])('takes no bad %s', async (_, payment, field) => {
+    const accountId = await scrip.open('verts');
+    const rows = await rowsOf(scrip, accountId);
+    expect(await faultOf(buy(accountId, requestId(), payment))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_FIELD',
+      fields: [field],
+    });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+  });
+
+  test('is refused in a batch, and its neighbours are not', async () => {
+    const accountId = await scrip.open('verts');
+    const request = { accountId, packId: 'starter' };
+    const { results } = await scrip.billing.batch({
+      mutations: [
+        {
+          mutation: {
+            $case: 'purchase',
+            value: { ...request, requestId: requestId(), payment: CHECKOUT, labels: {} },
+          },
+        },
+        {
+          mutation: {
+            $case: 'purchase',
+            value: {
+              ...request,
+              requestId: requestId(),
+              payment: { $case: 'paymentReference', value: 'order-1' },
+              labels: {},
+            },
+          },
+        },
+      ],
+    });
+    expect(results.map(({ result }) => result?.$case)).toEqual(['error', 'purchase']);
+    expect(results[0]?.result?.value).toMatchObject({ reason: 'INVALID_FIELD' });
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(1_000n);
+  });
+
+  test('keeps the database free while Stripe takes its time', async () => {
+    const accountId = await scrip.open('verts');
+    let busy: unknown;
+    stripe.meddle = async (_call, moment) => {
+      if (moment === 'before')
+        [busy] = await execute(
+          scrip.databaseUrl,
+          `select count(*)::int as sessions from pg_stat_activity
+           where datname = current_database() and state like 'idle in transaction%'`,
+        );
+      return undefined;
+    };
+    await ordered(scrip, accountId);
+    expect(busy).toEqual({ sessions: 0 });
+  });
+});
+
+describe('without a key of Stripe', () => {
+  test('checkout says so and writes nothing; everything else works', async () => {
+    const own = await startTestService();
+    try {
+      const accountId = await own.open('verts');
+      const rows = await rowsOf(own, accountId);
+      expect(await faultOf(ordered(own, accountId))).toMatchObject({
+        code: status.FAILED_PRECONDITION,
+        reason: 'CHECKOUT_NOT_CONFIGURED',
+      });
+      expect(await rowsOf(own, accountId)).toBe(rows);
+      const payment = { $case: 'paymentReference' as const, value: 'order-1' };
+      const request = { accountId, requestId: requestId(), packId: 'starter', payment };
+      const { purchase } = await own.billing.purchase(request);
+      expect(await purchaseNow(own, there(purchase))).toEqual(purchase);
+      expect(own.service.webhookPort).toBeNull();
+    } finally {
+      await own.stop();
+    }
+  });
+});

@@ -1,0 +1,142 @@
+/** Pending purchases that no webhook settles are found and settled all the same. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { faultOf } from '../rpc/fault.ts';
+import { DAY, HOUR, MINUTE, there } from '../rpc/given.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { CHECKOUT, expectBooks, ordered, purchaseNow } from './given.ts';
+import { deliver, StripeFake } from './stripe-fake.ts';
+
+let stripe: StripeFake;
+let scrip: TestService;
+beforeAll(async () => {
+  stripe = await new StripeFake().start();
+  scrip = await startTestService({
+    env: { ...stripe.env, PURCHASE_CHECK_AFTER_MS: '600000', PURCHASE_CHECK_MAX: '3' },
+  });
+  stripe.clock = scrip.now;
+});
+afterEach(() => {
+  stripe.meddle = () => undefined;
+});
+afterAll(async () => {
+  await scrip.stop();
+  await stripe.stop();
+});
+
+const check = () => scrip.service.checkPurchases();
+const looks = () => stripe.calls.filter((call) => call.startsWith('GET')).length;
+
+/** A purchase whose caller was told of an outage before there was a session. */
+async function withoutSession(): Promise<{ accountId: string; again: () => Promise<string> }> {
+  const accountId = await scrip.open('verts');
+  const request = { accountId, requestId: requestId(), packId: 'starter', payment: CHECKOUT };
+  stripe.meddle = () => 'hang up';
+  await faultOf(scrip.billing.purchase(request));
+  stripe.meddle = () => undefined;
+  const again = async () => there((await scrip.billing.purchase(request)).purchase).checkoutUrl;
+  return { accountId, again };
+}
+
+const onlyPurchase = async (accountId: string) =>
+  there((await scrip.billing.listPurchases({ accountId })).purchases[0]);
+
+describe('the reconciler', () => {
+  test('grants what was paid and never told, however many there are, each looked at once', async () => {
+    const purchases = await Promise.all(
+      Array.from({ length: 8 }, async () => ordered(scrip, await scrip.open('verts'))),
+    );
+    for (const { purchaseId } of purchases) stripe.pay(stripe.sessionOf(purchaseId).id);
+    await check();
+    for (const purchase of purchases)
+      expect((await purchaseNow(scrip, purchase)).state, 'too young').toBe(Purchase_State.PENDING);
+    scrip.advance(11 * MINUTE);
+    const before = looks();
+    await check();
+    expect(looks() - before).toBe(8);
+    for (const purchase of purchases) await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    await check();
+    expect(looks() - before).toBe(8);
+  });
+
+  test('run by two replicas at once looks at each purchase once', async () => {
+    const other = await startTestService({ databaseUrl: scrip.databaseUrl, env: stripe.env });
+    try {
+      const purchases = await Promise.all(
+        Array.from({ length: 12 }, async () => ordered(scrip, await scrip.open('verts'))),
+      );
+      for (const { purchaseId } of purchases) stripe.pay(stripe.sessionOf(purchaseId).id);
+      scrip.advance(11 * MINUTE);
+      other.setNow(scrip.now());
+      const before = looks();
+      await Promise.all([check(), other.service.checkPurchases()]);
+      expect(looks() - before).toBe(12);
+      for (const purchase of purchases) await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test('opens the session that was never opened, and its caller is given that one', async () => {
+    const { accountId, again } = await withoutSession();
+    scrip.advance(11 * MINUTE);
+    await check();
+    const { purchaseId, checkoutUrl } = await onlyPurchase(accountId);
+    expect(checkoutUrl).toBe(stripe.sessionOf(purchaseId).url);
+    expect(await again()).toBe(checkoutUrl);
+  });
+
+  test('looks ever more seldom, and once more when the session is over', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const { id } = stripe.sessionOf(purchase.purchaseId);
+    for (let minutes = 0; minutes < 23 * 60; minutes += 10) {
+      scrip.advance(10 * MINUTE);
+      await check();
+    }
+    const times = stripe.calls.filter((call) => call.endsWith(id)).length;
+    expect(times).toBeGreaterThan(4);
+    expect(times).toBeLessThan(14);
+    stripe.expire(id);
+    scrip.advance(HOUR + 2 * MINUTE);
+    await check();
+    expect((await purchaseNow(scrip, purchase)).state).toBe(Purchase_State.EXPIRED);
+  });
+
+  test('ends what was never given a session after a day, and grants should it be paid later', async () => {
+    const { accountId, again } = await withoutSession();
+    scrip.advance(DAY);
+    await check();
+    const purchase = await onlyPurchase(accountId);
+    expect(purchase.state).toBe(Purchase_State.EXPIRED);
+    expect((await faultOf(again())).reason).toBe('CHECKOUT_FAILED');
+    // A session that was made, and whose answer never came.
+    const metadata = { account_id: accountId, purchase_id: purchase.purchaseId };
+    const { accountId: helper } = await ordered(scrip, await scrip.open('verts'));
+    const { purchaseId } = await onlyPurchase(helper);
+    const session = stripe.pay(stripe.sessionOf(purchaseId).id);
+    const lost = { ...session, id: 'cs_lost', metadata };
+    stripe.sessions.set('cs_lost', lost);
+    const port = scrip.service.webhookPort;
+    expect(await deliver(port, stripe.event('checkout.session.completed', lost))).toBe(200);
+    expect((await onlyPurchase(accountId)).state).toBe(Purchase_State.PAID);
+    await expectBooks(scrip, accountId, ['PURCHASE']);
+  });
+
+  test('puts off what it cannot look at, and goes on with the others', async () => {
+    const [one, two] = await Promise.all(
+      [1, 2].map(async () => ordered(scrip, await scrip.open('verts'))),
+    );
+    const [first, second] = [there(one), there(two)];
+    for (const { purchaseId } of [first, second]) stripe.pay(stripe.sessionOf(purchaseId).id);
+    const blocked = stripe.sessionOf(first.purchaseId).id;
+    stripe.meddle = (call) => (call.endsWith(blocked) ? 'hang up' : undefined);
+    scrip.advance(11 * MINUTE);
+    await check();
+    expect((await purchaseNow(scrip, first)).state).toBe(Purchase_State.PENDING);
+    expect((await purchaseNow(scrip, second)).state).toBe(Purchase_State.PAID);
+    stripe.meddle = () => undefined;
+    scrip.advance(2 * MINUTE);
+    await check();
+    expect((await purchaseNow(scrip, first)).state).toBe(Purchase_State.PAID);
+  });
+});

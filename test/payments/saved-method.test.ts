@@ -1,0 +1,177 @@
+/** Charging a saved payment method: one payment however often, by however many, it is tried. */
+import { trace } from '@opentelemetry/api';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { connect, type Orm } from '../../src/db/orm.ts';
+import { Failure } from '../../src/failure.ts';
+import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { Lanes } from '../../src/lanes/lanes.ts';
+import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
+import { Payments } from '../../src/payments/payments.ts';
+import { chargeSavedMethod } from '../../src/payments/saved-method.ts';
+import { connectStripe } from '../../src/payments/stripe.ts';
+import { Catalogue } from '../../src/store/catalogue.ts';
+import { Tail } from '../../src/store/tail.ts';
+import { execute } from '../postgres.ts';
+import { DAY } from '../rpc/given.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { expectBooks, purchaseNow } from './given.ts';
+import { deliver, StripeFake } from './stripe-fake.ts';
+
+let stripe: StripeFake;
+let scrip: TestService;
+let orm: Orm;
+let payments: Payments;
+beforeAll(async () => {
+  stripe = await new StripeFake().start();
+  scrip = await startTestService({ env: stripe.env });
+  stripe.clock = scrip.now;
+  const read = readConfig(stripe.env);
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  orm = await connect(scrip.databaseUrl, 4, 10_000);
+  const em = () => orm.em.fork();
+  const clock = scrip.now;
+  const tracer = trace.getTracer('test');
+  const context = { em, catalogue: new Catalogue(em), clock, tracer, tail: new Tail(em, 1_000) };
+  const lanes = new Lanes(2, {
+    run: (works) => unitOfWork(context, works),
+    groupMax: 100,
+    queueMax: 100,
+    oneAccountPerUnit: false,
+    onBug: (error) => {
+      throw error;
+    },
+  });
+  const connected = connectStripe(read.config) ?? expect.fail('there is no key');
+  const log = pino({ level: 'silent' });
+  payments = new Payments({ stripe: connected, em, lanes, clock, log });
+});
+afterEach(() => {
+  stripe.meddle = () => undefined;
+});
+afterAll(async () => {
+  await orm.close();
+  await scrip.stop();
+  await stripe.stop();
+});
+
+/** A pending top-up, as auto top-up makes it. */
+async function topUp(paymentMethod = 'pm_good') {
+  const accountId = await scrip.open('verts');
+  const purchaseId = requestId();
+  await execute(
+    scrip.databaseUrl,
+    `insert into purchases (account_id, purchase_id, pack_id, title, credits, currency, amount, method,
+       state, caller, request_id, labels, customer, payment_method, failure_code, created_at,
+       amount_refunded, dispute_state, credits_clawed_back, credits_unrecovered, looks, next_check_at)
+     values ($1, $2, 'starter', 'Starter', 1000, 'USD', 5, 'TOP_UP', 'PENDING', 'scrip', '', '{}',
+       'cus_1', $3, '', $4, 0, 'NONE', 0, 0, 0, $4)`,
+    [accountId, purchaseId, paymentMethod, new Date(scrip.now())],
+  );
+  return { accountId, purchaseId };
+}
+
+const charge = ({ accountId, purchaseId }: Awaited<ReturnType<typeof topUp>>, attempt = 1) =>
+  chargeSavedMethod(payments, accountId, purchaseId, attempt, scrip.now(), {
+    traceId: '0'.repeat(32),
+    spanId: '0'.repeat(16),
+  });
+
+const charges = (purchaseId: string) =>
+  [...stripe.charges.values()].filter(({ metadata }) => metadata['purchase_id'] === purchaseId);
+
+describe('a saved payment method', () => {
+  test('is charged once for its purchase, which is granted', async () => {
+    const purchase = await topUp();
+    expect(await charge(purchase)).toEqual({ outcome: 'paid' });
+    expect(await charge(purchase)).toEqual({ outcome: 'paid' });
+    expect(charges(purchase.purchaseId)).toMatchObject([{ amount: 500, currency: 'usd' }]);
+    expect(await purchaseNow(scrip, purchase)).toMatchObject({
+      method: Purchase_Method.TOP_UP,
+      state: Purchase_State.PAID,
+      remaining: 1_000n,
+    });
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('is charged once though many try at the same time, each with an attempt of its own', async () => {
+    const purchase = await topUp();
+    const outcomes = await Promise.all([1, 2, 3, 4, 5].map((attempt) => charge(purchase, attempt)));
+    expect(new Set(outcomes.map((o) => (o instanceof Failure ? o.reason : o.outcome)))).toEqual(
+      new Set(['paid']),
+    );
+    expect(charges(purchase.purchaseId).length).toBe(1);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('that declines says why, and can be tried again under another number', async () => {
+    const purchase = await topUp('pm_poor');
+    stripe.methods.set('pm_poor', 'insufficient_funds');
+    const declined = { outcome: 'declined', code: 'insufficient_funds' };
+    expect(await charge(purchase)).toEqual(declined);
+    expect(await purchaseNow(scrip, purchase)).toMatchObject({
+      state: Purchase_State.FAILED,
+      failureCode: 'insufficient_funds',
+    });
+    stripe.methods.delete('pm_poor');
+    // The same attempt is the same answer of Stripe: nothing is charged behind anyone's back.
+    expect(await charge(purchase)).toEqual(declined);
+    expect(await charge(purchase, 2)).toEqual({ outcome: 'paid' });
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('whose bank wants to see the customer requires action', async () => {
+    const purchase = await topUp('pm_strict');
+    stripe.methods.set('pm_strict', 'authentication_required');
+    expect(await charge(purchase)).toEqual({ outcome: 'requires action' });
+  });
+
+  test('that takes days is pending until a webhook says that it is paid', async () => {
+    const purchase = await topUp('pm_slow');
+    stripe.methods.set('pm_slow', 'processing');
+    expect(await charge(purchase)).toEqual({ outcome: 'pending' });
+    stripe.methods.delete('pm_slow');
+    const intent = stripe.intentOf(purchase.purchaseId);
+    intent.status = 'requires_confirmation';
+    expect(await charge(purchase, 2)).toEqual({ outcome: 'paid' });
+    const webhook = stripe.event('payment_intent.succeeded', intent);
+    expect(await deliver(scrip.service.webhookPort, webhook)).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test.each([
+    ['the intent is made', /^POST \/v1\/payment_intents$/],
+    ['it is charged', /confirm$/],
+    ['it is looked at', /^GET/],
+  ])('whose answer is lost when %s is charged once all the same', async (_, call) => {
+    for (const lost of ['before', 'after'] as const) {
+      const purchase = await topUp();
+      stripe.meddle = (made, moment) =>
+        moment === lost && call.test(made) ? 'hang up' : undefined;
+      expect(await charge(purchase)).toMatchObject({ reason: 'PAYMENT_PROVIDER_UNAVAILABLE' });
+      stripe.meddle = () => undefined;
+      expect(await charge(purchase)).toEqual({ outcome: 'paid' });
+      expect(charges(purchase.purchaseId).length).toBe(1);
+      await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    }
+  });
+
+  test('that was charged by a process that died is found paid by the reconciler', async () => {
+    const purchase = await topUp();
+    stripe.meddle = (made) => (made.startsWith('GET') ? 'hang up' : undefined);
+    await charge(purchase);
+    stripe.meddle = () => undefined;
+    scrip.advance(DAY / 24);
+    await scrip.service.checkPurchases();
+    expect((await purchaseNow(scrip, purchase)).state).toBe(Purchase_State.PAID);
+  });
+
+  test('is charged no more for a purchase that Stripe may have forgotten', async () => {
+    const purchase = await topUp();
+    scrip.advance(DAY);
+    expect(await charge(purchase)).toEqual({ outcome: 'declined', code: 'expired' });
+    expect(charges(purchase.purchaseId)).toEqual([]);
+    expect((await purchaseNow(scrip, purchase)).state).toBe(Purchase_State.EXPIRED);
+  });
+});

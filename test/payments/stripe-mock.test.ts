@@ -1,0 +1,61 @@
+/**
+ * The shapes of our requests, against Stripe's own description of its API: stripe-mock refuses unknown
+ * and wrong parameters. It keeps no state, so what the requests do is told elsewhere. Runs where
+ * STRIPE_MOCK_URL names one.
+ */
+import Stripe from 'stripe';
+import { describe, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { openSession } from '../../src/payments/checkout.ts';
+import { look } from '../../src/payments/sighting.ts';
+import { connectStripe } from '../../src/payments/stripe.ts';
+import { purchaseOf } from './purchase.ts';
+
+const url = process.env['STRIPE_MOCK_URL'] ?? '';
+
+function connected(): Stripe {
+  const read = readConfig({ STRIPE_SECRET_KEY: 'sk_test_123', STRIPE_API_BASE: url });
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  return connectStripe(read.config) ?? expect.fail('there is no key');
+}
+
+describe.skipIf(url === '')('stripe-mock takes what we ask of', () => {
+  test('sessions', async () => {
+    const stripe = connected();
+    const opened = await openSession(stripe, purchaseOf({ method: 'CHECKOUT' }));
+    expect(opened).toMatchObject({ sessionId: expect.stringMatching(/^cs_/) });
+    const seen = await look(stripe, purchaseOf({ method: 'CHECKOUT' }), { sessionId: 'cs_1' });
+    expect(seen).toMatchObject({ session: { sessionId: expect.any(String) } });
+  });
+
+  test('payment intents', async () => {
+    const stripe = connected();
+    const intent = await stripe.paymentIntents.create(
+      {
+        amount: 500,
+        currency: 'usd',
+        customer: 'cus_1',
+        payment_method: 'pm_1',
+        automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+        description: 'Starter',
+        metadata: { account_id: 'a' },
+      },
+      { idempotencyKey: 'x' },
+    );
+    await stripe.paymentIntents.confirm(intent.id, { payment_method: 'pm_1', off_session: true });
+    const seen = await look(stripe, purchaseOf({ method: 'TOP_UP' }), { paymentIntentId: 'pi_1' });
+    expect(seen).toMatchObject({ paymentIntentId: expect.any(String) });
+  });
+
+  test('disputes', async () => {
+    const { data } = await connected().disputes.list({ payment_intent: 'pi_1', limit: 100 });
+    expect(data[0]?.status).toEqual(expect.any(String));
+  });
+
+  test('nothing that it does not know', async () => {
+    const wrong = { mode: 'payment', sucess_url: 'https://x.example/' } as never;
+    await expect(connected().checkout.sessions.create(wrong)).rejects.toBeInstanceOf(
+      Stripe.errors.StripeInvalidRequestError,
+    );
+  });
+});

@@ -1,0 +1,406 @@
+/** Stripe's webhooks: delivered twice, reordered, late, forged, stale, and while the database is away. */
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Purchase } from '../../src/gen/billing/v1/ledger.ts';
+import { Purchase_DisputeState, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { balanceOf, DAY, entriesOf, MINUTE, rowsOf, there } from '../rpc/given.ts';
+import { takeAway } from '../rpc/held.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { expectBooks, ordered, purchaseNow } from './given.ts';
+import { deliver, StripeFake, signatureOf, type Webhook } from './stripe-fake.ts';
+
+let stripe: StripeFake;
+let scrip: TestService;
+beforeAll(async () => {
+  stripe = await new StripeFake().start();
+  scrip = await startTestService({ env: stripe.env });
+  stripe.clock = scrip.now;
+});
+afterEach(() => {
+  stripe.meddle = () => undefined;
+});
+afterAll(async () => {
+  await scrip.stop();
+  await stripe.stop();
+});
+
+const send = (webhook: Webhook, path?: string) => deliver(scrip.service.webhookPort, webhook, path);
+const sessionId = ({ purchaseId }: Purchase) => stripe.sessionOf(purchaseId).id;
+const intentId = ({ purchaseId }: Purchase) => stripe.intentOf(purchaseId).id;
+const completed = (session: object) => stripe.event('checkout.session.completed', session);
+const now = (purchase: Purchase) => purchaseNow(scrip, purchase);
+
+/** A purchase of 1,000 credits, paid and granted. */
+async function paid(): Promise<Purchase> {
+  const purchase = await ordered(scrip, await scrip.open('verts'));
+  expect(await send(completed(stripe.pay(sessionId(purchase))))).toBe(200);
+  return await now(purchase);
+}
+
+const spend = ({ accountId }: Purchase, credits: bigint) =>
+  scrip.billing.charge({ accountId, requestId: requestId(), credits });
+
+const left = async ({ accountId }: Purchase) => (await balanceOf(scrip, accountId)).remaining;
+
+describe('a paid checkout', () => {
+  test('is granted once, valid from the moment it is paid', async () => {
+    const purchase = await ordered(scrip, await scrip.open('perfectparser'));
+    scrip.advance(DAY / 2);
+    const webhook = completed(stripe.pay(sessionId(purchase)));
+    expect(await send(webhook)).toBe(200);
+    const after = await now(purchase);
+    const paidAt = there(after.paidAt);
+    expect(paidAt.getTime() - there(after.createdAt).getTime()).toBeGreaterThanOrEqual(DAY / 2);
+    const expiresAt = new Date(paidAt);
+    expiresAt.setUTCFullYear(paidAt.getUTCFullYear() + 1);
+    expect(after).toMatchObject({
+      state: Purchase_State.PAID,
+      checkoutUrl: '',
+      remaining: 100n,
+      expiresAt,
+      disputeState: Purchase_DisputeState.NONE,
+    });
+    await expectBooks(scrip, purchase.accountId, ['GRANT', 'PURCHASE']);
+  });
+
+  test('is granted once however often and however many at once its webhooks come', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const webhook = completed(stripe.pay(sessionId(purchase)));
+    const lookups = stripe.calls.length;
+    const answers = await Promise.all(Array.from({ length: 20 }, () => send(webhook)));
+    expect(new Set(answers)).toEqual(new Set([200]));
+    for (const _ of [1, 2]) expect(await send(webhook)).toBe(200);
+    expect(stripe.calls.length - lookups).toBeLessThan(15);
+    expect(await left(purchase)).toBe(1_000n);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('is granted once though two replicas take its webhooks at the same time', async () => {
+    const other = await startTestService({ databaseUrl: scrip.databaseUrl, env: stripe.env });
+    try {
+      const purchase = await ordered(scrip, await scrip.open('verts'));
+      const webhook = completed(stripe.pay(sessionId(purchase)));
+      const ports = [scrip.service.webhookPort, other.service.webhookPort];
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => deliver(ports[i % 2] ?? null, webhook)),
+      );
+      expect(new Set(answers)).toEqual(new Set([200]));
+      await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test('by a method that takes days is granted when the money arrives', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const id = sessionId(purchase);
+    expect(await send(completed(stripe.payLater(id)))).toBe(200);
+    expect(await now(purchase)).toMatchObject({ state: Purchase_State.PENDING });
+    const arrived = stripe.event('checkout.session.async_payment_succeeded', stripe.arrive(id));
+    expect(await send(arrived)).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('by a method that takes days fails when it bounces, and says why', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const id = sessionId(purchase);
+    stripe.payLater(id);
+    const bounced = stripe.event('checkout.session.async_payment_failed', stripe.bounce(id));
+    expect(await send(bounced)).toBe(200);
+    expect(await now(purchase)).toMatchObject({
+      state: Purchase_State.FAILED,
+      failureCode: 'insufficient_funds',
+    });
+    await expectBooks(scrip, purchase.accountId, []);
+  });
+
+  test('is not failed by one declined card: the customer may try another', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const id = sessionId(purchase);
+    stripe.declineCard(id);
+    const declined = stripe.event(
+      'payment_intent.payment_failed',
+      stripe.intentOf(purchase.purchaseId),
+    );
+    expect(await send(declined)).toBe(200);
+    await scrip.service.checkPurchases();
+    expect(await now(purchase)).toMatchObject({ state: Purchase_State.PENDING });
+    expect(await send(completed(stripe.pay(id)))).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('that expires ends, and its customer is told no URL any more', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const expired = stripe.event('checkout.session.expired', stripe.expire(sessionId(purchase)));
+    expect(await send(expired)).toBe(200);
+    const after = await now(purchase);
+    expect(after).toMatchObject({ state: Purchase_State.EXPIRED, checkoutUrl: '' });
+  });
+
+  test('converges in whatever order its webhooks arrive', async () => {
+    const orders = [
+      [0, 1, 2, 3],
+      [3, 2, 1, 0],
+      [1, 3, 0, 2],
+      [2, 0, 3, 1],
+    ];
+    for (const order of orders) {
+      const purchase = await ordered(scrip, await scrip.open('verts'));
+      const id = sessionId(purchase);
+      const webhooks = [
+        completed(stripe.payLater(id)),
+        stripe.event('checkout.session.async_payment_succeeded', stripe.arrive(id)),
+        stripe.event('charge.refunded', stripe.refund(intentId(purchase), 100)),
+        stripe.event('charge.dispute.created', stripe.dispute(intentId(purchase))),
+      ];
+      for (const index of order) {
+        expect(await send(there(webhooks[index]))).toBe(200);
+        expect(await send(there(webhooks[index]))).toBe(200);
+      }
+      const after = await now(purchase);
+      expect(after).toMatchObject({
+        state: Purchase_State.PAID,
+        disputeState: Purchase_DisputeState.OPEN,
+        creditsClawedBack: 1_000n,
+        creditsUnrecovered: 0n,
+        remaining: 0n,
+        amountRefunded: { amount: '1.00' },
+      });
+      await expectBooks(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+    }
+  });
+
+  test('is granted under the name of whoever asked for it, by an entry that says so', async () => {
+    const purchase = await paid();
+    const [entry] = await entriesOf(scrip, purchase.accountId);
+    expect(entry).toMatchObject({
+      caller: 'test',
+      reference: purchase.purchaseId,
+      grantId: purchase.grantId,
+    });
+  });
+});
+
+describe('a webhook is refused', () => {
+  const forgeries: readonly [string, (webhook: Webhook) => Webhook][] = [
+    [
+      'signed with another secret',
+      ({ body }) => ({ body, signature: signatureOf(body, scrip.now(), 'whsec_of_another') }),
+    ],
+    ['not signed', ({ body }) => ({ body, signature: '' })],
+    ['with a signature that is none', ({ body }) => ({ body, signature: 't=1,v1=00' })],
+    [
+      'with another body than was signed',
+      ({ body, signature }) => ({ body: body.replace('complete', 'complete '), signature }),
+    ],
+    [
+      'signed too long ago',
+      ({ body }) => ({ body, signature: signatureOf(body, scrip.now() - 6 * MINUTE) }),
+    ],
+    [
+      'signed in time, with its timestamp made younger',
+      ({ body }) => {
+        const old = signatureOf(body, scrip.now() - 6 * MINUTE);
+        return { body, signature: old.replace(/t=\d+/, `t=${Math.floor(scrip.now() / 1_000)}`) };
+      },
+    ],
+  ];
+
+  test.each(forgeries)('that is %s, and nothing is looked at', async (_, forge) => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const genuine = completed(stripe.pay(sessionId(purchase)));
+    const rows = await rowsOf(scrip, purchase.accountId);
+    const calls = stripe.calls.length;
+    expect(await send(forge(genuine))).toBe(400);
+    expect(await rowsOf(scrip, purchase.accountId)).toBe(rows);
+    expect(stripe.calls.length).toBe(calls);
+    expect(await send(genuine)).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('that claims what Stripe does not confirm grants nothing', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const session = stripe.sessionOf(purchase.purchaseId);
+    const lie = completed({ ...session, status: 'complete', payment_status: 'paid' });
+    expect(await send(lie)).toBe(200);
+    expect(await now(purchase)).toMatchObject({ state: Purchase_State.PENDING });
+    await expectBooks(scrip, purchase.accountId, []);
+  });
+
+  test('at any other path or by any other method', async () => {
+    const webhook = stripe.event('customer.created', { id: 'cus_1' });
+    expect(await send(webhook, '/')).toBe(404);
+    const url = `http://127.0.0.1:${scrip.service.webhookPort}/webhooks/stripe`;
+    expect((await fetch(url)).status).toBe(405);
+  });
+
+  test('that is larger than any event, before all of it has come', async () => {
+    const body = 'x'.repeat(2 * 1024 * 1024);
+    const sent = send({ body, signature: signatureOf(body, scrip.now()) });
+    expect(await sent.catch(() => 'cut off')).toSatisfy((end) => [413, 'cut off'].includes(end));
+  });
+
+  test('that does not say how long it is, once it is too long', async () => {
+    const status = await new Promise<string>((resolve, reject) => {
+      const socket = connect(scrip.service.webhookPort ?? 0, '127.0.0.1', () => {
+        socket.write(
+          'POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\nstripe-signature: t=1,v1=00\r\n' +
+            'transfer-encoding: chunked\r\n\r\n',
+        );
+        const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+        for (let i = 0; i < 20; i++) socket.write(chunk);
+      });
+      socket.once('data', (data) => resolve(String(data).split('\r\n')[0] ?? ''));
+      socket.once('error', reject);
+      socket.setTimeout(10_000, () => reject(new Error('no answer')));
+    });
+    expect(status).toContain(' 413 ');
+  });
+});
+
+describe('a webhook is passed over', () => {
+  test.each([
+    ['of another kind', 'customer.created', { id: 'cus_1', object: 'customer' }],
+    ['of a session of somebody else', 'checkout.session.completed', { id: 'cs_1', metadata: {} }],
+    [
+      'of a purchase that is not ours',
+      'checkout.session.completed',
+      { id: 'cs_1', metadata: { account_id: 'x', purchase_id: randomUUID() } },
+    ],
+    [
+      'with a purchase id that is none',
+      'checkout.session.completed',
+      { id: 'cs_1', metadata: { account_id: 'x', purchase_id: "'; drop" } },
+    ],
+    ['of a refund without a payment', 'charge.refunded', { id: 'ch_1', payment_intent: null }],
+  ])('that is %s', async (_, type, object) => {
+    expect(await send(stripe.event(type, object))).toBe(200);
+  });
+});
+
+describe('a webhook is put off', () => {
+  test('while the database is away, and takes effect when Stripe delivers it again', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const webhook = completed(stripe.pay(sessionId(purchase)));
+    const bringBack = await takeAway(scrip.databaseUrl);
+    expect(await send(webhook)).toBe(503);
+    await bringBack();
+    expect(await send(webhook)).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test.each([
+    ['away', 'hang up' as const],
+    ['failing', { status: 500, body: { error: { type: 'api_error', message: 'x' } } }],
+  ])('while Stripe is %s', async (_, end) => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    const webhook = completed(stripe.pay(sessionId(purchase)));
+    stripe.meddle = () => end;
+    expect(await send(webhook)).toBe(503);
+    stripe.meddle = () => undefined;
+    expect(await send(webhook)).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+  });
+
+  test('and told as a bug, when Stripe answers what it never answers', async () => {
+    const purchase = await paid();
+    const dispute = stripe.dispute(intentId(purchase));
+    stripe.meddle = (call) => (call.endsWith('/disputes') ? { status: 200, body: {} } : undefined);
+    const webhook = stripe.event('charge.dispute.created', dispute);
+    expect(await send(webhook)).toBe(500);
+    stripe.meddle = () => undefined;
+    expect(await send(webhook)).toBe(200);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+  });
+
+  test('while as many as it looks at at once are looked at', async () => {
+    const purchases = await Promise.all(
+      Array.from({ length: 70 }, async () => ordered(scrip, await scrip.open('verts'))),
+    );
+    const webhooks = purchases.map((purchase) => completed(stripe.pay(sessionId(purchase))));
+    let go = () => {};
+    const waiting = new Promise<undefined>((resolve) => {
+      go = () => resolve(undefined);
+    });
+    stripe.meddle = () => waiting;
+    const first = Promise.all(webhooks.map((webhook) => send(webhook)));
+    await expect.poll(() => send(stripe.event('customer.created', {}))).toBe(503);
+    go();
+    const answers = await first;
+    expect(new Set(answers)).toEqual(new Set([200, 503]));
+    const again = webhooks.filter((_, index) => answers[index] === 503);
+    expect(await Promise.all(again.map((webhook) => send(webhook)))).toEqual(again.map(() => 200));
+    for (const purchase of purchases) expect((await now(purchase)).state).toBe(Purchase_State.PAID);
+  });
+});
+
+describe('money that goes back', () => {
+  test('takes its share of the credits back, so far as they are not spent', async () => {
+    const purchase = await paid();
+    const { amount } = stripe.chargeOf(intentId(purchase));
+    await spend(purchase, 700n);
+    const refunded = stripe.event('charge.refunded', stripe.refund(intentId(purchase), amount / 2));
+    for (const _ of [1, 2]) expect(await send(refunded)).toBe(200);
+    expect(await now(purchase)).toMatchObject({
+      state: Purchase_State.PAID,
+      remaining: 0n,
+      creditsClawedBack: 300n,
+      creditsUnrecovered: 200n,
+      price: { amount: '5.00' },
+      amountRefunded: { currency: 'USD', amount: '2.50' },
+    });
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE', 'CHARGE', 'CLAW_BACK']);
+  });
+
+  test('and comes again, because the refund failed, gives them again', async () => {
+    const purchase = await paid();
+    stripe.refund(intentId(purchase), 125);
+    expect(await send(stripe.event('charge.refunded', stripe.chargeOf(intentId(purchase))))).toBe(
+      200,
+    );
+    expect(await left(purchase)).toBe(750n);
+    stripe.refund(intentId(purchase), -125);
+    const failed = { id: 're_1', object: 'refund', payment_intent: intentId(purchase) };
+    expect(await send(stripe.event('refund.failed', failed))).toBe(200);
+    expect(await left(purchase)).toBe(1_000n);
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK', 'REINSTATE']);
+  });
+
+  test('in a dispute that is won gives the credits again; lost, they stay taken', async () => {
+    for (const [status, remaining, kinds] of [
+      ['won', 600n, ['PURCHASE', 'CHARGE', 'CLAW_BACK', 'REINSTATE']],
+      ['lost', 0n, ['PURCHASE', 'CHARGE', 'CLAW_BACK']],
+    ] as const) {
+      const purchase = await paid();
+      await spend(purchase, 400n);
+      const dispute = stripe.dispute(intentId(purchase));
+      expect(await send(stripe.event('charge.dispute.created', dispute))).toBe(200);
+      expect(await left(purchase)).toBe(0n);
+      dispute.status = status;
+      const closed = stripe.event('charge.dispute.closed', dispute);
+      for (const _ of [1, 2]) expect(await send(closed)).toBe(200);
+      expect(await left(purchase)).toBe(remaining);
+      await expectBooks(scrip, purchase.accountId, kinds);
+    }
+  });
+
+  test('not yet, where a bank only inquires, takes nothing back', async () => {
+    const purchase = await paid();
+    const inquiry = stripe.dispute(intentId(purchase), 'warning_needs_response');
+    expect(await send(stripe.event('charge.dispute.created', inquiry))).toBe(200);
+    expect(await now(purchase)).toMatchObject({
+      disputeState: Purchase_DisputeState.NONE,
+      remaining: 1_000n,
+    });
+  });
+
+  test('before anybody was told that it had come grants and takes back', async () => {
+    const purchase = await ordered(scrip, await scrip.open('verts'));
+    stripe.pay(sessionId(purchase));
+    const charge = stripe.refund(intentId(purchase), 500);
+    expect(await send(stripe.event('charge.refunded', charge))).toBe(200);
+    expect(await now(purchase)).toMatchObject({ state: Purchase_State.PAID, remaining: 0n });
+    await expectBooks(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+  });
+});

@@ -1,0 +1,226 @@
+/** What is read of purchases, and packs offered to one account. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { ordered, purchaseNow } from '../payments/given.ts';
+import { StripeFake } from '../payments/stripe-fake.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, DAY, rowsOf, there } from './given.ts';
+
+let stripe: StripeFake;
+let scrip: TestService;
+beforeAll(async () => {
+  stripe = await new StripeFake().start();
+  scrip = await startTestService({ env: stripe.env });
+  stripe.clock = scrip.now;
+});
+afterAll(async () => {
+  await scrip.stop();
+  await stripe.stop();
+});
+
+const buy = async (accountId: string, packId: string) => {
+  const payment = { $case: 'paymentReference' as const, value: requestId() };
+  const request = { accountId, requestId: requestId(), packId, payment };
+  return there((await scrip.billing.purchase(request)).purchase);
+};
+
+describe('GetPurchase', () => {
+  test('tells what is left of a pack, when it expires and what a credit of it cost', async () => {
+    const accountId = await scrip.open('perfectparser');
+    const purchase = await buy(accountId, 'starter');
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 50n });
+    await scrip.billing.reserve({ accountId, requestId: requestId(), credits: 10n });
+    expect(await purchaseNow(scrip, purchase)).toEqual({
+      ...purchase,
+      remaining: 50n,
+      pricePerCredit: { currency: 'USD', amount: '0.19' },
+    });
+  });
+
+  test('tells of a pack that was spent or has expired that nothing is left, settled or not', async () => {
+    const accountId = await scrip.open('verts');
+    const purchase = await buy(accountId, 'starter');
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1_000n });
+    expect((await purchaseNow(scrip, purchase)).remaining).toBe(0n);
+    const other = await scrip.open('perfectparser');
+    const expiring = await buy(other, 'starter');
+    scrip.advance(400 * DAY);
+    const after = await purchaseNow(scrip, expiring);
+    expect(after).toMatchObject({ remaining: 0n, expiresAt: expiring.expiresAt });
+    await scrip.service.sweep();
+    expect(await purchaseNow(scrip, expiring)).toEqual(after);
+  });
+
+  test('knows the purchases of the account that is asked for only', async () => {
+    const { purchaseId } = await buy(await scrip.open('verts'), 'starter');
+    const accountId = await scrip.open('verts');
+    expect(await faultOf(scrip.billing.getPurchase({ accountId, purchaseId }))).toMatchObject({
+      code: status.NOT_FOUND,
+      reason: 'PURCHASE_NOT_FOUND',
+      metadata: { purchase_id: purchaseId },
+    });
+    const nobody = scrip.billing.getPurchase({ accountId: 'nobody', purchaseId });
+    expect((await faultOf(nobody)).reason).toBe('ACCOUNT_NOT_FOUND');
+    const bad = scrip.billing.getPurchase({ accountId, purchaseId: 'x' });
+    expect(await faultOf(bad)).toMatchObject({ fields: ['purchase_id'] });
+  });
+});
+
+describe('ListPurchases', () => {
+  test('lists the newest first, page by page, of the states asked for', async () => {
+    const accountId = await scrip.open('verts');
+    const made: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      scrip.advance(1_000);
+      made.unshift((await buy(accountId, 'starter')).purchaseId);
+    }
+    scrip.advance(1_000);
+    const pending = await ordered(scrip, accountId);
+    const list = async (states: Purchase_State[]) => {
+      const ids: string[] = [];
+      let pageToken = '';
+      do {
+        const page = await scrip.billing.listPurchases({
+          accountId,
+          states,
+          pageSize: 2,
+          pageToken,
+        });
+        ids.push(...page.purchases.map(({ purchaseId }) => purchaseId));
+        pageToken = page.nextPageToken;
+      } while (pageToken !== '');
+      return ids;
+    };
+    expect(await list([])).toEqual([pending.purchaseId, ...made]);
+    expect(await list([Purchase_State.PAID])).toEqual(made);
+    expect(await list([Purchase_State.PENDING, Purchase_State.FAILED])).toEqual([
+      pending.purchaseId,
+    ]);
+    const { purchases } = await scrip.billing.listPurchases({ accountId, pageSize: 1 });
+    expect(purchases).toEqual([pending]);
+  });
+
+  test('takes no token of another list, and no unknown state', async () => {
+    const accountId = await scrip.open('verts');
+    for (let i = 0; i < 2; i++) await buy(accountId, 'starter');
+    const page = await scrip.billing.listPurchases({ accountId, pageSize: 1 });
+    const states = [Purchase_State.PAID];
+    const other = scrip.billing.listPurchases({ accountId, states, pageToken: page.nextPageToken });
+    expect(await faultOf(other)).toMatchObject({ fields: ['page_token'] });
+    const unknown = scrip.billing.listPurchases({
+      accountId,
+      states: [Purchase_State.UNSPECIFIED],
+    });
+    expect(await faultOf(unknown)).toMatchObject({ fields: ['states'] });
+    const nobody = scrip.billing.listPurchases({ accountId: 'nobody' });
+    expect((await faultOf(nobody)).reason).toBe('ACCOUNT_NOT_FOUND');
+  });
+});
+
+const OWN = {
+  packId: 'negotiated',
+  title: 'For Acme alone',
+  credits: 50_000n,
+  price: { currency: 'USD', amount: '1999.00' },
+  validity: { length: { $case: 'months' as const, value: 24 } },
+};
+
+const offer = (accountId: string, change: object = {}) =>
+  scrip.accounts.offerPack({ accountId, requestId: requestId(), pack: { ...OWN, ...change } });
+
+const packsOf = async (accountId: string) => {
+  const { packs } = await scrip.accounts.listPacks({ accountId });
+  return packs.map(({ pack, custom }) => `${there(pack).packId}${custom ? ' (custom)' : ''}`);
+};
+
+describe('a custom pack', () => {
+  test('is offered, listed, bought and withdrawn, for one account alone', async () => {
+    const accountId = await scrip.open('verts');
+    const plans = await packsOf(accountId);
+    expect(await offer(accountId)).toEqual({ pack: OWN });
+    expect(await packsOf(accountId)).toEqual([...plans, 'negotiated (custom)']);
+    const { packs } = await scrip.accounts.listPacks({ accountId });
+    expect(packs.at(-1)).toEqual({ pack: OWN, custom: true });
+    const purchase = await buy(accountId, 'negotiated');
+    expect(purchase).toMatchObject({
+      credits: 50_000n,
+      price: OWN.price,
+      pricePerCredit: { currency: 'USD', amount: '0.03998' },
+      title: OWN.title,
+    });
+    const { checkoutUrl } = await ordered(scrip, accountId, 'negotiated');
+    expect(checkoutUrl).not.toBe('');
+
+    const request = { accountId, packId: 'negotiated' };
+    const withdrawn = await scrip.accounts.withdrawPack({ ...request, requestId: requestId() });
+    expect(withdrawn).toEqual({ pack: OWN });
+    expect(await scrip.accounts.withdrawPack({ ...request, requestId: requestId() })).toEqual(
+      withdrawn,
+    );
+    expect(await packsOf(accountId)).toEqual(plans);
+    expect((await faultOf(buy(accountId, 'negotiated'))).reason).toBe('PACK_NOT_FOUND');
+    expect((await faultOf(buy(await scrip.open('verts'), 'negotiated'))).reason).toBe(
+      'PACK_NOT_FOUND',
+    );
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(50_000n);
+  });
+
+  test('can be offered again on other terms once it is withdrawn', async () => {
+    const accountId = await scrip.open('verts');
+    await offer(accountId, { validity: undefined });
+    await scrip.accounts.withdrawPack({ accountId, requestId: requestId(), packId: 'negotiated' });
+    await offer(accountId, { credits: 7n });
+    expect(await buy(accountId, 'negotiated')).toMatchObject({ credits: 7n });
+  });
+
+  test('takes no name that the account can buy under already', async () => {
+    const accountId = await scrip.open('verts');
+    await offer(accountId);
+    for (const packId of ['starter', 'negotiated'])
+      expect(await faultOf(offer(accountId, { packId }))).toMatchObject({
+        code: status.ALREADY_EXISTS,
+        reason: 'PACK_EXISTS',
+        metadata: { pack_id: packId },
+      });
+  });
+
+  test('is estimated with the plan’s packs where credits are missing', async () => {
+    const accountId = await scrip.open('verts');
+    await offer(accountId, { credits: 100n, price: { currency: 'USD', amount: '0.10' } });
+    const usages = [{ operation: 'image.upscale', quantities: { scale_factor: 2n } }];
+    const { packs } = await scrip.billing.estimate({ accountId, usages });
+    expect(packs[0]).toMatchObject({ pack: { packId: 'negotiated' }, quantity: 1n });
+    expect(packs.length).toBeGreaterThan(1);
+  });
+
+  test.each([
+    ['pack.pack_id', { packId: '' }],
+    ['pack.title', { title: '' }],
+    ['pack.credits', { credits: 0n }],
+    ['pack.price', { price: undefined }],
+    ['pack.price', { price: { currency: 'USD', amount: '1.999' } }],
+    ['pack.price', { price: { currency: 'USD', amount: '-1.00' } }],
+    ['pack.price', { price: { currency: 'USD', amount: '0.00' } }],
+    ['pack.price', { price: { currency: 'usd', amount: '1.00' } }],
+    ['pack.price', { price: { currency: 'USD', amount: '999999999999.00' } }],
+    ['pack.validity', { validity: { length: { $case: 'days', value: 0 } } }],
+    ['pack.validity', { validity: { length: { $case: 'months', value: 10_000 } } }],
+    ['pack.validity', { validity: {} }],
+  ])('with a bad %s is refused, and nothing is written', async (field, change) => {
+    const accountId = await scrip.open('verts');
+    const rows = await rowsOf(scrip, accountId);
+    expect(await faultOf(offer(accountId, change))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      fields: [field],
+    });
+    expect(await rowsOf(scrip, accountId)).toBe(rows);
+  });
+
+  test('is required', async () => {
+    const accountId = await scrip.open('verts');
+    const nothing = scrip.accounts.offerPack({ accountId, requestId: requestId() });
+    expect((await faultOf(nothing)).fields).toContain('pack');
+  });
+});
