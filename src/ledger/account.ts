@@ -9,12 +9,17 @@ export type Account = {
   state: AccountState;
   displayName: string;
   labels: Labels;
+  /** Limits of its own, in place of the plan's; null: the plan's is in force. */
+  lowBalanceThreshold: bigint | null;
+  pauseFloor: bigint | null;
   readonly openedAt: number;
   closedAt: number | null;
   /** seq of the newest entry; 0 before the first. */
   seq: bigint;
   /** Number of the newest grant; 0 before the first. */
   grantCount: bigint;
+  /** seq of the newest event; 0 before the first. */
+  eventCount: bigint;
   /** Sums over the account's grants. */
   remaining: bigint;
   reserved: bigint;
@@ -47,6 +52,7 @@ export type Balance = {
   readonly overageLimit: bigint;
   readonly lowBalance: boolean;
   readonly lowBalanceThreshold: bigint;
+  readonly pauseFloor: bigint;
   readonly nextExpiry: { readonly expiresAt: number; readonly credits: bigint } | null;
   readonly seq: bigint;
   readonly asOf: number;

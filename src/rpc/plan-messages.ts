@@ -50,6 +50,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
     : undefined,
   overageLimit: terms.overage?.limit,
   lowBalanceThreshold: terms.lowBalanceThreshold,
+  pauseFloor: terms.pauseFloor,
   reservationTtl: duration(terms.reservation.ttlMs),
   reservationMaxTtl: duration(terms.reservation.maxTtlMs),
   lateCommitGrace: duration(terms.reservation.graceMs),

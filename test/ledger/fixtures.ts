@@ -4,6 +4,8 @@ import { Book, type Loaded, type UnsealedEntry } from '../../src/ledger/book.ts'
 import type { Command } from '../../src/ledger/decide.ts';
 import type { Origin } from '../../src/ledger/entry.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
+import type { UpdateAccount } from '../../src/ledger/rules/account.ts';
+import type { Charge } from '../../src/ledger/rules/charge.ts';
 import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
@@ -81,6 +83,7 @@ export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): P
     allowance: null,
     overage: null,
     lowBalanceThreshold: 0n,
+    pauseFloor: 0n,
     reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
     ...terms,
   },
@@ -118,10 +121,13 @@ export const account = (change: Partial<Account> = {}): Account => ({
   state: 'OPEN',
   displayName: '',
   labels: {},
+  lowBalanceThreshold: null,
+  pauseFloor: null,
   openedAt: START,
   closedAt: null,
   seq: 0n,
   grantCount: 0n,
+  eventCount: 0n,
   remaining: 0n,
   reserved: 0n,
   overage: 0n,
@@ -220,6 +226,7 @@ export const reserve = (of: Asked, change: Partial<Reserve> = {}): Command => ({
   rateCardVersion: null,
   reference: '',
   labels: {},
+  criticality: 'CRITICAL',
   ...change,
 });
 
@@ -244,12 +251,18 @@ export const extend = (reservationId: string, ttl: string): Command => ({
   ttlMs: ms(ttl),
 });
 
-export const charge = (of: Asked, rateCardVersion: number | null = null): Command => ({
+export const charge = (
+  of: Asked,
+  rateCardVersion: number | null = null,
+  change: Partial<Charge> = {},
+): Command => ({
   kind: 'Charge',
   asked: asked(of),
   rateCardVersion,
   reference: '',
   labels: {},
+  criticality: 'CRITICAL',
+  ...change,
 });
 
 /** Refunds so much of an entry, or all that is left of it. */
@@ -278,10 +291,14 @@ export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}
   ...change,
 });
 
-export const update = (displayName: string | null): Command => ({
+export const update = (
+  displayName: string | null,
+  change: Partial<UpdateAccount> = {},
+): Command => ({
   kind: 'UpdateAccount',
   displayName,
   labels: null,
+  ...change,
 });
 
 export const close = (): Command => ({ kind: 'CloseAccount' });

@@ -210,6 +210,7 @@ test('the random lives see every kind of entry and every reason a rule can fail 
       "INVALID_FIELD",
       "OVERAGE_LIMIT_REACHED",
       "PACK_NOT_FOUND",
+      "PAUSED_BELOW_FLOOR",
       "PAYMENT_REFERENCE_USED",
       "PURCHASE",
       "QUANTITY_OUT_OF_RANGE",

@@ -8,6 +8,7 @@ import type { Account } from '../../src/ledger/account.ts';
 import { Book } from '../../src/ledger/book.ts';
 import { type Command, decide } from '../../src/ledger/decide.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
+import type { Announcement } from '../../src/ledger/event.ts';
 import { type Grant, isOpen } from '../../src/ledger/grant.ts';
 import { seal } from '../../src/ledger/hash-chain.ts';
 import type { Purchase } from '../../src/ledger/purchase.ts';
@@ -29,6 +30,7 @@ export class Shelf {
   readonly purchases: Purchase[] = [];
   readonly refunded = new Map<bigint, bigint>();
   readonly entries: Entry[] = [];
+  readonly events: Announcement[] = [];
   #deciding: Command | null = null;
   #reservations = 0;
   #purchases = 0;
@@ -124,6 +126,7 @@ export class Shelf {
       for (const grant of grants) this.grants.set(grant.grantId, grant);
     for (const reservations of [changes.reservations.added, changes.reservations.changed])
       for (const r of reservations) this.reservations.set(r.reservationId, r);
+    this.events.push(...changes.events);
     this.purchases.push(...changes.purchases);
     for (const { seq, refunded } of changes.refundables) this.refunded.set(seq, refunded);
   }

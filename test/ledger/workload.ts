@@ -48,6 +48,7 @@ const reserving = fc
     of: asked,
     overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
     ttlMs: fc.option(fc.oneof(within('10m'), within('26h')), { freq: 2 }),
+    criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
   })
   .map(({ of, ...terms }) => reserve(of, terms));
 const committing = fc
@@ -68,6 +69,16 @@ const granting = fc
   })
   .map(({ of, ...terms }) => grantCredits(of, terms));
 
+const limit = fc.constantFrom(undefined, null, 0n, 15n, 60n);
+const updating: fc.Arbitrary<Command> = fc
+  .tuple(limit, limit)
+  .map(([lowBalanceThreshold, pauseFloor]) =>
+    update('Acme', {
+      ...(lowBalanceThreshold !== undefined && { lowBalanceThreshold }),
+      ...(pauseFloor !== undefined && { pauseFloor }),
+    }),
+  );
+
 const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 16, arbitrary: reserving },
   { weight: 14, arbitrary: committing },
@@ -77,7 +88,7 @@ const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 8, arbitrary: refunding },
   { weight: 4, arbitrary: buying },
   { weight: 8, arbitrary: granting },
-  { weight: 4, arbitrary: fc.constantFrom(null, update('Acme')) },
+  { weight: 4, arbitrary: fc.option(updating, { freq: 1, nil: null }) },
   { weight: 1, arbitrary: fc.constant(close()) },
 );
 
@@ -95,6 +106,8 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   welcome: fc.constantFrom(null, { credits: 20n, validity: { days: 30 } }),
   allowance: fc.constantFrom(null, { credits: 50n, every: 'month', rollover: 'none' }),
   overage: fc.constantFrom(null, null, { limit: 25n }, { limit: 90n }),
+  lowBalanceThreshold: fc.constantFrom(0n, 20n, 50n),
+  pauseFloor: fc.constantFrom(0n, 0n, 10n),
 });
 
 const step: fc.Arbitrary<Step> = fc.record({

@@ -58,6 +58,7 @@ terms:
   allowance: { credits: 50, every: month, rollover: none }
   overage: { limit: 10000 }
   low_balance_threshold: 40
+  pause_floor: 15
   reservation: { ttl: 90s, max_ttl: 2h, grace: 0s }
 packs:
   - { pack_id: small, title: Small, credits: 100, price: 10 USD, validity: 12 months }

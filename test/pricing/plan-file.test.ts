@@ -13,6 +13,7 @@ describe('a plan file without mistakes is a plan', () => {
       allowance: { credits: 50n, every: 'month', rollover: 'none' },
       overage: { limit: 10_000n },
       lowBalanceThreshold: 40n,
+      pauseFloor: 15n,
       reservation: { ttlMs: 90_000, maxTtlMs: 7_200_000, graceMs: 0 },
     });
     expect(rateCard.version).toBe(UNPUBLISHED);
@@ -26,6 +27,7 @@ describe('a plan file without mistakes is a plan', () => {
       allowance: null,
       overage: null,
       lowBalanceThreshold: 500n,
+      pauseFloor: 0n,
       reservation: { ttlMs: 15 * 60_000, maxTtlMs: 24 * 3_600_000, graceMs: 5 * 60_000 },
     });
   });

@@ -34,6 +34,10 @@ describe('OpenAccount', () => {
       labels: { region: 'eu' },
       openedAt: balance?.asOf,
       closedAt: undefined,
+      lowBalanceThreshold: 10n,
+      pauseFloor: 0n,
+      ownLowBalanceThreshold: undefined,
+      ownPauseFloor: undefined,
     });
     expect(balance).toMatchObject({ remaining: 20n, available: 20n, seq: 1n });
     expect(await get(accountId)).toEqual(account);

@@ -2,6 +2,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
+import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
@@ -112,6 +113,17 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
   RATE_CARD_VERSION_UNKNOWN: () =>
     faultOf(scrip.plans.getPlan({ planId: 'verts', rateCardVersion: 2n })),
   OVERAGE_LIMIT_REACHED: async () => await faultOf(charge(await scrip.open('everything'), 20_000n)),
+  async PAUSED_BELOW_FLOOR() {
+    const accountId = await funded(scrip, 10n);
+    await scrip.accounts.updateAccount({
+      accountId,
+      requestId: requestId(),
+      pauseFloor: { credits: 11n },
+    });
+    const criticality = Criticality.SHEDDABLE;
+    const request = { accountId, requestId: requestId(), credits: 1n, criticality };
+    return await faultOf(scrip.billing.charge(request));
+  },
   OVERLOADED: () =>
     alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
       const letGo = await hold(own.databaseUrl, accountId);

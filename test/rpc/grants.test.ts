@@ -68,6 +68,7 @@ describe('GrantCredits', () => {
         overageLimit: 0n,
         lowBalance: true,
         lowBalanceThreshold: 500n,
+        pauseFloor: 0n,
         nextExpiry: undefined,
         seq: 1n,
         asOf: at,

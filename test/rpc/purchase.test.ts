@@ -57,6 +57,7 @@ describe('Purchase', () => {
         overageLimit: 0n,
         lowBalance: false,
         lowBalanceThreshold: 10n,
+        pauseFloor: 0n,
         nextExpiry: { expiresAt, credits: 250n },
         seq: 2n,
         asOf: at,

@@ -22,6 +22,9 @@ export type UpdateAccount = {
   readonly displayName: string | null;
   /** Null: as they are. */
   readonly labels: Labels | null;
+  /** Limits of its own; null: the plan's again; left out: as they are. */
+  readonly lowBalanceThreshold?: bigint | null;
+  readonly pauseFloor?: bigint | null;
 };
 
 export type CloseAccount = { readonly kind: 'CloseAccount' };
@@ -38,10 +41,13 @@ export const newAccount = (
   state: 'OPEN',
   displayName: command.displayName,
   labels: command.labels,
+  lowBalanceThreshold: null,
+  pauseFloor: null,
   openedAt: now,
   closedAt: null,
   seq: 0n,
   grantCount: 0n,
+  eventCount: 0n,
   remaining: 0n,
   reserved: 0n,
   overage: 0n,
@@ -91,6 +97,9 @@ export function updateAccount(book: Book, command: UpdateAccount) {
   if (account.state === 'CLOSED') return accountClosed(book);
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;
+  const { lowBalanceThreshold, pauseFloor } = command;
+  if (lowBalanceThreshold !== undefined) account.lowBalanceThreshold = lowBalanceThreshold;
+  if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
   book.changes.settings = true;
   return { kind: 'UpdateAccount' } as const;
 }

@@ -6,6 +6,7 @@ import { draw } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
 import { accountClosed } from './account.ts';
+import { type Criticality, pausedBelowFloor } from './pause.ts';
 
 export type Reserve = {
   readonly kind: 'Reserve';
@@ -17,10 +18,13 @@ export type Reserve = {
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;
+  readonly criticality: Criticality;
 };
 
 export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
+  const paused = pausedBelowFloor(book, command.criticality);
+  if (paused) return paused;
   const ttlMs = ttlWithin(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
   const rateCardVersion = command.rateCardVersion ?? book.plan.rateCard.version;

@@ -53,6 +53,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
       },
       overage: terms.overage && { limit: `${terms.overage.limit}` },
       low_balance_threshold: `${terms.lowBalanceThreshold}`,
+      pause_floor: `${terms.pauseFloor}`,
       reservation: {
         ttl: formatDuration(terms.reservation.ttlMs),
         max_ttl: formatDuration(terms.reservation.maxTtlMs),

@@ -26,12 +26,16 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .nullable()
         .default(null),
       low_balance_threshold: integers(0n).default(500n),
+      pause_floor: integers(0n).default(0n),
       reservation: reservationSchema.prefault({}),
     })
-    .transform(({ low_balance_threshold: lowBalanceThreshold, ...terms }) => ({
-      ...terms,
-      lowBalanceThreshold,
-    }));
+    .transform(
+      ({ low_balance_threshold: lowBalanceThreshold, pause_floor: pauseFloor, ...terms }) => ({
+        ...terms,
+        lowBalanceThreshold,
+        pauseFloor,
+      }),
+    );
 
 const reservationSchema = z
   .strictObject({
