@@ -21,8 +21,8 @@ export type Row = Readonly<Record<string, never>>;
 export const millis = (column: string, name = column): string =>
   `(extract(epoch from ${column}) * 1000)::float8 as ${name}`;
 
-export const accountColumns = `account_id, plan_id, state, display_name, labels, ${millis('opened_at')},
-  ${millis('closed_at')}, seq, grant_count, remaining, reserved, overage, overage_reserved,
+export const accountColumns = `account_id, plan_id, state, display_name, labels, low_balance_threshold, pause_floor, ${millis('opened_at')},
+  ${millis('closed_at')}, seq, grant_count, event_count, remaining, reserved, overage, overage_reserved,
   overage_limit, low_balance, ${millis('allowance_due_at')}, ${millis('due_at')}, ${millis('last_at')}, last_hash`;
 
 export const toAccount = (row: Row): Account => ({
@@ -31,10 +31,13 @@ export const toAccount = (row: Row): Account => ({
   state: row['state']! as AccountState,
   displayName: row['display_name']!,
   labels: row['labels']! as Labels,
+  lowBalanceThreshold: optional(row['low_balance_threshold']!),
+  pauseFloor: optional(row['pause_floor']!),
   openedAt: row['opened_at']!,
   closedAt: row['closed_at']!,
   seq: BigInt(row['seq']!),
   grantCount: BigInt(row['grant_count']!),
+  eventCount: BigInt(row['event_count']!),
   remaining: BigInt(row['remaining']!),
   reserved: BigInt(row['reserved']!),
   overage: BigInt(row['overage']!),
