@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { connect } from './db/orm.ts';
+import { startEvents } from './events/start-events.ts';
 import { Lanes } from './lanes/lanes.ts';
 import { Sweeper } from './lanes/sweeper.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
@@ -41,8 +42,10 @@ export async function startService(
     const catalogue = new Catalogue(em);
     await catalogue.publish(plans, clock());
     const tail = new Tail(em, config.HISTORY_POLL_MS);
+    const events = startEvents(config, { em, clock, tracer, log });
     const lanes = new Lanes(config.LANES, {
-      run: (works) => unitOfWork({ em, catalogue, clock, tracer, tail }, works),
+      run: (works) =>
+        unitOfWork({ em, catalogue, clock, tracer, tail, announced: events.announced }, works),
       groupMax: config.GROUP_MAX,
       queueMax: config.QUEUE_MAX,
       oneAccountPerUnit: config.ONE_ACCOUNT_PER_UNIT,
@@ -78,6 +81,7 @@ export async function startService(
         catalogue,
         lanes,
         tail,
+        eventTail: events.tail,
         snapshots: new Snapshots(em, catalogue, clock),
         stopping: stopping.signal,
       },
@@ -85,7 +89,7 @@ export async function startService(
       config.PORT,
       config.REFLECTION,
     ).catch(async (error) => {
-      await sweeper.stop();
+      await Promise.all([sweeper.stop(), events.stop(0)]);
       throw error;
     });
     return {
@@ -93,7 +97,8 @@ export async function startService(
       sweep: () => sweeper.sweep(),
       async stop() {
         stopping.abort();
-        await rpc.stop(config.SHUTDOWN_GRACE_MS);
+        const graceMs = config.SHUTDOWN_GRACE_MS;
+        await Promise.all([rpc.stop(graceMs), events.stop(graceMs)]);
         await sweeper.stop();
         await lanes.close();
         await orm.close();

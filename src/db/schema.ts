@@ -306,7 +306,7 @@ export const EventRow = defineEntity({
   indexes: [
     {
       name: 'events_waiting',
-      properties: ['at', 'accountId', 'seq'],
+      properties: ['accountId', 'seq'],
       where: 'position is null',
     },
     { name: 'events_by_position', properties: ['position'] },

@@ -1,4 +1,4 @@
-/** The gRPC server: the three services, health and reflection. */
+/** The gRPC server: the services, health and reflection. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,9 +13,11 @@ import {
 import { HealthImplementation } from 'grpc-health-check';
 import { AccountServiceService } from '../gen/billing/v1/account_service.ts';
 import { BillingServiceService } from '../gen/billing/v1/billing_service.ts';
+import { EventServiceService } from '../gen/billing/v1/event_service.ts';
 import { PlanServiceService } from '../gen/billing/v1/plan_service.ts';
 import { accountService } from './account-service.ts';
 import { billingService } from './billing-service.ts';
+import { eventService } from './event-service.ts';
 import type { InFlight } from './in-flight.ts';
 import { planService } from './plan-service.ts';
 import { addReflection } from './reflection.ts';
@@ -25,6 +27,7 @@ const SERVICES = [
   'billing.v1.BillingService',
   'billing.v1.AccountService',
   'billing.v1.PlanService',
+  'billing.v1.EventService',
 ];
 
 export type RpcServer = {
@@ -50,6 +53,7 @@ export async function startRpcServer(
   add(server, BillingServiceService, billingService(context));
   add(server, AccountServiceService, accountService(context));
   add(server, PlanServiceService, planService(context));
+  add(server, EventServiceService, eventService(context));
   const health = new HealthImplementation();
   health.addToServer(server);
   if (withReflection)

@@ -113,6 +113,10 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
   RATE_CARD_VERSION_UNKNOWN: () =>
     faultOf(scrip.plans.getPlan({ planId: 'verts', rateCardVersion: 2n })),
   OVERAGE_LIMIT_REACHED: async () => await faultOf(charge(await scrip.open('everything'), 20_000n)),
+  async DELIVERY_NOT_FOUND() {
+    const eventId = '01900000-0000-7000-8000-000000000000';
+    return await faultOf(scrip.events.replayDelivery({ accountId: 'nobody', eventId }));
+  },
   async PAUSED_BELOW_FLOOR() {
     const accountId = await funded(scrip, 10n);
     await scrip.accounts.updateAccount({

@@ -45,9 +45,7 @@ export class Migration0005EventsFollowed extends Migration {
       ) numbered
       where events.account_id = numbered.account_id and events.event_id = numbered.event_id`);
     this.addSql(`alter table events alter column seq set not null`);
-    this.addSql(
-      `create index events_waiting on events (at, account_id, seq) where position is null`,
-    );
+    this.addSql(`create index events_waiting on events (account_id, seq) where position is null`);
     this.addSql(`create index events_by_position on events (position)`);
     this.addSql(`create index events_of_account on events (account_id, position)`);
     this.addSql(`grant update (position) on events to scrip_runtime`);
