@@ -19,6 +19,7 @@ const TABLES = [
   'requests',
   'purchases',
   'refunded',
+  'events',
 ];
 
 beforeAll(async () => {
