@@ -6,6 +6,7 @@ import { Client } from './client.ts';
 import { Migration0001Ledger } from './migrations/0001-ledger.ts';
 import { Migration0002Events } from './migrations/0002-events.ts';
 import { Migration0005EventsFollowed } from './migrations/0005-events-followed.ts';
+import { Migration0005TopUps } from './migrations/0005-top-ups.ts';
 import { entities } from './schema.ts';
 
 export type Orm = MikroORM;
@@ -16,6 +17,7 @@ const migrationsList = [
   { name: '0001-ledger', class: Migration0001Ledger },
   { name: '0002-events', class: Migration0002Events },
   { name: '0005-events-followed', class: Migration0005EventsFollowed },
+  { name: '0005-top-ups', class: Migration0005TopUps },
 ];
 
 /**

@@ -51,6 +51,10 @@ export const AccountRow = defineEntity({
     /** Own limits, in place of the plan's. */
     lowBalanceThreshold: bigint().nullable(),
     pauseFloor: bigint().nullable(),
+    /** Auto top-up: what is switched on, and what has become of it; see src/store/top-ups.ts. */
+    autoTopUp: json<unknown>().nullable(),
+    topUps: json<unknown>().nullable(),
+    topUpDueAt: instant().nullable(),
     openedAt: instant(),
     closedAt: instant().nullable(),
     seq: bigint(),
@@ -86,6 +90,11 @@ export const AccountRow = defineEntity({
   ],
   indexes: [
     { name: 'accounts_due', properties: ['dueAt'], where: 'due_at is not null' },
+    {
+      name: 'accounts_top_up_due',
+      properties: ['topUpDueAt'],
+      where: 'top_up_due_at is not null',
+    },
     { name: 'accounts_by_plan', properties: ['planId', 'accountId'] },
   ],
 });

@@ -1,5 +1,6 @@
 /** An account: the owner of a balance, and what the database keeps of it in one row. */
 import type { Labels } from './entry.ts';
+import type { AutoTopUp, TopUps } from './top-up.ts';
 
 export type AccountState = 'OPEN' | 'CLOSED';
 
@@ -12,6 +13,12 @@ export type Account = {
   /** Limits of its own, in place of the plan's; null: the plan's is in force. */
   lowBalanceThreshold: bigint | null;
   pauseFloor: bigint | null;
+  /** Null: off. */
+  autoTopUp: AutoTopUp | null;
+  /** Null before the first. */
+  topUps: TopUps | null;
+  /** When there is something to do about a top-up; null while there is nothing. */
+  topUpDueAt: number | null;
   readonly openedAt: number;
   closedAt: number | null;
   /** seq of the newest entry; 0 before the first. */

@@ -19,6 +19,8 @@ import { type BuyPack, buyPack } from './rules/purchase.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
+import { type EndTopUp, endTopUp, type StartTopUp, startTopUp } from './rules/top-up.ts';
+import { followTopUp } from './top-up.ts';
 
 export type Command =
   | Reserve
@@ -31,7 +33,9 @@ export type Command =
   | GrantCredits
   | OpenAccount
   | UpdateAccount
-  | CloseAccount;
+  | CloseAccount
+  | StartTopUp
+  | EndTopUp;
 
 /** What a command did, for its response. */
 export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
@@ -42,7 +46,10 @@ export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
 /** A Failure has changed nothing. The same book, command and origin always decide the same. */
 export function decide(book: Book, command: Command, origin: Origin) {
   const outcome = rule(book, command, origin);
-  if (!(outcome instanceof Failure)) announceCrossing(book, origin);
+  if (!(outcome instanceof Failure)) {
+    announceCrossing(book, origin);
+    followTopUp(book);
+  }
   return outcome;
 }
 
@@ -70,5 +77,9 @@ function rule(book: Book, command: Command, origin: Origin) {
       return updateAccount(book, command);
     case 'CloseAccount':
       return closeAccount(book);
+    case 'StartTopUp':
+      return startTopUp(book, origin);
+    case 'EndTopUp':
+      return endTopUp(book, command, origin);
   }
 }

@@ -10,6 +10,7 @@ import type { Origin } from './entry.ts';
 import { announceCrossing } from './event.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
+import { followTopUp } from './top-up.ts';
 
 export const SERVICE = 'scrip';
 
@@ -19,6 +20,7 @@ export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
   settleDue(book, { caller: SERVICE, requestId: '', ...trace });
   // Looked at though nothing was due: the plan may have another threshold than when it was last.
   announceCrossing(book, trace);
+  followTopUp(book);
 }
 
 function settleDue(book: Book, origin: Origin) {

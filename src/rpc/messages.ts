@@ -29,6 +29,7 @@ import type { Purchase } from '../ledger/purchase.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from '../ledger/reservation.ts';
 import type { Terms } from '../pricing/plan.ts';
 import type { PricedUsage } from '../pricing/price.ts';
+import { autoTopUpMessage } from './top-up-fields.ts';
 
 const instant = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
 
@@ -123,6 +124,9 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
   pauseFloor: pauseFloor(account, terms),
   ownLowBalanceThreshold: account.lowBalanceThreshold ?? undefined,
   ownPauseFloor: account.pauseFloor ?? undefined,
+  autoTopUp: account.autoTopUp ? autoTopUpMessage(account.autoTopUp) : undefined,
+  topUpDueAt: instant(account.topUpDueAt),
+  topUpPurchaseId: account.topUps?.purchaseId ?? '',
 });
 
 const BUCKETS: Readonly<Record<BucketKind, Bucket_Kind>> = {

@@ -49,6 +49,7 @@ import {
   purchaseMessage,
   reservationMessage,
 } from './messages.ts';
+import { autoTopUpOf } from './top-up-fields.ts';
 
 type Addressed = { accountId: string; requestId: string };
 
@@ -348,6 +349,11 @@ const updateAccount = mutation(
     labels: request.labels ? check.labels('labels.labels', request.labels.labels) : null,
     ...ownLimit('lowBalanceThreshold', 'low_balance_threshold', request.lowBalanceThreshold, check),
     ...ownLimit('pauseFloor', 'pause_floor', request.pauseFloor, check),
+    ...(request.autoTopUp && {
+      autoTopUp: request.autoTopUp.autoTopUp
+        ? autoTopUpOf(request.autoTopUp.autoTopUp, check)
+        : null,
+    }),
   }),
   (_, book) => ({ account: account(book) }),
 );

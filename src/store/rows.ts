@@ -13,6 +13,7 @@ import type {
   ReservationState,
 } from '../ledger/reservation.ts';
 import type { PricedUsage } from '../pricing/price.ts';
+import { type StoredAutoTopUp, type StoredTopUps, toAutoTopUp, toTopUps } from './top-ups.ts';
 
 /** A row as the driver gives it. What a column holds is said by the query that named it. */
 export type Row = Readonly<Record<string, never>>;
@@ -21,7 +22,8 @@ export type Row = Readonly<Record<string, never>>;
 export const millis = (column: string, name = column): string =>
   `(extract(epoch from ${column}) * 1000)::float8 as ${name}`;
 
-export const accountColumns = `account_id, plan_id, state, display_name, labels, low_balance_threshold, pause_floor, ${millis('opened_at')},
+export const accountColumns = `account_id, plan_id, state, display_name, labels, low_balance_threshold, pause_floor,
+  auto_top_up, top_ups, ${millis('top_up_due_at')}, ${millis('opened_at')},
   ${millis('closed_at')}, seq, grant_count, event_count, remaining, reserved, overage, overage_reserved,
   overage_limit, low_balance, ${millis('allowance_due_at')}, ${millis('due_at')}, ${millis('last_at')}, last_hash`;
 
@@ -33,6 +35,9 @@ export const toAccount = (row: Row): Account => ({
   labels: row['labels']! as Labels,
   lowBalanceThreshold: optional(row['low_balance_threshold']!),
   pauseFloor: optional(row['pause_floor']!),
+  autoTopUp: toAutoTopUp(row['auto_top_up']! as StoredAutoTopUp | null),
+  topUps: toTopUps(row['top_ups']! as StoredTopUps | null),
+  topUpDueAt: row['top_up_due_at']!,
   openedAt: row['opened_at']!,
   closedAt: row['closed_at']!,
   seq: BigInt(row['seq']!),

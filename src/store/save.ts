@@ -9,6 +9,7 @@ import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
 import { bulkInsert, bulkUpdate, type Column, run } from './bulk.ts';
+import { autoTopUpJson, topUpsJson } from './top-ups.ts';
 
 /** A request that was answered, with what it said and what it was answered. */
 export type AnsweredRequest = {
@@ -47,6 +48,9 @@ const accountSettings: Column<Account>[] = [
   ['labels', 'jsonb', (a) => canonicalJson(a.labels)],
   ['low_balance_threshold', 'bigint', (a) => a.lowBalanceThreshold],
   ['pause_floor', 'bigint', (a) => a.pauseFloor],
+  ['auto_top_up', 'jsonb', (a) => autoTopUpJson(a.autoTopUp)],
+  ['top_ups', 'jsonb', (a) => topUpsJson(a.topUps)],
+  ['top_up_due_at', 'instant', (a) => a.topUpDueAt],
   ['closed_at', 'instant', (a) => a.closedAt],
 ];
 const accountState: Column<Account>[] = [

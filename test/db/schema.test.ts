@@ -191,6 +191,7 @@ describe('the database refuses what the rules must never ask for:', () => {
       event_count: 1,
       low_balance_threshold: 0,
       pause_floor: 0,
+      top_up_due_at: instant,
       remaining: 10,
       reserved: 4,
       overage: 3,

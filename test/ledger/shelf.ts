@@ -97,7 +97,9 @@ export class Shelf {
       nextReservationExpiry: due ? soonest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
     return new Book({ ...loaded, plan, rateCards }, now, () =>
-      this.#deciding?.kind === 'Purchase' ? `p${++this.#purchases}` : `r${++this.#reservations}`,
+      this.#deciding?.kind === 'Purchase' || this.#deciding?.kind === 'StartTopUp'
+        ? `p${++this.#purchases}`
+        : `r${++this.#reservations}`,
     );
   }
 

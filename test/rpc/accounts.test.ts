@@ -38,6 +38,9 @@ describe('OpenAccount', () => {
       pauseFloor: 0n,
       ownLowBalanceThreshold: undefined,
       ownPauseFloor: undefined,
+      autoTopUp: undefined,
+      topUpDueAt: undefined,
+      topUpPurchaseId: '',
     });
     expect(balance).toMatchObject({ remaining: 20n, available: 20n, seq: 1n });
     expect(await get(accountId)).toEqual(account);

@@ -8,6 +8,8 @@ import type { Labels, Origin } from '../entry.ts';
 import { isLow } from '../event.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
 import { grantAllowance } from '../settle.ts';
+import type { AutoTopUp } from '../top-up.ts';
+import { unusableTopUp } from './top-up.ts';
 
 export type OpenAccount = {
   readonly kind: 'OpenAccount';
@@ -25,6 +27,8 @@ export type UpdateAccount = {
   /** Limits of its own; null: the plan's again; left out: as they are. */
   readonly lowBalanceThreshold?: bigint | null;
   readonly pauseFloor?: bigint | null;
+  /** Null: off; left out: as it is. */
+  readonly autoTopUp?: AutoTopUp | null;
 };
 
 export type CloseAccount = { readonly kind: 'CloseAccount' };
@@ -43,6 +47,9 @@ export const newAccount = (
   labels: command.labels,
   lowBalanceThreshold: null,
   pauseFloor: null,
+  autoTopUp: null,
+  topUps: null,
+  topUpDueAt: null,
   openedAt: now,
   closedAt: null,
   seq: 0n,
@@ -95,11 +102,18 @@ export function openAccount(book: Book, origin: Origin) {
 export function updateAccount(book: Book, command: UpdateAccount) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
+  const { autoTopUp } = command;
+  const unusable = autoTopUp ? unusableTopUp(book, autoTopUp) : null;
+  if (unusable) return unusable;
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;
   const { lowBalanceThreshold, pauseFloor } = command;
   if (lowBalanceThreshold !== undefined) account.lowBalanceThreshold = lowBalanceThreshold;
   if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
+  if (autoTopUp !== undefined) {
+    account.autoTopUp = autoTopUp;
+    account.topUpDueAt = null; // Worked out anew, by the new terms.
+  }
   book.changes.settings = true;
   return { kind: 'UpdateAccount' } as const;
 }
