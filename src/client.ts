@@ -21,6 +21,7 @@ import {
 } from '@grpc/grpc-js';
 import * as accounts from './gen/billing/v1/account_service.ts';
 import * as billing from './gen/billing/v1/billing_service.ts';
+import * as events from './gen/billing/v1/event_service.ts';
 import * as plans from './gen/billing/v1/plan_service.ts';
 import * as statements from './gen/billing/v1/statement_service.ts';
 import { BadRequest, ErrorInfo } from './gen/google/rpc/error_details.ts';
@@ -146,6 +147,7 @@ export function connect(address: string, options: ConnectOptions) {
   const { AccountServiceService: a } = accounts;
   const { PlanServiceService: p } = plans;
   const { StatementServiceService: s } = statements;
+  const { EventServiceService: e } = events;
   return {
     billing: {
       estimate: unary(b.estimate, billing.EstimateRequest.fromPartial),
@@ -198,6 +200,18 @@ export function connect(address: string, options: ConnectOptions) {
           request,
           callOptions,
         ),
+    },
+    events: {
+      streamEvents: (
+        request: Parameters<typeof events.StreamEventsRequest.fromPartial>[0],
+        callOptions: ScripCallOptions = {},
+      ) => stream(e.streamEvents, events.StreamEventsRequest.fromPartial, request, callOptions),
+      listDeliveries: unary(e.listDeliveries, events.ListDeliveriesRequest.fromPartial),
+      replayDelivery: unary(e.replayDelivery, events.ReplayDeliveryRequest.fromPartial),
+      replayDeadDeliveries: unary(
+        e.replayDeadDeliveries,
+        events.ReplayDeadDeliveriesRequest.fromPartial,
+      ),
     },
     /** The grpc-js client below, for channel state and other services. */
     channel: client,

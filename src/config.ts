@@ -21,6 +21,21 @@ const flag = (fallback: boolean) =>
     .default(fallback ? 'true' : 'false')
     .transform((text) => text === 'true');
 
+const SECRET = /^(whsec_)?(?<base64>[A-Za-z0-9+/]+={0,2})$/;
+
+const secrets = z.string().transform((text, context) => {
+  const all = text.trim().split(/ +/);
+  const sizes = all.map(
+    (one) => Buffer.from(SECRET.exec(one)?.groups?.['base64'] ?? '', 'base64').length,
+  );
+  if (sizes.every((bytes) => bytes >= 24 && bytes <= 64)) return all;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be whsec_ and 24 to 64 bytes in base64, or several of them',
+  });
+  return z.NEVER;
+});
+
 const environment = z.object({
   /** Address to listen on. */
   HOST: z.string().min(1).default('0.0.0.0'),
@@ -59,6 +74,31 @@ const environment = z.object({
   SWEEP_ACCOUNTS_MAX: integer(1, 10_000, 200),
   /** How often followers of a history look for entries written by other replicas. */
   HISTORY_POLL_MS: integer(10, 1_000, 250),
+  /** How often events are looked for that other replicas left, and deliveries that are due. */
+  EVENTS_POLL_MS: integer(10, 1_000, 250),
+  /** Where events are delivered to by HTTP POST. Unset: nowhere. */
+  EVENTS_WEBHOOK_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
+    .refine((url) => !URL.canParse(url) || new URL(url).username === '', 'must not name a user')
+    .optional(),
+  /**
+   * What deliveries are signed with: `whsec_` and 24 to 64 bytes in base64. Several, separated by
+   * spaces, all sign, while receivers change from one to the next. Required with EVENTS_WEBHOOK_URL.
+   */
+  EVENTS_WEBHOOK_SECRET: secrets.optional(),
+  /** `source` of the CloudEvents that are delivered: names this installation to their receivers. */
+  EVENTS_SOURCE: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,256}$/, 'must be a URI reference of 1 to 256 characters')
+    .default('urn:scrip'),
+  /** How long the endpoint may take for one delivery. */
+  EVENTS_WEBHOOK_TIMEOUT_MS: integer(100, 60_000, 10_000),
+  /** Deliveries that a replica has under way at once at most. */
+  EVENTS_WEBHOOK_CONCURRENCY: integer(1, 256, 8),
+  /** Failed attempts after which a delivery is DEAD; with the default backoff, most of a day. */
+  EVENTS_WEBHOOK_ATTEMPTS_MAX: integer(1, 100, 15),
+  /** Delay before the second attempt; it doubles with each, up to 12 hours. */
+  EVENTS_WEBHOOK_BACKOFF_MS: integer(10, 3_600_000, 5_000),
   /** How long a stopping replica finishes what it accepted before it cuts connections. */
   SHUTDOWN_GRACE_MS: integer(0, 600_000, 10_000),
   /** Secret or restricted key of the Stripe account. Unset: there is no checkout. */
@@ -97,6 +137,11 @@ const environment = z.object({
     .default('info'),
 });
 
+const complete = environment.refine(
+  (config) => !config.EVENTS_WEBHOOK_URL || config.EVENTS_WEBHOOK_SECRET,
+  { path: ['EVENTS_WEBHOOK_SECRET'], error: 'is required with EVENTS_WEBHOOK_URL' },
+);
+
 export type Config = Readonly<z.infer<typeof environment>>;
 
 /** The configuration, or every problem with it, one line each. */
@@ -105,9 +150,7 @@ export function readConfig(
 ): { readonly config: Config } | { readonly problems: readonly string[] } {
   // An empty variable is as good as none: compose files and CI leave them behind.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const { success, data, error } = environment.safeParse(given);
-  if (success && data.STRIPE_WEBHOOK_SECRET && !data.STRIPE_SECRET_KEY)
-    return { problems: ['STRIPE_WEBHOOK_SECRET needs STRIPE_SECRET_KEY beside it'] };
+  const { success, data, error } = complete.safeParse(given);
   if (success) return { config: Object.freeze(data) };
   return { problems: error.issues.map(({ path, message }) => `${path.join('.')} ${message}`) };
 }

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { connect } from './db/orm.ts';
+import { startEvents } from './events/start-events.ts';
 import { Lanes } from './lanes/lanes.ts';
 import { StatementCloser } from './lanes/statement-closer.ts';
 import { Sweeper } from './lanes/sweeper.ts';
@@ -54,8 +55,10 @@ export async function startService(
         'rate card published',
       );
     const tail = new Tail(em, config.HISTORY_POLL_MS);
+    const events = startEvents(config, { em, clock, tracer, log });
     const lanes = new Lanes(config.LANES, {
-      run: (works) => unitOfWork({ em, catalogue, clock, tracer, tail }, works),
+      run: (works) =>
+        unitOfWork({ em, catalogue, clock, tracer, tail, announced: events.announced }, works),
       groupMax: config.GROUP_MAX,
       queueMax: config.QUEUE_MAX,
       oneAccountPerUnit: config.ONE_ACCOUNT_PER_UNIT,
@@ -119,6 +122,7 @@ export async function startService(
         lanes,
         tail,
         statements,
+        eventTail: events.tail,
         snapshots: new Snapshots(em, catalogue, clock),
         payments,
         stopping: stopping.signal,
@@ -127,7 +131,7 @@ export async function startService(
       config.PORT,
       config.REFLECTION,
     ).catch(async (error) => {
-      await stopInBackground();
+      await Promise.all([stopInBackground(), events.stop(0)]);
       throw error;
     });
     const webhooks =
@@ -146,7 +150,7 @@ export async function startService(
         config.STRIPE_WEBHOOK_PORT,
       ).catch(async (error) => {
         await rpc.stop(0);
-        await stopInBackground();
+        await Promise.all([stopInBackground(), events.stop(0)]);
         throw error;
       }));
     return {
@@ -156,9 +160,11 @@ export async function startService(
       checkPurchases: async () => await reconciler?.check(),
       async stop() {
         stopping.abort();
+        const graceMs = config.SHUTDOWN_GRACE_MS;
         await Promise.all([
-          rpc.stop(config.SHUTDOWN_GRACE_MS),
-          webhooks ? webhooks.stop(config.SHUTDOWN_GRACE_MS) : null,
+          rpc.stop(graceMs),
+          events.stop(graceMs),
+          webhooks ? webhooks.stop(graceMs) : null,
         ]);
         await stopInBackground();
         await lanes.close();

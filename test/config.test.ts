@@ -14,6 +14,8 @@ function problemsOf(env: Readonly<Record<string, string>>): readonly string[] {
 
 const root = new URL('..', import.meta.url).pathname;
 
+const SECRET_PROBLEM = 'must be whsec_ and 24 to 64 bytes in base64, or several of them';
+
 describe('the configuration', () => {
   test('of an empty environment is the defaults', () => {
     expect(configOf({})).toEqual({
@@ -30,6 +32,12 @@ describe('the configuration', () => {
       SWEEP_INTERVAL_MS: 5_000,
       SWEEP_ACCOUNTS_MAX: 200,
       HISTORY_POLL_MS: 250,
+      EVENTS_POLL_MS: 250,
+      EVENTS_SOURCE: 'urn:scrip',
+      EVENTS_WEBHOOK_TIMEOUT_MS: 10_000,
+      EVENTS_WEBHOOK_CONCURRENCY: 8,
+      EVENTS_WEBHOOK_ATTEMPTS_MAX: 15,
+      EVENTS_WEBHOOK_BACKOFF_MS: 5_000,
       SHUTDOWN_GRACE_MS: 10_000,
       STRIPE_TIMEOUT_MS: 10_000,
       STRIPE_WEBHOOK_PORT: 8_080,
@@ -108,6 +116,17 @@ describe('the configuration', () => {
     ['SWEEP_INTERVAL_MS', '9', 'must be a whole number, 10 to 3600000'],
     ['SWEEP_ACCOUNTS_MAX', '0', 'must be a whole number, 1 to 10000'],
     ['HISTORY_POLL_MS', '1001', 'must be a whole number, 10 to 1000'],
+    ['EVENTS_POLL_MS', '9', 'must be a whole number, 10 to 1000'],
+    ['EVENTS_WEBHOOK_SECRET', 'short', SECRET_PROBLEM],
+    ['EVENTS_WEBHOOK_SECRET', `whsec_${'x'.repeat(31)}`, SECRET_PROBLEM],
+    ['EVENTS_WEBHOOK_SECRET', `whsec_${'x'.repeat(88)}`, SECRET_PROBLEM],
+    ['EVENTS_WEBHOOK_SECRET', `whsec_${'x'.repeat(32)} 7`, SECRET_PROBLEM],
+    ['EVENTS_WEBHOOK_SECRET', `whsec_${'*'.repeat(32)}`, SECRET_PROBLEM],
+    ['EVENTS_SOURCE', 'two words', 'must be a URI reference of 1 to 256 characters'],
+    ['EVENTS_WEBHOOK_TIMEOUT_MS', '99', 'must be a whole number, 100 to 60000'],
+    ['EVENTS_WEBHOOK_CONCURRENCY', '0', 'must be a whole number, 1 to 256'],
+    ['EVENTS_WEBHOOK_ATTEMPTS_MAX', '0', 'must be a whole number, 1 to 100'],
+    ['EVENTS_WEBHOOK_BACKOFF_MS', '9', 'must be a whole number, 10 to 3600000'],
     ['SHUTDOWN_GRACE_MS', '600001', 'must be a whole number, 0 to 600000'],
     ['STRIPE_SECRET_KEY', 'two words', 'must be one word'],
     ['STRIPE_API_BASE', 'stripe:80', 'must be an http or https URL without a path'],
@@ -130,6 +149,27 @@ describe('the configuration', () => {
     ]);
     const both = { STRIPE_WEBHOOK_SECRET, STRIPE_SECRET_KEY: 'sk_test_1' };
     expect(configOf(both)).toMatchObject(both);
+  });
+
+  test.each([
+    ['ftp://example.com', 'must be an http:// or https:// URL'],
+    ['example.com/hooks', 'must be an http:// or https:// URL'],
+    ['https://user:secret@example.com', 'must not name a user'],
+  ])('refuses to deliver events to %s', (url, problem) => {
+    const env = { EVENTS_WEBHOOK_URL: url, EVENTS_WEBHOOK_SECRET: 'x'.repeat(32) };
+    expect(problemsOf(env)).toEqual([`EVENTS_WEBHOOK_URL ${problem}`]);
+  });
+
+  test('refuses to deliver events unsigned, and takes several secrets', () => {
+    const EVENTS_WEBHOOK_URL = 'https://example.com/hooks?of=scrip';
+    expect(problemsOf({ EVENTS_WEBHOOK_URL })).toEqual([
+      'EVENTS_WEBHOOK_SECRET is required with EVENTS_WEBHOOK_URL',
+    ]);
+    const two = [`whsec_${'a'.repeat(32)}`, 'b'.repeat(86)];
+    expect(configOf({ EVENTS_WEBHOOK_URL, EVENTS_WEBHOOK_SECRET: two.join(' ') })).toMatchObject({
+      EVENTS_WEBHOOK_URL,
+      EVENTS_WEBHOOK_SECRET: two,
+    });
   });
 
   test('names every problem at once', () => {

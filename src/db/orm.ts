@@ -9,6 +9,8 @@ import { Migration0003Grants } from './migrations/0003-grants.ts';
 import { Migration0004Statements } from './migrations/0004-statements.ts';
 import { Migration0005Purchases } from './migrations/0005-purchases.ts';
 import { Migration0006PlansOverTime } from './migrations/0006-plans-over-time.ts';
+import { Migration0007EventsFollowed } from './migrations/0007-events-followed.ts';
+import { Migration0008TopUps } from './migrations/0008-top-ups.ts';
 import { entities } from './schema.ts';
 
 export type Orm = MikroORM;
@@ -22,6 +24,8 @@ const migrationsList = [
   { name: '0004-statements', class: Migration0004Statements },
   { name: '0005-purchases', class: Migration0005Purchases },
   { name: '0006-plans-over-time', class: Migration0006PlansOverTime },
+  { name: '0007-events-followed', class: Migration0007EventsFollowed },
+  { name: '0008-top-ups', class: Migration0008TopUps },
 ];
 
 /**

@@ -52,10 +52,18 @@ export const AccountRow = defineEntity({
     state: p.text(),
     displayName: p.text(),
     labels: labels(),
+    /** Own limits, in place of the plan's. */
+    lowBalanceThreshold: bigint().nullable(),
+    pauseFloor: bigint().nullable(),
+    /** Auto top-up: what is switched on, and what has become of it; see src/store/top-ups.ts. */
+    autoTopUp: json<unknown>().nullable(),
+    topUps: json<unknown>().nullable(),
+    topUpDueAt: instant().nullable(),
     openedAt: instant(),
     closedAt: instant().nullable(),
     seq: bigint(),
     grantCount: bigint(),
+    eventCount: bigint(),
     remaining: bigint(),
     reserved: bigint(),
     overage: bigint(),
@@ -74,6 +82,12 @@ export const AccountRow = defineEntity({
     { name: 'accounts_state_check', expression: "state in ('OPEN', 'CLOSED')" },
     { name: 'accounts_seq_check', expression: 'seq >= 0' },
     { name: 'accounts_grant_count_check', expression: 'grant_count >= 0' },
+    { name: 'accounts_event_count_check', expression: 'event_count >= 0' },
+    {
+      name: 'accounts_low_balance_threshold_check',
+      expression: 'low_balance_threshold >= 0',
+    },
+    { name: 'accounts_pause_floor_check', expression: 'pause_floor >= 0' },
     { name: 'accounts_available_check', expression: 'reserved >= 0 and reserved <= remaining' },
     {
       name: 'accounts_overage_check',
@@ -87,6 +101,11 @@ export const AccountRow = defineEntity({
       name: 'accounts_statement_due',
       properties: ['statementDueAt'],
       where: 'statement_due_at is not null',
+    },
+    {
+      name: 'accounts_top_up_due',
+      properties: ['topUpDueAt'],
+      where: 'top_up_due_at is not null',
     },
     { name: 'accounts_by_plan', properties: ['planId', 'accountId'] },
   ],
@@ -382,19 +401,78 @@ export const RefundedRow = defineEntity({
   checks: [{ name: 'refunded_check', expression: 'refunded > 0 and refunded <= committed' }],
 });
 
-/** What listeners are told; written in the transaction that caused it, and never changed. */
+/** What listeners are told; written in the transaction that caused it. Only its position comes later. */
 export const EventRow = defineEntity({
   name: 'EventRow',
   tableName: 'events',
   properties: {
     accountId: p.text().primary(),
     eventId: p.uuid().primary(),
+    /** 1, 2, 3 … within the account. */
+    seq: bigint(),
+    /** 1, 2, 3 … over all accounts, given after the commit; see src/events. */
+    position: bigint().nullable(),
     type: p.text(),
     at: instant(),
     data: json<Record<string, string>>(),
     traceId: p.text(),
     spanId: p.text(),
   },
+  checks: [
+    { name: 'events_seq_check', expression: 'seq > 0' },
+    { name: 'events_position_check', expression: 'position > 0' },
+  ],
+  indexes: [
+    {
+      name: 'events_waiting',
+      properties: ['accountId', 'seq'],
+      where: 'position is null',
+    },
+    { name: 'events_by_position', properties: ['position'] },
+    { name: 'events_of_account', properties: ['accountId', 'position'] },
+  ],
+});
+
+/** How far events have got: the last position given, and the last one that has a delivery. */
+export const EventCursorRow = defineEntity({
+  name: 'EventCursorRow',
+  tableName: 'event_cursors',
+  properties: {
+    name: p.text().primary(),
+    position: bigint().nullable(),
+  },
+});
+
+/** The delivery of an event to the webhook endpoint. */
+export const DeliveryRow = defineEntity({
+  name: 'DeliveryRow',
+  tableName: 'deliveries',
+  properties: {
+    accountId: p.text().primary(),
+    eventId: p.uuid().primary(),
+    position: bigint(),
+    state: p.text(),
+    attempts: p.integer(),
+    /** When it is attempted next; while it is being attempted, when it may be taken over. */
+    dueAt: instant().nullable(),
+    lastAttemptAt: instant().nullable(),
+    lastError: p.text(),
+    endedAt: instant().nullable(),
+  },
+  checks: [
+    {
+      name: 'deliveries_state_check',
+      expression: "state in ('PENDING', 'DELIVERED', 'DEAD')",
+    },
+    { name: 'deliveries_attempts_check', expression: 'attempts >= 0' },
+    { name: 'deliveries_due_check', expression: "(state = 'PENDING') = (due_at is not null)" },
+    { name: 'deliveries_end_check', expression: "(state = 'PENDING') = (ended_at is null)" },
+  ],
+  indexes: [
+    { name: 'deliveries_due', properties: ['dueAt'], where: 'due_at is not null' },
+    { name: 'deliveries_by_position', properties: ['position'] },
+    { name: 'deliveries_by_state', properties: ['state', 'position'] },
+  ],
 });
 
 /** Closed statements: one for an account and month, for good. */
@@ -439,4 +517,6 @@ export const entities = [
   RefundedRow,
   EventRow,
   StatementRow,
+  EventCursorRow,
+  DeliveryRow,
 ];

@@ -33,6 +33,8 @@ export type UnitOfWorkContext = {
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly tail: Tail;
+  /** Told after the commit of a unit of work that wrote events. */
+  readonly announced: () => void;
 };
 
 /** Not decided in this unit of work: the account has more to settle first. Try again. */
@@ -56,6 +58,8 @@ export async function unitOfWork(
     });
     for (const { account, changes } of opened.books.values())
       if (changes.entries.length > 0) context.tail.wrote(account.accountId, account.seq);
+    if ([...opened.books.values()].some(({ changes }) => changes.events.length > 0))
+      context.announced();
     return answers;
   } catch (error) {
     span.recordException(error as Error);

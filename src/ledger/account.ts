@@ -1,5 +1,6 @@
 /** An account: the owner of a balance, and what the database keeps of it in one row. */
 import type { Labels } from './entry.ts';
+import type { AutoTopUp, TopUps } from './top-up.ts';
 
 export type AccountState = 'OPEN' | 'CLOSED';
 
@@ -9,12 +10,23 @@ export type Account = {
   state: AccountState;
   displayName: string;
   labels: Labels;
+  /** Limits of its own, in place of the plan's; null: the plan's is in force. */
+  lowBalanceThreshold: bigint | null;
+  pauseFloor: bigint | null;
+  /** Null: off. */
+  autoTopUp: AutoTopUp | null;
+  /** Null before the first. */
+  topUps: TopUps | null;
+  /** When there is something to do about a top-up; null while there is nothing. */
+  topUpDueAt: number | null;
   readonly openedAt: number;
   closedAt: number | null;
   /** seq of the newest entry; 0 before the first. */
   seq: bigint;
   /** Number of the newest grant; 0 before the first. */
   grantCount: bigint;
+  /** seq of the newest event; 0 before the first. */
+  eventCount: bigint;
   /** Sums over the account's grants. */
   remaining: bigint;
   reserved: bigint;
@@ -54,6 +66,7 @@ export type Balance = {
   readonly overageLimit: bigint;
   readonly lowBalance: boolean;
   readonly lowBalanceThreshold: bigint;
+  readonly pauseFloor: bigint;
   readonly nextExpiry: { readonly expiresAt: number; readonly credits: bigint } | null;
   readonly nextAllowance: { readonly dueAt: number; readonly credits: bigint } | null;
   readonly seq: bigint;

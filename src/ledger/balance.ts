@@ -2,6 +2,7 @@
 import type { Terms } from '../pricing/plan.ts';
 import { type Account, type Balance, overageOf } from './account.ts';
 import type { Grant } from './grant.ts';
+import { lowBalanceThreshold, pauseFloor } from './limits-in-force.ts';
 
 export function balanceOf(
   account: Account,
@@ -11,14 +12,16 @@ export function balanceOf(
 ): Balance {
   const reserved = account.reserved + account.overageReserved;
   const available = account.remaining - reserved;
+  const threshold = lowBalanceThreshold(account, terms);
   return {
     remaining: account.remaining,
     reserved,
     available,
     overage: overageOf(account, now),
     overageLimit: terms.overage?.limit ?? 0n,
-    lowBalance: available < terms.lowBalanceThreshold,
-    lowBalanceThreshold: terms.lowBalanceThreshold,
+    lowBalance: available < threshold,
+    lowBalanceThreshold: threshold,
+    pauseFloor: pauseFloor(account, terms),
     nextExpiry: nextExpiry(grants, now),
     nextAllowance: nextAllowance(account, terms),
     seq: account.seq,

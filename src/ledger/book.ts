@@ -166,8 +166,12 @@ export class Book {
     data: Announcement['data'],
     { traceId, spanId }: Pick<Origin, 'traceId' | 'spanId'>,
   ) {
-    const { accountId } = this.account;
-    this.changes.events.push({ accountId, type, at: this.now, data, traceId, spanId });
+    const { account } = this;
+    const { accountId } = account;
+    account.eventCount += 1n;
+    this.changes.account = true;
+    const seq = account.eventCount;
+    this.changes.events.push({ accountId, seq, type, at: this.now, data, traceId, spanId });
   }
 
   /** Applies the moves of a draft and makes it the account's newest entry. */

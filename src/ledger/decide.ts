@@ -24,6 +24,8 @@ import { type RaiseReservation, raiseReservation } from './rules/raise-reservati
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
+import { type EndTopUp, endTopUp, type StartTopUp, startTopUp } from './rules/top-up.ts';
+import { followTopUp } from './top-up.ts';
 
 export type Command =
   | Reserve
@@ -41,7 +43,9 @@ export type Command =
   | OpenAccount
   | UpdateAccount
   | MoveAccount
-  | CloseAccount;
+  | CloseAccount
+  | StartTopUp
+  | EndTopUp;
 
 /** What a command did, for its response. */
 export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
@@ -55,6 +59,7 @@ export function decide(book: Book, command: Command, origin: Origin) {
   if (!(outcome instanceof Failure)) {
     giveNoticeOfNew(book, origin);
     announceCrossing(book, origin);
+    followTopUp(book);
   }
   return outcome;
 }
@@ -93,5 +98,9 @@ function rule(book: Book, command: Command, origin: Origin) {
       return moveAccount(book, command, origin);
     case 'CloseAccount':
       return closeAccount(book);
+    case 'StartTopUp':
+      return startTopUp(book, origin);
+    case 'EndTopUp':
+      return endTopUp(book, command, origin);
   }
 }

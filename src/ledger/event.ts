@@ -4,20 +4,26 @@
  */
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
+import { availableOf, lowBalanceThreshold } from './limits-in-force.ts';
 
-export type EventType =
-  | 'balance.low'
-  | 'balance.recovered'
-  | 'grant.expiring'
-  | 'grant.expired'
-  | 'reservation.expired'
-  | 'purchase.completed'
-  | 'statement.closed'
-  | 'top_up.failed';
+export const EVENT_TYPES = [
+  'balance.low',
+  'balance.recovered',
+  'grant.expiring',
+  'grant.expired',
+  'reservation.expired',
+  'purchase.completed',
+  'statement.closed',
+  'top_up.failed',
+] as const;
+
+export type EventType = (typeof EVENT_TYPES)[number];
 
 /** An event before it has its id. */
 export type Announcement = {
   readonly accountId: string;
+  /** 1, 2, 3 … within the account: what happened first comes first. */
+  readonly seq: bigint;
   readonly type: EventType;
   readonly at: number;
   /** By name in snake_case; amounts and instants as text, so that every reader has them exact. */
@@ -38,21 +44,20 @@ export type LedgerEvent = Announcement & {
  * that replaces the one before it crosses nothing.
  */
 export function announceCrossing(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
-  const { account } = book;
+  const { account, plan } = book;
   const low = isLow(book);
   if (low === account.lowBalance) return;
   account.lowBalance = low;
   book.changes.account = true;
   book.announce(
     low ? 'balance.low' : 'balance.recovered',
-    { available: availableOf(book).toString(), threshold: thresholdOf(book).toString() },
+    {
+      available: availableOf(account).toString(),
+      threshold: lowBalanceThreshold(account, plan.terms).toString(),
+    },
     origin,
   );
 }
 
-export const isLow = (book: Book): boolean => availableOf(book) < thresholdOf(book);
-
-const availableOf = ({ account }: Book): bigint =>
-  account.remaining - account.reserved - account.overageReserved;
-
-const thresholdOf = ({ plan }: Book): bigint => plan.terms.lowBalanceThreshold;
+export const isLow = ({ account, plan }: Book): boolean =>
+  availableOf(account) < lowBalanceThreshold(account, plan.terms);

@@ -12,15 +12,22 @@ import { giveNotice, isNoticeDue } from './expiring.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
 import { followStatements } from './statement.ts';
+import { followTopUp } from './top-up.ts';
 
 export const SERVICE = 'scrip';
 
 /** Brings the account up to `book.now`. `trace` is that of the unit of work that does it. */
 export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
   followTerms(book);
+  settleDue(book, { caller: SERVICE, requestId: '', ...trace });
+  // Looked at though nothing was due: the plan may have another threshold than when it was last.
+  announceCrossing(book, trace);
+  followTopUp(book);
+}
+
+function settleDue(book: Book, origin: Origin) {
   const { account } = book;
   if (account.dueAt === null || account.dueAt > book.now) return;
-  const origin: Origin = { caller: SERVICE, requestId: '', ...trace };
   // What is settled can make more due: an allowance of a month long past has expired, too.
   for (let due = dueNow(book, origin); due.length > 0; due = dueNow(book, origin))
     for (const event of due) {
@@ -30,7 +37,6 @@ export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
     }
   account.dueAt = dueAfter(book);
   book.changes.account = true;
-  announceCrossing(book, origin);
 }
 
 /** Terms of the plan that are kept on the account's row: for the database to check, and to be due. */

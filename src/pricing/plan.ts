@@ -138,6 +138,8 @@ export type Terms = {
   } | null;
   /** An account with fewer available credits than this has a low balance. */
   readonly lowBalanceThreshold: bigint;
+  /** Below so many available credits, sheddable work is refused. 0: nothing is. */
+  readonly pauseFloor: bigint;
   readonly reservation: {
     /** Life of a reservation that does not ask for another. */
     readonly ttlMs: number;

@@ -1,7 +1,12 @@
 /** AccountService: opening, changing and closing accounts, and grants by hand. */
-import { Account, type AccountServiceServer } from '../gen/billing/v1/account_service.ts';
+import {
+  Account as AccountMessage,
+  type AccountServiceServer,
+} from '../gen/billing/v1/account_service.ts';
 import { Grant } from '../gen/billing/v1/ledger.ts';
+import type { Account } from '../ledger/account.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
+import type { Terms } from '../pricing/plan.ts';
 import { listAccounts, listGrants } from '../store/lists.ts';
 import { loadAccounts } from '../store/load.ts';
 import { unary } from './call.ts';
@@ -33,7 +38,8 @@ export function accountService(context: ServiceContext): AccountServiceServer {
       check.pass();
       const [account] = await loadAccounts(context.em(), [accountId]);
       if (!account) return accountNotFound(accountId);
-      return { response: { account: accountMessage(account) } };
+      const terms = await termsOf(context, account);
+      return { response: { account: accountMessage(account, terms) } };
     }),
 
     listAccounts: unary(context, `${service}/ListAccounts`, async (request) => {
@@ -43,13 +49,16 @@ export function accountService(context: ServiceContext): AccountServiceServer {
       check.pass();
       const list = ['accounts', request.planId];
       const after = keyOfPageToken(list, request.pageToken, ACCOUNT_ID) ?? '';
-      const found = await listAccounts(context.em(), request.planId, after, limit + 1);
+      const accounts = await listAccounts(context.em(), request.planId, after, limit + 1);
+      const found = await Promise.all(
+        accounts.map(async (account) => ({ account, terms: await termsOf(context, account) })),
+      );
       const { messages, nextPageToken } = cutPage(
         found,
         limit,
-        Account,
-        accountMessage,
-        ({ accountId }) => pageToken(list, accountId),
+        AccountMessage,
+        ({ account, terms }) => accountMessage(account, terms),
+        ({ account }) => pageToken(list, account.accountId),
       );
       return { response: { accounts: messages, nextPageToken } };
     }),
@@ -81,4 +90,14 @@ export function accountService(context: ServiceContext): AccountServiceServer {
       return { response: { grants: messages, nextPageToken } };
     }),
   };
+}
+
+/** The terms of the plan an account lives under. */
+async function termsOf(
+  { catalogue, clock }: ServiceContext,
+  { accountId, planId }: Account,
+): Promise<Terms> {
+  const published = await catalogue.find(planId, clock());
+  if (!published) throw new Error(`account ${accountId} has no plan ${planId}`);
+  return published.terms.terms;
 }

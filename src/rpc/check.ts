@@ -63,6 +63,11 @@ export class Check {
     return value.toLowerCase();
   }
 
+  eventId(value: string): string {
+    if (!UUID.test(value)) this.refuse('event_id', 'must be the UUID of an event');
+    return value.toLowerCase();
+  }
+
   text(field: string, value: string, max: number, min = 0): string {
     // In characters, not in JavaScript's UTF-16 units; counted only where it can matter.
     const length = value.length > max ? [...value.slice(0, 2 * max + 1)].length : value.length;

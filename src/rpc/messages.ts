@@ -26,11 +26,14 @@ import type { PricedUsage as PricedUsageMessage } from '../gen/billing/v1/pricin
 import type { Account, Balance } from '../ledger/account.ts';
 import type { BucketKind, Entry, Move } from '../ledger/entry.ts';
 import { type Grant, stateOf } from '../ledger/grant.ts';
+import { lowBalanceThreshold, pauseFloor } from '../ledger/limits-in-force.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from '../ledger/reservation.ts';
 import { splitOf } from '../ledger/split.ts';
 import { divideMoney, shortest } from '../pricing/money.ts';
+import type { Terms } from '../pricing/plan.ts';
 import type { PricedUsage } from '../pricing/price.ts';
+import { autoTopUpMessage } from './top-up-fields.ts';
 
 const instant = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
 
@@ -133,7 +136,8 @@ export const purchaseMessage = (purchase: Purchase, grant: Grant | null): Purcha
   labels: purchase.labels,
 });
 
-export const accountMessage = (account: Account): AccountMessage => ({
+/** `terms` are those of its plan, which hold where it has no limits of its own. */
+export const accountMessage = (account: Account, terms: Terms): AccountMessage => ({
   accountId: account.accountId,
   planId: account.planId,
   state: Account_State[account.state],
@@ -141,6 +145,13 @@ export const accountMessage = (account: Account): AccountMessage => ({
   labels: account.labels,
   openedAt: new Date(account.openedAt),
   closedAt: instant(account.closedAt),
+  lowBalanceThreshold: lowBalanceThreshold(account, terms),
+  pauseFloor: pauseFloor(account, terms),
+  ownLowBalanceThreshold: account.lowBalanceThreshold ?? undefined,
+  ownPauseFloor: account.pauseFloor ?? undefined,
+  autoTopUp: account.autoTopUp ? autoTopUpMessage(account.autoTopUp) : undefined,
+  topUpDueAt: instant(account.topUpDueAt),
+  topUpPurchaseId: account.topUps?.purchaseId ?? '',
 });
 
 const BUCKETS: Readonly<Record<BucketKind, Bucket_Kind>> = {

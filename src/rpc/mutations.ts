@@ -12,6 +12,7 @@ import {
   MoveAccountResponse,
   OpenAccountRequest,
   OpenAccountResponse,
+  type OwnLimit,
   UpdateAccountRequest,
   UpdateAccountResponse,
 } from '../gen/billing/v1/account_service.ts';
@@ -33,7 +34,7 @@ import {
   ReserveRequest,
   ReserveResponse,
 } from '../gen/billing/v1/billing_service.ts';
-import { Grant_Category, OverCommitPolicy } from '../gen/billing/v1/ledger.ts';
+import { Criticality, Grant_Category, OverCommitPolicy } from '../gen/billing/v1/ledger.ts';
 import type { Usage as UsageMessage } from '../gen/billing/v1/pricing.ts';
 import type { Asked } from '../ledger/asked.ts';
 import { balanceOf } from '../ledger/balance.ts';
@@ -53,6 +54,7 @@ import {
   purchaseMessage,
   reservationMessage,
 } from './messages.ts';
+import { autoTopUpOf } from './top-up-fields.ts';
 
 type Addressed = { accountId: string; requestId: string };
 
@@ -97,6 +99,8 @@ export function mutation<Kind extends Command['kind'], Request extends Addressed
 const balance = (book: Book) =>
   balanceMessage(balanceOf(book.account, book.grants, book.plan.terms, book.now));
 
+const account = (book: Book) => accountMessage(book.account, book.plan.terms);
+
 const lines = (outcome: { lines: Outcome<'Reserve'>['lines'] }) =>
   outcome.lines.map((line) => lineMessage(line));
 
@@ -120,6 +124,31 @@ const POLICIES = {
   [OverCommitPolicy.DRAW]: 'DRAW',
 } as const;
 
+const CRITICALITIES = {
+  [Criticality.UNSPECIFIED]: 'CRITICAL',
+  [Criticality.CRITICAL]: 'CRITICAL',
+  [Criticality.SHEDDABLE]: 'SHEDDABLE',
+} as const;
+
+function criticality(request: { criticality: Criticality }, check: Check) {
+  const known = CRITICALITIES[request.criticality];
+  if (!known) check.refuse('criticality', 'must be CRITICAL or SHEDDABLE');
+  return known;
+}
+
+/** The change of a limit that an account can have of its own; nothing where it stays as it is. */
+const ownLimit = <Field extends string>(
+  field: Field,
+  name: string,
+  limit: OwnLimit | undefined,
+  check: Check,
+): { readonly [name in Field]?: bigint | null } => {
+  if (!limit) return {};
+  const { credits } = limit;
+  const own = credits === undefined ? null : check.credits(`${name}.credits`, credits);
+  return { [field]: own } as { [name in Field]?: bigint | null };
+};
+
 const reserve = mutation(
   'Reserve',
   ReserveRequest,
@@ -135,6 +164,7 @@ const reserve = mutation(
       rateCardVersion: check.rateCardVersion(request.rateCardVersion),
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
+      criticality: criticality(request, check),
     };
   },
   (outcome, book) => ({
@@ -192,6 +222,7 @@ const charge = mutation(
     rateCardVersion: check.rateCardVersion(request.rateCardVersion),
     reference: check.text('reference', request.reference, 256),
     labels: check.labels('labels', request.labels),
+    criticality: criticality(request, check),
   }),
   (outcome, book) => ({
     credits: outcome.credits,
@@ -322,7 +353,7 @@ const openAccount = mutation(
     displayName: check.text('display_name', request.displayName, 256),
     labels: check.labels('labels', request.labels),
   }),
-  (_, book) => ({ account: accountMessage(book.account), balance: balance(book) }),
+  (_, book) => ({ account: account(book), balance: balance(book) }),
 );
 
 const updateAccount = mutation(
@@ -336,8 +367,15 @@ const updateAccount = mutation(
         ? null
         : check.text('display_name', request.displayName, 256),
     labels: request.labels ? check.labels('labels.labels', request.labels.labels) : null,
+    ...ownLimit('lowBalanceThreshold', 'low_balance_threshold', request.lowBalanceThreshold, check),
+    ...ownLimit('pauseFloor', 'pause_floor', request.pauseFloor, check),
+    ...(request.autoTopUp && {
+      autoTopUp: request.autoTopUp.autoTopUp
+        ? autoTopUpOf(request.autoTopUp.autoTopUp, check)
+        : null,
+    }),
   }),
-  (_, book) => ({ account: accountMessage(book.account) }),
+  (_, book) => ({ account: account(book) }),
 );
 
 const moveAccount = mutation(
@@ -351,7 +389,7 @@ const moveAccount = mutation(
     labels: check.labels('labels', request.labels),
   }),
   (outcome, book) => ({
-    account: accountMessage(book.account),
+    account: accountMessage(book.account, book.plan.terms),
     balance: balance(book),
     entrySeq: outcome.entrySeq,
   }),
@@ -362,7 +400,7 @@ const closeAccount = mutation(
   CloseAccountRequest,
   CloseAccountResponse,
   () => ({ kind: 'CloseAccount' }),
-  (_, book) => ({ account: accountMessage(book.account), balance: balance(book) }),
+  (_, book) => ({ account: account(book), balance: balance(book) }),
 );
 
 export const mutations = {

@@ -78,6 +78,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   overageLimit: terms.overage?.limit,
   overageRates: terms.overage?.rates ? overageRatesMessage(terms.overage.rates) : undefined,
   lowBalanceThreshold: terms.lowBalanceThreshold,
+  pauseFloor: terms.pauseFloor,
   reservationTtl: duration(terms.reservation.ttlMs),
   reservationMaxTtl: duration(terms.reservation.maxTtlMs),
   lateCommitGrace: duration(terms.reservation.graceMs),

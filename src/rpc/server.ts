@@ -13,10 +13,12 @@ import {
 import { HealthImplementation } from 'grpc-health-check';
 import { AccountServiceService } from '../gen/billing/v1/account_service.ts';
 import { BillingServiceService } from '../gen/billing/v1/billing_service.ts';
+import { EventServiceService } from '../gen/billing/v1/event_service.ts';
 import { PlanServiceService } from '../gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../gen/billing/v1/statement_service.ts';
 import { accountService } from './account-service.ts';
 import { billingService } from './billing-service.ts';
+import { eventService } from './event-service.ts';
 import type { InFlight } from './in-flight.ts';
 import { planService } from './plan-service.ts';
 import { addReflection } from './reflection.ts';
@@ -28,6 +30,7 @@ const SERVICES = [
   'billing.v1.AccountService',
   'billing.v1.PlanService',
   'billing.v1.StatementService',
+  'billing.v1.EventService',
 ];
 
 export type RpcServer = {
@@ -54,6 +57,7 @@ export async function startRpcServer(
   add(server, AccountServiceService, accountService(context));
   add(server, PlanServiceService, planService(context));
   add(server, StatementServiceService, statementService(context));
+  add(server, EventServiceService, eventService(context));
   const health = new HealthImplementation();
   health.addToServer(server);
   if (withReflection)

@@ -10,11 +10,13 @@ import type { Payments } from '../payments/payments.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { Snapshots } from '../store/snapshot.ts';
 import { type CallContext, type Caller, unary } from './call.ts';
+import type { EventStreamContext } from './event-stream.ts';
 import type { HistoryContext } from './history-stream.ts';
 import type { Prepare, Prepared } from './mutations.ts';
 
 export type ServiceContext = CallContext &
-  HistoryContext & {
+  HistoryContext &
+  EventStreamContext & {
     readonly em: () => Em;
     readonly clock: Clock;
     readonly catalogue: Catalogue;

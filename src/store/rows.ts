@@ -24,6 +24,7 @@ import { shortest } from '../pricing/money.ts';
 import type { Money, Validity } from '../pricing/plan.ts';
 import { parseValidity } from '../pricing/plan-file/validity.ts';
 import type { PricedUsage } from '../pricing/price.ts';
+import { type StoredAutoTopUp, type StoredTopUps, toAutoTopUp, toTopUps } from './top-ups.ts';
 
 /** A row as the driver gives it. What a column holds is said by the query that named it. */
 export type Row = Readonly<Record<string, never>>;
@@ -32,10 +33,12 @@ export type Row = Readonly<Record<string, never>>;
 export const millis = (column: string, name = column): string =>
   `(extract(epoch from ${column}) * 1000)::float8 as ${name}`;
 
-export const accountColumns = `account_id, plan_id, state, display_name, labels, ${millis('opened_at')},
-  ${millis('closed_at')}, seq, grant_count, remaining, reserved, overage, overage_reserved,
-  overage_limit, low_balance, ${millis('allowance_due_at')}, ${millis('statement_due_at')},
-  statement_plan_id, ${millis('due_at')}, ${millis('last_at')}, last_hash`;
+export const accountColumns = `account_id, plan_id, state, display_name, labels, low_balance_threshold,
+  pause_floor, auto_top_up, top_ups, ${millis('top_up_due_at')}, ${millis('opened_at')},
+  ${millis('closed_at')}, seq, grant_count, event_count, remaining, reserved, overage,
+  overage_reserved, overage_limit, low_balance, ${millis('allowance_due_at')},
+  ${millis('statement_due_at')}, statement_plan_id, ${millis('due_at')}, ${millis('last_at')},
+  last_hash`;
 
 export const toAccount = (row: Row): Account => ({
   accountId: row['account_id']!,
@@ -43,10 +46,16 @@ export const toAccount = (row: Row): Account => ({
   state: row['state']! as AccountState,
   displayName: row['display_name']!,
   labels: row['labels']! as Labels,
+  lowBalanceThreshold: optional(row['low_balance_threshold']!),
+  pauseFloor: optional(row['pause_floor']!),
+  autoTopUp: toAutoTopUp(row['auto_top_up']! as StoredAutoTopUp | null),
+  topUps: toTopUps(row['top_ups']! as StoredTopUps | null),
+  topUpDueAt: row['top_up_due_at']!,
   openedAt: row['opened_at']!,
   closedAt: row['closed_at']!,
   seq: BigInt(row['seq']!),
   grantCount: BigInt(row['grant_count']!),
+  eventCount: BigInt(row['event_count']!),
   remaining: BigInt(row['remaining']!),
   reserved: BigInt(row['reserved']!),
   overage: BigInt(row['overage']!),

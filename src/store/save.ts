@@ -15,6 +15,7 @@ import type { Validity } from '../pricing/plan.ts';
 import { formatValidity } from '../pricing/plan-file/validity.ts';
 import { bulkInsert, bulkUpdate, type Column, run } from './bulk.ts';
 import { insertStatements } from './statements.ts';
+import { autoTopUpJson, topUpsJson } from './top-ups.ts';
 
 /** A request that was answered, with what it said and what it was answered. */
 export type AnsweredRequest = {
@@ -53,6 +54,11 @@ const accountSettings: Column<Account>[] = [
   ['state', 'text', (a) => a.state],
   ['display_name', 'text', (a) => a.displayName],
   ['labels', 'jsonb', (a) => canonicalJson(a.labels)],
+  ['low_balance_threshold', 'bigint', (a) => a.lowBalanceThreshold],
+  ['pause_floor', 'bigint', (a) => a.pauseFloor],
+  ['auto_top_up', 'jsonb', (a) => autoTopUpJson(a.autoTopUp)],
+  ['top_ups', 'jsonb', (a) => topUpsJson(a.topUps)],
+  ['top_up_due_at', 'instant', (a) => a.topUpDueAt],
   ['closed_at', 'instant', (a) => a.closedAt],
   ['statement_due_at', 'instant', (a) => a.statementDueAt],
   ['statement_plan_id', 'text', (a) => a.statementPlanId],
@@ -60,6 +66,7 @@ const accountSettings: Column<Account>[] = [
 const accountState: Column<Account>[] = [
   ['seq', 'bigint', (a) => a.seq],
   ['grant_count', 'bigint', (a) => a.grantCount],
+  ['event_count', 'bigint', (a) => a.eventCount],
   ['remaining', 'bigint', (a) => a.remaining],
   ['reserved', 'bigint', (a) => a.reserved],
   ['overage', 'bigint', (a) => a.overage],
@@ -221,6 +228,7 @@ const insertEntries = bulkInsert<SealedEntry>('entries', [
 const insertEvents = bulkInsert<LedgerEvent>('events', [
   ['account_id', 'text', (e) => e.accountId],
   ['event_id', 'uuid', (e) => e.eventId],
+  ['seq', 'bigint', (e) => e.seq],
   ['type', 'text', (e) => e.type],
   ['at', 'instant', (e) => e.at],
   ['data', 'jsonb', (e) => canonicalJson(e.data)],

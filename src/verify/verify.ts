@@ -13,6 +13,7 @@ import pg from 'pg';
 import type { Account } from '../ledger/account.ts';
 import { accountColumns, type Row, toAccount } from '../store/rows.ts';
 import { checkEntries } from './entries.ts';
+import { checkEvents, checkPositions } from './events.ts';
 import { type Disagreement, Findings } from './findings.ts';
 import { type Group, loadGrants } from './group.ts';
 import { checkPurchases } from './purchases.ts';
@@ -66,6 +67,8 @@ async function auditAll(client: pg.Client, { accountId, all }: VerifyOptions): P
     disagreements.push(...audited.disagreements);
     after = disagreements.length > 0 && !all ? null : audited.next;
   }
+  if (accountId === undefined && (disagreements.length === 0 || all))
+    disagreements.push(...(await checkPositions(client)));
   return disagreements.length > 0 ? { ok: false, disagreements } : { ok: true, accounts, entries };
 }
 
@@ -104,6 +107,7 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
     await checkPurchases(group);
     await checkRequests(group);
     await checkStatements(group);
+    await checkEvents(group);
     const disagreements = findings.list(group.accounts.keys());
     return { accounts: accounts.length, entries, disagreements, next };
   });

@@ -25,6 +25,7 @@ const balance: Balance = {
   overageLimit: 0n,
   lowBalance: false,
   lowBalanceThreshold: 500n,
+  pauseFloor: 0n,
   nextExpiry: { expiresAt: new Date(Date.UTC(2100, 0, 1)), credits: 1_000_000_000_000n },
   nextAllowance: undefined,
   seq: 2n,

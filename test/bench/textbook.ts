@@ -181,6 +181,7 @@ function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan):
     overageLimit: account.overageLimit,
     lowBalance: available < terms.lowBalanceThreshold,
     lowBalanceThreshold: terms.lowBalanceThreshold,
+    pauseFloor: terms.pauseFloor,
     nextExpiry: next?.expiresAt
       ? { expiresAt: next.expiresAt, credits: next.remaining }
       : undefined,

@@ -64,10 +64,10 @@ describe('the tables can be distributed by account as they are:', () => {
   const ACCOUNT_TABLES = `select table_name::text from information_schema.columns
     where table_schema = 'public' and column_name = 'account_id' order by 1`;
 
-  test('only plans and their rate cards belong to no account', async () => {
+  test('only plans, their rate cards and the cursors of events belong to no account', async () => {
     const accountTables = await column(ACCOUNT_TABLES);
     const others = (await column(TABLES)).filter((table) => !accountTables.includes(table));
-    expect(others).toEqual(['plans', 'rate_cards']);
+    expect(others).toEqual(['event_cursors', 'plans', 'rate_cards']);
   });
 
   test('every primary and unique key of an account table has account_id in it', async () => {
@@ -125,6 +125,16 @@ describe('the role the service works under', () => {
     expect(await errorOf(`select count(*) from ${table}`, [], 'scrip_runtime')).toBeNull();
   });
 
+  test('can add events and give them a position, and change nothing else of them', async () => {
+    for (const name of ['account_id', 'event_id', 'seq', 'type', 'at', 'data', 'trace_id'])
+      expect(
+        await errorOf(`update events set ${name} = ${name}`, [], 'scrip_runtime'),
+        name,
+      ).toMatchObject(DENIED);
+    const give = 'update events set position = 1 where position is null';
+    expect(await errorOf(give, [], 'scrip_runtime')).toBeNull();
+  });
+
   test('removes nothing and changes no table', async () => {
     const tables = await column(TABLES);
     expect(tables.length).toBeGreaterThan(8);
@@ -149,7 +159,9 @@ describe('the role the service works under', () => {
     expect(Object.fromEntries(rows.map((row) => [row.table_name, row.privileges]))).toEqual({
       accounts: changing,
       custom_packs: changing,
+      deliveries: changing,
       entries: 'INSERT, SELECT',
+      event_cursors: 'SELECT, UPDATE',
       events: 'INSERT, SELECT',
       grants: changing,
       plans: changing,
@@ -185,6 +197,10 @@ describe('the database refuses what the rules must never ask for:', () => {
       opened_at: instant,
       seq: 1,
       grant_count: 1,
+      event_count: 1,
+      low_balance_threshold: 0,
+      pause_floor: 0,
+      top_up_due_at: instant,
       remaining: 10,
       reserved: 4,
       overage: 3,
@@ -295,6 +311,26 @@ describe('the database refuses what the rules must never ask for:', () => {
       total: '-0.10',
       content: {},
     },
+    events: {
+      account_id: 'a',
+      event_id: uuid,
+      seq: 1,
+      position: 1,
+      type: 'balance.low',
+      at: instant,
+      data: {},
+      trace_id: '',
+      span_id: '',
+    },
+    deliveries: {
+      account_id: 'a',
+      event_id: uuid,
+      position: 1,
+      state: 'PENDING',
+      attempts: 0,
+      due_at: instant,
+      last_error: '',
+    },
   };
 
   const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
@@ -310,6 +346,9 @@ describe('the database refuses what the rules must never ask for:', () => {
     accounts_state_check: [{ state: 'GONE' }],
     accounts_seq_check: [{ seq: -1 }],
     accounts_grant_count_check: [{ grant_count: -1 }],
+    accounts_event_count_check: [{ event_count: -1 }],
+    accounts_low_balance_threshold_check: [{ low_balance_threshold: -1 }],
+    accounts_pause_floor_check: [{ pause_floor: -1 }],
     accounts_available_check: [{ reserved: 11 }, { reserved: -1 }, { remaining: -1, reserved: -1 }],
     accounts_overage_check: [
       { overage: 4 },
@@ -387,6 +426,16 @@ describe('the database refuses what the rules must never ask for:', () => {
     ],
     custom_packs_credits_check: [{ credits: 0 }],
     custom_packs_amount_check: [{ amount: '0' }],
+    events_seq_check: [{ seq: 0 }],
+    events_position_check: [{ position: 0 }],
+    deliveries_state_check: [{ state: 'GONE', due_at: null, ended_at: instant }],
+    deliveries_attempts_check: [{ attempts: -1 }],
+    deliveries_due_check: [
+      { due_at: null },
+      { state: 'DEAD', ended_at: instant },
+      { state: 'DELIVERED', ended_at: instant },
+    ],
+    deliveries_end_check: [{ ended_at: instant }, { state: 'DEAD', due_at: null }],
     refunded_check: [{ refunded: 6 }, { refunded: 0 }],
     statements_month_check: [{ month: '2026-13' }, { month: '2026-1' }, { month: '' }],
     statements_seq_check: [{ after_seq: 5 }, { after_seq: -1 }],

@@ -18,6 +18,7 @@ describe('a balance', () => {
       overageLimit: 0n,
       lowBalance: false,
       lowBalanceThreshold: 50n,
+      pauseFloor: 0n,
       nextExpiry: null,
       nextAllowance: null,
       seq: 7n,

@@ -5,6 +5,8 @@ import type { Command } from '../../src/ledger/decide.ts';
 import type { Labels, Origin } from '../../src/ledger/entry.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
 import type { Sighting } from '../../src/ledger/purchase.ts';
+import type { UpdateAccount } from '../../src/ledger/rules/account.ts';
+import type { Charge } from '../../src/ledger/rules/charge.ts';
 import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
@@ -93,6 +95,7 @@ export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): P
     allowance: null,
     overage: null,
     lowBalanceThreshold: 0n,
+    pauseFloor: 0n,
     reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
     refundExpired: 'breakage',
     expiringNoticeMs: 0,
@@ -140,10 +143,16 @@ export const account = (change: Partial<Account> = {}): Account => ({
   state: 'OPEN',
   displayName: '',
   labels: {},
+  lowBalanceThreshold: null,
+  pauseFloor: null,
+  autoTopUp: null,
+  topUps: null,
+  topUpDueAt: null,
   openedAt: START,
   closedAt: null,
   seq: 0n,
   grantCount: 0n,
+  eventCount: 0n,
   remaining: 0n,
   reserved: 0n,
   overage: 0n,
@@ -273,6 +282,7 @@ export const reserve = (of: Asked, change: Partial<Reserve> = {}): Command => ({
   rateCardVersion: null,
   reference: '',
   labels: {},
+  criticality: 'CRITICAL',
   ...change,
 });
 
@@ -303,12 +313,18 @@ export const raise = (reservationId: string, of: Asked): Command => ({
   asked: asked(of),
 });
 
-export const charge = (of: Asked, rateCardVersion: number | null = null): Command => ({
+export const charge = (
+  of: Asked,
+  rateCardVersion: number | null = null,
+  change: Partial<Charge> = {},
+): Command => ({
   kind: 'Charge',
   asked: asked(of),
   rateCardVersion,
   reference: '',
   labels: {},
+  criticality: 'CRITICAL',
+  ...change,
 });
 
 /** Refunds so much of an entry, or all that is left of it. */
@@ -386,10 +402,14 @@ export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}
   ...change,
 });
 
-export const update = (displayName: string | null): Command => ({
+export const update = (
+  displayName: string | null,
+  change: Partial<UpdateAccount> = {},
+): Command => ({
   kind: 'UpdateAccount',
   displayName,
   labels: null,
+  ...change,
 });
 
 export const move = (planId: string, reference = ''): Command => ({

@@ -228,6 +228,7 @@ test('the random lives see every kind of entry and every reason a rule can fail 
       "OVERAGE_LIMIT_REACHED",
       "OVERAGE_RESERVED",
       "PACK_NOT_FOUND",
+      "PAUSED_BELOW_FLOOR",
       "PAYMENT_REFERENCE_USED",
       "PLAN_CHANGE",
       "PLAN_NOT_FOUND",

@@ -188,6 +188,7 @@ describe('a refund', () => {
       rateCardVersion: null,
       reference: 'job 7',
       labels: { team: 'blue', tier: 'gold' },
+      criticality: 'CRITICAL',
     });
     shelf.work(at('2s'), refund(2n, 1n, { labels: { tier: 'none', why: 'blurred' } }));
     shelf.work(at('3s'), refund(2n, 1n, { reference: 'ticket 9' }));

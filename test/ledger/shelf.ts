@@ -9,6 +9,7 @@ import { Book } from '../../src/ledger/book.ts';
 import type { CustomPack } from '../../src/ledger/custom-pack.ts';
 import { type Command, decide } from '../../src/ledger/decide.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
+import type { Announcement } from '../../src/ledger/event.ts';
 import { type Grant, isOpen } from '../../src/ledger/grant.ts';
 import { seal } from '../../src/ledger/hash-chain.ts';
 import type { Purchase } from '../../src/ledger/purchase.ts';
@@ -36,6 +37,7 @@ export class Shelf {
   readonly customPacks = new Map<string, CustomPack>();
   readonly refunded = new Map<bigint, bigint>();
   readonly entries: Entry[] = [];
+  readonly events: Announcement[] = [];
   #deciding: Command | null = null;
   #reservations = 0;
   #purchases = 0;
@@ -109,7 +111,9 @@ export class Shelf {
       nextReservationExpiry: due ? soonest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
     return new Book({ ...loaded, plans }, now, () =>
-      this.#deciding?.kind === 'Purchase' ? `p${++this.#purchases}` : `r${++this.#reservations}`,
+      this.#deciding?.kind === 'Purchase' || this.#deciding?.kind === 'StartTopUp'
+        ? `p${++this.#purchases}`
+        : `r${++this.#reservations}`,
     );
   }
 
@@ -164,6 +168,7 @@ export class Shelf {
         changed,
       );
     for (const [packId, pack] of changes.customPacks) this.customPacks.set(packId, pack);
+    this.events.push(...changes.events);
     for (const { seq, refunded } of changes.refundables) this.refunded.set(seq, refunded);
   }
 

@@ -67,6 +67,7 @@ const reserving = fc
     of: asked,
     overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
     ttlMs: fc.option(fc.oneof(within('10m'), within('26h')), { freq: 2 }),
+    criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
   })
   .map(({ of, ...terms }) => reserve(of, terms));
 const committing = fc
@@ -105,6 +106,15 @@ const granting = fc
 
 /** To the other plan of the two, wherever the account is then. */
 const moving = fc.constantFrom('other', 'other', 'other', 'none').map((planId) => move(planId));
+const limit = fc.constantFrom(undefined, null, 0n, 15n, 60n);
+const updating: fc.Arbitrary<Command> = fc
+  .tuple(limit, limit)
+  .map(([lowBalanceThreshold, pauseFloor]) =>
+    update('Acme', {
+      ...(lowBalanceThreshold !== undefined && { lowBalanceThreshold }),
+      ...(pauseFloor !== undefined && { pauseFloor }),
+    }),
+  );
 
 const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 16, arbitrary: reserving },
@@ -118,8 +128,8 @@ const command: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 4, arbitrary: sellingOut },
   { weight: 10, arbitrary: observing },
   { weight: 8, arbitrary: granting },
-  { weight: 4, arbitrary: fc.constantFrom(null, update('Acme')) },
   { weight: 8, arbitrary: moving },
+  { weight: 4, arbitrary: fc.option(updating, { freq: 1, nil: null }) },
   { weight: 1, arbitrary: fc.constant(close()) },
 );
 
@@ -144,6 +154,8 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   refundExpired: fc.constantFrom('breakage', 'new_grant'),
   expiringNoticeMs: fc.constantFrom(0, ms('5d')),
   overage: fc.constantFrom(null, null, { limit: 25n, rates: null }, { limit: 90n, rates: null }),
+  lowBalanceThreshold: fc.constantFrom(0n, 20n, 50n),
+  pauseFloor: fc.constantFrom(0n, 0n, 10n),
 });
 
 const step: fc.Arbitrary<Step> = fc.record({

@@ -58,6 +58,7 @@ terms:
   allowance: { credits: 50, every: month, rollover: none }
   overage: { limit: 10000 }
   low_balance_threshold: 40
+  pause_floor: 15
   reservation: { ttl: 90s, max_ttl: 2h, grace: 0s }
   refund_expired: new_grant
   expiring_notice: 36h

@@ -34,6 +34,13 @@ describe('OpenAccount', () => {
       labels: { region: 'eu' },
       openedAt: balance?.asOf,
       closedAt: undefined,
+      lowBalanceThreshold: 10n,
+      pauseFloor: 0n,
+      ownLowBalanceThreshold: undefined,
+      ownPauseFloor: undefined,
+      autoTopUp: undefined,
+      topUpDueAt: undefined,
+      topUpPurchaseId: '',
     });
     expect(balance).toMatchObject({ remaining: 20n, available: 20n, seq: 1n });
     expect(await get(accountId)).toEqual(account);

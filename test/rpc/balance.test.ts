@@ -38,6 +38,7 @@ describe('GetBalance', () => {
       overageLimit: 0n,
       lowBalance: false,
       lowBalanceThreshold: 500n,
+      pauseFloor: 0n,
       nextExpiry: undefined,
       seq: 2n,
       asOf,

@@ -35,6 +35,7 @@ describe('Charge', () => {
         overageLimit: 0n,
         lowBalance: false,
         lowBalanceThreshold: 500n,
+        pauseFloor: 0n,
         nextExpiry: undefined,
         seq: 3n,
         asOf: response.balance?.asOf,

@@ -62,6 +62,7 @@ describe('Commit', () => {
         overageLimit: 0n,
         lowBalance: false,
         lowBalanceThreshold: 500n,
+        pauseFloor: 0n,
         nextExpiry: undefined,
         seq: 3n,
         asOf: response.balance?.asOf,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { CHECKOUT } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
+import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
@@ -157,6 +158,21 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
       stripe.meddle = () => 'hang up';
       return await faultOf(checkout(own, accountId));
     }),
+  async DELIVERY_NOT_FOUND() {
+    const eventId = '01900000-0000-7000-8000-000000000000';
+    return await faultOf(scrip.events.replayDelivery({ accountId: 'nobody', eventId }));
+  },
+  async PAUSED_BELOW_FLOOR() {
+    const accountId = await funded(scrip, 10n);
+    await scrip.accounts.updateAccount({
+      accountId,
+      requestId: requestId(),
+      pauseFloor: { credits: 11n },
+    });
+    const criticality = Criticality.SHEDDABLE;
+    const request = { accountId, requestId: requestId(), credits: 1n, criticality };
+    return await faultOf(scrip.billing.charge(request));
+  },
   OVERLOADED: () =>
     alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
       const letGo = await hold(own.databaseUrl, accountId);

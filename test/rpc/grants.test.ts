@@ -69,6 +69,7 @@ describe('GrantCredits', () => {
         overageLimit: 0n,
         lowBalance: true,
         lowBalanceThreshold: 500n,
+        pauseFloor: 0n,
         nextExpiry: undefined,
         nextAllowance: undefined,
         seq: 1n,

@@ -71,6 +71,7 @@ describe('Purchase', () => {
         overageLimit: 0n,
         lowBalance: false,
         lowBalanceThreshold: 10n,
+        pauseFloor: 0n,
         nextExpiry: { expiresAt, credits: 250n },
         nextAllowance: undefined,
         seq: 2n,

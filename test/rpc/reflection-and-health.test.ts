@@ -9,6 +9,7 @@ import { service as healthService } from 'grpc-health-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
 import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
+import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
 import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
 import {
@@ -30,6 +31,7 @@ const METHODS = [
   ...Object.values(AccountServiceService),
   ...Object.values(PlanServiceService),
   ...Object.values(StatementServiceService),
+  ...Object.values(EventServiceService),
 ].map(({ path }) => path.slice(1));
 const SERVICES = [...new Set(METHODS.map((method) => there(method.split('/')[0])))];
 

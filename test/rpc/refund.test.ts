@@ -41,6 +41,7 @@ describe('Refund', () => {
         overageLimit: 0n,
         lowBalance: false,
         lowBalanceThreshold: 500n,
+        pauseFloor: 0n,
         nextExpiry: undefined,
         nextAllowance: undefined,
         seq: 4n,

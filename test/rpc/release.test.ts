@@ -42,6 +42,7 @@ describe('Release', () => {
         overageLimit: 0n,
         lowBalance: false,
         lowBalanceThreshold: 500n,
+        pauseFloor: 0n,
         nextExpiry: undefined,
         seq: 3n,
         asOf: response.balance?.asOf,

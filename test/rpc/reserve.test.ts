@@ -78,6 +78,7 @@ describe('Reserve', () => {
         overageLimit: 0n,
         lowBalance: false,
         lowBalanceThreshold: 500n,
+        pauseFloor: 0n,
         nextExpiry: undefined,
         seq: 2n,
         asOf: createdAt,

@@ -31,7 +31,8 @@ operations:
 const PLANS = [
   plan(
     'prepaid',
-    `  welcome: { credits: 30, validity: 20 days }
+    `  low_balance_threshold: 250
+  welcome: { credits: 30, validity: 20 days }
   allowance: { credits: 200, every: month, rollover: none }`,
   ),
   plan(

@@ -613,3 +613,37 @@ delete from purchases where :account and state = 'PENDING';
 -- buyer: has somebody else have bought
 -- > caller is somebody
 update purchases set caller = 'somebody' where :account and state = 'PAID';
+--- Events.
+
+-- prepaid: deletes the first event
+-- > event 2: is the first
+delete from events where :account and seq = 1;
+
+-- prepaid: deletes an event in the middle
+-- > event 4: comes right after event 2
+delete from events where :account and seq = 3;
+
+-- prepaid: counts an event that there is not
+-- > event_count is
+update accounts set event_count = event_count + 1 where :account;
+
+-- prepaid: says that a balance has recovered once more
+-- > says balance.recovered a second time
+update events set type = 'balance.recovered' where :account and type = 'balance.low';
+
+-- prepaid: says that a balance is low while it is not
+-- > its data says otherwise
+update events set data = jsonb_set(data, '{available}', '"1"')
+where :account and type = 'balance.recovered';
+
+-- prepaid: changes whether the balance is low
+-- > low_balance is
+update accounts set low_balance = not low_balance where :account;
+
+-- prepaid: swaps the positions of two events
+-- > is not after
+update events set position = 3 - position where :account and seq in (1, 2);
+
+-- prepaid: gives two events one position
+-- > position 2 follows 2
+update events set position = 2 where :account and seq = 1;

@@ -20,6 +20,7 @@ const TABLES = [
   'purchases',
   'refunded',
   'statements',
+  'events',
 ];
 
 beforeAll(async () => {

@@ -9,6 +9,8 @@ import type { Labels, Origin } from '../entry.ts';
 import { isLow } from '../event.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
 import { followStatements } from '../statement.ts';
+import type { AutoTopUp } from '../top-up.ts';
+import { unusableTopUp } from './top-up.ts';
 
 export type OpenAccount = {
   readonly kind: 'OpenAccount';
@@ -23,6 +25,11 @@ export type UpdateAccount = {
   readonly displayName: string | null;
   /** Null: as they are. */
   readonly labels: Labels | null;
+  /** Limits of its own; null: the plan's again; left out: as they are. */
+  readonly lowBalanceThreshold?: bigint | null;
+  readonly pauseFloor?: bigint | null;
+  /** Null: off; left out: as it is. */
+  readonly autoTopUp?: AutoTopUp | null;
 };
 
 export type CloseAccount = { readonly kind: 'CloseAccount' };
@@ -39,10 +46,16 @@ export const newAccount = (
   state: 'OPEN',
   displayName: command.displayName,
   labels: command.labels,
+  lowBalanceThreshold: null,
+  pauseFloor: null,
+  autoTopUp: null,
+  topUps: null,
+  topUpDueAt: null,
   openedAt: now,
   closedAt: null,
   seq: 0n,
   grantCount: 0n,
+  eventCount: 0n,
   remaining: 0n,
   reserved: 0n,
   overage: 0n,
@@ -93,8 +106,18 @@ export function openAccount(book: Book, origin: Origin) {
 export function updateAccount(book: Book, command: UpdateAccount) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
+  const { autoTopUp } = command;
+  const unusable = autoTopUp ? unusableTopUp(book, autoTopUp) : null;
+  if (unusable) return unusable;
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;
+  const { lowBalanceThreshold, pauseFloor } = command;
+  if (lowBalanceThreshold !== undefined) account.lowBalanceThreshold = lowBalanceThreshold;
+  if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
+  if (autoTopUp !== undefined) {
+    account.autoTopUp = autoTopUp;
+    account.topUpDueAt = null; // Worked out anew, by the new terms.
+  }
   book.changes.settings = true;
   return { kind: 'UpdateAccount' } as const;
 }

@@ -5,6 +5,7 @@ import { type Book, movesOf } from '../book.ts';
 import { draw } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed } from './account.ts';
+import { type Criticality, pausedBelowFloor } from './pause.ts';
 
 export type Charge = {
   readonly kind: 'Charge';
@@ -13,10 +14,13 @@ export type Charge = {
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;
+  readonly criticality: Criticality;
 };
 
 export function charge(book: Book, command: Charge, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
+  const paused = pausedBelowFloor(book, command.criticality);
+  if (paused) return paused;
   const rateCard = rateCardAsked(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAsked(book, command.asked, rateCard);

@@ -7,6 +7,7 @@ import type { Labels, Origin } from '../entry.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
 import { byOperation } from '../waterfall.ts';
 import { accountClosed } from './account.ts';
+import { type Criticality, pausedBelowFloor } from './pause.ts';
 
 export type Reserve = {
   readonly kind: 'Reserve';
@@ -18,10 +19,13 @@ export type Reserve = {
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;
+  readonly criticality: Criticality;
 };
 
 export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
+  const paused = pausedBelowFloor(book, command.criticality);
+  if (paused) return paused;
   const ttlMs = ttlWithin(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
   const rateCard = rateCardAsked(book, command.rateCardVersion);

@@ -59,6 +59,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
       allowance: terms.allowance && allowanceToJson(terms.allowance),
       overage: terms.overage && overageToJson(terms.overage),
       low_balance_threshold: `${terms.lowBalanceThreshold}`,
+      pause_floor: `${terms.pauseFloor}`,
       reservation: {
         ttl: formatDuration(terms.reservation.ttlMs),
         max_ttl: formatDuration(terms.reservation.maxTtlMs),

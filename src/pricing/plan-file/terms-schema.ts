@@ -18,16 +18,20 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
       allowance: allowanceSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
       overage: overageSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
       low_balance_threshold: integers(0n).default(500n),
+      pause_floor: integers(0n).default(0n),
       reservation: reservationSchema.prefault({}),
       refund_expired: z.enum(['breakage', 'new_grant']).default('breakage'),
       expiring_notice: durationMs(0).default(7 * 24 * 3_600_000),
     })
-    .transform(({ low_balance_threshold, refund_expired, expiring_notice, ...terms }) => ({
-      ...terms,
-      lowBalanceThreshold: low_balance_threshold,
-      refundExpired: refund_expired,
-      expiringNoticeMs: expiring_notice,
-    }));
+    .transform(
+      ({ low_balance_threshold, pause_floor, refund_expired, expiring_notice, ...terms }) => ({
+        ...terms,
+        lowBalanceThreshold: low_balance_threshold,
+        pauseFloor: pause_floor,
+        refundExpired: refund_expired,
+        expiringNoticeMs: expiring_notice,
+      }),
+    );
 
 const reservationSchema = z
   .strictObject({

@@ -1,0 +1,65 @@
+/** What becomes of events after their transaction: positions, followers, deliveries. */
+import type { Tracer } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { Em } from '../db/orm.ts';
+import { Deliverer } from './deliverer.ts';
+import { EventTail } from './event-tail.ts';
+import { Positions } from './positions.ts';
+import { Endpoint } from './webhook.ts';
+
+type Context = {
+  readonly em: () => Em;
+  readonly clock: Clock;
+  readonly tracer: Tracer;
+  readonly log: Logger;
+};
+
+export type Events = {
+  /** For those who follow events. */
+  readonly tail: EventTail;
+  /** To be told after a commit that wrote events. */
+  readonly announced: () => void;
+  /** Waits `graceMs` for deliveries under way. */
+  stop(graceMs: number): Promise<void>;
+};
+
+export function startEvents(config: Config, context: Context): Events {
+  const { em, log } = context;
+  const intervalMs = config.EVENTS_POLL_MS;
+  const tail = new EventTail(em, intervalMs);
+  const deliverer = delivererOf(config, context);
+  const positions = new Positions({
+    em,
+    log,
+    intervalMs,
+    onReached(position) {
+      tail.reached(position);
+      deliverer?.wake();
+    },
+  });
+  return {
+    tail,
+    announced: () => positions.wake(),
+    async stop(graceMs) {
+      await Promise.all([positions.stop(), deliverer?.stop(graceMs)]);
+    },
+  };
+}
+
+/** Null where no endpoint is configured. */
+function delivererOf(config: Config, context: Context): Deliverer | null {
+  const { EVENTS_WEBHOOK_URL: url, EVENTS_WEBHOOK_SECRET: secrets } = config;
+  if (!url || !secrets) return null;
+  const timeoutMs = config.EVENTS_WEBHOOK_TIMEOUT_MS;
+  return new Deliverer({
+    ...context,
+    endpoint: new Endpoint({ url, secrets, source: config.EVENTS_SOURCE, timeoutMs }),
+    intervalMs: config.EVENTS_POLL_MS,
+    timeoutMs,
+    concurrency: config.EVENTS_WEBHOOK_CONCURRENCY,
+    attemptsMax: config.EVENTS_WEBHOOK_ATTEMPTS_MAX,
+    backoffMs: config.EVENTS_WEBHOOK_BACKOFF_MS,
+  });
+}

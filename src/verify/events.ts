@@ -1,0 +1,85 @@
+/**
+ * Events: each account's are numbered without gaps, say in turn that its balance is low and that it has
+ * recovered, and the last of them is what its row says. Over all accounts positions have no gaps, and
+ * every event has its delivery, from the first one that had one on.
+ */
+import type pg from 'pg';
+import type { Row } from '../store/rows.ts';
+import type { Disagreement } from './findings.ts';
+import { accountOf, type Group } from './group.ts';
+import { readOnly, type Within } from './snapshot.ts';
+
+const events = (within: Within) => `
+  select account_id, seq, type, position,
+    (data->>'available')::numeric < (data->>'threshold')::numeric as below
+  from events where ${within('account_id')} order by account_id, seq`;
+
+/** Where an account's events have got to. */
+type Reached = { seq: bigint; position: bigint | null; low: boolean | null };
+
+export async function checkEvents(group: Group): Promise<void> {
+  const reached = new Map<string, Reached>();
+  for await (const row of group.snapshot.rows(events)) {
+    const account = accountOf(group, row, 'events');
+    if (!account) continue;
+    const { accountId } = account;
+    const before = reached.get(accountId) ?? { seq: 0n, position: 0n, low: null };
+    const tell = (what: string) => group.findings.add(accountId, `event ${row['seq']}: ${what}`);
+    reached.set(accountId, checkEvent(row, before, tell));
+  }
+  for (const { accountId, eventCount, lowBalance } of group.accounts.values()) {
+    const { seq, low } = reached.get(accountId) ?? { seq: 0n, low: null };
+    const tell = (what: string) => group.findings.add(accountId, what);
+    if (eventCount !== seq) tell(`event_count is ${eventCount}, the newest event is ${seq}`);
+    if (low !== null && low !== lowBalance)
+      tell(`low_balance is ${lowBalance}, the newest event says ${low}`);
+  }
+}
+
+function checkEvent(row: Row, before: Reached, tell: (what: string) => void): Reached {
+  const seq = BigInt(row['seq']!);
+  const type: string = row['type']!;
+  const position = row['position'] === null ? null : BigInt(row['position']!);
+  if (seq !== before.seq + 1n)
+    tell(before.seq === 0n ? 'is the first' : `comes right after event ${before.seq}`);
+  if (position !== null && (before.position === null || position <= before.position))
+    tell(`its position ${position} is not after ${before.position ?? 'that of the one before'}`);
+  if (type !== 'balance.low' && type !== 'balance.recovered') return { ...before, seq, position };
+  const low = type === 'balance.low';
+  if (low === before.low) tell(`says ${type} a second time`);
+  if (row['below'] !== low) tell(`says ${type}, and its data says otherwise`);
+  return { seq, position, low };
+}
+
+/** Positions that do not follow the one before, and events that lost their delivery. */
+const MISPLACED = `
+  with placed as (
+    select account_id, event_id, position, lag(position, 1, 0::bigint) over (order by position) as before
+    from events where position is not null
+  )
+  select account_id, format('event %s: position %s follows %s', event_id, position, before) as what
+  from placed where position <> before + 1
+  union all
+  select account_id, format('event %s: it has no delivery', event_id)
+  from events left join deliveries d using (account_id, event_id)
+  where d.event_id is null
+    and events.position > (select min(position) from deliveries)
+    and events.position <= (select position from event_cursors where name = 'enqueued')
+  union all
+  select coalesce((select account_id from placed order by position desc limit 1), ''),
+    format('the newest position is %s, the cursor says %s', newest, cursor)
+  from (
+    select coalesce((select max(position) from placed), 0) as newest,
+      (select position from event_cursors where name = 'assigned') as cursor
+  ) reached
+  where newest is distinct from cursor`;
+
+/** What belongs to no one account: audited once, at one moment of its own. */
+export async function checkPositions(client: pg.Client): Promise<readonly Disagreement[]> {
+  return await readOnly(client, async () => {
+    const { rows } = await client.query<{ account_id: string; what: string }>(
+      `${MISPLACED} limit 100`,
+    );
+    return rows.map(({ account_id: accountId, what }) => ({ accountId, what }));
+  });
+}

@@ -1,0 +1,45 @@
+/** Events as tests need them: an account whose every charge and grant crosses its threshold. */
+import type { Event } from '../../src/gen/billing/v1/event_service.ts';
+import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { requestId, type TestService } from '../service.ts';
+
+/** An account of plan verts with 1,000 credits and a threshold of 1,000. Its first event is written. */
+export async function crossing(scrip: TestService): Promise<string> {
+  const accountId = await scrip.open('verts');
+  const named = () => ({ accountId, requestId: requestId() });
+  await scrip.accounts.updateAccount({ ...named(), lowBalanceThreshold: { credits: 1_000n } });
+  await grant(scrip, accountId, 1_000n);
+  return accountId;
+}
+
+export const grant = (scrip: TestService, accountId: string, credits: bigint) =>
+  scrip.accounts.grantCredits({
+    accountId,
+    requestId: requestId(),
+    credits,
+    category: Grant_Category.PAID,
+  });
+
+/** Writes so many events, of low and recovered in turn. */
+export async function cross(scrip: TestService, accountId: string, times: number): Promise<void> {
+  for (let time = 0; time < times; time++)
+    if (time % 2 === 0)
+      await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
+    else await grant(scrip, accountId, 1n);
+}
+
+type Asked = Parameters<TestService['events']['streamEvents']>[0];
+
+/** Every event there is by now. */
+export async function eventsOf(scrip: TestService, asked: Asked = {}): Promise<Event[]> {
+  const events: Event[] = [];
+  for await (const message of scrip.events.streamEvents(asked)) events.push(...message.events);
+  return events;
+}
+
+export const positionsOf = (events: readonly Event[]): bigint[] =>
+  events.map(({ position }) => position);
+
+/** first, first + 1 … up to last. */
+export const from = (first: number, last: number): bigint[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => BigInt(first + index));

@@ -1,0 +1,296 @@
+/** StreamEvents, over real sockets. */
+import { Writable } from 'node:stream';
+import { status } from '@grpc/grpc-js';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Event, StreamEventsResponse } from '../../src/gen/billing/v1/event_service.ts';
+import { execute } from '../postgres.ts';
+import { faultOf } from '../rpc/fault.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { cross, crossing, eventsOf, from, positionsOf } from './given.ts';
+
+const lines: string[] = [];
+const toMemory = new Writable({
+  write(chunk, _encoding, done) {
+    lines.push(String(chunk));
+    done();
+  },
+});
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService({ log: pino({ level: 'debug' }, toMemory) });
+});
+afterAll(() => scrip.stop());
+
+const ended = () => lines.filter((line) => line.includes('StreamEvents')).length;
+
+/** All events of an account, once there are so many. */
+const settled = (accountId: string, count: number) =>
+  vi.waitFor(async () => {
+    const events = await eventsOf(scrip, { accountId });
+    expect(events.length).toBe(count);
+    return events;
+  });
+
+const newest = async () => (await eventsOf(scrip)).at(-1)?.position ?? 0n;
+
+type Stream = AsyncGenerator<StreamEventsResponse, void, void>;
+
+/** The next message that carries events, and how long it took. */
+async function next(stream: Stream) {
+  const started = performance.now();
+  for (;;) {
+    const { value } = await stream.next();
+    if (value && value.events.length === 0) continue;
+    return { ms: performance.now() - started, events: value?.events ?? [] };
+  }
+}
+
+describe('an event says', () => {
+  test('what happened, to whom, when, in which trace and where it stands', async () => {
+    const accountId = await crossing(scrip);
+    const before = scrip.now();
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 7n });
+    const [, low] = await settled(accountId, 2);
+    expect(low).toEqual({
+      eventId: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/),
+      position: expect.anything(),
+      type: 'balance.low',
+      accountId,
+      at: expect.any(Date),
+      data: { available: '993', threshold: '1000' },
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
+    expect(low?.at?.getTime()).toBeGreaterThanOrEqual(before);
+    expect(low?.at?.getTime()).toBeLessThanOrEqual(scrip.now());
+  });
+
+  test('of what happens by itself, too: expiries are told when the account is swept', async () => {
+    const accountId = await scrip.open('verts');
+    const { grant: made } = await scrip.accounts.grantCredits({
+      accountId,
+      requestId: requestId(),
+      credits: 600n,
+      category: 1,
+      expiresAt: new Date(scrip.now() + 60_000),
+    });
+    const reserved = { accountId, requestId: requestId(), credits: 50n, reference: 'job 7' };
+    const { reservation } = await scrip.billing.reserve({ ...reserved, ttl: { seconds: 30n } });
+    scrip.advance(60_000);
+    await scrip.service.sweep();
+    const events = await settled(accountId, 4);
+    expect(events.map(({ type, data }) => [type, data])).toEqual([
+      ['balance.recovered', { available: '600', threshold: '500' }],
+      [
+        'reservation.expired',
+        { reservation_id: reservation?.reservationId, credits: '50', reference: 'job 7' },
+      ],
+      ['grant.expired', { grant_id: String(made?.grantId), credits: '550', category: 'PAID' }],
+      ['balance.low', { available: '0', threshold: '500' }],
+    ]);
+  });
+});
+
+describe('StreamEvents', () => {
+  test('sends every event from the first on, without gaps, and goes on after any of them', async () => {
+    const accountId = await crossing(scrip);
+    await cross(scrip, accountId, 5);
+    await settled(accountId, 6);
+    const all = await eventsOf(scrip);
+    expect(positionsOf(all)).toEqual(from(1, all.length));
+    expect(new Set(all.map(({ eventId }) => eventId)).size).toBe(all.length);
+    for (const afterPosition of [1n, BigInt(all.length - 2), BigInt(all.length)])
+      expect(await eventsOf(scrip, { afterPosition })).toEqual(all.slice(Number(afterPosition)));
+    expect(await eventsOf(scrip, { afterPosition: 1_000_000n })).toEqual([]);
+  });
+
+  test('keeps to the account and the types asked for', async () => {
+    const accountId = await crossing(scrip);
+    await cross(scrip, accountId, 4);
+    const own = await settled(accountId, 5);
+    expect(own.map(({ type }) => type)).toEqual([
+      'balance.recovered',
+      'balance.low',
+      'balance.recovered',
+      'balance.low',
+      'balance.recovered',
+    ]);
+    const lows = await eventsOf(scrip, { accountId, types: ['balance.low', 'top_up.failed'] });
+    expect(lows).toEqual(own.filter(({ type }) => type === 'balance.low'));
+    const after = { accountId, afterPosition: own[2]!.position };
+    expect(await eventsOf(scrip, after)).toEqual(own.slice(3));
+    const ofAll = await eventsOf(scrip, { types: ['balance.low'] });
+    expect(ofAll).toEqual((await eventsOf(scrip)).filter(({ type }) => type === 'balance.low'));
+  });
+
+  test('moves on past what its filter leaves out', async () => {
+    const accountId = await crossing(scrip);
+    await settled(accountId, 1);
+    const messages: StreamEventsResponse[] = [];
+    for await (const message of scrip.events.streamEvents({ types: ['statement.closed'] }))
+      messages.push(message);
+    expect(messages.flatMap(({ events }) => events)).toEqual([]);
+    expect(messages.at(-1)?.nextAfterPosition).toBe(await newest());
+  });
+
+  test.each<[string, Parameters<TestService['events']['streamEvents']>[0], string[]]>([
+    ['a position below 0', { afterPosition: -1n }, ['after_position']],
+    ['a type there is not', { types: ['balance.low', 'balance.lo'] }, ['types']],
+    ['an account id that is none', { accountId: 'a b' }, ['account_id']],
+  ])('refuses %s', async (_, asked, fields) => {
+    expect(await faultOf(scrip.events.streamEvents(asked).next())).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_FIELD',
+      fields,
+    });
+  });
+
+  test('fails for an account there is not', async () => {
+    const call = scrip.events.streamEvents({ accountId: 'nobody' }).next();
+    expect(await faultOf(call)).toMatchObject({ reason: 'ACCOUNT_NOT_FOUND' });
+  });
+});
+
+describe('StreamEvents that follows', () => {
+  test('sends a new event within a second of its writing', async () => {
+    const accountId = await crossing(scrip);
+    const [first] = await settled(accountId, 1);
+    const afterPosition = first!.position;
+    const stream = scrip.events.streamEvents({ accountId, afterPosition, follow: true });
+    for (let times = 0; times < 3; times++) {
+      const coming = next(stream);
+      await cross(scrip, accountId, 2);
+      const { ms, events } = await coming;
+      expect(events.length).toBeGreaterThan(0);
+      expect(ms).toBeLessThan(1_000);
+    }
+    await stream.return();
+  });
+
+  test('sends one written by another replica within a second, too', async () => {
+    const reading = await startTestService({ databaseUrl: scrip.databaseUrl });
+    try {
+      const accountId = await crossing(scrip);
+      const [first] = await settled(accountId, 1);
+      const afterPosition = first!.position;
+      const stream = reading.events.streamEvents({ accountId, afterPosition, follow: true });
+      const coming = next(stream);
+      await cross(scrip, accountId, 1);
+      const { ms, events } = await coming;
+      expect(events).toMatchObject([{ accountId, type: 'balance.low' }]);
+      expect(ms).toBeLessThan(1_000);
+      await stream.return();
+    } finally {
+      await reading.stop();
+    }
+  });
+
+  test('is over for the service once its reader has gone', async () => {
+    const stream = scrip.events.streamEvents({ follow: true });
+    await crossing(scrip);
+    await stream.next();
+    const before = ended();
+    await stream.return();
+    await vi.waitFor(() => expect(ended()).toBe(before + 1), { timeout: 1_000 });
+  });
+
+  test('is told where to go on when the replica stops', async () => {
+    const stopping = await startTestService({ databaseUrl: scrip.databaseUrl });
+    const afterPosition = await newest();
+    const stream = stopping.events.streamEvents({ afterPosition, follow: true });
+    const fault = faultOf(stream.next());
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await stopping.service.stop();
+    expect(await fault).toMatchObject({
+      code: status.UNAVAILABLE,
+      reason: 'SHUTTING_DOWN',
+      metadata: { next_after_position: String(afterPosition) },
+    });
+    stopping.close();
+  });
+});
+
+test('a reader that goes from replica to replica while both write misses and repeats nothing', async () => {
+  const a = await startTestService();
+  const b = await startTestService({ databaseUrl: a.databaseUrl });
+  try {
+    const EACH = 32;
+    const accounts = await Promise.all([a, b, a, b].map(crossing));
+    const total = accounts.length * (EACH + 1);
+    // Every account is written through one replica, then through the other.
+    const writing = accounts.map(async (accountId) => {
+      await cross(a, accountId, EACH / 2);
+      await cross(b, accountId, EACH / 2);
+    });
+    const seen: Event[] = [];
+    let after = 0n;
+    for (let turn = 0; seen.length < total; turn++) {
+      const replica = turn % 2 === 0 ? a : b;
+      const stream = replica.events.streamEvents({ afterPosition: after, follow: true });
+      let messages = 0;
+      for await (const { events, nextAfterPosition } of stream) {
+        seen.push(...events);
+        after = nextAfterPosition;
+        if (++messages === 3 || seen.length >= total) break;
+      }
+    }
+    await Promise.all(writing);
+    expect(positionsOf(seen)).toEqual(from(1, total));
+    for (const accountId of accounts) {
+      const types = seen.filter((event) => event.accountId === accountId).map(({ type }) => type);
+      expect(types).toEqual(
+        types.map((_, index) => (index % 2 === 0 ? 'balance.recovered' : 'balance.low')),
+      );
+    }
+  } finally {
+    await Promise.all([a.stop(), b.stop()]);
+  }
+});
+
+test('events a replica left without a position get theirs from any other', async () => {
+  const a = await startTestService();
+  const accountId = await crossing(a);
+  await vi.waitFor(async () => expect((await eventsOf(a)).length).toBe(1));
+  await a.stop();
+  // As a replica that is killed right after its commit leaves it.
+  await execute(
+    a.databaseUrl,
+    `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id)
+     values ($1, gen_random_uuid(), 2, 'balance.low', now(), '{}', '', '')`,
+    [accountId],
+  );
+  const b = await startTestService({ databaseUrl: a.databaseUrl });
+  try {
+    const events = await vi.waitFor(async () => {
+      const found = await eventsOf(b);
+      expect(found.length).toBe(2);
+      return found;
+    });
+    expect(positionsOf(events)).toEqual([1n, 2n]);
+  } finally {
+    await b.stop();
+  }
+});
+
+test('no reading costs a scan of all events: each query has an index', async () => {
+  const client = await startTestService();
+  try {
+    for (const query of [
+      'select 1 from events where position is null order by account_id, seq limit 1',
+      'select * from events where position > 1 and position <= 2 order by position limit 3',
+      `select * from events where account_id = 'a' and position > 1 and position <= 2 order by position limit 3`,
+      `select * from deliveries where due_at <= now() order by due_at limit 3 for update skip locked`,
+      `select * from deliveries where state = 'DEAD' and position < 3 order by position desc limit 3`,
+      'select * from deliveries where true order by position desc limit 3',
+    ]) {
+      const plan = await execute(client.databaseUrl, `explain ${query}`);
+      const text = JSON.stringify(plan);
+      expect(text, query).toMatch(/Index/);
+      expect(text, query).not.toMatch(/Seq Scan/);
+    }
+  } finally {
+    await client.stop();
+  }
+});

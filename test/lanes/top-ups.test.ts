@@ -1,0 +1,207 @@
+/** Top-ups through the RPCs, the lanes and the database: all that the charging half stands on. */
+import { status } from '@grpc/grpc-js';
+import { trace } from '@opentelemetry/api';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect, type Orm } from '../../src/db/orm.ts';
+import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
+import { Lanes } from '../../src/lanes/lanes.ts';
+import { endTopUpWork, purchaseToCharge, startTopUpWork } from '../../src/lanes/top-up-work.ts';
+import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
+import { Catalogue } from '../../src/store/catalogue.ts';
+import { Tail } from '../../src/store/tail.ts';
+import { accountsToTopUp } from '../../src/store/top-ups.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { eventsOf } from '../events/given.ts';
+import { execute } from '../postgres.ts';
+import { faultOf } from '../rpc/fault.ts';
+import { funded, rowsOf } from '../rpc/given.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+
+const HOUR = 3_600_000;
+const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
+
+let scrip: TestService;
+let orm: Orm;
+/** Lanes as the worker of another replica has them. */
+let lanes: Lanes;
+beforeAll(async () => {
+  scrip = await startTestService();
+  orm = await connect(scrip.databaseUrl, 4, 10_000);
+  const em = () => orm.em.fork();
+  const catalogue = new Catalogue(em);
+  await catalogue.publish(await plansOfDeploy(), scrip.now());
+  const context = {
+    em,
+    catalogue,
+    clock: scrip.now,
+    tracer: trace.getTracer('test'),
+    tail: new Tail(em, 1_000),
+    announced: () => {},
+  };
+  lanes = new Lanes(2, {
+    run: (works) => unitOfWork(context, works),
+    groupMax: 100,
+    queueMax: 100,
+    oneAccountPerUnit: false,
+    onBug: (error) => {
+      throw error;
+    },
+  });
+});
+afterAll(async () => {
+  await lanes.close();
+  await orm.close();
+  await scrip.stop();
+});
+
+const SETTING = {
+  packId: 'starter',
+  threshold: 500n,
+  coolDown: { seconds: 7_200n, nanos: 0 },
+  monthlyCap: 2,
+  customer: 'cus_1',
+  paymentMethod: 'pm_1',
+} satisfies AutoTopUp;
+
+const set = async (accountId: string, autoTopUp?: Partial<AutoTopUp>) =>
+  (
+    await scrip.accounts.updateAccount({
+      accountId,
+      requestId: requestId(),
+      autoTopUp: autoTopUp ? { autoTopUp } : {},
+    })
+  ).account;
+
+const get = async (accountId: string) => (await scrip.accounts.getAccount({ accountId })).account;
+
+const due = () => accountsToTopUp(orm.em.fork(), scrip.now(), 100);
+
+async function start(accountId: string): Promise<string | null> {
+  const answer = await lanes.submit(startTopUpWork(accountId, TRACE));
+  if (!('response' in answer)) throw new Error(answer.message);
+  return purchaseToCharge(answer.response);
+}
+
+const end = (
+  accountId: string,
+  purchaseId: string,
+  outcome: Parameters<typeof endTopUpWork>[1]['outcome'],
+) => lanes.submit(endTopUpWork(accountId, { purchaseId, outcome }, TRACE));
+
+describe('UpdateAccount', () => {
+  test('switches auto top-up on, shows it, leaves it alone, and switches it off', async () => {
+    const accountId = await funded(scrip, 600n);
+    expect((await get(accountId))?.autoTopUp).toBeUndefined();
+    expect(await set(accountId, SETTING)).toMatchObject({ autoTopUp: SETTING });
+    await scrip.accounts.updateAccount({ accountId, requestId: requestId(), displayName: 'Acme' });
+    expect(await get(accountId)).toMatchObject({ autoTopUp: SETTING, displayName: 'Acme' });
+    const { coolDown: _, ...withoutCoolDown } = SETTING;
+    await set(accountId, withoutCoolDown);
+    expect((await get(accountId))?.autoTopUp?.coolDown).toEqual({ seconds: 3_600n, nanos: 0 });
+    await set(accountId);
+    expect((await get(accountId))?.autoTopUp).toBeUndefined();
+  });
+
+  test('refuses what is missing or out of range, all of it at once, and changes nothing', async () => {
+    const accountId = await funded(scrip, 600n);
+    const before = await rowsOf(scrip, accountId);
+    const wrong = { coolDown: { seconds: 59n, nanos: 0 }, monthlyCap: 1_001 };
+    expect(await faultOf(set(accountId, wrong))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_FIELD',
+      fields: [
+        'monthly_cap',
+        'pack_id',
+        'threshold',
+        'cool_down',
+        'customer',
+        'payment_method',
+      ].map((field) => `auto_top_up.auto_top_up.${field}`),
+    });
+    expect(await faultOf(set(accountId, { ...SETTING, packId: 'popular' }))).toMatchObject({
+      code: status.NOT_FOUND,
+      reason: 'PACK_NOT_FOUND',
+      metadata: { pack_id: 'popular', plan_id: 'verts' },
+    });
+    expect(await faultOf(set(accountId, { ...SETTING, threshold: 1_001n }))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['auto_top_up.auto_top_up.threshold'],
+    });
+    expect(await rowsOf(scrip, accountId)).toBe(before);
+  });
+});
+
+describe('a top-up', () => {
+  test('is due from the call that took the balance below the threshold, until it is started', async () => {
+    const accountId = await funded(scrip, 500n);
+    await set(accountId, SETTING);
+    expect(await due()).not.toContain(accountId);
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
+    expect(await due()).toContain(accountId);
+    const purchaseId = await start(accountId);
+    expect(await due()).not.toContain(accountId);
+    expect(await get(accountId)).toMatchObject({ topUpPurchaseId: purchaseId });
+    const [purchase] = await execute(
+      scrip.databaseUrl,
+      'select purchase_id, pack_id, credits, state from purchases where account_id = $1',
+      [accountId],
+    );
+    expect(purchase).toEqual({
+      purchase_id: purchaseId,
+      pack_id: 'starter',
+      credits: '1000',
+      state: 'PENDING',
+    });
+  });
+
+  test('is started once, however many workers try at the same time', async () => {
+    const accountId = await funded(scrip, 1n);
+    await set(accountId, SETTING);
+    const started = await Promise.all(Array.from({ length: 8 }, () => start(accountId)));
+    expect(started.filter((purchaseId) => purchaseId !== null).length).toBe(1);
+  });
+
+  test('that nobody ended is due again, and is the same purchase', async () => {
+    const accountId = await funded(scrip, 1n);
+    await set(accountId, SETTING);
+    const purchaseId = await start(accountId);
+    expect(await start(accountId)).toBeNull();
+    scrip.advance(6 * 60_000);
+    expect(await due()).toContain(accountId);
+    expect(await start(accountId)).toBe(purchaseId);
+  });
+
+  test('that is declined says so and is due again later; paid, it is over', async () => {
+    const accountId = await funded(scrip, 1n);
+    await set(accountId, SETTING);
+    const first = (await start(accountId)) ?? '';
+    await end(accountId, first, { kind: 'declined', code: 'card_declined' });
+    const declined = await get(accountId);
+    expect(declined).toMatchObject({ topUpPurchaseId: '' });
+    const retryMs = Number(declined?.topUpDueAt) - scrip.now();
+    // The cool-down of two hours is longer than the first back-off of one.
+    expect(retryMs).toBeGreaterThan(HOUR);
+    expect(await start(accountId)).toBeNull();
+    await expect
+      .poll(async () => (await eventsOf(scrip, { accountId, types: ['top_up.failed'] })).length)
+      .toBe(1);
+    const [failed] = await eventsOf(scrip, { accountId, types: ['top_up.failed'] });
+    expect(failed).toMatchObject({
+      data: { purchase_id: first, pack_id: 'starter', code: 'card_declined' },
+      traceId: TRACE.traceId,
+    });
+    expect(Date.parse(failed?.data['next_attempt_at'] ?? '')).toBeGreaterThan(scrip.now());
+
+    scrip.advance(2 * HOUR);
+    const second = (await start(accountId)) ?? '';
+    expect(second).not.toBe(first);
+    await end(accountId, second, { kind: 'paid' });
+    expect(await get(accountId)).toMatchObject({ topUpPurchaseId: '' });
+    await set(accountId);
+    expect((await get(accountId))?.topUpDueAt).toBeUndefined();
+  });
+
+  test('leaves books that agree', async () => {
+    expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+  });
+});

@@ -1,0 +1,158 @@
+/** Events about a low balance: one when it becomes low, one when it is back, never two of a kind. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Command } from '../../src/ledger/decide.ts';
+import { availableOf, lowBalanceThreshold } from '../../src/ledger/limits-in-force.ts';
+import {
+  allowance,
+  at,
+  charge,
+  grantCredits,
+  open,
+  plan,
+  postpaid,
+  refund,
+  release,
+  reserve,
+  update,
+} from './fixtures.ts';
+import { Shelf } from './shelf.ts';
+import { life, live } from './workload.ts';
+
+const own = (lowBalanceThreshold: bigint | null) => update(null, { lowBalanceThreshold });
+
+/** What each command has said of the balance, e.g. "low 40/50" for 40 available and a threshold of 50. */
+type Row = readonly [command: Command | null, said: string];
+
+function told(shelf: Shelf, rows: readonly Row[]) {
+  const said = rows.map(([command], index) => {
+    const before = shelf.events.length;
+    shelf.work(at(`${index + 1}s`), command);
+    const texts = shelf.events
+      .slice(before)
+      .filter(({ type }) => type.startsWith('balance.'))
+      .map(({ type, data }) => `${type.slice(8)} ${data['available']}/${data['threshold']}`);
+    return [command, texts.join(', ')];
+  });
+  expect(said).toEqual(rows.map(([command, text]) => [command, text]));
+}
+
+function opened(terms: Parameters<typeof plan>[0]): Shelf {
+  const shelf = new Shelf(plan(terms), at('0s'));
+  shelf.work(at('0s'), open());
+  return shelf;
+}
+
+describe('a balance is said to be', () => {
+  test('low once it is below the threshold, and recovered once it is not', () => {
+    told(opened({ lowBalanceThreshold: 50n }), [
+      [grantCredits(50n), 'recovered 50/50'],
+      [charge(0n), ''],
+      [charge(1n), 'low 49/50'],
+      [charge(9n), ''],
+      [grantCredits(9n), ''],
+      [grantCredits(1n), 'recovered 50/50'],
+      [charge(1n), 'low 49/50'],
+    ]);
+  });
+
+  test('low by what is reserved as by what is spent', () => {
+    told(opened({ lowBalanceThreshold: 50n }), [
+      [grantCredits(60n), 'recovered 60/50'],
+      [reserve(11n), 'low 49/50'],
+      [release('r1'), 'recovered 60/50'],
+      [charge(11n), 'low 49/50'],
+      [refund(4n), 'recovered 60/50'],
+    ]);
+  });
+
+  test('neither when the account is opened, whatever it begins with', () => {
+    const poor = opened({ lowBalanceThreshold: 50n });
+    expect([poor.events, poor.account.lowBalance]).toEqual([[], true]);
+    const welcome = { credits: 50n, validity: null };
+    const rich = opened({ lowBalanceThreshold: 50n, welcome });
+    expect([rich.events, rich.account.lowBalance]).toEqual([[], false]);
+  });
+
+  test('neither when nothing is decided: a failure crosses no threshold', () => {
+    told(opened({ lowBalanceThreshold: 50n }), [
+      [grantCredits(60n), 'recovered 60/50'],
+      [charge(61n), ''],
+      [null, ''],
+    ]);
+  });
+
+  test('neither by one allowance that lapses as the next one comes', () => {
+    const shelf = opened({ lowBalanceThreshold: 50n, ...allowance(50n) });
+    shelf.work(at('2026-02-01'), null);
+    expect(shelf.events.map(({ type }) => type)).toEqual(['grant.expired']);
+  });
+
+  test('low by overage that is reserved', () => {
+    told(opened({ lowBalanceThreshold: 0n, ...postpaid(90n) }), [
+      [reserve(5n), 'low -5/0'],
+      [release('r1'), 'recovered 0/0'],
+      // Overage that was used is owed, and takes nothing from what is available.
+      [charge(5n), ''],
+    ]);
+  });
+});
+
+describe('a threshold that changes is held against the balance at once:', () => {
+  test('the account’s own, set and cleared', () => {
+    const shelf = opened({ lowBalanceThreshold: 50n });
+    told(shelf, [
+      [grantCredits(60n), 'recovered 60/50'],
+      [own(61n), 'low 60/61'],
+      [own(60n), 'recovered 60/60'],
+      [own(61n), 'low 60/61'],
+      [own(null), 'recovered 60/50'],
+      [charge(60n), 'low 0/50'],
+      [own(0n), 'recovered 0/0'],
+      [update('Acme'), ''],
+    ]);
+    expect(shelf.account.lowBalanceThreshold).toBe(0n);
+  });
+
+  test('the plan’s, when the account is touched next, unless it has its own', () => {
+    const shelf = opened({ lowBalanceThreshold: 50n });
+    told(shelf, [[grantCredits(60n), 'recovered 60/50']]);
+    shelf.plan = plan({ lowBalanceThreshold: 70n });
+    told(shelf, [
+      [null, 'low 60/70'],
+      [null, ''],
+      [own(50n), 'recovered 60/50'],
+    ]);
+    shelf.plan = plan({ lowBalanceThreshold: 90n });
+    told(shelf, [[null, '']]);
+  });
+});
+
+test('whatever happens to an account, low and recovered alternate, and the last one is true', () => {
+  fc.assert(
+    fc.property(life(60), (random) => {
+      let first: boolean | null = null;
+      live(random, (shelf, now, command) => {
+        first ??= shelf.account.lowBalance;
+        shelf.work(now, command);
+        const crossings = shelf.events.filter(({ type }) => type.startsWith('balance.'));
+        crossings.forEach(({ type, data }, index) => {
+          const low = type === 'balance.low';
+          assert.equal(low, first === (index % 2 === 1), `crossing ${index}`);
+          assert.equal(BigInt(data['available']!) < BigInt(data['threshold']!), low);
+        });
+        const { account, plan } = shelf;
+        const low = availableOf(account) < lowBalanceThreshold(account, plan.terms);
+        assert.equal(account.lowBalance, low);
+        assert.equal(low, first === (crossings.length % 2 === 0));
+        assert.deepEqual(
+          shelf.events.map(({ seq }) => seq),
+          shelf.events.map((_, index) => BigInt(index + 1)),
+        );
+        assert.equal(account.eventCount, BigInt(shelf.events.length));
+      });
+    }),
+    { numRuns: 200 },
+  );
+}, 120_000);

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../src/failure.ts';
+import { availableOf, pauseFloor } from '../../src/ledger/limits-in-force.ts';
+import type { Criticality } from '../../src/ledger/rules/pause.ts';
+import {
+  charge,
+  close,
+  commit,
+  extend,
+  grantCredits,
+  plan,
+  postpaid,
+  reserve,
+  update,
+} from './fixtures.ts';
+import { ledger, play } from './table.ts';
+import { life, live } from './workload.ts';
+
+const SHEDDABLE: { criticality: Criticality } = { criticality: 'SHEDDABLE' };
+
+describe('below the pause floor', () => {
+  test('sheddable work is refused, critical work goes on', () => {
+    ledger(plan({ pauseFloor: 50n }), [
+      ['0s', grantCredits(51n), 'GRANT 51: issued>g1 51', '51'],
+      ['1s', reserve(1n, SHEDDABLE), 'RESERVE 1: g1>(g1) 1', '51 (1)'],
+      // At the floor is not below it; what is asked does not matter, what is available does.
+      ['2s', charge(5n, null, SHEDDABLE), 'CHARGE 5: g1>consumed 5', '46 (1)'],
+      ['3s', charge(0n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR: available 45, floor 50', '46 (1)'],
+      ['4s', reserve(0n, SHEDDABLE), 'PAUSED_BELOW_FLOOR: available 45, floor 50', '46 (1)'],
+      ['5s', charge(1n), 'CHARGE 1: g1>consumed 1', '45 (1)'],
+      ['6s', reserve(1n), 'RESERVE 1: g1>(g1) 1', '45 (2)'],
+      ['7s', grantCredits(7n), 'GRANT 7: issued>g2 7', '52 (2)'],
+      ['8s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '51 (2)'],
+    ]);
+  });
+
+  test('what is running already can end as it likes', () => {
+    ledger(plan({ pauseFloor: 50n }), [
+      ['0s', grantCredits(60n), 'GRANT 60: issued>g1 60', '60'],
+      ['1s', reserve(40n, SHEDDABLE), 'RESERVE 40: g1>(g1) 40', '60 (40)'],
+      ['2s', extend('r1', '1h'), 'nothing', '60 (40)'],
+      ['3s', commit('r1', 30n), 'COMMIT 30: (g1)>consumed 30, (g1)>g1 10', '30'],
+    ]);
+  });
+
+  test('a closed account says that it is closed, whatever its balance', () => {
+    ledger(plan({ pauseFloor: 50n }), [
+      ['0s', close(), 'nothing', '0'],
+      ['1s', charge(0n, null, SHEDDABLE), 'ACCOUNT_CLOSED', '0'],
+    ]);
+  });
+});
+
+describe('the floor in force', () => {
+  test('is the account’s own where it has one; 0 switches the plan’s off', () => {
+    const shelf = ledger(plan({ pauseFloor: 50n }), [
+      ['0s', grantCredits(20n), 'GRANT 20: issued>g1 20', '20'],
+      ['1s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '20'],
+      ['2s', update(null, { pauseFloor: 20n }), 'nothing', '20'],
+      ['3s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '19'],
+      ['4s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR: available 19, floor 20', '19'],
+      ['5s', update(null, { pauseFloor: 0n }), 'nothing', '19'],
+      ['6s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '18'],
+      ['7s', update('Acme'), 'nothing', '18'],
+      ['8s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '17'],
+      ['9s', update(null, { pauseFloor: null }), 'nothing', '17'],
+    ]);
+    play(shelf, [['10s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '17']]);
+    expect(shelf.account.displayName).toBe('Acme');
+  });
+
+  test('of 0 pauses nothing, even where reserved overage leaves less than 0', () => {
+    ledger(plan(postpaid(90n)), [
+      ['0s', reserve(5n), 'RESERVE 5: overage>(overage) 5', '0 (5)'],
+      ['1s', charge(1n, null, SHEDDABLE), 'CHARGE 1: overage>consumed 1', '0 (5) overage 1'],
+    ]);
+  });
+});
+
+test('whatever happens to an account, only sheddable work below its floor is paused', () => {
+  fc.assert(
+    fc.property(life(60), (random) => {
+      live(random, (shelf, now, command) => {
+        shelf.work(now, null);
+        const { account, plan } = shelf;
+        const floor = pauseFloor(account, plan.terms);
+        const below = floor > 0n && availableOf(account) < floor;
+        const { outcome } = shelf.work(now, command);
+        const sheddable =
+          (command?.kind === 'Reserve' || command?.kind === 'Charge') &&
+          command.criticality === 'SHEDDABLE';
+        const paused = outcome instanceof Failure && outcome.reason === 'PAUSED_BELOW_FLOOR';
+        assert.equal(paused, sheddable && below && account.state === 'OPEN');
+      });
+    }),
+    { numRuns: 200 },
+  );
+}, 120_000);

@@ -1,0 +1,348 @@
+/** Auto top-up, the deciding half: when one is due, what starting it makes, and how it ends. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../src/failure.ts';
+import { monthStart } from '../../src/ledger/account.ts';
+import type { Command } from '../../src/ledger/decide.ts';
+import { availableOf } from '../../src/ledger/limits-in-force.ts';
+import type { EndTopUp } from '../../src/ledger/rules/top-up.ts';
+import { type AutoTopUp, backoffMs, LOOK_AGAIN_MS } from '../../src/ledger/top-up.ts';
+import {
+  at,
+  charge,
+  close,
+  grantCredits,
+  ms,
+  open,
+  pack,
+  plan,
+  START,
+  update,
+} from './fixtures.ts';
+import { Shelf } from './shelf.ts';
+
+const PACKS = [pack('small', 100n, '5.00')];
+
+const setting = (change: Partial<AutoTopUp> = {}): AutoTopUp => ({
+  packId: 'small',
+  threshold: 50n,
+  coolDownMs: ms('1h'),
+  monthlyCap: 3,
+  customer: 'cus_1',
+  paymentMethod: 'pm_1',
+  ...change,
+});
+const on = (change: Partial<AutoTopUp> = {}) => update(null, { autoTopUp: setting(change) });
+const off = update(null, { autoTopUp: null });
+const start: Command = { kind: 'StartTopUp' };
+const ended = (purchaseId: string, code: string | null = null): Command => ({
+  kind: 'EndTopUp',
+  purchaseId,
+  outcome: code === null ? { kind: 'paid' } : { kind: 'declined', code },
+});
+
+/** An account with so many credits. */
+function funded(credits: bigint): Shelf {
+  const shelf = new Shelf(plan({}, PACKS), START);
+  shelf.work(START, open());
+  shelf.work(START, grantCredits(credits));
+  return shelf;
+}
+
+/** When it is, what is done, what that answers, and when a top-up is due then. */
+type Row = readonly [at: string, command: Command | null, answer: string, dueAt: string | null];
+
+function play(shelf: Shelf, rows: readonly Row[]) {
+  const played = rows.map(([when, command]) => {
+    const { outcome } = shelf.work(at(when), command);
+    return [when, command, answerOf(outcome), shelf.account.topUpDueAt];
+  });
+  expect(played).toEqual(
+    rows.map(([when, command, answer, due]) => [
+      when,
+      command,
+      answer,
+      due === null ? null : at(due),
+    ]),
+  );
+}
+
+function answerOf(outcome: ReturnType<Shelf['work']>['outcome']): string {
+  if (outcome instanceof Failure) return outcome.reason;
+  if (outcome?.kind === 'StartTopUp') return outcome.purchaseId ?? 'nothing due';
+  if (outcome?.kind === 'EndTopUp') return outcome.ended ? 'ended' : 'passed over';
+  return '';
+}
+
+const failures = (shelf: Shelf) =>
+  shelf.events.filter(({ type }) => type === 'top_up.failed').map(({ data }) => data);
+
+describe('a top-up is due', () => {
+  test('in the unit of work that takes the balance below the threshold, and not while it is off', () => {
+    const shelf = funded(60n);
+    play(shelf, [
+      ['1m', charge(5n), '', null],
+      ['2m', on(), '', null],
+      ['3m', charge(5n), '', null],
+      ['4m', charge(1n), '', '4m'],
+      ['5m', charge(1n), '', '4m'],
+      ['6m', grantCredits(2n), '', null],
+      ['7m', charge(1n), '', '7m'],
+      ['8m', off, '', null],
+    ]);
+  });
+
+  test('at once where it is switched on for a balance that is low', () => {
+    play(funded(10n), [
+      ['1m', on(), '', '1m'],
+      ['2m', on({ threshold: 10n }), '', null],
+    ]);
+  });
+
+  test('no more once the account is closed', () => {
+    play(funded(10n), [
+      ['1m', on(), '', '1m'],
+      ['2m', close(), '', null],
+      ['3m', start, 'nothing due', null],
+    ]);
+  });
+
+  test('after the cool-down, counted from the start of the one before', () => {
+    play(funded(10n), [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', ended('p1'), 'ended', '62m'],
+      ['4m', start, 'nothing due', '62m'],
+      ['61m', start, 'nothing due', '62m'],
+      ['62m', start, 'p2', '67m'],
+    ]);
+  });
+
+  test('at once again where a shorter cool-down is set', () => {
+    play(funded(10n), [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', ended('p1'), 'ended', '62m'],
+      ['4m', on({ coolDownMs: ms('3m') }), '', '5m'],
+    ]);
+  });
+
+  test('so many times a month; declined ones do not count', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on({ coolDownMs: ms('1m'), monthlyCap: 2 }), '', '1m'],
+      ['1m', start, 'p1', '6m'],
+      ['2m', ended('p1'), 'ended', '2m'],
+      ['3m', start, 'p2', '8m'],
+      ['4m', ended('p2', 'card_declined'), 'ended', '64m'],
+      ['64m', start, 'p3', '69m'],
+      ['65m', ended('p3'), 'ended', '2026-02-01'],
+      ['20d', start, 'nothing due', '2026-02-01'],
+      ['2026-02-01', start, 'p4', '2026-02-01T00:05:00Z'],
+    ]);
+    expect(shelf.account.topUps).toMatchObject({ count: 1, month: at('2026-02-01') });
+  });
+});
+
+describe('starting a top-up', () => {
+  test('orders the pack: a purchase that is pending, and no entry', () => {
+    const shelf = funded(10n);
+    const entries = shelf.entries.length;
+    play(shelf, [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+    ]);
+    expect(shelf.purchases).toMatchObject([
+      { purchaseId: 'p1', packId: 'small', credits: 100n, state: 'PENDING', grantId: null },
+    ]);
+    expect(shelf.entries.length).toBe(entries);
+  });
+
+  test('again answers nothing while one is under way, and the same one once its worker is lost', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', start, 'nothing due', '7m'],
+      ['7m', start, 'p1', '12m'],
+      ['8m', start, 'nothing due', '12m'],
+    ]);
+    expect(shelf.purchases.length).toBe(1);
+  });
+
+  test('goes on with what is under way though it was switched off, or the balance recovered', () => {
+    play(funded(10n), [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', off, '', '7m'],
+      ['4m', grantCredits(500n), '', '7m'],
+      ['7m', start, 'p1', '12m'],
+      ['8m', ended('p1'), 'ended', null],
+    ]);
+  });
+
+  test('orders nothing where the pack is gone, or would not fit: it failed', () => {
+    const shelf = funded(10n);
+    play(shelf, [['1m', on(), '', '1m']]);
+    shelf.plan = plan({}, []);
+    play(shelf, [['2m', start, 'nothing due', '62m']]);
+    shelf.plan = plan({}, [pack('small', 9_000_000_000_000_000_000n, '5.00')]);
+    play(shelf, [['62m', start, 'nothing due', '182m']]);
+    expect(failures(shelf)).toMatchObject([
+      { purchase_id: '', pack_id: 'small', code: 'pack_not_found' },
+      { purchase_id: '', pack_id: 'small', code: 'account_full' },
+    ]);
+    expect(shelf.purchases).toEqual([]);
+  });
+});
+
+describe('a top-up that ends', () => {
+  test('declined says so, with the code and when it is tried again: later each time', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
+      ['1m', start, 'p1', '6m'],
+      ['2m', ended('p1', 'card_declined'), 'ended', '62m'],
+      ['62m', start, 'p2', '67m'],
+      ['63m', ended('p2', 'insufficient_funds'), 'ended', '183m'],
+      ['183m', start, 'p3', '188m'],
+      ['184m', ended('p3'), 'ended', '184m'],
+      ['184m', start, 'p4', '189m'],
+      ['185m', ended('p4', 'card_declined'), 'ended', '245m'],
+    ]);
+    const told = (purchaseId: string, code: string, next: string) => ({
+      purchase_id: purchaseId,
+      pack_id: 'small',
+      code,
+      next_attempt_at: new Date(at(next)).toISOString(),
+    });
+    expect(failures(shelf)).toEqual([
+      told('p1', 'card_declined', '62m'),
+      told('p2', 'insufficient_funds', '183m'),
+      // One that was paid in between begins the count anew.
+      told('p4', 'card_declined', '245m'),
+    ]);
+  });
+
+  test('ends once: what is told again, or of another purchase, is passed over', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', ended('p1'), 'passed over', null],
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', ended('p2', 'card_declined'), 'passed over', '7m'],
+      ['4m', ended('p1', 'card_declined'), 'ended', '64m'],
+      ['5m', ended('p1', 'card_declined'), 'passed over', '64m'],
+    ]);
+    expect(failures(shelf).length).toBe(1);
+  });
+
+  test.each([
+    [1, '1h'],
+    [2, '2h'],
+    [3, '4h'],
+    [8, '128h'],
+    [9, '7d'],
+    [500, '7d'],
+  ])('waits after decline %i in a row for %s', (declines, length) => {
+    expect(backoffMs(declines)).toBe(ms(length));
+  });
+});
+
+describe('a setting that could not work is refused, and changes nothing:', () => {
+  test.each<[string, Partial<AutoTopUp>, string]>([
+    ['a pack that the plan has not', { packId: 'huge' }, 'PACK_NOT_FOUND'],
+    ['a threshold that one pack does not reach', { threshold: 101n }, 'INVALID_FIELD'],
+  ])('%s', (_, change, reason) => {
+    const shelf = funded(10n);
+    play(shelf, [['1m', { ...on(change), displayName: 'Acme' } as Command, reason, null]]);
+    expect(shelf.account).toMatchObject({ autoTopUp: null, displayName: '' });
+  });
+});
+
+type Step = { readonly waitMs: number; readonly command: Command | 'end' | 'decline' | null };
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.record({
+    waitMs: fc.oneof(
+      fc.constant(0),
+      fc.integer({ min: 1, max: ms('10m') }),
+      fc.integer({ min: 1, max: ms('3h') }),
+      fc.integer({ min: 1, max: ms('20d') }),
+    ),
+    command: fc.oneof(
+      { weight: 4, arbitrary: fc.bigInt(1n, 60n).map((credits) => charge(credits)) },
+      { weight: 2, arbitrary: fc.bigInt(1n, 60n).map((credits) => grantCredits(credits)) },
+      { weight: 8, arbitrary: fc.constant(start) },
+      { weight: 6, arbitrary: fc.constantFrom('end' as const, 'end' as const, 'decline' as const) },
+      {
+        weight: 2,
+        arbitrary: fc
+          .tuple(fc.bigInt(1n, 100n), fc.integer({ min: 1, max: 3 }))
+          .map(([threshold, monthlyCap]) => on({ threshold, monthlyCap })),
+      },
+      { weight: 1, arbitrary: fc.constantFrom<Command | null>(off, null) },
+    ),
+  }),
+  { minLength: 1, maxLength: 60, size: 'max' },
+);
+
+test('whatever happens, one is under way at most, none is started before its time or beyond the cap', () => {
+  fc.assert(
+    fc.property(steps, (random) => {
+      const shelf = funded(100n);
+      let now = START;
+      const starts: { at: number; declined: boolean }[] = [];
+      let notBefore = 0;
+      for (const { waitMs, command } of random) {
+        now += waitMs;
+        shelf.work(now, null);
+        const before = structuredClone(shelf.account);
+        const pending = before.topUps?.purchaseId ?? null;
+        const end: EndTopUp['outcome'] =
+          command === 'decline' ? { kind: 'declined', code: 'no' } : { kind: 'paid' };
+        const asked =
+          typeof command === 'string'
+            ? ({ kind: 'EndTopUp', purchaseId: pending ?? 'p0', outcome: end } as const)
+            : command;
+        const bought = shelf.purchases.length;
+        const { outcome } = shelf.work(now, asked);
+        const { account } = shelf;
+
+        if (shelf.purchases.length > bought) {
+          const { autoTopUp } = before;
+          assert(autoTopUp && pending === null);
+          assert(availableOf(before) < autoTopUp.threshold);
+          assert(now >= notBefore, 'the back-off has passed');
+          const last = starts.at(-1);
+          assert(!last || now >= last.at + autoTopUp.coolDownMs, 'the cool-down has passed');
+          const counting = starts.filter(
+            (one) => !one.declined && monthStart(one.at) === monthStart(now),
+          );
+          assert(counting.length < autoTopUp.monthlyCap, 'within the cap');
+          starts.push({ at: now, declined: false });
+        }
+        if (pending !== null && command === 'decline') {
+          const last = starts.at(-1);
+          assert(last && !last.declined);
+          last.declined = true;
+          notBefore = now + backoffMs(account.topUps?.failures ?? 0);
+        }
+        if (pending !== null && command === 'end') notBefore = 0;
+        if (outcome && !(outcome instanceof Failure) && outcome.kind === 'StartTopUp') {
+          const due = before.topUpDueAt !== null && before.topUpDueAt <= now;
+          assert.equal(outcome.purchaseId !== null, due);
+          if (due) assert.equal(account.topUpDueAt, now + LOOK_AGAIN_MS);
+        }
+        const low = account.autoTopUp && availableOf(account) < account.autoTopUp.threshold;
+        assert.equal(
+          account.topUpDueAt !== null,
+          Boolean(low || account.topUps?.purchaseId),
+          'due if, and only if, there is something to do',
+        );
+      }
+    }),
+    { numRuns: 300 },
+  );
+}, 120_000);

@@ -1,0 +1,142 @@
+/** Limits an account can have of its own, and the pause below the floor, over a real socket. */
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
+import { changed, planIn } from '../pricing/fixtures.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { faultOf } from './fault.ts';
+import { balanceOf, funded, rowsOf } from './given.ts';
+
+const SHEDDABLE = Criticality.SHEDDABLE;
+const MAX = 9_223_372_036_854_775_807n;
+
+let scrip: TestService;
+beforeAll(async () => {
+  const floored = changed('allowance: { credits: 50, every: month, rollover: none }', '')
+    .replace('welcome: { credits: 30, validity: 30 days }', '')
+    .replace('plan_id: everything', 'plan_id: floored');
+  scrip = await startTestService({ plans: [planIn(floored)] });
+});
+afterAll(() => scrip.stop());
+
+type Change = Omit<Parameters<TestService['accounts']['updateAccount']>[0], 'accountId'>;
+const update = async (accountId: string, change: Change) =>
+  (await scrip.accounts.updateAccount({ accountId, requestId: requestId(), ...change })).account;
+
+const limitsOf = async (accountId: string) => {
+  const { account } = await scrip.accounts.getAccount({ accountId });
+  const { lowBalanceThreshold, pauseFloor, lowBalance } = await balanceOf(scrip, accountId);
+  expect(account).toMatchObject({ lowBalanceThreshold, pauseFloor });
+  return {
+    lowBalanceThreshold,
+    pauseFloor,
+    lowBalance,
+    ownLowBalanceThreshold: account?.ownLowBalanceThreshold,
+    ownPauseFloor: account?.ownPauseFloor,
+  };
+};
+
+describe('the limits in force', () => {
+  test('are the plan’s, until the account is given its own, and again when they are cleared', async () => {
+    const accountId = await funded(scrip, 50n, 'floored');
+    const ofPlan = {
+      lowBalanceThreshold: 40n,
+      pauseFloor: 15n,
+      lowBalance: false,
+      ownLowBalanceThreshold: undefined,
+      ownPauseFloor: undefined,
+    };
+    expect(await limitsOf(accountId)).toEqual(ofPlan);
+    const own = { lowBalanceThreshold: { credits: 51n }, pauseFloor: { credits: 0n } };
+    expect(await update(accountId, own)).toMatchObject({
+      lowBalanceThreshold: 51n,
+      ownLowBalanceThreshold: 51n,
+      pauseFloor: 0n,
+      ownPauseFloor: 0n,
+    });
+    const withOwn = {
+      lowBalanceThreshold: 51n,
+      pauseFloor: 0n,
+      lowBalance: true,
+      ownLowBalanceThreshold: 51n,
+      ownPauseFloor: 0n,
+    };
+    expect(await limitsOf(accountId)).toEqual(withOwn);
+    await update(accountId, { displayName: 'renamed' });
+    expect(await limitsOf(accountId)).toEqual(withOwn);
+    await update(accountId, { lowBalanceThreshold: {}, pauseFloor: {} });
+    expect(await limitsOf(accountId)).toEqual(ofPlan);
+  });
+
+  test('are shown of every account that is listed', async () => {
+    const accountId = await scrip.open('floored');
+    await update(accountId, { lowBalanceThreshold: { credits: MAX } });
+    const { accounts } = await scrip.accounts.listAccounts({ planId: 'floored' });
+    expect(accounts.find((account) => account.accountId === accountId)).toMatchObject({
+      lowBalanceThreshold: MAX,
+      pauseFloor: 15n,
+      ownPauseFloor: undefined,
+    });
+  });
+
+  test('are never below 0: the change is refused and nothing is written', async () => {
+    const accountId = await scrip.open('floored');
+    const before = await rowsOf(scrip, accountId);
+    const change = { lowBalanceThreshold: { credits: -1n }, pauseFloor: { credits: -1n } };
+    expect(await faultOf(update(accountId, change))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_FIELD',
+      fields: ['low_balance_threshold.credits', 'pause_floor.credits'],
+    });
+    expect(await rowsOf(scrip, accountId)).toBe(before);
+  });
+});
+
+describe('below the pause floor', () => {
+  const reserve = (accountId: string, criticality?: Criticality, id = requestId()) =>
+    scrip.billing.reserve({
+      accountId,
+      requestId: id,
+      credits: 1n,
+      ...(criticality !== undefined && { criticality }),
+    });
+
+  test('sheddable reservations and charges are refused, and nothing is written; others pass', async () => {
+    const accountId = await funded(scrip, 14n, 'floored');
+    const before = await rowsOf(scrip, accountId);
+    const charge = { accountId, requestId: requestId(), credits: 1n, criticality: SHEDDABLE };
+    for (const call of [reserve(accountId, SHEDDABLE), scrip.billing.charge(charge)])
+      expect(await faultOf(call)).toMatchObject({
+        code: status.FAILED_PRECONDITION,
+        reason: 'PAUSED_BELOW_FLOOR',
+        metadata: { available: '14', floor: '15' },
+      });
+    expect(await rowsOf(scrip, accountId)).toBe(before);
+    expect((await reserve(accountId)).entrySeq).toBe(2n);
+    expect((await reserve(accountId, Criticality.CRITICAL)).entrySeq).toBe(3n);
+  });
+
+  test('what was answered before is answered again', async () => {
+    const accountId = await funded(scrip, 15n, 'floored');
+    const id = requestId();
+    const first = await reserve(accountId, SHEDDABLE, id);
+    expect((await faultOf(reserve(accountId, SHEDDABLE))).reason).toBe('PAUSED_BELOW_FLOOR');
+    expect(await reserve(accountId, SHEDDABLE, id)).toEqual(first);
+  });
+
+  test('a refusal is not remembered: the same request passes once there are credits', async () => {
+    const accountId = await funded(scrip, 14n, 'floored');
+    const id = requestId();
+    expect((await faultOf(reserve(accountId, SHEDDABLE, id))).reason).toBe('PAUSED_BELOW_FLOOR');
+    await update(accountId, { pauseFloor: { credits: 14n } });
+    expect((await reserve(accountId, SHEDDABLE, id)).entrySeq).toBe(2n);
+  });
+
+  test('a criticality there is not is refused as a field', async () => {
+    const accountId = await funded(scrip, 100n, 'floored');
+    expect(await faultOf(reserve(accountId, 7 as Criticality))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['criticality'],
+    });
+  });
+});

@@ -1,0 +1,70 @@
+/** The auditor on positions and deliveries, which belong to no one account. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { verify } from '../../src/verify/verify.ts';
+import { cross, crossing } from '../events/given.ts';
+import { Receiver } from '../events/receiver.ts';
+import { execute } from '../postgres.ts';
+import { startTestService } from '../service.ts';
+
+let databaseUrl: string;
+beforeAll(async () => {
+  const receiver = await new Receiver().open();
+  const scrip = await startTestService({ env: receiver.env });
+  ({ databaseUrl } = scrip);
+  const accountIds = [await crossing(scrip), await crossing(scrip)] as const;
+  await cross(scrip, accountIds[0], 4);
+  await cross(scrip, accountIds[1], 4);
+  while (receiver.received.length < 10) await new Promise((resolve) => setTimeout(resolve, 20));
+  await scrip.stop();
+  await receiver.close();
+});
+
+const AT_FIVE = 'position = 5';
+const fifth = async () =>
+  (await execute(databaseUrl, `select event_id, account_id from events where ${AT_FIVE}`))[0];
+
+/** What is found while the change is made; it is undone afterwards. */
+async function found(change: string, undo: string) {
+  await execute(databaseUrl, change);
+  const verdict = await verify(databaseUrl, { all: true });
+  await execute(databaseUrl, undo);
+  expect(await verify(databaseUrl)).toMatchObject({ ok: true });
+  return verdict.ok ? [] : verdict.disagreements;
+}
+
+test('events that are all in place agree', async () => {
+  expect(await verify(databaseUrl)).toMatchObject({ ok: true, accounts: 2 });
+});
+
+test('an event whose delivery is gone is found', async () => {
+  const event = await fifth();
+  await execute(databaseUrl, 'create table kept as table deliveries');
+  const told = await found(
+    `delete from deliveries where ${AT_FIVE}`,
+    `insert into deliveries select * from kept where ${AT_FIVE}`,
+  );
+  expect(told).toEqual([
+    { accountId: event?.['account_id'], what: `event ${event?.['event_id']}: it has no delivery` },
+  ]);
+});
+
+test('a gap in the positions of all is found, though no account has one', async () => {
+  const told = await found(
+    'update events set position = position + 1 where position > 9',
+    'update events set position = position - 1 where position > 9',
+  );
+  expect(told.map(({ what }) => what)).toContainEqual(
+    expect.stringMatching(/^event [0-9a-f-]{36}: position 11 follows 9$/),
+  );
+});
+
+test('a cursor that is ahead of the events or behind them is found', async () => {
+  for (const position of [9, 11]) {
+    const set = (to: number) => `update event_cursors set position = ${to} where name = 'assigned'`;
+    expect((await found(set(position), set(10))).map(({ what }) => what)).toEqual([
+      `the newest position is 10, the cursor says ${position}`,
+    ]);
+  }
+});
+
+afterAll(() => execute(databaseUrl, 'drop table kept'));
