@@ -6,7 +6,7 @@
 import type { Entry, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 
-/** What an entry took of a grant, or of the postpaid line, and where it is dealt out to. */
+/** What an entry took of a limited grant, and where it is dealt out to. */
 type Taken = {
   readonly operations: readonly string[];
   left: bigint;
@@ -54,12 +54,12 @@ function fits(moves: readonly Move[], usages: Usages, grants: ReadonlyMap<bigint
   const open = new Map<string, bigint>();
   for (const { usage, credits } of usages)
     open.set(usage.operation, (open.get(usage.operation) ?? 0n) + credits);
+  // What is not limited may pay whatever these leave: it is enough that these find their place.
   const all: Taken[] = moves
-    .filter(({ to }) => to === 'consumed' || to === 'reserved' || to === 'overage_reserved')
-    .map(({ grantId, credits }) => {
+    .filter(({ to }) => to === 'consumed' || to === 'reserved')
+    .flatMap(({ grantId, credits }) => {
       const { operations = [] } = grants.get(grantId) ?? {};
-      const pays = operations.length > 0 ? operations : [...open.keys()];
-      return { operations: pays.filter((name) => open.has(name)), left: credits, dealt: new Map() };
+      return operations.length > 0 ? { operations, left: credits, dealt: new Map() } : [];
     });
   for (const taken of all)
     while (taken.left > 0n) {
