@@ -16,7 +16,7 @@ import {
 import { publicationOf } from '../pricing/publication.ts';
 import { PublishedPlan } from '../pricing/published-plan.ts';
 import { run } from './bulk.ts';
-import { isRetryable } from './database-failure.ts';
+import { failureOfDatabase, isRetryable } from './database-failure.ts';
 import { millis } from './rows.ts';
 
 type Revision = { readonly plan_id: string; readonly revision: number };
@@ -46,20 +46,27 @@ export class Catalogue {
     this.#em = em;
   }
 
-  /** Every plan as it stands now, ordered by plan id, ready to say what it is at `now`. */
+  /**
+   * Every plan as it stands now, ordered by plan id, ready to say what it is at `now`. While the database
+   * cannot be reached, the plans as they were known last.
+   */
   async all(now: number): Promise<readonly PublishedPlan[]> {
     const em = this.#em();
-    const found = await run<Revision>(
-      em,
-      'select plan_id, revision from plans order by plan_id',
-      [],
-    );
-    return [...(await this.#upToDate(em, found, now)).values()];
+    const sql = 'select plan_id, revision from plans order by plan_id';
+    const plans = await run<Revision>(em, sql, [])
+      .then((found) => this.#upToDate(em, found, now))
+      .catch((error: unknown) => this.#knownDespite(error, now));
+    return [...plans.values()].sort((a, b) => (a.planId < b.planId ? -1 : 1));
   }
 
-  /** A plan as it stands now, ready to say what it is at `now`; null if there is none. */
+  /** One of `all`; null if there is none of that id. */
   async find(planId: string, now: number): Promise<PublishedPlan | null> {
-    const plans = await this.namedBy(this.#em(), [], [planId], now);
+    const plans = await this.namedBy(this.#em(), [], [planId], now).catch((error: unknown) => {
+      const known = this.#knownDespite(error, now);
+      // It may have been published since.
+      if (!known.has(planId)) throw error;
+      return known;
+    });
     return plans.get(planId) ?? null;
   }
 
@@ -121,7 +128,9 @@ export class Catalogue {
     try {
       // In the order of their ids, so that no two replicas wait for each other.
       const inOrder = plans.toSorted((a, b) => (a.planId < b.planId ? -1 : 1));
-      return await this.#em().transactional((em) => this.#publishAll(em, inOrder, now));
+      const published = await this.#em().transactional((em) => this.#publishAll(em, inOrder, now));
+      await this.all(now);
+      return published;
     } catch (error) {
       // Another replica publishes the same plans at this moment.
       if (!isRetryable(error) || triesLeft === 0) throw error;
@@ -197,6 +206,12 @@ export class Catalogue {
       plans.set(planId, plan);
     }
     return plans;
+  }
+
+  #knownDespite(error: unknown, now: number): ReadonlyMap<string, PublishedPlan> {
+    const ready = (plan: PublishedPlan) => plan.rateCard(plan.versionAt(now)) !== undefined;
+    if (!failureOfDatabase(error) || ![...this.#plans.values()].every(ready)) throw error;
+    return this.#plans;
   }
 
   /** A plan that exists, with the rate cards that are in memory already. */

@@ -60,6 +60,8 @@ async function ofEveryKind() {
   await reserved(scrip, accountId, 50n); // 12 RESERVE
   scrip.advance(15 * MINUTE);
   await charge(accountId, { usages: [INSPECT], reference: 'b' }); // 13 EXPIRE, 14 CHARGE
+  const move = { accountId, requestId: requestId(), planId: 'perfectparser' };
+  await scrip.accounts.moveAccount(move); // 15 PLAN_CHANGE
   return accountId;
 }
 
@@ -98,6 +100,7 @@ describe('StreamHistory', () => {
       RESERVE,
       Entry_Kind.EXPIRE,
       CHARGE,
+      Entry_Kind.PLAN_CHANGE,
     ]);
     expect(seqs(entries)).toEqual(upTo(entries.length));
     const times = entries.map(({ at }) => there(at).getTime());
