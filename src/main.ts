@@ -5,7 +5,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded.ts';
 import { migrate, pendingMigrations } from './db/orm.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { startService } from './service.ts';
-import { UnpublishablePlans } from './store/catalogue.ts';
+import { UnpublishablePlans } from './store/publish-plans.ts';
 import { telemetry } from './telemetry.ts';
 
 /** Something the operator has to set right: it is said in one line each, without a stack. */

@@ -125,7 +125,7 @@ describe('a request that makes its transaction fail', () => {
   /** A service whose database refuses one reference, and what it logs. */
   async function startPoisoned() {
     const lines: string[] = [];
-    const log = pino({ level: 'info' }, { write: (line) => lines.push(line) });
+    const log = pino({ level: 'warn' }, { write: (line) => lines.push(line) });
     const scrip = await startTestService({ log });
     stops.push(scrip.stop);
     showDatabaseOnFailure(scrip.databaseUrl);

@@ -33,7 +33,14 @@ beforeAll(async () => {
   const em = () => orm.em.fork();
   const clock = scrip.now;
   const tracer = trace.getTracer('test');
-  const context = { em, catalogue: new Catalogue(em), clock, tracer, tail: new Tail(em, 1_000), announced: () => {} };
+  const context = {
+    em,
+    catalogue: new Catalogue(em),
+    clock,
+    tracer,
+    tail: new Tail(em, 1_000),
+    announced: () => {},
+  };
   const lanes = new Lanes(2, {
     run: (works) => unitOfWork(context, works),
     groupMax: 100,

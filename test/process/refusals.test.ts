@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { readPostmaster } from '../../src/db/postmaster.ts';
 import { createDatabase, execute } from '../postgres.ts';
+import { planIn } from '../pricing/fixtures.ts';
+import { startTestService } from '../service.ts';
 import { startService } from './replica.ts';
 
 let directory: string;
@@ -160,6 +162,27 @@ operations:
       expect(ofFile).toContainEqual(expect.stringMatching(/: terms.*low_balance_treshold/));
       expect(ofFile).toContainEqual(expect.stringMatching(/: operations\.job\.components\[0\]/));
     }
+  });
+
+  test('every new price that is dated in the past', async ({ expect }) => {
+    const PLANS_DIRECTORY = join(directory, 'late-plans');
+    await mkdir(PLANS_DIRECTORY);
+    const job = (credits: number) =>
+      `{ job: { title: Job, billable: true, components: [{ kind: flat, label: Job, credits: ${credits} }] } }`;
+    const plan = (planId: string) =>
+      `plan_id: ${planId}\ntitle: Late\nterms: {}\npacks: []\noperations: ${job(1)}\n`;
+    const published = await createDatabase(inject('postgresUrl'));
+    const plans = [planIn(plan('a')), planIn(plan('b'))];
+    await (await startTestService({ databaseUrl: published, plans })).stop();
+    await execute(published, `update rate_cards set created_at = '2020-01-01'`);
+    const files = ['a', 'b'].map((name) => join(PLANS_DIRECTORY, `${name}.yaml`));
+    const change = `changes: [{ from: 2021-01-01, operations: ${job(2)} }]\n`;
+    await writeFile(files[0] ?? '', plan('a') + change);
+    await writeFile(files[1] ?? '', plan('b') + change);
+
+    const lines = await refusal({ PLANS_DIRECTORY, DATABASE_URL: published });
+    const why = 'changes[0].from: 2021-01-01T00:00:00.000Z is past';
+    expect(lines).toEqual(files.map((file) => expect.stringContaining(`${file}: ${why}`)));
   });
 
   test('every variable that is not as it should be', async ({ expect }) => {

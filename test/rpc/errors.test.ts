@@ -2,9 +2,9 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
+import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
 import { CHECKOUT } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
-import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';

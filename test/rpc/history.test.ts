@@ -64,6 +64,8 @@ async function ofEveryKind() {
   await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: raised }); // 15
   scrip.advance(15 * MINUTE);
   await charge(accountId, { usages: [INSPECT], reference: 'b' }); // 16 EXPIRE, 17 CHARGE
+  const move = { accountId, requestId: requestId(), planId: 'perfectparser' };
+  await scrip.accounts.moveAccount(move); // 18 PLAN_CHANGE
   return accountId;
 }
 
@@ -105,6 +107,7 @@ describe('StreamHistory', () => {
       COMMIT,
       Entry_Kind.EXPIRE,
       CHARGE,
+      Entry_Kind.PLAN_CHANGE,
     ]);
     expect(seqs(entries)).toEqual(upTo(entries.length));
     const times = entries.map(({ at }) => there(at).getTime());

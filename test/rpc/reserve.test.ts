@@ -65,6 +65,7 @@ describe('Reserve', () => {
         createdAt,
         endedAt: undefined,
         overCommitPolicy: OverCommitPolicy.REJECT,
+        planId: 'verts',
         rateCardVersion: 1n,
         reference: 'job-1',
         labels: { team: 'images' },

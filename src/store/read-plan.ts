@@ -1,0 +1,60 @@
+/** Reads plans and rate cards from the database. */
+import type { Em } from '../db/orm.ts';
+import type { RateCard } from '../pricing/plan.ts';
+import { planTermsFromJson, rateCardFromJson } from '../pricing/plan-file/plan-json.ts';
+import { PublishedPlan } from '../pricing/published-plan.ts';
+import { run } from './bulk.ts';
+import { millis } from './rows.ts';
+
+type PlanVersionRow = {
+  readonly revision: number;
+  readonly terms: unknown;
+  readonly withdrawn: boolean;
+  readonly version: number;
+  readonly effective_at: number;
+  readonly created_at: number;
+};
+
+/** A plan that exists; `rateCards` are those of it that were read before. */
+export async function readPlan(
+  em: Em,
+  planId: string,
+  rateCards: Map<number, RateCard> = new Map(),
+): Promise<PublishedPlan> {
+  const rows = await run<PlanVersionRow>(
+    em,
+    `select p.revision, p.terms, p.withdrawn @> to_jsonb(r.version) as withdrawn, r.version,
+       ${millis('r.effective_at', 'effective_at')}, ${millis('r.created_at', 'created_at')}
+     from plans p join rate_cards r using (plan_id) where plan_id = $1 order by version`,
+    [planId],
+  );
+  const [first] = rows;
+  if (!first) throw new Error(`there is no plan ${planId}`);
+  const versions = rows.map(({ version, effective_at, created_at, withdrawn }) => ({
+    version,
+    effectiveAt: effective_at,
+    createdAt: created_at,
+    withdrawn,
+  }));
+  const terms = planTermsFromJson(first.terms);
+  return new PublishedPlan(planId, first.revision, terms, versions, rateCards);
+}
+
+/** A version of a plan's rate card, read if it was not before; null if the plan never had it. */
+export async function readRateCard(
+  em: Em,
+  plan: PublishedPlan,
+  version: number,
+): Promise<RateCard | null> {
+  const known = plan.rateCard(version);
+  if (known) return known;
+  const [row] = await run<{ content: unknown }>(
+    em,
+    'select content from rate_cards where plan_id = $1 and version = $2',
+    [plan.planId, version],
+  );
+  if (!row) return null;
+  const rateCard = rateCardFromJson(row.content, version);
+  plan.keep(rateCard);
+  return rateCard;
+}
