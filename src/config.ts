@@ -128,6 +128,10 @@ const environment = z.object({
   PURCHASE_CHECK_INTERVAL_MS: integer(10, 3_600_000, 30_000),
   /** Pending purchases looked at in one batch at most. */
   PURCHASE_CHECK_MAX: integer(1, 1_000, 50),
+  /** How often accounts whose auto top-up is due are searched for. */
+  TOP_UP_INTERVAL_MS: integer(10, 3_600_000, 5_000),
+  /** Accounts that are topped up in one batch at most. */
+  TOP_UP_MAX: integer(1, 1_000, 50),
   /** Whether to offer gRPC server reflection. */
   REFLECTION: flag(true),
   LOG_LEVEL: z

@@ -12,6 +12,7 @@ import { unitOfWork } from './lanes/unit-of-work.ts';
 import { Payments } from './payments/payments.ts';
 import { Reconciler } from './payments/reconciler.ts';
 import { connectStripe } from './payments/stripe.ts';
+import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import type { FiledPlan } from './pricing/plan.ts';
 import { InFlight } from './rpc/in-flight.ts';
@@ -28,6 +29,8 @@ export type Service = {
   sweep(): Promise<void>;
   /** Looks at every pending purchase that is due, as the reconciler does by itself from time to time. */
   checkPurchases(): Promise<void>;
+  /** Charges every top-up that is due, as the service does by itself from time to time. */
+  topUp(): Promise<void>;
   /** Finishes what was accepted, then stops. */
   stop(): Promise<void>;
 };
@@ -107,7 +110,20 @@ export async function startService(
         checkAfterMs: config.PURCHASE_CHECK_AFTER_MS,
         batchMax: config.PURCHASE_CHECK_MAX,
       });
+    const topUps =
+      payments &&
+      new TopUps({
+        payments,
+        em,
+        lanes,
+        clock,
+        tracer,
+        log,
+        intervalMs: config.TOP_UP_INTERVAL_MS,
+        batchMax: config.TOP_UP_MAX,
+      });
     const stopInBackground = async () => {
+      await topUps?.stop(0);
       await sweeper.stop();
       await reconciler?.stop();
     };
@@ -158,6 +174,7 @@ export async function startService(
       webhookPort: webhooks ? webhooks.port : null,
       sweep: () => sweeper.sweep(),
       checkPurchases: async () => await reconciler?.check(),
+      topUp: async () => await topUps?.topUp(),
       async stop() {
         stopping.abort();
         const graceMs = config.SHUTDOWN_GRACE_MS;
@@ -165,6 +182,7 @@ export async function startService(
           rpc.stop(graceMs),
           events.stop(graceMs),
           webhooks ? webhooks.stop(graceMs) : null,
+          topUps?.stop(graceMs),
         ]);
         await stopInBackground();
         await lanes.close();

@@ -45,6 +45,8 @@ describe('the configuration', () => {
       PURCHASE_CHECK_AFTER_MS: 600_000,
       PURCHASE_CHECK_INTERVAL_MS: 30_000,
       PURCHASE_CHECK_MAX: 50,
+      TOP_UP_INTERVAL_MS: 5_000,
+      TOP_UP_MAX: 50,
       REFLECTION: true,
       LOG_LEVEL: 'info',
     });
@@ -89,6 +91,8 @@ describe('the configuration', () => {
     ['PURCHASE_CHECK_AFTER_MS', '0', 0],
     ['PURCHASE_CHECK_INTERVAL_MS', '10', 10],
     ['PURCHASE_CHECK_MAX', '1000', 1_000],
+    ['TOP_UP_INTERVAL_MS', '10', 10],
+    ['TOP_UP_MAX', '1000', 1_000],
     ['LOG_LEVEL', 'silent', 'silent'],
   ])('takes %s=%s', (name, text, value) => {
     expect(configOf({ [name]: text })).toEqual({ ...configOf({}), [name]: value });
@@ -137,6 +141,8 @@ describe('the configuration', () => {
     ['PURCHASE_CHECK_AFTER_MS', '-1', 'must be a whole number, 0 to 86400000'],
     ['PURCHASE_CHECK_INTERVAL_MS', '9', 'must be a whole number, 10 to 3600000'],
     ['PURCHASE_CHECK_MAX', '0', 'must be a whole number, 1 to 1000'],
+    ['TOP_UP_INTERVAL_MS', '9', 'must be a whole number, 10 to 3600000'],
+    ['TOP_UP_MAX', '0', 'must be a whole number, 1 to 1000'],
     ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
   ])('refuses %s=%s', (name, text, problem) => {
     expect(problemsOf({ [name]: text })).toEqual([`${name} ${problem}`]);

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
@@ -81,6 +82,7 @@ export async function openBooks(
       catalogue.asOf(em, now),
     ]);
   const due = await loadDue(em, accounts, now);
+  const packs = await withToppedUp(em, customPacks, accounts, requests);
   const grants = await withGivenBack(em, open, refundables, purchases);
   await readRateCards(em, catalogue, plans, now, accounts, requests, reservations);
 
@@ -88,7 +90,7 @@ export async function openBooks(
   const reservationsOf = byAccount(withoutTwins([...reservations, ...due.reservations]));
   const refundablesOf = byAccount(refundables);
   const purchasesOf = byAccount(purchases);
-  const customPacksOf = byAccount(customPacks);
+  const customPacksOf = byAccount(packs);
   const books = new Map<string, Book>();
   for (const account of accounts) {
     const { accountId } = account;
@@ -138,13 +140,16 @@ function named<Kind extends Request['command']['kind'], Key>(
 
 /** Purchases that commands observe, and ones whose payment reference they give again. */
 async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Purchase[]> {
-  const observed = named(requests, 'ObservePurchase', ({ purchaseId }) => purchaseId);
+  const observed = [
+    ...named(requests, 'ObservePurchase', ({ purchaseId }) => purchaseId),
+    ...named(requests, 'EndTopUp', ({ purchaseId }) => purchaseId),
+  ];
   const references: Named<string>[] = [];
   for (const { accountId, command } of requests)
     if (command.kind === 'Purchase' && command.payment.method === 'REFERENCE')
       references.push({ accountId, key: command.payment.reference });
   const purchases = [
-    ...(await loadPurchases(em, observed)),
+    ...(await loadPurchases(em, distinct(observed))),
     ...(await loadReferencedPurchases(em, distinct(references))),
   ];
   return [...new Map(purchases.map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];
@@ -155,7 +160,23 @@ const packsNamed = (requests: readonly Request[]): Named<string>[] =>
     ...named(requests, 'Purchase', ({ packId }) => packId),
     ...named(requests, 'OfferPack', ({ pack }) => pack.packId),
     ...named(requests, 'WithdrawPack', ({ packId }) => packId),
+    ...named(requests, 'UpdateAccount', ({ autoTopUp }) => autoTopUp?.packId ?? ''),
   ]);
+
+/** Packs that were named, and those that top-ups which start buy: the account says which. */
+async function withToppedUp(
+  em: Em,
+  packs: readonly CustomPack[],
+  accounts: readonly Account[],
+  requests: readonly Request[],
+): Promise<CustomPack[]> {
+  const starting = new Set(named(requests, 'StartTopUp', () => '').map((one) => one.accountId));
+  const bought: Named<string>[] = [];
+  for (const { accountId, autoTopUp } of accounts)
+    if (autoTopUp && starting.has(accountId)) bought.push({ accountId, key: autoTopUp.packId });
+  const all = [...(await loadCustomPacks(em, bought)), ...packs];
+  return [...new Map(all.map((pack) => [`${pack.accountId}\n${pack.packId}`, pack])).values()];
+}
 
 function distinct<Key>(all: readonly Named<Key>[]): Named<Key>[] {
   return [...new Map(all.map((one) => [`${one.accountId}\n${one.key}`, one])).values()];

@@ -1,9 +1,7 @@
 /**
- * What the worker that charges top-ups hands to the lanes. Each submission has a request id of its own:
- * the rules themselves answer a repeated one with what is under way.
+ * What the worker that charges top-ups hands to the lanes. The service asks by itself, so there are no
+ * request ids: the rules pass over what was done already.
  */
-import { hash } from 'node:crypto';
-import { v4 as uuidv4 } from 'uuid';
 import type { Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
 import type { EndTopUp, StartTopUp } from '../ledger/rules/top-up.ts';
@@ -22,11 +20,13 @@ export const startTopUpWork = (accountId: string, trace: Trace): Request =>
 export const purchaseToCharge = (response: Uint8Array): string | null =>
   Buffer.from(response).toString('utf8') || null;
 
+/** Ends a top-up whose payment the provider keeps open; `code` is the provider's. */
 export const endTopUpWork = (
   accountId: string,
-  end: Omit<EndTopUp, 'kind'>,
+  purchaseId: string,
+  code: string,
   trace: Trace,
-): Request => workOf(accountId, { kind: 'EndTopUp', ...end }, trace, () => '');
+): Request => workOf(accountId, { kind: 'EndTopUp', purchaseId, code }, trace, () => '');
 
 function workOf(
   accountId: string,
@@ -37,8 +37,8 @@ function workOf(
   return {
     accountId,
     command,
-    origin: { caller: SERVICE, requestId: uuidv4(), ...trace },
-    fingerprint: hash('sha256', JSON.stringify(command), 'buffer'),
+    origin: { caller: SERVICE, requestId: '', ...trace },
+    fingerprint: new Uint8Array(),
     respond: (outcome) => Buffer.from(answer(outcome), 'utf8'),
     isAbandoned: () => false,
   };

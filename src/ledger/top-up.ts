@@ -5,6 +5,7 @@
 import { type Account, monthStart } from './account.ts';
 import type { Book } from './book.ts';
 import { availableOf } from './limits-in-force.ts';
+import type { Purchase } from './purchase.ts';
 
 /** What the account's owner switched on. */
 export type AutoTopUp = {
@@ -65,6 +66,20 @@ export const backoffMs = (failures: number): number =>
 /** Top-ups that count in the month of `now`. */
 export const countOf = ({ month, count }: TopUps, now: number): number =>
   month === monthStart(now) ? count : 0;
+
+/**
+ * Whether what a top-up ordered is what the account's owner has switched on still: this pack, to be
+ * paid with this payment method. Otherwise nothing is charged for it any more.
+ */
+export const isWanted = (
+  { state, autoTopUp }: Pick<Account, 'state' | 'autoTopUp'>,
+  { packId, savedMethod }: Pick<Purchase, 'packId' | 'savedMethod'>,
+): boolean =>
+  state === 'OPEN' &&
+  autoTopUp !== null &&
+  autoTopUp.packId === packId &&
+  autoTopUp.customer === savedMethod?.customer &&
+  autoTopUp.paymentMethod === savedMethod.paymentMethod;
 
 /**
  * Notes when the account's next top-up is due, in the transaction that made it so. It is looked at

@@ -45,7 +45,10 @@ export async function chargeSavedMethod(
       purchase.paymentIntentId ?? (await makeIntent(payments, purchase, now, trace));
     if (typeof paymentIntentId !== 'string') return paymentIntentId;
     const confirmed = await confirm(payments.stripe, purchase, paymentIntentId, attempt);
-    if (typeof confirmed === 'object') return await giveUp(payments, purchase, confirmed, trace);
+    if (typeof confirmed === 'object') {
+      const asItIs = (await payments.load(accountId, purchaseId)) ?? purchase;
+      return await giveUp(payments, asItIs, confirmed, trace);
+    }
     const after = await payments.observe(accountId, purchaseId, { paymentIntentId }, trace);
     if (after instanceof Failure) return after;
     return confirmed === 'requires action' && after.state !== 'PAID'
@@ -81,8 +84,11 @@ async function makeIntent(
     trace,
   );
   if (observed instanceof Failure) return observed;
+  // It has ended meanwhile: nothing is charged for it any more.
+  if (!('refused' in made) && observed.purchase.state !== purchase.state)
+    return chargedOf(observed.purchase);
   if ('refused' in made) return { outcome: 'declined', code: made.refused };
-  return observed.purchase.paymentIntentId ?? made.id;
+  return observed.purchase.paymentIntentId ?? providerUnavailable();
 }
 
 async function createIntent(
@@ -136,16 +142,42 @@ async function confirm(
   }
 }
 
+/** Of a purchase as it was read: one that has changed since then is left alone. */
 async function giveUp(
   payments: Payments,
-  { accountId, purchaseId }: Purchase,
+  purchase: Purchase,
   { refused }: Refused,
   trace: Trace,
 ): Promise<Charged | Failure> {
-  const purchase = await payments.load(accountId, purchaseId);
-  if (!purchase) return purchaseNotFound(accountId, purchaseId);
   const failed = { ...NOTHING_YET, payment: 'FAILED', failureCode: refused } as const;
   const observed = await payments.takeOver(purchase, failed, trace);
   if (observed instanceof Failure) return observed;
+  if (observed.became !== 'taken over') return chargedOf(observed.purchase);
   return { outcome: 'declined', code: refused };
+}
+
+/**
+ * Takes a pending TOP_UP back that its owner does not want any more. Answers what it came to: "paid"
+ * where the charge was quicker. Failures say nothing of the charge, as above.
+ */
+export async function withdrawCharge(
+  payments: Payments,
+  purchase: Purchase,
+  trace: Trace,
+): Promise<Charged | Failure> {
+  const { accountId, purchaseId, paymentIntentId } = purchase;
+  // An intent is charged only once it is written down. Without one nothing was; and who has made one
+  // meanwhile will find that the purchase is over.
+  if (paymentIntentId === null)
+    return await giveUp(payments, purchase, { refused: 'requested_by_customer' }, trace);
+  try {
+    const reason = { cancellation_reason: 'requested_by_customer' } as const;
+    await payments.stripe.paymentIntents.cancel(paymentIntentId, reason);
+  } catch (error) {
+    if (isUnavailable(error)) return providerUnavailable();
+    // Refused: it has succeeded, or cannot be stopped any more. The intent itself tells.
+    if (refusalOf(error) === null) throw error;
+  }
+  const after = await payments.observe(accountId, purchaseId, { paymentIntentId }, trace);
+  return after instanceof Failure ? after : chargedOf(after);
 }

@@ -23,6 +23,7 @@ import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
 import { type Range, readOnly, Snapshot } from './snapshot.ts';
 import { checkStatements, loadClosedUntil } from './statements.ts';
+import { checkTopUps } from './top-ups.ts';
 
 export type VerifyOptions = {
   /** Only this account. */
@@ -105,6 +106,7 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
     await checkReservations(group);
     await checkRefunds(group);
     await checkPurchases(group);
+    await checkTopUps(group);
     await checkRequests(group);
     await checkStatements(group);
     await checkEvents(group);

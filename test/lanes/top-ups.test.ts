@@ -7,6 +7,8 @@ import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
 import { endTopUpWork, purchaseToCharge, startTopUpWork } from '../../src/lanes/top-up-work.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
+import type { Sighting } from '../../src/ledger/purchase.ts';
+import { NOTHING_YET } from '../../src/payments/sighting.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import { Tail } from '../../src/store/tail.ts';
 import { accountsToTopUp } from '../../src/store/top-ups.ts';
@@ -74,6 +76,15 @@ const set = async (accountId: string, autoTopUp?: Partial<AutoTopUp>) =>
 
 const get = async (accountId: string) => (await scrip.accounts.getAccount({ accountId })).account;
 
+const statesOf = async (accountId: string) =>
+  (
+    await execute(
+      scrip.databaseUrl,
+      'select state from purchases where account_id = $1 order by purchase_id',
+      [accountId],
+    )
+  ).map(({ state }) => state);
+
 const due = () => accountsToTopUp(orm.em.fork(), scrip.now(), 100);
 
 async function start(accountId: string): Promise<string | null> {
@@ -82,11 +93,24 @@ async function start(accountId: string): Promise<string | null> {
   return purchaseToCharge(answer.response);
 }
 
-const end = (
-  accountId: string,
-  purchaseId: string,
-  outcome: Parameters<typeof endTopUpWork>[1]['outcome'],
-) => lanes.submit(endTopUpWork(accountId, { purchaseId, outcome }, TRACE));
+const end = (accountId: string, purchaseId: string, code: string) =>
+  lanes.submit(endTopUpWork(accountId, purchaseId, code, TRACE));
+
+/** What the payment provider is seen to say, whoever looks. */
+const see = (accountId: string, purchaseId: string, seen: Partial<Sighting>) =>
+  lanes.submit({
+    accountId,
+    command: {
+      kind: 'ObservePurchase',
+      purchaseId,
+      looks: 0,
+      seen: { ...NOTHING_YET, paymentIntentId: `pi_${purchaseId}`, ...seen },
+    },
+    origin: { caller: 'scrip', requestId: '', ...TRACE },
+    fingerprint: new Uint8Array(),
+    respond: () => new Uint8Array(),
+    isAbandoned: () => false,
+  });
 
 describe('UpdateAccount', () => {
   test('switches auto top-up on, shows it, leaves it alone, and switches it off', async () => {
@@ -175,7 +199,9 @@ describe('a top-up', () => {
     const accountId = await funded(scrip, 1n);
     await set(accountId, SETTING);
     const first = (await start(accountId)) ?? '';
-    await end(accountId, first, { kind: 'declined', code: 'card_declined' });
+    await end(accountId, first, 'card_declined');
+    // Repeated by a worker that was taken for lost: it has ended once already.
+    await end(accountId, first, 'card_declined');
     const declined = await get(accountId);
     expect(declined).toMatchObject({ topUpPurchaseId: '' });
     const retryMs = Number(declined?.topUpDueAt) - scrip.now();
@@ -195,10 +221,27 @@ describe('a top-up', () => {
     scrip.advance(2 * HOUR);
     const second = (await start(accountId)) ?? '';
     expect(second).not.toBe(first);
-    await end(accountId, second, { kind: 'paid' });
+    await see(accountId, second, { payment: 'PAID', paid: 500n });
     expect(await get(accountId)).toMatchObject({ topUpPurchaseId: '' });
-    await set(accountId);
     expect((await get(accountId))?.topUpDueAt).toBeUndefined();
+    expect(await statesOf(accountId)).toEqual(['FAILED', 'PAID']);
+  });
+
+  test('of a pack that was offered to the account alone buys that', async () => {
+    const accountId = await funded(scrip, 1n);
+    const packId = 'negotiated';
+    expect((await faultOf(set(accountId, { ...SETTING, packId }))).reason).toBe('PACK_NOT_FOUND');
+    await scrip.accounts.offerPack({
+      accountId,
+      requestId: requestId(),
+      packId,
+      credits: 7_000n,
+      price: { currency: 'USD', amount: '30.00' },
+    });
+    await set(accountId, { ...SETTING, packId });
+    const purchaseId = (await start(accountId)) ?? '';
+    await see(accountId, purchaseId, { payment: 'PAID', paid: 3_000n });
+    expect((await scrip.billing.getBalance({ accountId })).balance?.available).toBe(7_001n);
   });
 
   test('leaves books that agree', async () => {

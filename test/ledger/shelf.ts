@@ -83,6 +83,8 @@ export class Shelf {
       reservations: commands.flatMap((c) => ('reservationId' in c ? [c.reservationId] : [])),
       packs: commands.flatMap((c) => {
         if (c.kind === 'OfferPack') return [c.pack.packId];
+        if (c.kind === 'UpdateAccount') return c.autoTopUp ? [c.autoTopUp.packId] : [];
+        if (c.kind === 'StartTopUp') return account.autoTopUp ? [account.autoTopUp.packId] : [];
         return c.kind === 'Purchase' || c.kind === 'WithdrawPack' ? [c.packId] : [];
       }),
       refunded: new Set(commands.flatMap((c) => (c.kind === 'Refund' ? [c.seq] : []))),
@@ -185,7 +187,8 @@ const soonest = (instants: readonly number[]): number | null =>
 
 /** Whether a command is about a purchase, by its id or its payment reference. */
 function names(command: Command, { purchaseId, paymentReference }: Purchase): boolean {
-  if (command.kind === 'ObservePurchase') return command.purchaseId === purchaseId;
+  if (command.kind === 'ObservePurchase' || command.kind === 'EndTopUp')
+    return command.purchaseId === purchaseId;
   return (
     command.kind === 'Purchase' &&
     command.payment.method === 'REFERENCE' &&

@@ -6,8 +6,9 @@ import { Failure } from '../../src/failure.ts';
 import { monthStart } from '../../src/ledger/account.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import { availableOf } from '../../src/ledger/limits-in-force.ts';
-import type { EndTopUp } from '../../src/ledger/rules/top-up.ts';
+import type { Sighting } from '../../src/ledger/purchase.ts';
 import { type AutoTopUp, backoffMs, LOOK_AGAIN_MS } from '../../src/ledger/top-up.ts';
+import { NOTHING_YET } from '../../src/payments/sighting.ts';
 import {
   at,
   charge,
@@ -36,10 +37,22 @@ const setting = (change: Partial<AutoTopUp> = {}): AutoTopUp => ({
 const on = (change: Partial<AutoTopUp> = {}) => update(null, { autoTopUp: setting(change) });
 const off = update(null, { autoTopUp: null });
 const start: Command = { kind: 'StartTopUp' };
-const ended = (purchaseId: string, code: string | null = null): Command => ({
+const observed = (purchaseId: string, seen: Partial<Sighting>, looks = 0): Command => ({
+  kind: 'ObservePurchase',
+  purchaseId,
+  looks,
+  seen: { ...NOTHING_YET, paymentIntentId: `pi_${purchaseId}`, ...seen },
+});
+const paid = (purchaseId: string, looks = 0) =>
+  observed(purchaseId, { payment: 'PAID', paid: 500n }, looks);
+/** Paid, and spent at once: the account is as low as it was. */
+const paidAndSpent = (purchaseId: string): readonly Command[] => [paid(purchaseId), charge(100n)];
+const declined = (purchaseId: string, code = 'card_declined', looks = 0) =>
+  observed(purchaseId, { payment: 'FAILED', failureCode: code }, looks);
+const ended = (purchaseId: string, code: string): Command => ({
   kind: 'EndTopUp',
   purchaseId,
-  outcome: code === null ? { kind: 'paid' } : { kind: 'declined', code },
+  code,
 });
 
 /** An account with so many credits. */
@@ -51,17 +64,22 @@ function funded(credits: bigint): Shelf {
 }
 
 /** When it is, what is done, what that answers, and when a top-up is due then. */
-type Row = readonly [at: string, command: Command | null, answer: string, dueAt: string | null];
+type Row = readonly [
+  at: string,
+  commands: Command | readonly Command[],
+  answer: string,
+  dueAt: string | null,
+];
 
 function play(shelf: Shelf, rows: readonly Row[]) {
-  const played = rows.map(([when, command]) => {
-    const { outcome } = shelf.work(at(when), command);
-    return [when, command, answerOf(outcome), shelf.account.topUpDueAt];
+  const played = rows.map(([when, commands]) => {
+    const { outcomes } = shelf.group(at(when), [commands].flat());
+    return [when, commands, answerOf(outcomes[0] ?? null), shelf.account.topUpDueAt];
   });
   expect(played).toEqual(
-    rows.map(([when, command, answer, due]) => [
+    rows.map(([when, commands, answer, due]) => [
       when,
-      command,
+      commands,
       answer,
       due === null ? null : at(due),
     ]),
@@ -72,6 +90,7 @@ function answerOf(outcome: ReturnType<Shelf['work']>['outcome']): string {
   if (outcome instanceof Failure) return outcome.reason;
   if (outcome?.kind === 'StartTopUp') return outcome.purchaseId ?? 'nothing due';
   if (outcome?.kind === 'EndTopUp') return outcome.ended ? 'ended' : 'passed over';
+  if (outcome?.kind === 'ObservePurchase') return outcome.purchase.state;
   return '';
 }
 
@@ -112,7 +131,7 @@ describe('a top-up is due', () => {
     play(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
-      ['3m', ended('p1'), 'ended', '62m'],
+      ['3m', paidAndSpent('p1'), 'PAID', '62m'],
       ['4m', start, 'nothing due', '62m'],
       ['61m', start, 'nothing due', '62m'],
       ['62m', start, 'p2', '67m'],
@@ -123,7 +142,7 @@ describe('a top-up is due', () => {
     play(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
-      ['3m', ended('p1'), 'ended', '62m'],
+      ['3m', paidAndSpent('p1'), 'PAID', '62m'],
       ['4m', on({ coolDownMs: ms('3m') }), '', '5m'],
     ]);
   });
@@ -133,11 +152,11 @@ describe('a top-up is due', () => {
     play(shelf, [
       ['1m', on({ coolDownMs: ms('1m'), monthlyCap: 2 }), '', '1m'],
       ['1m', start, 'p1', '6m'],
-      ['2m', ended('p1'), 'ended', '2m'],
+      ['2m', paidAndSpent('p1'), 'PAID', '2m'],
       ['3m', start, 'p2', '8m'],
-      ['4m', ended('p2', 'card_declined'), 'ended', '64m'],
+      ['4m', declined('p2'), 'FAILED', '64m'],
       ['64m', start, 'p3', '69m'],
-      ['65m', ended('p3'), 'ended', '2026-02-01'],
+      ['65m', paidAndSpent('p3'), 'PAID', '2026-02-01'],
       ['20d', start, 'nothing due', '2026-02-01'],
       ['2026-02-01', start, 'p4', '2026-02-01T00:05:00Z'],
     ]);
@@ -178,8 +197,24 @@ describe('starting a top-up', () => {
       ['3m', off, '', '7m'],
       ['4m', grantCredits(500n), '', '7m'],
       ['7m', start, 'p1', '12m'],
-      ['8m', ended('p1'), 'ended', null],
+      ['8m', paid('p1'), 'PAID', null],
     ]);
+  });
+
+  test('buys a pack that was offered to the account alone, and fails once it is withdrawn', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on({ packId: 'own' }), 'PACK_NOT_FOUND', null],
+      ['2m', { kind: 'OfferPack', pack: pack('own', 70n, '3.00') }, '', null],
+      ['3m', on({ packId: 'own', threshold: 71n }), 'INVALID_FIELD', null],
+      ['4m', on({ packId: 'own' }), '', '4m'],
+      ['5m', start, 'p1', '10m'],
+      ['6m', [paid('p1'), charge(70n)], 'PAID', '65m'],
+      ['7m', { kind: 'WithdrawPack', packId: 'own' }, '', '65m'],
+      ['65m', start, 'nothing due', '125m'],
+    ]);
+    expect(shelf.purchases).toMatchObject([{ packId: 'own', credits: 70n, state: 'PAID' }]);
+    expect(failures(shelf)).toMatchObject([{ pack_id: 'own', code: 'pack_not_found' }]);
   });
 
   test('orders nothing where the pack is gone, or would not fit: it failed', () => {
@@ -203,13 +238,13 @@ describe('a top-up that ends', () => {
     play(shelf, [
       ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
       ['1m', start, 'p1', '6m'],
-      ['2m', ended('p1', 'card_declined'), 'ended', '62m'],
+      ['2m', declined('p1'), 'FAILED', '62m'],
       ['62m', start, 'p2', '67m'],
       ['63m', ended('p2', 'insufficient_funds'), 'ended', '183m'],
       ['183m', start, 'p3', '188m'],
-      ['184m', ended('p3'), 'ended', '184m'],
+      ['184m', paidAndSpent('p3'), 'PAID', '184m'],
       ['184m', start, 'p4', '189m'],
-      ['185m', ended('p4', 'card_declined'), 'ended', '245m'],
+      ['185m', declined('p4'), 'FAILED', '245m'],
     ]);
     const told = (purchaseId: string, code: string, next: string) => ({
       purchase_id: purchaseId,
@@ -228,14 +263,77 @@ describe('a top-up that ends', () => {
   test('ends once: what is told again, or of another purchase, is passed over', () => {
     const shelf = funded(10n);
     play(shelf, [
-      ['1m', ended('p1'), 'passed over', null],
+      ['1m', ended('p1', 'card_declined'), 'passed over', null],
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', ended('p2', 'card_declined'), 'passed over', '7m'],
       ['4m', ended('p1', 'card_declined'), 'ended', '64m'],
       ['5m', ended('p1', 'card_declined'), 'passed over', '64m'],
+      // Seen before the end, and told after it: stale.
+      ['6m', declined('p1'), 'FAILED', '64m'],
     ]);
     expect(failures(shelf).length).toBe(1);
+    expect(shelf.purchases).toMatchObject([
+      { state: 'FAILED', failureCode: 'card_declined', nextCheckAt: null },
+    ]);
+  });
+
+  test('paid cannot be ended as declined any more', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', paid('p1'), 'PAID', null],
+      ['4m', ended('p1', 'card_declined'), 'passed over', null],
+    ]);
+    expect(shelf.purchases).toMatchObject([{ state: 'PAID', failureCode: '' }]);
+  });
+
+  test('because nobody paid in time says so, too', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['24h', observed('p1', { payment: 'EXPIRED' }), 'EXPIRED', '25h'],
+    ]);
+    expect(failures(shelf)).toMatchObject([{ purchase_id: 'p1', code: 'expired' }]);
+  });
+
+  test('declined, and paid after all, grants, counts, and need not be waited for', () => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on({ monthlyCap: 1, coolDownMs: ms('1m') }), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', declined('p1'), 'FAILED', '63m'],
+      ['4m', [paid('p1', 1), charge(100n)], 'PAID', '2026-02-01'],
+    ]);
+    expect(shelf.purchases).toMatchObject([{ state: 'PAID', grantId: 2n }]);
+    expect(shelf.account.topUps).toMatchObject({ count: 1, failures: 0, retryAt: null });
+  });
+
+  test.each<[string, Command]>([
+    ['it was switched off', off],
+    ['the account was closed', close()],
+  ])('unpaid after %s ends without a word, and does not count', (_, command) => {
+    const shelf = funded(10n);
+    play(shelf, [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', command, '', '7m'],
+      ['4m', declined('p1', 'requested_by_customer'), 'FAILED', null],
+    ]);
+    expect(failures(shelf)).toEqual([]);
+    expect(shelf.account.topUps).toMatchObject({ count: 0, failures: 0, purchaseId: null });
+  });
+
+  test('is tried at once with another payment method, and not with the one that was declined', () => {
+    play(funded(10n), [
+      ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', declined('p1'), 'FAILED', '63m'],
+      ['5m', on({ coolDownMs: ms('1m'), monthlyCap: 9 }), '', '63m'],
+      ['6m', on({ coolDownMs: ms('1m'), paymentMethod: 'pm_2' }), '', '6m'],
+    ]);
   });
 
   test.each([
@@ -261,7 +359,10 @@ describe('a setting that could not work is refused, and changes nothing:', () =>
   });
 });
 
-type Step = { readonly waitMs: number; readonly command: Command | 'end' | 'decline' | null };
+type Step = {
+  readonly waitMs: number;
+  readonly command: Command | 'end' | 'decline' | 'refuse' | null;
+};
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
@@ -275,7 +376,10 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       { weight: 4, arbitrary: fc.bigInt(1n, 60n).map((credits) => charge(credits)) },
       { weight: 2, arbitrary: fc.bigInt(1n, 60n).map((credits) => grantCredits(credits)) },
       { weight: 8, arbitrary: fc.constant(start) },
-      { weight: 6, arbitrary: fc.constantFrom('end' as const, 'end' as const, 'decline' as const) },
+      {
+        weight: 6,
+        arbitrary: fc.constantFrom('end' as const, 'decline' as const, 'refuse' as const),
+      },
       {
         weight: 2,
         arbitrary: fc
@@ -287,6 +391,12 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   }),
   { minLength: 1, maxLength: 60, size: 'max' },
 );
+
+/** Both ways in which a decline is learned of. */
+function askedOf(command: Exclude<Step['command'], 'end'>, pending: string): Command | null {
+  if (command === 'decline') return declined(pending);
+  return command === 'refuse' ? ended(pending, 'no') : command;
+}
 
 test('whatever happens, one is under way at most, none is started before its time or beyond the cap', () => {
   fc.assert(
@@ -300,12 +410,8 @@ test('whatever happens, one is under way at most, none is started before its tim
         shelf.work(now, null);
         const before = structuredClone(shelf.account);
         const pending = before.topUps?.purchaseId ?? null;
-        const end: EndTopUp['outcome'] =
-          command === 'decline' ? { kind: 'declined', code: 'no' } : { kind: 'paid' };
-        const asked =
-          typeof command === 'string'
-            ? ({ kind: 'EndTopUp', purchaseId: pending ?? 'p0', outcome: end } as const)
-            : command;
+        const asked = command === 'end' ? paid(pending ?? 'p0') : askedOf(command, pending ?? 'p0');
+        if (asked?.kind === 'UpdateAccount' && before.autoTopUp === null) notBefore = 0;
         const bought = shelf.purchases.length;
         const { outcome } = shelf.work(now, asked);
         const { account } = shelf;
@@ -323,7 +429,7 @@ test('whatever happens, one is under way at most, none is started before its tim
           assert(counting.length < autoTopUp.monthlyCap, 'within the cap');
           starts.push({ at: now, declined: false });
         }
-        if (pending !== null && command === 'decline') {
+        if (pending !== null && (command === 'decline' || command === 'refuse')) {
           const last = starts.at(-1);
           assert(last && !last.declined);
           last.declined = true;
@@ -335,6 +441,12 @@ test('whatever happens, one is under way at most, none is started before its tim
           assert.equal(outcome.purchaseId !== null, due);
           if (due) assert.equal(account.topUpDueAt, now + LOOK_AGAIN_MS);
         }
+        const underWay = account.topUps?.purchaseId ?? null;
+        assert.deepEqual(
+          shelf.purchases.filter((p) => p.state === 'PENDING').map((p) => p.purchaseId),
+          underWay === null ? [] : [underWay],
+          'under way exactly as long as its purchase is pending',
+        );
         const low = account.autoTopUp && availableOf(account) < account.autoTopUp.threshold;
         assert.equal(
           account.topUpDueAt !== null,

@@ -7,21 +7,24 @@ import { connect, type Orm } from '../../src/db/orm.ts';
 import { Failure } from '../../src/failure.ts';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
+import { purchaseToCharge, startTopUpWork } from '../../src/lanes/top-up-work.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import { Payments } from '../../src/payments/payments.ts';
 import { chargeSavedMethod } from '../../src/payments/saved-method.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import { Tail } from '../../src/store/tail.ts';
-import { execute } from '../postgres.ts';
-import { DAY } from '../rpc/given.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
+import { DAY, there } from '../rpc/given.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 import { expectBooks, purchaseNow } from './given.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
+
+const NO_TRACE = { traceId: '0'.repeat(32), spanId: '0'.repeat(16) };
 
 let stripe: StripeFake;
 let scrip: TestService;
 let orm: Orm;
+let lanes: Lanes;
 let payments: Payments;
 beforeAll(async () => {
   stripe = await new StripeFake().start();
@@ -33,15 +36,17 @@ beforeAll(async () => {
   const em = () => orm.em.fork();
   const clock = scrip.now;
   const tracer = trace.getTracer('test');
+  const catalogue = new Catalogue(em);
+  await catalogue.publish(await plansOfDeploy(), clock());
   const context = {
     em,
-    catalogue: new Catalogue(em),
+    catalogue,
     clock,
     tracer,
     tail: new Tail(em, 1_000),
     announced: () => {},
   };
-  const lanes = new Lanes(2, {
+  lanes = new Lanes(2, {
     run: (works) => unitOfWork(context, works),
     groupMax: 100,
     queueMax: 100,
@@ -63,27 +68,21 @@ afterAll(async () => {
   await stripe.stop();
 });
 
-/** A pending top-up, as auto top-up makes it. */
+/** A pending top-up. */
 async function topUp(paymentMethod = 'pm_good') {
   const accountId = await scrip.open('verts');
-  const purchaseId = requestId();
-  await execute(
-    scrip.databaseUrl,
-    `insert into purchases (account_id, purchase_id, pack_id, title, credits, currency, amount, method,
-       state, caller, request_id, labels, customer, payment_method, failure_code, created_at,
-       amount_refunded, dispute_state, credits_clawed_back, credits_unrecovered, looks, next_check_at)
-     values ($1, $2, 'starter', 'Starter', 1000, 'USD', 5, 'TOP_UP', 'PENDING', 'scrip', '', '{}',
-       'cus_1', $3, '', $4, 0, 'NONE', 0, 0, 0, $4)`,
-    [accountId, purchaseId, paymentMethod, new Date(scrip.now())],
-  );
-  return { accountId, purchaseId };
-}
-
-const charge = ({ accountId, purchaseId }: Awaited<ReturnType<typeof topUp>>, attempt = 1) =>
-  chargeSavedMethod(payments, accountId, purchaseId, attempt, scrip.now(), {
-    traceId: '0'.repeat(32),
-    spanId: '0'.repeat(16),
+  const autoTopUp = { packId: 'starter', threshold: 1n, monthlyCap: 9, customer: 'cus_1' };
+  await scrip.accounts.updateAccount({
+    accountId,
+    requestId: requestId(),
+    autoTopUp: { autoTopUp: { ...autoTopUp, paymentMethod } },
   });
+  const answer = await lanes.submit(startTopUpWork(accountId, NO_TRACE));
+  if (answer instanceof Failure) throw answer;
+  return { accountId, purchaseId: there(purchaseToCharge(answer.response) ?? undefined) };
+}
+const charge = ({ accountId, purchaseId }: Awaited<ReturnType<typeof topUp>>, attempt = 1) =>
+  chargeSavedMethod(payments, accountId, purchaseId, attempt, scrip.now(), NO_TRACE);
 
 const charges = (purchaseId: string) =>
   [...stripe.charges.values()].filter(({ metadata }) => metadata['purchase_id'] === purchaseId);

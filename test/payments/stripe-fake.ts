@@ -78,7 +78,7 @@ export class StripeFake {
   /** What a charge of a payment method ends in; not named: it succeeds. */
   readonly methods = new Map<
     string,
-    'insufficient_funds' | 'authentication_required' | 'processing'
+    'insufficient_funds' | 'authentication_required' | 'requires_action' | 'processing'
   >();
   /** Called around each call: before anything happened, and before the answer is sent. */
   meddle: Meddle = () => undefined;
@@ -112,6 +112,7 @@ export class StripeFake {
       STRIPE_TIMEOUT_MS: '2000',
       PURCHASE_CHECK_INTERVAL_MS: '3600000',
       PURCHASE_CHECK_AFTER_MS: '0',
+      TOP_UP_INTERVAL_MS: '3600000',
     };
   }
 
@@ -325,6 +326,7 @@ export class StripeFake {
       if (!intent || last !== undefined) return missing();
       if (method === 'GET' && action === undefined) return ok(this.#expandedIntent(intent, form));
       if (method === 'POST' && action === 'confirm') return this.#confirm(intent, form);
+      if (method === 'POST' && action === 'cancel') return this.#cancel(intent, form);
     }
     if (path === '/v1/disputes' && method === 'GET') {
       const all = [...this.disputes.values()];
@@ -373,19 +375,27 @@ export class StripeFake {
   }
 
   #confirm(intent: Intent, form: Form): Answer {
-    if (intent.status === 'succeeded' || intent.status === 'processing')
+    if (['succeeded', 'processing', 'canceled'].includes(intent.status))
       return failure(400, 'invalid_request_error', 'payment_intent_unexpected_state');
     if (form.get('off_session') !== 'true')
       return failure(400, 'invalid_request_error', 'parameter_missing');
     const end = this.methods.get(form.get('payment_method') ?? '');
     if (end === undefined) this.#succeed(intent);
-    else if (end === 'processing') intent.status = 'processing';
+    else if (end === 'processing' || end === 'requires_action') intent.status = end;
     else {
       this.#decline(intent, end);
       if (end === 'authentication_required') intent.last_payment_error = { code: end };
       const error = { type: 'card_error', ...intent.last_payment_error, payment_intent: intent };
       return { status: 402, body: { error: { message: 'declined', ...error } } };
     }
+    return ok(intent);
+  }
+
+  #cancel(intent: Intent, form: Form): Answer {
+    if (['succeeded', 'processing', 'canceled'].includes(intent.status))
+      return failure(400, 'invalid_request_error', 'payment_intent_unexpected_state');
+    intent.status = 'canceled';
+    intent.cancellation_reason = form.get('cancellation_reason') ?? null;
     return ok(intent);
   }
 

@@ -10,7 +10,7 @@ import { isLow } from '../event.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
 import { followStatements } from '../statement.ts';
 import type { AutoTopUp } from '../top-up.ts';
-import { unusableTopUp } from './top-up.ts';
+import { setAutoTopUp, unusableTopUp } from './top-up.ts';
 
 export type OpenAccount = {
   readonly kind: 'OpenAccount';
@@ -114,10 +114,7 @@ export function updateAccount(book: Book, command: UpdateAccount) {
   const { lowBalanceThreshold, pauseFloor } = command;
   if (lowBalanceThreshold !== undefined) account.lowBalanceThreshold = lowBalanceThreshold;
   if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
-  if (autoTopUp !== undefined) {
-    account.autoTopUp = autoTopUp;
-    account.topUpDueAt = null; // Worked out anew, by the new terms.
-  }
+  if (autoTopUp !== undefined) setAutoTopUp(book, autoTopUp);
   book.changes.settings = true;
   return { kind: 'UpdateAccount' } as const;
 }

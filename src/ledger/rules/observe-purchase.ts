@@ -13,6 +13,7 @@ import { beyondLimit } from '../limit.ts';
 import { creditsAskedBack, nextCheck, type Purchase, type Sighting } from '../purchase.ts';
 import { recover, toReinstate } from './claw-back.ts';
 import { payPurchase } from './order-pack.ts';
+import { followTopUpPurchase } from './top-up.ts';
 
 export type ObservePurchase = {
   readonly kind: 'ObservePurchase';
@@ -37,6 +38,7 @@ export function observePurchase(book: Book, command: ObservePurchase, origin: Or
   const tooMany = incoming > 0n ? beyondLimit(book, incoming) : null;
   if (tooMany) return tooMany;
 
+  const before = purchase.state;
   purchase.looks += 1;
   purchase.session ??= seen.session;
   purchase.paymentIntentId = seen.paymentIntentId ?? purchase.paymentIntentId;
@@ -52,6 +54,8 @@ export function observePurchase(book: Book, command: ObservePurchase, origin: Or
   }
   purchase.nextCheckAt = purchase.state === 'PENDING' ? nextCheck(purchase, book.now) : null;
   book.changes.purchases.change(purchase);
+  if (purchase.method === 'TOP_UP' && purchase.state !== before)
+    followTopUpPurchase(book, purchase, origin);
   return observed('taken over');
 }
 

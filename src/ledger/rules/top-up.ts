@@ -1,12 +1,13 @@
 /**
- * Top-ups, decided: StartTopUp orders the pack when one is due, EndTopUp says how its payment went. The
- * charge lies between the two, outside any transaction; its key at the payment provider is the
- * purchase's id, so whoever repeats it charges nothing twice. The grant is made by the purchase, when
- * it is paid.
+ * Top-ups, decided: StartTopUp orders the pack when one is due. The charge comes after it, outside any
+ * transaction; its key at the payment provider is the purchase's id, so whoever repeats it charges
+ * nothing twice. A top-up is under way exactly as long as its purchase is pending: what ends the one
+ * ends the other, in the same transaction, whoever saw it first.
  */
 import { Failure } from '../../failure.ts';
 import { monthStart } from '../account.ts';
 import type { Book } from '../book.ts';
+import { packNamed } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
 import { beyondLimit } from '../limit.ts';
 import type { Purchase } from '../purchase.ts';
@@ -14,21 +15,22 @@ import {
   type AutoTopUp,
   backoffMs,
   countOf,
+  isWanted,
   LOOK_AGAIN_MS,
   NO_TOP_UPS,
   type TopUps,
 } from '../top-up.ts';
 import { orderPack } from './order-pack.ts';
+import { packNotFound } from './purchase.ts';
 
 export type StartTopUp = { readonly kind: 'StartTopUp' };
 
+/** Its payment will come to nothing, though the payment provider keeps it open. */
 export type EndTopUp = {
   readonly kind: 'EndTopUp';
   readonly purchaseId: string;
-  readonly outcome:
-    | { readonly kind: 'paid' }
-    /** `code` is the payment provider's. */
-    | { readonly kind: 'declined'; readonly code: string };
+  /** Why, in the payment provider's words. */
+  readonly code: string;
 };
 
 /**
@@ -67,30 +69,58 @@ export function startTopUp(book: Book, origin: Origin) {
 }
 
 /** What is not, or no longer, under way is passed over: it has ended once already. */
-export function endTopUp(book: Book, { purchaseId, outcome }: EndTopUp, origin: Origin) {
-  const { account, now } = book;
-  const { topUps } = account;
-  if (topUps?.purchaseId !== purchaseId) return { kind: 'EndTopUp', ended: false } as const;
-  const free = { ...topUps, purchaseId: null, lookAgainAt: null };
-  if (outcome.kind === 'paid') keep(book, { ...free, failures: 0, retryAt: null });
-  else {
-    const count = countOf(topUps, now);
-    // A month that is over is not counted any more.
-    const uncounted = count > 0 ? { ...free, count: count - 1 } : free;
-    const packId = account.autoTopUp?.packId ?? '';
-    fail(book, uncounted, { purchaseId, packId, code: outcome.code }, origin);
-  }
+export function endTopUp(book: Book, { purchaseId, code }: EndTopUp, origin: Origin) {
+  const purchase = book.purchases.find((candidate) => candidate.purchaseId === purchaseId);
+  if (book.account.topUps?.purchaseId !== purchaseId || purchase?.state !== 'PENDING')
+    return { kind: 'EndTopUp', ended: false } as const;
+  purchase.state = 'FAILED';
+  purchase.failureCode = code;
+  purchase.nextCheckAt = null;
+  // A look that is under way began before this.
+  purchase.looks += 1;
+  book.changes.purchases.change(purchase);
+  followTopUpPurchase(book, purchase, origin);
   return { kind: 'EndTopUp', ended: true } as const;
 }
 
+/** Takes over what has just become of a top-up's purchase: it is paid, or will not be. */
+export function followTopUpPurchase(book: Book, purchase: Purchase, origin: Origin) {
+  const { topUps } = book.account;
+  if (!topUps) return;
+  const { purchaseId, packId, state, failureCode } = purchase;
+  if (topUps.purchaseId !== purchaseId) {
+    if (state === 'PAID') paidAfterAll(book, topUps, purchase);
+    return;
+  }
+  const free = { ...topUps, purchaseId: null, lookAgainAt: null };
+  if (state === 'PAID') return keep(book, { ...free, failures: 0, retryAt: null });
+  const uncounted = { ...free, count: topUps.count - 1 };
+  // Nobody is told of a failure that the owner brought about, and the next one need not wait for it.
+  if (!isWanted(book.account, purchase)) return keep(book, uncounted);
+  fail(book, uncounted, { purchaseId, packId, code: failureCode || 'expired' }, origin);
+}
+
+/** Money of a declined top-up has arrived: it counts, and the payment method works. */
+function paidAfterAll(book: Book, topUps: TopUps, { createdAt }: Purchase) {
+  const counts = topUps.month === monthStart(createdAt);
+  const count = counts ? topUps.count + 1 : topUps.count;
+  keep(book, { ...topUps, count, failures: 0, retryAt: null });
+}
+
+/** Takes the owner's setting over; a payment method that was not declined yet need not wait. */
+export function setAutoTopUp({ account }: Book, setting: AutoTopUp | null) {
+  const { autoTopUp: before, topUps } = account;
+  const same =
+    before?.customer === setting?.customer && before?.paymentMethod === setting?.paymentMethod;
+  if (setting && !same && topUps) account.topUps = { ...topUps, failures: 0, retryAt: null };
+  account.autoTopUp = setting;
+  account.topUpDueAt = null; // Worked out anew, by the new terms.
+}
+
 /** The failure of a setting that could not work; null where it can. */
-export function unusableTopUp({ plan }: Book, { packId, threshold }: AutoTopUp): Failure | null {
-  const pack = plan.packs.find((candidate) => candidate.packId === packId);
-  if (!pack)
-    return new Failure('PACK_NOT_FOUND', `plan ${plan.planId} has no pack ${packId}`, {
-      pack_id: packId,
-      plan_id: plan.planId,
-    });
+export function unusableTopUp(book: Book, { packId, threshold }: AutoTopUp): Failure | null {
+  const pack = packNamed(book, packId);
+  if (!pack) return packNotFound(book, packId);
   if (threshold <= pack.credits) return null;
   const field = 'auto_top_up.auto_top_up.threshold';
   const description = `must be at most the ${pack.credits} credits of pack ${packId}: one top-up must suffice`;
@@ -101,7 +131,7 @@ export function unusableTopUp({ plan }: Book, { packId, threshold }: AutoTopUp):
 
 /** A pending purchase of the pack, or the code of why there can be none. */
 function orderTopUp(book: Book, setting: AutoTopUp, origin: Origin): Purchase | string {
-  const pack = book.plan.packs.find(({ packId }) => packId === setting.packId);
+  const pack = packNamed(book, setting.packId);
   if (!pack) return 'pack_not_found';
   if (beyondLimit(book, pack.credits)) return 'account_full';
   const { customer, paymentMethod } = setting;

@@ -1,0 +1,43 @@
+/**
+ * Top-ups: the one that is under way is the account's only pending purchase of its kind, and what the
+ * account counts of its month is what was bought in it and did not fail.
+ */
+import { millis, type Row } from '../store/rows.ts';
+import { accountOf, type Group } from './group.ts';
+import type { Within } from './snapshot.ts';
+
+const bought = (within: Within) => `
+  select account_id, purchase_id, state, ${millis('created_at')} from purchases
+  where ${within('account_id')} and method = 'TOP_UP'
+  order by account_id, purchases.created_at, purchase_id`;
+
+export async function checkTopUps(group: Group): Promise<void> {
+  const purchases = new Map<string, Row[]>();
+  for await (const row of group.snapshot.rows(bought)) {
+    const account = accountOf(group, row, 'purchases');
+    if (!account) continue;
+    const own = purchases.get(account.accountId) ?? [];
+    own.push(row);
+    purchases.set(account.accountId, own);
+  }
+  for (const { accountId, topUps } of group.accounts.values()) {
+    const own = purchases.get(accountId) ?? [];
+    const agree = (name: string, stated: unknown, found: unknown) => {
+      if (stated !== found)
+        group.findings.add(accountId, `top-ups: ${name} is ${stated}, the purchases say ${found}`);
+    };
+    const pending = own
+      .filter((row) => row['state'] === 'PENDING')
+      .map((row) => row['purchase_id']);
+    agree('the one under way', topUps?.purchaseId ?? 'none', pending.join(' and ') || 'none');
+    agree('started_at', topUps?.startedAt ?? null, own.at(-1)?.['created_at'] ?? null);
+    if (!topUps) continue;
+    const month = monthOf(topUps.month);
+    const counted = own.filter(
+      (row) => ['PENDING', 'PAID'].includes(row['state']!) && monthOf(row['created_at']!) === month,
+    );
+    agree(`count of ${month}`, topUps.count, counted.length);
+  }
+}
+
+const monthOf = (at: number): string => new Date(at).toISOString().slice(0, 7);
