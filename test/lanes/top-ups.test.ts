@@ -234,9 +234,12 @@ describe('a top-up', () => {
     await scrip.accounts.offerPack({
       accountId,
       requestId: requestId(),
-      packId,
-      credits: 7_000n,
-      price: { currency: 'USD', amount: '30.00' },
+      pack: {
+        packId,
+        title: 'Negotiated',
+        credits: 7_000n,
+        price: { currency: 'USD', amount: '30.00' },
+      },
     });
     await set(accountId, { ...SETTING, packId });
     const purchaseId = (await start(accountId)) ?? '';
