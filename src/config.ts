@@ -141,10 +141,15 @@ const environment = z.object({
     .default('info'),
 });
 
-const complete = environment.refine(
-  (config) => !config.EVENTS_WEBHOOK_URL || config.EVENTS_WEBHOOK_SECRET,
-  { path: ['EVENTS_WEBHOOK_SECRET'], error: 'is required with EVENTS_WEBHOOK_URL' },
-);
+const complete = environment
+  .refine((config) => !config.EVENTS_WEBHOOK_URL || config.EVENTS_WEBHOOK_SECRET, {
+    path: ['EVENTS_WEBHOOK_SECRET'],
+    error: 'is required with EVENTS_WEBHOOK_URL',
+  })
+  .refine((config) => !config.STRIPE_WEBHOOK_SECRET || config.STRIPE_SECRET_KEY, {
+    path: ['STRIPE_WEBHOOK_SECRET'],
+    error: 'needs STRIPE_SECRET_KEY beside it',
+  });
 
 export type Config = Readonly<z.infer<typeof environment>>;
 

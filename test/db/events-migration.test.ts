@@ -43,7 +43,7 @@ test('in the order of their time, and accounts know how many they have', async (
     );
   await orm?.close();
   orm = null;
-  expect(await migrate(databaseUrl)).toContain('0005-events-followed');
+  expect(await migrate(databaseUrl)).toContain('0007-events-followed');
 
   const counts = 'select account_id, event_count::int as count from accounts order by 1';
   expect(await execute(databaseUrl, counts)).toEqual([

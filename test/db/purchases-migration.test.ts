@@ -4,7 +4,7 @@ import { expect, inject, test } from 'vitest';
 import { connectAsOwner } from '../../src/db/orm.ts';
 import { createDatabase } from '../postgres.ts';
 
-test('a purchase made before 0004 keeps who made it, under which request and labels', async () => {
+test('a purchase made before 0005 keeps who made it, under which request and labels', async () => {
   const databaseUrl = await createDatabase(inject('postgresUrl'));
   const owner = new pg.Client(databaseUrl);
   await owner.connect();

@@ -80,8 +80,17 @@ describe('an event says', () => {
     const { reservation } = await scrip.billing.reserve({ ...reserved, ttl: { seconds: 30n } });
     scrip.advance(60_000);
     await scrip.service.sweep();
-    const events = await settled(accountId, 4);
+    const events = await settled(accountId, 5);
     expect(events.map(({ type, data }) => [type, data])).toEqual([
+      [
+        'grant.expiring',
+        {
+          grant_id: String(made?.grantId),
+          remaining: '600',
+          expires_at: made?.expiresAt?.toISOString(),
+          category: 'PAID',
+        },
+      ],
       ['balance.recovered', { available: '600', threshold: '500' }],
       [
         'reservation.expired',

@@ -163,7 +163,7 @@ export class Auditor {
     const left = this.#buckets.get(`${from}/${grantId}`);
     assert(left >= 0n || SOURCES.has(from), `entry ${seq} takes ${-left} too many from ${from}`);
 
-    if (to === 'issued') this.#again.add(`${grantId}`, credits);
+    if (from === 'consumed' && to === 'issued') this.#again.add(`${grantId}`, credits);
     if (from === 'overage_reserved') this.#overageReserved -= credits;
     if (to === 'overage_reserved') this.#overageReserved += credits;
     if (ofOverage && to === 'consumed') this.#overage += credits;

@@ -48,9 +48,12 @@ export function take(
   const drawn = draw(book, beyond);
   if (drawn instanceof Failure) return drawn;
   const { allocations } = reservation;
-  const order = final || !book.limited ? allocations : limitedFirst(book, allocations);
-  const { taken } = splitAllocations(order, wanted - beyond);
-  return { ...parted(allocations, taken), drawn };
+  if (book.limited && !final) {
+    const { taken } = splitAllocations(limitedFirst(book, allocations), wanted - beyond);
+    return { ...parted(allocations, taken), drawn };
+  }
+  const { taken, left } = splitAllocations(allocations, wanted - beyond);
+  return { held: taken, left, drawn };
 }
 
 /** After the expiry nothing is held any more: all comes from what is available. */
