@@ -163,6 +163,24 @@ export class StripeFake {
     return session;
   }
 
+  /** A payment off session that was under way arrives; or does not. */
+  payIntent(id: string): Intent {
+    const intent = found(this.intents, id);
+    this.#succeed(intent);
+    return intent;
+  }
+
+  bounceIntent(id: string): Intent {
+    const intent = found(this.intents, id);
+    this.#decline(intent, 'insufficient_funds');
+    return intent;
+  }
+
+  /** Keys are kept for a day at least, and then no more. */
+  forgetKeys() {
+    this.#keys.clear();
+  }
+
   /** The customer's card is declined; the session stays open. */
   declineCard(sessionId: string): Session {
     const session = this.session(sessionId);
