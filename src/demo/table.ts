@@ -1,5 +1,5 @@
 /** The demo's lines as a table: plain text, one column under the other. */
-import type { Line } from './tenant.ts';
+import type { Line } from './step.ts';
 
 type Column = {
   readonly title: string;

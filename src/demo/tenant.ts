@@ -4,31 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Scrip, ScripError } from '../client.ts';
-import { type Allocation, type Grant, Grant_Category } from '../gen/billing/v1/ledger.ts';
-import type { Usage } from '../gen/billing/v1/pricing.ts';
-
-export type Line = {
-  readonly operation: string;
-  /** What the step is about: priced, reserved, charged, bought, given back. */
-  readonly credits: bigint;
-  /** Available after the step. */
-  readonly available: bigint;
-  readonly note: string;
-};
-
-/** What the figures of a step must be. */
-export type Figures = {
-  readonly credits: bigint;
-  readonly available: bigint;
-  /** Default 0. */
-  readonly reserved?: bigint;
-  /** Not given: either will do. */
-  readonly lowBalance?: boolean;
-};
-
-export type UsageOf = Partial<Omit<Usage, 'operation'>> & { readonly operation: string };
+import { type Criticality, type Grant, Grant_Category } from '../gen/billing/v1/ledger.ts';
+import { allocationOf, type Figures, type Line, nameOf, priceOf, type UsageOf } from './step.ts';
 
 export class WrongFigure extends Error {}
+
+/** An event is in the stream as soon as its transaction is; waiting longer than this is a mistake. */
+const EVENT_WITHIN_MS = 5_000;
 
 export class Tenant {
   readonly accountId: string;
@@ -91,13 +73,14 @@ export class Tenant {
     usage: UsageOf,
     reason: string,
     values: Readonly<Record<string, string>>,
-    figures: Omit<Figures, 'credits'>,
+    figures: Omit<Figures, 'credits'> & { readonly criticality?: Criticality },
     note: string,
   ) {
+    const { criticality } = figures;
     const seq = await this.#seq();
     await this.#step(`reserve ${nameOf(usage)}`, { ...figures, credits: 0n }, note, async () => {
       const failure = await this.#scrip.billing
-        .reserve({ ...this.#named(), usages: [usage] })
+        .reserve({ ...this.#named(), usages: [usage], ...(criticality && { criticality }) })
         .then(() => null, failureOf);
       this.check('reason', failure?.reason ?? 'none', reason);
       for (const [name, value] of Object.entries(values))
@@ -191,6 +174,41 @@ export class Tenant {
     });
   }
 
+  /** From now on sheddable work is refused while less than this is available. */
+  async pauseBelow(floor: bigint, figures: Omit<Figures, 'credits'>, note: string) {
+    await this.#step('update account', { ...figures, credits: 0n }, note, async () => {
+      const { account } = await this.#scrip.accounts.updateAccount({
+        ...this.#named(),
+        pauseFloor: { credits: floor },
+      });
+      this.check('pause floor', account?.pauseFloor, floor);
+      return 0n;
+    });
+  }
+
+  /** The newest event of a type, which must say this. */
+  async told(
+    type: string,
+    values: Readonly<Record<string, string>>,
+    figures: Omit<Figures, 'credits'>,
+    note: string,
+  ) {
+    await this.#step(`event ${type}`, { ...figures, credits: 0n }, note, async () => {
+      const stream = this.#scrip.events.streamEvents(
+        { accountId: this.accountId, types: [type], follow: true },
+        { deadline: Date.now() + EVENT_WITHIN_MS },
+      );
+      for await (const { events } of stream) {
+        const event = events.at(-1);
+        if (!event) continue;
+        for (const [name, value] of Object.entries(values))
+          this.check(name, event.data[name], value);
+        break;
+      }
+      return 0n;
+    });
+  }
+
   /** The grants that have credits left, in burn order. */
   async grants(): Promise<readonly Grant[]> {
     const { accountId } = this;
@@ -239,12 +257,3 @@ function failureOf(error: unknown): ScripError {
   if (error instanceof ScripError && error.reason !== '') return error;
   throw error;
 }
-
-const nameOf = ({ operation, count }: UsageOf): string =>
-  count === undefined ? operation : `${count} x ${operation}`;
-
-const allocationOf = ({ source, credits }: Allocation): string =>
-  `${credits} of ${source?.$case === 'grantId' ? `grant ${source.value}` : 'overage'}`;
-
-const priceOf = (price: { currency: string; amount: string } | undefined): string =>
-  price ? `${price.amount} ${price.currency}` : 'nothing';

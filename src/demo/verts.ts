@@ -1,5 +1,7 @@
-/** Verts: every operation at the ends of its range, async jobs, jobs that fail, a low balance. */
-import type { Tenant, UsageOf } from './tenant.ts';
+/** Verts: every operation at the ends of its range, async jobs, jobs that fail, a low balance and a pause. */
+import { Criticality } from '../gen/billing/v1/ledger.ts';
+import type { UsageOf } from './step.ts';
+import type { Tenant } from './tenant.ts';
 
 export async function verts(tenant: Tenant) {
   await tenant.open({ credits: 0n, available: 0n, lowBalance: true }, 'no free credits');
@@ -77,6 +79,33 @@ async function lowBalance(tenant: Tenant) {
     upscale(16n),
     { credits: 50n, available: 485n, lowBalance: true },
     'below 500: the low balance warning is on',
+  );
+  await tenant.told(
+    'balance.low',
+    { available: '485', threshold: '500' },
+    { available: 485n },
+    'and whoever follows the events is told',
+  );
+  await pause(tenant);
+}
+
+async function pause(tenant: Tenant) {
+  await tenant.pauseBelow(
+    490n,
+    { available: 485n },
+    'sheddable work is paused while less than 490 credits are available',
+  );
+  await tenant.refused(
+    upscale(2n),
+    'PAUSED_BELOW_FLOOR',
+    { available: '485', floor: '490' },
+    { available: 485n, criticality: Criticality.SHEDDABLE },
+    'sheddable job: PAUSED_BELOW_FLOOR',
+  );
+  await tenant.charge(
+    upscale(2n),
+    { credits: 10n, available: 475n, lowBalance: true },
+    'critical job: goes on',
   );
 }
 

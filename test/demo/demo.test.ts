@@ -74,6 +74,9 @@ test('every tenant has a table of steps with credits and what is available after
     '13 | statement | 3 | 0 | so far: 3 credits at 0.020, billed when the month is over',
     '3 | reserve 50 x extraction.result_per_file | 0 | 20 | refused: INSUFFICIENT_CREDITS, shortfall 80',
     '17 | charge image.upscale | 50 | 485 | below 500: the low balance warning is on',
+    '18 | event balance.low | 0 | 485 | and whoever follows the events is told',
+    '20 | reserve image.upscale | 0 | 485 | sheddable job: PAUSED_BELOW_FLOOR',
+    '21 | charge image.upscale | 10 | 475 | critical job: goes on',
   ])
     expect(told).toContain(line);
 });

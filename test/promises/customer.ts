@@ -1,0 +1,106 @@
+/** A customer of one of the three systems, as its product service bills them over the socket. */
+import { expect } from 'vitest';
+import type { Entry, Purchase, Reservation } from '../../src/gen/billing/v1/ledger.ts';
+import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
+import { balanceOf, entriesOf, there } from '../rpc/given.ts';
+import { requestId, type TestService } from '../service.ts';
+
+export type Usage = {
+  readonly operation: string;
+  readonly quantities?: Record<string, bigint>;
+  readonly attributes?: Record<string, string>;
+  readonly count?: bigint;
+};
+
+export const usd = (amount: string) => ({ currency: 'USD', amount });
+
+/** Noon of a day, UTC: far from the turns of days and months, for the clock of a test runs. */
+export const noon = (year: number, month: number, day: number) =>
+  Date.UTC(year, month - 1, day, 12);
+
+export class Customer {
+  readonly accountId: string;
+  readonly #scrip: TestService;
+
+  private constructor(scrip: TestService, accountId: string) {
+    this.#scrip = scrip;
+    this.accountId = accountId;
+  }
+
+  static async open(scrip: TestService, planId: string): Promise<Customer> {
+    return new Customer(scrip, await scrip.open(planId));
+  }
+
+  /** What every mutation names: the account, and a request id of its own. */
+  named() {
+    return { accountId: this.accountId, requestId: requestId() };
+  }
+
+  balance() {
+    return balanceOf(this.#scrip, this.accountId);
+  }
+
+  async remaining(): Promise<bigint> {
+    return (await this.balance()).remaining;
+  }
+
+  async grants() {
+    const { accountId } = this;
+    return (await this.#scrip.billing.getBalance({ accountId, includeGrants: true })).grants;
+  }
+
+  estimate(...usages: Usage[]) {
+    return this.#scrip.billing.estimate({ accountId: this.accountId, usages });
+  }
+
+  charge(...usages: Usage[]) {
+    return this.#scrip.billing.charge({ ...this.named(), usages });
+  }
+
+  async reserve(...usages: Usage[]): Promise<Reservation> {
+    return there((await this.#scrip.billing.reserve({ ...this.named(), usages })).reservation);
+  }
+
+  commit({ reservationId }: Reservation) {
+    return this.#scrip.billing.commit({ ...this.named(), reservationId });
+  }
+
+  release({ reservationId }: Reservation) {
+    return this.#scrip.billing.release({ ...this.named(), reservationId });
+  }
+
+  /** Buys a pack that is paid elsewhere, under the number of an order. */
+  buy(packId: string, order = requestId()) {
+    const payment = { $case: 'paymentReference' as const, value: order };
+    return this.#scrip.billing.purchase({ ...this.named(), packId, payment });
+  }
+
+  async purchases(): Promise<Purchase[]> {
+    const { accountId } = this;
+    return (await this.#scrip.billing.listPurchases({ accountId })).purchases;
+  }
+
+  history(): Promise<Entry[]> {
+    return entriesOf(this.#scrip, this.accountId);
+  }
+
+  async statement(month: string): Promise<Statement> {
+    const { accountId } = this;
+    return there((await this.#scrip.statements.getStatement({ accountId, month })).statement);
+  }
+
+  /** The closed ones, newest first. */
+  async statements(): Promise<Statement[]> {
+    const { accountId } = this;
+    return (await this.#scrip.statements.listStatements({ accountId })).statements;
+  }
+
+  /** What usages cost: the same in the estimate, the charge and the balance. */
+  async costs(...usages: Usage[]): Promise<bigint> {
+    const before = await this.remaining();
+    const { credits: estimated } = await this.estimate(...usages);
+    const { credits } = await this.charge(...usages);
+    expect([estimated, before - (await this.remaining())]).toEqual([credits, credits]);
+    return credits;
+  }
+}
