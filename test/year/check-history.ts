@@ -61,7 +61,12 @@ export async function checkHistory(scrip: Scrip, ledger: LedgerOfUsage, found: H
 
   const byName = new Map([...lost].map(([id, days]) => [nameOf.get(id) ?? `${id}`, days]));
   for (const lot of lots) {
-    agree(accountId, `breakage of ${titleOf(lot)}`, textOf(byName.get(lot.name)), textOf(lot.lost));
+    agree(
+      accountId,
+      `breakage of ${titleOf(lot)},`,
+      textOf(byName.get(lot.name)),
+      textOf(lot.lost),
+    );
     byName.delete(lot.name);
     count(lot, found);
   }

@@ -30,15 +30,20 @@ export async function check(
   const checkSome = async () => {
     for (const [index, logged] of left) {
       const ledger = replay(logged, plans, until);
-      await checkStatements(scrip, ledger, rates, new Random(index), statements);
       await checkHistory(scrip, ledger, history);
+      await checkStatements(scrip, ledger, rates, new Random(index), statements);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, checkSome));
   return { accounts: byAccount.size, statements, history };
 }
 
-function replay(logged: readonly Logged[], plans: Played['plans'], until: number): LedgerOfUsage {
+/** What the log of one account comes to. */
+export function replay(
+  logged: readonly Logged[],
+  plans: Played['plans'],
+  until: number,
+): LedgerOfUsage {
   const [opened, ...others] = logged as [Logged, ...Logged[]];
   const ledger = new LedgerOfUsage(opened, plans);
   for (const one of others) ledger.take(one);

@@ -11,8 +11,8 @@ import { checked, happened } from './report.ts';
 import { setStage } from './stage.ts';
 
 const USAGE = 'usage: npm run year -- [--accounts N] [--seed N] [--quick]';
-const ACCOUNTS = 3_000;
-const QUICK_ACCOUNTS = 60;
+const ACCOUNTS = 2_000;
+const QUICK_ACCOUNTS = 30;
 
 /** Exit code after an interrupt, as shells have it. */
 const INTERRUPTED = 130;
