@@ -57,7 +57,8 @@ async function main(options: YearOptions) {
       throw new Error(`verify: account ${first?.accountId}: ${first?.what}`);
     }
     say(`${checked(agreed, verdict)}\n`);
-    say(`verify: ok (${verdict.accounts} accounts, ${verdict.entries} entries)`);
+    const { accounts, entries } = verdict;
+    say(`verify: ok (${accounts} ${accounts === 1 ? 'account' : 'accounts'}, ${entries} entries)`);
     say(`year: ok (${Math.round((performance.now() - startedAt) / 1_000)} s)`);
   } finally {
     await stage.close();
