@@ -1,0 +1,26 @@
+/** PerfectParser: batches of documents, first from the welcome credits, then from packs for a year. */
+import type { Random } from '../../cluster/random.ts';
+import type { Habit } from './habit.ts';
+import { jobs } from './jobs.ts';
+
+const EXTRACTIONS = ['extraction.result_per_file', 'extraction.result_per_page'] as const;
+
+export const perfectparser = (random: Random): Habit =>
+  jobs(random, {
+    usages(random) {
+      const pages = BigInt(random.integer(1, 4));
+      const count = random.integer(1, 25);
+      const batch = { operation: random.of(EXTRACTIONS), quantities: { pages } };
+      const images = { operation: 'extraction.image', count: BigInt(random.integer(1, 6)) };
+      const done = random.integer(1, count);
+      return {
+        asked: [{ ...batch, count: BigInt(count) }, images],
+        done: [{ ...batch, count: BigInt(done) }, images],
+      };
+    },
+    packs: ['starter', 'starter', 'small', 'small', 'medium', 'popular', 'growth', 'scale'],
+    perDay: 0.04,
+    perDayAfterwards: 0.008,
+    buysAhead: 0.002,
+    buysAtOnce: false,
+  });

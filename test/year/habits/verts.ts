@@ -1,0 +1,48 @@
+/** Verts: asynchronous jobs that upscale, convert, resize and inspect, from packs that never expire. */
+import type { Random } from '../../cluster/random.ts';
+import type { Usage } from '../log.ts';
+import type { Habit } from './habit.ts';
+import { jobs } from './jobs.ts';
+
+const FACTORS = [2n, 4n, 6n, 8n, 16n] as const;
+const FORMATS = ['png', 'webp', 'pdf', 'docx', 'mp4', 'avif'] as const;
+const PIXELS = [640_000n, 3_000_000n, 12_000_000n, 60_000_000n] as const;
+
+function usage(random: Random): Usage {
+  const count = BigInt(random.integer(1, 6));
+  switch (random.integer(0, 3)) {
+    case 0:
+      return {
+        operation: 'image.upscale',
+        count,
+        quantities: { scale_factor: random.of(FACTORS) },
+      };
+    case 1:
+      return {
+        operation: 'file.convert',
+        count,
+        attributes: { output_format: random.of(FORMATS) },
+      };
+    case 2:
+      return {
+        operation: 'image.resize',
+        count,
+        quantities: { output_pixels: random.of(PIXELS) },
+      };
+    default:
+      return { operation: 'file.inspect', count };
+  }
+}
+
+export const verts = (random: Random): Habit =>
+  jobs(random, {
+    usages(random) {
+      const asked = Array.from({ length: random.integer(1, 4) }, () => usage(random));
+      return { asked, done: asked.slice(0, random.integer(1, asked.length)) };
+    },
+    packs: ['starter', 'starter', 'starter', 'standard', 'professional'],
+    perDay: 0.05,
+    perDayAfterwards: 0.006,
+    buysAhead: 0.0005,
+    buysAtOnce: true,
+  });

@@ -1,0 +1,130 @@
+/**
+ * Prices, reckoned apart from the service: usages in credits and overage in money, from the plans as
+ * any caller can read them. Money is whole billionths of a dollar, until it is rounded on a line.
+ */
+import type { Scrip } from '../../src/client.ts';
+import {
+  type Operation,
+  type OverageRates,
+  OverageRates_Mode,
+  type Plan,
+} from '../../src/gen/billing/v1/pricing.ts';
+import type { Usage } from './log.ts';
+
+export type PublishedPlan = {
+  readonly plan: Plan;
+  readonly operations: ReadonlyMap<string, Operation>;
+};
+export type PublishedPlans = ReadonlyMap<string, PublishedPlan>;
+
+export async function readPlans(scrip: Scrip): Promise<PublishedPlans> {
+  const { plans } = await scrip.plans.listPlans({});
+  const published = new Map<string, PublishedPlan>();
+  for (const plan of plans) {
+    const { rateCard } = await scrip.plans.getPlan({ planId: plan.planId });
+    const operations = rateCard?.operations ?? [];
+    const byName = new Map(operations.map((operation) => [operation.operation, operation]));
+    published.set(plan.planId, { plan, operations: byName });
+  }
+  return published;
+}
+
+/** What a usage costs, its count included. */
+export function creditsOf({ operations, plan }: PublishedPlan, usage: Usage): bigint {
+  const operation = operations.get(usage.operation);
+  if (!operation) throw new Error(`plan ${plan.planId} has no price for ${usage.operation}`);
+  let once = 0n;
+  for (const { component, label } of operation.components)
+    switch (component?.$case) {
+      case 'flat':
+        once += component.value;
+        break;
+      case 'perUnit':
+        once += component.value.credits * (usage.quantities?.[component.value.quantity] ?? 0n);
+        break;
+      case 'tier': {
+        const quantity = usage.quantities?.[component.value.quantity] ?? 0n;
+        const fits = ({ upTo }: { upTo?: bigint | undefined }) =>
+          upTo === undefined || quantity <= upTo;
+        once += component.value.tiers.find(fits)?.credits ?? 0n;
+        break;
+      }
+      case 'attribute': {
+        const { attribute, credits } = component.value;
+        once += credits[usage.attributes?.[attribute] ?? ''] ?? 0n;
+        break;
+      }
+      default:
+        throw new Error(`the year has no arithmetic for component ${label} of ${usage.operation}`);
+    }
+  return once * usage.count;
+}
+
+const BILLION = 1_000_000_000n;
+const CENT = BILLION / 100n;
+
+export type Line = {
+  readonly tier: number;
+  readonly quantity: bigint;
+  readonly unitPrice: string;
+  readonly amount: bigint;
+};
+
+/** The lines of a month's overage. */
+export function linesOf(rates: OverageRates, overage: bigint): readonly Line[] {
+  if (rates.currency !== 'USD') throw new Error(`the year cannot reckon in ${rates.currency}`);
+  const line = (tier: number, quantity: bigint): Line => {
+    const { unitPrice } = rates.tiers[tier] as OverageRates['tiers'][number];
+    return {
+      tier: tier + 1,
+      quantity,
+      unitPrice,
+      amount: toCents(quantity * billionths(unitPrice)),
+    };
+  };
+  if (overage === 0n) return [];
+  const tops = rates.tiers.map(({ upTo }) => upTo ?? overage);
+  const reached = tops.findIndex((top) => overage <= top);
+  if (rates.mode === OverageRates_Mode.VOLUME) return [line(reached, overage)];
+  return tops.slice(0, reached + 1).map((top, tier) => {
+    const below = tier === 0 ? 0n : (tops[tier - 1] ?? 0n);
+    return line(tier, (top < overage ? top : overage) - below);
+  });
+}
+
+export const sumOf = (lines: readonly Line[]): bigint =>
+  lines.reduce((sum, { amount }) => sum + amount, 0n);
+
+/**
+ * What is owed for a month whose overage was refunded in part after it was closed: the least it would
+ * have cost with any number of the refunds up to here, for a refund must not make it dearer.
+ */
+export function owedAfter(rates: OverageRates, overage: bigint, refunded: bigint): bigint {
+  const rest = overage - refunded;
+  // A price is least at the rest, or where a tier begins between there and the overage.
+  const begins = rates.tiers.flatMap(({ upTo }) => (upTo === undefined ? [] : [upTo + 1n]));
+  const candidates = [rest, ...begins.filter((begin) => begin > rest && begin <= overage)];
+  return candidates
+    .map((quantity) => sumOf(linesOf(rates, quantity)))
+    .reduce((least, owed) => (owed < least ? owed : least));
+}
+
+function billionths(decimal: string): bigint {
+  const [whole = '0', fraction = ''] = decimal.split('.');
+  return BigInt(whole) * BILLION + BigInt(fraction.padEnd(9, '0'));
+}
+
+/** Whole cents, a half to the even one; still in billionths. */
+function toCents(amount: bigint): bigint {
+  const cents = amount / CENT;
+  const twice = (amount % CENT) * 2n;
+  const up = twice > CENT || (twice === CENT && cents % 2n === 1n);
+  return (up ? cents + 1n : cents) * CENT;
+}
+
+/** E.g. "-12.30". */
+export function dollars(amount: bigint): string {
+  const cents = (amount < 0n ? -amount : amount) / CENT;
+  const sign = amount < 0n ? '-' : '';
+  return `${sign}${cents / 100n}.${String(cents % 100n).padStart(2, '0')}`;
+}

@@ -1,0 +1,74 @@
+/** Where the year plays: a service on a database of its own, whose clock is set from day to day. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { connect, type Scrip } from '../../src/client.ts';
+import { readConfig } from '../../src/config.ts';
+import { startEmbeddedPostgres } from '../../src/db/embedded.ts';
+import { migrate } from '../../src/db/orm.ts';
+import { readPlanFiles } from '../../src/plan-files.ts';
+import { type Service, startService } from '../../src/service.ts';
+
+export type Stage = {
+  readonly scrip: Scrip;
+  readonly service: Service;
+  readonly databaseUrl: string;
+  /** Sets the service's clock. */
+  readonly setNow: (at: number) => void;
+  /** Leaves nothing behind. May be called twice. */
+  readonly close: () => Promise<void>;
+};
+
+/** Starts it at the moment `startsAt`: on a migrated database, or on a temporary one. */
+export async function setStage(startsAt: number, databaseUrl?: string): Promise<Stage> {
+  const undo: (() => Promise<unknown>)[] = [];
+  let closing: Promise<void> | undefined;
+  const undoAll = async () => {
+    for (const next of undo.reverse()) await next();
+  };
+  const close = () => {
+    closing ??= undoAll();
+    return closing;
+  };
+  try {
+    const url = databaseUrl ?? (await startDatabase(undo));
+    const { config, plans } = await readSettings();
+    let now = startsAt;
+    const log = pino({ level: 'warn' }, pino.destination(2));
+    const service = await startService(config, url, plans, log, () => now);
+    undo.push(() => service.stop());
+    const scrip = connect(`127.0.0.1:${service.port}`, { caller: 'year' });
+    undo.push(async () => scrip.close());
+    const setNow = (at: number) => {
+      now = at;
+    };
+    return { scrip, service, databaseUrl: url, setNow, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startDatabase(undo: (() => Promise<unknown>)[]): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'scrip-year-'));
+  undo.push(() => rm(directory, { recursive: true, force: true }));
+  const postgres = await startEmbeddedPostgres(directory);
+  undo.push(() => postgres.stop());
+  await migrate(postgres.url);
+  return postgres.url;
+}
+
+async function readSettings() {
+  const read = readConfig({
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LANES: '2',
+    // The year sweeps when its own day ends, not when ours goes on.
+    SWEEP_INTERVAL_MS: '3600000',
+  });
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  const files = await readPlanFiles(read.config.PLANS_DIRECTORY);
+  if ('mistakes' in files) throw new Error(JSON.stringify(files.mistakes));
+  return { config: read.config, plans: files.plans };
+}
