@@ -78,7 +78,10 @@ async function open(
     pool: { min: 0, max: poolSize },
     driverOptions: {
       application_name: 'scrip',
-      connectionTimeoutMillis: 5_000,
+      // On a busy machine PostgreSQL was seen to take more than 5 s to start a connection's process;
+      // so connections are kept, too, rather than made anew after every 10 s of calm.
+      connectionTimeoutMillis: 15_000,
+      idleTimeoutMillis: 300_000,
       answerTimeoutMs,
       pipeline: true,
       ...(options.length > 0 && { options: options.join(' ') }),

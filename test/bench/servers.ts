@@ -16,10 +16,16 @@ export type BenchServer = {
 type Environment = Readonly<Record<string, string>>;
 type Ask = Asked extends infer One ? (One extends unknown ? Omit<One, 'id'> : never) : never;
 
+/**
+ * As in `npm start`: what a unit of work makes is garbage a moment later, and left to itself Node lets
+ * it pile up. Under a mixed load 490 MB are resident with its defaults, 260 MB with these.
+ */
+const HEAP = ['--max-semi-space-size=4', '--max-old-space-size=320'];
+
 const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 export const startService = (databaseUrl: string, env: Environment = {}): Promise<BenchServer> =>
-  start(['--import', path('../../src/telemetry.ts'), path('../../src/main.ts')], {
+  start([...HEAP, '--import', path('../../src/telemetry.ts'), path('../../src/main.ts')], {
     DATABASE_URL: databaseUrl,
     HOST: '127.0.0.1',
     PORT: '0',
