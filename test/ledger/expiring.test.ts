@@ -7,10 +7,13 @@ import {
   allowance,
   at,
   charge,
+  checkout,
   grantCredits,
   ms,
+  observe,
   open,
   pack,
+  paid,
   plan,
   purchase,
   refund,
@@ -60,6 +63,17 @@ describe('notice of an expiry', () => {
       },
     ]);
     expect(shelf.account.dueAt).toBe(JANUARY_30);
+  });
+
+  test('is given when a dispute that took all credits of a pack is won after its time', () => {
+    const brief = { ...pack('brief', 100n, '5.00'), validity: { days: 10 } };
+    const deeds: readonly Deed[] = [
+      ['0s', checkout('brief')],
+      ['1h', observe('p1', 0, paid(0n, 'OPEN'))],
+      ['2026-01-15', observe('p1', 1, paid(0n, 'WON'))],
+      ['2026-01-16', null],
+    ];
+    expect(told(plan(NOTICE, [brief]), deeds)).toEqual(['2026-01-15 g1 100']);
   });
 
   test.each<[string, readonly Deed[], readonly string[]]>([

@@ -9,6 +9,9 @@ import { takeAway } from '../rpc/held.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
 
+/** What Stripe answers when it has trouble of its own. */
+const AWAY = { status: 503, body: { error: { type: 'api_error', message: 'away' } } };
+
 let stripe: StripeFake;
 let scrip: TestService;
 beforeAll(async () => {
@@ -240,8 +243,7 @@ describe('the limits of its owner:', () => {
   ])('%s while it is under way and not charged yet, it is withdrawn', async (_, change) => {
     for (const call of [/payment_intents$/, /confirm$/]) {
       const accountId = await low({ paymentMethod: 'pm_1' });
-      stripe.meddle = (made, moment) =>
-        moment === 'before' && call.test(made) ? { status: 503, body: {} } : undefined;
+      stripe.meddle = (made, moment) => (moment === 'before' && call.test(made) ? AWAY : undefined);
       await topUp();
       stripe.meddle = () => undefined;
       await change(accountId);
@@ -262,7 +264,7 @@ describe('the limits of its owner:', () => {
   test('switched off while Stripe was charging, what was paid is granted', async () => {
     const accountId = await low();
     stripe.meddle = (made, moment) =>
-      moment === 'after' && made.endsWith('confirm') ? { status: 503, body: {} } : undefined;
+      moment === 'after' && made.endsWith('confirm') ? AWAY : undefined;
     await topUp();
     stripe.meddle = () => undefined;
     await set(accountId, null);
@@ -455,8 +457,7 @@ describe('while it is away', () => {
     async (_, call) => {
       for (const lost of ['before', 'after'] as const) {
         const accountId = await low();
-        stripe.meddle = (made, moment) =>
-          moment === lost && call.test(made) ? { status: 503, body: {} } : undefined;
+        stripe.meddle = (made, moment) => (moment === lost && call.test(made) ? AWAY : undefined);
         await topUp();
         stripe.meddle = () => undefined;
         const { topUpPurchaseId } = await accountNow(accountId);
@@ -482,7 +483,7 @@ describe('while it is away', () => {
   test('Stripe is not asked for one account after the other', async () => {
     const accountIds = await Promise.all(Array.from({ length: 20 }, () => low()));
     const before = stripe.calls.length;
-    stripe.meddle = () => ({ status: 503, body: {} });
+    stripe.meddle = () => AWAY;
     await topUp();
     expect(stripe.calls.length - before).toBeLessThanOrEqual(8);
     stripe.meddle = () => undefined;
@@ -511,7 +512,7 @@ describe('while it is away', () => {
 
   test('what nobody charged for a day is ended, and the next one is another purchase', async () => {
     const accountId = await low();
-    stripe.meddle = () => ({ status: 503, body: {} });
+    stripe.meddle = () => AWAY;
     await topUp();
     stripe.meddle = () => undefined;
     scrip.advance(DAY);

@@ -68,7 +68,7 @@ export async function startBooks(options: TestOptions = {}): Promise<Bookshop> {
 }
 
 export type Books = Readonly<
-  Record<'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer', string>
+  Record<'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer' | 'topped', string>
 >;
 
 /** Lives through some months, two of which are closed, and leaves some reservations running. */
@@ -85,7 +85,9 @@ export async function writeBooks(scrip: Bookshop): Promise<Books> {
   await limits(scrip, waterfall);
   const buyer = await scrip.open('bare');
   await moneyThatWentBack(scrip, buyer);
-  return { prepaid, postpaid, bare, waterfall, buyer };
+  const topped = await scrip.open('bare');
+  await topUps(scrip, topped);
+  return { prepaid, postpaid, bare, waterfall, buyer, topped };
 }
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
@@ -275,4 +277,22 @@ async function moneyThatWentBack(scrip: Bookshop, accountId: string) {
   scrip.advance(48 * HOUR);
   await settled(brief, 'won');
   await ordered(scrip, accountId, 'small');
+}
+
+/** Packs bought by themselves: one paid and spent, one declined, one whose payment takes days. */
+async function topUps(scrip: Bookshop, accountId: string) {
+  const { methods } = scrip.stripe;
+  const autoTopUp = { packId: 'small', threshold: 90n, monthlyCap: 9, customer: 'cus_1' };
+  await scrip.accounts.updateAccount({
+    accountId,
+    requestId: requestId(),
+    autoTopUp: { autoTopUp: { ...autoTopUp, paymentMethod: 'pm_1' } },
+  });
+  await scrip.service.topUp();
+  await accountOf(scrip, accountId).charge({ credits: 70n });
+  for (const end of ['insufficient_funds', 'processing'] as const) {
+    scrip.advance(2 * HOUR);
+    methods.set('pm_1', end);
+    await scrip.service.topUp();
+  }
 }

@@ -647,3 +647,25 @@ update events set position = 3 - position where :account and seq in (1, 2);
 -- prepaid: gives two events one position
 -- > position 2 follows 2
 update events set position = 2 where :account and seq = 1;
+
+--- Top-ups.
+
+-- topped: forgets that a top-up is under way
+-- > top-ups: the one under way is none, the purchases say
+update accounts set top_ups = jsonb_set(top_ups, '{purchase_id}', 'null') where :account;
+
+-- topped: removes the purchase of the top-up that is under way
+-- > the purchases say none
+delete from purchases where :account and state = 'PENDING';
+
+-- topped: counts fewer top-ups than were bought, to buy one more
+-- > top-ups: count of 2031-06 is 0, the purchases say 2
+update accounts set top_ups = jsonb_set(top_ups, '{count}', '0') where :account;
+
+-- topped: forgets when the newest was bought, to buy the next one sooner
+-- > top-ups: started_at is
+update accounts set top_ups = jsonb_set(top_ups, '{started_at}', '1') where :account;
+
+-- topped: has a top-up be one that was declined
+-- > top-ups: count of
+update purchases set state = 'FAILED', next_check_at = null where :account and state = 'PENDING';

@@ -88,10 +88,11 @@ const CONDITIONS: Readonly<Record<string, string>> = {
 };
 
 const isBook = (account: string | undefined): account is keyof Books =>
-  account !== undefined && ['prepaid', 'postpaid', 'waterfall', 'buyer'].includes(account);
+  account !== undefined &&
+  ['prepaid', 'postpaid', 'waterfall', 'buyer', 'topped'].includes(account);
 
 const HEAD =
-  /^-- (?<account>prepaid|postpaid|waterfall|buyer)(?<kept>, not resealed)?: (?<does>.+)$/;
+  /^-- (?<account>prepaid|postpaid|waterfall|buyer|topped)(?<kept>, not resealed)?: (?<does>.+)$/;
 
 function tamperings() {
   const text = readFileSync(new URL('tampering.sql', import.meta.url), 'utf8');

@@ -23,7 +23,7 @@ test('books with every kind of entry and move agree', async () => {
   );
   expect(await verify(scrip.databaseUrl)).toEqual({
     ok: true,
-    accounts: 5,
+    accounts: 6,
     entries: Number(entries),
   });
 });

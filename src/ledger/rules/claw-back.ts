@@ -6,6 +6,7 @@
  */
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
+import { giveNotice, isNoticeDue } from '../expiring.ts';
 import { type Grant, grantAvailable, hasExpired } from '../grant.ts';
 import type { Purchase } from '../purchase.ts';
 import { SERVICE } from '../settle.ts';
@@ -26,7 +27,12 @@ export function recover(book: Book, purchase: Purchase, askedBack: bigint, origi
     const again = surplus(purchase, askedBack);
     if (again > 0n) {
       post(book, purchase, 'REINSTATE', again, trace);
-      if (!hasExpired(grant, book.now)) book.due(grant.expiresAt);
+      if (!hasExpired(grant, book.now)) {
+        book.due(grant.expiresAt);
+        // Nobody was told of it while it had nothing.
+        if (isNoticeDue(grant, book.now)) giveNotice(book, grant, trace);
+        else book.due(grant.noticeAt);
+      }
     }
     purchase.creditsClawedBack -= again;
     purchase.creditsUnrecovered = askedBack - purchase.creditsClawedBack;
