@@ -303,16 +303,19 @@ describe('a low balance', () => {
     expect(there(account?.topUpDueAt).getTime()).toBeLessThanOrEqual(scrip.now());
   });
 
-  // Wants the worker that starts what is due: run it once that is merged.
-  test.skip('has more credits purchased automatically, paid with the saved method', async () => {
+  test('has more credits purchased automatically, paid with the saved method', async () => {
     const customer = await lowWith({ autoTopUp: TOP_UP });
-    await expect.poll(() => customer.remaining(), { timeout: 10_000 }).toBe(5_499n);
-    const [topUp] = await customer.purchases();
+    await scrip.service.topUp();
+    await expect.poll(() => customer.remaining()).toBe(5_499n);
+    const [topUp, ...before] = await customer.purchases();
     expect(topUp).toMatchObject({
       method: Purchase_Method.TOP_UP,
       state: Purchase_State.PAID,
       price: usd('20.00'),
     });
+    expect(stripe.intentOf(there(topUp).purchaseId)).toMatchObject({ amount: 2_000 });
+    await scrip.service.topUp();
+    expect(await customer.purchases()).toHaveLength(before.length + 1);
   });
 
   test('pauses what is not critical, until it is topped up', async () => {
