@@ -1,7 +1,7 @@
 /** Opens Stripe Checkout sessions for pending purchases. */
 import type Stripe from 'stripe';
 import type { CheckoutSession, Purchase } from '../ledger/purchase.ts';
-import { refusalOf } from './stripe.ts';
+import { answered, refusalOf } from './stripe.ts';
 import { stripeAmount } from './stripe-amount.ts';
 
 /**
@@ -56,7 +56,7 @@ export async function openSession(
       },
       { idempotencyKey: purchaseId },
     );
-    return sessionOf(session);
+    return sessionOf(answered(session));
   } catch (error) {
     const refused = refusalOf(error);
     if (refused === null) throw error;

@@ -10,7 +10,7 @@ import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
 import { metadataOf, OPEN_MAX_MS, type Refused } from './checkout.ts';
 import type { Payments, Trace } from './payments.ts';
 import { NOTHING_YET } from './sighting.ts';
-import { isUnavailable, providerUnavailable, refusalOf } from './stripe.ts';
+import { answered, isUnavailable, providerUnavailable, refusalOf } from './stripe.ts';
 import { stripeAmount } from './stripe-amount.ts';
 
 /** The purchase itself has been brought up to date by then. */
@@ -99,7 +99,7 @@ async function createIntent(
   const amount = stripeAmount(price);
   if (!savedMethod || amount === null) return { refused: 'amount_not_representable' };
   try {
-    return await stripe.paymentIntents.create(
+    const intent = await stripe.paymentIntents.create(
       {
         amount,
         currency: price.currency.toLowerCase(),
@@ -111,6 +111,7 @@ async function createIntent(
       },
       { idempotencyKey: purchaseId },
     );
+    return answered(intent);
   } catch (error) {
     const refused = refusalOf(error);
     if (refused === null) throw error;

@@ -5,6 +5,7 @@
 import type Stripe from 'stripe';
 import type { DisputeState, Purchase, Sighting } from '../ledger/purchase.ts';
 import { sessionOf } from './checkout.ts';
+import { answered } from './stripe.ts';
 import { decimalOfStripe } from './stripe-amount.ts';
 
 /** What to look at; nothing: what the purchase itself names. */
@@ -35,9 +36,9 @@ export async function look(
 }
 
 async function lookAtSession(stripe: Stripe, purchase: Purchase, id: string): Promise<Sighting> {
-  const found = await stripe.checkout.sessions.retrieve(id, {
-    expand: ['payment_intent.latest_charge'],
-  });
+  const found = answered(
+    await stripe.checkout.sessions.retrieve(id, { expand: ['payment_intent.latest_charge'] }),
+  );
   const intent = expanded(found.payment_intent);
   const payment = paymentOfSession(found, intent);
   const seen = {
@@ -54,7 +55,7 @@ async function lookAtSession(stripe: Stripe, purchase: Purchase, id: string): Pr
 }
 
 async function lookAtIntent(stripe: Stripe, purchase: Purchase, id: string): Promise<Sighting> {
-  const intent = await stripe.paymentIntents.retrieve(id, { expand: ['latest_charge'] });
+  const intent = answered(await stripe.paymentIntents.retrieve(id, { expand: ['latest_charge'] }));
   const payment = paymentOfIntent(purchase, intent);
   const seen = {
     ...NOTHING_YET,

@@ -19,6 +19,15 @@ export function connectStripe(config: Config): Stripe | null {
   });
 }
 
+/**
+ * What Stripe answered. An error page in JSON, of a proxy on the way, passes for an answer with the
+ * package: it says nothing of any payment.
+ */
+export function answered<Answer extends { readonly id: string }>(answer: Answer): Answer {
+  if (typeof answer.id === 'string') return answer;
+  throw new Stripe.errors.StripeAPIError({ message: 'no answer of Stripe', type: 'api_error' });
+}
+
 /** What Stripe said no to, in its own words; null where the error is of another kind. */
 export function refusalOf(error: unknown): string | null {
   if (error instanceof Stripe.errors.StripeCardError)

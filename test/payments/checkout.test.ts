@@ -99,6 +99,7 @@ describe('Purchase by checkout', () => {
   test.each([
     ['away', () => 'hang up' as const],
     ['failing', () => ({ status: 500, body: { error: { type: 'api_error', message: 'x' } } })],
+    ['behind a proxy that fails', () => ({ status: 502, body: { message: 'Bad gateway' } })],
     ['too busy', () => ({ status: 429, body: { error: { type: 'rate_limit', message: 'x' } } })],
     [
       'refusing our key',
