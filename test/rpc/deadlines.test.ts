@@ -14,6 +14,9 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
+/** The caller knows first that it gave up; the service hears of it through the socket. */
+const heard = () => new Promise((resolve) => setTimeout(resolve, 200));
+
 const givenUp = () => lines.filter(({ reason }) => reason === 'CANCELLED').length;
 
 describe('A deadline that passes', () => {
@@ -29,6 +32,7 @@ describe('A deadline that passes', () => {
       scrip.billing.charge(request, { deadline: Date.now() + 50 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
     expect(await rowsOf(scrip, accountId)).toBe(rows);
+    await heard();
     await letGo();
     await waiting;
     await vi.waitFor(() => expect(givenUp()).toBe(before + 1));
@@ -45,6 +49,7 @@ describe('A deadline that passes', () => {
     await expect(
       scrip.billing.charge(request, { deadline: Date.now() + 100 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    await heard();
     await letGo();
     await vi.waitFor(() => expect(givenUp()).toBe(before + 1));
     expect((await entriesOf(scrip, accountId)).length).toBe(1);
@@ -69,6 +74,7 @@ describe('A deadline that passes', () => {
     await expect(
       scrip.billing.batch({ mutations }, { deadline: Date.now() + 100 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    await heard();
     await letGo();
     const { results } = await scrip.billing.batch({ mutations });
     expect(results.every(({ replayed }) => !replayed)).toBe(true);
@@ -117,6 +123,7 @@ describe('A call that its caller cancels', () => {
     expect(await cancelled).toBe(status.CANCELLED);
     const last = scrip.billing.charge({ accountId, requestId: requestId(), credits: 2n });
     // The service learns of a cancellation by a frame of its own, after which `last` was sent.
+    await heard();
     await letGo();
     await Promise.all([first, last]);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(97n);
