@@ -23,7 +23,10 @@ export const plansPreview: Command = {
     '<plan-file> [--month 2026-10] [--at 2027-01-01] [--accounts-of PLAN] [--format table|csv|json]',
   says:
     'Prices what every account of a plan used in a month (the last one) by a plan file: its prices at ' +
-    'an instant, or after its last change.',
+    'an instant, or after its last change. Where a plan bills overage, before or after, also tells ' +
+    "that and the bill, then (as the month's statement says) and now. Overage now: what the month costs " +
+    'more, and what the allowance gives less, comes on top of the overage there was; an account that had ' +
+    "none takes first what was available at the month's end (column estimated).",
   async run(args) {
     const { values, positionals } = parseArgs({
       args,
@@ -57,13 +60,13 @@ export const plansPreview: Command = {
     try {
       const options = { filed, rateCard, accountsOf, from, until: monthStart(from, 1) };
       const heading = { planId: filed.planId, accountsOf, month: monthName(from) };
-      let begin = async () => await format.begin(heading);
+      let begin = async (billed: boolean) => await format.begin({ ...heading, billed });
       const totals = await preview(database.url, options, async (account) => {
-        await begin();
+        await begin(account.overage !== null);
         begin = async () => {};
         await format.account(account);
       });
-      await begin();
+      await begin(totals.overage !== null);
       await format.end(totals);
       return 0;
     } finally {

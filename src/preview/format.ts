@@ -1,4 +1,5 @@
 /** A preview as a table for people, as CSV for spreadsheets, or as one JSON document. */
+import { differenceOf, type Overage, type OverageTotals } from './overage.ts';
 import type { AccountPreview, Sums, Totals } from './preview.ts';
 
 /** Writes a part of the output; resolves when more can be taken. */
@@ -8,6 +9,8 @@ export type Heading = {
   readonly planId: string;
   readonly accountsOf: string;
   readonly month: string;
+  /** Whether a plan has rates, so that overage and bills are told. */
+  readonly billed: boolean;
 };
 
 export type Format = {
@@ -31,6 +34,34 @@ const COLUMNS: readonly Column[] = [
   ['refused_credits', ({ refusedCredits }) => refusedCredits],
 ];
 
+const OVERAGE_COLUMNS = [
+  'overage_then',
+  'overage_now',
+  'estimated',
+  'bill_then',
+  'currency_then',
+  'bill_now',
+  'currency_now',
+];
+
+/** An amount and its currency are two cells: a spreadsheet adds up the first. Empty: not billed. */
+function overageCells(overage: Overage | null): readonly string[] {
+  if (overage === null) return [];
+  const { overageThen, overageNow, estimated, billThen, billNow } = overage;
+  const bills = [billThen, billNow].flatMap((bill) => [bill?.amount ?? '', bill?.currency ?? '']);
+  return [`${overageThen}`, `${overageNow}`, estimated ? 'yes' : 'no', ...bills];
+}
+
+const namesOf = ({ billed }: Heading): readonly string[] => [
+  ...COLUMNS.map(([name]) => name),
+  ...(billed ? OVERAGE_COLUMNS : []),
+];
+
+const cellsOf = (account: AccountPreview): readonly string[] => [
+  ...COLUMNS.map(([, value]) => String(value(account))),
+  ...overageCells(account.overage),
+];
+
 /** `write` takes the figures, `note` what is said about them where a format has no place for it. */
 export const FORMATS: Readonly<Record<string, (write: Write, note: Write) => Format>> = {
   table: tableFormat,
@@ -41,23 +72,25 @@ export const FORMATS: Readonly<Record<string, (write: Write, note: Write) => For
 const ACCOUNT_WIDTH = 36;
 
 function tableFormat(write: Write): Format {
+  let names: readonly string[] = [];
   const line = (name: string, cells: readonly string[]) => {
-    const padded = cells.map((cell, index) => cell.padStart(COLUMNS[index]?.[0].length ?? 0));
+    const padded = cells.map((cell, index) => cell.padStart(names[index]?.length ?? 0));
     return write(`${[name.padEnd(ACCOUNT_WIDTH), ...padded].join('  ')}\n`);
   };
-  const figures = (sums: Sums) => COLUMNS.map(([, value]) => String(value(sums)));
   return {
-    async begin({ planId, accountsOf, month }) {
+    async begin(heading) {
+      const { planId, accountsOf, month } = heading;
+      names = namesOf(heading);
       await write(`${month}, accounts of plan ${accountsOf}, priced by plan file ${planId}\n\n`);
-      await line(
-        'account_id',
-        COLUMNS.map(([name]) => name),
-      );
+      await line('account_id', names);
     },
-    account: (account) => line(account.accountId, figures(account)),
+    account: (account) => line(account.accountId, cellsOf(account)),
     async end(totals) {
-      await line(`total of ${totals.accounts}`, figures(totals));
-      await write(refusalLines(totals));
+      const { accounts, overage } = totals;
+      const figures = COLUMNS.map(([, value]) => value(totals));
+      const ofOverage = overage ? [overage.overageThen, overage.overageNow, overage.estimated] : [];
+      await line(`total of ${accounts}`, [...figures, ...ofOverage].map(String));
+      await write(`${billLines(overage)}${refusalLines(totals)}`);
     },
   };
 }
@@ -67,14 +100,23 @@ function tableFormat(write: Write): Format {
  * account ids have none of the characters that do. One that begins with a minus would be computed.
  */
 function csvFormat(write: Write, note: Write): Format {
-  const line = ([name = '', ...cells]: readonly (string | bigint)[]) =>
-    write(`${[String(name).replace(/^-/, "'-"), ...cells].join(',')}\n`);
+  const line = ([name = '', ...cells]: readonly string[]) =>
+    write(`${[name.replace(/^-/, "'-"), ...cells].join(',')}\n`);
   return {
-    begin: () => line(['account_id', ...COLUMNS.map(([name]) => name)]),
-    account: (account) => line([account.accountId, ...COLUMNS.map(([, value]) => value(account))]),
+    begin: (heading) => line(['account_id', ...namesOf(heading)]),
+    account: (account) => line([account.accountId, ...cellsOf(account)]),
     async end(totals) {
-      const said = COLUMNS.map(([name, value]) => `${name} ${value(totals)}`).join(', ');
-      await note(`${totals.accounts} accounts: ${said}\n${refusalLines(totals)}`);
+      const { accounts, overage } = totals;
+      const said = COLUMNS.map(([name, value]) => `${name} ${value(totals)}`);
+      if (overage)
+        said.push(
+          `overage_then ${overage.overageThen}`,
+          `overage_now ${overage.overageNow}`,
+          `estimated ${overage.estimated}`,
+        );
+      await note(
+        `${accounts} accounts: ${said.join(', ')}\n${billLines(overage)}${refusalLines(totals)}`,
+      );
     },
   };
 }
@@ -91,7 +133,11 @@ function jsonFormat(write: Write): Format {
     },
     async account(account) {
       written += 1;
-      const object = { account_id: account.accountId, ...figures(account) };
+      const object = {
+        account_id: account.accountId,
+        ...figures(account),
+        ...(account.overage && overageJson(account.overage)),
+      };
       await write(`${written === 1 ? '' : ','}\n${JSON.stringify(object)}`);
     },
     async end(totals) {
@@ -101,7 +147,12 @@ function jsonFormat(write: Write): Format {
         usages: String(times),
         credits: String(credits),
       }));
-      const total = { accounts: String(totals.accounts), ...figures(totals), refusals };
+      const total = {
+        accounts: String(totals.accounts),
+        ...figures(totals),
+        ...(totals.overage && overageTotalsJson(totals.overage)),
+        refusals,
+      };
       await write(`\n],"total":${JSON.stringify(total)}}\n`);
     },
   };
@@ -112,5 +163,33 @@ const refusalLines = ({ refusals }: Totals): string =>
     .map(
       ({ operation, reason, times, credits }) =>
         `refused: ${operation}, ${reason}, ${times} ${times === 1n ? 'usage' : 'usages'} that cost ${credits} credits\n`,
+    )
+    .join('');
+
+const overageJson = ({ overageThen, overageNow, estimated, billThen, billNow }: Overage) => ({
+  overage_then: String(overageThen),
+  overage_now: String(overageNow),
+  estimated,
+  bill_then: billThen,
+  bill_now: billNow,
+});
+
+const overageTotalsJson = ({ overageThen, overageNow, estimated, bills }: OverageTotals) => ({
+  overage_then: String(overageThen),
+  overage_now: String(overageNow),
+  estimated: String(estimated),
+  bills: bills.map((bill) => ({
+    currency: bill.currency,
+    bill_then: bill.billThen.amount,
+    bill_now: bill.billNow.amount,
+    difference: differenceOf(bill).amount,
+  })),
+});
+
+const billLines = (overage: OverageTotals | null): string =>
+  (overage?.bills ?? [])
+    .map(
+      (bill) =>
+        `billed in ${bill.currency}: ${bill.billThen.amount} then, ${bill.billNow.amount} now, difference ${differenceOf(bill).amount}\n`,
     )
     .join('');

@@ -1,14 +1,23 @@
 /**
  * A plan change tried out on what was really done: what each account used in a month, priced as it was
  * and as a plan file would price it. Nothing is written, and everything is of one moment.
- *
- * It tells credits. What overage would come to in money belongs beside `previewOf`, from the same sums.
+ * Where a plan bills its overage, before or after, it tells that and the bill, too.
  */
+import assert from 'node:assert/strict';
 import pg from 'pg';
 import type { FiledPlan, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
 import { type Row, toUsage } from '../store/rows.ts';
 import { readOnly, rowsOf } from '../verify/snapshot.ts';
+import { type AccountMonth, monthsThen } from './month-then.ts';
+import {
+  addOverage,
+  allowanceOf,
+  NO_OVERAGE,
+  type Overage,
+  type OverageTotals,
+  overageOn,
+} from './overage.ts';
 import { type Refused, reprice } from './reprice.ts';
 
 export type PreviewOptions = {
@@ -39,13 +48,19 @@ export type Sums = {
   refusedCredits: bigint;
 };
 
-export type AccountPreview = Sums & { readonly accountId: string };
+export type AccountPreview = Sums & {
+  readonly accountId: string;
+  /** Null where neither plan has rates. */
+  overage: Overage | null;
+};
 
 /** How often an operation was refused, and why. */
 export type RefusalCount = Omit<Refused, 'credits'> & { times: bigint; credits: bigint };
 
 export type Totals = Sums & {
   accounts: bigint;
+  /** Null where neither plan has rates. */
+  overage: OverageTotals | null;
   readonly refusals: readonly RefusalCount[];
 };
 
@@ -95,15 +110,29 @@ const CHARGED = `
 
 async function previewAll(
   client: pg.Client,
-  { filed, rateCard, accountsOf, from, until }: PreviewOptions,
+  options: PreviewOptions,
   termsThen: Terms,
   tell: (account: AccountPreview) => Promise<void>,
 ): Promise<Totals> {
+  const { filed, rateCard, accountsOf, from, until } = options;
+  const hasRates = [termsThen, filed.terms].some(
+    ({ overage }) => (overage?.rates ?? null) !== null,
+  );
+  const months = hasRates ? monthsThen(client, options) : null;
   const refusals = new Map<string, RefusalCount>();
-  const totals = { ...nothing(), accounts: 0n };
+  const totals: Omit<Totals, 'refusals'> = {
+    ...nothing(),
+    accounts: 0n,
+    overage: months && NO_OVERAGE,
+  };
   const close = async (account: AccountPreview) => {
     account.allowanceThen = smaller(allowanceOf(termsThen), account.creditsThen);
     account.allowanceNow = smaller(allowanceOf(filed.terms), account.creditsNow);
+    if (months) {
+      const month = await nextOf(months, account.accountId);
+      account.overage = overageOn(month, account, termsThen, filed.terms);
+      totals.overage = addOverage(totals.overage ?? NO_OVERAGE, account.overage);
+    }
     totals.accounts += 1n;
     add(totals, account);
     await tell(account);
@@ -112,11 +141,21 @@ async function previewAll(
   for await (const row of rowsOf(client, 'charged', CHARGED, [accountsOf, from, until])) {
     const accountId: string = row['account_id']!;
     if (current && current.accountId !== accountId) await close(current);
-    if (current?.accountId !== accountId) current = { accountId, ...nothing() };
+    if (current?.accountId !== accountId) current = { accountId, ...nothing(), overage: null };
     if (row['seq'] !== null) take(current, row, rateCard, refusals);
   }
   if (current) await close(current);
   return { ...totals, refusals: [...refusals.values()].toSorted(byOperation) };
+}
+
+/** Both cursors are of one moment and one order, so they meet the same accounts. */
+async function nextOf(
+  months: AsyncGenerator<AccountMonth, void, void>,
+  accountId: string,
+): Promise<AccountMonth> {
+  const { value } = await months.next();
+  assert(value?.accountId === accountId, `the month of ${accountId} was not read`);
+  return value;
 }
 
 function take(
@@ -140,9 +179,6 @@ function take(
     refusals.set(key, { ...count, times: count.times + 1n, credits: count.credits + credits });
   }
 }
-
-/** What a plan gives for a month before anything is paid for. */
-const allowanceOf = ({ allowance }: Terms): bigint => allowance?.credits ?? 0n;
 
 const nothing = (): Sums => ({
   charges: 0n,
