@@ -56,16 +56,16 @@ begin
       last_hash = v_hash, due_at = least(due_at, v_at + p_ttl)
     where account_id = p_account;
   insert into reservations (account_id, reservation_id, state, credits, held, committed, returned,
-      allocations, expires_at, created_at, over_commit_policy, rate_card_version, reference, labels,
-      late)
+      allocations, expires_at, created_at, over_commit_policy, plan_id, rate_card_version, reference,
+      labels, late)
     values (p_account, v_reservation, 'ACTIVE', p_credits, p_credits, 0, 0, v_allocations,
-      v_at + p_ttl, v_at, 'REJECT', p_version, p_reference, '{}', false);
+      v_at + p_ttl, v_at, 'REJECT', v_account.plan_id, p_version, p_reference, '{}', false);
   insert into entries (account_id, seq, kind, at, moves, credits, remaining_after, reserved_after,
-      overage_after, reservation_id, usages, rate_card_version, late, caller, request_id, reference,
-      labels, trace_id, span_id, hash)
+      overage_after, reservation_id, usages, plan_id, rate_card_version, late, caller, request_id,
+      reference, labels, trace_id, span_id, hash)
     values (p_account, v_account.seq, 'RESERVE', v_at, v_moves, p_credits, v_account.remaining,
-      v_account.reserved, v_account.overage, v_reservation, p_usages, p_version, false, p_caller,
-      p_request, p_reference, '{}', p_trace, p_span, v_hash);
+      v_account.reserved, v_account.overage, v_reservation, p_usages, v_account.plan_id, p_version,
+      false, p_caller, p_request, p_reference, '{}', p_trace, p_span, v_hash);
   v_response := convert_to(jsonb_build_object('reservation_id', v_reservation, 'state', 'ACTIVE',
     'credits', p_credits, 'expires_at', v_at + p_ttl, 'allocations', v_allocations,
     'remaining', v_account.remaining, 'reserved', v_account.reserved, 'seq', v_account.seq)::text,
