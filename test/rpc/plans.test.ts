@@ -291,12 +291,13 @@ describe('A changed plan file', () => {
   });
 
   test('gives no version that was never published', async () => {
-    for (const call of [
+    const refused = [
       after.billing.estimate({ accountId, usages, rateCardVersion: 3n }),
       after.billing.reserve({ accountId, requestId: requestId(), usages, rateCardVersion: 3n }),
       after.billing.charge({ accountId, requestId: requestId(), usages, rateCardVersion: 3n }),
-    ])
-      expect(await faultOf(call)).toMatchObject({
+    ];
+    for (const fault of await Promise.all(refused.map(faultOf)))
+      expect(fault).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'RATE_CARD_VERSION_UNKNOWN',
         metadata: { plan_id: 'everything', version: '3' },

@@ -70,11 +70,12 @@ describe('before the date of a change', () => {
       scrip.billing.estimate({ accountId, usages, ...(rateCardVersion && { rateCardVersion }) });
     expect(await estimate()).toMatchObject({ credits: 1n, rateCardVersion: 1n });
     expect(await estimate(2n)).toMatchObject({ credits: 3n, rateCardVersion: 2n });
-    for (const call of [
+    const refused = [
       scrip.billing.charge({ ...named(), usages, rateCardVersion: 2n }),
       scrip.billing.reserve({ ...named(), usages, rateCardVersion: 2n }),
-    ])
-      expect(await faultOf(call)).toMatchObject({
+    ];
+    for (const fault of await Promise.all(refused.map(faultOf)))
+      expect(fault).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'RATE_CARD_VERSION_UNKNOWN',
         metadata: {
