@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
 import { connect } from '../db/orm.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
-import { run } from '../store/bulk.ts';
 import { Catalogue } from '../store/catalogue.ts';
+import { run } from '../store/run.ts';
 import { findDatabase } from '../verify/find-database.ts';
 import { type Command, configOfEnvironment } from './command.ts';
 

@@ -1,28 +1,42 @@
-/** The connection the pool makes: pg's, with four things pg and Kysely leave to others. */
+/** The connection the pool makes: pg's, with five things pg and Kysely leave to others. */
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import { Flight, type Result, type Statement } from './flight.ts';
 
 type Release = (error?: Error | boolean) => void;
 
-export type Statement = { readonly text: string; readonly parameters: readonly unknown[] };
-
-/** The text of a query that stands for several: its parameters are statements, its rows theirs. */
+/** The text of a query that stands for several statements: its one parameter says which. */
 export const TOGETHER = 'together';
 
+/** Statements that go to the database in one flight. Its rows are theirs, statement by statement. */
+export type Together = {
+  readonly statements: readonly Statement[];
+  /** The transaction's COMMIT goes with them. */
+  readonly commits: boolean;
+};
+
+const BEGIN = /^(begin|start transaction)\b/;
+const COMMIT: Statement = { text: 'commit', parameters: [] };
+/** What is answered for a statement that was not sent by itself. */
+const NOTHING = Promise.resolve({ command: '', rowCount: 0, rows: [] });
+
 /**
- * - Statements can be sent together (TOGETHER); the pool's `pipeline` makes pg send them at once.
- * - pg sends a statement with parameters unnamed, to be parsed and planned every time. This client
- *   names each after its text, so PostgreSQL prepares it once per connection.
+ * - Statements can be sent together (TOGETHER), and a transaction's last ones with its COMMIT. Its
+ *   BEGIN always waits for its first: a unit of work waits for the database twice, not ten times.
+ * - pg sends a statement with parameters unnamed, to be parsed and planned every time. This client's
+ *   are prepared, once per connection.
  * - Kysely does not give a connection back to the pool when it was lost inside a transaction: after
  *   ten of them a pool of ten is empty for good. This one goes back by itself when it ends.
  * - A connection whose other end is gone without a word would be waited on for ever. This one is cut
  *   when a statement is not answered in time.
  */
 export class Client extends pg.Client {
-  static readonly #names = new Map<string, string>();
   readonly #answerTimeoutMs: number;
   #release: Release | null = null;
   #ended = false;
+  /** Not sent yet. */
+  #begin: Statement | null = null;
+  #committed = false;
 
   constructor(config: pg.ClientConfig & { readonly answerTimeoutMs: number }) {
     super(config);
@@ -49,35 +63,62 @@ export class Client extends pg.Client {
   }
 
   override query(...args: unknown[]): never {
-    const answer: unknown =
-      args[0] === TOGETHER ? this.#together(args[1] as Statement[]) : this.#query(args);
-    if (answer instanceof Promise) this.#cutUnlessAnswered(answer);
-    return answer as never;
-  }
-
-  /**
-   * Sends all statements in one go and waits for all answers: they run in their order, as if each had
-   * waited for the one before, without the way there and back in between.
-   */
-  async #together(statements: readonly Statement[]) {
-    const { stream } = this.#connection;
-    stream.cork();
-    const answers = statements.map(({ text, parameters }) => this.#query([text, [...parameters]]));
-    stream.uncork();
-    const results = (await Promise.all(answers)) as pg.QueryResult[];
-    return { command: 'SELECT', rowCount: results.length, rows: results.map(({ rows }) => rows) };
+    return this.#query(args) as never;
   }
 
   #query(args: unknown[]): unknown {
-    const [text, values] = args;
-    if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0)
-      return super.query.apply(this, args as never);
-    let name = Client.#names.get(text);
-    if (!name) {
-      name = `s${Client.#names.size + 1}`;
-      Client.#names.set(text, name);
+    const [text, parameters] = args;
+    if (typeof text !== 'string') return super.query.apply(this, args as never);
+    if (this.#committed) return this.#afterCommit(text);
+    if (BEGIN.test(text)) {
+      this.#begin = { text, parameters: [] };
+      return NOTHING;
     }
-    return super.query({ name, text, values }, args[2] as never);
+    if (this.#begin && (text === 'commit' || text === 'rollback')) {
+      this.#begin = null;
+      return NOTHING;
+    }
+    if (text === TOGETHER) return this.#together((parameters as [Together])[0]);
+    if (Array.isArray(parameters) && parameters.length > 0) return this.#one({ text, parameters });
+    return this.#plain(text);
+  }
+
+  /** All that may come after a COMMIT that went with others is the COMMIT that it was for. */
+  async #afterCommit(text: string) {
+    this.#committed = false;
+    if (text !== COMMIT.text) throw new Error(`the transaction was committed before: ${text}`);
+    return await NOTHING;
+  }
+
+  async #together({ statements, commits }: Together) {
+    const results = await this.#fly(commits ? [...statements, COMMIT] : statements);
+    this.#committed = commits;
+    return { command: '', rowCount: 0, rows: results.map(({ rows }) => rows) };
+  }
+
+  /** As pg would answer it: Kysely asks how many rows were written. */
+  async #one(statement: Statement) {
+    const [result] = (await this.#fly([statement])) as [Result];
+    const [command, ...counts] = result.command.split(' ');
+    return { command, rowCount: Number(counts.at(-1)), rows: result.rows };
+  }
+
+  async #fly(statements: readonly Statement[]): Promise<Result[]> {
+    const begin = this.#begin;
+    this.#begin = null;
+    const flight = new Flight(begin ? [begin, ...statements] : statements, this);
+    super.query(flight);
+    this.#cutUnlessAnswered(flight.results);
+    const results = await flight.results;
+    return begin ? results.slice(1) : results;
+  }
+
+  /** Can be several statements in one text, as migrations have them. */
+  async #plain(text: string): Promise<pg.QueryResult> {
+    if (this.#begin) await this.#fly([]);
+    const answer = super.query(text);
+    this.#cutUnlessAnswered(answer);
+    return await answer;
   }
 
   get #connection(): { readonly stream: Socket } {

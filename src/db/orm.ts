@@ -83,7 +83,6 @@ async function open(
       connectionTimeoutMillis: 15_000,
       idleTimeoutMillis: 300_000,
       answerTimeoutMs,
-      pipeline: true,
       ...(options.length > 0 && { options: options.join(' ') }),
       onPoolCreated: (pool: pg.Pool) => {
         (pool as unknown as { Client: typeof pg.Client }).Client = Client;

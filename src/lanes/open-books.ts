@@ -1,5 +1,4 @@
 /** Loads the books of the accounts a group of works names, locked until the transaction ends. */
-import { v7 as uuidv7 } from 'uuid';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
@@ -25,6 +24,7 @@ import {
   nextReservationExpiry,
   type StoredRequest,
 } from '../store/load.ts';
+import { newId } from './new-id.ts';
 import type { Request, Work } from './work.ts';
 
 /** So many reservations of one account expire in one unit of work at most. */
@@ -42,9 +42,6 @@ export type OpenBooks = {
   /** Accounts with more to settle than one unit of work does; nothing is decided on them yet. */
   readonly unsettled: ReadonlySet<string>;
 };
-
-/** Ids that sort by time: what is written together stays together in the index. */
-export const newId = (now: number) => (): string => uuidv7({ msecs: now });
 
 export const requestKey = (accountId: string, requestId: string, method: string): string =>
   `${accountId}\n${requestId}\n${method}`;

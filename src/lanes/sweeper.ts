@@ -7,7 +7,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Em } from '../db/orm.ts';
-import { run } from '../store/bulk.ts';
+import { run } from '../store/run.ts';
 import type { Lanes } from './lanes.ts';
 import type { StatementCloser } from './statement-closer.ts';
 

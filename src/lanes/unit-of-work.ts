@@ -23,7 +23,8 @@ import type { Catalogue } from '../store/catalogue.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
 import { save } from '../store/save.ts';
 import type { Tail } from '../store/tail.ts';
-import { newId, type OpenBooks, openBooks, requestKey } from './open-books.ts';
+import { newId } from './new-id.ts';
+import { type OpenBooks, openBooks, requestKey } from './open-books.ts';
 import { type Answer, type Request, SETTLED, type Work } from './work.ts';
 
 export type UnitOfWorkContext = {

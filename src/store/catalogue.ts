@@ -6,10 +6,10 @@
 import type { Em } from '../db/orm.ts';
 import type { FiledPlan, RateCard } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
-import { run } from './bulk.ts';
 import { failureOfDatabase } from './database-failure.ts';
 import { type PublishedVersion, publishPlans } from './publish-plans.ts';
 import { readPlan, readRateCard } from './read-plan.ts';
+import { run } from './run.ts';
 
 type Revision = { readonly plan_id: string; readonly revision: number };
 

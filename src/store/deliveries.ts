@@ -4,9 +4,9 @@
  * that is killed leaves a delivery that is due again when its lease is over.
  */
 import type { Em } from '../db/orm.ts';
-import { run } from './bulk.ts';
 import { eventColumns, type PositionedEvent, toEvent } from './events.ts';
 import { millis, type Row } from './rows.ts';
+import { run } from './run.ts';
 
 export type DeliveryState = 'PENDING' | 'DELIVERED' | 'DEAD';
 

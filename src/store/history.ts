@@ -1,8 +1,8 @@
 /** Reads an account's entries in seq order, a bounded stretch at a time. */
 import type { Em } from '../db/orm.ts';
 import type { Entry, EntryKind } from '../ledger/entry.ts';
-import { run } from './bulk.ts';
 import { entryColumns, millis, type Row, toEntry } from './rows.ts';
+import { run } from './run.ts';
 
 export type HistoryFilter = {
   /** Empty: all. */

@@ -3,7 +3,6 @@ import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { heldBy, type Reservation, type ReservationState } from '../ledger/reservation.ts';
-import { run } from './bulk.ts';
 import {
   accountColumns,
   grantColumns,
@@ -13,6 +12,7 @@ import {
   toGrant,
   toReservation,
 } from './rows.ts';
+import { run } from './run.ts';
 
 /** Accounts after `afterId`, ordered by id; of one plan unless `planId` is empty. */
 export async function listAccounts(

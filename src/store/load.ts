@@ -10,7 +10,6 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type RefundableEntry, refundable } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
-import { run } from './bulk.ts';
 import {
   accountColumns,
   customPackColumns,
@@ -27,6 +26,7 @@ import {
   toPurchase,
   toReservation,
 } from './rows.ts';
+import { run } from './run.ts';
 
 /** Something of an account, by its own key. */
 export type Named<Key> = { readonly accountId: string; readonly key: Key };

@@ -15,10 +15,10 @@ import {
   usedBy,
   type Wanted,
 } from '../statements/month-tally.ts';
-import { run } from './bulk.ts';
 import { lastSeqBefore } from './history.ts';
 import { loadGrants } from './load.ts';
 import { millis, type Row, type StoredMove, toMove } from './rows.ts';
+import { run } from './run.ts';
 import { loadStatement } from './statements.ts';
 
 /** Entries in one stretch. */

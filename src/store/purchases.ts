@@ -2,8 +2,8 @@
 import type { Em } from '../db/orm.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
-import { run } from './bulk.ts';
 import { customPackColumns, purchaseColumns, type Row, toCustomPack, toPurchase } from './rows.ts';
+import { run } from './run.ts';
 
 /** Purchases of an account before `beforeId`, newest first; from the newest where it is null. */
 export async function listPurchases(

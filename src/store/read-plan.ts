@@ -3,8 +3,8 @@ import type { Em } from '../db/orm.ts';
 import type { RateCard } from '../pricing/plan.ts';
 import { planTermsFromJson, rateCardFromJson } from '../pricing/plan-file/plan-json.ts';
 import { PublishedPlan } from '../pricing/published-plan.ts';
-import { run } from './bulk.ts';
 import { millis } from './rows.ts';
+import { run } from './run.ts';
 
 type PlanVersionRow = {
   readonly revision: number;

@@ -29,9 +29,9 @@ import { type StoredAutoTopUp, type StoredTopUps, toAutoTopUp, toTopUps } from '
 /** A row as the driver gives it. What a column holds is said by the query that named it. */
 export type Row = Readonly<Record<string, never>>;
 
-/** SQL of an instant as epoch milliseconds. */
+/** SQL of an instant as epoch milliseconds (extract would count in numeric: five times the work). */
 export const millis = (column: string, name = column): string =>
-  `(extract(epoch from ${column}) * 1000)::float8 as ${name}`;
+  `round(date_part('epoch', ${column}) * 1000) as ${name}`;
 
 export const accountColumns = `account_id, plan_id, state, display_name, labels, low_balance_threshold,
   pause_floor, auto_top_up, top_ups, ${millis('top_up_due_at')}, ${millis('opened_at')},

@@ -1,5 +1,6 @@
 /** Writes what a unit of work changed: one statement per table and kind of write, all rows at once. */
 import { canonicalJson } from '../canonical.ts';
+import type { Statement } from '../db/flight.ts';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
@@ -9,11 +10,12 @@ import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
-import type { Statement } from '../ledger/statement.ts';
+import type { Statement as MonthStatement } from '../ledger/statement.ts';
 import type { Demand } from '../ledger/waterfall.ts';
 import type { Validity } from '../pricing/plan.ts';
 import { formatValidity } from '../pricing/plan-file/validity.ts';
-import { bulkInsert, bulkUpdate, type Column, run } from './bulk.ts';
+import { bulkInsert, bulkUpdate, type Column } from './bulk.ts';
+import { commit } from './run.ts';
 import { insertStatements } from './statements.ts';
 import { autoTopUpJson, topUpsJson } from './top-ups.ts';
 
@@ -42,7 +44,7 @@ export type Writes = {
   readonly refundables: RefundableEntry[];
   readonly entries: SealedEntry[];
   readonly events: LedgerEvent[];
-  readonly statements: Statement[];
+  readonly statements: MonthStatement[];
   readonly requests: AnsweredRequest[];
 };
 
@@ -245,65 +247,56 @@ const insertRequests = bulkInsert<AnsweredRequest>('requests', [
   ['at', 'instant', (r) => r.at],
 ]);
 
-/**
- * Writes everything, in the transaction `em` is in. The statements go to the database one behind the
- * other, none waiting for the answer to the one before.
- */
+/** Writes everything and commits the transaction `em` is in. */
 export async function save(em: Em, writes: Writes): Promise<void> {
-  await Promise.all([
-    insertAccounts(em, writes.accounts.added),
-    updateAccounts(em, writes.accounts.changed),
-    updateSettings(em, writes.accounts.set),
-    insertGrants(em, writes.grants.added),
-    updateGrants(em, writes.grants.changed),
-    insertReservations(em, writes.reservations.added),
-    updateReservations(em, writes.reservations.changed),
-    insertPurchases(em, writes.purchases.added),
-    updatePurchases(em, writes.purchases.changed),
-    saveCustomPacks(em, writes.customPacks),
-    saveRefunded(em, writes.refundables),
-    insertEntries(em, writes.entries),
-    insertEvents(em, writes.events),
-    insertStatements(em, writes.statements),
-    insertRequests(em, writes.requests),
+  await commit(em, [
+    ...insertAccounts(writes.accounts.added),
+    ...updateAccounts(writes.accounts.changed),
+    ...updateSettings(writes.accounts.set),
+    ...insertGrants(writes.grants.added),
+    ...updateGrants(writes.grants.changed),
+    ...insertReservations(writes.reservations.added),
+    ...updateReservations(writes.reservations.changed),
+    ...insertPurchases(writes.purchases.added),
+    ...updatePurchases(writes.purchases.changed),
+    ...writes.customPacks.map(saveCustomPack),
+    ...writes.refundables.map(saveRefunded),
+    ...insertEntries(writes.entries),
+    ...insertEvents(writes.events),
+    ...insertStatements(writes.statements),
+    ...insertRequests(writes.requests),
   ]);
 }
 
 /** The row of a refunded entry is made by its first refund. */
-async function saveRefunded(em: Em, refundables: readonly RefundableEntry[]) {
-  for (const { accountId, seq, committed, refunded } of refundables)
-    await run(
-      em,
-      `insert into refunded (account_id, seq, committed, refunded) values ($1, $2, $3, $4)
-       on conflict (account_id, seq) do update set refunded = excluded.refunded`,
-      [accountId, seq, committed, refunded],
-    );
-}
+const saveRefunded = ({ accountId, seq, committed, refunded }: RefundableEntry): Statement => ({
+  text: `
+    insert into refunded (account_id, seq, committed, refunded) values ($1, $2, $3, $4)
+    on conflict (account_id, seq) do update set refunded = excluded.refunded`,
+  parameters: [accountId, seq, committed, refunded],
+});
 
 /** A pack that was withdrawn can be offered again on other terms. */
-async function saveCustomPacks(em: Em, packs: readonly CustomPack[]) {
-  for (const pack of packs)
-    await run(
-      em,
-      `insert into custom_packs (account_id, pack_id, title, credits, currency, amount, validity,
-         offered_at, offered_by, withdrawn_at)
-       values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9,
-         to_timestamp($10::float8 / 1000))
-       on conflict (account_id, pack_id) do update set title = excluded.title,
-         credits = excluded.credits, currency = excluded.currency, amount = excluded.amount,
-         validity = excluded.validity, offered_at = excluded.offered_at,
-         offered_by = excluded.offered_by, withdrawn_at = excluded.withdrawn_at`,
-      [
-        pack.accountId,
-        pack.packId,
-        pack.title,
-        pack.credits,
-        pack.price.currency,
-        pack.price.amount,
-        validityText(pack.validity),
-        pack.offeredAt,
-        pack.offeredBy,
-        pack.withdrawnAt,
-      ],
-    );
-}
+const saveCustomPack = (pack: CustomPack): Statement => ({
+  text: `
+    insert into custom_packs (account_id, pack_id, title, credits, currency, amount, validity,
+      offered_at, offered_by, withdrawn_at)
+    values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9,
+      to_timestamp($10::float8 / 1000))
+    on conflict (account_id, pack_id) do update set title = excluded.title,
+      credits = excluded.credits, currency = excluded.currency, amount = excluded.amount,
+      validity = excluded.validity, offered_at = excluded.offered_at,
+      offered_by = excluded.offered_by, withdrawn_at = excluded.withdrawn_at`,
+  parameters: [
+    pack.accountId,
+    pack.packId,
+    pack.title,
+    pack.credits,
+    pack.price.currency,
+    pack.price.amount,
+    validityText(pack.validity),
+    pack.offeredAt,
+    pack.offeredBy,
+    pack.withdrawnAt,
+  ],
+});

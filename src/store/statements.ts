@@ -7,8 +7,9 @@ import type { Adjustment, OperationUsage, Statement } from '../ledger/statement.
 import type { OverageLine } from '../pricing/overage.ts';
 import { jsonIntegers } from '../pricing/plan-file/leaf-schema.ts';
 import { overageRatesSchema, overageRatesToJson } from '../pricing/plan-file/overage-schema.ts';
-import { bulkInsert, run } from './bulk.ts';
+import { bulkInsert } from './bulk.ts';
 import { millis, type Row } from './rows.ts';
+import { run } from './run.ts';
 
 export const statementColumns = `account_id, month, plan_id, ${millis('closed_at')}, after_seq,
   last_seq, overage, currency, total::text, content`;

@@ -2,7 +2,7 @@
 import { canonicalJson } from '../canonical.ts';
 import type { Em } from '../db/orm.ts';
 import type { AutoTopUp, TopUps } from '../ledger/top-up.ts';
-import { run } from './bulk.ts';
+import { run } from './run.ts';
 
 export type StoredAutoTopUp = {
   readonly pack_id: string;

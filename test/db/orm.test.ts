@@ -1,6 +1,6 @@
 import { expect, inject, test } from 'vitest';
 import { connect } from '../../src/db/orm.ts';
-import { run } from '../../src/store/bulk.ts';
+import { run } from '../../src/store/run.ts';
 
 test('the pool closes while a connection is still being made for a query', async () => {
   const orm = await connect(inject('postgresUrl'), 2, 1_000);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { BillingServiceService, ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { balanceOf, entriesOf, funded, rowsOf } from './given.ts';
-import { hold, readableLog, waitingForLock } from './held.ts';
+import { heard, hold, readableLog, waitingForLock } from './held.ts';
 
 const { log, lines } = readableLog('debug');
 
@@ -13,9 +13,6 @@ beforeAll(async () => {
   scrip = await startTestService({ log });
 });
 afterAll(() => scrip.stop());
-
-/** The caller knows first that it gave up; the service hears of it through the socket. */
-const heard = () => new Promise((resolve) => setTimeout(resolve, 200));
 
 const givenUp = () => lines.filter(({ reason }) => reason === 'CANCELLED').length;
 
@@ -32,7 +29,7 @@ describe('A deadline that passes', () => {
       scrip.billing.charge(request, { deadline: Date.now() + 50 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
     expect(await rowsOf(scrip, accountId)).toBe(rows);
-    await heard();
+    await heard(scrip);
     await letGo();
     await waiting;
     await vi.waitFor(() => expect(givenUp()).toBe(before + 1));
@@ -49,7 +46,7 @@ describe('A deadline that passes', () => {
     await expect(
       scrip.billing.charge(request, { deadline: Date.now() + 100 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    await heard();
+    await heard(scrip);
     await letGo();
     await vi.waitFor(() => expect(givenUp()).toBe(before + 1));
     expect((await entriesOf(scrip, accountId)).length).toBe(1);
@@ -74,7 +71,7 @@ describe('A deadline that passes', () => {
     await expect(
       scrip.billing.batch({ mutations }, { deadline: Date.now() + 100 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    await heard();
+    await heard(scrip);
     await letGo();
     const { results } = await scrip.billing.batch({ mutations });
     expect(results.every(({ replayed }) => !replayed)).toBe(true);
@@ -123,7 +120,7 @@ describe('A call that its caller cancels', () => {
     expect(await cancelled).toBe(status.CANCELLED);
     const last = scrip.billing.charge({ accountId, requestId: requestId(), credits: 2n });
     // The service learns of a cancellation by a frame of its own, after which `last` was sent.
-    await heard();
+    await heard(scrip);
     await letGo();
     await Promise.all([first, last]);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(97n);

@@ -11,7 +11,7 @@ import { plansOfDeploy, requestId, startTestService, type TestService } from '..
 import { promisedErrors } from './error-contract.ts';
 import { type Fault, faultOf } from './fault.ts';
 import { funded, MINUTE, reserved } from './given.ts';
-import { hold, readableLog, takeAway, waitingForLock } from './held.ts';
+import { heard, hold, readableLog, takeAway, waitingForLock } from './held.ts';
 
 let scrip: TestService;
 let stripe: StripeFake;
@@ -209,6 +209,7 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
     const request = { accountId, requestId: requestId(), credits: 1n };
     const call = own.billing.charge(request, { deadline: Date.now() + 100 });
     await expect(call).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    await heard(own);
     await letGo();
     const line = await vi.waitFor(() => {
       const found = lines.find(({ reason }) => reason === 'CANCELLED');

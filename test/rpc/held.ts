@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { execute } from '../postgres.ts';
+import type { TestService } from '../service.ts';
 
 /** Holds an account's row as another transaction would, until it is let go. */
 export async function hold(databaseUrl: string, accountId: string): Promise<() => Promise<void>> {
@@ -27,6 +28,14 @@ export async function waitingForLock(databaseUrl: string, sessions = 1): Promise
     if (Number(row?.['waiting']) >= sessions) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/**
+ * Resolves when the service knows of the calls that were given up: a caller knows it first, and the
+ * service hears of it through the connection, on which nothing that comes later overtakes it.
+ */
+export async function heard({ plans }: Pick<TestService, 'plans'>): Promise<void> {
+  await plans.listPlans({});
 }
 
 /** Takes the database away, as a failover or a restart does; answers how it comes back. */
