@@ -20,7 +20,7 @@ type Ask = Asked extends infer One ? (One extends unknown ? Omit<One, 'id'> : ne
  * As in `npm start`: what a unit of work makes is garbage a moment later, and left to itself Node lets
  * it pile up. Under a mixed load 330 MB and more are resident with its defaults, 280 MB at most with these. A
  * smaller young generation saves more memory and costs more time: with 4 MB a reserve in a batch takes
- * 216 µs of CPU, with 24 MB 129.
+ * 216 µs of CPU, with 24 MB 118.
  */
 const HEAP = ['--max-semi-space-size=24', '--heap-growing-percent=60'];
 
