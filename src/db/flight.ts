@@ -41,7 +41,7 @@ export class Flight {
   readonly results: Promise<Result[]>;
   readonly #types: pg.CustomTypesConfig;
   readonly #queries: readonly Query[];
-  readonly #results: readonly Result[];
+  readonly #results: Result[];
   #columns: readonly Column[] = [];
   #answered = 0;
   #failed = false;
@@ -115,7 +115,7 @@ export class Flight {
   }
 
   handleReadyForQuery() {
-    this.#resolve([...this.#results]);
+    this.#resolve(this.#results);
   }
 
   handleError(error: unknown, connection: pg.Connection) {

@@ -145,11 +145,12 @@ async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Pu
   for (const { accountId, command } of requests)
     if (command.kind === 'Purchase' && command.payment.method === 'REFERENCE')
       references.push({ accountId, key: command.payment.reference });
-  const purchases = [
-    ...(await loadPurchases(em, distinct(observed))),
-    ...(await loadReferencedPurchases(em, distinct(references))),
-  ];
-  return [...new Map(purchases.map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];
+  // Asked for in this turn, both: what is asked for later goes to the database by itself.
+  const purchases = await Promise.all([
+    loadPurchases(em, distinct(observed)),
+    loadReferencedPurchases(em, distinct(references)),
+  ]);
+  return [...new Map(purchases.flat().map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];
 }
 
 const packsNamed = (requests: readonly Request[]): Named<string>[] =>

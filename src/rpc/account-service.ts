@@ -9,10 +9,10 @@ import { accountNotFound } from '../ledger/rules/account.ts';
 import type { Terms } from '../pricing/plan.ts';
 import { listAccounts, listGrants } from '../store/lists.ts';
 import { loadAccounts } from '../store/load.ts';
+import { accountMutations } from './account-mutations.ts';
 import { unary } from './call.ts';
 import { ACCOUNT_ID, Check } from './check.ts';
 import { accountMessage, grantMessage } from './messages.ts';
-import { mutations } from './mutations.ts';
 import { listPacksHandler, offerPack, withdrawPack } from './packs.ts';
 import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
 import { mutationHandler, type ServiceContext } from './service-context.ts';
@@ -22,11 +22,23 @@ const GRANT_ID = /^[1-9]\d{0,17}$/;
 
 export function accountService(context: ServiceContext): AccountServiceServer {
   return {
-    openAccount: mutationHandler(context, `${service}/OpenAccount`, mutations.openAccount),
-    updateAccount: mutationHandler(context, `${service}/UpdateAccount`, mutations.updateAccount),
-    moveAccount: mutationHandler(context, `${service}/MoveAccount`, mutations.moveAccount),
-    closeAccount: mutationHandler(context, `${service}/CloseAccount`, mutations.closeAccount),
-    grantCredits: mutationHandler(context, `${service}/GrantCredits`, mutations.grantCredits),
+    openAccount: mutationHandler(context, `${service}/OpenAccount`, accountMutations.openAccount),
+    updateAccount: mutationHandler(
+      context,
+      `${service}/UpdateAccount`,
+      accountMutations.updateAccount,
+    ),
+    moveAccount: mutationHandler(context, `${service}/MoveAccount`, accountMutations.moveAccount),
+    closeAccount: mutationHandler(
+      context,
+      `${service}/CloseAccount`,
+      accountMutations.closeAccount,
+    ),
+    grantCredits: mutationHandler(
+      context,
+      `${service}/GrantCredits`,
+      accountMutations.grantCredits,
+    ),
 
     offerPack: mutationHandler(context, `${service}/OfferPack`, offerPack),
     withdrawPack: mutationHandler(context, `${service}/WithdrawPack`, withdrawPack),

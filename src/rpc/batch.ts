@@ -7,10 +7,14 @@ import {
   MutationError,
 } from '../gen/billing/v1/billing_service.ts';
 import type { Answer } from '../lanes/work.ts';
+import { accountMutations } from './account-mutations.ts';
+import { billingMutations } from './billing-mutations.ts';
 import { Check } from './check.ts';
-import { mutations, type Prepare, type Prepared } from './mutations.ts';
+import type { Prepare, Prepared } from './mutation.ts';
 import { codeOf } from './status.ts';
 
+/** By their names in Batch, which are those of the methods. */
+const MUTATIONS = { ...billingMutations, ...accountMutations };
 const MUTATIONS_MAX = 1_000;
 
 /** Field numbers of MutationResult, by the case of its oneof. */
@@ -54,7 +58,7 @@ export async function batch(
         return new Failure('INVALID_FIELD', 'checkout is not taken in a batch: call Purchase', {
           field: 'checkout',
         });
-      const prepare = mutations[mutation.$case] as Prepare<unknown>;
+      const prepare = MUTATIONS[mutation.$case] as Prepare<unknown>;
       const prepared = prepare(mutation.value);
       return prepared instanceof Failure ? prepared : await submit(prepared);
     }),

@@ -12,12 +12,12 @@ import { asOf, listReservations } from '../store/lists.ts';
 import { loadReservations } from '../store/load.ts';
 import { listCustomPacks } from '../store/purchases.ts';
 import { batch } from './batch.ts';
+import { billingMutations } from './billing-mutations.ts';
 import { serverStream, unary } from './call.ts';
 import { Check, UUID } from './check.ts';
 import { estimate } from './estimate.ts';
 import { streamHistory } from './history-stream.ts';
 import { balanceMessage, grantMessage, reservationMessage } from './messages.ts';
-import { mutations } from './mutations.ts';
 import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
 import { getPurchaseHandler, listPurchasesHandler, purchaseHandler } from './purchases.ts';
 import { mutationHandler, type ServiceContext, submit } from './service-context.ts';
@@ -33,21 +33,21 @@ const STATES = new Map<Reservation_State, ReservationState>([
 
 export function billingService(context: ServiceContext): BillingServiceServer {
   return {
-    reserve: mutationHandler(context, `${service}/Reserve`, mutations.reserve),
-    commit: mutationHandler(context, `${service}/Commit`, mutations.commit),
-    release: mutationHandler(context, `${service}/Release`, mutations.release),
-    charge: mutationHandler(context, `${service}/Charge`, mutations.charge),
+    reserve: mutationHandler(context, `${service}/Reserve`, billingMutations.reserve),
+    commit: mutationHandler(context, `${service}/Commit`, billingMutations.commit),
+    release: mutationHandler(context, `${service}/Release`, billingMutations.release),
+    charge: mutationHandler(context, `${service}/Charge`, billingMutations.charge),
     extendReservation: mutationHandler(
       context,
       `${service}/ExtendReservation`,
-      mutations.extendReservation,
+      billingMutations.extendReservation,
     ),
     raiseReservation: mutationHandler(
       context,
       `${service}/RaiseReservation`,
-      mutations.raiseReservation,
+      billingMutations.raiseReservation,
     ),
-    refund: mutationHandler(context, `${service}/Refund`, mutations.refund),
+    refund: mutationHandler(context, `${service}/Refund`, billingMutations.refund),
     purchase: purchaseHandler(context, `${service}/Purchase`),
     getPurchase: getPurchaseHandler(context, `${service}/GetPurchase`),
     listPurchases: listPurchasesHandler(context, `${service}/ListPurchases`),

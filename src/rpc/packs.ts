@@ -12,7 +12,7 @@ import type { Money, Pack, Validity } from '../pricing/plan.ts';
 import { listCustomPacks } from '../store/purchases.ts';
 import { unary } from './call.ts';
 import { Check } from './check.ts';
-import { mutation } from './mutations.ts';
+import { mutation } from './mutation.ts';
 import { packMessage } from './plan-messages.ts';
 import type { ServiceContext } from './service-context.ts';
 

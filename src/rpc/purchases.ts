@@ -14,10 +14,10 @@ import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
 import type { Payments } from '../payments/payments.ts';
 import { loadGrants, loadPurchases } from '../store/load.ts';
 import { listPurchases } from '../store/purchases.ts';
+import { billingMutations } from './billing-mutations.ts';
 import { type Answered, type Caller, unary } from './call.ts';
 import { Check, UUID } from './check.ts';
 import { purchaseMessage } from './messages.ts';
-import { mutations } from './mutations.ts';
 import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
 import { type ServiceContext, submit } from './service-context.ts';
 
@@ -34,7 +34,7 @@ export function purchaseHandler(context: ServiceContext, method: string) {
       caller,
       call,
     ): Promise<Answered<PurchaseResponse> | Failure> => {
-      const prepared = mutations.purchase(request);
+      const prepared = billingMutations.purchase(request);
       if (prepared instanceof Failure) return prepared;
       const { payments } = context;
       const isCheckout = request.payment?.$case === 'checkout';

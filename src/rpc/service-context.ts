@@ -12,7 +12,7 @@ import type { Snapshots } from '../store/snapshot.ts';
 import { type CallContext, type Caller, unary } from './call.ts';
 import type { EventStreamContext } from './event-stream.ts';
 import type { HistoryContext } from './history-stream.ts';
-import type { Prepare, Prepared } from './mutations.ts';
+import type { Prepare, Prepared } from './mutation.ts';
 
 export type ServiceContext = CallContext &
   HistoryContext &

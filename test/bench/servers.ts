@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import packageJson from '../../package.json' with { type: 'json' };
 import type { Asked, ServerUsage } from './probe.ts';
 
 export type BenchServer = {
@@ -17,22 +18,17 @@ type Environment = Readonly<Record<string, string>>;
 type Ask = Asked extends infer One ? (One extends unknown ? Omit<One, 'id'> : never) : never;
 
 /**
- * As in `npm start`: what a unit of work makes is garbage a moment later, and left to itself Node lets
- * it pile up. Under a mixed load 330 MB and more are resident with its defaults, 280 MB at most with these. A
- * smaller young generation saves more memory and costs more time: with 4 MB a reserve in a batch takes
- * 216 µs of CPU, with 24 MB 118.
+ * The flags and files of `npm start`, where package.json cannot say why they are: what a unit of work
+ * makes is garbage a moment later, and left to itself Node lets it pile up. Under a mixed load 330 MB
+ * and more are resident with its defaults, 280 MB at most with these. A smaller young generation saves
+ * more memory and costs more time: with 4 MB a reserve in a batch takes 216 µs of CPU, with 24 MB 118.
  */
-const HEAP = ['--max-semi-space-size=24', '--heap-growing-percent=60'];
+const [, ...START] = packageJson.scripts.start.split(' ');
 
 const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 export const startService = (databaseUrl: string, env: Environment = {}): Promise<BenchServer> =>
-  start([...HEAP, '--import', path('../../src/telemetry.ts'), path('../../src/main.ts')], {
-    DATABASE_URL: databaseUrl,
-    HOST: '127.0.0.1',
-    PORT: '0',
-    ...env,
-  });
+  start(START, { DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0', ...env });
 
 export const startEcho = (): Promise<BenchServer> => start([path('echo.ts')], {});
 
@@ -43,6 +39,7 @@ async function start(program: readonly string[], env: Environment): Promise<Benc
   const child = spawn(process.execPath, ['--import', path('probe.ts'), ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...env },
+    cwd: path('../..'),
   });
   const port = await readyPort(child);
   const ask = asker(child);

@@ -6,10 +6,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, t
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { CHECKOUT, expectBooks } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
-import { createDatabase, execute } from '../postgres.ts';
+import { createDatabase } from '../postgres.ts';
 import { there } from '../rpc/given.ts';
-import { hold, waitingForLock } from '../rpc/held.ts';
 import { requestId } from '../service.ts';
+import { killing } from './killing.ts';
 import { end, logOf, type Replica, startReplica } from './replica.ts';
 
 const SOON = { timeout: 30_000, interval: 20 };
@@ -48,47 +48,16 @@ function webhookPort(): number {
   return Number(ready?.['webhook_port']);
 }
 
-const kill = () => replica.process.kill('SIGKILL');
+const { killAtWrite, killAtCall, killAtWriteAfter, killOnce, killed } = killing(() => ({
+  stripe,
+  databaseUrl,
+  replica,
+  accountId,
+}));
 
 async function startAgain() {
-  expect((await replica.ended).signal).toBe('SIGKILL');
-  replica.close();
-  stripe.meddle = () => undefined;
+  await killed();
   replica = await start();
-}
-
-/** Kills the service at its next call of Stripe: before it has an effect, or before it is answered. */
-function killAtCall(call: RegExp, at: 'before' | 'after') {
-  stripe.meddle = (made, moment) => {
-    if (moment !== at || !call.test(made)) return undefined;
-    kill();
-    return 'hang up';
-  };
-}
-
-/** Kills the service when it wants to write what a call of Stripe told it. */
-function killAtWriteAfter(call: RegExp) {
-  stripe.meddle = async (made, moment) => {
-    if (moment !== 'after' || !call.test(made)) return undefined;
-    const letGo = await hold(databaseUrl, accountId);
-    void waitingForLock(databaseUrl).then(async () => {
-      kill();
-      await letGo();
-    });
-    return undefined;
-  };
-}
-
-async function killOnce(condition: string) {
-  for (;;) {
-    const rows = await execute(
-      databaseUrl,
-      `select 1 from purchases where account_id = $1 and ${condition}`,
-      [accountId],
-    );
-    if (rows.length > 0) break;
-  }
-  kill();
 }
 
 const OPENS = /^POST \/v1\/checkout\/sessions$/;
@@ -97,16 +66,7 @@ const LOOKS = /^GET \/v1\/checkout\/sessions\//;
 type Step = readonly [name: string, arrange: () => Promise<void> | void];
 
 const ordering: readonly Step[] = [
-  [
-    'before the purchase is written',
-    async () => {
-      const letGo = await hold(databaseUrl, accountId);
-      void waitingForLock(databaseUrl).then(async () => {
-        kill();
-        await letGo();
-      });
-    },
-  ],
+  ['before the purchase is written', killAtWrite],
   ['after the purchase was written', () => killAtCall(OPENS, 'before')],
   ['after the session was made, before Stripe answers', () => killAtCall(OPENS, 'after')],
   ['after Stripe answered, before the session is written', () => killAtWriteAfter(OPENS)],

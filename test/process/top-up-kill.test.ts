@@ -7,8 +7,8 @@ import { LOOK_AGAIN_MS } from '../../src/ledger/top-up.ts';
 import { expectBooks } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase, execute } from '../postgres.ts';
-import { hold, waitingForLock } from '../rpc/held.ts';
 import { requestId } from '../service.ts';
+import { killing } from './killing.ts';
 import { end, type Replica, startReplica } from './replica.ts';
 
 const SOON = { timeout: 30_000, interval: 50 };
@@ -42,48 +42,17 @@ const start = () =>
     `data:text/javascript,const now = Date.now; Date.now = () => now() + ${aheadMs}`,
   ]);
 
-const kill = () => replica.process.kill('SIGKILL');
+const { killAtCall, killAtWriteAfter, killOnce, killed } = killing(() => ({
+  stripe,
+  databaseUrl,
+  replica,
+  accountId,
+}));
 
 async function startAgainLater() {
-  expect((await replica.ended).signal).toBe('SIGKILL');
-  replica.close();
-  stripe.meddle = () => undefined;
+  await killed();
   aheadMs += LOOK_AGAIN_MS;
   replica = await start();
-}
-
-/** Kills the service at its next call of Stripe: before it has an effect, or before it is answered. */
-function killAtCall(call: RegExp, at: 'before' | 'after') {
-  stripe.meddle = (made, moment) => {
-    if (moment !== at || !call.test(made)) return undefined;
-    kill();
-    return 'hang up';
-  };
-}
-
-/** Kills the service when it wants to write what a call of Stripe told it. */
-function killAtWriteAfter(call: RegExp) {
-  stripe.meddle = async (made, moment) => {
-    if (moment !== 'after' || !call.test(made)) return undefined;
-    const letGo = await hold(databaseUrl, accountId);
-    void waitingForLock(databaseUrl).then(async () => {
-      kill();
-      await letGo();
-    });
-    return undefined;
-  };
-}
-
-async function killOnce(condition: string) {
-  for (;;) {
-    const rows = await execute(
-      databaseUrl,
-      `select 1 from purchases where account_id = $1 and ${condition}`,
-      [accountId],
-    );
-    if (rows.length > 0) break;
-  }
-  kill();
 }
 
 const MAKES = /^POST \/v1\/payment_intents$/;
