@@ -8,7 +8,7 @@
  * so that JSON.parse reads them back exactly. Members that are undefined are left out.
  */
 export function canonicalJson(value: unknown): string {
-  if (typeof value === 'bigint') return integer(value);
+  if (typeof value === 'bigint') return integerJson(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   const keys = Object.keys(value);
@@ -22,7 +22,8 @@ export function canonicalJson(value: unknown): string {
   return `{${text}}`;
 }
 
-function integer(value: bigint): string {
+/** An integer as `canonicalJson` writes it. */
+export function integerJson(value: bigint): string {
   const exact = value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
   return exact ? value.toString() : `"${value}"`;
 }

@@ -4,34 +4,39 @@
  * after it changing, too.
  */
 import { hash } from 'node:crypto';
-import { canonicalJson } from '../canonical.ts';
+import { canonicalJson, integerJson } from '../canonical.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 import type { UnsealedEntry } from './book.ts';
-import type { Entry, Move } from './entry.ts';
+import type { Move } from './entry.ts';
 
 /** An entry in its place in the chain, with its lists in the form they are stored in. */
-export type SealedEntry = Entry & {
+export type SealedEntry = {
+  readonly entry: UnsealedEntry;
   readonly movesJson: string;
   readonly usagesJson: string;
   readonly labelsJson: string;
+  readonly hash: Uint8Array;
 };
 
 /** [from, to, grant, credits] each: short, and the same text after PostgreSQL has stored it. */
-export const movesJson = (moves: readonly Move[]): string =>
-  canonicalJson(moves.map(({ from, to, grantId, credits }) => [from, to, grantId, credits]));
+export function movesJson(moves: readonly Move[]): string {
+  let text = '';
+  for (const { from, to, grantId, credits } of moves)
+    text += `${text && ','}["${from}","${to}",${integerJson(grantId)},${integerJson(credits)}]`;
+  return `[${text}]`;
+}
 
-export const usagesJson = (usages: readonly PricedUsage[]): string =>
-  canonicalJson(
-    usages.map(({ usage, unitCredits, credits, billable }) => ({
-      operation: usage.operation,
-      count: usage.count,
-      quantities: usage.quantities,
-      attributes: usage.attributes,
-      unit_credits: unitCredits,
-      credits,
-      billable,
-    })),
-  );
+/** As canonicalJson would write it, its keys in their order: written out, a third of the work. */
+export function usagesJson(usages: readonly PricedUsage[]): string {
+  let text = '';
+  for (const { usage, unitCredits, credits, billable } of usages)
+    text +=
+      `${text && ','}{"attributes":${canonicalJson(usage.attributes)},"billable":${billable}` +
+      `,"count":${integerJson(usage.count)},"credits":${integerJson(credits)}` +
+      `,"operation":${JSON.stringify(usage.operation)}` +
+      `,"quantities":${canonicalJson(usage.quantities)},"unit_credits":${integerJson(unitCredits)}}`;
+  return `[${text}]`;
+}
 
 /**
  * The hash covers one line for each thing the entry says. No line can run into the next: texts that
@@ -69,7 +74,7 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
     ...(entry.previousPlanId === null ? [] : [`previous plan ${entry.previousPlanId}`]),
   ].join('\n');
   return {
-    ...entry,
+    entry,
     movesJson: moves,
     usagesJson: usages,
     labelsJson: labels,

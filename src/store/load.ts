@@ -10,6 +10,7 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type RefundableEntry, refundable } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
+import { binaryArray, type Element, type ElementType } from './binary-array.ts';
 import {
   accountColumns,
   customPackColumns,
@@ -40,7 +41,7 @@ export async function lockAccounts(em: Em, accountIds: readonly string[]): Promi
     em,
     `select ${accountColumns} from accounts where account_id = any($1::text[])
      order by account_id for no key update`,
-    [accountIds],
+    [texts(accountIds)],
   );
   return rows.map(toAccount);
 }
@@ -49,7 +50,7 @@ export async function loadAccounts(em: Em, accountIds: readonly string[]): Promi
   const rows = await run<Row>(
     em,
     `select ${accountColumns} from accounts where account_id = any($1::text[])`,
-    [accountIds],
+    [texts(accountIds)],
   );
   return rows.map(toAccount);
 }
@@ -59,7 +60,7 @@ export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Pro
   const rows = await run<Row>(
     em,
     `select ${grantColumns} from grants where account_id = any($1::text[]) and open`,
-    [accountIds],
+    [texts(accountIds)],
   );
   return rows.map(toGrant);
 }
@@ -71,7 +72,7 @@ export async function loadGrants(em: Em, named: readonly Named<bigint>[]): Promi
     em,
     `select ${grantColumns} from grants
      join unnest($1::text[], $2::bigint[]) as n(account_id, grant_id) using (account_id, grant_id)`,
-    columnsOf(named),
+    columnsOf('bigint', named),
   );
   return rows.map(toGrant);
 }
@@ -86,7 +87,7 @@ export async function loadReservations(
     `select ${reservationColumns} from reservations
      join unnest($1::text[], $2::uuid[]) as n(account_id, reservation_id)
        using (account_id, reservation_id)`,
-    columnsOf(named),
+    columnsOf('uuid', named),
   );
   return rows.map(toReservation);
 }
@@ -142,7 +143,11 @@ export async function loadRequests(
     `select account_id, request_id, method, fingerprint, response from requests
      join unnest($1::text[], $2::text[], $3::text[]) as n(account_id, request_id, method)
        using (account_id, request_id, method)`,
-    [asked.map((r) => r.accountId), asked.map((r) => r.requestId), asked.map((r) => r.method)],
+    [
+      binaryArray('text', asked, (r) => r.accountId),
+      binaryArray('text', asked, (r) => r.requestId),
+      binaryArray('text', asked, (r) => r.method),
+    ],
   );
   return rows.map((row) => ({
     accountId: row['account_id']!,
@@ -167,7 +172,7 @@ export async function loadRefundables(
      join unnest($1::text[], $2::bigint[]) as n(account_id, seq) using (account_id, seq)
      left join refunded r using (account_id, seq)
      where e.kind in ('COMMIT', 'CHARGE')`,
-    columnsOf(named),
+    columnsOf('bigint', named),
   );
   return rows.map(toRefundable);
 }
@@ -199,7 +204,7 @@ export async function loadReferencedPurchases(
     `select ${purchaseColumns} from purchases
      join unnest($1::text[], $2::text[]) as n(account_id, payment_reference)
        using (account_id, payment_reference)`,
-    columnsOf(named),
+    columnsOf('text', named),
   );
   return rows.map(toPurchase);
 }
@@ -211,7 +216,7 @@ export async function loadPurchases(em: Em, named: readonly Named<string>[]): Pr
     `select ${purchaseColumns} from purchases
      join unnest($1::text[], $2::uuid[]) as n(account_id, purchase_id)
        using (account_id, purchase_id)`,
-    columnsOf(named),
+    columnsOf('uuid', named),
   );
   return rows.map(toPurchase);
 }
@@ -226,12 +231,17 @@ export async function loadCustomPacks(
     em,
     `select ${customPackColumns} from custom_packs
      join unnest($1::text[], $2::text[]) as n(account_id, pack_id) using (account_id, pack_id)`,
-    columnsOf(named),
+    columnsOf('text', named),
   );
   return rows.map(toCustomPack);
 }
 
-const columnsOf = <Key>(named: readonly Named<Key>[]): unknown[][] => [
-  named.map(({ accountId }) => accountId),
-  named.map(({ key }) => key),
+const texts = (values: readonly string[]): Buffer => binaryArray('text', values, (value) => value);
+
+const columnsOf = <Key extends Element>(
+  type: ElementType,
+  named: readonly Named<Key>[],
+): readonly Buffer[] => [
+  binaryArray('text', named, ({ accountId }) => accountId),
+  binaryArray(type, named, ({ key }) => key),
 ];

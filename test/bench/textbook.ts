@@ -159,14 +159,14 @@ const entryOf = (
     account.lastHash,
   );
 
-function createEntry(em: Em, { movesJson, usagesJson, labelsJson, ...entry }: SealedEntry) {
+function createEntry(em: Em, { entry, movesJson, usagesJson, labelsJson, hash }: SealedEntry) {
   em.create(EntryRow, {
     ...entry,
     at: new Date(entry.at),
     moves: JSON.parse(movesJson),
     usages: JSON.parse(usagesJson),
     labels: JSON.parse(labelsJson),
-    hash: Buffer.from(entry.hash),
+    hash: Buffer.from(hash),
   });
 }
 

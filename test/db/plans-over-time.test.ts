@@ -53,7 +53,7 @@ async function reseal(accountId: string) {
     before = sealed.hash;
     await execute(databaseUrl, 'update entries set hash = $3 where account_id = $1 and seq = $2', [
       accountId,
-      sealed.seq,
+      sealed.entry.seq,
       sealed.hash,
     ]);
   }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { canonicalJson } from '../../src/canonical.ts';
 import type { UnsealedEntry } from '../../src/ledger/book.ts';
 import { movesJson, seal, usagesJson } from '../../src/ledger/hash-chain.ts';
 import type { PricedUsage } from '../../src/pricing/price.ts';
@@ -173,6 +174,26 @@ describe('what is stored of an entry', () => {
     ).toBe(
       '[{"attributes":{"f":"p"},"billable":true,"count":2,"credits":8,"operation":"x",' +
         '"quantities":{"a":3,"b":1},"unit_credits":4}]',
+    );
+  });
+
+  test('is written as canonical JSON writes it, whatever it holds', () => {
+    fc.assert(
+      fc.property(fields.moves, fields.usages, (moves, usages) => {
+        expect(movesJson(moves)).toBe(
+          canonicalJson(moves.map(({ from, to, grantId, credits }) => [from, to, grantId, credits])),
+        );
+        expect(usagesJson(usages)).toBe(
+          canonicalJson(
+            usages.map(({ usage, unitCredits, credits, billable }) => ({
+              ...usage,
+              unit_credits: unitCredits,
+              credits,
+              billable,
+            })),
+          ),
+        );
+      }),
     );
   });
 });
