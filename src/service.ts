@@ -62,6 +62,7 @@ export async function startService(
     const lanes = new Lanes(config.LANES, {
       run: (works) =>
         unitOfWork({ em, catalogue, clock, tracer, tail, announced: events.announced }, works),
+      unitsMax: config.UNITS_MAX,
       groupMax: config.GROUP_MAX,
       queueMax: config.QUEUE_MAX,
       oneAccountPerUnit: config.ONE_ACCOUNT_PER_UNIT,

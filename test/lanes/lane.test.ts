@@ -1,7 +1,7 @@
 /** The lane is given its `run` here: what a unit of work does is tested with the database. */
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { Lane, type LaneOptions } from '../../src/lanes/lane.ts';
+import { JOIN_MIN, Lane, type LaneOptions } from '../../src/lanes/lane.ts';
 import { DEFERRED } from '../../src/lanes/unit-of-work.ts';
 import type { Answer, Work } from '../../src/lanes/work.ts';
 import { origin, release } from '../ledger/fixtures.ts';
@@ -40,6 +40,7 @@ function laneOf(
       groups.push(group);
       return (await decide(group, groups.length)) ?? works.map(answerOf);
     },
+    unitsMax: 2,
     groupMax: 100,
     queueMax: 100,
     oneAccountPerUnit: false,
@@ -95,21 +96,20 @@ describe('a lane', () => {
     expect(groups).toEqual([['a-1'], ['b-1', 'c-1', 'a-2']]);
   });
 
-  test('has one unit of work under way at a time', async () => {
-    let running = 0;
-    let most = 0;
-    const { submit } = laneOf(
-      async () => {
-        running += 1;
-        most = Math.max(most, running);
-        await turns(2);
-        running -= 1;
-        return null as never;
-      },
-      { groupMax: 2 },
+  test('takes a burst that is read turn by turn together', async () => {
+    const { submit, groups } = laneOf(() => null);
+    const later = [turns(1).then(() => submit('b-1')), turns(2).then(() => submit('c-1'))];
+    await Promise.all([submit('a-1'), ...later]);
+    expect(groups).toEqual([['a-1', 'b-1', 'c-1']]);
+  });
+
+  test('does not gather for ever under a load that never pauses', async () => {
+    const { submit, groups } = laneOf(() => null);
+    const later = Array.from({ length: 20 }, (_, turn) =>
+      turns(turn).then(() => submit(`a-${turn}`)),
     );
-    await Promise.all([submit('a-1', 'a-2', 'a-3'), turns(2).then(() => submit('b-1', 'b-2'))]);
-    expect(most).toBe(1);
+    await Promise.all(later);
+    expect(groups.length).toBeGreaterThan(3);
   });
 
   test('takes no more into a unit of work than its maximum, and keeps the order', async () => {
@@ -150,6 +150,104 @@ describe('a lane', () => {
     await lane.idle();
     expect(groups).toHaveLength(3);
     expect(await answers).toEqual(['a-1', 'a-2', 'a-3']);
+  });
+});
+
+/** So many names, each of an account of its own. */
+const namesOf = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix}${index}-1`);
+
+describe('units of work under way at once', () => {
+  test('share what waits, where there is enough for each', async () => {
+    const { submit, groups } = laneOf(() => null);
+    const names = namesOf('a', 2 * JOIN_MIN);
+    expect(await submit(...names)).toEqual(names);
+    expect(groups).toEqual([names.slice(0, JOIN_MIN), names.slice(JOIN_MIN)]);
+  });
+
+  test('are one where there is not enough for two', async () => {
+    const { submit, groups } = laneOf(() => null);
+    const names = namesOf('a', 2 * JOIN_MIN - 1);
+    await submit(...names);
+    expect(groups).toEqual([names]);
+  });
+
+  test('are one where only one may be', async () => {
+    const { submit, groups } = laneOf(() => null, { unitsMax: 1 });
+    const names = namesOf('a', 2 * JOIN_MIN);
+    await submit(...names);
+    expect(groups).toEqual([names]);
+  });
+
+  test('are joined as soon as enough wait, but for accounts that are in one already', async () => {
+    const { open, opened } = gate();
+    const { submit, groups } = laneOf((_, run) =>
+      run === 1 ? opened.then(() => null as never) : null,
+    );
+    const first = submit('a-1');
+    await turns(6);
+    const names = namesOf('b', JOIN_MIN - 2);
+    const others = [submit('a-2', ...names)];
+    await turns(6);
+    expect(groups).toEqual([['a-1']]);
+    others.push(submit('c-1'));
+    await turns(6);
+    expect(groups).toEqual([['a-1'], [...names, 'c-1']]);
+    open();
+    await Promise.all([first, ...others]);
+    expect(groups).toEqual([['a-1'], [...names, 'c-1'], ['a-2']]);
+  });
+
+  test('are as many as allowed at most, never two on one account, each in its order', async () => {
+    const accountOf = (name: string) => name.slice(0, name.indexOf('-'));
+    const underWay = new Set<string[]>();
+    const served: string[] = [];
+    let most = 0;
+    const { submit } = laneOf(
+      async (group) => {
+        const others = new Set([...underWay].flat().map(accountOf));
+        expect(group.filter((name) => others.has(accountOf(name)))).toEqual([]);
+        underWay.add(group);
+        most = Math.max(most, underWay.size);
+        await turns(1 + (group.length % 7));
+        underWay.delete(group);
+        served.push(...group);
+        return null as never;
+      },
+      { unitsMax: 3, queueMax: 10_000 },
+    );
+    // A hundred accounts; every fifth request is of the first of them.
+    const requests = Array.from(
+      { length: 3_000 },
+      (_, index) => `a${index % 5 === 0 ? 0 : (index * 7) % 100}-${index}`,
+    );
+    const answers: Promise<string[]>[] = [];
+    for (let index = 0; index < requests.length; index += 60) {
+      answers.push(submit(...requests.slice(index, index + 60)));
+      await turns(2);
+    }
+    expect((await Promise.all(answers)).flat()).toEqual(requests);
+    expect(most).toBe(3);
+    const byAccount = (names: string[]) => Map.groupBy(names, accountOf);
+    expect(byAccount(served)).toEqual(byAccount(requests));
+  });
+
+  test('are all waited for until the lane is idle', async () => {
+    const { open, opened } = gate();
+    const { lane, submit } = laneOf((_, run) =>
+      run === 2 ? opened.then(() => null as never) : null,
+    );
+    const answers = submit(...namesOf('a', 2 * JOIN_MIN));
+    await turns(6);
+    let idle = false;
+    const whenIdle = lane.idle().then(() => {
+      idle = true;
+    });
+    await turns(6);
+    expect(idle).toBe(false);
+    open();
+    await whenIdle;
+    expect(await answers).toHaveLength(2 * JOIN_MIN);
   });
 });
 

@@ -13,6 +13,7 @@ function lanesOf(count: number) {
   };
   const lanes = new Lanes(count, {
     run: ran,
+    unitsMax: 1,
     groupMax: 1_000,
     queueMax: 1_000,
     oneAccountPerUnit: false,

@@ -42,6 +42,7 @@ beforeAll(async () => {
   };
   lanes = new Lanes(2, {
     run: (works) => unitOfWork(context, works),
+    unitsMax: 1,
     groupMax: 100,
     queueMax: 100,
     oneAccountPerUnit: false,

@@ -181,7 +181,9 @@ describe('what is stored of an entry', () => {
     fc.assert(
       fc.property(fields.moves, fields.usages, (moves, usages) => {
         expect(movesJson(moves)).toBe(
-          canonicalJson(moves.map(({ from, to, grantId, credits }) => [from, to, grantId, credits])),
+          canonicalJson(
+            moves.map(({ from, to, grantId, credits }) => [from, to, grantId, credits]),
+          ),
         );
         expect(usagesJson(usages)).toBe(
           canonicalJson(
