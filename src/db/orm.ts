@@ -11,6 +11,7 @@ import { Migration0005Purchases } from './migrations/0005-purchases.ts';
 import { Migration0006PlansOverTime } from './migrations/0006-plans-over-time.ts';
 import { Migration0007EventsFollowed } from './migrations/0007-events-followed.ts';
 import { Migration0008TopUps } from './migrations/0008-top-ups.ts';
+import { Migration0009Statistics } from './migrations/0009-statistics.ts';
 import { entities } from './schema.ts';
 
 export type Orm = MikroORM;
@@ -26,6 +27,7 @@ const migrationsList = [
   { name: '0006-plans-over-time', class: Migration0006PlansOverTime },
   { name: '0007-events-followed', class: Migration0007EventsFollowed },
   { name: '0008-top-ups', class: Migration0008TopUps },
+  { name: '0009-statistics', class: Migration0009Statistics },
 ];
 
 /**

@@ -1,5 +1,5 @@
 /** Writes what a unit of work changed: one statement per table and kind of write, all rows at once. */
-import { canonicalJson } from '../canonical.ts';
+import { canonicalJson, integerJson } from '../canonical.ts';
 import type { Statement } from '../db/flight.ts';
 import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
@@ -115,7 +115,7 @@ const insertGrants = bulkInsert('grants', [...grantKey, ...grantTerms, ...grantS
 const updateGrants = bulkUpdate('grants', 2, [...grantKey, ...grantState]);
 
 const allocationsJson = (allocations: readonly Allocation[]): string =>
-  canonicalJson(allocations.map(({ grantId, credits }) => [grantId, credits]));
+  `[${allocations.map(({ grantId, credits }) => `[${integerJson(grantId)},${integerJson(credits)}]`)}]`;
 
 const demandsJson = (demands: readonly Demand[]): string =>
   canonicalJson(demands.map(({ operation, credits }) => [operation, credits]));

@@ -1,9 +1,14 @@
-/** The ratios that the speed is judged by, and the bars they are held against. */
+/**
+ * The ratios that the speed is judged by, and the bars they are held against. A ratio is the median of
+ * the rounds' ratios: within a round both are measured minutes apart at most, and a machine that is
+ * slow for a while is slow for both.
+ */
+import { median } from './median.ts';
 
-/** Medians by case, as far as they were measured. */
-export type Medians = {
-  readonly perSecond: (name: string) => number | null;
-  readonly p99Ms: (name: string) => number | null;
+/** A figure of each round by case; null where it was not measured. */
+export type Figures = {
+  readonly perSecond: (name: string) => readonly number[] | null;
+  readonly p99Ms: (name: string) => readonly number[] | null;
 };
 
 export type Bar = {
@@ -18,16 +23,18 @@ export type Bar = {
 };
 
 type Ratio = Pick<Bar, 'name' | 'what' | 'atLeast' | 'atMost'> & {
-  readonly of: (medians: Medians) => number | null;
+  readonly of: (figures: Figures) => number | null;
 };
 
-const throughput =
+const ratio =
+  (figure: keyof Figures) =>
   (above: string, below: string) =>
-  ({ perSecond }: Medians) =>
-    quotient(perSecond(above), perSecond(below));
-
-const quotient = (above: number | null, below: number | null): number | null =>
-  above === null || below === null || below === 0 ? null : above / below;
+  (figures: Figures): number | null => {
+    const [aboves, belows] = [figures[figure](above), figures[figure](below)];
+    return aboves && belows && median(aboves.map((value, round) => value / (belows[round] ?? 0)));
+  };
+const throughput = ratio('perSecond');
+const p99 = ratio('p99Ms');
 
 const RATIOS: readonly Ratio[] = [
   {
@@ -82,7 +89,7 @@ const RATIOS: readonly Ratio[] = [
     name: 'p99_vs_echo_p99',
     what: 'p99 of Reserve at half load / p99 of echo at the same rate',
     atMost: 4,
-    of: ({ p99Ms }) => quotient(p99Ms('reserve_at_half'), p99Ms('echo_at_half')),
+    of: p99('reserve_at_half', 'echo_at_half'),
   },
   {
     name: 'grown_vs_empty',
@@ -105,8 +112,8 @@ const RATIOS: readonly Ratio[] = [
 ];
 
 /** Every bar; `soakMemory` is the ratio of memory and whether it stayed under its limit. */
-export function bars(medians: Medians, soak: { ratio: number; within: boolean } | null): Bar[] {
-  const judged = RATIOS.map(({ of, ...ratio }) => judge(ratio, of(medians)));
+export function bars(figures: Figures, soak: { ratio: number; within: boolean } | null): Bar[] {
+  const judged = RATIOS.map(({ of, ...bar }) => judge(bar, of(figures)));
   const memory = judge(
     {
       name: 'soak_memory',
@@ -118,7 +125,7 @@ export function bars(medians: Medians, soak: { ratio: number; within: boolean } 
   return [...judged, soak?.within === false ? { ...memory, met: false } : memory];
 }
 
-function judge(ratio: Omit<Ratio, 'of'>, value: number | null): Bar {
-  const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = ratio;
-  return { ...ratio, value, met: value === null ? null : value >= atLeast && value <= atMost };
+function judge(bar: Omit<Ratio, 'of'>, value: number | null): Bar {
+  const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = bar;
+  return { ...bar, value, met: value === null ? null : value >= atLeast && value <= atMost };
 }

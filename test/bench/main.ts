@@ -112,11 +112,11 @@ async function profile(
 const MEMORY_MAX_MB = 300;
 
 function judged({ cases, soak }: Figures): Pick<Results, 'bars' | 'ratios'> {
-  const medianOf = (name: string) => cases.find((one) => one.name === name)?.median;
+  const roundsOf = (name: string) => cases.find((one) => one.name === name)?.rounds ?? null;
   const all = bars(
     {
-      perSecond: (name) => medianOf(name)?.perSecond ?? null,
-      p99Ms: (name) => medianOf(name)?.latencyMs.p99 ?? null,
+      perSecond: (name) => roundsOf(name)?.map(({ perSecond }) => perSecond) ?? null,
+      p99Ms: (name) => roundsOf(name)?.map(({ latencyMs }) => latencyMs.p99) ?? null,
     },
     soak && { ratio: soak.memoryRatio, within: soak.memoryMaxMb < MEMORY_MAX_MB },
   );

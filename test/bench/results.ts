@@ -2,6 +2,7 @@
 import type { Bar } from './bars.ts';
 import type { Machine } from './machine.ts';
 import type { Measured } from './measure.ts';
+import { median } from './median.ts';
 import type { SoakResult } from './soak.ts';
 
 export type CaseResult = {
@@ -26,18 +27,11 @@ export type Results = {
   readonly pools: Readonly<Record<string, number>>;
   readonly cases: readonly CaseResult[];
   readonly soak: SoakResult | null;
-  /** Each ratio by its name; null where it was not measured. */
+  /** Each ratio by its name, the median of its rounds; null where it was not measured. */
   readonly ratios: Readonly<Record<string, number | null>>;
   readonly bars: readonly Bar[];
   /** What closing the books said of each database the service worked on. */
   readonly verify: readonly string[];
-};
-
-const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const [below = 0, above = 0] = [sorted[middle - 1], sorted[middle]];
-  return sorted.length % 2 === 1 ? above : (below + above) / 2;
 };
 
 /** The median of each figure; null where any round lacks it. */
