@@ -1,0 +1,80 @@
+/** The bench is not run here; but its baselines write the ledger's own tables, which change. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { connect } from '../../src/client.ts';
+import { execute } from '../postgres.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { functionSource, installHandTuned } from './hand-tuned.ts';
+import { accounts, openAccounts } from './ledger.ts';
+import { accountId } from './load-spec.ts';
+import { UPSCALE } from './requests.ts';
+import { startTextbook } from './servers.ts';
+
+const HOT = accountId(accounts.hot, 0);
+
+let scrip: TestService;
+let before: Record<string, unknown>;
+
+beforeAll(async () => {
+  scrip = await startTestService();
+  await openAccounts(`127.0.0.1:${scrip.service.port}`, [accounts.hot]);
+});
+beforeEach(async () => {
+  before = await written();
+});
+afterAll(() => scrip.stop());
+
+/** What a reserve leaves of the account, in every table it writes. */
+async function written(): Promise<Record<string, unknown>> {
+  const [row] = await execute(
+    scrip.databaseUrl,
+    `select seq::int, reserved::int,
+       (select sum(reserved)::int from grants where account_id = $1) as grants,
+       (select count(*)::int from reservations where account_id = $1) as reservations,
+       (select count(*)::int from entries where account_id = $1 and kind = 'RESERVE') as entries,
+       (select count(*)::int from requests where account_id = $1 and method = 'Reserve') as requests
+     from accounts where account_id = $1`,
+    [HOT],
+  );
+  return row as Record<string, unknown>;
+}
+
+/** An upscale by 4 costs 20. */
+const oneMore = () => {
+  const number = (key: string) => Number(before[key]);
+  return {
+    seq: number('seq') + 1,
+    reserved: number('reserved') + 20,
+    grants: number('grants') + 20,
+    reservations: number('reservations') + 1,
+    entries: number('entries') + 1,
+    requests: number('requests') + 1,
+  };
+};
+
+test('textbook writes the rows of a reserve', async () => {
+  const server = await startTextbook(scrip.databaseUrl, 2);
+  const textbook = connect(server.address, { caller: 'bench' });
+  try {
+    const usages = [UPSCALE];
+    const asked = { accountId: HOT, requestId: requestId(), usages };
+    expect((await textbook.billing.reserve(asked)).reservation).toMatchObject({ credits: 20n });
+    expect(await written()).toEqual(oneMore());
+  } finally {
+    textbook.close();
+    await server.stop();
+  }
+});
+
+test('hand-tuned writes the rows of a reserve', async () => {
+  await installHandTuned(scrip.databaseUrl);
+  const operation = { kind: 'function', accounts: accounts.hot, pool: 1 } as const;
+  const source = await functionSource(scrip.databaseUrl, operation);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      source.start((_, error) => (error ? reject(error) : resolve()));
+    });
+    expect(await written()).toEqual(oneMore());
+  } finally {
+    await source.close();
+  }
+});
