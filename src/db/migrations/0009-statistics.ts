@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What no statement searches, sorts or groups by: only ever read with its row. */
+/** What no statement but the audit's looks into: it is read with its row, which a key has found. */
 const PAYLOADS: Readonly<Record<string, readonly string[]>> = {
   accounts: ['labels', 'auto_top_up', 'top_ups', 'last_hash'],
   grants: ['operations'],
