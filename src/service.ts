@@ -60,8 +60,12 @@ export async function startService(
     const tail = new Tail(em, config.HISTORY_POLL_MS);
     const events = startEvents(config, { em, clock, tracer, log });
     const lanes = new Lanes(config.LANES, {
-      run: (works) =>
-        unitOfWork({ em, catalogue, clock, tracer, tail, announced: events.announced }, works),
+      run: (works, locked) =>
+        unitOfWork(
+          { em, catalogue, clock, tracer, tail, announced: events.announced },
+          works,
+          locked,
+        ),
       unitsMax: config.UNITS_MAX,
       groupMax: config.GROUP_MAX,
       queueMax: config.QUEUE_MAX,

@@ -6,17 +6,20 @@
  */
 import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase, isRetryable } from '../store/database-failure.ts';
+import type { WhereLocked } from '../store/load.ts';
 import { DEFERRED, type unitOfWork } from './unit-of-work.ts';
 import type { Answer, Work } from './work.ts';
 
 type Waiting = {
   readonly work: Work;
   readonly answer: (answer: Answer) => void;
+  /** How often it was deferred. */
+  deferrals: number;
 };
 
 export type LaneOptions = {
-  /** Runs one unit of work. */
-  readonly run: (works: readonly Work[]) => ReturnType<typeof unitOfWork>;
+  /** Runs one unit of work, which waits for accounts that another replica works on, or defers them. */
+  readonly run: (works: readonly Work[], locked: WhereLocked) => ReturnType<typeof unitOfWork>;
   /** So many units of work are under way at once at most, no two of them on one account. */
   readonly unitsMax: number;
   /** So many works go into one unit of work at most. */
@@ -38,6 +41,11 @@ const TRIES_MAX = 6;
 export const JOIN_MIN = 32;
 /** So many turns of the event loop a burst may take: under a steady load every turn brings some. */
 const BURST_TURNS = 4;
+/**
+ * So often a work is deferred because another replica works on its account; then it is waited for,
+ * or an account that others are always busy with would never be had.
+ */
+const DEFERRALS_MAX = 2;
 
 export class Lane {
   readonly #options: LaneOptions;
@@ -64,7 +72,7 @@ export class Lane {
         }),
       );
     return new Promise((answer) => {
-      this.#queue.push({ work, answer });
+      this.#queue.push({ work, answer, deferrals: 0 });
       this.#arrived();
       this.#running ??= this.#runAll();
     });
@@ -140,12 +148,12 @@ export class Lane {
   /** Answers a group; gives back, in their order, those whose accounts have more to settle first. */
   async #runGroup(group: readonly Waiting[]): Promise<readonly Waiting[]> {
     try {
-      const answers = await this.#runRetrying(group.map(({ work }) => work));
+      const answers = await this.#runRetrying(group);
       return group.filter((waiting, index) => {
         const answer = answers[index] as (typeof answers)[number];
-        if (answer === DEFERRED) return true;
-        waiting.answer(answer);
-        return false;
+        if (answer !== DEFERRED) waiting.answer(answer);
+        else waiting.deferrals += 1;
+        return answer === DEFERRED;
       });
     } catch (error) {
       return await this.#fail(group, error);
@@ -153,10 +161,12 @@ export class Lane {
   }
 
   /** A unit of work whose transaction lost a race is run again as a whole. */
-  async #runRetrying(works: readonly Work[]) {
+  async #runRetrying(group: readonly Waiting[]) {
+    const works = group.map(({ work }) => work);
+    const locked = whereLocked(group);
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#options.run(works);
+        return await this.#options.run(works, locked);
       } catch (error) {
         if (tries === TRIES_MAX || !isRetryable(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** tries));
@@ -190,4 +200,10 @@ export class Lane {
     }
     return deferred;
   }
+}
+
+/** One that has nothing else to do waits, too. */
+function whereLocked(group: readonly Waiting[]): WhereLocked {
+  const one = group.every(({ work }) => work.accountId === group[0]?.work.accountId);
+  return one || group.some(({ deferrals }) => deferrals >= DEFERRALS_MAX) ? 'wait' : 'skip';
 }

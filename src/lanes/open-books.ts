@@ -10,6 +10,7 @@ import type { Reservation } from '../ledger/reservation.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import {
+  existing,
   loadCustomPacks,
   loadExpiredReservations,
   loadGrants,
@@ -23,6 +24,7 @@ import {
   type Named,
   nextReservationExpiry,
   type StoredRequest,
+  type WhereLocked,
 } from '../store/load.ts';
 import { newId } from './new-id.ts';
 import type { Request, Work } from './work.ts';
@@ -39,8 +41,11 @@ export type OpenBooks = {
   readonly added: Set<Book>;
   /** Request ids used before, by `requestKey`. */
   readonly requests: Map<string, StoredRequest>;
-  /** Accounts with more to settle than one unit of work does; nothing is decided on them yet. */
-  readonly unsettled: ReadonlySet<string>;
+  /**
+   * Accounts with more to settle than one unit of work does, and those another replica has locked;
+   * nothing is decided on them yet.
+   */
+  readonly deferred: ReadonlySet<string>;
 };
 
 export const requestKey = (accountId: string, requestId: string, method: string): string =>
@@ -50,6 +55,7 @@ export async function openBooks(
   em: Em,
   catalogue: Catalogue,
   works: readonly Work[],
+  locked: WhereLocked,
   now: number,
 ): Promise<OpenBooks> {
   const requests = works.filter((work): work is Request => work.command !== null);
@@ -57,7 +63,7 @@ export async function openBooks(
   // In this order: what is read of an account is read after it was locked.
   const [accounts, before, reservations, refundables, purchases, customPacks, open, plans] =
     await Promise.all([
-      lockAccounts(em, accountIds),
+      lockAccounts(em, accountIds, locked),
       loadRequests(
         em,
         requests
@@ -78,6 +84,10 @@ export async function openBooks(
       loadOpenGrants(em, accountIds),
       catalogue.asOf(em, now),
     ]);
+  const passedOver =
+    locked === 'wait' || accounts.length === accountIds.length
+      ? []
+      : await existing(em, without(accountIds, accounts));
   const due = await loadDue(em, accounts, now);
   const packs = await withToppedUp(em, customPacks, accounts, requests);
   const grants = await withGivenBack(em, open, refundables, purchases);
@@ -111,9 +121,14 @@ export async function openBooks(
     requests: new Map(
       before.map((row) => [requestKey(row.accountId, row.requestId, row.method), row]),
     ),
-    unsettled: due.unsettled,
+    deferred: new Set([...due.unsettled, ...passedOver]),
   };
 }
+
+const without = (accountIds: readonly string[], accounts: readonly Account[]): string[] => {
+  const found = new Set(accounts.map(({ accountId }) => accountId));
+  return accountIds.filter((accountId) => !found.has(accountId));
+};
 
 function reservationsNamed(requests: readonly Request[]): Named<string>[] {
   const all: Named<string>[] = [];

@@ -20,6 +20,7 @@ import {
 import { settle } from '../ledger/settle.ts';
 import { closeStatement } from '../ledger/statement.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import type { WhereLocked } from '../store/load.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
 import { save } from '../store/save.ts';
 import type { Tail } from '../store/tail.ts';
@@ -38,18 +39,22 @@ export type UnitOfWorkContext = {
   readonly announced: () => void;
 };
 
-/** Not decided in this unit of work: the account has more to settle first. Try again. */
+/**
+ * Not decided in this unit of work: the account has more to settle first, or another replica works on
+ * it. Try again.
+ */
 export const DEFERRED = Symbol('deferred');
 
 /** Answers every work, or throws and has written nothing. */
 export async function unitOfWork(
   context: UnitOfWorkContext,
   works: readonly Work[],
+  locked: WhereLocked,
 ): Promise<(Answer | typeof DEFERRED)[]> {
   const span = startSpan(context.tracer, works);
   try {
     const [opened, answers] = await context.em().transactional(async (em) => {
-      const opened = await openBooks(em, context.catalogue, works, context.clock());
+      const opened = await openBooks(em, context.catalogue, works, locked, context.clock());
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
@@ -93,7 +98,7 @@ function answer(
   trace: Pick<Origin, 'traceId' | 'spanId'>,
 ): Answer | typeof DEFERRED {
   const { accountId } = work;
-  if (opened.unsettled.has(accountId)) return work.command ? DEFERRED : SETTLED;
+  if (opened.deferred.has(accountId)) return work.command ? DEFERRED : SETTLED;
   if (!work.command) {
     const book = 'closing' in work ? opened.books.get(accountId) : undefined;
     if (book && 'closing' in work) closeStatement(book, work.closing, trace);

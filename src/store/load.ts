@@ -32,18 +32,35 @@ import { run } from './run.ts';
 /** Something of an account, by its own key. */
 export type Named<Key> = { readonly accountId: string; readonly key: Key };
 
+/** What becomes of accounts that another transaction has locked: they are waited for, or left out. */
+export type WhereLocked = 'wait' | 'skip';
+
 /**
  * Locks accounts until the transaction ends, in the order of their ids, so that no two units of
  * work can wait for each other. NO KEY UPDATE: nothing refers to the key.
  */
-export async function lockAccounts(em: Em, accountIds: readonly string[]): Promise<Account[]> {
+export async function lockAccounts(
+  em: Em,
+  accountIds: readonly string[],
+  locked: WhereLocked,
+): Promise<Account[]> {
   const rows = await run<Row>(
     em,
     `select ${accountColumns} from accounts where account_id = any($1::text[])
-     order by account_id for no key update`,
+     order by account_id for no key update ${locked === 'skip' ? 'skip locked' : ''}`,
     [texts(accountIds)],
   );
   return rows.map(toAccount);
+}
+
+/** Those of the accounts that there are, locked or not. */
+export async function existing(em: Em, accountIds: readonly string[]): Promise<string[]> {
+  const rows = await run<{ account_id: string }>(
+    em,
+    'select account_id from accounts where account_id = any($1::text[])',
+    [texts(accountIds)],
+  );
+  return rows.map(({ account_id }) => account_id);
 }
 
 export async function loadAccounts(em: Em, accountIds: readonly string[]): Promise<Account[]> {

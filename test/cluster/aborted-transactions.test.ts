@@ -66,8 +66,9 @@ describe('a unit of work that the database aborts', () => {
     // The service looks for a deadlock after waiting this long, the side session much later: so it
     // is the service that gives way.
     const databaseUrl = await databaseWith(`deadlock_timeout = '1500ms'`);
-    // One lane, so that both accounts come into one unit of work.
-    const scrip = await startTestService({ databaseUrl, env: { LANES: '1' } });
+    // Groups of two, so that the third time the locked account is waited for with the other one held.
+    const env = { LANES: '1', UNITS_MAX: '1', GROUP_MAX: '2' };
+    const scrip = await startTestService({ databaseUrl, env });
     const [low, high] = [await accountWith(scrip, 10n), await accountWith(scrip, 10n)].sort();
     const side = await sideSession(databaseUrl);
     await side.query(`set deadlock_timeout = '20s'`);
@@ -76,7 +77,7 @@ describe('a unit of work that the database aborts', () => {
     await side.query('begin');
     await side.query(lock, [high]);
     const charging = scrip.billing.batch({
-      mutations: [low, high].map((accountId) => ({
+      mutations: [high, low, low, low].map((accountId) => ({
         mutation: { $case: 'charge', value: charge(accountId ?? '') },
       })),
     });
@@ -84,7 +85,7 @@ describe('a unit of work that the database aborts', () => {
     await side.query(lock, [low]);
     await side.query('commit');
     const { results } = await charging;
-    expect(results.map(({ result }) => result?.$case)).toEqual(['charge', 'charge']);
+    expect(results.map(({ result }) => result?.$case)).toEqual(Array(4).fill('charge'));
 
     await scrip.stop();
     await expectCounted(databaseUrl, 'deadlocks', 1);

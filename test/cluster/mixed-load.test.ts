@@ -40,6 +40,7 @@ async function loadAndAudit(
 
 describe.each([
   ['with four lanes and small groups', { LANES: '4', GROUP_MAX: '10' }],
+  ['with four units of work at once', { UNITS_MAX: '4' }],
   ['with one account per unit of work', { LANES: '4', ONE_ACCOUNT_PER_UNIT: 'true' }],
 ])('200 callers on two replicas %s', (_, env) => {
   let cluster: Cluster;

@@ -4,6 +4,7 @@ import { Failure } from '../../src/failure.ts';
 import { JOIN_MIN, Lane, type LaneOptions } from '../../src/lanes/lane.ts';
 import { DEFERRED } from '../../src/lanes/unit-of-work.ts';
 import type { Answer, Work } from '../../src/lanes/work.ts';
+import type { WhereLocked } from '../../src/store/load.ts';
 import { origin, release } from '../ledger/fixtures.ts';
 
 /** A request whose answer says its name; of the account before the dash, such as "a-1". */
@@ -33,11 +34,13 @@ function laneOf(
   options: Partial<LaneOptions> = {},
 ) {
   const groups: string[][] = [];
+  const lockeds: WhereLocked[] = [];
   const bugs: string[] = [];
   const lane = new Lane({
-    run: async (works) => {
+    run: async (works, locked) => {
       const group = works.map(nameOf);
       groups.push(group);
+      lockeds.push(locked);
       return (await decide(group, groups.length)) ?? works.map(answerOf);
     },
     unitsMax: 2,
@@ -49,7 +52,7 @@ function laneOf(
   });
   const submit = async (...names: string[]) =>
     (await Promise.all(names.map((name) => lane.submit(request(name))))).map(read);
-  return { lane, groups, bugs, submit };
+  return { lane, groups, lockeds, bugs, submit };
 }
 
 /** A gate a unit of work can be held at. */
@@ -94,6 +97,13 @@ describe('a lane', () => {
     expect(await first).toEqual(['a-1']);
     expect((await Promise.all(others)).flat()).toEqual(['b-1', 'c-1', 'a-2']);
     expect(groups).toEqual([['a-1'], ['b-1', 'c-1', 'a-2']]);
+  });
+
+  test('waits for a locked account where a unit of work has no other', async () => {
+    const { submit, lockeds } = laneOf(() => null);
+    await submit('a-1', 'a-2');
+    await submit('a-3', 'b-1');
+    expect(lockeds).toEqual(['wait', 'skip']);
   });
 
   test('takes a burst that is read turn by turn together', async () => {
@@ -355,6 +365,18 @@ describe('a request that is deferred', () => {
     const names = ['a-1', 'a-2', 'b-bad', 'a-3'];
     expect(await submit(...names)).toEqual(['a-1', 'a-2', 'INTERNAL', 'a-3']);
     expect(order).toEqual(['a-1', 'a-2', 'a-3']);
+  });
+
+  test('waits for its account from the third time on, though others come and go', async () => {
+    const { submit, groups, lockeds } = laneOf(deferringUntil(3), { groupMax: 2 });
+    await submit('a-1', 'b-1', 'b-2', 'b-3', 'b-4');
+    expect(groups).toEqual([
+      ['a-1', 'b-1'],
+      ['a-1', 'b-2'],
+      ['a-1', 'b-3'],
+      ['a-1', 'b-4'],
+    ]);
+    expect(lockeds).toEqual(['skip', 'skip', 'wait', 'wait']);
   });
 
   test('is still waiting for the lane to be idle', async () => {

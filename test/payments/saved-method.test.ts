@@ -47,7 +47,7 @@ beforeAll(async () => {
     announced: () => {},
   };
   lanes = new Lanes(2, {
-    run: (works) => unitOfWork(context, works),
+    run: (works, locked) => unitOfWork(context, works, locked),
     unitsMax: 1,
     groupMax: 100,
     queueMax: 100,
