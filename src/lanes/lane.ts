@@ -46,6 +46,8 @@ const BURST_TURNS = 4;
  * or an account that others are always busy with would never be had.
  */
 const DEFERRALS_MAX = 2;
+/** More than one work in so many was deferred: the replicas are in each other's way. */
+const CONTENDED = 20;
 
 export class Lane {
   readonly #options: LaneOptions;
@@ -55,6 +57,8 @@ export class Lane {
   readonly #busy = new Set<string>();
   /** Works in the units of work under way. */
   #worksUnderWay = 0;
+  /** Whether other replicas were seen to work on many of the same accounts. */
+  #contended = false;
   #arrived = () => {};
 
   constructor(options: LaneOptions) {
@@ -84,10 +88,10 @@ export class Lane {
   }
 
   async #runAll() {
-    const { unitsMax } = this.#options;
     const units = new Set<Promise<void>>();
     while (this.#queue.length > 0 || units.size > 0) {
       await this.#gather();
+      const unitsMax = this.#unitsMax;
       while (units.size < unitsMax) {
         const group = this.#takeGroup();
         if (group.length === 0) break;
@@ -118,6 +122,12 @@ export class Lane {
     this.#worksUnderWay -= group.length;
     for (const { work } of group) this.#busy.delete(work.accountId);
     this.#queue.unshift(...deferred);
+    this.#contended = deferred.length * CONTENDED > group.length;
+  }
+
+  /** Several units of work of several replicas would mostly meet each other. */
+  get #unitsMax(): number {
+    return this.#contended ? 1 : this.#options.unitsMax;
   }
 
   /** What the next unit of work takes of what waits, in its order; nothing where it would be too few. */
@@ -140,8 +150,8 @@ export class Lane {
 
   /** All works there are, or as many as leave the other units of work their share. */
   #shareOf(works: number): number {
-    const { groupMax, unitsMax } = this.#options;
-    const units = Math.max(1, Math.min(unitsMax, Math.floor(works / JOIN_MIN)));
+    const { groupMax } = this.#options;
+    const units = Math.max(1, Math.min(this.#unitsMax, Math.floor(works / JOIN_MIN)));
     return Math.min(groupMax, Math.ceil(works / units));
   }
 

@@ -3,9 +3,9 @@
  * the entry before it, so no entry can be changed, left out or put in later without every hash
  * after it changing, too.
  */
-import { hash } from 'node:crypto';
 import { canonicalJson, integerJson } from '../canonical.ts';
 import type { PricedUsage } from '../pricing/price.ts';
+import { sha256 } from '../sha256.ts';
 import type { UnsealedEntry } from './book.ts';
 import type { Move } from './entry.ts';
 
@@ -78,6 +78,6 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
     movesJson: moves,
     usagesJson: usages,
     labelsJson: labels,
-    hash: hash('sha256', said, 'buffer'),
+    hash: sha256(said),
   };
 }

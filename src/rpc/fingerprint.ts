@@ -2,8 +2,8 @@
  * The fingerprint of a request's content: SHA-256 of the message, its maps in one order. Protobuf
  * leaves out what is not set, so a field that a later version adds changes no older fingerprint.
  */
-import { hash } from 'node:crypto';
 import type { Usage } from '../gen/billing/v1/pricing.ts';
+import { sha256 } from '../sha256.ts';
 import { type Codec, encode } from './encode.ts';
 
 type WithMaps = {
@@ -12,7 +12,7 @@ type WithMaps = {
 };
 
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
-  return hash('sha256', encode(codec, withSortedMaps(message)), 'buffer');
+  return sha256(encode(codec, withSortedMaps(message)));
 }
 
 /** Clients send the entries of a map in any order, and another order on a retry. */

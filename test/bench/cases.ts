@@ -31,7 +31,7 @@ export type Figures = {
 
 const IN_FLIGHT = 64;
 /** Batches under way: while the lane works on one, the next is read and the one before is sent. */
-const BATCHES_IN_FLIGHT = 4;
+export const BATCHES_IN_FLIGHT = 4;
 
 type About = Pick<Case, 'name' | 'title' | 'unit'> & Partial<Pick<Case, 'subject' | 'longer'>>;
 

@@ -1,4 +1,5 @@
 /** Two service processes on one database against one, under the same load of batches. */
+import { BATCHES_IN_FLIGHT } from './cases.ts';
 import { accounts } from './ledger.ts';
 import type { Load } from './load-spec.ts';
 import { type Measured, measure } from './measure.ts';
@@ -32,7 +33,8 @@ export async function measureReplicas(
         const load: Load = {
           operation: { kind: 'batch', accounts: accounts.spread, size: 1_000 },
           addresses: servers.map(({ address }) => address),
-          inFlight: 4,
+          // As many for each of two processes as one has elsewhere; one gets as many as both.
+          inFlight: 2 * BATCHES_IN_FLIGHT,
           warmUpMs,
           durationMs: durationMs * 1.5,
         };

@@ -208,6 +208,23 @@ describe('units of work under way at once', () => {
     expect(groups).toEqual([['a-1'], [...names, 'c-1'], ['a-2']]);
   });
 
+  test('are one where the last one had much deferred: other replicas are at work', async () => {
+    const { open, opened } = gate();
+    const { submit, groups } = laneOf(async (group, run) => {
+      if (run > 1) return null as never;
+      await opened;
+      return group.map((name, index) => (index % 10 === 0 ? DEFERRED : answerOf(request(name))));
+    });
+    const accounts = Array.from({ length: JOIN_MIN - 1 }, (_, index) => `a${index}`);
+    const first = submit(...accounts.map((account) => `${account}-1`));
+    await turns(6);
+    const others = submit(...accounts.flatMap((account) => [`${account}-2`, `${account}-3`]));
+    await turns(6);
+    open();
+    await Promise.all([first, others]);
+    expect(groups.map(({ length }) => length)).toEqual([31, 2 * 31 + 4]);
+  });
+
   test('are as many as allowed at most, never two on one account, each in its order', async () => {
     const accountOf = (name: string) => name.slice(0, name.indexOf('-'));
     const underWay = new Set<string[]>();
