@@ -24,7 +24,8 @@ type Ask = Asked extends infer One ? (One extends unknown ? Omit<One, 'id'> : ne
  * more memory and costs more time: with 4 MB a reserve in a batch takes 216 µs of CPU, with 24 MB 118.
  * Left to itself it also shrinks whenever there is little to do, and grows back late: kept at its size
  * it takes a reserve from 380 µs to 297 (nine rounds of 3 s, each after a pause). That was at 24 MB, of
- * which a soak made 293 MB resident; 20 leave more room below 300.
+ * which a soak made 293 MB resident; 22 leave a little more room below 300. Not every number is taken
+ * as it is: V8 makes 32 MB of 20 (v8.getHeapSpaceStatistics says which).
  */
 const [, ...START] = packageJson.scripts.start.split(' ');
 
