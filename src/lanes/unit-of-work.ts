@@ -198,16 +198,20 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
       if (changes.account) writes.accounts.changed.push(account);
       if (changes.settings) writes.accounts.set.push(account);
     }
-    writes.grants.added.push(...changes.grants.added);
-    writes.grants.changed.push(...changes.grants.changed);
-    writes.reservations.added.push(...changes.reservations.added);
-    writes.reservations.changed.push(...changes.reservations.changed);
-    writes.purchases.added.push(...changes.purchases.added);
-    writes.purchases.changed.push(...changes.purchases.changed);
-    writes.customPacks.push(...changes.customPacks.values());
-    writes.refundables.push(...changes.refundables);
+    append(writes.grants.added, changes.grants.added);
+    append(writes.grants.changed, changes.grants.changed);
+    append(writes.reservations.added, changes.reservations.added);
+    append(writes.reservations.changed, changes.reservations.changed);
+    append(writes.purchases.added, changes.purchases.added);
+    append(writes.purchases.changed, changes.purchases.changed);
+    append(writes.refundables, changes.refundables.changed);
+    for (const [, pack] of changes.customPacks) writes.customPacks.push(pack);
     writes.statements.push(...changes.statements);
     for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
   }
   return writes;
+}
+
+function append<Noun>(list: Noun[], more: ReadonlySet<Noun>) {
+  if (more.size > 0) for (const noun of more) list.push(noun);
 }

@@ -28,13 +28,23 @@ export type GrantDraft = Omit<
 > &
   Partial<Pick<Grant, 'operations'>>;
 
+/** One for all: of most nouns a book changes none, and a set of each makes garbage of a book. */
+const NONE: ReadonlySet<never> = new Set<never>();
+
+const and = <Noun>(nouns: ReadonlySet<Noun>, noun: Noun): ReadonlySet<Noun> =>
+  nouns.size === 0 ? new Set([noun]) : (nouns as Set<Noun>).add(noun);
+
 /** Nouns a unit of work made, and ones it loaded and changed. */
 class Changed<Noun> {
-  readonly added = new Set<Noun>();
-  readonly changed = new Set<Noun>();
+  added: ReadonlySet<Noun> = NONE;
+  changed: ReadonlySet<Noun> = NONE;
+
+  add(noun: Noun) {
+    this.added = and(this.added, noun);
+  }
 
   change(noun: Noun) {
-    if (!this.added.has(noun)) this.changed.add(noun);
+    if (!this.added.has(noun)) this.changed = and(this.changed, noun);
   }
 }
 
@@ -80,9 +90,9 @@ export class Book {
     purchases: new Changed<Purchase>(),
     /** By name. */
     customPacks: new Map<string, CustomPack>(),
-    refundables: new Set<RefundableEntry>(),
+    refundables: new Changed<RefundableEntry>(),
     events: [] as Announcement[],
-    statements: new Set<Statement>(),
+    statements: [] as Statement[],
   };
 
   constructor(loaded: Loaded, now: number, newId: () => string) {
@@ -138,7 +148,7 @@ export class Book {
     };
     const place = this.grants.findIndex((other) => burnOrder(added, other) < 0);
     this.grants.splice(place === -1 ? this.grants.length : place, 0, added);
-    this.changes.grants.added.add(added);
+    this.changes.grants.add(added);
     this.limited ||= isLimited(added);
     this.due(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
     // Notice that is due at once is given when the command has been decided.
@@ -148,7 +158,7 @@ export class Book {
 
   addReservation(reservation: Reservation) {
     this.reservations.set(reservation.reservationId, reservation);
-    this.changes.reservations.added.add(reservation);
+    this.changes.reservations.add(reservation);
     this.due(reservation.expiresAt);
   }
 

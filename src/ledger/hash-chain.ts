@@ -46,7 +46,7 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
   const moves = movesJson(entry.moves);
   const usages = usagesJson(entry.usages);
   const labels = canonicalJson(entry.labels);
-  const said = [
+  let said = [
     Buffer.from(hashBefore).toString('hex'),
     entry.accountId,
     entry.seq,
@@ -69,10 +69,10 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
     labels,
     entry.traceId,
     entry.spanId,
-    // Lines that entries did not have from the start are named, and left out where there is nothing.
-    ...(entry.planId === null ? [] : [`plan ${entry.planId}`]),
-    ...(entry.previousPlanId === null ? [] : [`previous plan ${entry.previousPlanId}`]),
   ].join('\n');
+  // Lines that entries did not have from the start are named, and left out where there is nothing.
+  if (entry.planId !== null) said += `\nplan ${entry.planId}`;
+  if (entry.previousPlanId !== null) said += `\nprevious plan ${entry.previousPlanId}`;
   return {
     entry,
     movesJson: moves,

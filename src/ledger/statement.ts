@@ -125,7 +125,7 @@ export function closeStatement(
   const needed = account.statementPlanId !== null || overage > 0n || adjustments.length > 0;
   const more = postpaid || needed || account.lastAt >= dueAt;
   if (needed) {
-    book.changes.statements.add({ ...statement, closedAt: book.now });
+    book.changes.statements.push({ ...statement, closedAt: book.now });
     announce(book, statement, trace);
     closeTime(book, dueAt);
   }

@@ -171,7 +171,7 @@ export class Shelf {
       );
     for (const [packId, pack] of changes.customPacks) this.customPacks.set(packId, pack);
     this.events.push(...changes.events);
-    for (const { seq, refunded } of changes.refundables) this.refunded.set(seq, refunded);
+    for (const { seq, refunded } of changes.refundables.changed) this.refunded.set(seq, refunded);
   }
 
   /** A commit or charge, read from its moves. */

@@ -63,7 +63,7 @@ export function orderPack(
     nextCheckAt: book.now,
   };
   book.purchases.push(purchase);
-  book.changes.purchases.added.add(purchase);
+  book.changes.purchases.add(purchase);
   return purchase;
 }
 

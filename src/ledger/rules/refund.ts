@@ -71,7 +71,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   for (const { grantId } of restored) if (grantId !== OVERAGE) reopened(book, grantId, origin);
   const newGrants = anew ? lapsed.map((allocation) => grantAnew(book, allocation, entry)) : [];
   refunded.refunded += credits;
-  book.changes.refundables.add(refunded);
+  book.changes.refundables.change(refunded);
   return {
     kind: 'Refund',
     refunded: credits,
