@@ -14,6 +14,8 @@ export type Options = {
 /** How long is measured, and how much the ledger grows. */
 export type Extent = {
   readonly name: 'quick' | 'usual' | 'full';
+  /** How long each case runs before the rounds, measured by nobody; 0: not at all. */
+  readonly readyMs: number;
   readonly rounds: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
@@ -26,6 +28,7 @@ export type Extent = {
 
 const usual: Extent = {
   name: 'usual',
+  readyMs: 4_000,
   rounds: 3,
   warmUpMs: 1_000,
   durationMs: 5_000,
@@ -36,6 +39,7 @@ const usual: Extent = {
 const quick: Extent = {
   ...usual,
   name: 'quick',
+  readyMs: 0,
   warmUpMs: 300,
   durationMs: 700,
   historyEntries: 10_000,
