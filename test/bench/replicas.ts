@@ -11,7 +11,7 @@ import type { Stage } from './stage.ts';
 
 export async function measureReplicas(
   stage: Stage,
-  { rounds, warmUpMs, durationMs }: Extent,
+  { readyMs, rounds, warmUpMs, durationMs }: Extent,
   progress: Progress,
 ): Promise<CaseResult[]> {
   const one = await stage.serviceOn('replicas');
@@ -27,17 +27,21 @@ export async function measureReplicas(
     of('one_process', 'Batch of 1,000, one process', [one]),
     of('two_processes', 'Batch of 1,000, two processes', [one, other]),
   ];
+  const loadOf = (
+    servers: readonly BenchServer[],
+    timing: Pick<Load, 'warmUpMs' | 'durationMs'>,
+  ) => ({
+    operation: { kind: 'batch' as const, accounts: accounts.spread, size: 1_000 },
+    addresses: servers.map(({ address }) => address),
+    // As many for each of two processes as one has elsewhere; one gets as many as both.
+    inFlight: 2 * BATCHES_IN_FLIGHT,
+    ...timing,
+  });
   try {
+    await stage.client.run(loadOf([one, other], { warmUpMs: 0, durationMs: 2 * readyMs }));
     for (let round = 1; round <= rounds; round++)
       for (const { title, unit, servers, all } of setups) {
-        const load: Load = {
-          operation: { kind: 'batch', accounts: accounts.spread, size: 1_000 },
-          addresses: servers.map(({ address }) => address),
-          // As many for each of two processes as one has elsewhere; one gets as many as both.
-          inFlight: 2 * BATCHES_IN_FLIGHT,
-          warmUpMs,
-          durationMs: durationMs * 1.5,
-        };
+        const load = loadOf(servers, { warmUpMs, durationMs: durationMs * 1.5 });
         progress.doing(`replicas, round ${round} of ${rounds}`, title);
         const measured = await measure(stage.measuring(...servers), load);
         all.push(measured);
