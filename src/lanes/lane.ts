@@ -42,11 +42,11 @@ export const JOIN_MIN = 32;
 /** So many turns of the event loop a burst may take: under a steady load every turn brings some. */
 const BURST_TURNS = 4;
 /**
- * So often a work is deferred because another replica works on its account; then it is waited for,
- * or an account that others are always busy with would never be had.
+ * So often a work is deferred before its account is waited for: one that other replicas are always
+ * busy with would never be had.
  */
 const DEFERRALS_MAX = 2;
-/** More than one work in so many was deferred: the replicas are in each other's way. */
+/** Where more than one work in so many is deferred, replicas are in each other's way. */
 const CONTENDED = 20;
 
 export class Lane {
@@ -155,7 +155,7 @@ export class Lane {
     return Math.min(groupMax, Math.ceil(works / units));
   }
 
-  /** Answers a group; gives back, in their order, those whose accounts have more to settle first. */
+  /** Answers a group; gives back, in their order, those that were deferred. */
   async #runGroup(group: readonly Waiting[]): Promise<readonly Waiting[]> {
     try {
       const answers = await this.#runRetrying(group);
@@ -212,7 +212,7 @@ export class Lane {
   }
 }
 
-/** One that has nothing else to do waits, too. */
+/** A unit of work that has one account only waits for it: it has nothing else to do. */
 function whereLocked(group: readonly Waiting[]): WhereLocked {
   const one = group.every(({ work }) => work.accountId === group[0]?.work.accountId);
   return one || group.some(({ deferrals }) => deferrals >= DEFERRALS_MAX) ? 'wait' : 'skip';

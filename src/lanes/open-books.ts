@@ -41,11 +41,10 @@ export type OpenBooks = {
   readonly added: Set<Book>;
   /** Request ids used before, by `requestKey`. */
   readonly requests: Map<string, StoredRequest>;
-  /**
-   * Accounts with more to settle than one unit of work does, and those another replica has locked;
-   * nothing is decided on them yet.
-   */
-  readonly deferred: ReadonlySet<string>;
+  /** Accounts with more to settle than one unit of work does; nothing is decided on them yet. */
+  readonly unsettled: ReadonlySet<string>;
+  /** Accounts that another replica has locked: they have no book here. */
+  readonly passedOver: ReadonlySet<string>;
 };
 
 export const requestKey = (accountId: string, requestId: string, method: string): string =>
@@ -84,10 +83,7 @@ export async function openBooks(
       loadOpenGrants(em, accountIds),
       catalogue.asOf(em, now),
     ]);
-  const passedOver =
-    locked === 'wait' || accounts.length === accountIds.length
-      ? []
-      : await existing(em, without(accountIds, accounts));
+  const passedOver = locked === 'skip' ? await lockedElsewhere(em, accountIds, accounts) : [];
   const due = await loadDue(em, accounts, now);
   const packs = await withToppedUp(em, customPacks, accounts, requests);
   const grants = await withGivenBack(em, open, refundables, purchases);
@@ -121,14 +117,24 @@ export async function openBooks(
     requests: new Map(
       before.map((row) => [requestKey(row.accountId, row.requestId, row.method), row]),
     ),
-    deferred: new Set([...due.unsettled, ...passedOver]),
+    unsettled: due.unsettled,
+    passedOver: new Set(passedOver),
   };
 }
 
-const without = (accountIds: readonly string[], accounts: readonly Account[]): string[] => {
-  const found = new Set(accounts.map(({ accountId }) => accountId));
-  return accountIds.filter((accountId) => !found.has(accountId));
-};
+/** Of the accounts that were not locked here, those that there are. Mostly every one was locked. */
+async function lockedElsewhere(
+  em: Em,
+  accountIds: readonly string[],
+  accounts: readonly Account[],
+): Promise<string[]> {
+  if (accounts.length === accountIds.length) return [];
+  const lockedHere = new Set(accounts.map(({ accountId }) => accountId));
+  return await existing(
+    em,
+    accountIds.filter((accountId) => !lockedHere.has(accountId)),
+  );
+}
 
 function reservationsNamed(requests: readonly Request[]): Named<string>[] {
   const all: Named<string>[] = [];

@@ -98,7 +98,8 @@ function answer(
   trace: Pick<Origin, 'traceId' | 'spanId'>,
 ): Answer | typeof DEFERRED {
   const { accountId } = work;
-  if (opened.deferred.has(accountId)) return work.command ? DEFERRED : SETTLED;
+  if (opened.passedOver.has(accountId)) return DEFERRED;
+  if (opened.unsettled.has(accountId)) return work.command ? DEFERRED : SETTLED;
   if (!work.command) {
     const book = 'closing' in work ? opened.books.get(accountId) : undefined;
     if (book && 'closing' in work) closeStatement(book, work.closing, trace);

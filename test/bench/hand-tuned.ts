@@ -2,9 +2,10 @@
  * The hand-tuned baseline: what a team that knows PostgreSQL writes without a service in between.
  * One prepared call of one function per operation, over a pool; no RPC.
  */
-import { hash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
+import { sha256 } from '../../src/sha256.ts';
 import type { Source } from './load.ts';
 import { accountId, type Operation } from './load-spec.ts';
 
@@ -44,7 +45,7 @@ export async function functionSource(
     start(done) {
       const account = accountId(accounts, Math.floor(Math.random() * accounts.count));
       const requestId = randomUUID();
-      const fingerprint = hash('sha256', `${account}${requestId}${USAGES}`, 'buffer');
+      const fingerprint = sha256(`${account}${requestId}${USAGES}`);
       const values = [
         ...[account, requestId, fingerprint, 20, USAGES, 1, '1 day', 'job-20261104'],
         ...['bench', '0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'],

@@ -1,59 +1,31 @@
 /** Top-ups through the RPCs, the lanes and the database: all that the charging half stands on. */
 import { status } from '@grpc/grpc-js';
-import { trace } from '@opentelemetry/api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connect, type Orm } from '../../src/db/orm.ts';
 import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
-import { Lanes } from '../../src/lanes/lanes.ts';
 import { endTopUpWork, purchaseToCharge, startTopUpWork } from '../../src/lanes/top-up-work.ts';
-import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import type { Sighting } from '../../src/ledger/purchase.ts';
 import { NOTHING_YET } from '../../src/payments/sighting.ts';
-import { Catalogue } from '../../src/store/catalogue.ts';
-import { Tail } from '../../src/store/tail.ts';
 import { accountsToTopUp } from '../../src/store/top-ups.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { eventsOf } from '../events/given.ts';
 import { execute } from '../postgres.ts';
 import { faultOf } from '../rpc/fault.ts';
 import { funded, rowsOf } from '../rpc/given.ts';
-import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 
 const HOUR = 3_600_000;
 const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 
 let scrip: TestService;
-let orm: Orm;
-/** Lanes as the worker of another replica has them. */
-let lanes: Lanes;
+/** As the worker of another replica has it. */
+let replica: OtherReplica;
 beforeAll(async () => {
   scrip = await startTestService();
-  orm = await connect(scrip.databaseUrl, 4, 10_000);
-  const em = () => orm.em.fork();
-  const catalogue = new Catalogue(em);
-  await catalogue.publish(await plansOfDeploy(), scrip.now());
-  const context = {
-    em,
-    catalogue,
-    clock: scrip.now,
-    tracer: trace.getTracer('test'),
-    tail: new Tail(em, 1_000),
-    announced: () => {},
-  };
-  lanes = new Lanes(2, {
-    run: (works, locked) => unitOfWork(context, works, locked),
-    unitsMax: 1,
-    groupMax: 100,
-    queueMax: 100,
-    oneAccountPerUnit: false,
-    onBug: (error) => {
-      throw error;
-    },
-  });
+  replica = await startOtherReplica(scrip);
 });
 afterAll(async () => {
-  await lanes.close();
-  await orm.close();
+  await replica.stop();
   await scrip.stop();
 });
 
@@ -86,20 +58,20 @@ const statesOf = async (accountId: string) =>
     )
   ).map(({ state }) => state);
 
-const due = () => accountsToTopUp(orm.em.fork(), scrip.now(), 100);
+const due = () => accountsToTopUp(replica.em(), scrip.now(), 100);
 
 async function start(accountId: string): Promise<string | null> {
-  const answer = await lanes.submit(startTopUpWork(accountId, TRACE));
+  const answer = await replica.lanes.submit(startTopUpWork(accountId, TRACE));
   if (!('response' in answer)) throw new Error(answer.message);
   return purchaseToCharge(answer.response);
 }
 
 const end = (accountId: string, purchaseId: string, code: string) =>
-  lanes.submit(endTopUpWork(accountId, purchaseId, code, TRACE));
+  replica.lanes.submit(endTopUpWork(accountId, purchaseId, code, TRACE));
 
 /** What the payment provider is seen to say, whoever looks. */
 const see = (accountId: string, purchaseId: string, seen: Partial<Sighting>) =>
-  lanes.submit({
+  replica.lanes.submit({
     accountId,
     command: {
       kind: 'ObservePurchase',

@@ -1,21 +1,16 @@
 /** Charging a saved payment method: one payment however often, by however many, it is tried. */
-import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
-import { connect, type Orm } from '../../src/db/orm.ts';
 import { Failure } from '../../src/failure.ts';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
-import { Lanes } from '../../src/lanes/lanes.ts';
 import { purchaseToCharge, startTopUpWork } from '../../src/lanes/top-up-work.ts';
-import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import { Payments } from '../../src/payments/payments.ts';
 import { chargeSavedMethod } from '../../src/payments/saved-method.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
-import { Catalogue } from '../../src/store/catalogue.ts';
-import { Tail } from '../../src/store/tail.ts';
+import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
 import { DAY, there } from '../rpc/given.ts';
-import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 import { expectBooks, purchaseNow } from './given.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
 
@@ -23,8 +18,7 @@ const NO_TRACE = { traceId: '0'.repeat(32), spanId: '0'.repeat(16) };
 
 let stripe: StripeFake;
 let scrip: TestService;
-let orm: Orm;
-let lanes: Lanes;
+let replica: OtherReplica;
 let payments: Payments;
 beforeAll(async () => {
   stripe = await new StripeFake().start();
@@ -32,39 +26,17 @@ beforeAll(async () => {
   stripe.clock = scrip.now;
   const read = readConfig(stripe.env);
   if ('problems' in read) throw new Error(read.problems.join('; '));
-  orm = await connect(scrip.databaseUrl, 4, 10_000);
-  const em = () => orm.em.fork();
-  const clock = scrip.now;
-  const tracer = trace.getTracer('test');
-  const catalogue = new Catalogue(em);
-  await catalogue.publish(await plansOfDeploy(), clock());
-  const context = {
-    em,
-    catalogue,
-    clock,
-    tracer,
-    tail: new Tail(em, 1_000),
-    announced: () => {},
-  };
-  lanes = new Lanes(2, {
-    run: (works, locked) => unitOfWork(context, works, locked),
-    unitsMax: 1,
-    groupMax: 100,
-    queueMax: 100,
-    oneAccountPerUnit: false,
-    onBug: (error) => {
-      throw error;
-    },
-  });
+  replica = await startOtherReplica(scrip);
   const connected = connectStripe(read.config) ?? expect.fail('there is no key');
   const log = pino({ level: 'silent' });
-  payments = new Payments({ stripe: connected, em, lanes, clock, log });
+  const { em, lanes } = replica;
+  payments = new Payments({ stripe: connected, em, lanes, clock: scrip.now, log });
 });
 afterEach(() => {
   stripe.meddle = () => undefined;
 });
 afterAll(async () => {
-  await orm.close();
+  await replica.stop();
   await scrip.stop();
   await stripe.stop();
 });
@@ -78,7 +50,7 @@ async function topUp(paymentMethod = 'pm_good') {
     requestId: requestId(),
     autoTopUp: { autoTopUp: { ...autoTopUp, paymentMethod } },
   });
-  const answer = await lanes.submit(startTopUpWork(accountId, NO_TRACE));
+  const answer = await replica.lanes.submit(startTopUpWork(accountId, NO_TRACE));
   if (answer instanceof Failure) throw answer;
   return { accountId, purchaseId: there(purchaseToCharge(answer.response) ?? undefined) };
 }

@@ -1,0 +1,56 @@
+/** Lanes on a test service's database, as another replica has them. */
+import { trace } from '@opentelemetry/api';
+import { connect, type Orm } from '../../src/db/orm.ts';
+import { Lanes } from '../../src/lanes/lanes.ts';
+import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
+import type { Work } from '../../src/lanes/work.ts';
+import { Catalogue } from '../../src/store/catalogue.ts';
+import type { WhereLocked } from '../../src/store/load.ts';
+import { Tail } from '../../src/store/tail.ts';
+import { plansOfDeploy, type TestService } from '../service.ts';
+
+export type OtherReplica = {
+  readonly lanes: Lanes;
+  readonly em: () => Orm['em'];
+  stop(): Promise<void>;
+};
+
+/** One lane, so that what is submitted in one turn comes into one unit of work; `ran` is told of each. */
+export async function startOtherReplica(
+  scrip: TestService,
+  ran: (works: readonly Work[], locked: WhereLocked) => void = () => {},
+): Promise<OtherReplica> {
+  const orm = await connect(scrip.databaseUrl, 4, 10_000);
+  const em = () => orm.em.fork();
+  const catalogue = new Catalogue(em);
+  await catalogue.publish(await plansOfDeploy(), scrip.now());
+  const context = {
+    em,
+    catalogue,
+    clock: scrip.now,
+    tracer: trace.getTracer('test'),
+    tail: new Tail(em, 1_000),
+    announced: () => {},
+  };
+  const lanes = new Lanes(1, {
+    run: (works, locked) => {
+      ran(works, locked);
+      return unitOfWork(context, works, locked);
+    },
+    unitsMax: 1,
+    groupMax: 100,
+    queueMax: 100,
+    oneAccountPerUnit: false,
+    onBug: (error) => {
+      throw error;
+    },
+  });
+  return {
+    lanes,
+    em,
+    async stop() {
+      await lanes.close();
+      await orm.close();
+    },
+  };
+}
