@@ -62,7 +62,7 @@ export async function startService(
     const lanes = new Lanes(config.LANES, {
       run: (works, locked) =>
         unitOfWork(
-          { em, catalogue, clock, tracer, tail, announced: events.announced },
+          { em: orm.em, catalogue, clock, tracer, tail, announced: events.announced },
           works,
           locked,
         ),
@@ -144,7 +144,7 @@ export async function startService(
         tail,
         statements,
         eventTail: events.tail,
-        snapshots: new Snapshots(em, catalogue, clock),
+        snapshots: new Snapshots(orm.em, catalogue, clock),
         payments,
         stopping: stopping.signal,
       },

@@ -1,7 +1,7 @@
 /** The connection the pool makes: pg's, with five things pg and Kysely leave to others. */
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import { Flight, type Result, type Statement } from './flight.ts';
+import { Flight, type Result, type Shapes, type Statement } from './flight.ts';
 
 type Release = (error?: Error | boolean) => void;
 
@@ -37,6 +37,7 @@ export class Client extends pg.Client {
   /** Not sent yet. */
   #begin: Statement | null = null;
   #committed = false;
+  readonly #shapes: Shapes = new Map();
 
   constructor(config: pg.ClientConfig & { readonly answerTimeoutMs: number }) {
     super(config);
@@ -106,7 +107,7 @@ export class Client extends pg.Client {
   async #fly(statements: readonly Statement[]): Promise<Result[]> {
     const begin = this.#begin;
     this.#begin = null;
-    const flight = new Flight(begin ? [begin, ...statements] : statements, this);
+    const flight = new Flight(begin ? [begin, ...statements] : statements, this, this.#shapes);
     super.query(flight);
     this.#cutUnlessAnswered(flight.results);
     const results = await flight.results;

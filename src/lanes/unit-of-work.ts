@@ -29,8 +29,8 @@ import { type OpenBooks, openBooks, requestKey } from './open-books.ts';
 import { type Answer, type Request, SETTLED, type Work } from './work.ts';
 
 export type UnitOfWorkContext = {
-  /** A new entity manager. */
-  readonly em: () => Em;
+  /** The root of all: every transaction has an entity manager of its own. */
+  readonly em: Em;
   readonly catalogue: Catalogue;
   readonly clock: Clock;
   readonly tracer: Tracer;
@@ -53,7 +53,7 @@ export async function unitOfWork(
 ): Promise<(Answer | typeof DEFERRED)[]> {
   const span = startSpan(context.tracer, works);
   try {
-    const [opened, answers] = await context.em().transactional(async (em) => {
+    const [opened, answers] = await context.em.transactional(async (em) => {
       const opened = await openBooks(em, context.catalogue, works, locked, context.clock());
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });

@@ -24,13 +24,14 @@ type Waiting = {
 const GROUP_MAX = 500;
 
 export class Snapshots {
-  readonly #em: () => Em;
+  /** The root of all: every transaction has an entity manager of its own. */
+  readonly #em: Em;
   readonly #catalogue: Catalogue;
   readonly #clock: Clock;
   #waiting: Waiting[] = [];
   #reading = false;
 
-  constructor(em: () => Em, catalogue: Catalogue, clock: Clock) {
+  constructor(em: Em, catalogue: Catalogue, clock: Clock) {
     this.#em = em;
     this.#catalogue = catalogue;
     this.#clock = clock;
@@ -60,7 +61,7 @@ export class Snapshots {
   }
 
   async #readGroup(accountIds: readonly string[]): Promise<Map<string, Book>> {
-    return await this.#em().transactional(
+    return await this.#em.transactional(
       async (em) => {
         const now = this.#clock();
         const [accounts, open, plans] = await Promise.all([

@@ -98,6 +98,19 @@ describe('statements sent together', () => {
     expect(row).toEqual([{ prepared: 1 }]);
   });
 
+  test('have rows, also where they failed when they were first prepared', async () => {
+    const divide = (by: number): Statement => ({
+      text: 'select 12 / $1::int as quotient',
+      parameters: [by],
+    });
+    await expect(together([divide(0)])).rejects.toMatchObject({ code: '22012' });
+    expect(await together([divide(3), count, divide(4)])).toEqual([
+      [{ quotient: 4 }],
+      [{ said: 0 }],
+      [{ quotient: 3 }],
+    ]);
+  });
+
   test('one that cannot be sent takes those behind it along, a COMMIT among them', async () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;

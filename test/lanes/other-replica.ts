@@ -25,7 +25,7 @@ export async function startOtherReplica(
   const catalogue = new Catalogue(em);
   await catalogue.publish(await plansOfDeploy(), scrip.now());
   const context = {
-    em,
+    em: orm.em,
     catalogue,
     clock: scrip.now,
     tracer: trace.getTracer('test'),
