@@ -34,8 +34,9 @@ type Row = Record<string, unknown>;
 
 /** What the rows of a prepared statement are like: its columns, and a row of nulls to be copied. */
 type Shape = { readonly columns: readonly Column[]; readonly blank: Row };
+const NO_ROWS: Shape = { columns: [], blank: {} };
 
-/** The shapes of the statements that are prepared on one connection, by name; none has no rows. */
+/** The shapes, as far as they are known, of the statements that are prepared on one connection, by name. */
 export type Shapes = Map<string, Shape>;
 
 /** A statement's rows, and what the database says it did. */
@@ -48,14 +49,15 @@ const asItIs = (text: string): string => text;
 /** Names of statements by their text: PostgreSQL prepares each once per connection. */
 const names = new Map<string, string>();
 
+type Named = Statement & { readonly name: string };
+
 /** Something pg can be given instead of a query. It calls what is named `handle…` with what comes back. */
 export class Flight {
   /** Every statement's result, in their order. Rejects with what the first that failed failed with. */
   readonly results: Promise<Result[]>;
   readonly #types: pg.CustomTypesConfig;
   readonly #shapes: Shapes;
-  readonly #statements: readonly Statement[];
-  readonly #names: readonly string[];
+  readonly #statements: readonly Named[];
   readonly #results: Result[];
   #answered = 0;
   #resolve: (results: Result[]) => void = () => {};
@@ -68,26 +70,28 @@ export class Flight {
     });
     this.#types = types;
     this.#shapes = shapes;
-    this.#statements = statements;
-    this.#names = statements.map(({ text }) => nameOf(text));
+    this.#statements = statements.map(({ text, parameters }) => ({
+      name: nameOf(text),
+      text,
+      parameters,
+    }));
     this.#results = statements.map(() => ({ rows: [], command: '' }));
   }
 
   // By these pg keeps account of what is prepared.
   get name(): string | undefined {
-    return this.#names[this.#current];
+    return this.#current?.name;
   }
 
   get text(): string | undefined {
-    return this.#statements[this.#current]?.text;
+    return this.#current?.text;
   }
 
   submit(given: pg.Connection): null {
     const connection = given as unknown as Connection;
     connection.stream.cork();
     try {
-      for (const [index, { text, parameters }] of this.#statements.entries())
-        this.#send(connection, this.#names[index] as string, text, parameters);
+      for (const statement of this.#statements) this.#send(connection, statement);
     } catch (error) {
       // What cannot be written takes those behind it along, as if PostgreSQL had refused it.
       this.#reject(error);
@@ -98,15 +102,16 @@ export class Flight {
     return null;
   }
 
-  /** A statement says once what its rows are like, when it is prepared; they cannot change after that. */
-  #send(connection: Connection, name: string, text: string, values: readonly unknown[]) {
+  /** A statement is prepared once, and says once what its rows are like: they cannot change after that. */
+  #send(connection: Connection, { name, text, parameters }: Named) {
     const { parsedStatements, submittedNamedStatements } = connection;
     if (!parsedStatements[name] && !submittedNamedStatements[name]) {
       connection.parse({ name, text });
       submittedNamedStatements[name] = text;
-      connection.describe({ type: 'S', name });
     }
-    connection.bind({ statement: name, values, valueMapper: prepareValue });
+    // Asked by itself: a statement that was cut off in between is prepared and was never described.
+    if (!this.#shapes.has(name)) connection.describe({ type: 'S', name });
+    connection.bind({ statement: name, values: parameters, valueMapper: prepareValue });
     connection.execute();
   }
 
@@ -134,8 +139,9 @@ export class Flight {
   }
 
   handleCommandComplete({ text }: { readonly text: string }) {
-    const result = this.#results[this.#answered];
-    if (result) result.command = text;
+    const { name } = this.#current as Named;
+    if (!this.#shapes.has(name)) this.#shapes.set(name, NO_ROWS);
+    (this.#results[this.#answered] as Result).command = text;
     this.#answered += 1;
   }
 
@@ -147,12 +153,13 @@ export class Flight {
     const { submittedNamedStatements } = connection as unknown as Connection;
     this.#reject(error);
     // The preparation of what comes after it was skipped.
-    for (const name of this.#names.slice(this.#answered)) delete submittedNamedStatements[name];
+    for (const { name } of this.#statements.slice(this.#answered))
+      delete submittedNamedStatements[name];
   }
 
   /** The one whose answer comes next. */
-  get #current(): number {
-    return Math.min(this.#answered, this.#statements.length - 1);
+  get #current(): Named | undefined {
+    return this.#statements[Math.min(this.#answered, this.#statements.length - 1)];
   }
 }
 

@@ -35,20 +35,6 @@ export type Named<Key> = { readonly accountId: string; readonly key: Key };
 /** What becomes of accounts that another transaction has locked: they are waited for, or left out. */
 export type WhereLocked = 'wait' | 'skip';
 
-// Texts of statements of the request path are made once: one made anew for every flight is hashed anew
-// to find the name it is prepared under.
-const LOCK_ACCOUNTS: Readonly<Record<WhereLocked, string>> = {
-  wait: lockingAccounts(''),
-  skip: lockingAccounts('skip locked'),
-};
-
-function lockingAccounts(whereLocked: string): string {
-  return `select ${accountColumns} from accounts where account_id = any($1::text[])
-     order by account_id for no key update ${whereLocked}`;
-}
-
-const OPEN_GRANTS = `select ${grantColumns} from grants where account_id = any($1::text[]) and open`;
-
 /**
  * Locks accounts until the transaction ends, in the order of their ids, so that no two units of
  * work can wait for each other. NO KEY UPDATE: nothing refers to the key.
@@ -58,7 +44,12 @@ export async function lockAccounts(
   accountIds: readonly string[],
   locked: WhereLocked,
 ): Promise<Account[]> {
-  const rows = await run<Row>(em, LOCK_ACCOUNTS[locked], [texts(accountIds)]);
+  const rows = await run<Row>(
+    em,
+    `select ${accountColumns} from accounts where account_id = any($1::text[])
+     order by account_id for no key update ${locked === 'skip' ? 'skip locked' : ''}`,
+    [texts(accountIds)],
+  );
   return rows.map(toAccount);
 }
 
@@ -83,7 +74,11 @@ export async function loadAccounts(em: Em, accountIds: readonly string[]): Promi
 
 /** The grants of accounts that can still change. */
 export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Promise<Grant[]> {
-  const rows = await run<Row>(em, OPEN_GRANTS, [texts(accountIds)]);
+  const rows = await run<Row>(
+    em,
+    `select ${grantColumns} from grants where account_id = any($1::text[]) and open`,
+    [texts(accountIds)],
+  );
   return rows.map(toGrant);
 }
 

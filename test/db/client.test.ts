@@ -111,6 +111,18 @@ describe('statements sent together', () => {
     ]);
   });
 
+  test('have rows, also where they were prepared and never described', async () => {
+    const once: Statement = { text: 'select 5 as once', parameters: [] };
+    await together([once]);
+    const [prepared] = (
+      await ask('select name from pg_prepared_statements where statement = $1', [once.text])
+    ).rows;
+    await client.end();
+    client = await connected();
+    await client.query({ name: String(prepared?.['name']), text: once.text });
+    expect(await together([once, once])).toEqual([[{ once: 5 }], [{ once: 5 }]]);
+  });
+
   test('one that cannot be sent takes those behind it along, a COMMIT among them', async () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;

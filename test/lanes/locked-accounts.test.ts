@@ -75,7 +75,7 @@ describe('an account that another replica works on', () => {
     expect(await later).toBe(locked);
   });
 
-  test('is not said to be settled, or a month of it closed, before it is free', async () => {
+  test('is not said to be settled before it is free', async () => {
     const [locked, free] = [await funded(scrip, 10n), await funded(scrip, 10n)];
     const unlock = await hold(scrip.databaseUrl, locked);
     let answered = false;

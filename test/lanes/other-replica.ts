@@ -1,6 +1,6 @@
 /** Lanes on a test service's database, as another replica has them. */
 import { trace } from '@opentelemetry/api';
-import { connect, type Orm } from '../../src/db/orm.ts';
+import { connect, type Em } from '../../src/db/orm.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import type { Work } from '../../src/lanes/work.ts';
@@ -11,7 +11,7 @@ import { plansOfDeploy, type TestService } from '../service.ts';
 
 export type OtherReplica = {
   readonly lanes: Lanes;
-  readonly em: () => Orm['em'];
+  readonly em: () => Em;
   stop(): Promise<void>;
 };
 
