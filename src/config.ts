@@ -65,6 +65,8 @@ const environment = z.object({
    * with one and 7,990 with two, 64 single calls in flight 2,280 and 2,520.
    */
   UNITS_MAX: integer(1, 64, 2),
+  /** Books kept between units of work at most, some 1 KB each; 0: each unit of work reads its own. */
+  BOOKS_KEPT_MAX: integer(0, 1_000_000, 10_000),
   /** Requests in one unit of work at most. */
   GROUP_MAX: integer(1, 10_000, 1_000),
   /** Requests waiting in one lane at most; more are refused with OVERLOADED. */

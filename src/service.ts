@@ -5,6 +5,7 @@ import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { connect } from './db/orm.ts';
 import { startEvents } from './events/start-events.ts';
+import { KeptBooks } from './lanes/kept-books.ts';
 import { Lanes } from './lanes/lanes.ts';
 import { StatementCloser } from './lanes/statement-closer.ts';
 import { Sweeper } from './lanes/sweeper.ts';
@@ -59,10 +60,11 @@ export async function startService(
       );
     const tail = new Tail(em, config.HISTORY_POLL_MS);
     const events = startEvents(config, { em, clock, tracer, log });
+    const kept = new KeptBooks(config.BOOKS_KEPT_MAX);
     const lanes = new Lanes(config.LANES, {
       run: (works, locked) =>
         unitOfWork(
-          { em: orm.em, catalogue, clock, tracer, tail, announced: events.announced },
+          { em: orm.em, catalogue, clock, tracer, tail, kept, announced: events.announced },
           works,
           locked,
         ),

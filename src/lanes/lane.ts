@@ -7,7 +7,7 @@
 import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase, isRetryable } from '../store/database-failure.ts';
 import type { WhereLocked } from '../store/load.ts';
-import { DEFERRED, type unitOfWork } from './unit-of-work.ts';
+import { DEFERRED, UNREAD, type unitOfWork } from './unit-of-work.ts';
 import type { Answer, Work } from './work.ts';
 
 type Waiting = {
@@ -118,10 +118,11 @@ export class Lane {
   async #runUnit(group: readonly Waiting[]) {
     for (const { work } of group) this.#busy.add(work.accountId);
     this.#worksUnderWay += group.length;
-    const deferred = await this.#runGroup(group);
+    const undecided = await this.#runGroup(group);
     this.#worksUnderWay -= group.length;
     for (const { work } of group) this.#busy.delete(work.accountId);
-    this.#queue.unshift(...deferred);
+    this.#queue.unshift(...undecided);
+    const deferred = undecided.filter(({ deferrals }) => deferrals > 0);
     this.#contended = deferred.length * CONTENDED > group.length;
   }
 
@@ -155,15 +156,15 @@ export class Lane {
     return Math.min(groupMax, Math.ceil(works / units));
   }
 
-  /** Answers a group; gives back, in their order, those that were deferred. */
+  /** Answers a group; gives back, in their order, those that were not decided. */
   async #runGroup(group: readonly Waiting[]): Promise<readonly Waiting[]> {
     try {
       const answers = await this.#runRetrying(group);
       return group.filter((waiting, index) => {
         const answer = answers[index] as (typeof answers)[number];
-        if (answer !== DEFERRED) waiting.answer(answer);
-        else waiting.deferrals += 1;
-        return answer === DEFERRED;
+        if (answer === DEFERRED) waiting.deferrals += 1;
+        else if (answer !== UNREAD) waiting.answer(answer);
+        return answer === DEFERRED || answer === UNREAD;
       });
     } catch (error) {
       return await this.#fail(group, error);
@@ -198,17 +199,17 @@ export class Lane {
     return [];
   }
 
-  /** What comes after a deferred request of the same account waits for it. */
+  /** What comes after an undecided request of the same account waits for it. */
   async #runOneByOne(group: readonly Waiting[]): Promise<readonly Waiting[]> {
-    const deferred: Waiting[] = [];
+    const undecided: Waiting[] = [];
     const held = new Set<string>();
     for (const waiting of group) {
       const { accountId } = waiting.work;
       const after = held.has(accountId) ? [waiting] : await this.#runGroup([waiting]);
       if (after.length > 0) held.add(accountId);
-      deferred.push(...after);
+      undecided.push(...after);
     }
-    return deferred;
+    return undecided;
   }
 }
 

@@ -26,6 +26,7 @@ import {
   type StoredRequest,
   type WhereLocked,
 } from '../store/load.ts';
+import type { KeptBook } from './kept-book.ts';
 import { newId } from './new-id.ts';
 import type { Request, Work } from './work.ts';
 
@@ -45,6 +46,10 @@ export type OpenBooks = {
   readonly unsettled: ReadonlySet<string>;
   /** Accounts that another replica has locked: they have no book here. */
   readonly passedOver: ReadonlySet<string>;
+  /** Accounts whose books were kept: nothing was read of them but reservations that are named. */
+  readonly kept: ReadonlyMap<string, KeptBook>;
+  /** Of these, the ones that turned out to need reading; nothing more is decided on them here. */
+  readonly unread: Set<string>;
 };
 
 export const requestKey = (accountId: string, requestId: string, method: string): string =>
@@ -56,23 +61,16 @@ export async function openBooks(
   works: readonly Work[],
   locked: WhereLocked,
   now: number,
+  kept: ReadonlyMap<string, KeptBook>,
 ): Promise<OpenBooks> {
   const requests = works.filter((work): work is Request => work.command !== null);
-  const accountIds = [...new Set(works.map((work) => work.accountId))];
+  const unkept = works.filter(({ accountId }) => !kept.has(accountId));
+  const accountIds = [...new Set(unkept.map(({ accountId }) => accountId))];
   // In this order: what is read of an account is read after it was locked.
   const [accounts, before, reservations, refundables, purchases, customPacks, open, plans] =
     await Promise.all([
       lockAccounts(em, accountIds, locked),
-      loadRequests(
-        em,
-        requests
-          .filter(({ origin }) => origin.requestId !== '')
-          .map(({ accountId, origin, command }) => ({
-            accountId,
-            requestId: origin.requestId,
-            method: command.kind,
-          })),
-      ),
+      loadRequests(em, requestIdsOf(unkept)),
       loadReservations(em, reservationsNamed(requests)),
       loadRefundables(
         em,
@@ -87,7 +85,8 @@ export async function openBooks(
   const due = await loadDue(em, accounts, now);
   const packs = await withToppedUp(em, customPacks, accounts, requests);
   const grants = await withGivenBack(em, open, refundables, purchases);
-  await readRateCards(em, catalogue, plans, now, accounts, requests, reservations);
+  const all = [...[...kept.values()].map((book) => book.account()), ...accounts];
+  await readRateCards(em, catalogue, plans, now, all, requests, reservations);
 
   const grantsOf = byAccount(grants);
   const reservationsOf = byAccount(withoutTwins([...reservations, ...due.reservations]));
@@ -95,12 +94,12 @@ export async function openBooks(
   const purchasesOf = byAccount(purchases);
   const customPacksOf = byAccount(packs);
   const books = new Map<string, Book>();
-  for (const account of accounts) {
+  for (const account of all) {
     const { accountId } = account;
     const loaded = {
       account,
       plans,
-      grants: grantsOf.get(accountId) ?? [],
+      grants: kept.get(accountId)?.grants() ?? grantsOf.get(accountId) ?? [],
       reservations: reservationsOf.get(accountId) ?? [],
       purchases: purchasesOf.get(accountId) ?? [],
       customPacks: customPacksOf.get(accountId) ?? [],
@@ -119,6 +118,8 @@ export async function openBooks(
     ),
     unsettled: due.unsettled,
     passedOver: new Set(passedOver),
+    kept,
+    unread: new Set(),
   };
 }
 
@@ -134,6 +135,17 @@ async function lockedElsewhere(
     em,
     accountIds.filter((accountId) => !lockedHere.has(accountId)),
   );
+}
+
+/** What the service asks by itself has no request id. */
+function requestIdsOf(works: readonly Work[]) {
+  const ids: { accountId: string; requestId: string; method: string }[] = [];
+  for (const work of works) {
+    if (!work.command || work.origin.requestId === '') continue;
+    const { accountId, origin, command } = work;
+    ids.push({ accountId, requestId: origin.requestId, method: command.kind });
+  }
+  return ids;
 }
 
 function reservationsNamed(requests: readonly Request[]): Named<string>[] {

@@ -20,10 +20,13 @@ import {
 import { settle } from '../ledger/settle.ts';
 import { closeStatement } from '../ledger/statement.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import { failureOfDatabase, isRetryable } from '../store/database-failure.ts';
 import type { WhereLocked } from '../store/load.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
 import { save } from '../store/save.ts';
 import type { Tail } from '../store/tail.ts';
+import type { KeptBook } from './kept-book.ts';
+import type { KeptBooks } from './kept-books.ts';
 import { newId } from './new-id.ts';
 import { type OpenBooks, openBooks, requestKey } from './open-books.ts';
 import { type Answer, type Request, SETTLED, type Work } from './work.ts';
@@ -35,6 +38,7 @@ export type UnitOfWorkContext = {
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly tail: Tail;
+  readonly kept: KeptBooks;
   /** Told after the commit of a unit of work that wrote events. */
   readonly announced: () => void;
 };
@@ -44,24 +48,50 @@ export type UnitOfWorkContext = {
  * it. Try again.
  */
 export const DEFERRED = Symbol('deferred');
+/** Not decided either: what was kept of the account is not enough. It is read the next time. */
+export const UNREAD = Symbol('unread');
+type Undecided = typeof DEFERRED | typeof UNREAD;
 
 /** Answers every work, or throws and has written nothing. */
 export async function unitOfWork(
   context: UnitOfWorkContext,
   works: readonly Work[],
   locked: WhereLocked,
-): Promise<(Answer | typeof DEFERRED)[]> {
+): Promise<(Answer | Undecided)[]> {
+  const now = context.clock();
+  const kept = context.kept.take(works, now);
+  try {
+    return await run(context, works, locked, now, kept);
+  } catch (error) {
+    context.kept.failed(kept);
+    // What was kept is to blame for a write that was refused, and may be for anything a rule stumbled on.
+    const outOfDate = kept.size > 0 && (isRetryable(error) || !failureOfDatabase(error));
+    if (!outOfDate) throw error;
+    return await run(context, works, locked, now, NOTHING_KEPT);
+  }
+}
+
+const NOTHING_KEPT: ReadonlyMap<string, KeptBook> = new Map();
+
+async function run(
+  context: UnitOfWorkContext,
+  works: readonly Work[],
+  locked: WhereLocked,
+  now: number,
+  kept: ReadonlyMap<string, KeptBook>,
+): Promise<(Answer | Undecided)[]> {
   const span = startSpan(context.tracer, works);
   try {
-    const [opened, answers] = await context.em.transactional(async (em) => {
-      const opened = await openBooks(em, context.catalogue, works, locked, context.clock());
+    const [opened, answers, writtenBy] = await context.em.transactional(async (em) => {
+      const opened = await openBooks(em, context.catalogue, works, locked, now, kept);
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
       const answers = works.map((work) => answer(opened, work, answered, { traceId, spanId }));
-      await save(em, writesOf(opened, answered));
-      return [opened, answers] as const;
+      const writtenBy = await save(em, writesOf(opened, answered));
+      return [opened, answers, writtenBy] as const;
     });
+    context.kept.keep(opened, writtenBy);
     for (const { account, changes } of opened.books.values())
       if (changes.entries.length > 0) context.tail.wrote(account.accountId, account.seq);
     if ([...opened.books.values()].some(({ changes }) => changes.events.length > 0))
@@ -96,9 +126,10 @@ function answer(
   work: Work,
   answered: AnsweredRequest[],
   trace: Pick<Origin, 'traceId' | 'spanId'>,
-): Answer | typeof DEFERRED {
+): Answer | Undecided {
   const { accountId } = work;
   if (opened.passedOver.has(accountId)) return DEFERRED;
+  if (opened.unread.has(accountId)) return UNREAD;
   if (opened.unsettled.has(accountId)) return work.command ? DEFERRED : SETTLED;
   if (!work.command) {
     const book = 'closing' in work ? opened.books.get(accountId) : undefined;
@@ -114,7 +145,13 @@ function answer(
     );
   const book = bookFor(opened, work);
   if (book instanceof Failure) return book;
+  const { seq } = book.account;
   const outcome = decide(book, work.command, work.origin);
+  // What was kept may be out of date, and the request id may be a used one: a write would tell.
+  if (opened.kept.has(accountId) && book.account.seq === seq) {
+    opened.unread.add(accountId);
+    return UNREAD;
+  }
   if (outcome instanceof Failure) return outcome;
 
   const { requestId } = work.origin;
@@ -196,7 +233,10 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     }
     if (opened.added.has(book)) writes.accounts.added.push(account);
     else {
-      if (changes.account) writes.accounts.changed.push(account);
+      if (book.isTouched) {
+        const writtenBy = opened.kept.get(account.accountId)?.writtenBy ?? null;
+        writes.accounts.changed.push({ account, writtenBy });
+      }
       if (changes.settings) writes.accounts.set.push(account);
     }
     append(writes.grants.added, changes.grants.added);
@@ -210,6 +250,8 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     writes.statements.push(...changes.statements);
     for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
   }
+  // In one order everywhere, that of the locks: those of kept accounts are taken by the update.
+  writes.accounts.changed.sort((a, b) => (a.account.accountId < b.account.accountId ? -1 : 1));
   return writes;
 }
 

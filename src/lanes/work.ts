@@ -14,7 +14,7 @@ export type Request = {
   readonly fingerprint: Uint8Array;
   /** The response, encoded as it is stored and sent. Called once, right after the decision. */
   readonly respond: (outcome: Outcome, book: Book) => Uint8Array;
-  /** Whether the caller has given up. Asked once, before the decision. */
+  /** Whether the caller has given up. Asked before each time it is decided. */
   readonly isAbandoned: () => boolean;
 };
 

@@ -112,6 +112,15 @@ export class Book {
     this.plan = plan;
   }
 
+  /**
+   * Whether the account's row must be written. Whatever changes of an account is seen by its row, also
+   * what it does not say itself: those who have read it know by that that it is another.
+   */
+  get isTouched(): boolean {
+    const { account, settings, grants, reservations } = this.changes;
+    return account || settings || grants.changed.size > 0 || reservations.changed.size > 0;
+  }
+
   /** A plan as it is now; null if there is none of that id. */
   planNamed(planId: string): Plan | null {
     return this.plans.get(planId)?.at(this.now) ?? null;

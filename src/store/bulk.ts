@@ -20,13 +20,41 @@ export function bulkInsert<Row>(table: string, columns: readonly Column<Row>[]) 
 
 /** `update` of rows found by the first `keys` columns; the others are set. */
 export function bulkUpdate<Row>(table: string, keys: number, columns: readonly Column<Row>[]) {
-  const set = columns.slice(keys).map((column) => `${column[0]} = ${selected(column)}`);
+  return writer(updateText(table, keys, columns, selected), columns);
+}
+
+/**
+ * The same of rows that must still be as the transaction `writtenBy` left them, where it names one: of
+ * any other the first column that is set, which must not be null, is set to null, and so refused.
+ */
+export function guardedUpdate<Row>(
+  table: string,
+  keys: number,
+  columns: readonly Column<Row>[],
+  writtenBy: (row: Row) => string | null,
+) {
+  const guard: Column<Row> = ['written_by', 'text', writtenBy];
+  const first = columns[keys];
+  const guarded = `case when n.written_by is null or ${table}.xmin::text = n.written_by
+    then n.${first?.[0]} end`;
+  const setTo = (column: Column<Row>) => (column === first ? guarded : selected(column));
+  const all = [...columns, guard];
+  return writer(updateText(table, keys, columns, setTo, all), all);
+}
+
+function updateText<Row>(
+  table: string,
+  keys: number,
+  columns: readonly Column<Row>[],
+  setTo: (column: Column<Row>) => string,
+  given = columns,
+): string {
+  const set = columns.slice(keys).map((column) => `${column[0]} = ${setTo(column)}`);
   const where = columns.slice(0, keys).map(([name]) => `${table}.${name} = n.${name}`);
-  const text = `
+  return `
     update ${table} set ${set.join(', ')}
-    from ${unnest(columns)}
+    from ${unnest(given)}
     where ${where.join(' and ')}`;
-  return writer(text, columns);
 }
 
 /** No statement for no rows. */

@@ -15,10 +15,10 @@ const codeOf = (error: unknown): string => {
 };
 
 /**
- * Serialization failure, deadlock, and a key that another replica inserted first (two openings of
- * one account race without a row to lock): run again, the transaction sees what won.
+ * Serialization failure, deadlock, a lock that was not had in time, and a key that was inserted before
+ * (two openings of one account race without a row to lock): run again, the transaction sees what won.
  */
-const RETRYABLE = new Set(['40001', '40P01', '23505']);
+const RETRYABLE = new Set(['40001', '40P01', '55P03', '23505']);
 
 export const isRetryable = (error: unknown): boolean => RETRYABLE.has(codeOf(error));
 

@@ -44,10 +44,11 @@ export async function lockAccounts(
   accountIds: readonly string[],
   locked: WhereLocked,
 ): Promise<Account[]> {
+  if (accountIds.length === 0) return [];
   const rows = await run<Row>(
     em,
     `select ${accountColumns} from accounts where account_id = any($1::text[])
-     order by account_id for no key update ${locked === 'skip' ? 'skip locked' : ''}`,
+     order by account_id collate "C" for no key update ${locked === 'skip' ? 'skip locked' : ''}`,
     [texts(accountIds)],
   );
   return rows.map(toAccount);
@@ -74,6 +75,7 @@ export async function loadAccounts(em: Em, accountIds: readonly string[]): Promi
 
 /** The grants of accounts that can still change. */
 export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Promise<Grant[]> {
+  if (accountIds.length === 0) return [];
   const rows = await run<Row>(
     em,
     `select ${grantColumns} from grants where account_id = any($1::text[]) and open`,
@@ -155,6 +157,7 @@ export async function loadRequests(
   em: Em,
   asked: readonly { accountId: string; requestId: string; method: string }[],
 ): Promise<StoredRequest[]> {
+  if (asked.length === 0) return [];
   const rows = await run<Row>(
     em,
     `select account_id, request_id, method, fingerprint, response from requests

@@ -46,8 +46,11 @@ async function answer(em: Em, statements: readonly Waiting[]): Promise<void> {
  * Runs the last statements of the current transaction and commits it: COMMIT goes with them, and is
  * skipped where one of them fails. Saves a lone request one of three ways to the database and back.
  */
-export async function commit(em: Em, statements: readonly Statement[]): Promise<void> {
-  await send(em, { statements, commits: true });
+export async function commit(
+  em: Em,
+  statements: readonly Statement[],
+): Promise<readonly unknown[]> {
+  return await send(em, { statements, commits: true });
 }
 
 const send = async (em: Em, together: Together): Promise<readonly unknown[]> =>

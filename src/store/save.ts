@@ -14,7 +14,7 @@ import type { Statement as MonthStatement } from '../ledger/statement.ts';
 import type { Demand } from '../ledger/waterfall.ts';
 import type { Validity } from '../pricing/plan.ts';
 import { formatValidity } from '../pricing/plan-file/validity.ts';
-import { bulkInsert, bulkUpdate, type Column } from './bulk.ts';
+import { bulkInsert, bulkUpdate, type Column, guardedUpdate } from './bulk.ts';
 import { commit } from './run.ts';
 import { insertStatements } from './statements.ts';
 import { autoTopUpJson, topUpsJson } from './top-ups.ts';
@@ -29,11 +29,14 @@ export type AnsweredRequest = {
   readonly at: number;
 };
 
+/** `writtenBy`: the transaction its row must still be of; null where the row is locked. */
+export type ChangedAccount = { readonly account: Account; readonly writtenBy: string | null };
+
 export type Writes = {
   readonly accounts: {
     readonly added: Account[];
     /** By entries. */
-    readonly changed: Account[];
+    readonly changed: ChangedAccount[];
     /** In their settings. */
     readonly set: Account[];
   };
@@ -86,7 +89,16 @@ const insertAccounts = bulkInsert('accounts', [
   ...accountSettings,
   ...accountState,
 ]);
-const updateAccounts = bulkUpdate('accounts', 1, [...accountKey, ...accountState]);
+const updateAccounts = guardedUpdate<ChangedAccount>(
+  'accounts',
+  1,
+  [...accountKey, ...accountState].map(([name, type, value]) => [
+    name,
+    type,
+    ({ account }) => value(account),
+  ]),
+  ({ writtenBy }) => writtenBy,
+);
 const updateSettings = bulkUpdate('accounts', 1, [...accountKey, ...accountSettings]);
 
 const grantKey: Column<Grant>[] = [
@@ -247,9 +259,10 @@ const insertRequests = bulkInsert<AnsweredRequest>('requests', [
   ['at', 'instant', (r) => r.at],
 ]);
 
-/** Writes everything and commits the transaction `em` is in. */
-export async function save(em: Em, writes: Writes): Promise<void> {
-  await commit(em, [
+/** Writes everything and commits the transaction `em` is in; says which transaction that was. */
+export async function save(em: Em, writes: Writes): Promise<string | null> {
+  const rows = await commit(em, [
+    ...(writes.accounts.changed.some(({ writtenBy }) => writtenBy !== null) ? [HASTE] : []),
     ...insertAccounts(writes.accounts.added),
     ...updateAccounts(writes.accounts.changed),
     ...updateSettings(writes.accounts.set),
@@ -265,8 +278,23 @@ export async function save(em: Em, writes: Writes): Promise<void> {
     ...insertEvents(writes.events),
     ...insertStatements(writes.statements),
     ...insertRequests(writes.requests),
+    WHICH,
   ]);
+  const [{ xid }] = rows.at(-2) as [{ xid: string | null }];
+  return xid;
 }
+
+/**
+ * What was not locked before is locked by its update, and another replica may have it. Who waits long
+ * would have others wait who have nothing to do with it, and its callers give up unheard.
+ */
+const HASTE: Statement = { text: `set local lock_timeout = '50ms'`, parameters: [] };
+
+/** As rows have it in xmin, without its epoch; null where nothing was written. */
+const WHICH: Statement = {
+  text: 'select pg_current_xact_id_if_assigned()::xid as xid',
+  parameters: [],
+};
 
 /** The row of a refunded entry is made by its first refund. */
 const saveRefunded = ({ accountId, seq, committed, refunded }: RefundableEntry): Statement => ({

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { JOIN_MIN, Lane, type LaneOptions } from '../../src/lanes/lane.ts';
-import { DEFERRED } from '../../src/lanes/unit-of-work.ts';
+import { DEFERRED, UNREAD } from '../../src/lanes/unit-of-work.ts';
 import type { Answer, Work } from '../../src/lanes/work.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
 import { origin, release } from '../ledger/fixtures.ts';
@@ -26,7 +26,7 @@ const read = (answer: Answer): string =>
 
 const databaseError = (code: string) => Object.assign(new Error(code), { code });
 
-type Outcome = Answer | typeof DEFERRED;
+type Outcome = Answer | typeof DEFERRED | typeof UNREAD;
 
 /** A lane that keeps the groups it ran; `decide` answers a group, or throws. */
 function laneOf(
@@ -208,12 +208,19 @@ describe('units of work under way at once', () => {
     expect(groups).toEqual([['a-1'], [...names, 'c-1'], ['a-2']]);
   });
 
-  test('are one where the last one had much deferred: other replicas are at work', async () => {
+  test.each<[string, Outcome, number]>([
+    [
+      'are one where the last one had much deferred: other replicas are at work',
+      DEFERRED,
+      2 * 31 + 4,
+    ],
+    ['are two where much was not read: the next will read it', UNREAD, (2 * 31 + 4) / 2],
+  ])('%s', async (_, undecided, next) => {
     const { open, opened } = gate();
     const { submit, groups } = laneOf(async (group, run) => {
       if (run > 1) return null as never;
       await opened;
-      return group.map((name, index) => (index % 10 === 0 ? DEFERRED : answerOf(request(name))));
+      return group.map((name, index) => (index % 10 === 0 ? undecided : answerOf(request(name))));
     });
     const accounts = Array.from({ length: JOIN_MIN - 1 }, (_, index) => `a${index}`);
     const first = submit(...accounts.map((account) => `${account}-1`));
@@ -222,7 +229,7 @@ describe('units of work under way at once', () => {
     await turns(6);
     open();
     await Promise.all([first, others]);
-    expect(groups.map(({ length }) => length)).toEqual([31, 2 * 31 + 4]);
+    expect(groups.slice(0, 2).map(({ length }) => length)).toEqual([31, next]);
   });
 
   test('are as many as allowed at most, never two on one account, each in its order', async () => {
@@ -353,10 +360,12 @@ describe('a unit of work that fails', () => {
 
 describe('a request that is deferred', () => {
   /** Defers account a until the given run; answers all others. */
-  const deferringUntil = (last: number) => (group: string[], run: number) =>
-    group.map(
-      (name): Outcome => (name.startsWith('a') && run <= last ? DEFERRED : answerOf(request(name))),
-    );
+  const deferringUntil =
+    (last: number, how: Outcome = DEFERRED) =>
+    (group: string[], run: number) =>
+      group.map(
+        (name): Outcome => (name.startsWith('a') && run <= last ? how : answerOf(request(name))),
+      );
 
   test('goes first again, before what came after it, and in its order', async () => {
     const { submit, groups } = laneOf(deferringUntil(2), { groupMax: 4 });
@@ -394,6 +403,13 @@ describe('a request that is deferred', () => {
       ['a-1', 'b-4'],
     ]);
     expect(lockeds).toEqual(['skip', 'skip', 'wait', 'wait']);
+  });
+
+  test('for want of reading waits for nobody', async () => {
+    const { submit, groups, lockeds } = laneOf(deferringUntil(3, UNREAD), { groupMax: 2 });
+    expect(await submit('a-1', 'b-1', 'b-2', 'b-3', 'b-4')).toContain('a-1');
+    expect(groups[3]).toEqual(['a-1', 'b-4']);
+    expect(lockeds).toEqual(['skip', 'skip', 'skip', 'skip']);
   });
 
   test('is still waiting for the lane to be idle', async () => {

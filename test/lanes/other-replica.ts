@@ -1,6 +1,7 @@
 /** Lanes on a test service's database, as another replica has them. */
 import { trace } from '@opentelemetry/api';
 import { connect, type Em } from '../../src/db/orm.ts';
+import { KeptBooks } from '../../src/lanes/kept-books.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import type { Work } from '../../src/lanes/work.ts';
@@ -19,6 +20,7 @@ export type OtherReplica = {
 export async function startOtherReplica(
   scrip: TestService,
   ran: (works: readonly Work[], locked: WhereLocked) => void = () => {},
+  kept = new KeptBooks(10),
 ): Promise<OtherReplica> {
   const orm = await connect(scrip.databaseUrl, 4, 10_000);
   const em = () => orm.em.fork();
@@ -30,6 +32,7 @@ export async function startOtherReplica(
     clock: scrip.now,
     tracer: trace.getTracer('test'),
     tail: new Tail(em, 1_000),
+    kept,
     announced: () => {},
   };
   const lanes = new Lanes(1, {

@@ -151,7 +151,7 @@ export class Shelf {
       account.lastHash = hash;
       this.entries.push({ ...unsealed, hash });
     }
-    if (changes.account || changes.settings) this.account = account;
+    if (book.isTouched) this.account = account;
     const movedTo = this.others.get(account.planId);
     if (movedTo) {
       this.others.delete(account.planId);

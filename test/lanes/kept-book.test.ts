@@ -1,0 +1,65 @@
+/** What is kept of an account is all there is to keep, whatever happened to it. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { KeptBooks } from '../../src/lanes/kept-books.ts';
+import type { Work } from '../../src/lanes/work.ts';
+import type { Account } from '../../src/ledger/account.ts';
+import { isOpen } from '../../src/ledger/grant.ts';
+import { grantCredits, origin, release, START } from '../ledger/fixtures.ts';
+import type { Shelf } from '../ledger/shelf.ts';
+import { life, live } from '../ledger/workload.ts';
+
+const UNREAD = new Set<string>();
+
+const work: Work = {
+  accountId: 'acme',
+  command: release('r1'),
+  origin,
+  fingerprint: new Uint8Array(),
+  respond: () => new Uint8Array(),
+  isAbandoned: () => false,
+};
+
+/** What is kept of the shelf's account, as a unit of work would find it. */
+function keptOf(books: KeptBooks, shelf: Shelf, now: number) {
+  const taken = books.take([work], now);
+  books.keep({ books: new Map([['acme', shelf.take(now, [])]]), kept: taken, unread: UNREAD }, 'x');
+  return taken.get('acme');
+}
+
+/** Its hash as plain bytes: a Buffer is another thing to an assertion. */
+const plain = (account: Account): Account => ({
+  ...account,
+  lastHash: new Uint8Array(account.lastHash),
+});
+
+test('a unit of many works takes none: it reads them all', () => {
+  const books = new KeptBooks(1);
+  const shelf = live({ terms: {}, otherTerms: {}, steps: [] });
+  const { book } = shelf.work(START, grantCredits(10n));
+  books.keep({ books: new Map([['acme', book]]), kept: new Map(), unread: UNREAD }, 'x');
+  expect(books.take(Array(129).fill(work), START).size).toBe(0);
+  expect(books.take(Array(128).fill(work), START).size).toBe(1);
+});
+
+test('a kept book is the account as the ledger has it, and its open grants', () => {
+  let compared = 0;
+  fc.assert(
+    fc.property(life(60), (random) => {
+      const books = new KeptBooks(1);
+      live(random, (shelf, now, command) => {
+        const { book } = shelf.work(now, command);
+        books.keep({ books: new Map([['acme', book]]), kept: new Map(), unread: UNREAD }, 'x');
+        const kept = keptOf(books, shelf, now);
+        if (!kept) return;
+        assert.deepEqual(plain(kept.account()), plain(shelf.account));
+        const open = [...shelf.grants.values()].filter(isOpen);
+        assert.deepEqual(new Set(kept.grants()), new Set(open));
+        compared += 1;
+      });
+    }),
+    { numRuns: 200 },
+  );
+  expect(compared).toBeGreaterThan(2_000);
+});
