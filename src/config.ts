@@ -65,8 +65,12 @@ const environment = z.object({
    * with one and 7,990 with two, 64 single calls in flight 2,280 and 2,520.
    */
   UNITS_MAX: integer(1, 64, 2),
-  /** Books kept between units of work at most, some 1 KB each; 0: each unit of work reads its own. */
-  BOOKS_KEPT_MAX: integer(0, 1_000_000, 10_000),
+  /**
+   * Books kept between units of work at most, some 1 KB each; 0: each unit of work reads its own. A unit
+   * that has to read one account waits for the database as if it had to read all: it is little use to
+   * keep some of those that are busy.
+   */
+  BOOKS_KEPT_MAX: integer(0, 1_000_000, 20_000),
   /** Requests in one unit of work at most. */
   GROUP_MAX: integer(1, 10_000, 1_000),
   /** Requests waiting in one lane at most; more are refused with OVERLOADED. */

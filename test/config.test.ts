@@ -27,7 +27,7 @@ describe('the configuration', () => {
       DATABASE_TIMEOUT_MS: 35_000,
       LANES: 1,
       UNITS_MAX: 2,
-      BOOKS_KEPT_MAX: 10_000,
+      BOOKS_KEPT_MAX: 20_000,
       GROUP_MAX: 1_000,
       QUEUE_MAX: 10_000,
       ONE_ACCOUNT_PER_UNIT: false,

@@ -1,7 +1,7 @@
 /**
  * The ratios that the speed is judged by, and the bars they are held against. A ratio is the median of
- * the rounds' ratios: most of what is compared is measured in one round, where a machine that is slow
- * for a while is slow for both.
+ * the rounds' ratios: most of what is compared is measured in one round, some in turns of a second,
+ * where a machine that is slow for a while is slow for both.
  */
 import { median } from './median.ts';
 

@@ -12,6 +12,11 @@ export type Case = {
   /** What is counted. */
   readonly unit: 'call' | 'pair' | 'mutation' | 'operation' | 'entry';
   readonly subject: Subject;
+  /**
+   * Consecutive cases of one name take turns within a round: they are compared, and a machine that is
+   * slow for some seconds is slow for each of them.
+   */
+  readonly turns: 'reserve' | 'balance' | 'half' | null;
   /** Cases it takes figures from. */
   readonly needs: readonly string[];
   /** Measured so many times longer than the others, where few calls carry many operations. */
@@ -33,7 +38,8 @@ const IN_FLIGHT = 64;
 /** Batches under way: while the lane works on one, the next is read and the one before is sent. */
 export const BATCHES_IN_FLIGHT = 4;
 
-type About = Pick<Case, 'name' | 'title' | 'unit'> & Partial<Pick<Case, 'subject' | 'longer'>>;
+type About = Pick<Case, 'name' | 'title' | 'unit'> &
+  Partial<Pick<Case, 'subject' | 'turns' | 'longer'>>;
 
 const closed = (
   about: About,
@@ -41,6 +47,7 @@ const closed = (
   inFlight = IN_FLIGHT,
 ): Case => ({
   subject: 'service',
+  turns: null,
   needs: [],
   longer: 1,
   ...about,
@@ -61,7 +68,10 @@ const batch = (name: string, title: string, of: Accounts, size: number): Case =>
 
 /** Latency at a rate that the service bears easily: half of what it can do. */
 const atHalfLoad = (name: string, title: string, subject: Subject): Case => ({
-  ...closed({ name, title, unit: 'call', subject }, { kind: 'reserve', accounts: spread }),
+  ...closed(
+    { name, title, unit: 'call', subject, turns: 'half' },
+    { kind: 'reserve', accounts: spread },
+  ),
   needs: ['reserve'],
   load: ({ perSecondOf }) => ({
     operation: { kind: 'reserve', accounts: spread },
@@ -78,18 +88,24 @@ const history = ({ historyEntries }: Figures) => ({
 
 export const cases: readonly Case[] = [
   closed(
-    { name: 'echo', title: "Reserve's messages, nothing done", unit: 'call', subject: 'echo' },
+    {
+      name: 'echo',
+      title: "Reserve's messages, nothing done",
+      unit: 'call',
+      subject: 'echo',
+      turns: 'reserve',
+    },
     { kind: 'reserve', accounts: spread },
   ),
   closed(
-    { name: 'reserve', title: 'Reserve, 10,000 accounts', unit: 'call' },
+    { name: 'reserve', title: 'Reserve, 10,000 accounts', unit: 'call', turns: 'reserve' },
     { kind: 'reserve', accounts: spread },
   ),
   closed(
-    { name: 'reserve_hot', title: 'Reserve, one hot account', unit: 'call' },
+    { name: 'reserve_hot', title: 'Reserve, one hot account', unit: 'call', turns: 'reserve' },
     { kind: 'reserve', accounts: hot },
   ),
-  closed({ name: 'commit', title: 'Commit', unit: 'call' }, ({ seconds }) => ({
+  closed({ name: 'commit', title: 'Commit', unit: 'call', turns: 'reserve' }, ({ seconds }) => ({
     kind: 'commit',
     accounts: spread,
     // More than are committed in the time: 6,000 a second.
@@ -109,11 +125,12 @@ export const cases: readonly Case[] = [
       title: "GetBalance's messages, nothing done",
       unit: 'call',
       subject: 'echo',
+      turns: 'balance',
     },
     { kind: 'balance', accounts: spread },
   ),
   closed(
-    { name: 'balance', title: 'GetBalance', unit: 'call' },
+    { name: 'balance', title: 'GetBalance', unit: 'call', turns: 'balance' },
     { kind: 'balance', accounts: spread },
   ),
   closed(

@@ -19,6 +19,8 @@ export type Extent = {
   readonly rounds: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
+  /** Cases that are compared share a round in so many turns. */
+  readonly slices: number;
   /** Entries of the account whose history is streamed. */
   readonly historyEntries: number;
   /** Entries of the ledger that `grown_vs_empty` is measured on; 0: not measured. */
@@ -32,6 +34,7 @@ const usual: Extent = {
   rounds: 3,
   warmUpMs: 1_000,
   durationMs: 5_000,
+  slices: 5,
   historyEntries: 50_000,
   grownEntries: 1_000_000,
   soakMs: 10 * 60_000,
@@ -42,6 +45,7 @@ const quick: Extent = {
   readyMs: 0,
   warmUpMs: 300,
   durationMs: 700,
+  slices: 1,
   historyEntries: 10_000,
   grownEntries: 0,
 };

@@ -35,20 +35,26 @@ export type Results = {
 };
 
 /** The median of each figure; null where any round lacks it. */
-export function medianOf(rounds: readonly Measured[]): Measured {
-  const of = (figure: (round: Measured) => number) => median(rounds.map(figure));
-  const ofSome = (figure: (round: Measured) => number | null) => {
-    const values = rounds.map(figure).filter((value) => value !== null);
-    return values.length === rounds.length ? median(values) : null;
+export const medianOf = (rounds: readonly Measured[]): Measured => each(rounds, median);
+
+/** A round, from the slices it was measured in. */
+export const meanOf = (slices: readonly Measured[]): Measured =>
+  each(slices, (values) => values.reduce((sum, value) => sum + value, 0) / values.length);
+
+function each(all: readonly Measured[], make: (values: readonly number[]) => number): Measured {
+  const of = (figure: (one: Measured) => number) => make(all.map(figure));
+  const ofSome = (figure: (one: Measured) => number | null) => {
+    const values = all.map(figure).filter((value) => value !== null);
+    return values.length === all.length ? make(values) : null;
   };
-  const percentiles = (at: (round: Measured) => Measured['latencyMs']) => ({
+  const percentiles = (at: (one: Measured) => Measured['latencyMs']) => ({
     p50: of((round) => at(round).p50),
     p90: of((round) => at(round).p90),
     p99: of((round) => at(round).p99),
     p999: of((round) => at(round).p999),
     max: of((round) => at(round).max),
   });
-  const open = rounds.every(({ lagMs }) => lagMs !== null);
+  const open = all.every(({ lagMs }) => lagMs !== null);
   return {
     perSecond: of(({ perSecond }) => perSecond),
     latencyMs: percentiles(({ latencyMs }) => latencyMs),

@@ -1,5 +1,7 @@
 /** What is kept of an account is all there is to keep, whatever happened to it. */
 import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { KeptBooks } from '../../src/lanes/kept-books.ts';
@@ -9,6 +11,9 @@ import { isOpen } from '../../src/ledger/grant.ts';
 import { grantCredits, origin, release, START } from '../ledger/fixtures.ts';
 import type { Shelf } from '../ledger/shelf.ts';
 import { life, live } from '../ledger/workload.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
 
 const UNREAD = new Set<string>();
 
@@ -41,6 +46,23 @@ test('a unit of many works takes none: it reads them all', () => {
   books.keep({ books: new Map([['acme', book]]), kept: new Map(), unread: UNREAD }, 'x');
   expect(books.take(Array(129).fill(work), START).size).toBe(0);
   expect(books.take(Array(128).fill(work), START).size).toBe(1);
+});
+
+test('a kept book holds on to no memory of the hash it was given', async () => {
+  const books = new KeptBooks(1);
+  const given = (() => {
+    const shelf = live({ terms: {}, otherTerms: {}, steps: [] });
+    const { book } = shelf.work(START, grantCredits(10n));
+    // As a driver and a hash give it: a part of a pool, and what holds the part holds the pool.
+    const pool = new ArrayBuffer(65_536);
+    book.account.lastHash = new Uint8Array(pool, 32, 32);
+    books.keep({ books: new Map([['acme', book]]), kept: new Map(), unread: UNREAD }, 'x');
+    return new WeakRef(pool);
+  })();
+  await new Promise(setImmediate);
+  collectGarbage();
+  expect(given.deref()).toBeUndefined();
+  expect(books.take([work], START).get('acme')?.account().lastHash).toHaveLength(32);
 });
 
 test('a kept book is the account as the ledger has it, and its open grants', () => {
