@@ -61,20 +61,22 @@ export class KeptBooks {
     if (kept.size > 0) this.#rest = Math.max(1, this.#rest / 2);
     for (const book of books.values()) {
       const { accountId } = book.account;
-      const before = kept.get(accountId) ?? this.#kept.get(accountId);
-      if (unread.has(accountId)) this.#end(accountId, before);
-      else if (book.isTouched && writtenBy !== null) this.#write(book, before, writtenBy);
-      else if (before) this.#kept.set(accountId, before);
+      const taken = kept.get(accountId);
+      if (unread.has(accountId)) taken?.end();
+      else if (book.isTouched && writtenBy !== null) this.#write(book, taken, writtenBy);
+      else if (taken) this.#kept.set(accountId, taken);
     }
   }
 
-  #write({ account, grants, changes }: Book, before: KeptBook | undefined, writtenBy: string) {
+  /** In place only where it was what the unit decided on: one that was read may have other settings. */
+  #write(book: Book, taken: KeptBook | undefined, writtenBy: string) {
+    const { account, grants, changes } = book;
     const { accountId } = account;
-    if (!changes.settings && before?.write(account, grants, writtenBy)) {
-      this.#kept.set(accountId, before);
+    if (taken && !changes.settings && taken.write(account, grants, writtenBy)) {
+      this.#kept.set(accountId, taken);
       return;
     }
-    this.#end(accountId, before);
+    this.#end(accountId, taken ?? this.#kept.get(accountId));
     const slot = KeptBook.fits(account, grants) ? this.#slot() : undefined;
     if (slot === undefined) return;
     const fresh = new KeptBook(this.#slots, slot, account, grants);
@@ -96,7 +98,7 @@ export class KeptBooks {
   /** A unit of work that had taken these has failed. */
   failed(taken: ReadonlyMap<string, KeptBook>) {
     if (taken.size === 0) return;
-    for (const [accountId, kept] of taken) this.#end(accountId, kept);
+    for (const kept of taken.values()) kept.end();
     this.#resting = this.#rest;
     this.#rest = Math.min(REST_MAX, this.#rest * 4);
   }

@@ -61,19 +61,19 @@ export async function unitOfWork(
   const now = context.clock();
   const kept = context.kept.take(works, now);
   try {
-    return await run(context, works, locked, now, kept);
+    return await attempt(context, works, locked, now, kept);
   } catch (error) {
     context.kept.failed(kept);
     // What was kept is to blame for a write that was refused, and may be for anything a rule stumbled on.
     const outOfDate = kept.size > 0 && (isRetryable(error) || !failureOfDatabase(error));
     if (!outOfDate) throw error;
-    return await run(context, works, locked, now, NOTHING_KEPT);
+    return await attempt(context, works, locked, now, NOTHING_KEPT);
   }
 }
 
 const NOTHING_KEPT: ReadonlyMap<string, KeptBook> = new Map();
 
-async function run(
+async function attempt(
   context: UnitOfWorkContext,
   works: readonly Work[],
   locked: WhereLocked,

@@ -12,7 +12,7 @@ export type Request = {
   readonly origin: Origin;
   /** SHA-256 of the request's content: the same request id must come with the same content. */
   readonly fingerprint: Uint8Array;
-  /** The response, encoded as it is stored and sent. Called once, right after the decision. */
+  /** The response, encoded as it is stored and sent. Called right after each decision. */
   readonly respond: (outcome: Outcome, book: Book) => Uint8Array;
   /** Whether the caller has given up. Asked before each time it is decided. */
   readonly isAbandoned: () => boolean;

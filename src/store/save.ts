@@ -35,7 +35,7 @@ export type ChangedAccount = { readonly account: Account; readonly writtenBy: st
 export type Writes = {
   readonly accounts: {
     readonly added: Account[];
-    /** By entries. */
+    /** In anything: an account whose settings alone changed is here, too, for only this update is guarded. */
     readonly changed: ChangedAccount[];
     /** In their settings. */
     readonly set: Account[];
@@ -280,7 +280,7 @@ export async function save(em: Em, writes: Writes): Promise<string | null> {
     ...insertRequests(writes.requests),
     WHICH,
   ]);
-  const [{ xid }] = rows.at(-2) as [{ xid: string | null }];
+  const [{ xid }] = rows.at(-1) as [{ xid: string | null }];
   return xid;
 }
 

@@ -1,5 +1,6 @@
 /** Accounts that a replica keeps between units of work, while another writes to them, too. */
 import { inspect } from 'node:util';
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { KeptBooks } from '../../src/lanes/kept-books.ts';
@@ -8,7 +9,7 @@ import { verify } from '../../src/verify/verify.ts';
 import { commit, extend, ms, origin, refund, release, reserve } from '../ledger/fixtures.ts';
 import { execute } from '../postgres.ts';
 import { balanceOf, entriesOf, funded, grant, there } from '../rpc/given.ts';
-import { hold } from '../rpc/held.ts';
+import { hold, waitingForLock } from '../rpc/held.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 
@@ -107,6 +108,30 @@ describe('a kept account', () => {
     await scrip.accounts.updateAccount({ accountId, requestId: requestId(), pauseFloor });
     const sheddable = reserve(1n, { criticality: 'SHEDDABLE' });
     expect(await told(accountId, sheddable)).toBe('PAUSED_BELOW_FLOOR');
+  });
+
+  test('whose settings were changed elsewhere has them once it was read', async () => {
+    const { accountId, reservationId } = await keptAccount();
+    const pauseFloor = { credits: 10n };
+    await scrip.accounts.updateAccount({ accountId, requestId: requestId(), pauseFloor });
+    await told(accountId, extend(reservationId, '2h'));
+    await told(accountId, reserve(0n));
+    const sheddable = reserve(1n, { criticality: 'SHEDDABLE' });
+    expect(await told(accountId, sheddable)).toBe('PAUSED_BELOW_FLOOR');
+    expect(taken).toEqual([0, 1, 1, 0]);
+  });
+
+  test('whose settings another replica is changing has them when that is done', async () => {
+    const { accountId } = await keptAccount();
+    const side = new pg.Client(scrip.databaseUrl);
+    await side.connect();
+    await side.query('begin');
+    await side.query('update accounts set pause_floor = 10 where account_id = $1', [accountId]);
+    const later = told(accountId, reserve(1n, { criticality: 'SHEDDABLE' }));
+    await waitingForLock(scrip.databaseUrl);
+    await side.query('commit');
+    await side.end();
+    expect(await later).toBe('PAUSED_BELOW_FLOOR');
   });
 
   test('with a reservation that was made elsewhere is read', async () => {
