@@ -22,7 +22,10 @@ async function main() {
   const read = readConfig(process.env);
   if ('problems' in read) throw new Refusal(...read.problems);
   const { config } = read;
-  const log = pino({ level: config.LOG_LEVEL, base: { service: 'scrip' } });
+  // Each line at once: what waits to be written at the exit would be tried for ever where nobody reads
+  // it any more (sonic-boom 4.2 takes a broken pipe for a busy one).
+  const lines = pino.destination({ dest: 1, sync: true });
+  const log = pino({ level: config.LOG_LEVEL, base: { service: 'scrip' } }, lines);
   const files = await readPlanFiles(config.PLANS_DIRECTORY);
   if ('mistakes' in files)
     throw new Refusal(

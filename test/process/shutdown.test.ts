@@ -155,6 +155,14 @@ test('SIGTERM under load: every call is answered, and what was acknowledged is i
   await expectSoundBooks(databaseUrl);
 });
 
+test('SIGTERM ends it where nobody reads its log any more', async () => {
+  const replica = await start();
+  replica.process.stdout?.destroy();
+  replica.process.stderr?.destroy();
+  replica.process.kill('SIGTERM');
+  await expect.poll(() => replica.process.exitCode, SOON).toBe(0);
+});
+
 test('kill -9 under load: another replica answers every acknowledged request the same again', async () => {
   showDatabaseOnFailure(databaseUrl);
   const [doomed, survivor] = await Promise.all([start(), start()]);
