@@ -76,6 +76,7 @@ async function startOwn(config: Config): Promise<FoundService> {
     const postgres = await startEmbeddedPostgres(directory);
     undo.push(() => postgres.stop());
     await migrate(postgres.url);
+    // At once, as the service's: see main.ts.
     const log = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
     const local = { ...config, HOST: '127.0.0.1', PORT: 0 };
     const service = await startService(local, postgres.url, files.plans, log);
