@@ -38,6 +38,8 @@ export type OpenBooks = {
   readonly books: Map<string, Book>;
   /** Every plan that an account, a reservation or a request names. */
   readonly plans: ReadonlyMap<string, PublishedPlan>;
+  /** The sum of their revisions, where they were not read; null: they were. */
+  readonly plansKnown: bigint | null;
   /** Books of accounts that this unit of work opens. */
   readonly added: Set<Book>;
   /** Request ids used before, by `requestKey`. */
@@ -66,12 +68,15 @@ export async function openBooks(
   const requests = works.filter((work): work is Request => work.command !== null);
   const unkept = works.filter(({ accountId }) => !kept.has(accountId));
   const accountIds = [...new Set(unkept.map(({ accountId }) => accountId))];
+  const reserved = reservationsNamed(requests);
+  // Where nothing else is to be read, the plans need not be either: that would be the one question asked.
+  const known = unkept.length + reserved.length === 0 ? catalogue.known(now) : null;
   // In this order: what is read of an account is read after it was locked.
   const [accounts, before, reservations, refundables, purchases, customPacks, open, plans] =
     await Promise.all([
       lockAccounts(em, accountIds, locked),
       loadRequests(em, requestIdsOf(unkept)),
-      loadReservations(em, reservationsNamed(requests)),
+      loadReservations(em, reserved),
       loadRefundables(
         em,
         named(requests, 'Refund', ({ seq }) => seq),
@@ -79,7 +84,7 @@ export async function openBooks(
       loadPurchasesOf(em, requests),
       loadCustomPacks(em, packsNamed(requests)),
       loadOpenGrants(em, accountIds),
-      catalogue.asOf(em, now),
+      known?.plans ?? catalogue.asOf(em, now),
     ]);
   const passedOver = locked === 'skip' ? await lockedElsewhere(em, accountIds, accounts) : [];
   const due = await loadDue(em, accounts, now);
@@ -112,6 +117,7 @@ export async function openBooks(
     now,
     books,
     plans,
+    plansKnown: known?.revisions ?? null,
     added: new Set(),
     requests: new Map(
       before.map((row) => [requestKey(row.accountId, row.requestId, row.method), row]),

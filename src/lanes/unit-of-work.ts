@@ -235,7 +235,7 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     else {
       if (book.isTouched) {
         const writtenBy = opened.kept.get(account.accountId)?.writtenBy ?? null;
-        writes.accounts.changed.push({ account, writtenBy });
+        writes.accounts.changed.push({ account, writtenBy, plansKnown: opened.plansKnown });
       }
       if (changes.settings) writes.accounts.set.push(account);
     }

@@ -22,6 +22,7 @@ import {
 import type { Logger } from 'pino';
 import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase } from '../store/database-failure.ts';
+import { letGoWhenClosed } from './closed-call.ts';
 import type { InFlight } from './in-flight.ts';
 import { codeOf, serviceError } from './status.ts';
 
@@ -59,6 +60,7 @@ export function unary<Request, Response>(
   ) => Promise<Answered<Response> | Failure>,
 ) {
   return async (call: ServerUnaryCall<Request, Response>, respond: sendUnaryData<Response>) => {
+    letGoWhenClosed(call);
     const { span, caller } = begin(callContext, method, call.metadata);
     try {
       const answered = await answer(call.request, caller, call);

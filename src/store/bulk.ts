@@ -23,22 +23,24 @@ export function bulkUpdate<Row>(table: string, keys: number, columns: readonly C
   return writer(updateText(table, keys, columns, selected), columns);
 }
 
+/** What a row was decided by, and what it must be equal to where it is not null. */
+export type Guard<Row> = readonly [column: Column<Row>, equal: string];
+
 /**
- * The same of rows that must still be as the transaction `writtenBy` left them, where it names one: of
- * any other the first column that is set, which must not be null, is set to null, and so refused.
+ * The same of rows that must still be what they were decided by: of any other the first column that is
+ * set, which must not be null, is set to null, and so refused.
  */
 export function guardedUpdate<Row>(
   table: string,
   keys: number,
   columns: readonly Column<Row>[],
-  writtenBy: (row: Row) => string | null,
+  guards: readonly Guard<Row>[],
 ) {
-  const guard: Column<Row> = ['written_by', 'text', writtenBy];
   const first = columns[keys];
-  const guarded = `case when n.written_by is null or ${table}.xmin::text = n.written_by
-    then n.${first?.[0]} end`;
+  const holds = guards.map(([[name], equal]) => `(n.${name} is null or n.${name} = ${equal})`);
+  const guarded = `case when ${holds.join(' and ')} then n.${first?.[0]} end`;
   const setTo = (column: Column<Row>) => (column === first ? guarded : selected(column));
-  const all = [...columns, guard];
+  const all = [...columns, ...guards.map(([column]) => column)];
   return writer(updateText(table, keys, columns, setTo, all), all);
 }
 

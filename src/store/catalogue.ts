@@ -13,6 +13,12 @@ import { run } from './run.ts';
 
 type Revision = { readonly plan_id: string; readonly revision: number };
 
+/** Every plan as it is in memory. Plans are never removed and revisions only grow: their sum says which it was. */
+export type KnownPlans = {
+  readonly plans: ReadonlyMap<string, PublishedPlan>;
+  readonly revisions: bigint;
+};
+
 export class Catalogue {
   readonly #em: () => Em;
   readonly #plans = new Map<string, PublishedPlan>();
@@ -55,6 +61,19 @@ export class Catalogue {
       [],
     );
     return await this.#upToDate(em, found, now);
+  }
+
+  /**
+   * The plans as they were known last, if they can say what they are at `now`. Whoever decides by them
+   * must make sure that their revisions are still the same when it writes.
+   */
+  known(now: number): KnownPlans | null {
+    let revisions = 0;
+    for (const plan of this.#plans.values()) {
+      if (!isReady(plan, now)) return null;
+      revisions += plan.revision;
+    }
+    return { plans: this.#plans, revisions: BigInt(revisions) };
   }
 
   /** Reads the rate card in force at an instant, if that has not been done. */
@@ -100,8 +119,11 @@ export class Catalogue {
   }
 
   #knownDespite(error: unknown, now: number): ReadonlyMap<string, PublishedPlan> {
-    const ready = (plan: PublishedPlan) => plan.rateCard(plan.versionAt(now)) !== undefined;
-    if (!failureOfDatabase(error) || ![...this.#plans.values()].every(ready)) throw error;
-    return this.#plans;
+    const known = failureOfDatabase(error) && this.known(now);
+    if (!known) throw error;
+    return known.plans;
   }
 }
+
+const isReady = (plan: PublishedPlan, now: number): boolean =>
+  plan.rateCard(plan.versionAt(now)) !== undefined;

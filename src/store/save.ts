@@ -29,8 +29,14 @@ export type AnsweredRequest = {
   readonly at: number;
 };
 
-/** `writtenBy`: the transaction its row must still be of; null where the row is locked. */
-export type ChangedAccount = { readonly account: Account; readonly writtenBy: string | null };
+/** An account, and what it was decided by that was not read: it must still be so. Null where it was. */
+export type ChangedAccount = {
+  readonly account: Account;
+  /** The transaction that wrote its row. */
+  readonly writtenBy: string | null;
+  /** The sum of the plans' revisions. */
+  readonly plansKnown: bigint | null;
+};
 
 export type Writes = {
   readonly accounts: {
@@ -97,7 +103,10 @@ const updateAccounts = guardedUpdate<ChangedAccount>(
     type,
     ({ account }) => value(account),
   ]),
-  ({ writtenBy }) => writtenBy,
+  [
+    [['written_by', 'text', ({ writtenBy }) => writtenBy], 'accounts.xmin::text'],
+    [['plans_known', 'bigint', (c) => c.plansKnown], '(select sum(revision) from plans)'],
+  ],
 );
 const updateSettings = bulkUpdate('accounts', 1, [...accountKey, ...accountSettings]);
 

@@ -5,9 +5,21 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Failure } from '../../src/failure.ts';
 import { KeptBooks } from '../../src/lanes/kept-books.ts';
 import type { Command } from '../../src/ledger/decide.ts';
+import type { FiledPlan } from '../../src/pricing/plan.ts';
+import { Catalogue } from '../../src/store/catalogue.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { commit, extend, ms, origin, refund, release, reserve } from '../ledger/fixtures.ts';
+import {
+  charge,
+  commit,
+  extend,
+  ms,
+  origin,
+  refund,
+  release,
+  reserve,
+} from '../ledger/fixtures.ts';
 import { execute } from '../postgres.ts';
+import { realPlan } from '../pricing/fixtures.ts';
 import { balanceOf, entriesOf, funded, grant, there } from '../rpc/given.ts';
 import { hold, waitingForLock } from '../rpc/held.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -73,6 +85,21 @@ const reserveElsewhere = (accountId: string, credits: bigint) =>
     credits,
   });
 
+/** The plan of these accounts, one operation of which costs so much a time. */
+function priced(operation: string, credits: bigint): FiledPlan {
+  const plan = realPlan('verts');
+  const before = plan.rateCard.operations.get(operation);
+  if (!before) throw new Error(operation);
+  const after = { ...before, components: [{ kind: 'flat', label: operation, credits }] as const };
+  const operations = new Map([...plan.rateCard.operations, [operation, after]]);
+  return { ...plan, rateCard: { ...plan.rateCard, operations } };
+}
+
+/** Publishes as another replica does. */
+async function publish(plan: FiledPlan) {
+  await new Catalogue(replica.em).publish([plan], scrip.now());
+}
+
 describe('a kept account', () => {
   test('is not read again, and adds up', async () => {
     const { accountId, reservationId } = await keptAccount();
@@ -132,6 +159,17 @@ describe('a kept account', () => {
     await side.query('commit');
     await side.end();
     expect(await later).toBe('PAUSED_BELOW_FLOOR');
+  });
+
+  test('pays what a plan asks that was published elsewhere since', async () => {
+    const { accountId } = await keptAccount();
+    const usages = [{ operation: 'file.inspect', count: 1n, quantities: {}, attributes: {} }];
+    await told(accountId, charge({ usages }));
+    await publish(priced('file.inspect', 3n));
+    await told(accountId, charge({ usages }));
+    expect(taken).toEqual([1, 1, 'again']);
+    const entries = await entriesOf(scrip, accountId);
+    expect(entries.slice(-2).map(({ credits }) => credits)).toEqual([1n, 3n]);
   });
 
   test('with a reservation that was made elsewhere is read', async () => {
