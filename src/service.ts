@@ -62,11 +62,12 @@ export async function startService(
     const events = startEvents(config, { em, clock, tracer, log });
     const kept = new KeptBooks(config.BOOKS_KEPT_MAX);
     const lanes = new Lanes(config.LANES, {
-      run: (works, locked) =>
+      run: (works, locked, turns) =>
         unitOfWork(
           { em: orm.em, catalogue, clock, tracer, tail, kept, announced: events.announced },
           works,
           locked,
+          turns,
         ),
       unitsMax: config.UNITS_MAX,
       groupMax: config.GROUP_MAX,

@@ -7,6 +7,7 @@
 import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase, isRetryable } from '../store/database-failure.ts';
 import type { WhereLocked } from '../store/load.ts';
+import { Turns } from './turns.ts';
 import { DEFERRED, UNREAD, type unitOfWork } from './unit-of-work.ts';
 import type { Answer, Work } from './work.ts';
 
@@ -19,7 +20,11 @@ type Waiting = {
 
 export type LaneOptions = {
   /** Runs one unit of work, which waits for accounts that another replica works on, or defers them. */
-  readonly run: (works: readonly Work[], locked: WhereLocked) => ReturnType<typeof unitOfWork>;
+  readonly run: (
+    works: readonly Work[],
+    locked: WhereLocked,
+    turns: Turns,
+  ) => ReturnType<typeof unitOfWork>;
   /** So many units of work are under way at once at most, no two of them on one account. */
   readonly unitsMax: number;
   /** So many works go into one unit of work at most. */
@@ -51,6 +56,7 @@ const CONTENDED = 20;
 
 export class Lane {
   readonly #options: LaneOptions;
+  readonly #turns = new Turns();
   #queue: Waiting[] = [];
   #running: Promise<void> | null = null;
   /** Accounts of the units of work under way. */
@@ -177,7 +183,7 @@ export class Lane {
     const locked = whereLocked(group);
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#options.run(works, locked);
+        return await this.#options.run(works, locked, this.#turns);
       } catch (error) {
         if (tries === TRIES_MAX || !isRetryable(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** tries));

@@ -29,6 +29,7 @@ import type { KeptBook } from './kept-book.ts';
 import type { KeptBooks } from './kept-books.ts';
 import { newId } from './new-id.ts';
 import { type OpenBooks, openBooks, requestKey } from './open-books.ts';
+import type { Turns } from './turns.ts';
 import { type Answer, type Request, SETTLED, type Work } from './work.ts';
 
 export type UnitOfWorkContext = {
@@ -52,22 +53,23 @@ export const DEFERRED = Symbol('deferred');
 export const UNREAD = Symbol('unread');
 type Undecided = typeof DEFERRED | typeof UNREAD;
 
-/** Answers every work, or throws and has written nothing. */
+/** Answers every work, or throws and has written nothing. `turns` are those of the lane. */
 export async function unitOfWork(
   context: UnitOfWorkContext,
   works: readonly Work[],
   locked: WhereLocked,
+  turns: Turns,
 ): Promise<(Answer | Undecided)[]> {
   const now = context.clock();
   const kept = context.kept.take(works, now);
   try {
-    return await attempt(context, works, locked, now, kept);
+    return await attempt(context, works, locked, now, kept, turns);
   } catch (error) {
     context.kept.failed(kept);
     // What was kept is to blame for a write that was refused, and may be for anything a rule stumbled on.
     const outOfDate = kept.size > 0 && (isRetryable(error) || !failureOfDatabase(error));
     if (!outOfDate) throw error;
-    return await attempt(context, works, locked, now, NOTHING_KEPT);
+    return await attempt(context, works, locked, now, NOTHING_KEPT, turns);
   }
 }
 
@@ -79,6 +81,7 @@ async function attempt(
   locked: WhereLocked,
   now: number,
   kept: ReadonlyMap<string, KeptBook>,
+  turns: Turns,
 ): Promise<(Answer | Undecided)[]> {
   const span = startSpan(context.tracer, works);
   try {
@@ -88,7 +91,10 @@ async function attempt(
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
       const answers = works.map((work) => answer(opened, work, answered, { traceId, spanId }));
-      const writtenBy = await save(em, writesOf(opened, answered));
+      const writes = writesOf(opened, answered);
+      const writtenBy = await (holdsNothing(opened)
+        ? turns.take(() => save(em, writes))
+        : save(em, writes));
       return [opened, answers, writtenBy] as const;
     });
     context.kept.keep(opened, writtenBy);
@@ -104,6 +110,13 @@ async function attempt(
     span.end();
   }
 }
+
+/**
+ * A unit of work that has read nothing has locked nothing, and can wait until the one before it has been
+ * written. Otherwise two that write at once come back at once, their callers ask again at once, and
+ * service and PostgreSQL wait for each other in turn: 4 % fewer reserves (64 under way, two cores).
+ */
+const holdsNothing = ({ plansKnown }: OpenBooks): boolean => plansKnown !== null;
 
 /** One span per unit of work, linked to the span of every request it carries. */
 function startSpan(tracer: Tracer, works: readonly Work[]): Span {

@@ -36,9 +36,9 @@ export async function startOtherReplica(
     announced: () => {},
   };
   const lanes = new Lanes(1, {
-    run: (works, locked) => {
+    run: (works, locked, turns) => {
       ran(works, locked);
-      return unitOfWork(context, works, locked);
+      return unitOfWork(context, works, locked, turns);
     },
     unitsMax: 1,
     groupMax: 100,
