@@ -20,7 +20,7 @@ import {
 } from '../ledger/fixtures.ts';
 import { execute } from '../postgres.ts';
 import { realPlan } from '../pricing/fixtures.ts';
-import { balanceOf, entriesOf, funded, grant, there } from '../rpc/given.ts';
+import { balanceOf, DAY, entriesOf, funded, grant, there } from '../rpc/given.ts';
 import { hold, waitingForLock } from '../rpc/held.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { type OtherReplica, startOtherReplica } from './other-replica.ts';
@@ -168,6 +168,24 @@ describe('a kept account', () => {
     await publish(priced('file.inspect', 3n));
     await told(accountId, charge({ usages }));
     expect(taken).toEqual([1, 1, 'again']);
+    const entries = await entriesOf(scrip, accountId);
+    expect(entries.slice(-2).map(({ credits }) => credits)).toEqual([1n, 3n]);
+  });
+
+  test('pays what a price that was dated asks from its date on', async () => {
+    const from = scrip.now() + DAY;
+    const plan = { ...priced('file.inspect', 1n), planId: 'dated' };
+    const { rateCard } = priced('file.inspect', 3n);
+    await publish({ ...plan, changes: [{ from, rateCard }] });
+    const accountId = await scrip.open('dated');
+    await grant(scrip, accountId, 10n);
+    const usages = [{ operation: 'file.inspect', count: 1n, quantities: {}, attributes: {} }];
+    await told(accountId, charge({ usages }));
+    await told(accountId, charge({ usages }));
+    scrip.advance(2 * DAY);
+    taken.length = 0;
+    await told(accountId, charge({ usages }));
+    expect(taken).toEqual([1]);
     const entries = await entriesOf(scrip, accountId);
     expect(entries.slice(-2).map(({ credits }) => credits)).toEqual([1n, 3n]);
   });
