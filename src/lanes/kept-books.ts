@@ -1,8 +1,8 @@
 /**
  * The accounts that a unit of work need not read: it decides on what the one before wrote of them, and
- * writes it only where PostgreSQL finds their rows, and the plans, as they were left (optimistic locking). Where
- * another replica has written since, or a request id was used before, the transaction fails as a whole,
- * and the unit runs again on what it locks and reads.
+ * writes it only where PostgreSQL finds their rows, and the plans, as they were left (optimistic locking).
+ * Where another replica has written since, or a request id was used before, the transaction fails as a
+ * whole, and the unit runs again on what it locks and reads.
  */
 
 import type { Book } from '../ledger/book.ts';

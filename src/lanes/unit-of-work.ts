@@ -114,7 +114,7 @@ async function attempt(
 /**
  * A unit of work that has read nothing has locked nothing, and can wait until the one before it has been
  * written. Otherwise two that write at once come back at once, their callers ask again at once, and
- * service and PostgreSQL wait for each other in turn: 4 % fewer reserves (64 under way, two cores).
+ * service and PostgreSQL wait for each other: 2 to 4 % fewer reserves (64 under way, two cores).
  */
 const holdsNothing = ({ plansKnown }: OpenBooks): boolean => plansKnown !== null;
 

@@ -1,4 +1,5 @@
 /** Accounts that a replica keeps between units of work, while another writes to them, too. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -85,6 +86,10 @@ const reserveElsewhere = (accountId: string, credits: bigint) =>
     credits,
   });
 
+const inspection = charge({
+  usages: [{ operation: 'file.inspect', count: 1n, quantities: {}, attributes: {} }],
+});
+
 /** The plan of these accounts, one operation of which costs so much a time. */
 function priced(operation: string, credits: bigint): FiledPlan {
   const plan = realPlan('verts');
@@ -117,6 +122,19 @@ describe('a kept account', () => {
     expect(taken).toEqual([1, 'again']);
     expect((await balanceOf(scrip, accountId)).reserved).toBe(6n);
     expect((await entriesOf(scrip, accountId)).length).toBe(4);
+  });
+
+  test('is written to when its turn has come', async () => {
+    const { accountId } = await keptAccount();
+    let end = () => {};
+    const before = replica.turns().take(() => new Promise<void>((done) => (end = done)));
+    const later = told(accountId, reserve(2n));
+    await sleep(100);
+    expect(taken).toEqual([1]);
+    expect((await balanceOf(scrip, accountId)).reserved).toBe(1n);
+    end();
+    await Promise.all([before, later]);
+    expect((await balanceOf(scrip, accountId)).reserved).toBe(3n);
   });
 
   test('that another replica is writing to is read when that is done', async () => {
@@ -163,10 +181,9 @@ describe('a kept account', () => {
 
   test('pays what a plan asks that was published elsewhere since', async () => {
     const { accountId } = await keptAccount();
-    const usages = [{ operation: 'file.inspect', count: 1n, quantities: {}, attributes: {} }];
-    await told(accountId, charge({ usages }));
+    await told(accountId, inspection);
     await publish(priced('file.inspect', 3n));
-    await told(accountId, charge({ usages }));
+    await told(accountId, inspection);
     expect(taken).toEqual([1, 1, 'again']);
     const entries = await entriesOf(scrip, accountId);
     expect(entries.slice(-2).map(({ credits }) => credits)).toEqual([1n, 3n]);
@@ -179,12 +196,11 @@ describe('a kept account', () => {
     await publish({ ...plan, changes: [{ from, rateCard }] });
     const accountId = await scrip.open('dated');
     await grant(scrip, accountId, 10n);
-    const usages = [{ operation: 'file.inspect', count: 1n, quantities: {}, attributes: {} }];
-    await told(accountId, charge({ usages }));
-    await told(accountId, charge({ usages }));
+    await told(accountId, inspection);
+    await told(accountId, inspection);
     scrip.advance(2 * DAY);
     taken.length = 0;
-    await told(accountId, charge({ usages }));
+    await told(accountId, inspection);
     expect(taken).toEqual([1]);
     const entries = await entriesOf(scrip, accountId);
     expect(entries.slice(-2).map(({ credits }) => credits)).toEqual([1n, 3n]);

@@ -3,6 +3,7 @@ import { trace } from '@opentelemetry/api';
 import { connect, type Em } from '../../src/db/orm.ts';
 import { KeptBooks } from '../../src/lanes/kept-books.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
+import { Turns } from '../../src/lanes/turns.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import type { Work } from '../../src/lanes/work.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
@@ -13,6 +14,8 @@ import { plansOfDeploy, type TestService } from '../service.ts';
 export type OtherReplica = {
   readonly lanes: Lanes;
   readonly em: () => Em;
+  /** Those of its lane, once it has run a unit of work. */
+  readonly turns: () => Turns;
   stop(): Promise<void>;
 };
 
@@ -35,8 +38,10 @@ export async function startOtherReplica(
     kept,
     announced: () => {},
   };
+  let turnsOfLane = new Turns();
   const lanes = new Lanes(1, {
     run: (works, locked, turns) => {
+      turnsOfLane = turns;
       ran(works, locked);
       return unitOfWork(context, works, locked, turns);
     },
@@ -51,6 +56,7 @@ export async function startOtherReplica(
   return {
     lanes,
     em,
+    turns: () => turnsOfLane,
     async stop() {
       await lanes.close();
       await orm.close();
