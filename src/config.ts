@@ -70,7 +70,7 @@ const environment = z.object({
    * that has to read one account waits for the database as if it had to read all: it is little use to
    * keep some of those that are busy.
    */
-  BOOKS_KEPT_MAX: integer(0, 1_000_000, 20_000),
+  ACCOUNT_CACHE_MAX: integer(0, 1_000_000, 20_000),
   /** Requests in one unit of work at most. */
   GROUP_MAX: integer(1, 10_000, 1_000),
   /** Requests waiting in one lane at most; more are refused with OVERLOADED. */

@@ -1,15 +1,18 @@
 /** The service as a process: configuration, database, signals, exit code. */
 import { pino } from 'pino';
 import { type Config, readConfig } from './config.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded.ts';
-import { migrate, pendingMigrations } from './db/orm.ts';
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from './embedded-postgres/embedded-postgres.ts';
+import { migrate, pendingMigrations } from './pg/orm.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { startService } from './service.ts';
 import { UnpublishablePlans } from './store/publish-plans.ts';
 import { telemetry } from './telemetry.ts';
 
 /** Something the operator has to set right: it is said in one line each, without a stack. */
-class Refusal extends Error {
+class StartupError extends Error {
   readonly lines: readonly string[];
 
   constructor(...lines: string[]) {
@@ -20,7 +23,7 @@ class Refusal extends Error {
 
 async function main() {
   const read = readConfig(process.env);
-  if ('problems' in read) throw new Refusal(...read.problems);
+  if ('problems' in read) throw new StartupError(...read.problems);
   const { config } = read;
   // Each line at once: what waits to be written at the exit would be tried for ever where nobody reads
   // it any more (sonic-boom 4.2 takes a broken pipe for a busy one).
@@ -28,7 +31,7 @@ async function main() {
   const log = pino({ level: config.LOG_LEVEL, base: { service: 'scrip' } }, lines);
   const files = await readPlanFiles(config.PLANS_DIRECTORY);
   if ('mistakes' in files)
-    throw new Refusal(
+    throw new StartupError(
       ...files.mistakes.map(({ file, path, reason }) =>
         [file, path, reason].filter(Boolean).join(': '),
       ),
@@ -40,7 +43,7 @@ async function main() {
     if (embedded) await migrate(url);
     else await refuseUnmigrated(url);
     const service = await startService(config, url, files.plans, log).catch((error: unknown) => {
-      throw error instanceof UnpublishablePlans ? new Refusal(...error.lines) : error;
+      throw error instanceof UnpublishablePlans ? new StartupError(...error.lines) : error;
     });
     log.info(
       {
@@ -69,10 +72,10 @@ async function main() {
 /** A database that others run is migrated by its own command, never by a replica that starts. */
 async function refuseUnmigrated(url: string) {
   const pending = await pendingMigrations(url).catch((cause: Error) => {
-    throw new Refusal(`cannot use the database of DATABASE_URL: ${cause.message}`);
+    throw new StartupError(`cannot use the database of DATABASE_URL: ${cause.message}`);
   });
   if (pending.length > 0)
-    throw new Refusal(
+    throw new StartupError(
       `the database lacks ${pending.length} migration(s) (${pending.join(', ')}): run npm run migrate`,
     );
 }
@@ -120,7 +123,7 @@ function stopOnSignal(
 
 await main().catch((error: unknown) => {
   const lines =
-    error instanceof Refusal ? error.lines : [(error as Error)?.message ?? String(error)];
+    error instanceof StartupError ? error.lines : [(error as Error)?.message ?? String(error)];
   for (const line of lines) process.stderr.write(`scrip: ${line}\n`);
   process.exit(1);
 });

@@ -1,26 +1,26 @@
 /** The whole service, wired by hand: everything it is made of, from the database to the socket. */
 import { trace } from '@opentelemetry/api';
 import type { Logger } from 'pino';
+import { AccountCache } from './account-cache/account-cache.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
-import { connect } from './db/orm.ts';
 import { startEvents } from './events/start-events.ts';
-import { KeptBooks } from './lanes/kept-books.ts';
 import { Lanes } from './lanes/lanes.ts';
-import { StatementCloser } from './lanes/statement-closer.ts';
-import { Sweeper } from './lanes/sweeper.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
 import { Payments } from './payments/payments.ts';
 import { Reconciler } from './payments/reconciler.ts';
 import { connectStripe } from './payments/stripe.ts';
 import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
+import { connect } from './pg/orm.ts';
 import type { FiledPlan } from './pricing/plan.ts';
+import { Snapshots } from './queries/account-snapshots.ts';
+import { Tail } from './queries/tail.ts';
 import { InFlight } from './rpc/in-flight.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
-import { Snapshots } from './store/snapshot.ts';
-import { Tail } from './store/tail.ts';
+import { StatementCloser } from './sweeper/statement-closer.ts';
+import { Sweeper } from './sweeper/sweeper.ts';
 
 export type Service = {
   readonly port: number;
@@ -60,11 +60,19 @@ export async function startService(
       );
     const tail = new Tail(em, config.HISTORY_POLL_MS);
     const events = startEvents(config, { em, clock, tracer, log });
-    const kept = new KeptBooks(config.BOOKS_KEPT_MAX);
+    const kept = new AccountCache(config.ACCOUNT_CACHE_MAX);
     const lanes = new Lanes(config.LANES, {
       run: (works, locked, turns) =>
         unitOfWork(
-          { em: orm.em, catalogue, clock, tracer, tail, kept, announced: events.announced },
+          {
+            em: orm.em,
+            catalogue,
+            clock,
+            tracer,
+            tail,
+            kept,
+            onEventsCommitted: events.onEventsCommitted,
+          },
           works,
           locked,
           turns,

@@ -1,10 +1,10 @@
 /** `scrip plans list`: the plans of the database, with the prices in force and those to come. */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
-import { connect } from '../db/orm.ts';
+import { connect } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { Catalogue } from '../store/catalogue.ts';
-import { run } from '../store/run.ts';
 import { findDatabase } from '../verify/find-database.ts';
 import { type Command, configOfEnvironment } from './command.ts';
 

@@ -14,7 +14,8 @@ import {
 } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { Em } from '../db/orm.ts';
+import type { Em } from '../pg/orm.ts';
+import { Poller } from '../poller.ts';
 import {
   claimDeliveries,
   type Delivery,
@@ -25,7 +26,6 @@ import {
 } from '../store/deliveries.ts';
 import type { PositionedEvent } from '../store/events.ts';
 import { delayMs } from './backoff.ts';
-import { Rounds } from './rounds.ts';
 import type { Endpoint, Posted } from './webhook.ts';
 
 export type DelivererOptions = {
@@ -52,13 +52,13 @@ const LEASE_MARGIN_MS = 5_000;
 
 export class Deliverer {
   readonly #options: DelivererOptions;
-  readonly #rounds: Rounds;
+  readonly #rounds: Poller;
   readonly #underWay = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
 
   constructor(options: DelivererOptions) {
     this.#options = options;
-    this.#rounds = new Rounds({
+    this.#rounds = new Poller({
       round: () => this.#round(),
       intervalMs: options.intervalMs,
       log: options.log,

@@ -2,7 +2,7 @@
  * Tells followers that there are events beyond a position: at once when they got their positions
  * here, within the poll interval when another replica gave them. One query per interval serves all.
  */
-import type { Em } from '../db/orm.ts';
+import type { Em } from '../pg/orm.ts';
 import { newestPosition } from '../store/events.ts';
 
 type Follower = { readonly after: bigint; readonly wake: () => void };

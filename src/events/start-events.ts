@@ -3,10 +3,10 @@ import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { Em } from '../db/orm.ts';
+import type { Em } from '../pg/orm.ts';
 import { Deliverer } from './deliverer.ts';
 import { EventTail } from './event-tail.ts';
-import { Positions } from './positions.ts';
+import { OutboxSequencer } from './outbox-sequencer.ts';
 import { Endpoint } from './webhook.ts';
 
 type Context = {
@@ -20,7 +20,7 @@ export type Events = {
   /** For those who follow events. */
   readonly tail: EventTail;
   /** To be told after a commit that wrote events. */
-  readonly announced: () => void;
+  readonly onEventsCommitted: () => void;
   /** Waits `graceMs` for deliveries under way. */
   stop(graceMs: number): Promise<void>;
 };
@@ -30,7 +30,7 @@ export function startEvents(config: Config, context: Context): Events {
   const intervalMs = config.EVENTS_POLL_MS;
   const tail = new EventTail(em, intervalMs);
   const deliverer = delivererOf(config, context);
-  const positions = new Positions({
+  const positions = new OutboxSequencer({
     em,
     log,
     intervalMs,
@@ -41,7 +41,7 @@ export function startEvents(config: Config, context: Context): Events {
   });
   return {
     tail,
-    announced: () => positions.wake(),
+    onEventsCommitted: () => positions.wake(),
     async stop(graceMs) {
       await Promise.all([positions.stop(), deliverer?.stop(graceMs)]);
     },

@@ -5,10 +5,10 @@
  * unit of work joins the first: one is decided while PostgreSQL is busy with the other.
  */
 import { Failure, internalFailure } from '../failure.ts';
-import { failureOfDatabase, isRetryable } from '../store/database-failure.ts';
+import { failureOfDatabase, isRetryable } from '../pg/failures.ts';
 import type { WhereLocked } from '../store/load.ts';
-import { Turns } from './turns.ts';
-import { DEFERRED, UNREAD, type unitOfWork } from './unit-of-work.ts';
+import { Mutex } from './mutex.ts';
+import { CACHE_MISS, DEFERRED, type unitOfWork } from './unit-of-work.ts';
 import type { Answer, Work } from './work.ts';
 
 type Waiting = {
@@ -23,7 +23,7 @@ export type LaneOptions = {
   readonly run: (
     works: readonly Work[],
     locked: WhereLocked,
-    turns: Turns,
+    turns: Mutex,
   ) => ReturnType<typeof unitOfWork>;
   /** So many units of work are under way at once at most, no two of them on one account. */
   readonly unitsMax: number;
@@ -43,7 +43,7 @@ const TRIES_MAX = 6;
  * whatever its size (PostgreSQL and Node each take some 2 ms for one of a single reserve): of 64
  * requests in flight, two of 32 make 2,520 a second, one of 64 makes 2,280, two of any size 2,120.
  */
-export const JOIN_MIN = 32;
+export const SECOND_UNIT_MIN_QUEUE = 32;
 /** So many turns of the event loop a burst may take: under a steady load every turn brings some. */
 const BURST_TURNS = 4;
 /**
@@ -52,11 +52,11 @@ const BURST_TURNS = 4;
  */
 const DEFERRALS_MAX = 2;
 /** Where more than one work in so many is deferred, replicas are in each other's way. */
-const CONTENDED = 20;
+const CONTENTION_RATIO = 20;
 
 export class Lane {
   readonly #options: LaneOptions;
-  readonly #turns = new Turns();
+  readonly #turns = new Mutex();
   #queue: Waiting[] = [];
   #running: Promise<void> | null = null;
   /** Accounts of the units of work under way. */
@@ -129,7 +129,7 @@ export class Lane {
     for (const { work } of group) this.#busy.delete(work.accountId);
     this.#queue.unshift(...undecided);
     const deferred = undecided.filter(({ deferrals }) => deferrals > 0);
-    this.#contended = deferred.length * CONTENDED > group.length;
+    this.#contended = deferred.length * CONTENTION_RATIO > group.length;
   }
 
   /** Several units of work of several replicas would mostly meet each other. */
@@ -139,7 +139,7 @@ export class Lane {
 
   /** What the next unit of work takes of what waits, in its order; nothing where it would be too few. */
   #takeGroup(): Waiting[] {
-    if (this.#worksUnderWay > 0 && this.#queue.length < JOIN_MIN) return [];
+    if (this.#worksUnderWay > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
     const most = this.#shareOf(this.#queue.length + this.#worksUnderWay);
     const { oneAccountPerUnit } = this.#options;
     const group: Waiting[] = [];
@@ -158,7 +158,7 @@ export class Lane {
   /** All works there are, or as many as leave the other units of work their share. */
   #shareOf(works: number): number {
     const { groupMax } = this.#options;
-    const units = Math.max(1, Math.min(this.#unitsMax, Math.floor(works / JOIN_MIN)));
+    const units = Math.max(1, Math.min(this.#unitsMax, Math.floor(works / SECOND_UNIT_MIN_QUEUE)));
     return Math.min(groupMax, Math.ceil(works / units));
   }
 
@@ -169,8 +169,8 @@ export class Lane {
       return group.filter((waiting, index) => {
         const answer = answers[index] as (typeof answers)[number];
         if (answer === DEFERRED) waiting.deferrals += 1;
-        else if (answer !== UNREAD) waiting.answer(answer);
-        return answer === DEFERRED || answer === UNREAD;
+        else if (answer !== CACHE_MISS) waiting.answer(answer);
+        return answer === DEFERRED || answer === CACHE_MISS;
       });
     } catch (error) {
       return await this.#fail(group, error);

@@ -4,8 +4,9 @@
  * given only after the commit.
  */
 import { type Link, type Span, SpanKind, TraceFlags, type Tracer } from '@opentelemetry/api';
+import type { AccountCache } from '../account-cache/account-cache.ts';
+import type { CachedAccount } from '../account-cache/cached-account.ts';
 import type { Clock } from '../clock.ts';
-import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { decide } from '../ledger/decide.ts';
@@ -19,17 +20,16 @@ import {
 } from '../ledger/rules/account.ts';
 import { settle } from '../ledger/settle.ts';
 import { closeStatement } from '../ledger/statement.ts';
+import { newId } from '../new-id.ts';
+import { failureOfDatabase, isRetryable } from '../pg/failures.ts';
+import type { Em } from '../pg/orm.ts';
+import type { Tail } from '../queries/tail.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import { failureOfDatabase, isRetryable } from '../store/database-failure.ts';
 import type { WhereLocked } from '../store/load.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
 import { save } from '../store/save.ts';
-import type { Tail } from '../store/tail.ts';
-import type { KeptBook } from './kept-book.ts';
-import type { KeptBooks } from './kept-books.ts';
-import { newId } from './new-id.ts';
-import { type OpenBooks, openBooks, requestKey } from './open-books.ts';
-import type { Turns } from './turns.ts';
+import { type LoadedUnit, loadUnit, requestKey } from './load-unit.ts';
+import type { Mutex } from './mutex.ts';
 import { type Answer, type Request, SETTLED, type Work } from './work.ts';
 
 export type UnitOfWorkContext = {
@@ -39,9 +39,9 @@ export type UnitOfWorkContext = {
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly tail: Tail;
-  readonly kept: KeptBooks;
+  readonly kept: AccountCache;
   /** Told after the commit of a unit of work that wrote events. */
-  readonly announced: () => void;
+  readonly onEventsCommitted: () => void;
 };
 
 /**
@@ -50,15 +50,15 @@ export type UnitOfWorkContext = {
  */
 export const DEFERRED = Symbol('deferred');
 /** Not decided either: what was kept of the account is not enough. It is read the next time. */
-export const UNREAD = Symbol('unread');
-type Undecided = typeof DEFERRED | typeof UNREAD;
+export const CACHE_MISS = Symbol('unread');
+type Undecided = typeof DEFERRED | typeof CACHE_MISS;
 
 /** Answers every work, or throws and has written nothing. `turns` are those of the lane. */
 export async function unitOfWork(
   context: UnitOfWorkContext,
   works: readonly Work[],
   locked: WhereLocked,
-  turns: Turns,
+  turns: Mutex,
 ): Promise<(Answer | Undecided)[]> {
   const now = context.clock();
   const kept = context.kept.take(works, now);
@@ -73,26 +73,26 @@ export async function unitOfWork(
   }
 }
 
-const NOTHING_KEPT: ReadonlyMap<string, KeptBook> = new Map();
+const NOTHING_KEPT: ReadonlyMap<string, CachedAccount> = new Map();
 
 async function attempt(
   context: UnitOfWorkContext,
   works: readonly Work[],
   locked: WhereLocked,
   now: number,
-  kept: ReadonlyMap<string, KeptBook>,
-  turns: Turns,
+  kept: ReadonlyMap<string, CachedAccount>,
+  turns: Mutex,
 ): Promise<(Answer | Undecided)[]> {
   const span = startSpan(context.tracer, works);
   try {
     const [opened, answers, writtenBy] = await context.em.transactional(async (em) => {
-      const opened = await openBooks(em, context.catalogue, works, locked, now, kept);
+      const opened = await loadUnit(em, context.catalogue, works, locked, now, kept);
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
       const answers = works.map((work) => answer(opened, work, answered, { traceId, spanId }));
       const writes = writesOf(opened, answered);
-      const writtenBy = await (holdsNothing(opened)
+      const writtenBy = await (holdsNoLocks(opened)
         ? turns.take(() => save(em, writes))
         : save(em, writes));
       return [opened, answers, writtenBy] as const;
@@ -101,7 +101,7 @@ async function attempt(
     for (const { account, changes } of opened.books.values())
       if (changes.entries.length > 0) context.tail.wrote(account.accountId, account.seq);
     if ([...opened.books.values()].some(({ changes }) => changes.events.length > 0))
-      context.announced();
+      context.onEventsCommitted();
     return answers;
   } catch (error) {
     span.recordException(error as Error);
@@ -116,7 +116,7 @@ async function attempt(
  * written. Otherwise two that write at once come back at once, their callers ask again at once, and
  * service and PostgreSQL wait for each other: 2 to 4 % fewer reserves (64 under way, two cores).
  */
-const holdsNothing = ({ plansKnown }: OpenBooks): boolean => plansKnown !== null;
+const holdsNoLocks = ({ plansKnown }: LoadedUnit): boolean => plansKnown !== null;
 
 /** One span per unit of work, linked to the span of every request it carries. */
 function startSpan(tracer: Tracer, works: readonly Work[]): Span {
@@ -135,14 +135,14 @@ function startSpan(tracer: Tracer, works: readonly Work[]): Span {
 }
 
 function answer(
-  opened: OpenBooks,
+  opened: LoadedUnit,
   work: Work,
   answered: AnsweredRequest[],
   trace: Pick<Origin, 'traceId' | 'spanId'>,
 ): Answer | Undecided {
   const { accountId } = work;
-  if (opened.passedOver.has(accountId)) return DEFERRED;
-  if (opened.unread.has(accountId)) return UNREAD;
+  if (opened.lockedElsewhere.has(accountId)) return DEFERRED;
+  if (opened.unread.has(accountId)) return CACHE_MISS;
   if (opened.unsettled.has(accountId)) return work.command ? DEFERRED : SETTLED;
   if (!work.command) {
     const book = 'closing' in work ? opened.books.get(accountId) : undefined;
@@ -163,7 +163,7 @@ function answer(
   // What was kept may be out of date, and the request id may be a used one: a write would tell.
   if (opened.kept.has(accountId) && book.account.seq === seq) {
     opened.unread.add(accountId);
-    return UNREAD;
+    return CACHE_MISS;
   }
   if (outcome instanceof Failure) return outcome;
 
@@ -184,7 +184,7 @@ function answer(
 }
 
 /** The first answer again, where the request id was used before. */
-function replay(opened: OpenBooks, { accountId, command, origin, fingerprint }: Request) {
+function replay(opened: LoadedUnit, { accountId, command, origin, fingerprint }: Request) {
   const before = opened.requests.get(requestKey(accountId, origin.requestId, command.kind));
   if (!before) return null;
   if (Buffer.compare(before.fingerprint, fingerprint) === 0)
@@ -197,7 +197,7 @@ function replay(opened: OpenBooks, { accountId, command, origin, fingerprint }: 
 }
 
 /** The account's book; a new one for an account that is being opened. */
-function bookFor(opened: OpenBooks, work: Request): Book | Failure {
+function bookFor(opened: LoadedUnit, work: Request): Book | Failure {
   const { accountId, command } = work;
   const book = opened.books.get(accountId);
   if (command.kind !== 'OpenAccount') return book ?? accountNotFound(accountId);
@@ -224,7 +224,7 @@ function bookFor(opened: OpenBooks, work: Request): Book | Failure {
   return added;
 }
 
-function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
+function writesOf(opened: LoadedUnit, requests: AnsweredRequest[]): Writes {
   const writes: Writes = {
     accounts: { added: [], changed: [], set: [] },
     grants: { added: [], changed: [] },
@@ -246,7 +246,7 @@ function writesOf(opened: OpenBooks, requests: AnsweredRequest[]): Writes {
     }
     if (opened.added.has(book)) writes.accounts.added.push(account);
     else {
-      if (book.isTouched) {
+      if (book.hasChanges) {
         const writtenBy = opened.kept.get(account.accountId)?.writtenBy ?? null;
         writes.accounts.changed.push({ account, writtenBy, plansKnown: opened.plansKnown });
       }

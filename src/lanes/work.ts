@@ -14,7 +14,7 @@ export type Request = {
   readonly fingerprint: Uint8Array;
   /** The response, encoded as it is stored and sent. Called right after each decision. */
   readonly respond: (outcome: Outcome, book: Book) => Uint8Array;
-  /** Whether the caller has given up. Asked before each time it is decided. */
+  /** Whether the caller has given up. UsagesOrCredits before each time it is decided. */
   readonly isAbandoned: () => boolean;
 };
 

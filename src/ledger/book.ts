@@ -116,7 +116,7 @@ export class Book {
    * Whether the account's row must be written. Whatever changes of an account is seen by its row, also
    * what it does not say itself: those who have read it know by that that it is another.
    */
-  get isTouched(): boolean {
+  get hasChanges(): boolean {
     const { account, settings, grants, reservations } = this.changes;
     return account || settings || grants.changed.size > 0 || reservations.changed.size > 0;
   }

@@ -2,7 +2,7 @@
 import { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
-import { announceCrossing } from './event.ts';
+import { emitLowBalanceEvent } from './event.ts';
 import { giveNoticeOfNew } from './expiring.ts';
 import {
   type CloseAccount,
@@ -25,7 +25,7 @@ import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
 import { type EndTopUp, endTopUp, type StartTopUp, startTopUp } from './rules/top-up.ts';
-import { followTopUp } from './top-up.ts';
+import { updateTopUpDueAt } from './top-up.ts';
 
 export type Command =
   | Reserve
@@ -58,8 +58,8 @@ export function decide(book: Book, command: Command, origin: Origin) {
   const outcome = rule(book, command, origin);
   if (!(outcome instanceof Failure)) {
     giveNoticeOfNew(book, origin);
-    announceCrossing(book, origin);
-    followTopUp(book);
+    emitLowBalanceEvent(book, origin);
+    updateTopUpDueAt(book);
   }
   return outcome;
 }

@@ -104,9 +104,9 @@ export const takesLimited = (book: Book, allocations: readonly Allocation[]): bo
   allocations.some(({ grantId }) => grantId !== OVERAGE && isLimited(book.grant(grantId)));
 
 /** What a draw would come to: see EstimateResponse. */
-export type Outlook = { readonly available: bigint; readonly shortfall: bigint };
+export type DrawPreview = { readonly available: bigint; readonly shortfall: bigint };
 
-export function outlook(book: Book, credits: bigint, lines: readonly PricedUsage[]): Outlook {
+export function outlook(book: Book, credits: bigint, lines: readonly PricedUsage[]): DrawPreview {
   const waterfall = new Waterfall();
   waterfall.want(demandsOf(credits, lines));
   pourAll(book, waterfall);

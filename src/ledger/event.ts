@@ -43,7 +43,7 @@ export type LedgerEvent = Announcement & {
  * Looked at after settling and after each decision, never between two entries of one: an allowance
  * that replaces the one before it crosses nothing.
  */
-export function announceCrossing(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
+export function emitLowBalanceEvent(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
   const { account, plan } = book;
   const low = isLow(book);
   if (low === account.lowBalance) return;

@@ -68,7 +68,7 @@ export type Purchase = {
 };
 
 /** What the payment provider says of a purchase at one moment. */
-export type Sighting = {
+export type PaymentSnapshot = {
   /** Null: not looked at. */
   readonly session: CheckoutSession | null;
   readonly paymentIntentId: string | null;
@@ -102,7 +102,7 @@ export function nextCheck({ createdAt, session }: Purchase, now: number): number
  */
 export function creditsAskedBack(
   credits: bigint,
-  { paid, refunded, dispute }: Pick<Sighting, 'paid' | 'refunded' | 'dispute'>,
+  { paid, refunded, dispute }: Pick<PaymentSnapshot, 'paid' | 'refunded' | 'dispute'>,
 ): bigint {
   if (dispute === 'OPEN' || dispute === 'LOST') return credits;
   if (refunded === 0n) return 0n;

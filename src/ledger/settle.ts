@@ -6,23 +6,23 @@
 import { grantAllowance, periodOf } from './allowance.ts';
 import { type Book, movesOf } from './book.ts';
 import type { Origin } from './entry.ts';
-import { announceCrossing } from './event.ts';
+import { emitLowBalanceEvent } from './event.ts';
 import { expireGrant } from './expire-grant.ts';
 import { giveNotice, isNoticeDue } from './expiring.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
 import { followStatements } from './statement.ts';
-import { followTopUp } from './top-up.ts';
+import { updateTopUpDueAt } from './top-up.ts';
 
 export const SERVICE = 'scrip';
 
 /** Brings the account up to `book.now`. `trace` is that of the unit of work that does it. */
 export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
-  followTerms(book);
+  syncPlanTerms(book);
   settleDue(book, { caller: SERVICE, requestId: '', ...trace });
   // Looked at though nothing was due: the plan may have another threshold than when it was last.
-  announceCrossing(book, trace);
-  followTopUp(book);
+  emitLowBalanceEvent(book, trace);
+  updateTopUpDueAt(book);
 }
 
 function settleDue(book: Book, origin: Origin) {
@@ -33,14 +33,14 @@ function settleDue(book: Book, origin: Origin) {
     for (const event of due) {
       event.settle();
       // The next allowance may be due before what else is: it comes in its turn, not after.
-      if (event.turnsPeriod) break;
+      if (event.startsNewPeriod) break;
     }
   account.dueAt = dueAfter(book);
   book.changes.account = true;
 }
 
 /** Terms of the plan that are kept on the account's row: for the database to check, and to be due. */
-export function followTerms(book: Book) {
+export function syncPlanTerms(book: Book) {
   const { account, plan, now } = book;
   const used = account.overage + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
@@ -60,13 +60,13 @@ export function followTerms(book: Book) {
 const allowanceOf = (book: Book) =>
   book.account.state === 'OPEN' ? book.plan.terms.allowance : null;
 
-type Due = { readonly at: number; readonly settle: () => void; readonly turnsPeriod: boolean };
+type Due = { readonly at: number; readonly settle: () => void; readonly startsNewPeriod: boolean };
 
 /** What is due by now, in the order of the moments it was due. */
 function dueNow(book: Book, origin: Origin): readonly Due[] {
   const due: Due[] = [];
-  const offer = (at: number | null, settle: () => void, turnsPeriod = false) => {
-    if (at !== null && at <= book.now) due.push({ at, settle, turnsPeriod });
+  const offer = (at: number | null, settle: () => void, startsNewPeriod = false) => {
+    if (at !== null && at <= book.now) due.push({ at, settle, startsNewPeriod });
   };
   for (const reservation of book.reservations.values())
     if (reservation.state === 'ACTIVE')

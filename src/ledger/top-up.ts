@@ -30,7 +30,7 @@ export type TopUps = {
   /** The purchase that is under way; null: none is. */
   readonly purchaseId: string | null;
   /** When whoever works on it is taken for lost; null where nothing is under way. */
-  readonly lookAgainAt: number | null;
+  readonly leaseExpiresAt: number | null;
   /** When the newest was started; null before the first. */
   readonly startedAt: number | null;
   /** First moment of the month that `count` is of. */
@@ -45,7 +45,7 @@ export type TopUps = {
 
 export const NO_TOP_UPS: TopUps = {
   purchaseId: null,
-  lookAgainAt: null,
+  leaseExpiresAt: null,
   startedAt: null,
   month: 0,
   count: 0,
@@ -85,7 +85,7 @@ export const isWanted = (
  * Notes when the account's next top-up is due, in the transaction that made it so. It is looked at
  * after settling and after each decision, as the low-balance threshold is.
  */
-export function followTopUp(book: Book) {
+export function updateTopUpDueAt(book: Book) {
   const { account, now } = book;
   const before = account.topUpDueAt;
   const earliest = earliestOf(account, now);
@@ -100,7 +100,7 @@ export function followTopUp(book: Book) {
 function earliestOf(account: Account, now: number): number | null {
   const { autoTopUp, state } = account;
   const topUps = account.topUps ?? NO_TOP_UPS;
-  if (topUps.purchaseId !== null) return topUps.lookAgainAt;
+  if (topUps.purchaseId !== null) return topUps.leaseExpiresAt;
   if (!autoTopUp || state !== 'OPEN' || availableOf(account) >= autoTopUp.threshold) return null;
   const capped = countOf(topUps, now) >= autoTopUp.monthlyCap;
   return Math.max(

@@ -7,18 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../clock.ts';
-import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
-import type { Purchase, Sighting } from '../ledger/purchase.ts';
+import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
 import { SERVICE } from '../ledger/settle.ts';
+import type { Em } from '../pg/orm.ts';
 import { loadPurchases } from '../store/load.ts';
 import { OPEN_MAX_MS, openSession } from './checkout.ts';
+import { look, PENDING_SNAPSHOT, type Subject } from './payment-snapshot.ts';
 import { SharedWork } from './shared-work.ts';
-import { look, NOTHING_YET, type Subject } from './sighting.ts';
 import { isUnavailable, providerUnavailable, refusalOf } from './stripe.ts';
 
 export type PaymentsOptions = {
@@ -68,19 +68,20 @@ export class Payments {
       if (purchase.state !== 'PENDING') return checkoutFailed(purchase);
       const seen = await this.#asking(purchase, () => this.#openOrGiveUp(purchase));
       if (seen instanceof Failure) return seen;
-      const observed = await this.takeOver(purchase, seen, trace);
+      const observed = await this.applySnapshot(purchase, seen, trace);
       if (observed instanceof Failure) return observed;
     }
     return providerUnavailable();
   }
 
-  async #openOrGiveUp(purchase: Purchase): Promise<Sighting> {
+  async #openOrGiveUp(purchase: Purchase): Promise<PaymentSnapshot> {
     const { stripe, clock } = this.#options;
-    if (clock() - purchase.createdAt >= OPEN_MAX_MS) return { ...NOTHING_YET, payment: 'EXPIRED' };
+    if (clock() - purchase.createdAt >= OPEN_MAX_MS)
+      return { ...PENDING_SNAPSHOT, payment: 'EXPIRED' };
     const opened = await openSession(stripe, purchase);
     return 'refused' in opened
-      ? { ...NOTHING_YET, payment: 'FAILED', failureCode: opened.refused }
-      : { ...NOTHING_YET, session: opened };
+      ? { ...PENDING_SNAPSHOT, payment: 'FAILED', failureCode: opened.refused }
+      : { ...PENDING_SNAPSHOT, session: opened };
   }
 
   /**
@@ -112,7 +113,7 @@ export class Payments {
       );
       if (seen instanceof Failure) return seen;
       if (seen === null) return purchase;
-      const observed = await this.takeOver(purchase, seen, trace);
+      const observed = await this.applySnapshot(purchase, seen, trace);
       if (observed instanceof Failure) return observed;
       if (observed.became === 'of another payment') this.#tellSecondPayment(purchase, seen);
       if (observed.became !== 'stale') return observed.purchase;
@@ -128,9 +129,9 @@ export class Payments {
   }
 
   /** Hands what was seen to the account's lane; resolves when it is durable. */
-  async takeOver(
+  async applySnapshot(
     { accountId, purchaseId, looks }: Purchase,
-    seen: Sighting,
+    seen: PaymentSnapshot,
     trace: Trace,
   ): Promise<Outcome<'ObservePurchase'> | Failure> {
     const observed: Outcome<'ObservePurchase'>[] = [];
@@ -172,7 +173,10 @@ export class Payments {
     }
   }
 
-  #tellSecondPayment({ accountId, purchaseId }: Purchase, { payment, paymentIntentId }: Sighting) {
+  #tellSecondPayment(
+    { accountId, purchaseId }: Purchase,
+    { payment, paymentIntentId }: PaymentSnapshot,
+  ) {
     if (payment !== 'PAID') return;
     this.#options.log.error(
       { account_id: accountId, purchase_id: purchaseId, payment_intent_id: paymentIntentId },

@@ -5,12 +5,12 @@
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
+import type { Em } from '../pg/orm.ts';
 import { claimPurchasesToCheck } from '../store/purchases.ts';
 import { OPEN_MAX_MS } from './checkout.ts';
+import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments, Trace } from './payments.ts';
-import { NOTHING_YET } from './sighting.ts';
 
 export type ReconcilerOptions = {
   readonly payments: Payments;
@@ -110,6 +110,10 @@ export class Reconciler {
     if (purchase.method === 'CHECKOUT') return await payments.open(accountId, purchaseId, trace);
     // A top-up that was never charged: who charges it has the time that idempotency keys last.
     if (clock() - purchase.createdAt < OPEN_MAX_MS) return null;
-    return await payments.takeOver(purchase, { ...NOTHING_YET, payment: 'EXPIRED' }, trace);
+    return await payments.applySnapshot(
+      purchase,
+      { ...PENDING_SNAPSHOT, payment: 'EXPIRED' },
+      trace,
+    );
   }
 }

@@ -8,8 +8,8 @@ import { Failure } from '../failure.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
 import { metadataOf, OPEN_MAX_MS, type Refused } from './checkout.ts';
+import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments, Trace } from './payments.ts';
-import { NOTHING_YET } from './sighting.ts';
 import { answered, isUnavailable, providerUnavailable, refusalOf } from './stripe.ts';
 import { stripeAmount } from './stripe-amount.ts';
 
@@ -76,11 +76,11 @@ async function makeIntent(
 ): Promise<string | Charged | Failure> {
   const over = now - purchase.createdAt >= OPEN_MAX_MS;
   const made = over ? { refused: 'expired' } : await createIntent(payments.stripe, purchase);
-  const observed = await payments.takeOver(
+  const observed = await payments.applySnapshot(
     purchase,
     'refused' in made
-      ? { ...NOTHING_YET, payment: over ? 'EXPIRED' : 'FAILED', failureCode: made.refused }
-      : { ...NOTHING_YET, paymentIntentId: made.id },
+      ? { ...PENDING_SNAPSHOT, payment: over ? 'EXPIRED' : 'FAILED', failureCode: made.refused }
+      : { ...PENDING_SNAPSHOT, paymentIntentId: made.id },
     trace,
   );
   if (observed instanceof Failure) return observed;
@@ -150,8 +150,8 @@ async function giveUp(
   { refused }: Refused,
   trace: Trace,
 ): Promise<Charged | Failure> {
-  const failed = { ...NOTHING_YET, payment: 'FAILED', failureCode: refused } as const;
-  const observed = await payments.takeOver(purchase, failed, trace);
+  const failed = { ...PENDING_SNAPSHOT, payment: 'FAILED', failureCode: refused } as const;
+  const observed = await payments.applySnapshot(purchase, failed, trace);
   if (observed instanceof Failure) return observed;
   if (observed.became !== 'taken over') return chargedOf(observed.purchase);
   return { outcome: 'declined', code: refused };

@@ -8,16 +8,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
-import { endTopUpWork, purchaseToCharge, startTopUpWork } from '../lanes/top-up-work.ts';
 import { isWanted } from '../ledger/top-up.ts';
-import { failureOfDatabase } from '../store/database-failure.ts';
+import { failureOfDatabase } from '../pg/failures.ts';
+import type { Em } from '../pg/orm.ts';
 import { loadAccounts } from '../store/load.ts';
 import { accountsToTopUp } from '../store/top-ups.ts';
 import type { Payments, Trace } from './payments.ts';
 import { type Charged, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
+import { endTopUpWork, purchaseToCharge, startTopUpWork } from './top-up-work.ts';
 
 export type TopUpsOptions = {
   readonly payments: Payments;

@@ -1,6 +1,6 @@
 /** Which purchase an event of Stripe is about, if it is about one of ours. */
 import type Stripe from 'stripe';
-import type { Subject } from './sighting.ts';
+import type { Subject } from './payment-snapshot.ts';
 
 export type About = {
   readonly accountId: string;
@@ -11,7 +11,7 @@ export type About = {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Null: none of ours. Asks Stripe where the event does not say it by itself. */
-export async function aboutOf(stripe: Stripe, event: Stripe.Event): Promise<About | null> {
+export async function purchaseRefOf(stripe: Stripe, event: Stripe.Event): Promise<About | null> {
   switch (event.type) {
     case 'checkout.session.completed':
     case 'checkout.session.async_payment_succeeded':

@@ -11,10 +11,10 @@ import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
-import { failureOfDatabase } from '../store/database-failure.ts';
+import { failureOfDatabase } from '../pg/failures.ts';
 import type { Payments, Trace } from './payments.ts';
 import { isUnavailable, refusalOf } from './stripe.ts';
-import { aboutOf } from './webhook-event.ts';
+import { purchaseRefOf } from './webhook-event.ts';
 
 export type WebhookOptions = {
   readonly payments: Payments;
@@ -45,7 +45,7 @@ const ARRIVAL_MAX_MS = 10_000;
 const AT_ONCE_MAX = 64;
 
 /** What an event is answered with. */
-type Verdict = { readonly status: number; readonly text: string };
+type Reply = { readonly status: number; readonly text: string };
 
 export async function startWebhookServer(
   options: WebhookOptions,
@@ -59,7 +59,8 @@ export async function startWebhookServer(
       headersTimeout: ARRIVAL_MAX_MS,
       connectionsCheckingInterval: 1_000,
     },
-    async (request, response) => answer(request, response, await judge(options, gate, request)),
+    async (request, response) =>
+      answer(request, response, await handleRequest(options, gate, request)),
   );
   server.maxConnections = CONNECTIONS_MAX;
   server.listen(port, host);
@@ -78,17 +79,17 @@ export async function startWebhookServer(
   };
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, { status, text }: Verdict) {
+function answer(request: IncomingMessage, response: ServerResponse, { status, text }: Reply) {
   // What was not read of a body that is too large must not be taken for the next request.
   if (!request.complete) response.setHeader('connection', 'close');
   response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);
 }
 
-async function judge(
+async function handleRequest(
   options: WebhookOptions,
   gate: { atOnce: number },
   request: IncomingMessage,
-): Promise<Verdict> {
+): Promise<Reply> {
   if (request.url?.split('?')[0] !== WEBHOOK_PATH) return { status: 404, text: 'not here' };
   if (request.method !== 'POST') return { status: 405, text: 'POST only' };
   const body = await bodyOf(request).catch(() => 'cut off' as const);
@@ -100,7 +101,7 @@ async function judge(
   if (gate.atOnce >= AT_ONCE_MAX) return { status: 503, text: 'too many events at once' };
   gate.atOnce += 1;
   try {
-    return await takeIn(options, event);
+    return await processEvent(options, event);
   } catch (error) {
     options.log.error({ err: error, event: event.id, type: event.type }, 'bug');
     return { status: 500, text: 'internal error' };
@@ -140,7 +141,7 @@ function verified(
   return null;
 }
 
-async function takeIn(options: WebhookOptions, event: Stripe.Event): Promise<Verdict> {
+async function processEvent(options: WebhookOptions, event: Stripe.Event): Promise<Reply> {
   const span = options.tracer.startSpan(`stripe ${event.type}`, { kind: SpanKind.SERVER });
   try {
     return await effectOf(options, event, span.spanContext());
@@ -158,8 +159,8 @@ async function effectOf(
   { payments, log }: WebhookOptions,
   event: Stripe.Event,
   { traceId, spanId }: Trace,
-): Promise<Verdict> {
-  const about = await aboutOf(payments.stripe, event);
+): Promise<Reply> {
+  const about = await purchaseRefOf(payments.stripe, event);
   if (!about) return { status: 200, text: 'none of ours' };
   const { accountId, purchaseId, subject } = about;
   const seen = await payments.observe(accountId, purchaseId, subject, { traceId, spanId });

@@ -39,7 +39,7 @@ export type PricedUsage = {
 
 /**
  * Prices one usage. `path` is where it stands in the request, such as `usages[3]`, for the field
- * paths of failures. Asked in this order: UNKNOWN_OPERATION; count (INVALID_FIELD); names that the
+ * paths of failures. UsagesOrCredits in this order: UNKNOWN_OPERATION; count (INVALID_FIELD); names that the
  * operation does not declare (INVALID_FIELD); MISSING_QUANTITY and QUANTITY_OUT_OF_RANGE; and, all
  * INVALID_FIELD, attributes that are missing or have a value without a price, an expression that
  * gives no credits, and a total beyond int64.

@@ -7,7 +7,7 @@ import { Grant } from '../gen/billing/v1/ledger.ts';
 import type { Account } from '../ledger/account.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
 import type { Terms } from '../pricing/plan.ts';
-import { listAccounts, listGrants } from '../store/lists.ts';
+import { listAccounts, listGrants } from '../queries/lists.ts';
 import { loadAccounts } from '../store/load.ts';
 import { accountMutations } from './account-mutations.ts';
 import { unary } from './call.ts';

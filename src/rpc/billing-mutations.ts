@@ -19,8 +19,8 @@ import {
 } from '../gen/billing/v1/billing_service.ts';
 import { Criticality, OverCommitPolicy } from '../gen/billing/v1/ledger.ts';
 import type { Usage as UsageMessage } from '../gen/billing/v1/pricing.ts';
-import type { Asked } from '../ledger/asked.ts';
 import type { Outcome } from '../ledger/decide.ts';
+import type { UsagesOrCredits } from '../ledger/usages-or-credits.ts';
 import type { Check } from './check.ts';
 import { payment } from './checkout-fields.ts';
 import {
@@ -39,7 +39,7 @@ const lines = (outcome: { lines: Outcome<'Reserve'>['lines'] }) =>
 function asked(
   request: { usages: UsageMessage[]; credits?: bigint | undefined },
   check: Check,
-): Asked {
+): UsagesOrCredits {
   const { usages, credits } = request;
   if (usages.length > 0 === (credits !== undefined))
     check.refuse('usages', 'give usages or credits, one of them');

@@ -2,13 +2,13 @@
 import { Failure } from '../failure.ts';
 import type { BillingServiceServer } from '../gen/billing/v1/billing_service.ts';
 import { Reservation, Reservation_State } from '../gen/billing/v1/ledger.ts';
-import { rateCardVersionUnknown } from '../ledger/asked.ts';
 import { balanceOf } from '../ledger/balance.ts';
 import type { Book } from '../ledger/book.ts';
 import type { ReservationState } from '../ledger/reservation.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
 import { reservationNotFound } from '../ledger/rules/named-reservation.ts';
-import { asOf, listReservations } from '../store/lists.ts';
+import { rateCardVersionUnknown } from '../ledger/usages-or-credits.ts';
+import { asOf, listReservations } from '../queries/lists.ts';
 import { loadReservations } from '../store/load.ts';
 import { listCustomPacks } from '../store/purchases.ts';
 import { batch } from './batch.ts';

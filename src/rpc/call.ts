@@ -21,9 +21,9 @@ import {
 } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { Failure, internalFailure } from '../failure.ts';
-import { failureOfDatabase } from '../store/database-failure.ts';
-import { letGoWhenClosed } from './closed-call.ts';
+import { failureOfDatabase } from '../pg/failures.ts';
 import type { InFlight } from './in-flight.ts';
+import { releaseReferencesOnClose } from './release-on-close.ts';
 import { codeOf, serviceError } from './status.ts';
 
 /** Who calls, and under which span. */
@@ -60,7 +60,7 @@ export function unary<Request, Response>(
   ) => Promise<Answered<Response> | Failure>,
 ) {
   return async (call: ServerUnaryCall<Request, Response>, respond: sendUnaryData<Response>) => {
-    letGoWhenClosed(call);
+    releaseReferencesOnClose(call);
     const { span, caller } = begin(callContext, method, call.metadata);
     try {
       const answered = await answer(call.request, caller, call);

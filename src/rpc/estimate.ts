@@ -1,9 +1,9 @@
 /** Estimate: what usages would cost, and whether the account could pay for them now. */
 import { Failure } from '../failure.ts';
 import type { EstimateResponse } from '../gen/billing/v1/billing_service.ts';
-import { priceAsked } from '../ledger/asked.ts';
 import type { Book } from '../ledger/book.ts';
 import { outlook } from '../ledger/draw.ts';
+import { priceUsagesOrCredits } from '../ledger/usages-or-credits.ts';
 import { coveringPacks } from '../pricing/packs.ts';
 import type { Pack } from '../pricing/plan.ts';
 import type { Usage } from '../pricing/usage.ts';
@@ -18,7 +18,7 @@ export function estimate(
   customPacks: readonly Pack[],
 ): EstimateResponse | Failure {
   const { planId } = book.plan;
-  const priced = priceAsked(book, { usages }, { planId, rateCardVersion });
+  const priced = priceUsagesOrCredits(book, { usages }, { planId, rateCardVersion });
   if (priced instanceof Failure) return priced;
   const { available, shortfall } = outlook(book, priced.credits, priced.lines);
   const offers =

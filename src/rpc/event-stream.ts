@@ -1,6 +1,5 @@
 /** StreamEvents: events in the order of their positions, from one stretch to the next. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import type { Em } from '../db/orm.ts';
 import type { EventTail } from '../events/event-tail.ts';
 import { Failure } from '../failure.ts';
 import {
@@ -9,19 +8,20 @@ import {
 } from '../gen/billing/v1/event_service.ts';
 import { EVENT_TYPES, type EventType } from '../ledger/event.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
+import type { Em } from '../pg/orm.ts';
+import { newestSeq } from '../queries/history.ts';
 import {
   type EventFilter,
   newestPosition,
   type PositionedEvent,
   readEvents,
 } from '../store/events.ts';
-import { newestSeq } from '../store/history.ts';
 import { Check } from './check.ts';
 import { encode } from './encode.ts';
 import { eventMessage } from './event-messages.ts';
 
 /** Events read at once. A short read each: no cursor stays open for a slow reader. */
-const STRETCH = 500;
+const PAGE_SIZE = 500;
 
 export type EventStreamContext = {
   readonly em: () => Em;
@@ -64,11 +64,11 @@ export async function streamEvents(
  * filter leaves of them.
  */
 async function readStretch(em: Em, after: bigint, newest: bigint, filter: EventFilter) {
-  const end = after + BigInt(STRETCH);
+  const end = after + BigInt(PAGE_SIZE);
   const upTo = filter.accountId || end > newest ? newest : end;
-  const events = await readEvents(em, after, upTo, filter, STRETCH);
+  const events = await readEvents(em, after, upTo, filter, PAGE_SIZE);
   const last = events.at(-1);
-  return { events, until: last && events.length === STRETCH ? last.position : upTo };
+  return { events, until: last && events.length === PAGE_SIZE ? last.position : upTo };
 }
 
 /** The responses that carry a stretch: one, or several where events are large. */

@@ -1,20 +1,20 @@
 /** StreamHistory: entries in seq order, from one stretch of the ledger to the next. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { Clock } from '../clock.ts';
-import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import type { StreamHistoryRequest } from '../gen/billing/v1/billing_service.ts';
 import { Entry_Kind, Entry as EntryMessage } from '../gen/billing/v1/ledger.ts';
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
-import { type HistoryFilter, lastSeqBefore, newestSeq, readEntries } from '../store/history.ts';
-import type { Tail } from '../store/tail.ts';
+import type { Em } from '../pg/orm.ts';
+import { type HistoryFilter, lastSeqBefore, newestSeq, readEntries } from '../queries/history.ts';
+import type { Tail } from '../queries/tail.ts';
 import { Check } from './check.ts';
 import { encode } from './encode.ts';
 import { entryMessage } from './messages.ts';
 
 /** Entries looked at per message. A short read each: no cursor stays open for a slow reader. */
-const STRETCH = 500n;
+const PAGE_SIZE = 500n;
 
 export type HistoryContext = {
   readonly em: () => Em;
@@ -47,7 +47,7 @@ export async function streamHistory(
   for (let newest = first; ; newest = (await newestSeq(em(), accountId)) ?? 0n) {
     const last = to === null ? newest : await lastSeqBefore(em(), accountId, to, newest);
     while (after < last && !signal.aborted) {
-      const until = after + STRETCH < last ? after + STRETCH : last;
+      const until = after + PAGE_SIZE < last ? after + PAGE_SIZE : last;
       const entries = await readEntries(em(), accountId, after, until, filter);
       for (const message of messages(entries, until)) await write(message);
       after = until;

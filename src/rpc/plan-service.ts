@@ -1,7 +1,7 @@
 /** PlanService: the plans and their rate cards, as loaded from the plan files. */
 import type { PlanServiceServer } from '../gen/billing/v1/plan_service.ts';
-import { rateCardVersionUnknown } from '../ledger/asked.ts';
 import { planNotFound } from '../ledger/rules/account.ts';
+import { rateCardVersionUnknown } from '../ledger/usages-or-credits.ts';
 import { unary } from './call.ts';
 import { Check } from './check.ts';
 import { planMessage, rateCardMessage } from './plan-messages.ts';

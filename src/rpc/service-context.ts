@@ -1,14 +1,14 @@
 /** What the services work with, and the handler every mutation shares. */
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
-import type { Em } from '../db/orm.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
-import type { StatementCloser } from '../lanes/statement-closer.ts';
 import type { Answer } from '../lanes/work.ts';
 import type { Payments } from '../payments/payments.ts';
+import type { Em } from '../pg/orm.ts';
+import type { Snapshots } from '../queries/account-snapshots.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import type { Snapshots } from '../store/snapshot.ts';
+import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import { type CallContext, type Caller, unary } from './call.ts';
 import type { EventStreamContext } from './event-stream.ts';
 import type { HistoryContext } from './history-stream.ts';

@@ -16,7 +16,7 @@ import { CSV, type FileFormat, JSON_LINES } from './statement-file.ts';
 import { checkMonth } from './statement-month.ts';
 
 /** Statements read at once. */
-const STRETCH = 200;
+const PAGE_SIZE = 200;
 /** A piece of the file is sent once it has so many bytes. */
 const PIECE_BYTES = 256 * 1024;
 
@@ -79,10 +79,10 @@ async function* ofPlan(
   if (failure !== null) throw failure;
   let after = { month: from, accountId: '' };
   for (;;) {
-    const found = await listStatementsOfPlan(em(), planId, after, to, STRETCH);
+    const found = await listStatementsOfPlan(em(), planId, after, to, PAGE_SIZE);
     yield found;
     const last = found.at(-1);
-    if (!last || found.length < STRETCH) return;
+    if (!last || found.length < PAGE_SIZE) return;
     after = { month: last.month, accountId: last.accountId };
   }
 }

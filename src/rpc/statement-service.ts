@@ -2,8 +2,8 @@
 import { Statement, type StatementServiceServer } from '../gen/billing/v1/statement_service.ts';
 import { monthOf } from '../ledger/account.ts';
 import { accountNotFound } from '../ledger/rules/account.ts';
+import { readStatement } from '../queries/read-statement.ts';
 import { loadAccounts } from '../store/load.ts';
-import { readStatement } from '../store/read-statement.ts';
 import { listStatements, loadStatement } from '../store/statements.ts';
 import { serverStream, unary } from './call.ts';
 import { Check } from './check.ts';

@@ -3,13 +3,14 @@
  * Rate cards never change, so one that was read once is never read again. A plan is read again when its
  * revision says that a replica has published it anew: all replicas price alike from then on.
  */
-import type { Em } from '../db/orm.ts';
+
+import { failureOfDatabase } from '../pg/failures.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import type { FiledPlan, RateCard } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
-import { failureOfDatabase } from './database-failure.ts';
 import { type PublishedVersion, publishPlans } from './publish-plans.ts';
 import { readPlan, readRateCard } from './read-plan.ts';
-import { run } from './run.ts';
 
 type Revision = { readonly plan_id: string; readonly revision: number };
 

@@ -3,10 +3,10 @@
  * behind the time an attempt can take, in a statement of its own, and no lock outlives it. A replica
  * that is killed leaves a delivery that is due again when its lease is over.
  */
-import type { Em } from '../db/orm.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import { eventColumns, type PositionedEvent, toEvent } from './events.ts';
 import { millis, type Row } from './rows.ts';
-import { run } from './run.ts';
 
 export type DeliveryState = 'PENDING' | 'DELIVERED' | 'DEAD';
 

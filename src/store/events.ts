@@ -1,8 +1,9 @@
 /** Events in the one order they can be followed in: giving them positions, and reading by position. */
-import type { Em } from '../db/orm.ts';
+
 import type { EventType, LedgerEvent } from '../ledger/event.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import { millis, type Row } from './rows.ts';
-import { run } from './run.ts';
 
 export type PositionedEvent = LedgerEvent & { readonly position: bigint };
 

@@ -2,7 +2,7 @@
  * Reads what a unit of work or a read needs of its accounts: one query per table, whatever the number
  * of accounts and requests. Queries of the request path name their accounts and use an index.
  */
-import type { Em } from '../db/orm.ts';
+
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Labels } from '../ledger/entry.ts';
@@ -10,7 +10,9 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type RefundableEntry, refundable } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
-import { binaryArray, type Element, type ElementType } from './binary-array.ts';
+import { binaryArray, type Element, type ElementType } from '../pg/binary-array.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import {
   accountColumns,
   customPackColumns,
@@ -27,7 +29,6 @@ import {
   toPurchase,
   toReservation,
 } from './rows.ts';
-import { run } from './run.ts';
 
 /** Something of an account, by its own key. */
 export type Named<Key> = { readonly accountId: string; readonly key: Key };

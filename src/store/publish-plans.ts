@@ -1,11 +1,11 @@
 /** Makes plans in the database what their files say. */
 import { LockMode } from '@mikro-orm/core';
-import type { Em } from '../db/orm.ts';
-import { PlanRow, RateCardRow } from '../db/schema.ts';
+import { isRetryable } from '../pg/failures.ts';
+import type { Em } from '../pg/orm.ts';
+import { PlanRow, RateCardRow } from '../pg/schema.ts';
 import type { FiledPlan } from '../pricing/plan.ts';
 import { planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
 import { publicationOf } from '../pricing/publication.ts';
-import { isRetryable } from './database-failure.ts';
 import { readPlan, readRateCard } from './read-plan.ts';
 
 /** The prices of plan files that were published. */

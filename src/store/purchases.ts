@@ -1,9 +1,10 @@
 /** Pages of purchases, those that wait for another look, and the packs an account is offered. */
-import type { Em } from '../db/orm.ts';
+
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import { customPackColumns, purchaseColumns, type Row, toCustomPack, toPurchase } from './rows.ts';
-import { run } from './run.ts';
 
 /** Purchases of an account before `beforeId`, newest first; from the newest where it is null. */
 export async function listPurchases(

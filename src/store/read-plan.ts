@@ -1,10 +1,10 @@
 /** Reads plans and rate cards from the database. */
-import type { Em } from '../db/orm.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import type { RateCard } from '../pricing/plan.ts';
 import { planTermsFromJson, rateCardFromJson } from '../pricing/plan-file/plan-json.ts';
 import { PublishedPlan } from '../pricing/published-plan.ts';
 import { millis } from './rows.ts';
-import { run } from './run.ts';
 
 type PlanVersionRow = {
   readonly revision: number;

@@ -1,7 +1,5 @@
 /** Writes what a unit of work changed: one statement per table and kind of write, all rows at once. */
 import { canonicalJson, integerJson } from '../canonical.ts';
-import type { Statement } from '../db/flight.ts';
-import type { Em } from '../db/orm.ts';
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { LedgerEvent } from '../ledger/event.ts';
@@ -12,10 +10,12 @@ import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
 import type { Statement as MonthStatement } from '../ledger/statement.ts';
 import type { Demand } from '../ledger/waterfall.ts';
+import { bulkInsert, bulkUpdate, type Column, guardedUpdate } from '../pg/bulk.ts';
+import type { Em } from '../pg/orm.ts';
+import type { Statement } from '../pg/pipelined-batch.ts';
+import { commit } from '../pg/run.ts';
 import type { Validity } from '../pricing/plan.ts';
 import { formatValidity } from '../pricing/plan-file/validity.ts';
-import { bulkInsert, bulkUpdate, type Column, guardedUpdate } from './bulk.ts';
-import { commit } from './run.ts';
 import { insertStatements } from './statements.ts';
 import { autoTopUpJson, topUpsJson } from './top-ups.ts';
 
@@ -271,7 +271,9 @@ const insertRequests = bulkInsert<AnsweredRequest>('requests', [
 /** Writes everything and commits the transaction `em` is in; says which transaction that was. */
 export async function save(em: Em, writes: Writes): Promise<string | null> {
   const rows = await commit(em, [
-    ...(writes.accounts.changed.some(({ writtenBy }) => writtenBy !== null) ? [HASTE] : []),
+    ...(writes.accounts.changed.some(({ writtenBy }) => writtenBy !== null)
+      ? [SHORT_LOCK_TIMEOUT]
+      : []),
     ...insertAccounts(writes.accounts.added),
     ...updateAccounts(writes.accounts.changed),
     ...updateSettings(writes.accounts.set),
@@ -287,7 +289,7 @@ export async function save(em: Em, writes: Writes): Promise<string | null> {
     ...insertEvents(writes.events),
     ...insertStatements(writes.statements),
     ...insertRequests(writes.requests),
-    WHICH,
+    CURRENT_XID,
   ]);
   const [{ xid }] = rows.at(-1) as [{ xid: string | null }];
   return xid;
@@ -297,10 +299,10 @@ export async function save(em: Em, writes: Writes): Promise<string | null> {
  * What was not locked before is locked by its update, and another replica may have it. Who waits long
  * would have others wait who have nothing to do with it, and its callers give up unheard.
  */
-const HASTE: Statement = { text: `set local lock_timeout = '50ms'`, parameters: [] };
+const SHORT_LOCK_TIMEOUT: Statement = { text: `set local lock_timeout = '50ms'`, parameters: [] };
 
 /** As rows have it in xmin, without its epoch; null where nothing was written. */
-const WHICH: Statement = {
+const CURRENT_XID: Statement = {
   text: 'select pg_current_xact_id_if_assigned()::xid as xid',
   parameters: [],
 };

@@ -1,15 +1,15 @@
 /** Closed statements: what of them are columns, and what one JSON document holds. */
 import { z } from 'zod';
 import { canonicalJson } from '../canonical.ts';
-import type { Em } from '../db/orm.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
 import type { Adjustment, OperationUsage, Statement } from '../ledger/statement.ts';
+import { bulkInsert } from '../pg/bulk.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 import type { OverageLine } from '../pricing/overage.ts';
 import { jsonIntegers } from '../pricing/plan-file/leaf-schema.ts';
 import { overageRatesSchema, overageRatesToJson } from '../pricing/plan-file/overage-schema.ts';
-import { bulkInsert } from './bulk.ts';
 import { millis, type Row } from './rows.ts';
-import { run } from './run.ts';
 
 export const statementColumns = `account_id, month, plan_id, ${millis('closed_at')}, after_seq,
   last_seq, overage, currency, total::text, content`;

@@ -1,8 +1,8 @@
 /** Top-ups in the database: as JSON on the account's row, and the accounts whose top-up is due. */
 import { canonicalJson } from '../canonical.ts';
-import type { Em } from '../db/orm.ts';
 import type { AutoTopUp, TopUps } from '../ledger/top-up.ts';
-import { run } from './run.ts';
+import type { Em } from '../pg/orm.ts';
+import { run } from '../pg/run.ts';
 
 export type StoredAutoTopUp = {
   readonly pack_id: string;
@@ -49,7 +49,7 @@ export const topUpsJson = (topUps: TopUps | null): string | null =>
   topUps &&
   canonicalJson({
     purchase_id: topUps.purchaseId,
-    look_again_at: topUps.lookAgainAt,
+    look_again_at: topUps.leaseExpiresAt,
     started_at: topUps.startedAt,
     month: topUps.month,
     count: topUps.count,
@@ -60,7 +60,7 @@ export const topUpsJson = (topUps: TopUps | null): string | null =>
 export const toTopUps = (stored: StoredTopUps | null): TopUps | null =>
   stored && {
     purchaseId: stored.purchase_id,
-    lookAgainAt: stored.look_again_at,
+    leaseExpiresAt: stored.look_again_at,
     startedAt: stored.started_at,
     month: stored.month,
     count: stored.count,

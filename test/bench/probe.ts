@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-export type Asked =
+export type UsagesOrCredits =
   | { readonly id: number; readonly ask: 'usage' }
   | { readonly id: number; readonly ask: 'profile' }
   | { readonly id: number; readonly ask: 'profiled'; readonly file: string };
@@ -23,7 +23,7 @@ const RESOLUTION_MS = 5;
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 const session = new Session();
 
-async function answer(asked: Asked): Promise<ServerUsage | null> {
+async function answer(asked: UsagesOrCredits): Promise<ServerUsage | null> {
   switch (asked.ask) {
     case 'usage':
       return usage();
@@ -52,7 +52,7 @@ function usage(): ServerUsage {
   return { cpuMicros: user + system, rssBytes: rss, heapBytes: heapUsed, loopDelayMs };
 }
 
-process.on('message', (asked: Asked) => {
+process.on('message', (asked: UsagesOrCredits) => {
   void answer(asked).then(
     (answered) => process.send?.({ id: asked.id, answered }),
     (error: Error) => process.send?.({ id: asked.id, error: error.message }),

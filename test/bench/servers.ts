@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
-import type { Asked, ServerUsage } from './probe.ts';
+import type { ServerUsage, UsagesOrCredits } from './probe.ts';
 
 export type BenchServer = {
   readonly address: string;
@@ -15,7 +15,11 @@ export type BenchServer = {
 };
 
 type Environment = Readonly<Record<string, string>>;
-type Ask = Asked extends infer One ? (One extends unknown ? Omit<One, 'id'> : never) : never;
+type Ask = UsagesOrCredits extends infer One
+  ? One extends unknown
+    ? Omit<One, 'id'>
+    : never
+  : never;
 
 /**
  * The flags and files of `npm start`, where package.json cannot say why they are: what a unit of work

@@ -7,8 +7,6 @@ import assert from 'node:assert/strict';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { type InferEntity, LockMode } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import { connect, type Em } from '../../src/db/orm.ts';
-import { AccountRow, EntryRow, GrantRow, RequestRow, ReservationRow } from '../../src/db/schema.ts';
 import {
   BillingServiceService,
   ReserveRequest,
@@ -18,6 +16,8 @@ import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
 import { movesOf } from '../../src/ledger/book.ts';
 import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
 import type { Allocation, Reservation } from '../../src/ledger/reservation.ts';
+import { connect, type Em } from '../../src/pg/orm.ts';
+import { AccountRow, EntryRow, GrantRow, RequestRow, ReservationRow } from '../../src/pg/schema.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
 import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';

@@ -68,7 +68,7 @@ describe('a unit of work that the database aborts', () => {
     const databaseUrl = await databaseWith(`deadlock_timeout = '1500ms'`);
     // Groups of two, so that the third time the locked account is waited for with the other one held;
     // and nothing kept, for who has kept an account does not wait for it as long as this.
-    const env = { LANES: '1', UNITS_MAX: '1', GROUP_MAX: '2', BOOKS_KEPT_MAX: '0' };
+    const env = { LANES: '1', UNITS_MAX: '1', GROUP_MAX: '2', ACCOUNT_CACHE_MAX: '0' };
     const scrip = await startTestService({ databaseUrl, env });
     const [low, high] = [await accountWith(scrip, 10n), await accountWith(scrip, 10n)].sort();
     const side = await sideSession(databaseUrl);

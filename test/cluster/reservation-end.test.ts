@@ -70,7 +70,7 @@ const balanceOf = async (accountId: string) =>
 
 const CREDITS = 10n * BigInt(4 * ROUNDS);
 
-/** Rounds go on after the last one until each end has won, so that slow machines see each, too. */
+/** Poller go on after the last one until each end has won, so that slow machines see each, too. */
 const goesOn = (round: number, wins: Readonly<Record<string, number>>): boolean =>
   round < ROUNDS || (Object.values(wins).includes(0) && round < 4 * ROUNDS);
 

@@ -28,10 +28,10 @@ export async function cross(scrip: TestService, accountId: string, times: number
     else await grant(scrip, accountId, 1n);
 }
 
-type Asked = Parameters<TestService['events']['streamEvents']>[0];
+type UsagesOrCredits = Parameters<TestService['events']['streamEvents']>[0];
 
 /** Every event there is by now. */
-export async function eventsOf(scrip: TestService, asked: Asked = {}): Promise<Event[]> {
+export async function eventsOf(scrip: TestService, asked: UsagesOrCredits = {}): Promise<Event[]> {
   const events: Event[] = [];
   for await (const message of scrip.events.streamEvents(asked)) events.push(...message.events);
   return events;

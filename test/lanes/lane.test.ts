@@ -1,8 +1,8 @@
 /** The lane is given its `run` here: what a unit of work does is tested with the database. */
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { JOIN_MIN, Lane, type LaneOptions } from '../../src/lanes/lane.ts';
-import { DEFERRED, UNREAD } from '../../src/lanes/unit-of-work.ts';
+import { Lane, type LaneOptions, SECOND_UNIT_MIN_QUEUE } from '../../src/lanes/lane.ts';
+import { CACHE_MISS, DEFERRED } from '../../src/lanes/unit-of-work.ts';
 import type { Answer, Work } from '../../src/lanes/work.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
 import { origin, release } from '../ledger/fixtures.ts';
@@ -26,7 +26,7 @@ const read = (answer: Answer): string =>
 
 const databaseError = (code: string) => Object.assign(new Error(code), { code });
 
-type Outcome = Answer | typeof DEFERRED | typeof UNREAD;
+type Outcome = Answer | typeof DEFERRED | typeof CACHE_MISS;
 
 /** A lane that keeps the groups it ran; `decide` answers a group, or throws. */
 function laneOf(
@@ -170,21 +170,24 @@ const namesOf = (prefix: string, count: number) =>
 describe('units of work under way at once', () => {
   test('share what waits, where there is enough for each', async () => {
     const { submit, groups } = laneOf(() => null);
-    const names = namesOf('a', 2 * JOIN_MIN);
+    const names = namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE);
     expect(await submit(...names)).toEqual(names);
-    expect(groups).toEqual([names.slice(0, JOIN_MIN), names.slice(JOIN_MIN)]);
+    expect(groups).toEqual([
+      names.slice(0, SECOND_UNIT_MIN_QUEUE),
+      names.slice(SECOND_UNIT_MIN_QUEUE),
+    ]);
   });
 
   test('are one where there is not enough for two', async () => {
     const { submit, groups } = laneOf(() => null);
-    const names = namesOf('a', 2 * JOIN_MIN - 1);
+    const names = namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE - 1);
     await submit(...names);
     expect(groups).toEqual([names]);
   });
 
   test('are one where only one may be', async () => {
     const { submit, groups } = laneOf(() => null, { unitsMax: 1 });
-    const names = namesOf('a', 2 * JOIN_MIN);
+    const names = namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE);
     await submit(...names);
     expect(groups).toEqual([names]);
   });
@@ -196,7 +199,7 @@ describe('units of work under way at once', () => {
     );
     const first = submit('a-1');
     await turns(6);
-    const names = namesOf('b', JOIN_MIN - 2);
+    const names = namesOf('b', SECOND_UNIT_MIN_QUEUE - 2);
     const others = [submit('a-2', ...names)];
     await turns(6);
     expect(groups).toEqual([['a-1']]);
@@ -214,7 +217,7 @@ describe('units of work under way at once', () => {
       DEFERRED,
       2 * 31 + 4,
     ],
-    ['are two where much was not read: the next will read it', UNREAD, (2 * 31 + 4) / 2],
+    ['are two where much was not read: the next will read it', CACHE_MISS, (2 * 31 + 4) / 2],
   ])('%s', async (_, undecided, next) => {
     const { open, opened } = gate();
     const { submit, groups } = laneOf(async (group, run) => {
@@ -222,7 +225,7 @@ describe('units of work under way at once', () => {
       await opened;
       return group.map((name, index) => (index % 10 === 0 ? undecided : answerOf(request(name))));
     });
-    const accounts = Array.from({ length: JOIN_MIN - 1 }, (_, index) => `a${index}`);
+    const accounts = Array.from({ length: SECOND_UNIT_MIN_QUEUE - 1 }, (_, index) => `a${index}`);
     const first = submit(...accounts.map((account) => `${account}-1`));
     await turns(6);
     const others = submit(...accounts.flatMap((account) => [`${account}-2`, `${account}-3`]));
@@ -271,7 +274,7 @@ describe('units of work under way at once', () => {
     const { lane, submit } = laneOf((_, run) =>
       run === 2 ? opened.then(() => null as never) : null,
     );
-    const answers = submit(...namesOf('a', 2 * JOIN_MIN));
+    const answers = submit(...namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE));
     await turns(6);
     let idle = false;
     const whenIdle = lane.idle().then(() => {
@@ -281,7 +284,7 @@ describe('units of work under way at once', () => {
     expect(idle).toBe(false);
     open();
     await whenIdle;
-    expect(await answers).toHaveLength(2 * JOIN_MIN);
+    expect(await answers).toHaveLength(2 * SECOND_UNIT_MIN_QUEUE);
   });
 });
 
@@ -406,7 +409,7 @@ describe('a request that is deferred', () => {
   });
 
   test('for want of reading waits for nobody', async () => {
-    const { submit, groups, lockeds } = laneOf(deferringUntil(3, UNREAD), { groupMax: 2 });
+    const { submit, groups, lockeds } = laneOf(deferringUntil(3, CACHE_MISS), { groupMax: 2 });
     expect(await submit('a-1', 'b-1', 'b-2', 'b-3', 'b-4')).toContain('a-1');
     expect(groups[3]).toEqual(['a-1', 'b-4']);
     expect(lockeds).toEqual(['skip', 'skip', 'skip', 'skip']);

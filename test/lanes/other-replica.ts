@@ -1,21 +1,21 @@
 /** Lanes on a test service's database, as another replica has them. */
 import { trace } from '@opentelemetry/api';
-import { connect, type Em } from '../../src/db/orm.ts';
-import { KeptBooks } from '../../src/lanes/kept-books.ts';
+import { AccountCache } from '../../src/account-cache/account-cache.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
-import { Turns } from '../../src/lanes/turns.ts';
+import { Mutex } from '../../src/lanes/mutex.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import type { Work } from '../../src/lanes/work.ts';
+import { connect, type Em } from '../../src/pg/orm.ts';
+import { Tail } from '../../src/queries/tail.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
-import { Tail } from '../../src/store/tail.ts';
 import { plansOfDeploy, type TestService } from '../service.ts';
 
 export type OtherReplica = {
   readonly lanes: Lanes;
   readonly em: () => Em;
   /** Those of its lane, once it has run a unit of work. */
-  readonly turns: () => Turns;
+  readonly turns: () => Mutex;
   stop(): Promise<void>;
 };
 
@@ -23,7 +23,7 @@ export type OtherReplica = {
 export async function startOtherReplica(
   scrip: TestService,
   ran: (works: readonly Work[], locked: WhereLocked) => void = () => {},
-  kept = new KeptBooks(10),
+  kept = new AccountCache(10),
 ): Promise<OtherReplica> {
   const orm = await connect(scrip.databaseUrl, 4, 10_000);
   const em = () => orm.em.fork();
@@ -36,9 +36,9 @@ export async function startOtherReplica(
     tracer: trace.getTracer('test'),
     tail: new Tail(em, 1_000),
     kept,
-    announced: () => {},
+    onEventsCommitted: () => {},
   };
-  let turnsOfLane = new Turns();
+  let turnsOfLane = new Mutex();
   const lanes = new Lanes(1, {
     run: (works, locked, turns) => {
       turnsOfLane = turns;

@@ -2,9 +2,9 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
-import { endTopUpWork, purchaseToCharge, startTopUpWork } from '../../src/lanes/top-up-work.ts';
-import type { Sighting } from '../../src/ledger/purchase.ts';
-import { NOTHING_YET } from '../../src/payments/sighting.ts';
+import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
+import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
+import { endTopUpWork, purchaseToCharge, startTopUpWork } from '../../src/payments/top-up-work.ts';
 import { accountsToTopUp } from '../../src/store/top-ups.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { eventsOf } from '../events/given.ts';
@@ -70,14 +70,14 @@ const end = (accountId: string, purchaseId: string, code: string) =>
   replica.lanes.submit(endTopUpWork(accountId, purchaseId, code, TRACE));
 
 /** What the payment provider is seen to say, whoever looks. */
-const see = (accountId: string, purchaseId: string, seen: Partial<Sighting>) =>
+const see = (accountId: string, purchaseId: string, seen: Partial<PaymentSnapshot>) =>
   replica.lanes.submit({
     accountId,
     command: {
       kind: 'ObservePurchase',
       purchaseId,
       looks: 0,
-      seen: { ...NOTHING_YET, paymentIntentId: `pi_${purchaseId}`, ...seen },
+      seen: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen },
     },
     origin: { caller: 'scrip', requestId: '', ...TRACE },
     fingerprint: new Uint8Array(),

@@ -3,7 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Book } from '../../src/ledger/book.ts';
 import { decide } from '../../src/ledger/decide.ts';
-import { creditsAskedBack, type Purchase, type Sighting } from '../../src/ledger/purchase.ts';
+import {
+  creditsAskedBack,
+  type PaymentSnapshot,
+  type Purchase,
+} from '../../src/ledger/purchase.ts';
 import {
   at,
   charge,
@@ -318,7 +322,7 @@ describe('what is asked back', () => {
     );
   });
 
-  const sighting: fc.Arbitrary<Partial<Sighting>> = fc
+  const sighting: fc.Arbitrary<Partial<PaymentSnapshot>> = fc
     .tuple(fc.bigInt(0n, 1_000n), fc.constantFrom('NONE', 'OPEN', 'WON', 'LOST'))
     .map(([refunded, dispute]) => paid(refunded, dispute));
   const uses = fc.array(fc.oneof(sighting, fc.bigInt(1n, 60n)), { maxLength: 12 });

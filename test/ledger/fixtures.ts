@@ -4,7 +4,7 @@ import { Book, type Loaded, type UnsealedEntry } from '../../src/ledger/book.ts'
 import type { Command } from '../../src/ledger/decide.ts';
 import type { Labels, Origin } from '../../src/ledger/entry.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
-import type { Sighting } from '../../src/ledger/purchase.ts';
+import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import type { UpdateAccount } from '../../src/ledger/rules/account.ts';
 import type { Charge } from '../../src/ledger/rules/charge.ts';
 import type { Commit } from '../../src/ledger/rules/commit.ts';
@@ -264,8 +264,8 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   ...change,
 });
 
-type Asked = bigint | { readonly usages: readonly Usage[] };
-const asked = (of: Asked) => (typeof of === 'bigint' ? { credits: of } : of);
+type UsagesOrCredits = bigint | { readonly usages: readonly Usage[] };
+const asked = (of: UsagesOrCredits) => (typeof of === 'bigint' ? { credits: of } : of);
 
 export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
   kind: 'OpenAccount',
@@ -274,7 +274,7 @@ export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
   labels: {},
 });
 
-export const reserve = (of: Asked, change: Partial<Reserve> = {}): Command => ({
+export const reserve = (of: UsagesOrCredits, change: Partial<Reserve> = {}): Command => ({
   kind: 'Reserve',
   asked: asked(of),
   ttlMs: null,
@@ -289,7 +289,7 @@ export const reserve = (of: Asked, change: Partial<Reserve> = {}): Command => ({
 /** Commits so much, or all that is held. */
 export const commit = (
   reservationId: string,
-  of: Asked | null = null,
+  of: UsagesOrCredits | null = null,
   change: Partial<Commit> = {},
 ): Command => ({
   kind: 'Commit',
@@ -307,14 +307,14 @@ export const extend = (reservationId: string, ttl: string): Command => ({
   ttlMs: ms(ttl),
 });
 
-export const raise = (reservationId: string, of: Asked): Command => ({
+export const raise = (reservationId: string, of: UsagesOrCredits): Command => ({
   kind: 'RaiseReservation',
   reservationId,
   asked: asked(of),
 });
 
 export const charge = (
-  of: Asked,
+  of: UsagesOrCredits,
   rateCardVersion: number | null = null,
   change: Partial<Charge> = {},
 ): Command => ({
@@ -357,7 +357,7 @@ export const checkout = (packId: string, labels: Labels = {}): Command => ({
 export const observe = (
   purchaseId: string,
   looks: number,
-  change: Partial<Sighting> = {},
+  change: Partial<PaymentSnapshot> = {},
 ): Extract<Command, { kind: 'ObservePurchase' }> => ({
   kind: 'ObservePurchase',
   purchaseId,
@@ -376,7 +376,10 @@ export const observe = (
 });
 
 /** Paid: 10.00, of which so many hundredths went back. */
-export const paid = (refunded = 0n, dispute: Sighting['dispute'] = 'NONE'): Partial<Sighting> => ({
+export const paid = (
+  refunded = 0n,
+  dispute: PaymentSnapshot['dispute'] = 'NONE',
+): Partial<PaymentSnapshot> => ({
   payment: 'PAID',
   paymentIntentId: 'pi_1',
   paid: 1_000n,

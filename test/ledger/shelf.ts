@@ -151,7 +151,7 @@ export class Shelf {
       account.lastHash = hash;
       this.entries.push({ ...unsealed, hash });
     }
-    if (book.isTouched) this.account = account;
+    if (book.hasChanges) this.account = account;
     const movedTo = this.others.get(account.planId);
     if (movedTo) {
       this.others.delete(account.planId);

@@ -6,9 +6,9 @@ import { Failure } from '../../src/failure.ts';
 import { monthStart } from '../../src/ledger/account.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import { availableOf } from '../../src/ledger/limits-in-force.ts';
-import type { Sighting } from '../../src/ledger/purchase.ts';
+import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import { type AutoTopUp, backoffMs, LOOK_AGAIN_MS } from '../../src/ledger/top-up.ts';
-import { NOTHING_YET } from '../../src/payments/sighting.ts';
+import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
 import {
   at,
   charge,
@@ -37,11 +37,11 @@ const setting = (change: Partial<AutoTopUp> = {}): AutoTopUp => ({
 const on = (change: Partial<AutoTopUp> = {}) => update(null, { autoTopUp: setting(change) });
 const off = update(null, { autoTopUp: null });
 const start: Command = { kind: 'StartTopUp' };
-const observed = (purchaseId: string, seen: Partial<Sighting>, looks = 0): Command => ({
+const observed = (purchaseId: string, seen: Partial<PaymentSnapshot>, looks = 0): Command => ({
   kind: 'ObservePurchase',
   purchaseId,
   looks,
-  seen: { ...NOTHING_YET, paymentIntentId: `pi_${purchaseId}`, ...seen },
+  seen: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen },
 });
 const paid = (purchaseId: string, looks = 0) =>
   observed(purchaseId, { payment: 'PAID', paid: 500n }, looks);

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { priceAsked } from '../../src/ledger/asked.ts';
 import { draw, outlook } from '../../src/ledger/draw.ts';
 import { OVERAGE } from '../../src/ledger/reservation.ts';
+import { priceUsagesOrCredits } from '../../src/ledger/usages-or-credits.ts';
 import {
   byOperation,
   type Demand,
@@ -119,7 +119,7 @@ describe('a draw from grants of which some are limited', () => {
   ) => {
     const of = book(grants);
     const asked = typeof credits === 'bigint' ? { credits } : usagesOf(credits);
-    const priced = priceAsked(of, asked, { planId: 'test', rateCardVersion: 1 });
+    const priced = priceUsagesOrCredits(of, asked, { planId: 'test', rateCardVersion: 1 });
     if (priced instanceof Failure) throw new Error(priced.message);
     const drawn = draw(of, priced.credits, priced.lines);
     if (!(drawn instanceof Failure)) return drawn.map((a) => `g${a.grantId} ${a.credits}`).join();
@@ -205,7 +205,10 @@ describe('a draw from grants of which some are limited', () => {
             account: account({ overageLimit: limit }),
           },
         );
-        const priced = priceAsked(of, usagesOf(wanted), { planId: 'test', rateCardVersion: 1 });
+        const priced = priceUsagesOrCredits(of, usagesOf(wanted), {
+          planId: 'test',
+          rateCardVersion: 1,
+        });
         if (priced instanceof Failure) throw new Error(priced.message);
         const demands = byOperation(priced.lines);
         const sources = [

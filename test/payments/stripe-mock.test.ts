@@ -7,7 +7,7 @@ import Stripe from 'stripe';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { openSession } from '../../src/payments/checkout.ts';
-import { look } from '../../src/payments/sighting.ts';
+import { look } from '../../src/payments/payment-snapshot.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
 import { purchaseOf } from './purchase.ts';
 

@@ -8,7 +8,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { readPostmaster } from '../../src/db/postmaster.ts';
+import { readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { startTestService } from '../service.ts';

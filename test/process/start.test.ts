@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { readPostmaster } from '../../src/db/postmaster.ts';
+import { readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
 import { end, logOf, type Replica, startReplica } from './replica.ts';
 
 const SOON = { timeout: 10_000 };

@@ -12,15 +12,17 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-type Asked = NonNullable<Parameters<TestService['billing']['batch']>[0]['mutations']>[number];
+type UsagesOrCredits = NonNullable<
+  Parameters<TestService['billing']['batch']>[0]['mutations']
+>[number];
 
-const batch = async (mutations: readonly Asked[]) =>
+const batch = async (mutations: readonly UsagesOrCredits[]) =>
   (await scrip.billing.batch({ mutations: [...mutations] })).results;
 const cases = (results: readonly MutationResult[]) => results.map(({ result }) => result?.$case);
 const errorOf = ({ result }: MutationResult) =>
   result?.$case === 'error' ? result.value : expect.fail('the mutation succeeded');
 
-const charge = (accountId: string, credits: bigint, id = requestId()): Asked => ({
+const charge = (accountId: string, credits: bigint, id = requestId()): UsagesOrCredits => ({
   mutation: { $case: 'charge', value: { accountId, requestId: id, credits } },
 });
 
@@ -212,7 +214,7 @@ describe('Batch', () => {
     const accountId = await funded(scrip, 100n);
     const mutations = Array.from(
       { length: 20 },
-      (): Asked => ({
+      (): UsagesOrCredits => ({
         mutation: {
           $case: 'reserve',
           value: { accountId, requestId: requestId(), usages: [INSPECT] },
@@ -315,7 +317,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
   test('one payment reference buys one pack', async () => {
     const accountId = await scrip.open('verts');
     const payment = { $case: 'paymentReference' as const, value: 'order' };
-    const buy = (): Asked => ({
+    const buy = (): UsagesOrCredits => ({
       mutation: {
         $case: 'purchase',
         value: { accountId, requestId: requestId(), packId: 'starter', payment },

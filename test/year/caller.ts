@@ -5,11 +5,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Scrip } from '../../src/client.ts';
 import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
-import { type Answer, type Asked, answerOf, type Logged, type Request, requestOf } from './log.ts';
+import {
+  type Answer,
+  answerOf,
+  type Logged,
+  type Request,
+  requestOf,
+  type UsagesOrCredits,
+} from './log.ts';
 
 export type Wish = {
   readonly accountId: string;
-  readonly asked: Asked;
+  readonly asked: UsagesOrCredits;
   readonly heard: (answer: Answer) => void;
 };
 

@@ -6,7 +6,7 @@ import { asposeCloud } from './habits/aspose-cloud.ts';
 import { chance, type Habit } from './habits/habit.ts';
 import { perfectparser } from './habits/perfectparser.ts';
 import { verts } from './habits/verts.ts';
-import type { Asked } from './log.ts';
+import type { UsagesOrCredits } from './log.ts';
 import type { Moment } from './moment.ts';
 
 const HABITS = { 'aspose-cloud': asposeCloud, perfectparser, verts };
@@ -50,7 +50,7 @@ export class Customer {
     }));
   }
 
-  #asks(moment: Moment): readonly Asked[] {
+  #asks(moment: Moment): readonly UsagesOrCredits[] {
     const { day, name } = moment;
     if (this.#closed || day < this.#opensOn) return [];
     if (!this.#habit) {

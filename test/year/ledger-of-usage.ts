@@ -5,7 +5,7 @@
  */
 import { beginOf, dayOf, laterByMonths, monthAfter, monthOf } from './calendar.ts';
 import { Disagreement } from './disagreement.ts';
-import type { Answer, Asked, Logged, Usage } from './log.ts';
+import type { Answer, Logged, Usage, UsagesOrCredits } from './log.ts';
 import { addTo, cut, type Lot, newLot, type Part, spendingOrder, totalOf } from './lots.ts';
 import { MonthOfUse, type Spent, type UsedFor } from './month-of-use.ts';
 import { creditsOf, type PublishedPlan, type PublishedPlans } from './rates.ts';
@@ -141,7 +141,7 @@ export class LedgerOfUsage {
     return { refused: '', credits: totalOf(parts) };
   }
 
-  #commit(asked: Asked & { kind: 'commit' }, at: number, { seq }: Answer): Due {
+  #commit(asked: UsagesOrCredits & { kind: 'commit' }, at: number, { seq }: Answer): Due {
     const running = this.#reservation(asked.reservationId);
     const usedFor = asked.usages ? priced(running.plan, asked.usages) : running.usages;
     const credits = creditsFor(usedFor);

@@ -13,7 +13,7 @@ export type Usage = {
   readonly attributes?: Readonly<Record<string, string>>;
 };
 
-export type Asked =
+export type UsagesOrCredits =
   | { readonly kind: 'open'; readonly planId: string }
   | { readonly kind: 'charge'; readonly usages: readonly Usage[] }
   /** Without `ttlMs`: as long as the plan says. */
@@ -52,7 +52,7 @@ export type Logged = {
   /** By the service's clock. */
   readonly at: number;
   readonly accountId: string;
-  readonly asked: Asked;
+  readonly asked: UsagesOrCredits;
   readonly answer: Answer;
 };
 
@@ -62,7 +62,7 @@ type Mutations = NonNullable<Parameters<Scrip['billing']['batch']>[0]['mutations
 export type Request = NonNullable<Mutations[number]['mutation']>;
 
 /** What is sent for it; partial messages, to be completed by the client. */
-export function requestOf(accountId: string, requestId: string, asked: Asked): Request {
+export function requestOf(accountId: string, requestId: string, asked: UsagesOrCredits): Request {
   const named = { accountId, requestId };
   switch (asked.kind) {
     case 'open':

@@ -8,7 +8,7 @@ import { verify } from '../../src/verify/verify.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { DAY_MS, dayOf, monthOf } from './calendar.ts';
 import { check, replay } from './check.ts';
-import type { Asked, Logged } from './log.ts';
+import type { Logged, UsagesOrCredits } from './log.ts';
 import { type Played, play, STARTS_AT } from './play.ts';
 import { type Stage, setStage } from './stage.ts';
 
@@ -22,13 +22,20 @@ beforeAll(async () => {
 
 afterAll(() => stage.close());
 
-type Of<Kind extends Asked['kind']> = Logged & { readonly asked: Asked & { readonly kind: Kind } };
+type Of<Kind extends UsagesOrCredits['kind']> = Logged & {
+  readonly asked: UsagesOrCredits & { readonly kind: Kind };
+};
 
-const isA = <Kind extends Asked['kind']>(logged: Logged, kind: Kind): logged is Of<Kind> =>
-  logged.asked.kind === kind && logged.answer.refused === '';
+const isA = <Kind extends UsagesOrCredits['kind']>(
+  logged: Logged,
+  kind: Kind,
+): logged is Of<Kind> => logged.asked.kind === kind && logged.answer.refused === '';
 
 /** The first of a kind that a search finds. */
-function find<Kind extends Asked['kind']>(kind: Kind, fits: (logged: Of<Kind>) => boolean) {
+function find<Kind extends UsagesOrCredits['kind']>(
+  kind: Kind,
+  fits: (logged: Of<Kind>) => boolean,
+) {
   const found = played.log.find((logged): logged is Of<Kind> => isA(logged, kind) && fits(logged));
   if (!found) throw new Error(`the year has no ${kind} like that`);
   return found;

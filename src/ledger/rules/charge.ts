@@ -1,15 +1,15 @@
 /** Charge: reserve and commit in one, for work that is done. */
 import { Failure } from '../../failure.ts';
-import { type Asked, priceAsked, rateCardAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { priceUsagesOrCredits, rateCardAsked, type UsagesOrCredits } from '../usages-or-credits.ts';
 import { accountClosed } from './account.ts';
 import { type Criticality, pausedBelowFloor } from './pause.ts';
 
 export type Charge = {
   readonly kind: 'Charge';
-  readonly asked: Asked;
+  readonly asked: UsagesOrCredits;
   /** Null: the version in force. */
   readonly rateCardVersion: number | null;
   readonly reference: string;
@@ -23,7 +23,7 @@ export function charge(book: Book, command: Charge, origin: Origin) {
   if (paused) return paused;
   const rateCard = rateCardAsked(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
-  const priced = priceAsked(book, command.asked, rateCard);
+  const priced = priceUsagesOrCredits(book, command.asked, rateCard);
   if (priced instanceof Failure) return priced;
   const split = draw(book, priced.credits, priced.lines);
   if (split instanceof Failure) return split;

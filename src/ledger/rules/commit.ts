@@ -3,21 +3,21 @@
  * came from, in the same entry.
  */
 import { Failure } from '../../failure.ts';
-import { type Asked, type Priced, priceAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { heldBy, type Reservation, total } from '../reservation.ts';
 import { giveBack } from '../settle.ts';
 import { inBurnOrder } from '../split.ts';
+import { type Priced, priceUsagesOrCredits, type UsagesOrCredits } from '../usages-or-credits.ts';
 import { byOperation } from '../waterfall.ts';
+import { type CommitAllocation, remainingDemands, take, takeLate } from './commit-allocation.ts';
 import { reservationEnded, reservationNamed } from './named-reservation.ts';
-import { stillFor, type Taking, take, takeLate } from './taking.ts';
 
 export type Commit = {
   readonly kind: 'Commit';
   readonly reservationId: string;
   /** Null: all that is held. */
-  readonly asked: Asked | null;
+  readonly asked: UsagesOrCredits | null;
   /** False: what is not committed stays reserved. */
   readonly final: boolean;
 };
@@ -32,7 +32,7 @@ export function commit(book: Book, command: Commit, origin: Origin) {
     return reservationEnded(reservation);
 
   const asked: Priced | Failure = command.asked
-    ? priceAsked(book, command.asked, reservation)
+    ? priceUsagesOrCredits(book, command.asked, reservation)
     : { credits: late ? reservation.returned : heldBy(reservation), lines: [] };
   if (asked instanceof Failure) return asked;
   const taking = late
@@ -47,7 +47,7 @@ function post(
   reservation: Reservation,
   command: Commit & { late: boolean },
   asked: Priced,
-  taking: Taking,
+  taking: CommitAllocation,
   origin: Origin,
 ) {
   const split = inBurnOrder(book, [...taking.held, ...taking.drawn]);
@@ -82,7 +82,7 @@ function post(
     reservation.endedAt = book.now;
     reservation.heldFor = null;
   } else if (reservation.heldFor) {
-    reservation.heldFor = stillFor(reservation.heldFor, byOperation(asked.lines));
+    reservation.heldFor = remainingDemands(reservation.heldFor, byOperation(asked.lines));
   }
   book.changes.reservations.change(reservation);
   return {

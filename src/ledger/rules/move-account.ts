@@ -7,7 +7,7 @@ import { Failure } from '../../failure.ts';
 import type { Plan } from '../../pricing/plan.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
-import { followTerms } from '../settle.ts';
+import { syncPlanTerms } from '../settle.ts';
 import { accountClosed, planNotFound } from './account.ts';
 
 export type MoveAccount = {
@@ -29,7 +29,7 @@ export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
   account.planId = plan.planId;
   book.plan = plan;
   book.changes.settings = true;
-  followTerms(book);
+  syncPlanTerms(book);
   const entry = book.post(
     {
       kind: 'PLAN_CHANGE',

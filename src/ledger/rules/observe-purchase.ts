@@ -10,17 +10,17 @@ import { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { beyondLimit } from '../limit.ts';
-import { creditsAskedBack, nextCheck, type Purchase, type Sighting } from '../purchase.ts';
+import { creditsAskedBack, nextCheck, type PaymentSnapshot, type Purchase } from '../purchase.ts';
 import { recover, toReinstate } from './claw-back.ts';
 import { payPurchase } from './order-pack.ts';
-import { followTopUpPurchase } from './top-up.ts';
+import { endTopUpOf } from './top-up.ts';
 
 export type ObservePurchase = {
   readonly kind: 'ObservePurchase';
   readonly purchaseId: string;
   /** `looks` of the purchase, read before the provider was asked. */
   readonly looks: number;
-  readonly seen: Sighting;
+  readonly seen: PaymentSnapshot;
 };
 
 export function observePurchase(book: Book, command: ObservePurchase, origin: Origin) {
@@ -54,8 +54,7 @@ export function observePurchase(book: Book, command: ObservePurchase, origin: Or
   }
   purchase.nextCheckAt = purchase.state === 'PENDING' ? nextCheck(purchase, book.now) : null;
   book.changes.purchases.change(purchase);
-  if (purchase.method === 'TOP_UP' && purchase.state !== before)
-    followTopUpPurchase(book, purchase, origin);
+  if (purchase.method === 'TOP_UP' && purchase.state !== before) endTopUpOf(book, purchase, origin);
   return observed('taken over');
 }
 
@@ -64,7 +63,7 @@ export function observePurchase(book: Book, command: ObservePurchase, origin: Or
  * which can only have been made where the provider forgot our idempotency key. If that one is paid
  * first it counts; that it expired does not, and neither does a second payment.
  */
-function isOfAnother(purchase: Purchase, seen: Sighting): boolean {
+function isOfAnother(purchase: Purchase, seen: PaymentSnapshot): boolean {
   if (purchase.state === 'PAID')
     return seen.payment !== 'PAID' || seen.paymentIntentId !== purchase.paymentIntentId;
   const { session } = purchase;

@@ -1,10 +1,10 @@
 /** RaiseReservation: sets more credits aside for a job that turns out larger than it looked. */
 import { Failure } from '../../failure.ts';
-import { type Asked, priceAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw, takesLimited } from '../draw.ts';
 import type { Origin } from '../entry.ts';
 import { inBurnOrder } from '../split.ts';
+import { priceUsagesOrCredits, type UsagesOrCredits } from '../usages-or-credits.ts';
 import { byOperation } from '../waterfall.ts';
 import { accountClosed } from './account.ts';
 import { reservationEnded, reservationNamed } from './named-reservation.ts';
@@ -13,7 +13,7 @@ export type RaiseReservation = {
   readonly kind: 'RaiseReservation';
   readonly reservationId: string;
   /** What is added; usages are priced on the version the reservation was made on. */
-  readonly asked: Asked;
+  readonly asked: UsagesOrCredits;
 };
 
 export function raiseReservation(book: Book, command: RaiseReservation, origin: Origin) {
@@ -21,7 +21,7 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   if (reservation instanceof Failure) return reservation;
   if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const priced = priceAsked(book, command.asked, reservation);
+  const priced = priceUsagesOrCredits(book, command.asked, reservation);
   if (priced instanceof Failure) return priced;
   const drawn = draw(book, priced.credits, priced.lines);
   if (drawn instanceof Failure) return drawn;

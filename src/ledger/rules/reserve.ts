@@ -1,17 +1,17 @@
 /** Reserve: sets credits aside for a job that is about to run. */
 import { Failure } from '../../failure.ts';
-import { type Asked, priceAsked, rateCardAsked } from '../asked.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw, takesLimited } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
+import { priceUsagesOrCredits, rateCardAsked, type UsagesOrCredits } from '../usages-or-credits.ts';
 import { byOperation } from '../waterfall.ts';
 import { accountClosed } from './account.ts';
 import { type Criticality, pausedBelowFloor } from './pause.ts';
 
 export type Reserve = {
   readonly kind: 'Reserve';
-  readonly asked: Asked;
+  readonly asked: UsagesOrCredits;
   /** Null: the plan's default. */
   readonly ttlMs: number | null;
   readonly overCommitPolicy: OverCommitPolicy;
@@ -30,7 +30,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (ttlMs instanceof Failure) return ttlMs;
   const rateCard = rateCardAsked(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
-  const priced = priceAsked(book, command.asked, rateCard);
+  const priced = priceUsagesOrCredits(book, command.asked, rateCard);
   if (priced instanceof Failure) return priced;
   const allocations = draw(book, priced.credits, priced.lines);
   if (allocations instanceof Failure) return allocations;

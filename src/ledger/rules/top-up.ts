@@ -44,9 +44,9 @@ export function startTopUp(book: Book, origin: Origin) {
   const started = (purchaseId: string | null) => ({ kind: 'StartTopUp', purchaseId }) as const;
   if (account.topUpDueAt === null || account.topUpDueAt > now) return started(null);
   const { purchaseId } = topUps;
-  const lookAgainAt = now + LOOK_AGAIN_MS;
+  const leaseExpiresAt = now + LOOK_AGAIN_MS;
   if (purchaseId !== null) {
-    keep(book, { ...topUps, lookAgainAt });
+    keep(book, { ...topUps, leaseExpiresAt });
     return started(purchaseId);
   }
   const { autoTopUp } = account;
@@ -59,7 +59,7 @@ export function startTopUp(book: Book, origin: Origin) {
   keep(book, {
     ...topUps,
     purchaseId: ordered.purchaseId,
-    lookAgainAt,
+    leaseExpiresAt,
     startedAt: now,
     month: monthStart(now),
     count: countOf(topUps, now) + 1,
@@ -79,12 +79,12 @@ export function endTopUp(book: Book, { purchaseId, code }: EndTopUp, origin: Ori
   // A look that is under way began before this.
   purchase.looks += 1;
   book.changes.purchases.change(purchase);
-  followTopUpPurchase(book, purchase, origin);
+  endTopUpOf(book, purchase, origin);
   return { kind: 'EndTopUp', ended: true } as const;
 }
 
 /** Takes over what has just become of a top-up's purchase: it is paid, or will not be. */
-export function followTopUpPurchase(book: Book, purchase: Purchase, origin: Origin) {
+export function endTopUpOf(book: Book, purchase: Purchase, origin: Origin) {
   const { topUps } = book.account;
   if (!topUps) return;
   const { purchaseId, packId, state, failureCode } = purchase;
@@ -92,7 +92,7 @@ export function followTopUpPurchase(book: Book, purchase: Purchase, origin: Orig
     if (state === 'PAID') paidAfterAll(book, topUps, purchase);
     return;
   }
-  const free = { ...topUps, purchaseId: null, lookAgainAt: null };
+  const free = { ...topUps, purchaseId: null, leaseExpiresAt: null };
   if (state === 'PAID') return keep(book, { ...free, failures: 0, retryAt: null });
   const uncounted = { ...free, count: topUps.count - 1 };
   // Nobody is told of a failure that the owner brought about, and the next one need not wait for it.

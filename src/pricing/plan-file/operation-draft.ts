@@ -20,17 +20,17 @@ const quantity = quantitySchema(yamlIntegers);
 const component = componentSchema(yamlIntegers);
 
 /** Stands for what no rule reads, so that a mistake there does not hide the rest of a piece. */
-const UNREAD = 'unread';
+const CACHE_MISS = 'unread';
 
 export function draftOf(operation: unknown): OperationDraft {
   const { billable, quantities, attributes, components } = mapping(operation);
   return {
     billable: typeof billable === 'boolean' ? billable : undefined,
     quantities: eachNamed(quantities, (of) =>
-      readable(quantity, { ...mapping(of), title: UNREAD, unit: UNREAD }),
+      readable(quantity, { ...mapping(of), title: CACHE_MISS, unit: CACHE_MISS }),
     ),
     attributes: eachNamed(attributes, (of) =>
-      readable(attributeSchema, { ...mapping(of), title: UNREAD }),
+      readable(attributeSchema, { ...mapping(of), title: CACHE_MISS }),
     ),
     components: list(components).map(readComponent),
   };
@@ -38,7 +38,8 @@ export function draftOf(operation: unknown): OperationDraft {
 
 function readComponent(value: unknown): Component | undefined {
   const of = mapping(value);
-  const unread = of.kind === 'per_unit' ? { label: UNREAD, credits: 0n } : { label: UNREAD };
+  const unread =
+    of.kind === 'per_unit' ? { label: CACHE_MISS, credits: 0n } : { label: CACHE_MISS };
   return readable(component, { ...of, ...unread });
 }
 

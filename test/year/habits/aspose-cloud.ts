@@ -4,7 +4,7 @@
  * same month or after it was billed.
  */
 import type { Random } from '../../cluster/random.ts';
-import type { Asked, Usage } from '../log.ts';
+import type { Usage, UsagesOrCredits } from '../log.ts';
 import type { Moment, MomentName } from '../moment.ts';
 import { chance, type Habit, Refundable } from './habit.ts';
 
@@ -61,7 +61,7 @@ export function asposeCloud(random: Random): Habit {
       ...(chance(random, 0.2) ? [billable()] : []),
     ];
   };
-  const commits = ({ name }: Moment): readonly Asked[] => {
+  const commits = ({ name }: Moment): readonly UsagesOrCredits[] => {
     if (running?.endsAt !== name) return [];
     const { reservationId } = running;
     running = null;

@@ -1,12 +1,12 @@
 /** What the customer of a plan does, from moment to moment. */
 import type { Random } from '../../cluster/random.ts';
-import type { Answer, Asked } from '../log.ts';
+import type { Answer, UsagesOrCredits } from '../log.ts';
 import type { Moment } from '../moment.ts';
 
 export type Habit = {
   /** What is asked for now, in this order. */
-  readonly asks: (moment: Moment) => readonly Asked[];
-  readonly heard: (asked: Asked, answer: Answer) => void;
+  readonly asks: (moment: Moment) => readonly UsagesOrCredits[];
+  readonly heard: (asked: UsagesOrCredits, answer: Answer) => void;
 };
 
 /** Something that happens with a probability. */
@@ -28,7 +28,7 @@ export class Refundable {
   }
 
   /** A refund of one of them, of part or of all that is left of it. */
-  ask(random: Random): readonly Asked[] {
+  ask(random: Random): readonly UsagesOrCredits[] {
     const entry = this.#entries[random.integer(0, this.#entries.length - 1)];
     if (!entry) return [];
     const part = entry.left > 1n && chance(random, 0.6);

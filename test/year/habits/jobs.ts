@@ -4,7 +4,7 @@
  */
 import type { Random } from '../../cluster/random.ts';
 import { HOUR_MS } from '../calendar.ts';
-import type { Asked, Usage } from '../log.ts';
+import type { Usage, UsagesOrCredits } from '../log.ts';
 import { chance, type Habit, Refundable } from './habit.ts';
 
 export type Jobs = {
@@ -29,12 +29,12 @@ export function jobs(random: Random, kind: Jobs): Habit {
   let reserving: readonly Usage[] = [];
   let needsPack = kind.buysAtOnce;
 
-  const reserve = (): Asked => {
+  const reserve = (): UsagesOrCredits => {
     const { asked, done } = kind.usages(random);
     reserving = done;
     return { kind: 'reserve', usages: asked, ttlMs: JOB_TTL_MS };
   };
-  const end = (): readonly Asked[] => {
+  const end = (): readonly UsagesOrCredits[] => {
     if (!running) return [];
     const { reservationId, done } = running;
     running = null;

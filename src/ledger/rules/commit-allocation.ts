@@ -1,0 +1,181 @@
+/**
+ * What a commit takes, and from where: from what its reservation holds, and beyond that, where the
+ * policy draws or the reservation has expired, from what is available.
+ */
+import { Failure } from '../../failure.ts';
+import type { Book } from '../book.ts';
+import { draw, drawFor, drawMissing } from '../draw.ts';
+import { ALL_OPERATIONS } from '../grant.ts';
+import {
+  type Allocation,
+  heldBy,
+  OVERAGE,
+  type Reservation,
+  splitAllocations,
+} from '../reservation.ts';
+import type { Priced } from '../usages-or-credits.ts';
+import {
+  byOperation,
+  type Demand,
+  givenAt,
+  type Supply,
+  supplyOf,
+  Waterfall,
+} from '../waterfall.ts';
+import { reservationEnded } from './named-reservation.ts';
+
+export type CommitAllocation = {
+  /** From what the reservation holds. */
+  readonly held: readonly Allocation[];
+  /** What the reservation holds beyond that. */
+  readonly left: readonly Allocation[];
+  /** From what is available. */
+  readonly drawn: readonly Allocation[];
+};
+
+export function take(
+  book: Book,
+  reservation: Reservation,
+  asked: Priced,
+  final: boolean,
+): CommitAllocation | Failure {
+  if (book.limited && asked.lines.length > 0) return takeFor(book, reservation, asked, final);
+  // By credits alone all that is held can pay: it was reserved for what is committed now.
+  const held = heldBy(reservation);
+  const wanted = withinPolicy(reservation, asked.credits, held);
+  if (wanted instanceof Failure) return wanted;
+  const beyond = wanted > held ? wanted - held : 0n;
+  const drawn = draw(book, beyond);
+  if (drawn instanceof Failure) return drawn;
+  const { allocations } = reservation;
+  if (book.limited && !final) {
+    const { taken } = splitAllocations(limitedFirst(book, allocations), wanted - beyond);
+    return { ...partition(allocations, taken), drawn };
+  }
+  const { taken, left } = splitAllocations(allocations, wanted - beyond);
+  return { held: taken, left, drawn };
+}
+
+/** After the expiry nothing is held any more: all comes from what is available. */
+export function takeLate(
+  book: Book,
+  reservation: Reservation,
+  asked: Priced,
+): CommitAllocation | Failure {
+  const wanted = withinPolicy(reservation, asked.credits, reservation.returned);
+  if (wanted instanceof Failure) return wanted;
+  const { heldFor } = reservation;
+  const drawn =
+    heldFor && asked.lines.length === 0
+      ? drawFor(book, wanted, [...heldFor, { operation: null, credits: wanted }])
+      : draw(book, wanted, asked.lines);
+  // Insufficient here means that the grace came to nothing: the reservation has expired.
+  if (drawn instanceof Failure) return reservationEnded(reservation);
+  return { held: [], left: [], drawn };
+}
+
+/** Usages where grants are limited: what is held of one pays only for its operations. */
+function takeFor(
+  book: Book,
+  reservation: Reservation,
+  asked: Priced,
+  final: boolean,
+): CommitAllocation | Failure {
+  const { allocations, heldFor } = reservation;
+  const demands = byOperation(asked.lines);
+  const held = suppliesOf(book, final ? allocations : limitedFirst(book, allocations));
+  const waterfall = new Waterfall();
+  waterfall.want(demands);
+  for (const { supply } of held) waterfall.pour(supply);
+  const payable = asked.credits - waterfall.missing;
+  const wanted = withinPolicy(reservation, asked.credits, payable);
+  if (wanted instanceof Failure) return wanted;
+  const drawn = wanted > payable ? drawMissing(book, waterfall) : [];
+  if (drawn instanceof Failure) return drawn;
+  const taken =
+    final || !heldFor ? held : reallocate(held, demands, remainingDemands(heldFor, demands));
+  return { ...partition(allocations, takenOf(taken, demands.length)), drawn };
+}
+
+type Held = { readonly grantId: bigint; readonly supply: Supply };
+
+const suppliesOf = (book: Book, allocations: readonly Allocation[]): readonly Held[] =>
+  allocations.map(({ grantId, credits }) => ({
+    grantId,
+    supply: supplyOf(
+      grantId === OVERAGE ? ALL_OPERATIONS : book.grant(grantId).operations,
+      credits,
+    ),
+  }));
+
+/** What is given to the first so many demands, by grant. */
+const takenOf = (held: readonly Held[], demands: number): readonly Allocation[] =>
+  held.map(({ grantId, supply }) => {
+    let credits = 0n;
+    for (let place = 0; place < demands; place++) credits += givenAt(supply, place);
+    return { grantId, credits };
+  });
+
+/**
+ * The same credits for the same operations, taken from what is held so that it can still pay for the
+ * rest of what it was reserved for.
+ */
+function reallocate(held: readonly Held[], demands: readonly Demand[], rest: readonly Demand[]) {
+  const paid = demands.map(({ operation }, place) => ({
+    operation,
+    credits: held.reduce((sum, { supply }) => sum + givenAt(supply, place), 0n),
+  }));
+  const again = held.map(({ grantId, supply }) => {
+    const given = supply.given.reduce((sum, credits) => sum + (credits ?? 0n), 0n);
+    return { grantId, supply: supplyOf(supply.operations, supply.spare + given) };
+  });
+  const waterfall = new Waterfall();
+  for (const wanted of [paid, rest]) {
+    waterfall.want(wanted);
+    for (const { supply } of again) waterfall.pour(supply);
+  }
+  return again;
+}
+
+/** What of these demands is left after usages of some of their operations were committed. */
+export function remainingDemands(
+  heldFor: readonly Demand[],
+  committed: readonly Demand[],
+): readonly Demand[] {
+  const gone = new Map(committed.map(({ operation, credits }) => [operation, credits]));
+  return heldFor.flatMap(({ operation, credits }) => {
+    const used = gone.get(operation) ?? 0n;
+    gone.set(operation, used > credits ? used - credits : 0n);
+    return used < credits ? [{ operation, credits: credits - used }] : [];
+  });
+}
+
+/** A commit that others will follow takes what is limited most first: they may be of any operation. */
+function limitedFirst(book: Book, allocations: readonly Allocation[]): readonly Allocation[] {
+  const operations = ({ grantId }: Allocation) =>
+    (grantId === OVERAGE ? 0 : book.grant(grantId).operations.length) || Number.MAX_SAFE_INTEGER;
+  return [...allocations].sort((a, b) => operations(a) - operations(b));
+}
+
+/** Parts allocations into what is taken of each and what is left, each in their order. */
+function partition(allocations: readonly Allocation[], taken: readonly Allocation[]) {
+  const takenOfGrant = new Map(taken.map(({ grantId, credits }) => [grantId, credits]));
+  const held: Allocation[] = [];
+  const left: Allocation[] = [];
+  for (const { grantId, credits } of allocations) {
+    const take = takenOfGrant.get(grantId) ?? 0n;
+    if (take > 0n) held.push({ grantId, credits: take });
+    if (take < credits) left.push({ grantId, credits: credits - take });
+  }
+  return { held, left };
+}
+
+function withinPolicy(reservation: Reservation, asked: bigint, allowed: bigint): bigint | Failure {
+  if (asked <= allowed || reservation.overCommitPolicy === 'DRAW') return asked;
+  if (reservation.overCommitPolicy === 'CAP') return allowed;
+  return new Failure(
+    'EXCEEDS_RESERVATION',
+    `a commit of ${asked} credits exceeds the ${allowed} that the reservation holds for it`,
+    { asked, allowed, reservation_id: reservation.reservationId },
+  );
+}

@@ -1,0 +1,77 @@
+/** Every element type goes to PostgreSQL in binary and comes back as what it was. */
+import fc from 'fast-check';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { binaryArray, type Element, type ElementType } from '../../src/pg/binary-array.ts';
+
+let client: pg.Client;
+beforeAll(async () => {
+  client = new pg.Client(inject('postgresUrl'));
+  await client.connect();
+});
+afterAll(() => client.end());
+
+/** What PostgreSQL understood, each element as text. */
+async function received(type: ElementType, values: readonly Element[], sqlType: string) {
+  const array = binaryArray(type, values, (value) => value);
+  const { rows } = await client.query(
+    `select ${sqlType === 'timestamptz' ? '(extract(epoch from v) * 1000)::bigint' : 'v'}::text as v
+     from unnest($1::${sqlType}[]) with ordinality as u(v, n) order by n`,
+    [array],
+  );
+  return rows.map(({ v }) => v as string | null);
+}
+
+/** Of any script, and of Latin letters alone, which take a byte or two each; short and long ones. */
+const text = fc
+  .oneof(
+    fc.string({ unit: 'grapheme', maxLength: 80 }),
+    fc.string({ unit: fc.constantFrom('a', '~', '\x7f', '\x80', 'é', 'ÿ', 'ā'), maxLength: 80 }),
+  )
+  .filter((s) => !s.includes('\0'));
+const nullable = <T>(arbitrary: fc.Arbitrary<T>) =>
+  fc.array(fc.option(arbitrary), { maxLength: 40 });
+const asText = (value: Element): string | null => (value === null ? null : String(value));
+
+describe('a binary array arrives as it was sent', () => {
+  test.each<[ElementType, string, fc.Arbitrary<Element>, (value: Element) => string | null]>([
+    ['text', 'text', text, asText],
+    ['numeric', 'text', fc.constantFrom('19.00', '0.051', '599'), asText],
+    ['bigint', 'bigint', fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), asText],
+    ['int', 'int', fc.integer(), asText],
+    ['boolean', 'boolean', fc.boolean(), asText],
+    ['uuid', 'uuid', fc.uuid(), asText],
+    [
+      'bytea',
+      'bytea',
+      fc.uint8Array({ maxLength: 300 }),
+      (v) => (v === null ? null : `\\x${Buffer.from(v as Uint8Array).toString('hex')}`),
+    ],
+    ['instant', 'timestamptz', fc.integer({ min: 0, max: 253_402_300_799_999 }), asText],
+  ])('%s', async (type, sqlType, arbitrary, expected) => {
+    await fc.assert(
+      fc.asyncProperty(nullable(arbitrary), async (values) => {
+        expect(await received(type, values, sqlType)).toEqual(values.map(expected));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('jsonb, with quotes, backslashes and text of any script', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(text, { maxLength: 20 }), async (values) => {
+        const stored = await received(
+          'jsonb',
+          values.map((v) => JSON.stringify([v])),
+          'jsonb',
+        );
+        expect(stored.map((v) => JSON.parse(v ?? 'null')[0])).toEqual(values);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('an empty one', async () => {
+    expect(await received('text', [], 'text')).toEqual([]);
+  });
+});

@@ -1,0 +1,63 @@
+/** Events that were written before they had a seq and a position get theirs. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { connect, connectAsOwner, migrate, type Orm } from '../../src/pg/orm.ts';
+import { assignPositions, readEvents } from '../../src/store/events.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { execute } from '../postgres.ts';
+
+let databaseUrl: string;
+let orm: Orm | null;
+beforeEach(async () => {
+  const url = new URL(inject('postgresUrl'));
+  const name = `old_${randomUUID().replaceAll('-', '')}`;
+  await execute(url.href, `create database ${name}`);
+  url.pathname = `/${name}`;
+  databaseUrl = url.href;
+  orm = await connectAsOwner(databaseUrl);
+  await orm.migrator.up({ to: '0002-events' });
+});
+afterEach(() => orm?.close());
+
+test('in the order of their time, and accounts know how many they have', async () => {
+  for (const accountId of ['a', 'b'])
+    await execute(
+      databaseUrl,
+      `insert into accounts (account_id, plan_id, state, display_name, labels, opened_at, seq,
+         grant_count, remaining, reserved, overage, overage_reserved, overage_limit, low_balance,
+         last_at, last_hash)
+       values ($1, 'verts', 'OPEN', '', '{}', '2026-01-01', 0, 0, 0, 0, 0, 0, 0, $1 = 'a',
+         '2026-01-01', '')`,
+      [accountId],
+    );
+  for (const [type, at] of [
+    ['balance.low', '2026-01-03'],
+    ['balance.low', '2026-01-01'],
+    ['balance.recovered', '2026-01-02'],
+  ])
+    await execute(
+      databaseUrl,
+      `insert into events (account_id, event_id, type, at, data, trace_id, span_id)
+       values ('a', gen_random_uuid(), $1, $2, $3, '', '')`,
+      [type, at, { available: type === 'balance.low' ? '1' : '9', threshold: '5' }],
+    );
+  await orm?.close();
+  orm = null;
+  expect(await migrate(databaseUrl)).toContain('0007-events-followed');
+
+  const counts = 'select account_id, event_count::int as count from accounts order by 1';
+  expect(await execute(databaseUrl, counts)).toEqual([
+    { account_id: 'a', count: 3 },
+    { account_id: 'b', count: 0 },
+  ]);
+  orm = await connect(databaseUrl, 2, 10_000);
+  const em = orm.em.fork();
+  expect(await assignPositions(em, 10)).toEqual({ newest: 3n, count: 3 });
+  const events = await readEvents(em, 0n, 3n, { types: [], accountId: 'a' }, 10);
+  expect(events.map(({ seq, position, type }) => [seq, position, type])).toEqual([
+    [1n, 1n, 'balance.low'],
+    [2n, 2n, 'balance.recovered'],
+    [3n, 3n, 'balance.low'],
+  ]);
+  expect(await verify(databaseUrl)).toMatchObject({ ok: true, accounts: 2 });
+});
