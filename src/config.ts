@@ -75,8 +75,6 @@ const environment = z.object({
   GROUP_MAX: integer(1, 10_000, 1_000),
   /** Requests waiting in one lane at most; more are refused with OVERLOADED. */
   QUEUE_MAX: integer(1, 1_000_000, 10_000),
-  /** Keep each unit of work to one account, for PostgreSQL distributed by account. */
-  ONE_ACCOUNT_PER_UNIT: flag(false),
   /** How often expired reservations and grants and due allowances are looked for. */
   SWEEP_INTERVAL_MS: integer(10, 3_600_000, 5_000),
   /** Accounts swept at once at most. */

@@ -80,7 +80,6 @@ export async function startService(
       unitsMax: config.UNITS_MAX,
       groupMax: config.GROUP_MAX,
       queueMax: config.QUEUE_MAX,
-      oneAccountPerUnit: config.ONE_ACCOUNT_PER_UNIT,
       onBug: (error, work) =>
         log.error(
           {

@@ -31,8 +31,6 @@ export type LaneOptions = {
   readonly groupMax: number;
   /** So many works may wait; more are refused with OVERLOADED. */
   readonly queueMax: number;
-  /** Keep one unit of work to one account, for databases whose transactions must stay on a shard. */
-  readonly oneAccountPerUnit: boolean;
   /** Told of what became an INTERNAL failure. */
   readonly onBug: (error: unknown, work: Work) => void;
 };
@@ -141,14 +139,10 @@ export class Lane {
   #takeGroup(): Waiting[] {
     if (this.#worksUnderWay > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
     const most = this.#shareOf(this.#queue.length + this.#worksUnderWay);
-    const { oneAccountPerUnit } = this.#options;
     const group: Waiting[] = [];
     this.#queue = this.#queue.filter((waiting) => {
       const { accountId } = waiting.work;
-      const taken =
-        group.length < most &&
-        !this.#busy.has(accountId) &&
-        (!oneAccountPerUnit || group.length === 0 || group[0]?.work.accountId === accountId);
+      const taken = group.length < most && !this.#busy.has(accountId);
       if (taken) group.push(waiting);
       return !taken;
     });

@@ -29,7 +29,6 @@ operations:
 describe.each([
   ['one lane', { LANES: '1' }],
   ['four lanes', { LANES: '4' }],
-  ['one account per unit of work', { ONE_ACCOUNT_PER_UNIT: 'true', LANES: '4' }],
   ['units of work of three requests', { GROUP_MAX: '3' }],
 ])('64 callers reserve at once, with %s', (_, env) => {
   let cluster: Cluster;

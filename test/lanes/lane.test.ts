@@ -46,7 +46,6 @@ function laneOf(
     unitsMax: 2,
     groupMax: 100,
     queueMax: 100,
-    oneAccountPerUnit: false,
     onBug: (error, work) => bugs.push(`${nameOf(work)}: ${(error as Error).message}`),
     ...options,
   });
@@ -126,13 +125,6 @@ describe('a lane', () => {
     const { submit, groups } = laneOf(() => null, { groupMax: 2 });
     await submit('a-1', 'b-1', 'a-2', 'a-3', 'b-2');
     expect(groups).toEqual([['a-1', 'b-1'], ['a-2', 'a-3'], ['b-2']]);
-  });
-
-  test('keeps to one account per unit of work where told so, and each account’s order', async () => {
-    const { submit, groups } = laneOf(() => null, { groupMax: 3, oneAccountPerUnit: true });
-    const names = ['a-1', 'b-1', 'a-2', 'c-1', 'a-3', 'b-2', 'a-4'];
-    expect(await submit(...names)).toEqual(names);
-    expect(groups).toEqual([['a-1', 'a-2', 'a-3'], ['b-1', 'b-2'], ['c-1'], ['a-4']]);
   });
 
   test('refuses with OVERLOADED what its queue has no room for, and serves the others', async () => {

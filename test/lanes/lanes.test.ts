@@ -16,7 +16,6 @@ function lanesOf(count: number) {
     unitsMax: 1,
     groupMax: 1_000,
     queueMax: 1_000,
-    oneAccountPerUnit: false,
     onBug: (error) => expect.unreachable(String(error)),
   });
   return {

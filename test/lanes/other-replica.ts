@@ -48,7 +48,6 @@ export async function startOtherReplica(
     unitsMax: 1,
     groupMax: 100,
     queueMax: 100,
-    oneAccountPerUnit: false,
     onBug: (error) => {
       throw error;
     },
