@@ -61,8 +61,11 @@ export type Purchase = {
   /** Taken back and not given again. With those that could not be taken: all that was asked back. */
   creditsClawedBack: bigint;
   creditsUnrecovered: bigint;
-  /** How often what the provider said was taken over: a look that began before the last one is stale. */
-  looks: number;
+  /**
+   * Incremented whenever the provider's state is applied or the service ends the purchase itself. A
+   * snapshot that was read at an older version is stale.
+   */
+  syncVersion: number;
   /** When to ask the provider again by ourselves; null once it is not pending. */
   nextCheckAt: number | null;
 };

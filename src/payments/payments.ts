@@ -130,14 +130,14 @@ export class Payments {
 
   /** Hands what was seen to the account's lane; resolves when it is durable. */
   async applySnapshot(
-    { accountId, purchaseId, looks }: Purchase,
+    { accountId, purchaseId, syncVersion }: Purchase,
     seen: PaymentSnapshot,
     trace: Trace,
   ): Promise<Outcome<'ObservePurchase'> | Failure> {
     const observed: Outcome<'ObservePurchase'>[] = [];
     const answer = await this.#options.lanes.submit({
       accountId,
-      command: { kind: 'ObservePurchase', purchaseId, looks, seen },
+      command: { kind: 'ObservePurchase', purchaseId, syncVersion, seen },
       origin: { ...trace, caller: SERVICE, requestId: '' },
       fingerprint: NO_BYTES,
       respond(outcome) {

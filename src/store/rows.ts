@@ -180,7 +180,7 @@ export const toPurchase = (row: Row): Purchase => ({
   disputeState: row['dispute_state']! as DisputeState,
   creditsClawedBack: BigInt(row['credits_clawed_back']!),
   creditsUnrecovered: BigInt(row['credits_unrecovered']!),
-  looks: row['looks']!,
+  syncVersion: row['looks']!,
   nextCheckAt: row['next_check_at']!,
 });
 

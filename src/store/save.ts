@@ -211,7 +211,7 @@ const purchaseState: Column<Purchase>[] = [
   ['dispute_state', 'text', (p) => p.disputeState],
   ['credits_clawed_back', 'bigint', (p) => p.creditsClawedBack],
   ['credits_unrecovered', 'bigint', (p) => p.creditsUnrecovered],
-  ['looks', 'int', (p) => p.looks],
+  ['looks', 'int', (p) => p.syncVersion],
   ['next_check_at', 'instant', (p) => p.nextCheckAt],
 ];
 const insertPurchases = bulkInsert('purchases', [

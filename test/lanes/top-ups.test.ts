@@ -76,7 +76,7 @@ const see = (accountId: string, purchaseId: string, seen: Partial<PaymentSnapsho
     command: {
       kind: 'ObservePurchase',
       purchaseId,
-      looks: 0,
+      syncVersion: 0,
       seen: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen },
     },
     origin: { caller: 'scrip', requestId: '', ...TRACE },

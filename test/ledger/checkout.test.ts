@@ -343,7 +343,7 @@ describe('what is asked back', () => {
             shelf.work(now, charge(step));
             continue;
           }
-          const look = () => observe('p1', purchase(shelf).looks, step);
+          const look = () => observe('p1', purchase(shelf).syncVersion, step);
           shelf.work(now, look());
           const { credits, creditsClawedBack, creditsUnrecovered } = purchase(shelf);
           const seen = look().seen;

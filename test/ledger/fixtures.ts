@@ -356,12 +356,12 @@ export const checkout = (packId: string, labels: Labels = {}): Command => ({
 /** What the payment provider says: nothing of a payment yet, unless `change` says otherwise. */
 export const observe = (
   purchaseId: string,
-  looks: number,
+  syncVersion: number,
   change: Partial<PaymentSnapshot> = {},
 ): Extract<Command, { kind: 'ObservePurchase' }> => ({
   kind: 'ObservePurchase',
   purchaseId,
-  looks,
+  syncVersion,
   seen: {
     session: null,
     paymentIntentId: null,

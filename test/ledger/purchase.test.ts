@@ -41,7 +41,7 @@ describe('a purchase', () => {
         disputeState: 'NONE',
         creditsClawedBack: 0n,
         creditsUnrecovered: 0n,
-        looks: 0,
+        syncVersion: 0,
         nextCheckAt: null,
       },
     ]);

@@ -37,18 +37,22 @@ const setting = (change: Partial<AutoTopUp> = {}): AutoTopUp => ({
 const on = (change: Partial<AutoTopUp> = {}) => update(null, { autoTopUp: setting(change) });
 const off = update(null, { autoTopUp: null });
 const start: Command = { kind: 'StartTopUp' };
-const observed = (purchaseId: string, seen: Partial<PaymentSnapshot>, looks = 0): Command => ({
+const observed = (
+  purchaseId: string,
+  seen: Partial<PaymentSnapshot>,
+  syncVersion = 0,
+): Command => ({
   kind: 'ObservePurchase',
   purchaseId,
-  looks,
+  syncVersion,
   seen: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen },
 });
-const paid = (purchaseId: string, looks = 0) =>
-  observed(purchaseId, { payment: 'PAID', paid: 500n }, looks);
+const paid = (purchaseId: string, syncVersion = 0) =>
+  observed(purchaseId, { payment: 'PAID', paid: 500n }, syncVersion);
 /** Paid, and spent at once: the account is as low as it was. */
 const paidAndSpent = (purchaseId: string): readonly Command[] => [paid(purchaseId), charge(100n)];
-const declined = (purchaseId: string, code = 'card_declined', looks = 0) =>
-  observed(purchaseId, { payment: 'FAILED', failureCode: code }, looks);
+const declined = (purchaseId: string, code = 'card_declined', syncVersion = 0) =>
+  observed(purchaseId, { payment: 'FAILED', failureCode: code }, syncVersion);
 const ended = (purchaseId: string, code: string): Command => ({
   kind: 'EndTopUp',
   purchaseId,

@@ -208,7 +208,7 @@ export function aimed({ place, command }: Act, shelf: Shelf, now: number): Comma
       return {
         ...command,
         purchaseId,
-        looks: (purchase?.looks ?? 0) + command.looks,
+        syncVersion: (purchase?.syncVersion ?? 0) + command.syncVersion,
         seen: { ...seen, paymentIntentId: seen.payment === 'PAID' ? `pi_${purchaseId}` : null },
       };
     }

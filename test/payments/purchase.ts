@@ -31,7 +31,7 @@ export const purchaseOf = (change: Partial<Purchase> = {}): Purchase => ({
   disputeState: 'NONE',
   creditsClawedBack: 0n,
   creditsUnrecovered: 0n,
-  looks: 0,
+  syncVersion: 0,
   nextCheckAt: Date.UTC(2026, 0, 10),
   ...change,
 });

@@ -18,8 +18,8 @@ import { endTopUpOf } from './top-up.ts';
 export type ObservePurchase = {
   readonly kind: 'ObservePurchase';
   readonly purchaseId: string;
-  /** `looks` of the purchase, read before the provider was asked. */
-  readonly looks: number;
+  /** The purchase's `syncVersion`, read before the provider was asked. */
+  readonly syncVersion: number;
   readonly seen: PaymentSnapshot;
 };
 
@@ -29,7 +29,7 @@ export function observePurchase(book: Book, command: ObservePurchase, origin: Or
   if (!purchase) return purchaseNotFound(book.account.accountId, purchaseId);
   const observed = (became: 'taken over' | 'stale' | 'of another payment') =>
     ({ kind: 'ObservePurchase', purchase, became }) as const;
-  if (purchase.looks !== command.looks) return observed('stale');
+  if (purchase.syncVersion !== command.syncVersion) return observed('stale');
   if (isOfAnother(purchase, seen)) return observed('of another payment');
 
   const pays = seen.payment === 'PAID' && purchase.state !== 'PAID';
@@ -39,7 +39,7 @@ export function observePurchase(book: Book, command: ObservePurchase, origin: Or
   if (tooMany) return tooMany;
 
   const before = purchase.state;
-  purchase.looks += 1;
+  purchase.syncVersion += 1;
   purchase.session ??= seen.session;
   purchase.paymentIntentId = seen.paymentIntentId ?? purchase.paymentIntentId;
   if (pays) payPurchase(book, purchase, origin);

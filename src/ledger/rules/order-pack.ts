@@ -59,7 +59,7 @@ export function orderPack(
     disputeState: 'NONE',
     creditsClawedBack: 0n,
     creditsUnrecovered: 0n,
-    looks: 0,
+    syncVersion: 0,
     nextCheckAt: book.now,
   };
   book.purchases.push(purchase);

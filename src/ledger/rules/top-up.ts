@@ -77,7 +77,7 @@ export function endTopUp(book: Book, { purchaseId, code }: EndTopUp, origin: Ori
   purchase.failureCode = code;
   purchase.nextCheckAt = null;
   // A look that is under way began before this.
-  purchase.looks += 1;
+  purchase.syncVersion += 1;
   book.changes.purchases.change(purchase);
   endTopUpOf(book, purchase, origin);
   return { kind: 'EndTopUp', ended: true } as const;
