@@ -1,7 +1,7 @@
 /**
  * What can go wrong in ordinary operation, as values. Pure rules return a Failure, they never
  * throw one; an edge that cannot return (a stream, a loader) may throw it. Nothing here knows gRPC:
- * `rpc/status.ts` holds the one table from reason to status code.
+ * `rpc/call/status.ts` holds the one table from reason to status code.
  *
  * Every dynamic part of a message also stands in `metadata`, so a caller programs against
  * `reason` and `metadata` and never parses `message`.

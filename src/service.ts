@@ -16,7 +16,7 @@ import { connect } from './pg/orm.ts';
 import type { FiledPlan } from './pricing/plan.ts';
 import { Snapshots } from './queries/account-snapshots.ts';
 import { Tail } from './queries/tail.ts';
-import { InFlight } from './rpc/in-flight.ts';
+import { InFlight } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
 import { StatementCloser } from './sweeper/statement-closer.ts';

@@ -16,14 +16,14 @@ import { BillingServiceService } from '../gen/billing/v1/billing_service.ts';
 import { EventServiceService } from '../gen/billing/v1/event_service.ts';
 import { PlanServiceService } from '../gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../gen/billing/v1/statement_service.ts';
-import { accountService } from './account-service.ts';
-import { billingService } from './billing-service.ts';
-import { eventService } from './event-service.ts';
-import type { InFlight } from './in-flight.ts';
-import { planService } from './plan-service.ts';
+import { accountService } from './account-service/account-service.ts';
+import { billingService } from './billing-service/billing-service.ts';
+import type { InFlight } from './call/in-flight-calls.ts';
+import { eventService } from './event-service/event-service.ts';
+import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
 import type { ServiceContext } from './service-context.ts';
-import { statementService } from './statement-service.ts';
+import { statementService } from './statement-service/statement-service.ts';
 
 const SERVICES = [
   'billing.v1.BillingService',

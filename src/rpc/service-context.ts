@@ -9,10 +9,10 @@ import type { Em } from '../pg/orm.ts';
 import type { Snapshots } from '../queries/account-snapshots.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
-import { type CallContext, type Caller, unary } from './call.ts';
-import type { EventStreamContext } from './event-stream.ts';
-import type { HistoryContext } from './history-stream.ts';
-import type { Prepare, Prepared } from './mutation.ts';
+import type { HistoryContext } from './billing-service/history.ts';
+import { type CallContext, type Caller, unary } from './call/handler.ts';
+import type { Prepare, Prepared } from './call/mutation.ts';
+import type { EventStreamContext } from './event-service/event-stream.ts';
 
 export type ServiceContext = CallContext &
   HistoryContext &

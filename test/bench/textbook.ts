@@ -21,8 +21,8 @@ import { AccountRow, EntryRow, GrantRow, RequestRow, ReservationRow } from '../.
 import { readPlanFiles } from '../../src/plan-files.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
 import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';
-import { fingerprint } from '../../src/rpc/fingerprint.ts';
-import { lineMessage, reservationMessage } from '../../src/rpc/messages.ts';
+import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
+import { lineMessage, reservationMessage } from '../../src/rpc/messages/ledger.ts';
 
 type Account = InferEntity<typeof AccountRow>;
 type Grant = InferEntity<typeof GrantRow>;

@@ -19,7 +19,7 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
 import * as accountService from '../../src/gen/billing/v1/account_service.ts';
 import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
-import { fingerprint } from '../../src/rpc/fingerprint.ts';
+import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 
 type Codec = {
   encode(message: unknown, writer?: BinaryWriter): BinaryWriter;

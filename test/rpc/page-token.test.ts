@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { keyOfPageToken, pageToken } from '../../src/rpc/page-token.ts';
+import { keyOfPageToken, pageToken } from '../../src/rpc/call/pages.ts';
 
 /** The key a token holds, or the failure it is refused with. */
 function read(list: readonly string[], token: string): unknown {

@@ -13,8 +13,8 @@ import {
 import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { unary } from '../../src/rpc/call.ts';
-import { InFlight } from '../../src/rpc/in-flight.ts';
+import { unary } from '../../src/rpc/call/handler.ts';
+import { InFlight } from '../../src/rpc/call/in-flight-calls.ts';
 
 type Call = ServerUnaryCall<Held, Buffer>;
 type Held = { readonly memory: ArrayBuffer };

@@ -16,21 +16,21 @@ import {
   ReleaseResponse,
   ReserveRequest,
   ReserveResponse,
-} from '../gen/billing/v1/billing_service.ts';
-import { Criticality, OverCommitPolicy } from '../gen/billing/v1/ledger.ts';
-import type { Usage as UsageMessage } from '../gen/billing/v1/pricing.ts';
-import type { Outcome } from '../ledger/decide.ts';
-import type { UsagesOrCredits } from '../ledger/usages-or-credits.ts';
-import type { Check } from './check.ts';
-import { payment } from './checkout-fields.ts';
+} from '../../gen/billing/v1/billing_service.ts';
+import { Criticality, OverCommitPolicy } from '../../gen/billing/v1/ledger.ts';
+import type { Usage as UsageMessage } from '../../gen/billing/v1/pricing.ts';
+import type { Outcome } from '../../ledger/decide.ts';
+import type { UsagesOrCredits } from '../../ledger/usages-or-credits.ts';
+import type { Check } from '../call/field-checker.ts';
+import { balance, mutation } from '../call/mutation.ts';
 import {
   allocationMessage,
   grantMessage,
   lineMessage,
   purchaseMessage,
   reservationMessage,
-} from './messages.ts';
-import { balance, mutation } from './mutation.ts';
+} from '../messages/ledger.ts';
+import { payment } from './payment-fields.ts';
 
 const lines = (outcome: { lines: Outcome<'Reserve'>['lines'] }) =>
   outcome.lines.map((line) => lineMessage(line));

@@ -2,20 +2,20 @@
 import {
   Account as AccountMessage,
   type AccountServiceServer,
-} from '../gen/billing/v1/account_service.ts';
-import { Grant } from '../gen/billing/v1/ledger.ts';
-import type { Account } from '../ledger/account.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import type { Terms } from '../pricing/plan.ts';
-import { listAccounts, listGrants } from '../queries/lists.ts';
-import { loadAccounts } from '../store/load.ts';
-import { accountMutations } from './account-mutations.ts';
-import { unary } from './call.ts';
-import { ACCOUNT_ID, Check } from './check.ts';
-import { accountMessage, grantMessage } from './messages.ts';
+} from '../../gen/billing/v1/account_service.ts';
+import { Grant } from '../../gen/billing/v1/ledger.ts';
+import type { Account } from '../../ledger/account.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import type { Terms } from '../../pricing/plan.ts';
+import { listAccounts, listGrants } from '../../queries/lists.ts';
+import { loadAccounts } from '../../store/load.ts';
+import { ACCOUNT_ID, Check } from '../call/field-checker.ts';
+import { unary } from '../call/handler.ts';
+import { cutPage, keyOfPageToken, pageToken } from '../call/pages.ts';
+import { accountMessage, grantMessage } from '../messages/ledger.ts';
+import { mutationHandler, type ServiceContext } from '../service-context.ts';
+import { accountMutations } from './accounts.ts';
 import { listPacksHandler, offerPack, withdrawPack } from './packs.ts';
-import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
-import { mutationHandler, type ServiceContext } from './service-context.ts';
 
 const service = 'billing.v1.AccountService';
 const GRANT_ID = /^[1-9]\d{0,17}$/;

@@ -13,9 +13,9 @@ import {
   Terms_RefundExpired,
   type Terms as TermsMessage,
   type Validity as ValidityMessage,
-} from '../gen/billing/v1/pricing.ts';
-import type { Duration } from '../gen/google/protobuf/duration.ts';
-import type { OverageRates } from '../pricing/overage.ts';
+} from '../../gen/billing/v1/pricing.ts';
+import type { Duration } from '../../gen/google/protobuf/duration.ts';
+import type { OverageRates } from '../../pricing/overage.ts';
 import {
   type Allowance,
   type Component,
@@ -25,8 +25,8 @@ import {
   type RateCard,
   type Terms,
   type Validity,
-} from '../pricing/plan.ts';
-import type { DatedVersion, PublishedPlan } from '../pricing/published-plan.ts';
+} from '../../pricing/plan.ts';
+import type { DatedVersion, PublishedPlan } from '../../pricing/published-plan.ts';
 
 const duration = (ms: number): Duration => ({
   seconds: BigInt(Math.floor(ms / 1_000)),

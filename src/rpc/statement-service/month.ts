@@ -1,6 +1,6 @@
 /** Months as requests name them. */
-import { type Account, monthName } from '../ledger/account.ts';
-import type { Check } from './check.ts';
+import { type Account, monthName } from '../../ledger/account.ts';
+import type { Check } from '../call/field-checker.ts';
 
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/;
 

@@ -2,11 +2,11 @@
  * Checks the fields of a request and collects every violation, so a caller learns of all at once.
  * The limits are those the proto comments state.
  */
-import { Failure, type Violation } from '../failure.ts';
-import type { Usage as UsageMessage } from '../gen/billing/v1/pricing.ts';
-import type { Duration } from '../gen/google/protobuf/duration.ts';
-import { MAX_CREDITS } from '../pricing/plan.ts';
-import type { Usage } from '../pricing/usage.ts';
+import { Failure, type Violation } from '../../failure.ts';
+import type { Usage as UsageMessage } from '../../gen/billing/v1/pricing.ts';
+import type { Duration } from '../../gen/google/protobuf/duration.ts';
+import { MAX_CREDITS } from '../../pricing/plan.ts';
+import type { Usage } from '../../pricing/usage.ts';
 
 export const ACCOUNT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
 const REQUEST_ID = /^[\x20-\x7e]{1,128}$/;

@@ -1,26 +1,26 @@
 /** BillingService: prices, reservations, charges, packs, balances and history. */
-import { Failure } from '../failure.ts';
-import type { BillingServiceServer } from '../gen/billing/v1/billing_service.ts';
-import { Reservation, Reservation_State } from '../gen/billing/v1/ledger.ts';
-import { balanceOf } from '../ledger/balance.ts';
-import type { Book } from '../ledger/book.ts';
-import type { ReservationState } from '../ledger/reservation.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import { reservationNotFound } from '../ledger/rules/named-reservation.ts';
-import { rateCardVersionUnknown } from '../ledger/usages-or-credits.ts';
-import { asOf, listReservations } from '../queries/lists.ts';
-import { loadReservations } from '../store/load.ts';
-import { listCustomPacks } from '../store/purchases.ts';
+import { Failure } from '../../failure.ts';
+import type { BillingServiceServer } from '../../gen/billing/v1/billing_service.ts';
+import { Reservation, Reservation_State } from '../../gen/billing/v1/ledger.ts';
+import { balanceOf } from '../../ledger/balance.ts';
+import type { Book } from '../../ledger/book.ts';
+import type { ReservationState } from '../../ledger/reservation.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import { reservationNotFound } from '../../ledger/rules/named-reservation.ts';
+import { rateCardVersionUnknown } from '../../ledger/usages-or-credits.ts';
+import { asOf, listReservations } from '../../queries/lists.ts';
+import { loadReservations } from '../../store/load.ts';
+import { listCustomPacks } from '../../store/purchases.ts';
+import { Check, UUID } from '../call/field-checker.ts';
+import { serverStream, unary } from '../call/handler.ts';
+import { cutPage, keyOfPageToken, pageToken } from '../call/pages.ts';
+import { balanceMessage, grantMessage, reservationMessage } from '../messages/ledger.ts';
+import { mutationHandler, type ServiceContext, submit } from '../service-context.ts';
 import { batch } from './batch.ts';
-import { billingMutations } from './billing-mutations.ts';
-import { serverStream, unary } from './call.ts';
-import { Check, UUID } from './check.ts';
 import { estimate } from './estimate.ts';
-import { streamHistory } from './history-stream.ts';
-import { balanceMessage, grantMessage, reservationMessage } from './messages.ts';
-import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
+import { streamHistory } from './history.ts';
 import { getPurchaseHandler, listPurchasesHandler, purchaseHandler } from './purchases.ts';
-import { mutationHandler, type ServiceContext, submit } from './service-context.ts';
+import { billingMutations } from './reservations.ts';
 
 const service = 'billing.v1.BillingService';
 

@@ -4,17 +4,17 @@ import {
   OfferPackResponse,
   WithdrawPackRequest,
   WithdrawPackResponse,
-} from '../gen/billing/v1/account_service.ts';
-import type { Money as MoneyMessage, Pack as PackMessage } from '../gen/billing/v1/pricing.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import { parseMoney } from '../pricing/money.ts';
-import type { Money, Pack, Validity } from '../pricing/plan.ts';
-import { listCustomPacks } from '../store/purchases.ts';
-import { unary } from './call.ts';
-import { Check } from './check.ts';
-import { mutation } from './mutation.ts';
-import { packMessage } from './plan-messages.ts';
-import type { ServiceContext } from './service-context.ts';
+} from '../../gen/billing/v1/account_service.ts';
+import type { Money as MoneyMessage, Pack as PackMessage } from '../../gen/billing/v1/pricing.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import { parseMoney } from '../../pricing/money.ts';
+import type { Money, Pack, Validity } from '../../pricing/plan.ts';
+import { listCustomPacks } from '../../store/purchases.ts';
+import { Check } from '../call/field-checker.ts';
+import { unary } from '../call/handler.ts';
+import { mutation } from '../call/mutation.ts';
+import { packMessage } from '../messages/plan.ts';
+import type { ServiceContext } from '../service-context.ts';
 
 export const offerPack = mutation(
   'OfferPack',

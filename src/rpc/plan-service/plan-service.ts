@@ -1,11 +1,11 @@
 /** PlanService: the plans and their rate cards, as loaded from the plan files. */
-import type { PlanServiceServer } from '../gen/billing/v1/plan_service.ts';
-import { planNotFound } from '../ledger/rules/account.ts';
-import { rateCardVersionUnknown } from '../ledger/usages-or-credits.ts';
-import { unary } from './call.ts';
-import { Check } from './check.ts';
-import { planMessage, rateCardMessage } from './plan-messages.ts';
-import type { ServiceContext } from './service-context.ts';
+import type { PlanServiceServer } from '../../gen/billing/v1/plan_service.ts';
+import { planNotFound } from '../../ledger/rules/account.ts';
+import { rateCardVersionUnknown } from '../../ledger/usages-or-credits.ts';
+import { Check } from '../call/field-checker.ts';
+import { unary } from '../call/handler.ts';
+import { planMessage, rateCardMessage } from '../messages/plan.ts';
+import type { ServiceContext } from '../service-context.ts';
 
 const service = 'billing.v1.PlanService';
 

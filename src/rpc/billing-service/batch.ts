@@ -1,17 +1,17 @@
 /** Batch: many mutations in one call, each with its own result. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { Failure } from '../failure.ts';
+import { Failure } from '../../failure.ts';
 import {
   type BatchRequest,
   type Mutation,
   MutationError,
-} from '../gen/billing/v1/billing_service.ts';
-import type { Answer } from '../lanes/work.ts';
-import { accountMutations } from './account-mutations.ts';
-import { billingMutations } from './billing-mutations.ts';
-import { Check } from './check.ts';
-import type { Prepare, Prepared } from './mutation.ts';
-import { codeOf } from './status.ts';
+} from '../../gen/billing/v1/billing_service.ts';
+import type { Answer } from '../../lanes/work.ts';
+import { accountMutations } from '../account-service/accounts.ts';
+import { Check } from '../call/field-checker.ts';
+import type { Prepare, Prepared } from '../call/mutation.ts';
+import { codeOf } from '../call/status.ts';
+import { billingMutations } from './reservations.ts';
 
 /** By their names in Batch, which are those of the methods. */
 const MUTATIONS = { ...billingMutations, ...accountMutations };

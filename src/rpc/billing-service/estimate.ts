@@ -1,14 +1,14 @@
 /** Estimate: what usages would cost, and whether the account could pay for them now. */
-import { Failure } from '../failure.ts';
-import type { EstimateResponse } from '../gen/billing/v1/billing_service.ts';
-import type { Book } from '../ledger/book.ts';
-import { outlook } from '../ledger/draw.ts';
-import { priceUsagesOrCredits } from '../ledger/usages-or-credits.ts';
-import { coveringPacks } from '../pricing/packs.ts';
-import type { Pack } from '../pricing/plan.ts';
-import type { Usage } from '../pricing/usage.ts';
-import { lineMessage } from './messages.ts';
-import { packMessage } from './plan-messages.ts';
+import { Failure } from '../../failure.ts';
+import type { EstimateResponse } from '../../gen/billing/v1/billing_service.ts';
+import type { Book } from '../../ledger/book.ts';
+import { outlook } from '../../ledger/draw.ts';
+import { priceUsagesOrCredits } from '../../ledger/usages-or-credits.ts';
+import { coveringPacks } from '../../pricing/packs.ts';
+import type { Pack } from '../../pricing/plan.ts';
+import type { Usage } from '../../pricing/usage.ts';
+import { lineMessage } from '../messages/ledger.ts';
+import { packMessage } from '../messages/plan.ts';
 
 export function estimate(
   book: Book,

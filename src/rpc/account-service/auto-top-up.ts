@@ -1,7 +1,7 @@
 /** An account's auto top-up, as requests set it and messages show it. */
-import type { AutoTopUp as AutoTopUpMessage } from '../gen/billing/v1/account_service.ts';
-import type { AutoTopUp } from '../ledger/top-up.ts';
-import type { Check } from './check.ts';
+import type { AutoTopUp as AutoTopUpMessage } from '../../gen/billing/v1/account_service.ts';
+import type { AutoTopUp } from '../../ledger/top-up.ts';
+import type { Check } from '../call/field-checker.ts';
 
 const COOL_DOWN_MS = 3_600_000;
 const COOL_DOWN_MIN_MS = 60_000;

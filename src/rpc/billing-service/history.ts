@@ -1,17 +1,22 @@
 /** StreamHistory: entries in seq order, from one stretch of the ledger to the next. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import type { Clock } from '../clock.ts';
-import { Failure } from '../failure.ts';
-import type { StreamHistoryRequest } from '../gen/billing/v1/billing_service.ts';
-import { Entry_Kind, Entry as EntryMessage } from '../gen/billing/v1/ledger.ts';
-import type { Entry, EntryKind } from '../ledger/entry.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import type { Em } from '../pg/orm.ts';
-import { type HistoryFilter, lastSeqBefore, newestSeq, readEntries } from '../queries/history.ts';
-import type { Tail } from '../queries/tail.ts';
-import { Check } from './check.ts';
-import { encode } from './encode.ts';
-import { entryMessage } from './messages.ts';
+import type { Clock } from '../../clock.ts';
+import { Failure } from '../../failure.ts';
+import type { StreamHistoryRequest } from '../../gen/billing/v1/billing_service.ts';
+import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.ts';
+import type { Entry, EntryKind } from '../../ledger/entry.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import type { Em } from '../../pg/orm.ts';
+import {
+  type HistoryFilter,
+  lastSeqBefore,
+  newestSeq,
+  readEntries,
+} from '../../queries/history.ts';
+import type { Tail } from '../../queries/tail.ts';
+import { encode } from '../call/encode.ts';
+import { Check } from '../call/field-checker.ts';
+import { entryMessage } from '../messages/ledger.ts';
 
 /** Entries looked at per message. A short read each: no cursor stays open for a slow reader. */
 const PAGE_SIZE = 500n;

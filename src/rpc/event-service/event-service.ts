@@ -1,22 +1,22 @@
 /** EventService: events to follow, and their deliveries to the webhook endpoint. */
-import { Failure } from '../failure.ts';
+import { Failure } from '../../failure.ts';
 import {
   Delivery,
   Delivery_State,
   type EventServiceServer,
-} from '../gen/billing/v1/event_service.ts';
+} from '../../gen/billing/v1/event_service.ts';
 import {
   type DeliveryState,
   listDeliveries,
   replayDead,
   replayDelivery,
-} from '../store/deliveries.ts';
-import { serverStream, unary } from './call.ts';
-import { Check } from './check.ts';
-import { deliveryMessage } from './event-messages.ts';
+} from '../../store/deliveries.ts';
+import { Check } from '../call/field-checker.ts';
+import { serverStream, unary } from '../call/handler.ts';
+import { cutPage, keyOfPageToken, pageToken } from '../call/pages.ts';
+import { deliveryMessage } from '../messages/event.ts';
+import type { ServiceContext } from '../service-context.ts';
 import { streamEvents } from './event-stream.ts';
-import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
-import type { ServiceContext } from './service-context.ts';
 
 const service = 'billing.v1.EventService';
 const POSITION = /^[1-9]\d{0,17}$/;

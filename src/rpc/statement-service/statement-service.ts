@@ -1,17 +1,17 @@
 /** StatementService: what accounts used in a month, and what of it is owed. */
-import { Statement, type StatementServiceServer } from '../gen/billing/v1/statement_service.ts';
-import { monthOf } from '../ledger/account.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import { readStatement } from '../queries/read-statement.ts';
-import { loadAccounts } from '../store/load.ts';
-import { listStatements, loadStatement } from '../store/statements.ts';
-import { serverStream, unary } from './call.ts';
-import { Check } from './check.ts';
-import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
-import type { ServiceContext } from './service-context.ts';
-import { exportStatements } from './statement-export.ts';
-import { statementMessage } from './statement-messages.ts';
-import { checkMonth, checkMonthOf } from './statement-month.ts';
+import { Statement, type StatementServiceServer } from '../../gen/billing/v1/statement_service.ts';
+import { monthOf } from '../../ledger/account.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import { readStatement } from '../../queries/read-statement.ts';
+import { loadAccounts } from '../../store/load.ts';
+import { listStatements, loadStatement } from '../../store/statements.ts';
+import { Check } from '../call/field-checker.ts';
+import { serverStream, unary } from '../call/handler.ts';
+import { cutPage, keyOfPageToken, pageToken } from '../call/pages.ts';
+import { statementMessage } from '../messages/statement.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { exportStatements } from './export.ts';
+import { checkMonth, checkMonthOf } from './month.ts';
 
 const service = 'billing.v1.StatementService';
 const MONTH = /^\d{4}-\d{2}$/;

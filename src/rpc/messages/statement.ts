@@ -1,8 +1,8 @@
 /** Statements as messages of the protos. */
-import { Grant_Category } from '../gen/billing/v1/ledger.ts';
-import type { Statement as StatementMessage } from '../gen/billing/v1/statement_service.ts';
-import type { Statement } from '../ledger/statement.ts';
-import { overageRatesMessage } from './plan-messages.ts';
+import { Grant_Category } from '../../gen/billing/v1/ledger.ts';
+import type { Statement as StatementMessage } from '../../gen/billing/v1/statement_service.ts';
+import type { Statement } from '../../ledger/statement.ts';
+import { overageRatesMessage } from './plan.ts';
 
 export function statementMessage(statement: Statement): StatementMessage {
   const { rates, closedAt } = statement;

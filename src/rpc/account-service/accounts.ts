@@ -11,14 +11,14 @@ import {
   type OwnLimit,
   UpdateAccountRequest,
   UpdateAccountResponse,
-} from '../gen/billing/v1/account_service.ts';
-import { Grant_Category } from '../gen/billing/v1/ledger.ts';
-import type { Book } from '../ledger/book.ts';
-import { DEFAULT_PRIORITY } from '../ledger/grant.ts';
-import type { Check } from './check.ts';
-import { accountMessage, grantMessage } from './messages.ts';
-import { balance, mutation } from './mutation.ts';
-import { autoTopUpOf } from './top-up-fields.ts';
+} from '../../gen/billing/v1/account_service.ts';
+import { Grant_Category } from '../../gen/billing/v1/ledger.ts';
+import type { Book } from '../../ledger/book.ts';
+import { DEFAULT_PRIORITY } from '../../ledger/grant.ts';
+import type { Check } from '../call/field-checker.ts';
+import { balance, mutation } from '../call/mutation.ts';
+import { accountMessage, grantMessage } from '../messages/ledger.ts';
+import { autoTopUpOf } from './auto-top-up.ts';
 
 const account = (book: Book) => accountMessage(book.account, book.plan.terms);
 

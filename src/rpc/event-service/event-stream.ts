@@ -1,24 +1,24 @@
 /** StreamEvents: events in the order of their positions, from one stretch to the next. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import type { EventTail } from '../events/event-tail.ts';
-import { Failure } from '../failure.ts';
+import type { EventTail } from '../../events/event-tail.ts';
+import { Failure } from '../../failure.ts';
 import {
   Event as EventMessage,
   type StreamEventsRequest,
-} from '../gen/billing/v1/event_service.ts';
-import { EVENT_TYPES, type EventType } from '../ledger/event.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import type { Em } from '../pg/orm.ts';
-import { newestSeq } from '../queries/history.ts';
+} from '../../gen/billing/v1/event_service.ts';
+import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import type { Em } from '../../pg/orm.ts';
+import { newestSeq } from '../../queries/history.ts';
 import {
   type EventFilter,
   newestPosition,
   type PositionedEvent,
   readEvents,
-} from '../store/events.ts';
-import { Check } from './check.ts';
-import { encode } from './encode.ts';
-import { eventMessage } from './event-messages.ts';
+} from '../../store/events.ts';
+import { encode } from '../call/encode.ts';
+import { Check } from '../call/field-checker.ts';
+import { eventMessage } from '../messages/event.ts';
 
 /** Events read at once. A short read each: no cursor stays open for a slow reader. */
 const PAGE_SIZE = 500;

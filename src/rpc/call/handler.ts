@@ -20,9 +20,9 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import { Failure, internalFailure } from '../failure.ts';
-import { failureOfDatabase } from '../pg/failures.ts';
-import type { InFlight } from './in-flight.ts';
+import { Failure, internalFailure } from '../../failure.ts';
+import { failureOfDatabase } from '../../pg/failures.ts';
+import type { InFlight } from './in-flight-calls.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
 import { codeOf, serviceError } from './status.ts';
 

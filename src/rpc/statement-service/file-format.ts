@@ -1,8 +1,8 @@
 /** Closed statements as the lines of a file. */
 import { type Options, stringify } from 'csv-stringify/sync';
-import { Statement as StatementMessage } from '../gen/billing/v1/statement_service.ts';
-import type { Statement } from '../ledger/statement.ts';
-import { statementMessage } from './statement-messages.ts';
+import { Statement as StatementMessage } from '../../gen/billing/v1/statement_service.ts';
+import type { Statement } from '../../ledger/statement.ts';
+import { statementMessage } from '../messages/statement.ts';
 
 /** A file format: what the file begins with, and the lines of one statement. */
 export type FileFormat = {

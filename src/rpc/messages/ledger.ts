@@ -2,7 +2,7 @@
 import {
   Account_State,
   type Account as AccountMessage,
-} from '../gen/billing/v1/account_service.ts';
+} from '../../gen/billing/v1/account_service.ts';
 import {
   type Allocation as AllocationMessage,
   type Balance as BalanceMessage,
@@ -21,19 +21,19 @@ import {
   type Purchase as PurchaseMessage,
   Reservation_State,
   type Reservation as ReservationMessage,
-} from '../gen/billing/v1/ledger.ts';
-import type { PricedUsage as PricedUsageMessage } from '../gen/billing/v1/pricing.ts';
-import type { Account, Balance } from '../ledger/account.ts';
-import type { BucketKind, Entry, Move } from '../ledger/entry.ts';
-import { type Grant, stateOf } from '../ledger/grant.ts';
-import { lowBalanceThreshold, pauseFloor } from '../ledger/limits-in-force.ts';
-import type { Purchase } from '../ledger/purchase.ts';
-import { type Allocation, heldBy, OVERAGE, type Reservation } from '../ledger/reservation.ts';
-import { splitOf } from '../ledger/split.ts';
-import { divideMoney, shortest } from '../pricing/money.ts';
-import type { Terms } from '../pricing/plan.ts';
-import type { PricedUsage } from '../pricing/price.ts';
-import { autoTopUpMessage } from './top-up-fields.ts';
+} from '../../gen/billing/v1/ledger.ts';
+import type { PricedUsage as PricedUsageMessage } from '../../gen/billing/v1/pricing.ts';
+import type { Account, Balance } from '../../ledger/account.ts';
+import type { BucketKind, Entry, Move } from '../../ledger/entry.ts';
+import { type Grant, stateOf } from '../../ledger/grant.ts';
+import { lowBalanceThreshold, pauseFloor } from '../../ledger/limits-in-force.ts';
+import type { Purchase } from '../../ledger/purchase.ts';
+import { type Allocation, heldBy, OVERAGE, type Reservation } from '../../ledger/reservation.ts';
+import { splitOf } from '../../ledger/split.ts';
+import { divideMoney, shortest } from '../../pricing/money.ts';
+import type { Terms } from '../../pricing/plan.ts';
+import type { PricedUsage } from '../../pricing/price.ts';
+import { autoTopUpMessage } from '../account-service/auto-top-up.ts';
 
 const instant = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
 

@@ -1,12 +1,12 @@
 /** A mutation: how its request becomes a command, and how what the command did becomes its response. */
-import type { Failure } from '../failure.ts';
-import { balanceOf } from '../ledger/balance.ts';
-import type { Book } from '../ledger/book.ts';
-import type { Command, Outcome } from '../ledger/decide.ts';
-import { Check } from './check.ts';
+import type { Failure } from '../../failure.ts';
+import { balanceOf } from '../../ledger/balance.ts';
+import type { Book } from '../../ledger/book.ts';
+import type { Command, Outcome } from '../../ledger/decide.ts';
+import { balanceMessage } from '../messages/ledger.ts';
 import { type Codec, encode } from './encode.ts';
+import { Check } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
-import { balanceMessage } from './messages.ts';
 
 type Addressed = { accountId: string; requestId: string };
 

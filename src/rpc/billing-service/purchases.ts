@@ -1,25 +1,25 @@
 /** Purchases: buying a pack, at a checkout if need be, and what became of what was bought. */
-import { Failure } from '../failure.ts';
-import { type PurchaseRequest, PurchaseResponse } from '../gen/billing/v1/billing_service.ts';
+import { Failure } from '../../failure.ts';
+import { type PurchaseRequest, PurchaseResponse } from '../../gen/billing/v1/billing_service.ts';
 import {
   Purchase_State,
   Purchase as PurchaseCodec,
   type Purchase as PurchaseMessage,
-} from '../gen/billing/v1/ledger.ts';
-import type { Answer } from '../lanes/work.ts';
-import type { Book } from '../ledger/book.ts';
-import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
-import type { Payments } from '../payments/payments.ts';
-import { loadGrants, loadPurchases } from '../store/load.ts';
-import { listPurchases } from '../store/purchases.ts';
-import { billingMutations } from './billing-mutations.ts';
-import { type Answered, type Caller, unary } from './call.ts';
-import { Check, UUID } from './check.ts';
-import { purchaseMessage } from './messages.ts';
-import { cutPage, keyOfPageToken, pageToken } from './page-token.ts';
-import { type ServiceContext, submit } from './service-context.ts';
+} from '../../gen/billing/v1/ledger.ts';
+import type { Answer } from '../../lanes/work.ts';
+import type { Book } from '../../ledger/book.ts';
+import type { Purchase, PurchaseState } from '../../ledger/purchase.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import { purchaseNotFound } from '../../ledger/rules/observe-purchase.ts';
+import type { Payments } from '../../payments/payments.ts';
+import { loadGrants, loadPurchases } from '../../store/load.ts';
+import { listPurchases } from '../../store/purchases.ts';
+import { Check, UUID } from '../call/field-checker.ts';
+import { type Answered, type Caller, unary } from '../call/handler.ts';
+import { cutPage, keyOfPageToken, pageToken } from '../call/pages.ts';
+import { purchaseMessage } from '../messages/ledger.ts';
+import { type ServiceContext, submit } from '../service-context.ts';
+import { billingMutations } from './reservations.ts';
 
 /**
  * A checkout takes two steps: the purchase is written and committed, then the provider opens a session

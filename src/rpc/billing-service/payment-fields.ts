@@ -1,7 +1,7 @@
 /** How a purchase is to be paid, as its request says it. */
-import type { PurchaseRequest } from '../gen/billing/v1/billing_service.ts';
-import type { BuyPack } from '../ledger/rules/purchase.ts';
-import type { Check } from './check.ts';
+import type { PurchaseRequest } from '../../gen/billing/v1/billing_service.ts';
+import type { BuyPack } from '../../ledger/rules/purchase.ts';
+import type { Check } from '../call/field-checker.ts';
 
 const URL_MAX = 2_048;
 /** No more than a typing error is caught here: whether it exists only a message to it can tell. */

@@ -1,5 +1,5 @@
 /** Page tokens: opaque to callers, bound to the list and arguments they were made for. */
-import { Failure } from '../failure.ts';
+import { Failure } from '../../failure.ts';
 import { type Codec, encode } from './encode.ts';
 
 export function pageToken(list: readonly string[], key: string | bigint): string {

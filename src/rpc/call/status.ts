@@ -3,9 +3,9 @@
  * details that every error carries.
  */
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import type { Failure, Reason } from '../failure.ts';
-import { BadRequest, ErrorInfo, RetryInfo } from '../gen/google/rpc/error_details.ts';
-import { Status } from '../gen/google/rpc/status.ts';
+import type { Failure, Reason } from '../../failure.ts';
+import { BadRequest, ErrorInfo, RetryInfo } from '../../gen/google/rpc/error_details.ts';
+import { Status } from '../../gen/google/rpc/status.ts';
 
 const DOMAIN = 'billing.scrip';
 

@@ -2,8 +2,8 @@
  * The fingerprint of a request's content: SHA-256 of the message, its maps in one order. Protobuf
  * leaves out what is not set, so a field that a later version adds changes no older fingerprint.
  */
-import type { Usage } from '../gen/billing/v1/pricing.ts';
-import { sha256 } from '../sha256.ts';
+import type { Usage } from '../../gen/billing/v1/pricing.ts';
+import { sha256 } from '../../sha256.ts';
 import { type Codec, encode } from './encode.ts';
 
 type WithMaps = {

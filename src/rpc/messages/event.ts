@@ -3,9 +3,9 @@ import {
   Delivery_State,
   type Delivery as DeliveryMessage,
   type Event as EventMessage,
-} from '../gen/billing/v1/event_service.ts';
-import type { Delivery } from '../store/deliveries.ts';
-import type { PositionedEvent } from '../store/events.ts';
+} from '../../gen/billing/v1/event_service.ts';
+import type { Delivery } from '../../store/deliveries.ts';
+import type { PositionedEvent } from '../../store/events.ts';
 
 export const eventMessage = (event: PositionedEvent): EventMessage => ({
   eventId: event.eventId,

@@ -1,19 +1,19 @@
 /** ExportStatements: closed statements as a file, read and sent a bounded stretch at a time. */
-import { Failure } from '../failure.ts';
+import { Failure } from '../../failure.ts';
 import {
   type ExportStatementsRequest,
   type ExportStatementsResponse,
   ExportStatementsRequest_Format as Format,
-} from '../gen/billing/v1/statement_service.ts';
-import { monthName, monthOf, monthStart } from '../ledger/account.ts';
-import { accountNotFound } from '../ledger/rules/account.ts';
-import type { Statement } from '../ledger/statement.ts';
-import { loadAccounts } from '../store/load.ts';
-import { listStatementsOfPlan, loadStatements } from '../store/statements.ts';
-import { Check } from './check.ts';
-import type { ServiceContext } from './service-context.ts';
-import { CSV, type FileFormat, JSON_LINES } from './statement-file.ts';
-import { checkMonth } from './statement-month.ts';
+} from '../../gen/billing/v1/statement_service.ts';
+import { monthName, monthOf, monthStart } from '../../ledger/account.ts';
+import { accountNotFound } from '../../ledger/rules/account.ts';
+import type { Statement } from '../../ledger/statement.ts';
+import { loadAccounts } from '../../store/load.ts';
+import { listStatementsOfPlan, loadStatements } from '../../store/statements.ts';
+import { Check } from '../call/field-checker.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { CSV, type FileFormat, JSON_LINES } from './file-format.ts';
+import { checkMonth } from './month.ts';
 
 /** Statements read at once. */
 const PAGE_SIZE = 200;
