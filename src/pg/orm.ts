@@ -13,6 +13,7 @@ import { Migration0007EventsFollowed } from './migrations/0007-events-followed.t
 import { Migration0008TopUps } from './migrations/0008-top-ups.ts';
 import { Migration0009Statistics } from './migrations/0009-statistics.ts';
 import { entities } from './schema.ts';
+import { SESSION_SETTINGS } from './session-settings.ts';
 
 export type Orm = MikroORM;
 export type Em = SqlEntityManager;
@@ -30,31 +31,13 @@ const migrationsList = [
   { name: '0009-statistics', class: Migration0009Statistics },
 ];
 
-/**
- * What every connection of the service begins with: a role that cannot change or remove entries;
- * limits, so that a lost peer or a stuck lock ends a statement instead of a lane; and one kind of
- * plan. Every statement of the service finds its rows by key, however many they are: it wants a
- * nested loop over an index and is planned once. Left to itself PostgreSQL plans by statistics, which
- * a young table has not got, and scans whole tables: 266 reserves a second where this gives 1,900.
- */
-const RUNTIME_SESSION = {
-  role: 'scrip_runtime',
-  enable_seqscan: 'off',
-  enable_hashjoin: 'off',
-  enable_mergejoin: 'off',
-  plan_cache_mode: 'force_generic_plan',
-  statement_timeout: '30s',
-  lock_timeout: '10s',
-  idle_in_transaction_session_timeout: '60s',
-};
-
 /** Connects as `scrip_runtime`. */
 export async function connect(
   url: string,
   poolSize: number,
   answerTimeoutMs: number,
 ): Promise<Orm> {
-  return await open(url, poolSize, answerTimeoutMs, RUNTIME_SESSION);
+  return await open(url, poolSize, answerTimeoutMs, SESSION_SETTINGS);
 }
 
 /** A migration may rewrite a large table. */
