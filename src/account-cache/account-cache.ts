@@ -61,23 +61,23 @@ export class AccountCache {
     return taken;
   }
 
-  /** Keeps what a unit of work has committed in the transaction `writtenBy`; null: it wrote nothing. */
-  keep({ books, kept, unread }: Done, writtenBy: string | null) {
+  /** Keeps what a unit of work has committed. */
+  keep({ books, kept, unread }: Done) {
     if (kept.size > 0) this.#rest = Math.max(1, this.#rest / 2);
     for (const book of books.values()) {
       const { accountId } = book.account;
       const taken = kept.get(accountId);
       if (unread.has(accountId)) taken?.end();
-      else if (book.hasChanges && writtenBy !== null) this.#write(book, taken, writtenBy);
+      else if (book.hasChanges) this.#write(book, taken);
       else if (taken) this.#kept.set(accountId, taken);
     }
   }
 
   /** In place only where it was what the unit decided on: one that was read may have other settings. */
-  #write(book: Book, taken: CachedAccount | undefined, writtenBy: string) {
+  #write(book: Book, taken: CachedAccount | undefined) {
     const { account, grants, changes } = book;
     const { accountId } = account;
-    if (taken && !changes.settings && taken.write(account, grants, writtenBy)) {
+    if (taken && !changes.settings && taken.write(account, grants)) {
       this.#kept.set(accountId, taken);
       return;
     }
@@ -85,7 +85,7 @@ export class AccountCache {
     const slot = CachedAccount.fits(account, grants) ? this.#slot() : undefined;
     if (slot === undefined) return;
     const fresh = new CachedAccount(this.#slots, slot, account, grants);
-    fresh.write(account, grants, writtenBy);
+    fresh.write(account, grants);
     this.#kept.set(accountId, fresh);
   }
 

@@ -10,13 +10,13 @@ import type { Account } from '../ledger/account.ts';
 import type { Labels } from '../ledger/entry.ts';
 import { type Grant, isOpen } from '../ledger/grant.ts';
 
-/** Of 8 bytes. In a slot: eight counters of the account, two instants, a hash, two counters of each grant. */
-const WORDS = 32;
-const DUE_AT = 8;
-const LAST_AT = 9;
-const HASH = 10;
+/** Of 8 bytes. In a slot: nine counters of the account, two instants, a hash, two counters of each grant. */
+const WORDS = 33;
+const DUE_AT = 9;
+const LAST_AT = 10;
+const HASH = 11;
 const HASH_BYTES = 32;
-const GRANTS = 14;
+const GRANTS = 15;
 /** An account with more open grants is not kept. */
 const GRANTS_MAX = (WORDS - GRANTS) / 2;
 
@@ -33,6 +33,7 @@ const IN_SLOT = {
   overage: 0n,
   overageReserved: 0n,
   overageLimit: 0n,
+  version: 0n,
   dueAt: null,
   lastAt: 0,
   lastHash: new Uint8Array(),
@@ -98,8 +99,6 @@ export class CachedAccount {
   /** Their counters, instants and hash are in the slot. */
   readonly #account: Account;
   readonly #grants: readonly Grant[];
-  /** The transaction that wrote the account's row. */
-  writtenBy = '';
 
   /** The slot is the book's from now on; what is kept must be written into it first. */
   constructor(slots: Slots, slot: number, account: Account, grants: readonly Grant[]) {
@@ -121,7 +120,7 @@ export class CachedAccount {
   }
 
   /** Keeps what a transaction has written; false where that is more than numbers. */
-  write(account: Account, grants: readonly Grant[], writtenBy: string): boolean {
+  write(account: Account, grants: readonly Grant[]): boolean {
     if (
       account.allowanceDueAt !== this.#account.allowanceDueAt ||
       account.lowBalance !== this.#account.lowBalance ||
@@ -138,10 +137,10 @@ export class CachedAccount {
     counters[slot + 5] = account.overage;
     counters[slot + 6] = account.overageReserved;
     counters[slot + 7] = account.overageLimit;
+    counters[slot + 8] = account.version;
     instants[slot + DUE_AT] = account.dueAt ?? Number.POSITIVE_INFINITY;
     instants[slot + LAST_AT] = account.lastAt;
     bytes.set(account.lastHash, (slot + HASH) * 8);
-    this.writtenBy = writtenBy;
     return true;
   }
 
@@ -182,6 +181,7 @@ export class CachedAccount {
       overage: counters[slot + 5] as bigint,
       overageReserved: counters[slot + 6] as bigint,
       overageLimit: counters[slot + 7] as bigint,
+      version: counters[slot + 8] as bigint,
       dueAt: dueAt === Number.POSITIVE_INFINITY ? null : dueAt,
       lastAt: instants[slot + LAST_AT] as number,
       lastHash: bytes.subarray(hash, hash + HASH_BYTES),

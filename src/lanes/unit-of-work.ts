@@ -85,19 +85,17 @@ async function attempt(
 ): Promise<(Answer | Undecided)[]> {
   const span = startSpan(context.tracer, works);
   try {
-    const [opened, answers, writtenBy] = await context.em.transactional(async (em) => {
+    const [opened, answers] = await context.em.transactional(async (em) => {
       const opened = await loadUnit(em, context.catalogue, works, locked, now, kept);
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
       const answers = works.map((work) => answer(opened, work, answered, { traceId, spanId }));
       const writes = writesOf(opened, answered);
-      const writtenBy = await (holdsNoLocks(opened)
-        ? turns.take(() => save(em, writes))
-        : save(em, writes));
-      return [opened, answers, writtenBy] as const;
+      await (holdsNoLocks(opened) ? turns.take(() => save(em, writes)) : save(em, writes));
+      return [opened, answers] as const;
     });
-    context.kept.keep(opened, writtenBy);
+    context.kept.keep(opened);
     for (const { account, changes } of opened.books.values())
       if (changes.entries.length > 0) context.tail.wrote(account.accountId, account.seq);
     if ([...opened.books.values()].some(({ changes }) => changes.events.length > 0))
@@ -247,8 +245,9 @@ function writesOf(opened: LoadedUnit, requests: AnsweredRequest[]): Writes {
     if (opened.added.has(book)) writes.accounts.added.push(account);
     else {
       if (book.hasChanges) {
-        const writtenBy = opened.kept.get(account.accountId)?.writtenBy ?? null;
-        writes.accounts.changed.push({ account, writtenBy, plansKnown: opened.plansKnown });
+        account.version += 1n;
+        const cached = opened.kept.has(account.accountId);
+        writes.accounts.changed.push({ account, cached, plansRevision: opened.plansKnown });
       }
       if (changes.settings) writes.accounts.set.push(account);
     }

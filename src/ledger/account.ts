@@ -54,6 +54,8 @@ export type Account = {
    */
   lastAt: number;
   lastHash: Uint8Array;
+  /** Row version: 1 when the account is opened, incremented by every write of its row. */
+  version: bigint;
 };
 
 export type Balance = {

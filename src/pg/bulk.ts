@@ -24,23 +24,25 @@ export function bulkUpdate<Row>(table: string, keys: number, columns: readonly C
   return writer(updateText(table, keys, columns, selected), columns);
 }
 
-/** What a row was decided by, and what it must be equal to where it is not null. */
+/** A value that a row was computed from and the SQL that it must still equal. Null is not compared. */
 export type Guard<Row> = readonly [column: Column<Row>, equal: string];
 
 /**
- * The same of rows that must still be what they were decided by: of any other the first column that is
- * set, which must not be null, is set to null, and so refused.
+ * `update` with optimistic concurrency. Each row states its new version; the table must have the version
+ * before it, and the guards must hold. A stale row's version becomes 0, which the table's CHECK
+ * (version > 0) refuses. Counting the updated rows instead would be too late: the COMMIT is sent in the
+ * same pipeline, and only an error makes PostgreSQL skip it. The CHECK gives this error a name.
  */
-export function guardedUpdate<Row>(
+export function versionedUpdate<Row>(
   table: string,
   keys: number,
   columns: readonly Column<Row>[],
   guards: readonly Guard<Row>[],
 ) {
-  const first = columns[keys];
   const holds = guards.map(([[name], equal]) => `(n.${name} is null or n.${name} = ${equal})`);
-  const guarded = `case when ${holds.join(' and ')} then n.${first?.[0]} end`;
-  const setTo = (column: Column<Row>) => (column === first ? guarded : selected(column));
+  const isCurrent = [`${table}.version = n.version - 1`, ...holds].join(' and ');
+  const setTo = (column: Column<Row>) =>
+    column[0] === 'version' ? `case when ${isCurrent} then n.version else 0 end` : selected(column);
   const all = [...columns, ...guards.map(([column]) => column)];
   return writer(updateText(table, keys, columns, setTo, all), all);
 }

@@ -2,7 +2,9 @@
 import { Failure } from '../failure.ts';
 
 /** The driver's error under whatever the ORM wrapped it in. */
-function* causes(error: unknown): Generator<{ code?: string; message?: string }> {
+function* causes(
+  error: unknown,
+): Generator<{ code?: string; message?: string; constraint?: string }> {
   for (let cause = error; typeof cause === 'object' && cause !== null; ) {
     yield cause as { code?: string };
     cause = (cause as { cause?: unknown }).cause;
@@ -11,6 +13,12 @@ function* causes(error: unknown): Generator<{ code?: string; message?: string }>
 
 const codeOf = (error: unknown): string => {
   for (const { code } of causes(error)) if (typeof code === 'string') return code;
+  return '';
+};
+
+/** The constraint that a write violated; empty where it failed of something else. */
+export const constraintOf = (error: unknown): string => {
+  for (const { constraint } of causes(error)) if (typeof constraint === 'string') return constraint;
   return '';
 };
 

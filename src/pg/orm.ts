@@ -12,6 +12,7 @@ import { Migration0006PlansOverTime } from './migrations/0006-plans-over-time.ts
 import { Migration0007EventsFollowed } from './migrations/0007-events-followed.ts';
 import { Migration0008TopUps } from './migrations/0008-top-ups.ts';
 import { Migration0009Statistics } from './migrations/0009-statistics.ts';
+import { Migration0010AccountVersion } from './migrations/0010-account-version.ts';
 import { entities } from './schema.ts';
 import { SESSION_SETTINGS } from './session-settings.ts';
 
@@ -29,6 +30,7 @@ const migrationsList = [
   { name: '0007-events-followed', class: Migration0007EventsFollowed },
   { name: '0008-top-ups', class: Migration0008TopUps },
   { name: '0009-statistics', class: Migration0009Statistics },
+  { name: '0010-account-version', class: Migration0010AccountVersion },
 ];
 
 /** Connects as `scrip_runtime`. */

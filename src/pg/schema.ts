@@ -77,6 +77,8 @@ export const AccountRow = defineEntity({
     dueAt: instant().nullable(),
     lastAt: instant(),
     lastHash: p.blob().columnType('bytea'),
+    /** Row version: every update increments it. */
+    version: bigint(),
   },
   checks: [
     { name: 'accounts_state_check', expression: "state in ('OPEN', 'CLOSED')" },
@@ -94,6 +96,8 @@ export const AccountRow = defineEntity({
       expression:
         'overage >= 0 and overage_reserved >= 0 and overage + overage_reserved <= overage_limit',
     },
+    // Also how the update of a stale account fails: see versionedUpdate in bulk.ts.
+    { name: 'accounts_version_check', expression: 'version > 0' },
   ],
   indexes: [
     { name: 'accounts_due', properties: ['dueAt'], where: 'due_at is not null' },

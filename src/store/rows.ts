@@ -38,7 +38,7 @@ export const accountColumns = `account_id, plan_id, state, display_name, labels,
   ${millis('closed_at')}, seq, grant_count, event_count, remaining, reserved, overage,
   overage_reserved, overage_limit, low_balance, ${millis('allowance_due_at')},
   ${millis('statement_due_at')}, statement_plan_id, ${millis('due_at')}, ${millis('last_at')},
-  last_hash`;
+  last_hash, version`;
 
 export const toAccount = (row: Row): Account => ({
   accountId: row['account_id']!,
@@ -68,6 +68,7 @@ export const toAccount = (row: Row): Account => ({
   dueAt: row['due_at']!,
   lastAt: row['last_at']!,
   lastHash: row['last_hash']!,
+  version: BigInt(row['version']!),
 });
 
 export const grantColumns = `account_id, grant_id, amount, remaining, reserved, category, priority,

@@ -10,7 +10,8 @@ import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
 import type { Statement as MonthStatement } from '../ledger/statement.ts';
 import type { Demand } from '../ledger/waterfall.ts';
-import { bulkInsert, bulkUpdate, type Column, guardedUpdate } from '../pg/bulk.ts';
+import { bulkInsert, bulkUpdate, type Column, versionedUpdate } from '../pg/bulk.ts';
+import { constraintOf } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Statement } from '../pg/pipelined-batch.ts';
 import { commit } from '../pg/run.ts';
@@ -29,14 +30,17 @@ export type AnsweredRequest = {
   readonly at: number;
 };
 
-/** An account, and what it was decided by that was not read: it must still be so. Null where it was. */
+/** An account at its new version, and whether it was locked and read, or computed from caches. */
 export type ChangedAccount = {
   readonly account: Account;
-  /** The transaction that wrote its row. */
-  readonly writtenBy: string | null;
-  /** The sum of the plans' revisions. */
-  readonly plansKnown: bigint | null;
+  /** The account was cached: its row is not locked yet. */
+  readonly cached: boolean;
+  /** The sum of the revisions of the cached plans; null: the plans were read. */
+  readonly plansRevision: bigint | null;
 };
+
+/** A cached account or cached plans were not what the database has. Nothing was written. */
+export class StaleCacheError extends Error {}
 
 export type Writes = {
   readonly accounts: {
@@ -89,24 +93,23 @@ const accountState: Column<Account>[] = [
   ['last_at', 'instant', (a) => a.lastAt],
   ['last_hash', 'bytea', (a) => a.lastHash],
 ];
+const accountVersion: Column<Account>[] = [['version', 'bigint', (a) => a.version]];
 const insertAccounts = bulkInsert('accounts', [
   ...accountKey,
   ...accountOpened,
   ...accountSettings,
   ...accountState,
+  ...accountVersion,
 ]);
-const updateAccounts = guardedUpdate<ChangedAccount>(
+const updateAccounts = versionedUpdate<ChangedAccount>(
   'accounts',
   1,
-  [...accountKey, ...accountState].map(([name, type, value]) => [
+  [...accountKey, ...accountState, ...accountVersion].map(([name, type, value]) => [
     name,
     type,
     ({ account }) => value(account),
   ]),
-  [
-    [['written_by', 'text', ({ writtenBy }) => writtenBy], 'accounts.xmin::text'],
-    [['plans_known', 'bigint', (c) => c.plansKnown], '(select sum(revision) from plans)'],
-  ],
+  [[['plans_revision', 'bigint', (c) => c.plansRevision], '(select sum(revision) from plans)']],
 );
 const updateSettings = bulkUpdate('accounts', 1, [...accountKey, ...accountSettings]);
 
@@ -268,44 +271,41 @@ const insertRequests = bulkInsert<AnsweredRequest>('requests', [
   ['at', 'instant', (r) => r.at],
 ]);
 
-/** Writes everything and commits the transaction `em` is in; says which transaction that was. */
-export async function save(em: Em, writes: Writes): Promise<string | null> {
-  const rows = await commit(em, [
-    ...(writes.accounts.changed.some(({ writtenBy }) => writtenBy !== null)
-      ? [SHORT_LOCK_TIMEOUT]
-      : []),
-    ...insertAccounts(writes.accounts.added),
-    ...updateAccounts(writes.accounts.changed),
-    ...updateSettings(writes.accounts.set),
-    ...insertGrants(writes.grants.added),
-    ...updateGrants(writes.grants.changed),
-    ...insertReservations(writes.reservations.added),
-    ...updateReservations(writes.reservations.changed),
-    ...insertPurchases(writes.purchases.added),
-    ...updatePurchases(writes.purchases.changed),
-    ...writes.customPacks.map(saveCustomPack),
-    ...writes.refundables.map(saveRefunded),
-    ...insertEntries(writes.entries),
-    ...insertEvents(writes.events),
-    ...insertStatements(writes.statements),
-    ...insertRequests(writes.requests),
-    CURRENT_XID,
-  ]);
-  const [{ xid }] = rows.at(-1) as [{ xid: string | null }];
-  return xid;
+/**
+ * Writes everything and commits the transaction that `em` is in. Throws a StaleCacheError where a cached
+ * account or the cached plans have changed.
+ */
+export async function save(em: Em, writes: Writes): Promise<void> {
+  try {
+    await commit(em, [
+      ...(writes.accounts.changed.some(({ cached }) => cached) ? [SHORT_LOCK_TIMEOUT] : []),
+      ...insertAccounts(writes.accounts.added),
+      ...updateAccounts(writes.accounts.changed),
+      ...updateSettings(writes.accounts.set),
+      ...insertGrants(writes.grants.added),
+      ...updateGrants(writes.grants.changed),
+      ...insertReservations(writes.reservations.added),
+      ...updateReservations(writes.reservations.changed),
+      ...insertPurchases(writes.purchases.added),
+      ...updatePurchases(writes.purchases.changed),
+      ...writes.customPacks.map(saveCustomPack),
+      ...writes.refundables.map(saveRefunded),
+      ...insertEntries(writes.entries),
+      ...insertEvents(writes.events),
+      ...insertStatements(writes.statements),
+      ...insertRequests(writes.requests),
+    ]);
+  } catch (error) {
+    if (constraintOf(error) !== 'accounts_version_check') throw error;
+    throw new StaleCacheError('a cached account or plan has changed', { cause: error });
+  }
 }
 
 /**
- * What was not locked before is locked by its update, and another replica may have it. Who waits long
- * would have others wait who have nothing to do with it, and its callers give up unheard.
+ * The row of a cached account is locked by its update, and another replica may hold the lock. The
+ * cached account is stale once that replica commits, so there is little to wait for.
  */
 const SHORT_LOCK_TIMEOUT: Statement = { text: `set local lock_timeout = '50ms'`, parameters: [] };
-
-/** As rows have it in xmin, without its epoch; null where nothing was written. */
-const CURRENT_XID: Statement = {
-  text: 'select pg_current_xact_id_if_assigned()::xid as xid',
-  parameters: [],
-};
 
 /** The row of a refunded entry is made by its first refund. */
 const saveRefunded = ({ accountId, seq, committed, refunded }: RefundableEntry): Statement => ({

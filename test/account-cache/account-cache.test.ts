@@ -171,7 +171,10 @@ describe('a kept account', () => {
     const side = new pg.Client(scrip.databaseUrl);
     await side.connect();
     await side.query('begin');
-    await side.query('update accounts set pause_floor = 10 where account_id = $1', [accountId]);
+    await side.query(
+      'update accounts set pause_floor = 10, version = version + 1 where account_id = $1',
+      [accountId],
+    );
     const later = told(accountId, reserve(1n, { criticality: 'SHEDDABLE' }));
     await waitingForLock(scrip.databaseUrl);
     await side.query('commit');
@@ -231,7 +234,7 @@ describe('a kept account', () => {
 
   test('has a row that says so when a reservation was extended: no entry does', async () => {
     const { accountId, reservationId } = await keptAccount();
-    const written = 'select xmin from accounts where account_id = $1';
+    const written = 'select version from accounts where account_id = $1';
     const before = await execute(scrip.databaseUrl, written, [accountId]);
     await told(accountId, extend(reservationId, '2h'));
     expect(await execute(scrip.databaseUrl, written, [accountId])).not.toEqual(before);

@@ -34,10 +34,7 @@ const asked = (command: Command | null): Work =>
 /** What is kept of the shelf's account, as a unit of work would find it. */
 function keptOf(books: AccountCache, shelf: Shelf, now: number) {
   const taken = books.take([request], now);
-  books.keep(
-    { books: new Map([['acme', shelf.take(now, [])]]), kept: taken, unread: CACHE_MISS },
-    'x',
-  );
+  books.keep({ books: new Map([['acme', shelf.take(now, [])]]), kept: taken, unread: CACHE_MISS });
   return taken.get('acme');
 }
 
@@ -51,7 +48,7 @@ test('a unit of many works takes none: it reads them all', () => {
   const books = new AccountCache(1);
   const shelf = live({ terms: {}, otherTerms: {}, steps: [] });
   const { book } = shelf.work(START, grantCredits(10n));
-  books.keep({ books: new Map([['acme', book]]), kept: NOTHING, unread: CACHE_MISS }, 'x');
+  books.keep({ books: new Map([['acme', book]]), kept: NOTHING, unread: CACHE_MISS });
   expect(books.take(Array(129).fill(request), START).size).toBe(0);
   expect(books.take(Array(128).fill(request), START).size).toBe(1);
 });
@@ -62,7 +59,7 @@ test('a book that has ended makes room for another, whatever it ended of', () =>
   // Each has one grant more than the last, which is not a thing to be written in place.
   const keep = (kept = NOTHING, unread = CACHE_MISS) => {
     const { book } = shelf.work(START, grantCredits(10n));
-    books.keep({ books: new Map([['acme', book]]), kept, unread }, 'x');
+    books.keep({ books: new Map([['acme', book]]), kept, unread });
   };
   const take = () => books.take([request], START);
   keep();
@@ -89,7 +86,7 @@ test('a kept book holds on to no memory of the hash it was given', async () => {
     // As a driver and a hash give it: a part of a pool, and what holds the part holds the pool.
     const pool = new ArrayBuffer(65_536);
     book.account.lastHash = new Uint8Array(pool, 32, 32);
-    books.keep({ books: new Map([['acme', book]]), kept: NOTHING, unread: CACHE_MISS }, 'x');
+    books.keep({ books: new Map([['acme', book]]), kept: NOTHING, unread: CACHE_MISS });
     return new WeakRef(pool);
   })();
   await new Promise(setImmediate);
@@ -106,7 +103,7 @@ test('a kept book is the account as the ledger has it, and its open grants', () 
       live(random, (shelf, now, command) => {
         const before = books.take([asked(command)], now);
         const { book } = shelf.work(now, command);
-        books.keep({ books: new Map([['acme', book]]), kept: before, unread: CACHE_MISS }, 'x');
+        books.keep({ books: new Map([['acme', book]]), kept: before, unread: CACHE_MISS });
         const kept = keptOf(books, shelf, now);
         if (!kept) return;
         assert.deepEqual(plain(kept.account()), plain(shelf.account));

@@ -53,7 +53,7 @@ begin
     p_caller, p_request, p_reference, p_trace, p_span)::text, 'UTF8'));
 
   update accounts set seq = v_account.seq, reserved = v_account.reserved, last_at = v_at,
-      last_hash = v_hash, due_at = least(due_at, v_at + p_ttl)
+      last_hash = v_hash, due_at = least(due_at, v_at + p_ttl), version = version + 1
     where account_id = p_account;
   insert into reservations (account_id, reservation_id, state, credits, held, committed, returned,
       allocations, expires_at, created_at, over_commit_policy, plan_id, rate_card_version, reference,

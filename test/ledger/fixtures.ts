@@ -165,6 +165,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   dueAt: null,
   lastAt: START,
   lastHash: new Uint8Array(),
+  version: 1n,
   ...change,
 });
 

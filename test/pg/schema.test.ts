@@ -209,6 +209,7 @@ describe('the database refuses what the rules must never ask for:', () => {
       low_balance: false,
       last_at: instant,
       last_hash: '\\x',
+      version: 1,
     },
     grants: {
       account_id: 'a',
@@ -357,6 +358,7 @@ describe('the database refuses what the rules must never ask for:', () => {
       { overage_reserved: -1 },
       { overage_limit: 4 },
     ],
+    accounts_version_check: [{ version: 0 }],
     grants_amount_check: [{ amount: 0, remaining: 0, reserved: 0, open: false }],
     // Below zero it breaks grants_reserved_check first: reserved is more than remaining then.
     grants_remaining_check: [{ remaining: 11 }],

@@ -68,6 +68,7 @@ export const newAccount = (
   dueAt: null,
   lastAt: now,
   lastHash: new Uint8Array(),
+  version: 1n,
 });
 
 /** Grants a new account what its plan gives: welcome credits, and this period's allowance in full. */
