@@ -176,10 +176,10 @@ function named<Kind extends Request['command']['kind'], Key>(
   return distinct(all);
 }
 
-/** Purchases that commands observe, and ones whose payment reference they give again. */
+/** Purchases that commands sync, and ones whose payment reference they give again. */
 async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Purchase[]> {
-  const observed = [
-    ...named(requests, 'ObservePurchase', ({ purchaseId }) => purchaseId),
+  const synced = [
+    ...named(requests, 'SyncPurchase', ({ purchaseId }) => purchaseId),
     ...named(requests, 'EndTopUp', ({ purchaseId }) => purchaseId),
   ];
   const references: Named<string>[] = [];
@@ -188,7 +188,7 @@ async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Pu
       references.push({ accountId, key: command.payment.reference });
   // UsagesOrCredits for in this turn, both: what is asked for later goes to the database by itself.
   const purchases = await Promise.all([
-    loadPurchases(em, distinct(observed)),
+    loadPurchases(em, distinct(synced)),
     loadReferencedPurchases(em, distinct(references)),
   ]);
   return [...new Map(purchases.flat().map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];

@@ -18,12 +18,12 @@ import { type OfferPack, offerPack, type WithdrawPack, withdrawPack } from './ru
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
 import { type MoveAccount, moveAccount } from './rules/move-account.ts';
-import { type ObservePurchase, observePurchase } from './rules/observe-purchase.ts';
 import { type BuyPack, buyPack } from './rules/purchase.ts';
 import { type RaiseReservation, raiseReservation } from './rules/raise-reservation.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
+import { type SyncPurchase, syncPurchase } from './rules/sync-purchase.ts';
 import { type EndTopUp, endTopUp, type StartTopUp, startTopUp } from './rules/top-up.ts';
 import { updateTopUpDueAt } from './top-up.ts';
 
@@ -36,7 +36,7 @@ export type Command =
   | RaiseReservation
   | Refund
   | BuyPack
-  | ObservePurchase
+  | SyncPurchase
   | OfferPack
   | WithdrawPack
   | GrantCredits
@@ -82,8 +82,8 @@ function rule(book: Book, command: Command, origin: Origin) {
       return refund(book, command, origin);
     case 'Purchase':
       return buyPack(book, command, origin);
-    case 'ObservePurchase':
-      return observePurchase(book, command, origin);
+    case 'SyncPurchase':
+      return syncPurchase(book, command, origin);
     case 'OfferPack':
       return offerPack(book, command, origin);
     case 'WithdrawPack':

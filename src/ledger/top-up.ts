@@ -54,7 +54,7 @@ export const NO_TOP_UPS: TopUps = {
 };
 
 /** A worker that has not said how a top-up went by then is taken for lost. */
-export const LOOK_AGAIN_MS = 5 * 60_000;
+export const TOP_UP_LEASE_MS = 5 * 60_000;
 
 const BACKOFF_MS = 3_600_000;
 const BACKOFF_MAX_MS = 7 * 24 * 3_600_000;

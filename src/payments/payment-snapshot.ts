@@ -23,19 +23,19 @@ export const PENDING_SNAPSHOT: PaymentSnapshot = {
 };
 
 /** Null where there is nothing to look at yet. */
-export async function look(
+export async function fetchSnapshot(
   stripe: Stripe,
   purchase: Purchase,
   { sessionId, paymentIntentId }: Subject,
 ): Promise<PaymentSnapshot | null> {
-  if (sessionId !== undefined) return await lookAtSession(stripe, purchase, sessionId);
-  if (paymentIntentId !== undefined) return await lookAtIntent(stripe, purchase, paymentIntentId);
-  if (purchase.session) return await lookAtSession(stripe, purchase, purchase.session.sessionId);
+  if (sessionId !== undefined) return await fetchBySession(stripe, purchase, sessionId);
+  if (paymentIntentId !== undefined) return await fetchByIntent(stripe, purchase, paymentIntentId);
+  if (purchase.session) return await fetchBySession(stripe, purchase, purchase.session.sessionId);
   if (purchase.paymentIntentId === null) return null;
-  return await lookAtIntent(stripe, purchase, purchase.paymentIntentId);
+  return await fetchByIntent(stripe, purchase, purchase.paymentIntentId);
 }
 
-async function lookAtSession(
+async function fetchBySession(
   stripe: Stripe,
   purchase: Purchase,
   id: string,
@@ -45,7 +45,7 @@ async function lookAtSession(
   );
   const intent = expanded(found.payment_intent);
   const payment = paymentOfSession(found, intent);
-  const seen = {
+  const snapshot = {
     ...PENDING_SNAPSHOT,
     session: sessionOf(found),
     paymentIntentId: intent?.id ?? null,
@@ -54,24 +54,26 @@ async function lookAtSession(
     paid: BigInt(found.amount_total ?? 0),
   };
   return payment === 'PAID' && intent
-    ? { ...seen, ...(await moneyOf(stripe, purchase, intent)) }
-    : seen;
+    ? { ...snapshot, ...(await moneyOf(stripe, purchase, intent)) }
+    : snapshot;
 }
 
-async function lookAtIntent(
+async function fetchByIntent(
   stripe: Stripe,
   purchase: Purchase,
   id: string,
 ): Promise<PaymentSnapshot> {
   const intent = answered(await stripe.paymentIntents.retrieve(id, { expand: ['latest_charge'] }));
   const payment = paymentOfIntent(purchase, intent);
-  const seen = {
+  const snapshot = {
     ...PENDING_SNAPSHOT,
     paymentIntentId: intent.id,
     payment,
     failureCode: payment === 'FAILED' ? failureCodeOf(intent) : '',
   };
-  return payment === 'PAID' ? { ...seen, ...(await moneyOf(stripe, purchase, intent)) } : seen;
+  return payment === 'PAID'
+    ? { ...snapshot, ...(await moneyOf(stripe, purchase, intent)) }
+    : snapshot;
 }
 
 function paymentOfSession(

@@ -12,12 +12,12 @@ import type { Lanes } from '../lanes/lanes.ts';
 import type { Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
-import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
+import { purchaseNotFound } from '../ledger/rules/sync-purchase.ts';
 import { SERVICE } from '../ledger/settle.ts';
 import type { Em } from '../pg/orm.ts';
 import { loadPurchases } from '../store/load.ts';
 import { OPEN_MAX_MS, openSession } from './checkout.ts';
-import { look, PENDING_SNAPSHOT, type Subject } from './payment-snapshot.ts';
+import { fetchSnapshot, PENDING_SNAPSHOT, type Subject } from './payment-snapshot.ts';
 import { SharedWork } from './shared-work.ts';
 import { isUnavailable, providerUnavailable, refusalOf } from './stripe.ts';
 
@@ -88,17 +88,17 @@ export class Payments {
    * Looks at how a purchase is at Stripe and takes that over; answers the purchase after that. What it
    * answers was seen after the call.
    */
-  observe(
+  sync(
     accountId: string,
     purchaseId: string,
     subject: Subject,
     trace: Trace,
   ): Promise<Purchase | Failure> {
     const key = [accountId, purchaseId, subject.sessionId, subject.paymentIntentId].join('\n');
-    return this.#looking.run(key, () => this.#observe(accountId, purchaseId, subject, trace));
+    return this.#looking.run(key, () => this.#sync(accountId, purchaseId, subject, trace));
   }
 
-  async #observe(
+  async #sync(
     accountId: string,
     purchaseId: string,
     subject: Subject,
@@ -109,14 +109,14 @@ export class Payments {
       const purchase = await this.load(accountId, purchaseId);
       if (!purchase) return purchaseNotFound(accountId, purchaseId);
       const seen = await this.#asking(purchase, () =>
-        look(this.#options.stripe, purchase, subject),
+        fetchSnapshot(this.#options.stripe, purchase, subject),
       );
       if (seen instanceof Failure) return seen;
       if (seen === null) return purchase;
       const observed = await this.applySnapshot(purchase, seen, trace);
       if (observed instanceof Failure) return observed;
-      if (observed.became === 'of another payment') this.#tellSecondPayment(purchase, seen);
-      if (observed.became !== 'stale') return observed.purchase;
+      if (observed.result === 'other payment') this.#tellSecondPayment(purchase, seen);
+      if (observed.result !== 'stale') return observed.purchase;
       await sleep(Math.random() * 50 * tries);
     }
     return providerUnavailable();
@@ -133,15 +133,15 @@ export class Payments {
     { accountId, purchaseId, syncVersion }: Purchase,
     seen: PaymentSnapshot,
     trace: Trace,
-  ): Promise<Outcome<'ObservePurchase'> | Failure> {
-    const observed: Outcome<'ObservePurchase'>[] = [];
+  ): Promise<Outcome<'SyncPurchase'> | Failure> {
+    const observed: Outcome<'SyncPurchase'>[] = [];
     const answer = await this.#options.lanes.submit({
       accountId,
-      command: { kind: 'ObservePurchase', purchaseId, syncVersion, seen },
+      command: { kind: 'SyncPurchase', purchaseId, syncVersion, snapshot: seen },
       origin: { ...trace, caller: SERVICE, requestId: '' },
       fingerprint: NO_BYTES,
       respond(outcome) {
-        if (outcome.kind === 'ObservePurchase') observed.push(outcome);
+        if (outcome.kind === 'SyncPurchase') observed.push(outcome);
         return NO_BYTES;
       },
       isAbandoned: () => false,

@@ -106,7 +106,7 @@ export class Reconciler {
     const purchase = await payments.load(accountId, purchaseId);
     if (purchase?.state !== 'PENDING') return null;
     if (purchase.session || purchase.paymentIntentId)
-      return await payments.observe(accountId, purchaseId, {}, trace);
+      return await payments.sync(accountId, purchaseId, {}, trace);
     if (purchase.method === 'CHECKOUT') return await payments.open(accountId, purchaseId, trace);
     // A top-up that was never charged: who charges it has the time that idempotency keys last.
     if (clock() - purchase.createdAt < OPEN_MAX_MS) return null;

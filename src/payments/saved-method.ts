@@ -6,7 +6,7 @@
 import Stripe from 'stripe';
 import { Failure } from '../failure.ts';
 import type { Purchase } from '../ledger/purchase.ts';
-import { purchaseNotFound } from '../ledger/rules/observe-purchase.ts';
+import { purchaseNotFound } from '../ledger/rules/sync-purchase.ts';
 import { metadataOf, OPEN_MAX_MS, type Refused } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments, Trace } from './payments.ts';
@@ -49,7 +49,7 @@ export async function chargeSavedMethod(
       const asItIs = (await payments.load(accountId, purchaseId)) ?? purchase;
       return await giveUp(payments, asItIs, confirmed, trace);
     }
-    const after = await payments.observe(accountId, purchaseId, { paymentIntentId }, trace);
+    const after = await payments.sync(accountId, purchaseId, { paymentIntentId }, trace);
     if (after instanceof Failure) return after;
     return confirmed === 'requires action' && after.state !== 'PAID'
       ? { outcome: 'requires action' }
@@ -153,7 +153,7 @@ async function giveUp(
   const failed = { ...PENDING_SNAPSHOT, payment: 'FAILED', failureCode: refused } as const;
   const observed = await payments.applySnapshot(purchase, failed, trace);
   if (observed instanceof Failure) return observed;
-  if (observed.became !== 'taken over') return chargedOf(observed.purchase);
+  if (observed.result !== 'applied') return chargedOf(observed.purchase);
   return { outcome: 'declined', code: refused };
 }
 
@@ -179,6 +179,6 @@ export async function withdrawCharge(
     // Refused: it has succeeded, or cannot be stopped any more. The intent itself tells.
     if (refusalOf(error) === null) throw error;
   }
-  const after = await payments.observe(accountId, purchaseId, { paymentIntentId }, trace);
+  const after = await payments.sync(accountId, purchaseId, { paymentIntentId }, trace);
   return after instanceof Failure ? after : chargedOf(after);
 }

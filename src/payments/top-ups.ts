@@ -1,7 +1,7 @@
 /**
  * Charges the top-ups that are due. Every replica may run it: starting a top-up is decided in the
  * account's lane, by one of them. What is started and not finished, because this replica stops or dies
- * or because Stripe is away, is handed out again after LOOK_AGAIN_MS, as the same purchase with the
+ * or because Stripe is away, is handed out again after TOP_UP_LEASE_MS, as the same purchase with the
  * same payment intent.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -153,7 +153,7 @@ export class TopUps {
     const written = await payments.load(accountId, purchaseId);
     // Who had it before may have charged it: that shows, and is not tried a second time.
     const purchase = written?.paymentIntentId
-      ? await payments.observe(accountId, purchaseId, {}, trace)
+      ? await payments.sync(accountId, purchaseId, {}, trace)
       : written;
     if (purchase instanceof Failure) return purchase;
     if (purchase?.state !== 'PENDING') return null;

@@ -163,7 +163,7 @@ async function effectOf(
   const about = await purchaseRefOf(payments.stripe, event);
   if (!about) return { status: 200, text: 'none of ours' };
   const { accountId, purchaseId, subject } = about;
-  const seen = await payments.observe(accountId, purchaseId, subject, { traceId, spanId });
+  const seen = await payments.sync(accountId, purchaseId, subject, { traceId, spanId });
   if (!(seen instanceof Failure)) return { status: 200, text: 'taken in' };
   const { reason } = seen;
   const told = {

@@ -69,15 +69,15 @@ async function start(accountId: string): Promise<string | null> {
 const end = (accountId: string, purchaseId: string, code: string) =>
   replica.lanes.submit(endTopUpWork(accountId, purchaseId, code, TRACE));
 
-/** What the payment provider is seen to say, whoever looks. */
-const see = (accountId: string, purchaseId: string, seen: Partial<PaymentSnapshot>) =>
+/** Applies what the payment provider says. */
+const see = (accountId: string, purchaseId: string, snapshot: Partial<PaymentSnapshot>) =>
   replica.lanes.submit({
     accountId,
     command: {
-      kind: 'ObservePurchase',
+      kind: 'SyncPurchase',
       purchaseId,
       syncVersion: 0,
-      seen: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen },
+      snapshot: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...snapshot },
     },
     origin: { caller: 'scrip', requestId: '', ...TRACE },
     fingerprint: new Uint8Array(),

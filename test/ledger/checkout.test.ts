@@ -15,7 +15,6 @@ import {
   close,
   commit,
   ms,
-  observe,
   origin,
   pack,
   paid,
@@ -24,6 +23,7 @@ import {
   refund,
   release,
   reserve,
+  syncPurchase,
 } from './fixtures.ts';
 import type { Shelf } from './shelf.ts';
 import { audit, ledger, play, type Row } from './table.ts';
@@ -65,8 +65,8 @@ describe('a purchase by checkout', () => {
     ]);
     shelf.plan = plan({}, [pack('day', 7n, '99.00')]);
     play(shelf, [
-      ['5h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
-      ['6h', observe('p1', 1, paid()), 'nothing', '100'],
+      ['5h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['6h', syncPurchase('p1', 1, paid()), 'nothing', '100'],
       ['28h', null, 'nothing', '100'],
       ['29h', null, 'GRANT_EXPIRED 100: g1>expired 100', '0'],
     ]);
@@ -87,61 +87,71 @@ describe('a purchase by checkout', () => {
 
   test('says so once', () => {
     const shelf = bought();
-    const { book } = shelf.work(at('1h'), observe('p1', 0, paid()));
+    const { book } = shelf.work(at('1h'), syncPurchase('p1', 0, paid()));
     expect(book.changes.events).toMatchObject([
       {
         type: 'purchase.completed',
         data: { purchase_id: 'p1', pack_id: 'starter', credits: '100', method: 'CHECKOUT' },
       },
     ]);
-    expect(shelf.work(at('2h'), observe('p1', 1, paid())).book.changes.events).toEqual([]);
+    expect(shelf.work(at('2h'), syncPurchase('p1', 1, paid())).book.changes.events).toEqual([]);
   });
 
   test.each(['FAILED', 'EXPIRED'] as const)(
     'that %s is paid when money arrives after all',
     (state) => {
       const shelf = bought(
-        ['1h', observe('p1', 0, { payment: state, failureCode: 'why' }), 'nothing', '0'],
-        ['2h', observe('p1', 1, { payment: 'PENDING' }), 'nothing', '0'],
+        ['1h', syncPurchase('p1', 0, { payment: state, failureCode: 'why' }), 'nothing', '0'],
+        ['2h', syncPurchase('p1', 1, { payment: 'PENDING' }), 'nothing', '0'],
       );
       expect(purchase(shelf)).toMatchObject({ state, failureCode: 'why', nextCheckAt: null });
-      play(shelf, [['3h', observe('p1', 2, paid()), 'PURCHASE 100: issued>g1 100', '100']]);
+      play(shelf, [['3h', syncPurchase('p1', 2, paid()), 'PURCHASE 100: issued>g1 100', '100']]);
       expect(purchase(shelf)).toMatchObject({ state: 'PAID', failureCode: '' });
     },
   );
 
   test('that was paid stays paid, whatever a late look at its session says', () => {
-    const shelf = bought(['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100']);
+    const shelf = bought([
+      '1h',
+      syncPurchase('p1', 0, paid()),
+      'PURCHASE 100: issued>g1 100',
+      '100',
+    ]);
     for (const payment of ['PENDING', 'FAILED', 'EXPIRED'] as const)
-      play(shelf, [['2h', observe('p1', 1, { payment }), 'nothing', '100']]);
+      play(shelf, [['2h', syncPurchase('p1', 1, { payment }), 'nothing', '100']]);
     expect(purchase(shelf).state).toBe('PAID');
   });
 
   test('takes nothing over from a look that began before the last one', () => {
     const shelf = bought(
-      ['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
-      ['2h', observe('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '0'],
+      ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '0'],
     );
     const before = structuredClone(shelf.purchases);
-    const { outcome } = shelf.work(at('3h'), observe('p1', 1, paid()));
-    expect(outcome).toMatchObject({ became: 'stale' });
+    const { outcome } = shelf.work(at('3h'), syncPurchase('p1', 1, paid()));
+    expect(outcome).toMatchObject({ result: 'stale' });
     expect(shelf.purchases).toEqual(before);
   });
 
   test('goes by the payment that was seen first: a second one grants nothing', () => {
-    const shelf = bought(['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100']);
+    const shelf = bought([
+      '1h',
+      syncPurchase('p1', 0, paid()),
+      'PURCHASE 100: issued>g1 100',
+      '100',
+    ]);
     const second = { ...paid(1_000n), paymentIntentId: 'pi_2' };
-    const { outcome } = shelf.work(at('2h'), observe('p1', 1, second));
-    expect(outcome).toMatchObject({ became: 'of another payment' });
+    const { outcome } = shelf.work(at('2h'), syncPurchase('p1', 1, second));
+    expect(outcome).toMatchObject({ result: 'other payment' });
     expect(purchase(shelf)).toMatchObject({ paymentIntentId: 'pi_1', creditsClawedBack: 0n });
   });
 
   test('does not end with a second session that expires, and is paid by one that is paid', () => {
-    const shelf = bought(['1m', observe('p1', 0, session()), 'nothing', '0']);
+    const shelf = bought(['1m', syncPurchase('p1', 0, session()), 'nothing', '0']);
     const other = { session: { sessionId: 'cs_2', url: '', expiresAt: at('1h') } };
     play(shelf, [
-      ['2h', observe('p1', 1, { ...other, payment: 'EXPIRED' }), 'nothing', '0'],
-      ['3h', observe('p1', 1, { ...other, ...paid() }), 'PURCHASE 100: issued>g1 100', '100'],
+      ['2h', syncPurchase('p1', 1, { ...other, payment: 'EXPIRED' }), 'nothing', '0'],
+      ['3h', syncPurchase('p1', 1, { ...other, ...paid() }), 'PURCHASE 100: issued>g1 100', '100'],
     ]);
     expect(purchase(shelf).session?.sessionId).toBe('cs_1');
   });
@@ -149,7 +159,7 @@ describe('a purchase by checkout', () => {
   test('is granted though the account was closed meanwhile: the money was taken', () => {
     bought(
       ['1h', close(), 'nothing', '0'],
-      ['2h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['2h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       ['3h', checkout('starter'), 'ACCOUNT_CLOSED', '100'],
     );
   });
@@ -157,7 +167,7 @@ describe('a purchase by checkout', () => {
   test('that nobody made is not found', () => {
     bought([
       '1h',
-      observe('p9', 0, paid()),
+      syncPurchase('p9', 0, paid()),
       'PURCHASE_NOT_FOUND: purchase_id p9, account_id acme',
       '0',
     ]);
@@ -166,7 +176,7 @@ describe('a purchase by checkout', () => {
   test('is looked at again at growing intervals, and right after its session has expired', () => {
     const shelf = bought();
     const checks = ['0s', '4m', '10h', '23h', '25h'].map((moment, looks) => {
-      shelf.work(at(moment), observe('p1', looks, session()));
+      shelf.work(at(moment), syncPurchase('p1', looks, session()));
       return ((purchase(shelf).nextCheckAt ?? 0) - at(moment)) / ms('1m');
     });
     expect(checks).toEqual([1, 2, 300, 61, 750]);
@@ -174,7 +184,7 @@ describe('a purchase by checkout', () => {
 });
 
 describe('credits are taken back', () => {
-  const PAID: Row = ['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'];
+  const PAID: Row = ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'];
   const state = (shelf: Shelf) => {
     const { creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState } = purchase(shelf);
     return [creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState];
@@ -183,10 +193,10 @@ describe('credits are taken back', () => {
   test('in proportion to the money refunded, rounded down over all refunds together', () => {
     const shelf = bought(
       PAID,
-      ['2h', observe('p1', 1, paid(333n)), 'CLAW_BACK 33: g1>issued 33', '67'],
-      ['3h', observe('p1', 2, paid(666n)), 'CLAW_BACK 33: g1>issued 33', '34'],
-      ['4h', observe('p1', 3, paid(669n)), 'nothing', '34'],
-      ['5h', observe('p1', 4, paid(1_000n)), 'CLAW_BACK 34: g1>issued 34', '0'],
+      ['2h', syncPurchase('p1', 1, paid(333n)), 'CLAW_BACK 33: g1>issued 33', '67'],
+      ['3h', syncPurchase('p1', 2, paid(666n)), 'CLAW_BACK 33: g1>issued 33', '34'],
+      ['4h', syncPurchase('p1', 3, paid(669n)), 'nothing', '34'],
+      ['5h', syncPurchase('p1', 4, paid(1_000n)), 'CLAW_BACK 34: g1>issued 34', '0'],
     );
     expect(state(shelf)).toEqual([100n, 0n, '10.00', 'NONE']);
     expect(shelf.grants.get(1n)?.state).toBe('SPENT');
@@ -198,13 +208,13 @@ describe('credits are taken back', () => {
       PAID,
       ['2h', charge(30n), 'CHARGE 30: g1>consumed 30', '70'],
       ['2h', reserve(20n), 'RESERVE 20: g1>(g1) 20', '70 (20)'],
-      ['2h', observe('p1', 1, paid(1_000n)), 'CLAW_BACK 50: g1>issued 50', '20 (20)'],
+      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 50: g1>issued 50', '20 (20)'],
     );
     expect(state(shelf)).toEqual([50n, 50n, '10.00', 'NONE']);
     play(shelf, [
       ['2h', release('r1'), 'RELEASE 20: (g1)>g1 20', '20'],
       // What came free since is not asked for again: nothing more was refunded.
-      ['3h', observe('p1', 2, paid(1_000n)), 'nothing', '20'],
+      ['3h', syncPurchase('p1', 2, paid(1_000n)), 'nothing', '20'],
       ['3h', refund(2n, 10n), 'REFUND 10: consumed>g1 10', '30'],
     ]);
     expect(state(shelf)).toEqual([50n, 50n, '10.00', 'NONE']);
@@ -213,14 +223,14 @@ describe('credits are taken back', () => {
   test('of the purchase’s own grant only', () => {
     const shelf = bought(
       ['0s', checkout('day'), 'nothing', '0'],
-      ['1h', observe('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       [
         '1h',
-        observe('p2', 0, { ...paid(), paymentIntentId: 'pi_2' }),
+        syncPurchase('p2', 0, { ...paid(), paymentIntentId: 'pi_2' }),
         'PURCHASE 100: issued>g2 100',
         '200',
       ],
-      ['2h', observe('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '100'],
+      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '100'],
       ['3h', charge(100n), 'CHARGE 100: g2>consumed 100', '0'],
     );
     expect(shelf.purchases[1]).toMatchObject({ creditsClawedBack: 0n });
@@ -230,8 +240,8 @@ describe('credits are taken back', () => {
     const shelf = bought(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
-      ['3h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
-      ['4h', observe('p1', 2, paid(0n, 'LOST')), 'nothing', '0'],
+      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
+      ['4h', syncPurchase('p1', 2, paid(0n, 'LOST')), 'nothing', '0'],
     );
     expect(state(shelf)).toEqual([60n, 40n, '0.00', 'LOST']);
   });
@@ -240,9 +250,9 @@ describe('credits are taken back', () => {
     const shelf = bought(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
-      ['3h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
-      ['4h', observe('p1', 2, paid(0n, 'WON')), 'REINSTATE 60: issued>g1 60', '60'],
-      ['5h', observe('p1', 3, paid(0n, 'WON')), 'nothing', '60'],
+      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
+      ['4h', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 60: issued>g1 60', '60'],
+      ['5h', syncPurchase('p1', 3, paid(0n, 'WON')), 'nothing', '60'],
       ['5h', charge(60n), 'CHARGE 60: g1>consumed 60', '0'],
     );
     expect(state(shelf)).toEqual([0n, 0n, '0.00', 'WON']);
@@ -251,10 +261,10 @@ describe('credits are taken back', () => {
   test('but for those that a refund before the dispute asks back', () => {
     const shelf = bought(
       PAID,
-      ['2h', observe('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50', '50'],
+      ['2h', syncPurchase('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50', '50'],
       ['3h', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
-      ['4h', observe('p1', 2, paid(500n, 'OPEN')), 'CLAW_BACK 30: g1>issued 30', '0'],
-      ['5h', observe('p1', 3, paid(500n, 'WON')), 'REINSTATE 30: issued>g1 30', '30'],
+      ['4h', syncPurchase('p1', 2, paid(500n, 'OPEN')), 'CLAW_BACK 30: g1>issued 30', '0'],
+      ['5h', syncPurchase('p1', 3, paid(500n, 'WON')), 'REINSTATE 30: issued>g1 30', '30'],
     );
     expect(state(shelf)).toEqual([50n, 0n, '5.00', 'WON']);
   });
@@ -263,8 +273,8 @@ describe('credits are taken back', () => {
     const shelf = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'nothing', '0'],
       PAID,
-      ['2h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
-      ['30d', observe('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>expired 100', '0'],
+      ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
+      ['30d', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>expired 100', '0'],
     ]);
     expect(state(shelf)).toEqual([0n, 0n, '0.00', 'WON']);
   });
@@ -273,9 +283,9 @@ describe('credits are taken back', () => {
     const shelf = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'nothing', '0'],
       PAID,
-      ['2h', observe('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
+      ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
       ['3h', null, 'nothing', '0'],
-      ['4h', observe('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>g1 100', '100'],
+      ['4h', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>g1 100', '100'],
       ['25h', null, 'GRANT_EXPIRED 100: g1>expired 100', '0'],
     ]);
     expect(shelf.grants.get(1n)?.state).toBe('EXPIRED');
@@ -284,7 +294,7 @@ describe('credits are taken back', () => {
   test('at once where the first look sees it paid and refunded', () => {
     bought([
       '1h',
-      observe('p1', 0, paid(400n)),
+      syncPurchase('p1', 0, paid(400n)),
       'PURCHASE 100: issued>g1 100 | CLAW_BACK 40: g1>issued 40',
       '60',
     ]);
@@ -294,7 +304,7 @@ describe('credits are taken back', () => {
     bought(
       PAID,
       ['2h', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
-      ['2h', observe('p1', 1, paid(0n, 'LOST')), 'CLAW_BACK 70: g1>issued 70', '30 (30)'],
+      ['2h', syncPurchase('p1', 1, paid(0n, 'LOST')), 'CLAW_BACK 70: g1>issued 70', '30 (30)'],
       ['2h', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '0'],
     );
   });
@@ -332,7 +342,7 @@ describe('what is asked back', () => {
       fc.property(uses, (steps) => {
         const shelf = bought([
           '1h',
-          observe('p1', 0, paid()),
+          syncPurchase('p1', 0, paid()),
           'PURCHASE 100: issued>g1 100',
           '100',
         ]);
@@ -343,11 +353,11 @@ describe('what is asked back', () => {
             shelf.work(now, charge(step));
             continue;
           }
-          const look = () => observe('p1', purchase(shelf).syncVersion, step);
+          const look = () => syncPurchase('p1', purchase(shelf).syncVersion, step);
           shelf.work(now, look());
           const { credits, creditsClawedBack, creditsUnrecovered } = purchase(shelf);
-          const seen = look().seen;
-          expect(creditsClawedBack + creditsUnrecovered).toBe(creditsAskedBack(credits, seen));
+          const { snapshot } = look();
+          expect(creditsClawedBack + creditsUnrecovered).toBe(creditsAskedBack(credits, snapshot));
           const again: Book = shelf.take(now, [look()]);
           const before = picture(again);
           decide(again, look(), origin);

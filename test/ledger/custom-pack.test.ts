@@ -3,12 +3,12 @@ import {
   at,
   checkout,
   close,
-  observe,
   offer,
   pack,
   paid,
   plan,
   purchase,
+  syncPurchase,
   withdraw,
 } from './fixtures.ts';
 import { ledger, play } from './table.ts';
@@ -22,7 +22,7 @@ describe('a custom pack', () => {
       ['1s', offer(own), 'nothing', '0'],
       ['2s', purchase('negotiated', 'INV-1'), 'PURCHASE 500: issued>g1 500', '500'],
       ['3s', checkout('negotiated'), 'nothing', '500'],
-      ['4s', observe('p2', 0, paid()), 'PURCHASE 500: issued>g2 500', '1000'],
+      ['4s', syncPurchase('p2', 0, paid()), 'PURCHASE 500: issued>g2 500', '1000'],
     ]);
   });
 
@@ -52,7 +52,7 @@ describe('a custom pack', () => {
       ['1s', checkout('negotiated'), 'nothing', '0'],
       ['2s', withdraw('negotiated'), 'nothing', '0'],
       ['3s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
-      ['4s', observe('p1', 0, paid()), 'PURCHASE 500: issued>g1 500', '500'],
+      ['4s', syncPurchase('p1', 0, paid()), 'PURCHASE 500: issued>g1 500', '500'],
     ]);
     expect(shelf.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
     play(shelf, [['9s', withdraw('negotiated'), 'nothing', '500']]);

@@ -10,7 +10,6 @@ import {
   checkout,
   grantCredits,
   ms,
-  observe,
   open,
   pack,
   paid,
@@ -19,6 +18,7 @@ import {
   refund,
   reserve,
   START,
+  syncPurchase,
 } from './fixtures.ts';
 import { Shelf } from './shelf.ts';
 
@@ -69,8 +69,8 @@ describe('notice of an expiry', () => {
     const brief = { ...pack('brief', 100n, '5.00'), validity: { days: 10 } };
     const deeds: readonly Deed[] = [
       ['0s', checkout('brief')],
-      ['1h', observe('p1', 0, paid(0n, 'OPEN'))],
-      ['2026-01-15', observe('p1', 1, paid(0n, 'WON'))],
+      ['1h', syncPurchase('p1', 0, paid(0n, 'OPEN'))],
+      ['2026-01-15', syncPurchase('p1', 1, paid(0n, 'WON'))],
       ['2026-01-16', null],
     ];
     expect(told(plan(NOTICE, [brief]), deeds)).toEqual(['2026-01-15 g1 100']);

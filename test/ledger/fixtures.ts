@@ -355,15 +355,15 @@ export const checkout = (packId: string, labels: Labels = {}): Command => ({
 });
 
 /** What the payment provider says: nothing of a payment yet, unless `change` says otherwise. */
-export const observe = (
+export const syncPurchase = (
   purchaseId: string,
   syncVersion: number,
   change: Partial<PaymentSnapshot> = {},
-): Extract<Command, { kind: 'ObservePurchase' }> => ({
-  kind: 'ObservePurchase',
+): Extract<Command, { kind: 'SyncPurchase' }> => ({
+  kind: 'SyncPurchase',
   purchaseId,
   syncVersion,
-  seen: {
+  snapshot: {
     session: null,
     paymentIntentId: null,
     payment: 'PENDING',

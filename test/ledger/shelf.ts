@@ -187,7 +187,7 @@ const soonest = (instants: readonly number[]): number | null =>
 
 /** Whether a command is about a purchase, by its id or its payment reference. */
 function names(command: Command, { purchaseId, paymentReference }: Purchase): boolean {
-  if (command.kind === 'ObservePurchase' || command.kind === 'EndTopUp')
+  if (command.kind === 'SyncPurchase' || command.kind === 'EndTopUp')
     return command.purchaseId === purchaseId;
   return (
     command.kind === 'Purchase' &&

@@ -7,7 +7,7 @@ import { monthStart } from '../../src/ledger/account.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import { availableOf } from '../../src/ledger/limits-in-force.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
-import { type AutoTopUp, backoffMs, LOOK_AGAIN_MS } from '../../src/ledger/top-up.ts';
+import { type AutoTopUp, backoffMs, TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
 import {
   at,
@@ -37,22 +37,22 @@ const setting = (change: Partial<AutoTopUp> = {}): AutoTopUp => ({
 const on = (change: Partial<AutoTopUp> = {}) => update(null, { autoTopUp: setting(change) });
 const off = update(null, { autoTopUp: null });
 const start: Command = { kind: 'StartTopUp' };
-const observed = (
+const synced = (
   purchaseId: string,
-  seen: Partial<PaymentSnapshot>,
+  snapshot: Partial<PaymentSnapshot>,
   syncVersion = 0,
 ): Command => ({
-  kind: 'ObservePurchase',
+  kind: 'SyncPurchase',
   purchaseId,
   syncVersion,
-  seen: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen },
+  snapshot: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...snapshot },
 });
 const paid = (purchaseId: string, syncVersion = 0) =>
-  observed(purchaseId, { payment: 'PAID', paid: 500n }, syncVersion);
+  synced(purchaseId, { payment: 'PAID', paid: 500n }, syncVersion);
 /** Paid, and spent at once: the account is as low as it was. */
 const paidAndSpent = (purchaseId: string): readonly Command[] => [paid(purchaseId), charge(100n)];
 const declined = (purchaseId: string, code = 'card_declined', syncVersion = 0) =>
-  observed(purchaseId, { payment: 'FAILED', failureCode: code }, syncVersion);
+  synced(purchaseId, { payment: 'FAILED', failureCode: code }, syncVersion);
 const ended = (purchaseId: string, code: string): Command => ({
   kind: 'EndTopUp',
   purchaseId,
@@ -94,7 +94,7 @@ function answerOf(outcome: ReturnType<Shelf['work']>['outcome']): string {
   if (outcome instanceof Failure) return outcome.reason;
   if (outcome?.kind === 'StartTopUp') return outcome.purchaseId ?? 'nothing due';
   if (outcome?.kind === 'EndTopUp') return outcome.ended ? 'ended' : 'passed over';
-  if (outcome?.kind === 'ObservePurchase') return outcome.purchase.state;
+  if (outcome?.kind === 'SyncPurchase') return outcome.purchase.state;
   return '';
 }
 
@@ -298,7 +298,7 @@ describe('a top-up that ends', () => {
     play(shelf, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
-      ['24h', observed('p1', { payment: 'EXPIRED' }), 'EXPIRED', '25h'],
+      ['24h', synced('p1', { payment: 'EXPIRED' }), 'EXPIRED', '25h'],
     ]);
     expect(failures(shelf)).toMatchObject([{ purchase_id: 'p1', code: 'expired' }]);
   });
@@ -443,7 +443,7 @@ test('whatever happens, one is under way at most, none is started before its tim
         if (outcome && !(outcome instanceof Failure) && outcome.kind === 'StartTopUp') {
           const due = before.topUpDueAt !== null && before.topUpDueAt <= now;
           assert.equal(outcome.purchaseId !== null, due);
-          if (due) assert.equal(account.topUpDueAt, now + LOOK_AGAIN_MS);
+          if (due) assert.equal(account.topUpDueAt, now + TOP_UP_LEASE_MS);
         }
         const underWay = account.topUps?.purchaseId ?? null;
         assert.deepEqual(

@@ -11,7 +11,6 @@ import {
   grantCredits,
   move,
   ms,
-  observe,
   open,
   pack,
   pages,
@@ -24,6 +23,7 @@ import {
   release,
   reserve,
   START,
+  syncPurchase,
   update,
   usagesOf,
 } from './fixtures.ts';
@@ -88,7 +88,7 @@ const observing = fc
     stale: fc.constantFrom(false, false, false, false, true),
   })
   .map(({ payment, refunded, dispute, stale }) =>
-    observe('', stale ? -1 : 0, { ...paid(refunded, dispute), payment }),
+    syncPurchase('', stale ? -1 : 0, { ...paid(refunded, dispute), payment }),
   );
 const granting = fc
   .record({
@@ -201,15 +201,18 @@ export function aimed({ place, command }: Act, shelf: Shelf, now: number): Comma
         ),
       };
     }
-    case 'ObservePurchase': {
+    case 'SyncPurchase': {
       const purchase = shelf.purchases.at(-1 - (place % Math.max(shelf.purchases.length, 1)));
       const purchaseId = purchase?.purchaseId ?? 'p0';
-      const { seen } = command;
+      const { snapshot } = command;
       return {
         ...command,
         purchaseId,
         syncVersion: (purchase?.syncVersion ?? 0) + command.syncVersion,
-        seen: { ...seen, paymentIntentId: seen.payment === 'PAID' ? `pi_${purchaseId}` : null },
+        snapshot: {
+          ...snapshot,
+          paymentIntentId: snapshot.payment === 'PAID' ? `pi_${purchaseId}` : null,
+        },
       };
     }
     case 'GrantCredits': {

@@ -7,7 +7,7 @@ import Stripe from 'stripe';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { openSession } from '../../src/payments/checkout.ts';
-import { look } from '../../src/payments/payment-snapshot.ts';
+import { fetchSnapshot } from '../../src/payments/payment-snapshot.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
 import { purchaseOf } from './purchase.ts';
 
@@ -24,8 +24,10 @@ describe.skipIf(url === '')('stripe-mock takes what we ask of', () => {
     const stripe = connected();
     const opened = await openSession(stripe, purchaseOf({ method: 'CHECKOUT' }));
     expect(opened).toMatchObject({ sessionId: expect.stringMatching(/^cs_/) });
-    const seen = await look(stripe, purchaseOf({ method: 'CHECKOUT' }), { sessionId: 'cs_1' });
-    expect(seen).toMatchObject({ session: { sessionId: expect.any(String) } });
+    const snapshot = await fetchSnapshot(stripe, purchaseOf({ method: 'CHECKOUT' }), {
+      sessionId: 'cs_1',
+    });
+    expect(snapshot).toMatchObject({ session: { sessionId: expect.any(String) } });
   });
 
   test('payment intents', async () => {
@@ -43,8 +45,10 @@ describe.skipIf(url === '')('stripe-mock takes what we ask of', () => {
       { idempotencyKey: 'x' },
     );
     await stripe.paymentIntents.confirm(intent.id, { payment_method: 'pm_1', off_session: true });
-    const seen = await look(stripe, purchaseOf({ method: 'TOP_UP' }), { paymentIntentId: 'pi_1' });
-    expect(seen).toMatchObject({ paymentIntentId: expect.any(String) });
+    const snapshot = await fetchSnapshot(stripe, purchaseOf({ method: 'TOP_UP' }), {
+      paymentIntentId: 'pi_1',
+    });
+    expect(snapshot).toMatchObject({ paymentIntentId: expect.any(String) });
   });
 
   test('disputes', async () => {

@@ -3,7 +3,7 @@
  * that was killed is taken for lost, charges once, grants once, and leaves nothing under way.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { LOOK_AGAIN_MS } from '../../src/ledger/top-up.ts';
+import { TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
 import { expectBooks } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase, execute } from '../postgres.ts';
@@ -51,7 +51,7 @@ const { killAtCall, killAtWriteAfter, killOnce, killed } = killing(() => ({
 
 async function startAgainLater() {
   await killed();
-  aheadMs += LOOK_AGAIN_MS;
+  aheadMs += TOP_UP_LEASE_MS;
   replica = await start();
 }
 

@@ -16,8 +16,8 @@ import {
   backoffMs,
   countOf,
   isWanted,
-  LOOK_AGAIN_MS,
   NO_TOP_UPS,
+  TOP_UP_LEASE_MS,
   type TopUps,
 } from '../top-up.ts';
 import { orderPack } from './order-pack.ts';
@@ -44,7 +44,7 @@ export function startTopUp(book: Book, origin: Origin) {
   const started = (purchaseId: string | null) => ({ kind: 'StartTopUp', purchaseId }) as const;
   if (account.topUpDueAt === null || account.topUpDueAt > now) return started(null);
   const { purchaseId } = topUps;
-  const leaseExpiresAt = now + LOOK_AGAIN_MS;
+  const leaseExpiresAt = now + TOP_UP_LEASE_MS;
   if (purchaseId !== null) {
     keep(book, { ...topUps, leaseExpiresAt });
     return started(purchaseId);

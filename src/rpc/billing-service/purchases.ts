@@ -10,7 +10,7 @@ import type { Answer } from '../../lanes/work.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Purchase, PurchaseState } from '../../ledger/purchase.ts';
 import { accountNotFound } from '../../ledger/rules/account.ts';
-import { purchaseNotFound } from '../../ledger/rules/observe-purchase.ts';
+import { purchaseNotFound } from '../../ledger/rules/sync-purchase.ts';
 import type { Payments } from '../../payments/payments.ts';
 import { loadGrants, loadPurchases } from '../../store/load.ts';
 import { listPurchases } from '../../store/purchases.ts';
