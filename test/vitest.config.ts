@@ -7,10 +7,7 @@ export default defineConfig({
     globalSetup: ['test/postgres.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Two cores: more workers only make each other's real servers and databases late.
+    // Two cores: more workers would only delay each other's servers and databases.
     maxWorkers: 2,
-    // Tests that kill and time whole processes can be late on a machine that others load. Where a
-    // landing depends on it such a test is tried once more, and the report says so; elsewhere it fails.
-    retry: process.env['CI'] ? 1 : 0,
   },
 });

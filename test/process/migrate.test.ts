@@ -6,7 +6,7 @@ import { createDatabase, execute } from '../postgres.ts';
 import { end, migrate, startReplica } from './replica.ts';
 
 /** Every migration there is, in the order of their numbers. */
-const MIGRATED = `migrated: ${readdirSync(new URL('../../src/db/migrations', import.meta.url))
+const MIGRATED = `migrated: ${readdirSync(new URL('../../src/pg/migrations', import.meta.url))
   .map((file) => file.replace(/\.ts$/, ''))
   .toSorted()
   .join(', ')}\n`;
