@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
 import { connect } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { Catalogue } from '../store/catalogue.ts';
 import { findDatabase } from '../verify/find-database.ts';
@@ -21,7 +21,7 @@ export const plansList: Command = {
         const now = systemClock();
         const em = orm.em.fork();
         for (const plan of await new Catalogue(() => em).all(now)) {
-          const [row] = await run<{ accounts: string }>(
+          const [row] = await query<{ accounts: string }>(
             em,
             'select count(*) as accounts from accounts where plan_id = $1',
             [plan.planId],

@@ -5,7 +5,7 @@
  */
 
 import { binaryArray, type Element, type ElementType } from './binary-array.ts';
-import type { Statement } from './pipelined-batch.ts';
+import type { SqlStatement } from './pipelined-batch.ts';
 
 /** Column, its type, and the value a row has there. */
 export type Column<Row> = readonly [name: string, type: ElementType, value: (row: Row) => Element];
@@ -64,7 +64,7 @@ function updateText<Row>(
 
 /** No statement for no rows. */
 function writer<Row>(text: string, columns: readonly Column<Row>[]) {
-  return (rows: readonly Row[]): readonly Statement[] =>
+  return (rows: readonly Row[]): readonly SqlStatement[] =>
     rows.length === 0
       ? []
       : [{ text, parameters: columns.map(([, type, value]) => binaryArray(type, rows, value)) }];

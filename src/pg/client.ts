@@ -1,7 +1,7 @@
 /** The connection the pool makes: pg's, with five things pg and Kysely leave to others. */
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import { PipelinedBatch, type Result, type Shapes, type Statement } from './pipelined-batch.ts';
+import { PipelinedBatch, type Result, type Shapes, type SqlStatement } from './pipelined-batch.ts';
 
 type Release = (error?: Error | boolean) => void;
 
@@ -10,13 +10,13 @@ export const STATEMENT_BATCH = 'together';
 
 /** Statements that go to the database in one flight. Its rows are theirs, statement by statement. */
 export type StatementBatch = {
-  readonly statements: readonly Statement[];
+  readonly statements: readonly SqlStatement[];
   /** The transaction's COMMIT goes with them. */
   readonly commits: boolean;
 };
 
 const BEGIN = /^(begin|start transaction)\b/;
-const COMMIT: Statement = { text: 'commit', parameters: [] };
+const COMMIT: SqlStatement = { text: 'commit', parameters: [] };
 /** What is answered for a statement that was not sent by itself. */
 const NOTHING = Promise.resolve({ command: '', rowCount: 0, rows: [] });
 
@@ -35,7 +35,7 @@ export class Client extends pg.Client {
   #release: Release | null = null;
   #ended = false;
   /** Not sent yet. */
-  #begin: Statement | null = null;
+  #begin: SqlStatement | null = null;
   #committed = false;
   readonly #shapes: Shapes = new Map();
 
@@ -98,13 +98,13 @@ export class Client extends pg.Client {
   }
 
   /** As pg would answer it: Kysely asks how many rows were written. */
-  async #one(statement: Statement) {
+  async #one(statement: SqlStatement) {
     const [result] = (await this.#fly([statement])) as [Result];
     const [command, ...counts] = result.command.split(' ');
     return { command, rowCount: Number(counts.at(-1)), rows: result.rows };
   }
 
-  async #fly(statements: readonly Statement[]): Promise<Result[]> {
+  async #fly(statements: readonly SqlStatement[]): Promise<Result[]> {
     const begin = this.#begin;
     this.#begin = null;
     const flight = new PipelinedBatch(

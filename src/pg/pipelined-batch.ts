@@ -7,7 +7,7 @@
 import type pg from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 
-export type Statement = { readonly text: string; readonly parameters: readonly unknown[] };
+export type SqlStatement = { readonly text: string; readonly parameters: readonly unknown[] };
 
 /** What pg's connection has, as far as a flight needs it; its types know less and ask for more. */
 type Connection = Pick<pg.Connection, 'stream'> & {
@@ -49,7 +49,7 @@ const asItIs = (text: string): string => text;
 /** Names of statements by their text: PostgreSQL prepares each once per connection. */
 const names = new Map<string, string>();
 
-type Named = Statement & { readonly name: string };
+type Named = SqlStatement & { readonly name: string };
 
 /** Something pg can be given instead of a query. It calls what is named `handle…` with what comes back. */
 export class PipelinedBatch {
@@ -63,7 +63,7 @@ export class PipelinedBatch {
   #resolve: (results: Result[]) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor(statements: readonly Statement[], types: pg.CustomTypesConfig, shapes: Shapes) {
+  constructor(statements: readonly SqlStatement[], types: pg.CustomTypesConfig, shapes: Shapes) {
     this.results = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -2,7 +2,7 @@
 
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import { entryColumns, millis, type Row, toEntry } from '../store/rows.ts';
 
 export type HistoryFilter = {
@@ -35,7 +35,7 @@ export async function readEntries(
       (place) => `usages @> ${place}::jsonb`,
       JSON.stringify([{ operation: filter.operation }]),
     );
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${entryColumns} from entries where ${conditions.join(' and ')} order by seq`,
     parameters,
@@ -52,7 +52,7 @@ export async function newestSeqs(
   em: Em,
   accountIds: readonly string[],
 ): Promise<Map<string, bigint>> {
-  const rows = await run<{ account_id: string; seq: string }>(
+  const rows = await query<{ account_id: string; seq: string }>(
     em,
     'select account_id, seq from accounts where account_id = any($1::text[])',
     [accountIds],
@@ -74,7 +74,7 @@ export async function lastSeqBefore(
   let notBefore = newest + 1n;
   while (notBefore - before > 1n) {
     const middle = (before + notBefore) / 2n;
-    const [row] = await run<{ at: number }>(
+    const [row] = await query<{ at: number }>(
       em,
       `select ${millis('at')} from entries where account_id = $1 and seq = $2`,
       [accountId, middle],

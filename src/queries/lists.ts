@@ -4,7 +4,7 @@ import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { heldBy, type Reservation, type ReservationState } from '../ledger/reservation.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import {
   accountColumns,
   grantColumns,
@@ -22,7 +22,7 @@ export async function listAccounts(
   afterId: string,
   limit: number,
 ): Promise<Account[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${accountColumns} from accounts
      where account_id > $1 and ($2 = '' or plan_id = $2) order by account_id limit $3`,
@@ -38,7 +38,7 @@ export async function listGrants(
   beforeId: bigint | null,
   limit: number,
 ): Promise<Grant[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${grantColumns} from grants
      where account_id = $1 and ($2::bigint is null or grant_id < $2) order by grant_id desc limit $3`,
@@ -61,7 +61,7 @@ export async function listReservations(
 ): Promise<Reservation[]> {
   const state = `case when state = 'ACTIVE' and expires_at <= to_timestamp($2::float8 / 1000)
     then 'EXPIRED' else state end`;
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${reservationColumns} from reservations
      where account_id = $1 and ($3::uuid is null or reservation_id < $3)

@@ -8,7 +8,7 @@ import type { EntryKind } from '../ledger/entry.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import type { UsageEntry } from '../statements/attributions.ts';
 import {
   type Known,
@@ -53,7 +53,7 @@ const columns = `seq, kind, ${millis('at')}, moves, usages, reservation_id, refu
 const KINDS: readonly EntryKind[] = ['RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND'];
 
 async function readStretch(em: Em, accountId: string, after: bigint, upTo: bigint) {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${columns} from entries
      where account_id = $1 and seq > $2 and seq <= $3 and kind = any($4::text[]) order by seq`,
@@ -108,7 +108,7 @@ async function readRefunded(
   monthAfter: bigint,
 ): Promise<ReadonlyMap<bigint, Refunded>> {
   if (seqs.length === 0) return new Map();
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${columns} from entries where account_id = $1 and seq = any($2::bigint[])`,
     [accountId, seqs],
@@ -137,7 +137,7 @@ async function readReservations(
   upTo: bigint,
 ): Promise<readonly UsageEntry[]> {
   if (reservationIds.length === 0) return [];
-  const [made] = await run<{ first: number | null }>(
+  const [made] = await query<{ first: number | null }>(
     em,
     `select ${millis('min(created_at)', 'first')} from reservations
      where account_id = $1 and reservation_id = any($2::uuid[])`,
@@ -147,7 +147,7 @@ async function readReservations(
   const entries: UsageEntry[] = [];
   let after = await lastSeqBefore(em, accountId, made.first, upTo);
   for (; after < upTo; after += READ_AHEAD) {
-    const rows = await run<Row>(
+    const rows = await query<Row>(
       em,
       `select ${columns} from entries
        where account_id = $1 and seq > $2 and seq <= least($3::bigint, $4::bigint)

@@ -6,7 +6,7 @@
 
 import { failureOfDatabase } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import type { FiledPlan, RateCard } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { type PublishedVersion, publishPlans } from './publish-plans.ts';
@@ -56,7 +56,7 @@ export class Catalogue {
    * a join for every one of them.
    */
   async asOf(em: Em, now: number): Promise<Map<string, PublishedPlan>> {
-    const found = await run<Revision>(
+    const found = await query<Revision>(
       em,
       'select plan_id, revision from plans order by plan_id',
       [],

@@ -4,7 +4,7 @@
  * that is killed leaves a delivery that is due again when its lease is over.
  */
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import { eventColumns, type PositionedEvent, toEvent } from './events.ts';
 import { millis, type Row } from './rows.ts';
 
@@ -42,7 +42,7 @@ const instant = (place: string): string => `to_timestamp(${place}::float8 / 1000
  * what happens while none is configured.
  */
 export async function enqueueDeliveries(em: Em, now: number, limit: number): Promise<number> {
-  const [ahead] = await run<{ ahead: boolean }>(
+  const [ahead] = await query<{ ahead: boolean }>(
     em,
     `select assigned.position is distinct from enqueued.position as ahead
      from event_cursors assigned cross join event_cursors enqueued
@@ -51,14 +51,14 @@ export async function enqueueDeliveries(em: Em, now: number, limit: number): Pro
   );
   if (!ahead?.ahead) return 0;
   return await em.transactional(async (em) => {
-    const [cursor] = await run<{ position: string | null }>(
+    const [cursor] = await query<{ position: string | null }>(
       em,
       `select position from event_cursors where name = $1 for update skip locked`,
       ['enqueued'],
     );
     if (!cursor) return 0;
     if (cursor.position === null) {
-      await run(
+      await query(
         em,
         `update event_cursors set position =
            (select position from event_cursors where name = $2) where name = $1`,
@@ -66,7 +66,7 @@ export async function enqueueDeliveries(em: Em, now: number, limit: number): Pro
       );
       return 0;
     }
-    const [made] = await run<{ count: number }>(
+    const [made] = await query<{ count: number }>(
       em,
       `with made as (
          insert into deliveries
@@ -92,7 +92,7 @@ export async function claimDeliveries(
   leaseMs: number,
   limit: number,
 ): Promise<Delivery[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `with due as (
        select account_id, event_id from deliveries
@@ -125,7 +125,7 @@ export async function endAttempt(
   now: number,
 ): Promise<void> {
   const pending = ended.state === 'PENDING';
-  await run(
+  await query(
     em,
     `update deliveries set state = $4, last_error = $5, due_at = ${instant('$6')},
        ended_at = ${instant('$7')}
@@ -144,7 +144,7 @@ export async function endAttempt(
 
 /** Gives a claim back, as if it had never been: nothing came of the attempt because this replica stops. */
 export async function giveBack(em: Em, { event, attempts }: Delivery, now: number): Promise<void> {
-  await run(
+  await query(
     em,
     `update deliveries set attempts = attempts - 1, due_at = ${instant('$4')}
      where account_id = $1 and event_id = $2 and state = 'PENDING' and attempts = $3`,
@@ -175,7 +175,7 @@ export async function listDeliveries(
   if (below !== null) where((place) => `d.position < ${place}`, below);
   if (filter.state) where((place) => `d.state = ${place}`, filter.state);
   if (filter.accountId) where((place) => `d.account_id = ${place}`, filter.accountId);
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${deliveryColumns} from deliveries d join events e using (account_id, event_id)
      where ${conditions.join(' and ')} order by d.position desc limit $1`,
@@ -191,7 +191,7 @@ export async function replayDelivery(
   eventId: string,
   now: number,
 ): Promise<Delivery | null> {
-  const [row] = await run<Row>(
+  const [row] = await query<Row>(
     em,
     `with d as (
        update deliveries set state = 'PENDING', due_at = ${instant('$3')}, ended_at = null,
@@ -212,7 +212,7 @@ export async function replayDead(
   limit: number,
 ): Promise<number> {
   const ofAccount = accountId ? 'and account_id = $3' : '';
-  const rows = await run(
+  const rows = await query(
     em,
     `with dead as (
        select account_id, event_id from deliveries

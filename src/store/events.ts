@@ -2,7 +2,7 @@
 
 import type { EventType, LedgerEvent } from '../ledger/event.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import { millis, type Row } from './rows.ts';
 
 export type PositionedEvent = LedgerEvent & { readonly position: bigint };
@@ -24,7 +24,7 @@ export const toEvent = (row: Row): PositionedEvent => ({
 
 /** The newest position there is; 0 before the first. */
 export async function newestPosition(em: Em): Promise<bigint> {
-  const [row] = await run<{ position: string }>(
+  const [row] = await query<{ position: string }>(
     em,
     `select position from event_cursors where name = $1`,
     ['assigned'],
@@ -34,7 +34,7 @@ export async function newestPosition(em: Em): Promise<bigint> {
 
 /** Whether committed events wait for their position. */
 export async function eventsWait(em: Em): Promise<boolean> {
-  const rows = await run(
+  const rows = await query(
     em,
     `select 1 from events where position is null order by account_id, seq limit $1`,
     [1],
@@ -57,13 +57,13 @@ export type Assigned = { readonly newest: bigint; readonly count: number };
  */
 export async function assignPositions(em: Em, limit: number): Promise<Assigned | null> {
   return await em.transactional(async (em) => {
-    const [cursor] = await run<{ position: string }>(
+    const [cursor] = await query<{ position: string }>(
       em,
       `select position from event_cursors where name = $1 for update skip locked`,
       ['assigned'],
     );
     if (!cursor) return null;
-    const [given] = await run<{ count: number }>(
+    const [given] = await query<{ count: number }>(
       em,
       `with waiting as (
          select account_id, event_id,
@@ -86,7 +86,7 @@ export async function assignPositions(em: Em, limit: number): Promise<Assigned |
       [cursor.position, limit],
     );
     const count = given?.count ?? 0;
-    await run(em, `update event_cursors set position = position + $2 where name = $1`, [
+    await query(em, `update event_cursors set position = position + $2 where name = $1`, [
       'assigned',
       count,
     ]);
@@ -117,7 +117,7 @@ export async function readEvents(
   };
   if (types.length > 0) where((place) => `e.type = any(${place}::text[])`, types);
   if (accountId) where((place) => `e.account_id = ${place}`, accountId);
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${eventColumns} from events e
      where ${conditions.join(' and ')} order by e.position limit $3`,

@@ -12,7 +12,7 @@ import { type RefundableEntry, refundable } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import { binaryArray, type Element, type ElementType } from '../pg/binary-array.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import {
   accountColumns,
   customPackColumns,
@@ -46,7 +46,7 @@ export async function lockAccounts(
   locked: WhereLocked,
 ): Promise<Account[]> {
   if (accountIds.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${accountColumns} from accounts where account_id = any($1::text[])
      order by account_id collate "C" for no key update ${locked === 'skip' ? 'skip locked' : ''}`,
@@ -57,7 +57,7 @@ export async function lockAccounts(
 
 /** Those of the accounts that there are, locked or not. */
 export async function existing(em: Em, accountIds: readonly string[]): Promise<string[]> {
-  const rows = await run<{ account_id: string }>(
+  const rows = await query<{ account_id: string }>(
     em,
     'select account_id from accounts where account_id = any($1::text[])',
     [texts(accountIds)],
@@ -66,7 +66,7 @@ export async function existing(em: Em, accountIds: readonly string[]): Promise<s
 }
 
 export async function loadAccounts(em: Em, accountIds: readonly string[]): Promise<Account[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${accountColumns} from accounts where account_id = any($1::text[])`,
     [texts(accountIds)],
@@ -77,7 +77,7 @@ export async function loadAccounts(em: Em, accountIds: readonly string[]): Promi
 /** The grants of accounts that can still change. */
 export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Promise<Grant[]> {
   if (accountIds.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${grantColumns} from grants where account_id = any($1::text[]) and open`,
     [texts(accountIds)],
@@ -88,7 +88,7 @@ export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Pro
 /** Grants by number, spent and expired ones too. */
 export async function loadGrants(em: Em, named: readonly Named<bigint>[]): Promise<Grant[]> {
   if (named.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${grantColumns} from grants
      join unnest($1::text[], $2::bigint[]) as n(account_id, grant_id) using (account_id, grant_id)`,
@@ -102,7 +102,7 @@ export async function loadReservations(
   named: readonly Named<string>[],
 ): Promise<Reservation[]> {
   if (named.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${reservationColumns} from reservations
      join unnest($1::text[], $2::uuid[]) as n(account_id, reservation_id)
@@ -119,7 +119,7 @@ export async function loadExpiredReservations(
   now: number,
   limit: number,
 ): Promise<Reservation[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${reservationColumns} from reservations
      where account_id = $1 and state = 'ACTIVE' and expires_at <= to_timestamp($2::float8 / 1000)
@@ -135,7 +135,7 @@ export async function nextReservationExpiry(
   accountId: string,
   now: number,
 ): Promise<number | null> {
-  const [row] = await run<{ expires_at: number }>(
+  const [row] = await query<{ expires_at: number }>(
     em,
     `select ${millis('expires_at')} from reservations
      where account_id = $1 and state = 'ACTIVE' and expires_at > to_timestamp($2::float8 / 1000)
@@ -159,7 +159,7 @@ export async function loadRequests(
   asked: readonly { accountId: string; requestId: string; method: string }[],
 ): Promise<StoredRequest[]> {
   if (asked.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select account_id, request_id, method, fingerprint, response from requests
      join unnest($1::text[], $2::text[], $3::text[]) as n(account_id, request_id, method)
@@ -185,7 +185,7 @@ export async function loadRefundables(
   named: readonly Named<bigint>[],
 ): Promise<RefundableEntry[]> {
   if (named.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select e.account_id, e.seq, ${millis('e.at', 'at')}, e.reservation_id, e.plan_id,
        e.rate_card_version, e.reference, e.labels, e.moves, coalesce(r.refunded, 0) as refunded
@@ -220,7 +220,7 @@ export async function loadReferencedPurchases(
   named: readonly Named<string>[],
 ): Promise<Purchase[]> {
   if (named.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${purchaseColumns} from purchases
      join unnest($1::text[], $2::text[]) as n(account_id, payment_reference)
@@ -232,7 +232,7 @@ export async function loadReferencedPurchases(
 
 export async function loadPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {
   if (named.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${purchaseColumns} from purchases
      join unnest($1::text[], $2::uuid[]) as n(account_id, purchase_id)
@@ -248,7 +248,7 @@ export async function loadCustomPacks(
   named: readonly Named<string>[],
 ): Promise<CustomPack[]> {
   if (named.length === 0) return [];
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${customPackColumns} from custom_packs
      join unnest($1::text[], $2::text[]) as n(account_id, pack_id) using (account_id, pack_id)`,

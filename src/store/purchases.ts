@@ -3,7 +3,7 @@
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import { customPackColumns, purchaseColumns, type Row, toCustomPack, toPurchase } from './rows.ts';
 
 /** Purchases of an account before `beforeId`, newest first; from the newest where it is null. */
@@ -14,7 +14,7 @@ export async function listPurchases(
   beforeId: string | null,
   limit: number,
 ): Promise<Purchase[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${purchaseColumns} from purchases
      where account_id = $1 and ($2::uuid is null or purchase_id < $2)
@@ -36,7 +36,7 @@ export async function claimPurchasesToCheck(
   againAt: number,
   limit: number,
 ): Promise<{ readonly accountId: string; readonly purchaseId: string }[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `update purchases set next_check_at = to_timestamp($3::float8 / 1000)
      from (
@@ -54,7 +54,7 @@ export async function claimPurchasesToCheck(
 
 /** The packs that are offered to an account alone, by name. */
 export async function listCustomPacks(em: Em, accountId: string): Promise<CustomPack[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${customPackColumns} from custom_packs
      where account_id = $1 and withdrawn_at is null order by pack_id`,

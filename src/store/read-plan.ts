@@ -1,6 +1,6 @@
 /** Reads plans and rate cards from the database. */
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import type { RateCard } from '../pricing/plan.ts';
 import { planTermsFromJson, rateCardFromJson } from '../pricing/plan-file/plan-json.ts';
 import { PublishedPlan } from '../pricing/published-plan.ts';
@@ -21,7 +21,7 @@ export async function readPlan(
   planId: string,
   rateCards: Map<number, RateCard> = new Map(),
 ): Promise<PublishedPlan> {
-  const rows = await run<PlanVersionRow>(
+  const rows = await query<PlanVersionRow>(
     em,
     `select p.revision, p.terms, p.withdrawn @> to_jsonb(r.version) as withdrawn, r.version,
        ${millis('r.effective_at', 'effective_at')}, ${millis('r.created_at', 'created_at')}
@@ -48,7 +48,7 @@ export async function readRateCard(
 ): Promise<RateCard | null> {
   const known = plan.rateCard(version);
   if (known) return known;
-  const [row] = await run<{ content: unknown }>(
+  const [row] = await query<{ content: unknown }>(
     em,
     'select content from rate_cards where plan_id = $1 and version = $2',
     [plan.planId, version],

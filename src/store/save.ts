@@ -8,13 +8,13 @@ import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
-import type { Statement as MonthStatement } from '../ledger/statement.ts';
+import type { Statement } from '../ledger/statement.ts';
 import type { Demand } from '../ledger/waterfall.ts';
 import { bulkInsert, bulkUpdate, type Column, versionedUpdate } from '../pg/bulk.ts';
 import { constraintOf } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
-import type { Statement } from '../pg/pipelined-batch.ts';
-import { commit } from '../pg/run.ts';
+import type { SqlStatement } from '../pg/pipelined-batch.ts';
+import { commit } from '../pg/query.ts';
 import type { Validity } from '../pricing/plan.ts';
 import { formatValidity } from '../pricing/plan-file/validity.ts';
 import { insertStatements } from './statements.ts';
@@ -57,7 +57,7 @@ export type Writes = {
   readonly refundables: RefundableEntry[];
   readonly entries: SealedEntry[];
   readonly events: LedgerEvent[];
-  readonly statements: MonthStatement[];
+  readonly statements: Statement[];
   readonly requests: AnsweredRequest[];
 };
 
@@ -305,10 +305,13 @@ export async function save(em: Em, writes: Writes): Promise<void> {
  * The row of a cached account is locked by its update, and another replica may hold the lock. The
  * cached account is stale once that replica commits, so there is little to wait for.
  */
-const SHORT_LOCK_TIMEOUT: Statement = { text: `set local lock_timeout = '50ms'`, parameters: [] };
+const SHORT_LOCK_TIMEOUT: SqlStatement = {
+  text: `set local lock_timeout = '50ms'`,
+  parameters: [],
+};
 
 /** The row of a refunded entry is made by its first refund. */
-const saveRefunded = ({ accountId, seq, committed, refunded }: RefundableEntry): Statement => ({
+const saveRefunded = ({ accountId, seq, committed, refunded }: RefundableEntry): SqlStatement => ({
   text: `
     insert into refunded (account_id, seq, committed, refunded) values ($1, $2, $3, $4)
     on conflict (account_id, seq) do update set refunded = excluded.refunded`,
@@ -316,7 +319,7 @@ const saveRefunded = ({ accountId, seq, committed, refunded }: RefundableEntry):
 });
 
 /** A pack that was withdrawn can be offered again on other terms. */
-const saveCustomPack = (pack: CustomPack): Statement => ({
+const saveCustomPack = (pack: CustomPack): SqlStatement => ({
   text: `
     insert into custom_packs (account_id, pack_id, title, credits, currency, amount, validity,
       offered_at, offered_by, withdrawn_at)

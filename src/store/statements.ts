@@ -5,7 +5,7 @@ import type { GrantCategory } from '../ledger/grant.ts';
 import type { Adjustment, OperationUsage, Statement } from '../ledger/statement.ts';
 import { bulkInsert } from '../pg/bulk.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import type { OverageLine } from '../pricing/overage.ts';
 import { jsonIntegers } from '../pricing/plan-file/leaf-schema.ts';
 import { overageRatesSchema, overageRatesToJson } from '../pricing/plan-file/overage-schema.ts';
@@ -119,7 +119,7 @@ export async function loadStatements(
   fromMonth: string,
   beforeMonth: string,
 ): Promise<Statement[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${statementColumns} from statements
      where account_id = $1 and month >= $2 and month < $3 order by month`,
@@ -133,7 +133,7 @@ export async function loadStatement(
   accountId: string,
   month: string,
 ): Promise<Statement | null> {
-  const [row] = await run<Row>(
+  const [row] = await query<Row>(
     em,
     `select ${statementColumns} from statements where account_id = $1 and month = $2`,
     [accountId, month],
@@ -148,7 +148,7 @@ export async function listStatements(
   beforeMonth: string | null,
   limit: number,
 ): Promise<Statement[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${statementColumns} from statements
      where account_id = $1 and ($2::text is null or month < $2) order by month desc limit $3`,
@@ -165,7 +165,7 @@ export async function listStatementsOfPlan(
   toMonth: string,
   limit: number,
 ): Promise<Statement[]> {
-  const rows = await run<Row>(
+  const rows = await query<Row>(
     em,
     `select ${statementColumns} from statements
      where plan_id = $1 and month >= $2 and month <= $4 and (month, account_id) > ($2, $3)
@@ -177,7 +177,7 @@ export async function listStatementsOfPlan(
 
 /** Accounts with a month that has ended by `now` and is not closed, the longest due first. */
 export async function accountsToClose(em: Em, now: number, limit: number): Promise<string[]> {
-  const rows = await run<{ account_id: string }>(
+  const rows = await query<{ account_id: string }>(
     em,
     `select account_id from accounts where statement_due_at <= to_timestamp($1::float8 / 1000)
      order by statement_due_at limit $2`,

@@ -2,7 +2,7 @@
 import { canonicalJson } from '../canonical.ts';
 import type { AutoTopUp, TopUps } from '../ledger/top-up.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 
 export type StoredAutoTopUp = {
   readonly pack_id: string;
@@ -70,7 +70,7 @@ export const toTopUps = (stored: StoredTopUps | null): TopUps | null =>
 
 /** Up to `limit` accounts whose top-up is due, the longest due first. */
 export async function accountsToTopUp(em: Em, now: number, limit: number): Promise<string[]> {
-  const rows = await run<{ account_id: string }>(
+  const rows = await query<{ account_id: string }>(
     em,
     `select account_id from accounts where top_up_due_at <= to_timestamp($1::float8 / 1000)
      order by top_up_due_at limit $2`,

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Em } from '../pg/orm.ts';
-import { run } from '../pg/run.ts';
+import { query } from '../pg/query.ts';
 import type { StatementCloser } from './statement-closer.ts';
 
 export type SweeperOptions = {
@@ -71,7 +71,7 @@ export class Sweeper {
 
   async #due(): Promise<string[]> {
     const { em, clock, accountsMax } = this.#options;
-    const rows = await run<{ account_id: string }>(
+    const rows = await query<{ account_id: string }>(
       em(),
       `select account_id from accounts where due_at <= to_timestamp($1::float8 / 1000)
        order by due_at limit $2`,

@@ -1,7 +1,7 @@
 /** Statements that fly together, and the BEGIN and COMMIT that go with them. */
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { Client, STATEMENT_BATCH, type StatementBatch } from '../../src/pg/client.ts';
-import type { Statement } from '../../src/pg/pipelined-batch.ts';
+import type { SqlStatement } from '../../src/pg/pipelined-batch.ts';
 import { createDatabase, execute } from '../postgres.ts';
 
 let url: string;
@@ -29,17 +29,17 @@ type Answer = { readonly rows: Record<string, unknown>[]; readonly rowCount: num
 const ask = (text: string, parameters: unknown[] = []): Promise<Answer> =>
   client.query(text, parameters);
 
-async function together(statements: readonly Statement[], commits = false) {
+async function together(statements: readonly SqlStatement[], commits = false) {
   const parameter: StatementBatch = { statements, commits };
   return (await ask(STATEMENT_BATCH, [parameter])).rows;
 }
 
-const say = (word: unknown): Statement => ({
+const say = (word: unknown): SqlStatement => ({
   text: 'insert into said (word) values ($1) returning word',
   parameters: [word],
 });
 
-const count: Statement = { text: 'select count(*)::int as said from said', parameters: [] };
+const count: SqlStatement = { text: 'select count(*)::int as said from said', parameters: [] };
 
 /** What everybody else sees. */
 const said = async () =>
@@ -82,7 +82,7 @@ describe('statements sent together', () => {
   });
 
   test('are prepared once, also where those before them failed at first', async () => {
-    const again: Statement = { text: 'select 1 as again', parameters: [] };
+    const again: SqlStatement = { text: 'select 1 as again', parameters: [] };
     await expect(together([say('forbidden'), again])).rejects.toMatchObject({ code: '23514' });
     await expect(together([{ text: 'select 1 / $1::int', parameters: [0] }])).rejects.toMatchObject(
       { code: '22012' },
@@ -99,7 +99,7 @@ describe('statements sent together', () => {
   });
 
   test('have rows, also where they failed when they were first prepared', async () => {
-    const divide = (by: number): Statement => ({
+    const divide = (by: number): SqlStatement => ({
       text: 'select 12 / $1::int as quotient',
       parameters: [by],
     });
@@ -112,7 +112,7 @@ describe('statements sent together', () => {
   });
 
   test('have rows, also where they were prepared and never described', async () => {
-    const once: Statement = { text: 'select 5 as once', parameters: [] };
+    const once: SqlStatement = { text: 'select 5 as once', parameters: [] };
     await together([once]);
     const [prepared] = (
       await ask('select name from pg_prepared_statements where statement = $1', [once.text])
@@ -126,7 +126,7 @@ describe('statements sent together', () => {
   test('one that cannot be sent takes those behind it along, a COMMIT among them', async () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;
-    const json = (value: unknown): Statement => ({
+    const json = (value: unknown): SqlStatement => ({
       text: 'select $1::jsonb as json',
       parameters: [value],
     });

@@ -1,7 +1,7 @@
 /** Every session of the service has the settings it is meant to have. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { connect, type Orm } from '../../src/pg/orm.ts';
-import { run } from '../../src/pg/run.ts';
+import { query } from '../../src/pg/query.ts';
 import { SESSION_SETTINGS } from '../../src/pg/session-settings.ts';
 
 let orm: Orm;
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => orm.close());
 
 async function setting(name: string): Promise<string | undefined> {
-  const [row] = await run<{ setting: string }>(
+  const [row] = await query<{ setting: string }>(
     orm.em.fork(),
     'select current_setting($1) as setting',
     [name],

@@ -2,9 +2,9 @@
 import { CompiledQuery } from 'kysely';
 import { STATEMENT_BATCH, type StatementBatch } from './client.ts';
 import type { Em } from './orm.ts';
-import type { Statement } from './pipelined-batch.ts';
+import type { SqlStatement } from './pipelined-batch.ts';
 
-type Waiting = Statement & {
+type Waiting = SqlStatement & {
   readonly resolve: (rows: never) => void;
   readonly reject: (error: unknown) => void;
 };
@@ -16,7 +16,7 @@ const waiting = new WeakMap<Em, Waiting[]>();
  * Runs one statement in the current transaction, or outside one if there is none. Statements that one
  * entity manager is given in the same turn go to the database together and run in their order.
  */
-export function run<Row>(em: Em, text: string, parameters: readonly unknown[]): Promise<Row[]> {
+export function query<Row>(em: Em, text: string, parameters: readonly unknown[]): Promise<Row[]> {
   return new Promise<Row[]>((resolve, reject) => {
     const one: Waiting = { text, parameters, resolve, reject };
     const together = waiting.get(em);
@@ -49,7 +49,7 @@ async function answer(em: Em, statements: readonly Waiting[]): Promise<void> {
  */
 export async function commit(
   em: Em,
-  statements: readonly Statement[],
+  statements: readonly SqlStatement[],
 ): Promise<readonly unknown[]> {
   return (await send(em, { statements, commits: true })).slice(0, statements.length);
 }
