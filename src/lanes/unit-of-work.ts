@@ -11,13 +11,9 @@ import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { decide } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
+import { accountExists, accountNotFound, planNotFound } from '../ledger/failures.ts';
 import { seal } from '../ledger/hash-chain.ts';
-import {
-  accountExists,
-  accountNotFound,
-  newAccount,
-  planNotFound,
-} from '../ledger/rules/account.ts';
+import { newAccount } from '../ledger/rules/account.ts';
 import { settle } from '../ledger/settle.ts';
 import { closeStatement } from '../ledger/statement.ts';
 import { newId } from '../new-id.ts';

@@ -132,6 +132,14 @@ export class Book {
     return grant;
   }
 
+  findReservation(reservationId: string): Reservation | null {
+    return this.reservations.get(reservationId) ?? null;
+  }
+
+  findPurchase(purchaseId: string): Purchase | null {
+    return this.purchases.find((purchase) => purchase.purchaseId === purchaseId) ?? null;
+  }
+
   /** A commit or charge: one that was loaded, or one of this unit of work. */
   refundable(seq: bigint): RefundableEntry | null {
     const known = this.refundables.get(seq);

@@ -1,9 +1,9 @@
 /** Takes credits from an account in burn order, and says what is missing where they do not suffice. */
-import { Failure } from '../failure.ts';
-import { coveringPacks } from '../pricing/packs.ts';
+import type { Failure } from '../failure.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 import { overageOf } from './account.ts';
 import type { Book } from './book.ts';
+import { insufficientCredits } from './failures.ts';
 import { type Grant, grantAvailable, hasExpired, isLimited } from './grant.ts';
 import { type Allocation, OVERAGE } from './reservation.ts';
 import { type Demand, demandsOf, mayPay, supplyOf, Waterfall } from './waterfall.ts';
@@ -60,7 +60,7 @@ export function draw(
   }
   if (missing === 0n) return allocations;
   const room = headroom(book);
-  if (missing > room.overage) return shortage(book, credits, room.grants + room.overage);
+  if (missing > room.overage) return insufficientCredits(book, credits, room.grants + room.overage);
   allocations.push({ grantId: OVERAGE, credits: missing });
   return allocations;
 }
@@ -81,7 +81,7 @@ export function drawMissing(book: Book, waterfall: Waterfall): readonly Allocati
   const required = waterfall.missing;
   const allocations = pourAll(book, waterfall);
   if (waterfall.missing === 0n) return allocations;
-  return shortage(book, required, required - waterfall.missing);
+  return insufficientCredits(book, required, required - waterfall.missing);
 }
 
 function pourAll(book: Book, waterfall: Waterfall): readonly Allocation[] {
@@ -114,23 +114,4 @@ export function outlook(book: Book, credits: bigint, lines: readonly PricedUsage
   if (missing > 0n) return { available: credits - missing, shortfall: missing };
   const room = headroom(book, lines);
   return { available: room.grants + room.overage, shortfall: 0n };
-}
-
-function shortage(book: Book, required: bigint, available: bigint): Failure {
-  const shortfall = required - available;
-  const limit = book.plan.terms.overage?.limit ?? 0n;
-  if (limit > 0n)
-    return new Failure(
-      'OVERAGE_LIMIT_REACHED',
-      `${required} credits are required, ${available} are left with the month's overage limit of ${limit}`,
-      { required, available, shortfall, limit },
-    );
-  const packs = coveringPacks(book.plan.packs, shortfall)
-    .map(({ pack, quantity }) => (quantity === 1n ? pack.packId : `${pack.packId} x${quantity}`))
-    .join(', ');
-  return new Failure(
-    'INSUFFICIENT_CREDITS',
-    `${required} credits are required, ${available} are available: ${shortfall} are missing${packs && `; packs that would cover it: ${packs}`}`,
-    { required, available, shortfall, packs },
-  );
 }

@@ -2,8 +2,9 @@
  * The most credits one account may hold, scheduled grants included. Sums are kept as int64
  * (9,223,372,036,854,775,807); what is left above this limit is room for allowances.
  */
-import { Failure } from '../failure.ts';
+import type { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
+import { invalidField } from './failures.ts';
 
 export const ACCOUNT_CREDITS_MAX = 9_000_000_000_000_000_000n;
 
@@ -14,11 +15,9 @@ export function beyondLimit(book: Book, credits: bigint): Failure | null {
     0n,
   );
   if (held + credits <= ACCOUNT_CREDITS_MAX) return null;
-  const description = `must leave the account at most ${ACCOUNT_CREDITS_MAX} credits; it holds ${held}`;
-  return new Failure(
-    'INVALID_FIELD',
-    `credits ${description}`,
-    { field: 'credits', allowed: ACCOUNT_CREDITS_MAX - held },
-    [{ field: 'credits', description }],
+  return invalidField(
+    'credits',
+    `must leave the account at most ${ACCOUNT_CREDITS_MAX} credits; it holds ${held}`,
+    { allowed: ACCOUNT_CREDITS_MAX - held },
   );
 }

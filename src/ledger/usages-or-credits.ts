@@ -1,8 +1,9 @@
 /** What a request asks for: usages to be priced, or an amount of credits. */
-import { Failure } from '../failure.ts';
+import type { Failure } from '../failure.ts';
 import { type PricedUsage, priceUsages } from '../pricing/price.ts';
 import type { Usage } from '../pricing/usage.ts';
 import type { Book } from './book.ts';
+import { rateCardVersionUnknown } from './failures.ts';
 
 export type UsagesOrCredits = { readonly usages: readonly Usage[] } | { readonly credits: bigint };
 
@@ -36,25 +37,4 @@ export function priceUsagesOrCredits(
   if (!rateCard) return rateCardVersionUnknown(planId, rateCardVersion);
   if ('credits' in asked) return { credits: asked.credits, lines: [] };
   return priceUsages(rateCard, asked.usages, 'usages');
-}
-
-/** `effectiveAt` is given where there is such a version, and it is not in force. */
-export function rateCardVersionUnknown(
-  planId: string,
-  version: number,
-  effectiveAt?: number,
-): Failure {
-  const metadata = { plan_id: planId, version };
-  if (effectiveAt === undefined)
-    return new Failure(
-      'RATE_CARD_VERSION_UNKNOWN',
-      `plan ${planId} has no rate card version ${version}`,
-      metadata,
-    );
-  const at = new Date(effectiveAt).toISOString();
-  return new Failure(
-    'RATE_CARD_VERSION_UNKNOWN',
-    `rate card version ${version} of plan ${planId} is not in force: it is dated ${at}`,
-    { ...metadata, effective_at: at },
-  );
 }

@@ -5,8 +5,8 @@
  */
 import Stripe from 'stripe';
 import { Failure } from '../failure.ts';
+import { purchaseNotFound } from '../ledger/failures.ts';
 import type { Purchase } from '../ledger/purchase.ts';
-import { purchaseNotFound } from '../ledger/rules/sync-purchase.ts';
 import { metadataOf, OPEN_MAX_MS, type Refused } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments, Trace } from './payments.ts';

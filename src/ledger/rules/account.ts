@@ -1,5 +1,4 @@
 /** Opening, changing and closing an account. */
-import { Failure } from '../../failure.ts';
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Plan } from '../../pricing/plan.ts';
 import type { Account } from '../account.ts';
@@ -7,6 +6,7 @@ import { grantAllowance, periodOf } from '../allowance.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { isLow } from '../event.ts';
+import { accountClosed } from '../failures.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
 import { followStatements } from '../statement.ts';
 import type { AutoTopUp } from '../top-up.ts';
@@ -129,20 +129,3 @@ export function closeAccount(book: Book) {
   }
   return { kind: 'CloseAccount' } as const;
 }
-
-export function accountClosed(book: Book): Failure {
-  const at = new Date(book.account.closedAt ?? book.now).toISOString();
-  return new Failure('ACCOUNT_CLOSED', `account ${book.account.accountId} is closed since ${at}`, {
-    account_id: book.account.accountId,
-    at,
-  });
-}
-
-export const accountNotFound = (accountId: string): Failure =>
-  new Failure('ACCOUNT_NOT_FOUND', `there is no account ${accountId}`, { account_id: accountId });
-
-export const planNotFound = (planId: string): Failure =>
-  new Failure('PLAN_NOT_FOUND', `there is no plan ${planId}`, { plan_id: planId });
-
-export const accountExists = (accountId: string): Failure =>
-  new Failure('ACCOUNT_EXISTS', `account ${accountId} exists already`, { account_id: accountId });

@@ -3,9 +3,9 @@ import { Failure } from '../../failure.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { accountClosed } from '../failures.ts';
 import { priceUsagesOrCredits, rateCardAsked, type UsagesOrCredits } from '../usages-or-credits.ts';
-import { accountClosed } from './account.ts';
-import { type Criticality, pausedBelowFloor } from './pause.ts';
+import { type Criticality, checkPauseFloor } from './pause.ts';
 
 export type Charge = {
   readonly kind: 'Charge';
@@ -19,7 +19,7 @@ export type Charge = {
 
 export function charge(book: Book, command: Charge, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const paused = pausedBelowFloor(book, command.criticality);
+  const paused = checkPauseFloor(book, command.criticality);
   if (paused) return paused;
   const rateCard = rateCardAsked(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;

@@ -5,6 +5,7 @@
 import { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
 import { draw, drawFor, drawMissing } from '../draw.ts';
+import { exceedsReservation, reservationEnded } from '../failures.ts';
 import { ALL_OPERATIONS } from '../grant.ts';
 import {
   type Allocation,
@@ -22,7 +23,6 @@ import {
   supplyOf,
   Waterfall,
 } from '../waterfall.ts';
-import { reservationEnded } from './named-reservation.ts';
 
 export type CommitAllocation = {
   /** From what the reservation holds. */
@@ -173,9 +173,5 @@ function partition(allocations: readonly Allocation[], taken: readonly Allocatio
 function withinPolicy(reservation: Reservation, asked: bigint, allowed: bigint): bigint | Failure {
   if (asked <= allowed || reservation.overCommitPolicy === 'DRAW') return asked;
   if (reservation.overCommitPolicy === 'CAP') return allowed;
-  return new Failure(
-    'EXCEEDS_RESERVATION',
-    `a commit of ${asked} credits exceeds the ${allowed} that the reservation holds for it`,
-    { asked, allowed, reservation_id: reservation.reservationId },
-  );
+  return exceedsReservation(reservation, asked, allowed);
 }

@@ -5,13 +5,13 @@
 import { Failure } from '../../failure.ts';
 import { type Book, movesOf } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
+import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { heldBy, type Reservation, total } from '../reservation.ts';
 import { giveBack } from '../settle.ts';
 import { inBurnOrder } from '../split.ts';
 import { type Priced, priceUsagesOrCredits, type UsagesOrCredits } from '../usages-or-credits.ts';
 import { byOperation } from '../waterfall.ts';
 import { type CommitAllocation, remainingDemands, take, takeLate } from './commit-allocation.ts';
-import { reservationEnded, reservationNamed } from './named-reservation.ts';
 
 export type Commit = {
   readonly kind: 'Commit';
@@ -23,8 +23,8 @@ export type Commit = {
 };
 
 export function commit(book: Book, command: Commit, origin: Origin) {
-  const reservation = reservationNamed(book, command.reservationId);
-  if (reservation instanceof Failure) return reservation;
+  const reservation = book.findReservation(command.reservationId);
+  if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state === 'COMMITTED') return unchanged(reservation);
   if (reservation.state === 'RELEASED') return reservationEnded(reservation);
   const late = reservation.state === 'EXPIRED';

@@ -1,11 +1,9 @@
 /** Offering a pack to one account, and withdrawing it. */
-import { Failure } from '../../failure.ts';
 import type { Pack } from '../../pricing/plan.ts';
 import type { Book } from '../book.ts';
 import { type CustomPack, packNamed } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
-import { accountClosed } from './account.ts';
-import { packNotFound } from './purchase.ts';
+import { accountClosed, packExists, packNotFound } from '../failures.ts';
 
 export type OfferPack = { readonly kind: 'OfferPack'; readonly pack: Pack };
 
@@ -14,12 +12,7 @@ export type WithdrawPack = { readonly kind: 'WithdrawPack'; readonly packId: str
 export function offerPack(book: Book, { pack }: OfferPack, { caller }: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const { packId } = pack;
-  if (packNamed(book, packId))
-    return new Failure(
-      'PACK_EXISTS',
-      `account ${book.account.accountId} can buy a pack ${packId} already`,
-      { pack_id: packId, account_id: book.account.accountId },
-    );
+  if (packNamed(book, packId)) return packExists(book.account.accountId, packId);
   const offered: CustomPack = {
     ...pack,
     accountId: book.account.accountId,

@@ -1,7 +1,7 @@
 /** ExtendReservation: more time for a job that still runs. Nothing moves, so there is no entry. */
 import { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
-import { reservationEnded, reservationNamed } from './named-reservation.ts';
+import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { ttlWithin } from './reserve.ts';
 
 export type ExtendReservation = {
@@ -12,8 +12,8 @@ export type ExtendReservation = {
 };
 
 export function extendReservation(book: Book, command: ExtendReservation) {
-  const reservation = reservationNamed(book, command.reservationId);
-  if (reservation instanceof Failure) return reservation;
+  const reservation = book.findReservation(command.reservationId);
+  if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
   const ttlMs = ttlWithin(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;

@@ -1,11 +1,10 @@
 /** GrantCredits: credits granted by hand, now or from a later moment on. */
-import { Failure } from '../../failure.ts';
 import { unknownOperationAt } from '../../pricing/usage-failures.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { accountClosed, invalidField } from '../failures.ts';
 import type { GrantCategory } from '../grant.ts';
 import { beyondLimit } from '../limit.ts';
-import { accountClosed } from './account.ts';
 
 export type GrantCredits = {
   readonly kind: 'GrantCredits';
@@ -26,12 +25,7 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const effectiveAt = Math.max(command.effectiveAt ?? book.now, book.now);
   if (command.expiresAt !== null && command.expiresAt <= effectiveAt)
-    return new Failure(
-      'INVALID_FIELD',
-      'expires_at must be after now and after effective_at',
-      { field: 'expires_at' },
-      [{ field: 'expires_at', description: 'must be after now and after effective_at' }],
-    );
+    return invalidField('expires_at', 'must be after now and after effective_at');
 
   for (const [index, operation] of command.operations.entries())
     if (!book.plan.rateCard.operations.has(operation))

@@ -3,12 +3,10 @@
  * their expiry, reservations with their prices, the month's overage. What the new plan gives comes with
  * time: its allowance from the next period on, and no welcome, which is for new accounts.
  */
-import { Failure } from '../../failure.ts';
-import type { Plan } from '../../pricing/plan.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { accountClosed, overageReserved, planNotFound } from '../failures.ts';
 import { syncPlanTerms } from '../settle.ts';
-import { accountClosed, planNotFound } from './account.ts';
 
 export type MoveAccount = {
   readonly kind: 'MoveAccount';
@@ -24,7 +22,8 @@ export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
   if (!plan) return planNotFound(command.planId);
   const previousPlanId = account.planId;
   if (plan.planId === previousPlanId) return { kind: 'MoveAccount', entrySeq: 0n } as const;
-  if (!plan.terms.overage && account.overageReserved > 0n) return overageReserved(book, plan);
+  // What those reservations commit would be overage that no plan has a price for.
+  if (!plan.terms.overage && account.overageReserved > 0n) return overageReserved(account, plan);
 
   account.planId = plan.planId;
   book.plan = plan;
@@ -43,18 +42,4 @@ export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
     origin,
   );
   return { kind: 'MoveAccount', entrySeq: entry.seq } as const;
-}
-
-/**
- * What those reservations commit would be overage on a plan that has no price for it: used, and never
- * billed. Overage that was used before the move is on the books as what it is, and stays there.
- */
-function overageReserved({ account }: Book, { planId }: Plan): Failure {
-  const { accountId, overageReserved: reserved } = account;
-  return new Failure(
-    'OVERAGE_RESERVED',
-    `account ${accountId} has ${reserved} credits of overage reserved, and plan ${planId} has no overage: ` +
-      'it can move once those reservations have ended',
-    { account_id: accountId, plan_id: planId, reserved },
-  );
 }

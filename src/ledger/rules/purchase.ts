@@ -2,13 +2,12 @@
  * Purchase: a pack bought. One that was paid elsewhere grants its credits at once; one that goes
  * through the provider's checkout waits until the provider says that it was paid.
  */
-import { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
 import { packNamed } from '../custom-pack.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { accountClosed, packNotFound, paymentReferenceUsed } from '../failures.ts';
 import { beyondLimit } from '../limit.ts';
 import type { CheckoutTerms } from '../purchase.ts';
-import { accountClosed } from './account.ts';
 import { orderPack, payPurchase } from './order-pack.ts';
 
 export type BuyPack = {
@@ -29,11 +28,7 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
     payment.method === 'REFERENCE' &&
     book.purchases.some(({ paymentReference }) => paymentReference === payment.reference)
   )
-    return new Failure(
-      'PAYMENT_REFERENCE_USED',
-      `payment reference ${payment.reference} has already bought a pack for this account`,
-      { payment_reference: payment.reference },
-    );
+    return paymentReferenceUsed(payment.reference);
 
   const tooMany = beyondLimit(book, pack.credits);
   if (tooMany) return tooMany;
@@ -43,10 +38,3 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
     return { kind: 'Purchase', purchase, grant: null, entrySeq: 0n } as const;
   return { kind: 'Purchase', purchase, ...payPurchase(book, purchase, origin) } as const;
 }
-
-export const packNotFound = ({ plan: { planId } }: Book, packId: string): Failure =>
-  new Failure(
-    'PACK_NOT_FOUND',
-    `plan ${planId} has no pack ${packId}, and the account is offered none of that name`,
-    { pack_id: packId, plan_id: planId },
-  );

@@ -3,11 +3,10 @@ import { Failure } from '../../failure.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw, takesLimited } from '../draw.ts';
 import type { Origin } from '../entry.ts';
+import { accountClosed, reservationEnded, reservationNotFound } from '../failures.ts';
 import { inBurnOrder } from '../split.ts';
 import { priceUsagesOrCredits, type UsagesOrCredits } from '../usages-or-credits.ts';
 import { byOperation } from '../waterfall.ts';
-import { accountClosed } from './account.ts';
-import { reservationEnded, reservationNamed } from './named-reservation.ts';
 
 export type RaiseReservation = {
   readonly kind: 'RaiseReservation';
@@ -17,8 +16,8 @@ export type RaiseReservation = {
 };
 
 export function raiseReservation(book: Book, command: RaiseReservation, origin: Origin) {
-  const reservation = reservationNamed(book, command.reservationId);
-  if (reservation instanceof Failure) return reservation;
+  const reservation = book.findReservation(command.reservationId);
+  if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const priced = priceUsagesOrCredits(book, command.asked, reservation);

@@ -3,10 +3,10 @@
  * grants they came from, last taken first, so the ones that burn first stay spent. What belongs to a
  * grant that has expired since becomes breakage, or a new grant, as the plan says.
  */
-import { Failure } from '../../failure.ts';
 import { type Book, movesOf, type UnsealedEntry } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { giveNotice, isNoticeDue } from '../expiring.ts';
+import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
 import { beyondLimit } from '../limit.ts';
 import type { RefundableEntry } from '../refundable.ts';
@@ -25,20 +25,10 @@ export type Refund = {
 
 export function refund(book: Book, command: Refund, origin: Origin) {
   const refunded = book.refundable(command.seq);
-  if (!refunded)
-    return new Failure(
-      'ENTRY_NOT_FOUND',
-      `account ${book.account.accountId} has no commit or charge with seq ${command.seq}`,
-      { seq: command.seq, account_id: book.account.accountId },
-    );
+  if (!refunded) return entryNotFound(book.account.accountId, command.seq);
   const allowed = refunded.committed - refunded.refunded;
   const credits = command.credits ?? allowed;
-  if (credits > allowed || allowed === 0n)
-    return new Failure(
-      'EXCEEDS_COMMIT',
-      `a refund of ${credits} credits exceeds the ${allowed} that are left of entry ${command.seq}`,
-      { asked: credits, allowed, seq: command.seq },
-    );
+  if (credits > allowed || allowed === 0n) return exceedsCommit(command.seq, credits, allowed);
 
   const split = lastTaken(refunded, credits);
   const lapsed = split.filter((allocation) => fromExpiredGrant(book, allocation));

@@ -1,16 +1,15 @@
 /** Release: gives back all that a reservation holds. */
-import { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
+import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { heldBy } from '../reservation.ts';
 import { giveBack } from '../settle.ts';
-import { reservationEnded, reservationNamed } from './named-reservation.ts';
 
 export type Release = { readonly kind: 'Release'; readonly reservationId: string };
 
 export function release(book: Book, command: Release, origin: Origin) {
-  const reservation = reservationNamed(book, command.reservationId);
-  if (reservation instanceof Failure) return reservation;
+  const reservation = book.findReservation(command.reservationId);
+  if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state === 'COMMITTED') return reservationEnded(reservation);
   if (reservation.state !== 'ACTIVE')
     return { kind: 'Release', reservation, released: 0n, entrySeq: 0n } as const;

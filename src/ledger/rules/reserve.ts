@@ -3,11 +3,11 @@ import { Failure } from '../../failure.ts';
 import { type Book, movesOf } from '../book.ts';
 import { draw, takesLimited } from '../draw.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { accountClosed, invalidField } from '../failures.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
 import { priceUsagesOrCredits, rateCardAsked, type UsagesOrCredits } from '../usages-or-credits.ts';
 import { byOperation } from '../waterfall.ts';
-import { accountClosed } from './account.ts';
-import { type Criticality, pausedBelowFloor } from './pause.ts';
+import { type Criticality, checkPauseFloor } from './pause.ts';
 
 export type Reserve = {
   readonly kind: 'Reserve';
@@ -24,7 +24,7 @@ export type Reserve = {
 
 export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const paused = pausedBelowFloor(book, command.criticality);
+  const paused = checkPauseFloor(book, command.criticality);
   if (paused) return paused;
   const ttlMs = ttlWithin(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
@@ -75,11 +75,10 @@ export function ttlWithin(book: Book, askedMs: number | null): number | Failure 
   const { ttlMs, maxTtlMs } = book.plan.terms.reservation;
   if (askedMs === null) return ttlMs;
   if (askedMs <= maxTtlMs) return askedMs;
-  const description = `must be at most ${maxTtlMs / 1000}s, the maximum of plan ${book.plan.planId}`;
-  return new Failure(
-    'INVALID_FIELD',
-    `ttl ${description}`,
-    { field: 'ttl', allowed: `${maxTtlMs / 1000}s` },
-    [{ field: 'ttl', description }],
+  const allowed = `${maxTtlMs / 1000}s`;
+  return invalidField(
+    'ttl',
+    `must be at most ${allowed}, the maximum of plan ${book.plan.planId}`,
+    { allowed },
   );
 }

@@ -5,9 +5,9 @@
  * A snapshot that was requested before the last one was applied is stale and changes nothing: of two
  * that overtake each other, the older never overwrites the newer.
  */
-import { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
+import { purchaseNotFound } from '../failures.ts';
 import { beyondLimit } from '../limit.ts';
 import { creditsAskedBack, nextCheck, type PaymentSnapshot, type Purchase } from '../purchase.ts';
 import { recover, toReinstate } from './claw-back.ts';
@@ -24,7 +24,7 @@ export type SyncPurchase = {
 
 export function syncPurchase(book: Book, command: SyncPurchase, origin: Origin) {
   const { purchaseId, snapshot } = command;
-  const purchase = book.purchases.find((candidate) => candidate.purchaseId === purchaseId);
+  const purchase = book.findPurchase(purchaseId);
   if (!purchase) return purchaseNotFound(book.account.accountId, purchaseId);
   const outcome = (result: 'applied' | 'stale' | 'other payment') =>
     ({ kind: 'SyncPurchase', purchase, result }) as const;
@@ -70,9 +70,3 @@ function isOtherPayment(purchase: Purchase, snapshot: PaymentSnapshot): boolean 
     session && snapshot.session && session.sessionId !== snapshot.session.sessionId;
   return Boolean(otherSession) && snapshot.payment !== 'PAID';
 }
-
-export const purchaseNotFound = (accountId: string, purchaseId: string): Failure =>
-  new Failure('PURCHASE_NOT_FOUND', `account ${accountId} has no purchase ${purchaseId}`, {
-    purchase_id: purchaseId,
-    account_id: accountId,
-  });

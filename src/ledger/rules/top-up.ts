@@ -4,11 +4,12 @@
  * nothing twice. A top-up is under way exactly as long as its purchase is pending: what ends the one
  * ends the other, in the same transaction, whoever saw it first.
  */
-import { Failure } from '../../failure.ts';
+import type { Failure } from '../../failure.ts';
 import { monthStart } from '../account.ts';
 import type { Book } from '../book.ts';
 import { packNamed } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
+import { invalidField, packNotFound } from '../failures.ts';
 import { beyondLimit } from '../limit.ts';
 import type { Purchase } from '../purchase.ts';
 import {
@@ -21,7 +22,6 @@ import {
   type TopUps,
 } from '../top-up.ts';
 import { orderPack } from './order-pack.ts';
-import { packNotFound } from './purchase.ts';
 
 export type StartTopUp = { readonly kind: 'StartTopUp' };
 
@@ -70,7 +70,7 @@ export function startTopUp(book: Book, origin: Origin) {
 
 /** What is not, or no longer, under way is passed over: it has ended once already. */
 export function endTopUp(book: Book, { purchaseId, code }: EndTopUp, origin: Origin) {
-  const purchase = book.purchases.find((candidate) => candidate.purchaseId === purchaseId);
+  const purchase = book.findPurchase(purchaseId);
   if (book.account.topUps?.purchaseId !== purchaseId || purchase?.state !== 'PENDING')
     return { kind: 'EndTopUp', ended: false } as const;
   purchase.state = 'FAILED';
@@ -122,11 +122,11 @@ export function unusableTopUp(book: Book, { packId, threshold }: AutoTopUp): Fai
   const pack = packNamed(book, packId);
   if (!pack) return packNotFound(book, packId);
   if (threshold <= pack.credits) return null;
-  const field = 'auto_top_up.auto_top_up.threshold';
-  const description = `must be at most the ${pack.credits} credits of pack ${packId}: one top-up must suffice`;
-  return new Failure('INVALID_FIELD', `${field} ${description}`, { field, allowed: pack.credits }, [
-    { field, description },
-  ]);
+  return invalidField(
+    'auto_top_up.auto_top_up.threshold',
+    `must be at most the ${pack.credits} credits of pack ${packId}: one top-up must suffice`,
+    { allowed: pack.credits },
+  );
 }
 
 /** A pending purchase of the pack, or the code of why there can be none. */

@@ -5,7 +5,7 @@ import {
 } from '../../gen/billing/v1/account_service.ts';
 import { Grant } from '../../gen/billing/v1/ledger.ts';
 import type { Account } from '../../ledger/account.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
+import { accountNotFound } from '../../ledger/failures.ts';
 import type { Terms } from '../../pricing/plan.ts';
 import { listAccounts, listGrants } from '../../queries/lists.ts';
 import { loadAccounts } from '../../store/load.ts';

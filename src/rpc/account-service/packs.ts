@@ -6,7 +6,7 @@ import {
   WithdrawPackResponse,
 } from '../../gen/billing/v1/account_service.ts';
 import type { Money as MoneyMessage, Pack as PackMessage } from '../../gen/billing/v1/pricing.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
+import { accountNotFound } from '../../ledger/failures.ts';
 import { parseMoney } from '../../pricing/money.ts';
 import type { Money, Pack, Validity } from '../../pricing/plan.ts';
 import { listCustomPacks } from '../../store/purchases.ts';

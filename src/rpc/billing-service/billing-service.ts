@@ -4,10 +4,12 @@ import type { BillingServiceServer } from '../../gen/billing/v1/billing_service.
 import { Reservation, Reservation_State } from '../../gen/billing/v1/ledger.ts';
 import { balanceOf } from '../../ledger/balance.ts';
 import type { Book } from '../../ledger/book.ts';
+import {
+  accountNotFound,
+  rateCardVersionUnknown,
+  reservationNotFound,
+} from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
-import { reservationNotFound } from '../../ledger/rules/named-reservation.ts';
-import { rateCardVersionUnknown } from '../../ledger/usages-or-credits.ts';
 import { asOf, listReservations } from '../../queries/lists.ts';
 import { loadReservations } from '../../store/load.ts';
 import { listCustomPacks } from '../../store/purchases.ts';

@@ -5,7 +5,7 @@ import { Failure } from '../../failure.ts';
 import type { StreamHistoryRequest } from '../../gen/billing/v1/billing_service.ts';
 import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.ts';
 import type { Entry, EntryKind } from '../../ledger/entry.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
+import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
 import {
   type HistoryFilter,

@@ -8,9 +8,8 @@ import {
 } from '../../gen/billing/v1/ledger.ts';
 import type { Answer } from '../../lanes/work.ts';
 import type { Book } from '../../ledger/book.ts';
+import { accountNotFound, purchaseNotFound } from '../../ledger/failures.ts';
 import type { Purchase, PurchaseState } from '../../ledger/purchase.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
-import { purchaseNotFound } from '../../ledger/rules/sync-purchase.ts';
 import type { Payments } from '../../payments/payments.ts';
 import { loadGrants, loadPurchases } from '../../store/load.ts';
 import { listPurchases } from '../../store/purchases.ts';

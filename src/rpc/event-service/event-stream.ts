@@ -7,7 +7,7 @@ import {
   type StreamEventsRequest,
 } from '../../gen/billing/v1/event_service.ts';
 import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
+import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
 import { newestSeq } from '../../queries/history.ts';
 import {

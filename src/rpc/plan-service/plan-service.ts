@@ -1,7 +1,6 @@
 /** PlanService: the plans and their rate cards, as loaded from the plan files. */
 import type { PlanServiceServer } from '../../gen/billing/v1/plan_service.ts';
-import { planNotFound } from '../../ledger/rules/account.ts';
-import { rateCardVersionUnknown } from '../../ledger/usages-or-credits.ts';
+import { planNotFound, rateCardVersionUnknown } from '../../ledger/failures.ts';
 import { Check } from '../call/field-checker.ts';
 import { unary } from '../call/handler.ts';
 import { planMessage, rateCardMessage } from '../messages/plan.ts';

@@ -6,7 +6,7 @@ import {
   ExportStatementsRequest_Format as Format,
 } from '../../gen/billing/v1/statement_service.ts';
 import { monthName, monthOf, monthStart } from '../../ledger/account.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
+import { accountNotFound, planNotFound } from '../../ledger/failures.ts';
 import type { Statement } from '../../ledger/statement.ts';
 import { loadAccounts } from '../../store/load.ts';
 import { listStatementsOfPlan, loadStatements } from '../../store/statements.ts';
@@ -72,8 +72,7 @@ async function* ofPlan(
   to: string,
   gone: AbortSignal,
 ): AsyncGenerator<readonly Statement[]> {
-  if (!(await catalogue.find(planId, clock())))
-    throw new Failure('PLAN_NOT_FOUND', `there is no plan ${planId}`, { plan_id: planId });
+  if (!(await catalogue.find(planId, clock()))) throw planNotFound(planId);
   // A month that has just ended is exported whole: what the sweeper has left of it is closed first.
   const failure = await statements.closeAll(() => gone.aborted || stopping.aborted);
   if (failure !== null) throw failure;

@@ -1,7 +1,7 @@
 /** StatementService: what accounts used in a month, and what of it is owed. */
 import { Statement, type StatementServiceServer } from '../../gen/billing/v1/statement_service.ts';
 import { monthOf } from '../../ledger/account.ts';
-import { accountNotFound } from '../../ledger/rules/account.ts';
+import { accountNotFound } from '../../ledger/failures.ts';
 import { readStatement } from '../../queries/read-statement.ts';
 import { loadAccounts } from '../../store/load.ts';
 import { listStatements, loadStatement } from '../../store/statements.ts';
