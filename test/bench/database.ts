@@ -11,6 +11,8 @@ export type Database = {
   readonly template: string;
   /** pid of the server process that all backends are children of. */
   readonly pid: number;
+  /** An empty database; its URL. */
+  create(name: string): Promise<string>;
   /** A copy of the template as it is now. Nobody may be connected to the template. */
   clone(name: string): Promise<string>;
   drop(name: string): Promise<void>;
@@ -31,6 +33,10 @@ export async function startDatabase(): Promise<Database> {
   return {
     template: postgres.url,
     pid: Number(row?.pid),
+    async create(name) {
+      await query(admin, `create database ${name}`);
+      return urlOf(name);
+    },
     async clone(name) {
       await query(admin, `create database ${name} template scrip`);
       return urlOf(name);

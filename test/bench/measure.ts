@@ -28,8 +28,10 @@ export type Measuring = {
   readonly client: LoadClient;
   /** Servers whose CPU time counts. */
   readonly servers: readonly BenchServer[];
-  /** pid of PostgreSQL's first process. */
+  /** pid of PostgreSQL's postmaster. */
   readonly postgres: number;
+  /** Counts only the sessions of this database. Default: PostgreSQL as a whole. */
+  readonly database?: string;
 };
 
 export async function measure(measuring: Measuring, load: Load): Promise<Measured> {
@@ -61,8 +63,8 @@ export async function measure(measuring: Measuring, load: Load): Promise<Measure
   };
 }
 
-async function used({ servers, postgres }: Measuring) {
-  const postgresMicros = cpuOfFamily(postgres);
+async function used({ servers, postgres, database }: Measuring) {
+  const postgresMicros = database ? cpuOfSessions(postgres, database) : cpuOfFamily(postgres);
   const busyMicros = os.cpus().reduce((sum, { times }) => {
     const { user, nice, sys, irq } = times;
     return sum + (user + nice + sys + irq) * 1000;
@@ -93,6 +95,25 @@ function cpuOfFamily(pid: number): number | null {
     else if (Number(fields[1]) === pid) ticks += own;
   }
   return ticks * TICK_MICROS;
+}
+
+/**
+ * CPU time of the server processes that work for sessions of a database; null where there is no /proc.
+ * PostgreSQL writes the database into a server process's title: `postgres: cluster: user database …`.
+ */
+function cpuOfSessions(postmaster: number, database: string): number | null {
+  if (process.platform !== 'linux') return null;
+  let nanos = 0;
+  for (const pid of readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
+    .trim()
+    .split(' '))
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(` ${database} `))
+        nanos += Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]);
+    } catch {
+      // It ended meanwhile.
+    }
+  return nanos / 1_000;
 }
 
 /** The fields of /proc/<pid>/stat behind the program's name: state, ppid … utime, stime, cutime, cstime. */

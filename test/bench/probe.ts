@@ -1,12 +1,12 @@
 /**
  * Loaded first into every server the bench starts (`node --import`): answers over IPC what the
- * process used and how late its event loop was, and records CPU profiles. Idle until asked.
+ * process used and how late its event loop was, and records CPU profiles. Idle until request.
  */
 import { writeFile } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-export type UsagesOrCredits =
+export type ProbeRequest =
   | { readonly id: number; readonly ask: 'usage' }
   | { readonly id: number; readonly ask: 'profile' }
   | { readonly id: number; readonly ask: 'profiled'; readonly file: string };
@@ -15,7 +15,7 @@ export type ServerUsage = {
   readonly cpuMicros: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
-  /** 99th percentile since it was last asked. */
+  /** 99th percentile since it was last request. */
   readonly loopDelayMs: number;
 };
 
@@ -23,8 +23,8 @@ const RESOLUTION_MS = 5;
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 const session = new Session();
 
-async function answer(asked: UsagesOrCredits): Promise<ServerUsage | null> {
-  switch (asked.ask) {
+async function answer(request: ProbeRequest): Promise<ServerUsage | null> {
+  switch (request.ask) {
     case 'usage':
       return usage();
     case 'profile':
@@ -36,7 +36,7 @@ async function answer(asked: UsagesOrCredits): Promise<ServerUsage | null> {
     case 'profiled': {
       const { profile } = await session.post('Profiler.stop');
       session.disconnect();
-      await writeFile(asked.file, JSON.stringify(profile));
+      await writeFile(request.file, JSON.stringify(profile));
       return null;
     }
   }
@@ -52,10 +52,10 @@ function usage(): ServerUsage {
   return { cpuMicros: user + system, rssBytes: rss, heapBytes: heapUsed, loopDelayMs };
 }
 
-process.on('message', (asked: UsagesOrCredits) => {
-  void answer(asked).then(
-    (answered) => process.send?.({ id: asked.id, answered }),
-    (error: Error) => process.send?.({ id: asked.id, error: error.message }),
+process.on('message', (request: ProbeRequest) => {
+  void answer(request).then(
+    (answered) => process.send?.({ id: request.id, answered }),
+    (error: Error) => process.send?.({ id: request.id, error: error.message }),
   );
 });
 // The server decides when it ends, and when the bench is gone it ends too.

@@ -1,9 +1,10 @@
 /** Starts the servers that are measured, each in a process of its own: the service as `npm start` does. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import packageJson from '../../package.json' with { type: 'json' };
-import type { ServerUsage, UsagesOrCredits } from './probe.ts';
+import type { ProbeRequest, ServerUsage } from './probe.ts';
 
 export type BenchServer = {
   readonly address: string;
@@ -15,42 +16,57 @@ export type BenchServer = {
 };
 
 type Environment = Readonly<Record<string, string>>;
-type Ask = UsagesOrCredits extends infer One
+type Question = ProbeRequest extends infer One
   ? One extends unknown
     ? Omit<One, 'id'>
     : never
   : never;
 
-/**
- * The flags and files of `npm start`, where package.json cannot say why they are: what a unit of work
- * makes is garbage a moment later, and left to itself Node lets it pile up. Under a mixed load 330 MB
- * and more are resident with its defaults, 280 MB at most with these. A smaller young generation saves
- * more memory and costs more time: with 4 MB a reserve in a batch takes 216 µs of CPU, with 24 MB 118.
- * Left to itself it also shrinks whenever there is little to do, and grows back late: kept at its size
- * it takes a reserve from 380 µs to 297 (nine rounds of 3 s, each after a pause). That was at 24 MB, of
- * which a soak made 293 MB resident; 22 leave a little more room below 300. Not every number is taken
- * as it is: V8 makes 32 MB of 20 (v8.getHeapSpaceStatistics says which).
- * The old generation grows by 30 % before it is collected. A soak came to 290 MB when that was 40, at 1,010
- * jobs/s. It cost time while closed calls grew old (see closed-call.ts); since they do not, a reserve takes
- * 96 µs of CPU with 28 and 104 with 40, at 273 MB and at 300.
- */
-const [, ...START] = packageJson.scripts.start.split(' ');
-
 const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+const root = path('../..');
 
-export const startService = (databaseUrl: string, env: Environment = {}): Promise<BenchServer> =>
-  start(START, { DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0', ...env });
+/** Which version of the service is started, and how. */
+export type Program = {
+  /** The folder of a checkout. Default: this one. */
+  readonly checkout?: string;
+  /** Flags of Node instead of those of the checkout's `npm start`. */
+  readonly nodeFlags?: readonly string[];
+  readonly env?: Environment;
+};
+
+/** Starts the service as `npm start` does, on a migrated database and a free port. */
+export const startService = (
+  databaseUrl: string,
+  { checkout = root, nodeFlags, env = {} }: Program = {},
+): Promise<BenchServer> => {
+  const own = { DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0' };
+  return start(startArguments(checkout, nodeFlags), { ...own, ...env }, checkout);
+};
 
 export const startEcho = (): Promise<BenchServer> => start([path('echo.ts')], {});
 
 export const startTextbook = (databaseUrl: string, pool: number): Promise<BenchServer> =>
   start([path('textbook.ts')], { DATABASE_URL: databaseUrl, DATABASE_POOL_MAX: String(pool) });
 
-async function start(program: readonly string[], env: Environment): Promise<BenchServer> {
+/** The arguments of `node` in the script `start` of a checkout's package.json. */
+function startArguments(checkout: string, nodeFlags?: readonly string[]): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
+  const [, ...script] = (scripts.start as string).split(' ');
+  const loaded = script.indexOf('--import');
+  if (script.at(-1) !== 'src/main.ts' || loaded < 0)
+    throw new Error(`${checkout}: npm start is not "node FLAGS --import FILE src/main.ts"`);
+  return nodeFlags ? [...nodeFlags, ...script.slice(loaded)] : script;
+}
+
+async function start(
+  program: readonly string[],
+  env: Environment,
+  cwd = root,
+): Promise<BenchServer> {
   const child = spawn(process.execPath, ['--import', path('probe.ts'), ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...env },
-    cwd: path('../..'),
+    cwd,
   });
   const port = await readyPort(child);
   const ask = asker(child);
@@ -97,21 +113,21 @@ function readyPort(child: ChildProcess): Promise<number> {
 
 function asker(child: ChildProcess) {
   type Answer = { id: number; answered?: ServerUsage | null; error?: string };
-  const waiting = new Map<number, (answer: Answer) => void>();
+  const pending = new Map<number, (answer: Answer) => void>();
   let asked = 0;
-  child.on('message', (answer: Answer) => waiting.get(answer.id)?.(answer));
-  return (ask: Ask): Promise<ServerUsage | null> =>
+  child.on('message', (answer: Answer) => pending.get(answer.id)?.(answer));
+  return (question: Question): Promise<ServerUsage | null> =>
     new Promise((resolve, reject) => {
       asked += 1;
       const id = asked;
       const lost = () => reject(new Error('a server ended while it was measured'));
       child.once('exit', lost);
-      waiting.set(id, ({ answered, error }) => {
-        waiting.delete(id);
+      pending.set(id, ({ answered, error }) => {
+        pending.delete(id);
         child.off('exit', lost);
         if (error) reject(new Error(error));
         else resolve(answered ?? null);
       });
-      child.send({ id, ...ask });
+      child.send({ id, ...question });
     });
 }

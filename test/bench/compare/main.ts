@@ -1,0 +1,129 @@
+/**
+ * `npm run bench:compare`: compares two versions of the service, or two settings of one, each in its
+ * own process on its own database of one embedded PostgreSQL.
+ */
+import { writeFile } from 'node:fs/promises';
+import { type Database, startDatabase } from '../database.ts';
+import { type LoadClient, startLoadClient } from '../load-client.ts';
+import { Progress } from '../progress.ts';
+import type { BenchServer } from '../servers.ts';
+import { type Checkout, checkoutOf, thisCheckout } from './checkout.ts';
+import { type Options, readOptions, USAGE } from './options.ts';
+import { report } from './report.ts';
+import { prepareVariant, startVariant, type Variant } from './variant.ts';
+import { type Pair, Windows } from './windows.ts';
+
+/** Whatever was started or made, in that order; closed in the opposite one. */
+const cleanups: (() => Promise<void>)[] = [];
+let closing: Promise<void> | null = null;
+
+function close(): Promise<void> {
+  closing ??= (async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  })();
+  return closing;
+}
+
+async function main(options: Options) {
+  const exit = () => void close().finally(() => process.exit(130));
+  process.once('SIGINT', exit).once('SIGTERM', exit);
+  const progress = new Progress();
+  const own = thisCheckout();
+  const other = options.other === null ? own : await checkoutOf(options.other);
+  cleanups.push(() => other.remove());
+  const postgres = await startDatabase();
+  cleanups.push(() => postgres.stop());
+  const variants = await prepare(postgres, other, own, options, progress);
+  const client = startLoadClient();
+  cleanups.push(async () => client.stop());
+  const results = await compare(variants, client, postgres, options, progress);
+  for (const { name, label } of variants) process.stdout.write(`\n${name}: ${label}`);
+  process.stdout.write('\n');
+  for (const one of options.cases) process.stdout.write(report(one, results.get(one.name) ?? []));
+  if (options.json)
+    await writeFile(options.json, `${JSON.stringify(Object.fromEntries(results), null, 2)}\n`);
+}
+
+async function prepare(
+  postgres: Database,
+  other: Checkout,
+  own: Checkout,
+  { a, b }: Options,
+  progress: Progress,
+): Promise<readonly [Variant, Variant]> {
+  progress.say('opening the accounts of A and B');
+  const of = ({ label }: Checkout, { env, nodeFlags }: Options['a']) =>
+    [
+      label,
+      ...Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`),
+      ...(nodeFlags ? [`node ${nodeFlags.join(' ') || 'without flags'}`] : []),
+    ].join(', ');
+  const variant = (name: 'A' | 'B', checkout: Checkout, program: Options['a']) =>
+    prepareVariant(postgres, {
+      name,
+      label: of(checkout, program),
+      program: { ...program, checkout: checkout.folder },
+    });
+  return [await variant('A', other, a), await variant('B', own, b)];
+}
+
+/** The pairs of windows of each case, by its name. */
+async function compare(
+  variants: readonly [Variant, Variant],
+  client: LoadClient,
+  postgres: Database,
+  options: Options,
+  progress: Progress,
+): Promise<Map<string, Pair[]>> {
+  const windows = new Windows(client, postgres.pid);
+  const results = new Map<string, Pair[]>(options.cases.map(({ name }) => [name, []]));
+  const timing = { ...options, windows: Math.ceil(options.windows / options.processes) };
+  for (let process = 1; process <= options.processes; process++) {
+    const [a, b] = await startBoth(variants);
+    const running = [
+      { variant: variants[0], server: a },
+      { variant: variants[1], server: b },
+    ] as const;
+    for (const one of options.cases) {
+      progress.say(`${one.title}: warming up`);
+      await windows.warmUp(running, one, options.warmUpOperations);
+      const pairs = await windows.measure(running, one, timing, (pair) =>
+        progress.say(windowLine(pair)),
+      );
+      results.get(one.name)?.push(...pairs);
+    }
+    await Promise.all([a.stop(), b.stop()]);
+  }
+  return results;
+}
+
+async function startBoth([a, b]: readonly [Variant, Variant]): Promise<[BenchServer, BenchServer]> {
+  const servers: BenchServer[] = [];
+  for (const variant of [a, b]) {
+    const server = await startVariant(variant);
+    cleanups.push(() => server.stop());
+    servers.push(server);
+  }
+  return servers as [BenchServer, BenchServer];
+}
+
+function windowLine({ a, b }: Pair): string {
+  const of = (name: string, { perSecond, cpuMicros }: Pair['a']) =>
+    `${name} ${perSecond.toFixed(0).padStart(6)}/s ${micros(cpuMicros.server)} + ${micros(cpuMicros.postgres)} µs`;
+  return `${of('A', a)}   ${of('B', b)}`;
+}
+
+const micros = (value: number | null) => (value === null ? '–' : value.toFixed(1)).padStart(7);
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options === 'help') process.stdout.write(`${USAGE}\n`);
+  else await main(options);
+} catch (error) {
+  const { message, code } = error as Error & { code?: string };
+  const usage = code?.startsWith('ERR_PARSE_ARGS') ? `\n${USAGE}` : '';
+  process.stderr.write(`bench:compare: ${message}${usage}\n`);
+  process.exitCode = 1;
+} finally {
+  await close();
+}

@@ -1,0 +1,105 @@
+/** What the command line of `npm run bench:compare` asks for. */
+import { parseArgs } from 'node:util';
+import { type Case, cases } from '../cases.ts';
+import type { Program } from '../servers.ts';
+
+export type Options = {
+  /** What A is: a folder, a git ref, or this checkout where it is null. B is always this checkout. */
+  readonly other: string | null;
+  readonly cases: readonly Case[];
+  /** Pairs of windows, one of A and one of B each. */
+  readonly windows: number;
+  readonly seconds: number;
+  /** Operations that each service gets before the first window. */
+  readonly warmUpOperations: number;
+  /** How often both services are started anew, with as many windows each. */
+  readonly processes: number;
+  readonly a: Omit<Program, 'checkout'>;
+  readonly b: Omit<Program, 'checkout'>;
+  /** File for the figures of every window; null: none. */
+  readonly json: string | null;
+};
+
+/** A t interval of fewer is too wide to decide anything. */
+const WINDOWS_MIN = 6;
+
+/** Cases that load one service, without figures of others. */
+const COMPARABLE = cases.filter(
+  ({ subject, needs, name }) => subject === 'service' && needs.length === 0 && name !== 'history',
+);
+const ALIASES: Readonly<Record<string, string>> = { pair: 'reserve_commit' };
+
+export const USAGE = `npm run bench:compare -- [OTHER] [options]
+  OTHER              A: the folder of another checkout, or a git ref. Default: this checkout.
+                     B is always this checkout
+  --case NAME        what is measured, default reserve; may be repeated, or a list with commas:
+                     pair, ${COMPARABLE.map(({ name }) => name).join(', ')}
+  --windows N        pairs of windows, default 24
+  --seconds N        length of a window, default 2
+  --warm-up N        operations before the first window, default 20000: code is compiled
+  --processes N      start both services anew N times, default 1: two processes of one version
+                     differ by some percent
+  --env-a NAME=VALUE, --env-b NAME=VALUE
+                     an environment variable of A or B; may be repeated
+  --node-a FLAGS, --node-b FLAGS
+                     flags of Node in place of those of npm start, e.g. --node-b="" for none
+  --json FILE        write the figures of every window there`;
+
+/** Throws where the command line cannot be understood. */
+export function readOptions(args: readonly string[]): Options | 'help' {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      case: { type: 'string', multiple: true, default: ['reserve'] },
+      windows: { type: 'string', default: '24' },
+      seconds: { type: 'string', default: '2' },
+      'warm-up': { type: 'string', default: '20000' },
+      processes: { type: 'string', default: '1' },
+      'env-a': { type: 'string', multiple: true, default: [] },
+      'env-b': { type: 'string', multiple: true, default: [] },
+      'node-a': { type: 'string' },
+      'node-b': { type: 'string' },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const [other = null, ...rest] = positionals;
+  if (rest.length > 0) throw new Error(`one OTHER only, not ${positionals.join(' ')}`);
+  return {
+    other,
+    cases: values.case.flatMap((list) => list.split(',')).map(caseNamed),
+    windows: number('--windows', values.windows, WINDOWS_MIN),
+    seconds: number('--seconds', values.seconds, 0.1),
+    warmUpOperations: number('--warm-up', values['warm-up'], 1),
+    processes: number('--processes', values.processes, 1),
+    a: programOf(values['env-a'], values['node-a']),
+    b: programOf(values['env-b'], values['node-b']),
+    json: values.json ?? null,
+  };
+}
+
+function caseNamed(name: string): Case {
+  const found = COMPARABLE.find((one) => one.name === (ALIASES[name] ?? name));
+  if (!found) throw new Error(`no case ${name}`);
+  return found;
+}
+
+function number(option: string, text: string, min: number): number {
+  const value = Number(text);
+  if (!(value >= min)) throw new Error(`${option} must be a number of at least ${min}`);
+  return value;
+}
+
+function programOf(variables: readonly string[], nodeFlags: string | undefined) {
+  const env = Object.fromEntries(
+    variables.map((variable) => {
+      const at = variable.indexOf('=');
+      if (at < 1) throw new Error(`${variable} is not NAME=VALUE`);
+      return [variable.slice(0, at), variable.slice(at + 1)];
+    }),
+  );
+  if (nodeFlags === undefined) return { env };
+  return { env, nodeFlags: nodeFlags.split(' ').filter(Boolean) };
+}

@@ -1,0 +1,47 @@
+/** One of the two versions that are compared: its code, its settings, its database and its process. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Database, query } from '../database.ts';
+import { accounts, openAccounts } from '../ledger.ts';
+import { type BenchServer, type Program, startService } from '../servers.ts';
+
+export type Variant = {
+  readonly name: 'A' | 'B';
+  readonly label: string;
+  readonly program: Program & { readonly checkout: string };
+  readonly database: { readonly name: string; readonly url: string };
+};
+
+/** Makes the variant's database with its own migrations, and the accounts with its own service. */
+export async function prepareVariant(
+  postgres: Database,
+  { name, label, program }: Omit<Variant, 'database'>,
+): Promise<Variant> {
+  const database = `compare_${name.toLowerCase()}`;
+  const url = await postgres.create(database);
+  migrate(program.checkout, url);
+  const service = await startService(url, program);
+  try {
+    await openAccounts(service.address, Object.values(accounts));
+  } finally {
+    await service.stop();
+  }
+  // Autovacuum would do this at a moment of its own choosing.
+  await query(url, 'vacuum analyze');
+  return { name, label, program, database: { name: database, url } };
+}
+
+export const startVariant = ({ database, program }: Variant): Promise<BenchServer> =>
+  startService(database.url, program);
+
+/** Runs `npm run migrate` of the variant's checkout. */
+function migrate(checkout: string, databaseUrl: string) {
+  const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
+  const [, ...args] = (scripts.migrate as string).split(' ');
+  execFileSync(process.execPath, args, {
+    cwd: checkout,
+    env: { ...process.env, DATABASE_URL: databaseUrl },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
