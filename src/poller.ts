@@ -1,66 +1,110 @@
 /**
- * A job that is done in rounds: at once when somebody wakes it, else every interval. Never two rounds
- * at a time. A round that fails is repeated at the next interval, so nothing spins while the database
- * is away.
+ * Background work: a poller runs one task at once when woken, otherwise on an interval with jitter.
+ * Runs of a poller's schedule never overlap. A run that fails is repeated after the interval, so that an
+ * outage of the database causes no busy loop, and it is logged once per outage.
  */
 import type { Logger } from 'pino';
 
 export type PollerOptions = {
-  /** Does a bounded part of the work; answers whether there may be more to do right away. */
-  readonly round: () => Promise<boolean>;
+  /** What runs, for the log. */
+  readonly name: string;
+  /** Does a bounded part of the work. Resolves to whether there may be more to do at once. */
+  readonly run: () => Promise<boolean>;
+  /** Between the end of a run and the start of the next, ±25 % of jitter. */
   readonly intervalMs: number;
   readonly log: Logger;
-  /** What fails, for the log. */
-  readonly name: string;
 };
 
 export class Poller {
   readonly #options: PollerOptions;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | null = null;
   #woken = false;
   #failing = false;
-  #stopped = false;
 
+  /** The first run starts after one interval, or when `wake` is called. */
   constructor(options: PollerOptions) {
     this.#options = options;
-    this.wake();
+    this.#schedule();
   }
 
-  /** There is something to do. */
+  /** Aborts when the poller stops: a long run checks it between two items. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Starts a run now. During a run it starts another one after it, as that one may have missed the work. */
   wake() {
-    if (this.#stopped) return;
+    if (this.stopping.aborted) return;
     this.#woken = true;
-    this.#running ??= this.#run();
+    this.#running ??= this.#runWhileWoken();
   }
 
-  /** Begins no round any more, and settles when the one under way is done. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    if (this.#timer) clearTimeout(this.#timer);
-    await this.#running;
+  /**
+   * Runs the task until nothing is left to do, apart from the schedule: it may overlap with a scheduled
+   * run. Rejects with the error of a run that fails.
+   */
+  async drain(): Promise<void> {
+    while ((await this.#options.run()) && !this.stopping.aborted);
   }
 
-  async #run() {
-    if (this.#timer) clearTimeout(this.#timer);
-    while (this.#woken && !this.#stopped) {
+  /** Starts no further run. Resolves when the current run has ended, or after `graceMs`. */
+  async stop(graceMs?: number): Promise<void> {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+    if (graceMs === undefined) await this.#running;
+    else
+      await Promise.race([this.#running, new Promise((end) => setTimeout(end, graceMs).unref())]);
+  }
+
+  async #runWhileWoken() {
+    clearTimeout(this.#timer);
+    while (this.#woken && !this.stopping.aborted) {
       this.#woken = false;
       try {
-        this.#woken = (await this.#options.round()) || this.#woken;
+        await this.drain();
         this.#failing = false;
       } catch (error) {
         this.#woken = false;
-        const { log, name } = this.#options;
-        // Once per outage, not four times a second.
-        if (!this.#failing) log.warn({ err: error }, `${name} failed; it will be repeated`);
-        this.#failing = true;
+        this.#logFailure(error);
       }
     }
     this.#running = null;
-    if (this.#stopped) return;
-    // Spread, so that replicas started together do not ask together.
+    this.#schedule();
+  }
+
+  #logFailure(error: unknown) {
+    const { name, log } = this.#options;
+    if (!this.#failing) log.warn({ err: error }, `${name} failed; it will be repeated`);
+    this.#failing = true;
+  }
+
+  #schedule() {
+    if (this.stopping.aborted) return;
+    // Jitter: replicas that start together do not query the database together.
     const delayMs = this.#options.intervalMs * (0.75 + Math.random() / 2);
     this.#timer = setTimeout(() => this.wake(), delayMs);
     this.#timer.unref();
   }
+}
+
+/**
+ * Calls `process` once per item, in order, at most `limit` at a time, and starts no more after `signal`
+ * aborts. `process` handles its own errors: it must not reject.
+ */
+export async function forEachConcurrently<Item>(
+  items: readonly Item[],
+  limit: number,
+  signal: AbortSignal,
+  process: (item: Item) => Promise<void>,
+): Promise<void> {
+  const remaining = items.values();
+  const worker = async () => {
+    for (const item of remaining) {
+      if (signal.aborted) return;
+      await process(item);
+    }
+  };
+  await Promise.all(Array.from({ length: limit }, worker));
 }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { AccountCache } from './account-cache/account-cache.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
-import { startEvents } from './events/start-events.ts';
+import { startEventPipeline } from './events/event-pipeline.ts';
 import { Lanes } from './lanes/lanes.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
 import { Payments } from './payments/payments.ts';
@@ -59,7 +59,7 @@ export async function startService(
         'rate card published',
       );
     const tail = new Tail(em, config.HISTORY_POLL_MS);
-    const events = startEvents(config, { em, clock, tracer, log });
+    const events = startEventPipeline(config, { em, clock, tracer, log });
     const kept = new AccountCache(config.ACCOUNT_CACHE_MAX);
     const lanes = new Lanes(config.LANES, {
       run: (works, locked, turns) =>

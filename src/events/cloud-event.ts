@@ -1,7 +1,7 @@
 /**
- * An event as a CloudEvent (version 1.0) in structured JSON. `source` and `id` together name it for
- * good. `position` is an extension attribute, as text because CloudEvents' integers have 32 bits; so
- * is `traceparent`, which names the trace of what caused the event, not that of its delivery.
+ * An event as a CloudEvent (version 1.0) in structured JSON. `source` and `id` together identify it.
+ * There are two extension attributes: `position`, as text because CloudEvents' integers have 32 bits,
+ * and `traceparent`, the trace of the request that caused the event and not of its delivery.
  */
 import { isValidSpanId, isValidTraceId } from '@opentelemetry/api';
 import type { LedgerEvent } from '../ledger/event.ts';
@@ -24,7 +24,7 @@ export function cloudEventJson(event: PositionedEvent, source: string): string {
   });
 }
 
-/** Left out where the event was not caused within a trace. */
+/** Undefined, and so not in the JSON, where the event was caused outside any trace. */
 function traceparentOf({ traceId, spanId }: LedgerEvent): string | undefined {
   return isValidTraceId(traceId) && isValidSpanId(spanId)
     ? `00-${traceId}-${spanId}-01`

@@ -1,7 +1,7 @@
 /**
- * Delivers events to the webhook endpoint, at least once each. It holds no connection to the database
- * while it waits for the endpoint, and never more deliveries than it may have under way: a slow or
- * dead endpoint costs rows in a table, nothing else.
+ * The deliverer sends events to the webhook endpoint, each at least once. It holds no database
+ * connection while it waits for the endpoint, and limits the deliveries in progress: a slow or dead
+ * endpoint costs rows in a table and nothing else.
  */
 import {
   isSpanContextValid,
@@ -26,69 +26,71 @@ import {
 } from '../store/deliveries.ts';
 import type { PositionedEvent } from '../store/events.ts';
 import { delayMs } from './backoff.ts';
-import type { Endpoint, Posted } from './webhook.ts';
+import type { PostResult, WebhookEndpoint } from './webhook-endpoint.ts';
 
 export type DelivererOptions = {
   readonly em: () => Em;
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly log: Logger;
-  readonly endpoint: Endpoint;
+  readonly endpoint: WebhookEndpoint;
   readonly intervalMs: number;
-  /** What the endpoint may take for one delivery. */
+  /** The endpoint's time limit for one attempt. */
   readonly timeoutMs: number;
-  /** Deliveries under way at once at most. */
+  /** Upper bound of the deliveries in progress. */
   readonly concurrency: number;
-  /** After so many failed attempts a delivery is DEAD. */
+  /** A delivery is DEAD after this many failed attempts. */
   readonly attemptsMax: number;
-  /** Before the second attempt; it doubles from there. */
+  /** Delay before the second attempt; it doubles with each further one. */
   readonly backoffMs: number;
 };
 
-/** Deliveries made of new events in one transaction at most. */
+/** Upper bound of the deliveries that are created in one transaction. */
 const ENQUEUE_MAX = 500;
-/** Time to write down how an attempt ended, before another replica takes it for lost. */
+/** Time to record the result of an attempt before its lease expires. */
 const LEASE_MARGIN_MS = 5_000;
 
 export class Deliverer {
   readonly #options: DelivererOptions;
-  readonly #rounds: Poller;
-  readonly #underWay = new Set<Promise<void>>();
-  readonly #stopped = new AbortController();
+  readonly #poller: Poller;
+  readonly #inProgress = new Set<Promise<void>>();
+  readonly #cancelled = new AbortController();
 
   constructor(options: DelivererOptions) {
     this.#options = options;
-    this.#rounds = new Poller({
-      round: () => this.#round(),
-      intervalMs: options.intervalMs,
-      log: options.log,
-      name: 'delivering events',
-    });
+    const { intervalMs, log } = options;
+    const run = () => this.#startDue();
+    this.#poller = new Poller({ name: 'delivery of events', run, intervalMs, log });
+    this.wake();
   }
 
-  /** There are new events. */
+  /** To be called when there are new events. */
   wake() {
-    this.#rounds.wake();
+    this.#poller.wake();
   }
 
-  /** Claims nothing more, and waits `graceMs` for what is under way; what is left is given back. */
+  /** Claims nothing more, waits `graceMs` for deliveries in progress, and gives back the others. */
   async stop(graceMs: number): Promise<void> {
-    await this.#rounds.stop();
-    const cut = setTimeout(() => this.#stopped.abort(), graceMs);
-    await Promise.all(this.#underWay);
-    clearTimeout(cut);
+    await this.#poller.stop();
+    const timer = setTimeout(() => this.#cancelled.abort(), graceMs);
+    await Promise.all(this.#inProgress);
+    clearTimeout(timer);
   }
 
-  async #round(): Promise<boolean> {
+  /**
+   * Starts as many of the deliveries that are due as may be in progress. It does not wait for them: each
+   * makes room for another as soon as it ends, so a slow one does not hold up the others.
+   */
+  async #startDue(): Promise<boolean> {
     const { em, clock, concurrency, timeoutMs } = this.#options;
-    const made = await enqueueDeliveries(em(), clock(), ENQUEUE_MAX);
-    const free = concurrency - this.#underWay.size;
+    const enqueued = await enqueueDeliveries(em(), clock(), ENQUEUE_MAX);
+    const free = concurrency - this.#inProgress.size;
     if (free > 0) {
       const leaseMs = timeoutMs + LEASE_MARGIN_MS;
       for (const delivery of await claimDeliveries(em(), clock(), leaseMs, free))
         this.#start(delivery);
     }
-    return made === ENQUEUE_MAX;
+    return enqueued === ENQUEUE_MAX;
   }
 
   #start(delivery: Delivery) {
@@ -96,31 +98,32 @@ export class Deliverer {
       .catch((error) =>
         this.#options.log.warn(
           { err: error, event_id: delivery.event.eventId },
-          'how a delivery went was not written down; it will be repeated',
+          'the result of a delivery was not recorded; it will be repeated',
         ),
       )
       .finally(() => {
-        this.#underWay.delete(attempt);
-        this.#rounds.wake();
+        this.#inProgress.delete(attempt);
+        this.#poller.wake();
       });
-    this.#underWay.add(attempt);
+    this.#inProgress.add(attempt);
   }
 
   async #attempt(delivery: Delivery): Promise<void> {
     const { em, clock, log } = this.#options;
     const posted = await this.#post(delivery.event);
-    if (posted.kind === 'failed' && this.#stopped.signal.aborted)
+    if (posted.kind === 'failed' && this.#cancelled.signal.aborted)
       return await giveBack(em(), delivery, clock());
     const ended = this.#endOf(delivery, posted);
     await endAttempt(em(), delivery, ended, clock());
     if (ended.state === 'DEAD') {
       const { accountId, eventId, type } = delivery.event;
       const named = { account_id: accountId, event_id: eventId, type, error: ended.error };
-      log.error(named, 'an event could not be delivered and is given up until it is replayed');
+      log.error(named, 'a delivery is dead: it is not attempted again until it is replayed');
     }
   }
 
-  #endOf({ attempts }: Delivery, posted: Posted): Ended {
+  /** The delivery's next state, by the result of this attempt. */
+  #endOf({ attempts }: Delivery, posted: PostResult): Ended {
     if (posted.kind === 'delivered') return { state: 'DELIVERED' };
     const { error, gone, retryAfterMs } = posted;
     const { attemptsMax, backoffMs, clock } = this.#options;
@@ -129,8 +132,8 @@ export class Deliverer {
     return { state: 'PENDING', error, dueAt };
   }
 
-  /** One span per attempt, in the trace of what caused the event. */
-  async #post(event: PositionedEvent): Promise<Posted> {
+  /** Posts the event in a span of its own, in the trace of the request that caused the event. */
+  async #post(event: PositionedEvent): Promise<PostResult> {
     const { tracer, endpoint } = this.#options;
     const { traceId, spanId } = event;
     const cause = { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
@@ -139,11 +142,11 @@ export class Deliverer {
       { kind: SpanKind.CLIENT, attributes: { 'scrip.event_id': event.eventId } },
       isSpanContextValid(cause) ? trace.setSpanContext(ROOT_CONTEXT, cause) : ROOT_CONTEXT,
     );
-    const here = span.spanContext();
-    const traceparent = isSpanContextValid(here)
-      ? `00-${here.traceId}-${here.spanId}-${here.traceFlags.toString(16).padStart(2, '0')}`
+    const context = span.spanContext();
+    const traceparent = isSpanContextValid(context)
+      ? `00-${context.traceId}-${context.spanId}-${context.traceFlags.toString(16).padStart(2, '0')}`
       : null;
-    const posted = await endpoint.post(event, traceparent, this.#stopped.signal);
+    const posted = await endpoint.post(event, traceparent, this.#cancelled.signal);
     if (posted.kind === 'failed')
       span.setStatus({ code: SpanStatusCode.ERROR, message: posted.error });
     span.end();

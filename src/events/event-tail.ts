@@ -35,7 +35,7 @@ export class EventTail {
   }
 
   /** Events up to a position can be read. */
-  reached(position: bigint) {
+  advanceTo(position: bigint) {
     for (const follower of [...this.#followers]) if (follower.after < position) follower.wake();
   }
 
@@ -47,7 +47,7 @@ export class EventTail {
 
   async #poll() {
     try {
-      this.reached(await newestPosition(this.#em()));
+      this.advanceTo(await newestPosition(this.#em()));
     } catch {
       // The database is away: followers wait on, as they would for new events.
     }

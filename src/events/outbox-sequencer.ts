@@ -1,53 +1,53 @@
 /**
- * Gives events their positions: right after the units of work that wrote them here, and every interval
- * for what a replica left behind that stopped or was killed in between. Off the path of requests.
+ * The outbox sequencer gives committed events their positions: at once after a unit of work of this
+ * replica, and on an interval for those of a replica that stopped or was killed before it could.
  */
 import type { Logger } from 'pino';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
 import { assignPositions, eventsWait } from '../store/events.ts';
 
-/** Events that get their positions in one transaction at most. */
+/** Upper bound of the events that get their positions in one transaction. */
 const BATCH_MAX = 500;
 
 export type OutboxSequencerOptions = {
   readonly em: () => Em;
   readonly log: Logger;
   readonly intervalMs: number;
-  /** Told the newest position after it was given here. */
-  readonly onReached: (position: bigint) => void;
+  /** Called after the commit of new positions with the newest one. */
+  readonly onAssigned: (newestPosition: bigint) => void;
 };
 
 export class OutboxSequencer {
   readonly #options: OutboxSequencerOptions;
-  readonly #rounds: Poller;
+  readonly #poller: Poller;
 
   constructor(options: OutboxSequencerOptions) {
     this.#options = options;
-    this.#rounds = new Poller({
-      round: () => this.#assign(),
-      intervalMs: options.intervalMs,
-      log: options.log,
-      name: 'giving events their positions',
-    });
+    const { intervalMs, log } = options;
+    const run = () => this.#assignBatch();
+    this.#poller = new Poller({ name: 'sequencing of events', run, intervalMs, log });
+    // A replica that was killed may have left events.
+    this.wake();
   }
 
-  /** Events were committed here. */
+  /** To be called after a commit that wrote events. */
   wake() {
-    this.#rounds.wake();
+    this.#poller.wake();
   }
 
+  /** Resolves when the current batch is done. */
   stop(): Promise<void> {
-    return this.#rounds.stop();
+    return this.#poller.stop();
   }
 
-  async #assign(): Promise<boolean> {
-    const { em, onReached } = this.#options;
-    // Looked at without a lock first: most rounds find nothing.
+  async #assignBatch(): Promise<boolean> {
+    const { em, onAssigned } = this.#options;
+    // Without a lock first: most runs find nothing.
     if (!(await eventsWait(em()))) return false;
     const assigned = await assignPositions(em(), BATCH_MAX);
     if (!assigned) return false;
-    onReached(assigned.newest);
+    onAssigned(assigned.newest);
     return assigned.count === BATCH_MAX;
   }
 }

@@ -1,12 +1,13 @@
 /**
- * Looks at pending purchases that no webhook has settled: webhooks get lost, and a process can die
- * between any two steps. Every replica may run it; a purchase is taken by one at a time.
+ * The reconciler syncs pending purchases that no webhook has settled: webhooks get lost, and a process
+ * can die at any point of a checkout. All replicas run it; each purchase is claimed by one of them.
  */
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Em } from '../pg/orm.ts';
+import { forEachConcurrently, Poller } from '../poller.ts';
 import { claimPurchasesToCheck } from '../store/purchases.ts';
 import { OPEN_MAX_MS } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
@@ -19,101 +20,84 @@ export type ReconcilerOptions = {
   readonly tracer: Tracer;
   readonly log: Logger;
   readonly intervalMs: number;
-  /** Purchases younger than this are left to their callers and webhooks. */
+  /** Younger purchases are left to their callers and to webhooks. */
   readonly checkAfterMs: number;
-  /** Purchases in one batch at most. */
+  /** Upper bound of the purchases in one batch. */
   readonly batchMax: number;
 };
 
-/** Purchases looked at at the same time: Stripe limits its callers. */
-const AT_ONCE = 4;
-/** What was taken and not finished, because Stripe or the database is away, comes up again then. */
-const AGAIN_MS = 60_000;
+/** Purchases checked at the same time. Stripe limits the rate of calls. */
+const CONCURRENCY = 4;
+/** A claimed purchase that is not settled in this time is due again. */
+const LEASE_MS = 60_000;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  #timer: NodeJS.Timeout | null = null;
-  #checking: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #poller: Poller;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#schedule();
+    const { intervalMs, log } = options;
+    this.#poller = new Poller({
+      name: 'purchase check',
+      run: () => this.#checkBatch(),
+      intervalMs,
+      log,
+    });
   }
 
-  /** Looks at every purchase that is due. */
-  async check(): Promise<void> {
+  /** Checks every purchase that is due. */
+  check(): Promise<void> {
+    return this.#poller.drain();
+  }
+
+  /** Resolves when the purchases in progress are done. */
+  stop(): Promise<void> {
+    return this.#poller.stop();
+  }
+
+  async #checkBatch(): Promise<boolean> {
     const { em, clock, checkAfterMs, batchMax } = this.#options;
-    for (;;) {
-      const now = clock();
-      const madeBefore = now - checkAfterMs;
-      const due = await claimPurchasesToCheck(em(), now, madeBefore, now + AGAIN_MS, batchMax);
-      const left = [...due];
-      const work = async () => {
-        for (let one = left.pop(); one && !this.#stopped; one = left.pop())
-          await this.#checkOne(one.accountId, one.purchaseId);
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, work));
-      if (due.length < batchMax || this.#stopped) return;
-    }
+    const now = clock();
+    const madeBefore = now - checkAfterMs;
+    const due = await claimPurchasesToCheck(em(), now, madeBefore, now + LEASE_MS, batchMax);
+    await forEachConcurrently(due, CONCURRENCY, this.#poller.stopping, (purchase) =>
+      this.#check(purchase.accountId, purchase.purchaseId),
+    );
+    return due.length === batchMax;
   }
 
-  /** Stops looking, after those purchases that are under way. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    if (this.#timer) clearTimeout(this.#timer);
-    await this.#checking;
-  }
-
-  #schedule() {
-    if (this.#stopped) return;
-    // Spread, so that replicas started together do not look together.
-    const delayMs = this.#options.intervalMs * (0.75 + Math.random() / 2);
-    this.#timer = setTimeout(() => {
-      this.#checking = this.check()
-        .catch((error) =>
-          this.#options.log.warn(
-            { err: error },
-            'looking at purchases failed; it will be repeated',
-          ),
-        )
-        .then(() => this.#schedule());
-    }, delayMs);
-    this.#timer.unref();
-  }
-
-  async #checkOne(accountId: string, purchaseId: string) {
+  /** Logs errors: one purchase that cannot be checked must not keep the others from it. */
+  async #check(accountId: string, purchaseId: string): Promise<void> {
     const { tracer, log } = this.#options;
     const span = tracer.startSpan('check purchase', { root: true });
     const { traceId, spanId } = span.spanContext();
+    const named = { account_id: accountId, purchase_id: purchaseId };
     try {
-      const checked = await this.#look(accountId, purchaseId, { traceId, spanId });
-      if (checked instanceof Failure && checked.reason !== 'CHECKOUT_FAILED')
-        log.warn(
-          { account_id: accountId, purchase_id: purchaseId, reason: checked.reason },
-          'purchase put off',
-        );
+      const failure = await this.#settle(accountId, purchaseId, { traceId, spanId });
+      if (failure && failure.reason !== 'CHECKOUT_FAILED')
+        log.warn({ ...named, reason: failure.reason }, 'purchase not checked; it will be repeated');
     } catch (error) {
-      // One purchase that cannot be looked at must not keep the others from it.
-      log.error({ err: error, account_id: accountId, purchase_id: purchaseId }, 'bug');
+      log.error({ err: error, ...named }, 'bug');
     } finally {
       span.end();
     }
   }
 
-  async #look(accountId: string, purchaseId: string, trace: Trace): Promise<unknown> {
+  /** Brings a purchase to its state at Stripe. Resolves to null, or to why that was not possible. */
+  async #settle(accountId: string, purchaseId: string, trace: Trace): Promise<Failure | null> {
     const { payments, clock } = this.#options;
     const purchase = await payments.load(accountId, purchaseId);
     if (purchase?.state !== 'PENDING') return null;
     if (purchase.session || purchase.paymentIntentId)
-      return await payments.sync(accountId, purchaseId, {}, trace);
-    if (purchase.method === 'CHECKOUT') return await payments.open(accountId, purchaseId, trace);
-    // A top-up that was never charged: who charges it has the time that idempotency keys last.
+      return failureOf(await payments.sync(accountId, purchaseId, {}, trace));
+    if (purchase.method === 'CHECKOUT')
+      return failureOf(await payments.open(accountId, purchaseId, trace));
+    // A top-up without a payment intent is still to be charged, as long as its idempotency key lasts.
     if (clock() - purchase.createdAt < OPEN_MAX_MS) return null;
-    return await payments.applySnapshot(
-      purchase,
-      { ...PENDING_SNAPSHOT, payment: 'EXPIRED' },
-      trace,
-    );
+    const expired = { ...PENDING_SNAPSHOT, payment: 'EXPIRED' } as const;
+    return failureOf(await payments.applySnapshot(purchase, expired, trace));
   }
 }
+
+const failureOf = (result: unknown): Failure | null => (result instanceof Failure ? result : null);

@@ -1,6 +1,7 @@
 /**
- * Closes statements: reads the months that have ended without holding anyone up, and hands each to its
- * account's lane, which closes it under the account's lock. Any number of replicas may do so at once.
+ * Closes statements: reads the entries of months that have ended, without a lock, and submits each
+ * statement to its account's lane, which closes it under the account's lock. All replicas may do so at
+ * the same time.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
@@ -9,6 +10,7 @@ import type { Lanes } from '../lanes/lanes.ts';
 import { monthStart } from '../ledger/account.ts';
 import { isDue } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
+import { forEachConcurrently } from '../poller.ts';
 import { readStatement } from '../queries/read-statement.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { loadAccounts } from '../store/load.ts';
@@ -20,12 +22,12 @@ export type StatementCloserOptions = {
   readonly catalogue: Catalogue;
   readonly lanes: Lanes;
   readonly log: Logger;
-  /** Accounts looked for at once at most. */
+  /** Upper bound of the accounts in one batch. */
   readonly accountsMax: number;
 };
 
-/** Accounts closed at the same time: enough to keep the lanes busy, few enough to leave them free. */
-const AT_ONCE = 4;
+/** Accounts closed at the same time: keeps the lanes busy and leaves most of their capacity to callers. */
+const CONCURRENCY = 4;
 
 export class StatementCloser {
   readonly #options: StatementCloserOptions;
@@ -34,7 +36,7 @@ export class StatementCloser {
     this.#options = options;
   }
 
-  /** Closes every month of the account that has ended, one after the other. */
+  /** Closes every ended month of the account, oldest first. Throws the Failure of a lane. */
   async close(accountId: string): Promise<void> {
     const { em, clock, catalogue, lanes } = this.#options;
     for (;;) {
@@ -44,36 +46,33 @@ export class StatementCloser {
       const statement = await readStatement(em(), catalogue, account, monthStart(dueAt, -1));
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
-      // Whether it was closed, by whom, or has to be read again: the account's row says.
       const answer = await lanes.submit({ accountId, command: null, closing });
       if (answer instanceof Failure) throw answer;
+      // The account's row tells whether it was closed, here or elsewhere, or must be read again.
     }
   }
 
   /**
-   * Closes every month that has ended, until `isStopped`. Answers why the first account was not closed,
-   * null where all were: the others are closed all the same, and it will be tried again.
+   * Closes every ended month of all accounts, until `signal` aborts. An account that cannot be closed is
+   * logged and does not keep the others from it. Resolves to the first such error, or to null.
    */
-  async closeAll(isStopped: () => boolean): Promise<unknown> {
+  async closeAll(signal: AbortSignal): Promise<unknown> {
     const { em, clock, accountsMax } = this.#options;
-    let failure: unknown = null;
+    let firstError: unknown = null;
     for (;;) {
       const due = await accountsToClose(em(), clock(), accountsMax);
-      const left = shuffled(due);
       let closed = 0;
-      const closeSome = async () => {
-        for (let next = left.pop(); next !== undefined && !isStopped(); next = left.pop()) {
-          const failed = await this.#tryToClose(next);
-          if (failed === null) closed += 1;
-          else failure ??= failed;
-        }
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, closeSome));
-      if (due.length < accountsMax || closed === 0 || isStopped()) return failure;
+      await forEachConcurrently(shuffled(due), CONCURRENCY, signal, async (accountId) => {
+        const error = await this.#tryToClose(accountId);
+        if (error === null) closed += 1;
+        else firstError ??= error;
+      });
+      // What is still due after a batch in which none was closed is left to the next sweep.
+      if (due.length < accountsMax || closed === 0 || signal.aborted) return firstError;
     }
   }
 
-  /** Null where it is closed. */
+  /** Resolves to null, or to the error that kept the account from being closed. */
   async #tryToClose(accountId: string): Promise<unknown> {
     try {
       await this.close(accountId);
@@ -90,14 +89,9 @@ export class StatementCloser {
   }
 }
 
-/** Replicas find the same accounts due: each begins elsewhere. */
-function shuffled(accountIds: readonly string[]): string[] {
-  const all = [...accountIds];
-  for (let last = all.length - 1; last > 0; last--) {
-    const other = Math.floor(Math.random() * (last + 1));
-    const swapped = all[last] as string;
-    all[last] = all[other] as string;
-    all[other] = swapped;
-  }
-  return all;
-}
+/** In random order: replicas find the same accounts, and each should start with others. */
+const shuffled = (accountIds: readonly string[]): string[] =>
+  accountIds
+    .map((accountId) => ({ accountId, rank: Math.random() }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ accountId }) => accountId);

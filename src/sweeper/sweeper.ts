@@ -1,14 +1,15 @@
 /**
- * The sweeper settles accounts that nobody touches: it looks for accounts that are due, in bounded
- * batches, and hands each to its lane. Every replica may sweep at once: the lane's transaction locks
- * the account and finds nothing left to do where another was quicker. Statements come after:
- * settling mostly takes an account's time past the month's end, and then one reading is enough.
+ * The sweeper settles accounts that nobody touches, so that expiries and allowances take effect in time.
+ * It finds accounts that are due, in bounded batches, and submits each to its lane. All replicas sweep:
+ * the lane's transaction locks the account and does nothing where another replica was first.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
+import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
+import { Poller } from '../poller.ts';
 import type { StatementCloser } from './statement-closer.ts';
 
 export type SweeperOptions = {
@@ -18,58 +19,47 @@ export type SweeperOptions = {
   readonly statements: StatementCloser;
   readonly log: Logger;
   readonly intervalMs: number;
-  /** Accounts in one batch at most. */
+  /** Upper bound of the accounts in one batch. */
   readonly accountsMax: number;
 };
 
 export class Sweeper {
   readonly #options: SweeperOptions;
-  #timer: NodeJS.Timeout | null = null;
-  #sweeping: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #poller: Poller;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
-    this.#schedule();
+    const { intervalMs, log } = options;
+    this.#poller = new Poller({ name: 'sweep', run: () => this.#sweepBatch(), intervalMs, log });
   }
 
-  /** Settles every account that is due, and closes every statement that is. */
-  async sweep(): Promise<void> {
-    await this.#settleAll();
-    await this.#options.statements.closeAll(() => this.#stopped);
+  /** Settles every account that is due, and closes every statement that is due. */
+  sweep(): Promise<void> {
+    return this.#poller.drain();
   }
 
-  async #settleAll(): Promise<void> {
-    const { lanes, accountsMax } = this.#options;
-    for (;;) {
-      const due = await this.#due();
-      await Promise.all(due.map((accountId) => lanes.submit({ accountId, command: null })));
-      if (due.length < accountsMax || this.#stopped) return;
-    }
+  /** Resolves when the current batch is done. */
+  stop(): Promise<void> {
+    return this.#poller.stop();
   }
 
-  /** Stops sweeping, after the batch that is under way. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    if (this.#timer) clearTimeout(this.#timer);
-    await this.#sweeping;
+  /**
+   * Statements come last: settling usually brings an account's time past the end of the month, and
+   * then its entries need to be read only once.
+   */
+  async #sweepBatch(): Promise<boolean> {
+    const { lanes, accountsMax, statements } = this.#options;
+    const due = await this.#accountsToSettle();
+    const answers = await Promise.all(
+      due.map((accountId) => lanes.submit({ accountId, command: null })),
+    );
+    const anySettled = answers.some((answer) => !(answer instanceof Failure));
+    if (due.length === accountsMax && anySettled) return true;
+    await statements.closeAll(this.#poller.stopping);
+    return false;
   }
 
-  #schedule() {
-    if (this.#stopped) return;
-    // Spread, so that replicas started together do not sweep together.
-    const delayMs = this.#options.intervalMs * (0.75 + Math.random() / 2);
-    this.#timer = setTimeout(() => {
-      this.#sweeping = this.sweep()
-        .catch((error) =>
-          this.#options.log.warn({ err: error }, 'sweep failed; it will be repeated'),
-        )
-        .then(() => this.#schedule());
-    }, delayMs);
-    this.#timer.unref();
-  }
-
-  async #due(): Promise<string[]> {
+  async #accountsToSettle(): Promise<string[]> {
     const { em, clock, accountsMax } = this.#options;
     const rows = await query<{ account_id: string }>(
       em(),

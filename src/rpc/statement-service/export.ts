@@ -74,7 +74,7 @@ async function* ofPlan(
 ): AsyncGenerator<readonly Statement[]> {
   if (!(await catalogue.find(planId, clock()))) throw planNotFound(planId);
   // A month that has just ended is exported whole: what the sweeper has left of it is closed first.
-  const failure = await statements.closeAll(() => gone.aborted || stopping.aborted);
+  const failure = await statements.closeAll(AbortSignal.any([gone, stopping]));
   if (failure !== null) throw failure;
   let after = { month: from, accountId: '' };
   for (;;) {

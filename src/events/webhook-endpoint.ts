@@ -1,53 +1,54 @@
 /**
- * The webhook endpoint: posts one event to it, signed after Standard Webhooks, and says how that went.
- * It never throws: whatever goes wrong between here and there is a failed attempt.
+ * The webhook endpoint that events are posted to, signed as Standard Webhooks specifies. `post` never
+ * throws: every error between here and the endpoint is a failed attempt.
  */
 import { Webhook } from 'standardwebhooks';
 import type { PositionedEvent } from '../store/events.ts';
 import { retryAfterMs } from './backoff.ts';
 import { CLOUD_EVENT_TYPE, cloudEventJson } from './cloud-event.ts';
 
-export type EndpointOptions = {
+export type WebhookEndpointOptions = {
   readonly url: string;
-  /** Each signs every delivery, so that a secret can be replaced without a gap. */
+  /** Every secret signs every delivery, so that a receiver can change its secret without a gap. */
   readonly secrets: readonly string[];
   /** CloudEvents' `source`. */
   readonly source: string;
-  /** For the whole exchange: connecting, sending, and the answer. */
+  /** For the whole exchange: connect, send and receive the response. */
   readonly timeoutMs: number;
 };
 
-export type Posted =
+export type PostResult =
   | { readonly kind: 'delivered' }
   | {
       readonly kind: 'failed';
       readonly error: string;
       readonly retryAfterMs: number | null;
-      /** The endpoint says that it will never take it (410). */
+      /** The endpoint says that it will never accept the event (410). */
       readonly gone: boolean;
     };
 
-export class Endpoint {
-  readonly #options: EndpointOptions;
+export class WebhookEndpoint {
+  readonly #options: WebhookEndpointOptions;
   readonly #webhooks: readonly Webhook[];
 
-  constructor(options: EndpointOptions) {
+  constructor(options: WebhookEndpointOptions) {
     this.#options = options;
     this.#webhooks = options.secrets.map((secret) => new Webhook(secret));
   }
 
+  /** `signal` cancels the attempt, which has failed then. */
   async post(
     event: PositionedEvent,
     traceparent: string | null,
-    stopped: AbortSignal,
-  ): Promise<Posted> {
+    signal: AbortSignal,
+  ): Promise<PostResult> {
     const { url, source, timeoutMs } = this.#options;
     const body = cloudEventJson(event, source);
     const headers = {
       'content-type': CLOUD_EVENT_TYPE,
       'user-agent': 'scrip',
       ...(traceparent && { traceparent }),
-      ...this.#signed(event.eventId, body),
+      ...this.#signatureHeaders(event.eventId, body),
     };
     try {
       const response = await fetch(url, {
@@ -55,16 +56,16 @@ export class Endpoint {
         headers,
         body,
         redirect: 'manual',
-        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), stopped]),
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), signal]),
       });
-      return await postedOf(response);
+      return await toPostResult(response);
     } catch (error) {
-      return { kind: 'failed', error: wordsOf(error), retryAfterMs: null, gone: false };
+      return { kind: 'failed', error: messageOf(error), retryAfterMs: null, gone: false };
     }
   }
 
-  /** The receiver compares the timestamp with its own clock: it is the real time of this attempt. */
-  #signed(eventId: string, body: string): Record<string, string> {
+  /** The timestamp is real time, as receivers compare it with their own clocks. */
+  #signatureHeaders(eventId: string, body: string): Record<string, string> {
     const at = new Date();
     return {
       'webhook-id': eventId,
@@ -76,46 +77,40 @@ export class Endpoint {
   }
 }
 
-async function postedOf(response: Response): Promise<Posted> {
-  if (response.ok) {
-    // Delivered by its status, whatever becomes of the rest of the answer.
-    await beginningOf(response);
-    return { kind: 'delivered' };
-  }
-  const { status, statusText, headers } = response;
-  const said = await beginningOf(response);
+async function toPostResult(response: Response): Promise<PostResult> {
+  const { ok, status, statusText, headers } = response;
+  const excerpt = await readExcerpt(response);
+  // The status alone decides, whether or not the body could be read.
+  if (ok) return { kind: 'delivered' };
   return {
     kind: 'failed',
-    error: [`${status} ${statusText}`.trim(), said].filter(Boolean).join(': '),
+    error: [`${status} ${statusText}`.trim(), excerpt].filter(Boolean).join(': '),
     retryAfterMs: retryAfterMs(headers.get('retry-after'), Date.now()),
     gone: status === 410,
   };
 }
 
-const SAID_BYTES = 500;
+const EXCERPT_BYTES = 500;
 
-/**
- * What an answer begins with, for people. The rest is not read: it can be of any size, and come at any
- * pace; the status has said already how the attempt went.
- */
-async function beginningOf({ body }: Response): Promise<string> {
+/** The first bytes of a response's body as one line of text. The rest, of any size, is not read. */
+async function readExcerpt({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   try {
     for await (const chunk of body ?? []) {
       chunks.push(chunk);
       bytes += chunk.length;
-      if (bytes >= SAID_BYTES) break;
+      if (bytes >= EXCERPT_BYTES) break;
     }
   } catch {
-    // Cut short: what came so far will do.
+    // The body was cut off: the excerpt is what arrived.
   }
-  const text = Buffer.concat(chunks).subarray(0, SAID_BYTES).toString('utf8');
+  const text = Buffer.concat(chunks).subarray(0, EXCERPT_BYTES).toString('utf8');
   return text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
 }
 
-/** fetch wraps the system's words in its own. */
-function wordsOf(error: unknown): string {
+/** The message of the cause where there is one: fetch wraps the system's error in its own. */
+function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError') return 'no answer in time';
   const { cause } = error;

@@ -1,4 +1,4 @@
-/** What becomes of events after their transaction: positions, followers, deliveries. */
+/** The path of events after the transaction that wrote them: positions, followers, deliveries. */
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
@@ -7,7 +7,7 @@ import type { Em } from '../pg/orm.ts';
 import { Deliverer } from './deliverer.ts';
 import { EventTail } from './event-tail.ts';
 import { OutboxSequencer } from './outbox-sequencer.ts';
-import { Endpoint } from './webhook.ts';
+import { WebhookEndpoint } from './webhook-endpoint.ts';
 
 type Context = {
   readonly em: () => Em;
@@ -16,46 +16,46 @@ type Context = {
   readonly log: Logger;
 };
 
-export type Events = {
-  /** For those who follow events. */
+export type EventPipeline = {
+  /** Wakes the followers of events. */
   readonly tail: EventTail;
-  /** To be told after a commit that wrote events. */
+  /** To be called after a commit that wrote events. */
   readonly onEventsCommitted: () => void;
-  /** Waits `graceMs` for deliveries under way. */
+  /** Waits `graceMs` for deliveries in progress. */
   stop(graceMs: number): Promise<void>;
 };
 
-export function startEvents(config: Config, context: Context): Events {
+export function startEventPipeline(config: Config, context: Context): EventPipeline {
   const { em, log } = context;
   const intervalMs = config.EVENTS_POLL_MS;
   const tail = new EventTail(em, intervalMs);
-  const deliverer = delivererOf(config, context);
-  const positions = new OutboxSequencer({
+  const deliverer = createDeliverer(config, context);
+  const sequencer = new OutboxSequencer({
     em,
     log,
     intervalMs,
-    onReached(position) {
-      tail.reached(position);
+    onAssigned(newestPosition) {
+      tail.advanceTo(newestPosition);
       deliverer?.wake();
     },
   });
   return {
     tail,
-    onEventsCommitted: () => positions.wake(),
+    onEventsCommitted: () => sequencer.wake(),
     async stop(graceMs) {
-      await Promise.all([positions.stop(), deliverer?.stop(graceMs)]);
+      await Promise.all([sequencer.stop(), deliverer?.stop(graceMs)]);
     },
   };
 }
 
 /** Null where no endpoint is configured. */
-function delivererOf(config: Config, context: Context): Deliverer | null {
+function createDeliverer(config: Config, context: Context): Deliverer | null {
   const { EVENTS_WEBHOOK_URL: url, EVENTS_WEBHOOK_SECRET: secrets } = config;
   if (!url || !secrets) return null;
   const timeoutMs = config.EVENTS_WEBHOOK_TIMEOUT_MS;
   return new Deliverer({
     ...context,
-    endpoint: new Endpoint({ url, secrets, source: config.EVENTS_SOURCE, timeoutMs }),
+    endpoint: new WebhookEndpoint({ url, secrets, source: config.EVENTS_SOURCE, timeoutMs }),
     intervalMs: config.EVENTS_POLL_MS,
     timeoutMs,
     concurrency: config.EVENTS_WEBHOOK_CONCURRENCY,
