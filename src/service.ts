@@ -62,7 +62,7 @@ export async function startService(
     const events = startEventPipeline(config, { em, clock, tracer, log });
     const kept = new AccountCache(config.ACCOUNT_CACHE_MAX);
     const lanes = new Lanes(config.LANES, {
-      run: (works, locked, turns) =>
+      run: (tasks, locked, turns) =>
         unitOfWork(
           {
             em: orm.em,
@@ -73,22 +73,22 @@ export async function startService(
             kept,
             onEventsCommitted: events.onEventsCommitted,
           },
-          works,
+          tasks,
           locked,
           turns,
         ),
       unitsMax: config.UNITS_MAX,
       groupMax: config.GROUP_MAX,
       queueMax: config.QUEUE_MAX,
-      onBug: (error, work) =>
+      onBug: (error, task) =>
         log.error(
           {
             err: error,
-            account_id: work.accountId,
-            ...(work.command && {
-              command: work.command.kind,
-              trace_id: work.origin.traceId,
-              span_id: work.origin.spanId,
+            account_id: task.accountId,
+            ...('command' in task && {
+              command: task.command.kind,
+              trace_id: task.origin.traceId,
+              span_id: task.origin.spanId,
             }),
           },
           'bug',

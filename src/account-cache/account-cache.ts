@@ -6,7 +6,7 @@
  */
 
 import type { LoadedUnit } from '../lanes/load-unit.ts';
-import type { Work } from '../lanes/work.ts';
+import type { Task } from '../lanes/task.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Command } from '../ledger/decide.ts';
 import { CachedAccount, Slots } from './cached-account.ts';
@@ -43,16 +43,17 @@ export class AccountCache {
   }
 
   /** Takes what is kept of these works' accounts, as far as it will do: it is theirs until they end. */
-  take(works: readonly Work[], now: number): ReadonlyMap<string, CachedAccount> {
+  take(tasks: readonly Task[], now: number): ReadonlyMap<string, CachedAccount> {
     const taken = new Map<string, CachedAccount>();
-    if (works.length > WORKS_MAX || this.#resting > 0) {
+    if (tasks.length > WORKS_MAX || this.#resting > 0) {
       this.#resting = Math.max(0, this.#resting - 1);
       return taken;
     }
     const unserved = new Set<string>();
-    for (const { accountId, command } of works)
-      if (!command || !CACHEABLE_COMMANDS.has(command.kind)) unserved.add(accountId);
-    for (const { accountId } of works) {
+    for (const task of tasks)
+      if (!('command' in task) || !CACHEABLE_COMMANDS.has(task.command.kind))
+        unserved.add(task.accountId);
+    for (const { accountId } of tasks) {
       const kept = this.#kept.get(accountId);
       if (!kept || kept.isDue(now) || unserved.has(accountId)) continue;
       this.#kept.delete(accountId);

@@ -8,31 +8,31 @@ import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase, isRetryable } from '../pg/failures.ts';
 import type { WhereLocked } from '../store/load.ts';
 import { Mutex } from './mutex.ts';
+import type { Answer, Task } from './task.ts';
 import { CACHE_MISS, DEFERRED, type unitOfWork } from './unit-of-work.ts';
-import type { Answer, Work } from './work.ts';
 
 type Waiting = {
-  readonly work: Work;
+  readonly task: Task;
   readonly answer: (answer: Answer) => void;
   /** How often it was deferred. */
   deferrals: number;
 };
 
 export type LaneOptions = {
-  /** Runs one unit of work, which waits for accounts that another replica works on, or defers them. */
+  /** Runs one unit of work, which waits for accounts that another replica tasks on, or defers them. */
   readonly run: (
-    works: readonly Work[],
+    tasks: readonly Task[],
     locked: WhereLocked,
     turns: Mutex,
   ) => ReturnType<typeof unitOfWork>;
   /** So many units of work are under way at once at most, no two of them on one account. */
   readonly unitsMax: number;
-  /** So many works go into one unit of work at most. */
+  /** So many tasks go into one unit of work at most. */
   readonly groupMax: number;
-  /** So many works may wait; more are refused with OVERLOADED. */
+  /** So many tasks may wait; more are refused with OVERLOADED. */
   readonly queueMax: number;
   /** Told of what became an INTERNAL failure. */
-  readonly onBug: (error: unknown, work: Work) => void;
+  readonly onBug: (error: unknown, task: Task) => void;
 };
 
 const TRIES_MAX = 6;
@@ -59,8 +59,8 @@ export class Lane {
   #running: Promise<void> | null = null;
   /** Accounts of the units of work under way. */
   readonly #busy = new Set<string>();
-  /** Works in the units of work under way. */
-  #worksUnderWay = 0;
+  /** Tasks in the units of work under way. */
+  #tasksUnderWay = 0;
   /** Whether other replicas were seen to work on many of the same accounts. */
   #contended = false;
   #arrived = () => {};
@@ -69,8 +69,8 @@ export class Lane {
     this.#options = options;
   }
 
-  /** Answers when the work's transaction has been committed, or it has failed. Never rejects. */
-  submit(work: Work): Promise<Answer> {
+  /** Answers when the task's transaction has been committed, or it has failed. Never rejects. */
+  submit(task: Task): Promise<Answer> {
     const { queueMax } = this.#options;
     if (this.#queue.length >= queueMax)
       return Promise.resolve(
@@ -80,7 +80,7 @@ export class Lane {
         }),
       );
     return new Promise((answer) => {
-      this.#queue.push({ work, answer, deferrals: 0 });
+      this.#queue.push({ task, answer, deferrals: 0 });
       this.#arrived();
       this.#running ??= this.#runAll();
     });
@@ -120,11 +120,11 @@ export class Lane {
   }
 
   async #runUnit(group: readonly Waiting[]) {
-    for (const { work } of group) this.#busy.add(work.accountId);
-    this.#worksUnderWay += group.length;
+    for (const { task } of group) this.#busy.add(task.accountId);
+    this.#tasksUnderWay += group.length;
     const undecided = await this.#runGroup(group);
-    this.#worksUnderWay -= group.length;
-    for (const { work } of group) this.#busy.delete(work.accountId);
+    this.#tasksUnderWay -= group.length;
+    for (const { task } of group) this.#busy.delete(task.accountId);
     this.#queue.unshift(...undecided);
     const deferred = undecided.filter(({ deferrals }) => deferrals > 0);
     this.#contended = deferred.length * CONTENTION_RATIO > group.length;
@@ -137,11 +137,11 @@ export class Lane {
 
   /** What the next unit of work takes of what waits, in its order; nothing where it would be too few. */
   #takeGroup(): Waiting[] {
-    if (this.#worksUnderWay > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
-    const most = this.#shareOf(this.#queue.length + this.#worksUnderWay);
+    if (this.#tasksUnderWay > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
+    const most = this.#shareOf(this.#queue.length + this.#tasksUnderWay);
     const group: Waiting[] = [];
     this.#queue = this.#queue.filter((waiting) => {
-      const { accountId } = waiting.work;
+      const { accountId } = waiting.task;
       const taken = group.length < most && !this.#busy.has(accountId);
       if (taken) group.push(waiting);
       return !taken;
@@ -149,11 +149,11 @@ export class Lane {
     return group;
   }
 
-  /** All works there are, or as many as leave the other units of work their share. */
-  #shareOf(works: number): number {
+  /** All tasks there are, or as many as leave the other units of work their share. */
+  #shareOf(tasks: number): number {
     const { groupMax } = this.#options;
-    const units = Math.max(1, Math.min(this.#unitsMax, Math.floor(works / SECOND_UNIT_MIN_QUEUE)));
-    return Math.min(groupMax, Math.ceil(works / units));
+    const units = Math.max(1, Math.min(this.#unitsMax, Math.floor(tasks / SECOND_UNIT_MIN_QUEUE)));
+    return Math.min(groupMax, Math.ceil(tasks / units));
   }
 
   /** Answers a group; gives back, in their order, those that were not decided. */
@@ -173,11 +173,11 @@ export class Lane {
 
   /** A unit of work whose transaction lost a race is run again as a whole. */
   async #runRetrying(group: readonly Waiting[]) {
-    const works = group.map(({ work }) => work);
+    const tasks = group.map(({ task }) => task);
     const locked = whereLocked(group);
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#options.run(works, locked, this.#turns);
+        return await this.#options.run(tasks, locked, this.#turns);
       } catch (error) {
         if (tries === TRIES_MAX || !isRetryable(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** tries));
@@ -194,8 +194,8 @@ export class Lane {
     }
     const [first, ...others] = group as [Waiting, ...Waiting[]];
     if (others.length > 0) return await this.#runOneByOne(group);
-    this.#options.onBug(error, first.work);
-    first.answer(internalFailure(first.work.command ? first.work.origin.traceId : ''));
+    this.#options.onBug(error, first.task);
+    first.answer(internalFailure('origin' in first.task ? first.task.origin.traceId : ''));
     return [];
   }
 
@@ -204,7 +204,7 @@ export class Lane {
     const undecided: Waiting[] = [];
     const held = new Set<string>();
     for (const waiting of group) {
-      const { accountId } = waiting.work;
+      const { accountId } = waiting.task;
       const after = held.has(accountId) ? [waiting] : await this.#runGroup([waiting]);
       if (after.length > 0) held.add(accountId);
       undecided.push(...after);
@@ -215,6 +215,6 @@ export class Lane {
 
 /** A unit of work that has one account only waits for it: it has nothing else to do. */
 function whereLocked(group: readonly Waiting[]): WhereLocked {
-  const one = group.every(({ work }) => work.accountId === group[0]?.work.accountId);
+  const one = group.every(({ task }) => task.accountId === group[0]?.task.accountId);
   return one || group.some(({ deferrals }) => deferrals >= DEFERRALS_MAX) ? 'wait' : 'skip';
 }

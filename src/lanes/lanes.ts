@@ -1,7 +1,11 @@
-/** All lanes: every account hashes to one, so its requests are served in the order they came. */
+/** All lanes: every account hashes to one, so its tasks are done in the order they came. */
 import { Failure } from '../failure.ts';
+import type { Command, Outcome } from '../ledger/decide.ts';
+import type { Origin } from '../ledger/entry.ts';
+import { SERVICE } from '../ledger/settle.ts';
+import type { Closing } from '../ledger/statement.ts';
 import { Lane, type LaneOptions } from './lane.ts';
-import type { Answer, Work } from './work.ts';
+import type { Answer, Request, StoredResponse, Task } from './task.ts';
 
 export class Lanes {
   readonly #lanes: readonly Lane[];
@@ -11,18 +15,48 @@ export class Lanes {
     this.#lanes = Array.from({ length: count }, () => new Lane(options));
   }
 
-  submit(work: Work): Promise<Answer> {
+  /** Decides a caller's request. Resolves when its effect is durable; never rejects. */
+  submit(request: Request): Promise<StoredResponse | Failure> {
+    return this.#queue(request) as Promise<StoredResponse | Failure>;
+  }
+
+  /** Decides a command of the service's own. Resolves when its effect is durable; never rejects. */
+  execute<Own extends Command>(
+    accountId: string,
+    command: Own,
+    trace: Pick<Origin, 'traceId' | 'spanId'>,
+  ): Promise<Outcome<Own['kind']> | Failure> {
+    const origin = { caller: SERVICE, requestId: '', ...trace };
+    const answer = this.#queue({ type: 'internal command', accountId, command, origin });
+    return answer as Promise<Outcome<Own['kind']> | Failure>;
+  }
+
+  /** Settles an account: null once what was due by now is durable. */
+  settle(accountId: string): Promise<Failure | null> {
+    return this.#queue({ type: 'settlement', accountId }) as Promise<Failure | null>;
+  }
+
+  /**
+   * Closes a month of an account. Null says only that the account was looked at: if it has changed since
+   * the statement was computed, the month is still open.
+   */
+  closeStatement(accountId: string, closing: Closing): Promise<Failure | null> {
+    const answer = this.#queue({ type: 'statement closing', accountId, closing });
+    return answer as Promise<Failure | null>;
+  }
+
+  /** Accepts nothing more. Resolves when everything accepted has been answered. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#lanes.map((lane) => lane.idle()));
+  }
+
+  #queue(task: Task): Promise<Answer> {
     if (this.#closed)
       return Promise.resolve(
         new Failure('SHUTTING_DOWN', 'this replica is stopping; retry with the same request id'),
       );
-    return this.#laneOf(work.accountId).submit(work);
-  }
-
-  /** Takes nothing more, and settles when what was accepted has been answered. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all(this.#lanes.map((lane) => lane.idle()));
+    return this.#laneOf(task.accountId).submit(task);
   }
 
   /** FNV-1a over the account id: spreads ids that differ in one character only. */

@@ -4,6 +4,7 @@ import type { CachedAccount } from '../account-cache/cached-account.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
+import type { Command } from '../ledger/decide.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
@@ -29,7 +30,7 @@ import {
   type StoredRequest,
   type WhereLocked,
 } from '../store/load.ts';
-import type { Request, Work } from './work.ts';
+import type { Task } from './task.ts';
 
 /** So many reservations of one account expire in one unit of work at most. */
 const EXPIRE_MAX = 1_000;
@@ -55,21 +56,25 @@ export type LoadedUnit = {
   readonly unread: Set<string>;
 };
 
+/** A task that a rule decides. */
+type CommandTask = Extract<Task, { readonly command: Command }>;
+const isCommand = (task: Task): task is CommandTask => 'command' in task;
+
 export const requestKey = (accountId: string, requestId: string, method: string): string =>
   `${accountId}\n${requestId}\n${method}`;
 
 export async function loadUnit(
   em: Em,
   catalogue: Catalogue,
-  works: readonly Work[],
+  tasks: readonly Task[],
   locked: WhereLocked,
   now: number,
   kept: ReadonlyMap<string, CachedAccount>,
 ): Promise<LoadedUnit> {
-  const requests = works.filter((work): work is Request => work.command !== null);
-  const unkept = works.filter(({ accountId }) => !kept.has(accountId));
+  const commands = tasks.filter(isCommand);
+  const unkept = tasks.filter(({ accountId }) => !kept.has(accountId));
   const accountIds = [...new Set(unkept.map(({ accountId }) => accountId))];
-  const reserved = reservationsNamed(requests);
+  const reserved = reservationsNamed(commands);
   // Where nothing else is to be read, the plans need not be either: that would be the one question asked.
   const known = unkept.length + reserved.length === 0 ? catalogue.known(now) : null;
   // In this order: what is read of an account is read after it was locked.
@@ -80,20 +85,20 @@ export async function loadUnit(
       loadReservations(em, reserved),
       loadRefundables(
         em,
-        named(requests, 'Refund', ({ seq }) => seq),
+        named(commands, 'Refund', ({ seq }) => seq),
       ),
-      loadPurchasesOf(em, requests),
-      loadCustomPacks(em, packsNamed(requests)),
+      loadPurchasesOf(em, commands),
+      loadCustomPacks(em, packsNamed(commands)),
       loadOpenGrants(em, accountIds),
       known?.plans ?? catalogue.asOf(em, now),
     ]);
   const lockedElsewhere =
     locked === 'skip' ? await findLockedElsewhere(em, accountIds, accounts) : [];
   const due = await loadDue(em, accounts, now);
-  const packs = await addTopUpPacks(em, customPacks, accounts, requests);
+  const packs = await addTopUpPacks(em, customPacks, accounts, commands);
   const grants = await addRefundedGrants(em, open, refundables, purchases);
   const all = [...[...kept.values()].map((book) => book.account()), ...accounts];
-  await readRateCards(em, catalogue, plans, now, all, requests, reservations);
+  await readRateCards(em, catalogue, plans, now, all, commands, reservations);
 
   const grantsOf = byAccount(grants);
   const reservationsOf = byAccount(dedupeReservations([...reservations, ...due.reservations]));
@@ -145,45 +150,44 @@ async function findLockedElsewhere(
   );
 }
 
-/** What the service asks by itself has no request id. */
-function requestIdsOf(works: readonly Work[]) {
+function requestIdsOf(tasks: readonly Task[]) {
   const ids: { accountId: string; requestId: string; method: string }[] = [];
-  for (const work of works) {
-    if (!work.command || work.origin.requestId === '') continue;
-    const { accountId, origin, command } = work;
+  for (const task of tasks) {
+    if (task.type !== 'request') continue;
+    const { accountId, origin, command } = task;
     ids.push({ accountId, requestId: origin.requestId, method: command.kind });
   }
   return ids;
 }
 
-function reservationsNamed(requests: readonly Request[]): Named<string>[] {
+function reservationsNamed(commands: readonly CommandTask[]): Named<string>[] {
   const all: Named<string>[] = [];
-  for (const { accountId, command } of requests)
+  for (const { accountId, command } of commands)
     if ('reservationId' in command) all.push({ accountId, key: command.reservationId });
   return distinct(all);
 }
 
 /** The keys that commands of one kind name. */
-function named<Kind extends Request['command']['kind'], Key>(
-  requests: readonly Request[],
+function named<Kind extends Command['kind'], Key>(
+  commands: readonly CommandTask[],
   kind: Kind,
-  keyOf: (command: Extract<Request['command'], { kind: Kind }>) => Key,
+  keyOf: (command: Extract<Command, { kind: Kind }>) => Key,
 ): Named<Key>[] {
   const all: Named<Key>[] = [];
-  for (const { accountId, command } of requests)
+  for (const { accountId, command } of commands)
     if (command.kind === kind)
-      all.push({ accountId, key: keyOf(command as Extract<Request['command'], { kind: Kind }>) });
+      all.push({ accountId, key: keyOf(command as Extract<Command, { kind: Kind }>) });
   return distinct(all);
 }
 
 /** Purchases that commands sync, and ones whose payment reference they give again. */
-async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Purchase[]> {
+async function loadPurchasesOf(em: Em, commands: readonly CommandTask[]): Promise<Purchase[]> {
   const synced = [
-    ...named(requests, 'SyncPurchase', ({ purchaseId }) => purchaseId),
-    ...named(requests, 'EndTopUp', ({ purchaseId }) => purchaseId),
+    ...named(commands, 'SyncPurchase', ({ purchaseId }) => purchaseId),
+    ...named(commands, 'EndTopUp', ({ purchaseId }) => purchaseId),
   ];
   const references: Named<string>[] = [];
-  for (const { accountId, command } of requests)
+  for (const { accountId, command } of commands)
     if (command.kind === 'Purchase' && command.payment.method === 'REFERENCE')
       references.push({ accountId, key: command.payment.reference });
   // UsagesOrCredits for in this turn, both: what is asked for later goes to the database by itself.
@@ -194,12 +198,12 @@ async function loadPurchasesOf(em: Em, requests: readonly Request[]): Promise<Pu
   return [...new Map(purchases.flat().map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];
 }
 
-const packsNamed = (requests: readonly Request[]): Named<string>[] =>
+const packsNamed = (commands: readonly CommandTask[]): Named<string>[] =>
   distinct([
-    ...named(requests, 'Purchase', ({ packId }) => packId),
-    ...named(requests, 'OfferPack', ({ pack }) => pack.packId),
-    ...named(requests, 'WithdrawPack', ({ packId }) => packId),
-    ...named(requests, 'UpdateAccount', ({ autoTopUp }) => autoTopUp?.packId ?? ''),
+    ...named(commands, 'Purchase', ({ packId }) => packId),
+    ...named(commands, 'OfferPack', ({ pack }) => pack.packId),
+    ...named(commands, 'WithdrawPack', ({ packId }) => packId),
+    ...named(commands, 'UpdateAccount', ({ autoTopUp }) => autoTopUp?.packId ?? ''),
   ]);
 
 /** Packs that were named, and those that top-ups which start buy: the account says which. */
@@ -207,9 +211,9 @@ async function addTopUpPacks(
   em: Em,
   packs: readonly CustomPack[],
   accounts: readonly Account[],
-  requests: readonly Request[],
+  commands: readonly CommandTask[],
 ): Promise<CustomPack[]> {
-  const starting = new Set(named(requests, 'StartTopUp', () => '').map((one) => one.accountId));
+  const starting = new Set(named(commands, 'StartTopUp', () => '').map((one) => one.accountId));
   const bought: Named<string>[] = [];
   for (const { accountId, autoTopUp } of accounts)
     if (autoTopUp && starting.has(accountId)) bought.push({ accountId, key: autoTopUp.packId });
@@ -269,7 +273,7 @@ async function readRateCards(
   plans: ReadonlyMap<string, PublishedPlan>,
   now: number,
   accounts: readonly Account[],
-  requests: readonly Request[],
+  commands: readonly CommandTask[],
   reservations: readonly Reservation[],
 ): Promise<void> {
   const need = async (plan: PublishedPlan | undefined, version: number) => {
@@ -279,7 +283,7 @@ async function readRateCards(
   for (const { planId, rateCardVersion } of reservations)
     await need(plans.get(planId), rateCardVersion);
   // Whatever plan its account lives under by then: one before it can open or move the account.
-  for (const { command } of requests)
+  for (const { command } of commands)
     if ('rateCardVersion' in command && command.rateCardVersion !== null)
       for (const plan of plans.values()) await need(plan, command.rateCardVersion);
   // An account can be ahead of this replica's clock, where another with a faster one has written.

@@ -9,7 +9,7 @@ import type { CachedAccount } from '../account-cache/cached-account.ts';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
-import { decide } from '../ledger/decide.ts';
+import { type Command, decide } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
 import { accountExists, accountNotFound, planNotFound } from '../ledger/failures.ts';
 import { seal } from '../ledger/hash-chain.ts';
@@ -26,7 +26,7 @@ import type { AnsweredRequest, Writes } from '../store/save.ts';
 import { save } from '../store/save.ts';
 import { type LoadedUnit, loadUnit, requestKey } from './load-unit.ts';
 import type { Mutex } from './mutex.ts';
-import { type Answer, type Request, SETTLED, type Work } from './work.ts';
+import type { Answer, Request, Task } from './task.ts';
 
 export type UnitOfWorkContext = {
   /** The root of all: every transaction has an entity manager of its own. */
@@ -52,20 +52,20 @@ type Undecided = typeof DEFERRED | typeof CACHE_MISS;
 /** Answers every work, or throws and has written nothing. `turns` are those of the lane. */
 export async function unitOfWork(
   context: UnitOfWorkContext,
-  works: readonly Work[],
+  tasks: readonly Task[],
   locked: WhereLocked,
   turns: Mutex,
 ): Promise<(Answer | Undecided)[]> {
   const now = context.clock();
-  const kept = context.kept.take(works, now);
+  const kept = context.kept.take(tasks, now);
   try {
-    return await attempt(context, works, locked, now, kept, turns);
+    return await attempt(context, tasks, locked, now, kept, turns);
   } catch (error) {
     context.kept.failed(kept);
     // What was kept is to blame for a write that was refused, and may be for anything a rule stumbled on.
     const outOfDate = kept.size > 0 && (isRetryable(error) || !failureOfDatabase(error));
     if (!outOfDate) throw error;
-    return await attempt(context, works, locked, now, NOTHING_KEPT, turns);
+    return await attempt(context, tasks, locked, now, NOTHING_KEPT, turns);
   }
 }
 
@@ -73,20 +73,20 @@ const NOTHING_KEPT: ReadonlyMap<string, CachedAccount> = new Map();
 
 async function attempt(
   context: UnitOfWorkContext,
-  works: readonly Work[],
+  tasks: readonly Task[],
   locked: WhereLocked,
   now: number,
   kept: ReadonlyMap<string, CachedAccount>,
   turns: Mutex,
 ): Promise<(Answer | Undecided)[]> {
-  const span = startSpan(context.tracer, works);
+  const span = startSpan(context.tracer, tasks);
   try {
     const [opened, answers] = await context.em.transactional(async (em) => {
-      const opened = await loadUnit(em, context.catalogue, works, locked, now, kept);
+      const opened = await loadUnit(em, context.catalogue, tasks, locked, now, kept);
       const { traceId, spanId } = span.spanContext();
       for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
-      const answers = works.map((work) => answer(opened, work, answered, { traceId, spanId }));
+      const answers = tasks.map((task) => answer(opened, task, answered, { traceId, spanId }));
       const writes = writesOf(opened, answered);
       await (holdsNoLocks(opened) ? turns.take(() => save(em, writes)) : save(em, writes));
       return [opened, answers] as const;
@@ -113,67 +113,67 @@ async function attempt(
 const holdsNoLocks = ({ plansKnown }: LoadedUnit): boolean => plansKnown !== null;
 
 /** One span per unit of work, linked to the span of every request it carries. */
-function startSpan(tracer: Tracer, works: readonly Work[]): Span {
+function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {
   const links: Link[] = [];
-  for (const work of works) {
-    if (!work.command) continue;
-    const { traceId, spanId } = work.origin;
+  for (const task of tasks) {
+    if (!('command' in task)) continue;
+    const { traceId, spanId } = task.origin;
     links.push({ context: { traceId, spanId, traceFlags: TraceFlags.SAMPLED } });
   }
   return tracer.startSpan('unit of work', {
     kind: SpanKind.INTERNAL,
     root: true,
     links,
-    attributes: { 'scrip.requests': works.length },
+    attributes: { 'scrip.requests': tasks.length },
   });
 }
 
 function answer(
   opened: LoadedUnit,
-  work: Work,
+  task: Task,
   answered: AnsweredRequest[],
   trace: Pick<Origin, 'traceId' | 'spanId'>,
 ): Answer | Undecided {
-  const { accountId } = work;
+  const { accountId } = task;
   if (opened.lockedElsewhere.has(accountId)) return DEFERRED;
   if (opened.unread.has(accountId)) return CACHE_MISS;
-  if (opened.unsettled.has(accountId)) return work.command ? DEFERRED : SETTLED;
-  if (!work.command) {
-    const book = 'closing' in work ? opened.books.get(accountId) : undefined;
-    if (book && 'closing' in work) closeStatement(book, work.closing, trace);
-    return SETTLED;
+  if (opened.unsettled.has(accountId)) return 'command' in task ? DEFERRED : null;
+  if (task.type === 'settlement') return null;
+  if (task.type === 'statement closing') {
+    const book = opened.books.get(accountId);
+    if (book) closeStatement(book, task.closing, trace);
+    return null;
   }
-  const before = replay(opened, work);
+  const before = task.type === 'request' ? replay(opened, task) : null;
   if (before) return before;
-  if (work.isAbandoned())
+  if (task.type === 'request' && task.isAbandoned())
     return new Failure(
       'CANCELLED',
       'the caller gave up before the work began; nothing was written',
     );
-  const book = bookFor(opened, work);
+  const book = bookFor(opened, accountId, task.command);
   if (book instanceof Failure) return book;
   const { seq } = book.account;
-  const outcome = decide(book, work.command, work.origin);
+  const outcome = decide(book, task.command, task.origin);
   // What was kept may be out of date, and the request id may be a used one: a write would tell.
   if (opened.kept.has(accountId) && book.account.seq === seq) {
     opened.unread.add(accountId);
     return CACHE_MISS;
   }
-  if (outcome instanceof Failure) return outcome;
+  if (outcome instanceof Failure || task.type === 'internal command') return outcome;
 
-  const { requestId } = work.origin;
-  const response = work.respond(outcome, book);
-  if (requestId === '') return { response, replayed: false };
+  const { requestId } = task.origin;
+  const response = task.encodeResponse(outcome, book);
   const request: AnsweredRequest = {
     accountId,
     requestId,
-    method: work.command.kind,
-    fingerprint: work.fingerprint,
+    method: task.command.kind,
+    fingerprint: task.fingerprint,
     response,
     at: book.now,
   };
   answered.push(request);
-  opened.requests.set(requestKey(accountId, requestId, work.command.kind), request);
+  opened.requests.set(requestKey(accountId, requestId, task.command.kind), request);
   return { response, replayed: false };
 }
 
@@ -191,8 +191,7 @@ function replay(opened: LoadedUnit, { accountId, command, origin, fingerprint }:
 }
 
 /** The account's book; a new one for an account that is being opened. */
-function bookFor(opened: LoadedUnit, work: Request): Book | Failure {
-  const { accountId, command } = work;
+function bookFor(opened: LoadedUnit, accountId: string, command: Command): Book | Failure {
   const book = opened.books.get(accountId);
   if (command.kind !== 'OpenAccount') return book ?? accountNotFound(accountId);
   if (book) return accountExists(accountId);

@@ -13,7 +13,6 @@ import type { Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
-import { SERVICE } from '../ledger/settle.ts';
 import type { Em } from '../pg/orm.ts';
 import { loadPurchases } from '../store/load.ts';
 import { OPEN_MAX_MS, openSession } from './checkout.ts';
@@ -34,7 +33,6 @@ export type Trace = Pick<Origin, 'traceId' | 'spanId'>;
 
 /** Looks that overtake each other are made again; each time one of them gets through. */
 const TRIES_MAX = 20;
-const NO_BYTES = new Uint8Array();
 
 export class Payments {
   readonly #options: PaymentsOptions;
@@ -129,26 +127,13 @@ export class Payments {
   }
 
   /** Hands what was seen to the account's lane; resolves when it is durable. */
-  async applySnapshot(
+  applySnapshot(
     { accountId, purchaseId, syncVersion }: Purchase,
     seen: PaymentSnapshot,
     trace: Trace,
   ): Promise<Outcome<'SyncPurchase'> | Failure> {
-    const observed: Outcome<'SyncPurchase'>[] = [];
-    const answer = await this.#options.lanes.submit({
-      accountId,
-      command: { kind: 'SyncPurchase', purchaseId, syncVersion, snapshot: seen },
-      origin: { ...trace, caller: SERVICE, requestId: '' },
-      fingerprint: NO_BYTES,
-      respond(outcome) {
-        if (outcome.kind === 'SyncPurchase') observed.push(outcome);
-        return NO_BYTES;
-      },
-      isAbandoned: () => false,
-    });
-    if (answer instanceof Failure) return answer;
-    // The last one: a unit of work that lost a race was run again.
-    return observed.at(-1) ?? purchaseNotFound(accountId, purchaseId);
+    const command = { kind: 'SyncPurchase', purchaseId, syncVersion, snapshot: seen } as const;
+    return this.#options.lanes.execute(accountId, command, trace);
   }
 
   /** What Stripe answers; a failure where it cannot. The cause is logged, never sent. */

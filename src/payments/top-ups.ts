@@ -17,7 +17,6 @@ import { loadAccounts } from '../store/load.ts';
 import { accountsToTopUp } from '../store/top-ups.ts';
 import type { Payments, Trace } from './payments.ts';
 import { type Charged, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
-import { endTopUpWork, purchaseToCharge, startTopUpWork } from './top-up-work.ts';
 
 export type TopUpsOptions = {
   readonly payments: Payments;
@@ -115,14 +114,15 @@ export class TopUps {
 
   /** Resolves to null where nothing is due any more. */
   async #topUp(accountId: string, trace: Trace): Promise<Charged | Failure | null> {
-    const started = await this.#options.lanes.submit(startTopUpWork(accountId, trace));
+    const { lanes } = this.#options;
+    const started = await lanes.execute(accountId, { kind: 'StartTopUp' }, trace);
     if (started instanceof Failure) return started;
-    const purchaseId = purchaseToCharge(started.response);
+    const { purchaseId } = started;
     if (purchaseId === null || this.#poller.stopping.aborted) return null;
     const charged = await this.#charge(accountId, purchaseId, trace);
     if (charged instanceof Failure || charged?.outcome !== 'requires action') return charged;
-    const end = endTopUpWork(accountId, purchaseId, REQUIRES_ACTION, trace);
-    const ended = await this.#options.lanes.submit(end);
+    const end = { kind: 'EndTopUp', purchaseId, code: REQUIRES_ACTION } as const;
+    const ended = await lanes.execute(accountId, end, trace);
     return ended instanceof Failure ? ended : charged;
   }
 

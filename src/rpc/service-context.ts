@@ -3,7 +3,7 @@ import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
-import type { Answer } from '../lanes/work.ts';
+import type { StoredResponse } from '../lanes/task.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Snapshots } from '../queries/account-snapshots.ts';
@@ -30,16 +30,17 @@ export type ServiceContext = CallContext &
 /** Hands a prepared mutation to its account's lane. */
 export function submit(
   { lanes }: ServiceContext,
-  { accountId, requestId, command, fingerprint, respond }: Prepared,
+  { accountId, requestId, command, fingerprint, encodeResponse }: Prepared,
   caller: Caller,
   isAbandoned: () => boolean,
-): Promise<Answer> {
+): Promise<StoredResponse | Failure> {
   return lanes.submit({
+    type: 'request',
     accountId,
     command,
     origin: { ...caller, requestId },
     fingerprint,
-    respond,
+    encodeResponse,
     isAbandoned,
   });
 }

@@ -46,8 +46,8 @@ export class StatementCloser {
       const statement = await readStatement(em(), catalogue, account, monthStart(dueAt, -1));
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
-      const answer = await lanes.submit({ accountId, command: null, closing });
-      if (answer instanceof Failure) throw answer;
+      const failure = await lanes.closeStatement(accountId, closing);
+      if (failure) throw failure;
       // The account's row tells whether it was closed, here or elsewhere, or must be read again.
     }
   }

@@ -50,9 +50,7 @@ export class Sweeper {
   async #sweepBatch(): Promise<boolean> {
     const { lanes, accountsMax, statements } = this.#options;
     const due = await this.#accountsToSettle();
-    const answers = await Promise.all(
-      due.map((accountId) => lanes.submit({ accountId, command: null })),
-    );
+    const answers = await Promise.all(due.map((accountId) => lanes.settle(accountId)));
     const anySettled = answers.some((answer) => !(answer instanceof Failure));
     if (due.length === accountsMax && anySettled) return true;
     await statements.closeAll(this.#poller.stopping);

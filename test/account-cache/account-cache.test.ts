@@ -59,11 +59,12 @@ afterAll(() => scrip.stop());
 /** What the replica says: an id where a reservation comes of it, or the reason why not. */
 async function told(accountId: string, command: Command, id = requestId()): Promise<string> {
   const answer = await replica.lanes.submit({
+    type: 'request',
     accountId,
     command,
     origin: { ...origin, requestId: id },
     fingerprint: Buffer.from(inspect(command)),
-    respond: (outcome) =>
+    encodeResponse: (outcome) =>
       Buffer.from('reservation' in outcome ? outcome.reservation.reservationId : 'done'),
     isAbandoned: () => false,
   });

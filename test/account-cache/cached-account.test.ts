@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AccountCache } from '../../src/account-cache/account-cache.ts';
 import type { CachedAccount } from '../../src/account-cache/cached-account.ts';
-import type { Request, Work } from '../../src/lanes/work.ts';
+import type { Request, Task } from '../../src/lanes/task.ts';
 import type { Account } from '../../src/ledger/account.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import { isOpen } from '../../src/ledger/grant.ts';
@@ -21,15 +21,16 @@ const CACHE_MISS = new Set<string>();
 const NOTHING: ReadonlyMap<string, CachedAccount> = new Map();
 
 const request: Request = {
+  type: 'request',
   accountId: 'acme',
   command: release('r1'),
   origin,
   fingerprint: new Uint8Array(),
-  respond: () => new Uint8Array(),
+  encodeResponse: () => new Uint8Array(),
   isAbandoned: () => false,
 };
-const asked = (command: Command | null): Work =>
-  command ? { ...request, command } : { accountId: 'acme', command };
+const asked = (command: Command | null): Task =>
+  command ? { ...request, command } : { type: 'settlement', accountId: 'acme' };
 
 /** What is kept of the shelf's account, as a unit of work would find it. */
 function keptOf(books: AccountCache, shelf: Shelf, now: number) {

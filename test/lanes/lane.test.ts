@@ -2,27 +2,30 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { Lane, type LaneOptions, SECOND_UNIT_MIN_QUEUE } from '../../src/lanes/lane.ts';
+import type { Answer, StoredResponse, Task } from '../../src/lanes/task.ts';
 import { CACHE_MISS, DEFERRED } from '../../src/lanes/unit-of-work.ts';
-import type { Answer, Work } from '../../src/lanes/work.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
 import { origin, release } from '../ledger/fixtures.ts';
 
 /** A request whose answer says its name; of the account before the dash, such as "a-1". */
-const request = (name: string): Work => ({
+const request = (name: string): Task => ({
+  type: 'request',
   accountId: name.slice(0, name.indexOf('-')),
   command: release(name),
   origin: { ...origin, requestId: name },
   fingerprint: new Uint8Array(),
-  respond: () => new Uint8Array(),
+  encodeResponse: () => new Uint8Array(),
   isAbandoned: () => false,
 });
 
-const nameOf = (work: Work): string => (work.command ? work.origin.requestId : work.accountId);
+const nameOf = (task: Task): string => ('origin' in task ? task.origin.requestId : task.accountId);
 
-const answerOf = (work: Work): Answer => ({ response: Buffer.from(nameOf(work)), replayed: false });
+const answerOf = (task: Task): Answer => ({ response: Buffer.from(nameOf(task)), replayed: false });
 
 const read = (answer: Answer): string =>
-  answer instanceof Failure ? answer.reason : Buffer.from(answer.response).toString();
+  answer instanceof Failure
+    ? answer.reason
+    : Buffer.from((answer as StoredResponse).response).toString();
 
 const databaseError = (code: string) => Object.assign(new Error(code), { code });
 
@@ -37,16 +40,16 @@ function laneOf(
   const lockeds: WhereLocked[] = [];
   const bugs: string[] = [];
   const lane = new Lane({
-    run: async (works, locked) => {
-      const group = works.map(nameOf);
+    run: async (tasks, locked) => {
+      const group = tasks.map(nameOf);
       groups.push(group);
       lockeds.push(locked);
-      return (await decide(group, groups.length)) ?? works.map(answerOf);
+      return (await decide(group, groups.length)) ?? tasks.map(answerOf);
     },
     unitsMax: 2,
     groupMax: 100,
     queueMax: 100,
-    onBug: (error, work) => bugs.push(`${nameOf(work)}: ${(error as Error).message}`),
+    onBug: (error, task) => bugs.push(`${nameOf(task)}: ${(error as Error).message}`),
     ...options,
   });
   const submit = async (...names: string[]) =>

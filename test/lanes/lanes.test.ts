@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
-import { SETTLED, type Work } from '../../src/lanes/work.ts';
+import type { Task } from '../../src/lanes/task.ts';
 
 /** Lanes that keep the groups of accounts they ran, each run taking a few turns. */
 function lanesOf(count: number) {
   const groups: string[][] = [];
-  const ran = async (works: readonly Work[]) => {
-    groups.push(works.map(({ accountId }) => accountId));
+  const ran = async (tasks: readonly Task[]) => {
+    groups.push(tasks.map(({ accountId }) => accountId));
     await new Promise((resolve) => setTimeout(resolve, 5));
-    return works.map(() => SETTLED);
+    return tasks.map(() => null);
   };
   const lanes = new Lanes(count, {
     run: ran,
@@ -21,7 +21,7 @@ function lanesOf(count: number) {
   return {
     lanes,
     groups,
-    submit: (accountId: string) => lanes.submit({ accountId, command: null }),
+    submit: (accountId: string) => lanes.settle(accountId),
   };
 }
 

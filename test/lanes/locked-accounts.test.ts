@@ -1,7 +1,6 @@
 /** Accounts that another replica has locked, as a unit of work meets them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { SETTLED } from '../../src/lanes/work.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
 import { origin, reserve } from '../ledger/fixtures.ts';
 import { balanceOf, funded } from '../rpc/given.ts';
@@ -11,14 +10,14 @@ import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 
 let scrip: TestService;
 let replica: OtherReplica;
-/** The units of work that were run: how many works each had, and what it did where locked. */
+/** The units of work that were run: how many tasks each had, and what it did where locked. */
 const units: [number, WhereLocked][] = [];
 
 beforeAll(async () => {
   scrip = await startTestService();
   replica = await startOtherReplica(
     scrip,
-    (works, locked) => void units.push([works.length, locked]),
+    (tasks, locked) => void units.push([tasks.length, locked]),
   );
 });
 afterAll(async () => {
@@ -29,11 +28,12 @@ afterAll(async () => {
 /** Reserves one credit; says the account, or the reason why not. */
 async function reserveOn(accountId: string): Promise<string> {
   const answer = await replica.lanes.submit({
+    type: 'request',
     accountId,
     command: reserve(1n),
     origin: { ...origin, requestId: requestId() },
     fingerprint: new Uint8Array(),
-    respond: () => Buffer.from(accountId),
+    encodeResponse: () => Buffer.from(accountId),
     isAbandoned: () => false,
   });
   return answer instanceof Failure ? answer.reason : Buffer.from(answer.response).toString();
@@ -79,13 +79,13 @@ describe('an account that another replica works on', () => {
     const [locked, free] = [await funded(scrip, 10n), await funded(scrip, 10n)];
     const unlock = await hold(scrip.databaseUrl, locked);
     let answered = false;
-    const settled = replica.lanes.submit({ accountId: locked, command: null });
+    const settled = replica.lanes.settle(locked);
     void settled.then(() => {
       answered = true;
     });
     expect(await reserveOn(free)).toBe(free);
     expect(answered).toBe(false);
     await unlock();
-    expect(await settled).toBe(SETTLED);
+    expect(await settled).toBeNull();
   });
 });

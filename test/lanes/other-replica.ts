@@ -3,8 +3,8 @@ import { trace } from '@opentelemetry/api';
 import { AccountCache } from '../../src/account-cache/account-cache.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
 import { Mutex } from '../../src/lanes/mutex.ts';
+import type { Task } from '../../src/lanes/task.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
-import type { Work } from '../../src/lanes/work.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
 import { Tail } from '../../src/queries/tail.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
@@ -22,7 +22,7 @@ export type OtherReplica = {
 /** One lane, so that what is submitted in one turn comes into one unit of work; `ran` is told of each. */
 export async function startOtherReplica(
   scrip: TestService,
-  ran: (works: readonly Work[], locked: WhereLocked) => void = () => {},
+  ran: (tasks: readonly Task[], locked: WhereLocked) => void = () => {},
   kept = new AccountCache(10),
 ): Promise<OtherReplica> {
   const orm = await connect(scrip.databaseUrl, 4, 10_000);
@@ -40,10 +40,10 @@ export async function startOtherReplica(
   };
   let turnsOfLane = new Mutex();
   const lanes = new Lanes(1, {
-    run: (works, locked, turns) => {
+    run: (tasks, locked, turns) => {
       turnsOfLane = turns;
-      ran(works, locked);
-      return unitOfWork(context, works, locked, turns);
+      ran(tasks, locked);
+      return unitOfWork(context, tasks, locked, turns);
     },
     unitsMax: 1,
     groupMax: 100,

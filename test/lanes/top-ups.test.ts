@@ -1,10 +1,10 @@
 /** Top-ups through the RPCs, the lanes and the database: all that the charging half stands on. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Failure } from '../../src/failure.ts';
 import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
-import { endTopUpWork, purchaseToCharge, startTopUpWork } from '../../src/payments/top-up-work.ts';
 import { accountsToTopUp } from '../../src/store/top-ups.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { eventsOf } from '../events/given.ts';
@@ -61,29 +61,20 @@ const statesOf = async (accountId: string) =>
 const due = () => accountsToTopUp(replica.em(), scrip.now(), 100);
 
 async function start(accountId: string): Promise<string | null> {
-  const answer = await replica.lanes.submit(startTopUpWork(accountId, TRACE));
-  if (!('response' in answer)) throw new Error(answer.message);
-  return purchaseToCharge(answer.response);
+  const outcome = await replica.lanes.execute(accountId, { kind: 'StartTopUp' }, TRACE);
+  if (outcome instanceof Failure) throw outcome;
+  return outcome.purchaseId;
 }
 
 const end = (accountId: string, purchaseId: string, code: string) =>
-  replica.lanes.submit(endTopUpWork(accountId, purchaseId, code, TRACE));
+  replica.lanes.execute(accountId, { kind: 'EndTopUp', purchaseId, code }, TRACE);
 
 /** Applies what the payment provider says. */
-const see = (accountId: string, purchaseId: string, snapshot: Partial<PaymentSnapshot>) =>
-  replica.lanes.submit({
-    accountId,
-    command: {
-      kind: 'SyncPurchase',
-      purchaseId,
-      syncVersion: 0,
-      snapshot: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...snapshot },
-    },
-    origin: { caller: 'scrip', requestId: '', ...TRACE },
-    fingerprint: new Uint8Array(),
-    respond: () => new Uint8Array(),
-    isAbandoned: () => false,
-  });
+const see = (accountId: string, purchaseId: string, seen: Partial<PaymentSnapshot>) => {
+  const snapshot = { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen };
+  const command = { kind: 'SyncPurchase', purchaseId, syncVersion: 0, snapshot } as const;
+  return replica.lanes.execute(accountId, command, TRACE);
+};
 
 describe('UpdateAccount', () => {
   test('switches auto top-up on, shows it, leaves it alone, and switches it off', async () => {

@@ -7,7 +7,6 @@ import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger
 import { Payments } from '../../src/payments/payments.ts';
 import { chargeSavedMethod } from '../../src/payments/saved-method.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
-import { purchaseToCharge, startTopUpWork } from '../../src/payments/top-up-work.ts';
 import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
 import { DAY, there } from '../rpc/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -50,9 +49,9 @@ async function topUp(paymentMethod = 'pm_good') {
     requestId: requestId(),
     autoTopUp: { autoTopUp: { ...autoTopUp, paymentMethod } },
   });
-  const answer = await replica.lanes.submit(startTopUpWork(accountId, NO_TRACE));
-  if (answer instanceof Failure) throw answer;
-  return { accountId, purchaseId: there(purchaseToCharge(answer.response) ?? undefined) };
+  const started = await replica.lanes.execute(accountId, { kind: 'StartTopUp' }, NO_TRACE);
+  if (started instanceof Failure) throw started;
+  return { accountId, purchaseId: there(started.purchaseId ?? undefined) };
 }
 const charge = ({ accountId, purchaseId }: Awaited<ReturnType<typeof topUp>>, attempt = 1) =>
   chargeSavedMethod(payments, accountId, purchaseId, attempt, scrip.now(), NO_TRACE);

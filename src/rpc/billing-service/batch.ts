@@ -6,7 +6,7 @@ import {
   type Mutation,
   MutationError,
 } from '../../gen/billing/v1/billing_service.ts';
-import type { Answer } from '../../lanes/work.ts';
+import type { StoredResponse } from '../../lanes/task.ts';
 import { accountMutations } from '../account-service/accounts.ts';
 import { Check } from '../call/field-checker.ts';
 import type { Prepare, Prepared } from '../call/mutation.ts';
@@ -42,7 +42,7 @@ type Case = NonNullable<Mutation['mutation']>['$case'];
 /** Submits every mutation, in the order sent, and answers the encoded BatchResponse. */
 export async function batch(
   request: BatchRequest,
-  submit: (prepared: Prepared) => Promise<Answer>,
+  submit: (prepared: Prepared) => Promise<StoredResponse | Failure>,
 ): Promise<Uint8Array | Failure> {
   const check = new Check();
   const count = request.mutations.length;
@@ -70,7 +70,7 @@ export async function batch(
  * The responses are put into the message as the bytes they are stored as: a batch of 1,000 encodes
  * none of them twice.
  */
-function encode(request: BatchRequest, answers: readonly Answer[]): Uint8Array {
+function encode(request: BatchRequest, answers: readonly (StoredResponse | Failure)[]): Uint8Array {
   const writer = new BinaryWriter();
   answers.forEach((answer, index) => {
     writer.uint32((RESULTS_FIELD << 3) | 2).fork();

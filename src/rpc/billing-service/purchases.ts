@@ -6,7 +6,7 @@ import {
   Purchase as PurchaseCodec,
   type Purchase as PurchaseMessage,
 } from '../../gen/billing/v1/ledger.ts';
-import type { Answer } from '../../lanes/work.ts';
+import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import { accountNotFound, purchaseNotFound } from '../../ledger/failures.ts';
 import type { Purchase, PurchaseState } from '../../ledger/purchase.ts';
@@ -52,7 +52,7 @@ const CHECKOUT_NOT_CONFIGURED = new Failure(
 
 async function withUrl(
   payments: Payments,
-  { response, replayed }: Exclude<Answer, Failure>,
+  { response, replayed }: StoredResponse,
   { traceId, spanId }: Caller,
 ): Promise<Answered<PurchaseResponse> | Failure> {
   const stored = PurchaseResponse.decode(response);

@@ -16,7 +16,7 @@ export type Prepared = {
   readonly requestId: string;
   readonly command: Command;
   readonly fingerprint: Uint8Array;
-  readonly respond: (outcome: Outcome, book: Book) => Uint8Array;
+  readonly encodeResponse: (outcome: Outcome, book: Book) => Uint8Array;
 };
 
 /** Prepares a request of one kind; fails with INVALID_FIELD and every violation. */
@@ -29,7 +29,7 @@ export function mutation<Kind extends Command['kind'], Request extends Addressed
   toCommand: (request: Request, check: Check) => Extract<Command, { kind: Kind }>,
   toResponse: (outcome: Outcome<Kind>, book: Book) => Response,
 ): Prepare<Request> {
-  const respond = (outcome: Outcome, book: Book) =>
+  const encodeResponse = (outcome: Outcome, book: Book) =>
     encode(response, toResponse(outcome as Outcome<Kind>, book));
   return (message) => {
     const check = new Check();
@@ -42,7 +42,7 @@ export function mutation<Kind extends Command['kind'], Request extends Addressed
         requestId,
         command,
         fingerprint: fingerprint(request, message),
-        respond,
+        encodeResponse,
       }
     );
   };

@@ -1,0 +1,46 @@
+/** What a lane queues: tasks on one account each, and how each kind of task is answered. */
+import type { Failure } from '../failure.ts';
+import type { Book } from '../ledger/book.ts';
+import type { Command, Outcome } from '../ledger/decide.ts';
+import type { Origin } from '../ledger/entry.ts';
+import type { Closing } from '../ledger/statement.ts';
+
+/** A mutation that a caller asked for. Its request id makes it safe to repeat. */
+export type Request = {
+  readonly type: 'request';
+  readonly accountId: string;
+  readonly command: Command;
+  readonly origin: Origin;
+  /** SHA-256 of the request's content: the same request id must come with the same content. */
+  readonly fingerprint: Uint8Array;
+  /** The response as it is stored and sent. Called right after the decision, on the Book it left. */
+  readonly encodeResponse: (outcome: Outcome, book: Book) => Uint8Array;
+  /** Whether the caller has given up. Asked before each decision. */
+  readonly isAbandoned: () => boolean;
+};
+
+/** A command that the service gives itself. It has no request id and is decided each time. */
+export type InternalCommand = {
+  readonly type: 'internal command';
+  readonly accountId: string;
+  readonly command: Command;
+  readonly origin: Origin;
+};
+
+/** Applies what has happened to the account by the passing of time. */
+export type Settlement = { readonly type: 'settlement'; readonly accountId: string };
+
+/** Closes a month of the account, computed from its entries before. */
+export type StatementClosing = {
+  readonly type: 'statement closing';
+  readonly accountId: string;
+  readonly closing: Closing;
+};
+
+export type Task = Request | InternalCommand | Settlement | StatementClosing;
+
+/** The first response to a request id, as it is stored with it. */
+export type StoredResponse = { readonly response: Uint8Array; readonly replayed: boolean };
+
+/** A request is answered with its response, an internal command with its outcome, the others with null. */
+export type Answer = StoredResponse | Outcome | null | Failure;
