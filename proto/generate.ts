@@ -5,10 +5,20 @@
  *   reflection service, from those of @grpc/reflection;
  * - descriptor.binpb: every service the server offers, for gRPC reflection.
  *
- * Only local plugins and protos from npm packages: it works without a network.
+ * It does nothing where `src/gen/` is up to date. It uses only local plugins and protos from npm
+ * packages, so it needs no network.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -65,12 +75,30 @@ function stageProtos(): string {
   return stage;
 }
 
-rmSync(gen, { recursive: true, force: true });
-const stage = stageProtos();
-try {
-  for (const folder of ['billing', 'google', 'grpc/reflection/v1'])
-    buf('generate', stage, '--template', JSON.stringify(tsProto), '--path', join(stage, folder));
-  buf('build', stage, '--as-file-descriptor-set', '--output', join(gen, 'descriptor.binpb'));
-} finally {
-  rmSync(stage, { recursive: true, force: true });
+/** Hash of everything the generated code depends on; the lock file names the plugins' versions. */
+function inputsHash(): string {
+  const protos = globSync('proto/**/*.proto', { cwd: root }).sort();
+  const hash = createHash('sha256');
+  for (const file of ['package-lock.json', 'proto/generate.ts', ...protos])
+    hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  return hash.digest('hex');
+}
+
+function generate() {
+  rmSync(gen, { recursive: true, force: true });
+  const stage = stageProtos();
+  try {
+    for (const folder of ['billing', 'google', 'grpc/reflection/v1'])
+      buf('generate', stage, '--template', JSON.stringify(tsProto), '--path', join(stage, folder));
+    buf('build', stage, '--as-file-descriptor-set', '--output', join(gen, 'descriptor.binpb'));
+  } finally {
+    rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+const hash = inputsHash();
+const hashFile = join(gen, 'inputs.sha256');
+if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8') !== hash) {
+  generate();
+  writeFileSync(hashFile, hash);
 }

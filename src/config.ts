@@ -1,7 +1,11 @@
-/** The environment, read once: every limit and timeout with its unit. */
+/**
+ * The service's configuration: environment variables, checked once at start. A name ends in its unit
+ * (`_MS`, `_S`); `_MAX` is an upper limit. docs/configuration.md lists them, and a test compares.
+ */
 import { join } from 'node:path';
 import { z } from 'zod';
 
+/** The folder of package.json, above `src/` and `dist/`. */
 const root = join(import.meta.dirname, '..');
 
 const integer = (min: number, max: number, fallback: number) =>
@@ -21,12 +25,13 @@ const flag = (fallback: boolean) =>
     .default(fallback ? 'true' : 'false')
     .transform((text) => text === 'true');
 
+/** A signing secret after Standard Webhooks; the prefix may be left out. */
 const SECRET = /^(whsec_)?(?<base64>[A-Za-z0-9+/]+={0,2})$/;
 
 const secrets = z.string().transform((text, context) => {
   const all = text.trim().split(/ +/);
   const sizes = all.map(
-    (one) => Buffer.from(SECRET.exec(one)?.groups?.['base64'] ?? '', 'base64').length,
+    (secret) => Buffer.from(SECRET.exec(secret)?.groups?.['base64'] ?? '', 'base64').length,
   );
   if (sizes.every((bytes) => bytes >= 24 && bytes <= 64)) return all;
   context.addIssue({
@@ -39,108 +44,107 @@ const secrets = z.string().transform((text, context) => {
 const environment = z.object({
   /** Address to listen on. */
   HOST: z.string().min(1).default('0.0.0.0'),
-  /** Port to listen on; 0 takes a free one. */
+  /** Port to listen on; 0 chooses a free one. */
   PORT: integer(0, 65_535, 50_051),
-  /** PostgreSQL to use. Unset: a real one of its own, in DATA_DIRECTORY. */
+  /** The PostgreSQL database. Unset: the embedded PostgreSQL in DATA_DIRECTORY. */
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\/\S+$/, 'must be a postgres:// URL')
     .optional(),
-  /** Where the embedded PostgreSQL keeps its files. */
+  /** Directory of the embedded PostgreSQL. */
   DATA_DIRECTORY: z.string().min(1).default(join(root, '.data')),
-  /** Where the plan files are. */
+  /** Directory of the plan files. */
   PLANS_DIRECTORY: z.string().min(1).default(join(root, 'deploy/plans')),
-  /** Database connections at most. */
+  /** Database connections per replica. */
   DATABASE_POOL_MAX: integer(2, 200, 10),
-  /** How long a statement may go unanswered before its connection is given up as lost. */
+  /** A connection that has not answered an SQL statement for this long is closed as lost. */
   DATABASE_TIMEOUT_MS: integer(100, 600_000, 35_000),
   /**
-   * Lanes that accounts hash to. What waits is shared among them: more lanes make smaller units of
-   * work, each with the same cost of its own.
+   * Lanes; an account's hash chooses its lane. More lanes divide the queue into smaller units of work,
+   * and each unit of work has a fixed cost.
    */
   LANES: integer(1, 64, 1),
   /**
-   * Units of work that a lane has under way at once at most, on different accounts: they keep more of
-   * PostgreSQL's and Node's cores at work. On two cores, batches of 1,000 make 5,660 reserves a second
-   * with one and 7,990 with two, 64 single calls in flight 2,280 and 2,520.
+   * Concurrent units of work of a lane, on different accounts. With two, the service decides one while
+   * PostgreSQL writes the other.
    */
   UNITS_MAX: integer(1, 64, 2),
   /**
-   * Books kept between units of work at most, some 1 KB each; 0: each unit of work reads its own. A unit
-   * that has to read one account waits for the database as if it had to read all: it is little use to
-   * keep some of those that are busy.
+   * Accounts in the account cache, about 1 KB each; 0 turns the cache off. A unit of work has to read
+   * when one of its accounts is not cached, so a cache smaller than the set of busy accounts saves little.
    */
   ACCOUNT_CACHE_MAX: integer(0, 1_000_000, 20_000),
-  /** Requests in one unit of work at most. */
+  /** Requests in one unit of work. */
   GROUP_MAX: integer(1, 10_000, 1_000),
-  /** Requests waiting in one lane at most; more are refused with OVERLOADED. */
+  /** Requests queued in one lane; more are refused with OVERLOADED. */
   QUEUE_MAX: integer(1, 1_000_000, 10_000),
-  /** How often expired reservations and grants and due allowances are looked for. */
+  /** Interval at which the sweeper settles due accounts and closes statements. */
   SWEEP_INTERVAL_MS: integer(10, 3_600_000, 5_000),
-  /** Accounts swept at once at most. */
+  /** Accounts that the sweeper settles in one batch. */
   SWEEP_ACCOUNTS_MAX: integer(1, 10_000, 200),
-  /** How often followers of a history look for entries written by other replicas. */
+  /** Interval at which followers of a history look for entries that other replicas wrote. */
   HISTORY_POLL_MS: integer(10, 1_000, 250),
-  /** How often events are looked for that other replicas left, and deliveries that are due. */
+  /** Interval at which a replica looks for events that other replicas wrote, and for due deliveries. */
   EVENTS_POLL_MS: integer(10, 1_000, 250),
-  /** Where events are delivered to by HTTP POST. Unset: nowhere. */
+  /** URL to which events are delivered by HTTP POST. Unset: events are not delivered. */
   EVENTS_WEBHOOK_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
     .refine((url) => !URL.canParse(url) || new URL(url).username === '', 'must not name a user')
     .optional(),
   /**
-   * What deliveries are signed with: `whsec_` and 24 to 64 bytes in base64. Several, separated by
-   * spaces, all sign, while receivers change from one to the next. Required with EVENTS_WEBHOOK_URL.
+   * Signing secret of deliveries: `whsec_` and 24 to 64 bytes in base64. While it is rotated, several,
+   * separated by spaces: each of them signs. Required with EVENTS_WEBHOOK_URL.
    */
   EVENTS_WEBHOOK_SECRET: secrets.optional(),
-  /** `source` of the CloudEvents that are delivered: names this installation to their receivers. */
+  /** `source` of the CloudEvents: tells receivers which installation sent them. */
   EVENTS_SOURCE: z
     .string()
     .regex(/^[\x21-\x7e]{1,256}$/, 'must be a URI reference of 1 to 256 characters')
     .default('urn:scrip'),
-  /** How long the endpoint may take for one delivery. */
+  /** Timeout of one delivery. */
   EVENTS_WEBHOOK_TIMEOUT_MS: integer(100, 60_000, 10_000),
-  /** Deliveries that a replica has under way at once at most. */
+  /** Concurrent deliveries of a replica. */
   EVENTS_WEBHOOK_CONCURRENCY: integer(1, 256, 8),
-  /** Failed attempts after which a delivery is DEAD; with the default backoff, most of a day. */
+  /** Failed attempts after which a delivery is DEAD. With the default backoff that takes most of a day. */
   EVENTS_WEBHOOK_ATTEMPTS_MAX: integer(1, 100, 15),
-  /** Delay before the second attempt; it doubles with each, up to 12 hours. */
+  /** Delay before the second attempt. It doubles with each further attempt, up to 12 hours. */
   EVENTS_WEBHOOK_BACKOFF_MS: integer(10, 3_600_000, 5_000),
-  /** How long a stopping replica finishes what it accepted before it cuts connections. */
+  /** How long a stopping replica waits for the calls it accepted before it closes their connections. */
   SHUTDOWN_GRACE_MS: integer(0, 600_000, 10_000),
-  /** Secret or restricted key of the Stripe account. Unset: there is no checkout. */
+  /** Secret or restricted API key of the Stripe account. Unset: no checkout. */
   STRIPE_SECRET_KEY: z
     .string()
     .regex(/^[\x21-\x7e]+$/, 'must be one word')
     .optional(),
-  /** Where Stripe's API is, for tests and proxies. Unset: Stripe's own. */
+  /** Base URL of Stripe's API, for tests and proxies. Unset: Stripe's own. */
   STRIPE_API_BASE: z
     .string()
     .regex(/^https?:\/\/[^/\s]+\/?$/, 'must be an http or https URL without a path')
     .optional(),
-  /** How long a call of Stripe may take; it is tried twice. */
+  /** Timeout of a call of Stripe's API. A call is tried twice. */
   STRIPE_TIMEOUT_MS: integer(100, 60_000, 10_000),
-  /** Signing secret of the webhook endpoint; two, separated by a comma, while it is rolled. Unset: no webhooks. */
+  /** Signing secret of the webhook endpoint; two, separated by a comma, while it is rotated. Unset: no webhooks. */
   STRIPE_WEBHOOK_SECRET: z
     .string()
     .regex(/^[\x21-\x7e]+$/, 'must be one word')
     .optional(),
-  /** Port to listen on for webhooks, at HOST; 0 takes a free one. */
+  /** Port for Stripe's webhooks, at HOST; 0 chooses a free one. */
   STRIPE_WEBHOOK_PORT: integer(0, 65_535, 8_080),
-  /** How old the signature of a webhook may be, in seconds. */
+  /** Maximum age of a webhook's signature. */
   STRIPE_WEBHOOK_TOLERANCE_S: integer(1, 86_400, 300),
-  /** How long a purchase is left to its caller and to webhooks before we look at it by ourselves. */
+  /** Age at which the reconciler begins to ask Stripe about a pending purchase. */
   PURCHASE_CHECK_AFTER_MS: integer(0, 86_400_000, 600_000),
-  /** How often pending purchases that are due for a look are searched for. */
+  /** Interval at which the reconciler looks for pending purchases that are due. */
   PURCHASE_CHECK_INTERVAL_MS: integer(10, 3_600_000, 30_000),
-  /** Pending purchases looked at in one batch at most. */
+  /** Pending purchases that the reconciler checks in one batch. */
   PURCHASE_CHECK_MAX: integer(1, 1_000, 50),
-  /** How often accounts whose auto top-up is due are searched for. */
+  /** Interval at which a replica looks for accounts whose top-up is due. */
   TOP_UP_INTERVAL_MS: integer(10, 3_600_000, 5_000),
-  /** Accounts that are topped up in one batch at most. */
+  /** Accounts that are topped up in one batch. */
   TOP_UP_MAX: integer(1, 1_000, 50),
-  /** Whether to offer gRPC server reflection. */
+  /** Whether the server offers gRPC reflection. */
   REFLECTION: flag(true),
+  /** Least severe level that is logged; `debug` logs a line per call. */
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       error: 'must be fatal, error, warn, info, debug, trace or silent',
@@ -160,11 +164,10 @@ const complete = environment
 
 export type Config = Readonly<z.infer<typeof environment>>;
 
-/** The configuration, or every problem with it, one line each. */
+/** The configuration, or every problem with it, one line each. An empty variable counts as unset. */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): { readonly config: Config } | { readonly problems: readonly string[] } {
-  // An empty variable is as good as none: compose files and CI leave them behind.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const { success, data, error } = complete.safeParse(given);
   if (success) return { config: Object.freeze(data) };

@@ -1,4 +1,5 @@
 /** The service as a process: configuration, database, signals, exit code. */
+import { basename } from 'node:path';
 import { pino } from 'pino';
 import { type Config, readConfig } from './config.ts';
 import {
@@ -6,12 +7,13 @@ import {
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts';
 import { migrate, pendingMigrations } from './pg/orm.ts';
-import { readPlanFiles } from './plan-files.ts';
+import { mistakeText, readPlanFiles } from './plan-files.ts';
+import type { FiledPlan } from './pricing/plan.ts';
 import { startService } from './service.ts';
 import { UnpublishablePlans } from './store/publish-plans.ts';
 import { telemetry } from './telemetry.ts';
 
-/** Something the operator has to set right: it is said in one line each, without a stack. */
+/** A mistake of the operator's. Each line goes to stderr, without a stack trace. */
 class StartupError extends Error {
   readonly lines: readonly string[];
 
@@ -22,54 +24,61 @@ class StartupError extends Error {
 }
 
 async function main() {
-  const read = readConfig(process.env);
-  if ('problems' in read) throw new StartupError(...read.problems);
-  const { config } = read;
-  // Each line at once: what waits to be written at the exit would be tried for ever where nobody reads
-  // it any more (sonic-boom 4.2 takes a broken pipe for a busy one).
-  const lines = pino.destination({ dest: 1, sync: true });
-  const log = pino({ level: config.LOG_LEVEL, base: { service: 'scrip' } }, lines);
-  const files = await readPlanFiles(config.PLANS_DIRECTORY);
-  if ('mistakes' in files)
-    throw new StartupError(
-      ...files.mistakes.map(({ file, path, reason }) =>
-        [file, path, reason].filter(Boolean).join(': '),
-      ),
-    );
+  const config = loadConfig();
+  const log = createLog(config.LOG_LEVEL);
+  // `src/` or `dist/`: bin/run chooses.
+  log.info({ node: process.version }, `starting from ${basename(import.meta.dirname)}/`);
+  const plans = await loadPlans(config.PLANS_DIRECTORY);
 
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres(config.DATA_DIRECTORY);
   try {
     const url = embedded?.url ?? (config.DATABASE_URL as string);
     if (embedded) await migrate(url);
     else await refuseUnmigrated(url);
-    const service = await startService(config, url, files.plans, log).catch((error: unknown) => {
+    const service = await startService(config, url, plans, log).catch((error: unknown) => {
       throw error instanceof UnpublishablePlans ? new StartupError(...error.lines) : error;
     });
     log.info(
       {
         port: service.port,
-        plans: files.plans.map(({ planId }) => planId),
+        plans: plans.map(({ planId }) => planId),
         ...(service.webhookPort !== null && { webhook_port: service.webhookPort }),
       },
       'ready',
     );
-    if (embedded) sayReady(config, service.port);
-    stopOnSignal(
-      async () => {
-        await service.stop();
-        await embedded?.stop();
-        await telemetry.shutdown();
-      },
-      embedded,
-      log,
-    );
+    if (embedded) printReadyMessage(config, service.port);
+    const stop = async () => {
+      await service.stop();
+      await embedded?.stop();
+      await telemetry.shutdown();
+    };
+    stopOnSignal(stop, embedded, log);
   } catch (error) {
     await embedded?.stop();
     throw error;
   }
 }
 
-/** A database that others run is migrated by its own command, never by a replica that starts. */
+function loadConfig(): Config {
+  const read = readConfig(process.env);
+  if ('problems' in read) throw new StartupError(...read.problems);
+  return read.config;
+}
+
+function createLog(level: string): pino.Logger {
+  // Every line is written at once. Lines that were buffered when the reader of the log went away would
+  // keep the process from exiting: sonic-boom 4.2 retries a broken pipe for ever.
+  const destination = pino.destination({ dest: 1, sync: true });
+  return pino({ level, base: { service: 'scrip' } }, destination);
+}
+
+async function loadPlans(directory: string): Promise<readonly FiledPlan[]> {
+  const files = await readPlanFiles(directory);
+  if ('mistakes' in files) throw new StartupError(...files.mistakes.map(mistakeText));
+  return files.plans;
+}
+
+/** Only `npm run migrate` migrates the database of DATABASE_URL, never a replica that starts. */
 async function refuseUnmigrated(url: string) {
   const pending = await pendingMigrations(url).catch((cause: Error) => {
     throw new StartupError(`cannot use the database of DATABASE_URL: ${cause.message}`);
@@ -80,7 +89,7 @@ async function refuseUnmigrated(url: string) {
     );
 }
 
-function sayReady(config: Config, port: number) {
+function printReadyMessage(config: Config, port: number) {
   const address = `localhost:${port}`;
   process.stdout.write(
     [
@@ -94,6 +103,7 @@ function sayReady(config: Config, port: number) {
   );
 }
 
+/** Stops at SIGTERM, SIGINT, or when the embedded PostgreSQL ends; exits with 0 only after a clean stop. */
 function stopOnSignal(
   stop: () => Promise<void>,
   embedded: EmbeddedPostgres | null,
@@ -116,7 +126,7 @@ function stopOnSignal(
   process.on('SIGTERM', () => void stopOnce('SIGTERM', 0));
   process.on('SIGINT', () => void stopOnce('SIGINT', 0));
   void embedded?.lost.then((error) => {
-    log.fatal({ err: error }, 'the embedded PostgreSQL is gone');
+    log.fatal({ err: error }, 'the embedded PostgreSQL has ended');
     void stopOnce('database lost', 1);
   });
 }

@@ -1,4 +1,4 @@
-/** Reads and validates every plan file of a folder. */
+/** Reads and validates the plan files of a folder. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FiledPlan } from './pricing/plan.ts';
@@ -8,12 +8,12 @@ export type PlanFiles =
   | { readonly plans: readonly FiledPlan[] }
   | { readonly mistakes: readonly PlanMistake[] };
 
-/** The plans, ordered by file name; or every mistake in every file. */
+/** The plans in the order of their file names, or every mistake of every file. */
 export async function readPlanFiles(directory: string): Promise<PlanFiles> {
   const listed = await readdir(directory).catch(() => null);
-  if (!listed) return mistake(directory, 'cannot be read: is PLANS_DIRECTORY right?');
+  if (!listed) return oneMistake(directory, 'cannot be read: is PLANS_DIRECTORY right?');
   const files = listed.filter((file) => /\.ya?ml$/.test(file)).sort();
-  if (files.length === 0) return mistake(directory, 'holds no plan file (*.yaml)');
+  if (files.length === 0) return oneMistake(directory, 'holds no plan file (*.yaml)');
 
   const plans: FiledPlan[] = [];
   const mistakes: PlanMistake[] = [];
@@ -35,6 +35,10 @@ export async function readPlanFiles(directory: string): Promise<PlanFiles> {
   return mistakes.length > 0 ? { mistakes } : { plans };
 }
 
-const mistake = (file: string, reason: string): PlanFiles => ({
+/** One line for people. */
+export const mistakeText = ({ file, path, reason }: PlanMistake): string =>
+  [file, path, reason].filter(Boolean).join(': ');
+
+const oneMistake = (file: string, reason: string): PlanFiles => ({
   mistakes: [{ file, path: '', reason }],
 });

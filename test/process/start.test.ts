@@ -122,7 +122,7 @@ describe('whose database is killed', () => {
     scrip.close();
     await loading;
     expect(code).toBe(1);
-    const msg = 'the embedded PostgreSQL is gone';
+    const msg = 'the embedded PostgreSQL has ended';
     expect(logOf(stdout)).toContainEqual(expect.objectContaining({ level: 60, msg }));
 
     const again = await start();
