@@ -13,9 +13,8 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, realpath } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { readPostmaster } from './postmaster.ts';
 import { notAsRoot } from './user.ts';
@@ -113,7 +112,8 @@ type Launcher = {
 };
 
 function spawnLauncher(directory: string): Launcher {
-  const path = fileURLToPath(new URL('launcher.ts', import.meta.url));
+  // .ts in the sources, .js in the build.
+  const path = join(import.meta.dirname, `launcher${extname(import.meta.filename)}`);
   const self = { program: process.execPath, args: [path, directory] };
   const { program, args, ...user } = notAsRoot(self, directory);
   const child = spawn(program, args, {

@@ -40,32 +40,34 @@ export const startService = (
   { checkout = root, nodeFlags, env = {} }: Program = {},
 ): Promise<BenchServer> => {
   const own = { DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0' };
-  return start(startArguments(checkout, nodeFlags), { ...own, ...env }, checkout);
+  return start(startCommand(checkout, nodeFlags), { ...own, ...env }, checkout);
 };
 
-export const startEcho = (): Promise<BenchServer> => start([path('echo.ts')], {});
+export const startEcho = (): Promise<BenchServer> => start([process.execPath, path('echo.ts')], {});
 
 export const startTextbook = (databaseUrl: string, pool: number): Promise<BenchServer> =>
-  start([path('textbook.ts')], { DATABASE_URL: databaseUrl, DATABASE_POOL_MAX: String(pool) });
+  start([process.execPath, path('textbook.ts')], {
+    DATABASE_URL: databaseUrl,
+    DATABASE_POOL_MAX: String(pool),
+  });
 
-/** The arguments of `node` in the script `start` of a checkout's package.json. */
-function startArguments(checkout: string, nodeFlags?: readonly string[]): readonly string[] {
+/** The script `start` of a checkout's package.json, without a shell around it. */
+function startCommand(checkout: string, nodeFlags?: readonly string[]): readonly string[] {
+  if (nodeFlags)
+    return [process.execPath, ...nodeFlags, '--import', './src/telemetry.ts', 'src/main.ts'];
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
-  const [, ...script] = (scripts.start as string).split(' ');
-  const loaded = script.indexOf('--import');
-  if (script.at(-1) !== 'src/main.ts' || loaded < 0)
-    throw new Error(`${checkout}: npm start is not "node FLAGS --import FILE src/main.ts"`);
-  return nodeFlags ? [...nodeFlags, ...script.slice(loaded)] : script;
+  return ['sh', '-c', `exec ${scripts.start}`];
 }
 
 async function start(
-  program: readonly string[],
+  command: readonly string[],
   env: Environment,
   cwd = root,
 ): Promise<BenchServer> {
-  const child = spawn(process.execPath, ['--import', path('probe.ts'), ...program], {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, ...env },
+    env: { ...process.env, NODE_OPTIONS: `--import=${path('probe.ts')}`, ...env },
     cwd,
   });
   const port = await readyPort(child);
