@@ -16,7 +16,7 @@ import { connect } from './pg/orm.ts';
 import type { FiledPlan } from './pricing/plan.ts';
 import { Snapshots } from './queries/account-snapshots.ts';
 import { Tail } from './queries/tail.ts';
-import { InFlight } from './rpc/call/in-flight-calls.ts';
+import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
 import { StatementCloser } from './sweeper/statement-closer.ts';
@@ -148,11 +148,11 @@ export async function startService(
         clock,
         tracer,
         log,
-        inFlight: new InFlight(),
+        inFlight: new InFlightCalls(),
         catalogue,
         lanes,
         tail,
-        statements,
+        statementCloser: statements,
         eventTail: events.tail,
         snapshots: new Snapshots(orm.em, catalogue, clock),
         payments,

@@ -1,4 +1,4 @@
-/** The gRPC server: the services, health and reflection. */
+/** The gRPC server: the five services, health and reflection. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,14 +18,16 @@ import { PlanServiceService } from '../gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../gen/billing/v1/statement_service.ts';
 import { accountService } from './account-service/account-service.ts';
 import { billingService } from './billing-service/billing-service.ts';
-import type { InFlight } from './call/in-flight-calls.ts';
+import type { InFlightCalls } from './call/in-flight-calls.ts';
 import { eventService } from './event-service/event-service.ts';
 import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
 import type { ServiceContext } from './service-context.ts';
 import { statementService } from './statement-service/statement-service.ts';
 
-const SERVICES = [
+/** The names that health knows; the empty one is the server as a whole. */
+const HEALTH_NAMES = [
+  '',
   'billing.v1.BillingService',
   'billing.v1.AccountService',
   'billing.v1.PlanService',
@@ -35,10 +37,11 @@ const SERVICES = [
 
 export type RpcServer = {
   readonly port: number;
-  /** Says NOT_SERVING, takes no more calls, finishes those it has; cuts what is left after `graceMs`. */
+  /** Reports NOT_SERVING, accepts no more calls, and finishes those it has for at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
 };
 
+// grpc-js would log to stderr; failures are logged here, with their trace.
 setLogVerbosity(logVerbosity.NONE);
 
 export async function startRpcServer(
@@ -48,34 +51,34 @@ export async function startRpcServer(
   withReflection: boolean,
 ): Promise<RpcServer> {
   const server = new Server({
-    // Session bookkeeping that nobody reads and that is kept after sessions end.
+    // Nothing reads channelz, and it keeps the records of sessions that have ended.
     'grpc.enable_channelz': 0,
-    // Below the 4 MB that clients take: the answer to a batch is a little larger than its request.
+    // Clients accept 4 MB, and the response to a batch is a little larger than its request.
     'grpc.max_receive_message_length': 3 * 1024 * 1024,
   });
-  add(server, BillingServiceService, billingService(context));
-  add(server, AccountServiceService, accountService(context));
-  add(server, PlanServiceService, planService(context));
-  add(server, StatementServiceService, statementService(context));
-  add(server, EventServiceService, eventService(context));
+  addService(server, BillingServiceService, billingService(context));
+  addService(server, AccountServiceService, accountService(context));
+  addService(server, PlanServiceService, planService(context));
+  addService(server, StatementServiceService, statementService(context));
+  addService(server, EventServiceService, eventService(context));
   const health = new HealthImplementation();
   health.addToServer(server);
   if (withReflection)
     addReflection(server, readFileSync(join(import.meta.dirname, '../gen/descriptor.binpb')));
 
-  const bound = await bind(server, host, port);
-  for (const service of ['', ...SERVICES]) health.setStatus(service, 'SERVING');
+  const boundPort = await bind(server, host, port);
+  for (const name of HEALTH_NAMES) health.setStatus(name, 'SERVING');
   return {
-    port: bound,
+    port: boundPort,
     async stop(graceMs) {
-      for (const service of ['', ...SERVICES]) health.setStatus(service, 'NOT_SERVING');
+      for (const name of HEALTH_NAMES) health.setStatus(name, 'NOT_SERVING');
       await shutDown(server, context.inFlight, graceMs);
     },
   };
 }
 
-/** Responses that are stored as they are sent come as bytes and are sent as they come. */
-function add(
+/** Adds a service whose handlers may answer with bytes: responses that are stored as they are sent. */
+function addService(
   server: Server,
   definition: ServiceDefinition,
   implementation: UntypedServiceImplementation,
@@ -94,28 +97,28 @@ function add(
 async function bind(server: Server, host: string, port: number): Promise<number> {
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   return await new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(new Error(`cannot listen on ${address}: ${reasonOf(error)}`));
-      else resolve(bound);
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
+      if (error) reject(new Error(`cannot listen on ${address}: ${systemError(error)}`));
+      else resolve(boundPort);
     });
   });
 }
 
-/** grpc-js wraps the system's words in its own, and logs them on stderr besides. */
-const reasonOf = ({ message }: Error): string => /E[A-Z]+: [^\]]*/.exec(message)?.[0] ?? message;
+/** The system's error, such as "EADDRINUSE: …", without the text that grpc-js puts around it. */
+const systemError = ({ message }: Error): string => /E[A-Z]+: [^\]]*/.exec(message)?.[0] ?? message;
 
-/** Time for answers that have been given to leave through the socket. */
+/** How long responses that were given to grpc-js may take to leave through the socket. */
 const FLUSH_MS = 250;
 
 /**
- * No new calls from now on; those under way are finished, for `graceMs` at most. Whoever only watches
- * the service's health would keep the connection open for ever: it is cut when the rest is done.
+ * Accepts no more calls, and waits until the present ones are answered, for at most `graceMs`. Then
+ * it cuts what is left, because a client that watches the health of the service would never hang up.
  */
-async function shutDown(server: Server, inFlight: InFlight, graceMs: number): Promise<void> {
+async function shutDown(server: Server, inFlight: InFlightCalls, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.tryShutdown(() => resolve());
   });
-  const answered = inFlight.none().then(() => sleep(FLUSH_MS));
+  const answered = inFlight.drained().then(() => sleep(FLUSH_MS));
   await Promise.race([closed, answered, sleep(graceMs, undefined, { ref: false })]);
   server.forceShutdown();
 }

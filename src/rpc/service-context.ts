@@ -1,62 +1,40 @@
-/** What the services work with, and the handler every mutation shares. */
-import type { ServerUnaryCall } from '@grpc/grpc-js';
+/** What the handlers of all services work with. `src/service.ts` builds it once, at the start. */
+import type { Tracer } from '@opentelemetry/api';
+import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import { Failure } from '../failure.ts';
+import type { EventTail } from '../events/event-tail.ts';
 import type { Lanes } from '../lanes/lanes.ts';
-import type { StoredResponse } from '../lanes/task.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Snapshots } from '../queries/account-snapshots.ts';
+import type { Tail } from '../queries/tail.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
-import type { HistoryContext } from './billing-service/history.ts';
-import { type CallContext, type Caller, unary } from './call/handler.ts';
-import type { Prepare, Prepared } from './call/mutation.ts';
-import type { EventStreamContext } from './event-service/event-stream.ts';
+import type { InFlightCalls } from './call/in-flight-calls.ts';
 
-export type ServiceContext = CallContext &
-  HistoryContext &
-  EventStreamContext & {
-    readonly em: () => Em;
-    readonly clock: Clock;
-    readonly catalogue: Catalogue;
-    readonly lanes: Lanes;
-    readonly statements: StatementCloser;
-    readonly snapshots: Snapshots;
-    /** Null where no payment provider is configured. */
-    readonly payments: Payments | null;
-  };
+export type ServiceContext = {
+  readonly tracer: Tracer;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly inFlight: InFlightCalls;
+  /** Aborts when the service stops: streams end, so that their readers resume on another replica. */
+  readonly stopping: AbortSignal;
 
-/** Hands a prepared mutation to its account's lane. */
-export function submit(
-  { lanes }: ServiceContext,
-  { accountId, requestId, command, fingerprint, encodeResponse }: Prepared,
-  caller: Caller,
-  isAbandoned: () => boolean,
-): Promise<StoredResponse | Failure> {
-  return lanes.submit({
-    type: 'request',
-    accountId,
-    command,
-    origin: { ...caller, requestId },
-    fingerprint,
-    encodeResponse,
-    isAbandoned,
-  });
-}
+  /** A new entity manager, for the reads of one call. */
+  readonly em: () => Em;
+  /** Accounts as they are now, settled in memory. */
+  readonly snapshots: Snapshots;
+  /** Plans and rate cards. */
+  readonly catalogue: Catalogue;
+  /** Wakes streams that follow the history of an account. */
+  readonly tail: Tail;
+  /** Wakes streams that follow events. */
+  readonly eventTail: EventTail;
 
-export function mutationHandler<Request, Response>(
-  context: ServiceContext,
-  method: string,
-  prepare: Prepare<Request>,
-) {
-  return unary(
-    context,
-    method,
-    async (request: Request, caller, call: ServerUnaryCall<Request, Response>) => {
-      const prepared = prepare(request);
-      if (prepared instanceof Failure) return prepared;
-      return await submit(context, prepared, caller, () => call.cancelled);
-    },
-  );
-}
+  /** Decides and writes mutations. */
+  readonly lanes: Lanes;
+  /** Closes months that have ended, before their statements are shown. */
+  readonly statementCloser: StatementCloser;
+  /** Null if no payment provider is configured. */
+  readonly payments: Payments | null;
+};

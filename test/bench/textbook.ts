@@ -22,7 +22,8 @@ import { readPlanFiles } from '../../src/plan-files.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
 import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
-import { lineMessage, reservationMessage } from '../../src/rpc/messages/ledger.ts';
+import { pricedUsageMessage } from '../../src/rpc/messages/priced-usage.ts';
+import { reservationMessage } from '../../src/rpc/messages/reservation.ts';
 
 type Account = InferEntity<typeof AccountRow>;
 type Grant = InferEntity<typeof GrantRow>;
@@ -86,7 +87,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     reservation: reservationMessage(reservation),
     balance: balanceOf(account, grants, plan),
     entrySeq: account.seq,
-    lines: priced.lines.map((line) => lineMessage(line)),
+    lines: priced.lines.map((line) => pricedUsageMessage(line)),
   }).finish();
 
   em.create(ReservationRow, {

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { keyOfPageToken, pageToken } from '../../src/rpc/call/pages.ts';
+import { decodePageToken, encodePageToken } from '../../src/rpc/call/pages.ts';
 
 /** The key a token holds, or the failure it is refused with. */
 function read(list: readonly string[], token: string): unknown {
   try {
-    return keyOfPageToken(list, token);
+    return decodePageToken(list, token);
   } catch (error) {
     return error;
   }
@@ -19,17 +19,17 @@ describe('a page token', () => {
   test('gives back the key it was made of, to the same list with the same arguments', () => {
     fc.assert(
       fc.property(list, text, (of, key) => {
-        expect(keyOfPageToken(of, pageToken(of, key))).toBe(key);
+        expect(decodePageToken(of, encodePageToken(of, key))).toBe(key);
       }),
     );
-    expect(keyOfPageToken(['grants', 'acme'], pageToken(['grants', 'acme'], 7n))).toBe('7');
+    expect(decodePageToken(['grants', 'acme'], encodePageToken(['grants', 'acme'], 7n))).toBe('7');
   });
 
   test('is refused by any other list and any other arguments', () => {
     fc.assert(
       fc.property(list, list, text, (made, asked, key) => {
         fc.pre(JSON.stringify(made) !== JSON.stringify(asked));
-        expect(read(asked, pageToken(made, key))).toBeInstanceOf(Failure);
+        expect(read(asked, encodePageToken(made, key))).toBeInstanceOf(Failure);
       }),
     );
   });
@@ -37,13 +37,13 @@ describe('a page token', () => {
   test('can be sent in a URL as it is', () => {
     fc.assert(
       fc.property(list, text, (of, key) => {
-        expect(pageToken(of, key)).toMatch(/^[A-Za-z0-9_-]+$/);
+        expect(encodePageToken(of, key)).toMatch(/^[A-Za-z0-9_-]+$/);
       }),
     );
   });
 
   test('that is empty asks for the first page', () => {
-    expect(keyOfPageToken(['grants', 'acme'], '')).toBeNull();
+    expect(decodePageToken(['grants', 'acme'], '')).toBeNull();
   });
 
   const token = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');

@@ -13,8 +13,8 @@ import {
 import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { unary } from '../../src/rpc/call/handler.ts';
-import { InFlight } from '../../src/rpc/call/in-flight-calls.ts';
+import { unaryHandler } from '../../src/rpc/call/handlers.ts';
+import { InFlightCalls } from '../../src/rpc/call/in-flight-calls.ts';
 
 type Call = ServerUnaryCall<Held, Buffer>;
 type Held = { readonly memory: ArrayBuffer };
@@ -34,7 +34,7 @@ const asItIs = (bytes: Buffer): Buffer => bytes;
 const context = {
   tracer: trace.getTracer('test'),
   log: pino({ level: 'silent' }),
-  inFlight: new InFlight(),
+  inFlight: new InFlightCalls(),
 };
 const server = new Server();
 let client: Client;
@@ -89,7 +89,7 @@ async function heldAfterCalls(): Promise<number> {
 }
 
 test('a call of the service holds nothing', async () => {
-  handler = unary(context, 'Call', async () => ({ response: Buffer.alloc(0) }));
+  handler = unaryHandler(context, 'Call', async () => ({ response: Buffer.alloc(0) }));
   expect(await heldAfterCalls()).toBeLessThan(0.5);
 });
 

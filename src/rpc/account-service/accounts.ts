@@ -1,9 +1,12 @@
-/** The mutations of AccountService that Batch takes too, by its methods. */
+/** Accounts: OpenAccount, GetAccount, ListAccounts, UpdateAccount, MoveAccount and CloseAccount. */
 import {
+  Account as AccountMessage,
   CloseAccountRequest,
   CloseAccountResponse,
-  GrantCreditsRequest,
-  GrantCreditsResponse,
+  type GetAccountRequest,
+  type GetAccountResponse,
+  type ListAccountsRequest,
+  type ListAccountsResponse,
   MoveAccountRequest,
   MoveAccountResponse,
   OpenAccountRequest,
@@ -12,64 +15,19 @@ import {
   UpdateAccountRequest,
   UpdateAccountResponse,
 } from '../../gen/billing/v1/account_service.ts';
-import { Grant_Category } from '../../gen/billing/v1/ledger.ts';
+import type { Account } from '../../ledger/account.ts';
 import type { Book } from '../../ledger/book.ts';
-import { DEFAULT_PRIORITY } from '../../ledger/grant.ts';
-import type { Check } from '../call/field-checker.ts';
-import { balance, mutation } from '../call/mutation.ts';
-import { accountMessage, grantMessage } from '../messages/ledger.ts';
-import { autoTopUpOf } from './auto-top-up.ts';
+import { listAccounts as queryAccounts } from '../../queries/lists.ts';
+import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
+import { loadAccount } from '../call/load-account.ts';
+import { defineMutation } from '../call/mutation.ts';
+import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { accountMessage } from '../messages/account.ts';
+import { balanceMessage } from '../messages/balance.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { parseAutoTopUp } from './auto-top-up.ts';
 
-const account = (book: Book) => accountMessage(book.account, book.plan.terms);
-
-/** The change of a limit that an account can have of its own; nothing where it stays as it is. */
-const ownLimit = <Field extends string>(
-  field: Field,
-  name: string,
-  limit: OwnLimit | undefined,
-  check: Check,
-): { readonly [name in Field]?: bigint | null } => {
-  if (!limit) return {};
-  const { credits } = limit;
-  const own = credits === undefined ? null : check.credits(`${name}.credits`, credits);
-  return { [field]: own } as { [name in Field]?: bigint | null };
-};
-
-const CATEGORIES: Partial<Record<Grant_Category, 'PAID' | 'PROMOTIONAL' | 'ADJUSTMENT'>> = {
-  [Grant_Category.PAID]: 'PAID',
-  [Grant_Category.PROMOTIONAL]: 'PROMOTIONAL',
-  [Grant_Category.ADJUSTMENT]: 'ADJUSTMENT',
-};
-
-const grantCredits = mutation(
-  'GrantCredits',
-  GrantCreditsRequest,
-  GrantCreditsResponse,
-  (request, check) => {
-    const category = CATEGORIES[request.category];
-    if (!category) check.refuse('category', 'must be PAID, PROMOTIONAL or ADJUSTMENT');
-    const priority = request.priority ?? DEFAULT_PRIORITY;
-    if (priority < 0 || priority > 100) check.refuse('priority', 'must be 0 to 100');
-    return {
-      kind: 'GrantCredits',
-      credits: check.credits('credits', request.credits, 1n),
-      category: category ?? 'ADJUSTMENT',
-      priority,
-      effectiveAt: check.instant('effective_at', request.effectiveAt),
-      expiresAt: check.instant('expires_at', request.expiresAt),
-      operations: check.operations('operations', request.operations),
-      reference: check.text('reference', request.reference, 256),
-      labels: check.labels('labels', request.labels),
-    };
-  },
-  (outcome, book) => ({
-    grant: grantMessage(outcome.grant, book.now),
-    balance: balance(book),
-    entrySeq: outcome.entrySeq,
-  }),
-);
-
-const openAccount = mutation(
+export const openAccount = defineMutation(
   'OpenAccount',
   OpenAccountRequest,
   OpenAccountResponse,
@@ -79,10 +37,10 @@ const openAccount = mutation(
     displayName: check.text('display_name', request.displayName, 256),
     labels: check.labels('labels', request.labels),
   }),
-  (_, book) => ({ account: account(book), balance: balance(book) }),
+  (_, book) => ({ account: accountOf(book), balance: balanceMessage(book) }),
 );
 
-const updateAccount = mutation(
+export const updateAccount = defineMutation(
   'UpdateAccount',
   UpdateAccountRequest,
   UpdateAccountResponse,
@@ -93,18 +51,26 @@ const updateAccount = mutation(
         ? null
         : check.text('display_name', request.displayName, 256),
     labels: request.labels ? check.labels('labels.labels', request.labels.labels) : null,
-    ...ownLimit('lowBalanceThreshold', 'low_balance_threshold', request.lowBalanceThreshold, check),
-    ...ownLimit('pauseFloor', 'pause_floor', request.pauseFloor, check),
+    ...(request.lowBalanceThreshold && {
+      lowBalanceThreshold: parseLimit('low_balance_threshold', request.lowBalanceThreshold, check),
+    }),
+    ...(request.pauseFloor && {
+      pauseFloor: parseLimit('pause_floor', request.pauseFloor, check),
+    }),
     ...(request.autoTopUp && {
       autoTopUp: request.autoTopUp.autoTopUp
-        ? autoTopUpOf(request.autoTopUp.autoTopUp, check)
+        ? parseAutoTopUp(request.autoTopUp.autoTopUp, check)
         : null,
     }),
   }),
-  (_, book) => ({ account: account(book) }),
+  (_, book) => ({ account: accountOf(book) }),
 );
 
-const moveAccount = mutation(
+/** In credits; null: the account has no limit of its own. */
+const parseLimit = (field: string, { credits }: OwnLimit, check: FieldChecker): bigint | null =>
+  credits === undefined ? null : check.credits(`${field}.credits`, credits);
+
+export const moveAccount = defineMutation(
   'MoveAccount',
   MoveAccountRequest,
   MoveAccountResponse,
@@ -115,24 +81,62 @@ const moveAccount = mutation(
     labels: check.labels('labels', request.labels),
   }),
   (outcome, book) => ({
-    account: account(book),
-    balance: balance(book),
+    account: accountOf(book),
+    balance: balanceMessage(book),
     entrySeq: outcome.entrySeq,
   }),
 );
 
-const closeAccount = mutation(
+export const closeAccount = defineMutation(
   'CloseAccount',
   CloseAccountRequest,
   CloseAccountResponse,
   () => ({ kind: 'CloseAccount' }),
-  (_, book) => ({ account: account(book), balance: balance(book) }),
+  (_, book) => ({ account: accountOf(book), balance: balanceMessage(book) }),
 );
 
-export const accountMutations = {
-  grantCredits,
-  openAccount,
-  updateAccount,
-  moveAccount,
-  closeAccount,
-};
+export async function getAccount(
+  context: ServiceContext,
+  request: GetAccountRequest,
+): Promise<GetAccountResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  check.throwIfInvalid();
+  const account = await loadAccount(context, accountId);
+  return { account: await toMessage(context, account) };
+}
+
+export async function listAccounts(
+  context: ServiceContext,
+  request: ListAccountsRequest,
+): Promise<ListAccountsResponse> {
+  const { planId } = request;
+  const check = new FieldChecker();
+  const pageSize = check.pageSize(request.pageSize);
+  if (planId !== '') check.name('plan_id', planId);
+  check.throwIfInvalid();
+  const list = ['accounts', planId];
+  const after = decodePageToken(list, request.pageToken, ACCOUNT_ID) ?? '';
+  const rows = await queryAccounts(context.em(), planId, after, pageSize + 1);
+  const { messages, nextPageToken } = toPage(
+    await Promise.all(rows.map((account) => toMessage(context, account))),
+    pageSize,
+    AccountMessage,
+    (message) => message,
+    ({ accountId }) => encodePageToken(list, accountId),
+  );
+  return { accounts: messages, nextPageToken };
+}
+
+/** The account with the terms of the plan it lives under now. */
+async function toMessage(
+  { catalogue, clock }: ServiceContext,
+  account: Account,
+): Promise<AccountMessage> {
+  const { accountId, planId } = account;
+  const published = await catalogue.find(planId, clock());
+  if (!published) throw new Error(`account ${accountId} has no plan ${planId}`);
+  return accountMessage(account, published.terms.terms);
+}
+
+const accountOf = ({ account, plan }: Book): AccountMessage => accountMessage(account, plan.terms);

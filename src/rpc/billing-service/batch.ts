@@ -1,89 +1,113 @@
 /** Batch: many mutations in one call, each with its own result. */
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Failure } from '../../failure.ts';
 import {
   type BatchRequest,
+  type BatchResponse,
   type Mutation,
   MutationError,
 } from '../../gen/billing/v1/billing_service.ts';
 import type { StoredResponse } from '../../lanes/task.ts';
-import { accountMutations } from '../account-service/accounts.ts';
-import { Check } from '../call/field-checker.ts';
-import type { Prepare, Prepared } from '../call/mutation.ts';
-import { codeOf } from '../call/status.ts';
-import { billingMutations } from './reservations.ts';
+import {
+  closeAccount,
+  moveAccount,
+  openAccount,
+  updateAccount,
+} from '../account-service/accounts.ts';
+import { grantCredits } from '../account-service/grants.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import type { Answered, UnaryCall } from '../call/handlers.ts';
+import { type PrepareMutation, submit } from '../call/mutation.ts';
+import { statusCodeOf } from '../call/status.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { charge, refund } from './charges.ts';
+import { purchaseMutation } from './purchases.ts';
+import { commit, extendReservation, raiseReservation, release, reserve } from './reservations.ts';
 
-/** By their names in Batch, which are those of the methods. */
-const MUTATIONS = { ...billingMutations, ...accountMutations };
+type SetMutation = NonNullable<Mutation['mutation']>;
+
+/** By the case of `Mutation.mutation`: what prepares it, and the field of its result in MutationResult. */
+const MUTATIONS: {
+  readonly [Case in SetMutation['$case']]: {
+    readonly prepare: PrepareMutation<Extract<SetMutation, { $case: Case }>['value']>;
+    readonly resultField: number;
+  };
+} = {
+  reserve: { prepare: reserve, resultField: 2 },
+  commit: { prepare: commit, resultField: 3 },
+  release: { prepare: release, resultField: 4 },
+  charge: { prepare: charge, resultField: 5 },
+  extendReservation: { prepare: extendReservation, resultField: 6 },
+  refund: { prepare: refund, resultField: 7 },
+  purchase: { prepare: purchaseMutation, resultField: 8 },
+  grantCredits: { prepare: grantCredits, resultField: 9 },
+  openAccount: { prepare: openAccount, resultField: 10 },
+  updateAccount: { prepare: updateAccount, resultField: 11 },
+  closeAccount: { prepare: closeAccount, resultField: 12 },
+  moveAccount: { prepare: moveAccount, resultField: 14 },
+  raiseReservation: { prepare: raiseReservation, resultField: 15 },
+};
 const MUTATIONS_MAX = 1_000;
 
-/** Field numbers of MutationResult, by the case of its oneof. */
-const RESULT_FIELDS = {
-  error: 1,
-  reserve: 2,
-  commit: 3,
-  release: 4,
-  charge: 5,
-  extendReservation: 6,
-  refund: 7,
-  purchase: 8,
-  grantCredits: 9,
-  openAccount: 10,
-  updateAccount: 11,
-  closeAccount: 12,
-  moveAccount: 14,
-  raiseReservation: 15,
-} as const;
-const REPLAYED_FIELD = 13;
-const RESULTS_FIELD = 1;
-
-type Case = NonNullable<Mutation['mutation']>['$case'];
-
-/** Submits every mutation, in the order sent, and answers the encoded BatchResponse. */
 export async function batch(
-  request: BatchRequest,
-  submit: (prepared: Prepared) => Promise<StoredResponse | Failure>,
-): Promise<Uint8Array | Failure> {
-  const check = new Check();
-  const count = request.mutations.length;
-  if (count < 1 || count > MUTATIONS_MAX)
-    check.refuse('mutations', `must be 1 to ${MUTATIONS_MAX} mutations`);
-  const failure = check.failure();
-  if (failure) return failure;
+  context: ServiceContext,
+  { mutations }: BatchRequest,
+  { caller, isCancelled }: UnaryCall,
+): Promise<Answered<BatchResponse>> {
+  const check = new FieldChecker();
+  if (mutations.length < 1 || mutations.length > MUTATIONS_MAX)
+    check.addViolation('mutations', `must be 1 to ${MUTATIONS_MAX} mutations`);
+  check.throwIfInvalid();
   const answers = await Promise.all(
-    request.mutations.map(async ({ mutation }) => {
-      if (!mutation)
-        return new Failure('INVALID_FIELD', 'mutation is required', { field: 'mutation' });
-      if (mutation.$case === 'purchase' && mutation.value.payment?.$case === 'checkout')
-        return new Failure('INVALID_FIELD', 'checkout is not taken in a batch: call Purchase', {
-          field: 'checkout',
-        });
-      const prepare = MUTATIONS[mutation.$case] as Prepare<unknown>;
-      const prepared = prepare(mutation.value);
-      return prepared instanceof Failure ? prepared : await submit(prepared);
+    mutations.map(async ({ mutation }) => {
+      const prepared = prepare(mutation);
+      return prepared instanceof Failure
+        ? prepared
+        : await submit(context, prepared, caller, isCancelled);
     }),
   );
-  return encode(request, answers);
+  return { response: encodeResponse(mutations, answers) };
 }
 
-/**
- * The responses are put into the message as the bytes they are stored as: a batch of 1,000 encodes
- * none of them twice.
- */
-function encode(request: BatchRequest, answers: readonly (StoredResponse | Failure)[]): Uint8Array {
+function prepare(mutation: Mutation['mutation']) {
+  if (!mutation) return new Failure('INVALID_FIELD', 'mutation is required', { field: 'mutation' });
+  if (mutation.$case === 'purchase' && mutation.value.payment?.$case === 'checkout')
+    return new Failure('INVALID_FIELD', 'checkout is not taken in a batch: call Purchase', {
+      field: 'checkout',
+    });
+  const prepareCase = MUTATIONS[mutation.$case].prepare as PrepareMutation<unknown>;
+  return prepareCase(mutation.value);
+}
+
+/** Field numbers of BatchResponse and MutationResult. */
+const RESULTS_FIELD = 1;
+const ERROR_FIELD = 1;
+const REPLAYED_FIELD = 13;
+
+/** Encodes the BatchResponse around responses that are bytes already: as lanes answer and store them. */
+function encodeResponse(
+  mutations: readonly Mutation[],
+  answers: readonly (StoredResponse | Failure)[],
+): Uint8Array {
   const writer = new BinaryWriter();
-  answers.forEach((answer, index) => {
-    writer.uint32((RESULTS_FIELD << 3) | 2).fork();
+  for (const [index, answer] of answers.entries()) {
+    writer.tag(RESULTS_FIELD, WireType.LengthDelimited).fork();
     if (answer instanceof Failure) {
-      const { reason, message, metadata } = answer;
-      const error = { code: codeOf(reason), message, reason, metadata: { ...metadata } };
-      writer.uint32((RESULT_FIELDS.error << 3) | 2).bytes(MutationError.encode(error).finish());
+      writer.tag(ERROR_FIELD, WireType.LengthDelimited).bytes(encodeError(answer));
     } else {
-      const field = RESULT_FIELDS[request.mutations[index]?.mutation?.$case as Case];
-      writer.uint32((field << 3) | 2).bytes(answer.response);
-      if (answer.replayed) writer.uint32(REPLAYED_FIELD << 3).bool(true);
+      const { resultField } = MUTATIONS[mutations[index]!.mutation!.$case];
+      writer.tag(resultField, WireType.LengthDelimited).bytes(answer.response);
+      if (answer.replayed) writer.tag(REPLAYED_FIELD, WireType.Varint).bool(true);
     }
     writer.join();
-  });
+  }
   return writer.finish();
 }
+
+const encodeError = ({ reason, message, metadata }: Failure): Uint8Array =>
+  MutationError.encode({
+    code: statusCodeOf(reason),
+    message,
+    reason,
+    metadata: { ...metadata },
+  }).finish();

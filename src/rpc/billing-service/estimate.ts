@@ -1,30 +1,61 @@
 /** Estimate: what usages would cost, and whether the account could pay for them now. */
 import { Failure } from '../../failure.ts';
-import type { EstimateResponse } from '../../gen/billing/v1/billing_service.ts';
+import type { EstimateRequest, EstimateResponse } from '../../gen/billing/v1/billing_service.ts';
 import type { Book } from '../../ledger/book.ts';
 import { outlook } from '../../ledger/draw.ts';
+import { rateCardVersionUnknown } from '../../ledger/failures.ts';
 import { priceUsagesOrCredits } from '../../ledger/usages-or-credits.ts';
 import { coveringPacks } from '../../pricing/packs.ts';
 import type { Pack } from '../../pricing/plan.ts';
 import type { Usage } from '../../pricing/usage.ts';
-import { lineMessage } from '../messages/ledger.ts';
-import { packMessage } from '../messages/plan.ts';
+import { listCustomPacks } from '../../store/purchases.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import { loadBook } from '../call/load-account.ts';
+import { packMessage } from '../messages/pack.ts';
+import { pricedUsageWithComponentsMessage } from '../messages/priced-usage.ts';
+import type { ServiceContext } from '../service-context.ts';
 
-export function estimate(
+export async function estimate(
+  context: ServiceContext,
+  request: EstimateRequest,
+): Promise<EstimateResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const usages = check.usages(request.usages, 1);
+  const version = check.rateCardVersion(request.rateCardVersion);
+  check.throwIfInvalid();
+  const book = await loadBook(context, accountId);
+  if (version !== null) await loadRateCard(context, book, version);
+  const rateCardVersion = version ?? book.plan.rateCard.version;
+  const response = estimateOn(book, usages, rateCardVersion, []);
+  // An estimate that the account can pay offers no packs, so its custom packs need not be read.
+  if (response.sufficient) return response;
+  const customPacks = await listCustomPacks(context.em(), accountId);
+  return estimateOn(book, usages, rateCardVersion, customPacks);
+}
+
+/** Loads a rate card version that need not be in force, so that the book can price on it. */
+async function loadRateCard({ catalogue }: ServiceContext, { plan, plans }: Book, version: number) {
+  const published = plans.get(plan.planId);
+  const rateCard = published && (await catalogue.rateCard(published, version));
+  if (!rateCard) throw rateCardVersionUnknown(plan.planId, version);
+}
+
+/** Throws a Failure if the usages cannot be priced. */
+function estimateOn(
   book: Book,
   usages: readonly Usage[],
   rateCardVersion: number,
-  /** Packs offered to the account alone. */
   customPacks: readonly Pack[],
-): EstimateResponse | Failure {
+): EstimateResponse {
   const { planId } = book.plan;
   const priced = priceUsagesOrCredits(book, { usages }, { planId, rateCardVersion });
-  if (priced instanceof Failure) return priced;
+  if (priced instanceof Failure) throw priced;
   const { available, shortfall } = outlook(book, priced.credits, priced.lines);
   const offers =
     shortfall > 0n ? coveringPacks([...book.plan.packs, ...customPacks], shortfall) : [];
   return {
-    lines: priced.lines.map((line) => lineMessage(line, true)),
+    lines: priced.lines.map(pricedUsageWithComponentsMessage),
     credits: priced.credits,
     rateCardVersion: BigInt(rateCardVersion),
     available,

@@ -1,56 +1,75 @@
-/** Purchases: buying a pack, at a checkout if need be, and what became of what was bought. */
+/** Purchases of packs: Purchase, GetPurchase and ListPurchases. */
 import { Failure } from '../../failure.ts';
-import { type PurchaseRequest, PurchaseResponse } from '../../gen/billing/v1/billing_service.ts';
 import {
-  Purchase_State,
-  Purchase as PurchaseCodec,
-  type Purchase as PurchaseMessage,
-} from '../../gen/billing/v1/ledger.ts';
+  type GetPurchaseRequest,
+  type GetPurchaseResponse,
+  type ListPurchasesRequest,
+  type ListPurchasesResponse,
+  PurchaseRequest,
+  PurchaseResponse,
+} from '../../gen/billing/v1/billing_service.ts';
+import { Purchase_State, Purchase as PurchaseMessage } from '../../gen/billing/v1/ledger.ts';
 import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
-import { accountNotFound, purchaseNotFound } from '../../ledger/failures.ts';
+import { purchaseNotFound } from '../../ledger/failures.ts';
 import type { Purchase, PurchaseState } from '../../ledger/purchase.ts';
 import type { Payments } from '../../payments/payments.ts';
 import { loadGrants, loadPurchases } from '../../store/load.ts';
-import { listPurchases } from '../../store/purchases.ts';
-import { Check, UUID } from '../call/field-checker.ts';
-import { type Answered, type Caller, unary } from '../call/handler.ts';
-import { cutPage, keyOfPageToken, pageToken } from '../call/pages.ts';
-import { purchaseMessage } from '../messages/ledger.ts';
-import { type ServiceContext, submit } from '../service-context.ts';
-import { billingMutations } from './reservations.ts';
+import { listPurchases as queryPurchases } from '../../store/purchases.ts';
+import { FieldChecker, UUID } from '../call/field-checker.ts';
+import type { Answered, UnaryCall } from '../call/handlers.ts';
+import { loadBook } from '../call/load-account.ts';
+import { defineMutation, submit } from '../call/mutation.ts';
+import type { Caller } from '../call/observed-call.ts';
+import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { balanceMessage } from '../messages/balance.ts';
+import { grantMessage } from '../messages/grant.ts';
+import { purchaseMessage } from '../messages/purchase.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { parsePayment } from './payment-method.ts';
 
-/**
- * A checkout takes two steps: the purchase is written and committed, then the provider opens a session
- * for it. A repeated call finds the first step done, and does or finds the second.
- */
-export function purchaseHandler(context: ServiceContext, method: string) {
-  return unary(
-    context,
-    method,
-    async (
-      request: PurchaseRequest,
-      caller,
-      call,
-    ): Promise<Answered<PurchaseResponse> | Failure> => {
-      const prepared = billingMutations.purchase(request);
-      if (prepared instanceof Failure) return prepared;
-      const { payments } = context;
-      const isCheckout = request.payment?.$case === 'checkout';
-      if (isCheckout && !payments) return CHECKOUT_NOT_CONFIGURED;
-      const answer = await submit(context, prepared, caller, () => call.cancelled);
-      if (answer instanceof Failure || !isCheckout || !payments) return answer;
-      return await withUrl(payments, answer, caller);
-    },
-  );
-}
-
-const CHECKOUT_NOT_CONFIGURED = new Failure(
-  'CHECKOUT_NOT_CONFIGURED',
-  'this service has no key of a payment provider: pay with payment_reference',
+export const purchaseMutation = defineMutation(
+  'Purchase',
+  PurchaseRequest,
+  PurchaseResponse,
+  (request, check) => ({
+    kind: 'Purchase',
+    packId: check.name('pack_id', request.packId),
+    payment: parsePayment(request, check),
+    labels: check.labels('labels', request.labels),
+  }),
+  (outcome, book) => ({
+    purchase: purchaseMessage(outcome.purchase, outcome.grant),
+    balance: balanceMessage(book),
+    entrySeq: outcome.entrySeq,
+    grant: outcome.grant ? grantMessage(outcome.grant, book.now) : undefined,
+  }),
 );
 
-async function withUrl(
+/**
+ * A purchase by checkout is written and committed first; then the payment provider opens a session
+ * for it. A repeated call finds the purchase, and opens the session or finds that too.
+ */
+export async function purchase(
+  context: ServiceContext,
+  request: PurchaseRequest,
+  { caller, isCancelled }: UnaryCall,
+): Promise<Answered<PurchaseResponse> | Failure> {
+  const prepared = purchaseMutation(request);
+  if (prepared instanceof Failure) return prepared;
+  const { payments } = context;
+  const isCheckout = request.payment?.$case === 'checkout';
+  if (isCheckout && !payments)
+    return new Failure(
+      'CHECKOUT_NOT_CONFIGURED',
+      'this service has no key of a payment provider: pay with payment_reference',
+    );
+  const answer = await submit(context, prepared, caller, isCancelled);
+  if (answer instanceof Failure || !isCheckout || !payments) return answer;
+  return await withCheckoutUrl(payments, answer, caller);
+}
+
+async function withCheckoutUrl(
   payments: Payments,
   { response, replayed }: StoredResponse,
   { traceId, spanId }: Caller,
@@ -67,24 +86,19 @@ async function withUrl(
   };
 }
 
-export function getPurchaseHandler(context: ServiceContext, method: string) {
-  return unary(
-    context,
-    method,
-    async (request: { readonly accountId: string; readonly purchaseId: string }) => {
-      const check = new Check();
-      const accountId = check.accountId(request.accountId);
-      if (!UUID.test(request.purchaseId))
-        check.refuse('purchase_id', 'must be the UUID that Purchase answered');
-      check.pass();
-      const purchaseId = request.purchaseId.toLowerCase();
-      const book = await context.snapshots.read(accountId);
-      if (!book) return accountNotFound(accountId);
-      const found = await loadPurchases(context.em(), [{ accountId, key: purchaseId }]);
-      const [purchase] = await messagesOf(context, book, found);
-      return purchase ? { response: { purchase } } : purchaseNotFound(accountId, purchaseId);
-    },
-  );
+export async function getPurchase(
+  context: ServiceContext,
+  request: GetPurchaseRequest,
+): Promise<GetPurchaseResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const purchaseId = check.purchaseId(request.purchaseId);
+  check.throwIfInvalid();
+  const book = await loadBook(context, accountId);
+  const found = await loadPurchases(context.em(), [{ accountId, key: purchaseId }]);
+  const [purchase] = await toMessages(context, book, found);
+  if (!purchase) throw purchaseNotFound(accountId, purchaseId);
+  return { purchase };
 }
 
 const STATES = new Map<Purchase_State, PurchaseState>([
@@ -94,49 +108,42 @@ const STATES = new Map<Purchase_State, PurchaseState>([
   [Purchase_State.EXPIRED, 'EXPIRED'],
 ]);
 
-type ListRequest = {
-  readonly accountId: string;
-  readonly states: readonly Purchase_State[];
-  readonly pageSize: number;
-  readonly pageToken: string;
-};
-
-export function listPurchasesHandler(context: ServiceContext, method: string) {
-  return unary(context, method, async (request: ListRequest) => {
-    const check = new Check();
-    const accountId = check.accountId(request.accountId);
-    const limit = check.pageSize(request.pageSize);
-    const states = request.states.flatMap((state) => STATES.get(state) ?? []);
-    if (states.length < request.states.length) check.refuse('states', 'must be known states');
-    check.pass();
-    const list = ['purchases', accountId, ...states];
-    const before = keyOfPageToken(list, request.pageToken, UUID);
-    const book = await context.snapshots.read(accountId);
-    if (!book) return accountNotFound(accountId);
-    const found = await listPurchases(context.em(), accountId, states, before, limit + 1);
-    const { messages, nextPageToken } = cutPage(
-      await messagesOf(context, book, found),
-      limit,
-      PurchaseCodec,
-      (message) => message,
-      ({ purchaseId }) => pageToken(list, purchaseId),
-    );
-    return { response: { purchases: messages, nextPageToken } };
-  });
+export async function listPurchases(
+  context: ServiceContext,
+  request: ListPurchasesRequest,
+): Promise<ListPurchasesResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const pageSize = check.pageSize(request.pageSize);
+  const states = request.states.flatMap((state) => STATES.get(state) ?? []);
+  if (states.length < request.states.length) check.addViolation('states', 'must be known states');
+  check.throwIfInvalid();
+  const list = ['purchases', accountId, ...states];
+  const before = decodePageToken(list, request.pageToken, UUID);
+  const book = await loadBook(context, accountId);
+  const rows = await queryPurchases(context.em(), accountId, states, before, pageSize + 1);
+  const { messages, nextPageToken } = toPage(
+    await toMessages(context, book, rows),
+    pageSize,
+    PurchaseMessage,
+    (message) => message,
+    ({ purchaseId }) => encodePageToken(list, purchaseId),
+  );
+  return { purchases: messages, nextPageToken };
 }
 
-/** Purchases with what is left of their grants: what can still change as it is now, settled or not. */
-async function messagesOf(
+/** Purchases with their grants as they are now: settled in the book if they are open, stored otherwise. */
+async function toMessages(
   { em }: ServiceContext,
   book: Book,
   purchases: readonly Purchase[],
 ): Promise<PurchaseMessage[]> {
-  const current = new Map(book.grants.map((grant) => [grant.grantId, grant]));
-  const others = purchases.flatMap(({ accountId, grantId }) =>
-    grantId === null || current.has(grantId) ? [] : [{ accountId, key: grantId }],
+  const grants = new Map(book.grants.map((grant) => [grant.grantId, grant]));
+  const missing = purchases.flatMap(({ accountId, grantId }) =>
+    grantId === null || grants.has(grantId) ? [] : [{ accountId, key: grantId }],
   );
-  for (const grant of await loadGrants(em(), others)) current.set(grant.grantId, grant);
+  for (const grant of await loadGrants(em(), missing)) grants.set(grant.grantId, grant);
   return purchases.map((purchase) =>
-    purchaseMessage(purchase, current.get(purchase.grantId ?? 0n) ?? null),
+    purchaseMessage(purchase, grants.get(purchase.grantId ?? 0n) ?? null),
   );
 }

@@ -1,99 +1,73 @@
-/** The mutations of BillingService, by its methods. */
+/**
+ * Reservations: Reserve, its three ends but expiry (Commit, Release), ExtendReservation,
+ * RaiseReservation, GetReservation and ListReservations.
+ */
 import {
-  ChargeRequest,
-  ChargeResponse,
   CommitRequest,
   CommitResponse,
   ExtendReservationRequest,
   ExtendReservationResponse,
-  PurchaseRequest,
-  PurchaseResponse,
+  type GetReservationRequest,
+  type GetReservationResponse,
+  type ListReservationsRequest,
+  type ListReservationsResponse,
   RaiseReservationRequest,
   RaiseReservationResponse,
-  RefundRequest,
-  RefundResponse,
   ReleaseRequest,
   ReleaseResponse,
   ReserveRequest,
   ReserveResponse,
 } from '../../gen/billing/v1/billing_service.ts';
-import { Criticality, OverCommitPolicy } from '../../gen/billing/v1/ledger.ts';
-import type { Usage as UsageMessage } from '../../gen/billing/v1/pricing.ts';
-import type { Outcome } from '../../ledger/decide.ts';
-import type { UsagesOrCredits } from '../../ledger/usages-or-credits.ts';
-import type { Check } from '../call/field-checker.ts';
-import { balance, mutation } from '../call/mutation.ts';
-import {
-  allocationMessage,
-  grantMessage,
-  lineMessage,
-  purchaseMessage,
-  reservationMessage,
-} from '../messages/ledger.ts';
-import { payment } from './payment-fields.ts';
+import { OverCommitPolicy, Reservation, Reservation_State } from '../../gen/billing/v1/ledger.ts';
+import { reservationNotFound } from '../../ledger/failures.ts';
+import type { ReservationState } from '../../ledger/reservation.ts';
+import { asOf, listReservations as queryReservations } from '../../queries/lists.ts';
+import { loadReservations } from '../../store/load.ts';
+import { FieldChecker, UUID } from '../call/field-checker.ts';
+import { loadBook } from '../call/load-account.ts';
+import { defineMutation } from '../call/mutation.ts';
+import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { balanceMessage } from '../messages/balance.ts';
+import { allocationMessage } from '../messages/grant.ts';
+import { pricedUsageMessage } from '../messages/priced-usage.ts';
+import { reservationMessage } from '../messages/reservation.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { parseCriticality, parseUsagesOrCredits } from './usages-or-credits.ts';
 
-const lines = (outcome: { lines: Outcome<'Reserve'>['lines'] }) =>
-  outcome.lines.map((line) => lineMessage(line));
-
-/** Usages or credits, one of them. */
-function asked(
-  request: { usages: UsageMessage[]; credits?: bigint | undefined },
-  check: Check,
-): UsagesOrCredits {
-  const { usages, credits } = request;
-  if (usages.length > 0 === (credits !== undefined))
-    check.refuse('usages', 'give usages or credits, one of them');
-  return credits === undefined
-    ? { usages: check.usages(usages, 0) }
-    : { credits: check.credits('credits', credits) };
-}
-
-const POLICIES = {
+const OVER_COMMIT_POLICIES = {
   [OverCommitPolicy.UNSPECIFIED]: 'REJECT',
   [OverCommitPolicy.REJECT]: 'REJECT',
   [OverCommitPolicy.CAP]: 'CAP',
   [OverCommitPolicy.DRAW]: 'DRAW',
 } as const;
 
-const CRITICALITIES = {
-  [Criticality.UNSPECIFIED]: 'CRITICAL',
-  [Criticality.CRITICAL]: 'CRITICAL',
-  [Criticality.SHEDDABLE]: 'SHEDDABLE',
-} as const;
-
-function criticality(request: { criticality: Criticality }, check: Check) {
-  const known = CRITICALITIES[request.criticality];
-  if (!known) check.refuse('criticality', 'must be CRITICAL or SHEDDABLE');
-  return known;
-}
-
-const reserve = mutation(
+export const reserve = defineMutation(
   'Reserve',
   ReserveRequest,
   ReserveResponse,
   (request, check) => {
-    const overCommitPolicy = POLICIES[request.overCommitPolicy];
-    if (!overCommitPolicy) check.refuse('over_commit_policy', 'must be REJECT, CAP or DRAW');
+    const overCommitPolicy = OVER_COMMIT_POLICIES[request.overCommitPolicy];
+    if (!overCommitPolicy) check.addViolation('over_commit_policy', 'must be REJECT, CAP or DRAW');
     return {
       kind: 'Reserve',
-      asked: asked(request, check),
+      asked: parseUsagesOrCredits(request, check),
       ttlMs: check.ttlMs(request.ttl),
       overCommitPolicy,
       rateCardVersion: check.rateCardVersion(request.rateCardVersion),
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
-      criticality: criticality(request, check),
+      criticality: parseCriticality(request, check),
     };
   },
   (outcome, book) => ({
     reservation: reservationMessage(outcome.reservation),
-    balance: balance(book),
+    balance: balanceMessage(book),
     entrySeq: outcome.entrySeq,
-    lines: lines(outcome),
+    lines: outcome.lines.map(pricedUsageMessage),
   }),
 );
 
-const commit = mutation(
+export const commit = defineMutation(
   'Commit',
   CommitRequest,
   CommitResponse,
@@ -101,20 +75,22 @@ const commit = mutation(
     kind: 'Commit',
     reservationId: check.reservationId(request.reservationId),
     asked:
-      request.usages.length === 0 && request.credits === undefined ? null : asked(request, check),
+      request.usages.length === 0 && request.credits === undefined
+        ? null
+        : parseUsagesOrCredits(request, check),
     final: request.final ?? true,
   }),
   (outcome, book) => ({
     reservation: reservationMessage(outcome.reservation),
-    balance: balance(book),
+    balance: balanceMessage(book),
     entrySeq: outcome.entrySeq,
     committed: outcome.committed,
     split: outcome.split.map(allocationMessage),
-    lines: lines(outcome),
+    lines: outcome.lines.map(pricedUsageMessage),
   }),
 );
 
-const release = mutation(
+export const release = defineMutation(
   'Release',
   ReleaseRequest,
   ReleaseResponse,
@@ -124,40 +100,19 @@ const release = mutation(
   }),
   (outcome, book) => ({
     reservation: reservationMessage(outcome.reservation),
-    balance: balance(book),
+    balance: balanceMessage(book),
     entrySeq: outcome.entrySeq,
     released: outcome.released,
   }),
 );
 
-const charge = mutation(
-  'Charge',
-  ChargeRequest,
-  ChargeResponse,
-  (request, check) => ({
-    kind: 'Charge',
-    asked: asked(request, check),
-    rateCardVersion: check.rateCardVersion(request.rateCardVersion),
-    reference: check.text('reference', request.reference, 256),
-    labels: check.labels('labels', request.labels),
-    criticality: criticality(request, check),
-  }),
-  (outcome, book) => ({
-    credits: outcome.credits,
-    balance: balance(book),
-    entrySeq: outcome.entrySeq,
-    split: outcome.split.map(allocationMessage),
-    lines: lines(outcome),
-  }),
-);
-
-const extendReservation = mutation(
+export const extendReservation = defineMutation(
   'ExtendReservation',
   ExtendReservationRequest,
   ExtendReservationResponse,
   (request, check) => {
     const ttlMs = check.ttlMs(request.ttl);
-    if (ttlMs === null) check.refuse('ttl', 'is required');
+    if (ttlMs === null) check.addViolation('ttl', 'is required');
     return {
       kind: 'ExtendReservation',
       reservationId: check.reservationId(request.reservationId),
@@ -167,73 +122,74 @@ const extendReservation = mutation(
   (outcome) => ({ reservation: reservationMessage(outcome.reservation) }),
 );
 
-const raiseReservation = mutation(
+export const raiseReservation = defineMutation(
   'RaiseReservation',
   RaiseReservationRequest,
   RaiseReservationResponse,
   (request, check) => ({
     kind: 'RaiseReservation',
     reservationId: check.reservationId(request.reservationId),
-    asked: asked(request, check),
+    asked: parseUsagesOrCredits(request, check),
   }),
   (outcome, book) => ({
     reservation: reservationMessage(outcome.reservation),
-    balance: balance(book),
+    balance: balanceMessage(book),
     entrySeq: outcome.entrySeq,
     raised: outcome.raised,
-    lines: lines(outcome),
+    lines: outcome.lines.map(pricedUsageMessage),
   }),
 );
 
-const refund = mutation(
-  'Refund',
-  RefundRequest,
-  RefundResponse,
-  (request, check) => {
-    if (request.seq <= 0n) check.refuse('seq', 'must be the entry_seq of a commit or charge');
-    return {
-      kind: 'Refund',
-      seq: request.seq,
-      credits: request.credits === undefined ? null : check.credits('credits', request.credits, 1n),
-      reference: check.text('reference', request.reference, 256),
-      labels: check.labels('labels', request.labels),
-    };
-  },
-  (outcome, book) => ({
-    refunded: outcome.refunded,
-    balance: balance(book),
-    entrySeq: outcome.entrySeq,
-    split: outcome.split.map(allocationMessage),
-    expired: outcome.expired,
-    newGrants: outcome.newGrants.map((grant) => grantMessage(grant, book.now)),
-  }),
-);
+export async function getReservation(
+  context: ServiceContext,
+  request: GetReservationRequest,
+): Promise<GetReservationResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const reservationId = check.reservationId(request.reservationId);
+  check.throwIfInvalid();
+  const [found] = await loadReservations(context.em(), [{ accountId, key: reservationId }]);
+  if (!found) {
+    await loadBook(context, accountId);
+    throw reservationNotFound(accountId, reservationId);
+  }
+  return { reservation: reservationMessage(asOf(found, context.clock())) };
+}
 
-const purchase = mutation(
-  'Purchase',
-  PurchaseRequest,
-  PurchaseResponse,
-  (request, check) => ({
-    kind: 'Purchase',
-    packId: check.name('pack_id', request.packId),
-    payment: payment(request, check),
-    labels: check.labels('labels', request.labels),
-  }),
-  (outcome, book) => ({
-    purchase: purchaseMessage(outcome.purchase, outcome.grant),
-    balance: balance(book),
-    entrySeq: outcome.entrySeq,
-    grant: outcome.grant ? grantMessage(outcome.grant, book.now) : undefined,
-  }),
-);
+const STATES = new Map<Reservation_State, ReservationState>([
+  [Reservation_State.ACTIVE, 'ACTIVE'],
+  [Reservation_State.COMMITTED, 'COMMITTED'],
+  [Reservation_State.RELEASED, 'RELEASED'],
+  [Reservation_State.EXPIRED, 'EXPIRED'],
+]);
 
-export const billingMutations = {
-  reserve,
-  commit,
-  release,
-  charge,
-  extendReservation,
-  raiseReservation,
-  refund,
-  purchase,
-};
+export async function listReservations(
+  context: ServiceContext,
+  request: ListReservationsRequest,
+): Promise<ListReservationsResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const pageSize = check.pageSize(request.pageSize);
+  const states = request.states.flatMap((state) => STATES.get(state) ?? []);
+  if (states.length < request.states.length) check.addViolation('states', 'must be known states');
+  check.throwIfInvalid();
+  const list = ['reservations', accountId, ...states];
+  const before = decodePageToken(list, request.pageToken, UUID);
+  await loadBook(context, accountId);
+  const rows = await queryReservations(
+    context.em(),
+    accountId,
+    states,
+    context.clock(),
+    before,
+    pageSize + 1,
+  );
+  const { messages, nextPageToken } = toPage(
+    rows,
+    pageSize,
+    Reservation,
+    reservationMessage,
+    ({ reservationId }) => encodePageToken(list, reservationId),
+  );
+  return { reservations: messages, nextPageToken };
+}

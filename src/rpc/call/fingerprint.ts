@@ -1,28 +1,32 @@
 /**
- * The fingerprint of a request's content: SHA-256 of the message, its maps in one order. Protobuf
- * leaves out what is not set, so a field that a later version adds changes no older fingerprint.
+ * The fingerprint of a request: SHA-256 of the encoded message with the keys of its maps in order.
+ * Protobuf leaves out fields that are not set, so a field that a later version of the proto adds does
+ * not change the fingerprints of older requests.
  */
 import type { Usage } from '../../gen/billing/v1/pricing.ts';
 import { sha256 } from '../../sha256.ts';
 import { type Codec, encode } from './encode.ts';
 
+/** The fields of requests that are maps or hold some. */
 type WithMaps = {
-  labels?: { readonly [key: string]: string } | { labels: { [key: string]: string } } | undefined;
+  labels?: Labels | LabelSet | undefined;
   usages?: Usage[];
 };
+type Labels = { readonly [key: string]: string };
+type LabelSet = { readonly labels: Labels };
 
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
   return sha256(encode(codec, withSortedMaps(message)));
 }
 
-/** Clients send the entries of a map in any order, and another order on a retry. */
+/** Clients send the entries of a map in any order, and in another order when they retry. */
 function withSortedMaps<Message>(message: Message): Message {
   const { labels, usages } = message as WithMaps;
-  const sortedLabels = labels && sortedDeep(labels);
+  const sortedLabels = labels && sortLabels(labels);
   const sortedUsages = usages?.map((usage) => ({
     ...usage,
-    quantities: sorted(usage.quantities),
-    attributes: sorted(usage.attributes),
+    quantities: sortKeys(usage.quantities),
+    attributes: sortKeys(usage.attributes),
   }));
   if (!sortedLabels && !sortedUsages) return message;
   return {
@@ -32,14 +36,14 @@ function withSortedMaps<Message>(message: Message): Message {
   };
 }
 
-/** Labels, or the LabelSet that wraps them. */
-function sortedDeep(labels: NonNullable<WithMaps['labels']>) {
-  return typeof labels['labels'] === 'object'
-    ? { labels: sorted(labels['labels']) }
-    : sorted(labels as Record<string, string>);
+function sortLabels(labels: Labels | LabelSet): Labels | LabelSet {
+  return isLabelSet(labels) ? { labels: sortKeys(labels.labels) } : sortKeys(labels);
 }
 
-function sorted<Value>(map: Readonly<Record<string, Value>>): Record<string, Value> {
+const isLabelSet = (labels: Labels | LabelSet): labels is LabelSet =>
+  typeof labels['labels'] === 'object';
+
+function sortKeys<Value>(map: Readonly<Record<string, Value>>): Record<string, Value> {
   const keys = Object.keys(map);
   if (keys.length < 2) return map;
   return Object.fromEntries(keys.sort().map((key) => [key, map[key] as Value]));

@@ -1,22 +1,22 @@
-/** Counts the calls under way, so that a stopping server knows when it has answered the last one. */
-export class InFlight {
-  #calls = 0;
-  #wake: (() => void) | null = null;
+/** Counts the calls being served, so that a stopping server knows when it has answered the last one. */
+export class InFlightCalls {
+  #count = 0;
+  #onDrained: (() => void) | null = null;
 
-  enter() {
-    this.#calls += 1;
+  started() {
+    this.#count += 1;
   }
 
-  leave() {
-    this.#calls -= 1;
-    if (this.#calls === 0) this.#wake?.();
+  ended() {
+    this.#count -= 1;
+    if (this.#count === 0) this.#onDrained?.();
   }
 
-  /** Resolves once no call is under way. */
-  async none(): Promise<void> {
-    while (this.#calls > 0)
+  /** Resolves when no call is being served. */
+  async drained(): Promise<void> {
+    while (this.#count > 0)
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#onDrained = resolve;
       });
   }
 }

@@ -1,38 +1,46 @@
-/** A mutation: how its request becomes a command, and how what the command did becomes its response. */
+/**
+ * A mutation is defined by two functions: how its request becomes a command, and how the outcome of
+ * the command becomes its response. A lane decides the command and stores the encoded response.
+ */
 import type { Failure } from '../../failure.ts';
-import { balanceOf } from '../../ledger/balance.ts';
+import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Command, Outcome } from '../../ledger/decide.ts';
-import { balanceMessage } from '../messages/ledger.ts';
+import type { ServiceContext } from '../service-context.ts';
 import { type Codec, encode } from './encode.ts';
-import { Check } from './field-checker.ts';
+import { FieldChecker } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
+import type { Caller } from './observed-call.ts';
 
-type Addressed = { accountId: string; requestId: string };
-
-/** A request that has been checked, ready for a lane. */
-export type Prepared = {
+/** A request that has been checked, ready for the lane of its account. */
+export type PreparedMutation = {
   readonly accountId: string;
   readonly requestId: string;
   readonly command: Command;
   readonly fingerprint: Uint8Array;
+  /** Encodes the response, right after the command was decided on the account's book. */
   readonly encodeResponse: (outcome: Outcome, book: Book) => Uint8Array;
 };
 
-/** Prepares a request of one kind; fails with INVALID_FIELD and every violation. */
-export type Prepare<Request> = (request: Request) => Prepared | Failure;
+/** Checks a request. Returns INVALID_FIELD, with all violations, if it must not go to a lane. */
+export type PrepareMutation<Request> = (request: Request) => PreparedMutation | Failure;
 
-export function mutation<Kind extends Command['kind'], Request extends Addressed, Response>(
+/** `_kind` names the command, so that the types of command and outcome follow from it. */
+export function defineMutation<
+  Kind extends Command['kind'],
+  Request extends { accountId: string; requestId: string },
+  Response,
+>(
   _kind: Kind,
   request: Codec<Request>,
   response: Codec<Response>,
-  toCommand: (request: Request, check: Check) => Extract<Command, { kind: Kind }>,
+  toCommand: (request: Request, check: FieldChecker) => Extract<Command, { kind: Kind }>,
   toResponse: (outcome: Outcome<Kind>, book: Book) => Response,
-): Prepare<Request> {
+): PrepareMutation<Request> {
   const encodeResponse = (outcome: Outcome, book: Book) =>
     encode(response, toResponse(outcome as Outcome<Kind>, book));
   return (message) => {
-    const check = new Check();
+    const check = new FieldChecker();
     const accountId = check.accountId(message.accountId);
     const requestId = check.requestId(message.requestId);
     const command = toCommand(message, check);
@@ -48,6 +56,20 @@ export function mutation<Kind extends Command['kind'], Request extends Addressed
   };
 }
 
-/** The balance that a response ends in. */
-export const balance = (book: Book) =>
-  balanceMessage(balanceOf(book.account, book.grants, book.plan.terms, book.now));
+/** Hands a mutation to the lane of its account, and resolves when that has answered. */
+export function submit(
+  { lanes }: ServiceContext,
+  { accountId, requestId, command, fingerprint, encodeResponse }: PreparedMutation,
+  caller: Caller,
+  isCancelled: () => boolean,
+): Promise<StoredResponse | Failure> {
+  return lanes.submit({
+    type: 'request',
+    accountId,
+    command,
+    origin: { ...caller, requestId },
+    fingerprint,
+    encodeResponse,
+    isAbandoned: isCancelled,
+  });
+}

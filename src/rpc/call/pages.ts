@@ -1,24 +1,32 @@
-/** Page tokens: opaque to callers, bound to the list and arguments they were made for. */
+/**
+ * Keyset pagination: a page begins after the key of the last row of the page before. The page token
+ * holds that key. It is opaque to callers, and valid only for the list and the arguments it was made for.
+ */
 import { Failure } from '../../failure.ts';
 import { type Codec, encode } from './encode.ts';
 
-export function pageToken(list: readonly string[], key: string | bigint): string {
+/** `list` is the name of the list, followed by the arguments that select its rows. */
+export function encodePageToken(list: readonly string[], key: string | bigint): string {
   return Buffer.from(JSON.stringify([...list, String(key)])).toString('base64url');
 }
 
 /**
- * The key after which the page begins; null for the first page. Throws a Failure on a token that was
- * not made for this list, or whose key is not of its `form`.
+ * The key after which the page begins; null for the first page. Throws INVALID_FIELD if the token was
+ * made for another list or other arguments, or if its key does not match `keyPattern`.
  */
-export function keyOfPageToken(list: readonly string[], token: string, form = /^/): string | null {
+export function decodePageToken(
+  list: readonly string[],
+  token: string,
+  keyPattern = /^/,
+): string | null {
   if (token === '') return null;
-  const parts = parse(token);
+  const parts = parseToken(token);
   const key = parts?.at(-1);
   if (
     key !== undefined &&
-    form.test(key) &&
+    keyPattern.test(key) &&
     parts?.length === list.length + 1 &&
-    list.every((a, i) => a === parts[i])
+    list.every((argument, index) => argument === parts[index])
   )
     return key;
   const description = 'must be next_page_token of a page of the same list with the same arguments';
@@ -27,7 +35,7 @@ export function keyOfPageToken(list: readonly string[], token: string, form = /^
   ]);
 }
 
-function parse(token: string): string[] | null {
+function parseToken(token: string): string[] | null {
   try {
     const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
     return Array.isArray(value) && value.every((part) => typeof part === 'string') ? value : null;
@@ -36,25 +44,26 @@ function parse(token: string): string[] | null {
   }
 }
 
-/** A page is cut at so many bytes: clients refuse messages above 4 MB unless told otherwise. */
+/** A page ends at this size, even below the page size: clients refuse messages above 4 MB by default. */
 const PAGE_BYTES_MAX = 3 * 1024 * 1024;
 
-/** The messages of a page, and the token of the next one; `found` is one more than `limit` if there is one. */
-export function cutPage<Noun, Message>(
-  found: readonly Noun[],
-  limit: number,
+/** The messages of one page, and the token of the next; the token of the last page is empty. */
+export function toPage<Row, Message>(
+  /** Up to `pageSize + 1` rows: the one too many tells that there is a next page. */
+  rows: readonly Row[],
+  pageSize: number,
   codec: Codec<Message>,
-  toMessage: (noun: Noun) => Message,
-  tokenOf: (noun: Noun) => string,
+  toMessage: (row: Row) => Message,
+  tokenOf: (row: Row) => string,
 ): { messages: Message[]; nextPageToken: string } {
   const messages: Message[] = [];
   let bytes = 0;
-  for (const noun of found.slice(0, limit)) {
-    const message = toMessage(noun);
+  for (const row of rows.slice(0, pageSize)) {
+    const message = toMessage(row);
     bytes += encode(codec, message).length;
     if (bytes > PAGE_BYTES_MAX && messages.length > 0) break;
     messages.push(message);
   }
-  const last = found[messages.length - 1];
-  return { messages, nextPageToken: last && messages.length < found.length ? tokenOf(last) : '' };
+  const last = rows[messages.length - 1];
+  return { messages, nextPageToken: last && messages.length < rows.length ? tokenOf(last) : '' };
 }

@@ -1,6 +1,6 @@
 /**
- * The one place where a Failure becomes a gRPC status: code, message, and the google.rpc.Status
- * details that every error carries.
+ * Encodes a Failure as a gRPC status: its code, its message, and the google.rpc.Status details that
+ * every error of the service carries.
  */
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Failure, Reason } from '../../failure.ts';
@@ -9,7 +9,7 @@ import { Status } from '../../gen/google/rpc/status.ts';
 
 const DOMAIN = 'billing.scrip';
 
-const CODES: Readonly<Record<Reason, status>> = {
+const STATUS_CODES: Readonly<Record<Reason, status>> = {
   INVALID_FIELD: status.INVALID_ARGUMENT,
   UNKNOWN_OPERATION: status.INVALID_ARGUMENT,
   MISSING_QUANTITY: status.INVALID_ARGUMENT,
@@ -46,7 +46,7 @@ const CODES: Readonly<Record<Reason, status>> = {
   INTERNAL: status.INTERNAL,
 };
 
-/** After how long a retry may help, where it may at all. */
+/** When a retry may help, for the reasons for which it may at all. */
 const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
   OVERLOADED: 100,
   DATABASE_UNAVAILABLE: 500,
@@ -54,50 +54,37 @@ const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
   PAYMENT_PROVIDER_UNAVAILABLE: 500,
 };
 
-export const codeOf = (reason: Reason): status => CODES[reason];
+export const statusCodeOf = (reason: Reason): status => STATUS_CODES[reason];
 
-/** The error a handler gives to grpc-js. */
-export function serviceError(failure: Failure): ServiceError {
-  const code = codeOf(failure.reason);
+/** The error that grpc-js sends for a failure. */
+export function toServiceError(failure: Failure): ServiceError {
+  const code = statusCodeOf(failure.reason);
   const metadata = new Metadata();
   const details = Status.encode({ code, message: failure.message, details: detailsOf(failure) });
   metadata.set('grpc-status-details-bin', Buffer.from(details.finish()));
   return Object.assign(new Error(failure.message), { code, details: failure.message, metadata });
 }
 
+/** Always an ErrorInfo; a BadRequest if fields are bad; a RetryInfo if a retry may help. */
 function detailsOf({ reason, metadata, violations }: Failure) {
-  const details = [
-    any('ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...metadata } })),
-  ];
-  if (violations.length > 0)
+  const errorInfo = ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...metadata } });
+  const details = [packAny('ErrorInfo', errorInfo)];
+  if (violations.length > 0) {
+    const fieldViolations = violations.map((violation) => ({ ...violation, reason }));
     details.push(
-      any(
-        'BadRequest',
-        BadRequest.encode(
-          BadRequest.fromPartial({
-            fieldViolations: violations.map(({ field, description }) => ({
-              field,
-              description,
-              reason,
-            })),
-          }),
-        ),
-      ),
+      packAny('BadRequest', BadRequest.encode(BadRequest.fromPartial({ fieldViolations }))),
     );
+  }
   const retryAfterMs = RETRY_AFTER_MS[reason];
-  if (retryAfterMs !== undefined)
-    details.push(
-      any(
-        'RetryInfo',
-        RetryInfo.encode({
-          retryDelay: { seconds: 0n, nanos: retryAfterMs * 1_000_000 },
-        }),
-      ),
-    );
+  if (retryAfterMs !== undefined) {
+    const retryDelay = { seconds: 0n, nanos: retryAfterMs * 1_000_000 };
+    details.push(packAny('RetryInfo', RetryInfo.encode({ retryDelay })));
+  }
   return details;
 }
 
-const any = (type: string, encoded: { finish(): Uint8Array }) => ({
+/** A google.protobuf.Any. */
+const packAny = (type: string, encoded: { finish(): Uint8Array }) => ({
   typeUrl: `type.googleapis.com/google.rpc.${type}`,
   value: Buffer.from(encoded.finish()),
 });

@@ -1,4 +1,4 @@
-/** Events and their deliveries as messages of the protos. */
+/** Events, and their deliveries to the webhook endpoint, as messages. */
 import {
   Delivery_State,
   type Delivery as DeliveryMessage,
@@ -6,6 +6,7 @@ import {
 } from '../../gen/billing/v1/event_service.ts';
 import type { Delivery } from '../../store/deliveries.ts';
 import type { PositionedEvent } from '../../store/events.ts';
+import { optionalInstant } from './time.ts';
 
 export const eventMessage = (event: PositionedEvent): EventMessage => ({
   eventId: event.eventId,
@@ -18,14 +19,12 @@ export const eventMessage = (event: PositionedEvent): EventMessage => ({
   spanId: event.spanId,
 });
 
-const instant = (ms: number | null): Date | undefined => (ms === null ? undefined : new Date(ms));
-
 export const deliveryMessage = (delivery: Delivery): DeliveryMessage => ({
   event: eventMessage(delivery.event),
   state: Delivery_State[delivery.state],
   attempts: delivery.attempts,
-  nextAttemptAt: instant(delivery.dueAt),
-  lastAttemptAt: instant(delivery.lastAttemptAt),
+  nextAttemptAt: optionalInstant(delivery.dueAt),
+  lastAttemptAt: optionalInstant(delivery.lastAttemptAt),
   lastError: delivery.lastError,
-  endedAt: instant(delivery.endedAt),
+  endedAt: optionalInstant(delivery.endedAt),
 });

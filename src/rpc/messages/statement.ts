@@ -1,4 +1,4 @@
-/** Statements as messages of the protos. */
+/** Statements as messages. */
 import { Grant_Category } from '../../gen/billing/v1/ledger.ts';
 import type { Statement as StatementMessage } from '../../gen/billing/v1/statement_service.ts';
 import type { Statement } from '../../ledger/statement.ts';

@@ -1,37 +1,49 @@
-/** PlanService: the plans and their rate cards, as loaded from the plan files. */
-import type { PlanServiceServer } from '../../gen/billing/v1/plan_service.ts';
+/** PlanService: its RPCs, each with the function that serves it. */
+import type {
+  GetPlanRequest,
+  GetPlanResponse,
+  ListPlansRequest,
+  ListPlansResponse,
+  PlanServiceServer,
+} from '../../gen/billing/v1/plan_service.ts';
 import { planNotFound, rateCardVersionUnknown } from '../../ledger/failures.ts';
-import { Check } from '../call/field-checker.ts';
-import { unary } from '../call/handler.ts';
-import { planMessage, rateCardMessage } from '../messages/plan.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import { handlersOf } from '../call/handlers.ts';
+import { planMessage } from '../messages/plan.ts';
+import { rateCardMessage } from '../messages/rate-card.ts';
 import type { ServiceContext } from '../service-context.ts';
 
-const service = 'billing.v1.PlanService';
-
 export function planService(context: ServiceContext): PlanServiceServer {
-  const { catalogue, clock } = context;
+  const { unary } = handlersOf(context, 'billing.v1.PlanService');
   return {
-    listPlans: unary(context, `${service}/ListPlans`, async () => {
-      const now = clock();
-      const plans = await catalogue.all(now);
-      return { response: { plans: plans.map((plan) => planMessage(plan, now)) } };
-    }),
-
-    getPlan: unary(context, `${service}/GetPlan`, async (request) => {
-      const check = new Check();
-      const planId = check.name('plan_id', request.planId);
-      const asked = check.rateCardVersion(request.rateCardVersion);
-      check.pass();
-      const now = clock();
-      const plan = await catalogue.find(planId, now);
-      if (!plan) return planNotFound(planId);
-      const version = asked ?? plan.versionAt(now);
-      const rateCard = await catalogue.rateCard(plan, version);
-      const dated = plan.version(version);
-      if (!rateCard || !dated) return rateCardVersionUnknown(planId, version);
-      return {
-        response: { plan: planMessage(plan, now), rateCard: rateCardMessage(rateCard, dated) },
-      };
-    }),
+    listPlans: unary('ListPlans', listPlans),
+    getPlan: unary('GetPlan', getPlan),
   };
+}
+
+async function listPlans(
+  { catalogue, clock }: ServiceContext,
+  _: ListPlansRequest,
+): Promise<ListPlansResponse> {
+  const now = clock();
+  const plans = await catalogue.all(now);
+  return { plans: plans.map((plan) => planMessage(plan, now)) };
+}
+
+async function getPlan(
+  { catalogue, clock }: ServiceContext,
+  request: GetPlanRequest,
+): Promise<GetPlanResponse> {
+  const check = new FieldChecker();
+  const planId = check.name('plan_id', request.planId);
+  const requestedVersion = check.rateCardVersion(request.rateCardVersion);
+  check.throwIfInvalid();
+  const now = clock();
+  const plan = await catalogue.find(planId, now);
+  if (!plan) throw planNotFound(planId);
+  const version = requestedVersion ?? plan.versionAt(now);
+  const rateCard = await catalogue.rateCard(plan, version);
+  const dated = plan.version(version);
+  if (!rateCard || !dated) throw rateCardVersionUnknown(planId, version);
+  return { plan: planMessage(plan, now), rateCard: rateCardMessage(rateCard, dated) };
 }

@@ -1,4 +1,4 @@
-/** ExportStatements: closed statements as a file, read and sent a bounded stretch at a time. */
+/** ExportStatements: closed statements as a file, read page by page and sent in pieces. */
 import { Failure } from '../../failure.ts';
 import {
   type ExportStatementsRequest,
@@ -6,44 +6,40 @@ import {
   ExportStatementsRequest_Format as Format,
 } from '../../gen/billing/v1/statement_service.ts';
 import { monthName, monthOf, monthStart } from '../../ledger/account.ts';
-import { accountNotFound, planNotFound } from '../../ledger/failures.ts';
+import { planNotFound } from '../../ledger/failures.ts';
 import type { Statement } from '../../ledger/statement.ts';
-import { loadAccounts } from '../../store/load.ts';
 import { listStatementsOfPlan, loadStatements } from '../../store/statements.ts';
-import { Check } from '../call/field-checker.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import type { Write } from '../call/handlers.ts';
+import { loadAccount } from '../call/load-account.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { CSV, type FileFormat, JSON_LINES } from './file-format.ts';
+import { CSV, type FileFormat, JSON_LINES } from './export-file.ts';
 import { checkMonth } from './month.ts';
 
-/** Statements read at once. */
+/** Statements per read. */
 const PAGE_SIZE = 200;
-/** A piece of the file is sent once it has so many bytes. */
-const PIECE_BYTES = 256 * 1024;
-
-const FORMATS: Readonly<Partial<Record<Format, FileFormat>>> = {
-  [Format.CSV]: CSV,
-  [Format.JSON]: JSON_LINES,
-};
+/** A piece is sent when it has this many characters. */
+const PIECE_LENGTH = 256 * 1024;
 
 export async function exportStatements(
   context: ServiceContext,
   request: ExportStatementsRequest,
-  write: (response: ExportStatementsResponse) => Promise<void>,
-  gone: AbortSignal,
+  write: Write<ExportStatementsResponse>,
+  cancelled: AbortSignal,
 ): Promise<void> {
-  const { of, from, to, format } = checked(request);
-  const stretches =
+  const { of, from, to, format } = parseRequest(request);
+  const pages =
     of.$case === 'accountId'
-      ? ofAccount(context, of.value, from, to)
-      : ofPlan(context, of.value, from, to, gone);
-  let piece = format.head;
-  for await (const statements of stretches) {
-    if (gone.aborted) return;
+      ? statementsOfAccount(context, of.value, from, to)
+      : statementsOfPlan(context, of.value, from, to, cancelled);
+  let piece = format.header;
+  for await (const statements of pages) {
+    if (cancelled.aborted) return;
     if (context.stopping.aborted)
       throw new Failure('SHUTTING_DOWN', 'this replica is stopping; the file is not whole');
     for (const statement of statements) {
       piece += format.lines(statement);
-      if (piece.length < PIECE_BYTES) continue;
+      if (piece.length < PIECE_LENGTH) continue;
       await write({ content: Buffer.from(piece) });
       piece = '';
     }
@@ -51,52 +47,56 @@ export async function exportStatements(
   if (piece !== '') await write({ content: Buffer.from(piece) });
 }
 
-/** An account has twelve statements a year. */
-async function* ofAccount(
-  { em, statements }: ServiceContext,
+/** One page: an account has twelve statements a year. */
+async function* statementsOfAccount(
+  context: ServiceContext,
   accountId: string,
   from: string,
   to: string,
 ): AsyncGenerator<readonly Statement[]> {
-  const [account] = await loadAccounts(em(), [accountId]);
-  if (!account) throw accountNotFound(accountId);
-  await statements.close(accountId);
-  const after = monthName(monthStart(monthOf(to), 1));
-  yield await loadStatements(em(), accountId, from, after);
+  await loadAccount(context, accountId);
+  await context.statementCloser.close(accountId);
+  const beforeMonth = monthName(monthStart(monthOf(to), 1));
+  yield await loadStatements(context.em(), accountId, from, beforeMonth);
 }
 
-async function* ofPlan(
-  { em, clock, catalogue, statements, stopping }: ServiceContext,
+async function* statementsOfPlan(
+  { em, clock, catalogue, statementCloser, stopping }: ServiceContext,
   planId: string,
   from: string,
   to: string,
-  gone: AbortSignal,
+  cancelled: AbortSignal,
 ): AsyncGenerator<readonly Statement[]> {
   if (!(await catalogue.find(planId, clock()))) throw planNotFound(planId);
-  // A month that has just ended is exported whole: what the sweeper has left of it is closed first.
-  const failure = await statements.closeAll(AbortSignal.any([gone, stopping]));
+  // The export of a month that has just ended is complete: statements not yet swept are closed first.
+  const failure = await statementCloser.closeAll(AbortSignal.any([cancelled, stopping]));
   if (failure !== null) throw failure;
   let after = { month: from, accountId: '' };
   for (;;) {
-    const found = await listStatementsOfPlan(em(), planId, after, to, PAGE_SIZE);
-    yield found;
-    const last = found.at(-1);
-    if (!last || found.length < PAGE_SIZE) return;
+    const statements = await listStatementsOfPlan(em(), planId, after, to, PAGE_SIZE);
+    yield statements;
+    const last = statements.at(-1);
+    if (!last || statements.length < PAGE_SIZE) return;
     after = { month: last.month, accountId: last.accountId };
   }
 }
 
-function checked(request: ExportStatementsRequest) {
-  const check = new Check();
+const FORMATS: Readonly<Partial<Record<Format, FileFormat>>> = {
+  [Format.CSV]: CSV,
+  [Format.JSON]: JSON_LINES,
+};
+
+function parseRequest(request: ExportStatementsRequest) {
+  const check = new FieldChecker();
   const { of } = request;
-  if (!of) check.refuse('of', 'account_id or plan_id is required');
+  if (!of) check.addViolation('of', 'account_id or plan_id is required');
   else if (of.$case === 'accountId') check.accountId(of.value);
   else check.name('plan_id', of.value);
   const from = checkMonth(check, 'from_month', request.fromMonth);
   const to = request.toMonth === '' ? from : checkMonth(check, 'to_month', request.toMonth);
-  if (to < from) check.refuse('to_month', 'must not be before from_month');
+  if (to < from) check.addViolation('to_month', 'must not be before from_month');
   const format = FORMATS[request.format];
-  if (!format) check.refuse('format', 'must be CSV or JSON');
-  check.pass();
+  if (!format) check.addViolation('format', 'must be CSV or JSON');
+  check.throwIfInvalid();
   return { of: of as NonNullable<typeof of>, from, to, format: format as FileFormat };
 }

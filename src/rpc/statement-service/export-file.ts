@@ -1,21 +1,22 @@
-/** Closed statements as the lines of a file. */
+/** The formats of an exported file: CSV, and JSON with one statement per line. */
 import { type Options, stringify } from 'csv-stringify/sync';
 import { Statement as StatementMessage } from '../../gen/billing/v1/statement_service.ts';
 import type { Statement } from '../../ledger/statement.ts';
 import { statementMessage } from '../messages/statement.ts';
 
-/** A file format: what the file begins with, and the lines of one statement. */
 export type FileFormat = {
-  readonly head: string;
+  /** What the file begins with. */
+  readonly header: string;
+  /** The lines of one statement, each with its line break. */
   readonly lines: (statement: Statement) => string;
 };
 
 export const JSON_LINES: FileFormat = {
-  head: '',
+  header: '',
   lines: (statement) => `${JSON.stringify(StatementMessage.toJSON(statementMessage(statement)))}\n`,
 };
 
-/** What a row says beside whose statement it is of. */
+/** A line of a statement. Its CSV row begins with the account, month, plan and closing of the statement. */
 type Line = {
   readonly line: 'usage' | 'credits' | 'overage' | 'adjustment' | 'total';
   readonly name: string;
@@ -32,24 +33,24 @@ const COLUMNS = [
   ...['count', 'credits', 'refunded', 'unit_price', 'currency', 'amount'],
 ];
 
-/** Columns of plain decimals: a negative one is no formula. */
-const NUMBERS: ReadonlySet<unknown> = new Set(['unit_price', 'amount']);
+/** Columns of decimals: a minus sign in front does not make a formula. */
+const DECIMAL_COLUMNS: ReadonlySet<unknown> = new Set(['unit_price', 'amount']);
 
-const OPTIONS: Options = {
+const CSV_OPTIONS: Options = {
   columns: COLUMNS,
-  record_delimiter: 'windows', // as RFC 4180 has it
+  record_delimiter: 'windows', // CRLF, as in RFC 4180
   escape_formulas: true,
   cast: {
     bigint: (value) => value.toString(),
     string: (value, { column }) => {
-      if (NUMBERS.has(column)) return { value, escape_formulas: false };
+      if (DECIMAL_COLUMNS.has(column)) return { value, escape_formulas: false };
       return value;
     },
   },
 };
 
 export const CSV: FileFormat = {
-  head: stringify([COLUMNS], { record_delimiter: 'windows' }),
+  header: stringify([COLUMNS], { record_delimiter: 'windows' }),
   lines(statement) {
     const { accountId, month, planId, closedAt } = statement;
     const closed = closedAt === null ? '' : new Date(closedAt).toISOString();
@@ -61,7 +62,7 @@ export const CSV: FileFormat = {
       unit_price,
       ...line,
     }));
-    return stringify(rows, OPTIONS);
+    return stringify(rows, CSV_OPTIONS);
   },
 };
 
@@ -99,7 +100,7 @@ function linesOf({
         amount: amount?.amount,
       }),
     ),
-    // Every statement has one, that it may be seen that nothing is missing before it.
+    // Every statement ends with a total, so that a reader can tell that it is complete.
     { line: 'total', name: '', credits: overage, ...total },
     ...otherTotals.map((other): Line => ({ line: 'total', name: '', ...other })),
   ];

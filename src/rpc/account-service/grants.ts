@@ -1,0 +1,82 @@
+/** GrantCredits and ListGrants. */
+import {
+  GrantCreditsRequest,
+  GrantCreditsResponse,
+  type ListGrantsRequest,
+  type ListGrantsResponse,
+} from '../../gen/billing/v1/account_service.ts';
+import { Grant, Grant_Category } from '../../gen/billing/v1/ledger.ts';
+import { DEFAULT_PRIORITY } from '../../ledger/grant.ts';
+import { listGrants as queryGrants } from '../../queries/lists.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import { loadBook } from '../call/load-account.ts';
+import { defineMutation } from '../call/mutation.ts';
+import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { balanceMessage } from '../messages/balance.ts';
+import { grantMessage } from '../messages/grant.ts';
+import type { ServiceContext } from '../service-context.ts';
+
+const CATEGORIES: Partial<Record<Grant_Category, 'PAID' | 'PROMOTIONAL' | 'ADJUSTMENT'>> = {
+  [Grant_Category.PAID]: 'PAID',
+  [Grant_Category.PROMOTIONAL]: 'PROMOTIONAL',
+  [Grant_Category.ADJUSTMENT]: 'ADJUSTMENT',
+};
+
+export const grantCredits = defineMutation(
+  'GrantCredits',
+  GrantCreditsRequest,
+  GrantCreditsResponse,
+  (request, check) => {
+    const category = CATEGORIES[request.category];
+    if (!category) check.addViolation('category', 'must be PAID, PROMOTIONAL or ADJUSTMENT');
+    const priority = request.priority ?? DEFAULT_PRIORITY;
+    if (priority < 0 || priority > 100) check.addViolation('priority', 'must be 0 to 100');
+    return {
+      kind: 'GrantCredits',
+      credits: check.credits('credits', request.credits, 1n),
+      category: category ?? 'ADJUSTMENT',
+      priority,
+      effectiveAt: check.instant('effective_at', request.effectiveAt),
+      expiresAt: check.instant('expires_at', request.expiresAt),
+      operations: check.operations('operations', request.operations),
+      reference: check.text('reference', request.reference, 256),
+      labels: check.labels('labels', request.labels),
+    };
+  },
+  (outcome, book) => ({
+    grant: grantMessage(outcome.grant, book.now),
+    balance: balanceMessage(book),
+    entrySeq: outcome.entrySeq,
+  }),
+);
+
+const GRANT_ID = /^[1-9]\d{0,17}$/;
+
+export async function listGrants(
+  context: ServiceContext,
+  request: ListGrantsRequest,
+): Promise<ListGrantsResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const pageSize = check.pageSize(request.pageSize);
+  check.throwIfInvalid();
+  const list = ['grants', accountId];
+  const before = decodePageToken(list, request.pageToken, GRANT_ID);
+  const book = await loadBook(context, accountId);
+  // Open grants are shown as the book has settled them, and all others as they are stored.
+  const settled = new Map(book.grants.map((grant) => [grant.grantId, grant]));
+  const rows = await queryGrants(
+    context.em(),
+    accountId,
+    before === null ? null : BigInt(before),
+    pageSize + 1,
+  );
+  const { messages, nextPageToken } = toPage(
+    rows,
+    pageSize,
+    Grant,
+    (grant) => grantMessage(settled.get(grant.grantId) ?? grant, book.now),
+    ({ grantId }) => encodePageToken(list, grantId),
+  );
+  return { grants: messages, nextPageToken };
+}

@@ -1,0 +1,25 @@
+/** GetBalance. */
+import type {
+  GetBalanceRequest,
+  GetBalanceResponse,
+} from '../../gen/billing/v1/billing_service.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import { loadBook } from '../call/load-account.ts';
+import { balanceMessage } from '../messages/balance.ts';
+import { grantMessage } from '../messages/grant.ts';
+import type { ServiceContext } from '../service-context.ts';
+
+export async function getBalance(
+  context: ServiceContext,
+  request: GetBalanceRequest,
+): Promise<GetBalanceResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  check.throwIfInvalid();
+  const book = await loadBook(context, accountId);
+  const grants = request.includeGrants ? book.grants.filter((grant) => grant.remaining > 0n) : [];
+  return {
+    balance: balanceMessage(book),
+    grants: grants.map((grant) => grantMessage(grant, book.now)),
+  };
+}

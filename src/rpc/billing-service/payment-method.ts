@@ -1,0 +1,44 @@
+/** The fields of a purchase that say how it is paid. */
+import type { PurchaseRequest } from '../../gen/billing/v1/billing_service.ts';
+import type { BuyPack } from '../../ledger/rules/purchase.ts';
+import type { FieldChecker } from '../call/field-checker.ts';
+
+const URL_MAX = 2_048;
+/** Finds typing errors only. Whether an address exists is known when a message to it arrives. */
+const EMAIL = /^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u;
+const EMAIL_MAX = 254;
+
+export function parsePayment(
+  { payment }: PurchaseRequest,
+  check: FieldChecker,
+): BuyPack['payment'] {
+  if (payment?.$case === 'checkout') {
+    const { successUrl, cancelUrl, customerEmail } = payment.value;
+    if (customerEmail !== undefined && !isEmail(customerEmail))
+      check.addViolation(
+        'checkout.customer_email',
+        `must be an address of at most ${EMAIL_MAX} characters`,
+      );
+    return {
+      method: 'CHECKOUT',
+      successUrl: parseUrl('checkout.success_url', successUrl, check),
+      cancelUrl: parseUrl('checkout.cancel_url', cancelUrl, check),
+      customerEmail: customerEmail ?? null,
+    };
+  }
+  if (!payment) check.addViolation('payment', 'payment_reference or checkout is required');
+  const reference = payment ? check.text('payment_reference', payment.value, 128, 1) : '';
+  return { method: 'REFERENCE', reference };
+}
+
+const isEmail = (text: string): boolean => text.length <= EMAIL_MAX && EMAIL.test(text);
+
+function parseUrl(field: string, text: string, check: FieldChecker): string {
+  const isAbsolute = /^https?:\/\/[^\s\p{Cc}]+$/iu.test(text) && URL.canParse(text);
+  if (!isAbsolute || text.length > URL_MAX)
+    check.addViolation(
+      field,
+      `must be an absolute http or https URL of at most ${URL_MAX} characters`,
+    );
+  return text;
+}

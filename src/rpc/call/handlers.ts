@@ -1,0 +1,146 @@
+/**
+ * Turns the functions that serve RPCs into handlers of grpc-js. A service lists its RPCs with
+ * `handlersOf`; everything that all calls have in common happens here and in `ObservedCall`.
+ */
+import {
+  Metadata,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import { Failure } from '../../failure.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { type PrepareMutation, submit } from './mutation.ts';
+import { type Caller, type ObserveContext, ObservedCall } from './observed-call.ts';
+import { releaseReferencesOnClose } from './release-on-close.ts';
+
+/** The response to a mutation. */
+export type Answered<Response> = {
+  /** The message, or its bytes if it is stored as it is sent. */
+  readonly response: Response | Uint8Array;
+  /** True: this is the first response to a request id that was used before. */
+  readonly replayed?: boolean;
+};
+
+export type UnaryCall = {
+  readonly caller: Caller;
+  /** True once the caller has cancelled, or its deadline has passed. */
+  readonly isCancelled: () => boolean;
+};
+
+/** Sends one message of a stream; resolves when the reader can take more. */
+export type Write<Response> = (response: Response | Uint8Array) => Promise<void>;
+
+/** Builds the handlers of one service, such as "billing.v1.BillingService": one function per kind of RPC. */
+export function handlersOf(context: ServiceContext, service: string) {
+  /** A mutation that the lane of its account decides. */
+  const mutation = <Request, Response>(name: string, prepare: PrepareMutation<Request>) =>
+    submitting<Request, Response>(name, async (_, request, { caller, isCancelled }) => {
+      const prepared = prepare(request);
+      if (prepared instanceof Failure) return prepared;
+      return await submit(context, prepared, caller, isCancelled);
+    });
+
+  /** An RPC that submits mutations to lanes by itself. */
+  const submitting = <Request, Response>(
+    name: string,
+    serve: (
+      context: ServiceContext,
+      request: Request,
+      call: UnaryCall,
+    ) => Promise<Answered<Response> | Failure>,
+  ) =>
+    unaryHandler(context, `${service}/${name}`, (request: Request, call) =>
+      serve(context, request, call),
+    );
+
+  /** Any other RPC with one response. It throws its Failures. */
+  const unary = <Request, Response>(
+    name: string,
+    serve: (context: ServiceContext, request: Request) => Promise<Response>,
+  ) =>
+    unaryHandler<Request, Response>(context, `${service}/${name}`, async (request) => ({
+      response: await serve(context, request),
+    }));
+
+  /** An RPC that streams responses until it returns. It throws its Failures. */
+  const serverStream = <Request, Response>(
+    name: string,
+    serve: (
+      context: ServiceContext,
+      request: Request,
+      write: Write<Response>,
+      cancelled: AbortSignal,
+    ) => Promise<void>,
+  ) =>
+    streamHandler<Request, Response>(context, `${service}/${name}`, (request, write, cancelled) =>
+      serve(context, request, write, cancelled),
+    );
+
+  return { mutation, submitting, unary, serverStream };
+}
+
+export function unaryHandler<Request, Response>(
+  context: ObserveContext,
+  method: string,
+  serve: (request: Request, call: UnaryCall) => Promise<Answered<Response> | Failure>,
+) {
+  return async (call: ServerUnaryCall<Request, Response>, respond: sendUnaryData<Response>) => {
+    releaseReferencesOnClose(call);
+    const observed = new ObservedCall(context, method, call.metadata);
+    const { caller } = observed;
+    try {
+      const answered = await serve(call.request, { caller, isCancelled: () => call.cancelled });
+      if (answered instanceof Failure) throw answered;
+      observed.succeeded();
+      // Bytes are sent as they are: see `addService`.
+      respond(null, answered.response as Response, answered.replayed ? replayed() : undefined);
+    } catch (error) {
+      respond(observed.failed(error));
+    }
+  };
+}
+
+function streamHandler<Request, Response>(
+  context: ObserveContext,
+  method: string,
+  serve: (request: Request, write: Write<Response>, cancelled: AbortSignal) => Promise<void>,
+) {
+  return async (call: ServerWritableStream<Request, Response>) => {
+    const observed = new ObservedCall(context, method, call.metadata);
+    const cancelled = new AbortController();
+    call.once('cancelled', () => cancelled.abort());
+    const { signal } = cancelled;
+    try {
+      await serve(call.request, (response) => writeTo(call, response, signal), signal);
+      observed.succeeded();
+      call.end();
+    } catch (error) {
+      call.emit('error', observed.failed(error));
+    }
+  };
+}
+
+/** Waits until the reader can take more, so that a slow reader slows its stream and fills no memory. */
+async function writeTo<Response>(
+  call: ServerWritableStream<unknown, Response>,
+  response: Response | Uint8Array,
+  cancelled: AbortSignal,
+) {
+  if (cancelled.aborted || call.write(response as Response)) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      call.off('drain', done);
+      cancelled.removeEventListener('abort', done);
+      resolve();
+    };
+    call.on('drain', done);
+    cancelled.addEventListener('abort', done);
+  });
+}
+
+function replayed(): Metadata {
+  const trailer = new Metadata();
+  trailer.set('idempotent-replayed', 'true');
+  return trailer;
+}

@@ -1,0 +1,91 @@
+/** Deliveries of events to the webhook endpoint: ListDeliveries, ReplayDelivery, ReplayDeadDeliveries. */
+import { Failure } from '../../failure.ts';
+import {
+  Delivery_State,
+  Delivery as DeliveryMessage,
+  type ListDeliveriesRequest,
+  type ListDeliveriesResponse,
+  type ReplayDeadDeliveriesRequest,
+  type ReplayDeadDeliveriesResponse,
+  type ReplayDeliveryRequest,
+  type ReplayDeliveryResponse,
+} from '../../gen/billing/v1/event_service.ts';
+import {
+  type DeliveryState,
+  listDeliveries as queryDeliveries,
+  replayDelivery as replay,
+  replayDead,
+} from '../../store/deliveries.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { deliveryMessage } from '../messages/event.ts';
+import type { ServiceContext } from '../service-context.ts';
+
+/** Null: deliveries in any state. */
+const STATES = new Map<Delivery_State, DeliveryState | null>([
+  [Delivery_State.UNSPECIFIED, null],
+  [Delivery_State.PENDING, 'PENDING'],
+  [Delivery_State.DELIVERED, 'DELIVERED'],
+  [Delivery_State.DEAD, 'DEAD'],
+]);
+const POSITION = /^[1-9]\d{0,17}$/;
+
+export async function listDeliveries(
+  { em }: ServiceContext,
+  request: ListDeliveriesRequest,
+): Promise<ListDeliveriesResponse> {
+  const { accountId } = request;
+  const check = new FieldChecker();
+  if (accountId) check.accountId(accountId);
+  const state = STATES.get(request.state);
+  if (state === undefined) check.addViolation('state', 'must be a known state');
+  const pageSize = check.pageSize(request.pageSize);
+  check.throwIfInvalid();
+  const list = ['deliveries', accountId, state ?? ''];
+  const below = decodePageToken(list, request.pageToken, POSITION);
+  const rows = await queryDeliveries(
+    em(),
+    { state: state ?? null, accountId },
+    below === null ? null : BigInt(below),
+    pageSize + 1,
+  );
+  const { messages, nextPageToken } = toPage(
+    rows,
+    pageSize,
+    DeliveryMessage,
+    deliveryMessage,
+    ({ event }) => encodePageToken(list, event.position),
+  );
+  return { deliveries: messages, nextPageToken };
+}
+
+export async function replayDelivery(
+  { em, clock }: ServiceContext,
+  request: ReplayDeliveryRequest,
+): Promise<ReplayDeliveryResponse> {
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const eventId = check.eventId(request.eventId);
+  check.throwIfInvalid();
+  const delivery = await replay(em(), accountId, eventId, clock());
+  if (!delivery)
+    throw new Failure(
+      'DELIVERY_NOT_FOUND',
+      `account ${accountId} has no delivery of event ${eventId}`,
+      { account_id: accountId, event_id: eventId },
+    );
+  return { delivery: deliveryMessage(delivery) };
+}
+
+/** Deliveries that one call replays, at most. */
+const REPLAYED_MAX = 1_000;
+
+export async function replayDeadDeliveries(
+  { em, clock }: ServiceContext,
+  { accountId }: ReplayDeadDeliveriesRequest,
+): Promise<ReplayDeadDeliveriesResponse> {
+  const check = new FieldChecker();
+  if (accountId) check.accountId(accountId);
+  check.throwIfInvalid();
+  return { replayed: await replayDead(em(), accountId, clock(), REPLAYED_MAX) };
+}

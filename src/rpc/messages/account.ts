@@ -1,0 +1,38 @@
+/** Accounts and their auto top-up as messages. */
+import {
+  Account_State,
+  type Account as AccountMessage,
+  type AutoTopUp as AutoTopUpMessage,
+} from '../../gen/billing/v1/account_service.ts';
+import type { Account } from '../../ledger/account.ts';
+import { lowBalanceThreshold, pauseFloor } from '../../ledger/limits-in-force.ts';
+import type { AutoTopUp } from '../../ledger/top-up.ts';
+import type { Terms } from '../../pricing/plan.ts';
+import { durationMessage, optionalInstant } from './time.ts';
+
+/** `terms` are those of the account's plan: they hold where the account has no limits of its own. */
+export const accountMessage = (account: Account, terms: Terms): AccountMessage => ({
+  accountId: account.accountId,
+  planId: account.planId,
+  state: Account_State[account.state],
+  displayName: account.displayName,
+  labels: account.labels,
+  openedAt: new Date(account.openedAt),
+  closedAt: optionalInstant(account.closedAt),
+  lowBalanceThreshold: lowBalanceThreshold(account, terms),
+  pauseFloor: pauseFloor(account, terms),
+  ownLowBalanceThreshold: account.lowBalanceThreshold ?? undefined,
+  ownPauseFloor: account.pauseFloor ?? undefined,
+  autoTopUp: account.autoTopUp ? autoTopUpMessage(account.autoTopUp) : undefined,
+  topUpDueAt: optionalInstant(account.topUpDueAt),
+  topUpPurchaseId: account.topUps?.purchaseId ?? '',
+});
+
+const autoTopUpMessage = (setting: AutoTopUp): AutoTopUpMessage => ({
+  packId: setting.packId,
+  threshold: setting.threshold,
+  coolDown: durationMessage(setting.coolDownMs),
+  monthlyCap: setting.monthlyCap,
+  customer: setting.customer,
+  paymentMethod: setting.paymentMethod,
+});

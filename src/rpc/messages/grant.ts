@@ -1,0 +1,33 @@
+/** Grants, and the parts of amounts that came from them, as messages. */
+import {
+  type Allocation as AllocationMessage,
+  Grant_Category,
+  Grant_Source,
+  Grant_State,
+  type Grant as GrantMessage,
+} from '../../gen/billing/v1/ledger.ts';
+import { type Grant, stateOf } from '../../ledger/grant.ts';
+import { type Allocation, OVERAGE } from '../../ledger/reservation.ts';
+import { optionalInstant } from './time.ts';
+
+export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
+  grantId: grant.grantId,
+  amount: grant.amount,
+  remaining: grant.remaining,
+  reserved: grant.reserved,
+  category: Grant_Category[grant.category],
+  priority: grant.priority,
+  effectiveAt: new Date(grant.effectiveAt),
+  expiresAt: optionalInstant(grant.expiresAt),
+  source: Grant_Source[grant.source],
+  sourceReference: grant.sourceReference,
+  state: Grant_State[stateOf(grant, now)],
+  createdAt: new Date(grant.createdAt),
+  operations: [...grant.operations],
+});
+
+export const allocationMessage = ({ grantId, credits }: Allocation): AllocationMessage => ({
+  source:
+    grantId === OVERAGE ? { $case: 'overage', value: true } : { $case: 'grantId', value: grantId },
+  credits,
+});

@@ -1,0 +1,22 @@
+/** Packs, and how long their credits last, as messages. */
+import type {
+  Pack as PackMessage,
+  Validity as ValidityMessage,
+} from '../../gen/billing/v1/pricing.ts';
+import type { Pack, Validity } from '../../pricing/plan.ts';
+
+export const packMessage = (pack: Pack): PackMessage => ({
+  packId: pack.packId,
+  title: pack.title,
+  credits: pack.credits,
+  price: pack.price,
+  validity: validityMessage(pack.validity),
+});
+
+/** Not set if the credits never expire. */
+export function validityMessage(validity: Validity): ValidityMessage | undefined {
+  if (validity === null) return undefined;
+  return 'months' in validity
+    ? { length: { $case: 'months', value: validity.months } }
+    : { length: { $case: 'days', value: validity.days } };
+}

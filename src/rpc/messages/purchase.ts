@@ -1,0 +1,37 @@
+/** Purchases as messages. */
+import {
+  Purchase_DisputeState,
+  Purchase_Method,
+  Purchase_State,
+  type Purchase as PurchaseMessage,
+} from '../../gen/billing/v1/ledger.ts';
+import type { Grant } from '../../ledger/grant.ts';
+import type { Purchase } from '../../ledger/purchase.ts';
+import { divideMoney, shortest } from '../../pricing/money.ts';
+import { optionalInstant } from './time.ts';
+
+/** `grant` is the one that the purchase made, as it is now; null if it has made none. */
+export const purchaseMessage = (purchase: Purchase, grant: Grant | null): PurchaseMessage => ({
+  purchaseId: purchase.purchaseId,
+  accountId: purchase.accountId,
+  packId: purchase.packId,
+  credits: purchase.credits,
+  price: purchase.price,
+  state: Purchase_State[purchase.state],
+  paymentReference: purchase.paymentReference ?? '',
+  grantId: purchase.grantId ?? 0n,
+  createdAt: new Date(purchase.createdAt),
+  paidAt: optionalInstant(purchase.paidAt),
+  method: Purchase_Method[purchase.method],
+  checkoutUrl: purchase.state === 'PENDING' ? (purchase.session?.url ?? '') : '',
+  remaining: grant?.remaining ?? 0n,
+  expiresAt: optionalInstant(grant?.expiresAt ?? null),
+  pricePerCredit: divideMoney(purchase.price, purchase.credits),
+  amountRefunded: shortest({ ...purchase.price, amount: purchase.amountRefunded }),
+  creditsClawedBack: purchase.creditsClawedBack,
+  creditsUnrecovered: purchase.creditsUnrecovered,
+  disputeState: Purchase_DisputeState[purchase.disputeState],
+  failureCode: purchase.failureCode,
+  title: purchase.title,
+  labels: purchase.labels,
+});

@@ -1,0 +1,29 @@
+/** Reservations as messages. */
+import {
+  OverCommitPolicy,
+  Reservation_State,
+  type Reservation as ReservationMessage,
+} from '../../gen/billing/v1/ledger.ts';
+import { heldBy, type Reservation } from '../../ledger/reservation.ts';
+import { allocationMessage } from './grant.ts';
+import { optionalInstant } from './time.ts';
+
+export const reservationMessage = (reservation: Reservation): ReservationMessage => ({
+  accountId: reservation.accountId,
+  reservationId: reservation.reservationId,
+  state: Reservation_State[reservation.state],
+  credits: reservation.credits,
+  held: heldBy(reservation),
+  committed: reservation.committed,
+  returned: reservation.returned,
+  allocations: reservation.allocations.map(allocationMessage),
+  expiresAt: new Date(reservation.expiresAt),
+  createdAt: new Date(reservation.createdAt),
+  endedAt: optionalInstant(reservation.endedAt),
+  overCommitPolicy: OverCommitPolicy[reservation.overCommitPolicy],
+  rateCardVersion: BigInt(reservation.rateCardVersion),
+  reference: reservation.reference,
+  labels: reservation.labels,
+  late: reservation.late,
+  planId: reservation.planId,
+});

@@ -1,0 +1,63 @@
+/** GetStatement and ListStatements. Both close months that have ended before they read. */
+import {
+  type GetStatementRequest,
+  type GetStatementResponse,
+  type ListStatementsRequest,
+  type ListStatementsResponse,
+  Statement as StatementMessage,
+} from '../../gen/billing/v1/statement_service.ts';
+import { monthOf } from '../../ledger/account.ts';
+import { readStatement } from '../../queries/read-statement.ts';
+import { loadStatement, listStatements as queryStatements } from '../../store/statements.ts';
+import { FieldChecker } from '../call/field-checker.ts';
+import { loadAccount, loadBook } from '../call/load-account.ts';
+import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { statementMessage } from '../messages/statement.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { checkMonth, checkMonthOfAccount } from './month.ts';
+
+export async function getStatement(
+  context: ServiceContext,
+  request: GetStatementRequest,
+): Promise<GetStatementResponse> {
+  const { em, catalogue, statementCloser } = context;
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const month = checkMonth(check, 'month', request.month);
+  check.throwIfInvalid();
+  // Once shown, the statement of a month that has ended must never change.
+  await statementCloser.close(accountId);
+  const closed = await loadStatement(em(), accountId, month);
+  if (closed) return { statement: statementMessage(closed) };
+  const { account, now } = await loadBook(context, accountId);
+  checkMonthOfAccount(check, month, account, now);
+  check.throwIfInvalid();
+  const computed = await readStatement(em(), catalogue, account, monthOf(month));
+  return { statement: statementMessage(computed) };
+}
+
+const MONTH_KEY = /^\d{4}-\d{2}$/;
+
+export async function listStatements(
+  context: ServiceContext,
+  request: ListStatementsRequest,
+): Promise<ListStatementsResponse> {
+  const { em, statementCloser } = context;
+  const check = new FieldChecker();
+  const accountId = check.accountId(request.accountId);
+  const pageSize = check.pageSize(request.pageSize);
+  check.throwIfInvalid();
+  const list = ['statements', accountId];
+  const before = decodePageToken(list, request.pageToken, MONTH_KEY);
+  await loadAccount(context, accountId);
+  await statementCloser.close(accountId);
+  const rows = await queryStatements(em(), accountId, before, pageSize + 1);
+  const { messages, nextPageToken } = toPage(
+    rows,
+    pageSize,
+    StatementMessage,
+    statementMessage,
+    ({ month }) => encodePageToken(list, month),
+  );
+  return { statements: messages, nextPageToken };
+}
