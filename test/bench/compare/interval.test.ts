@@ -8,15 +8,20 @@ test('the t quantile agrees with the printed tables', () => {
 });
 
 test('pairs that drift together have a ratio without spread', () => {
-  const { ratio, low, high } = ratioOfPairs([1, 2, 4, 3, 2, 1].map((a) => [a, 1.1 * a]));
+  const { ratio, low, high } = ratioOfPairs([1, 2, 4, 3, 2, 1].map((a) => [[a, 1.1 * a]]));
   expect(ratio).toBeCloseTo(1.1, 10);
   expect(low).toBeCloseTo(1.1, 10);
   expect(high).toBeCloseTo(1.1, 10);
 });
 
-test('the interval is that of a paired t test on the logarithms', () => {
+test('the interval is that of a t test on the mean log ratios of the blocks', () => {
   // Log ratios 0, 0.1 … 0.5: mean 0.25, standard deviation 0.18708, standard error 0.076376.
-  const { ratio, low, high } = ratioOfPairs([0, 1, 2, 3, 4, 5].map((n) => [1, Math.exp(n / 10)]));
+  const { ratio, low, high } = ratioOfPairs(
+    [0, 1, 2, 3, 4, 5].map((n) => [
+      [1, Math.exp(n / 10 - 1)],
+      [1, Math.exp(n / 10 + 1)],
+    ]),
+  );
   expect(Math.log(ratio)).toBeCloseTo(0.25, 10);
   expect(Math.log(low)).toBeCloseTo(0.25 - 2.5706 * 0.076376, 3);
   expect(Math.log(high)).toBeCloseTo(0.25 + 2.5706 * 0.076376, 3);

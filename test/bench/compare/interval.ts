@@ -8,15 +8,27 @@ export type Ratio = {
   readonly high: number;
 };
 
-/** B / A, from pairs of windows: a t interval of the mean of the pairs' log ratios. */
-export function ratioOfPairs(pairs: readonly (readonly [a: number, b: number])[]): Ratio {
-  const logs = pairs.map(([a, b]) => Math.log(b / a));
-  const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
-  const squares = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0);
-  const standardError = Math.sqrt(squares / (logs.length - 1) / logs.length);
-  const margin = tQuantile(logs.length - 1) * standardError;
-  return { ratio: Math.exp(mean), low: Math.exp(mean - margin), high: Math.exp(mean + margin) };
+/**
+ * B / A, from pairs of windows in blocks: a t interval of the mean of the blocks' mean log ratios. The
+ * windows of a block have the same two processes, and two processes of one version differ by some
+ * percent; so the spread that counts is the one between blocks.
+ */
+export function ratioOfPairs(
+  blocks: readonly (readonly (readonly [a: number, b: number])[])[],
+): Ratio {
+  const logs = blocks.map((pairs) => mean(pairs.map(([a, b]) => Math.log(b / a))));
+  const middle = mean(logs);
+  const variance = logs.reduce((sum, log) => sum + (log - middle) ** 2, 0) / (logs.length - 1);
+  const margin = tQuantile(logs.length - 1) * Math.sqrt(variance / logs.length);
+  return {
+    ratio: Math.exp(middle),
+    low: Math.exp(middle - margin),
+    high: Math.exp(middle + margin),
+  };
 }
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /**
  * The 97.5 % quantile of Student's t distribution, by the Cornish-Fisher expansion around the normal

@@ -6,12 +6,11 @@ import { writeFile } from 'node:fs/promises';
 import { type Database, startDatabase } from '../database.ts';
 import { type LoadClient, startLoadClient } from '../load-client.ts';
 import { Progress } from '../progress.ts';
-import type { BenchServer } from '../servers.ts';
 import { type Checkout, checkoutOf, thisCheckout } from './checkout.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
 import { report } from './report.ts';
 import { prepareVariant, startVariant, type Variant } from './variant.ts';
-import { type Pair, Windows } from './windows.ts';
+import { type Pair, type Running, Windows } from './windows.ts';
 
 /** Whatever was started or made, in that order; closed in the opposite one. */
 const cleanups: (() => Promise<void>)[] = [];
@@ -67,44 +66,45 @@ async function prepare(
   return [await variant('A', other, a), await variant('B', own, b)];
 }
 
-/** The pairs of windows of each case, by its name. */
+/** The pairs of windows of each process, by the name of their case. */
 async function compare(
   variants: readonly [Variant, Variant],
   client: LoadClient,
   postgres: Database,
   options: Options,
   progress: Progress,
-): Promise<Map<string, Pair[]>> {
+): Promise<Map<string, Pair[][]>> {
   const windows = new Windows(client, postgres.pid);
-  const results = new Map<string, Pair[]>(options.cases.map(({ name }) => [name, []]));
+  const results = new Map<string, Pair[][]>(options.cases.map(({ name }) => [name, []]));
   const timing = { ...options, windows: Math.ceil(options.windows / options.processes) };
   for (let process = 1; process <= options.processes; process++) {
-    const [a, b] = await startBoth(variants);
-    const running = [
-      { variant: variants[0], server: a },
-      { variant: variants[1], server: b },
-    ] as const;
+    const running = await startBoth(variants, process % 2 === 0);
     for (const one of options.cases) {
       progress.say(`${one.title}: warming up`);
       await windows.warmUp(running, one, options.warmUpOperations);
       const pairs = await windows.measure(running, one, timing, (pair) =>
         progress.say(windowLine(pair)),
       );
-      results.get(one.name)?.push(...pairs);
+      results.get(one.name)?.push(pairs);
     }
-    await Promise.all([a.stop(), b.stop()]);
+    await Promise.all(running.map(({ server }) => server.stop()));
   }
   return results;
 }
 
-async function startBoth([a, b]: readonly [Variant, Variant]): Promise<[BenchServer, BenchServer]> {
-  const servers: BenchServer[] = [];
-  for (const variant of [a, b]) {
+/** Each version is started first every other time, so that the order favours neither. */
+async function startBoth(
+  [a, b]: readonly [Variant, Variant],
+  bFirst: boolean,
+): Promise<readonly [Running, Running]> {
+  const start = async (variant: Variant): Promise<Running> => {
     const server = await startVariant(variant);
     cleanups.push(() => server.stop());
-    servers.push(server);
-  }
-  return servers as [BenchServer, BenchServer];
+    return { variant, server };
+  };
+  if (!bFirst) return [await start(a), await start(b)];
+  const runningB = await start(b);
+  return [await start(a), runningB];
 }
 
 function windowLine({ a, b }: Pair): string {

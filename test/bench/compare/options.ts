@@ -7,12 +7,12 @@ export type Options = {
   /** What A is: a folder, a git ref, or this checkout where it is null. B is always this checkout. */
   readonly other: string | null;
   readonly cases: readonly Case[];
-  /** Pairs of windows, one of A and one of B each. */
+  /** Pairs of windows, one of A and one of B each, over all processes. */
   readonly windows: number;
   readonly seconds: number;
   /** Operations that each service gets before the first window. */
   readonly warmUpOperations: number;
-  /** How often both services are started anew, with as many windows each. */
+  /** How often both services are started anew, each time for an equal share of the windows. */
   readonly processes: number;
   readonly a: Omit<Program, 'checkout'>;
   readonly b: Omit<Program, 'checkout'>;
@@ -20,8 +20,8 @@ export type Options = {
   readonly json: string | null;
 };
 
-/** A t interval of fewer is too wide to decide anything. */
-const WINDOWS_MIN = 6;
+/** An interval of fewer is too wide to decide anything. */
+const PROCESSES_MIN = 4;
 
 /** Cases that load one service, without figures of others. */
 const COMPARABLE = cases.filter(
@@ -36,9 +36,10 @@ export const USAGE = `npm run bench:compare -- [OTHER] [options]
                      pair, ${COMPARABLE.map(({ name }) => name).join(', ')}
   --windows N        pairs of windows, default 24
   --seconds N        length of a window, default 2
-  --warm-up N        operations before the first window, default 20000: code is compiled
-  --processes N      start both services anew N times, default 1: two processes of one version
-                     differ by some percent
+  --warm-up N        operations before the first window of a process, default 60000: code is
+                     compiled, and of 10,000 accounts taken at random nearly all are cached
+  --processes N      start both services anew N times, default 6, at least 4: two processes of one
+                     version differ by some percent
   --env-a NAME=VALUE, --env-b NAME=VALUE
                      an environment variable of A or B; may be repeated
   --node-a FLAGS, --node-b FLAGS
@@ -54,8 +55,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
       case: { type: 'string', multiple: true, default: ['reserve'] },
       windows: { type: 'string', default: '24' },
       seconds: { type: 'string', default: '2' },
-      'warm-up': { type: 'string', default: '20000' },
-      processes: { type: 'string', default: '1' },
+      'warm-up': { type: 'string', default: '60000' },
+      processes: { type: 'string', default: '6' },
       'env-a': { type: 'string', multiple: true, default: [] },
       'env-b': { type: 'string', multiple: true, default: [] },
       'node-a': { type: 'string' },
@@ -70,10 +71,10 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   return {
     other,
     cases: values.case.flatMap((list) => list.split(',')).map(caseNamed),
-    windows: number('--windows', values.windows, WINDOWS_MIN),
+    windows: number('--windows', values.windows, PROCESSES_MIN),
     seconds: number('--seconds', values.seconds, 0.1),
     warmUpOperations: number('--warm-up', values['warm-up'], 1),
-    processes: number('--processes', values.processes, 1),
+    processes: number('--processes', values.processes, PROCESSES_MIN),
     a: programOf(values['env-a'], values['node-a']),
     b: programOf(values['env-b'], values['node-b']),
     json: values.json ?? null,

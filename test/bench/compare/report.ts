@@ -28,29 +28,32 @@ const FIGURES: readonly Figure[] = [
 const sum = (one: number | null, other: number | null) =>
   one === null || other === null ? null : one + other;
 
-export function report({ title, unit }: Case, pairs: readonly Pair[]): string {
+export function report({ title, unit }: Case, blocks: readonly (readonly Pair[])[]): string {
+  const pairs = blocks.flat();
   const others = median(pairs.flatMap(({ a, b }) => [a.othersShare, b.othersShare]));
   return [
     '',
-    `${title}: ${pairs.length} pairs of windows; CPU time per ${unit}; medians; B/A with its 95 % interval`,
+    `${title}: ${pairs.length} pairs of windows, ${blocks.length} processes; CPU time per ${unit}; medians; B/A, 95 % interval`,
     `other processes took ${Math.round(others * 100)} % of the machine`,
     `${''.padEnd(18)}${'A'.padStart(10)}${'B'.padStart(10)}${'B/A'.padStart(9)}`,
-    ...FIGURES.map((figure) => line(figure, pairs)),
+    ...FIGURES.map((figure) => line(figure, blocks)),
     memoryLine(pairs),
     '',
   ].join('\n');
 }
 
-function line({ name, of, digits }: Figure, pairs: readonly Pair[]): string {
-  const values = pairs.flatMap((pair) => {
-    const [a, b] = [of(pair.a), of(pair.b)];
-    return a === null || b === null ? [] : [[a, b] as const];
-  });
-  if (values.length < 2) return `${name.padEnd(18)}${'–'.padStart(10)}${'–'.padStart(10)}`;
+function line({ name, of, digits }: Figure, blocks: readonly (readonly Pair[])[]): string {
+  const values = blocks.map((pairs) =>
+    pairs.flatMap((pair) => {
+      const [a, b] = [of(pair.a), of(pair.b)];
+      return a === null || b === null ? [] : [[a, b] as const];
+    }),
+  );
+  if (values.some((block) => block.length === 0)) return `${name.padEnd(18)}not measured`;
   const show = (column: readonly number[]) => median(column).toFixed(digits).padStart(10);
   const { ratio, low, high } = ratioOfPairs(values);
   const interval = `${low.toFixed(3)} to ${high.toFixed(3)}`;
-  const [a, b] = [values.map(([value]) => value), values.map(([, value]) => value)];
+  const [a, b] = [values.flat().map(([value]) => value), values.flat().map(([, value]) => value)];
   return `${name.padEnd(18)}${show(a)}${show(b)}${ratio.toFixed(3).padStart(9)}  (${interval})`;
 }
 
