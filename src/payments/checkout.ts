@@ -1,35 +1,36 @@
 /** Opens Stripe Checkout sessions for pending purchases. */
 import type Stripe from 'stripe';
 import type { CheckoutSession, Purchase } from '../ledger/purchase.ts';
-import { answered, refusalOf } from './stripe.ts';
-import { stripeAmount } from './stripe-amount.ts';
+import { assertStripeObject, refusalCodeOf } from './stripe.ts';
+import { toStripeAmount } from './stripe-amount.ts';
 
 /**
- * For so long after its making a purchase can be given a session. Stripe keeps idempotency keys for 24
- * hours at least: until then a session that was made and then lost is found again by the same key.
+ * The age up to which a purchase is given a session or an intent. Stripe keeps idempotency keys for at
+ * least 24 hours: until then the same key finds a session whose first response was lost.
  */
 export const OPEN_MAX_MS = 23 * 3_600_000;
 
+/** By these, a webhook event leads back to its purchase. */
 export const metadataOf = ({ accountId, purchaseId, method }: Purchase) => ({
   account_id: accountId,
   purchase_id: purchaseId,
   method,
 });
 
-/** What was refused, in Stripe's words. */
-export type Refused = { readonly refused: string };
+/** Stripe refused a request for good: `refusalCode` is its code. */
+export type Refusal = { readonly refusalCode: string };
 
 /**
- * The session of a purchase, the same one however often it is asked for: everything that is sent comes
- * from the purchase, and its id is the idempotency key. Throws what says nothing of the purchase.
+ * The session of a purchase, the same one on every call: all parameters come from the purchase, and its
+ * id is the idempotency key. Throws errors that say nothing of the purchase, such as an outage.
  */
 export async function openSession(
   stripe: Stripe,
   purchase: Purchase,
-): Promise<CheckoutSession | Refused> {
+): Promise<CheckoutSession | Refusal> {
   const { checkout, price, purchaseId, accountId } = purchase;
-  const amount = stripeAmount(price);
-  if (!checkout || amount === null) return { refused: 'amount_not_representable' };
+  const amount = toStripeAmount(price);
+  if (!checkout || amount === null) return { refusalCode: 'amount_not_representable' };
   const metadata = metadataOf(purchase);
   try {
     const session = await stripe.checkout.sessions.create(
@@ -49,23 +50,27 @@ export async function openSession(
         cancel_url: checkout.cancelUrl,
         ...(checkout.customerEmail !== null && { customer_email: checkout.customerEmail }),
         client_reference_id: accountId,
-        // Paid in the currency of the price: a refunded share is then a share of the same money.
+        // Refunds must be in the currency of the price: credits are taken back by the refunded share.
         adaptive_pricing: { enabled: false },
         metadata,
         payment_intent_data: { metadata },
       },
       { idempotencyKey: purchaseId },
     );
-    return sessionOf(answered(session));
+    return toCheckoutSession(assertStripeObject(session));
   } catch (error) {
-    const refused = refusalOf(error);
-    if (refused === null) throw error;
-    return { refused };
+    const code = refusalCodeOf(error);
+    if (code === null) throw error;
+    return { refusalCode: code };
   }
 }
 
-/** A session that is over has no URL any more. */
-export const sessionOf = ({ id, url, expires_at }: Stripe.Checkout.Session): CheckoutSession => ({
+/** The URL of a session that is over is empty. */
+export const toCheckoutSession = ({
+  id,
+  url,
+  expires_at,
+}: Stripe.Checkout.Session): CheckoutSession => ({
   sessionId: id,
   url: url ?? '',
   expiresAt: expires_at * 1_000,

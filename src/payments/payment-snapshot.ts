@@ -1,16 +1,17 @@
 /**
- * What Stripe says of a purchase, read from the objects themselves. An event is only a reason to look:
- * the objects say how things are now, and never come late or out of order.
+ * Fetches the state of a purchase's payment from Stripe's objects. Events are not evaluated: they come
+ * late, repeated or out of order, while an object shows the present state.
  */
 import type Stripe from 'stripe';
 import type { DisputeState, PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
-import { sessionOf } from './checkout.ts';
-import { answered } from './stripe.ts';
-import { decimalOfStripe } from './stripe-amount.ts';
+import { toCheckoutSession } from './checkout.ts';
+import { assertStripeObject } from './stripe.ts';
+import { fromStripeAmount } from './stripe-amount.ts';
 
-/** What to look at; nothing: what the purchase itself names. */
-export type Subject = { readonly sessionId?: string; readonly paymentIntentId?: string };
+/** The object to fetch. Where it names none, it is the one that the purchase names. */
+export type PaymentRef = { readonly sessionId?: string; readonly paymentIntentId?: string };
 
+/** A payment of which nothing is known yet. */
 export const PENDING_SNAPSHOT: PaymentSnapshot = {
   session: null,
   paymentIntentId: null,
@@ -22,11 +23,11 @@ export const PENDING_SNAPSHOT: PaymentSnapshot = {
   dispute: 'NONE',
 };
 
-/** Null where there is nothing to look at yet. */
+/** Null where Stripe has nothing of the purchase yet. Throws the errors of the client library. */
 export async function fetchSnapshot(
   stripe: Stripe,
   purchase: Purchase,
-  { sessionId, paymentIntentId }: Subject,
+  { sessionId, paymentIntentId }: PaymentRef,
 ): Promise<PaymentSnapshot | null> {
   if (sessionId !== undefined) return await fetchBySession(stripe, purchase, sessionId);
   if (paymentIntentId !== undefined) return await fetchByIntent(stripe, purchase, paymentIntentId);
@@ -40,21 +41,21 @@ async function fetchBySession(
   purchase: Purchase,
   id: string,
 ): Promise<PaymentSnapshot> {
-  const found = answered(
+  const session = assertStripeObject(
     await stripe.checkout.sessions.retrieve(id, { expand: ['payment_intent.latest_charge'] }),
   );
-  const intent = expanded(found.payment_intent);
-  const payment = paymentOfSession(found, intent);
+  const intent = expanded(session.payment_intent);
+  const payment = paymentOfSession(session, intent);
   const snapshot = {
     ...PENDING_SNAPSHOT,
-    session: sessionOf(found),
+    session: toCheckoutSession(session),
     paymentIntentId: intent?.id ?? null,
     payment,
     failureCode: payment === 'FAILED' ? failureCodeOf(intent) : '',
-    paid: BigInt(found.amount_total ?? 0),
+    paid: BigInt(session.amount_total ?? 0),
   };
   return payment === 'PAID' && intent
-    ? { ...snapshot, ...(await moneyOf(stripe, purchase, intent)) }
+    ? { ...snapshot, ...(await fetchMoney(stripe, purchase, intent)) }
     : snapshot;
 }
 
@@ -63,7 +64,9 @@ async function fetchByIntent(
   purchase: Purchase,
   id: string,
 ): Promise<PaymentSnapshot> {
-  const intent = answered(await stripe.paymentIntents.retrieve(id, { expand: ['latest_charge'] }));
+  const intent = assertStripeObject(
+    await stripe.paymentIntents.retrieve(id, { expand: ['latest_charge'] }),
+  );
   const payment = paymentOfIntent(purchase, intent);
   const snapshot = {
     ...PENDING_SNAPSHOT,
@@ -72,7 +75,7 @@ async function fetchByIntent(
     failureCode: payment === 'FAILED' ? failureCodeOf(intent) : '',
   };
   return payment === 'PAID'
-    ? { ...snapshot, ...(await moneyOf(stripe, purchase, intent)) }
+    ? { ...snapshot, ...(await fetchMoney(stripe, purchase, intent)) }
     : snapshot;
 }
 
@@ -91,11 +94,11 @@ function paymentOfIntent(
   intent: Stripe.PaymentIntent,
 ): PaymentSnapshot['payment'] {
   if (intent.status === 'succeeded') return 'PAID';
-  // Of a checkout it is the session that says whether it is over.
+  // Whether a checkout has failed is decided by its session.
   return method === 'TOP_UP' && hasFailed(intent) ? 'FAILED' : 'PENDING';
 }
 
-/** One that was never tried requires a payment method, too. */
+/** An intent that was never attempted requires a payment method, too, but has no error. */
 const hasFailed = ({ status, last_payment_error }: Stripe.PaymentIntent): boolean =>
   status === 'canceled' || (status === 'requires_payment_method' && last_payment_error !== null);
 
@@ -104,7 +107,8 @@ function failureCodeOf(intent: Stripe.PaymentIntent | null): string {
   return error?.decline_code || error?.code || intent?.cancellation_reason || 'failed';
 }
 
-async function moneyOf(
+/** What was paid, refunded and disputed of a payment that has succeeded. */
+async function fetchMoney(
   stripe: Stripe,
   { price }: Purchase,
   intent: Stripe.PaymentIntent,
@@ -119,30 +123,32 @@ async function moneyOf(
   return {
     paid: BigInt(charge.amount),
     refunded,
-    amountRefunded: decimalOfStripe(currency, refunded),
-    dispute: charge.disputed ? await disputeOf(stripe, intent.id) : 'NONE',
+    amountRefunded: fromStripeAmount(currency, refunded),
+    dispute: charge.disputed ? await fetchDisputeState(stripe, intent.id) : 'NONE',
   };
 }
 
-const STATES: Readonly<Record<string, DisputeState>> = {
-  // An inquiry: the bank asks, and takes no money yet.
+/** By Stripe's dispute status. In every status that is not listed the money is withheld: OPEN. */
+const DISPUTE_STATES: Readonly<Record<string, DisputeState>> = {
+  // Inquiries: the bank asks for information and takes no money yet.
   warning_needs_response: 'NONE',
   warning_under_review: 'NONE',
   warning_closed: 'NONE',
-  // Settled by a refund before it became a dispute; the refund tells itself.
+  // Refunded before it became a dispute: the refund itself is counted.
   prevented: 'NONE',
   won: 'WON',
   lost: 'LOST',
 };
 
-/** Of several disputes of one payment the gravest. The money is withheld in every state not named. */
-async function disputeOf(stripe: Stripe, paymentIntentId: string): Promise<DisputeState> {
+/** Of several disputes of one payment, the state that withholds the most decides. */
+async function fetchDisputeState(stripe: Stripe, paymentIntentId: string): Promise<DisputeState> {
   const { data } = await stripe.disputes.list({ payment_intent: paymentIntentId, limit: 100 });
-  const states = data.map(({ status }) => STATES[status] ?? 'OPEN');
-  const gravest: readonly DisputeState[] = ['OPEN', 'LOST', 'WON'];
-  return gravest.find((state) => states.includes(state)) ?? 'NONE';
+  const states = data.map(({ status }) => DISPUTE_STATES[status] ?? 'OPEN');
+  const precedence: readonly DisputeState[] = ['OPEN', 'LOST', 'WON'];
+  return precedence.find((state) => states.includes(state)) ?? 'NONE';
 }
 
-/** An object that was asked for with its reference. */
-const expanded = <Noun extends object>(noun: string | Noun | null): Noun | null =>
-  typeof noun === 'string' ? null : noun;
+/** An object that Stripe was asked to expand; null where it returned only the id, or nothing. */
+const expanded = <Expandable extends object>(
+  field: string | Expandable | null,
+): Expandable | null => (typeof field === 'string' ? null : field);

@@ -1,7 +1,6 @@
 /**
- * Purchases that are paid at Stripe: opens their checkout, looks at how they are, and hands what was
- * seen to the account's lane as one command that says how things are. Nothing here holds a database
- * transaction while it waits for Stripe.
+ * Purchases that are paid at Stripe: opens their checkout, fetches the state of their payment, and
+ * executes that snapshot in the account's lane. No database transaction is open during a call to Stripe.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -16,9 +15,9 @@ import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
 import { loadPurchases } from '../store/load.ts';
 import { OPEN_MAX_MS, openSession } from './checkout.ts';
-import { fetchSnapshot, PENDING_SNAPSHOT, type Subject } from './payment-snapshot.ts';
-import { SharedWork } from './shared-work.ts';
-import { isUnavailable, providerUnavailable, refusalOf } from './stripe.ts';
+import { fetchSnapshot, type PaymentRef, PENDING_SNAPSHOT } from './payment-snapshot.ts';
+import { SingleFlight } from './single-flight.ts';
+import { isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
 
 export type PaymentsOptions = {
   readonly stripe: Stripe;
@@ -28,16 +27,16 @@ export type PaymentsOptions = {
   readonly log: Logger;
 };
 
-/** The span that looks. */
+/** The span on whose behalf Stripe is called. */
 export type Trace = Pick<Origin, 'traceId' | 'spanId'>;
 
-/** Looks that overtake each other are made again; each time one of them gets through. */
-const TRIES_MAX = 20;
+/** A stale snapshot is fetched again. Each time, one of the concurrent snapshots is applied. */
+const ATTEMPTS_MAX = 20;
 
 export class Payments {
   readonly #options: PaymentsOptions;
-  readonly #opening = new SharedWork<string | Failure>();
-  readonly #looking = new SharedWork<Purchase | Failure>();
+  readonly #openings = new SingleFlight<string | Failure>();
+  readonly #syncs = new SingleFlight<Purchase | Failure>();
 
   constructor(options: PaymentsOptions) {
     this.#options = options;
@@ -48,103 +47,106 @@ export class Payments {
   }
 
   /**
-   * The URL at which a purchase by checkout is paid: of the session it has, or of one that is opened
-   * now. Always the same; empty where the purchase was paid before anyone could be told its URL.
+   * The URL of a purchase's checkout, the same one on every call; a session is opened where there is
+   * none yet. Empty where the purchase was paid before anyone was given the URL.
    */
   open(accountId: string, purchaseId: string, trace: Trace): Promise<string | Failure> {
-    return this.#opening.run(`${accountId}\n${purchaseId}`, () =>
+    return this.#openings.run(`${accountId}\n${purchaseId}`, () =>
       this.#open(accountId, purchaseId, trace),
     );
   }
 
   async #open(accountId: string, purchaseId: string, trace: Trace): Promise<string | Failure> {
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const purchase = await this.load(accountId, purchaseId);
       if (!purchase) return purchaseNotFound(accountId, purchaseId);
       if (purchase.session) return purchase.session.url;
       if (purchase.state === 'PAID') return '';
       if (purchase.state !== 'PENDING') return checkoutFailed(purchase);
-      const seen = await this.#asking(purchase, () => this.#openOrGiveUp(purchase));
-      if (seen instanceof Failure) return seen;
-      const observed = await this.applySnapshot(purchase, seen, trace);
-      if (observed instanceof Failure) return observed;
+      const snapshot = await this.#callStripe(purchase, () => this.#openSession(purchase));
+      if (snapshot instanceof Failure) return snapshot;
+      const applied = await this.applySnapshot(purchase, snapshot, trace);
+      if (applied instanceof Failure) return applied;
     }
     return providerUnavailable();
   }
 
-  async #openOrGiveUp(purchase: Purchase): Promise<PaymentSnapshot> {
+  /** The purchase with a session; expired where it is too old for one, failed where Stripe refuses. */
+  async #openSession(purchase: Purchase): Promise<PaymentSnapshot> {
     const { stripe, clock } = this.#options;
     if (clock() - purchase.createdAt >= OPEN_MAX_MS)
       return { ...PENDING_SNAPSHOT, payment: 'EXPIRED' };
     const opened = await openSession(stripe, purchase);
-    return 'refused' in opened
-      ? { ...PENDING_SNAPSHOT, payment: 'FAILED', failureCode: opened.refused }
+    return 'refusalCode' in opened
+      ? { ...PENDING_SNAPSHOT, payment: 'FAILED', failureCode: opened.refusalCode }
       : { ...PENDING_SNAPSHOT, session: opened };
   }
 
   /**
-   * Looks at how a purchase is at Stripe and takes that over; answers the purchase after that. What it
-   * answers was seen after the call.
+   * Brings a purchase to its state at Stripe and resolves to the purchase after that. The state is
+   * fetched after the call, never before it.
    */
   sync(
     accountId: string,
     purchaseId: string,
-    subject: Subject,
+    ref: PaymentRef,
     trace: Trace,
   ): Promise<Purchase | Failure> {
-    const key = [accountId, purchaseId, subject.sessionId, subject.paymentIntentId].join('\n');
-    return this.#looking.run(key, () => this.#sync(accountId, purchaseId, subject, trace));
+    const key = [accountId, purchaseId, ref.sessionId, ref.paymentIntentId].join('\n');
+    return this.#syncs.run(key, () => this.#sync(accountId, purchaseId, ref, trace));
   }
 
   async #sync(
     accountId: string,
     purchaseId: string,
-    subject: Subject,
+    ref: PaymentRef,
     trace: Trace,
   ): Promise<Purchase | Failure> {
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
-      // Read before Stripe is asked: it tells whether another look was taken over meanwhile.
+    const { stripe } = this.#options;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      // Before Stripe is called: its syncVersion tells whether another snapshot is applied meanwhile.
       const purchase = await this.load(accountId, purchaseId);
       if (!purchase) return purchaseNotFound(accountId, purchaseId);
-      const seen = await this.#asking(purchase, () =>
-        fetchSnapshot(this.#options.stripe, purchase, subject),
-      );
-      if (seen instanceof Failure) return seen;
-      if (seen === null) return purchase;
-      const observed = await this.applySnapshot(purchase, seen, trace);
-      if (observed instanceof Failure) return observed;
-      if (observed.result === 'other payment') this.#tellSecondPayment(purchase, seen);
-      if (observed.result !== 'stale') return observed.purchase;
-      await sleep(Math.random() * 50 * tries);
+      const snapshot = await this.#callStripe(purchase, () => fetchSnapshot(stripe, purchase, ref));
+      if (snapshot instanceof Failure) return snapshot;
+      if (snapshot === null) return purchase;
+      const applied = await this.applySnapshot(purchase, snapshot, trace);
+      if (applied instanceof Failure) return applied;
+      if (applied.result === 'other payment') this.#logSecondPayment(purchase, snapshot);
+      if (applied.result !== 'stale') return applied.purchase;
+      await sleep(Math.random() * 50 * attempt);
     }
     return providerUnavailable();
   }
 
-  /** A purchase as it was committed last. */
+  /** The purchase as committed last; null where there is none. */
   async load(accountId: string, purchaseId: string): Promise<Purchase | null> {
     const [purchase] = await loadPurchases(this.#options.em(), [{ accountId, key: purchaseId }]);
     return purchase ?? null;
   }
 
-  /** Hands what was seen to the account's lane; resolves when it is durable. */
+  /**
+   * Applies a snapshot to the purchase in the account's lane; resolves after the commit. The snapshot is
+   * stale where `purchase`, read before the snapshot was fetched, has been synced since.
+   */
   applySnapshot(
     { accountId, purchaseId, syncVersion }: Purchase,
-    seen: PaymentSnapshot,
+    snapshot: PaymentSnapshot,
     trace: Trace,
   ): Promise<Outcome<'SyncPurchase'> | Failure> {
-    const command = { kind: 'SyncPurchase', purchaseId, syncVersion, snapshot: seen } as const;
+    const command = { kind: 'SyncPurchase', purchaseId, syncVersion, snapshot } as const;
     return this.#options.lanes.execute(accountId, command, trace);
   }
 
-  /** What Stripe answers; a failure where it cannot. The cause is logged, never sent. */
-  async #asking<Answer>(
+  /** The result of `call`; a failure where Stripe cannot answer. The cause is logged, never sent. */
+  async #callStripe<Result>(
     { accountId, purchaseId }: Purchase,
-    ask: () => Promise<Answer>,
-  ): Promise<Answer | Failure> {
+    call: () => Promise<Result>,
+  ): Promise<Result | Failure> {
     try {
-      return await ask();
+      return await call();
     } catch (error) {
-      if (!isUnavailable(error) && refusalOf(error) === null) throw error;
+      if (!isUnavailable(error) && refusalCodeOf(error) === null) throw error;
       const { type, code, message, requestId } = error as Stripe.errors.StripeError;
       this.#options.log.warn(
         {
@@ -158,7 +160,7 @@ export class Payments {
     }
   }
 
-  #tellSecondPayment(
+  #logSecondPayment(
     { accountId, purchaseId }: Purchase,
     { payment, paymentIntentId }: PaymentSnapshot,
   ) {

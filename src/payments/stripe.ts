@@ -1,9 +1,9 @@
-/** The connection to Stripe, and what its errors mean. */
+/** The connection to Stripe, and the meaning of its errors. */
 import Stripe from 'stripe';
 import type { Config } from '../config.ts';
 import { Failure } from '../failure.ts';
 
-/** Null without a key: then there is no checkout, and everything else works. */
+/** Null without a secret key: the service then works without checkout and top-ups. */
 export function connectStripe(config: Config): Stripe | null {
   if (config.STRIPE_SECRET_KEY === undefined) return null;
   const base = config.STRIPE_API_BASE === undefined ? null : new URL(config.STRIPE_API_BASE);
@@ -20,16 +20,18 @@ export function connectStripe(config: Config): Stripe | null {
 }
 
 /**
- * What Stripe answered. An error page in JSON, of a proxy on the way, passes for an answer with the
- * package: it says nothing of any payment.
+ * The response, if it is an object of Stripe's. The client library also returns the JSON error page of a
+ * proxy, which says nothing of any payment: that throws, as an error for which `isUnavailable` holds.
  */
-export function answered<Answer extends { readonly id: string }>(answer: Answer): Answer {
-  if (typeof answer.id === 'string') return answer;
-  throw new Stripe.errors.StripeAPIError({ message: 'no answer of Stripe', type: 'api_error' });
+export function assertStripeObject<Response extends { readonly id: string }>(
+  response: Response,
+): Response {
+  if (typeof response.id === 'string') return response;
+  throw new Stripe.errors.StripeAPIError({ message: 'not an object of Stripe', type: 'api_error' });
 }
 
-/** What Stripe said no to, in its own words; null where the error is of another kind. */
-export function refusalOf(error: unknown): string | null {
+/** Stripe's code of why it refused a request; null where the error is of another kind. */
+export function refusalCodeOf(error: unknown): string | null {
   if (error instanceof Stripe.errors.StripeCardError)
     return error.decline_code || error.code || 'card_declined';
   if (error instanceof Stripe.errors.StripeInvalidRequestError)
@@ -37,9 +39,12 @@ export function refusalOf(error: unknown): string | null {
   return null;
 }
 
-/** Whether it says nothing of the payment: away, too busy, or our key or permissions are wrong. */
+/**
+ * Whether the error says nothing of the payment: Stripe cannot be reached or is too busy, or our key or
+ * permissions are wrong.
+ */
 export const isUnavailable = (error: unknown): boolean =>
-  error instanceof Stripe.errors.StripeError && refusalOf(error) === null;
+  error instanceof Stripe.errors.StripeError && refusalCodeOf(error) === null;
 
 export const providerUnavailable = (): Failure =>
   new Failure(

@@ -16,7 +16,7 @@ import { forEachConcurrently, Poller } from '../poller.ts';
 import { loadAccounts } from '../store/load.ts';
 import { accountsToTopUp } from '../store/top-ups.ts';
 import type { Payments, Trace } from './payments.ts';
-import { type Charged, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
+import { type ChargeResult, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
 
 export type TopUpsOptions = {
   readonly payments: Payments;
@@ -113,7 +113,7 @@ export class TopUps {
   }
 
   /** Resolves to null where nothing is due any more. */
-  async #topUp(accountId: string, trace: Trace): Promise<Charged | Failure | null> {
+  async #topUp(accountId: string, trace: Trace): Promise<ChargeResult | Failure | null> {
     const { lanes } = this.#options;
     const started = await lanes.execute(accountId, { kind: 'StartTopUp' }, trace);
     if (started instanceof Failure) return started;
@@ -134,7 +134,7 @@ export class TopUps {
     accountId: string,
     purchaseId: string,
     trace: Trace,
-  ): Promise<Charged | Failure | null> {
+  ): Promise<ChargeResult | Failure | null> {
     const { payments, em, clock } = this.#options;
     const stored = await payments.load(accountId, purchaseId);
     // An earlier worker may have charged the intent: sync first, and charge only if it has not.

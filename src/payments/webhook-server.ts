@@ -1,6 +1,6 @@
 /**
- * Takes Stripe's webhooks over HTTP. Only what Stripe signed is looked at, and it is answered 2xx only
- * when its effect is durable: until then Stripe delivers it again, for days.
+ * Receives Stripe's webhooks over HTTP. Only events that Stripe signed are processed. An event is
+ * answered with 2xx once its effect is durable: until then Stripe delivers it again, for days.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -13,14 +13,14 @@ import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import { failureOfDatabase } from '../pg/failures.ts';
 import type { Payments, Trace } from './payments.ts';
-import { isUnavailable, refusalOf } from './stripe.ts';
+import { isUnavailable, refusalCodeOf } from './stripe.ts';
 import { purchaseRefOf } from './webhook-event.ts';
 
 export type WebhookOptions = {
   readonly payments: Payments;
-  /** Any of them may have signed: two while a secret is being rolled. */
+  /** A signature with any of them is accepted: there are two while a secret is being replaced. */
   readonly secrets: readonly string[];
-  /** How old a signature may be, in seconds. */
+  /** The maximum age of a signature, in seconds. */
   readonly toleranceS: number;
   readonly clock: Clock;
   readonly tracer: Tracer;
@@ -29,22 +29,21 @@ export type WebhookOptions = {
 
 export type WebhookServer = {
   readonly port: number;
-  /** Takes nothing more, and finishes what was taken; cuts what is left after `graceMs`. */
+  /** Accepts no further requests, waits `graceMs` for those in progress, and closes their connections. */
   stop(graceMs: number): Promise<void>;
 };
 
 export const WEBHOOK_PATH = '/webhooks/stripe';
 
-/** Stripe's events have some kilobytes, those of disputes with all their evidence some 150. */
+/** Stripe's events have a few kilobytes, those of disputes with all their evidence about 150. */
 const BODY_MAX = 512 * 1024;
-/** With the largest body each they take 100 MiB. */
+/** With the largest body on each, they need 100 MiB. */
 const CONNECTIONS_MAX = 200;
-/** How long a request may take to arrive. */
-const ARRIVAL_MAX_MS = 10_000;
-/** Events looked at at the same time; Stripe delivers again what is refused. */
-const AT_ONCE_MAX = 64;
+/** Time limit for receiving a request. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** Events processed at the same time. Stripe delivers a refused one again. */
+const CONCURRENCY_MAX = 64;
 
-/** What an event is answered with. */
 type Reply = { readonly status: number; readonly text: string };
 
 export async function startWebhookServer(
@@ -52,15 +51,15 @@ export async function startWebhookServer(
   host: string,
   port: number,
 ): Promise<WebhookServer> {
-  const gate = { atOnce: 0 };
+  const load = { inProgress: 0 };
   const server = createServer(
     {
-      requestTimeout: ARRIVAL_MAX_MS,
-      headersTimeout: ARRIVAL_MAX_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: 1_000,
     },
     async (request, response) =>
-      answer(request, response, await handleRequest(options, gate, request)),
+      sendReply(request, response, await handleRequest(options, load, request)),
   );
   server.maxConnections = CONNECTIONS_MAX;
   server.listen(port, host);
@@ -79,39 +78,40 @@ export async function startWebhookServer(
   };
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, { status, text }: Reply) {
-  // What was not read of a body that is too large must not be taken for the next request.
+function sendReply(request: IncomingMessage, response: ServerResponse, { status, text }: Reply) {
+  // The unread rest of a body that is too large must not be parsed as the next request.
   if (!request.complete) response.setHeader('connection', 'close');
   response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);
 }
 
 async function handleRequest(
   options: WebhookOptions,
-  gate: { atOnce: number },
+  load: { inProgress: number },
   request: IncomingMessage,
 ): Promise<Reply> {
-  if (request.url?.split('?')[0] !== WEBHOOK_PATH) return { status: 404, text: 'not here' };
+  if (request.url?.split('?')[0] !== WEBHOOK_PATH) return { status: 404, text: 'not found' };
   if (request.method !== 'POST') return { status: 405, text: 'POST only' };
-  const body = await bodyOf(request).catch(() => 'cut off' as const);
+  const body = await readBody(request).catch(() => 'cut off' as const);
   if (body === 'cut off') return { status: 400, text: 'the request was cut off' };
   if (!body) return { status: 413, text: `at most ${BODY_MAX} bytes` };
-  // Only what Stripe sent gets to the gate: nobody else can keep Stripe from it.
-  const event = verified(options, body, request.headers['stripe-signature']);
+  // Before the limit: unsigned requests cannot use up the places of Stripe's events.
+  const event = verifyEvent(options, body, request.headers['stripe-signature']);
   if (!event) return { status: 400, text: 'not signed by Stripe, or too long ago' };
-  if (gate.atOnce >= AT_ONCE_MAX) return { status: 503, text: 'too many events at once' };
-  gate.atOnce += 1;
+  if (load.inProgress >= CONCURRENCY_MAX)
+    return { status: 503, text: 'too many events in progress' };
+  load.inProgress += 1;
   try {
     return await processEvent(options, event);
   } catch (error) {
     options.log.error({ err: error, event: event.id, type: event.type }, 'bug');
     return { status: 500, text: 'internal error' };
   } finally {
-    gate.atOnce -= 1;
+    load.inProgress -= 1;
   }
 }
 
-/** The raw body: the signature covers its very bytes. Null where it is too large. */
-async function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
+/** The raw body, byte for byte, as the signature covers it; null where it is too large. */
+async function readBody(request: IncomingMessage): Promise<Buffer | null> {
   if (Number(request.headers['content-length'] ?? 0) > BODY_MAX) return null;
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -123,7 +123,8 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
   return Buffer.concat(chunks);
 }
 
-function verified(
+/** The event; null where no secret of ours signed it, or too long ago. */
+function verifyEvent(
   { payments, secrets, toleranceS, clock }: WebhookOptions,
   body: Buffer,
   signature: string | string[] | undefined,
@@ -134,9 +135,9 @@ function verified(
       const { webhooks } = payments.stripe;
       return webhooks.constructEvent(body, signature, secret, toleranceS, undefined, clock());
     } catch (error) {
-      const forged = error instanceof Stripe.errors.StripeSignatureVerificationError;
-      // Signed, and yet no JSON: nothing that Stripe sends.
-      if (!forged && !(error instanceof SyntaxError)) throw error;
+      const isForged = error instanceof Stripe.errors.StripeSignatureVerificationError;
+      // A signed body that is not JSON is none of Stripe's events.
+      if (!isForged && !(error instanceof SyntaxError)) throw error;
     }
   return null;
 }
@@ -144,39 +145,40 @@ function verified(
 async function processEvent(options: WebhookOptions, event: Stripe.Event): Promise<Reply> {
   const span = options.tracer.startSpan(`stripe ${event.type}`, { kind: SpanKind.SERVER });
   try {
-    return await effectOf(options, event, span.spanContext());
+    return await syncPurchaseOf(options, event, span.spanContext());
   } catch (error) {
-    const away = isUnavailable(error) || refusalOf(error) !== null || failureOfDatabase(error);
-    if (!away) throw error;
-    options.log.warn({ err: error, event: event.id, type: event.type }, 'webhook put off');
+    const isOutage =
+      isUnavailable(error) || refusalCodeOf(error) !== null || failureOfDatabase(error);
+    if (!isOutage) throw error;
+    options.log.warn({ err: error, event: event.id, type: event.type }, 'webhook postponed');
     return { status: 503, text: 'not now' };
   } finally {
     span.end();
   }
 }
 
-async function effectOf(
+async function syncPurchaseOf(
   { payments, log }: WebhookOptions,
   event: Stripe.Event,
   { traceId, spanId }: Trace,
 ): Promise<Reply> {
-  const about = await purchaseRefOf(payments.stripe, event);
-  if (!about) return { status: 200, text: 'none of ours' };
-  const { accountId, purchaseId, subject } = about;
-  const seen = await payments.sync(accountId, purchaseId, subject, { traceId, spanId });
-  if (!(seen instanceof Failure)) return { status: 200, text: 'taken in' };
-  const { reason } = seen;
-  const told = {
+  const ref = await purchaseRefOf(payments.stripe, event);
+  if (!ref) return { status: 200, text: 'no purchase of this service' };
+  const { accountId, purchaseId, paymentRef } = ref;
+  const synced = await payments.sync(accountId, purchaseId, paymentRef, { traceId, spanId });
+  if (!(synced instanceof Failure)) return { status: 200, text: 'processed' };
+  const { reason, message } = synced;
+  const named = {
     event: event.id,
     type: event.type,
     account_id: accountId,
     purchase_id: purchaseId,
   };
-  // Somebody else's, on the same Stripe account: delivering it again would change nothing.
+  // Of another service on the same Stripe account: a repeated delivery would change nothing.
   if (reason === 'PURCHASE_NOT_FOUND' || reason === 'ACCOUNT_NOT_FOUND') {
-    log.warn(told, 'webhook of a purchase that is not here');
-    return { status: 200, text: 'none of ours' };
+    log.warn(named, 'webhook of an unknown purchase');
+    return { status: 200, text: 'no purchase of this service' };
   }
-  log.warn({ ...told, reason, message: seen.message }, 'webhook put off');
+  log.warn({ ...named, reason, message }, 'webhook postponed');
   return { status: 503, text: 'not now' };
 }

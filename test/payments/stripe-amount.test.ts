@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decimalOfStripe, stripeAmount } from '../../src/payments/stripe-amount.ts';
+import { fromStripeAmount, toStripeAmount } from '../../src/payments/stripe-amount.ts';
 import { divideMoney, parseMoney, shortest } from '../../src/pricing/money.ts';
 
 describe('an amount as Stripe takes it', () => {
@@ -21,7 +21,7 @@ describe('an amount as Stripe takes it', () => {
     ['8.40', 'TWD', 840],
     ['90071992547409.91', 'USD', 9_007_199_254_740_991],
   ])('of %s %s is %i', (amount, currency, units) => {
-    expect(stripeAmount({ amount, currency })).toBe(units);
+    expect(toStripeAmount({ amount, currency })).toBe(units);
   });
 
   test.each([
@@ -31,16 +31,16 @@ describe('an amount as Stripe takes it', () => {
     ['0.001', 'USD'],
     ['90071992547409.92', 'USD'],
   ])('of %s %s there is none: nothing is rounded', (amount, currency) => {
-    expect(stripeAmount({ amount, currency })).toBeNull();
+    expect(toStripeAmount({ amount, currency })).toBeNull();
   });
 
   test('reads back as the same money, whatever the currency', () => {
     const currency = fc.constantFrom('USD', 'EUR', 'JPY', 'KWD', 'UGX', 'ISK', 'MGA', 'HUF', 'XOF');
     fc.assert(
       fc.property(currency, fc.integer({ min: 1, max: 10 ** 9 }), (code, units) => {
-        const read = parseMoney(`${decimalOfStripe(code, BigInt(units))} ${code}`);
+        const read = parseMoney(`${fromStripeAmount(code, BigInt(units))} ${code}`);
         if (typeof read === 'string') return;
-        const again = stripeAmount(read);
+        const again = toStripeAmount(read);
         if (again !== null) expect(again).toBe(units);
         else expect(['KWD', 'UGX', 'ISK']).toContain(code);
       }),
@@ -70,7 +70,7 @@ describe('the price of one of many', () => {
   test('never differs from the exact one by more than half of its last digit', () => {
     fc.assert(
       fc.property(fc.bigInt(1n, 10n ** 12n), fc.bigInt(1n, 10n ** 12n), (cents, parts) => {
-        const amount = decimalOfStripe('USD', cents);
+        const amount = fromStripeAmount('USD', cents);
         const [whole = '', fraction = ''] = divideMoney(
           { currency: 'USD', amount },
           parts,
