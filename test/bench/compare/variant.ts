@@ -38,8 +38,7 @@ export const startVariant = ({ database, program }: Variant): Promise<BenchServe
 /** Runs `npm run migrate` of the variant's checkout. */
 function migrate(checkout: string, databaseUrl: string) {
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
-  const [, ...args] = (scripts.migrate as string).split(' ');
-  execFileSync(process.execPath, args, {
+  execFileSync('sh', ['-c', scripts.migrate], {
     cwd: checkout,
     env: { ...process.env, DATABASE_URL: databaseUrl },
     stdio: ['ignore', 'ignore', 'inherit'],
