@@ -7,9 +7,10 @@
 import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase, isRetryable } from '../pg/failures.ts';
 import type { WhereLocked } from '../store/load.ts';
+import { StaleCacheError } from '../store/save.ts';
 import { Mutex } from './mutex.ts';
 import type { Answer, Task } from './task.ts';
-import { CACHE_MISS, DEFERRED, type unitOfWork } from './unit-of-work.ts';
+import { CACHE_MISS, DEFERRED, TaskError, type unitOfWork } from './unit-of-work.ts';
 
 type Waiting = {
   readonly task: Task;
@@ -158,6 +159,7 @@ export class Lane {
 
   /** Answers a group; gives back, in their order, those that were not decided. */
   async #runGroup(group: readonly Waiting[]): Promise<readonly Waiting[]> {
+    if (group.length === 0) return [];
     try {
       const answers = await this.#runRetrying(group);
       return group.filter((waiting, index) => {
@@ -171,7 +173,10 @@ export class Lane {
     }
   }
 
-  /** A unit of work whose transaction lost a race is run again as a whole. */
+  /**
+   * A unit of work that lost a race against another replica is run again as a whole: its transaction
+   * could not be serialized, or a cached account was stale and is loaded this time.
+   */
   async #runRetrying(group: readonly Waiting[]) {
     const tasks = group.map(({ task }) => task);
     const locked = whereLocked(group);
@@ -179,24 +184,37 @@ export class Lane {
       try {
         return await this.#options.run(tasks, locked, this.#turns);
       } catch (error) {
-        if (tries === TRIES_MAX || !isRetryable(error)) throw error;
+        const lostRace = error instanceof StaleCacheError || isRetryable(error);
+        if (tries === TRIES_MAX || !lostRace) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** tries));
       }
     }
   }
 
-  /** One bad request never fails its neighbours: what fails together is tried again one by one. */
+  /**
+   * One bad task never fails its neighbours. Those that a bug does not concern run again together;
+   * where the error does not say whom it concerns, they run again one by one.
+   */
   async #fail(group: readonly Waiting[], error: unknown): Promise<readonly Waiting[]> {
     const failure = failureOfDatabase(error);
     if (failure) {
       for (const { answer } of group) answer(failure);
       return [];
     }
+    if (error instanceof TaskError) {
+      const isConcerned = ({ task }: Waiting) => error.tasks.includes(task);
+      for (const queued of group.filter(isConcerned)) this.#answerBug(queued, error.cause);
+      return await this.#runGroup(group.filter((queued) => !isConcerned(queued)));
+    }
     const [first, ...others] = group as [Waiting, ...Waiting[]];
     if (others.length > 0) return await this.#runOneByOne(group);
-    this.#options.onBug(error, first.task);
-    first.answer(internalFailure('origin' in first.task ? first.task.origin.traceId : ''));
+    this.#answerBug(first, error);
     return [];
+  }
+
+  #answerBug({ task, answer }: Waiting, error: unknown) {
+    this.#options.onBug(error, task);
+    answer(internalFailure('origin' in task ? task.origin.traceId : ''));
   }
 
   /** What comes after an undecided request of the same account waits for it. */

@@ -24,6 +24,7 @@ import {
   loadRefundables,
   loadRequests,
   loadReservations,
+  loadReservationsAtVersion,
   lockAccounts,
   type Named,
   nextReservationExpiry,
@@ -82,7 +83,7 @@ export async function loadUnit(
     await Promise.all([
       lockAccounts(em, accountIds, locked),
       loadRequests(em, requestIdsOf(unkept)),
-      loadReservations(em, reserved),
+      loadReservationsNamed(em, reserved, kept),
       loadRefundables(
         em,
         named(commands, 'Refund', ({ seq }) => seq),
@@ -165,6 +166,26 @@ function reservationsNamed(commands: readonly CommandTask[]): Named<string>[] {
   for (const { accountId, command } of commands)
     if ('reservationId' in command) all.push({ accountId, key: command.reservationId });
   return distinct(all);
+}
+
+/** A cached account is not locked: its reservations count only if it has not changed. */
+async function loadReservationsNamed(
+  em: Em,
+  named: readonly Named<string>[],
+  kept: ReadonlyMap<string, CachedAccount>,
+): Promise<Reservation[]> {
+  const atVersion = named.flatMap((one) => {
+    const version = kept.get(one.accountId)?.account().version;
+    return version === undefined ? [] : [{ ...one, version }];
+  });
+  const found = await Promise.all([
+    loadReservations(
+      em,
+      named.filter(({ accountId }) => !kept.has(accountId)),
+    ),
+    loadReservationsAtVersion(em, atVersion),
+  ]);
+  return found.flat();
 }
 
 /** The keys that commands of one kind name. */

@@ -5,7 +5,6 @@
  */
 import { type Link, type Span, SpanKind, TraceFlags, type Tracer } from '@opentelemetry/api';
 import type { AccountCache } from '../account-cache/account-cache.ts';
-import type { CachedAccount } from '../account-cache/cached-account.ts';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
@@ -17,7 +16,6 @@ import { newAccount } from '../ledger/rules/account.ts';
 import { settle } from '../ledger/settle.ts';
 import { closeStatement } from '../ledger/statement.ts';
 import { newId } from '../new-id.ts';
-import { failureOfDatabase, isRetryable } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Tail } from '../queries/tail.ts';
 import type { Catalogue } from '../store/catalogue.ts';
@@ -49,7 +47,23 @@ export const DEFERRED = Symbol('deferred');
 export const CACHE_MISS = Symbol('unread');
 type Undecided = typeof DEFERRED | typeof CACHE_MISS;
 
-/** Answers every work, or throws and has written nothing. `turns` are those of the lane. */
+/**
+ * A rule, or what encodes its outcome, threw: a bug, and the tasks that it concerns. The unit of work has
+ * written nothing; its other tasks can run again without these.
+ */
+export class TaskError extends Error {
+  readonly tasks: readonly Task[];
+
+  constructor(tasks: readonly Task[], cause: unknown) {
+    super('deciding a task failed', { cause });
+    this.tasks = tasks;
+  }
+}
+
+/**
+ * Answers every task. Throws where nothing was written: a TaskError for a bug, a StaleCacheError where a
+ * cached account has changed. `turns` are those of the lane.
+ */
 export async function unitOfWork(
   context: UnitOfWorkContext,
   tasks: readonly Task[],
@@ -58,35 +72,14 @@ export async function unitOfWork(
 ): Promise<(Answer | Undecided)[]> {
   const now = context.clock();
   const kept = context.kept.take(tasks, now);
-  try {
-    return await attempt(context, tasks, locked, now, kept, turns);
-  } catch (error) {
-    context.kept.failed(kept);
-    // What was kept is to blame for a write that was refused, and may be for anything a rule stumbled on.
-    const outOfDate = kept.size > 0 && (isRetryable(error) || !failureOfDatabase(error));
-    if (!outOfDate) throw error;
-    return await attempt(context, tasks, locked, now, NOTHING_KEPT, turns);
-  }
-}
-
-const NOTHING_KEPT: ReadonlyMap<string, CachedAccount> = new Map();
-
-async function attempt(
-  context: UnitOfWorkContext,
-  tasks: readonly Task[],
-  locked: WhereLocked,
-  now: number,
-  kept: ReadonlyMap<string, CachedAccount>,
-  turns: Mutex,
-): Promise<(Answer | Undecided)[]> {
   const span = startSpan(context.tracer, tasks);
   try {
     const [opened, answers] = await context.em.transactional(async (em) => {
       const opened = await loadUnit(em, context.catalogue, tasks, locked, now, kept);
       const { traceId, spanId } = span.spanContext();
-      for (const book of opened.books.values()) settle(book, { traceId, spanId });
       const answered: AnsweredRequest[] = [];
-      const answers = tasks.map((task) => answer(opened, task, answered, { traceId, spanId }));
+      settleAll(opened, tasks, { traceId, spanId });
+      const answers = answerAll(opened, tasks, answered, { traceId, spanId });
       const writes = writesOf(opened, answered);
       await (holdsNoLocks(opened) ? turns.take(() => save(em, writes)) : save(em, writes));
       return [opened, answers] as const;
@@ -98,6 +91,7 @@ async function attempt(
       context.onEventsCommitted();
     return answers;
   } catch (error) {
+    context.kept.failed(kept);
     span.recordException(error as Error);
     throw error;
   } finally {
@@ -125,6 +119,36 @@ function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {
     root: true,
     links,
     attributes: { 'scrip.requests': tasks.length },
+  });
+}
+
+/** Settles every account before anything is decided on it. */
+function settleAll(
+  { books }: LoadedUnit,
+  tasks: readonly Task[],
+  trace: Pick<Origin, 'traceId' | 'spanId'>,
+) {
+  for (const [accountId, book] of books)
+    try {
+      settle(book, trace);
+    } catch (error) {
+      const ofAccount = tasks.filter((task) => task.accountId === accountId);
+      throw new TaskError(ofAccount, error);
+    }
+}
+
+function answerAll(
+  opened: LoadedUnit,
+  tasks: readonly Task[],
+  answered: AnsweredRequest[],
+  trace: Pick<Origin, 'traceId' | 'spanId'>,
+): (Answer | Undecided)[] {
+  return tasks.map((task) => {
+    try {
+      return answer(opened, task, answered, trace);
+    } catch (error) {
+      throw new TaskError([task], error);
+    }
   });
 }
 

@@ -112,6 +112,26 @@ export async function loadReservations(
   return rows.map(toReservation);
 }
 
+/**
+ * Reservations of cached accounts, as far as the account still has the cached version: a cached account
+ * never meets a reservation that was changed after it.
+ */
+export async function loadReservationsAtVersion(
+  em: Em,
+  named: readonly (Named<string> & { readonly version: bigint })[],
+): Promise<Reservation[]> {
+  if (named.length === 0) return [];
+  const rows = await query<Row>(
+    em,
+    `select ${reservationColumns} from reservations
+     join unnest($1::text[], $2::uuid[], $3::bigint[]) as n(account_id, reservation_id, version)
+       using (account_id, reservation_id)
+     join (select account_id, version from accounts) as a using (account_id, version)`,
+    [...columnsOf('uuid', named), binaryArray('bigint', named, ({ version }) => version)],
+  );
+  return rows.map(toReservation);
+}
+
 /** Active reservations of an account past their expiry, soonest first, at most `limit`. */
 export async function loadExpiredReservations(
   em: Em,

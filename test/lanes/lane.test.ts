@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { Lane, type LaneOptions, SECOND_UNIT_MIN_QUEUE } from '../../src/lanes/lane.ts';
 import type { Answer, StoredResponse, Task } from '../../src/lanes/task.ts';
-import { CACHE_MISS, DEFERRED } from '../../src/lanes/unit-of-work.ts';
+import { CACHE_MISS, DEFERRED, TaskError } from '../../src/lanes/unit-of-work.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
+import { StaleCacheError } from '../../src/store/save.ts';
 import { origin, release } from '../ledger/fixtures.ts';
 
 /** A request whose answer says its name; of the account before the dash, such as "a-1". */
@@ -33,7 +34,11 @@ type Outcome = Answer | typeof DEFERRED | typeof CACHE_MISS;
 
 /** A lane that keeps the groups it ran; `decide` answers a group, or throws. */
 function laneOf(
-  decide: (group: string[], run: number) => Promise<Outcome[]> | Outcome[] | null,
+  decide: (
+    group: string[],
+    run: number,
+    tasks: readonly Task[],
+  ) => Promise<Outcome[]> | Outcome[] | null,
   options: Partial<LaneOptions> = {},
 ) {
   const groups: string[][] = [];
@@ -44,7 +49,7 @@ function laneOf(
       const group = tasks.map(nameOf);
       groups.push(group);
       lockeds.push(locked);
-      return (await decide(group, groups.length)) ?? tasks.map(answerOf);
+      return (await decide(group, groups.length, tasks)) ?? tasks.map(answerOf);
     },
     unitsMax: 2,
     groupMax: 100,
@@ -284,9 +289,15 @@ describe('units of work under way at once', () => {
 });
 
 describe('a unit of work that fails', () => {
-  test.each(['40001', '40P01', '23505'])('with %s is run again as it was', async (code) => {
+  test.each([
+    ['40001', databaseError('40001')],
+    ['40P01', databaseError('40P01')],
+    ['23505', databaseError('23505')],
+    ['a stale cache', new StaleCacheError()],
+  ])('with %s is run again as it was', async (_code, cause) => {
     const { submit, groups, bugs } = laneOf((_, run) => {
-      if (run <= 2) throw new Error('rolled back', { cause: databaseError(code) });
+      if (run <= 2)
+        throw cause instanceof StaleCacheError ? cause : new Error('rolled back', { cause });
       return null;
     });
     expect(await submit('a-1', 'b-1')).toEqual(['a-1', 'b-1']);
@@ -326,6 +337,18 @@ describe('a unit of work that fails', () => {
     expect(await submit(...names)).toEqual(['a-1', 'INTERNAL', 'a-2', 'b-2']);
     expect(groups).toEqual([names, ['a-1'], ['b-bad'], ['a-2'], ['b-2']]);
     expect(bugs).toEqual(['b-bad: a bug']);
+  });
+
+  test('for a bug in one task is run again without it, and that task is not run again', async () => {
+    const { submit, groups, bugs } = laneOf((group, _, tasks) => {
+      const bad = tasks.find((_task, index) => group[index]?.endsWith('bad'));
+      if (bad) throw new TaskError([bad], new Error('a bug'));
+      return null;
+    });
+    const names = ['a-1', 'b-bad', 'a-2', 'a-bad', 'b-2'];
+    expect(await submit(...names)).toEqual(['a-1', 'INTERNAL', 'a-2', 'INTERNAL', 'b-2']);
+    expect(groups).toEqual([names, ['a-1', 'a-2', 'a-bad', 'b-2'], ['a-1', 'a-2', 'b-2']]);
+    expect(bugs).toEqual(['b-bad: a bug', 'a-bad: a bug']);
   });
 
   test('says nothing of the cause to the caller, but under which trace to find it', async () => {
