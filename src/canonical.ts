@@ -1,11 +1,11 @@
 /**
- * One JSON text per content, whatever the order its keys were sent or stored in: what the ledger
- * stores and what the hash chain is computed over.
+ * Canonical JSON: equal values have equal texts, whatever the order of their keys. The ledger stores
+ * it, and the hash chain is computed over it.
  */
 
 /**
- * JSON with sorted keys. Integers are written as JSON numbers up to 2^53 − 1 and as strings above,
- * so that JSON.parse reads them back exactly. Members that are undefined are left out.
+ * JSON with sorted keys and without white space. Integers up to 2^53 − 1 are JSON numbers, larger ones
+ * are strings, so that JSON.parse loses no digits. Members that are undefined are left out.
  */
 export function canonicalJson(value: unknown): string {
   if (typeof value === 'bigint') return integerJson(value);

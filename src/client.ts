@@ -1,11 +1,11 @@
 /**
- * The TypeScript client: the generated one, with promises, requests of which only the needed fields
- * are given, and errors that carry their reason.
+ * The TypeScript client of the service. It adds to the generated one: promises, requests with only
+ * the fields that are needed, and errors that carry their reason.
  *
  *     const scrip = connect('localhost:50051', { caller: 'converter' });
  *     const { reservation } = await scrip.billing.reserve({ accountId, requestId, usages });
  *
- * A request id belongs to a job, not to a call: make it once and keep it for every retry.
+ * A request id belongs to a job and not to a call: make it once, and send it again with every retry.
  */
 import {
   type CallOptions,
@@ -28,29 +28,30 @@ import { BadRequest, ErrorInfo } from './gen/google/rpc/error_details.ts';
 import { Status } from './gen/google/rpc/status.ts';
 
 export type ConnectOptions = {
-  /** Name of the calling service: it stands on every entry it causes. */
+  /** Name of the calling service. The ledger stores it with every entry that its calls cause. */
   readonly caller: string;
   /** Default: no TLS. */
   readonly credentials?: ChannelCredentials;
   readonly channel?: ClientOptions;
 };
 
-/** Options of one call, beside those of grpc-js (`deadline` among them). */
+/** Options of one call: those of grpc-js, such as `deadline`, and these. */
 export type ScripCallOptions = CallOptions & {
-  /** More request metadata, such as `traceparent`. */
+  /** Additional request metadata, such as `traceparent`. */
   readonly metadata?: Metadata;
-  /** Told the trailers: `idempotent-replayed` is in there. */
+  /** Receives the trailers, such as `idempotent-replayed`. */
   readonly onTrailers?: (trailers: Metadata) => void;
 };
 
-/** An error of the service, with what its ErrorInfo says. */
+/** An error that a call ended with, with what its google.rpc.Status says. */
 export class ScripError extends Error {
   /** gRPC status code. */
   readonly code: number;
-  /** What a program decides by, e.g. "INSUFFICIENT_CREDITS"; empty if the error is not the service's. */
+  /** Such as "INSUFFICIENT_CREDITS"; empty if the error does not come from the service. */
   readonly reason: string;
   /** Every dynamic value of the message. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** The bad fields of an INVALID_FIELD. */
   readonly violations: readonly { readonly field: string; readonly description: string }[];
 
   constructor(error: ServiceError) {
@@ -80,7 +81,7 @@ function detailsOf(metadata: Metadata | undefined) {
 
 type Unary<Request, Response> = (request: Request, options?: ScripCallOptions) => Promise<Response>;
 
-/** The request with all its fields, from the ones that were given. */
+/** Adds the fields that a request leaves out: `fromPartial` of the generated message. */
 type Complete<Partial, Request> = (partial: Partial) => Request;
 
 export function connect(address: string, options: ConnectOptions) {
@@ -119,7 +120,7 @@ export function connect(address: string, options: ConnectOptions) {
         if (onTrailers) call.on('status', ({ metadata }) => onTrailers(metadata));
       });
 
-  /** Messages as they come; breaking out of the loop cancels the call. */
+  /** Yields each message as it arrives. Leaving the loop early cancels the call. */
   async function* stream<Partial, Request, Response>(
     { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
     complete: Complete<Partial, Request>,
@@ -213,7 +214,7 @@ export function connect(address: string, options: ConnectOptions) {
         events.ReplayDeadDeliveriesRequest.fromPartial,
       ),
     },
-    /** The grpc-js client below, for channel state and other services. */
+    /** The underlying grpc-js client, for the state of the channel and for other services. */
     channel: client,
     close: () => client.close(),
   };

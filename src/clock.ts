@@ -1,4 +1,4 @@
-/** The one way to ask what time it is: epoch milliseconds, UTC. Injected, so tests can set it. */
+/** The present time in epoch milliseconds. Everything reads it through a Clock, so that tests can set it. */
 export type Clock = () => number;
 
 export const systemClock: Clock = Date.now;

@@ -1,11 +1,10 @@
 /**
- * What can go wrong in ordinary operation, as values. Pure rules return a Failure, they never
- * throw one; an edge that cannot return (a stream, a loader) may throw it. Nothing here knows gRPC:
- * `rpc/call/status.ts` holds the one table from reason to status code.
- *
- * Every dynamic part of a message also stands in `metadata`, so a caller programs against
- * `reason` and `metadata` and never parses `message`.
+ * An expected refusal, such as missing credits or an unavailable database. Rules return a Failure and
+ * never throw one; the functions that serve RPCs and read for them may throw it. Anything else that is
+ * thrown is a bug. `rpc/call/status.ts` maps each reason to a gRPC status code.
  */
+
+/** The reasons of the contract: `proto/billing/v1/error_reason.proto` describes each. */
 export type Reason =
   | 'INVALID_FIELD'
   | 'UNKNOWN_OPERATION'
@@ -47,8 +46,11 @@ export type Violation = { readonly field: string; readonly description: string }
 
 export class Failure {
   readonly reason: Reason;
+  /** For people. Callers match on `reason` and read `metadata`, and never parse this. */
   readonly message: string;
+  /** Every dynamic value of the message. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** The bad fields of an INVALID_FIELD; empty for most other reasons. */
   readonly violations: readonly Violation[];
 
   constructor(
@@ -66,7 +68,7 @@ export class Failure {
   }
 }
 
-/** A bug: its cause is logged under the trace id, never sent. */
+/** What a caller is told of a bug. The cause is logged under the trace id, and never sent. */
 export const internalFailure = (traceId: string): Failure =>
   new Failure('INTERNAL', `internal error; its cause is logged under trace ${traceId}`, {
     trace_id: traceId,

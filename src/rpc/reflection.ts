@@ -1,9 +1,8 @@
 /**
- * Server reflection: hands out the descriptors buf made of the protos, so clients such as grpcurl
- * need no files. @grpc/reflection 1.0.4 is not used: it rebuilds the descriptors and loses the
- * imports of google.protobuf types, so grpcurl refuses them.
+ * Server reflection: serves the descriptors that buf built from the protos, so that clients such as
+ * grpcurl need no files. @grpc/reflection 1.0.4 is not used, because it rebuilds the descriptors and
+ * loses the imports of google.protobuf types, so that grpcurl rejects them.
  */
-
 import { createFileRegistry, type DescFile, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
@@ -14,7 +13,7 @@ import {
   ServerReflectionService,
 } from '../gen/grpc/reflection/v1/reflection.ts';
 
-/** The two names the service goes by; clients of before 2023 know only the second. */
+/** The two names of the service. Clients older than 2023 know only the second. */
 const PATHS = {
   v1: '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
   v1alpha: '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
@@ -23,8 +22,9 @@ const PATHS = {
 type Call = ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = ServerReflectionResponse['messageResponse'];
 
-export function addReflection(server: Server, image: Uint8Array) {
-  const answer = answersFrom(image);
+/** `descriptors` is a google.protobuf.FileDescriptorSet. */
+export function addReflection(server: Server, descriptors: Uint8Array) {
+  const answer = answersFrom(descriptors);
   const handle = (call: Call) => {
     call.on('data', (request: ServerReflectionRequest) => {
       call.write({
@@ -42,9 +42,8 @@ export function addReflection(server: Server, image: Uint8Array) {
   }
 }
 
-/** Answers from a FileDescriptorSet. */
-function answersFrom(image: Uint8Array) {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, image));
+function answersFrom(descriptors: Uint8Array) {
+  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptors));
   const files = new Map([...registry.files].map((file) => [`${file.name}.proto`, file]));
   const services = [...registry]
     .filter((type) => type.kind === 'service' && !type.typeName.startsWith('grpc.reflection.'))
@@ -55,23 +54,23 @@ function answersFrom(image: Uint8Array) {
       case 'listServices':
         return { $case: 'listServicesResponse', value: { service: services } };
       case 'fileByFilename':
-        return descriptors(files.get(request.value), request.value);
+        return fileAnswer(files.get(request.value), request.value);
       case 'fileContainingSymbol':
-        return descriptors(fileOf(request.value), request.value);
+        return fileAnswer(fileOf(request.value), request.value);
       default:
         return failure(status.UNIMPLEMENTED, 'the services have no extensions');
     }
   };
 
   function fileOf(symbol: string): DescFile | undefined {
-    // A method, field or value is found by the type it belongs to.
+    // The registry knows types. A method, field or enum value is found by the type it belongs to.
     const type = registry.get(symbol) ?? registry.get(symbol.slice(0, symbol.lastIndexOf('.')));
     return type?.file;
   }
 }
 
-/** The file and all it imports, each once. */
-function descriptors(file: DescFile | undefined, name: string): Answer {
+/** The file and all files that it imports, each once. */
+function fileAnswer(file: DescFile | undefined, name: string): Answer {
   if (!file) return failure(status.NOT_FOUND, `${name} is not known`);
   const all = new Set<DescFile>();
   const add = (one: DescFile) => {
