@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
-import { monthName, monthStart } from '../ledger/account.ts';
+import { formatMonth, monthStart } from '../ledger/month.ts';
 import { FORMATS } from '../preview/format.ts';
 import { preview } from '../preview/preview.ts';
 import { type FiledPlan, type RateCard, rateCardAt } from '../pricing/plan.ts';
@@ -59,7 +59,7 @@ export const plansPreview: Command = {
     const database = await findDatabase(configOfEnvironment());
     try {
       const options = { filed, rateCard, accountsOf, from, until: monthStart(from, 1) };
-      const heading = { planId: filed.planId, accountsOf, month: monthName(from) };
+      const heading = { planId: filed.planId, accountsOf, month: formatMonth(from) };
       let begin = async (billed: boolean) => await format.begin({ ...heading, billed });
       const totals = await preview(database.url, options, async (account) => {
         await begin(account.overage !== null);

@@ -2,8 +2,8 @@
 import { Failure } from '../failure.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
-import { SERVICE } from '../ledger/settle.ts';
-import type { Closing } from '../ledger/statement.ts';
+import { SERVICE_CALLER } from '../ledger/settle.ts';
+import type { StatementToClose } from '../ledger/statement.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import type { Answer, Request, StoredResponse, Task } from './task.ts';
 
@@ -26,7 +26,7 @@ export class Lanes {
     command: Own,
     trace: Pick<Origin, 'traceId' | 'spanId'>,
   ): Promise<Outcome<Own['kind']> | Failure> {
-    const origin = { caller: SERVICE, requestId: '', ...trace };
+    const origin = { caller: SERVICE_CALLER, requestId: '', ...trace };
     const answer = this.#queue({ type: 'internal command', accountId, command, origin });
     return answer as Promise<Outcome<Own['kind']> | Failure>;
   }
@@ -40,7 +40,7 @@ export class Lanes {
    * Closes a month of an account. Null says only that the account was looked at: if it has changed since
    * the statement was computed, the month is still open.
    */
-  closeStatement(accountId: string, closing: Closing): Promise<Failure | null> {
+  closeStatement(accountId: string, closing: StatementToClose): Promise<Failure | null> {
     const answer = this.#queue({ type: 'statement closing', accountId, closing });
     return answer as Promise<Failure | null>;
   }

@@ -3,7 +3,7 @@ import type { Failure } from '../failure.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
-import type { Closing } from '../ledger/statement.ts';
+import type { StatementToClose } from '../ledger/statement.ts';
 
 /** A mutation that a caller asked for. Its request id makes it safe to repeat. */
 export type Request = {
@@ -34,7 +34,7 @@ export type Settlement = { readonly type: 'settlement'; readonly accountId: stri
 export type StatementClosing = {
   readonly type: 'statement closing';
   readonly accountId: string;
-  readonly closing: Closing;
+  readonly closing: StatementToClose;
 };
 
 export type Task = Request | InternalCommand | Settlement | StatementClosing;

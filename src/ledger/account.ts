@@ -1,5 +1,6 @@
 /** An account: the owner of a balance, and what the database keeps of it in one row. */
 import type { Labels } from './entry.ts';
+import { monthStart } from './month.ts';
 import type { AutoTopUp, TopUps } from './top-up.ts';
 
 export type AccountState = 'OPEN' | 'CLOSED';
@@ -76,17 +77,5 @@ export type Balance = {
 };
 
 /** Usage no grant covered in the calendar month of `now`: each month counts from 0. */
-export const overageOf = (account: Account, now: number): bigint =>
+export const currentOverage = (account: Account, now: number): bigint =>
   monthStart(now) === monthStart(account.lastAt) ? account.overage : 0n;
-
-/** First moment of the calendar month, UTC, that is `offset` months after that of `at`. */
-export function monthStart(at: number, offset = 0): number {
-  const date = new Date(at);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1);
-}
-
-/** First moment of a month as people write it. */
-export const monthOf = (name: string): number => Date.parse(`${name}-01T00:00:00Z`);
-
-/** The month as people write it, e.g. "2026-11". */
-export const monthName = (at: number): string => new Date(at).toISOString().slice(0, 7);

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { expiryOf } from '../pricing/packs.ts';
 import type { Allowance, Validity } from '../pricing/plan.ts';
-import { monthName, monthStart } from './account.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable } from './grant.ts';
+import { formatMonth, monthStart } from './month.ts';
 
 /** From its first moment until the first of the next one. */
 export type Period = { readonly from: number; readonly until: number };
@@ -39,7 +39,7 @@ function lengthAfter(length: Length, fromMs: number): number {
 
 /** What a period is called: a month by its name, any other by its first moment. */
 const nameOf = (every: Allowance['every'], opens: number): string =>
-  every === 'month' ? monthName(opens) : new Date(opens).toISOString();
+  every === 'month' ? formatMonth(opens) : new Date(opens).toISOString();
 
 /**
  * Grants the allowance of the period that `allowanceDueAt` opens and turns to the next one. An
@@ -62,7 +62,7 @@ export function grantAllowance(book: Book, allowance: Allowance, origin: Origin)
     state: 'OPEN',
   });
   account.allowanceDueAt = until;
-  book.due(until);
+  book.scheduleSettling(until);
   book.post(
     {
       kind: 'GRANT',

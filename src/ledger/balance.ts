@@ -1,8 +1,8 @@
 /** Reads a balance off an account and its open grants. */
 import type { Terms } from '../pricing/plan.ts';
-import { type Account, type Balance, overageOf } from './account.ts';
+import { type Account, type Balance, currentOverage } from './account.ts';
 import type { Grant } from './grant.ts';
-import { lowBalanceThreshold, pauseFloor } from './limits-in-force.ts';
+import { effectiveLowBalanceThreshold, effectivePauseFloor } from './limits-in-force.ts';
 
 export function balanceOf(
   account: Account,
@@ -12,16 +12,16 @@ export function balanceOf(
 ): Balance {
   const reserved = account.reserved + account.overageReserved;
   const available = account.remaining - reserved;
-  const threshold = lowBalanceThreshold(account, terms);
+  const threshold = effectiveLowBalanceThreshold(account, terms);
   return {
     remaining: account.remaining,
     reserved,
     available,
-    overage: overageOf(account, now),
+    overage: currentOverage(account, now),
     overageLimit: terms.overage?.limit ?? 0n,
     lowBalance: available < threshold,
     lowBalanceThreshold: threshold,
-    pauseFloor: pauseFloor(account, terms),
+    pauseFloor: effectivePauseFloor(account, terms),
     nextExpiry: nextExpiry(grants, now),
     nextAllowance: nextAllowance(account, terms),
     seq: account.seq,

@@ -7,16 +7,23 @@
 import assert from 'node:assert/strict';
 import type { Plan } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
-import { type Account, monthStart } from './account.ts';
+import type { Account } from './account.ts';
 import type { CustomPack } from './custom-pack.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
-import type { Announcement, EventType } from './event.ts';
-import { noticeAtOf } from './expiring.ts';
-import { ALL_OPERATIONS, burnOrder, type Grant, isLimited, stateOf } from './grant.ts';
+import type { EventDraft, EventType } from './event.ts';
+import { expiryNoticeAt } from './expiry-notice.ts';
+import {
+  ALL_OPERATIONS,
+  compareBurnOrder,
+  currentGrantState,
+  type Grant,
+  isLimited,
+} from './grant.ts';
+import { monthStart } from './month.ts';
 import type { Purchase } from './purchase.ts';
-import { type RefundableEntry, refundable } from './refundable.ts';
+import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
 import { OVERAGE, type Reservation } from './reservation.ts';
-import { noteOverage, type Statement } from './statement.ts';
+import { type Statement, scheduleStatementForOverage } from './statement.ts';
 
 /** An entry before it has its place in the hash chain. */
 export type UnsealedEntry = Omit<Entry, 'hash'>;
@@ -35,7 +42,7 @@ const and = <Noun>(nouns: ReadonlySet<Noun>, noun: Noun): ReadonlySet<Noun> =>
   nouns.size === 0 ? new Set([noun]) : (nouns as Set<Noun>).add(noun);
 
 /** Nouns a unit of work made, and ones it loaded and changed. */
-class Changed<Noun> {
+class Changes<Noun> {
   added: ReadonlySet<Noun> = NONE;
   changed: ReadonlySet<Noun> = NONE;
 
@@ -43,12 +50,12 @@ class Changed<Noun> {
     this.added = and(this.added, noun);
   }
 
-  change(noun: Noun) {
+  markChanged(noun: Noun) {
     if (!this.added.has(noun)) this.changed = and(this.changed, noun);
   }
 }
 
-export type Loaded = {
+export type LoadedAccount = {
   readonly account: Account;
   /** The account's own plan, and every one that a loaded reservation or a waiting request names. */
   readonly plans: ReadonlyMap<string, PublishedPlan>;
@@ -70,7 +77,7 @@ export class Book {
   /** Grants that can still change, in burn order. */
   readonly grants: Grant[];
   /** Whether any of them is limited to operations; seldom, so draws are quicker where none is. */
-  limited: boolean;
+  hasLimitedGrants: boolean;
   readonly reservations: Map<string, Reservation>;
   readonly purchases: Purchase[];
   readonly customPacks: CustomPack[];
@@ -85,20 +92,20 @@ export class Book {
     /** What its owner or an operator sets: its plan, name, labels, state. */
     settings: false,
     entries: [] as UnsealedEntry[],
-    grants: new Changed<Grant>(),
-    reservations: new Changed<Reservation>(),
-    purchases: new Changed<Purchase>(),
+    grants: new Changes<Grant>(),
+    reservations: new Changes<Reservation>(),
+    purchases: new Changes<Purchase>(),
     /** By name. */
     customPacks: new Map<string, CustomPack>(),
-    refundables: new Changed<RefundableEntry>(),
-    events: [] as Announcement[],
+    refundables: new Changes<RefundableEntry>(),
+    events: [] as EventDraft[],
     statements: [] as Statement[],
   };
 
-  constructor(loaded: Loaded, now: number, newId: () => string) {
+  constructor(loaded: LoadedAccount, now: number, newId: () => string) {
     this.account = loaded.account;
-    this.grants = [...loaded.grants].sort(burnOrder);
-    this.limited = this.grants.some(isLimited);
+    this.grants = [...loaded.grants].sort(compareBurnOrder);
+    this.hasLimitedGrants = this.grants.some(isLimited);
     this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
     this.purchases = [...loaded.purchases];
     this.customPacks = [...loaded.customPacks];
@@ -107,7 +114,7 @@ export class Book {
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;
     this.plans = loaded.plans;
-    const plan = this.planNamed(this.account.planId);
+    const plan = this.findPlan(this.account.planId);
     assert(plan, `account ${this.account.accountId} lives under plan ${this.account.planId}`);
     this.plan = plan;
   }
@@ -122,11 +129,11 @@ export class Book {
   }
 
   /** A plan as it is now; null if there is none of that id. */
-  planNamed(planId: string): Plan | null {
+  findPlan(planId: string): Plan | null {
     return this.plans.get(planId)?.at(this.now) ?? null;
   }
 
-  grant(grantId: bigint): Grant {
+  getGrant(grantId: bigint): Grant {
     const grant = this.grants.find((candidate) => candidate.grantId === grantId);
     assert(grant, `grant ${grantId} of ${this.account.accountId} was not loaded`);
     return grant;
@@ -141,12 +148,12 @@ export class Book {
   }
 
   /** A commit or charge: one that was loaded, or one of this unit of work. */
-  refundable(seq: bigint): RefundableEntry | null {
+  findRefundable(seq: bigint): RefundableEntry | null {
     const known = this.refundables.get(seq);
     if (known) return known;
     const entry = this.changes.entries.find((candidate) => candidate.seq === seq);
     if (!entry || (entry.kind !== 'COMMIT' && entry.kind !== 'CHARGE')) return null;
-    const added = refundable(entry, 0n);
+    const added = toRefundableEntry(entry, 0n);
     this.refundables.set(seq, added);
     return added;
   }
@@ -156,31 +163,31 @@ export class Book {
     const added: Grant = {
       operations: ALL_OPERATIONS,
       ...grant,
-      noticeAt: noticeAtOf(this.plan.terms, grant),
+      noticeAt: expiryNoticeAt(this.plan.terms, grant),
       accountId: this.account.accountId,
       grantId: this.account.grantCount,
       remaining: 0n,
       reserved: 0n,
       createdAt: this.now,
     };
-    const place = this.grants.findIndex((other) => burnOrder(added, other) < 0);
+    const place = this.grants.findIndex((other) => compareBurnOrder(added, other) < 0);
     this.grants.splice(place === -1 ? this.grants.length : place, 0, added);
     this.changes.grants.add(added);
-    this.limited ||= isLimited(added);
-    this.due(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
+    this.hasLimitedGrants ||= isLimited(added);
+    this.scheduleSettling(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
     // Notice that is due at once is given when the command has been decided.
-    if (added.noticeAt !== null && added.noticeAt > this.now) this.due(added.noticeAt);
+    if (added.noticeAt !== null && added.noticeAt > this.now) this.scheduleSettling(added.noticeAt);
     return added;
   }
 
   addReservation(reservation: Reservation) {
     this.reservations.set(reservation.reservationId, reservation);
     this.changes.reservations.add(reservation);
-    this.due(reservation.expiresAt);
+    this.scheduleSettling(reservation.expiresAt);
   }
 
   /** Something will happen to the account by itself at `at`: it must be looked at then. */
-  due(at: number | null) {
+  scheduleSettling(at: number | null) {
     const { account } = this;
     if (at === null || (account.dueAt !== null && account.dueAt <= at)) return;
     account.dueAt = at;
@@ -188,9 +195,9 @@ export class Book {
   }
 
   /** Tells those who listen, if what is decided is committed. */
-  announce(
+  emitEvent(
     type: EventType,
-    data: Announcement['data'],
+    data: EventDraft['data'],
     { traceId, spanId }: Pick<Origin, 'traceId' | 'spanId'>,
   ) {
     const { account } = this;
@@ -211,7 +218,7 @@ export class Book {
     if (draft.refunded && monthStart(draft.refunded.at) !== monthStart(this.now))
       account.overage = overage;
     this.#assertSound();
-    noteOverage(this, draft.moves);
+    scheduleStatementForOverage(this, draft.moves);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;
@@ -246,12 +253,12 @@ export class Book {
 
   #apply(move: Move) {
     assert(move.credits > 0n, 'a move moves credits');
-    const grant = move.grantId === OVERAGE ? null : this.grant(move.grantId);
+    const grant = move.grantId === OVERAGE ? null : this.getGrant(move.grantId);
     this.#add(move.from, grant, -move.credits);
     this.#add(move.to, grant, move.credits);
     if (grant) {
-      grant.state = stateOf(grant, this.now);
-      this.changes.grants.change(grant);
+      grant.state = currentGrantState(grant, this.now);
+      this.changes.grants.markChanged(grant);
     }
   }
 
@@ -295,7 +302,7 @@ export class Book {
 }
 
 /** Moves of the same kind for a list of allocations; overage has buckets of its own. */
-export function movesOf(
+export function toMoves(
   allocations: readonly { grantId: bigint; credits: bigint }[],
   from: 'available' | 'reserved' | 'consumed',
   to: 'available' | 'reserved' | 'consumed' | 'expired' | 'issued',

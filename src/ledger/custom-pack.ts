@@ -12,7 +12,7 @@ export type CustomPack = Pack & {
 };
 
 /** The pack of that name that the account can buy: the plan's, or one offered to it alone. */
-export const packNamed = ({ plan, customPacks }: Book, packId: string): Pack | null =>
+export const findPack = ({ plan, customPacks }: Book, packId: string): Pack | null =>
   plan.packs.find((pack) => pack.packId === packId) ??
   customPacks.find((pack) => pack.packId === packId && pack.withdrawnAt === null) ??
   null;

@@ -2,8 +2,8 @@
 import { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
-import { emitLowBalanceEvent } from './event.ts';
-import { giveNoticeOfNew } from './expiring.ts';
+import { updateLowBalance } from './event.ts';
+import { emitNoticesOfNewGrants } from './expiry-notice.ts';
 import {
   type CloseAccount,
   closeAccount,
@@ -12,13 +12,13 @@ import {
   type UpdateAccount,
   updateAccount,
 } from './rules/account.ts';
+import { type BuyPack, buyPack } from './rules/buy-pack.ts';
 import { type Charge, charge } from './rules/charge.ts';
 import { type Commit, commit } from './rules/commit.ts';
 import { type OfferPack, offerPack, type WithdrawPack, withdrawPack } from './rules/custom-pack.ts';
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
 import { type MoveAccount, moveAccount } from './rules/move-account.ts';
-import { type BuyPack, buyPack } from './rules/purchase.ts';
 import { type RaiseReservation, raiseReservation } from './rules/raise-reservation.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
@@ -57,8 +57,8 @@ export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
 export function decide(book: Book, command: Command, origin: Origin) {
   const outcome = rule(book, command, origin);
   if (!(outcome instanceof Failure)) {
-    giveNoticeOfNew(book, origin);
-    emitLowBalanceEvent(book, origin);
+    emitNoticesOfNewGrants(book, origin);
+    updateLowBalance(book, origin);
     updateTopUpDueAt(book);
   }
   return outcome;

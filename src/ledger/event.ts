@@ -4,7 +4,7 @@
  */
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
-import { availableOf, lowBalanceThreshold } from './limits-in-force.ts';
+import { availableCredits, effectiveLowBalanceThreshold } from './limits-in-force.ts';
 
 export const EVENT_TYPES = [
   'balance.low',
@@ -20,7 +20,7 @@ export const EVENT_TYPES = [
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** An event before it has its id. */
-export type Announcement = {
+export type EventDraft = {
   readonly accountId: string;
   /** 1, 2, 3 … within the account: what happened first comes first. */
   readonly seq: bigint;
@@ -33,7 +33,7 @@ export type Announcement = {
   readonly spanId: string;
 };
 
-export type LedgerEvent = Announcement & {
+export type LedgerEvent = EventDraft & {
   /** Stable however often the event is delivered: a UUID (version 7). */
   readonly eventId: string;
 };
@@ -43,21 +43,21 @@ export type LedgerEvent = Announcement & {
  * Looked at after settling and after each decision, never between two entries of one: an allowance
  * that replaces the one before it crosses nothing.
  */
-export function emitLowBalanceEvent(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
+export function updateLowBalance(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
   const { account, plan } = book;
-  const low = isLow(book);
+  const low = isLowBalance(book);
   if (low === account.lowBalance) return;
   account.lowBalance = low;
   book.changes.account = true;
-  book.announce(
+  book.emitEvent(
     low ? 'balance.low' : 'balance.recovered',
     {
-      available: availableOf(account).toString(),
-      threshold: lowBalanceThreshold(account, plan.terms).toString(),
+      available: availableCredits(account).toString(),
+      threshold: effectiveLowBalanceThreshold(account, plan.terms).toString(),
     },
     origin,
   );
 }
 
-export const isLow = ({ account, plan }: Book): boolean =>
-  availableOf(account) < lowBalanceThreshold(account, plan.terms);
+export const isLowBalance = ({ account, plan }: Book): boolean =>
+  availableCredits(account) < effectiveLowBalanceThreshold(account, plan.terms);

@@ -17,7 +17,7 @@ export function expireGrant(book: Book, grant: Grant, credits: bigint, origin: O
   );
   // A grant without an expiry that has nothing left was not spent, either.
   if (grant.remaining === 0n) grant.state = 'EXPIRED';
-  book.announce(
+  book.emitEvent(
     'grant.expired',
     {
       grant_id: grant.grantId.toString(),

@@ -45,7 +45,7 @@ export const hasExpired = (grant: Grant, now: number): boolean =>
   grant.expiresAt !== null && grant.expiresAt <= now;
 
 /** The state a grant is in. One whose every credit was spent in time stays SPENT, and one that lapsed EXPIRED. */
-export function stateOf(grant: Grant, now: number): GrantState {
+export function currentGrantState(grant: Grant, now: number): GrantState {
   if (grant.state === 'SCHEDULED') return 'SCHEDULED';
   const over = grant.state === 'SPENT' || grant.state === 'EXPIRED';
   if (grant.remaining === 0n && over) return grant.state;
@@ -54,7 +54,7 @@ export function stateOf(grant: Grant, now: number): GrantState {
 }
 
 /** Priority, then soonest expiry (never last), then unpaid before paid, then oldest. */
-export function burnOrder(a: Grant, b: Grant): number {
+export function compareBurnOrder(a: Grant, b: Grant): number {
   if (a.priority !== b.priority) return a.priority - b.priority;
   const expiryA = a.expiresAt ?? Number.POSITIVE_INFINITY;
   const expiryB = b.expiresAt ?? Number.POSITIVE_INFINITY;

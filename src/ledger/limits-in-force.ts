@@ -2,13 +2,13 @@
 import type { Terms } from '../pricing/plan.ts';
 import type { Account } from './account.ts';
 
-export const lowBalanceThreshold = (account: Account, terms: Terms): bigint =>
+export const effectiveLowBalanceThreshold = (account: Account, terms: Terms): bigint =>
   account.lowBalanceThreshold ?? terms.lowBalanceThreshold;
 
 /** 0: nothing is paused. */
-export const pauseFloor = (account: Account, terms: Terms): bigint =>
+export const effectivePauseFloor = (account: Account, terms: Terms): bigint =>
   account.pauseFloor ?? terms.pauseFloor;
 
 /** remaining − reserved, on the overage line too. */
-export const availableOf = ({ remaining, reserved, overageReserved }: Account): bigint =>
+export const availableCredits = ({ remaining, reserved, overageReserved }: Account): bigint =>
   remaining - reserved - overageReserved;

@@ -92,7 +92,7 @@ const MINUTE_MS = 60_000;
  * When a pending purchase is worth another look: in half the time it has been waiting so far, and
  * right after its session has expired.
  */
-export function nextCheck({ createdAt, session }: Purchase, now: number): number {
+export function computeNextCheckAt({ createdAt, session }: Purchase, now: number): number {
   const later = now + Math.max(MINUTE_MS, Math.ceil((now - createdAt) / 2));
   const over = session ? session.expiresAt + MINUTE_MS : later;
   return over > now ? Math.min(over, later) : later;
@@ -103,7 +103,7 @@ export function nextCheck({ createdAt, session }: Purchase, now: number): number
  * money bought, rounded down once over all refunds; all of them while the payment is disputed and
  * once the dispute is lost.
  */
-export function creditsAskedBack(
+export function creditsToClawBack(
   credits: bigint,
   { paid, refunded, dispute }: Pick<PaymentSnapshot, 'paid' | 'refunded' | 'dispute'>,
 ): bigint {

@@ -1,7 +1,8 @@
 /** A commit or charge, and how much of it has been refunded so far. */
+
+import { consumedByGrant } from './allocation/split.ts';
 import type { Entry, Labels } from './entry.ts';
-import { type Allocation, total } from './reservation.ts';
-import { splitOf } from './split.ts';
+import { type Allocation, totalCredits } from './reservation.ts';
 
 export type RefundableEntry = {
   readonly accountId: string;
@@ -33,8 +34,8 @@ type Refundable = Pick<
   | 'moves'
 >;
 
-export function refundable(entry: Refundable, refunded: bigint): RefundableEntry {
-  const split = splitOf(entry.moves);
+export function toRefundableEntry(entry: Refundable, refunded: bigint): RefundableEntry {
+  const split = consumedByGrant(entry.moves);
   return {
     accountId: entry.accountId,
     seq: entry.seq,
@@ -45,7 +46,7 @@ export function refundable(entry: Refundable, refunded: bigint): RefundableEntry
     reference: entry.reference,
     labels: entry.labels,
     split,
-    committed: total(split),
+    committed: totalCredits(split),
     refunded,
   };
 }

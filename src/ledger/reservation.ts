@@ -1,6 +1,7 @@
 /** A reservation: credits set aside from named grants for a job that is running. */
+
+import type { Demand } from './allocation/waterfall.ts';
 import type { Labels } from './entry.ts';
-import type { Demand } from './waterfall.ts';
 
 export type ReservationState = 'ACTIVE' | 'COMMITTED' | 'RELEASED' | 'EXPIRED';
 export type OverCommitPolicy = 'REJECT' | 'CAP' | 'DRAW';
@@ -41,10 +42,11 @@ export type Reservation = {
   late: boolean;
 };
 
-export const total = (allocations: readonly Allocation[]): bigint =>
+export const totalCredits = (allocations: readonly Allocation[]): bigint =>
   allocations.reduce((sum, allocation) => sum + allocation.credits, 0n);
 
-export const heldBy = (reservation: Reservation): bigint => total(reservation.allocations);
+export const heldCredits = (reservation: Reservation): bigint =>
+  totalCredits(reservation.allocations);
 
 /**
  * Splits allocations after the first `credits`: what is taken, in burn order, and what is left.

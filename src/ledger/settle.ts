@@ -4,24 +4,24 @@
  * anything on it, so no rule ever sees a reservation, grant or allowance that should be otherwise.
  */
 import { grantAllowance, periodOf } from './allowance.ts';
-import { type Book, movesOf } from './book.ts';
+import { type Book, toMoves } from './book.ts';
 import type { Origin } from './entry.ts';
-import { emitLowBalanceEvent } from './event.ts';
+import { updateLowBalance } from './event.ts';
 import { expireGrant } from './expire-grant.ts';
-import { giveNotice, isNoticeDue } from './expiring.ts';
+import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
-import { type Allocation, heldBy, OVERAGE, type Reservation } from './reservation.ts';
-import { followStatements } from './statement.ts';
+import { type Allocation, heldCredits, OVERAGE, type Reservation } from './reservation.ts';
+import { updateStatementDueAt } from './statement.ts';
 import { updateTopUpDueAt } from './top-up.ts';
 
-export const SERVICE = 'scrip';
+export const SERVICE_CALLER = 'scrip';
 
 /** Brings the account up to `book.now`. `trace` is that of the unit of work that does it. */
 export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
   syncPlanTerms(book);
-  settleDue(book, { caller: SERVICE, requestId: '', ...trace });
+  settleDue(book, { caller: SERVICE_CALLER, requestId: '', ...trace });
   // Looked at though nothing was due: the plan may have another threshold than when it was last.
-  emitLowBalanceEvent(book, trace);
+  updateLowBalance(book, trace);
   updateTopUpDueAt(book);
 }
 
@@ -45,7 +45,7 @@ export function syncPlanTerms(book: Book) {
   const used = account.overage + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
   account.overageLimit = limit > used ? limit : used;
-  followStatements(book);
+  updateStatementDueAt(book);
   const { allowance } = plan.terms;
   if (!allowance === (account.allowanceDueAt === null)) return;
   // A plan that gives an allowance only since the account was opened gives it from the next period on.
@@ -53,7 +53,7 @@ export function syncPlanTerms(book: Book) {
     ? periodOf(allowance.every, account.openedAt, now).until
     : null;
   book.changes.account = true;
-  book.due(account.allowanceDueAt);
+  book.scheduleSettling(account.allowanceDueAt);
 }
 
 /** The allowance an account still gets; a closed account is granted nothing. */
@@ -76,7 +76,8 @@ function dueNow(book: Book, origin: Origin): readonly Due[] {
       offer(grant.effectiveAt, () => makeEffective(book, grant, origin));
     else if (grantAvailable(grant) > 0n)
       offer(grant.expiresAt, () => expireGrant(book, grant, grantAvailable(grant), origin));
-    if (isNoticeDue(grant, book.now)) offer(grant.noticeAt, () => giveNotice(book, grant, origin));
+    if (isNoticeDue(grant, book.now))
+      offer(grant.noticeAt, () => emitExpiryNotice(book, grant, origin));
   }
   const allowance = allowanceOf(book);
   if (allowance)
@@ -85,11 +86,11 @@ function dueNow(book: Book, origin: Origin): readonly Due[] {
 }
 
 function expireReservation(book: Book, reservation: Reservation, origin: Origin) {
-  const held = heldBy(reservation);
+  const held = heldCredits(reservation);
   book.post(
     {
       kind: 'EXPIRE',
-      moves: giveBack(book, reservation.allocations),
+      moves: toReturnMoves(book, reservation.allocations),
       credits: held,
       reservationId: reservation.reservationId,
       planId: reservation.planId,
@@ -103,8 +104,8 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
   reservation.returned += held;
   reservation.allocations = [];
   reservation.endedAt = reservation.expiresAt;
-  book.changes.reservations.change(reservation);
-  book.announce(
+  book.changes.reservations.markChanged(reservation);
+  book.emitEvent(
     'reservation.expired',
     {
       reservation_id: reservation.reservationId,
@@ -119,20 +120,20 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
  * Moves that give reserved credits back to the grants they came from; what belongs to a grant that
  * has expired meanwhile is breakage.
  */
-export function giveBack(book: Book, allocations: readonly Allocation[]) {
-  const expired = (allocation: Allocation) => fromExpiredGrant(book, allocation);
+export function toReturnMoves(book: Book, allocations: readonly Allocation[]) {
+  const expired = (allocation: Allocation) => isFromExpiredGrant(book, allocation);
   return [
-    ...movesOf(
+    ...toMoves(
       allocations.filter((a) => !expired(a)),
       'reserved',
       'available',
     ),
-    ...movesOf(allocations.filter(expired), 'reserved', 'expired'),
+    ...toMoves(allocations.filter(expired), 'reserved', 'expired'),
   ];
 }
 
-export const fromExpiredGrant = (book: Book, { grantId }: Allocation): boolean =>
-  grantId !== OVERAGE && hasExpired(book.grant(grantId), book.now);
+export const isFromExpiredGrant = (book: Book, { grantId }: Allocation): boolean =>
+  grantId !== OVERAGE && hasExpired(book.getGrant(grantId), book.now);
 
 function makeEffective(book: Book, grant: Grant, origin: Origin) {
   grant.state = 'OPEN';

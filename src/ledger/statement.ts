@@ -4,10 +4,11 @@
  */
 import type { OverageLine, OverageRates } from '../pricing/overage.ts';
 import type { Money } from '../pricing/plan.ts';
-import { type Account, monthStart } from './account.ts';
+import type { Account } from './account.ts';
 import type { Book } from './book.ts';
 import type { Move } from './entry.ts';
 import type { GrantCategory } from './grant.ts';
+import { monthStart } from './month.ts';
 import { OVERAGE } from './reservation.ts';
 
 /** What a month's use of one operation came to. */
@@ -67,19 +68,19 @@ const isPostpaid = ({ account, plan }: Book): boolean =>
   account.state === 'OPEN' && plan.terms.overage !== null;
 
 /** Keeps on the account's row when its next statement is due, and under which plan. */
-export function followStatements(book: Book) {
+export function updateStatementDueAt(book: Book) {
   if (!isPostpaid(book)) return;
   const { account, now } = book;
   // Overage from before there were statements: its month is still to be closed.
   if (account.statementDueAt === null) setDue(book, account.overage > 0n ? account.lastAt : now);
   // A month that has ended keeps the plan it ended under, however late it is closed.
-  if (account.statementPlanId === account.planId || isDue(account, now)) return;
+  if (account.statementPlanId === account.planId || isStatementDue(account, now)) return;
   account.statementPlanId = account.planId;
   book.changes.settings = true;
 }
 
 /** Overage that was used or given back outside a postpaid plan needs a statement all the same. */
-export function noteOverage(book: Book, moves: readonly Move[]) {
+export function scheduleStatementForOverage(book: Book, moves: readonly Move[]) {
   if (book.account.statementDueAt !== null) return;
   const isOfOverage = ({ grantId, from, to }: Move) =>
     grantId === OVERAGE && (from === 'consumed' || to === 'consumed');
@@ -87,7 +88,7 @@ export function noteOverage(book: Book, moves: readonly Move[]) {
 }
 
 /** Whether a month of the account has ended and is not closed. */
-export const isDue = ({ statementDueAt }: Account, now: number): boolean =>
+export const isStatementDue = ({ statementDueAt }: Account, now: number): boolean =>
   statementDueAt !== null && statementDueAt <= now;
 
 function setDue(book: Book, inMonthOf: number) {
@@ -96,7 +97,7 @@ function setDue(book: Book, inMonthOf: number) {
 }
 
 /** A statement that was read from entries, to be closed if nothing has changed since. */
-export type Closing = {
+export type StatementToClose = {
   readonly statement: Statement;
   /** End of its month. */
   readonly dueAt: number;
@@ -111,7 +112,7 @@ export type Closing = {
  */
 export function closeStatement(
   book: Book,
-  { statement, dueAt, read }: Closing,
+  { statement, dueAt, read }: StatementToClose,
   trace: { readonly traceId: string; readonly spanId: string },
 ) {
   const { account } = book;
@@ -149,7 +150,7 @@ function announce(
   trace: Parameters<typeof closeStatement>[2],
 ) {
   const others = otherTotals.map(({ amount, currency }) => `${amount} ${currency}`).join(', ');
-  book.announce(
+  book.emitEvent(
     'statement.closed',
     {
       month,

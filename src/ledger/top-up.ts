@@ -2,9 +2,10 @@
  * Auto top-up: an account that is low buys a pack by itself. Off unless it is set. One at a time: what
  * is due, under way, declined and counted is kept here; a worker looks for accounts that are due.
  */
-import { type Account, monthStart } from './account.ts';
+import type { Account } from './account.ts';
 import type { Book } from './book.ts';
-import { availableOf } from './limits-in-force.ts';
+import { availableCredits } from './limits-in-force.ts';
+import { monthStart } from './month.ts';
 import type { Purchase } from './purchase.ts';
 
 /** What the account's owner switched on. */
@@ -64,14 +65,14 @@ export const backoffMs = (failures: number): number =>
   Math.min(BACKOFF_MS * 2 ** (failures - 1), BACKOFF_MAX_MS);
 
 /** Top-ups that count in the month of `now`. */
-export const countOf = ({ month, count }: TopUps, now: number): number =>
+export const countInMonth = ({ month, count }: TopUps, now: number): number =>
   month === monthStart(now) ? count : 0;
 
 /**
  * Whether what a top-up ordered is what the account's owner has switched on still: this pack, to be
  * paid with this payment method. Otherwise nothing is charged for it any more.
  */
-export const isWanted = (
+export const isStillWanted = (
   { state, autoTopUp }: Pick<Account, 'state' | 'autoTopUp'>,
   { packId, savedMethod }: Pick<Purchase, 'packId' | 'savedMethod'>,
 ): boolean =>
@@ -101,8 +102,9 @@ function earliestOf(account: Account, now: number): number | null {
   const { autoTopUp, state } = account;
   const topUps = account.topUps ?? NO_TOP_UPS;
   if (topUps.purchaseId !== null) return topUps.leaseExpiresAt;
-  if (!autoTopUp || state !== 'OPEN' || availableOf(account) >= autoTopUp.threshold) return null;
-  const capped = countOf(topUps, now) >= autoTopUp.monthlyCap;
+  if (!autoTopUp || state !== 'OPEN' || availableCredits(account) >= autoTopUp.threshold)
+    return null;
+  const capped = countInMonth(topUps, now) >= autoTopUp.monthlyCap;
   return Math.max(
     topUps.startedAt === null ? 0 : topUps.startedAt + autoTopUp.coolDownMs,
     topUps.retryAt ?? 0,

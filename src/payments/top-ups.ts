@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
-import { isWanted } from '../ledger/top-up.ts';
+import { isStillWanted } from '../ledger/top-up.ts';
 import { failureOfDatabase } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';
@@ -144,7 +144,7 @@ export class TopUps {
     if (purchase instanceof Failure) return purchase;
     if (purchase?.state !== 'PENDING') return null;
     const [account] = await loadAccounts(em(), [accountId]);
-    if (!account || !isWanted(account, purchase))
+    if (!account || !isStillWanted(account, purchase))
       return await withdrawCharge(payments, purchase, trace);
     return await chargeSavedMethod(payments, accountId, purchaseId, ATTEMPT, clock(), trace);
   }

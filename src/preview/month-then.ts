@@ -4,7 +4,7 @@
  * its entries by the rules of statements (see statements/README.md), in one query for all accounts.
  */
 import type pg from 'pg';
-import { monthName } from '../ledger/account.ts';
+import { formatMonth } from '../ledger/month.ts';
 import type { OverageRates } from '../pricing/overage.ts';
 import { jsonIntegers } from '../pricing/plan-file/leaf-schema.ts';
 import { overageRatesSchema } from '../pricing/plan-file/overage-schema.ts';
@@ -71,7 +71,7 @@ export async function* monthsThen(
   { accountsOf, from, until }: Month,
 ): AsyncGenerator<AccountMonth, void, void> {
   const ratesOf = await ratesOfPlans(client);
-  const parameters = [accountsOf, from, until, monthName(from)];
+  const parameters = [accountsOf, from, until, formatMonth(from)];
   for await (const row of rowsOf(client, 'months', MONTHS, parameters)) {
     const left = BigInt(row['available']!);
     yield {

@@ -2,7 +2,7 @@
 
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
-import { heldBy, type Reservation, type ReservationState } from '../ledger/reservation.ts';
+import { heldCredits, type Reservation, type ReservationState } from '../ledger/reservation.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import {
@@ -78,7 +78,7 @@ export function asOf(reservation: Reservation, now: number): Reservation {
   return {
     ...reservation,
     state: 'EXPIRED',
-    returned: reservation.returned + heldBy(reservation),
+    returned: reservation.returned + heldCredits(reservation),
     allocations: [],
     endedAt: reservation.expiresAt,
   };

@@ -3,9 +3,10 @@
  * lock: entries never change, and closing makes sure that no more come.
  */
 
-import { type Account, monthName, monthStart } from '../ledger/account.ts';
+import type { Account } from '../ledger/account.ts';
 import type { EntryKind } from '../ledger/entry.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
+import { formatMonth, monthStart } from '../ledger/month.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -33,7 +34,7 @@ export type MonthRead = MonthUsage & {
 /** The month that begins at `start`; `account` is as it was read before. */
 export async function readMonth(em: Em, account: Account, start: number): Promise<MonthRead> {
   const { accountId, seq, lastAt } = account;
-  const before = await loadStatement(em, accountId, monthName(monthStart(start, -1)));
+  const before = await loadStatement(em, accountId, formatMonth(monthStart(start, -1)));
   const afterSeq = before?.lastSeq ?? (await lastSeqBefore(em, accountId, start, seq));
   const end = monthStart(start, 1);
   const lastSeq = lastAt < end ? seq : await lastSeqBefore(em, accountId, end, seq);

@@ -1,6 +1,7 @@
 /** Reads an account's statement of a month from its entries, priced as if it were closed now. */
 
-import { type Account, monthName, monthStart } from '../ledger/account.ts';
+import type { Account } from '../ledger/account.ts';
+import { formatMonth, monthStart } from '../ledger/month.ts';
 import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { bill } from '../statements/bill.ts';
@@ -16,7 +17,7 @@ export async function readStatement(
   start: number,
 ): Promise<Statement> {
   const { accountId } = account;
-  const month = monthName(start);
+  const month = formatMonth(start);
   const { afterSeq, lastSeq, ...used } = await readMonth(em, account, start);
   const [firstRefunded] = [...used.refundedEarlier.keys()].sort();
   const closed =
@@ -51,6 +52,6 @@ async function pricedBy(
     return { planId: statementPlanId, rates: published?.terms.terms.overage?.rates ?? null };
   }
   // It has left postpaid plans: what still comes of them costs what it did when it was last billed.
-  const [last] = await listStatements(em, accountId, monthName(start), 1);
+  const [last] = await listStatements(em, accountId, formatMonth(start), 1);
   return last ?? { planId, rates: null };
 }

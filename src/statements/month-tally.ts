@@ -3,8 +3,8 @@
  * operations, grants and running reservations of the month, not as its entries.
  */
 import assert from 'node:assert/strict';
-import { monthName } from '../ledger/account.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
+import { formatMonth } from '../ledger/month.ts';
 import { OVERAGE } from '../ledger/reservation.ts';
 import type { MonthUsage, OperationUsage } from '../ledger/statement.ts';
 import { Attributions, type UsageEntry, type UsedFor } from './attributions.ts';
@@ -107,7 +107,7 @@ export class MonthTally {
     assert(original, `entry ${refundedSeq}, which entry ${seq} refunds, was not looked up`);
     const given = moves.filter(({ from }) => from === 'consumed');
     if (refundedSeq <= this.#afterSeq) {
-      const month = monthName(original.at);
+      const month = formatMonth(original.at);
       for (const { grantId, credits } of given)
         if (grantId === OVERAGE)
           this.#refundedEarlier.set(month, (this.#refundedEarlier.get(month) ?? 0n) + credits);

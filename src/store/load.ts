@@ -8,7 +8,7 @@ import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Labels } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
-import { type RefundableEntry, refundable } from '../ledger/refundable.ts';
+import { type RefundableEntry, toRefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import { binaryArray, type Element, type ElementType } from '../pg/binary-array.ts';
 import type { Em } from '../pg/orm.ts';
@@ -219,7 +219,7 @@ export async function loadRefundables(
 }
 
 const toRefundable = (row: Row): RefundableEntry =>
-  refundable(
+  toRefundableEntry(
     {
       accountId: row['account_id']!,
       seq: BigInt(row['seq']!),

@@ -3,6 +3,7 @@
  * the translation beside it. Instants are read as epoch milliseconds.
  */
 import type { Account, AccountState } from '../ledger/account.ts';
+import type { Demand } from '../ledger/allocation/waterfall.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { BucketKind, Entry, EntryKind, Labels, Move } from '../ledger/entry.ts';
 import {
@@ -19,7 +20,6 @@ import type {
   Reservation,
   ReservationState,
 } from '../ledger/reservation.ts';
-import type { Demand } from '../ledger/waterfall.ts';
 import { shortest } from '../pricing/money.ts';
 import type { Money, Validity } from '../pricing/plan.ts';
 import { parseValidity } from '../pricing/plan-file/validity.ts';

@@ -1,15 +1,15 @@
 /** Writes what a unit of work changed: one statement per table and kind of write, all rows at once. */
 import { canonicalJson, integerJson } from '../canonical.ts';
 import type { Account } from '../ledger/account.ts';
+import type { Demand } from '../ledger/allocation/waterfall.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { LedgerEvent } from '../ledger/event.ts';
 import { type Grant, isLimited, isOpen } from '../ledger/grant.ts';
 import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
-import { type Allocation, heldBy, type Reservation } from '../ledger/reservation.ts';
+import { type Allocation, heldCredits, type Reservation } from '../ledger/reservation.ts';
 import type { Statement } from '../ledger/statement.ts';
-import type { Demand } from '../ledger/waterfall.ts';
 import { bulkInsert, bulkUpdate, type Column, versionedUpdate } from '../pg/bulk.ts';
 import { constraintOf } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
@@ -159,7 +159,7 @@ const reservationTerms: Column<Reservation>[] = [
 const reservationState: Column<Reservation>[] = [
   ['state', 'text', (r) => r.state],
   ['credits', 'bigint', (r) => r.credits],
-  ['held', 'bigint', heldBy],
+  ['held', 'bigint', heldCredits],
   ['committed', 'bigint', (r) => r.committed],
   ['returned', 'bigint', (r) => r.returned],
   ['allocations', 'jsonb', (r) => allocationsJson(r.allocations)],

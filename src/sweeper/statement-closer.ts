@@ -7,8 +7,8 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
-import { monthStart } from '../ledger/account.ts';
-import { isDue } from '../ledger/statement.ts';
+import { monthStart } from '../ledger/month.ts';
+import { isStatementDue } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently } from '../poller.ts';
 import { readStatement } from '../queries/read-statement.ts';
@@ -42,7 +42,7 @@ export class StatementCloser {
     for (;;) {
       const [account] = await loadAccounts(em(), [accountId]);
       const dueAt = account?.statementDueAt ?? null;
-      if (!account || dueAt === null || !isDue(account, clock())) return;
+      if (!account || dueAt === null || !isStatementDue(account, clock())) return;
       const statement = await readStatement(em(), catalogue, account, monthStart(dueAt, -1));
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };

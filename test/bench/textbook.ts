@@ -13,7 +13,7 @@ import {
   ReserveResponse,
 } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
-import { movesOf } from '../../src/ledger/book.ts';
+import { toMoves } from '../../src/ledger/book.ts';
 import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
 import type { Allocation, Reservation } from '../../src/ledger/reservation.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
@@ -137,7 +137,7 @@ const entryOf = (
       seq: account.seq,
       kind: 'RESERVE',
       at: account.lastAt.getTime(),
-      moves: movesOf(allocations, 'available', 'reserved'),
+      moves: toMoves(allocations, 'available', 'reserved'),
       credits,
       remainingAfter: account.remaining,
       reservedAfter: account.reserved,

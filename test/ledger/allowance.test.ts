@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { monthName, monthStart } from '../../src/ledger/account.ts';
+import { formatMonth, monthStart } from '../../src/ledger/month.ts';
 import {
   allowance,
   at,
@@ -119,7 +119,7 @@ describe('an allowance', () => {
         for (const moment of moments) shelf.work(moment, null);
         const months: string[] = [];
         for (let m = monthStart(opened); m <= (moments.at(-1) ?? opened); m = monthStart(m, 1))
-          months.push(monthName(m));
+          months.push(formatMonth(m));
         expect(monthsOf(shelf)).toEqual(months);
         expect(shelf.account.remaining).toBe(50n);
         audit(shelf);

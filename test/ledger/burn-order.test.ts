@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { burnOrder, type Grant } from '../../src/ledger/grant.ts';
+import { compareBurnOrder, type Grant } from '../../src/ledger/grant.ts';
 import { at, book, grant, START } from './fixtures.ts';
 
 const soon = at('1d');
@@ -49,8 +49,8 @@ describe('of two grants, first burns the one', () => {
   ])('%s', (_, first, second) => {
     const a = grant(1n, first);
     const b = grant(2n, second);
-    expect(burnOrder(a, b)).toBeLessThan(0);
-    expect(burnOrder(b, a)).toBeGreaterThan(0);
+    expect(compareBurnOrder(a, b)).toBeLessThan(0);
+    expect(compareBurnOrder(b, a)).toBeGreaterThan(0);
   });
 });
 
@@ -68,8 +68,8 @@ describe('burn order', () => {
   test('is total: of any two grants one burns first, and it is the same one either way', () => {
     fc.assert(
       fc.property(grants, ([a, b]) => {
-        expect(Math.sign(burnOrder(a!, b!))).toBe(-Math.sign(burnOrder(b!, a!)));
-        expect(burnOrder(a!, b!)).not.toBe(0);
+        expect(Math.sign(compareBurnOrder(a!, b!))).toBe(-Math.sign(compareBurnOrder(b!, a!)));
+        expect(compareBurnOrder(a!, b!)).not.toBe(0);
       }),
     );
   });
@@ -77,10 +77,10 @@ describe('burn order', () => {
   test('is transitive', () => {
     fc.assert(
       fc.property(criteria, criteria, criteria, (one, two, three) => {
-        const [a, b, c] = [grant(1n, one), grant(2n, two), grant(3n, three)].sort(burnOrder);
-        expect(burnOrder(a!, b!)).toBeLessThan(0);
-        expect(burnOrder(b!, c!)).toBeLessThan(0);
-        expect(burnOrder(a!, c!)).toBeLessThan(0);
+        const [a, b, c] = [grant(1n, one), grant(2n, two), grant(3n, three)].sort(compareBurnOrder);
+        expect(compareBurnOrder(a!, b!)).toBeLessThan(0);
+        expect(compareBurnOrder(b!, c!)).toBeLessThan(0);
+        expect(compareBurnOrder(a!, c!)).toBeLessThan(0);
       }),
     );
   });
@@ -105,7 +105,7 @@ describe('burn order', () => {
         const added = book([]);
         for (const { accountId, grantId, createdAt, remaining, reserved, ...rest } of all)
           added.addGrant(rest);
-        const order = all.toSorted(burnOrder).map(({ grantId }) => grantId);
+        const order = all.toSorted(compareBurnOrder).map(({ grantId }) => grantId);
         expect(added.grants.map(({ grantId }) => grantId)).toEqual(order);
       }),
     );

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Book } from '../../src/ledger/book.ts';
 import { decide } from '../../src/ledger/decide.ts';
 import {
-  creditsAskedBack,
+  creditsToClawBack,
   type PaymentSnapshot,
   type Purchase,
 } from '../../src/ledger/purchase.ts';
@@ -322,7 +322,7 @@ describe('what is asked back', () => {
       fc.property(amounts, fc.bigInt(0n, 10n ** 5n), ({ credits, paid, share }, more) => {
         const refunded = (paid * BigInt(share)) / 1_000n;
         const asked = (back: bigint) =>
-          creditsAskedBack(credits, { paid, refunded: back, dispute: 'NONE' });
+          creditsToClawBack(credits, { paid, refunded: back, dispute: 'NONE' });
         expect(asked(refunded) * paid <= credits * refunded).toBe(true);
         expect((asked(refunded) + 1n) * paid > credits * refunded).toBe(true);
         expect(asked(refunded + more) >= asked(refunded)).toBe(true);
@@ -357,7 +357,7 @@ describe('what is asked back', () => {
           shelf.work(now, look());
           const { credits, creditsClawedBack, creditsUnrecovered } = purchase(shelf);
           const { snapshot } = look();
-          expect(creditsClawedBack + creditsUnrecovered).toBe(creditsAskedBack(credits, snapshot));
+          expect(creditsClawedBack + creditsUnrecovered).toBe(creditsToClawBack(credits, snapshot));
           const again: Book = shelf.take(now, [look()]);
           const before = picture(again);
           decide(again, look(), origin);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { stateOf } from '../../src/ledger/grant.ts';
+import { currentGrantState } from '../../src/ledger/grant.ts';
 import {
   at,
   charge,
@@ -198,7 +198,7 @@ describe('the state of a grant', () => {
     ],
     ['OPEN', 'OPEN a millisecond before it expires', { expiresAt: START + 1 }],
   ] as const)('%s: it is %s', (state, _, change) => {
-    expect(stateOf(grant(1n, change), START)).toBe(state);
+    expect(currentGrantState(grant(1n, change), START)).toBe(state);
   });
 });
 

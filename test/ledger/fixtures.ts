@@ -1,6 +1,6 @@
 /** One constructor per noun of the ledger. Defaults are allowed here and nowhere else. */
 import type { Account } from '../../src/ledger/account.ts';
-import { Book, type Loaded, type UnsealedEntry } from '../../src/ledger/book.ts';
+import { Book, type LoadedAccount, type UnsealedEntry } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import type { Labels, Origin } from '../../src/ledger/entry.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
@@ -185,7 +185,7 @@ export const published = (
 /** A book of these grants; the account's sums are theirs. */
 export function book(
   grants: readonly Grant[],
-  { plan: under = plan(), ...change }: Partial<Loaded> & { readonly plan?: Plan } = {},
+  { plan: under = plan(), ...change }: Partial<LoadedAccount> & { readonly plan?: Plan } = {},
   now = START,
 ): Book {
   const sum = (credits: readonly bigint[]) => credits.reduce((a, b) => a + b, 0n);
@@ -228,7 +228,7 @@ export const picture = (book: Book) => {
 export function later(before: Book, laterMs: number): Book {
   const { plans, nextReservationExpiry, newId, now } = before;
   const { account, grants, reservations, purchases, customPacks, refundables } = picture(before);
-  const loaded: Loaded = {
+  const loaded: LoadedAccount = {
     account,
     plans,
     grants,
@@ -277,7 +277,7 @@ export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
 
 export const reserve = (of: UsagesOrCredits, change: Partial<Reserve> = {}): Command => ({
   kind: 'Reserve',
-  asked: asked(of),
+  amount: asked(of),
   ttlMs: null,
   overCommitPolicy: 'REJECT',
   rateCardVersion: null,
@@ -295,7 +295,7 @@ export const commit = (
 ): Command => ({
   kind: 'Commit',
   reservationId,
-  asked: of === null ? null : asked(of),
+  amount: of === null ? null : asked(of),
   final: true,
   ...change,
 });
@@ -311,7 +311,7 @@ export const extend = (reservationId: string, ttl: string): Command => ({
 export const raise = (reservationId: string, of: UsagesOrCredits): Command => ({
   kind: 'RaiseReservation',
   reservationId,
-  asked: asked(of),
+  amount: asked(of),
 });
 
 export const charge = (
@@ -320,7 +320,7 @@ export const charge = (
   change: Partial<Charge> = {},
 ): Command => ({
   kind: 'Charge',
-  asked: asked(of),
+  amount: asked(of),
   rateCardVersion,
   reference: '',
   labels: {},

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ACCOUNT_CREDITS_MAX } from '../../src/ledger/limit.ts';
+import { ACCOUNT_CREDITS_MAX } from '../../src/ledger/credit-limit.ts';
 import { MAX_CREDITS } from '../../src/pricing/plan.ts';
 import { at, charge, close, grantCredits, pack, plan, purchase, refund } from './fixtures.ts';
 import { ledger } from './table.ts';

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/ledger/decide.ts';
-import { availableOf, lowBalanceThreshold } from '../../src/ledger/limits-in-force.ts';
+import {
+  availableCredits,
+  effectiveLowBalanceThreshold,
+} from '../../src/ledger/limits-in-force.ts';
 import {
   allowance,
   at,
@@ -143,7 +146,7 @@ test('whatever happens to an account, low and recovered alternate, and the last 
           assert.equal(BigInt(data['available']!) < BigInt(data['threshold']!), low);
         });
         const { account, plan } = shelf;
-        const low = availableOf(account) < lowBalanceThreshold(account, plan.terms);
+        const low = availableCredits(account) < effectiveLowBalanceThreshold(account, plan.terms);
         assert.equal(account.lowBalance, low);
         assert.equal(low, first === (crossings.length % 2 === 0));
         assert.deepEqual(

@@ -184,7 +184,7 @@ describe('a refund', () => {
     const shelf = ledger(plan(), [CHARGED[0]!]);
     shelf.work(at('1s'), {
       kind: 'Charge',
-      asked: { credits: 4n },
+      amount: { credits: 4n },
       rateCardVersion: null,
       reference: 'job 7',
       labels: { team: 'blue', tier: 'gold' },

@@ -9,11 +9,11 @@ import { Book } from '../../src/ledger/book.ts';
 import type { CustomPack } from '../../src/ledger/custom-pack.ts';
 import { type Command, decide } from '../../src/ledger/decide.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
-import type { Announcement } from '../../src/ledger/event.ts';
+import type { EventDraft } from '../../src/ledger/event.ts';
 import { type Grant, isOpen } from '../../src/ledger/grant.ts';
 import { seal } from '../../src/ledger/hash-chain.ts';
 import type { Purchase } from '../../src/ledger/purchase.ts';
-import { type RefundableEntry, refundable } from '../../src/ledger/refundable.ts';
+import { type RefundableEntry, toRefundableEntry } from '../../src/ledger/refundable.ts';
 import type { Reservation } from '../../src/ledger/reservation.ts';
 import { newAccount } from '../../src/ledger/rules/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
@@ -37,7 +37,7 @@ export class Shelf {
   readonly customPacks = new Map<string, CustomPack>();
   readonly refunded = new Map<bigint, bigint>();
   readonly entries: Entry[] = [];
-  readonly events: Announcement[] = [];
+  readonly events: EventDraft[] = [];
   #deciding: Command | null = null;
   #reservations = 0;
   #purchases = 0;
@@ -178,7 +178,7 @@ export class Shelf {
   #refundable(seq: bigint): RefundableEntry[] {
     const found = this.entries.find((entry) => entry.seq === seq);
     if (found?.kind !== 'COMMIT' && found?.kind !== 'CHARGE') return [];
-    return [refundable(found, this.refunded.get(seq) ?? 0n)];
+    return [toRefundableEntry(found, this.refunded.get(seq) ?? 0n)];
   }
 }
 

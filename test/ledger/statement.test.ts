@@ -2,7 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Account } from '../../src/ledger/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
-import { type Closing, closeStatement, type Statement } from '../../src/ledger/statement.ts';
+import {
+  closeStatement,
+  type Statement,
+  type StatementToClose,
+} from '../../src/ledger/statement.ts';
 import { at, charge, close, open, origin, picture, plan, postpaid, refund } from './fixtures.ts';
 import { Shelf } from './shelf.ts';
 
@@ -31,7 +35,7 @@ const closing = (
   { seq, lastAt }: Account,
   dueAt = FEBRUARY,
   change: Partial<Statement> = {},
-): Closing => ({ statement: statement(change), dueAt, read: { seq, lastAt } });
+): StatementToClose => ({ statement: statement(change), dueAt, read: { seq, lastAt } });
 
 function opened(terms = postpaid(100n)): Shelf {
   const shelf = new Shelf(plan(terms), at('0s'));
@@ -40,7 +44,7 @@ function opened(terms = postpaid(100n)): Shelf {
 }
 
 /** Closes a month of the shelf's account, as it was read before. */
-function closed(shelf: Shelf, now: number, of: Closing = closing(shelf.account)) {
+function closed(shelf: Shelf, now: number, of: StatementToClose = closing(shelf.account)) {
   const book = shelf.take(now, []);
   settle(book, origin);
   closeStatement(book, of, origin);
@@ -118,7 +122,7 @@ describe('closing a month', () => {
     expect(shelf.account.overage).toBe(3n);
   });
 
-  test.each<[string, (shelf: Shelf) => { now: number; of: Closing }]>([
+  test.each<[string, (shelf: Shelf) => { now: number; of: StatementToClose }]>([
     ['before the month is over', ({ account }) => ({ now: FEBRUARY - 1, of: closing(account) })],
     [
       'of another month than the one due',

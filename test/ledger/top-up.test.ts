@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { monthStart } from '../../src/ledger/account.ts';
 import type { Command } from '../../src/ledger/decide.ts';
-import { availableOf } from '../../src/ledger/limits-in-force.ts';
+import { availableCredits } from '../../src/ledger/limits-in-force.ts';
+import { monthStart } from '../../src/ledger/month.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import { type AutoTopUp, backoffMs, TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
@@ -423,7 +423,7 @@ test('whatever happens, one is under way at most, none is started before its tim
         if (shelf.purchases.length > bought) {
           const { autoTopUp } = before;
           assert(autoTopUp && pending === null);
-          assert(availableOf(before) < autoTopUp.threshold);
+          assert(availableCredits(before) < autoTopUp.threshold);
           assert(now >= notBefore, 'the back-off has passed');
           const last = starts.at(-1);
           assert(!last || now >= last.at + autoTopUp.coolDownMs, 'the cool-down has passed');
@@ -451,7 +451,7 @@ test('whatever happens, one is under way at most, none is started before its tim
           underWay === null ? [] : [underWay],
           'under way exactly as long as its purchase is pending',
         );
-        const low = account.autoTopUp && availableOf(account) < account.autoTopUp.threshold;
+        const low = account.autoTopUp && availableCredits(account) < account.autoTopUp.threshold;
         assert.equal(
           account.topUpDueAt !== null,
           Boolean(low || account.topUps?.purchaseId),

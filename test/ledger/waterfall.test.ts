@@ -2,16 +2,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { draw, outlook } from '../../src/ledger/draw.ts';
-import { OVERAGE } from '../../src/ledger/reservation.ts';
-import { priceUsagesOrCredits } from '../../src/ledger/usages-or-credits.ts';
+import { allocate, previewAllocation } from '../../src/ledger/allocation/allocate.ts';
 import {
-  byOperation,
+  canPay,
   type Demand,
-  mayPay,
-  supplyOf,
+  demandsByOperation,
+  toSource,
   Waterfall,
-} from '../../src/ledger/waterfall.ts';
+} from '../../src/ledger/allocation/waterfall.ts';
+import { priceAmount } from '../../src/ledger/requested-amount.ts';
+import { OVERAGE } from '../../src/ledger/reservation.ts';
 import { account, book, grant, plan, postpaid, usagesOf } from './fixtures.ts';
 
 type Source = { readonly operations: readonly string[]; readonly credits: bigint };
@@ -43,7 +43,7 @@ function mostPaid(all: readonly Source[], wanted: readonly Demand[], atMost: big
     const within = wanted.filter((_, place) => (set >> place) & 1);
     const beyond = wanted.filter((_, place) => !((set >> place) & 1));
     const reaching = all.filter((source) =>
-      beyond.some(({ operation }) => mayPay(source, operation)),
+      beyond.some(({ operation }) => canPay(source, operation)),
     );
     return sum(within.map(({ credits }) => credits)) + sum(reaching.map(({ credits }) => credits));
   });
@@ -52,9 +52,9 @@ function mostPaid(all: readonly Source[], wanted: readonly Demand[], atMost: big
 
 function poured(all: readonly Source[], wanted: readonly Demand[], atMost: bigint) {
   const waterfall = new Waterfall();
-  waterfall.want(wanted, atMost);
-  const supplies = all.map((source) => supplyOf(source.operations, source.credits));
-  const given = supplies.map((supply) => waterfall.pour(supply));
+  waterfall.addDemands(wanted, atMost);
+  const supplies = all.map((source) => toSource(source.operations, source.credits));
+  const given = supplies.map((supply) => waterfall.addSource(supply));
   return { waterfall, supplies, given };
 }
 
@@ -66,7 +66,7 @@ describe('a waterfall', () => {
         const upTo = (count: number) => mostPaid(all.slice(0, count), wanted, atMost);
         expect(given).toEqual(all.map((_, index) => upTo(index + 1) - upTo(index)));
         const total = least(atMost, sum(wanted.map(({ credits }) => credits)));
-        expect(waterfall.missing).toBe(total - sum(given));
+        expect(waterfall.unmet).toBe(total - sum(given));
       }),
       { numRuns: 2_000 },
     );
@@ -77,16 +77,16 @@ describe('a waterfall', () => {
       fc.property(sources, wishes, fc.bigInt(0n, 40n), (all, wanted, atMost) => {
         const { supplies } = poured(all, wanted, atMost);
         for (const [index, supply] of supplies.entries()) {
-          const gives = sum(supply.given.map((credits) => credits ?? 0n));
-          expect(gives + supply.spare).toBe(all[index]?.credits);
-          for (const [place, credits] of supply.given.entries()) {
+          const gives = sum(supply.flows.map((credits) => credits ?? 0n));
+          expect(gives + supply.remaining).toBe(all[index]?.credits);
+          for (const [place, credits] of supply.flows.entries()) {
             expect(credits ?? 0n).toBeGreaterThanOrEqual(0n);
             if ((credits ?? 0n) > 0n)
-              expect(mayPay(supply, wanted[place]?.operation ?? null)).toBe(true);
+              expect(canPay(supply, wanted[place]?.operation ?? null)).toBe(true);
           }
         }
         for (const [place, { credits }] of wanted.entries())
-          expect(sum(supplies.map(({ given }) => given[place] ?? 0n))).toBeLessThanOrEqual(credits);
+          expect(sum(supplies.map(({ flows }) => flows[place] ?? 0n))).toBeLessThanOrEqual(credits);
       }),
       { numRuns: 1_000 },
     );
@@ -97,10 +97,10 @@ describe('a waterfall', () => {
       fc.property(sources, demands, demands, (all, first, second) => {
         const { waterfall, supplies } = poured(all, first, 1_000n);
         const paid = (from: number, until: number) =>
-          sum(supplies.flatMap(({ given }) => given.slice(from, until).map((some) => some ?? 0n)));
+          sum(supplies.flatMap(({ flows }) => flows.slice(from, until).map((some) => some ?? 0n)));
         const before = paid(0, first.length);
-        waterfall.want(second);
-        for (const supply of supplies) waterfall.pour(supply);
+        waterfall.addDemands(second);
+        for (const supply of supplies) waterfall.addSource(supply);
         expect(paid(0, first.length)).toBe(before);
         const both = [...first, ...second];
         expect(paid(0, both.length)).toBe(mostPaid(all, both, 1_000n));
@@ -119,9 +119,9 @@ describe('a draw from grants of which some are limited', () => {
   ) => {
     const of = book(grants);
     const asked = typeof credits === 'bigint' ? { credits } : usagesOf(credits);
-    const priced = priceUsagesOrCredits(of, asked, { planId: 'test', rateCardVersion: 1 });
+    const priced = priceAmount(of, asked, { planId: 'test', rateCardVersion: 1 });
     if (priced instanceof Failure) throw new Error(priced.message);
-    const drawn = draw(of, priced.credits, priced.lines);
+    const drawn = allocate(of, priced.credits, priced.lines);
     if (!(drawn instanceof Failure)) return drawn.map((a) => `g${a.grantId} ${a.credits}`).join();
     const { required, available, shortfall } = drawn.metadata;
     return `${drawn.reason} ${required} ${available} ${shortfall}`;
@@ -205,20 +205,20 @@ describe('a draw from grants of which some are limited', () => {
             account: account({ overageLimit: limit }),
           },
         );
-        const priced = priceUsagesOrCredits(of, usagesOf(wanted), {
+        const priced = priceAmount(of, usagesOf(wanted), {
           planId: 'test',
           rateCardVersion: 1,
         });
         if (priced instanceof Failure) throw new Error(priced.message);
-        const demands = byOperation(priced.lines);
+        const demands = demandsByOperation(priced.lines);
         const sources = [
           ...of.grants.map(({ operations, amount }) => ({ operations, credits: amount })),
           { operations: [], credits: limit },
         ];
         const upTo = (count: number) => mostPaid(sources.slice(0, count), demands, priced.credits);
         const payable = upTo(sources.length);
-        const drawn = draw(of, priced.credits, priced.lines);
-        const said = outlook(of, priced.credits, priced.lines);
+        const drawn = allocate(of, priced.credits, priced.lines);
+        const said = previewAllocation(of, priced.credits, priced.lines);
         expect(said.shortfall).toBe(priced.credits - payable);
         if (drawn instanceof Failure) {
           expect(payable).toBeLessThan(priced.credits);
@@ -229,7 +229,7 @@ describe('a draw from grants of which some are limited', () => {
         }
         expect(payable).toBe(priced.credits);
         const useful = sources.filter(
-          (source) => mayPay(source, null) || demands.some((d) => mayPay(source, d.operation)),
+          (source) => canPay(source, null) || demands.some((d) => canPay(source, d.operation)),
         );
         expect(said.available).toBe(sum(useful.map(({ credits }) => credits)));
         const names = [...of.grants.map(({ grantId }) => grantId), OVERAGE];

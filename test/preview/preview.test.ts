@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { monthName, monthStart } from '../../src/ledger/account.ts';
+import { formatMonth, monthStart } from '../../src/ledger/month.ts';
 import { preview } from '../../src/preview/preview.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
@@ -202,7 +202,7 @@ describe('plans preview', () => {
   test('takes last month where none is named, and the accounts of any plan', async () => {
     const last = await previewed('next.yaml', '--format', 'json');
     const document = JSON.parse(last.stdout);
-    expect(document.month).toBe(monthName(monthStart(Date.now(), -1)));
+    expect(document.month).toBe(formatMonth(monthStart(Date.now(), -1)));
     expect(document.total).toMatchObject({ charges: '1', credits_then: '6', credits_now: '8' });
     const other = await previewed(
       'next.yaml',

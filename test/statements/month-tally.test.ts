@@ -1,8 +1,8 @@
 /** A month added up: as tables, and on random lives against the auditor's own arithmetic. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { monthName, monthStart } from '../../src/ledger/account.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
+import { formatMonth, monthStart } from '../../src/ledger/month.ts';
 import type { MonthUsage } from '../../src/ledger/statement.ts';
 import { Attributions, type UsageEntry } from '../../src/statements/attributions.ts';
 import { MonthTally, usedBy } from '../../src/statements/month-tally.ts';
@@ -158,7 +158,7 @@ describe('whatever happens to an account', () => {
           const auditor = audited(shelf);
           for (const start of new Set(shelf.entries.map(({ at }) => monthStart(at)))) {
             const month = auditor.month(monthNamed(start));
-            expect(told(tallied(shelf, start, stretch)), monthName(start)).toEqual({
+            expect(told(tallied(shelf, start, stretch)), formatMonth(start)).toEqual({
               operations: [...month.operations]
                 .map(([operation, figures]) => [operation, ...figures])
                 .sort(),

@@ -5,12 +5,12 @@ import type { Account } from '../account.ts';
 import { grantAllowance, periodOf } from '../allowance.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
-import { isLow } from '../event.ts';
+import { isLowBalance } from '../event.ts';
 import { accountClosed } from '../failures.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
-import { followStatements } from '../statement.ts';
+import { updateStatementDueAt } from '../statement.ts';
 import type { AutoTopUp } from '../top-up.ts';
-import { setAutoTopUp, unusableTopUp } from './top-up.ts';
+import { checkAutoTopUp, setAutoTopUp } from './top-up.ts';
 
 export type OpenAccount = {
   readonly kind: 'OpenAccount';
@@ -75,7 +75,7 @@ export const newAccount = (
 export function openAccount(book: Book, origin: Origin) {
   const { welcome, allowance } = book.plan.terms;
   book.changes.account = true;
-  followStatements(book);
+  updateStatementDueAt(book);
   if (welcome) {
     const grant = book.addGrant({
       amount: welcome.credits,
@@ -100,7 +100,7 @@ export function openAccount(book: Book, origin: Origin) {
   }
   if (allowance) grantAllowance(book, allowance, origin);
   // An account that begins below its threshold has crossed nothing.
-  book.account.lowBalance = isLow(book);
+  book.account.lowBalance = isLowBalance(book);
   return { kind: 'OpenAccount' } as const;
 }
 
@@ -108,7 +108,7 @@ export function updateAccount(book: Book, command: UpdateAccount) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
   const { autoTopUp } = command;
-  const unusable = autoTopUp ? unusableTopUp(book, autoTopUp) : null;
+  const unusable = autoTopUp ? checkAutoTopUp(book, autoTopUp) : null;
   if (unusable) return unusable;
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;

@@ -3,21 +3,26 @@
  * came from, in the same entry.
  */
 import { Failure } from '../../failure.ts';
-import { type Book, movesOf } from '../book.ts';
+import {
+  allocateCommit,
+  allocateLateCommit,
+  type CommitAllocation,
+  remainingDemands,
+} from '../allocation/commit-allocation.ts';
+import { mergeInBurnOrder } from '../allocation/split.ts';
+import { demandsByOperation } from '../allocation/waterfall.ts';
+import { type Book, toMoves } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
-import { heldBy, type Reservation, total } from '../reservation.ts';
-import { giveBack } from '../settle.ts';
-import { inBurnOrder } from '../split.ts';
-import { type Priced, priceUsagesOrCredits, type UsagesOrCredits } from '../usages-or-credits.ts';
-import { byOperation } from '../waterfall.ts';
-import { type CommitAllocation, remainingDemands, take, takeLate } from './commit-allocation.ts';
+import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
+import { heldCredits, type Reservation, totalCredits } from '../reservation.ts';
+import { toReturnMoves } from '../settle.ts';
 
 export type Commit = {
   readonly kind: 'Commit';
   readonly reservationId: string;
   /** Null: all that is held. */
-  readonly asked: UsagesOrCredits | null;
+  readonly amount: RequestedAmount | null;
   /** False: what is not committed stays reserved. */
   readonly final: boolean;
 };
@@ -31,13 +36,13 @@ export function commit(book: Book, command: Commit, origin: Origin) {
   if (late && book.now > reservation.expiresAt + book.plan.terms.reservation.graceMs)
     return reservationEnded(reservation);
 
-  const asked: Priced | Failure = command.asked
-    ? priceUsagesOrCredits(book, command.asked, reservation)
-    : { credits: late ? reservation.returned : heldBy(reservation), lines: [] };
+  const asked: PricedAmount | Failure = command.amount
+    ? priceAmount(book, command.amount, reservation)
+    : { credits: late ? reservation.returned : heldCredits(reservation), lines: [] };
   if (asked instanceof Failure) return asked;
   const taking = late
-    ? takeLate(book, reservation, asked)
-    : take(book, reservation, asked, command.final);
+    ? allocateLateCommit(book, reservation, asked)
+    : allocateCommit(book, reservation, asked, command.final);
   if (taking instanceof Failure) return taking;
   return post(book, reservation, { ...command, late }, asked, taking, origin);
 }
@@ -46,16 +51,16 @@ function post(
   book: Book,
   reservation: Reservation,
   command: Commit & { late: boolean },
-  asked: Priced,
+  asked: PricedAmount,
   taking: CommitAllocation,
   origin: Origin,
 ) {
-  const split = inBurnOrder(book, [...taking.held, ...taking.drawn]);
-  const committed = total(split);
+  const split = mergeInBurnOrder(book, [...taking.fromHeld, ...taking.drawn]);
+  const committed = totalCredits(split);
   const moves: Move[] = [
-    ...movesOf(taking.held, 'reserved', 'consumed'),
-    ...movesOf(taking.drawn, 'available', 'consumed'),
-    ...(command.final ? giveBack(book, taking.left) : []),
+    ...toMoves(taking.fromHeld, 'reserved', 'consumed'),
+    ...toMoves(taking.drawn, 'available', 'consumed'),
+    ...(command.final ? toReturnMoves(book, taking.stillHeld) : []),
   ];
   const entry = book.post(
     {
@@ -74,17 +79,17 @@ function post(
   );
   reservation.committed += committed;
   reservation.late ||= command.late;
-  reservation.allocations = command.final ? [] : taking.left;
+  reservation.allocations = command.final ? [] : taking.stillHeld;
   if (command.late) reservation.returned -= smaller(committed, reservation.returned);
-  else if (command.final) reservation.returned += total(taking.left);
+  else if (command.final) reservation.returned += totalCredits(taking.stillHeld);
   if (command.final || command.late) {
     reservation.state = 'COMMITTED';
     reservation.endedAt = book.now;
     reservation.heldFor = null;
   } else if (reservation.heldFor) {
-    reservation.heldFor = remainingDemands(reservation.heldFor, byOperation(asked.lines));
+    reservation.heldFor = remainingDemands(reservation.heldFor, demandsByOperation(asked.lines));
   }
-  book.changes.reservations.change(reservation);
+  book.changes.reservations.markChanged(reservation);
   return {
     kind: 'Commit',
     reservation,

@@ -1,7 +1,7 @@
 /** Offering a pack to one account, and withdrawing it. */
 import type { Pack } from '../../pricing/plan.ts';
 import type { Book } from '../book.ts';
-import { type CustomPack, packNamed } from '../custom-pack.ts';
+import { type CustomPack, findPack } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
 import { accountClosed, packExists, packNotFound } from '../failures.ts';
 
@@ -12,7 +12,7 @@ export type WithdrawPack = { readonly kind: 'WithdrawPack'; readonly packId: str
 export function offerPack(book: Book, { pack }: OfferPack, { caller }: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const { packId } = pack;
-  if (packNamed(book, packId)) return packExists(book.account.accountId, packId);
+  if (findPack(book, packId)) return packExists(book.account.accountId, packId);
   const offered: CustomPack = {
     ...pack,
     accountId: book.account.accountId,

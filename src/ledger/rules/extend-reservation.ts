@@ -19,6 +19,6 @@ export function extendReservation(book: Book, command: ExtendReservation) {
   if (ttlMs instanceof Failure) return ttlMs;
 
   reservation.expiresAt = Math.max(reservation.expiresAt, book.now + ttlMs);
-  book.changes.reservations.change(reservation);
+  book.changes.reservations.markChanged(reservation);
   return { kind: 'ExtendReservation', reservation } as const;
 }

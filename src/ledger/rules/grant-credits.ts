@@ -1,10 +1,10 @@
 /** GrantCredits: credits granted by hand, now or from a later moment on. */
 import { unknownOperationAt } from '../../pricing/usage-failures.ts';
 import type { Book } from '../book.ts';
+import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, invalidField } from '../failures.ts';
 import type { GrantCategory } from '../grant.ts';
-import { beyondLimit } from '../limit.ts';
 
 export type GrantCredits = {
   readonly kind: 'GrantCredits';
@@ -30,7 +30,7 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
   for (const [index, operation] of command.operations.entries())
     if (!book.plan.rateCard.operations.has(operation))
       return unknownOperationAt(operation, `operations[${index}]`);
-  const tooMany = beyondLimit(book, command.credits);
+  const tooMany = checkCreditLimit(book, command.credits);
   if (tooMany) return tooMany;
 
   const scheduled = effectiveAt > book.now;

@@ -18,7 +18,7 @@ export type MoveAccount = {
 export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
-  const plan = book.planNamed(command.planId);
+  const plan = book.findPlan(command.planId);
   if (!plan) return planNotFound(command.planId);
   const previousPlanId = account.planId;
   if (plan.planId === previousPlanId) return { kind: 'MoveAccount', entrySeq: 0n } as const;

@@ -1,18 +1,18 @@
 /** RaiseReservation: sets more credits aside for a job that turns out larger than it looked. */
 import { Failure } from '../../failure.ts';
-import { type Book, movesOf } from '../book.ts';
-import { draw, takesLimited } from '../draw.ts';
+import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
+import { mergeInBurnOrder } from '../allocation/split.ts';
+import { demandsByOperation } from '../allocation/waterfall.ts';
+import { type Book, toMoves } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { accountClosed, reservationEnded, reservationNotFound } from '../failures.ts';
-import { inBurnOrder } from '../split.ts';
-import { priceUsagesOrCredits, type UsagesOrCredits } from '../usages-or-credits.ts';
-import { byOperation } from '../waterfall.ts';
+import { priceAmount, type RequestedAmount } from '../requested-amount.ts';
 
 export type RaiseReservation = {
   readonly kind: 'RaiseReservation';
   readonly reservationId: string;
   /** What is added; usages are priced on the version the reservation was made on. */
-  readonly asked: UsagesOrCredits;
+  readonly amount: RequestedAmount;
 };
 
 export function raiseReservation(book: Book, command: RaiseReservation, origin: Origin) {
@@ -20,15 +20,15 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const priced = priceUsagesOrCredits(book, command.asked, reservation);
+  const priced = priceAmount(book, command.amount, reservation);
   if (priced instanceof Failure) return priced;
-  const drawn = draw(book, priced.credits, priced.lines);
+  const drawn = allocate(book, priced.credits, priced.lines);
   if (drawn instanceof Failure) return drawn;
 
   const entry = book.post(
     {
       kind: 'RAISE',
-      moves: movesOf(drawn, 'available', 'reserved'),
+      moves: toMoves(drawn, 'available', 'reserved'),
       credits: priced.credits,
       reservationId: reservation.reservationId,
       usages: priced.lines,
@@ -40,10 +40,10 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
     origin,
   );
   reservation.credits += priced.credits;
-  reservation.allocations = inBurnOrder(book, [...reservation.allocations, ...drawn]);
-  if (reservation.heldFor || takesLimited(book, drawn))
-    reservation.heldFor = [...(reservation.heldFor ?? []), ...byOperation(priced.lines)];
-  book.changes.reservations.change(reservation);
+  reservation.allocations = mergeInBurnOrder(book, [...reservation.allocations, ...drawn]);
+  if (reservation.heldFor || includesLimitedGrant(book, drawn))
+    reservation.heldFor = [...(reservation.heldFor ?? []), ...demandsByOperation(priced.lines)];
+  book.changes.reservations.markChanged(reservation);
   return {
     kind: 'RaiseReservation',
     reservation,

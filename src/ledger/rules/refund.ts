@@ -3,15 +3,15 @@
  * grants they came from, last taken first, so the ones that burn first stay spent. What belongs to a
  * grant that has expired since becomes breakage, or a new grant, as the plan says.
  */
-import { type Book, movesOf, type UnsealedEntry } from '../book.ts';
+import { type Book, toMoves, type UnsealedEntry } from '../book.ts';
+import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Origin } from '../entry.ts';
-import { giveNotice, isNoticeDue } from '../expiring.ts';
+import { emitExpiryNotice, isNoticeDue } from '../expiry-notice.ts';
 import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
-import { beyondLimit } from '../limit.ts';
 import type { RefundableEntry } from '../refundable.ts';
-import { type Allocation, OVERAGE, splitAllocations, total } from '../reservation.ts';
-import { fromExpiredGrant } from '../settle.ts';
+import { type Allocation, OVERAGE, splitAllocations, totalCredits } from '../reservation.ts';
+import { isFromExpiredGrant } from '../settle.ts';
 
 export type Refund = {
   readonly kind: 'Refund';
@@ -24,29 +24,29 @@ export type Refund = {
 };
 
 export function refund(book: Book, command: Refund, origin: Origin) {
-  const refunded = book.refundable(command.seq);
+  const refunded = book.findRefundable(command.seq);
   if (!refunded) return entryNotFound(book.account.accountId, command.seq);
   const allowed = refunded.committed - refunded.refunded;
   const credits = command.credits ?? allowed;
   if (credits > allowed || allowed === 0n) return exceedsCommit(command.seq, credits, allowed);
 
   const split = lastTaken(refunded, credits);
-  const lapsed = split.filter((allocation) => fromExpiredGrant(book, allocation));
-  const restored = split.filter((allocation) => !fromExpiredGrant(book, allocation));
+  const lapsed = split.filter((allocation) => isFromExpiredGrant(book, allocation));
+  const restored = split.filter((allocation) => !isFromExpiredGrant(book, allocation));
   const anew = book.plan.terms.refundExpired === 'new_grant';
   const issued = [
     ...restored.filter(({ grantId }) => grantId !== OVERAGE),
     ...(anew ? lapsed : []),
   ];
-  const tooMany = beyondLimit(book, total(issued));
+  const tooMany = checkCreditLimit(book, totalCredits(issued));
   if (tooMany) return tooMany;
 
   const entry = book.post(
     {
       kind: 'REFUND',
       moves: [
-        ...movesOf(restored, 'consumed', 'available'),
-        ...movesOf(lapsed, 'consumed', anew ? 'issued' : 'expired'),
+        ...toMoves(restored, 'consumed', 'available'),
+        ...toMoves(lapsed, 'consumed', anew ? 'issued' : 'expired'),
       ],
       credits,
       refunded,
@@ -61,12 +61,12 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   for (const { grantId } of restored) if (grantId !== OVERAGE) reopened(book, grantId, origin);
   const newGrants = anew ? lapsed.map((allocation) => grantAnew(book, allocation, entry)) : [];
   refunded.refunded += credits;
-  book.changes.refundables.change(refunded);
+  book.changes.refundables.markChanged(refunded);
   return {
     kind: 'Refund',
     refunded: credits,
     split,
-    expired: anew ? 0n : total(lapsed),
+    expired: anew ? 0n : totalCredits(lapsed),
     newGrants,
     entrySeq: entry.seq,
   } as const;
@@ -74,15 +74,15 @@ export function refund(book: Book, command: Refund, origin: Origin) {
 
 /** A grant that has credits again expires like any other, and that is said in time. */
 function reopened(book: Book, grantId: bigint, origin: Origin) {
-  const grant = book.grant(grantId);
-  book.due(grant.expiresAt);
-  if (isNoticeDue(grant, book.now)) giveNotice(book, grant, origin);
-  else book.due(grant.noticeAt);
+  const grant = book.getGrant(grantId);
+  book.scheduleSettling(grant.expiresAt);
+  if (isNoticeDue(grant, book.now)) emitExpiryNotice(book, grant, origin);
+  else book.scheduleSettling(grant.noticeAt);
 }
 
 /** Gives back what came from an expired grant as one like it, which lasts as long from now on. */
 function grantAnew(book: Book, { grantId, credits }: Allocation, entry: UnsealedEntry): Grant {
-  const { category, priority, operations, effectiveAt, expiresAt } = book.grant(grantId);
+  const { category, priority, operations, effectiveAt, expiresAt } = book.getGrant(grantId);
   const grant = book.addGrant({
     amount: credits,
     category,

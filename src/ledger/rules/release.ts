@@ -2,8 +2,8 @@
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
-import { heldBy } from '../reservation.ts';
-import { giveBack } from '../settle.ts';
+import { heldCredits } from '../reservation.ts';
+import { toReturnMoves } from '../settle.ts';
 
 export type Release = { readonly kind: 'Release'; readonly reservationId: string };
 
@@ -14,11 +14,11 @@ export function release(book: Book, command: Release, origin: Origin) {
   if (reservation.state !== 'ACTIVE')
     return { kind: 'Release', reservation, released: 0n, entrySeq: 0n } as const;
 
-  const released = heldBy(reservation);
+  const released = heldCredits(reservation);
   const entry = book.post(
     {
       kind: 'RELEASE',
-      moves: giveBack(book, reservation.allocations),
+      moves: toReturnMoves(book, reservation.allocations),
       credits: released,
       reservationId: reservation.reservationId,
       planId: reservation.planId,
@@ -33,6 +33,6 @@ export function release(book: Book, command: Release, origin: Origin) {
   reservation.allocations = [];
   reservation.heldFor = null;
   reservation.endedAt = book.now;
-  book.changes.reservations.change(reservation);
+  book.changes.reservations.markChanged(reservation);
   return { kind: 'Release', reservation, released, entrySeq: entry.seq } as const;
 }

@@ -1,17 +1,17 @@
 /** Reserve: sets credits aside for a job that is about to run. */
 import { Failure } from '../../failure.ts';
-import { type Book, movesOf } from '../book.ts';
-import { draw, takesLimited } from '../draw.ts';
+import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
+import { demandsByOperation } from '../allocation/waterfall.ts';
+import { type Book, toMoves } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, invalidField } from '../failures.ts';
+import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
+import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
-import { priceUsagesOrCredits, rateCardAsked, type UsagesOrCredits } from '../usages-or-credits.ts';
-import { byOperation } from '../waterfall.ts';
-import { type Criticality, checkPauseFloor } from './pause.ts';
 
 export type Reserve = {
   readonly kind: 'Reserve';
-  readonly asked: UsagesOrCredits;
+  readonly amount: RequestedAmount;
   /** Null: the plan's default. */
   readonly ttlMs: number | null;
   readonly overCommitPolicy: OverCommitPolicy;
@@ -28,11 +28,11 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (paused) return paused;
   const ttlMs = ttlWithin(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
-  const rateCard = rateCardAsked(book, command.rateCardVersion);
+  const rateCard = chooseRateCard(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
-  const priced = priceUsagesOrCredits(book, command.asked, rateCard);
+  const priced = priceAmount(book, command.amount, rateCard);
   if (priced instanceof Failure) return priced;
-  const allocations = draw(book, priced.credits, priced.lines);
+  const allocations = allocate(book, priced.credits, priced.lines);
   if (allocations instanceof Failure) return allocations;
 
   const reservation: Reservation = {
@@ -43,7 +43,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     committed: 0n,
     returned: 0n,
     allocations,
-    heldFor: takesLimited(book, allocations) ? byOperation(priced.lines) : null,
+    heldFor: includesLimitedGrant(book, allocations) ? demandsByOperation(priced.lines) : null,
     expiresAt: book.now + ttlMs,
     createdAt: book.now,
     endedAt: null,
@@ -56,7 +56,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   const entry = book.post(
     {
       kind: 'RESERVE',
-      moves: movesOf(allocations, 'available', 'reserved'),
+      moves: toMoves(allocations, 'available', 'reserved'),
       credits: priced.credits,
       reservationId: reservation.reservationId,
       usages: priced.lines,

@@ -6,13 +6,18 @@
  * that overtake each other, the older never overwrites the newer.
  */
 import type { Book } from '../book.ts';
+import { creditsToReinstate, syncClawBack } from '../claw-back.ts';
+import { checkCreditLimit } from '../credit-limit.ts';
 import type { Origin } from '../entry.ts';
 import { purchaseNotFound } from '../failures.ts';
-import { beyondLimit } from '../limit.ts';
-import { creditsAskedBack, nextCheck, type PaymentSnapshot, type Purchase } from '../purchase.ts';
-import { recover, toReinstate } from './claw-back.ts';
-import { payPurchase } from './order-pack.ts';
-import { endTopUpOf } from './top-up.ts';
+import {
+  computeNextCheckAt,
+  creditsToClawBack,
+  type PaymentSnapshot,
+  type Purchase,
+} from '../purchase.ts';
+import { grantPurchase } from '../purchase-lifecycle.ts';
+import { recordTopUpOutcome } from './top-up.ts';
 
 export type SyncPurchase = {
   readonly kind: 'SyncPurchase';
@@ -32,16 +37,17 @@ export function syncPurchase(book: Book, command: SyncPurchase, origin: Origin) 
   if (isOtherPayment(purchase, snapshot)) return outcome('other payment');
 
   const pays = snapshot.payment === 'PAID' && purchase.state !== 'PAID';
-  const askedBack = snapshot.payment === 'PAID' ? creditsAskedBack(purchase.credits, snapshot) : 0n;
-  const incoming = pays ? purchase.credits : toReinstate(book, purchase, askedBack);
-  const tooMany = incoming > 0n ? beyondLimit(book, incoming) : null;
+  const askedBack =
+    snapshot.payment === 'PAID' ? creditsToClawBack(purchase.credits, snapshot) : 0n;
+  const incoming = pays ? purchase.credits : creditsToReinstate(book, purchase, askedBack);
+  const tooMany = incoming > 0n ? checkCreditLimit(book, incoming) : null;
   if (tooMany) return tooMany;
 
   const before = purchase.state;
   purchase.syncVersion += 1;
   purchase.session ??= snapshot.session;
   purchase.paymentIntentId = snapshot.paymentIntentId ?? purchase.paymentIntentId;
-  if (pays) payPurchase(book, purchase, origin);
+  if (pays) grantPurchase(book, purchase, origin);
   else if (purchase.state === 'PENDING') {
     purchase.state = snapshot.payment;
     purchase.failureCode = snapshot.failureCode;
@@ -49,11 +55,13 @@ export function syncPurchase(book: Book, command: SyncPurchase, origin: Origin) 
   if (snapshot.payment === 'PAID') {
     purchase.amountRefunded = snapshot.amountRefunded;
     purchase.disputeState = snapshot.dispute;
-    recover(book, purchase, askedBack, origin);
+    syncClawBack(book, purchase, askedBack, origin);
   }
-  purchase.nextCheckAt = purchase.state === 'PENDING' ? nextCheck(purchase, book.now) : null;
-  book.changes.purchases.change(purchase);
-  if (purchase.method === 'TOP_UP' && purchase.state !== before) endTopUpOf(book, purchase, origin);
+  purchase.nextCheckAt =
+    purchase.state === 'PENDING' ? computeNextCheckAt(purchase, book.now) : null;
+  book.changes.purchases.markChanged(purchase);
+  if (purchase.method === 'TOP_UP' && purchase.state !== before)
+    recordTopUpOutcome(book, purchase, origin);
   return outcome('applied');
 }
 

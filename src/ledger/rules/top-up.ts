@@ -5,23 +5,23 @@
  * ends the other, in the same transaction, whoever saw it first.
  */
 import type { Failure } from '../../failure.ts';
-import { monthStart } from '../account.ts';
 import type { Book } from '../book.ts';
-import { packNamed } from '../custom-pack.ts';
+import { checkCreditLimit } from '../credit-limit.ts';
+import { findPack } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
 import { invalidField, packNotFound } from '../failures.ts';
-import { beyondLimit } from '../limit.ts';
+import { monthStart } from '../month.ts';
 import type { Purchase } from '../purchase.ts';
+import { createPurchase } from '../purchase-lifecycle.ts';
 import {
   type AutoTopUp,
   backoffMs,
-  countOf,
-  isWanted,
+  countInMonth,
+  isStillWanted,
   NO_TOP_UPS,
   TOP_UP_LEASE_MS,
   type TopUps,
 } from '../top-up.ts';
-import { orderPack } from './order-pack.ts';
 
 export type StartTopUp = { readonly kind: 'StartTopUp' };
 
@@ -62,7 +62,7 @@ export function startTopUp(book: Book, origin: Origin) {
     leaseExpiresAt,
     startedAt: now,
     month: monthStart(now),
-    count: countOf(topUps, now) + 1,
+    count: countInMonth(topUps, now) + 1,
     retryAt: null,
   });
   return started(ordered.purchaseId);
@@ -78,13 +78,13 @@ export function endTopUp(book: Book, { purchaseId, code }: EndTopUp, origin: Ori
   purchase.nextCheckAt = null;
   // A look that is under way began before this.
   purchase.syncVersion += 1;
-  book.changes.purchases.change(purchase);
-  endTopUpOf(book, purchase, origin);
+  book.changes.purchases.markChanged(purchase);
+  recordTopUpOutcome(book, purchase, origin);
   return { kind: 'EndTopUp', ended: true } as const;
 }
 
 /** Takes over what has just become of a top-up's purchase: it is paid, or will not be. */
-export function endTopUpOf(book: Book, purchase: Purchase, origin: Origin) {
+export function recordTopUpOutcome(book: Book, purchase: Purchase, origin: Origin) {
   const { topUps } = book.account;
   if (!topUps) return;
   const { purchaseId, packId, state, failureCode } = purchase;
@@ -96,7 +96,7 @@ export function endTopUpOf(book: Book, purchase: Purchase, origin: Origin) {
   if (state === 'PAID') return keep(book, { ...free, failures: 0, retryAt: null });
   const uncounted = { ...free, count: topUps.count - 1 };
   // Nobody is told of a failure that the owner brought about, and the next one need not wait for it.
-  if (!isWanted(book.account, purchase)) return keep(book, uncounted);
+  if (!isStillWanted(book.account, purchase)) return keep(book, uncounted);
   fail(book, uncounted, { purchaseId, packId, code: failureCode || 'expired' }, origin);
 }
 
@@ -118,8 +118,8 @@ export function setAutoTopUp({ account }: Book, setting: AutoTopUp | null) {
 }
 
 /** The failure of a setting that could not work; null where it can. */
-export function unusableTopUp(book: Book, { packId, threshold }: AutoTopUp): Failure | null {
-  const pack = packNamed(book, packId);
+export function checkAutoTopUp(book: Book, { packId, threshold }: AutoTopUp): Failure | null {
+  const pack = findPack(book, packId);
   if (!pack) return packNotFound(book, packId);
   if (threshold <= pack.credits) return null;
   return invalidField(
@@ -131,11 +131,11 @@ export function unusableTopUp(book: Book, { packId, threshold }: AutoTopUp): Fai
 
 /** A pending purchase of the pack, or the code of why there can be none. */
 function orderTopUp(book: Book, setting: AutoTopUp, origin: Origin): Purchase | string {
-  const pack = packNamed(book, setting.packId);
+  const pack = findPack(book, setting.packId);
   if (!pack) return 'pack_not_found';
-  if (beyondLimit(book, pack.credits)) return 'account_full';
+  if (checkCreditLimit(book, pack.credits)) return 'account_full';
   const { customer, paymentMethod } = setting;
-  return orderPack(book, pack, { method: 'TOP_UP', customer, paymentMethod }, {}, origin);
+  return createPurchase(book, pack, { method: 'TOP_UP', customer, paymentMethod }, {}, origin);
 }
 
 type Declined = { readonly purchaseId: string; readonly packId: string; readonly code: string };
@@ -144,7 +144,7 @@ function fail(book: Book, topUps: TopUps, { purchaseId, packId, code }: Declined
   const failures = topUps.failures + 1;
   const retryAt = book.now + backoffMs(failures);
   keep(book, { ...topUps, failures, retryAt });
-  book.announce(
+  book.emitEvent(
     'top_up.failed',
     {
       purchase_id: purchaseId,

@@ -17,7 +17,7 @@ export const charge = defineMutation(
   ChargeResponse,
   (request, check) => ({
     kind: 'Charge',
-    asked: parseUsagesOrCredits(request, check),
+    amount: parseUsagesOrCredits(request, check),
     rateCardVersion: check.rateCardVersion(request.rateCardVersion),
     reference: check.text('reference', request.reference, 256),
     labels: check.labels('labels', request.labels),

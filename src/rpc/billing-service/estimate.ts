@@ -1,10 +1,10 @@
 /** Estimate: what usages would cost, and whether the account could pay for them now. */
 import { Failure } from '../../failure.ts';
 import type { EstimateRequest, EstimateResponse } from '../../gen/billing/v1/billing_service.ts';
+import { previewAllocation } from '../../ledger/allocation/allocate.ts';
 import type { Book } from '../../ledger/book.ts';
-import { outlook } from '../../ledger/draw.ts';
 import { rateCardVersionUnknown } from '../../ledger/failures.ts';
-import { priceUsagesOrCredits } from '../../ledger/usages-or-credits.ts';
+import { priceAmount } from '../../ledger/requested-amount.ts';
 import { coveringPacks } from '../../pricing/packs.ts';
 import type { Pack } from '../../pricing/plan.ts';
 import type { Usage } from '../../pricing/usage.ts';
@@ -49,9 +49,9 @@ function estimateOn(
   customPacks: readonly Pack[],
 ): EstimateResponse {
   const { planId } = book.plan;
-  const priced = priceUsagesOrCredits(book, { usages }, { planId, rateCardVersion });
+  const priced = priceAmount(book, { usages }, { planId, rateCardVersion });
   if (priced instanceof Failure) throw priced;
-  const { available, shortfall } = outlook(book, priced.credits, priced.lines);
+  const { available, shortfall } = previewAllocation(book, priced.credits, priced.lines);
   const offers =
     shortfall > 0n ? coveringPacks([...book.plan.packs, ...customPacks], shortfall) : [];
   return {

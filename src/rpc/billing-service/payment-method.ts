@@ -1,6 +1,6 @@
 /** The fields of a purchase that say how it is paid. */
 import type { PurchaseRequest } from '../../gen/billing/v1/billing_service.ts';
-import type { BuyPack } from '../../ledger/rules/purchase.ts';
+import type { BuyPack } from '../../ledger/rules/buy-pack.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 const URL_MAX = 2_048;

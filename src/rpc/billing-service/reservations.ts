@@ -50,7 +50,7 @@ export const reserve = defineMutation(
     if (!overCommitPolicy) check.addViolation('over_commit_policy', 'must be REJECT, CAP or DRAW');
     return {
       kind: 'Reserve',
-      asked: parseUsagesOrCredits(request, check),
+      amount: parseUsagesOrCredits(request, check),
       ttlMs: check.ttlMs(request.ttl),
       overCommitPolicy,
       rateCardVersion: check.rateCardVersion(request.rateCardVersion),
@@ -74,7 +74,7 @@ export const commit = defineMutation(
   (request, check) => ({
     kind: 'Commit',
     reservationId: check.reservationId(request.reservationId),
-    asked:
+    amount:
       request.usages.length === 0 && request.credits === undefined
         ? null
         : parseUsagesOrCredits(request, check),
@@ -129,7 +129,7 @@ export const raiseReservation = defineMutation(
   (request, check) => ({
     kind: 'RaiseReservation',
     reservationId: check.reservationId(request.reservationId),
-    asked: parseUsagesOrCredits(request, check),
+    amount: parseUsagesOrCredits(request, check),
   }),
   (outcome, book) => ({
     reservation: reservationMessage(outcome.reservation),

@@ -1,14 +1,14 @@
 /** Fields that Reserve, RaiseReservation, Commit and Charge have in common. */
 import { Criticality } from '../../gen/billing/v1/ledger.ts';
 import type { Usage as UsageMessage } from '../../gen/billing/v1/pricing.ts';
-import type { UsagesOrCredits } from '../../ledger/usages-or-credits.ts';
+import type { RequestedAmount } from '../../ledger/requested-amount.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 /** Exactly one of `usages` and `credits` must be given. */
 export function parseUsagesOrCredits(
   { usages, credits }: { usages: UsageMessage[]; credits?: bigint | undefined },
   check: FieldChecker,
-): UsagesOrCredits {
+): RequestedAmount {
   if (usages.length > 0 === (credits !== undefined))
     check.addViolation('usages', 'give usages or credits, one of them');
   return credits === undefined

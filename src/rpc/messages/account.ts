@@ -5,7 +5,7 @@ import {
   type AutoTopUp as AutoTopUpMessage,
 } from '../../gen/billing/v1/account_service.ts';
 import type { Account } from '../../ledger/account.ts';
-import { lowBalanceThreshold, pauseFloor } from '../../ledger/limits-in-force.ts';
+import { effectiveLowBalanceThreshold, effectivePauseFloor } from '../../ledger/limits-in-force.ts';
 import type { AutoTopUp } from '../../ledger/top-up.ts';
 import type { Terms } from '../../pricing/plan.ts';
 import { durationMessage, optionalInstant } from './time.ts';
@@ -19,8 +19,8 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
   labels: account.labels,
   openedAt: new Date(account.openedAt),
   closedAt: optionalInstant(account.closedAt),
-  lowBalanceThreshold: lowBalanceThreshold(account, terms),
-  pauseFloor: pauseFloor(account, terms),
+  lowBalanceThreshold: effectiveLowBalanceThreshold(account, terms),
+  pauseFloor: effectivePauseFloor(account, terms),
   ownLowBalanceThreshold: account.lowBalanceThreshold ?? undefined,
   ownPauseFloor: account.pauseFloor ?? undefined,
   autoTopUp: account.autoTopUp ? autoTopUpMessage(account.autoTopUp) : undefined,

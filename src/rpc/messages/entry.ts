@@ -6,8 +6,8 @@ import {
   type Entry as EntryMessage,
   type Move as MoveMessage,
 } from '../../gen/billing/v1/ledger.ts';
+import { consumedByGrant } from '../../ledger/allocation/split.ts';
 import type { BucketKind, Entry, Move } from '../../ledger/entry.ts';
-import { splitOf } from '../../ledger/split.ts';
 import { allocationMessage } from './grant.ts';
 import { pricedUsageMessage } from './priced-usage.ts';
 
@@ -36,7 +36,7 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   hash: Buffer.from(entry.hash),
   planId: entry.planId ?? '',
   previousPlanId: entry.previousPlanId ?? '',
-  split: splitOf(entry.moves).map(allocationMessage),
+  split: consumedByGrant(entry.moves).map(allocationMessage),
 });
 
 const moveMessage = ({ from, to, grantId, credits }: Move): MoveMessage => ({

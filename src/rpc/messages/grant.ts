@@ -6,7 +6,7 @@ import {
   Grant_State,
   type Grant as GrantMessage,
 } from '../../gen/billing/v1/ledger.ts';
-import { type Grant, stateOf } from '../../ledger/grant.ts';
+import { currentGrantState, type Grant } from '../../ledger/grant.ts';
 import { type Allocation, OVERAGE } from '../../ledger/reservation.ts';
 import { optionalInstant } from './time.ts';
 
@@ -21,7 +21,7 @@ export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
   expiresAt: optionalInstant(grant.expiresAt),
   source: Grant_Source[grant.source],
   sourceReference: grant.sourceReference,
-  state: Grant_State[stateOf(grant, now)],
+  state: Grant_State[currentGrantState(grant, now)],
   createdAt: new Date(grant.createdAt),
   operations: [...grant.operations],
 });

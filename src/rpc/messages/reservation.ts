@@ -4,7 +4,7 @@ import {
   Reservation_State,
   type Reservation as ReservationMessage,
 } from '../../gen/billing/v1/ledger.ts';
-import { heldBy, type Reservation } from '../../ledger/reservation.ts';
+import { heldCredits, type Reservation } from '../../ledger/reservation.ts';
 import { allocationMessage } from './grant.ts';
 import { optionalInstant } from './time.ts';
 
@@ -13,7 +13,7 @@ export const reservationMessage = (reservation: Reservation): ReservationMessage
   reservationId: reservation.reservationId,
   state: Reservation_State[reservation.state],
   credits: reservation.credits,
-  held: heldBy(reservation),
+  held: heldCredits(reservation),
   committed: reservation.committed,
   returned: reservation.returned,
   allocations: reservation.allocations.map(allocationMessage),

@@ -5,8 +5,8 @@ import {
   type ExportStatementsResponse,
   ExportStatementsRequest_Format as Format,
 } from '../../gen/billing/v1/statement_service.ts';
-import { monthName, monthOf, monthStart } from '../../ledger/account.ts';
 import { planNotFound } from '../../ledger/failures.ts';
+import { formatMonth, monthStart, parseMonth } from '../../ledger/month.ts';
 import type { Statement } from '../../ledger/statement.ts';
 import { listStatementsOfPlan, loadStatements } from '../../store/statements.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -56,7 +56,7 @@ async function* statementsOfAccount(
 ): AsyncGenerator<readonly Statement[]> {
   await loadAccount(context, accountId);
   await context.statementCloser.close(accountId);
-  const beforeMonth = monthName(monthStart(monthOf(to), 1));
+  const beforeMonth = formatMonth(monthStart(parseMonth(to), 1));
   yield await loadStatements(context.em(), accountId, from, beforeMonth);
 }
 

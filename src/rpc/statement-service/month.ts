@@ -1,5 +1,6 @@
 /** Checks of the calendar months that requests name, such as "2026-11". */
-import { type Account, monthName } from '../../ledger/account.ts';
+import type { Account } from '../../ledger/account.ts';
+import { formatMonth } from '../../ledger/month.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/;
@@ -16,7 +17,7 @@ export function checkMonthOfAccount(
   { openedAt }: Account,
   now: number,
 ) {
-  const [first, last] = [monthName(openedAt), monthName(now)];
+  const [first, last] = [formatMonth(openedAt), formatMonth(now)];
   if (month < first || month > last)
     check.addViolation('month', `must be from ${first}, when the account was opened, to ${last}`);
 }

@@ -6,7 +6,7 @@ import {
   type ListStatementsResponse,
   Statement as StatementMessage,
 } from '../../gen/billing/v1/statement_service.ts';
-import { monthOf } from '../../ledger/account.ts';
+import { parseMonth } from '../../ledger/month.ts';
 import { readStatement } from '../../queries/read-statement.ts';
 import { loadStatement, listStatements as queryStatements } from '../../store/statements.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -32,7 +32,7 @@ export async function getStatement(
   const { account, now } = await loadBook(context, accountId);
   checkMonthOfAccount(check, month, account, now);
   check.throwIfInvalid();
-  const computed = await readStatement(em(), catalogue, account, monthOf(month));
+  const computed = await readStatement(em(), catalogue, account, parseMonth(month));
   return { statement: statementMessage(computed) };
 }
 

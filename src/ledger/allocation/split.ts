@@ -1,7 +1,7 @@
 /** A split: which grant gave what of an amount, and what went to overage. */
-import type { Book } from './book.ts';
-import type { Move } from './entry.ts';
-import type { Allocation } from './reservation.ts';
+import type { Book } from '../book.ts';
+import type { Move } from '../entry.ts';
+import type { Allocation } from '../reservation.ts';
 
 /** One allocation per grant, in the order the grants first come. */
 function merged(allocations: readonly Allocation[]): readonly Allocation[] {
@@ -12,14 +12,17 @@ function merged(allocations: readonly Allocation[]): readonly Allocation[] {
 }
 
 /** What moves consumed, by grant, in the order it was taken. */
-export const splitOf = (moves: readonly Move[]): readonly Allocation[] =>
+export const consumedByGrant = (moves: readonly Move[]): readonly Allocation[] =>
   merged(moves.filter(({ to }) => to === 'consumed'));
 
 /**
  * One allocation per grant, in burn order. What burns first can have been taken last: by a commit that
  * drew, or from a grant made since the reservation was.
  */
-export function inBurnOrder(book: Book, allocations: readonly Allocation[]): readonly Allocation[] {
+export function mergeInBurnOrder(
+  book: Book,
+  allocations: readonly Allocation[],
+): readonly Allocation[] {
   const split = merged(allocations);
   if (split.length < 2) return split;
   const place = new Map(book.grants.map(({ grantId }, index) => [grantId, index]));

@@ -9,7 +9,7 @@ import { invalidField } from './failures.ts';
 export const ACCOUNT_CREDITS_MAX = 9_000_000_000_000_000_000n;
 
 /** The failure where `credits` more would not fit on the account; null where they do. */
-export function beyondLimit(book: Book, credits: bigint): Failure | null {
+export function checkCreditLimit(book: Book, credits: bigint): Failure | null {
   const held = book.grants.reduce(
     (sum, grant) => sum + (grant.state === 'SCHEDULED' ? grant.amount : grant.remaining),
     0n,

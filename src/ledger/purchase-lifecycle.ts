@@ -2,12 +2,12 @@
  * The two steps of every purchase: an order makes it, and its payment makes its grant. A payment made
  * elsewhere takes both at once.
  */
-import { expiryOf } from '../../pricing/packs.ts';
-import type { Pack } from '../../pricing/plan.ts';
-import type { Book } from '../book.ts';
-import type { Labels, Origin } from '../entry.ts';
-import { DEFAULT_PRIORITY } from '../grant.ts';
-import type { CheckoutTerms, Purchase, SavedMethod } from '../purchase.ts';
+import { expiryOf } from '../pricing/packs.ts';
+import type { Pack } from '../pricing/plan.ts';
+import type { Book } from './book.ts';
+import type { Labels, Origin } from './entry.ts';
+import { DEFAULT_PRIORITY } from './grant.ts';
+import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
 
 /** How an order is to be paid. */
 export type Payment =
@@ -16,7 +16,7 @@ export type Payment =
   | ({ readonly method: 'TOP_UP' } & SavedMethod);
 
 /** Makes a pending purchase. */
-export function orderPack(
+export function createPurchase(
   book: Book,
   pack: Pack,
   payment: Payment,
@@ -68,11 +68,11 @@ export function orderPack(
 }
 
 /** What stands as the reference of a purchase's entries. */
-export const referenceOf = ({ paymentReference, purchaseId }: Purchase): string =>
+export const entryReference = ({ paymentReference, purchaseId }: Purchase): string =>
   paymentReference ?? purchaseId;
 
 /** Grants what was bought, once it is paid; its credits last from now on. `origin` says who saw it. */
-export function payPurchase(book: Book, purchase: Purchase, origin: Origin) {
+export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
   const { purchaseId, packId, credits, caller, requestId } = purchase;
   const grant = book.addGrant({
     amount: credits,
@@ -89,19 +89,19 @@ export function payPurchase(book: Book, purchase: Purchase, origin: Origin) {
   purchase.grantId = grant.grantId;
   purchase.paidAt = book.now;
   purchase.nextCheckAt = null;
-  book.changes.purchases.change(purchase);
+  book.changes.purchases.markChanged(purchase);
   const entry = book.post(
     {
       kind: 'PURCHASE',
       moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits }],
       credits,
       grantId: grant.grantId,
-      reference: referenceOf(purchase),
+      reference: entryReference(purchase),
       labels: purchase.labels,
     },
     { ...origin, caller, requestId },
   );
-  book.announce(
+  book.emitEvent(
     'purchase.completed',
     {
       purchase_id: purchaseId,

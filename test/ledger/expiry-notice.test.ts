@@ -1,7 +1,7 @@
 /** grant.expiring: told once, in time, of credits that would otherwise be lost. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Announcement } from '../../src/ledger/event.ts';
+import type { EventDraft } from '../../src/ledger/event.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
 import {
   allowance,
@@ -29,7 +29,7 @@ type Deed = readonly [when: string, command: Parameters<Shelf['work']>[1]];
 /** What is announced of expiries, and when, on an account where this is done. */
 function told(of: ReturnType<typeof plan>, deeds: readonly Deed[]) {
   const shelf = new Shelf(of, START);
-  const events: Announcement[] = [];
+  const events: EventDraft[] = [];
   for (const [when, command] of [['0s', open()] as Deed, ...deeds])
     events.push(...shelf.work(at(when), command).book.changes.events);
   return events

@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { draw, headroom } from '../../src/ledger/draw.ts';
+import { allocate, headroom } from '../../src/ledger/allocation/allocate.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
-import { OVERAGE, total } from '../../src/ledger/reservation.ts';
+import { OVERAGE, totalCredits } from '../../src/ledger/reservation.ts';
 import { account, at, book, grant, pack, picture, plan, postpaid, START } from './fixtures.ts';
 
 const taken = (grants: readonly Grant[], credits: bigint) => {
-  const drawn = draw(book(grants), credits);
+  const drawn = allocate(book(grants), credits);
   return drawn instanceof Failure ? drawn.reason : drawn.map((a) => [a.grantId, a.credits]);
 };
 
 /** What a postpaid account with 100 in a grant, and so much overage already, draws from. */
 const onOverage = (credits: bigint, overage = 0n, overageReserved = 0n) =>
-  draw(
+  allocate(
     book([grant(1n)], {
       plan: plan(postpaid(50n)),
       account: account({ remaining: 100n, overage, overageReserved, overageLimit: 50n }),
@@ -92,8 +92,8 @@ describe('a draw', () => {
   test('changes nothing', () => {
     const drawn = book([grant(1n), grant(2n)]);
     const before = picture(drawn);
-    draw(drawn, 150n);
-    draw(drawn, 999n);
+    allocate(drawn, 150n);
+    allocate(drawn, 999n);
     expect(picture(drawn)).toEqual(before);
   });
 
@@ -111,13 +111,13 @@ describe('a draw', () => {
           (sum, { remaining, reserved }) => sum + remaining - reserved,
           0n,
         );
-        const drawn = draw(book(all), credits);
+        const drawn = allocate(book(all), credits);
         if (drawn instanceof Failure) {
           expect(credits).toBeGreaterThan(available);
           expect(drawn.metadata['shortfall']).toBe(String(credits - available));
           return;
         }
-        expect(total(drawn)).toBe(credits);
+        expect(totalCredits(drawn)).toBe(credits);
         expect(new Set(drawn.map(({ grantId }) => grantId)).size).toBe(drawn.length);
         for (const { grantId, credits: part } of drawn) {
           const { remaining, reserved } = all[Number(grantId) - 1]!;
@@ -132,7 +132,7 @@ describe('a draw', () => {
 describe('a draw that fails', () => {
   test('says what is required, available and missing, and which packs would cover it', () => {
     const packs = [pack('small', 20n, '5.00'), pack('large', 100n, '12.00')];
-    const failure = draw(book([grant(1n, { amount: 20n })], { plan: plan({}, packs) }), 80n);
+    const failure = allocate(book([grant(1n, { amount: 20n })], { plan: plan({}, packs) }), 80n);
     expect(failure).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '80', available: '20', shortfall: '60', packs: 'large, small x3' },
@@ -142,7 +142,7 @@ describe('a draw that fails', () => {
   });
 
   test('names no packs where the plan sells none', () => {
-    const failure = draw(book([grant(1n, { amount: 20n })]), 80n);
+    const failure = allocate(book([grant(1n, { amount: 20n })]), 80n);
     expect(failure).toMatchObject({
       metadata: { required: '80', available: '20', shortfall: '60', packs: '' },
       message: '80 credits are required, 20 are available: 60 are missing',
@@ -155,7 +155,7 @@ describe('a draw that fails', () => {
       grant(2n, { state: 'SCHEDULED', remaining: 0n, effectiveAt: at('1d') }),
       grant(3n, { expiresAt: START }),
     ];
-    expect(draw(book(grants), 50n)).toMatchObject({
+    expect(allocate(book(grants), 50n)).toMatchObject({
       metadata: { required: '50', available: '10', shortfall: '40' },
     });
   });

@@ -8,7 +8,7 @@ import { type Grant, hasExpired } from './grant.ts';
  * When notice of a grant's expiry is given; null: never. Allowances come again by themselves and are
  * not announced. A grant shorter than the notice is announced as soon as it is effective.
  */
-export function noticeAtOf(
+export function expiryNoticeAt(
   terms: Terms,
   { category, effectiveAt, expiresAt }: Pick<Grant, 'category' | 'effectiveAt' | 'expiresAt'>,
 ): number | null {
@@ -22,11 +22,15 @@ export const isNoticeDue = ({ noticeAt, state, remaining }: Grant, now: number):
   noticeAt !== null && noticeAt <= now && state !== 'SCHEDULED' && remaining > 0n;
 
 /** Gives notice. Of a grant that nobody looked at until it had expired there is none to give. */
-export function giveNotice(book: Book, grant: Grant, origin: Pick<Origin, 'traceId' | 'spanId'>) {
+export function emitExpiryNotice(
+  book: Book,
+  grant: Grant,
+  origin: Pick<Origin, 'traceId' | 'spanId'>,
+) {
   grant.noticeAt = null;
-  book.changes.grants.change(grant);
+  book.changes.grants.markChanged(grant);
   if (grant.expiresAt === null || hasExpired(grant, book.now)) return;
-  book.announce(
+  book.emitEvent(
     'grant.expiring',
     {
       grant_id: grant.grantId.toString(),
@@ -39,7 +43,7 @@ export function giveNotice(book: Book, grant: Grant, origin: Pick<Origin, 'trace
 }
 
 /** Gives notice of the grants a decision made, where it is due already. */
-export function giveNoticeOfNew(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
+export function emitNoticesOfNewGrants(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
   for (const grant of book.changes.grants.added)
-    if (isNoticeDue(grant, book.now)) giveNotice(book, grant, origin);
+    if (isNoticeDue(grant, book.now)) emitExpiryNotice(book, grant, origin);
 }

@@ -1,12 +1,12 @@
 /** Takes credits from an account in burn order, and says what is missing where they do not suffice. */
-import type { Failure } from '../failure.ts';
-import type { PricedUsage } from '../pricing/price.ts';
-import { overageOf } from './account.ts';
-import type { Book } from './book.ts';
-import { insufficientCredits } from './failures.ts';
-import { type Grant, grantAvailable, hasExpired, isLimited } from './grant.ts';
-import { type Allocation, OVERAGE } from './reservation.ts';
-import { type Demand, demandsOf, mayPay, supplyOf, Waterfall } from './waterfall.ts';
+import type { Failure } from '../../failure.ts';
+import type { PricedUsage } from '../../pricing/price.ts';
+import { currentOverage } from '../account.ts';
+import type { Book } from '../book.ts';
+import { insufficientCredits } from '../failures.ts';
+import { type Grant, grantAvailable, hasExpired, isLimited } from '../grant.ts';
+import { type Allocation, OVERAGE } from '../reservation.ts';
+import { canPay, type Demand, toDemands, toSource, Waterfall } from './waterfall.ts';
 
 /** Credits of a grant that can be taken now: effective, not expired, not set aside. */
 const spendable = (grant: Grant, now: number): bigint =>
@@ -23,14 +23,14 @@ export type Headroom = {
 
 /** What can be given for these usages at most, each grant for any of them; or for credits alone. */
 export function headroom(book: Book, lines = CREDITS_ALONE): Headroom {
-  const { account, grants, plan, now, limited } = book;
+  const { account, grants, plan, now, hasLimitedGrants } = book;
   const limit = plan.terms.overage?.limit ?? 0n;
-  const overage = limit - overageOf(account, now) - account.overageReserved;
+  const overage = limit - currentOverage(account, now) - account.overageReserved;
   const serves = (grant: Grant) =>
-    mayPay(grant, null) || lines.some(({ usage }) => mayPay(grant, usage.operation));
+    canPay(grant, null) || lines.some(({ usage }) => canPay(grant, usage.operation));
   return {
     grants: grants.reduce(
-      (sum, grant) => (limited && !serves(grant) ? sum : sum + spendable(grant, now)),
+      (sum, grant) => (hasLimitedGrants && !serves(grant) ? sum : sum + spendable(grant, now)),
       0n,
     ),
     overage: overage > 0n ? overage : 0n,
@@ -42,12 +42,12 @@ export function headroom(book: Book, lines = CREDITS_ALONE): Headroom {
  * any credits alone. Changes nothing. Fails with INSUFFICIENT_CREDITS, or OVERAGE_LIMIT_REACHED on a
  * postpaid plan.
  */
-export function draw(
+export function allocate(
   book: Book,
   credits: bigint,
   lines = CREDITS_ALONE,
 ): readonly Allocation[] | Failure {
-  if (book.limited) return drawFor(book, credits, demandsOf(credits, lines));
+  if (book.hasLimitedGrants) return allocateDemands(book, credits, toDemands(credits, lines));
   const allocations: Allocation[] = [];
   let missing = credits;
   for (const grant of book.grants) {
@@ -66,32 +66,32 @@ export function draw(
 }
 
 /** The same where grants are limited: `credits` of these demands. */
-export function drawFor(
+export function allocateDemands(
   book: Book,
   credits: bigint,
   demands: readonly Demand[],
 ): readonly Allocation[] | Failure {
   const waterfall = new Waterfall();
-  waterfall.want(demands, credits);
-  return drawMissing(book, waterfall);
+  waterfall.addDemands(demands, credits);
+  return allocateUnmet(book, waterfall);
 }
 
 /** Has what is available pay what a waterfall is missing. */
-export function drawMissing(book: Book, waterfall: Waterfall): readonly Allocation[] | Failure {
-  const required = waterfall.missing;
+export function allocateUnmet(book: Book, waterfall: Waterfall): readonly Allocation[] | Failure {
+  const required = waterfall.unmet;
   const allocations = pourAll(book, waterfall);
-  if (waterfall.missing === 0n) return allocations;
-  return insufficientCredits(book, required, required - waterfall.missing);
+  if (waterfall.unmet === 0n) return allocations;
+  return insufficientCredits(book, required, required - waterfall.unmet);
 }
 
 function pourAll(book: Book, waterfall: Waterfall): readonly Allocation[] {
   const allocations: Allocation[] = [];
   const pour = (grantId: bigint, operations: readonly string[], spare: bigint) => {
-    const credits = spare > 0n ? waterfall.pour(supplyOf(operations, spare)) : 0n;
+    const credits = spare > 0n ? waterfall.addSource(toSource(operations, spare)) : 0n;
     if (credits > 0n) allocations.push({ grantId, credits });
   };
   for (const grant of book.grants) {
-    if (waterfall.missing === 0n) return allocations;
+    if (waterfall.unmet === 0n) return allocations;
     pour(grant.grantId, grant.operations, spendable(grant, book.now));
   }
   pour(OVERAGE, [], headroom(book).overage);
@@ -99,19 +99,23 @@ function pourAll(book: Book, waterfall: Waterfall): readonly Allocation[] {
 }
 
 /** Whether any of these allocations is of a grant that is limited to operations. */
-export const takesLimited = (book: Book, allocations: readonly Allocation[]): boolean =>
-  book.limited &&
-  allocations.some(({ grantId }) => grantId !== OVERAGE && isLimited(book.grant(grantId)));
+export const includesLimitedGrant = (book: Book, allocations: readonly Allocation[]): boolean =>
+  book.hasLimitedGrants &&
+  allocations.some(({ grantId }) => grantId !== OVERAGE && isLimited(book.getGrant(grantId)));
 
 /** What a draw would come to: see EstimateResponse. */
-export type DrawPreview = { readonly available: bigint; readonly shortfall: bigint };
+export type AllocationPreview = { readonly available: bigint; readonly shortfall: bigint };
 
-export function outlook(book: Book, credits: bigint, lines: readonly PricedUsage[]): DrawPreview {
+export function previewAllocation(
+  book: Book,
+  credits: bigint,
+  lines: readonly PricedUsage[],
+): AllocationPreview {
   const waterfall = new Waterfall();
-  waterfall.want(demandsOf(credits, lines));
+  waterfall.addDemands(toDemands(credits, lines));
   pourAll(book, waterfall);
-  const { missing } = waterfall;
-  if (missing > 0n) return { available: credits - missing, shortfall: missing };
+  const { unmet } = waterfall;
+  if (unmet > 0n) return { available: credits - unmet, shortfall: unmet };
   const room = headroom(book, lines);
   return { available: room.grants + room.overage, shortfall: 0n };
 }

@@ -3,12 +3,12 @@
  * through the provider's checkout waits until the provider says that it was paid.
  */
 import type { Book } from '../book.ts';
-import { packNamed } from '../custom-pack.ts';
+import { checkCreditLimit } from '../credit-limit.ts';
+import { findPack } from '../custom-pack.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, packNotFound, paymentReferenceUsed } from '../failures.ts';
-import { beyondLimit } from '../limit.ts';
 import type { CheckoutTerms } from '../purchase.ts';
-import { orderPack, payPurchase } from './order-pack.ts';
+import { createPurchase, grantPurchase } from '../purchase-lifecycle.ts';
 
 export type BuyPack = {
   readonly kind: 'Purchase';
@@ -21,7 +21,7 @@ export type BuyPack = {
 
 export function buyPack(book: Book, command: BuyPack, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const pack = packNamed(book, command.packId);
+  const pack = findPack(book, command.packId);
   if (!pack) return packNotFound(book, command.packId);
   const { payment, labels } = command;
   if (
@@ -30,11 +30,11 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
   )
     return paymentReferenceUsed(payment.reference);
 
-  const tooMany = beyondLimit(book, pack.credits);
+  const tooMany = checkCreditLimit(book, pack.credits);
   if (tooMany) return tooMany;
 
-  const purchase = orderPack(book, pack, payment, labels, origin);
+  const purchase = createPurchase(book, pack, payment, labels, origin);
   if (payment.method === 'CHECKOUT')
     return { kind: 'Purchase', purchase, grant: null, entrySeq: 0n } as const;
-  return { kind: 'Purchase', purchase, ...payPurchase(book, purchase, origin) } as const;
+  return { kind: 'Purchase', purchase, ...grantPurchase(book, purchase, origin) } as const;
 }

@@ -4,19 +4,19 @@
  * was taken and what could not be are together always what was asked back: asking for the same again
  * changes nothing, even if more could be taken by now.
  */
-import type { Book } from '../book.ts';
-import type { Origin } from '../entry.ts';
-import { giveNotice, isNoticeDue } from '../expiring.ts';
-import { type Grant, grantAvailable, hasExpired } from '../grant.ts';
-import type { Purchase } from '../purchase.ts';
-import { SERVICE } from '../settle.ts';
-import { referenceOf } from './order-pack.ts';
+import type { Book } from './book.ts';
+import type { Origin } from './entry.ts';
+import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
+import { type Grant, grantAvailable, hasExpired } from './grant.ts';
+import type { Purchase } from './purchase.ts';
+import { entryReference } from './purchase-lifecycle.ts';
+import { SERVICE_CALLER } from './settle.ts';
 
 /** Brings a paid purchase to what is asked back of it now. */
-export function recover(book: Book, purchase: Purchase, askedBack: bigint, origin: Origin) {
+export function syncClawBack(book: Book, purchase: Purchase, askedBack: bigint, origin: Origin) {
   const more = askedBack - askedBefore(purchase);
   const grant = grantOf(book, purchase);
-  const trace: Origin = { ...origin, caller: SERVICE, requestId: '' };
+  const trace: Origin = { ...origin, caller: SERVICE_CALLER, requestId: '' };
   if (more > 0n) {
     const available = grantAvailable(grant);
     const taken = available < more ? available : more;
@@ -28,10 +28,10 @@ export function recover(book: Book, purchase: Purchase, askedBack: bigint, origi
     if (again > 0n) {
       post(book, purchase, 'REINSTATE', again, trace);
       if (!hasExpired(grant, book.now)) {
-        book.due(grant.expiresAt);
+        book.scheduleSettling(grant.expiresAt);
         // Nobody was told of it while it had nothing.
-        if (isNoticeDue(grant, book.now)) giveNotice(book, grant, trace);
-        else book.due(grant.noticeAt);
+        if (isNoticeDue(grant, book.now)) emitExpiryNotice(book, grant, trace);
+        else book.scheduleSettling(grant.noticeAt);
       }
     }
     purchase.creditsClawedBack -= again;
@@ -40,7 +40,7 @@ export function recover(book: Book, purchase: Purchase, askedBack: bigint, origi
 }
 
 /** Credits that would come back to the account if so much were asked back. */
-export function toReinstate(book: Book, purchase: Purchase, askedBack: bigint): bigint {
+export function creditsToReinstate(book: Book, purchase: Purchase, askedBack: bigint): bigint {
   if (purchase.state !== 'PAID' || askedBack >= askedBefore(purchase)) return 0n;
   return hasExpired(grantOf(book, purchase), book.now) ? 0n : surplus(purchase, askedBack);
 }
@@ -52,7 +52,7 @@ const askedBefore = ({ creditsClawedBack, creditsUnrecovered }: Purchase): bigin
 const surplus = ({ creditsClawedBack }: Purchase, askedBack: bigint): bigint =>
   creditsClawedBack > askedBack ? creditsClawedBack - askedBack : 0n;
 
-const grantOf = (book: Book, { grantId }: Purchase): Grant => book.grant(grantId ?? 0n);
+const grantOf = (book: Book, { grantId }: Purchase): Grant => book.getGrant(grantId ?? 0n);
 
 function post(
   book: Book,
@@ -74,7 +74,7 @@ function post(
       ],
       credits,
       grantId,
-      reference: referenceOf(purchase),
+      reference: entryReference(purchase),
       labels: purchase.labels,
     },
     origin,

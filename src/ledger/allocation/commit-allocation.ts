@@ -4,106 +4,107 @@
  */
 import { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
-import { draw, drawFor, drawMissing } from '../draw.ts';
 import { exceedsReservation, reservationEnded } from '../failures.ts';
 import { ALL_OPERATIONS } from '../grant.ts';
+import type { PricedAmount } from '../requested-amount.ts';
 import {
   type Allocation,
-  heldBy,
+  heldCredits,
   OVERAGE,
   type Reservation,
   splitAllocations,
 } from '../reservation.ts';
-import type { Priced } from '../usages-or-credits.ts';
+import { allocate, allocateDemands, allocateUnmet } from './allocate.ts';
 import {
-  byOperation,
   type Demand,
-  givenAt,
-  type Supply,
-  supplyOf,
+  demandsByOperation,
+  flowTo,
+  type Source,
+  toSource,
   Waterfall,
-} from '../waterfall.ts';
+} from './waterfall.ts';
 
 export type CommitAllocation = {
   /** From what the reservation holds. */
-  readonly held: readonly Allocation[];
+  readonly fromHeld: readonly Allocation[];
   /** What the reservation holds beyond that. */
-  readonly left: readonly Allocation[];
+  readonly stillHeld: readonly Allocation[];
   /** From what is available. */
   readonly drawn: readonly Allocation[];
 };
 
-export function take(
+export function allocateCommit(
   book: Book,
   reservation: Reservation,
-  asked: Priced,
+  asked: PricedAmount,
   final: boolean,
 ): CommitAllocation | Failure {
-  if (book.limited && asked.lines.length > 0) return takeFor(book, reservation, asked, final);
+  if (book.hasLimitedGrants && asked.lines.length > 0)
+    return allocateCommitByUsage(book, reservation, asked, final);
   // By credits alone all that is held can pay: it was reserved for what is committed now.
-  const held = heldBy(reservation);
+  const held = heldCredits(reservation);
   const wanted = withinPolicy(reservation, asked.credits, held);
   if (wanted instanceof Failure) return wanted;
   const beyond = wanted > held ? wanted - held : 0n;
-  const drawn = draw(book, beyond);
+  const drawn = allocate(book, beyond);
   if (drawn instanceof Failure) return drawn;
   const { allocations } = reservation;
-  if (book.limited && !final) {
+  if (book.hasLimitedGrants && !final) {
     const { taken } = splitAllocations(limitedFirst(book, allocations), wanted - beyond);
-    return { ...partition(allocations, taken), drawn };
+    return { ...splitHeld(allocations, taken), drawn };
   }
-  const { taken, left } = splitAllocations(allocations, wanted - beyond);
-  return { held: taken, left, drawn };
+  const { taken, left: stillHeld } = splitAllocations(allocations, wanted - beyond);
+  return { fromHeld: taken, stillHeld, drawn };
 }
 
 /** After the expiry nothing is held any more: all comes from what is available. */
-export function takeLate(
+export function allocateLateCommit(
   book: Book,
   reservation: Reservation,
-  asked: Priced,
+  asked: PricedAmount,
 ): CommitAllocation | Failure {
   const wanted = withinPolicy(reservation, asked.credits, reservation.returned);
   if (wanted instanceof Failure) return wanted;
   const { heldFor } = reservation;
   const drawn =
     heldFor && asked.lines.length === 0
-      ? drawFor(book, wanted, [...heldFor, { operation: null, credits: wanted }])
-      : draw(book, wanted, asked.lines);
+      ? allocateDemands(book, wanted, [...heldFor, { operation: null, credits: wanted }])
+      : allocate(book, wanted, asked.lines);
   // Insufficient here means that the grace came to nothing: the reservation has expired.
   if (drawn instanceof Failure) return reservationEnded(reservation);
-  return { held: [], left: [], drawn };
+  return { fromHeld: [], stillHeld: [], drawn };
 }
 
 /** Usages where grants are limited: what is held of one pays only for its operations. */
-function takeFor(
+function allocateCommitByUsage(
   book: Book,
   reservation: Reservation,
-  asked: Priced,
+  asked: PricedAmount,
   final: boolean,
 ): CommitAllocation | Failure {
   const { allocations, heldFor } = reservation;
-  const demands = byOperation(asked.lines);
+  const demands = demandsByOperation(asked.lines);
   const held = suppliesOf(book, final ? allocations : limitedFirst(book, allocations));
   const waterfall = new Waterfall();
-  waterfall.want(demands);
-  for (const { supply } of held) waterfall.pour(supply);
-  const payable = asked.credits - waterfall.missing;
+  waterfall.addDemands(demands);
+  for (const { supply } of held) waterfall.addSource(supply);
+  const payable = asked.credits - waterfall.unmet;
   const wanted = withinPolicy(reservation, asked.credits, payable);
   if (wanted instanceof Failure) return wanted;
-  const drawn = wanted > payable ? drawMissing(book, waterfall) : [];
+  const drawn = wanted > payable ? allocateUnmet(book, waterfall) : [];
   if (drawn instanceof Failure) return drawn;
   const taken =
     final || !heldFor ? held : reallocate(held, demands, remainingDemands(heldFor, demands));
-  return { ...partition(allocations, takenOf(taken, demands.length)), drawn };
+  return { ...splitHeld(allocations, takenOf(taken, demands.length)), drawn };
 }
 
-type Held = { readonly grantId: bigint; readonly supply: Supply };
+type Held = { readonly grantId: bigint; readonly supply: Source };
 
 const suppliesOf = (book: Book, allocations: readonly Allocation[]): readonly Held[] =>
   allocations.map(({ grantId, credits }) => ({
     grantId,
-    supply: supplyOf(
-      grantId === OVERAGE ? ALL_OPERATIONS : book.grant(grantId).operations,
+    supply: toSource(
+      grantId === OVERAGE ? ALL_OPERATIONS : book.getGrant(grantId).operations,
       credits,
     ),
   }));
@@ -112,7 +113,7 @@ const suppliesOf = (book: Book, allocations: readonly Allocation[]): readonly He
 const takenOf = (held: readonly Held[], demands: number): readonly Allocation[] =>
   held.map(({ grantId, supply }) => {
     let credits = 0n;
-    for (let place = 0; place < demands; place++) credits += givenAt(supply, place);
+    for (let place = 0; place < demands; place++) credits += flowTo(supply, place);
     return { grantId, credits };
   });
 
@@ -123,16 +124,16 @@ const takenOf = (held: readonly Held[], demands: number): readonly Allocation[] 
 function reallocate(held: readonly Held[], demands: readonly Demand[], rest: readonly Demand[]) {
   const paid = demands.map(({ operation }, place) => ({
     operation,
-    credits: held.reduce((sum, { supply }) => sum + givenAt(supply, place), 0n),
+    credits: held.reduce((sum, { supply }) => sum + flowTo(supply, place), 0n),
   }));
   const again = held.map(({ grantId, supply }) => {
-    const given = supply.given.reduce((sum, credits) => sum + (credits ?? 0n), 0n);
-    return { grantId, supply: supplyOf(supply.operations, supply.spare + given) };
+    const given = supply.flows.reduce((sum, credits) => sum + (credits ?? 0n), 0n);
+    return { grantId, supply: toSource(supply.operations, supply.remaining + given) };
   });
   const waterfall = new Waterfall();
   for (const wanted of [paid, rest]) {
-    waterfall.want(wanted);
-    for (const { supply } of again) waterfall.pour(supply);
+    waterfall.addDemands(wanted);
+    for (const { supply } of again) waterfall.addSource(supply);
   }
   return again;
 }
@@ -153,12 +154,12 @@ export function remainingDemands(
 /** A commit that others will follow takes what is limited most first: they may be of any operation. */
 function limitedFirst(book: Book, allocations: readonly Allocation[]): readonly Allocation[] {
   const operations = ({ grantId }: Allocation) =>
-    (grantId === OVERAGE ? 0 : book.grant(grantId).operations.length) || Number.MAX_SAFE_INTEGER;
+    (grantId === OVERAGE ? 0 : book.getGrant(grantId).operations.length) || Number.MAX_SAFE_INTEGER;
   return [...allocations].sort((a, b) => operations(a) - operations(b));
 }
 
 /** Parts allocations into what is taken of each and what is left, each in their order. */
-function partition(allocations: readonly Allocation[], taken: readonly Allocation[]) {
+function splitHeld(allocations: readonly Allocation[], taken: readonly Allocation[]) {
   const takenOfGrant = new Map(taken.map(({ grantId, credits }) => [grantId, credits]));
   const held: Allocation[] = [];
   const left: Allocation[] = [];
@@ -167,7 +168,7 @@ function partition(allocations: readonly Allocation[], taken: readonly Allocatio
     if (take > 0n) held.push({ grantId, credits: take });
     if (take < credits) left.push({ grantId, credits: credits - take });
   }
-  return { held, left };
+  return { fromHeld: held, stillHeld: left };
 }
 
 function withinPolicy(reservation: Reservation, asked: bigint, allowed: bigint): bigint | Failure {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { availableOf, pauseFloor } from '../../src/ledger/limits-in-force.ts';
-import type { Criticality } from '../../src/ledger/rules/pause.ts';
+import { availableCredits, effectivePauseFloor } from '../../src/ledger/limits-in-force.ts';
+import type { Criticality } from '../../src/ledger/pause-floor.ts';
 import {
   charge,
   close,
@@ -85,8 +85,8 @@ test('whatever happens to an account, only sheddable work below its floor is pau
       live(random, (shelf, now, command) => {
         shelf.work(now, null);
         const { account, plan } = shelf;
-        const floor = pauseFloor(account, plan.terms);
-        const below = floor > 0n && availableOf(account) < floor;
+        const floor = effectivePauseFloor(account, plan.terms);
+        const below = floor > 0n && availableCredits(account) < floor;
         const { outcome } = shelf.work(now, command);
         const sheddable =
           (command?.kind === 'Reserve' || command?.kind === 'Charge') &&
