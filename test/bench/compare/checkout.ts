@@ -1,68 +1,81 @@
-/** The code of the other version: a folder as it is, or a git ref in a worktree of its own. */
+/**
+ * The code of the versions that are compared: each is a copy in a temporary folder, so that files may
+ * be edited while a comparison runs.
+ */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const root = fileURLToPath(new URL('../../../', import.meta.url));
+const root = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
 
 export type Checkout = {
   /** What the report calls it. */
   readonly label: string;
   readonly folder: string;
-  /** Removes what was made for the comparison. */
   remove(): Promise<void>;
 };
 
-/** This checkout, changes that are not committed included. */
-export const thisCheckout = (): Checkout => ({
-  label: `this checkout, ${describe(root)}`,
-  folder: root,
-  remove: async () => {},
-});
+/** This checkout, with changes that are not committed. */
+export const thisCheckout = (): Promise<Checkout> => copyOfFolder(root);
 
-export async function checkoutOf(other: string): Promise<Checkout> {
-  const folder = resolve(other);
-  if (!existsSync(join(folder, 'package.json'))) return await worktreeOf(other);
-  generate(folder);
-  const label = `${basename(folder)}, ${describe(folder)}`;
-  return { label, folder, remove: async () => {} };
+/** The folder of a checkout, with changes that are not committed, or a git ref of this repository. */
+export const checkoutOf = (other: string): Promise<Checkout> =>
+  existsSync(join(other, 'package.json')) ? copyOfFolder(resolve(other)) : copyOfRef(other);
+
+async function copyOfFolder(folder: string): Promise<Checkout> {
+  const changed = git(folder, {}, 'status', '--porcelain') !== '';
+  const commit = git(folder, {}, 'rev-parse', '--short=12', 'HEAD');
+  return await copy(`${folder}, ${commit}${changed ? '+' : ''}`, folder, (temporary) => {
+    const index = { GIT_INDEX_FILE: join(temporary, 'index') };
+    git(folder, index, 'read-tree', 'HEAD');
+    git(folder, index, 'add', '--all');
+    return git(folder, index, 'write-tree');
+  });
 }
 
-/** It shares this checkout's node_modules if both have the same lock file. */
-async function worktreeOf(ref: string): Promise<Checkout> {
-  const commit = git(root, 'rev-parse', '--verify', '--short=12', `${ref}^{commit}`);
-  const parent = await mkdtemp(join(tmpdir(), 'scrip-compare-'));
-  const folder = join(parent, 'checkout');
-  const remove = async () => {
-    if (existsSync(folder)) git(root, 'worktree', 'remove', '--force', folder);
-    await rm(parent, { recursive: true, force: true });
-  };
+async function copyOfRef(ref: string): Promise<Checkout> {
+  const commit = git(root, {}, 'rev-parse', '--verify', '--short=12', `${ref}^{commit}`);
+  return await copy(`${ref}, ${commit}`, root, () => commit);
+}
+
+/** Copies a tree of `repository`, whose node_modules it shares if both have the same lock file. */
+async function copy(
+  label: string,
+  repository: string,
+  treeFor: (temporary: string) => string,
+): Promise<Checkout> {
+  const temporary = await mkdtemp(join(tmpdir(), 'scrip-compare-'));
+  const folder = join(temporary, 'checkout');
+  const remove = () => rm(temporary, { recursive: true, force: true });
   try {
-    git(root, 'worktree', 'add', '--detach', folder, commit);
+    const archive = join(temporary, 'archive.tar');
+    git(repository, {}, 'archive', `--output=${archive}`, treeFor(temporary));
+    mkdirSync(folder);
+    run(folder, {}, 'tar', '-xf', archive);
     const lockOf = (checkout: string) => readFileSync(join(checkout, 'package-lock.json'), 'utf8');
-    if (lockOf(folder) === lockOf(root))
-      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-    else run(folder, 'npm', 'ci', '--no-audit', '--no-fund');
-    generate(folder);
-    return { label: `${ref}, ${commit}`, folder, remove };
+    if (lockOf(folder) === lockOf(repository))
+      symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'));
+    else run(folder, {}, 'npm', 'ci', '--no-audit', '--no-fund');
+    run(folder, {}, 'npm', 'run', '--silent', 'generate');
+    return { label, folder, remove };
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-const generate = (folder: string) => run(folder, 'npm', 'run', '--silent', 'generate');
+type Environment = Readonly<Record<string, string>>;
 
-/** The commit; `+` behind it where files were changed since. */
-function describe(folder: string): string {
-  const changed = git(folder, 'status', '--porcelain') !== '';
-  return `${git(folder, 'rev-parse', '--short=12', 'HEAD')}${changed ? '+' : ''}`;
-}
+const git = (cwd: string, env: Environment, ...args: string[]) =>
+  run(cwd, env, 'git', ...args).trim();
 
-const git = (cwd: string, ...args: string[]) => run(cwd, 'git', ...args).trim();
-
-const run = (cwd: string, program: string, ...args: string[]): string =>
-  execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+const run = (cwd: string, env: Environment, program: string, ...args: string[]): string =>
+  execFileSync(program, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });

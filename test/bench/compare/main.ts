@@ -27,7 +27,8 @@ async function main(options: Options) {
   const exit = () => void close().finally(() => process.exit(130));
   process.once('SIGINT', exit).once('SIGTERM', exit);
   const progress = new Progress();
-  const own = thisCheckout();
+  const own = await thisCheckout();
+  cleanups.push(() => own.remove());
   const other = options.other === null ? own : await checkoutOf(options.other);
   cleanups.push(() => other.remove());
   const postgres = await startDatabase();
