@@ -12,7 +12,7 @@ import { createDatabase } from './postgres.ts';
 export type TestService = Scrip & {
   readonly service: Service;
   readonly databaseUrl: string;
-  /** Now, as the service sees it: real time plus what `advance` added. */
+  /** Now, as the service sees it: real time, or `frozenAt`, plus what `advance` added. */
   readonly now: () => number;
   /** Lets time pass for the service. */
   readonly advance: (ms: number) => void;
@@ -28,6 +28,8 @@ export type TestOptions = {
   readonly plans?: readonly FiledPlan[];
   readonly env?: Partial<Record<keyof Config, string>>;
   readonly log?: pino.Logger;
+  /** The service's clock stands still at this time and moves by `advance` and `setNow` only. */
+  readonly frozenAt?: number;
 };
 
 export const requestId = (): string => randomUUID();
@@ -51,7 +53,8 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));
   let offset = 0;
-  const now = () => Date.now() + offset;
+  const realNow = () => options.frozenAt ?? Date.now();
+  const now = () => realNow() + offset;
   const service = await startService(
     read.config,
     databaseUrl,
@@ -69,7 +72,7 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
       offset += ms;
     },
     setNow: (ms) => {
-      offset = ms - Date.now();
+      offset = ms - realNow();
     },
     async open(planId) {
       const accountId = `acct-${randomUUID()}`;
