@@ -15,12 +15,13 @@ import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect } from './pg/orm.ts';
 import type { FiledPlan } from './pricing/plan.ts';
 import { Snapshots } from './queries/account-snapshots.ts';
-import { Tail } from './queries/tail.ts';
+import { newestSeqs } from './queries/history.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
 import { StatementCloser } from './sweeper/statement-closer.ts';
 import { Sweeper } from './sweeper/sweeper.ts';
+import { Tail } from './tail.ts';
 
 export type Service = {
   readonly port: number;
@@ -58,7 +59,12 @@ export async function startService(
         { plan_id: planId, version, effective_at: new Date(effectiveAt).toISOString() },
         'rate card published',
       );
-    const tail = new Tail(em, config.HISTORY_POLL_MS);
+    const tail = new Tail({
+      name: 'tail of histories',
+      fetchNewest: (accountIds) => newestSeqs(em(), accountIds),
+      intervalMs: config.HISTORY_POLL_MS,
+      log,
+    });
     const events = startEventPipeline(config, { em, clock, tracer, log });
     const kept = new AccountCache(config.ACCOUNT_CACHE_MAX);
     const lanes = new Lanes(config.LANES, {
@@ -141,6 +147,7 @@ export async function startService(
       await topUps?.stop(0);
       await sweeper.stop();
       await reconciler?.stop();
+      await tail.stop();
     };
     const rpc = await startRpcServer(
       {

@@ -4,8 +4,9 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Em } from '../pg/orm.ts';
+import { newestPosition } from '../store/events.ts';
+import { Tail } from '../tail.ts';
 import { Deliverer } from './deliverer.ts';
-import { EventTail } from './event-tail.ts';
 import { OutboxSequencer } from './outbox-sequencer.ts';
 import { WebhookEndpoint } from './webhook-endpoint.ts';
 
@@ -17,25 +18,33 @@ type Context = {
 };
 
 export type EventPipeline = {
-  /** Wakes the followers of events. */
-  readonly tail: EventTail;
+  /** Wakes the followers of events. Its one stream is ALL_EVENTS. */
+  readonly tail: Tail;
   /** To be called after a commit that wrote events. */
   readonly onEventsCommitted: () => void;
   /** Waits `graceMs` for deliveries in progress. */
   stop(graceMs: number): Promise<void>;
 };
 
+/** The key of the stream of all events. */
+export const ALL_EVENTS = 'all events';
+
 export function startEventPipeline(config: Config, context: Context): EventPipeline {
   const { em, log } = context;
   const intervalMs = config.EVENTS_POLL_MS;
-  const tail = new EventTail(em, intervalMs);
+  const tail = new Tail({
+    name: 'tail of events',
+    fetchNewest: async () => [[ALL_EVENTS, await newestPosition(em())]],
+    intervalMs,
+    log,
+  });
   const deliverer = createDeliverer(config, context);
   const sequencer = new OutboxSequencer({
     em,
     log,
     intervalMs,
-    onAssigned(newestPosition) {
-      tail.advanceTo(newestPosition);
+    onAssigned(position) {
+      tail.advance(ALL_EVENTS, position);
       deliverer?.wake();
     },
   });
@@ -43,7 +52,7 @@ export function startEventPipeline(config: Config, context: Context): EventPipel
     tail,
     onEventsCommitted: () => sequencer.wake(),
     async stop(graceMs) {
-      await Promise.all([sequencer.stop(), deliverer?.stop(graceMs)]);
+      await Promise.all([sequencer.stop(), tail.stop(), deliverer?.stop(graceMs)]);
     },
   };
 }

@@ -17,11 +17,11 @@ import { settle } from '../ledger/settle.ts';
 import { closeStatement } from '../ledger/statement.ts';
 import { newId } from '../new-id.ts';
 import type { Em } from '../pg/orm.ts';
-import type { Tail } from '../queries/tail.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { WhereLocked } from '../store/load.ts';
 import type { AnsweredRequest, Writes } from '../store/save.ts';
 import { save } from '../store/save.ts';
+import type { Tail } from '../tail.ts';
 import { type LoadedUnit, loadUnit, requestKey } from './load-unit.ts';
 import type { Mutex } from './mutex.ts';
 import type { Answer, Request, Task } from './task.ts';
@@ -86,7 +86,7 @@ export async function unitOfWork(
     });
     context.kept.keep(opened);
     for (const { account, changes } of opened.books.values())
-      if (changes.entries.length > 0) context.tail.wrote(account.accountId, account.seq);
+      if (changes.entries.length > 0) context.tail.advance(account.accountId, account.seq);
     if ([...opened.books.values()].some(({ changes }) => changes.events.length > 0))
       context.onEventsCommitted();
     return answers;

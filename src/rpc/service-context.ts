@@ -2,14 +2,13 @@
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { EventTail } from '../events/event-tail.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Snapshots } from '../queries/account-snapshots.ts';
-import type { Tail } from '../queries/tail.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
+import type { Tail } from '../tail.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
 
 export type ServiceContext = {
@@ -29,7 +28,7 @@ export type ServiceContext = {
   /** Wakes streams that follow the history of an account. */
   readonly tail: Tail;
   /** Wakes streams that follow events. */
-  readonly eventTail: EventTail;
+  readonly eventTail: Tail;
 
   /** Decides and writes mutations. */
   readonly lanes: Lanes;

@@ -1,14 +1,15 @@
 /** Lanes on a test service's database, as another replica has them. */
 import { trace } from '@opentelemetry/api';
+import { pino } from 'pino';
 import { AccountCache } from '../../src/account-cache/account-cache.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
 import { Mutex } from '../../src/lanes/mutex.ts';
 import type { Task } from '../../src/lanes/task.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
-import { Tail } from '../../src/queries/tail.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
+import { Tail } from '../../src/tail.ts';
 import { plansOfDeploy, type TestService } from '../service.ts';
 
 export type OtherReplica = {
@@ -28,13 +29,14 @@ export async function startOtherReplica(
   const orm = await connect(scrip.databaseUrl, 4, 10_000);
   const em = () => orm.em.fork();
   const catalogue = new Catalogue(em);
+  const log = pino({ level: 'silent' });
   await catalogue.publish(await plansOfDeploy(), scrip.now());
   const context = {
     em: orm.em,
     catalogue,
     clock: scrip.now,
     tracer: trace.getTracer('test'),
-    tail: new Tail(em, 1_000),
+    tail: new Tail({ name: 'tail', fetchNewest: async () => [], intervalMs: 3_600_000, log }),
     kept,
     onEventsCommitted: () => {},
   };

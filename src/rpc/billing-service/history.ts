@@ -52,7 +52,7 @@ export async function streamHistory(
       });
     const isComplete = to !== null && (last < newest || to <= clock());
     if (!request.follow || isComplete || cancelled.aborted) return;
-    await tail.changed(accountId, newest, ended);
+    await tail.waitBeyond(accountId, newest, ended);
   }
 }
 

@@ -1,4 +1,5 @@
 /** StreamEvents: events in the order of their positions, read page by page. */
+import { ALL_EVENTS } from '../../events/event-pipeline.ts';
 import { Failure } from '../../failure.ts';
 import {
   Event as EventMessage,
@@ -49,7 +50,7 @@ export async function streamEvents(
         next_after_position: after,
       });
     if (!request.follow || cancelled.aborted) return;
-    await eventTail.changed(after > newest ? after : newest, ended);
+    await eventTail.waitBeyond(ALL_EVENTS, after > newest ? after : newest, ended);
   }
 }
 
