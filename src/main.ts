@@ -7,13 +7,13 @@ import {
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts';
 import { migrate, pendingMigrations } from './pg/orm.ts';
-import { mistakeText, readPlanFiles } from './plan-files.ts';
-import type { FiledPlan } from './pricing/plan.ts';
+import { formatPlanFileError, readPlanFiles } from './plan-files.ts';
+import type { PlanFile } from './pricing/plan.ts';
 import { startService } from './service.ts';
 import { UnpublishablePlans } from './store/publish-plans.ts';
 import { telemetry } from './telemetry.ts';
 
-/** A mistake of the operator's. Each line goes to stderr, without a stack trace. */
+/** An error of the operator's. Each line goes to stderr, without a stack trace. */
 class StartupError extends Error {
   readonly lines: readonly string[];
 
@@ -72,9 +72,9 @@ function createLog(level: string): pino.Logger {
   return pino({ level, base: { service: 'scrip' } }, destination);
 }
 
-async function loadPlans(directory: string): Promise<readonly FiledPlan[]> {
+async function loadPlans(directory: string): Promise<readonly PlanFile[]> {
   const files = await readPlanFiles(directory);
-  if ('mistakes' in files) throw new StartupError(...files.mistakes.map(mistakeText));
+  if ('errors' in files) throw new StartupError(...files.errors.map(formatPlanFileError));
   return files.plans;
 }
 

@@ -1,44 +1,44 @@
 /** Reads and validates the plan files of a folder. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FiledPlan } from './pricing/plan.ts';
-import { type PlanMistake, parsePlanFile } from './pricing/plan-file/plan-file.ts';
+import type { PlanFile } from './pricing/plan.ts';
+import { type PlanFileError, parsePlanFile } from './pricing/plan-file/plan-file.ts';
 
 export type PlanFiles =
-  | { readonly plans: readonly FiledPlan[] }
-  | { readonly mistakes: readonly PlanMistake[] };
+  | { readonly plans: readonly PlanFile[] }
+  | { readonly errors: readonly PlanFileError[] };
 
-/** The plans in the order of their file names, or every mistake of every file. */
+/** The plans in the order of their file names, or every error of every file. */
 export async function readPlanFiles(directory: string): Promise<PlanFiles> {
   const listed = await readdir(directory).catch(() => null);
-  if (!listed) return oneMistake(directory, 'cannot be read: is PLANS_DIRECTORY right?');
+  if (!listed) return oneError(directory, 'cannot be read: is PLANS_DIRECTORY right?');
   const files = listed.filter((file) => /\.ya?ml$/.test(file)).sort();
-  if (files.length === 0) return oneMistake(directory, 'holds no plan file (*.yaml)');
+  if (files.length === 0) return oneError(directory, 'holds no plan file (*.yaml)');
 
-  const plans: FiledPlan[] = [];
-  const mistakes: PlanMistake[] = [];
+  const plans: PlanFile[] = [];
+  const errors: PlanFileError[] = [];
   const fileOf = new Map<string, string>();
   for (const file of files) {
     const path = join(directory, file);
     const parsed = parsePlanFile(path, await readFile(path, 'utf8'));
-    if ('mistakes' in parsed) {
-      mistakes.push(...parsed.mistakes);
+    if ('errors' in parsed) {
+      errors.push(...parsed.errors);
       continue;
     }
     const { planId } = parsed.plan;
     const other = fileOf.get(planId);
     if (other)
-      mistakes.push({ file: path, path: 'plan', reason: `${planId} is in ${other} already` });
+      errors.push({ file: path, path: 'plan', reason: `${planId} is in ${other} already` });
     fileOf.set(planId, path);
     plans.push(parsed.plan);
   }
-  return mistakes.length > 0 ? { mistakes } : { plans };
+  return errors.length > 0 ? { errors } : { plans };
 }
 
 /** One line for people. */
-export const mistakeText = ({ file, path, reason }: PlanMistake): string =>
+export const formatPlanFileError = ({ file, path, reason }: PlanFileError): string =>
   [file, path, reason].filter(Boolean).join(': ');
 
-const oneMistake = (file: string, reason: string): PlanFiles => ({
-  mistakes: [{ file, path: '', reason }],
+const oneError = (file: string, reason: string): PlanFiles => ({
+  errors: [{ file, path: '', reason }],
 });

@@ -13,7 +13,7 @@ import { connectStripe } from './payments/stripe.ts';
 import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect } from './pg/orm.ts';
-import type { FiledPlan } from './pricing/plan.ts';
+import type { PlanFile } from './pricing/plan.ts';
 import { Snapshots } from './queries/account-snapshots.ts';
 import { newestSeqs } from './queries/history.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
@@ -43,7 +43,7 @@ export type Service = {
 export async function startService(
   config: Config,
   databaseUrl: string,
-  plans: readonly FiledPlan[],
+  plans: readonly PlanFile[],
   log: Logger,
   clock: Clock = systemClock,
 ): Promise<Service> {

@@ -5,7 +5,7 @@ import { inject, onTestFailed } from 'vitest';
 import { connect, type Scrip } from '../src/client.ts';
 import { type Config, readConfig } from '../src/config.ts';
 import { readPlanFiles } from '../src/plan-files.ts';
-import type { FiledPlan } from '../src/pricing/plan.ts';
+import type { PlanFile } from '../src/pricing/plan.ts';
 import { type Service, startService } from '../src/service.ts';
 import { createDatabase } from './postgres.ts';
 
@@ -25,7 +25,7 @@ export type TestService = Scrip & {
 
 export type TestOptions = {
   readonly databaseUrl?: string;
-  readonly plans?: readonly FiledPlan[];
+  readonly plans?: readonly PlanFile[];
   readonly env?: Partial<Record<keyof Config, string>>;
   readonly log?: pino.Logger;
   /** The service's clock stands still at this time and moves by `advance` and `setNow` only. */
@@ -34,9 +34,9 @@ export type TestOptions = {
 
 export const requestId = (): string => randomUUID();
 
-export async function plansOfDeploy(): Promise<readonly FiledPlan[]> {
+export async function plansOfDeploy(): Promise<readonly PlanFile[]> {
   const files = await readPlanFiles(new URL('../deploy/plans', import.meta.url).pathname);
-  if ('mistakes' in files) throw new Error(JSON.stringify(files.mistakes));
+  if ('errors' in files) throw new Error(JSON.stringify(files.errors));
   return files.plans;
 }
 

@@ -1,7 +1,7 @@
 /** What a command of the command line is, and what commands share. */
 import { once } from 'node:events';
 import { type Config, readConfig } from '../config.ts';
-import type { PlanMistake } from '../pricing/plan-file/plan-file.ts';
+import type { PlanFileError } from '../pricing/plan-file/plan-file.ts';
 
 export type Command = {
   /** What comes after its name. */
@@ -12,8 +12,8 @@ export type Command = {
   readonly run: (args: string[]) => Promise<number>;
 };
 
-/** Exit code of a command whose answer is no: a plan file has mistakes. */
-export const MISTAKEN = 1;
+/** Exit code of a command whose answer is no: a plan file has errors. */
+export const INVALID_PLAN_FILE = 1;
 
 /** An argument that cannot be meant: told with the command's usage. */
 export const wrongArgument = (message: string): Error =>
@@ -30,5 +30,5 @@ export async function write(stream: NodeJS.WriteStream, text: string): Promise<v
   if (!stream.write(text)) await once(stream, 'drain');
 }
 
-export const mistakeText = ({ file, path, reason }: PlanMistake): string =>
+export const formatPlanFileError = ({ file, path, reason }: PlanFileError): string =>
   [file, path, reason].filter(Boolean).join(': ');

@@ -5,15 +5,15 @@ import { systemClock } from '../clock.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
 import { FORMATS } from '../preview/format.ts';
 import { preview } from '../preview/preview.ts';
-import { type FiledPlan, type RateCard, rateCardAt } from '../pricing/plan.ts';
-import { instant } from '../pricing/plan-file/leaf-schema.ts';
+import { type PlanFile, type RateCard, rateCardAt } from '../pricing/plan.ts';
 import { parsePlanFile } from '../pricing/plan-file/plan-file.ts';
+import { instant } from '../pricing/plan-file/scalar-schemas.ts';
 import { findDatabase } from '../verify/find-database.ts';
 import {
   type Command,
   configOfEnvironment,
-  MISTAKEN,
-  mistakeText,
+  formatPlanFileError,
+  INVALID_PLAN_FILE,
   write,
   wrongArgument,
 } from './command.ts';
@@ -45,9 +45,9 @@ export const plansPreview: Command = {
     if (!begun) throw wrongArgument(`--format must be ${Object.keys(FORMATS).join(', ')}`);
 
     const parsed = parsePlanFile(file, await readFile(file, 'utf8'));
-    if ('mistakes' in parsed) {
-      for (const mistake of parsed.mistakes) process.stderr.write(`${mistakeText(mistake)}\n`);
-      return MISTAKEN;
+    if ('errors' in parsed) {
+      for (const error of parsed.errors) process.stderr.write(`${formatPlanFileError(error)}\n`);
+      return INVALID_PLAN_FILE;
     }
     const { plan: filed } = parsed;
     const rateCard = rateCardAsked(filed, values.at);
@@ -83,7 +83,7 @@ function monthAsked(month: string | undefined): number {
   return first.data;
 }
 
-function rateCardAsked(filed: FiledPlan, at: string | undefined): RateCard {
+function rateCardAsked(filed: PlanFile, at: string | undefined): RateCard {
   if (at === undefined) return filed.changes.at(-1)?.rateCard ?? filed.rateCard;
   const read = instant.safeParse(at);
   if (!read.success) throw wrongArgument('--at must be a date or instant such as 2027-01-01');

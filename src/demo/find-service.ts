@@ -57,9 +57,9 @@ export async function findService(environment: Environment): Promise<FoundServic
 
 async function startOwn(config: Config): Promise<FoundService> {
   const files = await readPlanFiles(config.PLANS_DIRECTORY);
-  if ('mistakes' in files)
+  if ('errors' in files)
     throw new Error(
-      files.mistakes.map(({ file, path, reason }) => `${file}: ${path}: ${reason}`).join('; '),
+      files.errors.map(({ file, path, reason }) => `${file}: ${path}: ${reason}`).join('; '),
     );
   const directory = await mkdtemp(join(tmpdir(), 'scrip-demo-'));
   const undo: (() => Promise<void>)[] = [() => rm(directory, { recursive: true, force: true })];

@@ -220,7 +220,7 @@ function bookFor(opened: LoadedUnit, accountId: string, command: Command): Book 
   if (command.kind !== 'OpenAccount') return book ?? accountNotFound(accountId);
   if (book) return accountExists(accountId);
   const { plans, now } = opened;
-  const plan = plans.get(command.planId)?.at(now);
+  const plan = plans.get(command.planId)?.planAt(now);
   if (!plan) return planNotFound(command.planId);
   const added = new Book(
     {

@@ -1,4 +1,5 @@
 /** An account: the owner of a balance, and what the database keeps of it in one row. */
+import type { Terms } from '../pricing/plan.ts';
 import type { Labels } from './entry.ts';
 import { monthStart } from './month.ts';
 import type { AutoTopUp, TopUps } from './top-up.ts';
@@ -79,3 +80,15 @@ export type Balance = {
 /** Usage no grant covered in the calendar month of `now`: each month counts from 0. */
 export const currentOverage = (account: Account, now: number): bigint =>
   monthStart(now) === monthStart(account.lastAt) ? account.overage : 0n;
+
+/** remaining − reserved, less what is reserved on the overage line; negative once overage is reserved. */
+export const availableCredits = ({ remaining, reserved, overageReserved }: Account): bigint =>
+  remaining - reserved - overageReserved;
+
+/** The account's own threshold if it has one, otherwise its plan's. */
+export const effectiveLowBalanceThreshold = (account: Account, terms: Terms): bigint =>
+  account.lowBalanceThreshold ?? terms.lowBalanceThreshold;
+
+/** The account's own floor if it has one, otherwise its plan's. 0 pauses nothing. */
+export const effectivePauseFloor = (account: Account, terms: Terms): bigint =>
+  account.pauseFloor ?? terms.pauseFloor;

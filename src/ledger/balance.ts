@@ -1,8 +1,13 @@
 /** Reads a balance off an account and its open grants. */
 import type { Terms } from '../pricing/plan.ts';
-import { type Account, type Balance, currentOverage } from './account.ts';
+import {
+  type Account,
+  type Balance,
+  currentOverage,
+  effectiveLowBalanceThreshold,
+  effectivePauseFloor,
+} from './account.ts';
 import type { Grant } from './grant.ts';
-import { effectiveLowBalanceThreshold, effectivePauseFloor } from './limits-in-force.ts';
 
 export function balanceOf(
   account: Account,

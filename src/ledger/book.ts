@@ -130,7 +130,7 @@ export class Book {
 
   /** A plan as it is now; null if there is none of that id. */
   findPlan(planId: string): Plan | null {
-    return this.plans.get(planId)?.at(this.now) ?? null;
+    return this.plans.get(planId)?.planAt(this.now) ?? null;
   }
 
   getGrant(grantId: bigint): Grant {

@@ -2,9 +2,10 @@
  * An event: something that happened to an account and that others want to be told of. It is written in
  * the transaction that caused it, and delivered from there.
  */
+
+import { availableCredits, effectiveLowBalanceThreshold } from './account.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
-import { availableCredits, effectiveLowBalanceThreshold } from './limits-in-force.ts';
 
 export const EVENT_TYPES = [
   'balance.low',

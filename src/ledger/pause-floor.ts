@@ -1,8 +1,8 @@
 /** The pause: below the floor, what is left of a balance is kept for critical work. */
 import type { Failure } from '../failure.ts';
+import { availableCredits, effectivePauseFloor } from './account.ts';
 import type { Book } from './book.ts';
 import { pausedBelowFloor } from './failures.ts';
-import { availableCredits, effectivePauseFloor } from './limits-in-force.ts';
 
 export type Criticality = 'CRITICAL' | 'SHEDDABLE';
 

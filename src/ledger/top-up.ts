@@ -2,9 +2,8 @@
  * Auto top-up: an account that is low buys a pack by itself. Off unless it is set. One at a time: what
  * is due, under way, declined and counted is kept here; a worker looks for accounts that are due.
  */
-import type { Account } from './account.ts';
+import { type Account, availableCredits } from './account.ts';
 import type { Book } from './book.ts';
-import { availableCredits } from './limits-in-force.ts';
 import { monthStart } from './month.ts';
 import type { Purchase } from './purchase.ts';
 

@@ -3,7 +3,7 @@ import { type OverageRates, overageTotal, subtractMoney, sumMoney } from '../pri
 import type { Money, Terms } from '../pricing/plan.ts';
 
 /** What the books say of an account and a month, beside its charges. */
-export type MonthThen = {
+export type RecordedMonth = {
   /** Credits no grant covered, as the month's statement counts them. */
   readonly overage: bigint;
   /** What the statement prices them by; null where it bills none. */
@@ -46,8 +46,8 @@ export const allowanceOf = ({ allowance }: Terms): bigint => allowance?.credits 
  * left at the month's end. No more can be overage than the month costs; what was refunded after its
  * statement is still in `overage`, and not in the credits.
  */
-export function overageOn(
-  { overage, rates, left }: MonthThen,
+export function repriceOverage(
+  { overage, rates, left }: RecordedMonth,
   { creditsThen, creditsNow }: Credits,
   before: Terms,
   after: Terms,

@@ -5,24 +5,24 @@
  */
 import assert from 'node:assert/strict';
 import pg from 'pg';
-import type { FiledPlan, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
+import type { PlanFile, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
 import { type Row, toUsage } from '../store/rows.ts';
 import { readOnly, rowsOf } from '../verify/snapshot.ts';
-import { type AccountMonth, monthsThen } from './month-then.ts';
 import {
   addOverage,
   allowanceOf,
   NO_OVERAGE,
   type Overage,
   type OverageTotals,
-  overageOn,
+  repriceOverage,
 } from './overage.ts';
-import { type Refused, reprice } from './reprice.ts';
+import { type AccountMonth, readRecordedMonths } from './recorded-months.ts';
+import { type RefusedUsage, reprice } from './reprice.ts';
 
 export type PreviewOptions = {
   /** The plan file's terms. */
-  readonly filed: FiledPlan;
+  readonly filed: PlanFile;
   /** Which of its rate cards. */
   readonly rateCard: RateCard;
   /** Accounts under this plan. */
@@ -55,7 +55,7 @@ export type AccountPreview = Sums & {
 };
 
 /** How often an operation was refused, and why. */
-export type RefusalCount = Omit<Refused, 'credits'> & { times: bigint; credits: bigint };
+export type RefusalCount = Omit<RefusedUsage, 'credits'> & { times: bigint; credits: bigint };
 
 export type Totals = Sums & {
   accounts: bigint;
@@ -118,7 +118,7 @@ async function previewAll(
   const hasRates = [termsThen, filed.terms].some(
     ({ overage }) => (overage?.rates ?? null) !== null,
   );
-  const months = hasRates ? monthsThen(client, options) : null;
+  const months = hasRates ? readRecordedMonths(client, options) : null;
   const refusals = new Map<string, RefusalCount>();
   const totals: Omit<Totals, 'refusals'> = {
     ...nothing(),
@@ -130,7 +130,7 @@ async function previewAll(
     account.allowanceNow = smaller(allowanceOf(filed.terms), account.creditsNow);
     if (months) {
       const month = await nextOf(months, account.accountId);
-      account.overage = overageOn(month, account, termsThen, filed.terms);
+      account.overage = repriceOverage(month, account, termsThen, filed.terms);
       totals.overage = addOverage(totals.overage ?? NO_OVERAGE, account.overage);
     }
     totals.accounts += 1n;

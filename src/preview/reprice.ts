@@ -15,7 +15,7 @@ export type Charged = {
 };
 
 /** A usage that the other rate card has no price for. */
-export type Refused = {
+export type RefusedUsage = {
   readonly operation: string;
   readonly reason: Reason;
   /** What it cost. */
@@ -27,7 +27,7 @@ export type Repriced = {
   readonly credits: bigint;
   /** Of that, what was asked as credits: nobody knows what for, so it costs what it did. */
   readonly unnamed: bigint;
-  readonly refused: readonly Refused[];
+  readonly refused: readonly RefusedUsage[];
 };
 
 /**
@@ -40,7 +40,7 @@ export function reprice(rateCard: RateCard, { credits, usages }: Charged): Repri
   if (usages.length === 0 || (listed === 0n && credits > 0n))
     return { credits, unnamed: credits, refused: [] };
   let priced = 0n;
-  const refused: Refused[] = [];
+  const refused: RefusedUsage[] = [];
   for (const { usage, credits: cost } of usages) {
     const line = priceUsage(rateCard, usage, 'usage');
     if (!(line instanceof Failure)) priced += line.credits;

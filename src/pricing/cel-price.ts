@@ -13,11 +13,11 @@ export type CelInputs = Readonly<Record<string, bigint | string>>;
 /** An expression taken apart once, to be evaluated often. */
 export type CelPrice = {
   /** The variables it reads. */
-  readonly names: ReadonlySet<string>;
+  readonly variables: ReadonlySet<string>;
   /** The whole numbers and texts written in it: where its price is likely to change. */
   readonly constants: ReadonlySet<bigint | string>;
-  /** What in it a price may not use. A price with objections is never evaluated. */
-  readonly objections: readonly string[];
+  /** What in it a price may not use. A price with errors is never evaluated. */
+  readonly errors: readonly string[];
   /** Credits for these inputs, from 0 to `MAX_CREDITS`; as text why there is no such number. */
   readonly evaluate: (inputs: CelInputs) => bigint | string;
 };
@@ -26,7 +26,7 @@ const environment = celEnv();
 const compiled = new WeakMap<CelComponent, CelPrice>();
 
 /** The compiled price of a component: compiled when first asked, then kept as long as it lives. */
-export function celPriceOf(component: CelComponent): CelPrice {
+export function getCelPrice(component: CelComponent): CelPrice {
   const known = compiled.get(component);
   if (known !== undefined) return known;
   const price = compile(component.expression);
@@ -37,23 +37,23 @@ export function celPriceOf(component: CelComponent): CelPrice {
 type Expression = ReturnType<typeof parse>['expr'];
 
 type Parts = {
-  readonly names: Set<string>;
+  readonly variables: Set<string>;
   readonly constants: Set<bigint | string>;
-  readonly objections: string[];
+  readonly errors: string[];
 };
 
 function compile(source: string): CelPrice {
-  const parts: Parts = { names: new Set(), constants: new Set(), objections: [] };
+  const parts: Parts = { variables: new Set(), constants: new Set(), errors: [] };
   try {
     const { expr } = parse(source);
     takeApart(expr, parts);
-    if (parts.objections.length > 0) return { ...parts, evaluate: () => 'not evaluated' };
+    if (parts.errors.length > 0) return { ...parts, evaluate: () => 'not evaluated' };
     const run = plan(environment, expr);
     return { ...parts, evaluate: (inputs) => asCredits(run(inputs)) };
   } catch (error) {
     // Nothing but the parser's word for where it stopped; deep nesting ends here too.
     const reason = `is no CEL expression: ${error instanceof Error ? error.message : 'unreadable'}`;
-    return { ...parts, objections: [reason], evaluate: () => reason };
+    return { ...parts, errors: [reason], evaluate: () => reason };
   }
 }
 
@@ -74,7 +74,7 @@ function takeApart(expression: Expression, parts: Parts): void {
   const { exprKind } = expression;
   switch (exprKind.case) {
     case 'identExpr':
-      parts.names.add(exprKind.value.name);
+      parts.variables.add(exprKind.value.name);
       return;
     case 'constExpr':
       takeConstant(exprKind.value.constantKind, parts);
@@ -85,15 +85,13 @@ function takeApart(expression: Expression, parts: Parts): void {
     case 'callExpr': {
       const { function: called, target, args } = exprKind.value;
       if (target !== undefined || !OPERATORS.has(called)) {
-        parts.objections.push(`uses ${called}(), and a price may use operators only`);
+        parts.errors.push(`uses ${called}(), and a price may use operators only`);
       }
       for (const argument of args) takeApart(argument, parts);
       return;
     }
     default:
-      parts.objections.push(
-        'uses a field, map or message, and a price may use numbers and text only',
-      );
+      parts.errors.push('uses a field, map or message, and a price may use numbers and text only');
   }
 }
 
@@ -108,9 +106,9 @@ function takeConstant(constant: Constant, parts: Parts): void {
     case 'boolValue':
       return;
     case 'doubleValue':
-      parts.objections.push('uses a decimal, and a price may use whole numbers only');
+      parts.errors.push('uses a decimal, and a price may use whole numbers only');
       return;
     default:
-      parts.objections.push('uses a constant that is no whole number, text, true or false');
+      parts.errors.push('uses a constant that is no whole number, text, true or false');
   }
 }

@@ -22,7 +22,7 @@ export function parseMoney(text: string): Money | string {
   if (fraction.length > digits) return `has more than the ${digits} decimals of ${currency}`;
   if (BigInt(whole + fraction) === 0n) return 'must be more than 0';
   const money = { units: BigInt(whole + fraction.padEnd(digits, '0')), scale: digits };
-  return { currency, amount: formatExact(money) };
+  return { currency, amount: formatDecimal(money) };
 }
 
 /** The text `parseMoney` reads. */
@@ -32,8 +32,8 @@ export function formatMoney(money: Money): string {
 
 /** `money` taken `times` times; `times` is 0 or more. */
 export function multiplyMoney(money: Money, times: bigint): Money {
-  const { units, scale } = exact(money.amount);
-  return { currency: money.currency, amount: formatExact({ units: units * times, scale }) };
+  const { units, scale } = parseDecimal(money.amount);
+  return { currency: money.currency, amount: formatDecimal({ units: units * times, scale }) };
 }
 
 /**
@@ -42,8 +42,8 @@ export function multiplyMoney(money: Money, times: bigint): Money {
  */
 export function compareMoney(a: Money, b: Money): number {
   if (a.currency !== b.currency) return a.currency < b.currency ? -1 : 1;
-  const left = exact(a.amount);
-  const right = exact(b.amount);
+  const left = parseDecimal(a.amount);
+  const right = parseDecimal(b.amount);
   const scale = Math.max(left.scale, right.scale);
   const difference = scaled(left, scale) - scaled(right, scale);
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
@@ -54,39 +54,39 @@ export function compareMoney(a: Money, b: Money): number {
  * to 9, half to even. `parts` is 1 or more.
  */
 export function divideMoney(money: Money, parts: bigint): Money {
-  const { units, scale } = exact(money.amount);
+  const { units, scale } = parseDecimal(money.amount);
   const whole = units * 10n ** BigInt(Math.max(SCALE_MAX - scale, 0));
   const by = parts * 10n ** BigInt(Math.max(scale - SCALE_MAX, 0));
   const twiceRest = (whole % by) * 2n;
   const floor = whole / by;
   const up = twiceRest > by || (twiceRest === by && floor % 2n === 1n);
-  const amount = formatExact({ units: up ? floor + 1n : floor, scale: SCALE_MAX });
-  return shortest({ currency: money.currency, amount });
+  const amount = formatDecimal({ units: up ? floor + 1n : floor, scale: SCALE_MAX });
+  return trimZeros({ currency: money.currency, amount });
 }
 
 /** The same amount with the currency's digits after the point, or as many more as it needs. */
-export function shortest({ currency, amount }: Money): Money {
-  let { units, scale } = exact(amount);
+export function trimZeros({ currency, amount }: Money): Money {
+  let { units, scale } = parseDecimal(amount);
   const digits = digitsOf(currency);
   for (; scale < digits; scale++) units *= 10n;
   for (; scale > digits && units % 10n === 0n; scale--) units /= 10n;
-  return { currency, amount: formatExact({ units, scale }) };
+  return { currency, amount: formatDecimal({ units, scale }) };
 }
 
 /** Most digits after the point that money has anywhere. */
 const SCALE_MAX = 9;
 
 /** units / 10^scale. */
-export type Exact = { readonly units: bigint; readonly scale: number };
+export type Decimal = { readonly units: bigint; readonly scale: number };
 
 /** A plain decimal, exactly. */
-export function exact(amount: string): Exact {
+export function parseDecimal(amount: string): Decimal {
   const [whole = '', fraction = ''] = amount.split('.');
   return { units: BigInt(whole + fraction), scale: fraction.length };
 }
 
 /** To `digits` after the point; where two are equally near, the even one. */
-export function roundHalfEven({ units, scale }: Exact, digits: number): Exact {
+export function roundHalfEven({ units, scale }: Decimal, digits: number): Decimal {
   if (scale <= digits) return { units: units * 10n ** BigInt(digits - scale), scale: digits };
   const divisor = 10n ** BigInt(scale - digits);
   const rest = units % divisor;
@@ -96,12 +96,12 @@ export function roundHalfEven({ units, scale }: Exact, digits: number): Exact {
   return { units: away ? cut + (units < 0n ? -1n : 1n) : cut, scale: digits };
 }
 
-function scaled(amount: Exact, scale: number): bigint {
+function scaled(amount: Decimal, scale: number): bigint {
   return amount.units * 10n ** BigInt(scale - amount.scale);
 }
 
 /** The plain decimal, with as many digits after its point as the scale. */
-export function formatExact({ units, scale }: Exact): string {
+export function formatDecimal({ units, scale }: Decimal): string {
   const sign = units < 0n ? '-' : '';
   const digits = (units < 0n ? -units : units).toString().padStart(scale + 1, '0');
   if (scale === 0) return sign + digits;

@@ -2,7 +2,7 @@
  * What overage costs: credits beyond every grant, priced in money by the tiers of a plan. Exact
  * arithmetic throughout; an amount is rounded once, on its line.
  */
-import { digitsOf, type Exact, exact, formatExact, roundHalfEven } from './money.ts';
+import { type Decimal, digitsOf, formatDecimal, parseDecimal, roundHalfEven } from './money.ts';
 import type { Money } from './plan.ts';
 
 /** One tier: its price of a credit, for quantities up to `upTo` and above the tier before. */
@@ -54,8 +54,8 @@ export function priceOverage(rates: OverageRates, quantity: bigint): readonly Ov
 }
 
 const lineAmount = (quantity: bigint, unitPrice: string, currency: string): string => {
-  const { units, scale } = exact(unitPrice);
-  return formatExact(roundHalfEven({ units: units * quantity, scale }, digitsOf(currency)));
+  const { units, scale } = parseDecimal(unitPrice);
+  return formatDecimal(roundHalfEven({ units: units * quantity, scale }, digitsOf(currency)));
 };
 
 /** What a quantity costs: the sum of its lines. */
@@ -84,16 +84,17 @@ const cheaper = (a: Money, b: Money): Money => (subtractMoney(a, b).amount.start
 
 /** The sum of amounts, to the currency's digits at least; amounts may be negative. */
 export function sumMoney(currency: string, amounts: readonly string[]): Money {
-  const all = amounts.map(exact);
+  const all = amounts.map(parseDecimal);
   const scale = Math.max(digitsOf(currency), ...all.map((amount) => amount.scale));
   const units = all.reduce((sum, amount) => sum + scaledTo(amount, scale), 0n);
-  return { currency, amount: formatExact({ units, scale }) };
+  return { currency, amount: formatDecimal({ units, scale }) };
 }
 
 /** a − b, of one currency; negative where b is more. */
 export function subtractMoney(a: Money, b: Money): Money {
-  const { units, scale } = exact(b.amount);
-  return sumMoney(a.currency, [a.amount, formatExact({ units: -units, scale })]);
+  const { units, scale } = parseDecimal(b.amount);
+  return sumMoney(a.currency, [a.amount, formatDecimal({ units: -units, scale })]);
 }
 
-const scaledTo = ({ units, scale }: Exact, to: number): bigint => units * 10n ** BigInt(to - scale);
+const scaledTo = ({ units, scale }: Decimal, to: number): bigint =>
+  units * 10n ** BigInt(to - scale);

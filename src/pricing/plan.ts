@@ -169,18 +169,18 @@ export type Plan = PlanTerms & { readonly planId: string; readonly rateCard: Rat
 export type PriceChange = { readonly from: number; readonly rateCard: RateCard };
 
 /** A plan as its file says it: the prices at first, and how they change at dates. */
-export type FiledPlan = Plan & {
+export type PlanFile = Plan & {
   readonly file: string;
   /** In the order of their instants, no two of one. */
   readonly changes: readonly PriceChange[];
 };
 
 /** The rate card that a file puts in force at an instant. */
-export const rateCardAt = ({ rateCard, changes }: FiledPlan, instant: number): RateCard =>
+export const rateCardAt = ({ rateCard, changes }: PlanFile, instant: number): RateCard =>
   changes.findLast(({ from }) => from <= instant)?.rateCard ?? rateCard;
 
 /** The values of an attribute that its operation names: those declared, or else those priced. */
-export function namedValues(operation: Operation, attribute: Attribute): readonly string[] {
+export function knownValues(operation: Operation, attribute: Attribute): readonly string[] {
   if (attribute.values !== null) return attribute.values;
   const priced = operation.components.flatMap((component) =>
     component.kind === 'attribute' && component.attribute === attribute.name

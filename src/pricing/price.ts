@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { Failure } from '../failure.ts';
-import { celPriceOf } from './cel-price.ts';
+import { getCelPrice } from './cel-price.ts';
 import {
   type AttributeComponent,
   type CelComponent,
@@ -20,7 +20,7 @@ import {
   unknownOperation,
   valueRefused,
 } from './usage-failures.ts';
-import { inputFailure, withDefaults } from './usage-inputs.ts';
+import { checkInputs, withDefaults } from './usage-inputs.ts';
 
 /** What one component adds to the price of doing an operation once; 0 or more. */
 export type PricedComponent = { readonly label: string; readonly credits: bigint };
@@ -48,7 +48,7 @@ export function priceUsage(rateCard: RateCard, usage: Usage, path: string): Pric
   const operation = rateCard.operations.get(usage.operation);
   if (operation === undefined) return unknownOperation(usage.operation, path);
   if (usage.count < 1n || usage.count > MAX_CREDITS) return countOutOfRange(path);
-  const wrongInput = inputFailure(operation, usage, path);
+  const wrongInput = checkInputs(operation, usage, path);
   if (wrongInput !== null) return wrongInput;
   const given = withDefaults(operation, usage);
 
@@ -139,7 +139,7 @@ function creditsOfExpression(
   given: Usage,
   path: string,
 ): bigint | Failure {
-  const credits = celPriceOf(component).evaluate({ ...given.quantities, ...given.attributes });
+  const credits = getCelPrice(component).evaluate({ ...given.quantities, ...given.attributes });
   if (typeof credits === 'bigint') return credits;
   return noPrice(operation, component.label, credits, path);
 }

@@ -57,7 +57,7 @@ export class PublishedPlan {
   }
 
   /** The plan at an instant, with the rate card in force then. That card must have been read. */
-  at(instant: number): Plan {
+  planAt(instant: number): Plan {
     const known = this.#period;
     if (known && instant >= known.from && instant < known.until) return known.plan;
     const { version, from, until } = this.#inForceAt(instant);
@@ -89,12 +89,12 @@ export class PublishedPlan {
   }
 
   /** Keeps a rate card that was read. */
-  keep(rateCard: RateCard) {
+  addRateCard(rateCard: RateCard) {
     this.#rateCards.set(rateCard.version, rateCard);
   }
 
   /** What is published next goes on with the rate cards read so far: they never change. */
-  get rateCardsRead(): Map<number, RateCard> {
+  get loadedRateCards(): Map<number, RateCard> {
     return this.#rateCards;
   }
 

@@ -15,7 +15,7 @@ import {
  * operation does not declare, lacks an input that has no default, or carries one outside the
  * declared range or values. `path` is where the usage stands in the request.
  */
-export function inputFailure(operation: Operation, usage: Usage, path: string): Failure | null {
+export function checkInputs(operation: Operation, usage: Usage, path: string): Failure | null {
   for (const name in usage.quantities) {
     if (!operation.quantities.has(name))
       return undeclaredInput('quantities', name, operation, path);

@@ -12,11 +12,11 @@ import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { UsageEntry } from '../statements/attributions.ts';
 import {
-  type Known,
+  attributeEntries,
+  type LookupResults,
+  type Lookups,
   MonthTally,
-  type Refunded,
-  usedBy,
-  type Wanted,
+  type RefundedEntry,
 } from '../statements/month-tally.ts';
 import { loadGrants } from '../store/load.ts';
 import { millis, type Row, type StoredMove, toMove } from '../store/rows.ts';
@@ -43,8 +43,8 @@ export async function readMonth(em: Em, account: Account, start: number): Promis
   for (let after = afterSeq; after < lastSeq; after += PAGE_SIZE) {
     const upTo = after + PAGE_SIZE < lastSeq ? after + PAGE_SIZE : lastSeq;
     const entries = await readStretch(em, accountId, after, upTo);
-    const wanted = tally.wants(entries);
-    tally.take(entries, await lookUp(em, accountId, wanted, after, afterSeq));
+    const wanted = tally.lookupsFor(entries);
+    tally.addEntries(entries, await lookUp(em, accountId, wanted, after, afterSeq));
   }
   return { ...tally.result(), afterSeq, lastSeq };
 }
@@ -86,10 +86,10 @@ const toUsageEntry = (row: Row): UsageEntry => ({
 async function lookUp(
   em: Em,
   accountId: string,
-  { reservationIds, refundedSeqs, grantIds }: Wanted,
+  { reservationIds, refundedSeqs, grantIds }: Lookups,
   after: bigint,
   monthAfter: bigint,
-): Promise<Known> {
+): Promise<LookupResults> {
   const named = grantIds.map((key) => ({ accountId, key }));
   const grants = await loadGrants(em, named);
   return {
@@ -107,7 +107,7 @@ async function readRefunded(
   accountId: string,
   seqs: readonly bigint[],
   monthAfter: bigint,
-): Promise<ReadonlyMap<bigint, Refunded>> {
+): Promise<ReadonlyMap<bigint, RefundedEntry>> {
   if (seqs.length === 0) return new Map();
   const rows = await query<Row>(
     em,
@@ -121,8 +121,10 @@ async function readRefunded(
   const reservationIds = unnamed.flatMap(({ reservationId }) => reservationId ?? []);
   const others = ofMonth.filter((entry) => !unnamed.includes(entry));
   const used = new Map([
-    ...usedBy(await readReservations(em, accountId, [...new Set(reservationIds)], newest)),
-    ...usedBy(others),
+    ...attributeEntries(
+      await readReservations(em, accountId, [...new Set(reservationIds)], newest),
+    ),
+    ...attributeEntries(others),
   ]);
   return new Map(entries.map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]));
 }

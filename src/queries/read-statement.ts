@@ -4,7 +4,7 @@ import type { Account } from '../ledger/account.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
 import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
-import { bill } from '../statements/bill.ts';
+import { billMonth } from '../statements/bill.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { listStatements, loadStatements } from '../store/statements.ts';
 import { readMonth } from './month.ts';
@@ -34,7 +34,7 @@ export async function readStatement(
     usage,
     creditsUsed,
     overage,
-    ...bill(used, rates, closed),
+    ...billMonth(used, rates, closed),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { EntryKind, Move } from '../ledger/entry.ts';
 
 /** Usages of one operation, and credits for them. The empty operation: none was named. */
-export type UsedFor = {
+export type AttributedUsage = {
   readonly operation: string;
   readonly count: bigint;
   readonly credits: bigint;
@@ -15,12 +15,12 @@ export type UsageEntry = {
   readonly kind: EntryKind;
   readonly moves: readonly Move[];
   /** Its own usages, in their order. */
-  readonly usages: readonly UsedFor[];
+  readonly usages: readonly AttributedUsage[];
   readonly reservationId: string | null;
   readonly refundedSeq: bigint | null;
 };
 
-export const consumedBy = ({ moves }: UsageEntry): bigint =>
+export const consumedCredits = ({ moves }: UsageEntry): bigint =>
   moves.reduce((sum, { to, credits }) => (to === 'consumed' ? sum + credits : sum), 0n);
 
 /** Credits that are still set aside, as this entry changes them. */
@@ -40,11 +40,11 @@ export class Attributions {
   readonly #running = new Map<string, Running>();
   readonly #ended = new Set<string>();
 
-  knows(reservationId: string): boolean {
+  hasReservation(reservationId: string): boolean {
     return this.#running.has(reservationId);
   }
 
-  take(entry: UsageEntry): readonly UsedFor[] {
+  attribute(entry: UsageEntry): readonly AttributedUsage[] {
     const { kind, reservationId } = entry;
     if (kind === 'CHARGE') return ownUsages(entry);
     if (reservationId === null) return [];
@@ -58,7 +58,7 @@ export class Attributions {
     if (kind !== 'COMMIT') return [];
 
     if (running?.held === 0n) this.#ended.add(reservationId);
-    const covered = (running?.reserved ?? new Coverage([])).take(consumedBy(entry));
+    const covered = (running?.reserved ?? new Coverage([])).cover(consumedCredits(entry));
     return entry.usages.length > 0 ? ownUsages(entry) : covered;
   }
 
@@ -70,8 +70,8 @@ export class Attributions {
 }
 
 /** The entry's own usages, counted whole; charged in order where a reservation capped them. */
-function ownUsages(entry: UsageEntry): readonly UsedFor[] {
-  let left = consumedBy(entry);
+function ownUsages(entry: UsageEntry): readonly AttributedUsage[] {
+  let left = consumedCredits(entry);
   const used = entry.usages.map(({ operation, count, credits }) => {
     const charged = credits < left ? credits : left;
     left -= charged;
@@ -80,26 +80,26 @@ function ownUsages(entry: UsageEntry): readonly UsedFor[] {
   return left > 0n ? [...used, unnamed(left)] : used;
 }
 
-const unnamed = (credits: bigint): UsedFor => ({ operation: '', count: 0n, credits });
+const unnamed = (credits: bigint): AttributedUsage => ({ operation: '', count: 0n, credits });
 
 /** The usages of a reservation, and how far its commits have covered them. */
 class Coverage {
-  readonly #usages: UsedFor[];
+  readonly #usages: AttributedUsage[];
   #next = 0;
   /** Credits of the next usage that are covered already. */
   #into = 0n;
 
-  constructor(usages: readonly UsedFor[]) {
+  constructor(usages: readonly AttributedUsage[]) {
     this.#usages = [...usages];
   }
 
-  add(usages: readonly UsedFor[]) {
+  add(usages: readonly AttributedUsage[]) {
     this.#usages.push(...usages);
   }
 
   /** What the next `credits` cover. What costs nothing is covered as soon as it is reached. */
-  take(credits: bigint): readonly UsedFor[] {
-    const covered: UsedFor[] = [];
+  cover(credits: bigint): readonly AttributedUsage[] {
+    const covered: AttributedUsage[] = [];
     let left = credits;
     for (; ; this.#next++, this.#into = 0n) {
       const usage = this.#usages[this.#next];
@@ -123,5 +123,5 @@ class Coverage {
 }
 
 /** How many of a usage's count its first `credits` have begun to pay. */
-const begun = ({ count, credits: all }: UsedFor, credits: bigint): bigint =>
+const begun = ({ count, credits: all }: AttributedUsage, credits: bigint): bigint =>
   all === 0n ? 0n : (credits * count + all - 1n) / all;

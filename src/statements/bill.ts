@@ -9,17 +9,17 @@ import {
 } from '../pricing/overage.ts';
 import type { Money } from '../pricing/plan.ts';
 
-export type Billed = Pick<Statement, 'rates' | 'lines' | 'adjustments' | 'total' | 'otherTotals'>;
+export type Bill = Pick<Statement, 'rates' | 'lines' | 'adjustments' | 'total' | 'otherTotals'>;
 
 /**
  * `closed` are the account's closed statements from the first month that was refunded on, in their
  * order, up to the month before this one.
  */
-export function bill(
+export function billMonth(
   { overage, refundedEarlier }: MonthUsage,
   rates: OverageRates | null,
   closed: readonly Statement[],
-): Billed {
+): Bill {
   const lines = rates ? priceOverage(rates, overage) : [];
   const adjustments = [...refundedEarlier]
     .sort(([a], [b]) => (a < b ? -1 : 1))

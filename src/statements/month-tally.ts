@@ -7,10 +7,10 @@ import type { GrantCategory } from '../ledger/grant.ts';
 import { formatMonth } from '../ledger/month.ts';
 import { OVERAGE } from '../ledger/reservation.ts';
 import type { MonthUsage, OperationUsage } from '../ledger/statement.ts';
-import { Attributions, type UsageEntry, type UsedFor } from './attributions.ts';
+import { type AttributedUsage, Attributions, type UsageEntry } from './attributions.ts';
 
 /** What a stretch of entries refers to, and the tally does not know. */
-export type Wanted = {
+export type Lookups = {
   /** Reservations made before the stretch that it commits without naming usages. */
   readonly reservationIds: readonly string[];
   readonly refundedSeqs: readonly bigint[];
@@ -18,16 +18,16 @@ export type Wanted = {
 };
 
 /** A charge or commit that was refunded. */
-export type Refunded = {
+export type RefundedEntry = {
   readonly at: number;
   /** What it was used for; only asked for entries of the month itself. */
-  readonly used: readonly UsedFor[];
+  readonly used: readonly AttributedUsage[];
 };
 
-export type Known = {
+export type LookupResults = {
   /** Every earlier RESERVE and COMMIT of the reservations wanted, in the order of their seq. */
   readonly earlier: readonly UsageEntry[];
-  readonly refunded: ReadonlyMap<bigint, Refunded>;
+  readonly refunded: ReadonlyMap<bigint, RefundedEntry>;
   readonly categories: ReadonlyMap<bigint, GrantCategory>;
 };
 
@@ -48,7 +48,7 @@ export class MonthTally {
   }
 
   /** What must be looked up before these entries, the next ones, are taken. */
-  wants(entries: readonly UsageEntry[]): Wanted {
+  lookupsFor(entries: readonly UsageEntry[]): Lookups {
     const reservations = new Set<string>();
     const reservedHere = new Set<string>();
     const refunded = new Set<bigint>();
@@ -56,7 +56,7 @@ export class MonthTally {
     for (const { kind, reservationId, refundedSeq, usages, moves } of entries) {
       if (kind === 'RESERVE' && reservationId) reservedHere.add(reservationId);
       if (kind === 'COMMIT' && reservationId && usages.length === 0)
-        if (!reservedHere.has(reservationId) && !this.#attributions.knows(reservationId))
+        if (!reservedHere.has(reservationId) && !this.#attributions.hasReservation(reservationId))
           reservations.add(reservationId);
       if (refundedSeq !== null) refunded.add(refundedSeq);
       for (const { from, to, grantId } of moves)
@@ -71,11 +71,11 @@ export class MonthTally {
     };
   }
 
-  take(entries: readonly UsageEntry[], known: Known) {
+  addEntries(entries: readonly UsageEntry[], known: LookupResults) {
     for (const [grantId, category] of known.categories) this.#categories.set(grantId, category);
-    for (const entry of known.earlier) this.#attributions.take(entry);
+    for (const entry of known.earlier) this.#attributions.attribute(entry);
     for (const entry of entries) {
-      const used = this.#attributions.take(entry);
+      const used = this.#attributions.attribute(entry);
       if (entry.kind === 'REFUND') this.#refund(entry, known);
       else this.#use(entry, used);
     }
@@ -94,14 +94,14 @@ export class MonthTally {
     };
   }
 
-  #use(entry: UsageEntry, used: readonly UsedFor[]) {
+  #use(entry: UsageEntry, used: readonly AttributedUsage[]) {
     for (const { operation, count, credits } of used)
       this.#add(operation, { count, credits, refunded: 0n });
     for (const { to, grantId, credits } of entry.moves)
       if (to === 'consumed') this.#consume(grantId, credits);
   }
 
-  #refund({ seq, refundedSeq, moves }: UsageEntry, { refunded }: Known) {
+  #refund({ seq, refundedSeq, moves }: UsageEntry, { refunded }: LookupResults) {
     assert(refundedSeq !== null, `entry ${seq} refunds none`);
     const original = refunded.get(refundedSeq);
     assert(original, `entry ${refundedSeq}, which entry ${seq} refunds, was not looked up`);
@@ -119,7 +119,7 @@ export class MonthTally {
   }
 
   /** From the last operation backwards, after what was refunded of the entry before. */
-  #takeOff(seq: bigint, used: readonly UsedFor[], credits: bigint) {
+  #takeOff(seq: bigint, used: readonly AttributedUsage[], credits: bigint) {
     let skip = this.#refunds.get(seq) ?? 0n;
     const refunded = skip + credits;
     let left = credits;
@@ -158,7 +158,9 @@ export class MonthTally {
 }
 
 /** What some entries of reservations were used for, by the seq of each; all are shown in order. */
-export function usedBy(entries: readonly UsageEntry[]): ReadonlyMap<bigint, readonly UsedFor[]> {
+export function attributeEntries(
+  entries: readonly UsageEntry[],
+): ReadonlyMap<bigint, readonly AttributedUsage[]> {
   const attributions = new Attributions();
-  return new Map(entries.map((entry) => [entry.seq, attributions.take(entry)]));
+  return new Map(entries.map((entry) => [entry.seq, attributions.attribute(entry)]));
 }

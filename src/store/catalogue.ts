@@ -7,7 +7,7 @@
 import { failureOfDatabase } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import type { FiledPlan, RateCard } from '../pricing/plan.ts';
+import type { PlanFile, RateCard } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { type PublishedVersion, publishPlans } from './publish-plans.ts';
 import { readPlan, readRateCard } from './read-plan.ts';
@@ -93,7 +93,7 @@ export class Catalogue {
   }
 
   /** Publishes the plans, and has them in memory: see `publishPlans`. */
-  async publish(plans: readonly FiledPlan[], now: number): Promise<readonly PublishedVersion[]> {
+  async publish(plans: readonly PlanFile[], now: number): Promise<readonly PublishedVersion[]> {
     const published = await publishPlans(this.#em, plans, now);
     await this.all(now);
     return published;
@@ -111,7 +111,7 @@ export class Catalogue {
       const plan =
         known && known.revision >= revision
           ? known
-          : await readPlan(em, planId, known?.rateCardsRead);
+          : await readPlan(em, planId, known?.loadedRateCards);
       if ((this.#plans.get(planId)?.revision ?? 0) < plan.revision) this.#plans.set(planId, plan);
       await this.ready(plan, now, em);
       plans.set(planId, plan);

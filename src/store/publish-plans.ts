@@ -3,9 +3,9 @@ import { LockMode } from '@mikro-orm/core';
 import { isRetryable } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { PlanRow, RateCardRow } from '../pg/schema.ts';
-import type { FiledPlan } from '../pricing/plan.ts';
+import type { PlanFile } from '../pricing/plan.ts';
 import { planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
-import { publicationOf } from '../pricing/publication.ts';
+import { diffVersions } from '../pricing/version-diff.ts';
 import { readPlan, readRateCard } from './read-plan.ts';
 
 /** The prices of plan files that were published. */
@@ -15,7 +15,7 @@ export type PublishedVersion = {
   readonly effectiveAt: number;
 };
 
-/** Plan files that may not be published, one line for each mistake: file, path, reason. */
+/** Plan files that may not be published, one line for each error: file, path, reason. */
 export class UnpublishablePlans extends Error {
   readonly lines: readonly string[];
 
@@ -32,7 +32,7 @@ export class UnpublishablePlans extends Error {
  */
 export async function publishPlans(
   em: () => Em,
-  plans: readonly FiledPlan[],
+  plans: readonly PlanFile[],
   now: number,
   triesLeft = 20,
 ): Promise<readonly PublishedVersion[]> {
@@ -47,23 +47,23 @@ export async function publishPlans(
   }
 }
 
-async function publishAll(em: Em, plans: readonly FiledPlan[], now: number) {
+async function publishAll(em: Em, plans: readonly PlanFile[], now: number) {
   const published: PublishedVersion[] = [];
-  const mistakes: string[] = [];
+  const errors: string[] = [];
   for (const plan of plans) {
     const outcome = await publishOne(em, plan, now);
     if ('versions' in outcome) published.push(...outcome.versions);
-    else mistakes.push(...outcome.mistakes);
+    else errors.push(...outcome.errors);
   }
-  if (mistakes.length > 0) throw new UnpublishablePlans(mistakes);
+  if (errors.length > 0) throw new UnpublishablePlans(errors);
   return published;
 }
 
 type Outcome =
   | { readonly versions: readonly PublishedVersion[] }
-  | { readonly mistakes: readonly string[] };
+  | { readonly errors: readonly string[] };
 
-async function publishOne(em: Em, filed: FiledPlan, now: number): Promise<Outcome> {
+async function publishOne(em: Em, filed: PlanFile, now: number): Promise<Outcome> {
   const { planId } = filed;
   const row = await em.findOne(PlanRow, { planId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
   // The clocks of replicas differ; one publication never comes before another that it follows.
@@ -73,9 +73,9 @@ async function publishOne(em: Em, filed: FiledPlan, now: number): Promise<Outcom
     await readRateCard(em, before, before.versionAt(at));
     for (const { version } of before.upcomingAt(at)) await readRateCard(em, before, version);
   }
-  const publication = publicationOf(filed, before, at);
+  const publication = diffVersions(filed, before, at);
   if ('missed' in publication)
-    return { mistakes: publication.missed.map((index) => missedText(filed, index)) };
+    return { errors: publication.missed.map((index) => missedText(filed, index)) };
 
   const newest = before?.versions.at(-1)?.version ?? 0;
   const versions = publication.added.map(({ effectiveAt, rateCard }, index) => {
@@ -104,7 +104,7 @@ async function publishOne(em: Em, filed: FiledPlan, now: number): Promise<Outcom
   return { versions };
 }
 
-function missedText({ file, changes }: FiledPlan, index: number): string {
+function missedText({ file, changes }: PlanFile, index: number): string {
   const from = new Date(changes[index]?.from ?? 0).toISOString();
   return (
     `${file}: changes[${index}].from: ${from} is past, and this change was not published before it: ` +

@@ -55,6 +55,6 @@ export async function readRateCard(
   );
   if (!row) return null;
   const rateCard = rateCardFromJson(row.content, version);
-  plan.keep(rateCard);
+  plan.addRateCard(rateCard);
   return rateCard;
 }

@@ -20,7 +20,7 @@ import type {
   Reservation,
   ReservationState,
 } from '../ledger/reservation.ts';
-import { shortest } from '../pricing/money.ts';
+import { trimZeros } from '../pricing/money.ts';
 import type { Money, Validity } from '../pricing/plan.ts';
 import { parseValidity } from '../pricing/plan-file/validity.ts';
 import type { PricedUsage } from '../pricing/price.ts';
@@ -177,7 +177,7 @@ export const toPurchase = (row: Row): Purchase => ({
   grantId: row['grant_id'] === null ? null : BigInt(row['grant_id']!),
   createdAt: row['created_at']!,
   paidAt: row['paid_at']!,
-  amountRefunded: shortest({ currency: row['currency']!, amount: row['amount_refunded']! }).amount,
+  amountRefunded: trimZeros({ currency: row['currency']!, amount: row['amount_refunded']! }).amount,
   disputeState: row['dispute_state']! as DisputeState,
   creditsClawedBack: BigInt(row['credits_clawed_back']!),
   creditsUnrecovered: BigInt(row['credits_unrecovered']!),
@@ -187,7 +187,7 @@ export const toPurchase = (row: Row): Purchase => ({
 
 /** The database pads amounts to 9 digits. */
 const toMoney = (row: Row): Money =>
-  shortest({ currency: row['currency']!, amount: row['amount']! });
+  trimZeros({ currency: row['currency']!, amount: row['amount']! });
 
 /** Null, for ever, is stored as it is. */
 function toValidity(stored: string | null): Validity {

@@ -7,8 +7,8 @@ import { bulkInsert } from '../pg/bulk.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { OverageLine } from '../pricing/overage.ts';
-import { jsonIntegers } from '../pricing/plan-file/leaf-schema.ts';
 import { overageRatesSchema, overageRatesToJson } from '../pricing/plan-file/overage-schema.ts';
+import { jsonIntegers } from '../pricing/plan-file/scalar-schemas.ts';
 import { millis, type Row } from './rows.ts';
 
 export const statementColumns = `account_id, month, plan_id, ${millis('closed_at')}, after_seq,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AccountCache } from '../../src/account-cache/account-cache.ts';
 import { Failure } from '../../src/failure.ts';
 import type { Command } from '../../src/ledger/decide.ts';
-import type { FiledPlan } from '../../src/pricing/plan.ts';
+import type { PlanFile } from '../../src/pricing/plan.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
@@ -92,7 +92,7 @@ const inspection = charge({
 });
 
 /** The plan of these accounts, one operation of which costs so much a time. */
-function priced(operation: string, credits: bigint): FiledPlan {
+function priced(operation: string, credits: bigint): PlanFile {
   const plan = realPlan('verts');
   const before = plan.rateCard.operations.get(operation);
   if (!before) throw new Error(operation);
@@ -102,7 +102,7 @@ function priced(operation: string, credits: bigint): FiledPlan {
 }
 
 /** Publishes as another replica does. */
-async function publish(plan: FiledPlan) {
+async function publish(plan: PlanFile) {
   await new Catalogue(replica.em).publish([plan], scrip.now());
 }
 

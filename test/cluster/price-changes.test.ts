@@ -1,6 +1,6 @@
 /** Replicas price alike, whichever of them published, and on both sides of a change’s date. */
 import { expect, test } from 'vitest';
-import type { FiledPlan } from '../../src/pricing/plan.ts';
+import type { PlanFile } from '../../src/pricing/plan.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { DAY, grant, there } from '../rpc/given.ts';
@@ -9,7 +9,7 @@ import { startCluster } from './cluster.ts';
 
 const job = (credits: number) =>
   `{ job: { title: Job, billable: true, components: [{ kind: flat, label: Job, credits: ${credits} }] } }`;
-const plan = (credits: number, change: { from: number; credits: number } | null): FiledPlan =>
+const plan = (credits: number, change: { from: number; credits: number } | null): PlanFile =>
   planIn(`
 plan_id: metered
 title: Metered

@@ -1,13 +1,13 @@
 /** Replicas that start at the same instant publish the same plans. */
 import { afterEach, expect, inject, test } from 'vitest';
-import type { FiledPlan } from '../../src/pricing/plan.ts';
+import type { PlanFile } from '../../src/pricing/plan.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { startTestService, type TestService } from '../service.ts';
 
 const REPLICAS = 4;
 
-const planAt = (credits: number): FiledPlan =>
+const planAt = (credits: number): PlanFile =>
   planIn(`
 plan_id: metered
 title: Metered
@@ -27,7 +27,7 @@ afterEach(async () => {
   started = [];
 });
 
-async function startAll(databaseUrl: string, plan: FiledPlan): Promise<readonly TestService[]> {
+async function startAll(databaseUrl: string, plan: PlanFile): Promise<readonly TestService[]> {
   const starts = await Promise.allSettled(
     Array.from({ length: REPLICAS }, () => startTestService({ databaseUrl, plans: [plan] })),
   );

@@ -2,11 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { availableCredits, effectiveLowBalanceThreshold } from '../../src/ledger/account.ts';
 import type { Command } from '../../src/ledger/decide.ts';
-import {
-  availableCredits,
-  effectiveLowBalanceThreshold,
-} from '../../src/ledger/limits-in-force.ts';
 import {
   allowance,
   at,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { availableCredits, effectivePauseFloor } from '../../src/ledger/limits-in-force.ts';
+import { availableCredits, effectivePauseFloor } from '../../src/ledger/account.ts';
 import type { Criticality } from '../../src/ledger/pause-floor.ts';
 import {
   charge,

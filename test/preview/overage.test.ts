@@ -1,7 +1,7 @@
 /** A month's overage and bill on other terms: figures by hand, and what holds for all of them. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addOverage, NO_OVERAGE, overageOn } from '../../src/preview/overage.ts';
+import { addOverage, NO_OVERAGE, repriceOverage } from '../../src/preview/overage.ts';
 import type { OverageRates } from '../../src/pricing/overage.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
 import { planIn } from '../pricing/fixtures.ts';
@@ -44,7 +44,7 @@ describe('overage now', () => {
     ['is nothing on a prepaid plan', 30n, 0n, of(80n, 80n), termsOf(50, null), 0n, false],
   ])('%s', (_, overage, left, credits, after, overageNow, estimated) => {
     const rates = ratesOf(fifty);
-    expect(overageOn({ overage, rates, left }, credits, fifty, after)).toMatchObject({
+    expect(repriceOverage({ overage, rates, left }, credits, fifty, after)).toMatchObject({
       overageThen: overage,
       overageNow,
       estimated,
@@ -56,13 +56,13 @@ test('each side is billed by its own tiers, or not at all', () => {
   const rates = ratesOf(fifty);
   const month = { overage: 150n, rates, left: 0n };
   const yen = termsOf(50, 'mode: volume, currency: JPY, tiers: [{ price: "3.5" }]');
-  expect(overageOn(month, of(200n, 201n), fifty, yen)).toMatchObject({
+  expect(repriceOverage(month, of(200n, 201n), fifty, yen)).toMatchObject({
     billThen: { currency: 'USD', amount: '2.50' },
     // 528.5, half to even
     billNow: { currency: 'JPY', amount: '528' },
   });
   expect(
-    overageOn({ ...month, rates: null }, of(200n, 200n), fifty, termsOf(50, null)),
+    repriceOverage({ ...month, rates: null }, of(200n, 200n), fifty, termsOf(50, null)),
   ).toMatchObject({ billThen: null, billNow: null });
 });
 
@@ -70,9 +70,9 @@ test('totals are told for each currency, ordered by it', () => {
   const yen = termsOf(50, 'mode: volume, currency: JPY, tiers: [{ price: "3" }]');
   const month = { overage: 10n, rates: ratesOf(fifty), left: 0n };
   const accounts = [
-    overageOn(month, of(60n, 60n), fifty, yen),
-    overageOn({ ...month, overage: 0n }, of(50n, 54n), fifty, yen),
-    overageOn({ ...month, rates: null }, of(60n, 60n), fifty, fifty),
+    repriceOverage(month, of(60n, 60n), fifty, yen),
+    repriceOverage({ ...month, overage: 0n }, of(50n, 54n), fifty, yen),
+    repriceOverage({ ...month, rates: null }, of(60n, 60n), fifty, fifty),
   ];
   expect(accounts.reduce(addOverage, NO_OVERAGE)).toEqual({
     overageThen: 20n,
@@ -98,7 +98,7 @@ test('the same terms and prices bill the same, whatever the month was', () => {
   fc.assert(
     fc.property(amount, amount, amount, (overage, left, credits) => {
       const rates = ratesOf(fifty);
-      const told = overageOn({ overage, rates, left }, of(credits, credits), fifty, fifty);
+      const told = repriceOverage({ overage, rates, left }, of(credits, credits), fifty, fifty);
       expect(told.overageNow).toBe(overage);
       expect(told.billNow).toEqual(told.billThen);
       expect(told.estimated).toBe(false);
@@ -111,9 +111,9 @@ test('a dearer month never has less overage, nor does one with a smaller allowan
   fc.assert(
     fc.property(amount, amount, amount, amount, amount, (overage, left, then, now, more) => {
       const month = { overage, rates: null, left };
-      const told = overageOn(month, of(then, now), fifty, fifty).overageNow;
-      const dearer = overageOn(month, of(then, now + more), fifty, fifty).overageNow;
-      const smaller = overageOn(month, of(then, now), fifty, termsOf(20)).overageNow;
+      const told = repriceOverage(month, of(then, now), fifty, fifty).overageNow;
+      const dearer = repriceOverage(month, of(then, now + more), fifty, fifty).overageNow;
+      const smaller = repriceOverage(month, of(then, now), fifty, termsOf(20)).overageNow;
       expect(dearer).toBeGreaterThanOrEqual(told);
       expect(smaller).toBeGreaterThanOrEqual(told);
     }),

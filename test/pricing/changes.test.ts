@@ -83,7 +83,7 @@ describe('the changes of a plan file', () => {
 const NO_INSTANT =
   'must be a date such as 2027-01-01 or an instant such as 2027-01-01T12:00:00Z, in UTC';
 
-describe('a mistake in changes is told with its path', () => {
+describe('an error in changes is told with its path', () => {
   test.each([
     ['no list', '  from: 2027-01-01', 'changes: must be a list'],
     ['no date', `  - operations: ${flat(9)}`, 'changes[0].from: missing key'],
@@ -156,8 +156,8 @@ describe('a mistake in changes is told with its path', () => {
       '  - { from: 2027-01-01, operations: { job.flat: { title: Flat, billable: true } } }',
       'changes[0].operations["job.flat"].components: leaves a billable operation without a price',
     ],
-  ])('%s', (_, changes, mistake) => {
-    expect(mistakesIn(withChanges(`${changes}\n`))).toEqual([mistake]);
+  ])('%s', (_, changes, error) => {
+    expect(mistakesIn(withChanges(`${changes}\n`))).toEqual([error]);
   });
 
   test('beside those of every other part', () => {

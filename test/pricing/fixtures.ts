@@ -1,33 +1,33 @@
 /** Plan files for the tests: the three real ones, and one that uses all a plan file can say. */
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import type { FiledPlan } from '../../src/pricing/plan.ts';
+import type { PlanFile } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
 
 const PLANS = new URL('../../deploy/plans/', import.meta.url);
 
-export function realPlan(planId: 'aspose-cloud' | 'perfectparser' | 'verts'): FiledPlan {
+export function realPlan(planId: 'aspose-cloud' | 'perfectparser' | 'verts'): PlanFile {
   const file = `${planId}.yaml`;
   return planIn(readFileSync(new URL(file, PLANS), 'utf8'), file);
 }
 
-/** The plan a text says; throws with every mistake where it has any. */
-export function planIn(yamlText: string, file = 'test.yaml'): FiledPlan {
+/** The plan a text says; throws with every error where it has any. */
+export function planIn(yamlText: string, file = 'test.yaml'): PlanFile {
   const parsed = parsePlanFile(file, yamlText);
   if ('plan' in parsed) return parsed.plan;
-  const told = parsed.mistakes.map(({ path, reason }) => `${path}: ${reason}`);
+  const told = parsed.errors.map(({ path, reason }) => `${path}: ${reason}`);
   throw new Error(`${file}:\n${told.join('\n')}`);
 }
 
-/** The mistakes of a text, as "path: reason"; none where it is a plan. */
+/** The errors of a text, as "path: reason"; none where it is a plan. */
 export function mistakesIn(yamlText: string): readonly string[] {
   const parsed = parsePlanFile('test.yaml', yamlText);
-  return 'plan' in parsed ? [] : parsed.mistakes.map(({ path, reason }) => `${path}: ${reason}`);
+  return 'plan' in parsed ? [] : parsed.errors.map(({ path, reason }) => `${path}: ${reason}`);
 }
 
-/** A rule broken in EVERYTHING: its name, a text of it, what to put there, the mistake told. */
-export type MistakeRow = readonly [name: string, from: string, to: string, mistake: string];
+/** A rule broken in EVERYTHING: its name, a text of it, what to put there, the error told. */
+export type MistakeRow = readonly [name: string, from: string, to: string, error: string];
 
 /** EVERYTHING with one text in place of another, which must be there. */
 export function changed(from: string, to: string): string {
@@ -35,9 +35,9 @@ export function changed(from: string, to: string): string {
   return EVERYTHING.replace(from, to);
 }
 
-/** Matches mistakes of which one says this. */
-export function told(mistake: string): unknown {
-  return expect.arrayContaining([expect.stringContaining(mistake)]);
+/** Matches errors of which one says this. */
+export function told(error: string): unknown {
+  return expect.arrayContaining([expect.stringContaining(error)]);
 }
 
 export function usage(

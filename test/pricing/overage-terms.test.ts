@@ -48,7 +48,7 @@ describe('rates come back from JSON as they went', () => {
   });
 });
 
-describe('a mistake is told with its place:', () => {
+describe('an error is told with its place:', () => {
   const at = 'terms.overage';
   test.each([
     [
@@ -113,7 +113,7 @@ describe('a mistake is told with its place:', () => {
       withLine('{ mode: volume, currency: USD, tiers: [{ price: "1" }] }'),
       `${at}.limit: missing key`,
     ],
-  ])('%s', (_, text, mistake) => {
-    expect(mistakesIn(text)).toEqual(told(mistake));
+  ])('%s', (_, text, error) => {
+    expect(mistakesIn(text)).toEqual(told(error));
   });
 });

@@ -4,7 +4,7 @@ import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
 const op = (name: string) => `operations["job.${name}"]`;
 const whole = 'must be a whole number, without a point or an exponent';
 
-describe('a part that is missing, unknown or of another kind is a mistake', () => {
+describe('a part that is missing, unknown or of another kind is an error', () => {
   test.each<MistakeRow>([
     ['an unknown key at the root', 'title: Everything', 'titel: Everything', 'titel: unknown key'],
     ['a missing key at the root', 'plan_id: everything\n', '\n', 'plan_id: missing key'],
@@ -45,12 +45,12 @@ describe('a part that is missing, unknown or of another kind is a mistake', () =
       `${op('flat')}.billable: missing key`,
     ],
     ['an empty title', 'title: By size', 'title: ""', `${op('tier')}.title: must not be empty`],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('a name that is no name, or names two things, is a mistake', () => {
+describe('a name that is no name, or names two things, is an error', () => {
   test.each<MistakeRow>([
     [
       'a plan id in capitals',
@@ -100,12 +100,12 @@ describe('a name that is no name, or names two things, is a mistake', () => {
       'pack_id: small',
       'packs[1].pack_id: is the same as that of packs[0]',
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('a number that is not a whole number within its bounds is a mistake', () => {
+describe('a number that is not a whole number within its bounds is an error', () => {
   test.each<MistakeRow>([
     [
       'a price with a point',
@@ -155,12 +155,12 @@ describe('a number that is not a whole number within its bounds is a mistake', (
       'limit: -1',
       'terms.overage.limit: must not be negative',
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('money, a validity or a length of time that is none is a mistake', () => {
+describe('money, a validity or a length of time that is none is an error', () => {
   test.each<MistakeRow>([
     [
       'a negative price in money',
@@ -235,7 +235,7 @@ describe('money, a validity or a length of time that is none is a mistake', () =
       'expiring_notice: 400d',
       'terms.expiring_notice: must be a length of time such as 15m or 24h, from 0s to 366d',
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });

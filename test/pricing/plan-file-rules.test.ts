@@ -5,7 +5,7 @@ const op = (name: string) => `operations["job.${name}"]`;
 const cel = (expression: string) =>
   ['(pages + 9) / 10 * (mode == "deep" ? 3 : 1)', expression] as const;
 
-describe('a range or choice that contradicts itself is a mistake', () => {
+describe('a range or choice that contradicts itself is an error', () => {
   test.each<MistakeRow>([
     [
       'a max below the min',
@@ -31,12 +31,12 @@ describe('a range or choice that contradicts itself is a mistake', () => {
       '[fast, deep, fast]',
       `${op('cel')}.attributes.mode.values: names a value twice`,
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('a tier that overlaps, is out of reach or leaves a quantity unpriced is a mistake', () => {
+describe('a tier that overlaps, is out of reach or leaves a quantity unpriced is an error', () => {
   test.each<MistakeRow>([
     [
       'steps that overlap',
@@ -74,12 +74,12 @@ describe('a tier that overlaps, is out of reach or leaves a quantity unpriced is
       'up_to: 0,',
       `${op('tier')}.components[0].steps[0].up_to: is never reached: size is at least 1`,
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('a price that reads what is not declared, or leaves values unsaid, is a mistake', () => {
+describe('a price that reads what is not declared, or leaves values unsaid, is an error', () => {
   test.each<MistakeRow>([
     [
       'an undeclared quantity by unit',
@@ -129,12 +129,12 @@ describe('a price that reads what is not declared, or leaves values unsaid, is a
       'format: { title: Format, default: gif }',
       `${op('strict')}.components[0].default: refuses gif, which format declares`,
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('a price where nothing is billable, or none where something is, is a mistake', () => {
+describe('a price where nothing is billable, or none where something is, is an error', () => {
   test.each<MistakeRow>([
     [
       'a price where nothing is billable',
@@ -148,12 +148,12 @@ describe('a price where nothing is billable, or none where something is, is a mi
       'billable: true',
       `${op('free')}.components: leaves a billable operation without a price`,
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('an expression that does not always give credits is a mistake', () => {
+describe('an expression that does not always give credits is an error', () => {
   test.each<MistakeRow>([
     [
       'an expression that does not parse',
@@ -211,7 +211,7 @@ describe('an expression that does not always give credits is a mistake', () => {
       ...cel('pages + mode'),
       `${op('cel')}.components[0].expression: gives no credits for pages = 1, mode = "fast": found no matching overload`,
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
 
-describe('YAML that a reader could take in two ways is a mistake', () => {
+describe('YAML that a reader could take in two ways is an error', () => {
   test.each<MistakeRow>([
     [
       'a duplicate key',
@@ -60,12 +60,12 @@ describe('YAML that a reader could take in two ways is a mistake', () => {
       '%YAML 1.1\n---\nplan_id',
       'line 1: begins with a directive, which no plan file may use',
     ],
-  ])('%s', (_name, from, to, mistake) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(mistake));
+  ])('%s', (_name, from, to, error) => {
+    expect(mistakesIn(changed(from, to))).toEqual(told(error));
   });
 });
 
-describe('a file without a mapping is a mistake', () => {
+describe('a file without a mapping is an error', () => {
   test.each(['', '# only a comment', 'null', '[]', 'text', '7'])(
     'a file that holds %o is no mapping',
     (text) => {

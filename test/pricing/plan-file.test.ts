@@ -4,7 +4,7 @@ import { UNPUBLISHED } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
 import { EVERYTHING, mistakesIn, planIn } from './fixtures.ts';
 
-describe('a plan file without mistakes is a plan', () => {
+describe('a plan file without errors is a plan', () => {
   test('whose terms are those written', () => {
     const { planId, terms, rateCard } = planIn(EVERYTHING);
     expect(planId).toBe('everything');
@@ -42,7 +42,7 @@ describe('a plan file without mistakes is a plan', () => {
 });
 
 describe('all that is wrong with a file is told at once', () => {
-  test('in every part of it, and where one piece has several mistakes', () => {
+  test('in every part of it, and where one piece has several errors', () => {
     const told = mistakesIn(`
 plan_id: Not An Id
 plan_id: twice
@@ -101,19 +101,19 @@ operations:
 
   test('with the name of the file', () => {
     const parsed = parsePlanFile('deploy/plans/x.yaml', 'plan_id: x');
-    const files = 'mistakes' in parsed ? parsed.mistakes.map(({ file }) => file) : [];
+    const files = 'errors' in parsed ? parsed.errors.map(({ file }) => file) : [];
     expect(new Set(files)).toEqual(new Set(['deploy/plans/x.yaml']));
   });
 });
 
-describe('whatever a file holds, it is a plan or has mistakes', () => {
-  const isPlanOrMistakes = (text: string) => {
+describe('whatever a file holds, it is a plan or has errors', () => {
+  const isPlanOrErrors = (text: string) => {
     const parsed = parsePlanFile('any.yaml', text);
-    expect('plan' in parsed || parsed.mistakes.length > 0).toBe(true);
+    expect('plan' in parsed || parsed.errors.length > 0).toBe(true);
   };
 
   test('be it any text', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), isPlanOrMistakes));
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), isPlanOrErrors));
   });
 
   test('be it a plan with a part cut out or put in anywhere', () => {
@@ -133,13 +133,13 @@ describe('whatever a file holds, it is a plan or has mistakes', () => {
     );
     fc.assert(
       fc.property(at, fc.nat(40), piece, (from, length, put) => {
-        isPlanOrMistakes(EVERYTHING.slice(0, from) + put + EVERYTHING.slice(from + length));
+        isPlanOrErrors(EVERYTHING.slice(0, from) + put + EVERYTHING.slice(from + length));
       }),
     );
   });
 
   test('be it nested deeper than any reader goes', () => {
-    isPlanOrMistakes('['.repeat(50_000));
-    isPlanOrMistakes(EVERYTHING.replace('pages + 9', `${'('.repeat(400)}pages${')'.repeat(400)}`));
+    isPlanOrErrors('['.repeat(50_000));
+    isPlanOrErrors(EVERYTHING.replace('pages + 9', `${'('.repeat(400)}pages${')'.repeat(400)}`));
   });
 });

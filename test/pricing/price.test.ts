@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { MAX_CREDITS, namedValues } from '../../src/pricing/plan.ts';
+import { knownValues, MAX_CREDITS } from '../../src/pricing/plan.ts';
 import { priceUsage, priceUsages } from '../../src/pricing/price.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
 import { EVERYTHING, planIn, usage } from './fixtures.ts';
@@ -118,7 +118,7 @@ test('an attribute’s named values are those declared, or else those that have 
   const named = (operation: string, attribute: string) => {
     const of = rateCard.operations.get(operation);
     const declared = of?.attributes.get(attribute);
-    return of && declared && namedValues(of, declared);
+    return of && declared && knownValues(of, declared);
   };
   expect(named('job.cel', 'mode')).toEqual(['fast', 'deep']);
   expect(named('job.format', 'format')).toEqual(['pdf', 'png']);

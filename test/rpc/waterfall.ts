@@ -1,10 +1,10 @@
 /** A plan with two operations and all that a waterfall can hold, for the tests of it. */
 import type { Usage } from '../../src/gen/billing/v1/pricing.ts';
-import type { FiledPlan } from '../../src/pricing/plan.ts';
+import type { PlanFile } from '../../src/pricing/plan.ts';
 import { planIn } from '../pricing/fixtures.ts';
 
 /** A credit a page for `doc.convert`, and for `doc.scan`; more terms as YAML, indented by two. */
-export const waterfallPlan = (planId: string, terms = ''): FiledPlan =>
+export const waterfallPlan = (planId: string, terms = ''): PlanFile =>
   planIn(`
 plan_id: ${planId}
 title: ${planId}

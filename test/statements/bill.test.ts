@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { MonthUsage, Statement } from '../../src/ledger/statement.ts';
 import type { OverageRates } from '../../src/pricing/overage.ts';
-import { bill } from '../../src/statements/bill.ts';
+import { billMonth } from '../../src/statements/bill.ts';
 
 const rates = (unitPrice: string, currency = 'USD'): OverageRates => ({
   mode: 'graduated',
@@ -24,7 +24,7 @@ const closed = (
   adjustments: Statement['adjustments'] = [],
 ): Statement => ({
   ...used(overage),
-  ...bill(used(overage), of, []),
+  ...billMonth(used(overage), of, []),
   adjustments,
   accountId: 'acme',
   month,
@@ -39,7 +39,7 @@ describe('adjustments', () => {
     const january = closed('2031-01', 3n, rates('0.335')); // 1.005: 1.00
     const months: Statement[] = [january];
     const amounts = ['2031-02', '2031-03', '2031-04'].map((month) => {
-      const { adjustments } = bill(used(0n, [['2031-01', 1n]]), rates('99'), months);
+      const { adjustments } = billMonth(used(0n, [['2031-01', 1n]]), rates('99'), months);
       months.push(closed(month, 0n, rates('99'), adjustments));
       return adjustments[0]?.amount?.amount;
     });
@@ -53,7 +53,7 @@ describe('adjustments', () => {
       closed('2031-03', 5n, rates('2')),
     ];
     const refunded = ['2031-01', '2031-02', '2031-03'].map((month) => [month, 1n] as const);
-    expect(bill(used(3n, refunded), rates('0.5'), months)).toMatchObject({
+    expect(billMonth(used(3n, refunded), rates('0.5'), months)).toMatchObject({
       adjustments: [
         { month: '2031-01', amount: { currency: 'EUR', amount: '-1.00' } },
         { month: '2031-02', amount: { currency: 'JPY', amount: '-100' } },
@@ -65,7 +65,7 @@ describe('adjustments', () => {
         { currency: 'JPY', amount: '-100' },
       ],
     });
-    expect(bill(used(3n, refunded), null, months)).toMatchObject({ lines: [], total: null });
+    expect(billMonth(used(3n, refunded), null, months)).toMatchObject({ lines: [], total: null });
   });
 
   test('of a month that was never billed have no amount', () => {
@@ -74,7 +74,7 @@ describe('adjustments', () => {
       ['2031-01', 1n],
     ] as const;
     const months = [closed('2031-01', 5n, null)];
-    expect(bill(used(0n, refunded), rates('1'), months)).toMatchObject({
+    expect(billMonth(used(0n, refunded), rates('1'), months)).toMatchObject({
       adjustments: [
         { month: '2030-12', credits: 2n, amount: null },
         { month: '2031-01', credits: 1n, amount: null },

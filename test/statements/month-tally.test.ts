@@ -5,7 +5,7 @@ import type { Entry } from '../../src/ledger/entry.ts';
 import { formatMonth, monthStart } from '../../src/ledger/month.ts';
 import type { MonthUsage } from '../../src/ledger/statement.ts';
 import { Attributions, type UsageEntry } from '../../src/statements/attributions.ts';
-import { MonthTally, usedBy } from '../../src/statements/month-tally.ts';
+import { attributeEntries, MonthTally } from '../../src/statements/month-tally.ts';
 import { monthNamed, StatementTally } from '../../src/verify/statement-tally.ts';
 import type { Shelf } from '../ledger/shelf.ts';
 import { life, live } from '../ledger/workload.ts';
@@ -77,11 +77,11 @@ describe('what a commit that names no usages was used for', () => {
       reservationId: 'r',
       refundedSeq: null,
     });
-    attributions.take(entry('RESERVE', 0n, usages));
+    attributions.attribute(entry('RESERVE', 0n, usages));
     for (const [credits, used] of commits)
       expect(
         attributions
-          .take(entry('COMMIT', credits, []))
+          .attribute(entry('COMMIT', credits, []))
           .map((one) => `${one.operation} x${one.count} ${one.credits}`)
           .join(', '),
       ).toBe(used);
@@ -99,10 +99,10 @@ function tallied(shelf: Shelf, start: number, stretch: number): MonthUsage {
     ids.includes(entry.reservationId ?? '');
   for (let from = 0; from < of.length; from += stretch) {
     const here = of.slice(from, from + stretch);
-    const wanted = tally.wants(here);
+    const wanted = tally.lookupsFor(here);
     const before = entries.filter(({ seq }) => seq < (here[0]?.seq ?? 0n));
-    const used = usedBy(entries.filter(({ kind }) => kind !== 'REFUND'));
-    tally.take(here, {
+    const used = attributeEntries(entries.filter(({ kind }) => kind !== 'REFUND'));
+    tally.addEntries(here, {
       earlier: before.filter(isOf(wanted.reservationIds)),
       refunded: new Map(
         entries

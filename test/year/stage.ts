@@ -69,6 +69,6 @@ async function readSettings() {
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));
   const files = await readPlanFiles(read.config.PLANS_DIRECTORY);
-  if ('mistakes' in files) throw new Error(JSON.stringify(files.mistakes));
+  if ('errors' in files) throw new Error(JSON.stringify(files.errors));
   return { config: read.config, plans: files.plans };
 }

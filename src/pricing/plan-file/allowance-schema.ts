@@ -1,7 +1,7 @@
 /** The shape of a plan's allowance, and how its period and rollover are written. */
 import { z } from 'zod';
 import type { Allowance } from '../plan.ts';
-import type { Integers } from './leaf-schema.ts';
+import type { Integers } from './scalar-schemas.ts';
 import { formatValidity, parseValidity } from './validity.ts';
 
 /** "month", or a length as validity writes it; there is no allowance that never comes again. */

@@ -4,9 +4,15 @@
  */
 import { z } from 'zod';
 import { type Operation, type PriceChange, type RateCard, UNPUBLISHED } from '../plan.ts';
-import { type Integers, instant, operationName } from './leaf-schema.ts';
-import { list, type Mistake, mapping, type Path, readable } from './mistake.ts';
 import { operationsSchema } from './rate-card-schema.ts';
+import { type Integers, instant, operationName } from './scalar-schemas.ts';
+import {
+  asList,
+  asMapping,
+  type Path,
+  parseOrUndefined,
+  type ValidationError,
+} from './validation-error.ts';
 
 type Change = {
   readonly from: number;
@@ -49,35 +55,35 @@ export function priceChanges(first: RateCard, changes: readonly Change[]): reado
  * What changes can only break together, or with the operations before them. A part that cannot be read
  * is told elsewhere, and does not hide what is wrong with the others.
  */
-export function changeMistakes(
+export function changeErrors(
   operations: unknown,
   changes: unknown,
-  operationsMistakes: (operations: unknown, at: Path) => readonly Mistake[],
-): readonly Mistake[] {
-  let known = new Set(Object.keys(mapping(operations)));
-  return list(changes).flatMap((change, index) => {
+  operationsErrors: (operations: unknown, at: Path) => readonly ValidationError[],
+): readonly ValidationError[] {
+  let known = new Set(Object.keys(asMapping(operations)));
+  return asList(changes).flatMap((change, index) => {
     const at = ['changes', index];
-    const { operations: changed, ends } = mapping(change);
-    const ended = list(ends).map(String);
-    const mistakes = [
-      ...orderMistakes(list(changes), index),
-      ...operationsMistakes(changed, at),
-      ...endMistakes(ended, known, new Set(Object.keys(mapping(changed)))).map(
+    const { operations: changed, ends } = asMapping(change);
+    const ended = asList(ends).map(String);
+    const errors = [
+      ...orderErrors(asList(changes), index),
+      ...operationsErrors(changed, at),
+      ...endErrors(ended, known, new Set(Object.keys(asMapping(changed)))).map(
         ({ path, reason }) => ({ path: [...at, ...path], reason }),
       ),
     ];
     known = new Set([
       ...[...known].filter((operation) => !ended.includes(operation)),
-      ...Object.keys(mapping(changed)),
+      ...Object.keys(asMapping(changed)),
     ]);
-    if (known.size > 0) return mistakes;
-    return [...mistakes, { path: [...at, 'ends'], reason: 'leaves the plan without an operation' }];
+    if (known.size > 0) return errors;
+    return [...errors, { path: [...at, 'ends'], reason: 'leaves the plan without an operation' }];
   });
 }
 
 /** Changes stand in the order of their dates, so that a reader sees what follows what. */
-function orderMistakes(changes: readonly unknown[], index: number): readonly Mistake[] {
-  const fromOf = (place: number) => readable(instant, mapping(changes[place]).from);
+function orderErrors(changes: readonly unknown[], index: number): readonly ValidationError[] {
+  const fromOf = (place: number) => parseOrUndefined(instant, asMapping(changes[place]).from);
   const [from, before] = [fromOf(index), fromOf(index - 1)];
   if (from === undefined || before === undefined || from > before) return [];
   const path = ['changes', index, 'from'];
@@ -86,12 +92,12 @@ function orderMistakes(changes: readonly unknown[], index: number): readonly Mis
   return [{ path, reason: `is before that of changes[${index - 1}]: dates must ascend` }];
 }
 
-function endMistakes(
+function endErrors(
   ended: readonly string[],
   known: ReadonlySet<string>,
   changed: ReadonlySet<string>,
-): readonly Mistake[] {
-  return ended.flatMap((operation, index): readonly Mistake[] => {
+): readonly ValidationError[] {
+  return ended.flatMap((operation, index): readonly ValidationError[] => {
     const path = ['ends', index];
     if (ended.indexOf(operation) < index) return [{ path, reason: `names ${operation} twice` }];
     if (changed.has(operation))

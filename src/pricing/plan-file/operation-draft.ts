@@ -1,13 +1,13 @@
 /**
- * An operation of a plan file as far as it can be read. A piece with a mistake of its own is
- * undefined: that mistake is told elsewhere, and the rules go on with the pieces that are left, so
+ * An operation of a plan file as far as it can be read. A piece with an error of its own is
+ * undefined: that error is told elsewhere, and the rules go on with the pieces that are left, so
  * that one reading of a file tells all that is wrong with it.
  */
 
 import type { Attribute, Component, Quantity } from '../plan.ts';
-import { yamlIntegers } from './leaf-schema.ts';
-import { list, mapping, readable } from './mistake.ts';
 import { attributeSchema, componentSchema, quantitySchema } from './rate-card-schema.ts';
+import { yamlIntegers } from './scalar-schemas.ts';
+import { asList, asMapping, parseOrUndefined } from './validation-error.ts';
 
 export type OperationDraft = {
   readonly billable: boolean | undefined;
@@ -19,28 +19,28 @@ export type OperationDraft = {
 const quantity = quantitySchema(yamlIntegers);
 const component = componentSchema(yamlIntegers);
 
-/** Stands for what no rule reads, so that a mistake there does not hide the rest of a piece. */
-const CACHE_MISS = 'unread';
+/** Stands for what no rule reads, so that an error there does not hide the rest of a piece. */
+const PLACEHOLDER = 'unread';
 
-export function draftOf(operation: unknown): OperationDraft {
-  const { billable, quantities, attributes, components } = mapping(operation);
+export function readOperationDraft(operation: unknown): OperationDraft {
+  const { billable, quantities, attributes, components } = asMapping(operation);
   return {
     billable: typeof billable === 'boolean' ? billable : undefined,
     quantities: eachNamed(quantities, (of) =>
-      readable(quantity, { ...mapping(of), title: CACHE_MISS, unit: CACHE_MISS }),
+      parseOrUndefined(quantity, { ...asMapping(of), title: PLACEHOLDER, unit: PLACEHOLDER }),
     ),
     attributes: eachNamed(attributes, (of) =>
-      readable(attributeSchema, { ...mapping(of), title: CACHE_MISS }),
+      parseOrUndefined(attributeSchema, { ...asMapping(of), title: PLACEHOLDER }),
     ),
-    components: list(components).map(readComponent),
+    components: asList(components).map(readComponent),
   };
 }
 
 function readComponent(value: unknown): Component | undefined {
-  const of = mapping(value);
+  const of = asMapping(value);
   const unread =
-    of.kind === 'per_unit' ? { label: CACHE_MISS, credits: 0n } : { label: CACHE_MISS };
-  return readable(component, { ...of, ...unread });
+    of.kind === 'per_unit' ? { label: PLACEHOLDER, credits: 0n } : { label: PLACEHOLDER };
+  return parseOrUndefined(component, { ...of, ...unread });
 }
 
 function eachNamed<T>(
@@ -48,7 +48,7 @@ function eachNamed<T>(
   read: (value: unknown) => T | undefined,
 ): ReadonlyMap<string, (T & { readonly name: string }) | undefined> {
   return new Map(
-    Object.entries(mapping(section)).map(([name, value]) => {
+    Object.entries(asMapping(section)).map(([name, value]) => {
       const piece = read(value);
       return [name, piece === undefined ? undefined : { ...piece, name }];
     }),

@@ -1,51 +1,54 @@
 /** What the pieces of an operation in a plan file can only break together. */
-import { celPriceOf } from '../cel-price.ts';
+import { getCelPrice } from '../cel-price.ts';
 import type { AttributeComponent, CelComponent, Component, TierComponent } from '../plan.ts';
-import { unpriceable } from './cel-probe.ts';
-import type { Mistake } from './mistake.ts';
+import { findUnpriceableInputs } from './cel-trial.ts';
 import type { OperationDraft } from './operation-draft.ts';
+import type { ValidationError } from './validation-error.ts';
 
 /** Every rule the operation breaks, with paths that start at the operation. */
-export function operationMistakes(operation: OperationDraft): readonly Mistake[] {
+export function operationErrors(operation: OperationDraft): readonly ValidationError[] {
   return [
-    ...billableMistakes(operation),
-    ...nameMistakes(operation),
+    ...billableErrors(operation),
+    ...nameErrors(operation),
     ...operation.components.flatMap((component, index) =>
-      (component === undefined ? [] : componentMistakes(component, operation)).map(
+      (component === undefined ? [] : componentErrors(component, operation)).map(
         ({ path, reason }) => ({ path: ['components', index, ...path], reason }),
       ),
     ),
   ];
 }
 
-function billableMistakes({ billable, components }: OperationDraft): readonly Mistake[] {
-  const mistakes: Mistake[] = [];
+function billableErrors({ billable, components }: OperationDraft): readonly ValidationError[] {
+  const errors: ValidationError[] = [];
   if (billable === false && components.length > 0) {
-    mistakes.push({ path: ['components'], reason: 'prices an operation that is not billable' });
+    errors.push({ path: ['components'], reason: 'prices an operation that is not billable' });
   }
   if (billable === true && components.length === 0) {
-    mistakes.push({ path: ['components'], reason: 'leaves a billable operation without a price' });
+    errors.push({ path: ['components'], reason: 'leaves a billable operation without a price' });
   }
   const expressions = components.flatMap((component, index) =>
     component?.kind === 'cel' ? [index] : [],
   );
   for (const index of expressions.slice(1)) {
-    mistakes.push({
+    errors.push({
       path: ['components', index],
       reason: 'is a second CEL expression; one may do',
     });
   }
-  return mistakes;
+  return errors;
 }
 
 /** Quantities and attributes share one name space: a CEL expression reads both by bare name. */
-function nameMistakes({ quantities, attributes }: OperationDraft): readonly Mistake[] {
+function nameErrors({ quantities, attributes }: OperationDraft): readonly ValidationError[] {
   return [...attributes.keys()]
     .filter((name) => quantities.has(name))
     .map((name) => ({ path: ['attributes', name], reason: 'is also the name of a quantity' }));
 }
 
-function componentMistakes(component: Component, operation: OperationDraft): readonly Mistake[] {
+function componentErrors(
+  component: Component,
+  operation: OperationDraft,
+): readonly ValidationError[] {
   switch (component.kind) {
     case 'flat':
       return [];
@@ -54,28 +57,31 @@ function componentMistakes(component: Component, operation: OperationDraft): rea
     case 'tier':
       return [
         ...undeclaredQuantity(component.quantity, operation),
-        ...tierMistakes(component, operation),
+        ...tierErrors(component, operation),
       ];
     case 'attribute':
-      return attributeMistakes(component, operation);
+      return attributeErrors(component, operation);
     case 'cel':
-      return celMistakes(component, operation);
+      return celErrors(component, operation);
   }
 }
 
-function undeclaredQuantity(name: string, { quantities }: OperationDraft): readonly Mistake[] {
+function undeclaredQuantity(
+  name: string,
+  { quantities }: OperationDraft,
+): readonly ValidationError[] {
   if (quantities.has(name)) return [];
   return [{ path: ['quantity'], reason: `names ${name}, which is no quantity of this operation` }];
 }
 
 /** Steps must cover the quantity's range to its max, and each must be within reach. */
-function tierMistakes(
+function tierErrors(
   { quantity, steps }: TierComponent,
   draft: OperationDraft,
-): readonly Mistake[] {
+): readonly ValidationError[] {
   const range = draft.quantities.get(quantity);
   if (range === undefined) return [];
-  const mistakes = steps.flatMap(({ upTo }, index): Mistake[] => {
+  const errors = steps.flatMap(({ upTo }, index): ValidationError[] => {
     const before = steps[index - 1]?.upTo;
     const path = ['steps', index, 'up_to'];
     if (before !== undefined && before >= range.max) {
@@ -87,15 +93,15 @@ function tierMistakes(
   });
   const last = steps.length - 1;
   const end = steps[last]?.upTo ?? 0n;
-  if (end >= range.max) return mistakes;
+  if (end >= range.max) return errors;
   const reason = `leaves ${quantity} above ${end} without a price: its max is ${range.max}`;
-  return [...mistakes, { path: ['steps', last, 'up_to'], reason }];
+  return [...errors, { path: ['steps', last, 'up_to'], reason }];
 }
 
-function attributeMistakes(
+function attributeErrors(
   component: AttributeComponent,
   draft: OperationDraft,
-): readonly Mistake[] {
+): readonly ValidationError[] {
   const name = component.attribute;
   if (!draft.attributes.has(name)) {
     const reason = `names ${name}, which is no attribute of this operation`;
@@ -106,31 +112,31 @@ function attributeMistakes(
   const strangers = [...component.credits.keys()].filter(
     (value) => values?.includes(value) === false,
   );
-  const mistakes = strangers.map((value): Mistake => {
+  const errors = strangers.map((value): ValidationError => {
     return { path: ['credits', value], reason: `is not one of the values of ${name}` };
   });
-  if (component.default !== 'refuse') return mistakes;
+  if (component.default !== 'refuse') return errors;
   const promised = new Set([...(values ?? []), ...(declared?.default ? [declared.default] : [])]);
   const refused = [...promised].filter((value) => !component.credits.has(value));
   return [
-    ...mistakes,
-    ...refused.map((value): Mistake => {
+    ...errors,
+    ...refused.map((value): ValidationError => {
       return { path: ['default'], reason: `refuses ${value}, which ${name} declares` };
     }),
   ];
 }
 
-function celMistakes(component: CelComponent, draft: OperationDraft): readonly Mistake[] {
+function celErrors(component: CelComponent, draft: OperationDraft): readonly ValidationError[] {
   const { quantities, attributes } = draft;
-  const price = celPriceOf(component);
-  const names = [...price.names];
+  const price = getCelPrice(component);
+  const names = [...price.variables];
   const unknown = names.filter((name) => !quantities.has(name) && !attributes.has(name));
   const reasons = [
-    ...price.objections,
+    ...price.errors,
     ...unknown.map((name) => `names ${name}, which is no quantity or attribute of this operation`),
   ];
   const tryable = names.every((name) => quantities.get(name) ?? attributes.get(name));
-  const untold = reasons.length === 0 && tryable ? unpriceable(price, draft) : null;
+  const untold = reasons.length === 0 && tryable ? findUnpriceableInputs(price, draft) : null;
   if (untold !== null) reasons.push(untold);
   return reasons.map((reason) => ({ path: ['expression'], reason }));
 }

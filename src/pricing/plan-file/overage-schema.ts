@@ -5,9 +5,9 @@
 import { z } from 'zod';
 import type { OverageRates, OverageTier } from '../overage.ts';
 import type { Terms } from '../plan.ts';
-import type { Integers } from './leaf-schema.ts';
-import { list, mapping } from './mistake.ts';
 import type { Json } from './plan-json.ts';
+import type { Integers } from './scalar-schemas.ts';
+import { asList, asMapping } from './validation-error.ts';
 
 /** A price of less than a cent is common: a credit's price has more digits than its currency. */
 const UNIT_PRICE = /^(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?$/;
@@ -36,7 +36,7 @@ const ratesShape = (integers: Integers) => ({
 
 /** Tiers say where they end, so they leave no gap; the last has no end, so every quantity has one. */
 function tellOrder(value: unknown, context: z.RefinementCtx) {
-  const tiers = list(value).map((tier) => mapping(tier)['up_to']);
+  const tiers = asList(value).map((tier) => asMapping(tier)['up_to']);
   const tell = (index: number, message: string) =>
     context.addIssue({ code: 'custom', path: [index, 'up_to'], message });
   for (const [index, end] of tiers.entries()) {
@@ -66,7 +66,7 @@ export function overageSchema(
     })
     .superRefine(
       (overage, context) => {
-        const given = mapping(overage);
+        const given = asMapping(overage);
         if (RATES.every((key) => given[key] === undefined)) return;
         for (const key of RATES)
           if (given[key] === undefined)

@@ -17,11 +17,11 @@ import type {
 } from '../plan.ts';
 import { allowanceToJson } from './allowance-schema.ts';
 import { formatDuration } from './duration.ts';
-import { jsonIntegers, text } from './leaf-schema.ts';
-import { pathText, readShape } from './mistake.ts';
 import { overageRatesToJson } from './overage-schema.ts';
 import { operationsSchema } from './rate-card-schema.ts';
+import { jsonIntegers, text } from './scalar-schemas.ts';
 import { packsSchema, termsSchema } from './terms-schema.ts';
+import { formatPath, validate } from './validation-error.ts';
 import { formatValidity } from './validity.ts';
 
 export type Json =
@@ -95,9 +95,9 @@ const storedTerms = z.strictObject({
 });
 
 function readStored<T>(schema: z.ZodType<T>, json: unknown): T {
-  const result = readShape(schema, json);
+  const result = validate(schema, json);
   if ('read' in result) return result.read;
-  const said = result.mistakes.map(({ path, reason }) => `${pathText(path)}: ${reason}`);
+  const said = result.errors.map(({ path, reason }) => `${formatPath(path)}: ${reason}`);
   throw new Error(`stored pricing cannot be read: ${said.join('; ')}`);
 }
 

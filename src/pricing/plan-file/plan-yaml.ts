@@ -1,20 +1,20 @@
 /**
  * The part of YAML a plan file may use: mappings, lists, text, whole numbers, true, false and null.
- * What makes a reader guess what a file says is a mistake: two values for one key, aliases and
+ * What makes a reader guess what a file says is an error: two values for one key, aliases and
  * merges, tags, directives, several documents, numbers that are not decimal.
  */
 import { type Document, isAlias, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 
 /** Where YAML itself is at fault, as line and column, and why. */
-export type YamlMistake = { readonly path: string; readonly reason: string };
+export type YamlError = { readonly path: string; readonly reason: string };
 
 /** `content` is undefined where the text is so broken that nothing more can be said of it. */
-export type YamlReading = { readonly content: unknown; readonly mistakes: readonly YamlMistake[] };
+export type YamlReading = { readonly content: unknown; readonly errors: readonly YamlError[] };
 
 /** YAML errors told of one file: after the first few, the rest mostly follow from them. */
 const ERRORS = 20;
 
-export function readYaml(yamlText: string): YamlReading {
+export function parseYaml(yamlText: string): YamlReading {
   const lines = new LineCounter();
   try {
     const document = parseDocument(yamlText, {
@@ -28,22 +28,22 @@ export function readYaml(yamlText: string): YamlReading {
       reason: code === 'DUPLICATE_KEY' ? 'duplicate key' : `is no YAML: ${message}`,
     }));
     const broken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
-    if (broken) return { content: undefined, mistakes: errors };
+    if (broken) return { content: undefined, errors };
     const { oddities, aliased } = odditiesOf(document, lines);
     const content: unknown = aliased ? undefined : document.toJS();
-    return { content, mistakes: [...errors, ...oddities] };
+    return { content, errors: [...errors, ...oddities] };
   } catch {
     // The reader throws for one thing: nesting deeper than its stack.
     const reason = 'is no YAML that can be read: nested too deeply';
-    return { content: undefined, mistakes: [{ path: '(whole file)', reason }] };
+    return { content: undefined, errors: [{ path: '(whole file)', reason }] };
   }
 }
 
 function odditiesOf(
   document: Document,
   lines: LineCounter,
-): { readonly oddities: readonly YamlMistake[]; readonly aliased: boolean } {
-  const oddities: YamlMistake[] = [];
+): { readonly oddities: readonly YamlError[]; readonly aliased: boolean } {
+  const oddities: YamlError[] = [];
   let aliased = false;
   if (document.directives?.yaml.explicit === true) {
     oddities.push({

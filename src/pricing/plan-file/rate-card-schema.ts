@@ -12,7 +12,7 @@ import {
   keyedBy,
   operationName,
   text,
-} from './leaf-schema.ts';
+} from './scalar-schemas.ts';
 
 export type NamelessQuantity = Omit<Quantity, 'name'>;
 export type NamelessAttribute = Omit<Attribute, 'name'>;

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import type { Pack, Terms } from '../plan.ts';
 import { allowanceSchema } from './allowance-schema.ts';
-import { durationMs, type Integers, id, money, text, validity } from './leaf-schema.ts';
 import { overageSchema } from './overage-schema.ts';
+import { durationMs, type Integers, id, money, text, validity } from './scalar-schemas.ts';
 
 /** Figures of a plan's terms stay far within int64, so that sums over an account do, too. */
 const TERM_CREDITS_MAX = 1_000_000_000_000_000n;

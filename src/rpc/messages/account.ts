@@ -4,8 +4,11 @@ import {
   type Account as AccountMessage,
   type AutoTopUp as AutoTopUpMessage,
 } from '../../gen/billing/v1/account_service.ts';
-import type { Account } from '../../ledger/account.ts';
-import { effectiveLowBalanceThreshold, effectivePauseFloor } from '../../ledger/limits-in-force.ts';
+import {
+  type Account,
+  effectiveLowBalanceThreshold,
+  effectivePauseFloor,
+} from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/top-up.ts';
 import type { Terms } from '../../pricing/plan.ts';
 import { durationMessage, optionalInstant } from './time.ts';

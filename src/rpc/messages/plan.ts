@@ -17,7 +17,7 @@ import { durationMessage } from './time.ts';
 
 /** The plan as it is at `now`, with the rate card versions that come into force later. */
 export const planMessage = (published: PublishedPlan, now: number): PlanMessage => {
-  const { planId, title, terms, packs, rateCard } = published.at(now);
+  const { planId, title, terms, packs, rateCard } = published.planAt(now);
   return {
     planId,
     title,

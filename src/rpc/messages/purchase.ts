@@ -7,7 +7,7 @@ import {
 } from '../../gen/billing/v1/ledger.ts';
 import type { Grant } from '../../ledger/grant.ts';
 import type { Purchase } from '../../ledger/purchase.ts';
-import { divideMoney, shortest } from '../../pricing/money.ts';
+import { divideMoney, trimZeros } from '../../pricing/money.ts';
 import { optionalInstant } from './time.ts';
 
 /** `grant` is the one that the purchase made, as it is now; null if it has made none. */
@@ -27,7 +27,7 @@ export const purchaseMessage = (purchase: Purchase, grant: Grant | null): Purcha
   remaining: grant?.remaining ?? 0n,
   expiresAt: optionalInstant(grant?.expiresAt ?? null),
   pricePerCredit: divideMoney(purchase.price, purchase.credits),
-  amountRefunded: shortest({ ...purchase.price, amount: purchase.amountRefunded }),
+  amountRefunded: trimZeros({ ...purchase.price, amount: purchase.amountRefunded }),
   creditsClawedBack: purchase.creditsClawedBack,
   creditsUnrecovered: purchase.creditsUnrecovered,
   disputeState: Purchase_DisputeState[purchase.disputeState],

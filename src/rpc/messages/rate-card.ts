@@ -4,7 +4,7 @@ import type {
   PriceComponent as PriceComponentMessage,
   RateCard as RateCardMessage,
 } from '../../gen/billing/v1/pricing.ts';
-import { type Component, namedValues, type Operation, type RateCard } from '../../pricing/plan.ts';
+import { type Component, knownValues, type Operation, type RateCard } from '../../pricing/plan.ts';
 import type { DatedVersion } from '../../pricing/published-plan.ts';
 
 export const rateCardMessage = (rateCard: RateCard, dated: DatedVersion): RateCardMessage => ({
@@ -28,7 +28,7 @@ const operationMessage = (operation: Operation): OperationMessage => ({
   })),
   attributes: [...operation.attributes.values()].map((attribute) => ({
     name: attribute.name,
-    values: [...namedValues(operation, attribute)],
+    values: [...knownValues(operation, attribute)],
     defaultValue: attribute.default ?? undefined,
   })),
   components: operation.components.map((component) => ({

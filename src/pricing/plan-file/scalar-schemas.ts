@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseMoney } from '../money.ts';
 import { MAX_CREDITS, type Money, type Validity } from '../plan.ts';
 import { MAX_DURATION_MS, parseDuration } from './duration.ts';
-import { mapping } from './mistake.ts';
+import { asMapping } from './validation-error.ts';
 import { parseValidity } from './validity.ts';
 
 /**
@@ -12,7 +12,7 @@ import { parseValidity } from './validity.ts';
  */
 export type Integers = (min: bigint, max?: bigint) => z.ZodType<bigint>;
 
-/** Whole numbers of a YAML file. 2.5, 1e3 and quoted numbers are mistakes. */
+/** Whole numbers of a YAML file. 2.5, 1e3 and quoted numbers are errors. */
 export const yamlIntegers: Integers = (min, max = MAX_CREDITS) => {
   const error = ({ input }: { readonly input?: unknown }) => integerReason(input, min, max);
   return z.bigint({ error }).gte(min, { error }).lte(max, { error });
@@ -112,7 +112,7 @@ export const validity = z.string().transform((written, context): Validity => {
 export const keyedBy = <T>(name: z.ZodType<string>, value: z.ZodType<T>) =>
   z.record(z.string(), value).superRefine(
     (record, context) => {
-      for (const key of Object.keys(mapping(record))) {
+      for (const key of Object.keys(asMapping(record))) {
         const issue = name.safeParse(key).error?.issues[0];
         if (issue === undefined) continue;
         context.addIssue({ code: 'custom', path: [key], message: issue.message });

@@ -1,9 +1,9 @@
 /** What publishing plan files one after the other does to the prices of a plan. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type FiledPlan, type RateCard, rateCardAt, UNPUBLISHED } from '../../src/pricing/plan.ts';
-import { publicationOf } from '../../src/pricing/publication.ts';
+import { type PlanFile, type RateCard, rateCardAt, UNPUBLISHED } from '../../src/pricing/plan.ts';
 import { type DatedVersion, PublishedPlan } from '../../src/pricing/published-plan.ts';
+import { diffVersions } from '../../src/pricing/version-diff.ts';
 import { planIn } from './fixtures.ts';
 
 const metered = planIn(`
@@ -27,7 +27,7 @@ const flat = (credits: bigint) => ({ kind: 'flat' as const, label: 'Job', credit
 const file = (
   first: bigint,
   ...changes: readonly (readonly [from: number, bigint])[]
-): FiledPlan => ({
+): PlanFile => ({
   ...metered,
   rateCard: card(first),
   changes: changes.map(([from, credits]) => ({ from, rateCard: card(credits) })),
@@ -39,11 +39,8 @@ class Published {
   readonly #cards = new Map<number, RateCard>();
   #versions: DatedVersion[] = [];
 
-  publish(
-    filed: FiledPlan,
-    at: number,
-  ): readonly number[] | { readonly missed: readonly number[] } {
-    const publication = publicationOf(filed, this.plan, at);
+  publish(filed: PlanFile, at: number): readonly number[] | { readonly missed: readonly number[] } {
+    const publication = diffVersions(filed, this.plan, at);
     if ('missed' in publication) return publication;
     const { added, withdrawn } = publication;
     this.#versions = this.#versions.map((dated) =>
@@ -61,7 +58,7 @@ class Published {
 
   /** Version and price at an instant. */
   at(instant: number): readonly [number, bigint] {
-    const { rateCard } = this.plan!.at(instant);
+    const { rateCard } = this.plan!.planAt(instant);
     return [rateCard.version, priceOf(rateCard)];
   }
 

@@ -15,8 +15,8 @@ export type Inputs = {
 };
 
 /** The first inputs the operation allows that the expression cannot price, and why. */
-export function unpriceable(price: CelPrice, declared: Inputs): string | null {
-  const names = [...price.names];
+export function findUnpriceableInputs(price: CelPrice, declared: Inputs): string | null {
+  const names = [...price.variables];
   const choices = names.map((name) => worthTrying(name, price, declared));
   const combinations = choices.reduce((product, values) => product * values.length, 1);
   for (let trial = 0; trial < Math.min(combinations, TRIALS); trial += 1) {

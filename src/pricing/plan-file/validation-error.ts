@@ -4,15 +4,15 @@
  */
 import type { z } from 'zod';
 
-/** Where in the file's tree a mistake stands: keys and list positions from the root. */
+/** Where in the file's tree an error stands: keys and list positions from the root. */
 export type Path = readonly PropertyKey[];
 
-export type Mistake = { readonly path: Path; readonly reason: string };
+export type ValidationError = { readonly path: Path; readonly reason: string };
 
 const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 
 /** A path as text, such as `operations["image.resize"].components[0].credits`. */
-export function pathText(path: Path): string {
+export function formatPath(path: Path): string {
   if (path.length === 0) return '(whole file)';
   return path
     .map((key) => {
@@ -24,42 +24,42 @@ export function pathText(path: Path): string {
     .replace(/^\./, '');
 }
 
-/** `value` as `schema` reads it, or every mistake of its shape. */
-export function readShape<T>(
+/** `value` as `schema` reads it, or every error of its shape. */
+export function validate<T>(
   schema: z.ZodType<T>,
   value: unknown,
-): { readonly read: T } | { readonly mistakes: readonly Mistake[] } {
+): { readonly read: T } | { readonly errors: readonly ValidationError[] } {
   const result = schema.safeParse(value, { error: reasonOf });
   if (result.success) return { read: result.data };
-  const mistakes = result.error.issues.flatMap((issue): Mistake[] => {
+  const errors = result.error.issues.flatMap((issue): ValidationError[] => {
     if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, reason: issue.message }];
     return issue.keys.map((key) => ({ path: [...issue.path, key], reason: 'unknown key' }));
   });
-  return { mistakes };
+  return { errors };
 }
 
 /**
- * `value` as `schema` reads it, or undefined where it has a mistake. Unknown keys of its own are
- * left out first: they are a mistake by themselves, and must not hide another one.
+ * `value` as `schema` reads it, or undefined where it has an error. Unknown keys of its own are
+ * left out first: they are an error by themselves, and must not hide another one.
  */
-export function readable<T>(schema: z.ZodType<T>, value: unknown): T | undefined {
+export function parseOrUndefined<T>(schema: z.ZodType<T>, value: unknown): T | undefined {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const unknown = result.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys : [],
   );
   if (unknown.length === 0) return undefined;
-  const known = Object.entries(mapping(value)).filter(([key]) => !unknown.includes(key));
+  const known = Object.entries(asMapping(value)).filter(([key]) => !unknown.includes(key));
   return schema.safeParse(Object.fromEntries(known)).data;
 }
 
 /** `value` where it is a mapping, otherwise an empty one. */
-export function mapping(value: unknown): Readonly<Record<string, unknown>> {
+export function asMapping(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
 /** `value` where it is a list, otherwise an empty one. */
-export function list(value: unknown): readonly unknown[] {
+export function asList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
@@ -93,10 +93,10 @@ function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
 function unionReason(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): string | undefined {
   if (issue.input === undefined) return 'missing key';
   if (typeof issue.discriminator !== 'string') return undefined;
-  const found = mapping(issue.input)[issue.discriminator];
+  const found = asMapping(issue.input)[issue.discriminator];
   return found === undefined ? 'missing key' : `must be one of ${kindsOf(issue).join(', ')}`;
 }
 
 function kindsOf(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): readonly string[] {
-  return list(issue.options).map(String);
+  return asList(issue.options).map(String);
 }

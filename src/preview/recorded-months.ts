@@ -6,12 +6,12 @@
 import type pg from 'pg';
 import { formatMonth } from '../ledger/month.ts';
 import type { OverageRates } from '../pricing/overage.ts';
-import { jsonIntegers } from '../pricing/plan-file/leaf-schema.ts';
 import { overageRatesSchema } from '../pricing/plan-file/overage-schema.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
+import { jsonIntegers } from '../pricing/plan-file/scalar-schemas.ts';
 import { millis, type Row } from '../store/rows.ts';
 import { rowsOf } from '../verify/snapshot.ts';
-import type { MonthThen } from './overage.ts';
+import type { RecordedMonth } from './overage.ts';
 
 type Month = { readonly accountsOf: string; readonly from: number; readonly until: number };
 
@@ -63,10 +63,10 @@ const MONTHS = `
   where a.plan_id = $1
   order by a.account_id`;
 
-export type AccountMonth = MonthThen & { readonly accountId: string };
+export type AccountMonth = RecordedMonth & { readonly accountId: string };
 
 /** One for every account of the plan, in the order of the ids. */
-export async function* monthsThen(
+export async function* readRecordedMonths(
   client: pg.Client,
   { accountsOf, from, until }: Month,
 ): AsyncGenerator<AccountMonth, void, void> {
