@@ -1,4 +1,4 @@
-/** The bench is not run here; but its baselines write the ledger's own tables, which change. */
+/** The benchmark's baselines write the service's tables: they must follow changes of the schema. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connect } from '../../src/client.ts';
 import { execute } from '../postgres.ts';
@@ -19,12 +19,12 @@ beforeAll(async () => {
   await openAccounts(`127.0.0.1:${scrip.service.port}`, [accounts.hot]);
 });
 beforeEach(async () => {
-  before = await written();
+  before = await readState();
 });
 afterAll(() => scrip.stop());
 
-/** What a reserve leaves of the account, in every table it writes. */
-async function written(): Promise<Record<string, unknown>> {
+/** The account's state in every table that a reserve writes. */
+async function readState(): Promise<Record<string, unknown>> {
   const [row] = await execute(
     scrip.databaseUrl,
     `select seq::int, reserved::int,
@@ -38,8 +38,8 @@ async function written(): Promise<Record<string, unknown>> {
   return row as Record<string, unknown>;
 }
 
-/** An upscale by 4 costs 20. */
-const oneMore = () => {
+/** The state after one more reserve of 20 credits. */
+const expectedState = () => {
   const number = (key: string) => Number(before[key]);
   return {
     seq: number('seq') + 1,
@@ -55,10 +55,9 @@ test('textbook writes the rows of a reserve', async () => {
   const server = await startTextbook(scrip.databaseUrl, 2);
   const textbook = connect(server.address, { caller: 'bench' });
   try {
-    const usages = [UPSCALE];
-    const asked = { accountId: HOT, requestId: requestId(), usages };
-    expect((await textbook.billing.reserve(asked)).reservation).toMatchObject({ credits: 20n });
-    expect(await written()).toEqual(oneMore());
+    const request = { accountId: HOT, requestId: requestId(), usages: [UPSCALE] };
+    expect((await textbook.billing.reserve(request)).reservation).toMatchObject({ credits: 20n });
+    expect(await readState()).toEqual(expectedState());
   } finally {
     textbook.close();
     await server.stop();
@@ -73,7 +72,7 @@ test('hand-tuned writes the rows of a reserve', async () => {
     await new Promise<void>((resolve, reject) => {
       source.start((_, error) => (error ? reject(error) : resolve()));
     });
-    expect(await written()).toEqual(oneMore());
+    expect(await readState()).toEqual(expectedState());
   } finally {
     await source.close();
   }

@@ -1,6 +1,6 @@
 /**
- * Calls whose requests and responses are bytes: nothing is encoded or decoded that the load does not
- * need. Retries and channelz are off, since they would only cost the client.
+ * gRPC calls whose requests and responses are bytes: the load generator encodes and decodes only what
+ * it needs. Retries and channelz are off, because they only cost the load generator CPU.
  */
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { BillingServiceService as billing } from '../../src/gen/billing/v1/billing_service.ts';
@@ -17,11 +17,11 @@ export const paths = {
   batch: billing.batch.path,
 } as const;
 
-/** One connection carries 64 calls as well as several do, so there is one for each server. */
+/** One connection per server: it carries 64 calls as well as several connections do. */
 export class Calls {
   readonly #clients: readonly Client[];
   readonly #metadata = new Metadata();
-  #turn = 0;
+  #last = 0;
 
   constructor(addresses: readonly string[]) {
     this.#metadata.set('x-caller', 'bench');
@@ -35,7 +35,7 @@ export class Calls {
     );
   }
 
-  /** Settles when every server can be reached. */
+  /** Resolves when every server is connected. */
   async ready(): Promise<void> {
     const deadline = Date.now() + 10_000;
     await Promise.all(
@@ -48,9 +48,18 @@ export class Calls {
     );
   }
 
-  unary(path: string, request: Buffer, answer: (error: Error | null, response: Buffer) => void) {
-    this.#next().makeUnaryRequest(path, same, same, request, this.#metadata, (error, response) =>
-      answer(error, response ?? EMPTY),
+  unary(
+    path: string,
+    request: Buffer,
+    onResponse: (error: Error | null, response: Buffer) => void,
+  ) {
+    this.#next().makeUnaryRequest(
+      path,
+      identity,
+      identity,
+      request,
+      this.#metadata,
+      (error, response) => onResponse(error, response ?? EMPTY),
     );
   }
 
@@ -61,7 +70,7 @@ export class Calls {
     onEnd: (error: Error | null) => void,
   ) {
     this.#next()
-      .makeServerStreamRequest(path, same, same, request, this.#metadata)
+      .makeServerStreamRequest(path, identity, identity, request, this.#metadata)
       .on('data', onMessage)
       .on('end', () => onEnd(null))
       .on('error', onEnd);
@@ -72,10 +81,10 @@ export class Calls {
   }
 
   #next(): Client {
-    this.#turn = (this.#turn + 1) % this.#clients.length;
-    return this.#clients[this.#turn] as Client;
+    this.#last = (this.#last + 1) % this.#clients.length;
+    return this.#clients[this.#last] as Client;
   }
 }
 
-const same = (bytes: Buffer): Buffer => bytes;
+const identity = (bytes: Buffer): Buffer => bytes;
 const EMPTY = Buffer.alloc(0);

@@ -1,56 +1,56 @@
-/** The cases that are measured in every round, in their order, and what each is measured against. */
+/** The cases that are measured in every round, in this order. */
 import { accounts } from './ledger.ts';
 import { type Accounts, accountId, type Load, type Operation } from './load-spec.ts';
 
-/** Who is measured: the service, a baseline that speaks gRPC, or the database itself. */
+/** What is measured: the service, a baseline that speaks gRPC, or the database itself. */
 export type Subject = 'service' | 'echo' | 'textbook' | 'hand-tuned' | 'copy';
 
 export type Case = {
   readonly name: string;
-  /** What it is, in a few words. */
+  /** As the report shows it. */
   readonly title: string;
-  /** What is counted. */
+  /** What one operation is. */
   readonly unit: 'call' | 'pair' | 'mutation' | 'operation' | 'entry';
   readonly subject: Subject;
   /**
-   * Consecutive cases of one name take turns within a round: they are compared, and a machine that is
-   * slow for some seconds is slow for each of them.
+   * Consecutive cases with the same value are measured alternately within a round, in slices of a
+   * second: they are compared, and a disturbance of some seconds then affects all of them.
    */
-  readonly turns: 'reserve' | 'balance' | 'half' | null;
-  /** Cases it takes figures from. */
+  readonly interleaved: 'reserve' | 'balance' | 'half' | null;
+  /** Cases whose figures `load` uses. */
   readonly needs: readonly string[];
-  /** Measured so many times longer than the others, where few calls carry many operations. */
-  readonly longer: number;
-  readonly load: (figures: Figures) => Pick<Load, 'operation' | 'inFlight' | 'perSecond'>;
+  /** Multiplies the time of measurement: fewer calls that carry more operations need longer. */
+  readonly durationFactor: number;
+  readonly load: (figures: CaseInputs) => Pick<Load, 'operation' | 'inFlight' | 'perSecond'>;
 };
 
-/** What is known when a case begins. */
-export type Figures = {
-  /** Throughput of a case that was measured before, in this round or one before. */
+/** What the load of a case may depend on. */
+export type CaseInputs = {
+  /** Throughput of a case when it was last measured. */
   readonly perSecondOf: (name: string) => number;
   readonly historyEntries: number;
   readonly handTunedPool: number;
-  /** Seconds that a case lasts, warm-up included. */
+  /** Length of the case with its warm-up. */
   readonly seconds: number;
 };
 
 const IN_FLIGHT = 64;
-/** Batches under way: while the lane works on one, the next is read and the one before is sent. */
+/** While the lane processes one batch, others are being received and sent. */
 export const BATCHES_IN_FLIGHT = 4;
 
-type About = Pick<Case, 'name' | 'title' | 'unit'> &
-  Partial<Pick<Case, 'subject' | 'turns' | 'longer'>>;
+type Description = Pick<Case, 'name' | 'title' | 'unit'> &
+  Partial<Pick<Case, 'subject' | 'interleaved' | 'durationFactor'>>;
 
 const closed = (
-  about: About,
-  operation: Operation | ((figures: Figures) => Operation),
+  description: Description,
+  operation: Operation | ((figures: CaseInputs) => Operation),
   inFlight = IN_FLIGHT,
 ): Case => ({
   subject: 'service',
-  turns: null,
+  interleaved: null,
   needs: [],
-  longer: 1,
-  ...about,
+  durationFactor: 1,
+  ...description,
   load: (figures) => ({
     operation: typeof operation === 'function' ? operation(figures) : operation,
     inFlight,
@@ -61,15 +61,15 @@ const { spread, hot, historic } = accounts;
 
 const batch = (name: string, title: string, of: Accounts, size: number): Case =>
   closed(
-    { name, title, unit: 'mutation', longer: 1.5 },
+    { name, title, unit: 'mutation', durationFactor: 1.5 },
     { kind: 'batch', accounts: of, size },
     BATCHES_IN_FLIGHT,
   );
 
-/** Latency at a rate that the service bears easily: half of what it can do. */
+/** Latency at half of the service's maximum rate. */
 const atHalfLoad = (name: string, title: string, subject: Subject): Case => ({
   ...closed(
-    { name, title, unit: 'call', subject, turns: 'half' },
+    { name, title, unit: 'call', subject, interleaved: 'half' },
     { kind: 'reserve', accounts: spread },
   ),
   needs: ['reserve'],
@@ -80,9 +80,9 @@ const atHalfLoad = (name: string, title: string, subject: Subject): Case => ({
   }),
 });
 
-const history = ({ historyEntries }: Figures) => ({
+const history = ({ historyEntries }: CaseInputs) => ({
   accountId: accountId(historic, 0),
-  // The charges, and the grant before them.
+  // The charges and the grant before them.
   entries: historyEntries + 1,
 });
 
@@ -93,24 +93,32 @@ export const cases: readonly Case[] = [
       title: "Reserve's messages, nothing done",
       unit: 'call',
       subject: 'echo',
-      turns: 'reserve',
+      interleaved: 'reserve',
     },
     { kind: 'reserve', accounts: spread },
   ),
   closed(
-    { name: 'reserve', title: 'Reserve, 10,000 accounts', unit: 'call', turns: 'reserve' },
+    { name: 'reserve', title: 'Reserve, 10,000 accounts', unit: 'call', interleaved: 'reserve' },
     { kind: 'reserve', accounts: spread },
   ),
   closed(
-    { name: 'reserve_hot', title: 'Reserve, one hot account', unit: 'call', turns: 'reserve' },
+    {
+      name: 'reserve_hot',
+      title: 'Reserve, one hot account',
+      unit: 'call',
+      interleaved: 'reserve',
+    },
     { kind: 'reserve', accounts: hot },
   ),
-  closed({ name: 'commit', title: 'Commit', unit: 'call', turns: 'reserve' }, ({ seconds }) => ({
-    kind: 'commit',
-    accounts: spread,
-    // More than are committed in the time: 6,000 a second.
-    prepare: Math.ceil(seconds * 6_000),
-  })),
+  closed(
+    { name: 'commit', title: 'Commit', unit: 'call', interleaved: 'reserve' },
+    ({ seconds }) => ({
+      kind: 'commit',
+      accounts: spread,
+      // More than can be committed in that time.
+      prepare: Math.ceil(seconds * 6_000),
+    }),
+  ),
   closed(
     { name: 'reserve_commit', title: 'Reserve then Commit', unit: 'pair' },
     { kind: 'pair', accounts: spread },
@@ -125,12 +133,12 @@ export const cases: readonly Case[] = [
       title: "GetBalance's messages, nothing done",
       unit: 'call',
       subject: 'echo',
-      turns: 'balance',
+      interleaved: 'balance',
     },
     { kind: 'balance', accounts: spread },
   ),
   closed(
-    { name: 'balance', title: 'GetBalance', unit: 'call', turns: 'balance' },
+    { name: 'balance', title: 'GetBalance', unit: 'call', interleaved: 'balance' },
     { kind: 'balance', accounts: spread },
   ),
   closed(
@@ -139,7 +147,7 @@ export const cases: readonly Case[] = [
   ),
   closed({ name: 'mixed', title: 'Mixed, three tenants', unit: 'operation' }, { kind: 'mixed' }),
   closed(
-    { name: 'history', title: 'StreamHistory of one account', unit: 'entry', longer: 1.5 },
+    { name: 'history', title: 'StreamHistory of one account', unit: 'entry', durationFactor: 1.5 },
     (figures) => ({ kind: 'history', ...history(figures) }),
     1,
   ),

@@ -1,4 +1,4 @@
-/** Charts as inline SVG: horizontal bars, one colour a series, every value written beside its bar. */
+/** Charts as inline SVG: horizontal bars with their values, and lines over time. */
 
 export type Series = { readonly name: string; readonly colour: string };
 export type BarRow = { readonly label: string; readonly values: readonly (number | null)[] };
@@ -14,7 +14,7 @@ export const escaped = (text: string): string =>
 
 type Scale = 'linear' | 'log';
 
-/** Bars side by side, or one after the other where `stacked`. */
+/** A group of bars per row: below each other, or end to end if `stacked`. */
 export function barChart(
   series: readonly Series[],
   rows: readonly BarRow[],

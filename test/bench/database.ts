@@ -1,4 +1,4 @@
-/** The one PostgreSQL of a run, and a database of its own for everyone who is measured. */
+/** The PostgreSQL of a run. Every server that is measured has a database of its own in it. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,13 +7,13 @@ import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-post
 import { migrate } from '../../src/pg/orm.ts';
 
 export type Database = {
-  /** The migrated database that all others are cloned from. */
+  /** URL of the migrated database that others are cloned from. */
   readonly template: string;
-  /** pid of the server process that all backends are children of. */
+  /** pid of the postmaster. */
   readonly pid: number;
   /** An empty database; its URL. */
   create(name: string): Promise<string>;
-  /** A copy of the template as it is now. Nobody may be connected to the template. */
+  /** Copies the template as it is now, to which nobody may be connected; answers the copy's URL. */
   clone(name: string): Promise<string>;
   drop(name: string): Promise<void>;
   stop(): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * The echo baseline, a process of its own: the messages of Reserve and GetBalance through a bare
- * grpc-js server that does nothing. What is between it and the service is what billing costs.
+ * The echo baseline, a process of its own: a bare grpc-js server that answers the messages of Reserve and
+ * GetBalance and does nothing. The difference to the service is the cost of billing.
  */
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import {

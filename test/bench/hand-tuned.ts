@@ -1,6 +1,6 @@
 /**
- * The hand-tuned baseline: what a team that knows PostgreSQL writes without a service in between.
- * One prepared call of one function per operation, over a pool; no RPC.
+ * The hand-tuned baseline: one prepared call of one PL/pgSQL function per operation, over a connection
+ * pool, without RPC.
  */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { accountId, type Operation } from './load-spec.ts';
 
 const CALL = 'select bench_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)';
 
-/** The usage of UPSCALE in requests.ts, priced. */
+/** The priced usage of UPSCALE in requests.ts. */
 const USAGES = JSON.stringify([
   {
     operation: 'image.upscale',
@@ -39,8 +39,8 @@ export async function functionSource(
   { accounts, pool: max }: Extract<Operation, { kind: 'function' }>,
 ): Promise<Source> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max });
-  const opened = await Promise.all(Array.from({ length: max }, () => pool.connect()));
-  for (const client of opened) client.release();
+  const clients = await Promise.all(Array.from({ length: max }, () => pool.connect()));
+  for (const client of clients) client.release();
   return {
     start(done) {
       const account = accountId(accounts, Math.floor(Math.random() * accounts.count));

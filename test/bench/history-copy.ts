@@ -1,4 +1,4 @@
-/** The baseline of StreamHistory: PostgreSQL's COPY of the same rows, received and thrown away. */
+/** The baseline of StreamHistory: PostgreSQL's COPY of the same rows, received and discarded. */
 import pg from 'pg';
 import type { Source } from './load.ts';
 import type { Operation } from './load-spec.ts';
@@ -9,7 +9,7 @@ export async function copySource(
 ): Promise<Source> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
-  // COPY takes no parameters; the account id is ours.
+  // COPY accepts no parameters; the account id is safe.
   const text = `copy (select * from entries where account_id = '${accountId}' order by seq) to stdout`;
   return {
     start(done) {

@@ -1,4 +1,4 @@
-/** The results as one page that needs nothing else: the bars, then charts, then every figure. */
+/** The results as one self-contained HTML page: the bars, charts, every figure. */
 import { barChart, escaped, lineChart } from './charts.ts';
 import { ms } from './progress.ts';
 import { micros } from './report.ts';
@@ -26,10 +26,10 @@ const STYLE = `
 
 export function html(results: Results): string {
   const { cases } = results;
-  const alone = cases.filter(
+  const single = cases.filter(
     ({ unit }) => unit === 'call' || unit === 'pair' || unit === 'operation',
   );
-  const together = cases.filter(({ unit }) => unit === 'mutation' || unit === 'entry');
+  const multiple = cases.filter(({ unit }) => unit === 'mutation' || unit === 'entry');
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -37,15 +37,15 @@ export function html(results: Results): string {
 <title>Scrip: bench of ${escaped(results.commit)}</title>
 <style>${STYLE}
 </style>
-<h1>Scrip: how fast</h1>
+<h1>Scrip: benchmark</h1>
 ${about(results)}
 <h2>Bars</h2>
 ${barTable(results)}
 <h2>Single calls per second</h2>
-${throughput(alone)}
-<h2>Many operations in a call: mutations or entries per second</h2>
-${throughput(together)}
-<h2>Latency of a call, batch or stream; logarithmic</h2>
+${throughput(single)}
+<h2>Calls that carry many operations: mutations or entries per second</h2>
+${throughput(multiple)}
+<h2>Latency of a call, batch or stream (logarithmic)</h2>
 ${latency(cases)}
 <h2>CPU time per operation, in µs</h2>
 ${cpu(cases)}
@@ -83,7 +83,7 @@ function barTable({ bars }: Results): string {
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en');
 
-/** Baselines in another colour than the service. */
+/** Baselines have another colour than the service. */
 const throughput = (cases: readonly CaseResult[]): string =>
   barChart(
     [
@@ -118,7 +118,7 @@ const cpu = (cases: readonly CaseResult[]): string =>
       { name: 'PostgreSQL', colour: GREEN },
       { name: 'client', colour: ORANGE },
     ],
-    // A textbook call takes so much that no other bar could be seen beside it; it is in the table.
+    // Not textbook: its bar would be so long that no other could be seen. It is in the table.
     cases
       .filter(({ subject }) => subject !== 'textbook')
       .map(({ title, median: { cpuMicros } }) => ({
@@ -131,17 +131,17 @@ const cpu = (cases: readonly CaseResult[]): string =>
 function soakCharts({ soak }: Results): string {
   if (!soak) return '';
   const { samples } = soak;
-  const over = (of: (sample: SoakSample) => number) =>
+  const series = (of: (sample: SoakSample) => number) =>
     samples.map((sample) => [sample.second, of(sample)] as const);
   return `<h2>Soak: resident memory</h2>
 ${lineChart(
-  over(({ rssMb }) => rssMb),
+  series(({ rssMb }) => rssMb),
   'MB',
   BLUE,
 )}
 <h2>Soak: event-loop delay, 99th percentile of each 5 seconds</h2>
 ${lineChart(
-  over(({ loopDelayMs }) => loopDelayMs),
+  series(({ loopDelayMs }) => loopDelayMs),
   'ms',
   ORANGE,
 )}`;

@@ -1,4 +1,4 @@
-/** The ledger that every case starts from: which accounts there are, and how they come to be. */
+/** The accounts of the benchmark: which there are, and how they are opened and funded. */
 import { randomUUID } from 'node:crypto';
 import { connect } from '../../src/client.ts';
 import { GrantCreditsRequest } from '../../src/gen/billing/v1/account_service.ts';
@@ -18,7 +18,7 @@ const of = (prefix: string, count: number, planId: string, grants = 1) => ({
   grants,
 });
 
-/** Accounts of the bench, each with its plan and how many grants it is given. */
+/** Accounts of the benchmark, with their plan and number of grants. */
 export const accounts = {
   spread: of('v', 10_000, 'verts'),
   hot: of('h', 1, 'verts'),
@@ -27,7 +27,7 @@ export const accounts = {
   parser: of('p', 1_000, 'perfectparser'),
 } as const;
 
-/** Accounts of the cases that ask how cost grows. */
+/** Accounts of the cases that measure how cost grows. */
 export const grownAccounts = {
   many: of('m', 100_000, 'verts'),
   granted: of('g', 1_000, 'verts', 20),
@@ -35,52 +35,52 @@ export const grownAccounts = {
 
 type Group = Accounts & { readonly planId: string; readonly grants: number };
 
-/** So much that no load of the bench ever runs out. */
+/** No load ever uses it up. */
 const CREDITS = 1_000_000_000_000n;
 const BATCH = 1_000;
 
-/** Opens and funds accounts, a thousand mutations a call. */
+/** Opens and funds accounts in batches. */
 export async function openAccounts(address: string, groups: readonly Group[]) {
-  await inBatches(address, groups.flatMap(opened));
-  await inBatches(address, groups.flatMap(granted));
+  await sendInBatches(address, groups.flatMap(openMutations));
+  await sendInBatches(address, groups.flatMap(grantMutations));
 }
 
-/** Gives the account a history: so many charges, one entry each. */
+/** Charges the account so many times; each charge is one entry. */
 export async function writeHistory(address: string, account: string, entries: number) {
   const charge = (): Mutation => ({
     mutation: {
       $case: 'charge',
       value: ChargeRequest.fromPartial({
-        ...named(account),
+        ...mutationIds(account),
         usages: [{ operation: 'file.inspect' }],
         reference: 'job-20261104',
       }),
     },
   });
-  await inBatches(address, Array.from({ length: entries }, charge));
+  await sendInBatches(address, Array.from({ length: entries }, charge));
 }
 
-const named = (account: string) => ({ accountId: account, requestId: randomUUID() });
+const mutationIds = (account: string) => ({ accountId: account, requestId: randomUUID() });
 
 const ids = (group: Group) =>
   Array.from({ length: group.count }, (_, index) => accountId(group, index));
 
-const opened = (group: Group): Mutation[] =>
+const openMutations = (group: Group): Mutation[] =>
   ids(group).map((id) => ({
     mutation: {
       $case: 'openAccount',
-      value: { ...named(id), planId: group.planId, displayName: '', labels: {} },
+      value: { ...mutationIds(id), planId: group.planId, displayName: '', labels: {} },
     },
   }));
 
-/** Grants that expire one after the other, so that burn order has something to do. */
-const granted = (group: Group): Mutation[] =>
+/** The grants of an account expire one after the other, so that they have a burn order. */
+const grantMutations = (group: Group): Mutation[] =>
   ids(group).flatMap((id) =>
     Array.from({ length: group.grants }, (_, index) => ({
       mutation: {
         $case: 'grantCredits' as const,
         value: GrantCreditsRequest.fromPartial({
-          ...named(id),
+          ...mutationIds(id),
           credits: CREDITS,
           category: Grant_Category.PAID,
           expiresAt: new Date(Date.UTC(2100 + index, 0, 1)),
@@ -89,19 +89,20 @@ const granted = (group: Group): Mutation[] =>
     })),
   );
 
-async function inBatches(address: string, mutations: readonly Mutation[]) {
+async function sendInBatches(address: string, mutations: readonly Mutation[]) {
   const scrip = connect(address, { caller: 'bench' });
   try {
     for (let at = 0; at < mutations.length; at += BATCH) {
       const request = BatchRequest.fromPartial({ mutations: mutations.slice(at, at + BATCH) });
-      refuseErrors(await scrip.billing.batch(request));
+      throwErrors(await scrip.billing.batch(request));
     }
   } finally {
     scrip.close();
   }
 }
 
-function refuseErrors({ results }: BatchResponse) {
+function throwErrors({ results }: BatchResponse) {
   for (const { result } of results)
-    if (result?.$case === 'error') throw new Error(`the ledger: ${result.value.message}`);
+    if (result?.$case === 'error')
+      throw new Error(`cannot prepare the accounts: ${result.value.message}`);
 }

@@ -1,10 +1,10 @@
-/** The process that makes load, seen from the bench. */
+/** Starts and drives the load generator's process. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Load, LoadResult, Tells } from './load-spec.ts';
+import type { Load, LoadEvent, LoadResult } from './load-spec.ts';
 
 export type LoadClient = {
-  /** Makes the load; `mark` is called when what is measured begins, and when it ends. */
+  /** Runs the load; `mark` is called when the measurement begins and when it ends. */
   run(load: Load, mark?: () => void): Promise<LoadResult>;
   stop(): void;
 };
@@ -19,20 +19,22 @@ export function startLoadClient(): LoadClient {
 
 function run(child: ChildProcess, load: Load, mark: () => void): Promise<LoadResult> {
   return new Promise((resolve, reject) => {
-    const settle = (settled: () => void) => {
-      child.off('message', hear);
-      child.off('exit', lost);
-      settled();
+    const stopListening = () => {
+      child.off('message', onMessage);
+      child.off('exit', onExit);
     };
-    const lost = () => settle(() => reject(new Error('the load client died')));
-    const hear = (tells: Tells) => {
-      if (tells.event === 'result') settle(() => resolve(tells.result));
-      else if (tells.event === 'failed')
-        settle(() => reject(new Error(`${load.operation.kind}: ${tells.reason}`)));
-      else mark();
+    const onExit = () => {
+      stopListening();
+      reject(new Error('the load generator ended'));
     };
-    child.on('message', hear);
-    child.once('exit', lost);
+    const onMessage = (message: LoadEvent) => {
+      if (message.event === 'measuring' || message.event === 'measured') return mark();
+      stopListening();
+      if (message.event === 'result') resolve(message.result);
+      else reject(new Error(`${load.operation.kind}: ${message.reason}`));
+    };
+    child.on('message', onMessage);
+    child.once('exit', onExit);
     child.send({ load });
   });
 }

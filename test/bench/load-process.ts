@@ -1,33 +1,35 @@
-/** The process that makes load, so that the client's work is nobody else's: `load-client.ts` forks it. */
-
+/**
+ * The load generator, a process of its own so that its CPU time is told from that of the servers.
+ * `load-client.ts` forks it.
+ */
 import { functionSource } from './hand-tuned.ts';
 import { copySource } from './history-copy.ts';
-import { makeLoad, type Source } from './load.ts';
-import type { Load, Tells, Told } from './load-spec.ts';
+import { runLoad, type Source } from './load.ts';
+import type { Load, LoadEvent, LoadRequest } from './load-spec.ts';
 import { callSource } from './sources.ts';
 
-// grpc-js keeps the caller's stack of every call; here it would only cost.
+// grpc-js keeps the caller's stack of every call. Nobody reads it here.
 Error.stackTraceLimit = 0;
 
-const tell = (tells: Tells) => void process.send?.(tells);
+const send = (event: LoadEvent) => void process.send?.(event);
 
-process.on('message', (told: Told) => {
-  void run(told.load).then(
-    (result) => tell({ event: 'result', result }),
-    (error: Error) => tell({ event: 'failed', reason: error.message }),
+process.on('message', ({ load }: LoadRequest) => {
+  void run(load).then(
+    (result) => send({ event: 'result', result }),
+    (error: Error) => send({ event: 'failed', reason: error.message }),
   );
 });
 
 async function run(load: Load) {
-  const source = await sourceOf(load);
+  const source = await openSource(load);
   try {
-    return await makeLoad(source, load, (event) => tell({ event }));
+    return await runLoad(source, load, (event) => send({ event }));
   } finally {
     await source.close();
   }
 }
 
-async function sourceOf({ operation, addresses }: Load): Promise<Source> {
+async function openSource({ operation, addresses }: Load): Promise<Source> {
   switch (operation.kind) {
     case 'function':
       return await functionSource(addresses[0] ?? '', operation);

@@ -1,44 +1,44 @@
-/** What a load is and what came of it: plain data, sent to the process that makes it and back. */
+/** A load and its result: plain data, exchanged with the load generator's process. */
 
-/** Accounts that were made for the bench: `prefix` and seven digits, 0 to `count` − 1. */
+/** Accounts whose ids are `prefix` and seven digits, 0 to `count` − 1. */
 export type Accounts = { readonly prefix: string; readonly count: number };
 
 /** What one operation of a load does. */
 export type Operation =
-  /** One call each, on an account taken at random. */
+  /** One call on a random account. */
   | { readonly kind: 'reserve' | 'charge' | 'balance' | 'estimate'; readonly accounts: Accounts }
-  /** Commits reservations, `prepare` of which are made before the clock starts. */
+  /** The commit of one of `prepare` reservations that are made before the measurement. */
   | { readonly kind: 'commit'; readonly accounts: Accounts; readonly prepare: number }
-  /** A Reserve, and when it is answered the Commit of what it reserved. */
+  /** A Reserve, and then the Commit of its reservation. */
   | { readonly kind: 'pair'; readonly accounts: Accounts }
-  /** Batch calls of `size` mutations; `pairs` has every second batch commit what the first reserved. */
+  /** A Batch call of `size` reserves; with `pairs` a second one commits what the first reserved. */
   | {
       readonly kind: 'batch';
       readonly accounts: Accounts;
       readonly size: number;
       readonly pairs?: boolean;
     }
-  /** The whole history of one account, which has `entries`. */
+  /** The whole history of one account, of `entries`. */
   | { readonly kind: 'history'; readonly accountId: string; readonly entries: number }
-  /** What the three tenants do all day. */
+  /** The mixed load of mixed.ts. */
   | { readonly kind: 'mixed' }
-  /** The hand-tuned baseline: one call of a database function, no RPC. `address` is a database. */
+  /** The hand-tuned baseline: one call of a database function. The address is a database URL. */
   | { readonly kind: 'function'; readonly accounts: Accounts; readonly pool: number }
-  /** COPY of one account's entries to stdout. `address` is a database. */
+  /** COPY of one account's entries to stdout. The address is a database URL. */
   | { readonly kind: 'copy'; readonly accountId: string; readonly entries: number };
 
 export type Load = {
   readonly operation: Operation;
-  /** host:port of a server, or of several that share the load; or the URL of a database. */
+  /** host:port of each server that shares the load, or the URL of a database. */
   readonly addresses: readonly string[];
-  /** So many operations are under way at a time. An open loop ignores it. */
+  /** Concurrent operations of a closed loop. */
   readonly inFlight: number;
-  /** Operations begin at this rate whatever became of those before them: an open loop. */
+  /** Makes it an open loop: operations start at this rate, whether or not earlier ones have ended. */
   readonly perSecond?: number;
   readonly warmUpMs: number;
-  /** How long is measured, unless the operations end before. */
+  /** Length of the measurement, unless `operationsMax` is reached before. */
   readonly durationMs: number;
-  /** The load ends after so many operations. */
+  /** Operations, warm-up included, after which the load ends. */
   readonly operationsMax?: number;
 };
 
@@ -54,9 +54,9 @@ export type Percentiles = {
 export type LoadResult = {
   readonly operations: number;
   readonly seconds: number;
-  /** Time to answer: of a call, or of a batch or stream as a whole. */
+  /** Time to the response: of a call, a whole batch, or a whole stream. */
   readonly latency: Percentiles;
-  /** How late an open loop was with the calls it began; it is part of their latency. */
+  /** How late an open loop started its operations; part of their latency. Null for a closed loop. */
   readonly lag: Percentiles | null;
   readonly clientCpuMicros: number;
 };
@@ -64,9 +64,10 @@ export type LoadResult = {
 export const accountId = ({ prefix }: Accounts, index: number): string =>
   `${prefix}${String(index).padStart(7, '0')}`;
 
-/** What the process that makes loads is told and tells. */
-export type Told = { readonly load: Load };
-export type Tells =
-  | { readonly event: 'measuring' | 'measured' }
+/** Messages to and from the load generator's process. */
+export type LoadRequest = { readonly load: Load };
+export type LoadEvent =
+  | { readonly event: 'measuring' }
+  | { readonly event: 'measured' }
   | { readonly event: 'result'; readonly result: LoadResult }
   | { readonly event: 'failed'; readonly reason: string };

@@ -1,163 +1,178 @@
 /**
- * Makes load and measures it: a closed loop of so many operations under way, or an open loop whose
- * operations begin at their time, whatever became of those before. The latency of an open loop
- * counts from the moment an operation was due, so a stall is seen by every call that waited in it.
+ * Runs a load and measures it. A closed loop keeps a fixed number of operations in flight. An open loop
+ * starts operations at their scheduled times, however long earlier ones take; their latency counts from
+ * the scheduled time, so that a stall shows in every operation that it delays.
  */
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Load, LoadResult, Percentiles } from './load-spec.ts';
 
-/** Told when an operation is over: what it counts for, or why it failed. */
+/** Called when an operation ends: how many operations it counts for, or why it failed. */
 export type Done = (operations: number, error?: Error | null) => void;
 
 export type Source = {
-  /** Begins an operation; false where there is none left. */
+  /** Starts an operation; false if there is none left. */
   readonly start: (done: Done) => boolean;
   readonly close: () => Promise<void> | void;
 };
 
-/** Operations under way of an open loop that is beyond what the server can do. */
-const OUTSTANDING_MAX = 20_000;
-const DRAIN_MS = 60_000;
+/** Operations in flight at which an open loop gives up: its rate is beyond the server's. */
+const IN_FLIGHT_MAX = 20_000;
+/** How long an operation may take. */
+const PATIENCE_MS = 60_000;
+/** The longest delay of a timer; a longer one fires at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
-export async function makeLoad(
+/** Rejects with the first failure of an operation. */
+export async function runLoad(
   source: Source,
   load: Load,
-  tell: (event: 'measuring' | 'measured') => void,
+  emit: (event: 'measuring' | 'measured') => void,
 ): Promise<LoadResult> {
   const meter = new Meter(load.operationsMax ?? Number.POSITIVE_INFINITY);
   const loop = load.perSecond
     ? openLoop(source, meter, load.perSecond)
     : closedLoop(source, meter, load.inFlight);
-  await Promise.race([passed(load.warmUpMs), meter.over]);
+  await Promise.race([sleep(load.warmUpMs), meter.ended]);
   meter.begin();
-  tell('measuring');
-  await Promise.race([Promise.all([passed(load.durationMs), meter.first]), meter.over]);
+  emit('measuring');
+  // An operation that takes longer than the measurement is measured, too.
+  await Promise.race([
+    Promise.all([sleep(load.durationMs), meter.first]),
+    meter.ended,
+    sleep(Math.min(load.durationMs + PATIENCE_MS, TIMER_MAX_MS)),
+  ]);
   const result = meter.result(load.perSecond !== undefined);
-  tell('measured');
+  emit('measured');
   meter.end();
-  await Promise.race([loop, passed(DRAIN_MS).then(() => Promise.reject(new Error('no answer')))]);
+  await Promise.race([
+    loop,
+    sleep(PATIENCE_MS).then(() => Promise.reject(new Error('no response'))),
+  ]);
   if (meter.failure) throw meter.failure;
   return result;
 }
 
 class Meter {
-  /** Settles when the load has ended. */
-  readonly over: Promise<void>;
-  /** Settles with the first operation that was measured. */
+  /** Resolves when the load ends. */
+  readonly ended: Promise<void>;
+  /** Resolves with the first operation of the measurement. */
   first: Promise<void> = Promise.resolve();
   failure: Error | null = null;
-  ended = false;
+  isEnded = false;
   readonly #latency = createHistogram();
   readonly #lag = createHistogram();
   readonly #operationsMax: number;
-  #end: () => void = () => {};
-  #sawFirst: () => void = () => {};
-  #all = 0;
+  #resolveEnded: () => void = () => {};
+  #resolveFirst: () => void = () => {};
+  /** Operations since the start, and since `begin`. */
+  #total = 0;
   #operations = 0;
-  #begun = performance.now();
+  #beganAt = performance.now();
   #cpu = process.cpuUsage();
 
   constructor(operationsMax: number) {
     this.#operationsMax = operationsMax;
-    this.over = new Promise((resolve) => {
-      this.#end = resolve;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
     });
   }
 
-  /** From now on is measured. */
+  /** Begins the measurement. */
   begin() {
     this.first = new Promise((resolve) => {
-      this.#sawFirst = resolve;
+      this.#resolveFirst = resolve;
     });
     this.#operations = 0;
     this.#latency.reset();
     this.#lag.reset();
     this.#cpu = process.cpuUsage();
-    this.#begun = performance.now();
+    this.#beganAt = performance.now();
   }
 
   end() {
-    this.ended = true;
-    this.#end();
+    this.isEnded = true;
+    this.#resolveEnded();
   }
 
-  late(ms: number) {
+  /** How late an open loop started an operation. */
+  addLag(ms: number) {
     record(this.#lag, ms);
   }
 
-  /** An operation is over that was due at `due`. Every failure is one too many: it ends the load. */
-  add(operations: number, due: number, error: Error | null | undefined) {
+  /** Counts an operation that was scheduled at `scheduledAt`. A failure ends the load. */
+  add(operations: number, scheduledAt: number, error: Error | null | undefined) {
     if (error) {
       this.failure ??= error;
       this.end();
       return;
     }
     this.#operations += operations;
-    this.#all += operations;
-    record(this.#latency, performance.now() - due);
-    this.#sawFirst();
-    if (this.#all >= this.#operationsMax) this.end();
+    this.#total += operations;
+    record(this.#latency, performance.now() - scheduledAt);
+    this.#resolveFirst();
+    if (this.#total >= this.#operationsMax) this.end();
   }
 
-  result(open: boolean): LoadResult {
+  result(isOpenLoop: boolean): LoadResult {
     const { user, system } = process.cpuUsage(this.#cpu);
     return {
       operations: this.#operations,
-      seconds: (performance.now() - this.#begun) / 1000,
+      seconds: (performance.now() - this.#beganAt) / 1000,
       latency: percentiles(this.#latency),
-      lag: open ? percentiles(this.#lag) : null,
+      lag: isOpenLoop ? percentiles(this.#lag) : null,
       clientCpuMicros: user + system,
     };
   }
 }
 
-/** Settles when every operation is over. */
+/** Resolves when every operation has ended. */
 function closedLoop(source: Source, meter: Meter, inFlight: number): Promise<void> {
   return new Promise((resolve) => {
     let running = inFlight;
-    const next = () => {
-      const due = performance.now();
-      const begun =
-        !meter.ended &&
+    const startNext = () => {
+      const startedAt = performance.now();
+      const started =
+        !meter.isEnded &&
         source.start((operations, error) => {
-          meter.add(operations, due, error);
-          next();
+          meter.add(operations, startedAt, error);
+          startNext();
         });
-      if (begun) return;
+      if (started) return;
       meter.end();
       running -= 1;
       if (running === 0) resolve();
     };
-    for (let index = 0; index < inFlight; index++) next();
+    for (let index = 0; index < inFlight; index++) startNext();
   });
 }
 
-/** Settles when every operation is over. The moments are those of a Poisson process. */
+/** Resolves when every operation has ended. The scheduled times are those of a Poisson process. */
 function openLoop(source: Source, meter: Meter, perSecond: number): Promise<void> {
   return new Promise((resolve) => {
-    let outstanding = 0;
-    let due = performance.now();
-    const finish = () => {
-      if (meter.ended && outstanding === 0) resolve();
+    let inFlight = 0;
+    let scheduledAt = performance.now();
+    const resolveIfDone = () => {
+      if (meter.isEnded && inFlight === 0) resolve();
     };
-    const begin = (at: number) => {
-      outstanding += 1;
-      meter.late(performance.now() - at);
+    const start = (at: number) => {
+      inFlight += 1;
+      meter.addLag(performance.now() - at);
       source.start((operations, error) => {
-        outstanding -= 1;
+        inFlight -= 1;
         meter.add(operations, at, error);
-        finish();
+        resolveIfDone();
       });
     };
     const tick = () => {
-      if (meter.ended) return finish();
+      if (meter.isEnded) return resolveIfDone();
       const now = performance.now();
-      while (due <= now) {
-        begin(due);
-        due += (-Math.log(1 - Math.random()) * 1000) / perSecond;
+      while (scheduledAt <= now) {
+        start(scheduledAt);
+        scheduledAt += (-Math.log(1 - Math.random()) * 1000) / perSecond;
       }
-      if (outstanding > OUTSTANDING_MAX)
-        meter.add(0, due, new Error(`${perSecond}/s is more than the server can do`));
+      if (inFlight > IN_FLIGHT_MAX)
+        meter.add(0, scheduledAt, new Error(`the server is slower than ${perSecond}/s`));
       setTimeout(tick, 1);
     };
     tick();
@@ -172,8 +187,3 @@ function percentiles(histogram: RecordableHistogram): Percentiles {
     histogram.count ? histogram.percentile(percentile) / 1000 : 0;
   return { p50: at(50), p90: at(90), p99: at(99), p999: at(99.9), max: at(100) };
 }
-
-const passed = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });

@@ -1,4 +1,4 @@
-/** What the figures were measured on, and of what. */
+/** The machine and the versions that were measured. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
@@ -12,7 +12,7 @@ export type Machine = {
   readonly cores: number;
   readonly memoryGb: number;
   readonly system: string;
-  /** Runnable processes before the run: above 0.5 others were at work, and the figures suffer. */
+  /** Load average before the run; above 0.5 other processes disturb the figures. */
   readonly loadBefore: number;
 };
 
@@ -24,7 +24,7 @@ export const machine = (): Machine => ({
   loadBefore: Number(os.loadavg()[0]?.toFixed(2)),
 });
 
-/** Versions of everything whose speed is measured. */
+/** Versions of the software that was measured. */
 export async function versions(databaseUrl: string): Promise<Readonly<Record<string, string>>> {
   const [row] = await query<{ server_version: string }>(databaseUrl, 'show server_version');
   const versionOf = (name: string): string =>
@@ -38,7 +38,7 @@ export async function versions(databaseUrl: string): Promise<Readonly<Record<str
   };
 }
 
-/** Settings that durability hangs on, as the server has them. */
+/** The server's settings that decide durability. */
 export async function durability(databaseUrl: string): Promise<Readonly<Record<string, string>>> {
   const rows = await query<{ name: string; setting: string }>(
     databaseUrl,
@@ -48,7 +48,7 @@ export async function durability(databaseUrl: string): Promise<Readonly<Record<s
   return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
 }
 
-/** The commit that was measured; `+` behind it where files had been changed since. */
+/** The commit that was measured, with `+` if files have been changed since. */
 export function commit(): string {
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });

@@ -1,11 +1,11 @@
 /**
  * `npm run bench`: measures the service and its baselines on one embedded PostgreSQL, prints a
- * table, and writes `bench/latest.json`, `bench/latest.html` and, asked for, CPU profiles.
+ * table, and writes `bench/latest.json`, `bench/latest.html` and, with --profile, CPU profiles.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bars } from './bars.ts';
+import { checkBars } from './bars.ts';
 import { type Case, casesNamed } from './cases.ts';
 import { measureGrowth } from './growth.ts';
 import { html } from './html.ts';
@@ -20,10 +20,10 @@ import { report } from './report.ts';
 import type { CaseResult, Results } from './results.ts';
 import { measureRounds, type Pools, profileCase } from './rounds.ts';
 import { measureSoak } from './soak.ts';
-import { type Stage, setStage } from './stage.ts';
+import { startTestbed, type Testbed } from './testbed.ts';
 
 const folder = fileURLToPath(new URL('../../bench/', import.meta.url));
-/** Names that --only knows beside those of the cases. */
+/** Names that --only accepts in addition to those of the cases. */
 const GROWTH = 'growth';
 const REPLICAS = 'two_processes';
 const SOAK = 'soak';
@@ -33,64 +33,68 @@ async function main(options: Options) {
   const startedAt = new Date().toISOString();
   const before = machine();
   const progress = new Progress();
-  progress.doing('PostgreSQL', 'the ledger that every case starts from');
-  const stage = await setStage(options.extent.historyEntries);
-  const closeAndExit = () => void stage.close().finally(() => process.exit(130));
+  progress.doing('PostgreSQL', 'opening the accounts');
+  const testbed = await startTestbed(options.extent.historyEntries);
+  const closeAndExit = () => void testbed.close().finally(() => process.exit(130));
   process.once('SIGINT', closeAndExit).once('SIGTERM', closeAndExit);
   try {
-    const measured = await measureAll(stage, options, progress);
+    const measured = await measureAll(testbed, options, progress);
     const results: Results = {
       startedAt,
       seconds: (performance.now() - begun) / 1000,
       commit: commit(),
       extent: options.extent.name,
       machine: before,
-      versions: await versions(stage.database.template),
-      durability: await durability(stage.database.template),
+      versions: await versions(testbed.database.template),
+      durability: await durability(testbed.database.template),
       ...measured,
-      ...judged(measured),
+      ...barsOf(measured),
     };
     await write(options.json, results);
     process.stdout.write(report(results));
   } finally {
-    await stage.close();
+    await testbed.close();
   }
 }
 
-type Figures = Pick<Results, 'pools' | 'cases' | 'soak' | 'verify'>;
+type Measurements = Pick<Results, 'pools' | 'cases' | 'soak' | 'verify'>;
 
-async function measureAll(stage: Stage, options: Options, progress: Progress): Promise<Figures> {
+async function measureAll(
+  testbed: Testbed,
+  options: Options,
+  progress: Progress,
+): Promise<Measurements> {
   const { extent, only } = options;
   const wants = (name: string) =>
     only.length === 0 ? extent.name !== 'quick' : only.includes(name);
   const wantsSoak = options.soak || only.includes(SOAK);
   const chosen = casesNamed(only, wantsSoak ? ['mixed'] : []);
-  const pools = await bestPools(stage, extent, chosen, progress);
-  const cases = await measureRounds(stage, extent, chosen, pools, progress);
+  const pools = await bestPools(testbed, extent, chosen, progress);
+  const cases = await measureRounds(testbed, extent, chosen, pools, progress);
   const verified: string[] = [];
   const close = async (database: string) => {
     progress.doing('verify', database);
-    verified.push(await stage.verified(database));
+    verified.push(await testbed.verify(database));
   };
-  if (options.profile) await profile(stage, options, chosen, pools, cases, progress);
+  if (options.profile) await profile(testbed, options, chosen, pools, cases, progress);
   if (chosen.some(({ subject }) => subject === 'service')) await close('service');
   if (wants(GROWTH)) {
-    cases.push(...(await measureGrowth(stage, extent, progress)));
+    cases.push(...(await measureGrowth(testbed, extent, progress)));
     await close('grown');
   }
   if (wants(REPLICAS)) {
-    cases.push(...(await measureReplicas(stage, extent, progress)));
+    cases.push(...(await measureReplicas(testbed, extent, progress)));
     await close('replicas');
   }
   const mixed = cases.find(({ name }) => name === 'mixed');
   const jobs = (mixed?.median.perSecond ?? 0) / OPERATIONS_PER_JOB;
-  const soak = wantsSoak ? await measureSoak(stage, extent, jobs / 2, progress) : null;
+  const soak = wantsSoak ? await measureSoak(testbed, extent, jobs / 2, progress) : null;
   if (soak) await close('soak');
   return { pools: { ...pools }, cases, soak, verify: verified };
 }
 
 async function profile(
-  stage: Stage,
+  testbed: Testbed,
   { extent }: Options,
   chosen: readonly Case[],
   pools: Pools,
@@ -103,17 +107,17 @@ async function profile(
     cases.find((one) => one.name === name)?.median.perSecond ?? 0;
   for (const one of chosen) {
     progress.doing('profile', one.title);
-    if (await profileCase(stage, extent, one, pools, perSecondOf, fileOf(one.name)))
+    if (await profileCase(testbed, extent, one, pools, perSecondOf, fileOf(one.name)))
       progress.say(`${one.title}\n${await summary(fileOf(one.name))}`);
   }
 }
 
-/** Memory that a replica may take, whatever it did before. */
+/** Resident memory of a replica at most. */
 const MEMORY_MAX_MB = 300;
 
-function judged({ cases, soak }: Figures): Pick<Results, 'bars' | 'ratios'> {
+function barsOf({ cases, soak }: Measurements): Pick<Results, 'bars' | 'ratios'> {
   const roundsOf = (name: string) => cases.find((one) => one.name === name)?.rounds ?? null;
-  const all = bars(
+  const all = checkBars(
     {
       perSecond: (name) => roundsOf(name)?.map(({ perSecond }) => perSecond) ?? null,
       p99Ms: (name) => roundsOf(name)?.map(({ latencyMs }) => latencyMs.p99) ?? null,

@@ -1,4 +1,4 @@
-/** Measures one load: what the client saw, and what it cost each process. */
+/** Measures one load: throughput and latency at the client, and the CPU time of each process. */
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import type { LoadClient } from './load-client.ts';
@@ -8,23 +8,23 @@ import type { BenchServer } from './servers.ts';
 export type Measured = {
   readonly perSecond: number;
   readonly latencyMs: Percentiles;
-  /** How late an open loop began its operations. */
+  /** How late an open loop started its operations. */
   readonly lagMs: Percentiles | null;
-  /** CPU time per operation, in microseconds; null where it cannot be told. */
+  /** CPU time per operation, in microseconds; null if unknown. */
   readonly cpuMicros: {
     readonly server: number | null;
     readonly postgres: number | null;
     readonly client: number;
   };
-  /** Share of the machine's cores that was at work for neither server, PostgreSQL nor client. */
+  /** Share of the machine's CPU time that other processes used, 0 to 1. */
   readonly othersShare: number;
-  /** Resident memory of the server, or of the largest of several. */
+  /** Resident memory of the server; of several, the largest. */
   readonly rssMb: number | null;
   /** Event-loop delay of the server, 99th percentile. */
   readonly loopDelayMs: number | null;
 };
 
-export type Measuring = {
+export type MeasuredProcesses = {
   readonly client: LoadClient;
   /** Servers whose CPU time counts. */
   readonly servers: readonly BenchServer[];
@@ -34,9 +34,9 @@ export type Measuring = {
   readonly database?: string;
 };
 
-export async function measure(measuring: Measuring, load: Load): Promise<Measured> {
-  const marks: ReturnType<typeof used>[] = [];
-  const result = await measuring.client.run(load, () => marks.push(used(measuring)));
+export async function measure(processes: MeasuredProcesses, load: Load): Promise<Measured> {
+  const marks: ReturnType<typeof readUsage>[] = [];
+  const result = await processes.client.run(load, () => marks.push(readUsage(processes)));
   const [before, after] = await Promise.all(marks);
   if (!before || !after) throw new Error('the load was not measured');
   const { operations, seconds, latency, lag, clientCpuMicros } = result;
@@ -46,15 +46,15 @@ export async function measure(measuring: Measuring, load: Load): Promise<Measure
     clientCpuMicros,
   ].reduce((sum, micros) => sum + micros, 0);
   const others = after.busyMicros - before.busyMicros - ours;
-  const each = (from: number | null, to: number | null) =>
+  const perOperation = (from: number | null, to: number | null) =>
     from === null || to === null ? null : (to - from) / operations;
   return {
     perSecond: operations / seconds,
     latencyMs: latency,
     lagMs: lag,
     cpuMicros: {
-      server: each(before.serverMicros, after.serverMicros),
-      postgres: each(before.postgresMicros, after.postgresMicros),
+      server: perOperation(before.serverMicros, after.serverMicros),
+      postgres: perOperation(before.postgresMicros, after.postgresMicros),
       client: clientCpuMicros / operations,
     },
     othersShare: Math.max(0, others) / (seconds * 1e6 * os.availableParallelism()),
@@ -63,8 +63,8 @@ export async function measure(measuring: Measuring, load: Load): Promise<Measure
   };
 }
 
-async function used({ servers, postgres, database }: Measuring) {
-  const postgresMicros = database ? cpuOfSessions(postgres, database) : cpuOfFamily(postgres);
+async function readUsage({ servers, postgres, database }: MeasuredProcesses) {
+  const postgresMicros = database ? cpuOfBackends(postgres, database) : cpuOfProcessTree(postgres);
   const busyMicros = os.cpus().reduce((sum, { times }) => {
     const { user, nice, sys, irq } = times;
     return sum + (user + nice + sys + irq) * 1000;
@@ -80,28 +80,28 @@ async function used({ servers, postgres, database }: Measuring) {
   };
 }
 
-/** /proc counts CPU time in hundredths of a second on every Linux there is. */
+/** Linux counts CPU time in /proc in hundredths of a second. */
 const TICK_MICROS = 10_000;
 
-/** CPU time of a process and its children, those that ended included; null where there is no /proc. */
-function cpuOfFamily(pid: number): number | null {
+/** CPU time of a process and its children, also of children that ended; null without /proc. */
+function cpuOfProcessTree(pid: number): number | null {
   if (process.platform !== 'linux') return null;
   let ticks = 0;
   for (const name of readdirSync('/proc')) {
     const fields = /^\d+$/.test(name) ? statOf(name) : null;
     if (!fields) continue;
-    const [own, ended] = [sum(fields, 11, 13), sum(fields, 13, 15)];
-    if (Number(name) === pid) ticks += own + ended;
+    const [own, ofEndedChildren] = [sum(fields, 11, 13), sum(fields, 13, 15)];
+    if (Number(name) === pid) ticks += own + ofEndedChildren;
     else if (Number(fields[1]) === pid) ticks += own;
   }
   return ticks * TICK_MICROS;
 }
 
 /**
- * CPU time of the server processes that work for sessions of a database; null where there is no /proc.
- * PostgreSQL writes the database into a server process's title: `postgres: cluster: user database …`.
+ * CPU time of PostgreSQL's backends for one database; null without /proc.
+ * A backend's command line names its database: `postgres: cluster: user database …`.
  */
-function cpuOfSessions(postmaster: number, database: string): number | null {
+function cpuOfBackends(postmaster: number, database: string): number | null {
   if (process.platform !== 'linux') return null;
   let nanos = 0;
   for (const pid of readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
@@ -116,7 +116,7 @@ function cpuOfSessions(postmaster: number, database: string): number | null {
   return nanos / 1_000;
 }
 
-/** The fields of /proc/<pid>/stat behind the program's name: state, ppid … utime, stime, cutime, cstime. */
+/** The fields of /proc/<pid>/stat after the program's name: state, ppid … utime, stime, cutime, cstime. */
 function statOf(pid: string): readonly string[] | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,36 +1,36 @@
-/** What the command line asks for. */
+/** The options of the command line. */
 import { parseArgs } from 'node:util';
 
 export type Options = {
-  /** Where the results go as JSON. */
+  /** File for the results as JSON. */
   readonly json: string;
-  /** Only these cases, and those they need; empty: all. */
+  /** Names of cases; these and the cases they need are measured. Empty: all. */
   readonly only: readonly string[];
   readonly extent: Extent;
   readonly soak: boolean;
   readonly profile: boolean;
 };
 
-/** How long is measured, and how much the ledger grows. */
+/** The length of the run and the size of the ledger. */
 export type Extent = {
   readonly name: 'quick' | 'usual' | 'full';
-  /** How long each case runs before the rounds, measured by nobody; 0: not at all. */
-  readonly readyMs: number;
+  /** How long each case runs unmeasured before the rounds, so that its code is compiled; 0: not at all. */
+  readonly preRunMs: number;
   readonly rounds: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
-  /** Cases that are compared share a round in so many turns. */
+  /** Parts of a round in which interleaved cases alternate. */
   readonly slices: number;
   /** Entries of the account whose history is streamed. */
   readonly historyEntries: number;
-  /** Entries of the ledger that `grown_vs_empty` is measured on; 0: not measured. */
+  /** Entries of the ledger for `grown_vs_empty`; 0: not measured. */
   readonly grownEntries: number;
   readonly soakMs: number;
 };
 
 const usual: Extent = {
   name: 'usual',
-  readyMs: 4_000,
+  preRunMs: 4_000,
   rounds: 3,
   warmUpMs: 1_000,
   durationMs: 5_000,
@@ -42,7 +42,7 @@ const usual: Extent = {
 const quick: Extent = {
   ...usual,
   name: 'quick',
-  readyMs: 0,
+  preRunMs: 0,
   warmUpMs: 300,
   durationMs: 700,
   slices: 1,
@@ -53,13 +53,13 @@ const full: Extent = { ...usual, name: 'full', grownEntries: 10_000_000 };
 
 export const USAGE = `npm run bench -- [options]
   --json FILE   write the results there (default bench/latest.json)
-  --only CASE   only this case and what it needs; may be repeated, or a list with commas
+  --only CASE   only this case and those it needs; may be repeated, or a list with commas
   --quick       every case but soak, growth and two processes, in under two minutes
   --full        grow the ledger to 10 million entries instead of 1 million
-  --soak        ten minutes of mixed load, too
-  --profile     leave a CPU profile of the server of each case in bench/`;
+  --soak        also ten minutes of mixed load
+  --profile     write a CPU profile of the server of each case to bench/`;
 
-/** Throws where the command line cannot be understood. */
+/** Throws if the command line is wrong. */
 export function readOptions(args: readonly string[], defaultJson: string): Options | 'help' {
   const { values } = parseArgs({
     args: [...args],

@@ -1,6 +1,6 @@
 /**
- * Loaded first into every server the bench starts (`node --import`): answers over IPC what the
- * process used and how late its event loop was, and records CPU profiles. Idle until request.
+ * Loaded into every server that the benchmark starts (`node --import`). On request over IPC it reports
+ * CPU time, memory and event-loop delay, and records CPU profiles.
  */
 import { writeFile } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
@@ -8,14 +8,14 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 export type ProbeRequest =
   | { readonly id: number; readonly ask: 'usage' }
-  | { readonly id: number; readonly ask: 'profile' }
-  | { readonly id: number; readonly ask: 'profiled'; readonly file: string };
+  | { readonly id: number; readonly ask: 'start profile' }
+  | { readonly id: number; readonly ask: 'write profile'; readonly file: string };
 
 export type ServerUsage = {
   readonly cpuMicros: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
-  /** 99th percentile since it was last request. */
+  /** 99th percentile since the previous report. */
   readonly loopDelayMs: number;
 };
 
@@ -27,13 +27,13 @@ async function answer(request: ProbeRequest): Promise<ServerUsage | null> {
   switch (request.ask) {
     case 'usage':
       return usage();
-    case 'profile':
+    case 'start profile':
       session.connect();
       await session.post('Profiler.enable');
       await session.post('Profiler.setSamplingInterval', { interval: 250 });
       await session.post('Profiler.start');
       return null;
-    case 'profiled': {
+    case 'write profile': {
       const { profile } = await session.post('Profiler.stop');
       session.disconnect();
       await writeFile(request.file, JSON.stringify(profile));
@@ -45,7 +45,7 @@ async function answer(request: ProbeRequest): Promise<ServerUsage | null> {
 function usage(): ServerUsage {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
-  // The monitor's timer is itself due only every RESOLUTION_MS.
+  // The monitor's timer fires only every RESOLUTION_MS, which is no delay.
   const loopDelayMs = Math.max(0, delay.percentile(99) / 1e6 - RESOLUTION_MS);
   delay.reset();
   delay.enable();
@@ -58,6 +58,6 @@ process.on('message', (request: ProbeRequest) => {
     (error: Error) => process.send?.({ id: request.id, error: error.message }),
   );
 });
-// The server decides when it ends, and when the bench is gone it ends too.
+// The channel does not keep the server alive. When the benchmark ends, so does the server.
 process.channel?.unref();
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));

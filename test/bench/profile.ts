@@ -1,4 +1,4 @@
-/** What a CPU profile says in a few lines: self time by part of the program, and by function. */
+/** Summarises a CPU profile: self time by part of the program, and by function. */
 import { readFile } from 'node:fs/promises';
 
 type Profile = {
@@ -14,16 +14,16 @@ type Profile = {
   readonly timeDeltas: readonly number[];
 };
 
-/** Parts by the file a function is in; the first that fits. */
+/** Parts of the program by file; the first match counts. */
 const PARTS: readonly (readonly [part: string, file: RegExp])[] = [
   ['grpc-js', /@grpc\/grpc-js/],
   ['http2, sockets, streams', /^node:(internal\/http2|net|internal\/stream|events|http2|stream)/],
   ['protobuf codec', /src\/gen\/|@bufbuild\/protobuf/],
   ['rules and pricing', /src\/(ledger|pricing)\//],
-  ['lanes', /src\/lanes\//],
+  ['lanes and account cache', /src\/(lanes|account-cache)\//],
   ['rpc', /src\/rpc\//],
   ['rows and parameters', /src\/(store|canonical)/],
-  ['database session', /src\/db\//],
+  ['PostgreSQL access', /src\/pg\//],
   ['pg driver', /node_modules\/pg/],
   ['MikroORM and kysely', /@mikro-orm|kysely/],
   ['OpenTelemetry', /@opentelemetry/],
@@ -51,8 +51,8 @@ export async function summary(file: string): Promise<string> {
 }
 
 /**
- * Microseconds by node. A sample counts for two usual intervals at most: on a busy machine the
- * process waits for a core now and then, and where it stood meanwhile says nothing.
+ * Microseconds by node. A sample counts for at most twice the median interval: a longer one means
+ * that the process waited for a core.
  */
 function selfTimes({ samples, timeDeltas }: Profile): Map<number, number> {
   const usual = [...timeDeltas].sort((a, b) => a - b)[timeDeltas.length >> 1] ?? 0;

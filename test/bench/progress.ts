@@ -1,4 +1,4 @@
-/** What the terminal shows while it runs: what is being measured, and each figure as it comes. */
+/** Shows on the terminal what is being measured, and each figure when it is known. */
 import type { Case } from './cases.ts';
 import type { Measured } from './measure.ts';
 
@@ -6,9 +6,9 @@ export class Progress {
   readonly #begun = performance.now();
   readonly #live = process.stdout.isTTY === true;
 
-  /** What is under way; where the output is no terminal only what came of it is written. */
-  doing(stage: string, what: string) {
-    if (this.#live) process.stdout.write(`\r\x1b[K${this.#at()}  ${stage}: ${what} …`);
+  /** Shows the current activity. Without a terminal only figures are written. */
+  doing(phase: string, what: string) {
+    if (this.#live) process.stdout.write(`\r\x1b[K${this.#at()}  ${phase}: ${what} …`);
   }
 
   measured({ title, unit }: Pick<Case, 'title' | 'unit'>, { perSecond, latencyMs }: Measured) {

@@ -1,4 +1,4 @@
-/** Two service processes on one database against one, under the same load of batches. */
+/** Two service processes on one database compared with one, under the same load of batches. */
 import { BATCHES_IN_FLIGHT } from './cases.ts';
 import { accounts } from './ledger.ts';
 import type { Load } from './load-spec.ts';
@@ -7,15 +7,15 @@ import type { Extent } from './options.ts';
 import type { Progress } from './progress.ts';
 import { type CaseResult, medianOf } from './results.ts';
 import type { BenchServer } from './servers.ts';
-import type { Stage } from './stage.ts';
+import type { Testbed } from './testbed.ts';
 
 export async function measureReplicas(
-  stage: Stage,
-  { readyMs, rounds, warmUpMs, durationMs }: Extent,
+  testbed: Testbed,
+  { preRunMs, rounds, warmUpMs, durationMs }: Extent,
   progress: Progress,
 ): Promise<CaseResult[]> {
-  const one = await stage.serviceOn('replicas');
-  const other = await stage.serviceOn('replicas');
+  const one = await testbed.startServiceOn('replicas');
+  const other = await testbed.startServiceOn('replicas');
   const of = (name: string, title: string, servers: readonly BenchServer[]) => ({
     name,
     title,
@@ -33,22 +33,22 @@ export async function measureReplicas(
   ) => ({
     operation: { kind: 'batch' as const, accounts: accounts.spread, size: 1_000 },
     addresses: servers.map(({ address }) => address),
-    // As many for each of two processes as one has elsewhere; one gets as many as both.
+    // The same total for one process and for two.
     inFlight: 2 * BATCHES_IN_FLIGHT,
     ...timing,
   });
   try {
-    await stage.client.run(loadOf([one, other], { warmUpMs: 0, durationMs: 2 * readyMs }));
+    await testbed.client.run(loadOf([one, other], { warmUpMs: 0, durationMs: 2 * preRunMs }));
     for (let round = 1; round <= rounds; round++)
       for (const { title, unit, servers, all } of setups) {
         const load = loadOf(servers, { warmUpMs, durationMs: durationMs * 1.5 });
         progress.doing(`replicas, round ${round} of ${rounds}`, title);
-        const measured = await measure(stage.measuring(...servers), load);
+        const measured = await measure(testbed.processes(...servers), load);
         all.push(measured);
         progress.measured({ title, unit }, measured);
       }
   } finally {
-    await Promise.all([stage.stop(one), stage.stop(other)]);
+    await Promise.all([testbed.stop(one), testbed.stop(other)]);
   }
   return setups.map(({ name, title, unit, all }) => ({
     name,

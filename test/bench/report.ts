@@ -1,4 +1,4 @@
-/** The results as text: a table of the cases, and the bars, met or not. */
+/** The results as text: a table of the cases, and the bars with whether they are met. */
 import type { Bar } from './bars.ts';
 import { ms } from './progress.ts';
 import type { CaseResult, Results } from './results.ts';
@@ -27,14 +27,14 @@ export function report(results: Results): string {
   ].join('\n');
 }
 
-/** Figures of a machine that is not idle are not worth much, and should say so. */
+/** Above this share of CPU time for other processes the report warns. */
 const DISTURBED = 0.05;
 
 function disturbed(cases: readonly CaseResult[]): string[] {
   const share = Math.max(...cases.map(({ median }) => median.othersShare), 0);
   if (share < DISTURBED) return [];
   return [
-    `others took up to ${Math.round(share * 100)} % of the machine: measure again when it is idle`,
+    `other processes used up to ${Math.round(share * 100)} % of the machine's CPU: measure again when it is idle`,
   ];
 }
 
@@ -76,7 +76,7 @@ function soakLines({ soak }: Results): string[] {
   ];
 }
 
-/** Acceptance of the first release, beside the bars of this one. */
+/** The bar of the first release. */
 const FIRST_RELEASE = 4;
 
 function barLines(bars: readonly Bar[]): string[] {

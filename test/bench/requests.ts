@@ -1,6 +1,6 @@
 /**
- * Requests made by copying: each kind is encoded once with placeholders of the right length, and a
- * request is a copy with account, request id and reservation written over them.
+ * Cheap requests: each kind is encoded once with placeholders of the right length. A request is a copy
+ * in which account, request id and reservation overwrite the placeholders.
  */
 import { randomUUID } from 'node:crypto';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
@@ -25,7 +25,7 @@ const RESERVATION = '~reservation'.padEnd(36, '~');
 export class Template {
   readonly #encoded: Buffer;
   readonly #accountAt: number;
-  /** A purchase's payment reference stands in the same place-holder as its request id. */
+  /** Two for a purchase, whose payment reference is its request id. */
   readonly #requestAt: readonly number[];
   readonly #reservationAt: number;
 
@@ -38,14 +38,14 @@ export class Template {
     this.#requestAt = [first, second].filter((at) => at >= 0);
   }
 
-  /** The request, under a request id of its own. */
+  /** A request with a new request id. */
   make(accountId: string, reservationId = ''): Buffer {
     const bytes = Buffer.allocUnsafe(this.#encoded.length);
     this.#write(bytes, 0, accountId, reservationId);
     return bytes;
   }
 
-  /** The request once for each account, one after the other: the mutations of a batch. */
+  /** One request per target, concatenated: the mutations of a batch. */
   makeAll(targets: readonly { accountId: string; reservationId?: string }[]): Buffer {
     const { length } = this.#encoded;
     const bytes = Buffer.allocUnsafe(length * targets.length);
@@ -70,11 +70,11 @@ export const usage = (
   attributes: Record<string, string> = {},
 ): Usage => ({ operation, quantities, attributes, count: 1n });
 
-/** What nearly every case asks for: 20 credits of the plan `verts`. */
+/** The usage of nearly every case: 20 credits of the plan `verts`. */
 export const UPSCALE = usage('image.upscale', { scale_factor: 4n });
 
 const addressed = { accountId: ACCOUNT, requestId: REQUEST };
-/** Longer than any bench runs: nothing expires meanwhile. */
+/** Longer than the benchmark: nothing expires meanwhile. */
 const ttl = { seconds: 86_400n, nanos: 0 };
 
 const reserveOf = (used: Usage) =>
@@ -85,7 +85,7 @@ const commitOf = (usages: Usage[]) =>
 const encoded = (request: { finish(): Uint8Array }) => new Template(request.finish());
 
 export const reserveRequest = (used: Usage) => encoded(ReserveRequest.encode(reserveOf(used)));
-/** Commits what is held, or what was really used. */
+/** Commits what is held, or these usages. */
 export const commitRequest = (...usages: Usage[]) =>
   encoded(CommitRequest.encode(commitOf(usages)));
 export const releaseRequest = () =>
@@ -113,12 +113,12 @@ export const historyRequest = () =>
 
 const mutation = (one: NonNullable<Mutation['mutation']>) =>
   encoded(BatchRequest.encode({ mutations: [{ mutation: one }] }));
-/** One mutation of a BatchRequest; several in a row are a BatchRequest. */
+/** One mutation of a BatchRequest; several, concatenated, are a BatchRequest. */
 export const reserveMutation = (used: Usage) =>
   mutation({ $case: 'reserve', value: reserveOf(used) });
 export const commitMutation = () => mutation({ $case: 'commit', value: commitOf([]) });
 
-/** Field 2 of field 1: where every response that names a reservation has its id. */
+/** Field 2 of field 1: every response with a reservation has its id there. */
 export function reservationIdOf(response: Uint8Array): string {
   const reader = new BinaryReader(response);
   reader.uint32();

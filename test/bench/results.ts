@@ -1,4 +1,4 @@
-/** The results of a run: what `bench/latest.json` holds and the report shows. */
+/** The results of a run, as in `bench/latest.json`. */
 import type { Bar } from './bars.ts';
 import type { Machine } from './machine.ts';
 import type { Measured } from './measure.ts';
@@ -11,7 +11,7 @@ export type CaseResult = {
   readonly unit: string;
   readonly subject: string;
   readonly rounds: readonly Measured[];
-  /** Of each figure by itself. */
+  /** The median of each figure. */
   readonly median: Measured;
 };
 
@@ -23,27 +23,27 @@ export type Results = {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly durability: Readonly<Record<string, string>>;
-  /** Connections that suited the baselines best. */
+  /** The fastest pool size of each baseline. */
   readonly pools: Readonly<Record<string, number>>;
   readonly cases: readonly CaseResult[];
   readonly soak: SoakResult | null;
-  /** Each ratio by its name, the median of its rounds; null where it was not measured. */
+  /** Each ratio by name; null if it was not measured. */
   readonly ratios: Readonly<Record<string, number | null>>;
   readonly bars: readonly Bar[];
-  /** What closing the books said of each database the service worked on. */
+  /** The result of `verify` for each database that the service used. */
   readonly verify: readonly string[];
 };
 
-/** The median of each figure; null where any round lacks it. */
+/** The median of each figure; null if a round lacks it. */
 export const medianOf = (rounds: readonly Measured[]): Measured => each(rounds, median);
 
-/** A round, from the slices it was measured in. */
+/** The mean of each figure over the slices of a round. */
 export const meanOf = (slices: readonly Measured[]): Measured =>
   each(slices, (values) => values.reduce((sum, value) => sum + value, 0) / values.length);
 
 function each(all: readonly Measured[], make: (values: readonly number[]) => number): Measured {
   const of = (figure: (one: Measured) => number) => make(all.map(figure));
-  const ofSome = (figure: (one: Measured) => number | null) => {
+  const ofNullable = (figure: (one: Measured) => number | null) => {
     const values = all.map(figure).filter((value) => value !== null);
     return values.length === all.length ? make(values) : null;
   };
@@ -60,12 +60,12 @@ function each(all: readonly Measured[], make: (values: readonly number[]) => num
     latencyMs: percentiles(({ latencyMs }) => latencyMs),
     lagMs: open ? percentiles(({ lagMs, latencyMs }) => lagMs ?? latencyMs) : null,
     cpuMicros: {
-      server: ofSome(({ cpuMicros }) => cpuMicros.server),
-      postgres: ofSome(({ cpuMicros }) => cpuMicros.postgres),
+      server: ofNullable(({ cpuMicros }) => cpuMicros.server),
+      postgres: ofNullable(({ cpuMicros }) => cpuMicros.postgres),
       client: of(({ cpuMicros }) => cpuMicros.client),
     },
     othersShare: of(({ othersShare }) => othersShare),
-    rssMb: ofSome(({ rssMb }) => rssMb),
-    loopDelayMs: ofSome(({ loopDelayMs }) => loopDelayMs),
+    rssMb: ofNullable(({ rssMb }) => rssMb),
+    loopDelayMs: ofNullable(({ loopDelayMs }) => loopDelayMs),
   };
 }

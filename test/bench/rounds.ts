@@ -1,33 +1,33 @@
 /**
- * Measures the cases round by round: each round goes through all of them, and those that are compared
- * take turns in it, so what disturbs the machine for a while disturbs what is compared alike.
+ * Measures the cases in rounds. Each round measures all cases once; cases that are compared alternate
+ * within it, so that a disturbance of the machine affects all of them.
  */
-import type { Case, Figures, Subject } from './cases.ts';
+import type { Case, CaseInputs, Subject } from './cases.ts';
 import type { Load } from './load-spec.ts';
 import { type Measured, measure } from './measure.ts';
 import type { Extent } from './options.ts';
 import type { Progress } from './progress.ts';
 import { type CaseResult, meanOf, medianOf } from './results.ts';
 import type { BenchServer } from './servers.ts';
-import type { Stage } from './stage.ts';
+import type { Testbed } from './testbed.ts';
 
 export type Pools = { readonly handTuned: number; readonly textbook: number };
 
 export async function measureRounds(
-  stage: Stage,
+  testbed: Testbed,
   extent: Extent,
   chosen: readonly Case[],
   pools: Pools,
   progress: Progress,
 ): Promise<CaseResult[]> {
-  if (extent.readyMs > 0) await makeReady(stage, extent, chosen, pools, progress);
+  if (extent.preRunMs > 0) await warmUp(testbed, extent, chosen, pools, progress);
   const rounds = new Map<string, Measured[]>(chosen.map(({ name }) => [name, []]));
   const perSecondOf = (name: string) => rounds.get(name)?.at(-1)?.perSecond ?? 0;
   for (let round = 1; round <= extent.rounds; round++)
-    for (const together of turnsOf(chosen)) {
+    for (const group of groupInterleaved(chosen)) {
       const doing = (one: Case) => progress.doing(`round ${round} of ${extent.rounds}`, one.title);
-      const all = await measureInTurns(stage, extent, together, pools, perSecondOf, doing);
-      for (const [index, one] of together.entries()) {
+      const all = await measureInterleaved(testbed, extent, group, pools, perSecondOf, doing);
+      for (const [index, one] of group.entries()) {
         const measured = all[index] as Measured;
         rounds.get(one.name)?.push(measured);
         progress.measured(one, measured);
@@ -39,90 +39,87 @@ export async function measureRounds(
   });
 }
 
-/** A round of cases that take turns, or of one by itself. */
-async function measureInTurns(
-  stage: Stage,
+/** One round of a group of interleaved cases, or of a single case. */
+async function measureInterleaved(
+  testbed: Testbed,
   extent: Extent,
-  together: readonly Case[],
+  group: readonly Case[],
   pools: Pools,
-  perSecondOf: Figures['perSecondOf'],
+  perSecondOf: CaseInputs['perSecondOf'],
   doing: (one: Case) => void,
 ): Promise<Measured[]> {
-  const slices = together.length > 1 ? extent.slices : 1;
-  const measured = together.map(() => [] as Measured[]);
+  const slices = group.length > 1 ? extent.slices : 1;
+  const measured = group.map(() => [] as Measured[]);
   for (let slice = 1; slice <= slices; slice++)
-    for (const [index, one] of together.entries()) {
+    for (const [index, one] of group.entries()) {
       doing(one);
-      const load = await loadOf(stage, sliceOf(extent, slices), one, pools, perSecondOf);
-      const servers = await serversOf(stage, one.subject, pools);
-      measured[index]?.push(await measure(stage.measuring(...servers), load));
+      const load = await loadOf(testbed, sliceOf(extent, slices), one, pools, perSecondOf);
+      const servers = await serversOf(testbed, one.subject, pools);
+      measured[index]?.push(await measure(testbed.processes(...servers), load));
     }
   return measured.map(meanOf);
 }
 
-/** Cases that follow each other and take turns go together. */
-function turnsOf(chosen: readonly Case[]): Case[][] {
+/** Groups consecutive cases that are interleaved. */
+function groupInterleaved(chosen: readonly Case[]): Case[][] {
   const all: Case[][] = [];
   for (const one of chosen) {
     const before = all.at(-1);
-    if (one.turns !== null && before?.[0]?.turns === one.turns) before.push(one);
+    if (one.interleaved !== null && before?.[0]?.interleaved === one.interleaved) before.push(one);
     else all.push([one]);
   }
   return all;
 }
 
-/** So much of a round's time; the server is warm, but each slice has a load that begins anew. */
+/** One of the slices of a round. Each has a warm-up, because its load starts anew. */
 const sliceOf = (extent: Extent, slices: number): Extent => ({
   ...extent,
   warmUpMs: slices > 1 ? extent.warmUpMs / 2 : extent.warmUpMs,
   durationMs: extent.durationMs / slices,
 });
 
-/**
- * A young process is busy compiling: 17 % of the service's CPU goes there while it is measured for the
- * first time, 7 % in a second round, 2 % in a third. So every case runs once before the rounds.
- */
-async function makeReady(
-  stage: Stage,
+/** Runs every case once, unmeasured: V8 compiles most of the code in the first seconds of its use. */
+async function warmUp(
+  testbed: Testbed,
   extent: Extent,
   chosen: readonly Case[],
   pools: Pools,
   progress: Progress,
 ): Promise<void> {
-  const short = { ...extent, warmUpMs: 0, durationMs: extent.readyMs };
+  const short = { ...extent, warmUpMs: 0, durationMs: extent.preRunMs };
   for (const one of chosen) {
-    const servers = await serversOf(stage, one.subject, pools);
+    const servers = await serversOf(testbed, one.subject, pools);
     if (servers.length === 0 || one.needs.length > 0) continue;
-    progress.doing('getting ready', one.title);
-    await stage.client.run(await loadOf(stage, short, one, pools, () => 0));
+    progress.doing('warm-up', one.title);
+    await testbed.client.run(await loadOf(testbed, short, one, pools, () => 0));
   }
 }
 
-/** Runs a case once more and leaves the CPU profile of its server; false where it has none of ours. */
+/** Runs a case once more and writes the CPU profile of its server; false if it has no server. */
 export async function profileCase(
-  stage: Stage,
+  testbed: Testbed,
   extent: Extent,
   one: Case,
   pools: Pools,
-  perSecondOf: Figures['perSecondOf'],
+  perSecondOf: CaseInputs['perSecondOf'],
   file: string,
 ): Promise<boolean> {
-  const [server] = await serversOf(stage, one.subject, pools);
+  const [server] = await serversOf(testbed, one.subject, pools);
   if (!server) return false;
-  const load = await loadOf(stage, extent, one, pools, perSecondOf);
-  await server.profile(file, () => stage.client.run(load));
+  const load = await loadOf(testbed, extent, one, pools, perSecondOf);
+  await server.profile(file, () => testbed.client.run(load));
   return true;
 }
 
 async function loadOf(
-  stage: Stage,
+  testbed: Testbed,
   { warmUpMs, durationMs, historyEntries }: Extent,
   one: Case,
   pools: Pools,
-  perSecondOf: Figures['perSecondOf'],
+  perSecondOf: CaseInputs['perSecondOf'],
 ): Promise<Load> {
-  const timing = { warmUpMs, durationMs: durationMs * one.longer };
-  const figures: Figures = {
+  const timing = { warmUpMs, durationMs: durationMs * one.durationFactor };
+  const figures: CaseInputs = {
     perSecondOf,
     historyEntries,
     handTunedPool: pools.handTuned,
@@ -131,25 +128,25 @@ async function loadOf(
   return {
     ...one.load(figures),
     ...timing,
-    addresses: [await addressOf(stage, one.subject, pools)],
+    addresses: [await addressOf(testbed, one.subject, pools)],
   };
 }
 
-async function addressOf(stage: Stage, subject: Subject, pools: Pools): Promise<string> {
-  if (subject === 'hand-tuned') return await stage.databaseOf('hand_tuned');
-  if (subject === 'copy') return await stage.databaseOf('service');
-  const [server] = await serversOf(stage, subject, pools);
+async function addressOf(testbed: Testbed, subject: Subject, pools: Pools): Promise<string> {
+  if (subject === 'hand-tuned') return await testbed.databaseOf('hand_tuned');
+  if (subject === 'copy') return await testbed.databaseOf('service');
+  const [server] = await serversOf(testbed, subject, pools);
   return server?.address ?? '';
 }
 
-async function serversOf(stage: Stage, subject: Subject, pools: Pools): Promise<BenchServer[]> {
+async function serversOf(testbed: Testbed, subject: Subject, pools: Pools): Promise<BenchServer[]> {
   switch (subject) {
     case 'service':
-      return [await stage.service()];
+      return [await testbed.service()];
     case 'echo':
-      return [await stage.echo()];
+      return [await testbed.echo()];
     case 'textbook':
-      return [await stage.textbook(pools.textbook)];
+      return [await testbed.textbook(pools.textbook)];
     default:
       return [];
   }

@@ -1,4 +1,4 @@
-/** Starts the servers that are measured, each in a process of its own: the service as `npm start` does. */
+/** Starts the servers that are measured, each in a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ export type BenchServer = {
   readonly address: string;
   readonly pid: number;
   usage(): Promise<ServerUsage>;
-  /** Runs `work` under the CPU profiler and writes the profile. */
+  /** Runs `work` under the CPU profiler and writes the profile to a file. */
   profile<Result>(file: string, work: () => Promise<Result>): Promise<Result>;
   stop(): Promise<void>;
 };
@@ -71,15 +71,15 @@ async function start(
     cwd,
   });
   const port = await readyPort(child);
-  const ask = asker(child);
+  const ask = askProbe(child);
   return {
     address: `127.0.0.1:${port}`,
     pid: child.pid ?? 0,
     usage: async () => (await ask({ ask: 'usage' })) as ServerUsage,
     async profile(file, work) {
-      await ask({ ask: 'profile' });
+      await ask({ ask: 'start profile' });
       const result = await work();
-      await ask({ ask: 'profiled', file });
+      await ask({ ask: 'write profile', file });
       return result;
     },
     async stop() {
@@ -93,27 +93,28 @@ async function start(
   };
 }
 
-/** The port in the line of JSON that says `ready`; or what the process died of. */
+/** The port in the log line `ready`. Rejects with the process's output if it ends before. */
 function readyPort(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
-    let said = '';
+    let output = '';
     let line = '';
-    const keep = (text: string) => {
-      said = `${said}${text}`.slice(-4_000);
+    const keepOutput = (text: string) => {
+      output = `${output}${text}`.slice(-4_000);
     };
-    child.stderr?.setEncoding('utf8').on('data', keep);
+    child.stderr?.setEncoding('utf8').on('data', keepOutput);
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      keep(text);
+      keepOutput(text);
       line = `${line}${text}`;
       const ready = /"port":(\d+)[^\n]*"msg":"ready"|"msg":"ready"[^\n]*"port":(\d+)/.exec(line);
       line = line.slice(line.lastIndexOf('\n') + 1);
       if (ready) resolve(Number(ready[1] ?? ready[2]));
     });
-    child.once('exit', (code) => reject(new Error(`a server ended with ${code}: ${said}`)));
+    child.once('exit', (code) => reject(new Error(`a server ended with ${code}: ${output}`)));
   });
 }
 
-function asker(child: ChildProcess) {
+/** Sends questions to the probe in the server's process. */
+function askProbe(child: ChildProcess) {
   type Answer = { id: number; answered?: ServerUsage | null; error?: string };
   const pending = new Map<number, (answer: Answer) => void>();
   let asked = 0;

@@ -1,8 +1,9 @@
-/** The soak: a mixed load at half of what the service can do, for ten minutes, and what becomes of it. */
+/** The soak: ten minutes of mixed load at half of the maximum rate. Measures how memory develops. */
 import { type Measured, measure } from './measure.ts';
+import { median } from './median.ts';
 import type { Extent } from './options.ts';
 import type { Progress } from './progress.ts';
-import type { Stage } from './stage.ts';
+import type { Testbed } from './testbed.ts';
 
 export type SoakSample = {
   readonly second: number;
@@ -21,17 +22,16 @@ export type SoakResult = {
 };
 
 const EVERY_MS = 5_000;
-/** Medians over so many samples: one collection of garbage more or less decides nothing. */
 const SAMPLES_PER_MINUTE = 60_000 / EVERY_MS;
 
 export async function measureSoak(
-  stage: Stage,
+  testbed: Testbed,
   { soakMs }: Extent,
   perSecond: number,
   progress: Progress,
 ): Promise<SoakResult> {
-  // A process of its own, as young as a replica that was just deployed.
-  const service = await stage.serviceOn('soak');
+  // A new process, like a replica that was just deployed.
+  const service = await testbed.startServiceOn('soak');
   const samples: SoakSample[] = [];
   const begun = performance.now();
   const sampling = setInterval(async () => {
@@ -41,7 +41,7 @@ export async function measureSoak(
     progress.doing('soak', `${second} s, ${Math.round(rssBytes / 2 ** 20)} MB resident`);
   }, EVERY_MS);
   try {
-    const measured = await measure(stage.measuring(service), {
+    const measured = await measure(testbed.processes(service), {
       operation: { kind: 'mixed' },
       addresses: [service.address],
       inFlight: 64,
@@ -51,20 +51,18 @@ export async function measureSoak(
     });
     progress.measured({ title: 'Soak, mixed at half load', unit: 'operation' }, measured);
     const memory = samples.map(({ rssMb }) => rssMb);
-    const late = middle(memory.slice(-SAMPLES_PER_MINUTE));
-    const early = middle(memory.slice(SAMPLES_PER_MINUTE, SAMPLES_PER_MINUTE * 1.5));
+    // Medians: a single garbage collection more or less must not decide.
+    const atEnd = median(memory.slice(-SAMPLES_PER_MINUTE));
+    const afterFirstMinute = median(memory.slice(SAMPLES_PER_MINUTE, SAMPLES_PER_MINUTE * 1.5));
     return {
       perSecond,
       measured,
       samples,
-      memoryRatio: late / early,
+      memoryRatio: atEnd / afterFirstMinute,
       memoryMaxMb: Math.max(...memory),
     };
   } finally {
     clearInterval(sampling);
-    await stage.stop(service);
+    await testbed.stop(service);
   }
 }
-
-const middle = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;

@@ -1,4 +1,4 @@
-/** The operations that are gRPC calls: to the service, or to a baseline that speaks its protos. */
+/** The operations that are gRPC calls, to the service or to a baseline with the same protos. */
 import { BatchResponse } from '../../src/gen/billing/v1/billing_service.ts';
 import { Calls, paths } from './calls.ts';
 import type { Done, Source } from './load.ts';
@@ -19,7 +19,7 @@ import {
   UPSCALE,
 } from './requests.ts';
 
-/** A reservation that was made and waits for its commit. */
+/** A reservation to be committed. */
 type Reserved = { readonly accountId: string; readonly reservationId: string };
 
 type CallOperation = Exclude<Operation, { kind: 'function' | 'copy' }>;
@@ -59,17 +59,17 @@ async function startOf(calls: Calls, operation: CallOperation): Promise<Source['
   }
 }
 
-const anyOf = (accounts: Accounts): string =>
+const randomAccount = (accounts: Accounts): string =>
   accountId(accounts, Math.floor(Math.random() * accounts.count));
 
 const simple =
   (calls: Calls, path: string, request: Template, accounts: Accounts): Source['start'] =>
   (done) => {
-    calls.unary(path, request.make(anyOf(accounts)), (error) => done(1, error));
+    calls.unary(path, request.make(randomAccount(accounts)), (error) => done(1, error));
     return true;
   };
 
-/** Commits each reservation once, in no particular order, until none is left. */
+/** Commits each reservation once, until none is left. */
 function commits(calls: Calls, reserved: Reserved[]): Source['start'] {
   const request = commitRequest();
   return (done) => {
@@ -86,7 +86,7 @@ function pairs(calls: Calls, accounts: Accounts): Source['start'] {
   const reserve = reserveRequest(UPSCALE);
   const commit = commitRequest();
   return (done) => {
-    const account = anyOf(accounts);
+    const account = randomAccount(accounts);
     calls.unary(paths.reserve, reserve.make(account), (error, response) => {
       if (error) return done(0, error);
       calls.unary(paths.commit, commit.make(account, reservationIdOf(response)), (failed) =>
@@ -122,23 +122,23 @@ function batchPairs(calls: Calls, accounts: Accounts, size: number): Source['sta
 }
 
 const targets = (accounts: Accounts, size: number) =>
-  Array.from({ length: size }, () => ({ accountId: anyOf(accounts) }));
+  Array.from({ length: size }, () => ({ accountId: randomAccount(accounts) }));
 
 function reserveBatch(
   calls: Calls,
   mutation: Template,
   batch: readonly { accountId: string }[],
-  answer: (error: Error | null, reserved: Reserved[]) => void,
+  onReserved: (error: Error | null, reserved: Reserved[]) => void,
 ) {
   calls.unary(paths.batch, mutation.makeAll(batch), (error, response) => {
-    if (error) return answer(error, []);
+    if (error) return onReserved(error, []);
     const reserved: Reserved[] = [];
     for (const { result } of BatchResponse.decode(response).results) {
       if (result?.$case !== 'reserve' || !result.value.reservation)
-        return answer(new Error(`a mutation failed: ${JSON.stringify(result?.value)}`), []);
+        return onReserved(new Error(`a mutation failed: ${JSON.stringify(result?.value)}`), []);
       reserved.push(result.value.reservation);
     }
-    answer(null, reserved);
+    onReserved(null, reserved);
   });
 }
 
@@ -153,7 +153,7 @@ async function reserveMany(calls: Calls, accounts: Accounts, count: number): Pro
         else resolve();
       });
     });
-  // What was reserved together is not committed together.
+  // Shuffled, so that reservations of one batch are not committed together.
   for (let index = all.length - 1; index > 0; index--) {
     const other = Math.floor(Math.random() * (index + 1));
     [all[index], all[other]] = [all[other] as Reserved, all[index] as Reserved];
@@ -161,7 +161,7 @@ async function reserveMany(calls: Calls, accounts: Accounts, count: number): Pro
   return all;
 }
 
-/** The first bytes of a MutationResult say which case it is: field 1 is an error. */
+/** The first byte of a MutationResult is the tag of its case: field 1 is an error. */
 function firstError(response: Uint8Array): Error | null {
   let error: Error | null = null;
   eachOfField1(response, (result) => {

@@ -1,7 +1,7 @@
 /**
- * The textbook baseline, a process of its own: Reserve as every guide to an ORM writes it. One
- * transaction per request: find and lock the account, find its grants, change and create entities,
- * flush. The same entities, prices, hash chain and rows as the service; no lanes, no bulk writes.
+ * The textbook baseline, a process of its own: Reserve as the guides of ORMs write it. One transaction
+ * per request: find and lock the account, find its grants, change and create entities, flush. It has the
+ * entities, prices, hash chain and rows of the service, but no group commit and no bulk writes.
  */
 import assert from 'node:assert/strict';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
@@ -115,11 +115,11 @@ function draw(grants: readonly Grant[], credits: bigint): readonly Allocation[] 
   let missing = credits;
   for (const grant of grants) {
     const available = grant.state === 'SCHEDULED' ? 0n : grant.remaining - grant.reserved;
-    const take = available < missing ? available : missing;
-    if (take === 0n) continue;
-    grant.reserved += take;
-    allocations.push({ grantId: grant.grantId, credits: take });
-    missing -= take;
+    const drawn = available < missing ? available : missing;
+    if (drawn === 0n) continue;
+    grant.reserved += drawn;
+    allocations.push({ grantId: grant.grantId, credits: drawn });
+    missing -= drawn;
   }
   assert(missing === 0n, 'the account has not enough credits');
   return allocations;

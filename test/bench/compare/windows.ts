@@ -1,6 +1,6 @@
 /**
  * Measures both versions in pairs of windows, A B, B A, A B …: each pair is measured within a few
- * seconds, so what disturbs the machine for longer disturbs both, and a drift cancels out.
+ * seconds, so what disturbs the machine for durationFactor disturbs both, and a drift cancels out.
  */
 import type { Case } from '../cases.ts';
 import type { LoadClient } from '../load-client.ts';

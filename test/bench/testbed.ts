@@ -1,18 +1,18 @@
-/** Everything the cases are measured on: one PostgreSQL, the service, the baselines, one client. */
+/** What the cases run on: one PostgreSQL, the service, the baselines, one load generator. */
 import { verify } from '../../src/verify/verify.ts';
 import { type Database, query, startDatabase } from './database.ts';
 import { installHandTuned } from './hand-tuned.ts';
 import { accounts, openAccounts, writeHistory } from './ledger.ts';
 import { type LoadClient, startLoadClient } from './load-client.ts';
 import { accountId } from './load-spec.ts';
-import type { Measuring } from './measure.ts';
+import type { MeasuredProcesses } from './measure.ts';
 import { type BenchServer, startEcho, startService, startTextbook } from './servers.ts';
 
-export class Stage {
+export class Testbed {
   readonly database: Database;
   readonly client: LoadClient;
   readonly #servers = new Set<BenchServer>();
-  readonly #cloned = new Map<string, Promise<string>>();
+  readonly #databases = new Map<string, Promise<string>>();
   #service: Promise<BenchServer> | null = null;
   #echo: Promise<BenchServer> | null = null;
   #textbook: { readonly pool: number; readonly server: BenchServer } | null = null;
@@ -22,43 +22,43 @@ export class Stage {
     this.client = client;
   }
 
-  /** The service on its own database, started when it is first asked for. */
+  /** The service on the database `service`; started at the first call. */
   service(): Promise<BenchServer> {
-    this.#service ??= this.serviceOn('service');
+    this.#service ??= this.startServiceOn('service');
     return this.#service;
   }
 
-  /** A service process on the database of this name: the first one, or one more. */
-  async serviceOn(database: string): Promise<BenchServer> {
-    return this.#keep(await startService(await this.databaseOf(database)));
+  /** Starts another service process on the database of this name. */
+  async startServiceOn(database: string): Promise<BenchServer> {
+    return this.#stopAtEnd(await startService(await this.databaseOf(database)));
   }
 
   echo(): Promise<BenchServer> {
-    this.#echo ??= startEcho().then((server) => this.#keep(server));
+    this.#echo ??= startEcho().then((server) => this.#stopAtEnd(server));
     return this.#echo;
   }
 
-  /** The textbook server with so many connections. */
+  /** The textbook server with a pool of this size. */
   async textbook(pool: number): Promise<BenchServer> {
     if (this.#textbook?.pool !== pool) {
       if (this.#textbook) await this.stop(this.#textbook.server);
       const server = await startTextbook(await this.databaseOf('textbook'), pool);
-      this.#textbook = { pool, server: this.#keep(server) };
+      this.#textbook = { pool, server: this.#stopAtEnd(server) };
     }
     return this.#textbook.server;
   }
 
-  /** URL of the database of this name: a copy of the ledger that every case starts from. */
+  /** URL of the database of this name; at the first call it is cloned from the prepared ledger. */
   databaseOf(name: string): Promise<string> {
-    let url = this.#cloned.get(name);
+    let url = this.#databases.get(name);
     if (!url) {
       url = this.#clone(name);
-      this.#cloned.set(name, url);
+      this.#databases.set(name, url);
     }
     return url;
   }
 
-  measuring(...servers: BenchServer[]): Measuring {
+  processes(...servers: BenchServer[]): MeasuredProcesses {
     return { client: this.client, servers, postgres: this.database.pid };
   }
 
@@ -67,8 +67,8 @@ export class Stage {
     await server.stop();
   }
 
-  /** Closes the books of a database the service worked on. */
-  async verified(name: string): Promise<string> {
+  /** Runs `verify` on a database that the service used. Throws at a disagreement. */
+  async verify(name: string): Promise<string> {
     const verdict = await verify(await this.databaseOf(name));
     if (verdict.ok) return `${name}: ok, ${verdict.entries.toLocaleString('en')} entries`;
     const [first] = verdict.disagreements;
@@ -87,14 +87,14 @@ export class Stage {
     return url;
   }
 
-  #keep(server: BenchServer): BenchServer {
+  #stopAtEnd(server: BenchServer): BenchServer {
     this.#servers.add(server);
     return server;
   }
 }
 
-/** Starts PostgreSQL, and makes the ledger through the service itself. */
-export async function setStage(historyEntries: number): Promise<Stage> {
+/** Starts PostgreSQL, and opens the accounts through the service. */
+export async function startTestbed(historyEntries: number): Promise<Testbed> {
   const database = await startDatabase();
   try {
     const service = await startService(database.template);
@@ -104,9 +104,9 @@ export async function setStage(historyEntries: number): Promise<Stage> {
     } finally {
       await service.stop();
     }
-    // What autovacuum would do in a while, at no moment of its own choosing.
+    // Autovacuum would do this at a moment of its own choosing.
     await query(database.template, 'vacuum analyze');
-    return new Stage(database, startLoadClient());
+    return new Testbed(database, startLoadClient());
   } catch (error) {
     await database.stop();
     throw error;
