@@ -6,7 +6,7 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts';
-import { migrate, pendingMigrations } from './pg/orm.ts';
+import { migrate, pendingMigrations } from './pg/migrate.ts';
 import { formatPlanFileError, readPlanFiles } from './plan-files.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { startService } from './service.ts';

@@ -1,5 +1,5 @@
 /** `npm run migrate`: brings the schema of DATABASE_URL up to date. */
-import { migrate } from './pg/orm.ts';
+import { migrate } from './pg/migrate.ts';
 
 const url = process.env['DATABASE_URL'];
 try {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../src/embedded-postgres/embedded-postgres.ts';
-import { migrate } from '../src/pg/orm.ts';
+import { migrate } from '../src/pg/migrate.ts';
 
 const TEMPLATE = 'scrip_template';
 

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { connect, type Scrip } from '../client.ts';
 import { type Config, readConfig } from '../config.ts';
 import { startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.ts';
-import { migrate } from '../pg/orm.ts';
+import { migrate } from '../pg/migrate.ts';
 import { readPlanFiles } from '../plan-files.ts';
 import { startService } from '../service.ts';
 import { type FoundDatabase, findDatabase } from '../verify/find-database.ts';

@@ -1,99 +1,85 @@
 /**
- * A flight: statements that go to PostgreSQL in one go, run in their order, and are answered in one
- * go. Where one fails PostgreSQL skips those behind it, a COMMIT among them, for there is one Sync
- * only, at the end. pg would send a Sync with each, and PostgreSQL answer each with a write of its own:
- * a reserve took it 169 µs so, and takes it 145 now (64 under way, two cores).
+ * SQL statements that are sent together, run in their order and answered together. There is one Sync, at the end:
+ * where an SQL statement fails, PostgreSQL skips those behind it, a COMMIT among them. pg's own pipeline mode sends
+ * a Sync with each (figures: docs/performance.md).
+ * Protocol: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
-import type pg from 'pg';
+import pg from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 
 export type SqlStatement = { readonly text: string; readonly parameters: readonly unknown[] };
 
-/** What pg's connection has, as far as a flight needs it; its types know less and ask for more. */
-type Connection = Pick<pg.Connection, 'stream'> & {
-  /** Texts of statements whose preparation was sent and not answered yet, by name. */
-  readonly submittedNamedStatements: Record<string, string>;
-  /** Texts of statements that are prepared, by name. */
-  readonly parsedStatements: Record<string, string>;
+export type Row = Record<string, unknown>;
+
+/** `command` is PostgreSQL's command tag, such as `INSERT 0 3` or `COMMIT`. */
+export type Result = { readonly rows: Row[]; command: string };
+
+/** An SQL statement as it is prepared on one connection. */
+type Prepared = {
+  readonly name: string;
+  /** pg's parser of its rows. */
+  readonly parser: RowParser;
+  /** PostgreSQL has prepared it and has described its rows, which cannot change after that. */
+  isReady: boolean;
+};
+
+/** The prepared statements of one connection, by their text. */
+export type PreparedStatements = Map<string, Prepared>;
+
+/** Methods of pg.Result that its types leave out. */
+type RowParser = {
+  addFields(fields: readonly unknown[]): void;
+  parseRow(fields: readonly (string | null)[]): Row;
+};
+
+/** pg.Connection; pg's types demand more parameters than there are, and bytes or text as values. */
+type Connection = Pick<pg.Connection, 'stream' | 'sync'> & {
+  close(statement: { readonly type: 'S'; readonly name: string }): void;
   parse(statement: { readonly name: string; readonly text: string }): void;
-  describe(prepared: { readonly type: 'S'; readonly name: string }): void;
-  bind(bound: {
+  describe(statement: { readonly type: 'S'; readonly name: string }): void;
+  bind(portal: {
     readonly statement: string;
     readonly values: readonly unknown[];
     readonly valueMapper: typeof prepareValue;
   }): void;
   execute(): void;
-  sync(): void;
 };
 
-type RowDescription = {
-  readonly fields: readonly { readonly name: string; readonly dataTypeID: number }[];
-};
-type Column = { readonly name: string; readonly parse: (text: string) => unknown };
-type Row = Record<string, unknown>;
-
-/** What the rows of a prepared statement are like: its columns, and a row of nulls to be copied. */
-type Shape = { readonly columns: readonly Column[]; readonly blank: Row };
-const NO_ROWS: Shape = { columns: [], blank: {} };
-
-/** The shapes, as far as they are known, of the statements that are prepared on one connection, by name. */
-export type Shapes = Map<string, Shape>;
-
-/** A statement's rows, and what the database says it did. */
-export type Result = { readonly rows: Row[]; command: string };
-
-/** Its OID in pg_type. pg makes sure first that an int8 is one, and then leaves it a text, too. */
-const INT8 = 20;
-const asItIs = (text: string): string => text;
-
-/** Names of statements by their text: PostgreSQL prepares each once per connection. */
-const names = new Map<string, string>();
-
-type Named = SqlStatement & { readonly name: string };
-
-/** Something pg can be given instead of a query. It calls what is named `handle…` with what comes back. */
+/** What pg's Client accepts in place of a query. The client calls `handle…` with each message that comes back. */
 export class PipelinedBatch {
-  /** Every statement's result, in their order. Rejects with what the first that failed failed with. */
+  /** The result of each SQL statement; rejects with the error of the first that fails. */
   readonly results: Promise<Result[]>;
-  readonly #types: pg.CustomTypesConfig;
-  readonly #shapes: Shapes;
-  readonly #statements: readonly Named[];
+  readonly #statements: readonly SqlStatement[];
+  readonly #prepared: readonly Prepared[];
   readonly #results: Result[];
-  #answered = 0;
+  /** How many SQL statements are complete. */
+  #completed = 0;
   #resolve: (results: Result[]) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor(statements: readonly SqlStatement[], types: pg.CustomTypesConfig, shapes: Shapes) {
+  constructor(
+    statements: readonly SqlStatement[],
+    prepared: PreparedStatements,
+    types: pg.CustomTypesConfig,
+  ) {
     this.results = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#types = types;
-    this.#shapes = shapes;
-    this.#statements = statements.map(({ text, parameters }) => ({
-      name: nameOf(text),
-      text,
-      parameters,
-    }));
+    this.#statements = statements;
+    this.#prepared = statements.map(({ text }) => findOrAdd(prepared, text, types));
     this.#results = statements.map(() => ({ rows: [], command: '' }));
-  }
-
-  // By these pg keeps account of what is prepared.
-  get name(): string | undefined {
-    return this.#current?.name;
-  }
-
-  get text(): string | undefined {
-    return this.#current?.text;
   }
 
   submit(given: pg.Connection): null {
     const connection = given as unknown as Connection;
     connection.stream.cork();
     try {
-      for (const statement of this.#statements) this.#send(connection, statement);
+      this.#statements.forEach((statement, index) => {
+        send(connection, statement, this.#prepared[index] as Prepared);
+      });
     } catch (error) {
-      // What cannot be written takes those behind it along, as if PostgreSQL had refused it.
+      // A parameter cannot be written: the SQL statement is not sent, nor is any behind it.
       this.#reject(error);
     } finally {
       connection.sync();
@@ -102,71 +88,51 @@ export class PipelinedBatch {
     return null;
   }
 
-  /** A statement is prepared once, and says once what its rows are like: they cannot change after that. */
-  #send(connection: Connection, { name, text, parameters }: Named) {
-    const { parsedStatements, submittedNamedStatements } = connection;
-    if (!parsedStatements[name] && !submittedNamedStatements[name]) {
-      connection.parse({ name, text });
-      submittedNamedStatements[name] = text;
-    }
-    // UsagesOrCredits by itself: a statement that was cut off in between is prepared and was never described.
-    if (!this.#shapes.has(name)) connection.describe({ type: 'S', name });
-    connection.bind({ statement: name, values: parameters, valueMapper: prepareValue });
-    connection.execute();
-  }
-
-  handleRowDescription({ fields }: RowDescription) {
-    const columns = fields.map(({ name, dataTypeID }) => ({
-      name,
-      parse: dataTypeID === INT8 ? asItIs : this.#types.getTypeParser(dataTypeID, 'text'),
-    }));
-    const blank: Row = {};
-    for (const { name } of fields) blank[name] = null;
-    // The copy of a copy is made in one step: 0.7 µs for a row of 28 where growing it takes 1.3.
-    this.#shapes.set(this.name as string, { columns, blank: { ...blank } });
+  handleRowDescription({ fields }: { readonly fields: readonly unknown[] }) {
+    this.#prepared[this.#completed]?.parser.addFields(fields);
   }
 
   handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }) {
-    const { columns, blank } = this.#shapes.get(this.name as string) as Shape;
-    const row = { ...blank };
-    let index = 0;
-    for (const { name, parse } of columns) {
-      const text = fields[index] as string | null;
-      if (text !== null) row[name] = parse(text);
-      index += 1;
-    }
-    this.#results[this.#answered]?.rows.push(row);
+    const row = this.#prepared[this.#completed]?.parser.parseRow(fields);
+    this.#results[this.#completed]?.rows.push(row as Row);
   }
 
   handleCommandComplete({ text }: { readonly text: string }) {
-    const { name } = this.#current as Named;
-    if (!this.#shapes.has(name)) this.#shapes.set(name, NO_ROWS);
-    (this.#results[this.#answered] as Result).command = text;
-    this.#answered += 1;
+    (this.#prepared[this.#completed] as Prepared).isReady = true;
+    (this.#results[this.#completed] as Result).command = text;
+    this.#completed += 1;
   }
 
   handleReadyForQuery() {
     this.#resolve(this.#results);
   }
 
-  handleError(error: unknown, connection: pg.Connection) {
-    const { submittedNamedStatements } = connection as unknown as Connection;
+  handleError(error: unknown) {
     this.#reject(error);
-    // The preparation of what comes after it was skipped.
-    for (const { name } of this.#statements.slice(this.#answered))
-      delete submittedNamedStatements[name];
-  }
-
-  /** The one whose answer comes next. */
-  get #current(): Named | undefined {
-    return this.#statements[Math.min(this.#answered, this.#statements.length - 1)];
   }
 }
 
-function nameOf(text: string): string {
-  const known = names.get(text);
-  if (known) return known;
-  const name = `s${names.size + 1}`;
-  names.set(text, name);
-  return name;
+function send(connection: Connection, { text, parameters }: SqlStatement, prepared: Prepared) {
+  const { name, isReady } = prepared;
+  if (!isReady) {
+    // An earlier attempt may have prepared it and then failed. Closing what is not there is no error.
+    connection.close({ type: 'S', name });
+    connection.parse({ name, text });
+    connection.describe({ type: 'S', name });
+  }
+  connection.bind({ statement: name, values: parameters, valueMapper: prepareValue });
+  connection.execute();
+}
+
+function findOrAdd(
+  prepared: PreparedStatements,
+  text: string,
+  types: pg.CustomTypesConfig,
+): Prepared {
+  const found = prepared.get(text);
+  if (found) return found;
+  const parser = new pg.Result('', types as typeof pg.types) as unknown as RowParser;
+  const added = { name: `s${prepared.size + 1}`, parser, isReady: false };
+  prepared.set(text, added);
+  return added;
 }

@@ -1,58 +1,60 @@
-/** Statements with bound parameters, in the transaction an entity manager is in, many in one go. */
-import { CompiledQuery } from 'kysely';
-import { STATEMENT_BATCH, type StatementBatch } from './client.ts';
+/** SQL statements with bound parameters, in the transaction of an entity manager. */
+import type { Connection } from './connection.ts';
 import type { Em } from './orm.ts';
 import type { SqlStatement } from './pipelined-batch.ts';
 
-type Waiting = SqlStatement & {
+type Pending = SqlStatement & {
   readonly resolve: (rows: never) => void;
   readonly reject: (error: unknown) => void;
 };
 
-/** Statements given in this turn, by the entity manager they were given to. */
-const waiting = new WeakMap<Em, Waiting[]>();
+/** Queries that wait for the end of this tick, by their entity manager. */
+const pendingOf = new WeakMap<Em, Pending[]>();
 
 /**
- * Runs one statement in the current transaction, or outside one if there is none. Statements that one
- * entity manager is given in the same turn go to the database together and run in their order.
+ * Runs one SQL statement in the current transaction, or outside one if there is none. What one entity manager is
+ * asked in one tick goes to PostgreSQL as one batch, in that order: `await Promise.all([query(…), query(…)])`
+ * waits once.
  */
 export function query<Row>(em: Em, text: string, parameters: readonly unknown[]): Promise<Row[]> {
   return new Promise<Row[]>((resolve, reject) => {
-    const one: Waiting = { text, parameters, resolve, reject };
-    const together = waiting.get(em);
-    if (together) {
-      together.push(one);
+    const one: Pending = { text, parameters, resolve, reject };
+    const pending = pendingOf.get(em);
+    if (pending) {
+      pending.push(one);
       return;
     }
-    const statements = [one];
-    waiting.set(em, statements);
+    const all = [one];
+    pendingOf.set(em, all);
     queueMicrotask(() => {
-      waiting.delete(em);
-      void answer(em, statements);
+      pendingOf.delete(em);
+      void sendAll(em, all);
     });
   });
 }
 
-async function answer(em: Em, statements: readonly Waiting[]): Promise<void> {
+async function sendAll(em: Em, all: readonly Pending[]): Promise<void> {
   try {
-    const rows = await send(em, { statements, commits: false });
-    statements.forEach(({ resolve }, index) => void resolve(rows[index] as never));
+    const rows = await onConnection(em, (connection) => connection.send(all));
+    all.forEach(({ resolve }, index) => void resolve(rows[index] as never));
   } catch (error) {
-    for (const { reject } of statements) reject(error);
+    for (const { reject } of all) reject(error);
   }
 }
 
 /**
- * Runs the last statements of the current transaction and commits it: COMMIT goes with them, and is
- * skipped where one of them fails. Saves a lone request one of three ways to the database and back.
- * Answers the rows of each statement.
+ * Runs the last SQL statements of the current transaction and commits it, in one batch. Where one of them fails
+ * PostgreSQL skips the COMMIT. Nothing may follow in the transaction.
  */
-export async function commit(
-  em: Em,
-  statements: readonly SqlStatement[],
-): Promise<readonly unknown[]> {
-  return (await send(em, { statements, commits: true })).slice(0, statements.length);
+export async function commit(em: Em, statements: readonly SqlStatement[]): Promise<void> {
+  await onConnection(em, (connection) => connection.send(statements, { commit: true }));
 }
 
-const send = async (em: Em, together: StatementBatch): Promise<readonly unknown[]> =>
-  (await em.getKysely().executeQuery(CompiledQuery.raw(STATEMENT_BATCH, [together]))).rows;
+/** Calls `use` with the transaction's connection, or with one of the pool. They are made by PoolDriver. */
+async function onConnection<Result>(
+  em: Em,
+  use: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const executor = em.getKysely().getExecutor();
+  return await executor.provideConnection((connection) => use(connection as Connection));
+}

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
-import { migrate } from '../../src/pg/orm.ts';
+import { migrate } from '../../src/pg/migrate.ts';
 
 export type Database = {
   /** URL of the migrated database that others are cloned from. */

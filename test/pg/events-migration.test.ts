@@ -1,7 +1,8 @@
 /** Events that were written before they had a seq and a position get theirs. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { connect, connectAsOwner, migrate, type Orm } from '../../src/pg/orm.ts';
+import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
+import { connect, type Orm } from '../../src/pg/orm.ts';
 import { assignPositions, readEvents } from '../../src/store/events.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { execute } from '../postgres.ts';

@@ -1,7 +1,7 @@
 /** A database of the first releases, migrated while it holds grants that are still to expire. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, expect, inject, test } from 'vitest';
-import { connectAsOwner, migrate } from '../../src/pg/orm.ts';
+import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
 import { createDatabase, execute } from '../postgres.ts';
 
 let databaseUrl: string;

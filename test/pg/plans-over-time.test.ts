@@ -1,7 +1,7 @@
 /** A database of before accounts could move is carried over, and goes on. */
 import { beforeAll, expect, inject, test } from 'vitest';
 import { seal } from '../../src/ledger/hash-chain.ts';
-import { connectAsOwner, migrate } from '../../src/pg/orm.ts';
+import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
 import { entryColumns, type Row, toEntry } from '../../src/store/rows.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { createDatabase, execute } from '../postgres.ts';

@@ -1,7 +1,7 @@
 /** Purchases of the first release are taken along, with what their entries know of them. */
 import pg from 'pg';
 import { expect, inject, test } from 'vitest';
-import { connectAsOwner } from '../../src/pg/orm.ts';
+import { connectAsOwner } from '../../src/pg/migrate.ts';
 import { createDatabase } from '../postgres.ts';
 
 test('a purchase made before 0005 keeps who made it, under which request and labels', async () => {

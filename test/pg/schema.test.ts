@@ -1,7 +1,7 @@
 /** The schema that the migrations make: what the entities say, and what the ledger relies on. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { connectAsOwner, migrate } from '../../src/pg/orm.ts';
+import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
 import { createDatabase } from '../postgres.ts';
 
 let databaseUrl: string;

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { connect, type Scrip } from '../../src/client.ts';
 import { readConfig } from '../../src/config.ts';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
-import { migrate } from '../../src/pg/orm.ts';
+import { migrate } from '../../src/pg/migrate.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import { type Service, startService } from '../../src/service.ts';
 
