@@ -1,9 +1,9 @@
-/** Events as tests need them: an account whose every charge and grant crosses its threshold. */
+/** Test data for events: an account whose every charge and grant crosses its low-balance threshold. */
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { requestId, type TestService } from '../service.ts';
 
-/** An account of plan verts with 1,000 credits and a threshold of 1,000. Its first event is written. */
+/** Opens an account with 1,000 credits and a threshold of 1,000. It has one event. */
 export async function crossing(scrip: TestService): Promise<string> {
   const accountId = await scrip.open('verts');
   const named = () => ({ accountId, requestId: requestId() });
@@ -20,7 +20,7 @@ export const grant = (scrip: TestService, accountId: string, credits: bigint) =>
     category: Grant_Category.PAID,
   });
 
-/** Writes so many events, of low and recovered in turn. */
+/** Writes `times` events: balance.low and balance.recovered alternate. */
 export async function cross(scrip: TestService, accountId: string, times: number): Promise<void> {
   for (let time = 0; time < times; time++)
     if (time % 2 === 0)
@@ -28,12 +28,12 @@ export async function cross(scrip: TestService, accountId: string, times: number
     else await grant(scrip, accountId, 1n);
 }
 
-type UsagesOrCredits = Parameters<TestService['events']['streamEvents']>[0];
+type Request = Parameters<TestService['events']['streamEvents']>[0];
 
-/** Every event there is by now. */
-export async function eventsOf(scrip: TestService, asked: UsagesOrCredits = {}): Promise<Event[]> {
+/** The events that have a position now. */
+export async function eventsOf(scrip: TestService, request: Request = {}): Promise<Event[]> {
   const events: Event[] = [];
-  for await (const message of scrip.events.streamEvents(asked)) events.push(...message.events);
+  for await (const message of scrip.events.streamEvents(request)) events.push(...message.events);
   return events;
 }
 

@@ -1,4 +1,4 @@
-/** OutboxSequencer on a real database: after the commit, without gaps, whoever gives them. */
+/** Positions on a real database: given after the commit, without gaps, by any replica. */
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { connect, type Em, type Orm } from '../../src/pg/orm.ts';
@@ -43,7 +43,7 @@ describe('events get positions', () => {
     await write('b', 1, 2);
     await write('a', 1, 2, '2026-11-21T12:00:01Z');
     await write('c', 1, 1, '2026-11-21T11:00:00Z');
-    // A clock that is behind that of the replica before.
+    // Written by a replica whose clock is behind.
     await write('c', 2, 2, '2026-11-21T10:00:00Z');
     expect(await eventsWait(em())).toBe(true);
     expect(await assignPositions(em(), 100)).toEqual({ newest: 6n, count: 6 });
@@ -53,7 +53,7 @@ describe('events get positions', () => {
     expect(await assignPositions(em(), 100)).toEqual({ newest: 6n, count: 0 });
   });
 
-  test('in batches that never part the order of an account', async () => {
+  test('in batches that keep the order within each account', async () => {
     await write('a', 1, 5);
     await write('b', 1, 5, '2026-11-21T11:00:00Z');
     expect(await assignPositions(em(), 4)).toEqual({ newest: 4n, count: 4 });
@@ -67,7 +67,7 @@ describe('events get positions', () => {
       );
   });
 
-  test('only once they are committed: one that commits late comes after what was read before', async () => {
+  test('only once they are committed: an event that commits late comes after those read before', async () => {
     const late = new pg.Client(databaseUrl);
     await late.connect();
     try {
@@ -86,7 +86,7 @@ describe('events get positions', () => {
     ]);
   });
 
-  test('from one replica at a time: the others do not wait', async () => {
+  test('from one replica at a time, and the others do not wait for it', async () => {
     await write('a', 1);
     const holder = new pg.Client(databaseUrl);
     await holder.connect();
@@ -101,7 +101,7 @@ describe('events get positions', () => {
   });
 });
 
-test('readers who resume see every position once, in order, while many write and two replicas assign', async () => {
+test('readers that resume see every position once, in order, while many write and two replicas assign', async () => {
   const ACCOUNTS = 6;
   const EACH = 40;
   const total = ACCOUNTS * EACH;
@@ -110,7 +110,7 @@ test('readers who resume see every position once, in order, while many write and
     const client = new pg.Client(databaseUrl);
     await client.connect();
     for (let seq = 1; seq <= EACH; seq++) {
-      // Transactions that overlap, and commit in another order than they wrote.
+      // The transactions overlap and commit in another order than they wrote.
       await client.query('begin');
       await client.query(INSERT, [`account${account}-`, seq, seq, NOON]);
       await client.query('select pg_sleep($1)', [Math.random() / 100]);

@@ -1,4 +1,4 @@
-/** A webhook endpoint: a real HTTP server that checks every signature with the standard's own package. */
+/** A webhook endpoint: an HTTP server that verifies signatures with the package of Standard Webhooks. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -25,7 +25,7 @@ export type Received = {
   readonly at: number;
 };
 
-/** Answers a delivery; by default with 204. */
+/** Sends the response to a delivery. */
 export type Answer = (response: ServerResponse, received: Received) => void;
 
 export const accepts: Answer = (response) => response.writeHead(204).end();
@@ -35,23 +35,23 @@ export const answers =
     response.writeHead(status, headers).end(body);
 
 export class Receiver {
-  /** Every delivery whose signature is right, whatever it was answered. */
+  /** Every delivery with a valid signature, whatever the response. */
   readonly received: Received[] = [];
-  /** Signatures that were not. */
+  /** The errors of invalid signatures. */
   readonly forged: string[] = [];
   answer: Answer = accepts;
-  /** Deliveries under way at once at most, so far. */
+  /** The largest number of deliveries in progress at the same time, so far. */
   concurrency = 0;
   readonly #verifier = new Webhook(SECRET);
-  readonly #server = createServer((request, response) => void this.#take(request, response));
-  #underWay = 0;
+  readonly #server = createServer((request, response) => void this.#receive(request, response));
+  #inProgress = 0;
   #port = 0;
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}/events?of=scrip`;
   }
 
-  /** What a service that delivers to it is configured with. */
+  /** The configuration of a service that delivers to this endpoint. */
   get env() {
     return { EVENTS_WEBHOOK_URL: this.url, EVENTS_WEBHOOK_SECRET: SECRET };
   }
@@ -63,7 +63,7 @@ export class Receiver {
     return this;
   }
 
-  /** Nobody listens any more; it can be opened again, at the same port. */
+  /** Stops listening. `open` listens again on the same port. */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
@@ -71,22 +71,22 @@ export class Receiver {
     await closed;
   }
 
-  /** Ids of what was received, in the order it was. */
+  /** Ids of the received events, in order. */
   ids(): string[] {
     return this.received.map(({ event }) => event.id);
   }
 
-  async #take(request: IncomingMessage, response: ServerResponse) {
-    this.#underWay += 1;
-    this.concurrency = Math.max(this.concurrency, this.#underWay);
+  async #receive(request: IncomingMessage, response: ServerResponse) {
+    this.#inProgress += 1;
+    this.concurrency = Math.max(this.concurrency, this.#inProgress);
     response.once('close', () => {
-      this.#underWay -= 1;
+      this.#inProgress -= 1;
     });
     const chunks: Buffer[] = [];
     try {
       for await (const chunk of request) chunks.push(chunk);
     } catch {
-      return; // Cut by the sender.
+      return; // The sender has cancelled.
     }
     const body = Buffer.concat(chunks).toString('utf8');
     const { headers } = request;

@@ -25,25 +25,26 @@ afterAll(() => scrip.stop());
 
 const ended = () => lines.filter((line) => line.includes('StreamEvents')).length;
 
-/** All events of an account, once there are so many. */
-const settled = (accountId: string, count: number) =>
+/** Long enough for a busy machine: no test passes or fails by how long something takes. */
+const EVENTUALLY = { timeout: 25_000, interval: 20 };
+
+/** All events of an account, once there are `count`. */
+const eventsOnce = (accountId: string, count: number, service = scrip) =>
   vi.waitFor(async () => {
-    const events = await eventsOf(scrip, { accountId });
+    const events = await eventsOf(service, { accountId });
     expect(events.length).toBe(count);
     return events;
-  });
+  }, EVENTUALLY);
 
 const newest = async () => (await eventsOf(scrip)).at(-1)?.position ?? 0n;
 
 type Stream = AsyncGenerator<StreamEventsResponse, void, void>;
 
-/** The next message that carries events, and how long it took. */
-async function next(stream: Stream) {
-  const started = performance.now();
+/** The events of the next message that carries some. */
+async function nextEvents(stream: Stream): Promise<readonly Event[]> {
   for (;;) {
     const { value } = await stream.next();
-    if (value && value.events.length === 0) continue;
-    return { ms: performance.now() - started, events: value?.events ?? [] };
+    if (!value || value.events.length > 0) return value?.events ?? [];
   }
 }
 
@@ -52,7 +53,7 @@ describe('an event says', () => {
     const accountId = await crossing(scrip);
     const before = scrip.now();
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 7n });
-    const [, low] = await settled(accountId, 2);
+    const [, low] = await eventsOnce(accountId, 2);
     expect(low).toEqual({
       eventId: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/),
       position: expect.anything(),
@@ -67,7 +68,7 @@ describe('an event says', () => {
     expect(low?.at?.getTime()).toBeLessThanOrEqual(scrip.now());
   });
 
-  test('of what happens by itself, too: expiries are told when the account is swept', async () => {
+  test('also what happens by the passing of time, once the account is swept', async () => {
     const accountId = await scrip.open('verts');
     const { grant: made } = await scrip.accounts.grantCredits({
       accountId,
@@ -80,7 +81,7 @@ describe('an event says', () => {
     const { reservation } = await scrip.billing.reserve({ ...reserved, ttl: { seconds: 30n } });
     scrip.advance(60_000);
     await scrip.service.sweep();
-    const events = await settled(accountId, 5);
+    const events = await eventsOnce(accountId, 5);
     expect(events.map(({ type, data }) => [type, data])).toEqual([
       [
         'grant.expiring',
@@ -106,7 +107,7 @@ describe('StreamEvents', () => {
   test('sends every event from the first on, without gaps, and goes on after any of them', async () => {
     const accountId = await crossing(scrip);
     await cross(scrip, accountId, 5);
-    await settled(accountId, 6);
+    await eventsOnce(accountId, 6);
     const all = await eventsOf(scrip);
     expect(positionsOf(all)).toEqual(from(1, all.length));
     expect(new Set(all.map(({ eventId }) => eventId)).size).toBe(all.length);
@@ -118,7 +119,7 @@ describe('StreamEvents', () => {
   test('keeps to the account and the types asked for', async () => {
     const accountId = await crossing(scrip);
     await cross(scrip, accountId, 4);
-    const own = await settled(accountId, 5);
+    const own = await eventsOnce(accountId, 5);
     expect(own.map(({ type }) => type)).toEqual([
       'balance.recovered',
       'balance.low',
@@ -134,9 +135,9 @@ describe('StreamEvents', () => {
     expect(ofAll).toEqual((await eventsOf(scrip)).filter(({ type }) => type === 'balance.low'));
   });
 
-  test('moves on past what its filter leaves out', async () => {
+  test('advances past the events that its filter leaves out', async () => {
     const accountId = await crossing(scrip);
-    await settled(accountId, 1);
+    await eventsOnce(accountId, 1);
     const messages: StreamEventsResponse[] = [];
     for await (const message of scrip.events.streamEvents({ types: ['statement.closed'] }))
       messages.push(message);
@@ -146,71 +147,70 @@ describe('StreamEvents', () => {
 
   test.each<[string, Parameters<TestService['events']['streamEvents']>[0], string[]]>([
     ['a position below 0', { afterPosition: -1n }, ['after_position']],
-    ['a type there is not', { types: ['balance.low', 'balance.lo'] }, ['types']],
-    ['an account id that is none', { accountId: 'a b' }, ['account_id']],
-  ])('refuses %s', async (_, asked, fields) => {
-    expect(await faultOf(scrip.events.streamEvents(asked).next())).toMatchObject({
+    ['an unknown type', { types: ['balance.low', 'balance.lo'] }, ['types']],
+    ['an invalid account id', { accountId: 'a b' }, ['account_id']],
+  ])('refuses %s', async (_, request, fields) => {
+    expect(await faultOf(scrip.events.streamEvents(request).next())).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       fields,
     });
   });
 
-  test('fails for an account there is not', async () => {
+  test('fails for an unknown account', async () => {
     const call = scrip.events.streamEvents({ accountId: 'nobody' }).next();
     expect(await faultOf(call)).toMatchObject({ reason: 'ACCOUNT_NOT_FOUND' });
   });
 });
 
 describe('StreamEvents that follows', () => {
-  test('sends a new event within a second of its writing', async () => {
+  test('sends each new event', async () => {
     const accountId = await crossing(scrip);
-    const [first] = await settled(accountId, 1);
+    const [first] = await eventsOnce(accountId, 1);
     const afterPosition = first!.position;
     const stream = scrip.events.streamEvents({ accountId, afterPosition, follow: true });
     for (let times = 0; times < 3; times++) {
-      const coming = next(stream);
+      const events = nextEvents(stream);
       await cross(scrip, accountId, 2);
-      const { ms, events } = await coming;
-      expect(events.length).toBeGreaterThan(0);
-      expect(ms).toBeLessThan(1_000);
+      expect((await events).length).toBeGreaterThan(0);
     }
     await stream.return();
   });
 
-  test('sends one written by another replica within a second, too', async () => {
+  test('sends an event that another replica has written', async () => {
     const reading = await startTestService({ databaseUrl: scrip.databaseUrl });
     try {
       const accountId = await crossing(scrip);
-      const [first] = await settled(accountId, 1);
+      const [first] = await eventsOnce(accountId, 1);
       const afterPosition = first!.position;
       const stream = reading.events.streamEvents({ accountId, afterPosition, follow: true });
-      const coming = next(stream);
+      const events = nextEvents(stream);
       await cross(scrip, accountId, 1);
-      const { ms, events } = await coming;
-      expect(events).toMatchObject([{ accountId, type: 'balance.low' }]);
-      expect(ms).toBeLessThan(1_000);
+      expect(await events).toMatchObject([{ accountId, type: 'balance.low' }]);
       await stream.return();
     } finally {
       await reading.stop();
     }
   });
 
-  test('is over for the service once its reader has gone', async () => {
+  test('ends in the service when its reader cancels', async () => {
     const stream = scrip.events.streamEvents({ follow: true });
     await crossing(scrip);
     await stream.next();
     const before = ended();
     await stream.return();
-    await vi.waitFor(() => expect(ended()).toBe(before + 1), { timeout: 1_000 });
+    await vi.waitFor(() => expect(ended()).toBe(before + 1), EVENTUALLY);
   });
 
-  test('is told where to go on when the replica stops', async () => {
+  test('fails when the replica stops, and says after which position to resume', async () => {
     const stopping = await startTestService({ databaseUrl: scrip.databaseUrl });
+    const accountId = await crossing(scrip);
+    await eventsOnce(accountId, 1);
     const afterPosition = await newest();
-    const stream = stopping.events.streamEvents({ afterPosition, follow: true });
+    const request = { afterPosition: afterPosition - 1n, follow: true };
+    const stream = stopping.events.streamEvents(request);
+    expect(await nextEvents(stream)).toMatchObject([{ position: afterPosition }]);
     const fault = faultOf(stream.next());
-    await new Promise((resolve) => setTimeout(resolve, 100));
     await stopping.service.stop();
     expect(await fault).toMatchObject({
       code: status.UNAVAILABLE,
@@ -221,7 +221,7 @@ describe('StreamEvents that follows', () => {
   });
 });
 
-test('a reader that goes from replica to replica while both write misses and repeats nothing', async () => {
+test('a reader that resumes on one replica after the other misses and repeats no event', async () => {
   const a = await startTestService();
   const b = await startTestService({ databaseUrl: a.databaseUrl });
   try {
@@ -235,8 +235,8 @@ test('a reader that goes from replica to replica while both write misses and rep
     });
     const seen: Event[] = [];
     let after = 0n;
-    for (let turn = 0; seen.length < total; turn++) {
-      const replica = turn % 2 === 0 ? a : b;
+    for (let count = 0; seen.length < total; count++) {
+      const replica = count % 2 === 0 ? a : b;
       const stream = replica.events.streamEvents({ afterPosition: after, follow: true });
       let messages = 0;
       for await (const { events, nextAfterPosition } of stream) {
@@ -258,12 +258,12 @@ test('a reader that goes from replica to replica while both write misses and rep
   }
 });
 
-test('events a replica left without a position get theirs from any other', async () => {
+test('events that a replica left without a position get one from any other replica', async () => {
   const a = await startTestService();
   const accountId = await crossing(a);
-  await vi.waitFor(async () => expect((await eventsOf(a)).length).toBe(1));
+  await eventsOnce(accountId, 1, a);
   await a.stop();
-  // As a replica that is killed right after its commit leaves it.
+  // A replica that is killed right after its commit leaves an event like this.
   await execute(
     a.databaseUrl,
     `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id)
@@ -272,18 +272,13 @@ test('events a replica left without a position get theirs from any other', async
   );
   const b = await startTestService({ databaseUrl: a.databaseUrl });
   try {
-    const events = await vi.waitFor(async () => {
-      const found = await eventsOf(b);
-      expect(found.length).toBe(2);
-      return found;
-    });
-    expect(positionsOf(events)).toEqual([1n, 2n]);
+    expect(positionsOf(await eventsOnce(accountId, 2, b))).toEqual([1n, 2n]);
   } finally {
     await b.stop();
   }
 });
 
-test('no reading costs a scan of all events: each query has an index', async () => {
+test('every query of events and deliveries uses an index', async () => {
   const client = await startTestService();
   try {
     for (const query of [
