@@ -1,4 +1,4 @@
-/** A running service on its own database, its client, and a clock that tests can move. */
+/** A running service on a database of its own, with its client and a clock that tests can set. */
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { inject, onTestFailed } from 'vitest';
@@ -12,13 +12,13 @@ import { createDatabase } from './postgres.ts';
 export type TestService = Scrip & {
   readonly service: Service;
   readonly databaseUrl: string;
-  /** Now, as the service sees it: real time, or `frozenAt`, plus what `advance` added. */
+  /** The present time of the service: real time, or `frozenAt`, plus what `advance` added. */
   readonly now: () => number;
-  /** Lets time pass for the service. */
+  /** Moves the clock of the service forward. */
   readonly advance: (ms: number) => void;
-  /** Sets the service's clock. */
+  /** Sets the clock of the service. */
   readonly setNow: (ms: number) => void;
-  /** Opens a new account and answers its id. */
+  /** Opens an account and returns its id. */
   readonly open: (planId: string) => Promise<string>;
   readonly stop: () => Promise<void>;
 };
@@ -28,7 +28,7 @@ export type TestOptions = {
   readonly plans?: readonly PlanFile[];
   readonly env?: Partial<Record<keyof Config, string>>;
   readonly log?: pino.Logger;
-  /** The service's clock stands still at this time and moves by `advance` and `setNow` only. */
+  /** The clock of the service stands still at this time; only `advance` and `setNow` move it. */
   readonly frozenAt?: number;
 };
 
@@ -45,7 +45,7 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
   const read = readConfig({
     HOST: '127.0.0.1',
     PORT: '0',
-    // Tests sweep when they want to.
+    // Tests call sweep().
     SWEEP_INTERVAL_MS: '3600000',
     HISTORY_POLL_MS: '50',
     SHUTDOWN_GRACE_MS: '2000',
@@ -86,9 +86,9 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
   };
 }
 
-/** Says where a failed test's data is. */
+/** Prints the URL of the database if the test fails. */
 export function showDatabaseOnFailure(databaseUrl: string) {
   onTestFailed(() => {
-    process.stderr.write(`data of the failed test: ${databaseUrl}\n`);
+    process.stderr.write(`database of the failed test: ${databaseUrl}\n`);
   });
 }

@@ -9,6 +9,8 @@ import type { Command } from '../../src/ledger/decide.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { balanceOf, DAY, defined, entriesOf, grant, openWithCredits } from '../accounts.ts';
+import { lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
 import {
   charge,
@@ -22,8 +24,6 @@ import {
 } from '../ledger/fixtures.ts';
 import { execute } from '../postgres.ts';
 import { realPlan } from '../pricing/fixtures.ts';
-import { balanceOf, DAY, entriesOf, funded, grant, there } from '../rpc/given.ts';
-import { hold, waitingForLock } from '../rpc/held.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
 /** How many accounts each unit of work did not have to read, and where it had to run again. */
@@ -74,7 +74,7 @@ async function told(accountId: string, command: Command, id = requestId()): Prom
 
 /** An account of ten credits, one of which is reserved by the replica: it keeps it from then on. */
 async function keptAccount() {
-  const accountId = await funded(scrip, 10n);
+  const accountId = await openWithCredits(scrip, 10n);
   const reservationId = await told(accountId, reserve(1n));
   taken.length = 0;
   return { accountId, reservationId };
@@ -140,7 +140,7 @@ describe('a kept account', () => {
 
   test('that another replica is writing to is read when that is done', async () => {
     const { accountId } = await keptAccount();
-    const unlock = await hold(scrip.databaseUrl, accountId);
+    const unlock = await lockAccount(scrip.databaseUrl, accountId);
     const later = told(accountId, reserve(2n));
     await expect.poll(() => taken).toEqual([1, 'again', 0]);
     await unlock();
@@ -177,7 +177,7 @@ describe('a kept account', () => {
       [accountId],
     );
     const later = told(accountId, reserve(1n, { criticality: 'SHEDDABLE' }));
-    await waitingForLock(scrip.databaseUrl);
+    await waitForBlockedSessions(scrip.databaseUrl);
     await side.query('commit');
     await side.end();
     expect(await later).toBe('PAUSED_BELOW_FLOOR');
@@ -213,7 +213,7 @@ describe('a kept account', () => {
   test('does not meet a reservation that was made elsewhere since: it is read with it', async () => {
     const { accountId } = await keptAccount();
     const { reservation } = await reserveElsewhere(accountId, 3n);
-    const { reservationId } = there(reservation);
+    const { reservationId } = defined(reservation);
     expect(await told(accountId, release(reservationId))).toBe(reservationId);
     expect(taken).toEqual([1, 0]);
     expect((await balanceOf(scrip, accountId)).reserved).toBe(1n);
@@ -260,7 +260,7 @@ describe('a kept account', () => {
   test('is read where more is needed than is kept', async () => {
     const { accountId, reservationId } = await keptAccount();
     await told(accountId, commit(reservationId));
-    const { seq } = there((await entriesOf(scrip, accountId)).at(-1));
+    const { seq } = defined((await entriesOf(scrip, accountId)).at(-1));
     await told(accountId, refund(seq, 1n));
     await told(accountId, extend(await told(accountId, reserve(1n)), '2h'));
     expect(taken).toEqual([1, 0, 1, 0]);

@@ -4,10 +4,10 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Book } from '../../src/ledger/book.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
+import { balanceOf, entriesOf, openWithCredits } from '../accounts.ts';
+import { captureLog } from '../disruptions.ts';
 import { execute } from '../postgres.ts';
-import { faultOf } from '../rpc/fault.ts';
-import { balanceOf, entriesOf, funded } from '../rpc/given.ts';
-import { readableLog } from '../rpc/held.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
 /** Every execution of the rule, by the reference of its reserve. */
@@ -28,7 +28,7 @@ vi.mock('../../src/ledger/rules/reserve.ts', async (original) => {
   };
 });
 
-const { log, lines } = readableLog('error');
+const { log, lines } = captureLog('error');
 let scrip: TestService;
 
 beforeAll(async () => {
@@ -44,7 +44,7 @@ const reserve = (accountId: string, reference: string) =>
 
 /** An account that the service has written, and so has in its cache. */
 async function cachedAccount(): Promise<string> {
-  const accountId = await funded(scrip, 10n);
+  const accountId = await openWithCredits(scrip, 10n);
   await reserve(accountId, 'first');
   executed.length = 0;
   return accountId;
@@ -55,7 +55,7 @@ const logged = (reference: string) =>
 
 test('is logged once with its trace id, answered INTERNAL, and executed once', async () => {
   const accountId = await cachedAccount();
-  const { code, reason, metadata } = await faultOf(reserve(accountId, 'bug'));
+  const { code, reason, metadata } = await errorOf(reserve(accountId, 'bug'));
   expect({ code, reason }).toEqual({ code: status.INTERNAL, reason: 'INTERNAL' });
   expect(logged('bug')).toMatchObject([
     {
@@ -90,7 +90,7 @@ test('does not fail the requests that run with it, whosever they are', async () 
 
 test('leaves the account usable, from the database', async () => {
   const accountId = await cachedAccount();
-  await faultOf(reserve(accountId, 'bug'));
+  await errorOf(reserve(accountId, 'bug'));
   await reserve(accountId, 'next');
   expect((await balanceOf(scrip, accountId)).reserved).toBe(2n);
   const [{ count } = {}] = await execute(

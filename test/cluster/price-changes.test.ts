@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { DAY, defined, grant } from '../accounts.ts';
 import { planIn } from '../pricing/fixtures.ts';
-import { DAY, grant, there } from '../rpc/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { startCluster } from './cluster.ts';
 
@@ -39,7 +39,7 @@ test('two replicas started at once change prices at the same moment', async () =
 
   cluster.setNow(DATE);
   expect(await charged([a, b, a, b], accountId)).toEqual([3n, 3n, 3n, 3n]);
-  const { reservationId } = there(reservation);
+  const { reservationId } = defined(reservation);
   const commit = { accountId, requestId: requestId(), reservationId, usages };
   expect((await b.billing.commit(commit)).committed).toBe(1n);
   for (const { plans } of replicas)

@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Delivery, Delivery_State } from '../../src/gen/billing/v1/event_service.ts';
 import { execute } from '../postgres.ts';
-import { faultOf } from '../rpc/fault.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestOptions, type TestService } from '../service.ts';
 import { cross, crossing, eventsOf } from './given.ts';
 import { answers, Receiver, SECRET } from './receiver.ts';
@@ -350,7 +350,7 @@ describe('operators', () => {
       .toEqual([5n, 4n, 3n, 2n, 1n]);
     expect((await list({ state: Delivery_State.PENDING })).deliveries).toEqual([]);
     expect(
-      await faultOf(list({ accountId: accountIds[0], pageToken: first.nextPageToken })),
+      await errorOf(list({ accountId: accountIds[0], pageToken: first.nextPageToken })),
     ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['page_token'] });
   });
 
@@ -368,21 +368,21 @@ describe('operators', () => {
     const scrip = await start();
     const accountId = await crossing(scrip);
     const eventId = '01900000-0000-7000-8000-000000000000';
-    expect(await faultOf(scrip.events.replayDelivery({ accountId, eventId }))).toMatchObject({
+    expect(await errorOf(scrip.events.replayDelivery({ accountId, eventId }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'DELIVERY_NOT_FOUND',
       metadata: { account_id: accountId, event_id: eventId },
     });
     const wrong = { accountId: '', eventId: '7' };
-    expect(await faultOf(scrip.events.replayDelivery(wrong))).toMatchObject({
+    expect(await errorOf(scrip.events.replayDelivery(wrong))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['account_id', 'event_id'],
     });
     expect(
-      await faultOf(scrip.events.listDeliveries({ state: 9 as Delivery_State })),
+      await errorOf(scrip.events.listDeliveries({ state: 9 as Delivery_State })),
     ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['state'] });
     const ofNobody = { accountId: 'a b' };
-    expect(await faultOf(scrip.events.replayDeadDeliveries(ofNobody))).toMatchObject({
+    expect(await errorOf(scrip.events.replayDeadDeliveries(ofNobody))).toMatchObject({
       fields: ['account_id'],
     });
   });

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Event, StreamEventsResponse } from '../../src/gen/billing/v1/event_service.ts';
 import { execute } from '../postgres.ts';
-import { faultOf } from '../rpc/fault.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { cross, crossing, eventsOf, from, positionsOf } from './given.ts';
 
@@ -150,7 +150,7 @@ describe('StreamEvents', () => {
     ['an unknown type', { types: ['balance.low', 'balance.lo'] }, ['types']],
     ['an invalid account id', { accountId: 'a b' }, ['account_id']],
   ])('refuses %s', async (_, request, fields) => {
-    expect(await faultOf(scrip.events.streamEvents(request).next())).toMatchObject({
+    expect(await errorOf(scrip.events.streamEvents(request).next())).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       fields,
@@ -159,7 +159,7 @@ describe('StreamEvents', () => {
 
   test('fails for an unknown account', async () => {
     const call = scrip.events.streamEvents({ accountId: 'nobody' }).next();
-    expect(await faultOf(call)).toMatchObject({ reason: 'ACCOUNT_NOT_FOUND' });
+    expect(await errorOf(call)).toMatchObject({ reason: 'ACCOUNT_NOT_FOUND' });
   });
 });
 
@@ -210,7 +210,7 @@ describe('StreamEvents that follows', () => {
     const request = { afterPosition: afterPosition - 1n, follow: true };
     const stream = stopping.events.streamEvents(request);
     expect(await nextEvents(stream)).toMatchObject([{ position: afterPosition }]);
-    const fault = faultOf(stream.next());
+    const fault = errorOf(stream.next());
     await stopping.service.stop();
     expect(await fault).toMatchObject({
       code: status.UNAVAILABLE,

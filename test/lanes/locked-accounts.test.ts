@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
+import { balanceOf, openWithCredits } from '../accounts.ts';
+import { lockAccount } from '../disruptions.ts';
 import { origin, reserve } from '../ledger/fixtures.ts';
-import { balanceOf, funded } from '../rpc/given.ts';
-import { hold } from '../rpc/held.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 
@@ -41,8 +41,8 @@ async function reserveOn(accountId: string): Promise<string> {
 
 describe('an account that another replica works on', () => {
   test('holds up no other account, and is served when it is free', async () => {
-    const [locked, free] = [await funded(scrip, 10n), await funded(scrip, 10n)];
-    const unlock = await hold(scrip.databaseUrl, locked);
+    const [locked, free] = [await openWithCredits(scrip, 10n), await openWithCredits(scrip, 10n)];
+    const unlock = await lockAccount(scrip.databaseUrl, locked);
     units.length = 0;
     const later = reserveOn(locked);
     expect(await reserveOn(free)).toBe(free);
@@ -53,8 +53,8 @@ describe('an account that another replica works on', () => {
   });
 
   test('is waited for where there is nothing else to do', async () => {
-    const locked = await funded(scrip, 10n);
-    const unlock = await hold(scrip.databaseUrl, locked);
+    const locked = await openWithCredits(scrip, 10n);
+    const unlock = await lockAccount(scrip.databaseUrl, locked);
     units.length = 0;
     const later = reserveOn(locked);
     await expect.poll(() => units).toEqual([[1, 'wait']]);
@@ -64,8 +64,8 @@ describe('an account that another replica works on', () => {
   });
 
   test('is no account that is not there', async () => {
-    const [locked, free] = [await funded(scrip, 10n), await funded(scrip, 10n)];
-    const unlock = await hold(scrip.databaseUrl, locked);
+    const [locked, free] = [await openWithCredits(scrip, 10n), await openWithCredits(scrip, 10n)];
+    const unlock = await lockAccount(scrip.databaseUrl, locked);
     const later = reserveOn(locked);
     expect(await Promise.all([reserveOn('nobody'), reserveOn(free)])).toEqual([
       'ACCOUNT_NOT_FOUND',
@@ -76,8 +76,8 @@ describe('an account that another replica works on', () => {
   });
 
   test('is not said to be settled before it is free', async () => {
-    const [locked, free] = [await funded(scrip, 10n), await funded(scrip, 10n)];
-    const unlock = await hold(scrip.databaseUrl, locked);
+    const [locked, free] = [await openWithCredits(scrip, 10n), await openWithCredits(scrip, 10n)];
+    const unlock = await lockAccount(scrip.databaseUrl, locked);
     let answered = false;
     const settled = replica.lanes.settle(locked);
     void settled.then(() => {

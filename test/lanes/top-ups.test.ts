@@ -7,10 +7,10 @@ import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
 import { accountsToTopUp } from '../../src/store/top-ups.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { openWithCredits, storedRows } from '../accounts.ts';
 import { eventsOf } from '../events/given.ts';
 import { execute } from '../postgres.ts';
-import { faultOf } from '../rpc/fault.ts';
-import { funded, rowsOf } from '../rpc/given.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 
@@ -78,7 +78,7 @@ const see = (accountId: string, purchaseId: string, seen: Partial<PaymentSnapsho
 
 describe('UpdateAccount', () => {
   test('switches auto top-up on, shows it, leaves it alone, and switches it off', async () => {
-    const accountId = await funded(scrip, 600n);
+    const accountId = await openWithCredits(scrip, 600n);
     expect((await get(accountId))?.autoTopUp).toBeUndefined();
     expect(await set(accountId, SETTING)).toMatchObject({ autoTopUp: SETTING });
     await scrip.accounts.updateAccount({ accountId, requestId: requestId(), displayName: 'Acme' });
@@ -91,10 +91,10 @@ describe('UpdateAccount', () => {
   });
 
   test('refuses what is missing or out of range, all of it at once, and changes nothing', async () => {
-    const accountId = await funded(scrip, 600n);
-    const before = await rowsOf(scrip, accountId);
+    const accountId = await openWithCredits(scrip, 600n);
+    const before = await storedRows(scrip, accountId);
     const wrong = { coolDown: { seconds: 59n, nanos: 0 }, monthlyCap: 1_001 };
-    expect(await faultOf(set(accountId, wrong))).toMatchObject({
+    expect(await errorOf(set(accountId, wrong))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       fields: [
@@ -106,22 +106,22 @@ describe('UpdateAccount', () => {
         'payment_method',
       ].map((field) => `auto_top_up.auto_top_up.${field}`),
     });
-    expect(await faultOf(set(accountId, { ...SETTING, packId: 'popular' }))).toMatchObject({
+    expect(await errorOf(set(accountId, { ...SETTING, packId: 'popular' }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'PACK_NOT_FOUND',
       metadata: { pack_id: 'popular', plan_id: 'verts' },
     });
-    expect(await faultOf(set(accountId, { ...SETTING, threshold: 1_001n }))).toMatchObject({
+    expect(await errorOf(set(accountId, { ...SETTING, threshold: 1_001n }))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['auto_top_up.auto_top_up.threshold'],
     });
-    expect(await rowsOf(scrip, accountId)).toBe(before);
+    expect(await storedRows(scrip, accountId)).toBe(before);
   });
 });
 
 describe('a top-up', () => {
   test('is due from the call that took the balance below the threshold, until it is started', async () => {
-    const accountId = await funded(scrip, 500n);
+    const accountId = await openWithCredits(scrip, 500n);
     await set(accountId, SETTING);
     expect(await due()).not.toContain(accountId);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
@@ -143,14 +143,14 @@ describe('a top-up', () => {
   });
 
   test('is started once, however many workers try at the same time', async () => {
-    const accountId = await funded(scrip, 1n);
+    const accountId = await openWithCredits(scrip, 1n);
     await set(accountId, SETTING);
     const started = await Promise.all(Array.from({ length: 8 }, () => start(accountId)));
     expect(started.filter((purchaseId) => purchaseId !== null).length).toBe(1);
   });
 
   test('that nobody ended is due again, and is the same purchase', async () => {
-    const accountId = await funded(scrip, 1n);
+    const accountId = await openWithCredits(scrip, 1n);
     await set(accountId, SETTING);
     const purchaseId = await start(accountId);
     expect(await start(accountId)).toBeNull();
@@ -160,7 +160,7 @@ describe('a top-up', () => {
   });
 
   test('that is declined says so and is due again later; paid, it is over', async () => {
-    const accountId = await funded(scrip, 1n);
+    const accountId = await openWithCredits(scrip, 1n);
     await set(accountId, SETTING);
     const first = (await start(accountId)) ?? '';
     await end(accountId, first, 'card_declined');
@@ -192,9 +192,9 @@ describe('a top-up', () => {
   });
 
   test('of a pack that was offered to the account alone buys that', async () => {
-    const accountId = await funded(scrip, 1n);
+    const accountId = await openWithCredits(scrip, 1n);
     const packId = 'negotiated';
-    expect((await faultOf(set(accountId, { ...SETTING, packId }))).reason).toBe('PACK_NOT_FOUND');
+    expect((await errorOf(set(accountId, { ...SETTING, packId }))).reason).toBe('PACK_NOT_FOUND');
     await scrip.accounts.offerPack({
       accountId,
       requestId: requestId(),

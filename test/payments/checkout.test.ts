@@ -2,9 +2,9 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
 import { execute } from '../postgres.ts';
-import { faultOf } from '../rpc/fault.ts';
-import { balanceOf, DAY, rowsOf, there } from '../rpc/given.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { CHECKOUT, ordered, purchaseNow } from './given.ts';
 import { StripeFake } from './stripe-fake.ts';
@@ -48,7 +48,7 @@ describe('Purchase by checkout', () => {
   test('answers with a pending purchase and the URL of a session for exactly its price', async () => {
     const accountId = await scrip.open('verts');
     const { purchase, balance, entrySeq, grant } = await buy(accountId);
-    const { purchaseId, checkoutUrl } = there(purchase);
+    const { purchaseId, checkoutUrl } = defined(purchase);
     const session = stripe.sessionOf(purchaseId);
     const metadata = { account_id: accountId, purchase_id: purchaseId, method: 'CHECKOUT' };
     expect(session).toMatchObject({
@@ -65,8 +65,8 @@ describe('Purchase by checkout', () => {
       remaining: 0n,
       labels: { shop: 'eu' },
     });
-    const [pack] = there((await scrip.plans.getPlan({ planId: 'verts' })).plan).packs;
-    expect(session.amount_total).toBe(Number(there(pack?.price).amount.replace('.', '')));
+    const [pack] = defined((await scrip.plans.getPlan({ planId: 'verts' })).plan).packs;
+    expect(session.amount_total).toBe(Number(defined(pack?.price).amount.replace('.', '')));
     expect([balance?.remaining, entrySeq, grant]).toEqual([0n, 0n, undefined]);
   });
 
@@ -77,7 +77,7 @@ describe('Purchase by checkout', () => {
     const { response, replayed: again } = await replayed(accountId, id);
     expect(response).toEqual(first);
     expect(again).toBe(true);
-    stripe.sessionOf(there(first.purchase).purchaseId);
+    stripe.sessionOf(defined(first.purchase).purchaseId);
   });
 
   test('asked for many times at once is one purchase with one session', async () => {
@@ -85,14 +85,14 @@ describe('Purchase by checkout', () => {
     const id = requestId();
     const all = await Promise.all(Array.from({ length: 12 }, () => buy(accountId, id)));
     expect(new Set(all.map(({ purchase }) => purchase?.checkoutUrl)).size).toBe(1);
-    stripe.sessionOf(there(all[0]?.purchase).purchaseId);
+    stripe.sessionOf(defined(all[0]?.purchase).purchaseId);
   });
 
   test('under the same request id with another URL is refused', async () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
     await buy(accountId, id);
-    const other = faultOf(buy(accountId, id, { cancelUrl: 'https://elsewhere.example/' }));
+    const other = errorOf(buy(accountId, id, { cancelUrl: 'https://elsewhere.example/' }));
     expect((await other).reason).toBe('REQUEST_ID_REUSED');
   });
 
@@ -109,7 +109,7 @@ describe('Purchase by checkout', () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
     stripe.meddle = (_call, moment) => (moment === 'before' ? meddle() : undefined);
-    const fault = await faultOf(buy(accountId, id));
+    const fault = await errorOf(buy(accountId, id));
     expect(fault).toMatchObject({
       code: status.UNAVAILABLE,
       reason: 'PAYMENT_PROVIDER_UNAVAILABLE',
@@ -133,9 +133,9 @@ describe('Purchase by checkout', () => {
       answers += 1;
       return answers <= 3 ? 'hang up' : undefined;
     };
-    expect((await faultOf(buy(accountId, id))).reason).toBe('PAYMENT_PROVIDER_UNAVAILABLE');
+    expect((await errorOf(buy(accountId, id))).reason).toBe('PAYMENT_PROVIDER_UNAVAILABLE');
     const { purchase } = await buy(accountId, id);
-    expect(stripe.sessionOf(there(purchase).purchaseId).url).toBe(purchase?.checkoutUrl);
+    expect(stripe.sessionOf(defined(purchase).purchaseId).url).toBe(purchase?.checkoutUrl);
   });
 
   test('that Stripe refuses has failed for good', async () => {
@@ -153,10 +153,10 @@ describe('Purchase by checkout', () => {
       reason: 'CHECKOUT_FAILED',
       metadata: { state: 'FAILED', code: 'url_invalid' },
     };
-    expect(await faultOf(buy(accountId, id))).toMatchObject(failed);
+    expect(await errorOf(buy(accountId, id))).toMatchObject(failed);
     stripe.meddle = () => undefined;
     const calls = stripe.calls.length;
-    expect(await faultOf(buy(accountId, id))).toMatchObject(failed);
+    expect(await errorOf(buy(accountId, id))).toMatchObject(failed);
     expect(stripe.calls.length).toBe(calls);
     const { purchases } = await scrip.billing.listPurchases({ accountId });
     expect(purchases).toMatchObject([{ state: Purchase_State.FAILED, failureCode: 'url_invalid' }]);
@@ -166,10 +166,10 @@ describe('Purchase by checkout', () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
     stripe.meddle = () => 'hang up';
-    await faultOf(buy(accountId, id));
+    await errorOf(buy(accountId, id));
     stripe.meddle = () => undefined;
     scrip.advance(DAY);
-    expect(await faultOf(buy(accountId, id))).toMatchObject({
+    expect(await errorOf(buy(accountId, id))).toMatchObject({
       reason: 'CHECKOUT_FAILED',
       metadata: { state: 'EXPIRED' },
     });
@@ -187,13 +187,13 @@ describe('Purchase by checkout', () => {
     ['customer_email', { customerEmail: `${'x'.repeat(250)}@x.io` }, 'checkout.customer_email'],
   ])('takes no bad %s', async (_, payment, field) => {
     const accountId = await scrip.open('verts');
-    const rows = await rowsOf(scrip, accountId);
-    expect(await faultOf(buy(accountId, requestId(), payment))).toMatchObject({
+    const rows = await storedRows(scrip, accountId);
+    expect(await errorOf(buy(accountId, requestId(), payment))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       fields: [field],
     });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test('is refused in a batch, and its neighbours are not', async () => {
@@ -247,16 +247,16 @@ describe('without a key of Stripe', () => {
     const own = await startTestService();
     try {
       const accountId = await own.open('verts');
-      const rows = await rowsOf(own, accountId);
-      expect(await faultOf(ordered(own, accountId))).toMatchObject({
+      const rows = await storedRows(own, accountId);
+      expect(await errorOf(ordered(own, accountId))).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'CHECKOUT_NOT_CONFIGURED',
       });
-      expect(await rowsOf(own, accountId)).toBe(rows);
+      expect(await storedRows(own, accountId)).toBe(rows);
       const payment = { $case: 'paymentReference' as const, value: 'order-1' };
       const request = { accountId, requestId: requestId(), packId: 'starter', payment };
       const { purchase } = await own.billing.purchase(request);
-      expect(await purchaseNow(own, there(purchase))).toEqual(purchase);
+      expect(await purchaseNow(own, defined(purchase))).toEqual(purchase);
       expect(own.service.webhookPort).toBeNull();
     } finally {
       await own.stop();

@@ -3,8 +3,8 @@ import { expect } from 'vitest';
 import type { Scrip } from '../../src/client.ts';
 import type { Purchase } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { defined } from '../accounts.ts';
 import { execute } from '../postgres.ts';
-import { there } from '../rpc/given.ts';
 import { requestId, type TestService } from '../service.ts';
 
 export const CHECKOUT = {
@@ -23,14 +23,14 @@ export async function ordered(
   packId = 'starter',
 ): Promise<Purchase> {
   const request = { accountId, requestId: requestId(), packId, payment: CHECKOUT };
-  return there((await billing.purchase(request)).purchase);
+  return defined((await billing.purchase(request)).purchase);
 }
 
 export async function purchaseNow(
   { billing }: Pick<Scrip, 'billing'>,
   { accountId, purchaseId }: Pick<Purchase, 'accountId' | 'purchaseId'>,
 ): Promise<Purchase> {
-  return there((await billing.getPurchase({ accountId, purchaseId })).purchase);
+  return defined((await billing.getPurchase({ accountId, purchaseId })).purchase);
 }
 
 /** The books agree, and the account's entries are of these kinds. */

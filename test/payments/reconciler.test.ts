@@ -1,8 +1,8 @@
 /** Pending purchases that no webhook settles are found and settled all the same. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
-import { faultOf } from '../rpc/fault.ts';
-import { DAY, HOUR, MINUTE, there } from '../rpc/given.ts';
+import { DAY, defined, HOUR, MINUTE } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { CHECKOUT, expectBooks, ordered, purchaseNow } from './given.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
@@ -32,14 +32,14 @@ async function withoutSession(): Promise<{ accountId: string; again: () => Promi
   const accountId = await scrip.open('verts');
   const request = { accountId, requestId: requestId(), packId: 'starter', payment: CHECKOUT };
   stripe.meddle = () => 'hang up';
-  await faultOf(scrip.billing.purchase(request));
+  await errorOf(scrip.billing.purchase(request));
   stripe.meddle = () => undefined;
-  const again = async () => there((await scrip.billing.purchase(request)).purchase).checkoutUrl;
+  const again = async () => defined((await scrip.billing.purchase(request)).purchase).checkoutUrl;
   return { accountId, again };
 }
 
 const onlyPurchase = async (accountId: string) =>
-  there((await scrip.billing.listPurchases({ accountId })).purchases[0]);
+  defined((await scrip.billing.listPurchases({ accountId })).purchases[0]);
 
 describe('the reconciler', () => {
   test('grants what was paid and never told, however many there are, each looked at once', async () => {
@@ -108,7 +108,7 @@ describe('the reconciler', () => {
     await check();
     const purchase = await onlyPurchase(accountId);
     expect(purchase.state).toBe(Purchase_State.EXPIRED);
-    expect((await faultOf(again())).reason).toBe('CHECKOUT_FAILED');
+    expect((await errorOf(again())).reason).toBe('CHECKOUT_FAILED');
     // A session that was made, and whose answer never came.
     const metadata = { account_id: accountId, purchase_id: purchase.purchaseId };
     const { accountId: helper } = await ordered(scrip, await scrip.open('verts'));
@@ -126,7 +126,7 @@ describe('the reconciler', () => {
     const [one, two] = await Promise.all(
       [1, 2].map(async () => ordered(scrip, await scrip.open('verts'))),
     );
-    const [first, second] = [there(one), there(two)];
+    const [first, second] = [defined(one), defined(two)];
     for (const { purchaseId } of [first, second]) stripe.pay(stripe.sessionOf(purchaseId).id);
     const blocked = stripe.sessionOf(first.purchaseId).id;
     stripe.meddle = (call) => (call.endsWith(blocked) ? 'hang up' : undefined);

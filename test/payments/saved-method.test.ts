@@ -7,8 +7,8 @@ import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger
 import { Payments } from '../../src/payments/payments.ts';
 import { chargeSavedMethod } from '../../src/payments/saved-method.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
+import { DAY, defined } from '../accounts.ts';
 import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
-import { DAY, there } from '../rpc/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { expectBooks, purchaseNow } from './given.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
@@ -51,7 +51,7 @@ async function topUp(paymentMethod = 'pm_good') {
   });
   const started = await replica.lanes.execute(accountId, { kind: 'StartTopUp' }, NO_TRACE);
   if (started instanceof Failure) throw started;
-  return { accountId, purchaseId: there(started.purchaseId ?? undefined) };
+  return { accountId, purchaseId: defined(started.purchaseId ?? undefined) };
 }
 const charge = ({ accountId, purchaseId }: Awaited<ReturnType<typeof topUp>>, attempt = 1) =>
   chargeSavedMethod(payments, accountId, purchaseId, attempt, scrip.now(), NO_TRACE);

@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { balanceOf, DAY, defined, entriesOf, HOUR, MINUTE, openWithCredits } from '../accounts.ts';
+import { blockConnections } from '../disruptions.ts';
 import { eventsOf } from '../events/given.ts';
-import { balanceOf, DAY, entriesOf, funded, HOUR, MINUTE, there } from '../rpc/given.ts';
-import { takeAway } from '../rpc/held.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
 
@@ -59,7 +59,7 @@ const charge = (accountId: string, credits: bigint) =>
 
 /** An account that has 600 credits, and a top-up below 500. */
 async function switchedOn(setting: Partial<AutoTopUp> = {}): Promise<string> {
-  const accountId = await funded(scrip, 600n);
+  const accountId = await openWithCredits(scrip, 600n);
   await set(accountId, setting);
   return accountId;
 }
@@ -76,7 +76,7 @@ const spendAll = async (accountId: string) =>
   charge(accountId, (await balanceOf(scrip, accountId)).available);
 
 const accountNow = async (accountId: string) =>
-  there((await scrip.accounts.getAccount({ accountId })).account);
+  defined((await scrip.accounts.getAccount({ accountId })).account);
 
 /** The account's purchases, the oldest first. */
 const purchasesOf = async (accountId: string) =>
@@ -118,7 +118,7 @@ describe('an account that falls below its threshold', () => {
     ]);
     expect((await balanceOf(scrip, accountId)).available).toBe(1_400n);
     expect(await accountNow(accountId)).toMatchObject({ topUpPurchaseId: '' });
-    const bought = there((await entriesOf(scrip, accountId)).at(-1));
+    const bought = defined((await entriesOf(scrip, accountId)).at(-1));
     expect(bought).toMatchObject({ caller: 'scrip', requestId: '', credits: 1_000n });
     expect(bought.traceId).toMatch(/^[0-9a-f]{32}$/);
     await expectEvents(accountId, [
@@ -146,7 +146,7 @@ describe('an account that falls below its threshold', () => {
   });
 
   test('and was never switched on is charged nothing', async () => {
-    const accountId = await funded(scrip, 600n);
+    const accountId = await openWithCredits(scrip, 600n);
     await charge(accountId, 600n);
     await topUp();
     await expectNothingBought(accountId);
@@ -166,7 +166,7 @@ describe('an account that falls below its threshold', () => {
   });
 
   test('buys the pack that was offered to it alone', async () => {
-    const accountId = await funded(scrip, 600n);
+    const accountId = await openWithCredits(scrip, 600n);
     const price = { currency: 'USD', amount: '42.50' };
     const pack = { packId: 'own', title: 'Own', credits: 9_000n, price };
     await scrip.accounts.offerPack({ accountId, requestId: requestId(), pack });
@@ -311,7 +311,7 @@ describe('a payment that is declined', () => {
       pack_id: 'starter',
       code: 'insufficient_funds',
     });
-    const next = Date.parse(there(failed?.data['next_attempt_at']));
+    const next = Date.parse(defined(failed?.data['next_attempt_at']));
     expect((await accountNow(accountId)).topUpDueAt?.getTime()).toBe(next);
 
     scrip.setNow(next - MINUTE);
@@ -371,7 +371,7 @@ describe('a payment that is declined', () => {
     stripe.methods.set('pm_poor', 'insufficient_funds');
     const accountId = await low({ paymentMethod: 'pm_poor', monthlyCap: 1 });
     await topUp();
-    const intent = there(intentsOf(accountId)[0]);
+    const intent = defined(intentsOf(accountId)[0]);
     const webhook = stripe.event('payment_intent.succeeded', stripe.payIntent(intent.id));
     for (const _ of [1, 2]) expect(await deliver(scrip.service.webhookPort, webhook)).toBe(200);
     expect(await statesOf(accountId)).toEqual([Purchase_State.PAID]);
@@ -389,7 +389,7 @@ describe('a payment that takes days', () => {
     const accountId = await low({ paymentMethod: 'pm_slow' });
     await topUp();
     const { topUpPurchaseId: purchaseId } = await accountNow(accountId);
-    const intent = there(intentsOf(accountId)[0]);
+    const intent = defined(intentsOf(accountId)[0]);
     expect(purchaseId).not.toBe('');
     return { accountId, purchaseId, intent };
   }
@@ -498,11 +498,11 @@ describe('while it is away', () => {
     let bringBack: (() => Promise<void>) | undefined;
     stripe.meddle = async (made, moment) => {
       if (moment === 'after' && made.endsWith('confirm') && !bringBack)
-        bringBack = await takeAway(scrip.databaseUrl);
+        bringBack = await blockConnections(scrip.databaseUrl);
       return undefined;
     };
     await topUp();
-    await there(bringBack)();
+    await defined(bringBack)();
     stripe.meddle = () => undefined;
     scrip.advance(5 * MINUTE);
     await topUp();

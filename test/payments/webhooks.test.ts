@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Purchase } from '../../src/gen/billing/v1/ledger.ts';
 import { Purchase_DisputeState, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
-import { balanceOf, DAY, entriesOf, MINUTE, rowsOf, there } from '../rpc/given.ts';
-import { takeAway } from '../rpc/held.ts';
+import { balanceOf, DAY, defined, entriesOf, MINUTE, storedRows } from '../accounts.ts';
+import { blockConnections } from '../disruptions.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { expectBooks, ordered, purchaseNow } from './given.ts';
 import { deliver, StripeFake, signatureOf, type Webhook } from './stripe-fake.ts';
@@ -50,8 +50,8 @@ describe('a paid checkout', () => {
     const webhook = completed(stripe.pay(sessionId(purchase)));
     expect(await send(webhook)).toBe(200);
     const after = await now(purchase);
-    const paidAt = there(after.paidAt);
-    expect(paidAt.getTime() - there(after.createdAt).getTime()).toBeGreaterThanOrEqual(DAY / 2);
+    const paidAt = defined(after.paidAt);
+    expect(paidAt.getTime() - defined(after.createdAt).getTime()).toBeGreaterThanOrEqual(DAY / 2);
     const expiresAt = new Date(paidAt);
     expiresAt.setUTCFullYear(paidAt.getUTCFullYear() + 1);
     expect(after).toMatchObject({
@@ -155,8 +155,8 @@ describe('a paid checkout', () => {
         stripe.event('charge.dispute.created', stripe.dispute(intentId(purchase))),
       ];
       for (const index of order) {
-        expect(await send(there(webhooks[index]))).toBe(200);
-        expect(await send(there(webhooks[index]))).toBe(200);
+        expect(await send(defined(webhooks[index]))).toBe(200);
+        expect(await send(defined(webhooks[index]))).toBe(200);
       }
       const after = await now(purchase);
       expect(after).toMatchObject({
@@ -210,10 +210,10 @@ describe('a webhook is refused', () => {
   test.each(forgeries)('that is %s, and nothing is looked at', async (_, forge) => {
     const purchase = await ordered(scrip, await scrip.open('verts'));
     const genuine = completed(stripe.pay(sessionId(purchase)));
-    const rows = await rowsOf(scrip, purchase.accountId);
+    const rows = await storedRows(scrip, purchase.accountId);
     const calls = stripe.calls.length;
     expect(await send(forge(genuine))).toBe(400);
-    expect(await rowsOf(scrip, purchase.accountId)).toBe(rows);
+    expect(await storedRows(scrip, purchase.accountId)).toBe(rows);
     expect(stripe.calls.length).toBe(calls);
     expect(await send(genuine)).toBe(200);
     await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
@@ -283,7 +283,7 @@ describe('a webhook is put off', () => {
   test('while the database is away, and takes effect when Stripe delivers it again', async () => {
     const purchase = await ordered(scrip, await scrip.open('verts'));
     const webhook = completed(stripe.pay(sessionId(purchase)));
-    const bringBack = await takeAway(scrip.databaseUrl);
+    const bringBack = await blockConnections(scrip.databaseUrl);
     expect(await send(webhook)).toBe(503);
     await bringBack();
     expect(await send(webhook)).toBe(200);

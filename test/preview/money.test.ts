@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { DAY, grant } from '../accounts.ts';
 import { planIn } from '../pricing/fixtures.ts';
-import { DAY, grant } from '../rpc/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatMonth, monthStart } from '../../src/ledger/month.ts';
 import { preview } from '../../src/preview/preview.ts';
+import { DAY, defined, grant } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
-import { DAY, grant, there } from '../rpc/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
@@ -92,7 +92,7 @@ function calls(accountId: string) {
     charge: (of: object) => scrip.billing.charge({ ...named(), ...of }),
     async job(reserved: bigint, committed: object) {
       const { reservation } = await scrip.billing.reserve({ ...named(), ...ofPages(reserved) });
-      const { reservationId } = there(reservation);
+      const { reservationId } = defined(reservation);
       await scrip.billing.commit({ ...named(), reservationId, ...committed });
     },
     refund: (seq: bigint, credits: bigint) => scrip.billing.refund({ ...named(), seq, credits }),

@@ -1,8 +1,8 @@
 /** Kills the service at a moment that is chosen, beside a Stripe that can be told when that is. */
 import { expect } from 'vitest';
+import { lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import type { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
-import { hold, waitingForLock } from '../rpc/held.ts';
 import type { Replica } from './replica.ts';
 
 /** Who is killed, and over what. */
@@ -20,8 +20,8 @@ export function killing(scene: () => Scene) {
   /** When the service wants to write to the account. */
   async function killAtWrite() {
     const { databaseUrl, accountId } = scene();
-    const letGo = await hold(databaseUrl, accountId);
-    void waitingForLock(databaseUrl).then(async () => {
+    const letGo = await lockAccount(databaseUrl, accountId);
+    void waitForBlockedSessions(databaseUrl).then(async () => {
       kill();
       await letGo();
     });

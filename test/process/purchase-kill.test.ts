@@ -4,10 +4,10 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { defined } from '../accounts.ts';
 import { CHECKOUT, expectBooks } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase } from '../postgres.ts';
-import { there } from '../rpc/given.ts';
 import { requestId } from '../service.ts';
 import { killing } from './killing.ts';
 import { end, logOf, type Replica, startReplica } from './replica.ts';
@@ -98,7 +98,7 @@ describe('a service killed while a purchase is made', () => {
     await arrange();
     const lost = await buy(id).catch(() => null);
     await startAgain();
-    const again = there((await buy(id)).purchase);
+    const again = defined((await buy(id)).purchase);
     if (lost) expect(again).toEqual(lost.purchase);
     expect(again.checkoutUrl).toBe(stripe.sessionOf(again.purchaseId).url);
     expect((await purchases()).length).toBe(1);
@@ -112,14 +112,14 @@ describe('a service killed while a purchase is made', () => {
     await startAgain();
     await expect.poll(async () => (await purchases())[0]?.checkoutUrl, SOON).toMatch(/^https:/);
     const [purchase] = await purchases();
-    await payAndDeliver(there(purchase).purchaseId);
+    await payAndDeliver(defined(purchase).purchaseId);
     await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
   });
 });
 
 describe('a service killed while a payment is taken in', () => {
   test.each(paying)('%s grants it once when it is delivered again', async (_, arrange) => {
-    const { purchaseId } = there((await buy(requestId())).purchase);
+    const { purchaseId } = defined((await buy(requestId())).purchase);
     const session = stripe.pay(stripe.sessionOf(purchaseId).id);
     const webhook = stripe.event('checkout.session.completed', session);
     await arrange();

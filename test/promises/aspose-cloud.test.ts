@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { defined } from '../accounts.ts';
 import { eventsOf } from '../events/given.ts';
-import { faultOf } from '../rpc/fault.ts';
-import { there } from '../rpc/given.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { Customer, noon, usd } from './customer.ts';
 
@@ -16,7 +16,7 @@ afterAll(() => scrip.stop());
 
 const open = () => Customer.open(scrip, 'aspose-cloud');
 const outputs = (count: bigint) => ({ operation: 'document.convert', count });
-const planNow = async () => there((await scrip.plans.getPlan({ planId: 'aspose-cloud' })).plan);
+const planNow = async () => defined((await scrip.plans.getPlan({ planId: 'aspose-cloud' })).plan);
 
 /** Opens an account on the 10th of a month. */
 async function openIn(year: number, month: number): Promise<Customer> {
@@ -41,8 +41,8 @@ describe('the offer', () => {
 
   test('an output costs one credit', async () => {
     const customer = await openIn(2030, 3);
-    expect(await customer.costs(outputs(1n))).toBe(1n);
-    expect(await customer.costs(outputs(7n))).toBe(7n);
+    expect(await customer.costOf(outputs(1n))).toBe(1n);
+    expect(await customer.costOf(outputs(7n))).toBe(7n);
   });
 
   test.each([
@@ -75,7 +75,7 @@ describe('how it is billed', () => {
   test('an output is one credit whatever the sizes: a size cannot even be said', async () => {
     const customer = await openIn(2030, 5);
     const sized = { ...outputs(1n), quantities: { bytes: 1_000_000_000n } };
-    const fault = await faultOf(customer.charge(sized));
+    const fault = await errorOf(customer.charge(sized));
     expect(fault.fields).toEqual(['usages[0].quantities["bytes"]']);
     expect(await customer.remaining()).toBe(50n);
   });
@@ -119,7 +119,7 @@ describe('how it is billed', () => {
 
   test('it is billed by the rates that the plan shows', async () => {
     const customer = await openIn(2030, 8);
-    const { overageRates } = there((await planNow()).terms);
+    const { overageRates } = defined((await planNow()).terms);
     expect(overageRates).toMatchObject({ mode: OverageRates_Mode.VOLUME, currency: 'USD' });
     expect((await customer.statement('2030-08')).overageRates).toEqual(overageRates);
   });
@@ -128,12 +128,12 @@ describe('how it is billed', () => {
 describe('which calls are billable', () => {
   test('only those that produce an output: most are not counted, and cost nothing', async () => {
     const { rateCard } = await scrip.plans.getPlan({ planId: 'aspose-cloud' });
-    const operations = there(rateCard).operations;
+    const operations = defined(rateCard).operations;
     const free = operations.filter(({ billable }) => !billable);
     expect(free.length).toBeGreaterThan(operations.length - free.length);
     const customer = await openIn(2030, 9);
     const usages = free.map(({ operation }) => ({ operation, count: 1_000n }));
-    expect(await customer.costs(...usages)).toBe(0n);
+    expect(await customer.costOf(...usages)).toBe(0n);
   });
 
   test.each([
@@ -150,7 +150,7 @@ describe('which calls are billable', () => {
     const listed = rateCard?.operations.find((each) => each.operation === operation);
     expect(listed).toMatchObject({ title, billable });
     const customer = await openIn(2030, 9);
-    expect(await customer.costs({ operation })).toBe(billable ? 1n : 0n);
+    expect(await customer.costOf({ operation })).toBe(billable ? 1n : 0n);
     const [, entry] = await customer.history();
     expect(entry?.usages).toMatchObject([{ usage: { operation }, billable }]);
   });
@@ -248,7 +248,7 @@ describe('credits bought in advance', () => {
     const customer = await openIn(2031, 5);
     const { purchase } = await customer.buy('prepaid-10000', 'order-4711');
     expect(purchase).toMatchObject({ paymentReference: 'order-4711', price: usd('150.00') });
-    expect((await faultOf(customer.buy('prepaid-10000', 'order-4711'))).reason).toBe(
+    expect((await errorOf(customer.buy('prepaid-10000', 'order-4711'))).reason).toBe(
       'PAYMENT_REFERENCE_USED',
     );
     expect(await customer.remaining()).toBe(50n + 10_000n);
@@ -262,11 +262,11 @@ describe('credits bought in advance', () => {
       credits: 1_000_000n,
       price: usd('9500.00'),
     };
-    await scrip.accounts.offerPack({ ...customer.named(), pack });
+    await scrip.accounts.offerPack({ ...customer.mutation(), pack });
     const { purchase, grant } = await customer.buy('annual-2031', requestId());
     expect(purchase).toMatchObject({ credits: 1_000_000n, price: usd('9500.00') });
     expect(grant?.expiresAt).toBeUndefined();
-    expect((await faultOf(other.buy('annual-2031'))).reason).toBe('PACK_NOT_FOUND');
+    expect((await errorOf(other.buy('annual-2031'))).reason).toBe('PACK_NOT_FOUND');
   });
 });
 

@@ -1,8 +1,8 @@
-/** A customer of one of the three systems, as its product service bills them over the socket. */
+/** A customer of one of the three systems, who is billed through gRPC by its product service. */
 import { expect } from 'vitest';
 import type { Entry, Purchase, Reservation } from '../../src/gen/billing/v1/ledger.ts';
 import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
-import { balanceOf, entriesOf, there } from '../rpc/given.ts';
+import { balanceOf, defined, entriesOf } from '../accounts.ts';
 import { requestId, type TestService } from '../service.ts';
 
 export type Usage = {
@@ -14,7 +14,7 @@ export type Usage = {
 
 export const usd = (amount: string) => ({ currency: 'USD', amount });
 
-/** Noon of a day, UTC: far from the turns of days and months, for the clock of a test runs. */
+/** Noon of a day in UTC. The clock of a test runs on, and must not reach the next day. */
 export const noon = (year: number, month: number, day: number) =>
   Date.UTC(year, month - 1, day, 12);
 
@@ -31,8 +31,8 @@ export class Customer {
     return new Customer(scrip, await scrip.open(planId));
   }
 
-  /** What every mutation names: the account, and a request id of its own. */
-  named() {
+  /** The fields of every mutation: the account, and a new request id. */
+  mutation() {
     return { accountId: this.accountId, requestId: requestId() };
   }
 
@@ -54,25 +54,25 @@ export class Customer {
   }
 
   charge(...usages: Usage[]) {
-    return this.#scrip.billing.charge({ ...this.named(), usages });
+    return this.#scrip.billing.charge({ ...this.mutation(), usages });
   }
 
   async reserve(...usages: Usage[]): Promise<Reservation> {
-    return there((await this.#scrip.billing.reserve({ ...this.named(), usages })).reservation);
+    return defined((await this.#scrip.billing.reserve({ ...this.mutation(), usages })).reservation);
   }
 
   commit({ reservationId }: Reservation) {
-    return this.#scrip.billing.commit({ ...this.named(), reservationId });
+    return this.#scrip.billing.commit({ ...this.mutation(), reservationId });
   }
 
   release({ reservationId }: Reservation) {
-    return this.#scrip.billing.release({ ...this.named(), reservationId });
+    return this.#scrip.billing.release({ ...this.mutation(), reservationId });
   }
 
-  /** Buys a pack that is paid elsewhere, under the number of an order. */
+  /** Buys a pack that is paid elsewhere, by the number of an order. */
   buy(packId: string, order = requestId()) {
     const payment = { $case: 'paymentReference' as const, value: order };
-    return this.#scrip.billing.purchase({ ...this.named(), packId, payment });
+    return this.#scrip.billing.purchase({ ...this.mutation(), packId, payment });
   }
 
   async purchases(): Promise<Purchase[]> {
@@ -86,17 +86,17 @@ export class Customer {
 
   async statement(month: string): Promise<Statement> {
     const { accountId } = this;
-    return there((await this.#scrip.statements.getStatement({ accountId, month })).statement);
+    return defined((await this.#scrip.statements.getStatement({ accountId, month })).statement);
   }
 
-  /** The closed ones, newest first. */
+  /** Closed statements, newest first. */
   async statements(): Promise<Statement[]> {
     const { accountId } = this;
     return (await this.#scrip.statements.listStatements({ accountId })).statements;
   }
 
-  /** What usages cost: the same in the estimate, the charge and the balance. */
-  async costs(...usages: Usage[]): Promise<bigint> {
+  /** Charges usages and returns their price: the same in the estimate, the charge and the balance. */
+  async costOf(...usages: Usage[]): Promise<bigint> {
     const before = await this.remaining();
     const { credits: estimated } = await this.estimate(...usages);
     const { credits } = await this.charge(...usages);

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { faultOf } from '../rpc/fault.ts';
-import { there } from '../rpc/given.ts';
+import { defined } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestService } from '../service.ts';
 import { Customer, noon, type Usage, usd } from './customer.ts';
 
@@ -83,7 +83,7 @@ describe('pay as you go', () => {
 describe('a page credit', () => {
   test('processes one page', async () => {
     const customer = await open();
-    expect(await customer.costs(perFile(1n))).toBe(1n);
+    expect(await customer.costOf(perFile(1n))).toBe(1n);
   });
 
   test.each<[string, Usage, bigint]>([
@@ -94,14 +94,14 @@ describe('a page credit', () => {
   ])('%s', async (_, usage, credits) => {
     const customer = await open();
     await customer.buy('starter');
-    expect(await customer.costs(usage)).toBe(credits);
+    expect(await customer.costOf(usage)).toBe(credits);
   });
 
   test.each([1n, 3n, 17n])(
     'is used for each page of a sample for a new parser: %s',
     async (each) => {
       const customer = await open();
-      expect(await customer.costs(sample(each))).toBe(each);
+      expect(await customer.costOf(sample(each))).toBe(each);
     },
   );
 });
@@ -112,19 +112,19 @@ describe('the two modes', () => {
     ['one result per page', perPage(6n)],
   ])('%s costs one credit a page', async (_, usage) => {
     const customer = await open();
-    expect(await customer.costs(usage)).toBe(6n);
+    expect(await customer.costOf(usage)).toBe(6n);
   });
 
   test('a 5-page invoice read as a whole uses 5 credits, for its one record', async () => {
     const customer = await open();
-    expect(await customer.costs(perFile(5n))).toBe(5n);
+    expect(await customer.costOf(perFile(5n))).toBe(5n);
     const entries = await customer.history();
     expect(entries.at(-1)).toMatchObject({ usages: [{ usage: { count: 1n }, credits: 5n }] });
   });
 
   test('a 12-page bank statement read page by page uses 12 credits, for its 12 records', async () => {
     const customer = await open();
-    expect(await customer.costs(perPage(12n))).toBe(12n);
+    expect(await customer.costOf(perPage(12n))).toBe(12n);
   });
 
   test('the cost is shown before a batch starts, and is what it will be: no surprises', async () => {
@@ -149,9 +149,9 @@ describe('the free trial', () => {
 
   test('is enough to try one’s own documents before buying', async () => {
     const customer = await open();
-    expect(await customer.costs(sample(2n), perFile(5n), perPage(12n), image)).toBe(20n);
+    expect(await customer.costOf(sample(2n), perFile(5n), perPage(12n), image)).toBe(20n);
     expect(await customer.purchases()).toEqual([]);
-    expect((await faultOf(customer.charge(image))).reason).toBe('INSUFFICIENT_CREDITS');
+    expect((await errorOf(customer.charge(image))).reason).toBe('INSUFFICIENT_CREDITS');
   });
 });
 
@@ -182,7 +182,7 @@ describe('credit packs', () => {
     expect(purchase).toMatchObject({ title, credits, price: usd(amount) });
     expect(balance?.remaining).toBe(20n + credits);
     // The page cuts the price of a page after its third decimal.
-    expect(there(purchase?.pricePerCredit).amount.padEnd(5, '0').slice(0, 5)).toBe(perPageUsd);
+    expect(defined(purchase?.pricePerCredit).amount.padEnd(5, '0').slice(0, 5)).toBe(perPageUsd);
   });
 
   test('there are no others', async () => {
@@ -207,7 +207,7 @@ describe('credit packs', () => {
     scrip.setNow(bought);
     const customer = await open();
     const { grant } = await customer.buy('starter');
-    const late = there(grant?.expiresAt).getTime() - expires;
+    const late = defined(grant?.expiresAt).getTime() - expires;
     expect(late).toBeGreaterThanOrEqual(0);
     expect(late).toBeLessThan(10_000); // The clock of the test runs.
     scrip.setNow(expires - 1_000);
@@ -283,15 +283,15 @@ describe('checking the balance', () => {
 
   test('GET /v1/credits: each purchase with its credits, its rest, its expiry and its price', async () => {
     const customer = await openOn(2031, 9);
-    const first = there((await customer.buy('starter')).purchase);
+    const first = defined((await customer.buy('starter')).purchase);
     scrip.setNow(noon(2031, 10, 10));
-    const second = there((await customer.buy('small')).purchase);
+    const second = defined((await customer.buy('small')).purchase);
     await customer.charge(perFile(110n));
     expect(await customer.purchases()).toEqual([
       { ...second, remaining: 240n, pricePerCredit: usd('0.156') },
       { ...first, remaining: 0n, pricePerCredit: usd('0.19') },
     ]);
-    expect(there(second.expiresAt).toISOString().slice(0, 10)).toBe('2032-10-10');
+    expect(defined(second.expiresAt).toISOString().slice(0, 10)).toBe('2032-10-10');
     scrip.setNow(noon(2032, 10, 11));
     expect((await customer.purchases()).map(({ remaining }) => remaining)).toEqual([0n, 0n]);
   });
@@ -314,7 +314,7 @@ describe('running out of credits', () => {
     const shown = await customer.estimate(BATCH);
     expect(shown).toMatchObject({ credits: 100n, available: 20n, shortfall: 80n });
     expect(shown.packs[0]).toMatchObject({ pack: { packId: 'starter' }, price: usd('19.00') });
-    const fault = await faultOf(customer.reserve(BATCH));
+    const fault = await errorOf(customer.reserve(BATCH));
     expect(fault).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '100', available: '20', shortfall: '80' },
@@ -326,7 +326,7 @@ describe('running out of credits', () => {
   test('there is no overage and no charge that nobody asked for', async () => {
     const customer = await open();
     await customer.charge(perFile(20n));
-    expect((await faultOf(customer.charge(image))).reason).toBe('INSUFFICIENT_CREDITS');
+    expect((await errorOf(customer.charge(image))).reason).toBe('INSUFFICIENT_CREDITS');
     expect(await customer.balance()).toMatchObject({
       available: 0n,
       overage: 0n,
@@ -337,7 +337,7 @@ describe('running out of credits', () => {
 
   test('another pack, and the batch that was refused runs', async () => {
     const customer = await open();
-    expect((await faultOf(customer.reserve(BATCH))).reason).toBe('INSUFFICIENT_CREDITS');
+    expect((await errorOf(customer.reserve(BATCH))).reason).toBe('INSUFFICIENT_CREDITS');
     await customer.buy('starter');
     await customer.commit(await customer.reserve(BATCH));
     expect(await customer.remaining()).toBe(20n);
@@ -353,14 +353,14 @@ test('beyond 25,000 pages: a pack tailored to one customer is offered, bought an
     price: usd('4500.00'),
     validity: { length: { $case: 'months' as const, value: 12 } },
   };
-  await scrip.accounts.offerPack({ ...customer.named(), pack });
+  await scrip.accounts.offerPack({ ...customer.mutation(), pack });
   const { packs } = await scrip.accounts.listPacks({ accountId: customer.accountId });
   expect(packs.at(-1)).toEqual({ pack, custom: true });
-  expect((await faultOf(other.buy('acme-100k'))).reason).toBe('PACK_NOT_FOUND');
+  expect((await errorOf(other.buy('acme-100k'))).reason).toBe('PACK_NOT_FOUND');
   const { purchase, balance } = await customer.buy('acme-100k');
   expect(purchase).toMatchObject({ price: usd('4500.00'), pricePerCredit: usd('0.045') });
   expect(balance?.remaining).toBe(100_020n);
-  expect(there(purchase?.expiresAt).toISOString().slice(0, 10)).toBe('2032-11-10');
+  expect(defined(purchase?.expiresAt).toISOString().slice(0, 10)).toBe('2032-11-10');
 });
 
 test('the books agree with all of it', async () => {

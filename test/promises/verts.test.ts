@@ -9,10 +9,10 @@ import {
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { defined, entriesOf, MINUTE } from '../accounts.ts';
 import { ordered, purchaseNow } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
-import { faultOf } from '../rpc/fault.ts';
-import { entriesOf, MINUTE, there } from '../rpc/given.ts';
+import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestService } from '../service.ts';
 import { Customer, type Usage, usd } from './customer.ts';
 
@@ -53,7 +53,7 @@ const convert = (format: string): Usage => ({
 /** Leaves so many of the 5,000 credits. */
 const spendDownTo = async (customer: Customer, credits: bigint) =>
   await scrip.billing.charge({
-    ...customer.named(),
+    ...customer.mutation(),
     credits: (await customer.remaining()) - credits,
   });
 
@@ -66,7 +66,7 @@ async function payAtCheckout(purchaseId: string) {
 
 test('credits are bought, and spent on operations on files', async () => {
   const customer = await Customer.open(scrip, 'verts');
-  expect((await faultOf(customer.charge(INSPECT))).reason).toBe('INSUFFICIENT_CREDITS');
+  expect((await errorOf(customer.charge(INSPECT))).reason).toBe('INSUFFICIENT_CREDITS');
   await customer.buy('starter');
   await customer.charge(INSPECT, upscale(2n), convert('pdf'));
   expect(await customer.remaining()).toBe(1_000n - 17n);
@@ -152,7 +152,7 @@ describe('operation costs', () => {
     ],
   ])('%s', async (_, ends) => {
     const customer = await open();
-    for (const [usage, credits] of ends) expect(await customer.costs(usage)).toBe(credits);
+    for (const [usage, credits] of ends) expect(await customer.costOf(usage)).toBe(credits);
   });
 
   test('vary with the input between these ends only, and never fall as it grows', async () => {
@@ -170,7 +170,7 @@ describe('operation costs', () => {
     }
     const { rateCard } = await scrip.plans.getPlan({ planId: 'verts' });
     const conversion = rateCard?.operations.find(({ operation }) => operation === 'file.convert');
-    const converted = await prices(there(conversion?.attributes[0]).values.map(convert));
+    const converted = await prices(defined(conversion?.attributes[0]).values.map(convert));
     expect(converted.filter((credits) => credits < 2n || credits > 10n)).toEqual([]);
   });
 
@@ -179,7 +179,7 @@ describe('operation costs', () => {
     const usages = [upscale(5n, 3n), convert('docx'), resize(4_000_001n), INSPECT];
     const { credits, rateCardVersion } = await customer.estimate(...usages);
     expect(await customer.remaining()).toBe(5_000n);
-    const charged = await scrip.billing.charge({ ...customer.named(), usages, rateCardVersion });
+    const charged = await scrip.billing.charge({ ...customer.mutation(), usages, rateCardVersion });
     expect(charged.credits).toBe(credits);
     expect(credits).toBe(3n * 35n + 8n + 4n + 1n);
   });
@@ -196,7 +196,7 @@ describe('managing credits', () => {
     const customer = await Customer.open(scrip, 'verts');
     const { packs } = await scrip.accounts.listPacks({ accountId: customer.accountId });
     expect(packs.map(({ custom }) => custom)).toEqual([false, false, false, false]);
-    const { balance } = await customer.buy(there(packs[1]?.pack).packId, 'invoice-18');
+    const { balance } = await customer.buy(defined(packs[1]?.pack).packId, 'invoice-18');
     expect(balance?.remaining).toBe(5_000n);
   });
 
@@ -286,7 +286,7 @@ describe('a low balance', () => {
   /** A customer whose balance is low, with auto top-up or without. */
   async function lowWith(autoTopUp: object): Promise<Customer> {
     const customer = await open();
-    await scrip.accounts.updateAccount({ ...customer.named(), autoTopUp });
+    await scrip.accounts.updateAccount({ ...customer.mutation(), autoTopUp });
     await spendDownTo(customer, 499n);
     return customer;
   }
@@ -300,7 +300,7 @@ describe('a low balance', () => {
     const customer = await lowWith({ autoTopUp: TOP_UP });
     const { account } = await scrip.accounts.getAccount({ accountId: customer.accountId });
     expect(account?.autoTopUp).toMatchObject(TOP_UP);
-    expect(there(account?.topUpDueAt).getTime()).toBeLessThanOrEqual(scrip.now());
+    expect(defined(account?.topUpDueAt).getTime()).toBeLessThanOrEqual(scrip.now());
   });
 
   test('has more credits purchased automatically, paid with the saved method', async () => {
@@ -313,18 +313,18 @@ describe('a low balance', () => {
       state: Purchase_State.PAID,
       price: usd('20.00'),
     });
-    expect(stripe.intentOf(there(topUp).purchaseId)).toMatchObject({ amount: 2_000 });
+    expect(stripe.intentOf(defined(topUp).purchaseId)).toMatchObject({ amount: 2_000 });
     await scrip.service.topUp();
     expect(await customer.purchases()).toHaveLength(before.length + 1);
   });
 
   test('pauses what is not critical, until it is topped up', async () => {
     const customer = await open();
-    await scrip.accounts.updateAccount({ ...customer.named(), pauseFloor: { credits: 300n } });
+    await scrip.accounts.updateAccount({ ...customer.mutation(), pauseFloor: { credits: 300n } });
     const reserve = (criticality: Criticality) =>
-      scrip.billing.reserve({ ...customer.named(), usages: [upscale(2n)], criticality });
+      scrip.billing.reserve({ ...customer.mutation(), usages: [upscale(2n)], criticality });
     await spendDownTo(customer, 299n);
-    expect(await faultOf(reserve(Criticality.SHEDDABLE))).toMatchObject({
+    expect(await errorOf(reserve(Criticality.SHEDDABLE))).toMatchObject({
       reason: 'PAUSED_BELOW_FLOOR',
       metadata: { available: '299', floor: '300' },
     });
@@ -355,14 +355,14 @@ describe('failed operations', () => {
     await customer.release(await customer.reserve(upscale(8n)));
     expect(await customer.balance()).toMatchObject({ available: 5_000n, reserved: 0n });
     const { entrySeq: seq } = await customer.charge(upscale(8n));
-    expect((await scrip.billing.refund({ ...customer.named(), seq })).refunded).toBe(35n);
+    expect((await scrip.billing.refund({ ...customer.mutation(), seq })).refunded).toBe(35n);
     expect(await customer.remaining()).toBe(5_000n);
   });
 
   test('invalid input: nothing is deducted', async () => {
     const customer = await open();
     for (const bad of [upscale(17n), resize(0n), convert('exe'), { operation: 'image.paint' }])
-      expect((await faultOf(customer.reserve(bad))).code).toBe(3);
+      expect((await errorOf(customer.reserve(bad))).code).toBe(3);
     expect(await customer.balance()).toMatchObject({ available: 5_000n, seq: 1n });
   });
 });
@@ -384,10 +384,10 @@ describe('asynchronous operations', () => {
     const { reservationId } = await customer.reserve(upscale(8n));
     for (let minutes = 0; minutes < 180; minutes += 10) {
       const ttl = { seconds: 900n, nanos: 0 };
-      await scrip.billing.extendReservation({ ...customer.named(), reservationId, ttl });
+      await scrip.billing.extendReservation({ ...customer.mutation(), reservationId, ttl });
       scrip.advance(10 * MINUTE);
     }
-    expect((await faultOf(customer.charge(upscale(16n, 100n)))).metadata).toMatchObject({
+    expect((await errorOf(customer.charge(upscale(16n, 100n)))).metadata).toMatchObject({
       available: '4965',
     });
     expect((await customer.balance()).reserved).toBe(35n);

@@ -2,9 +2,9 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Account_State } from '../../src/gen/billing/v1/account_service.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { defined, entriesOf, openWithCredits, reserveCredits, storedRows } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { entriesOf, funded, reserved, rowsOf, there } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -51,27 +51,27 @@ describe('OpenAccount', () => {
 
   test('fails for an id that is taken, whatever else it says', async () => {
     const accountId = await scrip.open('verts');
-    const rows = await rowsOf(scrip, accountId);
+    const rows = await storedRows(scrip, accountId);
     for (const planId of ['verts', 'perfectparser', 'no-such-plan'])
       expect(
-        await faultOf(scrip.accounts.openAccount({ accountId, requestId: requestId(), planId })),
+        await errorOf(scrip.accounts.openAccount({ accountId, requestId: requestId(), planId })),
       ).toMatchObject({
         code: status.ALREADY_EXISTS,
         reason: 'ACCOUNT_EXISTS',
         metadata: { account_id: accountId },
       });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test('fails for a plan there is not', async () => {
     const accountId = requestId();
     const call = scrip.accounts.openAccount({ accountId, requestId: accountId, planId: 'gold' });
-    expect(await faultOf(call)).toMatchObject({
+    expect(await errorOf(call)).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'PLAN_NOT_FOUND',
       metadata: { plan_id: 'gold' },
     });
-    expect((await faultOf(get(accountId))).reason).toBe('ACCOUNT_NOT_FOUND');
+    expect((await errorOf(get(accountId))).reason).toBe('ACCOUNT_NOT_FOUND');
   });
 
   test('makes one account, however many ask at the same time', async () => {
@@ -93,7 +93,7 @@ describe('GetAccount', () => {
   });
 
   test('fails for an account there is not', async () => {
-    expect(await faultOf(get('nobody'))).toMatchObject({
+    expect(await errorOf(get('nobody'))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
       metadata: { account_id: 'nobody' },
@@ -124,7 +124,7 @@ describe('UpdateAccount', () => {
     const accountId = await scrip.open('verts');
     const { account } = await close(accountId);
     const call = scrip.accounts.updateAccount({ accountId, requestId: requestId() });
-    expect(await faultOf(call)).toMatchObject({
+    expect(await errorOf(call)).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'ACCOUNT_CLOSED',
       metadata: { account_id: accountId, at: account?.closedAt?.toISOString() },
@@ -134,11 +134,11 @@ describe('UpdateAccount', () => {
 
 describe('CloseAccount', () => {
   test('closes, and leaves the credits where they are', async () => {
-    const accountId = await funded(scrip, 600n);
-    await reserved(scrip, accountId, 100n);
+    const accountId = await openWithCredits(scrip, 600n);
+    await reserveCredits(scrip, accountId, 100n);
     const { account, balance } = await close(accountId);
     expect(account).toMatchObject({ accountId, state: Account_State.CLOSED });
-    expect(there(account?.closedAt).getTime()).toBeGreaterThan(0);
+    expect(defined(account?.closedAt).getTime()).toBeGreaterThan(0);
     expect(balance).toMatchObject({ remaining: 600n, reserved: 100n, available: 500n, seq: 2n });
   });
 
@@ -200,6 +200,6 @@ describe('ListAccounts', () => {
 
   test('refuses a size below zero and a plan id that is none, both at once', async () => {
     const call = scrip.accounts.listAccounts({ pageSize: -1, planId: 'a b' });
-    expect((await faultOf(call)).fields.toSorted()).toEqual(['page_size', 'plan_id']);
+    expect((await errorOf(call)).fields.toSorted()).toEqual(['page_size', 'plan_id']);
   });
 });

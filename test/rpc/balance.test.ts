@@ -1,21 +1,21 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind, Grant_Category, Grant_State } from '../../src/gen/billing/v1/ledger.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   balanceOf,
   DAY,
+  defined,
   entriesOf,
-  funded,
   grant,
   HOUR,
   MINUTE,
   newestEntry,
-  reserved,
-  rowsOf,
-  there,
-} from './given.ts';
+  openWithCredits,
+  reserveCredits,
+  storedRows,
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -25,11 +25,11 @@ afterAll(() => scrip.stop());
 
 describe('GetBalance', () => {
   test('answers with what remains, is reserved and is available', async () => {
-    const accountId = await funded(scrip, 700n);
-    await reserved(scrip, accountId, 150n);
+    const accountId = await openWithCredits(scrip, 700n);
+    await reserveCredits(scrip, accountId, 150n);
     const before = scrip.now();
     const { balance, grants } = await scrip.billing.getBalance({ accountId });
-    const asOf = there(balance?.asOf);
+    const asOf = defined(balance?.asOf);
     expect(balance).toEqual({
       remaining: 700n,
       reserved: 150n,
@@ -54,7 +54,7 @@ describe('GetBalance', () => {
   });
 
   test('warns below the threshold, not at it', async () => {
-    const accountId = await funded(scrip, 501n);
+    const accountId = await openWithCredits(scrip, 501n);
     const lowAfter = async (credits: bigint) =>
       (await scrip.billing.charge({ accountId, requestId: requestId(), credits })).balance
         ?.lowBalance;
@@ -65,13 +65,13 @@ describe('GetBalance', () => {
   });
 
   test('warns of reserved credits as of spent ones: available is what counts', async () => {
-    const accountId = await funded(scrip, 600n);
-    await reserved(scrip, accountId, 101n);
+    const accountId = await openWithCredits(scrip, 600n);
+    await reserveCredits(scrip, accountId, 101n);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 499n, lowBalance: true });
   });
 
   test('names the soonest expiry, with all that expires then', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const soon = new Date(scrip.now() + HOUR);
     await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + DAY) });
     await grant(scrip, accountId, 20n, { expiresAt: soon });
@@ -97,7 +97,7 @@ describe('GetBalance', () => {
     await grant(scrip, accountId, 10n, { priority: 90 }); // 5
     await grant(scrip, accountId, 10n, { effectiveAt: at(DAY) }); // 6: not yet
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
-    await reserved(scrip, accountId, 12n);
+    await reserveCredits(scrip, accountId, 12n);
     const { grants } = await scrip.billing.getBalance({ accountId, includeGrants: true });
     expect(grants.map(({ grantId, remaining, reserved: r }) => [grantId, remaining, r])).toEqual([
       [4n, 10n, 10n],
@@ -109,7 +109,7 @@ describe('GetBalance', () => {
   });
 
   test('of an unknown account fails', async () => {
-    expect(await faultOf(balanceOf(scrip, 'nobody'))).toMatchObject({
+    expect(await errorOf(balanceOf(scrip, 'nobody'))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
       metadata: { account_id: 'nobody' },
@@ -117,8 +117,8 @@ describe('GetBalance', () => {
   });
 
   test('is of one moment, whatever many callers do meanwhile', async () => {
-    const accountId = await funded(scrip, 1_000n);
-    const work = Array.from({ length: 40 }, () => reserved(scrip, accountId, 3n));
+    const accountId = await openWithCredits(scrip, 1_000n);
+    const work = Array.from({ length: 40 }, () => reserveCredits(scrip, accountId, 3n));
     const balances = await Promise.all(
       Array.from({ length: 40 }, () => balanceOf(scrip, accountId)),
     );
@@ -129,10 +129,10 @@ describe('GetBalance', () => {
 
 describe('GetBalance is of now, though nothing was written', () => {
   test('an expired reservation is over, an expired grant is gone', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     await grant(scrip, accountId, 30n, { expiresAt: new Date(scrip.now() + 5 * MINUTE) });
-    await reserved(scrip, accountId, 10n);
-    const rows = await rowsOf(scrip, accountId);
+    await reserveCredits(scrip, accountId, 10n);
+    const rows = await storedRows(scrip, accountId);
     scrip.advance(5 * MINUTE);
     // 10 of the 30 are held by the reservation and stay.
     expect(await balanceOf(scrip, accountId)).toMatchObject({
@@ -142,7 +142,7 @@ describe('GetBalance is of now, though nothing was written', () => {
     });
     scrip.advance(10 * MINUTE);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 100n, reserved: 0n });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test('a scheduled grant is there from its first moment', async () => {
@@ -171,9 +171,9 @@ describe('GetBalance is of now, though nothing was written', () => {
 
   test('and its seq goes on exactly from there, once it is written', async () => {
     scrip.setNow(Date.UTC(2031, 9, 31, 23, 50));
-    const accountId = await funded(scrip, 100n, 'aspose-cloud');
+    const accountId = await openWithCredits(scrip, 100n, 'aspose-cloud');
     await grant(scrip, accountId, 30n, { expiresAt: new Date(Date.UTC(2031, 10, 1)) });
-    await reserved(scrip, accountId, 90n);
+    await reserveCredits(scrip, accountId, 90n);
     scrip.setNow(Date.UTC(2031, 10, 1, 0, 30));
     const seen = await balanceOf(scrip, accountId);
     expect(seen).toMatchObject({ remaining: 150n, reserved: 0n });

@@ -2,9 +2,17 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
 import { Entry_Kind, Grant_Category, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  balanceOf,
+  defined,
+  entriesOf,
+  INSPECT,
+  newestEntry,
+  openWithCredits,
+  reserveCredits,
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, entriesOf, funded, INSPECT, newestEntry, reserved, there } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -19,7 +27,7 @@ type UsagesOrCredits = NonNullable<
 const batch = async (mutations: readonly UsagesOrCredits[]) =>
   (await scrip.billing.batch({ mutations: [...mutations] })).results;
 const cases = (results: readonly MutationResult[]) => results.map(({ result }) => result?.$case);
-const errorOf = ({ result }: MutationResult) =>
+const errorIn = ({ result }: MutationResult) =>
   result?.$case === 'error' ? result.value : expect.fail('the mutation succeeded');
 
 const charge = (accountId: string, credits: bigint, id = requestId()): UsagesOrCredits => ({
@@ -28,11 +36,11 @@ const charge = (accountId: string, credits: bigint, id = requestId()): UsagesOrC
 
 describe('Batch', () => {
   test('does every kind of mutation, each answered as it would be alone', async () => {
-    const accountId = await funded(scrip, 1_000n);
+    const accountId = await openWithCredits(scrip, 1_000n);
     const [toCommit, toRelease, toExtend] = [
-      await reserved(scrip, accountId, 10n),
-      await reserved(scrip, accountId, 20n),
-      await reserved(scrip, accountId, 30n),
+      await reserveCredits(scrip, accountId, 10n),
+      await reserveCredits(scrip, accountId, 20n),
+      await reserveCredits(scrip, accountId, 30n),
     ];
     const { entrySeq: seq } = await scrip.billing.charge({
       accountId,
@@ -105,14 +113,16 @@ describe('Batch', () => {
   });
 
   test('takes 1,000 mutations of many accounts, each with its own result in the order sent', async () => {
-    const accounts = await Promise.all(Array.from({ length: 10 }, () => funded(scrip, 60n)));
+    const accounts = await Promise.all(
+      Array.from({ length: 10 }, () => openWithCredits(scrip, 60n)),
+    );
     const mutations = Array.from({ length: 1_000 }, (_, index) =>
       // Each account has credits for 60 of its 100.
-      charge(there(accounts[index % 10]), 1n),
+      charge(defined(accounts[index % 10]), 1n),
     );
     const results = await batch(mutations);
     expect(cases(results)).toEqual(mutations.map((_, index) => (index < 600 ? 'charge' : 'error')));
-    expect(errorOf(there(results[999]))).toMatchObject({
+    expect(errorIn(defined(results[999]))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
     });
@@ -130,10 +140,10 @@ describe('Batch', () => {
   });
 
   test('takes neither none nor 1,001', async () => {
-    const accountId = await funded(scrip, 2_000n);
+    const accountId = await openWithCredits(scrip, 2_000n);
     for (const count of [0, 1_001])
       expect(
-        await faultOf(batch(Array.from({ length: count }, () => charge(accountId, 1n)))),
+        await errorOf(batch(Array.from({ length: count }, () => charge(accountId, 1n)))),
       ).toMatchObject({
         code: status.INVALID_ARGUMENT,
         reason: 'INVALID_FIELD',
@@ -143,7 +153,7 @@ describe('Batch', () => {
   });
 
   test('says of each that fails what its status and ErrorInfo would have said', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     const unknown = '01900000-0000-7000-8000-000000000000';
     const account = { accountId, requestId: requestId() };
     const results = await batch([
@@ -164,7 +174,7 @@ describe('Batch', () => {
       'error',
       'charge',
     ]);
-    const errors = results.slice(1, 6).map(errorOf);
+    const errors = results.slice(1, 6).map(errorIn);
     expect(errors).toMatchObject([
       {
         code: status.FAILED_PRECONDITION,
@@ -184,14 +194,14 @@ describe('Batch', () => {
       },
       { code: status.INVALID_ARGUMENT, reason: 'INVALID_FIELD', metadata: { field: 'mutation' } },
     ]);
-    const alone = await faultOf(
+    const alone = await errorOf(
       scrip.billing.charge({ accountId: 'nobody', requestId: requestId(), credits: 1n }),
     );
     expect(errors[1]?.message).toBe(alone.message);
   });
 
   test('flags what was done before, in this batch or another call', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const [before, within] = [requestId(), requestId()];
     const first = await scrip.billing.charge({ accountId, requestId: before, credits: 1n });
     const results = await batch([
@@ -203,7 +213,7 @@ describe('Batch', () => {
     expect(results.map(({ replayed }) => replayed)).toEqual([true, false, true, false]);
     expect(results[0]?.result).toEqual({ $case: 'charge', value: first });
     expect(results[2]?.result).toEqual(results[1]?.result);
-    expect(errorOf(there(results[3])).reason).toBe('REQUEST_ID_REUSED');
+    expect(errorIn(defined(results[3])).reason).toBe('REQUEST_ID_REUSED');
     expect((await balanceOf(scrip, accountId)).remaining).toBe(97n);
 
     const alone = await scrip.billing.charge({ accountId, requestId: within, credits: 2n });
@@ -211,7 +221,7 @@ describe('Batch', () => {
   });
 
   test('sent again as a whole has no second effect', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const mutations = Array.from(
       { length: 20 },
       (): UsagesOrCredits => ({
@@ -253,7 +263,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
       'closeAccount',
       'error',
     ]);
-    expect(errorOf(there(results[7])).reason).toBe('ACCOUNT_CLOSED');
+    expect(errorIn(defined(results[7])).reason).toBe('ACCOUNT_CLOSED');
     const { kind, reservedAfter } = await newestEntry(scrip, accountId);
     expect([kind, reservedAfter]).toEqual([Entry_Kind.RESERVE, 100n]);
   });
@@ -274,7 +284,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
   });
 
   test('a charge can be refunded', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const results = await batch([
       charge(accountId, 30n), // The account's entry 2.
       { mutation: { $case: 'refund', value: { accountId, requestId: requestId(), seq: 2n } } },
@@ -284,8 +294,8 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
   });
 
   test('a commit can be followed by its refund', async () => {
-    const accountId = await funded(scrip, 100n);
-    const reservationId = await reserved(scrip, accountId, 30n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const reservationId = await reserveCredits(scrip, accountId, 30n);
     const account = { accountId, requestId: requestId() };
     const results = await batch([
       { mutation: { $case: 'commit', value: { ...account, reservationId } } }, // Entry 3.
@@ -295,8 +305,8 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
   });
 
   test('the first end of a reservation is the one that counts', async () => {
-    const accountId = await funded(scrip, 100n);
-    const reservationId = await reserved(scrip, accountId, 30n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const reservationId = await reserveCredits(scrip, accountId, 30n);
     const named = () => ({ accountId, requestId: requestId(), reservationId });
     const results = await batch([
       { mutation: { $case: 'commit', value: { ...named(), credits: 10n, final: false } } },
@@ -305,7 +315,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
       { mutation: { $case: 'release', value: named() } },
     ]);
     expect(cases(results)).toEqual(['commit', 'commit', 'commit', 'error']);
-    expect(errorOf(there(results[3])).reason).toBe('RESERVATION_COMMITTED');
+    expect(errorIn(defined(results[3])).reason).toBe('RESERVATION_COMMITTED');
     const { reservation } = await scrip.billing.getReservation({ accountId, reservationId });
     expect(reservation).toMatchObject({
       state: Reservation_State.COMMITTED,
@@ -325,6 +335,6 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     });
     const results = await batch([buy(), buy()]);
     expect(cases(results)).toEqual(['purchase', 'error']);
-    expect(errorOf(there(results[1])).reason).toBe('PAYMENT_REFERENCE_USED');
+    expect(errorIn(defined(results[1])).reason).toBe('PAYMENT_REFERENCE_USED');
   });
 });

@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  balanceOf,
+  grant,
+  newestEntry,
+  openWithCredits,
+  reserveCredits,
+  UPSCALE,
+} from '../accounts.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, funded, grant, newestEntry, reserved, UPSCALE } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -18,7 +25,7 @@ const charge = (accountId: string, request: ChargeRequest) =>
 
 describe('Charge', () => {
   test('takes the price of its usages at once and says which grant gave what', async () => {
-    const accountId = await funded(scrip, 4n);
+    const accountId = await openWithCredits(scrip, 4n);
     await grant(scrip, accountId, 600n);
     const response = await charge(accountId, {
       usages: [UPSCALE],
@@ -77,9 +84,9 @@ describe('Charge', () => {
   });
 
   test('takes the last credit and not one more, and leaves what is reserved alone', async () => {
-    const accountId = await funded(scrip, 100n);
-    await reserved(scrip, accountId, 40n);
-    expect(await faultOf(charge(accountId, { credits: 61n }))).toMatchObject({
+    const accountId = await openWithCredits(scrip, 100n);
+    await reserveCredits(scrip, accountId, 40n);
+    expect(await errorOf(charge(accountId, { credits: 61n }))).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '61', available: '60', shortfall: '1' },
     });
@@ -91,7 +98,7 @@ describe('Charge', () => {
   });
 
   test('keeps amounts exact up to the most an account can hold', async () => {
-    const accountId = await funded(scrip, MOST);
+    const accountId = await openWithCredits(scrip, MOST);
     const { split } = await charge(accountId, { credits: MOST - 1n });
     expect(split[0]?.credits).toBe(MOST - 1n);
     expect(await newestEntry(scrip, accountId)).toMatchObject({
@@ -108,7 +115,7 @@ describe('Charge', () => {
     const { split, balance } = await charge(accountId, { credits: 5_080n });
     expect(split.at(-1)).toEqual({ source: { $case: 'overage', value: true }, credits: 5_000n });
     expect(balance).toMatchObject({ remaining: 0n, available: 0n, overage: 5_000n });
-    expect((await faultOf(charge(accountId, { credits: 5_001n }))).reason).toBe(
+    expect((await errorOf(charge(accountId, { credits: 5_001n }))).reason).toBe(
       'OVERAGE_LIMIT_REACHED',
     );
     scrip.setNow(Date.UTC(2031, 5, 1));
@@ -121,8 +128,8 @@ describe('Charge', () => {
   });
 
   test('is refused on a closed account', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    expect((await faultOf(charge(accountId, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');
+    expect((await errorOf(charge(accountId, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');
   });
 });

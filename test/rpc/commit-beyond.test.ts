@@ -7,21 +7,21 @@ import {
   OverCommitPolicy,
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   balanceOf,
+  defined,
   entriesOf,
-  funded,
   grant,
   HOUR,
   MINUTE,
   newestEntry,
-  reserved,
-  rowsOf,
-  there,
+  openWithCredits,
+  reserveCredits,
+  storedRows,
   UPSCALE,
-} from './given.ts';
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -39,14 +39,14 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 
 describe('A commit of more than is held', () => {
   const held = async (overCommitPolicy: OverCommitPolicy, credits = 50n) => {
-    const accountId = await funded(scrip, credits);
+    const accountId = await openWithCredits(scrip, credits);
     const { reservation } = await scrip.billing.reserve({
       accountId,
       requestId: requestId(),
       credits: 20n,
       overCommitPolicy,
     });
-    return { accountId, id: there(reservation).reservationId };
+    return { accountId, id: defined(reservation).reservationId };
   };
 
   test.each([
@@ -54,13 +54,13 @@ describe('A commit of more than is held', () => {
     ['under REJECT', OverCommitPolicy.REJECT],
   ])('is refused %s, and the reservation runs on', async (_, policy) => {
     const { accountId, id } = await held(policy);
-    const rows = await rowsOf(scrip, accountId);
-    expect(await faultOf(commit(accountId, id, { credits: 21n }))).toMatchObject({
+    const rows = await storedRows(scrip, accountId);
+    expect(await errorOf(commit(accountId, id, { credits: 21n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'EXCEEDS_RESERVATION',
       metadata: { asked: '21', allowed: '20' },
     });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
     expect((await commit(accountId, id, { credits: 20n })).committed).toBe(20n);
   });
 
@@ -86,14 +86,14 @@ describe('A commit of more than is held', () => {
 
   test('draws all of the difference under DRAW or nothing', async () => {
     const { accountId, id } = await held(OverCommitPolicy.DRAW);
-    const rows = await rowsOf(scrip, accountId);
-    const fault = await faultOf(commit(accountId, id, { credits: 51n }));
+    const rows = await storedRows(scrip, accountId);
+    const fault = await errorOf(commit(accountId, id, { credits: 51n }));
     expect(fault).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { shortfall: '1' },
     });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test('leaves no figure below zero when a part under DRAW went beyond and the rest expires', async () => {
@@ -112,8 +112,8 @@ describe('A commit of more than is held', () => {
 
 describe('A late commit', () => {
   const expired = async (credits: bigint, lateBy: number) => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, credits);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, credits);
     scrip.advance(15 * MINUTE + lateBy);
     return { accountId, id };
   };
@@ -147,7 +147,7 @@ describe('A late commit', () => {
   test('fails after the grace, and says when the reservation expired', async () => {
     const { accountId, id } = await expired(60n, 5 * MINUTE + 1_000);
     const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
-    expect(await faultOf(commit(accountId, id))).toMatchObject({
+    expect(await errorOf(commit(accountId, id))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'RESERVATION_EXPIRED',
       metadata: {
@@ -161,7 +161,7 @@ describe('A late commit', () => {
   test('fails within the grace where its credits are gone', async () => {
     const { accountId, id } = await expired(60n, MINUTE);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 50n });
-    expect(await faultOf(commit(accountId, id))).toMatchObject({ reason: 'RESERVATION_EXPIRED' });
+    expect(await errorOf(commit(accountId, id))).toMatchObject({ reason: 'RESERVATION_EXPIRED' });
     expect((await balanceOf(scrip, accountId)).available).toBe(50n);
     // What is left covers less.
     expect((await commit(accountId, id, { credits: 50n })).committed).toBe(50n);
@@ -173,7 +173,7 @@ describe('A grant that expires while reserved', () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 50n, { expiresAt: new Date(scrip.now() + 5 * MINUTE) });
     await grant(scrip, accountId, 50n);
-    const id = await reserved(scrip, accountId, 70n);
+    const id = await reserveCredits(scrip, accountId, 70n);
     scrip.advance(10 * MINUTE);
     const { committed, balance } = await commit(accountId, id, { credits: 30n });
     expect(committed).toBe(30n);

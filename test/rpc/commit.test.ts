@@ -1,19 +1,19 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   balanceOf,
+  defined,
   entriesOf,
-  funded,
   grant,
   INSPECT,
   newestEntry,
-  reserved,
-  there,
+  openWithCredits,
+  reserveCredits,
   UPSCALE,
-} from './given.ts';
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -33,7 +33,7 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 
 describe('Commit', () => {
   test('of usages charges their price and gives the rest back, in one entry', async () => {
-    const accountId = await funded(scrip, 600n);
+    const accountId = await openWithCredits(scrip, 600n);
     const { reservation: made } = await scrip.billing.reserve({
       accountId,
       requestId: requestId(),
@@ -41,7 +41,7 @@ describe('Commit', () => {
       reference: 'job-1',
       labels: { team: 'images' },
     });
-    const response = await commit(accountId, there(made).reservationId, {
+    const response = await commit(accountId, defined(made).reservationId, {
       usages: [UPSCALE, INSPECT],
     });
     expect(response).toEqual({
@@ -103,17 +103,17 @@ describe('Commit', () => {
     ['an amount of credits', { credits: 30n }, 30n],
     ['0 credits', { credits: 0n }, 0n],
   ])('takes %s', async (_, request, committed) => {
-    const accountId = await funded(scrip, 100n);
-    const response = await commit(accountId, await reserved(scrip, accountId, 50n), request);
+    const accountId = await openWithCredits(scrip, 100n);
+    const response = await commit(accountId, await reserveCredits(scrip, accountId, 50n), request);
     expect(response).toMatchObject({ committed, lines: [], entrySeq: 3n });
     expect(response.reservation).toMatchObject({ committed, returned: 50n - committed, held: 0n });
     expect(response.balance).toMatchObject({ available: 100n - committed, reserved: 0n });
   });
 
   test('gives what is left over back to the grants it came from, last taken first', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 100n);
-    const id = await reserved(scrip, accountId, 30n);
+    const id = await reserveCredits(scrip, accountId, 30n);
     const { split } = await commit(accountId, id, { credits: 12n });
     expect(split).toEqual([fromGrant(1n, 10n), fromGrant(2n, 2n)]);
     const { grants } = await scrip.billing.getBalance({ accountId, includeGrants: true });
@@ -121,10 +121,10 @@ describe('Commit', () => {
   });
 
   test('in parts over several grants keeps the rest reserved until the last one', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 10n);
     await grant(scrip, accountId, 10n);
-    const id = await reserved(scrip, accountId, 25n);
+    const id = await reserveCredits(scrip, accountId, 25n);
 
     const first = await commit(accountId, id, { credits: 4n, final: false });
     expect(first).toMatchObject({ committed: 4n, split: [fromGrant(1n, 4n)] });
@@ -146,8 +146,8 @@ describe('Commit', () => {
   });
 
   test('in parts may take all that is held and still end later', async () => {
-    const accountId = await funded(scrip, 10n);
-    const id = await reserved(scrip, accountId, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
+    const id = await reserveCredits(scrip, accountId, 10n);
     const part = await commit(accountId, id, { final: false });
     expect(part.reservation).toMatchObject({ state: Reservation_State.ACTIVE, held: 0n });
     const last = await commit(accountId, id);
@@ -156,8 +156,8 @@ describe('Commit', () => {
   });
 
   test('of a committed reservation answers with its state and has no second effect', async () => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, 50n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 50n);
     const { reservation } = await commit(accountId, id, { credits: 20n });
     for (const request of [{ credits: 20n }, { credits: 99n }, {}]) {
       const again = await commit(accountId, id, request);
@@ -174,10 +174,10 @@ describe('Commit', () => {
   });
 
   test('of a released reservation fails and says when it was released', async () => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, 50n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 50n);
     const { reservation } = await release(accountId, id);
-    expect(await faultOf(commit(accountId, id))).toMatchObject({
+    expect(await errorOf(commit(accountId, id))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'RESERVATION_RELEASED',
       metadata: {
@@ -189,11 +189,11 @@ describe('Commit', () => {
   });
 
   test('of an unknown reservation, or of one of another account, fails', async () => {
-    const accountId = await funded(scrip, 100n);
-    const other = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const other = await openWithCredits(scrip, 100n);
     const unknown = '01900000-0000-7000-8000-000000000000';
-    for (const id of [unknown, await reserved(scrip, other, 1n)])
-      expect(await faultOf(commit(accountId, id))).toMatchObject({
+    for (const id of [unknown, await reserveCredits(scrip, other, 1n)])
+      expect(await errorOf(commit(accountId, id))).toMatchObject({
         code: status.NOT_FOUND,
         reason: 'RESERVATION_NOT_FOUND',
         metadata: { reservation_id: id },
@@ -201,15 +201,15 @@ describe('Commit', () => {
   });
 
   test('finds a reservation whose id is written in capitals', async () => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, 5n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 5n);
     const { reservation } = await commit(accountId, id.toUpperCase());
     expect(reservation?.reservationId).toBe(id);
   });
 
   test('is possible on a closed account', async () => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, 50n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 50n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     expect((await commit(accountId, id)).committed).toBe(50n);
   });

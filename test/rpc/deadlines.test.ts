@@ -2,11 +2,16 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { BillingServiceService, ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
+import { balanceOf, entriesOf, openWithCredits, storedRows } from '../accounts.ts';
+import {
+  captureLog,
+  lockAccount,
+  waitForBlockedSessions,
+  waitForCancellations,
+} from '../disruptions.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { balanceOf, entriesOf, funded, rowsOf } from './given.ts';
-import { heard, hold, readableLog, waitingForLock } from './held.ts';
 
-const { log, lines } = readableLog('debug');
+const { log, lines } = captureLog('debug');
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -18,18 +23,18 @@ const givenUp = () => lines.filter(({ reason }) => reason === 'CANCELLED').lengt
 
 describe('A deadline that passes', () => {
   test('while the call waits in the queue: nothing is written, the same id works later', async () => {
-    const accountId = await funded(scrip, 100n);
-    const rows = await rowsOf(scrip, accountId);
-    const letGo = await hold(scrip.databaseUrl, accountId);
+    const accountId = await openWithCredits(scrip, 100n);
+    const rows = await storedRows(scrip, accountId);
+    const letGo = await lockAccount(scrip.databaseUrl, accountId);
     const waiting = scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
-    await waitingForLock(scrip.databaseUrl);
+    await waitForBlockedSessions(scrip.databaseUrl);
     const before = givenUp();
     const request = { accountId, requestId: requestId(), credits: 50n };
     await expect(
       scrip.billing.charge(request, { deadline: Date.now() + 50 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
-    await heard(scrip);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
+    await waitForCancellations(scrip);
     await letGo();
     await waiting;
     await vi.waitFor(() => expect(givenUp()).toBe(before + 1));
@@ -39,14 +44,14 @@ describe('A deadline that passes', () => {
   });
 
   test('while its own unit of work waits for the account: nothing is written either', async () => {
-    const accountId = await funded(scrip, 100n);
-    const letGo = await hold(scrip.databaseUrl, accountId);
+    const accountId = await openWithCredits(scrip, 100n);
+    const letGo = await lockAccount(scrip.databaseUrl, accountId);
     const before = givenUp();
     const request = { accountId, requestId: requestId(), credits: 50n };
     await expect(
       scrip.billing.charge(request, { deadline: Date.now() + 100 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    await heard(scrip);
+    await waitForCancellations(scrip);
     await letGo();
     await vi.waitFor(() => expect(givenUp()).toBe(before + 1));
     expect((await entriesOf(scrip, accountId)).length).toBe(1);
@@ -60,8 +65,8 @@ describe('A deadline that passes', () => {
   });
 
   test('for a whole batch that waits: none of it is written', async () => {
-    const accountId = await funded(scrip, 100n);
-    const letGo = await hold(scrip.databaseUrl, accountId);
+    const accountId = await openWithCredits(scrip, 100n);
+    const letGo = await lockAccount(scrip.databaseUrl, accountId);
     const mutations = Array.from({ length: 10 }, () => ({
       mutation: {
         $case: 'charge' as const,
@@ -71,7 +76,7 @@ describe('A deadline that passes', () => {
     await expect(
       scrip.billing.batch({ mutations }, { deadline: Date.now() + 100 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    await heard(scrip);
+    await waitForCancellations(scrip);
     await letGo();
     const { results } = await scrip.billing.batch({ mutations });
     expect(results.every(({ replayed }) => !replayed)).toBe(true);
@@ -79,7 +84,7 @@ describe('A deadline that passes', () => {
   });
 
   test('before the call was made: it never begins', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 1n };
     await expect(scrip.billing.charge(request, { deadline: Date.now() - 1 })).rejects.toMatchObject(
       { code: status.DEADLINE_EXCEEDED },
@@ -88,7 +93,7 @@ describe('A deadline that passes', () => {
   });
 
   test('after its effect was written: the same id tells what happened', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 10n };
     const deadline = () => ({ deadline: Date.now() + Math.random() * 8 });
     for (let tries = 0; tries < 20; tries++)
@@ -102,10 +107,10 @@ describe('A deadline that passes', () => {
 
 describe('A call that its caller cancels', () => {
   test('while it waits writes nothing, and does not hold up those behind it', async () => {
-    const accountId = await funded(scrip, 100n);
-    const letGo = await hold(scrip.databaseUrl, accountId);
+    const accountId = await openWithCredits(scrip, 100n);
+    const letGo = await lockAccount(scrip.databaseUrl, accountId);
     const first = scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
-    await waitingForLock(scrip.databaseUrl);
+    await waitForBlockedSessions(scrip.databaseUrl);
     const { path, requestSerialize, responseDeserialize } = BillingServiceService.charge;
     const cancelled = new Promise<number | undefined>((resolve) => {
       const call = scrip.channel.makeUnaryRequest(
@@ -120,7 +125,7 @@ describe('A call that its caller cancels', () => {
     expect(await cancelled).toBe(status.CANCELLED);
     const last = scrip.billing.charge({ accountId, requestId: requestId(), credits: 2n });
     // The service learns of a cancellation by a frame of its own, after which `last` was sent.
-    await heard(scrip);
+    await waitForCancellations(scrip);
     await letGo();
     await Promise.all([first, last]);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(97n);

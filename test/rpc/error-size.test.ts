@@ -5,9 +5,9 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect, type Scrip } from '../../src/client.ts';
+import { balanceOf } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -85,7 +85,7 @@ describe('An error stays small enough to be sent', () => {
     const accountId = await scrip.open('verts');
     const own = connectAlone();
     try {
-      const fault = await faultOf(call(own, accountId));
+      const fault = await errorOf(call(own, accountId));
       expect(fault).toMatchObject({ code: status.INVALID_ARGUMENT, reason: 'INVALID_FIELD' });
       expect(fault.fields[0]?.slice(0, field.length)).toBe(field);
     } finally {

@@ -3,15 +3,21 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
+import { MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
+import {
+  blockConnections,
+  captureLog,
+  lockAccount,
+  waitForBlockedSessions,
+  waitForCancellations,
+} from '../disruptions.ts';
 import { CHECKOUT } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { errorOf, type RpcError } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { promisedErrors } from './error-contract.ts';
-import { type Fault, faultOf } from './fault.ts';
-import { funded, MINUTE, reserved } from './given.ts';
-import { heard, hold, readableLog, takeAway, waitingForLock } from './held.ts';
+import { documentedErrors } from './error-contract.ts';
 
 let scrip: TestService;
 let stripe: StripeFake;
@@ -28,7 +34,7 @@ const charge = (accountId: string, credits: bigint, service = scrip) =>
   service.billing.charge({ accountId, requestId: requestId(), credits });
 const price = async (operation: string, quantities: Record<string, bigint> = {}) => {
   const accountId = await scrip.open('verts');
-  return await faultOf(scrip.billing.estimate({ accountId, usages: [{ operation, quantities }] }));
+  return await errorOf(scrip.billing.estimate({ accountId, usages: [{ operation, quantities }] }));
 };
 const buy = (accountId: string, packId: string) =>
   scrip.billing.purchase({
@@ -42,24 +48,24 @@ const checkout = ({ billing }: TestService, accountId: string) =>
   billing.purchase({ accountId, requestId: requestId(), packId: 'starter', payment: CHECKOUT });
 
 /** A reservation that has ended, and a call it refuses. */
-async function ended(how: 'commit' | 'release' | 'expiry'): Promise<Fault> {
-  const accountId = await funded(scrip, 100n);
-  const reservationId = await reserved(scrip, accountId, 10n);
+async function ended(how: 'commit' | 'release' | 'expiry'): Promise<RpcError> {
+  const accountId = await openWithCredits(scrip, 100n);
+  const reservationId = await reserveCredits(scrip, accountId, 10n);
   const named = () => ({ accountId, requestId: requestId(), reservationId });
   if (how === 'expiry') scrip.advance(30 * MINUTE);
   else await scrip.billing[how](named());
   const { commit, release } = scrip.billing;
-  return await faultOf(how === 'commit' ? release(named()) : commit(named()));
+  return await errorOf(how === 'commit' ? release(named()) : commit(named()));
 }
 
 /** A fault of a service of its own, which is stopped afterwards. */
 async function alone(
   env: Record<string, string>,
-  provoke: (own: TestService, accountId: string) => Promise<Fault>,
-): Promise<Fault> {
+  provoke: (own: TestService, accountId: string) => Promise<RpcError>,
+): Promise<RpcError> {
   const own = await startTestService({ env });
   try {
-    return await provoke(own, await funded(own, 100n));
+    return await provoke(own, await openWithCredits(own, 100n));
   } finally {
     await own.stop();
   }
@@ -67,72 +73,72 @@ async function alone(
 
 type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED' | 'UNRECOGNIZED'>;
 
-const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
-  INVALID_FIELD: () => faultOf(charge('not an id', 1n)),
+const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
+  INVALID_FIELD: () => errorOf(charge('not an id', 1n)),
   UNKNOWN_OPERATION: () => price('file.print'),
   MISSING_QUANTITY: () => price('image.upscale'),
   QUANTITY_OUT_OF_RANGE: () => price('image.upscale', { scale_factor: 17n }),
   async REQUEST_ID_REUSED() {
-    const request = { accountId: await funded(scrip, 100n), requestId: requestId() };
+    const request = { accountId: await openWithCredits(scrip, 100n), requestId: requestId() };
     await scrip.billing.charge({ ...request, credits: 1n });
-    return await faultOf(scrip.billing.charge({ ...request, credits: 2n }));
+    return await errorOf(scrip.billing.charge({ ...request, credits: 2n }));
   },
-  ACCOUNT_NOT_FOUND: () => faultOf(charge('nobody', 1n)),
+  ACCOUNT_NOT_FOUND: () => errorOf(charge('nobody', 1n)),
   async RESERVATION_NOT_FOUND() {
     const accountId = await scrip.open('verts');
     const reservationId = '01900000-0000-7000-8000-000000000000';
-    return await faultOf(scrip.billing.getReservation({ accountId, reservationId }));
+    return await errorOf(scrip.billing.getReservation({ accountId, reservationId }));
   },
-  PACK_NOT_FOUND: async () => await faultOf(buy(await scrip.open('verts'), 'popular')),
-  PLAN_NOT_FOUND: () => faultOf(scrip.plans.getPlan({ planId: 'gold' })),
+  PACK_NOT_FOUND: async () => await errorOf(buy(await scrip.open('verts'), 'popular')),
+  PLAN_NOT_FOUND: () => errorOf(scrip.plans.getPlan({ planId: 'gold' })),
   async ENTRY_NOT_FOUND() {
-    const accountId = await funded(scrip, 1n);
-    return await faultOf(scrip.billing.refund({ accountId, requestId: requestId(), seq: 1n }));
+    const accountId = await openWithCredits(scrip, 1n);
+    return await errorOf(scrip.billing.refund({ accountId, requestId: requestId(), seq: 1n }));
   },
   async ACCOUNT_EXISTS() {
     const accountId = await scrip.open('verts');
     const again = { accountId, requestId: requestId(), planId: 'verts' };
-    return await faultOf(scrip.accounts.openAccount(again));
+    return await errorOf(scrip.accounts.openAccount(again));
   },
   async PAYMENT_REFERENCE_USED() {
     const accountId = await scrip.open('verts');
     await buy(accountId, 'starter');
-    return await faultOf(buy(accountId, 'starter'));
+    return await errorOf(buy(accountId, 'starter'));
   },
-  INSUFFICIENT_CREDITS: async () => await faultOf(charge(await funded(scrip, 1n), 2n)),
+  INSUFFICIENT_CREDITS: async () => await errorOf(charge(await openWithCredits(scrip, 1n), 2n)),
   async EXCEEDS_RESERVATION() {
-    const accountId = await funded(scrip, 100n);
-    const reservationId = await reserved(scrip, accountId, 1n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const reservationId = await reserveCredits(scrip, accountId, 1n);
     const request = { accountId, requestId: requestId(), reservationId, credits: 2n };
-    return await faultOf(scrip.billing.commit(request));
+    return await errorOf(scrip.billing.commit(request));
   },
   async EXCEEDS_COMMIT() {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const { entrySeq: seq } = await charge(accountId, 1n);
     const request = { accountId, requestId: requestId(), seq, credits: 2n };
-    return await faultOf(scrip.billing.refund(request));
+    return await errorOf(scrip.billing.refund(request));
   },
   RESERVATION_COMMITTED: () => ended('commit'),
   RESERVATION_RELEASED: () => ended('release'),
   RESERVATION_EXPIRED: () => ended('expiry'),
   async ACCOUNT_CLOSED() {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    return await faultOf(charge(accountId, 1n));
+    return await errorOf(charge(accountId, 1n));
   },
   RATE_CARD_VERSION_UNKNOWN: () =>
-    faultOf(scrip.plans.getPlan({ planId: 'verts', rateCardVersion: 2n })),
-  OVERAGE_LIMIT_REACHED: async () => await faultOf(charge(await scrip.open('everything'), 20_000n)),
+    errorOf(scrip.plans.getPlan({ planId: 'verts', rateCardVersion: 2n })),
+  OVERAGE_LIMIT_REACHED: async () => await errorOf(charge(await scrip.open('everything'), 20_000n)),
   async OVERAGE_RESERVED() {
     const accountId = await scrip.open('everything');
-    await reserved(scrip, accountId, 200n);
+    await reserveCredits(scrip, accountId, 200n);
     const request = { accountId, requestId: requestId(), planId: 'verts' };
-    return await faultOf(scrip.accounts.moveAccount(request));
+    return await errorOf(scrip.accounts.moveAccount(request));
   },
   async PURCHASE_NOT_FOUND() {
     const accountId = await scrip.open('verts');
     const purchaseId = '01900000-0000-7000-8000-000000000000';
-    return await faultOf(scrip.billing.getPurchase({ accountId, purchaseId }));
+    return await errorOf(scrip.billing.getPurchase({ accountId, purchaseId }));
   },
   async PACK_EXISTS() {
     const accountId = await scrip.open('verts');
@@ -142,28 +148,28 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
       credits: 1n,
       price: { currency: 'USD', amount: '1.00' },
     };
-    return await faultOf(scrip.accounts.offerPack({ accountId, requestId: requestId(), pack }));
+    return await errorOf(scrip.accounts.offerPack({ accountId, requestId: requestId(), pack }));
   },
-  CHECKOUT_NOT_CONFIGURED: async () => await faultOf(checkout(scrip, await scrip.open('verts'))),
+  CHECKOUT_NOT_CONFIGURED: async () => await errorOf(checkout(scrip, await scrip.open('verts'))),
   CHECKOUT_FAILED: () =>
     alone(stripe.env, async (own, accountId) => {
       stripe.meddle = () => ({
         status: 400,
         body: { error: { type: 'invalid_request_error', code: 'url_invalid', message: 'no' } },
       });
-      return await faultOf(checkout(own, accountId));
+      return await errorOf(checkout(own, accountId));
     }),
   PAYMENT_PROVIDER_UNAVAILABLE: () =>
     alone(stripe.env, async (own, accountId) => {
       stripe.meddle = () => 'hang up';
-      return await faultOf(checkout(own, accountId));
+      return await errorOf(checkout(own, accountId));
     }),
   async DELIVERY_NOT_FOUND() {
     const eventId = '01900000-0000-7000-8000-000000000000';
-    return await faultOf(scrip.events.replayDelivery({ accountId: 'nobody', eventId }));
+    return await errorOf(scrip.events.replayDelivery({ accountId: 'nobody', eventId }));
   },
   async PAUSED_BELOW_FLOOR() {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     await scrip.accounts.updateAccount({
       accountId,
       requestId: requestId(),
@@ -171,24 +177,24 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
     });
     const criticality = Criticality.SHEDDABLE;
     const request = { accountId, requestId: requestId(), credits: 1n, criticality };
-    return await faultOf(scrip.billing.charge(request));
+    return await errorOf(scrip.billing.charge(request));
   },
   OVERLOADED: () =>
     alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
-      const letGo = await hold(own.databaseUrl, accountId);
+      const letGo = await lockAccount(own.databaseUrl, accountId);
       const working = charge(accountId, 1n, own);
-      await waitingForLock(own.databaseUrl);
+      await waitForBlockedSessions(own.databaseUrl);
       // The second waits in the queue, the third finds it full, whichever comes first.
       const others = [charge(accountId, 1n, own), charge(accountId, 1n, own)];
-      const fault = await faultOf(Promise.race(others));
+      const fault = await errorOf(Promise.race(others));
       await letGo();
       await Promise.allSettled([working, ...others]);
       return fault;
     }),
   DATABASE_UNAVAILABLE: () =>
     alone({}, async (own, accountId) => {
-      const bringBack = await takeAway(own.databaseUrl);
-      const fault = await faultOf(charge(accountId, 1n, own));
+      const bringBack = await blockConnections(own.databaseUrl);
+      const fault = await errorOf(charge(accountId, 1n, own));
       await bringBack();
       return fault;
     }),
@@ -196,20 +202,20 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
     alone({}, async (own, accountId) => {
       const stream = own.billing.streamHistory({ accountId, follow: true });
       await stream.next();
-      const fault = faultOf(stream.next());
+      const fault = errorOf(stream.next());
       await own.service.stop();
       return await fault;
     }),
   async CANCELLED() {
     // Whoever gave up is not there to be told: the log is.
-    const { log, lines } = readableLog('debug');
+    const { log, lines } = captureLog('debug');
     const own = await startTestService({ log });
-    const accountId = await funded(own, 100n);
-    const letGo = await hold(own.databaseUrl, accountId);
+    const accountId = await openWithCredits(own, 100n);
+    const letGo = await lockAccount(own.databaseUrl, accountId);
     const request = { accountId, requestId: requestId(), credits: 1n };
     const call = own.billing.charge(request, { deadline: Date.now() + 100 });
     await expect(call).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    await heard(own);
+    await waitForCancellations(own);
     await letGo();
     const line = await vi.waitFor(() => {
       const found = lines.find(({ reason }) => reason === 'CANCELLED');
@@ -225,17 +231,17 @@ const provoked: Readonly<Record<Reason, () => Promise<Fault>>> = {
   INTERNAL: () =>
     alone({}, async (own, accountId) => {
       await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');
-      return await faultOf(charge(accountId, 1n, own));
+      return await errorOf(charge(accountId, 1n, own));
     }),
 };
 
-const promised = promisedErrors();
+const documented = documentedErrors();
 
 test('every reason of the contract is provoked here', () => {
   const reasons = Object.keys(ErrorReason).filter(
     (name) => !/^UN(SPECIFIED|RECOGNIZED)$/.test(name),
   );
-  expect(promised.map(({ reason }) => reason).toSorted()).toEqual(reasons.toSorted());
+  expect(documented.map(({ reason }) => reason).toSorted()).toEqual(reasons.toSorted());
   expect(Object.keys(provoked).toSorted()).toEqual(reasons.toSorted());
 });
 
@@ -252,7 +258,7 @@ const WITH_RETRY: readonly string[] = [
   'PAYMENT_PROVIDER_UNAVAILABLE',
 ];
 
-describe.each(promised)('$reason', ({ reason, codes, metadata, retryInfo }) => {
+describe.each(documented)('$reason', ({ reason, codes, metadata, retryInfo }) => {
   test('comes with the status, the metadata and the details that the contract names', async () => {
     const [, provoke] = Object.entries(provoked).find(([name]) => name === reason) ?? [];
     const fault = provoke ? await provoke() : expect.fail('nothing provokes it');

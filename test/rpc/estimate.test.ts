@@ -1,9 +1,18 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  balanceOf,
+  grant,
+  HOUR,
+  INSPECT,
+  openWithCredits,
+  reserveCredits,
+  storedRows,
+  UPSCALE,
+} from '../accounts.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, funded, grant, HOUR, INSPECT, reserved, rowsOf, UPSCALE } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -15,7 +24,7 @@ const MAX = 9_223_372_036_854_775_807n;
 
 describe('Estimate', () => {
   test('prices line by line, in the order asked, and shows what each price is made of', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const usages = [
       { ...UPSCALE, count: 3n },
       { operation: 'file.convert', attributes: { output_format: 'pdf' } },
@@ -93,7 +102,7 @@ describe('Estimate', () => {
   });
 
   test('is sufficient to the last credit', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     expect(await scrip.billing.estimate({ accountId, usages: [UPSCALE] })).toMatchObject({
       sufficient: true,
       shortfall: 0n,
@@ -102,7 +111,7 @@ describe('Estimate', () => {
   });
 
   test('names the shortfall and the packs that cover it, cheapest together first', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const usages = [{ ...INSPECT, count: 1_600n }];
     const estimate = await scrip.billing.estimate({ accountId, usages });
     expect(estimate).toMatchObject({ available: 100n, sufficient: false, shortfall: 1_500n });
@@ -133,10 +142,10 @@ describe('Estimate', () => {
   });
 
   test('does not count on reserved credits, nor on grants of another time', async () => {
-    const accountId = await funded(scrip, 50n);
+    const accountId = await openWithCredits(scrip, 50n);
     await grant(scrip, accountId, 500n, { effectiveAt: new Date(scrip.now() + HOUR) });
     await grant(scrip, accountId, 100n, { expiresAt: new Date(scrip.now() + HOUR / 2) });
-    await reserved(scrip, accountId, 30n);
+    await reserveCredits(scrip, accountId, 30n);
     const available = async () =>
       (await scrip.billing.estimate({ accountId, usages: [INSPECT] })).available;
     expect(await available()).toBe(120n);
@@ -147,20 +156,20 @@ describe('Estimate', () => {
   });
 
   test('has no effect', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     const [rows, { asOf: _, ...before }] = [
-      await rowsOf(scrip, accountId),
+      await storedRows(scrip, accountId),
       await balanceOf(scrip, accountId),
     ];
     await scrip.billing.estimate({ accountId, usages: [UPSCALE] });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
     expect(await balanceOf(scrip, accountId)).toMatchObject(before);
   });
 
   test('promises no closed account that it can pay', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    const fault = await faultOf(
+    const fault = await errorOf(
       scrip.billing.reserve({ accountId, requestId: requestId(), usages: [INSPECT] }),
     );
     expect(fault.reason).toBe('ACCOUNT_CLOSED');
@@ -174,7 +183,7 @@ describe('Estimate', () => {
       scrip.billing.estimate({ accountId, usages: Array(count).fill(INSPECT) });
     expect((await estimate(1_000)).credits).toBe(1_000n);
     for (const count of [0, 1_001])
-      expect(await faultOf(estimate(count))).toMatchObject({
+      expect(await errorOf(estimate(count))).toMatchObject({
         reason: 'INVALID_FIELD',
         fields: ['usages'],
       });
@@ -188,15 +197,15 @@ describe('Estimate', () => {
       credits: MAX,
       shortfall: MAX,
     });
-    expect(await faultOf(estimate([{ ...UPSCALE, count: MAX }]))).toMatchObject({
+    expect(await errorOf(estimate([{ ...UPSCALE, count: MAX }]))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['usages[0].count'],
     });
-    expect(await faultOf(estimate([{ ...INSPECT, count: MAX }, INSPECT]))).toMatchObject({
+    expect(await errorOf(estimate([{ ...INSPECT, count: MAX }, INSPECT]))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['usages'],
     });
-    expect(await faultOf(estimate([{ ...INSPECT, count: -1n }]))).toMatchObject({
+    expect(await errorOf(estimate([{ ...INSPECT, count: -1n }]))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['usages[0].count'],
     });
@@ -247,7 +256,7 @@ describe('A usage that cannot be priced names its field', () => {
   ])('%s', async (_, usage, reason, path) => {
     const accountId = await scrip.open('verts');
     expect(
-      await faultOf(scrip.billing.estimate({ accountId, usages: [INSPECT, usage] })),
+      await errorOf(scrip.billing.estimate({ accountId, usages: [INSPECT, usage] })),
     ).toMatchObject({ code: status.INVALID_ARGUMENT, reason, fields: [`usages[1]${path}`] });
   });
 
@@ -257,7 +266,7 @@ describe('A usage that cannot be priced names its field', () => {
       { operation: 'job.format', attributes: { format: 'a\u0000b', quality: 'draft' } },
     ];
     expect(
-      await faultOf(scrip.billing.charge({ accountId, requestId: requestId(), usages })),
+      await errorOf(scrip.billing.charge({ accountId, requestId: requestId(), usages })),
     ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['usages[0].attributes["format"]'] });
   });
 });

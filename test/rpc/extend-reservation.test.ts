@@ -1,9 +1,17 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  balanceOf,
+  DAY,
+  defined,
+  entriesOf,
+  MINUTE,
+  openWithCredits,
+  reserveCredits,
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, DAY, entriesOf, funded, MINUTE, reserved, there } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -21,10 +29,10 @@ const extend = (accountId: string, reservationId: string, seconds: bigint, nanos
   });
 
 async function running() {
-  const accountId = await funded(scrip, 100n);
-  const id = await reserved(scrip, accountId, 50n);
+  const accountId = await openWithCredits(scrip, 100n);
+  const id = await reserveCredits(scrip, accountId, 50n);
   const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
-  return { accountId, id, reservation: there(reservation) };
+  return { accountId, id, reservation: defined(reservation) };
 }
 
 describe('ExtendReservation', () => {
@@ -32,8 +40,8 @@ describe('ExtendReservation', () => {
     const { accountId, id, reservation } = await running();
     scrip.advance(10 * MINUTE);
     const before = scrip.now();
-    const extended = there((await extend(accountId, id, 1_200n)).reservation);
-    const expiresAt = there(extended.expiresAt);
+    const extended = defined((await extend(accountId, id, 1_200n)).reservation);
+    const expiresAt = defined(extended.expiresAt);
     expect(extended).toEqual({ ...reservation, expiresAt });
     expect(expiresAt.getTime() - before).toBeGreaterThanOrEqual(20 * MINUTE);
     expect(expiresAt.getTime() - scrip.now()).toBeLessThanOrEqual(20 * MINUTE);
@@ -53,11 +61,11 @@ describe('ExtendReservation', () => {
     const { accountId, id } = await running();
     for (let times = 1; times <= 3; times++) {
       const { reservation } = await extend(accountId, id, 86_400n);
-      expect(there(reservation?.expiresAt).getTime() - scrip.now()).toBeLessThanOrEqual(DAY);
+      expect(defined(reservation?.expiresAt).getTime() - scrip.now()).toBeLessThanOrEqual(DAY);
       expect(reservation?.state).toBe(Reservation_State.ACTIVE);
       scrip.advance(DAY - MINUTE);
     }
-    expect(await faultOf(extend(accountId, id, 86_401n))).toMatchObject({
+    expect(await errorOf(extend(accountId, id, 86_401n))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       metadata: { field: 'ttl', allowed: '86400s' },
@@ -72,7 +80,7 @@ describe('ExtendReservation', () => {
     ['longer than any clock', MAX, 0],
   ])('does not take %s', async (_, seconds, nanos) => {
     const { accountId, id } = await running();
-    expect(await faultOf(extend(accountId, id, seconds, nanos))).toMatchObject({
+    expect(await errorOf(extend(accountId, id, seconds, nanos))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['ttl'],
     });
@@ -85,22 +93,22 @@ describe('ExtendReservation', () => {
       requestId: requestId(),
       reservationId: id,
     });
-    expect(await faultOf(call)).toMatchObject({ reason: 'INVALID_FIELD', fields: ['ttl'] });
+    expect(await errorOf(call)).toMatchObject({ reason: 'INVALID_FIELD', fields: ['ttl'] });
   });
 
   test('of a reservation that has ended fails and says how', async () => {
     const { accountId, id: committed } = await running();
     await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: committed });
-    const released = await reserved(scrip, accountId, 10n);
+    const released = await reserveCredits(scrip, accountId, 10n);
     await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released });
-    const expired = await reserved(scrip, accountId, 10n);
+    const expired = await reserveCredits(scrip, accountId, 10n);
     scrip.advance(15 * MINUTE);
     for (const [id, state] of [
       [committed, 'COMMITTED'],
       [released, 'RELEASED'],
       [expired, 'EXPIRED'],
     ] as const)
-      expect(await faultOf(extend(accountId, id, 60n))).toMatchObject({
+      expect(await errorOf(extend(accountId, id, 60n))).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: `RESERVATION_${state}`,
         metadata: { reservation_id: id, state, at: expect.stringMatching(/^\d{4}-.*Z$/) },
@@ -110,7 +118,7 @@ describe('ExtendReservation', () => {
   test('of an unknown reservation fails', async () => {
     const { accountId } = await running();
     const unknown = '01900000-0000-7000-8000-000000000000';
-    expect(await faultOf(extend(accountId, unknown, 60n))).toMatchObject({
+    expect(await errorOf(extend(accountId, unknown, 60n))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'RESERVATION_NOT_FOUND',
       metadata: { reservation_id: unknown },

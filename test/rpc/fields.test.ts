@@ -1,15 +1,15 @@
 /** The limits that the comments of the protos state, field by field. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { balanceOf, newestEntry, openWithCredits, storedRows } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, funded, newestEntry, rowsOf } from './given.ts';
 
 let scrip: TestService;
 let accountId: string;
 beforeAll(async () => {
   scrip = await startTestService();
-  accountId = await funded(scrip, 1_000_000n);
+  accountId = await openWithCredits(scrip, 1_000_000n);
 });
 afterAll(() => scrip.stop());
 
@@ -30,7 +30,7 @@ const calls = {
 };
 const refused = async (field: string, fields: Fields) => {
   for (const call of Object.values(calls))
-    expect(await faultOf(call({ accountId, requestId: requestId(), ...fields }))).toMatchObject({
+    expect(await errorOf(call({ accountId, requestId: requestId(), ...fields }))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       fields: [field],
@@ -77,7 +77,7 @@ describe('request_id', () => {
     ['128 characters', 'r'.repeat(128)],
     ['any printable ASCII', ` !"#$%&'()*+,-./:;<=>?@[\\]^_\`{|}~`],
   ])('may be %s', async (_, id) => {
-    const own = await funded(scrip, 10n);
+    const own = await openWithCredits(scrip, 10n);
     await scrip.billing.reserve({ accountId: own, requestId: id, credits: 1n });
     expect((await newestEntry(scrip, own)).requestId).toBe(id);
   });
@@ -145,9 +145,9 @@ describe('credits', () => {
     await refused('usages', { credits: 1n, usages });
     const neither = { accountId, requestId: requestId() };
     for (const call of [scrip.billing.reserve(neither), scrip.billing.charge(neither)])
-      expect((await faultOf(call)).fields).toEqual(['usages']);
+      expect((await errorOf(call)).fields).toEqual(['usages']);
     const commit = { ...neither, reservationId: requestId(), credits: 1n, usages };
-    expect((await faultOf(scrip.billing.commit(commit))).fields).toEqual(['usages']);
+    expect((await errorOf(scrip.billing.commit(commit))).fields).toEqual(['usages']);
   });
 });
 
@@ -157,7 +157,7 @@ describe('rate_card_version', () => {
     async (rateCardVersion) => {
       const request = { accountId, requestId: requestId(), credits: 1n, rateCardVersion };
       for (const call of [scrip.billing.reserve(request), scrip.billing.charge(request)])
-        expect((await faultOf(call)).fields).toEqual(['rate_card_version']);
+        expect((await errorOf(call)).fields).toEqual(['rate_card_version']);
     },
   );
 });
@@ -165,12 +165,12 @@ describe('rate_card_version', () => {
 describe('A plan’s or pack’s id', () => {
   test.each(['', 'a b', 'x'.repeat(65), 'a\u0000'])('may not be %j', async (id) => {
     const account = { accountId: requestId(), requestId: requestId() };
-    expect((await faultOf(scrip.accounts.openAccount({ ...account, planId: id }))).fields).toEqual([
+    expect((await errorOf(scrip.accounts.openAccount({ ...account, planId: id }))).fields).toEqual([
       'plan_id',
     ]);
     const payment = { $case: 'paymentReference' as const, value: 'x' };
     expect(
-      (await faultOf(scrip.billing.purchase({ ...account, packId: id, payment }))).fields,
+      (await errorOf(scrip.billing.purchase({ ...account, packId: id, payment }))).fields,
     ).toEqual(['pack_id']);
   });
 });
@@ -181,7 +181,7 @@ describe('display_name', () => {
       scrip.accounts.updateAccount({ accountId, requestId: requestId(), displayName });
     expect((await named('x'.repeat(256))).account?.displayName).toBe('x'.repeat(256));
     for (const bad of ['x'.repeat(257), 'a\u0000', 'a\nb'])
-      expect((await faultOf(named(bad))).fields).toEqual(['display_name']);
+      expect((await errorOf(named(bad))).fields).toEqual(['display_name']);
   });
 });
 
@@ -194,10 +194,10 @@ describe('Numbers that no enum has', () => {
     const states = [unknown as 1];
     const kinds = [unknown as 1];
     const faults = [
-      await faultOf(scrip.billing.reserve({ ...account, credits: 1n, ...policy })),
-      await faultOf(scrip.accounts.grantCredits({ ...account, credits: 1n, ...category })),
-      await faultOf(scrip.billing.listReservations({ accountId, states })),
-      await faultOf(scrip.billing.streamHistory({ accountId, kinds }).next()),
+      await errorOf(scrip.billing.reserve({ ...account, credits: 1n, ...policy })),
+      await errorOf(scrip.accounts.grantCredits({ ...account, credits: 1n, ...category })),
+      await errorOf(scrip.billing.listReservations({ accountId, states })),
+      await errorOf(scrip.billing.streamHistory({ accountId, kinds }).next()),
     ];
     expect(faults.map(({ fields }) => fields)).toEqual([
       ['over_commit_policy'],
@@ -209,8 +209,8 @@ describe('Numbers that no enum has', () => {
 });
 
 test('every violation is told at once, and nothing is written', async () => {
-  const before = await rowsOf(scrip, accountId);
-  const fault = await faultOf(
+  const before = await storedRows(scrip, accountId);
+  const fault = await errorOf(
     scrip.billing.reserve({
       accountId: '!',
       requestId: '',
@@ -236,5 +236,5 @@ test('every violation is told at once, and nothing is written', async () => {
     'usages[1].count',
   ]);
   for (const field of fault.fields) expect(fault.metadata['field']).toContain(field);
-  expect(await rowsOf(scrip, accountId)).toBe(before);
+  expect(await storedRows(scrip, accountId)).toBe(before);
 });

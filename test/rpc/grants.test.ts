@@ -7,18 +7,18 @@ import {
   Grant_Source,
   Grant_State,
 } from '../../src/gen/billing/v1/ledger.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   balanceOf,
+  defined,
   entriesOf,
-  funded,
   grant,
   HOUR,
   newestEntry,
-  reserved,
-  there,
-} from './given.ts';
+  openWithCredits,
+  reserveCredits,
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -98,7 +98,7 @@ describe('GrantCredits', () => {
     for (const category of [PAID, PROMOTIONAL, ADJUSTMENT])
       expect((await grantCredits(accountId, { category })).grant?.category).toBe(category);
     for (const category of [UNSPECIFIED, ALLOWANCE])
-      expect(await faultOf(grantCredits(accountId, { category }))).toMatchObject({
+      expect(await errorOf(grantCredits(accountId, { category }))).toMatchObject({
         reason: 'INVALID_FIELD',
         fields: ['category'],
       });
@@ -109,7 +109,7 @@ describe('GrantCredits', () => {
     for (const priority of [0, 1, 100])
       expect((await grantCredits(accountId, { priority })).grant?.priority).toBe(priority);
     for (const priority of [-1, 101, 2_147_483_647])
-      expect(await faultOf(grantCredits(accountId, { priority }))).toMatchObject({
+      expect(await errorOf(grantCredits(accountId, { priority }))).toMatchObject({
         fields: ['priority'],
       });
   });
@@ -145,7 +145,7 @@ describe('GrantCredits', () => {
       { expiresAt: new Date(0) },
       { effectiveAt: at(2 * HOUR), expiresAt: at(HOUR) },
     ])
-      expect(await faultOf(grantCredits(accountId, bad))).toMatchObject({
+      expect(await errorOf(grantCredits(accountId, bad))).toMatchObject({
         code: status.INVALID_ARGUMENT,
         reason: 'INVALID_FIELD',
         fields: ['expires_at'],
@@ -165,7 +165,7 @@ describe('GrantCredits', () => {
     expect((await grantCredits(accountId, { credits: MOST })).balance?.remaining).toBe(MOST);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: MOST, available: MOST });
     for (const credits of [1n, 9_223_372_036_854_775_807n])
-      expect(await faultOf(grantCredits(accountId, { credits }))).toMatchObject({
+      expect(await errorOf(grantCredits(accountId, { credits }))).toMatchObject({
         code: status.INVALID_ARGUMENT,
         reason: 'INVALID_FIELD',
         fields: ['credits'],
@@ -177,7 +177,7 @@ describe('GrantCredits', () => {
     'does not grant %s credits',
     async (credits) => {
       const accountId = await scrip.open('verts');
-      expect(await faultOf(grantCredits(accountId, { credits }))).toMatchObject({
+      expect(await errorOf(grantCredits(accountId, { credits }))).toMatchObject({
         reason: 'INVALID_FIELD',
         fields: ['credits'],
       });
@@ -187,7 +187,7 @@ describe('GrantCredits', () => {
   test('is refused on a closed account', async () => {
     const accountId = await scrip.open('verts');
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    expect((await faultOf(grantCredits(accountId))).reason).toBe('ACCOUNT_CLOSED');
+    expect((await errorOf(grantCredits(accountId))).reason).toBe('ACCOUNT_CLOSED');
   });
 });
 
@@ -223,7 +223,7 @@ describe('ListGrants', () => {
   test('is of now: what has expired has nothing remaining, though nothing was written', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 30n, { expiresAt: new Date(scrip.now() + HOUR / 6) });
-    await reserved(scrip, accountId, 10n);
+    await reserveCredits(scrip, accountId, 10n);
     scrip.advance(HOUR / 6);
     const [seen] = await list(accountId);
     expect(seen).toMatchObject({ state: Grant_State.EXPIRED, remaining: 10n, reserved: 10n });
@@ -256,7 +256,7 @@ describe('ListGrants', () => {
   });
 
   test('answers 50 where no size is given', async () => {
-    const accountId = await funded(scrip, 1n);
+    const accountId = await openWithCredits(scrip, 1n);
     const mutations = Array.from({ length: 60 }, () => ({
       mutation: {
         $case: 'grantCredits' as const,
@@ -265,7 +265,7 @@ describe('ListGrants', () => {
     }));
     await scrip.billing.batch({ mutations });
     const { grants, nextPageToken } = await scrip.accounts.listGrants({ accountId });
-    expect([grants.length, there(grants[0]).grantId]).toEqual([50, 61n]);
+    expect([grants.length, defined(grants[0]).grantId]).toEqual([50, 61n]);
     expect(nextPageToken).not.toBe('');
     expect((await scrip.accounts.listGrants({ accountId, pageSize: 5_000 })).grants.length).toBe(
       61,
@@ -273,9 +273,9 @@ describe('ListGrants', () => {
   });
 
   test('of an unknown account fails, and a size below zero is refused', async () => {
-    expect((await faultOf(list('nobody'))).reason).toBe('ACCOUNT_NOT_FOUND');
+    expect((await errorOf(list('nobody'))).reason).toBe('ACCOUNT_NOT_FOUND');
     const accountId = await scrip.open('verts');
     const call = scrip.accounts.listGrants({ accountId, pageSize: -1 });
-    expect((await faultOf(call)).fields).toEqual(['page_size']);
+    expect((await errorOf(call)).fields).toEqual(['page_size']);
   });
 });

@@ -8,9 +8,9 @@ import {
   StreamHistoryRequest,
   StreamHistoryResponse,
 } from '../../src/gen/billing/v1/billing_service.ts';
+import { openWithCredits } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { funded } from './given.ts';
 
 const LENGTH = 20_001;
 
@@ -28,7 +28,7 @@ let session: ClientHttp2Session;
 beforeAll(async () => {
   scrip = await startTestService({ log: pino({ level: 'debug' }, toMemory) });
   session = connect(`http://127.0.0.1:${scrip.service.port}`);
-  accountId = await funded(scrip, 1n);
+  accountId = await openWithCredits(scrip, 1n);
   for (let written = 1; written < LENGTH; written += 1_000)
     await scrip.billing.batch({
       mutations: Array.from({ length: 1_000 }, () => ({

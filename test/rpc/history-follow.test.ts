@@ -4,9 +4,9 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { StreamHistoryResponse } from '../../src/gen/billing/v1/billing_service.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { DAY, INSPECT, openWithCredits } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { DAY, funded, INSPECT } from './given.ts';
 
 const lines: string[] = [];
 const toMemory = new Writable({
@@ -39,7 +39,7 @@ const ended = () => lines.filter((line) => line.includes('StreamHistory')).lengt
 
 describe('StreamHistory that follows', () => {
   test('sends a new entry within a second of its writing', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const stream = scrip.billing.streamHistory({ accountId, follow: true });
     expect((await next(stream)).seqs).toEqual([1n]);
     for (const seq of [2n, 3n, 4n]) {
@@ -57,7 +57,7 @@ describe('StreamHistory that follows', () => {
     const env = { HISTORY_POLL_MS: '250' }; // The default.
     const reading = await startTestService({ databaseUrl: scrip.databaseUrl, env });
     try {
-      const accountId = await funded(scrip, 100n);
+      const accountId = await openWithCredits(scrip, 100n);
       const stream = reading.billing.streamHistory({ accountId, afterSeq: 1n, follow: true });
       for (const seq of [2n, 3n]) {
         const coming = next(stream);
@@ -73,7 +73,7 @@ describe('StreamHistory that follows', () => {
   });
 
   test('misses and repeats nothing while many write', async () => {
-    const accountId = await funded(scrip, 1_000n);
+    const accountId = await openWithCredits(scrip, 1_000n);
     const seen: bigint[] = [];
     const reading = (async () => {
       for await (const { entries } of scrip.billing.streamHistory({ accountId, follow: true })) {
@@ -87,7 +87,7 @@ describe('StreamHistory that follows', () => {
   });
 
   test('keeps to its filter, and moves on past what that leaves out', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const kinds = [Entry_Kind.RESERVE];
     const stream = scrip.billing.streamHistory({ accountId, kinds, follow: true, afterSeq: 1n });
     const seen: [bigint, number][] = [];
@@ -113,7 +113,7 @@ describe('StreamHistory that follows', () => {
   });
 
   test('ends by itself where it may only read up to a moment that has passed', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     await charge(scrip, accountId);
     const to = new Date(scrip.now());
     const seqs: bigint[] = [];
@@ -123,7 +123,7 @@ describe('StreamHistory that follows', () => {
   });
 
   test('follows up to a moment that is still ahead', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const to = new Date(scrip.now() + DAY);
     const stream = scrip.billing.streamHistory({ accountId, follow: true, afterSeq: 1n, to });
     const coming = next(stream);
@@ -136,7 +136,7 @@ describe('StreamHistory that follows', () => {
   });
 
   test('is over for the service once its reader has gone', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const stream = scrip.billing.streamHistory({ accountId, follow: true });
     await stream.next();
     const before = ended();
@@ -145,7 +145,7 @@ describe('StreamHistory that follows', () => {
   });
 
   test('is over for the service once its deadline has passed', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const before = ended();
     const options = { deadline: Date.now() + 150 };
     const stream = scrip.billing.streamHistory({ accountId, follow: true }, options);
@@ -156,10 +156,10 @@ describe('StreamHistory that follows', () => {
 
   test('is told where to go on when the replica stops', async () => {
     const stopping = await startTestService({ databaseUrl: scrip.databaseUrl });
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const stream = stopping.billing.streamHistory({ accountId, follow: true });
     await stream.next();
-    const fault = faultOf(stream.next());
+    const fault = errorOf(stream.next());
     await stopping.service.stop();
     expect(await fault).toMatchObject({
       code: status.UNAVAILABLE,

@@ -1,20 +1,20 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   DAY,
+  defined,
   entriesOf,
-  funded,
   grant,
   INSPECT,
   MINUTE,
   newestEntry,
-  reserved,
-  there,
+  openWithCredits,
+  reserveCredits,
   UPSCALE,
-} from './given.ts';
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -42,7 +42,7 @@ async function chargeOften(accountId: string, times: number) {
 
 /** Of every kind at least one entry, at moments a minute and more apart. */
 async function ofEveryKind() {
-  const accountId = await funded(scrip, 1_000n); // 1 GRANT
+  const accountId = await openWithCredits(scrip, 1_000n); // 1 GRANT
   await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + MINUTE) }); // 2 GRANT
   await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + 2 * MINUTE) }); // 3 GRANT
   scrip.advance(MINUTE);
@@ -51,14 +51,14 @@ async function ofEveryKind() {
   const payment = { $case: 'paymentReference' as const, value: 'p' };
   const purchase = { accountId, packId: 'starter', payment };
   await scrip.billing.purchase({ ...purchase, requestId: requestId() }); // 6 PURCHASE
-  const committed = await reserved(scrip, accountId, 50n); // 7 RESERVE
+  const committed = await reserveCredits(scrip, accountId, 50n); // 7 RESERVE
   const commit = { accountId, reservationId: committed, usages: [UPSCALE] };
   const { entrySeq } = await scrip.billing.commit({ ...commit, requestId: requestId() }); // 8 COMMIT
   await scrip.billing.refund({ accountId, requestId: requestId(), seq: entrySeq }); // 9 REFUND
-  const released = await reserved(scrip, accountId, 50n); // 10 RESERVE
+  const released = await reserveCredits(scrip, accountId, 50n); // 10 RESERVE
   await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released }); // 11
-  await reserved(scrip, accountId, 50n); // 12 RESERVE
-  const raised = await reserved(scrip, accountId, 50n); // 13 RESERVE
+  await reserveCredits(scrip, accountId, 50n); // 12 RESERVE
+  const raised = await reserveCredits(scrip, accountId, 50n); // 13 RESERVE
   const raise = { accountId, reservationId: raised, credits: 5n };
   await scrip.billing.raiseReservation({ ...raise, requestId: requestId() }); // 14 RAISE
   await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: raised }); // 15
@@ -76,7 +76,7 @@ describe('StreamHistory', () => {
   });
 
   test('of an unknown account fails', async () => {
-    expect(await faultOf(entriesOf(scrip, 'nobody'))).toMatchObject({
+    expect(await errorOf(entriesOf(scrip, 'nobody'))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
       metadata: { account_id: 'nobody' },
@@ -110,7 +110,7 @@ describe('StreamHistory', () => {
       Entry_Kind.PLAN_CHANGE,
     ]);
     expect(seqs(entries)).toEqual(upTo(entries.length));
-    const times = entries.map(({ at }) => there(at).getTime());
+    const times = entries.map(({ at }) => defined(at).getTime());
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect(new Set(entries.map(({ hash }) => hash.toString('hex'))).size).toBe(entries.length);
     for (const { hash, caller, requestId: id } of entries) {
@@ -136,7 +136,7 @@ describe('StreamHistory', () => {
   });
 
   test('carries many entries per message, and each says where to go on', async () => {
-    const accountId = await funded(scrip, 1n);
+    const accountId = await openWithCredits(scrip, 1n);
     await chargeOften(accountId, 999);
     await chargeOften(accountId, 300);
     const counts: number[] = [];
@@ -152,7 +152,7 @@ describe('StreamHistory', () => {
   });
 
   test('resumed after any message misses nothing and repeats nothing', async () => {
-    const accountId = await funded(scrip, 1n);
+    const accountId = await openWithCredits(scrip, 1n);
     await chargeOften(accountId, 1_000);
     await chargeOften(accountId, 201);
     const seen: Entry[] = [];
@@ -214,16 +214,16 @@ describe('StreamHistory filtered', () => {
 
   test('by time takes from its first moment and stops before its last', async () => {
     for (const { at } of all) {
-      const instant = there(at);
+      const instant = defined(at);
       expect(await entriesOf(scrip, accountId, { from: instant })).toEqual(
-        like((entry) => there(entry.at) >= instant),
+        like((entry) => defined(entry.at) >= instant),
       );
       expect(await entriesOf(scrip, accountId, { to: instant })).toEqual(
-        like((entry) => there(entry.at) < instant),
+        like((entry) => defined(entry.at) < instant),
       );
       const to = new Date(instant.getTime() + 1);
       expect(await entriesOf(scrip, accountId, { from: instant, to })).toEqual(
-        like((entry) => there(entry.at).getTime() === instant.getTime()),
+        like((entry) => defined(entry.at).getTime() === instant.getTime()),
       );
     }
     const [before, after] = [new Date(0), new Date(scrip.now() + DAY)];
@@ -255,7 +255,7 @@ describe('StreamHistory filtered', () => {
     const filter = {
       kinds: [Entry_Kind.CHARGE],
       operation: 'file.inspect',
-      from: there(second?.at),
+      from: defined(second?.at),
       to: new Date(scrip.now() + 1),
       afterSeq: 5n,
     };
@@ -280,7 +280,7 @@ describe('StreamHistory filtered', () => {
       from: new Date(2_000),
       to: new Date(1_000),
     };
-    const { code, fields } = await faultOf(entriesOf(scrip, accountId, bad));
+    const { code, fields } = await errorOf(entriesOf(scrip, accountId, bad));
     expect(code).toBe(status.INVALID_ARGUMENT);
     expect(fields.toSorted()).toEqual(['after_seq', 'kinds', 'operation', 'reference', 'to']);
   });

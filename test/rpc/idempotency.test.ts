@@ -9,22 +9,22 @@ import {
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
 import { Grant_Category, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
-import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
-import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   balanceOf,
+  defined,
   entriesOf,
-  funded,
   INSPECT,
   MINUTE,
-  reserved,
-  rowsOf,
-  there,
+  openWithCredits,
+  reserveCredits,
+  storedRows,
   UPSCALE,
-} from './given.ts';
+} from '../accounts.ts';
+import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 import { closeAccount, mutatingRpcs } from './mutations.ts';
-import { callRaw } from './raw.ts';
+import { callRaw } from './raw-call.ts';
 
 let scrip: TestService;
 /** Another replica on the same database. */
@@ -59,14 +59,14 @@ describe.each(all)('$path', ({ path, pair }) => {
     const { accountId, request } = await pair(scrip);
     const first = await callRaw(scrip, path, request);
     expect(first.trailers.get(replayed)).toEqual([]);
-    const rows = await rowsOf(scrip, accountId);
+    const rows = await storedRows(scrip, accountId);
     scrip.advance(MINUTE);
     for (const replica of [scrip, twin]) {
       const again = await callRaw(replica, path, request);
       expect(again.bytes.equals(first.bytes)).toBe(true);
       expect(again.trailers.get(replayed)).toEqual(['true']);
     }
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 });
 
@@ -75,14 +75,14 @@ describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
     const id = requestId();
     const { accountId, request, other } = await pair(scrip, id);
     const first = await callRaw(scrip, path, request);
-    const rows = await rowsOf(scrip, accountId);
+    const rows = await storedRows(scrip, accountId);
     for (const replica of [scrip, twin])
-      expect(await faultOf(callRaw(replica, path, other))).toMatchObject({
+      expect(await errorOf(callRaw(replica, path, other))).toMatchObject({
         code: status.INVALID_ARGUMENT,
         reason: 'REQUEST_ID_REUSED',
         metadata: { request_id: id, method: methodOf(path) },
       });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
     expect((await callRaw(scrip, path, request)).bytes.equals(first.bytes)).toBe(true);
   });
 
@@ -141,16 +141,16 @@ describe('A repeated request', () => {
   });
 
   test('may not have its lists in another order', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const id = requestId();
     const charge = (usages: (typeof INSPECT)[]) =>
       scrip.billing.charge({ accountId, requestId: id, usages });
     await charge([INSPECT, UPSCALE]);
-    expect((await faultOf(charge([UPSCALE, INSPECT]))).reason).toBe('REQUEST_ID_REUSED');
+    expect((await errorOf(charge([UPSCALE, INSPECT]))).reason).toBe('REQUEST_ID_REUSED');
   });
 
   test('may differ in nothing else: every field of a charge counts', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const id = requestId();
     const base = {
       accountId,
@@ -174,20 +174,20 @@ describe('A repeated request', () => {
     ]) {
       const changed = { ...base, ...change };
       const request = changed.usages.length > 0 ? changed : { ...changed, credits: 10n };
-      expect((await faultOf(scrip.billing.charge(request))).reason).toBe('REQUEST_ID_REUSED');
+      expect((await errorOf(scrip.billing.charge(request))).reason).toBe('REQUEST_ID_REUSED');
     }
     expect((await entriesOf(scrip, accountId)).length).toBe(2);
   });
 
   test('of a reservation that has ended gives the first response', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const request = ReserveRequest.encode(
       ReserveRequest.fromPartial({ accountId, requestId: requestId(), credits: 10n }),
     ).finish();
     const path = '/billing.v1.BillingService/Reserve';
     const first = await callRaw(scrip, path, request);
     const { reservation } = BillingServiceService.reserve.responseDeserialize(first.bytes);
-    const { reservationId } = there(reservation);
+    const { reservationId } = defined(reservation);
     await scrip.billing.commit({ accountId, requestId: requestId(), reservationId });
     const again = await callRaw(scrip, path, request);
     expect(again.bytes.equals(first.bytes)).toBe(true);
@@ -198,7 +198,7 @@ describe('A repeated request', () => {
   });
 
   test('of a reservation that has expired meanwhile does not reserve again', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 10n };
     const first = await scrip.billing.reserve(request);
     scrip.advance(15 * MINUTE);
@@ -207,7 +207,7 @@ describe('A repeated request', () => {
   });
 
   test('of a closed account gives the first response, too', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 10n };
     const first = await scrip.billing.charge(request);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
@@ -215,7 +215,7 @@ describe('A repeated request', () => {
   });
 
   test('sent by many at once has one effect and one response', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const request = ChargeRequest.encode(
       ChargeRequest.fromPartial({ accountId, requestId: requestId(), credits: 10n }),
     ).finish();
@@ -233,9 +233,9 @@ describe('A repeated request', () => {
 
 describe('A failure is not remembered', () => {
   test('an insufficient reserve succeeds under the same id after a purchase', async () => {
-    const accountId = await funded(scrip, 20n);
+    const accountId = await openWithCredits(scrip, 20n);
     const request = { accountId, requestId: requestId(), credits: 100n };
-    expect((await faultOf(scrip.billing.reserve(request))).reason).toBe('INSUFFICIENT_CREDITS');
+    expect((await errorOf(scrip.billing.reserve(request))).reason).toBe('INSUFFICIENT_CREDITS');
     await scrip.billing.purchase({
       accountId,
       requestId: requestId(),
@@ -253,25 +253,25 @@ describe('A failure is not remembered', () => {
   });
 
   test('nor does it bind its id to its content', async () => {
-    const accountId = await funded(scrip, 20n);
+    const accountId = await openWithCredits(scrip, 20n);
     const request = { accountId, requestId: requestId() };
-    await faultOf(scrip.billing.charge({ ...request, credits: 100n }));
-    await faultOf(scrip.billing.charge({ ...request, usages: [{ operation: 'no.such' }] }));
+    await errorOf(scrip.billing.charge({ ...request, credits: 100n }));
+    await errorOf(scrip.billing.charge({ ...request, usages: [{ operation: 'no.such' }] }));
     expect((await scrip.billing.charge({ ...request, credits: 20n })).credits).toBe(20n);
   });
 
   test('a commit of too much can be repeated with less', async () => {
-    const accountId = await funded(scrip, 20n);
-    const reservationId = await reserved(scrip, accountId, 10n);
+    const accountId = await openWithCredits(scrip, 20n);
+    const reservationId = await reserveCredits(scrip, accountId, 10n);
     const request = { accountId, requestId: requestId(), reservationId };
-    await faultOf(scrip.billing.commit({ ...request, credits: 11n }));
+    await errorOf(scrip.billing.commit({ ...request, credits: 11n }));
     expect((await scrip.billing.commit({ ...request, credits: 9n })).committed).toBe(9n);
   });
 
   test('an account that was not there can be opened, and then used under the same id', async () => {
     const account = { accountId: requestId(), requestId: requestId() };
     const charge = { ...account, credits: 1n };
-    expect((await faultOf(scrip.billing.charge(charge))).reason).toBe('ACCOUNT_NOT_FOUND');
+    expect((await errorOf(scrip.billing.charge(charge))).reason).toBe('ACCOUNT_NOT_FOUND');
     await scrip.accounts.openAccount({ ...account, planId: 'perfectparser' });
     expect((await scrip.billing.charge(charge)).credits).toBe(1n);
   });
@@ -279,7 +279,7 @@ describe('A failure is not remembered', () => {
 
 describe('A request id is the account’s and the method’s', () => {
   test('the same one on another method is another request', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 10n };
     await scrip.billing.reserve(request);
     await scrip.billing.charge(request);
@@ -290,14 +290,14 @@ describe('A request id is the account’s and the method’s', () => {
   test('the same one on another account is another request', async () => {
     const id = requestId();
     for (const credits of [10n, 20n]) {
-      const accountId = await funded(scrip, 100n);
+      const accountId = await openWithCredits(scrip, 100n);
       await scrip.billing.charge({ accountId, requestId: id, credits });
       expect((await balanceOf(scrip, accountId)).remaining).toBe(100n - credits);
     }
   });
 
   test('one that differs in case only is another', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     await scrip.billing.charge({ accountId, requestId: 'job-a', credits: 10n });
     await scrip.billing.charge({ accountId, requestId: 'job-A', credits: 10n });
     expect((await balanceOf(scrip, accountId)).remaining).toBe(80n);

@@ -2,19 +2,19 @@
 import '../../src/telemetry.ts';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';
+import { captureLog } from '../disruptions.ts';
 import { execute } from '../postgres.ts';
+import { errorOf, type RpcError } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { type Fault, faultOf } from './fault.ts';
-import { balanceOf, entriesOf, funded, INSPECT } from './given.ts';
-import { readableLog } from './held.ts';
 
-const { log, lines } = readableLog('error');
+const { log, lines } = captureLog('error');
 
 let scrip: TestService;
 let accountId: string;
 beforeAll(async () => {
   scrip = await startTestService({ log });
-  accountId = await funded(scrip, 1_000n);
+  accountId = await openWithCredits(scrip, 1_000n);
 });
 afterAll(() => scrip.stop());
 
@@ -28,7 +28,7 @@ async function without<Result>(table: string, run: () => Promise<Result>): Promi
   }
 }
 
-function expectBug({ code, reason, message, metadata }: Omit<Fault, 'fields' | 'retryMs'>) {
+function expectBug({ code, reason, message, metadata }: Omit<RpcError, 'fields' | 'retryMs'>) {
   expect({ code, reason }).toEqual({ code: status.INTERNAL, reason: 'INTERNAL' });
   const traceId = metadata['trace_id'];
   expect(traceId).toMatch(/^(?!0{32})[0-9a-f]{32}$/);
@@ -41,24 +41,24 @@ function expectBug({ code, reason, message, metadata }: Omit<Fault, 'fields' | '
 describe('A bug', () => {
   test('in a mutation is logged under the trace id that its caller is told', async () => {
     const request = { accountId, requestId: requestId(), usages: [INSPECT] };
-    const fault = await without('entries', () => faultOf(scrip.billing.charge(request)));
+    const fault = await without('entries', () => errorOf(scrip.billing.charge(request)));
     expectBug(fault);
     // Nothing was written: once the bug is gone the same request succeeds.
     expect((await scrip.billing.charge(request)).credits).toBe(1n);
   });
 
   test('in a read is logged under the trace id that its caller is told', async () => {
-    expectBug(await without('accounts', () => faultOf(balanceOf(scrip, accountId))));
-    expectBug(await without('accounts', () => faultOf(scrip.accounts.listAccounts({}))));
+    expectBug(await without('accounts', () => errorOf(balanceOf(scrip, accountId))));
+    expectBug(await without('accounts', () => errorOf(scrip.accounts.listAccounts({}))));
     expectBug(
       await without('grants', () =>
-        faultOf(scrip.billing.estimate({ accountId, usages: [INSPECT] })),
+        errorOf(scrip.billing.estimate({ accountId, usages: [INSPECT] })),
       ),
     );
   });
 
   test('in a stream is logged under the trace id that its caller is told', async () => {
-    expectBug(await without('entries', () => faultOf(entriesOf(scrip, accountId))));
+    expectBug(await without('entries', () => errorOf(entriesOf(scrip, accountId))));
   });
 
   test('in a batch is logged under the trace id that its caller is told', async () => {
@@ -81,7 +81,7 @@ describe('One bad request', () => {
   });
 
   test('does not fail its neighbours in a batch, nor leave anything of itself', async () => {
-    const own = await funded(scrip, 100n);
+    const own = await openWithCredits(scrip, 100n);
     const { results } = await scrip.billing.batch({
       mutations: Array.from({ length: 10 }, (_, index) => {
         const reference = index === 4 ? 'poison' : 'job';
@@ -98,7 +98,7 @@ describe('One bad request', () => {
   });
 
   test('does not fail calls that came at the same time', async () => {
-    const own = await funded(scrip, 100n);
+    const own = await openWithCredits(scrip, 100n);
     const charge = (reference: string) =>
       scrip.billing.charge({ accountId: own, requestId: requestId(), credits: 1n, reference });
     const calls = Array.from({ length: 30 }, (_, index) => (index % 10 === 3 ? 'poison' : 'job'));
@@ -107,6 +107,6 @@ describe('One bad request', () => {
       calls.map((reference) => (reference === 'poison' ? 'rejected' : 'fulfilled')),
     );
     expect((await balanceOf(scrip, own)).remaining).toBe(73n);
-    expectBug(await faultOf(charge('poison')));
+    expectBug(await errorOf(charge('poison')));
   });
 });

@@ -3,9 +3,17 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
+import {
+  balanceOf,
+  defined,
+  entriesOf,
+  grant,
+  MINUTE,
+  newestEntry,
+  storedRows,
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, entriesOf, grant, MINUTE, newestEntry, rowsOf, there } from './given.ts';
 import { convert, fromGrant, fromOverage, scan, waterfallPlan } from './waterfall.ts';
 
 let scrip: TestService;
@@ -49,14 +57,14 @@ describe('GrantCredits limited to operations', () => {
 
   test('of an operation that the plan does not price is refused, and grants nothing', async () => {
     const accountId = await scrip.open('prepaid');
-    const before = await rowsOf(scrip, accountId);
-    expect(await faultOf(limited(accountId, 5n, 'doc.scan', 'doc.print'))).toMatchObject({
+    const before = await storedRows(scrip, accountId);
+    expect(await errorOf(limited(accountId, 5n, 'doc.scan', 'doc.print'))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'UNKNOWN_OPERATION',
       metadata: { operation: 'doc.print' },
       fields: ['operations[1]'],
     });
-    expect(await rowsOf(scrip, accountId)).toBe(before);
+    expect(await storedRows(scrip, accountId)).toBe(before);
   });
 
   test.each([
@@ -66,7 +74,7 @@ describe('GrantCredits limited to operations', () => {
     ['more than 100', Array.from({ length: 101 }, (_, n) => `doc.${n}`), 'operations'],
   ])('of %s is refused', async (_, operations, field) => {
     const accountId = await scrip.open('prepaid');
-    expect(await faultOf(limited(accountId, 5n, ...operations))).toMatchObject({
+    expect(await errorOf(limited(accountId, 5n, ...operations))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: [field],
     });
@@ -101,10 +109,10 @@ describe('a limited grant', () => {
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '16', available: '12', shortfall: '4', packs: 'small' },
     };
-    expect(await faultOf(scrip.billing.reserve({ ...named(accountId), usages }))).toMatchObject(
+    expect(await errorOf(scrip.billing.reserve({ ...named(accountId), usages }))).toMatchObject(
       insufficient,
     );
-    expect(await faultOf(scrip.billing.charge({ ...named(accountId), usages }))).toMatchObject(
+    expect(await errorOf(scrip.billing.charge({ ...named(accountId), usages }))).toMatchObject(
       insufficient,
     );
     await grant(scrip, accountId, 4n);
@@ -120,7 +128,7 @@ describe('a limited grant', () => {
     const accountId = await account();
     expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n });
     const charge = scrip.billing.charge({ ...named(accountId), credits: 11n });
-    expect(await faultOf(charge)).toMatchObject({
+    expect(await errorOf(charge)).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '11', available: '10', shortfall: '1' },
     });
@@ -147,7 +155,7 @@ describe('a reservation of limited grants', () => {
       usages: [convert(6n), scan(4n)],
       overCommitPolicy,
     });
-    const { reservationId, allocations } = there(reservation);
+    const { reservationId, allocations } = defined(reservation);
     expect(allocations).toEqual([fromGrant(1n, 6n), fromGrant(2n, 4n)]);
     const commit = (rest: Parameters<typeof scrip.billing.commit>[0]) =>
       scrip.billing.commit({ ...named(accountId), reservationId, ...rest });
@@ -156,7 +164,7 @@ describe('a reservation of limited grants', () => {
 
   test('says what of it can pay where a commit asks for more of one operation', async () => {
     const { commit } = await running(OverCommitPolicy.REJECT);
-    expect(await faultOf(commit({ usages: [scan(5n)] }))).toMatchObject({
+    expect(await errorOf(commit({ usages: [scan(5n)] }))).toMatchObject({
       reason: 'EXCEEDS_RESERVATION',
       metadata: { asked: '5', allowed: '4' },
     });

@@ -2,10 +2,10 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
+import { balanceOf, openWithCredits, storedRows } from '../accounts.ts';
 import { changed, planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, funded, rowsOf } from './given.ts';
 
 const SHEDDABLE = Criticality.SHEDDABLE;
 const MAX = 9_223_372_036_854_775_807n;
@@ -38,7 +38,7 @@ const limitsOf = async (accountId: string) => {
 
 describe('the limits in force', () => {
   test('are the plan’s, until the account is given its own, and again when they are cleared', async () => {
-    const accountId = await funded(scrip, 50n, 'floored');
+    const accountId = await openWithCredits(scrip, 50n, 'floored');
     const ofPlan = {
       lowBalanceThreshold: 40n,
       pauseFloor: 15n,
@@ -81,14 +81,14 @@ describe('the limits in force', () => {
 
   test('are never below 0: the change is refused and nothing is written', async () => {
     const accountId = await scrip.open('floored');
-    const before = await rowsOf(scrip, accountId);
+    const before = await storedRows(scrip, accountId);
     const change = { lowBalanceThreshold: { credits: -1n }, pauseFloor: { credits: -1n } };
-    expect(await faultOf(update(accountId, change))).toMatchObject({
+    expect(await errorOf(update(accountId, change))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       fields: ['low_balance_threshold.credits', 'pause_floor.credits'],
     });
-    expect(await rowsOf(scrip, accountId)).toBe(before);
+    expect(await storedRows(scrip, accountId)).toBe(before);
   });
 });
 
@@ -102,39 +102,39 @@ describe('below the pause floor', () => {
     });
 
   test('sheddable reservations and charges are refused, and nothing is written; others pass', async () => {
-    const accountId = await funded(scrip, 14n, 'floored');
-    const before = await rowsOf(scrip, accountId);
+    const accountId = await openWithCredits(scrip, 14n, 'floored');
+    const before = await storedRows(scrip, accountId);
     const charge = { accountId, requestId: requestId(), credits: 1n, criticality: SHEDDABLE };
     for (const call of [reserve(accountId, SHEDDABLE), scrip.billing.charge(charge)])
-      expect(await faultOf(call)).toMatchObject({
+      expect(await errorOf(call)).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'PAUSED_BELOW_FLOOR',
         metadata: { available: '14', floor: '15' },
       });
-    expect(await rowsOf(scrip, accountId)).toBe(before);
+    expect(await storedRows(scrip, accountId)).toBe(before);
     expect((await reserve(accountId)).entrySeq).toBe(2n);
     expect((await reserve(accountId, Criticality.CRITICAL)).entrySeq).toBe(3n);
   });
 
   test('what was answered before is answered again', async () => {
-    const accountId = await funded(scrip, 15n, 'floored');
+    const accountId = await openWithCredits(scrip, 15n, 'floored');
     const id = requestId();
     const first = await reserve(accountId, SHEDDABLE, id);
-    expect((await faultOf(reserve(accountId, SHEDDABLE))).reason).toBe('PAUSED_BELOW_FLOOR');
+    expect((await errorOf(reserve(accountId, SHEDDABLE))).reason).toBe('PAUSED_BELOW_FLOOR');
     expect(await reserve(accountId, SHEDDABLE, id)).toEqual(first);
   });
 
   test('a refusal is not remembered: the same request passes once there are credits', async () => {
-    const accountId = await funded(scrip, 14n, 'floored');
+    const accountId = await openWithCredits(scrip, 14n, 'floored');
     const id = requestId();
-    expect((await faultOf(reserve(accountId, SHEDDABLE, id))).reason).toBe('PAUSED_BELOW_FLOOR');
+    expect((await errorOf(reserve(accountId, SHEDDABLE, id))).reason).toBe('PAUSED_BELOW_FLOOR');
     await update(accountId, { pauseFloor: { credits: 14n } });
     expect((await reserve(accountId, SHEDDABLE, id)).entrySeq).toBe(2n);
   });
 
   test('a criticality there is not is refused as a field', async () => {
-    const accountId = await funded(scrip, 100n, 'floored');
-    expect(await faultOf(reserve(accountId, 7 as Criticality))).toMatchObject({
+    const accountId = await openWithCredits(scrip, 100n, 'floored');
+    expect(await errorOf(reserve(accountId, 7 as Criticality))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['criticality'],
     });

@@ -4,8 +4,8 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BatchRequest } from '../../src/gen/billing/v1/billing_service.ts';
+import { entriesOf, openWithCredits } from '../accounts.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { entriesOf, funded } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ const LABELS = Object.fromEntries(
 );
 
 test('the history of an account of large entries', async () => {
-  const accountId = await funded(scrip, 1_000_000n);
+  const accountId = await openWithCredits(scrip, 1_000_000n);
   const usage = { operation: 'image.upscale', quantities: { scale_factor: 2n } };
   for (let batches = 0; batches < 2; batches++)
     await scrip.billing.batch({
@@ -33,7 +33,7 @@ test('the history of an account of large entries', async () => {
 });
 
 test('a page of 1,000 reservations with many labels', async () => {
-  const accountId = await funded(scrip, 1n);
+  const accountId = await openWithCredits(scrip, 1n);
   const mutations = Array.from({ length: 500 }, () => ({
     mutation: {
       $case: 'reserve' as const,
@@ -77,7 +77,7 @@ test('a page of 1,000 accounts with many labels', async () => {
 });
 
 test('the answer to a batch as large as it can be sent', async () => {
-  const accountId = await funded(scrip, 1n);
+  const accountId = await openWithCredits(scrip, 1n);
   const short = Object.fromEntries(Object.entries(LABELS).slice(0, 8));
   const batchWith = (length: number) =>
     BatchRequest.fromPartial({

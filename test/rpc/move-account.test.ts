@@ -2,19 +2,19 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { planIn } from '../pricing/fixtures.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   balanceOf,
+  defined,
   entriesOf,
-  funded,
   grant,
   newestEntry,
-  reserved,
-  rowsOf,
-  there,
-} from './given.ts';
+  openWithCredits,
+  reserveCredits,
+  storedRows,
+} from '../accounts.ts';
+import { planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 const plan = (planId: string, credits: number, terms = '') =>
   planIn(`
@@ -86,7 +86,7 @@ describe('MoveAccount', () => {
     expect((await scrip.billing.estimate({ accountId, usages })).credits).toBe(2n);
     expect((await scrip.billing.charge({ ...named(), usages })).credits).toBe(2n);
     const old = scrip.billing.charge({ ...named(), usages: [{ operation: 'small.only' }] });
-    expect(await faultOf(old)).toMatchObject({ reason: 'UNKNOWN_OPERATION' });
+    expect(await errorOf(old)).toMatchObject({ reason: 'UNKNOWN_OPERATION' });
     const buy = (packId: string) =>
       scrip.billing.purchase({
         ...named(),
@@ -94,7 +94,7 @@ describe('MoveAccount', () => {
         payment: { $case: 'paymentReference', value: packId },
       });
     expect((await buy('large-pack')).balance?.remaining).toBe(118n);
-    expect(await faultOf(buy('small-pack'))).toMatchObject({
+    expect(await errorOf(buy('small-pack'))).toMatchObject({
       reason: 'PACK_NOT_FOUND',
       metadata: { plan_id: 'large' },
     });
@@ -105,7 +105,7 @@ describe('MoveAccount', () => {
     await grant(scrip, accountId, 100n);
     const named = () => ({ accountId, requestId: requestId() });
     const reserve = async (operation: string) =>
-      there((await scrip.billing.reserve({ ...named(), usages: [{ operation }] })).reservation);
+      defined((await scrip.billing.reserve({ ...named(), usages: [{ operation }] })).reservation);
     const [job, only, late] = [
       await reserve('job'),
       await reserve('small.only'),
@@ -128,7 +128,7 @@ describe('MoveAccount', () => {
     // Not even an operation that only the old plan has needs to be done again.
     expect((await commit(only, 'small.only')).committed).toBe(1n);
     const wrong = commit(late, 'large.only');
-    expect(await faultOf(wrong)).toMatchObject({ reason: 'UNKNOWN_OPERATION' });
+    expect(await errorOf(wrong)).toMatchObject({ reason: 'UNKNOWN_OPERATION' });
     await scrip.billing.release({ ...named(), reservationId: late.reservationId });
     const commits = await entriesOf(scrip, accountId, { kinds: [Entry_Kind.COMMIT] });
     expect(commits.map(({ planId }) => planId)).toEqual(['small', 'small']);
@@ -168,21 +168,21 @@ describe('MoveAccount', () => {
 
   test('fails for a plan there is not, and changes nothing', async () => {
     const accountId = await scrip.open('small');
-    const rows = await rowsOf(scrip, accountId);
-    expect(await faultOf(move(accountId, 'gold'))).toMatchObject({
+    const rows = await storedRows(scrip, accountId);
+    expect(await errorOf(move(accountId, 'gold'))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'PLAN_NOT_FOUND',
       metadata: { plan_id: 'gold' },
     });
-    expect((await faultOf(move(accountId, ''))).fields).toEqual(['plan_id']);
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect((await errorOf(move(accountId, ''))).fields).toEqual(['plan_id']);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test('from a postpaid plan to a prepaid one waits for reservations on overage', async () => {
-    const accountId = await funded(scrip, 10n, 'postpaid');
+    const accountId = await openWithCredits(scrip, 10n, 'postpaid');
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 30n });
-    const reservationId = await reserved(scrip, accountId, 7n);
-    expect(await faultOf(move(accountId, 'small'))).toMatchObject({
+    const reservationId = await reserveCredits(scrip, accountId, 7n);
+    expect(await errorOf(move(accountId, 'small'))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'OVERAGE_RESERVED',
       metadata: { account_id: accountId, plan_id: 'small', reserved: '7' },
@@ -191,7 +191,7 @@ describe('MoveAccount', () => {
     await move(accountId, 'small');
     expect(await balanceOf(scrip, accountId)).toMatchObject({ overage: 27n, overageLimit: 0n });
     const charge = scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
-    expect(await faultOf(charge)).toMatchObject({ reason: 'INSUFFICIENT_CREDITS' });
+    expect(await errorOf(charge)).toMatchObject({ reason: 'INSUFFICIENT_CREDITS' });
   });
 
   test('to a plan that another replica has brought since succeeds', async () => {

@@ -1,4 +1,4 @@
-/** Every RPC that changes something: a request that succeeds, and one of other content. */
+/** Every mutation with a request that succeeds, and one with other content under the same request id. */
 import {
   CloseAccountRequest,
   GrantCreditsRequest,
@@ -19,11 +19,11 @@ import {
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { openWithCredits, reserveCredits } from '../accounts.ts';
 import { requestId, type TestService } from '../service.ts';
-import { funded, reserved } from './given.ts';
 
-/** Two requests under one request id: as the bytes they are sent as. */
-export type Pair = {
+/** Two encoded requests with the same request id and different content. */
+export type RequestPair = {
   readonly accountId: string;
   readonly request: Uint8Array;
   readonly other: Uint8Array;
@@ -33,8 +33,8 @@ type Id = { readonly accountId: string; readonly requestId: string };
 
 export type MutatingRpc = {
   readonly path: string;
-  /** A pair on an account made for it. */
-  readonly pair: (service: TestService, requestId?: string) => Promise<Pair>;
+  /** A pair of requests for a new account. */
+  readonly pair: (service: TestService, requestId?: string) => Promise<RequestPair>;
 };
 
 type Codec<Message> = {
@@ -49,10 +49,10 @@ function rpc<Message>(
   return {
     path: `/billing.v1.${path}`,
     async pair(service, id = requestId()) {
-      const accountId = await funded(service, 100n);
+      const accountId = await openWithCredits(service, 100n);
       const [request, other] = await messages(service, { accountId, requestId: id });
       return {
-        // OpenAccount is of an account that is not there yet.
+        // OpenAccount names an account that does not exist yet.
         accountId: accountIdOf(request) ?? accountId,
         request: codec.encode(request).finish(),
         other: codec.encode(other).finish(),
@@ -76,7 +76,7 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     ReserveRequest.fromPartial({ ...id, credits: 11n, labels: { a: '1', b: '2' } }),
   ]),
   rpc('BillingService/Commit', CommitRequest, async (service, id) => {
-    const reservationId = await reserved(service, id.accountId, 10n);
+    const reservationId = await reserveCredits(service, id.accountId, 10n);
     return [
       CommitRequest.fromPartial({ ...id, reservationId, credits: 4n, final: false }),
       CommitRequest.fromPartial({ ...id, reservationId, credits: 5n, final: false }),
@@ -85,11 +85,11 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
   rpc('BillingService/Release', ReleaseRequest, async (service, id) => [
     ReleaseRequest.fromPartial({
       ...id,
-      reservationId: await reserved(service, id.accountId, 10n),
+      reservationId: await reserveCredits(service, id.accountId, 10n),
     }),
     ReleaseRequest.fromPartial({
       ...id,
-      reservationId: await reserved(service, id.accountId, 10n),
+      reservationId: await reserveCredits(service, id.accountId, 10n),
     }),
   ]),
   rpc('BillingService/Charge', ChargeRequest, async (_, id) => [
@@ -97,7 +97,7 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     ChargeRequest.fromPartial({ ...id, credits: 10n, reference: 'another job' }),
   ]),
   rpc('BillingService/ExtendReservation', ExtendReservationRequest, async (service, id) => {
-    const reservationId = await reserved(service, id.accountId, 10n);
+    const reservationId = await reserveCredits(service, id.accountId, 10n);
     const ttl = (seconds: bigint) => ({ ttl: { seconds, nanos: 0 } });
     return [
       ExtendReservationRequest.fromPartial({ ...id, reservationId, ...ttl(3_600n) }),
@@ -105,7 +105,7 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     ];
   }),
   rpc('BillingService/RaiseReservation', RaiseReservationRequest, async (service, id) => {
-    const reservationId = await reserved(service, id.accountId, 10n);
+    const reservationId = await reserveCredits(service, id.accountId, 10n);
     return [
       RaiseReservationRequest.fromPartial({ ...id, reservationId, credits: 4n }),
       RaiseReservationRequest.fromPartial({ ...id, reservationId, credits: 5n }),
@@ -171,7 +171,7 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
   ]),
 ];
 
-/** CloseAccount has no content of its own: there is no other request under the same id. */
+/** CloseAccount has no content, so both requests are the same. */
 export const closeAccount: MutatingRpc = rpc(
   'AccountService/CloseAccount',
   CloseAccountRequest,

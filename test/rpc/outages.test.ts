@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';
+import { blockConnections, lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import { createDatabase } from '../postgres.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, entriesOf, funded, INSPECT } from './given.ts';
-import { hold, takeAway, waitingForLock } from './held.ts';
 
 /** A wire to the database that can be cut. */
 async function wireTo(databaseUrl: string) {
@@ -65,7 +65,7 @@ describe('While the database cannot be reached', () => {
     direct = await createDatabase(inject('postgresUrl'));
     wire = await wireTo(direct);
     scrip = await startTestService({ databaseUrl: wire.url });
-    accountId = await funded(scrip, 1_000n);
+    accountId = await openWithCredits(scrip, 1_000n);
   });
   afterAll(async () => {
     await stopped(scrip);
@@ -86,7 +86,7 @@ describe('While the database cannot be reached', () => {
       unknownPlan: scrip.plans.getPlan({ planId: 'gold' }),
     };
     const faults = await Promise.all(
-      Object.entries(calls).map(async ([name, call]) => ({ name, ...(await faultOf(call)) })),
+      Object.entries(calls).map(async ([name, call]) => ({ name, ...(await errorOf(call)) })),
     );
     await wire.mend();
     for (const { name, code, reason, retryMs } of faults)
@@ -118,11 +118,11 @@ describe('While the database cannot be reached', () => {
   });
 
   test('a call under way is told, and its request id tells later that nothing was written', async () => {
-    const letGo = await hold(direct, accountId);
+    const letGo = await lockAccount(direct, accountId);
     const before = await balanceOf(scrip, accountId);
     const request = { accountId, requestId: requestId(), credits: 5n };
-    const fault = faultOf(scrip.billing.charge(request));
-    await waitingForLock(direct);
+    const fault = errorOf(scrip.billing.charge(request));
+    await waitForBlockedSessions(direct);
     await wire.cut();
     expect(await fault).toMatchObject(unavailable);
     await letGo();
@@ -153,12 +153,12 @@ describe('A replica whose connections are cut again and again', () => {
     const wire = await wireTo(direct);
     const env = { DATABASE_POOL_MAX: '2' };
     const scrip = await startTestService({ databaseUrl: wire.url, env });
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     for (let times = 0; times < 4; times++) {
-      const letGo = await hold(direct, accountId);
+      const letGo = await lockAccount(direct, accountId);
       const request = { accountId, requestId: requestId(), credits: 1n };
-      const fault = faultOf(scrip.billing.charge(request));
-      await waitingForLock(direct);
+      const fault = errorOf(scrip.billing.charge(request));
+      await waitForBlockedSessions(direct);
       await wire.cut();
       expect((await fault).reason).toBe('DATABASE_UNAVAILABLE');
       await letGo();
@@ -173,7 +173,7 @@ describe('A replica whose connections are cut again and again', () => {
   test('charges each request once, however often its caller had to ask', async () => {
     const wire = await wireTo(await createDatabase(inject('postgresUrl')));
     const scrip = await startTestService({ databaseUrl: wire.url });
-    const accountId = await funded(scrip, 1_000n);
+    const accountId = await openWithCredits(scrip, 1_000n);
     const ids = Array.from({ length: 60 }, requestId);
     let charging = true;
     const cutting = (async () => {
@@ -205,12 +205,12 @@ describe('A replica whose connections are cut again and again', () => {
 describe('A database that takes no connections', () => {
   test('is unavailable, not a bug', async () => {
     const scrip = await startTestService();
-    const accountId = await funded(scrip, 10n);
-    const bringBack = await takeAway(scrip.databaseUrl);
+    const accountId = await openWithCredits(scrip, 10n);
+    const bringBack = await blockConnections(scrip.databaseUrl);
     const request = { accountId, requestId: requestId(), credits: 1n };
     const faults = [
-      await faultOf(scrip.billing.charge(request)),
-      await faultOf(balanceOf(scrip, accountId)),
+      await errorOf(scrip.billing.charge(request)),
+      await errorOf(balanceOf(scrip, accountId)),
     ];
     await bringBack();
     expect((await scrip.billing.charge(request)).balance?.remaining).toBe(9n);
@@ -223,17 +223,17 @@ describe('When more requests wait than may', () => {
   test('the others are refused at once, and lose nothing by trying again', async () => {
     const scrip = await startTestService({ env: { QUEUE_MAX: '5' } });
     try {
-      const accountId = await funded(scrip, 100n);
-      const letGo = await hold(scrip.databaseUrl, accountId);
+      const accountId = await openWithCredits(scrip, 100n);
+      const letGo = await lockAccount(scrip.databaseUrl, accountId);
       const charge = (id: string) =>
         scrip.billing.charge({ accountId, requestId: id, credits: 1n });
       const working = charge(requestId());
-      await waitingForLock(scrip.databaseUrl);
+      await waitForBlockedSessions(scrip.databaseUrl);
       const ids = Array.from({ length: 20 }, requestId);
       const settled = ids.map((id) =>
         charge(id).then(
           () => ({ id, fault: null }),
-          async (error) => ({ id, fault: await faultOf(Promise.reject(error)) }),
+          async (error) => ({ id, fault: await errorOf(Promise.reject(error)) }),
         ),
       );
       // The refused are answered while everyone else still waits.

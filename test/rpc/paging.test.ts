@@ -1,9 +1,9 @@
 /** Page tokens are opaque: only one that the same list gave for the same arguments is taken. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { grant, openWithCredits, reserveCredits } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { funded, grant, reserved } from './given.ts';
 
 let scrip: TestService;
 let accountId: string;
@@ -16,10 +16,10 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 async function twoOfAll(): Promise<string> {
-  const id = await funded(scrip, 10n);
+  const id = await openWithCredits(scrip, 10n);
   await grant(scrip, id, 10n);
-  await reserved(scrip, id, 1n);
-  await reserved(scrip, id, 1n);
+  await reserveCredits(scrip, id, 1n);
+  await reserveCredits(scrip, id, 1n);
   return id;
 }
 
@@ -52,7 +52,7 @@ describe.each(names)('A page token of %s', (name) => {
   test.each(names.filter((other) => other !== name))('is refused for %s', async (other) => {
     const { nextPageToken: pageToken } = await lists[name]({});
     expect(pageToken).not.toBe('');
-    expect(await faultOf(lists[other]({ pageToken }))).toMatchObject(refused);
+    expect(await errorOf(lists[other]({ pageToken }))).toMatchObject(refused);
   });
 
   test('is taken with another size of the page', async () => {
@@ -72,7 +72,7 @@ describe.each(['the accounts', 'the grants', 'the reservations'] as const)(
       ['a number', encode(7)],
       ['a control character', '\u0000'],
     ])('is refused: %s', async (_, pageToken) => {
-      expect(await faultOf(lists[name]({ pageToken }))).toMatchObject(refused);
+      expect(await errorOf(lists[name]({ pageToken }))).toMatchObject(refused);
     });
 
     test.each([
@@ -90,7 +90,7 @@ describe.each(['the accounts', 'the grants', 'the reservations'] as const)(
       // A key of the right form that nothing has is harmless: the page begins after it.
       const outcome = await lists[name]({ pageToken }).then(
         ({ nextPageToken: next }) => (next === '' || next === nextPageToken ? 'a page' : next),
-        () => faultOf(lists[name]({ pageToken })),
+        () => errorOf(lists[name]({ pageToken })),
       );
       if (outcome !== 'a page') expect(outcome).toMatchObject(refused);
     });

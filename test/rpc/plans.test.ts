@@ -5,10 +5,10 @@ import {
   Allowance_Rollover,
   Terms_RefundExpired,
 } from '../../src/gen/billing/v1/pricing.ts';
+import { defined, entriesOf, grant } from '../accounts.ts';
 import { changed, EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { entriesOf, grant, there } from './given.ts';
 
 const everything = planIn(EVERYTHING);
 
@@ -108,7 +108,7 @@ describe('GetPlan', () => {
       'job.strict',
       'job.tier',
     ]);
-    const of = (name: string) => there(operations.find(({ operation }) => operation === name));
+    const of = (name: string) => defined(operations.find(({ operation }) => operation === name));
     expect(of('job.flat')).toEqual({
       operation: 'job.flat',
       title: 'The same for all',
@@ -170,13 +170,13 @@ describe('GetPlan', () => {
   });
 
   test('fails for a plan and for a version there is not', async () => {
-    expect(await faultOf(scrip.plans.getPlan({ planId: 'gold' }))).toMatchObject({
+    expect(await errorOf(scrip.plans.getPlan({ planId: 'gold' }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'PLAN_NOT_FOUND',
       metadata: { plan_id: 'gold' },
     });
     const call = scrip.plans.getPlan({ planId: 'verts', rateCardVersion: 7n });
-    expect(await faultOf(call)).toMatchObject({
+    expect(await errorOf(call)).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'RATE_CARD_VERSION_UNKNOWN',
       metadata: { plan_id: 'verts', version: '7' },
@@ -186,7 +186,7 @@ describe('GetPlan', () => {
   test('refuses what is no plan id and no version, both at once', async () => {
     for (const rateCardVersion of [-1n, 2_147_483_648n, 9_223_372_036_854_775_807n]) {
       const call = scrip.plans.getPlan({ planId: '', rateCardVersion });
-      expect((await faultOf(call)).fields.toSorted()).toEqual(['plan_id', 'rate_card_version']);
+      expect((await errorOf(call)).fields.toSorted()).toEqual(['plan_id', 'rate_card_version']);
     }
   });
 });
@@ -208,7 +208,7 @@ describe('A changed plan file', () => {
     accountId = await before.open('everything');
     await grant(before, accountId, 1_000n);
     const request = { accountId, requestId: requestId(), credits: 50n };
-    reservationId = there((await before.billing.reserve(request)).reservation).reservationId;
+    reservationId = defined((await before.billing.reserve(request)).reservation).reservationId;
     after = await startTestService({ databaseUrl: before.databaseUrl, plans: [dearer] });
   });
   afterAll(async () => {
@@ -296,7 +296,7 @@ describe('A changed plan file', () => {
       after.billing.reserve({ accountId, requestId: requestId(), usages, rateCardVersion: 3n }),
       after.billing.charge({ accountId, requestId: requestId(), usages, rateCardVersion: 3n }),
     ];
-    for (const fault of await Promise.all(refused.map(faultOf)))
+    for (const fault of await Promise.all(refused.map(errorOf)))
       expect(fault).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'RATE_CARD_VERSION_UNKNOWN',

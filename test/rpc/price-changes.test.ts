@@ -2,11 +2,11 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
+import { DAY, defined, entriesOf, grant } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { DAY, entriesOf, grant, there } from './given.ts';
 
 const operation = (name: string, credits: number) => `
       ${name}:
@@ -74,7 +74,7 @@ describe('before the date of a change', () => {
       scrip.billing.charge({ ...named(), usages, rateCardVersion: 2n }),
       scrip.billing.reserve({ ...named(), usages, rateCardVersion: 2n }),
     ];
-    for (const fault of await Promise.all(refused.map(faultOf)))
+    for (const fault of await Promise.all(refused.map(errorOf)))
       expect(fault).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'RATE_CARD_VERSION_UNKNOWN',
@@ -96,7 +96,7 @@ describe('at the date of a change', () => {
       usages: [{ operation: 'job', count: 4n }],
       ttl,
     });
-    before = there(reservation).reservationId;
+    before = defined(reservation).reservationId;
   });
 
   test('usages cost what the file says from then on, to the millisecond', async () => {
@@ -187,7 +187,7 @@ describe('a file that is published again', () => {
     const request = { accountId: account, requestId: requestId(), usages };
     expect((await first.billing.charge(request)).credits).toBe(4n);
     const withdrawn = first.billing.charge({ ...request, requestId: 'old', rateCardVersion: 2n });
-    expect(await faultOf(withdrawn)).toMatchObject({ reason: 'RATE_CARD_VERSION_UNKNOWN' });
+    expect(await errorOf(withdrawn)).toMatchObject({ reason: 'RATE_CARD_VERSION_UNKNOWN' });
     await Promise.all([first, again, edited].map((service) => service.stop()));
   });
 

@@ -10,9 +10,9 @@ import {
   Purchase_Method,
   Purchase_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { balanceOf, defined, newestEntry, storedRows } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, newestEntry, rowsOf, there } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -33,8 +33,8 @@ describe('Purchase', () => {
   test('paid elsewhere grants the pack at once', async () => {
     const accountId = await scrip.open('perfectparser');
     const response = await buy(accountId, 'small', 'invoice-1');
-    const purchase = there(response.purchase);
-    const at = there(purchase.createdAt);
+    const purchase = defined(response.purchase);
+    const at = defined(purchase.createdAt);
     const expiresAt = new Date(at);
     expiresAt.setUTCFullYear(at.getUTCFullYear() + 1);
     expect(purchase.purchaseId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
@@ -125,14 +125,14 @@ describe('Purchase', () => {
   test('takes a payment reference once per account', async () => {
     const accountId = await scrip.open('verts');
     await buy(accountId, 'starter', 'order-1');
-    const rows = await rowsOf(scrip, accountId);
+    const rows = await storedRows(scrip, accountId);
     for (const packId of ['starter', 'standard'])
-      expect(await faultOf(buy(accountId, packId, 'order-1'))).toMatchObject({
+      expect(await errorOf(buy(accountId, packId, 'order-1'))).toMatchObject({
         code: status.ALREADY_EXISTS,
         reason: 'PAYMENT_REFERENCE_USED',
         metadata: { payment_reference: 'order-1' },
       });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
     const other = await scrip.open('verts');
     expect((await buy(other, 'starter', 'order-1')).balance?.remaining).toBe(1_000n);
   });
@@ -148,7 +148,7 @@ describe('Purchase', () => {
   test('knows the packs of the account’s own plan only', async () => {
     const accountId = await scrip.open('verts');
     for (const packId of ['popular', 'prepaid-1000', 'Starter'])
-      expect(await faultOf(buy(accountId, packId, 'x'))).toMatchObject({
+      expect(await errorOf(buy(accountId, packId, 'x'))).toMatchObject({
         code: status.NOT_FOUND,
         reason: 'PACK_NOT_FOUND',
         metadata: { pack_id: packId },
@@ -158,14 +158,14 @@ describe('Purchase', () => {
   test('is refused on a closed account', async () => {
     const accountId = await scrip.open('verts');
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    expect((await faultOf(buy(accountId, 'starter', 'x'))).reason).toBe('ACCOUNT_CLOSED');
+    expect((await errorOf(buy(accountId, 'starter', 'x'))).reason).toBe('ACCOUNT_CLOSED');
   });
 
   test('takes a payment reference of 128 characters, and neither none nor 129', async () => {
     const accountId = await scrip.open('verts');
     await buy(accountId, 'starter', 'x'.repeat(128));
     for (const bad of ['', 'x'.repeat(129), 'a\u0000', 'a\nb'])
-      expect(await faultOf(buy(accountId, 'starter', bad))).toMatchObject({
+      expect(await errorOf(buy(accountId, 'starter', bad))).toMatchObject({
         reason: 'INVALID_FIELD',
         fields: ['payment_reference'],
       });
@@ -174,6 +174,6 @@ describe('Purchase', () => {
       requestId: requestId(),
       packId: 'starter',
     });
-    expect((await faultOf(without)).reason).toBe('INVALID_FIELD');
+    expect((await errorOf(without)).reason).toBe('INVALID_FIELD');
   });
 });

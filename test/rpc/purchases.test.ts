@@ -2,11 +2,11 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
 import { ordered, purchaseNow } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, DAY, rowsOf, there } from './given.ts';
 
 let stripe: StripeFake;
 let scrip: TestService;
@@ -23,7 +23,7 @@ afterAll(async () => {
 const buy = async (accountId: string, packId: string) => {
   const payment = { $case: 'paymentReference' as const, value: requestId() };
   const request = { accountId, requestId: requestId(), packId, payment };
-  return there((await scrip.billing.purchase(request)).purchase);
+  return defined((await scrip.billing.purchase(request)).purchase);
 };
 
 describe('GetPurchase', () => {
@@ -56,15 +56,15 @@ describe('GetPurchase', () => {
   test('knows the purchases of the account that is asked for only', async () => {
     const { purchaseId } = await buy(await scrip.open('verts'), 'starter');
     const accountId = await scrip.open('verts');
-    expect(await faultOf(scrip.billing.getPurchase({ accountId, purchaseId }))).toMatchObject({
+    expect(await errorOf(scrip.billing.getPurchase({ accountId, purchaseId }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'PURCHASE_NOT_FOUND',
       metadata: { purchase_id: purchaseId },
     });
     const nobody = scrip.billing.getPurchase({ accountId: 'nobody', purchaseId });
-    expect((await faultOf(nobody)).reason).toBe('ACCOUNT_NOT_FOUND');
+    expect((await errorOf(nobody)).reason).toBe('ACCOUNT_NOT_FOUND');
     const bad = scrip.billing.getPurchase({ accountId, purchaseId: 'x' });
-    expect(await faultOf(bad)).toMatchObject({ fields: ['purchase_id'] });
+    expect(await errorOf(bad)).toMatchObject({ fields: ['purchase_id'] });
   });
 });
 
@@ -108,14 +108,14 @@ describe('ListPurchases', () => {
     const page = await scrip.billing.listPurchases({ accountId, pageSize: 1 });
     const states = [Purchase_State.PAID];
     const other = scrip.billing.listPurchases({ accountId, states, pageToken: page.nextPageToken });
-    expect(await faultOf(other)).toMatchObject({ fields: ['page_token'] });
+    expect(await errorOf(other)).toMatchObject({ fields: ['page_token'] });
     const unknown = scrip.billing.listPurchases({
       accountId,
       states: [Purchase_State.UNSPECIFIED],
     });
-    expect(await faultOf(unknown)).toMatchObject({ fields: ['states'] });
+    expect(await errorOf(unknown)).toMatchObject({ fields: ['states'] });
     const nobody = scrip.billing.listPurchases({ accountId: 'nobody' });
-    expect((await faultOf(nobody)).reason).toBe('ACCOUNT_NOT_FOUND');
+    expect((await errorOf(nobody)).reason).toBe('ACCOUNT_NOT_FOUND');
   });
 });
 
@@ -132,7 +132,7 @@ const offer = (accountId: string, change: object = {}) =>
 
 const packsOf = async (accountId: string) => {
   const { packs } = await scrip.accounts.listPacks({ accountId });
-  return packs.map(({ pack, custom }) => `${there(pack).packId}${custom ? ' (custom)' : ''}`);
+  return packs.map(({ pack, custom }) => `${defined(pack).packId}${custom ? ' (custom)' : ''}`);
 };
 
 describe('a custom pack', () => {
@@ -160,8 +160,8 @@ describe('a custom pack', () => {
       withdrawn,
     );
     expect(await packsOf(accountId)).toEqual(plans);
-    expect((await faultOf(buy(accountId, 'negotiated'))).reason).toBe('PACK_NOT_FOUND');
-    expect((await faultOf(buy(await scrip.open('verts'), 'negotiated'))).reason).toBe(
+    expect((await errorOf(buy(accountId, 'negotiated'))).reason).toBe('PACK_NOT_FOUND');
+    expect((await errorOf(buy(await scrip.open('verts'), 'negotiated'))).reason).toBe(
       'PACK_NOT_FOUND',
     );
     expect((await balanceOf(scrip, accountId)).remaining).toBe(50_000n);
@@ -179,7 +179,7 @@ describe('a custom pack', () => {
     const accountId = await scrip.open('verts');
     await offer(accountId);
     for (const packId of ['starter', 'negotiated'])
-      expect(await faultOf(offer(accountId, { packId }))).toMatchObject({
+      expect(await errorOf(offer(accountId, { packId }))).toMatchObject({
         code: status.ALREADY_EXISTS,
         reason: 'PACK_EXISTS',
         metadata: { pack_id: packId },
@@ -210,17 +210,17 @@ describe('a custom pack', () => {
     ['pack.validity', { validity: {} }],
   ])('with a bad %s is refused, and nothing is written', async (field, change) => {
     const accountId = await scrip.open('verts');
-    const rows = await rowsOf(scrip, accountId);
-    expect(await faultOf(offer(accountId, change))).toMatchObject({
+    const rows = await storedRows(scrip, accountId);
+    expect(await errorOf(offer(accountId, change))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       fields: [field],
     });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test('is required', async () => {
     const accountId = await scrip.open('verts');
     const nothing = scrip.accounts.offerPack({ accountId, requestId: requestId() });
-    expect((await faultOf(nothing)).fields).toContain('pack');
+    expect((await errorOf(nothing)).fields).toContain('pack');
   });
 });

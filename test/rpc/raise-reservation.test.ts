@@ -7,9 +7,17 @@ import {
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
+import {
+  balanceOf,
+  defined,
+  entriesOf,
+  MINUTE,
+  newestEntry,
+  openWithCredits,
+  reserveCredits,
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, entriesOf, funded, MINUTE, newestEntry, reserved, there } from './given.ts';
 import { convert, fromGrant, fromOverage, waterfallPlan } from './waterfall.ts';
 
 const prepaid = waterfallPlan('prepaid');
@@ -33,7 +41,7 @@ async function running(
   credits = 30n,
   overCommitPolicy: OverCommitPolicy = OverCommitPolicy.REJECT,
 ) {
-  const accountId = await funded(scrip, 100n, 'prepaid');
+  const accountId = await openWithCredits(scrip, 100n, 'prepaid');
   const { reservation } = await scrip.billing.reserve({
     ...named(accountId),
     credits,
@@ -41,7 +49,7 @@ async function running(
     reference: 'job 7',
     labels: { team: 'blue' },
   });
-  return { accountId, reservation: there(reservation), id: there(reservation).reservationId };
+  return { accountId, reservation: defined(reservation), id: defined(reservation).reservationId };
 }
 
 describe('RaiseReservation', () => {
@@ -82,7 +90,7 @@ describe('RaiseReservation', () => {
 
   test('fails where credits are missing, with the figures, and changes nothing', async () => {
     const { accountId, reservation, id } = await running();
-    expect(await faultOf(raise(accountId, id, { credits: 71n }))).toMatchObject({
+    expect(await errorOf(raise(accountId, id, { credits: 71n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '71', available: '70', shortfall: '1', packs: 'small' },
@@ -93,11 +101,11 @@ describe('RaiseReservation', () => {
   });
 
   test('goes on overage where the plan has it', async () => {
-    const accountId = await funded(scrip, 10n, 'postpaid');
-    const id = await reserved(scrip, accountId, 8n);
+    const accountId = await openWithCredits(scrip, 10n, 'postpaid');
+    const id = await reserveCredits(scrip, accountId, 8n);
     const { reservation } = await raise(accountId, id, { credits: 20n });
     expect(reservation?.allocations).toEqual([fromGrant(1n, 10n), fromOverage(18n)]);
-    expect(await faultOf(raise(accountId, id, { credits: 33n }))).toMatchObject({
+    expect(await errorOf(raise(accountId, id, { credits: 33n }))).toMatchObject({
       reason: 'OVERAGE_LIMIT_REACHED',
       metadata: { required: '33', available: '32', shortfall: '1', limit: '50' },
     });
@@ -110,39 +118,39 @@ describe('RaiseReservation', () => {
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ reserved: 35n });
     const other = scrip.billing.raiseReservation({ ...request, credits: 6n });
-    expect((await faultOf(other)).reason).toBe('REQUEST_ID_REUSED');
+    expect((await errorOf(other)).reason).toBe('REQUEST_ID_REUSED');
   });
 
   test('takes usages or credits, one of them, and the id of a reservation', async () => {
     const { accountId, id } = await running();
     for (const rest of [{}, { usages: [convert(1n)], credits: 1n }])
-      expect((await faultOf(raise(accountId, id, rest))).fields).toEqual(['usages']);
-    expect((await faultOf(raise(accountId, id, { credits: -1n }))).fields).toEqual(['credits']);
-    expect((await faultOf(raise(accountId, 'mine', { credits: 1n }))).fields).toEqual([
+      expect((await errorOf(raise(accountId, id, rest))).fields).toEqual(['usages']);
+    expect((await errorOf(raise(accountId, id, { credits: -1n }))).fields).toEqual(['credits']);
+    expect((await errorOf(raise(accountId, 'mine', { credits: 1n }))).fields).toEqual([
       'reservation_id',
     ]);
     const unknown = '01900000-0000-7000-8000-000000000000';
-    expect(await faultOf(raise(accountId, unknown, { credits: 1n }))).toMatchObject({
+    expect(await errorOf(raise(accountId, unknown, { credits: 1n }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'RESERVATION_NOT_FOUND',
     });
     const usages = [{ ...convert(1n), operation: 'doc.print' }];
-    expect((await faultOf(raise(accountId, id, { usages }))).reason).toBe('UNKNOWN_OPERATION');
+    expect((await errorOf(raise(accountId, id, { usages }))).reason).toBe('UNKNOWN_OPERATION');
   });
 
   test('of a reservation that has ended fails and says how', async () => {
     const { accountId, id: committed } = await running();
     await scrip.billing.commit({ ...named(accountId), reservationId: committed });
-    const released = await reserved(scrip, accountId, 10n);
+    const released = await reserveCredits(scrip, accountId, 10n);
     await scrip.billing.release({ ...named(accountId), reservationId: released });
-    const expired = await reserved(scrip, accountId, 10n);
+    const expired = await reserveCredits(scrip, accountId, 10n);
     scrip.advance(15 * MINUTE);
     for (const [id, state] of [
       [committed, 'COMMITTED'],
       [released, 'RELEASED'],
       [expired, 'EXPIRED'],
     ] as const)
-      expect(await faultOf(raise(accountId, id, { credits: 1n }))).toMatchObject({
+      expect(await errorOf(raise(accountId, id, { credits: 1n }))).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: `RESERVATION_${state}`,
         metadata: { reservation_id: id, state },
@@ -153,7 +161,7 @@ describe('RaiseReservation', () => {
     const { accountId, id } = await running();
     await raise(accountId, id, { credits: 5n });
     await scrip.accounts.closeAccount(named(accountId));
-    expect((await faultOf(raise(accountId, id, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');
+    expect((await errorOf(raise(accountId, id, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');
     const commit = await scrip.billing.commit({ ...named(accountId), reservationId: id });
     expect(commit.committed).toBe(35n);
   });
@@ -195,7 +203,7 @@ describe('a long job', () => {
         reservationId: id,
         ttl,
       });
-      expect(there(reservation?.expiresAt).getTime()).toBeGreaterThan(scrip.now() + 14 * MINUTE);
+      expect(defined(reservation?.expiresAt).getTime()).toBeGreaterThan(scrip.now() + 14 * MINUTE);
       await raise(accountId, id, { credits: 10n });
       await scrip.billing.commit({
         ...named(accountId),
@@ -232,7 +240,7 @@ describe('a long job', () => {
         scrip.billing.commit({ ...named(accountId), reservationId: id, credits: 40n });
       if (typeof comesTo === 'bigint') expect((await commit()).committed).toBe(comesTo);
       else
-        expect(await faultOf(commit())).toMatchObject({
+        expect(await errorOf(commit())).toMatchObject({
           reason: comesTo,
           metadata: { asked: '40', allowed: '35' },
         });

@@ -17,8 +17,8 @@ import {
   type ServerReflectionResponse,
   ServerReflectionService,
 } from '../../src/gen/grpc/reflection/v1/reflection.ts';
+import { defined } from '../accounts.ts';
 import { startTestService, type TestService } from '../service.ts';
-import { there } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -33,7 +33,7 @@ const METHODS = [
   ...Object.values(StatementServiceService),
   ...Object.values(EventServiceService),
 ].map(({ path }) => path.slice(1));
-const SERVICES = [...new Set(METHODS.map((method) => there(method.split('/')[0])))];
+const SERVICES = [...new Set(METHODS.map((method) => defined(method.split('/')[0])))];
 
 type UsagesOrCredits = NonNullable<ServerReflectionRequest['messageRequest']>;
 type Answer = NonNullable<ServerReflectionResponse['messageResponse']>;
@@ -53,7 +53,7 @@ async function ask(version: 'v1' | 'v1alpha', ...questions: UsagesOrCredits[]): 
   for await (const { messageResponse, originalRequest, validHost } of messages) {
     expect(originalRequest?.messageRequest).toEqual(questions[answers.length]);
     expect(validHost).toBe('here');
-    answers.push(there(messageResponse));
+    answers.push(defined(messageResponse));
   }
   return answers;
 }
@@ -68,7 +68,7 @@ function registryOf(files: FileDescriptorProto[]) {
   const importsFirst: FileDescriptorProto[] = [];
   const add = (name: string) => {
     if (importsFirst.some((file) => file.name === name)) return;
-    const file = there(files.find((one) => one.name === name));
+    const file = defined(files.find((one) => one.name === name));
     file.dependency.forEach(add);
     importsFirst.push(file);
   };
@@ -161,7 +161,7 @@ describe('Reflection', () => {
 
 type Health = { readonly status: unknown };
 
-const method = (name: 'Check' | 'Watch') => there(healthService[name]);
+const method = (name: 'Check' | 'Watch') => defined(healthService[name]);
 
 async function check({ channel }: TestService, service: string): Promise<unknown> {
   const { path, requestSerialize, responseDeserialize } = method('Check');

@@ -1,10 +1,18 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind, Grant_State } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  balanceOf,
+  grant,
+  MINUTE,
+  newestEntry,
+  openWithCredits,
+  reserveCredits,
+  storedRows,
+} from '../accounts.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, funded, grant, MINUTE, newestEntry, reserved, rowsOf } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -27,7 +35,7 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 
 describe('Refund', () => {
   test('gives a whole charge back to the grants it came from, last taken first', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 600n);
     const seq = await charge(accountId, 25n);
     const response = await refund(accountId, seq);
@@ -68,9 +76,9 @@ describe('Refund', () => {
   });
 
   test('gives back a part at a time, and never more than was committed', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 100n);
-    const reservationId = await reserved(scrip, accountId, 40n);
+    const reservationId = await reserveCredits(scrip, accountId, 40n);
     const { entrySeq: seq } = await scrip.billing.commit({
       accountId,
       requestId: requestId(),
@@ -82,18 +90,18 @@ describe('Refund', () => {
       fromGrant(2n, 8n),
       fromGrant(1n, 2n),
     ]);
-    const rows = await rowsOf(scrip, accountId);
-    expect(await faultOf(refund(accountId, seq, { credits: 9n }))).toMatchObject({
+    const rows = await storedRows(scrip, accountId);
+    expect(await errorOf(refund(accountId, seq, { credits: 9n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'EXCEEDS_COMMIT',
       metadata: { asked: '9', allowed: '8' },
     });
-    expect(await rowsOf(scrip, accountId)).toBe(rows);
+    expect(await storedRows(scrip, accountId)).toBe(rows);
     expect(await refund(accountId, seq)).toMatchObject({
       refunded: 8n,
       split: [fromGrant(1n, 8n)],
     });
-    expect(await faultOf(refund(accountId, seq))).toMatchObject({
+    expect(await errorOf(refund(accountId, seq))).toMatchObject({
       reason: 'EXCEEDS_COMMIT',
       metadata: { asked: '0', allowed: '0' },
     });
@@ -143,14 +151,14 @@ describe('Refund', () => {
   });
 
   test('names only a commit or charge of the account', async () => {
-    const accountId = await funded(scrip, 100n);
-    await reserved(scrip, accountId, 1n);
-    const other = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
+    await reserveCredits(scrip, accountId, 1n);
+    const other = await openWithCredits(scrip, 100n);
     await charge(other, 1n);
     await charge(other, 1n);
     // 1 is a grant, 2 a reserve (and a charge of the other account), 3 does not exist.
     for (const seq of [1n, 2n, 3n, 9_223_372_036_854_775_807n])
-      expect(await faultOf(refund(accountId, seq))).toMatchObject({
+      expect(await errorOf(refund(accountId, seq))).toMatchObject({
         code: status.NOT_FOUND,
         reason: 'ENTRY_NOT_FOUND',
         metadata: { seq: `${seq}` },
@@ -158,13 +166,13 @@ describe('Refund', () => {
   });
 
   test('of a commit of nothing has nothing to give back', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const seq = await charge(accountId, 0n);
-    expect((await faultOf(refund(accountId, seq))).reason).toBe('EXCEEDS_COMMIT');
+    expect((await errorOf(refund(accountId, seq))).reason).toBe('EXCEEDS_COMMIT');
   });
 
   test('says its own reference and labels where it has some, beside those of the charge', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const { entrySeq: seq } = await scrip.billing.charge({
       accountId,
       requestId: requestId(),
@@ -181,7 +189,7 @@ describe('Refund', () => {
   });
 
   test('is possible on a closed account', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const seq = await charge(accountId, 10n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     expect((await refund(accountId, seq)).balance?.remaining).toBe(100n);
@@ -193,8 +201,8 @@ describe('Refund', () => {
     ['no credits', 'credits', { seq: 1n, credits: 0n }],
     ['credits below zero', 'credits', { seq: 1n, credits: -5n }],
   ])('is not made with %s', async (_, field, { seq, ...more }) => {
-    const accountId = await funded(scrip, 100n);
-    expect(await faultOf(refund(accountId, seq, more))).toMatchObject({
+    const accountId = await openWithCredits(scrip, 100n);
+    expect(await errorOf(refund(accountId, seq, more))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: [field],
     });

@@ -1,9 +1,17 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  defined,
+  entriesOf,
+  grant,
+  MINUTE,
+  newestEntry,
+  openWithCredits,
+  reserveCredits,
+} from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { entriesOf, funded, grant, MINUTE, newestEntry, reserved, there } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -16,7 +24,7 @@ const release = (accountId: string, reservationId: string) =>
 
 describe('Release', () => {
   test('gives back all that is held, in one entry', async () => {
-    const accountId = await funded(scrip, 600n);
+    const accountId = await openWithCredits(scrip, 600n);
     const { reservation: made } = await scrip.billing.reserve({
       accountId,
       requestId: requestId(),
@@ -24,7 +32,7 @@ describe('Release', () => {
       reference: 'job-1',
       labels: { team: 'images' },
     });
-    const response = await release(accountId, there(made).reservationId);
+    const response = await release(accountId, defined(made).reservationId);
     expect(response).toEqual({
       reservation: {
         ...made,
@@ -67,8 +75,8 @@ describe('Release', () => {
   });
 
   test('gives back what partial commits have left', async () => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, 50n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 50n);
     const part = { accountId, reservationId: id, credits: 20n, final: false };
     await scrip.billing.commit({ ...part, requestId: requestId() });
     const { released, reservation, balance } = await release(accountId, id);
@@ -80,7 +88,7 @@ describe('Release', () => {
   test('of a grant that expired meanwhile gives breakage', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 50n, { expiresAt: new Date(scrip.now() + MINUTE) });
-    const id = await reserved(scrip, accountId, 50n);
+    const id = await reserveCredits(scrip, accountId, 50n);
     scrip.advance(MINUTE);
     const { released, balance } = await release(accountId, id);
     expect(released).toBe(50n);
@@ -91,10 +99,10 @@ describe('Release', () => {
   });
 
   test('of a released or expired reservation answers with its state and has no second effect', async () => {
-    const accountId = await funded(scrip, 100n);
-    const released = await reserved(scrip, accountId, 50n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const released = await reserveCredits(scrip, accountId, 50n);
     await release(accountId, released);
-    const expired = await reserved(scrip, accountId, 50n);
+    const expired = await reserveCredits(scrip, accountId, 50n);
     scrip.advance(15 * MINUTE);
     for (const [id, state] of [
       [released, Reservation_State.RELEASED],
@@ -109,14 +117,14 @@ describe('Release', () => {
   });
 
   test('of a committed reservation fails and says when it was committed', async () => {
-    const accountId = await funded(scrip, 100n);
-    const reservationId = await reserved(scrip, accountId, 50n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const reservationId = await reserveCredits(scrip, accountId, 50n);
     const { reservation } = await scrip.billing.commit({
       accountId,
       requestId: requestId(),
       reservationId,
     });
-    expect(await faultOf(release(accountId, reservationId))).toMatchObject({
+    expect(await errorOf(release(accountId, reservationId))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'RESERVATION_COMMITTED',
       metadata: {
@@ -128,15 +136,15 @@ describe('Release', () => {
   });
 
   test('of an unknown reservation fails', async () => {
-    const accountId = await funded(scrip, 100n);
-    expect(await faultOf(release(accountId, '01900000-0000-7000-8000-000000000000'))).toMatchObject(
+    const accountId = await openWithCredits(scrip, 100n);
+    expect(await errorOf(release(accountId, '01900000-0000-7000-8000-000000000000'))).toMatchObject(
       { code: status.NOT_FOUND, reason: 'RESERVATION_NOT_FOUND' },
     );
   });
 
   test('is possible on a closed account', async () => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, 50n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 50n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     expect((await release(accountId, id)).balance).toMatchObject({ available: 100n });
   });

@@ -1,9 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Reservation, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { entriesOf, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { entriesOf, funded, MINUTE, reserved } from './given.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -16,20 +16,20 @@ const get = async (accountId: string, reservationId: string) =>
 
 /** An account with a reservation in each state, oldest first: expired, committed, released, active. */
 async function oneOfEach() {
-  const accountId = await funded(scrip, 100n);
-  const expired = await reserved(scrip, accountId, 1n);
+  const accountId = await openWithCredits(scrip, 100n);
+  const expired = await reserveCredits(scrip, accountId, 1n);
   scrip.advance(15 * MINUTE);
-  const committed = await reserved(scrip, accountId, 2n);
+  const committed = await reserveCredits(scrip, accountId, 2n);
   await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: committed });
-  const released = await reserved(scrip, accountId, 3n);
+  const released = await reserveCredits(scrip, accountId, 3n);
   await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released });
-  const active = await reserved(scrip, accountId, 4n);
+  const active = await reserveCredits(scrip, accountId, 4n);
   return { accountId, expired, committed, released, active };
 }
 
 describe('GetReservation', () => {
   test('answers with a running reservation as Reserve did', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const { reservation } = await scrip.billing.reserve({
       accountId,
       requestId: requestId(),
@@ -49,8 +49,8 @@ describe('GetReservation', () => {
   });
 
   test('says that one has expired before anyone has written it down', async () => {
-    const accountId = await funded(scrip, 100n);
-    const id = await reserved(scrip, accountId, 40n);
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 40n);
     await scrip.billing.commit({
       accountId,
       requestId: requestId(),
@@ -75,14 +75,14 @@ describe('GetReservation', () => {
   });
 
   test('finds none of another account', async () => {
-    const accountId = await funded(scrip, 10n);
-    const id = await reserved(scrip, await funded(scrip, 10n), 1n);
-    expect(await faultOf(get(accountId, id))).toMatchObject({
+    const accountId = await openWithCredits(scrip, 10n);
+    const id = await reserveCredits(scrip, await openWithCredits(scrip, 10n), 1n);
+    expect(await errorOf(get(accountId, id))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'RESERVATION_NOT_FOUND',
       metadata: { reservation_id: id },
     });
-    expect(await faultOf(get('nobody', id))).toMatchObject({
+    expect(await errorOf(get('nobody', id))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
       metadata: { account_id: 'nobody' },
@@ -92,8 +92,8 @@ describe('GetReservation', () => {
   test.each(['', 'x', '0190', '01900000000070008000000000000000', "' or 1=1"])(
     'refuses %j, which is no id of a reservation',
     async (reservationId) => {
-      const accountId = await funded(scrip, 10n);
-      expect(await faultOf(get(accountId, reservationId))).toMatchObject({
+      const accountId = await openWithCredits(scrip, 10n);
+      expect(await errorOf(get(accountId, reservationId))).toMatchObject({
         reason: 'INVALID_FIELD',
         fields: ['reservation_id'],
       });
@@ -128,9 +128,9 @@ describe('ListReservations', () => {
   });
 
   test('pages through all, each once, whatever the size of a page', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const made: string[] = [];
-    for (let n = 0; n < 7; n++) made.unshift(await reserved(scrip, accountId, 1n));
+    for (let n = 0; n < 7; n++) made.unshift(await reserveCredits(scrip, accountId, 1n));
     for (const pageSize of [1, 2, 3, 7, 8]) {
       const seen: string[] = [];
       let pageToken = '';
@@ -148,7 +148,7 @@ describe('ListReservations', () => {
   });
 
   test('answers 50 where no size is given, and 1,000 where more is asked', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const mutations = Array.from({ length: 1_000 }, () => ({
       mutation: {
         $case: 'reserve' as const,
@@ -156,7 +156,7 @@ describe('ListReservations', () => {
       },
     }));
     await scrip.billing.batch({ mutations });
-    await reserved(scrip, accountId, 0n);
+    await reserveCredits(scrip, accountId, 0n);
     const sizeOf = async (pageSize: number) => {
       const page = await scrip.billing.listReservations({ accountId, pageSize });
       return [page.reservations.length, page.nextPageToken !== ''];
@@ -169,11 +169,11 @@ describe('ListReservations', () => {
     const accountId = await scrip.open('verts');
     const states: Reservation_State[] = [Reservation_State.UNSPECIFIED];
     const call = scrip.billing.listReservations({ accountId, states, pageSize: -1 });
-    expect((await faultOf(call)).fields.toSorted()).toEqual(['page_size', 'states']);
+    expect((await errorOf(call)).fields.toSorted()).toEqual(['page_size', 'states']);
   });
 
   test('of an unknown account fails', async () => {
-    expect(await faultOf(scrip.billing.listReservations({ accountId: 'nobody' }))).toMatchObject({
+    expect(await errorOf(scrip.billing.listReservations({ accountId: 'nobody' }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
     });

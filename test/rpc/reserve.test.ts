@@ -7,22 +7,22 @@ import {
   OverCommitPolicy,
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
-import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
-import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
 import {
   balanceOf,
   DAY,
+  defined,
   entriesOf,
-  funded,
   grant,
   HOUR,
   INSPECT,
   MINUTE,
   newestEntry,
-  there,
+  openWithCredits,
   UPSCALE,
-} from './given.ts';
+} from '../accounts.ts';
+import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -41,16 +41,16 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 
 describe('Reserve', () => {
   test('sets credits aside and answers with the reservation, the balance and the priced lines', async () => {
-    const accountId = await funded(scrip, 600n);
+    const accountId = await openWithCredits(scrip, 600n);
     const before = scrip.now();
     const response = await reserve(accountId, {
       usages: [{ ...UPSCALE, count: 2n }],
       reference: 'job-1',
       labels: { team: 'images' },
     });
-    const { reservationId, createdAt } = there(response.reservation);
+    const { reservationId, createdAt } = defined(response.reservation);
     expect(reservationId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/);
-    expect(there(createdAt).getTime()).toBeGreaterThanOrEqual(before);
+    expect(defined(createdAt).getTime()).toBeGreaterThanOrEqual(before);
     expect(response).toEqual({
       reservation: {
         accountId,
@@ -61,7 +61,7 @@ describe('Reserve', () => {
         committed: 0n,
         returned: 0n,
         allocations: [fromGrant(1n, 20n)],
-        expiresAt: new Date(there(createdAt).getTime() + 15 * MINUTE),
+        expiresAt: new Date(defined(createdAt).getTime() + 15 * MINUTE),
         createdAt,
         endedAt: undefined,
         overCommitPolicy: OverCommitPolicy.REJECT,
@@ -98,7 +98,7 @@ describe('Reserve', () => {
   });
 
   test('writes one entry that moves the credits from available to reserved', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const id = requestId();
     const { reservation } = await reserve(accountId, {
       requestId: id,
@@ -151,7 +151,7 @@ describe('Reserve', () => {
   });
 
   test('takes part of a grant only where less is wanted', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 100n);
     const { reservation } = await reserve(accountId, { credits: 25n });
     expect(reservation?.allocations).toEqual([fromGrant(1n, 10n), fromGrant(2n, 15n)]);
@@ -170,7 +170,7 @@ describe('Reserve', () => {
 
   test('keeps amounts exact up to the most an account can hold', async () => {
     const most = 9_000_000_000_000_000_000n;
-    const accountId = await funded(scrip, most);
+    const accountId = await openWithCredits(scrip, most);
     const { reservation, balance } = await reserve(accountId, { credits: most - 1n });
     expect(reservation?.allocations).toEqual([fromGrant(1n, most - 1n)]);
     expect(balance).toMatchObject({ remaining: most, reserved: most - 1n, available: 1n });
@@ -180,8 +180,8 @@ describe('Reserve', () => {
   });
 
   test('is refused where credits are missing, and says what is and what would help', async () => {
-    const accountId = await funded(scrip, 20n);
-    const fault = await faultOf(reserve(accountId, { credits: 1_100n }));
+    const accountId = await openWithCredits(scrip, 20n);
+    const fault = await errorOf(reserve(accountId, { credits: 1_100n }));
     expect(fault).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
@@ -198,8 +198,8 @@ describe('Reserve', () => {
   });
 
   test('counts the largest int64 as the credits it is', async () => {
-    const accountId = await funded(scrip, 7n);
-    const { metadata } = await faultOf(reserve(accountId, { credits: MAX }));
+    const accountId = await openWithCredits(scrip, 7n);
+    const { metadata } = await errorOf(reserve(accountId, { credits: MAX }));
     expect(metadata).toMatchObject({ required: `${MAX}`, shortfall: `${MAX - 7n}` });
   });
 
@@ -212,7 +212,7 @@ describe('Reserve', () => {
     });
     expect(balance).toMatchObject({ remaining: 80n, reserved: 1_080n, available: -1_000n });
     expect(balance).toMatchObject({ overage: 0n, overageLimit: 10_000n });
-    expect(await faultOf(reserve(accountId, { credits: 9_001n }))).toMatchObject({
+    expect(await errorOf(reserve(accountId, { credits: 9_001n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'OVERAGE_LIMIT_REACHED',
       metadata: { required: '9001', available: '9000', shortfall: '1', limit: '10000' },
@@ -222,9 +222,9 @@ describe('Reserve', () => {
   });
 
   test('is refused on a closed account', async () => {
-    const accountId = await funded(scrip, 20n);
+    const accountId = await openWithCredits(scrip, 20n);
     const { account } = await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    expect(await faultOf(reserve(accountId, { credits: 1n }))).toMatchObject({
+    expect(await errorOf(reserve(accountId, { credits: 1n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'ACCOUNT_CLOSED',
       metadata: { account_id: accountId, at: account?.closedAt?.toISOString() },
@@ -232,7 +232,7 @@ describe('Reserve', () => {
   });
 
   test('takes an over-commit policy and says it again', async () => {
-    const accountId = await funded(scrip, 20n);
+    const accountId = await openWithCredits(scrip, 20n);
     for (const overCommitPolicy of [OverCommitPolicy.CAP, OverCommitPolicy.DRAW]) {
       const { reservation } = await reserve(accountId, { credits: 1n, overCommitPolicy });
       expect(reservation?.overCommitPolicy).toBe(overCommitPolicy);
@@ -243,11 +243,11 @@ describe('Reserve', () => {
   });
 
   test('takes 1,000 usages and not 1,001', async () => {
-    const accountId = await funded(scrip, 2_000n);
+    const accountId = await openWithCredits(scrip, 2_000n);
     const { reservation, lines } = await reserve(accountId, { usages: Array(1_000).fill(INSPECT) });
     expect([reservation?.credits, lines.length]).toEqual([1_000n, 1_000]);
     expect((await newestEntry(scrip, accountId)).usages.length).toBe(1_000);
-    expect(await faultOf(reserve(accountId, { usages: Array(1_001).fill(INSPECT) }))).toMatchObject(
+    expect(await errorOf(reserve(accountId, { usages: Array(1_001).fill(INSPECT) }))).toMatchObject(
       { reason: 'INVALID_FIELD', fields: ['usages'] },
     );
   });
@@ -261,10 +261,10 @@ describe('A reservation lasts', () => {
     ['whole milliseconds, finer digits cut', { seconds: 1n, nanos: 999_999_999 }, 1_999],
     ['as long as the plan allows at most', { seconds: 86_400n, nanos: 0 }, DAY],
   ])('%s, if asked to', async (_, ttl, ms) => {
-    const accountId = await funded(scrip, 20n);
+    const accountId = await openWithCredits(scrip, 20n);
     const { reservation } = await reserve(accountId, { credits: 1n, ttl });
-    const { createdAt, expiresAt } = there(reservation);
-    expect(there(expiresAt).getTime() - there(createdAt).getTime()).toBe(ms);
+    const { createdAt, expiresAt } = defined(reservation);
+    expect(defined(expiresAt).getTime() - defined(createdAt).getTime()).toBe(ms);
   });
 
   test.each([
@@ -276,8 +276,8 @@ describe('A reservation lasts', () => {
     ['longer than any clock', { seconds: MAX, nanos: 0 }],
     ['shorter than any clock', { seconds: -MAX, nanos: 0 }],
   ])('never %s', async (_, ttl) => {
-    const accountId = await funded(scrip, 20n);
-    expect(await faultOf(reserve(accountId, { credits: 1n, ttl }))).toMatchObject({
+    const accountId = await openWithCredits(scrip, 20n);
+    expect(await errorOf(reserve(accountId, { credits: 1n, ttl }))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
       fields: ['ttl'],
@@ -287,18 +287,18 @@ describe('A reservation lasts', () => {
   test("as long as the plan says: 90 seconds by default, 2 hours at most on plan 'everything'", async () => {
     const accountId = await scrip.open('everything');
     const { reservation } = await reserve(accountId, { credits: 1n });
-    const { createdAt, expiresAt } = there(reservation);
-    expect(there(expiresAt).getTime() - there(createdAt).getTime()).toBe(90_000);
+    const { createdAt, expiresAt } = defined(reservation);
+    expect(defined(expiresAt).getTime() - defined(createdAt).getTime()).toBe(90_000);
     const ttl = { seconds: 7_201n, nanos: 0 };
-    expect(await faultOf(reserve(accountId, { credits: 1n, ttl }))).toMatchObject({
+    expect(await errorOf(reserve(accountId, { credits: 1n, ttl }))).toMatchObject({
       metadata: { field: 'ttl', allowed: '7200s' },
     });
   });
 
   test('and its credits are back at the moment it ends, though nothing was swept', async () => {
-    const accountId = await funded(scrip, 20n);
+    const accountId = await openWithCredits(scrip, 20n);
     await reserve(accountId, { credits: 20n, ttl: { seconds: 60n, nanos: 0 } });
-    expect((await faultOf(reserve(accountId, { credits: 1n }))).reason).toBe(
+    expect((await errorOf(reserve(accountId, { credits: 1n }))).reason).toBe(
       'INSUFFICIENT_CREDITS',
     );
     scrip.advance(MINUTE);

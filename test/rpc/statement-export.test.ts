@@ -5,9 +5,9 @@ import {
   ExportStatementsRequest_Format as Format,
   Statement,
 } from '../../src/gen/billing/v1/statement_service.ts';
+import { defined } from '../accounts.ts';
+import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { there } from './given.ts';
 
 /** A name that a spreadsheet would take for a formula, if nobody stopped it. */
 const FORMULA = '-1-1';
@@ -28,7 +28,7 @@ beforeAll(async () => {
   }
   scrip.setNow(Date.UTC(2031, 1, 10));
   const accountId = FORMULA;
-  const seq = there(seqs.get(accountId));
+  const seq = defined(seqs.get(accountId));
   await scrip.billing.refund({ accountId, requestId: requestId(), seq, credits: 4n });
   scrip.setNow(Date.UTC(2031, 2, 1));
 });
@@ -141,7 +141,7 @@ describe('an export', () => {
       [],
     ],
   ])('%s is refused', async (_, request, reason, fields) => {
-    expect(await faultOf(exported(request))).toMatchObject({ reason, fields });
+    expect(await errorOf(exported(request))).toMatchObject({ reason, fields });
   });
 
   test('of many accounts comes in pieces that end between lines', async () => {

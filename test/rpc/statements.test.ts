@@ -4,11 +4,11 @@ import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
 import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { balanceOf, defined, grant } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { faultOf } from './fault.ts';
-import { balanceOf, grant, there } from './given.ts';
 
 const GRADUATED = planIn(`
 plan_id: graduated
@@ -48,7 +48,7 @@ afterEach(async () => {
 
 const named = (accountId: string) => ({ accountId, requestId: requestId() });
 const statementOf = async (accountId: string, month: string): Promise<Statement> =>
-  there((await scrip.statements.getStatement({ accountId, month })).statement);
+  defined((await scrip.statements.getStatement({ accountId, month })).statement);
 const closedOf = async (accountId: string) =>
   (await scrip.statements.listStatements({ accountId })).statements;
 const charge = (accountId: string, operation: string, count = 1n) =>
@@ -122,7 +122,7 @@ describe('50 outputs are free, credits bought in advance come next, the rest is 
     const [closed, ...others] = await closedOf(accountId);
     expect(others).toEqual([]);
     expect(closed).toEqual({ ...open, closedAt: expect.any(Date) });
-    expect(there(closed?.closedAt).getTime()).toBeGreaterThanOrEqual(Date.UTC(2031, 1, 1));
+    expect(defined(closed?.closedAt).getTime()).toBeGreaterThanOrEqual(Date.UTC(2031, 1, 1));
     expect(
       await execute(
         scrip.databaseUrl,
@@ -178,7 +178,7 @@ describe('usage is told by operation', () => {
       ...named(accountId),
       usages: [pages(5n, 3n), { operation: 'job.look' }, pages(1n)],
     });
-    const { reservationId } = there(reservation);
+    const { reservationId } = defined(reservation);
     await scrip.billing.commit({ ...named(accountId), reservationId, credits: 11n, final: false });
     expect((await statementOf(accountId, '2031-05')).usage).toEqual([
       { operation: 'job.pages', count: 2n, credits: 11n, refunded: 0n },
@@ -227,7 +227,7 @@ describe('usage is told by operation', () => {
     scrip.setNow(Date.UTC(2031, 4, 31, 23, 50));
     const accountId = await scrip.open('graduated');
     const reserve = async (many: bigint) =>
-      there(
+      defined(
         (await scrip.billing.reserve({ ...named(accountId), usages: [pages(many)] })).reservation,
       ).reservationId;
     const [over, late] = [await reserve(3n), await reserve(4n)];
@@ -336,7 +336,7 @@ describe('requests', () => {
     const accountId = await scrip.open('graduated');
     for (const month of ['2034-02', '2034-04', '', '2034-3', '2034-13', '2034-03-01'])
       expect(
-        await faultOf(scrip.statements.getStatement({ accountId, month })),
+        await errorOf(scrip.statements.getStatement({ accountId, month })),
         month,
       ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['month'] });
   });
@@ -344,9 +344,9 @@ describe('requests', () => {
   test('for accounts that are not there are refused', async () => {
     const accountId = 'nobody';
     const got = scrip.statements.getStatement({ accountId, month: '2034-03' });
-    expect((await faultOf(got)).reason).toBe('ACCOUNT_NOT_FOUND');
+    expect((await errorOf(got)).reason).toBe('ACCOUNT_NOT_FOUND');
     const listed = scrip.statements.listStatements({ accountId });
-    expect((await faultOf(listed)).reason).toBe('ACCOUNT_NOT_FOUND');
+    expect((await errorOf(listed)).reason).toBe('ACCOUNT_NOT_FOUND');
   });
 
   test('list closed statements page by page', async () => {
@@ -363,6 +363,6 @@ describe('requests', () => {
     } while (pageToken !== '');
     expect(months).toEqual(['2035-05', '2035-04', '2035-03', '2035-02', '2035-01']);
     const forged = { accountId, pageToken: 'e30' };
-    expect((await faultOf(scrip.statements.listStatements(forged))).fields).toEqual(['page_token']);
+    expect((await errorOf(scrip.statements.listStatements(forged))).fields).toEqual(['page_token']);
   });
 });

@@ -5,10 +5,10 @@ import { Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { entriesOf, MINUTE, newestEntry, openWithCredits, reserveCredits } from '../accounts.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { entriesOf, funded, MINUTE, newestEntry, reserved } from './given.ts';
 import { mutatingRpcs } from './mutations.ts';
-import { callRaw } from './raw.ts';
+import { callRaw } from './raw-call.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -27,7 +27,7 @@ const headers = (values: Readonly<Record<string, string>>): Metadata => {
 
 /** The entry of a charge made with this metadata. */
 async function charged(metadata: Metadata) {
-  const accountId = await funded(scrip, 10n);
+  const accountId = await openWithCredits(scrip, 10n);
   await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n }, { metadata });
   return await newestEntry(scrip, accountId);
 }
@@ -69,7 +69,7 @@ describe('The trace of an entry', () => {
   });
 
   test('is that of its own call, though one unit of work did many', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const traces = Array.from({ length: 20 }, () => randomBytes(16).toString('hex'));
     await Promise.all(
       traces.map((traceId) =>
@@ -86,7 +86,7 @@ describe('The trace of an entry', () => {
   });
 
   test('is that of the batch for each of its mutations', async () => {
-    const accountId = await funded(scrip, 100n);
+    const accountId = await openWithCredits(scrip, 100n);
     const traceId = randomBytes(16).toString('hex');
     const mutations = Array.from({ length: 5 }, () => ({
       mutation: {
@@ -114,8 +114,8 @@ describe('The trace of an entry', () => {
   });
 
   test('is that of the unit of work where the service acted by itself', async () => {
-    const accountId = await funded(scrip, 10n);
-    await reserved(scrip, accountId, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
+    await reserveCredits(scrip, accountId, 10n);
     scrip.advance(15 * MINUTE);
     await scrip.service.sweep();
     const { kind, caller, traceId, spanId } = await newestEntry(scrip, accountId);
@@ -125,7 +125,7 @@ describe('The trace of an entry', () => {
   });
 
   test('is the first call’s where a request was repeated', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     const request = { accountId, requestId: requestId(), credits: 1n };
     const [first, second] = ['a', 'b'].map((digit) => digit.repeat(32));
     for (const traceId of [first, second])
@@ -139,7 +139,7 @@ describe('The trace of an entry', () => {
 describe('The caller of an entry', () => {
   const callerOf = async (caller: string) => {
     const own = connect(`127.0.0.1:${scrip.service.port}`, { caller });
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     await own.billing.charge({ accountId, requestId: requestId(), credits: 1n });
     own.close();
     return (await newestEntry(scrip, accountId)).caller;
@@ -161,7 +161,7 @@ describe('The caller of an entry', () => {
   });
 
   test('is unknown where it did not say', async () => {
-    const accountId = await funded(scrip, 10n);
+    const accountId = await openWithCredits(scrip, 10n);
     const charge = mutatingRpcs.find(({ path }) => path.endsWith('/Charge'));
     const id = requestId();
     const pair = await charge?.pair(scrip, id);

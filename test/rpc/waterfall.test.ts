@@ -12,9 +12,9 @@ import {
   Terms_RefundExpired,
 } from '../../src/gen/billing/v1/pricing.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { balanceOf, DAY, defined, entriesOf, grant, newestEntry } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { balanceOf, DAY, entriesOf, grant, newestEntry, there } from './given.ts';
 import { convert, fromGrant, fromOverage, scan, waterfallPlan } from './waterfall.ts';
 
 const ALL = waterfallPlan(
@@ -50,7 +50,7 @@ const charge = (accountId: string, credits: bigint) =>
 async function openedNow(planId: string) {
   const accountId = await scrip.open(planId);
   const { account } = await scrip.accounts.getAccount({ accountId });
-  return { accountId, opened: there(account?.openedAt).getTime() };
+  return { accountId, opened: defined(account?.openedAt).getTime() };
 }
 
 const eventsOf = (accountId: string, type: string) =>
@@ -95,7 +95,7 @@ describe('one account', () => {
     expect(reservation?.allocations).toEqual(split);
     const committed = await scrip.billing.commit({
       ...named(accountId),
-      reservationId: there(reservation).reservationId,
+      reservationId: defined(reservation).reservationId,
     });
     expect(committed.split).toEqual(split);
     expect(await newestEntry(scrip, accountId)).toMatchObject({ kind: Entry_Kind.COMMIT, split });
@@ -226,7 +226,7 @@ describe('a refund of what a grant gave that has expired', () => {
       credits: 3n,
     });
     expect(refunded).toMatchObject({ refunded: 3n, expired: 0n, split: [fromGrant(2n, 3n)] });
-    const lived = expiresAt.getTime() - there(promotional?.effectiveAt).getTime();
+    const lived = expiresAt.getTime() - defined(promotional?.effectiveAt).getTime();
     const [anew] = refunded.newGrants;
     expect(anew).toMatchObject({
       grantId: 3n,
@@ -237,7 +237,7 @@ describe('a refund of what a grant gave that has expired', () => {
       source: Grant_Source.REFUND,
       sourceReference: '2',
     });
-    expect(there(anew?.expiresAt).getTime() - there(anew?.effectiveAt).getTime()).toBe(lived);
+    expect(defined(anew?.expiresAt).getTime() - defined(anew?.effectiveAt).getTime()).toBe(lived);
     expect(await entriesOf(scrip, accountId, { afterSeq: refunded.entrySeq - 1n })).toMatchObject([
       { kind: Entry_Kind.REFUND, credits: 3n },
       { kind: Entry_Kind.GRANT, credits: 3n, grantId: 3n },

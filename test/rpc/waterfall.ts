@@ -1,9 +1,9 @@
-/** A plan with two operations and all that a waterfall can hold, for the tests of it. */
+/** A plan with two operations, and usages and allocations, for tests of grants that pay in burn order. */
 import type { Usage } from '../../src/gen/billing/v1/pricing.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { planIn } from '../pricing/fixtures.ts';
 
-/** A credit a page for `doc.convert`, and for `doc.scan`; more terms as YAML, indented by two. */
+/** `doc.convert` and `doc.scan` cost 1 credit per page. `terms` are more terms as YAML, indented by two. */
 export const waterfallPlan = (planId: string, terms = ''): PlanFile =>
   planIn(`
 plan_id: ${planId}
@@ -35,7 +35,7 @@ const usage = (operation: string, pages: bigint): Usage => ({
   count: 1n,
 });
 
-/** So many credits of it. */
+/** Costs `pages` credits. */
 export const convert = (pages: bigint): Usage => usage('doc.convert', pages);
 export const scan = (pages: bigint): Usage => usage('doc.scan', pages);
 

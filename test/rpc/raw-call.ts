@@ -1,13 +1,13 @@
-/** Calls made of bytes: for what a generated client would hide, such as the order of a map. */
+/** Calls with bytes as request and response, for what generated clients hide, such as the order of a map. */
 import { type CallOptions, Metadata } from '@grpc/grpc-js';
 import { ScripError } from '../../src/client.ts';
 import type { TestService } from '../service.ts';
 
 export type RawAnswer = { readonly bytes: Buffer; readonly trailers: Metadata };
 
-const asItIs = (bytes: Buffer): Buffer => bytes;
+const identity = (bytes: Buffer): Buffer => bytes;
 
-/** `path` is that of the method, such as "/billing.v1.BillingService/Charge". */
+/** `path` is the path of the method, such as "/billing.v1.BillingService/Charge". */
 export async function callRaw(
   { channel }: Pick<TestService, 'channel'>,
   path: string,
@@ -19,8 +19,8 @@ export async function callRaw(
     let bytes: Buffer = Buffer.alloc(0);
     const call = channel.makeUnaryRequest(
       path,
-      asItIs,
-      asItIs,
+      identity,
+      identity,
       Buffer.from(request),
       headers,
       options,
@@ -29,7 +29,7 @@ export async function callRaw(
         else bytes = response ?? bytes;
       },
     );
-    // The status comes after the response.
+    // The trailers arrive with the status, after the response.
     call.on('status', ({ code, metadata }) => {
       if (code === 0) resolve({ bytes, trailers: metadata });
     });

@@ -1,26 +1,26 @@
-/** A call that failed, as it came over the wire: its status and every detail of it. */
+/** The error of a call, decoded from its status and its google.rpc.Status. */
 import { Metadata } from '@grpc/grpc-js';
 import { expect } from 'vitest';
-import { ScripError } from '../../src/client.ts';
-import { BadRequest, ErrorInfo, RetryInfo } from '../../src/gen/google/rpc/error_details.ts';
-import { Status } from '../../src/gen/google/rpc/status.ts';
+import { ScripError } from '../src/client.ts';
+import { BadRequest, ErrorInfo, RetryInfo } from '../src/gen/google/rpc/error_details.ts';
+import { Status } from '../src/gen/google/rpc/status.ts';
 
-export type Fault = {
+export type RpcError = {
   readonly code: number;
   readonly message: string;
   readonly reason: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Field paths of the BadRequest; empty where there is none. */
+  /** Field paths of the BadRequest; empty if there is none. */
   readonly fields: readonly string[];
-  /** Of the RetryInfo; null where there is none. */
+  /** The delay of the RetryInfo; null if there is none. */
   readonly retryMs: number | null;
 };
 
 /**
- * The fault of a call that must fail. What is true of every error is held here: one ErrorInfo, of
- * our domain, and details that say the same as the status itself.
+ * The error of a call that must fail. Asserts what holds for every error: exactly one ErrorInfo with
+ * the domain of the service, and details with the code and message of the status.
  */
-export async function faultOf(call: Promise<unknown>): Promise<Fault> {
+export async function errorOf(call: Promise<unknown>): Promise<RpcError> {
   const error = await call.then(
     () => expect.fail('the call succeeded'),
     (thrown: unknown) => thrown,

@@ -1,14 +1,14 @@
-/** Accounts as tests need them, and what became of them. */
-import type { StreamHistoryRequest } from '../../src/gen/billing/v1/billing_service.ts';
+/** Makes accounts for tests, and reads what the service and the database hold of them. */
+import type { StreamHistoryRequest } from '../src/gen/billing/v1/billing_service.ts';
 import {
   type Balance,
   type Entry,
   type Grant,
   Grant_Category,
-} from '../../src/gen/billing/v1/ledger.ts';
-import type { Usage } from '../../src/gen/billing/v1/pricing.ts';
-import { execute } from '../postgres.ts';
-import { requestId, type TestService } from '../service.ts';
+} from '../src/gen/billing/v1/ledger.ts';
+import type { Usage } from '../src/gen/billing/v1/pricing.ts';
+import { execute } from './postgres.ts';
+import { requestId, type TestService } from './service.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -30,8 +30,8 @@ export const INSPECT: Usage = {
   count: 1n,
 };
 
-/** A new account with one paid grant that never expires. Plan verts grants nothing by itself. */
-export async function funded(
+/** Opens an account with one paid grant that never expires; the plan verts grants nothing more. */
+export async function openWithCredits(
   service: TestService,
   credits: bigint,
   planId = 'verts',
@@ -54,11 +54,11 @@ export async function grant(
     category: Grant_Category.PAID,
     ...more,
   });
-  return there(response.grant);
+  return defined(response.grant);
 }
 
-/** A reservation of so many credits; answers its id. */
-export async function reserved(
+/** Returns the id of a new reservation. */
+export async function reserveCredits(
   service: TestService,
   accountId: string,
   credits: bigint,
@@ -68,14 +68,14 @@ export async function reserved(
     requestId: requestId(),
     credits,
   });
-  return there(reservation).reservationId;
+  return defined(reservation).reservationId;
 }
 
 export async function balanceOf(service: TestService, accountId: string): Promise<Balance> {
-  return there((await service.billing.getBalance({ accountId })).balance);
+  return defined((await service.billing.getBalance({ accountId })).balance);
 }
 
-/** Every entry that the filter lets through. */
+/** The entries that match the filter. */
 export async function entriesOf(
   service: TestService,
   accountId: string,
@@ -88,11 +88,11 @@ export async function entriesOf(
 }
 
 export async function newestEntry(service: TestService, accountId: string): Promise<Entry> {
-  return there((await entriesOf(service, accountId)).at(-1));
+  return defined((await entriesOf(service, accountId)).at(-1));
 }
 
-/** All that the database holds of an account, as one text: equal texts, nothing written. */
-export async function rowsOf({ databaseUrl }: TestService, accountId: string): Promise<string> {
+/** All rows that the database holds of an account, as text: if it is equal, nothing was written. */
+export async function storedRows({ databaseUrl }: TestService, accountId: string): Promise<string> {
   const tables = ['accounts', 'grants', 'reservations', 'entries', 'requests', 'purchases'];
   const selects = [...tables, 'refunded', 'custom_packs'].map(
     (table) =>
@@ -106,8 +106,8 @@ export async function rowsOf({ databaseUrl }: TestService, accountId: string): P
   return JSON.stringify(rows, null, 1);
 }
 
-/** A message field that must be set. */
-export function there<Value>(value: Value | undefined): Value {
-  if (value === undefined) throw new Error('a field that must be set is not');
+/** Throws if a field of a message is not set. */
+export function defined<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('a field is not set');
   return value;
 }

@@ -1,0 +1,76 @@
+/** Disruptions made on purpose, such as a locked account or an unavailable database, and their log. */
+import { Writable } from 'node:stream';
+import pg from 'pg';
+import { type Logger, pino } from 'pino';
+import { execute } from './postgres.ts';
+import type { TestService } from './service.ts';
+
+/** Locks an account's row in another transaction. Returns what unlocks it. */
+export async function lockAccount(
+  databaseUrl: string,
+  accountId: string,
+): Promise<() => Promise<void>> {
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  await client.query('begin');
+  await client.query('select 1 from accounts where account_id = $1 for update', [accountId]);
+  return async () => {
+    await client.query('rollback');
+    await client.end();
+  };
+}
+
+/** Resolves when at least `sessions` sessions of the database wait for a lock. */
+export async function waitForBlockedSessions(databaseUrl: string, sessions = 1): Promise<void> {
+  for (;;) {
+    const [row] = await execute(
+      databaseUrl,
+      `select count(*)::int as blocked from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    if (Number(row?.['blocked']) >= sessions) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/**
+ * Resolves when the service has received the cancellations that this client sent before. They arrive
+ * through the same connection as this call, in order.
+ */
+export async function waitForCancellations({ plans }: Pick<TestService, 'plans'>): Promise<void> {
+  await plans.listPlans({});
+}
+
+/** Cuts all connections and refuses new ones, as in a failover. Returns what allows them again. */
+export async function blockConnections(databaseUrl: string): Promise<() => Promise<void>> {
+  const maintenance = new URL(databaseUrl);
+  const database = maintenance.pathname.slice(1);
+  maintenance.pathname = '/postgres';
+  await execute(maintenance.href, `alter database ${database} allow_connections false`);
+  await execute(
+    maintenance.href,
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1',
+    [database],
+  );
+  return async () => {
+    await execute(maintenance.href, `alter database ${database} allow_connections true`);
+  };
+}
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+/** A logger that keeps its lines. */
+export function captureLog(level: 'debug' | 'error'): {
+  readonly log: Logger;
+  readonly lines: readonly LogLine[];
+} {
+  const lines: LogLine[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      const line: LogLine = JSON.parse(String(chunk));
+      lines.push(line);
+      done();
+    },
+  });
+  return { log: pino({ level }, stream), lines };
+}
