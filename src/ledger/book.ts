@@ -4,10 +4,12 @@
  *
  * Nothing here does I/O. What must be written is collected in `changes`.
  */
+
 import assert from 'node:assert/strict';
 import type { Plan } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Account } from './account.ts';
+import { OVERAGE } from './allocation/allocation.ts';
 import type { CustomPack } from './custom-pack.ts';
 import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
 import type { EventDraft, EventType } from './event.ts';
@@ -22,7 +24,7 @@ import {
 import { monthStart } from './month.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
-import { OVERAGE, type Reservation } from './reservation.ts';
+import type { Reservation } from './reservation.ts';
 import { type Statement, scheduleStatementForOverage } from './statement.ts';
 
 /** An entry before it has its place in the hash chain. */

@@ -1,8 +1,7 @@
 /** A commit or charge, and how much of it has been refunded so far. */
 
-import { consumedByGrant } from './allocation/split.ts';
+import { type Allocation, consumedByGrant, totalCredits } from './allocation/allocation.ts';
 import type { Entry, Labels } from './entry.ts';
-import { type Allocation, totalCredits } from './reservation.ts';
 
 export type RefundableEntry = {
   readonly accountId: string;

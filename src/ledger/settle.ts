@@ -3,6 +3,7 @@
  * grants become effective, allowances are due. A unit of work settles an account before it decides
  * anything on it, so no rule ever sees a reservation, grant or allowance that should be otherwise.
  */
+import { type Allocation, OVERAGE } from './allocation/allocation.ts';
 import { grantAllowance, periodOf } from './allowance.ts';
 import { type Book, toMoves } from './book.ts';
 import type { Origin } from './entry.ts';
@@ -10,7 +11,7 @@ import { updateLowBalance } from './event.ts';
 import { expireGrant } from './expire-grant.ts';
 import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
-import { type Allocation, heldCredits, OVERAGE, type Reservation } from './reservation.ts';
+import { heldCredits, type Reservation } from './reservation.ts';
 import { updateStatementDueAt } from './statement.ts';
 import { updateTopUpDueAt } from './top-up.ts';
 

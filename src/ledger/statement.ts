@@ -2,14 +2,15 @@
  * A statement: what an account used in one calendar month (UTC) and what it owes for it. Which month is
  * next to be closed stands on the account's row, apart from all else that is due.
  */
+
 import type { OverageLine, OverageRates } from '../pricing/overage.ts';
 import type { Money } from '../pricing/plan.ts';
 import type { Account } from './account.ts';
+import { OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
 import type { Move } from './entry.ts';
 import type { GrantCategory } from './grant.ts';
 import { monthStart } from './month.ts';
-import { OVERAGE } from './reservation.ts';
 
 /** What a month's use of one operation came to. */
 export type OperationUsage = {

@@ -2,10 +2,11 @@
  * Adds up the entries of one account and month, a stretch at a time: what it keeps is as large as the
  * operations, grants and running reservations of the month, not as its entries.
  */
+
 import assert from 'node:assert/strict';
+import { OVERAGE } from '../ledger/allocation/allocation.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
 import { formatMonth } from '../ledger/month.ts';
-import { OVERAGE } from '../ledger/reservation.ts';
 import type { MonthUsage, OperationUsage } from '../ledger/statement.ts';
 import { type AttributedUsage, Attributions, type UsageEntry } from './attributions.ts';
 

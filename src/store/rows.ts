@@ -2,7 +2,9 @@
  * How rows read from the database become nouns of the ledger: the columns of each noun as SQL, and
  * the translation beside it. Instants are read as epoch milliseconds.
  */
+
 import type { Account, AccountState } from '../ledger/account.ts';
+import type { Allocation } from '../ledger/allocation/allocation.ts';
 import type { Demand } from '../ledger/allocation/waterfall.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { BucketKind, Entry, EntryKind, Labels, Move } from '../ledger/entry.ts';
@@ -14,12 +16,7 @@ import {
   type GrantState,
 } from '../ledger/grant.ts';
 import type { DisputeState, Purchase, PurchaseMethod, PurchaseState } from '../ledger/purchase.ts';
-import type {
-  Allocation,
-  OverCommitPolicy,
-  Reservation,
-  ReservationState,
-} from '../ledger/reservation.ts';
+import type { OverCommitPolicy, Reservation, ReservationState } from '../ledger/reservation.ts';
 import { trimZeros } from '../pricing/money.ts';
 import type { Money, Validity } from '../pricing/plan.ts';
 import { parseValidity } from '../pricing/plan-file/validity.ts';

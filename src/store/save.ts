@@ -1,6 +1,8 @@
 /** Writes what a unit of work changed: one statement per table and kind of write, all rows at once. */
+
 import { canonicalJson, integerJson } from '../canonical.ts';
 import type { Account } from '../ledger/account.ts';
+import type { Allocation } from '../ledger/allocation/allocation.ts';
 import type { Demand } from '../ledger/allocation/waterfall.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { LedgerEvent } from '../ledger/event.ts';
@@ -8,7 +10,7 @@ import { type Grant, isLimited, isOpen } from '../ledger/grant.ts';
 import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
-import { type Allocation, heldCredits, type Reservation } from '../ledger/reservation.ts';
+import { heldCredits, type Reservation } from '../ledger/reservation.ts';
 import type { Statement } from '../ledger/statement.ts';
 import { bulkInsert, bulkUpdate, type Column, versionedUpdate } from '../pg/bulk.ts';
 import { constraintOf } from '../pg/failures.ts';

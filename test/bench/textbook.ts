@@ -3,6 +3,7 @@
  * per request: find and lock the account, find its grants, change and create entities, flush. It has the
  * entities, prices, hash chain and rows of the service, but no group commit and no bulk writes.
  */
+
 import assert from 'node:assert/strict';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { type InferEntity, LockMode } from '@mikro-orm/core';
@@ -13,9 +14,10 @@ import {
   ReserveResponse,
 } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
+import type { Allocation } from '../../src/ledger/allocation/allocation.ts';
 import { toMoves } from '../../src/ledger/book.ts';
 import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
-import type { Allocation, Reservation } from '../../src/ledger/reservation.ts';
+import type { Reservation } from '../../src/ledger/reservation.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
 import { AccountRow, EntryRow, GrantRow, RequestRow, ReservationRow } from '../../src/pg/schema.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';

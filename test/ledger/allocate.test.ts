@@ -1,18 +1,19 @@
+/** Choosing which grants pay for an amount, without limited grants. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { allocate, headroom } from '../../src/ledger/allocation/allocate.ts';
+import { OVERAGE, totalCredits } from '../../src/ledger/allocation/allocation.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
-import { OVERAGE, totalCredits } from '../../src/ledger/reservation.ts';
 import { account, at, book, grant, pack, picture, plan, postpaid, START } from './fixtures.ts';
 
-const taken = (grants: readonly Grant[], credits: bigint) => {
-  const drawn = allocate(book(grants), credits);
-  return drawn instanceof Failure ? drawn.reason : drawn.map((a) => [a.grantId, a.credits]);
+const allocated = (grants: readonly Grant[], credits: bigint) => {
+  const result = allocate(book(grants), credits);
+  return result instanceof Failure ? result.reason : result.map((a) => [a.grantId, a.credits]);
 };
 
-/** What a postpaid account with 100 in a grant, and so much overage already, draws from. */
-const onOverage = (credits: bigint, overage = 0n, overageReserved = 0n) =>
+/** Allocates from a postpaid account with a grant of 100, an overage limit of 50 and this overage. */
+const allocatePostpaid = (credits: bigint, overage = 0n, overageReserved = 0n) =>
   allocate(
     book([grant(1n)], {
       plan: plan(postpaid(50n)),
@@ -21,7 +22,7 @@ const onOverage = (credits: bigint, overage = 0n, overageReserved = 0n) =>
     credits,
   );
 
-describe('a draw', () => {
+describe('an allocation', () => {
   test.each([
     [0n, []],
     [1n, [[1n, 1n]]],
@@ -42,22 +43,22 @@ describe('a draw', () => {
       ],
     ],
     [61n, 'INSUFFICIENT_CREDITS'],
-  ])('of %s from grants of 10, 20 and 30 takes %o', (credits, split) => {
+  ])('of %s from grants of 10, 20 and 30 is %o', (credits, split) => {
     const grants = [
       grant(1n, { amount: 10n }),
       grant(2n, { amount: 20n }),
       grant(3n, { amount: 30n }),
     ];
-    expect(taken(grants, credits)).toEqual(split);
+    expect(allocated(grants, credits)).toEqual(split);
   });
 
-  test('goes through the grants in burn order', () => {
+  test('uses the grants in burn order', () => {
     const grants = [
       grant(1n, { amount: 10n }),
       grant(2n, { amount: 10n, expiresAt: at('2d') }),
       grant(3n, { amount: 10n, expiresAt: at('1d') }),
     ];
-    expect(taken(grants, 25n)).toEqual([
+    expect(allocated(grants, 25n)).toEqual([
       [3n, 10n],
       [2n, 10n],
       [1n, 5n],
@@ -67,42 +68,44 @@ describe('a draw', () => {
   test.each<[string, Partial<Grant>]>([
     ['are reserved', { reserved: 100n }],
     ['are not effective yet', { state: 'SCHEDULED', remaining: 0n, effectiveAt: at('1d') }],
-    ['expired', { expiresAt: START - 1 }],
+    ['have expired', { expiresAt: START - 1 }],
     ['expire at this very moment', { expiresAt: START }],
     ['are spent', { state: 'SPENT', remaining: 0n }],
-  ])('leaves credits that %s alone', (_, change) => {
-    expect(taken([grant(1n, { priority: 0, ...change }), grant(2n)], 10n)).toEqual([[2n, 10n]]);
-    expect(taken([grant(1n, change)], 1n)).toBe('INSUFFICIENT_CREDITS');
+  ])('does not use credits that %s', (_, change) => {
+    expect(allocated([grant(1n, { priority: 0, ...change }), grant(2n)], 10n)).toEqual([[2n, 10n]]);
+    expect(allocated([grant(1n, change)], 1n)).toBe('INSUFFICIENT_CREDITS');
   });
 
-  test('takes what is not reserved of a grant, and what expires in a millisecond', () => {
-    expect(taken([grant(1n, { reserved: 60n })], 40n)).toEqual([[1n, 40n]]);
-    expect(taken([grant(1n, { reserved: 60n })], 41n)).toBe('INSUFFICIENT_CREDITS');
-    expect(taken([grant(1n, { expiresAt: START + 1 })], 1n)).toEqual([[1n, 1n]]);
+  test('uses what is not reserved of a grant, and what expires in a millisecond', () => {
+    expect(allocated([grant(1n, { reserved: 60n })], 40n)).toEqual([[1n, 40n]]);
+    expect(allocated([grant(1n, { reserved: 60n })], 41n)).toBe('INSUFFICIENT_CREDITS');
+    expect(allocated([grant(1n, { expiresAt: START + 1 })], 1n)).toEqual([[1n, 1n]]);
   });
 
-  test('goes to overage only for what no grant covers', () => {
-    expect(onOverage(100n)).toEqual([{ grantId: 1n, credits: 100n }]);
-    expect(onOverage(150n)).toEqual([
+  test('uses overage only for what no grant covers', () => {
+    expect(allocatePostpaid(100n)).toEqual([{ grantId: 1n, credits: 100n }]);
+    expect(allocatePostpaid(150n)).toEqual([
       { grantId: 1n, credits: 100n },
       { grantId: OVERAGE, credits: 50n },
     ]);
   });
 
-  test('changes nothing', () => {
-    const drawn = book([grant(1n), grant(2n)]);
-    const before = picture(drawn);
-    allocate(drawn, 150n);
-    allocate(drawn, 999n);
-    expect(picture(drawn)).toEqual(before);
+  test('changes nothing in the book', () => {
+    const unchanged = book([grant(1n), grant(2n)]);
+    const before = picture(unchanged);
+    allocate(unchanged, 150n);
+    allocate(unchanged, 999n);
+    expect(picture(unchanged)).toEqual(before);
   });
 
-  test('of any amount takes exactly that, of no grant more than it can give, or fails for the rest', () => {
+  test('adds up to the amount and uses no more of a grant than it has, or fails with the shortfall', () => {
     const grants = fc
-      .array(fc.record({ amount: fc.bigInt(1n, 20n), kept: fc.bigInt(0n, 20n) }), { maxLength: 6 })
+      .array(fc.record({ amount: fc.bigInt(1n, 20n), reserved: fc.bigInt(0n, 20n) }), {
+        maxLength: 6,
+      })
       .map((all) =>
-        all.map(({ amount, kept }, index) =>
-          grant(BigInt(index + 1), { amount, reserved: kept < amount ? kept : amount }),
+        all.map(({ amount, reserved }, index) =>
+          grant(BigInt(index + 1), { amount, reserved: reserved < amount ? reserved : amount }),
         ),
       );
     fc.assert(
@@ -111,15 +114,15 @@ describe('a draw', () => {
           (sum, { remaining, reserved }) => sum + remaining - reserved,
           0n,
         );
-        const drawn = allocate(book(all), credits);
-        if (drawn instanceof Failure) {
+        const result = allocate(book(all), credits);
+        if (result instanceof Failure) {
           expect(credits).toBeGreaterThan(available);
-          expect(drawn.metadata['shortfall']).toBe(String(credits - available));
+          expect(result.metadata['shortfall']).toBe(String(credits - available));
           return;
         }
-        expect(totalCredits(drawn)).toBe(credits);
-        expect(new Set(drawn.map(({ grantId }) => grantId)).size).toBe(drawn.length);
-        for (const { grantId, credits: part } of drawn) {
+        expect(totalCredits(result)).toBe(credits);
+        expect(new Set(result.map(({ grantId }) => grantId)).size).toBe(result.length);
+        for (const { grantId, credits: part } of result) {
           const { remaining, reserved } = all[Number(grantId) - 1]!;
           expect(part).toBeGreaterThan(0n);
           expect(part).toBeLessThanOrEqual(remaining - reserved);
@@ -129,8 +132,8 @@ describe('a draw', () => {
   });
 });
 
-describe('a draw that fails', () => {
-  test('says what is required, available and missing, and which packs would cover it', () => {
+describe('an allocation that fails', () => {
+  test('says what is required, available and missing, and which packs would cover the shortfall', () => {
     const packs = [pack('small', 20n, '5.00'), pack('large', 100n, '12.00')];
     const failure = allocate(book([grant(1n, { amount: 20n })], { plan: plan({}, packs) }), 80n);
     expect(failure).toMatchObject({
@@ -161,15 +164,15 @@ describe('a draw that fails', () => {
   });
 
   test('says on a postpaid plan that the overage limit is reached', () => {
-    expect(onOverage(151n)).toMatchObject({
+    expect(allocatePostpaid(151n)).toMatchObject({
       reason: 'OVERAGE_LIMIT_REACHED',
       metadata: { required: '151', available: '150', shortfall: '1', limit: '50' },
     });
   });
 
   test('counts used and reserved overage against the limit', () => {
-    expect(onOverage(120n, 20n, 10n)).toHaveLength(2);
-    expect(onOverage(121n, 20n, 10n)).toMatchObject({
+    expect(allocatePostpaid(120n, 20n, 10n)).toHaveLength(2);
+    expect(allocatePostpaid(121n, 20n, 10n)).toMatchObject({
       reason: 'OVERAGE_LIMIT_REACHED',
       metadata: { required: '121', available: '120', shortfall: '1', limit: '50' },
     });

@@ -20,7 +20,7 @@ import {
 import { Shelf } from './shelf.ts';
 import { audit, ledger, type Row } from './table.ts';
 
-/** 10 for a in g1, 10 for all in g2, which burns after it. */
+/** g1 has 10 credits for operation a; g2 has 10 for all operations and burns later. */
 const GRANTED: readonly Row[] = [
   [
     '0s',
@@ -32,7 +32,7 @@ const GRANTED: readonly Row[] = [
 ];
 
 describe('a grant limited to operations', () => {
-  test('is spent by usages of these, in its place in the burn order', () => {
+  test('pays for usages of these operations, in burn order', () => {
     ledger(plan(), [
       ...GRANTED,
       ['1s', charge(usagesOf({ a: 4n })), 'CHARGE 4: g1>consumed 4', '16'],
@@ -48,7 +48,7 @@ describe('a grant limited to operations', () => {
     ]);
   });
 
-  test('is not asked where the plan is postpaid and the usage is another', () => {
+  test('does not pay for another operation on a postpaid plan: overage does', () => {
     ledger(plan(postpaid(50n)), [
       GRANTED[0]!,
       ['1s', charge(usagesOf({ b: 4n })), 'CHARGE 4: overage>consumed 4', '10 overage 4'],
@@ -61,7 +61,7 @@ describe('a grant limited to operations', () => {
     ]);
   });
 
-  test('is refused for an operation that the plan does not price', () => {
+  test('cannot be granted for an operation that the plan does not price', () => {
     const shelf = ledger(plan(), [GRANTED[0]!]);
     const { outcome } = shelf.work(at('1s'), grantCredits(5n, { operations: ['a', 'x'] }));
     expect(outcome).toMatchObject({
@@ -70,7 +70,7 @@ describe('a grant limited to operations', () => {
     });
   });
 
-  test('gets back what is released, and what is refunded', () => {
+  test('gets back what is released and what is refunded', () => {
     ledger(plan(), [
       ...GRANTED,
       ['0s', reserve(usagesOf({ a: 12n })), 'RESERVE 12: g1>(g1) 10, g2>(g2) 2', '20 (12)'],
@@ -81,13 +81,13 @@ describe('a grant limited to operations', () => {
   });
 });
 
-describe('a commit of what is held of limited grants', () => {
+describe('a commit of a reservation that holds credits of limited grants', () => {
   const RESERVED: readonly Row[] = [
     ...GRANTED,
     ['0s', reserve(usagesOf({ a: 6n, b: 4n })), 'RESERVE 10: g1>(g1) 6, g2>(g2) 4', '20 (10)'],
   ];
 
-  test('by credits or in full takes all that is held: it was reserved for this', () => {
+  test('by credits or in full may use everything that is held', () => {
     ledger(plan(), [
       ...RESERVED,
       ['1s', commit('r1', 3n, { final: false }), 'COMMIT 3: (g1)>consumed 3', '17 (7)'],
@@ -95,7 +95,7 @@ describe('a commit of what is held of limited grants', () => {
     ]);
   });
 
-  test('by usages takes only what may pay for them', () => {
+  test('by usages uses only what may pay for them', () => {
     ledger(plan(), [
       ...RESERVED,
       [
@@ -117,7 +117,7 @@ describe('a commit of what is held of limited grants', () => {
     ['REJECT', 'EXCEEDS_RESERVATION', '20 (10)'],
     ['CAP', 'COMMIT 4: (g2)>consumed 4, (g1)>g1 6', '16'],
     ['DRAW', 'COMMIT 6: (g2)>consumed 4, g2>consumed 2, (g1)>g1 6', '14'],
-  ])('beyond that follows the policy %s', (overCommitPolicy, written, balance) => {
+  ])('by usages beyond that follows the policy %s', (overCommitPolicy, written, balance) => {
     ledger(plan(), [
       ...GRANTED,
       [
@@ -130,7 +130,7 @@ describe('a commit of what is held of limited grants', () => {
     ]);
   });
 
-  test('that draws may lead what is held to where nothing else can pay', () => {
+  test('with policy DRAW uses held credits where nothing else can pay', () => {
     ledger(plan(), [
       ['0s', grantCredits(5n, { priority: 0 }), 'GRANT 5: issued>g1 5', '5'],
       [
@@ -149,7 +149,7 @@ describe('a commit of what is held of limited grants', () => {
     ]);
   });
 
-  test('in part leaves what can pay for the rest', () => {
+  test('in part leaves the credits that can pay for the rest', () => {
     ledger(plan(), [
       ['0s', grantCredits(5n, { operations: ['a', 'b'] }), 'GRANT 5: issued>g1 5', '5'],
       ['0s', grantCredits(5n, { operations: ['a', 'c'] }), 'GRANT 5: issued>g2 5', '10'],
@@ -164,7 +164,7 @@ describe('a commit of what is held of limited grants', () => {
     ]);
   });
 
-  test('in part takes what is limited first: what follows may be of any operation', () => {
+  test('in part uses limited grants first, because later parts may be of any operation', () => {
     ledger(plan(), [
       ['0s', grantCredits(5n, { priority: 0 }), 'GRANT 5: issued>g1 5', '5'],
       ['0s', reserve(usagesOf({ b: 5n })), 'RESERVE 5: g1>(g1) 5', '5 (5)'],
@@ -180,7 +180,7 @@ describe('a commit of what is held of limited grants', () => {
     ]);
   });
 
-  test('in any parts of what was reserved is never refused, and takes all of it', () => {
+  test('in any parts of what was reserved is never refused, and commits all of it', () => {
     const grants = fc.array(
       fc.record({
         of: fc.bigInt(1n, 8n),
@@ -231,14 +231,14 @@ describe('a commit of what is held of limited grants', () => {
   });
 });
 
-describe('a late commit of what was held of limited grants', () => {
+describe('a late commit of a reservation that held credits of limited grants', () => {
   const EXPIRED: readonly Row[] = [
     ...GRANTED,
     ['0s', reserve(usagesOf({ a: 6n, b: 4n })), 'RESERVE 10: g1>(g1) 6, g2>(g2) 4', '20 (10)'],
     ['15m', null, 'EXPIRE 10: (g1)>g1 6, (g2)>g2 4', '20'],
   ];
 
-  test('in full may take as much of them as its usages cost', () => {
+  test('in full may use as much of them as its usages cost', () => {
     ledger(plan(), [
       ...EXPIRED,
       ['16m', charge(6n), 'CHARGE 6: g2>consumed 6', '14'],
@@ -246,7 +246,7 @@ describe('a late commit of what was held of limited grants', () => {
     ]);
   });
 
-  test('by credits may, too, and by usages takes what may pay for them', () => {
+  test('by credits may, too, and by usages uses what may pay for them', () => {
     ledger(plan(), [
       ...EXPIRED,
       ['16m', commit('r1', 7n), 'late COMMIT 7: g1>consumed 6, g2>consumed 1', '13'],
@@ -257,7 +257,7 @@ describe('a late commit of what was held of limited grants', () => {
     ]);
   });
 
-  test('after a raise takes what was added, too', () => {
+  test('after a raise uses what was added, too', () => {
     ledger(plan(), [
       ...GRANTED,
       ['0s', reserve(usagesOf({ b: 4n })), 'RESERVE 4: g2>(g2) 4', '20 (4)'],
@@ -268,7 +268,7 @@ describe('a late commit of what was held of limited grants', () => {
     ]);
   });
 
-  test('that nothing may pay for any more leaves the reservation expired', () => {
+  test('leaves the reservation expired when nothing can pay any more', () => {
     ledger(plan(), [
       ...EXPIRED,
       ['16m', charge(7n), 'CHARGE 7: g2>consumed 7', '13'],

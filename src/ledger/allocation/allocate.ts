@@ -1,36 +1,45 @@
-/** Takes credits from an account in burn order, and says what is missing where they do not suffice. */
+/**
+ * Chooses which grants pay for an amount: in burn order, and overage last. Nothing here changes the
+ * book.
+ */
+
 import type { Failure } from '../../failure.ts';
+import { min } from '../../min.ts';
 import type { PricedUsage } from '../../pricing/price.ts';
 import { currentOverage } from '../account.ts';
 import type { Book } from '../book.ts';
 import { insufficientCredits } from '../failures.ts';
 import { type Grant, grantAvailable, hasExpired, isLimited } from '../grant.ts';
-import { type Allocation, OVERAGE } from '../reservation.ts';
+import { type Allocation, OVERAGE } from './allocation.ts';
 import { canPay, type Demand, toDemands, toSource, Waterfall } from './waterfall.ts';
 
-/** Credits of a grant that can be taken now: effective, not expired, not set aside. */
-const spendable = (grant: Grant, now: number): bigint =>
+/** Credits of a grant that can be used now: effective, not expired, not reserved. */
+const spendableCredits = (grant: Grant, now: number): bigint =>
   grant.state === 'SCHEDULED' || hasExpired(grant, now) ? 0n : grantAvailable(grant);
 
-const CREDITS_ALONE: readonly PricedUsage[] = [];
+const NO_LINES: readonly PricedUsage[] = [];
 
 export type Headroom = {
-  /** What grants can give now. */
+  /** Credits that grants can give now. */
   readonly grants: bigint;
-  /** What the postpaid line can give now. */
+  /** Credits that the overage line can give now. */
   readonly overage: bigint;
 };
 
-/** What can be given for these usages at most, each grant for any of them; or for credits alone. */
-export function headroom(book: Book, lines = CREDITS_ALONE): Headroom {
+/**
+ * An upper bound of what the account can pay: the credits of every grant that may pay for at least one
+ * of these usages or, without usages, of every grant that is not limited.
+ */
+export function headroom(book: Book, lines = NO_LINES): Headroom {
   const { account, grants, plan, now, hasLimitedGrants } = book;
   const limit = plan.terms.overage?.limit ?? 0n;
   const overage = limit - currentOverage(account, now) - account.overageReserved;
-  const serves = (grant: Grant) =>
+  const canPayAny = (grant: Grant) =>
     canPay(grant, null) || lines.some(({ usage }) => canPay(grant, usage.operation));
   return {
     grants: grants.reduce(
-      (sum, grant) => (hasLimitedGrants && !serves(grant) ? sum : sum + spendable(grant, now)),
+      (sum, grant) =>
+        hasLimitedGrants && !canPayAny(grant) ? sum : sum + spendableCredits(grant, now),
       0n,
     ),
     overage: overage > 0n ? overage : 0n,
@@ -38,25 +47,24 @@ export function headroom(book: Book, lines = CREDITS_ALONE): Headroom {
 }
 
 /**
- * Chooses where `credits` come from, in burn order, overage last: credits for `lines`, or without
- * any credits alone. Changes nothing. Fails with INSUFFICIENT_CREDITS, or OVERAGE_LIMIT_REACHED on a
+ * Chooses where `credits` come from. `lines` are the priced usages they pay for; without lines only
+ * grants that are not limited can pay. Fails with INSUFFICIENT_CREDITS, or OVERAGE_LIMIT_REACHED on a
  * postpaid plan.
  */
 export function allocate(
   book: Book,
   credits: bigint,
-  lines = CREDITS_ALONE,
+  lines = NO_LINES,
 ): readonly Allocation[] | Failure {
   if (book.hasLimitedGrants) return allocateDemands(book, credits, toDemands(credits, lines));
   const allocations: Allocation[] = [];
   let missing = credits;
   for (const grant of book.grants) {
     if (missing === 0n) break;
-    const here = spendable(grant, book.now);
-    const take = here < missing ? here : missing;
-    if (take === 0n) continue;
-    allocations.push({ grantId: grant.grantId, credits: take });
-    missing -= take;
+    const used = min(spendableCredits(grant, book.now), missing);
+    if (used === 0n) continue;
+    allocations.push({ grantId: grant.grantId, credits: used });
+    missing -= used;
   }
   if (missing === 0n) return allocations;
   const room = headroom(book);
@@ -65,7 +73,7 @@ export function allocate(
   return allocations;
 }
 
-/** The same where grants are limited: `credits` of these demands. */
+/** Chooses where `credits` of these demands come from. Fails as `allocate` does. */
 export function allocateDemands(
   book: Book,
   credits: bigint,
@@ -76,25 +84,26 @@ export function allocateDemands(
   return allocateUnmet(book, waterfall);
 }
 
-/** Has what is available pay what a waterfall is missing. */
+/** Chooses where the unmet demands of a waterfall come from. Fails as `allocate` does. */
 export function allocateUnmet(book: Book, waterfall: Waterfall): readonly Allocation[] | Failure {
   const required = waterfall.unmet;
-  const allocations = pourAll(book, waterfall);
+  const allocations = assignAvailable(book, waterfall);
   if (waterfall.unmet === 0n) return allocations;
   return insufficientCredits(book, required, required - waterfall.unmet);
 }
 
-function pourAll(book: Book, waterfall: Waterfall): readonly Allocation[] {
+/** Assigns what is available to the demands: every grant in burn order, then overage. */
+function assignAvailable(book: Book, waterfall: Waterfall): readonly Allocation[] {
   const allocations: Allocation[] = [];
-  const pour = (grantId: bigint, operations: readonly string[], spare: bigint) => {
-    const credits = spare > 0n ? waterfall.addSource(toSource(operations, spare)) : 0n;
+  const assign = (grantId: bigint, operations: readonly string[], available: bigint) => {
+    const credits = available > 0n ? waterfall.assign(toSource(operations, available)) : 0n;
     if (credits > 0n) allocations.push({ grantId, credits });
   };
   for (const grant of book.grants) {
     if (waterfall.unmet === 0n) return allocations;
-    pour(grant.grantId, grant.operations, spendable(grant, book.now));
+    assign(grant.grantId, grant.operations, spendableCredits(grant, book.now));
   }
-  pour(OVERAGE, [], headroom(book).overage);
+  assign(OVERAGE, [], headroom(book).overage);
   return allocations;
 }
 
@@ -103,7 +112,7 @@ export const includesLimitedGrant = (book: Book, allocations: readonly Allocatio
   book.hasLimitedGrants &&
   allocations.some(({ grantId }) => grantId !== OVERAGE && isLimited(book.getGrant(grantId)));
 
-/** What a draw would come to: see EstimateResponse. */
+/** What `allocate` would find, for an estimate: see EstimateResponse. */
 export type AllocationPreview = { readonly available: bigint; readonly shortfall: bigint };
 
 export function previewAllocation(
@@ -113,7 +122,7 @@ export function previewAllocation(
 ): AllocationPreview {
   const waterfall = new Waterfall();
   waterfall.addDemands(toDemands(credits, lines));
-  pourAll(book, waterfall);
+  assignAvailable(book, waterfall);
   const { unmet } = waterfall;
   if (unmet > 0n) return { available: credits - unmet, shortfall: unmet };
   const room = headroom(book, lines);

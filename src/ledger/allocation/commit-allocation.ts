@@ -1,20 +1,17 @@
 /**
- * What a commit takes, and from where: from what its reservation holds, and beyond that, where the
- * policy draws or the reservation has expired, from what is available.
+ * Chooses where the credits of a commit come from: from what its reservation holds and, beyond that,
+ * from what is available, if the policy is DRAW or the reservation has expired.
  */
+
 import { Failure } from '../../failure.ts';
+import { min } from '../../min.ts';
 import type { Book } from '../book.ts';
 import { exceedsReservation, reservationEnded } from '../failures.ts';
 import { ALL_OPERATIONS } from '../grant.ts';
 import type { PricedAmount } from '../requested-amount.ts';
-import {
-  type Allocation,
-  heldCredits,
-  OVERAGE,
-  type Reservation,
-  splitAllocations,
-} from '../reservation.ts';
+import { heldCredits, type Reservation } from '../reservation.ts';
 import { allocate, allocateDemands, allocateUnmet } from './allocate.ts';
+import { type Allocation, OVERAGE, splitAllocations } from './allocation.ts';
 import {
   type Demand,
   demandsByOperation,
@@ -25,154 +22,175 @@ import {
 } from './waterfall.ts';
 
 export type CommitAllocation = {
-  /** From what the reservation holds. */
+  /** Committed from what the reservation holds. */
   readonly fromHeld: readonly Allocation[];
-  /** What the reservation holds beyond that. */
-  readonly stillHeld: readonly Allocation[];
-  /** From what is available. */
-  readonly drawn: readonly Allocation[];
+  /** Committed from what is available. */
+  readonly fromAvailable: readonly Allocation[];
+  /** What the reservation holds and the commit does not use. */
+  readonly uncommitted: readonly Allocation[];
 };
 
+/**
+ * Allocates the commit of an active reservation. A commit that is not `final` uses the most limited
+ * grants first, so that what stays reserved can pay for as many operations as possible.
+ */
 export function allocateCommit(
   book: Book,
   reservation: Reservation,
-  asked: PricedAmount,
+  amount: PricedAmount,
   final: boolean,
 ): CommitAllocation | Failure {
-  if (book.hasLimitedGrants && asked.lines.length > 0)
-    return allocateCommitByUsage(book, reservation, asked, final);
-  // By credits alone all that is held can pay: it was reserved for what is committed now.
+  if (book.hasLimitedGrants && amount.lines.length > 0)
+    return allocateCommitByUsage(book, reservation, amount, final);
+  // A commit without usages may use everything that is held: it was reserved for this job.
   const held = heldCredits(reservation);
-  const wanted = withinPolicy(reservation, asked.credits, held);
-  if (wanted instanceof Failure) return wanted;
-  const beyond = wanted > held ? wanted - held : 0n;
-  const drawn = allocate(book, beyond);
-  if (drawn instanceof Failure) return drawn;
+  const credits = applyOverCommitPolicy(reservation, amount.credits, held);
+  if (credits instanceof Failure) return credits;
+  const beyondHeld = credits > held ? credits - held : 0n;
+  const fromAvailable = allocate(book, beyondHeld);
+  if (fromAvailable instanceof Failure) return fromAvailable;
   const { allocations } = reservation;
   if (book.hasLimitedGrants && !final) {
-    const { taken } = splitAllocations(limitedFirst(book, allocations), wanted - beyond);
-    return { ...splitHeld(allocations, taken), drawn };
+    const { first } = splitAllocations(mostLimitedFirst(book, allocations), credits - beyondHeld);
+    return { ...splitHeld(allocations, first), fromAvailable };
   }
-  const { taken, left: stillHeld } = splitAllocations(allocations, wanted - beyond);
-  return { fromHeld: taken, stillHeld, drawn };
+  const { first, rest } = splitAllocations(allocations, credits - beyondHeld);
+  return { fromHeld: first, fromAvailable, uncommitted: rest };
 }
 
-/** After the expiry nothing is held any more: all comes from what is available. */
+/**
+ * Allocates the late commit of an expired reservation. It holds nothing any more, so everything comes
+ * from what is available.
+ */
 export function allocateLateCommit(
   book: Book,
   reservation: Reservation,
-  asked: PricedAmount,
+  amount: PricedAmount,
 ): CommitAllocation | Failure {
-  const wanted = withinPolicy(reservation, asked.credits, reservation.returned);
-  if (wanted instanceof Failure) return wanted;
+  const credits = applyOverCommitPolicy(reservation, amount.credits, reservation.returned);
+  if (credits instanceof Failure) return credits;
   const { heldFor } = reservation;
-  const drawn =
-    heldFor && asked.lines.length === 0
-      ? allocateDemands(book, wanted, [...heldFor, { operation: null, credits: wanted }])
-      : allocate(book, wanted, asked.lines);
-  // Insufficient here means that the grace came to nothing: the reservation has expired.
-  if (drawn instanceof Failure) return reservationEnded(reservation);
-  return { fromHeld: [], stillHeld: [], drawn };
+  const fromAvailable =
+    heldFor && amount.lines.length === 0
+      ? allocateDemands(book, credits, [...heldFor, { operation: null, credits }])
+      : allocate(book, credits, amount.lines);
+  // The credits of an expired reservation may be gone. Then it has simply expired.
+  if (fromAvailable instanceof Failure) return reservationEnded(reservation);
+  return { fromHeld: [], fromAvailable, uncommitted: [] };
 }
 
-/** Usages where grants are limited: what is held of one pays only for its operations. */
+/** Allocates a commit of usages where grants are limited: a limited grant pays only its operations. */
 function allocateCommitByUsage(
   book: Book,
   reservation: Reservation,
-  asked: PricedAmount,
+  amount: PricedAmount,
   final: boolean,
 ): CommitAllocation | Failure {
   const { allocations, heldFor } = reservation;
-  const demands = demandsByOperation(asked.lines);
-  const held = suppliesOf(book, final ? allocations : limitedFirst(book, allocations));
+  const demands = demandsByOperation(amount.lines);
+  const held = toHeldSources(book, final ? allocations : mostLimitedFirst(book, allocations));
   const waterfall = new Waterfall();
   waterfall.addDemands(demands);
-  for (const { supply } of held) waterfall.addSource(supply);
-  const payable = asked.credits - waterfall.unmet;
-  const wanted = withinPolicy(reservation, asked.credits, payable);
-  if (wanted instanceof Failure) return wanted;
-  const drawn = wanted > payable ? allocateUnmet(book, waterfall) : [];
-  if (drawn instanceof Failure) return drawn;
-  const taken =
-    final || !heldFor ? held : reallocate(held, demands, remainingDemands(heldFor, demands));
-  return { ...splitHeld(allocations, takenOf(taken, demands.length)), drawn };
+  for (const { source } of held) waterfall.assign(source);
+  const payable = amount.credits - waterfall.unmet;
+  const credits = applyOverCommitPolicy(reservation, amount.credits, payable);
+  if (credits instanceof Failure) return credits;
+  const fromAvailable = credits > payable ? allocateUnmet(book, waterfall) : [];
+  if (fromAvailable instanceof Failure) return fromAvailable;
+  const used =
+    final || !heldFor ? held : reassign(held, demands, remainingDemands(heldFor, demands));
+  return { ...splitHeld(allocations, flowsByGrant(used, demands.length)), fromAvailable };
 }
 
-type Held = { readonly grantId: bigint; readonly supply: Source };
+type HeldSource = { readonly grantId: bigint; readonly source: Source };
 
-const suppliesOf = (book: Book, allocations: readonly Allocation[]): readonly Held[] =>
+const toHeldSources = (book: Book, allocations: readonly Allocation[]): readonly HeldSource[] =>
   allocations.map(({ grantId, credits }) => ({
     grantId,
-    supply: toSource(
+    source: toSource(
       grantId === OVERAGE ? ALL_OPERATIONS : book.getGrant(grantId).operations,
       credits,
     ),
   }));
 
-/** What is given to the first so many demands, by grant. */
-const takenOf = (held: readonly Held[], demands: number): readonly Allocation[] =>
-  held.map(({ grantId, supply }) => {
+/** Credits that each held source pays to the first `demandCount` demands. */
+const flowsByGrant = (held: readonly HeldSource[], demandCount: number): readonly Allocation[] =>
+  held.map(({ grantId, source }) => {
     let credits = 0n;
-    for (let place = 0; place < demands; place++) credits += flowTo(supply, place);
+    for (let demand = 0; demand < demandCount; demand++) credits += flowTo(source, demand);
     return { grantId, credits };
   });
 
 /**
- * The same credits for the same operations, taken from what is held so that it can still pay for the
- * rest of what it was reserved for.
+ * Pays the same credits for the same operations again, from the held sources that the rest of the
+ * reservation's demands can do without.
  */
-function reallocate(held: readonly Held[], demands: readonly Demand[], rest: readonly Demand[]) {
-  const paid = demands.map(({ operation }, place) => ({
+function reassign(
+  held: readonly HeldSource[],
+  demands: readonly Demand[],
+  rest: readonly Demand[],
+): readonly HeldSource[] {
+  const paid = demands.map(({ operation }, demand) => ({
     operation,
-    credits: held.reduce((sum, { supply }) => sum + flowTo(supply, place), 0n),
+    credits: held.reduce((sum, { source }) => sum + flowTo(source, demand), 0n),
   }));
-  const again = held.map(({ grantId, supply }) => {
-    const given = supply.flows.reduce((sum, credits) => sum + (credits ?? 0n), 0n);
-    return { grantId, supply: toSource(supply.operations, supply.remaining + given) };
+  const fresh = held.map(({ grantId, source }) => {
+    const assigned = source.flows.reduce((sum, credits) => sum + (credits ?? 0n), 0n);
+    return { grantId, source: toSource(source.operations, source.remaining + assigned) };
   });
   const waterfall = new Waterfall();
-  for (const wanted of [paid, rest]) {
-    waterfall.addDemands(wanted);
-    for (const { supply } of again) waterfall.addSource(supply);
+  for (const added of [paid, rest]) {
+    waterfall.addDemands(added);
+    for (const { source } of fresh) waterfall.assign(source);
   }
-  return again;
+  return fresh;
 }
 
-/** What of these demands is left after usages of some of their operations were committed. */
+/** What is left of the demands a reservation was made for after usages were committed. */
 export function remainingDemands(
   heldFor: readonly Demand[],
   committed: readonly Demand[],
 ): readonly Demand[] {
-  const gone = new Map(committed.map(({ operation, credits }) => [operation, credits]));
+  const unmatched = new Map(committed.map(({ operation, credits }) => [operation, credits]));
   return heldFor.flatMap(({ operation, credits }) => {
-    const used = gone.get(operation) ?? 0n;
-    gone.set(operation, used > credits ? used - credits : 0n);
+    const used = unmatched.get(operation) ?? 0n;
+    unmatched.set(operation, used > credits ? used - credits : 0n);
     return used < credits ? [{ operation, credits: credits - used }] : [];
   });
 }
 
-/** A commit that others will follow takes what is limited most first: they may be of any operation. */
-function limitedFirst(book: Book, allocations: readonly Allocation[]): readonly Allocation[] {
-  const operations = ({ grantId }: Allocation) =>
+/** Sorts allocations: grants for the fewest operations first, unlimited grants and overage last. */
+function mostLimitedFirst(book: Book, allocations: readonly Allocation[]): readonly Allocation[] {
+  const operationCount = ({ grantId }: Allocation) =>
     (grantId === OVERAGE ? 0 : book.getGrant(grantId).operations.length) || Number.MAX_SAFE_INTEGER;
-  return [...allocations].sort((a, b) => operations(a) - operations(b));
+  return [...allocations].sort((a, b) => operationCount(a) - operationCount(b));
 }
 
-/** Parts allocations into what is taken of each and what is left, each in their order. */
-function splitHeld(allocations: readonly Allocation[], taken: readonly Allocation[]) {
-  const takenOfGrant = new Map(taken.map(({ grantId, credits }) => [grantId, credits]));
-  const held: Allocation[] = [];
-  const left: Allocation[] = [];
+/** Splits what a reservation holds into what a commit uses of each grant and what it does not. */
+function splitHeld(allocations: readonly Allocation[], used: readonly Allocation[]) {
+  const usedOfGrant = new Map(used.map(({ grantId, credits }) => [grantId, credits]));
+  const fromHeld: Allocation[] = [];
+  const uncommitted: Allocation[] = [];
   for (const { grantId, credits } of allocations) {
-    const take = takenOfGrant.get(grantId) ?? 0n;
-    if (take > 0n) held.push({ grantId, credits: take });
-    if (take < credits) left.push({ grantId, credits: credits - take });
+    const committed = usedOfGrant.get(grantId) ?? 0n;
+    if (committed > 0n) fromHeld.push({ grantId, credits: committed });
+    if (committed < credits) uncommitted.push({ grantId, credits: credits - committed });
   }
-  return { fromHeld: held, stillHeld: left };
+  return { fromHeld, uncommitted };
 }
 
-function withinPolicy(reservation: Reservation, asked: bigint, allowed: bigint): bigint | Failure {
-  if (asked <= allowed || reservation.overCommitPolicy === 'DRAW') return asked;
-  if (reservation.overCommitPolicy === 'CAP') return allowed;
-  return exceedsReservation(reservation, asked, allowed);
+/** The credits to commit of those asked for, where what is held can pay `allowed`. */
+function applyOverCommitPolicy(
+  reservation: Reservation,
+  asked: bigint,
+  allowed: bigint,
+): bigint | Failure {
+  switch (reservation.overCommitPolicy) {
+    case 'DRAW':
+      return asked;
+    case 'CAP':
+      return min(asked, allowed);
+    case 'REJECT':
+      return asked <= allowed ? asked : exceedsReservation(reservation, asked, allowed);
+  }
 }

@@ -1,20 +1,24 @@
 /**
- * Who can pay for what, where grants are limited to operations. Supplies pour in burn order, and each
- * gives the most that is still possible: what the ones before it give is led to other operations
- * where that makes room, and never lessened. So nothing that could be paid is refused, and no
- * credit is taken that one which burns earlier could have paid instead.
+ * Assigns sources (grants, and the overage line) to demands (operations) where some grants pay only
+ * for certain operations: a maximum-flow assignment by augmenting paths (Edmonds-Karp, shortest path
+ * first).
+ *
+ * Sources are assigned in burn order, and each pays the most that is still possible. An augmenting
+ * path redirects what earlier sources pay to other demands, and never reduces how much they pay. So
+ * the burn order holds, and an amount is refused only if no assignment could pay it.
  */
+import { min } from '../../min.ts';
 import type { PricedUsage } from '../../pricing/price.ts';
 
-/** Credits wanted for an operation; null: for credits alone, which no limited supply pays. */
+/** Credits to pay for an operation. Null: an amount without usages, which no limited grant pays. */
 export type Demand = { readonly operation: string | null; readonly credits: bigint };
 
 export type Source = {
   /** Operations it may pay for; empty: all. */
   readonly operations: readonly string[];
-  /** Credits it could give beside those it gives. */
+  /** Credits it has left to assign. */
   remaining: bigint;
-  /** What it gives to each demand, by the demand's place. */
+  /** Credits it pays, by the index of the demand. Sparse: read it with `flowTo`. */
   readonly flows: bigint[];
 };
 
@@ -24,7 +28,7 @@ export const toSource = (operations: readonly string[], credits: bigint): Source
   flows: [],
 });
 
-/** What usages cost, by operation, in the order they come; what costs nothing is no demand. */
+/** The cost of usages by operation, in the order of the usages. Operations that cost 0 are left out. */
 export function demandsByOperation(lines: readonly PricedUsage[]): readonly Demand[] {
   const credits = new Map<string, bigint>();
   for (const { usage, credits: cost } of lines)
@@ -32,91 +36,97 @@ export function demandsByOperation(lines: readonly PricedUsage[]): readonly Dema
   return [...credits].map(([operation, cost]) => ({ operation, credits: cost }));
 }
 
-/** What is asked for: usages, or without them credits alone. */
+/** The demands of priced usages or, without usages, of an amount of credits. */
 export const toDemands = (credits: bigint, lines: readonly PricedUsage[]): readonly Demand[] =>
   lines.length > 0 ? demandsByOperation(lines) : [{ operation: null, credits }];
 
-/** A way for more credits, from its end: `payer` gives to the demand at `place`, and less to the one before. */
-type Step = { readonly payer: Source; readonly place: number; readonly before: Step | null };
+/**
+ * The last edge of an augmenting path: `source` pays more to the demand at `demand`, and pays as much
+ * less to the demand of the `previous` edge, which the previous edge's source pays instead.
+ */
+type Edge = { readonly source: Source; readonly demand: number; readonly previous: Edge | null };
 
 export class Waterfall {
-  readonly #demands: { readonly operation: string | null; missing: bigint }[] = [];
-  readonly #payers = new Set<Source>();
-  /** Credits that are wanted and that nothing gives yet. */
+  readonly #demands: { readonly operation: string | null; unmet: bigint }[] = [];
+  /** Sources that pay something. */
+  readonly #sources = new Set<Source>();
+  /** Credits that are to be paid and that no source pays yet. */
   unmet = 0n;
 
-  /** Adds demands, of which `atMost` credits are wanted; all of them if that is left out. */
-  addDemands(demands: readonly Demand[], atMost?: bigint) {
-    let wanted = 0n;
+  /** Adds demands. At most `limit` credits of them are to be paid; by default all. */
+  addDemands(demands: readonly Demand[], limit?: bigint) {
+    let added = 0n;
     for (const { operation, credits } of demands) {
-      this.#demands.push({ operation, missing: credits });
-      wanted += credits;
+      this.#demands.push({ operation, unmet: credits });
+      added += credits;
     }
-    this.unmet += atMost === undefined ? wanted : least(wanted, atMost);
+    this.unmet += limit === undefined ? added : min(added, limit);
   }
 
-  /** Has a supply give what it can; answers how much more it gives than before. */
-  addSource(supply: Source): bigint {
-    const before = supply.remaining;
-    while (supply.remaining > 0n && this.unmet > 0n) {
-      const end = this.#wayFrom(supply);
-      if (!end) break;
-      this.#lead(supply, end);
-      this.#payers.add(supply);
+  /**
+   * Has a source pay as much as possible. Returns how many credits more it pays than before: a source
+   * can be assigned again when demands were added.
+   */
+  assign(source: Source): bigint {
+    const before = source.remaining;
+    while (source.remaining > 0n && this.unmet > 0n) {
+      const path = this.#findAugmentingPath(source);
+      if (!path) break;
+      this.#augment(source, path);
+      this.#sources.add(source);
     }
-    return before - supply.remaining;
+    return before - source.remaining;
   }
 
-  /** The shortest way from a supply to a demand that is not covered; null where there is none. */
-  #wayFrom(supply: Source): Step | null {
-    const seen = new Set<number>();
-    const steps: Step[] = [];
-    const reach = (payer: Source, before: Step | null) => {
-      for (const [place, { operation }] of this.#demands.entries()) {
-        if (seen.has(place) || !canPay(payer, operation)) continue;
-        seen.add(place);
-        steps.push({ payer, place, before });
+  /** Searches breadth first for the shortest path from a source to an unmet demand. */
+  #findAugmentingPath(source: Source): Edge | null {
+    const reached = new Set<number>();
+    const queue: Edge[] = [];
+    const enqueueEdgesOf = (from: Source, previous: Edge | null) => {
+      for (const [demand, { operation }] of this.#demands.entries()) {
+        if (reached.has(demand) || !canPay(from, operation)) continue;
+        reached.add(demand);
+        queue.push({ source: from, demand, previous });
       }
     };
-    reach(supply, null);
-    for (const step of steps) {
-      if (this.#missingAt(step.place) > 0n) return step;
-      for (const other of this.#payers) if (flowTo(other, step.place) > 0n) reach(other, step);
+    enqueueEdgesOf(source, null);
+    for (const edge of queue) {
+      if (this.#unmetOf(edge.demand) > 0n) return edge;
+      for (const other of this.#sources)
+        if (flowTo(other, edge.demand) > 0n) enqueueEdgesOf(other, edge);
     }
     return null;
   }
 
-  /** Leads as much along a way as fits through it. */
-  #lead(supply: Source, end: Step) {
-    let credits = least(supply.remaining, least(this.unmet, this.#missingAt(end.place)));
-    for (const { payer, before } of stepsTo(end))
-      if (before) credits = least(credits, flowTo(payer, before.place));
-    for (const { payer, place, before } of stepsTo(end)) {
-      payer.flows[place] = flowTo(payer, place) + credits;
-      if (before) payer.flows[before.place] = flowTo(payer, before.place) - credits;
+  /** Sends as many credits along a path as its narrowest edge allows. */
+  #augment(source: Source, path: Edge) {
+    let credits = min(source.remaining, min(this.unmet, this.#unmetOf(path.demand)));
+    for (const { source: payer, previous } of edgesBackFrom(path))
+      if (previous) credits = min(credits, flowTo(payer, previous.demand));
+    for (const { source: payer, demand, previous } of edgesBackFrom(path)) {
+      payer.flows[demand] = flowTo(payer, demand) + credits;
+      if (previous) payer.flows[previous.demand] = flowTo(payer, previous.demand) - credits;
     }
-    const demand = this.#demands[end.place];
-    if (demand) demand.missing -= credits;
-    supply.remaining -= credits;
+    const end = this.#demands[path.demand];
+    if (end) end.unmet -= credits;
+    source.remaining -= credits;
     this.unmet -= credits;
   }
 
-  #missingAt(place: number): bigint {
-    return this.#demands[place]?.missing ?? 0n;
+  #unmetOf(demand: number): bigint {
+    return this.#demands[demand]?.unmet ?? 0n;
   }
 }
 
-/** What a supply gives to the demand at a place. */
-export const flowTo = ({ flows }: Source, place: number): bigint => flows[place] ?? 0n;
+/** Credits that a source pays to the demand at an index. */
+export const flowTo = ({ flows }: Source, demand: number): bigint => flows[demand] ?? 0n;
 
-/** Whether a grant of these operations may pay for one; null stands for credits alone. */
+/** Whether a grant of these operations may pay for one; null stands for an amount without usages. */
 export const canPay = (
   { operations }: { readonly operations: readonly string[] },
   operation: string | null,
 ): boolean => operations.length === 0 || (operation !== null && operations.includes(operation));
 
-function* stepsTo(end: Step): Generator<Step, void, void> {
-  for (let step: Step | null = end; step; step = step.before) yield step;
+function* edgesBackFrom(path: Edge): Generator<Edge, void, void> {
+  for (let edge: Edge | null = path; edge; edge = edge.previous) yield edge;
 }
-
-const least = (a: bigint, b: bigint): bigint => (a < b ? a : b);

@@ -2,20 +2,22 @@
  * Commit: charges what a reserved job really used. What is not committed goes back to the grants it
  * came from, in the same entry.
  */
+
 import { Failure } from '../../failure.ts';
+import { min } from '../../min.ts';
+import { mergeInBurnOrder, totalCredits } from '../allocation/allocation.ts';
 import {
   allocateCommit,
   allocateLateCommit,
   type CommitAllocation,
   remainingDemands,
 } from '../allocation/commit-allocation.ts';
-import { mergeInBurnOrder } from '../allocation/split.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import { type Book, toMoves } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
-import { heldCredits, type Reservation, totalCredits } from '../reservation.ts';
+import { heldCredits, type Reservation } from '../reservation.ts';
 import { toReturnMoves } from '../settle.ts';
 
 export type Commit = {
@@ -36,31 +38,31 @@ export function commit(book: Book, command: Commit, origin: Origin) {
   if (late && book.now > reservation.expiresAt + book.plan.terms.reservation.graceMs)
     return reservationEnded(reservation);
 
-  const asked: PricedAmount | Failure = command.amount
+  const amount: PricedAmount | Failure = command.amount
     ? priceAmount(book, command.amount, reservation)
     : { credits: late ? reservation.returned : heldCredits(reservation), lines: [] };
-  if (asked instanceof Failure) return asked;
-  const taking = late
-    ? allocateLateCommit(book, reservation, asked)
-    : allocateCommit(book, reservation, asked, command.final);
-  if (taking instanceof Failure) return taking;
-  return post(book, reservation, { ...command, late }, asked, taking, origin);
+  if (amount instanceof Failure) return amount;
+  const allocation = late
+    ? allocateLateCommit(book, reservation, amount)
+    : allocateCommit(book, reservation, amount, command.final);
+  if (allocation instanceof Failure) return allocation;
+  return post(book, reservation, { ...command, late }, amount, allocation, origin);
 }
 
 function post(
   book: Book,
   reservation: Reservation,
   command: Commit & { late: boolean },
-  asked: PricedAmount,
-  taking: CommitAllocation,
+  amount: PricedAmount,
+  allocation: CommitAllocation,
   origin: Origin,
 ) {
-  const split = mergeInBurnOrder(book, [...taking.fromHeld, ...taking.drawn]);
+  const split = mergeInBurnOrder(book, [...allocation.fromHeld, ...allocation.fromAvailable]);
   const committed = totalCredits(split);
   const moves: Move[] = [
-    ...toMoves(taking.fromHeld, 'reserved', 'consumed'),
-    ...toMoves(taking.drawn, 'available', 'consumed'),
-    ...(command.final ? toReturnMoves(book, taking.stillHeld) : []),
+    ...toMoves(allocation.fromHeld, 'reserved', 'consumed'),
+    ...toMoves(allocation.fromAvailable, 'available', 'consumed'),
+    ...(command.final ? toReturnMoves(book, allocation.uncommitted) : []),
   ];
   const entry = book.post(
     {
@@ -68,7 +70,7 @@ function post(
       moves,
       credits: committed,
       reservationId: reservation.reservationId,
-      usages: asked.lines,
+      usages: amount.lines,
       planId: reservation.planId,
       rateCardVersion: reservation.rateCardVersion,
       late: command.late,
@@ -79,15 +81,15 @@ function post(
   );
   reservation.committed += committed;
   reservation.late ||= command.late;
-  reservation.allocations = command.final ? [] : taking.stillHeld;
-  if (command.late) reservation.returned -= smaller(committed, reservation.returned);
-  else if (command.final) reservation.returned += totalCredits(taking.stillHeld);
+  reservation.allocations = command.final ? [] : allocation.uncommitted;
+  if (command.late) reservation.returned -= min(committed, reservation.returned);
+  else if (command.final) reservation.returned += totalCredits(allocation.uncommitted);
   if (command.final || command.late) {
     reservation.state = 'COMMITTED';
     reservation.endedAt = book.now;
     reservation.heldFor = null;
   } else if (reservation.heldFor) {
-    reservation.heldFor = remainingDemands(reservation.heldFor, demandsByOperation(asked.lines));
+    reservation.heldFor = remainingDemands(reservation.heldFor, demandsByOperation(amount.lines));
   }
   book.changes.reservations.markChanged(reservation);
   return {
@@ -96,11 +98,9 @@ function post(
     committed,
     split,
     entrySeq: entry.seq,
-    lines: asked.lines,
+    lines: amount.lines,
   } as const;
 }
-
-const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /** The commit of a committed reservation: its state, and no second effect. */
 const unchanged = (reservation: Reservation) =>

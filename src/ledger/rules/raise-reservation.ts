@@ -1,7 +1,8 @@
 /** RaiseReservation: sets more credits aside for a job that turns out larger than it looked. */
+
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
-import { mergeInBurnOrder } from '../allocation/split.ts';
+import { mergeInBurnOrder } from '../allocation/allocation.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import { type Book, toMoves } from '../book.ts';
 import type { Origin } from '../entry.ts';

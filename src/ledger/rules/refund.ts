@@ -3,6 +3,12 @@
  * grants they came from, last taken first, so the ones that burn first stay spent. What belongs to a
  * grant that has expired since becomes breakage, or a new grant, as the plan says.
  */
+import {
+  type Allocation,
+  OVERAGE,
+  splitAllocations,
+  totalCredits,
+} from '../allocation/allocation.ts';
 import { type Book, toMoves, type UnsealedEntry } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Origin } from '../entry.ts';
@@ -10,7 +16,6 @@ import { emitExpiryNotice, isNoticeDue } from '../expiry-notice.ts';
 import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
 import type { RefundableEntry } from '../refundable.ts';
-import { type Allocation, OVERAGE, splitAllocations, totalCredits } from '../reservation.ts';
 import { isFromExpiredGrant } from '../settle.ts';
 
 export type Refund = {
@@ -111,6 +116,6 @@ function grantAnew(book: Book, { grantId, credits }: Allocation, entry: Unsealed
 /** The part of a commit that `credits` give back: from its end, after what was refunded before. */
 function lastTaken(entry: RefundableEntry, credits: bigint): readonly Allocation[] {
   const backwards = [...entry.split].reverse();
-  const { left } = splitAllocations(backwards, entry.refunded);
-  return splitAllocations(left, credits).taken;
+  const { rest } = splitAllocations(backwards, entry.refunded);
+  return splitAllocations(rest, credits).first;
 }

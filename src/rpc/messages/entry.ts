@@ -1,4 +1,5 @@
 /** Entries and their moves as messages. */
+
 import {
   Bucket_Kind,
   type Bucket as BucketMessage,
@@ -6,7 +7,7 @@ import {
   type Entry as EntryMessage,
   type Move as MoveMessage,
 } from '../../gen/billing/v1/ledger.ts';
-import { consumedByGrant } from '../../ledger/allocation/split.ts';
+import { consumedByGrant } from '../../ledger/allocation/allocation.ts';
 import type { BucketKind, Entry, Move } from '../../ledger/entry.ts';
 import { allocationMessage } from './grant.ts';
 import { pricedUsageMessage } from './priced-usage.ts';

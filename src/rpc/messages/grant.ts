@@ -1,4 +1,5 @@
 /** Grants, and the parts of amounts that came from them, as messages. */
+
 import {
   type Allocation as AllocationMessage,
   Grant_Category,
@@ -6,8 +7,8 @@ import {
   Grant_State,
   type Grant as GrantMessage,
 } from '../../gen/billing/v1/ledger.ts';
+import { type Allocation, OVERAGE } from '../../ledger/allocation/allocation.ts';
 import { currentGrantState, type Grant } from '../../ledger/grant.ts';
-import { type Allocation, OVERAGE } from '../../ledger/reservation.ts';
 import { optionalInstant } from './time.ts';
 
 export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
