@@ -1,0 +1,105 @@
+/** Which module of src/ may import which. The folders of src/ are called rooms. */
+import type { IForbiddenRuleType } from 'dependency-cruiser';
+
+/** Rooms, and modules beside them, from the top down. Each imports only from the lines below its own. */
+export const LAYERS: readonly (readonly string[])[] = [
+  ['main', 'migrate', 'cli', 'demo'],
+  ['service', 'verify', 'preview', 'plan-files'],
+  ['rpc', 'client', 'find-database', 'telemetry'],
+  ['payments', 'events', 'sweeper'],
+  ['lanes', 'queries'],
+  ['account-cache'],
+  ['store'],
+  ['pg', 'embedded-postgres', 'statements', 'gen'],
+  ['ledger'],
+  ['pricing'],
+  ['tail'],
+  ['poller', 'config', 'clock', 'new-id', 'failure', 'canonical', 'sha256'],
+];
+
+const PURE = ['statements', 'ledger', 'pricing', 'failure', 'canonical', 'sha256'];
+
+/** Matches the modules of these rooms, or the modules of these names. */
+const rooms = (...names: readonly string[]) => `^src/(${names.join('|')})(/|\\.ts$)`;
+const packages = (...names: readonly string[]) => `^node_modules/(${names.join('|')})/`;
+
+const downwards = LAYERS.map((layer, index): IForbiddenRuleType => {
+  const below = LAYERS.slice(index + 1).flat();
+  return {
+    name: `${layer.join(', ')}: import only from the rooms below`,
+    from: { path: layer.map((name) => rooms(name)) },
+    // $1 is the room of the importing module.
+    to: { path: '^src/', pathNot: ['^src/$1(/|\\.ts$)', rooms(...below)] },
+  };
+});
+
+export const RULES: readonly IForbiddenRuleType[] = [
+  ...downwards,
+  {
+    name: 'no cycles of values',
+    from: {},
+    to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+  },
+  {
+    name: 'decisions are pure: no I/O, no clock, no ids',
+    from: { path: rooms(...PURE) },
+    to: {
+      pathNot: [
+        rooms(...PURE),
+        '^(assert/strict|crypto)$',
+        packages('zod', 'yaml', '@bufbuild/cel'),
+      ],
+    },
+  },
+  {
+    name: 'pg knows no other room',
+    from: { path: rooms('pg') },
+    to: { path: '^src/', pathNot: rooms('pg', 'failure') },
+  },
+  {
+    name: 'only pg talks to PostgreSQL',
+    from: { path: '^src/', pathNot: rooms('pg', 'embedded-postgres') },
+    to: {
+      path: packages('pg', 'kysely', '@mikro-orm/.*'),
+      dependencyTypesNot: ['type-only'],
+    },
+  },
+  {
+    name: 'only rpc and the client know gRPC and the generated code',
+    from: { path: '^src/', pathNot: rooms('rpc', 'client', 'demo', 'gen') },
+    to: { path: [packages('@grpc/.*'), rooms('gen')] },
+  },
+  {
+    name: 'only payments know the payment provider',
+    from: { path: '^src/', pathNot: rooms('payments') },
+    to: { path: packages('stripe') },
+  },
+  {
+    name: 'rpc reads through queries, and writes through lanes and events',
+    from: { path: rooms('rpc') },
+    to: { path: rooms('store'), dependencyTypesNot: ['type-only'] },
+  },
+  {
+    name: 'units of work load what they need themselves',
+    from: { path: rooms('lanes') },
+    to: { path: rooms('queries') },
+  },
+  {
+    name: 'the embedded PostgreSQL is for programs, not for the service',
+    from: { path: '^src/', pathNot: rooms('embedded-postgres', 'main', 'demo', 'find-database') },
+    to: { path: rooms('embedded-postgres') },
+  },
+  {
+    name: 'verify runs none of the code that writes the ledger, but for table definitions and the hash',
+    from: { path: rooms('verify') },
+    to: {
+      path: '^src/',
+      pathNot: [
+        rooms('verify', 'find-database', 'config', 'pg'),
+        '^src/store/tables/',
+        '^src/ledger/hash-chain\\.ts$',
+      ],
+      dependencyTypesNot: ['type-only'],
+    },
+  },
+];
