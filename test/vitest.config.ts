@@ -5,8 +5,9 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/postgres.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Only for a test that hangs: a test that starts processes takes a minute where both cores are busy.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // Two cores: more workers would only delay each other's servers and databases.
     maxWorkers: 2,
   },

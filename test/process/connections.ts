@@ -1,4 +1,4 @@
-/** Preloaded into a service by a test: says on stderr where the process connects to. */
+/** Preloaded into a service by a test: writes each address that the process connects to on stderr. */
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 
@@ -8,9 +8,9 @@ const isSocket = (value: unknown): value is { readonly socket: Socket } =>
 subscribe('net.client.socket', (message) => {
   if (!isSocket(message)) return;
   const { socket } = message;
-  const say = () =>
+  const report = () =>
     process.stderr.write(`connects to ${socket.remoteAddress}:${socket.remotePort}\n`);
-  socket.on('connect', say).on('error', ({ message: why }) => {
-    process.stderr.write(`connects to ${why}\n`);
+  socket.on('connect', report).on('error', ({ message: reason }) => {
+    process.stderr.write(`connects to ${reason}\n`);
   });
 });

@@ -1,4 +1,4 @@
-/** A replica that is killed while it writes and delivers events: none is lost, whatever it was at. */
+/** A replica is killed while it writes and delivers events: no event is lost. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest';
@@ -6,7 +6,7 @@ import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { accepts, Receiver } from '../events/receiver.ts';
 import { createDatabase, execute } from '../postgres.ts';
-import { end, type Replica, startReplica } from './replica.ts';
+import { end, type Replica, SOON, startReplica } from './replica.ts';
 
 let receiver: Receiver;
 let databaseUrl: string;
@@ -33,8 +33,8 @@ async function start(): Promise<Replica> {
   return replica;
 }
 
-/** Crosses a threshold until the replica is gone; answers how often that was acknowledged. */
-async function crossUntilKilled({ billing, accounts }: Replica): Promise<number> {
+/** Crosses a low-balance threshold until the replica is killed; returns how many crossings were acknowledged. */
+async function crossThresholdUntilKilled({ billing, accounts }: Replica): Promise<number> {
   const accountId = `killed-${randomUUID()}`;
   const named = () => ({ accountId, requestId: randomUUID() });
   const category = Grant_Category.ADJUSTMENT;
@@ -52,20 +52,20 @@ async function crossUntilKilled({ billing, accounts }: Replica): Promise<number>
   }
 }
 
-test('every event reaches the endpoint, under one id, though its replica is killed again and again', async () => {
+test('every event reaches the endpoint under one id, although its replica is killed three times', async () => {
   let acknowledged = 0;
-  // While the endpoint takes its time, right after it answered, and at any moment at all.
-  const moments = [3, 9, 21];
-  for (const [round, moment] of moments.entries()) {
+  // Before the endpoint answers a delivery, right after it answered one, and at a random moment.
+  const killAfterDeliveries = [3, 9, 21];
+  for (const [kill, deliveries] of killAfterDeliveries.entries()) {
     const replica = await start();
-    const enough = receiver.received.length + moment;
+    const enough = receiver.received.length + deliveries;
     receiver.answer = (response, received) => {
-      if (receiver.received.length === enough && round === 0) return; // Never answered.
+      if (receiver.received.length === enough && kill === 0) return; // Never answered.
       accepts(response, received);
     };
-    const crossing = crossUntilKilled(replica);
+    const crossing = crossThresholdUntilKilled(replica);
     while (receiver.received.length < enough) await sleep(1);
-    if (round === 2) await sleep(Math.random() * 50);
+    if (kill === 2) await sleep(Math.random() * 50);
     await replica.signal('SIGKILL');
     acknowledged += await crossing;
   }
@@ -82,7 +82,7 @@ test('every event reaches the endpoint, under one id, though its replica is kill
       const [all] = await execute(databaseUrl, 'select count(*)::int as events from events');
       expect(left).toEqual({ events: all?.['events'], delivered: all?.['events'] });
     },
-    { timeout: 30_000, interval: 250 },
+    { ...SOON, interval: 250 },
   );
   const rows = await execute(
     databaseUrl,
@@ -92,7 +92,7 @@ test('every event reaches the endpoint, under one id, though its replica is kill
   expect(rows.map(({ position }) => Number(position))).toEqual(rows.map((_, index) => index + 1));
   const ids = receiver.ids();
   expect(new Set(ids)).toEqual(new Set(rows.map(({ event_id }) => event_id)));
-  expect(ids.length).toBeGreaterThan(rows.length); // What was under way was repeated.
+  expect(ids.length).toBeGreaterThan(rows.length); // The unanswered delivery was repeated.
   expect(receiver.forged).toEqual([]);
   expect(await verify(databaseUrl)).toMatchObject({ ok: true });
 });

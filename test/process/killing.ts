@@ -1,11 +1,11 @@
-/** Kills the service at a moment that is chosen, beside a Stripe that can be told when that is. */
+/** Kills the service at a chosen moment: at a call of Stripe, or at a write to the database. */
 import { expect } from 'vitest';
 import { lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import type { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import type { Replica } from './replica.ts';
 
-/** Who is killed, and over what. */
+/** The service to kill, and what it works on. */
 export type Scene = {
   readonly stripe: StripeFake;
   readonly databaseUrl: string;
@@ -13,11 +13,11 @@ export type Scene = {
   readonly accountId: string;
 };
 
-/** `scene` says how things are when it is asked: the replica is another one after every kill. */
+/** `scene` returns the current state: after every kill the replica is another one. */
 export function killing(scene: () => Scene) {
   const kill = () => scene().replica.process.kill('SIGKILL');
 
-  /** When the service wants to write to the account. */
+  /** Kills when the service waits for the account's lock. */
   async function killAtWrite() {
     const { databaseUrl, accountId } = scene();
     const letGo = await lockAccount(databaseUrl, accountId);
@@ -27,7 +27,7 @@ export function killing(scene: () => Scene) {
     });
   }
 
-  /** At the next such call of Stripe: before it has an effect, or before it is answered. */
+  /** Kills at the next such call of Stripe: before it has an effect, or before it is answered. */
   function killAtCall(call: RegExp, at: 'before' | 'after') {
     scene().stripe.meddle = (made, moment) => {
       if (moment !== at || !call.test(made)) return undefined;
@@ -36,7 +36,7 @@ export function killing(scene: () => Scene) {
     };
   }
 
-  /** When the service wants to write what such a call of Stripe told it. */
+  /** Kills when the service wants to write the result of such a call of Stripe. */
   function killAtWriteAfter(call: RegExp) {
     scene().stripe.meddle = async (made, moment) => {
       if (moment === 'after' && call.test(made)) await killAtWrite();
@@ -44,7 +44,7 @@ export function killing(scene: () => Scene) {
     };
   }
 
-  /** Once the account has a purchase of which the condition is true. */
+  /** Kills as soon as the account has a purchase for which the condition is true. */
   async function killOnce(condition: string) {
     const { databaseUrl, accountId } = scene();
     const sql = `select 1 from purchases where account_id = $1 and ${condition}`;
@@ -52,7 +52,7 @@ export function killing(scene: () => Scene) {
     kill();
   }
 
-  /** Settles when the service is dead; Stripe is as it was before. */
+  /** Resolves when the service is dead, and lets calls of Stripe through again. */
   async function killed() {
     const { replica, stripe } = scene();
     expect((await replica.ended).signal).toBe('SIGKILL');

@@ -1,4 +1,4 @@
-/** `npm run migrate`: the schema brought up to date by a command of its own. */
+/** `npm run migrate`: brings the schema up to date. */
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { beforeEach, expect, inject, test } from 'vitest';
@@ -27,11 +27,11 @@ const run = async (env: Readonly<Record<string, string>>) => {
   return { code, stdout, stderr };
 };
 
-test('on an empty database it says what it ran, the second time that nothing was left', async () => {
+test('on an empty database it prints the migrations it ran, the second time that there were none', async () => {
   const DATABASE_URL = databaseUrl;
-  const said = { code: 0, stderr: '' };
-  expect(await run({ DATABASE_URL })).toEqual({ ...said, stdout: MIGRATED });
-  expect(await run({ DATABASE_URL })).toEqual({ ...said, stdout: 'the schema is up to date\n' });
+  const ok = { code: 0, stderr: '' };
+  expect(await run({ DATABASE_URL })).toEqual({ ...ok, stdout: MIGRATED });
+  expect(await run({ DATABASE_URL })).toEqual({ ...ok, stdout: 'the schema is up to date\n' });
   const replica = await startReplica({ DATABASE_URL });
   try {
     expect((await replica.plans.listPlans({})).plans).toHaveLength(3);
@@ -40,7 +40,7 @@ test('on an empty database it says what it ran, the second time that nothing was
   }
 });
 
-test('after it the service runs as a user who has nothing but the role scrip_runtime', async () => {
+test('afterwards the service runs as a user who has only the role scrip_runtime', async () => {
   await migrate({ DATABASE_URL: databaseUrl }).ended;
   const user = `user_${randomUUID().replaceAll('-', '')}`;
   await execute(databaseUrl, `create role ${user} login password 'x' in role scrip_runtime`);
@@ -59,7 +59,7 @@ test('after it the service runs as a user who has nothing but the role scrip_run
   }
 });
 
-test('run twice at once, one migrates and the other finds nothing left', async () => {
+test('of two concurrent runs one migrates and the other has nothing to do', async () => {
   const DATABASE_URL = databaseUrl;
   const runs = await Promise.all([run({ DATABASE_URL }), run({ DATABASE_URL })]);
   expect(runs.map(({ code, stderr }) => ({ code, stderr }))).toEqual([
@@ -69,7 +69,7 @@ test('run twice at once, one migrates and the other finds nothing left', async (
   expect(runs.map(({ stdout }) => stdout).sort()).toEqual([MIGRATED, 'the schema is up to date\n']);
 });
 
-test('without a database to migrate it says so in one line', async () => {
+test('without a reachable database it prints one line', async () => {
   expect(await run({})).toEqual({
     code: 1,
     stdout: '',

@@ -1,6 +1,6 @@
 /**
- * The service is killed between any two steps of a purchase, started again, and finishes it: one
- * session, one grant per payment, none lost.
+ * The service is killed at each point of a purchase and started again. It then completes the purchase:
+ * one checkout session, one grant per payment, none lost.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
@@ -10,9 +10,7 @@ import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase } from '../postgres.ts';
 import { requestId } from '../service.ts';
 import { killing } from './killing.ts';
-import { end, logOf, type Replica, startReplica } from './replica.ts';
-
-const SOON = { timeout: 30_000, interval: 20 };
+import { end, type Replica, SOON, startReplica } from './replica.ts';
 
 let stripe: StripeFake;
 let databaseUrl: string;
@@ -43,11 +41,6 @@ const start = () =>
     PURCHASE_CHECK_INTERVAL_MS: '100',
   });
 
-function webhookPort(): number {
-  const ready = logOf(replica.said.stdout).find(({ msg }) => msg === 'ready');
-  return Number(ready?.['webhook_port']);
-}
-
 const { killAtWrite, killAtCall, killAtWriteAfter, killOnce, killed } = killing(() => ({
   stripe,
   databaseUrl,
@@ -55,28 +48,31 @@ const { killAtWrite, killAtCall, killAtWriteAfter, killOnce, killed } = killing(
   accountId,
 }));
 
-async function startAgain() {
+async function restart() {
   await killed();
   replica = await start();
 }
 
-const OPENS = /^POST \/v1\/checkout\/sessions$/;
-const LOOKS = /^GET \/v1\/checkout\/sessions\//;
+const CREATE_SESSION = /^POST \/v1\/checkout\/sessions$/;
+const GET_SESSION = /^GET \/v1\/checkout\/sessions\//;
 
-type Step = readonly [name: string, arrange: () => Promise<void> | void];
+type KillPoint = readonly [when: string, arrange: () => Promise<void> | void];
 
-const ordering: readonly Step[] = [
+const whileOrdering: readonly KillPoint[] = [
   ['before the purchase is written', killAtWrite],
-  ['after the purchase was written', () => killAtCall(OPENS, 'before')],
-  ['after the session was made, before Stripe answers', () => killAtCall(OPENS, 'after')],
-  ['after Stripe answered, before the session is written', () => killAtWriteAfter(OPENS)],
+  ['after the purchase was written', () => killAtCall(CREATE_SESSION, 'before')],
+  [
+    'after Stripe created the session, before it answers',
+    () => killAtCall(CREATE_SESSION, 'after'),
+  ],
+  ['after Stripe answered, before the session is written', () => killAtWriteAfter(CREATE_SESSION)],
   ['after the session was written', () => void killOnce('session_id is not null')],
 ];
 
-const paying: readonly Step[] = [
-  ['before Stripe is asked', () => killAtCall(LOOKS, 'before')],
-  ['before Stripe answers', () => killAtCall(LOOKS, 'after')],
-  ['after Stripe answered, before the grant is written', () => killAtWriteAfter(LOOKS)],
+const whileProcessingPayment: readonly KillPoint[] = [
+  ['before Stripe is asked', () => killAtCall(GET_SESSION, 'before')],
+  ['before Stripe answers', () => killAtCall(GET_SESSION, 'after')],
+  ['after Stripe answered, before the grant is written', () => killAtWriteAfter(GET_SESSION)],
   ['after the grant was written', () => void killOnce("state = 'PAID'")],
 ];
 
@@ -89,15 +85,15 @@ const purchases = async () => (await replica.billing.listPurchases({ accountId }
 async function payAndDeliver(purchaseId: string) {
   const session = stripe.pay(stripe.sessionOf(purchaseId).id);
   const webhook = stripe.event('checkout.session.completed', session);
-  for (const _ of [1, 2]) expect(await deliver(webhookPort(), webhook)).toBe(200);
+  for (const _ of [1, 2]) expect(await deliver(replica.webhookPort, webhook)).toBe(200);
 }
 
-describe('a service killed while a purchase is made', () => {
-  test.each(ordering)('%s makes one of it, with one session, paid once', async (_, arrange) => {
+describe('a service killed while it creates a purchase', () => {
+  test.each(whileOrdering)('%s: one purchase, one session, paid once', async (_, arrange) => {
     const id = requestId();
     await arrange();
     const lost = await buy(id).catch(() => null);
-    await startAgain();
+    await restart();
     const again = defined((await buy(id)).purchase);
     if (lost) expect(again).toEqual(lost.purchase);
     expect(again.checkoutUrl).toBe(stripe.sessionOf(again.purchaseId).url);
@@ -106,10 +102,10 @@ describe('a service killed while a purchase is made', () => {
     await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
   });
 
-  test('is given its session by the reconciler, though its caller never comes back', async () => {
-    killAtCall(OPENS, 'after');
+  test('the reconciler creates the session if the caller never retries', async () => {
+    killAtCall(CREATE_SESSION, 'after');
     await buy(requestId()).catch(() => null);
-    await startAgain();
+    await restart();
     await expect.poll(async () => (await purchases())[0]?.checkoutUrl, SOON).toMatch(/^https:/);
     const [purchase] = await purchases();
     await payAndDeliver(defined(purchase).purchaseId);
@@ -117,15 +113,15 @@ describe('a service killed while a purchase is made', () => {
   });
 });
 
-describe('a service killed while a payment is taken in', () => {
-  test.each(paying)('%s grants it once when it is delivered again', async (_, arrange) => {
+describe('a service killed while it processes a payment', () => {
+  test.each(whileProcessingPayment)('%s: the next delivery grants it once', async (_, arrange) => {
     const { purchaseId } = defined((await buy(requestId())).purchase);
     const session = stripe.pay(stripe.sessionOf(purchaseId).id);
     const webhook = stripe.event('checkout.session.completed', session);
     await arrange();
-    await deliver(webhookPort(), webhook).catch(() => 0);
-    await startAgain();
-    for (const _again of [1, 2]) expect(await deliver(webhookPort(), webhook)).toBe(200);
+    await deliver(replica.webhookPort, webhook).catch(() => 0);
+    await restart();
+    for (const _again of [1, 2]) expect(await deliver(replica.webhookPort, webhook)).toBe(200);
     expect(await purchases()).toMatchObject([{ state: Purchase_State.PAID, remaining: 1_000n }]);
     await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
   });

@@ -1,6 +1,6 @@
 /**
- * What the operator has to set right is said in one line each, and nothing is left running. The
- * processes only read, so all of them run at once.
+ * A service that cannot start prints one line for each mistake of the operator, and leaves nothing
+ * running. The processes only read, so the tests run concurrently.
  */
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { startService } from './replica.ts';
 let directory: string;
 let databaseUrl: string;
 let emptyUrl: string;
-/** Something else that listens. */
+/** Another program that listens. */
 let neighbour: Server;
 let takenPort: number;
 
@@ -44,7 +44,7 @@ function changed(url: string, change: (url: URL) => void): string {
   return copy.href;
 }
 
-/** Starts the service, which must refuse; answers the lines it said why in, without their prefix. */
+/** Starts the service, which must refuse, and returns its lines without their prefix. */
 async function refusal(env: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const { code, stdout, stderr } = await startService(env).ended;
   expect(code, stderr).toBe(1);
@@ -54,7 +54,7 @@ async function refusal(env: Readonly<Record<string, string>>): Promise<readonly 
   return lines.map((line) => line.slice('scrip: '.length));
 }
 
-describe.concurrent('a service that cannot start says in one line', () => {
+describe.concurrent('a service that cannot start prints in one line', () => {
   test('that the port is taken', async ({ expect }) => {
     const lines = await refusal({ DATABASE_URL: databaseUrl, PORT: String(takenPort) });
     expect(lines).toEqual([
@@ -62,7 +62,7 @@ describe.concurrent('a service that cannot start says in one line', () => {
     ]);
   });
 
-  test('that the port is taken, and stops the database it had started', async ({ expect }) => {
+  test('that the port is taken, and stops the PostgreSQL it had started', async ({ expect }) => {
     const DATA_DIRECTORY = join(directory, 'embedded');
     const lines = await refusal({ DATA_DIRECTORY, PORT: String(takenPort) });
     expect(lines).toEqual([expect.stringMatching(/^cannot listen on .*EADDRINUSE/)]);
@@ -101,7 +101,7 @@ describe.concurrent('a service that cannot start says in one line', () => {
   test('that the database is not migrated, and how to do it', async ({ expect }) => {
     const lines = await refusal({ DATABASE_URL: emptyUrl });
     expect(lines).toEqual([expect.stringMatching(/0001-ledger.*npm run migrate/)]);
-    // Looking changed nothing: the service may have no right to.
+    // The check changes nothing: the service may lack the right to.
     const tables = `select table_name from information_schema.tables where table_schema = 'public'`;
     expect(await execute(emptyUrl, tables)).toEqual([]);
   });
@@ -121,7 +121,7 @@ describe.concurrent('a service that cannot start says in one line', () => {
     });
     const lines = await refusal({ DATABASE_URL: url });
     expect(lines).toEqual([expect.stringMatching(/DATABASE_URL.*"nowhere" does not exist/)]);
-    // A typing mistake made no database either.
+    // The service does not create it: the name may be mistyped.
     const databases = `select datname from pg_database where datname = 'nowhere'`;
     expect(await execute(databaseUrl, databases)).toEqual([]);
   });
@@ -133,7 +133,7 @@ describe.concurrent('a service that cannot start says in one line', () => {
   });
 });
 
-describe.concurrent('a service with several mistakes to set right lists them all:', () => {
+describe.concurrent('a service with several mistakes lists', () => {
   test('every mistake of every plan file, with file, path and reason', async ({ expect }) => {
     const PLANS_DIRECTORY = join(directory, 'plans');
     await mkdir(PLANS_DIRECTORY);
@@ -185,7 +185,7 @@ operations:
     expect(lines).toEqual(files.map((file) => expect.stringContaining(`${file}: ${why}`)));
   });
 
-  test('every variable that is not as it should be', async ({ expect }) => {
+  test('every invalid variable', async ({ expect }) => {
     const lines = await refusal({
       PORT: '70000',
       LANES: 'many',

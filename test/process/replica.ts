@@ -1,16 +1,9 @@
-/**
- * Scrip as a process of its own, started as `npm start` starts it. A start takes a second of a quiet
- * processor and many of a busy one: tests that start some are given time.
- */
+/** The service as a process of its own, and the other programs of the project. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { vi } from 'vitest';
 import { connect, type Scrip } from '../../src/client.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -23,25 +16,29 @@ export type Ended = {
 
 export type Program = {
   readonly process: ChildProcess;
-  /** What it said so far. */
-  readonly said: { stdout: string; stderr: string };
+  /** Its output so far. */
+  readonly output: { stdout: string; stderr: string };
   readonly ended: Promise<Ended>;
 };
 
 export type Replica = Scrip &
   Program & {
     readonly port: number;
+    /** Port for Stripe's webhooks; NaN if there is none. */
+    readonly webhookPort: number;
     /** Another client, with connections of its own. */
     readonly connect: () => Scrip;
+    /** Sends the signal and resolves when the process has ended. */
     readonly signal: (signal: NodeJS.Signals) => Promise<Ended>;
   };
 
-/** Without it every start compiles the same files for another second. */
+/** Time limit of what happens soon, also where both cores are busy. */
+export const SOON = { timeout: 60_000 };
+
+/** Saves each process a second of compiling the same files. */
 const NODE_COMPILE_CACHE = join(tmpdir(), 'scrip-test-compile-cache');
 
-const SERVICE = ['--import', './src/telemetry.ts', 'src/main.ts'];
-
-/** Runs one of the project's programs. Nothing of the environment of the tests gets into it. */
+/** Runs a program of the project, without the environment variables of the tests. */
 export function startProgram(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -51,23 +48,23 @@ export function startProgram(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE, ...env },
   });
-  const said = { stdout: '', stderr: '' };
+  const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said.stdout += text;
+    output.stdout += text;
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.stderr += text;
+    output.stderr += text;
   });
-  // 'close', not 'exit': then all it said has been read.
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, ...said }));
-  return { process: child, said, ended };
+  // 'close', not 'exit': by then all its output has been read.
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }));
+  return { process: child, output, ended };
 }
 
 export const startService = (
   env: Readonly<Record<string, string>>,
   imports: readonly string[] = [],
 ): Program =>
-  startProgram([...imports.flatMap((file) => ['--import', file]), ...SERVICE], {
+  startProgram([...imports.flatMap((file) => ['--import', file]), 'src/main.ts'], {
     HOST: '127.0.0.1',
     PORT: '0',
     ...env,
@@ -76,19 +73,21 @@ export const startService = (
 export const migrate = (env: Readonly<Record<string, string>>): Program =>
   startProgram(['src/migrate.ts'], env);
 
-/** Resolves when the service says that it is ready; rejects with its words if it ends instead. */
+/** Resolves when the service logs that it is ready; rejects with its stderr if it ends instead. */
 export async function startReplica(
   env: Readonly<Record<string, string>>,
   imports: readonly string[] = [],
 ): Promise<Replica> {
   const program = startService(env, imports);
-  const port = await Promise.race([portOf(program), endedEarly(program)]);
+  const ready = await Promise.race([readyLineOf(program), endedEarly(program)]);
+  const port = Number(ready['port']);
   const address = `127.0.0.1:${port}`;
   const scrip = connect(address, { caller: 'test' });
   return {
     ...program,
     ...scrip,
     port,
+    webhookPort: Number(ready['webhook_port']),
     connect: () => connect(address, { caller: 'test' }),
     async signal(signal) {
       program.process.kill(signal);
@@ -99,13 +98,17 @@ export async function startReplica(
   };
 }
 
-async function portOf({ said, process: { exitCode } }: Program): Promise<number> {
-  while (exitCode === null) {
-    const ready = logOf(said.stdout).find(({ msg }) => msg === 'ready');
-    if (typeof ready?.['port'] === 'number') return ready['port'];
-    await sleep(10);
-  }
-  return await new Promise(() => {});
+/** The log line `ready`. Never resolves if the process ends without it. */
+function readyLineOf({ output, process: child }: Program): Promise<LogLine> {
+  return new Promise((resolve) => {
+    const read = () => {
+      const line = logOf(output.stdout).find(({ msg }) => msg === 'ready');
+      if (!line) return;
+      child.stdout?.off('data', read);
+      resolve(line);
+    };
+    child.stdout?.on('data', read);
+  });
 }
 
 async function endedEarly({ ended }: Program): Promise<never> {
@@ -113,15 +116,17 @@ async function endedEarly({ ended }: Program): Promise<never> {
   throw new Error(`the service ended with ${code ?? signal}: ${stderr}`);
 }
 
-/** The lines of the log, as objects; lines meant for people are left out. */
-export function logOf(stdout: string): readonly Readonly<Record<string, unknown>>[] {
+export type LogLine = Readonly<Record<string, unknown>>;
+
+/** The log's lines as objects, without the lines meant for people. */
+export function logOf(stdout: string): readonly LogLine[] {
   return stdout
     .split('\n')
     .filter((line) => line.startsWith('{') && line.endsWith('}'))
     .map((line) => JSON.parse(line));
 }
 
-/** Ends a program if it still runs: for `afterEach`, where a test may have failed half-way. */
+/** Kills a program if it still runs, also after a test that failed. */
 export async function end({ process: child, ended }: Program): Promise<void> {
   child.kill('SIGKILL');
   await ended;

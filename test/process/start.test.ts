@@ -1,13 +1,11 @@
-/** A service without a DATABASE_URL: from an empty directory, through restarts and a kill. */
+/** A service with the embedded PostgreSQL: first start in an empty directory, restarts, kills. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
-import { end, logOf, type Replica, startReplica } from './replica.ts';
-
-const SOON = { timeout: 10_000 };
+import { end, logOf, type Replica, SOON, startReplica } from './replica.ts';
 
 let directory: string;
 let DATA_DIRECTORY: string;
@@ -22,7 +20,7 @@ afterEach(async () => {
   replicas = [];
 });
 afterAll(async () => {
-  // A killed service's database stops a moment later.
+  // The embedded PostgreSQL of a killed service stops a moment later.
   while (await postgresRuns()) await sleep(20);
   await rm(directory, { recursive: true, force: true });
 });
@@ -39,10 +37,10 @@ async function start(): Promise<Replica> {
 const accountId = 'first';
 const charge = { accountId, requestId: 'charge-1', credits: 3n };
 
-describe('with a database of its own', () => {
-  test('says where it is ready and what to try, and charges; ends cleanly and takes its database with it', async () => {
+describe('with the embedded PostgreSQL', () => {
+  test('prints its address and a first command, charges, and stops PostgreSQL when it stops', async () => {
     const scrip = await start();
-    expect(logOf(scrip.said.stdout)).toContainEqual(
+    expect(logOf(scrip.output.stdout)).toContainEqual(
       expect.objectContaining({
         msg: 'ready',
         port: scrip.port,
@@ -50,10 +48,10 @@ describe('with a database of its own', () => {
       }),
     );
     const address = `localhost:${scrip.port}`;
-    const said = () => scrip.said.stdout;
-    await expect.poll(said, SOON).toContain(`ready on ${address} `);
+    const stdout = () => scrip.output.stdout;
+    await expect.poll(stdout, SOON).toContain(`ready on ${address} `);
     await expect
-      .poll(said, SOON)
+      .poll(stdout, SOON)
       .toContain(`grpcurl -plaintext ${address} billing.v1.PlanService/ListPlans`);
     const opened = { accountId, requestId: 'open', planId: 'perfectparser' };
     await scrip.accounts.openAccount(opened);
@@ -64,14 +62,14 @@ describe('with a database of its own', () => {
     expect(await postgresRuns()).toBe(false);
   });
 
-  test('started again has what was there before, and a port of its own choice', async () => {
+  test('a restart keeps the data', async () => {
     const scrip = await start();
     const { balance } = await scrip.billing.getBalance({ accountId });
     expect(balance).toMatchObject({ remaining: 17n, seq: 2n });
     expect((await scrip.signal('SIGINT')).code).toBe(0);
   });
 
-  test('killed under load and started again has everything it acknowledged, and replays it', async () => {
+  test('after kill -9 under load a restart has every acknowledged call, and replays it', async () => {
     const scrip = await start();
     const acknowledged = new Map<string, unknown>();
     const callers = Array.from({ length: 20 }, async (_, caller) => {
@@ -102,8 +100,8 @@ describe('with a database of its own', () => {
   });
 });
 
-describe('whose database is killed', () => {
-  test('ends too, says why, and started again has everything it acknowledged', async () => {
+describe('whose PostgreSQL is killed', () => {
+  test('ends and logs why; a restart has every acknowledged call', async () => {
     const scrip = await start();
     const { balance: before } = await scrip.billing.getBalance({ accountId });
     let acknowledged = 0n;
@@ -132,8 +130,8 @@ describe('whose database is killed', () => {
   });
 });
 
-describe('two of them', () => {
-  test('started at once on one empty directory share its database', async () => {
+describe('two services', () => {
+  test('started at once in one empty directory share its PostgreSQL', async () => {
     DATA_DIRECTORY = join(directory, 'shared');
     const [one, other] = await Promise.all([start(), start()]);
     await one.accounts.openAccount({ accountId, requestId: 'open', planId: 'perfectparser' });

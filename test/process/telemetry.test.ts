@@ -1,4 +1,4 @@
-/** Traces as a collector receives them, and silence where there is none. */
+/** Traces as a collector receives them, and no attempt to export without a collector. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,7 @@ import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { createDatabase } from '../postgres.ts';
 import { end, logOf, type Replica, startReplica } from './replica.ts';
 
-/** OTLP's JSON, as far as these tests look at it. */
+/** The parts of OTLP's JSON that these tests read. */
 type Span = {
   readonly name: string;
   readonly kind: number;
@@ -32,14 +32,14 @@ type ExportedTraces = {
 const SERVER = 2;
 const accountId = 'traced';
 
-/** A collector, which takes what it is sent on any path. */
+/** A collector that accepts requests on any path. */
 class Collector {
   readonly spans: Span[] = [];
   readonly services = new Set<string | undefined>();
   readonly #server: Server = createServer(async (request, response) => {
     let body = '';
     for await (const part of request) body += part;
-    if (request.url === '/v1/traces') this.#take(JSON.parse(body));
+    if (request.url === '/v1/traces') this.#addSpans(JSON.parse(body));
     response.setHeader('content-type', 'application/json').end('{}');
   });
 
@@ -55,7 +55,7 @@ class Collector {
     this.#server.close();
   }
 
-  #take({ resourceSpans }: ExportedTraces) {
+  #addSpans({ resourceSpans }: ExportedTraces) {
     for (const { resource, scopeSpans } of resourceSpans) {
       this.services.add(attribute(resource, 'service.name'));
       for (const { spans } of scopeSpans) this.spans.push(...spans);
@@ -95,7 +95,7 @@ describe('with a collector', () => {
     collector.stop();
   });
 
-  test("a call is a span in its caller's trace, linked from the unit of work that carried it", async () => {
+  test("a call is a span in its caller's trace, and the unit of work that carried it links to it", async () => {
     const [traceId, parent] = ['a'.repeat(32), 'b'.repeat(16)];
     const options = { metadata: traceparent(traceId, parent) };
     const requestId = 'open';
@@ -108,7 +108,7 @@ describe('with a collector', () => {
     await scrip.billing.getBalance({ accountId }, options);
     const entries = await entriesOf(scrip);
 
-    // What is not sent yet is sent at the end.
+    // A clean stop exports what was not exported yet.
     expect((await scrip.signal('SIGTERM')).code).toBe(0);
     expect(collector.services).toEqual(new Set(['scrip']));
     const calls = collector.spans.filter((span) => span.traceId === traceId);
@@ -137,7 +137,7 @@ describe('with a collector', () => {
 });
 
 describe('without a collector', () => {
-  test('nothing is said of one, nothing connects to one, and the entries have trace ids all the same', async () => {
+  test('the service neither logs about one nor connects to one, and entries have trace ids all the same', async () => {
     const databaseUrl = await createDatabase(inject('postgresUrl'));
     const preload = new URL('connections.ts', import.meta.url).href;
     const scrip = await startReplica({ DATABASE_URL: databaseUrl }, [preload]);

@@ -1,6 +1,6 @@
 /**
- * The service is killed between any two steps of a top-up and started again: it goes on when the one
- * that was killed is taken for lost, charges once, grants once, and leaves nothing under way.
+ * The service is killed at each point of a top-up and started again. When the lease of the killed
+ * process has ended it continues: it charges once, grants once, and leaves no top-up pending.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
@@ -9,16 +9,14 @@ import { StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { requestId } from '../service.ts';
 import { killing } from './killing.ts';
-import { end, type Replica, startReplica } from './replica.ts';
-
-const SOON = { timeout: 30_000, interval: 50 };
+import { end, type Replica, SOON, startReplica } from './replica.ts';
 
 let stripe: StripeFake;
 let databaseUrl: string;
 let replica: Replica;
 let accountId: string;
-/** How far the clock of the next process is ahead. */
-let aheadMs = 0;
+/** How far the clock of the next process is ahead of real time. */
+let clockOffsetMs = 0;
 
 beforeAll(async () => {
   stripe = await new StripeFake().start();
@@ -36,10 +34,9 @@ afterAll(async () => {
   await stripe.stop();
 });
 
-/** A process whose clock shows a later time. */
 const start = () =>
   startReplica({ ...stripe.env, DATABASE_URL: databaseUrl, TOP_UP_INTERVAL_MS: '50' }, [
-    `data:text/javascript,const now = Date.now; Date.now = () => now() + ${aheadMs}`,
+    `data:text/javascript,const now = Date.now; Date.now = () => now() + ${clockOffsetMs}`,
   ]);
 
 const { killAtCall, killAtWriteAfter, killOnce, killed } = killing(() => ({
@@ -49,29 +46,32 @@ const { killAtCall, killAtWriteAfter, killOnce, killed } = killing(() => ({
   accountId,
 }));
 
-async function startAgainLater() {
+async function restartAfterLease() {
   await killed();
-  aheadMs += TOP_UP_LEASE_MS;
+  clockOffsetMs += TOP_UP_LEASE_MS;
   replica = await start();
 }
 
-const MAKES = /^POST \/v1\/payment_intents$/;
-const CHARGES = /confirm$/;
-const LOOKS = /^GET \/v1\/payment_intents\//;
+const CREATE_INTENT = /^POST \/v1\/payment_intents$/;
+const CONFIRM_INTENT = /confirm$/;
+const GET_INTENT = /^GET \/v1\/payment_intents\//;
 
-const steps: readonly (readonly [name: string, arrange: () => unknown])[] = [
-  ['after the top-up was started', () => killAtCall(MAKES, 'before')],
-  ['after the intent was made, before Stripe answers', () => killAtCall(MAKES, 'after')],
-  ['after Stripe answered, before the intent is written', () => killAtWriteAfter(MAKES)],
-  ['after the intent was written', () => killAtCall(CHARGES, 'before')],
-  ['after it was charged, before Stripe answers', () => killAtCall(CHARGES, 'after')],
-  ['after it was charged, before anyone looks', () => killAtCall(LOOKS, 'before')],
-  ['after Stripe was seen to be paid, before the grant is written', () => killAtWriteAfter(LOOKS)],
+const killPoints: readonly (readonly [when: string, arrange: () => unknown])[] = [
+  ['after the top-up was started', () => killAtCall(CREATE_INTENT, 'before')],
+  ['after Stripe created the intent, before it answers', () => killAtCall(CREATE_INTENT, 'after')],
+  ['after Stripe answered, before the intent is written', () => killAtWriteAfter(CREATE_INTENT)],
+  ['after the intent was written', () => killAtCall(CONFIRM_INTENT, 'before')],
+  ['after it was charged, before Stripe answers', () => killAtCall(CONFIRM_INTENT, 'after')],
+  ['after it was charged, before the service reads that', () => killAtCall(GET_INTENT, 'before')],
+  [
+    'after the service read that it is paid, before the grant is written',
+    () => killAtWriteAfter(GET_INTENT),
+  ],
   ['after the grant was written', () => void killOnce("state = 'PAID'")],
 ];
 
-/** Switches auto top-up on for an account that has nothing: it is due at once. */
-async function switchOn(paymentMethod = 'pm_1') {
+/** Enables auto top-up for an account without credits, so that it is due at once. */
+async function enableTopUp(paymentMethod = 'pm_1') {
   await replica.accounts.openAccount({ accountId, requestId: requestId(), planId: 'verts' });
   const autoTopUp = { packId: 'starter', threshold: 1n, monthlyCap: 9, customer: 'cus_1' };
   await replica.accounts.updateAccount({
@@ -81,7 +81,7 @@ async function switchOn(paymentMethod = 'pm_1') {
   });
 }
 
-const underWay = async () =>
+const pendingTopUp = async () =>
   (await replica.accounts.getAccount({ accountId })).account?.topUpPurchaseId;
 
 const states = async () =>
@@ -96,33 +96,33 @@ const states = async () =>
 const charges = () =>
   [...stripe.charges.values()].filter(({ metadata }) => metadata['account_id'] === accountId);
 
-describe('a service killed while it tops up', () => {
-  test.each(steps)('%s charges once', async (_, arrange) => {
+describe('a service killed during a top-up', () => {
+  test.each(killPoints)('%s: charges once, grants once', async (_, arrange) => {
     arrange();
-    await switchOn();
-    await startAgainLater();
+    await enableTopUp();
+    await restartAfterLease();
     await expect.poll(states, SOON).toEqual(['PAID']);
-    expect(await underWay()).toBe('');
+    expect(await pendingTopUp()).toBe('');
     expect(charges().length).toBe(1);
     await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
   });
 
   test.each([
-    ['before anyone looks', () => killAtCall(LOOKS, 'before')],
-    ['before the end is written', () => killAtWriteAfter(LOOKS)],
-  ])('after a decline, %s, says once that it failed', async (_, arrange) => {
+    ['before the service reads it', () => killAtCall(GET_INTENT, 'before')],
+    ['before the failure is written', () => killAtWriteAfter(GET_INTENT)],
+  ])('after a decline, %s: emits one event that it failed', async (_, arrange) => {
     stripe.methods.set('pm_poor', 'insufficient_funds');
     arrange();
-    await switchOn('pm_poor');
-    await startAgainLater();
+    await enableTopUp('pm_poor');
+    await restartAfterLease();
     await expect.poll(states, SOON).toEqual(['FAILED']);
-    expect(await underWay()).toBe('');
-    const told = await execute(
+    expect(await pendingTopUp()).toBe('');
+    const events = await execute(
       databaseUrl,
       "select data->>'code' as code from events where account_id = $1 and type = 'top_up.failed'",
       [accountId],
     );
-    expect(told).toEqual([{ code: 'insufficient_funds' }]);
+    expect(events).toEqual([{ code: 'insufficient_funds' }]);
     await expectBooks({ databaseUrl }, accountId, []);
   });
 });
