@@ -162,11 +162,20 @@ const complete = environment
     error: 'needs STRIPE_SECRET_KEY beside it',
   });
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 export type Config = Readonly<z.infer<typeof environment>>;
+
+/** The configuration of the process. Throws with every problem in one line. */
+export function requireConfig(env: Environment): Config {
+  const read = readConfig(env);
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  return read.config;
+}
 
 /** The configuration, or every problem with it, one line each. An empty variable counts as unset. */
 export function readConfig(
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): { readonly config: Config } | { readonly problems: readonly string[] } {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const { success, data, error } = complete.safeParse(given);

@@ -1,4 +1,4 @@
-/** `npm run scrip -- <command>`: what operators do from a terminal. */
+/** `npm run scrip -- <command>`: the command line for operators. */
 import type { Command } from './command.ts';
 import { plansCheck } from './plans-check.ts';
 import { plansList } from './plans-list.ts';
@@ -10,7 +10,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'plans preview': plansPreview,
 };
 
-/** The command could not be carried out; 1 is a command's own, for an answer that is no. */
+/** Exit code where a command could not run. Commands use 1 for a negative result. */
 const FAILED = 2;
 
 const usageOf = (name: string, { usage }: Command): string =>
@@ -18,9 +18,9 @@ const usageOf = (name: string, { usage }: Command): string =>
 
 function help(): string {
   const lines = Object.entries(COMMANDS).map(
-    ([name, command]) => `  ${usageOf(name, command)}\n      ${command.says}`,
+    ([name, command]) => `  ${usageOf(name, command)}\n      ${command.description}`,
   );
-  return `Commands:\n\n${lines.join('\n\n')}\n\nThey read the environment as the service does.\n`;
+  return `Commands:\n\n${lines.join('\n\n')}\n\nThey read the same environment variables as the service.\n`;
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -28,23 +28,23 @@ async function main(args: readonly string[]): Promise<number> {
   const command = COMMANDS[name];
   const wantsHelp = args.length === 0 || args.includes('--help') || args.includes('-h');
   if (wantsHelp) {
-    const said = command ? `usage: ${usageOf(name, command)}\n${command.says}\n` : help();
-    process.stdout.write(said);
+    const text = command ? `usage: ${usageOf(name, command)}\n${command.description}\n` : help();
+    process.stdout.write(text);
     return 0;
   }
-  if (!command) throw new Error(`there is no command "${name}"; --help lists them`);
+  if (!command) throw new Error(`there is no command "${name}"; --help lists the commands`);
   try {
     return await command.run(args.slice(2));
   } catch (error) {
-    if (!isOfArguments(error)) throw error;
+    if (!isArgumentError(error)) throw error;
     throw new Error(`${error.message}; usage: ${usageOf(name, command)}`);
   }
 }
 
-const isOfArguments = (error: unknown): error is Error =>
+const isArgumentError = (error: unknown): error is Error =>
   error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
 
-// Whoever reads the output has seen enough, as `head` does.
+// A reader such as `head` closes the pipe when it has read enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : FAILED);
 });
@@ -53,7 +53,7 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const { message, code } = error as Error & { code?: string };
-  // A host with several addresses that all refuse is an error without a message.
+  // When every address of a host refuses the connection, Node's error has only a code.
   process.stderr.write(`scrip: ${message || code}\n`);
   process.exitCode = FAILED;
 }

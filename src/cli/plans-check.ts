@@ -1,33 +1,30 @@
-/** `scrip plans check`: validates plan files as the service does when it starts, without a database. */
+/** `plans check`: validates plan files as the service does at start. It needs no database. */
 import { readFile, stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { readPlanFiles } from '../plan-files.ts';
+import { requireConfig } from '../config.ts';
+import { formatPlanFileError, readPlanFiles } from '../plan-files.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { type PlanFileError, parsePlanFile } from '../pricing/plan-file/plan-file.ts';
-import {
-  type Command,
-  configOfEnvironment,
-  formatPlanFileError,
-  INVALID_PLAN_FILE,
-} from './command.ts';
+import { type Command, INVALID_PLAN_FILE } from './command.ts';
 
 export const plansCheck: Command = {
   usage: '[<plan-file or folder> …]',
-  says: 'Prints every error in plan files; those of PLANS_DIRECTORY where none is named.',
+  description: 'Lists every error in plan files, by default in those of PLANS_DIRECTORY.',
   async run(args) {
     const { positionals } = parseArgs({ args, allowPositionals: true });
-    const paths = positionals.length > 0 ? positionals : [configOfEnvironment().PLANS_DIRECTORY];
-    let mistaken = false;
+    const paths =
+      positionals.length > 0 ? positionals : [requireConfig(process.env).PLANS_DIRECTORY];
+    let invalid = false;
     for (const path of paths) {
       const { plans, errors } = await check(path);
       for (const { file, planId, rateCard, changes } of plans) {
-        const counted = `operations: ${rateCard.operations.size}, changes: ${changes.length}`;
-        process.stdout.write(`${file}: plan ${planId} is sound (${counted})\n`);
+        const counts = `operations: ${rateCard.operations.size}, changes: ${changes.length}`;
+        process.stdout.write(`${file}: plan ${planId} is valid (${counts})\n`);
       }
       for (const error of errors) process.stdout.write(`${formatPlanFileError(error)}\n`);
-      mistaken ||= errors.length > 0;
+      invalid ||= errors.length > 0;
     }
-    return mistaken ? INVALID_PLAN_FILE : 0;
+    return invalid ? INVALID_PLAN_FILE : 0;
   },
 };
 

@@ -1,19 +1,21 @@
-/** `scrip plans list`: the plans of the database, with the prices in force and those to come. */
+/** `plans list`: the plans of the database, with the rate cards in force and those to come. */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
+import { requireConfig } from '../config.ts';
+import { findDatabase } from '../find-database.ts';
 import { connect } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { Catalogue } from '../store/catalogue.ts';
-import { findDatabase } from '../verify/find-database.ts';
-import { type Command, configOfEnvironment } from './command.ts';
+import type { Command } from './command.ts';
 
 export const plansList: Command = {
   usage: '',
-  says: 'Lists the plans of the database, their accounts, and their rate card versions by date.',
+  description:
+    'Lists the plans of the database with their number of accounts and their rate card versions.',
   async run(args) {
     parseArgs({ args });
-    const config = configOfEnvironment();
+    const config = requireConfig(process.env);
     const database = await findDatabase(config);
     try {
       const orm = await connect(database.url, 1, config.DATABASE_TIMEOUT_MS);

@@ -9,10 +9,10 @@ import { pino } from 'pino';
 import { connect, type Scrip } from '../client.ts';
 import { type Config, readConfig } from '../config.ts';
 import { startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.ts';
+import { type FoundDatabase, findDatabase } from '../find-database.ts';
 import { migrate } from '../pg/migrate.ts';
 import { readPlanFiles } from '../plan-files.ts';
 import { startService } from '../service.ts';
-import { type FoundDatabase, findDatabase } from '../verify/find-database.ts';
 
 export type FoundService = {
   readonly scrip: Scrip;

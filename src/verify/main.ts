@@ -1,7 +1,7 @@
 /** `npm run verify`: closes the books of DATABASE_URL, or of the embedded database. */
 import { parseArgs } from 'node:util';
-import { readConfig } from '../config.ts';
-import { findDatabase } from './find-database.ts';
+import { requireConfig } from '../config.ts';
+import { findDatabase } from '../find-database.ts';
 import { type VerifyOptions, verify } from './verify.ts';
 
 const USAGE = 'usage: npm run verify -- [--account ID] [--all]';
@@ -21,9 +21,7 @@ function readOptions(): VerifyOptions {
 
 async function main(options: VerifyOptions): Promise<number> {
   const startedAt = performance.now();
-  const read = readConfig(process.env);
-  if ('problems' in read) throw new Error(read.problems.join('; '));
-  const database = await findDatabase(read.config);
+  const database = await findDatabase(requireConfig(process.env));
   try {
     const verdict = await verify(database.url, options);
     if (verdict.ok) {

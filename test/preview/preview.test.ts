@@ -272,12 +272,12 @@ describe('plans preview', () => {
   });
 });
 
-test('plans check tells every mistake of files and folders, and is sound without one', async () => {
+test('plans check lists every mistake of files and folders, and reports valid ones', async () => {
   const sound = await run(['plans', 'check', 'changes.yaml']);
   expect(sound).toEqual({
     exitCode: 0,
     stderr: '',
-    stdout: 'changes.yaml: plan metered is sound (operations: 2, changes: 2)\n',
+    stdout: 'changes.yaml: plan metered is valid (operations: 2, changes: 2)\n',
   });
   const folder = await run(['plans', 'check', directory]);
   expect(folder.exitCode).toBe(1);
@@ -319,6 +319,6 @@ test('the command line says what it can do, and refuses what it cannot', async (
   expect(await run(['plans', 'burn'])).toMatchObject({
     exitCode: 2,
     stdout: '',
-    stderr: 'scrip: there is no command "plans burn"; --help lists them\n',
+    stderr: 'scrip: there is no command "plans burn"; --help lists the commands\n',
   });
 });

@@ -1,15 +1,16 @@
-/** The database of a service that was started with the same configuration. */
+/** Finds the database that a service with the same configuration uses, for programs that read it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
-import { startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.ts';
+import type { Config } from './config.ts';
+import { startEmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
 
 export type FoundDatabase = {
   readonly url: string;
-  /** Leaves the database as it was found: running, or not. */
+  /** Stops the embedded PostgreSQL, unless it ran before. */
   readonly close: () => Promise<void>;
 };
 
+/** Starts the embedded PostgreSQL if it does not run. Throws if there is no database. */
 export async function findDatabase(config: Config): Promise<FoundDatabase> {
   const { DATABASE_URL: url, DATA_DIRECTORY: directory } = config;
   if (url) return { url, close: async () => {} };
