@@ -5,8 +5,8 @@ import { type Scrip, ScripError } from '../../src/client.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { expectSoundBooks } from '../cluster/audit.ts';
 import { outcomeOf, outcomesOf, tally } from '../cluster/cluster.ts';
+import { lockAccount } from '../disruptions.ts';
 import { createDatabase, execute } from '../postgres.ts';
-import { heard, hold } from '../rpc/held.ts';
 import { showDatabaseOnFailure } from '../service.ts';
 import { end, type Replica, SOON, startReplica } from './replica.ts';
 
@@ -100,10 +100,11 @@ test('SIGTERM answers the 50 calls in progress, ends streams, reports NOT_SERVIN
   );
 
   // The account is locked, so that every call is in progress when the signal comes.
-  const unlock = await hold(databaseUrl, accountId);
+  const unlock = await lockAccount(databaseUrl, accountId);
   const calls = Array.from({ length: CALLERS }, (_, n) => scrip.billing.charge(charge(`c-${n}`)));
   const charging = outcomesOf(calls);
-  await heard(scrip);
+  // This call is answered after the replica has received those before it on the same connection.
+  await scrip.plans.listPlans({});
   await expect.poll(() => healthOfAll, SOON).toEqual(['SERVING']);
   await expect.poll(() => healthOfOne, SOON).toEqual(['SERVING']);
 
