@@ -1,18 +1,24 @@
-/** The whole service, wired by hand: everything it is made of, from the database to the socket. */
-import { trace } from '@opentelemetry/api';
+/** The whole service, wired by hand: every part it is made of, from the database to the sockets. */
+import { type Tracer, trace } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import { AccountCache } from './account-cache/account-cache.ts';
+import {
+  type AccountCache,
+  LruAccountCache,
+  NoAccountCache,
+} from './account-cache/account-cache.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
-import { startEventPipeline } from './events/event-pipeline.ts';
+import { type EventPipeline, startEventPipeline } from './events/event-pipeline.ts';
 import { Lanes } from './lanes/lanes.ts';
+import type { Task } from './lanes/task.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
+import type { Book } from './ledger/book.ts';
 import { Payments } from './payments/payments.ts';
 import { Reconciler } from './payments/reconciler.ts';
 import { connectStripe } from './payments/stripe.ts';
 import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
-import { connect } from './pg/orm.ts';
+import { connect, type Em } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { Snapshots } from './queries/account-snapshots.ts';
 import { newestSeqs } from './queries/history.ts';
@@ -25,21 +31,35 @@ import { Tail } from './tail.ts';
 
 export type Service = {
   readonly port: number;
-  /** Where webhooks are taken; null where none are. */
+  /** Port of the webhook server; null where there is none. */
   readonly webhookPort: number | null;
-  /** Settles every account that is due, as the sweeper does by itself from time to time. */
+  /** Settles every account that is due now, without waiting for the sweeper's interval. */
   sweep(): Promise<void>;
-  /** Looks at every pending purchase that is due, as the reconciler does by itself from time to time. */
+  /** Checks every pending purchase that is due now, without waiting for the reconciler's interval. */
   checkPurchases(): Promise<void>;
-  /** Charges every top-up that is due, as the service does by itself from time to time. */
+  /** Charges every top-up that is due now, without waiting for its interval. */
   topUp(): Promise<void>;
   /** Finishes what was accepted, then stops. */
   stop(): Promise<void>;
 };
 
-/**
- * Starts the service on a migrated database and makes `plans` the ones in force.
- */
+/** What every part of the service works with. */
+type Context = {
+  readonly config: Config;
+  /** The root of all entity managers. */
+  readonly rootEm: Em;
+  /** A new entity manager, for one piece of work. */
+  readonly em: () => Em;
+  readonly clock: Clock;
+  readonly tracer: Tracer;
+  readonly log: Logger;
+  readonly catalogue: Catalogue;
+};
+
+/** A part that finishes its work within `graceMs`, then stops. */
+type Stoppable = { stop(graceMs: number): Promise<unknown> };
+
+/** Starts the service on a migrated database and publishes `plans`. */
 export async function startService(
   config: Config,
   databaseUrl: string,
@@ -48,166 +68,17 @@ export async function startService(
   clock: Clock = systemClock,
 ): Promise<Service> {
   const orm = await connect(databaseUrl, config.DATABASE_POOL_MAX, config.DATABASE_TIMEOUT_MS);
-  const em = () => orm.em.fork();
-  const tracer = trace.getTracer('scrip');
-  const stopping = new AbortController();
-
   try {
+    const em = () => orm.em.fork();
     const catalogue = new Catalogue(em);
-    for (const { planId, version, effectiveAt } of await catalogue.publish(plans, clock()))
-      log.info(
-        { plan_id: planId, version, effective_at: new Date(effectiveAt).toISOString() },
-        'rate card published',
-      );
-    const tail = new Tail({
-      name: 'tail of histories',
-      fetchNewest: (accountIds) => newestSeqs(em(), accountIds),
-      intervalMs: config.HISTORY_POLL_MS,
-      log,
-    });
-    const events = startEventPipeline(config, { em, clock, tracer, log });
-    const kept = new AccountCache(config.ACCOUNT_CACHE_MAX);
-    const lanes = new Lanes(config.LANES, {
-      run: (tasks, locked, turns) =>
-        unitOfWork(
-          {
-            em: orm.em,
-            catalogue,
-            clock,
-            tracer,
-            tail,
-            kept,
-            onEventsCommitted: events.onEventsCommitted,
-          },
-          tasks,
-          locked,
-          turns,
-        ),
-      unitsMax: config.UNITS_MAX,
-      groupMax: config.GROUP_MAX,
-      queueMax: config.QUEUE_MAX,
-      onBug: (error, task) =>
-        log.error(
-          {
-            err: error,
-            account_id: task.accountId,
-            ...('command' in task && {
-              command: task.command.kind,
-              trace_id: task.origin.traceId,
-              span_id: task.origin.spanId,
-            }),
-          },
-          'bug',
-        ),
-    });
-    const statements = new StatementCloser({
-      em,
-      clock,
-      catalogue,
-      lanes,
-      log,
-      accountsMax: config.SWEEP_ACCOUNTS_MAX,
-    });
-    const sweeper = new Sweeper({
-      em,
-      clock,
-      lanes,
-      statements,
-      log,
-      intervalMs: config.SWEEP_INTERVAL_MS,
-      accountsMax: config.SWEEP_ACCOUNTS_MAX,
-    });
-    const stripe = connectStripe(config);
-    const payments = stripe && new Payments({ stripe, em, lanes, clock, log });
-    const reconciler =
-      payments &&
-      new Reconciler({
-        payments,
-        em,
-        clock,
-        tracer,
-        log,
-        intervalMs: config.PURCHASE_CHECK_INTERVAL_MS,
-        checkAfterMs: config.PURCHASE_CHECK_AFTER_MS,
-        batchMax: config.PURCHASE_CHECK_MAX,
-      });
-    const topUps =
-      payments &&
-      new TopUps({
-        payments,
-        em,
-        lanes,
-        clock,
-        tracer,
-        log,
-        intervalMs: config.TOP_UP_INTERVAL_MS,
-        batchMax: config.TOP_UP_MAX,
-      });
-    const stopInBackground = async () => {
-      await topUps?.stop(0);
-      await sweeper.stop();
-      await reconciler?.stop();
-      await tail.stop();
-    };
-    const rpc = await startRpcServer(
-      {
-        em,
-        clock,
-        tracer,
-        log,
-        inFlight: new InFlightCalls(),
-        catalogue,
-        lanes,
-        tail,
-        statementCloser: statements,
-        eventTail: events.tail,
-        snapshots: new Snapshots(orm.em, catalogue, clock),
-        payments,
-        stopping: stopping.signal,
-      },
-      config.HOST,
-      config.PORT,
-      config.REFLECTION,
-    ).catch(async (error) => {
-      await Promise.all([stopInBackground(), events.stop(0)]);
-      throw error;
-    });
-    const webhooks =
-      payments &&
-      config.STRIPE_WEBHOOK_SECRET &&
-      (await startWebhookServer(
-        {
-          payments,
-          secrets: config.STRIPE_WEBHOOK_SECRET.split(','),
-          toleranceS: config.STRIPE_WEBHOOK_TOLERANCE_S,
-          clock,
-          tracer,
-          log,
-        },
-        config.HOST,
-        config.STRIPE_WEBHOOK_PORT,
-      ).catch(async (error) => {
-        await rpc.stop(0);
-        await Promise.all([stopInBackground(), events.stop(0)]);
-        throw error;
-      }));
+    const tracer = trace.getTracer('scrip');
+    const context = { config, rootEm: orm.em, em, clock, tracer, log, catalogue };
+    await publish(context, plans);
+    const service = await startParts(context);
     return {
-      port: rpc.port,
-      webhookPort: webhooks ? webhooks.port : null,
-      sweep: () => sweeper.sweep(),
-      checkPurchases: async () => await reconciler?.check(),
-      topUp: async () => await topUps?.topUp(),
+      ...service,
       async stop() {
-        stopping.abort();
-        const graceMs = config.SHUTDOWN_GRACE_MS;
-        await Promise.all([
-          rpc.stop(graceMs),
-          events.stop(graceMs),
-          webhooks ? webhooks.stop(graceMs) : null,
-          topUps?.stop(graceMs),
-        ]);
-        await stopInBackground();
-        await lanes.close();
+        await service.stop();
         await orm.close();
       },
     };
@@ -215,4 +86,153 @@ export async function startService(
     await orm.close();
     throw error;
   }
+}
+
+async function publish({ catalogue, clock, log }: Context, plans: readonly PlanFile[]) {
+  for (const { planId, version, effectiveAt } of await catalogue.publish(plans, clock()))
+    log.info(
+      { plan_id: planId, version, effective_at: new Date(effectiveAt).toISOString() },
+      'rate card published',
+    );
+}
+
+/** Starts everything above the database. Leaves nothing running if a part cannot start. */
+async function startParts(context: Context): Promise<Service> {
+  const { config } = context;
+  const stopping = new AbortController();
+  const historyTail = createHistoryTail(context);
+  const events = startEventPipeline(config, context);
+  const lanes = createLanes(context, (books) => tellFollowers(books, historyTail, events));
+  const payments = startPayments(context, lanes);
+  const sweeping = startSweeper(context, lanes);
+  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail];
+  if (payments) parts.push(payments.topUps, payments.reconciler);
+  const stop = async (graceMs: number) => {
+    stopping.abort();
+    await Promise.all(parts.map((part) => part.stop(graceMs)));
+    await lanes.close();
+  };
+  try {
+    const rpc = await startRpcServer(
+      {
+        ...context,
+        inFlight: new InFlightCalls(),
+        lanes,
+        tail: historyTail,
+        statementCloser: sweeping.statementCloser,
+        eventTail: events.tail,
+        snapshots: new Snapshots(context.rootEm, context.catalogue, context.clock),
+        payments: payments?.payments ?? null,
+        stopping: stopping.signal,
+      },
+      config.HOST,
+      config.PORT,
+      config.REFLECTION,
+    );
+    parts.push(rpc);
+    const webhooks = payments && (await startWebhooks(context, payments.payments));
+    if (webhooks) parts.push(webhooks);
+    return {
+      port: rpc.port,
+      webhookPort: webhooks ? webhooks.port : null,
+      sweep: () => sweeping.sweeper.sweep(),
+      checkPurchases: async () => await payments?.reconciler.check(),
+      topUp: async () => await payments?.topUps.topUp(),
+      stop: () => stop(config.SHUTDOWN_GRACE_MS),
+    };
+  } catch (error) {
+    await stop(0);
+    throw error;
+  }
+}
+
+function createHistoryTail({ config, em, log }: Context): Tail {
+  return new Tail({
+    name: 'tail of histories',
+    fetchNewest: (accountIds) => newestSeqs(em(), accountIds),
+    intervalMs: config.HISTORY_POLL_MS,
+    log,
+  });
+}
+
+function createLanes(
+  { config, rootEm, catalogue, clock, tracer, log }: Context,
+  onCommit: (books: readonly Book[]) => void,
+): Lanes {
+  const cache = createAccountCache(config.ACCOUNT_CACHE_MAX);
+  const context = { em: rootEm, catalogue, clock, tracer, cache, onCommit };
+  return new Lanes(config.LANES, {
+    run: (tasks, whereLocked, turns) => unitOfWork(context, tasks, whereLocked, turns),
+    unitsMax: config.UNITS_MAX,
+    groupMax: config.GROUP_MAX,
+    queueMax: config.QUEUE_MAX,
+    onBug: (error, task) => logBug(log, error, task),
+  });
+}
+
+const createAccountCache = (max: number): AccountCache =>
+  max > 0 ? new LruAccountCache(max) : new NoAccountCache();
+
+function logBug(log: Logger, error: unknown, task: Task) {
+  const command = 'command' in task && {
+    command: task.command.kind,
+    trace_id: task.origin.traceId,
+    span_id: task.origin.spanId,
+  };
+  log.error({ err: error, account_id: task.accountId, ...command }, 'bug');
+}
+
+/** Tells followers of histories and of events what was committed. */
+function tellFollowers(books: readonly Book[], historyTail: Tail, events: EventPipeline) {
+  for (const { account, changes } of books)
+    if (changes.entries.length > 0) historyTail.advance(account.accountId, account.seq);
+  if (books.some(({ changes }) => changes.events.length > 0)) events.onEventsCommitted();
+}
+
+function startSweeper({ config, em, clock, catalogue, log }: Context, lanes: Lanes) {
+  const accountsMax = config.SWEEP_ACCOUNTS_MAX;
+  const intervalMs = config.SWEEP_INTERVAL_MS;
+  const statementCloser = new StatementCloser({ em, clock, catalogue, lanes, log, accountsMax });
+  const statements = statementCloser;
+  const sweeper = new Sweeper({ em, clock, lanes, statements, log, intervalMs, accountsMax });
+  return { statementCloser, sweeper };
+}
+
+/** Null where no payment provider is configured. */
+function startPayments({ config, em, clock, tracer, log }: Context, lanes: Lanes) {
+  const stripe = connectStripe(config);
+  if (!stripe) return null;
+  const payments = new Payments({ stripe, em, lanes, clock, log });
+  const reconciler = new Reconciler({
+    payments,
+    em,
+    clock,
+    tracer,
+    log,
+    intervalMs: config.PURCHASE_CHECK_INTERVAL_MS,
+    checkAfterMs: config.PURCHASE_CHECK_AFTER_MS,
+    batchMax: config.PURCHASE_CHECK_MAX,
+  });
+  const topUps = new TopUps({
+    payments,
+    em,
+    lanes,
+    clock,
+    tracer,
+    log,
+    intervalMs: config.TOP_UP_INTERVAL_MS,
+    batchMax: config.TOP_UP_MAX,
+  });
+  return { payments, reconciler, topUps };
+}
+
+/** Null where no webhook secret is configured. */
+async function startWebhooks({ config, clock, tracer, log }: Context, payments: Payments) {
+  const { STRIPE_WEBHOOK_SECRET: secrets, STRIPE_WEBHOOK_TOLERANCE_S: toleranceS } = config;
+  if (!secrets) return null;
+  return await startWebhookServer(
+    { payments, secrets: secrets.split(','), toleranceS, clock, tracer, log },
+    config.HOST,
+    config.STRIPE_WEBHOOK_PORT,
+  );
 }

@@ -1,116 +1,106 @@
 /**
- * The accounts that a unit of work need not read: it decides on what the one before wrote of them, and
- * writes it only where PostgreSQL finds their rows, and the plans, as they were left (optimistic locking).
- * Where another replica has written since, or a request id was used before, the transaction fails as a
- * whole, and the unit runs again on what it locks and reads.
+ * The account cache: accounts as this replica wrote them last, so that the next unit of work need not lock
+ * and read them. Nothing invalidates a cached account. Its next update states the row version that it
+ * was computed from, and fails where another replica has written since (optimistic concurrency).
  */
+import type { Account } from '../ledger/account.ts';
+import { type Grant, isOpen } from '../ledger/grant.ts';
 
-import type { LoadedUnit } from '../lanes/load-unit.ts';
-import type { Task } from '../lanes/task.ts';
-import type { Book } from '../ledger/book.ts';
-import type { Command } from '../ledger/decide.ts';
-import { CachedAccount, Slots } from './cached-account.ts';
+/** An account's row and its open grants, as of one row version. */
+export type CachedAccount = { readonly account: Account; readonly grants: readonly Grant[] };
 
-type Done = Pick<LoadedUnit, 'books' | 'kept' | 'unread'>;
+export interface AccountCache {
+  /**
+   * Removes and returns cached accounts, of those asked for, on which nothing falls due by `now`. The
+   * caller may change them, and hands the result to `store`, or says that it failed by `discard`.
+   */
+  take(accountIds: ReadonlySet<string>, now: number): ReadonlyMap<string, CachedAccount>;
+  /** Caches accounts as a transaction has committed them. `taken` is what it had taken. */
+  store(taken: ReadonlyMap<string, CachedAccount>, written: Iterable<CachedAccount>): void;
+  /** The transaction failed: what it had taken may be stale. */
+  discard(taken: ReadonlyMap<string, CachedAccount>): void;
+}
 
-/** Commands that need no more than what is kept, and the reservation that they name. */
-const CACHEABLE_COMMANDS: ReadonlySet<Command['kind']> = new Set([
-  'Reserve',
-  'Commit',
-  'Release',
-  'Charge',
-]);
 /**
- * A unit of more works reads them all. The more accounts it has, the likelier is another replica to have
- * written to one, and the more is done twice then.
+ * A unit of work on more accounts reads them all. The more accounts, the likelier it is that another
+ * replica has written to one, and then the whole unit runs again.
  */
-const WORKS_MAX = 128;
-/** So many units of work read what they need after one has failed, at most. */
-const REST_MAX = 1_024;
+const TAKEN_MAX = 128;
+/** The longest cooldown, in units of work. */
+const COOLDOWN_MAX = 1_024;
 
-export class AccountCache {
-  readonly #slots: Slots;
-  /** By account; what was kept last comes last. */
-  readonly #kept = new Map<string, CachedAccount>();
-  /** Units of work that are still to read what they need. */
-  #resting = 0;
-  /** How many the next failure is worth. */
-  #rest = 1;
+/**
+ * Keeps the accounts that were written most recently. After a failed transaction it begins a cooldown:
+ * some units of work find nothing cached. It grows while failures follow each other, as they do where
+ * several replicas serve the same accounts.
+ */
+export class LruAccountCache implements AccountCache {
+  readonly #max: number;
+  /** Least recently written first. */
+  readonly #accounts = new Map<string, CachedAccount>();
+  /** Units of work left of the current cooldown. */
+  #coolingDown = 0;
+  /** Length of the next cooldown. */
+  #cooldown = 1;
 
-  /** Keeps so many books at most; 0: none. */
+  /** Caches at most `max` accounts. */
   constructor(max: number) {
-    this.#slots = new Slots(max);
+    this.#max = max;
   }
 
-  /** Takes what is kept of these works' accounts, as far as it will do: it is theirs until they end. */
-  take(tasks: readonly Task[], now: number): ReadonlyMap<string, CachedAccount> {
-    const taken = new Map<string, CachedAccount>();
-    if (tasks.length > WORKS_MAX || this.#resting > 0) {
-      this.#resting = Math.max(0, this.#resting - 1);
-      return taken;
+  take(accountIds: ReadonlySet<string>, now: number): ReadonlyMap<string, CachedAccount> {
+    if (accountIds.size > TAKEN_MAX || this.#coolingDown > 0) {
+      this.#coolingDown = Math.max(0, this.#coolingDown - 1);
+      return NOTHING;
     }
-    const unserved = new Set<string>();
-    for (const task of tasks)
-      if (!('command' in task) || !CACHEABLE_COMMANDS.has(task.command.kind))
-        unserved.add(task.accountId);
-    for (const { accountId } of tasks) {
-      const kept = this.#kept.get(accountId);
-      if (!kept || kept.isDue(now) || unserved.has(accountId)) continue;
-      this.#kept.delete(accountId);
-      taken.set(accountId, kept);
+    const taken = new Map<string, CachedAccount>();
+    for (const accountId of accountIds) {
+      const cached = this.#accounts.get(accountId);
+      if (!cached || isDue(cached.account, now)) continue;
+      this.#accounts.delete(accountId);
+      taken.set(accountId, cached);
     }
     return taken;
   }
 
-  /** Keeps what a unit of work has committed. */
-  keep({ books, kept, unread }: Done) {
-    if (kept.size > 0) this.#rest = Math.max(1, this.#rest / 2);
-    for (const book of books.values()) {
-      const { accountId } = book.account;
-      const taken = kept.get(accountId);
-      if (unread.has(accountId)) taken?.end();
-      else if (book.hasChanges) this.#write(book, taken);
-      else if (taken) this.#kept.set(accountId, taken);
+  store(taken: ReadonlyMap<string, CachedAccount>, written: Iterable<CachedAccount>) {
+    if (taken.size > 0) this.#cooldown = Math.max(1, this.#cooldown / 2);
+    for (const { account, grants } of written) {
+      // A copy: the hash that was read or computed is a slice of a pool of 64 KB, which it would retain.
+      account.lastHash = new Uint8Array(account.lastHash);
+      this.#accounts.delete(account.accountId);
+      this.#accounts.set(account.accountId, { account, grants: grants.filter(isOpen) });
     }
+    this.#evict();
   }
 
-  /** In place only where it was what the unit decided on: one that was read may have other settings. */
-  #write(book: Book, taken: CachedAccount | undefined) {
-    const { account, grants, changes } = book;
-    const { accountId } = account;
-    if (taken && !changes.settings && taken.write(account, grants)) {
-      this.#kept.set(accountId, taken);
-      return;
-    }
-    this.#end(accountId, taken ?? this.#kept.get(accountId));
-    const slot = CachedAccount.fits(account, grants) ? this.#slot() : undefined;
-    if (slot === undefined) return;
-    const fresh = new CachedAccount(this.#slots, slot, account, grants);
-    fresh.write(account, grants);
-    this.#kept.set(accountId, fresh);
-  }
-
-  /** A free one, or that of the book that was not used for the longest time. */
-  #slot(): number | undefined {
-    const free = this.#slots.take();
-    if (free !== undefined) return free;
-    for (const [accountId, kept] of this.#kept) {
-      this.#end(accountId, kept);
-      break;
-    }
-    return this.#slots.take();
-  }
-
-  /** A unit of work that had taken these has failed. */
-  failed(taken: ReadonlyMap<string, CachedAccount>) {
+  discard(taken: ReadonlyMap<string, CachedAccount>) {
     if (taken.size === 0) return;
-    for (const kept of taken.values()) kept.end();
-    this.#resting = this.#rest;
-    this.#rest = Math.min(REST_MAX, this.#rest * 4);
+    this.#coolingDown = this.#cooldown;
+    this.#cooldown = Math.min(COOLDOWN_MAX, this.#cooldown * 4);
   }
 
-  #end(accountId: string, kept: CachedAccount | undefined) {
-    this.#kept.delete(accountId);
-    kept?.end();
+  #evict() {
+    for (const accountId of this.#accounts.keys()) {
+      if (this.#accounts.size <= this.#max) return;
+      this.#accounts.delete(accountId);
+    }
   }
 }
+
+/** Caches nothing: every unit of work locks and reads its accounts. */
+export class NoAccountCache implements AccountCache {
+  take(): ReadonlyMap<string, CachedAccount> {
+    return NOTHING;
+  }
+
+  store() {}
+
+  discard() {}
+}
+
+const NOTHING: ReadonlyMap<string, CachedAccount> = new Map();
+
+/** Whether something happens to the account by itself by now. Its own time never runs backwards. */
+const isDue = ({ dueAt, lastAt }: Account, now: number): boolean =>
+  dueAt !== null && dueAt <= Math.max(now, lastAt);

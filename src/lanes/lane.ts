@@ -1,76 +1,70 @@
 /**
- * A lane: the queue of the accounts that hash to it. What arrives in one burst goes together, in one
- * unit of work; while that is under way the next requests gather. There is no timer: an idle lane
- * serves a lone request at once, a busy one fills its units by itself. Where enough wait, a second
- * unit of work joins the first: one is decided while PostgreSQL is busy with the other.
+ * A lane: a queue of tasks, and the units of work that serve it (group commit). What is queued while a
+ * unit of work runs forms the next group. There is no timer: an idle lane serves a lone task at once, a
+ * busy one makes larger groups. Where enough is queued, a second unit of work joins the first: one is
+ * decided while PostgreSQL writes the other.
  */
 import { Failure, internalFailure } from '../failure.ts';
 import { failureOfDatabase, isRetryable } from '../pg/failures.ts';
 import type { WhereLocked } from '../store/load.ts';
 import { StaleCacheError } from '../store/save.ts';
+import { CACHE_MISS, DEFERRED } from './decide-task.ts';
 import { Mutex } from './mutex.ts';
 import type { Answer, Task } from './task.ts';
-import { CACHE_MISS, DEFERRED, TaskError, type unitOfWork } from './unit-of-work.ts';
+import { TaskError, type unitOfWork } from './unit-of-work.ts';
 
-type Waiting = {
+type Queued = {
   readonly task: Task;
-  readonly answer: (answer: Answer) => void;
+  readonly resolve: (answer: Answer) => void;
   /** How often it was deferred. */
   deferrals: number;
 };
 
 export type LaneOptions = {
-  /** Runs one unit of work, which waits for accounts that another replica tasks on, or defers them. */
+  /** Runs one unit of work. */
   readonly run: (
     tasks: readonly Task[],
-    locked: WhereLocked,
+    whereLocked: WhereLocked,
     turns: Mutex,
   ) => ReturnType<typeof unitOfWork>;
-  /** So many units of work are under way at once at most, no two of them on one account. */
+  /** Units of work that run at the same time at most, never two of them on one account. */
   readonly unitsMax: number;
-  /** So many tasks go into one unit of work at most. */
+  /** Tasks in one unit of work at most. */
   readonly groupMax: number;
-  /** So many tasks may wait; more are refused with OVERLOADED. */
+  /** Tasks in the queue at most; more are refused with OVERLOADED. */
   readonly queueMax: number;
-  /** Told of what became an INTERNAL failure. */
+  /** Told of every error that a task was answered INTERNAL for. */
   readonly onBug: (error: unknown, task: Task) => void;
 };
 
-const TRIES_MAX = 6;
-/**
- * So many must wait before another unit of work joins one under way. A unit has costs of its own,
- * whatever its size (PostgreSQL and Node each take some 2 ms for one of a single reserve): of 64
- * requests in flight, two of 32 make 2,520 a second, one of 64 makes 2,280, two of any size 2,120.
- */
+const ATTEMPTS_MAX = 6;
+/** The queue that makes a second unit of work worth its own fixed costs. */
 export const SECOND_UNIT_MIN_QUEUE = 32;
-/** So many turns of the event loop a burst may take: under a steady load every turn brings some. */
-const BURST_TURNS = 4;
-/**
- * So often a work is deferred before its account is waited for: one that other replicas are always
- * busy with would never be had.
- */
+/** Iterations of the event loop that a burst may take to arrive: under steady load each brings some. */
+const BURST_ITERATIONS = 4;
+/** After so many deferrals a task waits for its account, which may never be free otherwise. */
 const DEFERRALS_MAX = 2;
-/** Where more than one work in so many is deferred, replicas are in each other's way. */
+/** If more than one task in so many is deferred, replicas contend for accounts. */
 const CONTENTION_RATIO = 20;
 
 export class Lane {
   readonly #options: LaneOptions;
   readonly #turns = new Mutex();
-  #queue: Waiting[] = [];
+  #queue: Queued[] = [];
   #running: Promise<void> | null = null;
-  /** Accounts of the units of work under way. */
-  readonly #busy = new Set<string>();
-  /** Tasks in the units of work under way. */
-  #tasksUnderWay = 0;
-  /** Whether other replicas were seen to work on many of the same accounts. */
-  #contended = false;
-  #arrived = () => {};
+  /** Accounts of the running units of work. */
+  readonly #busyAccounts = new Set<string>();
+  /** Tasks in the running units of work. */
+  #tasksRunning = 0;
+  /** Whether the last unit of work met accounts that other replicas had locked. */
+  #isContended = false;
+  #onQueued = () => {};
 
   constructor(options: LaneOptions) {
     this.#options = options;
   }
 
-  /** Answers when the task's transaction has been committed, or it has failed. Never rejects. */
+  /** Resolves when the task's transaction has committed or the task has failed. Never rejects. */
   submit(task: Task): Promise<Answer> {
     const { queueMax } = this.#options;
     if (this.#queue.length >= queueMax)
@@ -80,14 +74,14 @@ export class Lane {
           limit: queueMax,
         }),
       );
-    return new Promise((answer) => {
-      this.#queue.push({ task, answer, deferrals: 0 });
-      this.#arrived();
+    return new Promise((resolve) => {
+      this.#queue.push({ task, resolve, deferrals: 0 });
+      this.#onQueued();
       this.#running ??= this.#runAll();
     });
   }
 
-  /** Settles when nothing waits or runs any more. */
+  /** Resolves when nothing is queued or running. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }
@@ -95,77 +89,76 @@ export class Lane {
   async #runAll() {
     const units = new Set<Promise<void>>();
     while (this.#queue.length > 0 || units.size > 0) {
-      await this.#gather();
+      await this.#gatherBurst();
       const unitsMax = this.#unitsMax;
       while (units.size < unitsMax) {
-        const group = this.#takeGroup();
+        const group = this.#nextGroup();
         if (group.length === 0) break;
         const unit = this.#runUnit(group).then(() => void units.delete(unit));
         units.add(unit);
       }
-      const arrived = new Promise<void>((resolve) => {
-        this.#arrived = resolve;
+      const queued = new Promise<void>((resolve) => {
+        this.#onQueued = resolve;
       });
-      await Promise.race(units.size < unitsMax ? [arrived, ...units] : units);
+      await Promise.race(units.size < unitsMax ? [queued, ...units] : units);
     }
     this.#running = null;
   }
 
-  /** Waits while turns of the event loop bring more requests: a burst takes some to be read. */
-  async #gather() {
+  /** Waits while iterations of the event loop bring more tasks: a burst takes some to be read. */
+  async #gatherBurst() {
     let before = -1;
-    for (let turn = 0; turn < BURST_TURNS && before < this.#queue.length; turn++) {
+    for (let count = 0; count < BURST_ITERATIONS && before < this.#queue.length; count++) {
       before = this.#queue.length;
       await new Promise(setImmediate);
     }
   }
 
-  async #runUnit(group: readonly Waiting[]) {
-    for (const { task } of group) this.#busy.add(task.accountId);
-    this.#tasksUnderWay += group.length;
-    const undecided = await this.#runGroup(group);
-    this.#tasksUnderWay -= group.length;
-    for (const { task } of group) this.#busy.delete(task.accountId);
-    this.#queue.unshift(...undecided);
-    const deferred = undecided.filter(({ deferrals }) => deferrals > 0);
-    this.#contended = deferred.length * CONTENTION_RATIO > group.length;
-  }
-
-  /** Several units of work of several replicas would mostly meet each other. */
+  /** Several units of work of several replicas would mostly contend with each other. */
   get #unitsMax(): number {
-    return this.#contended ? 1 : this.#options.unitsMax;
+    return this.#isContended ? 1 : this.#options.unitsMax;
   }
 
-  /** What the next unit of work takes of what waits, in its order; nothing where it would be too few. */
-  #takeGroup(): Waiting[] {
-    if (this.#tasksUnderWay > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
-    const most = this.#shareOf(this.#queue.length + this.#tasksUnderWay);
-    const group: Waiting[] = [];
-    this.#queue = this.#queue.filter((waiting) => {
-      const { accountId } = waiting.task;
-      const taken = group.length < most && !this.#busy.has(accountId);
-      if (taken) group.push(waiting);
-      return !taken;
+  /** Removes the next group from the queue, in its order; empty where a unit of work is not worth it. */
+  #nextGroup(): Queued[] {
+    if (this.#tasksRunning > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
+    const size = this.#groupSize();
+    const group: Queued[] = [];
+    this.#queue = this.#queue.filter((queued) => {
+      const isNext = group.length < size && !this.#busyAccounts.has(queued.task.accountId);
+      if (isNext) group.push(queued);
+      return !isNext;
     });
     return group;
   }
 
-  /** All tasks there are, or as many as leave the other units of work their share. */
-  #shareOf(tasks: number): number {
-    const { groupMax } = this.#options;
+  /** All tasks there are, or an equal share of them for each unit of work. */
+  #groupSize(): number {
+    const tasks = this.#queue.length + this.#tasksRunning;
     const units = Math.max(1, Math.min(this.#unitsMax, Math.floor(tasks / SECOND_UNIT_MIN_QUEUE)));
-    return Math.min(groupMax, Math.ceil(tasks / units));
+    return Math.min(this.#options.groupMax, Math.ceil(tasks / units));
   }
 
-  /** Answers a group; gives back, in their order, those that were not decided. */
-  async #runGroup(group: readonly Waiting[]): Promise<readonly Waiting[]> {
+  async #runUnit(group: readonly Queued[]) {
+    for (const { task } of group) this.#busyAccounts.add(task.accountId);
+    this.#tasksRunning += group.length;
+    const undecided = await this.#runGroup(group);
+    this.#tasksRunning -= group.length;
+    for (const { task } of group) this.#busyAccounts.delete(task.accountId);
+    this.#queue.unshift(...undecided);
+    const deferred = undecided.filter(({ deferrals }) => deferrals > 0);
+    this.#isContended = deferred.length * CONTENTION_RATIO > group.length;
+  }
+
+  /** Answers a group. Returns the tasks that were not decided, in their order. */
+  async #runGroup(group: readonly Queued[]): Promise<readonly Queued[]> {
     if (group.length === 0) return [];
     try {
-      const answers = await this.#runRetrying(group);
-      return group.filter((waiting, index) => {
+      const answers = await this.#runRepeatedly(group);
+      return group.filter((queued, index) => {
         const answer = answers[index] as (typeof answers)[number];
-        if (answer === DEFERRED) waiting.deferrals += 1;
-        else if (answer !== CACHE_MISS) waiting.answer(answer);
+        if (answer === DEFERRED) queued.deferrals += 1;
+        else if (answer !== CACHE_MISS) queued.resolve(answer);
         return answer === DEFERRED || answer === CACHE_MISS;
       });
     } catch (error) {
@@ -177,62 +170,62 @@ export class Lane {
    * A unit of work that lost a race against another replica is run again as a whole: its transaction
    * could not be serialized, or a cached account was stale and is loaded this time.
    */
-  async #runRetrying(group: readonly Waiting[]) {
+  async #runRepeatedly(group: readonly Queued[]) {
     const tasks = group.map(({ task }) => task);
-    const locked = whereLocked(group);
-    for (let tries = 1; ; tries++) {
+    const whereLocked = whereLockedOf(group);
+    for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#options.run(tasks, locked, this.#turns);
+        return await this.#options.run(tasks, whereLocked, this.#turns);
       } catch (error) {
         const lostRace = error instanceof StaleCacheError || isRetryable(error);
-        if (tries === TRIES_MAX || !lostRace) throw error;
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** tries));
+        if (attempt === ATTEMPTS_MAX || !lostRace) throw error;
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** attempt));
       }
     }
   }
 
   /**
-   * One bad task never fails its neighbours. Those that a bug does not concern run again together;
-   * where the error does not say whom it concerns, they run again one by one.
+   * One bad task never fails its neighbours. Those that a bug does not concern run again together; where
+   * the error does not say whom it concerns, they run again one by one.
    */
-  async #fail(group: readonly Waiting[], error: unknown): Promise<readonly Waiting[]> {
+  async #fail(group: readonly Queued[], error: unknown): Promise<readonly Queued[]> {
     const failure = failureOfDatabase(error);
     if (failure) {
-      for (const { answer } of group) answer(failure);
+      for (const { resolve } of group) resolve(failure);
       return [];
     }
     if (error instanceof TaskError) {
-      const isConcerned = ({ task }: Waiting) => error.tasks.includes(task);
-      for (const queued of group.filter(isConcerned)) this.#answerBug(queued, error.cause);
+      const isConcerned = ({ task }: Queued) => error.tasks.includes(task);
+      for (const queued of group.filter(isConcerned)) this.#failInternally(queued, error.cause);
       return await this.#runGroup(group.filter((queued) => !isConcerned(queued)));
     }
-    const [first, ...others] = group as [Waiting, ...Waiting[]];
+    const [first, ...others] = group as [Queued, ...Queued[]];
     if (others.length > 0) return await this.#runOneByOne(group);
-    this.#answerBug(first, error);
+    this.#failInternally(first, error);
     return [];
   }
 
-  #answerBug({ task, answer }: Waiting, error: unknown) {
+  #failInternally({ task, resolve }: Queued, error: unknown) {
     this.#options.onBug(error, task);
-    answer(internalFailure('origin' in task ? task.origin.traceId : ''));
+    resolve(internalFailure('command' in task ? task.origin.traceId : ''));
   }
 
-  /** What comes after an undecided request of the same account waits for it. */
-  async #runOneByOne(group: readonly Waiting[]): Promise<readonly Waiting[]> {
-    const undecided: Waiting[] = [];
-    const held = new Set<string>();
-    for (const waiting of group) {
-      const { accountId } = waiting.task;
-      const after = held.has(accountId) ? [waiting] : await this.#runGroup([waiting]);
-      if (after.length > 0) held.add(accountId);
-      undecided.push(...after);
+  /** Returns the tasks that were not decided; with one, all later ones of its account. */
+  async #runOneByOne(group: readonly Queued[]): Promise<readonly Queued[]> {
+    const undecided: Queued[] = [];
+    const heldUp = new Set<string>();
+    for (const queued of group) {
+      const { accountId } = queued.task;
+      const left = heldUp.has(accountId) ? [queued] : await this.#runGroup([queued]);
+      if (left.length > 0) heldUp.add(accountId);
+      undecided.push(...left);
     }
     return undecided;
   }
 }
 
-/** A unit of work that has one account only waits for it: it has nothing else to do. */
-function whereLocked(group: readonly Waiting[]): WhereLocked {
-  const one = group.every(({ task }) => task.accountId === group[0]?.task.accountId);
-  return one || group.some(({ deferrals }) => deferrals >= DEFERRALS_MAX) ? 'wait' : 'skip';
+/** A unit of work of one account waits for its lock: it has nothing else to do. */
+function whereLockedOf(group: readonly Queued[]): WhereLocked {
+  const oneAccount = group.every(({ task }) => task.accountId === group[0]?.task.accountId);
+  return oneAccount || group.some(({ deferrals }) => deferrals >= DEFERRALS_MAX) ? 'wait' : 'skip';
 }

@@ -1,15 +1,14 @@
-/** Loads the books of the accounts a group of works names, locked until the transaction ends. */
-
-import type { CachedAccount } from '../account-cache/cached-account.ts';
+/**
+ * Loads what a unit of work needs: locks its accounts until the transaction ends, and reads them with the
+ * rows that its commands name. Cached accounts are neither locked nor read.
+ */
+import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
-import { Book } from '../ledger/book.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
-import type { Command } from '../ledger/decide.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
-import { newId } from '../new-id.ts';
 import type { Em } from '../pg/orm.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Catalogue } from '../store/catalogue.ts';
@@ -28,127 +27,75 @@ import {
   lockAccounts,
   type Named,
   nextReservationExpiry,
-  type StoredRequest,
   type WhereLocked,
 } from '../store/load.ts';
+import { assembleBooks } from './assemble-books.ts';
+import { keysOf } from './group-keys.ts';
+import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import type { Task } from './task.ts';
 
-/** So many reservations of one account expire in one unit of work at most. */
+/** Reservations of one account that one unit of work expires at most. */
 const EXPIRE_MAX = 1_000;
 
-export type LoadedUnit = {
-  readonly now: number;
-  readonly books: Map<string, Book>;
-  /** Every plan that an account, a reservation or a request names. */
-  readonly plans: ReadonlyMap<string, PublishedPlan>;
-  /** The sum of their revisions, where they were not read; null: they were. */
-  readonly plansKnown: bigint | null;
-  /** Books of accounts that this unit of work opens. */
-  readonly added: Set<Book>;
-  /** Request ids used before, by `requestKey`. */
-  readonly requests: Map<string, StoredRequest>;
-  /** Accounts with more to settle than one unit of work does; nothing is decided on them yet. */
-  readonly unsettled: ReadonlySet<string>;
-  /** Accounts that another replica has locked: they have no book here. */
-  readonly lockedElsewhere: ReadonlySet<string>;
-  /** Accounts whose books were kept: nothing was read of them but reservations that are named. */
-  readonly kept: ReadonlyMap<string, CachedAccount>;
-  /** Of these, the ones that turned out to need reading; nothing more is decided on them here. */
-  readonly unread: Set<string>;
-};
+const NONE: ReadonlySet<string> = new Set();
 
-/** A task that a rule decides. */
-type CommandTask = Extract<Task, { readonly command: Command }>;
-const isCommand = (task: Task): task is CommandTask => 'command' in task;
-
-export const requestKey = (accountId: string, requestId: string, method: string): string =>
-  `${accountId}\n${requestId}\n${method}`;
+type CachedAccounts = ReadonlyMap<string, CachedAccount>;
+type Plans = ReadonlyMap<string, PublishedPlan>;
 
 export async function loadUnit(
   em: Em,
   catalogue: Catalogue,
   tasks: readonly Task[],
-  locked: WhereLocked,
+  whereLocked: WhereLocked,
   now: number,
-  kept: ReadonlyMap<string, CachedAccount>,
+  cached: CachedAccounts,
 ): Promise<LoadedUnit> {
-  const commands = tasks.filter(isCommand);
-  const unkept = tasks.filter(({ accountId }) => !kept.has(accountId));
-  const accountIds = [...new Set(unkept.map(({ accountId }) => accountId))];
-  const reserved = reservationsNamed(commands);
-  // Where nothing else is to be read, the plans need not be either: that would be the one question asked.
-  const known = unkept.length + reserved.length === 0 ? catalogue.known(now) : null;
-  // In this order: what is read of an account is read after it was locked.
-  const [accounts, before, reservations, refundables, purchases, customPacks, open, plans] =
+  const uncached = tasks.filter(({ accountId }) => !cached.has(accountId));
+  const accountIds = [...new Set(uncached.map(({ accountId }) => accountId))];
+  const keys = keysOf(tasks);
+  // Where nothing else is read the plans are not read either: the unit waits for the database only once.
+  const readsNothing = accountIds.length === 0 && keys.reservations.length === 0;
+  const known = readsNothing ? catalogue.known(now) : null;
+  // One pipelined batch, in this order: the rows of an account are read after it was locked.
+  const [accounts, requests, openGrants, reservations, purchases, refundables, packs, plans] =
     await Promise.all([
-      lockAccounts(em, accountIds, locked),
-      loadRequests(em, requestIdsOf(unkept)),
-      loadReservationsNamed(em, reserved, kept),
-      loadRefundables(
-        em,
-        named(commands, 'Refund', ({ seq }) => seq),
-      ),
-      loadPurchasesOf(em, commands),
-      loadCustomPacks(em, packsNamed(commands)),
+      lockAccounts(em, accountIds, whereLocked),
+      loadRequests(em, requestIdsOf(uncached)),
       loadOpenGrants(em, accountIds),
+      loadNamedReservations(em, keys.reservations, cached),
+      loadNamedPurchases(em, keys.purchases, keys.paymentReferences),
+      loadRefundables(em, keys.refundables),
+      loadCustomPacks(em, keys.packs),
       known?.plans ?? catalogue.asOf(em, now),
     ]);
+  // More batches, which few units of work need.
   const lockedElsewhere =
-    locked === 'skip' ? await findLockedElsewhere(em, accountIds, accounts) : [];
+    whereLocked === 'skip' ? await findSkipped(em, accountIds, accounts) : NONE;
   const due = await loadDue(em, accounts, now);
-  const packs = await addTopUpPacks(em, customPacks, accounts, commands);
-  const grants = await addRefundedGrants(em, open, refundables, purchases);
-  const all = [...[...kept.values()].map((book) => book.account()), ...accounts];
-  await readRateCards(em, catalogue, plans, now, all, commands, reservations);
-
-  const grantsOf = byAccount(grants);
-  const reservationsOf = byAccount(dedupeReservations([...reservations, ...due.reservations]));
-  const refundablesOf = byAccount(refundables);
-  const purchasesOf = byAccount(purchases);
-  const customPacksOf = byAccount(packs);
-  const books = new Map<string, Book>();
-  for (const account of all) {
-    const { accountId } = account;
-    const loaded = {
-      account,
-      plans,
-      grants: kept.get(accountId)?.grants() ?? grantsOf.get(accountId) ?? [],
-      reservations: reservationsOf.get(accountId) ?? [],
-      purchases: purchasesOf.get(accountId) ?? [],
-      customPacks: customPacksOf.get(accountId) ?? [],
-      refundables: refundablesOf.get(accountId) ?? [],
-      nextReservationExpiry: due.nextExpiry.get(accountId) ?? null,
-    };
-    books.set(accountId, new Book(loaded, now, newId(now)));
-  }
+  const rows = {
+    accounts,
+    grants: await addClosedGrants(em, openGrants, refundables, purchases),
+    reservations: distinct([...reservations, ...due.reservations], (r) => r.reservationId),
+    purchases,
+    customPacks: await addTopUpPacks(em, packs, accounts, keys.topUpAccounts),
+    refundables,
+    nextExpiry: due.nextExpiry,
+  };
+  const all = [...accounts, ...Array.from(cached.values(), ({ account }) => account)];
+  await readRateCards(em, catalogue, plans, { now, tasks, accounts: all, reservations });
   return {
     now,
-    books,
+    books: assembleBooks(rows, cached, plans, now),
+    opened: new Set(),
     plans,
-    plansKnown: known?.revisions ?? null,
-    added: new Set(),
-    requests: new Map(
-      before.map((row) => [requestKey(row.accountId, row.requestId, row.method), row]),
-    ),
+    plansRevision: known?.revisions ?? null,
+    requests: new Map(requests.map((r) => [requestKey(r.accountId, r.requestId, r.method), r])),
+    newRequests: [],
     unsettled: due.unsettled,
-    lockedElsewhere: new Set(lockedElsewhere),
-    kept,
-    unread: new Set(),
+    lockedElsewhere,
+    cached,
+    needsReload: new Set(),
   };
-}
-
-/** Of the accounts that were not locked here, those that there are. Mostly every one was locked. */
-async function findLockedElsewhere(
-  em: Em,
-  accountIds: readonly string[],
-  accounts: readonly Account[],
-): Promise<string[]> {
-  if (accounts.length === accountIds.length) return [];
-  const lockedHere = new Set(accounts.map(({ accountId }) => accountId));
-  return await existing(
-    em,
-    accountIds.filter((accountId) => !lockedHere.has(accountId)),
-  );
 }
 
 function requestIdsOf(tasks: readonly Task[]) {
@@ -161,100 +108,47 @@ function requestIdsOf(tasks: readonly Task[]) {
   return ids;
 }
 
-function reservationsNamed(commands: readonly CommandTask[]): Named<string>[] {
-  const all: Named<string>[] = [];
-  for (const { accountId, command } of commands)
-    if ('reservationId' in command) all.push({ accountId, key: command.reservationId });
-  return distinct(all);
-}
-
-/** A cached account is not locked: its reservations count only if it has not changed. */
-async function loadReservationsNamed(
+/** A cached account is not locked: its reservations are read only if it has not changed. */
+async function loadNamedReservations(
   em: Em,
   named: readonly Named<string>[],
-  kept: ReadonlyMap<string, CachedAccount>,
-): Promise<Reservation[]> {
-  const atVersion = named.flatMap((one) => {
-    const version = kept.get(one.accountId)?.account().version;
-    return version === undefined ? [] : [{ ...one, version }];
-  });
+  cached: CachedAccounts,
+): Promise<readonly Reservation[]> {
+  const locked: Named<string>[] = [];
+  const atVersion: (Named<string> & { readonly version: bigint })[] = [];
+  for (const one of named) {
+    const version = cached.get(one.accountId)?.account.version;
+    if (version === undefined) locked.push(one);
+    else atVersion.push({ ...one, version });
+  }
   const found = await Promise.all([
-    loadReservations(
-      em,
-      named.filter(({ accountId }) => !kept.has(accountId)),
-    ),
+    loadReservations(em, locked),
     loadReservationsAtVersion(em, atVersion),
   ]);
   return found.flat();
 }
 
-/** The keys that commands of one kind name. */
-function named<Kind extends Command['kind'], Key>(
-  commands: readonly CommandTask[],
-  kind: Kind,
-  keyOf: (command: Extract<Command, { kind: Kind }>) => Key,
-): Named<Key>[] {
-  const all: Named<Key>[] = [];
-  for (const { accountId, command } of commands)
-    if (command.kind === kind)
-      all.push({ accountId, key: keyOf(command as Extract<Command, { kind: Kind }>) });
-  return distinct(all);
-}
-
-/** Purchases that commands sync, and ones whose payment reference they give again. */
-async function loadPurchasesOf(em: Em, commands: readonly CommandTask[]): Promise<Purchase[]> {
-  const synced = [
-    ...named(commands, 'SyncPurchase', ({ purchaseId }) => purchaseId),
-    ...named(commands, 'EndTopUp', ({ purchaseId }) => purchaseId),
-  ];
-  const references: Named<string>[] = [];
-  for (const { accountId, command } of commands)
-    if (command.kind === 'Purchase' && command.payment.method === 'REFERENCE')
-      references.push({ accountId, key: command.payment.reference });
-  // UsagesOrCredits for in this turn, both: what is asked for later goes to the database by itself.
-  const purchases = await Promise.all([
-    loadPurchases(em, distinct(synced)),
-    loadReferencedPurchases(em, distinct(references)),
-  ]);
-  return [...new Map(purchases.flat().map((p) => [`${p.accountId}\n${p.purchaseId}`, p])).values()];
-}
-
-const packsNamed = (commands: readonly CommandTask[]): Named<string>[] =>
-  distinct([
-    ...named(commands, 'Purchase', ({ packId }) => packId),
-    ...named(commands, 'OfferPack', ({ pack }) => pack.packId),
-    ...named(commands, 'WithdrawPack', ({ packId }) => packId),
-    ...named(commands, 'UpdateAccount', ({ autoTopUp }) => autoTopUp?.packId ?? ''),
-  ]);
-
-/** Packs that were named, and those that top-ups which start buy: the account says which. */
-async function addTopUpPacks(
+async function loadNamedPurchases(
   em: Em,
-  packs: readonly CustomPack[],
-  accounts: readonly Account[],
-  commands: readonly CommandTask[],
-): Promise<CustomPack[]> {
-  const starting = new Set(named(commands, 'StartTopUp', () => '').map((one) => one.accountId));
-  const bought: Named<string>[] = [];
-  for (const { accountId, autoTopUp } of accounts)
-    if (autoTopUp && starting.has(accountId)) bought.push({ accountId, key: autoTopUp.packId });
-  const all = [...(await loadCustomPacks(em, bought)), ...packs];
-  return [...new Map(all.map((pack) => [`${pack.accountId}\n${pack.packId}`, pack])).values()];
+  named: readonly Named<string>[],
+  references: readonly Named<string>[],
+): Promise<readonly Purchase[]> {
+  const found = await Promise.all([
+    loadPurchases(em, named),
+    loadReferencedPurchases(em, references),
+  ]);
+  return distinct(found.flat(), ({ purchaseId }) => purchaseId);
 }
 
-function distinct<Key>(all: readonly Named<Key>[]): Named<Key>[] {
-  return [...new Map(all.map((one) => [`${one.accountId}\n${one.key}`, one])).values()];
-}
-
-type DueOf = {
+type Due = {
   readonly reservations: Reservation[];
   readonly nextExpiry: Map<string, number>;
   readonly unsettled: Set<string>;
 };
 
-/** What expired on accounts that are due. Few are, at most once per reservation's life. */
-async function loadDue(em: Em, accounts: readonly Account[], now: number): Promise<DueOf> {
-  const due: DueOf = { reservations: [], nextExpiry: new Map(), unsettled: new Set() };
+/** The reservations that have expired on accounts that are due. */
+async function loadDue(em: Em, accounts: readonly Account[], now: number): Promise<Due> {
+  const due: Due = { reservations: [], nextExpiry: new Map(), unsettled: new Set() };
   for (const { accountId, dueAt, lastAt } of accounts) {
     const at = Math.max(now, lastAt);
     if (dueAt === null || dueAt > at) continue;
@@ -268,68 +162,93 @@ async function loadDue(em: Em, accounts: readonly Account[], now: number): Promi
   return due;
 }
 
-/** Open grants, and those a refund gives back to or a purchase made. */
-async function addRefundedGrants(
+/** Adds the grants, open or not, that a refund gives back to or that a purchase made. */
+async function addClosedGrants(
   em: Em,
   open: readonly Grant[],
   refundables: readonly RefundableEntry[],
   purchases: readonly Purchase[],
-): Promise<Grant[]> {
-  const refunded = refundables.flatMap(({ accountId, split }) =>
-    split.map(({ grantId }) => ({ accountId, key: grantId })),
+): Promise<readonly Grant[]> {
+  const named: Named<bigint>[] = [];
+  for (const { accountId, split } of refundables)
+    for (const { grantId } of split) named.push({ accountId, key: grantId });
+  for (const { accountId, grantId } of purchases)
+    if (grantId !== null) named.push({ accountId, key: grantId });
+  if (named.length === 0) return open;
+  const found = await loadGrants(
+    em,
+    distinct(named, ({ key }) => key),
   );
-  const bought = purchases.flatMap(({ accountId, grantId }) =>
-    grantId === null ? [] : [{ accountId, key: grantId }],
-  );
-  if (refunded.length + bought.length === 0) return [...open];
-  const closed = await loadGrants(em, distinct([...refunded, ...bought]));
-  const byKey = new Map([...closed, ...open].map((g) => [`${g.accountId}\n${g.grantId}`, g]));
-  return [...byKey.values()];
+  return distinct([...open, ...found], ({ grantId }) => grantId);
 }
 
-/** Reads the rate cards that are named, beside those in force. */
+/** Adds the packs that starting top-ups buy. The account says which. */
+async function addTopUpPacks(
+  em: Em,
+  packs: readonly CustomPack[],
+  accounts: readonly Account[],
+  topUpAccounts: ReadonlySet<string>,
+): Promise<readonly CustomPack[]> {
+  const bought: Named<string>[] = [];
+  for (const { accountId, autoTopUp } of accounts)
+    if (autoTopUp && topUpAccounts.has(accountId))
+      bought.push({ accountId, key: autoTopUp.packId });
+  if (bought.length === 0) return packs;
+  return distinct([...packs, ...(await loadCustomPacks(em, bought))], ({ packId }) => packId);
+}
+
+/** Reads the rate cards that are needed beside those in force at `now`. */
 async function readRateCards(
   em: Em,
   catalogue: Catalogue,
-  plans: ReadonlyMap<string, PublishedPlan>,
-  now: number,
-  accounts: readonly Account[],
-  commands: readonly CommandTask[],
-  reservations: readonly Reservation[],
+  plans: Plans,
+  needs: {
+    readonly now: number;
+    readonly tasks: readonly Task[];
+    readonly accounts: readonly Account[];
+    readonly reservations: readonly Reservation[];
+  },
 ): Promise<void> {
   const need = async (plan: PublishedPlan | undefined, version: number) => {
     if (plan?.version(version) && !plan.rateCard(version))
       await catalogue.rateCard(plan, version, em);
   };
-  for (const { planId, rateCardVersion } of reservations)
+  for (const { planId, rateCardVersion } of needs.reservations)
     await need(plans.get(planId), rateCardVersion);
-  // Whatever plan its account lives under by then: one before it can open or move the account.
-  for (const { command } of commands)
-    if ('rateCardVersion' in command && command.rateCardVersion !== null)
-      for (const plan of plans.values()) await need(plan, command.rateCardVersion);
-  // An account can be ahead of this replica's clock, where another with a faster one has written.
-  for (const { lastAt } of accounts)
-    if (lastAt > now) for (const plan of plans.values()) await catalogue.ready(plan, lastAt, em);
+  // Of every plan: an earlier command of this unit of work may move the account to another one.
+  for (const task of needs.tasks)
+    if ('command' in task && 'rateCardVersion' in task.command) {
+      const { rateCardVersion } = task.command;
+      if (rateCardVersion !== null)
+        for (const plan of plans.values()) await need(plan, rateCardVersion);
+    }
+  // The clock of the replica that wrote an account may be ahead of this one's.
+  for (const { lastAt } of needs.accounts)
+    if (lastAt > needs.now)
+      for (const plan of plans.values()) await catalogue.ready(plan, lastAt, em);
 }
 
-/** A reservation can be named by a request and due at once; its first copy is the one that counts. */
-function dedupeReservations(reservations: readonly Reservation[]): Reservation[] {
-  const byKey = new Map<string, Reservation>();
-  for (const reservation of reservations) {
-    const key = `${reservation.accountId}\n${reservation.reservationId}`;
-    if (!byKey.has(key)) byKey.set(key, reservation);
+/** Of the accounts whose lock was skipped, those that exist. */
+async function findSkipped(
+  em: Em,
+  accountIds: readonly string[],
+  accounts: readonly Account[],
+): Promise<ReadonlySet<string>> {
+  if (accounts.length === accountIds.length) return NONE;
+  const lockedHere = new Set(accounts.map(({ accountId }) => accountId));
+  const others = accountIds.filter((accountId) => !lockedHere.has(accountId));
+  return new Set(await existing(em, others));
+}
+
+/** One of each key within an account: the first. */
+function distinct<Noun extends { readonly accountId: string }>(
+  nouns: readonly Noun[],
+  keyOf: (noun: Noun) => string | bigint,
+): readonly Noun[] {
+  const byKey = new Map<string, Noun>();
+  for (const noun of nouns) {
+    const key = `${noun.accountId}\n${keyOf(noun)}`;
+    if (!byKey.has(key)) byKey.set(key, noun);
   }
   return [...byKey.values()];
-}
-
-function byAccount<Noun extends { readonly accountId: string }>(
-  nouns: readonly Noun[],
-): Map<string, Noun[]> {
-  const map = new Map<string, Noun[]>();
-  for (const noun of nouns) {
-    const list = map.get(noun.accountId);
-    if (list) list.push(noun);
-    else map.set(noun.accountId, [noun]);
-  }
-  return map;
 }

@@ -1,9 +1,10 @@
 /** The lane is given its `run` here: what a unit of work does is tested with the database. */
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
+import { CACHE_MISS, DEFERRED } from '../../src/lanes/decide-task.ts';
 import { Lane, type LaneOptions, SECOND_UNIT_MIN_QUEUE } from '../../src/lanes/lane.ts';
 import type { Answer, StoredResponse, Task } from '../../src/lanes/task.ts';
-import { CACHE_MISS, DEFERRED, TaskError } from '../../src/lanes/unit-of-work.ts';
+import { TaskError } from '../../src/lanes/unit-of-work.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
 import { StaleCacheError } from '../../src/store/save.ts';
 import { origin, release } from '../ledger/fixtures.ts';

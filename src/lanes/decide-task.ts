@@ -1,0 +1,146 @@
+/** Decides one task of a unit of work on the Book of its account, as the tasks before it left it. */
+import { Failure } from '../failure.ts';
+import { Book } from '../ledger/book.ts';
+import { type Command, decide } from '../ledger/decide.ts';
+import type { Origin } from '../ledger/entry.ts';
+import { accountExists, accountNotFound, planNotFound } from '../ledger/failures.ts';
+import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
+import { closeStatement } from '../ledger/statement.ts';
+import { newId } from '../new-id.ts';
+import { type LoadedUnit, requestKey } from './loaded-unit.ts';
+import type { Answer, Request, StatementClosing, StoredResponse, Task } from './task.ts';
+
+/** Not decided: another replica has locked the account, or more is to be settled on it first. */
+export const DEFERRED = Symbol('deferred');
+/** Not decided: the cached account is not enough. The next unit of work reads the account. */
+export const CACHE_MISS = Symbol('cache miss');
+export type Undecided = typeof DEFERRED | typeof CACHE_MISS;
+
+export function decideTask(
+  unit: LoadedUnit,
+  task: Task,
+  trace: Pick<Origin, 'traceId' | 'spanId'>,
+): Answer | Undecided {
+  const { accountId } = task;
+  if (unit.lockedElsewhere.has(accountId)) return DEFERRED;
+  if (unit.needsReload.has(accountId)) return CACHE_MISS;
+  if (unit.unsettled.has(accountId)) return 'command' in task ? DEFERRED : null;
+  switch (task.type) {
+    case 'settlement':
+      return null;
+    case 'statement closing':
+      return close(unit, task, trace);
+    case 'internal command':
+      return decideCommand(unit, accountId, task.command, task.origin, (outcome) => outcome);
+    case 'request':
+      return decideRequest(unit, task);
+  }
+}
+
+function close(
+  { books }: LoadedUnit,
+  { accountId, closing }: StatementClosing,
+  trace: Pick<Origin, 'traceId' | 'spanId'>,
+): null {
+  const book = books.get(accountId);
+  if (book) closeStatement(book, closing, trace);
+  return null;
+}
+
+function decideRequest(unit: LoadedUnit, request: Request): Answer | Undecided {
+  const replayed = replay(unit, request);
+  if (replayed) return replayed;
+  if (request.isAbandoned())
+    return new Failure(
+      'CANCELLED',
+      'the caller gave up before the work began; nothing was written',
+    );
+  const { accountId, command, origin } = request;
+  return decideCommand(unit, accountId, command, origin, (outcome, book) => {
+    const response = request.encodeResponse(outcome, book);
+    remember(unit, request, response, book.now);
+    return { response, replayed: false };
+  });
+}
+
+/** The first response again, if the request id was used before for the same content. */
+function replay(
+  { requests }: LoadedUnit,
+  { accountId, command, origin, fingerprint }: Request,
+): StoredResponse | Failure | null {
+  const { requestId } = origin;
+  const before = requests.get(requestKey(accountId, requestId, command.kind));
+  if (!before) return null;
+  if (Buffer.compare(before.fingerprint, fingerprint) === 0)
+    return { response: before.response, replayed: true };
+  return new Failure(
+    'REQUEST_ID_REUSED',
+    `request id ${requestId} was used before for ${command.kind}, with other content`,
+    { request_id: requestId, method: command.kind, account_id: accountId },
+  );
+}
+
+function remember(
+  unit: LoadedUnit,
+  { accountId, command, origin, fingerprint }: Request,
+  response: Uint8Array,
+  at: number,
+) {
+  const { requestId } = origin;
+  const method = command.kind;
+  const request = { accountId, requestId, method, fingerprint, response, at };
+  unit.newRequests.push(request);
+  unit.requests.set(requestKey(accountId, requestId, method), request);
+}
+
+/**
+ * Decides a command. On a cached account an outcome counts only if it wrote an entry: that update proves
+ * that the cached version was current and the request id new. A failure, above all, proves nothing.
+ */
+function decideCommand(
+  unit: LoadedUnit,
+  accountId: string,
+  command: Command,
+  origin: Origin,
+  answer: (outcome: Exclude<ReturnType<typeof decide>, Failure>, book: Book) => Answer,
+): Answer | Undecided {
+  const book = bookFor(unit, accountId, command);
+  if (book instanceof Failure) return book;
+  const { seq } = book.account;
+  const outcome = decide(book, command, origin);
+  if (unit.cached.has(accountId) && book.account.seq === seq) {
+    unit.needsReload.add(accountId);
+    return CACHE_MISS;
+  }
+  return outcome instanceof Failure ? outcome : answer(outcome, book);
+}
+
+function bookFor(unit: LoadedUnit, accountId: string, command: Command): Book | Failure {
+  const book = unit.books.get(accountId);
+  if (command.kind !== 'OpenAccount') return book ?? accountNotFound(accountId);
+  return book ? accountExists(accountId) : openBook(unit, accountId, command);
+}
+
+/** The Book of an account that does not exist yet, for OpenAccount to fill. */
+function openBook(unit: LoadedUnit, accountId: string, command: OpenAccount): Book | Failure {
+  const { plans, now } = unit;
+  const plan = plans.get(command.planId)?.planAt(now);
+  if (!plan) return planNotFound(command.planId);
+  const book = new Book(
+    {
+      account: newAccount(accountId, command, plan, now),
+      plans,
+      grants: [],
+      reservations: [],
+      purchases: [],
+      customPacks: [],
+      refundables: [],
+      nextReservationExpiry: null,
+    },
+    now,
+    newId(now),
+  );
+  unit.books.set(accountId, book);
+  unit.opened.add(book);
+  return book;
+}

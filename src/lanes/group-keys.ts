@@ -1,0 +1,102 @@
+/** The keys of the rows that the commands of a group need beside their accounts and open grants. */
+import type { Command } from '../ledger/decide.ts';
+import type { Named } from '../store/load.ts';
+import type { Task } from './task.ts';
+
+export type GroupKeys = {
+  readonly reservations: readonly Named<string>[];
+  /** Commits and charges to be refunded, by their seq. */
+  readonly refundables: readonly Named<bigint>[];
+  readonly purchases: readonly Named<string>[];
+  readonly paymentReferences: readonly Named<string>[];
+  readonly packs: readonly Named<string>[];
+  /** Accounts whose own auto top-up names a pack. */
+  readonly topUpAccounts: ReadonlySet<string>;
+};
+
+/** Keys without repetition, in the order they came. */
+class Keys<Key> {
+  readonly #all = new Map<string, Named<Key>>();
+
+  add(accountId: string, key: Key) {
+    this.#all.set(`${accountId}\n${key}`, { accountId, key });
+  }
+
+  list(): Named<Key>[] {
+    return [...this.#all.values()];
+  }
+}
+
+export function keysOf(tasks: readonly Task[]): GroupKeys {
+  const reservations = new Keys<string>();
+  const refundables = new Keys<bigint>();
+  const purchases = new Keys<string>();
+  const paymentReferences = new Keys<string>();
+  const packs = new Keys<string>();
+  const topUpAccounts = new Set<string>();
+  for (const task of tasks) {
+    if (!('command' in task)) continue;
+    const { accountId, command } = task;
+    switch (command.kind) {
+      case 'Commit':
+      case 'Release':
+      case 'ExtendReservation':
+      case 'RaiseReservation':
+        reservations.add(accountId, command.reservationId);
+        break;
+      case 'Refund':
+        refundables.add(accountId, command.seq);
+        break;
+      case 'SyncPurchase':
+      case 'EndTopUp':
+        purchases.add(accountId, command.purchaseId);
+        break;
+      case 'Purchase':
+        packs.add(accountId, command.packId);
+        if (command.payment.method === 'REFERENCE')
+          paymentReferences.add(accountId, command.payment.reference);
+        break;
+      case 'OfferPack':
+        packs.add(accountId, command.pack.packId);
+        break;
+      case 'WithdrawPack':
+        packs.add(accountId, command.packId);
+        break;
+      case 'UpdateAccount':
+        if (command.autoTopUp) packs.add(accountId, command.autoTopUp.packId);
+        break;
+      case 'StartTopUp':
+        topUpAccounts.add(accountId);
+        break;
+      case 'Reserve':
+      case 'Charge':
+      case 'GrantCredits':
+      case 'OpenAccount':
+      case 'MoveAccount':
+      case 'CloseAccount':
+        break;
+      default:
+        command satisfies never;
+    }
+  }
+  return {
+    reservations: reservations.list(),
+    refundables: refundables.list(),
+    purchases: purchases.list(),
+    paymentReferences: paymentReferences.list(),
+    packs: packs.list(),
+    topUpAccounts,
+  };
+}
+
+/** Commands for which a cached account, and the reservation that they name, are enough. */
+const CACHEABLE: ReadonlySet<Command['kind']> = new Set(['Reserve', 'Commit', 'Release', 'Charge']);
+
+/** The accounts of a group that need not be read if they are cached. */
+export function cacheableAccounts(tasks: readonly Task[]): ReadonlySet<string> {
+  const accountIds = new Set(tasks.map(({ accountId }) => accountId));
+  for (const task of tasks)
+    if (!('command' in task) || !CACHEABLE.has(task.command.kind))
+      accountIds.delete(task.accountId);
+  return accountIds;
+}

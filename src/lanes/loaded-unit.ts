@@ -1,0 +1,32 @@
+/** What a unit of work works on: the Books of its accounts, and what else was loaded with them. */
+import type { CachedAccount } from '../account-cache/account-cache.ts';
+import type { Book } from '../ledger/book.ts';
+import type { PublishedPlan } from '../pricing/published-plan.ts';
+import type { StoredRequest } from '../store/load.ts';
+import type { AnsweredRequest } from '../store/save.ts';
+
+export type LoadedUnit = {
+  readonly now: number;
+  /** By account id. Accounts that do not exist, or are locked elsewhere, have none. */
+  readonly books: Map<string, Book>;
+  /** Books of accounts that this unit of work opens. */
+  readonly opened: Set<Book>;
+  readonly plans: ReadonlyMap<string, PublishedPlan>;
+  /** Revision of the cached plans, if they were not read; null: they were. */
+  readonly plansRevision: bigint | null;
+  /** Request ids used before, by `requestKey`. */
+  readonly requests: Map<string, StoredRequest>;
+  /** Requests that were decided in this unit of work: also in `requests`. */
+  readonly newRequests: AnsweredRequest[];
+  /** Accounts on which more has fallen due than one unit of work settles; nothing is decided on them. */
+  readonly unsettled: ReadonlySet<string>;
+  /** Accounts that another replica has locked. */
+  readonly lockedElsewhere: ReadonlySet<string>;
+  /** Accounts that were not locked and read but taken from the account cache. */
+  readonly cached: ReadonlyMap<string, CachedAccount>;
+  /** Of these, the ones that must be read after all; nothing more is decided on them. */
+  readonly needsReload: Set<string>;
+};
+
+export const requestKey = (accountId: string, requestId: string, method: string): string =>
+  `${accountId}\n${requestId}\n${method}`;

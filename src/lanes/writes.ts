@@ -1,0 +1,72 @@
+/** Collects what the Books of a unit of work changed, table by table. */
+import type { Book } from '../ledger/book.ts';
+import { seal } from '../ledger/hash-chain.ts';
+import type { Writes } from '../store/save.ts';
+import type { LoadedUnit } from './loaded-unit.ts';
+
+/** Seals the new entries and gives every changed account its next version. Call it once. */
+export function writesOf(unit: LoadedUnit): Writes {
+  const writes: Writes = {
+    accounts: { added: [], changed: [], set: [] },
+    grants: { added: [], changed: [] },
+    reservations: { added: [], changed: [] },
+    purchases: { added: [], changed: [] },
+    customPacks: [],
+    refundables: [],
+    entries: [],
+    events: [],
+    statements: [],
+    requests: unit.newRequests,
+  };
+  for (const book of unit.books.values()) {
+    sealEntries(book, writes);
+    addAccount(book, unit, writes);
+    addOthers(book, writes);
+  }
+  // Updates lock the rows of cached accounts: in one order everywhere, that of lockAccounts.
+  writes.accounts.changed.sort((a, b) => (a.account.accountId < b.account.accountId ? -1 : 1));
+  return writes;
+}
+
+function sealEntries({ account, changes }: Book, { entries }: Writes) {
+  for (const entry of changes.entries) {
+    const sealed = seal(entry, account.lastHash);
+    account.lastHash = sealed.hash;
+    entries.push(sealed);
+  }
+}
+
+function addAccount(
+  book: Book,
+  { opened, cached, plansRevision }: LoadedUnit,
+  { accounts }: Writes,
+) {
+  const { account, changes } = book;
+  if (opened.has(book)) {
+    accounts.added.push(account);
+    return;
+  }
+  if (book.hasChanges) {
+    account.version += 1n;
+    accounts.changed.push({ account, cached: cached.has(account.accountId), plansRevision });
+  }
+  if (changes.settings) accounts.set.push(account);
+}
+
+function addOthers(book: Book, writes: Writes) {
+  const { changes } = book;
+  append(writes.grants.added, changes.grants.added);
+  append(writes.grants.changed, changes.grants.changed);
+  append(writes.reservations.added, changes.reservations.added);
+  append(writes.reservations.changed, changes.reservations.changed);
+  append(writes.purchases.added, changes.purchases.added);
+  append(writes.purchases.changed, changes.purchases.changed);
+  append(writes.refundables, changes.refundables.changed);
+  for (const pack of changes.customPacks.values()) writes.customPacks.push(pack);
+  writes.statements.push(...changes.statements);
+  for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
+}
+
+function append<Noun>(list: Noun[], more: ReadonlySet<Noun>) {
+  if (more.size > 0) for (const noun of more) list.push(noun);
+}
