@@ -25,6 +25,7 @@ import { newestSeqs } from './queries/history.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
+import { entities } from './store/tables/index.ts';
 import { StatementCloser } from './sweeper/statement-closer.ts';
 import { Sweeper } from './sweeper/sweeper.ts';
 import { Tail } from './tail.ts';
@@ -67,7 +68,12 @@ export async function startService(
   log: Logger,
   clock: Clock = systemClock,
 ): Promise<Service> {
-  const orm = await connect(databaseUrl, config.DATABASE_POOL_MAX, config.DATABASE_TIMEOUT_MS);
+  const orm = await connect(
+    databaseUrl,
+    entities,
+    config.DATABASE_POOL_MAX,
+    config.DATABASE_TIMEOUT_MS,
+  );
   try {
     const em = () => orm.em.fork();
     const catalogue = new Catalogue(em);

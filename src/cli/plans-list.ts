@@ -7,6 +7,7 @@ import { connect } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { Catalogue } from '../store/catalogue.ts';
+import { entities } from '../store/tables/index.ts';
 import type { Command } from './command.ts';
 
 export const plansList: Command = {
@@ -18,7 +19,7 @@ export const plansList: Command = {
     const config = requireConfig(process.env);
     const database = await findDatabase(config);
     try {
-      const orm = await connect(database.url, 1, config.DATABASE_TIMEOUT_MS);
+      const orm = await connect(database.url, entities, 1, config.DATABASE_TIMEOUT_MS);
       try {
         const now = systemClock();
         const em = orm.em.fork();

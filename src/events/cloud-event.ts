@@ -5,7 +5,7 @@
  */
 import { isValidSpanId, isValidTraceId } from '@opentelemetry/api';
 import type { LedgerEvent } from '../ledger/event.ts';
-import type { PositionedEvent } from '../store/events.ts';
+import type { PositionedEvent } from '../store/tables/events.ts';
 
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 

@@ -24,7 +24,7 @@ import {
   enqueueDeliveries,
   giveBack,
 } from '../store/deliveries.ts';
-import type { PositionedEvent } from '../store/events.ts';
+import type { PositionedEvent } from '../store/tables/events.ts';
 import { delayMs } from './backoff.ts';
 import type { PostResult, WebhookEndpoint } from './webhook-endpoint.ts';
 

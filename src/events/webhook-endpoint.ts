@@ -3,7 +3,7 @@
  * throws: every error between here and the endpoint is a failed attempt.
  */
 import { Webhook } from 'standardwebhooks';
-import type { PositionedEvent } from '../store/events.ts';
+import type { PositionedEvent } from '../store/tables/events.ts';
 import { retryAfterMs } from './backoff.ts';
 import { CLOUD_EVENT_TYPE, cloudEventJson } from './cloud-event.ts';
 

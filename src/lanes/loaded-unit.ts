@@ -2,8 +2,7 @@
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Book } from '../ledger/book.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
-import type { StoredRequest } from '../store/load.ts';
-import type { AnsweredRequest } from '../store/save.ts';
+import type { AnsweredRequest } from '../store/tables/requests.ts';
 
 export type LoadedUnit = {
   readonly now: number;
@@ -15,7 +14,7 @@ export type LoadedUnit = {
   /** Revision of the cached plans, if they were not read; null: they were. */
   readonly plansRevision: bigint | null;
   /** Request ids used before, by `requestKey`. */
-  readonly requests: Map<string, StoredRequest>;
+  readonly requests: Map<string, AnsweredRequest>;
   /** Requests that were decided in this unit of work: also in `requests`. */
   readonly newRequests: AnsweredRequest[];
   /** Accounts on which more has fallen due than one unit of work settles; nothing is decided on them. */

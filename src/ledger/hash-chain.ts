@@ -7,15 +7,13 @@ import { canonicalJson, integerJson } from '../canonical.ts';
 import type { PricedUsage } from '../pricing/price.ts';
 import { sha256 } from '../sha256.ts';
 import type { UnsealedEntry } from './book.ts';
-import type { Move } from './entry.ts';
+import type { Entry, Move } from './entry.ts';
 
-/** An entry in its place in the chain, with its lists in the form they are stored in. */
-export type SealedEntry = {
-  readonly entry: UnsealedEntry;
+/** An entry in its place in the chain, and its lists as JSON, as they are hashed and stored. */
+export type SealedEntry = Entry & {
   readonly movesJson: string;
   readonly usagesJson: string;
   readonly labelsJson: string;
-  readonly hash: Uint8Array;
 };
 
 /** [from, to, grant, credits] each: short, and the same text after PostgreSQL has stored it. */
@@ -74,7 +72,7 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
   if (entry.planId !== null) said += `\nplan ${entry.planId}`;
   if (entry.previousPlanId !== null) said += `\nprevious plan ${entry.previousPlanId}`;
   return {
-    entry,
+    ...entry,
     movesJson: moves,
     usagesJson: usages,
     labelsJson: labels,

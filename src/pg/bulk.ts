@@ -1,76 +1,122 @@
 /**
- * Bulk writes with bound parameters: one statement writes any number of rows, each column sent as
- * one array. The ORM's flush would format every value into SQL text instead; it costs 216 µs of
- * Node's time per reserve with all its rows, this 15 µs (groups of 256, two cores).
+ * Bulk writes: one SQL statement writes any number of rows of a table, a binary array per column. An
+ * entity manager's flush would format every value into SQL text instead, at many times the CPU.
  */
 
 import { binaryArray, type Element, type ElementType } from './binary-array.ts';
+import type { Group } from './column.ts';
 import type { SqlStatement } from './pipelined-batch.ts';
+import { type Columns, elementOf, type Table, type Written } from './table.ts';
 
-/** Column, its type, and the value a row has there. */
-export type Column<Row> = readonly [name: string, type: ElementType, value: (row: Row) => Element];
+/** A column as it is sent: an array with an element for each row. */
+type Sent<Row> = {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly elementOf: (row: Row) => Element;
+};
 
-/** `insert` of all rows of a table. */
-export function bulkInsert<Row>(table: string, columns: readonly Column<Row>[]) {
-  const text = `
-    insert into ${table} (${columns.map(([name]) => name).join(', ')})
-    select ${columns.map(selected).join(', ')}
-    from ${unnest(columns)}`;
+/** `insert` of rows. */
+export function bulkInsert<C extends Columns, Noun>(table: Table<C, Noun>) {
+  const columns = columnsOf(table, ['key', 'inserted', 'updated', 'settings']);
+  return writer(insertText(table.name, columns), columns);
+}
+
+/** `insert` of rows; of those whose key exists, `update` of the group `updated`. */
+export function bulkUpsert<C extends Columns, Noun>(table: Table<C, Noun>) {
+  const columns = columnsOf(table, ['key', 'inserted', 'updated']);
+  const keys = columnsOf(table, ['key']).map(({ name }) => name);
+  const set = columnsOf(table, ['updated']).map(({ name }) => `${name} = excluded.${name}`);
+  const text = `${insertText(table.name, columns)}
+    on conflict (${keys.join(', ')}) do update set ${set.join(', ')}`;
   return writer(text, columns);
 }
 
-/** `update` of rows found by the first `keys` columns; the others are set. */
-export function bulkUpdate<Row>(table: string, keys: number, columns: readonly Column<Row>[]) {
-  return writer(updateText(table, keys, columns, selected), columns);
+/** `update` of the columns of a group. */
+export function bulkUpdate<C extends Columns, Noun>(
+  table: Table<C, Noun>,
+  group: 'updated' | 'settings' = 'updated',
+) {
+  const keys = columnsOf(table, ['key']);
+  const columns = columnsOf(table, [group]);
+  const set = columns.map((column) => `${column.name} = ${selected(column)}`);
+  return writer(updateText(table.name, keys, set, [...keys, ...columns]), [...keys, ...columns]);
 }
 
 /** A value that a row was computed from and the SQL that it must still equal. Null is not compared. */
-export type Guard<Row> = readonly [column: Column<Row>, equal: string];
+export type Guard<Row> = Sent<Row> & { readonly equal: string };
 
 /**
- * `update` with optimistic concurrency. Each row states its new version; the table must have the version
- * before it, and the guards must hold. A stale row's version becomes 0, which the table's CHECK
- * (version > 0) refuses. Counting the updated rows instead would be too late: the COMMIT is sent in the
- * same pipeline, and only an error makes PostgreSQL skip it. The CHECK gives this error a name.
+ * `update` of the group `updated` with optimistic concurrency. Each row states its new version; the table
+ * must have the version before it, and the guards must hold. A stale row's version becomes 0, which the
+ * table's CHECK (version > 0) refuses. Counting the updated rows instead would be too late: the COMMIT is
+ * sent in the same pipeline, and only an error makes PostgreSQL skip it. The CHECK gives this error a name.
  */
-export function versionedUpdate<Row>(
-  table: string,
-  keys: number,
-  columns: readonly Column<Row>[],
+export function versionedUpdate<C extends Columns, Noun, Row>(
+  table: Table<C, Noun>,
+  nounOf: (row: Row) => Written<C>,
   guards: readonly Guard<Row>[],
 ) {
-  const holds = guards.map(([[name], equal]) => `(n.${name} is null or n.${name} = ${equal})`);
-  const isCurrent = [`${table}.version = n.version - 1`, ...holds].join(' and ');
-  const setTo = (column: Column<Row>) =>
-    column[0] === 'version' ? `case when ${isCurrent} then n.version else 0 end` : selected(column);
-  const all = [...columns, ...guards.map(([column]) => column)];
-  return writer(updateText(table, keys, columns, setTo, all), all);
+  const from = (column: Sent<Written<C>>): Sent<Row> => ({
+    ...column,
+    elementOf: (row) => column.elementOf(nounOf(row)),
+  });
+  const keys = columnsOf(table, ['key']).map(from);
+  const columns = columnsOf(table, ['updated']).map(from);
+  const isCurrent = [
+    `${table.name}.version = n.version - 1`,
+    ...guards.map(({ name, equal }) => `(n.${name} is null or n.${name} = ${equal})`),
+  ].join(' and ');
+  const set = columns.map((column) =>
+    column.name === 'version'
+      ? `version = case when ${isCurrent} then n.version else 0 end`
+      : `${column.name} = ${selected(column)}`,
+  );
+  const sent = [...keys, ...columns, ...guards];
+  return writer(updateText(table.name, keys, set, sent), sent);
 }
 
-function updateText<Row>(
+function columnsOf<C extends Columns, Noun>(
+  table: Table<C, Noun>,
+  groups: readonly Group[],
+): Sent<Written<C>>[] {
+  return table.columns
+    .filter(({ group }) => groups.includes(group))
+    .map((column) => ({
+      name: column.name,
+      type: column.elementType,
+      elementOf: elementOf(column),
+    }));
+}
+
+const insertText = <Row>(table: string, columns: readonly Sent<Row>[]): string => `
+    insert into ${table} (${columns.map(({ name }) => name).join(', ')})
+    select ${columns.map(selected).join(', ')}
+    from ${unnest(columns)}`;
+
+const updateText = <Row>(
   table: string,
-  keys: number,
-  columns: readonly Column<Row>[],
-  setTo: (column: Column<Row>) => string,
-  given = columns,
-): string {
-  const set = columns.slice(keys).map((column) => `${column[0]} = ${setTo(column)}`);
-  const where = columns.slice(0, keys).map(([name]) => `${table}.${name} = n.${name}`);
-  return `
+  keys: readonly Sent<Row>[],
+  set: readonly string[],
+  sent: readonly Sent<Row>[],
+): string => `
     update ${table} set ${set.join(', ')}
-    from ${unnest(given)}
-    where ${where.join(' and ')}`;
-}
+    from ${unnest(sent)}
+    where ${keys.map(({ name }) => `${table}.${name} = n.${name}`).join(' and ')}`;
 
-/** No statement for no rows. */
-function writer<Row>(text: string, columns: readonly Column<Row>[]) {
+/** No SQL statement for no rows. */
+function writer<Row>(text: string, columns: readonly Sent<Row>[]) {
   return (rows: readonly Row[]): readonly SqlStatement[] =>
     rows.length === 0
       ? []
-      : [{ text, parameters: columns.map(([, type, value]) => binaryArray(type, rows, value)) }];
+      : [
+          {
+            text,
+            parameters: columns.map(({ type, elementOf }) => binaryArray(type, rows, elementOf)),
+          },
+        ];
 }
 
-const selected = <Row>([name, type]: Column<Row>): string =>
+const selected = <Row>({ name, type }: Sent<Row>): string =>
   type === 'numeric' ? `n.${name}::numeric` : `n.${name}`;
 
 const ARRAYS: Readonly<Partial<Record<ElementType, string>>> = {
@@ -79,12 +125,12 @@ const ARRAYS: Readonly<Partial<Record<ElementType, string>>> = {
 };
 
 /**
- * Arrays side by side in a select list, not as `unnest(…, …)` in the from: that keeps a store of rows
- * for every array first. A lone reserve takes PostgreSQL 1,430 µs so, and took it 1,890.
+ * Arrays side by side in a select list. `unnest(…, …)` in the from clause would first keep the rows of
+ * every array in a store of its own.
  */
-function unnest<Row>(columns: readonly Column<Row>[]): string {
+function unnest<Row>(columns: readonly Sent<Row>[]): string {
   const arrays = columns.map(
-    ([name, type], index) => `unnest($${index + 1}::${ARRAYS[type] ?? type}[]) as ${name}`,
+    ({ name, type }, index) => `unnest($${index + 1}::${ARRAYS[type] ?? type}[]) as ${name}`,
   );
   return `(select ${arrays.join(', ')}) as n`;
 }

@@ -11,7 +11,7 @@ import { Migration0007EventsFollowed } from './migrations/0007-events-followed.t
 import { Migration0008TopUps } from './migrations/0008-top-ups.ts';
 import { Migration0009Statistics } from './migrations/0009-statistics.ts';
 import { Migration0010AccountVersion } from './migrations/0010-account-version.ts';
-import { type Orm, openOrm } from './orm.ts';
+import { type Entities, type Orm, openOrm } from './orm.ts';
 
 const MIGRATIONS_TABLE = 'schema_migrations';
 const migrationsList = [
@@ -30,10 +30,11 @@ const migrationsList = [
 /** A migration may rewrite a large table. */
 const MIGRATION_TIMEOUT_MS = 24 * 3_600_000;
 
-/** Connects as the user of the URL, who owns the database. */
-export async function connectAsOwner(url: string): Promise<Orm> {
+/** Connects as the user of the URL, who owns the database. Migrations need no entities. */
+export async function connectAsOwner(url: string, entities: Entities = {}): Promise<Orm> {
   return await openOrm({
     url,
+    entities,
     poolSize: 1,
     answerTimeoutMs: MIGRATION_TIMEOUT_MS,
     settings: {},

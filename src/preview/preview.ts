@@ -5,9 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import pg from 'pg';
+import type { Row } from '../pg/table.ts';
 import type { PlanFile, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
-import { type Row, toUsage } from '../store/rows.ts';
+import { toUsages } from '../store/tables/entries.ts';
 import { readOnly, rowsOf } from '../verify/snapshot.ts';
 import {
   addOverage,
@@ -164,8 +165,7 @@ function take(
   rateCard: RateCard,
   refusals: Map<string, RefusalCount>,
 ) {
-  const stored: readonly Parameters<typeof toUsage>[0][] = row['usages'] ?? [];
-  const charged = { credits: BigInt(row['credits']!), usages: stored.map(toUsage) };
+  const charged = { credits: BigInt(row['credits']!), usages: toUsages(row['usages'] ?? []) };
   const { credits, unnamed, refused } = reprice(rateCard, charged);
   account.charges += 1n;
   account.creditsThen += charged.credits;

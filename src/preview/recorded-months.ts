@@ -5,11 +5,12 @@
  */
 import type pg from 'pg';
 import { formatMonth } from '../ledger/month.ts';
+import { millis } from '../pg/millis.ts';
+import type { Row } from '../pg/table.ts';
 import type { OverageRates } from '../pricing/overage.ts';
 import { overageRatesSchema } from '../pricing/plan-file/overage-schema.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
 import { jsonIntegers } from '../pricing/plan-file/scalar-schemas.ts';
-import { millis, type Row } from '../store/rows.ts';
 import { rowsOf } from '../verify/snapshot.ts';
 import type { RecordedMonth } from './overage.ts';
 

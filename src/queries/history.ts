@@ -1,9 +1,11 @@
 /** Reads an account's entries in seq order, a bounded stretch at a time. */
 
 import type { Entry, EntryKind } from '../ledger/entry.ts';
+import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import { entryColumns, millis, type Row, toEntry } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
+import { entries } from '../store/tables/entries.ts';
 
 export type HistoryFilter = {
   /** Empty: all. */
@@ -37,10 +39,10 @@ export async function readEntries(
     );
   const rows = await query<Row>(
     em,
-    `select ${entryColumns} from entries where ${conditions.join(' and ')} order by seq`,
+    `select ${entries.selectList} from entries where ${conditions.join(' and ')} order by seq`,
     parameters,
   );
-  return rows.map(toEntry);
+  return rows.map(entries.read);
 }
 
 /** seq of the account's newest entry, 0 before the first; null if there is no such account. */

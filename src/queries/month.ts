@@ -8,8 +8,10 @@ import type { EntryKind } from '../ledger/entry.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
+import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
+import type { Row } from '../pg/table.ts';
 import type { UsageEntry } from '../statements/attributions.ts';
 import {
   attributeEntries,
@@ -19,8 +21,8 @@ import {
   type RefundedEntry,
 } from '../statements/month-tally.ts';
 import { loadGrants } from '../store/load.ts';
-import { millis, type Row, type StoredMove, toMove } from '../store/rows.ts';
 import { loadStatement } from '../store/statements.ts';
+import { entries as table } from '../store/tables/entries.ts';
 import { lastSeqBefore } from './history.ts';
 
 /** Entries in one stretch. */
@@ -49,39 +51,39 @@ export async function readMonth(em: Em, account: Account, start: number): Promis
   return { ...tally.result(), afterSeq, lastSeq };
 }
 
-const columns = `seq, kind, ${millis('at')}, moves, usages, reservation_id, refunded_seq`;
+const { selectList, read } = table.pick(
+  'seq',
+  'kind',
+  'at',
+  'moves',
+  'usages',
+  'reservationId',
+  'refundedSeq',
+);
 
 const KINDS: readonly EntryKind[] = ['RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND'];
 
 async function readStretch(em: Em, accountId: string, after: bigint, upTo: bigint) {
   const rows = await query<Row>(
     em,
-    `select ${columns} from entries
+    `select ${selectList} from entries
      where account_id = $1 and seq > $2 and seq <= $3 and kind = any($4::text[]) order by seq`,
     [accountId, after, upTo, KINDS],
   );
   return rows.map(toUsageEntry);
 }
 
-type StoredUsage = {
-  readonly operation: string;
-  readonly count: number | string;
-  readonly credits: number | string;
-};
-
-const toUsageEntry = (row: Row): UsageEntry => ({
-  seq: BigInt(row['seq']!),
-  at: row['at']!,
-  kind: row['kind']! as EntryKind,
-  moves: (row['moves']! as StoredMove[]).map(toMove),
-  usages: (row['usages']! as StoredUsage[]).map(({ operation, count, credits }) => ({
-    operation,
-    count: BigInt(count),
-    credits: BigInt(credits),
-  })),
-  reservationId: row['reservation_id']!,
-  refundedSeq: row['refunded_seq'] === null ? null : BigInt(row['refunded_seq']!),
-});
+function toUsageEntry(row: Row): UsageEntry {
+  const { usages, ...entry } = read(row);
+  return {
+    ...entry,
+    usages: usages.map(({ usage: { operation, count }, credits }) => ({
+      operation,
+      count,
+      credits,
+    })),
+  };
+}
 
 async function lookUp(
   em: Em,
@@ -111,7 +113,7 @@ async function readRefunded(
   if (seqs.length === 0) return new Map();
   const rows = await query<Row>(
     em,
-    `select ${columns} from entries where account_id = $1 and seq = any($2::bigint[])`,
+    `select ${selectList} from entries where account_id = $1 and seq = any($2::bigint[])`,
     [accountId, seqs],
   );
   const entries = rows.map(toUsageEntry);
@@ -152,7 +154,7 @@ async function readReservations(
   for (; after < upTo; after += READ_AHEAD) {
     const rows = await query<Row>(
       em,
-      `select ${columns} from entries
+      `select ${selectList} from entries
        where account_id = $1 and seq > $2 and seq <= least($3::bigint, $4::bigint)
          and kind in ('RESERVE', 'COMMIT') and reservation_id = any($5::uuid[]) order by seq`,
       [accountId, after, after + READ_AHEAD, upTo, reservationIds],

@@ -3,38 +3,18 @@
  * behind the time an attempt can take, in a statement of its own, and no lock outlives it. A replica
  * that is killed leaves a delivery that is due again when its lease is over.
  */
+import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import { eventColumns, type PositionedEvent, toEvent } from './events.ts';
-import { millis, type Row } from './rows.ts';
+import type { Row } from '../pg/table.ts';
+import { type DeliveryState, deliveries } from './tables/deliveries.ts';
+import { events, type PositionedEvent } from './tables/events.ts';
 
-export type DeliveryState = 'PENDING' | 'DELIVERED' | 'DEAD';
+export type Delivery = ReturnType<typeof deliveries.read> & { readonly event: PositionedEvent };
 
-export type Delivery = {
-  readonly event: PositionedEvent;
-  readonly state: DeliveryState;
-  readonly attempts: number;
-  /** When it is attempted next, or its lease ends; null unless PENDING. */
-  readonly dueAt: number | null;
-  readonly lastAttemptAt: number | null;
-  readonly lastError: string;
-  readonly endedAt: number | null;
-};
+const selectList = `${events.selectListOf('e')}, ${deliveries.selectListOf('d')}`;
 
-const deliveryColumns = `${eventColumns}, d.state, d.attempts, ${millis('d.due_at', 'due_at')},
-  ${millis('d.last_attempt_at', 'last_attempt_at')}, d.last_error, ${millis('d.ended_at', 'ended_at')}`;
-
-const toDelivery = (row: Row): Delivery => ({
-  event: toEvent(row),
-  state: row['state']! as DeliveryState,
-  attempts: row['attempts']!,
-  dueAt: row['due_at']!,
-  lastAttemptAt: row['last_attempt_at']!,
-  lastError: row['last_error']!,
-  endedAt: row['ended_at']!,
-});
-
-const instant = (place: string): string => `to_timestamp(${place}::float8 / 1000)`;
+const toDelivery = (row: Row): Delivery => ({ ...deliveries.read(row), event: events.read(row) });
 
 /**
  * Makes deliveries of up to `limit` events that have none yet; answers how many. What happened before
@@ -71,7 +51,7 @@ export async function enqueueDeliveries(em: Em, now: number, limit: number): Pro
       `with made as (
          insert into deliveries
            (account_id, event_id, position, state, attempts, due_at, last_error)
-         select account_id, event_id, position, 'PENDING', 0, ${instant('$2')}, ''
+         select account_id, event_id, position, 'PENDING', 0, ${fromMillis('$2')}, ''
          from events where position > $1 order by position limit $3
          returning position
        ), moved as (
@@ -96,15 +76,15 @@ export async function claimDeliveries(
     em,
     `with due as (
        select account_id, event_id from deliveries
-       where due_at <= ${instant('$1')} order by due_at limit $3 for update skip locked
+       where due_at <= ${fromMillis('$1')} order by due_at limit $3 for update skip locked
      ), d as (
-       update deliveries set attempts = attempts + 1, last_attempt_at = ${instant('$1')},
-         due_at = ${instant('($1::float8 + $2::float8)')}
+       update deliveries set attempts = attempts + 1, last_attempt_at = ${fromMillis('$1')},
+         due_at = ${fromMillis('($1::float8 + $2::float8)')}
        from due
        where deliveries.account_id = due.account_id and deliveries.event_id = due.event_id
        returning deliveries.*
      )
-     select ${deliveryColumns} from d join events e using (account_id, event_id)`,
+     select ${selectList} from d join events e using (account_id, event_id)`,
     [now, leaseMs, limit],
   );
   return rows.map(toDelivery);
@@ -127,8 +107,8 @@ export async function endAttempt(
   const pending = ended.state === 'PENDING';
   await query(
     em,
-    `update deliveries set state = $4, last_error = $5, due_at = ${instant('$6')},
-       ended_at = ${instant('$7')}
+    `update deliveries set state = $4, last_error = $5, due_at = ${fromMillis('$6')},
+       ended_at = ${fromMillis('$7')}
      where account_id = $1 and event_id = $2 and state = 'PENDING' and attempts = $3`,
     [
       event.accountId,
@@ -146,7 +126,7 @@ export async function endAttempt(
 export async function giveBack(em: Em, { event, attempts }: Delivery, now: number): Promise<void> {
   await query(
     em,
-    `update deliveries set attempts = attempts - 1, due_at = ${instant('$4')}
+    `update deliveries set attempts = attempts - 1, due_at = ${fromMillis('$4')}
      where account_id = $1 and event_id = $2 and state = 'PENDING' and attempts = $3`,
     [event.accountId, event.eventId, attempts, now],
   );
@@ -177,7 +157,7 @@ export async function listDeliveries(
   if (filter.accountId) where((place) => `d.account_id = ${place}`, filter.accountId);
   const rows = await query<Row>(
     em,
-    `select ${deliveryColumns} from deliveries d join events e using (account_id, event_id)
+    `select ${selectList} from deliveries d join events e using (account_id, event_id)
      where ${conditions.join(' and ')} order by d.position desc limit $1`,
     parameters,
   );
@@ -194,11 +174,11 @@ export async function replayDelivery(
   const [row] = await query<Row>(
     em,
     `with d as (
-       update deliveries set state = 'PENDING', due_at = ${instant('$3')}, ended_at = null,
+       update deliveries set state = 'PENDING', due_at = ${fromMillis('$3')}, ended_at = null,
          attempts = case when state = 'PENDING' then attempts else 0 end
        where account_id = $1 and event_id = $2 returning *
      )
-     select ${deliveryColumns} from d join events e using (account_id, event_id)`,
+     select ${selectList} from d join events e using (account_id, event_id)`,
     [accountId, eventId, now],
   );
   return row ? toDelivery(row) : null;
@@ -218,7 +198,7 @@ export async function replayDead(
        select account_id, event_id from deliveries
        where state = 'DEAD' ${ofAccount} order by position limit $2 for update skip locked
      )
-     update deliveries set state = 'PENDING', attempts = 0, due_at = ${instant('$1')},
+     update deliveries set state = 'PENDING', attempts = 0, due_at = ${fromMillis('$1')},
        ended_at = null
      from dead
      where deliveries.account_id = dead.account_id and deliveries.event_id = dead.event_id

@@ -1,26 +1,10 @@
 /** Events in the one order they can be followed in: giving them positions, and reading by position. */
 
-import type { EventType, LedgerEvent } from '../ledger/event.ts';
+import type { EventType } from '../ledger/event.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import { millis, type Row } from './rows.ts';
-
-export type PositionedEvent = LedgerEvent & { readonly position: bigint };
-
-export const eventColumns = `e.account_id, e.event_id, e.seq, e.position, e.type, ${millis('e.at', 'at')},
-  e.data, e.trace_id, e.span_id`;
-
-export const toEvent = (row: Row): PositionedEvent => ({
-  accountId: row['account_id']!,
-  eventId: row['event_id']!,
-  seq: BigInt(row['seq']!),
-  position: BigInt(row['position']!),
-  type: row['type']! as EventType,
-  at: row['at']!,
-  data: row['data']! as Readonly<Record<string, string>>,
-  traceId: row['trace_id']!,
-  spanId: row['span_id']!,
-});
+import type { Row } from '../pg/table.ts';
+import { events, type PositionedEvent } from './tables/events.ts';
 
 /** The newest position there is; 0 before the first. */
 export async function newestPosition(em: Em): Promise<bigint> {
@@ -119,9 +103,9 @@ export async function readEvents(
   if (accountId) where((place) => `e.account_id = ${place}`, accountId);
   const rows = await query<Row>(
     em,
-    `select ${eventColumns} from events e
+    `select ${events.selectListOf('e')} from events e
      where ${conditions.join(' and ')} order by e.position limit $3`,
     parameters,
   );
-  return rows.map(toEvent);
+  return rows.map(events.read);
 }

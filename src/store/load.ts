@@ -5,30 +5,22 @@
 
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
-import type { Labels } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import { binaryArray, type Element, type ElementType } from '../pg/binary-array.ts';
+import { fromMillis, millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import {
-  accountColumns,
-  customPackColumns,
-  grantColumns,
-  millis,
-  purchaseColumns,
-  type Row,
-  reservationColumns,
-  type StoredMove,
-  toAccount,
-  toCustomPack,
-  toGrant,
-  toMove,
-  toPurchase,
-  toReservation,
-} from './rows.ts';
+import type { Row } from '../pg/table.ts';
+import { accounts } from './tables/accounts.ts';
+import { customPacks } from './tables/custom-packs.ts';
+import { entries } from './tables/entries.ts';
+import { grants } from './tables/grants.ts';
+import { purchases } from './tables/purchases.ts';
+import { type AnsweredRequest, requests } from './tables/requests.ts';
+import { reservations } from './tables/reservations.ts';
 
 /** Something of an account, by its own key. */
 export type Named<Key> = { readonly accountId: string; readonly key: Key };
@@ -48,11 +40,11 @@ export async function lockAccounts(
   if (accountIds.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${accountColumns} from accounts where account_id = any($1::text[])
+    `select ${accounts.selectList} from accounts where account_id = any($1::text[])
      order by account_id collate "C" for no key update ${locked === 'skip' ? 'skip locked' : ''}`,
     [texts(accountIds)],
   );
-  return rows.map(toAccount);
+  return rows.map(accounts.read);
 }
 
 /** Those of the accounts that there are, locked or not. */
@@ -68,10 +60,10 @@ export async function existing(em: Em, accountIds: readonly string[]): Promise<s
 export async function loadAccounts(em: Em, accountIds: readonly string[]): Promise<Account[]> {
   const rows = await query<Row>(
     em,
-    `select ${accountColumns} from accounts where account_id = any($1::text[])`,
+    `select ${accounts.selectList} from accounts where account_id = any($1::text[])`,
     [texts(accountIds)],
   );
-  return rows.map(toAccount);
+  return rows.map(accounts.read);
 }
 
 /** The grants of accounts that can still change. */
@@ -79,10 +71,10 @@ export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Pro
   if (accountIds.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${grantColumns} from grants where account_id = any($1::text[]) and open`,
+    `select ${grants.selectList} from grants where account_id = any($1::text[]) and open`,
     [texts(accountIds)],
   );
-  return rows.map(toGrant);
+  return rows.map(grants.read);
 }
 
 /** Grants by number, spent and expired ones too. */
@@ -90,11 +82,11 @@ export async function loadGrants(em: Em, named: readonly Named<bigint>[]): Promi
   if (named.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${grantColumns} from grants
+    `select ${grants.selectList} from grants
      join unnest($1::text[], $2::bigint[]) as n(account_id, grant_id) using (account_id, grant_id)`,
     columnsOf('bigint', named),
   );
-  return rows.map(toGrant);
+  return rows.map(grants.read);
 }
 
 export async function loadReservations(
@@ -104,12 +96,12 @@ export async function loadReservations(
   if (named.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${reservationColumns} from reservations
+    `select ${reservations.selectList} from reservations
      join unnest($1::text[], $2::uuid[]) as n(account_id, reservation_id)
        using (account_id, reservation_id)`,
     columnsOf('uuid', named),
   );
-  return rows.map(toReservation);
+  return rows.map(reservations.read);
 }
 
 /**
@@ -123,13 +115,13 @@ export async function loadReservationsAtVersion(
   if (named.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${reservationColumns} from reservations
+    `select ${reservations.selectList} from reservations
      join unnest($1::text[], $2::uuid[], $3::bigint[]) as n(account_id, reservation_id, version)
        using (account_id, reservation_id)
      join (select account_id, version from accounts) as a using (account_id, version)`,
     [...columnsOf('uuid', named), binaryArray('bigint', named, ({ version }) => version)],
   );
-  return rows.map(toReservation);
+  return rows.map(reservations.read);
 }
 
 /** Active reservations of an account past their expiry, soonest first, at most `limit`. */
@@ -141,12 +133,12 @@ export async function loadExpiredReservations(
 ): Promise<Reservation[]> {
   const rows = await query<Row>(
     em,
-    `select ${reservationColumns} from reservations
-     where account_id = $1 and state = 'ACTIVE' and expires_at <= to_timestamp($2::float8 / 1000)
+    `select ${reservations.selectList} from reservations
+     where account_id = $1 and state = 'ACTIVE' and expires_at <= ${fromMillis('$2')}
      order by reservations.expires_at limit $3`,
     [accountId, now, limit],
   );
-  return rows.map(toReservation);
+  return rows.map(reservations.read);
 }
 
 /** When the soonest of an account's reservations that are still running expires. */
@@ -158,30 +150,22 @@ export async function nextReservationExpiry(
   const [row] = await query<{ expires_at: number }>(
     em,
     `select ${millis('expires_at')} from reservations
-     where account_id = $1 and state = 'ACTIVE' and expires_at > to_timestamp($2::float8 / 1000)
+     where account_id = $1 and state = 'ACTIVE' and expires_at > ${fromMillis('$2')}
      order by reservations.expires_at limit 1`,
     [accountId, now],
   );
   return row?.expires_at ?? null;
 }
 
-/** A request id that was used, and what it was answered. */
-export type StoredRequest = {
-  readonly accountId: string;
-  readonly requestId: string;
-  readonly method: string;
-  readonly fingerprint: Uint8Array;
-  readonly response: Uint8Array;
-};
-
+/** Those of the requests that were answered before. */
 export async function loadRequests(
   em: Em,
-  asked: readonly { accountId: string; requestId: string; method: string }[],
-): Promise<StoredRequest[]> {
+  asked: readonly Pick<AnsweredRequest, 'accountId' | 'requestId' | 'method'>[],
+): Promise<AnsweredRequest[]> {
   if (asked.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select account_id, request_id, method, fingerprint, response from requests
+    `select ${requests.selectList} from requests
      join unnest($1::text[], $2::text[], $3::text[]) as n(account_id, request_id, method)
        using (account_id, request_id, method)`,
     [
@@ -190,13 +174,7 @@ export async function loadRequests(
       binaryArray('text', asked, (r) => r.method),
     ],
   );
-  return rows.map((row) => ({
-    accountId: row['account_id']!,
-    requestId: row['request_id']!,
-    method: row['method']!,
-    fingerprint: row['fingerprint']!,
-    response: row['response']!,
-  }));
+  return rows.map(requests.read);
 }
 
 /** Commits and charges by seq, with what was refunded of each so far. */
@@ -207,32 +185,15 @@ export async function loadRefundables(
   if (named.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select e.account_id, e.seq, ${millis('e.at', 'at')}, e.reservation_id, e.plan_id,
-       e.rate_card_version, e.reference, e.labels, e.moves, coalesce(r.refunded, 0) as refunded
+    `select ${entries.selectListOf('e')}, coalesce(r.refunded, 0) as refunded
      from entries e
      join unnest($1::text[], $2::bigint[]) as n(account_id, seq) using (account_id, seq)
      left join refunded r using (account_id, seq)
      where e.kind in ('COMMIT', 'CHARGE')`,
     columnsOf('bigint', named),
   );
-  return rows.map(toRefundable);
+  return rows.map((row) => toRefundableEntry(entries.read(row), BigInt(row['refunded']!)));
 }
-
-const toRefundable = (row: Row): RefundableEntry =>
-  toRefundableEntry(
-    {
-      accountId: row['account_id']!,
-      seq: BigInt(row['seq']!),
-      at: row['at']!,
-      reservationId: row['reservation_id']!,
-      planId: row['plan_id']!,
-      rateCardVersion: row['rate_card_version']!,
-      reference: row['reference']!,
-      labels: row['labels']! as Labels,
-      moves: (row['moves']! as StoredMove[]).map(toMove),
-    },
-    BigInt(row['refunded']!),
-  );
 
 /** Purchases by their payment reference. */
 export async function loadReferencedPurchases(
@@ -242,24 +203,24 @@ export async function loadReferencedPurchases(
   if (named.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${purchaseColumns} from purchases
+    `select ${purchases.selectList} from purchases
      join unnest($1::text[], $2::text[]) as n(account_id, payment_reference)
        using (account_id, payment_reference)`,
     columnsOf('text', named),
   );
-  return rows.map(toPurchase);
+  return rows.map(purchases.read);
 }
 
 export async function loadPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {
   if (named.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${purchaseColumns} from purchases
+    `select ${purchases.selectList} from purchases
      join unnest($1::text[], $2::uuid[]) as n(account_id, purchase_id)
        using (account_id, purchase_id)`,
     columnsOf('uuid', named),
   );
-  return rows.map(toPurchase);
+  return rows.map(purchases.read);
 }
 
 /** Packs offered to accounts by name, withdrawn ones too. */
@@ -270,11 +231,11 @@ export async function loadCustomPacks(
   if (named.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${customPackColumns} from custom_packs
+    `select ${customPacks.selectList} from custom_packs
      join unnest($1::text[], $2::text[]) as n(account_id, pack_id) using (account_id, pack_id)`,
     columnsOf('text', named),
   );
-  return rows.map(toCustomPack);
+  return rows.map(customPacks.read);
 }
 
 const texts = (values: readonly string[]): Buffer => binaryArray('text', values, (value) => value);

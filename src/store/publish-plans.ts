@@ -2,11 +2,11 @@
 import { LockMode } from '@mikro-orm/core';
 import { isRetryable } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
-import { PlanRow, RateCardRow } from '../pg/schema.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
 import { diffVersions } from '../pricing/version-diff.ts';
 import { readPlan, readRateCard } from './read-plan.ts';
+import { entities } from './tables/index.ts';
 
 /** The prices of plan files that were published. */
 export type PublishedVersion = {
@@ -65,7 +65,11 @@ type Outcome =
 
 async function publishOne(em: Em, filed: PlanFile, now: number): Promise<Outcome> {
   const { planId } = filed;
-  const row = await em.findOne(PlanRow, { planId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  const row = await em.findOne(
+    entities.plans,
+    { planId },
+    { lockMode: LockMode.PESSIMISTIC_WRITE },
+  );
   // The clocks of replicas differ; one publication never comes before another that it follows.
   const at = Math.max(now, row?.updatedAt.getTime() ?? now);
   const before = row && (await readPlan(em, planId));
@@ -80,7 +84,7 @@ async function publishOne(em: Em, filed: PlanFile, now: number): Promise<Outcome
   const newest = before?.versions.at(-1)?.version ?? 0;
   const versions = publication.added.map(({ effectiveAt, rateCard }, index) => {
     const version = newest + 1 + index;
-    em.create(RateCardRow, {
+    em.create(entities.rateCards, {
       planId,
       version,
       content: rateCardToJson(rateCard),
@@ -100,7 +104,7 @@ async function publishOne(em: Em, filed: PlanFile, now: number): Promise<Outcome
     updatedAt: new Date(at),
   };
   if (row) em.assign(row, content);
-  else em.create(PlanRow, { planId, ...content });
+  else em.create(entities.plans, { planId, ...content });
   return { versions };
 }
 

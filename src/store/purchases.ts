@@ -2,9 +2,12 @@
 
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
+import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import { customPackColumns, purchaseColumns, type Row, toCustomPack, toPurchase } from './rows.ts';
+import type { Row } from '../pg/table.ts';
+import { customPacks } from './tables/custom-packs.ts';
+import { purchases } from './tables/purchases.ts';
 
 /** Purchases of an account before `beforeId`, newest first; from the newest where it is null. */
 export async function listPurchases(
@@ -16,13 +19,13 @@ export async function listPurchases(
 ): Promise<Purchase[]> {
   const rows = await query<Row>(
     em,
-    `select ${purchaseColumns} from purchases
+    `select ${purchases.selectList} from purchases
      where account_id = $1 and ($2::uuid is null or purchase_id < $2)
        and (cardinality($3::text[]) = 0 or state = any($3::text[]))
      order by purchase_id desc limit $4`,
     [accountId, beforeId, states, limit],
   );
-  return rows.map(toPurchase);
+  return rows.map(purchases.read);
 }
 
 /**
@@ -38,11 +41,11 @@ export async function claimPurchasesToCheck(
 ): Promise<{ readonly accountId: string; readonly purchaseId: string }[]> {
   const rows = await query<Row>(
     em,
-    `update purchases set next_check_at = to_timestamp($3::float8 / 1000)
+    `update purchases set next_check_at = ${fromMillis('$3')}
      from (
        select account_id, purchase_id from purchases
-       where next_check_at <= to_timestamp($1::float8 / 1000)
-         and created_at <= to_timestamp($2::float8 / 1000)
+       where next_check_at <= ${fromMillis('$1')}
+         and created_at <= ${fromMillis('$2')}
        order by next_check_at limit $4 for update skip locked
      ) due
      where purchases.account_id = due.account_id and purchases.purchase_id = due.purchase_id
@@ -56,9 +59,9 @@ export async function claimPurchasesToCheck(
 export async function listCustomPacks(em: Em, accountId: string): Promise<CustomPack[]> {
   const rows = await query<Row>(
     em,
-    `select ${customPackColumns} from custom_packs
+    `select ${customPacks.selectList} from custom_packs
      where account_id = $1 and withdrawn_at is null order by pack_id`,
     [accountId],
   );
-  return rows.map(toCustomPack);
+  return rows.map(customPacks.read);
 }

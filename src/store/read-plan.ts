@@ -1,10 +1,10 @@
 /** Reads plans and rate cards from the database. */
+import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { RateCard } from '../pricing/plan.ts';
 import { planTermsFromJson, rateCardFromJson } from '../pricing/plan-file/plan-json.ts';
 import { PublishedPlan } from '../pricing/published-plan.ts';
-import { millis } from './rows.ts';
 
 type PlanVersionRow = {
   readonly revision: number;

@@ -1,6 +1,7 @@
 /** Replays the entries of a group of accounts, and holds accounts and grants against them. */
 import type { Entry } from '../ledger/entry.ts';
-import { entryColumns, type Row, toEntry } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
+import { entries as table } from '../store/tables/entries.ts';
 import { checkGrants } from './grants.ts';
 import { accountOf, type Group, grantsOf } from './group.ts';
 import { isBucket } from './moves.ts';
@@ -24,7 +25,7 @@ export async function checkEntries(group: Group): Promise<number> {
   let entries = 0;
   const rows = group.snapshot.rows(
     (within) =>
-      `select ${entryColumns} from entries where ${within('account_id')} order by account_id, seq`,
+      `select ${table.selectList} from entries where ${within('account_id')} order by account_id, seq`,
   );
   for await (const row of rows) {
     entries += 1;
@@ -56,7 +57,7 @@ function take(replay: Replay, row: Row) {
 /** Of its moves and usages the database only knows that they are JSON. */
 function read(row: Row): Entry | Error {
   try {
-    const entry = toEntry(row);
+    const entry = table.read(row);
     const unknown = entry.moves
       .flatMap(({ from, to }) => [from, to])
       .find((name) => !isBucket(name));

@@ -4,7 +4,7 @@
  * every event has its delivery, from the first one that had one on.
  */
 import type pg from 'pg';
-import type { Row } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
 import type { Disagreement } from './findings.ts';
 import { accountOf, type Group } from './group.ts';
 import { readOnly, type Within } from './snapshot.ts';

@@ -1,7 +1,8 @@
 /** A group of accounts that is audited in one snapshot: their rows, and their grants. */
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
-import { grantColumns, type Row, toGrant } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
+import { grants as table } from '../store/tables/grants.ts';
 import type { Findings } from './findings.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -24,10 +25,10 @@ export async function loadGrants(snapshot: Snapshot): Promise<Group['grants']> {
   const grants = new Map<string, Map<bigint, Grant>>();
   const rows = snapshot.rows(
     (within) =>
-      `select ${grantColumns} from grants where ${within('account_id')} order by account_id, grant_id`,
+      `select ${table.selectList} from grants where ${within('account_id')} order by account_id, grant_id`,
   );
   for await (const row of rows) {
-    const grant = toGrant(row);
+    const grant = table.read(row);
     const ofAccount = grants.get(grant.accountId) ?? new Map<bigint, Grant>();
     grants.set(grant.accountId, ofAccount.set(grant.grantId, grant));
   }

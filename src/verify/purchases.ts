@@ -3,7 +3,8 @@
  * has paid for two. What was taken back of it, and given again, is what its entries moved; and every
  * call of Purchase has made one purchase.
  */
-import { millis, type Row } from '../store/rows.ts';
+import { millis } from '../pg/millis.ts';
+import type { Row } from '../pg/table.ts';
 import { accountOf, type Group, grantsOf } from './group.ts';
 import { instant } from './replay.ts';
 import type { Within } from './snapshot.ts';

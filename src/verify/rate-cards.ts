@@ -1,5 +1,5 @@
 /** What is reserved or charged is priced on a rate card that there is, and that was in force by then. */
-import { millis } from '../store/rows.ts';
+import { millis } from '../pg/millis.ts';
 import { accountOf, type Group } from './group.ts';
 import { instant } from './replay.ts';
 import type { Within } from './snapshot.ts';

@@ -1,5 +1,6 @@
 /** Refunds, held against the commits and charges they give back, and the rows that count them. */
-import { type Row, type StoredMove, toMove } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
+import { type StoredMove, toMoves } from '../store/tables/entries.ts';
 import { accountOf, type Group, inRuns } from './group.ts';
 import type { Within } from './snapshot.ts';
 
@@ -63,7 +64,7 @@ function checkRefunded(group: Group, row: Row, given: ReadonlyMap<bigint, bigint
 /** Moves that cannot be read were told when the entries were replayed. */
 function movesOf(stored: StoredMove[] | null | undefined) {
   try {
-    return (stored ?? []).map(toMove);
+    return toMoves(stored ?? []);
   } catch {
     return [];
   }

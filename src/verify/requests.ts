@@ -2,7 +2,7 @@
  * Request ids, held against the entries they caused: every entry that a caller asked for has its
  * request, and no request was carried out twice.
  */
-import type { Row } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
 import { accountOf, type Group } from './group.ts';
 import type { Within } from './snapshot.ts';
 

@@ -1,13 +1,9 @@
 /** Recomputes every reservation from its entries, and holds its row against what they say. */
 import type { Reservation } from '../ledger/reservation.ts';
-import {
-  millis,
-  type Row,
-  reservationColumns,
-  type StoredMove,
-  toMove,
-  toReservation,
-} from '../store/rows.ts';
+import { millis } from '../pg/millis.ts';
+import type { Row } from '../pg/table.ts';
+import { toMoves } from '../store/tables/entries.ts';
+import { reservations as table } from '../store/tables/reservations.ts';
 import { accountOf, type Group, grantsOf, inRuns } from './group.ts';
 import { OVERAGE_LINE } from './moves.ts';
 import { instant } from './replay.ts';
@@ -35,7 +31,7 @@ const reservationsWithEntries = (within: Within) => `
       and coalesce(plan_of_entry, r.plan_id) = r.plan_id
   end as same_terms
   from (
-    select ${reservationColumns}, held, true as kept
+    select ${table.selectList}, held, true as kept
     from reservations where ${within('account_id')}
   ) r
   full join (
@@ -62,7 +58,7 @@ function readStep(row: Row): Step | null {
     return {
       kind: row['kind']!,
       at: row['at']!,
-      moves: (row['moves']! as StoredMove[]).map(toMove),
+      moves: toMoves(row['moves']!),
       credits: BigInt(row['entry_credits']!),
       late: row['late_entry']!,
     };
@@ -80,7 +76,7 @@ function closeReservation({ findings }: Group, row: Row, life: ReservationLife) 
     tell('the entries name it, there is no such reservation');
     return null;
   }
-  const reservation = toReservation(row);
+  const reservation = table.read(row);
   if (life.state === null) {
     tell('no entry reserved it');
     return reservation;

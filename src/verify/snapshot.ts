@@ -3,7 +3,7 @@
  * same state, whatever the service writes meanwhile, and none of them can write.
  */
 import type pg from 'pg';
-import type { Row } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
 
 /**
  * A range of the account ids, in the database's own order. The ranges of a run leave no gap, so rows

@@ -1,8 +1,10 @@
 /** Recomputes every closed statement from the entries of its account, and tells what does not agree. */
 import type { Account } from '../ledger/account.ts';
 import type { Statement } from '../ledger/statement.ts';
-import { millis, type Row, type StoredMove, toMove } from '../store/rows.ts';
-import { statementColumns, toStatement } from '../store/statements.ts';
+import { millis } from '../pg/millis.ts';
+import type { Row } from '../pg/table.ts';
+import { toMoves } from '../store/tables/entries.ts';
+import { statements as table } from '../store/tables/statements.ts';
 import { accountOf, type Group, grantsOf, inRuns } from './group.ts';
 import { instant } from './replay.ts';
 import type { Snapshot, Within } from './snapshot.ts';
@@ -50,7 +52,7 @@ const entriesWithReserved = (within: Within) => `
   order by t.account_id, t.seq`;
 
 const statementsInOrder = (within: Within) => `
-  select ${statementColumns} from statements where ${within('account_id')}
+  select ${table.selectList} from statements where ${within('account_id')}
   order by account_id, month`;
 
 const announcedAndGone = (within: Within) => `
@@ -97,7 +99,7 @@ const toEntry = (row: Row): StatementEntry => ({
   seq: BigInt(row['seq']!),
   at: row['at']!,
   kind: row['kind']!,
-  moves: (row['moves']! as StoredMove[]).map(toMove),
+  moves: toMoves(row['moves']!),
   usages: usagesOf(row['usages']!),
   reserved: usagesOf(row['reserved']!),
   committedBefore: row['committed_before'] === null ? null : BigInt(row['committed_before']!),
@@ -125,7 +127,7 @@ function checkAll(group: Group, account: Account, rows: readonly Row[], tally: S
 
 function read(row: Row, tell: (what: string) => void): Statement | null {
   try {
-    return toStatement(row);
+    return table.read(row);
   } catch {
     tell('cannot be read');
     return null;

@@ -2,7 +2,8 @@
  * Top-ups: the one that is under way is the account's only pending purchase of its kind, and what the
  * account counts of its month is what was bought in it and did not fail.
  */
-import { millis, type Row } from '../store/rows.ts';
+import { millis } from '../pg/millis.ts';
+import type { Row } from '../pg/table.ts';
 import { accountOf, type Group } from './group.ts';
 import type { Within } from './snapshot.ts';
 

@@ -11,7 +11,8 @@
  */
 import pg from 'pg';
 import type { Account } from '../ledger/account.ts';
-import { accountColumns, type Row, toAccount } from '../store/rows.ts';
+import type { Row } from '../pg/table.ts';
+import { accounts as table } from '../store/tables/accounts.ts';
 import { checkEntries } from './entries.ts';
 import { checkEvents, checkPositions } from './events.ts';
 import { type Disagreement, Findings } from './findings.ts';
@@ -122,10 +123,10 @@ async function readAccounts(
 ): Promise<Account[]> {
   const condition = only === null ? 'account_id > $1' : 'account_id = $1';
   const { rows } = await client.query<Row>(
-    `select ${accountColumns} from accounts where ${condition} order by account_id limit $2`,
+    `select ${table.selectList} from accounts where ${condition} order by account_id limit $2`,
     [only ?? after, ACCOUNTS_MAX],
   );
-  return rows.map(toAccount);
+  return rows.map(table.read);
 }
 
 /** As many of the accounts, from the first, as have few enough grants together. */

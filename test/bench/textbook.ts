@@ -19,16 +19,16 @@ import { toMoves } from '../../src/ledger/book.ts';
 import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
 import type { Reservation } from '../../src/ledger/reservation.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
-import { AccountRow, EntryRow, GrantRow, RequestRow, ReservationRow } from '../../src/pg/schema.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
 import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 import { pricedUsageMessage } from '../../src/rpc/messages/priced-usage.ts';
 import { reservationMessage } from '../../src/rpc/messages/reservation.ts';
+import { entities } from '../../src/store/tables/index.ts';
 
-type Account = InferEntity<typeof AccountRow>;
-type Grant = InferEntity<typeof GrantRow>;
+type Account = InferEntity<typeof entities.accounts>;
+type Grant = InferEntity<typeof entities.grants>;
 
 const files = await readPlanFiles(new URL('../../deploy/plans', import.meta.url).pathname);
 assert('plans' in files);
@@ -37,13 +37,13 @@ const plans = new Map(files.plans.map((plan) => [plan.planId, plan]));
 async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   const { accountId, requestId } = request;
   const account = await em.findOneOrFail(
-    AccountRow,
+    entities.accounts,
     { accountId },
     { lockMode: LockMode.PESSIMISTIC_WRITE },
   );
   const key = { accountId, requestId, method: 'Reserve' };
   const print = Buffer.from(fingerprint(ReserveRequest, request));
-  const before = await em.findOne(RequestRow, key);
+  const before = await em.findOne(entities.requests, key);
   if (before) {
     assert(print.equals(before.fingerprint), 'the request id was used with other content');
     return before.response;
@@ -53,7 +53,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   const priced = priceUsages(plan.rateCard, request.usages, 'usages');
   assert('lines' in priced);
   const grants = await em.find(
-    GrantRow,
+    entities.grants,
     { accountId, open: true },
     { orderBy: { priority: 'asc', expiresAt: 'asc nulls last', grantId: 'asc' } },
   );
@@ -92,7 +92,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     lines: priced.lines.map((line) => pricedUsageMessage(line)),
   }).finish();
 
-  em.create(ReservationRow, {
+  em.create(entities.reservations, {
     ...reservation,
     held: priced.credits,
     heldFor: null,
@@ -103,7 +103,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     endedAt: null,
   });
   createEntry(em, entry);
-  em.create(RequestRow, {
+  em.create(entities.requests, {
     ...key,
     fingerprint: print,
     response: Buffer.from(response),
@@ -162,8 +162,8 @@ const entryOf = (
     account.lastHash,
   );
 
-function createEntry(em: Em, { entry, movesJson, usagesJson, labelsJson, hash }: SealedEntry) {
-  em.create(EntryRow, {
+function createEntry(em: Em, { movesJson, usagesJson, labelsJson, hash, ...entry }: SealedEntry) {
+  em.create(entities.entries, {
     ...entry,
     at: new Date(entry.at),
     moves: JSON.parse(movesJson),
@@ -196,6 +196,7 @@ function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan):
 
 const orm = await connect(
   process.env['DATABASE_URL'] ?? '',
+  entities,
   Number(process.env['DATABASE_POOL_MAX']),
   35_000,
 );

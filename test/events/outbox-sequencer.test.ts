@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { connect, type Em, type Orm } from '../../src/pg/orm.ts';
 import { assignPositions, eventsWait, newestPosition, readEvents } from '../../src/store/events.ts';
+import { entities } from '../../src/store/tables/index.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { from } from './given.ts';
 
@@ -13,8 +14,8 @@ let other: () => Em;
 beforeEach(async () => {
   databaseUrl = await createDatabase(inject('postgresUrl'));
   const [one, two] = await Promise.all([
-    connect(databaseUrl, 8, 10_000),
-    connect(databaseUrl, 8, 10_000),
+    connect(databaseUrl, entities, 8, 10_000),
+    connect(databaseUrl, entities, 8, 10_000),
   ]);
   orms = [one, two];
   em = () => one.em.fork();

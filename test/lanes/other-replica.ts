@@ -8,6 +8,7 @@ import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import type { WhereLocked } from '../../src/store/load.ts';
+import { entities } from '../../src/store/tables/index.ts';
 import { plansOfDeploy, type TestService } from '../service.ts';
 
 export type OtherReplica = {
@@ -27,7 +28,7 @@ export async function startOtherReplica(
   onUnit: (tasks: readonly Task[], whereLocked: WhereLocked) => void = () => {},
   cache: AccountCache = new LruAccountCache(10),
 ): Promise<OtherReplica> {
-  const orm = await connect(scrip.databaseUrl, 4, 10_000);
+  const orm = await connect(scrip.databaseUrl, entities, 4, 10_000);
   const em = () => orm.em.fork();
   const catalogue = new Catalogue(em);
   await catalogue.publish(await plansOfDeploy(), scrip.now());

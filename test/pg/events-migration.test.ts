@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
 import { connect, type Orm } from '../../src/pg/orm.ts';
 import { assignPositions, readEvents } from '../../src/store/events.ts';
+import { entities } from '../../src/store/tables/index.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { execute } from '../postgres.ts';
 
@@ -51,7 +52,7 @@ test('in the order of their time, and accounts know how many they have', async (
     { account_id: 'a', count: 3 },
     { account_id: 'b', count: 0 },
   ]);
-  orm = await connect(databaseUrl, 2, 10_000);
+  orm = await connect(databaseUrl, entities, 2, 10_000);
   const em = orm.em.fork();
   expect(await assignPositions(em, 10)).toEqual({ newest: 3n, count: 3 });
   const events = await readEvents(em, 0n, 3n, { types: [], accountId: 'a' }, 10);

@@ -5,7 +5,7 @@ import { query } from '../../src/pg/query.ts';
 import { execute } from '../postgres.ts';
 
 test('the pool closes while a connection is still being made for a query', async () => {
-  const orm = await connect(inject('postgresUrl'), 2, 1_000);
+  const orm = await connect(inject('postgresUrl'), {}, 2, 1_000);
   const asked = query(orm.em, 'select 1 as one', []);
   await new Promise((resolve) => setImmediate(resolve));
   await orm.close();
@@ -13,7 +13,7 @@ test('the pool closes while a connection is still being made for a query', async
 });
 
 test('a connection that is lost inside a transaction leaves room in the pool', async () => {
-  const orm = await connect(inject('postgresUrl'), 1, 5_000);
+  const orm = await connect(inject('postgresUrl'), {}, 1, 5_000);
   try {
     await expect(orm.em.fork().transactional(loseConnection)).rejects.toThrow();
     expect(await query(orm.em.fork(), 'select 1 as one', [])).toEqual([{ one: 1 }]);

@@ -2,7 +2,8 @@
 import { beforeAll, expect, inject, test } from 'vitest';
 import { seal } from '../../src/ledger/hash-chain.ts';
 import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
-import { entryColumns, type Row, toEntry } from '../../src/store/rows.ts';
+import type { Row } from '../../src/pg/table.ts';
+import { entries } from '../../src/store/tables/entries.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
@@ -44,16 +45,16 @@ async function putBack() {
 async function reseal(accountId: string) {
   const rows = await execute(
     databaseUrl,
-    `select ${entryColumns} from entries where account_id = $1 order by seq`,
+    `select ${entries.selectList} from entries where account_id = $1 order by seq`,
     [accountId],
   );
   let before: Uint8Array = new Uint8Array();
   for (const row of rows) {
-    const sealed = seal(toEntry(row as Row), before);
+    const sealed = seal(entries.read(row as Row), before);
     before = sealed.hash;
     await execute(databaseUrl, 'update entries set hash = $3 where account_id = $1 and seq = $2', [
       accountId,
-      sealed.entry.seq,
+      sealed.seq,
       sealed.hash,
     ]);
   }

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
+import { entities } from '../../src/store/tables/index.ts';
 import { createDatabase } from '../postgres.ts';
 
 let databaseUrl: string;
@@ -42,7 +43,7 @@ const TABLES = `select table_name::text from information_schema.tables
 
 describe('the migrations', () => {
   test('make what the entities say: MikroORM would change nothing', async () => {
-    const orm = await connectAsOwner(databaseUrl);
+    const orm = await connectAsOwner(databaseUrl, entities);
     try {
       const sql = await orm.schema.getUpdateSchemaSQL();
       expect(sql.replace(`set names 'utf8';`, '').trim()).toBe('');

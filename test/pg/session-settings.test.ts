@@ -6,7 +6,7 @@ import { SESSION_SETTINGS } from '../../src/pg/session-settings.ts';
 
 let orm: Orm;
 beforeAll(async () => {
-  orm = await connect(inject('postgresUrl'), 1, 5_000);
+  orm = await connect(inject('postgresUrl'), {}, 1, 5_000);
 });
 afterAll(() => orm.close());
 

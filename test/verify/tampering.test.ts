@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { seal } from '../../src/ledger/hash-chain.ts';
-import { entryColumns, type Row, toEntry } from '../../src/store/rows.ts';
+import { entries } from '../../src/store/tables/entries.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { type Books, startBooks, writeBooks } from './books.ts';
 
@@ -44,13 +44,13 @@ afterEach(async () => {
 
 /** Computes an account's hash chain anew, as a forger would. */
 async function reseal(accountId: string) {
-  const { rows } = await owner.query<Row>(
-    `select ${entryColumns} from entries where account_id = $1 order by seq`,
+  const { rows } = await owner.query(
+    `select ${entries.selectList} from entries where account_id = $1 order by seq`,
     [accountId],
   );
   const seqs: bigint[] = [];
   const hashes: Uint8Array[] = [];
-  for (const entry of rows.map(toEntry)) {
+  for (const entry of rows.map(entries.read)) {
     seqs.push(entry.seq);
     hashes.push(seal(entry, hashes.at(-1) ?? new Uint8Array()).hash);
   }

@@ -11,11 +11,11 @@ import {
   type ReplayDeliveryResponse,
 } from '../../gen/billing/v1/event_service.ts';
 import {
-  type DeliveryState,
   listDeliveries as queryDeliveries,
   replayDelivery as replay,
   replayDead,
 } from '../../store/deliveries.ts';
+import type { DeliveryState } from '../../store/tables/deliveries.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import { deliveryMessage } from '../messages/event.ts';

@@ -10,12 +10,8 @@ import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
 import { newestSeq } from '../../queries/history.ts';
-import {
-  type EventFilter,
-  newestPosition,
-  type PositionedEvent,
-  readEvents,
-} from '../../store/events.ts';
+import { type EventFilter, newestPosition, readEvents } from '../../store/events.ts';
+import type { PositionedEvent } from '../../store/tables/events.ts';
 import { encode } from '../call/encode.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';

@@ -5,7 +5,7 @@ import {
   type Event as EventMessage,
 } from '../../gen/billing/v1/event_service.ts';
 import type { Delivery } from '../../store/deliveries.ts';
-import type { PositionedEvent } from '../../store/events.ts';
+import type { PositionedEvent } from '../../store/tables/events.ts';
 import { optionalInstant } from './time.ts';
 
 export const eventMessage = (event: PositionedEvent): EventMessage => ({

@@ -1,0 +1,158 @@
+/**
+ * Kinds of columns. A column is defined by one line in src/store/tables, such as
+ * `remaining: bigint('updated', 'not spent yet')`: its SQL type, when it is written, its meaning, and
+ * how its value in a noun of the ledger is read from the database and written to it.
+ */
+import { canonicalJson } from '../canonical.ts';
+import type { Element, ElementType } from './binary-array.ts';
+
+/**
+ * When a column is written: it is part of the primary key; it is set once, by the insert; it is set by
+ * every update; or by updates of settings only, so that the frequent update stays narrow.
+ */
+export type Group = 'key' | 'inserted' | 'updated' | 'settings';
+
+/** Where a written value comes from: the noun's field of the column's name; */
+export type OwnField = { readonly kind: 'field' };
+/** a function of the noun; */
+export type From<Noun> = { readonly kind: 'from'; readonly noun: Noun };
+/** a function of the noun, and the column is never read: it exists for CHECKs and indexes. */
+export type Computed<Noun> = { readonly kind: 'computed'; readonly noun: Noun };
+
+export type ColumnDefinition = {
+  readonly group: Group;
+  /** What the column means, in one line of docs/schema.sql. */
+  readonly comment: string;
+  /** As `create table` spells it. */
+  readonly sqlType: string;
+  readonly elementType: ElementType;
+  readonly isNullable: boolean;
+  /** In SQL, where it is not the field's name in snake_case. */
+  readonly name: string | null;
+  /** From the value that a select list of the table yields. */
+  readonly read: (selected: never) => unknown;
+  readonly write: (value: never) => Element;
+  /** Null: the noun's own field. */
+  readonly from: ((noun: never) => unknown) | null;
+  readonly isRead: boolean;
+};
+
+const asIs = <T>(value: T): T => value;
+
+/** A column whose value is a `Value` in the noun, and a `Stored` in the MikroORM entity. */
+export class Column<Value, Stored, Source = OwnField> {
+  readonly definition: ColumnDefinition;
+  /** For the type checker alone: it makes a field and its column agree exactly. */
+  declare readonly types: {
+    readonly value: (value: Value) => Value;
+    readonly stored: Stored;
+    readonly source: Source;
+  };
+
+  constructor(definition: ColumnDefinition) {
+    this.definition = definition;
+  }
+
+  nullable(): Column<Value | null, Stored | null, Source> {
+    const { read, write } = this.definition;
+    return this.#with({
+      isNullable: true,
+      read: (selected) => (selected === null ? null : read(selected)),
+      write: (value) => (value === null ? null : write(value)),
+    });
+  }
+
+  /**
+   * The column of a field that holds the value in another form. `toValue` is left out where the column is
+   * not written from that field.
+   */
+  as<Mapped>(
+    toMapped: (value: Value) => Mapped,
+    toValue?: (mapped: Mapped) => Value,
+  ): Column<Mapped, Stored, Source> {
+    const { read, write } = this.definition;
+    return this.#with({
+      read: (selected) => toMapped(read(selected) as Value),
+      write: toValue ? (mapped) => write(toValue(mapped) as never) : write,
+    });
+  }
+
+  /** The column is written from elsewhere in the noun than the field of its name. */
+  from<Noun>(value: (noun: Noun) => Value): Column<Value, Stored, From<Noun>> {
+    return this.#with({ from: value });
+  }
+
+  /** The JSON column is written from its text, which the noun has already. */
+  fromText<Noun>(text: (noun: Noun) => string): Column<Value, Stored, From<Noun>> {
+    return this.#with({ from: text, write: asIs });
+  }
+
+  /** The column is computed when it is written, and never read. */
+  computed<Noun>(value: (noun: Noun) => Value): Column<Value, Stored, Computed<Noun>> {
+    return this.#with({ from: value, isRead: false });
+  }
+
+  named(name: string): Column<Value, Stored, Source> {
+    return this.#with({ name });
+  }
+
+  #with<V, S, From>(changes: Partial<ColumnDefinition>): Column<V, S, From> {
+    return new Column({ ...this.definition, ...changes });
+  }
+}
+
+/** A column in its table. */
+export type NamedColumn = ColumnDefinition & {
+  /** In the noun, and in the MikroORM entity. */
+  readonly field: string;
+  /** In SQL. */
+  readonly name: string;
+};
+
+type Kind<Value> = Pick<ColumnDefinition, 'elementType'> & {
+  /** Else the element type's name. */
+  readonly sqlType?: string;
+  readonly read?: (selected: never) => Value;
+  readonly write?: (value: Value) => Element;
+};
+
+/** `Value` can be narrowed by the column, e.g. `text<AccountState>(…)`. */
+const kind =
+  <Value, Stored = Value>({ elementType, sqlType = elementType, read, write }: Kind<Value>) =>
+  <V extends Value = Value>(group: Group, comment: string): Column<V, Stored> =>
+    new Column({
+      group,
+      comment,
+      sqlType,
+      elementType,
+      isNullable: false,
+      name: null,
+      read: read ?? asIs,
+      write: (write ?? asIs) as ColumnDefinition['write'],
+      from: null,
+      isRead: true,
+    });
+
+export const text = kind<string>({ elementType: 'text' });
+export const uuid = kind<string>({ elementType: 'uuid' });
+export const int = kind<number>({ elementType: 'int' });
+export const boolean = kind<boolean>({ elementType: 'boolean' });
+export const bytea = kind<Uint8Array, Buffer>({ elementType: 'bytea' });
+/** The driver reads an int8 as text. */
+export const bigint = kind<bigint>({ elementType: 'bigint', read: BigInt });
+/** Epoch milliseconds. */
+export const instant = kind<number, Date>({ elementType: 'instant', sqlType: 'timestamptz(3)' });
+
+/** An exact decimal as text; with a precision and scale, padded to the scale. */
+export const numeric = (...precision: readonly [] | readonly [number, number]) =>
+  kind<string>({
+    elementType: 'numeric',
+    sqlType: precision.length === 0 ? 'numeric' : `numeric(${precision.join(', ')})`,
+  });
+
+/** Written as canonical JSON: a bigint becomes a number or, above 2^53, a string. */
+export const json = <Stored>(group: Group, comment: string): Column<Stored, Stored> =>
+  kind<Stored>({ elementType: 'jsonb', write: canonicalJson })(group, comment);
+
+/** An integer in JSON, as the database has it and as a write gives it. */
+export type JsonInteger = number | string | bigint;

@@ -1,0 +1,46 @@
+/** The MikroORM entity of a table, with the fields of its noun. */
+import { defineEntity, type EntitySchema, p, t } from '@mikro-orm/core';
+import type { ElementType } from './binary-array.ts';
+import type { Column, NamedColumn } from './column.ts';
+import type { Columns, Table } from './table.ts';
+
+export type Entity<C extends Columns> = {
+  [Field in keyof C]: C[Field] extends Column<infer _, infer Stored, unknown> ? Stored : never;
+};
+
+const TYPES = {
+  text: t.text,
+  uuid: t.uuid,
+  bigint: new t.bigint('bigint'),
+  int: t.integer,
+  boolean: t.boolean,
+  bytea: t.blob,
+  instant: t.datetime,
+  numeric: new t.decimal('string'),
+  jsonb: t.json,
+} satisfies Readonly<Record<ElementType, unknown>>;
+
+export function entityOf<C extends Columns, Noun>({
+  name,
+  columns,
+  definition: { checks = {}, uniques = {}, indexes = {} },
+}: Table<C, Noun>): EntitySchema<Entity<C>> {
+  return defineEntity({
+    name,
+    tableName: name,
+    properties: Object.fromEntries(columns.map((column) => [column.field, propertyOf(column)])),
+    checks: Object.entries(checks).map(([name, expression]) => ({ name, expression })),
+    uniques: Object.entries(uniques).map(([name, fields]) => ({ name, properties: [...fields] })),
+    indexes: Object.entries(indexes).map(([name, { on, where }]) => ({
+      name,
+      properties: [...on],
+      ...(where !== undefined && { where }),
+    })),
+  }) as unknown as EntitySchema<Entity<C>>;
+}
+
+function propertyOf({ elementType, sqlType, name, group, isNullable }: NamedColumn) {
+  const property = p.type(TYPES[elementType]).columnType(sqlType).fieldName(name);
+  if (group === 'key') return property.primary();
+  return isNullable ? property.nullable() : property;
+}

@@ -1,0 +1,128 @@
+/**
+ * The definition of a table: the one place that knows its columns. Select lists and readers of rows, bulk
+ * writes (bulk.ts), the MikroORM entity (entity.ts) and docs/schema.sql (schema-page.ts) follow from it.
+ */
+import type { Element } from './binary-array.ts';
+import type { Column, ColumnDefinition, Computed, NamedColumn, OwnField } from './column.ts';
+import { millis } from './millis.ts';
+
+/** A row as the driver gives it: what a field holds follows from the SQL that named it. */
+export type Row = Readonly<Record<string, never>>;
+
+/** The columns of a table, by their fields. */
+export type Columns = Readonly<Record<string, { readonly definition: ColumnDefinition }>>;
+
+type ValueOf<C> = C extends Column<infer Value, unknown, unknown> ? Value : never;
+type SourceOf<C> = C extends Column<infer _, unknown, infer Source> ? Source : never;
+type NounOf<Source> = Source extends { readonly noun: infer Noun } ? Noun : never;
+type NounWritten<C extends Columns> = NounOf<SourceOf<C[keyof C]>>;
+type FieldsRead<C extends Columns> = {
+  [Field in keyof C]: SourceOf<C[Field]> extends Computed<unknown> ? never : Field;
+}[keyof C];
+type FieldsWritten<C extends Columns> = {
+  [Field in keyof C]: SourceOf<C[Field]> extends OwnField ? Field : never;
+}[keyof C];
+
+/** What is read of a row: the values of all columns but the computed ones, by their fields. */
+export type Values<C extends Columns> = { [Field in FieldsRead<C>]: ValueOf<C[Field]> };
+
+/** What is written: a noun with these fields, and of the type that the other columns are written from. */
+export type Written<C extends Columns> = {
+  readonly [Field in FieldsWritten<C>]: ValueOf<C[Field]>;
+} & ([NounWritten<C>] extends [never] ? unknown : NounWritten<C>);
+
+export type TableDefinition<C extends Columns, Noun> = {
+  readonly name: string;
+  /** What a row is, and what a reader of the schema should know of it. */
+  readonly comment: string;
+  readonly columns: C;
+  /** Where a noun is not simply the values. */
+  readonly toNoun?: (values: Values<C>) => Noun;
+  /** Conditions, by the names of their constraints. */
+  readonly checks?: Readonly<Record<string, string>>;
+  readonly uniques?: Readonly<Record<string, readonly (keyof C & string)[]>>;
+  readonly indexes?: Readonly<Record<string, Index<keyof C & string>>>;
+  /** Of the role `scrip_runtime`, e.g. "select, insert". */
+  readonly privileges: string;
+  /** Percent of a page that inserts fill. An update that finds room on the page touches no index. */
+  readonly fillfactor?: number;
+};
+
+export type Index<Field extends string> = {
+  readonly on: readonly Field[];
+  /** Of a partial index. */
+  readonly where?: string;
+};
+
+export const defineTable = <C extends Columns, Noun = Values<C>>(
+  definition: TableDefinition<C, Noun>,
+): Table<C, Noun> => new Table(definition);
+
+export class Table<C extends Columns, Noun> {
+  readonly name: string;
+  readonly definition: TableDefinition<C, Noun>;
+  readonly columns: readonly NamedColumn[];
+  /** Every column but the computed ones, for a query of this table alone. */
+  readonly selectList: string;
+  /** Reads a row of such a query. */
+  readonly read: (row: Row) => Noun;
+
+  constructor(definition: TableDefinition<C, Noun>) {
+    this.name = definition.name;
+    this.definition = definition;
+    this.columns = Object.entries(definition.columns).map(([field, { definition }]) => ({
+      ...definition,
+      field,
+      name: definition.name ?? snakeCase(field),
+    }));
+    this.selectList = this.selectListOf();
+    const values = reader<Values<C>>(this.#columnsRead);
+    const { toNoun } = definition;
+    this.read = toNoun ? (row) => toNoun(values(row)) : (row) => values(row) as Noun;
+  }
+
+  /** The select list in a query that gives the table an alias. */
+  selectListOf(alias?: string): string {
+    return this.#columnsRead.map((column) => selected(column, alias)).join(', ');
+  }
+
+  /** A select list of a few columns, and the reader of its rows. */
+  pick<Field extends FieldsRead<C> & string>(...fields: readonly Field[]) {
+    const columns = this.#columnsRead.filter(({ field }) => fields.includes(field as Field));
+    return {
+      selectList: columns.map((column) => selected(column)).join(', '),
+      read: reader<Pick<Values<C>, Field>>(columns),
+    };
+  }
+
+  get #columnsRead(): readonly NamedColumn[] {
+    return this.columns.filter(({ isRead }) => isRead);
+  }
+}
+
+/** The value that a bulk write sends for a column of a noun. */
+export function elementOf<Noun>({ field, from, write }: NamedColumn): (noun: Noun) => Element {
+  if (from) return (noun) => write(from(noun as never) as never);
+  return (noun) => write((noun as Row)[field] as never);
+}
+
+const snakeCase = (field: string): string =>
+  field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+
+function selected({ name, elementType }: NamedColumn, alias?: string): string {
+  const column = alias === undefined ? name : `${alias}.${name}`;
+  if (elementType === 'instant') return millis(column, name);
+  return elementType === 'numeric' ? `${column}::text` : column;
+}
+
+function reader<Read>(columns: readonly NamedColumn[]): (row: Row) => Read {
+  // An object that grows by computed names becomes a dictionary in V8, which is slow to use. A copy of a
+  // copy of it has all its fields from the start.
+  const grown = Object.fromEntries(columns.map(({ field }) => [field, null]));
+  const blank: Record<string, unknown> = { ...grown };
+  return (row) => {
+    const values = { ...blank };
+    for (const { field, name, read } of columns) values[field] = read(row[name] as never);
+    return values as Read;
+  };
+}

@@ -1,0 +1,135 @@
+/** The table of accounts, and auto top-up as JSON on their rows. */
+import type { AccountState } from '../../ledger/account.ts';
+import type { Labels } from '../../ledger/entry.ts';
+import type { AutoTopUp, TopUps } from '../../ledger/top-up.ts';
+import { bigint, boolean, bytea, instant, type JsonInteger, json, text } from '../../pg/column.ts';
+import { defineTable } from '../../pg/table.ts';
+
+type StoredAutoTopUp = {
+  readonly pack_id: string;
+  readonly threshold: JsonInteger;
+  readonly cool_down_ms: number;
+  readonly monthly_cap: number;
+  readonly customer: string;
+  readonly payment_method: string;
+};
+
+/** Instants are epoch milliseconds. */
+type StoredTopUps = {
+  readonly purchase_id: string | null;
+  readonly look_again_at: number | null;
+  readonly started_at: number | null;
+  readonly month: number;
+  readonly count: number;
+  readonly failures: number;
+  readonly retry_at: number | null;
+};
+
+export const accounts = defineTable({
+  name: 'accounts',
+  comment: 'Owners of balances. A unit of work locks the row of each account that it changes.',
+  columns: {
+    accountId: text('key', 'given by the caller'),
+    openedAt: instant('inserted', ''),
+    closedAt: instant('settings', 'null while the account is open').nullable(),
+    state: text<AccountState>('settings', ''),
+    planId: text('settings', 'the plan that the account lives under'),
+    displayName: text('settings', ''),
+    labels: json<Labels>('settings', '{"name": "value"}'),
+    lowBalanceThreshold: bigint('settings', "null: the plan's is in force").nullable(),
+    pauseFloor: bigint('settings', "null: the plan's is in force").nullable(),
+    autoTopUp: json<StoredAutoTopUp>('settings', 'what the owner switched on; null: off')
+      .as(toAutoTopUp, fromAutoTopUp)
+      .nullable(),
+    topUps: json<StoredTopUps>('settings', 'past and current top-ups; null before the first')
+      .as(toTopUps, fromTopUps)
+      .nullable(),
+    topUpDueAt: instant('settings', 'a top-up is to be started or checked; null: none').nullable(),
+    statementDueAt: instant('settings', 'end of the next month to close; null: none').nullable(),
+    statementPlanId: text('settings', 'the postpaid plan that prices that month').nullable(),
+    seq: bigint('updated', 'of the newest entry; 0 before the first'),
+    grantCount: bigint('updated', 'number of the newest grant'),
+    eventCount: bigint('updated', 'seq of the newest event'),
+    remaining: bigint('updated', "sum over the account's grants"),
+    reserved: bigint('updated', "sum over the account's grants"),
+    overage: bigint('updated', 'used in the calendar month of last_at and covered by no grant'),
+    overageReserved: bigint('updated', 'of reservations that no grant covers'),
+    overageLimit: bigint('updated', ''),
+    lowBalance: boolean('updated', 'whether the newest balance event said "low"'),
+    allowanceDueAt: instant('updated', 'null where the plan gives none').nullable(),
+    dueAt: instant(
+      'updated',
+      'nothing happens to the account by itself before; may be too early',
+    ).nullable(),
+    lastAt: instant('updated', 'time of the newest entry or closed month; never decreases'),
+    lastHash: bytea('updated', 'hash of the newest entry'),
+    version: bigint('updated', 'row version: every update increments it'),
+  },
+  checks: {
+    accounts_state_check: "state in ('OPEN', 'CLOSED')",
+    accounts_seq_check: 'seq >= 0',
+    accounts_grant_count_check: 'grant_count >= 0',
+    accounts_event_count_check: 'event_count >= 0',
+    accounts_low_balance_threshold_check: 'low_balance_threshold >= 0',
+    accounts_pause_floor_check: 'pause_floor >= 0',
+    accounts_available_check: 'reserved >= 0 and reserved <= remaining',
+    accounts_overage_check:
+      'overage >= 0 and overage_reserved >= 0 and overage + overage_reserved <= overage_limit',
+    // The update of a stale cached account fails by it: see versionedUpdate in src/pg/bulk.ts.
+    accounts_version_check: 'version > 0',
+  },
+  indexes: {
+    accounts_due: { on: ['dueAt'], where: 'due_at is not null' },
+    accounts_statement_due: { on: ['statementDueAt'], where: 'statement_due_at is not null' },
+    accounts_top_up_due: { on: ['topUpDueAt'], where: 'top_up_due_at is not null' },
+    accounts_by_plan: { on: ['planId', 'accountId'] },
+  },
+  privileges: 'select, insert, update',
+  fillfactor: 70,
+});
+
+function toAutoTopUp(stored: StoredAutoTopUp): AutoTopUp {
+  return {
+    packId: stored.pack_id,
+    threshold: BigInt(stored.threshold),
+    coolDownMs: stored.cool_down_ms,
+    monthlyCap: stored.monthly_cap,
+    customer: stored.customer,
+    paymentMethod: stored.payment_method,
+  };
+}
+
+function fromAutoTopUp(setting: AutoTopUp): StoredAutoTopUp {
+  return {
+    pack_id: setting.packId,
+    threshold: setting.threshold,
+    cool_down_ms: setting.coolDownMs,
+    monthly_cap: setting.monthlyCap,
+    customer: setting.customer,
+    payment_method: setting.paymentMethod,
+  };
+}
+
+function toTopUps(stored: StoredTopUps): TopUps {
+  return {
+    purchaseId: stored.purchase_id,
+    leaseExpiresAt: stored.look_again_at,
+    startedAt: stored.started_at,
+    month: stored.month,
+    count: stored.count,
+    failures: stored.failures,
+    retryAt: stored.retry_at,
+  };
+}
+
+function fromTopUps(topUps: TopUps): StoredTopUps {
+  return {
+    purchase_id: topUps.purchaseId,
+    look_again_at: topUps.leaseExpiresAt,
+    started_at: topUps.startedAt,
+    month: topUps.month,
+    count: topUps.count,
+    failures: topUps.failures,
+    retry_at: topUps.retryAt,
+  };
+}

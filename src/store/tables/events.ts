@@ -1,0 +1,33 @@
+/** The table of events: the outbox. */
+import type { EventType, LedgerEvent } from '../../ledger/event.ts';
+import { bigint, instant, json, text, uuid } from '../../pg/column.ts';
+import { defineTable } from '../../pg/table.ts';
+
+export type PositionedEvent = LedgerEvent & { readonly position: bigint };
+
+export const events = defineTable({
+  name: 'events',
+  comment: 'What subscribers are told, written by the transaction that caused it (outbox).',
+  columns: {
+    accountId: text('key', ''),
+    eventId: uuid('key', ''),
+    seq: bigint('inserted', '1, 2, 3 … within the account'),
+    position: bigint('inserted', '1, 2, 3 … over all accounts; given after the commit')
+      .nullable()
+      .from((_: LedgerEvent) => null),
+    type: text<EventType>('inserted', 'e.g. "balance.low"'),
+    at: instant('inserted', ''),
+    data: json<Readonly<Record<string, string>>>('inserted', '{"name": "value"}'),
+    traceId: text('inserted', 'W3C trace id, hexadecimal, of what caused it'),
+    spanId: text('inserted', ''),
+  },
+  // Events are read once they have their position.
+  toNoun: (values) => values as PositionedEvent,
+  checks: { events_seq_check: 'seq > 0', events_position_check: 'position > 0' },
+  indexes: {
+    events_waiting: { on: ['accountId', 'seq'], where: 'position is null' },
+    events_by_position: { on: ['position'] },
+    events_of_account: { on: ['accountId', 'position'] },
+  },
+  privileges: 'select, insert, update (position)',
+});

@@ -1,0 +1,52 @@
+/** The table of grants. */
+import {
+  ALL_OPERATIONS,
+  type GrantCategory,
+  type GrantSource,
+  type GrantState,
+  isOpen,
+} from '../../ledger/grant.ts';
+import { bigint, boolean, instant, int, json, text } from '../../pg/column.ts';
+import { defineTable } from '../../pg/table.ts';
+
+export const grants = defineTable({
+  name: 'grants',
+  comment: 'Allocations of credits to accounts.',
+  columns: {
+    accountId: text('key', ''),
+    grantId: bigint('key', '1, 2, 3 … within the account'),
+    amount: bigint('inserted', ''),
+    remaining: bigint('updated', 'not spent yet'),
+    reserved: bigint('updated', 'of remaining: set aside by active reservations'),
+    category: text<GrantCategory>('inserted', ''),
+    priority: int('inserted', 'lower burns first'),
+    effectiveAt: instant('inserted', ''),
+    expiresAt: instant('inserted', 'null: never').nullable(),
+    source: text<GrantSource>('inserted', 'WELCOME, ALLOWANCE, PURCHASE, OPERATOR or REFUND'),
+    sourceReference: text('inserted', ''),
+    operations: json<readonly string[]>('inserted', 'that it pays for, ordered; null: all')
+      .nullable()
+      .as(
+        (stored) => stored ?? ALL_OPERATIONS,
+        (operations) => (operations.length > 0 ? operations : null),
+      ),
+    noticeAt: instant('updated', 'notice of its expiry is due; null: never, or given').nullable(),
+    state: text<GrantState>('updated', 'as of its last change'),
+    open: boolean('updated', 'it can still change; a unit of work loads these').computed(isOpen),
+    createdAt: instant('inserted', ''),
+  },
+  checks: {
+    grants_amount_check: 'amount > 0',
+    grants_remaining_check: 'remaining >= 0 and remaining <= amount',
+    grants_reserved_check: 'reserved >= 0 and reserved <= remaining',
+    grants_priority_check: 'priority >= 0 and priority <= 100',
+    grants_expiry_check: 'expires_at > effective_at',
+    grants_category_check: "category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')",
+    grants_state_check: "state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')",
+    grants_operations_check: 'jsonb_array_length(operations) > 0',
+    grants_open_check: "(state = 'SCHEDULED' or remaining > 0) = open",
+  },
+  indexes: { grants_open: { on: ['accountId'], where: 'open' } },
+  privileges: 'select, insert, update',
+  fillfactor: 70,
+});

@@ -1,0 +1,51 @@
+/** Every table, and its MikroORM entity. The migrations create them; a test compares the two. */
+import { entityOf } from '../../pg/entity.ts';
+import { accounts } from './accounts.ts';
+import { customPacks } from './custom-packs.ts';
+import { deliveries } from './deliveries.ts';
+import { entries } from './entries.ts';
+import { eventCursors } from './event-cursors.ts';
+import { events } from './events.ts';
+import { grants } from './grants.ts';
+import { plans } from './plans.ts';
+import { purchases } from './purchases.ts';
+import { rateCards } from './rate-cards.ts';
+import { refunded } from './refunded.ts';
+import { requests } from './requests.ts';
+import { reservations } from './reservations.ts';
+import { statements } from './statements.ts';
+
+/** In the order of docs/schema.sql. */
+export const tables = [
+  plans,
+  rateCards,
+  accounts,
+  grants,
+  reservations,
+  entries,
+  requests,
+  refunded,
+  purchases,
+  customPacks,
+  statements,
+  events,
+  eventCursors,
+  deliveries,
+] as const;
+
+export const entities = {
+  plans: entityOf(plans),
+  rateCards: entityOf(rateCards),
+  accounts: entityOf(accounts),
+  grants: entityOf(grants),
+  reservations: entityOf(reservations),
+  entries: entityOf(entries),
+  requests: entityOf(requests),
+  refunded: entityOf(refunded),
+  purchases: entityOf(purchases),
+  customPacks: entityOf(customPacks),
+  statements: entityOf(statements),
+  events: entityOf(events),
+  eventCursors: entityOf(eventCursors),
+  deliveries: entityOf(deliveries),
+};
