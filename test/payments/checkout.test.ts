@@ -1,4 +1,4 @@
-/** Purchase by checkout: what Stripe is asked, what the caller is told, and what a retry finds. */
+/** Purchase by checkout: the session at Stripe, the response to the caller, and retries. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
@@ -6,7 +6,7 @@ import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { CHECKOUT, ordered, purchaseNow } from './given.ts';
+import { buyByCheckout, CHECKOUT, purchaseNow } from './given.ts';
 import { StripeFake } from './stripe-fake.ts';
 
 let stripe: StripeFake;
@@ -17,7 +17,7 @@ beforeAll(async () => {
   stripe.clock = scrip.now;
 });
 afterEach(() => {
-  stripe.meddle = () => undefined;
+  stripe.intercept = () => undefined;
 });
 afterAll(async () => {
   await scrip.stop();
@@ -45,7 +45,7 @@ const replayed = (accountId: string, id: string) => {
 };
 
 describe('Purchase by checkout', () => {
-  test('answers with a pending purchase and the URL of a session for exactly its price', async () => {
+  test('returns a pending purchase and the URL of a session for exactly its price', async () => {
     const accountId = await scrip.open('verts');
     const { purchase, balance, entrySeq, grant } = await buy(accountId);
     const { purchaseId, checkoutUrl } = defined(purchase);
@@ -70,7 +70,7 @@ describe('Purchase by checkout', () => {
     expect([balance?.remaining, entrySeq, grant]).toEqual([0n, 0n, undefined]);
   });
 
-  test('repeated is the same purchase, session and URL', async () => {
+  test('repeated returns the same purchase, session and URL', async () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
     const first = await buy(accountId, id);
@@ -80,7 +80,7 @@ describe('Purchase by checkout', () => {
     stripe.sessionOf(defined(first.purchase).purchaseId);
   });
 
-  test('asked for many times at once is one purchase with one session', async () => {
+  test('called many times at once makes one purchase with one session', async () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
     const all = await Promise.all(Array.from({ length: 12 }, () => buy(accountId, id)));
@@ -97,7 +97,7 @@ describe('Purchase by checkout', () => {
   });
 
   test.each([
-    ['away', () => 'hang up' as const],
+    ['unreachable', () => 'hang up' as const],
     ['failing', () => ({ status: 500, body: { error: { type: 'api_error', message: 'x' } } })],
     ['behind a proxy that fails', () => ({ status: 502, body: { message: 'Bad gateway' } })],
     ['too busy', () => ({ status: 429, body: { error: { type: 'rate_limit', message: 'x' } } })],
@@ -105,10 +105,10 @@ describe('Purchase by checkout', () => {
       'refusing our key',
       () => ({ status: 401, body: { error: { type: 'invalid_request_error', message: 'x' } } }),
     ],
-  ])('while Stripe is %s says so, and a retry is given the URL', async (_, meddle) => {
+  ])('while Stripe is %s fails, and a retry returns the URL', async (_, intercept) => {
     const accountId = await scrip.open('verts');
     const id = requestId();
-    stripe.meddle = (_call, moment) => (moment === 'before' ? meddle() : undefined);
+    stripe.intercept = (_call, moment) => (moment === 'before' ? intercept() : undefined);
     const fault = await errorOf(buy(accountId, id));
     expect(fault).toMatchObject({
       code: status.UNAVAILABLE,
@@ -116,7 +116,7 @@ describe('Purchase by checkout', () => {
       metadata: {},
     });
     expect(fault.retryMs).toBeGreaterThan(0);
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     const { response, replayed: again } = await replayed(accountId, id);
     expect(response.purchase?.checkoutUrl).toMatch(/^https:\/\/checkout\.stripe\.example\//);
     expect(again).toBe(true);
@@ -124,11 +124,11 @@ describe('Purchase by checkout', () => {
     expect(purchases.length).toBe(1);
   });
 
-  test('whose answer was lost finds the session that was made, not a second one', async () => {
+  test('whose response from Stripe was lost finds the session that was opened, and opens no second one', async () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
     let answers = 0;
-    stripe.meddle = (_call, moment) => {
+    stripe.intercept = (_call, moment) => {
       if (moment === 'before') return undefined;
       answers += 1;
       return answers <= 3 ? 'hang up' : undefined;
@@ -138,10 +138,10 @@ describe('Purchase by checkout', () => {
     expect(stripe.sessionOf(defined(purchase).purchaseId).url).toBe(purchase?.checkoutUrl);
   });
 
-  test('that Stripe refuses has failed for good', async () => {
+  test('that Stripe refuses fails for good', async () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
-    stripe.meddle = (_call, moment) =>
+    stripe.intercept = (_call, moment) =>
       moment === 'before'
         ? {
             status: 400,
@@ -154,7 +154,7 @@ describe('Purchase by checkout', () => {
       metadata: { state: 'FAILED', code: 'url_invalid' },
     };
     expect(await errorOf(buy(accountId, id))).toMatchObject(failed);
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     const calls = stripe.calls.length;
     expect(await errorOf(buy(accountId, id))).toMatchObject(failed);
     expect(stripe.calls.length).toBe(calls);
@@ -162,12 +162,12 @@ describe('Purchase by checkout', () => {
     expect(purchases).toMatchObject([{ state: Purchase_State.FAILED, failureCode: 'url_invalid' }]);
   });
 
-  test('is given no session any more when Stripe may have forgotten the first one', async () => {
+  test('gets no session once Stripe may have forgotten its idempotency key', async () => {
     const accountId = await scrip.open('verts');
     const id = requestId();
-    stripe.meddle = () => 'hang up';
+    stripe.intercept = () => 'hang up';
     await errorOf(buy(accountId, id));
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     scrip.advance(DAY);
     expect(await errorOf(buy(accountId, id))).toMatchObject({
       reason: 'CHECKOUT_FAILED',
@@ -185,7 +185,7 @@ describe('Purchase by checkout', () => {
     ['customer_email', { customerEmail: 'nobody' }, 'checkout.customer_email'],
     ['customer_email', { customerEmail: '' }, 'checkout.customer_email'],
     ['customer_email', { customerEmail: `${'x'.repeat(250)}@x.io` }, 'checkout.customer_email'],
-  ])('takes no bad %s', async (_, payment, field) => {
+  ])('refuses an invalid %s', async (_, payment, field) => {
     const accountId = await scrip.open('verts');
     const rows = await storedRows(scrip, accountId);
     expect(await errorOf(buy(accountId, requestId(), payment))).toMatchObject({
@@ -196,7 +196,7 @@ describe('Purchase by checkout', () => {
     expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
-  test('is refused in a batch, and its neighbours are not', async () => {
+  test('is refused in a batch, and the other mutations are not', async () => {
     const accountId = await scrip.open('verts');
     const request = { accountId, packId: 'starter' };
     const { results } = await scrip.billing.batch({
@@ -225,10 +225,10 @@ describe('Purchase by checkout', () => {
     expect((await balanceOf(scrip, accountId)).remaining).toBe(1_000n);
   });
 
-  test('keeps the database free while Stripe takes its time', async () => {
+  test('has no transaction open during a call to Stripe', async () => {
     const accountId = await scrip.open('verts');
     let busy: unknown;
-    stripe.meddle = async (_call, moment) => {
+    stripe.intercept = async (_call, moment) => {
       if (moment === 'before')
         [busy] = await execute(
           scrip.databaseUrl,
@@ -237,18 +237,18 @@ describe('Purchase by checkout', () => {
         );
       return undefined;
     };
-    await ordered(scrip, accountId);
+    await buyByCheckout(scrip, accountId);
     expect(busy).toEqual({ sessions: 0 });
   });
 });
 
-describe('without a key of Stripe', () => {
-  test('checkout says so and writes nothing; everything else works', async () => {
+describe('without a Stripe secret key', () => {
+  test('checkout fails and writes nothing, and everything else works', async () => {
     const own = await startTestService();
     try {
       const accountId = await own.open('verts');
       const rows = await storedRows(own, accountId);
-      expect(await errorOf(ordered(own, accountId))).toMatchObject({
+      expect(await errorOf(buyByCheckout(own, accountId))).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'CHECKOUT_NOT_CONFIGURED',
       });

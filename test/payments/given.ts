@@ -1,4 +1,4 @@
-/** Purchases as the tests of payments need them. */
+/** Test data for payments. */
 import { expect } from 'vitest';
 import type { Scrip } from '../../src/client.ts';
 import type { Purchase } from '../../src/gen/billing/v1/ledger.ts';
@@ -16,8 +16,8 @@ export const CHECKOUT = {
   },
 };
 
-/** A purchase by checkout, and its session at Stripe. */
-export async function ordered(
+/** Buys a pack by checkout: the purchase is pending and has a session. */
+export async function buyByCheckout(
   { billing }: Pick<Scrip, 'billing'>,
   accountId: string,
   packId = 'starter',
@@ -33,8 +33,8 @@ export async function purchaseNow(
   return defined((await billing.getPurchase({ accountId, purchaseId })).purchase);
 }
 
-/** The books agree, and the account's entries are of these kinds. */
-export async function expectBooks(
+/** Expects that the account's ledger verifies, and that its entries are of these kinds. */
+export async function expectLedger(
   { databaseUrl }: Pick<TestService, 'databaseUrl'>,
   accountId: string,
   kinds: readonly string[],

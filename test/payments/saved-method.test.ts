@@ -1,4 +1,4 @@
-/** Charging a saved payment method: one payment however often, by however many, it is tried. */
+/** Charging a saved payment method: one payment, whatever the number of attempts and replicas. */
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
@@ -10,7 +10,7 @@ import { connectStripe } from '../../src/payments/stripe.ts';
 import { DAY, defined } from '../accounts.ts';
 import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { expectBooks, purchaseNow } from './given.ts';
+import { expectLedger, purchaseNow } from './given.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
 
 const NO_TRACE = { traceId: '0'.repeat(32), spanId: '0'.repeat(16) };
@@ -32,7 +32,7 @@ beforeAll(async () => {
   payments = new Payments({ stripe: connected, em, lanes, clock: scrip.now, log });
 });
 afterEach(() => {
-  stripe.meddle = () => undefined;
+  stripe.intercept = () => undefined;
 });
 afterAll(async () => {
   await replica.stop();
@@ -70,20 +70,20 @@ describe('a saved payment method', () => {
       state: Purchase_State.PAID,
       remaining: 1_000n,
     });
-    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
   });
 
-  test('is charged once though many try at the same time, each with an attempt of its own', async () => {
+  test('is charged once by many concurrent attempts', async () => {
     const purchase = await topUp();
     const outcomes = await Promise.all([1, 2, 3, 4, 5].map((attempt) => charge(purchase, attempt)));
     expect(new Set(outcomes.map((o) => (o instanceof Failure ? o.reason : o.outcome)))).toEqual(
       new Set(['paid']),
     );
     expect(charges(purchase.purchaseId).length).toBe(1);
-    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
   });
 
-  test('that declines says why, and can be tried again under another number', async () => {
+  test('that declines returns the code, and can be charged by the next attempt', async () => {
     const purchase = await topUp('pm_poor');
     stripe.methods.set('pm_poor', 'insufficient_funds');
     const declined = { outcome: 'declined', code: 'insufficient_funds' };
@@ -93,13 +93,13 @@ describe('a saved payment method', () => {
       failureCode: 'insufficient_funds',
     });
     stripe.methods.delete('pm_poor');
-    // The same attempt is the same answer of Stripe: nothing is charged behind anyone's back.
+    // A repeated attempt has the same result at Stripe: it charges nothing.
     expect(await charge(purchase)).toEqual(declined);
     expect(await charge(purchase, 2)).toEqual({ outcome: 'paid' });
-    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
   });
 
-  test('whose bank wants to see the customer requires action', async () => {
+  test('whose bank wants to authenticate the customer requires action', async () => {
     const purchase = await topUp('pm_strict');
     stripe.methods.set('pm_strict', 'authentication_required');
     expect(await charge(purchase)).toEqual({ outcome: 'requires action' });
@@ -115,41 +115,53 @@ describe('a saved payment method', () => {
     expect(await charge(purchase, 2)).toEqual({ outcome: 'paid' });
     const webhook = stripe.event('payment_intent.succeeded', intent);
     expect(await deliver(scrip.service.webhookPort, webhook)).toBe(200);
-    await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
   });
 
   test.each([
-    ['the intent is made', /^POST \/v1\/payment_intents$/],
+    ['the intent is created', /^POST \/v1\/payment_intents$/],
     ['it is charged', /confirm$/],
-    ['it is looked at', /^GET/],
-  ])('whose answer is lost when %s is charged once all the same', async (_, call) => {
+    ['it is fetched', /^GET/],
+  ])('whose response is lost when %s is charged once', async (_, call) => {
     for (const lost of ['before', 'after'] as const) {
       const purchase = await topUp();
-      stripe.meddle = (made, moment) =>
+      stripe.intercept = (made, moment) =>
         moment === lost && call.test(made) ? 'hang up' : undefined;
       expect(await charge(purchase)).toMatchObject({ reason: 'PAYMENT_PROVIDER_UNAVAILABLE' });
-      stripe.meddle = () => undefined;
+      stripe.intercept = () => undefined;
       expect(await charge(purchase)).toEqual({ outcome: 'paid' });
       expect(charges(purchase.purchaseId).length).toBe(1);
-      await expectBooks(scrip, purchase.accountId, ['PURCHASE']);
+      await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
     }
   });
 
-  test('that was charged by a process that died is found paid by the reconciler', async () => {
+  test('that was charged by a process that died is settled by the reconciler', async () => {
     const purchase = await topUp();
-    stripe.meddle = (made) => (made.startsWith('GET') ? 'hang up' : undefined);
+    stripe.intercept = (made) => (made.startsWith('GET') ? 'hang up' : undefined);
     await charge(purchase);
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     scrip.advance(DAY / 24);
     await scrip.service.checkPurchases();
     expect((await purchaseNow(scrip, purchase)).state).toBe(Purchase_State.PAID);
   });
 
-  test('is charged no more for a purchase that Stripe may have forgotten', async () => {
+  test('is not charged once Stripe may have forgotten the idempotency key', async () => {
     const purchase = await topUp();
     scrip.advance(DAY);
     expect(await charge(purchase)).toEqual({ outcome: 'declined', code: 'expired' });
     expect(charges(purchase.purchaseId)).toEqual([]);
     expect((await purchaseNow(scrip, purchase)).state).toBe(Purchase_State.EXPIRED);
   });
+});
+
+test('any number of concurrent syncs of a purchase fetches it twice', async () => {
+  const purchase = await topUp();
+  await charge(purchase);
+  const before = stripe.calls.length;
+  const { accountId, purchaseId } = purchase;
+  const syncs = Array.from({ length: 20 }, () =>
+    payments.sync(accountId, purchaseId, {}, NO_TRACE),
+  );
+  for (const synced of await Promise.all(syncs)) expect(synced).toMatchObject({ state: 'PAID' });
+  expect(stripe.calls.length - before).toBe(2);
 });

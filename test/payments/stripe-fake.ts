@@ -1,8 +1,8 @@
 /**
- * A Stripe of our own, over real HTTP: the endpoints the service uses, with state behind them. Sessions
- * are opened, paid, paid later, declined and left to expire; payment intents are charged off session;
- * payments are refunded and disputed. Idempotency keys work as Stripe's do. Webhooks are signed after
- * Stripe's scheme, by code of its own.
+ * A fake Stripe over HTTP: the endpoints that the service uses, with their state. Sessions are opened,
+ * paid, paid later, declined and expired; payment intents are charged off session; payments are refunded
+ * and disputed. Idempotency keys work as at Stripe. Webhooks are signed by Stripe's scheme, with code
+ * that the service does not use.
  */
 import { createHmac, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -62,8 +62,8 @@ type Metadata = Readonly<Record<string, string>>;
 type Form = ReadonlyMap<string, string>;
 type Answer = { readonly status: number; readonly body: object };
 
-/** When the fake does something other than answer. */
-export type Meddle = (
+/** Replaces or delays a response: undefined sends the fake's own, 'hang up' closes the connection. */
+export type Intercept = (
   call: string,
   moment: 'before' | 'after',
 ) => undefined | 'hang up' | Answer | Promise<undefined | 'hang up' | Answer>;
@@ -75,13 +75,13 @@ export class StripeFake {
   readonly disputes = new Map<string, Dispute>();
   /** Every call, e.g. "POST /v1/checkout/sessions". */
   readonly calls: string[] = [];
-  /** What a charge of a payment method ends in; not named: it succeeds. */
+  /** The result of charging a payment method; one that is not listed succeeds. */
   readonly methods = new Map<
     string,
     'insufficient_funds' | 'authentication_required' | 'requires_action' | 'processing'
   >();
-  /** Called around each call: before anything happened, and before the answer is sent. */
-  meddle: Meddle = () => undefined;
+  /** Called twice per call: before its effect, and before its response is sent. */
+  intercept: Intercept = () => undefined;
   /** Now, in milliseconds. */
   clock: () => number = Date.now;
   url = '';
@@ -102,7 +102,7 @@ export class StripeFake {
     await once(this.#server, 'close');
   }
 
-  /** What a service needs to know to use this Stripe. */
+  /** The configuration of a service that uses this Stripe. */
   get env() {
     return {
       STRIPE_SECRET_KEY: SECRET_KEY,
@@ -133,7 +133,7 @@ export class StripeFake {
     return intent;
   }
 
-  // What customers, banks and the operator do.
+  // Actions of customers, banks and operators.
 
   /** The customer pays at once. */
   pay(sessionId: string): Session {
@@ -143,7 +143,7 @@ export class StripeFake {
     return session;
   }
 
-  /** The customer pays by a method that takes days: paid or failed later. */
+  /** The customer pays by a method that takes days: `arrive` or `bounce` follows. */
   payLater(sessionId: string): Session {
     const session = this.#complete(sessionId);
     found(this.intents, session.payment_intent ?? '').status = 'processing';
@@ -163,20 +163,21 @@ export class StripeFake {
     return session;
   }
 
-  /** A payment off session that was under way arrives; or does not. */
+  /** The pending charge of an intent succeeds. */
   payIntent(id: string): Intent {
     const intent = found(this.intents, id);
     this.#succeed(intent);
     return intent;
   }
 
+  /** The pending charge of an intent fails. */
   bounceIntent(id: string): Intent {
     const intent = found(this.intents, id);
     this.#decline(intent, 'insufficient_funds');
     return intent;
   }
 
-  /** Keys are kept for a day at least, and then no more. */
+  /** Drops all idempotency keys, as Stripe may do after a day. */
   forgetKeys() {
     this.#keys.clear();
   }
@@ -195,7 +196,7 @@ export class StripeFake {
     return session;
   }
 
-  /** Refunds so much of a payment. Less than nothing: a refund failed after all. */
+  /** Refunds an amount of a payment. A negative amount is a refund that failed. */
   refund(intentId: string, amount: number): Charge {
     const charge = this.chargeOf(intentId);
     charge.amount_refunded += amount;
@@ -294,16 +295,16 @@ export class StripeFake {
     const call = `${method} ${url.pathname}`;
     this.calls.push(call);
     const form: Form = new Map(new URLSearchParams(method === 'GET' ? url.search : text));
-    const meddled = await this.meddle(call, 'before');
+    const replaced = await this.intercept(call, 'before');
     const answer =
-      meddled === undefined
+      replaced === undefined
         ? this.#keyed(String(headers['idempotency-key'] ?? ''), call + text, () =>
             headers.authorization === `Bearer ${SECRET_KEY}`
               ? this.#answer(method, url.pathname, form)
               : failure(401, 'invalid_request_error', 'invalid_api_key'),
           )
-        : meddled;
-    const after = meddled === undefined ? await this.meddle(call, 'after') : undefined;
+        : replaced;
+    const after = replaced === undefined ? await this.intercept(call, 'after') : undefined;
     const sent = after ?? answer;
     if (sent === 'hang up') {
       request.socket.destroy();
@@ -312,13 +313,13 @@ export class StripeFake {
     response.writeHead(sent.status, {
       'content-type': 'application/json',
       'request-id': this.#id('req'),
-      // So that a test of an outage does not wait for the package's second try.
+      // Keeps the client library from retrying, which would only slow down the tests of outages.
       ...(sent.status >= 500 && { 'stripe-should-retry': 'false' }),
     });
     response.end(JSON.stringify(sent.body));
   }
 
-  /** The first answer again under the same key; other content under it is refused. */
+  /** Repeats the first response under the same idempotency key; refuses other content under it. */
   #keyed(key: string, content: string, answer: () => Answer): Answer {
     if (key === '') return answer();
     const known = this.#keys.get(key);
@@ -455,7 +456,7 @@ export function signatureOf(body: string, at: number, secret = WEBHOOK_SECRET): 
   return `t=${seconds},v1=${mac}`;
 }
 
-/** Delivers an event; answers the HTTP status. */
+/** Delivers an event and returns the HTTP status. */
 export async function deliver(
   port: number | null,
   { body, signature }: Webhook,

@@ -1,7 +1,7 @@
 /**
- * The shapes of our requests, against Stripe's own description of its API: stripe-mock refuses unknown
- * and wrong parameters. It keeps no state, so what the requests do is told elsewhere. Runs where
- * STRIPE_MOCK_URL names one.
+ * The parameters of our requests, against Stripe's own description of its API: stripe-mock refuses
+ * unknown and invalid ones. It has no state, so other tests cover the effects of the requests. Runs where
+ * STRIPE_MOCK_URL is set.
  */
 import Stripe from 'stripe';
 import { describe, expect, test } from 'vitest';
@@ -19,7 +19,7 @@ function connected(): Stripe {
   return connectStripe(read.config) ?? expect.fail('there is no key');
 }
 
-describe.skipIf(url === '')('stripe-mock takes what we ask of', () => {
+describe.skipIf(url === '')('stripe-mock accepts our requests for', () => {
   test('sessions', async () => {
     const stripe = connected();
     const opened = await openSession(stripe, purchaseOf({ method: 'CHECKOUT' }));
@@ -56,7 +56,7 @@ describe.skipIf(url === '')('stripe-mock takes what we ask of', () => {
     expect(data[0]?.status).toEqual(expect.any(String));
   });
 
-  test('nothing that it does not know', async () => {
+  test('nothing with an unknown parameter', async () => {
     const wrong = { mode: 'payment', sucess_url: 'https://x.example/' } as never;
     await expect(connected().checkout.sessions.create(wrong)).rejects.toBeInstanceOf(
       Stripe.errors.StripeInvalidRequestError,

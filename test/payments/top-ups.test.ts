@@ -1,4 +1,4 @@
-/** Auto top-up from the call that makes it due to the grant, against Stripe, over real HTTP. */
+/** Auto top-up, from the call that makes it due to the grant, with a fake Stripe over HTTP. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
@@ -9,8 +9,8 @@ import { eventsOf } from '../events/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
 
-/** What Stripe answers when it has trouble of its own. */
-const AWAY = { status: 503, body: { error: { type: 'api_error', message: 'away' } } };
+/** Stripe's response during an outage. */
+const OUTAGE = { status: 503, body: { error: { type: 'api_error', message: 'outage' } } };
 
 let stripe: StripeFake;
 let scrip: TestService;
@@ -21,10 +21,10 @@ beforeAll(async () => {
   scrip.setNow(Date.UTC(2027, 2, 10));
 });
 afterEach(async () => {
-  stripe.meddle = () => undefined;
+  stripe.intercept = () => undefined;
   stripe.methods.clear();
-  // What one test switched on is not charged in another; an account that is closed refuses.
-  await Promise.all(on.splice(0).map((accountId) => set(accountId, null).catch(() => {})));
+  // One test's accounts must not be charged in another. Closed accounts refuse the update.
+  await Promise.all(enabled.splice(0).map((accountId) => set(accountId, null).catch(() => {})));
 });
 afterAll(async () => {
   await scrip.stop();
@@ -34,10 +34,10 @@ afterAll(async () => {
 const topUp = () => scrip.service.topUp();
 
 /** Accounts that have an auto top-up. */
-const on: string[] = [];
+const enabled: string[] = [];
 
 async function set(accountId: string, setting: Partial<AutoTopUp> | null = {}) {
-  if (setting) on.push(accountId);
+  if (setting) enabled.push(accountId);
   const autoTopUp = {
     packId: 'starter',
     threshold: 500n,
@@ -58,20 +58,20 @@ const charge = (accountId: string, credits: bigint) =>
   scrip.billing.charge({ accountId, requestId: requestId(), credits });
 
 /** An account that has 600 credits, and a top-up below 500. */
-async function switchedOn(setting: Partial<AutoTopUp> = {}): Promise<string> {
+async function openWithTopUp(setting: Partial<AutoTopUp> = {}): Promise<string> {
   const accountId = await openWithCredits(scrip, 600n);
   await set(accountId, setting);
   return accountId;
 }
 
-/** One whose top-up is due. */
-async function low(setting: Partial<AutoTopUp> = {}): Promise<string> {
-  const accountId = await switchedOn(setting);
+/** An account whose top-up is due. */
+async function openWithTopUpDue(setting: Partial<AutoTopUp> = {}): Promise<string> {
+  const accountId = await openWithTopUp(setting);
   await charge(accountId, 200n);
   return accountId;
 }
 
-/** Spends all the account has, so that the next top-up is due as soon as it may be. */
+/** Spends all of the account's credits, so that the next top-up is due as soon as its limits allow. */
 const spendAll = async (accountId: string) =>
   charge(accountId, (await balanceOf(scrip, accountId)).available);
 
@@ -91,13 +91,13 @@ const chargesOf = (accountId: string) =>
 const intentsOf = (accountId: string) =>
   [...stripe.intents.values()].filter(({ metadata }) => metadata['account_id'] === accountId);
 
-/** Types of the account's events, once there are so many. */
+/** Expects the account's events to have these types. */
 async function expectEvents(accountId: string, types: readonly string[]) {
-  const told = async () => (await eventsOf(scrip, { accountId })).map(({ type }) => type);
-  await expect.poll(told, { timeout: 5_000 }).toEqual(types);
+  const typesNow = async () => (await eventsOf(scrip, { accountId })).map(({ type }) => type);
+  await expect.poll(typesNow, { timeout: 25_000 }).toEqual(types);
 }
 
-/** No pack was bought, nothing is under way, and nobody paid. */
+/** No pack was bought, no top-up is in progress, and nothing was charged. */
 async function expectNothingBought(accountId: string) {
   expect(await accountNow(accountId)).toMatchObject({ topUpPurchaseId: '' });
   expect(chargesOf(accountId)).toEqual([]);
@@ -105,8 +105,8 @@ async function expectNothingBought(accountId: string) {
 }
 
 describe('an account that falls below its threshold', () => {
-  test('buys one pack, with its saved payment method; the balance is low, and recovers', async () => {
-    const accountId = await switchedOn();
+  test('buys one pack with its saved payment method, and its balance recovers', async () => {
+    const accountId = await openWithTopUp();
     await topUp();
     await expectNothingBought(accountId);
     await charge(accountId, 200n);
@@ -129,7 +129,7 @@ describe('an account that falls below its threshold', () => {
     ]);
   });
 
-  test('by what happens by itself is topped up, too', async () => {
+  test('because a grant expired is topped up, too', async () => {
     const accountId = await scrip.open('verts');
     await scrip.accounts.grantCredits({
       accountId,
@@ -145,7 +145,7 @@ describe('an account that falls below its threshold', () => {
     expect((await balanceOf(scrip, accountId)).available).toBe(1_000n);
   });
 
-  test('and was never switched on is charged nothing', async () => {
+  test('without an auto top-up is charged nothing', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     await charge(accountId, 600n);
     await topUp();
@@ -153,8 +153,8 @@ describe('an account that falls below its threshold', () => {
     expect(intentsOf(accountId)).toEqual([]);
   });
 
-  test('and recovers before anyone looks is charged nothing', async () => {
-    const accountId = await low();
+  test('and recovers before the top-up starts is charged nothing', async () => {
+    const accountId = await openWithTopUpDue();
     await scrip.accounts.grantCredits({
       accountId,
       requestId: requestId(),
@@ -165,7 +165,7 @@ describe('an account that falls below its threshold', () => {
     await expectNothingBought(accountId);
   });
 
-  test('buys the pack that was offered to it alone', async () => {
+  test('buys its custom pack', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     const price = { currency: 'USD', amount: '42.50' };
     const pack = { packId: 'own', title: 'Own', credits: 9_000n, price };
@@ -177,17 +177,17 @@ describe('an account that falls below its threshold', () => {
     expect((await balanceOf(scrip, accountId)).available).toBe(9_499n);
   });
 
-  test('one of many is topped up in a run that takes them batch by batch', async () => {
-    const accountIds = await Promise.all(Array.from({ length: 8 }, () => low()));
+  test('is topped up in one run, whatever the number of batches', async () => {
+    const accountIds = await Promise.all(Array.from({ length: 8 }, () => openWithTopUpDue()));
     await topUp();
     for (const accountId of accountIds) expect(chargesOf(accountId).length).toBe(1);
   });
 
-  test('is charged once by two replicas that look at the same time', async () => {
+  test('is charged once by two replicas that top up at the same time', async () => {
     const other = await startTestService({ databaseUrl: scrip.databaseUrl, env: stripe.env });
     try {
       other.setNow(scrip.now());
-      const accountIds = await Promise.all(Array.from({ length: 6 }, () => low()));
+      const accountIds = await Promise.all(Array.from({ length: 6 }, () => openWithTopUpDue()));
       await Promise.all([topUp(), other.service.topUp(), topUp(), other.service.topUp()]);
       for (const accountId of accountIds) {
         expect(intentsOf(accountId).length).toBe(1);
@@ -199,9 +199,9 @@ describe('an account that falls below its threshold', () => {
   });
 });
 
-describe('the limits of its owner:', () => {
-  test('no second one before the cool-down is over', async () => {
-    const accountId = await low({ coolDown: { seconds: 7_200n, nanos: 0 } });
+describe('the settings of an auto top-up', () => {
+  test('start no second top-up before the cool-down is over', async () => {
+    const accountId = await openWithTopUpDue({ coolDown: { seconds: 7_200n, nanos: 0 } });
     await topUp();
     await spendAll(accountId);
     scrip.advance(2 * HOUR - MINUTE);
@@ -212,9 +212,9 @@ describe('the limits of its owner:', () => {
     expect(chargesOf(accountId).length).toBe(2);
   });
 
-  test('no more in a month than its cap, and again in the next', async () => {
+  test('start no more top-ups in a month than the cap, and again in the next month', async () => {
     scrip.setNow(Date.UTC(2027, 4, 20));
-    const accountId = await low({ monthlyCap: 2 });
+    const accountId = await openWithTopUpDue({ monthlyCap: 2 });
     for (let day = 0; day < 4; day++) {
       await topUp();
       await spendAll(accountId);
@@ -227,8 +227,8 @@ describe('the limits of its owner:', () => {
     expect(chargesOf(accountId).length).toBe(3);
   });
 
-  test('switched off before it starts, nothing is bought', async () => {
-    const accountId = await low();
+  test('removed before a top-up starts buy nothing', async () => {
+    const accountId = await openWithTopUpDue();
     await set(accountId, null);
     await topUp();
     await expectNothingBought(accountId);
@@ -236,16 +236,20 @@ describe('the limits of its owner:', () => {
   });
 
   test.each<[string, (accountId: string) => Promise<unknown>]>([
-    ['switched off', (accountId) => set(accountId, null)],
-    ['given another payment method', (accountId) => set(accountId, { paymentMethod: 'pm_2' })],
-    ['given another pack', (accountId) => set(accountId, { packId: 'standard' })],
-    ['closed', (accountId) => scrip.accounts.closeAccount({ accountId, requestId: requestId() })],
-  ])('%s while it is under way and not charged yet, it is withdrawn', async (_, change) => {
+    ['removed', (accountId) => set(accountId, null)],
+    ['changed to another payment method', (accountId) => set(accountId, { paymentMethod: 'pm_2' })],
+    ['changed to another pack', (accountId) => set(accountId, { packId: 'standard' })],
+    [
+      'of a closed account',
+      (accountId) => scrip.accounts.closeAccount({ accountId, requestId: requestId() }),
+    ],
+  ])('%s withdraw a top-up that is in progress and not charged yet', async (_, change) => {
     for (const call of [/payment_intents$/, /confirm$/]) {
-      const accountId = await low({ paymentMethod: 'pm_1' });
-      stripe.meddle = (made, moment) => (moment === 'before' && call.test(made) ? AWAY : undefined);
+      const accountId = await openWithTopUpDue({ paymentMethod: 'pm_1' });
+      stripe.intercept = (made, moment) =>
+        moment === 'before' && call.test(made) ? OUTAGE : undefined;
       await topUp();
-      stripe.meddle = () => undefined;
+      stripe.intercept = () => undefined;
       await change(accountId);
       scrip.advance(6 * MINUTE);
       await topUp();
@@ -261,12 +265,12 @@ describe('the limits of its owner:', () => {
     }
   });
 
-  test('switched off while Stripe was charging, what was paid is granted', async () => {
-    const accountId = await low();
-    stripe.meddle = (made, moment) =>
-      moment === 'after' && made.endsWith('confirm') ? AWAY : undefined;
+  test('removed during the charge grant what was paid', async () => {
+    const accountId = await openWithTopUpDue();
+    stripe.intercept = (made, moment) =>
+      moment === 'after' && made.endsWith('confirm') ? OUTAGE : undefined;
     await topUp();
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     await set(accountId, null);
     scrip.advance(6 * MINUTE);
     await topUp();
@@ -274,17 +278,17 @@ describe('the limits of its owner:', () => {
     expect(chargesOf(accountId).length).toBe(1);
   });
 
-  test('switched off between the intent and its charge, nothing is charged', async () => {
-    const accountId = await low();
-    let switchOff: Promise<void> | undefined;
-    stripe.meddle = (made, moment) => {
-      if (moment === 'after' && made.endsWith('payment_intents') && !switchOff) {
-        // Another worker takes it back, and only then is the intent's maker answered.
-        switchOff = set(accountId, null).then(async () => {
+  test('removed between the intent and its charge charge nothing', async () => {
+    const accountId = await openWithTopUpDue();
+    let withdrawal: Promise<void> | undefined;
+    stripe.intercept = (made, moment) => {
+      if (moment === 'after' && made.endsWith('payment_intents') && !withdrawal) {
+        // Another worker withdraws the purchase before the one that creates the intent gets its response.
+        withdrawal = set(accountId, null).then(async () => {
           scrip.advance(6 * MINUTE);
           await topUp();
         });
-        return switchOff.then(() => undefined);
+        return withdrawal.then(() => undefined);
       }
       return undefined;
     };
@@ -295,9 +299,9 @@ describe('the limits of its owner:', () => {
 });
 
 describe('a payment that is declined', () => {
-  test('ends the purchase, says so, backs off, and the next one recovers', async () => {
+  test('ends the purchase with an event, and the next one follows after a backoff', async () => {
     stripe.methods.set('pm_poor', 'insufficient_funds');
-    const accountId = await low({ paymentMethod: 'pm_poor', monthlyCap: 1 });
+    const accountId = await openWithTopUpDue({ paymentMethod: 'pm_poor', monthlyCap: 1 });
     await topUp();
     const [first] = await purchasesOf(accountId);
     expect(first).toMatchObject({
@@ -338,10 +342,10 @@ describe('a payment that is declined', () => {
     ]);
   });
 
-  test('is made good at once by another payment method', async () => {
+  test('is followed at once by a top-up with another payment method', async () => {
     stripe.methods.set('pm_poor', 'insufficient_funds');
     const setting = { coolDown: { seconds: 60n, nanos: 0 } };
-    const accountId = await low({ ...setting, paymentMethod: 'pm_poor' });
+    const accountId = await openWithTopUpDue({ ...setting, paymentMethod: 'pm_poor' });
     await topUp();
     scrip.advance(2 * MINUTE);
     await topUp();
@@ -352,10 +356,10 @@ describe('a payment that is declined', () => {
   });
 
   test.each(['authentication_required', 'requires_action'] as const)(
-    'because the bank wants to see the customer (%s) is declined, with that code',
+    'because the bank wants to authenticate the customer (%s) has that code',
     async (end) => {
       stripe.methods.set('pm_strict', end);
-      const accountId = await low({ paymentMethod: 'pm_strict' });
+      const accountId = await openWithTopUpDue({ paymentMethod: 'pm_strict' });
       await topUp();
       expect(await purchasesOf(accountId)).toMatchObject([
         { state: Purchase_State.FAILED, failureCode: 'authentication_required' },
@@ -367,9 +371,9 @@ describe('a payment that is declined', () => {
     },
   );
 
-  test('and arrives after all is granted, and counts', async () => {
+  test('and paid after all is granted, and counts towards the cap', async () => {
     stripe.methods.set('pm_poor', 'insufficient_funds');
-    const accountId = await low({ paymentMethod: 'pm_poor', monthlyCap: 1 });
+    const accountId = await openWithTopUpDue({ paymentMethod: 'pm_poor', monthlyCap: 1 });
     await topUp();
     const intent = defined(intentsOf(accountId)[0]);
     const webhook = stripe.event('payment_intent.succeeded', stripe.payIntent(intent.id));
@@ -383,10 +387,10 @@ describe('a payment that is declined', () => {
 });
 
 describe('a payment that takes days', () => {
-  /** Under way, and pending at Stripe. */
-  async function underWay() {
+  /** A top-up in progress that is pending at Stripe. */
+  async function startPending() {
     stripe.methods.set('pm_slow', 'processing');
-    const accountId = await low({ paymentMethod: 'pm_slow' });
+    const accountId = await openWithTopUpDue({ paymentMethod: 'pm_slow' });
     await topUp();
     const { topUpPurchaseId: purchaseId } = await accountNow(accountId);
     const intent = defined(intentsOf(accountId)[0]);
@@ -394,8 +398,8 @@ describe('a payment that takes days', () => {
     return { accountId, purchaseId, intent };
   }
 
-  test('stays one top-up, however often it is handed out again, until it is paid', async () => {
-    const { accountId, purchaseId, intent } = await underWay();
+  test('stays one top-up until it is paid, however often its lease expires', async () => {
+    const { accountId, purchaseId, intent } = await startPending();
     for (let minutes = 0; minutes < 30; minutes += 6) {
       scrip.advance(6 * MINUTE);
       await topUp();
@@ -408,11 +412,11 @@ describe('a payment that takes days', () => {
     expect(await accountNow(accountId)).toMatchObject({ topUpPurchaseId: '' });
   });
 
-  test.each(['paid', 'declined'] as const)('is ended by the webhook that says %s', async (how) => {
-    const { accountId, intent } = await underWay();
-    const seen = how === 'paid' ? stripe.payIntent(intent.id) : stripe.bounceIntent(intent.id);
+  test.each(['paid', 'declined'] as const)('is ended by the webhook that it is %s', async (how) => {
+    const { accountId, intent } = await startPending();
+    const intentNow = how === 'paid' ? stripe.payIntent(intent.id) : stripe.bounceIntent(intent.id);
     const type = how === 'paid' ? 'payment_intent.succeeded' : 'payment_intent.payment_failed';
-    const webhook = stripe.event(type, seen);
+    const webhook = stripe.event(type, intentNow);
     for (const _ of [1, 2]) expect(await deliver(scrip.service.webhookPort, webhook)).toBe(200);
     expect(await accountNow(accountId)).toMatchObject({ topUpPurchaseId: '' });
     await expectEvents(accountId, [
@@ -425,8 +429,8 @@ describe('a payment that takes days', () => {
     expect((await purchasesOf(accountId)).length).toBe(1);
   });
 
-  test('is ended by the reconciler where no webhook comes', async () => {
-    const { accountId, intent } = await underWay();
+  test('is ended by the reconciler without a webhook', async () => {
+    const { accountId, intent } = await startPending();
     stripe.payIntent(intent.id);
     scrip.advance(4 * MINUTE);
     await scrip.service.checkPurchases();
@@ -434,9 +438,9 @@ describe('a payment that takes days', () => {
     expect(await statesOf(accountId)).toEqual([Purchase_State.PAID]);
   });
 
-  test('and bounces is not charged a second time behind its owner’s back', async () => {
-    const { accountId, intent } = await underWay();
-    // By then Stripe has forgotten the key of the first attempt.
+  test('and fails is not charged a second time', async () => {
+    const { accountId, intent } = await startPending();
+    // By then Stripe has forgotten the idempotency key of the first attempt.
     scrip.advance(3 * DAY);
     stripe.bounceIntent(intent.id);
     stripe.forgetKeys();
@@ -447,74 +451,72 @@ describe('a payment that takes days', () => {
   });
 });
 
-describe('while it is away', () => {
+describe('an outage', () => {
   test.each([
-    ['the intent is made', /payment_intents$/],
-    ['it is charged', /confirm$/],
-    ['it is looked at', /^GET/],
-  ])(
-    'Stripe loses what it was asked when %s: within 5 minutes it is asked again, and charges once',
-    async (_, call) => {
-      for (const lost of ['before', 'after'] as const) {
-        const accountId = await low();
-        stripe.meddle = (made, moment) => (moment === lost && call.test(made) ? AWAY : undefined);
-        await topUp();
-        stripe.meddle = () => undefined;
-        const { topUpPurchaseId } = await accountNow(accountId);
-        expect(topUpPurchaseId).not.toBe('');
-        await topUp();
-        expect(await accountNow(accountId)).toMatchObject({ topUpPurchaseId });
-        scrip.advance(5 * MINUTE);
-        await topUp();
-        expect(chargesOf(accountId).length).toBe(1);
-        expect(await purchasesOf(accountId)).toMatchObject([
-          { purchaseId: topUpPurchaseId, state: Purchase_State.PAID },
-        ]);
-        await expectEvents(accountId, [
-          'balance.recovered',
-          'balance.low',
-          'purchase.completed',
-          'balance.recovered',
-        ]);
-      }
-    },
-  );
+    ['the intent is created', /payment_intents$/],
+    ['the intent is charged', /confirm$/],
+    ['the purchase is fetched', /^GET/],
+  ])('of Stripe when %s is followed by one charge within 5 minutes', async (_, call) => {
+    for (const lost of ['before', 'after'] as const) {
+      const accountId = await openWithTopUpDue();
+      stripe.intercept = (made, moment) =>
+        moment === lost && call.test(made) ? OUTAGE : undefined;
+      await topUp();
+      stripe.intercept = () => undefined;
+      const { topUpPurchaseId } = await accountNow(accountId);
+      expect(topUpPurchaseId).not.toBe('');
+      await topUp();
+      expect(await accountNow(accountId)).toMatchObject({ topUpPurchaseId });
+      scrip.advance(5 * MINUTE);
+      await topUp();
+      expect(chargesOf(accountId).length).toBe(1);
+      expect(await purchasesOf(accountId)).toMatchObject([
+        { purchaseId: topUpPurchaseId, state: Purchase_State.PAID },
+      ]);
+      await expectEvents(accountId, [
+        'balance.recovered',
+        'balance.low',
+        'purchase.completed',
+        'balance.recovered',
+      ]);
+    }
+  });
 
-  test('Stripe is not asked for one account after the other', async () => {
-    const accountIds = await Promise.all(Array.from({ length: 20 }, () => low()));
+  test('of Stripe ends the run: it is not called for every account', async () => {
+    const accountIds = await Promise.all(Array.from({ length: 20 }, () => openWithTopUpDue()));
     const before = stripe.calls.length;
-    stripe.meddle = () => AWAY;
+    stripe.intercept = () => OUTAGE;
     await topUp();
     expect(stripe.calls.length - before).toBeLessThanOrEqual(8);
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     scrip.advance(5 * MINUTE);
     await topUp();
     for (const accountId of accountIds)
       expect(await statesOf(accountId)).toEqual([Purchase_State.PAID]);
   });
 
-  test('the database loses nothing of what Stripe charged', async () => {
-    const accountId = await low();
-    let bringBack: (() => Promise<void>) | undefined;
-    stripe.meddle = async (made, moment) => {
-      if (moment === 'after' && made.endsWith('confirm') && !bringBack)
-        bringBack = await blockConnections(scrip.databaseUrl);
+  test('of the database after the charge loses nothing', async () => {
+    const accountId = await openWithTopUpDue();
+    let restore: (() => Promise<void>) | undefined;
+    stripe.intercept = async (made, moment) => {
+      if (moment === 'after' && made.endsWith('confirm') && !restore)
+        restore = await blockConnections(scrip.databaseUrl);
       return undefined;
     };
     await topUp();
-    await defined(bringBack)();
-    stripe.meddle = () => undefined;
+    await defined(restore)();
+    stripe.intercept = () => undefined;
     scrip.advance(5 * MINUTE);
     await topUp();
     expect(chargesOf(accountId).length).toBe(1);
     expect(await statesOf(accountId)).toEqual([Purchase_State.PAID]);
   });
 
-  test('what nobody charged for a day is ended, and the next one is another purchase', async () => {
-    const accountId = await low();
-    stripe.meddle = () => AWAY;
+  test('of a day expires the purchase, and the next top-up is another one', async () => {
+    const accountId = await openWithTopUpDue();
+    stripe.intercept = () => OUTAGE;
     await topUp();
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     scrip.advance(DAY);
     await topUp();
     expect(await statesOf(accountId)).toEqual([Purchase_State.EXPIRED]);
@@ -526,36 +528,36 @@ describe('while it is away', () => {
 });
 
 describe('a replica that stops', () => {
-  const env = () => ({ ...stripe.env, TOP_UP_INTERVAL_MS: '10', SHUTDOWN_GRACE_MS: '1000' });
-
-  /** Stops a replica of its own at the moment at which it has asked Stripe to charge. */
-  async function stopAtCharge(answer: (stopping: Promise<void>) => Promise<undefined>) {
-    const accountId = await low();
-    const other = await startTestService({ databaseUrl: scrip.databaseUrl, env: env() });
+  /** Starts a replica and stops it while Stripe charges; Stripe's response is sent after `respond`. */
+  async function stopDuringCharge(
+    graceMs: number,
+    respond: (stopped: Promise<void>) => Promise<void>,
+  ) {
+    const accountId = await openWithTopUpDue();
+    const env = { ...stripe.env, TOP_UP_INTERVAL_MS: '10', SHUTDOWN_GRACE_MS: String(graceMs) };
+    const other = await startTestService({ databaseUrl: scrip.databaseUrl, env });
     const stopped = new Promise<void>((resolve, reject) => {
-      stripe.meddle = async (made, moment) => {
+      stripe.intercept = async (made, moment) => {
         if (moment !== 'after' || !made.endsWith('confirm')) return undefined;
         const stopping = other.stop();
         stopping.then(resolve, reject);
-        return await answer(stopping);
+        await respond(stopping);
+        return undefined;
       };
     });
     other.setNow(scrip.now());
     await stopped;
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
     return accountId;
   }
 
-  test('finishes the charge that is under way', async () => {
-    const accountId = await stopAtCharge(async () => undefined);
+  test('finishes the charge in progress', async () => {
+    const accountId = await stopDuringCharge(60_000, async () => {});
     expect(await statesOf(accountId)).toEqual([Purchase_State.PAID]);
   });
 
-  test('leaves one that Stripe does not answer in time to the others', async () => {
-    const accountId = await stopAtCharge(async (stopping) => {
-      await stopping;
-      return undefined;
-    });
+  test('leaves a charge that outlasts its grace period to the other replicas', async () => {
+    const accountId = await stopDuringCharge(100, (stopped) => stopped);
     expect(await statesOf(accountId)).toEqual([Purchase_State.PENDING]);
     scrip.advance(5 * MINUTE);
     await topUp();
@@ -564,6 +566,6 @@ describe('a replica that stops', () => {
   });
 });
 
-test('all that leaves books that agree', async () => {
+test('the ledger of all these accounts verifies', async () => {
   expect(await verify(scrip.databaseUrl, { all: true })).toMatchObject({ ok: true });
 });

@@ -29,7 +29,7 @@ export function killing(scene: () => Scene) {
 
   /** Kills at the next such call of Stripe: before it has an effect, or before it is answered. */
   function killAtCall(call: RegExp, at: 'before' | 'after') {
-    scene().stripe.meddle = (made, moment) => {
+    scene().stripe.intercept = (made, moment) => {
       if (moment !== at || !call.test(made)) return undefined;
       kill();
       return 'hang up';
@@ -38,7 +38,7 @@ export function killing(scene: () => Scene) {
 
   /** Kills when the service wants to write the result of such a call of Stripe. */
   function killAtWriteAfter(call: RegExp) {
-    scene().stripe.meddle = async (made, moment) => {
+    scene().stripe.intercept = async (made, moment) => {
       if (moment === 'after' && call.test(made)) await killAtWrite();
       return undefined;
     };
@@ -57,7 +57,7 @@ export function killing(scene: () => Scene) {
     const { replica, stripe } = scene();
     expect((await replica.ended).signal).toBe('SIGKILL');
     replica.close();
-    stripe.meddle = () => undefined;
+    stripe.intercept = () => undefined;
   }
 
   return { killAtWrite, killAtCall, killAtWriteAfter, killOnce, killed };

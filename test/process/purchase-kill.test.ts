@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { defined } from '../accounts.ts';
-import { CHECKOUT, expectBooks } from '../payments/given.ts';
+import { CHECKOUT, expectLedger } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase } from '../postgres.ts';
 import { requestId } from '../service.ts';
@@ -27,7 +27,7 @@ beforeEach(async () => {
   await replica.accounts.openAccount({ accountId, requestId: requestId(), planId: 'verts' });
 });
 afterEach(() => {
-  stripe.meddle = () => undefined;
+  stripe.intercept = () => undefined;
 });
 afterAll(async () => {
   await end(replica);
@@ -99,7 +99,7 @@ describe('a service killed while it creates a purchase', () => {
     expect(again.checkoutUrl).toBe(stripe.sessionOf(again.purchaseId).url);
     expect((await purchases()).length).toBe(1);
     await payAndDeliver(again.purchaseId);
-    await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
   });
 
   test('the reconciler creates the session if the caller never retries', async () => {
@@ -109,7 +109,7 @@ describe('a service killed while it creates a purchase', () => {
     await expect.poll(async () => (await purchases())[0]?.checkoutUrl, SOON).toMatch(/^https:/);
     const [purchase] = await purchases();
     await payAndDeliver(defined(purchase).purchaseId);
-    await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
   });
 });
 
@@ -123,6 +123,6 @@ describe('a service killed while it processes a payment', () => {
     await restart();
     for (const _again of [1, 2]) expect(await deliver(replica.webhookPort, webhook)).toBe(200);
     expect(await purchases()).toMatchObject([{ state: Purchase_State.PAID, remaining: 1_000n }]);
-    await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
-import { expectBooks } from '../payments/given.ts';
+import { expectLedger } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { requestId } from '../service.ts';
@@ -27,7 +27,7 @@ beforeEach(() => {
   accountId = `acct-${requestId()}`;
 });
 afterEach(() => {
-  stripe.meddle = () => undefined;
+  stripe.intercept = () => undefined;
 });
 afterAll(async () => {
   await end(replica);
@@ -104,7 +104,7 @@ describe('a service killed during a top-up', () => {
     await expect.poll(states, SOON).toEqual(['PAID']);
     expect(await pendingTopUp()).toBe('');
     expect(charges().length).toBe(1);
-    await expectBooks({ databaseUrl }, accountId, ['PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
   });
 
   test.each([
@@ -123,6 +123,6 @@ describe('a service killed during a top-up', () => {
       [accountId],
     );
     expect(events).toEqual([{ code: 'insufficient_funds' }]);
-    await expectBooks({ databaseUrl }, accountId, []);
+    await expectLedger({ databaseUrl }, accountId, []);
   });
 });

@@ -10,7 +10,7 @@ import {
 } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { defined, entriesOf, MINUTE } from '../accounts.ts';
-import { ordered, purchaseNow } from '../payments/given.ts';
+import { buyByCheckout, purchaseNow } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestService } from '../service.ts';
@@ -76,7 +76,7 @@ describe('how credits work', () => {
   test('1: packs are bought from the dashboard or by API', async () => {
     const customer = await Customer.open(scrip, 'verts');
     await customer.buy('starter', 'invoice-17');
-    await payAtCheckout((await ordered(scrip, customer.accountId, 'starter')).purchaseId);
+    await payAtCheckout((await buyByCheckout(scrip, customer.accountId, 'starter')).purchaseId);
     expect((await customer.purchases()).map(({ method, state }) => [method, state])).toEqual([
       [Purchase_Method.CHECKOUT, Purchase_State.PAID],
       [Purchase_Method.REFERENCE, Purchase_State.PAID],
@@ -202,7 +202,7 @@ describe('managing credits', () => {
 
   test('buying by API: a checkout is created, and its payment grants the pack once', async () => {
     const customer = await Customer.open(scrip, 'verts');
-    const purchase = await ordered(scrip, customer.accountId, 'standard');
+    const purchase = await buyByCheckout(scrip, customer.accountId, 'standard');
     expect(purchase).toMatchObject({ state: Purchase_State.PENDING, price: usd('20.00') });
     expect(purchase.checkoutUrl).toBe(stripe.sessionOf(purchase.purchaseId).url);
     expect(await customer.remaining()).toBe(0n);

@@ -153,7 +153,7 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   CHECKOUT_NOT_CONFIGURED: async () => await errorOf(checkout(scrip, await scrip.open('verts'))),
   CHECKOUT_FAILED: () =>
     alone(stripe.env, async (own, accountId) => {
-      stripe.meddle = () => ({
+      stripe.intercept = () => ({
         status: 400,
         body: { error: { type: 'invalid_request_error', code: 'url_invalid', message: 'no' } },
       });
@@ -161,7 +161,7 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     }),
   PAYMENT_PROVIDER_UNAVAILABLE: () =>
     alone(stripe.env, async (own, accountId) => {
-      stripe.meddle = () => 'hang up';
+      stripe.intercept = () => 'hang up';
       return await errorOf(checkout(own, accountId));
     }),
   async DELIVERY_NOT_FOUND() {

@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
-import { ordered, purchaseNow } from '../payments/given.ts';
+import { buyByCheckout, purchaseNow } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -77,7 +77,7 @@ describe('ListPurchases', () => {
       made.unshift((await buy(accountId, 'starter')).purchaseId);
     }
     scrip.advance(1_000);
-    const pending = await ordered(scrip, accountId);
+    const pending = await buyByCheckout(scrip, accountId);
     const list = async (states: Purchase_State[]) => {
       const ids: string[] = [];
       let pageToken = '';
@@ -150,7 +150,7 @@ describe('a custom pack', () => {
       pricePerCredit: { currency: 'USD', amount: '0.03998' },
       title: OWN.title,
     });
-    const { checkoutUrl } = await ordered(scrip, accountId, 'negotiated');
+    const { checkoutUrl } = await buyByCheckout(scrip, accountId, 'negotiated');
     expect(checkoutUrl).not.toBe('');
 
     const request = { accountId, packId: 'negotiated' };

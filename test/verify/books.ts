@@ -1,6 +1,6 @@
 /** Books with every kind of entry and every kind of move in them, written through the RPCs. */
 import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
-import { ordered } from '../payments/given.ts';
+import { buyByCheckout } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { requestId, startTestService, type TestOptions, type TestService } from '../service.ts';
@@ -254,7 +254,7 @@ async function moneyThatWentBack(scrip: Bookshop, accountId: string) {
   const told = async (type: string, object: object) =>
     await deliver(scrip.service.webhookPort, stripe.event(type, object));
   const sold = async (packId: string) => {
-    const { purchaseId } = await ordered(scrip, accountId, packId);
+    const { purchaseId } = await buyByCheckout(scrip, accountId, packId);
     await told('checkout.session.completed', stripe.pay(stripe.sessionOf(purchaseId).id));
     return stripe.intentOf(purchaseId).id;
   };
@@ -276,7 +276,7 @@ async function moneyThatWentBack(scrip: Bookshop, accountId: string) {
   await told('charge.dispute.created', brief);
   scrip.advance(48 * HOUR);
   await settled(brief, 'won');
-  await ordered(scrip, accountId, 'small');
+  await buyByCheckout(scrip, accountId, 'small');
 }
 
 /** Packs bought by themselves: one paid and spent, one declined, one whose payment takes days. */
