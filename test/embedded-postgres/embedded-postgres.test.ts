@@ -1,19 +1,18 @@
 /**
- * The embedded PostgreSQL with real processes: an owner here is a Node process of its own that
- * starts the server and then waits, so that it can be killed.
+ * Starts, joins and kills embedded servers. They are real processes: an owner here is a Node process that starts
+ * the server and then waits, so that it can be killed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
-import { isRunning, isTaken, readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
+import { isPidInUse, isRunning, readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
@@ -23,24 +22,37 @@ let directory: string;
 let owners: ChildProcess[];
 
 beforeEach(async () => {
-  // mkdtemp makes it 0700, so as root every test here is one of a directory closed to others.
+  // mkdtemp makes it 0700, so for root the directory of every test is closed to other users.
   directory = join(await mkdtemp(join(tmpdir(), 'scrip-embedded-')), '.data');
   owners = [];
 });
 
 afterEach(async () => {
   for (const owner of owners) owner.kill('SIGKILL');
-  await postgresIsGone();
-  // The launcher may still be writing the last line of its log.
-  await rm(join(directory, '..'), { recursive: true, maxRetries: 20, retryDelay: 100 });
+  // A process that is left behind fails the test.
+  await until(async () => (await processesInDirectory()).length === 0);
+  await rm(join(directory, '..'), { recursive: true });
 });
 
-/** The last line of a server that was shut down and not killed. */
+/** The last line in the log of a server that was shut down and not killed. */
 const SHUT_DOWN = /database system is shut down\s*$/;
 
 const cluster = (): string => join(directory, 'postgres');
 
-/** Starts an owner; its first line is the url. */
+/** Processes that work in the directory: launchers, initdb and servers. None where there is no /proc. */
+async function processesInDirectory(): Promise<string[]> {
+  if (process.platform !== 'linux') return [];
+  const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const workingIn = await Promise.all(
+    all.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')),
+  );
+  return all.filter((_, index) => workingIn[index]?.startsWith(directory));
+}
+
+const until = (holds: () => Promise<boolean>): Promise<boolean> =>
+  vi.waitUntil(holds, { timeout: 25_000, interval: 20 });
+
+/** Starts an owner and waits until its server is ready. */
 async function startOwner(): Promise<{ owner: ChildProcess; url: string }> {
   const owner = spawnOwner();
   const [url] = await once(createInterface(owner.stdout as NodeJS.ReadableStream), 'line');
@@ -65,20 +77,8 @@ async function kill(owner: ChildProcess): Promise<void> {
   await once(owner, 'exit');
 }
 
-/** Within 10 s, or the test fails: the leak is the point. */
-async function postgresIsGone(): Promise<void> {
+async function serverIsGone(): Promise<void> {
   await until(async () => (await readPostmaster(cluster())) === undefined);
-}
-
-/** Empty for a process that has ended, reaped or not. */
-const commandOf = (pid: number) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await holds()) return;
-    await sleep(20);
-  }
-  expect.fail(`did not come true in 10 s: ${holds}`);
 }
 
 async function query(url: string, text: string): Promise<unknown[]> {
@@ -97,7 +97,7 @@ async function launcherPid(): Promise<number> {
 }
 
 describe('a start', () => {
-  test('finds what an earlier one wrote, under the same password', async () => {
+  test('finds the data of an earlier one, under the same password', async () => {
     const first = await startEmbeddedPostgres(directory);
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await first.stop();
@@ -110,7 +110,7 @@ describe('a start', () => {
     await second.stop();
   });
 
-  test('gives a durable UTF-8 database in bytewise order, on the loopback, behind a password', async () => {
+  test('gives a durable UTF-8 database ordered by bytes, on 127.0.0.1, with a password', async () => {
     const postgres = await startEmbeddedPostgres(directory);
     const setting = async (name: string): Promise<unknown> =>
       (await query(postgres.url, `SHOW ${name}`))[0];
@@ -128,7 +128,7 @@ describe('a start', () => {
     await postgres.stop();
   });
 
-  test('joins the server that runs in the directory, and stop() leaves it to its owner', async () => {
+  test('joins the server that runs in the directory, and its stop() leaves the server running', async () => {
     const { url } = await startOwner();
     const joined = await startEmbeddedPostgres(directory);
     expect(joined.url).toBe(url);
@@ -136,7 +136,7 @@ describe('a start', () => {
     expect(await query(url, 'SELECT 1')).toEqual([1]);
   });
 
-  test('at the same instant as three others gives all four one server', async () => {
+  test('at the same moment as three others gives all four the same server', async () => {
     const servers = await Promise.all([1, 2, 3, 4].map(() => startEmbeddedPostgres(directory)));
     expect(new Set(servers.map(({ url }) => url)).size).toBe(1);
     await Promise.all(servers.map((server) => server.stop()));
@@ -152,12 +152,12 @@ describe('a start', () => {
   });
 });
 
-describe('an owner killed with SIGKILL', () => {
-  test('takes its server with it, cleanly, and the directory starts again', async () => {
+describe('SIGKILL of', () => {
+  test('an owner shuts its server down cleanly, and the directory starts again', async () => {
     const { owner, url } = await startOwner();
     await query(url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await kill(owner);
-    await postgresIsGone();
+    await serverIsGone();
     await until(async () => SHUT_DOWN.test(await readFile(`${cluster()}.log`, 'utf8')));
 
     const again = await startEmbeddedPostgres(directory);
@@ -165,7 +165,7 @@ describe('an owner killed with SIGKILL', () => {
     await again.stop();
   });
 
-  test('together with launcher and server loses nothing that was committed', async () => {
+  test('owner, launcher and server loses nothing that was committed', async () => {
     const { owner, url } = await startOwner();
     await query(url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     const server = await readPostmaster(cluster());
@@ -177,13 +177,13 @@ describe('an owner killed with SIGKILL', () => {
     await again.stop();
   });
 
-  test('together with the launcher leaves a server that the next start replaces', async () => {
+  test('owner and launcher leaves a server that the next start replaces', async () => {
     const { owner, url } = await startOwner();
     const launcher = await launcherPid();
     process.kill(launcher, 'SIGKILL');
     await kill(owner);
-    // A signal is sent at once and takes effect soon: until then the server is not an orphan.
-    await until(async () => (await commandOf(launcher)) === '');
+    // The server is an orphan only once the signal has taken effect.
+    await until(async () => !(await isRunning(launcher, directory)));
 
     const again = await startEmbeddedPostgres(directory);
     expect(again.url).not.toBe(url);
@@ -191,28 +191,33 @@ describe('an owner killed with SIGKILL', () => {
     expect(await readPostmaster(cluster())).toBeUndefined();
   });
 
-  test('during the very first start leaves a directory that starts', async () => {
-    for (const signalled of ['owner', 'owner and launcher']) {
+  test.each(['the owner', 'the owner and its launcher'])(
+    '%s, during the very first start, leaves a directory that starts',
+    async (killed) => {
       const owner = spawnOwner();
-      const workshop = async (): Promise<string | undefined> =>
-        existsSync(directory)
-          ? (await readdir(directory)).find((name) => name.startsWith('initdb-'))
-          : undefined;
-      await until(async () =>
-        existsSync(join(directory, (await workshop()) ?? '', 'postgres/base')),
-      );
-      const pid = Number((await workshop())?.slice('initdb-'.length));
-      if (signalled === 'owner and launcher') process.kill(pid, 'SIGKILL');
+      const launcher = await launcherDuringInitdb();
+      if (killed !== 'the owner') process.kill(launcher, 'SIGKILL');
       await kill(owner);
-      if (signalled === 'owner') await until(async () => !(await isRunning(pid, directory)));
+      await until(async () => !(await isRunning(launcher, directory)));
 
       const postgres = await startEmbeddedPostgres(directory);
       expect(await query(postgres.url, 'SELECT 1')).toEqual([1]);
       await postgres.stop();
-      await rm(directory, { recursive: true });
-    }
-  });
+    },
+  );
 });
+
+/** The pid of the launcher, once its initdb has begun to write the cluster. */
+async function launcherDuringInitdb(): Promise<number> {
+  return await vi.waitUntil(
+    async () => {
+      const names = existsSync(directory) ? await readdir(directory) : [];
+      const name = names.find((one) => existsSync(join(directory, one, 'postgres/base')));
+      return name && Number(name.slice('initdb-'.length));
+    },
+    { timeout: 25_000, interval: 5 },
+  );
+}
 
 describe('the launcher', () => {
   test('tells the owner when the server ends by itself', async () => {
@@ -224,45 +229,42 @@ describe('the launcher', () => {
     await postgres.stop();
   });
 
-  test('that is killed takes the server with it, and the owner learns of it', async () => {
+  test('that is killed: the server is stopped, and the owner is told', async () => {
     const postgres = await startEmbeddedPostgres(directory);
     process.kill(await launcherPid(), 'SIGKILL');
     expect((await postgres.lost).message).toMatch(/its launcher was killed/);
-    await postgresIsGone();
+    await serverIsGone();
   });
 
-  test('leaves the server alone when it is signalled: only the owner stops it', async () => {
+  test('ignores signals: only the owner stops the server', async () => {
     const postgres = await startEmbeddedPostgres(directory);
     const pid = await launcherPid();
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(pid, signal);
     expect(await query(postgres.url, 'SELECT 1')).toEqual([1]);
     await postgres.stop();
-    expect(isTaken(pid)).toBe(false);
+    expect(isPidInUse(pid)).toBe(false);
   });
 });
 
-describe('a lock file whose pid now belongs to another process', () => {
-  test('does not block a start', async () => {
-    await (await startEmbeddedPostgres(directory)).stop();
-    const stranger = spawn('sleep', ['60'], { stdio: 'ignore' });
-    const facts = [stranger.pid, cluster(), 0, 5432, '', '127.0.0.1', '0 0', 'ready'];
-    await writeFile(join(cluster(), 'postmaster.pid'), `${facts.join('\n')}\n`);
-    const postgres = await startEmbeddedPostgres(directory);
-    expect(await query(postgres.url, 'SELECT 1')).toEqual([1]);
-    await postgres.stop();
-    stranger.kill();
-  });
+test('a lock file whose pid now belongs to another process does not prevent a start', async () => {
+  await (await startEmbeddedPostgres(directory)).stop();
+  // Of this very process.
+  const lines = [process.pid, cluster(), 0, 5432, '', '127.0.0.1', '0 0', 'ready'];
+  await writeFile(join(cluster(), 'postmaster.pid'), `${lines.join('\n')}\n`);
+  const postgres = await startEmbeddedPostgres(directory);
+  expect(await query(postgres.url, 'SELECT 1')).toEqual([1]);
+  await postgres.stop();
 });
 
-describe('as root', () => {
-  test('it runs as another user, also in a directory that user may not enter', async ({ skip }) => {
-    skip(process.getuid?.() !== 0, 'only root needs another user');
-    expect((await stat(join(directory, '..'))).mode & 0o777).toBe(0o700);
-    const postgres = await startEmbeddedPostgres(directory);
-    const { uid } = await stat(cluster());
-    expect(uid).not.toBe(0);
-    const pid = (await readPostmaster(cluster()))?.pid;
-    expect((await stat(`/proc/${pid}`)).uid).toBe(uid);
-    await postgres.stop();
-  });
+test('root starts a server of another user, also in a directory closed to that user', async ({
+  skip,
+}) => {
+  skip(process.getuid?.() !== 0, 'only root needs another user');
+  expect((await stat(join(directory, '..'))).mode & 0o777).toBe(0o700);
+  const postgres = await startEmbeddedPostgres(directory);
+  const { uid } = await stat(cluster());
+  expect(uid).not.toBe(0);
+  const pid = (await readPostmaster(cluster()))?.pid;
+  expect((await stat(`/proc/${pid}`)).uid).toBe(uid);
+  await postgres.stop();
 });
