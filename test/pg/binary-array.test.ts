@@ -1,4 +1,4 @@
-/** Every element type goes to PostgreSQL in binary and comes back as what it was. */
+/** PostgreSQL receives each element of a binary array as it was sent. */
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => client.end());
 
-/** What PostgreSQL understood, each element as text. */
+/** The elements that PostgreSQL receives, as text. */
 async function received(type: ElementType, values: readonly Element[], sqlType: string) {
   const array = binaryArray(type, values, (value) => value);
   const { rows } = await client.query(
@@ -22,18 +22,14 @@ async function received(type: ElementType, values: readonly Element[], sqlType: 
   return rows.map(({ v }) => v as string | null);
 }
 
-/** Of any script, and of Latin letters alone, which take a byte or two each; short and long ones. */
 const text = fc
-  .oneof(
-    fc.string({ unit: 'grapheme', maxLength: 80 }),
-    fc.string({ unit: fc.constantFrom('a', '~', '\x7f', '\x80', 'é', 'ÿ', 'ā'), maxLength: 80 }),
-  )
-  .filter((s) => !s.includes('\0'));
+  .string({ unit: 'grapheme', maxLength: 80 })
+  .filter((characters) => !characters.includes('\0'));
 const nullable = <T>(arbitrary: fc.Arbitrary<T>) =>
   fc.array(fc.option(arbitrary), { maxLength: 40 });
 const asText = (value: Element): string | null => (value === null ? null : String(value));
 
-describe('a binary array arrives as it was sent', () => {
+describe('PostgreSQL receives what was sent', () => {
   test.each<[ElementType, string, fc.Arbitrary<Element>, (value: Element) => string | null]>([
     ['text', 'text', text, asText],
     ['numeric', 'text', fc.constantFrom('19.00', '0.051', '599'), asText],
@@ -57,7 +53,7 @@ describe('a binary array arrives as it was sent', () => {
     );
   });
 
-  test('jsonb, with quotes, backslashes and text of any script', async () => {
+  test('jsonb with any text', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { maxLength: 20 }), async (values) => {
         const stored = await received(
@@ -71,7 +67,7 @@ describe('a binary array arrives as it was sent', () => {
     );
   });
 
-  test('an empty one', async () => {
+  test('an empty array', async () => {
     expect(await received('text', [], 'text')).toEqual([]);
   });
 });
