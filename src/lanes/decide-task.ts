@@ -1,11 +1,12 @@
 /** Decides one task of a unit of work on the Book of its account, as the tasks before it left it. */
+
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { type Command, decide } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
 import { accountExists, accountNotFound, planNotFound } from '../ledger/failures.ts';
 import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
-import { closeStatement } from '../ledger/statement.ts';
+import { closeStatement } from '../ledger/statement-closing.ts';
 import { newId } from '../new-id.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import type { Answer, Request, StatementClosing, StoredResponse, Task } from './task.ts';

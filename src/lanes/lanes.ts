@@ -1,9 +1,9 @@
 /** All lanes: every account hashes to one, so its tasks are done in the order they came. */
+
 import { Failure } from '../failure.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
-import type { Origin } from '../ledger/entry.ts';
-import { SERVICE_CALLER } from '../ledger/settle.ts';
-import type { StatementToClose } from '../ledger/statement.ts';
+import { type Origin, SERVICE_CALLER } from '../ledger/entry.ts';
+import type { StatementToClose } from '../ledger/statement-closing.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import type { Answer, Request, StoredResponse, Task } from './task.ts';
 

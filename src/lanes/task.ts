@@ -1,9 +1,10 @@
 /** What a lane queues: tasks on one account each, and how each kind of task is answered. */
+
 import type { Failure } from '../failure.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
-import type { StatementToClose } from '../ledger/statement.ts';
+import type { StatementToClose } from '../ledger/statement-closing.ts';
 
 /** A mutation that a caller asked for. Its request id makes it safe to repeat. */
 export type Request = {

@@ -2,6 +2,7 @@
  * One unit of work for a group of tasks: one transaction that locks their accounts, loads what they need,
  * settles the accounts, decides the tasks in order, writes everything at once, and commits once.
  */
+
 import { type Link, type Span, SpanKind, TraceFlags, type Tracer } from '@opentelemetry/api';
 import type { AccountCache } from '../account-cache/account-cache.ts';
 import type { Clock } from '../clock.ts';

@@ -1,26 +1,46 @@
-/** Reads a balance off an account and its open grants. */
+/** The balance of an account, computed from its row and its open grants. */
 import type { Terms } from '../pricing/plan.ts';
 import {
   type Account,
-  type Balance,
+  availableCredits,
   currentOverage,
   effectiveLowBalanceThreshold,
   effectivePauseFloor,
 } from './account.ts';
 import type { Grant } from './grant.ts';
 
+export type Balance = {
+  readonly remaining: bigint;
+  /** Includes reserved overage. */
+  readonly reserved: bigint;
+  /** remaining − reserved. */
+  readonly available: bigint;
+  /** Overage used in the calendar month of `asOf`. */
+  readonly overage: bigint;
+  readonly overageLimit: bigint;
+  /** Whether available is below the threshold. */
+  readonly lowBalance: boolean;
+  readonly lowBalanceThreshold: bigint;
+  readonly pauseFloor: bigint;
+  /** The soonest expiry, and what would be lost then. */
+  readonly nextExpiry: { readonly expiresAt: number; readonly credits: bigint } | null;
+  readonly nextAllowance: { readonly dueAt: number; readonly credits: bigint } | null;
+  readonly seq: bigint;
+  readonly asOf: number;
+};
+
+/** `grants` are the open ones; `now` is the time of the balance. */
 export function balanceOf(
   account: Account,
   grants: readonly Grant[],
   terms: Terms,
   now: number,
 ): Balance {
-  const reserved = account.reserved + account.overageReserved;
-  const available = account.remaining - reserved;
+  const available = availableCredits(account);
   const threshold = effectiveLowBalanceThreshold(account, terms);
   return {
     remaining: account.remaining,
-    reserved,
+    reserved: account.reserved + account.overageReserved,
     available,
     overage: currentOverage(account, now),
     overageLimit: terms.overage?.limit ?? 0n,

@@ -1,103 +1,101 @@
 /**
- * The book of one account: what a unit of work loaded of it, the rules' only view of the world.
- * Rules check first and post last; a rule that returns a Failure has changed nothing.
+ * The book: the in-memory aggregate of one account. It holds what a unit of work loaded of the account,
+ * is all that the rules see, and collects in `changes` what must be written. Nothing here does I/O.
  *
- * Nothing here does I/O. What must be written is collected in `changes`.
+ * Rules check first and post last: a rule that returns a Failure has changed nothing.
  */
 
 import assert from 'node:assert/strict';
 import type { Plan } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Account } from './account.ts';
-import { OVERAGE } from './allocation/allocation.ts';
+import { applyMoves, assertInvariants } from './apply-moves.ts';
 import type { CustomPack } from './custom-pack.ts';
-import type { Entry, EntryDraft, Move, Origin } from './entry.ts';
+import type { Entry, EntryDraft, Origin, Trace } from './entry.ts';
 import type { EventDraft, EventType } from './event.ts';
 import { expiryNoticeAt } from './expiry-notice.ts';
-import {
-  ALL_OPERATIONS,
-  compareBurnOrder,
-  currentGrantState,
-  type Grant,
-  isLimited,
-} from './grant.ts';
+import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant.ts';
 import { monthStart } from './month.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
 import type { Reservation } from './reservation.ts';
-import { type Statement, scheduleStatementForOverage } from './statement.ts';
+import type { Statement } from './statement.ts';
+import { scheduleStatementForOverage } from './statement-closing.ts';
 
 /** An entry before it has its place in the hash chain. */
 export type UnsealedEntry = Omit<Entry, 'hash'>;
 
-/** What a rule says of a grant it makes; the book adds the rest. Without operations it pays for all. */
+/** A grant as a rule states it; the book adds the rest. Without operations it is not limited. */
 export type GrantDraft = Omit<
   Grant,
   'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved' | 'operations' | 'noticeAt'
 > &
   Partial<Pick<Grant, 'operations'>>;
 
-/** One for all: of most nouns a book changes none, and a set of each makes garbage of a book. */
-const NONE: ReadonlySet<never> = new Set<never>();
+/** Shared by all books: most sets of changes stay empty. */
+const EMPTY: ReadonlySet<never> = new Set<never>();
 
-const and = <Noun>(nouns: ReadonlySet<Noun>, noun: Noun): ReadonlySet<Noun> =>
-  nouns.size === 0 ? new Set([noun]) : (nouns as Set<Noun>).add(noun);
+const withItem = <Item>(items: ReadonlySet<Item>, item: Item): ReadonlySet<Item> =>
+  items.size === 0 ? new Set([item]) : (items as Set<Item>).add(item);
 
-/** Nouns a unit of work made, and ones it loaded and changed. */
-class Changes<Noun> {
-  added: ReadonlySet<Noun> = NONE;
-  changed: ReadonlySet<Noun> = NONE;
+/** What a unit of work added, and what it loaded and changed. */
+class Changes<Item> {
+  added: ReadonlySet<Item> = EMPTY;
+  changed: ReadonlySet<Item> = EMPTY;
 
-  add(noun: Noun) {
-    this.added = and(this.added, noun);
+  add(item: Item) {
+    this.added = withItem(this.added, item);
   }
 
-  markChanged(noun: Noun) {
-    if (!this.added.has(noun)) this.changed = and(this.changed, noun);
+  /** Does nothing for an item that was added: it will be written anyway. */
+  markChanged(item: Item) {
+    if (!this.added.has(item)) this.changed = withItem(this.changed, item);
   }
 }
 
+/** What a unit of work loads of an account. */
 export type LoadedAccount = {
   readonly account: Account;
-  /** The account's own plan, and every one that a loaded reservation or a waiting request names. */
+  /** The account's own plan, and every plan that a loaded reservation or a queued request names. */
   readonly plans: ReadonlyMap<string, PublishedPlan>;
+  /** The open grants, and those that loaded reservations and refunds concern. */
   readonly grants: readonly Grant[];
   readonly reservations: readonly Reservation[];
   readonly purchases: readonly Purchase[];
-  /** Packs offered to this account that a command names, withdrawn ones too. */
+  /** Packs offered to this account that a command names, including withdrawn ones. */
   readonly customPacks: readonly CustomPack[];
   readonly refundables: readonly RefundableEntry[];
-  /** Expiry of the soonest active reservation that was not loaded, if the account was due. */
+  /** The soonest expiry of the active reservations that were not loaded; null if the account was not due. */
   readonly nextReservationExpiry: number | null;
 };
 
 export class Book {
   readonly account: Account;
-  /** The plan the account lives under, as it is now. */
+  /** The plan the account lives under, with the rate card in force at `now`. */
   plan: Plan;
   readonly plans: ReadonlyMap<string, PublishedPlan>;
-  /** Grants that can still change, in burn order. */
+  /** In burn order. */
   readonly grants: Grant[];
-  /** Whether any of them is limited to operations; seldom, so draws are quicker where none is. */
+  /** Whether any of the grants is limited to operations. Few accounts have one, and allocation is simpler without. */
   hasLimitedGrants: boolean;
   readonly reservations: Map<string, Reservation>;
   readonly purchases: Purchase[];
   readonly customPacks: CustomPack[];
   readonly refundables: Map<bigint, RefundableEntry>;
   readonly nextReservationExpiry: number | null;
-  /** The one time of this unit of work, for this account. */
+  /** The time of the unit of work, and never earlier than the account's `lastAt`. */
   readonly now: number;
   readonly newId: () => string;
   readonly changes = {
-    /** What entries change of an account. */
+    /** Whether columns that entries, events and settling change must be written. */
     account: false,
-    /** What its owner or an operator sets: its plan, name, labels, state. */
+    /** Whether other columns must be written: plan, name, labels, state, top-ups, statements due. */
     settings: false,
     entries: [] as UnsealedEntry[],
     grants: new Changes<Grant>(),
     reservations: new Changes<Reservation>(),
     purchases: new Changes<Purchase>(),
-    /** By name. */
+    /** By pack id: of several changes of one pack the last is written. */
     customPacks: new Map<string, CustomPack>(),
     refundables: new Changes<RefundableEntry>(),
     events: [] as EventDraft[],
@@ -122,19 +120,20 @@ export class Book {
   }
 
   /**
-   * Whether the account's row must be written. Whatever changes of an account is seen by its row, also
-   * what it does not say itself: those who have read it know by that that it is another.
+   * Whether the account's row must be written. A change of a grant or reservation counts as well: any
+   * change of the account increments the row version, so that stale caches are detected.
    */
   get hasChanges(): boolean {
     const { account, settings, grants, reservations } = this.changes;
     return account || settings || grants.changed.size > 0 || reservations.changed.size > 0;
   }
 
-  /** A plan as it is now; null if there is none of that id. */
+  /** The plan with the rate card in force at `now`; null if it does not exist. */
   findPlan(planId: string): Plan | null {
     return this.plans.get(planId)?.planAt(this.now) ?? null;
   }
 
+  /** Throws if the grant was not loaded: that is a bug. */
   getGrant(grantId: bigint): Grant {
     const grant = this.grants.find((candidate) => candidate.grantId === grantId);
     assert(grant, `grant ${grantId} of ${this.account.accountId} was not loaded`);
@@ -149,7 +148,7 @@ export class Book {
     return this.purchases.find((purchase) => purchase.purchaseId === purchaseId) ?? null;
   }
 
-  /** A commit or charge: one that was loaded, or one of this unit of work. */
+  /** A commit or charge that was loaded or made in this unit of work. */
   findRefundable(seq: bigint): RefundableEntry | null {
     const known = this.refundables.get(seq);
     if (known) return known;
@@ -160,7 +159,8 @@ export class Book {
     return added;
   }
 
-  addGrant(grant: GrantDraft) {
+  /** Adds a grant without credits: the entry that issues them is posted next. */
+  addGrant(grant: GrantDraft): Grant {
     this.account.grantCount += 1n;
     const added: Grant = {
       operations: ALL_OPERATIONS,
@@ -172,12 +172,12 @@ export class Book {
       reserved: 0n,
       createdAt: this.now,
     };
-    const place = this.grants.findIndex((other) => compareBurnOrder(added, other) < 0);
-    this.grants.splice(place === -1 ? this.grants.length : place, 0, added);
+    const index = this.grants.findIndex((other) => compareBurnOrder(added, other) < 0);
+    this.grants.splice(index === -1 ? this.grants.length : index, 0, added);
     this.changes.grants.add(added);
     this.hasLimitedGrants ||= isLimited(added);
     this.scheduleSettling(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
-    // Notice that is due at once is given when the command has been decided.
+    // A notice that is due already is given once the command has been decided.
     if (added.noticeAt !== null && added.noticeAt > this.now) this.scheduleSettling(added.noticeAt);
     return added;
   }
@@ -188,7 +188,7 @@ export class Book {
     this.scheduleSettling(reservation.expiresAt);
   }
 
-  /** Something will happen to the account by itself at `at`: it must be looked at then. */
+  /** Has the account settled at `at` or earlier. */
   scheduleSettling(at: number | null) {
     const { account } = this;
     if (at === null || (account.dueAt !== null && account.dueAt <= at)) return;
@@ -196,12 +196,8 @@ export class Book {
     this.changes.account = true;
   }
 
-  /** Tells those who listen, if what is decided is committed. */
-  emitEvent(
-    type: EventType,
-    data: EventDraft['data'],
-    { traceId, spanId }: Pick<Origin, 'traceId' | 'spanId'>,
-  ) {
+  /** Adds an event, which is written and delivered only if the transaction commits. */
+  emitEvent(type: EventType, data: EventDraft['data'], { traceId, spanId }: Trace) {
     const { account } = this;
     const { accountId } = account;
     account.eventCount += 1n;
@@ -210,114 +206,49 @@ export class Book {
     this.changes.events.push({ accountId, seq, type, at: this.now, data, traceId, spanId });
   }
 
-  /** Applies the moves of a draft and makes it the account's newest entry. */
+  /** Applies the moves of a draft and appends it as the account's newest entry. */
   post(draft: EntryDraft, origin: Origin): UnsealedEntry {
     const { account } = this;
     if (monthStart(this.now) !== monthStart(account.lastAt)) account.overage = 0n;
     const { overage } = account;
-    for (const move of draft.moves) this.#apply(move);
+    applyMoves(this, draft.moves);
     // A refund of an earlier month's overage leaves this month's count as it is.
     if (draft.refunded && monthStart(draft.refunded.at) !== monthStart(this.now))
       account.overage = overage;
-    this.#assertSound();
+    assertInvariants(account);
     scheduleStatementForOverage(this, draft.moves);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;
-    const entry: UnsealedEntry = {
-      accountId: account.accountId,
-      seq: account.seq,
-      kind: draft.kind,
-      at: this.now,
-      moves: draft.moves,
-      credits: draft.credits,
-      remainingAfter: account.remaining,
-      reservedAfter: account.reserved + account.overageReserved,
-      overageAfter: account.overage,
-      reservationId: draft.reservationId ?? null,
-      grantId: draft.grantId ?? null,
-      refundedSeq: draft.refunded?.seq ?? null,
-      usages: draft.usages ?? [],
-      planId: draft.planId ?? null,
-      previousPlanId: draft.previousPlanId ?? null,
-      rateCardVersion: draft.rateCardVersion ?? null,
-      late: draft.late ?? false,
-      caller: origin.caller,
-      requestId: origin.requestId,
-      reference: draft.reference ?? '',
-      labels: draft.labels ?? {},
-      traceId: origin.traceId,
-      spanId: origin.spanId,
-    };
+    const entry = toEntry(account, draft, origin);
     this.changes.entries.push(entry);
     return entry;
   }
-
-  #apply(move: Move) {
-    assert(move.credits > 0n, 'a move moves credits');
-    const grant = move.grantId === OVERAGE ? null : this.getGrant(move.grantId);
-    this.#add(move.from, grant, -move.credits);
-    this.#add(move.to, grant, move.credits);
-    if (grant) {
-      grant.state = currentGrantState(grant, this.now);
-      this.changes.grants.markChanged(grant);
-    }
-  }
-
-  #add(bucket: Move['from'], grant: Grant | null, credits: bigint) {
-    const { account } = this;
-    switch (bucket) {
-      case 'available':
-      case 'reserved': {
-        assert(grant, `${bucket} is a bucket of a grant`);
-        grant.remaining += credits;
-        account.remaining += credits;
-        if (bucket === 'reserved') {
-          grant.reserved += credits;
-          account.reserved += credits;
-        }
-        assert(grant.reserved >= 0n && grant.reserved <= grant.remaining, 'grant stays sound');
-        assert(grant.remaining <= grant.amount, 'a grant never holds more than its amount');
-        return;
-      }
-      case 'overage_reserved':
-        account.overageReserved += credits;
-        account.overage -= credits;
-        return;
-      case 'overage':
-        account.overage -= credits;
-        return;
-      default:
-        return; // issued, consumed and expired are sums nobody keeps: they follow from the entries
-    }
-  }
-
-  #assertSound() {
-    const { account } = this;
-    assert(account.reserved >= 0n && account.reserved <= account.remaining, 'account stays sound');
-    assert(account.overage >= 0n && account.overageReserved >= 0n, 'overage stays sound');
-    assert(
-      account.overage + account.overageReserved <= account.overageLimit,
-      'overage stays within its limit',
-    );
-  }
 }
 
-/** Moves of the same kind for a list of allocations; overage has buckets of its own. */
-export function toMoves(
-  allocations: readonly { grantId: bigint; credits: bigint }[],
-  from: 'available' | 'reserved' | 'consumed',
-  to: 'available' | 'reserved' | 'consumed' | 'expired' | 'issued',
-): Move[] {
-  return allocations.map(({ grantId, credits }) =>
-    grantId === OVERAGE
-      ? { from: overageBucket(from), to: overageBucket(to), grantId, credits }
-      : { from, to, grantId, credits },
-  );
-}
-
-function overageBucket(bucket: 'available' | 'reserved' | 'consumed' | 'expired' | 'issued') {
-  if (bucket === 'available') return 'overage' as const;
-  if (bucket === 'reserved') return 'overage_reserved' as const;
-  return bucket;
-}
+/** The entry of a draft, as the newest one of the account. */
+const toEntry = (account: Account, draft: EntryDraft, origin: Origin): UnsealedEntry => ({
+  accountId: account.accountId,
+  seq: account.seq,
+  kind: draft.kind,
+  at: account.lastAt,
+  moves: draft.moves,
+  credits: draft.credits,
+  remainingAfter: account.remaining,
+  reservedAfter: account.reserved + account.overageReserved,
+  overageAfter: account.overage,
+  reservationId: draft.reservationId ?? null,
+  grantId: draft.grantId ?? null,
+  refundedSeq: draft.refunded?.seq ?? null,
+  usages: draft.usages ?? [],
+  planId: draft.planId ?? null,
+  previousPlanId: draft.previousPlanId ?? null,
+  rateCardVersion: draft.rateCardVersion ?? null,
+  late: draft.late ?? false,
+  caller: origin.caller,
+  requestId: origin.requestId,
+  reference: draft.reference ?? '',
+  labels: draft.labels ?? {},
+  traceId: origin.traceId,
+  spanId: origin.spanId,
+});

@@ -1,17 +1,17 @@
-/** A custom pack: negotiated with one customer, and sold to that account alone. */
+/** A custom pack: a pack offered to one account. */
 import type { Pack } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
 
 export type CustomPack = Pack & {
   readonly accountId: string;
   readonly offeredAt: number;
-  /** Who offered it. */
+  /** The caller who offered it. */
   readonly offeredBy: string;
-  /** Null: it is offered still. */
+  /** Null: it is still offered. */
   withdrawnAt: number | null;
 };
 
-/** The pack of that name that the account can buy: the plan's, or one offered to it alone. */
+/** The pack of this id that the account can buy: its plan's or, if the plan has none, its own. */
 export const findPack = ({ plan, customPacks }: Book, packId: string): Pack | null =>
   plan.packs.find((pack) => pack.packId === packId) ??
   customPacks.find((pack) => pack.packId === packId && pack.withdrawnAt === null) ??

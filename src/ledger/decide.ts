@@ -1,9 +1,10 @@
-/** The one door to the rules: decides a command on the book of its account. */
+/** Decides commands: the only entry to the rules. */
+
 import { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
-import { updateLowBalance } from './event.ts';
 import { emitNoticesOfNewGrants } from './expiry-notice.ts';
+import { updateLowBalance } from './low-balance.ts';
 import {
   type CloseAccount,
   closeAccount,
@@ -47,15 +48,18 @@ export type Command =
   | StartTopUp
   | EndTopUp;
 
-/** What a command did, for its response. */
+/** What a rule did, to be encoded as a response. */
 export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
   Exclude<ReturnType<typeof decide>, Failure>,
   { kind: Kind }
 >;
 
-/** A Failure has changed nothing. The same book, command and origin always decide the same. */
+/**
+ * Decides a command on the book of its account, and collects the changes in the book. If it returns a
+ * Failure, nothing has changed. The same book, command and origin always give the same result.
+ */
 export function decide(book: Book, command: Command, origin: Origin) {
-  const outcome = rule(book, command, origin);
+  const outcome = applyRule(book, command, origin);
   if (!(outcome instanceof Failure)) {
     emitNoticesOfNewGrants(book, origin);
     updateLowBalance(book, origin);
@@ -64,7 +68,7 @@ export function decide(book: Book, command: Command, origin: Origin) {
   return outcome;
 }
 
-function rule(book: Book, command: Command, origin: Origin) {
+function applyRule(book: Book, command: Command, origin: Origin) {
   switch (command.kind) {
     case 'Reserve':
       return reserve(book, command, origin);

@@ -1,6 +1,6 @@
 /**
- * An entry: one immutable row of an account's history, in transfer form. It is a list of moves of
- * credits between buckets; every balance is a sum of moves.
+ * An entry: one immutable row of an account's history. It is a list of moves of credits between
+ * buckets, so it is double entry by construction, and every balance is a sum of moves.
  */
 import type { PricedUsage } from '../pricing/price.ts';
 
@@ -14,8 +14,8 @@ export type BucketKind =
   | 'expired';
 
 /**
- * Credits going from one bucket to another. `available` and `reserved` are buckets of a grant; no
- * move touches two grants, so one `grantId` says which. It is 0 where no grant is concerned.
+ * A transfer of credits between two buckets. `available` and `reserved` are buckets of a grant, which
+ * `grantId` names: no move concerns two grants. `grantId` is 0 for moves that concern none.
  */
 export type Move = {
   readonly from: BucketKind;
@@ -41,28 +41,31 @@ export type EntryKind =
   | 'CLAW_BACK'
   | 'REINSTATE';
 
-/** Who asked for an entry, and why. */
-export type Origin = {
-  /** The caller's name; "scrip" for what the service does by itself. */
+/** The W3C trace and span that an entry or event belongs to, in lower-case hexadecimal. */
+export type Trace = { readonly traceId: string; readonly spanId: string };
+
+/** The caller of what the service does by itself. */
+export const SERVICE_CALLER = 'scrip';
+
+/** Who caused an entry, by which request. */
+export type Origin = Trace & {
+  /** The authenticated caller, or SERVICE_CALLER. */
   readonly caller: string;
   /** Empty for what the service does by itself. */
   readonly requestId: string;
-  /** W3C trace and span of the call, lower-case hexadecimal. */
-  readonly traceId: string;
-  readonly spanId: string;
 };
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** What a rule says about an entry; `Book.post` adds place, time, balances and hash. */
+/** An entry as a rule states it. `Book.post` adds seq, time, origin and the balances after it. */
 export type EntryDraft = {
   readonly kind: EntryKind;
   readonly moves: readonly Move[];
-  /** What the entry is about: credits granted, reserved, committed, released, expired, refunded. */
+  /** Credits granted, reserved, committed, released, expired or refunded, depending on the kind. */
   readonly credits: bigint;
   readonly reservationId?: string;
   readonly grantId?: bigint;
-  /** The commit or charge that a refund gives back. */
+  /** REFUND: the commit or charge that it refunds. */
   readonly refunded?: { readonly seq: bigint; readonly at: number };
   readonly usages?: readonly PricedUsage[];
   readonly planId?: string;
@@ -81,7 +84,7 @@ export type Entry = Origin & {
   readonly moves: readonly Move[];
   readonly credits: bigint;
   readonly remainingAfter: bigint;
-  /** On the overage line too. */
+  /** Includes reserved overage. */
   readonly reservedAfter: bigint;
   readonly overageAfter: bigint;
   readonly reservationId: string | null;
@@ -89,16 +92,16 @@ export type Entry = Origin & {
   readonly refundedSeq: bigint | null;
   readonly usages: readonly PricedUsage[];
   /**
-   * The plan whose rate card version it names; of a PLAN_CHANGE the plan moved to. Null where it names
-   * none, and on entries older than moves: those are of the plan the account was opened under.
+   * The plan of `rateCardVersion`; of a PLAN_CHANGE the plan moved to. Null where no price is concerned,
+   * and on entries written before accounts could move: those belong to the plan the account was opened under.
    */
   readonly planId: string | null;
-  /** Of a PLAN_CHANGE: the plan moved from. */
+  /** PLAN_CHANGE: the plan moved from. */
   readonly previousPlanId: string | null;
   readonly rateCardVersion: number | null;
   readonly late: boolean;
   readonly reference: string;
   readonly labels: Labels;
-  /** SHA-256 of the entry and the hash before it. */
+  /** SHA-256 of the entry and the hash of the entry before it. */
   readonly hash: Uint8Array;
 };

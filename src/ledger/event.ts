@@ -1,11 +1,8 @@
 /**
- * An event: something that happened to an account and that others want to be told of. It is written in
- * the transaction that caused it, and delivered from there.
+ * An event: a fact about an account that subscribers are told about. It is written in the transaction
+ * that caused it, and delivered from there.
  */
-
-import { availableCredits, effectiveLowBalanceThreshold } from './account.ts';
-import type { Book } from './book.ts';
-import type { Origin } from './entry.ts';
+import type { Trace } from './entry.ts';
 
 export const EVENT_TYPES = [
   'balance.low',
@@ -20,45 +17,18 @@ export const EVENT_TYPES = [
 
 export type EventType = (typeof EVENT_TYPES)[number];
 
-/** An event before it has its id. */
-export type EventDraft = {
+/** An event before it has its id. The trace is that of the call or unit of work that caused it. */
+export type EventDraft = Trace & {
   readonly accountId: string;
-  /** 1, 2, 3 … within the account: what happened first comes first. */
+  /** 1, 2, 3 … within the account, in the order in which the events happened. */
   readonly seq: bigint;
   readonly type: EventType;
   readonly at: number;
-  /** By name in snake_case; amounts and instants as text, so that every reader has them exact. */
+  /** Keys in snake_case. Amounts and instants are text, so that every JSON reader has them exact. */
   readonly data: Readonly<Record<string, string>>;
-  /** The call, or the unit of work, that caused it. */
-  readonly traceId: string;
-  readonly spanId: string;
 };
 
 export type LedgerEvent = EventDraft & {
-  /** Stable however often the event is delivered: a UUID (version 7). */
+  /** A UUID (version 7), the same in every delivery of the event. */
   readonly eventId: string;
 };
-
-/**
- * Says once that available credits went below the account's threshold, and once that they are back.
- * Looked at after settling and after each decision, never between two entries of one: an allowance
- * that replaces the one before it crosses nothing.
- */
-export function updateLowBalance(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
-  const { account, plan } = book;
-  const low = isLowBalance(book);
-  if (low === account.lowBalance) return;
-  account.lowBalance = low;
-  book.changes.account = true;
-  book.emitEvent(
-    low ? 'balance.low' : 'balance.recovered',
-    {
-      available: availableCredits(account).toString(),
-      threshold: effectiveLowBalanceThreshold(account, plan.terms).toString(),
-    },
-    origin,
-  );
-}
-
-export const isLowBalance = ({ account, plan }: Book): boolean =>
-  availableCredits(account) < effectiveLowBalanceThreshold(account, plan.terms);

@@ -1,9 +1,9 @@
-/** Breakage: credits of a grant that nobody spent in time. */
+/** Breakage: credits of a grant that expired unused. */
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import type { Grant } from './grant.ts';
 
-/** Writes off `credits` of what is available of a grant: all of it, or what is not carried over. */
+/** Expires `credits` of what is available of a grant: all of it, or what does not roll over. */
 export function expireGrant(book: Book, grant: Grant, credits: bigint, origin: Origin) {
   book.post(
     {
@@ -15,7 +15,7 @@ export function expireGrant(book: Book, grant: Grant, credits: bigint, origin: O
     },
     origin,
   );
-  // A grant without an expiry that has nothing left was not spent, either.
+  // A grant without an expiry that has nothing left has expired, too: its credits were not spent.
   if (grant.remaining === 0n) grant.state = 'EXPIRED';
   book.emitEvent(
     'grant.expired',

@@ -1,12 +1,12 @@
-/** The notice that credits are about to expire, in time to spend them: the event grant.expiring. */
+/** The event grant.expiring: gives notice of a grant's expiry while its credits can still be spent. */
 import type { Terms } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
-import type { Origin } from './entry.ts';
+import type { Trace } from './entry.ts';
 import { type Grant, hasExpired } from './grant.ts';
 
 /**
- * When notice of a grant's expiry is given; null: never. Allowances come again by themselves and are
- * not announced. A grant shorter than the notice is announced as soon as it is effective.
+ * When notice of a grant's expiry is due; null: never. Allowances get no notice, because they come
+ * again by themselves. A grant that is shorter than the notice gets it as soon as it is effective.
  */
 export function expiryNoticeAt(
   terms: Terms,
@@ -17,16 +17,12 @@ export function expiryNoticeAt(
   return Math.max(expiresAt - expiringNoticeMs, effectiveAt);
 }
 
-/** Whether notice of a grant is due: credits are left of it, and none was given yet. */
+/** Whether notice is due and not given yet, and the grant still has credits. */
 export const isNoticeDue = ({ noticeAt, state, remaining }: Grant, now: number): boolean =>
   noticeAt !== null && noticeAt <= now && state !== 'SCHEDULED' && remaining > 0n;
 
-/** Gives notice. Of a grant that nobody looked at until it had expired there is none to give. */
-export function emitExpiryNotice(
-  book: Book,
-  grant: Grant,
-  origin: Pick<Origin, 'traceId' | 'spanId'>,
-) {
+/** Gives notice once. A grant that has expired meanwhile gets none. */
+export function emitExpiryNotice(book: Book, grant: Grant, trace: Trace) {
   grant.noticeAt = null;
   book.changes.grants.markChanged(grant);
   if (grant.expiresAt === null || hasExpired(grant, book.now)) return;
@@ -38,12 +34,22 @@ export function emitExpiryNotice(
       expires_at: new Date(grant.expiresAt).toISOString(),
       category: grant.category,
     },
-    origin,
+    trace,
   );
 }
 
-/** Gives notice of the grants a decision made, where it is due already. */
-export function emitNoticesOfNewGrants(book: Book, origin: Pick<Origin, 'traceId' | 'spanId'>) {
+/** Gives notice of the grants that a command made, where it is due already. */
+export function emitNoticesOfNewGrants(book: Book, trace: Trace) {
   for (const grant of book.changes.grants.added)
-    if (isNoticeDue(grant, book.now)) emitExpiryNotice(book, grant, origin);
+    if (isNoticeDue(grant, book.now)) emitExpiryNotice(book, grant, trace);
+}
+
+/**
+ * Schedules the expiry of a grant that has credits again. Gives notice of it now if notice became due
+ * while the grant had no credits, and schedules the notice otherwise.
+ */
+export function scheduleExpiry(book: Book, grant: Grant, trace: Trace) {
+  book.scheduleSettling(grant.expiresAt);
+  if (isNoticeDue(grant, book.now)) emitExpiryNotice(book, grant, trace);
+  else book.scheduleSettling(grant.noticeAt);
 }

@@ -1,4 +1,4 @@
-/** A grant: an allocation of credits to an account, and the order in which grants burn. */
+/** A grant: credits given to an account, with a category, a priority, a start and an end. */
 
 export type GrantCategory = 'PAID' | 'PROMOTIONAL' | 'ALLOWANCE' | 'ADJUSTMENT';
 export type GrantSource = 'WELCOME' | 'ALLOWANCE' | 'PURCHASE' | 'OPERATOR' | 'REFUND';
@@ -6,7 +6,7 @@ export type GrantState = 'SCHEDULED' | 'OPEN' | 'SPENT' | 'EXPIRED';
 
 export const DEFAULT_PRIORITY = 50;
 
-/** The operations of a grant that may pay for all. */
+/** The operations of a grant that is not limited. */
 export const ALL_OPERATIONS: readonly string[] = [];
 
 export type Grant = {
@@ -15,19 +15,19 @@ export type Grant = {
   readonly grantId: bigint;
   readonly amount: bigint;
   remaining: bigint;
-  /** Of remaining, what active reservations set aside. */
+  /** The part of remaining that active reservations set aside. */
   reserved: bigint;
   readonly category: GrantCategory;
-  /** 0 to 100, lower burns first. */
+  /** 0 to 100; lower burns first. */
   readonly priority: number;
   readonly effectiveAt: number;
-  /** Null: never. */
+  /** Null: it never expires. */
   readonly expiresAt: number | null;
   readonly source: GrantSource;
   readonly sourceReference: string;
-  /** Operations it may pay for, ordered by name; empty: all. */
+  /** Operations it may pay for, sorted by name; empty: all. */
   readonly operations: readonly string[];
-  /** When notice of its expiry is due; null: never, or it was given. */
+  /** When notice of its expiry is due; null: never, or it has been given. */
   noticeAt: number | null;
   state: GrantState;
   readonly createdAt: number;
@@ -37,23 +37,23 @@ export const isLimited = ({ operations }: Grant): boolean => operations.length >
 
 export const grantAvailable = (grant: Grant): bigint => grant.remaining - grant.reserved;
 
-/** Grants that can still change must be loaded with their account; the others need not be. */
+/** Whether the grant can still change by itself. Open grants are always loaded with their account. */
 export const isOpen = (grant: Grant): boolean =>
   grant.state === 'SCHEDULED' || grant.remaining > 0n;
 
 export const hasExpired = (grant: Grant, now: number): boolean =>
   grant.expiresAt !== null && grant.expiresAt <= now;
 
-/** The state a grant is in. One whose every credit was spent in time stays SPENT, and one that lapsed EXPIRED. */
+/** The state of a grant at `now`. A grant without credits stays SPENT or EXPIRED, whichever it became first. */
 export function currentGrantState(grant: Grant, now: number): GrantState {
   if (grant.state === 'SCHEDULED') return 'SCHEDULED';
-  const over = grant.state === 'SPENT' || grant.state === 'EXPIRED';
-  if (grant.remaining === 0n && over) return grant.state;
+  const ended = grant.state === 'SPENT' || grant.state === 'EXPIRED';
+  if (grant.remaining === 0n && ended) return grant.state;
   if (hasExpired(grant, now)) return 'EXPIRED';
   return grant.remaining === 0n ? 'SPENT' : 'OPEN';
 }
 
-/** Priority, then soonest expiry (never last), then unpaid before paid, then oldest. */
+/** Sorts by burn order: priority, then soonest expiry (never last), then unpaid before paid, then oldest. */
 export function compareBurnOrder(a: Grant, b: Grant): number {
   if (a.priority !== b.priority) return a.priority - b.priority;
   const expiryA = a.expiresAt ?? Number.POSITIVE_INFINITY;

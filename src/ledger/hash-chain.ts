@@ -1,7 +1,6 @@
 /**
- * The hash chain over an account's entries: each entry's hash covers all it says and the hash of
- * the entry before it, so no entry can be changed, left out or put in later without every hash
- * after it changing, too.
+ * The hash chain over an account's entries: each entry's hash covers its content and the hash of the
+ * entry before it. No entry can be changed, removed or inserted without changing every later hash.
  */
 import { canonicalJson, integerJson } from '../canonical.ts';
 import type { PricedUsage } from '../pricing/price.ts';
@@ -9,14 +8,14 @@ import { sha256 } from '../sha256.ts';
 import type { UnsealedEntry } from './book.ts';
 import type { Entry, Move } from './entry.ts';
 
-/** An entry in its place in the chain, and its lists as JSON, as they are hashed and stored. */
+/** An entry with its hash, and with its lists as the JSON text that is hashed and stored. */
 export type SealedEntry = Entry & {
   readonly movesJson: string;
   readonly usagesJson: string;
   readonly labelsJson: string;
 };
 
-/** [from, to, grant, credits] each: short, and the same text after PostgreSQL has stored it. */
+/** A list of [from, to, grant, credits]. */
 export function movesJson(moves: readonly Move[]): string {
   let text = '';
   for (const { from, to, grantId, credits } of moves)
@@ -24,7 +23,7 @@ export function movesJson(moves: readonly Move[]): string {
   return `[${text}]`;
 }
 
-/** As canonicalJson would write it, its keys in their order: written out, a third of the work. */
+/** The text that canonicalJson would give, built directly because it is on every request's path. */
 export function usagesJson(usages: readonly PricedUsage[]): string {
   let text = '';
   for (const { usage, unitCredits, credits, billable } of usages)
@@ -37,14 +36,14 @@ export function usagesJson(usages: readonly PricedUsage[]): string {
 }
 
 /**
- * The hash covers one line for each thing the entry says. No line can run into the next: texts that
- * callers chose carry no control characters, and those of the JSON are escaped.
+ * Hashes one line per field. The lines cannot be confused with each other: texts chosen by callers have
+ * no control characters, and JSON escapes them.
  */
 export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry {
   const moves = movesJson(entry.moves);
   const usages = usagesJson(entry.usages);
   const labels = canonicalJson(entry.labels);
-  let said = [
+  let hashed = [
     Buffer.from(hashBefore).toString('hex'),
     entry.accountId,
     entry.seq,
@@ -68,14 +67,14 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
     entry.traceId,
     entry.spanId,
   ].join('\n');
-  // Lines that entries did not have from the start are named, and left out where there is nothing.
-  if (entry.planId !== null) said += `\nplan ${entry.planId}`;
-  if (entry.previousPlanId !== null) said += `\nprevious plan ${entry.previousPlanId}`;
+  // Fields that were added later have a name and are omitted when null, so older hashes stay valid.
+  if (entry.planId !== null) hashed += `\nplan ${entry.planId}`;
+  if (entry.previousPlanId !== null) hashed += `\nprevious plan ${entry.previousPlanId}`;
   return {
     ...entry,
     movesJson: moves,
     usagesJson: usages,
     labelsJson: labels,
-    hash: sha256(said),
+    hash: sha256(hashed),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The two steps of every purchase: an order makes it, and its payment makes its grant. A payment made
- * elsewhere takes both at once.
+ * The two steps of every purchase: it is created as pending, and once it is paid its credits are
+ * granted. A purchase that was paid elsewhere does both at once.
  */
 import { expiryOf } from '../pricing/packs.ts';
 import type { Pack } from '../pricing/plan.ts';
@@ -9,13 +9,13 @@ import type { Labels, Origin } from './entry.ts';
 import { DEFAULT_PRIORITY } from './grant.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
 
-/** How an order is to be paid. */
+/** How a purchase is paid. */
 export type Payment =
   | { readonly method: 'REFERENCE'; readonly reference: string }
   | ({ readonly method: 'CHECKOUT' } & CheckoutTerms)
   | ({ readonly method: 'TOP_UP' } & SavedMethod);
 
-/** Makes a pending purchase. */
+/** Adds a pending purchase to the book. */
 export function createPurchase(
   book: Book,
   pack: Pack,
@@ -67,11 +67,14 @@ export function createPurchase(
   return purchase;
 }
 
-/** What stands as the reference of a purchase's entries. */
+/** The reference on a purchase's entries. */
 export const entryReference = ({ paymentReference, purchaseId }: Purchase): string =>
   paymentReference ?? purchaseId;
 
-/** Grants what was bought, once it is paid; its credits last from now on. `origin` says who saw it. */
+/**
+ * Marks a purchase as paid and grants its credits, which are valid from now on. `origin` is that of the
+ * call that learned of the payment; the entry names the buyer.
+ */
 export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
   const { purchaseId, packId, credits, caller, requestId } = purchase;
   const grant = book.addGrant({

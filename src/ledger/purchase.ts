@@ -1,25 +1,25 @@
 /**
- * A purchase: a pack bought. It is pending until it is paid, then it makes one grant. It keeps a copy
- * of all that the grant will need: what becomes of the pack or plan meanwhile does not matter.
+ * A purchase: a pack bought. It is pending until it is paid, and then makes one grant. It keeps a copy of
+ * the pack's terms, so later changes of the pack or plan do not affect it.
  */
 import type { Money, Validity } from '../pricing/plan.ts';
 import type { Labels } from './entry.ts';
 
-/** PENDING ends in one of the others; FAILED and EXPIRED become PAID should the money still arrive. */
+/** PENDING ends in one of the others. FAILED and EXPIRED become PAID if the money arrives after all. */
 export type PurchaseState = 'PENDING' | 'PAID' | 'FAILED' | 'EXPIRED';
-/** Paid elsewhere; by the customer, at the provider's checkout; with a payment method that is saved. */
+/** Paid elsewhere; at the provider's checkout; or charged to a saved payment method. */
 export type PurchaseMethod = 'REFERENCE' | 'CHECKOUT' | 'TOP_UP';
 export type DisputeState = 'NONE' | 'OPEN' | 'WON' | 'LOST';
 
-/** What the provider's checkout needs of the buyer. */
+/** What the buyer gives for the provider's checkout. */
 export type CheckoutTerms = {
   readonly successUrl: string;
   readonly cancelUrl: string;
-  /** Null: the provider asks. */
+  /** Null: the provider asks for it. */
   readonly customerEmail: string | null;
 };
 
-/** A payment method that the customer saved at the provider, to be charged without being there. */
+/** A payment method that the customer saved at the provider, to be charged off-session. */
 export type SavedMethod = { readonly customer: string; readonly paymentMethod: string };
 
 export type CheckoutSession = {
@@ -38,50 +38,52 @@ export type Purchase = {
   readonly validity: Validity;
   readonly method: PurchaseMethod;
   state: PurchaseState;
-  /** Order or invoice number of a payment made elsewhere, unique per account; else null. */
+  /** REFERENCE: order or invoice number of the payment, unique per account; otherwise null. */
   readonly paymentReference: string | null;
-  /** Who bought it, and under which request id; the service itself has none. */
+  /** Who bought it, under which request id; empty for the service itself. */
   readonly caller: string;
   readonly requestId: string;
   readonly labels: Labels;
-  /** Of a CHECKOUT; else null. */
+  /** CHECKOUT; otherwise null. */
   readonly checkout: CheckoutTerms | null;
-  /** Of a TOP_UP; else null. */
+  /** TOP_UP; otherwise null. */
   readonly savedMethod: SavedMethod | null;
   session: CheckoutSession | null;
   paymentIntentId: string | null;
-  /** Why it is FAILED, in the provider's words. */
+  /** Why it is FAILED, as the provider's code; otherwise empty. */
   failureCode: string;
   grantId: bigint | null;
   readonly createdAt: number;
   paidAt: number | null;
-  /** Exact decimal, in the currency of the price. */
+  /** Money refunded, an exact decimal in the currency of the price. */
   amountRefunded: string;
   disputeState: DisputeState;
-  /** Taken back and not given again. With those that could not be taken: all that was asked back. */
+  /** Credits taken back for refunds and disputes, less those reinstated. */
   creditsClawedBack: bigint;
+  /** Credits that should have been taken back and were already spent or reserved. */
   creditsUnrecovered: bigint;
   /**
    * Incremented whenever the provider's state is applied or the service ends the purchase itself. A
    * snapshot that was read at an older version is stale.
    */
   syncVersion: number;
-  /** When to ask the provider again by ourselves; null once it is not pending. */
+  /** When the reconciler asks the provider next; null once it is not pending. */
   nextCheckAt: number | null;
 };
 
-/** What the payment provider says of a purchase at one moment. */
+/** The state of a purchase at the payment provider, read at one moment. */
 export type PaymentSnapshot = {
-  /** Null: not looked at. */
+  /** Null: the session was not read. */
   readonly session: CheckoutSession | null;
   readonly paymentIntentId: string | null;
   readonly payment: PurchaseState;
-  /** Why it failed; empty unless it did. */
+  /** Why the payment failed; empty unless it did. */
   readonly failureCode: string;
-  /** Money paid and, of that, refunded, in the provider's smallest unit. */
+  /** Money paid, in the provider's smallest unit. */
   readonly paid: bigint;
+  /** Money refunded of that, in the same unit. */
   readonly refunded: bigint;
-  /** What was refunded as exact decimal, in the currency of the price. */
+  /** Money refunded, an exact decimal in the currency of the price. */
   readonly amountRefunded: string;
   readonly dispute: DisputeState;
 };
@@ -89,19 +91,18 @@ export type PaymentSnapshot = {
 const MINUTE_MS = 60_000;
 
 /**
- * When a pending purchase is worth another look: in half the time it has been waiting so far, and
- * right after its session has expired.
+ * When to ask the provider about a pending purchase again: after half the purchase's age, at least a
+ * minute, and right after its session has expired.
  */
 export function computeNextCheckAt({ createdAt, session }: Purchase, now: number): number {
   const later = now + Math.max(MINUTE_MS, Math.ceil((now - createdAt) / 2));
-  const over = session ? session.expiresAt + MINUTE_MS : later;
-  return over > now ? Math.min(over, later) : later;
+  const afterSession = session ? session.expiresAt + MINUTE_MS : later;
+  return afterSession > now ? Math.min(afterSession, later) : later;
 }
 
 /**
- * Credits that refunds and disputes ask back of a purchase so far: those the refunded share of the
- * money bought, rounded down once over all refunds; all of them while the payment is disputed and
- * once the dispute is lost.
+ * Credits of a purchase that refunds and disputes claim: the share that the refunded money bought,
+ * rounded down once over all refunds; all credits while a dispute is open and after it is lost.
  */
 export function creditsToClawBack(
   credits: bigint,

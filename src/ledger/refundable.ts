@@ -1,4 +1,4 @@
-/** A commit or charge, and how much of it has been refunded so far. */
+/** A commit or charge, and how much of it has been refunded. */
 
 import { type Allocation, consumedByGrant, totalCredits } from './allocation/allocation.ts';
 import type { Entry, Labels } from './entry.ts';
@@ -12,15 +12,15 @@ export type RefundableEntry = {
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;
-  /** What it consumed, by grant, in the order it was taken. */
+  /** What it consumed of each grant, in the order of its moves. */
   readonly split: readonly Allocation[];
-  /** Total of the split. */
+  /** Sum of the split. */
   readonly committed: bigint;
   refunded: bigint;
 };
 
-/** What an entry says of itself that a refund of it needs. */
-type Refundable = Pick<
+/** The fields of a commit or charge that its refund needs. */
+type RefundableFields = Pick<
   Entry,
   | 'accountId'
   | 'seq'
@@ -33,7 +33,7 @@ type Refundable = Pick<
   | 'moves'
 >;
 
-export function toRefundableEntry(entry: Refundable, refunded: bigint): RefundableEntry {
+export function toRefundableEntry(entry: RefundableFields, refunded: bigint): RefundableEntry {
   const split = consumedByGrant(entry.moves);
   return {
     accountId: entry.accountId,

@@ -1,4 +1,4 @@
-/** What a request asks for: usages to be priced, or an amount of credits. */
+/** The amount of a request: usages to be priced, or credits. */
 import type { Failure } from '../failure.ts';
 import { type PricedUsage, priceUsages } from '../pricing/price.ts';
 import type { Usage } from '../pricing/usage.ts';
@@ -9,15 +9,16 @@ export type RequestedAmount = { readonly usages: readonly Usage[] } | { readonly
 
 export type PricedAmount = {
   readonly credits: bigint;
+  /** One per usage; empty for an amount of credits. */
   readonly lines: readonly PricedUsage[];
 };
 
-/** One version of one plan's prices. */
+/** A rate card version of a plan. */
 export type RateCardRef = { readonly planId: string; readonly rateCardVersion: number };
 
 /**
- * The rate card that something new is priced on: the one in force, or the version of the account's plan
- * that the caller was shown before. A version that is not in force yet prices nothing but estimates.
+ * The rate card that prices a new reservation or charge: the one in force, or `version` of the account's
+ * plan. A version that is not in force yet can only be estimated on.
  */
 export function chooseRateCard(book: Book, version: number | null): RateCardRef | Failure {
   const { planId, rateCard } = book.plan;
@@ -27,14 +28,14 @@ export function chooseRateCard(book: Book, version: number | null): RateCardRef 
   return rateCardVersionUnknown(planId, version, published?.version(version)?.effectiveAt);
 }
 
-/** Prices what is asked on a rate card. */
+/** Prices an amount on a rate card. The version is checked for an amount of credits as well. */
 export function priceAmount(
   book: Book,
-  asked: RequestedAmount,
+  amount: RequestedAmount,
   { planId, rateCardVersion }: RateCardRef,
 ): PricedAmount | Failure {
   const rateCard = book.plans.get(planId)?.rateCard(rateCardVersion);
   if (!rateCard) return rateCardVersionUnknown(planId, rateCardVersion);
-  if ('credits' in asked) return { credits: asked.credits, lines: [] };
-  return priceUsages(rateCard, asked.usages, 'usages');
+  if ('credits' in amount) return { credits: amount.credits, lines: [] };
+  return priceUsages(rateCard, amount.usages, 'usages');
 }

@@ -1,5 +1,4 @@
 /** A reservation: credits set aside from named grants for a job that is running. */
-
 import { type Allocation, totalCredits } from './allocation/allocation.ts';
 import type { Demand } from './allocation/waterfall.ts';
 import type { Labels } from './entry.ts';
@@ -11,31 +10,33 @@ export type Reservation = {
   readonly accountId: string;
   readonly reservationId: string;
   state: ReservationState;
-  /** Reserved, at the start and by raising it since. */
+  /** What was reserved at the start and by raises. */
   credits: bigint;
   committed: bigint;
+  /** What was given back to grants or became breakage. */
   returned: bigint;
   /** What is still set aside, in burn order. */
   allocations: readonly Allocation[];
   /**
-   * What it was reserved for and no usages committed yet, by operation; only where limited grants are
-   * among those it was taken from, null otherwise. It says what a late commit by credits alone may
-   * draw from limited grants, and what a partial commit must leave them for.
+   * The cost, by operation, of the usages it was made for and that are not committed yet. Kept only
+   * where it holds or held credits of limited grants; otherwise null. A late commit without usages may
+   * draw on limited grants for these operations, and a partial commit leaves credits that can pay them.
    */
   heldFor: readonly Demand[] | null;
   expiresAt: number;
   readonly createdAt: number;
   endedAt: number | null;
   readonly overCommitPolicy: OverCommitPolicy;
-  /** The plan it was made under: it prices every commit, wherever the account has moved since. */
+  /** The plan it was made under, which prices its commits even after the account moved to another. */
   readonly planId: string;
   /** Version of that plan's rate card. */
   readonly rateCardVersion: number;
   readonly reference: string;
   readonly labels: Labels;
-  /** Committed after its expiry, within the plan's grace. */
+  /** Whether it was committed after its expiry, within the plan's grace period. */
   late: boolean;
 };
 
+/** What an active reservation still sets aside. */
 export const heldCredits = (reservation: Reservation): bigint =>
   totalCredits(reservation.allocations);

@@ -1,46 +1,31 @@
 /**
- * What happens to an account by itself, as time passes: reservations and grants expire, scheduled
- * grants become effective, allowances are due. A unit of work settles an account before it decides
- * anything on it, so no rule ever sees a reservation, grant or allowance that should be otherwise.
+ * Settling: what happens to an account by itself as time passes. Reservations and grants expire,
+ * scheduled grants become effective, allowances are granted. A unit of work settles an account before
+ * it decides commands, so no rule sees a reservation or grant whose time is over.
  */
-import { type Allocation, OVERAGE } from './allocation/allocation.ts';
+
 import { grantAllowance, periodOf } from './allowance.ts';
-import { type Book, toMoves } from './book.ts';
-import type { Origin } from './entry.ts';
-import { updateLowBalance } from './event.ts';
+import type { Book } from './book.ts';
+import { type Origin, SERVICE_CALLER, type Trace } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
+import { updateLowBalance } from './low-balance.ts';
+import { toReturnMoves } from './moves.ts';
 import { heldCredits, type Reservation } from './reservation.ts';
-import { updateStatementDueAt } from './statement.ts';
+import { updateStatementDueAt } from './statement-closing.ts';
 import { updateTopUpDueAt } from './top-up.ts';
 
-export const SERVICE_CALLER = 'scrip';
-
-/** Brings the account up to `book.now`. `trace` is that of the unit of work that does it. */
-export function settle(book: Book, trace: Pick<Origin, 'traceId' | 'spanId'>) {
+/** Brings the account up to `book.now`. `trace` is that of the unit of work. */
+export function settle(book: Book, trace: Trace) {
   syncPlanTerms(book);
-  settleDue(book, { caller: SERVICE_CALLER, requestId: '', ...trace });
-  // Looked at though nothing was due: the plan may have another threshold than when it was last.
+  settleDueItems(book, { caller: SERVICE_CALLER, requestId: '', ...trace });
+  // Even if nothing was due, the plan may have another threshold than when the account was last settled.
   updateLowBalance(book, trace);
   updateTopUpDueAt(book);
 }
 
-function settleDue(book: Book, origin: Origin) {
-  const { account } = book;
-  if (account.dueAt === null || account.dueAt > book.now) return;
-  // What is settled can make more due: an allowance of a month long past has expired, too.
-  for (let due = dueNow(book, origin); due.length > 0; due = dueNow(book, origin))
-    for (const event of due) {
-      event.settle();
-      // The next allowance may be due before what else is: it comes in its turn, not after.
-      if (event.startsNewPeriod) break;
-    }
-  account.dueAt = dueAfter(book);
-  book.changes.account = true;
-}
-
-/** Terms of the plan that are kept on the account's row: for the database to check, and to be due. */
+/** Brings up to date what the account's row keeps of its plan: overage limit, due statement, due allowance. */
 export function syncPlanTerms(book: Book) {
   const { account, plan, now } = book;
   const used = account.overage + account.overageReserved;
@@ -49,7 +34,7 @@ export function syncPlanTerms(book: Book) {
   updateStatementDueAt(book);
   const { allowance } = plan.terms;
   if (!allowance === (account.allowanceDueAt === null)) return;
-  // A plan that gives an allowance only since the account was opened gives it from the next period on.
+  // A plan that has gained an allowance gives it to existing accounts from the next period on.
   account.allowanceDueAt = allowance
     ? periodOf(allowance.every, account.openedAt, now).until
     : null;
@@ -57,34 +42,53 @@ export function syncPlanTerms(book: Book) {
   book.scheduleSettling(account.allowanceDueAt);
 }
 
-/** The allowance an account still gets; a closed account is granted nothing. */
-const allowanceOf = (book: Book) =>
-  book.account.state === 'OPEN' ? book.plan.terms.allowance : null;
+function settleDueItems(book: Book, origin: Origin) {
+  const { account } = book;
+  if (account.dueAt === null || account.dueAt > book.now) return;
+  // Settling can make more due: an allowance of a past month has expired as well.
+  for (let items = listDueItems(book, origin); items.length > 0; items = listDueItems(book, origin))
+    for (const { settle, startsNewPeriod } of items) {
+      settle();
+      // The next allowance may be due before the remaining items, so they are listed again.
+      if (startsNewPeriod) break;
+    }
+  account.dueAt = findNextDueAt(book);
+  book.changes.account = true;
+}
 
-type Due = { readonly at: number; readonly settle: () => void; readonly startsNewPeriod: boolean };
+type DueItem = {
+  readonly at: number;
+  readonly settle: () => void;
+  /** Whether it is an allowance, which schedules the next one. */
+  readonly startsNewPeriod: boolean;
+};
 
-/** What is due by now, in the order of the moments it was due. */
-function dueNow(book: Book, origin: Origin): readonly Due[] {
-  const due: Due[] = [];
-  const offer = (at: number | null, settle: () => void, startsNewPeriod = false) => {
-    if (at !== null && at <= book.now) due.push({ at, settle, startsNewPeriod });
+/** What is due by now, in order of time. */
+function listDueItems(book: Book, origin: Origin): readonly DueItem[] {
+  const items: DueItem[] = [];
+  const addIfDue = (at: number | null, settle: () => void, startsNewPeriod = false) => {
+    if (at !== null && at <= book.now) items.push({ at, settle, startsNewPeriod });
   };
   for (const reservation of book.reservations.values())
     if (reservation.state === 'ACTIVE')
-      offer(reservation.expiresAt, () => expireReservation(book, reservation, origin));
+      addIfDue(reservation.expiresAt, () => expireReservation(book, reservation, origin));
   for (const grant of book.grants) {
     if (grant.state === 'SCHEDULED')
-      offer(grant.effectiveAt, () => makeEffective(book, grant, origin));
+      addIfDue(grant.effectiveAt, () => makeEffective(book, grant, origin));
     else if (grantAvailable(grant) > 0n)
-      offer(grant.expiresAt, () => expireGrant(book, grant, grantAvailable(grant), origin));
+      addIfDue(grant.expiresAt, () => expireGrant(book, grant, grantAvailable(grant), origin));
     if (isNoticeDue(grant, book.now))
-      offer(grant.noticeAt, () => emitExpiryNotice(book, grant, origin));
+      addIfDue(grant.noticeAt, () => emitExpiryNotice(book, grant, origin));
   }
-  const allowance = allowanceOf(book);
+  const allowance = grantedAllowance(book);
   if (allowance)
-    offer(book.account.allowanceDueAt, () => grantAllowance(book, allowance, origin), true);
-  return due.sort((a, b) => a.at - b.at);
+    addIfDue(book.account.allowanceDueAt, () => grantAllowance(book, allowance, origin), true);
+  return items.sort((a, b) => a.at - b.at);
 }
+
+/** The allowance that the account gets; null where its plan has none, and for a closed account. */
+const grantedAllowance = (book: Book) =>
+  book.account.state === 'OPEN' ? book.plan.terms.allowance : null;
 
 function expireReservation(book: Book, reservation: Reservation, origin: Origin) {
   const held = heldCredits(reservation);
@@ -117,25 +121,6 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
   );
 }
 
-/**
- * Moves that give reserved credits back to the grants they came from; what belongs to a grant that
- * has expired meanwhile is breakage.
- */
-export function toReturnMoves(book: Book, allocations: readonly Allocation[]) {
-  const expired = (allocation: Allocation) => isFromExpiredGrant(book, allocation);
-  return [
-    ...toMoves(
-      allocations.filter((a) => !expired(a)),
-      'reserved',
-      'available',
-    ),
-    ...toMoves(allocations.filter(expired), 'reserved', 'expired'),
-  ];
-}
-
-export const isFromExpiredGrant = (book: Book, { grantId }: Allocation): boolean =>
-  grantId !== OVERAGE && hasExpired(book.getGrant(grantId), book.now);
-
 function makeEffective(book: Book, grant: Grant, origin: Origin) {
   grant.state = 'OPEN';
   book.post(
@@ -150,10 +135,10 @@ function makeEffective(book: Book, grant: Grant, origin: Origin) {
   );
 }
 
-/** The next moment at which something will happen by itself. */
-function dueAfter(book: Book): number | null {
+/** The next moment at which something is due; null: never. */
+function findNextDueAt(book: Book): number | null {
   const moments: (number | null)[] = [
-    allowanceOf(book) ? book.account.allowanceDueAt : null,
+    grantedAllowance(book) ? book.account.allowanceDueAt : null,
     book.nextReservationExpiry,
   ];
   for (const grant of book.grants) {
@@ -163,6 +148,6 @@ function dueAfter(book: Book): number | null {
   }
   for (const reservation of book.reservations.values())
     if (reservation.state === 'ACTIVE') moments.push(reservation.expiresAt);
-  const ahead = moments.filter((at): at is number => at !== null);
-  return ahead.length === 0 ? null : Math.min(...ahead);
+  const due = moments.filter((at): at is number => at !== null);
+  return due.length === 0 ? null : Math.min(...due);
 }

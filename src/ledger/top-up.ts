@@ -1,45 +1,31 @@
 /**
- * Auto top-up: an account that is low buys a pack by itself. Off unless it is set. One at a time: what
- * is due, under way, declined and counted is kept here; a worker looks for accounts that are due.
+ * Top-ups: packs that an account buys by itself while its balance is low, one at a time. The account's
+ * row holds their state; a worker looks for accounts whose `topUpDueAt` has come.
+ *
+ * A top-up is in progress exactly as long as its purchase is pending: one transaction ends both.
  */
 import { type Account, availableCredits } from './account.ts';
+import { isStillWanted } from './auto-top-up.ts';
 import type { Book } from './book.ts';
+import type { Origin } from './entry.ts';
 import { monthStart } from './month.ts';
 import type { Purchase } from './purchase.ts';
 
-/** What the account's owner switched on. */
-export type AutoTopUp = {
-  /** The pack that is bought, as the account's plan names it. */
-  readonly packId: string;
-  /** Bought while fewer credits than this are available. */
-  readonly threshold: bigint;
-  /** From the start of one top-up to that of the next at least. */
-  readonly coolDownMs: number;
-  /**
-   * So many top-ups in a calendar month, UTC, at most; declined ones do not count. A number and not an
-   * amount of money: a pack has one price, and a number needs no currency.
-   */
-  readonly monthlyCap: number;
-  /** The customer and the saved payment method, as the payment provider names them. */
-  readonly customer: string;
-  readonly paymentMethod: string;
-};
-
-/** What has become of top-ups so far. */
+/** The state of an account's top-ups. */
 export type TopUps = {
-  /** The purchase that is under way; null: none is. */
+  /** The purchase of the top-up in progress; null: none is. */
   readonly purchaseId: string | null;
-  /** When whoever works on it is taken for lost; null where nothing is under way. */
+  /** When the worker's lease on it expires; null: none is in progress. */
   readonly leaseExpiresAt: number | null;
   /** When the newest was started; null before the first. */
   readonly startedAt: number | null;
-  /** First moment of the month that `count` is of. */
+  /** First moment of the month that `count` is about. */
   readonly month: number;
-  /** Top-ups started in that month, less the declined ones. */
+  /** Top-ups started in that month, declined ones excluded. */
   readonly count: number;
-  /** Declined in a row. */
+  /** Declines in a row. */
   readonly failures: number;
-  /** No attempt before this, after a decline; else null. */
+  /** End of the back-off after a decline; null: no back-off. */
   readonly retryAt: number | null;
 };
 
@@ -53,60 +39,106 @@ export const NO_TOP_UPS: TopUps = {
   retryAt: null,
 };
 
-/** A worker that has not said how a top-up went by then is taken for lost. */
+/** A worker that has not ended its top-up within this time is presumed dead. */
 export const TOP_UP_LEASE_MS = 5 * 60_000;
 
 const BACKOFF_MS = 3_600_000;
 const BACKOFF_MAX_MS = 7 * 24 * 3_600_000;
 
-/** After the nth decline in a row: an hour, doubled each time, a week at most. */
+/** Wait after this many declines in a row: an hour, doubled by each further decline, at most a week. */
 export const backoffMs = (failures: number): number =>
   Math.min(BACKOFF_MS * 2 ** (failures - 1), BACKOFF_MAX_MS);
 
-/** Top-ups that count in the month of `now`. */
+/** Top-ups that count towards the cap of the month of `now`. */
 export const countInMonth = ({ month, count }: TopUps, now: number): number =>
   month === monthStart(now) ? count : 0;
 
 /**
- * Whether what a top-up ordered is what the account's owner has switched on still: this pack, to be
- * paid with this payment method. Otherwise nothing is charged for it any more.
- */
-export const isStillWanted = (
-  { state, autoTopUp }: Pick<Account, 'state' | 'autoTopUp'>,
-  { packId, savedMethod }: Pick<Purchase, 'packId' | 'savedMethod'>,
-): boolean =>
-  state === 'OPEN' &&
-  autoTopUp !== null &&
-  autoTopUp.packId === packId &&
-  autoTopUp.customer === savedMethod?.customer &&
-  autoTopUp.paymentMethod === savedMethod.paymentMethod;
-
-/**
- * Notes when the account's next top-up is due, in the transaction that made it so. It is looked at
- * after settling and after each decision, as the low-balance threshold is.
+ * Updates when a worker must act on the account's top-ups. Called after settling and after each command,
+ * so that the transaction that lowers the balance schedules the top-up.
  */
 export function updateTopUpDueAt(book: Book) {
   const { account, now } = book;
   const before = account.topUpDueAt;
-  const earliest = earliestOf(account, now);
-  const stands = earliest !== null && before !== null && before >= earliest;
-  const due = earliest === null ? null : stands ? before : Math.max(earliest, now);
-  if (due === before) return;
-  account.topUpDueAt = due;
+  const earliest = earliestDueAt(account, now);
+  const isStillValid = earliest !== null && before !== null && before >= earliest;
+  const dueAt = earliest === null ? null : isStillValid ? before : Math.max(earliest, now);
+  if (dueAt === before) return;
+  account.topUpDueAt = dueAt;
   book.changes.settings = true;
 }
 
-/** The first moment at which there is something to do; null while there is nothing. */
-function earliestOf(account: Account, now: number): number | null {
+/** The first moment at which a worker has something to do; null: nothing to do. */
+function earliestDueAt(account: Account, now: number): number | null {
   const { autoTopUp, state } = account;
   const topUps = account.topUps ?? NO_TOP_UPS;
   if (topUps.purchaseId !== null) return topUps.leaseExpiresAt;
   if (!autoTopUp || state !== 'OPEN' || availableCredits(account) >= autoTopUp.threshold)
     return null;
-  const capped = countInMonth(topUps, now) >= autoTopUp.monthlyCap;
+  const isCapped = countInMonth(topUps, now) >= autoTopUp.monthlyCap;
   return Math.max(
     topUps.startedAt === null ? 0 : topUps.startedAt + autoTopUp.coolDownMs,
     topUps.retryAt ?? 0,
-    capped ? monthStart(now, 1) : 0,
+    isCapped ? monthStart(now, 1) : 0,
+  );
+}
+
+/** Replaces the state of the top-ups. `updateTopUpDueAt` computes from it when the next is due. */
+export function setTopUps(book: Book, topUps: TopUps) {
+  book.account.topUps = topUps;
+  book.account.topUpDueAt = null;
+  book.changes.settings = true;
+}
+
+/** Records how the purchase of a top-up has just ended: it is paid, or will not be. */
+export function recordTopUpOutcome(book: Book, purchase: Purchase, origin: Origin) {
+  const { topUps } = book.account;
+  if (!topUps) return;
+  const { purchaseId, packId, state, failureCode } = purchase;
+  if (topUps.purchaseId !== purchaseId) {
+    if (state === 'PAID') recordLatePayment(book, topUps, purchase);
+    return;
+  }
+  const ended = { ...topUps, purchaseId: null, leaseExpiresAt: null };
+  if (state === 'PAID') return setTopUps(book, { ...ended, failures: 0, retryAt: null });
+  const notCounted = { ...ended, count: topUps.count - 1 };
+  // The owner has changed the setting meanwhile: that is no decline, and needs no back-off.
+  if (!isStillWanted(book.account, purchase)) return setTopUps(book, notCounted);
+  recordDecline(book, notCounted, { purchaseId, packId, code: failureCode || 'expired' }, origin);
+}
+
+/** A top-up that was declined has been paid after all: it counts, and its payment method works. */
+function recordLatePayment(book: Book, topUps: TopUps, { createdAt }: Purchase) {
+  const counts = topUps.month === monthStart(createdAt);
+  const count = counts ? topUps.count + 1 : topUps.count;
+  setTopUps(book, { ...topUps, count, failures: 0, retryAt: null });
+}
+
+type Decline = {
+  /** Empty if there was nothing to charge. */
+  readonly purchaseId: string;
+  readonly packId: string;
+  readonly code: string;
+};
+
+/** Starts the back-off after a decline, and emits top_up.failed. */
+export function recordDecline(
+  book: Book,
+  topUps: TopUps,
+  { purchaseId, packId, code }: Decline,
+  origin: Origin,
+) {
+  const failures = topUps.failures + 1;
+  const retryAt = book.now + backoffMs(failures);
+  setTopUps(book, { ...topUps, failures, retryAt });
+  book.emitEvent(
+    'top_up.failed',
+    {
+      purchase_id: purchaseId,
+      pack_id: packId,
+      code,
+      next_attempt_at: new Date(retryAt).toISOString(),
+    },
+    origin,
   );
 }

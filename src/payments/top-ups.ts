@@ -4,12 +4,13 @@
  * Stripe is unavailable, is due again after TOP_UP_LEASE_MS, as the same purchase with the same payment
  * intent.
  */
+
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
-import { isStillWanted } from '../ledger/top-up.ts';
+import { isStillWanted } from '../ledger/auto-top-up.ts';
 import { failureOfDatabase } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';

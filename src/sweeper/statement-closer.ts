@@ -3,12 +3,13 @@
  * statement to its account's lane, which closes it under the account's lock. All replicas may do so at
  * the same time.
  */
+
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import { monthStart } from '../ledger/month.ts';
-import { isStatementDue } from '../ledger/statement.ts';
+import { isStatementDue } from '../ledger/statement-closing.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently } from '../poller.ts';
 import { readStatement } from '../queries/read-statement.ts';

@@ -15,8 +15,8 @@ import {
 } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
 import type { Allocation } from '../../src/ledger/allocation/allocation.ts';
-import { toMoves } from '../../src/ledger/book.ts';
 import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
+import { toMoves } from '../../src/ledger/moves.ts';
 import type { Reservation } from '../../src/ledger/reservation.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';

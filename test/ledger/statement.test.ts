@@ -1,12 +1,10 @@
 /** When a statement is due, and what may close it. */
+
 import { describe, expect, test } from 'vitest';
 import type { Account } from '../../src/ledger/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
-import {
-  closeStatement,
-  type Statement,
-  type StatementToClose,
-} from '../../src/ledger/statement.ts';
+import type { Statement } from '../../src/ledger/statement.ts';
+import { closeStatement, type StatementToClose } from '../../src/ledger/statement-closing.ts';
 import { at, charge, close, open, origin, picture, plan, postpaid, refund } from './fixtures.ts';
 import { Shelf } from './shelf.ts';
 

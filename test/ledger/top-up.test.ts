@@ -1,13 +1,15 @@
 /** Auto top-up, the deciding half: when one is due, what starting it makes, and how it ends. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { availableCredits } from '../../src/ledger/account.ts';
+import type { AutoTopUp } from '../../src/ledger/auto-top-up.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import { monthStart } from '../../src/ledger/month.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
-import { type AutoTopUp, backoffMs, TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
+import { backoffMs, TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
 import {
   at,

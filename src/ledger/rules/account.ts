@@ -1,16 +1,16 @@
-/** Opening, changing and closing an account. */
+/** OpenAccount, UpdateAccount and CloseAccount. */
+
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Plan } from '../../pricing/plan.ts';
 import type { Account } from '../account.ts';
 import { grantAllowance, periodOf } from '../allowance.ts';
+import { type AutoTopUp, checkAutoTopUp, setAutoTopUp } from '../auto-top-up.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
-import { isLowBalance } from '../event.ts';
 import { accountClosed } from '../failures.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
-import { updateStatementDueAt } from '../statement.ts';
-import type { AutoTopUp } from '../top-up.ts';
-import { checkAutoTopUp, setAutoTopUp } from './top-up.ts';
+import { isLowBalance } from '../low-balance.ts';
+import { updateStatementDueAt } from '../statement-closing.ts';
 
 export type OpenAccount = {
   readonly kind: 'OpenAccount';
@@ -21,20 +21,20 @@ export type OpenAccount = {
 
 export type UpdateAccount = {
   readonly kind: 'UpdateAccount';
-  /** Null: as it is. */
+  /** Null: unchanged. */
   readonly displayName: string | null;
-  /** Null: as they are. */
+  /** Null: unchanged. */
   readonly labels: Labels | null;
-  /** Limits of its own; null: the plan's again; left out: as they are. */
+  /** The account's own limits. Null: the plan's apply again; undefined: unchanged. */
   readonly lowBalanceThreshold?: bigint | null;
   readonly pauseFloor?: bigint | null;
-  /** Null: off; left out: as it is. */
+  /** Null: switched off; undefined: unchanged. */
   readonly autoTopUp?: AutoTopUp | null;
 };
 
 export type CloseAccount = { readonly kind: 'CloseAccount' };
 
-/** The row of an account that does not exist yet, for `openAccount` to fill. */
+/** The account that an OpenAccount command creates, before the rule `openAccount` has run. */
 export const newAccount = (
   accountId: string,
   command: OpenAccount,
@@ -71,7 +71,7 @@ export const newAccount = (
   version: 1n,
 });
 
-/** Grants a new account what its plan gives: welcome credits, and this period's allowance in full. */
+/** Grants a new account what its plan gives: the welcome credits, and this period's allowance in full. */
 export function openAccount(book: Book, origin: Origin) {
   const { welcome, allowance } = book.plan.terms;
   book.changes.account = true;
@@ -99,7 +99,7 @@ export function openAccount(book: Book, origin: Origin) {
     );
   }
   if (allowance) grantAllowance(book, allowance, origin);
-  // An account that begins below its threshold has crossed nothing.
+  // An account that is opened below its threshold has not crossed it: no event.
   book.account.lowBalance = isLowBalance(book);
   return { kind: 'OpenAccount' } as const;
 }
@@ -108,8 +108,8 @@ export function updateAccount(book: Book, command: UpdateAccount) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
   const { autoTopUp } = command;
-  const unusable = autoTopUp ? checkAutoTopUp(book, autoTopUp) : null;
-  if (unusable) return unusable;
+  const failure = autoTopUp ? checkAutoTopUp(book, autoTopUp) : null;
+  if (failure) return failure;
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;
   const { lowBalanceThreshold, pauseFloor } = command;

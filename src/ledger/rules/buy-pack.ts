@@ -1,6 +1,6 @@
 /**
- * Purchase: a pack bought. One that was paid elsewhere grants its credits at once; one that goes
- * through the provider's checkout waits until the provider says that it was paid.
+ * Purchase: buys a pack. If it was paid elsewhere, its credits are granted at once. If it is paid at the
+ * provider's checkout, it stays pending until the provider says that it is paid (see SyncPurchase).
  */
 import type { Book } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
@@ -30,8 +30,8 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
   )
     return paymentReferenceUsed(payment.reference);
 
-  const tooMany = checkCreditLimit(book, pack.credits);
-  if (tooMany) return tooMany;
+  const overLimit = checkCreditLimit(book, pack.credits);
+  if (overLimit) return overLimit;
 
   const purchase = createPurchase(book, pack, payment, labels, origin);
   if (payment.method === 'CHECKOUT')

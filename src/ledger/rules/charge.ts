@@ -1,16 +1,18 @@
-/** Charge: reserve and commit in one, for work that is done. */
+/** Charge: reserves and commits in one entry, for work that is done. */
+
 import { Failure } from '../../failure.ts';
 import { allocate } from '../allocation/allocate.ts';
-import { type Book, toMoves } from '../book.ts';
+import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed } from '../failures.ts';
+import { toMoves } from '../moves.ts';
 import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
 import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 
 export type Charge = {
   readonly kind: 'Charge';
   readonly amount: RequestedAmount;
-  /** Null: the version in force. */
+  /** Null: the version in force now. */
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;

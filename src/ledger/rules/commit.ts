@@ -1,6 +1,6 @@
 /**
- * Commit: charges what a reserved job really used. What is not committed goes back to the grants it
- * came from, in the same entry.
+ * Commit: charges what a reserved job used. Unless more commits follow, the same entry gives the rest
+ * back to the grants it came from.
  */
 
 import { Failure } from '../../failure.ts';
@@ -13,19 +13,19 @@ import {
   remainingDemands,
 } from '../allocation/commit-allocation.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
-import { type Book, toMoves } from '../book.ts';
+import type { Book } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
+import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { heldCredits, type Reservation } from '../reservation.ts';
-import { toReturnMoves } from '../settle.ts';
 
 export type Commit = {
   readonly kind: 'Commit';
   readonly reservationId: string;
-  /** Null: all that is held. */
+  /** Null: everything that is held. */
   readonly amount: RequestedAmount | null;
-  /** False: what is not committed stays reserved. */
+  /** False: the rest stays reserved for further commits. */
   readonly final: boolean;
 };
 
@@ -102,6 +102,6 @@ function post(
   } as const;
 }
 
-/** The commit of a committed reservation: its state, and no second effect. */
+/** A repeated commit is answered with the state and has no second effect. */
 const unchanged = (reservation: Reservation) =>
   ({ kind: 'Commit', reservation, committed: 0n, split: [], entrySeq: 0n, lines: [] }) as const;

@@ -1,4 +1,4 @@
-/** Offering a pack to one account, and withdrawing it. */
+/** OfferPack and WithdrawPack: packs offered to one account. */
 import type { Pack } from '../../pricing/plan.ts';
 import type { Book } from '../book.ts';
 import { type CustomPack, findPack } from '../custom-pack.ts';
@@ -20,10 +20,10 @@ export function offerPack(book: Book, { pack }: OfferPack, { caller }: Origin) {
     offeredBy: caller,
     withdrawnAt: null,
   };
-  // One that was withdrawn makes room for the new one.
-  const place = book.customPacks.findIndex((other) => other.packId === packId);
-  book.customPacks.splice(place === -1 ? book.customPacks.length : place, 1, offered);
-  keep(book, offered);
+  // A withdrawn pack of this id is replaced.
+  const index = book.customPacks.findIndex((other) => other.packId === packId);
+  book.customPacks.splice(index === -1 ? book.customPacks.length : index, 1, offered);
+  book.changes.customPacks.set(packId, offered);
   return { kind: 'OfferPack', pack: offered } as const;
 }
 
@@ -32,12 +32,7 @@ export function withdrawPack(book: Book, { packId }: WithdrawPack) {
   if (!pack) return packNotFound(book, packId);
   if (pack.withdrawnAt === null) {
     pack.withdrawnAt = book.now;
-    keep(book, pack);
+    book.changes.customPacks.set(packId, pack);
   }
   return { kind: 'WithdrawPack', pack } as const;
-}
-
-/** One unit of work can offer, withdraw and offer again: the last of a name is the one to write. */
-function keep({ changes }: Book, pack: CustomPack) {
-  changes.customPacks.set(pack.packId, pack);
 }

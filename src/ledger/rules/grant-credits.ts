@@ -1,4 +1,4 @@
-/** GrantCredits: credits granted by hand, now or from a later moment on. */
+/** GrantCredits: an operator grants credits, effective now or later. */
 import { unknownOperationAt } from '../../pricing/usage-failures.ts';
 import type { Book } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
@@ -15,7 +15,7 @@ export type GrantCredits = {
   readonly effectiveAt: number | null;
   /** Null: never. */
   readonly expiresAt: number | null;
-  /** Operations the credits may pay for, each once; empty: all. */
+  /** Operations that the credits may pay for, without duplicates; empty: all. */
   readonly operations: readonly string[];
   readonly reference: string;
   readonly labels: Labels;
@@ -30,8 +30,8 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
   for (const [index, operation] of command.operations.entries())
     if (!book.plan.rateCard.operations.has(operation))
       return unknownOperationAt(operation, `operations[${index}]`);
-  const tooMany = checkCreditLimit(book, command.credits);
-  if (tooMany) return tooMany;
+  const overLimit = checkCreditLimit(book, command.credits);
+  if (overLimit) return overLimit;
 
   const scheduled = effectiveAt > book.now;
   const grant = book.addGrant({
@@ -48,7 +48,7 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
   const entry = book.post(
     {
       kind: 'GRANT',
-      // Credits that are not effective yet are nobody's balance: they move when they become so.
+      // Scheduled credits are in no balance yet: GRANT_EFFECTIVE issues them.
       moves: scheduled
         ? []
         : [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],

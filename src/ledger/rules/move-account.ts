@@ -1,7 +1,7 @@
 /**
- * MoveAccount: from now on the account lives under another plan. What it has stays as it is: grants with
- * their expiry, reservations with their prices, the month's overage. What the new plan gives comes with
- * time: its allowance from the next period on, and no welcome, which is for new accounts.
+ * MoveAccount: moves the account to another plan, from now on. Grants keep their expiry, reservations
+ * their prices, and the month's overage stays counted. The allowance of the new plan begins with the
+ * next period; welcome credits are for new accounts only.
  */
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
@@ -22,7 +22,7 @@ export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
   if (!plan) return planNotFound(command.planId);
   const previousPlanId = account.planId;
   if (plan.planId === previousPlanId) return { kind: 'MoveAccount', entrySeq: 0n } as const;
-  // What those reservations commit would be overage that no plan has a price for.
+  // Their commits would be overage that no plan has a price for.
   if (!plan.terms.overage && account.overageReserved > 0n) return overageReserved(account, plan);
 
   account.planId = plan.planId;

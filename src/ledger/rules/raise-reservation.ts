@@ -1,18 +1,19 @@
-/** RaiseReservation: sets more credits aside for a job that turns out larger than it looked. */
+/** RaiseReservation: sets more credits aside for a job that is larger than expected. */
 
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { mergeInBurnOrder } from '../allocation/allocation.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
-import { type Book, toMoves } from '../book.ts';
+import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { accountClosed, reservationEnded, reservationNotFound } from '../failures.ts';
+import { toMoves } from '../moves.ts';
 import { priceAmount, type RequestedAmount } from '../requested-amount.ts';
 
 export type RaiseReservation = {
   readonly kind: 'RaiseReservation';
   readonly reservationId: string;
-  /** What is added; usages are priced on the version the reservation was made on. */
+  /** What is added. Usages are priced on the reservation's rate card version. */
   readonly amount: RequestedAmount;
 };
 
@@ -23,13 +24,13 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const priced = priceAmount(book, command.amount, reservation);
   if (priced instanceof Failure) return priced;
-  const drawn = allocate(book, priced.credits, priced.lines);
-  if (drawn instanceof Failure) return drawn;
+  const added = allocate(book, priced.credits, priced.lines);
+  if (added instanceof Failure) return added;
 
   const entry = book.post(
     {
       kind: 'RAISE',
-      moves: toMoves(drawn, 'available', 'reserved'),
+      moves: toMoves(added, 'available', 'reserved'),
       credits: priced.credits,
       reservationId: reservation.reservationId,
       usages: priced.lines,
@@ -41,8 +42,8 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
     origin,
   );
   reservation.credits += priced.credits;
-  reservation.allocations = mergeInBurnOrder(book, [...reservation.allocations, ...drawn]);
-  if (reservation.heldFor || includesLimitedGrant(book, drawn))
+  reservation.allocations = mergeInBurnOrder(book, [...reservation.allocations, ...added]);
+  if (reservation.heldFor || includesLimitedGrant(book, added))
     reservation.heldFor = [...(reservation.heldFor ?? []), ...demandsByOperation(priced.lines)];
   book.changes.reservations.markChanged(reservation);
   return {

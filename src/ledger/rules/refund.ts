@@ -1,7 +1,7 @@
 /**
- * Refund: a new entry that gives back part or all of a commit or charge. Credits go back to the
- * grants they came from, last taken first, so the ones that burn first stay spent. What belongs to a
- * grant that has expired since becomes breakage, or a new grant, as the plan says.
+ * Refund: a new entry that gives back part or all of a commit or charge. Credits go back to the grants
+ * they came from, last used first, so the grants that burn first stay spent. Credits of a grant that has
+ * expired become breakage or a new grant, as the plan says.
  */
 import {
   type Allocation,
@@ -9,84 +9,76 @@ import {
   splitAllocations,
   totalCredits,
 } from '../allocation/allocation.ts';
-import { type Book, toMoves, type UnsealedEntry } from '../book.ts';
+import type { Book, UnsealedEntry } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Origin } from '../entry.ts';
-import { emitExpiryNotice, isNoticeDue } from '../expiry-notice.ts';
+import { scheduleExpiry } from '../expiry-notice.ts';
 import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
+import { isFromExpiredGrant, toMoves } from '../moves.ts';
 import type { RefundableEntry } from '../refundable.ts';
-import { isFromExpiredGrant } from '../settle.ts';
 
 export type Refund = {
   readonly kind: 'Refund';
   /** seq of the commit or charge. */
   readonly seq: bigint;
-  /** Null: all that is not refunded yet. */
+  /** Null: everything that is not refunded yet. */
   readonly credits: bigint | null;
   readonly reference: string;
   readonly labels: Labels;
 };
 
 export function refund(book: Book, command: Refund, origin: Origin) {
-  const refunded = book.findRefundable(command.seq);
-  if (!refunded) return entryNotFound(book.account.accountId, command.seq);
-  const allowed = refunded.committed - refunded.refunded;
+  const original = book.findRefundable(command.seq);
+  if (!original) return entryNotFound(book.account.accountId, command.seq);
+  const allowed = original.committed - original.refunded;
   const credits = command.credits ?? allowed;
   if (credits > allowed || allowed === 0n) return exceedsCommit(command.seq, credits, allowed);
 
-  const split = lastTaken(refunded, credits);
-  const lapsed = split.filter((allocation) => isFromExpiredGrant(book, allocation));
+  const split = lastUsed(original, credits);
+  const expired = split.filter((allocation) => isFromExpiredGrant(book, allocation));
   const restored = split.filter((allocation) => !isFromExpiredGrant(book, allocation));
-  const anew = book.plan.terms.refundExpired === 'new_grant';
-  const issued = [
-    ...restored.filter(({ grantId }) => grantId !== OVERAGE),
-    ...(anew ? lapsed : []),
-  ];
-  const tooMany = checkCreditLimit(book, totalCredits(issued));
-  if (tooMany) return tooMany;
+  const grantsExpired = book.plan.terms.refundExpired === 'new_grant';
+  const restoredGrants = restored.filter(({ grantId }) => grantId !== OVERAGE);
+  const issued = [...restoredGrants, ...(grantsExpired ? expired : [])];
+  const overLimit = checkCreditLimit(book, totalCredits(issued));
+  if (overLimit) return overLimit;
 
   const entry = book.post(
     {
       kind: 'REFUND',
       moves: [
         ...toMoves(restored, 'consumed', 'available'),
-        ...toMoves(lapsed, 'consumed', anew ? 'issued' : 'expired'),
+        ...toMoves(expired, 'consumed', grantsExpired ? 'issued' : 'expired'),
       ],
       credits,
-      refunded,
-      ...(refunded.reservationId && { reservationId: refunded.reservationId }),
-      ...(refunded.planId && { planId: refunded.planId }),
-      ...(refunded.rateCardVersion && { rateCardVersion: refunded.rateCardVersion }),
-      reference: command.reference || refunded.reference,
-      labels: { ...refunded.labels, ...command.labels },
+      refunded: original,
+      ...(original.reservationId && { reservationId: original.reservationId }),
+      ...(original.planId && { planId: original.planId }),
+      ...(original.rateCardVersion && { rateCardVersion: original.rateCardVersion }),
+      reference: command.reference || original.reference,
+      labels: { ...original.labels, ...command.labels },
     },
     origin,
   );
-  for (const { grantId } of restored) if (grantId !== OVERAGE) reopened(book, grantId, origin);
-  const newGrants = anew ? lapsed.map((allocation) => grantAnew(book, allocation, entry)) : [];
-  refunded.refunded += credits;
-  book.changes.refundables.markChanged(refunded);
+  for (const { grantId } of restoredGrants) scheduleExpiry(book, book.getGrant(grantId), origin);
+  const newGrants = grantsExpired
+    ? expired.map((allocation) => grantAgain(book, allocation, entry))
+    : [];
+  original.refunded += credits;
+  book.changes.refundables.markChanged(original);
   return {
     kind: 'Refund',
     refunded: credits,
     split,
-    expired: anew ? 0n : totalCredits(lapsed),
+    expired: grantsExpired ? 0n : totalCredits(expired),
     newGrants,
     entrySeq: entry.seq,
   } as const;
 }
 
-/** A grant that has credits again expires like any other, and that is said in time. */
-function reopened(book: Book, grantId: bigint, origin: Origin) {
-  const grant = book.getGrant(grantId);
-  book.scheduleSettling(grant.expiresAt);
-  if (isNoticeDue(grant, book.now)) emitExpiryNotice(book, grant, origin);
-  else book.scheduleSettling(grant.noticeAt);
-}
-
-/** Gives back what came from an expired grant as one like it, which lasts as long from now on. */
-function grantAnew(book: Book, { grantId, credits }: Allocation, entry: UnsealedEntry): Grant {
+/** Replaces credits of an expired grant by a new grant with the same terms and the same duration. */
+function grantAgain(book: Book, { grantId, credits }: Allocation, entry: UnsealedEntry): Grant {
   const { category, priority, operations, effectiveAt, expiresAt } = book.getGrant(grantId);
   const grant = book.addGrant({
     amount: credits,
@@ -113,9 +105,9 @@ function grantAnew(book: Book, { grantId, credits }: Allocation, entry: Unsealed
   return grant;
 }
 
-/** The part of a commit that `credits` give back: from its end, after what was refunded before. */
-function lastTaken(entry: RefundableEntry, credits: bigint): readonly Allocation[] {
-  const backwards = [...entry.split].reverse();
-  const { rest } = splitAllocations(backwards, entry.refunded);
+/** The last `credits` of an entry's split that are not refunded yet, from the end backwards. */
+function lastUsed(entry: RefundableEntry, credits: bigint): readonly Allocation[] {
+  const reversed = [...entry.split].reverse();
+  const { rest } = splitAllocations(reversed, entry.refunded);
   return splitAllocations(rest, credits).first;
 }

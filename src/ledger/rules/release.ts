@@ -1,9 +1,10 @@
-/** Release: gives back all that a reservation holds. */
+/** Release: gives back everything that a reservation holds. Repeating it changes nothing. */
+
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
+import { toReturnMoves } from '../moves.ts';
 import { heldCredits } from '../reservation.ts';
-import { toReturnMoves } from '../settle.ts';
 
 export type Release = { readonly kind: 'Release'; readonly reservationId: string };
 

@@ -1,10 +1,12 @@
 /** Reserve: sets credits aside for a job that is about to run. */
+
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
-import { type Book, toMoves } from '../book.ts';
+import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, invalidField } from '../failures.ts';
+import { toMoves } from '../moves.ts';
 import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
 import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import type { OverCommitPolicy, Reservation } from '../reservation.ts';
@@ -15,7 +17,7 @@ export type Reserve = {
   /** Null: the plan's default. */
   readonly ttlMs: number | null;
   readonly overCommitPolicy: OverCommitPolicy;
-  /** Null: the version in force. */
+  /** Null: the version in force now. */
   readonly rateCardVersion: number | null;
   readonly reference: string;
   readonly labels: Labels;
@@ -26,7 +28,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const paused = checkPauseFloor(book, command.criticality);
   if (paused) return paused;
-  const ttlMs = ttlWithin(book, command.ttlMs);
+  const ttlMs = chooseTtl(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
   const rateCard = chooseRateCard(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
@@ -70,8 +72,8 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   return { kind: 'Reserve', reservation, entrySeq: entry.seq, lines: priced.lines } as const;
 }
 
-/** How long a reservation may last from now: the plan's default, or what is asked up to its maximum. */
-export function ttlWithin(book: Book, askedMs: number | null): number | Failure {
+/** The time to live in milliseconds: as asked, or the plan's default. Fails above the plan's maximum. */
+export function chooseTtl(book: Book, askedMs: number | null): number | Failure {
   const { ttlMs, maxTtlMs } = book.plan.terms.reservation;
   if (askedMs === null) return ttlMs;
   if (askedMs <= maxTtlMs) return askedMs;

@@ -1,10 +1,11 @@
 /**
- * SyncPurchase: brings a purchase to the state that a snapshot of the payment provider shows. The cause
- * of the snapshot does not matter: a webhook, early, late or repeated, or a poll of ours.
+ * SyncPurchase: brings a purchase to the state that a snapshot of the payment provider shows. It does not
+ * matter what caused the snapshot: a webhook, however late or repeated, or our own polling.
  *
  * A snapshot that was requested before the last one was applied is stale and changes nothing: of two
  * that overtake each other, the older never overwrites the newer.
  */
+
 import type { Book } from '../book.ts';
 import { creditsToReinstate, syncClawBack } from '../claw-back.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
@@ -17,7 +18,7 @@ import {
   type Purchase,
 } from '../purchase.ts';
 import { grantPurchase } from '../purchase-lifecycle.ts';
-import { recordTopUpOutcome } from './top-up.ts';
+import { recordTopUpOutcome } from '../top-up.ts';
 
 export type SyncPurchase = {
   readonly kind: 'SyncPurchase';
@@ -36,18 +37,33 @@ export function syncPurchase(book: Book, command: SyncPurchase, origin: Origin) 
   if (purchase.syncVersion !== command.syncVersion) return outcome('stale');
   if (isOtherPayment(purchase, snapshot)) return outcome('other payment');
 
-  const pays = snapshot.payment === 'PAID' && purchase.state !== 'PAID';
-  const askedBack =
-    snapshot.payment === 'PAID' ? creditsToClawBack(purchase.credits, snapshot) : 0n;
-  const incoming = pays ? purchase.credits : creditsToReinstate(book, purchase, askedBack);
-  const tooMany = incoming > 0n ? checkCreditLimit(book, incoming) : null;
-  if (tooMany) return tooMany;
+  const target = snapshot.payment === 'PAID' ? creditsToClawBack(purchase.credits, snapshot) : 0n;
+  const incoming = becomesPaid(purchase, snapshot)
+    ? purchase.credits
+    : creditsToReinstate(book, purchase, target);
+  const overLimit = incoming > 0n ? checkCreditLimit(book, incoming) : null;
+  if (overLimit) return overLimit;
 
-  const before = purchase.state;
+  applySnapshot(book, purchase, snapshot, target, origin);
+  return outcome('applied');
+}
+
+const becomesPaid = (purchase: Purchase, snapshot: PaymentSnapshot): boolean =>
+  snapshot.payment === 'PAID' && purchase.state !== 'PAID';
+
+/** `target` is the number of credits to claw back: see `syncClawBack`. */
+function applySnapshot(
+  book: Book,
+  purchase: Purchase,
+  snapshot: PaymentSnapshot,
+  target: bigint,
+  origin: Origin,
+) {
+  const stateBefore = purchase.state;
   purchase.syncVersion += 1;
   purchase.session ??= snapshot.session;
   purchase.paymentIntentId = snapshot.paymentIntentId ?? purchase.paymentIntentId;
-  if (pays) grantPurchase(book, purchase, origin);
+  if (becomesPaid(purchase, snapshot)) grantPurchase(book, purchase, origin);
   else if (purchase.state === 'PENDING') {
     purchase.state = snapshot.payment;
     purchase.failureCode = snapshot.failureCode;
@@ -55,14 +71,13 @@ export function syncPurchase(book: Book, command: SyncPurchase, origin: Origin) 
   if (snapshot.payment === 'PAID') {
     purchase.amountRefunded = snapshot.amountRefunded;
     purchase.disputeState = snapshot.dispute;
-    syncClawBack(book, purchase, askedBack, origin);
+    syncClawBack(book, purchase, target, origin);
   }
   purchase.nextCheckAt =
     purchase.state === 'PENDING' ? computeNextCheckAt(purchase, book.now) : null;
   book.changes.purchases.markChanged(purchase);
-  if (purchase.method === 'TOP_UP' && purchase.state !== before)
+  if (purchase.method === 'TOP_UP' && purchase.state !== stateBefore)
     recordTopUpOutcome(book, purchase, origin);
-  return outcome('applied');
 }
 
 /**

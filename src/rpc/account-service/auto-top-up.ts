@@ -1,6 +1,7 @@
 /** The auto top-up that a request sets. */
+
 import type { AutoTopUp as AutoTopUpMessage } from '../../gen/billing/v1/account_service.ts';
-import type { AutoTopUp } from '../../ledger/top-up.ts';
+import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 const COOL_DOWN_DEFAULT_MS = 3_600_000;

@@ -1,4 +1,5 @@
 /** Accounts and their auto top-up as messages. */
+
 import {
   Account_State,
   type Account as AccountMessage,
@@ -9,7 +10,7 @@ import {
   effectiveLowBalanceThreshold,
   effectivePauseFloor,
 } from '../../ledger/account.ts';
-import type { AutoTopUp } from '../../ledger/top-up.ts';
+import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { Terms } from '../../pricing/plan.ts';
 import { durationMessage, optionalInstant } from './time.ts';
 

@@ -1,7 +1,9 @@
 /** The table of accounts, and auto top-up as JSON on their rows. */
+
 import type { AccountState } from '../../ledger/account.ts';
+import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { Labels } from '../../ledger/entry.ts';
-import type { AutoTopUp, TopUps } from '../../ledger/top-up.ts';
+import type { TopUps } from '../../ledger/top-up.ts';
 import { bigint, boolean, bytea, instant, type JsonInteger, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 

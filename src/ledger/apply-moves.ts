@@ -1,0 +1,63 @@
+/** Applies moves to the balances of an account and its grants, and asserts the invariants of both. */
+import assert from 'node:assert/strict';
+import type { Account } from './account.ts';
+import { OVERAGE } from './allocation/allocation.ts';
+import type { Book } from './book.ts';
+import type { Move } from './entry.ts';
+import { currentGrantState, type Grant } from './grant.ts';
+
+/** Throws on a move that breaks an invariant: that is a bug of a rule. */
+export function applyMoves(book: Book, moves: readonly Move[]) {
+  for (const move of moves) {
+    assert(move.credits > 0n, 'a move has more than 0 credits');
+    const grant = move.grantId === OVERAGE ? null : book.getGrant(move.grantId);
+    addToBucket(book.account, grant, move.from, -move.credits);
+    addToBucket(book.account, grant, move.to, move.credits);
+    if (!grant) continue;
+    grant.state = currentGrantState(grant, book.now);
+    book.changes.grants.markChanged(grant);
+  }
+}
+
+function addToBucket(account: Account, grant: Grant | null, bucket: Move['from'], credits: bigint) {
+  switch (bucket) {
+    case 'available':
+    case 'reserved': {
+      assert(grant, `${bucket} is a bucket of a grant`);
+      grant.remaining += credits;
+      account.remaining += credits;
+      if (bucket === 'reserved') {
+        grant.reserved += credits;
+        account.reserved += credits;
+      }
+      assert(
+        grant.reserved >= 0n && grant.reserved <= grant.remaining,
+        '0 <= reserved <= remaining',
+      );
+      assert(grant.remaining <= grant.amount, 'remaining <= amount of the grant');
+      return;
+    }
+    case 'overage_reserved':
+      account.overageReserved += credits;
+      account.overage -= credits;
+      return;
+    case 'overage':
+      account.overage -= credits;
+      return;
+    default:
+      return; // issued, consumed and expired have no balance: their sums follow from the entries
+  }
+}
+
+/** Throws if the account's balances break an invariant. */
+export function assertInvariants({
+  remaining,
+  reserved,
+  overage,
+  overageReserved,
+  overageLimit,
+}: Account) {
+  assert(reserved >= 0n && reserved <= remaining, '0 <= reserved <= remaining of the account');
+  assert(overage >= 0n && overageReserved >= 0n, 'overage is not negative');
+  assert(overage + overageReserved <= overageLimit, 'overage is within its limit');
+}

@@ -1,0 +1,108 @@
+/** When an account's months are due to be closed by a statement, and how one is closed. */
+import type { Account } from './account.ts';
+import { OVERAGE } from './allocation/allocation.ts';
+import type { Book } from './book.ts';
+import type { Move, Trace } from './entry.ts';
+import { monthStart } from './month.ts';
+import type { Statement } from './statement.ts';
+
+/** Whether usage beyond grants is billed by statement. A closed account is not postpaid. */
+const isPostpaid = ({ account, plan }: Book): boolean =>
+  account.state === 'OPEN' && plan.terms.overage !== null;
+
+/** Sets when a postpaid account's next statement is due, and which plan prices it. */
+export function updateStatementDueAt(book: Book) {
+  if (!isPostpaid(book)) return;
+  const { account, now } = book;
+  // Overage from before there were statements: its month is still to be closed.
+  if (account.statementDueAt === null)
+    scheduleStatement(book, account.overage > 0n ? account.lastAt : now);
+  // A month that has ended is priced by the plan it ended under, however late it is closed.
+  if (account.statementPlanId === account.planId || isStatementDue(account, now)) return;
+  account.statementPlanId = account.planId;
+  book.changes.settings = true;
+}
+
+/** Schedules a statement if moves use or refund overage, even on an account that is not postpaid now. */
+export function scheduleStatementForOverage(book: Book, moves: readonly Move[]) {
+  if (book.account.statementDueAt !== null) return;
+  const concernsOverage = ({ grantId, from, to }: Move) =>
+    grantId === OVERAGE && (from === 'consumed' || to === 'consumed');
+  if (moves.some(concernsOverage)) scheduleStatement(book, book.now);
+}
+
+/** Whether a month of the account has ended and is not closed. */
+export const isStatementDue = ({ statementDueAt }: Account, now: number): boolean =>
+  statementDueAt !== null && statementDueAt <= now;
+
+/** Schedules the statement of the month that contains `at`. */
+function scheduleStatement(book: Book, at: number) {
+  book.account.statementDueAt = monthStart(at, 1);
+  book.changes.settings = true;
+}
+
+/** A statement that was computed from entries, to be closed if no entry was added since. */
+export type StatementToClose = {
+  readonly statement: Statement;
+  /** End of its month. */
+  readonly dueAt: number;
+  /** The account as it was when its entries were read. */
+  readonly read: Pick<Account, 'seq' | 'lastAt'>;
+};
+
+/**
+ * Closes a month exactly once and with every entry of it. Does nothing if another replica has closed it,
+ * or if a replica whose clock is behind may have posted an entry into the month since it was read. Then
+ * the entries must be read again.
+ */
+export function closeStatement(
+  book: Book,
+  { statement, dueAt, read }: StatementToClose,
+  trace: Trace,
+) {
+  const { account } = book;
+  if (account.statementDueAt !== dueAt || book.now < dueAt) return;
+  const seq = account.seq - BigInt(book.changes.entries.length);
+  if (read.lastAt < dueAt && read.seq !== seq) return;
+
+  const postpaid = isPostpaid(book);
+  const { overage, adjustments } = statement;
+  // Once an account has left postpaid plans, only months with overage or adjustments need a statement.
+  const isNeeded = account.statementPlanId !== null || overage > 0n || adjustments.length > 0;
+  const moreMonthsFollow = postpaid || isNeeded || account.lastAt >= dueAt;
+  if (isNeeded) {
+    book.changes.statements.push({ ...statement, closedAt: book.now });
+    emitStatementClosed(book, statement, trace);
+    forbidEntriesBefore(book, dueAt);
+  }
+  account.statementDueAt = moreMonthsFollow ? monthStart(dueAt, 1) : null;
+  account.statementPlanId = postpaid ? account.planId : null;
+  book.changes.settings = true;
+}
+
+/** From now on no replica can post an entry with a time before `at`, whatever its clock says. */
+function forbidEntriesBefore(book: Book, at: number) {
+  const { account } = book;
+  if (account.lastAt >= at) return;
+  account.lastAt = at;
+  account.overage = 0n;
+  book.changes.account = true;
+}
+
+function emitStatementClosed(
+  book: Book,
+  { month, overage, total, otherTotals }: Statement,
+  trace: Trace,
+) {
+  const others = otherTotals.map(({ amount, currency }) => `${amount} ${currency}`).join(', ');
+  book.emitEvent(
+    'statement.closed',
+    {
+      month,
+      overage: overage.toString(),
+      ...(total && { currency: total.currency, total: total.amount }),
+      ...(others && { other_totals: others }),
+    },
+    trace,
+  );
+}
