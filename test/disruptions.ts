@@ -1,7 +1,9 @@
 /** Disruptions made on purpose, such as a locked account or an unavailable database, and their log. */
 import { Writable } from 'node:stream';
+import { status } from '@grpc/grpc-js';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
+import { expect } from 'vitest';
 import { execute } from './postgres.ts';
 import type { TestService } from './service.ts';
 
@@ -34,11 +36,32 @@ export async function waitForBlockedSessions(databaseUrl: string, sessions = 1):
 }
 
 /**
- * Resolves when the service has received the cancellations that this client sent before. They arrive
- * through the same connection as this call, in order.
+ * Resolves when the service has received all calls and cancellations that this client sent before.
+ * They arrive through the same connection as this call, in order.
  */
-export async function waitForCancellations({ plans }: Pick<TestService, 'plans'>): Promise<void> {
+export async function waitUntilReceived({ plans }: Pick<TestService, 'plans'>): Promise<void> {
   await plans.listPlans({});
+}
+
+/**
+ * Makes a call that the service receives before its deadline and answers after it. The account of the
+ * call must be locked. Doubles the deadline until the service has received the call in time.
+ */
+export async function exceedDeadline(
+  service: Pick<TestService, 'plans'>,
+  call: (options: { readonly deadline: number }) => Promise<unknown>,
+  timeoutMs = 100,
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  const ended = call({ deadline }).then(
+    () => Promise.reject(new Error('the call succeeded')),
+    (error) => error,
+  );
+  await waitUntilReceived(service);
+  const receivedInTime = Date.now() < deadline;
+  expect(await ended).toMatchObject({ code: status.DEADLINE_EXCEEDED });
+  await waitUntilReceived(service);
+  if (!receivedInTime) await exceedDeadline(service, call, 2 * timeoutMs);
 }
 
 /** Cuts all connections and refuses new ones, as in a failover. Returns what allows them again. */

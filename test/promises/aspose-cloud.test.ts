@@ -1,4 +1,4 @@
-/** What Aspose Cloud's page on prices promises, promise by promise, over the socket. */
+/** The promises of Aspose Cloud's pricing page, one test each, through gRPC. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -24,14 +24,14 @@ async function openIn(year: number, month: number): Promise<Customer> {
   return await open();
 }
 
-/** The first moment of a month; whatever is due then is done. */
+/** Sets the clock to the first moment of a month, and sweeps. */
 async function turnOfMonth(year: number, month: number) {
   scrip.setNow(Date.UTC(year, month - 1, 1));
   await scrip.service.sweep();
 }
 
 describe('the offer', () => {
-  test('only files that are processed are paid for: a month without any costs nothing', async () => {
+  test('only processed files are paid for: a month without usage costs nothing', async () => {
     const customer = await openIn(2030, 1);
     await turnOfMonth(2030, 2);
     expect(await customer.statements()).toMatchObject([
@@ -57,7 +57,7 @@ describe('the offer', () => {
     expect(total).toEqual(usd(amount));
   });
 
-  test('50 credits are free, anew each month, and do not add up', async () => {
+  test('50 credits are free every month and do not add up', async () => {
     const customer = await openIn(2031, 1);
     expect(await customer.remaining()).toBe(50n);
     await customer.charge(outputs(20n));
@@ -71,22 +71,22 @@ describe('the offer', () => {
   });
 });
 
-describe('how it is billed', () => {
-  test('an output is one credit whatever the sizes: a size cannot even be said', async () => {
+describe('billing', () => {
+  test('an output is one credit, whatever its size: the operation has no size', async () => {
     const customer = await openIn(2030, 5);
     const sized = { ...outputs(1n), quantities: { bytes: 1_000_000_000n } };
-    const fault = await errorOf(customer.charge(sized));
-    expect(fault.fields).toEqual(['usages[0].quantities["bytes"]']);
+    const error = await errorOf(customer.charge(sized));
+    expect(error.fields).toEqual(['usages[0].quantities["bytes"]']);
     expect(await customer.remaining()).toBe(50n);
   });
 
-  test('as many files as are needed are processed: none is refused when the free ones are used', async () => {
+  test('the number of files is not limited: none is refused when the free credits are used', async () => {
     const customer = await openIn(2030, 5);
     for (const count of [1n, 49n, 1n, 1_000n, 500_000n]) await customer.charge(outputs(count));
     expect(await customer.balance()).toMatchObject({ remaining: 0n, overage: 501_001n });
   });
 
-  test('after the month what was used is added up and billed, once', async () => {
+  test('after the month the usage is added up and billed once', async () => {
     const customer = await openIn(2030, 6);
     await customer.charge(outputs(40n));
     await customer.charge({ operation: 'ocr.recognize', count: 35n });
@@ -117,7 +117,7 @@ describe('how it is billed', () => {
     });
   });
 
-  test('it is billed by the rates that the plan shows', async () => {
+  test('the month is billed by the rates that the plan shows', async () => {
     const customer = await openIn(2030, 8);
     const { overageRates } = defined((await planNow()).terms);
     expect(overageRates).toMatchObject({ mode: OverageRates_Mode.VOLUME, currency: 'USD' });
@@ -125,8 +125,8 @@ describe('how it is billed', () => {
   });
 });
 
-describe('which calls are billable', () => {
-  test('only those that produce an output: most are not counted, and cost nothing', async () => {
+describe('billable calls', () => {
+  test('are those that produce an output: all others cost nothing', async () => {
     const { rateCard } = await scrip.plans.getPlan({ planId: 'aspose-cloud' });
     const operations = defined(rateCard).operations;
     const free = operations.filter(({ billable }) => !billable);
@@ -179,7 +179,7 @@ describe('the common scenario', () => {
 });
 
 describe('credits bought in advance', () => {
-  test('can be bought, and are used before anything is billed', async () => {
+  test('can be bought and are used before anything is billed', async () => {
     const customer = await openIn(2030, 11);
     const { grant } = await customer.buy('prepaid-1000');
     const { split } = await customer.charge(outputs(1_051n));
@@ -191,7 +191,7 @@ describe('credits bought in advance', () => {
     expect((await customer.statement('2030-11')).total).toEqual(usd('0.02'));
   });
 
-  test('cost what a month of as many credits is billed', async () => {
+  test('cost the same as a month billed for as many credits', async () => {
     const { packs } = await planNow();
     expect(packs.length).toBeGreaterThan(0);
     for (const { packId, credits, price } of packs) {
@@ -202,7 +202,7 @@ describe('credits bought in advance', () => {
     }
   });
 
-  test('roll over without end: they never expire', async () => {
+  test('never expire', async () => {
     const customer = await openIn(2031, 2);
     const { grant } = await customer.buy('prepaid-1000');
     expect(grant?.expiresAt).toBeUndefined();
@@ -212,7 +212,7 @@ describe('credits bought in advance', () => {
     expect((await customer.balance()).nextExpiry?.credits).toBe(50n);
   });
 
-  test('pay for a whole year at once', async () => {
+  test('can pay for a whole year', async () => {
     const customer = await openIn(2032, 1);
     await customer.buy('prepaid-100000');
     for (let month = 1; month <= 12; month++) {
@@ -227,7 +227,7 @@ describe('credits bought in advance', () => {
     expect(await customer.remaining()).toBe(50n + 100_000n - 12n * 7_950n);
   });
 
-  test('serve one-off work, however long after', async () => {
+  test('can be used for one-off work at any later time', async () => {
     const customer = await openIn(2031, 3);
     await customer.buy('prepaid-10000');
     scrip.setNow(noon(2034, 8, 20));
@@ -235,7 +235,7 @@ describe('credits bought in advance', () => {
     expect((await customer.statement('2034-08')).total).toEqual(usd('0.00'));
   });
 
-  test('bind nobody to monthly payments: nothing is owed or bought while nothing is used', async () => {
+  test('need no monthly payments: without usage nothing is owed or bought', async () => {
     const customer = await openIn(2031, 4);
     await customer.buy('prepaid-1000');
     scrip.setNow(noon(2032, 4, 10));
@@ -244,7 +244,7 @@ describe('credits bought in advance', () => {
     expect(await customer.purchases()).toHaveLength(1);
   });
 
-  test('are ordered with the sales team: an order grants its credits, once', async () => {
+  test('are ordered from the sales team: an order grants its credits once', async () => {
     const customer = await openIn(2031, 5);
     const { purchase } = await customer.buy('prepaid-10000', 'order-4711');
     expect(purchase).toMatchObject({ paymentReference: 'order-4711', price: usd('150.00') });
@@ -254,7 +254,7 @@ describe('credits bought in advance', () => {
     expect(await customer.remaining()).toBe(50n + 10_000n);
   });
 
-  test('can be negotiated with it: an offer is one account’s alone', async () => {
+  test('can be negotiated: an offer is for one account alone', async () => {
     const [customer, other] = [await openIn(2031, 6), await open()];
     const pack = {
       packId: 'annual-2031',
@@ -270,10 +270,10 @@ describe('credits bought in advance', () => {
   });
 });
 
-test('the books agree with all of it', async () => {
+test('verify finds nothing', async () => {
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
 });
 
-// Not here, because no billing service keeps them:
-// - "Read our FAQ", "contact us": the page leads to other pages and to people.
-// - The table of rates that the page points to is not on it; the rates tested are the plan file's.
+// Promises that are not for a billing service:
+// - "Read our FAQ", "contact us": links to other pages and to people.
+// - The table of rates is not on the page; the tested rates are those of the plan file.

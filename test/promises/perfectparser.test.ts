@@ -1,4 +1,4 @@
-/** What PerfectParser's page on credits and billing promises, promise by promise, over the socket. */
+/** The promises of PerfectParser's page on credits and billing, one test each, through gRPC. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -34,7 +34,7 @@ const image: Usage = { operation: 'extraction.image' };
 const BATCH = perFile(2n, 50n);
 
 describe('pay as you go', () => {
-  test('a pack is bought once and used at the customer’s own pace, then topped up', async () => {
+  test('a pack is bought once, used over any time, then topped up', async () => {
     const customer = await openOn(2030, 1);
     await customer.buy('starter');
     for (const [month, each] of [
@@ -49,14 +49,14 @@ describe('pay as you go', () => {
     expect(await customer.remaining()).toBe(20n + 250n);
   });
 
-  test('there is no subscription: no credits come, and none are to come', async () => {
+  test('there is no subscription: no credits arrive by themselves', async () => {
     const customer = await openOn(2030, 1);
     scrip.setNow(noon(2032, 1, 10));
     expect(await customer.balance()).toMatchObject({ remaining: 20n, nextAllowance: undefined });
     expect((await customer.history()).map(({ kind }) => kind)).toEqual([Entry_Kind.GRANT]);
   });
 
-  test('there is no monthly fee: no month ends with a bill', async () => {
+  test('there is no monthly fee: no month has a statement with a total', async () => {
     const customer = await openOn(2030, 1);
     await customer.buy('starter');
     await customer.charge(perFile(30n));
@@ -67,7 +67,7 @@ describe('pay as you go', () => {
     expect([january.overage, january.total]).toEqual([0n, undefined]);
   });
 
-  test('there is no automatic renewal: what is used up or expired is not bought again', async () => {
+  test('there is no automatic renewal: nothing is bought again', async () => {
     const customer = await openOn(2030, 1);
     await customer.buy('starter');
     await customer.charge(perFile(110n));
@@ -115,19 +115,19 @@ describe('the two modes', () => {
     expect(await customer.costOf(usage)).toBe(6n);
   });
 
-  test('a 5-page invoice read as a whole uses 5 credits, for its one record', async () => {
+  test('a 5-page invoice with one result per file uses 5 credits', async () => {
     const customer = await open();
     expect(await customer.costOf(perFile(5n))).toBe(5n);
     const entries = await customer.history();
     expect(entries.at(-1)).toMatchObject({ usages: [{ usage: { count: 1n }, credits: 5n }] });
   });
 
-  test('a 12-page bank statement read page by page uses 12 credits, for its 12 records', async () => {
+  test('a 12-page bank statement with one result per page uses 12 credits', async () => {
     const customer = await open();
     expect(await customer.costOf(perPage(12n))).toBe(12n);
   });
 
-  test('the cost is shown before a batch starts, and is what it will be: no surprises', async () => {
+  test('the cost is shown before a batch starts and does not change', async () => {
     const customer = await open();
     await customer.buy('starter');
     const shown = await customer.estimate(BATCH, image);
@@ -147,7 +147,7 @@ describe('the free trial', () => {
     expect(await customer.purchases()).toEqual([]);
   });
 
-  test('is enough to try one’s own documents before buying', async () => {
+  test('is enough to try documents before buying', async () => {
     const customer = await open();
     expect(await customer.costOf(sample(2n), perFile(5n), perPage(12n), image)).toBe(20n);
     expect(await customer.purchases()).toEqual([]);
@@ -181,24 +181,21 @@ describe('credit packs', () => {
     const { purchase, balance } = await customer.buy(packId);
     expect(purchase).toMatchObject({ title, credits, price: usd(amount) });
     expect(balance?.remaining).toBe(20n + credits);
-    // The page cuts the price of a page after its third decimal.
+    // The page shows three decimals of the price, without rounding.
     expect(defined(purchase?.pricePerCredit).amount.padEnd(5, '0').slice(0, 5)).toBe(perPageUsd);
   });
 
-  test('there are no others', async () => {
+  test('are no others', async () => {
     const { plan } = await scrip.plans.getPlan({ planId: 'perfectparser' });
     expect(plan?.packs.map(({ packId }) => packId)).toEqual(TABLE.map(([packId]) => packId));
   });
 
-  test.each(TABLE)(
-    '%s is what is offered for a volume that it matches',
-    async (packId, _, pack) => {
-      const customer = await open();
-      await customer.charge(perFile(20n));
-      const { packs } = await customer.estimate(perFile(pack / 50n, 50n));
-      expect(packs[0]).toMatchObject({ pack: { packId }, quantity: 1n });
-    },
-  );
+  test.each(TABLE)('%s is offered for a shortfall of its size', async (packId, _, pack) => {
+    const customer = await open();
+    await customer.charge(perFile(20n));
+    const { packs } = await customer.estimate(perFile(pack / 50n, 50n));
+    expect(packs[0]).toMatchObject({ pack: { packId }, quantity: 1n });
+  });
 
   test.each([
     ['a day', Date.UTC(2031, 6, 15, 9, 30), Date.UTC(2032, 6, 15, 9, 30)],
@@ -216,14 +213,14 @@ describe('credit packs', () => {
     expect(await customer.remaining()).toBe(20n);
   });
 
-  test('stack: the totals of two add up', async () => {
+  test('add up', async () => {
     const customer = await open();
     await customer.buy('small');
     const { balance } = await customer.buy('starter');
     expect(balance?.remaining).toBe(20n + 250n + 100n);
   });
 
-  test('expire each on its own day, and the one that expires sooner is used first', async () => {
+  test('expire each at its own time, and the one that expires first is used first', async () => {
     const customer = await openOn(2031, 1);
     const first = (await customer.buy('small')).grant;
     scrip.setNow(noon(2031, 6, 10));
@@ -249,7 +246,7 @@ describe('credit packs', () => {
     ]);
   });
 
-  test('are broken down in the balance', async () => {
+  test('are listed with the balance', async () => {
     const customer = await openOn(2031, 8);
     const packs = [await customer.buy('starter'), await customer.buy('small')];
     await customer.charge(perFile(130n));
@@ -263,7 +260,7 @@ describe('credit packs', () => {
 });
 
 describe('checking the balance', () => {
-  test('what remains is always there, and what can be bought beside it', async () => {
+  test('the balance and the packs for sale can always be read', async () => {
     const customer = await open();
     for (const left of [19n, 18n, 17n]) {
       await customer.charge(image);
@@ -281,7 +278,7 @@ describe('checking the balance', () => {
     expect(await customer.balance()).toMatchObject(shown);
   });
 
-  test('GET /v1/credits: each purchase with its credits, its rest, its expiry and its price', async () => {
+  test('GET /v1/credits: each purchase with its credits, unspent credits, expiry and price', async () => {
     const customer = await openOn(2031, 9);
     const first = defined((await customer.buy('starter')).purchase);
     scrip.setNow(noon(2031, 10, 10));
@@ -298,7 +295,7 @@ describe('checking the balance', () => {
 });
 
 describe('running out of credits', () => {
-  test('the cost of any batch is computed before it starts, whether it can be paid or not', async () => {
+  test('the cost of any batch is computed before it starts, also if it cannot be paid', async () => {
     const customer = await open();
     for (const [usage, credits, sufficient] of [
       [perFile(20n), 20n, true],
@@ -309,21 +306,21 @@ describe('running out of credits', () => {
     expect(await customer.remaining()).toBe(20n);
   });
 
-  test('a batch beyond the credits is shown with its cost and what to buy, and cannot start', async () => {
+  test('a batch that exceeds the credits is shown with its cost and the packs to buy, and cannot start', async () => {
     const customer = await open();
     const shown = await customer.estimate(BATCH);
     expect(shown).toMatchObject({ credits: 100n, available: 20n, shortfall: 80n });
     expect(shown.packs[0]).toMatchObject({ pack: { packId: 'starter' }, price: usd('19.00') });
-    const fault = await errorOf(customer.reserve(BATCH));
-    expect(fault).toMatchObject({
+    const error = await errorOf(customer.reserve(BATCH));
+    expect(error).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '100', available: '20', shortfall: '80' },
     });
-    expect(fault.metadata['packs']?.split(', ')[0]).toBe('starter');
+    expect(error.metadata['packs']?.split(', ')[0]).toBe('starter');
     expect(await customer.balance()).toMatchObject({ available: 20n, reserved: 0n });
   });
 
-  test('there is no overage and no charge that nobody asked for', async () => {
+  test('there is no overage and no automatic charge', async () => {
     const customer = await open();
     await customer.charge(perFile(20n));
     expect((await errorOf(customer.charge(image))).reason).toBe('INSUFFICIENT_CREDITS');
@@ -335,7 +332,7 @@ describe('running out of credits', () => {
     expect(await customer.purchases()).toEqual([]);
   });
 
-  test('another pack, and the batch that was refused runs', async () => {
+  test('after another pack is bought, the refused batch runs', async () => {
     const customer = await open();
     expect((await errorOf(customer.reserve(BATCH))).reason).toBe('INSUFFICIENT_CREDITS');
     await customer.buy('starter');
@@ -344,7 +341,7 @@ describe('running out of credits', () => {
   });
 });
 
-test('beyond 25,000 pages: a pack tailored to one customer is offered, bought and expires', async () => {
+test('above 25,000 pages: a custom pack is offered, bought and expires', async () => {
   const [customer, other] = [await openOn(2031, 11), await open()];
   const pack = {
     packId: 'acme-100k',
@@ -363,12 +360,12 @@ test('beyond 25,000 pages: a pack tailored to one customer is offered, bought an
   expect(defined(purchase?.expiresAt).toISOString().slice(0, 10)).toBe('2032-11-10');
 });
 
-test('the books agree with all of it', async () => {
+test('verify finds nothing', async () => {
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
 });
 
-// Not here, because no billing service keeps them:
-// - Where the dashboard, its sidebar and its pricing page show a figure: Scrip answers the figure.
+// Promises that are not for a billing service:
+// - Where the dashboard, its sidebar and its pricing page show a figure: Scrip returns the figure.
 // - What an extraction returns (records), and that the AI reads a sample: PerfectParser's own work.
 // - "Contact our team", SLA agreements and on-premise deployment: contracts between people. The
 //   tailored quote they end in is an offered pack, tested above.

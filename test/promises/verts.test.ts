@@ -1,4 +1,4 @@
-/** What Verts' page on credits promises, promise by promise, over the socket. */
+/** The promises of Verts' page on credits, one test each, through gRPC. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
 import {
@@ -50,14 +50,14 @@ const convert = (format: string): Usage => ({
   attributes: { output_format: format },
 });
 
-/** Leaves so many of the 5,000 credits. */
+/** Charges all but `credits` of the 5,000. */
 const spendDownTo = async (customer: Customer, credits: bigint) =>
   await scrip.billing.charge({
     ...customer.mutation(),
     credits: (await customer.remaining()) - credits,
   });
 
-/** Pays for a purchase at Stripe's checkout, and has Stripe say so. */
+/** Pays for a purchase at the Stripe mock, which sends its webhook. */
 async function payAtCheckout(purchaseId: string) {
   const session = stripe.pay(stripe.sessionOf(purchaseId).id);
   const webhook = stripe.event('checkout.session.completed', session);
@@ -73,7 +73,7 @@ test('credits are bought, and spent on operations on files', async () => {
 });
 
 describe('how credits work', () => {
-  test('1: packs are bought from the dashboard or by API', async () => {
+  test('1: packs are bought in the dashboard or by API', async () => {
     const customer = await Customer.open(scrip, 'verts');
     await customer.buy('starter', 'invoice-17');
     await payAtCheckout((await buyByCheckout(scrip, customer.accountId, 'starter')).purchaseId);
@@ -84,14 +84,14 @@ describe('how credits work', () => {
     expect(await customer.remaining()).toBe(2_000n);
   });
 
-  test('2: every operation has a cost, by how complex it is', async () => {
+  test('2: every operation has a cost that depends on its complexity', async () => {
     const customer = await open();
     const simpleToComplex = [INSPECT, resize(1_000_000n), upscale(2n), upscale(16n)];
     const { lines } = await customer.estimate(...simpleToComplex);
     expect(lines.map(({ credits }) => credits)).toEqual([1n, 2n, 10n, 50n]);
   });
 
-  test('3: credits are deducted when an operation completes with success, not before', async () => {
+  test('3: credits are deducted when an operation succeeds, not before', async () => {
     const customer = await open();
     const job = await customer.reserve(upscale(4n));
     expect(await customer.remaining()).toBe(5_000n);
@@ -120,7 +120,7 @@ describe('credit packs', () => {
     expect([purchase?.price, balance?.remaining]).toEqual([usd(amount), credits]);
   });
 
-  test('there are no others', async () => {
+  test('are no others', async () => {
     const { plan } = await scrip.plans.getPlan({ planId: 'verts' });
     expect(plan?.packs.map(({ packId }) => packId)).toEqual(TABLE.map(([packId]) => packId));
   });
@@ -155,7 +155,7 @@ describe('operation costs', () => {
     for (const [usage, credits] of ends) expect(await customer.costOf(usage)).toBe(credits);
   });
 
-  test('vary with the input between these ends only, and never fall as it grows', async () => {
+  test('stay within these ranges, and never fall as the input grows', async () => {
     const customer = await open();
     const prices = async (usages: Usage[]) =>
       (await customer.estimate(...usages)).lines.map(({ credits }) => credits);
@@ -174,7 +174,7 @@ describe('operation costs', () => {
     expect(converted.filter((credits) => credits < 2n || credits > 10n)).toEqual([]);
   });
 
-  test('can be asked for before an operation, exactly: it is charged what was answered', async () => {
+  test('can be read before an operation: the charge is the same', async () => {
     const customer = await open();
     const usages = [upscale(5n, 3n), convert('docx'), resize(4_000_001n), INSPECT];
     const { credits, rateCardVersion } = await customer.estimate(...usages);
@@ -192,7 +192,7 @@ describe('managing credits', () => {
     expect(await customer.balance()).toMatchObject({ remaining: 4_500n, lowBalance: false });
   });
 
-  test('buying from the dashboard: its packs are listed, and one is paid by invoice', async () => {
+  test('buying in the dashboard: packs are listed, and one is paid by invoice', async () => {
     const customer = await Customer.open(scrip, 'verts');
     const { packs } = await scrip.accounts.listPacks({ accountId: customer.accountId });
     expect(packs.map(({ custom }) => custom)).toEqual([false, false, false, false]);
@@ -237,7 +237,7 @@ describe('managing credits', () => {
 });
 
 describe('a low balance', () => {
-  test('below 500 credits the warning is true in the balance, and not at 500', async () => {
+  test('is flagged in the balance below 500 credits, not at 500', async () => {
     const customer = await open();
     await spendDownTo(customer, 500n);
     expect((await customer.balance()).lowBalance).toBe(false);
@@ -247,7 +247,7 @@ describe('a low balance', () => {
     expect((await customer.balance()).lowBalance).toBe(false);
   });
 
-  test('alerts whoever follows the events, once until it has recovered', async () => {
+  test('sends followers of events one alert until the balance has recovered', async () => {
     const customer = await open();
     const { accountId } = customer;
     const types = ['balance.low', 'balance.recovered'];
@@ -283,7 +283,7 @@ describe('a low balance', () => {
     paymentMethod: 'pm_1',
   };
 
-  /** A customer whose balance is low, with auto top-up or without. */
+  /** A customer with a low balance, with or without auto top-up. */
   async function lowWith(autoTopUp: object): Promise<Customer> {
     const customer = await open();
     await scrip.accounts.updateAccount({ ...customer.mutation(), autoTopUp });
@@ -294,7 +294,7 @@ describe('a low balance', () => {
   const dueAt = async ({ accountId }: Customer) =>
     (await scrip.accounts.getAccount({ accountId })).account?.topUpDueAt;
 
-  test('makes an automatic purchase due where the customer switched that on, and only there', async () => {
+  test('makes an automatic purchase due only if the customer switched it on', async () => {
     const without = await lowWith({});
     expect([await dueAt(without), (await without.purchases()).length]).toEqual([undefined, 1]);
     const customer = await lowWith({ autoTopUp: TOP_UP });
@@ -303,7 +303,7 @@ describe('a low balance', () => {
     expect(defined(account?.topUpDueAt).getTime()).toBeLessThanOrEqual(scrip.now());
   });
 
-  test('has more credits purchased automatically, paid with the saved method', async () => {
+  test('causes an automatic purchase, paid with the saved payment method', async () => {
     const customer = await lowWith({ autoTopUp: TOP_UP });
     await scrip.service.topUp();
     await expect.poll(() => customer.remaining()).toBe(5_499n);
@@ -318,7 +318,7 @@ describe('a low balance', () => {
     expect(await customer.purchases()).toHaveLength(before.length + 1);
   });
 
-  test('pauses what is not critical, until it is topped up', async () => {
+  test('pauses work that is not critical until credits are bought', async () => {
     const customer = await open();
     await scrip.accounts.updateAccount({ ...customer.mutation(), pauseFloor: { credits: 300n } });
     const reserve = (criticality: Criticality) =>
@@ -335,7 +335,7 @@ describe('a low balance', () => {
 });
 
 describe('failed operations', () => {
-  test('only success is charged: of ten jobs of which three fail, seven', async () => {
+  test('only success is charged: seven of ten jobs if three fail', async () => {
     const customer = await open();
     for (let job = 0; job < 10; job++) {
       const reserved = await customer.reserve(upscale(2n));
@@ -350,7 +350,7 @@ describe('failed operations', () => {
     expect(await customer.balance()).toMatchObject({ available: 5_000n, seq: 1n });
   });
 
-  test('during processing: the credits come back, reserved or charged', async () => {
+  test('during processing: reserved or charged credits are returned', async () => {
     const customer = await open();
     await customer.release(await customer.reserve(upscale(8n)));
     expect(await customer.balance()).toMatchObject({ available: 5_000n, reserved: 0n });
@@ -368,7 +368,7 @@ describe('failed operations', () => {
 });
 
 describe('asynchronous operations', () => {
-  test('1: submitted, the job’s credits are held', async () => {
+  test('1: submitted: the job’s credits are held', async () => {
     const customer = await open();
     const { state, held } = await customer.reserve(upscale(8n));
     expect([state, held]).toEqual([Reservation_State.ACTIVE, 35n]);
@@ -379,7 +379,7 @@ describe('asynchronous operations', () => {
     });
   });
 
-  test('2: processing, they stay held, as long as it takes and whatever else is asked for', async () => {
+  test('2: processing: they stay held, whatever else is requested', async () => {
     const customer = await open();
     const { reservationId } = await customer.reserve(upscale(8n));
     for (let minutes = 0; minutes < 180; minutes += 10) {
@@ -393,7 +393,7 @@ describe('asynchronous operations', () => {
     expect((await customer.balance()).reserved).toBe(35n);
   });
 
-  test('3: success commits them', async () => {
+  test('3: success: they are committed', async () => {
     const customer = await open();
     const { committed, reservation } = await customer.commit(await customer.reserve(upscale(8n)));
     expect([committed, reservation?.state]).toEqual([35n, Reservation_State.COMMITTED]);
@@ -401,7 +401,7 @@ describe('asynchronous operations', () => {
     expect(await customer.balance()).toMatchObject(charged);
   });
 
-  test('4: failure releases them, back to the balance', async () => {
+  test('4: failure: they are released to the balance', async () => {
     const customer = await open();
     const { released, reservation } = await customer.release(await customer.reserve(upscale(8n)));
     expect([released, reservation?.state]).toEqual([35n, Reservation_State.RELEASED]);
@@ -410,11 +410,11 @@ describe('asynchronous operations', () => {
   });
 });
 
-test('the books agree with all of it', async () => {
+test('verify finds nothing', async () => {
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
 });
 
-// Not here, because no billing service keeps them:
-// - "Skip to main content" and the way through the dashboard's settings: navigation.
-// - The HTTP paths and the bearer key of the examples: Verts' own API, which answers its customers
-//   with what Scrip answers it.
+// Promises that are not for a billing service:
+// - "Skip to main content" and the settings of the dashboard: navigation.
+// - The HTTP paths and the bearer key of the examples: Verts' own API, which returns to its customers
+//   what Scrip returns to it.

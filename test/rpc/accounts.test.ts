@@ -17,7 +17,7 @@ const close = (accountId: string) =>
   scrip.accounts.closeAccount({ accountId, requestId: requestId() });
 
 describe('OpenAccount', () => {
-  test('answers with the account and what its plan gives it', async () => {
+  test('returns the account and the grants of its plan', async () => {
     const accountId = requestId();
     const { account, balance } = await scrip.accounts.openAccount({
       accountId,
@@ -49,7 +49,7 @@ describe('OpenAccount', () => {
     ]);
   });
 
-  test('fails for an id that is taken, whatever else it says', async () => {
+  test('fails if the account exists, whatever the plan', async () => {
     const accountId = await scrip.open('verts');
     const rows = await storedRows(scrip, accountId);
     for (const planId of ['verts', 'perfectparser', 'no-such-plan'])
@@ -63,7 +63,7 @@ describe('OpenAccount', () => {
     expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
-  test('fails for a plan there is not', async () => {
+  test('fails for an unknown plan', async () => {
     const accountId = requestId();
     const call = scrip.accounts.openAccount({ accountId, requestId: accountId, planId: 'gold' });
     expect(await errorOf(call)).toMatchObject({
@@ -74,7 +74,7 @@ describe('OpenAccount', () => {
     expect((await errorOf(get(accountId))).reason).toBe('ACCOUNT_NOT_FOUND');
   });
 
-  test('makes one account, however many ask at the same time', async () => {
+  test('opens one account if many calls arrive at the same time', async () => {
     const accountId = requestId();
     const calls = Array.from({ length: 20 }, () =>
       scrip.accounts.openAccount({ accountId, requestId: requestId(), planId: 'perfectparser' }),
@@ -86,13 +86,13 @@ describe('OpenAccount', () => {
 });
 
 describe('GetAccount', () => {
-  test('answers with closed accounts, too', async () => {
+  test('returns closed accounts', async () => {
     const accountId = await scrip.open('verts');
     const { account } = await close(accountId);
     expect(await get(accountId)).toEqual(account);
   });
 
-  test('fails for an account there is not', async () => {
+  test('fails for an unknown account', async () => {
     expect(await errorOf(get('nobody'))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
@@ -102,7 +102,7 @@ describe('GetAccount', () => {
 });
 
 describe('UpdateAccount', () => {
-  test('changes what is given and leaves the rest', async () => {
+  test('changes the fields that are set and no others', async () => {
     const accountId = requestId();
     const account = { accountId, planId: 'verts', displayName: 'One', labels: { a: '1', b: '2' } };
     await scrip.accounts.openAccount({ ...account, requestId: requestId() });
@@ -133,7 +133,7 @@ describe('UpdateAccount', () => {
 });
 
 describe('CloseAccount', () => {
-  test('closes, and leaves the credits where they are', async () => {
+  test('closes the account, which keeps its credits', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     await reserveCredits(scrip, accountId, 100n);
     const { account, balance } = await close(accountId);
@@ -149,7 +149,7 @@ describe('CloseAccount', () => {
     expect((await close(accountId)).account).toEqual(account);
   });
 
-  test('of an account that is due an allowance stops the allowance, not what is there', async () => {
+  test('ends the allowances of an account, and its granted credits expire as before', async () => {
     scrip.setNow(Date.UTC(2031, 2, 15));
     const accountId = await scrip.open('aspose-cloud');
     await close(accountId);
@@ -165,8 +165,8 @@ describe('CloseAccount', () => {
 });
 
 describe('ListAccounts', () => {
-  test('pages through all in the order of their ids, those of one plan or of every plan', async () => {
-    // A database of its own: other tests open accounts too.
+  test('pages through the accounts of one plan or of all plans, ordered by id', async () => {
+    // On a database of its own, because other tests open accounts.
     const own = await startTestService();
     try {
       const opened: string[] = [];
@@ -198,7 +198,7 @@ describe('ListAccounts', () => {
     }
   });
 
-  test('refuses a size below zero and a plan id that is none, both at once', async () => {
+  test('reports a negative page size and an invalid plan id together', async () => {
     const call = scrip.accounts.listAccounts({ pageSize: -1, planId: 'a b' });
     expect((await errorOf(call)).fields.toSorted()).toEqual(['page_size', 'plan_id']);
   });

@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 describe('GetBalance', () => {
-  test('answers with what remains, is reserved and is available', async () => {
+  test('returns the remaining, reserved and available credits', async () => {
     const accountId = await openWithCredits(scrip, 700n);
     await reserveCredits(scrip, accountId, 150n);
     const before = scrip.now();
@@ -48,12 +48,12 @@ describe('GetBalance', () => {
     expect(grants).toEqual([]);
   });
 
-  test('of a new account without grants is nothing at all', async () => {
+  test('of an account without grants is zero', async () => {
     const accountId = await scrip.open('verts');
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 0n, seq: 0n });
   });
 
-  test('warns below the threshold, not at it', async () => {
+  test('is low below the threshold, not at it', async () => {
     const accountId = await openWithCredits(scrip, 501n);
     const lowAfter = async (credits: bigint) =>
       (await scrip.billing.charge({ accountId, requestId: requestId(), credits })).balance
@@ -64,13 +64,13 @@ describe('GetBalance', () => {
     expect((await balanceOf(scrip, accountId)).lowBalance).toBe(false);
   });
 
-  test('warns of reserved credits as of spent ones: available is what counts', async () => {
+  test('is low if available credits are below the threshold, also because of reservations', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     await reserveCredits(scrip, accountId, 101n);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 499n, lowBalance: true });
   });
 
-  test('names the soonest expiry, with all that expires then', async () => {
+  test('shows the next expiry with all credits that expire then', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const soon = new Date(scrip.now() + HOUR);
     await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + DAY) });
@@ -86,7 +86,7 @@ describe('GetBalance', () => {
     expect(await nextExpiry()).toBeUndefined();
   });
 
-  test('lists the grants that have credits left, in burn order', async () => {
+  test('lists the grants with credits left in burn order', async () => {
     const accountId = await scrip.open('verts');
     const at = (ms: number) => new Date(scrip.now() + ms);
     const promotional = { category: Grant_Category.PROMOTIONAL };
@@ -108,7 +108,7 @@ describe('GetBalance', () => {
     expect(grants[0]).toMatchObject({ state: Grant_State.OPEN, priority: 50, amount: 10n });
   });
 
-  test('of an unknown account fails', async () => {
+  test('fails for an unknown account', async () => {
     expect(await errorOf(balanceOf(scrip, 'nobody'))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
@@ -116,7 +116,7 @@ describe('GetBalance', () => {
     });
   });
 
-  test('is of one moment, whatever many callers do meanwhile', async () => {
+  test('is consistent while other calls change the account', async () => {
     const accountId = await openWithCredits(scrip, 1_000n);
     const work = Array.from({ length: 40 }, () => reserveCredits(scrip, accountId, 3n));
     const balances = await Promise.all(
@@ -127,14 +127,14 @@ describe('GetBalance', () => {
   });
 });
 
-describe('GetBalance is of now, though nothing was written', () => {
-  test('an expired reservation is over, an expired grant is gone', async () => {
+describe('GetBalance is up to date before anything is written', () => {
+  test('expired reservations and grants no longer count', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await grant(scrip, accountId, 30n, { expiresAt: new Date(scrip.now() + 5 * MINUTE) });
     await reserveCredits(scrip, accountId, 10n);
     const rows = await storedRows(scrip, accountId);
     scrip.advance(5 * MINUTE);
-    // 10 of the 30 are held by the reservation and stay.
+    // The reservation holds 10 of the 30, which stay.
     expect(await balanceOf(scrip, accountId)).toMatchObject({
       remaining: 110n,
       reserved: 10n,
@@ -145,7 +145,7 @@ describe('GetBalance is of now, though nothing was written', () => {
     expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
-  test('a scheduled grant is there from its first moment', async () => {
+  test('a scheduled grant counts from its effective time', async () => {
     const accountId = await scrip.open('verts');
     const effectiveAt = new Date(scrip.now() + HOUR);
     await grant(scrip, accountId, 30n, { effectiveAt });
@@ -156,7 +156,7 @@ describe('GetBalance is of now, though nothing was written', () => {
     expect(grants).toMatchObject([{ state: Grant_State.OPEN, remaining: 30n, effectiveAt }]);
   });
 
-  test('an allowance that is due counts, and last month’s is gone', async () => {
+  test('a due allowance counts, and the allowance of last month does not', async () => {
     scrip.setNow(Date.UTC(2031, 6, 31, 23, 59));
     const accountId = await scrip.open('aspose-cloud');
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 8n });
@@ -169,7 +169,7 @@ describe('GetBalance is of now, though nothing was written', () => {
     expect((await entriesOf(scrip, accountId)).length).toBe(2);
   });
 
-  test('and its seq goes on exactly from there, once it is written', async () => {
+  test('entries after its seq continue from exactly this balance', async () => {
     scrip.setNow(Date.UTC(2031, 9, 31, 23, 50));
     const accountId = await openWithCredits(scrip, 100n, 'aspose-cloud');
     await grant(scrip, accountId, 30n, { expiresAt: new Date(Date.UTC(2031, 10, 1)) });

@@ -35,7 +35,7 @@ const charge = (accountId: string, credits: bigint, id = requestId()): UsagesOrC
 });
 
 describe('Batch', () => {
-  test('does every kind of mutation, each answered as it would be alone', async () => {
+  test('applies every kind of mutation, with the same responses as single calls', async () => {
     const accountId = await openWithCredits(scrip, 1_000n);
     const [toCommit, toRelease, toExtend] = [
       await reserveCredits(scrip, accountId, 10n),
@@ -112,12 +112,12 @@ describe('Batch', () => {
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 1_992n, reserved: 33n });
   });
 
-  test('takes 1,000 mutations of many accounts, each with its own result in the order sent', async () => {
+  test('accepts 1,000 mutations of many accounts and returns their results in the order sent', async () => {
     const accounts = await Promise.all(
       Array.from({ length: 10 }, () => openWithCredits(scrip, 60n)),
     );
     const mutations = Array.from({ length: 1_000 }, (_, index) =>
-      // Each account has credits for 60 of its 100.
+      // Each account has credits for 60 of its 100 charges.
       charge(defined(accounts[index % 10]), 1n),
     );
     const results = await batch(mutations);
@@ -139,7 +139,7 @@ describe('Batch', () => {
     }
   });
 
-  test('takes neither none nor 1,001', async () => {
+  test('refuses 0 and 1,001 mutations', async () => {
     const accountId = await openWithCredits(scrip, 2_000n);
     for (const count of [0, 1_001])
       expect(
@@ -152,7 +152,7 @@ describe('Batch', () => {
     expect((await balanceOf(scrip, accountId)).remaining).toBe(2_000n);
   });
 
-  test('says of each that fails what its status and ErrorInfo would have said', async () => {
+  test('returns for each failed mutation what the status and ErrorInfo of a single call say', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const unknown = '01900000-0000-7000-8000-000000000000';
     const account = { accountId, requestId: requestId() };
@@ -200,7 +200,7 @@ describe('Batch', () => {
     expect(errors[1]?.message).toBe(alone.message);
   });
 
-  test('flags what was done before, in this batch or another call', async () => {
+  test('marks replayed mutations, whether the first was in this batch or in another call', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const [before, within] = [requestId(), requestId()];
     const first = await scrip.billing.charge({ accountId, requestId: before, credits: 1n });
@@ -220,7 +220,7 @@ describe('Batch', () => {
     expect(results[1]?.result).toEqual({ $case: 'charge', value: alone });
   });
 
-  test('sent again as a whole has no second effect', async () => {
+  test('has no second effect when it is sent again', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const mutations = Array.from(
       { length: 20 },
@@ -239,7 +239,7 @@ describe('Batch', () => {
 });
 
 describe('Mutations of one account in a batch are applied in the order sent', () => {
-  test('an account that is opened can be used at once', async () => {
+  test('an account can be used after it was opened in the same batch', async () => {
     const accountId = requestId();
     const account = { accountId, requestId: requestId() };
     const paid = { $case: 'paymentReference' as const, value: 'order' };
@@ -268,7 +268,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     expect([kind, reservedAfter]).toEqual([Entry_Kind.RESERVE, 100n]);
   });
 
-  test('an account that is opened can name the rate card version it is under', async () => {
+  test('a charge can name the rate card version of an account opened in the same batch', async () => {
     const accountId = requestId();
     const account = { accountId, requestId: requestId() };
     const results = await batch([
@@ -283,7 +283,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     expect(cases(results)).toEqual(['openAccount', 'charge']);
   });
 
-  test('a charge can be refunded', async () => {
+  test('a charge can be refunded in the same batch', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const results = await batch([
       charge(accountId, 30n), // The account's entry 2.
@@ -293,7 +293,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     expect((await balanceOf(scrip, accountId)).remaining).toBe(100n);
   });
 
-  test('a commit can be followed by its refund', async () => {
+  test('a commit can be refunded in the same batch', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const reservationId = await reserveCredits(scrip, accountId, 30n);
     const account = { accountId, requestId: requestId() };
@@ -304,7 +304,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     expect(cases(results)).toEqual(['commit', 'refund']);
   });
 
-  test('the first end of a reservation is the one that counts', async () => {
+  test('a reservation ends once', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const reservationId = await reserveCredits(scrip, accountId, 30n);
     const named = () => ({ accountId, requestId: requestId(), reservationId });
@@ -324,7 +324,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     });
   });
 
-  test('one payment reference buys one pack', async () => {
+  test('a payment reference buys one pack', async () => {
     const accountId = await scrip.open('verts');
     const payment = { $case: 'paymentReference' as const, value: 'order' };
     const buy = (): UsagesOrCredits => ({

@@ -24,7 +24,7 @@ const charge = (accountId: string, request: ChargeRequest) =>
   scrip.billing.charge({ accountId, requestId: requestId(), ...request });
 
 describe('Charge', () => {
-  test('takes the price of its usages at once and says which grant gave what', async () => {
+  test('charges the price of its usages and returns how much each grant paid', async () => {
     const accountId = await openWithCredits(scrip, 4n);
     await grant(scrip, accountId, 600n);
     const response = await charge(accountId, {
@@ -72,10 +72,10 @@ describe('Charge', () => {
   });
 
   test.each([
-    ['an amount of credits', { credits: 3n }, 3n],
+    ['a number of credits', { credits: 3n }, 3n],
     ['0 credits', { credits: 0n }, 0n],
-    ['what costs nothing', { usages: [{ operation: 'document.merge' }] }, 0n],
-  ])('takes %s and writes it down', async (_, request, credits) => {
+    ['a usage that costs nothing', { usages: [{ operation: 'document.merge' }] }, 0n],
+  ])('charges %s and writes an entry', async (_, request, credits) => {
     const accountId = await scrip.open('aspose-cloud');
     const response = await charge(accountId, request);
     expect(response).toMatchObject({ credits, entrySeq: 2n });
@@ -83,7 +83,7 @@ describe('Charge', () => {
     expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: 2n, credits });
   });
 
-  test('takes the last credit and not one more, and leaves what is reserved alone', async () => {
+  test('spends all available credits, but no reserved ones', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await reserveCredits(scrip, accountId, 40n);
     expect(await errorOf(charge(accountId, { credits: 61n }))).toMatchObject({
@@ -97,7 +97,7 @@ describe('Charge', () => {
     });
   });
 
-  test('keeps amounts exact up to the most an account can hold', async () => {
+  test('is exact up to the maximum of an account', async () => {
     const accountId = await openWithCredits(scrip, MOST);
     const { split } = await charge(accountId, { credits: MOST - 1n });
     expect(split[0]?.credits).toBe(MOST - 1n);
@@ -109,7 +109,7 @@ describe('Charge', () => {
     expect((await balanceOf(scrip, accountId)).available).toBe(1n);
   });
 
-  test('falls back on the postpaid line, which starts anew each calendar month', async () => {
+  test('uses overage, whose limit starts again every calendar month', async () => {
     scrip.setNow(Date.UTC(2031, 4, 20));
     const accountId = await scrip.open('everything'); // 80 credits, overage up to 10,000
     const { split, balance } = await charge(accountId, { credits: 5_080n });
@@ -119,7 +119,7 @@ describe('Charge', () => {
       'OVERAGE_LIMIT_REACHED',
     );
     scrip.setNow(Date.UTC(2031, 5, 1));
-    // The month brings its allowance of 50 and all of the limit.
+    // The new month has an allowance of 50 and the whole limit.
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 50n, overage: 0n });
     expect((await charge(accountId, { credits: 10_050n })).balance).toMatchObject({
       overage: 10_000n,
@@ -127,7 +127,7 @@ describe('Charge', () => {
     });
   });
 
-  test('is refused on a closed account', async () => {
+  test('fails on a closed account', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     expect((await errorOf(charge(accountId, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');

@@ -1,4 +1,4 @@
-/** Commits of more than is held, after the expiry, and of grants that expired meanwhile. */
+/** Commits that exceed the reservation, that come after its expiry, or that use expired grants. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -37,7 +37,7 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
   credits,
 });
 
-describe('A commit of more than is held', () => {
+describe('A commit that exceeds its reservation', () => {
   const held = async (overCommitPolicy: OverCommitPolicy, credits = 50n) => {
     const accountId = await openWithCredits(scrip, credits);
     const { reservation } = await scrip.billing.reserve({
@@ -52,7 +52,7 @@ describe('A commit of more than is held', () => {
   test.each([
     ['by default', OverCommitPolicy.UNSPECIFIED],
     ['under REJECT', OverCommitPolicy.REJECT],
-  ])('is refused %s, and the reservation runs on', async (_, policy) => {
+  ])('fails %s, and the reservation stays active', async (_, policy) => {
     const { accountId, id } = await held(policy);
     const rows = await storedRows(scrip, accountId);
     expect(await errorOf(commit(accountId, id, { credits: 21n }))).toMatchObject({
@@ -64,7 +64,7 @@ describe('A commit of more than is held', () => {
     expect((await commit(accountId, id, { credits: 20n })).committed).toBe(20n);
   });
 
-  test('takes what is held under CAP', async () => {
+  test('charges what the reservation holds under CAP', async () => {
     const { accountId, id } = await held(OverCommitPolicy.CAP);
     const { committed, balance } = await commit(accountId, id, {
       usages: [{ ...UPSCALE, count: 3n }],
@@ -72,7 +72,7 @@ describe('A commit of more than is held', () => {
     expect([committed, balance?.available]).toEqual([20n, 30n]);
   });
 
-  test('draws the difference under DRAW, one allocation per grant', async () => {
+  test('takes the difference from available credits under DRAW, with one allocation per grant', async () => {
     const { accountId, id } = await held(OverCommitPolicy.DRAW);
     await grant(scrip, accountId, 10n);
     const { committed, split, balance, reservation } = await commit(accountId, id, {
@@ -84,11 +84,11 @@ describe('A commit of more than is held', () => {
     expect(reservation).toMatchObject({ credits: 20n, committed: 55n, returned: 0n, held: 0n });
   });
 
-  test('draws all of the difference under DRAW or nothing', async () => {
+  test('changes nothing under DRAW if available credits do not cover the whole difference', async () => {
     const { accountId, id } = await held(OverCommitPolicy.DRAW);
     const rows = await storedRows(scrip, accountId);
-    const fault = await errorOf(commit(accountId, id, { credits: 51n }));
-    expect(fault).toMatchObject({
+    const error = await errorOf(commit(accountId, id, { credits: 51n }));
+    expect(error).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { shortfall: '1' },
@@ -96,7 +96,7 @@ describe('A commit of more than is held', () => {
     expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
-  test('leaves no figure below zero when a part under DRAW went beyond and the rest expires', async () => {
+  test('has no negative amounts if a partial commit under DRAW exceeds the reservation, which then expires', async () => {
     const { accountId, id } = await held(OverCommitPolicy.DRAW);
     await commit(accountId, id, { credits: 35n, final: false });
     scrip.advance(15 * MINUTE);
@@ -118,7 +118,7 @@ describe('A late commit', () => {
     return { accountId, id };
   };
 
-  test('succeeds within the grace and is marked late', async () => {
+  test('succeeds within the grace period and is marked late', async () => {
     const { accountId, id } = await expired(60n, 4 * MINUTE);
     const { reservation, committed, balance } = await commit(accountId, id, { credits: 45n });
     expect(committed).toBe(45n);
@@ -139,12 +139,12 @@ describe('A late commit', () => {
     ]);
   });
 
-  test('of nothing named takes what the reservation held', async () => {
+  test('without usages or credits charges everything that the reservation held', async () => {
     const { accountId, id } = await expired(60n, MINUTE);
     expect((await commit(accountId, id)).committed).toBe(60n);
   });
 
-  test('fails after the grace, and says when the reservation expired', async () => {
+  test('fails after the grace period and tells when the reservation expired', async () => {
     const { accountId, id } = await expired(60n, 5 * MINUTE + 1_000);
     const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
     expect(await errorOf(commit(accountId, id))).toMatchObject({
@@ -158,18 +158,18 @@ describe('A late commit', () => {
     });
   });
 
-  test('fails within the grace where its credits are gone', async () => {
+  test('fails within the grace period if its credits are not available any more', async () => {
     const { accountId, id } = await expired(60n, MINUTE);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 50n });
     expect(await errorOf(commit(accountId, id))).toMatchObject({ reason: 'RESERVATION_EXPIRED' });
     expect((await balanceOf(scrip, accountId)).available).toBe(50n);
-    // What is left covers less.
+    // Fewer credits can still be committed.
     expect((await commit(accountId, id, { credits: 50n })).committed).toBe(50n);
   });
 });
 
 describe('A grant that expires while reserved', () => {
-  test('stays spendable by its reservation, and what comes back of it is breakage', async () => {
+  test('can be spent by its reservation, and what is returned to it becomes breakage', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 50n, { expiresAt: new Date(scrip.now() + 5 * MINUTE) });
     await grant(scrip, accountId, 50n);

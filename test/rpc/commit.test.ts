@@ -32,7 +32,7 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 });
 
 describe('Commit', () => {
-  test('of usages charges their price and gives the rest back, in one entry', async () => {
+  test('of usages charges their price and returns the rest in one entry', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     const { reservation: made } = await scrip.billing.reserve({
       accountId,
@@ -99,10 +99,10 @@ describe('Commit', () => {
   });
 
   test.each([
-    ['nothing: all that is held', {}, 50n],
-    ['an amount of credits', { credits: 30n }, 30n],
+    ['everything that is held, if nothing is given', {}, 50n],
+    ['a number of credits', { credits: 30n }, 30n],
     ['0 credits', { credits: 0n }, 0n],
-  ])('takes %s', async (_, request, committed) => {
+  ])('commits %s', async (_, request, committed) => {
     const accountId = await openWithCredits(scrip, 100n);
     const response = await commit(accountId, await reserveCredits(scrip, accountId, 50n), request);
     expect(response).toMatchObject({ committed, lines: [], entrySeq: 3n });
@@ -110,7 +110,7 @@ describe('Commit', () => {
     expect(response.balance).toMatchObject({ available: 100n - committed, reserved: 0n });
   });
 
-  test('gives what is left over back to the grants it came from, last taken first', async () => {
+  test('returns the rest to the grants it came from, in reverse order', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 100n);
     const id = await reserveCredits(scrip, accountId, 30n);
@@ -120,7 +120,7 @@ describe('Commit', () => {
     expect(grants.map(({ grantId, remaining }) => [grantId, remaining])).toEqual([[2n, 98n]]);
   });
 
-  test('in parts over several grants keeps the rest reserved until the last one', async () => {
+  test('in parts keeps the rest reserved until the final commit', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 10n);
     await grant(scrip, accountId, 10n);
@@ -145,7 +145,7 @@ describe('Commit', () => {
     expect(last.balance).toMatchObject({ remaining: 9n, reserved: 0n, available: 9n });
   });
 
-  test('in parts may take all that is held and still end later', async () => {
+  test('in parts may use everything that is held before the final commit', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const id = await reserveCredits(scrip, accountId, 10n);
     const part = await commit(accountId, id, { final: false });
@@ -155,7 +155,7 @@ describe('Commit', () => {
     expect(last.reservation).toMatchObject({ state: Reservation_State.COMMITTED, committed: 10n });
   });
 
-  test('of a committed reservation answers with its state and has no second effect', async () => {
+  test('of a committed reservation returns its state and has no second effect', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 50n);
     const { reservation } = await commit(accountId, id, { credits: 20n });
@@ -173,7 +173,7 @@ describe('Commit', () => {
     expect((await balanceOf(scrip, accountId)).remaining).toBe(80n);
   });
 
-  test('of a released reservation fails and says when it was released', async () => {
+  test('of a released reservation fails and tells when it was released', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 50n);
     const { reservation } = await release(accountId, id);
@@ -188,7 +188,7 @@ describe('Commit', () => {
     });
   });
 
-  test('of an unknown reservation, or of one of another account, fails', async () => {
+  test('fails for unknown reservations and for those of other accounts', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const other = await openWithCredits(scrip, 100n);
     const unknown = '01900000-0000-7000-8000-000000000000';
@@ -200,14 +200,14 @@ describe('Commit', () => {
       });
   });
 
-  test('finds a reservation whose id is written in capitals', async () => {
+  test('accepts a reservation id in upper case', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 5n);
     const { reservation } = await commit(accountId, id.toUpperCase());
     expect(reservation?.reservationId).toBe(id);
   });
 
-  test('is possible on a closed account', async () => {
+  test('succeeds on a closed account', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 50n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });

@@ -1,6 +1,6 @@
 /**
- * Details travel in a trailer, and an HTTP/2 client that is sent more headers than it takes (8 to
- * 16 KiB as a rule) drops the whole connection: whatever a caller sends, what is said of it is short.
+ * Error details are sent in a trailer. HTTP/2 clients close the connection if headers exceed their
+ * limit, commonly 8 to 16 KiB, so errors must stay small, whatever the request.
  */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-/** A connection of its own: channels of one process share theirs, and this one may break. */
+/** A connection of its own: channels of a process share connections, and this one may be closed. */
 const connectAlone = () =>
   connect(`127.0.0.1:${scrip.service.port}`, {
     caller: 'test',
@@ -33,7 +33,7 @@ const reserve =
   ({ billing }, accountId) =>
     billing.reserve({ accountId, requestId: requestId(), ...request });
 
-describe('An error stays small enough to be sent', () => {
+describe('An error fits into the headers of a client', () => {
   test.each<[name: string, call: Call, fields: string]>([
     [
       '1,000 bad usages',
@@ -46,11 +46,15 @@ describe('An error stays small enough to be sent', () => {
       'labels',
     ],
     [
-      '16 labels with names and values too long',
+      '16 labels with keys and values that are too long',
       reserve({ credits: 1n, labels: labels(16, long, long) }),
       'labels',
     ],
-    ['an operation too long', reserve({ usages: [{ operation: long }] }), 'usages[0].operation'],
+    [
+      'an operation that is too long',
+      reserve({ usages: [{ operation: long }] }),
+      'usages[0].operation',
+    ],
     [
       'an undeclared quantity with a long name',
       reserve({ usages: [{ operation: 'file.inspect', quantities: { [long]: 1n } }] }),
@@ -61,11 +65,11 @@ describe('An error stays small enough to be sent', () => {
       reserve({ usages: [{ operation: 'file.convert', attributes: { output_format: long } }] }),
       'usages[0].attributes',
     ],
-    ['a reference too long', reserve({ credits: 1n, reference: long }), 'reference'],
-    ['a request id too long', reserve({ credits: 1n, requestId: long }), 'request_id'],
-    ['an account id too long', reserve({ credits: 1n, accountId: long }), 'account_id'],
+    ['a reference that is too long', reserve({ credits: 1n, reference: long }), 'reference'],
+    ['a request id that is too long', reserve({ credits: 1n, requestId: long }), 'request_id'],
+    ['an account id that is too long', reserve({ credits: 1n, accountId: long }), 'account_id'],
     [
-      'a page token too long',
+      'a page token that is too long',
       ({ accounts }) => accounts.listAccounts({ pageToken: long }),
       'page_token',
     ],
@@ -85,15 +89,15 @@ describe('An error stays small enough to be sent', () => {
     const accountId = await scrip.open('verts');
     const own = connectAlone();
     try {
-      const fault = await errorOf(call(own, accountId));
-      expect(fault).toMatchObject({ code: status.INVALID_ARGUMENT, reason: 'INVALID_FIELD' });
-      expect(fault.fields[0]?.slice(0, field.length)).toBe(field);
+      const error = await errorOf(call(own, accountId));
+      expect(error).toMatchObject({ code: status.INVALID_ARGUMENT, reason: 'INVALID_FIELD' });
+      expect(error.fields[0]?.slice(0, field.length)).toBe(field);
     } finally {
       own.close();
     }
   });
 
-  test('a call that is refused does no harm to the others of its connection', async () => {
+  test('a refused call does not affect other calls on its connection', async () => {
     const accountId = await scrip.open('verts');
     const own = connectAlone();
     try {

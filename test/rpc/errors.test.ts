@@ -1,4 +1,4 @@
-/** Every reason of the contract, provoked through a socket. */
+/** Every error reason of the contract, caused through gRPC. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
@@ -7,9 +7,9 @@ import { MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
 import {
   blockConnections,
   captureLog,
+  exceedDeadline,
   lockAccount,
   waitForBlockedSessions,
-  waitForCancellations,
 } from '../disruptions.ts';
 import { CHECKOUT } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
@@ -47,7 +47,7 @@ const buy = (accountId: string, packId: string) =>
 const checkout = ({ billing }: TestService, accountId: string) =>
   billing.purchase({ accountId, requestId: requestId(), packId: 'starter', payment: CHECKOUT });
 
-/** A reservation that has ended, and a call it refuses. */
+/** Ends a reservation, then makes a call that fails because of that. */
 async function ended(how: 'commit' | 'release' | 'expiry'): Promise<RpcError> {
   const accountId = await openWithCredits(scrip, 100n);
   const reservationId = await reserveCredits(scrip, accountId, 10n);
@@ -58,7 +58,7 @@ async function ended(how: 'commit' | 'release' | 'expiry'): Promise<RpcError> {
   return await errorOf(how === 'commit' ? release(named()) : commit(named()));
 }
 
-/** A fault of a service of its own, which is stopped afterwards. */
+/** An error from a service of its own, which is stopped afterwards. */
 async function alone(
   env: Record<string, string>,
   provoke: (own: TestService, accountId: string) => Promise<RpcError>,
@@ -181,46 +181,47 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   },
   OVERLOADED: () =>
     alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
-      const letGo = await lockAccount(own.databaseUrl, accountId);
+      const unlock = await lockAccount(own.databaseUrl, accountId);
       const working = charge(accountId, 1n, own);
       await waitForBlockedSessions(own.databaseUrl);
-      // The second waits in the queue, the third finds it full, whichever comes first.
+      // One is queued, and the other finds the queue full, in either order.
       const others = [charge(accountId, 1n, own), charge(accountId, 1n, own)];
-      const fault = await errorOf(Promise.race(others));
-      await letGo();
+      const error = await errorOf(Promise.race(others));
+      await unlock();
       await Promise.allSettled([working, ...others]);
-      return fault;
+      return error;
     }),
   DATABASE_UNAVAILABLE: () =>
     alone({}, async (own, accountId) => {
-      const bringBack = await blockConnections(own.databaseUrl);
-      const fault = await errorOf(charge(accountId, 1n, own));
-      await bringBack();
-      return fault;
+      const allowConnections = await blockConnections(own.databaseUrl);
+      const error = await errorOf(charge(accountId, 1n, own));
+      await allowConnections();
+      return error;
     }),
   SHUTTING_DOWN: () =>
     alone({}, async (own, accountId) => {
       const stream = own.billing.streamHistory({ accountId, follow: true });
       await stream.next();
-      const fault = errorOf(stream.next());
+      const error = errorOf(stream.next());
       await own.service.stop();
-      return await fault;
+      return await error;
     }),
   async CANCELLED() {
-    // Whoever gave up is not there to be told: the log is.
+    // The caller has gone, so the reason is read from the log.
     const { log, lines } = captureLog('debug');
     const own = await startTestService({ log });
     const accountId = await openWithCredits(own, 100n);
-    const letGo = await lockAccount(own.databaseUrl, accountId);
+    const unlock = await lockAccount(own.databaseUrl, accountId);
     const request = { accountId, requestId: requestId(), credits: 1n };
-    const call = own.billing.charge(request, { deadline: Date.now() + 100 });
-    await expect(call).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    await waitForCancellations(own);
-    await letGo();
-    const line = await vi.waitFor(() => {
-      const found = lines.find(({ reason }) => reason === 'CANCELLED');
-      return found ?? expect.fail('nothing was logged');
-    });
+    await exceedDeadline(own, (options) => own.billing.charge(request, options));
+    await unlock();
+    const line = await vi.waitFor(
+      () => {
+        const found = lines.find(({ reason }) => reason === 'CANCELLED');
+        return found ?? expect.fail('nothing was logged');
+      },
+      { timeout: 10_000 },
+    );
     await own.stop();
     const code = [status.CANCELLED, status.DEADLINE_EXCEEDED].find(
       (one) => status[one] === line['code'],
@@ -237,7 +238,7 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
 
 const documented = documentedErrors();
 
-test('every reason of the contract is provoked here', () => {
+test('every reason of the contract is tested here', () => {
   const reasons = Object.keys(ErrorReason).filter(
     (name) => !/^UN(SPECIFIED|RECOGNIZED)$/.test(name),
   );
@@ -259,18 +260,18 @@ const WITH_RETRY: readonly string[] = [
 ];
 
 describe.each(documented)('$reason', ({ reason, codes, metadata, retryInfo }) => {
-  test('comes with the status, the metadata and the details that the contract names', async () => {
+  test('has the status, the metadata and the details that the contract documents', async () => {
     const [, provoke] = Object.entries(provoked).find(([name]) => name === reason) ?? [];
-    const fault = provoke ? await provoke() : expect.fail('nothing provokes it');
-    expect(fault.reason).toBe(reason);
-    expect(codes).toContain(fault.code);
-    expect(Object.keys(fault.metadata)).toEqual(expect.arrayContaining([...metadata]));
-    expect(fault.fields.length > 0).toBe(WITH_FIELDS.includes(reason));
-    if (retryInfo) expect(fault.retryMs).toBeGreaterThan(0);
-    expect(fault.retryMs !== null).toBe(WITH_RETRY.includes(reason));
-    // Every dynamic value of the message stands in the metadata: digits and ids are dynamic.
+    const error = provoke ? await provoke() : expect.fail('nothing provokes it');
+    expect(error.reason).toBe(reason);
+    expect(codes).toContain(error.code);
+    expect(Object.keys(error.metadata)).toEqual(expect.arrayContaining([...metadata]));
+    expect(error.fields.length > 0).toBe(WITH_FIELDS.includes(reason));
+    if (retryInfo) expect(error.retryMs).toBeGreaterThan(0);
+    expect(error.retryMs !== null).toBe(WITH_RETRY.includes(reason));
+    // The metadata has every dynamic value of the message, such as numbers and ids.
     if (reason !== 'INVALID_FIELD')
-      for (const [value] of fault.message.matchAll(/\d[\d-]*\d|\d/g))
-        expect(Object.values(fault.metadata).join(' ')).toContain(value);
+      for (const [value] of error.message.matchAll(/\d[\d-]*\d|\d/g))
+        expect(Object.values(error.metadata).join(' ')).toContain(value);
   });
 });

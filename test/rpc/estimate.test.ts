@@ -23,7 +23,7 @@ afterAll(() => scrip.stop());
 const MAX = 9_223_372_036_854_775_807n;
 
 describe('Estimate', () => {
-  test('prices line by line, in the order asked, and shows what each price is made of', async () => {
+  test('prices usages line by line, in their order, with the components of each price', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const usages = [
       { ...UPSCALE, count: 3n },
@@ -92,7 +92,7 @@ describe('Estimate', () => {
     ]);
   });
 
-  test('lists what costs nothing as not billable', async () => {
+  test('shows operations that cost nothing as not billable', async () => {
     const accountId = await scrip.open('everything');
     const { lines, credits } = await scrip.billing.estimate({
       accountId,
@@ -101,7 +101,7 @@ describe('Estimate', () => {
     expect([credits, lines[0]?.billable, lines[0]?.components]).toEqual([0n, false, []]);
   });
 
-  test('is sufficient to the last credit', async () => {
+  test('is sufficient if the available credits equal the price', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     expect(await scrip.billing.estimate({ accountId, usages: [UPSCALE] })).toMatchObject({
       sufficient: true,
@@ -110,7 +110,7 @@ describe('Estimate', () => {
     });
   });
 
-  test('names the shortfall and the packs that cover it, cheapest together first', async () => {
+  test('returns the shortfall and the packs that cover it, cheapest first', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const usages = [{ ...INSPECT, count: 1_600n }];
     const estimate = await scrip.billing.estimate({ accountId, usages });
@@ -132,16 +132,16 @@ describe('Estimate', () => {
     });
   });
 
-  test('counts on the rest of the overage limit where the plan is postpaid', async () => {
+  test('includes the rest of the overage limit on a postpaid plan', async () => {
     const accountId = await scrip.open('everything');
     const usages = [{ operation: 'job.flat' }];
-    // 30 welcome credits, 50 of the allowance, and 10,000 of overage.
+    // 30 welcome credits, an allowance of 50, and 10,000 of overage.
     expect((await scrip.billing.estimate({ accountId, usages })).available).toBe(10_080n);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1_080n });
     expect((await scrip.billing.estimate({ accountId, usages })).available).toBe(9_000n);
   });
 
-  test('does not count on reserved credits, nor on grants of another time', async () => {
+  test('excludes reserved credits and grants that are scheduled or expired', async () => {
     const accountId = await openWithCredits(scrip, 50n);
     await grant(scrip, accountId, 500n, { effectiveAt: new Date(scrip.now() + HOUR) });
     await grant(scrip, accountId, 100n, { expiresAt: new Date(scrip.now() + HOUR / 2) });
@@ -155,7 +155,7 @@ describe('Estimate', () => {
     expect(await available()).toBe(550n);
   });
 
-  test('has no effect', async () => {
+  test('writes nothing', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const [rows, { asOf: _, ...before }] = [
       await storedRows(scrip, accountId),
@@ -166,18 +166,18 @@ describe('Estimate', () => {
     expect(await balanceOf(scrip, accountId)).toMatchObject(before);
   });
 
-  test('promises no closed account that it can pay', async () => {
+  test('is not sufficient on a closed account', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    const fault = await errorOf(
+    const error = await errorOf(
       scrip.billing.reserve({ accountId, requestId: requestId(), usages: [INSPECT] }),
     );
-    expect(fault.reason).toBe('ACCOUNT_CLOSED');
+    expect(error.reason).toBe('ACCOUNT_CLOSED');
     const { sufficient } = await scrip.billing.estimate({ accountId, usages: [INSPECT] });
     expect(sufficient).toBe(false);
   });
 
-  test('takes 1,000 usages, and neither none nor 1,001', async () => {
+  test('accepts 1 to 1,000 usages', async () => {
     const accountId = await scrip.open('verts');
     const estimate = (count: number) =>
       scrip.billing.estimate({ accountId, usages: Array(count).fill(INSPECT) });
@@ -189,7 +189,7 @@ describe('Estimate', () => {
       });
   });
 
-  test('prices up to the largest int64, and refuses more by field', async () => {
+  test('prices quantities up to the largest int64', async () => {
     const accountId = await scrip.open('verts');
     const estimate = (usages: { operation: string; count: bigint }[]) =>
       scrip.billing.estimate({ accountId, usages });
@@ -212,7 +212,7 @@ describe('Estimate', () => {
   });
 });
 
-describe('A usage that cannot be priced names its field', () => {
+describe('A usage that cannot be priced fails with the path of its field', () => {
   const convert = (attributes: Record<string, string>) => ({
     operation: 'file.convert',
     attributes,
@@ -227,24 +227,24 @@ describe('A usage that cannot be priced names its field', () => {
     ['a control character', { operation: 'a\u0000b' }, 'INVALID_FIELD', '.operation'],
     ['a missing quantity', upscale({}), 'MISSING_QUANTITY', '.quantities["scale_factor"]'],
     [
-      'too little',
+      'a quantity below its minimum',
       upscale({ scale_factor: 1n }),
       'QUANTITY_OUT_OF_RANGE',
       '.quantities["scale_factor"]',
     ],
     [
-      'too much',
+      'a quantity above its maximum',
       upscale({ scale_factor: MAX }),
       'QUANTITY_OUT_OF_RANGE',
       '.quantities["scale_factor"]',
     ],
     [
-      'below zero',
+      'a negative quantity',
       upscale({ scale_factor: -MAX }),
       'QUANTITY_OUT_OF_RANGE',
       '.quantities["scale_factor"]',
     ],
-    ['another quantity', upscale({ pages: 1n }), 'INVALID_FIELD', '.quantities["pages"]'],
+    ['an unknown quantity', upscale({ pages: 1n }), 'INVALID_FIELD', '.quantities["pages"]'],
     ['a missing attribute', convert({}), 'INVALID_FIELD', '.attributes["output_format"]'],
     [
       'a format without a price',
@@ -252,7 +252,7 @@ describe('A usage that cannot be priced names its field', () => {
       'INVALID_FIELD',
       '.attributes["output_format"]',
     ],
-    ['another attribute', convert({ dpi: '300' }), 'INVALID_FIELD', '.attributes["dpi"]'],
+    ['an unknown attribute', convert({ dpi: '300' }), 'INVALID_FIELD', '.attributes["dpi"]'],
   ])('%s', async (_, usage, reason, path) => {
     const accountId = await scrip.open('verts');
     expect(
@@ -260,7 +260,7 @@ describe('A usage that cannot be priced names its field', () => {
     ).toMatchObject({ code: status.INVALID_ARGUMENT, reason, fields: [`usages[1]${path}`] });
   });
 
-  test('text that no database can store is refused as text, not by the database', async () => {
+  test('text that PostgreSQL cannot store fails with INVALID_FIELD', async () => {
     const accountId = await scrip.open('everything');
     const usages = [
       { operation: 'job.format', attributes: { format: 'a\u0000b', quality: 'draft' } },

@@ -36,7 +36,7 @@ async function running() {
 }
 
 describe('ExtendReservation', () => {
-  test('moves the expiry later, counted from the call, and writes no entry', async () => {
+  test('moves the expiry to a later time, counted from now, and writes no entry', async () => {
     const { accountId, id, reservation } = await running();
     scrip.advance(10 * MINUTE);
     const before = scrip.now();
@@ -52,12 +52,12 @@ describe('ExtendReservation', () => {
     expect((await balanceOf(scrip, accountId)).reserved).toBe(0n);
   });
 
-  test('never moves it earlier', async () => {
+  test('never moves the expiry to an earlier time', async () => {
     const { accountId, id, reservation } = await running();
     expect((await extend(accountId, id, 1n)).reservation).toEqual(reservation);
   });
 
-  test('goes as far as the plan allows from now, any number of times', async () => {
+  test("extends up to the plan's maximum from now, any number of times", async () => {
     const { accountId, id } = await running();
     for (let times = 1; times <= 3; times++) {
       const { reservation } = await extend(accountId, id, 86_400n);
@@ -74,11 +74,11 @@ describe('ExtendReservation', () => {
   });
 
   test.each([
-    ['nothing', 0n, 0],
-    ['less than nothing', -1n, 0],
-    ['nanoseconds below nothing', 0n, -1_000_000],
-    ['longer than any clock', MAX, 0],
-  ])('does not take %s', async (_, seconds, nanos) => {
+    ['zero', 0n, 0],
+    ['a negative duration', -1n, 0],
+    ['negative nanoseconds', 0n, -1_000_000],
+    ['the largest duration', MAX, 0],
+  ])('refuses %s', async (_, seconds, nanos) => {
     const { accountId, id } = await running();
     expect(await errorOf(extend(accountId, id, seconds, nanos))).toMatchObject({
       reason: 'INVALID_FIELD',
@@ -86,7 +86,7 @@ describe('ExtendReservation', () => {
     });
   });
 
-  test('needs to be told how long', async () => {
+  test('requires a ttl', async () => {
     const { accountId, id } = await running();
     const call = scrip.billing.extendReservation({
       accountId,
@@ -96,7 +96,7 @@ describe('ExtendReservation', () => {
     expect(await errorOf(call)).toMatchObject({ reason: 'INVALID_FIELD', fields: ['ttl'] });
   });
 
-  test('of a reservation that has ended fails and says how', async () => {
+  test('of a reservation that has ended fails with its state', async () => {
     const { accountId, id: committed } = await running();
     await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: committed });
     const released = await reserveCredits(scrip, accountId, 10n);
@@ -115,7 +115,7 @@ describe('ExtendReservation', () => {
       });
   });
 
-  test('of an unknown reservation fails', async () => {
+  test('fails for an unknown reservation', async () => {
     const { accountId } = await running();
     const unknown = '01900000-0000-7000-8000-000000000000';
     expect(await errorOf(extend(accountId, unknown, 60n))).toMatchObject({

@@ -1,4 +1,4 @@
-/** The limits that the comments of the protos state, field by field. */
+/** The limits of request fields, as the comments of the protos state them. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { balanceOf, newestEntry, openWithCredits, storedRows } from '../accounts.ts';
@@ -15,7 +15,7 @@ afterAll(() => scrip.stop());
 
 type Fields = Parameters<TestService['billing']['reserve']>[0];
 
-/** The calls that take a request of these fields; each is refused alike. */
+/** Calls of several methods with these fields. */
 const calls = {
   Reserve: (fields: Fields) => scrip.billing.reserve({ credits: 1n, ...fields }),
   Charge: ({ accountId: id, requestId: key, usages, credits = 1n, reference, labels }: Fields) =>
@@ -49,8 +49,8 @@ describe('account_id', () => {
   test.each([
     ['one character', 'a'],
     ['64 characters', 'a'.repeat(64)],
-    ['everything allowed', 'AZaz09._:-'],
-  ])('may be %s', async (_, id) => {
+    ['all allowed characters', 'AZaz09._:-'],
+  ])('can be %s', async (_, id) => {
     const opened = `${id}`;
     await scrip.accounts.openAccount({
       accountId: opened,
@@ -61,14 +61,14 @@ describe('account_id', () => {
   });
 
   test.each([
-    ['nothing', ''],
+    ['empty', ''],
     ['65 characters', 'a'.repeat(65)],
     ['with a space', 'a b'],
     ['with a slash', 'a/b'],
     ['with a line break at its end', 'a\n'],
     ['with a NUL', 'a\u0000'],
-    ['of letters beyond ASCII', 'müller'],
-  ])('may not be %s', (_, id) => refused('account_id', { accountId: id }));
+    ['with non-ASCII letters', 'müller'],
+  ])('cannot be %s', (_, id) => refused('account_id', { accountId: id }));
 });
 
 describe('request_id', () => {
@@ -76,29 +76,29 @@ describe('request_id', () => {
     ['one character', 'r'],
     ['128 characters', 'r'.repeat(128)],
     ['any printable ASCII', ` !"#$%&'()*+,-./:;<=>?@[\\]^_\`{|}~`],
-  ])('may be %s', async (_, id) => {
+  ])('can be %s', async (_, id) => {
     const own = await openWithCredits(scrip, 10n);
     await scrip.billing.reserve({ accountId: own, requestId: id, credits: 1n });
     expect((await newestEntry(scrip, own)).requestId).toBe(id);
   });
 
   test.each([
-    ['nothing', ''],
+    ['empty', ''],
     ['129 characters', 'r'.repeat(129)],
     ['with a line break', 'a\n'],
     ['with a NUL', 'a\u0000b'],
     ['with a DEL', 'a\u007f'],
-    ['of letters beyond ASCII', 'ü'],
-  ])('may not be %s', (_, id) => refused('request_id', { requestId: id }));
+    ['with non-ASCII letters', 'ü'],
+  ])('cannot be %s', (_, id) => refused('request_id', { requestId: id }));
 });
 
 describe('reference', () => {
   test.each([
     ['256 characters', 'x'.repeat(256)],
-    ['256 characters beyond ASCII', 'ü'.repeat(256)],
+    ['256 non-ASCII characters', 'ü'.repeat(256)],
     ['256 characters beyond the basic plane', '🧾'.repeat(256)],
     ['any text', '日本語 / job №7 — "quoted" \\ \u00a0'],
-  ])('may be %s', async (_, reference) => {
+  ])('can be %s', async (_, reference) => {
     await taken({ reference });
     expect((await newestEntry(scrip, accountId)).reference).toBe(reference);
   });
@@ -109,7 +109,7 @@ describe('reference', () => {
     ['with a tab', 'a\tb'],
     ['with a line break', 'a\n'],
     ['with a DEL', '\u007f'],
-  ])('may not be %s', (_, reference) => refused('reference', { reference }));
+  ])('cannot be %s', (_, reference) => refused('reference', { reference }));
 });
 
 describe('labels', () => {
@@ -118,8 +118,8 @@ describe('labels', () => {
     ['of 64 and 256 characters', { ['k'.repeat(64)]: 'v'.repeat(256) }],
     ['with an empty value', { key: '' }],
     ['of any text', { 'schlüssel 🔑': 'wert "7"' }],
-    ['with names that JavaScript has given a meaning', { constructor: 'a', toString: 'b', 7: 'c' }],
-  ])('may be %s', async (_, some) => {
+    ['with keys that are names of Object.prototype', { constructor: 'a', toString: 'b', 7: 'c' }],
+  ])('can be %s', async (_, some) => {
     await taken({ labels: some });
     expect((await newestEntry(scrip, accountId)).labels).toEqual(some);
   });
@@ -132,15 +132,15 @@ describe('labels', () => {
     ['with a NUL in a key', { 'a\u0000': 'v' }, 'labels key'],
     ['with a NUL in a value', { key: 'a\u0000b' }, 'labels["key"]'],
     ['with a line break in a value', { key: 'a\nb' }, 'labels["key"]'],
-  ])('may not be %s', (_, some, field) => refused(field, { labels: some }));
+  ])('cannot be %s', (_, some, field) => refused(field, { labels: some }));
 });
 
 describe('credits', () => {
-  test.each([-1n, -9_223_372_036_854_775_808n])('may not be %s', (credits) =>
+  test.each([-1n, -9_223_372_036_854_775_808n])('cannot be %s', (credits) =>
     refused('credits', { credits }),
   );
 
-  test('and usages exclude each other, and one of them is needed', async () => {
+  test('or usages must be given, but not both', async () => {
     const usages = [{ operation: 'file.inspect' }];
     await refused('usages', { credits: 1n, usages });
     const neither = { accountId, requestId: requestId() };
@@ -153,7 +153,7 @@ describe('credits', () => {
 
 describe('rate_card_version', () => {
   test.each([-1n, 2_147_483_648n, 9_223_372_036_854_775_807n])(
-    'may not be %s',
+    'cannot be %s',
     async (rateCardVersion) => {
       const request = { accountId, requestId: requestId(), credits: 1n, rateCardVersion };
       for (const call of [scrip.billing.reserve(request), scrip.billing.charge(request)])
@@ -162,8 +162,8 @@ describe('rate_card_version', () => {
   );
 });
 
-describe('A plan’s or pack’s id', () => {
-  test.each(['', 'a b', 'x'.repeat(65), 'a\u0000'])('may not be %j', async (id) => {
+describe('The id of a plan or pack', () => {
+  test.each(['', 'a b', 'x'.repeat(65), 'a\u0000'])('cannot be %j', async (id) => {
     const account = { accountId: requestId(), requestId: requestId() };
     expect((await errorOf(scrip.accounts.openAccount({ ...account, planId: id }))).fields).toEqual([
       'plan_id',
@@ -176,7 +176,7 @@ describe('A plan’s or pack’s id', () => {
 });
 
 describe('display_name', () => {
-  test('may be 256 characters, and not 257 nor with control characters', async () => {
+  test('has at most 256 characters and no control characters', async () => {
     const named = (displayName: string) =>
       scrip.accounts.updateAccount({ accountId, requestId: requestId(), displayName });
     expect((await named('x'.repeat(256))).account?.displayName).toBe('x'.repeat(256));
@@ -185,32 +185,35 @@ describe('display_name', () => {
   });
 });
 
-describe('Numbers that no enum has', () => {
-  test.each([99, -1, 2_147_483_647])('%s is refused, by field', async (unknown) => {
-    const account = { accountId, requestId: requestId() };
-    // A caller of a later contract sends them; the types here know only the numbers of today.
-    const policy = { overCommitPolicy: unknown as 1 };
-    const category = { category: unknown as 1 };
-    const states = [unknown as 1];
-    const kinds = [unknown as 1];
-    const faults = [
-      await errorOf(scrip.billing.reserve({ ...account, credits: 1n, ...policy })),
-      await errorOf(scrip.accounts.grantCredits({ ...account, credits: 1n, ...category })),
-      await errorOf(scrip.billing.listReservations({ accountId, states })),
-      await errorOf(scrip.billing.streamHistory({ accountId, kinds }).next()),
-    ];
-    expect(faults.map(({ fields }) => fields)).toEqual([
-      ['over_commit_policy'],
-      ['category'],
-      ['states'],
-      ['kinds'],
-    ]);
-  });
+describe('Unknown enum values', () => {
+  test.each([99, -1, 2_147_483_647])(
+    '%s is refused with the path of the field',
+    async (unknown) => {
+      const account = { accountId, requestId: requestId() };
+      // A caller with a newer proto can send them; the generated types allow only known values.
+      const policy = { overCommitPolicy: unknown as 1 };
+      const category = { category: unknown as 1 };
+      const states = [unknown as 1];
+      const kinds = [unknown as 1];
+      const faults = [
+        await errorOf(scrip.billing.reserve({ ...account, credits: 1n, ...policy })),
+        await errorOf(scrip.accounts.grantCredits({ ...account, credits: 1n, ...category })),
+        await errorOf(scrip.billing.listReservations({ accountId, states })),
+        await errorOf(scrip.billing.streamHistory({ accountId, kinds }).next()),
+      ];
+      expect(faults.map(({ fields }) => fields)).toEqual([
+        ['over_commit_policy'],
+        ['category'],
+        ['states'],
+        ['kinds'],
+      ]);
+    },
+  );
 });
 
-test('every violation is told at once, and nothing is written', async () => {
+test('all violations are reported at once, and nothing is written', async () => {
   const before = await storedRows(scrip, accountId);
-  const fault = await errorOf(
+  const error = await errorOf(
     scrip.billing.reserve({
       accountId: '!',
       requestId: '',
@@ -222,8 +225,8 @@ test('every violation is told at once, and nothing is written', async () => {
       labels: { ...labels(15), '': '\u0000' },
     }),
   );
-  expect(fault.reason).toBe('INVALID_FIELD');
-  expect(fault.fields.toSorted()).toEqual([
+  expect(error.reason).toBe('INVALID_FIELD');
+  expect(error.fields.toSorted()).toEqual([
     'account_id',
     'labels key',
     'labels[""]',
@@ -235,6 +238,6 @@ test('every violation is told at once, and nothing is written', async () => {
     'usages[0].operation',
     'usages[1].count',
   ]);
-  for (const field of fault.fields) expect(fault.metadata['field']).toContain(field);
+  for (const field of error.fields) expect(error.metadata['field']).toContain(field);
   expect(await storedRows(scrip, accountId)).toBe(before);
 });

@@ -1,6 +1,6 @@
 /**
- * The fingerprint decides whether a request id comes with the same content. These tests walk the
- * descriptors of every mutation's request, so a map that is added anywhere in one is tested, too.
+ * The fingerprint tells whether a request id comes with the same content. The tests use the descriptors
+ * of all requests, so that a map which is added to a request is tested as well.
  */
 
 import { createHash } from 'node:crypto';
@@ -30,13 +30,13 @@ const image = readFileSync(new URL('../../src/gen/descriptor.binpb', import.meta
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, image));
 const codecs: Readonly<Record<string, unknown>> = { ...billingService, ...accountService };
 
-/** The requests of all mutations: what Batch can carry. */
+/** The requests of all mutations that Batch accepts. */
 const requests = registry.getMessage('billing.v1.Mutation')!.fields.map((field) => field.message!);
 
-/** A place in a request and what is changed there: the order of a map, or a value. */
+/** A field of a request, where a test changes the order of a map or a value. */
 type Place = { readonly path: string; readonly kind: 'map' | 'value' };
 
-/** Every map and every value in a message, with those of the messages in it. */
+/** Every map and every value of a message and of the messages in it. */
 function placesOf(message: DescMessage, path: string = message.name): Place[] {
   return message.fields.flatMap((field): Place[] => {
     const here = `${path}.${field.localName}`;
@@ -49,7 +49,7 @@ function placesOf(message: DescMessage, path: string = message.name): Place[] {
 
 const isWellKnown = ({ typeName }: DescMessage) => typeName.startsWith('google.protobuf.');
 
-/** A message with something in every field, in the shape of the generated code. */
+/** A message with a value in every field, as the generated code has it. */
 function build(message: DescMessage, change: string, path = message.name): object {
   const built: Record<string, unknown> = {};
   for (const field of message.fields) {
@@ -109,7 +109,7 @@ const values = requests.flatMap((message) =>
     .map(({ path }) => ({ path, message })),
 );
 
-test('the walk finds maps where they are known to be', () => {
+test('maps are found in the requests that have them', () => {
   expect(requests.map(({ name }) => name)).toContain('CloseAccountRequest');
   expect(maps.map(({ path }) => path)).toEqual(
     expect.arrayContaining([
@@ -121,27 +121,30 @@ test('the walk finds maps where they are known to be', () => {
   );
 });
 
-test.each(requests)('a $name built by the walk is one that the generated code reads', (message) => {
-  const built = build(message, '');
-  const codec = codecOf(message);
-  expect(codec.decode(codec.encode(built).finish())).toEqual(built);
-});
+test.each(requests)(
+  'a $name built from its descriptor can be decoded by the generated code',
+  (message) => {
+    const built = build(message, '');
+    const codec = codecOf(message);
+    expect(codec.decode(codec.encode(built).finish())).toEqual(built);
+  },
+);
 
 describe('the fingerprint', () => {
-  test.each(maps)('is the same whatever the order of $path', ({ path, message }) => {
+  test.each(maps)('does not depend on the order of $path', ({ path, message }) => {
     const [one, other] = [build(message, ''), build(message, `${path}=map`)];
     const bytes = (value: object) => Buffer.from(codecOf(message).encode(value).finish());
     expect(bytes(other).equals(bytes(one)), 'the order is another one').toBe(false);
     expect(printOf(message, other)).toBe(printOf(message, one));
   });
 
-  test.each(values)('is another one for another $path', ({ path, message }) => {
+  test.each(values)('depends on $path', ({ path, message }) => {
     const [one, other] = [build(message, ''), build(message, `${path}=value`)];
     expect(other).not.toEqual(one);
     expect(printOf(message, other)).not.toBe(printOf(message, one));
   });
 
-  test('is another one for usages in another order: they are a list', () => {
+  test('depends on the order of usages, which are a list', () => {
     const message = registry.getMessage('billing.v1.ChargeRequest')!;
     const { usages, ...rest } = build(message, '') as billingService.ChargeRequest;
     const [first, second] = usages;
@@ -151,14 +154,14 @@ describe('the fingerprint', () => {
     );
   });
 
-  test('leaves the message as it was', () => {
+  test('does not change the message', () => {
     const message = registry.getMessage('billing.v1.ReserveRequest')!;
     const turned = build(message, 'ReserveRequest.labels=map') as billingService.ReserveRequest;
     printOf(message, turned);
     expect(Object.keys(turned.labels)).toEqual(['d', 'c', 'b', 'a']);
   });
 
-  test('is SHA-256 of the message as any protobuf encoder writes it, keys in order', () => {
+  test('is the SHA-256 of the encoded message with sorted keys', () => {
     const message = registry.getMessage('billing.v1.ChargeRequest')!;
     const request = billingService.ChargeRequest.fromPartial({
       accountId: 'acme',

@@ -38,7 +38,7 @@ const grantCredits = (accountId: string, request: GrantRequest = {}) =>
   });
 
 describe('GrantCredits', () => {
-  test('grants at once, for ever and in the middle of the burn order unless told otherwise', async () => {
+  test('by default grants at once, without expiry and with priority 50', async () => {
     const accountId = await scrip.open('verts');
     const response = await grantCredits(accountId, {
       reference: 'goodwill',
@@ -92,7 +92,7 @@ describe('GrantCredits', () => {
     });
   });
 
-  test('grants credits of each category a caller may name', async () => {
+  test('grants PAID, PROMOTIONAL and ADJUSTMENT credits', async () => {
     const accountId = await scrip.open('verts');
     const { PAID, PROMOTIONAL, ADJUSTMENT, ALLOWANCE, UNSPECIFIED } = Grant_Category;
     for (const category of [PAID, PROMOTIONAL, ADJUSTMENT])
@@ -104,7 +104,7 @@ describe('GrantCredits', () => {
       });
   });
 
-  test('takes a priority of 0 to 100', async () => {
+  test('accepts priorities of 0 to 100', async () => {
     const accountId = await scrip.open('verts');
     for (const priority of [0, 1, 100])
       expect((await grantCredits(accountId, { priority })).grant?.priority).toBe(priority);
@@ -114,7 +114,7 @@ describe('GrantCredits', () => {
       });
   });
 
-  test('that is scheduled moves nothing before its time, and says so when it does', async () => {
+  test('of a scheduled grant moves credits when it becomes effective, in an entry of its own', async () => {
     const accountId = await scrip.open('verts');
     const effectiveAt = new Date(scrip.now() + HOUR);
     const { grant: made, balance } = await grantCredits(accountId, { effectiveAt });
@@ -130,13 +130,13 @@ describe('GrantCredits', () => {
     ]);
   });
 
-  test('is effective now where its first moment has passed', async () => {
+  test('is effective now if effective_at is in the past', async () => {
     const accountId = await scrip.open('verts');
     const { grant: made, balance } = await grantCredits(accountId, { effectiveAt: new Date(0) });
     expect(made).toMatchObject({ state: Grant_State.OPEN, effectiveAt: balance?.asOf });
   });
 
-  test('expires after its last moment, and only after its first', async () => {
+  test('requires expires_at to be after effective_at and in the future', async () => {
     const accountId = await scrip.open('verts');
     const at = (ms: number) => new Date(scrip.now() + ms);
     await grantCredits(accountId, { expiresAt: at(HOUR) });
@@ -160,7 +160,7 @@ describe('GrantCredits', () => {
     });
   });
 
-  test('grants as much as an account can hold, and not one more', async () => {
+  test('grants up to the maximum of an account', async () => {
     const accountId = await scrip.open('verts');
     expect((await grantCredits(accountId, { credits: MOST })).balance?.remaining).toBe(MOST);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: MOST, available: MOST });
@@ -173,18 +173,15 @@ describe('GrantCredits', () => {
     expect((await entriesOf(scrip, accountId)).length).toBe(1);
   });
 
-  test.each([0n, -1n, -9_223_372_036_854_775_808n])(
-    'does not grant %s credits',
-    async (credits) => {
-      const accountId = await scrip.open('verts');
-      expect(await errorOf(grantCredits(accountId, { credits }))).toMatchObject({
-        reason: 'INVALID_FIELD',
-        fields: ['credits'],
-      });
-    },
-  );
+  test.each([0n, -1n, -9_223_372_036_854_775_808n])('refuses %s credits', async (credits) => {
+    const accountId = await scrip.open('verts');
+    expect(await errorOf(grantCredits(accountId, { credits }))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['credits'],
+    });
+  });
 
-  test('is refused on a closed account', async () => {
+  test('fails on a closed account', async () => {
     const accountId = await scrip.open('verts');
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     expect((await errorOf(grantCredits(accountId))).reason).toBe('ACCOUNT_CLOSED');
@@ -194,7 +191,7 @@ describe('GrantCredits', () => {
 describe('ListGrants', () => {
   const list = async (accountId: string) => (await scrip.accounts.listGrants({ accountId })).grants;
 
-  test('answers newest first: open, spent, expired, scheduled', async () => {
+  test('lists open, spent, expired and scheduled grants, newest first', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 5n, { priority: 0 });
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 5n });
@@ -214,13 +211,13 @@ describe('ListGrants', () => {
     );
   });
 
-  test('shows each as GrantCredits answered', async () => {
+  test('returns each grant as GrantCredits did', async () => {
     const accountId = await scrip.open('verts');
     const made = await grantCredits(accountId, { expiresAt: new Date(scrip.now() + HOUR) });
     expect(await list(accountId)).toEqual([made.grant]);
   });
 
-  test('is of now: what has expired has nothing remaining, though nothing was written', async () => {
+  test('shows expired grants with nothing remaining before their expiry is written', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 30n, { expiresAt: new Date(scrip.now() + HOUR / 6) });
     await reserveCredits(scrip, accountId, 10n);
@@ -231,7 +228,7 @@ describe('ListGrants', () => {
     expect(await list(accountId)).toEqual([seen]);
   });
 
-  test('is of now: what was scheduled is open, though nothing was written', async () => {
+  test('shows effective grants as open before that is written', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 30n, { effectiveAt: new Date(scrip.now() + HOUR) });
     scrip.advance(HOUR);
@@ -239,7 +236,7 @@ describe('ListGrants', () => {
     expect(seen).toMatchObject({ state: Grant_State.OPEN, remaining: 30n });
   });
 
-  test('pages through all, each once, whatever the size of a page', async () => {
+  test('pages through all rows once, with any page size', async () => {
     const accountId = await scrip.open('verts');
     for (let n = 0; n < 5; n++) await grant(scrip, accountId, 1n);
     for (const pageSize of [1, 2, 5, 6]) {
@@ -255,7 +252,7 @@ describe('ListGrants', () => {
     }
   });
 
-  test('answers 50 where no size is given', async () => {
+  test('returns 50 rows by default', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     const mutations = Array.from({ length: 60 }, () => ({
       mutation: {
@@ -272,7 +269,7 @@ describe('ListGrants', () => {
     );
   });
 
-  test('of an unknown account fails, and a size below zero is refused', async () => {
+  test('fails for an unknown account and for a negative page size', async () => {
     expect((await errorOf(list('nobody'))).reason).toBe('ACCOUNT_NOT_FOUND');
     const accountId = await scrip.open('verts');
     const call = scrip.accounts.listGrants({ accountId, pageSize: -1 });

@@ -29,7 +29,7 @@ const seqs = (entries: readonly Entry[]) => entries.map(({ seq }) => seq);
 const upTo = (newest: number, after = 0) =>
   Array.from({ length: newest - after }, (_, index) => BigInt(after + index + 1));
 
-/** So many charges of nothing: the quickest way to a long history. */
+/** Writes `count` charges of 0 credits: the fastest way to a long history. */
 async function chargeOften(accountId: string, times: number) {
   const mutations = Array.from({ length: times }, () => ({
     mutation: {
@@ -40,7 +40,7 @@ async function chargeOften(accountId: string, times: number) {
   await scrip.billing.batch({ mutations });
 }
 
-/** Of every kind at least one entry, at moments a minute and more apart. */
+/** Writes entries of every kind, at least a minute apart. */
 async function ofEveryKind() {
   const accountId = await openWithCredits(scrip, 1_000n); // 1 GRANT
   await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + MINUTE) }); // 2 GRANT
@@ -75,7 +75,7 @@ describe('StreamHistory', () => {
     expect(await entriesOf(scrip, accountId)).toEqual([]);
   });
 
-  test('of an unknown account fails', async () => {
+  test('fails for an unknown account', async () => {
     expect(await errorOf(entriesOf(scrip, 'nobody'))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',
@@ -83,7 +83,7 @@ describe('StreamHistory', () => {
     });
   });
 
-  test('tells everything in the order it happened, each entry on the one before it', async () => {
+  test('returns all entries in order, with balances that follow from each other', async () => {
     const accountId = await ofEveryKind();
     const entries = await entriesOf(scrip, accountId);
     const { GRANT, GRANT_EFFECTIVE, CHARGE, PURCHASE, RESERVE, COMMIT } = Entry_Kind;
@@ -119,7 +119,7 @@ describe('StreamHistory', () => {
     }
   });
 
-  test('balances can be added up from the moves alone', async () => {
+  test('balances are the sums of the moves', async () => {
     const entries = await entriesOf(scrip, await ofEveryKind());
     const inGrants = (kind: number | undefined) => kind === 2 || kind === 3;
     let remaining = 0n;
@@ -135,7 +135,7 @@ describe('StreamHistory', () => {
     }
   });
 
-  test('carries many entries per message, and each says where to go on', async () => {
+  test('sends many entries per message, with the seq to resume after', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     await chargeOften(accountId, 999);
     await chargeOften(accountId, 300);
@@ -151,14 +151,14 @@ describe('StreamHistory', () => {
     expect(counts.length).toBeLessThan(20);
   });
 
-  test('resumed after any message misses nothing and repeats nothing', async () => {
+  test('returns every entry once when it is resumed after any message', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     await chargeOften(accountId, 1_000);
     await chargeOften(accountId, 201);
     const seen: Entry[] = [];
     for (let after = 0n, more = true; more; ) {
       more = false;
-      // One message, then the reader goes away and comes back.
+      // Reads one message, disconnects and resumes.
       for await (const { entries, nextAfterSeq } of scrip.billing.streamHistory({
         accountId,
         afterSeq: after,
@@ -172,7 +172,7 @@ describe('StreamHistory', () => {
     expect(seqs(seen)).toEqual(upTo(1_202));
   });
 
-  test('resumes at every position, behind the end too', async () => {
+  test('resumes after every seq, also after the last', async () => {
     const accountId = await ofEveryKind();
     const newest = Number((await newestEntry(scrip, accountId)).seq);
     for (let after = 0; after <= newest + 1; after++)
@@ -184,7 +184,7 @@ describe('StreamHistory', () => {
   });
 });
 
-describe('StreamHistory filtered', () => {
+describe('StreamHistory with a filter', () => {
   let accountId: string;
   let all: Entry[];
   beforeAll(async () => {
@@ -193,8 +193,8 @@ describe('StreamHistory filtered', () => {
   });
   const like = (entry: (of: Entry) => boolean) => all.filter(entry);
 
-  test('by kind keeps to that kind: every kind there is', async () => {
-    // What takes credits back and gives them again needs a payment provider.
+  test('by kind returns entries of that kind, for every kind', async () => {
+    // CLAW_BACK and REINSTATE need a payment provider.
     const others: readonly Entry_Kind[] = [
       Entry_Kind.UNSPECIFIED,
       Entry_Kind.CLAW_BACK,
@@ -212,7 +212,7 @@ describe('StreamHistory filtered', () => {
     );
   });
 
-  test('by time takes from its first moment and stops before its last', async () => {
+  test('by time includes `from` and excludes `to`', async () => {
     for (const { at } of all) {
       const instant = defined(at);
       expect(await entriesOf(scrip, accountId, { from: instant })).toEqual(
@@ -232,7 +232,7 @@ describe('StreamHistory filtered', () => {
     expect(await entriesOf(scrip, accountId, { to: before })).toEqual([]);
   });
 
-  test('by operation keeps to entries with a usage of it, among others or alone', async () => {
+  test('by operation returns entries with a usage of it', async () => {
     const operations = (operation: string) =>
       like(({ usages }) => usages.some(({ usage }) => usage?.operation === operation));
     for (const operation of ['image.upscale', 'file.inspect']) {
@@ -242,7 +242,7 @@ describe('StreamHistory filtered', () => {
     expect(await entriesOf(scrip, accountId, { operation: 'file' })).toEqual([]);
   });
 
-  test('by reference keeps to exactly that one', async () => {
+  test('by reference returns entries with exactly that reference', async () => {
     expect(await entriesOf(scrip, accountId, { reference: 'b' })).toEqual(
       like(({ reference }) => reference === 'b'),
     );
@@ -250,7 +250,7 @@ describe('StreamHistory filtered', () => {
     expect(await entriesOf(scrip, accountId, { reference: '%' })).toEqual([]);
   });
 
-  test('by all of it at once joins the filters by "and"', async () => {
+  test('by several fields returns entries that match all of them', async () => {
     const [second] = like(({ reference }) => reference === 'b');
     const filter = {
       kinds: [Entry_Kind.CHARGE],
@@ -263,14 +263,14 @@ describe('StreamHistory filtered', () => {
     expect(await entriesOf(scrip, accountId, { ...filter, reference: 'a' })).toEqual([]);
   });
 
-  test('still moves on: a reader that resumes reads nothing twice', async () => {
+  test('moves next_after_seq past filtered entries', async () => {
     const filter = { accountId, kinds: [Entry_Kind.PURCHASE] };
     let next = 0n;
     for await (const { nextAfterSeq } of scrip.billing.streamHistory(filter)) next = nextAfterSeq;
     expect(next).toBe(all.at(-1)?.seq);
   });
 
-  test('refuses what is no filter, all at once', async () => {
+  test('reports all invalid fields at once', async () => {
     const kinds: Entry_Kind[] = [Entry_Kind.UNSPECIFIED];
     const bad = {
       kinds,

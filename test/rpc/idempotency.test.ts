@@ -43,7 +43,7 @@ const replayed = 'idempotent-replayed';
 const methodOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 const all = [...mutatingRpcs, closeAccount];
 
-test('every RPC that takes a request id is tested here', () => {
+test('every RPC with a request id is tested here', () => {
   const methods = [
     ...Object.values(BillingServiceService),
     ...Object.values(AccountServiceService),
@@ -55,7 +55,7 @@ test('every RPC that takes a request id is tested here', () => {
 });
 
 describe.each(all)('$path', ({ path, pair }) => {
-  test('repeated answers with the same bytes, says so, and has no second effect', async () => {
+  test('returns the same bytes when it is repeated, with the trailer, and has no second effect', async () => {
     const { accountId, request } = await pair(scrip);
     const first = await callRaw(scrip, path, request);
     expect(first.trailers.get(replayed)).toEqual([]);
@@ -71,7 +71,7 @@ describe.each(all)('$path', ({ path, pair }) => {
 });
 
 describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
-  test('with other content under the same id is refused and writes nothing', async () => {
+  test('fails with other content under the same request id and writes nothing', async () => {
     const id = requestId();
     const { accountId, request, other } = await pair(scrip, id);
     const first = await callRaw(scrip, path, request);
@@ -86,7 +86,7 @@ describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
     expect((await callRaw(scrip, path, request)).bytes.equals(first.bytes)).toBe(true);
   });
 
-  test('raced by two contents under one id has one effect, on one replica or two', async () => {
+  test('has one effect if two contents race under one request id, on one replica or two', async () => {
     for (const replicas of [
       [scrip, scrip],
       [scrip, twin],
@@ -118,7 +118,7 @@ describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
 });
 
 describe('A repeated request', () => {
-  test('may have its maps in another order', async () => {
+  test('may have its map entries in another order', async () => {
     const accountId = await scrip.open('everything');
     const id = requestId();
     const request = (labels: Record<string, string>, attributes: Record<string, string>) =>
@@ -140,7 +140,7 @@ describe('A repeated request', () => {
     expect(again.bytes.equals(first.bytes)).toBe(true);
   });
 
-  test('may not have its lists in another order', async () => {
+  test('must have its lists in the same order', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = requestId();
     const charge = (usages: (typeof INSPECT)[]) =>
@@ -149,7 +149,7 @@ describe('A repeated request', () => {
     expect((await errorOf(charge([UPSCALE, INSPECT]))).reason).toBe('REQUEST_ID_REUSED');
   });
 
-  test('may differ in nothing else: every field of a charge counts', async () => {
+  test('must be equal in every field of a charge', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = requestId();
     const base = {
@@ -179,7 +179,7 @@ describe('A repeated request', () => {
     expect((await entriesOf(scrip, accountId)).length).toBe(2);
   });
 
-  test('of a reservation that has ended gives the first response', async () => {
+  test('returns the first response after the reservation has ended', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const request = ReserveRequest.encode(
       ReserveRequest.fromPartial({ accountId, requestId: requestId(), credits: 10n }),
@@ -197,7 +197,7 @@ describe('A repeated request', () => {
     expect((await balanceOf(scrip, accountId)).remaining).toBe(90n);
   });
 
-  test('of a reservation that has expired meanwhile does not reserve again', async () => {
+  test('does not reserve again after the reservation has expired', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 10n };
     const first = await scrip.billing.reserve(request);
@@ -206,7 +206,7 @@ describe('A repeated request', () => {
     expect((await balanceOf(scrip, accountId)).reserved).toBe(0n);
   });
 
-  test('of a closed account gives the first response, too', async () => {
+  test('returns the first response after the account was closed', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 10n };
     const first = await scrip.billing.charge(request);
@@ -214,7 +214,7 @@ describe('A repeated request', () => {
     expect(await scrip.billing.charge(request)).toEqual(first);
   });
 
-  test('sent by many at once has one effect and one response', async () => {
+  test('has one effect and one response if it is sent many times at once', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const request = ChargeRequest.encode(
       ChargeRequest.fromPartial({ accountId, requestId: requestId(), credits: 10n }),
@@ -231,8 +231,8 @@ describe('A repeated request', () => {
   });
 });
 
-describe('A failure is not remembered', () => {
-  test('an insufficient reserve succeeds under the same id after a purchase', async () => {
+describe('A failure is not stored', () => {
+  test('a Reserve that lacked credits succeeds under the same request id after a purchase', async () => {
     const accountId = await openWithCredits(scrip, 20n);
     const request = { accountId, requestId: requestId(), credits: 100n };
     expect((await errorOf(scrip.billing.reserve(request))).reason).toBe('INSUFFICIENT_CREDITS');
@@ -252,7 +252,7 @@ describe('A failure is not remembered', () => {
     expect(trailer).toEqual([]);
   });
 
-  test('nor does it bind its id to its content', async () => {
+  test('its request id can be used with other content', async () => {
     const accountId = await openWithCredits(scrip, 20n);
     const request = { accountId, requestId: requestId() };
     await errorOf(scrip.billing.charge({ ...request, credits: 100n }));
@@ -260,7 +260,7 @@ describe('A failure is not remembered', () => {
     expect((await scrip.billing.charge({ ...request, credits: 20n })).credits).toBe(20n);
   });
 
-  test('a commit of too much can be repeated with less', async () => {
+  test('a commit that exceeded its reservation can be repeated with fewer credits', async () => {
     const accountId = await openWithCredits(scrip, 20n);
     const reservationId = await reserveCredits(scrip, accountId, 10n);
     const request = { accountId, requestId: requestId(), reservationId };
@@ -268,7 +268,7 @@ describe('A failure is not remembered', () => {
     expect((await scrip.billing.commit({ ...request, credits: 9n })).committed).toBe(9n);
   });
 
-  test('an account that was not there can be opened, and then used under the same id', async () => {
+  test('a charge of an unknown account succeeds under the same request id after it was opened', async () => {
     const account = { accountId: requestId(), requestId: requestId() };
     const charge = { ...account, credits: 1n };
     expect((await errorOf(scrip.billing.charge(charge))).reason).toBe('ACCOUNT_NOT_FOUND');
@@ -277,8 +277,8 @@ describe('A failure is not remembered', () => {
   });
 });
 
-describe('A request id is the account’s and the method’s', () => {
-  test('the same one on another method is another request', async () => {
+describe('A request id is unique per account and method', () => {
+  test('another method with the same request id is another request', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 10n };
     await scrip.billing.reserve(request);
@@ -287,7 +287,7 @@ describe('A request id is the account’s and the method’s', () => {
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 100n, reserved: 10n });
   });
 
-  test('the same one on another account is another request', async () => {
+  test('another account with the same request id is another request', async () => {
     const id = requestId();
     for (const credits of [10n, 20n]) {
       const accountId = await openWithCredits(scrip, 100n);
@@ -296,7 +296,7 @@ describe('A request id is the account’s and the method’s', () => {
     }
   });
 
-  test('one that differs in case only is another', async () => {
+  test('request ids are case-sensitive', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await scrip.billing.charge({ accountId, requestId: 'job-a', credits: 10n });
     await scrip.billing.charge({ accountId, requestId: 'job-A', credits: 10n });

@@ -1,4 +1,4 @@
-/** A bug answers INTERNAL with a trace id; what went wrong stands in the log under it, only there. */
+/** A bug fails with INTERNAL and a trace id. Its cause is in the log under that id, and nowhere else. */
 import '../../src/telemetry.ts';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-/** Runs with a table away, which nothing in the service expects. */
+/** Runs `work` while a table is missing, which the service does not expect. */
 async function without<Result>(table: string, run: () => Promise<Result>): Promise<Result> {
   await execute(scrip.databaseUrl, `alter table ${table} rename to away`);
   try {
@@ -39,15 +39,15 @@ function expectBug({ code, reason, message, metadata }: Omit<RpcError, 'fields' 
 }
 
 describe('A bug', () => {
-  test('in a mutation is logged under the trace id that its caller is told', async () => {
+  test('in a mutation is logged under the trace id that the caller gets', async () => {
     const request = { accountId, requestId: requestId(), usages: [INSPECT] };
-    const fault = await without('entries', () => errorOf(scrip.billing.charge(request)));
-    expectBug(fault);
-    // Nothing was written: once the bug is gone the same request succeeds.
+    const error = await without('entries', () => errorOf(scrip.billing.charge(request)));
+    expectBug(error);
+    // Nothing was written: without the bug the same request succeeds.
     expect((await scrip.billing.charge(request)).credits).toBe(1n);
   });
 
-  test('in a read is logged under the trace id that its caller is told', async () => {
+  test('in a read is logged under the trace id that the caller gets', async () => {
     expectBug(await without('accounts', () => errorOf(balanceOf(scrip, accountId))));
     expectBug(await without('accounts', () => errorOf(scrip.accounts.listAccounts({}))));
     expectBug(
@@ -57,11 +57,11 @@ describe('A bug', () => {
     );
   });
 
-  test('in a stream is logged under the trace id that its caller is told', async () => {
+  test('in a stream is logged under the trace id that the caller gets', async () => {
     expectBug(await without('entries', () => errorOf(entriesOf(scrip, accountId))));
   });
 
-  test('in a batch is logged under the trace id that its caller is told', async () => {
+  test('in a batch is logged under the trace id that the caller gets', async () => {
     const charge = { accountId, requestId: requestId(), credits: 1n };
     const { results } = await without('entries', () =>
       scrip.billing.batch({ mutations: [{ mutation: { $case: 'charge', value: charge } }] }),
@@ -72,7 +72,7 @@ describe('A bug', () => {
   });
 });
 
-describe('One bad request', () => {
+describe('A request that fails', () => {
   beforeAll(async () => {
     await execute(
       scrip.databaseUrl,
@@ -80,7 +80,7 @@ describe('One bad request', () => {
     );
   });
 
-  test('does not fail its neighbours in a batch, nor leave anything of itself', async () => {
+  test('does not affect others of its batch and writes nothing', async () => {
     const own = await openWithCredits(scrip, 100n);
     const { results } = await scrip.billing.batch({
       mutations: Array.from({ length: 10 }, (_, index) => {
@@ -97,7 +97,7 @@ describe('One bad request', () => {
     expect((await entriesOf(scrip, own)).length).toBe(5);
   });
 
-  test('does not fail calls that came at the same time', async () => {
+  test('does not affect calls that arrive at the same time', async () => {
     const own = await openWithCredits(scrip, 100n);
     const charge = (reference: string) =>
       scrip.billing.charge({ accountId: own, requestId: requestId(), credits: 1n, reference });

@@ -1,4 +1,4 @@
-/** Grants limited to operations, and the split of what was charged, over the wire. */
+/** Grants that are limited to operations, and the split of charges. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
@@ -36,7 +36,7 @@ const limited = (accountId: string, credits: bigint, ...operations: string[]) =>
     operations,
   });
 
-/** 10 for doc.convert in grant 1, then 10 for all in grant 2. */
+/** Grant 1 has 10 credits for doc.convert, and grant 2 has 10 for all operations. */
 async function account(planId = 'prepaid') {
   const accountId = await scrip.open(planId);
   await limited(accountId, 10n, 'doc.convert');
@@ -45,7 +45,7 @@ async function account(planId = 'prepaid') {
 }
 
 describe('GrantCredits limited to operations', () => {
-  test('is shown by its answer, by ListGrants and by GetBalance, in order of their names', async () => {
+  test('returns the operations ordered by name, as ListGrants and GetBalance do', async () => {
     const accountId = await scrip.open('prepaid');
     const { grant: made } = await limited(accountId, 10n, 'doc.scan', 'doc.convert');
     expect(made?.operations).toEqual(['doc.convert', 'doc.scan']);
@@ -55,7 +55,7 @@ describe('GrantCredits limited to operations', () => {
     expect(balance.grants).toEqual([made]);
   });
 
-  test('of an operation that the plan does not price is refused, and grants nothing', async () => {
+  test('fails for an operation that is not on the rate card and grants nothing', async () => {
     const accountId = await scrip.open('prepaid');
     const before = await storedRows(scrip, accountId);
     expect(await errorOf(limited(accountId, 5n, 'doc.scan', 'doc.print'))).toMatchObject({
@@ -68,9 +68,9 @@ describe('GrantCredits limited to operations', () => {
   });
 
   test.each([
-    ['one twice', ['doc.scan', 'doc.convert', 'doc.scan'], 'operations[2]'],
-    ['one without a name', [''], 'operations[0]'],
-    ['one with too long a name', ['x'.repeat(129)], 'operations[0]'],
+    ['a duplicate', ['doc.scan', 'doc.convert', 'doc.scan'], 'operations[2]'],
+    ['an empty name', [''], 'operations[0]'],
+    ['a name that is too long', ['x'.repeat(129)], 'operations[0]'],
     ['more than 100', Array.from({ length: 101 }, (_, n) => `doc.${n}`), 'operations'],
   ])('of %s is refused', async (_, operations, field) => {
     const accountId = await scrip.open('prepaid');
@@ -82,7 +82,7 @@ describe('GrantCredits limited to operations', () => {
 });
 
 describe('a limited grant', () => {
-  test('pays its operations in burn order, and its answer and entry say the same split', async () => {
+  test('pays for its operations in burn order, with the same split in the response and the entry', async () => {
     const accountId = await account();
     const charged = await scrip.billing.charge({
       ...named(accountId),
@@ -93,7 +93,7 @@ describe('a limited grant', () => {
     expect((await newestEntry(scrip, accountId)).split).toEqual(split);
   });
 
-  test('pays nothing else, and an estimate says so as Reserve and Charge do', async () => {
+  test('pays for nothing else in Estimate, Reserve and Charge', async () => {
     const accountId = await account();
     const usages = [convert(2n), scan(14n)];
     const estimate = await scrip.billing.estimate({ accountId, usages });
@@ -124,7 +124,7 @@ describe('a limited grant', () => {
     await scrip.billing.reserve({ ...named(accountId), usages });
   });
 
-  test('is no part of what credits alone may take', async () => {
+  test('does not pay for requests of credits', async () => {
     const accountId = await account();
     expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n });
     const charge = scrip.billing.charge({ ...named(accountId), credits: 11n });
@@ -134,7 +134,7 @@ describe('a limited grant', () => {
     });
   });
 
-  test('leaves to overage what it may not pay, where the plan has it', async () => {
+  test('leaves other operations to overage on a postpaid plan', async () => {
     const accountId = await account('postpaid');
     const usages = [scan(15n), convert(4n)];
     expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
@@ -162,7 +162,7 @@ describe('a reservation of limited grants', () => {
     return { accountId, reservationId, commit };
   }
 
-  test('says what of it can pay where a commit asks for more of one operation', async () => {
+  test('reports how much can pay for an operation if a commit exceeds that', async () => {
     const { commit } = await running(OverCommitPolicy.REJECT);
     expect(await errorOf(commit({ usages: [scan(5n)] }))).toMatchObject({
       reason: 'EXCEEDS_RESERVATION',
@@ -171,7 +171,7 @@ describe('a reservation of limited grants', () => {
     expect((await commit({ usages: [convert(6n), scan(4n)] })).committed).toBe(10n);
   });
 
-  test('caps at what of it can pay, or draws the rest from what may', async () => {
+  test('pays what it can under CAP, and takes the difference from other grants under DRAW', async () => {
     const capped = await running(OverCommitPolicy.CAP);
     expect(await capped.commit({ usages: [scan(5n)] })).toMatchObject({
       committed: 4n,
@@ -185,7 +185,7 @@ describe('a reservation of limited grants', () => {
     expect((await newestEntry(scrip, drawing.accountId)).split).toEqual([fromGrant(2n, 5n)]);
   });
 
-  test('is committed whole by several partial commits, in whatever order', async () => {
+  test('can be committed completely by partial commits in any order', async () => {
     const { accountId, commit } = await running(OverCommitPolicy.REJECT);
     await commit({ usages: [convert(2n)], final: false });
     await commit({ usages: [scan(4n)], final: false });
@@ -194,7 +194,7 @@ describe('a reservation of limited grants', () => {
     expect((await entriesOf(scrip, accountId)).at(-1)?.split).toEqual([fromGrant(1n, 4n)]);
   });
 
-  test('is committed late in full, from the limited grant as far as it was held of it', async () => {
+  test('can be committed late completely, from the limited grant as far as the reservation held it', async () => {
     const { accountId, commit } = await running(OverCommitPolicy.REJECT);
     scrip.advance(16 * MINUTE);
     await scrip.service.sweep();

@@ -1,4 +1,4 @@
-/** Limits an account can have of its own, and the pause below the floor, over a real socket. */
+/** Limits of an account's own, and the pause below the pause floor. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
@@ -37,7 +37,7 @@ const limitsOf = async (accountId: string) => {
 };
 
 describe('the limits in force', () => {
-  test('are the plan’s, until the account is given its own, and again when they are cleared', async () => {
+  test('are those of the plan unless the account has its own', async () => {
     const accountId = await openWithCredits(scrip, 50n, 'floored');
     const ofPlan = {
       lowBalanceThreshold: 40n,
@@ -68,7 +68,7 @@ describe('the limits in force', () => {
     expect(await limitsOf(accountId)).toEqual(ofPlan);
   });
 
-  test('are shown of every account that is listed', async () => {
+  test('are shown by ListAccounts', async () => {
     const accountId = await scrip.open('floored');
     await update(accountId, { lowBalanceThreshold: { credits: MAX } });
     const { accounts } = await scrip.accounts.listAccounts({ planId: 'floored' });
@@ -79,7 +79,7 @@ describe('the limits in force', () => {
     });
   });
 
-  test('are never below 0: the change is refused and nothing is written', async () => {
+  test('cannot be negative', async () => {
     const accountId = await scrip.open('floored');
     const before = await storedRows(scrip, accountId);
     const change = { lowBalanceThreshold: { credits: -1n }, pauseFloor: { credits: -1n } };
@@ -101,7 +101,7 @@ describe('below the pause floor', () => {
       ...(criticality !== undefined && { criticality }),
     });
 
-  test('sheddable reservations and charges are refused, and nothing is written; others pass', async () => {
+  test('SHEDDABLE reservations and charges fail and write nothing, and CRITICAL ones succeed', async () => {
     const accountId = await openWithCredits(scrip, 14n, 'floored');
     const before = await storedRows(scrip, accountId);
     const charge = { accountId, requestId: requestId(), credits: 1n, criticality: SHEDDABLE };
@@ -116,7 +116,7 @@ describe('below the pause floor', () => {
     expect((await reserve(accountId, Criticality.CRITICAL)).entrySeq).toBe(3n);
   });
 
-  test('what was answered before is answered again', async () => {
+  test('a repeated request gets its first response', async () => {
     const accountId = await openWithCredits(scrip, 15n, 'floored');
     const id = requestId();
     const first = await reserve(accountId, SHEDDABLE, id);
@@ -124,7 +124,7 @@ describe('below the pause floor', () => {
     expect(await reserve(accountId, SHEDDABLE, id)).toEqual(first);
   });
 
-  test('a refusal is not remembered: the same request passes once there are credits', async () => {
+  test('a refused request succeeds under the same request id when there are credits', async () => {
     const accountId = await openWithCredits(scrip, 14n, 'floored');
     const id = requestId();
     expect((await errorOf(reserve(accountId, SHEDDABLE, id))).reason).toBe('PAUSED_BELOW_FLOOR');
@@ -132,7 +132,7 @@ describe('below the pause floor', () => {
     expect((await reserve(accountId, SHEDDABLE, id)).entrySeq).toBe(2n);
   });
 
-  test('a criticality there is not is refused as a field', async () => {
+  test('an unknown criticality fails with INVALID_FIELD', async () => {
     const accountId = await openWithCredits(scrip, 100n, 'floored');
     expect(await errorOf(reserve(accountId, 7 as Criticality))).toMatchObject({
       reason: 'INVALID_FIELD',

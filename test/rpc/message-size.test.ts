@@ -1,6 +1,6 @@
 /**
- * A gRPC client takes messages of up to 4 MiB unless it is told otherwise. Whatever the limits of
- * the contract let callers write must be readable by such a client.
+ * gRPC clients accept messages of up to 4 MiB by default. Such a client must be able to read whatever
+ * the limits of the contract allow callers to write.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BatchRequest } from '../../src/gen/billing/v1/billing_service.ts';
@@ -13,12 +13,12 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-/** As many and as long as labels may be: 5 KB. */
+/** The largest labels: 5 KB. */
 const LABELS = Object.fromEntries(
   Array.from({ length: 16 }, (_, index) => [`${index}`.padStart(64, 'k'), 'v'.repeat(256)]),
 );
 
-test('the history of an account of large entries', async () => {
+test('a client with default limits reads the history of an account with large entries', async () => {
   const accountId = await openWithCredits(scrip, 1_000_000n);
   const usage = { operation: 'image.upscale', quantities: { scale_factor: 2n } };
   for (let batches = 0; batches < 2; batches++)
@@ -32,7 +32,7 @@ test('the history of an account of large entries', async () => {
   expect(entries.length).toBe(101);
 });
 
-test('a page of 1,000 reservations with many labels', async () => {
+test('a client with default limits reads a page of 1,000 reservations with many labels', async () => {
   const accountId = await openWithCredits(scrip, 1n);
   const mutations = Array.from({ length: 500 }, () => ({
     mutation: {
@@ -56,7 +56,7 @@ test('a page of 1,000 reservations with many labels', async () => {
   expect(seen.size).toBe(1_000);
 });
 
-test('a page of 1,000 accounts with many labels', async () => {
+test('a client with default limits reads a page of 1,000 accounts with many labels', async () => {
   const planId = 'perfectparser';
   for (let batches = 0; batches < 2; batches++)
     await scrip.billing.batch({
@@ -76,7 +76,7 @@ test('a page of 1,000 accounts with many labels', async () => {
   expect(seen.size).toBe(1_000);
 });
 
-test('the answer to a batch as large as it can be sent', async () => {
+test('a client with default limits reads the response to the largest batch', async () => {
   const accountId = await openWithCredits(scrip, 1n);
   const short = Object.fromEntries(Object.entries(LABELS).slice(0, 8));
   const batchWith = (length: number) =>

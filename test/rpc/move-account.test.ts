@@ -50,7 +50,7 @@ const move = (accountId: string, planId: string, more: object = {}) =>
   scrip.accounts.moveAccount({ accountId, requestId: requestId(), planId, ...more });
 
 describe('MoveAccount', () => {
-  test('answers with the account under its new plan, which every read shows', async () => {
+  test('returns the account under its new plan, as all reads do', async () => {
     const accountId = await scrip.open('small');
     const labels = { ticket: '17' };
     const moved = await move(accountId, 'large', { reference: 'contract 9', labels });
@@ -79,7 +79,7 @@ describe('MoveAccount', () => {
     });
   });
 
-  test('prices and sells from then on what the new plan does', async () => {
+  test('applies the prices and packs of the new plan', async () => {
     const accountId = await scrip.open('small');
     await move(accountId, 'large');
     const named = () => ({ accountId, requestId: requestId() });
@@ -100,7 +100,7 @@ describe('MoveAccount', () => {
     });
   });
 
-  test('leaves an open reservation on the prices of the plan it was made under', async () => {
+  test('keeps the prices of open reservations', async () => {
     const accountId = await scrip.open('small');
     await grant(scrip, accountId, 100n);
     const named = () => ({ accountId, requestId: requestId() });
@@ -125,7 +125,7 @@ describe('MoveAccount', () => {
         usages: [{ operation }],
       });
     expect((await commit(job, 'job')).committed).toBe(5n);
-    // Not even an operation that only the old plan has needs to be done again.
+    // Also for an operation that only the old plan has.
     expect((await commit(only, 'small.only')).committed).toBe(1n);
     const wrong = commit(late, 'large.only');
     expect(await errorOf(wrong)).toMatchObject({ reason: 'UNKNOWN_OPERATION' });
@@ -134,7 +134,7 @@ describe('MoveAccount', () => {
     expect(commits.map(({ planId }) => planId)).toEqual(['small', 'small']);
   });
 
-  test('gives the mutations after it in one batch the new plan', async () => {
+  test('applies to later mutations of the same batch', async () => {
     const accountId = await scrip.open('small');
     const account = () => ({ accountId, requestId: requestId() });
     const charge = () => ({
@@ -158,7 +158,7 @@ describe('MoveAccount', () => {
     ]);
   });
 
-  test('to the plan it is on writes nothing but the request', async () => {
+  test('to the present plan writes only the request', async () => {
     const accountId = await scrip.open('small');
     const before = await entriesOf(scrip, accountId);
     const answer = await move(accountId, 'small');
@@ -166,7 +166,7 @@ describe('MoveAccount', () => {
     expect(await entriesOf(scrip, accountId)).toEqual(before);
   });
 
-  test('fails for a plan there is not, and changes nothing', async () => {
+  test('fails for an unknown plan and changes nothing', async () => {
     const accountId = await scrip.open('small');
     const rows = await storedRows(scrip, accountId);
     expect(await errorOf(move(accountId, 'gold'))).toMatchObject({
@@ -178,7 +178,7 @@ describe('MoveAccount', () => {
     expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
-  test('from a postpaid plan to a prepaid one waits for reservations on overage', async () => {
+  test('from a postpaid to a prepaid plan fails while reservations hold overage', async () => {
     const accountId = await openWithCredits(scrip, 10n, 'postpaid');
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 30n });
     const reservationId = await reserveCredits(scrip, accountId, 7n);
@@ -194,7 +194,7 @@ describe('MoveAccount', () => {
     expect(await errorOf(charge)).toMatchObject({ reason: 'INSUFFICIENT_CREDITS' });
   });
 
-  test('to a plan that another replica has brought since succeeds', async () => {
+  test('to a plan that another replica has published since succeeds', async () => {
     const accountId = await scrip.open('small');
     const { databaseUrl } = scrip;
     const other = await startTestService({ databaseUrl, plans: [plan('brought', 3)] });
@@ -203,7 +203,7 @@ describe('MoveAccount', () => {
     await other.stop();
   });
 
-  test('races with charges: each is priced by the plan it found, and none gets lost', async () => {
+  test('can run concurrently with charges: each is priced by the plan at its time', async () => {
     const accountId = await scrip.open('small');
     await grant(scrip, accountId, 1_000n);
     const charge = () => scrip.billing.charge({ accountId, requestId: requestId(), usages });

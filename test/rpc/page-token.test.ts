@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { decodePageToken, encodePageToken } from '../../src/rpc/call/pages.ts';
 
-/** The key a token holds, or the failure it is refused with. */
+/** The key of a token, or the failure. */
 function read(list: readonly string[], token: string): unknown {
   try {
     return decodePageToken(list, token);
@@ -16,7 +16,7 @@ const text = fc.string({ unit: 'binary', maxLength: 8 }).filter((some) => some.i
 const list = fc.array(text, { minLength: 1, maxLength: 3 });
 
 describe('a page token', () => {
-  test('gives back the key it was made of, to the same list with the same arguments', () => {
+  test('returns its key for the same list with the same arguments', () => {
     fc.assert(
       fc.property(list, text, (of, key) => {
         expect(decodePageToken(of, encodePageToken(of, key))).toBe(key);
@@ -25,7 +25,7 @@ describe('a page token', () => {
     expect(decodePageToken(['grants', 'acme'], encodePageToken(['grants', 'acme'], 7n))).toBe('7');
   });
 
-  test('is refused by any other list and any other arguments', () => {
+  test('is refused for other lists and other arguments', () => {
     fc.assert(
       fc.property(list, list, text, (made, asked, key) => {
         fc.pre(JSON.stringify(made) !== JSON.stringify(asked));
@@ -34,7 +34,7 @@ describe('a page token', () => {
     );
   });
 
-  test('can be sent in a URL as it is', () => {
+  test('consists of characters that are safe in a URL', () => {
     fc.assert(
       fc.property(list, text, (of, key) => {
         expect(encodePageToken(of, key)).toMatch(/^[A-Za-z0-9_-]+$/);
@@ -42,18 +42,18 @@ describe('a page token', () => {
     );
   });
 
-  test('that is empty asks for the first page', () => {
+  test('that is empty means the first page', () => {
     expect(decodePageToken(['grants', 'acme'], '')).toBeNull();
   });
 
   const token = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   test.each([
-    ['is no base64', '%%%'],
-    ['is no JSON', Buffer.from('{').toString('base64url')],
-    ['is no list', token({ 0: 'grants' })],
-    ['is a list of something else', token(['grants', 'acme', 7])],
+    ['is not base64', '%%%'],
+    ['is not JSON', Buffer.from('{').toString('base64url')],
+    ['is not a list', token({ 0: 'grants' })],
+    ['is a list with a number', token(['grants', 'acme', 7])],
     ['has no key', token(['grants', 'acme'])],
-    ['has too much', token(['grants', 'acme', '7', '8'])],
+    ['has too many parts', token(['grants', 'acme', '7', '8'])],
     ['is of another list', token(['reservations', 'acme', '7'])],
     ['is of another account', token(['grants', 'other', '7'])],
   ])('that %s is refused', (_, foreign) => {

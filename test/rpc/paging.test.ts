@@ -1,4 +1,4 @@
-/** Page tokens are opaque: only one that the same list gave for the same arguments is taken. */
+/** Page tokens are opaque, and valid only for the list and the arguments they were made for. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
 import { grant, openWithCredits, reserveCredits } from '../accounts.ts';
@@ -55,18 +55,18 @@ describe.each(names)('A page token of %s', (name) => {
     expect(await errorOf(lists[other]({ pageToken }))).toMatchObject(refused);
   });
 
-  test('is taken with another size of the page', async () => {
+  test('is valid for another page size', async () => {
     const { nextPageToken: pageToken } = await lists[name]({});
     await expect(lists[name]({ pageToken, ...{ pageSize: 3 } })).resolves.toBeDefined();
   });
 });
 
 describe.each(['the accounts', 'the grants', 'the reservations'] as const)(
-  'Garbage in place of a page token of %s',
+  'An invalid page token for %s',
   (name) => {
     test.each([
       ['a word', 'garbage'],
-      ['what is not base64', '%%%'],
+      ['text that is not base64', '%%%'],
       ['JSON of another shape', encode({ a: 1 })],
       ['an empty list', encode([])],
       ['a number', encode(7)],
@@ -77,17 +77,17 @@ describe.each(['the accounts', 'the grants', 'the reservations'] as const)(
 
     test.each([
       ['no key', ''],
-      ['a key that is none', 'x'],
+      ['a key of another form', 'x'],
       ['a key of control characters', '\u0000'],
-      ['a key beyond all numbers', '99999999999999999999999999'],
-      ['a key below zero', '-1'],
+      ['a key that is too large', '99999999999999999999999999'],
+      ['a negative key', '-1'],
       ['a key that is a fraction', '1.5'],
-    ])('a forged token with %s is refused or harmless, never taken for a bug', async (_, key) => {
+    ])('a forged token with %s is refused or harmless, and never INTERNAL', async (_, key) => {
       const { nextPageToken } = await lists[name]({});
       const parts = decode(nextPageToken);
       if (!Array.isArray(parts)) throw new Error(`not a list: ${nextPageToken}`);
       const pageToken = encode([...parts.slice(0, -1), key]);
-      // A key of the right form that nothing has is harmless: the page begins after it.
+      // A key of the right form that no row has is harmless: the page begins after it.
       const outcome = await lists[name]({ pageToken }).then(
         ({ nextPageToken: next }) => (next === '' || next === nextPageToken ? 'a page' : next),
         () => errorOf(lists[name]({ pageToken })),

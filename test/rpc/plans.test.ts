@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 describe('ListPlans', () => {
-  test('answers with every plan, in the order of their ids', async () => {
+  test('returns all plans, ordered by id', async () => {
     const { plans } = await scrip.plans.listPlans({});
     expect(plans.map(({ planId }) => planId)).toEqual([
       'aspose-cloud',
@@ -36,7 +36,7 @@ describe('ListPlans', () => {
 });
 
 describe('GetPlan', () => {
-  test('says all that a plan file can say: terms and packs', async () => {
+  test('returns all terms and packs of the plan file', async () => {
     const { plan } = await scrip.plans.getPlan({ planId: 'everything' });
     expect(plan).toEqual({
       planId: 'everything',
@@ -80,7 +80,7 @@ describe('GetPlan', () => {
     });
   });
 
-  test('says the defaults of what a plan file leaves out', async () => {
+  test('returns the defaults of terms that the plan file leaves out', async () => {
     const { plan } = await scrip.plans.getPlan({ planId: 'verts' });
     expect(plan?.terms).toEqual({
       welcome: undefined,
@@ -96,7 +96,7 @@ describe('GetPlan', () => {
     });
   });
 
-  test('shows every kind of price on the rate card, operations in order of their names', async () => {
+  test('returns every kind of price component, with operations ordered by name', async () => {
     const { rateCard } = await scrip.plans.getPlan({ planId: 'everything' });
     const operations = rateCard?.operations ?? [];
     expect(operations.map(({ operation }) => operation)).toEqual([
@@ -169,7 +169,7 @@ describe('GetPlan', () => {
     expect(of('job.free')).toMatchObject({ billable: false, components: [] });
   });
 
-  test('fails for a plan and for a version there is not', async () => {
+  test('fails for an unknown plan and an unknown version', async () => {
     expect(await errorOf(scrip.plans.getPlan({ planId: 'gold' }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'PLAN_NOT_FOUND',
@@ -183,7 +183,7 @@ describe('GetPlan', () => {
     });
   });
 
-  test('refuses what is no plan id and no version, both at once', async () => {
+  test('reports an invalid plan id and version together', async () => {
     for (const rateCardVersion of [-1n, 2_147_483_648n, 9_223_372_036_854_775_807n]) {
       const call = scrip.plans.getPlan({ planId: '', rateCardVersion });
       expect((await errorOf(call)).fields.toSorted()).toEqual(['plan_id', 'rate_card_version']);
@@ -216,7 +216,7 @@ describe('A changed plan file', () => {
     await before.stop();
   });
 
-  test('becomes a new rate card version, in force at once, and new terms', async () => {
+  test('makes a new rate card version and new terms, in force at once', async () => {
     const { plan, rateCard } = await after.plans.getPlan({ planId: 'everything' });
     expect([plan?.rateCardVersion, rateCard?.version]).toEqual([2n, 2n]);
     expect(plan?.terms?.overageLimit).toBe(77n);
@@ -227,14 +227,14 @@ describe('A changed plan file', () => {
     expect([credits, balance?.overageLimit]).toEqual([9n, 77n]);
   });
 
-  test('leaves the old version readable as it was', async () => {
+  test('keeps the old version readable', async () => {
     const old = await after.plans.getPlan({ planId: 'everything', rateCardVersion: 1n });
     const was = await before.plans.getPlan({ planId: 'everything', rateCardVersion: 1n });
     expect(old.rateCard).toEqual(was.rateCard);
     expect(old.plan?.rateCardVersion).toBe(2n);
   });
 
-  test('leaves a running reservation on the version it was made on', async () => {
+  test('keeps an active reservation on its version', async () => {
     const { committed, reservation } = await after.billing.commit({
       accountId,
       requestId: requestId(),
@@ -246,7 +246,7 @@ describe('A changed plan file', () => {
     expect(commits).toMatchObject([{ rateCardVersion: 1n, usages: [{ credits: 7n }] }]);
   });
 
-  test('lets a caller reserve and charge at the price an estimate has shown', async () => {
+  test('allows callers to reserve and charge on the version of an estimate', async () => {
     const shown = await before.billing.estimate({ accountId, usages, rateCardVersion: 1n });
     expect(shown).toMatchObject({ credits: 7n, rateCardVersion: 1n });
     const rateCardVersion = shown.rateCardVersion;
@@ -258,7 +258,7 @@ describe('A changed plan file', () => {
     expect((await after.billing.estimate(request)).credits).toBe(7n);
   });
 
-  test('lets an account that is opened name the old version in the same batch', async () => {
+  test('allows a new account to use the old version in the same batch', async () => {
     const fresh = await startTestService({ databaseUrl: before.databaseUrl, plans: [dearer] });
     try {
       const account = { accountId: requestId(), requestId: requestId() };
@@ -277,7 +277,7 @@ describe('A changed plan file', () => {
     }
   });
 
-  test('is no new version where only its terms have changed, nor where nothing has', async () => {
+  test('makes no new version if the prices did not change', async () => {
     const again = await startTestService({
       databaseUrl: before.databaseUrl,
       plans: [{ ...dearer, title: 'Renamed' }],
@@ -290,21 +290,21 @@ describe('A changed plan file', () => {
     }
   });
 
-  test('gives no version that was never published', async () => {
+  test('fails for a version that was never published', async () => {
     const refused = [
       after.billing.estimate({ accountId, usages, rateCardVersion: 3n }),
       after.billing.reserve({ accountId, requestId: requestId(), usages, rateCardVersion: 3n }),
       after.billing.charge({ accountId, requestId: requestId(), usages, rateCardVersion: 3n }),
     ];
-    for (const fault of await Promise.all(refused.map(errorOf)))
-      expect(fault).toMatchObject({
+    for (const error of await Promise.all(refused.map(errorOf)))
+      expect(error).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'RATE_CARD_VERSION_UNKNOWN',
         metadata: { plan_id: 'everything', version: '3' },
       });
   });
 
-  test('keeps a plan whose file is gone for the accounts that live under it', async () => {
+  test('keeps a plan whose file was removed for its accounts', async () => {
     const without = await startTestService({
       databaseUrl: before.databaseUrl,
       plans: await plansOfDeploy(),

@@ -1,4 +1,4 @@
-/** Prices that change at a date, while the service runs. */
+/** Prices that change at a date while the service runs. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
@@ -16,7 +16,7 @@ const operation = (name: string, credits: number) => `
           - { kind: flat, label: Job, credits: ${credits} }
 `;
 
-/** One credit a job at first, and what changes at which instants. */
+/** A plan with a price of 1 credit per job, and price changes at dates. */
 const metered = (...changes: readonly (readonly [from: number, credits: number])[]) =>
   planIn(`
 plan_id: metered
@@ -46,8 +46,8 @@ afterAll(() => scrip.stop());
 const named = () => ({ accountId, requestId: requestId() });
 const charge = () => scrip.billing.charge({ ...named(), usages });
 
-describe('before the date of a change', () => {
-  test('plans show the version in force and those to come with their dates', async () => {
+describe('before the date of a price change', () => {
+  test('plans show the version in force, and upcoming versions with their dates', async () => {
     const { plan, rateCard } = await scrip.plans.getPlan({ planId: 'metered' });
     const upcomingRateCards = [
       { version: 2n, effectiveAt: new Date(FIRST) },
@@ -65,7 +65,7 @@ describe('before the date of a change', () => {
     });
   });
 
-  test('an estimate shows what usages will cost then, and nothing is charged on it', async () => {
+  test('Estimate can price on an upcoming version, and Charge cannot', async () => {
     const estimate = (rateCardVersion?: bigint) =>
       scrip.billing.estimate({ accountId, usages, ...(rateCardVersion && { rateCardVersion }) });
     expect(await estimate()).toMatchObject({ credits: 1n, rateCardVersion: 1n });
@@ -74,8 +74,8 @@ describe('before the date of a change', () => {
       scrip.billing.charge({ ...named(), usages, rateCardVersion: 2n }),
       scrip.billing.reserve({ ...named(), usages, rateCardVersion: 2n }),
     ];
-    for (const fault of await Promise.all(refused.map(errorOf)))
-      expect(fault).toMatchObject({
+    for (const error of await Promise.all(refused.map(errorOf)))
+      expect(error).toMatchObject({
         code: status.FAILED_PRECONDITION,
         reason: 'RATE_CARD_VERSION_UNKNOWN',
         metadata: {
@@ -87,7 +87,7 @@ describe('before the date of a change', () => {
   });
 });
 
-describe('at the date of a change', () => {
+describe('at the date of a price change', () => {
   let before: string;
   beforeAll(async () => {
     const ttl = { seconds: BigInt(80 * 24 * 3_600), nanos: 0 };
@@ -99,8 +99,8 @@ describe('at the date of a change', () => {
     before = defined(reservation).reservationId;
   });
 
-  test('usages cost what the file says from then on, to the millisecond', async () => {
-    // The clock of the test goes on meanwhile: far enough before, and right after.
+  test('the new price applies from its date on, to the millisecond', async () => {
+    // The clock of the test runs on, so the first charge is well before the date.
     scrip.setNow(FIRST - 20_000);
     expect((await charge()).credits).toBe(1n);
     scrip.setNow(FIRST);
@@ -113,7 +113,7 @@ describe('at the date of a change', () => {
     expect(plan).toMatchObject({ rateCardVersion: 2n, upcomingRateCards: [{ version: 3n }] });
   });
 
-  test('a reservation made before keeps its price through every change', async () => {
+  test('an earlier reservation keeps its price through all changes', async () => {
     const commit = { ...named(), reservationId: before, usages, final: false };
     expect(await scrip.billing.commit(commit)).toMatchObject({ committed: 1n });
     scrip.setNow(SECOND);
@@ -122,12 +122,12 @@ describe('at the date of a change', () => {
     expect(last).toMatchObject({ committed: 1n, reservation: { rateCardVersion: 1n } });
   });
 
-  test('an older version that a caller was shown can still be named', async () => {
+  test('an older version can still be used by name', async () => {
     const { credits } = await scrip.billing.charge({ ...named(), usages, rateCardVersion: 1n });
     expect(credits).toBe(1n);
   });
 
-  test('every entry says what it was priced on, and the auditor agrees', async () => {
+  test('every entry has the version that priced it, and verify finds nothing', async () => {
     const entries = await entriesOf(scrip, accountId);
     expect(
       entries.map(({ kind, planId, rateCardVersion }) => [kind, planId, rateCardVersion]),
@@ -144,7 +144,7 @@ describe('at the date of a change', () => {
     expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
   });
 
-  test('a price of before its date is found out by the auditor', async () => {
+  test('verify finds an entry that was priced before the date of its version', async () => {
     const move = (by: string) =>
       execute(
         scrip.databaseUrl,
@@ -159,13 +159,13 @@ describe('at the date of a change', () => {
   });
 });
 
-describe('a file that is published again', () => {
+describe('a plan file that is published again', () => {
   const versionsOf = async (service: TestService) =>
     (
       await execute(service.databaseUrl, 'select version, effective_at from rate_cards order by 1')
     ).map((row) => [row['version'], Number(row['effective_at'])]);
 
-  test('makes no version; another change ahead replaces the one before for every replica', async () => {
+  test('makes no new version, and a new upcoming change replaces the earlier one for all replicas', async () => {
     const first = await startTestService({ plans: [metered([FIRST, 3])] });
     const { databaseUrl } = first;
     const again = await startTestService({ databaseUrl, plans: [metered([FIRST, 3])] });
@@ -191,7 +191,7 @@ describe('a file that is published again', () => {
     await Promise.all([first, again, edited].map((service) => service.stop()));
   });
 
-  test('does not start with a new price dated in the past, and changes nothing', async () => {
+  test('fails to start with a new price dated in the past, and changes nothing', async () => {
     const first = await startTestService({ plans: [metered()] });
     const { databaseUrl } = first;
     await execute(

@@ -30,7 +30,7 @@ const buy = (accountId: string, packId: string, paymentReference: string) =>
   });
 
 describe('Purchase', () => {
-  test('paid elsewhere grants the pack at once', async () => {
+  test('with a payment reference grants the pack at once', async () => {
     const accountId = await scrip.open('perfectparser');
     const response = await buy(accountId, 'small', 'invoice-1');
     const purchase = defined(response.purchase);
@@ -109,7 +109,7 @@ describe('Purchase', () => {
     });
   });
 
-  test('stacks, and each pack keeps its own expiry', async () => {
+  test('adds up, and each pack keeps its own expiry', async () => {
     const accountId = await scrip.open('perfectparser');
     scrip.setNow(Date.UTC(2031, 0, 31, 12));
     await buy(accountId, 'starter', 'a');
@@ -122,7 +122,7 @@ describe('Purchase', () => {
     expect((await balanceOf(scrip, accountId)).remaining).toBe(20n);
   });
 
-  test('takes a payment reference once per account', async () => {
+  test('accepts a payment reference once per account', async () => {
     const accountId = await scrip.open('verts');
     await buy(accountId, 'starter', 'order-1');
     const rows = await storedRows(scrip, accountId);
@@ -137,7 +137,7 @@ describe('Purchase', () => {
     expect((await buy(other, 'starter', 'order-1')).balance?.remaining).toBe(1_000n);
   });
 
-  test('takes a payment reference once, however many ask at the same time', async () => {
+  test('accepts a payment reference once if many calls arrive at the same time', async () => {
     const accountId = await scrip.open('verts');
     const calls = Array.from({ length: 10 }, () => buy(accountId, 'starter', 'order-1'));
     const settled = await Promise.allSettled(calls);
@@ -145,7 +145,7 @@ describe('Purchase', () => {
     expect((await balanceOf(scrip, accountId)).remaining).toBe(1_000n);
   });
 
-  test('knows the packs of the account’s own plan only', async () => {
+  test('fails for packs of other plans', async () => {
     const accountId = await scrip.open('verts');
     for (const packId of ['popular', 'prepaid-1000', 'Starter'])
       expect(await errorOf(buy(accountId, packId, 'x'))).toMatchObject({
@@ -155,13 +155,13 @@ describe('Purchase', () => {
       });
   });
 
-  test('is refused on a closed account', async () => {
+  test('fails on a closed account', async () => {
     const accountId = await scrip.open('verts');
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     expect((await errorOf(buy(accountId, 'starter', 'x'))).reason).toBe('ACCOUNT_CLOSED');
   });
 
-  test('takes a payment reference of 128 characters, and neither none nor 129', async () => {
+  test('accepts payment references of 1 to 128 characters', async () => {
     const accountId = await scrip.open('verts');
     await buy(accountId, 'starter', 'x'.repeat(128));
     for (const bad of ['', 'x'.repeat(129), 'a\u0000', 'a\nb'])

@@ -1,4 +1,4 @@
-/** What is read of purchases, and packs offered to one account. */
+/** GetPurchase, ListPurchases, and packs that are offered to one account. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
@@ -27,7 +27,7 @@ const buy = async (accountId: string, packId: string) => {
 };
 
 describe('GetPurchase', () => {
-  test('tells what is left of a pack, when it expires and what a credit of it cost', async () => {
+  test('returns the unspent credits of a pack, its expiry and its price per credit', async () => {
     const accountId = await scrip.open('perfectparser');
     const purchase = await buy(accountId, 'starter');
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 50n });
@@ -39,7 +39,7 @@ describe('GetPurchase', () => {
     });
   });
 
-  test('tells of a pack that was spent or has expired that nothing is left, settled or not', async () => {
+  test('returns no unspent credits for a spent or expired pack, settled or not', async () => {
     const accountId = await scrip.open('verts');
     const purchase = await buy(accountId, 'starter');
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1_000n });
@@ -53,7 +53,7 @@ describe('GetPurchase', () => {
     expect(await purchaseNow(scrip, expiring)).toEqual(after);
   });
 
-  test('knows the purchases of the account that is asked for only', async () => {
+  test('fails for purchases of other accounts', async () => {
     const { purchaseId } = await buy(await scrip.open('verts'), 'starter');
     const accountId = await scrip.open('verts');
     expect(await errorOf(scrip.billing.getPurchase({ accountId, purchaseId }))).toMatchObject({
@@ -69,7 +69,7 @@ describe('GetPurchase', () => {
 });
 
 describe('ListPurchases', () => {
-  test('lists the newest first, page by page, of the states asked for', async () => {
+  test('lists purchases in the given states, newest first, page by page', async () => {
     const accountId = await scrip.open('verts');
     const made: string[] = [];
     for (let i = 0; i < 5; i++) {
@@ -102,7 +102,7 @@ describe('ListPurchases', () => {
     expect(purchases).toEqual([pending]);
   });
 
-  test('takes no token of another list, and no unknown state', async () => {
+  test('refuses page tokens of other lists and unknown states', async () => {
     const accountId = await scrip.open('verts');
     for (let i = 0; i < 2; i++) await buy(accountId, 'starter');
     const page = await scrip.billing.listPurchases({ accountId, pageSize: 1 });
@@ -136,7 +136,7 @@ const packsOf = async (accountId: string) => {
 };
 
 describe('a custom pack', () => {
-  test('is offered, listed, bought and withdrawn, for one account alone', async () => {
+  test('is offered, listed, bought and withdrawn for one account', async () => {
     const accountId = await scrip.open('verts');
     const plans = await packsOf(accountId);
     expect(await offer(accountId)).toEqual({ pack: OWN });
@@ -167,7 +167,7 @@ describe('a custom pack', () => {
     expect((await balanceOf(scrip, accountId)).remaining).toBe(50_000n);
   });
 
-  test('can be offered again on other terms once it is withdrawn', async () => {
+  test('can be offered again on other terms after it was withdrawn', async () => {
     const accountId = await scrip.open('verts');
     await offer(accountId, { validity: undefined });
     await scrip.accounts.withdrawPack({ accountId, requestId: requestId(), packId: 'negotiated' });
@@ -175,7 +175,7 @@ describe('a custom pack', () => {
     expect(await buy(accountId, 'negotiated')).toMatchObject({ credits: 7n });
   });
 
-  test('takes no name that the account can buy under already', async () => {
+  test('must not have the id of another pack of the account', async () => {
     const accountId = await scrip.open('verts');
     await offer(accountId);
     for (const packId of ['starter', 'negotiated'])
@@ -186,7 +186,7 @@ describe('a custom pack', () => {
       });
   });
 
-  test('is estimated with the plan’s packs where credits are missing', async () => {
+  test('is offered by Estimate with the packs of the plan', async () => {
     const accountId = await scrip.open('verts');
     await offer(accountId, { credits: 100n, price: { currency: 'USD', amount: '0.10' } });
     const usages = [{ operation: 'image.upscale', quantities: { scale_factor: 2n } }];
@@ -208,7 +208,7 @@ describe('a custom pack', () => {
     ['pack.validity', { validity: { length: { $case: 'days', value: 0 } } }],
     ['pack.validity', { validity: { length: { $case: 'months', value: 10_000 } } }],
     ['pack.validity', { validity: {} }],
-  ])('with a bad %s is refused, and nothing is written', async (field, change) => {
+  ])('with an invalid %s is refused, and nothing is written', async (field, change) => {
     const accountId = await scrip.open('verts');
     const rows = await storedRows(scrip, accountId);
     expect(await errorOf(offer(accountId, change))).toMatchObject({

@@ -53,7 +53,7 @@ async function running(
 }
 
 describe('RaiseReservation', () => {
-  test('reserves more under the same reservation, and says it in an entry of its own', async () => {
+  test('adds credits to the reservation and writes an entry', async () => {
     const { accountId, reservation, id } = await running();
     const raised = await raise(accountId, id, { usages: [convert(12n)] });
     expect(raised).toMatchObject({
@@ -88,7 +88,7 @@ describe('RaiseReservation', () => {
     expect(got.reservation).toEqual(raised.reservation);
   });
 
-  test('fails where credits are missing, with the figures, and changes nothing', async () => {
+  test('fails if credits are missing and changes nothing', async () => {
     const { accountId, reservation, id } = await running();
     expect(await errorOf(raise(accountId, id, { credits: 71n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
@@ -100,7 +100,7 @@ describe('RaiseReservation', () => {
     expect((await entriesOf(scrip, accountId)).length).toBe(2);
   });
 
-  test('goes on overage where the plan has it', async () => {
+  test('uses overage on a postpaid plan', async () => {
     const accountId = await openWithCredits(scrip, 10n, 'postpaid');
     const id = await reserveCredits(scrip, accountId, 8n);
     const { reservation } = await raise(accountId, id, { credits: 20n });
@@ -111,7 +111,7 @@ describe('RaiseReservation', () => {
     });
   });
 
-  test('is done once for a request id, however often it is sent', async () => {
+  test('has one effect per request id', async () => {
     const { accountId, id } = await running();
     const request = { ...named(accountId), reservationId: id, credits: 5n };
     const answers = await Promise.all([1, 2, 3].map(() => scrip.billing.raiseReservation(request)));
@@ -121,7 +121,7 @@ describe('RaiseReservation', () => {
     expect((await errorOf(other)).reason).toBe('REQUEST_ID_REUSED');
   });
 
-  test('takes usages or credits, one of them, and the id of a reservation', async () => {
+  test('requires a reservation id, and either usages or credits', async () => {
     const { accountId, id } = await running();
     for (const rest of [{}, { usages: [convert(1n)], credits: 1n }])
       expect((await errorOf(raise(accountId, id, rest))).fields).toEqual(['usages']);
@@ -138,7 +138,7 @@ describe('RaiseReservation', () => {
     expect((await errorOf(raise(accountId, id, { usages }))).reason).toBe('UNKNOWN_OPERATION');
   });
 
-  test('of a reservation that has ended fails and says how', async () => {
+  test('of a reservation that has ended fails with its state', async () => {
     const { accountId, id: committed } = await running();
     await scrip.billing.commit({ ...named(accountId), reservationId: committed });
     const released = await reserveCredits(scrip, accountId, 10n);
@@ -157,7 +157,7 @@ describe('RaiseReservation', () => {
       });
   });
 
-  test('of a closed account is refused; what was reserved can still be committed', async () => {
+  test('fails on a closed account, whose reservation can still be committed', async () => {
     const { accountId, id } = await running();
     await raise(accountId, id, { credits: 5n });
     await scrip.accounts.closeAccount(named(accountId));
@@ -166,7 +166,7 @@ describe('RaiseReservation', () => {
     expect(commit.committed).toBe(35n);
   });
 
-  test('is priced on the version the reservation was made on, whatever is in force', async () => {
+  test('is priced on the rate card version of the reservation', async () => {
     const { accountId, id } = await running();
     const { rateCard } = prepaid;
     const dearer = [...rateCard.operations].map(([name, operation]) => {
@@ -193,7 +193,7 @@ describe('RaiseReservation', () => {
 });
 
 describe('a long job', () => {
-  test('lives on heartbeats, grows, and commits as it goes', async () => {
+  test('extends and raises its reservation and commits in parts', async () => {
     const { accountId, id } = await running(10n);
     for (let beat = 1; beat <= 4; beat++) {
       scrip.advance(10 * MINUTE);
@@ -232,7 +232,7 @@ describe('a long job', () => {
     [OverCommitPolicy.CAP, 35n],
     [OverCommitPolicy.DRAW, 40n],
   ])(
-    'that was raised by 5 and commits 40 of 35 under policy %s comes to %s',
+    'that was raised by 5 and commits 40 of 35 under policy %s ends with %s',
     async (policy, comesTo) => {
       const { accountId, id } = await running(30n, policy);
       await raise(accountId, id, { credits: 5n });
@@ -247,7 +247,7 @@ describe('a long job', () => {
     },
   );
 
-  test('that was raised commits late all that it held, within the grace', async () => {
+  test('that was raised can commit late everything it held, within the grace period', async () => {
     const { accountId, id } = await running();
     await raise(accountId, id, { credits: 20n });
     scrip.advance(17 * MINUTE);

@@ -38,7 +38,7 @@ const SERVICES = [...new Set(METHODS.map((method) => defined(method.split('/')[0
 type UsagesOrCredits = NonNullable<ServerReflectionRequest['messageRequest']>;
 type Answer = NonNullable<ServerReflectionResponse['messageResponse']>;
 
-/** Asks one after the other on one stream. */
+/** Sends the requests one after the other on one stream. */
 async function ask(version: 'v1' | 'v1alpha', ...questions: UsagesOrCredits[]): Promise<Answer[]> {
   const { requestSerialize, responseDeserialize } = ServerReflectionService.serverReflectionInfo;
   const call = scrip.channel.makeBidiStreamRequest(
@@ -77,7 +77,7 @@ function registryOf(files: FileDescriptorProto[]) {
 }
 
 describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
-  test('lists every service there is', async () => {
+  test('lists all services', async () => {
     const [answer] = await ask(version, { $case: 'listServices', value: '' });
     if (answer?.$case !== 'listServicesResponse') return expect.fail('no list');
     const names = answer.value.service.map(({ name }) => name);
@@ -88,7 +88,7 @@ describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
       ).not.toEqual([]);
   });
 
-  test.each(SERVICES)('describes %s whole: every method, type and import', async (name) => {
+  test.each(SERVICES)('describes %s completely: methods, types and imports', async (name) => {
     const [answer] = await ask(version, { $case: 'fileContainingSymbol', value: name });
     const service = registryOf(filesIn(answer)).getService(name);
     expect(service?.methods.map((method) => `${name}/${method.name}`).toSorted()).toEqual(
@@ -101,7 +101,7 @@ describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
       ]);
   });
 
-  test('finds what a symbol of any kind belongs to', async () => {
+  test('finds the file of every kind of symbol', async () => {
     const symbols = {
       'billing.v1.BillingService.Reserve': 'billing/v1/billing_service.proto',
       'billing.v1.Entry': 'billing/v1/ledger.proto',
@@ -119,7 +119,7 @@ describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
     expect(answers.map((answer) => filesIn(answer)[0]?.name)).toEqual(Object.values(symbols));
   });
 
-  test('hands out a file by its name, with its imports', async () => {
+  test('returns a file by name, with its imports', async () => {
     const value = 'billing/v1/account_service.proto';
     const files = filesIn((await ask(version, { $case: 'fileByFilename', value }))[0]);
     expect(files.map(({ name }) => name).toSorted()).toEqual([
@@ -132,7 +132,7 @@ describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
     expect(registryOf(files).getMessage('billing.v1.OpenAccountRequest')?.fields.length).toBe(5);
   });
 
-  test('says what it does not know, and goes on', async () => {
+  test('returns errors for unknown names and continues', async () => {
     const [symbol, file, extension, known] = await ask(
       version,
       { $case: 'fileContainingSymbol', value: 'billing.v1.Nothing' },
@@ -148,7 +148,7 @@ describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
 });
 
 describe('Reflection', () => {
-  test('is not there where it is switched off', async () => {
+  test('can be switched off', async () => {
     const own = await startTestService({ env: { REFLECTION: 'false' } });
     const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
     const { requestSerialize, responseDeserialize } = ServerReflectionService.serverReflectionInfo;
@@ -184,13 +184,13 @@ describe('Health', () => {
     expect(await check(scrip, service)).toBe('SERVING');
   });
 
-  test('of a service there is not is NOT_FOUND', async () => {
+  test('of an unknown service is NOT_FOUND', async () => {
     await expect(check(scrip, 'billing.v1.Nothing')).rejects.toMatchObject({
       code: status.NOT_FOUND,
     });
   });
 
-  test('turns NOT_SERVING for those who watch when the replica stops', async () => {
+  test('changes to NOT_SERVING for watchers when the replica stops', async () => {
     const own = await startTestService();
     const { path, requestSerialize, responseDeserialize } = method('Watch');
     const call: ClientReadableStream<object> = own.channel.makeServerStreamRequest(

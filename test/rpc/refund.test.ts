@@ -34,7 +34,7 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 });
 
 describe('Refund', () => {
-  test('gives a whole charge back to the grants it came from, last taken first', async () => {
+  test('returns a charge to the grants it came from, in reverse order', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 600n);
     const seq = await charge(accountId, 25n);
@@ -75,7 +75,7 @@ describe('Refund', () => {
     expect(grants.map(({ state }) => state)).toEqual([Grant_State.OPEN, Grant_State.OPEN]);
   });
 
-  test('gives back a part at a time, and never more than was committed', async () => {
+  test('can be partial, and never exceeds what was committed', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 100n);
     const reservationId = await reserveCredits(scrip, accountId, 40n);
@@ -109,7 +109,7 @@ describe('Refund', () => {
     expect(await newestEntry(scrip, accountId)).toMatchObject({ reservationId, refundedSeq: seq });
   });
 
-  test('of a grant that has expired since becomes breakage, the rest comes back', async () => {
+  test('of an expired grant becomes breakage, and the rest is returned', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 20n, { expiresAt: new Date(scrip.now() + MINUTE) });
     await grant(scrip, accountId, 100n);
@@ -128,7 +128,7 @@ describe('Refund', () => {
     ]);
   });
 
-  test('of a spent grant that still runs makes it expire again at its time', async () => {
+  test('makes a spent grant open again until it expires', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 20n, { expiresAt: new Date(scrip.now() + MINUTE) });
     const seq = await charge(accountId, 20n);
@@ -142,7 +142,7 @@ describe('Refund', () => {
     });
   });
 
-  test('of overage takes it off the month', async () => {
+  test('of overage reduces the overage of the month', async () => {
     const accountId = await scrip.open('everything'); // 80 credits, then overage
     const seq = await charge(accountId, 100n);
     const { split, balance } = await refund(accountId, seq, { credits: 15n });
@@ -150,13 +150,13 @@ describe('Refund', () => {
     expect(balance).toMatchObject({ remaining: 0n, overage: 5n });
   });
 
-  test('names only a commit or charge of the account', async () => {
+  test('fails for entries that are not commits or charges of the account', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await reserveCredits(scrip, accountId, 1n);
     const other = await openWithCredits(scrip, 100n);
     await charge(other, 1n);
     await charge(other, 1n);
-    // 1 is a grant, 2 a reserve (and a charge of the other account), 3 does not exist.
+    // Entry 1 is a grant, 2 a reserve (and a charge of the other account), and 3 does not exist.
     for (const seq of [1n, 2n, 3n, 9_223_372_036_854_775_807n])
       expect(await errorOf(refund(accountId, seq))).toMatchObject({
         code: status.NOT_FOUND,
@@ -165,13 +165,13 @@ describe('Refund', () => {
       });
   });
 
-  test('of a commit of nothing has nothing to give back', async () => {
+  test('fails for a commit of 0 credits', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const seq = await charge(accountId, 0n);
     expect((await errorOf(refund(accountId, seq))).reason).toBe('EXCEEDS_COMMIT');
   });
 
-  test('says its own reference and labels where it has some, beside those of the charge', async () => {
+  test('stores its own reference and labels in addition to those of the charge', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const { entrySeq: seq } = await scrip.billing.charge({
       accountId,
@@ -188,7 +188,7 @@ describe('Refund', () => {
     });
   });
 
-  test('is possible on a closed account', async () => {
+  test('succeeds on a closed account', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const seq = await charge(accountId, 10n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
@@ -197,10 +197,10 @@ describe('Refund', () => {
 
   test.each([
     ['no seq', 'seq', { seq: 0n }],
-    ['a seq below zero', 'seq', { seq: -1n }],
+    ['a negative seq', 'seq', { seq: -1n }],
     ['no credits', 'credits', { seq: 1n, credits: 0n }],
-    ['credits below zero', 'credits', { seq: 1n, credits: -5n }],
-  ])('is not made with %s', async (_, field, { seq, ...more }) => {
+    ['negative credits', 'credits', { seq: 1n, credits: -5n }],
+  ])('refuses %s', async (_, field, { seq, ...more }) => {
     const accountId = await openWithCredits(scrip, 100n);
     expect(await errorOf(refund(accountId, seq, more))).toMatchObject({
       reason: 'INVALID_FIELD',

@@ -29,7 +29,7 @@ const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
 
 /** Each request holds memory of its own, and nothing holds the request but its call. */
 const deserialize = (): Held => ({ memory: new ArrayBuffer(HELD) });
-const asItIs = (bytes: Buffer): Buffer => bytes;
+const identity = (bytes: Buffer): Buffer => bytes;
 
 const context = {
   tracer: trace.getTracer('test'),
@@ -47,8 +47,8 @@ beforeAll(async () => {
     responseStream: false,
     requestSerialize: () => Buffer.alloc(0),
     requestDeserialize: deserialize,
-    responseSerialize: asItIs,
-    responseDeserialize: asItIs,
+    responseSerialize: identity,
+    responseDeserialize: identity,
   };
   server.addService(
     { call: definition },
@@ -68,7 +68,7 @@ afterAll(() => {
 
 const call = () =>
   new Promise<void>((resolve, reject) => {
-    client.makeUnaryRequest(PATH, asItIs, asItIs, Buffer.alloc(0), (error) =>
+    client.makeUnaryRequest(PATH, identity, identity, Buffer.alloc(0), (error) =>
       error ? reject(error) : resolve(),
     );
   });
@@ -88,7 +88,7 @@ async function heldAfterCalls(): Promise<number> {
   return (process.memoryUsage().arrayBuffers - before) / HELD;
 }
 
-test('a call of the service holds nothing', async () => {
+test('a closed call retains nothing after a minor collection', async () => {
   handler = unaryHandler(context, 'Call', async () => ({ response: Buffer.alloc(0) }));
   expect(await heldAfterCalls()).toBeLessThan(0.5);
 });

@@ -23,7 +23,7 @@ const release = (accountId: string, reservationId: string) =>
   scrip.billing.release({ accountId, requestId: requestId(), reservationId });
 
 describe('Release', () => {
-  test('gives back all that is held, in one entry', async () => {
+  test('returns everything that is held in one entry', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     const { reservation: made } = await scrip.billing.reserve({
       accountId,
@@ -74,7 +74,7 @@ describe('Release', () => {
     });
   });
 
-  test('gives back what partial commits have left', async () => {
+  test('returns what partial commits have left', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 50n);
     const part = { accountId, reservationId: id, credits: 20n, final: false };
@@ -85,7 +85,7 @@ describe('Release', () => {
     expect(balance).toMatchObject({ remaining: 80n, reserved: 0n });
   });
 
-  test('of a grant that expired meanwhile gives breakage', async () => {
+  test('of credits of an expired grant makes breakage', async () => {
     const accountId = await scrip.open('verts');
     await grant(scrip, accountId, 50n, { expiresAt: new Date(scrip.now() + MINUTE) });
     const id = await reserveCredits(scrip, accountId, 50n);
@@ -98,7 +98,7 @@ describe('Release', () => {
     ]);
   });
 
-  test('of a released or expired reservation answers with its state and has no second effect', async () => {
+  test('of a released or expired reservation returns its state and has no second effect', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const released = await reserveCredits(scrip, accountId, 50n);
     await release(accountId, released);
@@ -116,7 +116,7 @@ describe('Release', () => {
     expect(kinds.filter((kind) => kind === Entry_Kind.RELEASE).length).toBe(1);
   });
 
-  test('of a committed reservation fails and says when it was committed', async () => {
+  test('of a committed reservation fails and tells when it was committed', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const reservationId = await reserveCredits(scrip, accountId, 50n);
     const { reservation } = await scrip.billing.commit({
@@ -135,14 +135,14 @@ describe('Release', () => {
     });
   });
 
-  test('of an unknown reservation fails', async () => {
+  test('fails for an unknown reservation', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     expect(await errorOf(release(accountId, '01900000-0000-7000-8000-000000000000'))).toMatchObject(
       { code: status.NOT_FOUND, reason: 'RESERVATION_NOT_FOUND' },
     );
   });
 
-  test('is possible on a closed account', async () => {
+  test('succeeds on a closed account', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 50n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });

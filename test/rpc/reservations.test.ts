@@ -28,7 +28,7 @@ async function oneOfEach() {
 }
 
 describe('GetReservation', () => {
-  test('answers with a running reservation as Reserve did', async () => {
+  test('returns an active reservation as Reserve did', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const { reservation } = await scrip.billing.reserve({
       accountId,
@@ -40,7 +40,7 @@ describe('GetReservation', () => {
     expect(await get(accountId, reservation?.reservationId ?? '')).toEqual(reservation);
   });
 
-  test('answers with ended ones, too', async () => {
+  test('returns ended reservations', async () => {
     const { accountId, expired, committed, released, active } = await oneOfEach();
     expect(await get(accountId, expired)).toMatchObject({ state: Reservation_State.EXPIRED });
     expect(await get(accountId, committed)).toMatchObject({ state: Reservation_State.COMMITTED });
@@ -48,7 +48,7 @@ describe('GetReservation', () => {
     expect(await get(accountId, active)).toMatchObject({ state: Reservation_State.ACTIVE });
   });
 
-  test('says that one has expired before anyone has written it down', async () => {
+  test('returns an expired reservation before its expiry is written', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 40n);
     await scrip.billing.commit({
@@ -74,7 +74,7 @@ describe('GetReservation', () => {
     expect(await get(accountId, id)).toEqual(seen);
   });
 
-  test('finds none of another account', async () => {
+  test('fails for reservations of other accounts', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const id = await reserveCredits(scrip, await openWithCredits(scrip, 10n), 1n);
     expect(await errorOf(get(accountId, id))).toMatchObject({
@@ -90,7 +90,7 @@ describe('GetReservation', () => {
   });
 
   test.each(['', 'x', '0190', '01900000000070008000000000000000', "' or 1=1"])(
-    'refuses %j, which is no id of a reservation',
+    'refuses the reservation id %j',
     async (reservationId) => {
       const accountId = await openWithCredits(scrip, 10n);
       expect(await errorOf(get(accountId, reservationId))).toMatchObject({
@@ -105,7 +105,7 @@ describe('ListReservations', () => {
   const ids = (reservations: readonly Reservation[]) =>
     reservations.map(({ reservationId }) => reservationId);
 
-  test('answers newest first, every state', async () => {
+  test('lists reservations in all states, newest first', async () => {
     const { accountId, expired, committed, released, active } = await oneOfEach();
     const { reservations, nextPageToken } = await scrip.billing.listReservations({ accountId });
     expect(ids(reservations)).toEqual([active, released, committed, expired]);
@@ -114,7 +114,7 @@ describe('ListReservations', () => {
       expect(await get(accountId, reservation.reservationId)).toEqual(reservation);
   });
 
-  test('keeps to the states asked for, as they are now', async () => {
+  test('lists reservations in the given states, as they are now', async () => {
     const { accountId, expired, committed, released, active } = await oneOfEach();
     const { ACTIVE, COMMITTED, RELEASED, EXPIRED } = Reservation_State;
     const inStates = async (...states: Reservation_State[]) =>
@@ -127,7 +127,7 @@ describe('ListReservations', () => {
     expect(await inStates(EXPIRED)).toEqual([active, expired]);
   });
 
-  test('pages through all, each once, whatever the size of a page', async () => {
+  test('pages through all rows once, with any page size', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const made: string[] = [];
     for (let n = 0; n < 7; n++) made.unshift(await reserveCredits(scrip, accountId, 1n));
@@ -147,7 +147,7 @@ describe('ListReservations', () => {
     }
   });
 
-  test('answers 50 where no size is given, and 1,000 where more is asked', async () => {
+  test('returns 50 rows by default, and at most 1,000', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const mutations = Array.from({ length: 1_000 }, () => ({
       mutation: {
@@ -165,14 +165,14 @@ describe('ListReservations', () => {
     expect(await sizeOf(2_147_483_647)).toEqual([1_000, true]);
   });
 
-  test('refuses unknown states and sizes below zero, both at once', async () => {
+  test('reports unknown states and a negative page size together', async () => {
     const accountId = await scrip.open('verts');
     const states: Reservation_State[] = [Reservation_State.UNSPECIFIED];
     const call = scrip.billing.listReservations({ accountId, states, pageSize: -1 });
     expect((await errorOf(call)).fields.toSorted()).toEqual(['page_size', 'states']);
   });
 
-  test('of an unknown account fails', async () => {
+  test('fails for an unknown account', async () => {
     expect(await errorOf(scrip.billing.listReservations({ accountId: 'nobody' }))).toMatchObject({
       code: status.NOT_FOUND,
       reason: 'ACCOUNT_NOT_FOUND',

@@ -40,7 +40,7 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 });
 
 describe('Reserve', () => {
-  test('sets credits aside and answers with the reservation, the balance and the priced lines', async () => {
+  test('sets credits aside and returns the reservation, the balance and the priced usages', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     const before = scrip.now();
     const response = await reserve(accountId, {
@@ -133,7 +133,7 @@ describe('Reserve', () => {
     });
   });
 
-  test('takes by priority, then soonest expiry, then unpaid before paid, then oldest', async () => {
+  test('takes credits by priority, then soonest expiry, then unpaid before paid, then oldest', async () => {
     const accountId = await scrip.open('verts');
     const at = (ms: number) => new Date(scrip.now() + ms);
     const promotional = { category: Grant_Category.PROMOTIONAL };
@@ -150,14 +150,14 @@ describe('Reserve', () => {
     );
   });
 
-  test('takes part of a grant only where less is wanted', async () => {
+  test('takes part of the last grant', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     await grant(scrip, accountId, 100n);
     const { reservation } = await reserve(accountId, { credits: 25n });
     expect(reservation?.allocations).toEqual([fromGrant(1n, 10n), fromGrant(2n, 15n)]);
   });
 
-  test('reserves nothing at all where that is what it costs', async () => {
+  test('reserves 0 credits for usages that cost nothing', async () => {
     const accountId = await scrip.open('aspose-cloud');
     for (const request of [{ credits: 0n }, { usages: [{ operation: 'document.upload' }] }]) {
       const { reservation, balance, entrySeq } = await reserve(accountId, request);
@@ -168,7 +168,7 @@ describe('Reserve', () => {
     }
   });
 
-  test('keeps amounts exact up to the most an account can hold', async () => {
+  test('is exact up to the maximum of an account', async () => {
     const most = 9_000_000_000_000_000_000n;
     const accountId = await openWithCredits(scrip, most);
     const { reservation, balance } = await reserve(accountId, { credits: most - 1n });
@@ -179,10 +179,10 @@ describe('Reserve', () => {
     expect(reservations[0]).toEqual(reservation);
   });
 
-  test('is refused where credits are missing, and says what is and what would help', async () => {
+  test('fails if credits are missing, with the shortfall and the packs that cover it', async () => {
     const accountId = await openWithCredits(scrip, 20n);
-    const fault = await errorOf(reserve(accountId, { credits: 1_100n }));
-    expect(fault).toMatchObject({
+    const error = await errorOf(reserve(accountId, { credits: 1_100n }));
+    expect(error).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
       metadata: {
@@ -197,13 +197,13 @@ describe('Reserve', () => {
     expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n, seq: 1n });
   });
 
-  test('counts the largest int64 as the credits it is', async () => {
+  test('accepts the largest int64 as credits', async () => {
     const accountId = await openWithCredits(scrip, 7n);
     const { metadata } = await errorOf(reserve(accountId, { credits: MAX }));
     expect(metadata).toMatchObject({ required: `${MAX}`, shortfall: `${MAX - 7n}` });
   });
 
-  test('falls back on the postpaid line, and stops at its limit', async () => {
+  test('uses overage up to its limit on a postpaid plan', async () => {
     const accountId = await scrip.open('everything'); // 80 credits, overage up to 10,000
     const { reservation, balance } = await reserve(accountId, { credits: 1_080n });
     expect(reservation?.allocations.at(-1)).toEqual({
@@ -221,7 +221,7 @@ describe('Reserve', () => {
     expect((await balanceOf(scrip, accountId)).available).toBe(-10_000n);
   });
 
-  test('is refused on a closed account', async () => {
+  test('fails on a closed account', async () => {
     const accountId = await openWithCredits(scrip, 20n);
     const { account } = await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     expect(await errorOf(reserve(accountId, { credits: 1n }))).toMatchObject({
@@ -231,7 +231,7 @@ describe('Reserve', () => {
     });
   });
 
-  test('takes an over-commit policy and says it again', async () => {
+  test('stores the over-commit policy', async () => {
     const accountId = await openWithCredits(scrip, 20n);
     for (const overCommitPolicy of [OverCommitPolicy.CAP, OverCommitPolicy.DRAW]) {
       const { reservation } = await reserve(accountId, { credits: 1n, overCommitPolicy });
@@ -242,7 +242,7 @@ describe('Reserve', () => {
     expect(reservation?.overCommitPolicy).toBe(OverCommitPolicy.REJECT);
   });
 
-  test('takes 1,000 usages and not 1,001', async () => {
+  test('accepts 1,000 usages and refuses 1,001', async () => {
     const accountId = await openWithCredits(scrip, 2_000n);
     const { reservation, lines } = await reserve(accountId, { usages: Array(1_000).fill(INSPECT) });
     expect([reservation?.credits, lines.length]).toEqual([1_000n, 1_000]);
@@ -260,7 +260,7 @@ describe('A reservation lasts', () => {
     ['a second and a half', { seconds: 1n, nanos: 500_000_000 }, 1_500],
     ['whole milliseconds, finer digits cut', { seconds: 1n, nanos: 999_999_999 }, 1_999],
     ['as long as the plan allows at most', { seconds: 86_400n, nanos: 0 }, DAY],
-  ])('%s, if asked to', async (_, ttl, ms) => {
+  ])('%s, if the ttl says so', async (_, ttl, ms) => {
     const accountId = await openWithCredits(scrip, 20n);
     const { reservation } = await reserve(accountId, { credits: 1n, ttl });
     const { createdAt, expiresAt } = defined(reservation);
@@ -268,13 +268,13 @@ describe('A reservation lasts', () => {
   });
 
   test.each([
-    ['nothing', { seconds: 0n, nanos: 0 }],
-    ['less than nothing', { seconds: -1n, nanos: 0 }],
-    ['nanoseconds below nothing', { seconds: 0n, nanos: -1_000_000 }],
+    ['zero', { seconds: 0n, nanos: 0 }],
+    ['a negative duration', { seconds: -1n, nanos: 0 }],
+    ['negative nanoseconds', { seconds: 0n, nanos: -1_000_000 }],
     ['longer than the plan allows', { seconds: 86_400n, nanos: 1_000_000 }],
-    ['a year and more', { seconds: 400n * 86_400n, nanos: 0 }],
-    ['longer than any clock', { seconds: MAX, nanos: 0 }],
-    ['shorter than any clock', { seconds: -MAX, nanos: 0 }],
+    ['more than a year', { seconds: 400n * 86_400n, nanos: 0 }],
+    ['the largest duration', { seconds: MAX, nanos: 0 }],
+    ['the smallest duration', { seconds: -MAX, nanos: 0 }],
   ])('never %s', async (_, ttl) => {
     const accountId = await openWithCredits(scrip, 20n);
     expect(await errorOf(reserve(accountId, { credits: 1n, ttl }))).toMatchObject({
@@ -284,7 +284,7 @@ describe('A reservation lasts', () => {
     });
   });
 
-  test("as long as the plan says: 90 seconds by default, 2 hours at most on plan 'everything'", async () => {
+  test('by default and at most as long as the plan says', async () => {
     const accountId = await scrip.open('everything');
     const { reservation } = await reserve(accountId, { credits: 1n });
     const { createdAt, expiresAt } = defined(reservation);
@@ -295,7 +295,7 @@ describe('A reservation lasts', () => {
     });
   });
 
-  test('and its credits are back at the moment it ends, though nothing was swept', async () => {
+  test('and its credits are available when it ends, without a sweep', async () => {
     const accountId = await openWithCredits(scrip, 20n);
     await reserve(accountId, { credits: 20n, ttl: { seconds: 60n, nanos: 0 } });
     expect((await errorOf(reserve(accountId, { credits: 1n }))).reason).toBe(

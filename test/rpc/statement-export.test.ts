@@ -1,4 +1,4 @@
-/** Exported statements, read back from the files they make. */
+/** Exported statements, read back from the files. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type ExportStatementsRequest,
@@ -9,7 +9,7 @@ import { defined } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
-/** A name that a spreadsheet would take for a formula, if nobody stopped it. */
+/** A name that a spreadsheet would read as a formula. */
 const FORMULA = '-1-1';
 const ACCOUNTS = [FORMULA, 'acme', 'globex'];
 
@@ -46,7 +46,7 @@ const ofAccount = (accountId: string) =>
 const january = { fromMonth: '2031-01' };
 const both = { fromMonth: '2031-01', toMonth: '2031-02' };
 
-/** Reads what RFC 4180 says: fields in quotes may hold anything, quotes doubled. */
+/** Parses CSV by RFC 4180: quoted fields may hold anything, with quotes doubled. */
 function readCsv(text: string): Record<string, string>[] {
   const rows = text
     .split('\r\n')
@@ -60,8 +60,8 @@ function readCsv(text: string): Record<string, string>[] {
   return lines.map((line) => Object.fromEntries(names.map((name, i) => [name, line[i] ?? ''])));
 }
 
-describe('a plan’s statements', () => {
-  test('as JSON are the statements themselves, month by month and account by account', async () => {
+describe('statements of a plan', () => {
+  test('as JSON are complete, ordered by month and then by account', async () => {
     const text = await exported({ ...ofPlan, ...both, format: Format.JSON });
     const statements = text
       .trimEnd()
@@ -77,7 +77,7 @@ describe('a plan’s statements', () => {
     }
   });
 
-  test('as CSV have a row for each line, and what comes to the same total', async () => {
+  test('as CSV have a row per line, with the same totals', async () => {
     const rows = readCsv(await exported({ ...ofPlan, ...january, format: Format.CSV }));
     expect([...new Set(rows.map((row) => row['account_id']))]).toEqual([
       `'${FORMULA}`,
@@ -97,8 +97,8 @@ describe('a plan’s statements', () => {
   });
 });
 
-describe('an account’s statements', () => {
-  test('tell negative money as plain decimals, and a name like a formula as text', async () => {
+describe('statements of an account', () => {
+  test('have negative amounts as plain decimals, and escape names that look like formulas', async () => {
     const request = { ...ofAccount(FORMULA), fromMonth: '2031-02', format: Format.CSV };
     const rows = readCsv(await exported(request));
     expect(rows.map((row) => Object.values(row).slice(4))).toEqual([
@@ -108,7 +108,7 @@ describe('an account’s statements', () => {
     expect(rows.map((row) => row['account_id'])).toEqual([`'${FORMULA}`, `'${FORMULA}`]);
   });
 
-  test('of months that have none are an empty file, with its header', async () => {
+  test('of months without statements are a file with only a header', async () => {
     const request = { ...ofAccount('acme'), fromMonth: '2031-03', toMonth: '2031-12' };
     expect(await exported({ ...request, format: Format.JSON })).toBe('');
     expect(await exported({ ...request, format: Format.CSV })).toBe(
@@ -119,7 +119,7 @@ describe('an account’s statements', () => {
 
 describe('an export', () => {
   test.each<[string, Partial<ExportStatementsRequest>, string, string[]]>([
-    ['of nobody', { ...january, format: Format.CSV }, 'INVALID_FIELD', ['of']],
+    ['without account or plan', { ...january, format: Format.CSV }, 'INVALID_FIELD', ['of']],
     ['without a format', { ...ofPlan, ...january }, 'INVALID_FIELD', ['format']],
     ['without a month', { ...ofPlan, format: Format.CSV }, 'INVALID_FIELD', ['from_month']],
     [
@@ -129,13 +129,13 @@ describe('an export', () => {
       ['to_month'],
     ],
     [
-      'of a plan that is not there',
+      'of an unknown plan',
       { of: { $case: 'planId', value: 'none' }, ...january, format: Format.CSV },
       'PLAN_NOT_FOUND',
       [],
     ],
     [
-      'of an account that is not there',
+      'of an unknown account',
       { ...ofAccount('nobody'), ...january, format: Format.CSV },
       'ACCOUNT_NOT_FOUND',
       [],
@@ -144,9 +144,10 @@ describe('an export', () => {
     expect(await errorOf(exported(request))).toMatchObject({ reason, fields });
   });
 
-  test('of many accounts comes in pieces that end between lines', async () => {
+  test('of many accounts is sent in pieces that end at line ends', async () => {
     scrip.setNow(Date.UTC(2032, 0, 10));
-    const mutations = Array.from({ length: 450 }, (_, index) => ({
+    // More than one read of the export.
+    const mutations = Array.from({ length: 210 }, (_, index) => ({
       mutation: {
         $case: 'openAccount' as const,
         value: { accountId: `many-${index}`, requestId: requestId(), planId: 'aspose-cloud' },
@@ -165,7 +166,7 @@ describe('an export', () => {
       .trimEnd()
       .split('\n')
       .map((line) => Statement.fromJSON(JSON.parse(line)).accountId);
-    expect(ids).toHaveLength(450 + ACCOUNTS.length);
+    expect(ids).toHaveLength(210 + ACCOUNTS.length);
     expect(new Set(ids).size).toBe(ids.length);
   });
 });

@@ -1,4 +1,4 @@
-/** Statements over the wire: Aspose's case from the first free output to a refund of a billed one. */
+/** Statements, from the first free output of a month to the refund of a billed one. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
@@ -61,11 +61,11 @@ const pages = (many: bigint, count = 1n) => ({
 const usd = (amount: string) => ({ currency: 'USD', amount });
 const day = (year: number, month: number, date: number) => Date.UTC(year, month - 1, date, 12);
 
-describe('50 outputs are free, credits bought in advance come next, the rest is billed by volume', () => {
+describe('50 outputs are free, then prepaid credits are used, and the rest is billed by volume', () => {
   let accountId: string;
   let billed: bigint;
 
-  test('the open month shows what it would come to', async () => {
+  test('an open month is computed as if it were closed now', async () => {
     scrip.setNow(day(2031, 1, 10));
     accountId = await scrip.open('aspose-cloud');
     await charge(accountId, 'document.convert', 50n);
@@ -114,7 +114,7 @@ describe('50 outputs are free, credits bought in advance come next, the rest is 
     expect(plan?.terms?.overageRates).toEqual(statement.overageRates);
   });
 
-  test('it is closed once, in the first sweep after its end, and says so in an event', async () => {
+  test('a month is closed once, by the first sweep after its end, with an event', async () => {
     const open = await statementOf(accountId, '2031-01');
     scrip.setNow(Date.UTC(2031, 1, 1));
     await scrip.service.sweep();
@@ -132,7 +132,7 @@ describe('50 outputs are free, credits bought in advance come next, the rest is 
     ).toEqual([{ data: { month: '2031-01', overage: '12000', currency: 'USD', total: '180.00' } }]);
   });
 
-  test('a refund in the next month takes its price off that month, to the cent', async () => {
+  test('a refund in the next month is an adjustment of exactly its price', async () => {
     scrip.setNow(day(2031, 2, 10));
     await charge(accountId, 'document.convert', 51n);
     await scrip.billing.refund({ ...named(accountId), seq: billed, credits: 1_001n });
@@ -147,10 +147,10 @@ describe('50 outputs are free, credits bought in advance come next, the rest is 
     expect((await balanceOf(scrip, accountId)).overage).toBe(1n);
   });
 
-  test('a refund below the edge of a cheaper tier never makes the month dearer', async () => {
+  test('a refund that drops out of a cheaper tier does not make the month more expensive', async () => {
     scrip.setNow(day(2031, 3, 10));
     await scrip.billing.refund({ ...named(accountId), seq: billed, credits: 2_999n });
-    // 8,000 credits would cost 160.00; 10,000, which were left on the way there, 150.00.
+    // 8,000 credits would cost 160.00, more than the 150.00 for 10,000.
     const march = await statementOf(accountId, '2031-03');
     expect(march.adjustments).toEqual([
       { month: '2031-01', credits: 2_999n, amount: usd('-14.98') },
@@ -158,7 +158,7 @@ describe('50 outputs are free, credits bought in advance come next, the rest is 
     scrip.setNow(day(2031, 4, 10));
     await scrip.billing.refund({ ...named(accountId), seq: billed });
     const april = await statementOf(accountId, '2031-04');
-    // What the overage had cost is given back whole; the rest of the refund was prepaid.
+    // The whole price of the overage is given back; the rest of the refund was prepaid.
     expect(april.adjustments).toEqual([
       { month: '2031-01', credits: 8_000n, amount: usd('-150.00') },
     ]);
@@ -170,8 +170,8 @@ describe('50 outputs are free, credits bought in advance come next, the rest is 
   });
 });
 
-describe('usage is told by operation', () => {
-  test('of what was reserved, in its order, as far as the commits go', async () => {
+describe('usage by operation', () => {
+  test('follows the order of the reserved usages, up to the committed credits', async () => {
     scrip.setNow(day(2031, 5, 10));
     const accountId = await scrip.open('graduated');
     const { reservation } = await scrip.billing.reserve({
@@ -200,7 +200,7 @@ describe('usage is told by operation', () => {
     });
   });
 
-  test('less what was refunded of it within the month', async () => {
+  test('excludes what was refunded within the month', async () => {
     scrip.setNow(day(2031, 5, 20));
     const accountId = await scrip.open('graduated');
     await grant(scrip, accountId, 10n, { category: Grant_Category.PROMOTIONAL });
@@ -223,7 +223,7 @@ describe('usage is told by operation', () => {
     });
   });
 
-  test('in the month of the commit, whenever it was reserved, late or not', async () => {
+  test('belongs to the month of the commit, late or not', async () => {
     scrip.setNow(Date.UTC(2031, 4, 31, 23, 50));
     const accountId = await scrip.open('graduated');
     const reserve = async (many: bigint) =>
@@ -241,7 +241,7 @@ describe('usage is told by operation', () => {
       usage: [{ operation: 'job.pages', count: 2n, credits: 14n, refunded: 0n }],
       overage: 14n,
     });
-    // Refunded in the same month, though reserved in the one before.
+    // Refunded in the month of the commit, after the month of the reservation.
     await scrip.billing.refund({ ...named(accountId), seq: committed.entrySeq });
     expect(await statementOf(accountId, '2031-06')).toMatchObject({
       usage: [{ operation: 'job.pages', count: 2n, credits: 6n, refunded: 8n }],
@@ -250,8 +250,8 @@ describe('usage is told by operation', () => {
   });
 });
 
-describe('months close', () => {
-  test('with nothing in them, each by itself, however long nobody looked', async () => {
+describe('a month', () => {
+  test('without usage is closed too, also after several months without a sweep', async () => {
     scrip.setNow(day(2032, 1, 10));
     const accountId = await scrip.open('graduated');
     scrip.setNow(Date.UTC(2032, 3, 1));
@@ -262,7 +262,7 @@ describe('months close', () => {
     );
   });
 
-  test('before anyone is shown them, swept or not', async () => {
+  test('is closed before its statement is shown, without a sweep', async () => {
     scrip.setNow(day(2032, 5, 10));
     const accountId = await scrip.open('graduated');
     scrip.setNow(Date.UTC(2032, 5, 1));
@@ -271,7 +271,7 @@ describe('months close', () => {
     expect(await closedOf(accountId)).toHaveLength(2);
   });
 
-  test('without money where the plan has no tiers', async () => {
+  test('has no total if the plan has no overage rates', async () => {
     scrip.setNow(day(2032, 7, 10));
     const accountId = await scrip.open('counted');
     const { entrySeq: seq } = await charge(accountId, 'job.one', 5n);
@@ -286,7 +286,7 @@ describe('months close', () => {
     expect(august.adjustments).toEqual([{ month: '2032-07', credits: 5n, amount: undefined }]);
   });
 
-  test('never on a prepaid plan: what was used is computed when it is asked for', async () => {
+  test('of a prepaid plan is never closed, and is computed for each call', async () => {
     scrip.setNow(day(2032, 9, 10));
     const accountId = await scrip.open('perfectparser');
     await scrip.billing.charge({ ...named(accountId), credits: 3n });
@@ -303,7 +303,7 @@ describe('months close', () => {
     expect([september.closedAt, september.total]).toEqual([undefined, undefined]);
   });
 
-  test('of a closed account: the month it was closed in, and later only what is owed', async () => {
+  test('after the account was closed is closed only if something is owed', async () => {
     scrip.setNow(day(2033, 1, 10));
     const accountId = await scrip.open('graduated');
     const { entrySeq: seq } = await scrip.billing.charge({ ...named(accountId), credits: 20n });
@@ -331,7 +331,7 @@ describe('months close', () => {
 });
 
 describe('requests', () => {
-  test('for a month before the account was opened, to come, or that is none are refused', async () => {
+  test('for months before the account was opened, in the future or invalid fail', async () => {
     scrip.setNow(day(2034, 3, 10));
     const accountId = await scrip.open('graduated');
     for (const month of ['2034-02', '2034-04', '', '2034-3', '2034-13', '2034-03-01'])
@@ -341,7 +341,7 @@ describe('requests', () => {
       ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['month'] });
   });
 
-  test('for accounts that are not there are refused', async () => {
+  test('for unknown accounts fail', async () => {
     const accountId = 'nobody';
     const got = scrip.statements.getStatement({ accountId, month: '2034-03' });
     expect((await errorOf(got)).reason).toBe('ACCOUNT_NOT_FOUND');

@@ -1,4 +1,4 @@
-/** Every entry says who caused it and in which trace. */
+/** Every entry has the caller and the trace that caused it. */
 import '../../src/telemetry.ts';
 import { randomBytes } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
@@ -25,7 +25,7 @@ const headers = (values: Readonly<Record<string, string>>): Metadata => {
   return metadata;
 };
 
-/** The entry of a charge made with this metadata. */
+/** The entry of a charge with this request metadata. */
 async function charged(metadata: Metadata) {
   const accountId = await openWithCredits(scrip, 10n);
   await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n }, { metadata });
@@ -34,7 +34,7 @@ async function charged(metadata: Metadata) {
 
 describe('The trace of an entry', () => {
   test.each(['01', '00'])(
-    'is the one its caller named in traceparent, sampled or not (%s)',
+    'is the trace of the request metadata traceparent, sampled or not (%s)',
     async (flags) => {
       const traceId = randomBytes(16).toString('hex');
       const parentId = randomBytes(8).toString('hex');
@@ -46,7 +46,7 @@ describe('The trace of an entry', () => {
     },
   );
 
-  test('is a new one where the caller named none', async () => {
+  test('is a new one without traceparent', async () => {
     const entries = [await charged(new Metadata()), await charged(new Metadata())];
     for (const { traceId, spanId } of entries) {
       expect(traceId).toMatch(TRACE);
@@ -61,14 +61,14 @@ describe('The trace of an entry', () => {
     '00-0123456789abcdef0123456789abcdef-0000000000000000-01',
     '00-0123456789ABCDEF-01',
     'ff-0123456789abcdef0123456789abcdef-0123456789abcdef-01',
-  ])('is a new one where what the caller named is none: %s', async (traceparent) => {
+  ])('is a new one if traceparent is invalid: %s', async (traceparent) => {
     const { traceId, spanId } = await charged(headers({ traceparent }));
     expect(traceId).toMatch(TRACE);
     expect(traceId).not.toBe('0123456789abcdef0123456789abcdef');
     expect(spanId).toMatch(SPAN);
   });
 
-  test('is that of its own call, though one unit of work did many', async () => {
+  test('is that of its own call, also if one unit of work decided several', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const traces = Array.from({ length: 20 }, () => randomBytes(16).toString('hex'));
     await Promise.all(
@@ -100,7 +100,7 @@ describe('The trace of an entry', () => {
     expect(charges.map((entry) => entry.traceId)).toEqual(Array(5).fill(traceId));
   });
 
-  test.each(mutatingRpcs)('comes with every entry of $path', async ({ path, pair }) => {
+  test.each(mutatingRpcs)('is stored with every entry of $path', async ({ path, pair }) => {
     const id = requestId();
     const traceId = randomBytes(16).toString('hex');
     const { accountId, request } = await pair(scrip, id);
@@ -113,7 +113,7 @@ describe('The trace of an entry', () => {
     for (const entry of own) expect(entry).toMatchObject({ traceId, caller: 'tracer' });
   });
 
-  test('is that of the unit of work where the service acted by itself', async () => {
+  test('is that of the unit of work for what the service does by itself', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     await reserveCredits(scrip, accountId, 10n);
     scrip.advance(15 * MINUTE);
@@ -124,7 +124,7 @@ describe('The trace of an entry', () => {
     expect(spanId).toMatch(SPAN);
   });
 
-  test('is the first call’s where a request was repeated', async () => {
+  test('is that of the first call if the request was repeated', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const request = { accountId, requestId: requestId(), credits: 1n };
     const [first, second] = ['a', 'b'].map((digit) => digit.repeat(32));
@@ -149,18 +149,18 @@ describe('The caller of an entry', () => {
     ['a word', 'converter'],
     ['a path', 'team/images@eu-1'],
     ['128 characters', 'x'.repeat(128)],
-  ])('is its x-caller: %s', async (_, name) => {
+  ])('is the request metadata x-caller: %s', async (_, name) => {
     expect(await callerOf(name)).toBe(name);
   });
 
   test.each([
     ['two words', 'two words'],
     ['129 characters', 'x'.repeat(129)],
-  ])('is unknown where x-caller is no name: %s', async (_, name) => {
+  ])('is "unknown" if x-caller is invalid: %s', async (_, name) => {
     expect(await callerOf(name)).toBe('unknown');
   });
 
-  test('is unknown where it did not say', async () => {
+  test('is "unknown" without x-caller', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const charge = mutatingRpcs.find(({ path }) => path.endsWith('/Charge'));
     const id = requestId();

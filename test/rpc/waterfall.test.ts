@@ -1,4 +1,4 @@
-/** Everything in one account, allowances of every kind, new grants for refunds, notice of expiries. */
+/** Accounts with all kinds of grants and overage: burn order, allowances, refunds and expiry notices. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   Entry_Kind,
@@ -46,7 +46,7 @@ const named = (accountId: string) => ({ accountId, requestId: requestId() });
 const charge = (accountId: string, credits: bigint) =>
   scrip.billing.charge({ ...named(accountId), credits });
 
-/** A new account, and the very moment from which its periods count. */
+/** A new account, and the time of its opening, from which its periods count. */
 async function openedNow(planId: string) {
   const accountId = await scrip.open(planId);
   const { account } = await scrip.accounts.getAccount({ accountId });
@@ -61,7 +61,7 @@ const eventsOf = (accountId: string, type: string) =>
   );
 
 describe('one account', () => {
-  test('holds an allowance, promotional and paid credits and overage, spent in burn order', async () => {
+  test('spends allowance, promotional and paid credits and overage in burn order', async () => {
     const accountId = await scrip.open('all'); // 1: 10 of the allowance, which do not expire
     await grant(scrip, accountId, 5n, {
       category: Grant_Category.PROMOTIONAL,
@@ -111,7 +111,7 @@ describe('one account', () => {
 });
 
 describe('the terms of a plan', () => {
-  test('show its allowance, what refunds become, and how early an expiry is told', async () => {
+  test('show the allowance, refund_expired and expiring_notice', async () => {
     const { plan } = await scrip.plans.getPlan({ planId: 'all' });
     expect(plan?.terms).toMatchObject({
       allowance: {
@@ -135,7 +135,7 @@ describe('the terms of a plan', () => {
 });
 
 describe('an allowance', () => {
-  test('is told by GetBalance before it is due, and counts from its first moment on', async () => {
+  test('is shown by GetBalance before it is due, and counts when it is due', async () => {
     scrip.setNow(Date.UTC(2031, 4, 20));
     const accountId = await scrip.open('monthly');
     await charge(accountId, 20n);
@@ -151,7 +151,7 @@ describe('an allowance', () => {
     });
   });
 
-  test('is not told where the plan gives none, nor of a closed account', async () => {
+  test('is not shown if the plan has none or the account is closed', async () => {
     const plain = await scrip.open('plain');
     expect((await balanceOf(scrip, plain)).nextAllowance).toBeUndefined();
     const closed = await scrip.open('monthly');
@@ -159,7 +159,7 @@ describe('an allowance', () => {
     expect((await balanceOf(scrip, closed)).nextAllowance).toBeUndefined();
   });
 
-  test('of a length comes from the opening on, and is carried up to its limit', async () => {
+  test('of a length has periods that begin at the opening, and is carried over up to its limit', async () => {
     scrip.setNow(Date.UTC(2031, 6, 10, 9, 30));
     const { accountId, opened } = await openedNow('all');
     scrip.setNow(opened + 90 * DAY);
@@ -177,7 +177,7 @@ describe('an allowance', () => {
       [opened, Grant_State.EXPIRED, 0n],
     ]);
     expect(grants[0]?.sourceReference).toBe(new Date(opened + 90 * DAY).toISOString());
-    // After each of the turns: 20 carried of 20, 15 of 20 and again of 25.
+    // After each period: 20 of 20 carried over, then 15 of 20, then again of 25.
     const expired = await entriesOf(scrip, accountId, { kinds: [Entry_Kind.GRANT_EXPIRED] });
     expect(expired.map(({ grantId, credits }) => [grantId, credits])).toEqual([
       [1n, 5n],
@@ -186,7 +186,7 @@ describe('an allowance', () => {
     ]);
   });
 
-  test('that is kept for good adds up, on the last day of shorter months', async () => {
+  test('with rollover "all" adds up, and is due on the last day of shorter months', async () => {
     scrip.setNow(Date.UTC(2032, 0, 31, 12));
     const { accountId, opened } = await openedNow('keeping');
     const since = opened - Date.UTC(2032, 0, 31);
@@ -206,8 +206,8 @@ describe('an allowance', () => {
   });
 });
 
-describe('a refund of what a grant gave that has expired', () => {
-  test('comes back as a new grant where the plan says so, part by part', async () => {
+describe('a refund of credits of an expired grant', () => {
+  test('makes a new grant per refund if the plan says so', async () => {
     const accountId = await scrip.open('all');
     const expiresAt = new Date(scrip.now() + 5 * DAY);
     const { grant: promotional } = await scrip.accounts.grantCredits({
@@ -247,7 +247,7 @@ describe('a refund of what a grant gave that has expired', () => {
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 18n });
   });
 
-  test('is done once for a request id, and answered with the same grant again', async () => {
+  test('has one effect per request id, and repeats return the same grant', async () => {
     const accountId = await scrip.open('all');
     await grant(scrip, accountId, 8n, { expiresAt: new Date(scrip.now() + DAY) });
     const charged = await charge(accountId, 8n);
@@ -259,7 +259,7 @@ describe('a refund of what a grant gave that has expired', () => {
     expect(grants.filter(({ source }) => source === Grant_Source.REFUND)).toHaveLength(1);
   });
 
-  test('is breakage where the plan does not', async () => {
+  test('is breakage otherwise', async () => {
     const accountId = await scrip.open('plain');
     await grant(scrip, accountId, 8n, { expiresAt: new Date(scrip.now() + DAY) });
     const charged = await charge(accountId, 8n);
@@ -270,7 +270,7 @@ describe('a refund of what a grant gave that has expired', () => {
 });
 
 describe('grant.expiring', () => {
-  test('is written once, in time, with what is left, and by the sweeper if need be', async () => {
+  test('is written once, at the notice time, with what is left, also by the sweeper', async () => {
     const accountId = await scrip.open('all');
     const expiresAt = new Date(scrip.now() + 10 * DAY);
     await grant(scrip, accountId, 30n, { expiresAt });
@@ -298,7 +298,7 @@ describe('grant.expiring', () => {
     expect(await eventsOf(accountId, 'grant.expired')).toMatchObject([{ data: { credits: '20' } }]);
   });
 
-  test('is written with the grant where it is made later than that', async () => {
+  test('is written with the grant if the grant is made after the notice time', async () => {
     const accountId = await scrip.open('all');
     await grant(scrip, accountId, 30n, { expiresAt: new Date(scrip.now() + 2 * DAY) });
     expect(await eventsOf(accountId, 'grant.expiring')).toMatchObject([
@@ -306,7 +306,7 @@ describe('grant.expiring', () => {
     ]);
   });
 
-  test('asks nobody to look at the account again once it was written', async () => {
+  test('leaves nothing due when it is written', async () => {
     const accountId = await scrip.open('plain');
     const expiresAt = new Date(scrip.now() + 10 * DAY);
     await grant(scrip, accountId, 30n, { expiresAt });
