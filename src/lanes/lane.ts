@@ -5,7 +5,7 @@
  * decided while PostgreSQL writes the other.
  */
 import { Failure, internalFailure } from '../failure.ts';
-import { failureOfDatabase, isRetryable } from '../pg/failures.ts';
+import { isRetryable, toDatabaseFailure } from '../pg/failures.ts';
 import type { WhereLocked } from '../store/load.ts';
 import { StaleCacheError } from '../store/save.ts';
 import { CACHE_MISS, DEFERRED } from './decide-task.ts';
@@ -189,7 +189,7 @@ export class Lane {
    * the error does not say whom it concerns, they run again one by one.
    */
   async #fail(group: readonly Queued[], error: unknown): Promise<readonly Queued[]> {
-    const failure = failureOfDatabase(error);
+    const failure = toDatabaseFailure(error);
     if (failure) {
       for (const { resolve } of group) resolve(failure);
       return [];

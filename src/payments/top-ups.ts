@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import { isStillWanted } from '../ledger/auto-top-up.ts';
-import { failureOfDatabase } from '../pg/failures.ts';
+import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';
 import { loadAccounts } from '../store/load.ts';
@@ -102,7 +102,7 @@ export class TopUps {
     } catch (error) {
       // The service is closing its connections: the top-up is due again after its lease.
       if (this.#abandoned) return 'outage';
-      if (failureOfDatabase(error) !== null) {
+      if (toDatabaseFailure(error) !== null) {
         log.warn({ ...named, err: error }, 'top-up postponed');
         return 'outage';
       }

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
-import { failureOfDatabase } from '../pg/failures.ts';
+import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Payments, Trace } from './payments.ts';
 import { isUnavailable, refusalCodeOf } from './stripe.ts';
 import { purchaseRefOf } from './webhook-event.ts';
@@ -148,7 +148,7 @@ async function processEvent(options: WebhookOptions, event: Stripe.Event): Promi
     return await syncPurchaseOf(options, event, span.spanContext());
   } catch (error) {
     const isOutage =
-      isUnavailable(error) || refusalCodeOf(error) !== null || failureOfDatabase(error);
+      isUnavailable(error) || refusalCodeOf(error) !== null || toDatabaseFailure(error);
     if (!isOutage) throw error;
     options.log.warn({ err: error, event: event.id, type: event.type }, 'webhook postponed');
     return { status: 503, text: 'not now' };

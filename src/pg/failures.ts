@@ -1,49 +1,65 @@
-/** What an error from the database means for the requests it hit. */
+/** What an error of PostgreSQL or of the connection means for the requests it hit. */
 import { Failure } from '../failure.ts';
 
-/** The driver's error under whatever the ORM wrapped it in. */
-function* causes(
-  error: unknown,
-): Generator<{ code?: string; message?: string; constraint?: string }> {
+/** Fields of errors of pg, PostgreSQL and sockets. */
+type ErrorFields = {
+  /** An SQLSTATE or the code of a system error. */
+  readonly code?: unknown;
+  readonly message?: unknown;
+  readonly constraint?: unknown;
+};
+
+/** The error and its causes: MikroORM wraps the error of the driver. */
+function* chainOf(error: unknown): Generator<ErrorFields> {
   for (let cause = error; typeof cause === 'object' && cause !== null; ) {
-    yield cause as { code?: string };
+    yield cause;
     cause = (cause as { cause?: unknown }).cause;
   }
 }
 
-const codeOf = (error: unknown): string => {
-  for (const { code } of causes(error)) if (typeof code === 'string') return code;
+function firstText(error: unknown, field: keyof ErrorFields): string {
+  for (const fields of chainOf(error)) {
+    const value = fields[field];
+    if (typeof value === 'string') return value;
+  }
   return '';
-};
+}
 
-/** The constraint that a write violated; empty where it failed of something else. */
-export const constraintOf = (error: unknown): string => {
-  for (const { constraint } of causes(error)) if (typeof constraint === 'string') return constraint;
-  return '';
-};
+/** The name of the constraint that a write violated; empty for any other error. */
+export const constraintOf = (error: unknown): string => firstText(error, 'constraint');
 
-/**
- * Serialization failure, deadlock, a lock that was not had in time, and a key that was inserted before
- * (two openings of one account race without a row to lock): run again, the transaction sees what won.
- */
-const RETRYABLE = new Set(['40001', '40P01', '55P03', '23505']);
+const RETRYABLE = new Set([
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '55P03', // lock_not_available
+  '23505', // unique_violation: two requests open one account at the same moment, and there is no row to lock
+]);
 
-export const isRetryable = (error: unknown): boolean => RETRYABLE.has(codeOf(error));
+/** Whether the transaction lost a race. Run again, it sees what the other has written. */
+export const isRetryable = (error: unknown): boolean => RETRYABLE.has(firstText(error, 'code'));
 
-/**
- * Connection exceptions, refused logins and databases, shutdown, too many connections, read-only standby, timeouts, sockets, and
- * a race lost as often as it was run again.
- */
-const UNAVAILABLE =
-  /^(08...|28...|3D000|55000|40001|40P01|57P0[1-5]|53300|25006|57014|55P03|ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
+/** SQLSTATEs and codes of system errors. */
+const UNAVAILABLE = new RegExp(
+  `^(${[
+    '08...', // connection exceptions
+    '28...|3D000', // a refused login or an unknown database
+    '57P0[1-5]', // shutdown, crash, start
+    '55000|25006', // a standby, which only reads
+    '53300', // too_many_connections
+    '57014', // statement_timeout
+    '40001|40P01|55P03', // a race that was lost again and again
+    'ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH',
+  ].join('|')})$`,
+);
 
-const LOST =
+/** pg's errors without a code. */
+const CONNECTION_LOST =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
 
-/** The failure to answer where the database cannot be reached; null where that is not the cause. */
-export function failureOfDatabase(error: unknown): Failure | null {
-  const lost = [...causes(error)].some(({ message }) => LOST.test(message ?? ''));
-  if (!lost && !UNAVAILABLE.test(codeOf(error))) return null;
+/** DATABASE_UNAVAILABLE where the database cannot be used at the moment; null for any other error. */
+export function toDatabaseFailure(error: unknown): Failure | null {
+  const isLost = [...chainOf(error)].some(({ message }) => CONNECTION_LOST.test(String(message)));
+  if (!isLost && !UNAVAILABLE.test(firstText(error, 'code'))) return null;
   return new Failure(
     'DATABASE_UNAVAILABLE',
     'the database cannot be reached; retry with the same request id',

@@ -4,7 +4,7 @@
  * revision says that a replica has published it anew: all replicas price alike from then on.
  */
 
-import { failureOfDatabase } from '../pg/failures.ts';
+import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { PlanFile, RateCard } from '../pricing/plan.ts';
@@ -120,7 +120,7 @@ export class Catalogue {
   }
 
   #knownDespite(error: unknown, now: number): ReadonlyMap<string, PublishedPlan> {
-    const known = failureOfDatabase(error) && this.known(now);
+    const known = toDatabaseFailure(error) && this.known(now);
     if (!known) throw error;
     return known.plans;
   }

@@ -12,7 +12,7 @@ import {
   type TextMapGetter,
 } from '@opentelemetry/api';
 import { Failure, internalFailure } from '../../failure.ts';
-import { failureOfDatabase } from '../../pg/failures.ts';
+import { toDatabaseFailure } from '../../pg/failures.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { statusCodeOf, toServiceError } from './status.ts';
 
@@ -75,7 +75,7 @@ export class ObservedCall {
 
   /** An error that is neither a Failure nor the database's is a bug: it is logged and not sent. */
   #toFailure(error: unknown): Failure {
-    const failure = error instanceof Failure ? error : failureOfDatabase(error);
+    const failure = error instanceof Failure ? error : toDatabaseFailure(error);
     if (failure) return failure;
     const { traceId, spanId } = this.caller;
     this.#context.log.error(
