@@ -34,11 +34,12 @@ afterAll(async () => {
   await stripe.stop();
 });
 
-const start = () =>
+/** Its reconciler does nothing in these tests, unless another interval is given. */
+const start = (reconcilerIntervalMs = 3_600_000) =>
   startReplica({
     ...stripe.env,
     DATABASE_URL: databaseUrl,
-    PURCHASE_CHECK_INTERVAL_MS: '100',
+    PURCHASE_CHECK_INTERVAL_MS: String(reconcilerIntervalMs),
   });
 
 const { killAtWrite, killAtCall, killAtWriteAfter, killOnce, killed } = killing(() => ({
@@ -48,9 +49,9 @@ const { killAtWrite, killAtCall, killAtWriteAfter, killOnce, killed } = killing(
   accountId,
 }));
 
-async function restart() {
+async function restart(reconcilerIntervalMs?: number) {
   await killed();
-  replica = await start();
+  replica = await start(reconcilerIntervalMs);
 }
 
 const CREATE_SESSION = /^POST \/v1\/checkout\/sessions$/;
@@ -105,11 +106,14 @@ describe('a service killed while it creates a purchase', () => {
   test('the reconciler creates the session if the caller never retries', async () => {
     killAtCall(CREATE_SESSION, 'after');
     await buy(requestId()).catch(() => null);
-    await restart();
+    // The killed replica has not claimed the purchase: it is due now.
+    await restart(100);
     await expect.poll(async () => (await purchases())[0]?.checkoutUrl, SOON).toMatch(/^https:/);
     const [purchase] = await purchases();
     await payAndDeliver(defined(purchase).purchaseId);
     await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
+    await end(replica);
+    replica = await start();
   });
 });
 
