@@ -5,11 +5,11 @@
  */
 import assert from 'node:assert/strict';
 import pg from 'pg';
+import { inReadOnlySnapshot, readWithCursor } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
 import type { PlanFile, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
 import { toUsages } from '../store/tables/entries.ts';
-import { readOnly, rowsOf } from '../verify/snapshot.ts';
 import {
   addOverage,
   allowanceOf,
@@ -81,7 +81,7 @@ export async function preview(
   client.on('error', () => {}); // a connection lost between two queries fails the next one
   await client.connect();
   try {
-    return await readOnly(client, async () => {
+    return await inReadOnlySnapshot(client, async () => {
       const before = await termsOf(client, options.accountsOf);
       return await previewAll(client, options, before.terms, tell);
     });
@@ -139,7 +139,7 @@ async function previewAll(
     await tell(account);
   };
   let current: AccountPreview | undefined;
-  for await (const row of rowsOf(client, 'charged', CHARGED, [accountsOf, from, until])) {
+  for await (const row of readWithCursor(client, 'charged', CHARGED, [accountsOf, from, until])) {
     const accountId: string = row['account_id']!;
     if (current && current.accountId !== accountId) await close(current);
     if (current?.accountId !== accountId) current = { accountId, ...nothing(), overage: null };

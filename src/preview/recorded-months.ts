@@ -5,13 +5,13 @@
  */
 import type pg from 'pg';
 import { formatMonth } from '../ledger/month.ts';
+import { readWithCursor } from '../pg/cursor.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import type { OverageRates } from '../pricing/overage.ts';
 import { overageRatesSchema } from '../pricing/plan-file/overage-schema.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
 import { jsonIntegers } from '../pricing/plan-file/scalar-schemas.ts';
-import { rowsOf } from '../verify/snapshot.ts';
 import type { RecordedMonth } from './overage.ts';
 
 type Month = { readonly accountsOf: string; readonly from: number; readonly until: number };
@@ -73,7 +73,7 @@ export async function* readRecordedMonths(
 ): AsyncGenerator<AccountMonth, void, void> {
   const ratesOf = await ratesOfPlans(client);
   const parameters = [accountsOf, from, until, formatMonth(from)];
-  for await (const row of rowsOf(client, 'months', MONTHS, parameters)) {
+  for await (const row of readWithCursor(client, 'months', MONTHS, parameters)) {
     const left = BigInt(row['available']!);
     yield {
       accountId: row['account_id']!,

@@ -4,10 +4,11 @@
  * every event has its delivery, from the first one that had one on.
  */
 import type pg from 'pg';
+import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
 import type { Disagreement } from './findings.ts';
 import { accountOf, type Group } from './group.ts';
-import { readOnly, type Within } from './snapshot.ts';
+import type { Within } from './snapshot.ts';
 
 const events = (within: Within) => `
   select account_id, seq, type, position,
@@ -76,7 +77,7 @@ const MISPLACED = `
 
 /** What belongs to no one account: audited once, at one moment of its own. */
 export async function checkPositions(client: pg.Client): Promise<readonly Disagreement[]> {
-  return await readOnly(client, async () => {
+  return await inReadOnlySnapshot(client, async () => {
     const { rows } = await client.query<{ account_id: string; what: string }>(
       `${MISPLACED} limit 100`,
     );

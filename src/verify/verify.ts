@@ -11,6 +11,7 @@
  */
 import pg from 'pg';
 import type { Account } from '../ledger/account.ts';
+import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
 import { accounts as table } from '../store/tables/accounts.ts';
 import { checkEntries } from './entries.ts';
@@ -22,7 +23,7 @@ import { checkRateCards } from './rate-cards.ts';
 import { checkRefunds } from './refunds.ts';
 import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
-import { type Range, readOnly, Snapshot } from './snapshot.ts';
+import { type Range, Snapshot } from './snapshot.ts';
 import { checkStatements, loadClosedUntil } from './statements.ts';
 import { checkTopUps } from './top-ups.ts';
 
@@ -84,7 +85,7 @@ type Audited = {
 
 /** Audits one group: the account named, or the next accounts after an id. */
 async function auditNext(client: pg.Client, only: string | null, after: string): Promise<Audited> {
-  return await readOnly(client, async () => {
+  return await inReadOnlySnapshot(client, async () => {
     const rows = await readAccounts(client, only, after);
     const accounts = only === null ? firstOf(rows) : rows;
     const last = accounts.at(-1)?.accountId ?? null;
