@@ -1,6 +1,6 @@
 /**
- * One real PostgreSQL for the whole test run, and an own migrated database for each test file,
- * cloned from a template. The URL of a database is on the terminal when its test fails.
+ * One embedded PostgreSQL for the whole test run, and for each test file a migrated database of its own, cloned
+ * from a template. When a test of the service fails, the terminal shows the URL of its database.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,7 +19,7 @@ declare module 'vitest' {
   }
 }
 
-/** vitest's globalSetup: starts PostgreSQL and migrates the template. */
+/** The globalSetup of vitest: starts PostgreSQL and migrates the template. */
 export default async function setup(project: TestProject) {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-test-'));
   const postgres = await startEmbeddedPostgres(directory);
@@ -32,20 +32,24 @@ export default async function setup(project: TestProject) {
   };
 }
 
+/** PostgreSQL clones a template for one session at a time. */
+const CLONE_LOCK = 1;
+
 /** A new database with the schema in it. */
 export async function createDatabase(postgresUrl: string): Promise<string> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  // Cloning fails while someone else clones; few test files start at once.
-  for (let tries = 1; ; tries++)
-    try {
-      await execute(postgresUrl, `create database ${name} template ${TEMPLATE}`);
-      return databaseUrl(postgresUrl, name);
-    } catch (error) {
-      if (tries === 50) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 100));
-    }
+  const client = new pg.Client(postgresUrl);
+  await client.connect();
+  try {
+    await client.query(`select pg_advisory_lock(${CLONE_LOCK})`);
+    await client.query(`create database ${name} template ${TEMPLATE}`);
+    return databaseUrl(postgresUrl, name);
+  } finally {
+    await client.end();
+  }
 }
 
+/** Runs SQL in a session of its own and returns the rows. */
 export async function execute(url: string, sql: string, parameters: unknown[] = []) {
   const client = new pg.Client(url);
   await client.connect();
