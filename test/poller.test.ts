@@ -201,7 +201,7 @@ describe('drain', () => {
 describe('forEachConcurrently', () => {
   const NEVER = new AbortController().signal;
 
-  /** Processes items until told; `ends` holds how to end those that have started. */
+  /** Items whose processing ends when the test says so. */
   function processing(items: readonly string[], limit: number, signal = NEVER) {
     const ends = new Map<string, () => Promise<void>>();
     const done = forEachConcurrently(items, limit, signal, (item) => {

@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Outcome } from '../ledger/decide.ts';
-import type { Origin } from '../ledger/entry.ts';
+import type { Trace } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
@@ -26,9 +26,6 @@ export type PaymentsOptions = {
   readonly clock: Clock;
   readonly log: Logger;
 };
-
-/** The span on whose behalf Stripe is called. */
-export type Trace = Pick<Origin, 'traceId' | 'spanId'>;
 
 /** A stale snapshot is fetched again. Each time, one of the concurrent snapshots is applied. */
 const ATTEMPTS_MAX = 20;

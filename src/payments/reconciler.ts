@@ -6,12 +6,13 @@ import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
+import type { Trace } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';
 import { claimPurchasesToCheck } from '../store/purchases.ts';
 import { OPEN_MAX_MS } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
-import type { Payments, Trace } from './payments.ts';
+import type { Payments } from './payments.ts';
 
 export type ReconcilerOptions = {
   readonly payments: Payments;

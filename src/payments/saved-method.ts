@@ -5,11 +5,12 @@
  */
 import Stripe from 'stripe';
 import { Failure } from '../failure.ts';
+import type { Trace } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { metadataOf, OPEN_MAX_MS, type Refusal } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
-import type { Payments, Trace } from './payments.ts';
+import type { Payments } from './payments.ts';
 import { assertStripeObject, isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
 import { toStripeAmount } from './stripe-amount.ts';
 

@@ -11,12 +11,13 @@ import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import { isStillWanted } from '../ledger/auto-top-up.ts';
+import type { Trace } from '../ledger/entry.ts';
 import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';
 import { loadAccounts } from '../store/load.ts';
 import { accountsToTopUp } from '../store/top-ups.ts';
-import type { Payments, Trace } from './payments.ts';
+import type { Payments } from './payments.ts';
 import { type ChargeResult, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
 
 export type TopUpsOptions = {

@@ -11,8 +11,9 @@ import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
+import type { Trace } from '../ledger/entry.ts';
 import { toDatabaseFailure } from '../pg/failures.ts';
-import type { Payments, Trace } from './payments.ts';
+import type { Payments } from './payments.ts';
 import { isUnavailable, refusalCodeOf } from './stripe.ts';
 import { purchaseRefOf } from './webhook-event.ts';
 

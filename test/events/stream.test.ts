@@ -116,7 +116,7 @@ describe('StreamEvents', () => {
     expect(await eventsOf(scrip, { afterPosition: 1_000_000n })).toEqual([]);
   });
 
-  test('keeps to the account and the types asked for', async () => {
+  test('sends only the events of the requested account and types', async () => {
     const accountId = await crossing(scrip);
     await cross(scrip, accountId, 4);
     const own = await eventsOnce(accountId, 5);

@@ -6,10 +6,46 @@
 import Stripe from 'stripe';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
+import type { Purchase } from '../../src/ledger/purchase.ts';
 import { openSession } from '../../src/payments/checkout.ts';
 import { fetchSnapshot } from '../../src/payments/payment-snapshot.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
-import { purchaseOf } from './purchase.ts';
+
+/** A pending purchase of a starter pack. */
+const purchaseOf = (change: Partial<Purchase> = {}): Purchase => ({
+  accountId: 'acme',
+  purchaseId: '01900000-0000-7000-8000-000000000000',
+  packId: 'starter',
+  title: 'Starter',
+  credits: 100n,
+  price: { currency: 'USD', amount: '5.00' },
+  validity: null,
+  method: 'CHECKOUT',
+  state: 'PENDING',
+  paymentReference: null,
+  caller: 'test',
+  requestId: 'request-1',
+  labels: {},
+  checkout: {
+    successUrl: 'https://shop.example/thanks?session={CHECKOUT_SESSION_ID}',
+    cancelUrl: 'https://shop.example/cart',
+    customerEmail: 'buyer@example.com',
+  },
+  savedMethod: null,
+  session: null,
+  paymentIntentId: null,
+  failureCode: '',
+  grantId: null,
+  createdAt: Date.UTC(2026, 0, 10),
+  paidAt: null,
+  amountRefunded: '0',
+  disputeState: 'NONE',
+  creditsClawedBack: 0n,
+  creditsUnrecovered: 0n,
+  syncVersion: 0,
+  nextCheckAt: Date.UTC(2026, 0, 10),
+  ...change,
+});
 
 const url = process.env['STRIPE_MOCK_URL'] ?? '';
 
