@@ -21,7 +21,7 @@ import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect, type Em } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { Snapshots } from './queries/account-snapshots.ts';
-import { newestSeqs } from './queries/history.ts';
+import { newestSeqs } from './queries/entries.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';

@@ -16,16 +16,16 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
-import {
-  claimDeliveries,
-  type Delivery,
-  type Ended,
-  endAttempt,
-  enqueueDeliveries,
-  giveBack,
-} from '../store/deliveries.ts';
+import type { Delivery } from '../store/tables/deliveries.ts';
 import type { PositionedEvent } from '../store/tables/events.ts';
 import { delayMs } from './backoff.ts';
+import {
+  type AttemptResult,
+  claimDeliveries,
+  endAttempt,
+  enqueueDeliveries,
+  releaseClaim,
+} from './deliveries.ts';
 import type { PostResult, WebhookEndpoint } from './webhook-endpoint.ts';
 
 export type DelivererOptions = {
@@ -112,7 +112,7 @@ export class Deliverer {
     const { em, clock, log } = this.#options;
     const posted = await this.#post(delivery.event);
     if (posted.kind === 'failed' && this.#cancelled.signal.aborted)
-      return await giveBack(em(), delivery, clock());
+      return await releaseClaim(em(), delivery, clock());
     const ended = this.#endOf(delivery, posted);
     await endAttempt(em(), delivery, ended, clock());
     if (ended.state === 'DEAD') {
@@ -123,7 +123,7 @@ export class Deliverer {
   }
 
   /** The delivery's next state, by the result of this attempt. */
-  #endOf({ attempts }: Delivery, posted: PostResult): Ended {
+  #endOf({ attempts }: Delivery, posted: PostResult): AttemptResult {
     if (posted.kind === 'delivered') return { state: 'DELIVERED' };
     const { error, gone, retryAfterMs } = posted;
     const { attemptsMax, backoffMs, clock } = this.#options;

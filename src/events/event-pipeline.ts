@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Em } from '../pg/orm.ts';
-import { newestPosition } from '../store/events.ts';
+import { newestPosition } from '../queries/events.ts';
 import { Tail } from '../tail.ts';
 import { Deliverer } from './deliverer.ts';
 import { OutboxSequencer } from './outbox-sequencer.ts';

@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
-import { assignPositions, eventsWait } from '../store/events.ts';
+import { assignPositions, hasUnpositionedEvents } from './outbox.ts';
 
 /** Upper bound of the events that get their positions in one transaction. */
 const BATCH_MAX = 500;
@@ -44,7 +44,7 @@ export class OutboxSequencer {
   async #assignBatch(): Promise<boolean> {
     const { em, onAssigned } = this.#options;
     // Without a lock first: most runs find nothing.
-    if (!(await eventsWait(em()))) return false;
+    if (!(await hasUnpositionedEvents(em()))) return false;
     const assigned = await assignPositions(em(), BATCH_MAX);
     if (!assigned) return false;
     onAssigned(assigned.newest);

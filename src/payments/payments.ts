@@ -13,7 +13,7 @@ import type { Trace } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
-import { loadPurchases } from '../store/load.ts';
+import { findPurchase } from '../queries/purchases.ts';
 import { OPEN_MAX_MS, openSession } from './checkout.ts';
 import { fetchSnapshot, type PaymentRef, PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -118,8 +118,7 @@ export class Payments {
 
   /** The purchase as committed last; null where there is none. */
   async load(accountId: string, purchaseId: string): Promise<Purchase | null> {
-    const [purchase] = await loadPurchases(this.#options.em(), [{ accountId, key: purchaseId }]);
-    return purchase ?? null;
+    return await findPurchase(this.#options.em(), accountId, purchaseId);
   }
 
   /**

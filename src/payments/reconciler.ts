@@ -9,8 +9,8 @@ import { Failure } from '../failure.ts';
 import type { Trace } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';
-import { claimPurchasesToCheck } from '../store/purchases.ts';
 import { OPEN_MAX_MS } from './checkout.ts';
+import { claimPurchasesToCheck } from './claim-purchases.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments } from './payments.ts';
 

@@ -15,9 +15,10 @@ import type { Trace } from '../ledger/entry.ts';
 import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';
-import { loadAccounts } from '../store/load.ts';
-import { accountsToTopUp } from '../store/top-ups.ts';
+import { findAccount } from '../queries/accounts.ts';
+import { findDueAccounts } from '../queries/due-accounts.ts';
 import type { Payments } from './payments.ts';
+
 import { type ChargeResult, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
 
 export type TopUpsOptions = {
@@ -73,7 +74,7 @@ export class TopUps {
 
   async #topUpBatch(): Promise<boolean> {
     const { em, clock, batchMax } = this.#options;
-    const due = await accountsToTopUp(em(), clock(), batchMax);
+    const due = await findDueAccounts(em(), 'top_up_due_at', clock(), batchMax);
     const outage = new AbortController();
     const signal = AbortSignal.any([this.#poller.stopping, outage.signal]);
     const results: Result[] = [];
@@ -145,7 +146,7 @@ export class TopUps {
       : stored;
     if (purchase instanceof Failure) return purchase;
     if (purchase?.state !== 'PENDING') return null;
-    const [account] = await loadAccounts(em(), [accountId]);
+    const account = await findAccount(em(), accountId);
     if (!account || !isStillWanted(account, purchase))
       return await withdrawCharge(payments, purchase, trace);
     return await chargeSavedMethod(payments, accountId, purchaseId, ATTEMPT, clock(), trace);

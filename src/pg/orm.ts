@@ -1,6 +1,8 @@
 /** MikroORM on a pool of PostgreSQL connections. */
 import {
   type EntitySchema,
+  IsolationLevel,
+  LockMode,
   MikroORM,
   type Options,
   type SqlEntityManager,
@@ -9,6 +11,7 @@ import { createPool } from './pool.ts';
 import { PoolDialect } from './pool-dialect.ts';
 import { SESSION_SETTINGS } from './session-settings.ts';
 
+export { IsolationLevel, LockMode };
 export type Orm = MikroORM;
 export type Em = SqlEntityManager;
 /** The entities of tables, by any name. */

@@ -2,11 +2,10 @@
  * Reads accounts as they are now: what a unit of work would see, settled in memory only. Calls that
  * wait together are answered by one consistent read.
  */
-import { IsolationLevel } from '@mikro-orm/core';
 import type { Clock } from '../clock.ts';
 import { Book } from '../ledger/book.ts';
 import { settle } from '../ledger/settle.ts';
-import type { Em } from '../pg/orm.ts';
+import { type Em, IsolationLevel } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import {
   loadAccounts,

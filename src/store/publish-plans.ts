@@ -1,7 +1,6 @@
 /** Makes plans in the database what their files say. */
-import { LockMode } from '@mikro-orm/core';
 import { isRetryable } from '../pg/failures.ts';
-import type { Em } from '../pg/orm.ts';
+import { type Em, LockMode } from '../pg/orm.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
 import { diffVersions } from '../pricing/version-diff.ts';

@@ -12,10 +12,10 @@ import { monthStart } from '../ledger/month.ts';
 import { isStatementDue } from '../ledger/statement-closing.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently } from '../poller.ts';
-import { readStatement } from '../queries/read-statement.ts';
+import { findAccount } from '../queries/accounts.ts';
+import { computeStatement } from '../queries/compute-statement.ts';
+import { findDueAccounts } from '../queries/due-accounts.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import { loadAccounts } from '../store/load.ts';
-import { accountsToClose } from '../store/statements.ts';
 
 export type StatementCloserOptions = {
   readonly em: () => Em;
@@ -41,10 +41,10 @@ export class StatementCloser {
   async close(accountId: string): Promise<void> {
     const { em, clock, catalogue, lanes } = this.#options;
     for (;;) {
-      const [account] = await loadAccounts(em(), [accountId]);
+      const account = await findAccount(em(), accountId);
       const dueAt = account?.statementDueAt ?? null;
       if (!account || dueAt === null || !isStatementDue(account, clock())) return;
-      const statement = await readStatement(em(), catalogue, account, monthStart(dueAt, -1));
+      const statement = await computeStatement(em(), catalogue, account, monthStart(dueAt, -1));
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
       const failure = await lanes.closeStatement(accountId, closing);
@@ -61,7 +61,7 @@ export class StatementCloser {
     const { em, clock, accountsMax } = this.#options;
     let firstError: unknown = null;
     for (;;) {
-      const due = await accountsToClose(em(), clock(), accountsMax);
+      const due = await findDueAccounts(em(), 'statement_due_at', clock(), accountsMax);
       let closed = 0;
       await forEachConcurrently(shuffled(due), CONCURRENCY, signal, async (accountId) => {
         const error = await this.#tryToClose(accountId);

@@ -8,8 +8,8 @@ import type { Clock } from '../clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Em } from '../pg/orm.ts';
-import { query } from '../pg/query.ts';
 import { Poller } from '../poller.ts';
+import { findDueAccounts } from '../queries/due-accounts.ts';
 import type { StatementCloser } from './statement-closer.ts';
 
 export type SweeperOptions = {
@@ -59,12 +59,6 @@ export class Sweeper {
 
   async #accountsToSettle(): Promise<string[]> {
     const { em, clock, accountsMax } = this.#options;
-    const rows = await query<{ account_id: string }>(
-      em(),
-      `select account_id from accounts where due_at <= to_timestamp($1::float8 / 1000)
-       order by due_at limit $2`,
-      [clock(), accountsMax],
-    );
-    return rows.map((row) => row.account_id);
+    return await findDueAccounts(em(), 'due_at', clock(), accountsMax);
   }
 }

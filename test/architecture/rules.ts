@@ -54,7 +54,7 @@ export const RULES: readonly IForbiddenRuleType[] = [
   {
     name: 'pg knows no other room',
     from: { path: rooms('pg') },
-    to: { path: '^src/', pathNot: rooms('pg', 'failure') },
+    to: { path: '^src/', pathNot: rooms('pg', 'failure', 'canonical') },
   },
   {
     name: 'only pg talks to PostgreSQL',

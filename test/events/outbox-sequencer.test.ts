@@ -1,8 +1,9 @@
 /** Positions on a real database: given after the commit, without gaps, by any replica. */
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { assignPositions, hasUnpositionedEvents } from '../../src/events/outbox.ts';
 import { connect, type Em, type Orm } from '../../src/pg/orm.ts';
-import { assignPositions, eventsWait, newestPosition, readEvents } from '../../src/store/events.ts';
+import { findEvents, newestPosition } from '../../src/queries/events.ts';
 import { entities } from '../../src/store/tables/index.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { from } from './given.ts';
@@ -35,7 +36,7 @@ const write = (accountId: string, first: number, last = first, at = NOON) =>
 
 const NO_FILTER = { types: [], accountId: '' };
 const all = async () =>
-  (await readEvents(em(), 0n, 1_000_000n, NO_FILTER, 1_000_000)).map(
+  (await findEvents(em(), 0n, 1_000_000n, NO_FILTER, 1_000_000)).map(
     ({ accountId, seq, position }) => [position, `${accountId}${seq}`] as const,
   );
 
@@ -46,9 +47,9 @@ describe('events get positions', () => {
     await write('c', 1, 1, '2026-11-21T11:00:00Z');
     // Written by a replica whose clock is behind.
     await write('c', 2, 2, '2026-11-21T10:00:00Z');
-    expect(await eventsWait(em())).toBe(true);
+    expect(await hasUnpositionedEvents(em())).toBe(true);
     expect(await assignPositions(em(), 100)).toEqual({ newest: 6n, count: 6 });
-    expect(await eventsWait(em())).toBe(false);
+    expect(await hasUnpositionedEvents(em())).toBe(false);
     const order = ['c1', 'c2', 'b1', 'b2', 'a1', 'a2'];
     expect(await all()).toEqual(order.map((name, index) => [BigInt(index + 1), name]));
     expect(await assignPositions(em(), 100)).toEqual({ newest: 6n, count: 0 });
@@ -127,7 +128,7 @@ test('readers that resume see every position once, in order, while many write an
     const seen: bigint[] = [];
     for (let after = 0n; after < total; after = seen.at(-1) ?? 0n) {
       const upTo = await newestPosition(replica());
-      const events = await readEvents(replica(), after, upTo, NO_FILTER, 11);
+      const events = await findEvents(replica(), after, upTo, NO_FILTER, 11);
       seen.push(...events.map(({ position }) => position));
     }
     return seen;

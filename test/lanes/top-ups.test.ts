@@ -5,7 +5,7 @@ import { Failure } from '../../src/failure.ts';
 import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
-import { accountsToTopUp } from '../../src/store/top-ups.ts';
+import { findDueAccounts } from '../../src/queries/due-accounts.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { openWithCredits, storedRows } from '../accounts.ts';
 import { eventsOf } from '../events/given.ts';
@@ -58,7 +58,7 @@ const statesOf = async (accountId: string) =>
     )
   ).map(({ state }) => state);
 
-const due = () => accountsToTopUp(replica.em(), scrip.now(), 100);
+const due = () => findDueAccounts(replica.em(), 'top_up_due_at', scrip.now(), 100);
 
 async function start(accountId: string): Promise<string | null> {
   const outcome = await replica.lanes.execute(accountId, { kind: 'StartTopUp' }, TRACE);

@@ -1,9 +1,10 @@
 /** Events that were written before they had a seq and a position get theirs. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { assignPositions } from '../../src/events/outbox.ts';
 import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
 import { connect, type Orm } from '../../src/pg/orm.ts';
-import { assignPositions, readEvents } from '../../src/store/events.ts';
+import { findEvents } from '../../src/queries/events.ts';
 import { entities } from '../../src/store/tables/index.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { execute } from '../postgres.ts';
@@ -55,7 +56,7 @@ test('in the order of their time, and accounts know how many they have', async (
   orm = await connect(databaseUrl, entities, 2, 10_000);
   const em = orm.em.fork();
   expect(await assignPositions(em, 10)).toEqual({ newest: 3n, count: 3 });
-  const events = await readEvents(em, 0n, 3n, { types: [], accountId: 'a' }, 10);
+  const events = await findEvents(em, 0n, 3n, { types: [], accountId: 'a' }, 10);
   expect(events.map(({ seq, position, type }) => [seq, position, type])).toEqual([
     [1n, 1n, 'balance.low'],
     [2n, 2n, 'balance.recovered'],

@@ -17,7 +17,7 @@ import {
 } from '../../gen/billing/v1/account_service.ts';
 import type { Account } from '../../ledger/account.ts';
 import type { Book } from '../../ledger/book.ts';
-import { listAccounts as queryAccounts } from '../../queries/lists.ts';
+import { findAccounts } from '../../queries/accounts.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
@@ -117,7 +117,7 @@ export async function listAccounts(
   check.throwIfInvalid();
   const list = ['accounts', planId];
   const after = decodePageToken(list, request.pageToken, ACCOUNT_ID) ?? '';
-  const rows = await queryAccounts(context.em(), planId, after, pageSize + 1);
+  const rows = await findAccounts(context.em(), planId, after, pageSize + 1);
   const { messages, nextPageToken } = toPage(
     await Promise.all(rows.map((account) => toMessage(context, account))),
     pageSize,

@@ -7,7 +7,7 @@ import {
 } from '../../gen/billing/v1/account_service.ts';
 import { Grant, Grant_Category } from '../../gen/billing/v1/ledger.ts';
 import { DEFAULT_PRIORITY } from '../../ledger/grant.ts';
-import { listGrants as queryGrants } from '../../queries/lists.ts';
+import { findGrants } from '../../queries/grants.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
@@ -65,7 +65,7 @@ export async function listGrants(
   const book = await loadBook(context, accountId);
   // Open grants are shown as the book has settled them, and all others as they are stored.
   const settled = new Map(book.grants.map((grant) => [grant.grantId, grant]));
-  const rows = await queryGrants(
+  const rows = await findGrants(
     context.em(),
     accountId,
     before === null ? null : BigInt(before),

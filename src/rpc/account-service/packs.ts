@@ -10,7 +10,7 @@ import {
 import type { Money as MoneyMessage, Pack as PackMessage } from '../../gen/billing/v1/pricing.ts';
 import { parseMoney } from '../../pricing/money.ts';
 import type { Money, Pack, Validity } from '../../pricing/plan.ts';
-import { listCustomPacks } from '../../store/purchases.ts';
+import { findCustomPacks } from '../../queries/purchases.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
@@ -86,7 +86,7 @@ export async function listPacks(
   check.throwIfInvalid();
   const book = await loadBook(context, accountId);
   const { packs } = book.plan;
-  const customPacks = await listCustomPacks(context.em(), accountId);
+  const customPacks = await findCustomPacks(context.em(), accountId);
   // A pack that the plan got later replaces a custom pack of the same name.
   const sold = customPacks.filter(({ packId }) => packs.every((pack) => pack.packId !== packId));
   return {

@@ -7,12 +7,7 @@ import type {
 import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.ts';
 import type { Entry, EntryKind } from '../../ledger/entry.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
-import {
-  type HistoryFilter,
-  lastSeqBefore,
-  newestSeq,
-  readEntries,
-} from '../../queries/history.ts';
+import { type EntryFilter, findEntries, lastSeqBefore, newestSeq } from '../../queries/entries.ts';
 import { encode } from '../call/encode.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
@@ -41,7 +36,7 @@ export async function streamHistory(
     const last = to === null ? newest : await lastSeqBefore(em(), accountId, to, newest);
     while (after < last && !ended.aborted) {
       const until = after + PAGE_SIZE < last ? after + PAGE_SIZE : last;
-      const entries = await readEntries(em(), accountId, after, until, filter);
+      const entries = await findEntries(em(), accountId, after, until, filter);
       for (const page of encodeStreamPages(entries, until, encodeEntry, ({ seq }) => seq))
         await write(page);
       after = until;
@@ -72,7 +67,7 @@ function parseRequest(request: StreamHistoryRequest) {
   const to = check.instant('to', request.to);
   if (from !== null && to !== null && to < from)
     check.addViolation('to', 'must not be before from');
-  const filter: HistoryFilter = {
+  const filter: EntryFilter = {
     kinds,
     operation: check.text('operation', request.operation, 128),
     reference: check.text('reference', request.reference, 256),

@@ -14,8 +14,8 @@ import type { Book } from '../../ledger/book.ts';
 import { purchaseNotFound } from '../../ledger/failures.ts';
 import type { Purchase, PurchaseState } from '../../ledger/purchase.ts';
 import type { Payments } from '../../payments/payments.ts';
-import { loadGrants, loadPurchases } from '../../store/load.ts';
-import { listPurchases as queryPurchases } from '../../store/purchases.ts';
+import { findGrantsById } from '../../queries/grants.ts';
+import { findPurchase, findPurchases } from '../../queries/purchases.ts';
 import { FieldChecker, UUID } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
 import { loadBook } from '../call/load-account.ts';
@@ -95,9 +95,9 @@ export async function getPurchase(
   const purchaseId = check.purchaseId(request.purchaseId);
   check.throwIfInvalid();
   const book = await loadBook(context, accountId);
-  const found = await loadPurchases(context.em(), [{ accountId, key: purchaseId }]);
-  const [purchase] = await toMessages(context, book, found);
-  if (!purchase) throw purchaseNotFound(accountId, purchaseId);
+  const found = await findPurchase(context.em(), accountId, purchaseId);
+  if (!found) throw purchaseNotFound(accountId, purchaseId);
+  const [purchase] = await toMessages(context, book, [found]);
   return { purchase };
 }
 
@@ -121,7 +121,7 @@ export async function listPurchases(
   const list = ['purchases', accountId, ...states];
   const before = decodePageToken(list, request.pageToken, UUID);
   const book = await loadBook(context, accountId);
-  const rows = await queryPurchases(context.em(), accountId, states, before, pageSize + 1);
+  const rows = await findPurchases(context.em(), accountId, states, before, pageSize + 1);
   const { messages, nextPageToken } = toPage(
     await toMessages(context, book, rows),
     pageSize,
@@ -139,10 +139,11 @@ async function toMessages(
   purchases: readonly Purchase[],
 ): Promise<PurchaseMessage[]> {
   const grants = new Map(book.grants.map((grant) => [grant.grantId, grant]));
-  const missing = purchases.flatMap(({ accountId, grantId }) =>
-    grantId === null || grants.has(grantId) ? [] : [{ accountId, key: grantId }],
+  const missing = purchases.flatMap(({ grantId }) =>
+    grantId === null || grants.has(grantId) ? [] : [grantId],
   );
-  for (const grant of await loadGrants(em(), missing)) grants.set(grant.grantId, grant);
+  for (const grant of await findGrantsById(em(), book.account.accountId, missing))
+    grants.set(grant.grantId, grant);
   return purchases.map((purchase) =>
     purchaseMessage(purchase, grants.get(purchase.grantId ?? 0n) ?? null),
   );

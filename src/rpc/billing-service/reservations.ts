@@ -21,8 +21,7 @@ import {
 import { OverCommitPolicy, Reservation, Reservation_State } from '../../gen/billing/v1/ledger.ts';
 import { reservationNotFound } from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
-import { asOf, listReservations as queryReservations } from '../../queries/lists.ts';
-import { loadReservations } from '../../store/load.ts';
+import { findReservation, findReservations } from '../../queries/reservations.ts';
 import { FieldChecker, UUID } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
@@ -148,12 +147,12 @@ export async function getReservation(
   const accountId = check.accountId(request.accountId);
   const reservationId = check.reservationId(request.reservationId);
   check.throwIfInvalid();
-  const [found] = await loadReservations(context.em(), [{ accountId, key: reservationId }]);
+  const found = await findReservation(context.em(), accountId, reservationId, context.clock());
   if (!found) {
     await loadBook(context, accountId);
     throw reservationNotFound(accountId, reservationId);
   }
-  return { reservation: reservationMessage(asOf(found, context.clock())) };
+  return { reservation: reservationMessage(found) };
 }
 
 const STATES = new Map<Reservation_State, ReservationState>([
@@ -176,7 +175,7 @@ export async function listReservations(
   const list = ['reservations', accountId, ...states];
   const before = decodePageToken(list, request.pageToken, UUID);
   await loadBook(context, accountId);
-  const rows = await queryReservations(
+  const rows = await findReservations(
     context.em(),
     accountId,
     states,

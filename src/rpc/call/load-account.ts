@@ -2,7 +2,7 @@
 import type { Account } from '../../ledger/account.ts';
 import type { Book } from '../../ledger/book.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
-import { loadAccounts } from '../../store/load.ts';
+import { findAccount } from '../../queries/accounts.ts';
 import type { ServiceContext } from '../service-context.ts';
 
 /** The account with its open grants, settled to now in memory. Throws ACCOUNT_NOT_FOUND. */
@@ -14,7 +14,7 @@ export async function loadBook({ snapshots }: ServiceContext, accountId: string)
 
 /** The account as it is stored. Throws ACCOUNT_NOT_FOUND. */
 export async function loadAccount({ em }: ServiceContext, accountId: string): Promise<Account> {
-  const [account] = await loadAccounts(em(), [accountId]);
+  const account = await findAccount(em(), accountId);
   if (!account) throw accountNotFound(accountId);
   return account;
 }

@@ -1,4 +1,9 @@
 /** Deliveries of events to the webhook endpoint: ListDeliveries, ReplayDelivery, ReplayDeadDeliveries. */
+
+import {
+  replayDelivery as replay,
+  replayDeadDeliveries as replayDead,
+} from '../../events/replay-deliveries.ts';
 import { Failure } from '../../failure.ts';
 import {
   Delivery_State,
@@ -10,11 +15,7 @@ import {
   type ReplayDeliveryRequest,
   type ReplayDeliveryResponse,
 } from '../../gen/billing/v1/event_service.ts';
-import {
-  listDeliveries as queryDeliveries,
-  replayDelivery as replay,
-  replayDead,
-} from '../../store/deliveries.ts';
+import { findDeliveries } from '../../queries/deliveries.ts';
 import type { DeliveryState } from '../../store/tables/deliveries.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
@@ -43,7 +44,7 @@ export async function listDeliveries(
   check.throwIfInvalid();
   const list = ['deliveries', accountId, state ?? ''];
   const below = decodePageToken(list, request.pageToken, POSITION);
-  const rows = await queryDeliveries(
+  const rows = await findDeliveries(
     em(),
     { state: state ?? null, accountId },
     below === null ? null : BigInt(below),

@@ -9,8 +9,8 @@ import {
 import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
-import { newestSeq } from '../../queries/history.ts';
-import { type EventFilter, newestPosition, readEvents } from '../../store/events.ts';
+import { newestSeq } from '../../queries/entries.ts';
+import { type EventFilter, findEvents, newestPosition } from '../../queries/events.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
 import { encode } from '../call/encode.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -58,7 +58,7 @@ export async function streamEvents(
 async function readPage(em: Em, after: bigint, newest: bigint, filter: EventFilter) {
   const end = after + BigInt(PAGE_SIZE);
   const upTo = filter.accountId || end > newest ? newest : end;
-  const events = await readEvents(em, after, upTo, filter, PAGE_SIZE);
+  const events = await findEvents(em, after, upTo, filter, PAGE_SIZE);
   const last = events.at(-1);
   return { events, until: last && events.length === PAGE_SIZE ? last.position : upTo };
 }

@@ -4,7 +4,7 @@ import {
   type Delivery as DeliveryMessage,
   type Event as EventMessage,
 } from '../../gen/billing/v1/event_service.ts';
-import type { Delivery } from '../../store/deliveries.ts';
+import type { Delivery } from '../../store/tables/deliveries.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
 import { optionalInstant } from './time.ts';
 

@@ -8,7 +8,7 @@ import {
 import { planNotFound } from '../../ledger/failures.ts';
 import { formatMonth, monthStart, parseMonth } from '../../ledger/month.ts';
 import type { Statement } from '../../ledger/statement.ts';
-import { listStatementsOfPlan, loadStatements } from '../../store/statements.ts';
+import { findStatementsOfMonths, findStatementsOfPlan } from '../../queries/statements.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { loadAccount } from '../call/load-account.ts';
@@ -57,7 +57,7 @@ async function* statementsOfAccount(
   await loadAccount(context, accountId);
   await context.statementCloser.close(accountId);
   const beforeMonth = formatMonth(monthStart(parseMonth(to), 1));
-  yield await loadStatements(context.em(), accountId, from, beforeMonth);
+  yield await findStatementsOfMonths(context.em(), accountId, from, beforeMonth);
 }
 
 async function* statementsOfPlan(
@@ -73,7 +73,7 @@ async function* statementsOfPlan(
   if (failure !== null) throw failure;
   let after = { month: from, accountId: '' };
   for (;;) {
-    const statements = await listStatementsOfPlan(em(), planId, after, to, PAGE_SIZE);
+    const statements = await findStatementsOfPlan(em(), planId, after, to, PAGE_SIZE);
     yield statements;
     const last = statements.at(-1);
     if (!last || statements.length < PAGE_SIZE) return;

@@ -7,8 +7,8 @@ import {
   Statement as StatementMessage,
 } from '../../gen/billing/v1/statement_service.ts';
 import { parseMonth } from '../../ledger/month.ts';
-import { readStatement } from '../../queries/read-statement.ts';
-import { loadStatement, listStatements as queryStatements } from '../../store/statements.ts';
+import { computeStatement } from '../../queries/compute-statement.ts';
+import { findStatement, findStatements } from '../../queries/statements.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadAccount, loadBook } from '../call/load-account.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
@@ -27,12 +27,12 @@ export async function getStatement(
   check.throwIfInvalid();
   // Once shown, the statement of a month that has ended must never change.
   await statementCloser.close(accountId);
-  const closed = await loadStatement(em(), accountId, month);
+  const closed = await findStatement(em(), accountId, month);
   if (closed) return { statement: statementMessage(closed) };
   const { account, now } = await loadBook(context, accountId);
   checkMonthOfAccount(check, month, account, now);
   check.throwIfInvalid();
-  const computed = await readStatement(em(), catalogue, account, parseMonth(month));
+  const computed = await computeStatement(em(), catalogue, account, parseMonth(month));
   return { statement: statementMessage(computed) };
 }
 
@@ -51,7 +51,7 @@ export async function listStatements(
   const before = decodePageToken(list, request.pageToken, MONTH_KEY);
   await loadAccount(context, accountId);
   await statementCloser.close(accountId);
-  const rows = await queryStatements(em(), accountId, before, pageSize + 1);
+  const rows = await findStatements(em(), accountId, before, pageSize + 1);
   const { messages, nextPageToken } = toPage(
     rows,
     pageSize,

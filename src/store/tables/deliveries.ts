@@ -1,6 +1,7 @@
-/** The table of deliveries. */
+/** The table of deliveries, and its join with events. */
 import { bigint, instant, int, text, uuid } from '../../pg/column.ts';
-import { defineTable } from '../../pg/table.ts';
+import { defineTable, type Row } from '../../pg/table.ts';
+import { events, type PositionedEvent } from './events.ts';
 
 export type DeliveryState = 'PENDING' | 'DELIVERED' | 'DEAD';
 
@@ -32,3 +33,11 @@ export const deliveries = defineTable({
   privileges: 'select, insert, update',
   fillfactor: 70,
 });
+
+export type Delivery = ReturnType<typeof deliveries.read> & { readonly event: PositionedEvent };
+
+/** For `select … from deliveries d join events e using (account_id, event_id)`. */
+export const joinedDeliveries = {
+  selectList: `${events.selectListOf('e')}, ${deliveries.selectListOf('d')}`,
+  read: (row: Row): Delivery => ({ ...deliveries.read(row), event: events.read(row) }),
+};

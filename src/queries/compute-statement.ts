@@ -1,16 +1,15 @@
-/** Reads an account's statement of a month from its entries, priced as if it were closed now. */
-
+/** The statement of an account's month, computed from its entries and priced as if it were closed now. */
 import type { Account } from '../ledger/account.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
 import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { billMonth } from '../statements/bill.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import { listStatements, loadStatements } from '../store/statements.ts';
-import { readMonth } from './month.ts';
+import { countMonth } from './month-usage.ts';
+import { findStatements, findStatementsOfMonths } from './statements.ts';
 
-/** The statement of the month that begins at `start`; `account` is as it was read before. */
-export async function readStatement(
+/** The month that begins at `start`. Entries newer than `account` are not counted. */
+export async function computeStatement(
   em: Em,
   catalogue: Catalogue,
   account: Account,
@@ -18,11 +17,13 @@ export async function readStatement(
 ): Promise<Statement> {
   const { accountId } = account;
   const month = formatMonth(start);
-  const { afterSeq, lastSeq, ...used } = await readMonth(em, account, start);
+  const { afterSeq, lastSeq, ...used } = await countMonth(em, account, start);
   const [firstRefunded] = [...used.refundedEarlier.keys()].sort();
   const closed =
-    firstRefunded === undefined ? [] : await loadStatements(em, accountId, firstRefunded, month);
-  const { planId, rates } = await pricedBy(em, catalogue, account, start);
+    firstRefunded === undefined
+      ? []
+      : await findStatementsOfMonths(em, accountId, firstRefunded, month);
+  const { planId, rates } = await pricesOf(em, catalogue, account, start);
   const { usage, creditsUsed, overage } = used;
   return {
     accountId,
@@ -38,8 +39,8 @@ export async function readStatement(
   };
 }
 
-/** Whose terms price the month; a month that no statement will close costs nothing. */
-async function pricedBy(
+/** The plan that prices the month, and its rates; no rates for a month that no statement will close. */
+async function pricesOf(
   em: Em,
   catalogue: Catalogue,
   account: Account,
@@ -51,7 +52,7 @@ async function pricedBy(
     const published = await catalogue.find(statementPlanId, statementDueAt);
     return { planId: statementPlanId, rates: published?.terms.terms.overage?.rates ?? null };
   }
-  // It has left postpaid plans: what still comes of them costs what it did when it was last billed.
-  const [last] = await listStatements(em, accountId, formatMonth(start), 1);
+  // The account has left postpaid plans. Adjustments of its months have the prices of its last statement.
+  const [last] = await findStatements(em, accountId, formatMonth(start), 1);
   return last ?? { planId, rates: null };
 }

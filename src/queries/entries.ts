@@ -1,13 +1,13 @@
-/** Reads an account's entries in seq order, a bounded stretch at a time. */
-
+/** Entries of an account, in the order of their seq. */
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import { entries } from '../store/tables/entries.ts';
+import { Conditions } from './conditions.ts';
 
-export type HistoryFilter = {
+export type EntryFilter = {
   /** Empty: all. */
   readonly kinds: readonly EntryKind[];
   /** Empty: all. */
@@ -16,40 +16,36 @@ export type HistoryFilter = {
   readonly reference: string;
 };
 
-/** The entries with `afterSeq < seq <= upToSeq` that pass the filter. */
-export async function readEntries(
+/** The entries with afterSeq < seq <= upToSeq that match the filter. */
+export async function findEntries(
   em: Em,
   accountId: string,
   afterSeq: bigint,
   upToSeq: bigint,
-  filter: HistoryFilter = { kinds: [], operation: '', reference: '' },
+  filter: EntryFilter = { kinds: [], operation: '', reference: '' },
 ): Promise<Entry[]> {
-  const conditions = ['account_id = $1', 'seq > $2', 'seq <= $3'];
-  const parameters: unknown[] = [accountId, afterSeq, upToSeq];
-  const where = (condition: (place: string) => string, parameter: unknown) => {
-    parameters.push(parameter);
-    conditions.push(condition(`$${parameters.length}`));
-  };
-  if (filter.kinds.length > 0) where((place) => `kind = any(${place}::text[])`, filter.kinds);
-  if (filter.reference) where((place) => `reference = ${place}`, filter.reference);
+  const where = new Conditions(
+    ['account_id = $1', 'seq > $2', 'seq <= $3'],
+    [accountId, afterSeq, upToSeq],
+  );
+  if (filter.kinds.length > 0) where.add((p) => `kind = any(${p}::text[])`, filter.kinds);
+  if (filter.reference) where.add((p) => `reference = ${p}`, filter.reference);
   if (filter.operation)
-    where(
-      (place) => `usages @> ${place}::jsonb`,
-      JSON.stringify([{ operation: filter.operation }]),
-    );
+    where.add((p) => `usages @> ${p}::jsonb`, JSON.stringify([{ operation: filter.operation }]));
   const rows = await query<Row>(
     em,
-    `select ${entries.selectList} from entries where ${conditions.join(' and ')} order by seq`,
-    parameters,
+    `select ${entries.selectList} from entries where ${where} order by seq`,
+    where.parameters,
   );
   return rows.map(entries.read);
 }
 
-/** seq of the account's newest entry, 0 before the first; null if there is no such account. */
+/** The seq of an account's newest entry; 0 before the first; null if there is no such account. */
 export async function newestSeq(em: Em, accountId: string): Promise<bigint | null> {
   return (await newestSeqs(em, [accountId])).get(accountId) ?? null;
 }
 
+/** The same of several accounts, without those that do not exist. */
 export async function newestSeqs(
   em: Em,
   accountIds: readonly string[],
@@ -63,8 +59,8 @@ export async function newestSeqs(
 }
 
 /**
- * The last seq recorded before an instant, 0 if there is none. Time never runs backwards within an
- * account, so it is found by halving; no index on the time is needed.
+ * The seq of the last entry before an instant, 0 if there is none. `newest` is the account's newest seq.
+ * A binary search needs no index on the time: within an account, time never runs backwards.
  */
 export async function lastSeqBefore(
   em: Em,

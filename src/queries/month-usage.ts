@@ -1,0 +1,83 @@
+/**
+ * What an account used in a calendar month, counted from its entries page by page. No lock is needed:
+ * entries never change, and the unit of work that closes the month makes sure that no more were added.
+ */
+import type { Account } from '../ledger/account.ts';
+import { formatMonth, monthStart } from '../ledger/month.ts';
+import type { MonthUsage } from '../ledger/statement.ts';
+import type { Em } from '../pg/orm.ts';
+import {
+  attributeEntries,
+  type LookupResults,
+  type Lookups,
+  MonthTally,
+  type RefundedEntry,
+} from '../statements/month-tally.ts';
+import { lastSeqBefore } from './entries.ts';
+import { findGrantsById } from './grants.ts';
+import { findStatement } from './statements.ts';
+import { entriesOfReservations, usageEntries, usageEntriesBySeq } from './usage-entries.ts';
+
+/** Entries in one page. */
+const PAGE_SIZE = 2_000n;
+
+export type CountedMonth = MonthUsage & {
+  /** The month's entries are those with afterSeq < seq <= lastSeq. */
+  readonly afterSeq: bigint;
+  readonly lastSeq: bigint;
+};
+
+/** The month that begins at `start`. Entries newer than `account` are not counted. */
+export async function countMonth(em: Em, account: Account, start: number): Promise<CountedMonth> {
+  const { accountId, seq, lastAt } = account;
+  const before = await findStatement(em, accountId, formatMonth(monthStart(start, -1)));
+  const afterSeq = before?.lastSeq ?? (await lastSeqBefore(em, accountId, start, seq));
+  const end = monthStart(start, 1);
+  const lastSeq = lastAt < end ? seq : await lastSeqBefore(em, accountId, end, seq);
+
+  const tally = new MonthTally(afterSeq);
+  for (let after = afterSeq; after < lastSeq; after += PAGE_SIZE) {
+    const upTo = after + PAGE_SIZE < lastSeq ? after + PAGE_SIZE : lastSeq;
+    const page = await usageEntries(em, accountId, after, upTo);
+    const lookups = tally.lookupsFor(page);
+    tally.addEntries(page, await lookUp(em, accountId, lookups, after, afterSeq));
+  }
+  return { ...tally.result(), afterSeq, lastSeq };
+}
+
+/** What the entries of a page refer to. The page begins after one seq, its month after another. */
+async function lookUp(
+  em: Em,
+  accountId: string,
+  { reservationIds, refundedSeqs, grantIds }: Lookups,
+  pageAfter: bigint,
+  monthAfter: bigint,
+): Promise<LookupResults> {
+  const grants = await findGrantsById(em, accountId, grantIds);
+  return {
+    earlier: await entriesOfReservations(em, accountId, reservationIds, pageAfter),
+    refunded: await lookUpRefunded(em, accountId, refundedSeqs, monthAfter),
+    categories: new Map(grants.map(({ grantId, category }) => [grantId, category])),
+  };
+}
+
+/** The entries that refunds give back, and for those of the same month what they were used for. */
+async function lookUpRefunded(
+  em: Em,
+  accountId: string,
+  seqs: readonly bigint[],
+  monthAfter: bigint,
+): Promise<ReadonlyMap<bigint, RefundedEntry>> {
+  const entries = await usageEntriesBySeq(em, accountId, seqs);
+  const ofMonth = entries.filter(({ seq }) => seq > monthAfter);
+  const withoutUsages = ofMonth.filter(
+    ({ kind, usages }) => kind === 'COMMIT' && usages.length === 0,
+  );
+  const newest = withoutUsages.reduce((max, { seq }) => (seq > max ? seq : max), 0n);
+  const reservationIds = new Set(withoutUsages.flatMap((entry) => entry.reservationId ?? []));
+  const used = new Map([
+    ...attributeEntries(await entriesOfReservations(em, accountId, [...reservationIds], newest)),
+    ...attributeEntries(ofMonth.filter((entry) => !withoutUsages.includes(entry))),
+  ]);
+  return new Map(entries.map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]));
+}

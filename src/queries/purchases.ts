@@ -1,0 +1,54 @@
+/** Purchases, and the packs that are offered to one account. */
+import type { CustomPack } from '../ledger/custom-pack.ts';
+import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
+import type { Em } from '../pg/orm.ts';
+import { query } from '../pg/query.ts';
+import type { Row } from '../pg/table.ts';
+import { customPacks } from '../store/tables/custom-packs.ts';
+import { purchases } from '../store/tables/purchases.ts';
+
+export async function findPurchase(
+  em: Em,
+  accountId: string,
+  purchaseId: string,
+): Promise<Purchase | null> {
+  const [row] = await query<Row>(
+    em,
+    `select ${purchases.selectList} from purchases where account_id = $1 and purchase_id = $2`,
+    [accountId, purchaseId],
+  );
+  return row ? purchases.read(row) : null;
+}
+
+/**
+ * Purchases of an account before `beforeId`, newest first; from the newest if it is null; in any state if
+ * `states` is empty.
+ */
+export async function findPurchases(
+  em: Em,
+  accountId: string,
+  states: readonly PurchaseState[],
+  beforeId: string | null,
+  limit: number,
+): Promise<Purchase[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${purchases.selectList} from purchases
+     where account_id = $1 and ($2::uuid is null or purchase_id < $2)
+       and (cardinality($3::text[]) = 0 or state = any($3::text[]))
+     order by purchase_id desc limit $4`,
+    [accountId, beforeId, states, limit],
+  );
+  return rows.map(purchases.read);
+}
+
+/** The custom packs on offer to an account, by name. */
+export async function findCustomPacks(em: Em, accountId: string): Promise<CustomPack[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${customPacks.selectList} from custom_packs
+     where account_id = $1 and withdrawn_at is null order by pack_id`,
+    [accountId],
+  );
+  return rows.map(customPacks.read);
+}

@@ -1,0 +1,69 @@
+/** Closed statements. */
+import type { Statement } from '../ledger/statement.ts';
+import type { Em } from '../pg/orm.ts';
+import { query } from '../pg/query.ts';
+import type { Row } from '../pg/table.ts';
+import { statements } from '../store/tables/statements.ts';
+
+export async function findStatement(
+  em: Em,
+  accountId: string,
+  month: string,
+): Promise<Statement | null> {
+  const [row] = await query<Row>(
+    em,
+    `select ${statements.selectList} from statements where account_id = $1 and month = $2`,
+    [accountId, month],
+  );
+  return row ? statements.read(row) : null;
+}
+
+/** An account's statements before `beforeMonth`, newest first; from the newest if it is null. */
+export async function findStatements(
+  em: Em,
+  accountId: string,
+  beforeMonth: string | null,
+  limit: number,
+): Promise<Statement[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${statements.selectList} from statements
+     where account_id = $1 and ($2::text is null or month < $2) order by month desc limit $3`,
+    [accountId, beforeMonth, limit],
+  );
+  return rows.map(statements.read);
+}
+
+/** An account's statements of the months fromMonth <= month < beforeMonth, oldest first. */
+export async function findStatementsOfMonths(
+  em: Em,
+  accountId: string,
+  fromMonth: string,
+  beforeMonth: string,
+): Promise<Statement[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${statements.selectList} from statements
+     where account_id = $1 and month >= $2 and month < $3 order by month`,
+    [accountId, fromMonth, beforeMonth],
+  );
+  return rows.map(statements.read);
+}
+
+/** A plan's statements up to `toMonth`, ordered by month and account, after a month and account. */
+export async function findStatementsOfPlan(
+  em: Em,
+  planId: string,
+  after: { readonly month: string; readonly accountId: string },
+  toMonth: string,
+  limit: number,
+): Promise<Statement[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${statements.selectList} from statements
+     where plan_id = $1 and month >= $2 and month <= $4 and (month, account_id) > ($2, $3)
+     order by month, account_id limit $5`,
+    [planId, after.month, after.accountId, toMonth, limit],
+  );
+  return rows.map(statements.read);
+}
