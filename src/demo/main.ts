@@ -4,7 +4,7 @@
  */
 import type { Scrip } from '../client.ts';
 import { telemetry } from '../telemetry.ts';
-import { NO_SUCH_ACCOUNT, type Verdict, verify } from '../verify/verify.ts';
+import { NO_SUCH_ACCOUNT, type VerifyResult, verify } from '../verify/verify.ts';
 import { asposeCloud } from './aspose-cloud.ts';
 import { type FoundService, findService } from './find-service.ts';
 import { perfectparser } from './perfectparser.ts';
@@ -54,9 +54,9 @@ async function closeTheBooks(service: FoundService, accountIds: readonly string[
   }
 }
 
-function agreed(verdict: Verdict, { described }: FoundService) {
-  if (verdict.ok) return verdict;
-  const [{ accountId, what } = { accountId: '', what: '' }] = verdict.disagreements;
+function agreed(result: VerifyResult, { described }: FoundService) {
+  if (result.ok) return result;
+  const [{ accountId, what } = { accountId: '', what: '' }] = result.discrepancies;
   const elsewhere =
     what === NO_SUCH_ACCOUNT
       ? ` in the database of DATABASE_URL or DATA_DIRECTORY: set them as for ${described}`

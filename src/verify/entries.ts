@@ -2,13 +2,13 @@
 import type { Entry } from '../ledger/entry.ts';
 import type { Row } from '../pg/table.ts';
 import { entries as table } from '../store/tables/entries.ts';
+import { type AccountGroup, accountOf, grantsOf } from './account-group.ts';
 import { checkGrants } from './grants.ts';
-import { accountOf, type Group, grantsOf } from './group.ts';
 import { isBucket } from './moves.ts';
 import { Replay } from './replay.ts';
 
 /** Answers how many entries there are. */
-export async function checkEntries(group: Group): Promise<number> {
+export async function checkEntries(group: AccountGroup): Promise<number> {
   const replays = new Map<string, Replay>();
   for (const account of group.accounts.values()) {
     const { accountId } = account;
@@ -18,14 +18,14 @@ export async function checkEntries(group: Group): Promise<number> {
         account,
         grantsOf(group, accountId),
         group.closedUntil.get(accountId) ?? null,
-        tellOf(group, accountId),
+        reporterFor(group, accountId),
       ),
     );
   }
   let entries = 0;
   const rows = group.snapshot.rows(
-    (within) =>
-      `select ${table.selectList} from entries where ${within('account_id')} order by account_id, seq`,
+    (inRange) =>
+      `select ${table.selectList} from entries where ${inRange('account_id')} order by account_id, seq`,
   );
   for await (const row of rows) {
     entries += 1;
@@ -35,7 +35,7 @@ export async function checkEntries(group: Group): Promise<number> {
   }
   for (const [accountId, replay] of replays) {
     replay.close();
-    checkGrants(replay, grantsOf(group, accountId), tellOf(group, accountId));
+    checkGrants(replay, grantsOf(group, accountId), reporterFor(group, accountId));
   }
   for (const accountId of group.grants.keys())
     if (!group.accounts.has(accountId))
@@ -43,8 +43,8 @@ export async function checkEntries(group: Group): Promise<number> {
   return entries;
 }
 
-const tellOf =
-  ({ findings }: Group, accountId: string) =>
+const reporterFor =
+  ({ findings }: AccountGroup, accountId: string) =>
   (what: string) =>
     findings.add(accountId, what);
 

@@ -6,49 +6,49 @@
 import type pg from 'pg';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
-import type { Disagreement } from './findings.ts';
-import { accountOf, type Group } from './group.ts';
-import type { Within } from './snapshot.ts';
+import { type AccountGroup, accountOf } from './account-group.ts';
+import type { Discrepancy } from './findings.ts';
+import type { InRange } from './snapshot.ts';
 
-const events = (within: Within) => `
+const events = (inRange: InRange) => `
   select account_id, seq, type, position,
     (data->>'available')::numeric < (data->>'threshold')::numeric as below
-  from events where ${within('account_id')} order by account_id, seq`;
+  from events where ${inRange('account_id')} order by account_id, seq`;
 
 /** Where an account's events have got to. */
 type Reached = { seq: bigint; position: bigint | null; low: boolean | null };
 
-export async function checkEvents(group: Group): Promise<void> {
+export async function checkEvents(group: AccountGroup): Promise<void> {
   const reached = new Map<string, Reached>();
   for await (const row of group.snapshot.rows(events)) {
     const account = accountOf(group, row, 'events');
     if (!account) continue;
     const { accountId } = account;
     const before = reached.get(accountId) ?? { seq: 0n, position: 0n, low: null };
-    const tell = (what: string) => group.findings.add(accountId, `event ${row['seq']}: ${what}`);
-    reached.set(accountId, checkEvent(row, before, tell));
+    const report = (what: string) => group.findings.add(accountId, `event ${row['seq']}: ${what}`);
+    reached.set(accountId, checkEvent(row, before, report));
   }
   for (const { accountId, eventCount, lowBalance } of group.accounts.values()) {
     const { seq, low } = reached.get(accountId) ?? { seq: 0n, low: null };
-    const tell = (what: string) => group.findings.add(accountId, what);
-    if (eventCount !== seq) tell(`event_count is ${eventCount}, the newest event is ${seq}`);
+    const report = (what: string) => group.findings.add(accountId, what);
+    if (eventCount !== seq) report(`event_count is ${eventCount}, the newest event is ${seq}`);
     if (low !== null && low !== lowBalance)
-      tell(`low_balance is ${lowBalance}, the newest event says ${low}`);
+      report(`low_balance is ${lowBalance}, the newest event says ${low}`);
   }
 }
 
-function checkEvent(row: Row, before: Reached, tell: (what: string) => void): Reached {
+function checkEvent(row: Row, before: Reached, report: (what: string) => void): Reached {
   const seq = BigInt(row['seq']!);
   const type: string = row['type']!;
   const position = row['position'] === null ? null : BigInt(row['position']!);
   if (seq !== before.seq + 1n)
-    tell(before.seq === 0n ? 'is the first' : `comes right after event ${before.seq}`);
+    report(before.seq === 0n ? 'is the first' : `comes right after event ${before.seq}`);
   if (position !== null && (before.position === null || position <= before.position))
-    tell(`its position ${position} is not after ${before.position ?? 'that of the one before'}`);
+    report(`its position ${position} is not after ${before.position ?? 'that of the one before'}`);
   if (type !== 'balance.low' && type !== 'balance.recovered') return { ...before, seq, position };
   const low = type === 'balance.low';
-  if (low === before.low) tell(`says ${type} a second time`);
-  if (row['below'] !== low) tell(`says ${type}, and its data says otherwise`);
+  if (low === before.low) report(`says ${type} a second time`);
+  if (row['below'] !== low) report(`says ${type}, and its data says otherwise`);
   return { seq, position, low };
 }
 
@@ -76,7 +76,7 @@ const MISPLACED = `
   where newest is distinct from cursor`;
 
 /** What belongs to no one account: audited once, at one moment of its own. */
-export async function checkPositions(client: pg.Client): Promise<readonly Disagreement[]> {
+export async function checkPositions(client: pg.Client): Promise<readonly Discrepancy[]> {
   return await inReadOnlySnapshot(client, async () => {
     const { rows } = await client.query<{ account_id: string; what: string }>(
       `${MISPLACED} limit 100`,

@@ -1,7 +1,7 @@
 /** What an audit found. */
 
 /** The books of an account and its entries say different things. */
-export type Disagreement = {
+export type Discrepancy = {
   readonly accountId: string;
   /** The place and both sides, e.g. "entry 7: remaining_after is 12, the moves say 13". */
   readonly what: string;
@@ -20,7 +20,7 @@ export class Findings {
   }
 
   /** All, by account in this order; accounts that it does not name come last. */
-  list(accountIds: Iterable<string>): Disagreement[] {
+  list(accountIds: Iterable<string>): Discrepancy[] {
     const inOrder = new Set([...accountIds, ...this.#byAccount.keys()]);
     return [...inOrder].flatMap((accountId) =>
       (this.#byAccount.get(accountId) ?? []).map((what) => ({ accountId, what })),

@@ -23,16 +23,14 @@ async function main(options: VerifyOptions): Promise<number> {
   const startedAt = performance.now();
   const database = await findDatabase(requireConfig(process.env));
   try {
-    const verdict = await verify(database.url, options);
-    if (verdict.ok) {
+    const result = await verify(database.url, options);
+    if (result.ok) {
       const ms = Math.round(performance.now() - startedAt);
-      say(
-        `ok (${count(verdict.accounts, 'account')}, ${count(verdict.entries, 'entry')}, ${ms} ms)`,
-      );
+      say(`ok (${count(result.accounts, 'account')}, ${count(result.entries, 'entry')}, ${ms} ms)`);
       return 0;
     }
-    const { disagreements } = verdict;
-    for (const { accountId, what } of options.all ? disagreements : disagreements.slice(0, 1))
+    const { discrepancies } = result;
+    for (const { accountId, what } of options.all ? discrepancies : discrepancies.slice(0, 1))
       say(`account ${accountId}: ${what}`);
     return DISAGREES;
   } finally {

@@ -6,7 +6,7 @@ import type { BucketKind, EntryKind, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 
 /** What an entry of a kind may say. */
-type Terms = {
+type EntryRule = {
   readonly moves: readonly `${BucketKind} to ${BucketKind}`[];
   /** What the entry must name; REFUND may name a reservation beside what it refunds. */
   readonly names: 'grant' | 'reservation' | 'refunded entry' | 'nothing';
@@ -20,7 +20,7 @@ const GIVE_BACK = [
   'overage_reserved to overage',
 ] as const;
 
-export const TERMS: Readonly<Record<EntryKind, Terms>> = {
+export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   GRANT: { moves: ['issued to available'], names: 'grant', by: 'either' },
   GRANT_EFFECTIVE: { moves: ['issued to available'], names: 'grant', by: 'service' },
   GRANT_EXPIRED: { moves: ['available to expired'], names: 'grant', by: 'service' },
@@ -74,31 +74,31 @@ export const TERMS: Readonly<Record<EntryKind, Terms>> = {
 };
 
 /** Grants are numbered from 1; this number stands for the postpaid line. */
-export const OVERAGE_LINE = 0n;
+export const OVERAGE = 0n;
 
 /** Why a move must not be in an entry of this kind, made at `at`; null where it may. */
-export function objection(
+export function findMoveError(
   kind: EntryKind,
   { from, to, grantId, credits }: Move,
   at: number,
   grant: Grant | undefined,
 ): string | null {
   const name = `${from} to ${to}` as const;
-  if (!TERMS[kind].moves.includes(name)) return `a ${kind} does not move ${name}`;
+  if (!ENTRY_RULES[kind].moves.includes(name)) return `a ${kind} does not move ${name}`;
   if (credits <= 0n) return `moves ${credits} credits ${name}`;
   const overage = [from, to].some(
     (bucket) => bucket === 'overage' || bucket === 'overage_reserved',
   );
   if (!grant) {
-    if (grantId !== OVERAGE_LINE) return `moves credits of grant ${grantId}, which does not exist`;
+    if (grantId !== OVERAGE) return `moves credits of grant ${grantId}, which does not exist`;
     return overage ? null : `moves credits ${name} of no grant`;
   }
   if (overage) return `moves credits ${name} of grant ${grantId}`;
-  return untimely(name, at, grant);
+  return findTimingError(name, at, grant);
 }
 
 /** Credits are spent while their grant lasts; what comes back after that is breakage. */
-function untimely(name: string, at: number, grant: Grant): string | null {
+function findTimingError(name: string, at: number, grant: Grant): string | null {
   const expired = grant.expiresAt !== null && grant.expiresAt <= at;
   if (name.startsWith('available to') && grant.effectiveAt > at)
     return `takes credits of grant ${grant.grantId}, which is not effective yet`;
@@ -129,15 +129,15 @@ const SOURCES: readonly BucketKind[] = ['issued', 'overage'];
 export class BucketSums {
   readonly #ofGrant = new Map<bigint, Buckets>();
   readonly total = empty();
-  readonly #takenBack = new Map<bigint, bigint>();
+  readonly #clawedBack = new Map<bigint, bigint>();
 
   /** Credits of a grant that went back to where they came from, and did not come again. */
-  takenBack(grantId: bigint): bigint {
-    return this.#takenBack.get(grantId) ?? 0n;
+  clawedBack(grantId: bigint): bigint {
+    return this.#clawedBack.get(grantId) ?? 0n;
   }
 
-  takeBack(grantId: bigint, credits: bigint) {
-    this.#takenBack.set(grantId, this.takenBack(grantId) + credits);
+  addClawedBack(grantId: bigint, credits: bigint) {
+    this.#clawedBack.set(grantId, this.clawedBack(grantId) + credits);
   }
 
   /** The buckets of a grant, or of the postpaid line. */
@@ -179,4 +179,4 @@ const NAMES: ReadonlySet<string> = new Set(Object.keys(empty()));
 export const isBucket = (name: string): boolean => NAMES.has(name);
 
 const nameOf = (grantId: bigint): string =>
-  grantId === OVERAGE_LINE ? 'the postpaid line' : `grant ${grantId}`;
+  grantId === OVERAGE ? 'the postpaid line' : `grant ${grantId}`;

@@ -1,21 +1,21 @@
 /** What is reserved or charged is priced on a rate card that there is, and that was in force by then. */
 import { millis } from '../pg/millis.ts';
-import { accountOf, type Group } from './group.ts';
+import { type AccountGroup, accountOf } from './account-group.ts';
 import { instant } from './replay.ts';
-import type { Within } from './snapshot.ts';
+import type { InRange } from './snapshot.ts';
 
 /** Only what does not agree is read. The first version of a plan prices all that was before it. */
-const disagreeing = (within: Within) => `
+const disagreeing = (inRange: InRange) => `
   select e.account_id, e.seq, e.plan_id, e.rate_card_version, ${millis('e.at', 'at')},
     ${millis('r.effective_at', 'effective_at')}
   from entries e
   left join rate_cards r on r.plan_id = e.plan_id and r.version = e.rate_card_version
-  where ${within('e.account_id')} and e.kind in ('RESERVE', 'CHARGE') and e.plan_id is not null
+  where ${inRange('e.account_id')} and e.kind in ('RESERVE', 'CHARGE') and e.plan_id is not null
     and (r.version is null or r.effective_at > e.at and r.effective_at > (
       select min(f.effective_at) from rate_cards f where f.plan_id = e.plan_id))
   order by e.account_id, e.seq`;
 
-export async function checkRateCards(group: Group): Promise<void> {
+export async function checkRateCards(group: AccountGroup): Promise<void> {
   for await (const row of group.snapshot.rows(disagreeing)) {
     if (!accountOf(group, row, 'entries')) continue;
     const card = `rate card ${row['rate_card_version']} of plan ${row['plan_id']}`;

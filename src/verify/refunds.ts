@@ -1,29 +1,29 @@
 /** Refunds, held against the commits and charges they give back, and the rows that count them. */
 import type { Row } from '../pg/table.ts';
 import { type StoredMove, toMoves } from '../store/tables/entries.ts';
-import { accountOf, type Group, inRuns } from './group.ts';
-import type { Within } from './snapshot.ts';
+import { type AccountGroup, accountOf, groupRows } from './account-group.ts';
+import type { InRange } from './snapshot.ts';
 
 /** Each refund beside the row that counts it and the entry it refunds. None of them has to be there. */
-const refunds = (within: Within) => `
+const refunds = (inRange: InRange) => `
   select g.*, o.kind as refunded_kind, o.moves as refunded_moves,
     g.seq is null or row(g.plan_id, g.rate_card_version)
       is not distinct from row(o.plan_id, o.rate_card_version) as same_rate_card
   from (
     select * from (
       select account_id, refunded_seq, seq, moves, plan_id, rate_card_version from entries
-      where ${within('account_id')} and kind = 'REFUND' and refunded_seq is not null
+      where ${inRange('account_id')} and kind = 'REFUND' and refunded_seq is not null
     ) r
     full join (
       select account_id, seq as refunded_seq, committed, refunded from refunded
-      where ${within('account_id')}
+      where ${inRange('account_id')}
     ) f using (account_id, refunded_seq)
   ) g
   left join entries o on o.account_id = g.account_id and o.seq = g.refunded_seq
   order by g.account_id, g.refunded_seq, g.seq`;
 
-export async function checkRefunds(group: Group): Promise<void> {
-  for await (const ofOne of inRuns(group.snapshot.rows(refunds), 'refunded_seq')) {
+export async function checkRefunds(group: AccountGroup): Promise<void> {
+  for await (const ofOne of groupRows(group.snapshot.rows(refunds), 'refunded_seq')) {
     const [row] = ofOne;
     if (!accountOf(group, row, 'refunds')) continue;
     const given = new Map<bigint, bigint>();
@@ -41,21 +41,21 @@ export async function checkRefunds(group: Group): Promise<void> {
 }
 
 /** Given back of one entry, by grant, against what that entry had taken of each. */
-function checkRefunded(group: Group, row: Row, given: ReadonlyMap<bigint, bigint>) {
-  const tell = (what: string) =>
+function checkRefunded(group: AccountGroup, row: Row, given: ReadonlyMap<bigint, bigint>) {
+  const report = (what: string) =>
     group.findings.add(row['account_id']!, `refunds of entry ${row['refunded_seq']}: ${what}`);
   const kind: string | null = row['refunded_kind']!;
-  if (kind !== 'COMMIT' && kind !== 'CHARGE') return tell(`it is ${kind ?? 'not there'}`);
+  if (kind !== 'COMMIT' && kind !== 'CHARGE') return report(`it is ${kind ?? 'not there'}`);
   const taken = new Map<bigint, bigint>();
   for (const { to, grantId, credits } of movesOf(row['refunded_moves']))
     if (to === 'consumed') taken.set(grantId, (taken.get(grantId) ?? 0n) + credits);
   for (const [grantId, credits] of given) {
     const took = taken.get(grantId) ?? 0n;
-    if (credits > took) tell(`they give ${credits} back to grant ${grantId}, it took ${took}`);
+    if (credits > took) report(`they give ${credits} back to grant ${grantId}, it took ${took}`);
   }
-  if (row['refunded'] === null) return tell('no row counts them');
+  if (row['refunded'] === null) return report('no row counts them');
   const agree = (name: string, stated: bigint, moved: bigint) => {
-    if (stated !== moved) tell(`${name} is ${stated}, the entries say ${moved}`);
+    if (stated !== moved) report(`${name} is ${stated}, the entries say ${moved}`);
   };
   agree('committed', BigInt(row['committed']!), total(taken));
   agree('refunded', BigInt(row['refunded']!), total(given));

@@ -3,8 +3,8 @@
  * request, and no request was carried out twice.
  */
 import type { Row } from '../pg/table.ts';
-import { accountOf, type Group } from './group.ts';
-import type { Within } from './snapshot.ts';
+import { type AccountGroup, accountOf } from './account-group.ts';
+import type { InRange } from './snapshot.ts';
 
 /**
  * Methods whose every answer wrote an entry; the others can be answered with a state alone. A purchase
@@ -16,7 +16,7 @@ const ALWAYS_WRITE = ['Reserve', 'RaiseReservation', 'Charge', 'Refund', 'GrantC
  * What entries say of requests, beside the requests. Only what does not agree is read: of a large
  * account the database compares both sides by itself.
  */
-const disagreeing = (within: Within) => `
+const disagreeing = (inRange: InRange) => `
   select account_id, request_id, method, o.entries, o.first_seq, o.last_seq, r.known
   from (
     select e.account_id, e.request_id, method,
@@ -34,24 +34,23 @@ const disagreeing = (within: Within) => `
         else 'OpenAccount'
       end as method
     ) m
-    where ${within('e.account_id')} and e.request_id <> ''
+    where ${inRange('e.account_id')} and e.request_id <> ''
     group by e.account_id, e.request_id, method
   ) o
   full join (
     select account_id, request_id, method, true as known
-    from requests where ${within('account_id')}
+    from requests where ${inRange('account_id')}
   ) r using (account_id, request_id, method)
   where known is null
     or entries is null and method in (${ALWAYS_WRITE.map((method) => `'${method}'`).join(', ')})
     or entries > 1 and (method <> 'OpenAccount' or last_seq > 2)`;
 
-export async function checkRequests(group: Group): Promise<void> {
+export async function checkRequests(group: AccountGroup): Promise<void> {
   for await (const row of group.snapshot.rows(disagreeing))
-    if (accountOf(group, row, 'requests'))
-      group.findings.add(row['account_id']!, disagreement(row));
+    if (accountOf(group, row, 'requests')) group.findings.add(row['account_id']!, discrepancy(row));
 }
 
-function disagreement(row: Row): string {
+function discrepancy(row: Row): string {
   const name = `request ${row['request_id']} of ${row['method']}`;
   if (row['entries'] === null) return `${name}: no entry is of it`;
   if (row['known'] === null) return `entry ${row['first_seq']}: there is no ${name}`;

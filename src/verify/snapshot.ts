@@ -16,7 +16,7 @@ export type Range =
   | { readonly after: string; readonly upTo: string | null };
 
 /** SQL that says whether a column is in the range of the snapshot. */
-export type Within = (column: string) => string;
+export type InRange = (column: string) => string;
 
 export class Snapshot {
   readonly #client: pg.Client;
@@ -29,7 +29,7 @@ export class Snapshot {
   }
 
   /** The rows of a query; as many queries as wanted may be under way. */
-  rows(query: (within: Within) => string): AsyncGenerator<Row, void, void> {
+  rows(query: (inRange: InRange) => string): AsyncGenerator<Row, void, void> {
     const { text, parameters } = condition(this.#range);
     const sql = query((column) => text.replaceAll('id', column));
     return readWithCursor(this.#client, `c${++this.#cursors}`, sql, parameters);

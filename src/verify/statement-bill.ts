@@ -8,10 +8,10 @@ export function checkBill(
   month: Month,
   tally: StatementTally,
   closed: readonly Statement[],
-  tell: (what: string) => void,
+  report: (what: string) => void,
 ) {
   const { overage, rates, lines } = statement;
-  if (overage !== month.overage) tell(`overage is ${overage}, the entries say ${month.overage}`);
+  if (overage !== month.overage) report(`overage is ${overage}, the entries say ${month.overage}`);
   const stated = lines.map(({ tier, quantity, amount }) => `${tier}: ${quantity} for ${amount}`);
   const priced = rates ? linesFor(rates, month.overage) : [];
   const said = priced.map(([tier, quantity, amount]) => [tier, quantity, amount] as const);
@@ -28,14 +28,14 @@ export function checkBill(
       );
     });
   if (!agrees)
-    tell(
+    report(
       `its lines are (${stated.join(', ')}), the rates say (${said.map(([tier, quantity, amount]) => `${tier}: ${quantity} for ${decimal(amount)}`).join(', ')})`,
     );
-  checkAdjustments(statement, month, tally, closed, tell);
+  checkAdjustments(statement, month, tally, closed, report);
   checkTotals(
     statement,
     priced.reduce((sum, [, , amount]) => sum + amount, 0n),
-    tell,
+    report,
   );
 }
 
@@ -44,7 +44,7 @@ function checkAdjustments(
   { refundedEarlier }: Month,
   { months }: StatementTally,
   closed: readonly Statement[],
-  tell: (what: string) => void,
+  report: (what: string) => void,
 ) {
   const stated = new Map(adjustments.map((adjustment) => [adjustment.month, adjustment]));
   for (const earlier of new Set([...stated.keys(), ...refundedEarlier.keys()])) {
@@ -60,7 +60,7 @@ function checkAdjustments(
         : null;
     const line = stated.get(earlier);
     if (line?.credits !== credits || amountOf(line, rates?.currency) !== said)
-      tell(
+      report(
         `its adjustment of ${earlier} is ${line?.credits} credits for ${line?.amount?.amount}, ` +
           `the entries say ${credits} for ${said === null ? 'nothing' : decimal(said)}`,
       );
@@ -76,7 +76,7 @@ function amountOf(line: Adjustment | undefined, currency: string | undefined) {
 function checkTotals(
   { rates, total, adjustments, otherTotals }: Statement,
   ofLines: bigint,
-  tell: (what: string) => void,
+  report: (what: string) => void,
 ) {
   const sums = new Map<string, bigint>();
   if (rates) sums.set(rates.currency, ofLines);
@@ -87,12 +87,12 @@ function checkTotals(
     [...(total ? [total] : []), ...otherTotals].map(({ currency, amount }) => [currency, amount]),
   );
   if (rates?.currency !== total?.currency)
-    tell(`its total is in ${total?.currency}, its rates in ${rates?.currency}`);
+    report(`its total is in ${total?.currency}, its rates in ${rates?.currency}`);
   for (const currency of new Set([...sums.keys(), ...stated.keys()])) {
     const amount = stated.get(currency);
     const said = sums.get(currency);
     if (amount === undefined || said === undefined || nano(amount) !== said)
-      tell(
+      report(
         `its total in ${currency} is ${amount}, its lines and adjustments say ` +
           `${said === undefined ? 'nothing' : decimal(said)}`,
       );

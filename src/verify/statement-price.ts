@@ -39,7 +39,7 @@ const costOf = (rates: Rates, quantity: bigint): bigint =>
 
 /**
  * What is owed for a month of which so much was refunded later: the least of what it would have cost
- * with any part of that refunded. Within a tier less costs less, so the bottoms of tiers suffice.
+ * with any part of that refunded. InRange a tier less costs less, so the bottoms of tiers suffice.
  */
 export function owed(rates: Rates, quantity: bigint, refunded: bigint): bigint {
   const left = quantity - refunded;

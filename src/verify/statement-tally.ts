@@ -4,7 +4,7 @@
  * credits of every commit beside those of the usages, as stretches of one line.
  */
 import type { Move } from '../ledger/entry.ts';
-import { OVERAGE_LINE } from './moves.ts';
+import { OVERAGE } from './moves.ts';
 
 export type Usage = {
   readonly operation: string;
@@ -85,7 +85,7 @@ export class StatementTally {
     const month = this.month(name);
     const given = moves.filter(({ from }) => from === 'consumed');
     if (kept.month !== name) {
-      const overage = total(given.filter(({ grantId }) => grantId === OVERAGE_LINE));
+      const overage = total(given.filter(({ grantId }) => grantId === OVERAGE));
       if (overage > 0n)
         month.refundedEarlier.set(
           kept.month,
@@ -153,7 +153,7 @@ function add(month: Month, operation: string, count: bigint, credits: bigint, re
 }
 
 function consume(month: Month, grantId: bigint, credits: bigint) {
-  if (grantId === OVERAGE_LINE) month.overage += credits;
+  if (grantId === OVERAGE) month.overage += credits;
   else month.byGrant.set(grantId, (month.byGrant.get(grantId) ?? 0n) + credits);
 }
 

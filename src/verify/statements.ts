@@ -5,9 +5,9 @@ import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { toMoves } from '../store/tables/entries.ts';
 import { statements as table } from '../store/tables/statements.ts';
-import { accountOf, type Group, grantsOf, inRuns } from './group.ts';
+import { type AccountGroup, accountOf, grantsOf, groupRows } from './account-group.ts';
 import { instant } from './replay.ts';
-import type { Snapshot, Within } from './snapshot.ts';
+import type { InRange, Snapshot } from './snapshot.ts';
 import { checkBill } from './statement-bill.ts';
 import {
   type Month,
@@ -22,9 +22,9 @@ import {
 export async function loadClosedUntil(snapshot: Snapshot): Promise<ReadonlyMap<string, number>> {
   const closedUntil = new Map<string, number>();
   const rows = snapshot.rows(
-    (within) =>
+    (inRange) =>
       `select account_id, max(month) as month from statements
-       where ${within('account_id')} group by account_id`,
+       where ${inRange('account_id')} group by account_id`,
   );
   for await (const row of rows) closedUntil.set(row['account_id']!, monthEnd(row['month']!));
   return closedUntil;
@@ -34,14 +34,14 @@ export async function loadClosedUntil(snapshot: Snapshot): Promise<ReadonlyMap<s
  * The entries of accounts that have statements. A commit that names no usages comes with those of its
  * reservation, and with what was committed of that before.
  */
-const entriesWithReserved = (within: Within) => `
+const entriesWithReserved = (inRange: InRange) => `
   with told as (
     select account_id, seq, at, kind, moves, usages, refunded_seq, reservation_id,
       case when kind = 'COMMIT' then sum(credits) filter (where kind = 'COMMIT') over (
         partition by account_id, reservation_id order by seq
         rows between unbounded preceding and 1 preceding) end as committed_before
-    from entries where ${within('account_id')}
-      and account_id in (select account_id from statements where ${within('account_id')})
+    from entries where ${inRange('account_id')}
+      and account_id in (select account_id from statements where ${inRange('account_id')})
   )
   select t.account_id, t.seq, ${millis('t.at', 'at')}, t.kind, t.moves, t.usages, t.refunded_seq,
     t.committed_before, r.usages as reserved, f.seq is not null as will_be_refunded
@@ -51,20 +51,20 @@ const entriesWithReserved = (within: Within) => `
     and r.account_id = t.account_id and r.reservation_id = t.reservation_id
   order by t.account_id, t.seq`;
 
-const statementsInOrder = (within: Within) => `
-  select ${table.selectList} from statements where ${within('account_id')}
+const statementsInOrder = (inRange: InRange) => `
+  select ${table.selectList} from statements where ${inRange('account_id')}
   order by account_id, month`;
 
-const announcedAndGone = (within: Within) => `
+const announcedAndGone = (inRange: InRange) => `
   select e.account_id, e.data->>'month' as month from events e
   left join statements s on s.account_id = e.account_id and s.month = e.data->>'month'
-  where ${within('e.account_id')} and e.type = 'statement.closed' and s.month is null
+  where ${inRange('e.account_id')} and e.type = 'statement.closed' and s.month is null
   order by e.account_id, month`;
 
-export async function checkStatements(group: Group): Promise<void> {
+export async function checkStatements(group: AccountGroup): Promise<void> {
   const entries = group.snapshot.rows(entriesWithReserved);
   let next = await entries.next();
-  for await (const ofOne of inRuns(group.snapshot.rows(statementsInOrder), 'account_id')) {
+  for await (const ofOne of groupRows(group.snapshot.rows(statementsInOrder), 'account_id')) {
     const accountId: string = ofOne[0]['account_id']!;
     const tally = new StatementTally();
     for (; !next.done && next.value['account_id'] === accountId; next = await entries.next())
@@ -107,29 +107,34 @@ const toEntry = (row: Row): StatementEntry => ({
   willBeRefunded: row['will_be_refunded']!,
 });
 
-function checkAll(group: Group, account: Account, rows: readonly Row[], tally: StatementTally) {
+function checkAll(
+  group: AccountGroup,
+  account: Account,
+  rows: readonly Row[],
+  tally: StatementTally,
+) {
   const { accountId } = account;
   const statements: Statement[] = [];
   for (const row of rows) {
-    const tell = (what: string) =>
+    const report = (what: string) =>
       group.findings.add(accountId, `statement ${row['month']}: ${what}`);
-    const statement = read(row, tell);
+    const statement = read(row, report);
     if (!statement) continue;
     const month = tally.month(statement.month);
-    checkPlace(account, statement, tally, tell);
-    checkUsage(statement, month, tell);
-    checkCategories(statement, month, grantsOf(group, accountId), tell);
-    checkBill(statement, month, tally, statements, tell);
+    checkPlace(account, statement, tally, report);
+    checkUsage(statement, month, report);
+    checkCategories(statement, month, grantsOf(group, accountId), report);
+    checkBill(statement, month, tally, statements, report);
     statements.push(statement);
   }
   checkMissing(group, account, statements, tally);
 }
 
-function read(row: Row, tell: (what: string) => void): Statement | null {
+function read(row: Row, report: (what: string) => void): Statement | null {
   try {
     return table.read(row);
   } catch {
-    tell('cannot be read');
+    report('cannot be read');
     return null;
   }
 }
@@ -139,7 +144,7 @@ function checkPlace(
   { openedAt, statementDueAt }: Account,
   { month, closedAt, afterSeq, lastSeq }: Statement,
   { months }: StatementTally,
-  tell: (what: string) => void,
+  report: (what: string) => void,
 ) {
   let before = 0n;
   let last = 0n;
@@ -147,16 +152,16 @@ function checkPlace(
     if (name < month && newest > before) before = newest;
     if (name <= month && newest > last) last = newest;
   }
-  if (afterSeq !== before) tell(`after_seq is ${afterSeq}, the entries say ${before}`);
-  if (lastSeq !== last) tell(`last_seq is ${lastSeq}, the entries say ${last}`);
+  if (afterSeq !== before) report(`after_seq is ${afterSeq}, the entries say ${before}`);
+  if (lastSeq !== last) report(`last_seq is ${lastSeq}, the entries say ${last}`);
   const end = monthEnd(month);
-  if (closedAt === null || closedAt < end) tell(`its month ends at ${instant(end)}`);
-  if (month < monthNamed(openedAt)) tell(`the account was opened at ${instant(openedAt)}`);
+  if (closedAt === null || closedAt < end) report(`its month ends at ${instant(end)}`);
+  if (month < monthNamed(openedAt)) report(`the account was opened at ${instant(openedAt)}`);
   if (statementDueAt !== null && statementDueAt <= end)
-    tell(`statement_due_at is ${instant(statementDueAt)}`);
+    report(`statement_due_at is ${instant(statementDueAt)}`);
 }
 
-function checkUsage({ usage }: Statement, { operations }: Month, tell: (what: string) => void) {
+function checkUsage({ usage }: Statement, { operations }: Month, report: (what: string) => void) {
   const stated = new Map(
     usage.map(({ operation, count, credits, refunded }) => [
       operation,
@@ -168,7 +173,7 @@ function checkUsage({ usage }: Statement, { operations }: Month, tell: (what: st
     const said = used && `${used[0]} times, ${used[1]} credits, ${used[2]} refunded`;
     const written = stated.get(operation);
     if (written !== said)
-      tell(`usage of ${operation || 'no operation'} is ${written}, the entries say ${said}`);
+      report(`usage of ${operation || 'no operation'} is ${written}, the entries say ${said}`);
   }
 }
 
@@ -176,7 +181,7 @@ function checkCategories(
   { creditsUsed }: Statement,
   { byGrant }: Month,
   grants: ReturnType<typeof grantsOf>,
-  tell: (what: string) => void,
+  report: (what: string) => void,
 ) {
   const used = new Map<string, bigint>();
   for (const [grantId, credits] of byGrant) {
@@ -186,13 +191,13 @@ function checkCategories(
   for (const category of ['PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT'] as const) {
     const stated = creditsUsed.get(category) ?? 0n;
     const said = used.get(category) ?? 0n;
-    if (stated !== said) tell(`${category} credits used are ${stated}, the entries say ${said}`);
+    if (stated !== said) report(`${category} credits used are ${stated}, the entries say ${said}`);
   }
 }
 
 /** Since its first statement no month that owes something has gone by without one. */
 function checkMissing(
-  { findings }: Group,
+  { findings }: AccountGroup,
   { accountId, statementDueAt }: Account,
   statements: readonly Statement[],
   { months }: StatementTally,

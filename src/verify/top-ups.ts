@@ -4,15 +4,15 @@
  */
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
-import { accountOf, type Group } from './group.ts';
-import type { Within } from './snapshot.ts';
+import { type AccountGroup, accountOf } from './account-group.ts';
+import type { InRange } from './snapshot.ts';
 
-const bought = (within: Within) => `
+const bought = (inRange: InRange) => `
   select account_id, purchase_id, state, ${millis('created_at')} from purchases
-  where ${within('account_id')} and method = 'TOP_UP'
+  where ${inRange('account_id')} and method = 'TOP_UP'
   order by account_id, purchases.created_at, purchase_id`;
 
-export async function checkTopUps(group: Group): Promise<void> {
+export async function checkTopUps(group: AccountGroup): Promise<void> {
   const purchases = new Map<string, Row[]>();
   for await (const row of group.snapshot.rows(bought)) {
     const account = accountOf(group, row, 'purchases');

@@ -14,10 +14,10 @@ import type { Account } from '../ledger/account.ts';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
 import { accounts as table } from '../store/tables/accounts.ts';
+import { type AccountGroup, loadGrants } from './account-group.ts';
 import { checkEntries } from './entries.ts';
 import { checkEvents, checkPositions } from './events.ts';
-import { type Disagreement, Findings } from './findings.ts';
-import { type Group, loadGrants } from './group.ts';
+import { type Discrepancy, Findings } from './findings.ts';
 import { checkPurchases } from './purchases.ts';
 import { checkRateCards } from './rate-cards.ts';
 import { checkRefunds } from './refunds.ts';
@@ -34,10 +34,10 @@ export type VerifyOptions = {
   readonly all?: boolean;
 };
 
-export type Verdict =
+export type VerifyResult =
   | { readonly ok: true; readonly accounts: number; readonly entries: number }
   /** In the database's order of the accounts; of each what was found in the order of the audit. */
-  | { readonly ok: false; readonly disagreements: readonly Disagreement[] };
+  | { readonly ok: false; readonly discrepancies: readonly Discrepancy[] };
 
 /** What is told of an account that was asked for by name. */
 export const NO_SUCH_ACCOUNT = 'there is no such account';
@@ -47,7 +47,10 @@ const ACCOUNTS_MAX = 1_000;
 const GRANTS_MAX = 20_000n;
 
 /** Audits the database; rejects where it cannot be read. */
-export async function verify(databaseUrl: string, options: VerifyOptions = {}): Promise<Verdict> {
+export async function verify(
+  databaseUrl: string,
+  options: VerifyOptions = {},
+): Promise<VerifyResult> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'scrip verify' });
   client.on('error', () => {}); // a connection lost between two queries fails the next one
   await client.connect();
@@ -58,8 +61,11 @@ export async function verify(databaseUrl: string, options: VerifyOptions = {}): 
   }
 }
 
-async function auditAll(client: pg.Client, { accountId, all }: VerifyOptions): Promise<Verdict> {
-  const disagreements: Disagreement[] = [];
+async function auditAll(
+  client: pg.Client,
+  { accountId, all }: VerifyOptions,
+): Promise<VerifyResult> {
+  const discrepancies: Discrepancy[] = [];
   let accounts = 0;
   let entries = 0;
   let after: string | null = '';
@@ -67,18 +73,18 @@ async function auditAll(client: pg.Client, { accountId, all }: VerifyOptions): P
     const audited: Audited = await auditNext(client, accountId ?? null, after);
     accounts += audited.accounts;
     entries += audited.entries;
-    disagreements.push(...audited.disagreements);
-    after = disagreements.length > 0 && !all ? null : audited.next;
+    discrepancies.push(...audited.discrepancies);
+    after = discrepancies.length > 0 && !all ? null : audited.next;
   }
-  if (accountId === undefined && (disagreements.length === 0 || all))
-    disagreements.push(...(await checkPositions(client)));
-  return disagreements.length > 0 ? { ok: false, disagreements } : { ok: true, accounts, entries };
+  if (accountId === undefined && (discrepancies.length === 0 || all))
+    discrepancies.push(...(await checkPositions(client)));
+  return discrepancies.length > 0 ? { ok: false, discrepancies } : { ok: true, accounts, entries };
 }
 
 type Audited = {
   readonly accounts: number;
   readonly entries: number;
-  readonly disagreements: readonly Disagreement[];
+  readonly discrepancies: readonly Discrepancy[];
   /** Where to go on; null after the last. */
   readonly next: string | null;
 };
@@ -96,7 +102,7 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
 
     const range: Range = only === null ? { after, upTo: next } : { only };
     const snapshot = new Snapshot(client, range);
-    const group: Group = {
+    const group: AccountGroup = {
       snapshot,
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
       grants: await loadGrants(snapshot),
@@ -112,8 +118,8 @@ async function auditNext(client: pg.Client, only: string | null, after: string):
     await checkRequests(group);
     await checkStatements(group);
     await checkEvents(group);
-    const disagreements = findings.list(group.accounts.keys());
-    return { accounts: accounts.length, entries, disagreements, next };
+    const discrepancies = findings.list(group.accounts.keys());
+    return { accounts: accounts.length, entries, discrepancies, next };
   });
 }
 

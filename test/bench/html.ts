@@ -52,7 +52,7 @@ ${cpu(cases)}
 ${soakCharts(results)}
 <h2>Every figure: medians of the rounds</h2>
 ${figures(cases)}
-<p class="small">${results.verify.map((verdict) => `verify: ${escaped(verdict)}`).join('<br>')}</p>
+<p class="small">${results.verify.map((result) => `verify: ${escaped(result)}`).join('<br>')}</p>
 </html>
 `;
 }

@@ -22,7 +22,7 @@ export function report(results: Results): string {
     '',
     ...barLines(bars),
     '',
-    ...verify.map((verdict) => `verify: ${verdict}`),
+    ...verify.map((result) => `verify: ${result}`),
     '',
   ].join('\n');
 }

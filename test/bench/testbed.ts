@@ -67,11 +67,11 @@ export class Testbed {
     await server.stop();
   }
 
-  /** Runs `verify` on a database that the service used. Throws at a disagreement. */
+  /** Runs `verify` on a database that the service used. Throws at a discrepancy. */
   async verify(name: string): Promise<string> {
-    const verdict = await verify(await this.databaseOf(name));
-    if (verdict.ok) return `${name}: ok, ${verdict.entries.toLocaleString('en')} entries`;
-    const [first] = verdict.disagreements;
+    const result = await verify(await this.databaseOf(name));
+    if (result.ok) return `${name}: ok, ${result.entries.toLocaleString('en')} entries`;
+    const [first] = result.discrepancies;
     throw new Error(`verify: ${name}: account ${first?.accountId}: ${first?.what}`);
   }
 

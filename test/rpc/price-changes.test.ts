@@ -152,9 +152,9 @@ describe('at the date of a price change', () => {
         [by],
       );
     await move('1 hour');
-    const verdict = await verify(scrip.databaseUrl, { all: true });
+    const result = await verify(scrip.databaseUrl, { all: true });
     const what = `entry 4: is priced on rate card 2 of plan metered, which is in force from ${new Date(FIRST + 3_600_000).toISOString()}`;
-    expect(verdict).toEqual({ ok: false, disagreements: [{ accountId, what }] });
+    expect(result).toEqual({ ok: false, discrepancies: [{ accountId, what }] });
     await move('-1 hour');
   });
 });

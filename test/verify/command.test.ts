@@ -40,7 +40,7 @@ test('books that agree end in ok and exit code 0', async () => {
   expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
 });
 
-test('books that do not agree end in the first disagreement, or in all, and exit code 1', async () => {
+test('books that do not agree end in the first discrepancy, or in all, and exit code 1', async () => {
   const change = (by: number) =>
     execute(scrip.databaseUrl, 'update accounts set remaining = remaining + $1', [by]);
   await change(1);

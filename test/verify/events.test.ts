@@ -26,10 +26,10 @@ const fifth = async () =>
 /** What is found while the change is made; it is undone afterwards. */
 async function found(change: string, undo: string) {
   await execute(databaseUrl, change);
-  const verdict = await verify(databaseUrl, { all: true });
+  const result = await verify(databaseUrl, { all: true });
   await execute(databaseUrl, undo);
   expect(await verify(databaseUrl)).toMatchObject({ ok: true });
-  return verdict.ok ? [] : verdict.disagreements;
+  return result.ok ? [] : result.discrepancies;
 }
 
 test('events that are all in place agree', async () => {

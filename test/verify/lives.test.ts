@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Entry } from '../../src/ledger/entry.ts';
 import { checkGrants } from '../../src/verify/grants.ts';
 import { Replay } from '../../src/verify/replay.ts';
-import { ReservationLife } from '../../src/verify/reservation-life.ts';
+import { ReservationReplay } from '../../src/verify/reservation-replay.ts';
 import type { Shelf } from '../ledger/shelf.ts';
 import { life, live } from '../ledger/workload.ts';
 
@@ -26,7 +26,7 @@ test('the auditor agrees with every life, and with what became of its reservatio
       const shelf = live(random);
       expect(findings(shelf)).toEqual([]);
       for (const reservation of shelf.reservations.values()) {
-        const told = new ReservationLife();
+        const told = new ReservationReplay();
         for (const entry of shelf.entries)
           if (entry.reservationId === reservation.reservationId)
             told.take(entry, (what) => assert.fail(what));

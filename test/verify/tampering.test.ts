@@ -114,11 +114,11 @@ test.each(tamperings())('somebody who $does is found out', async (tampering) => 
   const accountId = books[account];
   await owner.query(sqlFor(accountId, sql));
   if (resealed) await reseal(accountId);
-  const verdict = await verify(databaseUrl, { all: true });
-  if (verdict.ok) expect.fail('verify found nothing');
-  const accountIds = new Set(verdict.disagreements.map((found) => found.accountId));
+  const result = await verify(databaseUrl, { all: true });
+  if (result.ok) expect.fail('verify found nothing');
+  const accountIds = new Set(result.discrepancies.map((found) => found.accountId));
   expect(accountIds).toEqual(new Set([accountId]));
-  const told = verdict.disagreements.map(({ what }) => what);
+  const told = result.discrepancies.map(({ what }) => what);
   expect(told).toEqual(expect.arrayContaining([expect.stringContaining(says)]));
   if (resealed) expect(told).not.toContainEqual(expect.stringContaining('its hash is not'));
 });

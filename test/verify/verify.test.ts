@@ -1,6 +1,6 @@
 /** The auditor on books as the service writes them. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TERMS } from '../../src/verify/moves.ts';
+import { ENTRY_RULES } from '../../src/verify/moves.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { execute } from '../postgres.ts';
 import { requestId } from '../service.ts';
@@ -35,7 +35,7 @@ test('the books of these tests hold every kind of entry and every move that is a
      from entries cross join lateral jsonb_array_elements(moves) as move
      union select distinct kind from entries`,
   );
-  const allowed = Object.entries(TERMS).flatMap(([kind, { moves }]) => [
+  const allowed = Object.entries(ENTRY_RULES).flatMap(([kind, { moves }]) => [
     kind,
     ...moves.map((move) => `${kind}: ${move}`),
   ]);
@@ -50,7 +50,7 @@ test('one account can be audited alone', async () => {
   });
   expect(await verify(scrip.databaseUrl, { accountId: 'nobody' })).toEqual({
     ok: false,
-    disagreements: [{ accountId: 'nobody', what: 'there is no such account' }],
+    discrepancies: [{ accountId: 'nobody', what: 'there is no such account' }],
   });
 });
 
@@ -76,9 +76,9 @@ test('books agree at every moment while the service writes them', async () => {
   });
   const seen = new Set<number>();
   for (let times = 0; times < 5; times++) {
-    const verdict = await verify(scrip.databaseUrl);
-    expect(verdict).toMatchObject({ ok: true });
-    if (verdict.ok) seen.add(verdict.entries);
+    const result = await verify(scrip.databaseUrl);
+    expect(result).toMatchObject({ ok: true });
+    if (result.ok) seen.add(result.entries);
   }
   writing = false;
   await Promise.all(calls);
@@ -102,8 +102,8 @@ test('more accounts and entries than are in memory at once are all audited', asy
      where account_id = (select account_id from accounts order by account_id desc limit 1)
      returning account_id`,
   );
-  const verdict = await verify(many.databaseUrl);
-  expect(verdict).toMatchObject({ ok: false });
-  if (!verdict.ok) expect(verdict.disagreements[0]?.accountId).toBe(last?.['account_id']);
+  const result = await verify(many.databaseUrl);
+  expect(result).toMatchObject({ ok: false });
+  if (!result.ok) expect(result.discrepancies[0]?.accountId).toBe(last?.['account_id']);
   await many.stop();
 });

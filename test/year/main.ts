@@ -51,13 +51,13 @@ async function main(options: YearOptions) {
     const played = await play(stage, options, say);
     say(`\n${happened(played)}\n`);
     const agreed = await check(stage.scrip, played);
-    const verdict = await verify(stage.databaseUrl);
-    if (!verdict.ok) {
-      const [first] = verdict.disagreements;
+    const result = await verify(stage.databaseUrl);
+    if (!result.ok) {
+      const [first] = result.discrepancies;
       throw new Error(`verify: account ${first?.accountId}: ${first?.what}`);
     }
-    say(`${checked(agreed, verdict)}\n`);
-    const { accounts, entries } = verdict;
+    say(`${checked(agreed, result)}\n`);
+    const { accounts, entries } = result;
     say(`verify: ok (${accounts} ${accounts === 1 ? 'account' : 'accounts'}, ${entries} entries)`);
     say(`year: ok (${Math.round((performance.now() - startedAt) / 1_000)} s)`);
   } finally {

@@ -1,5 +1,5 @@
 /** What happened in the year and what was checked, as a table. */
-import type { Verdict } from '../../src/verify/verify.ts';
+import type { VerifyResult } from '../../src/verify/verify.ts';
 import { DAY_MS } from './calendar.ts';
 import type { Checked } from './check.ts';
 import type { Logged } from './log.ts';
@@ -47,7 +47,7 @@ export function happened({ log, until, batches, repeats }: Played): string {
 
 export function checked(
   { accounts, statements, history }: Checked,
-  verdict: Verdict & { ok: true },
+  result: VerifyResult & { ok: true },
 ): string {
   const tiers = [...statements.tiers].sort(([a], [b]) => a - b);
   return table('What was checked against the usage log', [
@@ -69,6 +69,6 @@ export function checked(
     ['credits of overage', figure(statements.overage)],
     ['billed', `${dollars(statements.billed)} USD`],
     ['entries in the accounts’ histories', figure(history.entries)],
-    ['entries that verify recomputed', figure(verdict.entries)],
+    ['entries that verify recomputed', figure(result.entries)],
   ]);
 }

@@ -60,8 +60,8 @@ test('a year agrees with its usage log: allowances, packs, statements and every 
   expect([...statements.tiers.keys()].sort()).toEqual([1, 2, 3]);
   for (const many of [statements.withAdjustments, history.packsExpired, history.lateCommits])
     expect(many).toBeGreaterThan(0);
-  const verdict = await verify(stage.databaseUrl);
-  expect(verdict).toEqual({ ok: true, accounts: 30, entries: history.entries });
+  const result = await verify(stage.databaseUrl);
+  expect(result).toEqual({ ok: true, accounts: 30, entries: history.entries });
 });
 
 test('an output more than was charged shows on its month’s statement', async () => {

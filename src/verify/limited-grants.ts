@@ -15,7 +15,7 @@ type Taken = {
 
 type Usages = Entry['usages'];
 
-export class Limits {
+export class LimitedGrants {
   readonly #grants: ReadonlyMap<bigint, Grant>;
   readonly #limited: boolean;
   /** What reservations were made for: a late commit by credits may take as much. */
@@ -27,7 +27,7 @@ export class Limits {
   }
 
   /** The account's next entry. */
-  take(entry: Entry, tell: (what: string) => void) {
+  take(entry: Entry, report: (what: string) => void) {
     if (!this.#limited) return;
     const { kind, moves, late } = entry;
     const reservationId = entry.reservationId ?? '';
@@ -40,13 +40,13 @@ export class Limits {
     );
     if (usages.length > 0) {
       if (limited.length > 0 && !fits(moves, usages, this.#grants))
-        tell('takes more of limited grants than the usages of their operations cost');
+        report('takes more of limited grants than the usages of their operations cost');
       return;
     }
     // By credits alone a reservation's own may be committed, and nothing else that is limited.
     const freely = limited.find(({ from, to }) => from === 'available' && to !== 'expired');
     if (freely)
-      tell(`takes credits of grant ${freely.grantId}, which is limited, for no operation`);
+      report(`takes credits of grant ${freely.grantId}, which is limited, for no operation`);
   }
 }
 

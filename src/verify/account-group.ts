@@ -6,7 +6,7 @@ import { grants as table } from '../store/tables/grants.ts';
 import type { Findings } from './findings.ts';
 import type { Snapshot } from './snapshot.ts';
 
-export type Group = {
+export type AccountGroup = {
   readonly snapshot: Snapshot;
   /** In the database's order. */
   readonly accounts: ReadonlyMap<string, Account>;
@@ -18,14 +18,14 @@ export type Group = {
 
 const NONE: ReadonlyMap<bigint, Grant> = new Map();
 
-export const grantsOf = ({ grants }: Group, accountId: string): ReadonlyMap<bigint, Grant> =>
+export const grantsOf = ({ grants }: AccountGroup, accountId: string): ReadonlyMap<bigint, Grant> =>
   grants.get(accountId) ?? NONE;
 
-export async function loadGrants(snapshot: Snapshot): Promise<Group['grants']> {
+export async function loadGrants(snapshot: Snapshot): Promise<AccountGroup['grants']> {
   const grants = new Map<string, Map<bigint, Grant>>();
   const rows = snapshot.rows(
-    (within) =>
-      `select ${table.selectList} from grants where ${within('account_id')} order by account_id, grant_id`,
+    (inRange) =>
+      `select ${table.selectList} from grants where ${inRange('account_id')} order by account_id, grant_id`,
   );
   for await (const row of rows) {
     const grant = table.read(row);
@@ -36,7 +36,7 @@ export async function loadGrants(snapshot: Snapshot): Promise<Group['grants']> {
 }
 
 /** The account a row belongs to; tells where there is none. */
-export function accountOf(group: Group, row: Row, table: string): Account | null {
+export function accountOf(group: AccountGroup, row: Row, table: string): Account | null {
   const accountId: string = row['account_id']!;
   const account = group.accounts.get(accountId);
   if (!account) group.findings.add(accountId, `has ${table}, but there is no such account`);
@@ -44,7 +44,7 @@ export function accountOf(group: Group, row: Row, table: string): Account | null
 }
 
 /** Rows that follow each other and agree in account and `column`: what belongs to one thing. */
-export async function* inRuns(
+export async function* groupRows(
   rows: AsyncIterable<Row>,
   column: string,
 ): AsyncGenerator<readonly [Row, ...Row[]], void, void> {

@@ -1,11 +1,11 @@
-/** A reservation's life as its entries tell it: what it holds, what became of the rest, how it ended. */
+/** A reservation's life as its entries report it: what it holds, what became of the rest, how it ended. */
 import type { Entry, Move } from '../ledger/entry.ts';
 import type { ReservationState } from '../ledger/reservation.ts';
 
 /** What is needed of an entry here. */
-export type Step = Pick<Entry, 'kind' | 'at' | 'moves' | 'credits' | 'late'>;
+export type ReservationEntry = Pick<Entry, 'kind' | 'at' | 'moves' | 'credits' | 'late'>;
 
-export class ReservationLife {
+export class ReservationReplay {
   readonly allocations = new Map<bigint, bigint>();
   /** Null before the RESERVE. */
   state: ReservationState | null = null;
@@ -27,12 +27,12 @@ export class ReservationLife {
     return this.state === 'COMMITTED' && !this.late && this.returned === 0n;
   }
 
-  take(step: Step, tell: (what: string) => void) {
+  take(step: ReservationEntry, report: (what: string) => void) {
     if (step.kind === 'REFUND') return;
     const wrong = this.#outOfPlace(step);
-    if (wrong) tell(wrong);
+    if (wrong) report(wrong);
     const returnedBefore = this.returned;
-    for (const move of step.moves) this.#apply(move, tell);
+    for (const move of step.moves) this.#apply(move, report);
     if (step.kind === 'RESERVE') {
       this.state = 'ACTIVE';
       this.reserved = step.credits;
@@ -41,10 +41,10 @@ export class ReservationLife {
       this.state = 'ACTIVE';
       this.reserved += step.credits;
     } else if (step.kind === 'COMMIT') this.#commit(step, returnedBefore);
-    else this.#end(step, tell);
+    else this.#end(step, report);
   }
 
-  #outOfPlace({ kind, late }: Step): string | null {
+  #outOfPlace({ kind, late }: ReservationEntry): string | null {
     if (kind === 'RESERVE')
       return this.state === null ? null : 'reserves a reservation that was reserved before';
     if (this.state === null) return `is the ${kind} of a reservation that no entry reserved`;
@@ -56,12 +56,12 @@ export class ReservationLife {
     return `is the ${kind} of a reservation that is ${this.state}`;
   }
 
-  #apply({ from, to, grantId, credits }: Move, tell: (what: string) => void) {
+  #apply({ from, to, grantId, credits }: Move, report: (what: string) => void) {
     const isHeld = (bucket: Move['from']) => bucket === 'reserved' || bucket === 'overage_reserved';
     const before = this.allocations.get(grantId) ?? 0n;
     if (isHeld(to)) this.allocations.set(grantId, before + credits);
     if (isHeld(from)) {
-      if (credits > before) tell(`takes ${credits} that the reservation holds ${before} of`);
+      if (credits > before) report(`takes ${credits} that the reservation holds ${before} of`);
       if (credits === before) this.allocations.delete(grantId);
       else this.allocations.set(grantId, before - credits);
       if (to !== 'consumed') this.returned += credits;
@@ -69,7 +69,7 @@ export class ReservationLife {
     if (to === 'consumed') this.committed += credits;
   }
 
-  #commit({ at, late, credits }: Step, returnedBefore: bigint) {
+  #commit({ at, late, credits }: ReservationEntry, returnedBefore: bigint) {
     this.endedAt = at;
     if (late) {
       this.late = true;
@@ -79,8 +79,8 @@ export class ReservationLife {
     this.state = over ? 'COMMITTED' : 'ACTIVE';
   }
 
-  #end({ kind, at }: Step, tell: (what: string) => void) {
-    if (this.held > 0n) tell(`ends a reservation that still holds ${this.held}`);
+  #end({ kind, at }: ReservationEntry, report: (what: string) => void) {
+    if (this.held > 0n) report(`ends a reservation that still holds ${this.held}`);
     this.state = kind === 'RELEASE' ? 'RELEASED' : 'EXPIRED';
     this.endedAt = at;
   }

@@ -8,10 +8,10 @@ import type { Grant } from '../ledger/grant.ts';
 /** What a refund owes, until a grant is made of it. */
 type Owed = { readonly from: bigint; readonly credits: bigint; readonly refund: Entry };
 
-type Tell = (what: string) => void;
+type Report = (what: string) => void;
 
-export class Regrants {
-  readonly issuedAgain = new Map<bigint, bigint>();
+export class RefundGrants {
+  readonly reissued = new Map<bigint, bigint>();
   readonly #grants: ReadonlyMap<bigint, Grant>;
   #owed: readonly Owed[] = [];
 
@@ -20,29 +20,29 @@ export class Regrants {
   }
 
   /** The account's next entry. */
-  take(entry: Entry, tell: Tell) {
+  take(entry: Entry, report: Report) {
     const made = entry.kind === 'GRANT' ? this.#grants.get(entry.grantId ?? 0n) : undefined;
     if (made?.source === 'REFUND') {
       const [owed, ...rest] = this.#owed;
       this.#owed = rest;
-      this.#check(entry, made, owed, tell);
-    } else this.close(tell);
+      this.#check(entry, made, owed, report);
+    } else this.close(report);
     for (const { from, to, grantId, credits } of entry.moves) {
       if (from !== 'consumed' || to !== 'issued') continue;
-      this.issuedAgain.set(grantId, (this.issuedAgain.get(grantId) ?? 0n) + credits);
+      this.reissued.set(grantId, (this.reissued.get(grantId) ?? 0n) + credits);
       this.#owed = [...this.#owed, { from: grantId, credits, refund: entry }];
     }
   }
 
   /** Nothing may be owed when anything else happens, nor at the end. */
-  close(tell: Tell) {
+  close(report: Report) {
     for (const { from, credits, refund } of this.#owed)
-      tell(`entry ${refund.seq}: ${credits} credits of grant ${from} were not granted again`);
+      report(`entry ${refund.seq}: ${credits} credits of grant ${from} were not granted again`);
     this.#owed = [];
   }
 
-  #check(entry: Entry, made: Grant, owed: Owed | undefined, tell: Tell) {
-    if (!owed) return tell(`grant ${made.grantId} is of a refund that does not owe it`);
+  #check(entry: Entry, made: Grant, owed: Owed | undefined, report: Report) {
+    if (!owed) return report(`grant ${made.grantId} is of a refund that does not owe it`);
     const before = this.#grants.get(owed.from);
     const alike =
       made.sourceReference === owed.from.toString() &&
@@ -53,7 +53,9 @@ export class Regrants {
       lifeOf(made) === lifeOf(before) &&
       entry.requestId === owed.refund.requestId;
     if (!alike)
-      tell(`grant ${made.grantId} is not the ${owed.credits} credits of grant ${owed.from} again`);
+      report(
+        `grant ${made.grantId} is not the ${owed.credits} credits of grant ${owed.from} again`,
+      );
   }
 }
 
