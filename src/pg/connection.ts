@@ -18,7 +18,7 @@ const COMMIT: SqlStatement = { text: 'commit', parameters: [] };
 export class Connection implements DatabaseConnection {
   readonly #client: pg.PoolClient;
   readonly #prepared: PreparedStatements = new Map();
-  /** Begins the transaction; not sent yet. */
+  /** The BEGIN of the transaction, until it is sent. */
   #begin: SqlStatement | null = null;
   /** The transaction was committed with its last SQL statements. */
   #isCommitted = false;
@@ -27,7 +27,7 @@ export class Connection implements DatabaseConnection {
 
   constructor(client: pg.PoolClient) {
     this.#client = client;
-    // An error between two queries has nobody to catch it. The pool discards the client.
+    // Without a listener an error between two queries would end the process. The pool discards the client.
     client.on('error', () => {});
     this.#socket.on('timeout', () => this.#socket.destroy());
   }
@@ -36,7 +36,7 @@ export class Connection implements DatabaseConnection {
     return this.#client.connection.stream as Socket;
   }
 
-  /** The connection ends when it is silent for `timeoutMs` while in use: its peer may be gone without a word. */
+  /** From now on the connection is destroyed when PostgreSQL is silent for `timeoutMs`: it may be gone. */
   acquire(timeoutMs: number) {
     this.#socket.setTimeout(timeoutMs);
   }
@@ -46,9 +46,9 @@ export class Connection implements DatabaseConnection {
     this.#client.release(this.#isBroken);
   }
 
-  /** Runs SQL of MikroORM, which writes parameters into the text. It may be several SQL statements. */
+  /** Runs SQL of MikroORM, which writes parameters into the text. The text may have several SQL statements. */
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    if (this.#begin) await this.send([]);
+    if (this.#begin || this.#isCommitted) await this.send([]);
     const { rows, rowCount } = await this.#client.query(sql, [...parameters]);
     return { rows, numAffectedRows: BigInt(rowCount ?? 0) };
   }
@@ -58,8 +58,8 @@ export class Connection implements DatabaseConnection {
   }
 
   /**
-   * Runs SQL statements in one batch and returns the rows of each. Outside a transaction they are one of their own.
-   * With `commit` they are the last of the transaction, which is committed unless one of them fails.
+   * Runs SQL statements in one batch and returns the rows of each. Outside a transaction the batch is a transaction.
+   * With `commit` the batch is the last of the transaction, which is committed unless an SQL statement fails.
    */
   async send(statements: readonly SqlStatement[], { commit = false } = {}): Promise<Row[][]> {
     if (this.#isCommitted) throw new Error('the transaction is already committed');
@@ -79,6 +79,7 @@ export class Connection implements DatabaseConnection {
     return results.slice(before.length, before.length + statements.length).map(({ rows }) => rows);
   }
 
+  /** Begins a transaction with the next batch. */
   begin(sql: string) {
     this.#begin = { text: sql, parameters: [] };
   }

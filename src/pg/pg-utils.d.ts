@@ -1,4 +1,5 @@
-/** What pg makes of a parameter, as its own queries have it: a text, bytes or null. */
+/** A part of pg that its types leave out. */
 declare module 'pg/lib/utils.js' {
+  /** Converts a parameter to text, bytes or null, as pg does for its own queries. */
   export function prepareValue(value: unknown): string | Buffer | null;
 }

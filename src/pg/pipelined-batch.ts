@@ -32,8 +32,8 @@ type RowParser = {
   parseRow(fields: readonly (string | null)[]): Row;
 };
 
-/** pg.Connection; pg's types demand more parameters than there are, and bytes or text as values. */
-type Connection = Pick<pg.Connection, 'stream' | 'sync'> & {
+/** pg.Connection. pg's types demand more parameters than there are, and accept only bytes or text as values. */
+type PgConnection = Pick<pg.Connection, 'stream' | 'sync'> & {
   close(statement: { readonly type: 'S'; readonly name: string }): void;
   parse(statement: { readonly name: string; readonly text: string }): void;
   describe(statement: { readonly type: 'S'; readonly name: string }): void;
@@ -45,7 +45,7 @@ type Connection = Pick<pg.Connection, 'stream' | 'sync'> & {
   execute(): void;
 };
 
-/** What pg's Client accepts in place of a query. The client calls `handle…` with each message that comes back. */
+/** pg's Client accepts it in place of a query, and calls `handle…` with each message that comes back. */
 export class PipelinedBatch {
   /** The result of each SQL statement; rejects with the error of the first that fails. */
   readonly results: Promise<Result[]>;
@@ -72,7 +72,7 @@ export class PipelinedBatch {
   }
 
   submit(given: pg.Connection): null {
-    const connection = given as unknown as Connection;
+    const connection = given as unknown as PgConnection;
     connection.stream.cork();
     try {
       this.#statements.forEach((statement, index) => {
@@ -112,10 +112,10 @@ export class PipelinedBatch {
   }
 }
 
-function send(connection: Connection, { text, parameters }: SqlStatement, prepared: Prepared) {
+function send(connection: PgConnection, { text, parameters }: SqlStatement, prepared: Prepared) {
   const { name, isReady } = prepared;
   if (!isReady) {
-    // An earlier attempt may have prepared it and then failed. Closing what is not there is no error.
+    // An earlier attempt may have prepared it and then failed. Closing an unknown name is no error.
     connection.close({ type: 'S', name });
     connection.parse({ name, text });
     connection.describe({ type: 'S', name });

@@ -212,6 +212,8 @@ describe('a transaction', () => {
     connection.begin('begin');
     await connection.send([insert('a')], { commit: true });
     await expect(connection.send([insert('b')])).rejects.toThrow('already committed');
+    const sql = { sql: `insert into words values ('c')`, parameters: [] } as never;
+    await expect(connection.executeQuery(sql)).rejects.toThrow('already committed');
     expect(await committedWords()).toEqual(['a']);
   });
 
