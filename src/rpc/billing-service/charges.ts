@@ -9,7 +9,7 @@ import { defineMutation } from '../call/mutation.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import { allocationMessage, grantMessage } from '../messages/grant.ts';
 import { pricedUsageMessage } from '../messages/priced-usage.ts';
-import { parseCriticality, parseUsagesOrCredits } from './usages-or-credits.ts';
+import { parseCriticality, parseRequestedAmount } from './usage-fields.ts';
 
 export const charge = defineMutation(
   'Charge',
@@ -17,7 +17,7 @@ export const charge = defineMutation(
   ChargeResponse,
   (request, check) => ({
     kind: 'Charge',
-    amount: parseUsagesOrCredits(request, check),
+    amount: parseRequestedAmount(request, check),
     rateCardVersion: check.rateCardVersion(request.rateCardVersion),
     reference: check.text('reference', request.reference, 256),
     labels: check.labels('labels', request.labels),

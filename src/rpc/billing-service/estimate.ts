@@ -12,7 +12,7 @@ import { findCustomPacks } from '../../queries/purchases.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { packMessage } from '../messages/pack.ts';
-import { pricedUsageWithComponentsMessage } from '../messages/priced-usage.ts';
+import { pricedUsageMessageWithComponents } from '../messages/priced-usage.ts';
 import type { ServiceContext } from '../service-context.ts';
 
 export async function estimate(
@@ -55,7 +55,7 @@ function estimateOn(
   const offers =
     shortfall > 0n ? coveringPacks([...book.plan.packs, ...customPacks], shortfall) : [];
   return {
-    lines: priced.lines.map(pricedUsageWithComponentsMessage),
+    lines: priced.lines.map(pricedUsageMessageWithComponents),
     credits: priced.credits,
     rateCardVersion: BigInt(rateCardVersion),
     available,

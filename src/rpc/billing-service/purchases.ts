@@ -26,7 +26,7 @@ import { balanceMessage } from '../messages/balance.ts';
 import { grantMessage } from '../messages/grant.ts';
 import { purchaseMessage } from '../messages/purchase.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { parsePayment } from './payment-method.ts';
+import { parsePayment } from './payment.ts';
 
 export const purchaseMutation = defineMutation(
   'Purchase',

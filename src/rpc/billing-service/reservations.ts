@@ -1,6 +1,6 @@
 /**
- * Reservations: Reserve, its three ends but expiry (Commit, Release), ExtendReservation,
- * RaiseReservation, GetReservation and ListReservations.
+ * Reservations: Reserve, Commit, Release, ExtendReservation, RaiseReservation, GetReservation and
+ * ListReservations.
  */
 import {
   CommitRequest,
@@ -31,7 +31,7 @@ import { allocationMessage } from '../messages/grant.ts';
 import { pricedUsageMessage } from '../messages/priced-usage.ts';
 import { reservationMessage } from '../messages/reservation.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { parseCriticality, parseUsagesOrCredits } from './usages-or-credits.ts';
+import { parseCriticality, parseRequestedAmount } from './usage-fields.ts';
 
 const OVER_COMMIT_POLICIES = {
   [OverCommitPolicy.UNSPECIFIED]: 'REJECT',
@@ -49,7 +49,7 @@ export const reserve = defineMutation(
     if (!overCommitPolicy) check.addViolation('over_commit_policy', 'must be REJECT, CAP or DRAW');
     return {
       kind: 'Reserve',
-      amount: parseUsagesOrCredits(request, check),
+      amount: parseRequestedAmount(request, check),
       ttlMs: check.ttlMs(request.ttl),
       overCommitPolicy,
       rateCardVersion: check.rateCardVersion(request.rateCardVersion),
@@ -76,7 +76,7 @@ export const commit = defineMutation(
     amount:
       request.usages.length === 0 && request.credits === undefined
         ? null
-        : parseUsagesOrCredits(request, check),
+        : parseRequestedAmount(request, check),
     final: request.final ?? true,
   }),
   (outcome, book) => ({
@@ -128,7 +128,7 @@ export const raiseReservation = defineMutation(
   (request, check) => ({
     kind: 'RaiseReservation',
     reservationId: check.reservationId(request.reservationId),
-    amount: parseUsagesOrCredits(request, check),
+    amount: parseRequestedAmount(request, check),
   }),
   (outcome, book) => ({
     reservation: reservationMessage(outcome.reservation),

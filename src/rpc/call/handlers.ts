@@ -11,7 +11,7 @@ import {
 import { Failure } from '../../failure.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { type PrepareMutation, submit } from './mutation.ts';
-import { type Caller, type ObserveContext, ObservedCall } from './observed-call.ts';
+import { type CallContext, type Caller, ObservedCall } from './observed-call.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
 
 /** The response to a mutation. */
@@ -81,7 +81,7 @@ export function handlersOf(context: ServiceContext, service: string) {
 }
 
 export function unaryHandler<Request, Response>(
-  context: ObserveContext,
+  context: CallContext,
   method: string,
   serve: (request: Request, call: UnaryCall) => Promise<Answered<Response> | Failure>,
 ) {
@@ -102,7 +102,7 @@ export function unaryHandler<Request, Response>(
 }
 
 function streamHandler<Request, Response>(
-  context: ObserveContext,
+  context: CallContext,
   method: string,
   serve: (request: Request, write: Write<Response>, cancelled: AbortSignal) => Promise<void>,
 ) {

@@ -24,7 +24,7 @@ export type Caller = {
   readonly spanId: string;
 };
 
-export type ObserveContext = Pick<ServiceContext, 'tracer' | 'log' | 'inFlight'>;
+export type CallContext = Pick<ServiceContext, 'tracer' | 'log' | 'inFlight'>;
 
 const UNKNOWN_CALLER = 'unknown';
 const CALLER = /^[\x21-\x7e]{1,128}$/;
@@ -41,12 +41,12 @@ const SERVER_ERRORS: ReadonlySet<status> = new Set([
 
 export class ObservedCall {
   readonly caller: Caller;
-  readonly #context: ObserveContext;
+  readonly #context: CallContext;
   readonly #method: string;
   readonly #span: Span;
 
   /** `method` is the full name, such as "billing.v1.BillingService/Reserve". */
-  constructor(context: ObserveContext, method: string, metadata: Metadata) {
+  constructor(context: CallContext, method: string, metadata: Metadata) {
     this.#context = context;
     this.#method = method;
     context.inFlight.started();

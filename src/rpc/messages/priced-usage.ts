@@ -16,7 +16,7 @@ export const pricedUsageMessage = (line: PricedUsage): PricedUsageMessage => ({
   components: [],
 });
 
-export const pricedUsageWithComponentsMessage = (line: PricedUsage): PricedUsageMessage => ({
+export const pricedUsageMessageWithComponents = (line: PricedUsage): PricedUsageMessage => ({
   ...pricedUsageMessage(line),
   components: [...line.components],
 });

@@ -5,7 +5,7 @@ import type { RequestedAmount } from '../../ledger/requested-amount.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 /** Exactly one of `usages` and `credits` must be given. */
-export function parseUsagesOrCredits(
+export function parseRequestedAmount(
   { usages, credits }: { usages: UsageMessage[]; credits?: bigint | undefined },
   check: FieldChecker,
 ): RequestedAmount {
