@@ -1,8 +1,8 @@
 /**
- * Prices that only an expression can say. A price may use a small part of CEL: whole numbers, text,
- * true and false, the operation's own quantities (int) and attributes (string), arithmetic,
- * comparison, logic, `? :` and `in` with a list. Decimals, functions and macros are refused, so
- * that no float comes near a credit and every evaluation ends, and soon.
+ * Prices computed by a CEL expression. A price may use a small part of CEL: whole numbers, text, true and
+ * false, the operation's quantities (int) and attributes (string), arithmetic, comparison, logic, `? :`
+ * and `in` with a list. Decimals, functions and macros are refused, so no float is involved and every
+ * evaluation ends quickly.
  */
 import { celEnv, isCelError, parse, plan } from '@bufbuild/cel';
 import { type CelComponent, MAX_CREDITS } from './plan.ts';
@@ -10,27 +10,27 @@ import { type CelComponent, MAX_CREDITS } from './plan.ts';
 /** Values of an expression's variables. */
 export type CelInputs = Readonly<Record<string, bigint | string>>;
 
-/** An expression taken apart once, to be evaluated often. */
+/** A parsed expression, which is evaluated often. */
 export type CelPrice = {
-  /** The variables it reads. */
+  /** The names of the variables it reads. */
   readonly variables: ReadonlySet<string>;
-  /** The whole numbers and texts written in it: where its price is likely to change. */
+  /** The whole numbers and texts in it: values at which the price may change. */
   readonly constants: ReadonlySet<bigint | string>;
-  /** What in it a price may not use. A price with errors is never evaluated. */
+  /** What it uses that a price must not. An expression with errors is never evaluated. */
   readonly errors: readonly string[];
-  /** Credits for these inputs, from 0 to `MAX_CREDITS`; as text why there is no such number. */
+  /** The credits for these inputs, 0 to `MAX_CREDITS`, or a text that says why there are none. */
   readonly evaluate: (inputs: CelInputs) => bigint | string;
 };
 
 const environment = celEnv();
-const compiled = new WeakMap<CelComponent, CelPrice>();
+const compiledPrices = new WeakMap<CelComponent, CelPrice>();
 
-/** The compiled price of a component: compiled when first asked, then kept as long as it lives. */
+/** The compiled price of a component. It is compiled once and cached as long as the component lives. */
 export function getCelPrice(component: CelComponent): CelPrice {
-  const known = compiled.get(component);
-  if (known !== undefined) return known;
+  const cached = compiledPrices.get(component);
+  if (cached !== undefined) return cached;
   const price = compile(component.expression);
-  compiled.set(component, price);
+  compiledPrices.set(component, price);
   return price;
 }
 
@@ -46,18 +46,18 @@ function compile(source: string): CelPrice {
   const parts: Parts = { variables: new Set(), constants: new Set(), errors: [] };
   try {
     const { expr } = parse(source);
-    takeApart(expr, parts);
+    collectParts(expr, parts);
     if (parts.errors.length > 0) return { ...parts, evaluate: () => 'not evaluated' };
     const run = plan(environment, expr);
-    return { ...parts, evaluate: (inputs) => asCredits(run(inputs)) };
+    return { ...parts, evaluate: (inputs) => toCredits(run(inputs)) };
   } catch (error) {
-    // Nothing but the parser's word for where it stopped; deep nesting ends here too.
+    // The message says where the parser stopped. An expression that is nested too deeply ends here, too.
     const reason = `is no CEL expression: ${error instanceof Error ? error.message : 'unreadable'}`;
     return { ...parts, errors: [reason], evaluate: () => reason };
   }
 }
 
-function asCredits(result: unknown): bigint | string {
+function toCredits(result: unknown): bigint | string {
   if (isCelError(result)) return result.message;
   if (typeof result !== 'bigint') return 'the result is no whole number';
   if (result < 0n) return `the result is ${result}`;
@@ -70,24 +70,24 @@ const OPERATORS: ReadonlySet<string> = new Set([
   ...['_&&_', '_||_', '!_', '_?_:_'],
 ]);
 
-function takeApart(expression: Expression, parts: Parts): void {
+function collectParts(expression: Expression, parts: Parts): void {
   const { exprKind } = expression;
   switch (exprKind.case) {
     case 'identExpr':
       parts.variables.add(exprKind.value.name);
       return;
     case 'constExpr':
-      takeConstant(exprKind.value.constantKind, parts);
+      collectConstant(exprKind.value.constantKind, parts);
       return;
     case 'listExpr':
-      for (const element of exprKind.value.elements) takeApart(element, parts);
+      for (const element of exprKind.value.elements) collectParts(element, parts);
       return;
     case 'callExpr': {
       const { function: called, target, args } = exprKind.value;
       if (target !== undefined || !OPERATORS.has(called)) {
         parts.errors.push(`uses ${called}(), and a price may use operators only`);
       }
-      for (const argument of args) takeApart(argument, parts);
+      for (const argument of args) collectParts(argument, parts);
       return;
     }
     default:
@@ -97,7 +97,7 @@ function takeApart(expression: Expression, parts: Parts): void {
 
 type Constant = Extract<Expression['exprKind'], { case: 'constExpr' }>['value']['constantKind'];
 
-function takeConstant(constant: Constant, parts: Parts): void {
+function collectConstant(constant: Constant, parts: Parts): void {
   switch (constant.case) {
     case 'int64Value':
     case 'stringValue':

@@ -1,8 +1,8 @@
-/** What packs would cover a shortfall, what that costs, and how long bought credits last. */
+/** Which packs would cover a shortfall, at what price, and when their credits expire. */
 import { compareMoney, multiplyMoney } from './money.ts';
 import type { Money, Pack, Validity } from './plan.ts';
 
-/** How many of one pack cover a shortfall (1 or more), and what they cost together. */
+/** A number (1 or more) of one pack that covers a shortfall, and their price together. */
 export type PackOffer = {
   readonly pack: Pack;
   readonly quantity: bigint;
@@ -10,9 +10,8 @@ export type PackOffer = {
 };
 
 /**
- * For each pack, the fewest of it that cover `shortfall` credits: cheapest total first, equal
- * totals in the order of the plan file. Packs in several currencies stand currency by currency,
- * in the order of their codes. Nothing where the shortfall is 0 or less.
+ * For each pack, the smallest number of it that covers `shortfall` credits. Sorted by currency code, then
+ * by price, then by the order of the plan file. Empty if the shortfall is 0 or less.
  */
 export function coveringPacks(packs: readonly Pack[], shortfall: bigint): readonly PackOffer[] {
   if (shortfall <= 0n) return [];
@@ -25,9 +24,9 @@ export function coveringPacks(packs: readonly Pack[], shortfall: bigint): readon
 }
 
 /**
- * The instant, in epoch milliseconds, at which credits granted at `fromMs` expire; null for never.
- * Months are calendar months in UTC at the same time of day; where the month reached has no such
- * day its last day is taken, so a grant of 31 January for one month ends on 28 or 29 February.
+ * When credits granted at `fromMs` expire, in epoch milliseconds; null: never. Months are calendar months
+ * in UTC at the same time of day. A month without that day ends on its last: one month from 31 January
+ * ends on 28 or 29 February.
  */
 export function expiryOf(validity: Validity, fromMs: number): number | null {
   if (validity === null) return null;

@@ -1,20 +1,20 @@
 /**
- * The nouns of pricing, as plain values. Credits and quantities are `bigint` in the int64 range,
- * instants and lengths of time are milliseconds as `number`, money is an exact decimal as text.
- * Everything here is immutable once built.
+ * The types of pricing: plans, rate cards, operations, packs, terms. Credits and quantities are `bigint`
+ * in the int64 range, instants and durations are milliseconds as `number`, money is an exact decimal as
+ * text. All values are immutable.
  */
 import type { OverageRates } from './overage.ts';
 
-/** The largest amount of credits that exists: what an int64 column and field can hold. */
+/** The largest amount of credits: the largest int64. */
 export const MAX_CREDITS = 9_223_372_036_854_775_807n;
 
-/** Version of a rate card that only stands in a file; the store numbers published ones 1, 2, 3 … */
+/** The version of a rate card that was read from a file. Published ones are numbered 1, 2, 3 … */
 export const UNPUBLISHED = 0;
 
 /** An exact amount in one currency. `amount` is a plain decimal, 0 or more, such as "19.00". */
 export type Money = { readonly currency: string; readonly amount: string };
 
-/** A measured input of an operation. A null default means a usage must carry it. */
+/** A measured input of an operation. Without a default (null) a usage must give it. */
 export type Quantity = {
   readonly name: string;
   readonly title: string;
@@ -25,9 +25,8 @@ export type Quantity = {
 };
 
 /**
- * A named choice of an operation. `values` closes the choice; null leaves it open, so that only
- * the components that read it say which values have a price. A null default means a usage must
- * carry it.
+ * An input of an operation that is text. `values` are the allowed ones; null: any text, and the components
+ * that read it say which values have a price. Without a default (null) a usage must give it.
  */
 export type Attribute = {
   readonly name: string;
@@ -43,7 +42,7 @@ export type FlatComponent = {
   readonly credits: bigint;
 };
 
-/** So many credits for each unit of a quantity. */
+/** Credits for each unit of a quantity. */
 export type PerUnitComponent = {
   readonly kind: 'per_unit';
   readonly label: string;
@@ -51,10 +50,10 @@ export type PerUnitComponent = {
   readonly credits: bigint;
 };
 
-/** One tier: the credits of a usage whose quantity is at most `upTo` and above the tier before. */
+/** The credits for a quantity that is at most `upTo` and above the previous step. */
 export type Step = { readonly upTo: bigint; readonly credits: bigint };
 
-/** Credits by the tier a quantity falls in. Steps ascend; the last reaches the quantity's max. */
+/** Credits by the step that a quantity falls into. Steps ascend; the last reaches the quantity's max. */
 export type TierComponent = {
   readonly kind: 'tier';
   readonly label: string;
@@ -62,7 +61,7 @@ export type TierComponent = {
   readonly steps: readonly Step[];
 };
 
-/** Credits by the value of an attribute; `default` prices any other value, or refuses it. */
+/** Credits by the value of an attribute. `default` prices every other value, or refuses it. */
 export type AttributeComponent = {
   readonly kind: 'attribute';
   readonly label: string;
@@ -86,7 +85,7 @@ export type Component =
   | AttributeComponent
   | CelComponent;
 
-/** A thing that has a price: the sum of its components; nothing where it is not billable. */
+/** A thing that has a price: the sum of its components, or 0 if it is not billable. */
 export type Operation = {
   readonly operation: string;
   readonly title: string;
@@ -96,16 +95,16 @@ export type Operation = {
   readonly components: readonly Component[];
 };
 
-/** A plan's prices, operations ordered by name. A published version never changes. */
+/** A plan's prices, with operations sorted by name. A published version never changes. */
 export type RateCard = {
   readonly version: number;
   readonly operations: ReadonlyMap<string, Operation>;
 };
 
-/** How long credits last: calendar months in UTC, days of 24 hours, or null for ever. */
+/** How long credits last: calendar months in UTC, or days of 24 hours. Null: for ever. */
 export type Validity = { readonly months: number } | { readonly days: number } | null;
 
-/** An amount of credits that can be bought. */
+/** A number of credits for a price. */
 export type Pack = {
   readonly packId: string;
   readonly title: string;
@@ -117,44 +116,44 @@ export type Pack = {
 /** Credits given every period. */
 export type Allowance = {
   readonly credits: bigint;
-  /** The calendar month, UTC, or a length of time counted from the account's opening. */
+  /** The calendar month in UTC, or a period counted from the account's opening. */
   readonly every: 'month' | NonNullable<Validity>;
-  /** What becomes of them at the period's end: they lapse, they stay, or so many of them stay. */
+  /** How many credits stay at the end of a period: none, all, or at most `upTo`. */
   readonly rollover: 'none' | 'all' | { readonly upTo: bigint };
 };
 
-/** What a plan grants and allows, beside prices. Null means the plan has none of it. */
+/** What a plan grants and allows. Null: the plan does not have it. */
 export type Terms = {
-  /** Granted once, when an account is opened. */
+  /** Granted when an account is opened. */
   readonly welcome: { readonly credits: bigint; readonly validity: Validity } | null;
   /** Granted at the first moment of every period. */
   readonly allowance: Allowance | null;
-  /** Postpaid line. Null: prepaid. */
+  /** The postpaid line. Null: the plan is prepaid. */
   readonly overage: {
-    /** Credits a calendar month that no grant has to cover. */
+    /** Most overage in a calendar month, in credits. */
     readonly limit: bigint;
-    /** What they cost on the month's statement. Null: they are counted there and not billed. */
+    /** The price of overage on the month's statement. Null: it is counted there and not billed. */
     readonly rates: OverageRates | null;
   } | null;
-  /** An account with fewer available credits than this has a low balance. */
+  /** The balance is low while available is below this. */
   readonly lowBalanceThreshold: bigint;
-  /** Below so many available credits, sheddable work is refused. 0: nothing is. */
+  /** Sheddable work is refused while available is below this. 0: never. */
   readonly pauseFloor: bigint;
   readonly reservation: {
-    /** Life of a reservation that does not ask for another. */
+    /** Time to live of a reservation that asks for none. */
     readonly ttlMs: number;
-    /** The longest life a reservation may ask for. */
+    /** The longest time to live that a reservation may ask for. */
     readonly maxTtlMs: number;
-    /** How long after its expiry a reservation can still be committed late. */
+    /** How long after its expiry a reservation can be committed late. */
     readonly graceMs: number;
   };
-  /** What refunded credits become whose grant has expired since. */
+  /** What refunded credits of an expired grant become. */
   readonly refundExpired: 'breakage' | 'new_grant';
-  /** How long before a grant expires that is said; 0: never. */
+  /** How long before a grant's expiry grant.expiring is emitted. 0: never. */
   readonly expiringNoticeMs: number;
 };
 
-/** What a plan is beside its prices: stored and changed without a new rate card version. */
+/** A plan without its prices: it changes without a new rate card version. */
 export type PlanTerms = {
   readonly title: string;
   readonly terms: Terms;
@@ -162,24 +161,24 @@ export type PlanTerms = {
   readonly packs: readonly Pack[];
 };
 
-/** The terms an account lives under. */
+/** The plan of an account, with the rate card in force. */
 export type Plan = PlanTerms & { readonly planId: string; readonly rateCard: RateCard };
 
-/** Other prices from an instant on: the whole rate card as it is then. */
+/** New prices from an instant on: the whole rate card from then. */
 export type PriceChange = { readonly from: number; readonly rateCard: RateCard };
 
-/** A plan as its file says it: the prices at first, and how they change at dates. */
+/** A plan as its file states it: its first prices, and dated changes of them. */
 export type PlanFile = Plan & {
   readonly file: string;
-  /** In the order of their instants, no two of one. */
+  /** In order of time; all instants differ. */
   readonly changes: readonly PriceChange[];
 };
 
-/** The rate card that a file puts in force at an instant. */
+/** The rate card that the file puts in force at an instant. */
 export const rateCardAt = ({ rateCard, changes }: PlanFile, instant: number): RateCard =>
   changes.findLast(({ from }) => from <= instant)?.rateCard ?? rateCard;
 
-/** The values of an attribute that its operation names: those declared, or else those priced. */
+/** The values of an attribute that its operation declares or, if it declares none, prices. */
 export function knownValues(operation: Operation, attribute: Attribute): readonly string[] {
   if (attribute.values !== null) return attribute.values;
   const priced = operation.components.flatMap((component) =>

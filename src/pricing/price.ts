@@ -1,5 +1,4 @@
-/** What usages cost on a rate card. Every request comes through here: nothing is parsed twice. */
-
+/** The price of usages on a rate card. */
 import assert from 'node:assert/strict';
 import { Failure } from '../failure.ts';
 import { getCelPrice } from './cel-price.ts';
@@ -22,52 +21,52 @@ import {
 } from './usage-failures.ts';
 import { checkInputs, withDefaults } from './usage-inputs.ts';
 
-/** What one component adds to the price of doing an operation once; 0 or more. */
+/** What one component adds to the price of one unit; 0 or more. */
 export type PricedComponent = { readonly label: string; readonly credits: bigint };
 
 export type PricedUsage = {
-  /** The usage asked about, its defaults filled in. */
+  /** The usage with the defaults filled in. */
   readonly usage: Usage;
-  /** Credits for doing it once. */
+  /** Credits for doing the operation once. */
   readonly unitCredits: bigint;
-  /** Credits for all of it: unitCredits × count. */
+  /** unitCredits × count. */
   readonly credits: bigint;
   readonly billable: boolean;
-  /** What unitCredits is the sum of, in the order of the rate card. */
+  /** The parts of unitCredits, in the order of the rate card. */
   readonly components: readonly PricedComponent[];
 };
 
 /**
- * Prices one usage. `path` is where it stands in the request, such as `usages[3]`, for the field
- * paths of failures. UsagesOrCredits in this order: UNKNOWN_OPERATION; count (INVALID_FIELD); names that the
- * operation does not declare (INVALID_FIELD); MISSING_QUANTITY and QUANTITY_OUT_OF_RANGE; and, all
- * INVALID_FIELD, attributes that are missing or have a value without a price, an expression that
- * gives no credits, and a total beyond int64.
+ * Prices one usage. `path` is where it stands in the request, such as `usages[3]`, for the field paths of
+ * failures. Checks in this order: UNKNOWN_OPERATION; the count (INVALID_FIELD); inputs that the operation
+ * does not declare (INVALID_FIELD); MISSING_QUANTITY and QUANTITY_OUT_OF_RANGE; and, all INVALID_FIELD,
+ * attributes that are missing or have a value without a price, a CEL expression that gives no credits,
+ * and a total above the largest int64.
  */
 export function priceUsage(rateCard: RateCard, usage: Usage, path: string): PricedUsage | Failure {
   const operation = rateCard.operations.get(usage.operation);
   if (operation === undefined) return unknownOperation(usage.operation, path);
   if (usage.count < 1n || usage.count > MAX_CREDITS) return countOutOfRange(path);
-  const wrongInput = checkInputs(operation, usage, path);
-  if (wrongInput !== null) return wrongInput;
-  const given = withDefaults(operation, usage);
+  const failure = checkInputs(operation, usage, path);
+  if (failure !== null) return failure;
+  const complete = withDefaults(operation, usage);
 
   let unitCredits = 0n;
   const components: PricedComponent[] = [];
   for (const component of operation.components) {
-    const credits = creditsOf(component, operation, given, path);
+    const credits = creditsOf(component, operation, complete, path);
     if (credits instanceof Failure) return credits;
     unitCredits += credits;
     components.push({ label: component.label, credits });
   }
   const credits = unitCredits * usage.count;
   if (credits > MAX_CREDITS) return tooManyCredits(`${path}.count`);
-  return { usage: given, unitCredits, credits, billable: operation.billable, components };
+  return { usage: complete, unitCredits, credits, billable: operation.billable, components };
 }
 
 /**
- * Prices usages line by line, in the order given, and their sum. `path` is where the list stands in
- * the request, such as `usages`. The first usage that cannot be priced is the failure of all.
+ * Prices usages in the given order, and sums them up. `path` is where the list stands in the request,
+ * such as `usages`. If a usage cannot be priced, the first such failure is returned.
  */
 export function priceUsages(
   rateCard: RateCard,
@@ -105,7 +104,7 @@ function creditsOf(
   }
 }
 
-/** A published rate card reads declared quantities only, and each of those is given by now. */
+/** A published rate card reads declared quantities only, and by now each of them has a value. */
 function quantityOf(given: Usage, name: string): bigint {
   const quantity = given.quantities[name];
   assert(quantity !== undefined, `a component reads ${name}, which its operation does not declare`);

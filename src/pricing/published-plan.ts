@@ -1,37 +1,37 @@
 /**
- * A plan as it was published: its terms, its rate card versions, and which of them is in force when.
- * Whoever knows the same revision chooses the same version for the same instant. Nothing of it changes
- * but how many rate cards were read.
+ * A published plan: its terms, its rate card versions, and which version is in force when. Replicas that
+ * know the same revision choose the same version for an instant. It is immutable, except that rate cards
+ * are added as they are loaded.
  */
 import assert from 'node:assert/strict';
 import type { Plan, PlanTerms, RateCard } from './plan.ts';
 
-/** A rate card version's place in time; instants in epoch milliseconds. */
+/** When a rate card version is in force. Instants are epoch milliseconds. */
 export type DatedVersion = {
   readonly version: number;
-  /** From when it is in force. The first of a plan is in force before that, too. */
+  /** When it comes into force. The first version of a plan is in force before that, too. */
   readonly effectiveAt: number;
   /** When it was published. */
   readonly createdAt: number;
-  /** It was replaced or dropped before it came into force, and never will. */
+  /** Whether it was replaced or removed before it came into force. Then it never will. */
   readonly withdrawn: boolean;
 };
 
-/** The plan while one version is in force: from `from`, and before `until`. */
-type Period = { readonly plan: Plan; readonly from: number; readonly until: number };
+/** The plan while one version is in force: the half-open interval [from, until). */
+type VersionPeriod = { readonly plan: Plan; readonly from: number; readonly until: number };
 
 export class PublishedPlan {
   readonly planId: string;
   readonly revision: number;
   readonly terms: PlanTerms;
-  /** Every version, in the order of their numbers. */
+  /** All versions, by number. */
   readonly versions: readonly DatedVersion[];
-  /** Those that were or will be in force, in the order they are. */
+  /** The versions that are not withdrawn, by the time they come into force. */
   readonly #schedule: readonly DatedVersion[];
   readonly #rateCards: Map<number, RateCard>;
-  #period: Period | null = null;
+  #period: VersionPeriod | null = null;
 
-  /** `rateCards` holds those in memory; more are added to it as they are read. */
+  /** `rateCards` are the loaded ones, by version. Those loaded later are added to the map. */
   constructor(
     planId: string,
     revision: number,
@@ -43,7 +43,7 @@ export class PublishedPlan {
     this.revision = revision;
     this.terms = terms;
     this.versions = versions;
-    // Of two for the same instant the one published later counts.
+    // Of two versions for the same instant, the one published later is in force.
     this.#schedule = versions
       .filter(({ withdrawn }) => !withdrawn)
       .toSorted((a, b) => a.effectiveAt - b.effectiveAt || a.version - b.version);
@@ -56,58 +56,58 @@ export class PublishedPlan {
     return this.#inForceAt(instant).version;
   }
 
-  /** The plan at an instant, with the rate card in force then. That card must have been read. */
+  /** The plan with the rate card in force at an instant. Throws if that rate card is not loaded. */
   planAt(instant: number): Plan {
-    const known = this.#period;
-    if (known && instant >= known.from && instant < known.until) return known.plan;
+    const cached = this.#period;
+    if (cached && instant >= cached.from && instant < cached.until) return cached.plan;
     const { version, from, until } = this.#inForceAt(instant);
     const rateCard = this.#rateCards.get(version);
-    assert(rateCard, `rate card ${version} of plan ${this.planId} was not read`);
+    assert(rateCard, `rate card ${version} of plan ${this.planId} is not loaded`);
     const plan = { planId: this.planId, ...this.terms, rateCard };
     this.#period = { plan, from, until };
     return plan;
   }
 
-  /** Versions that will come into force after an instant, soonest first. */
+  /** Versions that come into force after an instant, soonest first. */
   upcomingAt(instant: number): readonly DatedVersion[] {
     return this.#schedule.slice(1).filter(({ effectiveAt }) => effectiveAt > instant);
   }
 
-  /** Whether a version is in force at an instant, or was at any time before. */
+  /** Whether a version is in force at an instant or was before. */
   wasInForce(version: number, instant: number): boolean {
-    const place = this.#schedule.findIndex((dated) => dated.version === version);
-    return place === 0 || (place > 0 && (this.#schedule[place]?.effectiveAt ?? 0) <= instant);
+    const index = this.#schedule.findIndex((dated) => dated.version === version);
+    return index === 0 || (index > 0 && (this.#schedule[index]?.effectiveAt ?? 0) <= instant);
   }
 
   version(version: number): DatedVersion | undefined {
     return this.versions.find((dated) => dated.version === version);
   }
 
-  /** A rate card that has been read. */
+  /** Undefined if the rate card is not loaded. */
   rateCard(version: number): RateCard | undefined {
     return this.#rateCards.get(version);
   }
 
-  /** Keeps a rate card that was read. */
+  /** Adds a rate card that was loaded. */
   addRateCard(rateCard: RateCard) {
     this.#rateCards.set(rateCard.version, rateCard);
   }
 
-  /** What is published next goes on with the rate cards read so far: they never change. */
+  /** The loaded rate cards. They never change, so the plan's next revision can use them. */
   get loadedRateCards(): Map<number, RateCard> {
     return this.#rateCards;
   }
 
   #inForceAt(instant: number) {
     const later = this.#schedule.findIndex(
-      ({ effectiveAt }, place) => place > 0 && effectiveAt > instant,
+      ({ effectiveAt }, index) => index > 0 && effectiveAt > instant,
     );
-    const place = (later === -1 ? this.#schedule.length : later) - 1;
-    const { version, effectiveAt } = this.#schedule[place]!;
+    const index = (later === -1 ? this.#schedule.length : later) - 1;
+    const { version, effectiveAt } = this.#schedule[index]!;
     return {
       version,
-      from: place === 0 ? Number.NEGATIVE_INFINITY : effectiveAt,
-      until: this.#schedule[place + 1]?.effectiveAt ?? Number.POSITIVE_INFINITY,
+      from: index === 0 ? Number.NEGATIVE_INFINITY : effectiveAt,
+      until: this.#schedule[index + 1]?.effectiveAt ?? Number.POSITIVE_INFINITY,
     };
   }
 }

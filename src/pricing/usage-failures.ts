@@ -1,14 +1,15 @@
 /**
- * The ways a usage cannot be priced. Every one names the field by its path in the request. What a
- * caller sent is shortened before it is repeated: a failure travels in a trailer of limited size.
+ * The failures of pricing a usage. Each names the field by its path in the request. Text from the caller is
+ * shortened, because a failure is sent in a trailer of limited size.
  */
 import { Failure, type Reason } from '../failure.ts';
 import { type Attribute, MAX_CREDITS, type Operation, type Quantity } from './plan.ts';
 
-const SHOWN = 64;
+const SHOWN_MAX = 64;
 
-function shown(sent: string): string {
-  return JSON.stringify(sent.length <= SHOWN ? sent : `${sent.slice(0, SHOWN)}…`);
+/** Quotes text from the caller, shortened. */
+function quote(sent: string): string {
+  return JSON.stringify(sent.length <= SHOWN_MAX ? sent : `${sent.slice(0, SHOWN_MAX)}…`);
 }
 
 function failure(
@@ -24,10 +25,10 @@ function failure(
 export const unknownOperation = (sent: string, path: string): Failure =>
   unknownOperationAt(sent, `${path}.operation`);
 
-/** The same of a field that is the operation's name itself. */
+/** `field` is the path of the operation's name. */
 export function unknownOperationAt(sent: string, field: string): Failure {
-  const operation = sent.slice(0, SHOWN);
-  const description = `the rate card has no operation ${shown(sent)}`;
+  const operation = sent.slice(0, SHOWN_MAX);
+  const description = `the rate card has no operation ${quote(sent)}`;
   return failure('UNKNOWN_OPERATION', field, description, { operation });
 }
 
@@ -43,7 +44,7 @@ export function undeclaredInput(
 ): Failure {
   const known = declared.size === 0 ? 'none' : [...declared.keys()].join(', ');
   const description = `${operation} has no such input; it has ${known}`;
-  return failure('INVALID_FIELD', `${path}.${kind}[${shown(name)}]`, description, { operation });
+  return failure('INVALID_FIELD', `${path}.${kind}[${quote(name)}]`, description, { operation });
 }
 
 export function missingQuantity(
@@ -89,14 +90,14 @@ export function valueRefused(
   path: string,
 ): Failure {
   const allowed = [...values].join(', ');
-  const description = `${shown(sent)} has no price; priced are ${allowed}`;
+  const description = `${quote(sent)} has no price; priced are ${allowed}`;
   const metadata = { operation, allowed };
   return failure('INVALID_FIELD', `${path}.attributes["${name}"]`, description, metadata);
 }
 
 /**
- * The expression of a component gives no credits for these inputs. It was tried when its file was
- * loaded, so this is rare; other inputs may well have a price, and the same ones never will.
+ * A CEL component gives no credits for these inputs. This is rare, because the expression was tried when
+ * its plan file was loaded. The same inputs will fail again.
  */
 export function noPrice(
   { operation }: Operation,
@@ -108,7 +109,7 @@ export function noPrice(
   return failure('INVALID_FIELD', `${path}.operation`, description, { operation });
 }
 
-/** More credits than an int64 holds: a count or quantity that cannot be meant. */
+/** The price is above the largest int64. */
 export function tooManyCredits(field: string): Failure {
   return failure('INVALID_FIELD', field, `comes to more than ${MAX_CREDITS} credits`);
 }

@@ -1,4 +1,4 @@
-/** The inputs an operation is priced on: a usage's own, checked, and the rate card's defaults. */
+/** The inputs of a usage: checks them, and fills in the rate card's defaults. */
 import type { Failure } from '../failure.ts';
 import type { Operation } from './plan.ts';
 import type { Usage } from './usage.ts';
@@ -11,9 +11,9 @@ import {
 } from './usage-failures.ts';
 
 /**
- * The first reason, if any, why `usage` cannot be an input of `operation`: it carries a name the
- * operation does not declare, lacks an input that has no default, or carries one outside the
- * declared range or values. `path` is where the usage stands in the request.
+ * The first failure of the usage's inputs, or null: an input that the operation does not declare, a missing
+ * input that has no default, or one outside the declared range or values. `path` is where the usage stands
+ * in the request.
  */
 export function checkInputs(operation: Operation, usage: Usage, path: string): Failure | null {
   for (const name in usage.quantities) {
@@ -41,15 +41,15 @@ export function checkInputs(operation: Operation, usage: Usage, path: string): F
   return null;
 }
 
-/** `usage` with the operation's defaults for what it leaves out; itself where that is nothing. */
+/** The usage with defaults for the inputs it leaves out; the same object if it leaves out none. */
 export function withDefaults(operation: Operation, usage: Usage): Usage {
-  const quantities = filled(operation.quantities, usage.quantities);
-  const attributes = filled(operation.attributes, usage.attributes);
+  const quantities = fillDefaults(operation.quantities, usage.quantities);
+  const attributes = fillDefaults(operation.attributes, usage.attributes);
   if (quantities === usage.quantities && attributes === usage.attributes) return usage;
   return { operation: usage.operation, count: usage.count, quantities, attributes };
 }
 
-function filled<T>(
+function fillDefaults<T>(
   declared: ReadonlyMap<string, { readonly default: T | null }>,
   given: Readonly<Record<string, T>>,
 ): Readonly<Record<string, T>> {

@@ -1,6 +1,4 @@
-/** A usage: what a price is asked for. */
-
-/** One operation with its measured inputs, done `count` times (1 or more) with exactly these. */
+/** A usage: one operation with its inputs, done `count` times (1 or more) with exactly these inputs. */
 export type Usage = {
   readonly operation: string;
   readonly count: bigint;

@@ -1,7 +1,7 @@
 /**
- * What publishing a plan file does to the prices of its plan: from that moment on they are what the file
- * says, and what they were before stays as it was. So publishing a file again does nothing, and a change
- * ahead can be altered or dropped until its date.
+ * The difference between a plan file's prices and the published versions. Publishing the file applies it:
+ * from then on the prices are those of the file, and prices of the past stay as they were. So publishing
+ * the same file again changes nothing, and a dated change can be edited or removed until its date.
  */
 import { type PlanFile, type RateCard, rateCardAt } from './plan.ts';
 import { sameRateCard } from './plan-file/plan-json.ts';
@@ -10,48 +10,51 @@ import type { PublishedPlan } from './published-plan.ts';
 export type VersionDiff = {
   /** New versions, to be numbered in this order. */
   readonly added: readonly { readonly effectiveAt: number; readonly rateCard: RateCard }[];
-  /** Versions that will not come into force. */
+  /** Versions that are not in force yet and never will be. */
   readonly withdrawn: readonly number[];
 };
 
+/** The file must not be published: indexes of its changes that the published plan has missed. */
+export type MissedChanges = { readonly missed: readonly number[] };
+
 /**
- * `before` is the plan as it stands, with the rate cards in force at `at` and later; null where it is
- * new. `at` is the moment of publishing. Of a file that may not be published, why not.
+ * `published` is the plan with the rate cards in force at `at` and later; null for a new plan. `at` is the
+ * moment of publishing.
  */
 export function diffVersions(
-  filed: PlanFile,
-  before: PublishedPlan | null,
+  file: PlanFile,
+  published: PublishedPlan | null,
   at: number,
-): VersionDiff | { readonly missed: readonly number[] } {
-  const wanted = rateCardAt(filed, at);
-  const inForce = before?.planAt(at).rateCard;
-  const changed = inForce === undefined || !sameRateCard(inForce, wanted);
-  const missed = before && changed ? missedChanges(filed, before, at) : [];
+): VersionDiff | MissedChanges {
+  const rateCard = rateCardAt(file, at);
+  const inForce = published?.planAt(at).rateCard;
+  const changed = inForce === undefined || !sameRateCard(inForce, rateCard);
+  const missed = published && changed ? missedChanges(file, published, at) : [];
   if (missed.length > 0) return { missed };
 
-  const added = changed ? [{ effectiveAt: at, rateCard: wanted }] : [];
-  const kept = new Set<number>();
-  for (const { from, rateCard } of filed.changes) {
+  const added = changed ? [{ effectiveAt: at, rateCard }] : [];
+  const upcoming = published?.upcomingAt(at) ?? [];
+  const unchanged = new Set<number>();
+  for (const { from, rateCard } of file.changes) {
     if (from <= at) continue;
-    const same = before?.upcomingAt(at).find(({ version, effectiveAt }) => {
-      const known = before.rateCard(version);
+    const same = upcoming.find(({ version, effectiveAt }) => {
+      const known = published?.rateCard(version);
       return effectiveAt === from && known !== undefined && sameRateCard(known, rateCard);
     });
-    if (same) kept.add(same.version);
+    if (same) unchanged.add(same.version);
     else added.push({ effectiveAt: from, rateCard });
   }
-  const upcoming = before?.upcomingAt(at) ?? [];
-  const dropped = upcoming.filter(({ version }) => !kept.has(version));
-  return { added, withdrawn: dropped.map(({ version }) => version) };
+  const withdrawn = upcoming.filter(({ version }) => !unchanged.has(version));
+  return { added, withdrawn: withdrawn.map(({ version }) => version) };
 }
 
 /**
- * Places of changes that a plan which was there at their date never knew of. Nobody was told of such a
- * price, and a year mistyped would charge it at once: its author has to say what he means.
+ * Indexes of past changes that the plan, which was published at their date, never knew. Callers were not
+ * told of such a price, and a mistyped year would charge it at once, so the author must correct the file.
  */
-function missedChanges(filed: PlanFile, { versions }: PublishedPlan, at: number): number[] {
+function missedChanges(file: PlanFile, { versions }: PublishedPlan, at: number): number[] {
   const since = Math.min(...versions.map(({ createdAt }) => createdAt));
-  return filed.changes.flatMap(({ from }, index) => {
+  return file.changes.flatMap(({ from }, index) => {
     const known = from < since || versions.some(({ effectiveAt }) => effectiveAt === from);
     return from <= at && !known ? [index] : [];
   });

@@ -1,13 +1,13 @@
-/** The shape of a plan's allowance, and how its period and rollover are written. */
+/** The schema of a plan's allowance: its credits, period and rollover. */
 import { z } from 'zod';
 import type { Allowance } from '../plan.ts';
 import type { Integers } from './scalar-schemas.ts';
 import { formatValidity, parseValidity } from './validity.ts';
 
-/** "month", or a length as validity writes it; there is no allowance that never comes again. */
-const every = z.string().transform((written, context): Allowance['every'] => {
-  if (written === 'month') return written;
-  const length = parseValidity(written);
+/** "month", or a length such as "30 days", but not "never". */
+const every = z.string().transform((value, context): Allowance['every'] => {
+  if (value === 'month') return value;
+  const length = parseValidity(value);
   if (length) return length;
   context.addIssue('must be month, or whole months or days such as 30 days');
   return z.NEVER;
@@ -36,7 +36,7 @@ export const allowanceSchema = (integers: Integers, creditsMax: bigint) =>
     rollover: rollover(integers, creditsMax),
   });
 
-/** The allowance as `allowanceSchema` reads it from JSON. */
+/** The allowance as JSON that `allowanceSchema` parses. */
 export const allowanceToJson = ({ credits, every, rollover }: Allowance) => ({
   credits: `${credits}`,
   every: every === 'month' ? every : formatValidity(every),

@@ -1,36 +1,39 @@
 /**
- * CEL is only typed when it runs, so a plan file's expression is tried before it is believed: with
- * every combination of the ends of its quantities' ranges, the values of its attributes, and the
- * values next to each constant it names, which is where a price changes its course.
+ * Tries the CEL expression of a plan file. CEL checks types only when it runs, so the expression is
+ * evaluated with combinations of the ends of its quantities' ranges, the values of its attributes, and the
+ * values next to each of its constants, where the price may change.
  */
 import type { CelInputs, CelPrice } from '../cel-price.ts';
 import type { Attribute, Quantity } from '../plan.ts';
 
-/** Trials per expression. A file whose expression could need more is tried this often. */
-const TRIALS = 4096;
+/** Most combinations tried per expression. */
+const TRIALS_MAX = 4096;
 
-export type Inputs = {
+/** The inputs an operation declares; undefined: declared, but invalid. */
+export type DeclaredInputs = {
   readonly quantities: ReadonlyMap<string, Quantity | undefined>;
   readonly attributes: ReadonlyMap<string, Attribute | undefined>;
 };
 
-/** The first inputs the operation allows that the expression cannot price, and why. */
-export function findUnpriceableInputs(price: CelPrice, declared: Inputs): string | null {
+/** The first allowed inputs that the expression cannot price, and why; null if none was found. */
+export function findUnpriceableInputs(price: CelPrice, declared: DeclaredInputs): string | null {
   const names = [...price.variables];
-  const choices = names.map((name) => worthTrying(name, price, declared));
-  const combinations = choices.reduce((product, values) => product * values.length, 1);
-  for (let trial = 0; trial < Math.min(combinations, TRIALS); trial += 1) {
-    const inputs = combination(names, choices, trial);
+  const valuesOf = names.map((name) => trialValues(name, price, declared));
+  const combinations = valuesOf.reduce((product, values) => product * values.length, 1);
+  for (let trial = 0; trial < Math.min(combinations, TRIALS_MAX); trial += 1) {
+    const inputs = combination(names, valuesOf, trial);
     const credits = price.evaluate(inputs);
-    if (typeof credits === 'string') return `gives no credits for ${said(inputs)}: ${credits}`;
+    if (typeof credits === 'string')
+      return `gives no credits for ${describeInputs(inputs)}: ${credits}`;
   }
   return null;
 }
 
-function worthTrying(
+/** The values of an input to try: ends of its range and values next to constants, or its known values. */
+function trialValues(
   name: string,
   price: CelPrice,
-  declared: Inputs,
+  declared: DeclaredInputs,
 ): readonly (bigint | string)[] {
   const quantity = declared.quantities.get(name);
   if (quantity !== undefined) {
@@ -46,16 +49,16 @@ function worthTrying(
   return [...new Set(['any other value', attribute?.default ?? 'any other value', ...named])];
 }
 
-/** The combination numbered `trial`: the number's digits, each in the base its choice gives. */
+/** The combination with this number: its digits, in a mixed-radix system, index the values of each name. */
 function combination(
   names: readonly string[],
-  choices: readonly (readonly (bigint | string)[])[],
+  valuesOf: readonly (readonly (bigint | string)[])[],
   trial: number,
 ): CelInputs {
   let rest = trial;
   const inputs: Record<string, bigint | string> = {};
   for (const [index, name] of names.entries()) {
-    const values = choices[index] ?? [];
+    const values = valuesOf[index] ?? [];
     const value = values[rest % values.length];
     if (value !== undefined) inputs[name] = value;
     rest = Math.floor(rest / values.length);
@@ -63,7 +66,7 @@ function combination(
   return inputs;
 }
 
-function said(inputs: CelInputs): string {
+function describeInputs(inputs: CelInputs): string {
   const pairs = Object.entries(inputs).map(([name, value]) =>
     typeof value === 'string' ? `${name} = ${JSON.stringify(value)}` : `${name} = ${value}`,
   );

@@ -1,6 +1,6 @@
 /**
- * The `changes` of a plan file: prices that are other ones from a date on. Each names the operations it
- * replaces, adds or ends; all others go on as they were before it.
+ * The `changes` of a plan file: dated changes of its prices. Each names the operations that it replaces,
+ * adds or ends; all other operations stay as they are.
  */
 import { z } from 'zod';
 import { type Operation, type PriceChange, type RateCard, UNPUBLISHED } from '../plan.ts';
@@ -40,20 +40,22 @@ export const changesSchema = (integers: Integers): z.ZodType<readonly Change[]> 
     )
     .default([]);
 
-/** The rate card from each change on. */
+/** The whole rate card from each change on. */
 export function priceChanges(first: RateCard, changes: readonly Change[]): readonly PriceChange[] {
   let { operations } = first;
   return changes.map(({ from, operations: changed, ends }) => {
-    const going = [...operations].filter(([operation]) => !ends.includes(operation));
-    const entries = [...new Map([...going, ...changed])].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const continuing = [...operations].filter(([operation]) => !ends.includes(operation));
+    const entries = [...new Map([...continuing, ...changed])].toSorted(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
     operations = new Map(entries);
     return { from, rateCard: { version: UNPUBLISHED, operations } };
   });
 }
 
 /**
- * What changes can only break together, or with the operations before them. A part that cannot be read
- * is told elsewhere, and does not hide what is wrong with the others.
+ * Errors of changes in relation to each other and to the operations before them. Parts that are invalid by
+ * themselves are reported by the schema.
  */
 export function changeErrors(
   operations: unknown,
@@ -81,7 +83,7 @@ export function changeErrors(
   });
 }
 
-/** Changes stand in the order of their dates, so that a reader sees what follows what. */
+/** Changes must be in order of their dates. */
 function orderErrors(changes: readonly unknown[], index: number): readonly ValidationError[] {
   const fromOf = (place: number) => parseOrUndefined(instant, asMapping(changes[place]).from);
   const [from, before] = [fromOf(index), fromOf(index - 1)];

@@ -1,12 +1,11 @@
-/** Lengths of time as plan files write them: a whole number and one of s, m, h, d. */
-
+/** Durations in plan files: a whole number and one of s, m, h, d. */
 const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 } as const;
 const DURATION = /^(0|[1-9][0-9]{0,7})([dhms])$/;
 
-/** Longest length a plan may name. Far beyond any job, and safe to add to an instant. */
+/** The longest duration: longer than any job, and safe to add to an instant. */
 export const MAX_DURATION_MS = 366 * UNITS.d;
 
-/** Milliseconds of a text such as "15m"; null where it is none, or is longer than 366 days. */
+/** Milliseconds of a text such as "15m"; null if it is no duration or longer than 366 days. */
 export function parseDuration(text: string): number | null {
   const match = DURATION.exec(text);
   if (match === null) return null;
@@ -14,7 +13,7 @@ export function parseDuration(text: string): number | null {
   return durationMs <= MAX_DURATION_MS ? durationMs : null;
 }
 
-/** The shortest text that `parseDuration` reads as `durationMs`, a whole number of seconds. */
+/** The shortest text that `parseDuration` parses as `durationMs`, a whole number of seconds. */
 export function formatDuration(durationMs: number): string {
   for (const [unit, unitMs] of Object.entries(UNITS)) {
     if (durationMs >= unitMs && durationMs % unitMs === 0) return `${durationMs / unitMs}${unit}`;

@@ -1,9 +1,7 @@
 /**
- * An operation of a plan file as far as it can be read. A piece with an error of its own is
- * undefined: that error is told elsewhere, and the rules go on with the pieces that are left, so
- * that one reading of a file tells all that is wrong with it.
+ * An operation of a plan file, as far as it is valid. Parts that are invalid by themselves are undefined:
+ * the schema reports them, and the rules check what is left. So one run reports all errors of a file.
  */
-
 import type { Attribute, Component, Quantity } from '../plan.ts';
 import { attributeSchema, componentSchema, quantitySchema } from './rate-card-schema.ts';
 import { yamlIntegers } from './scalar-schemas.ts';
@@ -19,38 +17,39 @@ export type OperationDraft = {
 const quantity = quantitySchema(yamlIntegers);
 const component = componentSchema(yamlIntegers);
 
-/** Stands for what no rule reads, so that an error there does not hide the rest of a piece. */
-const PLACEHOLDER = 'unread';
+/** Replaces texts that no rule reads, so that an error in them does not make the whole part invalid. */
+const PLACEHOLDER = 'placeholder';
 
 export function readOperationDraft(operation: unknown): OperationDraft {
   const { billable, quantities, attributes, components } = asMapping(operation);
   return {
     billable: typeof billable === 'boolean' ? billable : undefined,
-    quantities: eachNamed(quantities, (of) =>
-      parseOrUndefined(quantity, { ...asMapping(of), title: PLACEHOLDER, unit: PLACEHOLDER }),
+    quantities: readNamed(quantities, (value) =>
+      parseOrUndefined(quantity, { ...asMapping(value), title: PLACEHOLDER, unit: PLACEHOLDER }),
     ),
-    attributes: eachNamed(attributes, (of) =>
-      parseOrUndefined(attributeSchema, { ...asMapping(of), title: PLACEHOLDER }),
+    attributes: readNamed(attributes, (value) =>
+      parseOrUndefined(attributeSchema, { ...asMapping(value), title: PLACEHOLDER }),
     ),
     components: asList(components).map(readComponent),
   };
 }
 
 function readComponent(value: unknown): Component | undefined {
-  const of = asMapping(value);
-  const unread =
-    of.kind === 'per_unit' ? { label: PLACEHOLDER, credits: 0n } : { label: PLACEHOLDER };
-  return parseOrUndefined(component, { ...of, ...unread });
+  const fields = asMapping(value);
+  const placeholders =
+    fields['kind'] === 'per_unit' ? { label: PLACEHOLDER, credits: 0n } : { label: PLACEHOLDER };
+  return parseOrUndefined(component, { ...fields, ...placeholders });
 }
 
-function eachNamed<T>(
+/** Reads the parts of a section, and gives each its key as its name. */
+function readNamed<T>(
   section: unknown,
   read: (value: unknown) => T | undefined,
 ): ReadonlyMap<string, (T & { readonly name: string }) | undefined> {
   return new Map(
     Object.entries(asMapping(section)).map(([name, value]) => {
-      const piece = read(value);
-      return [name, piece === undefined ? undefined : { ...piece, name }];
+      const part = read(value);
+      return [name, part === undefined ? undefined : { ...part, name }];
     }),
   );
 }

@@ -1,11 +1,11 @@
-/** What the pieces of an operation in a plan file can only break together. */
+/** Rules that concern several parts of an operation in a plan file. */
 import { getCelPrice } from '../cel-price.ts';
 import type { AttributeComponent, CelComponent, Component, TierComponent } from '../plan.ts';
 import { findUnpriceableInputs } from './cel-trial.ts';
 import type { OperationDraft } from './operation-draft.ts';
 import type { ValidationError } from './validation-error.ts';
 
-/** Every rule the operation breaks, with paths that start at the operation. */
+/** All errors of the operation, with paths that start at it. */
 export function operationErrors(operation: OperationDraft): readonly ValidationError[] {
   return [
     ...billableErrors(operation),
@@ -38,7 +38,7 @@ function billableErrors({ billable, components }: OperationDraft): readonly Vali
   return errors;
 }
 
-/** Quantities and attributes share one name space: a CEL expression reads both by bare name. */
+/** Quantities and attributes share a namespace, because a CEL expression reads both by name. */
 function nameErrors({ quantities, attributes }: OperationDraft): readonly ValidationError[] {
   return [...attributes.keys()]
     .filter((name) => quantities.has(name))
@@ -74,7 +74,7 @@ function undeclaredQuantity(
   return [{ path: ['quantity'], reason: `names ${name}, which is no quantity of this operation` }];
 }
 
-/** Steps must cover the quantity's range to its max, and each must be within reach. */
+/** Steps must cover the quantity's range up to its max, and each must be reachable. */
 function tierErrors(
   { quantity, steps }: TierComponent,
   draft: OperationDraft,
@@ -109,15 +109,18 @@ function attributeErrors(
   }
   const declared = draft.attributes.get(name);
   const values = declared?.values ?? null;
-  const strangers = [...component.credits.keys()].filter(
+  const undeclared = [...component.credits.keys()].filter(
     (value) => values?.includes(value) === false,
   );
-  const errors = strangers.map((value): ValidationError => {
+  const errors = undeclared.map((value): ValidationError => {
     return { path: ['credits', value], reason: `is not one of the values of ${name}` };
   });
   if (component.default !== 'refuse') return errors;
-  const promised = new Set([...(values ?? []), ...(declared?.default ? [declared.default] : [])]);
-  const refused = [...promised].filter((value) => !component.credits.has(value));
+  const declaredValues = new Set([
+    ...(values ?? []),
+    ...(declared?.default ? [declared.default] : []),
+  ]);
+  const refused = [...declaredValues].filter((value) => !component.credits.has(value));
   return [
     ...errors,
     ...refused.map((value): ValidationError => {
@@ -135,8 +138,9 @@ function celErrors(component: CelComponent, draft: OperationDraft): readonly Val
     ...price.errors,
     ...unknown.map((name) => `names ${name}, which is no quantity or attribute of this operation`),
   ];
-  const tryable = names.every((name) => quantities.get(name) ?? attributes.get(name));
-  const untold = reasons.length === 0 && tryable ? findUnpriceableInputs(price, draft) : null;
-  if (untold !== null) reasons.push(untold);
+  const canBeTried = names.every((name) => quantities.get(name) ?? attributes.get(name));
+  const unpriceable =
+    reasons.length === 0 && canBeTried ? findUnpriceableInputs(price, draft) : null;
+  if (unpriceable !== null) reasons.push(unpriceable);
   return reasons.map((reason) => ({ path: ['expression'], reason }));
 }

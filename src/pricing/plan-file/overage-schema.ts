@@ -1,6 +1,6 @@
 /**
- * The postpaid line of a plan: how far it goes, and the tiers that price it. Read from YAML and from
- * stored JSON alike; `limit` alone is a line that is counted and not billed, as all were once.
+ * The schema of a plan's postpaid line: its limit and the rates that price it, for the YAML of plan files
+ * and for stored JSON. A line with only a `limit` is counted and not billed.
  */
 import { z } from 'zod';
 import type { OverageRates, OverageTier } from '../overage.ts';
@@ -9,7 +9,7 @@ import type { Json } from './plan-json.ts';
 import type { Integers } from './scalar-schemas.ts';
 import { asList, asMapping } from './validation-error.ts';
 
-/** A price of less than a cent is common: a credit's price has more digits than its currency. */
+/** The price of a credit may have more digits than its currency: it is often less than a cent. */
 const UNIT_PRICE = /^(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?$/;
 
 const unitPrice = z
@@ -27,31 +27,31 @@ const ratesShape = (integers: Integers) => ({
   tiers: z
     .array(z.strictObject({ up_to: integers(1n).optional(), price: unitPrice }))
     .min(1)
-    // Told even where another part of a tier is unreadable.
-    .superRefine(tellOrder, { when: ({ value }) => Array.isArray(value) })
+    // Checked even if other parts of a tier are invalid.
+    .superRefine(checkTierOrder, { when: ({ value }) => Array.isArray(value) })
     .transform((tiers) =>
       tiers.map(({ up_to, price }): OverageTier => ({ upTo: up_to ?? null, unitPrice: price })),
     ),
 });
 
-/** Tiers say where they end, so they leave no gap; the last has no end, so every quantity has one. */
-function tellOrder(value: unknown, context: z.RefinementCtx) {
+/** Tiers state only their end, so they leave no gap; the last has none, so every quantity has a tier. */
+function checkTierOrder(value: unknown, context: z.RefinementCtx) {
   const tiers = asList(value).map((tier) => asMapping(tier)['up_to']);
-  const tell = (index: number, message: string) =>
+  const addIssue = (index: number, message: string) =>
     context.addIssue({ code: 'custom', path: [index, 'up_to'], message });
   for (const [index, end] of tiers.entries()) {
     const last = index === tiers.length - 1;
-    if (last && end !== undefined) tell(index, 'the last tier has no end: leave it out');
-    if (!last && end === undefined) tell(index, 'missing key: only the last tier has no end');
+    if (last && end !== undefined) addIssue(index, 'the last tier has no end: leave it out');
+    if (!last && end === undefined) addIssue(index, 'missing key: only the last tier has no end');
     const before = tiers[index - 1];
     if (typeof end !== 'bigint' || typeof before !== 'bigint' || end > before) continue;
-    tell(index, `overlaps the tier before, which ends at ${before}: tiers must ascend`);
+    addIssue(index, `overlaps the tier before, which ends at ${before}: tiers must ascend`);
   }
 }
 
-const RATES = ['mode', 'currency', 'tiers'] as const;
+const RATE_KEYS = ['mode', 'currency', 'tiers'] as const;
 
-/** All of the rates, or none of them. */
+/** Mode, currency and tiers are given together, or none of them. */
 export function overageSchema(
   integers: Integers,
   limitMax: bigint,
@@ -67,8 +67,8 @@ export function overageSchema(
     .superRefine(
       (overage, context) => {
         const given = asMapping(overage);
-        if (RATES.every((key) => given[key] === undefined)) return;
-        for (const key of RATES)
+        if (RATE_KEYS.every((key) => given[key] === undefined)) return;
+        for (const key of RATE_KEYS)
           if (given[key] === undefined)
             context.addIssue({
               code: 'custom',
@@ -84,7 +84,7 @@ export function overageSchema(
     }));
 }
 
-/** The rates as they are stored, in a plan's terms and on statements. */
+/** Rates as JSON, for a plan's terms and for statements. */
 export const overageRatesToJson = ({ mode, currency, tiers }: OverageRates) => ({
   mode,
   currency,
@@ -93,6 +93,6 @@ export const overageRatesToJson = ({ mode, currency, tiers }: OverageRates) => (
   ),
 });
 
-/** Rates as they are stored. */
+/** The schema of rates as JSON. */
 export const overageRatesSchema = (integers: Integers): z.ZodType<OverageRates> =>
   z.strictObject(ratesShape(integers));

@@ -1,4 +1,4 @@
-/** A plan file, from text to Plan, or to everything that is wrong with it. Pure: text comes in. */
+/** Parses and validates a plan file. Pure: the text is an argument. */
 import { z } from 'zod';
 import { type PlanFile, UNPUBLISHED } from '../plan.ts';
 import { changeErrors, changesSchema, priceChanges } from './changes.ts';
@@ -17,8 +17,8 @@ import {
 } from './validation-error.ts';
 
 /**
- * One error: the file, where in it (`operations["image.resize"].components[0].credits`, or line
- * and column where YAML itself is at fault), and what is wrong there.
+ * `path` is where in the file: `operations["image.resize"].components[0].credits`, or line and column of
+ * a YAML syntax error.
  */
 export type PlanFileError = {
   readonly file: string;
@@ -40,19 +40,19 @@ const planFile = z.strictObject({
 });
 
 /**
- * Reads a plan file. `file` is only repeated in the errors. The plan's rate card carries version
- * `UNPUBLISHED`. Of a file with errors all are told that can be told without guessing what a
- * broken part was meant to say; there is at least one. Never throws.
+ * Parses a plan file. `file` is its name for error messages. The plan's rate card has the version
+ * `UNPUBLISHED`. An invalid file gives at least one error, and every error that can be found without
+ * guessing what an invalid part means. Never throws.
  */
 export function parsePlanFile(file: string, yamlText: string): ParsedPlanFile {
   const { content, errors: yamlErrors } = parseYaml(yamlText);
   if (content === undefined) return { errors: inFile(file, yamlErrors) };
   const shape = validate(planFile, content);
-  const treeErrors = [...('read' in shape ? [] : shape.errors), ...ruleErrors(content)];
-  const told = treeErrors.map(({ path, reason }) => ({ path: formatPath(path), reason }));
-  const errors = inFile(file, [...yamlErrors, ...told]);
-  if (errors.length > 0 || !('read' in shape)) return { errors };
-  const { plan_id: planId, title, terms, packs, operations, changes } = shape.read;
+  const contentErrors = [...('value' in shape ? [] : shape.errors), ...ruleErrors(content)];
+  const formatted = contentErrors.map(({ path, reason }) => ({ path: formatPath(path), reason }));
+  const errors = inFile(file, [...yamlErrors, ...formatted]);
+  if (errors.length > 0 || !('value' in shape)) return { errors };
+  const { plan_id: planId, title, terms, packs, operations, changes } = shape.value;
   const rateCard = { version: UNPUBLISHED, operations };
   const plan = { planId, title, terms, packs, rateCard };
   return { plan: { ...plan, file, changes: priceChanges(rateCard, changes) } };
@@ -73,7 +73,7 @@ function ruleErrors(content: unknown): readonly ValidationError[] {
   ];
 }
 
-/** The rules that the operations of a section break; `at` is where the section's parent stands. */
+/** Errors of an `operations` section, whose parent is at `at`. */
 function operationsErrors(operations: unknown, at: Path): readonly ValidationError[] {
   return Object.entries(asMapping(operations)).flatMap(([operation, value]) =>
     operationErrors(readOperationDraft(value)).map(({ path, reason }) => ({

@@ -1,8 +1,8 @@
 /**
- * Rate cards and terms as JSON, to be stored and read back years later. The form is that of a plan
- * file's own sections, read by the same schemas, with whole numbers as decimal text. It is
- * canonical: equal content gives equal text, whatever order a file had its keys in. PostgreSQL's
- * jsonb reorders keys, so compare what was read back through these functions, never its own text.
+ * Rate cards and terms as JSON, to be stored and read back years later. The form is that of the sections
+ * of a plan file, read by the same schemas, with whole numbers as decimal text. It is canonical: equal
+ * content gives equal text. PostgreSQL's jsonb reorders keys, so compare values that were read back
+ * through these functions, not the stored text.
  */
 import { z } from 'zod';
 import { formatMoney } from '../money.ts';
@@ -32,22 +32,22 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json };
 
-/** The content of a rate card. Its version is not part of it: the store keeps that beside. */
+/** A rate card without its version, which has a column of its own. */
 export function rateCardToJson(rateCard: RateCard): Json {
-  return { operations: ordered(rateCard.operations, operationToJson) };
+  return { operations: sortedByKey(rateCard.operations, operationToJson) };
 }
 
-/** The rate card stored as `json`, a value already parsed. Throws where it is no rate card. */
+/** The rate card of parsed JSON. Throws if it is invalid. */
 export function rateCardFromJson(json: unknown, version: number): RateCard {
   return { version, operations: readStored(storedRateCard, json).operations };
 }
 
-/** Whether two rate cards price alike; their versions may differ. */
+/** Whether two rate cards have the same prices, whatever their versions. */
 export function sameRateCard(a: RateCard, b: RateCard): boolean {
   return JSON.stringify(rateCardToJson(a)) === JSON.stringify(rateCardToJson(b));
 }
 
-/** Everything a plan says beside prices. */
+/** The plan's title, terms and packs. */
 export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
   return {
     title,
@@ -82,7 +82,7 @@ function overageToJson({ limit, rates }: NonNullable<Terms['overage']>): Json {
   return { limit: `${limit}`, ...(rates && overageRatesToJson(rates)) };
 }
 
-/** The terms stored as `json`, a value already parsed. Throws where it is no such thing. */
+/** The title, terms and packs of parsed JSON. Throws if they are invalid. */
 export function planTermsFromJson(json: unknown): PlanTerms {
   return readStored(storedTerms, json);
 }
@@ -96,17 +96,17 @@ const storedTerms = z.strictObject({
 
 function readStored<T>(schema: z.ZodType<T>, json: unknown): T {
   const result = validate(schema, json);
-  if ('read' in result) return result.read;
-  const said = result.errors.map(({ path, reason }) => `${formatPath(path)}: ${reason}`);
-  throw new Error(`stored pricing cannot be read: ${said.join('; ')}`);
+  if ('value' in result) return result.value;
+  const reasons = result.errors.map(({ path, reason }) => `${formatPath(path)}: ${reason}`);
+  throw new Error(`stored pricing cannot be read: ${reasons.join('; ')}`);
 }
 
 function operationToJson(operation: Operation): Json {
   return {
     title: operation.title,
     billable: operation.billable,
-    quantities: ordered(operation.quantities, quantityToJson),
-    attributes: ordered(operation.attributes, attributeToJson),
+    quantities: sortedByKey(operation.quantities, quantityToJson),
+    attributes: sortedByKey(operation.attributes, attributeToJson),
     components: operation.components.map(componentToJson),
   };
 }
@@ -135,7 +135,7 @@ function componentToJson(component: Component): Json {
       return { kind, label, quantity: component.quantity, steps };
     }
     case 'attribute': {
-      const credits = ordered(component.credits, (price) => `${price}`);
+      const credits = sortedByKey(component.credits, (price) => `${price}`);
       return {
         kind,
         label,
@@ -149,7 +149,8 @@ function componentToJson(component: Component): Json {
   }
 }
 
-function ordered<T>(map: ReadonlyMap<string, T>, toJson: (value: T) => Json): Json {
+/** A JSON object with its keys sorted. */
+function sortedByKey<T>(map: ReadonlyMap<string, T>, toJson: (value: T) => Json): Json {
   const entries = [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([key, value]) => [key, toJson(value)]));
 }

@@ -1,7 +1,7 @@
 /**
- * The shape of a rate card, one schema for the YAML of a plan file and for the JSON it is stored
- * as, and the rules that one piece can break alone. What pieces can only break together stands in
- * operation-rules.ts and is asked of files, not of stored rate cards, which must stay readable.
+ * The schema of a rate card, for the YAML of plan files and for stored JSON, with the rules that concern
+ * one part only. Rules that concern several parts are in operation-rules.ts. They apply to files and not
+ * to stored rate cards, which must stay readable.
  */
 import { z } from 'zod';
 import type { Attribute, Component, Operation, Quantity, Step } from '../plan.ts';
@@ -21,7 +21,7 @@ export const operationsSchema = (integers: Integers): z.ZodType<ReadonlyMap<stri
   keyedBy(operationName, operationSchema(integers))
     .refine((operations) => Object.keys(operations).length > 0, 'must list at least one operation')
     .transform((operations) => {
-      const entries = ordered(operations);
+      const entries = sortedByKey(operations);
       return new Map(entries.map(([operation, priced]) => [operation, { operation, ...priced }]));
     });
 
@@ -83,7 +83,7 @@ export const componentSchema = (integers: Integers): z.ZodType<Component> => {
       attribute: inputName,
       credits: keyedBy(attributeValue, credits)
         .refine((prices) => Object.keys(prices).length > 0, 'must price at least one value')
-        .transform((prices): ReadonlyMap<string, bigint> => new Map(ordered(prices))),
+        .transform((prices): ReadonlyMap<string, bigint> => new Map(sortedByKey(prices))),
       default: z.union([z.literal('refuse'), credits], {
         error: ({ input }) =>
           input === undefined
@@ -100,8 +100,8 @@ export const componentSchema = (integers: Integers): z.ZodType<Component> => {
 };
 
 /**
- * A step says only where it ends, so steps cannot leave a gap; they overlap where one does not end
- * above the one before. That is told even where another part of a step is unreadable.
+ * A step states only its end, so steps cannot leave a gap. They overlap if one does not end above the
+ * previous one. That is checked even if other parts of a step are invalid.
  */
 const stepsSchema = (integers: Integers) =>
   z
@@ -126,13 +126,13 @@ const stepsSchema = (integers: Integers) =>
       steps.map(({ up_to, credits }) => ({ upTo: up_to, credits })),
     );
 
-/** Keyed values in the order of their keys, whatever order YAML or PostgreSQL kept them in. */
-function ordered<T>(record: Readonly<Record<string, T>>): [string, T][] {
+/** The entries sorted by key: YAML and jsonb have orders of their own. */
+function sortedByKey<T>(record: Readonly<Record<string, T>>): [string, T][] {
   return Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function withNames<T>(
   record: Readonly<Record<string, T>>,
 ): ReadonlyMap<string, T & { name: string }> {
-  return new Map(ordered(record).map(([name, value]) => [name, { ...value, name }]));
+  return new Map(sortedByKey(record).map(([name, value]) => [name, { ...value, name }]));
 }

@@ -1,4 +1,4 @@
-/** The smallest things a plan file says, each with its rule and the words for breaking it. */
+/** The schemas of a plan file's scalars: numbers, texts, names, durations, money, instants. */
 import { z } from 'zod';
 import { parseMoney } from '../money.ts';
 import { MAX_CREDITS, type Money, type Validity } from '../plan.ts';
@@ -7,18 +7,18 @@ import { asMapping } from './validation-error.ts';
 import { parseValidity } from './validity.ts';
 
 /**
- * How whole numbers are written. YAML has integers of any size; JSON readers turn numbers into
- * doubles, so there they are written as decimal text. Everything else reads the same in both.
+ * The schema of whole numbers. YAML has integers of any size. JSON readers turn numbers into doubles, so
+ * stored JSON has them as decimal text. Everything else is the same in both.
  */
 export type Integers = (min: bigint, max?: bigint) => z.ZodType<bigint>;
 
-/** Whole numbers of a YAML file. 2.5, 1e3 and quoted numbers are errors. */
+/** Whole numbers in YAML. 2.5, 1e3 and quoted numbers are errors. */
 export const yamlIntegers: Integers = (min, max = MAX_CREDITS) => {
-  const error = ({ input }: { readonly input?: unknown }) => integerReason(input, min, max);
+  const error = ({ input }: { readonly input?: unknown }) => describeIntegerError(input, min, max);
   return z.bigint({ error }).gte(min, { error }).lte(max, { error });
 };
 
-/** Whole numbers of the JSON form. */
+/** Whole numbers in JSON: decimal text. */
 export const jsonIntegers: Integers = (min, max = MAX_CREDITS) =>
   z
     .string()
@@ -26,14 +26,14 @@ export const jsonIntegers: Integers = (min, max = MAX_CREDITS) =>
     .transform((digits) => BigInt(digits))
     .refine((value) => value >= min && value <= max);
 
-function integerReason(input: unknown, min: bigint, max: bigint): string {
+function describeIntegerError(input: unknown, min: bigint, max: bigint): string {
   if (input === undefined) return 'missing key';
   if (typeof input === 'number') return 'must be a whole number, without a point or an exponent';
   if (typeof input === 'bigint' && input < 0n) return 'must not be negative';
   return `must be a whole number from ${min} to ${max}`;
 }
 
-/** Text for people, on one line. */
+/** One line of text for people. */
 export const text = z
   .string()
   .min(1)
@@ -58,8 +58,8 @@ export const operationName = z
   );
 
 /**
- * Words that cannot name a quantity or attribute: CEL keeps them for itself, and `constructor` is a
- * property of every JavaScript object, so a usage would seem to carry it always.
+ * Words that cannot name a quantity or attribute. They are reserved in CEL, except `constructor`: every
+ * JavaScript object has that property, so every usage would seem to have the input.
  */
 const RESERVED: ReadonlySet<string> = new Set(
   (
@@ -74,15 +74,15 @@ export const inputName = z
   .regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and _, beginning with a letter')
   .refine((name) => !RESERVED.has(name), 'is a reserved word');
 
-/** A value of an attribute, exactly as a usage carries it. */
+/** A value of an attribute, exactly as usages give it. */
 export const attributeValue = z
   .string()
   .regex(/^[^\p{Cc}]{1,64}$/u, 'must be 1 to 64 characters on one line');
 
-/** Milliseconds, from text such as 15m. */
+/** Milliseconds, from a duration such as 15m. */
 export const durationMs = (minMs: number) =>
-  z.string().transform((written, context) => {
-    const lengthMs = parseDuration(written);
+  z.string().transform((value, context) => {
+    const lengthMs = parseDuration(value);
     if (lengthMs !== null && lengthMs >= minMs) return lengthMs;
     const days = MAX_DURATION_MS / 86_400_000;
     context.addIssue(
@@ -91,23 +91,23 @@ export const durationMs = (minMs: number) =>
     return z.NEVER;
   });
 
-export const money = z.string().transform((written, context): Money => {
-  const read = parseMoney(written);
-  if (typeof read !== 'string') return read;
-  context.addIssue(read);
+export const money = z.string().transform((value, context): Money => {
+  const parsed = parseMoney(value);
+  if (typeof parsed !== 'string') return parsed;
+  context.addIssue(parsed);
   return z.NEVER;
 });
 
-export const validity = z.string().transform((written, context): Validity => {
-  const read = parseValidity(written);
-  if (read !== undefined) return read;
+export const validity = z.string().transform((value, context): Validity => {
+  const parsed = parseValidity(value);
+  if (parsed !== undefined) return parsed;
   context.addIssue('must be never, or whole months or days such as 12 months');
   return z.NEVER;
 });
 
 /**
- * A mapping whose keys are names. A bad name is told beside what is wrong with its value, where
- * zod's own check of keys would pass over the value.
+ * A mapping whose keys are names. Reports an invalid name as well as an invalid value under it; zod's own
+ * check of keys would skip the value.
  */
 export const keyedBy = <T>(name: z.ZodType<string>, value: z.ZodType<T>) =>
   z.record(z.string(), value).superRefine(
@@ -121,19 +121,19 @@ export const keyedBy = <T>(name: z.ZodType<string>, value: z.ZodType<T>) =>
     { when: () => true },
   );
 
-const INSTANT = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(\.\d{1,3})?Z)?$/;
+const INSTANT_PATTERN = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(\.\d{1,3})?Z)?$/;
 
-/** Epoch milliseconds, from an instant in UTC or from a date, which is its first moment in UTC. */
+/** Epoch milliseconds, from an instant in UTC or from a date, which means its first moment in UTC. */
 export const instant = z
-  .string({ error: ({ input }) => (input === undefined ? 'missing key' : NO_INSTANT) })
-  .transform((written, context): number => {
-    const [, date, time = '00:00:00', fraction = ''] = INSTANT.exec(written) ?? [];
+  .string({ error: ({ input }) => (input === undefined ? 'missing key' : INSTANT_REASON) })
+  .transform((value, context): number => {
+    const [, date, time = '00:00:00', fraction = ''] = INSTANT_PATTERN.exec(value) ?? [];
     const at = Date.parse(`${date}T${time}${fraction}Z`);
-    // A day or hour that does not exist would be read as a later one.
+    // Date.parse reads a day that does not exist, such as 30 February, as a later one.
     if (!Number.isNaN(at) && new Date(at).toISOString().startsWith(`${date}T${time}`)) return at;
-    context.addIssue(NO_INSTANT);
+    context.addIssue(INSTANT_REASON);
     return z.NEVER;
   });
 
-const NO_INSTANT =
+const INSTANT_REASON =
   'must be a date such as 2027-01-01 or an instant such as 2027-01-01T12:00:00Z, in UTC';

@@ -1,11 +1,11 @@
-/** The shape of what a plan says beside prices, one schema for its YAML and for its stored JSON. */
+/** The schema of a plan's terms and packs, for the YAML of plan files and for stored JSON. */
 import { z } from 'zod';
 import type { Pack, Terms } from '../plan.ts';
 import { allowanceSchema } from './allowance-schema.ts';
 import { overageSchema } from './overage-schema.ts';
 import { durationMs, type Integers, id, money, text, validity } from './scalar-schemas.ts';
 
-/** Figures of a plan's terms stay far within int64, so that sums over an account do, too. */
+/** Amounts in terms are far below the largest int64, so that sums over an account fit as well. */
 const TERM_CREDITS_MAX = 1_000_000_000_000_000n;
 
 export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
@@ -59,7 +59,7 @@ export const packsSchema = (integers: Integers): z.ZodType<readonly Pack[]> =>
           });
         }
       },
-      // Twins are told even where another part of a pack is unreadable.
+      // Checked even if other parts of a pack are invalid.
       { when: ({ value }) => Array.isArray(value) },
     )
     .transform((packs) => packs.map(({ pack_id: packId, ...pack }) => ({ packId, ...pack })));

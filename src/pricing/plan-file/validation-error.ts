@@ -1,10 +1,10 @@
 /**
- * What is wrong in a plan file, said so that its author can mend it: where, and why. The shapes are
- * checked by zod; this file turns what zod found into those words.
+ * Validation errors of plan files: where in the file, and why, in words for its author. Zod validates the
+ * shapes; this file turns its issues into such errors.
  */
 import type { z } from 'zod';
 
-/** Where in the file's tree an error stands: keys and list positions from the root. */
+/** Keys and list indexes from the root of the file to the error. */
 export type Path = readonly PropertyKey[];
 
 export type ValidationError = { readonly path: Path; readonly reason: string };
@@ -24,13 +24,13 @@ export function formatPath(path: Path): string {
     .replace(/^\./, '');
 }
 
-/** `value` as `schema` reads it, or every error of its shape. */
+/** The value as the schema transforms it, or all validation errors. */
 export function validate<T>(
   schema: z.ZodType<T>,
   value: unknown,
-): { readonly read: T } | { readonly errors: readonly ValidationError[] } {
-  const result = schema.safeParse(value, { error: reasonOf });
-  if (result.success) return { read: result.data };
+): { readonly value: T } | { readonly errors: readonly ValidationError[] } {
+  const result = schema.safeParse(value, { error: describeIssue });
+  if (result.success) return { value: result.data };
   const errors = result.error.issues.flatMap((issue): ValidationError[] => {
     if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, reason: issue.message }];
     return issue.keys.map((key) => ({ path: [...issue.path, key], reason: 'unknown key' }));
@@ -39,8 +39,8 @@ export function validate<T>(
 }
 
 /**
- * `value` as `schema` reads it, or undefined where it has an error. Unknown keys of its own are
- * left out first: they are an error by themselves, and must not hide another one.
+ * The value as the schema transforms it, or undefined if it is invalid. Unknown keys at its top level are
+ * ignored: they are reported as errors of their own, and must not hide others.
  */
 export function parseOrUndefined<T>(schema: z.ZodType<T>, value: unknown): T | undefined {
   const result = schema.safeParse(value);
@@ -53,17 +53,17 @@ export function parseOrUndefined<T>(schema: z.ZodType<T>, value: unknown): T | u
   return schema.safeParse(Object.fromEntries(known)).data;
 }
 
-/** `value` where it is a mapping, otherwise an empty one. */
+/** The value if it is a mapping, otherwise an empty mapping. */
 export function asMapping(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
-/** `value` where it is a list, otherwise an empty one. */
+/** The value if it is a list, otherwise an empty list. */
 export function asList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-const KINDS: Readonly<Record<string, string>> = {
+const TYPE_REASONS: Readonly<Record<string, string>> = {
   array: 'must be a list',
   boolean: 'must be true or false',
   object: 'must be a mapping',
@@ -71,16 +71,16 @@ const KINDS: Readonly<Record<string, string>> = {
   string: 'must be text',
 };
 
-/** Words for what zod says by itself; a leaf with a rule of its own brings its own words. */
-function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
+/** The reason for zod's own issues. Schemas with rules of their own bring their own reasons. */
+function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.input === undefined ? 'missing key' : KINDS[issue.expected];
+      return issue.input === undefined ? 'missing key' : TYPE_REASONS[issue.expected];
     case 'invalid_value':
       if (issue.input === undefined) return 'missing key';
       return `must be ${issue.values.join(' or ')}`;
     case 'invalid_union':
-      return unionReason(issue);
+      return describeUnionIssue(issue);
     case 'too_small':
       return 'must not be empty';
     case 'too_big':
@@ -90,7 +90,9 @@ function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
   }
 }
 
-function unionReason(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): string | undefined {
+function describeUnionIssue(
+  issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>,
+): string | undefined {
   if (issue.input === undefined) return 'missing key';
   if (typeof issue.discriminator !== 'string') return undefined;
   const found = asMapping(issue.input)[issue.discriminator];
