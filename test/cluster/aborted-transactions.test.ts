@@ -1,9 +1,10 @@
-/** Transactions that fail through nobody's fault, and one that fails through one request's. */
+/** Transactions that the database aborts, and a request that makes its transaction fail. */
 import { status } from '@grpc/grpc-js';
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { waitForBlockedSessions } from '../disruptions.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import {
   requestId,
@@ -29,7 +30,7 @@ async function accountWith(scrip: TestService, credits: bigint): Promise<string>
 
 const charge = (accountId: string) => ({ accountId, requestId: requestId(), credits: 1n });
 
-/** A session of someone else on the same database. */
+/** Another session on the same database. */
 async function sideSession(databaseUrl: string): Promise<pg.Client> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
@@ -46,14 +47,6 @@ async function databaseWith(setting: string): Promise<string> {
   return databaseUrl;
 }
 
-/** Resolves when a session of the database waits for a lock. */
-async function someoneWaits(databaseUrl: string): Promise<void> {
-  const sql = `select count(*)::int as waiting from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock'`;
-  const waiting = async () => (await execute(databaseUrl, sql))[0]?.['waiting'];
-  await expect.poll(waiting, { interval: 5, timeout: 10_000 }).toBeGreaterThan(0);
-}
-
 /** Waits for a counter of pg_stat_database: sessions add to it when they have ended at the latest. */
 async function expectCounted(databaseUrl: string, counter: string, expected: number) {
   const sql = `select ${counter}::int as n from pg_stat_database where datname = current_database()`;
@@ -62,48 +55,57 @@ async function expectCounted(databaseUrl: string, counter: string, expected: num
 }
 
 describe('a unit of work that the database aborts', () => {
-  test('in a deadlock (40P01) is run again, and its callers see nothing of it', async () => {
-    // The service looks for a deadlock after waiting this long, the side session much later: so it
-    // is the service that gives way.
-    const databaseUrl = await databaseWith(`deadlock_timeout = '1500ms'`);
-    // Groups of two, so that the third time the locked account is waited for with the other one held;
-    // and nothing kept, for who has kept an account does not wait for it as long as this.
-    const env = { LANES: '1', UNITS_MAX: '1', GROUP_MAX: '2', ACCOUNT_CACHE_MAX: '0' };
-    const scrip = await startTestService({ databaseUrl, env });
-    const [low, high] = [await accountWith(scrip, 10n), await accountWith(scrip, 10n)].sort();
-    const side = await sideSession(databaseUrl);
-    await side.query(`set deadlock_timeout = '20s'`);
-    const lock = 'select from accounts where account_id = $1 for update';
+  // A unit of work waits only 50 ms for the row of a cached account, and would be rolled back once more.
+  const withoutCache = { ACCOUNT_CACHE_MAX: '0' };
+  const lock = 'select from accounts where account_id = $1 for update';
 
-    await side.query('begin');
-    await side.query(lock, [high]);
+  test('in a deadlock (40P01) runs again, unnoticed by its callers', async () => {
+    const databaseUrl = await databaseWith(`deadlock_timeout = '100ms'`);
+    const env = { ...withoutCache, LANES: '1', UNITS_MAX: '1', GROUP_MAX: '3' };
+    const scrip = await startTestService({ databaseUrl, env });
+    const accountIds = [];
+    for (let count = 0; count < 3; count++) accountIds.push(await accountWith(scrip, 10n));
+    const [low = '', middle = '', high = ''] = accountIds.sort();
+    const [holder, rival] = [await sideSession(databaseUrl), await sideSession(databaseUrl)];
+    // Looks for the deadlock long after the service, so that it is the service that is aborted.
+    await rival.query(`set deadlock_timeout = '60s'`);
+
+    await holder.query('begin');
+    await holder.query(lock, [middle]);
+    await rival.query('begin');
+    await rival.query(lock, [high]);
+    // Locked accounts are skipped twice, while each group of three charges the low one. The third group
+    // locks the low account and waits for the middle one.
     const charging = scrip.billing.batch({
-      mutations: [high, low, low, low].map((accountId) => ({
-        mutation: { $case: 'charge', value: charge(accountId ?? '') },
+      mutations: [middle, high, low, low, low].map((accountId) => ({
+        mutation: { $case: 'charge', value: charge(accountId) },
       })),
     });
-    await someoneWaits(databaseUrl);
-    await side.query(lock, [low]);
-    await side.query('commit');
+    await waitForBlockedSessions(databaseUrl, 1);
+    const rivalHasBoth = rival.query(lock, [low]);
+    await waitForBlockedSessions(databaseUrl, 2);
+    await holder.query('rollback');
+    await rivalHasBoth;
+    await rival.query('rollback');
     const { results } = await charging;
-    expect(results.map(({ result }) => result?.$case)).toEqual(Array(4).fill('charge'));
+    expect(results.map(({ result }) => result?.$case)).toEqual(Array(5).fill('charge'));
 
     await scrip.stop();
     await expectCounted(databaseUrl, 'deadlocks', 1);
     await expectSoundBooks(databaseUrl);
   });
 
-  test('because it cannot be serialized (40001) is run again, and its caller sees nothing of it', async () => {
+  test('because it cannot be serialized (40001) runs again, unnoticed by its caller', async () => {
     const databaseUrl = await databaseWith(`default_transaction_isolation = 'repeatable read'`);
-    const scrip = await startTestService({ databaseUrl });
+    const scrip = await startTestService({ databaseUrl, env: withoutCache });
     const accountId = await accountWith(scrip, 10n);
-    const side = await sideSession(databaseUrl);
+    const rival = await sideSession(databaseUrl);
 
-    await side.query('begin');
-    await side.query(`update accounts set display_name = 'x' where account_id = $1`, [accountId]);
+    await rival.query('begin');
+    await rival.query(`update accounts set display_name = 'x' where account_id = $1`, [accountId]);
     const charging = scrip.billing.charge(charge(accountId));
-    await someoneWaits(databaseUrl);
-    await side.query('commit');
+    await waitForBlockedSessions(databaseUrl);
+    await rival.query('commit');
     expect((await charging).balance).toMatchObject({ remaining: 9n });
 
     await scrip.stop();
@@ -111,7 +113,7 @@ describe('a unit of work that the database aborts', () => {
     await expectSoundBooks(databaseUrl);
   });
 
-  test('again and again, on two serializable replicas under load, is applied once', async () => {
+  test('again and again, on two serializable replicas under load, takes effect once', async () => {
     const databaseUrl = await databaseWith(`default_transaction_isolation = 'serializable'`);
     const a = await startTestService({ databaseUrl });
     const b = await startTestService({ databaseUrl });
@@ -124,7 +126,7 @@ describe('a unit of work that the database aborts', () => {
 });
 
 describe('a request that makes its transaction fail', () => {
-  /** A service whose database refuses one reference, and what it logs. */
+  /** A service whose database refuses the reference 'poison', and what it logs. */
   async function startPoisoned() {
     const lines: string[] = [];
     const log = pino({ level: 'warn' }, { write: (line) => lines.push(line) });
