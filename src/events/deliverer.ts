@@ -113,17 +113,17 @@ export class Deliverer {
     const posted = await this.#post(delivery.event);
     if (posted.kind === 'failed' && this.#cancelled.signal.aborted)
       return await releaseClaim(em(), delivery, clock());
-    const ended = this.#endOf(delivery, posted);
-    await endAttempt(em(), delivery, ended, clock());
-    if (ended.state === 'DEAD') {
+    const result = this.#toAttemptResult(delivery, posted);
+    await endAttempt(em(), delivery, result, clock());
+    if (result.state === 'DEAD') {
       const { accountId, eventId, type } = delivery.event;
-      const named = { account_id: accountId, event_id: eventId, type, error: ended.error };
+      const named = { account_id: accountId, event_id: eventId, type, error: result.error };
       log.error(named, 'a delivery is dead: it is not attempted again until it is replayed');
     }
   }
 
-  /** The delivery's next state, by the result of this attempt. */
-  #endOf({ attempts }: Delivery, posted: PostResult): AttemptResult {
+  /** Decides the delivery's next state. */
+  #toAttemptResult({ attempts }: Delivery, posted: PostResult): AttemptResult {
     if (posted.kind === 'delivered') return { state: 'DELIVERED' };
     const { error, gone, retryAfterMs } = posted;
     const { attemptsMax, backoffMs, clock } = this.#options;

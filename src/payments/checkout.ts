@@ -8,7 +8,7 @@ import { toStripeAmount } from './stripe-amount.ts';
  * The age up to which a purchase is given a session or an intent. Stripe keeps idempotency keys for at
  * least 24 hours: until then the same key finds a session whose first response was lost.
  */
-export const OPEN_MAX_MS = 23 * 3_600_000;
+export const OPEN_AGE_MAX_MS = 23 * 3_600_000;
 
 /** By these, a webhook event leads back to its purchase. */
 export const metadataOf = ({ accountId, purchaseId, method }: Purchase) => ({

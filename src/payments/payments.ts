@@ -14,7 +14,7 @@ import { purchaseNotFound } from '../ledger/failures.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
 import { findPurchase } from '../queries/purchases.ts';
-import { OPEN_MAX_MS, openSession } from './checkout.ts';
+import { OPEN_AGE_MAX_MS, openSession } from './checkout.ts';
 import { fetchSnapshot, type PaymentRef, PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import { SingleFlight } from './single-flight.ts';
 import { isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
@@ -71,7 +71,7 @@ export class Payments {
   /** The purchase with a session; expired where it is too old for one, failed where Stripe refuses. */
   async #openSession(purchase: Purchase): Promise<PaymentSnapshot> {
     const { stripe, clock } = this.#options;
-    if (clock() - purchase.createdAt >= OPEN_MAX_MS)
+    if (clock() - purchase.createdAt >= OPEN_AGE_MAX_MS)
       return { ...PENDING_SNAPSHOT, payment: 'EXPIRED' };
     const opened = await openSession(stripe, purchase);
     return 'refusalCode' in opened

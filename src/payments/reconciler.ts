@@ -9,7 +9,7 @@ import { Failure } from '../failure.ts';
 import type { Trace } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
 import { forEachConcurrently, Poller } from '../poller.ts';
-import { OPEN_MAX_MS } from './checkout.ts';
+import { OPEN_AGE_MAX_MS } from './checkout.ts';
 import { claimPurchasesToCheck } from './claim-purchases.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments } from './payments.ts';
@@ -95,7 +95,7 @@ export class Reconciler {
     if (purchase.method === 'CHECKOUT')
       return failureOf(await payments.open(accountId, purchaseId, trace));
     // A top-up without a payment intent is still to be charged, as long as its idempotency key lasts.
-    if (clock() - purchase.createdAt < OPEN_MAX_MS) return null;
+    if (clock() - purchase.createdAt < OPEN_AGE_MAX_MS) return null;
     const expired = { ...PENDING_SNAPSHOT, payment: 'EXPIRED' } as const;
     return failureOf(await payments.applySnapshot(purchase, expired, trace));
   }

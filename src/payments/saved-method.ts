@@ -8,7 +8,7 @@ import { Failure } from '../failure.ts';
 import type { Trace } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
 import type { Purchase } from '../ledger/purchase.ts';
-import { metadataOf, OPEN_MAX_MS, type Refusal } from './checkout.ts';
+import { metadataOf, OPEN_AGE_MAX_MS, type Refusal } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments } from './payments.ts';
 import { assertStripeObject, isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
@@ -104,7 +104,7 @@ async function storeNewIntent(
   now: number,
   trace: Trace,
 ): Promise<string | ChargeResult | Failure> {
-  const isTooOld = now - purchase.createdAt >= OPEN_MAX_MS;
+  const isTooOld = now - purchase.createdAt >= OPEN_AGE_MAX_MS;
   const created = isTooOld
     ? { refusalCode: 'expired' }
     : await createIntent(payments.stripe, purchase);

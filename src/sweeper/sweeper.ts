@@ -48,17 +48,12 @@ export class Sweeper {
    * then its entries need to be read only once.
    */
   async #sweepBatch(): Promise<boolean> {
-    const { lanes, accountsMax, statements } = this.#options;
-    const due = await this.#accountsToSettle();
+    const { em, clock, lanes, accountsMax, statements } = this.#options;
+    const due = await findDueAccounts(em(), 'due_at', clock(), accountsMax);
     const answers = await Promise.all(due.map((accountId) => lanes.settle(accountId)));
     const anySettled = answers.some((answer) => !(answer instanceof Failure));
     if (due.length === accountsMax && anySettled) return true;
     await statements.closeAll(this.#poller.stopping);
     return false;
-  }
-
-  async #accountsToSettle(): Promise<string[]> {
-    const { em, clock, accountsMax } = this.#options;
-    return await findDueAccounts(em(), 'due_at', clock(), accountsMax);
   }
 }
