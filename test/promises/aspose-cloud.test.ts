@@ -25,7 +25,7 @@ async function openIn(year: number, month: number): Promise<Customer> {
 }
 
 /** Sets the clock to the first moment of a month, and sweeps. */
-async function turnOfMonth(year: number, month: number) {
+async function beginMonth(year: number, month: number) {
   scrip.setNow(Date.UTC(year, month - 1, 1));
   await scrip.service.sweep();
 }
@@ -33,7 +33,7 @@ async function turnOfMonth(year: number, month: number) {
 describe('the offer', () => {
   test('only processed files are paid for: a month without usage costs nothing', async () => {
     const customer = await openIn(2030, 1);
-    await turnOfMonth(2030, 2);
+    await beginMonth(2030, 2);
     expect(await customer.statements()).toMatchObject([
       { month: '2030-01', usage: [], overage: 0n, total: usd('0.00') },
     ]);
@@ -91,7 +91,7 @@ describe('billing', () => {
     await customer.charge(outputs(40n));
     await customer.charge({ operation: 'ocr.recognize', count: 35n });
     expect(await customer.statements()).toEqual([]);
-    await turnOfMonth(2030, 7);
+    await beginMonth(2030, 7);
     await scrip.service.sweep();
     const [bill, ...others] = await customer.statements();
     expect(others).toEqual([]);

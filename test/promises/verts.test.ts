@@ -284,7 +284,7 @@ describe('a low balance', () => {
   };
 
   /** A customer with a low balance, with or without auto top-up. */
-  async function lowWith(autoTopUp: object): Promise<Customer> {
+  async function customerWithLowBalance(autoTopUp: object): Promise<Customer> {
     const customer = await open();
     await scrip.accounts.updateAccount({ ...customer.mutation(), autoTopUp });
     await spendDownTo(customer, 499n);
@@ -295,16 +295,16 @@ describe('a low balance', () => {
     (await scrip.accounts.getAccount({ accountId })).account?.topUpDueAt;
 
   test('makes an automatic purchase due only if the customer switched it on', async () => {
-    const without = await lowWith({});
+    const without = await customerWithLowBalance({});
     expect([await dueAt(without), (await without.purchases()).length]).toEqual([undefined, 1]);
-    const customer = await lowWith({ autoTopUp: TOP_UP });
+    const customer = await customerWithLowBalance({ autoTopUp: TOP_UP });
     const { account } = await scrip.accounts.getAccount({ accountId: customer.accountId });
     expect(account?.autoTopUp).toMatchObject(TOP_UP);
     expect(defined(account?.topUpDueAt).getTime()).toBeLessThanOrEqual(scrip.now());
   });
 
   test('causes an automatic purchase, paid with the saved payment method', async () => {
-    const customer = await lowWith({ autoTopUp: TOP_UP });
+    const customer = await customerWithLowBalance({ autoTopUp: TOP_UP });
     await scrip.service.topUp();
     await expect.poll(() => customer.remaining()).toBe(5_499n);
     const [topUp, ...before] = await customer.purchases();

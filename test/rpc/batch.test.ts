@@ -20,17 +20,17 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-type UsagesOrCredits = NonNullable<
+type BatchMutation = NonNullable<
   Parameters<TestService['billing']['batch']>[0]['mutations']
 >[number];
 
-const batch = async (mutations: readonly UsagesOrCredits[]) =>
+const batch = async (mutations: readonly BatchMutation[]) =>
   (await scrip.billing.batch({ mutations: [...mutations] })).results;
 const cases = (results: readonly MutationResult[]) => results.map(({ result }) => result?.$case);
 const errorIn = ({ result }: MutationResult) =>
   result?.$case === 'error' ? result.value : expect.fail('the mutation succeeded');
 
-const charge = (accountId: string, credits: bigint, id = requestId()): UsagesOrCredits => ({
+const charge = (accountId: string, credits: bigint, id = requestId()): BatchMutation => ({
   mutation: { $case: 'charge', value: { accountId, requestId: id, credits } },
 });
 
@@ -224,7 +224,7 @@ describe('Batch', () => {
     const accountId = await openWithCredits(scrip, 100n);
     const mutations = Array.from(
       { length: 20 },
-      (): UsagesOrCredits => ({
+      (): BatchMutation => ({
         mutation: {
           $case: 'reserve',
           value: { accountId, requestId: requestId(), usages: [INSPECT] },
@@ -307,12 +307,12 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
   test('a reservation ends once', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const reservationId = await reserveCredits(scrip, accountId, 30n);
-    const named = () => ({ accountId, requestId: requestId(), reservationId });
+    const withRequestId = () => ({ accountId, requestId: requestId(), reservationId });
     const results = await batch([
-      { mutation: { $case: 'commit', value: { ...named(), credits: 10n, final: false } } },
-      { mutation: { $case: 'commit', value: { ...named(), credits: 5n } } },
-      { mutation: { $case: 'commit', value: named() } },
-      { mutation: { $case: 'release', value: named() } },
+      { mutation: { $case: 'commit', value: { ...withRequestId(), credits: 10n, final: false } } },
+      { mutation: { $case: 'commit', value: { ...withRequestId(), credits: 5n } } },
+      { mutation: { $case: 'commit', value: withRequestId() } },
+      { mutation: { $case: 'release', value: withRequestId() } },
     ]);
     expect(cases(results)).toEqual(['commit', 'commit', 'commit', 'error']);
     expect(errorIn(defined(results[3])).reason).toBe('RESERVATION_COMMITTED');
@@ -327,7 +327,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
   test('a payment reference buys one pack', async () => {
     const accountId = await scrip.open('verts');
     const payment = { $case: 'paymentReference' as const, value: 'order' };
-    const buy = (): UsagesOrCredits => ({
+    const buy = (): BatchMutation => ({
       mutation: {
         $case: 'purchase',
         value: { accountId, requestId: requestId(), packId: 'starter', payment },

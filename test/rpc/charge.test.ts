@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-const MOST = 9_000_000_000_000_000_000n;
+const MAX_CREDITS = 9_000_000_000_000_000_000n;
 type ChargeRequest = Parameters<TestService['billing']['charge']>[0];
 const charge = (accountId: string, request: ChargeRequest) =>
   scrip.billing.charge({ accountId, requestId: requestId(), ...request });
@@ -98,13 +98,13 @@ describe('Charge', () => {
   });
 
   test('is exact up to the maximum of an account', async () => {
-    const accountId = await openWithCredits(scrip, MOST);
-    const { split } = await charge(accountId, { credits: MOST - 1n });
-    expect(split[0]?.credits).toBe(MOST - 1n);
+    const accountId = await openWithCredits(scrip, MAX_CREDITS);
+    const { split } = await charge(accountId, { credits: MAX_CREDITS - 1n });
+    expect(split[0]?.credits).toBe(MAX_CREDITS - 1n);
     expect(await newestEntry(scrip, accountId)).toMatchObject({
-      credits: MOST - 1n,
+      credits: MAX_CREDITS - 1n,
       remainingAfter: 1n,
-      moves: [{ credits: MOST - 1n }],
+      moves: [{ credits: MAX_CREDITS - 1n }],
     });
     expect((await balanceOf(scrip, accountId)).available).toBe(1n);
   });

@@ -38,7 +38,7 @@ const fromGrant = (grantId: bigint, credits: bigint) => ({
 });
 
 describe('A commit that exceeds its reservation', () => {
-  const held = async (overCommitPolicy: OverCommitPolicy, credits = 50n) => {
+  const reserveWith = async (overCommitPolicy: OverCommitPolicy, credits = 50n) => {
     const accountId = await openWithCredits(scrip, credits);
     const { reservation } = await scrip.billing.reserve({
       accountId,
@@ -53,7 +53,7 @@ describe('A commit that exceeds its reservation', () => {
     ['by default', OverCommitPolicy.UNSPECIFIED],
     ['under REJECT', OverCommitPolicy.REJECT],
   ])('fails %s, and the reservation stays active', async (_, policy) => {
-    const { accountId, id } = await held(policy);
+    const { accountId, id } = await reserveWith(policy);
     const rows = await storedRows(scrip, accountId);
     expect(await errorOf(commit(accountId, id, { credits: 21n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
@@ -65,7 +65,7 @@ describe('A commit that exceeds its reservation', () => {
   });
 
   test('charges what the reservation holds under CAP', async () => {
-    const { accountId, id } = await held(OverCommitPolicy.CAP);
+    const { accountId, id } = await reserveWith(OverCommitPolicy.CAP);
     const { committed, balance } = await commit(accountId, id, {
       usages: [{ ...UPSCALE, count: 3n }],
     });
@@ -73,7 +73,7 @@ describe('A commit that exceeds its reservation', () => {
   });
 
   test('takes the difference from available credits under DRAW, with one allocation per grant', async () => {
-    const { accountId, id } = await held(OverCommitPolicy.DRAW);
+    const { accountId, id } = await reserveWith(OverCommitPolicy.DRAW);
     await grant(scrip, accountId, 10n);
     const { committed, split, balance, reservation } = await commit(accountId, id, {
       credits: 55n,
@@ -85,7 +85,7 @@ describe('A commit that exceeds its reservation', () => {
   });
 
   test('changes nothing under DRAW if available credits do not cover the whole difference', async () => {
-    const { accountId, id } = await held(OverCommitPolicy.DRAW);
+    const { accountId, id } = await reserveWith(OverCommitPolicy.DRAW);
     const rows = await storedRows(scrip, accountId);
     const error = await errorOf(commit(accountId, id, { credits: 51n }));
     expect(error).toMatchObject({
@@ -97,7 +97,7 @@ describe('A commit that exceeds its reservation', () => {
   });
 
   test('has no negative amounts if a partial commit under DRAW exceeds the reservation, which then expires', async () => {
-    const { accountId, id } = await held(OverCommitPolicy.DRAW);
+    const { accountId, id } = await reserveWith(OverCommitPolicy.DRAW);
     await commit(accountId, id, { credits: 35n, final: false });
     scrip.advance(15 * MINUTE);
     const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
@@ -111,7 +111,7 @@ describe('A commit that exceeds its reservation', () => {
 });
 
 describe('A late commit', () => {
-  const expired = async (credits: bigint, lateBy: number) => {
+  const expiredReservation = async (credits: bigint, lateBy: number) => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, credits);
     scrip.advance(15 * MINUTE + lateBy);
@@ -119,7 +119,7 @@ describe('A late commit', () => {
   };
 
   test('succeeds within the grace period and is marked late', async () => {
-    const { accountId, id } = await expired(60n, 4 * MINUTE);
+    const { accountId, id } = await expiredReservation(60n, 4 * MINUTE);
     const { reservation, committed, balance } = await commit(accountId, id, { credits: 45n });
     expect(committed).toBe(45n);
     expect(reservation).toMatchObject({
@@ -140,12 +140,12 @@ describe('A late commit', () => {
   });
 
   test('without usages or credits charges everything that the reservation held', async () => {
-    const { accountId, id } = await expired(60n, MINUTE);
+    const { accountId, id } = await expiredReservation(60n, MINUTE);
     expect((await commit(accountId, id)).committed).toBe(60n);
   });
 
   test('fails after the grace period and tells when the reservation expired', async () => {
-    const { accountId, id } = await expired(60n, 5 * MINUTE + 1_000);
+    const { accountId, id } = await expiredReservation(60n, 5 * MINUTE + 1_000);
     const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
     expect(await errorOf(commit(accountId, id))).toMatchObject({
       code: status.FAILED_PRECONDITION,
@@ -159,7 +159,7 @@ describe('A late commit', () => {
   });
 
   test('fails within the grace period if its credits are not available any more', async () => {
-    const { accountId, id } = await expired(60n, MINUTE);
+    const { accountId, id } = await expiredReservation(60n, MINUTE);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 50n });
     expect(await errorOf(commit(accountId, id))).toMatchObject({ reason: 'RESERVATION_EXPIRED' });
     expect((await balanceOf(scrip, accountId)).available).toBe(50n);

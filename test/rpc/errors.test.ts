@@ -48,7 +48,7 @@ const checkout = ({ billing }: TestService, accountId: string) =>
   billing.purchase({ accountId, requestId: requestId(), packId: 'starter', payment: CHECKOUT });
 
 /** Ends a reservation, then makes a call that fails because of that. */
-async function ended(how: 'commit' | 'release' | 'expiry'): Promise<RpcError> {
+async function callAfterEnd(how: 'commit' | 'release' | 'expiry'): Promise<RpcError> {
   const accountId = await openWithCredits(scrip, 100n);
   const reservationId = await reserveCredits(scrip, accountId, 10n);
   const named = () => ({ accountId, requestId: requestId(), reservationId });
@@ -59,13 +59,13 @@ async function ended(how: 'commit' | 'release' | 'expiry'): Promise<RpcError> {
 }
 
 /** An error from a service of its own, which is stopped afterwards. */
-async function alone(
+async function withOwnService(
   env: Record<string, string>,
-  provoke: (own: TestService, accountId: string) => Promise<RpcError>,
+  cause: (own: TestService, accountId: string) => Promise<RpcError>,
 ): Promise<RpcError> {
   const own = await startTestService({ env });
   try {
-    return await provoke(own, await openWithCredits(own, 100n));
+    return await cause(own, await openWithCredits(own, 100n));
   } finally {
     await own.stop();
   }
@@ -73,7 +73,7 @@ async function alone(
 
 type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED' | 'UNRECOGNIZED'>;
 
-const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
+const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   INVALID_FIELD: () => errorOf(charge('not an id', 1n)),
   UNKNOWN_OPERATION: () => price('file.print'),
   MISSING_QUANTITY: () => price('image.upscale'),
@@ -118,9 +118,9 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const request = { accountId, requestId: requestId(), seq, credits: 2n };
     return await errorOf(scrip.billing.refund(request));
   },
-  RESERVATION_COMMITTED: () => ended('commit'),
-  RESERVATION_RELEASED: () => ended('release'),
-  RESERVATION_EXPIRED: () => ended('expiry'),
+  RESERVATION_COMMITTED: () => callAfterEnd('commit'),
+  RESERVATION_RELEASED: () => callAfterEnd('release'),
+  RESERVATION_EXPIRED: () => callAfterEnd('expiry'),
   async ACCOUNT_CLOSED() {
     const accountId = await openWithCredits(scrip, 100n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
@@ -152,7 +152,7 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   },
   CHECKOUT_NOT_CONFIGURED: async () => await errorOf(checkout(scrip, await scrip.open('verts'))),
   CHECKOUT_FAILED: () =>
-    alone(stripe.env, async (own, accountId) => {
+    withOwnService(stripe.env, async (own, accountId) => {
       stripe.intercept = () => ({
         status: 400,
         body: { error: { type: 'invalid_request_error', code: 'url_invalid', message: 'no' } },
@@ -160,7 +160,7 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
       return await errorOf(checkout(own, accountId));
     }),
   PAYMENT_PROVIDER_UNAVAILABLE: () =>
-    alone(stripe.env, async (own, accountId) => {
+    withOwnService(stripe.env, async (own, accountId) => {
       stripe.intercept = () => 'hang up';
       return await errorOf(checkout(own, accountId));
     }),
@@ -180,7 +180,7 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     return await errorOf(scrip.billing.charge(request));
   },
   OVERLOADED: () =>
-    alone({ QUEUE_MAX: '1' }, async (own, accountId) => {
+    withOwnService({ QUEUE_MAX: '1' }, async (own, accountId) => {
       const unlock = await lockAccount(own.databaseUrl, accountId);
       const working = charge(accountId, 1n, own);
       await waitForBlockedSessions(own.databaseUrl);
@@ -192,14 +192,14 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
       return error;
     }),
   DATABASE_UNAVAILABLE: () =>
-    alone({}, async (own, accountId) => {
+    withOwnService({}, async (own, accountId) => {
       const allowConnections = await blockConnections(own.databaseUrl);
       const error = await errorOf(charge(accountId, 1n, own));
       await allowConnections();
       return error;
     }),
   SHUTTING_DOWN: () =>
-    alone({}, async (own, accountId) => {
+    withOwnService({}, async (own, accountId) => {
       const stream = own.billing.streamHistory({ accountId, follow: true });
       await stream.next();
       const error = errorOf(stream.next());
@@ -230,7 +230,7 @@ const provoked: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     return { code: code ?? -1, reason, message: '', metadata: {}, fields: [], retryMs: null };
   },
   INTERNAL: () =>
-    alone({}, async (own, accountId) => {
+    withOwnService({}, async (own, accountId) => {
       await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');
       return await errorOf(charge(accountId, 1n, own));
     }),
@@ -243,7 +243,7 @@ test('every reason of the contract is tested here', () => {
     (name) => !/^UN(SPECIFIED|RECOGNIZED)$/.test(name),
   );
   expect(documented.map(({ reason }) => reason).toSorted()).toEqual(reasons.toSorted());
-  expect(Object.keys(provoked).toSorted()).toEqual(reasons.toSorted());
+  expect(Object.keys(causes).toSorted()).toEqual(reasons.toSorted());
 });
 
 const WITH_FIELDS: readonly string[] = [
@@ -261,8 +261,8 @@ const WITH_RETRY: readonly string[] = [
 
 describe.each(documented)('$reason', ({ reason, codes, metadata, retryInfo }) => {
   test('has the status, the metadata and the details that the contract documents', async () => {
-    const [, provoke] = Object.entries(provoked).find(([name]) => name === reason) ?? [];
-    const error = provoke ? await provoke() : expect.fail('nothing provokes it');
+    const [, cause] = Object.entries(causes).find(([name]) => name === reason) ?? [];
+    const error = cause ? await cause() : expect.fail('it is not tested');
     expect(error.reason).toBe(reason);
     expect(codes).toContain(error.code);
     expect(Object.keys(error.metadata)).toEqual(expect.arrayContaining([...metadata]));

@@ -28,7 +28,7 @@ const extend = (accountId: string, reservationId: string, seconds: bigint, nanos
     ttl: { seconds, nanos },
   });
 
-async function running() {
+async function activeReservation() {
   const accountId = await openWithCredits(scrip, 100n);
   const id = await reserveCredits(scrip, accountId, 50n);
   const { reservation } = await scrip.billing.getReservation({ accountId, reservationId: id });
@@ -37,7 +37,7 @@ async function running() {
 
 describe('ExtendReservation', () => {
   test('moves the expiry to a later time, counted from now, and writes no entry', async () => {
-    const { accountId, id, reservation } = await running();
+    const { accountId, id, reservation } = await activeReservation();
     scrip.advance(10 * MINUTE);
     const before = scrip.now();
     const extended = defined((await extend(accountId, id, 1_200n)).reservation);
@@ -53,12 +53,12 @@ describe('ExtendReservation', () => {
   });
 
   test('never moves the expiry to an earlier time', async () => {
-    const { accountId, id, reservation } = await running();
+    const { accountId, id, reservation } = await activeReservation();
     expect((await extend(accountId, id, 1n)).reservation).toEqual(reservation);
   });
 
   test("extends up to the plan's maximum from now, any number of times", async () => {
-    const { accountId, id } = await running();
+    const { accountId, id } = await activeReservation();
     for (let times = 1; times <= 3; times++) {
       const { reservation } = await extend(accountId, id, 86_400n);
       expect(defined(reservation?.expiresAt).getTime() - scrip.now()).toBeLessThanOrEqual(DAY);
@@ -79,7 +79,7 @@ describe('ExtendReservation', () => {
     ['negative nanoseconds', 0n, -1_000_000],
     ['the largest duration', MAX, 0],
   ])('refuses %s', async (_, seconds, nanos) => {
-    const { accountId, id } = await running();
+    const { accountId, id } = await activeReservation();
     expect(await errorOf(extend(accountId, id, seconds, nanos))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['ttl'],
@@ -87,7 +87,7 @@ describe('ExtendReservation', () => {
   });
 
   test('requires a ttl', async () => {
-    const { accountId, id } = await running();
+    const { accountId, id } = await activeReservation();
     const call = scrip.billing.extendReservation({
       accountId,
       requestId: requestId(),
@@ -97,7 +97,7 @@ describe('ExtendReservation', () => {
   });
 
   test('of a reservation that has ended fails with its state', async () => {
-    const { accountId, id: committed } = await running();
+    const { accountId, id: committed } = await activeReservation();
     await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: committed });
     const released = await reserveCredits(scrip, accountId, 10n);
     await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released });
@@ -116,7 +116,7 @@ describe('ExtendReservation', () => {
   });
 
   test('fails for an unknown reservation', async () => {
-    const { accountId } = await running();
+    const { accountId } = await activeReservation();
     const unknown = '01900000-0000-7000-8000-000000000000';
     expect(await errorOf(extend(accountId, unknown, 60n))).toMatchObject({
       code: status.NOT_FOUND,

@@ -28,7 +28,7 @@ const calls = {
       credits,
     }),
 };
-const refused = async (field: string, fields: Fields) => {
+const expectRefused = async (field: string, fields: Fields) => {
   for (const call of Object.values(calls))
     expect(await errorOf(call({ accountId, requestId: requestId(), ...fields }))).toMatchObject({
       code: status.INVALID_ARGUMENT,
@@ -36,7 +36,7 @@ const refused = async (field: string, fields: Fields) => {
       fields: [field],
     });
 };
-const taken = async (fields: Fields) => {
+const expectAccepted = async (fields: Fields) => {
   for (const call of Object.values(calls)) {
     const asked = { accountId, requestId: requestId(), ...fields };
     expect((await call(asked)).entrySeq).toBeGreaterThan(0n);
@@ -68,7 +68,7 @@ describe('account_id', () => {
     ['with a line break at its end', 'a\n'],
     ['with a NUL', 'a\u0000'],
     ['with non-ASCII letters', 'müller'],
-  ])('cannot be %s', (_, id) => refused('account_id', { accountId: id }));
+  ])('cannot be %s', (_, id) => expectRefused('account_id', { accountId: id }));
 });
 
 describe('request_id', () => {
@@ -89,7 +89,7 @@ describe('request_id', () => {
     ['with a NUL', 'a\u0000b'],
     ['with a DEL', 'a\u007f'],
     ['with non-ASCII letters', 'ü'],
-  ])('cannot be %s', (_, id) => refused('request_id', { requestId: id }));
+  ])('cannot be %s', (_, id) => expectRefused('request_id', { requestId: id }));
 });
 
 describe('reference', () => {
@@ -99,7 +99,7 @@ describe('reference', () => {
     ['256 characters beyond the basic plane', '🧾'.repeat(256)],
     ['any text', '日本語 / job №7 — "quoted" \\ \u00a0'],
   ])('can be %s', async (_, reference) => {
-    await taken({ reference });
+    await expectAccepted({ reference });
     expect((await newestEntry(scrip, accountId)).reference).toBe(reference);
   });
 
@@ -109,7 +109,7 @@ describe('reference', () => {
     ['with a tab', 'a\tb'],
     ['with a line break', 'a\n'],
     ['with a DEL', '\u007f'],
-  ])('cannot be %s', (_, reference) => refused('reference', { reference }));
+  ])('cannot be %s', (_, reference) => expectRefused('reference', { reference }));
 });
 
 describe('labels', () => {
@@ -120,7 +120,7 @@ describe('labels', () => {
     ['of any text', { 'schlüssel 🔑': 'wert "7"' }],
     ['with keys that are names of Object.prototype', { constructor: 'a', toString: 'b', 7: 'c' }],
   ])('can be %s', async (_, some) => {
-    await taken({ labels: some });
+    await expectAccepted({ labels: some });
     expect((await newestEntry(scrip, accountId)).labels).toEqual(some);
   });
 
@@ -132,17 +132,17 @@ describe('labels', () => {
     ['with a NUL in a key', { 'a\u0000': 'v' }, 'labels key'],
     ['with a NUL in a value', { key: 'a\u0000b' }, 'labels["key"]'],
     ['with a line break in a value', { key: 'a\nb' }, 'labels["key"]'],
-  ])('cannot be %s', (_, some, field) => refused(field, { labels: some }));
+  ])('cannot be %s', (_, some, field) => expectRefused(field, { labels: some }));
 });
 
 describe('credits', () => {
   test.each([-1n, -9_223_372_036_854_775_808n])('cannot be %s', (credits) =>
-    refused('credits', { credits }),
+    expectRefused('credits', { credits }),
   );
 
   test('or usages must be given, but not both', async () => {
     const usages = [{ operation: 'file.inspect' }];
-    await refused('usages', { credits: 1n, usages });
+    await expectRefused('usages', { credits: 1n, usages });
     const neither = { accountId, requestId: requestId() };
     for (const call of [scrip.billing.reserve(neither), scrip.billing.charge(neither)])
       expect((await errorOf(call)).fields).toEqual(['usages']);

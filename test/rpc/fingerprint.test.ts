@@ -34,15 +34,15 @@ const codecs: Readonly<Record<string, unknown>> = { ...billingService, ...accoun
 const requests = registry.getMessage('billing.v1.Mutation')!.fields.map((field) => field.message!);
 
 /** A field of a request, where a test changes the order of a map or a value. */
-type Place = { readonly path: string; readonly kind: 'map' | 'value' };
+type Field = { readonly path: string; readonly kind: 'map' | 'value' };
 
 /** Every map and every value of a message and of the messages in it. */
-function placesOf(message: DescMessage, path: string = message.name): Place[] {
-  return message.fields.flatMap((field): Place[] => {
+function fieldsOf(message: DescMessage, path: string = message.name): Field[] {
+  return message.fields.flatMap((field): Field[] => {
     const here = `${path}.${field.localName}`;
-    const inner = field.message && !isWellKnown(field.message) ? placesOf(field.message, here) : [];
-    const value: Place[] = field.message && inner.length > 0 ? [] : [{ path: here, kind: 'value' }];
-    const map: Place[] = field.fieldKind === 'map' ? [{ path: here, kind: 'map' }] : [];
+    const inner = field.message && !isWellKnown(field.message) ? fieldsOf(field.message, here) : [];
+    const value: Field[] = field.message && inner.length > 0 ? [] : [{ path: here, kind: 'value' }];
+    const map: Field[] = field.fieldKind === 'map' ? [{ path: here, kind: 'map' }] : [];
     return [...map, ...value, ...inner];
   });
 }
@@ -66,7 +66,7 @@ function fieldOf(field: DescField, change: string, here: string): unknown {
   const one = (key: string) =>
     field.message
       ? messageOf(field.message, change, here)
-      : leafOf(field, `${key}${change === `${here}=value` ? ' changed' : ''}`);
+      : scalarOf(field, `${key}${change === `${here}=value` ? ' changed' : ''}`);
   if (field.fieldKind === 'list') return [one('first'), one('second')];
   if (field.fieldKind !== 'map') return one('only');
   const keys = ['a', 'b', 'c', 'd'];
@@ -81,7 +81,7 @@ function messageOf(message: DescMessage, change: string, here: string): unknown 
   return build(message, change, here);
 }
 
-function leafOf({ scalar }: DescField, text: string): unknown {
+function scalarOf({ scalar }: DescField, text: string): unknown {
   switch (scalar) {
     case ScalarType.STRING:
       return text;
@@ -95,16 +95,16 @@ function leafOf({ scalar }: DescField, text: string): unknown {
 }
 
 const codecOf = (message: DescMessage): Codec => codecs[message.name] as Codec;
-const printOf = (message: DescMessage, value: unknown) =>
+const fingerprintOf = (message: DescMessage, value: unknown) =>
   Buffer.from(fingerprint(codecOf(message), value)).toString('hex');
 
 const maps = requests.flatMap((message) =>
-  placesOf(message)
+  fieldsOf(message)
     .filter(({ kind }) => kind === 'map')
     .map(({ path }) => ({ path, message })),
 );
 const values = requests.flatMap((message) =>
-  placesOf(message)
+  fieldsOf(message)
     .filter(({ kind }) => kind === 'value')
     .map(({ path }) => ({ path, message })),
 );
@@ -135,13 +135,13 @@ describe('the fingerprint', () => {
     const [one, other] = [build(message, ''), build(message, `${path}=map`)];
     const bytes = (value: object) => Buffer.from(codecOf(message).encode(value).finish());
     expect(bytes(other).equals(bytes(one)), 'the order is another one').toBe(false);
-    expect(printOf(message, other)).toBe(printOf(message, one));
+    expect(fingerprintOf(message, other)).toBe(fingerprintOf(message, one));
   });
 
   test.each(values)('depends on $path', ({ path, message }) => {
     const [one, other] = [build(message, ''), build(message, `${path}=value`)];
     expect(other).not.toEqual(one);
-    expect(printOf(message, other)).not.toBe(printOf(message, one));
+    expect(fingerprintOf(message, other)).not.toBe(fingerprintOf(message, one));
   });
 
   test('depends on the order of usages, which are a list', () => {
@@ -149,15 +149,15 @@ describe('the fingerprint', () => {
     const { usages, ...rest } = build(message, '') as billingService.ChargeRequest;
     const [first, second] = usages;
     const other = { ...first!, operation: 'other' };
-    expect(printOf(message, { ...rest, usages: [other, second] })).not.toBe(
-      printOf(message, { ...rest, usages: [second, other] }),
+    expect(fingerprintOf(message, { ...rest, usages: [other, second] })).not.toBe(
+      fingerprintOf(message, { ...rest, usages: [second, other] }),
     );
   });
 
   test('does not change the message', () => {
     const message = registry.getMessage('billing.v1.ReserveRequest')!;
     const turned = build(message, 'ReserveRequest.labels=map') as billingService.ReserveRequest;
-    printOf(message, turned);
+    fingerprintOf(message, turned);
     expect(Object.keys(turned.labels)).toEqual(['d', 'c', 'b', 'a']);
   });
 
@@ -176,6 +176,6 @@ describe('the fingerprint', () => {
       labels: { team: 'blue', tier: 'gold' },
     };
     const bytes = toBinary(message, fromJson(message, json));
-    expect(printOf(message, request)).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(fingerprintOf(message, request)).toBe(createHash('sha256').update(bytes).digest('hex'));
   });
 });

@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-const MOST = 9_000_000_000_000_000_000n;
+const MAX_CREDITS = 9_000_000_000_000_000_000n;
 type GrantRequest = Parameters<TestService['accounts']['grantCredits']>[0];
 const grantCredits = (accountId: string, request: GrantRequest = {}) =>
   scrip.accounts.grantCredits({
@@ -162,8 +162,13 @@ describe('GrantCredits', () => {
 
   test('grants up to the maximum of an account', async () => {
     const accountId = await scrip.open('verts');
-    expect((await grantCredits(accountId, { credits: MOST })).balance?.remaining).toBe(MOST);
-    expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: MOST, available: MOST });
+    expect((await grantCredits(accountId, { credits: MAX_CREDITS })).balance?.remaining).toBe(
+      MAX_CREDITS,
+    );
+    expect(await balanceOf(scrip, accountId)).toMatchObject({
+      remaining: MAX_CREDITS,
+      available: MAX_CREDITS,
+    });
     for (const credits of [1n, 9_223_372_036_854_775_807n])
       expect(await errorOf(grantCredits(accountId, { credits }))).toMatchObject({
         code: status.INVALID_ARGUMENT,

@@ -26,11 +26,11 @@ type ChargeRequest = Parameters<TestService['billing']['charge']>[0];
 const charge = (accountId: string, request: ChargeRequest) =>
   scrip.billing.charge({ accountId, requestId: requestId(), ...request });
 const seqs = (entries: readonly Entry[]) => entries.map(({ seq }) => seq);
-const upTo = (newest: number, after = 0) =>
+const seqsUpTo = (newest: number, after = 0) =>
   Array.from({ length: newest - after }, (_, index) => BigInt(after + index + 1));
 
 /** Writes `count` charges of 0 credits: the fastest way to a long history. */
-async function chargeOften(accountId: string, times: number) {
+async function chargeRepeatedly(accountId: string, times: number) {
   const mutations = Array.from({ length: times }, () => ({
     mutation: {
       $case: 'charge' as const,
@@ -41,7 +41,7 @@ async function chargeOften(accountId: string, times: number) {
 }
 
 /** Writes entries of every kind, at least a minute apart. */
-async function ofEveryKind() {
+async function openWithEveryKind() {
   const accountId = await openWithCredits(scrip, 1_000n); // 1 GRANT
   await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + MINUTE) }); // 2 GRANT
   await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + 2 * MINUTE) }); // 3 GRANT
@@ -84,7 +84,7 @@ describe('StreamHistory', () => {
   });
 
   test('returns all entries in order, with balances that follow from each other', async () => {
-    const accountId = await ofEveryKind();
+    const accountId = await openWithEveryKind();
     const entries = await entriesOf(scrip, accountId);
     const { GRANT, GRANT_EFFECTIVE, CHARGE, PURCHASE, RESERVE, COMMIT } = Entry_Kind;
     expect(
@@ -109,7 +109,7 @@ describe('StreamHistory', () => {
       CHARGE,
       Entry_Kind.PLAN_CHANGE,
     ]);
-    expect(seqs(entries)).toEqual(upTo(entries.length));
+    expect(seqs(entries)).toEqual(seqsUpTo(entries.length));
     const times = entries.map(({ at }) => defined(at).getTime());
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect(new Set(entries.map(({ hash }) => hash.toString('hex'))).size).toBe(entries.length);
@@ -120,7 +120,7 @@ describe('StreamHistory', () => {
   });
 
   test('balances are the sums of the moves', async () => {
-    const entries = await entriesOf(scrip, await ofEveryKind());
+    const entries = await entriesOf(scrip, await openWithEveryKind());
     const inGrants = (kind: number | undefined) => kind === 2 || kind === 3;
     let remaining = 0n;
     let held = 0n;
@@ -137,8 +137,8 @@ describe('StreamHistory', () => {
 
   test('sends many entries per message, with the seq to resume after', async () => {
     const accountId = await openWithCredits(scrip, 1n);
-    await chargeOften(accountId, 999);
-    await chargeOften(accountId, 300);
+    await chargeRepeatedly(accountId, 999);
+    await chargeRepeatedly(accountId, 300);
     const counts: number[] = [];
     let next = 0n;
     for await (const { entries, nextAfterSeq } of scrip.billing.streamHistory({ accountId })) {
@@ -153,8 +153,8 @@ describe('StreamHistory', () => {
 
   test('returns every entry once when it is resumed after any message', async () => {
     const accountId = await openWithCredits(scrip, 1n);
-    await chargeOften(accountId, 1_000);
-    await chargeOften(accountId, 201);
+    await chargeRepeatedly(accountId, 1_000);
+    await chargeRepeatedly(accountId, 201);
     const seen: Entry[] = [];
     for (let after = 0n, more = true; more; ) {
       more = false;
@@ -169,15 +169,15 @@ describe('StreamHistory', () => {
         break;
       }
     }
-    expect(seqs(seen)).toEqual(upTo(1_202));
+    expect(seqs(seen)).toEqual(seqsUpTo(1_202));
   });
 
   test('resumes after every seq, also after the last', async () => {
-    const accountId = await ofEveryKind();
+    const accountId = await openWithEveryKind();
     const newest = Number((await newestEntry(scrip, accountId)).seq);
     for (let after = 0; after <= newest + 1; after++)
       expect(seqs(await entriesOf(scrip, accountId, { afterSeq: BigInt(after) }))).toEqual(
-        after > newest ? [] : upTo(newest, after),
+        after > newest ? [] : seqsUpTo(newest, after),
       );
     const afterSeq = 9_223_372_036_854_775_807n;
     expect(await entriesOf(scrip, accountId, { afterSeq })).toEqual([]);
@@ -188,7 +188,7 @@ describe('StreamHistory with a filter', () => {
   let accountId: string;
   let all: Entry[];
   beforeAll(async () => {
-    accountId = await ofEveryKind();
+    accountId = await openWithEveryKind();
     all = await entriesOf(scrip, accountId);
   });
   const like = (entry: (of: Entry) => boolean) => all.filter(entry);

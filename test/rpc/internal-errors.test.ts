@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 /** Runs `work` while a table is missing, which the service does not expect. */
-async function without<Result>(table: string, run: () => Promise<Result>): Promise<Result> {
+async function withoutTable<Result>(table: string, run: () => Promise<Result>): Promise<Result> {
   await execute(scrip.databaseUrl, `alter table ${table} rename to away`);
   try {
     return await run();
@@ -41,29 +41,29 @@ function expectBug({ code, reason, message, metadata }: Omit<RpcError, 'fields' 
 describe('A bug', () => {
   test('in a mutation is logged under the trace id that the caller gets', async () => {
     const request = { accountId, requestId: requestId(), usages: [INSPECT] };
-    const error = await without('entries', () => errorOf(scrip.billing.charge(request)));
+    const error = await withoutTable('entries', () => errorOf(scrip.billing.charge(request)));
     expectBug(error);
     // Nothing was written: without the bug the same request succeeds.
     expect((await scrip.billing.charge(request)).credits).toBe(1n);
   });
 
   test('in a read is logged under the trace id that the caller gets', async () => {
-    expectBug(await without('accounts', () => errorOf(balanceOf(scrip, accountId))));
-    expectBug(await without('accounts', () => errorOf(scrip.accounts.listAccounts({}))));
+    expectBug(await withoutTable('accounts', () => errorOf(balanceOf(scrip, accountId))));
+    expectBug(await withoutTable('accounts', () => errorOf(scrip.accounts.listAccounts({}))));
     expectBug(
-      await without('grants', () =>
+      await withoutTable('grants', () =>
         errorOf(scrip.billing.estimate({ accountId, usages: [INSPECT] })),
       ),
     );
   });
 
   test('in a stream is logged under the trace id that the caller gets', async () => {
-    expectBug(await without('entries', () => errorOf(entriesOf(scrip, accountId))));
+    expectBug(await withoutTable('entries', () => errorOf(entriesOf(scrip, accountId))));
   });
 
   test('in a batch is logged under the trace id that the caller gets', async () => {
     const charge = { accountId, requestId: requestId(), credits: 1n };
-    const { results } = await without('entries', () =>
+    const { results } = await withoutTable('entries', () =>
       scrip.billing.batch({ mutations: [{ mutation: { $case: 'charge', value: charge } }] }),
     );
     const result = results[0]?.result;

@@ -27,19 +27,19 @@ afterAll(async () => {
   await scrip.stop();
 });
 
-const named = (accountId: string) => ({ accountId, requestId: requestId() });
-const limited = (accountId: string, credits: bigint, ...operations: string[]) =>
+const withRequestId = (accountId: string) => ({ accountId, requestId: requestId() });
+const grantLimited = (accountId: string, credits: bigint, ...operations: string[]) =>
   scrip.accounts.grantCredits({
-    ...named(accountId),
+    ...withRequestId(accountId),
     credits,
     category: Grant_Category.PROMOTIONAL,
     operations,
   });
 
 /** Grant 1 has 10 credits for doc.convert, and grant 2 has 10 for all operations. */
-async function account(planId = 'prepaid') {
+async function openWithLimitedGrant(planId = 'prepaid') {
   const accountId = await scrip.open(planId);
-  await limited(accountId, 10n, 'doc.convert');
+  await grantLimited(accountId, 10n, 'doc.convert');
   await grant(scrip, accountId, 10n);
   return accountId;
 }
@@ -47,7 +47,7 @@ async function account(planId = 'prepaid') {
 describe('GrantCredits limited to operations', () => {
   test('returns the operations ordered by name, as ListGrants and GetBalance do', async () => {
     const accountId = await scrip.open('prepaid');
-    const { grant: made } = await limited(accountId, 10n, 'doc.scan', 'doc.convert');
+    const { grant: made } = await grantLimited(accountId, 10n, 'doc.scan', 'doc.convert');
     expect(made?.operations).toEqual(['doc.convert', 'doc.scan']);
     const { grants } = await scrip.accounts.listGrants({ accountId });
     expect(grants).toEqual([made]);
@@ -58,7 +58,7 @@ describe('GrantCredits limited to operations', () => {
   test('fails for an operation that is not on the rate card and grants nothing', async () => {
     const accountId = await scrip.open('prepaid');
     const before = await storedRows(scrip, accountId);
-    expect(await errorOf(limited(accountId, 5n, 'doc.scan', 'doc.print'))).toMatchObject({
+    expect(await errorOf(grantLimited(accountId, 5n, 'doc.scan', 'doc.print'))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'UNKNOWN_OPERATION',
       metadata: { operation: 'doc.print' },
@@ -74,7 +74,7 @@ describe('GrantCredits limited to operations', () => {
     ['more than 100', Array.from({ length: 101 }, (_, n) => `doc.${n}`), 'operations'],
   ])('of %s is refused', async (_, operations, field) => {
     const accountId = await scrip.open('prepaid');
-    expect(await errorOf(limited(accountId, 5n, ...operations))).toMatchObject({
+    expect(await errorOf(grantLimited(accountId, 5n, ...operations))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: [field],
     });
@@ -83,9 +83,9 @@ describe('GrantCredits limited to operations', () => {
 
 describe('a limited grant', () => {
   test('pays for its operations in burn order, with the same split in the response and the entry', async () => {
-    const accountId = await account();
+    const accountId = await openWithLimitedGrant();
     const charged = await scrip.billing.charge({
-      ...named(accountId),
+      ...withRequestId(accountId),
       usages: [scan(3n), convert(12n)],
     });
     const split = [fromGrant(1n, 10n), fromGrant(2n, 5n)];
@@ -94,7 +94,7 @@ describe('a limited grant', () => {
   });
 
   test('pays for nothing else in Estimate, Reserve and Charge', async () => {
-    const accountId = await account();
+    const accountId = await openWithLimitedGrant();
     const usages = [convert(2n), scan(14n)];
     const estimate = await scrip.billing.estimate({ accountId, usages });
     expect(estimate).toMatchObject({
@@ -109,25 +109,25 @@ describe('a limited grant', () => {
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '16', available: '12', shortfall: '4', packs: 'small' },
     };
-    expect(await errorOf(scrip.billing.reserve({ ...named(accountId), usages }))).toMatchObject(
-      insufficient,
-    );
-    expect(await errorOf(scrip.billing.charge({ ...named(accountId), usages }))).toMatchObject(
-      insufficient,
-    );
+    expect(
+      await errorOf(scrip.billing.reserve({ ...withRequestId(accountId), usages })),
+    ).toMatchObject(insufficient);
+    expect(
+      await errorOf(scrip.billing.charge({ ...withRequestId(accountId), usages })),
+    ).toMatchObject(insufficient);
     await grant(scrip, accountId, 4n);
     expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
       available: 24n,
       sufficient: true,
       shortfall: 0n,
     });
-    await scrip.billing.reserve({ ...named(accountId), usages });
+    await scrip.billing.reserve({ ...withRequestId(accountId), usages });
   });
 
   test('does not pay for requests of credits', async () => {
-    const accountId = await account();
+    const accountId = await openWithLimitedGrant();
     expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n });
-    const charge = scrip.billing.charge({ ...named(accountId), credits: 11n });
+    const charge = scrip.billing.charge({ ...withRequestId(accountId), credits: 11n });
     expect(await errorOf(charge)).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '11', available: '10', shortfall: '1' },
@@ -135,35 +135,35 @@ describe('a limited grant', () => {
   });
 
   test('leaves other operations to overage on a postpaid plan', async () => {
-    const accountId = await account('postpaid');
+    const accountId = await openWithLimitedGrant('postpaid');
     const usages = [scan(15n), convert(4n)];
     expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
       available: 70n,
       sufficient: true,
     });
-    const { split } = await scrip.billing.charge({ ...named(accountId), usages });
+    const { split } = await scrip.billing.charge({ ...withRequestId(accountId), usages });
     expect(split).toEqual([fromGrant(1n, 4n), fromGrant(2n, 10n), fromOverage(5n)]);
     expect((await newestEntry(scrip, accountId)).split).toEqual(split);
   });
 });
 
 describe('a reservation of limited grants', () => {
-  async function running(overCommitPolicy: OverCommitPolicy) {
-    const accountId = await account();
+  async function activeReservation(overCommitPolicy: OverCommitPolicy) {
+    const accountId = await openWithLimitedGrant();
     const { reservation } = await scrip.billing.reserve({
-      ...named(accountId),
+      ...withRequestId(accountId),
       usages: [convert(6n), scan(4n)],
       overCommitPolicy,
     });
     const { reservationId, allocations } = defined(reservation);
     expect(allocations).toEqual([fromGrant(1n, 6n), fromGrant(2n, 4n)]);
     const commit = (rest: Parameters<typeof scrip.billing.commit>[0]) =>
-      scrip.billing.commit({ ...named(accountId), reservationId, ...rest });
+      scrip.billing.commit({ ...withRequestId(accountId), reservationId, ...rest });
     return { accountId, reservationId, commit };
   }
 
   test('reports how much can pay for an operation if a commit exceeds that', async () => {
-    const { commit } = await running(OverCommitPolicy.REJECT);
+    const { commit } = await activeReservation(OverCommitPolicy.REJECT);
     expect(await errorOf(commit({ usages: [scan(5n)] }))).toMatchObject({
       reason: 'EXCEEDS_RESERVATION',
       metadata: { asked: '5', allowed: '4' },
@@ -172,12 +172,12 @@ describe('a reservation of limited grants', () => {
   });
 
   test('pays what it can under CAP, and takes the difference from other grants under DRAW', async () => {
-    const capped = await running(OverCommitPolicy.CAP);
+    const capped = await activeReservation(OverCommitPolicy.CAP);
     expect(await capped.commit({ usages: [scan(5n)] })).toMatchObject({
       committed: 4n,
       split: [fromGrant(2n, 4n)],
     });
-    const drawing = await running(OverCommitPolicy.DRAW);
+    const drawing = await activeReservation(OverCommitPolicy.DRAW);
     expect(await drawing.commit({ usages: [scan(5n)] })).toMatchObject({
       committed: 5n,
       split: [fromGrant(2n, 5n)],
@@ -186,7 +186,7 @@ describe('a reservation of limited grants', () => {
   });
 
   test('can be committed completely by partial commits in any order', async () => {
-    const { accountId, commit } = await running(OverCommitPolicy.REJECT);
+    const { accountId, commit } = await activeReservation(OverCommitPolicy.REJECT);
     await commit({ usages: [convert(2n)], final: false });
     await commit({ usages: [scan(4n)], final: false });
     const { reservation } = await commit({ usages: [convert(4n)] });
@@ -195,10 +195,10 @@ describe('a reservation of limited grants', () => {
   });
 
   test('can be committed late completely, from the limited grant as far as the reservation held it', async () => {
-    const { accountId, commit } = await running(OverCommitPolicy.REJECT);
+    const { accountId, commit } = await activeReservation(OverCommitPolicy.REJECT);
     scrip.advance(16 * MINUTE);
     await scrip.service.sweep();
-    await scrip.billing.charge({ ...named(accountId), credits: 6n });
+    await scrip.billing.charge({ ...withRequestId(accountId), credits: 6n });
     expect(await commit({})).toMatchObject({
       committed: 10n,
       split: [fromGrant(1n, 6n), fromGrant(2n, 4n)],

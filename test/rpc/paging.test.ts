@@ -10,12 +10,12 @@ let accountId: string;
 let otherId: string;
 beforeAll(async () => {
   scrip = await startTestService();
-  accountId = await twoOfAll();
-  otherId = await twoOfAll();
+  accountId = await openWithTwoOfEach();
+  otherId = await openWithTwoOfEach();
 });
 afterAll(() => scrip.stop());
 
-async function twoOfAll(): Promise<string> {
+async function openWithTwoOfEach(): Promise<string> {
   const id = await openWithCredits(scrip, 10n);
   await grant(scrip, id, 10n);
   await reserveCredits(scrip, id, 1n);

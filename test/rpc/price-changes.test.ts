@@ -43,8 +43,8 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-const named = () => ({ accountId, requestId: requestId() });
-const charge = () => scrip.billing.charge({ ...named(), usages });
+const withRequestId = () => ({ accountId, requestId: requestId() });
+const charge = () => scrip.billing.charge({ ...withRequestId(), usages });
 
 describe('before the date of a price change', () => {
   test('plans show the version in force, and upcoming versions with their dates', async () => {
@@ -71,8 +71,8 @@ describe('before the date of a price change', () => {
     expect(await estimate()).toMatchObject({ credits: 1n, rateCardVersion: 1n });
     expect(await estimate(2n)).toMatchObject({ credits: 3n, rateCardVersion: 2n });
     const refused = [
-      scrip.billing.charge({ ...named(), usages, rateCardVersion: 2n }),
-      scrip.billing.reserve({ ...named(), usages, rateCardVersion: 2n }),
+      scrip.billing.charge({ ...withRequestId(), usages, rateCardVersion: 2n }),
+      scrip.billing.reserve({ ...withRequestId(), usages, rateCardVersion: 2n }),
     ];
     for (const error of await Promise.all(refused.map(errorOf)))
       expect(error).toMatchObject({
@@ -92,7 +92,7 @@ describe('at the date of a price change', () => {
   beforeAll(async () => {
     const ttl = { seconds: BigInt(80 * 24 * 3_600), nanos: 0 };
     const { reservation } = await scrip.billing.reserve({
-      ...named(),
+      ...withRequestId(),
       usages: [{ operation: 'job', count: 4n }],
       ttl,
     });
@@ -114,7 +114,7 @@ describe('at the date of a price change', () => {
   });
 
   test('an earlier reservation keeps its price through all changes', async () => {
-    const commit = { ...named(), reservationId: before, usages, final: false };
+    const commit = { ...withRequestId(), reservationId: before, usages, final: false };
     expect(await scrip.billing.commit(commit)).toMatchObject({ committed: 1n });
     scrip.setNow(SECOND);
     expect((await charge()).credits).toBe(5n);
@@ -123,7 +123,11 @@ describe('at the date of a price change', () => {
   });
 
   test('an older version can still be used by name', async () => {
-    const { credits } = await scrip.billing.charge({ ...named(), usages, rateCardVersion: 1n });
+    const { credits } = await scrip.billing.charge({
+      ...withRequestId(),
+      usages,
+      rateCardVersion: 1n,
+    });
     expect(credits).toBe(1n);
   });
 

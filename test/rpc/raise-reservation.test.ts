@@ -32,18 +32,18 @@ afterAll(async () => {
   await scrip.stop();
 });
 
-const named = (accountId: string) => ({ accountId, requestId: requestId() });
+const withRequestId = (accountId: string) => ({ accountId, requestId: requestId() });
 type Rest = Parameters<TestService['billing']['raiseReservation']>[0];
 const raise = (accountId: string, reservationId: string, rest: Rest) =>
-  scrip.billing.raiseReservation({ ...named(accountId), reservationId, ...rest });
+  scrip.billing.raiseReservation({ ...withRequestId(accountId), reservationId, ...rest });
 
-async function running(
+async function activeReservation(
   credits = 30n,
   overCommitPolicy: OverCommitPolicy = OverCommitPolicy.REJECT,
 ) {
   const accountId = await openWithCredits(scrip, 100n, 'prepaid');
   const { reservation } = await scrip.billing.reserve({
-    ...named(accountId),
+    ...withRequestId(accountId),
     credits,
     overCommitPolicy,
     reference: 'job 7',
@@ -54,7 +54,7 @@ async function running(
 
 describe('RaiseReservation', () => {
   test('adds credits to the reservation and writes an entry', async () => {
-    const { accountId, reservation, id } = await running();
+    const { accountId, reservation, id } = await activeReservation();
     const raised = await raise(accountId, id, { usages: [convert(12n)] });
     expect(raised).toMatchObject({
       raised: 12n,
@@ -89,7 +89,7 @@ describe('RaiseReservation', () => {
   });
 
   test('fails if credits are missing and changes nothing', async () => {
-    const { accountId, reservation, id } = await running();
+    const { accountId, reservation, id } = await activeReservation();
     expect(await errorOf(raise(accountId, id, { credits: 71n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
@@ -112,8 +112,8 @@ describe('RaiseReservation', () => {
   });
 
   test('has one effect per request id', async () => {
-    const { accountId, id } = await running();
-    const request = { ...named(accountId), reservationId: id, credits: 5n };
+    const { accountId, id } = await activeReservation();
+    const request = { ...withRequestId(accountId), reservationId: id, credits: 5n };
     const answers = await Promise.all([1, 2, 3].map(() => scrip.billing.raiseReservation(request)));
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect(await balanceOf(scrip, accountId)).toMatchObject({ reserved: 35n });
@@ -122,7 +122,7 @@ describe('RaiseReservation', () => {
   });
 
   test('requires a reservation id, and either usages or credits', async () => {
-    const { accountId, id } = await running();
+    const { accountId, id } = await activeReservation();
     for (const rest of [{}, { usages: [convert(1n)], credits: 1n }])
       expect((await errorOf(raise(accountId, id, rest))).fields).toEqual(['usages']);
     expect((await errorOf(raise(accountId, id, { credits: -1n }))).fields).toEqual(['credits']);
@@ -139,10 +139,10 @@ describe('RaiseReservation', () => {
   });
 
   test('of a reservation that has ended fails with its state', async () => {
-    const { accountId, id: committed } = await running();
-    await scrip.billing.commit({ ...named(accountId), reservationId: committed });
+    const { accountId, id: committed } = await activeReservation();
+    await scrip.billing.commit({ ...withRequestId(accountId), reservationId: committed });
     const released = await reserveCredits(scrip, accountId, 10n);
-    await scrip.billing.release({ ...named(accountId), reservationId: released });
+    await scrip.billing.release({ ...withRequestId(accountId), reservationId: released });
     const expired = await reserveCredits(scrip, accountId, 10n);
     scrip.advance(15 * MINUTE);
     for (const [id, state] of [
@@ -158,16 +158,16 @@ describe('RaiseReservation', () => {
   });
 
   test('fails on a closed account, whose reservation can still be committed', async () => {
-    const { accountId, id } = await running();
+    const { accountId, id } = await activeReservation();
     await raise(accountId, id, { credits: 5n });
-    await scrip.accounts.closeAccount(named(accountId));
+    await scrip.accounts.closeAccount(withRequestId(accountId));
     expect((await errorOf(raise(accountId, id, { credits: 1n }))).reason).toBe('ACCOUNT_CLOSED');
-    const commit = await scrip.billing.commit({ ...named(accountId), reservationId: id });
+    const commit = await scrip.billing.commit({ ...withRequestId(accountId), reservationId: id });
     expect(commit.committed).toBe(35n);
   });
 
   test('is priced on the rate card version of the reservation', async () => {
-    const { accountId, id } = await running();
+    const { accountId, id } = await activeReservation();
     const { rateCard } = prepaid;
     const dearer = [...rateCard.operations].map(([name, operation]) => {
       const flat = { kind: 'flat' as const, label: 'Base', credits: 7n };
@@ -179,12 +179,15 @@ describe('RaiseReservation', () => {
     });
     try {
       const raised = await later.billing.raiseReservation({
-        ...named(accountId),
+        ...withRequestId(accountId),
         reservationId: id,
         usages: [convert(3n)],
       });
       expect(raised).toMatchObject({ raised: 3n, reservation: { rateCardVersion: 1n } });
-      const charged = await later.billing.charge({ ...named(accountId), usages: [convert(3n)] });
+      const charged = await later.billing.charge({
+        ...withRequestId(accountId),
+        usages: [convert(3n)],
+      });
       expect(charged.credits).toBe(10n);
     } finally {
       await later.stop();
@@ -194,19 +197,19 @@ describe('RaiseReservation', () => {
 
 describe('a long job', () => {
   test('extends and raises its reservation and commits in parts', async () => {
-    const { accountId, id } = await running(10n);
+    const { accountId, id } = await activeReservation(10n);
     for (let beat = 1; beat <= 4; beat++) {
       scrip.advance(10 * MINUTE);
       const ttl = { seconds: 900n, nanos: 0 };
       const { reservation } = await scrip.billing.extendReservation({
-        ...named(accountId),
+        ...withRequestId(accountId),
         reservationId: id,
         ttl,
       });
       expect(defined(reservation?.expiresAt).getTime()).toBeGreaterThan(scrip.now() + 14 * MINUTE);
       await raise(accountId, id, { credits: 10n });
       await scrip.billing.commit({
-        ...named(accountId),
+        ...withRequestId(accountId),
         reservationId: id,
         credits: 10n,
         final: false,
@@ -214,7 +217,7 @@ describe('a long job', () => {
     }
     await scrip.service.sweep();
     const { reservation } = await scrip.billing.commit({
-      ...named(accountId),
+      ...withRequestId(accountId),
       reservationId: id,
       credits: 3n,
     });
@@ -234,10 +237,10 @@ describe('a long job', () => {
   ])(
     'that was raised by 5 and commits 40 of 35 under policy %s ends with %s',
     async (policy, comesTo) => {
-      const { accountId, id } = await running(30n, policy);
+      const { accountId, id } = await activeReservation(30n, policy);
       await raise(accountId, id, { credits: 5n });
       const commit = () =>
-        scrip.billing.commit({ ...named(accountId), reservationId: id, credits: 40n });
+        scrip.billing.commit({ ...withRequestId(accountId), reservationId: id, credits: 40n });
       if (typeof comesTo === 'bigint') expect((await commit()).committed).toBe(comesTo);
       else
         expect(await errorOf(commit())).toMatchObject({
@@ -248,11 +251,11 @@ describe('a long job', () => {
   );
 
   test('that was raised can commit late everything it held, within the grace period', async () => {
-    const { accountId, id } = await running();
+    const { accountId, id } = await activeReservation();
     await raise(accountId, id, { credits: 20n });
     scrip.advance(17 * MINUTE);
     await scrip.service.sweep();
-    const commit = await scrip.billing.commit({ ...named(accountId), reservationId: id });
+    const commit = await scrip.billing.commit({ ...withRequestId(accountId), reservationId: id });
     expect(commit).toMatchObject({ committed: 50n, reservation: { late: true, credits: 50n } });
   });
 });

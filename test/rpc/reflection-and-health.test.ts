@@ -35,11 +35,11 @@ const METHODS = [
 ].map(({ path }) => path.slice(1));
 const SERVICES = [...new Set(METHODS.map((method) => defined(method.split('/')[0])))];
 
-type UsagesOrCredits = NonNullable<ServerReflectionRequest['messageRequest']>;
+type Question = NonNullable<ServerReflectionRequest['messageRequest']>;
 type Answer = NonNullable<ServerReflectionResponse['messageResponse']>;
 
 /** Sends the requests one after the other on one stream. */
-async function ask(version: 'v1' | 'v1alpha', ...questions: UsagesOrCredits[]): Promise<Answer[]> {
+async function ask(version: 'v1' | 'v1alpha', ...questions: Question[]): Promise<Answer[]> {
   const { requestSerialize, responseDeserialize } = ServerReflectionService.serverReflectionInfo;
   const call = scrip.channel.makeBidiStreamRequest(
     `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,

@@ -15,7 +15,7 @@ const get = async (accountId: string, reservationId: string) =>
   (await scrip.billing.getReservation({ accountId, reservationId })).reservation;
 
 /** An account with a reservation in each state, oldest first: expired, committed, released, active. */
-async function oneOfEach() {
+async function reservationsInEachState() {
   const accountId = await openWithCredits(scrip, 100n);
   const expired = await reserveCredits(scrip, accountId, 1n);
   scrip.advance(15 * MINUTE);
@@ -41,7 +41,7 @@ describe('GetReservation', () => {
   });
 
   test('returns ended reservations', async () => {
-    const { accountId, expired, committed, released, active } = await oneOfEach();
+    const { accountId, expired, committed, released, active } = await reservationsInEachState();
     expect(await get(accountId, expired)).toMatchObject({ state: Reservation_State.EXPIRED });
     expect(await get(accountId, committed)).toMatchObject({ state: Reservation_State.COMMITTED });
     expect(await get(accountId, released)).toMatchObject({ state: Reservation_State.RELEASED });
@@ -106,7 +106,7 @@ describe('ListReservations', () => {
     reservations.map(({ reservationId }) => reservationId);
 
   test('lists reservations in all states, newest first', async () => {
-    const { accountId, expired, committed, released, active } = await oneOfEach();
+    const { accountId, expired, committed, released, active } = await reservationsInEachState();
     const { reservations, nextPageToken } = await scrip.billing.listReservations({ accountId });
     expect(ids(reservations)).toEqual([active, released, committed, expired]);
     expect(nextPageToken).toBe('');
@@ -115,7 +115,7 @@ describe('ListReservations', () => {
   });
 
   test('lists reservations in the given states, as they are now', async () => {
-    const { accountId, expired, committed, released, active } = await oneOfEach();
+    const { accountId, expired, committed, released, active } = await reservationsInEachState();
     const { ACTIVE, COMMITTED, RELEASED, EXPIRED } = Reservation_State;
     const inStates = async (...states: Reservation_State[]) =>
       ids((await scrip.billing.listReservations({ accountId, states })).reservations);

@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => scrip.stop());
 
-async function exported(request: Partial<ExportStatementsRequest>): Promise<string> {
+async function exportFile(request: Partial<ExportStatementsRequest>): Promise<string> {
   const pieces: Uint8Array[] = [];
   for await (const { content } of scrip.statements.exportStatements(request)) pieces.push(content);
   return Buffer.concat(pieces).toString('utf8');
@@ -44,7 +44,7 @@ const ofPlan = { of: { $case: 'planId', value: 'aspose-cloud' } } as const;
 const ofAccount = (accountId: string) =>
   ({ of: { $case: 'accountId', value: accountId } }) as const;
 const january = { fromMonth: '2031-01' };
-const both = { fromMonth: '2031-01', toMonth: '2031-02' };
+const bothMonths = { fromMonth: '2031-01', toMonth: '2031-02' };
 
 /** Parses CSV by RFC 4180: quoted fields may hold anything, with quotes doubled. */
 function readCsv(text: string): Record<string, string>[] {
@@ -62,7 +62,7 @@ function readCsv(text: string): Record<string, string>[] {
 
 describe('statements of a plan', () => {
   test('as JSON are complete, ordered by month and then by account', async () => {
-    const text = await exported({ ...ofPlan, ...both, format: Format.JSON });
+    const text = await exportFile({ ...ofPlan, ...bothMonths, format: Format.JSON });
     const statements = text
       .trimEnd()
       .split('\n')
@@ -78,7 +78,7 @@ describe('statements of a plan', () => {
   });
 
   test('as CSV have a row per line, with the same totals', async () => {
-    const rows = readCsv(await exported({ ...ofPlan, ...january, format: Format.CSV }));
+    const rows = readCsv(await exportFile({ ...ofPlan, ...january, format: Format.CSV }));
     expect([...new Set(rows.map((row) => row['account_id']))]).toEqual([
       `'${FORMULA}`,
       'acme',
@@ -100,7 +100,7 @@ describe('statements of a plan', () => {
 describe('statements of an account', () => {
   test('have negative amounts as plain decimals, and escape names that look like formulas', async () => {
     const request = { ...ofAccount(FORMULA), fromMonth: '2031-02', format: Format.CSV };
-    const rows = readCsv(await exported(request));
+    const rows = readCsv(await exportFile(request));
     expect(rows.map((row) => Object.values(row).slice(4))).toEqual([
       ['adjustment', '2031-01', '', '4', '', '', 'USD', '-0.08'],
       ['total', '', '', '0', '', '', 'USD', '-0.08'],
@@ -110,8 +110,8 @@ describe('statements of an account', () => {
 
   test('of months without statements are a file with only a header', async () => {
     const request = { ...ofAccount('acme'), fromMonth: '2031-03', toMonth: '2031-12' };
-    expect(await exported({ ...request, format: Format.JSON })).toBe('');
-    expect(await exported({ ...request, format: Format.CSV })).toBe(
+    expect(await exportFile({ ...request, format: Format.JSON })).toBe('');
+    expect(await exportFile({ ...request, format: Format.CSV })).toBe(
       'account_id,month,plan_id,closed_at,line,name,count,credits,refunded,unit_price,currency,amount\r\n',
     );
   });
@@ -141,7 +141,7 @@ describe('an export', () => {
       [],
     ],
   ])('%s is refused', async (_, request, reason, fields) => {
-    expect(await errorOf(exported(request))).toMatchObject({ reason, fields });
+    expect(await errorOf(exportFile(request))).toMatchObject({ reason, fields });
   });
 
   test('of many accounts is sent in pieces that end at line ends', async () => {

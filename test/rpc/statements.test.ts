@@ -46,13 +46,13 @@ afterEach(async () => {
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
 });
 
-const named = (accountId: string) => ({ accountId, requestId: requestId() });
+const withRequestId = (accountId: string) => ({ accountId, requestId: requestId() });
 const statementOf = async (accountId: string, month: string): Promise<Statement> =>
   defined((await scrip.statements.getStatement({ accountId, month })).statement);
-const closedOf = async (accountId: string) =>
+const closedStatements = async (accountId: string) =>
   (await scrip.statements.listStatements({ accountId })).statements;
 const charge = (accountId: string, operation: string, count = 1n) =>
-  scrip.billing.charge({ ...named(accountId), usages: [{ operation, count }] });
+  scrip.billing.charge({ ...withRequestId(accountId), usages: [{ operation, count }] });
 const pages = (many: bigint, count = 1n) => ({
   operation: 'job.pages',
   quantities: { pages: many },
@@ -70,7 +70,7 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
     accountId = await scrip.open('aspose-cloud');
     await charge(accountId, 'document.convert', 50n);
     await scrip.billing.purchase({
-      ...named(accountId),
+      ...withRequestId(accountId),
       packId: 'prepaid-1000',
       payment: { $case: 'paymentReference', value: 'order-1' },
     });
@@ -109,7 +109,7 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
       total: usd('180.00'),
       otherTotals: [],
     });
-    expect(await closedOf(accountId)).toEqual([]);
+    expect(await closedStatements(accountId)).toEqual([]);
     const { plan } = await scrip.plans.getPlan({ planId: 'aspose-cloud' });
     expect(plan?.terms?.overageRates).toEqual(statement.overageRates);
   });
@@ -119,7 +119,7 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
     scrip.setNow(Date.UTC(2031, 1, 1));
     await scrip.service.sweep();
     await scrip.service.sweep();
-    const [closed, ...others] = await closedOf(accountId);
+    const [closed, ...others] = await closedStatements(accountId);
     expect(others).toEqual([]);
     expect(closed).toEqual({ ...open, closedAt: expect.any(Date) });
     expect(defined(closed?.closedAt).getTime()).toBeGreaterThanOrEqual(Date.UTC(2031, 1, 1));
@@ -135,7 +135,7 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
   test('a refund in the next month is an adjustment of exactly its price', async () => {
     scrip.setNow(day(2031, 2, 10));
     await charge(accountId, 'document.convert', 51n);
-    await scrip.billing.refund({ ...named(accountId), seq: billed, credits: 1_001n });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed, credits: 1_001n });
     const closed = await statementOf(accountId, '2031-01');
     expect([closed.overage, closed.total]).toEqual([12_000n, usd('180.00')]);
     const open = await statementOf(accountId, '2031-02');
@@ -149,20 +149,22 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
 
   test('a refund that drops out of a cheaper tier does not make the month more expensive', async () => {
     scrip.setNow(day(2031, 3, 10));
-    await scrip.billing.refund({ ...named(accountId), seq: billed, credits: 2_999n });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed, credits: 2_999n });
     // 8,000 credits would cost 160.00, more than the 150.00 for 10,000.
     const march = await statementOf(accountId, '2031-03');
     expect(march.adjustments).toEqual([
       { month: '2031-01', credits: 2_999n, amount: usd('-14.98') },
     ]);
     scrip.setNow(day(2031, 4, 10));
-    await scrip.billing.refund({ ...named(accountId), seq: billed });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed });
     const april = await statementOf(accountId, '2031-04');
     // The whole price of the overage is given back; the rest of the refund was prepaid.
     expect(april.adjustments).toEqual([
       { month: '2031-01', credits: 8_000n, amount: usd('-150.00') },
     ]);
-    expect((await closedOf(accountId)).map(({ month, total }) => [month, total?.amount])).toEqual([
+    expect(
+      (await closedStatements(accountId)).map(({ month, total }) => [month, total?.amount]),
+    ).toEqual([
       ['2031-03', '-14.98'],
       ['2031-02', '-15.00'],
       ['2031-01', '180.00'],
@@ -175,16 +177,21 @@ describe('usage by operation', () => {
     scrip.setNow(day(2031, 5, 10));
     const accountId = await scrip.open('graduated');
     const { reservation } = await scrip.billing.reserve({
-      ...named(accountId),
+      ...withRequestId(accountId),
       usages: [pages(5n, 3n), { operation: 'job.look' }, pages(1n)],
     });
     const { reservationId } = defined(reservation);
-    await scrip.billing.commit({ ...named(accountId), reservationId, credits: 11n, final: false });
+    await scrip.billing.commit({
+      ...withRequestId(accountId),
+      reservationId,
+      credits: 11n,
+      final: false,
+    });
     expect((await statementOf(accountId, '2031-05')).usage).toEqual([
       { operation: 'job.pages', count: 2n, credits: 11n, refunded: 0n },
     ]);
-    await scrip.billing.commit({ ...named(accountId), reservationId });
-    await scrip.billing.charge({ ...named(accountId), credits: 7n });
+    await scrip.billing.commit({ ...withRequestId(accountId), reservationId });
+    await scrip.billing.charge({ ...withRequestId(accountId), credits: 7n });
     expect(await statementOf(accountId, '2031-05')).toMatchObject({
       usage: [
         { operation: 'job.look', count: 1n, credits: 0n, refunded: 0n },
@@ -205,11 +212,11 @@ describe('usage by operation', () => {
     const accountId = await scrip.open('graduated');
     await grant(scrip, accountId, 10n, { category: Grant_Category.PROMOTIONAL });
     const { entrySeq: seq } = await scrip.billing.charge({
-      ...named(accountId),
+      ...withRequestId(accountId),
       usages: [pages(4n), { operation: 'job.look' }, pages(6n)],
     });
-    await scrip.billing.refund({ ...named(accountId), seq, credits: 13n });
-    await scrip.billing.refund({ ...named(accountId), seq, credits: 1n });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 13n });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 1n });
     expect(await statementOf(accountId, '2031-05')).toMatchObject({
       usage: [
         { operation: 'job.look', count: 1n, credits: 0n, refunded: 0n },
@@ -228,13 +235,17 @@ describe('usage by operation', () => {
     const accountId = await scrip.open('graduated');
     const reserve = async (many: bigint) =>
       defined(
-        (await scrip.billing.reserve({ ...named(accountId), usages: [pages(many)] })).reservation,
+        (await scrip.billing.reserve({ ...withRequestId(accountId), usages: [pages(many)] }))
+          .reservation,
       ).reservationId;
     const [over, late] = [await reserve(3n), await reserve(4n)];
     scrip.setNow(Date.UTC(2031, 5, 1, 0, 2));
-    await scrip.billing.commit({ ...named(accountId), reservationId: over });
+    await scrip.billing.commit({ ...withRequestId(accountId), reservationId: over });
     scrip.setNow(Date.UTC(2031, 5, 1, 0, 8));
-    const committed = await scrip.billing.commit({ ...named(accountId), reservationId: late });
+    const committed = await scrip.billing.commit({
+      ...withRequestId(accountId),
+      reservationId: late,
+    });
     expect(committed.reservation?.late).toBe(true);
     expect(await statementOf(accountId, '2031-05')).toMatchObject({ usage: [], overage: 0n });
     expect(await statementOf(accountId, '2031-06')).toMatchObject({
@@ -242,7 +253,7 @@ describe('usage by operation', () => {
       overage: 14n,
     });
     // Refunded in the month of the commit, after the month of the reservation.
-    await scrip.billing.refund({ ...named(accountId), seq: committed.entrySeq });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq: committed.entrySeq });
     expect(await statementOf(accountId, '2031-06')).toMatchObject({
       usage: [{ operation: 'job.pages', count: 2n, credits: 6n, refunded: 8n }],
       overage: 6n,
@@ -257,7 +268,7 @@ describe('a month', () => {
     scrip.setNow(Date.UTC(2032, 3, 1));
     await scrip.service.sweep();
     const eur = { currency: 'EUR', amount: '0.00' };
-    expect(await closedOf(accountId)).toMatchObject(
+    expect(await closedStatements(accountId)).toMatchObject(
       ['2032-03', '2032-02', '2032-01'].map((month) => ({ month, usage: [], total: eur })),
     );
   });
@@ -268,7 +279,7 @@ describe('a month', () => {
     scrip.setNow(Date.UTC(2032, 5, 1));
     expect((await statementOf(accountId, '2032-05')).closedAt).toBeInstanceOf(Date);
     scrip.setNow(Date.UTC(2032, 6, 1));
-    expect(await closedOf(accountId)).toHaveLength(2);
+    expect(await closedStatements(accountId)).toHaveLength(2);
   });
 
   test('has no total if the plan has no overage rates', async () => {
@@ -276,7 +287,7 @@ describe('a month', () => {
     const accountId = await scrip.open('counted');
     const { entrySeq: seq } = await charge(accountId, 'job.one', 5n);
     scrip.setNow(day(2032, 8, 10));
-    await scrip.billing.refund({ ...named(accountId), seq });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq });
     const [july, august] = [
       await statementOf(accountId, '2032-07'),
       await statementOf(accountId, '2032-08'),
@@ -289,10 +300,10 @@ describe('a month', () => {
   test('of a prepaid plan is never closed, and is computed for each call', async () => {
     scrip.setNow(day(2032, 9, 10));
     const accountId = await scrip.open('perfectparser');
-    await scrip.billing.charge({ ...named(accountId), credits: 3n });
+    await scrip.billing.charge({ ...withRequestId(accountId), credits: 3n });
     scrip.setNow(day(2032, 11, 10));
     await scrip.service.sweep();
-    expect(await closedOf(accountId)).toEqual([]);
+    expect(await closedStatements(accountId)).toEqual([]);
     const september = await statementOf(accountId, '2032-09');
     expect(september).toMatchObject({
       planId: 'perfectparser',
@@ -306,15 +317,18 @@ describe('a month', () => {
   test('after the account was closed is closed only if something is owed', async () => {
     scrip.setNow(day(2033, 1, 10));
     const accountId = await scrip.open('graduated');
-    const { entrySeq: seq } = await scrip.billing.charge({ ...named(accountId), credits: 20n });
-    await scrip.accounts.closeAccount(named(accountId));
+    const { entrySeq: seq } = await scrip.billing.charge({
+      ...withRequestId(accountId),
+      credits: 20n,
+    });
+    await scrip.accounts.closeAccount(withRequestId(accountId));
     scrip.setNow(day(2033, 5, 10));
     await scrip.service.sweep();
-    expect((await closedOf(accountId)).map(({ month }) => month)).toEqual(['2033-01']);
-    await scrip.billing.refund({ ...named(accountId), seq, credits: 10n });
+    expect((await closedStatements(accountId)).map(({ month }) => month)).toEqual(['2033-01']);
+    await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 10n });
     scrip.setNow(day(2033, 9, 10));
     await scrip.service.sweep();
-    expect(await closedOf(accountId)).toMatchObject([
+    expect(await closedStatements(accountId)).toMatchObject([
       {
         month: '2033-05',
         planId: 'graduated',

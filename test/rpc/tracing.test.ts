@@ -26,7 +26,7 @@ const headers = (values: Readonly<Record<string, string>>): Metadata => {
 };
 
 /** The entry of a charge with this request metadata. */
-async function charged(metadata: Metadata) {
+async function entryOfCharge(metadata: Metadata) {
   const accountId = await openWithCredits(scrip, 10n);
   await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n }, { metadata });
   return await newestEntry(scrip, accountId);
@@ -39,7 +39,7 @@ describe('The trace of an entry', () => {
       const traceId = randomBytes(16).toString('hex');
       const parentId = randomBytes(8).toString('hex');
       const traceparent = `00-${traceId}-${parentId}-${flags}`;
-      const entry = await charged(headers({ traceparent, tracestate: 'vendor=1' }));
+      const entry = await entryOfCharge(headers({ traceparent, tracestate: 'vendor=1' }));
       expect(entry.traceId).toBe(traceId);
       expect(entry.spanId).toMatch(SPAN);
       expect(entry.spanId).not.toBe(parentId);
@@ -47,7 +47,7 @@ describe('The trace of an entry', () => {
   );
 
   test('is a new one without traceparent', async () => {
-    const entries = [await charged(new Metadata()), await charged(new Metadata())];
+    const entries = [await entryOfCharge(new Metadata()), await entryOfCharge(new Metadata())];
     for (const { traceId, spanId } of entries) {
       expect(traceId).toMatch(TRACE);
       expect(spanId).toMatch(SPAN);
@@ -62,7 +62,7 @@ describe('The trace of an entry', () => {
     '00-0123456789ABCDEF-01',
     'ff-0123456789abcdef0123456789abcdef-0123456789abcdef-01',
   ])('is a new one if traceparent is invalid: %s', async (traceparent) => {
-    const { traceId, spanId } = await charged(headers({ traceparent }));
+    const { traceId, spanId } = await entryOfCharge(headers({ traceparent }));
     expect(traceId).toMatch(TRACE);
     expect(traceId).not.toBe('0123456789abcdef0123456789abcdef');
     expect(spanId).toMatch(SPAN);

@@ -28,26 +28,26 @@ const MONTHLY = waterfallPlan(
   'monthly',
   '  allowance: { credits: 50, every: month, rollover: none }',
 );
-const KEEPING = waterfallPlan(
+const KEEP_ALL = waterfallPlan(
   'keeping',
   '  allowance: { credits: 5, every: 1 month, rollover: all }',
 );
 
 let scrip: TestService;
 beforeAll(async () => {
-  scrip = await startTestService({ plans: [ALL, MONTHLY, KEEPING, waterfallPlan('plain')] });
+  scrip = await startTestService({ plans: [ALL, MONTHLY, KEEP_ALL, waterfallPlan('plain')] });
 });
 afterAll(async () => {
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
   await scrip.stop();
 });
 
-const named = (accountId: string) => ({ accountId, requestId: requestId() });
+const withRequestId = (accountId: string) => ({ accountId, requestId: requestId() });
 const charge = (accountId: string, credits: bigint) =>
-  scrip.billing.charge({ ...named(accountId), credits });
+  scrip.billing.charge({ ...withRequestId(accountId), credits });
 
 /** A new account, and the time of its opening, from which its periods count. */
-async function openedNow(planId: string) {
+async function openAndReadTime(planId: string) {
   const accountId = await scrip.open(planId);
   const { account } = await scrip.accounts.getAccount({ accountId });
   return { accountId, opened: defined(account?.openedAt).getTime() };
@@ -68,20 +68,20 @@ describe('one account', () => {
       expiresAt: new Date(scrip.now() + 10 * DAY),
     }); // 2
     await scrip.accounts.grantCredits({
-      ...named(accountId),
+      ...withRequestId(accountId),
       credits: 4n,
       category: Grant_Category.PROMOTIONAL,
       priority: 10,
       operations: ['doc.scan'],
     }); // 3
     await scrip.billing.purchase({
-      ...named(accountId),
+      ...withRequestId(accountId),
       packId: 'small',
       payment: { $case: 'paymentReference', value: 'order-1' },
     }); // 4: 20 for 12 months
     await grant(scrip, accountId, 7n); // 5: paid, never expires
     const { reservation } = await scrip.billing.reserve({
-      ...named(accountId),
+      ...withRequestId(accountId),
       usages: [convert(40n), scan(10n)],
     });
     const split = [
@@ -94,13 +94,13 @@ describe('one account', () => {
     ];
     expect(reservation?.allocations).toEqual(split);
     const committed = await scrip.billing.commit({
-      ...named(accountId),
+      ...withRequestId(accountId),
       reservationId: defined(reservation).reservationId,
     });
     expect(committed.split).toEqual(split);
     expect(await newestEntry(scrip, accountId)).toMatchObject({ kind: Entry_Kind.COMMIT, split });
     const { entrySeq } = await scrip.billing.refund({
-      ...named(accountId),
+      ...withRequestId(accountId),
       seq: committed.entrySeq,
       credits: 11n,
     });
@@ -155,13 +155,13 @@ describe('an allowance', () => {
     const plain = await scrip.open('plain');
     expect((await balanceOf(scrip, plain)).nextAllowance).toBeUndefined();
     const closed = await scrip.open('monthly');
-    await scrip.accounts.closeAccount(named(closed));
+    await scrip.accounts.closeAccount(withRequestId(closed));
     expect((await balanceOf(scrip, closed)).nextAllowance).toBeUndefined();
   });
 
   test('of a length has periods that begin at the opening, and is carried over up to its limit', async () => {
     scrip.setNow(Date.UTC(2031, 6, 10, 9, 30));
-    const { accountId, opened } = await openedNow('all');
+    const { accountId, opened } = await openAndReadTime('all');
     scrip.setNow(opened + 90 * DAY);
     expect(await balanceOf(scrip, accountId)).toMatchObject({
       remaining: 25n,
@@ -188,7 +188,7 @@ describe('an allowance', () => {
 
   test('with rollover "all" adds up, and is due on the last day of shorter months', async () => {
     scrip.setNow(Date.UTC(2032, 0, 31, 12));
-    const { accountId, opened } = await openedNow('keeping');
+    const { accountId, opened } = await openAndReadTime('keeping');
     const since = opened - Date.UTC(2032, 0, 31);
     scrip.setNow(Date.UTC(2032, 3, 30) + since);
     expect(await balanceOf(scrip, accountId)).toMatchObject({
@@ -211,17 +211,20 @@ describe('a refund of credits of an expired grant', () => {
     const accountId = await scrip.open('all');
     const expiresAt = new Date(scrip.now() + 5 * DAY);
     const { grant: promotional } = await scrip.accounts.grantCredits({
-      ...named(accountId),
+      ...withRequestId(accountId),
       credits: 8n,
       category: Grant_Category.PROMOTIONAL,
       priority: 3,
       operations: ['doc.convert'],
       expiresAt,
     });
-    const charged = await scrip.billing.charge({ ...named(accountId), usages: [convert(8n)] });
+    const charged = await scrip.billing.charge({
+      ...withRequestId(accountId),
+      usages: [convert(8n)],
+    });
     scrip.advance(6 * DAY);
     const refunded = await scrip.billing.refund({
-      ...named(accountId),
+      ...withRequestId(accountId),
       seq: charged.entrySeq,
       credits: 3n,
     });
@@ -242,7 +245,7 @@ describe('a refund of credits of an expired grant', () => {
       { kind: Entry_Kind.REFUND, credits: 3n },
       { kind: Entry_Kind.GRANT, credits: 3n, grantId: 3n },
     ]);
-    const rest = await scrip.billing.refund({ ...named(accountId), seq: charged.entrySeq });
+    const rest = await scrip.billing.refund({ ...withRequestId(accountId), seq: charged.entrySeq });
     expect(rest).toMatchObject({ refunded: 5n, newGrants: [{ grantId: 4n, amount: 5n }] });
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 18n });
   });
@@ -252,7 +255,7 @@ describe('a refund of credits of an expired grant', () => {
     await grant(scrip, accountId, 8n, { expiresAt: new Date(scrip.now() + DAY) });
     const charged = await charge(accountId, 8n);
     scrip.advance(2 * DAY);
-    const request = { ...named(accountId), seq: charged.entrySeq };
+    const request = { ...withRequestId(accountId), seq: charged.entrySeq };
     const answers = await Promise.all([1, 2, 3].map(() => scrip.billing.refund(request)));
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     const { grants } = await scrip.accounts.listGrants({ accountId });
@@ -264,7 +267,10 @@ describe('a refund of credits of an expired grant', () => {
     await grant(scrip, accountId, 8n, { expiresAt: new Date(scrip.now() + DAY) });
     const charged = await charge(accountId, 8n);
     scrip.advance(2 * DAY);
-    const refunded = await scrip.billing.refund({ ...named(accountId), seq: charged.entrySeq });
+    const refunded = await scrip.billing.refund({
+      ...withRequestId(accountId),
+      seq: charged.entrySeq,
+    });
     expect(refunded).toMatchObject({ refunded: 8n, expired: 8n, newGrants: [] });
   });
 });
