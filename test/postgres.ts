@@ -49,6 +49,13 @@ export async function createDatabase(postgresUrl: string): Promise<string> {
   }
 }
 
+/** A new database without any table. */
+export async function createEmptyDatabase(postgresUrl: string): Promise<string> {
+  const name = `empty_${randomUUID().replaceAll('-', '')}`;
+  await execute(postgresUrl, `create database ${name}`);
+  return databaseUrl(postgresUrl, name);
+}
+
 /** Runs SQL in a session of its own and returns the rows. */
 export async function execute(url: string, sql: string, parameters: unknown[] = []) {
   const client = new pg.Client(url);

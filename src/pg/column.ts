@@ -21,7 +21,7 @@ export type Computed<Noun> = { readonly kind: 'computed'; readonly noun: Noun };
 
 export type ColumnDefinition = {
   readonly group: Group;
-  /** What the column means, in one line of docs/schema.sql. */
+  /** What the column means, in one line of docs/schema.sql. Empty: its name says it. */
   readonly comment: string;
   /** As `create table` spells it. */
   readonly sqlType: string;
@@ -119,7 +119,7 @@ type Kind<Value> = Pick<ColumnDefinition, 'elementType'> & {
 /** `Value` can be narrowed by the column, e.g. `text<AccountState>(…)`. */
 const kind =
   <Value, Stored = Value>({ elementType, sqlType = elementType, read, write }: Kind<Value>) =>
-  <V extends Value = Value>(group: Group, comment: string): Column<V, Stored> =>
+  <V extends Value = Value>(group: Group, comment = ''): Column<V, Stored> =>
     new Column({
       group,
       comment,
@@ -151,7 +151,7 @@ export const numeric = (...precision: readonly [] | readonly [number, number]) =
   });
 
 /** Written as canonical JSON: a bigint becomes a number or, above 2^53, a string. */
-export const json = <Stored>(group: Group, comment: string): Column<Stored, Stored> =>
+export const json = <Stored>(group: Group, comment = ''): Column<Stored, Stored> =>
   kind<Stored>({ elementType: 'jsonb', write: canonicalJson })(group, comment);
 
 /** An integer in JSON, as the database has it and as a write gives it. */

@@ -29,7 +29,10 @@ export function entityOf<C extends Columns, Noun>({
     name,
     tableName: name,
     properties: Object.fromEntries(columns.map((column) => [column.field, propertyOf(column)])),
-    checks: Object.entries(checks).map(([name, expression]) => ({ name, expression })),
+    checks: Object.entries(checks).map(([name, conditions]) => ({
+      name,
+      expression: [conditions].flat().join(' and '),
+    })),
     uniques: Object.entries(uniques).map(([name, fields]) => ({ name, properties: [...fields] })),
     indexes: Object.entries(indexes).map(([name, { on, where }]) => ({
       name,

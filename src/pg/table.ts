@@ -31,17 +31,15 @@ export type Written<C extends Columns> = {
   readonly [Field in FieldsWritten<C>]: ValueOf<C[Field]>;
 } & ([NounWritten<C>] extends [never] ? unknown : NounWritten<C>);
 
-export type TableDefinition<C extends Columns, Noun> = {
+/** What `create table` and its companions say, apart from the columns. */
+export type TableDescription<Field extends string = string> = {
   readonly name: string;
   /** What a row is, and what a reader of the schema should know of it. */
   readonly comment: string;
-  readonly columns: C;
-  /** Where a noun is not simply the values. */
-  readonly toNoun?: (values: Values<C>) => Noun;
-  /** Conditions, by the names of their constraints. */
-  readonly checks?: Readonly<Record<string, string>>;
-  readonly uniques?: Readonly<Record<string, readonly (keyof C & string)[]>>;
-  readonly indexes?: Readonly<Record<string, Index<keyof C & string>>>;
+  /** By the name of the constraint, a condition, or several that must all hold. */
+  readonly checks?: Readonly<Record<string, string | readonly string[]>>;
+  readonly uniques?: Readonly<Record<string, readonly Field[]>>;
+  readonly indexes?: Readonly<Record<string, Index<Field>>>;
   /** Of the role `scrip_runtime`, e.g. "select, insert". */
   readonly privileges: string;
   /** Percent of a page that inserts fill. An update that finds room on the page touches no index. */
@@ -52,6 +50,12 @@ export type Index<Field extends string> = {
   readonly on: readonly Field[];
   /** Of a partial index. */
   readonly where?: string;
+};
+
+export type TableDefinition<C extends Columns, Noun> = TableDescription<keyof C & string> & {
+  readonly columns: C;
+  /** Where a noun is not simply the values. */
+  readonly toNoun?: (values: Values<C>) => Noun;
 };
 
 export const defineTable = <C extends Columns, Noun = Values<C>>(

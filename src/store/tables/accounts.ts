@@ -32,11 +32,11 @@ export const accounts = defineTable({
   comment: 'Owners of balances. A unit of work locks the row of each account that it changes.',
   columns: {
     accountId: text('key', 'given by the caller'),
-    openedAt: instant('inserted', ''),
+    openedAt: instant('inserted'),
     closedAt: instant('settings', 'null while the account is open').nullable(),
-    state: text<AccountState>('settings', ''),
+    state: text<AccountState>('settings'),
     planId: text('settings', 'the plan that the account lives under'),
-    displayName: text('settings', ''),
+    displayName: text('settings'),
     labels: json<Labels>('settings', '{"name": "value"}'),
     lowBalanceThreshold: bigint('settings', "null: the plan's is in force").nullable(),
     pauseFloor: bigint('settings', "null: the plan's is in force").nullable(),
@@ -56,7 +56,7 @@ export const accounts = defineTable({
     reserved: bigint('updated', "sum over the account's grants"),
     overage: bigint('updated', 'used in the calendar month of last_at and covered by no grant'),
     overageReserved: bigint('updated', 'of reservations that no grant covers'),
-    overageLimit: bigint('updated', ''),
+    overageLimit: bigint('updated'),
     lowBalance: boolean('updated', 'whether the newest balance event said "low"'),
     allowanceDueAt: instant('updated', 'null where the plan gives none').nullable(),
     dueAt: instant(
@@ -74,9 +74,12 @@ export const accounts = defineTable({
     accounts_event_count_check: 'event_count >= 0',
     accounts_low_balance_threshold_check: 'low_balance_threshold >= 0',
     accounts_pause_floor_check: 'pause_floor >= 0',
-    accounts_available_check: 'reserved >= 0 and reserved <= remaining',
-    accounts_overage_check:
-      'overage >= 0 and overage_reserved >= 0 and overage + overage_reserved <= overage_limit',
+    accounts_available_check: ['reserved >= 0', 'reserved <= remaining'],
+    accounts_overage_check: [
+      'overage >= 0',
+      'overage_reserved >= 0',
+      'overage + overage_reserved <= overage_limit',
+    ],
     // The update of a stale cached account fails by it: see versionedUpdate in src/pg/bulk.ts.
     accounts_version_check: 'version > 0',
   },

@@ -7,14 +7,14 @@ import { amount, validity } from './pack-columns.ts';
 
 /** A pack that was withdrawn can be offered again on other terms: all of them are updated. */
 const columns = {
-  accountId: text('key', ''),
-  packId: text('key', ''),
-  title: text('updated', ''),
-  credits: bigint('updated', ''),
+  accountId: text('key'),
+  packId: text('key'),
+  title: text('updated'),
+  credits: bigint('updated'),
   currency: text('updated', 'ISO 4217').from((pack: CustomPack) => pack.price.currency),
   amount: amount('updated', 'the price').from((pack: CustomPack) => pack.price.amount),
   validity: validity('updated'),
-  offeredAt: instant('updated', ''),
+  offeredAt: instant('updated'),
   offeredBy: text('updated', 'the caller'),
   withdrawnAt: instant('updated', 'null: it is on offer').nullable(),
 };

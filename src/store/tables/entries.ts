@@ -36,19 +36,19 @@ export const entries = defineTable({
   comment:
     'The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket.',
   columns: {
-    accountId: text('key', ''),
+    accountId: text('key'),
     seq: bigint('key', '1, 2, 3 … within the account, without gaps'),
-    kind: text<EntryKind>('inserted', ''),
+    kind: text<EntryKind>('inserted'),
     at: instant('inserted', 'never before the entry before it'),
     moves: json<readonly StoredMove[]>('inserted', '[[from, to, grant, credits], …]; grant 0: none')
       .fromText((entry: SealedEntry) => entry.movesJson)
       .as(toMoves),
     credits: bigint('inserted', 'what it is about: granted, reserved, committed, …'),
     remainingAfter: bigint('inserted', 'of the account, as are the next two'),
-    reservedAfter: bigint('inserted', ''),
-    overageAfter: bigint('inserted', ''),
-    reservationId: uuid('inserted', '').nullable(),
-    grantId: bigint('inserted', '').nullable(),
+    reservedAfter: bigint('inserted'),
+    overageAfter: bigint('inserted'),
+    reservationId: uuid('inserted').nullable(),
+    grantId: bigint('inserted').nullable(),
     refundedSeq: bigint(
       'inserted',
       'of a REFUND: the commit or charge that it gives back',
@@ -61,7 +61,7 @@ export const entries = defineTable({
       'whose rate card priced it; of a PLAN_CHANGE: the new plan',
     ).nullable(),
     previousPlanId: text('inserted', 'of a PLAN_CHANGE').nullable(),
-    rateCardVersion: int('inserted', '').nullable(),
+    rateCardVersion: int('inserted').nullable(),
     late: boolean('inserted', 'a commit after expiry, within the grace period'),
     caller: text('inserted', '"scrip" for what the service does by itself'),
     requestId: text('inserted', 'empty for what the service does by itself'),
@@ -70,17 +70,20 @@ export const entries = defineTable({
       (entry: SealedEntry) => entry.labelsJson,
     ),
     traceId: text('inserted', 'W3C trace id, hexadecimal'),
-    spanId: text('inserted', ''),
+    spanId: text('inserted'),
     hash: bytea('inserted', 'SHA-256 over the row and the hash of the entry before it'),
   },
   checks: {
     entries_seq_check: 'seq > 0',
     entries_credits_check: 'credits >= 0',
-    entries_after_check: 'remaining_after >= 0 and reserved_after >= 0 and overage_after >= 0',
+    entries_after_check: ['remaining_after >= 0', 'reserved_after >= 0', 'overage_after >= 0'],
     entries_kind_check:
-      "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'CLAW_BACK', 'REINSTATE', 'PLAN_CHANGE')",
-    entries_plan_change_check:
-      "(kind = 'PLAN_CHANGE') = (previous_plan_id is not null) and (kind <> 'PLAN_CHANGE' or plan_id is not null)",
+      "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', " +
+      "'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'CLAW_BACK', 'REINSTATE', 'PLAN_CHANGE')",
+    entries_plan_change_check: [
+      "(kind = 'PLAN_CHANGE') = (previous_plan_id is not null)",
+      "(kind <> 'PLAN_CHANGE' or plan_id is not null)",
+    ],
   },
   privileges: 'select, insert',
 });

@@ -7,7 +7,7 @@ export const eventCursors = defineTable({
   comment:
     'How far the outbox has got: the last position given ("assigned"), and the last that has a delivery ("enqueued").',
   columns: {
-    name: text('key', ''),
+    name: text('key'),
     position: bigint('updated', 'null: no webhook endpoint was ever configured').nullable(),
   },
   privileges: 'select, update',

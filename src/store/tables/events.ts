@@ -9,17 +9,17 @@ export const events = defineTable({
   name: 'events',
   comment: 'What subscribers are told, written by the transaction that caused it (outbox).',
   columns: {
-    accountId: text('key', ''),
-    eventId: uuid('key', ''),
+    accountId: text('key'),
+    eventId: uuid('key'),
     seq: bigint('inserted', '1, 2, 3 … within the account'),
     position: bigint('inserted', '1, 2, 3 … over all accounts; given after the commit')
       .nullable()
       .from((_: LedgerEvent) => null),
     type: text<EventType>('inserted', 'e.g. "balance.low"'),
-    at: instant('inserted', ''),
+    at: instant('inserted'),
     data: json<Readonly<Record<string, string>>>('inserted', '{"name": "value"}'),
     traceId: text('inserted', 'W3C trace id, hexadecimal, of what caused it'),
-    spanId: text('inserted', ''),
+    spanId: text('inserted'),
   },
   // Events are read once they have their position.
   toNoun: (values) => values as PositionedEvent,

@@ -12,16 +12,16 @@ import { trimZeros } from '../../pricing/money.ts';
 import { amount, validity } from './pack-columns.ts';
 
 const columns = {
-  accountId: text('key', ''),
+  accountId: text('key'),
   purchaseId: uuid('key', 'ordered by time'),
-  packId: text('inserted', ''),
-  title: text('inserted', ''),
-  credits: bigint('inserted', ''),
+  packId: text('inserted'),
+  title: text('inserted'),
+  credits: bigint('inserted'),
   currency: text('inserted', 'ISO 4217').from((p: Purchase) => p.price.currency),
   amount: amount('inserted', 'the price').from((p: Purchase) => p.price.amount),
   validity: validity('inserted'),
   method: text<PurchaseMethod>('inserted', 'how it is paid'),
-  state: text<PurchaseState>('updated', ''),
+  state: text<PurchaseState>('updated'),
   paymentReference: text('inserted', 'of a REFERENCE: number of a payment elsewhere').nullable(),
   caller: text('inserted', 'who bought it; "scrip" for a top-up'),
   requestId: text('inserted', 'empty for a top-up'),
@@ -44,19 +44,19 @@ const columns = {
   sessionId: text('updated', "of the provider's checkout session")
     .nullable()
     .from((p: Purchase) => p.session?.sessionId ?? null),
-  checkoutUrl: text('updated', '')
+  checkoutUrl: text('updated')
     .nullable()
     .from((p: Purchase) => p.session?.url ?? null),
-  sessionExpiresAt: instant('updated', '')
+  sessionExpiresAt: instant('updated')
     .nullable()
     .from((p: Purchase) => p.session?.expiresAt ?? null),
   paymentIntentId: text('updated', "of the provider's payment").nullable(),
   failureCode: text('updated', "why it is FAILED, in the provider's words; else empty"),
   grantId: bigint('updated', 'of a PAID one').nullable(),
-  createdAt: instant('inserted', ''),
-  paidAt: instant('updated', '').nullable(),
-  amountRefunded: amount('updated', ''),
-  disputeState: text<DisputeState>('updated', ''),
+  createdAt: instant('inserted'),
+  paidAt: instant('updated').nullable(),
+  amountRefunded: amount('updated'),
+  disputeState: text<DisputeState>('updated'),
   creditsClawedBack: bigint('updated', 'taken back after a refund or dispute'),
   creditsUnrecovered: bigint('updated', 'to be taken back, and spent before'),
   syncVersion: int('updated', 'how often it was synchronised with the provider').named('looks'),
@@ -72,14 +72,26 @@ export const purchases = defineTable({
     purchases_credits_check: 'credits > 0',
     purchases_amount_check: 'amount >= 0',
     purchases_state_check: "state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED')",
-    purchases_paid_check:
-      "(state = 'PAID') = (grant_id is not null) and (state = 'PAID') = (paid_at is not null)",
-    purchases_method_check:
-      "method in ('REFERENCE', 'CHECKOUT', 'TOP_UP') and (method = 'REFERENCE') = (payment_reference is not null) and (method = 'CHECKOUT') = (success_url is not null and cancel_url is not null) and (method = 'TOP_UP') = (customer is not null and payment_method is not null)",
-    purchases_session_check:
-      '(session_id is null) = (checkout_url is null) and (session_id is null) = (session_expires_at is null)',
-    purchases_asked_back_check:
-      'amount_refunded >= 0 and credits_clawed_back >= 0 and credits_unrecovered >= 0 and credits_clawed_back + credits_unrecovered <= credits',
+    purchases_paid_check: [
+      "(state = 'PAID') = (grant_id is not null)",
+      "(state = 'PAID') = (paid_at is not null)",
+    ],
+    purchases_method_check: [
+      "method in ('REFERENCE', 'CHECKOUT', 'TOP_UP')",
+      "(method = 'REFERENCE') = (payment_reference is not null)",
+      "(method = 'CHECKOUT') = (success_url is not null and cancel_url is not null)",
+      "(method = 'TOP_UP') = (customer is not null and payment_method is not null)",
+    ],
+    purchases_session_check: [
+      '(session_id is null) = (checkout_url is null)',
+      '(session_id is null) = (session_expires_at is null)',
+    ],
+    purchases_asked_back_check: [
+      'amount_refunded >= 0',
+      'credits_clawed_back >= 0',
+      'credits_unrecovered >= 0',
+      'credits_clawed_back + credits_unrecovered <= credits',
+    ],
     purchases_dispute_check: "dispute_state in ('NONE', 'OPEN', 'WON', 'LOST')",
     purchases_next_check_check: "(state = 'PENDING') = (next_check_at is not null)",
   },

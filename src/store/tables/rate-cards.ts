@@ -6,10 +6,10 @@ export const rateCards = defineTable({
   name: 'rate_cards',
   comment: "Plans' prices for operations: every version that there ever was, immutable.",
   columns: {
-    planId: text('key', ''),
+    planId: text('key'),
     version: int('key', '1, 2, 3 … within the plan'),
     content: json<unknown>('inserted', 'prices; see src/pricing/plan-file/plan-json.ts'),
-    createdAt: instant('inserted', ''),
+    createdAt: instant('inserted'),
     effectiveAt: instant('inserted', 'the version is in force from then until the next'),
   },
   checks: { rate_cards_version_check: 'version > 0' },

@@ -3,12 +3,12 @@ import { bytea, instant, text } from '../../pg/column.ts';
 import { defineTable, type Values } from '../../pg/table.ts';
 
 const columns = {
-  accountId: text('key', ''),
+  accountId: text('key'),
   requestId: text('key', "the caller's idempotency key"),
   method: text('key', 'e.g. "Reserve"'),
   fingerprint: bytea('inserted', "SHA-256 of the request's content"),
   response: bytea('inserted', 'the first response, protobuf-encoded: a replay gets it again'),
-  at: instant('inserted', ''),
+  at: instant('inserted'),
 };
 
 /** A request that was answered, and its response. */

@@ -27,12 +27,12 @@ export const reservations = defineTable({
   name: 'reservations',
   comment: 'Credits set aside from named grants for running jobs.',
   columns: {
-    accountId: text('key', ''),
+    accountId: text('key'),
     reservationId: uuid('key', 'ordered by time'),
     state: text<ReservationState>('updated', 'ACTIVE may be past expires_at: nobody has looked'),
     credits: bigint('updated', 'reserved, at first and by raising it since'),
     held: bigint('updated', 'sum of the allocations').computed(heldCredits),
-    committed: bigint('updated', ''),
+    committed: bigint('updated'),
     returned: bigint('updated', 'given back to the grants'),
     allocations: json<readonly StoredAllocation[]>(
       'updated',
@@ -44,24 +44,26 @@ export const reservations = defineTable({
     )
       .as(toDemands, fromDemands)
       .nullable(),
-    expiresAt: instant('updated', ''),
-    createdAt: instant('inserted', ''),
-    endedAt: instant('updated', '').nullable(),
+    expiresAt: instant('updated'),
+    createdAt: instant('inserted'),
+    endedAt: instant('updated').nullable(),
     overCommitPolicy: text<OverCommitPolicy>('inserted', 'of a commit of more than was reserved'),
     planId: text('inserted', 'the plan whose rate card prices every commit'),
-    rateCardVersion: int('inserted', ''),
+    rateCardVersion: int('inserted'),
     reference: text('inserted', "the caller's name for the job"),
     labels: json<Labels>('inserted', '{"name": "value"}'),
     late: boolean('updated', 'committed after it had expired, within the grace period'),
   },
   checks: {
     reservations_state_check: "state in ('ACTIVE', 'COMMITTED', 'RELEASED', 'EXPIRED')",
-    reservations_credits_check: 'credits >= 0 and held >= 0 and committed >= 0 and returned >= 0',
+    reservations_credits_check: ['credits >= 0', 'held >= 0', 'committed >= 0', 'returned >= 0'],
     reservations_policy_check: "over_commit_policy in ('REJECT', 'CAP', 'DRAW')",
     reservations_whole_check:
       "held + committed + returned = credits or over_commit_policy = 'DRAW'",
-    reservations_end_check:
-      "(state = 'ACTIVE') = (ended_at is null) and (state = 'ACTIVE' or held = 0)",
+    reservations_end_check: [
+      "(state = 'ACTIVE') = (ended_at is null)",
+      "(state = 'ACTIVE' or held = 0)",
+    ],
   },
   indexes: {
     reservations_active: { on: ['accountId', 'expiresAt'], where: "state = 'ACTIVE'" },

@@ -9,12 +9,12 @@ import { overageRatesSchema, overageRatesToJson } from '../../pricing/plan-file/
 import { jsonIntegers } from '../../pricing/plan-file/scalar-schemas.ts';
 
 const columns = {
-  accountId: text('key', ''),
+  accountId: text('key'),
   month: text('key', 'e.g. "2026-11"'),
   planId: text('inserted', 'the plan that prices it'),
-  closedAt: instant('inserted', '').from((s: Statement) => s.closedAt as number),
+  closedAt: instant('inserted').from((s: Statement) => s.closedAt as number),
   afterSeq: bigint('inserted', 'it counts the entries with after_seq < seq <= last_seq'),
-  lastSeq: bigint('inserted', ''),
+  lastSeq: bigint('inserted'),
   overage: bigint('inserted', 'credits'),
   currency: text('inserted', 'null where overage is not billed')
     .nullable()
@@ -36,7 +36,7 @@ export const statements = defineTable({
   }),
   checks: {
     statements_month_check: "month ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'",
-    statements_seq_check: 'after_seq >= 0 and after_seq <= last_seq',
+    statements_seq_check: ['after_seq >= 0', 'after_seq <= last_seq'],
     statements_overage_check: 'overage >= 0',
     statements_total_check: '(total is null) = (currency is null)',
   },

@@ -1,28 +1,16 @@
-/** Events that were written before they had a seq and a position get theirs. */
-import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { assignPositions } from '../../src/events/outbox.ts';
-import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
-import { connect, type Orm } from '../../src/pg/orm.ts';
-import { findEvents } from '../../src/queries/events.ts';
-import { entities } from '../../src/store/tables/index.ts';
-import { verify } from '../../src/verify/verify.ts';
-import { execute } from '../postgres.ts';
+/** Migration 0007 on a database that holds events without a seq. */
+import { expect, inject, test } from 'vitest';
+import { assignPositions } from '../../../src/events/outbox.ts';
+import { migrate } from '../../../src/pg/migrate.ts';
+import { connect } from '../../../src/pg/orm.ts';
+import { findEvents } from '../../../src/queries/events.ts';
+import { entities } from '../../../src/store/tables/index.ts';
+import { verify } from '../../../src/verify/verify.ts';
+import { execute } from '../../postgres.ts';
+import { createDatabaseAt } from './old-database.ts';
 
-let databaseUrl: string;
-let orm: Orm | null;
-beforeEach(async () => {
-  const url = new URL(inject('postgresUrl'));
-  const name = `old_${randomUUID().replaceAll('-', '')}`;
-  await execute(url.href, `create database ${name}`);
-  url.pathname = `/${name}`;
-  databaseUrl = url.href;
-  orm = await connectAsOwner(databaseUrl);
-  await orm.migrator.up({ to: '0002-events' });
-});
-afterEach(() => orm?.close());
-
-test('in the order of their time, and accounts know how many they have', async () => {
+test('events get a seq in the order of their time, and accounts their number of events', async () => {
+  const databaseUrl = await createDatabaseAt(inject('postgresUrl'), '0002-events');
   for (const accountId of ['a', 'b'])
     await execute(
       databaseUrl,
@@ -44,8 +32,6 @@ test('in the order of their time, and accounts know how many they have', async (
        values ('a', gen_random_uuid(), $1, $2, $3, '', '')`,
       [type, at, { available: type === 'balance.low' ? '1' : '9', threshold: '5' }],
     );
-  await orm?.close();
-  orm = null;
   expect(await migrate(databaseUrl)).toContain('0007-events-followed');
 
   const counts = 'select account_id, event_count::int as count from accounts order by 1';
@@ -53,10 +39,11 @@ test('in the order of their time, and accounts know how many they have', async (
     { account_id: 'a', count: 3 },
     { account_id: 'b', count: 0 },
   ]);
-  orm = await connect(databaseUrl, entities, 2, 10_000);
+  const orm = await connect(databaseUrl, entities, 2, 10_000);
   const em = orm.em.fork();
   expect(await assignPositions(em, 10)).toEqual({ newest: 3n, count: 3 });
   const events = await findEvents(em, 0n, 3n, { types: [], accountId: 'a' }, 10);
+  await orm.close();
   expect(events.map(({ seq, position, type }) => [seq, position, type])).toEqual([
     [1n, 1n, 'balance.low'],
     [2n, 2n, 'balance.recovered'],

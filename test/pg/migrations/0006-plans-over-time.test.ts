@@ -1,13 +1,14 @@
-/** A database of before accounts could move is carried over, and goes on. */
+/** Migration 0006 on a database whose accounts could not change their plan. */
 import { beforeAll, expect, inject, test } from 'vitest';
-import { seal } from '../../src/ledger/hash-chain.ts';
-import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
-import type { Row } from '../../src/pg/table.ts';
-import { entries } from '../../src/store/tables/entries.ts';
-import { verify } from '../../src/verify/verify.ts';
-import { createDatabase, execute } from '../postgres.ts';
-import { planIn } from '../pricing/fixtures.ts';
-import { requestId, startTestService } from '../service.ts';
+import { seal } from '../../../src/ledger/hash-chain.ts';
+import { migrate } from '../../../src/pg/migrate.ts';
+import type { Row } from '../../../src/pg/table.ts';
+import { entries } from '../../../src/store/tables/entries.ts';
+import { verify } from '../../../src/verify/verify.ts';
+import { createDatabase, execute } from '../../postgres.ts';
+import { planIn } from '../../pricing/fixtures.ts';
+import { requestId, startTestService } from '../../service.ts';
+import { createDatabaseAt } from './old-database.ts';
 
 const plan = (planId: string, credits: number) =>
   planIn(`
@@ -26,8 +27,8 @@ beforeAll(async () => {
   databaseUrl = await createDatabase(inject('postgresUrl'));
 });
 
-/** Puts the database back to what the release before wrote and could read. */
-async function putBack() {
+/** Makes the database one that migration 0005 left. */
+async function revertMigration() {
   await execute(
     databaseUrl,
     `alter table entries drop constraint entries_plan_change_check, drop constraint entries_kind_check;
@@ -41,7 +42,7 @@ async function putBack() {
   );
 }
 
-/** Computes the chain of an account anew, after its entries name no plan any more. */
+/** Recomputes the hash chain of an account, whose entries name no plan any more. */
 async function reseal(accountId: string) {
   const rows = await execute(
     databaseUrl,
@@ -64,7 +65,7 @@ async function reseal(accountId: string) {
   ]);
 }
 
-test('reservations are of the plan of their account, and entries keep their hashes', async () => {
+test('reservations get the plan of their account, entries keep their hashes, and both go on', async () => {
   const first = await startTestService({ databaseUrl, plans });
   const accountId = await first.open('old');
   const named = () => ({ accountId, requestId: requestId() });
@@ -72,7 +73,7 @@ test('reservations are of the plan of their account, and entries keep their hash
   const { entrySeq: seq } = await first.billing.charge({ ...named(), usages });
   await first.stop();
 
-  await putBack();
+  await revertMigration();
   expect(await migrate(databaseUrl)).toEqual(['0006-plans-over-time']);
   await reseal(accountId);
   expect(await verify(databaseUrl)).toMatchObject({ ok: true });
@@ -93,11 +94,7 @@ test('reservations are of the plan of their account, and entries keep their hash
   await scrip.stop();
 });
 
-test('the migration needs nothing but what the one before it left', async () => {
-  const empty = await createDatabase(inject('postgresUrl'));
-  await execute(empty, 'drop schema public cascade; create schema public');
-  const orm = await connectAsOwner(empty);
-  await orm.migrator.up({ to: '0002-events' });
-  await orm.close();
-  expect(await migrate(empty)).toContain('0006-plans-over-time');
+test('it runs on the schema of 0005, without tables of a later release', async () => {
+  const old = await createDatabaseAt(inject('postgresUrl'), '0002-events');
+  expect(await migrate(old)).toContain('0006-plans-over-time');
 });

@@ -1,21 +1,14 @@
-/** A database of the first releases, migrated while it holds grants that are still to expire. */
+/** Migration 0003 on a database that holds grants and a reservation. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, expect, inject, test } from 'vitest';
-import { connectAsOwner, migrate } from '../../src/pg/migrate.ts';
-import { createDatabase, execute } from '../postgres.ts';
+import { migrate } from '../../../src/pg/migrate.ts';
+import { execute } from '../../postgres.ts';
+import { createDatabaseAt } from './old-database.ts';
 
 let databaseUrl: string;
 
 beforeAll(async () => {
-  const anyUrl = await createDatabase(inject('postgresUrl'));
-  const name = `old_${randomUUID().replaceAll('-', '')}`;
-  await execute(anyUrl, `create database ${name}`);
-  const url = new URL(anyUrl);
-  url.pathname = `/${name}`;
-  databaseUrl = url.href;
-  const orm = await connectAsOwner(databaseUrl);
-  await orm.migrator.up({ to: '0002-events' });
-  await orm.close();
+  databaseUrl = await createDatabaseAt(inject('postgresUrl'), '0002-events');
   await execute(
     databaseUrl,
     `insert into accounts
@@ -43,7 +36,7 @@ beforeAll(async () => {
   await migrate(databaseUrl);
 });
 
-test('notice of what is open and expires is due 7 days ahead, and no sooner than its grant', async () => {
+test('notice of an open grant is due 7 days before it expires, but not before it is effective', async () => {
   const rows = await execute(
     databaseUrl,
     `select account_id, grant_id::int, notice_at, operations from grants order by 1, 2`,
@@ -58,7 +51,7 @@ test('notice of what is open and expires is due 7 days ahead, and no sooner than
   ]);
 });
 
-test('accounts are looked at in time for it, and the others when they were', async () => {
+test('an account is due when its first notice is due, if that is sooner than before', async () => {
   expect(await execute(databaseUrl, 'select account_id, due_at from accounts order by 1')).toEqual([
     { account_id: 'expiring', due_at: new Date('2026-12-24') },
     { account_id: 'never', due_at: null },
@@ -66,7 +59,7 @@ test('accounts are looked at in time for it, and the others when they were', asy
   ]);
 });
 
-test('a reservation that is running holds what it held, for whatever it was', async () => {
+test('an active reservation names no operations that it is held for', async () => {
   expect(await execute(databaseUrl, 'select held_for from reservations')).toEqual([
     { held_for: null },
   ]);

@@ -1,0 +1,322 @@
+/** The database itself refuses rows that break an invariant of the ledger. */
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { type OwnerSession, startOwnerSession } from './owner-session.ts';
+
+let owner: OwnerSession;
+beforeAll(async () => {
+  owner = await startOwnerSession(inject('postgresUrl'));
+});
+afterAll(() => owner.end());
+
+const instant = '2026-11-21T12:00:00Z';
+const uuid = '01900000-0000-7000-8000-000000000000';
+
+/** A valid row of each table. The tests break one rule of it at a time. */
+const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  rate_cards: {
+    plan_id: 'p',
+    version: 1,
+    content: {},
+    created_at: instant,
+    effective_at: instant,
+  },
+  accounts: {
+    account_id: 'a',
+    plan_id: 'p',
+    state: 'OPEN',
+    display_name: '',
+    labels: {},
+    opened_at: instant,
+    seq: 1,
+    grant_count: 1,
+    event_count: 1,
+    low_balance_threshold: 0,
+    pause_floor: 0,
+    top_up_due_at: instant,
+    remaining: 10,
+    reserved: 4,
+    overage: 3,
+    overage_reserved: 2,
+    overage_limit: 5,
+    low_balance: false,
+    last_at: instant,
+    last_hash: '\\x',
+    version: 1,
+  },
+  grants: {
+    account_id: 'a',
+    grant_id: 1,
+    amount: 10,
+    remaining: 8,
+    reserved: 8,
+    category: 'PAID',
+    priority: 50,
+    effective_at: instant,
+    expires_at: '2027-11-21T12:00:00Z',
+    source: 'PURCHASE',
+    source_reference: '',
+    state: 'OPEN',
+    open: true,
+    created_at: instant,
+  },
+  reservations: {
+    account_id: 'a',
+    reservation_id: uuid,
+    state: 'ACTIVE',
+    credits: 10,
+    held: 5,
+    committed: 3,
+    returned: 2,
+    allocations: [[1, 5]],
+    expires_at: instant,
+    created_at: instant,
+    over_commit_policy: 'REJECT',
+    rate_card_version: 1,
+    reference: '',
+    labels: {},
+    late: false,
+    plan_id: 'p',
+  },
+  entries: {
+    account_id: 'a',
+    seq: 1,
+    kind: 'CHARGE',
+    at: instant,
+    moves: [],
+    credits: 1,
+    remaining_after: 1,
+    reserved_after: 1,
+    overage_after: 0,
+    usages: [],
+    late: false,
+    caller: 'test',
+    request_id: 'r',
+    reference: '',
+    labels: {},
+    trace_id: '',
+    span_id: '',
+    hash: '\\x',
+  },
+  purchases: {
+    account_id: 'a',
+    purchase_id: uuid,
+    pack_id: 'starter',
+    credits: 100,
+    currency: 'USD',
+    amount: '19.00',
+    title: 'Starter',
+    method: 'REFERENCE',
+    state: 'PAID',
+    payment_reference: 'order-1',
+    caller: 'test',
+    request_id: 'r',
+    labels: {},
+    failure_code: '',
+    grant_id: 1,
+    created_at: instant,
+    paid_at: instant,
+    amount_refunded: '0',
+    dispute_state: 'NONE',
+    credits_clawed_back: 0,
+    credits_unrecovered: 0,
+    looks: 0,
+  },
+  custom_packs: {
+    account_id: 'a',
+    pack_id: 'own',
+    title: 'Own',
+    credits: 100,
+    currency: 'USD',
+    amount: '19.00',
+    offered_at: instant,
+    offered_by: 'test',
+  },
+  refunded: { account_id: 'a', seq: 1, committed: 5, refunded: 5 },
+  statements: {
+    account_id: 'a',
+    month: '2026-11',
+    plan_id: 'p',
+    closed_at: instant,
+    after_seq: 3,
+    last_seq: 4,
+    overage: 5,
+    currency: 'USD',
+    total: '-0.10',
+    content: {},
+  },
+  events: {
+    account_id: 'a',
+    event_id: uuid,
+    seq: 1,
+    position: 1,
+    type: 'balance.low',
+    at: instant,
+    data: {},
+    trace_id: '',
+    span_id: '',
+  },
+  deliveries: {
+    account_id: 'a',
+    event_id: uuid,
+    position: 1,
+    state: 'PENDING',
+    attempts: 0,
+    due_at: instant,
+    last_error: '',
+  },
+};
+
+const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
+  owner.errorOf(
+    `insert into ${table} select * from jsonb_populate_record(null::${table}, $1::jsonb)`,
+    [JSON.stringify({ ...validRows[table], ...changes })],
+    'scrip_runtime',
+  );
+
+/** By the name of the CHECK: changes to a valid row that it refuses. */
+const violations: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
+  rate_cards_version_check: [{ version: 0 }],
+  accounts_state_check: [{ state: 'GONE' }],
+  accounts_seq_check: [{ seq: -1 }],
+  accounts_grant_count_check: [{ grant_count: -1 }],
+  accounts_event_count_check: [{ event_count: -1 }],
+  accounts_low_balance_threshold_check: [{ low_balance_threshold: -1 }],
+  accounts_pause_floor_check: [{ pause_floor: -1 }],
+  accounts_available_check: [{ reserved: 11 }, { reserved: -1 }, { remaining: -1, reserved: -1 }],
+  accounts_overage_check: [
+    { overage: 4 },
+    { overage_reserved: 3 },
+    { overage: -1 },
+    { overage_reserved: -1 },
+    { overage_limit: 4 },
+  ],
+  accounts_version_check: [{ version: 0 }],
+  grants_amount_check: [{ amount: 0, remaining: 0, reserved: 0, open: false }],
+  // Below zero it breaks grants_reserved_check first: reserved is more than remaining then.
+  grants_remaining_check: [{ remaining: 11 }],
+  grants_reserved_check: [{ reserved: 9 }, { reserved: -1 }],
+  grants_priority_check: [{ priority: -1 }, { priority: 101 }],
+  grants_expiry_check: [{ expires_at: instant }],
+  grants_category_check: [{ category: 'FREE' }],
+  grants_state_check: [{ state: 'GONE' }],
+  grants_operations_check: [{ operations: [] }],
+  grants_open_check: [{ open: false }, { remaining: 0, reserved: 0 }],
+  reservations_state_check: [{ state: 'GONE', ended_at: instant, held: 0, returned: 7 }],
+  reservations_credits_check: [
+    { credits: 8, held: 5, committed: 5, returned: -2 },
+    { credits: 0, held: -5 },
+    { held: 8, committed: -1, returned: 3 },
+  ],
+  reservations_policy_check: [{ over_commit_policy: 'MAYBE' }],
+  reservations_whole_check: [{ held: 6 }, { committed: 2 }, { returned: 0 }, { credits: 11 }],
+  reservations_end_check: [
+    { ended_at: instant },
+    { state: 'RELEASED' },
+    { state: 'RELEASED', ended_at: instant },
+  ],
+  entries_seq_check: [{ seq: 0 }],
+  entries_credits_check: [{ credits: -1 }],
+  entries_after_check: [{ remaining_after: -1 }, { reserved_after: -1 }, { overage_after: -1 }],
+  entries_kind_check: [{ kind: 'EDIT' }],
+  entries_plan_change_check: [
+    { kind: 'PLAN_CHANGE', plan_id: 'q' },
+    { kind: 'PLAN_CHANGE', previous_plan_id: 'p' },
+    { plan_id: 'q', previous_plan_id: 'p' },
+  ],
+  purchases_credits_check: [{ credits: 0 }],
+  purchases_amount_check: [{ amount: '-0.01' }],
+  purchases_state_check: [{ state: 'GONE', grant_id: null, paid_at: null }],
+  purchases_paid_check: [
+    { grant_id: null },
+    { paid_at: null },
+    { state: 'PENDING', next_check_at: instant },
+    { state: 'PENDING', next_check_at: instant, grant_id: null },
+  ],
+  purchases_method_check: [
+    { method: 'CASH', payment_reference: null },
+    { payment_reference: null },
+    { method: 'CHECKOUT', payment_reference: null },
+    { method: 'CHECKOUT', payment_reference: null, success_url: 'https://x' },
+    { method: 'CHECKOUT', success_url: 'https://x', cancel_url: 'https://x' },
+    { method: 'TOP_UP', payment_reference: null, customer: 'cus_1' },
+    { customer: 'cus_1', payment_method: 'pm_1' },
+  ],
+  purchases_session_check: [
+    { session_id: 'cs_1' },
+    { session_id: 'cs_1', checkout_url: 'https://x' },
+    { checkout_url: 'https://x', session_expires_at: instant },
+  ],
+  purchases_asked_back_check: [
+    { amount_refunded: '-0.01' },
+    { credits_clawed_back: -1 },
+    { credits_unrecovered: -1 },
+    { credits_clawed_back: 61, credits_unrecovered: 40 },
+  ],
+  purchases_dispute_check: [{ dispute_state: 'MAYBE' }],
+  purchases_next_check_check: [
+    { next_check_at: instant },
+    { state: 'FAILED', grant_id: null, paid_at: null, next_check_at: instant },
+    { state: 'PENDING', grant_id: null, paid_at: null },
+  ],
+  custom_packs_credits_check: [{ credits: 0 }],
+  custom_packs_amount_check: [{ amount: '0' }],
+  events_seq_check: [{ seq: 0 }],
+  events_position_check: [{ position: 0 }],
+  deliveries_state_check: [{ state: 'GONE', due_at: null, ended_at: instant }],
+  deliveries_attempts_check: [{ attempts: -1 }],
+  deliveries_due_check: [
+    { due_at: null },
+    { state: 'DEAD', ended_at: instant },
+    { state: 'DELIVERED', ended_at: instant },
+  ],
+  deliveries_end_check: [{ ended_at: instant }, { state: 'DEAD', due_at: null }],
+  refunded_check: [{ refunded: 6 }, { refunded: 0 }],
+  statements_month_check: [{ month: '2026-13' }, { month: '2026-1' }, { month: '' }],
+  statements_seq_check: [{ after_seq: 5 }, { after_seq: -1 }],
+  statements_overage_check: [{ overage: -1 }],
+  statements_total_check: [{ currency: null }, { total: null }],
+};
+
+test.each(Object.keys(validRows))('a valid row of %s is accepted', async (table) => {
+  expect(await insert(table, {})).toBeNull();
+});
+
+test.each(
+  Object.entries(violations).flatMap(([name, rows]) =>
+    rows.map((changes) => [name, changes] as const),
+  ),
+)('%s refuses %o', async (name, changes) => {
+  const table = Object.keys(validRows).find((candidate) => name.startsWith(candidate)) ?? '';
+  expect(await insert(table, changes)).toMatchObject({ code: '23514', constraint: name });
+});
+
+test('every CHECK is tested', async () => {
+  const checks = `select conname::text from pg_constraint
+    where contype = 'c' and connamespace = 'public'::regnamespace order by 1`;
+  expect(await owner.column(checks)).toEqual(Object.keys(violations).sort());
+  for (const [name, rows] of Object.entries(violations))
+    expect(rows.length, name).toBeGreaterThan(0);
+});
+
+test('a second row under one key is refused', async () => {
+  for (const [table, row] of Object.entries(validRows)) {
+    const twice = [1, 2].map(
+      () => `select * from jsonb_populate_record(null::${table}, $1::jsonb)`,
+    );
+    const sql = `insert into ${table} ${twice.join(' union all ')}`;
+    expect(await owner.errorOf(sql, [JSON.stringify(row)]), table).toMatchObject({ code: '23505' });
+  }
+});
+
+test('a payment reference buys once per account', async () => {
+  const other = { ...validRows['purchases'], purchase_id: uuid.replace('0', '1') };
+  const sql = `insert into purchases
+    select * from jsonb_populate_recordset(null::purchases, $1::jsonb)`;
+  const rows = JSON.stringify([validRows['purchases'], other]);
+  expect(await owner.errorOf(sql, [rows])).toMatchObject({
+    code: '23505',
+    constraint: 'purchases_payment_reference',
+  });
+  const elsewhere = JSON.stringify([validRows['purchases'], { ...other, account_id: 'b' }]);
+  expect(await owner.errorOf(sql, [elsewhere])).toBeNull();
+});
