@@ -41,7 +41,7 @@ const secrets = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const environment = z.object({
+export const environment = z.object({
   /** Address to listen on. */
   HOST: z.string().min(1).default('0.0.0.0'),
   /** Port to listen on; 0 chooses a free one. */

@@ -1,0 +1,64 @@
+/** The tables of docs/ agree with the code. */
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { describe, expect, test } from 'vitest';
+import { environment, readConfig } from '../src/config.ts';
+import { ErrorReason } from '../src/gen/billing/v1/error_reason.ts';
+import { statusCodeOf } from '../src/rpc/call/status.ts';
+import { documentedErrors } from './rpc/error-contract.ts';
+
+const root = new URL('..', import.meta.url).pathname;
+
+/** The cells of every row of a page's tables, without their headings. */
+function rowsOf(page: string): readonly (readonly string[])[] {
+  const lines = readFileSync(`${root}docs/${page}`, 'utf8').split('\n');
+  const rows = lines.filter((line, index) => line.startsWith('|') && !isHeading(lines, index));
+  return rows.map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+const isHeading = (lines: readonly string[], index: number): boolean =>
+  [lines[index], lines[index + 1]].some((line) => line?.startsWith('| ---'));
+
+const codeSpan = (cell: string | undefined): string => /^`(.*)`$/.exec(cell ?? '')?.[1] ?? '';
+
+describe('docs/configuration.md', () => {
+  const rows = rowsOf('configuration.md');
+
+  test('lists every variable once', () => {
+    const names = rows.map(([name]) => codeSpan(name));
+    expect(names.toSorted()).toEqual(Object.keys(environment.shape).toSorted());
+  });
+
+  test.each(rows)('%s has the default %s', (name, value) => {
+    const read = readConfig({});
+    if ('problems' in read) throw new Error(read.problems.join());
+    const config: Readonly<Record<string, unknown>> = read.config;
+    const actual = String(config[codeSpan(name)] ?? '');
+    expect(codeSpan(value)).toBe(actual.startsWith(root) ? relative(root, actual) : actual);
+  });
+});
+
+describe('docs/errors.md', () => {
+  const rows = rowsOf('errors.md');
+
+  test('lists every reason once', () => {
+    const reasons = Object.keys(ErrorReason).filter((name) => name !== 'UNSPECIFIED');
+    expect(rows.map(([, reason]) => codeSpan(reason)).toSorted()).toEqual(reasons.toSorted());
+  });
+
+  test.each(documentedErrors())(
+    '$reason has its code and metadata',
+    ({ reason, codes, metadata }) => {
+      const [listed, , , keys] = rows.find((row) => codeSpan(row[1]) === reason) ?? [];
+      expect(listed?.split(', ')).toEqual(codes.map((code) => status[code]));
+      expect(codes).toContain(statusCodeOf(reason as Parameters<typeof statusCodeOf>[0]));
+      expect(keys?.split(', ').map(codeSpan)).toEqual(expect.arrayContaining([...metadata]));
+    },
+  );
+});
