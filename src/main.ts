@@ -38,6 +38,12 @@ async function main() {
     const service = await startService(config, url, plans, log).catch((error: unknown) => {
       throw error instanceof UnpublishablePlans ? new StartupError(...error.lines) : error;
     });
+    const stop = async () => {
+      await service.stop();
+      await embedded?.stop();
+      await telemetry.shutdown();
+    };
+    stopOnSignal(stop, embedded, log);
     log.info(
       {
         port: service.port,
@@ -47,12 +53,6 @@ async function main() {
       'ready',
     );
     if (embedded) printReadyMessage(config, service.port);
-    const stop = async () => {
-      await service.stop();
-      await embedded?.stop();
-      await telemetry.shutdown();
-    };
-    stopOnSignal(stop, embedded, log);
   } catch (error) {
     await embedded?.stop();
     throw error;

@@ -56,7 +56,7 @@ function startCommand(checkout: string, nodeFlags?: readonly string[]): readonly
   if (nodeFlags)
     return [process.execPath, ...nodeFlags, '--import', './src/telemetry.ts', 'src/main.ts'];
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
-  return ['sh', '-c', `exec ${scripts.start}`];
+  return ['sh', '-c', `exec ${scripts.start.replace(/^exec /, '')}`];
 }
 
 async function start(

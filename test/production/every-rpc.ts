@@ -1,0 +1,133 @@
+/** One call of every RPC, in an order in which each of them succeeds. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scrip } from '../../src/client.ts';
+import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { ExportStatementsRequest_Format } from '../../src/gen/billing/v1/statement_service.ts';
+
+const accountId = 'acme';
+const packId = 'own';
+const named = () => ({ accountId, requestId: randomUUID() });
+
+/**
+ * Calls every RPC. Each call that succeeds adds its name to `called`; the first that fails rejects.
+ * Needs the plans `verts` and `aspose-cloud`, and deliveries that become DEAD at once.
+ */
+export async function callEveryRpc(scrip: Scrip, called: Set<string>) {
+  const recorded = recording(scrip, called);
+  await callPlans(recorded);
+  await callAccounts(recorded);
+  await callBilling(recorded);
+  await callStatements(recorded);
+  await callEvents(recorded);
+  await recorded.accounts.closeAccount({ ...named(), accountId: 'moved' });
+}
+
+/** The same client; calls that succeed are recorded. */
+function recording(scrip: Scrip, called: Set<string>): Scrip {
+  const record = <Service extends object>(service: Service): Service =>
+    new Proxy(service, {
+      get(target, name: string) {
+        const rpc = target[name as keyof Service] as (...args: unknown[]) => unknown;
+        return (...args: unknown[]) => {
+          const call = rpc(...args);
+          if (call instanceof Promise)
+            void call.then(
+              () => called.add(name),
+              () => {},
+            );
+          else called.add(name);
+          return call;
+        };
+      },
+    });
+  const { billing, accounts, plans, statements, events } = scrip;
+  return {
+    ...scrip,
+    billing: record(billing),
+    accounts: record(accounts),
+    plans: record(plans),
+    statements: record(statements),
+    events: record(events),
+  };
+}
+
+async function callPlans({ plans }: Scrip) {
+  await plans.listPlans({});
+  await plans.getPlan({ planId: 'verts' });
+}
+
+async function callAccounts({ accounts }: Scrip) {
+  await accounts.openAccount({ ...named(), planId: 'verts' });
+  await accounts.openAccount({ ...named(), accountId: 'moved', planId: 'perfectparser' });
+  await accounts.moveAccount({ ...named(), accountId: 'moved', planId: 'aspose-cloud' });
+  await accounts.getAccount({ accountId });
+  await accounts.listAccounts({});
+  await accounts.updateAccount({ ...named(), lowBalanceThreshold: { credits: 100n } });
+  await accounts.grantCredits({ ...named(), credits: 150n, category: Grant_Category.PAID });
+  await accounts.listGrants({ accountId });
+  const price = { currency: 'USD', amount: '1.00' };
+  const pack = { packId, title: 'Own', credits: 1n, price };
+  await accounts.offerPack({ ...named(), pack });
+  await accounts.listPacks({ accountId });
+}
+
+async function callBilling({ billing, accounts }: Scrip) {
+  const usages = [{ operation: 'file.inspect' }];
+  await billing.estimate({ accountId, usages });
+  const { reservation } = await billing.reserve({ ...named(), usages });
+  const { reservationId = '' } = reservation ?? {};
+  await billing.extendReservation({ ...named(), reservationId, ttl: { seconds: 60n } });
+  await billing.raiseReservation({ ...named(), reservationId, usages });
+  await billing.getReservation({ accountId, reservationId });
+  await billing.listReservations({ accountId });
+  await billing.commit({ ...named(), reservationId });
+  const second = await billing.reserve({ ...named(), usages });
+  await billing.release({
+    ...named(),
+    reservationId: second.reservation?.reservationId ?? '',
+  });
+  const payment = { $case: 'paymentReference', value: 'order-1' } as const;
+  const { purchase } = await billing.purchase({ ...named(), packId, payment });
+  await billing.getPurchase({ accountId, purchaseId: purchase?.purchaseId ?? '' });
+  await billing.listPurchases({ accountId });
+  await accounts.withdrawPack({ ...named(), packId });
+  // Below the threshold: this writes an event.
+  const { entrySeq: seq } = await billing.charge({ ...named(), credits: 60n });
+  await billing.refund({ ...named(), seq, credits: 1n });
+  await billing.batch({
+    mutations: [{ mutation: { $case: 'charge', value: { ...named(), usages } } }],
+  });
+  await billing.getBalance({ accountId, includeGrants: true });
+  for await (const { entries } of billing.streamHistory({ accountId })) if (entries.length) break;
+}
+
+async function callStatements({ statements, accounts }: Scrip) {
+  const { account } = await accounts.getAccount({ accountId: 'moved' });
+  const month = account?.openedAt?.toISOString().slice(0, 7) ?? '';
+  await statements.getStatement({ accountId: 'moved', month });
+  await statements.listStatements({ accountId: 'moved' });
+  const format = ExportStatementsRequest_Format.CSV;
+  for await (const _ of statements.exportStatements({
+    of: { $case: 'planId', value: 'aspose-cloud' },
+    fromMonth: month,
+    format,
+  }));
+}
+
+async function callEvents({ events }: Scrip) {
+  for await (const message of events.streamEvents({ accountId, follow: true }))
+    if (message.events.length > 0) break;
+  const eventId = await waitForDelivery(events);
+  await events.replayDelivery({ accountId, eventId });
+  await events.replayDeadDeliveries({ accountId });
+}
+
+async function waitForDelivery({ listDeliveries }: Scrip['events']): Promise<string> {
+  for (;;) {
+    const { deliveries } = await listDeliveries({ accountId });
+    const [delivery] = deliveries;
+    if (delivery?.event) return delivery.event.eventId;
+    await sleep(100);
+  }
+}

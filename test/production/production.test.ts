@@ -1,0 +1,90 @@
+/**
+ * The production build in an empty folder, as an ordinary user, on the machine's own Node, which only
+ * has to be 20 or newer.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../src/client.ts';
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
+import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
+import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
+import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
+import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
+import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
+import { callEveryRpc } from './every-rpc.ts';
+import { Installation } from './installation.ts';
+
+const RPCS = [
+  AccountServiceService,
+  BillingServiceService,
+  EventServiceService,
+  PlanServiceService,
+  StatementServiceService,
+].flatMap((service) => Object.keys(service));
+
+const installation = new Installation();
+afterAll(() => installation.remove());
+
+beforeAll(async () => {
+  const { code, stdout, stderr } = await installation.run(['npm', 'ci', '--omit=dev']);
+  expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: '' });
+  expect(stdout).not.toMatch(/warn|deprecated/i);
+});
+
+test('npm start runs the build, and every RPC answers', async () => {
+  const node = await installation.run(['node', '--version']);
+  expect(Number(/^v(\d+)/.exec(node.stdout)?.[1])).toBeGreaterThanOrEqual(20);
+
+  const service = installation.start(['npm', 'start'], {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    EVENTS_WEBHOOK_URL: 'http://127.0.0.1:1/nobody-listens',
+    EVENTS_WEBHOOK_SECRET: `whsec_${'a'.repeat(32)}`,
+    EVENTS_WEBHOOK_ATTEMPTS_MAX: '1',
+  });
+  const [, port] = await service.waitFor(/"port":(\d+).*"msg":"ready"/);
+  const scrip = connect(`127.0.0.1:${port}`, { caller: 'test' });
+  const called = new Set<string>();
+  try {
+    await callEveryRpc(scrip, called);
+  } finally {
+    scrip.close();
+  }
+  expect([...called].toSorted()).toEqual(RPCS.toSorted());
+
+  const { code, stdout, stderr } = await service.stop();
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/"node":"v24\..*"msg":"starting from dist\/"/);
+  expect(stdout).toContain('"msg":"stopped"');
+});
+
+test('npm run verify and npm run scrip find the database and the plan files', async () => {
+  const verified = await installation.run(['npm', 'run', '--silent', 'verify']);
+  expect(verified).toMatchObject({ code: 0, stderr: '' });
+  expect(verified.stdout).toMatch(/^verify: ok \(2 accounts, /);
+
+  const scrip = ['npm', 'run', '--silent', 'scrip', '--', 'plans'];
+  const listed = await installation.run([...scrip, 'list']);
+  expect(listed).toMatchObject({ code: 0, stderr: '' });
+  expect(listed.stdout).toMatch(/^aspose-cloud: .*\nperfectparser: .*\nverts: .*\n$/);
+  const checked = await installation.run([...scrip, 'check']);
+  expect(checked).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('npm run migrate migrates the database of DATABASE_URL', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'scrip-production-database-'));
+  const { url, stop } = await startEmbeddedPostgres(directory);
+  try {
+    const command = ['npm', 'run', '--silent', 'migrate'];
+    const first = await installation.run(command, { DATABASE_URL: url });
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first.stdout).toMatch(/^migrated: 0001-ledger, /);
+    const second = await installation.run(command, { DATABASE_URL: url });
+    expect(second.stdout).toBe('the schema is up to date\n');
+  } finally {
+    await stop();
+    await rm(directory, { recursive: true });
+  }
+});
