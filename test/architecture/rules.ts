@@ -14,10 +14,10 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['ledger'],
   ['pricing'],
   ['tail'],
-  ['poller', 'config', 'clock', 'new-id', 'failure', 'canonical', 'sha256'],
+  ['poller', 'config', 'clock', 'new-id', 'failure', 'canonical', 'sha256', 'min'],
 ];
 
-const PURE = ['statements', 'ledger', 'pricing', 'failure', 'canonical', 'sha256'];
+const PURE = ['statements', 'ledger', 'pricing', 'failure', 'canonical', 'sha256', 'min'];
 
 /** Matches the modules of these rooms, or the modules of these names. */
 const rooms = (...names: readonly string[]) => `^src/(${names.join('|')})(/|\\.ts$)`;
