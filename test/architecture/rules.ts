@@ -57,8 +57,8 @@ export const RULES: readonly IForbiddenRuleType[] = [
     to: { path: '^src/', pathNot: rooms('pg', 'failure', 'canonical') },
   },
   {
-    name: 'only pg talks to PostgreSQL',
-    from: { path: '^src/', pathNot: rooms('pg', 'embedded-postgres') },
+    name: 'the service uses PostgreSQL through pg; verify and preview open a connection of their own',
+    from: { path: '^src/', pathNot: rooms('pg', 'embedded-postgres', 'verify', 'preview') },
     to: {
       path: packages('pg', 'kysely', '@mikro-orm/.*'),
       dependencyTypesNot: ['type-only'],
