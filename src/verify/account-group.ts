@@ -1,4 +1,4 @@
-/** A group of accounts that is audited in one snapshot: their rows, and their grants. */
+/** A group of accounts that is audited in one snapshot, with their grants. */
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Row } from '../pg/table.ts';
@@ -8,18 +8,18 @@ import type { Snapshot } from './snapshot.ts';
 
 export type AccountGroup = {
   readonly snapshot: Snapshot;
-  /** In the database's order. */
+  /** In the order of their ids. */
   readonly accounts: ReadonlyMap<string, Account>;
   readonly grants: ReadonlyMap<string, ReadonlyMap<bigint, Grant>>;
-  /** Up to when statements have closed the months of accounts that have any. */
+  /** Of accounts with statements: the end of the last month that is closed. */
   readonly closedUntil: ReadonlyMap<string, number>;
   readonly findings: Findings;
 };
 
-const NONE: ReadonlyMap<bigint, Grant> = new Map();
+const NO_GRANTS: ReadonlyMap<bigint, Grant> = new Map();
 
 export const grantsOf = ({ grants }: AccountGroup, accountId: string): ReadonlyMap<bigint, Grant> =>
-  grants.get(accountId) ?? NONE;
+  grants.get(accountId) ?? NO_GRANTS;
 
 export async function loadGrants(snapshot: Snapshot): Promise<AccountGroup['grants']> {
   const grants = new Map<string, Map<bigint, Grant>>();
@@ -35,28 +35,28 @@ export async function loadGrants(snapshot: Snapshot): Promise<AccountGroup['gran
   return grants;
 }
 
-/** The account a row belongs to; tells where there is none. */
-export function accountOf(group: AccountGroup, row: Row, table: string): Account | null {
+/** The account that a row of `table` belongs to. If there is none, reports it and returns null. */
+export function findAccount(group: AccountGroup, row: Row, table: string): Account | null {
   const accountId: string = row['account_id']!;
   const account = group.accounts.get(accountId);
   if (!account) group.findings.add(accountId, `has ${table}, but there is no such account`);
   return account ?? null;
 }
 
-/** Rows that follow each other and agree in account and `column`: what belongs to one thing. */
+/** Groups consecutive rows that have the same account and the same value of `column`. */
 export async function* groupRows(
   rows: AsyncIterable<Row>,
   column: string,
 ): AsyncGenerator<readonly [Row, ...Row[]], void, void> {
-  let run: [Row, ...Row[]] | undefined;
+  let group: [Row, ...Row[]] | undefined;
   for await (const row of rows) {
-    const same = run?.[0]['account_id'] === row['account_id'] && run?.[0][column] === row[column];
-    if (run && same) {
-      run.push(row);
+    const first = group?.[0];
+    if (first?.['account_id'] === row['account_id'] && first?.[column] === row[column]) {
+      group?.push(row);
       continue;
     }
-    if (run) yield run;
-    run = [row];
+    if (group) yield group;
+    group = [row];
   }
-  if (run) yield run;
+  if (group) yield group;
 }

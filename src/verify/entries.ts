@@ -1,13 +1,13 @@
-/** Replays the entries of a group of accounts, and holds accounts and grants against them. */
+/** Replays the entries of a group of accounts, and compares accounts and grants with the result. */
 import type { Entry } from '../ledger/entry.ts';
 import type { Row } from '../pg/table.ts';
 import { entries as table } from '../store/tables/entries.ts';
-import { type AccountGroup, accountOf, grantsOf } from './account-group.ts';
+import { type AccountGroup, findAccount, grantsOf } from './account-group.ts';
 import { checkGrants } from './grants.ts';
 import { isBucket } from './moves.ts';
 import { Replay } from './replay.ts';
 
-/** Answers how many entries there are. */
+/** Returns the number of entries. */
 export async function checkEntries(group: AccountGroup): Promise<number> {
   const replays = new Map<string, Replay>();
   for (const account of group.accounts.values()) {
@@ -29,12 +29,12 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
   );
   for await (const row of rows) {
     entries += 1;
-    const account = accountOf(group, row, 'entries');
+    const account = findAccount(group, row, 'entries');
     const replay = account && replays.get(account.accountId);
-    if (replay) take(replay, row);
+    if (replay) replayRow(replay, row);
   }
   for (const [accountId, replay] of replays) {
-    replay.close();
+    replay.finish();
     checkGrants(replay, grantsOf(group, accountId), reporterFor(group, accountId));
   }
   for (const accountId of group.grants.keys())
@@ -48,14 +48,14 @@ const reporterFor =
   (what: string) =>
     findings.add(accountId, what);
 
-function take(replay: Replay, row: Row) {
-  const entry = read(row);
+function replayRow(replay: Replay, row: Row) {
+  const entry = parseEntry(row);
   if (entry instanceof Error) replay.skip(BigInt(row['seq']!), row['hash']!, entry.message);
-  else replay.take(entry);
+  else replay.apply(entry);
 }
 
-/** Of its moves and usages the database only knows that they are JSON. */
-function read(row: Row): Entry | Error {
+/** The database checks only that moves and usages are JSON, so an entry may be unreadable. */
+function parseEntry(row: Row): Entry | Error {
   try {
     const entry = table.read(row);
     const unknown = entry.moves

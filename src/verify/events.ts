@@ -1,13 +1,13 @@
 /**
- * Events: each account's are numbered without gaps, say in turn that its balance is low and that it has
- * recovered, and the last of them is what its row says. Over all accounts positions have no gaps, and
- * every event has its delivery, from the first one that had one on.
+ * Events. Those of an account are numbered without gaps; `balance.low` and `balance.recovered` alternate,
+ * and the last of them agrees with the account's row. Over all accounts, positions have no gaps, and
+ * from the first delivery on every event has one.
  */
 import type pg from 'pg';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
-import { type AccountGroup, accountOf } from './account-group.ts';
-import type { Discrepancy } from './findings.ts';
+import { type AccountGroup, findAccount } from './account-group.ts';
+import type { Discrepancy, Report } from './findings.ts';
 import type { InRange } from './snapshot.ts';
 
 const events = (inRange: InRange) => `
@@ -15,21 +15,21 @@ const events = (inRange: InRange) => `
     (data->>'available')::numeric < (data->>'threshold')::numeric as below
   from events where ${inRange('account_id')} order by account_id, seq`;
 
-/** Where an account's events have got to. */
-type Reached = { seq: bigint; position: bigint | null; low: boolean | null };
+/** The state of an account after some of its events. `low` is null before the first event about it. */
+type EventState = { seq: bigint; position: bigint | null; low: boolean | null };
 
 export async function checkEvents(group: AccountGroup): Promise<void> {
-  const reached = new Map<string, Reached>();
+  const states = new Map<string, EventState>();
   for await (const row of group.snapshot.rows(events)) {
-    const account = accountOf(group, row, 'events');
+    const account = findAccount(group, row, 'events');
     if (!account) continue;
     const { accountId } = account;
-    const before = reached.get(accountId) ?? { seq: 0n, position: 0n, low: null };
+    const before = states.get(accountId) ?? { seq: 0n, position: 0n, low: null };
     const report = (what: string) => group.findings.add(accountId, `event ${row['seq']}: ${what}`);
-    reached.set(accountId, checkEvent(row, before, report));
+    states.set(accountId, checkEvent(row, before, report));
   }
   for (const { accountId, eventCount, lowBalance } of group.accounts.values()) {
-    const { seq, low } = reached.get(accountId) ?? { seq: 0n, low: null };
+    const { seq, low } = states.get(accountId) ?? { seq: 0n, low: null };
     const report = (what: string) => group.findings.add(accountId, what);
     if (eventCount !== seq) report(`event_count is ${eventCount}, the newest event is ${seq}`);
     if (low !== null && low !== lowBalance)
@@ -37,7 +37,7 @@ export async function checkEvents(group: AccountGroup): Promise<void> {
   }
 }
 
-function checkEvent(row: Row, before: Reached, report: (what: string) => void): Reached {
+function checkEvent(row: Row, before: EventState, report: Report): EventState {
   const seq = BigInt(row['seq']!);
   const type: string = row['type']!;
   const position = row['position'] === null ? null : BigInt(row['position']!);
@@ -52,8 +52,8 @@ function checkEvent(row: Row, before: Reached, report: (what: string) => void): 
   return { seq, position, low };
 }
 
-/** Positions that do not follow the one before, and events that lost their delivery. */
-const MISPLACED = `
+/** Gaps in the positions, events without a delivery, and a wrong cursor. */
+const POSITION_ERRORS = `
   with placed as (
     select account_id, event_id, position, lag(position, 1, 0::bigint) over (order by position) as before
     from events where position is not null
@@ -75,11 +75,11 @@ const MISPLACED = `
   ) reached
   where newest is distinct from cursor`;
 
-/** What belongs to no one account: audited once, at one moment of its own. */
+/** Checks what spans accounts, in a snapshot of its own. */
 export async function checkPositions(client: pg.Client): Promise<readonly Discrepancy[]> {
   return await inReadOnlySnapshot(client, async () => {
     const { rows } = await client.query<{ account_id: string; what: string }>(
-      `${MISPLACED} limit 100`,
+      `${POSITION_ERRORS} limit 100`,
     );
     return rows.map(({ account_id: accountId, what }) => ({ accountId, what }));
   });

@@ -1,13 +1,16 @@
-/** What an audit found. */
+/** Collects the discrepancies of an audit. */
 
-/** The books of an account and its entries say different things. */
+/** A stored value that differs from what the entries of its account say. */
 export type Discrepancy = {
   readonly accountId: string;
-  /** The place and both sides, e.g. "entry 7: remaining_after is 12, the moves say 13". */
+  /** Where it is and both values, e.g. "entry 7: remaining_after is 12, the moves say 13". */
   readonly what: string;
 };
 
-/** One wrong entry can make every later one wrong: so many are kept of an account at most. */
+/** Reports a discrepancy of the thing that is being checked. */
+export type Report = (what: string) => void;
+
+/** One wrong entry can make every later one wrong; more discrepancies per account are dropped. */
 const PER_ACCOUNT_MAX = 100;
 
 export class Findings {
@@ -19,7 +22,7 @@ export class Findings {
     else if (found.length < PER_ACCOUNT_MAX) found.push(what);
   }
 
-  /** All, by account in this order; accounts that it does not name come last. */
+  /** All discrepancies in the order of these accounts; other accounts come last. */
   list(accountIds: Iterable<string>): Discrepancy[] {
     const inOrder = new Set([...accountIds, ...this.#byAccount.keys()]);
     return [...inOrder].flatMap((accountId) =>

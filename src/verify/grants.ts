@@ -1,41 +1,49 @@
-/** The grants of an account, held against the buckets that its entries filled. */
+/** Compares the grants of an account with the buckets that its entries filled. */
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { Report } from './findings.ts';
 import type { BucketSums, Buckets } from './moves.ts';
 import type { Replay } from './replay.ts';
 
 export function checkGrants(
   { account, sums, grantCount, reissued }: Replay,
   grants: ReadonlyMap<bigint, Grant>,
-  report: (what: string) => void,
+  report: Report,
 ) {
-  const months = new Set<string>();
+  const periods = new Set<string>();
   for (const grant of grants.values()) {
     const buckets = sums.of(grant.grantId);
     const reportGrant = (what: string) => report(`grant ${grant.grantId}: ${what}`);
-    const again = reissued.get(grant.grantId) ?? 0n;
-    checkAmounts(grant, buckets, again + sums.clawedBack(grant.grantId), reportGrant);
+    const returned = (reissued.get(grant.grantId) ?? 0n) + sums.clawedBack(grant.grantId);
+    checkAmounts(grant, buckets, returned, reportGrant);
     checkState(grant, buckets, account.lastAt, reportGrant);
     if (grant.grantId > grantCount) reportGrant('no entry made it');
     checkOperations(grant, reportGrant);
-    if (grant.source !== 'ALLOWANCE') continue;
-    const opens = new Date(grant.effectiveAt).toISOString();
-    if (![opens, opens.slice(0, 7)].includes(grant.sourceReference))
-      reportGrant(`it is the allowance of ${grant.sourceReference}, and effective from ${opens}`);
-    if (months.has(grant.sourceReference))
-      reportGrant(`the allowance of ${grant.sourceReference} was granted before`);
-    months.add(grant.sourceReference);
+    if (grant.source === 'ALLOWANCE') checkAllowance(grant, periods, reportGrant);
   }
-  const again = [...reissued.values()].reduce((sum, credits) => sum + credits, 0n);
-  checkWhole(account, grants, sums, again, report);
+  const reissuedTotal = [...reissued.values()].reduce((sum, credits) => sum + credits, 0n);
+  checkTotal(account, grants, sums, reissuedTotal, report);
+}
+
+/** An allowance names its period, a month or an instant, and each period has one. */
+function checkAllowance(
+  { effectiveAt, sourceReference: period }: Grant,
+  periods: Set<string>,
+  report: Report,
+) {
+  const from = new Date(effectiveAt).toISOString();
+  if (period !== from && period !== from.slice(0, 7))
+    report(`it is the allowance of ${period}, and effective from ${from}`);
+  if (periods.has(period)) report(`the allowance of ${period} was granted before`);
+  periods.add(period);
 }
 
 function checkAmounts(
   grant: Grant,
   buckets: Buckets,
-  /** Credits that went back to where they were issued from. */
+  /** Credits of the grant that moved back to `issued`. */
   returned: bigint,
-  report: (what: string) => void,
+  report: Report,
 ) {
   const { amount, remaining, reserved } = grant;
   const issued = returned - buckets.issued;
@@ -47,41 +55,36 @@ function checkAmounts(
     report(`reserved is ${reserved}, the moves say ${buckets.reserved}`);
 }
 
-/** A grant's state is of its newest move, so one that has expired since can still be OPEN. */
-function checkState(
-  grant: Grant,
-  { expired }: Buckets,
-  at: number,
-  report: (what: string) => void,
-) {
+/** The state changes with a move, so a grant that has expired since its last move may be OPEN. */
+function checkState(grant: Grant, { expired }: Buckets, at: number, report: Report) {
   const { state, remaining, expiresAt } = grant;
-  const over = expiresAt !== null && expiresAt <= at;
-  const sound = {
+  const isOver = expiresAt !== null && expiresAt <= at;
+  const isValid = {
     SCHEDULED: remaining === 0n,
     OPEN: remaining > 0n,
-    SPENT: remaining === 0n && (expired === 0n || over || isCarried(grant)),
-    EXPIRED: over || (isCarried(grant) && remaining === 0n && expired > 0n),
+    SPENT: remaining === 0n && (expired === 0n || isOver || isCarried(grant)),
+    EXPIRED: isOver || (isCarried(grant) && remaining === 0n && expired > 0n),
   }[state];
-  if (!sound) report(`it is ${state} with ${remaining} remaining and ${expired} expired`);
+  if (!isValid) report(`it is ${state} with ${remaining} remaining and ${expired} expired`);
 }
 
-/** Allowances without an expiry lapse in part, as far as they are not carried into a new period. */
+/** An allowance without an expiry is carried into the next period, in part or whole. */
 const isCarried = ({ source, expiresAt }: Grant): boolean =>
   source === 'ALLOWANCE' && expiresAt === null;
 
-/** Named once each, in order: the same limit is always the same text. */
-function checkOperations({ operations }: Grant, report: (what: string) => void) {
-  const ordered = operations.every((name, index) => index === 0 || operations[index - 1]! < name);
-  if (!ordered) report(`its operations are not in order: ${operations.join(', ')}`);
+/** Operations are unique and sorted, so that equal limits are equal texts. */
+function checkOperations({ operations }: Grant, report: Report) {
+  const isSorted = operations.every((name, index) => index === 0 || operations[index - 1]! < name);
+  if (!isSorted) report(`its operations are not in order: ${operations.join(', ')}`);
 }
 
-/** What was granted, and used beyond it, is somewhere: not spent yet, spent, or expired. */
-function checkWhole(
+/** Credits granted and overage used are equal to credits remaining, held, consumed and expired. */
+function checkTotal(
   account: Account,
   grants: ReadonlyMap<bigint, Grant>,
   sums: BucketSums,
   reissued: bigint,
-  report: (what: string) => void,
+  report: Report,
 ) {
   const { total } = sums;
   let issued = 0n;

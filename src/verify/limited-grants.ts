@@ -1,34 +1,34 @@
 /**
- * Grants that are limited to operations: what an entry took of them must fit the usages it was for.
- * A grant's credits are dealt out one after the other, and moved on where they stand in another
- * one's way; what cannot be dealt out was not for the entry to take.
+ * Grants that are limited to operations: the credits that an entry takes of them must fit its usages of
+ * those operations. It is a matching of grants to operations, found by augmenting paths.
  */
 import type { Entry, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { Report } from './findings.ts';
 
-/** What an entry took of a limited grant, and where it is dealt out to. */
-type Taken = {
+/** The credits that an entry takes of a limited grant, and the operations they are assigned to. */
+type Draw = {
   readonly operations: readonly string[];
-  left: bigint;
-  readonly dealt: Map<string, bigint>;
+  unassigned: bigint;
+  readonly assigned: Map<string, bigint>;
 };
 
 type Usages = Entry['usages'];
 
 export class LimitedGrants {
   readonly #grants: ReadonlyMap<bigint, Grant>;
-  readonly #limited: boolean;
-  /** What reservations were made for: a late commit by credits may take as much. */
+  readonly #hasLimited: boolean;
+  /** The usages that reservations were made for: a late commit by credits may take as much. */
   readonly #reservedFor = new Map<string, Usages>();
 
   constructor(grants: ReadonlyMap<bigint, Grant>) {
     this.#grants = grants;
-    this.#limited = [...grants.values()].some(({ operations }) => operations.length > 0);
+    this.#hasLimited = [...grants.values()].some(({ operations }) => operations.length > 0);
   }
 
-  /** The account's next entry. */
-  take(entry: Entry, report: (what: string) => void) {
-    if (!this.#limited) return;
+  /** Checks the account's next entry. */
+  check(entry: Entry, report: Report) {
+    if (!this.#hasLimited) return;
     const { kind, moves, late } = entry;
     const reservationId = entry.reservationId ?? '';
     const before = this.#reservedFor.get(reservationId) ?? [];
@@ -39,76 +39,82 @@ export class LimitedGrants {
       ({ grantId }) => (this.#grants.get(grantId)?.operations.length ?? 0) > 0,
     );
     if (usages.length > 0) {
-      if (limited.length > 0 && !fits(moves, usages, this.#grants))
+      if (limited.length > 0 && !isAssignable(moves, usages, this.#grants))
         report('takes more of limited grants than the usages of their operations cost');
       return;
     }
-    // By credits alone a reservation's own may be committed, and nothing else that is limited.
-    const freely = limited.find(({ from, to }) => from === 'available' && to !== 'expired');
-    if (freely)
-      report(`takes credits of grant ${freely.grantId}, which is limited, for no operation`);
+    // An entry without usages may only commit what its reservation holds of limited grants.
+    const drawn = limited.find(({ from, to }) => from === 'available' && to !== 'expired');
+    if (drawn)
+      report(`takes credits of grant ${drawn.grantId}, which is limited, for no operation`);
   }
 }
 
-function fits(moves: readonly Move[], usages: Usages, grants: ReadonlyMap<bigint, Grant>): boolean {
-  const open = new Map<string, bigint>();
+/** Whether the credits taken of limited grants can be assigned to usages of their operations. */
+function isAssignable(
+  moves: readonly Move[],
+  usages: Usages,
+  grants: ReadonlyMap<bigint, Grant>,
+): boolean {
+  const demand = new Map<string, bigint>();
   for (const { usage, credits } of usages)
-    open.set(usage.operation, (open.get(usage.operation) ?? 0n) + credits);
-  // What is not limited may pay whatever these leave: it is enough that these find their place.
-  const all: Taken[] = moves
+    demand.set(usage.operation, (demand.get(usage.operation) ?? 0n) + credits);
+  // Other grants can pay for whatever remains, so only the limited ones are assigned.
+  const draws: Draw[] = moves
     .filter(({ to }) => to === 'consumed' || to === 'reserved')
     .flatMap(({ grantId, credits }) => {
       const { operations = [] } = grants.get(grantId) ?? {};
-      return operations.length > 0 ? { operations, left: credits, dealt: new Map() } : [];
+      return operations.length > 0 ? { operations, unassigned: credits, assigned: new Map() } : [];
     });
-  for (const taken of all)
-    while (taken.left > 0n) {
-      const dealt = deal(taken, taken.left, open, all, new Set());
-      if (dealt === 0n) return false;
-      taken.left -= dealt;
+  for (const draw of draws)
+    while (draw.unassigned > 0n) {
+      const credits = assign(draw, draw.unassigned, demand, draws, new Set());
+      if (credits === 0n) return false;
+      draw.unassigned -= credits;
     }
   return true;
 }
 
-/** Deals out up to `credits`, to one operation; answers how many. */
-function deal(
-  taken: Taken,
+/** Assigns up to `credits` of a draw to one of its operations. Returns how many. */
+function assign(
+  draw: Draw,
   credits: bigint,
-  open: Map<string, bigint>,
-  all: readonly Taken[],
-  seen: Set<string>,
+  demand: Map<string, bigint>,
+  draws: readonly Draw[],
+  visited: Set<string>,
 ): bigint {
-  for (const name of taken.operations) {
-    if (seen.has(name)) continue;
-    seen.add(name);
-    const room = open.get(name) ?? 0n;
-    const dealt = room > 0n ? smaller(credits, room) : moveOn(name, credits, open, all, seen);
-    if (dealt === 0n) continue;
-    if (room > 0n) open.set(name, room - dealt);
-    taken.dealt.set(name, (taken.dealt.get(name) ?? 0n) + dealt);
-    return dealt;
+  for (const operation of draw.operations) {
+    if (visited.has(operation)) continue;
+    visited.add(operation);
+    const open = demand.get(operation) ?? 0n;
+    const assigned =
+      open > 0n ? min(credits, open) : reassign(operation, credits, demand, draws, visited);
+    if (assigned === 0n) continue;
+    if (open > 0n) demand.set(operation, open - assigned);
+    draw.assigned.set(operation, (draw.assigned.get(operation) ?? 0n) + assigned);
+    return assigned;
   }
   return 0n;
 }
 
-/** Has somebody who was dealt this operation take another one; answers how much room that made. */
-function moveOn(
-  name: string,
+/** Moves another draw from this operation to one of its others. Returns the credits that this frees. */
+function reassign(
+  operation: string,
   credits: bigint,
-  open: Map<string, bigint>,
-  all: readonly Taken[],
-  seen: Set<string>,
+  demand: Map<string, bigint>,
+  draws: readonly Draw[],
+  visited: Set<string>,
 ): bigint {
-  for (const other of all) {
-    const has = other.dealt.get(name) ?? 0n;
-    if (has === 0n) continue;
-    const moved = deal(other, smaller(credits, has), open, all, seen);
+  for (const draw of draws) {
+    const assigned = draw.assigned.get(operation) ?? 0n;
+    if (assigned === 0n) continue;
+    const moved = assign(draw, min(credits, assigned), demand, draws, visited);
     if (moved > 0n) {
-      other.dealt.set(name, has - moved);
+      draw.assigned.set(operation, assigned - moved);
       return moved;
     }
   }
   return 0n;
 }
 
-const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);

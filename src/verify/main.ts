@@ -1,4 +1,4 @@
-/** `npm run verify`: closes the books of DATABASE_URL, or of the embedded database. */
+/** `npm run verify`: audits the database of DATABASE_URL, or the embedded one. */
 import { parseArgs } from 'node:util';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
@@ -6,9 +6,9 @@ import { type VerifyOptions, verify } from './verify.ts';
 
 const USAGE = 'usage: npm run verify -- [--account ID] [--all]';
 
-/** Exit code where the books do not agree. */
-const DISAGREES = 1;
-/** Exit code where they could not be read: nothing is known about them. */
+/** Exit code if there is a discrepancy. */
+const DISCREPANCY = 1;
+/** Exit code if the database could not be read. */
 const UNREADABLE = 2;
 
 function readOptions(): VerifyOptions {
@@ -26,19 +26,21 @@ async function main(options: VerifyOptions): Promise<number> {
     const result = await verify(database.url, options);
     if (result.ok) {
       const ms = Math.round(performance.now() - startedAt);
-      say(`ok (${count(result.accounts, 'account')}, ${count(result.entries, 'entry')}, ${ms} ms)`);
+      print(
+        `ok (${count(result.accounts, 'account')}, ${count(result.entries, 'entry')}, ${ms} ms)`,
+      );
       return 0;
     }
     const { discrepancies } = result;
     for (const { accountId, what } of options.all ? discrepancies : discrepancies.slice(0, 1))
-      say(`account ${accountId}: ${what}`);
-    return DISAGREES;
+      print(`account ${accountId}: ${what}`);
+    return DISCREPANCY;
   } finally {
     await database.close();
   }
 }
 
-const say = (text: string) => process.stdout.write(`verify: ${text}\n`);
+const print = (text: string) => process.stdout.write(`verify: ${text}\n`);
 
 const count = (many: number, what: 'account' | 'entry'): string =>
   `${many.toLocaleString('en')} ${many === 1 ? what : { account: 'accounts', entry: 'entries' }[what]}`;
@@ -48,7 +50,7 @@ try {
 } catch (error) {
   const { message, code } = error as Error & { code?: string };
   const usage = code?.startsWith('ERR_PARSE_ARGS') ? `; ${USAGE}` : '';
-  // A host with several addresses that all refuse is an error without a message.
+  // If every address of a host refuses the connection, the error has no message.
   process.stderr.write(`verify: ${message || code}${usage}\n`);
   process.exitCode = UNREADABLE;
 }

@@ -1,35 +1,35 @@
 /**
- * What each kind of entry may move, and the buckets that moves fill. Written from the definitions of
- * the ledger, not from its code: it is what that code is held against.
+ * The moves that each kind of entry may have, and the buckets that moves fill. Written from the contract,
+ * independently of the ledger's code, which is checked against it.
  */
 import type { BucketKind, EntryKind, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 
-/** What an entry of a kind may say. */
+/** The rules for entries of one kind. */
 type EntryRule = {
   readonly moves: readonly `${BucketKind} to ${BucketKind}`[];
-  /** What the entry must name; REFUND may name a reservation beside what it refunds. */
-  readonly names: 'grant' | 'reservation' | 'refunded entry' | 'nothing';
-  /** Whether a caller asks for it, the service by itself, or either. */
-  readonly by: 'caller' | 'service' | 'either';
+  /** What the entry must name. A REFUND may name a reservation in addition. */
+  readonly refersTo: 'grant' | 'reservation' | 'refunded entry' | 'nothing';
+  /** Whether a caller requests it, or the service makes it by itself. */
+  readonly requestedBy: 'caller' | 'service' | 'either';
 };
 
-const GIVE_BACK = [
+const RETURN_MOVES = [
   'reserved to available',
   'reserved to expired',
   'overage_reserved to overage',
 ] as const;
 
 export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
-  GRANT: { moves: ['issued to available'], names: 'grant', by: 'either' },
-  GRANT_EFFECTIVE: { moves: ['issued to available'], names: 'grant', by: 'service' },
-  GRANT_EXPIRED: { moves: ['available to expired'], names: 'grant', by: 'service' },
-  // Of a top-up nobody but the service itself asked for it.
-  PURCHASE: { moves: ['issued to available'], names: 'grant', by: 'either' },
+  GRANT: { moves: ['issued to available'], refersTo: 'grant', requestedBy: 'either' },
+  GRANT_EFFECTIVE: { moves: ['issued to available'], refersTo: 'grant', requestedBy: 'service' },
+  GRANT_EXPIRED: { moves: ['available to expired'], refersTo: 'grant', requestedBy: 'service' },
+  // A top-up is bought by the service itself.
+  PURCHASE: { moves: ['issued to available'], refersTo: 'grant', requestedBy: 'either' },
   RESERVE: {
     moves: ['available to reserved', 'overage to overage_reserved'],
-    names: 'reservation',
-    by: 'caller',
+    refersTo: 'reservation',
+    requestedBy: 'caller',
   },
   COMMIT: {
     moves: [
@@ -37,22 +37,22 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
       'overage_reserved to consumed',
       'available to consumed',
       'overage to consumed',
-      ...GIVE_BACK,
+      ...RETURN_MOVES,
     ],
-    names: 'reservation',
-    by: 'caller',
+    refersTo: 'reservation',
+    requestedBy: 'caller',
   },
-  RELEASE: { moves: GIVE_BACK, names: 'reservation', by: 'caller' },
-  EXPIRE: { moves: GIVE_BACK, names: 'reservation', by: 'service' },
+  RELEASE: { moves: RETURN_MOVES, refersTo: 'reservation', requestedBy: 'caller' },
+  EXPIRE: { moves: RETURN_MOVES, refersTo: 'reservation', requestedBy: 'service' },
   RAISE: {
     moves: ['available to reserved', 'overage to overage_reserved'],
-    names: 'reservation',
-    by: 'caller',
+    refersTo: 'reservation',
+    requestedBy: 'caller',
   },
   CHARGE: {
     moves: ['available to consumed', 'overage to consumed'],
-    names: 'nothing',
-    by: 'caller',
+    refersTo: 'nothing',
+    requestedBy: 'caller',
   },
   REFUND: {
     moves: [
@@ -61,22 +61,22 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
       'consumed to issued',
       'consumed to overage',
     ],
-    names: 'refunded entry',
-    by: 'caller',
+    refersTo: 'refunded entry',
+    requestedBy: 'caller',
   },
-  PLAN_CHANGE: { moves: [], names: 'nothing', by: 'caller' },
-  CLAW_BACK: { moves: ['available to issued'], names: 'grant', by: 'service' },
+  PLAN_CHANGE: { moves: [], refersTo: 'nothing', requestedBy: 'caller' },
+  CLAW_BACK: { moves: ['available to issued'], refersTo: 'grant', requestedBy: 'service' },
   REINSTATE: {
     moves: ['issued to available', 'issued to expired'],
-    names: 'grant',
-    by: 'service',
+    refersTo: 'grant',
+    requestedBy: 'service',
   },
 };
 
-/** Grants are numbered from 1; this number stands for the postpaid line. */
+/** Grants are numbered from 1. This number in a move stands for the overage line. */
 export const OVERAGE = 0n;
 
-/** Why a move must not be in an entry of this kind, made at `at`; null where it may. */
+/** Why an entry of this kind and time may not have this move; null if it may. */
 export function findMoveError(
   kind: EntryKind,
   { from, to, grantId, credits }: Move,
@@ -86,18 +86,18 @@ export function findMoveError(
   const name = `${from} to ${to}` as const;
   if (!ENTRY_RULES[kind].moves.includes(name)) return `a ${kind} does not move ${name}`;
   if (credits <= 0n) return `moves ${credits} credits ${name}`;
-  const overage = [from, to].some(
+  const isOverage = [from, to].some(
     (bucket) => bucket === 'overage' || bucket === 'overage_reserved',
   );
   if (!grant) {
     if (grantId !== OVERAGE) return `moves credits of grant ${grantId}, which does not exist`;
-    return overage ? null : `moves credits ${name} of no grant`;
+    return isOverage ? null : `moves credits ${name} of no grant`;
   }
-  if (overage) return `moves credits ${name} of grant ${grantId}`;
+  if (isOverage) return `moves credits ${name} of grant ${grantId}`;
   return findTimingError(name, at, grant);
 }
 
-/** Credits are spent while their grant lasts; what comes back after that is breakage. */
+/** Credits are spent while their grant is effective; what is returned after its end is breakage. */
 function findTimingError(name: string, at: number, grant: Grant): string | null {
   const expired = grant.expiresAt !== null && grant.expiresAt <= at;
   if (name.startsWith('available to') && grant.effectiveAt > at)
@@ -110,28 +110,28 @@ function findTimingError(name: string, at: number, grant: Grant): string | null 
     return expired || lapses(name, grant)
       ? null
       : `expires credits of grant ${grant.grantId}, which has not expired`;
-  const moved = name.startsWith('available') || name.endsWith('available');
-  return moved && expired
+  const touchesAvailable = name.startsWith('available') || name.endsWith('available');
+  return touchesAvailable && expired
     ? `moves credits ${name} of grant ${grant.grantId}, which has expired`
     : null;
 }
 
-/** An allowance without an expiry lapses at the end of a period as far as it is not carried over. */
+/** What is not carried over of an allowance without an expiry lapses at the end of its period. */
 const lapses = (name: string, { source, expiresAt }: Grant): boolean =>
   name === 'available to expired' && source === 'ALLOWANCE' && expiresAt === null;
 
 export type Buckets = Record<BucketKind, bigint>;
 
-/** Where credits come from: these go below zero, by what they gave. */
+/** The buckets that credits come from. They go below zero by what they gave. */
 const SOURCES: readonly BucketKind[] = ['issued', 'overage'];
 
-/** Every bucket of an account, a sum of moves each. */
+/** The buckets of an account: sums of moves, by grant and in total. */
 export class BucketSums {
   readonly #ofGrant = new Map<bigint, Buckets>();
   readonly total = empty();
   readonly #clawedBack = new Map<bigint, bigint>();
 
-  /** Credits of a grant that went back to where they came from, and did not come again. */
+  /** Credits of a grant that were clawed back and not reinstated. */
   clawedBack(grantId: bigint): bigint {
     return this.#clawedBack.get(grantId) ?? 0n;
   }
@@ -140,7 +140,7 @@ export class BucketSums {
     this.#clawedBack.set(grantId, this.clawedBack(grantId) + credits);
   }
 
-  /** The buckets of a grant, or of the postpaid line. */
+  /** The buckets of a grant, or of the overage line. */
   of(grantId: bigint): Buckets {
     const known = this.#ofGrant.get(grantId);
     if (known) return known;
@@ -149,7 +149,7 @@ export class BucketSums {
     return buckets;
   }
 
-  /** Adds a move; answers which bucket it emptied below zero, if it did. */
+  /** Adds a move. Returns a message if it overdraws a bucket, else null. */
   add({ from, to, grantId, credits }: Move): string | null {
     const buckets = this.of(grantId);
     for (const sums of [buckets, this.total]) {
@@ -179,4 +179,4 @@ const NAMES: ReadonlySet<string> = new Set(Object.keys(empty()));
 export const isBucket = (name: string): boolean => NAMES.has(name);
 
 const nameOf = (grantId: bigint): string =>
-  grantId === OVERAGE ? 'the postpaid line' : `grant ${grantId}`;
+  grantId === OVERAGE ? 'the overage line' : `grant ${grantId}`;

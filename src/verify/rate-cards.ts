@@ -1,11 +1,11 @@
-/** What is reserved or charged is priced on a rate card that there is, and that was in force by then. */
+/** Reserves and charges are priced on a rate card that exists and was in force at that time. */
 import { millis } from '../pg/millis.ts';
-import { type AccountGroup, accountOf } from './account-group.ts';
+import { type AccountGroup, findAccount } from './account-group.ts';
 import { instant } from './replay.ts';
 import type { InRange } from './snapshot.ts';
 
-/** Only what does not agree is read. The first version of a plan prices all that was before it. */
-const disagreeing = (inRange: InRange) => `
+/** Returns only mismatches. The first version of a plan also prices everything before it. */
+const mismatches = (inRange: InRange) => `
   select e.account_id, e.seq, e.plan_id, e.rate_card_version, ${millis('e.at', 'at')},
     ${millis('r.effective_at', 'effective_at')}
   from entries e
@@ -16,13 +16,13 @@ const disagreeing = (inRange: InRange) => `
   order by e.account_id, e.seq`;
 
 export async function checkRateCards(group: AccountGroup): Promise<void> {
-  for await (const row of group.snapshot.rows(disagreeing)) {
-    if (!accountOf(group, row, 'entries')) continue;
+  for await (const row of group.snapshot.rows(mismatches)) {
+    if (!findAccount(group, row, 'entries')) continue;
     const card = `rate card ${row['rate_card_version']} of plan ${row['plan_id']}`;
-    const wrong =
+    const why =
       row['effective_at'] === null
         ? 'which does not exist'
         : `which is in force from ${instant(row['effective_at']!)}`;
-    group.findings.add(row['account_id']!, `entry ${row['seq']}: is priced on ${card}, ${wrong}`);
+    group.findings.add(row['account_id']!, `entry ${row['seq']}: is priced on ${card}, ${why}`);
   }
 }

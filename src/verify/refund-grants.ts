@@ -1,63 +1,63 @@
 /**
- * Refunds of credits whose grant has expired, where they come back as a new grant: what such a refund
- * moved back to where credits are issued, the entries right after it issue again, grant by grant.
+ * Refunds of credits whose grant has expired, under plans that return them as new grants: the refund
+ * moves them back to `issued`, and the GRANT entries right after it issue them again, one per old grant.
  */
 import type { Entry } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { Report } from './findings.ts';
 
-/** What a refund owes, until a grant is made of it. */
-type Owed = { readonly from: bigint; readonly credits: bigint; readonly refund: Entry };
-
-type Report = (what: string) => void;
+/** Refunded credits that must be granted again. */
+type PendingGrant = { readonly from: bigint; readonly credits: bigint; readonly refund: Entry };
 
 export class RefundGrants {
+  /** Credits of each expired grant that were granted again. */
   readonly reissued = new Map<bigint, bigint>();
   readonly #grants: ReadonlyMap<bigint, Grant>;
-  #owed: readonly Owed[] = [];
+  #pending: readonly PendingGrant[] = [];
 
   constructor(grants: ReadonlyMap<bigint, Grant>) {
     this.#grants = grants;
   }
 
-  /** The account's next entry. */
-  take(entry: Entry, report: Report) {
+  /** Checks the account's next entry. */
+  apply(entry: Entry, report: Report) {
     const made = entry.kind === 'GRANT' ? this.#grants.get(entry.grantId ?? 0n) : undefined;
     if (made?.source === 'REFUND') {
-      const [owed, ...rest] = this.#owed;
-      this.#owed = rest;
-      this.#check(entry, made, owed, report);
-    } else this.close(report);
+      const [pending, ...rest] = this.#pending;
+      this.#pending = rest;
+      this.#check(entry, made, pending, report);
+    } else this.finish(report);
     for (const { from, to, grantId, credits } of entry.moves) {
       if (from !== 'consumed' || to !== 'issued') continue;
       this.reissued.set(grantId, (this.reissued.get(grantId) ?? 0n) + credits);
-      this.#owed = [...this.#owed, { from: grantId, credits, refund: entry }];
+      this.#pending = [...this.#pending, { from: grantId, credits, refund: entry }];
     }
   }
 
-  /** Nothing may be owed when anything else happens, nor at the end. */
-  close(report: Report) {
-    for (const { from, credits, refund } of this.#owed)
+  /** No grant may be pending before any other entry, nor at the end. */
+  finish(report: Report) {
+    for (const { from, credits, refund } of this.#pending)
       report(`entry ${refund.seq}: ${credits} credits of grant ${from} were not granted again`);
-    this.#owed = [];
+    this.#pending = [];
   }
 
-  #check(entry: Entry, made: Grant, owed: Owed | undefined, report: Report) {
-    if (!owed) return report(`grant ${made.grantId} is of a refund that does not owe it`);
-    const before = this.#grants.get(owed.from);
-    const alike =
-      made.sourceReference === owed.from.toString() &&
-      made.amount === owed.credits &&
-      made.category === before?.category &&
-      made.priority === before.priority &&
-      made.operations.join() === before.operations.join() &&
-      lifeOf(made) === lifeOf(before) &&
-      entry.requestId === owed.refund.requestId;
-    if (!alike)
+  #check(entry: Entry, made: Grant, pending: PendingGrant | undefined, report: Report) {
+    if (!pending) return report(`grant ${made.grantId} is of a refund that does not owe it`);
+    const old = this.#grants.get(pending.from);
+    const isEquivalent =
+      made.sourceReference === pending.from.toString() &&
+      made.amount === pending.credits &&
+      made.category === old?.category &&
+      made.priority === old.priority &&
+      made.operations.join() === old.operations.join() &&
+      durationOf(made) === durationOf(old) &&
+      entry.requestId === pending.refund.requestId;
+    if (!isEquivalent)
       report(
-        `grant ${made.grantId} is not the ${owed.credits} credits of grant ${owed.from} again`,
+        `grant ${made.grantId} is not the ${pending.credits} credits of grant ${pending.from} again`,
       );
   }
 }
 
-const lifeOf = ({ effectiveAt, expiresAt }: Grant): number | null =>
+const durationOf = ({ effectiveAt, expiresAt }: Grant): number | null =>
   expiresAt === null ? null : expiresAt - effectiveAt;

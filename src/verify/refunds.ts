@@ -1,10 +1,10 @@
-/** Refunds, held against the commits and charges they give back, and the rows that count them. */
+/** Compares refunds with the commits and charges they refund, and with the rows that count them. */
 import type { Row } from '../pg/table.ts';
 import { type StoredMove, toMoves } from '../store/tables/entries.ts';
-import { type AccountGroup, accountOf, groupRows } from './account-group.ts';
+import { type AccountGroup, findAccount, groupRows } from './account-group.ts';
 import type { InRange } from './snapshot.ts';
 
-/** Each refund beside the row that counts it and the entry it refunds. None of them has to be there. */
+/** Refunds joined with the rows that count them and the entries they refund. Any may be missing. */
 const refunds = (inRange: InRange) => `
   select g.*, o.kind as refunded_kind, o.moves as refunded_moves,
     g.seq is null or row(g.plan_id, g.rate_card_version)
@@ -23,15 +23,15 @@ const refunds = (inRange: InRange) => `
   order by g.account_id, g.refunded_seq, g.seq`;
 
 export async function checkRefunds(group: AccountGroup): Promise<void> {
-  for await (const ofOne of groupRows(group.snapshot.rows(refunds), 'refunded_seq')) {
-    const [row] = ofOne;
-    if (!accountOf(group, row, 'refunds')) continue;
+  for await (const refundRows of groupRows(group.snapshot.rows(refunds), 'refunded_seq')) {
+    const [row] = refundRows;
+    if (!findAccount(group, row, 'refunds')) continue;
     const given = new Map<bigint, bigint>();
-    for (const { moves } of ofOne)
+    for (const { moves } of refundRows)
       for (const { grantId, credits } of movesOf(moves))
         given.set(grantId, (given.get(grantId) ?? 0n) + credits);
     checkRefunded(group, row, given);
-    for (const { account_id, seq, same_rate_card } of ofOne)
+    for (const { account_id, seq, same_rate_card } of refundRows)
       if (same_rate_card === false)
         group.findings.add(
           account_id!,
@@ -40,7 +40,7 @@ export async function checkRefunds(group: AccountGroup): Promise<void> {
   }
 }
 
-/** Given back of one entry, by grant, against what that entry had taken of each. */
+/** Compares the credits that refunds gave back, by grant, with those that the entry had taken. */
 function checkRefunded(group: AccountGroup, row: Row, given: ReadonlyMap<bigint, bigint>) {
   const report = (what: string) =>
     group.findings.add(row['account_id']!, `refunds of entry ${row['refunded_seq']}: ${what}`);
@@ -50,18 +50,19 @@ function checkRefunded(group: AccountGroup, row: Row, given: ReadonlyMap<bigint,
   for (const { to, grantId, credits } of movesOf(row['refunded_moves']))
     if (to === 'consumed') taken.set(grantId, (taken.get(grantId) ?? 0n) + credits);
   for (const [grantId, credits] of given) {
-    const took = taken.get(grantId) ?? 0n;
-    if (credits > took) report(`they give ${credits} back to grant ${grantId}, it took ${took}`);
+    const before = taken.get(grantId) ?? 0n;
+    if (credits > before)
+      report(`they give ${credits} back to grant ${grantId}, it took ${before}`);
   }
   if (row['refunded'] === null) return report('no row counts them');
-  const agree = (name: string, stated: bigint, moved: bigint) => {
-    if (stated !== moved) report(`${name} is ${stated}, the entries say ${moved}`);
+  const compare = (name: string, stated: bigint, computed: bigint) => {
+    if (stated !== computed) report(`${name} is ${stated}, the entries say ${computed}`);
   };
-  agree('committed', BigInt(row['committed']!), total(taken));
-  agree('refunded', BigInt(row['refunded']!), total(given));
+  compare('committed', BigInt(row['committed']!), total(taken));
+  compare('refunded', BigInt(row['refunded']!), total(given));
 }
 
-/** Moves that cannot be read were told when the entries were replayed. */
+/** None if the moves cannot be read, which entries.ts reports. */
 function movesOf(stored: StoredMove[] | null | undefined) {
   try {
     return toMoves(stored ?? []);

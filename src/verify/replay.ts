@@ -1,11 +1,12 @@
 /**
- * One account's entries, replayed in the order of their seq on buckets that start empty: every
- * balance the entries and the account's row state is held against what the moves add up to.
+ * Replays one account's entries in the order of their seq, on buckets that start empty. Compares every
+ * balance that the entries and the account's row state with the sums of the moves.
  */
 import type { Account } from '../ledger/account.ts';
 import type { Entry, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { seal } from '../ledger/hash-chain.ts';
+import type { Report } from './findings.ts';
 import { LimitedGrants } from './limited-grants.ts';
 import { BucketSums, ENTRY_RULES, findMoveError, OVERAGE } from './moves.ts';
 import { PlanHistory } from './plan-history.ts';
@@ -16,20 +17,20 @@ export class Replay {
   readonly sums = new BucketSums();
   /** Grants that entries made. */
   grantCount = 0n;
-  readonly #regrants: RefundGrants;
-  readonly #limits: LimitedGrants;
+  readonly #refundGrants: RefundGrants;
+  readonly #limitedGrants: LimitedGrants;
   readonly #grants: ReadonlyMap<bigint, Grant>;
-  /** A closed month ends its account's time, if no entry has. */
+  /** The end of the last closed month: the account's time is not before it. */
   readonly #closedUntil: number | null;
-  readonly #report: (what: string) => void;
-  /** Balances found wrong: from there on they stay wrong, and are told once. */
-  readonly #told = new Set<string>();
+  readonly #report: Report;
+  /** Balances that were reported. They stay wrong in later entries and are reported once. */
+  readonly #reported = new Set<string>();
   #seq = 0n;
   #at: number;
   #hash: Uint8Array = new Uint8Array();
-  /** Usage of the month of `#at` that no grant covered. */
+  /** Overage of the month of `#at`. */
   #overage = 0n;
-  /** When overage was used, by the seq of the entry that used it. */
+  /** Times of entries that used overage, by their seq. */
   readonly #overageAt = new Map<bigint, number>();
   readonly #plans = new PlanHistory();
 
@@ -37,48 +38,48 @@ export class Replay {
     account: Account,
     grants: ReadonlyMap<bigint, Grant>,
     closedUntil: number | null,
-    report: (what: string) => void,
+    report: Report,
   ) {
     this.account = account;
     this.#grants = grants;
     this.#closedUntil = closedUntil;
     this.#report = report;
     this.#at = account.openedAt;
-    this.#regrants = new RefundGrants(grants);
-    this.#limits = new LimitedGrants(grants);
+    this.#refundGrants = new RefundGrants(grants);
+    this.#limitedGrants = new LimitedGrants(grants);
   }
 
-  /** Credits of each grant that refunds issued again as another one. */
+  /** Credits of each grant that refunds issued again as a new grant. */
   get reissued(): ReadonlyMap<bigint, bigint> {
-    return this.#regrants.reissued;
+    return this.#refundGrants.reissued;
   }
 
-  /** The account's next entry. */
-  take(entry: Entry) {
+  /** Checks the account's next entry and applies its moves. */
+  apply(entry: Entry) {
     const report = (what: string) => this.#report(`entry ${entry.seq}: ${what}`);
-    this.#takePlace(entry, report);
-    this.#checkNames(entry, report);
+    this.#checkPosition(entry, report);
+    this.#checkReferences(entry, report);
     this.#checkCredits(entry, report);
-    this.#plans.take(entry, report);
+    this.#plans.apply(entry, report);
     if (entry.kind === 'GRANT' || entry.kind === 'PURCHASE') this.#checkNewGrant(entry, report);
     this.#applyMoves(entry, report);
-    this.#regrants.take(entry, report);
-    this.#limits.take(entry, report);
+    this.#refundGrants.apply(entry, report);
+    this.#limitedGrants.check(entry, report);
     this.#checkBalances(entry, report);
   }
 
-  /** An entry that cannot be read: the ones after it are still held against each other. */
+  /** Passes over an entry that cannot be read. Later entries are still checked. */
   skip(seq: bigint, hash: Uint8Array, why: string) {
     this.#report(`entry ${seq}: cannot be read: ${why}`);
     this.#seq = seq;
     this.#hash = hash;
   }
 
-  /** After the last entry: the account's row. */
-  close() {
+  /** Compares the account's row with the replayed entries. */
+  finish() {
     const { account } = this;
     const { total } = this.sums;
-    this.#regrants.close(this.#report);
+    this.#refundGrants.finish(this.#report);
     if (account.seq !== this.#seq)
       this.#report(`seq is ${account.seq}, the newest entry is ${this.#seq}`);
     if (Buffer.compare(account.lastHash, this.#hash) !== 0)
@@ -89,19 +90,19 @@ export class Replay {
         `last_at is ${instant(account.lastAt)}, the newest entry is of ${instant(this.#at)}`,
       );
     const overage = sameMonth(until, this.#at) ? this.#overage : 0n;
-    const agree = (name: string, stated: bigint, moved: bigint, by = 'the moves say') => {
-      if (stated !== moved) this.#report(`${name} is ${stated}, ${by} ${moved}`);
+    const compare = (name: string, stated: bigint, computed: bigint, by = 'the moves say') => {
+      if (stated !== computed) this.#report(`${name} is ${stated}, ${by} ${computed}`);
     };
-    agree('remaining', account.remaining, total.available + total.reserved);
-    agree('reserved', account.reserved, total.reserved);
-    agree('overage', account.overage, overage);
-    agree('overage_reserved', account.overageReserved, total.overage_reserved);
-    agree('grant_count', account.grantCount, this.grantCount, 'the entries say');
-    this.#plans.close(account, this.#report);
+    compare('remaining', account.remaining, total.available + total.reserved);
+    compare('reserved', account.reserved, total.reserved);
+    compare('overage', account.overage, overage);
+    compare('overage_reserved', account.overageReserved, total.overage_reserved);
+    compare('grant_count', account.grantCount, this.grantCount, 'the entries say');
+    this.#plans.finish(account, this.#report);
   }
 
-  /** Place in the sequence, in time and in the hash chain. */
-  #takePlace(entry: Entry, report: (what: string) => void) {
+  /** The entry's place in the sequence, in time and in the hash chain. */
+  #checkPosition(entry: Entry, report: Report) {
     if (entry.seq !== this.#seq + 1n)
       report(this.#seq === 0n ? 'is the first' : `comes right after entry ${this.#seq}`);
     if (entry.at < this.#at) report(`its time ${instant(entry.at)} is before ${instant(this.#at)}`);
@@ -111,37 +112,38 @@ export class Replay {
     if (!sameMonth(entry.at, this.#at)) this.#overage = 0n;
     this.#seq = entry.seq;
     this.#at = entry.at;
-    // The stored one: only the entry that was changed is told, not all that follow.
+    // The stored hash: a changed entry is then reported alone, without all that follow.
     this.#hash = entry.hash;
   }
 
-  #checkNames(entry: Entry, report: (what: string) => void) {
+  #checkReferences(entry: Entry, report: Report) {
     const { kind, requestId } = entry;
-    const { names, by } = ENTRY_RULES[kind];
-    const expect = (what: string, must: boolean, given: boolean) => {
-      if (must !== given) report(`a ${kind} ${must ? 'names' : 'does not name'} a ${what}`);
+    const { refersTo, requestedBy } = ENTRY_RULES[kind];
+    const expect = (what: string, expected: boolean, isPresent: boolean) => {
+      if (expected !== isPresent)
+        report(`a ${kind} ${expected ? 'names' : 'does not name'} a ${what}`);
     };
-    expect('grant', names === 'grant', entry.grantId !== null);
-    expect('refunded entry', names === 'refunded entry', entry.refundedSeq !== null);
+    expect('grant', refersTo === 'grant', entry.grantId !== null);
+    expect('refunded entry', refersTo === 'refunded entry', entry.refundedSeq !== null);
     if (kind !== 'REFUND')
-      expect('reservation', names === 'reservation', entry.reservationId !== null);
-    if (by !== 'either') expect('request', by === 'caller', requestId !== '');
+      expect('reservation', refersTo === 'reservation', entry.reservationId !== null);
+    if (requestedBy !== 'either') expect('request', requestedBy === 'caller', requestId !== '');
     if (entry.late && kind !== 'COMMIT') report(`a ${kind} is not late`);
   }
 
-  /** The credits it is about are what it moved, and what its usages cost. */
-  #checkCredits(entry: Entry, report: (what: string) => void) {
+  /** The entry's credits are what it moved and what its usages cost. */
+  #checkCredits(entry: Entry, report: Report) {
     const { kind, moves, usages } = entry;
-    const about = kind === 'COMMIT' ? moves.filter(({ to }) => to === 'consumed') : moves;
-    const moved = creditsOf(about);
-    const scheduled = kind === 'GRANT' && moves.length === 0;
-    if (entry.credits !== moved && !scheduled)
+    const counted = kind === 'COMMIT' ? moves.filter(({ to }) => to === 'consumed') : moves;
+    const moved = creditsOf(counted);
+    const isScheduled = kind === 'GRANT' && moves.length === 0;
+    if (entry.credits !== moved && !isScheduled)
       report(`credits are ${entry.credits}, the moves say ${moved}`);
     if (usages.length === 0) return;
     const priced = usages.reduce((sum, usage) => sum + usage.credits, 0n);
-    // A commit is charged less than its usages cost where its reservation caps it.
-    const fits = kind === 'COMMIT' ? entry.credits <= priced : entry.credits === priced;
-    if (!fits) report(`credits are ${entry.credits}, the usages say ${priced}`);
+    // The policy CAP charges less than the usages cost.
+    const isCovered = kind === 'COMMIT' ? entry.credits <= priced : entry.credits === priced;
+    if (!isCovered) report(`credits are ${entry.credits}, the usages say ${priced}`);
     for (const { usage, unitCredits, credits } of usages)
       if (credits !== unitCredits * usage.count)
         report(
@@ -149,8 +151,8 @@ export class Replay {
         );
   }
 
-  /** Grants are made one after the other, by the entry that says their amount. */
-  #checkNewGrant({ kind, grantId, credits, at, moves }: Entry, report: (what: string) => void) {
+  /** An entry that makes a grant: the grant has the next number and the entry's amount and time. */
+  #checkNewGrant({ kind, grantId, credits, at, moves }: Entry, report: Report) {
     this.grantCount += 1n;
     if (grantId !== this.grantCount)
       report(`makes grant ${grantId}, the next one is ${this.grantCount}`);
@@ -166,50 +168,50 @@ export class Replay {
       report(`grant ${grantId} is effective at ${instant(grant.effectiveAt)}`);
   }
 
-  #applyMoves(entry: Entry, report: (what: string) => void) {
+  #applyMoves(entry: Entry, report: Report) {
     let used = 0n;
     for (const move of entry.moves) {
-      const wrong = findMoveError(entry.kind, move, entry.at, this.#grants.get(move.grantId));
-      if (wrong) report(wrong);
+      const error = findMoveError(entry.kind, move, entry.at, this.#grants.get(move.grantId));
+      if (error) report(error);
       if (entry.grantId !== null && move.grantId !== entry.grantId)
         report(`is about grant ${entry.grantId} and moves credits of grant ${move.grantId}`);
       const consumed = this.sums.of(OVERAGE).consumed;
-      const below = this.sums.add(move);
-      if (below) report(below);
+      const overdraft = this.sums.add(move);
+      if (overdraft) report(overdraft);
       if (entry.kind === 'CLAW_BACK') this.sums.addClawedBack(move.grantId, move.credits);
       if (entry.kind === 'REINSTATE') this.#reinstate(move, report);
       used += this.sums.of(OVERAGE).consumed - consumed;
     }
     if (used > 0n) this.#overageAt.set(entry.seq, entry.at);
-    // A refund of an earlier month's overage leaves this month's count as it is.
-    const of = entry.refundedSeq === null ? entry.at : this.#overageAt.get(entry.refundedSeq);
-    if (of === undefined || sameMonth(of, entry.at)) this.#overage += used;
+    // A refund of an earlier month's overage does not change this month's.
+    const usedAt = entry.refundedSeq === null ? entry.at : this.#overageAt.get(entry.refundedSeq);
+    if (usedAt === undefined || sameMonth(usedAt, entry.at)) this.#overage += used;
   }
 
-  #reinstate({ grantId, credits }: Move, report: (what: string) => void) {
-    const taken = this.sums.clawedBack(grantId);
-    if (credits > taken)
-      report(`gives ${credits} again of grant ${grantId}, ${taken} were taken back`);
+  #reinstate({ grantId, credits }: Move, report: Report) {
+    const clawedBack = this.sums.clawedBack(grantId);
+    if (credits > clawedBack)
+      report(`gives ${credits} again of grant ${grantId}, ${clawedBack} were taken back`);
     this.sums.addClawedBack(grantId, -credits);
   }
 
-  #checkBalances(entry: Entry, report: (what: string) => void) {
+  #checkBalances(entry: Entry, report: Report) {
     const { total } = this.sums;
-    const agree = (name: string, stated: bigint, moved: bigint) => {
-      if (stated === moved || this.#told.has(name)) return;
-      this.#told.add(name);
-      report(`${name} is ${stated}, the moves say ${moved}`);
+    const compare = (name: string, stated: bigint, computed: bigint) => {
+      if (stated === computed || this.#reported.has(name)) return;
+      this.#reported.add(name);
+      report(`${name} is ${stated}, the moves say ${computed}`);
     };
-    agree('remaining_after', entry.remainingAfter, total.available + total.reserved);
-    agree('reserved_after', entry.reservedAfter, total.reserved + total.overage_reserved);
-    agree('overage_after', entry.overageAfter, this.#overage);
+    compare('remaining_after', entry.remainingAfter, total.available + total.reserved);
+    compare('reserved_after', entry.reservedAfter, total.reserved + total.overage_reserved);
+    compare('overage_after', entry.overageAfter, this.#overage);
   }
 }
 
 const creditsOf = (moves: readonly Move[]): bigint =>
   moves.reduce((sum, { credits }) => sum + credits, 0n);
 
-/** The calendar month, UTC. */
+/** Whether two instants are in one calendar month (UTC). */
 function sameMonth(a: number, b: number): boolean {
   const [one, other] = [new Date(a), new Date(b)];
   return (

@@ -1,23 +1,20 @@
 /**
- * Request ids, held against the entries they caused: every entry that a caller asked for has its
- * request, and no request was carried out twice.
+ * Compares request ids with the entries they caused: every entry that a caller requested has its request,
+ * and no request was carried out twice.
  */
 import type { Row } from '../pg/table.ts';
-import { type AccountGroup, accountOf } from './account-group.ts';
+import { type AccountGroup, findAccount } from './account-group.ts';
 import type { InRange } from './snapshot.ts';
 
 /**
- * Methods whose every answer wrote an entry; the others can be answered with a state alone. A purchase
- * can be pending: purchases.ts holds each against its request.
+ * Methods that write an entry with every success. Others may change only states; a purchase may be
+ * pending, and purchases.ts checks its request.
  */
 const ALWAYS_WRITE = ['Reserve', 'RaiseReservation', 'Charge', 'Refund', 'GrantCredits'];
 
-/**
- * What entries say of requests, beside the requests. Only what does not agree is read: of a large
- * account the database compares both sides by itself.
- */
-const disagreeing = (inRange: InRange) => `
-  select account_id, request_id, method, o.entries, o.first_seq, o.last_seq, r.known
+/** The requests that the entries name, joined with the stored requests. Returns only mismatches. */
+const mismatches = (inRange: InRange) => `
+  select account_id, request_id, method, o.entries, o.first_seq, o.last_seq, r.is_stored
   from (
     select e.account_id, e.request_id, method,
       count(*) filter (where e.kind <> 'GRANT' or method <> 'Refund') as entries,
@@ -38,21 +35,22 @@ const disagreeing = (inRange: InRange) => `
     group by e.account_id, e.request_id, method
   ) o
   full join (
-    select account_id, request_id, method, true as known
+    select account_id, request_id, method, true as is_stored
     from requests where ${inRange('account_id')}
   ) r using (account_id, request_id, method)
-  where known is null
+  where is_stored is null
     or entries is null and method in (${ALWAYS_WRITE.map((method) => `'${method}'`).join(', ')})
     or entries > 1 and (method <> 'OpenAccount' or last_seq > 2)`;
 
 export async function checkRequests(group: AccountGroup): Promise<void> {
-  for await (const row of group.snapshot.rows(disagreeing))
-    if (accountOf(group, row, 'requests')) group.findings.add(row['account_id']!, discrepancy(row));
+  for await (const row of group.snapshot.rows(mismatches))
+    if (findAccount(group, row, 'requests'))
+      group.findings.add(row['account_id']!, requestMessage(row));
 }
 
-function discrepancy(row: Row): string {
+function requestMessage(row: Row): string {
   const name = `request ${row['request_id']} of ${row['method']}`;
-  if (row['entries'] === null) return `${name}: no entry is of it`;
-  if (row['known'] === null) return `entry ${row['first_seq']}: there is no ${name}`;
+  if (row['entries'] === null) return `${name}: it has no entry`;
+  if (row['is_stored'] === null) return `entry ${row['first_seq']}: there is no ${name}`;
   return `${name}: carried out ${row['entries']} times, in entries ${row['first_seq']} to ${row['last_seq']}`;
 }

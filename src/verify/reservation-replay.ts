@@ -1,50 +1,54 @@
-/** A reservation's life as its entries report it: what it holds, what became of the rest, how it ended. */
+/** Replays the entries of one reservation: what it holds, what was committed and returned, its state. */
 import type { Entry, Move } from '../ledger/entry.ts';
 import type { ReservationState } from '../ledger/reservation.ts';
+import type { Report } from './findings.ts';
 
-/** What is needed of an entry here. */
 export type ReservationEntry = Pick<Entry, 'kind' | 'at' | 'moves' | 'credits' | 'late'>;
 
 export class ReservationReplay {
+  /** Credits that are held, by grant. */
   readonly allocations = new Map<bigint, bigint>();
   /** Null before the RESERVE. */
   state: ReservationState | null = null;
   reserved = 0n;
   committed = 0n;
   returned = 0n;
+  /** Whether a commit took credits that the reservation did not hold. */
   drew = false;
   late = false;
   createdAt = 0;
-  /** When it ended, or may have. */
+  /** The time of the last entry that may have ended it. */
   endedAt = 0;
 
   get held(): bigint {
     return [...this.allocations.values()].reduce((sum, credits) => sum + credits, 0n);
   }
 
-  /** A commit of the very last credit looks the same whether or not it was meant to be final. */
+  /** A commit of all that is held looks the same whether or not it was final. */
   get mayBeActive(): boolean {
     return this.state === 'COMMITTED' && !this.late && this.returned === 0n;
   }
 
-  take(step: ReservationEntry, report: (what: string) => void) {
-    if (step.kind === 'REFUND') return;
-    const wrong = this.#outOfPlace(step);
-    if (wrong) report(wrong);
+  /** Applies the reservation's next entry. */
+  apply(entry: ReservationEntry, report: Report) {
+    if (entry.kind === 'REFUND') return;
+    const error = this.#findStateError(entry);
+    if (error) report(error);
     const returnedBefore = this.returned;
-    for (const move of step.moves) this.#apply(move, report);
-    if (step.kind === 'RESERVE') {
+    for (const move of entry.moves) this.#applyMove(move, report);
+    if (entry.kind === 'RESERVE') {
       this.state = 'ACTIVE';
-      this.reserved = step.credits;
-      this.createdAt = step.at;
-    } else if (step.kind === 'RAISE') {
+      this.reserved = entry.credits;
+      this.createdAt = entry.at;
+    } else if (entry.kind === 'RAISE') {
       this.state = 'ACTIVE';
-      this.reserved += step.credits;
-    } else if (step.kind === 'COMMIT') this.#commit(step, returnedBefore);
-    else this.#end(step, report);
+      this.reserved += entry.credits;
+    } else if (entry.kind === 'COMMIT') this.#commit(entry, returnedBefore);
+    else this.#end(entry, report);
   }
 
-  #outOfPlace({ kind, late }: ReservationEntry): string | null {
+  /** Why the entry cannot follow the ones before it; null if it can. */
+  #findStateError({ kind, late }: ReservationEntry): string | null {
     if (kind === 'RESERVE')
       return this.state === null ? null : 'reserves a reservation that was reserved before';
     if (this.state === null) return `is the ${kind} of a reservation that no entry reserved`;
@@ -56,7 +60,7 @@ export class ReservationReplay {
     return `is the ${kind} of a reservation that is ${this.state}`;
   }
 
-  #apply({ from, to, grantId, credits }: Move, report: (what: string) => void) {
+  #applyMove({ from, to, grantId, credits }: Move, report: Report) {
     const isHeld = (bucket: Move['from']) => bucket === 'reserved' || bucket === 'overage_reserved';
     const before = this.allocations.get(grantId) ?? 0n;
     if (isHeld(to)) this.allocations.set(grantId, before + credits);
@@ -75,11 +79,11 @@ export class ReservationReplay {
       this.late = true;
       this.returned = credits < this.returned ? this.returned - credits : 0n;
     }
-    const over = late || this.returned > returnedBefore || this.held === 0n;
-    this.state = over ? 'COMMITTED' : 'ACTIVE';
+    const isOver = late || this.returned > returnedBefore || this.held === 0n;
+    this.state = isOver ? 'COMMITTED' : 'ACTIVE';
   }
 
-  #end({ kind, at }: ReservationEntry, report: (what: string) => void) {
+  #end({ kind, at }: ReservationEntry, report: Report) {
     if (this.held > 0n) report(`ends a reservation that still holds ${this.held}`);
     this.state = kind === 'RELEASE' ? 'RELEASED' : 'EXPIRED';
     this.endedAt = at;

@@ -1,10 +1,11 @@
-/** Recomputes every reservation from its entries, and holds its row against what they say. */
+/** Recomputes every reservation from its entries, and compares its row with the result. */
 import type { Reservation } from '../ledger/reservation.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { toMoves } from '../store/tables/entries.ts';
 import { reservations as table } from '../store/tables/reservations.ts';
-import { type AccountGroup, accountOf, grantsOf, groupRows } from './account-group.ts';
+import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import type { Report } from './findings.ts';
 import { OVERAGE } from './moves.ts';
 import { instant } from './replay.ts';
 import { type ReservationEntry, ReservationReplay } from './reservation-replay.ts';
@@ -13,25 +14,25 @@ import type { InRange } from './snapshot.ts';
 export async function checkReservations(group: AccountGroup): Promise<void> {
   const held = new Map<string, Map<bigint, bigint>>();
   const rows = group.snapshot.rows(reservationsWithEntries);
-  for await (const ofOne of groupRows(rows, 'reservation_id')) {
-    const [row] = ofOne;
-    if (!accountOf(group, row, 'reservations')) continue;
-    const life = new ReservationReplay();
-    for (const row of ofOne) if (row['seq'] !== null) takeEntry(group, row, life);
-    const reservation = closeReservation(group, row, life);
+  for await (const reservationRows of groupRows(rows, 'reservation_id')) {
+    const [first] = reservationRows;
+    if (!findAccount(group, first, 'reservations')) continue;
+    const replay = new ReservationReplay();
+    for (const row of reservationRows) if (row['seq'] !== null) replayEntry(group, row, replay);
+    const reservation = checkReservation(group, first, replay);
     if (reservation) addHeld(held, reservation);
   }
   checkHeld(group, held);
 }
 
-/** Each entry beside the reservation it belongs to. Neither has to be there. */
+/** Reservations joined with their entries. Either may be missing. */
 const reservationsWithEntries = (inRange: InRange) => `
-  select *, case when kept then
+  select *, case when row_exists then
     terms_of_entry = jsonb_build_array(r.reference, r.labels, r.rate_card_version)
       and coalesce(plan_of_entry, r.plan_id) = r.plan_id
   end as same_terms
   from (
-    select ${table.selectList}, held, true as kept
+    select ${table.selectList}, held, true as row_exists
     from reservations where ${inRange('account_id')}
   ) r
   full join (
@@ -43,17 +44,17 @@ const reservationsWithEntries = (inRange: InRange) => `
   ) e using (account_id, reservation_id)
   order by account_id, reservation_id, seq`;
 
-function takeEntry({ findings }: AccountGroup, row: Row, life: ReservationReplay) {
+function replayEntry({ findings }: AccountGroup, row: Row, replay: ReservationReplay) {
   const accountId: string = row['account_id']!;
   const report = (what: string) => findings.add(accountId, `entry ${row['seq']}: ${what}`);
   if (row['same_terms'] === false)
     report('its reference, labels or rate card are not those of its reservation');
-  const step = readStep(row);
-  if (step) life.take(step, report);
+  const entry = parseEntry(row);
+  if (entry) replay.apply(entry, report);
 }
 
-/** Null where its moves cannot be read: that was told when the entries were replayed. */
-function readStep(row: Row): ReservationEntry | null {
+/** Null if the moves cannot be read, which entries.ts reports. */
+function parseEntry(row: Row): ReservationEntry | null {
   try {
     return {
       kind: row['kind']!,
@@ -67,62 +68,58 @@ function readStep(row: Row): ReservationEntry | null {
   }
 }
 
-/** Holds the row against the entries; answers it, or null where there is none. */
-function closeReservation({ findings }: AccountGroup, row: Row, life: ReservationReplay) {
+/** Compares the row with the replayed entries. Returns it, or null if it is missing. */
+function checkReservation({ findings }: AccountGroup, row: Row, replay: ReservationReplay) {
   const accountId: string = row['account_id']!;
   const report = (what: string) =>
     findings.add(accountId, `reservation ${row['reservation_id']}: ${what}`);
-  if (!row['kept']) {
+  if (!row['row_exists']) {
     report('the entries name it, there is no such reservation');
     return null;
   }
   const reservation = table.read(row);
-  if (life.state === null) {
+  if (replay.state === null) {
     report('no entry reserved it');
     return reservation;
   }
-  const agree = (name: string, stated: bigint, moved: bigint) => {
-    if (stated !== moved) report(`${name} is ${stated}, the entries say ${moved}`);
+  const compare = (name: string, stated: bigint, computed: bigint) => {
+    if (stated !== computed) report(`${name} is ${stated}, the entries say ${computed}`);
   };
-  agree('credits', reservation.credits, life.reserved);
-  agree('held', BigInt(row['held']!), life.held);
-  agree('committed', reservation.committed, life.committed);
-  agree('returned', reservation.returned, life.returned);
-  checkAllocations(reservation, life, report);
-  checkEnd(reservation, life, report);
-  if (life.drew && !life.late && reservation.overCommitPolicy !== 'DRAW')
+  compare('credits', reservation.credits, replay.reserved);
+  compare('held', BigInt(row['held']!), replay.held);
+  compare('committed', reservation.committed, replay.committed);
+  compare('returned', reservation.returned, replay.returned);
+  checkAllocations(reservation, replay, report);
+  checkEnd(reservation, replay, report);
+  if (replay.drew && !replay.late && reservation.overCommitPolicy !== 'DRAW')
     report(`its policy is ${reservation.overCommitPolicy}, a commit drew more than it held`);
   return reservation;
 }
 
-function checkAllocations(
-  { allocations }: Reservation,
-  life: ReservationReplay,
-  report: (what: string) => void,
-) {
+function checkAllocations({ allocations }: Reservation, replay: ReservationReplay, report: Report) {
   const stated = new Map(allocations.map(({ grantId, credits }) => [grantId, credits]));
-  for (const grantId of new Set([...stated.keys(), ...life.allocations.keys()])) {
+  for (const grantId of new Set([...stated.keys(), ...replay.allocations.keys()])) {
     const credits = stated.get(grantId) ?? 0n;
-    const moved = life.allocations.get(grantId) ?? 0n;
-    const of = grantId === OVERAGE ? 'overage' : `grant ${grantId}`;
-    if (credits !== moved) report(`holds ${credits} of ${of}, the entries say ${moved}`);
+    const computed = replay.allocations.get(grantId) ?? 0n;
+    const source = grantId === OVERAGE ? 'overage' : `grant ${grantId}`;
+    if (credits !== computed) report(`holds ${credits} of ${source}, the entries say ${computed}`);
   }
 }
 
 function checkEnd(
   { state, late, createdAt, endedAt, expiresAt }: Reservation,
-  life: ReservationReplay,
-  report: (what: string) => void,
+  replay: ReservationReplay,
+  report: Report,
 ) {
-  if (state !== life.state && !(state === 'ACTIVE' && life.mayBeActive))
-    report(`state is ${state}, the entries say ${life.state}`);
-  if (late !== life.late) report(`late is ${late}, the entries say ${life.late}`);
-  if (createdAt !== life.createdAt)
-    report(`created_at is ${instant(createdAt)}, the entries say ${instant(life.createdAt)}`);
+  if (state !== replay.state && !(state === 'ACTIVE' && replay.mayBeActive))
+    report(`state is ${state}, the entries say ${replay.state}`);
+  if (late !== replay.late) report(`late is ${late}, the entries say ${replay.late}`);
+  if (createdAt !== replay.createdAt)
+    report(`created_at is ${instant(createdAt)}, the entries say ${instant(replay.createdAt)}`);
   if (state === 'ACTIVE' || endedAt === null) return;
-  // An expired one ended when its time was over, which is before that was written down.
-  const ended = state === 'EXPIRED' ? expiresAt : life.endedAt;
-  if (endedAt !== ended || ended > life.endedAt)
+  // An expired reservation ended at its expiry; the entry is written later.
+  const ended = state === 'EXPIRED' ? expiresAt : replay.endedAt;
+  if (endedAt !== ended || ended > replay.endedAt)
     report(`ended_at is ${instant(endedAt)}, the entries say ${instant(ended)}`);
 }
 
@@ -133,7 +130,7 @@ function addHeld(held: Map<string, Map<bigint, bigint>>, { accountId, allocation
     ofAccount.set(grantId, (ofAccount.get(grantId) ?? 0n) + credits);
 }
 
-/** What reservations hold of a grant is what is reserved of it; overage likewise. */
+/** The sum that reservations hold of a grant is its `reserved`; likewise for overage. */
 function checkHeld(group: AccountGroup, held: ReadonlyMap<string, ReadonlyMap<bigint, bigint>>) {
   for (const { accountId, overageReserved } of group.accounts.values()) {
     const ofGrant = (grantId: bigint) => held.get(accountId)?.get(grantId) ?? 0n;

@@ -1,21 +1,21 @@
 /**
- * One moment of the database, as far as a range of accounts goes. Every query of a snapshot sees the
- * same state, whatever the service writes meanwhile, and none of them can write.
+ * Queries on a range of accounts, in a read-only transaction: all of them see the same state, whatever
+ * the service writes meanwhile.
  */
 import type pg from 'pg';
 import { readWithCursor } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
 
 /**
- * A range of the account ids, in the database's own order. The ranges of a run leave no gap, so rows
- * of an account that does not exist are seen, too.
+ * A range of account ids. The ranges of an audit leave no gap, so that rows of accounts that do not
+ * exist are found, too.
  */
 export type Range =
   | { readonly only: string }
-  /** Above `after` and up to `upTo`, or to the end where that is null. */
+  /** After `after`, up to and including `upTo`, or to the end if that is null. */
   | { readonly after: string; readonly upTo: string | null };
 
-/** SQL that says whether a column is in the range of the snapshot. */
+/** Makes the SQL condition that a column with account ids is in the range. */
 export type InRange = (column: string) => string;
 
 export class Snapshot {
@@ -28,7 +28,7 @@ export class Snapshot {
     this.#range = range;
   }
 
-  /** The rows of a query; as many queries as wanted may be under way. */
+  /** The rows of a query. Several queries may be open at the same time. */
   rows(query: (inRange: InRange) => string): AsyncGenerator<Row, void, void> {
     const { text, parameters } = condition(this.#range);
     const sql = query((column) => text.replaceAll('id', column));

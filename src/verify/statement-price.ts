@@ -1,6 +1,6 @@
 /**
- * What a quantity of overage costs, computed for the audit: in integers of 10⁻⁹, tier by tier, and
- * never by the code that wrote the statement.
+ * The price of overage, computed for the audit in integers of 10⁻⁹, independently of the code that writes
+ * statements.
  */
 export type Tier = { readonly upTo: bigint | null; readonly unitPrice: string };
 export type Rates = {
@@ -9,58 +9,77 @@ export type Rates = {
   readonly tiers: readonly Tier[];
 };
 
-const NANO = 9;
+export type PricedLine = {
+  /** 1 for the first tier. */
+  readonly tier: number;
+  readonly quantity: bigint;
+  /** In 10⁻⁹. */
+  readonly amount: bigint;
+};
 
-/** A decimal in 10⁻⁹; null where the text is none. */
-export function nano(amount: string): bigint | null {
+const DECIMALS = 9;
+
+/** A decimal in 10⁻⁹; null if the text is not one. */
+export function toNano(amount: string): bigint | null {
   const match = /^(-?)(\d+)(?:\.(\d{1,9}))?$/.exec(amount);
   if (!match) return null;
   const [, sign, whole = '', fraction = ''] = match;
-  const units = BigInt(whole + fraction.padEnd(NANO, '0'));
+  const units = BigInt(whole + fraction.padEnd(DECIMALS, '0'));
   return sign === '-' ? -units : units;
 }
 
-/** [tier, quantity, amount in 10⁻⁹] of every tier that prices some of the quantity. */
-export function linesFor(rates: Rates, quantity: bigint): readonly [number, bigint, bigint][] {
-  const coin = 10n ** BigInt(NANO - digitsOf(rates.currency));
-  return rates.tiers.flatMap(({ upTo, unitPrice }, index): [number, bigint, bigint][] => {
+/** 10⁻⁹ as a decimal without trailing zeros. */
+export function formatNano(amount: bigint): string {
+  const sign = amount < 0n ? '-' : '';
+  const digits = (amount < 0n ? -amount : amount).toString().padStart(DECIMALS + 1, '0');
+  return `${sign}${digits.slice(0, -DECIMALS)}.${digits.slice(-DECIMALS)}`.replace(/\.?0+$/, '');
+}
+
+/** A line for each tier that prices some of the quantity. */
+export function priceOverage(rates: Rates, quantity: bigint): readonly PricedLine[] {
+  const minorUnit = 10n ** BigInt(DECIMALS - fractionDigits(rates.currency));
+  return rates.tiers.flatMap(({ upTo, unitPrice }, index) => {
     const from = index === 0 ? 0n : (rates.tiers[index - 1]?.upTo ?? 0n);
     const to = upTo === null || upTo > quantity ? quantity : upTo;
-    const here = to > from ? to - from : 0n;
-    const whole = here > 0n && to === quantity ? quantity : 0n;
-    const priced = rates.mode === 'volume' ? whole : here;
+    const inTier = to > from ? to - from : 0n;
+    // Volume: the tier that the quantity reaches prices all of it.
+    const priced =
+      rates.mode === 'volume' ? (inTier > 0n && to === quantity ? quantity : 0n) : inTier;
     if (priced === 0n) return [];
-    return [[index + 1, priced, toCoins(priced * (nano(unitPrice) ?? 0n), coin)]];
+    const amount = roundHalfEven(priced * (toNano(unitPrice) ?? 0n), minorUnit);
+    return [{ tier: index + 1, quantity: priced, amount }];
   });
 }
 
-const costOf = (rates: Rates, quantity: bigint): bigint =>
-  linesFor(rates, quantity).reduce((sum, [, , amount]) => sum + amount, 0n);
+export const sumOfLines = (lines: readonly PricedLine[]): bigint =>
+  lines.reduce((sum, { amount }) => sum + amount, 0n);
 
 /**
- * What is owed for a month of which so much was refunded later: the least of what it would have cost
- * with any part of that refunded. InRange a tier less costs less, so the bottoms of tiers suffice.
+ * The amount due for a month of which `refunded` credits were refunded later: the least that any
+ * quantity from `quantity - refunded` to `quantity` costs. Within a tier a smaller quantity costs less,
+ * so only the lowest quantity of each tier is tried.
  */
-export function owed(rates: Rates, quantity: bigint, refunded: bigint): bigint {
-  const left = quantity - refunded;
-  let least = costOf(rates, left);
+export function amountDue(rates: Rates, quantity: bigint, refunded: bigint): bigint {
+  const costOf = (some: bigint) => sumOfLines(priceOverage(rates, some));
+  const remaining = quantity - refunded;
+  let least = costOf(remaining);
   for (const { upTo } of rates.tiers) {
-    if (upTo === null || upTo < left || upTo >= quantity) continue;
-    const cost = costOf(rates, upTo + 1n);
+    if (upTo === null || upTo < remaining || upTo >= quantity) continue;
+    const cost = costOf(upTo + 1n);
     if (cost < least) least = cost;
   }
   return least;
 }
 
-/** Half to even, in the smallest coin of the currency; amounts here are 0 or more. */
-function toCoins(amount: bigint, coin: bigint): bigint {
-  const down = amount - (amount % coin);
+/** Rounds an amount of 0 or more to the currency's minor unit, half to even. */
+function roundHalfEven(amount: bigint, minorUnit: bigint): bigint {
+  const down = amount - (amount % minorUnit);
   const twice = 2n * (amount - down);
-  const up = twice > coin || (twice === coin && (down / coin) % 2n === 1n);
-  return up ? down + coin : down;
+  const isUp = twice > minorUnit || (twice === minorUnit && (down / minorUnit) % 2n === 1n);
+  return isUp ? down + minorUnit : down;
 }
 
-function digitsOf(currency: string): number {
+function fractionDigits(currency: string): number {
   const { maximumFractionDigits } = new Intl.NumberFormat('en', {
     style: 'currency',
     currency,

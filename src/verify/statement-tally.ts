@@ -1,7 +1,7 @@
 /**
- * What the entries of one account say about each of its months. Written from the rules of statements,
- * not from their code: where that goes through a reservation's usages with a cursor, this lays the
- * credits of every commit beside those of the usages, as stretches of one line.
+ * What the entries of one account say about each of its months, independently of src/statements. Both
+ * the commits of a reservation and its usages are intervals of credits: the first commit covers 0 to 5,
+ * the first usage 0 to 3, and so on. What a commit pays of a usage is the overlap of their intervals.
  */
 import type { Move } from '../ledger/entry.ts';
 import { OVERAGE } from './moves.ts';
@@ -18,27 +18,34 @@ export type StatementEntry = {
   readonly kind: string;
   readonly moves: readonly Move[];
   readonly usages: readonly Usage[];
-  /** Of the reservation that a commit without usages of its own commits. */
+  /** For a commit without usages: those of its reservation. */
   readonly reserved: readonly Usage[];
-  /** Credits that earlier commits of the reservation charged; null before the first. */
+  /** Credits that earlier commits of the reservation charged; null for the first commit. */
   readonly committedBefore: bigint | null;
   readonly refundedSeq: bigint | null;
-  /** Whether a refund of it will come. */
+  /** Whether a later entry refunds it. */
   readonly willBeRefunded: boolean;
 };
 
+export type OperationUse = {
+  readonly count: bigint;
+  readonly credits: bigint;
+  readonly refunded: bigint;
+};
+
 export type Month = {
-  /** [times done, credits, refunded] by operation; the empty one is unnamed. */
-  readonly operations: Map<string, [bigint, bigint, bigint]>;
+  /** By operation; '' has credits that no usage explains. */
+  readonly operations: Map<string, OperationUse>;
   readonly byGrant: Map<bigint, bigint>;
   overage: bigint;
-  /** Refunded overage of earlier months. */
+  /** Refunds of overage of earlier months, by that month. */
   readonly refundedEarlier: Map<string, bigint>;
-  /** seq of its newest entry of any kind. */
+  /** seq of the month's newest entry. */
   lastSeq: bigint;
 };
 
-type Kept = { readonly month: string; readonly shares: readonly Usage[]; refunded: bigint };
+/** An entry that will be refunded, with the credits refunded so far. */
+type Refundable = { readonly month: string; readonly shares: readonly Usage[]; refunded: bigint };
 
 export const monthNamed = (at: number): string => new Date(at).toISOString().slice(0, 7);
 
@@ -50,7 +57,7 @@ export function monthEnd(name: string): number {
 
 export class StatementTally {
   readonly months = new Map<string, Month>();
-  readonly #kept = new Map<bigint, Kept>();
+  readonly #refundable = new Map<bigint, Refundable>();
 
   month(name: string): Month {
     const known = this.months.get(name);
@@ -66,40 +73,42 @@ export class StatementTally {
     return month;
   }
 
-  take(entry: StatementEntry) {
+  /** Counts the account's next entry. */
+  add(entry: StatementEntry) {
     const name = monthNamed(entry.at);
     const month = this.month(name);
     month.lastSeq = entry.seq;
-    if (entry.kind === 'REFUND') return this.#takeRefund(entry, name);
+    if (entry.kind === 'REFUND') return this.#addRefund(entry, name);
     if (entry.kind !== 'CHARGE' && entry.kind !== 'COMMIT') return;
     for (const { to, grantId, credits } of entry.moves)
       if (to === 'consumed') consume(month, grantId, credits);
     const shares = sharesOf(entry);
     for (const { operation, count, credits } of shares) add(month, operation, count, credits, 0n);
-    if (entry.willBeRefunded) this.#kept.set(entry.seq, { month: name, shares, refunded: 0n });
+    if (entry.willBeRefunded)
+      this.#refundable.set(entry.seq, { month: name, shares, refunded: 0n });
   }
 
-  #takeRefund({ moves, refundedSeq }: StatementEntry, name: string) {
-    const kept = this.#kept.get(refundedSeq ?? 0n);
-    if (!kept) return; // it refunds nothing that is there, which is told elsewhere
+  #addRefund({ moves, refundedSeq }: StatementEntry, name: string) {
+    const entry = this.#refundable.get(refundedSeq ?? 0n);
+    if (!entry) return; // refunds.ts reports that the refunded entry is missing
     const month = this.month(name);
-    const given = moves.filter(({ from }) => from === 'consumed');
-    if (kept.month !== name) {
-      const overage = total(given.filter(({ grantId }) => grantId === OVERAGE));
+    const returned = moves.filter(({ from }) => from === 'consumed');
+    if (entry.month !== name) {
+      const overage = total(returned.filter(({ grantId }) => grantId === OVERAGE));
       if (overage > 0n)
         month.refundedEarlier.set(
-          kept.month,
-          (month.refundedEarlier.get(kept.month) ?? 0n) + overage,
+          entry.month,
+          (month.refundedEarlier.get(entry.month) ?? 0n) + overage,
         );
       return;
     }
-    for (const { grantId, credits } of given) consume(month, grantId, -credits);
-    // Counted from the entry's end: this refund gives back the stretch from `from` to `to`.
-    const from = kept.refunded;
-    const to = from + total(given);
-    kept.refunded = to;
+    for (const { grantId, credits } of returned) consume(month, grantId, -credits);
+    // Counted from the end of the entry's credits, this refund returns the interval `from` to `to`.
+    const from = entry.refunded;
+    const to = from + total(returned);
+    entry.refunded = to;
     let end = 0n;
-    for (const { operation, credits } of kept.shares.toReversed()) {
+    for (const { operation, credits } of entry.shares.toReversed()) {
       const off = overlap(end, end + credits, from, to);
       end += credits;
       add(month, operation, 0n, -off, off);
@@ -107,7 +116,7 @@ export class StatementTally {
   }
 }
 
-/** What an entry's credits were used for. */
+/** The usages that the credits of an entry paid for, with the credits paid for each. */
 function sharesOf(entry: StatementEntry): readonly Usage[] {
   const charged = total(entry.moves.filter(({ to }) => to === 'consumed'));
   if (entry.usages.length > 0 || entry.kind === 'CHARGE') return ownShares(entry.usages, charged);
@@ -120,11 +129,12 @@ function sharesOf(entry: StatementEntry): readonly Usage[] {
     const end = start + credits;
     if (credits > 0n) {
       const share = overlap(start, end, from, to);
-      const begunTo = (at: bigint) => divideUp(clamp(at - start, credits) * count, credits);
+      // Units paid for up to a credit, a unit counting as soon as its first credit is paid.
+      const unitsUpTo = (at: bigint) => divideUp(clamp(at - start, credits) * count, credits);
       if (share > 0n)
-        shares.push({ operation, count: begunTo(to) - begunTo(from), credits: share });
+        shares.push({ operation, count: unitsUpTo(to) - unitsUpTo(from), credits: share });
     } else if (start <= to && (start > from || (first && start >= from))) {
-      // What costs nothing belongs to the first commit that comes as far.
+      // A free usage belongs to the first commit whose interval reaches it.
       shares.push({ operation, count, credits: 0n });
     }
     start = end;
@@ -133,7 +143,7 @@ function sharesOf(entry: StatementEntry): readonly Usage[] {
   return beyond > 0n ? [...shares, { operation: '', count: 0n, credits: beyond }] : shares;
 }
 
-/** Its own usages count whole; a capped commit charges them as far as its credits go. */
+/** The counts of an entry's own usages are whole. A capped commit pays for the first of them. */
 function ownShares(usages: readonly Usage[], charged: bigint): readonly Usage[] {
   let start = 0n;
   const shares = usages.map(({ operation, count, credits }) => {
@@ -148,8 +158,12 @@ function ownShares(usages: readonly Usage[], charged: bigint): readonly Usage[] 
 
 function add(month: Month, operation: string, count: bigint, credits: bigint, refunded: bigint) {
   if (operation === '' && credits === 0n && refunded === 0n) return;
-  const [done, used, back] = month.operations.get(operation) ?? [0n, 0n, 0n];
-  month.operations.set(operation, [done + count, used + credits, back + refunded]);
+  const use = month.operations.get(operation) ?? { count: 0n, credits: 0n, refunded: 0n };
+  month.operations.set(operation, {
+    count: use.count + count,
+    credits: use.credits + credits,
+    refunded: use.refunded + refunded,
+  });
 }
 
 function consume(month: Month, grantId: bigint, credits: bigint) {
@@ -164,7 +178,7 @@ const clamp = (value: bigint, max: bigint): bigint => (value < 0n ? 0n : value >
 
 const divideUp = (a: bigint, b: bigint): bigint => (a + b - 1n) / b;
 
-/** How long two stretches run side by side. */
+/** The length of the overlap of two intervals. */
 function overlap(a: bigint, b: bigint, from: bigint, to: bigint): bigint {
   const start = a > from ? a : from;
   const end = b < to ? b : to;

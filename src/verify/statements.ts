@@ -1,11 +1,12 @@
-/** Recomputes every closed statement from the entries of its account, and tells what does not agree. */
+/** Recomputes every closed statement from the entries of its account, and compares the two. */
 import type { Account } from '../ledger/account.ts';
 import type { Statement } from '../ledger/statement.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { toMoves } from '../store/tables/entries.ts';
 import { statements as table } from '../store/tables/statements.ts';
-import { type AccountGroup, accountOf, grantsOf, groupRows } from './account-group.ts';
+import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import type { Report } from './findings.ts';
 import { instant } from './replay.ts';
 import type { InRange, Snapshot } from './snapshot.ts';
 import { checkBill } from './statement-bill.ts';
@@ -18,7 +19,7 @@ import {
   type Usage,
 } from './statement-tally.ts';
 
-/** Up to when the months of accounts are closed: no entry of theirs can be of before. */
+/** By account with statements: the end of the last closed month. Later entries cannot be before it. */
 export async function loadClosedUntil(snapshot: Snapshot): Promise<ReadonlyMap<string, number>> {
   const closedUntil = new Map<string, number>();
   const rows = snapshot.rows(
@@ -31,11 +32,11 @@ export async function loadClosedUntil(snapshot: Snapshot): Promise<ReadonlyMap<s
 }
 
 /**
- * The entries of accounts that have statements. A commit that names no usages comes with those of its
- * reservation, and with what was committed of that before.
+ * The entries of accounts that have statements. A commit without usages has those of its reservation, and
+ * the credits that earlier commits charged.
  */
 const entriesWithReserved = (inRange: InRange) => `
-  with told as (
+  with own as (
     select account_id, seq, at, kind, moves, usages, refunded_seq, reservation_id,
       case when kind = 'COMMIT' then sum(credits) filter (where kind = 'COMMIT') over (
         partition by account_id, reservation_id order by seq
@@ -45,9 +46,9 @@ const entriesWithReserved = (inRange: InRange) => `
   )
   select t.account_id, t.seq, ${millis('t.at', 'at')}, t.kind, t.moves, t.usages, t.refunded_seq,
     t.committed_before, r.usages as reserved, f.seq is not null as will_be_refunded
-  from told t
-  left join (select distinct account_id, refunded_seq as seq from told) f using (account_id, seq)
-  left join told r on t.kind = 'COMMIT' and t.usages = '[]'::jsonb and r.kind = 'RESERVE'
+  from own t
+  left join (select distinct account_id, refunded_seq as seq from own) f using (account_id, seq)
+  left join own r on t.kind = 'COMMIT' and t.usages = '[]'::jsonb and r.kind = 'RESERVE'
     and r.account_id = t.account_id and r.reservation_id = t.reservation_id
   order by t.account_id, t.seq`;
 
@@ -55,7 +56,8 @@ const statementsInOrder = (inRange: InRange) => `
   select ${table.selectList} from statements where ${inRange('account_id')}
   order by account_id, month`;
 
-const announcedAndGone = (inRange: InRange) => `
+/** Months whose closing an event announced, without a statement. */
+const missingStatements = (inRange: InRange) => `
   select e.account_id, e.data->>'month' as month from events e
   left join statements s on s.account_id = e.account_id and s.month = e.data->>'month'
   where ${inRange('e.account_id')} and e.type = 'statement.closed' and s.month is null
@@ -64,31 +66,31 @@ const announcedAndGone = (inRange: InRange) => `
 export async function checkStatements(group: AccountGroup): Promise<void> {
   const entries = group.snapshot.rows(entriesWithReserved);
   let next = await entries.next();
-  for await (const ofOne of groupRows(group.snapshot.rows(statementsInOrder), 'account_id')) {
-    const accountId: string = ofOne[0]['account_id']!;
+  for await (const accountRows of groupRows(group.snapshot.rows(statementsInOrder), 'account_id')) {
+    const accountId: string = accountRows[0]['account_id']!;
     const tally = new StatementTally();
     for (; !next.done && next.value['account_id'] === accountId; next = await entries.next())
-      takeEntry(tally, next.value);
-    const account = accountOf(group, ofOne[0], 'statements');
-    if (account) checkAll(group, account, ofOne, tally);
+      addEntry(tally, next.value);
+    const account = findAccount(group, accountRows[0], 'statements');
+    if (account) checkAccount(group, account, accountRows, tally);
   }
-  for await (const row of group.snapshot.rows(announcedAndGone))
+  for await (const row of group.snapshot.rows(missingStatements))
     group.findings.add(
       row['account_id']!,
       `there is no statement ${row['month']}, and an event says that it was closed`,
     );
 }
 
-/** What cannot be read was told when the entries were replayed. */
-function takeEntry(tally: StatementTally, row: Row) {
+/** Leaves out entries that cannot be read, which entries.ts reports. */
+function addEntry(tally: StatementTally, row: Row) {
   try {
-    tally.take(toEntry(row));
+    tally.add(toEntry(row));
   } catch {}
 }
 
 type StoredUsage = Readonly<Record<'operation' | 'count' | 'credits', string>>;
 
-const usagesOf = (stored: StoredUsage[] | null): readonly Usage[] =>
+const toUsages = (stored: StoredUsage[] | null): readonly Usage[] =>
   (stored ?? []).map(({ operation, count, credits }) => ({
     operation,
     count: BigInt(count),
@@ -100,14 +102,14 @@ const toEntry = (row: Row): StatementEntry => ({
   at: row['at']!,
   kind: row['kind']!,
   moves: toMoves(row['moves']!),
-  usages: usagesOf(row['usages']!),
-  reserved: usagesOf(row['reserved']!),
+  usages: toUsages(row['usages']!),
+  reserved: toUsages(row['reserved']!),
   committedBefore: row['committed_before'] === null ? null : BigInt(row['committed_before']!),
   refundedSeq: row['refunded_seq'] === null ? null : BigInt(row['refunded_seq']!),
   willBeRefunded: row['will_be_refunded']!,
 });
 
-function checkAll(
+function checkAccount(
   group: AccountGroup,
   account: Account,
   rows: readonly Row[],
@@ -118,10 +120,10 @@ function checkAll(
   for (const row of rows) {
     const report = (what: string) =>
       group.findings.add(accountId, `statement ${row['month']}: ${what}`);
-    const statement = read(row, report);
+    const statement = parseStatement(row, report);
     if (!statement) continue;
     const month = tally.month(statement.month);
-    checkPlace(account, statement, tally, report);
+    checkPeriod(account, statement, tally, report);
     checkUsage(statement, month, report);
     checkCategories(statement, month, grantsOf(group, accountId), report);
     checkBill(statement, month, tally, statements, report);
@@ -130,7 +132,7 @@ function checkAll(
   checkMissing(group, account, statements, tally);
 }
 
-function read(row: Row, report: (what: string) => void): Statement | null {
+function parseStatement(row: Row, report: Report): Statement | null {
   try {
     return table.read(row);
   } catch {
@@ -139,12 +141,12 @@ function read(row: Row, report: (what: string) => void): Statement | null {
   }
 }
 
-/** Which entries it counts, and that its month was over. */
-function checkPlace(
+/** The entries that it covers, and that its month was over. */
+function checkPeriod(
   { openedAt, statementDueAt }: Account,
   { month, closedAt, afterSeq, lastSeq }: Statement,
   { months }: StatementTally,
-  report: (what: string) => void,
+  report: Report,
 ) {
   let before = 0n;
   let last = 0n;
@@ -161,7 +163,7 @@ function checkPlace(
     report(`statement_due_at is ${instant(statementDueAt)}`);
 }
 
-function checkUsage({ usage }: Statement, { operations }: Month, report: (what: string) => void) {
+function checkUsage({ usage }: Statement, { operations }: Month, report: Report) {
   const stated = new Map(
     usage.map(({ operation, count, credits, refunded }) => [
       operation,
@@ -170,10 +172,12 @@ function checkUsage({ usage }: Statement, { operations }: Month, report: (what: 
   );
   for (const operation of new Set([...stated.keys(), ...operations.keys()])) {
     const used = operations.get(operation);
-    const said = used && `${used[0]} times, ${used[1]} credits, ${used[2]} refunded`;
-    const written = stated.get(operation);
-    if (written !== said)
-      report(`usage of ${operation || 'no operation'} is ${written}, the entries say ${said}`);
+    const computed =
+      used && `${used.count} times, ${used.credits} credits, ${used.refunded} refunded`;
+    if (stated.get(operation) !== computed)
+      report(
+        `usage of ${operation || 'no operation'} is ${stated.get(operation)}, the entries say ${computed}`,
+      );
   }
 }
 
@@ -181,7 +185,7 @@ function checkCategories(
   { creditsUsed }: Statement,
   { byGrant }: Month,
   grants: ReturnType<typeof grantsOf>,
-  report: (what: string) => void,
+  report: Report,
 ) {
   const used = new Map<string, bigint>();
   for (const [grantId, credits] of byGrant) {
@@ -190,12 +194,13 @@ function checkCategories(
   }
   for (const category of ['PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT'] as const) {
     const stated = creditsUsed.get(category) ?? 0n;
-    const said = used.get(category) ?? 0n;
-    if (stated !== said) report(`${category} credits used are ${stated}, the entries say ${said}`);
+    const computed = used.get(category) ?? 0n;
+    if (stated !== computed)
+      report(`${category} credits used are ${stated}, the entries say ${computed}`);
   }
 }
 
-/** Since its first statement no month that owes something has gone by without one. */
+/** After an account's first statement, every closed month with overage or refunds of it has one. */
 function checkMissing(
   { findings }: AccountGroup,
   { accountId, statementDueAt }: Account,
@@ -207,8 +212,8 @@ function checkMissing(
   if (first === undefined) return;
   const until = statementDueAt === null ? null : monthNamed(statementDueAt - 1);
   for (const [name, { overage, refundedEarlier }] of months) {
-    const due = name > first && (until === null ? false : name < until);
-    if (due && !closed.has(name) && (overage > 0n || refundedEarlier.size > 0))
+    const isDue = name > first && (until === null ? false : name < until);
+    if (isDue && !closed.has(name) && (overage > 0n || refundedEarlier.size > 0))
       findings.add(accountId, `there is no statement ${name}, and it has overage or adjustments`);
   }
 }

@@ -1,21 +1,21 @@
 /**
- * Top-ups: the one that is under way is the account's only pending purchase of its kind, and what the
- * account counts of its month is what was bought in it and did not fail.
+ * Top-ups. The one in progress is the account's only pending purchase of its kind. The account's count for
+ * its month is the number of top-ups of that month that did not fail.
  */
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
-import { type AccountGroup, accountOf } from './account-group.ts';
+import { type AccountGroup, findAccount } from './account-group.ts';
 import type { InRange } from './snapshot.ts';
 
-const bought = (inRange: InRange) => `
+const topUpPurchases = (inRange: InRange) => `
   select account_id, purchase_id, state, ${millis('created_at')} from purchases
   where ${inRange('account_id')} and method = 'TOP_UP'
   order by account_id, purchases.created_at, purchase_id`;
 
 export async function checkTopUps(group: AccountGroup): Promise<void> {
   const purchases = new Map<string, Row[]>();
-  for await (const row of group.snapshot.rows(bought)) {
-    const account = accountOf(group, row, 'purchases');
+  for await (const row of group.snapshot.rows(topUpPurchases)) {
+    const account = findAccount(group, row, 'purchases');
     if (!account) continue;
     const own = purchases.get(account.accountId) ?? [];
     own.push(row);
@@ -23,21 +23,21 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
   }
   for (const { accountId, topUps } of group.accounts.values()) {
     const own = purchases.get(accountId) ?? [];
-    const agree = (name: string, stated: unknown, found: unknown) => {
+    const compare = (name: string, stated: unknown, found: unknown) => {
       if (stated !== found)
         group.findings.add(accountId, `top-ups: ${name} is ${stated}, the purchases say ${found}`);
     };
     const pending = own
       .filter((row) => row['state'] === 'PENDING')
       .map((row) => row['purchase_id']);
-    agree('the one under way', topUps?.purchaseId ?? 'none', pending.join(' and ') || 'none');
-    agree('started_at', topUps?.startedAt ?? null, own.at(-1)?.['created_at'] ?? null);
+    compare('the one in progress', topUps?.purchaseId ?? 'none', pending.join(' and ') || 'none');
+    compare('started_at', topUps?.startedAt ?? null, own.at(-1)?.['created_at'] ?? null);
     if (!topUps) continue;
     const month = monthOf(topUps.month);
     const counted = own.filter(
       (row) => ['PENDING', 'PAID'].includes(row['state']!) && monthOf(row['created_at']!) === month,
     );
-    agree(`count of ${month}`, topUps.count, counted.length);
+    compare(`count of ${month}`, topUps.count, counted.length);
   }
 }
 

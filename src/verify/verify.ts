@@ -1,13 +1,10 @@
 /**
- * Closing the books: recomputes every balance, grant, reservation, request, statement and sequence of a
- * database from the moves of its entries alone, and tells what does not agree. It shares the shapes
- * of rows and the definition of the hash chain with the ledger, and none of its rules. It finds what
- * was falsified in part; who rewrites a whole account, requests and all, is given away only by a hash
- * of it that was kept elsewhere.
+ * The audit of a database: recomputes every balance, grant, reservation, request, statement and sequence
+ * from the moves of the entries, and reports each discrepancy (README.md).
  *
- * Accounts are audited in groups, each in a snapshot of its own. No rule spans accounts, so this
- * proves as much as one snapshot of everything would, and does not keep the database from cleaning
- * up after a busy service for as long as a large audit takes.
+ * Accounts are audited in groups, each in a snapshot of its own. No rule spans accounts, so this proves
+ * as much as one snapshot of everything. A single long snapshot would keep VACUUM from removing the
+ * dead rows of a busy service for the length of the audit.
  */
 import pg from 'pg';
 import type { Account } from '../ledger/account.ts';
@@ -28,31 +25,31 @@ import { checkStatements, loadClosedUntil } from './statements.ts';
 import { checkTopUps } from './top-ups.ts';
 
 export type VerifyOptions = {
-  /** Only this account. */
+  /** Audits this account only. */
   readonly accountId?: string;
-  /** Go on after the first account that does not agree. */
+  /** Continues after the first account with a discrepancy. */
   readonly all?: boolean;
 };
 
 export type VerifyResult =
   | { readonly ok: true; readonly accounts: number; readonly entries: number }
-  /** In the database's order of the accounts; of each what was found in the order of the audit. */
+  /** In the order of the account ids; those of one account in the order of the checks. */
   | { readonly ok: false; readonly discrepancies: readonly Discrepancy[] };
 
-/** What is told of an account that was asked for by name. */
+/** The discrepancy of an account that was named and does not exist. */
 export const NO_SUCH_ACCOUNT = 'there is no such account';
 
-/** Accounts and grants of a group at most; one account is taken whatever its grants. */
+/** Limits of a group. A group has at least one account, however many grants that has. */
 const ACCOUNTS_MAX = 1_000;
 const GRANTS_MAX = 20_000n;
 
-/** Audits the database; rejects where it cannot be read. */
+/** Audits the database. Rejects if it cannot be read. */
 export async function verify(
   databaseUrl: string,
   options: VerifyOptions = {},
 ): Promise<VerifyResult> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'scrip verify' });
-  client.on('error', () => {}); // a connection lost between two queries fails the next one
+  client.on('error', () => {}); // after the loss of the connection the next query fails
   await client.connect();
   try {
     return await auditAll(client, options);
@@ -70,7 +67,7 @@ async function auditAll(
   let entries = 0;
   let after: string | null = '';
   while (after !== null) {
-    const audited: Audited = await auditNext(client, accountId ?? null, after);
+    const audited: GroupResult = await auditNext(client, accountId ?? null, after);
     accounts += audited.accounts;
     entries += audited.entries;
     discrepancies.push(...audited.discrepancies);
@@ -81,19 +78,23 @@ async function auditAll(
   return discrepancies.length > 0 ? { ok: false, discrepancies } : { ok: true, accounts, entries };
 }
 
-type Audited = {
+type GroupResult = {
   readonly accounts: number;
   readonly entries: number;
   readonly discrepancies: readonly Discrepancy[];
-  /** Where to go on; null after the last. */
+  /** The last account of the group; null if there are no more. */
   readonly next: string | null;
 };
 
-/** Audits one group: the account named, or the next accounts after an id. */
-async function auditNext(client: pg.Client, only: string | null, after: string): Promise<Audited> {
+/** Audits the account `only`, or else the next accounts after the id `after`. */
+async function auditNext(
+  client: pg.Client,
+  only: string | null,
+  after: string,
+): Promise<GroupResult> {
   return await inReadOnlySnapshot(client, async () => {
     const rows = await readAccounts(client, only, after);
-    const accounts = only === null ? firstOf(rows) : rows;
+    const accounts = only === null ? limitGrants(rows) : rows;
     const last = accounts.at(-1)?.accountId ?? null;
     const more = accounts.length < rows.length || rows.length === ACCOUNTS_MAX;
     const next = only === null && more ? last : null;
@@ -136,12 +137,12 @@ async function readAccounts(
   return rows.map(table.read);
 }
 
-/** As many of the accounts, from the first, as have few enough grants together. */
-function firstOf(accounts: readonly Account[]): readonly Account[] {
+/** The first accounts that together have at most GRANTS_MAX grants. */
+function limitGrants(accounts: readonly Account[]): readonly Account[] {
   let grants = 0n;
-  const tooMany = accounts.findIndex((account, index) => {
+  const end = accounts.findIndex((account, index) => {
     grants += account.grantCount;
     return index > 0 && grants > GRANTS_MAX;
   });
-  return tooMany === -1 ? accounts : accounts.slice(0, tooMany);
+  return end === -1 ? accounts : accounts.slice(0, end);
 }

@@ -128,7 +128,7 @@ function audited({ entries }: Shelf): StatementTally {
     const named = usages.length === 0 && entry.kind === 'COMMIT';
     const reserved = ofReservation.find(({ kind }) => kind === 'RESERVE');
     const usagesOf = (of: Entry) => toUsageEntry(of).usages;
-    tally.take({
+    tally.add({
       ...entry,
       usages,
       reserved: named && reserved ? usagesOf(reserved) : [],
@@ -160,7 +160,7 @@ describe('whatever happens to an account', () => {
             const month = auditor.month(monthNamed(start));
             expect(told(tallied(shelf, start, stretch)), formatMonth(start)).toEqual({
               operations: [...month.operations]
-                .map(([operation, figures]) => [operation, ...figures])
+                .map(([operation, use]) => [operation, use.count, use.credits, use.refunded])
                 .sort(),
               overage: month.overage,
               refundedEarlier: [...month.refundedEarlier].sort(),

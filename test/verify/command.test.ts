@@ -34,13 +34,13 @@ function run(args: readonly string[], env: Record<string, string>): Promise<Ran>
 
 const verify = (...args: string[]) => run(args, { DATABASE_URL: scrip.databaseUrl });
 
-test('books that agree end in ok and exit code 0', async () => {
+test('without a discrepancy it prints ok and exits with 0', async () => {
   const ran = await verify();
   expect(ran.stdout).toMatch(/^verify: ok \(1 account, 1 entry, \d+ ms\)\n$/);
   expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
 });
 
-test('books that do not agree end in the first discrepancy, or in all, and exit code 1', async () => {
+test('it prints the first discrepancy, or with --all every one, and exits with 1', async () => {
   const change = (by: number) =>
     execute(scrip.databaseUrl, 'update accounts set remaining = remaining + $1', [by]);
   await change(1);
@@ -53,7 +53,7 @@ test('books that do not agree end in the first discrepancy, or in all, and exit 
   await change(-1);
 });
 
-test('a database that cannot be read is neither: one line and exit code 2', async () => {
+test('if it cannot read the database, it prints one line and exits with 2', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-verify-'));
   const noServer = 'postgres://nobody@127.0.0.1:1/none';
   for (const [args, env, says] of [

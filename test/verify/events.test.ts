@@ -1,4 +1,4 @@
-/** The auditor on positions and deliveries, which belong to no one account. */
+/** The audit of positions and deliveries, which span accounts. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
 import { cross, crossing } from '../events/given.ts';
@@ -23,8 +23,8 @@ const AT_FIVE = 'position = 5';
 const fifth = async () =>
   (await execute(databaseUrl, `select event_id, account_id from events where ${AT_FIVE}`))[0];
 
-/** What is found while the change is made; it is undone afterwards. */
-async function found(change: string, undo: string) {
+/** The discrepancies after a change, which is then undone. */
+async function discrepanciesAfter(change: string, undo: string) {
   await execute(databaseUrl, change);
   const result = await verify(databaseUrl, { all: true });
   await execute(databaseUrl, undo);
@@ -32,14 +32,14 @@ async function found(change: string, undo: string) {
   return result.ok ? [] : result.discrepancies;
 }
 
-test('events that are all in place agree', async () => {
+test('complete events have no discrepancy', async () => {
   expect(await verify(databaseUrl)).toMatchObject({ ok: true, accounts: 2 });
 });
 
-test('an event whose delivery is gone is found', async () => {
+test('an event without its delivery is found', async () => {
   const event = await fifth();
   await execute(databaseUrl, 'create table kept as table deliveries');
-  const told = await found(
+  const told = await discrepanciesAfter(
     `delete from deliveries where ${AT_FIVE}`,
     `insert into deliveries select * from kept where ${AT_FIVE}`,
   );
@@ -48,8 +48,8 @@ test('an event whose delivery is gone is found', async () => {
   ]);
 });
 
-test('a gap in the positions of all is found, though no account has one', async () => {
-  const told = await found(
+test('a gap in the positions over all accounts is found', async () => {
+  const told = await discrepanciesAfter(
     'update events set position = position + 1 where position > 9',
     'update events set position = position - 1 where position > 9',
   );
@@ -58,10 +58,10 @@ test('a gap in the positions of all is found, though no account has one', async 
   );
 });
 
-test('a cursor that is ahead of the events or behind them is found', async () => {
+test('a cursor that is not at the newest event is found', async () => {
   for (const position of [9, 11]) {
     const set = (to: number) => `update event_cursors set position = ${to} where name = 'assigned'`;
-    expect((await found(set(position), set(10))).map(({ what }) => what)).toEqual([
+    expect((await discrepanciesAfter(set(position), set(10))).map(({ what }) => what)).toEqual([
       `the newest position is 10, the cursor says ${position}`,
     ]);
   }

@@ -1,57 +1,57 @@
---- Every way to falsify books that verify must see through, done by somebody who owns the
---- database. Each begins with the account it is done on and with what he does; then comes what
---- verify must say. Where it is not marked otherwise he knows how the hash chain is computed and
---- computes it anew, so that it is not the chain that gives him away. Names with a colon stand for
---- conditions, which are in tampering.test.ts; :id is the account's id.
+--- Falsifications that verify must find, by somebody with full access to the database.
+--- Each block has the account and a description, then a part of the discrepancy that verify must
+--- report, then the SQL. After the SQL the test recomputes the account's hash chain, as a forger would,
+--- unless the block is marked "chain not recomputed". Names with a colon are conditions that
+--- tampering.test.ts defines; :id is the account's id.
 
---- The chain: he does not know how to compute it anew.
+--- The hash chain.
 
--- prepaid, not resealed: changes the credits of an entry
+-- prepaid, chain not recomputed: changes the credits of an entry
 -- > its hash is not that of what it says
 update entries set credits = credits + 1 where :charge;
 
--- prepaid, not resealed: changes the moves of an entry
+-- prepaid, chain not recomputed: changes the moves of an entry
 -- > its hash is not that of what it says
 update entries set moves = '[]' where :charge;
 
--- prepaid, not resealed: writes moves that are none
+-- prepaid, chain not recomputed: writes moves that are not a list
 -- > cannot be read
 update entries set moves = '{}' where :charge;
 
--- prepaid, not resealed: changes the labels of an entry
+-- prepaid, chain not recomputed: changes the labels of an entry
 -- > its hash is not that of what it says
 update entries set labels = '{"team": "b"}' where :charge;
 
--- prepaid, not resealed: changes the caller of an entry
+-- prepaid, chain not recomputed: changes the caller of an entry
 -- > its hash is not that of what it says
 update entries set caller = 'nobody' where :charge;
 
--- prepaid, not resealed: changes the trace of an entry
+-- prepaid, chain not recomputed: changes the trace of an entry
 -- > its hash is not that of what it says
 update entries set trace_id = '' where :charge;
 
--- prepaid, not resealed: moves an entry by a millisecond
+-- prepaid, chain not recomputed: moves an entry by a millisecond
 -- > its hash is not that of what it says
 update entries set at = at + interval '1 ms' where :newest;
 
--- prepaid, not resealed: swaps the hashes of two entries
+-- prepaid, chain not recomputed: swaps the hashes of two entries
 -- > entry 8: its hash is not that of what it says
 update entries e set hash = other.hash from entries other
 where e.:account and other.:account and e.seq in (8, 9) and other.seq = 17 - e.seq;
 
--- prepaid, not resealed: changes the account’s last hash
+-- prepaid, chain not recomputed: changes the account’s last hash
 -- > last_hash is not the hash
 update accounts set last_hash = '\x00' where :account;
 
--- prepaid, not resealed: deletes an entry in the middle
+-- prepaid, chain not recomputed: deletes an entry in the middle
 -- > comes right after entry
 delete from entries where :charge;
 
--- prepaid, not resealed: deletes the first entry
+-- prepaid, chain not recomputed: deletes the first entry
 -- > entry 2: is the first
 delete from entries where :account and seq = 1;
 
--- prepaid, not resealed: deletes the last entry
+-- prepaid, chain not recomputed: deletes the last entry
 -- > the newest entry is
 delete from entries where :newest;
 
@@ -61,7 +61,7 @@ delete from entries where :newest;
 -- > is before
 update entries set at = at - interval '1 day' where :newest;
 
--- prepaid: deletes the last entry and takes it off the account
+-- prepaid: deletes the last entry and decrements the account’s seq
 -- > committed is 2, the entries say 0
 delete from entries where :newest;
 update accounts set seq = seq - 1 where :account;
@@ -85,7 +85,7 @@ update accounts set seq = seq + 1 where :account;
 
 --- Moves, and what an entry says of them.
 
--- prepaid: moves more than an entry is about
+-- prepaid: changes the amount of a move
 -- > the moves say 1
 update entries set moves = jsonb_set(moves, '{0,3}', '1') where :charge;
 
@@ -93,7 +93,7 @@ update entries set moves = jsonb_set(moves, '{0,3}', '1') where :charge;
 -- > remaining_after is
 update entries set moves = jsonb_set(moves, '{0,3}', '1'), credits = 1 where :charge;
 
--- prepaid: moves what no charge moves
+-- prepaid: uses a move that a charge may not have
 -- > a CHARGE does not move available to reserved
 update entries set moves = jsonb_set(moves, '{0,1}', '"reserved"') where :charge;
 
@@ -101,7 +101,7 @@ update entries set moves = jsonb_set(moves, '{0,1}', '"reserved"') where :charge
 -- > cannot be read: there is no bucket pocket
 update entries set moves = jsonb_set(moves, '{0,1}', '"pocket"') where :charge;
 
--- prepaid: moves less than nothing
+-- prepaid: makes a move negative
 -- > moves -6 credits
 update entries set moves = jsonb_set(moves, '{0,3}', '-6') where :charge;
 
@@ -129,31 +129,31 @@ update entries set usages = jsonb_set(usages, '{0,credits}', '1') where :charge;
 -- > 1 times 7 credits of job.pages are not 6
 update entries set usages = jsonb_set(usages, '{0,unit_credits}', '7') where :charge;
 
--- prepaid: states other remaining credits
+-- prepaid: changes remaining_after
 -- > remaining_after is
 update entries set remaining_after = remaining_after + 1 where :charge;
 
--- prepaid: states other reserved credits
+-- prepaid: changes reserved_after
 -- > reserved_after is
 update entries set reserved_after = reserved_after + 1 where :charge;
 
--- prepaid: states other overage
+-- prepaid: changes overage_after
 -- > overage_after is 1, the moves say 0
 update entries set overage_after = 1 where :charge;
 
--- prepaid: makes a charge a release
+-- prepaid: changes the kind of a charge to RELEASE
 -- > a RELEASE names a reservation
 update entries set kind = 'RELEASE' where :charge;
 
--- prepaid: calls a charge late
+-- prepaid: marks a charge as late
 -- > a CHARGE is not late
 update entries set late = true where :charge;
 
--- prepaid: takes the request off a charge
+-- prepaid: removes the request id of a charge
 -- > a CHARGE names a request
 update entries set request_id = '' where :charge;
 
--- prepaid: takes the reservation off a release
+-- prepaid: removes the reservation id of a release
 -- > a RELEASE names a reservation
 update entries set reservation_id = null where :release;
 
@@ -163,11 +163,11 @@ update entries set grant_id = 1 where :charge;
 
 --- Accounts.
 
--- prepaid: adds to the account’s remaining credits
+-- prepaid: increases the account’s remaining
 -- > remaining is
 update accounts set remaining = remaining + 1 where :account;
 
--- prepaid: takes from the account’s reserved credits
+-- prepaid: decreases the account’s reserved
 -- > reserved is
 update accounts set reserved = reserved - 1 where :account;
 
@@ -179,7 +179,7 @@ update accounts set seq = seq + 1 where :account;
 -- > grant_count is 0, the entries say
 update accounts set grant_count = 0 where :account;
 
--- prepaid: changes the account’s last time
+-- prepaid: changes the account’s last_at
 -- > last_at is
 update accounts set last_at = last_at + interval '1 s' where :account;
 
@@ -187,20 +187,20 @@ update accounts set last_at = last_at + interval '1 s' where :account;
 -- > has entries, but there is no such account
 delete from accounts where :account;
 
--- postpaid: adds to the overage
+-- postpaid: increases the account’s overage
 -- > overage is
 update accounts set overage = overage + 1 where :account;
 
--- postpaid: forgets reserved overage
+-- postpaid: clears the account’s overage_reserved
 -- > overage_reserved is 0, the moves say 8
 update accounts set overage_reserved = 0 where :account;
 
--- postpaid: restarts the overage in mid-month
+-- postpaid: resets the overage in mid-month
 -- > overage_after is 0
 update entries set overage_after = 0 where :commit;
 
 -- postpaid: refunds more overage than was used
--- > takes 999 from consumed of the postpaid line
+-- > takes 999 from consumed of the overage line
 update entries set moves = jsonb_set(moves, '{0,3}', '999') where :refund;
 
 -- postpaid: charges a grant on the postpaid line
@@ -209,11 +209,11 @@ update entries set moves = jsonb_set(moves, '{0,0}', '"overage"') where :charge;
 
 --- Grants.
 
--- prepaid: takes from a grant’s remaining credits
+-- prepaid: decreases a grant’s remaining
 -- > remaining is
 update grants set remaining = remaining - 1 where :open;
 
--- prepaid: takes from a grant’s reserved credits
+-- prepaid: decreases a grant’s reserved
 -- > reserved is
 update grants set reserved = reserved - 1 where :account and reserved > 0;
 
@@ -221,15 +221,15 @@ update grants set reserved = reserved - 1 where :account and reserved > 0;
 -- > the moves issued
 update grants set amount = amount + 1 where :open;
 
--- prepaid: calls an open grant spent
+-- prepaid: marks an open grant as SPENT
 -- > it is SPENT
 update grants set state = 'SPENT' where :open;
 
--- prepaid: schedules an open grant
+-- prepaid: marks an open grant as SCHEDULED
 -- > its state SCHEDULED
 update grants set state = 'SCHEDULED' where :open;
 
--- prepaid: ends a grant too early
+-- prepaid: marks an open grant as EXPIRED
 -- > it is EXPIRED
 update grants set state = 'EXPIRED' where :open;
 
@@ -243,15 +243,15 @@ create temp table added as select * from grants where :open;
 update added set grant_id = 99;
 insert into grants table added;
 
--- prepaid: lets a spent grant expire before it was spent
+-- prepaid: moves a spent grant’s expiry to before it was spent
 -- > of grant 2, which has expired
 update grants set expires_at = effective_at + interval '1 ms' where :account and grant_id = 2;
 
--- prepaid: lets an expired grant last
+-- prepaid: removes an expired grant’s expiry
 -- > expires credits of grant 2, which has not expired
 update grants set expires_at = null where :account and grant_id = 2;
 
--- prepaid: makes a spent grant effective later
+-- prepaid: moves a spent grant’s start to after it was spent
 -- > grant 2, which is not effective yet
 update grants set effective_at = created_at + interval '1 day' where :account and grant_id = 2;
 
@@ -261,53 +261,53 @@ update grants
   set source = 'ALLOWANCE', source_reference = '2031-01'
   where :account and grant_id = 1;
 
--- prepaid: calls a purchase an adjustment
+-- prepaid: changes a purchased grant’s source to OPERATOR
 -- > whose source is OPERATOR
 update grants set source = 'OPERATOR' where :account and source = 'PURCHASE';
 
--- prepaid: moves the time of a grant
+-- prepaid: changes a grant’s created_at
 -- > made grant 1, which is of
 update grants set created_at = created_at - interval '1 s' where :account and grant_id = 1;
 
 --- Reservations.
 
--- prepaid: holds less than was reserved
+-- prepaid: decreases what a reservation holds
 -- > held is
 update reservations set held = held - 1, returned = returned + 1 where :active;
 
--- prepaid: holds it of another grant
+-- prepaid: changes the grant that a reservation holds credits of
 -- > holds 3 of grant 99, the entries say 0
 update reservations set allocations = jsonb_set(allocations, '{0,0}', '99') where :active;
 
--- prepaid: commits less than was committed
+-- prepaid: decreases a reservation’s committed
 -- > committed is
 update reservations set committed = committed - 1, returned = returned + 1 where :ended;
 
--- prepaid: returns more than was returned
+-- prepaid: increases a reservation’s returned
 -- > returned is
 update reservations set credits = credits + 1, returned = returned + 1 where :ended;
 
--- prepaid: reserves more than was reserved
+-- prepaid: increases a reservation’s credits
 -- > credits is
 update reservations set credits = credits + 1, returned = returned + 1 where :ended;
 
--- prepaid: ends a committed reservation otherwise
+-- prepaid: marks a committed reservation as RELEASED
 -- > state is RELEASED, the entries say COMMITTED
 update reservations set state = 'RELEASED' where :ended;
 
--- prepaid: keeps an expired reservation
+-- prepaid: marks an expired reservation as ACTIVE
 -- > state is ACTIVE, the entries say EXPIRED
 update reservations set state = 'ACTIVE', ended_at = null where :expired;
 
--- prepaid: calls a commit late
+-- prepaid: marks a committed reservation as late
 -- > late is true
 update reservations set late = true where :ended;
 
--- prepaid: moves the end of a reservation
+-- prepaid: changes a reservation’s ended_at
 -- > ended_at is
 update reservations set ended_at = ended_at + interval '1 s' where :ended;
 
--- prepaid: moves the beginning of a reservation
+-- prepaid: changes a reservation’s created_at
 -- > created_at is
 update reservations set created_at = created_at - interval '1 s' where :ended;
 
@@ -315,7 +315,7 @@ update reservations set created_at = created_at - interval '1 s' where :ended;
 -- > are not those of its reservation
 update reservations set labels = '{"team": "b"}' where :ended;
 
--- prepaid: hides that a reservation may draw
+-- prepaid: changes a reservation’s policy from DRAW to REJECT
 -- > a commit drew more than it held
 update reservations
   set over_commit_policy = 'REJECT', credits = committed
@@ -331,7 +331,7 @@ create temp table added as select * from reservations where :ended;
 update added set reservation_id = gen_random_uuid();
 insert into reservations table added;
 
--- prepaid: commits another reservation
+-- prepaid: changes the reservation of a commit
 -- > of a reservation that no entry reserved
 update entries
   set reservation_id = (select reservation_id from reservations
@@ -339,27 +339,27 @@ update entries
 
 --- Refunds, purchases, requests.
 
--- prepaid: forgets a refund
+-- prepaid: deletes the row that counts refunds
 -- > no row counts them
 delete from refunded where :account;
 
--- prepaid: counts a refund for less
+-- prepaid: decreases the refunded credits
 -- > refunded is
 update refunded set refunded = refunded - 1 where :account and refunded > 1;
 
--- prepaid: counts a refund of more
+-- prepaid: increases the committed credits of a refund’s row
 -- > committed is
 update refunded set committed = committed + 1 where :account;
 
--- prepaid: counts a refund that was not made
+-- prepaid: inserts a row for a refund that was not made
 -- > refunded is 1, the entries say 0
 insert into refunded select account_id, seq, credits, 1 from entries where :commit;
 
--- prepaid: refunds a grant
+-- prepaid: makes a refund refer to a GRANT entry
 -- > refunds of entry 1: it is GRANT
 update entries set refunded_seq = 1 where :refund;
 
--- prepaid: refunds another charge beyond what it took
+-- prepaid: makes two refunds refer to one charge
 -- > it took 6
 update entries
   set refunded_seq = (select refunded_seq from entries
@@ -369,19 +369,19 @@ update entries
 -- > there is no purchase of grant
 delete from purchases where :account;
 
--- prepaid: changes what a purchase granted
+-- prepaid: changes the credits of a purchase
 -- > credits is 101, entry 3 says 100
 update purchases set credits = credits + 1 where :account;
 
--- prepaid: changes what paid for a purchase
+-- prepaid: changes the payment reference of a purchase
 -- > payment_reference is order-9
 update purchases set payment_reference = 'order-9' where :account;
 
--- prepaid: moves the payment of a purchase
+-- prepaid: changes the paid_at of a purchase
 -- > paid_at is
 update purchases set paid_at = paid_at + interval '1 s' where :account;
 
--- prepaid: inserts a purchase that granted nothing
+-- prepaid: inserts a purchase without an entry
 -- > it is paid, and no entry granted its credits
 create temp table added as select * from purchases where :account;
 update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2', grant_id = 1;
@@ -393,7 +393,7 @@ create temp table added as select * from purchases where :account;
 update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2';
 insert into purchases table added;
 
--- prepaid: takes a purchase back
+-- prepaid: marks a paid purchase as PENDING
 -- > there is no purchase of grant
 update purchases
   set state = 'PENDING', grant_id = null, paid_at = null, next_check_at = created_at
@@ -407,11 +407,11 @@ delete from requests where :account and method = 'Reserve';
 -- > of OpenAccount
 delete from requests where :account and method = 'OpenAccount';
 
--- prepaid: removes the entry of a request
--- > of Charge: no entry is of it
+-- prepaid: changes the request id of an entry
+-- > of Charge: it has no entry
 update entries set request_id = 'another' where :charge;
 
--- prepaid: carries a request out twice
+-- prepaid: gives two charges one request id
 -- > of Charge: carried out 2 times
 update entries
   set request_id = (select request_id from entries
@@ -651,7 +651,7 @@ update events set position = 2 where :account and seq = 1;
 --- Top-ups.
 
 -- topped: forgets that a top-up is under way
--- > top-ups: the one under way is none, the purchases say
+-- > top-ups: the one in progress is none, the purchases say
 update accounts set top_ups = jsonb_set(top_ups, '{purchase_id}', 'null') where :account;
 
 -- topped: removes the purchase of the top-up that is under way

@@ -1,15 +1,15 @@
-/** The auditor on books that somebody with full access to the database has falsified. */
+/** The audit of a ledger that somebody with full access to the database has falsified. */
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { seal } from '../../src/ledger/hash-chain.ts';
 import { entries } from '../../src/store/tables/entries.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { type Books, startBooks, writeBooks } from './books.ts';
+import { type SampleAccounts, startSampleService, writeSampleLedger } from './sample-ledger.ts';
 
 let databaseUrl: string;
 let owner: pg.Client;
-let books: Books;
+let accounts: SampleAccounts;
 
 const TABLES = [
   'accounts',
@@ -24,8 +24,8 @@ const TABLES = [
 ];
 
 beforeAll(async () => {
-  const scrip = await startBooks();
-  books = await writeBooks(scrip);
+  const scrip = await startSampleService();
+  accounts = await writeSampleLedger(scrip);
   databaseUrl = scrip.databaseUrl;
   await scrip.stop();
   owner = new pg.Client(databaseUrl);
@@ -36,14 +36,14 @@ beforeAll(async () => {
 
 afterAll(() => owner.end());
 
-/** Puts everything back for the next falsification. */
+/** Restores every table for the next falsification. */
 afterEach(async () => {
   const restored = TABLES.map((t) => `delete from ${t}; insert into ${t} table original.${t};`);
   await owner.query(`${restored.join(' ')} drop table if exists added;`);
 });
 
-/** Computes an account's hash chain anew, as a forger would. */
-async function reseal(accountId: string) {
+/** Recomputes an account's hash chain, as a forger would. */
+async function recomputeChain(accountId: string) {
   const { rows } = await owner.query(
     `select ${entries.selectList} from entries where account_id = $1 order by seq`,
     [accountId],
@@ -69,7 +69,7 @@ const first = (table: string, key: string, condition: string): string =>
   `account_id = :id and ${key} = (
     select ${key} from ${table} where account_id = :id and ${condition} order by ${key} limit 1)`;
 
-/** The names of tampering.sql. */
+/** The conditions that tampering.sql names. */
 const CONDITIONS: Readonly<Record<string, string>> = {
   ':account': 'account_id = :id',
   ':charge': first('entries', 'seq', "kind = 'CHARGE'"),
@@ -87,43 +87,43 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   ),
 };
 
-const isBook = (account: string | undefined): account is keyof Books =>
+const isSampleAccount = (account: string | undefined): account is keyof SampleAccounts & string =>
   account !== undefined &&
   ['prepaid', 'postpaid', 'waterfall', 'buyer', 'topped'].includes(account);
 
 const HEAD =
-  /^-- (?<account>prepaid|postpaid|waterfall|buyer|topped)(?<kept>, not resealed)?: (?<does>.+)$/;
+  /^-- (?<account>prepaid|postpaid|waterfall|buyer|topped)(?<notRecomputed>, chain not recomputed)?: (?<does>.+)$/;
 
 function tamperings() {
   const text = readFileSync(new URL('tampering.sql', import.meta.url), 'utf8');
   const blocks = text.split(/\n\n+/).filter((block) => !block.startsWith('---'));
   return blocks.map((block) => {
     const [head = '', found = '', ...sql] = block.split('\n');
-    const { account, kept, does } = HEAD.exec(head)?.groups ?? {};
+    const { account, notRecomputed, does } = HEAD.exec(head)?.groups ?? {};
     const says = /^-- > (.+)$/.exec(found)?.[1];
-    if (!isBook(account) || !does || !says) throw new Error(`not a tampering: ${block}`);
-    return { account, resealed: kept === undefined, does, says, sql: sql.join('\n') };
+    if (!isSampleAccount(account) || !does || !says) throw new Error(`cannot parse: ${block}`);
+    return { account, recomputes: notRecomputed === undefined, does, says, sql: sql.join('\n') };
   });
 }
 
 const sqlFor = (accountId: string, sql: string): string =>
   sql.replace(/:[a-z]+\b/g, (name) => CONDITIONS[name] ?? name).replaceAll(':id', `'${accountId}'`);
 
-test.each(tamperings())('somebody who $does is found out', async (tampering) => {
-  const { account, resealed, says, sql } = tampering;
-  const accountId = books[account];
+test.each(tamperings())('verify finds who $does', async (tampering) => {
+  const { account, recomputes, says, sql } = tampering;
+  const accountId = accounts[account];
   await owner.query(sqlFor(accountId, sql));
-  if (resealed) await reseal(accountId);
+  if (recomputes) await recomputeChain(accountId);
   const result = await verify(databaseUrl, { all: true });
   if (result.ok) expect.fail('verify found nothing');
   const accountIds = new Set(result.discrepancies.map((found) => found.accountId));
   expect(accountIds).toEqual(new Set([accountId]));
-  const told = result.discrepancies.map(({ what }) => what);
-  expect(told).toEqual(expect.arrayContaining([expect.stringContaining(says)]));
-  if (resealed) expect(told).not.toContainEqual(expect.stringContaining('its hash is not'));
+  const messages = result.discrepancies.map(({ what }) => what);
+  expect(messages).toEqual(expect.arrayContaining([expect.stringContaining(says)]));
+  if (recomputes) expect(messages).not.toContainEqual(expect.stringContaining('its hash is not'));
 });
 
-test('books that were only resealed agree, and so do books that were put back', async () => {
-  await reseal(books.prepaid);
+test('a ledger with only its chain recomputed has no discrepancy, nor has a restored one', async () => {
+  await recomputeChain(accounts.prepaid);
   expect(await verify(databaseUrl)).toMatchObject({ ok: true });
 });

@@ -1,22 +1,27 @@
-/** The auditor on books as the service writes them. */
+/** The audit of a ledger as the service writes it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ENTRY_RULES } from '../../src/verify/moves.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { execute } from '../postgres.ts';
 import { requestId } from '../service.ts';
-import { type Books, type Bookshop, startBooks, writeBooks } from './books.ts';
+import {
+  type SampleAccounts,
+  type SampleService,
+  startSampleService,
+  writeSampleLedger,
+} from './sample-ledger.ts';
 
-let scrip: Bookshop;
-let books: Books;
+let scrip: SampleService;
+let accounts: SampleAccounts;
 
 beforeAll(async () => {
-  scrip = await startBooks();
-  books = await writeBooks(scrip);
+  scrip = await startSampleService();
+  accounts = await writeSampleLedger(scrip);
 });
 
 afterAll(() => scrip.stop());
 
-test('books with every kind of entry and move agree', async () => {
+test('a ledger with every kind of entry and move has no discrepancy', async () => {
   const [{ entries } = {}] = await execute(
     scrip.databaseUrl,
     'select count(*) as entries from entries',
@@ -28,7 +33,7 @@ test('books with every kind of entry and move agree', async () => {
   });
 });
 
-test('the books of these tests hold every kind of entry and every move that is allowed', async () => {
+test('the sample ledger has every kind of entry and every move that is allowed', async () => {
   const rows = await execute(
     scrip.databaseUrl,
     `select distinct kind || ': ' || (move->>0) || ' to ' || (move->>1) as said
@@ -42,8 +47,8 @@ test('the books of these tests hold every kind of entry and every move that is a
   expect(rows.map(({ said }) => said).sort()).toEqual(allowed.sort());
 });
 
-test('one account can be audited alone', async () => {
-  expect(await verify(scrip.databaseUrl, { accountId: books.bare })).toEqual({
+test('one account can be audited', async () => {
+  expect(await verify(scrip.databaseUrl, { accountId: accounts.bare })).toEqual({
     ok: true,
     accounts: 1,
     entries: 0,
@@ -54,7 +59,7 @@ test('one account can be audited alone', async () => {
   });
 });
 
-test('books agree at every moment while the service writes them', async () => {
+test('there is no discrepancy at any moment while the service writes', async () => {
   const accountIds = await Promise.all(Array.from({ length: 5 }, () => scrip.open('postpaid')));
   let writing = true;
   const calls = accountIds.map(async (accountId) => {
@@ -85,8 +90,8 @@ test('books agree at every moment while the service writes them', async () => {
   expect(seen.size).toBe(5);
 });
 
-test('more accounts and entries than are in memory at once are all audited', async () => {
-  const many = await startBooks();
+test('accounts and entries beyond one group are audited', async () => {
+  const many = await startSampleService();
   const open = () => ({
     $case: 'openAccount' as const,
     value: { accountId: `many-${requestId()}`, requestId: requestId(), planId: 'prepaid' },

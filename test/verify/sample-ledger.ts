@@ -1,4 +1,4 @@
-/** Books with every kind of entry and every kind of move in them, written through the RPCs. */
+/** A ledger with every kind of entry and every kind of move, written through the RPCs. */
 import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
 import { buyByCheckout } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
@@ -53,10 +53,10 @@ const PLANS = [
   ),
 ];
 
-/** A service that sells through a Stripe of its own. */
-export type Bookshop = TestService & { readonly stripe: StripeFake };
+/** A service with its own Stripe fake. */
+export type SampleService = TestService & { readonly stripe: StripeFake };
 
-export async function startBooks(options: TestOptions = {}): Promise<Bookshop> {
+export async function startSampleService(options: TestOptions = {}): Promise<SampleService> {
   const stripe = await new StripeFake().start();
   const scrip = await startTestService({ plans: PLANS, env: stripe.env, ...options });
   stripe.clock = scrip.now;
@@ -67,24 +67,24 @@ export async function startBooks(options: TestOptions = {}): Promise<Bookshop> {
   return { ...scrip, stripe, stop };
 }
 
-export type Books = Readonly<
+export type SampleAccounts = Readonly<
   Record<'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer' | 'topped', string>
 >;
 
-/** Lives through some months, two of which are closed, and leaves some reservations running. */
-export async function writeBooks(scrip: Bookshop): Promise<Books> {
+/** Writes several months, two of which are closed, and leaves some reservations active. */
+export async function writeSampleLedger(scrip: SampleService): Promise<SampleAccounts> {
   scrip.setNow(Date.UTC(2031, 0, 25, 12));
   const prepaid = await scrip.open('prepaid');
-  await everyWayToCharge(scrip, prepaid);
+  await chargesAndReservations(scrip, prepaid);
   await expiries(scrip, prepaid);
   const postpaid = await scrip.open('postpaid');
   await overage(scrip, postpaid);
   const bare = await scrip.open('bare');
   await scrip.accounts.closeAccount({ accountId: bare, requestId: requestId() });
   const waterfall = await scrip.open('waterfall');
-  await limits(scrip, waterfall);
+  await limitedGrants(scrip, waterfall);
   const buyer = await scrip.open('bare');
-  await moneyThatWentBack(scrip, buyer);
+  await refundedPayments(scrip, buyer);
   const topped = await scrip.open('bare');
   await topUps(scrip, topped);
   return { prepaid, postpaid, bare, waterfall, buyer, topped };
@@ -92,7 +92,7 @@ export async function writeBooks(scrip: Bookshop): Promise<Books> {
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
 
-/** The mutations of one account, each under a request id of its own. */
+/** The mutations of one account, each with a new request id. */
 function accountOf({ billing, accounts }: TestService, accountId: string) {
   const named = () => ({ accountId, requestId: requestId() });
   const pages = (many: bigint) => [{ operation: 'job.pages', quantities: { pages: many } }];
@@ -129,7 +129,7 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
   };
 }
 
-async function everyWayToCharge(scrip: TestService, accountId: string) {
+async function chargesAndReservations(scrip: TestService, accountId: string) {
   const account = accountOf(scrip, accountId);
   await account.purchase('order-1');
   await account.grantCredits({
@@ -150,7 +150,7 @@ async function everyWayToCharge(scrip: TestService, accountId: string) {
   await account.refund(refunded, 2n);
   await account.refund(refunded);
   await account.commit(await account.reserve({ credits: 0n }), {});
-  // All of it, and yet not final: it runs on with nothing held, until it expires.
+  // Commits all that is held, but not as final: the reservation stays active until it expires.
   const emptied = await account.reserve({ credits: 12n });
   await account.commit(emptied, { final: false });
 }
@@ -176,7 +176,7 @@ async function expiries(scrip: TestService, accountId: string) {
   await account.release(released);
   await account.refund(charged);
 
-  // Under another plan for a while, and a job that was begun before.
+  // A reservation from before a move to another plan and back.
   const across = await account.reserve({ usages: account.pages(2n) });
   await account.move('postpaid');
   await account.release(await account.reserve({ usages: account.pages(1n) }));
@@ -207,18 +207,18 @@ async function overage(scrip: TestService, accountId: string) {
 
   scrip.setNow(Date.UTC(2031, 2, 1, 0, 10));
   await account.charge({ credits: 6n });
-  // More than March has: an earlier month's refund leaves this one's overage as it is.
+  // More than March's overage: a refund of an earlier month does not change it.
   await account.refund(lastMonth);
   await account.commit(overTheEnd, {}).catch(() => {}); // it has expired
-  // Closes February and March, whose refunds of February come off it there.
+  // Closes February and March; March adjusts February by the refund.
   scrip.setNow(Date.UTC(2031, 3, 1, 0, 10));
   await scrip.statements.listStatements({ accountId });
   await account.charge({ credits: 6n });
   await account.reserve({ credits: 8n, ttl: hours(2) });
 }
 
-/** Limited grants, raises, what is carried over, and refunds that make new grants. */
-async function limits(scrip: TestService, accountId: string) {
+/** Limited grants, raises, carried allowances, and refunds that make new grants. */
+async function limitedGrants(scrip: TestService, accountId: string) {
   const account = accountOf(scrip, accountId);
   await account.grantCredits({
     credits: 30n,
@@ -238,7 +238,7 @@ async function limits(scrip: TestService, accountId: string) {
   await account.commit(late, {});
 
   scrip.advance(31 * 24 * HOUR);
-  await account.charge({ credits: 0n }); // not a sweep: other accounts keep what is running
+  await account.charge({ credits: 0n }); // no sweep: reservations of other accounts stay active
   await account.refund(charged, 4n);
   await account.refund(charged);
   scrip.advance(31 * 24 * HOUR);
@@ -248,8 +248,8 @@ async function limits(scrip: TestService, accountId: string) {
   await account.raise(running, { credits: 3n });
 }
 
-/** Packs bought at a checkout whose payments were refunded and disputed; one that nobody paid. */
-async function moneyThatWentBack(scrip: Bookshop, accountId: string) {
+/** Packs whose payments were refunded or disputed, and one that nobody paid. */
+async function refundedPayments(scrip: SampleService, accountId: string) {
   const { stripe } = scrip;
   const told = async (type: string, object: object) =>
     await deliver(scrip.service.webhookPort, stripe.event(type, object));
@@ -279,8 +279,8 @@ async function moneyThatWentBack(scrip: Bookshop, accountId: string) {
   await buyByCheckout(scrip, accountId, 'small');
 }
 
-/** Packs bought by themselves: one paid and spent, one declined, one whose payment takes days. */
-async function topUps(scrip: Bookshop, accountId: string) {
+/** Auto top-ups: one paid and spent, one declined, one whose payment is pending. */
+async function topUps(scrip: SampleService, accountId: string) {
   const { methods } = scrip.stripe;
   const autoTopUp = { packId: 'small', threshold: 90n, monthlyCap: 9, customer: 'cus_1' };
   await scrip.accounts.updateAccount({
