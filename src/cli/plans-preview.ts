@@ -63,24 +63,24 @@ function readOptions(args: string[]): Options {
 }
 
 async function printPreview(
-  filed: PlanFile,
-  { from, at, accountsOf = filed.planId, createFormat }: Options,
+  planFile: PlanFile,
+  { from, at, accountsOf = planFile.planId, createFormat }: Options,
 ) {
-  const rateCard = selectRateCard(filed, at);
+  const rateCard = selectRateCard(planFile, at);
   const format = createFormat(
     (text) => write(process.stdout, text),
     (text) => write(process.stderr, text),
   );
-  const heading = { planId: filed.planId, accountsOf, month: formatMonth(from) };
+  const heading = { planId: planFile.planId, accountsOf, month: formatMonth(from) };
   // The heading names the columns of overage only if there are any: the first account shows that.
   let begun = false;
-  const beginOnce = async (billed: boolean) => {
-    if (!begun) await format.begin({ ...heading, billed });
+  const beginOnce = async (showsOverage: boolean) => {
+    if (!begun) await format.begin({ ...heading, showsOverage });
     begun = true;
   };
   const database = await findDatabase(requireConfig(process.env));
   try {
-    const range = { filed, rateCard, accountsOf, from, until: monthStart(from, 1) };
+    const range = { planFile, rateCard, accountsOf, from, until: monthStart(from, 1) };
     const totals = await preview(database.url, range, async (account) => {
       await beginOnce(account.overage !== null);
       await format.account(account);
@@ -101,9 +101,9 @@ function toMonthStart(month: string | undefined): number {
 }
 
 /** The rate card at an instant; without one, the last of the plan file. */
-function selectRateCard(filed: PlanFile, at: string | undefined): RateCard {
-  if (at === undefined) return filed.changes.at(-1)?.rateCard ?? filed.rateCard;
+function selectRateCard(planFile: PlanFile, at: string | undefined): RateCard {
+  if (at === undefined) return planFile.changes.at(-1)?.rateCard ?? planFile.rateCard;
   const read = instant.safeParse(at);
   if (!read.success) throw argumentError('--at must be a date or instant such as 2027-01-01');
-  return rateCardAt(filed, read.data);
+  return rateCardAt(planFile, read.data);
 }

@@ -1,16 +1,16 @@
-/** A preview as a table for people, as CSV for spreadsheets, or as one JSON document. */
+/** Writes a preview as a table for people, as CSV for spreadsheets, or as one JSON document. */
 import { differenceOf, type Overage, type OverageTotals } from './overage.ts';
 import type { AccountPreview, Sums, Totals } from './preview.ts';
 
-/** Writes a part of the output; resolves when more can be taken. */
+/** Writes a part of the output. Resolves when the output accepts more. */
 export type Write = (text: string) => Promise<void>;
 
 export type Heading = {
   readonly planId: string;
   readonly accountsOf: string;
   readonly month: string;
-  /** Whether a plan has rates, so that overage and bills are told. */
-  readonly billed: boolean;
+  /** Whether a plan has rates, so that overage and bills are shown. */
+  readonly showsOverage: boolean;
 };
 
 export type Format = {
@@ -21,7 +21,7 @@ export type Format = {
 
 type Column = readonly [name: string, value: (sums: Sums) => bigint];
 
-/** Beyond the allowance is what has to be paid: from packs, or afterwards. */
+/** Credits beyond the allowance have to be paid for. */
 const COLUMNS: readonly Column[] = [
   ['charges', ({ charges }) => charges],
   ['credits_then', ({ creditsThen }) => creditsThen],
@@ -44,7 +44,7 @@ const OVERAGE_COLUMNS = [
   'currency_now',
 ];
 
-/** An amount and its currency are two cells: a spreadsheet adds up the first. Empty: not billed. */
+/** An amount and its currency are two cells, so that a spreadsheet can sum the first. Empty: not billed. */
 function overageCells(overage: Overage | null): readonly string[] {
   if (overage === null) return [];
   const { overageThen, overageNow, estimated, billThen, billNow } = overage;
@@ -52,9 +52,9 @@ function overageCells(overage: Overage | null): readonly string[] {
   return [`${overageThen}`, `${overageNow}`, estimated ? 'yes' : 'no', ...bills];
 }
 
-const namesOf = ({ billed }: Heading): readonly string[] => [
+const namesOf = ({ showsOverage }: Heading): readonly string[] => [
   ...COLUMNS.map(([name]) => name),
-  ...(billed ? OVERAGE_COLUMNS : []),
+  ...(showsOverage ? OVERAGE_COLUMNS : []),
 ];
 
 const cellsOf = (account: AccountPreview): readonly string[] => [
@@ -62,8 +62,8 @@ const cellsOf = (account: AccountPreview): readonly string[] => [
   ...overageCells(account.overage),
 ];
 
-/** `write` takes the figures, `note` what is said about them where a format has no place for it. */
-export const FORMATS: Readonly<Record<string, (write: Write, note: Write) => Format>> = {
+/** `write` writes the output. `writeNote` writes what the format has no place for. */
+export const FORMATS: Readonly<Record<string, (write: Write, writeNote: Write) => Format>> = {
   table: tableFormat,
   csv: csvFormat,
   json: jsonFormat,
@@ -96,10 +96,10 @@ function tableFormat(write: Write): Format {
 }
 
 /**
- * Totals are not in the file: whoever sums its columns must not count them twice. No cell needs quotes:
- * account ids have none of the characters that do. One that begins with a minus would be computed.
+ * Totals are not part of the CSV, so that summing a column does not count them twice. No cell needs quotes,
+ * because of the characters allowed in account ids. A leading minus is escaped: a spreadsheet would compute.
  */
-function csvFormat(write: Write, note: Write): Format {
+function csvFormat(write: Write, writeNote: Write): Format {
   const line = ([name = '', ...cells]: readonly string[]) =>
     write(`${[name.replace(/^-/, "'-"), ...cells].join(',')}\n`);
   return {
@@ -107,21 +107,21 @@ function csvFormat(write: Write, note: Write): Format {
     account: (account) => line([account.accountId, ...cellsOf(account)]),
     async end(totals) {
       const { accounts, overage } = totals;
-      const said = COLUMNS.map(([name, value]) => `${name} ${value(totals)}`);
+      const figures = COLUMNS.map(([name, value]) => `${name} ${value(totals)}`);
       if (overage)
-        said.push(
+        figures.push(
           `overage_then ${overage.overageThen}`,
           `overage_now ${overage.overageNow}`,
           `estimated ${overage.estimated}`,
         );
-      await note(
-        `${accounts} accounts: ${said.join(', ')}\n${billLines(overage)}${refusalLines(totals)}`,
+      await writeNote(
+        `${accounts} accounts: ${figures.join(', ')}\n${billLines(overage)}${refusalLines(totals)}`,
       );
     },
   };
 }
 
-/** Credits are text, as everywhere in JSON: some readers have no whole numbers above 2^53. */
+/** Credits are text: many JSON readers have no whole numbers above 2^53. */
 function jsonFormat(write: Write): Format {
   let written = 0;
   const figures = (sums: Sums) =>

@@ -1,28 +1,30 @@
-/** What a month's overage comes to in money, as it was and on another plan's terms. Pure. */
+/** A month's overage and its bill, as recorded and on another plan's terms. Pure. */
+
+import { min } from '../min.ts';
 import { type OverageRates, overageTotal, subtractMoney, sumMoney } from '../pricing/overage.ts';
 import type { Money, Terms } from '../pricing/plan.ts';
 
-/** What the books say of an account and a month, beside its charges. */
+/** What the ledger says of an account and a month, apart from its charges. */
 export type RecordedMonth = {
-  /** Credits no grant covered, as the month's statement counts them. */
+  /** Overage as the month's statement counts it. */
   readonly overage: bigint;
-  /** What the statement prices them by; null where it bills none. */
+  /** The rates of the statement; null if it does not bill overage. */
   readonly rates: OverageRates | null;
-  /** Credits available at the month's end, of every grant. */
-  readonly left: bigint;
+  /** Credits of all grants that were available at the month's end. */
+  readonly availableAtEnd: bigint;
 };
 
 export type Overage = {
   readonly overageThen: bigint;
   readonly overageNow: bigint;
-  /** There was no overage and would be some: what grants could still have covered is a guess. */
+  /** Whether there was no overage and would be some. What grants could have covered is an estimate then. */
   readonly estimated: boolean;
-  /** Null where nothing is billed: no statement, or no rates. */
+  /** Null: nothing is billed, without a statement or without rates. */
   readonly billThen: Money | null;
   readonly billNow: Money | null;
 };
 
-/** Sums over accounts; of each currency that anything is billed in, ordered by it. */
+/** Sums over accounts. Bills are summed by currency, and sorted by it. */
 export type OverageTotals = {
   readonly overageThen: bigint;
   readonly overageNow: bigint;
@@ -37,25 +39,24 @@ export type OverageTotals = {
 
 type Credits = { readonly creditsThen: bigint; readonly creditsNow: bigint };
 
-/** What a plan gives for a month before anything is paid for. */
+/** Credits of a plan's allowance, 0 if it gives none. */
 export const allowanceOf = ({ allowance }: Terms): bigint => allowance?.credits ?? 0n;
 
 /**
- * The month again on other terms. What it costs more, and what the allowance gives less, is overage
- * where there was some: grants had nothing more to give. Where there was none, it takes first what was
- * left at the month's end. No more can be overage than the month costs; what was refunded after its
- * statement is still in `overage`, and not in the credits.
+ * The month's overage and bill on other terms. What the month costs more, and what the allowance gives less,
+ * becomes overage. If the month had no overage, the credits that were available at its end pay first.
+ * Overage is at most the credits of the month, or the recorded overage: that one still includes what was
+ * refunded after the statement was closed, and the credits do not.
  */
 export function repriceOverage(
-  { overage, rates, left }: RecordedMonth,
+  { overage, rates, availableAtEnd }: RecordedMonth,
   { creditsThen, creditsNow }: Credits,
   before: Terms,
   after: Terms,
 ): Overage {
   const more = creditsNow - creditsThen - (allowanceOf(after) - allowanceOf(before));
-  const uncovered = overage > 0n ? overage + more : more - left;
-  const most = overage > creditsNow ? overage : creditsNow;
-  const bounded = uncovered < most ? uncovered : most;
+  const uncovered = overage > 0n ? overage + more : more - availableAtEnd;
+  const bounded = min(uncovered, overage > creditsNow ? overage : creditsNow);
   const overageNow = after.overage === null || bounded < 0n ? 0n : bounded;
   const ratesNow = after.overage?.rates ?? null;
   return {
@@ -98,6 +99,6 @@ export function addOverage(totals: OverageTotals, account: Overage): OverageTota
   };
 }
 
-/** How much more is billed now; negative where less is. */
+/** How much more would be billed now; negative if less. */
 export const differenceOf = ({ billThen, billNow }: OverageTotals['bills'][number]): Money =>
   subtractMoney(billNow, billThen);

@@ -1,10 +1,11 @@
 /**
- * A plan change tried out on what was really done: what each account used in a month, priced as it was
- * and as a plan file would price it. Nothing is written, and everything is of one moment.
- * Where a plan bills its overage, before or after, it tells that and the bill, too.
+ * Previews a plan file on recorded usage: what each account used in a month, as it was charged and as the
+ * file would price it. Where a plan bills overage, the overage and the bills as well. Reads one snapshot of
+ * the database and writes nothing.
  */
 import assert from 'node:assert/strict';
 import pg from 'pg';
+import { min } from '../min.ts';
 import { inReadOnlySnapshot, readWithCursor } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
 import type { PlanFile, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
@@ -22,57 +23,56 @@ import { type AccountMonth, readRecordedMonths } from './recorded-months.ts';
 import { type RefusedUsage, reprice } from './reprice.ts';
 
 export type PreviewOptions = {
-  /** The plan file's terms. */
-  readonly filed: PlanFile;
-  /** Which of its rate cards. */
+  readonly planFile: PlanFile;
+  /** The rate card of the file to price with. */
   readonly rateCard: RateCard;
-  /** Accounts under this plan. */
+  /** The plan whose accounts are previewed. */
   readonly accountsOf: string;
-  /** The month: from its first moment, before the next one's. */
+  /** The month as the half-open interval [from, until). */
   readonly from: number;
   readonly until: number;
 };
 
-/** Sums over what was done; credits. */
+/** Sums over commits and charges, in credits unless stated otherwise. */
 export type Sums = {
-  /** Commits and charges. */
+  /** Number of commits and charges. */
   charges: bigint;
   creditsThen: bigint;
   creditsNow: bigint;
-  /** Of both, what was asked as credits and not as usages. */
+  /** The part of both that was charged without usages. */
   unnamed: bigint;
-  /** What the month's allowance covers of each. */
+  /** The part of each that the month's allowance covers. */
   allowanceThen: bigint;
   allowanceNow: bigint;
-  /** Usages that have no price any more, and what they cost then. */
+  /** Number of usages that the file cannot price, and what they cost on record. */
   refused: bigint;
   refusedCredits: bigint;
 };
 
 export type AccountPreview = Sums & {
   readonly accountId: string;
-  /** Null where neither plan has rates. */
+  /** Null if neither plan has rates. */
   overage: Overage | null;
 };
 
-/** How often an operation was refused, and why. */
+/** Usages of one operation that the file cannot price for one reason. */
 export type RefusalCount = Omit<RefusedUsage, 'credits'> & { times: bigint; credits: bigint };
 
 export type Totals = Sums & {
   accounts: bigint;
-  /** Null where neither plan has rates. */
+  /** Null if neither plan has rates. */
   overage: OverageTotals | null;
   readonly refusals: readonly RefusalCount[];
 };
 
 /**
- * Tells each account of the plan, in the order of the ids, and answers the totals. What is in memory at
- * once does not depend on how many there are. Rejects where the database does not know the plan.
+ * Calls `onAccount` for each account of the plan, sorted by id, and returns the totals. Memory does not grow
+ * with the number of accounts. Rejects if the database has no such plan.
  */
 export async function preview(
   databaseUrl: string,
   options: PreviewOptions,
-  tell: (account: AccountPreview) => Promise<void>,
+  onAccount: (account: AccountPreview) => Promise<void>,
 ): Promise<Totals> {
   const client = new pg.Client({
     connectionString: databaseUrl,
@@ -82,22 +82,22 @@ export async function preview(
   await client.connect();
   try {
     return await inReadOnlySnapshot(client, async () => {
-      const before = await termsOf(client, options.accountsOf);
-      return await previewAll(client, options, before.terms, tell);
+      const recorded = await readTerms(client, options.accountsOf);
+      return await previewAll(client, options, recorded.terms, onAccount);
     });
   } finally {
     await client.end();
   }
 }
 
-async function termsOf(client: pg.Client, planId: string): Promise<PlanTerms> {
+async function readTerms(client: pg.Client, planId: string): Promise<PlanTerms> {
   const { rows } = await client.query('select terms from plans where plan_id = $1', [planId]);
   if (rows.length === 0) throw new Error(`the database has no plan ${planId}`);
   return planTermsFromJson(rows[0].terms);
 }
 
-/** Every account, beside what it was charged in the month, and what that was reserved for. */
-const CHARGED = `
+/** One row per commit and charge of the month, and one for an account without any. */
+const CHARGES_SQL = `
   select a.account_id, e.seq, e.credits - coalesce(f.refunded, 0) as credits,
     case when e.usages = '[]'::jsonb then r.usages else e.usages end as usages
   from accounts a
@@ -113,44 +113,48 @@ async function previewAll(
   client: pg.Client,
   options: PreviewOptions,
   termsThen: Terms,
-  tell: (account: AccountPreview) => Promise<void>,
+  onAccount: (account: AccountPreview) => Promise<void>,
 ): Promise<Totals> {
-  const { filed, rateCard, accountsOf, from, until } = options;
-  const hasRates = [termsThen, filed.terms].some(
+  const { planFile, rateCard, accountsOf, from, until } = options;
+  const hasRates = [termsThen, planFile.terms].some(
     ({ overage }) => (overage?.rates ?? null) !== null,
   );
   const months = hasRates ? readRecordedMonths(client, options) : null;
   const refusals = new Map<string, RefusalCount>();
   const totals: Omit<Totals, 'refusals'> = {
-    ...nothing(),
+    ...zeroSums(),
     accounts: 0n,
     overage: months && NO_OVERAGE,
   };
-  const close = async (account: AccountPreview) => {
-    account.allowanceThen = smaller(allowanceOf(termsThen), account.creditsThen);
-    account.allowanceNow = smaller(allowanceOf(filed.terms), account.creditsNow);
+  const finishAccount = async (account: AccountPreview) => {
+    account.allowanceThen = min(allowanceOf(termsThen), account.creditsThen);
+    account.allowanceNow = min(allowanceOf(planFile.terms), account.creditsNow);
     if (months) {
-      const month = await nextOf(months, account.accountId);
-      account.overage = repriceOverage(month, account, termsThen, filed.terms);
+      const month = await nextMonth(months, account.accountId);
+      account.overage = repriceOverage(month, account, termsThen, planFile.terms);
       totals.overage = addOverage(totals.overage ?? NO_OVERAGE, account.overage);
     }
     totals.accounts += 1n;
-    add(totals, account);
-    await tell(account);
+    addSums(totals, account);
+    await onAccount(account);
   };
   let current: AccountPreview | undefined;
-  for await (const row of readWithCursor(client, 'charged', CHARGED, [accountsOf, from, until])) {
+  for await (const row of readWithCursor(client, 'charges', CHARGES_SQL, [
+    accountsOf,
+    from,
+    until,
+  ])) {
     const accountId: string = row['account_id']!;
-    if (current && current.accountId !== accountId) await close(current);
-    if (current?.accountId !== accountId) current = { accountId, ...nothing(), overage: null };
-    if (row['seq'] !== null) take(current, row, rateCard, refusals);
+    if (current && current.accountId !== accountId) await finishAccount(current);
+    if (current?.accountId !== accountId) current = { accountId, ...zeroSums(), overage: null };
+    if (row['seq'] !== null) addCharge(current, row, rateCard, refusals);
   }
-  if (current) await close(current);
-  return { ...totals, refusals: [...refusals.values()].toSorted(byOperation) };
+  if (current) await finishAccount(current);
+  return { ...totals, refusals: [...refusals.values()].toSorted(compareRefusals) };
 }
 
-/** Both cursors are of one moment and one order, so they meet the same accounts. */
-async function nextOf(
+/** Both queries read the same snapshot in the same order, so both give the same accounts. */
+async function nextMonth(
   months: AsyncGenerator<AccountMonth, void, void>,
   accountId: string,
 ): Promise<AccountMonth> {
@@ -159,7 +163,8 @@ async function nextOf(
   return value;
 }
 
-function take(
+/** Adds one commit or charge to the sums of its account. */
+function addCharge(
   account: AccountPreview,
   row: Row,
   rateCard: RateCard,
@@ -180,7 +185,7 @@ function take(
   }
 }
 
-const nothing = (): Sums => ({
+const zeroSums = (): Sums => ({
   charges: 0n,
   creditsThen: 0n,
   creditsNow: 0n,
@@ -191,7 +196,7 @@ const nothing = (): Sums => ({
   refusedCredits: 0n,
 });
 
-function add(totals: Sums, account: Sums) {
+function addSums(totals: Sums, account: Sums) {
   totals.charges += account.charges;
   totals.creditsThen += account.creditsThen;
   totals.creditsNow += account.creditsNow;
@@ -202,7 +207,5 @@ function add(totals: Sums, account: Sums) {
   totals.refusedCredits += account.refusedCredits;
 }
 
-const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
-
-const byOperation = (a: RefusalCount, b: RefusalCount): number =>
+const compareRefusals = (a: RefusalCount, b: RefusalCount): number =>
   `${a.operation} ${a.reason}` < `${b.operation} ${b.reason}` ? -1 : 1;

@@ -1,7 +1,7 @@
 /**
- * Reads what the books say of a month for every account of a plan: its overage, what prices that, and
- * what its grants had left. A closed statement is taken as it is stored; an open month is counted from
- * its entries by the rules of statements (see statements/README.md), in one query for all accounts.
+ * Reads a month as recorded, for every account of a plan: its overage, the rates that price it, and what
+ * was available at its end. The figures come from the closed statement or, for an open month, from the
+ * entries, by the rules of statements (see statements/README.md). One query reads all accounts.
  */
 import type pg from 'pg';
 import { formatMonth } from '../ledger/month.ts';
@@ -21,15 +21,15 @@ const FROM = instant('$2');
 const UNTIL = instant('$3');
 
 /**
- * Refunds of what was used in earlier months are those months' adjustments, and lower nothing here.
- * A grant's expiry is written when its account is next looked at: one that expired within the month
- * was not left at its end, whenever that was written, if it ever was.
+ * Refunds of earlier months' usage are adjustments of those months, and change nothing here. The entry of
+ * a grant's expiry is written when its account is next settled, which may be after the month or not yet:
+ * credits that expired within the month are subtracted from what was available at its end.
  */
-const MONTHS = `
+const MONTHS_SQL = `
   select a.account_id, ${millis('a.statement_due_at', 'due_at')}, a.statement_plan_id,
     s.month is not null as closed, s.content -> 'rates' as rates, before.rates as rates_before,
     coalesce(s.overage, used.overage) as overage,
-    coalesce(at_end.available, 0) - expired.noted_later - expired.not_noted as available
+    coalesce(at_end.available, 0) - expired.settled_later - expired.not_settled as available
   from accounts a
   left join statements s on s.account_id = a.account_id and s.month = $4
   left join lateral (
@@ -56,8 +56,8 @@ const MONTHS = `
         select sum(e.credits) from entries e
         where e.account_id = g.account_id and e.grant_id = g.grant_id
           and e.kind = 'GRANT_EXPIRED' and e.at >= ${UNTIL}
-      )), 0) as noted_later,
-      coalesce(sum(g.remaining - g.reserved), 0) as not_noted
+      )), 0) as settled_later,
+      coalesce(sum(g.remaining - g.reserved), 0) as not_settled
     from grants g
     where g.account_id = a.account_id and g.expires_at < ${UNTIL}
   ) expired
@@ -66,31 +66,31 @@ const MONTHS = `
 
 export type AccountMonth = RecordedMonth & { readonly accountId: string };
 
-/** One for every account of the plan, in the order of the ids. */
+/** Yields one month for every account of the plan, sorted by account id. */
 export async function* readRecordedMonths(
   client: pg.Client,
   { accountsOf, from, until }: Month,
 ): AsyncGenerator<AccountMonth, void, void> {
   const ratesOf = await ratesOfPlans(client);
   const parameters = [accountsOf, from, until, formatMonth(from)];
-  for await (const row of readWithCursor(client, 'months', MONTHS, parameters)) {
-    const left = BigInt(row['available']!);
+  for await (const row of readWithCursor(client, 'months', MONTHS_SQL, parameters)) {
+    const available = BigInt(row['available']!);
     yield {
       accountId: row['account_id']!,
       overage: BigInt(row['overage']!),
       rates: row['closed'] ? storedRates(row['rates']) : ratesOfOpen(row, until),
-      left: left > 0n ? left : 0n,
+      availableAtEnd: available > 0n ? available : 0n,
     };
   }
 
-  /** Whose rates will price a month that is not closed; null where no statement will close it. */
+  /** The rates that will price a month that is not closed; null if no statement will close it. */
   function ratesOfOpen(row: Row, end: number): OverageRates | null {
     const dueAt: number | null = row['due_at']!;
     if (dueAt === null || dueAt > end) return null;
-    // Months before it are still to be closed: until then the plan of today is the best there is.
+    // Earlier months are still to be closed. Until then the account's present plan is the best guess.
     if (dueAt < end) return ratesOf.get(accountsOf) ?? null;
     const planId: string | null = row['statement_plan_id']!;
-    // It has left postpaid plans: what still comes of them costs what it did when it was last billed.
+    // The account has left postpaid plans: remaining overage has the rates of its last statement.
     return planId === null ? storedRates(row['rates_before']) : (ratesOf.get(planId) ?? null);
   }
 }

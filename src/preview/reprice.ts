@@ -1,43 +1,40 @@
-/** What was charged once, priced on another rate card. Pure. */
+/** Prices a recorded commit or charge on another rate card. Pure. */
 import { Failure, type Reason } from '../failure.ts';
 import type { RateCard } from '../pricing/plan.ts';
 import { type PricedUsage, priceUsage } from '../pricing/price.ts';
 
-/** A commit or charge, as far as its price goes. */
+/** A recorded commit or charge. */
 export type Charged = {
-  /** What it cost; what was refunded of it is taken off. */
+  /** Credits charged, less those refunded. */
   readonly credits: bigint;
-  /**
-   * What was done: its own usages, or those its reservation was made for. Empty where both name credits
-   * alone.
-   */
+  /** Its own usages or, without any, those its reservation was made for. Empty if neither has usages. */
   readonly usages: readonly PricedUsage[];
 };
 
-/** A usage that the other rate card has no price for. */
+/** A usage that the other rate card cannot price. */
 export type RefusedUsage = {
   readonly operation: string;
   readonly reason: Reason;
-  /** What it cost. */
+  /** What it cost on record. */
   readonly credits: bigint;
 };
 
 export type Repriced = {
-  /** What it would cost. */
+  /** What it would cost on the other rate card. */
   readonly credits: bigint;
-  /** Of that, what was asked as credits: nobody knows what for, so it costs what it did. */
+  /** The part without usages, which costs the same on any rate card. */
   readonly unnamed: bigint;
   readonly refused: readonly RefusedUsage[];
 };
 
 /**
- * Prices something charged on another rate card. Where it did not cost what its usages do (a part of it
- * was refunded, a commit was capped, or named its credits by itself), it is taken in that proportion.
- * Usages that the card refuses count as not done.
+ * Prices a recorded charge on another rate card. If it did not cost the sum of its usages (because it was
+ * refunded in part, capped, or committed by credits), the new price is scaled in the same proportion.
+ * Usages that the rate card cannot price count as not done.
  */
 export function reprice(rateCard: RateCard, { credits, usages }: Charged): Repriced {
-  const listed = usages.reduce((sum, usage) => sum + usage.credits, 0n);
-  if (usages.length === 0 || (listed === 0n && credits > 0n))
+  const usagesCost = usages.reduce((sum, usage) => sum + usage.credits, 0n);
+  if (usages.length === 0 || (usagesCost === 0n && credits > 0n))
     return { credits, unnamed: credits, refused: [] };
   let priced = 0n;
   const refused: RefusedUsage[] = [];
@@ -48,14 +45,14 @@ export function reprice(rateCard: RateCard, { credits, usages }: Charged): Repri
       refused.push({
         operation: usage.operation,
         reason: line.reason,
-        credits: share(cost, credits, listed),
+        credits: scale(cost, credits, usagesCost),
       });
   }
-  return { credits: share(priced, credits, listed), unnamed: 0n, refused };
+  return { credits: scale(priced, credits, usagesCost), unnamed: 0n, refused };
 }
 
-/** `amount` in the proportion of `part` to `whole`, to the nearest credit, halves up. */
-function share(amount: bigint, part: bigint, whole: bigint): bigint {
+/** amount × part / whole, rounded to the nearest credit, halves up. */
+function scale(amount: bigint, part: bigint, whole: bigint): bigint {
   if (part === whole) return amount;
   return (2n * amount * part + whole) / (2n * whole);
 }

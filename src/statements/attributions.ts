@@ -1,20 +1,24 @@
-/** Which operations an entry's credits were used for. */
+/**
+ * Attributes the credits of charges and commits to operations. A commit without usages of its own is
+ * attributed to the usages that its reservation was made for.
+ */
 import type { EntryKind, Move } from '../ledger/entry.ts';
+import { min } from '../min.ts';
 
-/** Usages of one operation, and credits for them. The empty operation: none was named. */
+/** Credits charged for an operation. The operation is empty for credits charged without usages. */
 export type AttributedUsage = {
   readonly operation: string;
   readonly count: bigint;
   readonly credits: bigint;
 };
 
-/** What a statement reads of an entry. */
+/** The fields of an entry that a statement reads. */
 export type UsageEntry = {
   readonly seq: bigint;
   readonly at: number;
   readonly kind: EntryKind;
   readonly moves: readonly Move[];
-  /** Its own usages, in their order. */
+  /** The entry's own usages, in their order. */
   readonly usages: readonly AttributedUsage[];
   readonly reservationId: string | null;
   readonly refundedSeq: bigint | null;
@@ -23,71 +27,80 @@ export type UsageEntry = {
 export const consumedCredits = ({ moves }: UsageEntry): bigint =>
   moves.reduce((sum, { to, credits }) => (to === 'consumed' ? sum + credits : sum), 0n);
 
-/** Credits that are still set aside, as this entry changes them. */
-const heldBy = ({ moves }: UsageEntry): bigint =>
+/** By how much an entry changes what its reservation holds. */
+const heldDelta = ({ moves }: UsageEntry): bigint =>
   moves.reduce((sum, { from, to, credits }) => {
     if (to === 'reserved' || to === 'overage_reserved') return sum + credits;
     return from === 'reserved' || from === 'overage_reserved' ? sum - credits : sum;
   }, 0n);
 
-type Running = { readonly reserved: Coverage; held: bigint };
+type OpenReservation = { readonly usages: UsageQueue; held: bigint };
 
 /**
- * Tells what each charge and commit was used for. Entries are shown in the order of their seq; of a
- * commit that names no usages itself, its reservation's entries must have been shown before.
+ * Attributes entries one by one, in the order of their seq. Before a commit without usages, all earlier
+ * entries of its reservation must have been attributed.
  */
 export class Attributions {
-  readonly #running = new Map<string, Running>();
+  readonly #reservations = new Map<string, OpenReservation>();
   readonly #ended = new Set<string>();
 
   hasReservation(reservationId: string): boolean {
-    return this.#running.has(reservationId);
+    return this.#reservations.has(reservationId);
   }
 
+  /** The usages that an entry charges; none for entries other than charges and commits. */
   attribute(entry: UsageEntry): readonly AttributedUsage[] {
     const { kind, reservationId } = entry;
     if (kind === 'CHARGE') return ownUsages(entry);
     if (reservationId === null) return [];
-    const known = this.#running.get(reservationId);
-    if (kind === 'RESERVE' && known) known.reserved.add(entry.usages);
-    if (kind === 'RESERVE' && !known)
-      this.#running.set(reservationId, { reserved: new Coverage(entry.usages), held: 0n });
-    const running = this.#running.get(reservationId);
-    if (running) running.held += heldBy(entry);
+    if (kind === 'RESERVE') this.#reserve(reservationId, entry.usages);
+    const reservation = this.#reservations.get(reservationId);
+    if (reservation) reservation.held += heldDelta(entry);
     if (kind === 'RELEASE' || kind === 'EXPIRE') this.#ended.add(reservationId);
     if (kind !== 'COMMIT') return [];
 
-    if (running?.held === 0n) this.#ended.add(reservationId);
-    const covered = (running?.reserved ?? new Coverage([])).cover(consumedCredits(entry));
+    if (reservation?.held === 0n) this.#ended.add(reservationId);
+    const covered = (reservation?.usages ?? new UsageQueue([])).cover(consumedCredits(entry));
     return entry.usages.length > 0 ? ownUsages(entry) : covered;
   }
 
-  /** Lets go of reservations that have ended. Few are heard of again: they can be shown again. */
+  #reserve(reservationId: string, usages: readonly AttributedUsage[]) {
+    const known = this.#reservations.get(reservationId);
+    if (known) known.usages.add(usages);
+    else this.#reservations.set(reservationId, { usages: new UsageQueue(usages), held: 0n });
+  }
+
+  /** Frees the memory of reservations that have ended. A late commit needs their entries again. */
   forgetEnded() {
-    for (const reservationId of this.#ended) this.#running.delete(reservationId);
+    for (const reservationId of this.#ended) this.#reservations.delete(reservationId);
     this.#ended.clear();
   }
 }
 
-/** The entry's own usages, counted whole; charged in order where a reservation capped them. */
+/** The entry's own usages with their full counts. If the commit was capped, credits are used up in order. */
 function ownUsages(entry: UsageEntry): readonly AttributedUsage[] {
   let left = consumedCredits(entry);
-  const used = entry.usages.map(({ operation, count, credits }) => {
-    const charged = credits < left ? credits : left;
+  const attributed = entry.usages.map(({ operation, count, credits }) => {
+    const charged = min(credits, left);
     left -= charged;
     return { operation, count, credits: charged };
   });
-  return left > 0n ? [...used, unnamed(left)] : used;
+  return left > 0n ? [...attributed, withoutOperation(left)] : attributed;
 }
 
-const unnamed = (credits: bigint): AttributedUsage => ({ operation: '', count: 0n, credits });
+const withoutOperation = (credits: bigint): AttributedUsage => ({
+  operation: '',
+  count: 0n,
+  credits,
+});
 
-/** The usages of a reservation, and how far its commits have covered them. */
-class Coverage {
+/** The usages of a reservation in their order, and how many of their credits commits have covered. */
+class UsageQueue {
   readonly #usages: AttributedUsage[];
-  #next = 0;
-  /** Credits of the next usage that are covered already. */
-  #into = 0n;
+  /** Index of the first usage that is not fully covered. */
+  #current = 0;
+  /** Covered credits of that usage. */
+  #covered = 0n;
 
   constructor(usages: readonly AttributedUsage[]) {
     this.#usages = [...usages];
@@ -97,31 +110,32 @@ class Coverage {
     this.#usages.push(...usages);
   }
 
-  /** What the next `credits` cover. What costs nothing is covered as soon as it is reached. */
+  /** Covers the next `credits`. Usages that cost 0 are covered as soon as they are reached. */
   cover(credits: bigint): readonly AttributedUsage[] {
-    const covered: AttributedUsage[] = [];
+    const attributed: AttributedUsage[] = [];
     let left = credits;
-    for (; ; this.#next++, this.#into = 0n) {
-      const usage = this.#usages[this.#next];
+    for (; ; this.#current++, this.#covered = 0n) {
+      const usage = this.#usages[this.#current];
       if (!usage || (usage.credits > 0n && left === 0n)) break;
-      const rest = usage.credits - this.#into;
-      const here = rest < left ? rest : left;
-      const count = begun(usage, this.#into + here) - begun(usage, this.#into);
-      covered.push({
+      const uncovered = usage.credits - this.#covered;
+      const charged = min(uncovered, left);
+      const count =
+        startedCount(usage, this.#covered + charged) - startedCount(usage, this.#covered);
+      attributed.push({
         operation: usage.operation,
         count: usage.credits === 0n ? usage.count : count,
-        credits: here,
+        credits: charged,
       });
-      left -= here;
-      if (here === rest) continue;
-      this.#into += here;
+      left -= charged;
+      if (charged === uncovered) continue;
+      this.#covered += charged;
       break;
     }
-    if (left > 0n) covered.push(unnamed(left));
-    return covered;
+    if (left > 0n) attributed.push(withoutOperation(left));
+    return attributed;
   }
 }
 
-/** How many of a usage's count its first `credits` have begun to pay. */
-const begun = ({ count, credits: all }: AttributedUsage, credits: bigint): bigint =>
-  all === 0n ? 0n : (credits * count + all - 1n) / all;
+/** How many of a usage's count its first `credits` pay at least in part. */
+const startedCount = ({ count, credits: total }: AttributedUsage, credits: bigint): bigint =>
+  total === 0n ? 0n : (credits * count + total - 1n) / total;

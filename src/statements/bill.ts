@@ -1,4 +1,4 @@
-/** Prices a month: its overage by the rates, and what refunds take off the months billed before. */
+/** Prices a month: its overage by the rates, and the adjustments for refunds of earlier months. */
 import type { Adjustment, MonthUsage, Statement } from '../ledger/statement.ts';
 import {
   type OverageRates,
@@ -12,8 +12,8 @@ import type { Money } from '../pricing/plan.ts';
 export type Bill = Pick<Statement, 'rates' | 'lines' | 'adjustments' | 'total' | 'otherTotals'>;
 
 /**
- * `closed` are the account's closed statements from the first month that was refunded on, in their
- * order, up to the month before this one.
+ * `closed` are the account's closed statements, in order, from the first month that this month refunds
+ * to the month before this one. Without rates, overage is counted and not billed.
  */
 export function billMonth(
   { overage, refundedEarlier }: MonthUsage,
@@ -23,39 +23,36 @@ export function billMonth(
   const lines = rates ? priceOverage(rates, overage) : [];
   const adjustments = [...refundedEarlier]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([month, credits]) => adjust(month, credits, closed));
-  const currency = rates?.currency ?? null;
-  const given = adjustments.flatMap(({ amount }) => amount ?? []);
-  const others = new Set(given.map((money) => money.currency).filter((c) => c !== currency));
-  const totalIn = (currency: string, amounts: readonly string[]): Money =>
+    .map(([month, credits]) => adjustMonth(month, credits, closed));
+  const adjusted = adjustments.flatMap(({ amount }) => amount ?? []);
+  const sumIn = (currency: string, amounts: readonly string[]): Money =>
     sumMoney(currency, [
       ...amounts,
-      ...given.filter((money) => money.currency === currency).map(({ amount }) => amount),
+      ...adjusted.filter((money) => money.currency === currency).map(({ amount }) => amount),
     ]);
+  const lineAmounts = lines.map(({ amount }) => amount);
+  const otherCurrencies = new Set(
+    adjusted.map(({ currency }) => currency).filter((currency) => currency !== rates?.currency),
+  );
   return {
     rates,
     lines,
     adjustments,
-    total:
-      currency === null
-        ? null
-        : totalIn(
-            currency,
-            lines.map(({ amount }) => amount),
-          ),
-    otherTotals: [...others].sort().map((other) => totalIn(other, [])),
+    total: rates && sumIn(rates.currency, lineAmounts),
+    otherTotals: [...otherCurrencies].sort().map((currency) => sumIn(currency, [])),
   };
 }
 
-/** What a closed month's further refunds take off it, after those of the months in between. */
-function adjust(month: string, credits: bigint, closed: readonly Statement[]): Adjustment {
-  const billed = closed.find((statement) => statement.month === month);
-  if (!billed?.rates) return { month, credits, amount: null };
-  const before = closed
+/** What refunding `credits` subtracts from a closed month, after the refunds that are adjusted already. */
+function adjustMonth(month: string, credits: bigint, closed: readonly Statement[]): Adjustment {
+  const statement = closed.find((candidate) => candidate.month === month);
+  if (!statement?.rates) return { month, credits, amount: null };
+  const { rates, overage } = statement;
+  const refundedBefore = closed
     .flatMap(({ adjustments }) => adjustments)
     .filter((adjustment) => adjustment.month === month)
     .reduce((sum, adjustment) => sum + adjustment.credits, 0n);
-  const owed = (refunded: bigint) =>
-    owedAfterRefunds(billed.rates as OverageRates, billed.overage, refunded);
-  return { month, credits, amount: subtractMoney(owed(before + credits), owed(before)) };
+  const owedAfter = (refunded: bigint) => owedAfterRefunds(rates, overage, refunded);
+  const amount = subtractMoney(owedAfter(refundedBefore + credits), owedAfter(refundedBefore));
+  return { month, credits, amount };
 }

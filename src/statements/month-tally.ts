@@ -1,18 +1,18 @@
 /**
- * Adds up the entries of one account and month, a stretch at a time: what it keeps is as large as the
- * operations, grants and running reservations of the month, not as its entries.
+ * Adds up the entries of one account and month, page by page. Its memory grows with the operations,
+ * grants and open reservations of the month, and not with the number of entries.
  */
-
 import assert from 'node:assert/strict';
 import { OVERAGE } from '../ledger/allocation/allocation.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
 import { formatMonth } from '../ledger/month.ts';
 import type { MonthUsage, OperationUsage } from '../ledger/statement.ts';
+import { min } from '../min.ts';
 import { type AttributedUsage, Attributions, type UsageEntry } from './attributions.ts';
 
-/** What a stretch of entries refers to, and the tally does not know. */
+/** What a page of entries refers to and the tally does not know yet. */
 export type Lookups = {
-  /** Reservations made before the stretch that it commits without naming usages. */
+  /** Reservations made before the page that it commits without usages. */
   readonly reservationIds: readonly string[];
   readonly refundedSeqs: readonly bigint[];
   readonly grantIds: readonly bigint[];
@@ -21,12 +21,12 @@ export type Lookups = {
 /** A charge or commit that was refunded. */
 export type RefundedEntry = {
   readonly at: number;
-  /** What it was used for; only asked for entries of the month itself. */
+  /** The usages it was attributed to. Needed only for entries of the month itself. */
   readonly used: readonly AttributedUsage[];
 };
 
 export type LookupResults = {
-  /** Every earlier RESERVE and COMMIT of the reservations wanted, in the order of their seq. */
+  /** Every earlier RESERVE and COMMIT of the reservations looked up, in the order of their seq. */
   readonly earlier: readonly UsageEntry[];
   readonly refunded: ReadonlyMap<bigint, RefundedEntry>;
   readonly categories: ReadonlyMap<bigint, GrantCategory>;
@@ -39,7 +39,7 @@ export class MonthTally {
   readonly #operations = new Map<string, OperationUsage>();
   readonly #categories = new Map<bigint, GrantCategory>();
   readonly #creditsUsed = new Map<GrantCategory, bigint>();
-  /** Refunds so far of entries that are refunded in part. */
+  /** Refunded credits by the seq of the refunded entry, for entries that are refunded in part. */
   readonly #refunds = new Map<bigint, bigint>();
   readonly #refundedEarlier = new Map<string, bigint>();
   #overage = 0n;
@@ -48,7 +48,7 @@ export class MonthTally {
     this.#afterSeq = afterSeq;
   }
 
-  /** What must be looked up before these entries, the next ones, are taken. */
+  /** What must be looked up before the next page of entries is added. */
   lookupsFor(entries: readonly UsageEntry[]): Lookups {
     const reservations = new Set<string>();
     const reservedHere = new Set<string>();
@@ -72,71 +72,73 @@ export class MonthTally {
     };
   }
 
-  addEntries(entries: readonly UsageEntry[], known: LookupResults) {
-    for (const [grantId, category] of known.categories) this.#categories.set(grantId, category);
-    for (const entry of known.earlier) this.#attributions.attribute(entry);
+  /** Adds the next page of entries. */
+  addEntries(entries: readonly UsageEntry[], found: LookupResults) {
+    for (const [grantId, category] of found.categories) this.#categories.set(grantId, category);
+    for (const entry of found.earlier) this.#attributions.attribute(entry);
     for (const entry of entries) {
       const used = this.#attributions.attribute(entry);
-      if (entry.kind === 'REFUND') this.#refund(entry, known);
-      else this.#use(entry, used);
+      if (entry.kind === 'REFUND') this.#addRefund(entry, found);
+      else this.#addUsage(entry, used);
     }
     this.#attributions.forgetEnded();
   }
 
   result(): MonthUsage {
-    const last = (operation: string) => (operation === '' ? '\uffff' : operation);
+    const sortKey = ({ operation }: OperationUsage) => (operation === '' ? '\uffff' : operation);
     return {
-      usage: [...this.#operations.values()].sort((a, b) =>
-        last(a.operation) < last(b.operation) ? -1 : 1,
-      ),
+      usage: [...this.#operations.values()].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)),
       creditsUsed: new Map([...this.#creditsUsed].filter(([, credits]) => credits > 0n)),
       overage: this.#overage,
       refundedEarlier: this.#refundedEarlier,
     };
   }
 
-  #use(entry: UsageEntry, used: readonly AttributedUsage[]) {
+  #addUsage(entry: UsageEntry, used: readonly AttributedUsage[]) {
     for (const { operation, count, credits } of used)
-      this.#add(operation, { count, credits, refunded: 0n });
+      this.#addToOperation(operation, { count, credits, refunded: 0n });
     for (const { to, grantId, credits } of entry.moves)
-      if (to === 'consumed') this.#consume(grantId, credits);
+      if (to === 'consumed') this.#addConsumed(grantId, credits);
   }
 
-  #refund({ seq, refundedSeq, moves }: UsageEntry, { refunded }: LookupResults) {
+  #addRefund({ seq, refundedSeq, moves }: UsageEntry, { refunded }: LookupResults) {
     assert(refundedSeq !== null, `entry ${seq} refunds none`);
     const original = refunded.get(refundedSeq);
     assert(original, `entry ${refundedSeq}, which entry ${seq} refunds, was not looked up`);
-    const given = moves.filter(({ from }) => from === 'consumed');
+    const returned = moves.filter(({ from }) => from === 'consumed');
     if (refundedSeq <= this.#afterSeq) {
       const month = formatMonth(original.at);
-      for (const { grantId, credits } of given)
+      for (const { grantId, credits } of returned)
         if (grantId === OVERAGE)
           this.#refundedEarlier.set(month, (this.#refundedEarlier.get(month) ?? 0n) + credits);
       return;
     }
-    for (const { grantId, credits } of given) this.#consume(grantId, -credits);
-    const credits = given.reduce((sum, move) => sum + move.credits, 0n);
-    this.#takeOff(refundedSeq, original.used, credits);
+    for (const { grantId, credits } of returned) this.#addConsumed(grantId, -credits);
+    const credits = returned.reduce((sum, move) => sum + move.credits, 0n);
+    this.#subtractRefund(refundedSeq, original.used, credits);
   }
 
-  /** From the last operation backwards, after what was refunded of the entry before. */
-  #takeOff(seq: bigint, used: readonly AttributedUsage[], credits: bigint) {
+  /** Subtracts a refund from the entry's operations, last one first, after its earlier refunds. */
+  #subtractRefund(seq: bigint, used: readonly AttributedUsage[], credits: bigint) {
     let skip = this.#refunds.get(seq) ?? 0n;
     const refunded = skip + credits;
     let left = credits;
-    for (const { operation, credits: all } of used.toReversed()) {
-      const skipped = all < skip ? all : skip;
-      const off = all - skipped < left ? all - skipped : left;
+    for (const { operation, credits: charged } of used.toReversed()) {
+      const skipped = min(charged, skip);
+      const subtracted = min(charged - skipped, left);
       skip -= skipped;
-      left -= off;
-      this.#add(operation, { count: 0n, credits: -off, refunded: off });
+      left -= subtracted;
+      this.#addToOperation(operation, { count: 0n, credits: -subtracted, refunded: subtracted });
     }
-    const whole = used.reduce((sum, one) => sum + one.credits, 0n);
-    if (refunded < whole) this.#refunds.set(seq, refunded);
+    const total = used.reduce((sum, usage) => sum + usage.credits, 0n);
+    if (refunded < total) this.#refunds.set(seq, refunded);
     else this.#refunds.delete(seq);
   }
 
-  #add(operation: string, { count, credits, refunded }: Omit<OperationUsage, 'operation'>) {
+  #addToOperation(
+    operation: string,
+    { count, credits, refunded }: Omit<OperationUsage, 'operation'>,
+  ) {
     if (operation === '' && credits === 0n && refunded === 0n) return;
     const before = this.#operations.get(operation);
     this.#operations.set(operation, {
@@ -147,7 +149,7 @@ export class MonthTally {
     });
   }
 
-  #consume(grantId: bigint, credits: bigint) {
+  #addConsumed(grantId: bigint, credits: bigint) {
     if (grantId === OVERAGE) {
       this.#overage += credits;
       return;
@@ -158,7 +160,7 @@ export class MonthTally {
   }
 }
 
-/** What some entries of reservations were used for, by the seq of each; all are shown in order. */
+/** The usages of some entries, by seq. The entries must be in the order of their seq. */
 export function attributeEntries(
   entries: readonly UsageEntry[],
 ): ReadonlyMap<bigint, readonly AttributedUsage[]> {

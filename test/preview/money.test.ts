@@ -1,4 +1,4 @@
-/** `npm run scrip -- plans preview` of plans that bill overage, on a database with figures that are known. */
+/** `npm run scrip -- plans preview` of plans that bill overage, on a database with known figures. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -30,9 +30,9 @@ operations:
 `;
 
 const BILLED = plan('billed', line(TIERS));
-const DEARER_TIERS = plan('billed', line('[{ price: "0.03" }]'));
+const EXPENSIVE_TIERS = plan('billed', line('[{ price: "0.03" }]'));
 const FILES = {
-  tiers: DEARER_TIERS,
+  tiers: EXPENSIVE_TIERS,
   prices: plan('billed', line(TIERS), 3),
   prepaid: plan('billed', ''),
   postpaid: plan('upfront', line('[{ price: "0.05" }]', 'volume', 'EUR'), 2, 30),
@@ -48,7 +48,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scrip-preview-money-'));
   for (const [name, text] of Object.entries(FILES))
     await writeFile(join(directory, `${name}.yaml`), text);
-  await live();
+  await useAccounts();
 });
 afterAll(async () => {
   await scrip.stop();
@@ -69,15 +69,15 @@ async function charge(accountId: string, pages: bigint): Promise<bigint> {
 const refund = (accountId: string, seq: bigint, credits: bigint) =>
   scrip.billing.refund({ accountId, requestId: requestId(), seq, credits });
 
-/** A page costs a credit, and fifty credits are free. */
-async function live() {
+/** Charges the accounts in January and February. A page costs a credit, and fifty credits are free. */
+async function useAccounts() {
   scrip.setNow(JANUARY);
-  await open('back', 'billed');
-  const seq = await charge('back', 70n);
-  await refund('back', seq, 5n);
+  await open('refunded', 'billed');
+  const seq = await charge('refunded', 70n);
+  await refund('refunded', seq, 5n);
   await open('idle', 'billed');
-  await open('lapsed', 'billed', 100n, new Date(JANUARY + 5 * DAY));
-  await charge('lapsed', 40n); // of the grant: the other 60 lapse in January
+  await open('expired', 'billed', 100n, new Date(JANUARY + 5 * DAY));
+  await charge('expired', 40n); // of the grant: the other 60 expire in January
   await open('over', 'billed');
   await charge('over', 80n);
   await open('paid', 'billed', 20n);
@@ -88,14 +88,14 @@ async function live() {
   await charge('upfront', 60n);
 
   scrip.setNow(FEBRUARY);
-  await refund('back', seq, 2n); // February's statement says so, January's does not
+  await refund('refunded', seq, 2n); // an adjustment on February's statement, not January's
   await charge('over', 500n);
   await grant(scrip, 'within', 1_000n); // too late for January
 }
 
 const exec = promisify(execFile);
 
-async function previewed(file: string, format: string, ...args: string[]) {
+async function runPreview(file: string, format: string, ...args: string[]) {
   return await exec(
     process.execPath,
     [MAIN, 'plans', 'preview', file, '--month', '2031-01', '--format', format, ...args],
@@ -105,9 +105,9 @@ async function previewed(file: string, format: string, ...args: string[]) {
 
 const MONEY = 'overage_then,overage_now,estimated,bill_then,currency_then,bill_now,currency_now';
 
-/** Account, credits then and now, and what comes of them in overage and money. */
-async function told(file: string) {
-  const { stdout, stderr } = await previewed(file, 'csv');
+/** Each account's id, credits then and now, overage and bills; and what was printed on stderr. */
+async function previewCsv(file: string) {
+  const { stdout, stderr } = await runPreview(file, 'csv');
   const [head = '', ...lines] = stdout.trim().split('\n');
   expect(head.endsWith(`,refused_credits,${MONEY}`)).toBe(true);
   const rows = lines.map((text) => text.split(','));
@@ -118,45 +118,45 @@ async function told(file: string) {
 }
 
 const usd = (then: string, now: string) => [then, 'USD', now, 'USD'];
-const NONE = usd('0.00', '0.00');
-const ON_OTHER_TIERS = [
-  ['back', '63', '63', '15', '15', 'no', ...usd('0.30', '0.45')],
-  ['idle', '0', '0', '0', '0', 'no', ...NONE],
-  ['lapsed', '40', '40', '0', '0', 'no', ...NONE],
+const NO_BILL = usd('0.00', '0.00');
+const WITH_OTHER_TIERS = [
+  ['expired', '40', '40', '0', '0', 'no', ...NO_BILL],
+  ['idle', '0', '0', '0', '0', 'no', ...NO_BILL],
   ['over', '80', '80', '30', '30', 'no', ...usd('0.60', '0.90')],
-  ['paid', '60', '60', '0', '0', 'no', ...NONE],
-  ['within', '40', '40', '0', '0', 'no', ...NONE],
+  ['paid', '60', '60', '0', '0', 'no', ...NO_BILL],
+  ['refunded', '63', '63', '15', '15', 'no', ...usd('0.30', '0.45')],
+  ['within', '40', '40', '0', '0', 'no', ...NO_BILL],
 ];
-const AT_OTHER_PRICES = [
-  ['back', '63', '189', '15', '141', 'no', ...usd('0.30', '2.41')],
-  ['idle', '0', '0', '0', '0', 'no', ...NONE],
-  // 80 more; the fifty free ones were left, the lapsed ones were not
-  ['lapsed', '40', '120', '0', '30', 'yes', ...usd('0.00', '0.60')],
+const WITH_OTHER_PRICES = [
+  // 80 more; the fifty free credits were available, the expired ones were not
+  ['expired', '40', '120', '0', '30', 'yes', ...usd('0.00', '0.60')],
+  ['idle', '0', '0', '0', '0', 'no', ...NO_BILL],
   ['over', '80', '240', '30', '190', 'no', ...usd('0.60', '2.90')],
-  // 120 more, and 10 were left
+  // 120 more, and 10 were available
   ['paid', '60', '180', '0', '110', 'yes', ...usd('0.00', '2.10')],
-  // 80 more, and 10 were left
+  ['refunded', '63', '189', '15', '141', 'no', ...usd('0.30', '2.41')],
+  // 80 more, and 10 were available
   ['within', '40', '120', '0', '70', 'yes', ...usd('0.00', '1.40')],
 ];
 
-test('other tiers bill the same overage otherwise', async () => {
-  const { rows, stderr } = await told('tiers.yaml');
-  expect(rows).toEqual(ON_OTHER_TIERS);
+test('other tiers give another bill for the same overage', async () => {
+  const { rows, stderr } = await previewCsv('tiers.yaml');
+  expect(rows).toEqual(WITH_OTHER_TIERS);
   expect(stderr).toContain('overage_then 45, overage_now 45, estimated 0\n');
   expect(stderr).toContain('billed in USD: 0.90 then, 1.35 now, difference 0.45\n');
 });
 
-test('a dearer operation takes accounts beyond what their grants had left', async () => {
-  const { rows, stderr } = await told('prices.yaml');
-  expect(rows).toEqual(AT_OTHER_PRICES);
+test('higher prices give overage beyond the credits that were available', async () => {
+  const { rows, stderr } = await previewCsv('prices.yaml');
+  expect(rows).toEqual(WITH_OTHER_PRICES);
   expect(stderr).toContain('overage_then 45, overage_now 541, estimated 3\n');
   expect(stderr).toContain('billed in USD: 0.90 then, 9.41 now, difference 8.51\n');
 });
 
-test('a plan that becomes postpaid bills what its grants would not have covered', async () => {
-  const { stdout } = await previewed('postpaid.yaml', 'json');
+test('a plan that becomes postpaid bills what grants would not have covered', async () => {
+  const { stdout } = await runPreview('postpaid.yaml', 'json');
   const document = JSON.parse(stdout);
-  // 60 more for the pages and 20 less for nothing, and 20 were left
+  // 60 more for the pages, 20 less of the allowance, and 20 were available
   const bill = { currency: 'EUR', amount: '3.00' };
   expect(document.accounts).toMatchObject([
     { account_id: 'upfront', overage_then: '0', overage_now: '60', estimated: true },
@@ -170,8 +170,8 @@ test('a plan that becomes postpaid bills what its grants would not have covered'
   });
 });
 
-test('a plan that becomes prepaid bills nothing, and a table tells the totals', async () => {
-  const { stdout } = await previewed('prepaid.yaml', 'table');
+test('a plan that becomes prepaid bills nothing, and the table ends with totals', async () => {
+  const { stdout } = await runPreview('prepaid.yaml', 'table');
   const cells = stdout.split('\n').map((text) => text.trim().split(/ {2,}/));
   const over = cells.find(([name]) => name === 'over');
   expect(over?.slice(10)).toEqual(['30', '0', 'no', '0.60', 'USD']);
@@ -180,20 +180,20 @@ test('a plan that becomes prepaid bills nothing, and a table tells the totals', 
   expect(stdout).toContain('\nbilled in USD: 0.90 then, 0.00 now, difference -0.90\n');
 });
 
-test('accounts of another plan are billed by the file, too', async () => {
-  const { stdout } = await previewed('tiers.yaml', 'json', '--accounts-of', 'upfront');
+test('--accounts-of bills the accounts of another plan by the file', async () => {
+  const { stdout } = await runPreview('tiers.yaml', 'json', '--accounts-of', 'upfront');
   expect(JSON.parse(stdout).accounts).toMatchObject([
     { account_id: 'upfront', bill_then: null, bill_now: { currency: 'USD', amount: '0.00' } },
   ]);
 });
 
-test('a closed month is billed as its statement says, whatever the plan bills today', async () => {
+test('a closed month has the bill of its statement, even if the plan has other tiers now', async () => {
   await scrip.service.sweep();
   const replica = await startTestService({
     databaseUrl: scrip.databaseUrl,
-    plans: [planIn(DEARER_TIERS)],
+    plans: [planIn(EXPENSIVE_TIERS)],
   });
   await replica.stop();
-  expect((await told('prices.yaml')).rows).toEqual(AT_OTHER_PRICES);
-  expect((await told('tiers.yaml')).rows).toEqual(ON_OTHER_TIERS);
+  expect((await previewCsv('prices.yaml')).rows).toEqual(WITH_OTHER_PRICES);
+  expect((await previewCsv('tiers.yaml')).rows).toEqual(WITH_OTHER_TIERS);
 });

@@ -1,4 +1,4 @@
-/** A month's overage and bill on other terms: figures by hand, and what holds for all of them. */
+/** A month's overage and bill on other terms: examples, and properties of all months. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addOverage, NO_OVERAGE, repriceOverage } from '../../src/preview/overage.ts';
@@ -6,10 +6,10 @@ import type { OverageRates } from '../../src/pricing/overage.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
 import { planIn } from '../pricing/fixtures.ts';
 
-const PRICED =
+const TIERS =
   'mode: graduated, currency: USD, tiers: [{ up_to: 100, price: "0.02" }, { price: "0.01" }]';
 
-function termsOf(allowance: number, overage: string | null = PRICED): Terms {
+function termsOf(allowance: number, overage: string | null = TIERS): Terms {
   const given = `allowance: { credits: ${allowance}, every: month, rollover: none }`;
   const line = overage === null ? '' : `overage: { limit: 100000, ${overage} }`;
   return planIn(`
@@ -26,25 +26,49 @@ operations: { job.flat: { title: Flat, billable: true, components: [{ kind: flat
 const ratesOf = (terms: Terms): OverageRates | null => terms.overage?.rates ?? null;
 
 const fifty = termsOf(50);
-const of = (then: bigint, now: bigint) => ({ creditsThen: then, creditsNow: now });
+const credits = (then: bigint, now: bigint) => ({ creditsThen: then, creditsNow: now });
 
 describe('overage now', () => {
   test.each([
-    ['is the same at the same prices', 30n, 0n, of(80n, 80n), fifty, 30n, false],
-    ['grows by what the month costs more', 30n, 0n, of(80n, 95n), fifty, 45n, false],
-    ['is never below nothing', 30n, 0n, of(80n, 40n), fifty, 0n, false],
-    ['ignores what was left where there was some', 30n, 7n, of(80n, 95n), fifty, 45n, false],
-    ['takes first what was left', 0n, 20n, of(30n, 45n), fifty, 0n, false],
-    ['is an estimate beyond what was left', 0n, 20n, of(30n, 60n), fifty, 10n, true],
-    ['takes over what the allowance gives less', 30n, 0n, of(80n, 80n), termsOf(30), 50n, false],
-    ['gives back what the allowance gives more', 30n, 0n, of(80n, 80n), termsOf(70), 10n, false],
-    ['is nothing for an account that did nothing', 0n, 0n, of(0n, 0n), termsOf(0), 0n, false],
-    ['is no more than the month costs', 0n, 0n, of(5n, 6n), termsOf(0), 6n, true],
-    ['keeps what was refunded after the statement', 30n, 0n, of(0n, 0n), fifty, 30n, false],
-    ['is nothing on a prepaid plan', 30n, 0n, of(80n, 80n), termsOf(50, null), 0n, false],
-  ])('%s', (_, overage, left, credits, after, overageNow, estimated) => {
+    ['is the same at the same prices', 30n, 0n, credits(80n, 80n), fifty, 30n, false],
+    ['grows by what the month costs more', 30n, 0n, credits(80n, 95n), fifty, 45n, false],
+    ['is never below 0', 30n, 0n, credits(80n, 40n), fifty, 0n, false],
+    [
+      'ignores available credits if there was overage',
+      30n,
+      7n,
+      credits(80n, 95n),
+      fifty,
+      45n,
+      false,
+    ],
+    [
+      'uses available credits first if there was none',
+      0n,
+      20n,
+      credits(30n, 45n),
+      fifty,
+      0n,
+      false,
+    ],
+    ['is an estimate beyond the available credits', 0n, 20n, credits(30n, 60n), fifty, 10n, true],
+    ['grows by what the allowance gives less', 30n, 0n, credits(80n, 80n), termsOf(30), 50n, false],
+    [
+      'shrinks by what the allowance gives more',
+      30n,
+      0n,
+      credits(80n, 80n),
+      termsOf(70),
+      10n,
+      false,
+    ],
+    ['is 0 for an account without charges', 0n, 0n, credits(0n, 0n), termsOf(0), 0n, false],
+    ['is at most what the month costs', 0n, 0n, credits(5n, 6n), termsOf(0), 6n, true],
+    ['includes what was refunded after the statement', 30n, 0n, credits(0n, 0n), fifty, 30n, false],
+    ['is 0 on a prepaid plan', 30n, 0n, credits(80n, 80n), termsOf(50, null), 0n, false],
+  ])('%s', (_, overage, availableAtEnd, month, after, overageNow, estimated) => {
     const rates = ratesOf(fifty);
-    expect(repriceOverage({ overage, rates, left }, credits, fifty, after)).toMatchObject({
+    expect(repriceOverage({ overage, rates, availableAtEnd }, month, fifty, after)).toMatchObject({
       overageThen: overage,
       overageNow,
       estimated,
@@ -52,27 +76,27 @@ describe('overage now', () => {
   });
 });
 
-test('each side is billed by its own tiers, or not at all', () => {
+test('each bill is priced by the tiers of its plan, and there is none without tiers', () => {
   const rates = ratesOf(fifty);
-  const month = { overage: 150n, rates, left: 0n };
+  const month = { overage: 150n, rates, availableAtEnd: 0n };
   const yen = termsOf(50, 'mode: volume, currency: JPY, tiers: [{ price: "3.5" }]');
-  expect(repriceOverage(month, of(200n, 201n), fifty, yen)).toMatchObject({
+  expect(repriceOverage(month, credits(200n, 201n), fifty, yen)).toMatchObject({
     billThen: { currency: 'USD', amount: '2.50' },
     // 528.5, half to even
     billNow: { currency: 'JPY', amount: '528' },
   });
   expect(
-    repriceOverage({ ...month, rates: null }, of(200n, 200n), fifty, termsOf(50, null)),
+    repriceOverage({ ...month, rates: null }, credits(200n, 200n), fifty, termsOf(50, null)),
   ).toMatchObject({ billThen: null, billNow: null });
 });
 
-test('totals are told for each currency, ordered by it', () => {
+test('totals are summed by currency and sorted by it', () => {
   const yen = termsOf(50, 'mode: volume, currency: JPY, tiers: [{ price: "3" }]');
-  const month = { overage: 10n, rates: ratesOf(fifty), left: 0n };
+  const month = { overage: 10n, rates: ratesOf(fifty), availableAtEnd: 0n };
   const accounts = [
-    repriceOverage(month, of(60n, 60n), fifty, yen),
-    repriceOverage({ ...month, overage: 0n }, of(50n, 54n), fifty, yen),
-    repriceOverage({ ...month, rates: null }, of(60n, 60n), fifty, fifty),
+    repriceOverage(month, credits(60n, 60n), fifty, yen),
+    repriceOverage({ ...month, overage: 0n }, credits(50n, 54n), fifty, yen),
+    repriceOverage({ ...month, rates: null }, credits(60n, 60n), fifty, fifty),
   ];
   expect(accounts.reduce(addOverage, NO_OVERAGE)).toEqual({
     overageThen: 20n,
@@ -93,29 +117,51 @@ test('totals are told for each currency, ordered by it', () => {
   });
 });
 
-test('the same terms and prices bill the same, whatever the month was', () => {
+test('the same terms and prices give the same bill for any month', () => {
   const amount = fc.bigInt(0n, 10_000n);
   fc.assert(
-    fc.property(amount, amount, amount, (overage, left, credits) => {
+    fc.property(amount, amount, amount, (overage, availableAtEnd, charged) => {
       const rates = ratesOf(fifty);
-      const told = repriceOverage({ overage, rates, left }, of(credits, credits), fifty, fifty);
-      expect(told.overageNow).toBe(overage);
-      expect(told.billNow).toEqual(told.billThen);
-      expect(told.estimated).toBe(false);
+      const same = repriceOverage(
+        { overage, rates, availableAtEnd },
+        credits(charged, charged),
+        fifty,
+        fifty,
+      );
+      expect(same.overageNow).toBe(overage);
+      expect(same.billNow).toEqual(same.billThen);
+      expect(same.estimated).toBe(false);
     }),
   );
 });
 
-test('a dearer month never has less overage, nor does one with a smaller allowance', () => {
+test('higher prices never give less overage, and neither does a smaller allowance', () => {
   const amount = fc.bigInt(0n, 1_000n);
   fc.assert(
-    fc.property(amount, amount, amount, amount, amount, (overage, left, then, now, more) => {
-      const month = { overage, rates: null, left };
-      const told = repriceOverage(month, of(then, now), fifty, fifty).overageNow;
-      const dearer = repriceOverage(month, of(then, now + more), fifty, fifty).overageNow;
-      const smaller = repriceOverage(month, of(then, now), fifty, termsOf(20)).overageNow;
-      expect(dearer).toBeGreaterThanOrEqual(told);
-      expect(smaller).toBeGreaterThanOrEqual(told);
-    }),
+    fc.property(
+      amount,
+      amount,
+      amount,
+      amount,
+      amount,
+      (overage, availableAtEnd, then, now, more) => {
+        const month = { overage, rates: null, availableAtEnd };
+        const base = repriceOverage(month, credits(then, now), fifty, fifty).overageNow;
+        const higherPrices = repriceOverage(
+          month,
+          credits(then, now + more),
+          fifty,
+          fifty,
+        ).overageNow;
+        const smallerAllowance = repriceOverage(
+          month,
+          credits(then, now),
+          fifty,
+          termsOf(20),
+        ).overageNow;
+        expect(higherPrices).toBeGreaterThanOrEqual(base);
+        expect(smallerAllowance).toBeGreaterThanOrEqual(base);
+      },
+    ),
   );
 });

@@ -1,4 +1,4 @@
-/** `npm run scrip -- plans …` as a process, on a database with figures that are known. */
+/** `npm run scrip -- plans …` as a process, on a database with known figures. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,9 +34,9 @@ operations: ${operations}
 ${more}`;
 
 const NOW = plan(50, pages(3) + FLAT);
-/** A page costs four, and there is no flat job any more. */
+/** A page costs 4 credits, and the flat job is removed. */
 const NEXT = plan(30, pages(4));
-/** The same, as changes of today's file. */
+/** The same as dated changes of the current file. */
 const CHANGES = plan(
   30,
   pages(3) + FLAT,
@@ -57,16 +57,16 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scrip-preview-'));
   for (const [name, text] of Object.entries({ now: NOW, next: NEXT, changes: CHANGES }))
     await writeFile(join(directory, `${name}.yaml`), text);
-  await live();
+  await useAccounts();
 });
 afterAll(async () => {
   await scrip.stop();
   await rm(directory, { recursive: true });
 });
 
-type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+type Result = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
 
-function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+function run(args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
@@ -80,22 +80,22 @@ function run(args: readonly string[], env: Record<string, string> = {}): Promise
   });
 }
 
-const previewed = (...args: string[]) => run(['plans', 'preview', ...args]);
+const runPreview = (...args: string[]) => run(['plans', 'preview', ...args]);
 
-/** The calls of one account. */
-function calls(accountId: string) {
-  const named = () => ({ accountId, requestId: requestId() });
-  const ofPages = (many: bigint) => ({
-    usages: [{ operation: 'job.pages', quantities: { pages: many } }],
+/** Calls of one account. */
+function callerOf(accountId: string) {
+  const ids = () => ({ accountId, requestId: requestId() });
+  const ofPages = (count: bigint) => ({
+    usages: [{ operation: 'job.pages', quantities: { pages: count } }],
   });
   return {
-    charge: (of: object) => scrip.billing.charge({ ...named(), ...of }),
+    charge: (amount: object) => scrip.billing.charge({ ...ids(), ...amount }),
     async job(reserved: bigint, committed: object) {
-      const { reservation } = await scrip.billing.reserve({ ...named(), ...ofPages(reserved) });
+      const { reservation } = await scrip.billing.reserve({ ...ids(), ...ofPages(reserved) });
       const { reservationId } = defined(reservation);
-      await scrip.billing.commit({ ...named(), reservationId, ...committed });
+      await scrip.billing.commit({ ...ids(), reservationId, ...committed });
     },
-    refund: (seq: bigint, credits: bigint) => scrip.billing.refund({ ...named(), seq, credits }),
+    refund: (seq: bigint, credits: bigint) => scrip.billing.refund({ ...ids(), seq, credits }),
     ofPages,
   };
 }
@@ -105,10 +105,11 @@ const FLAT_JOB = { usages: [{ operation: 'job.flat' }] };
 async function open(accountId: string, planId = 'metered') {
   await scrip.accounts.openAccount({ accountId, requestId: requestId(), planId });
   await grant(scrip, accountId, 1_000n);
-  return calls(accountId);
+  return callerOf(accountId);
 }
 
-async function live() {
+/** Charges the accounts. The comments give the credits charged, and the credits by the new prices. */
+async function useAccounts() {
   scrip.setNow(monthStart(Date.now(), -1) + 5 * DAY);
   const { charge, ofPages } = await open('lastmonth');
   await charge(ofPages(2n));
@@ -118,11 +119,11 @@ async function live() {
   await alice.charge(alice.ofPages(100n)); // in December
   scrip.setNow(JANUARY);
   await alice.charge(alice.ofPages(10n)); // 30, now 40
-  await alice.charge({ credits: 5n }); // 5, nobody knows what for
+  await alice.charge({ credits: 5n }); // 5, without usages
   await alice.job(4n, {}); // in full: 12, now 16
   await alice.job(10n, { credits: 10n }); // a third of it: 10, now 13
   await alice.job(10n, alice.ofPages(1n)); // 3, now 4
-  const { entrySeq } = await alice.charge(alice.ofPages(2n)); // 6, of which 3 come back; now 4
+  const { entrySeq } = await alice.charge(alice.ofPages(2n)); // 6, of which 3 are refunded; now 4
   await alice.refund(entrySeq, 3n);
 
   const bob = await open('bob');
@@ -135,12 +136,12 @@ async function live() {
 
 const ALICE = [6, 63, 82, 19, 13, 52, 5, 0, 0];
 const BOB = [2, 17, 4, -13, 0, 0, 0, 2, 14];
-const NOTHING = [0, 0, 0, 0, 0, 0, 0, 0, 0];
+const NO_CHARGES = [0, 0, 0, 0, 0, 0, 0, 0, 0];
 const ROWS = [
   ['alice', ...ALICE],
   ['bob', ...BOB],
-  ['carol', ...NOTHING],
-  ['lastmonth', ...NOTHING],
+  ['carol', ...NO_CHARGES],
+  ['lastmonth', ...NO_CHARGES],
 ];
 const csv = (rows: readonly (readonly unknown[])[]) => rows.map((row) => row.join(',')).join('\n');
 const HEAD = [
@@ -157,16 +158,16 @@ const HEAD = [
 ];
 
 describe('plans preview', () => {
-  test('tells of each account what it paid and what it would have paid, as CSV', async () => {
-    const ran = await previewed('next.yaml', '--month', '2031-01', '--format', 'csv');
+  test('writes CSV with what each account paid and would have paid', async () => {
+    const ran = await runPreview('next.yaml', '--month', '2031-01', '--format', 'csv');
     expect(ran.stdout).toBe(`${csv([HEAD, ...ROWS])}\n`);
     expect(ran.exitCode).toBe(0);
     expect(ran.stderr).toContain('4 accounts: charges 8, credits_then 80, credits_now 86');
     expect(ran.stderr).toContain('refused: job.flat, UNKNOWN_OPERATION, 2 usages that cost 14');
   });
 
-  test('as one JSON document, and as a table', async () => {
-    const json = await previewed('next.yaml', '--month', '2031-01', '--format', 'json');
+  test('writes one JSON document, or a table', async () => {
+    const json = await runPreview('next.yaml', '--month', '2031-01', '--format', 'json');
     const document = JSON.parse(json.stdout);
     expect(document).toMatchObject({
       plan_id: 'metered',
@@ -182,29 +183,36 @@ describe('plans preview', () => {
         { operation: 'job.flat', reason: 'UNKNOWN_OPERATION', usages: '2', credits: '14' },
       ],
     });
-    const table = await previewed('next.yaml', '--month', '2031-01');
+    const table = await runPreview('next.yaml', '--month', '2031-01');
     const cells = table.stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
     expect(cells).toContainEqual(['alice', ...ALICE.map(String)]);
     expect(cells).toContainEqual(['total of 4', '8', '80', '86', ...cells.at(-3)!.slice(4)]);
   });
 
-  test('takes the prices after the last change, or those of an instant', async () => {
-    const of = async (...args: string[]) => {
-      const ran = await previewed('changes.yaml', '--month', '2031-01', '--format', 'csv', ...args);
+  test('uses the prices after the last change, or with --at those of an instant', async () => {
+    const creditsOfAlice = async (...args: string[]) => {
+      const ran = await runPreview(
+        'changes.yaml',
+        '--month',
+        '2031-01',
+        '--format',
+        'csv',
+        ...args,
+      );
       return ran.stdout.split('\n')[1]?.split(',').slice(2, 4);
     };
-    expect(await of('--at', '2032-06-01')).toEqual(['63', '82']);
-    expect(await of('--at', '2031-06-01')).toEqual(['63', '63']);
+    expect(await creditsOfAlice('--at', '2032-06-01')).toEqual(['63', '82']);
+    expect(await creditsOfAlice('--at', '2031-06-01')).toEqual(['63', '63']);
     // 100 + 5 + 40 + 33 + 10 + 10
-    expect(await of()).toEqual(['63', '198']);
+    expect(await creditsOfAlice()).toEqual(['63', '198']);
   });
 
-  test('takes last month where none is named, and the accounts of any plan', async () => {
-    const last = await previewed('next.yaml', '--format', 'json');
+  test('uses last month by default, and with --accounts-of the accounts of another plan', async () => {
+    const last = await runPreview('next.yaml', '--format', 'json');
     const document = JSON.parse(last.stdout);
     expect(document.month).toBe(formatMonth(monthStart(Date.now(), -1)));
     expect(document.total).toMatchObject({ charges: '1', credits_then: '6', credits_now: '8' });
-    const other = await previewed(
+    const other = await runPreview(
       'next.yaml',
       ...['--accounts-of', 'other', '--month', '2031-01', '--format', 'json'],
     );
@@ -214,29 +222,29 @@ describe('plans preview', () => {
     });
   });
 
-  test('is of one moment, whatever is charged meanwhile, and writes nothing', async () => {
-    const filed = planIn(NEXT);
-    const told: unknown[][] = [];
-    const carol = calls('carol');
+  test('reads one snapshot, even if an account is charged meanwhile', async () => {
+    const planFile = planIn(NEXT);
+    const seen: unknown[][] = [];
+    const carol = callerOf('carol');
     const totals = await preview(
       scrip.databaseUrl,
       {
-        filed,
-        rateCard: filed.rateCard,
+        planFile,
+        rateCard: planFile.rateCard,
         accountsOf: 'metered',
         from: Date.UTC(2031, 0, 1),
         until: Date.UTC(2031, 1, 1),
       },
       async ({ accountId, creditsThen, creditsNow }) => {
         if (accountId === 'alice') await carol.charge(carol.ofPages(1n));
-        told.push([accountId, creditsThen, creditsNow]);
+        seen.push([accountId, creditsThen, creditsNow]);
       },
     );
-    expect(told[2]).toEqual(['carol', 0n, 0n]);
+    expect(seen[2]).toEqual(['carol', 0n, 0n]);
     expect(totals).toMatchObject({ accounts: 4n, creditsThen: 80n, creditsNow: 86n });
   });
 
-  test('takes more accounts than are in memory at once', async () => {
+  test('previews more accounts than one page of the cursor', async () => {
     const mutations = (batch: number) =>
       Array.from({ length: 1_000 }, (_, index) => {
         const accountId = `many-${batch * 1_000 + index}`;
@@ -246,25 +254,25 @@ describe('plans preview', () => {
     for (const batch of [0, 1, 2]) await scrip.billing.batch({ mutations: mutations(batch) });
     await open('-1:A1', 'other');
     const args = ['--accounts-of', 'other', '--month', '2031-01', '--format', 'csv'];
-    const ran = await previewed('next.yaml', ...args);
+    const ran = await runPreview('next.yaml', ...args);
     expect(ran.stdout.trim().split('\n')).toHaveLength(3_003);
-    // A spreadsheet takes it for text, not for a formula.
+    // A spreadsheet reads the id as text, not as a formula.
     expect(ran.stdout).toContain("\n'-1:A1,0,");
     expect(ran.stderr).toContain('3002 accounts: charges 1, ');
   });
 
-  test('says in one line what it cannot do', async () => {
+  test('reports an error in one line', async () => {
     await writeFile(join(directory, 'wrong.yaml'), NEXT.replace('billable: true', 'billable: 1'));
     for (const [args, exitCode, says] of [
       [['wrong.yaml'], 1, /^wrong\.yaml: operations\["job\.pages"\]\.billable: must be/],
-      [['gone.yaml'], 2, /^scrip: ENOENT.*gone\.yaml/],
+      [['missing.yaml'], 2, /^scrip: ENOENT.*missing\.yaml/],
       [['next.yaml', '--month', '2031-13'], 2, /^scrip: --month must be a month.*usage: /],
       [['next.yaml', '--at', 'soon'], 2, /^scrip: --at must be a date/],
       [['next.yaml', '--format', 'xml'], 2, /^scrip: --format must be table, csv, json/],
       [['next.yaml', '--accounts-of', 'gold'], 2, /^scrip: the database has no plan gold/],
       [[], 2, /^scrip: one plan file is needed/],
     ] as const) {
-      const ran = await previewed(...args);
+      const ran = await runPreview(...args);
       expect(ran).toMatchObject({ exitCode, stdout: '' });
       expect(ran.stderr).toMatch(says);
       expect(ran.stderr.trim().split('\n')).toHaveLength(1);
@@ -272,9 +280,9 @@ describe('plans preview', () => {
   });
 });
 
-test('plans check lists every mistake of files and folders, and reports valid ones', async () => {
-  const sound = await run(['plans', 'check', 'changes.yaml']);
-  expect(sound).toEqual({
+test('plans check lists every error of files and folders, and reports valid ones', async () => {
+  const valid = await run(['plans', 'check', 'changes.yaml']);
+  expect(valid).toEqual({
     exitCode: 0,
     stderr: '',
     stdout: 'changes.yaml: plan metered is valid (operations: 2, changes: 2)\n',
@@ -287,7 +295,7 @@ test('plans check lists every mistake of files and folders, and reports valid on
   expect(deployed.stdout.trim().split('\n')).toHaveLength(3);
 });
 
-test('plans list tells the plans of the database with their versions and dates', async () => {
+test('plans list prints the plans of the database with their versions and dates', async () => {
   const later = Date.now() + 30 * DAY;
   const change = `changes: [{ from: ${new Date(later).toISOString()}, ends: [job.flat] }]`;
   const text = `${NOW.replace('metered', 'listed')}${change}\n`;
@@ -307,7 +315,7 @@ test('plans list tells the plans of the database with their versions and dates',
   );
 });
 
-test('the command line says what it can do, and refuses what it cannot', async () => {
+test('--help lists the commands, and an unknown command is an error', async () => {
   for (const args of [[], ['--help'], ['plans', '--help']]) {
     const ran = await run(args);
     expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
