@@ -20,7 +20,7 @@ import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect, type Em } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
-import { Snapshots } from './queries/account-snapshots.ts';
+import { AccountSnapshots } from './queries/account-snapshots.ts';
 import { newestSeqs } from './queries/entries.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
@@ -127,7 +127,7 @@ async function startParts(context: Context): Promise<Service> {
         tail: historyTail,
         statementCloser: sweeping.statementCloser,
         eventTail: events.tail,
-        snapshots: new Snapshots(context.rootEm, context.catalogue, context.clock),
+        snapshots: new AccountSnapshots(context.rootEm, context.catalogue, context.clock),
         payments: payments?.payments ?? null,
         stopping: stopping.signal,
       },

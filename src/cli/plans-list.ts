@@ -23,7 +23,7 @@ export const plansList: Command = {
       try {
         const now = systemClock();
         const em = orm.em.fork();
-        for (const plan of await new Catalogue(() => em).all(now)) {
+        for (const plan of await new Catalogue(() => em).findPlans(now)) {
           const [row] = await query<{ accounts: string }>(
             em,
             'select count(*) as accounts from accounts where plan_id = $1',

@@ -1,28 +1,28 @@
 /** The keys of the rows that the commands of a group need beside their accounts and open grants. */
 import type { Command } from '../ledger/decide.ts';
-import type { Named } from '../store/load.ts';
+import type { RowKey } from '../store/load.ts';
 import type { Task } from './task.ts';
 
 export type GroupKeys = {
-  readonly reservations: readonly Named<string>[];
+  readonly reservations: readonly RowKey<string>[];
   /** Commits and charges to be refunded, by their seq. */
-  readonly refundables: readonly Named<bigint>[];
-  readonly purchases: readonly Named<string>[];
-  readonly paymentReferences: readonly Named<string>[];
-  readonly packs: readonly Named<string>[];
+  readonly refundables: readonly RowKey<bigint>[];
+  readonly purchases: readonly RowKey<string>[];
+  readonly paymentReferences: readonly RowKey<string>[];
+  readonly packs: readonly RowKey<string>[];
   /** Accounts whose own auto top-up names a pack. */
   readonly topUpAccounts: ReadonlySet<string>;
 };
 
 /** Keys without repetition, in the order they came. */
 class Keys<Key> {
-  readonly #all = new Map<string, Named<Key>>();
+  readonly #all = new Map<string, RowKey<Key>>();
 
   add(accountId: string, key: Key) {
     this.#all.set(`${accountId}\n${key}`, { accountId, key });
   }
 
-  list(): Named<Key>[] {
+  list(): RowKey<Key>[] {
     return [...this.#all.values()];
   }
 }

@@ -6,7 +6,7 @@
  */
 import { Failure, internalFailure } from '../failure.ts';
 import { isRetryable, toDatabaseFailure } from '../pg/failures.ts';
-import type { WhereLocked } from '../store/load.ts';
+import type { WaitPolicy } from '../store/load.ts';
 import { StaleCacheError } from '../store/save.ts';
 import { CACHE_MISS, DEFERRED } from './decide-task.ts';
 import { Mutex } from './mutex.ts';
@@ -24,7 +24,7 @@ export type LaneOptions = {
   /** Runs one unit of work. */
   readonly run: (
     tasks: readonly Task[],
-    whereLocked: WhereLocked,
+    waitPolicy: WaitPolicy,
     turns: Mutex,
   ) => ReturnType<typeof unitOfWork>;
   /** Units of work that run at the same time at most, never two of them on one account. */
@@ -172,10 +172,10 @@ export class Lane {
    */
   async #runRepeatedly(group: readonly Queued[]) {
     const tasks = group.map(({ task }) => task);
-    const whereLocked = whereLockedOf(group);
+    const waitPolicy = waitPolicyOf(group);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#options.run(tasks, whereLocked, this.#turns);
+        return await this.#options.run(tasks, waitPolicy, this.#turns);
       } catch (error) {
         const lostRace = error instanceof StaleCacheError || isRetryable(error);
         if (attempt === ATTEMPTS_MAX || !lostRace) throw error;
@@ -225,7 +225,7 @@ export class Lane {
 }
 
 /** A unit of work of one account waits for its lock: it has nothing else to do. */
-function whereLockedOf(group: readonly Queued[]): WhereLocked {
+function waitPolicyOf(group: readonly Queued[]): WaitPolicy {
   const oneAccount = group.every(({ task }) => task.accountId === group[0]?.task.accountId);
   return oneAccount || group.some(({ deferrals }) => deferrals >= DEFERRALS_MAX) ? 'wait' : 'skip';
 }

@@ -13,21 +13,21 @@ import type { Em } from '../pg/orm.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import {
-  existing,
   loadCustomPacks,
+  loadExistingIds,
   loadExpiredReservations,
   loadGrants,
+  loadNextReservationExpiry,
   loadOpenGrants,
   loadPurchases,
-  loadReferencedPurchases,
+  loadPurchasesByReference,
   loadRefundables,
   loadRequests,
   loadReservations,
   loadReservationsAtVersion,
   lockAccounts,
-  type Named,
-  nextReservationExpiry,
-  type WhereLocked,
+  type RowKey,
+  type WaitPolicy,
 } from '../store/load.ts';
 import { assembleBooks } from './assemble-books.ts';
 import { keysOf } from './group-keys.ts';
@@ -46,7 +46,7 @@ export async function loadUnit(
   em: Em,
   catalogue: Catalogue,
   tasks: readonly Task[],
-  whereLocked: WhereLocked,
+  waitPolicy: WaitPolicy,
   now: number,
   cached: CachedAccounts,
 ): Promise<LoadedUnit> {
@@ -55,22 +55,22 @@ export async function loadUnit(
   const keys = keysOf(tasks);
   // Where nothing else is read the plans are not read either: the unit waits for the database only once.
   const readsNothing = accountIds.length === 0 && keys.reservations.length === 0;
-  const known = readsNothing ? catalogue.known(now) : null;
+  const cachedPlans = readsNothing ? catalogue.cachedPlans(now) : null;
   // One pipelined batch, in this order: the rows of an account are read after it was locked.
   const [accounts, requests, openGrants, reservations, purchases, refundables, packs, plans] =
     await Promise.all([
-      lockAccounts(em, accountIds, whereLocked),
+      lockAccounts(em, accountIds, waitPolicy),
       loadRequests(em, requestIdsOf(uncached)),
       loadOpenGrants(em, accountIds),
       loadNamedReservations(em, keys.reservations, cached),
       loadNamedPurchases(em, keys.purchases, keys.paymentReferences),
       loadRefundables(em, keys.refundables),
       loadCustomPacks(em, keys.packs),
-      known?.plans ?? catalogue.asOf(em, now),
+      cachedPlans?.plans ?? catalogue.loadPlans(em, now),
     ]);
   // More batches, which few units of work need.
   const lockedElsewhere =
-    whereLocked === 'skip' ? await findSkipped(em, accountIds, accounts) : NONE;
+    waitPolicy === 'skip' ? await findSkipped(em, accountIds, accounts) : NONE;
   const due = await loadDue(em, accounts, now);
   const rows = {
     accounts,
@@ -88,7 +88,7 @@ export async function loadUnit(
     books: assembleBooks(rows, cached, plans, now),
     opened: new Set(),
     plans,
-    plansRevision: known?.revisions ?? null,
+    plansRevision: cachedPlans?.revision ?? null,
     requests: new Map(requests.map((r) => [requestKey(r.accountId, r.requestId, r.method), r])),
     newRequests: [],
     unsettled: due.unsettled,
@@ -111,11 +111,11 @@ function requestIdsOf(tasks: readonly Task[]) {
 /** A cached account is not locked: its reservations are read only if it has not changed. */
 async function loadNamedReservations(
   em: Em,
-  named: readonly Named<string>[],
+  named: readonly RowKey<string>[],
   cached: CachedAccounts,
 ): Promise<readonly Reservation[]> {
-  const locked: Named<string>[] = [];
-  const atVersion: (Named<string> & { readonly version: bigint })[] = [];
+  const locked: RowKey<string>[] = [];
+  const atVersion: (RowKey<string> & { readonly version: bigint })[] = [];
   for (const one of named) {
     const version = cached.get(one.accountId)?.account.version;
     if (version === undefined) locked.push(one);
@@ -130,12 +130,12 @@ async function loadNamedReservations(
 
 async function loadNamedPurchases(
   em: Em,
-  named: readonly Named<string>[],
-  references: readonly Named<string>[],
+  named: readonly RowKey<string>[],
+  references: readonly RowKey<string>[],
 ): Promise<readonly Purchase[]> {
   const found = await Promise.all([
     loadPurchases(em, named),
-    loadReferencedPurchases(em, references),
+    loadPurchasesByReference(em, references),
   ]);
   return distinct(found.flat(), ({ purchaseId }) => purchaseId);
 }
@@ -156,7 +156,7 @@ async function loadDue(em: Em, accounts: readonly Account[], now: number): Promi
     const tooMany = expired.length > EXPIRE_MAX;
     if (tooMany) due.unsettled.add(accountId);
     due.reservations.push(...expired.slice(0, EXPIRE_MAX));
-    const next = tooMany ? at : await nextReservationExpiry(em, accountId, at);
+    const next = tooMany ? at : await loadNextReservationExpiry(em, accountId, at);
     if (next !== null) due.nextExpiry.set(accountId, next);
   }
   return due;
@@ -169,7 +169,7 @@ async function addClosedGrants(
   refundables: readonly RefundableEntry[],
   purchases: readonly Purchase[],
 ): Promise<readonly Grant[]> {
-  const named: Named<bigint>[] = [];
+  const named: RowKey<bigint>[] = [];
   for (const { accountId, split } of refundables)
     for (const { grantId } of split) named.push({ accountId, key: grantId });
   for (const { accountId, grantId } of purchases)
@@ -189,7 +189,7 @@ async function addTopUpPacks(
   accounts: readonly Account[],
   topUpAccounts: ReadonlySet<string>,
 ): Promise<readonly CustomPack[]> {
-  const bought: Named<string>[] = [];
+  const bought: RowKey<string>[] = [];
   for (const { accountId, autoTopUp } of accounts)
     if (autoTopUp && topUpAccounts.has(accountId))
       bought.push({ accountId, key: autoTopUp.packId });
@@ -211,7 +211,7 @@ async function readRateCards(
 ): Promise<void> {
   const need = async (plan: PublishedPlan | undefined, version: number) => {
     if (plan?.version(version) && !plan.rateCard(version))
-      await catalogue.rateCard(plan, version, em);
+      await catalogue.loadRateCard(plan, version, em);
   };
   for (const { planId, rateCardVersion } of needs.reservations)
     await need(plans.get(planId), rateCardVersion);
@@ -225,7 +225,7 @@ async function readRateCards(
   // The clock of the replica that wrote an account may be ahead of this one's.
   for (const { lastAt } of needs.accounts)
     if (lastAt > needs.now)
-      for (const plan of plans.values()) await catalogue.ready(plan, lastAt, em);
+      for (const plan of plans.values()) await catalogue.loadRateCardInForce(plan, lastAt, em);
 }
 
 /** Of the accounts whose lock was skipped, those that exist. */
@@ -237,7 +237,7 @@ async function findSkipped(
   if (accounts.length === accountIds.length) return NONE;
   const lockedHere = new Set(accounts.map(({ accountId }) => accountId));
   const others = accountIds.filter((accountId) => !lockedHere.has(accountId));
-  return new Set(await existing(em, others));
+  return new Set(await loadExistingIds(em, others));
 }
 
 /** One of each key within an account: the first. */

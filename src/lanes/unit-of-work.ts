@@ -11,7 +11,7 @@ import type { Origin } from '../ledger/entry.ts';
 import { settle } from '../ledger/settle.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import type { WhereLocked } from '../store/load.ts';
+import type { WaitPolicy } from '../store/load.ts';
 import { save } from '../store/save.ts';
 import { decideTask, type Undecided } from './decide-task.ts';
 import { cacheableAccounts } from './group-keys.ts';
@@ -52,7 +52,7 @@ export class TaskError extends Error {
 export async function unitOfWork(
   context: UnitOfWorkContext,
   tasks: readonly Task[],
-  whereLocked: WhereLocked,
+  waitPolicy: WaitPolicy,
   turns: Mutex,
 ): Promise<(Answer | Undecided)[]> {
   const now = context.clock();
@@ -60,7 +60,7 @@ export async function unitOfWork(
   const span = startSpan(context.tracer, tasks);
   try {
     const [unit, answers] = await context.em.transactional(async (em) => {
-      const unit = await loadUnit(em, context.catalogue, tasks, whereLocked, now, cached);
+      const unit = await loadUnit(em, context.catalogue, tasks, waitPolicy, now, cached);
       const answers = decideAll(unit, tasks, span.spanContext());
       const writes = writesOf(unit);
       await (holdsNoLocks(unit) ? turns.take(() => save(em, writes)) : save(em, writes));

@@ -7,7 +7,7 @@ import type { LoadedUnit } from './loaded-unit.ts';
 /** Seals the new entries and gives every changed account its next version. Call it once. */
 export function writesOf(unit: LoadedUnit): Writes {
   const writes: Writes = {
-    accounts: { added: [], changed: [], set: [] },
+    accounts: { added: [], changed: [], settingsChanged: [] },
     grants: { added: [], changed: [] },
     reservations: { added: [], changed: [] },
     purchases: { added: [], changed: [] },
@@ -50,7 +50,7 @@ function addAccount(
     account.version += 1n;
     accounts.changed.push({ account, cached: cached.has(account.accountId), plansRevision });
   }
-  if (changes.settings) accounts.set.push(account);
+  if (changes.settings) accounts.settingsChanged.push(account);
 }
 
 function addOthers(book: Book, writes: Writes) {

@@ -49,7 +49,7 @@ async function pricesOf(
   const { accountId, planId, statementPlanId, statementDueAt } = account;
   if (statementDueAt !== monthStart(start, 1)) return { planId, rates: null };
   if (statementPlanId !== null) {
-    const published = await catalogue.find(statementPlanId, statementDueAt);
+    const published = await catalogue.findPlan(statementPlanId, statementDueAt);
     return { planId: statementPlanId, rates: published?.terms.terms.overage?.rates ?? null };
   }
   // The account has left postpaid plans. Adjustments of its months have the prices of its last statement.

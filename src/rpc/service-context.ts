@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
-import type { Snapshots } from '../queries/account-snapshots.ts';
+import type { AccountSnapshots } from '../queries/account-snapshots.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
@@ -22,7 +22,7 @@ export type ServiceContext = {
   /** A new entity manager, for the reads of one call. */
   readonly em: () => Em;
   /** Accounts as they are now, settled in memory. */
-  readonly snapshots: Snapshots;
+  readonly snapshots: AccountSnapshots;
   /** Plans and rate cards. */
   readonly catalogue: Catalogue;
   /** Wakes streams that follow the history of an account. */

@@ -1,23 +1,22 @@
 /**
- * The plans and every rate card version anyone still names, in memory; the database keeps them all.
- * Rate cards never change, so one that was read once is never read again. A plan is read again when its
- * revision says that a replica has published it anew: all replicas price alike from then on.
+ * The plans, and the rate card versions that were asked for, in memory. A rate card version never changes
+ * and is loaded once. A plan is loaded again when its revision in the database is a newer one, so that all
+ * replicas price alike once it is published.
  */
-
 import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { PlanFile, RateCard } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
+import { loadPlan, loadRateCard } from './load-plan.ts';
 import { type PublishedVersion, publishPlans } from './publish-plans.ts';
-import { readPlan, readRateCard } from './read-plan.ts';
 
 type Revision = { readonly plan_id: string; readonly revision: number };
 
-/** Every plan as it is in memory. Plans are never removed and revisions only grow: their sum says which it was. */
-export type KnownPlans = {
+export type CachedPlans = {
   readonly plans: ReadonlyMap<string, PublishedPlan>;
-  readonly revisions: bigint;
+  /** The sum of their revisions. Plans are never removed, so any publication increases it. */
+  readonly revision: bigint;
 };
 
 export class Catalogue {
@@ -29,102 +28,94 @@ export class Catalogue {
   }
 
   /**
-   * Every plan as it stands now, ordered by plan id, ready to say what it is at `now`. While the database
-   * cannot be reached, the plans as they were known last.
+   * Every plan, ordered by id, with the rate card in force at `now`. While the database cannot be reached:
+   * the cached plans.
    */
-  async all(now: number): Promise<readonly PublishedPlan[]> {
-    const plans = await this.asOf(this.#em(), now).catch((error: unknown) =>
-      this.#knownDespite(error, now),
+  async findPlans(now: number): Promise<readonly PublishedPlan[]> {
+    const plans = await this.loadPlans(this.#em(), now).catch((error: unknown) =>
+      this.#cachedOrThrow(error, now),
     );
     return [...plans.values()].sort((a, b) => (a.planId < b.planId ? -1 : 1));
   }
 
-  /** One of `all`; null if there is none of that id. */
-  async find(planId: string, now: number): Promise<PublishedPlan | null> {
-    const plans = await this.asOf(this.#em(), now).catch((error: unknown) => {
-      const known = this.#knownDespite(error, now);
+  /** One of `findPlans`. Null if there is no such plan. */
+  async findPlan(planId: string, now: number): Promise<PublishedPlan | null> {
+    const plans = await this.loadPlans(this.#em(), now).catch((error: unknown) => {
+      const cached = this.#cachedOrThrow(error, now);
       // It may have been published since.
-      if (!known.has(planId)) throw error;
-      return known;
+      if (!cached.has(planId)) throw error;
+      return cached;
     });
     return plans.get(planId) ?? null;
   }
 
   /**
-   * Every plan by its id, as it stands in the transaction of `em`, ready to say what it is at `now`.
-   * There are few: all revisions are asked for rather than those of certain accounts, which would be
-   * a join for every one of them.
+   * Every plan by its id, as the transaction of `em` sees it, with the rate card in force at `now`. The
+   * revisions of all plans are read: there are few plans, and a join for each account would cost more.
    */
-  async asOf(em: Em, now: number): Promise<Map<string, PublishedPlan>> {
-    const found = await query<Revision>(
+  async loadPlans(em: Em, now: number): Promise<Map<string, PublishedPlan>> {
+    const revisions = await query<Revision>(
       em,
       'select plan_id, revision from plans order by plan_id',
       [],
     );
-    return await this.#upToDate(em, found, now);
-  }
-
-  /**
-   * The plans as they were known last, if they can say what they are at `now`. Whoever decides by them
-   * must make sure that their revisions are still the same when it writes.
-   */
-  known(now: number): KnownPlans | null {
-    let revisions = 0;
-    for (const plan of this.#plans.values()) {
-      if (!isReady(plan, now)) return null;
-      revisions += plan.revision;
-    }
-    return { plans: this.#plans, revisions: BigInt(revisions) };
-  }
-
-  /** Reads the rate card in force at an instant, if that has not been done. */
-  async ready(plan: PublishedPlan, instant: number, em: Em = this.#em()): Promise<void> {
-    const version = plan.versionAt(instant);
-    if (!plan.rateCard(version)) await this.rateCard(plan, version, em);
-  }
-
-  /** A version of a plan's rate card; null if the plan never had it. */
-  async rateCard(
-    plan: PublishedPlan,
-    version: number,
-    em: Em = this.#em(),
-  ): Promise<RateCard | null> {
-    return await readRateCard(em, plan, version);
-  }
-
-  /** Publishes the plans, and has them in memory: see `publishPlans`. */
-  async publish(plans: readonly PlanFile[], now: number): Promise<readonly PublishedVersion[]> {
-    const published = await publishPlans(this.#em, plans, now);
-    await this.all(now);
-    return published;
-  }
-
-  /** The plans of these revisions: those in memory, and those that were published since read anew. */
-  async #upToDate(
-    em: Em,
-    found: readonly Revision[],
-    now: number,
-  ): Promise<Map<string, PublishedPlan>> {
     const plans = new Map<string, PublishedPlan>();
-    for (const { plan_id: planId, revision } of found) {
-      const known = this.#plans.get(planId);
-      const plan =
-        known && known.revision >= revision
-          ? known
-          : await readPlan(em, planId, known?.loadedRateCards);
-      if ((this.#plans.get(planId)?.revision ?? 0) < plan.revision) this.#plans.set(planId, plan);
-      await this.ready(plan, now, em);
+    for (const { plan_id: planId, revision } of revisions) {
+      const plan = await this.#planAtRevision(em, planId, revision);
+      await this.loadRateCardInForce(plan, now, em);
       plans.set(planId, plan);
     }
     return plans;
   }
 
-  #knownDespite(error: unknown, now: number): ReadonlyMap<string, PublishedPlan> {
-    const known = toDatabaseFailure(error) && this.known(now);
-    if (!known) throw error;
-    return known.plans;
+  /**
+   * The plans as they were loaded last; null if a rate card in force at `now` is not loaded. What is
+   * decided by them may only be written while the sum of revisions in the database is still the same.
+   */
+  cachedPlans(now: number): CachedPlans | null {
+    let revision = 0;
+    for (const plan of this.#plans.values()) {
+      if (!plan.rateCard(plan.versionAt(now))) return null;
+      revision += plan.revision;
+    }
+    return { plans: this.#plans, revision: BigInt(revision) };
+  }
+
+  /** Loads the rate card in force at an instant, unless it is loaded. */
+  async loadRateCardInForce(plan: PublishedPlan, instant: number, em = this.#em()): Promise<void> {
+    const version = plan.versionAt(instant);
+    if (!plan.rateCard(version)) await loadRateCard(em, plan, version);
+  }
+
+  /** A version of a plan's rate card. Null if the plan never had it. */
+  async loadRateCard(
+    plan: PublishedPlan,
+    version: number,
+    em = this.#em(),
+  ): Promise<RateCard | null> {
+    return plan.rateCard(version) ?? (await loadRateCard(em, plan, version));
+  }
+
+  /** See `publishPlans`. Loads the plans, too. */
+  async publish(plans: readonly PlanFile[], now: number): Promise<readonly PublishedVersion[]> {
+    const published = await publishPlans(this.#em, plans, now);
+    await this.findPlans(now);
+    return published;
+  }
+
+  /** The plan at this revision or a newer one. */
+  async #planAtRevision(em: Em, planId: string, revision: number): Promise<PublishedPlan> {
+    const cached = this.#plans.get(planId);
+    if (cached && cached.revision >= revision) return cached;
+    const plan = await loadPlan(em, planId, cached?.loadedRateCards);
+    // Another call may have loaded a newer one meanwhile.
+    if ((this.#plans.get(planId)?.revision ?? 0) < plan.revision) this.#plans.set(planId, plan);
+    return plan;
+  }
+
+  #cachedOrThrow(error: unknown, now: number): ReadonlyMap<string, PublishedPlan> {
+    const cached = toDatabaseFailure(error) && this.cachedPlans(now);
+    if (!cached) throw error;
+    return cached.plans;
   }
 }
-
-const isReady = (plan: PublishedPlan, now: number): boolean =>
-  plan.rateCard(plan.versionAt(now)) !== undefined;

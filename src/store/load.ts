@@ -1,8 +1,8 @@
 /**
- * Reads what a unit of work or a read needs of its accounts: one query per table, whatever the number
- * of accounts and requests. Queries of the request path name their accounts and use an index.
+ * What a unit of work needs of its accounts: one SQL statement per table, whatever the number of accounts
+ * and requests. Each names its accounts and finds rows by an index. Statements that are sent in the same
+ * iteration of the event loop go to the database together: see src/pg/query.ts.
  */
-
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Grant } from '../ledger/grant.ts';
@@ -22,33 +22,34 @@ import { purchases } from './tables/purchases.ts';
 import { type AnsweredRequest, requests } from './tables/requests.ts';
 import { reservations } from './tables/reservations.ts';
 
-/** Something of an account, by its own key. */
-export type Named<Key> = { readonly accountId: string; readonly key: Key };
+/** A row of an account. */
+export type RowKey<Key> = { readonly accountId: string; readonly key: Key };
 
-/** What becomes of accounts that another transaction has locked: they are waited for, or left out. */
-export type WhereLocked = 'wait' | 'skip';
+/** Whether to wait for an account that another transaction has locked, or to leave it out. */
+export type WaitPolicy = 'wait' | 'skip';
 
 /**
- * Locks accounts until the transaction ends, in the order of their ids, so that no two units of
- * work can wait for each other. NO KEY UPDATE: nothing refers to the key.
+ * Locks accounts until the transaction ends, in the order of their ids, so that units of work never
+ * deadlock. The lock is NO KEY UPDATE: nothing refers to the key.
  */
 export async function lockAccounts(
   em: Em,
   accountIds: readonly string[],
-  locked: WhereLocked,
+  waitPolicy: WaitPolicy,
 ): Promise<Account[]> {
   if (accountIds.length === 0) return [];
   const rows = await query<Row>(
     em,
     `select ${accounts.selectList} from accounts where account_id = any($1::text[])
-     order by account_id collate "C" for no key update ${locked === 'skip' ? 'skip locked' : ''}`,
+     order by account_id collate "C"
+     for no key update ${waitPolicy === 'skip' ? 'skip locked' : ''}`,
     [texts(accountIds)],
   );
   return rows.map(accounts.read);
 }
 
-/** Those of the accounts that there are, locked or not. */
-export async function existing(em: Em, accountIds: readonly string[]): Promise<string[]> {
+/** The ids of those accounts that exist, locked or not. */
+export async function loadExistingIds(em: Em, accountIds: readonly string[]): Promise<string[]> {
   const rows = await query<{ account_id: string }>(
     em,
     'select account_id from accounts where account_id = any($1::text[])',
@@ -57,6 +58,7 @@ export async function existing(em: Em, accountIds: readonly string[]): Promise<s
   return rows.map(({ account_id }) => account_id);
 }
 
+/** Accounts, without a lock. */
 export async function loadAccounts(em: Em, accountIds: readonly string[]): Promise<Account[]> {
   const rows = await query<Row>(
     em,
@@ -77,32 +79,12 @@ export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Pro
   return rows.map(grants.read);
 }
 
-/** Grants by number, spent and expired ones too. */
-export async function loadGrants(em: Em, named: readonly Named<bigint>[]): Promise<Grant[]> {
-  if (named.length === 0) return [];
-  const rows = await query<Row>(
-    em,
-    `select ${grants.selectList} from grants
-     join unnest($1::text[], $2::bigint[]) as n(account_id, grant_id) using (account_id, grant_id)`,
-    columnsOf('bigint', named),
-  );
-  return rows.map(grants.read);
-}
+/** Grants by their number, whether or not they are open. */
+export const loadGrants = (em: Em, keys: readonly RowKey<bigint>[]): Promise<Grant[]> =>
+  loadByKey(em, grants, 'grant_id', 'bigint', keys);
 
-export async function loadReservations(
-  em: Em,
-  named: readonly Named<string>[],
-): Promise<Reservation[]> {
-  if (named.length === 0) return [];
-  const rows = await query<Row>(
-    em,
-    `select ${reservations.selectList} from reservations
-     join unnest($1::text[], $2::uuid[]) as n(account_id, reservation_id)
-       using (account_id, reservation_id)`,
-    columnsOf('uuid', named),
-  );
-  return rows.map(reservations.read);
-}
+export const loadReservations = (em: Em, keys: readonly RowKey<string>[]): Promise<Reservation[]> =>
+  loadByKey(em, reservations, 'reservation_id', 'uuid', keys);
 
 /**
  * Reservations of cached accounts, as far as the account still has the cached version: a cached account
@@ -110,16 +92,16 @@ export async function loadReservations(
  */
 export async function loadReservationsAtVersion(
   em: Em,
-  named: readonly (Named<string> & { readonly version: bigint })[],
+  keys: readonly (RowKey<string> & { readonly version: bigint })[],
 ): Promise<Reservation[]> {
-  if (named.length === 0) return [];
+  if (keys.length === 0) return [];
   const rows = await query<Row>(
     em,
     `select ${reservations.selectList} from reservations
      join unnest($1::text[], $2::uuid[], $3::bigint[]) as n(account_id, reservation_id, version)
        using (account_id, reservation_id)
      join (select account_id, version from accounts) as a using (account_id, version)`,
-    [...columnsOf('uuid', named), binaryArray('bigint', named, ({ version }) => version)],
+    [...keyArrays('uuid', keys), binaryArray('bigint', keys, ({ version }) => version)],
   );
   return rows.map(reservations.read);
 }
@@ -141,8 +123,8 @@ export async function loadExpiredReservations(
   return rows.map(reservations.read);
 }
 
-/** When the soonest of an account's reservations that are still running expires. */
-export async function nextReservationExpiry(
+/** The soonest expiry after `now` of an account's active reservations. Null if there is none. */
+export async function loadNextReservationExpiry(
   em: Em,
   accountId: string,
   now: number,
@@ -160,29 +142,29 @@ export async function nextReservationExpiry(
 /** Those of the requests that were answered before. */
 export async function loadRequests(
   em: Em,
-  asked: readonly Pick<AnsweredRequest, 'accountId' | 'requestId' | 'method'>[],
+  keys: readonly Pick<AnsweredRequest, 'accountId' | 'requestId' | 'method'>[],
 ): Promise<AnsweredRequest[]> {
-  if (asked.length === 0) return [];
+  if (keys.length === 0) return [];
   const rows = await query<Row>(
     em,
     `select ${requests.selectList} from requests
      join unnest($1::text[], $2::text[], $3::text[]) as n(account_id, request_id, method)
        using (account_id, request_id, method)`,
     [
-      binaryArray('text', asked, (r) => r.accountId),
-      binaryArray('text', asked, (r) => r.requestId),
-      binaryArray('text', asked, (r) => r.method),
+      binaryArray('text', keys, ({ accountId }) => accountId),
+      binaryArray('text', keys, ({ requestId }) => requestId),
+      binaryArray('text', keys, ({ method }) => method),
     ],
   );
   return rows.map(requests.read);
 }
 
-/** Commits and charges by seq, with what was refunded of each so far. */
+/** Commits and charges by their seq, with what was refunded of each so far. */
 export async function loadRefundables(
   em: Em,
-  named: readonly Named<bigint>[],
+  keys: readonly RowKey<bigint>[],
 ): Promise<RefundableEntry[]> {
-  if (named.length === 0) return [];
+  if (keys.length === 0) return [];
   const rows = await query<Row>(
     em,
     `select ${entries.selectListOf('e')}, coalesce(r.refunded, 0) as refunded
@@ -190,60 +172,53 @@ export async function loadRefundables(
      join unnest($1::text[], $2::bigint[]) as n(account_id, seq) using (account_id, seq)
      left join refunded r using (account_id, seq)
      where e.kind in ('COMMIT', 'CHARGE')`,
-    columnsOf('bigint', named),
+    keyArrays('bigint', keys),
   );
   return rows.map((row) => toRefundableEntry(entries.read(row), BigInt(row['refunded']!)));
 }
 
-/** Purchases by their payment reference. */
-export async function loadReferencedPurchases(
-  em: Em,
-  named: readonly Named<string>[],
-): Promise<Purchase[]> {
-  if (named.length === 0) return [];
-  const rows = await query<Row>(
-    em,
-    `select ${purchases.selectList} from purchases
-     join unnest($1::text[], $2::text[]) as n(account_id, payment_reference)
-       using (account_id, payment_reference)`,
-    columnsOf('text', named),
-  );
-  return rows.map(purchases.read);
-}
+export const loadPurchases = (em: Em, keys: readonly RowKey<string>[]): Promise<Purchase[]> =>
+  loadByKey(em, purchases, 'purchase_id', 'uuid', keys);
 
-export async function loadPurchases(em: Em, named: readonly Named<string>[]): Promise<Purchase[]> {
-  if (named.length === 0) return [];
-  const rows = await query<Row>(
-    em,
-    `select ${purchases.selectList} from purchases
-     join unnest($1::text[], $2::uuid[]) as n(account_id, purchase_id)
-       using (account_id, purchase_id)`,
-    columnsOf('uuid', named),
-  );
-  return rows.map(purchases.read);
-}
-
-/** Packs offered to accounts by name, withdrawn ones too. */
-export async function loadCustomPacks(
+export const loadPurchasesByReference = (
   em: Em,
-  named: readonly Named<string>[],
-): Promise<CustomPack[]> {
-  if (named.length === 0) return [];
+  keys: readonly RowKey<string>[],
+): Promise<Purchase[]> => loadByKey(em, purchases, 'payment_reference', 'text', keys);
+
+/** Custom packs by their name, whether or not they are on offer. */
+export const loadCustomPacks = (em: Em, keys: readonly RowKey<string>[]): Promise<CustomPack[]> =>
+  loadByKey(em, customPacks, 'pack_id', 'text', keys);
+
+type Readable<Noun> = {
+  readonly name: string;
+  readonly selectList: string;
+  readonly read: (row: Row) => Noun;
+};
+
+/** The rows of a table whose account and `column` are one of the keys. */
+async function loadByKey<Noun, Key extends Element>(
+  em: Em,
+  table: Readable<Noun>,
+  column: string,
+  type: ElementType,
+  keys: readonly RowKey<Key>[],
+): Promise<Noun[]> {
+  if (keys.length === 0) return [];
   const rows = await query<Row>(
     em,
-    `select ${customPacks.selectList} from custom_packs
-     join unnest($1::text[], $2::text[]) as n(account_id, pack_id) using (account_id, pack_id)`,
-    columnsOf('text', named),
+    `select ${table.selectList} from ${table.name}
+     join unnest($1::text[], $2::${type}[]) as n(account_id, ${column}) using (account_id, ${column})`,
+    keyArrays(type, keys),
   );
-  return rows.map(customPacks.read);
+  return rows.map(table.read);
 }
 
 const texts = (values: readonly string[]): Buffer => binaryArray('text', values, (value) => value);
 
-const columnsOf = <Key extends Element>(
+const keyArrays = <Key extends Element>(
   type: ElementType,
-  named: readonly Named<Key>[],
+  keys: readonly RowKey<Key>[],
 ): readonly Buffer[] => [
-  binaryArray('text', named, ({ accountId }) => accountId),
-  binaryArray(type, named, ({ key }) => key),
+  binaryArray('text', keys, ({ accountId }) => accountId),
+  binaryArray(type, keys, ({ key }) => key),
 ];

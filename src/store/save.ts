@@ -1,4 +1,4 @@
-/** Writes what a unit of work changed: one statement per table and kind of write, all rows at once. */
+/** Writes what a unit of work changed: one SQL statement per table and kind of write, with all its rows. */
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { LedgerEvent } from '../ledger/event.ts';
@@ -33,16 +33,15 @@ export type ChangedAccount = {
   readonly plansRevision: bigint | null;
 };
 
-/** A cached account or cached plans were not what the database has. Nothing was written. */
+/** A cached account or a cached plan is not what the database has. Nothing was written. */
 export class StaleCacheError extends Error {}
 
 export type Writes = {
   readonly accounts: {
     readonly added: Account[];
-    /** In anything: an account whose settings alone changed is here, too, for only this update is guarded. */
+    /** With any change. Also of settings: only this update checks and increments the version. */
     readonly changed: ChangedAccount[];
-    /** In their settings. */
-    readonly set: Account[];
+    readonly settingsChanged: Account[];
   };
   readonly grants: { readonly added: Grant[]; readonly changed: Grant[] };
   readonly reservations: { readonly added: Reservation[]; readonly changed: Reservation[] };
@@ -79,8 +78,8 @@ const insertStatements = bulkInsert(statements);
 const insertRequests = bulkInsert(requests);
 
 /**
- * Writes everything and commits the transaction that `em` is in. Throws a StaleCacheError where a cached
- * account or the cached plans have changed.
+ * Writes everything and commits the transaction that `em` is in. Throws a StaleCacheError if a cached
+ * account or a cached plan is not what the database has.
  */
 export async function save(em: Em, writes: Writes): Promise<void> {
   try {
@@ -88,7 +87,7 @@ export async function save(em: Em, writes: Writes): Promise<void> {
       ...(writes.accounts.changed.some(({ cached }) => cached) ? [SHORT_LOCK_TIMEOUT] : []),
       ...insertAccounts(writes.accounts.added),
       ...updateAccounts(writes.accounts.changed),
-      ...updateSettings(writes.accounts.set),
+      ...updateSettings(writes.accounts.settingsChanged),
       ...insertGrants(writes.grants.added),
       ...updateGrants(writes.grants.changed),
       ...insertReservations(writes.reservations.added),

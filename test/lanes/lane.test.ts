@@ -5,7 +5,7 @@ import { CACHE_MISS, DEFERRED } from '../../src/lanes/decide-task.ts';
 import { Lane, type LaneOptions, SECOND_UNIT_MIN_QUEUE } from '../../src/lanes/lane.ts';
 import type { Answer, StoredResponse, Task } from '../../src/lanes/task.ts';
 import { TaskError } from '../../src/lanes/unit-of-work.ts';
-import type { WhereLocked } from '../../src/store/load.ts';
+import type { WaitPolicy } from '../../src/store/load.ts';
 import { StaleCacheError } from '../../src/store/save.ts';
 import { origin, release } from '../ledger/fixtures.ts';
 
@@ -43,7 +43,7 @@ function laneOf(
   options: Partial<LaneOptions> = {},
 ) {
   const groups: string[][] = [];
-  const lockeds: WhereLocked[] = [];
+  const lockeds: WaitPolicy[] = [];
   const bugs: string[] = [];
   const lane = new Lane({
     run: async (tasks, locked) => {

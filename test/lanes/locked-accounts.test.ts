@@ -1,7 +1,7 @@
 /** Accounts that another replica has locked, as a unit of work meets them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import type { WhereLocked } from '../../src/store/load.ts';
+import type { WaitPolicy } from '../../src/store/load.ts';
 import { balanceOf, openWithCredits } from '../accounts.ts';
 import { lockAccount } from '../disruptions.ts';
 import { origin, reserve } from '../ledger/fixtures.ts';
@@ -11,7 +11,7 @@ import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 let scrip: TestService;
 let replica: OtherReplica;
 /** The units of work that were run: how many tasks each had, and what it did where locked. */
-const units: [number, WhereLocked][] = [];
+const units: [number, WaitPolicy][] = [];
 
 beforeAll(async () => {
   scrip = await startTestService();

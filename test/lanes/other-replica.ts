@@ -7,7 +7,7 @@ import type { Task } from '../../src/lanes/task.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
-import type { WhereLocked } from '../../src/store/load.ts';
+import type { WaitPolicy } from '../../src/store/load.ts';
 import { entities } from '../../src/store/tables/index.ts';
 import { plansOfDeploy, type TestService } from '../service.ts';
 
@@ -25,7 +25,7 @@ export type OtherReplica = {
  */
 export async function startOtherReplica(
   scrip: TestService,
-  onUnit: (tasks: readonly Task[], whereLocked: WhereLocked) => void = () => {},
+  onUnit: (tasks: readonly Task[], waitPolicy: WaitPolicy) => void = () => {},
   cache: AccountCache = new LruAccountCache(10),
 ): Promise<OtherReplica> {
   const orm = await connect(scrip.databaseUrl, entities, 4, 10_000);
@@ -42,10 +42,10 @@ export async function startOtherReplica(
   };
   let turnsOfLane = new Mutex();
   const lanes = new Lanes(1, {
-    run: (tasks, whereLocked, turns) => {
+    run: (tasks, waitPolicy, turns) => {
       turnsOfLane = turns;
-      onUnit(tasks, whereLocked);
-      return unitOfWork(context, tasks, whereLocked, turns);
+      onUnit(tasks, waitPolicy);
+      return unitOfWork(context, tasks, waitPolicy, turns);
     },
     unitsMax: 1,
     groupMax: 100,

@@ -37,7 +37,7 @@ export async function estimate(
 /** Loads a rate card version that need not be in force, so that the book can price on it. */
 async function loadRateCard({ catalogue }: ServiceContext, { plan, plans }: Book, version: number) {
   const published = plans.get(plan.planId);
-  const rateCard = published && (await catalogue.rateCard(published, version));
+  const rateCard = published && (await catalogue.loadRateCard(published, version));
   if (!rateCard) throw rateCardVersionUnknown(plan.planId, version);
 }
 

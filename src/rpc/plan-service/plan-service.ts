@@ -26,7 +26,7 @@ async function listPlans(
   _: ListPlansRequest,
 ): Promise<ListPlansResponse> {
   const now = clock();
-  const plans = await catalogue.all(now);
+  const plans = await catalogue.findPlans(now);
   return { plans: plans.map((plan) => planMessage(plan, now)) };
 }
 
@@ -39,10 +39,10 @@ async function getPlan(
   const requestedVersion = check.rateCardVersion(request.rateCardVersion);
   check.throwIfInvalid();
   const now = clock();
-  const plan = await catalogue.find(planId, now);
+  const plan = await catalogue.findPlan(planId, now);
   if (!plan) throw planNotFound(planId);
   const version = requestedVersion ?? plan.versionAt(now);
-  const rateCard = await catalogue.rateCard(plan, version);
+  const rateCard = await catalogue.loadRateCard(plan, version);
   const dated = plan.version(version);
   if (!rateCard || !dated) throw rateCardVersionUnknown(planId, version);
   return { plan: planMessage(plan, now), rateCard: rateCardMessage(rateCard, dated) };

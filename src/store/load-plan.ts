@@ -1,4 +1,4 @@
-/** Reads plans and rate cards from the database. */
+/** Loads plans and their rate cards. */
 import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -15,8 +15,8 @@ type PlanVersionRow = {
   readonly created_at: number;
 };
 
-/** A plan that exists; `rateCards` are those of it that were read before. */
-export async function readPlan(
+/** A plan, which must exist. `rateCards` are those of its rate cards that were loaded before. */
+export async function loadPlan(
   em: Em,
   planId: string,
   rateCards: Map<number, RateCard> = new Map(),
@@ -40,14 +40,12 @@ export async function readPlan(
   return new PublishedPlan(planId, first.revision, terms, versions, rateCards);
 }
 
-/** A version of a plan's rate card, read if it was not before; null if the plan never had it. */
-export async function readRateCard(
+/** Loads a version of a plan's rate card and adds it to the plan. Null if the plan never had it. */
+export async function loadRateCard(
   em: Em,
   plan: PublishedPlan,
   version: number,
 ): Promise<RateCard | null> {
-  const known = plan.rateCard(version);
-  if (known) return known;
   const [row] = await query<{ content: unknown }>(
     em,
     'select content from rate_cards where plan_id = $1 and version = $2',
