@@ -8,7 +8,6 @@ import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.t
 import type { Entry, EntryKind } from '../../ledger/entry.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import { type EntryFilter, findEntries, lastSeqBefore, newestSeq } from '../../queries/entries.ts';
-import { encode } from '../call/encode.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { encodeStreamPages } from '../call/stream-pages.ts';
@@ -37,8 +36,7 @@ export async function streamHistory(
     while (after < last && !ended.aborted) {
       const until = after + PAGE_SIZE < last ? after + PAGE_SIZE : last;
       const entries = await findEntries(em(), accountId, after, until, filter);
-      for (const page of encodeStreamPages(entries, until, encodeEntry, ({ seq }) => seq))
-        await write(page);
+      for (const page of pagesOf(entries, until)) await write(page);
       after = until;
     }
     if (stopping.aborted)
@@ -51,7 +49,8 @@ export async function streamHistory(
   }
 }
 
-const encodeEntry = (entry: Entry): Uint8Array => encode(EntryMessage, entryMessage(entry));
+const pagesOf = (entries: readonly Entry[], until: bigint) =>
+  encodeStreamPages(entries, until, EntryMessage, entryMessage, ({ seq }) => seq);
 
 function parseRequest(request: StreamHistoryRequest) {
   const check = new FieldChecker();

@@ -5,7 +5,7 @@
  */
 import type { Usage } from '../../gen/billing/v1/pricing.ts';
 import { sha256 } from '../../sha256.ts';
-import { type Codec, encode } from './encode.ts';
+import type { Codec } from './codec.ts';
 
 /** The fields of requests that are maps or hold some. */
 type WithMaps = {
@@ -16,7 +16,7 @@ type Labels = { readonly [key: string]: string };
 type LabelSet = { readonly labels: Labels };
 
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
-  return sha256(encode(codec, withSortedMaps(message)));
+  return sha256(codec.encode(withSortedMaps(message)).finish());
 }
 
 /** Clients send the entries of a map in any order, and in another order when they retry. */

@@ -7,7 +7,7 @@ import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Command, Outcome } from '../../ledger/decide.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { type Codec, encode } from './encode.ts';
+import type { Codec } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { Caller } from './observed-call.ts';
@@ -38,7 +38,7 @@ export function defineMutation<
   toResponse: (outcome: Outcome<Kind>, book: Book) => Response,
 ): PrepareMutation<Request> {
   const encodeResponse = (outcome: Outcome, book: Book) =>
-    encode(response, toResponse(outcome as Outcome<Kind>, book));
+    response.encode(toResponse(outcome as Outcome<Kind>, book)).finish();
   return (message) => {
     const check = new FieldChecker();
     const accountId = check.accountId(message.accountId);

@@ -3,6 +3,7 @@
  * StreamEventsResponse. Both carry items in field 1 and, in field 2, where to resume after the message.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import type { Codec } from './codec.ts';
 
 const ITEMS_FIELD = 1;
 const RESUME_AFTER_FIELD = 2;
@@ -11,19 +12,22 @@ const RESUME_AFTER_FIELD = 2;
 const MESSAGE_BYTES = 512 * 1024;
 
 /**
- * The responses that carry `items`: one, or several if the items are large. Each item is encoded
- * once, to know its size and to be sent. The last response resumes after `until`, up to where was read.
+ * The responses that carry `items`: one, or several if the items are large. The last one resumes
+ * after `until`, up to where the items were read.
  */
-export function* encodeStreamPages<Item>(
+export function* encodeStreamPages<Item, Message>(
   items: readonly Item[],
   until: bigint,
-  encodeItem: (item: Item) => Uint8Array,
+  codec: Codec<Message>,
+  toMessage: (item: Item) => Message,
   placeOf: (item: Item) => bigint,
 ): Generator<Uint8Array> {
+  // Each item is encoded once, to know its size and to be sent.
+  const itemWriter = new BinaryWriter();
   let writer = new BinaryWriter();
   let bytes = 0;
   for (const [index, item] of items.entries()) {
-    const encoded = encodeItem(item);
+    const encoded = codec.encode(toMessage(item), itemWriter).finish();
     writer.tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(encoded);
     bytes += encoded.length;
     if (bytes < MESSAGE_BYTES || index === items.length - 1) continue;

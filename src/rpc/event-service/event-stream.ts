@@ -12,7 +12,6 @@ import type { Em } from '../../pg/orm.ts';
 import { newestSeq } from '../../queries/entries.ts';
 import { type EventFilter, findEvents, newestPosition } from '../../queries/events.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
-import { encode } from '../call/encode.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { encodeStreamPages } from '../call/stream-pages.ts';
@@ -37,8 +36,7 @@ export async function streamEvents(
     const newest = await newestPosition(em());
     while (after < newest && !ended.aborted) {
       const { events, until } = await readPage(em(), after, newest, filter);
-      for (const page of encodeStreamPages(events, until, encodeEvent, ({ position }) => position))
-        await write(page);
+      for (const page of pagesOf(events, until)) await write(page);
       after = until;
     }
     if (stopping.aborted)
@@ -63,8 +61,8 @@ async function readPage(em: Em, after: bigint, newest: bigint, filter: EventFilt
   return { events, until: last && events.length === PAGE_SIZE ? last.position : upTo };
 }
 
-const encodeEvent = (event: PositionedEvent): Uint8Array =>
-  encode(EventMessage, eventMessage(event));
+const pagesOf = (events: readonly PositionedEvent[], until: bigint) =>
+  encodeStreamPages(events, until, EventMessage, eventMessage, ({ position }) => position);
 
 function parseFilter(request: StreamEventsRequest): EventFilter {
   const check = new FieldChecker();
