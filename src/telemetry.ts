@@ -1,7 +1,6 @@
 /**
- * OpenTelemetry, loaded before anything else (`node --import ./src/telemetry.ts`) and configured by
- * the standard OTEL_* variables. Nothing is exported unless one of them says where to; trace and
- * span ids are made all the same, because every entry of the ledger carries them.
+ * OpenTelemetry, configured by its standard OTEL_* variables. Nothing is exported unless one of them
+ * names an exporter. Trace and span ids are made in any case, because every entry of the ledger has them.
  */
 import { type Context, SamplingDecision } from '@opentelemetry/api';
 import { NodeSDK, type NodeSDKConfiguration } from '@opentelemetry/sdk-node';
@@ -14,13 +13,13 @@ const exporting = [
 ].some((value) => value !== undefined && value !== '' && value !== 'none');
 const otlp = (env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '') !== '';
 
-// Without an endpoint the SDK would look for a collector on localhost and complain of its absence.
+// Without an endpoint the SDK would try a collector on localhost, and log that there is none.
 if (!otlp) {
   env['OTEL_METRICS_EXPORTER'] ??= 'none';
   env['OTEL_LOGS_EXPORTER'] ??= 'none';
 }
 
-/** Ids and the caller's trace context, but no spans: a third of the cost of recording them. */
+/** Makes ids and passes on the caller's trace context, but records no spans: they cost more. */
 const idsOnly: Partial<NodeSDKConfiguration> = {
   sampler: {
     shouldSample: (_context: Context) => ({ decision: SamplingDecision.NOT_RECORD }),

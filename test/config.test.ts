@@ -1,3 +1,4 @@
+/** The environment variables: defaults, limits, and the problems that are reported. */
 import { describe, expect, test } from 'vitest';
 import { type Config, readConfig } from '../src/config.ts';
 
@@ -53,16 +54,16 @@ describe('the configuration', () => {
     });
   });
 
-  test('takes an empty variable for none', () => {
+  test('treats an empty variable as unset', () => {
     const empty = { PORT: '', DATABASE_URL: '', LOG_LEVEL: '', HOST: '', REFLECTION: '' };
     expect(configOf(empty)).toEqual(configOf({}));
   });
 
-  test('passes over variables that are none of its own', () => {
+  test('ignores other variables', () => {
     expect(configOf({ PATH: '/bin', PORTS: 'x' })).toEqual(configOf({}));
   });
 
-  test('cannot be changed once it is read', () => {
+  test('is frozen', () => {
     expect(Object.isFrozen(configOf({}))).toBe(true);
   });
 
@@ -98,7 +99,7 @@ describe('the configuration', () => {
     ['TOP_UP_INTERVAL_MS', '10', 10],
     ['TOP_UP_MAX', '1000', 1_000],
     ['LOG_LEVEL', 'silent', 'silent'],
-  ])('takes %s=%s', (name, text, value) => {
+  ])('accepts %s=%s', (name, text, value) => {
     expect(configOf({ [name]: text })).toEqual({ ...configOf({}), [name]: value });
   });
 
@@ -155,7 +156,7 @@ describe('the configuration', () => {
     expect(problemsOf({ [name]: text })).toEqual([`${name} ${problem}`]);
   });
 
-  test('takes webhooks only beside the key that looks at what they are about', () => {
+  test('requires the API key for webhooks', () => {
     const STRIPE_WEBHOOK_SECRET = 'whsec_1';
     expect(problemsOf({ STRIPE_WEBHOOK_SECRET })).toEqual([
       'STRIPE_WEBHOOK_SECRET needs STRIPE_SECRET_KEY beside it',
@@ -173,7 +174,7 @@ describe('the configuration', () => {
     expect(problemsOf(env)).toEqual([`EVENTS_WEBHOOK_URL ${problem}`]);
   });
 
-  test('refuses to deliver events unsigned, and takes several secrets', () => {
+  test('requires a signing secret for deliveries, and accepts several', () => {
     const EVENTS_WEBHOOK_URL = 'https://example.com/hooks?of=scrip';
     expect(problemsOf({ EVENTS_WEBHOOK_URL })).toEqual([
       'EVENTS_WEBHOOK_SECRET is required with EVENTS_WEBHOOK_URL',
@@ -185,7 +186,7 @@ describe('the configuration', () => {
     });
   });
 
-  test('names every problem at once', () => {
+  test('reports every problem at once', () => {
     expect(problemsOf({ PORT: 'x', LANES: '0', REFLECTION: 'maybe', HOST: 'here' })).toEqual([
       'PORT must be a whole number, 0 to 65535',
       'LANES must be a whole number, 1 to 64',

@@ -1,6 +1,6 @@
 /**
- * Aspose Cloud: the seed's own scenario, and what comes after the month's free credits: those bought
- * in advance, and then the month's bill.
+ * Aspose Cloud: the scenario of its pricing page; then prepaid credits, and finally overage on the
+ * month's statement.
  */
 import type { Tenant } from './tenant.ts';
 

@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: the workloads of the three tenants over gRPC, every figure checked, and an audit of
- * the books they left. Exits with 1 at the first figure that is wrong.
+ * `npm run demo`: runs the scenarios of the three tenants over gRPC, checks every figure, and audits the
+ * ledger afterwards. Exits with 1 at the first wrong figure.
  */
 import type { Scrip } from '../client.ts';
 import { telemetry } from '../telemetry.ts';
@@ -8,73 +8,74 @@ import { NO_SUCH_ACCOUNT, type VerifyResult, verify } from '../verify/verify.ts'
 import { asposeCloud } from './aspose-cloud.ts';
 import { type FoundService, findService } from './find-service.ts';
 import { perfectparser } from './perfectparser.ts';
-import { table } from './table.ts';
+import { formatTable } from './table.ts';
 import { Tenant } from './tenant.ts';
 import { verts } from './verts.ts';
 
 const SCENARIOS = [
-  { planId: 'aspose-cloud', title: 'Aspose Cloud', play: asposeCloud },
-  { planId: 'perfectparser', title: 'PerfectParser', play: perfectparser },
-  { planId: 'verts', title: 'Verts', play: verts },
+  { planId: 'aspose-cloud', title: 'Aspose Cloud', run: asposeCloud },
+  { planId: 'perfectparser', title: 'PerfectParser', run: perfectparser },
+  { planId: 'verts', title: 'Verts', run: verts },
 ];
 
-/** Exit code after an interrupt, as shells have it. */
+/** Exit code of an interrupted command, by convention of the shells. */
 const INTERRUPTED = 130;
 
-const say = (text: string) => process.stdout.write(`${text}\n`);
+const print = (text: string) => process.stdout.write(`${text}\n`);
 
-/** Plays every scenario, and answers the accounts they used. */
-async function playAll(scrip: Scrip): Promise<readonly string[]> {
+/** Runs every scenario and returns the accounts that they used. */
+async function runScenarios(scrip: Scrip): Promise<readonly string[]> {
   const accountIds: string[] = [];
-  for (const { planId, title, play } of SCENARIOS) {
+  for (const { planId, title, run } of SCENARIOS) {
     const tenant = new Tenant(scrip, planId);
     accountIds.push(tenant.accountId);
     try {
-      await play(tenant);
+      await run(tenant);
     } finally {
-      // What went well is shown even where the next step did not.
-      say(`\n${title}, account ${tenant.accountId}\n\n${table(tenant.lines)}`);
+      // The steps that succeeded are printed even if the next one failed.
+      print(`\n${title}, account ${tenant.accountId}\n\n${formatTable(tenant.lines)}`);
     }
   }
   return accountIds;
 }
 
-/** Recomputes every balance of the database from its entries; throws where one does not agree. */
-async function closeTheBooks(service: FoundService, accountIds: readonly string[]) {
+/** Audits the database. Throws at the first discrepancy. */
+async function auditLedger(service: FoundService, accountIds: readonly string[]) {
   const database = await service.database();
   try {
-    // First the accounts of the demo: if they are not there, it is not the service's database.
-    for (const accountId of accountIds) agreed(await verify(database.url, { accountId }), service);
+    // First the accounts of the demo: if they are missing, this is not the service's database.
+    for (const accountId of accountIds)
+      requireOk(await verify(database.url, { accountId }), service);
     const startedAt = performance.now();
-    const { accounts, entries } = agreed(await verify(database.url), service);
+    const { accounts, entries } = requireOk(await verify(database.url), service);
     const ms = Math.round(performance.now() - startedAt);
-    say(`\nverify: ok (${accounts} accounts, ${entries} entries, ${ms} ms)`);
+    print(`\nverify: ok (${accounts} accounts, ${entries} entries, ${ms} ms)`);
   } finally {
     await database.close();
   }
 }
 
-function agreed(result: VerifyResult, { described }: FoundService) {
+function requireOk(result: VerifyResult, { description }: FoundService) {
   if (result.ok) return result;
   const [{ accountId, what } = { accountId: '', what: '' }] = result.discrepancies;
   const elsewhere =
     what === NO_SUCH_ACCOUNT
-      ? ` in the database of DATABASE_URL or DATA_DIRECTORY: set them as for ${described}`
+      ? ` in the database of DATABASE_URL or DATA_DIRECTORY: set them as for ${description}`
       : '';
   throw new Error(`verify: account ${accountId}: ${what}${elsewhere}`);
 }
 
 async function main() {
   const finding = findService(process.env);
-  // Interrupted, it still leaves nothing behind; a second interrupt does not wait for that.
+  // The first interrupt cleans up before it exits; a second one does not wait.
   const interrupt = () =>
     void finding.then(({ close }) => close()).finally(() => process.exit(INTERRUPTED));
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const service = await finding;
   try {
-    say(`The demo drives ${service.described}.`);
-    const accountIds = await playAll(service.scrip);
-    await closeTheBooks(service, accountIds);
+    print(`The demo drives ${service.description}.`);
+    const accountIds = await runScenarios(service.scrip);
+    await auditLedger(service, accountIds);
   } finally {
     await service.close();
     await telemetry.shutdown();

@@ -1,4 +1,4 @@
-/** PerfectParser: free pages, a batch that needs a pack, both modes, and packs that expire in turn. */
+/** PerfectParser: free pages, a batch that needs a pack, both modes, and packs with different expiries. */
 import type { Grant } from '../gen/billing/v1/ledger.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -18,7 +18,7 @@ export async function perfectparser(tenant: Tenant) {
     { credits: 100n, available: 20n, shortfall: 80n, pack: '1 x starter for 19.00 USD' },
     '50 two-page invoices: 80 short, Starter would do',
   );
-  await tenant.refused(
+  await tenant.expectRefusal(
     invoices,
     'INSUFFICIENT_CREDITS',
     { required: '100', available: '20', shortfall: '80' },
@@ -38,12 +38,12 @@ export async function perfectparser(tenant: Tenant) {
   );
   await tenant.commit(batch, { credits: 100n, available: 20n }, 'the batch is done');
 
-  await burnInTurn(tenant, await bothModes(tenant));
+  await burnOrder(tenant, await bothModes(tenant));
 }
 
-/** A statement in each mode, on a pack that is answered. */
+/** Extracts a bank statement in each mode, paid by a pack whose grant is returned. */
 async function bothModes(tenant: Tenant): Promise<Grant> {
-  const statement = { quantities: { pages: 12n } };
+  const bankStatement = { quantities: { pages: 12n } };
   const starter = await tenant.buy(
     'starter',
     '19.00 USD',
@@ -51,27 +51,27 @@ async function bothModes(tenant: Tenant): Promise<Grant> {
     'valid for 12 months from now',
   );
   await tenant.charge(
-    { operation: 'extraction.result_per_file', ...statement },
+    { operation: 'extraction.result_per_file', ...bankStatement },
     { credits: 12n, available: 108n, from: [[starter, 12n]] },
     '12-page statement, one record',
   );
   await tenant.charge(
-    { operation: 'extraction.result_per_page', ...statement },
+    { operation: 'extraction.result_per_page', ...bankStatement },
     { credits: 12n, available: 96n, from: [[starter, 12n]] },
     '12-page statement, 12 records: the same price',
   );
   return starter;
 }
 
-/** Packs burn soonest expiry first, whichever was bought first. */
-async function burnInTurn(tenant: Tenant, starter: Grant) {
+/** Packs burn in the order of their expiry, not of their purchase. */
+async function burnOrder(tenant: Tenant, starter: Grant) {
   const small = await tenant.buy(
     'small',
     '39.00 USD',
     { credits: 250n, available: 346n },
     'bought later, so it expires later than Starter',
   );
-  // A pack's 12 months cannot be waited for here: this stands for one bought eleven months ago.
+  // Stands for a pack that was bought eleven months ago.
   const older = await tenant.grantPaid(
     40n,
     new Date(Date.now() + 30 * DAY_MS),

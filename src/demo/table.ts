@@ -1,4 +1,4 @@
-/** The demo's lines as a table: plain text, one column under the other. */
+/** Formats the lines of a scenario as a plain-text table. */
 import type { Line } from './step.ts';
 
 type Column = {
@@ -10,15 +10,15 @@ type Column = {
 const COLUMNS: readonly Column[] = [
   { title: 'step', align: 'right', cell: (_, index) => String(index + 1) },
   { title: 'operation', align: 'left', cell: ({ operation }) => operation },
-  { title: 'credits', align: 'right', cell: ({ credits }) => grouped(credits) },
-  { title: 'available', align: 'right', cell: ({ available }) => grouped(available) },
+  { title: 'credits', align: 'right', cell: ({ credits }) => formatCredits(credits) },
+  { title: 'available', align: 'right', cell: ({ available }) => formatCredits(available) },
   { title: 'note', align: 'left', cell: ({ note }) => note },
 ];
 
-const grouped = (credits: bigint): string => credits.toLocaleString('en');
+const formatCredits = (credits: bigint): string => credits.toLocaleString('en');
 
-/** The table's text, one line each, under its column titles. */
-export function table(lines: readonly Line[]): string {
+/** The table with its column titles, a row per line. */
+export function formatTable(lines: readonly Line[]): string {
   const columns = COLUMNS.map(({ title, align, cell }) => {
     const cells = [title, ...lines.map(cell)];
     const width = Math.max(...cells.map((text) => text.length));

@@ -1,16 +1,23 @@
 /**
- * A tenant of the demo: one account, what is done on it over gRPC, and a line for each step. A step
- * says what its figures must be; the first that is otherwise ends the demo.
+ * A tenant of the demo: an account, and the calls that a scenario makes on it. Each call is a step with
+ * expected figures and a line of output. The first wrong figure ends the demo.
  */
 import { randomUUID } from 'node:crypto';
 import { type Scrip, ScripError } from '../client.ts';
 import { type Criticality, type Grant, Grant_Category } from '../gen/billing/v1/ledger.ts';
-import { allocationOf, type Figures, type Line, nameOf, priceOf, type UsageOf } from './step.ts';
+import {
+  type Figures,
+  formatAllocation,
+  formatPrice,
+  formatUsage,
+  type Line,
+  type UsageOf,
+} from './step.ts';
 
 export class WrongFigure extends Error {}
 
-/** An event is in the stream as soon as its transaction is; waiting longer than this is a mistake. */
-const EVENT_WITHIN_MS = 5_000;
+/** An event is in the stream as soon as its transaction has committed. */
+const EVENT_TIMEOUT_MS = 30_000;
 
 export class Tenant {
   readonly accountId: string;
@@ -21,45 +28,46 @@ export class Tenant {
   constructor(scrip: Scrip, planId: string) {
     this.#scrip = scrip;
     this.#planId = planId;
-    // A new account every time: the demo can be run again on the same service.
+    // A new account each time, so that the demo can run again on the same service.
     this.accountId = `demo-${planId}-${randomUUID().slice(0, 8)}`;
   }
 
   async open(figures: Figures, note: string) {
     await this.#step('open account', figures, note, async () => {
       const { balance } = await this.#scrip.accounts.openAccount({
-        ...this.#named(),
+        ...this.#newRequest(),
         planId: this.#planId,
       });
       return balance?.remaining;
     });
   }
 
-  /** What a usage would cost; where that is more than there is, the first pack that would do. */
+  /** The price of a usage and, if it exceeds the balance, the first pack that would cover it. */
   async estimate(
     usage: UsageOf,
     figures: Figures & { readonly shortfall: bigint; readonly pack?: string },
     note: string,
   ) {
-    await this.#step(`estimate ${nameOf(usage)}`, figures, note, async () => {
-      const answer = await this.#scrip.billing.estimate({
+    await this.#step(`estimate ${formatUsage(usage)}`, figures, note, async () => {
+      const estimate = await this.#scrip.billing.estimate({
         accountId: this.accountId,
         usages: [usage],
       });
-      this.check('sufficient', answer.sufficient, figures.shortfall === 0n);
-      this.check('shortfall', answer.shortfall, figures.shortfall);
-      const [offer] = answer.packs;
-      const pack = offer && `${offer.quantity} x ${offer.pack?.packId} for ${priceOf(offer.price)}`;
+      this.check('sufficient', estimate.sufficient, figures.shortfall === 0n);
+      this.check('shortfall', estimate.shortfall, figures.shortfall);
+      const [offer] = estimate.packs;
+      const pack =
+        offer && `${offer.quantity} x ${offer.pack?.packId} for ${formatPrice(offer.price)}`;
       this.check('first pack offered', pack, figures.pack);
-      return answer.credits;
+      return estimate.credits;
     });
   }
 
   async reserve(usage: UsageOf, figures: Figures, note: string): Promise<string> {
     let reservationId = '';
-    await this.#step(`reserve ${nameOf(usage)}`, figures, note, async () => {
+    await this.#step(`reserve ${formatUsage(usage)}`, figures, note, async () => {
       const { reservation } = await this.#scrip.billing.reserve({
-        ...this.#named(),
+        ...this.#newRequest(),
         usages: [usage],
       });
       reservationId = reservation?.reservationId ?? '';
@@ -68,8 +76,8 @@ export class Tenant {
     return reservationId;
   }
 
-  /** A reserve that must fail, with this reason and these values. It leaves no trace. */
-  async refused(
+  /** A reserve that must be refused with this reason and metadata, and must write no entry. */
+  async expectRefusal(
     usage: UsageOf,
     reason: string,
     values: Readonly<Record<string, string>>,
@@ -78,63 +86,75 @@ export class Tenant {
   ) {
     const { criticality } = figures;
     const seq = await this.#seq();
-    await this.#step(`reserve ${nameOf(usage)}`, { ...figures, credits: 0n }, note, async () => {
-      const failure = await this.#scrip.billing
-        .reserve({ ...this.#named(), usages: [usage], ...(criticality && { criticality }) })
-        .then(() => null, failureOf);
-      this.check('reason', failure?.reason ?? 'none', reason);
-      for (const [name, value] of Object.entries(values))
-        this.check(name, failure?.metadata[name], value);
-      return 0n;
-    });
+    await this.#step(
+      `reserve ${formatUsage(usage)}`,
+      { ...figures, credits: 0n },
+      note,
+      async () => {
+        const failure = await this.#scrip.billing
+          .reserve({ ...this.#newRequest(), usages: [usage], ...(criticality && { criticality }) })
+          .then(() => null, toScripError);
+        this.check('reason', failure?.reason ?? 'none', reason);
+        for (const [name, value] of Object.entries(values))
+          this.check(name, failure?.metadata[name], value);
+        return 0n;
+      },
+    );
     this.check('newest entry', await this.#seq(), seq);
   }
 
-  /** Commits all that a reservation holds. */
+  /** Commits everything that a reservation holds. */
   async commit(reservationId: string, figures: Figures, note: string): Promise<void> {
     await this.#step('commit', figures, note, async () => {
-      const { committed } = await this.#scrip.billing.commit({ ...this.#named(), reservationId });
+      const { committed } = await this.#scrip.billing.commit({
+        ...this.#newRequest(),
+        reservationId,
+      });
       return committed;
     });
   }
 
   async release(reservationId: string, figures: Figures, note: string): Promise<void> {
     await this.#step('release', figures, note, async () => {
-      const { released } = await this.#scrip.billing.release({ ...this.#named(), reservationId });
+      const { released } = await this.#scrip.billing.release({
+        ...this.#newRequest(),
+        reservationId,
+      });
       return released;
     });
   }
 
-  /** Charges a usage; `from` says which grants must give what of it, in burn order. */
+  /** Charges a usage. `from` lists the credits that each grant must give, in burn order. */
   async charge(
     usage: UsageOf,
     figures: Figures & { readonly from?: readonly (readonly [Grant | 'overage', bigint])[] },
     note: string,
   ) {
-    await this.#step(`charge ${nameOf(usage)}`, figures, note, async () => {
-      const charged = await this.#scrip.billing.charge({ ...this.#named(), usages: [usage] });
+    await this.#step(`charge ${formatUsage(usage)}`, figures, note, async () => {
+      const charged = await this.#scrip.billing.charge({ ...this.#newRequest(), usages: [usage] });
       const from = figures.from?.map(([source, credits]) =>
         source === 'overage' ? `${credits} of overage` : `${credits} of grant ${source.grantId}`,
       );
-      if (from) this.check('split', charged.split.map(allocationOf).join(', '), from.join(', '));
+      if (from)
+        this.check('split', charged.split.map(formatAllocation).join(', '), from.join(', '));
       return charged.credits;
     });
   }
 
-  /** Buys a pack at the price it must have; answers the grant it made. */
+  /** Buys a pack for the expected price and returns its grant. */
   async buy(packId: string, price: string, figures: Figures, note: string): Promise<Grant> {
     let granted: Grant | undefined;
     await this.#step(`purchase ${packId}`, figures, note, async () => {
       const { purchase, grant } = await this.#scrip.billing.purchase({
-        ...this.#named(),
+        ...this.#newRequest(),
         packId,
         payment: { $case: 'paymentReference', value: `order-${randomUUID()}` },
       });
-      this.check('price', priceOf(purchase?.price), price);
+      this.check('price', formatPrice(purchase?.price), price);
       granted = grant;
       return grant?.amount;
     });
-    return this.#made(granted);
+    return this.#requireGrant(granted);
   }
 
   /** Grants credits that were paid for elsewhere. */
@@ -147,7 +167,7 @@ export class Tenant {
     let granted: Grant | undefined;
     await this.#step('grant credits', figures, note, async () => {
       const { grant } = await this.#scrip.accounts.grantCredits({
-        ...this.#named(),
+        ...this.#newRequest(),
         credits,
         category: Grant_Category.PAID,
         expiresAt,
@@ -156,10 +176,10 @@ export class Tenant {
       granted = grant;
       return grant?.amount;
     });
-    return this.#made(granted);
+    return this.#requireGrant(granted);
   }
 
-  /** The present month's statement, as it would be closed now. */
+  /** The statement of the current month, as it would be closed now. */
   async statement(
     figures: Omit<Figures, 'credits'> & { readonly overage: bigint; readonly total: string },
     note: string,
@@ -169,16 +189,16 @@ export class Tenant {
       const { account } = await this.#scrip.accounts.getAccount({ accountId });
       const month = account?.openedAt?.toISOString().slice(0, 7) ?? '';
       const { statement } = await this.#scrip.statements.getStatement({ accountId, month });
-      this.check('total', priceOf(statement?.total), figures.total);
+      this.check('total', formatPrice(statement?.total), figures.total);
       return statement?.overage;
     });
   }
 
-  /** From now on sheddable work is refused while less than this is available. */
+  /** Sets the pause floor: sheddable work is refused while less than this is available. */
   async pauseBelow(floor: bigint, figures: Omit<Figures, 'credits'>, note: string) {
     await this.#step('update account', { ...figures, credits: 0n }, note, async () => {
       const { account } = await this.#scrip.accounts.updateAccount({
-        ...this.#named(),
+        ...this.#newRequest(),
         pauseFloor: { credits: floor },
       });
       this.check('pause floor', account?.pauseFloor, floor);
@@ -186,8 +206,8 @@ export class Tenant {
     });
   }
 
-  /** The newest event of a type, which must say this. */
-  async told(
+  /** Reads the newest event of a type, which must have these values. */
+  async expectEvent(
     type: string,
     values: Readonly<Record<string, string>>,
     figures: Omit<Figures, 'credits'>,
@@ -196,7 +216,7 @@ export class Tenant {
     await this.#step(`event ${type}`, { ...figures, credits: 0n }, note, async () => {
       const stream = this.#scrip.events.streamEvents(
         { accountId: this.accountId, types: [type], follow: true },
-        { deadline: Date.now() + EVENT_WITHIN_MS },
+        { deadline: Date.now() + EVENT_TIMEOUT_MS },
       );
       for await (const { events } of stream) {
         const event = events.at(-1);
@@ -216,13 +236,16 @@ export class Tenant {
     return grants;
   }
 
-  check(name: string, is: unknown, mustBe: unknown) {
-    if (is === mustBe) return;
+  /** Throws if the value is not the expected one. */
+  check(name: string, actual: unknown, expected: unknown) {
+    if (actual === expected) return;
     const step = this.lines.length + 1;
-    throw new WrongFigure(`${this.#planId}, step ${step}: ${name} is ${is}, must be ${mustBe}`);
+    throw new WrongFigure(
+      `${this.#planId}, step ${step}: ${name} is ${actual}, must be ${expected}`,
+    );
   }
 
-  /** Does a step, checks its figures against a balance read afterwards, and writes its line. */
+  /** Runs a step, checks its figures and the balance after it, and adds its line. */
   async #step(
     operation: string,
     figures: Figures,
@@ -243,17 +266,17 @@ export class Tenant {
     return (await this.#scrip.billing.getBalance({ accountId: this.accountId })).balance?.seq;
   }
 
-  #made(grant: Grant | undefined): Grant {
+  #requireGrant(grant: Grant | undefined): Grant {
     if (grant) return grant;
-    throw new WrongFigure(`${this.#planId}, step ${this.lines.length}: no grant was made`);
+    throw new WrongFigure(`${this.#planId}, step ${this.lines.length}: there is no grant`);
   }
 
-  #named() {
+  #newRequest() {
     return { accountId: this.accountId, requestId: randomUUID() };
   }
 }
 
-function failureOf(error: unknown): ScripError {
+function toScripError(error: unknown): ScripError {
   if (error instanceof ScripError && error.reason !== '') return error;
   throw error;
 }

@@ -1,4 +1,4 @@
-/** Verts: every operation at the ends of its range, async jobs, jobs that fail, a low balance and a pause. */
+/** Verts: each operation at the limits of its range, asynchronous jobs, failing jobs, a low balance and a pause. */
 import { Criticality } from '../gen/billing/v1/ledger.ts';
 import type { UsageOf } from './step.ts';
 import type { Tenant } from './tenant.ts';
@@ -11,12 +11,12 @@ export async function verts(tenant: Tenant) {
     { credits: 5000n, available: 5000n, lowBalance: false },
     'pack Standard; no low balance warning',
   );
-  await endsOfTheRanges(tenant);
+  await rangeLimits(tenant);
   await jobs(tenant);
   await lowBalance(tenant);
 }
 
-async function endsOfTheRanges(tenant: Tenant) {
+async function rangeLimits(tenant: Tenant) {
   const steps: readonly (readonly [UsageOf, bigint, string])[] = [
     [{ operation: 'file.inspect' }, 1n, 'inspection: always 1'],
     [resize(1n), 2n, 'the smallest output'],
@@ -60,7 +60,7 @@ async function jobs(tenant: Tenant) {
     { credits: 50n, available: 4885n },
     'job failed during processing: all of it back',
   );
-  await tenant.refused(
+  await tenant.expectRefusal(
     upscale(64n),
     'QUANTITY_OUT_OF_RANGE',
     { quantity: 'scale_factor' },
@@ -80,11 +80,11 @@ async function lowBalance(tenant: Tenant) {
     { credits: 50n, available: 485n, lowBalance: true },
     'below 500: the low balance warning is on',
   );
-  await tenant.told(
+  await tenant.expectEvent(
     'balance.low',
     { available: '485', threshold: '500' },
     { available: 485n },
-    'and whoever follows the events is told',
+    'and an event tells those who follow',
   );
   await pause(tenant);
 }
@@ -95,7 +95,7 @@ async function pause(tenant: Tenant) {
     { available: 485n },
     'sheddable work is paused while less than 490 credits are available',
   );
-  await tenant.refused(
+  await tenant.expectRefusal(
     upscale(2n),
     'PAUSED_BELOW_FLOOR',
     { available: '485', floor: '490' },

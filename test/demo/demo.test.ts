@@ -1,4 +1,4 @@
-/** `npm run demo` as a process: on a database of its own, and against a service that runs. */
+/** `npm run demo` as a process: with a temporary service, and with a running one. */
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ function runDemo(env: Record<string, string>): Promise<Ran> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      ['--import', './src/telemetry.ts', 'src/demo/main.ts'],
+      ['src/demo/main.ts'],
       { cwd: ROOT, env: { PATH: process.env['PATH'], ...env } },
       (_error, stdout, stderr) =>
         resolve({ exitCode: child.exitCode ?? -1, lines: stdout.trim().split('\n'), stderr }),
@@ -42,7 +42,7 @@ function runDemo(env: Record<string, string>): Promise<Ran> {
 const against = ({ service, databaseUrl }: TestService) =>
   runDemo({ SCRIP_ADDRESS: `127.0.0.1:${service.port}`, DATABASE_URL: databaseUrl });
 
-test('where no service runs it starts its own, and leaves nothing behind', async () => {
+test('without a running service it starts a temporary one, and leaves nothing behind', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-demo-test-'));
   await chmod(directory, 0o755);
   const ran = await runDemo({ TMPDIR: directory, PORT: '0' });
@@ -51,9 +51,9 @@ test('where no service runs it starts its own, and leaves nothing behind', async
   expect(ran.lines.at(-1)).toMatch(/^verify: ok \(3 accounts, \d+ entries, \d+ ms\)$/);
   expect(await readdir(directory)).toEqual([]);
   await rm(directory, { recursive: true });
-}, 90_000);
+});
 
-test('it can be run twice on a service that runs', async () => {
+test('it can run twice on a running service', async () => {
   const second = await against(scrip);
   for (const [ran, accounts] of [
     [first, 3],
@@ -65,8 +65,8 @@ test('it can be run twice on a service that runs', async () => {
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true, accounts: 6 });
 });
 
-test('every tenant has a table of steps with credits and what is available after them', () => {
-  const told = first.lines.map((line) => line.trim().replaceAll(/ {2,}/g, ' | '));
+test('every tenant has a table of steps with their credits and the available credits', () => {
+  const rows = first.lines.map((line) => line.trim().replaceAll(/ {2,}/g, ' | '));
   for (const line of [
     'step | operation | credits | available | note',
     '8 | charge document.convert | 1 | 48 | save it as PDF: another output',
@@ -74,14 +74,14 @@ test('every tenant has a table of steps with credits and what is available after
     '13 | statement | 3 | 0 | so far: 3 credits at 0.020, billed when the month is over',
     '3 | reserve 50 x extraction.result_per_file | 0 | 20 | refused: INSUFFICIENT_CREDITS, shortfall 80',
     '17 | charge image.upscale | 50 | 485 | below 500: the low balance warning is on',
-    '18 | event balance.low | 0 | 485 | and whoever follows the events is told',
+    '18 | event balance.low | 0 | 485 | and an event tells those who follow',
     '20 | reserve image.upscale | 0 | 485 | sheddable job: PAUSED_BELOW_FLOOR',
     '21 | charge image.upscale | 10 | 475 | critical job: goes on',
   ])
-    expect(told).toContain(line);
+    expect(rows).toContain(line);
 });
 
-test('a figure that is not the seed’s ends it, after the steps that were right', async () => {
+test('a wrong figure ends it, after the steps that were right', async () => {
   const file = await readFile(join(ROOT, 'deploy/plans/verts.yaml'), 'utf8');
   const label = 'label: File inspection, credits: ';
   const dearer = planIn(file.replace(`${label}1`, `${label}2`));
@@ -96,7 +96,7 @@ test('a figure that is not the seed’s ends it, after the steps that were right
   expect(ran.lines.at(-1)).toMatch(/^ +2 {2}purchase standard/);
 });
 
-test('books that do not agree end it with the account', async () => {
+test('a discrepancy in the ledger ends it and names the account', async () => {
   const accountId = await scrip.open('verts');
   const setSeq = (seq: number) =>
     execute(scrip.databaseUrl, 'update accounts set seq = $2 where account_id = $1', [
@@ -112,7 +112,7 @@ test('books that do not agree end it with the account', async () => {
   });
 });
 
-test('it wants the service it was told of, and that service’s database', async () => {
+test('it calls only the service it was told to, and audits only its database', async () => {
   const nobody = await runDemo({ SCRIP_ADDRESS: '127.0.0.1:1' });
   expect(nobody.exitCode).toBe(1);
   expect(nobody.stderr).toMatch(/^demo: no service answers on SCRIP_ADDRESS 127\.0\.0\.1:1: /);
