@@ -1,4 +1,4 @@
-/** Days and months in UTC, reckoned apart from the service's own. */
+/** Days and months in UTC, computed independently of the service. */
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 60 * MINUTE_MS;
 export const DAY_MS = 24 * HOUR_MS;
@@ -9,28 +9,28 @@ export const dayOf = (at: number): string => new Date(at).toISOString().slice(0,
 /** E.g. "2028-02". */
 export const monthOf = (at: number): string => new Date(at).toISOString().slice(0, 7);
 
-/** The first moment of a month such as "2028-02". */
+/** The start of a month such as "2028-02". */
 export const beginOf = (month: string): number => Date.parse(`${month}-01T00:00:00.000Z`);
 
-/** The month so many months after one. */
+/** The month `months` after a month. */
 export function monthAfter(month: string, months: number): string {
   const count = Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1 + months;
   return `${Math.floor(count / 12)}-${String((count % 12) + 1).padStart(2, '0')}`;
 }
 
-/** From the one month to the other, both included. */
+/** The months from first to last, both included. */
 export function monthsBetween(first: string, last: string): readonly string[] {
   const months: string[] = [];
   for (let month = first; month <= last; month = monthAfter(month, 1)) months.push(month);
   return months;
 }
 
-/** Whole calendar months later at the same time of day; on the month's last day where it is shorter. */
+/** Adds calendar months. In a shorter month the result is its last day. */
 export function laterByMonths(at: number, months: number): number {
   const later = new Date(at);
   const day = later.getUTCDate();
   later.setUTCMonth(later.getUTCMonth() + months);
-  // Beyond a shorter month's end: back to its last day.
+  // The month is shorter: go back to its last day.
   if (later.getUTCDate() !== day) later.setUTCDate(0);
   return later.getTime();
 }

@@ -1,32 +1,32 @@
 /**
- * The product services: what their customers want at one moment goes out in batches, and is logged as
- * it was asked and answered. Now and then an answer gets lost, and a batch is sent a second time.
+ * The product services: they send the requests of their customers in batches and write the usage log.
+ * Sometimes a batch is sent twice, as if its response had been lost.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Scrip } from '../../src/client.ts';
 import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
 import {
-  type Answer,
-  answerOf,
-  type Logged,
-  type Request,
-  requestOf,
-  type UsagesOrCredits,
-} from './log.ts';
+  type LogEntry,
+  type LoggedRequest,
+  type LoggedResponse,
+  type MutationRequest,
+  toMutation,
+  toResponse,
+} from './usage-log.ts';
 
-export type Wish = {
+export type CustomerRequest = {
   readonly accountId: string;
-  readonly asked: UsagesOrCredits;
-  readonly heard: (answer: Answer) => void;
+  readonly request: LoggedRequest;
+  readonly onResponse: (response: LoggedResponse) => void;
 };
 
 const BATCH_MAX = 500;
-/** Every so many batches one is sent twice. */
-const REPEATED = 25;
+/** One batch in so many is sent twice. */
+const REPEAT_EVERY = 25;
 
 export class Caller {
-  readonly log: Logged[] = [];
-  /** Batches sent, and those sent twice. */
+  readonly log: LogEntry[] = [];
+  /** Batches that were sent, and batches that were sent twice. */
   batches = 0;
   repeats = 0;
   readonly #scrip: Scrip;
@@ -35,42 +35,42 @@ export class Caller {
     this.#scrip = scrip;
   }
 
-  /** Asks for all of it at the moment `at`, in its order. */
-  async ask(at: number, wishes: readonly Wish[]): Promise<void> {
-    for (let first = 0; first < wishes.length; first += BATCH_MAX)
-      await this.#send(at, wishes.slice(first, first + BATCH_MAX));
+  /** Sends the requests in order. `at` is the time by the service's clock. */
+  async send(at: number, requests: readonly CustomerRequest[]): Promise<void> {
+    for (let first = 0; first < requests.length; first += BATCH_MAX)
+      await this.#sendBatch(at, requests.slice(first, first + BATCH_MAX));
   }
 
-  async #send(at: number, wishes: readonly Wish[]) {
-    const mutations = wishes.map(({ accountId, asked }, index) => ({
-      mutation: requestOf(accountId, `year-${this.log.length + index}`, asked),
+  async #sendBatch(at: number, requests: readonly CustomerRequest[]) {
+    const mutations = requests.map(({ accountId, request }, index) => ({
+      mutation: toMutation(accountId, `year-${this.log.length + index}`, request),
     }));
     const { results } = await this.#scrip.billing.batch({ mutations });
     this.batches += 1;
-    if (this.batches % REPEATED === 0) await this.#repeat(mutations, results);
-    for (const [index, { accountId, asked, heard }] of wishes.entries()) {
-      const answer = answerOf(results[index]?.result);
-      this.log.push({ at, accountId, asked, answer });
-      heard(answer);
+    if (this.batches % REPEAT_EVERY === 0) await this.#repeat(mutations, results);
+    for (const [index, { accountId, request, onResponse }] of requests.entries()) {
+      const response = toResponse(results[index]?.result);
+      this.log.push({ at, accountId, request, response });
+      onResponse(response);
     }
   }
 
-  /** What was done is not done again, and answered as before. Refusals are not remembered. */
+  /** Sends the successful requests again. Each must get the response it got before. */
   async #repeat(
-    mutations: readonly { readonly mutation: Request }[],
+    mutations: readonly { readonly mutation: MutationRequest }[],
     before: readonly MutationResult[],
   ) {
-    const done = before.map(({ result }) => result?.$case !== 'error');
-    const again = mutations.filter((_, index) => done[index]);
+    const succeeded = before.map(({ result }) => result?.$case !== 'error');
+    const again = mutations.filter((_, index) => succeeded[index]);
     if (again.length === 0) return;
     const { results } = await this.#scrip.billing.batch({ mutations: again });
-    const same = before.filter((_, index) => done[index]);
+    const expected = before.filter((_, index) => succeeded[index]);
     const differs = results.findIndex(
-      ({ result, replayed }, index) => !replayed || !isDeepStrictEqual(result, same[index]?.result),
+      ({ result, replayed }, index) =>
+        !replayed || !isDeepStrictEqual(result, expected[index]?.result),
     );
     const { value } = again[differs]?.mutation ?? {};
-    if (value)
-      throw new Error(`${value.accountId}: ${value.requestId} was answered otherwise again`);
+    if (value) throw new Error(`${value.accountId}: ${value.requestId} got another response`);
     this.repeats += 1;
   }
 }

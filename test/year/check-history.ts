@@ -1,27 +1,27 @@
 /**
- * The history of an account: one allowance for each month it was open under a plan that gives one, and
- * every credit that expired, of the lot and on the day that the usage log says. And its last balance.
+ * Checks the history of an account: one allowance for each month under a plan that gives one, each credit
+ * that expired, by grant and day, and the last balance.
  */
 import type { Scrip } from '../../src/client.ts';
 import { Bucket_Kind, type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { dayOf } from './calendar.ts';
-import { agree } from './disagreement.ts';
-import type { LedgerOfUsage } from './ledger-of-usage.ts';
-import { addTo, type Lot } from './lots.ts';
+import type { ExpectedAccount } from './expected-account.ts';
+import { addTo, type ExpectedGrant } from './expected-grant.ts';
+import { assertEqual } from './mismatch.ts';
 
 export type History = {
   entries: number;
   allowances: number;
-  /** Packs that expire: with credits left, and spent before. */
+  /** Packs with an expiry: those with credits left at that time, and those spent before. */
   packsExpired: number;
   packsSpent: number;
   /** Packs that never expire. */
-  packsKept: number;
+  packsWithoutExpiry: number;
   lateCommits: number;
-  /** Breakage of packs, of allowances, and of refunds that came after the end of a pack. */
-  brokenPacks: bigint;
-  brokenAllowances: bigint;
-  brokenRefunds: bigint;
+  /** Breakage of packs, of allowances, and of refunds after the expiry of a pack. */
+  breakageOfPacks: bigint;
+  breakageOfAllowances: bigint;
+  breakageOfRefunds: bigint;
 };
 
 export const noHistory = (): History => ({
@@ -29,23 +29,23 @@ export const noHistory = (): History => ({
   allowances: 0,
   packsExpired: 0,
   packsSpent: 0,
-  packsKept: 0,
+  packsWithoutExpiry: 0,
   lateCommits: 0,
-  brokenPacks: 0n,
-  brokenAllowances: 0n,
-  brokenRefunds: 0n,
+  breakageOfPacks: 0n,
+  breakageOfAllowances: 0n,
+  breakageOfRefunds: 0n,
 });
 
-/** Breakage of refunds has been consumed before: its moves name no grant. */
+/** The moves of refunds that become breakage name no grant. */
 const REFUNDS = '0';
 
 const MONTH = /^\d{4}-\d{2}$/;
 
-export async function checkHistory(scrip: Scrip, ledger: LedgerOfUsage, found: History) {
-  const { accountId, lots } = ledger;
+export async function checkHistory(scrip: Scrip, expected: ExpectedAccount, found: History) {
+  const { accountId, grants } = expected;
   const months: string[] = [];
   const nameOf = new Map<bigint, string>();
-  const lost = new Map<bigint, Map<string, bigint>>();
+  const breakage = new Map<bigint, Map<string, bigint>>();
   for await (const { entries } of scrip.billing.streamHistory({ accountId }))
     for (const entry of entries) {
       found.entries += 1;
@@ -54,53 +54,58 @@ export async function checkHistory(scrip: Scrip, ledger: LedgerOfUsage, found: H
         months.push(entry.reference);
         nameOf.set(entry.grantId, entry.reference);
       }
-      noteBreakage(entry, lost);
+      addBreakage(entry, breakage);
     }
-  agree(accountId, 'the months of its allowances', months.join(' '), ledger.allowances.join(' '));
+  assertEqual(
+    accountId,
+    'the months of its allowances',
+    months.join(' '),
+    expected.allowances.join(' '),
+  );
   found.allowances += months.length;
 
-  const byName = new Map([...lost].map(([id, days]) => [nameOf.get(id) ?? `${id}`, days]));
-  for (const lot of lots) {
-    agree(
+  const byName = new Map([...breakage].map(([id, days]) => [nameOf.get(id) ?? `${id}`, days]));
+  for (const grant of grants) {
+    assertEqual(
       accountId,
-      `breakage of ${titleOf(lot)},`,
-      textOf(byName.get(lot.name)),
-      textOf(lot.lost),
+      `breakage of ${titleOf(grant)},`,
+      textOf(byName.get(grant.name)),
+      textOf(grant.breakage),
     );
-    byName.delete(lot.name);
-    count(lot, found);
+    byName.delete(grant.name);
+    countBreakage(grant, found);
   }
-  const inVain = textOf(byName.get(REFUNDS));
-  agree(accountId, 'breakage of refunds', inVain, textOf(ledger.refundedInVain));
+  const late = textOf(byName.get(REFUNDS));
+  assertEqual(accountId, 'breakage of refunds', late, textOf(expected.lateRefunds));
   byName.delete(REFUNDS);
-  for (const credits of ledger.refundedInVain.values()) found.brokenRefunds += credits;
-  agree(accountId, 'grants with other breakage', [...byName.keys()].join(' '), '');
+  for (const credits of expected.lateRefunds.values()) found.breakageOfRefunds += credits;
+  assertEqual(accountId, 'grants with other breakage', [...byName.keys()].join(' '), '');
   const { balance } = await scrip.billing.getBalance({ accountId });
-  agree(accountId, 'the last available', balance?.available, ledger.available);
+  assertEqual(accountId, 'the last available', balance?.available, expected.available);
 }
 
-/** Credits that became breakage by an entry: as a grant's own end, or given back after that. */
-function noteBreakage({ moves, at }: Entry, lost: Map<bigint, Map<string, bigint>>) {
+/** Adds the credits that an entry moved to `expired`, by grant and day. */
+function addBreakage({ moves, at }: Entry, breakage: Map<bigint, Map<string, bigint>>) {
   for (const { from, to, credits } of moves) {
     if (to?.kind !== Bucket_Kind.EXPIRED) continue;
     const grantId = from?.grantId ?? 0n;
-    const days = lost.get(grantId) ?? new Map<string, bigint>();
+    const days = breakage.get(grantId) ?? new Map<string, bigint>();
     addTo(days, dayOf(at?.getTime() ?? 0), credits);
-    lost.set(grantId, days);
+    breakage.set(grantId, days);
   }
 }
 
-function count({ category, expiresAt, lost }: Lot, found: History) {
-  const broken = [...lost.values()].reduce((sum, credits) => sum + credits, 0n);
-  if (category === 'ALLOWANCE') found.brokenAllowances += broken;
+function countBreakage({ category, expiresAt, breakage }: ExpectedGrant, found: History) {
+  const broken = [...breakage.values()].reduce((sum, credits) => sum + credits, 0n);
+  if (category === 'ALLOWANCE') found.breakageOfAllowances += broken;
   if (category !== 'PAID') return;
-  found.brokenPacks += broken;
-  if (expiresAt === null) found.packsKept += 1;
-  else if (lost.has(dayOf(expiresAt))) found.packsExpired += 1;
+  found.breakageOfPacks += broken;
+  if (expiresAt === null) found.packsWithoutExpiry += 1;
+  else if (breakage.has(dayOf(expiresAt))) found.packsExpired += 1;
   else found.packsSpent += 1;
 }
 
-const titleOf = ({ name, category, expiresAt }: Lot): string =>
+const titleOf = ({ name, category, expiresAt }: ExpectedGrant): string =>
   `${category === 'PAID' ? `the pack of grant ${name}` : name}, which ends ` +
   (expiresAt === null ? 'never' : `on ${dayOf(expiresAt)}`);
 

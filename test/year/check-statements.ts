@@ -1,8 +1,7 @@
 /**
- * Statements: one for each month of a contract, every figure of it as computed from the usage log; and
- * one month of each account asked for by its name.
+ * Checks statements: one for each month of a contract, with every figure, and one month of each account
+ * read by GetStatement.
  */
-
 import type { Scrip } from '../../src/client.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import type { OverageRates } from '../../src/gen/billing/v1/pricing.ts';
@@ -10,28 +9,28 @@ import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
 import type { Random } from '../cluster/random.ts';
 import { monthsBetween } from './calendar.ts';
 import { CONTRACT_MONTHS } from './customer.ts';
-import { agree, Disagreement } from './disagreement.ts';
-import type { LedgerOfUsage } from './ledger-of-usage.ts';
-import { addTo, type Category } from './lots.ts';
-import { MonthOfUse } from './month-of-use.ts';
-import { dollars, linesOf, owedAfter, sumOf } from './rates.ts';
+import type { ExpectedAccount } from './expected-account.ts';
+import { addTo, type Category } from './expected-grant.ts';
+import { ExpectedMonth } from './expected-month.ts';
+import { assertEqual, Mismatch } from './mismatch.ts';
+import { amountDue, dollars, priceOverage, sumOfLines } from './rates.ts';
 
-export type Statements = {
+export type StatementCounts = {
   postpaidAccounts: number;
   statements: number;
-  /** Statements with overage, and those with adjustments. */
+  /** Statements with overage, and statements with adjustments. */
   withOverage: number;
   withAdjustments: number;
-  /** By tier: statements with a line of it. */
+  /** Statements that have a line of this tier, by tier. */
   readonly tiers: Map<number, number>;
   overage: bigint;
   /** In billionths of a dollar. */
   billed: bigint;
-  /** Months asked for one by one, open ones of prepaid accounts among them. */
-  readOneByOne: number;
+  /** Months that were read by GetStatement. */
+  readSingly: number;
 };
 
-export const noStatements = (): Statements => ({
+export const noStatements = (): StatementCounts => ({
   postpaidAccounts: 0,
   statements: 0,
   withOverage: 0,
@@ -39,39 +38,44 @@ export const noStatements = (): Statements => ({
   tiers: new Map(),
   overage: 0n,
   billed: 0n,
-  readOneByOne: 0,
+  readSingly: 0,
 });
 
 export async function checkStatements(
   scrip: Scrip,
-  ledger: LedgerOfUsage,
+  expected: ExpectedAccount,
   rates: OverageRates | undefined,
   random: Random,
-  found: Statements,
+  found: StatementCounts,
 ) {
-  const { accountId, postpaidFrom, closedIn } = ledger;
+  const { accountId, postpaidFrom, closedIn } = expected;
   const { statements } = await scrip.statements.listStatements({ accountId, pageSize: 1_000 });
   const listed = statements.toReversed();
-  const due =
+  const expectedMonths =
     postpaidFrom === null || closedIn === null ? [] : monthsBetween(postpaidFrom, closedIn);
   const months = listed.map(({ month }) => month);
-  agree(accountId, 'the months of its statements', months.join(' '), due.join(' '));
-  const [named] = listed.length > 0 ? [random.of(listed as [Statement, ...Statement[]])] : [];
-  const month = named?.month ?? ledger.months.keys().next().value ?? ledger.openedIn;
+  assertEqual(
+    accountId,
+    'the months of its statements',
+    months.join(' '),
+    expectedMonths.join(' '),
+  );
+  const [sample] = listed.length > 0 ? [random.of(listed as [Statement, ...Statement[]])] : [];
+  const month = sample?.month ?? expected.months.keys().next().value ?? expected.openedIn;
   const { statement: read } = await scrip.statements.getStatement({ accountId, month });
-  if (!read) throw new Disagreement(accountId, `it has no statement of ${month}`);
-  found.readOneByOne += 1;
-  if (postpaidFrom === null) return checkUse(read, ledger);
+  if (!read) throw new Mismatch(accountId, `it has no statement of ${month}`);
+  found.readSingly += 1;
+  if (postpaidFrom === null) return checkUsage(read, expected);
 
   if (!rates) throw new Error('the postpaid plan has no rates');
-  agree(accountId, 'the number of its statements', listed.length, CONTRACT_MONTHS);
+  assertEqual(accountId, 'the number of its statements', listed.length, CONTRACT_MONTHS);
   found.postpaidAccounts += 1;
-  const billing = new Billing(ledger, rates);
+  const billing = new Billing(expected, rates);
   for (const statement of listed) {
-    checkUse(statement, ledger);
+    checkUsage(statement, expected);
     billing.check(statement, found);
   }
-  agree(accountId, `the statement of ${month}, read alone`, textOf(read), textOf(named));
+  assertEqual(accountId, `the statement of ${month}, read alone`, textOf(read), textOf(sample));
 }
 
 const textOf = (statement: Statement | undefined): string =>
@@ -83,51 +87,51 @@ const CATEGORIES: readonly [Category, Grant_Category][] = [
   ['ALLOWANCE', Grant_Category.ALLOWANCE],
 ];
 
-/** What was used, and whose credits paid for it. */
-function checkUse(statement: Statement, { accountId, months }: LedgerOfUsage) {
+/** Usage by operation, and the credits used by category. */
+function checkUsage(statement: Statement, { accountId, months }: ExpectedAccount) {
   const { month } = statement;
-  const use = months.get(month) ?? new MonthOfUse();
-  const must = (name: string, is: unknown, mustBe: unknown) =>
-    agree(accountId, `${name} of ${month}`, is, mustBe);
+  const use = months.get(month) ?? new ExpectedMonth();
+  const check = (name: string, actual: unknown, computed: unknown) =>
+    assertEqual(accountId, `${name} of ${month}`, actual, computed);
   const operations = [...use.counts.keys()].sort();
-  must(
+  check(
     'operations',
     statement.usage.map(({ operation }) => operation).join(' '),
     operations.join(' '),
   );
   for (const { operation, count, credits, refunded } of statement.usage) {
-    must(`count of ${operation}`, count, use.counts.get(operation) ?? 0n);
-    must(`credits of ${operation}`, credits, use.credits.get(operation) ?? 0n);
-    must(`refunded credits of ${operation}`, refunded, use.refunded.get(operation) ?? 0n);
+    check(`count of ${operation}`, count, use.counts.get(operation) ?? 0n);
+    check(`credits of ${operation}`, credits, use.credits.get(operation) ?? 0n);
+    check(`refunded credits of ${operation}`, refunded, use.refunded.get(operation) ?? 0n);
   }
   for (const [category, sent] of CATEGORIES) {
     const used = statement.creditsUsed.find((used) => used.category === sent)?.credits ?? 0n;
-    must(`${category} credits`, used, use.byCategory.get(category) ?? 0n);
+    check(`${category} credits`, used, use.byCategory.get(category) ?? 0n);
   }
-  must('overage', statement.overage, use.overage);
+  check('overage', statement.overage, use.overage);
 }
 
-/** The bills of one account, in their order. */
+/** Checks the bills of one account, in order. */
 class Billing {
-  readonly #ledger: LedgerOfUsage;
+  readonly #expected: ExpectedAccount;
   readonly #rates: OverageRates;
-  /** Overage given back so far, by the month it was billed in. */
-  readonly #givenBack = new Map<string, bigint>();
+  /** Overage refunded so far, by the month that billed it. */
+  readonly #refundedEarlier = new Map<string, bigint>();
 
-  constructor(ledger: LedgerOfUsage, rates: OverageRates) {
-    this.#ledger = ledger;
+  constructor(expected: ExpectedAccount, rates: OverageRates) {
+    this.#expected = expected;
     this.#rates = rates;
   }
 
-  check(statement: Statement, found: Statements) {
+  check(statement: Statement, found: StatementCounts) {
     const { month, overage } = statement;
-    const { accountId, months } = this.#ledger;
-    const must = (name: string, is: unknown, mustBe: unknown) =>
-      agree(accountId, `${name} of ${month}`, is, mustBe);
-    const lines = linesOf(this.#rates, months.get(month)?.overage ?? 0n);
+    const { accountId, months } = this.#expected;
+    const check = (name: string, actual: unknown, computed: unknown) =>
+      assertEqual(accountId, `${name} of ${month}`, actual, computed);
+    const lines = priceOverage(this.#rates, months.get(month)?.overage ?? 0n);
     const adjusted = this.#adjustments(month);
-    const total = sumOf(lines) + adjusted.reduce((sum, { amount }) => sum + amount, 0n);
-    must(
+    const total = sumOfLines(lines) + adjusted.reduce((sum, { amount }) => sum + amount, 0n);
+    check(
       'the overage lines',
       statement.overageLines
         .map(({ tier, quantity, unitPrice, amount }) =>
@@ -140,7 +144,7 @@ class Billing {
         )
         .join(', '),
     );
-    must(
+    check(
       'the adjustments',
       statement.adjustments
         .map(({ month, credits, amount }) => [month, credits, amount?.amount].join(' '))
@@ -149,9 +153,9 @@ class Billing {
         .map(({ month, credits, amount }) => [month, credits, dollars(amount)].join(' '))
         .join(', '),
     );
-    must('the total', statement.total?.amount, dollars(total));
-    must('the currency', statement.total?.currency, this.#rates.currency);
-    if (!statement.closedAt) throw new Disagreement(accountId, `${month} is not closed`);
+    check('the total', statement.total?.amount, dollars(total));
+    check('the currency', statement.total?.currency, this.#rates.currency);
+    if (!statement.closedAt) throw new Mismatch(accountId, `${month} is not closed`);
 
     found.statements += 1;
     if (overage > 0n) found.withOverage += 1;
@@ -162,13 +166,15 @@ class Billing {
   }
 
   #adjustments(month: string) {
-    const { months } = this.#ledger;
-    const given = [...(months.get(month)?.givenBack ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    const { months } = this.#expected;
+    const given = [...(months.get(month)?.refundedEarlier ?? [])].sort(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
     return given.map(([billed, credits]) => {
       const overage = months.get(billed)?.overage ?? 0n;
-      const before = this.#givenBack.get(billed) ?? 0n;
-      addTo(this.#givenBack, billed, credits);
-      const owed = (refunded: bigint) => owedAfter(this.#rates, overage, refunded);
+      const before = this.#refundedEarlier.get(billed) ?? 0n;
+      addTo(this.#refundedEarlier, billed, credits);
+      const owed = (refunded: bigint) => amountDue(this.#rates, overage, refunded);
       return { month: billed, credits, amount: owed(before + credits) - owed(before) };
     });
   }

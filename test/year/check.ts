@@ -1,52 +1,52 @@
-/** Holds what the service says after the year against what the usage log says, account by account. */
+/** Compares the service's accounts after the year with those that the usage log implies. */
 import type { Scrip } from '../../src/client.ts';
 import { Random } from '../cluster/random.ts';
 import { checkHistory, type History, noHistory } from './check-history.ts';
-import { checkStatements, noStatements, type Statements } from './check-statements.ts';
-import { LedgerOfUsage } from './ledger-of-usage.ts';
-import type { Logged } from './log.ts';
-import type { Played } from './play.ts';
+import { checkStatements, noStatements, type StatementCounts } from './check-statements.ts';
+import { ExpectedAccount } from './expected-account.ts';
+import type { SimulatedYear } from './simulate.ts';
+import type { LogEntry } from './usage-log.ts';
 
-export type Checked = {
+export type CheckSummary = {
   readonly accounts: number;
-  readonly statements: Statements;
+  readonly statements: StatementCounts;
   readonly history: History;
 };
 
-/** Accounts checked at once: calls wait for the service, not for each other. */
-const AT_ONCE = 8;
+/** Accounts that are checked concurrently. */
+const CONCURRENCY = 8;
 
-/** Throws the first disagreement. */
+/** Throws the first mismatch. */
 export async function check(
   scrip: Scrip,
-  { log, plans, until }: Pick<Played, 'log' | 'plans' | 'until'>,
-): Promise<Checked> {
+  { log, plans, until }: Pick<SimulatedYear, 'log' | 'plans' | 'until'>,
+): Promise<CheckSummary> {
   const statements = noStatements();
   const history = noHistory();
   const rates = [...plans.values()].find(({ plan }) => plan.terms?.overageRates)?.plan.terms
     ?.overageRates;
   const byAccount = Map.groupBy(log, ({ accountId }) => accountId);
-  const left = [...byAccount.values()].entries();
-  const checkSome = async () => {
-    for (const [index, logged] of left) {
-      const ledger = replay(logged, plans, until);
-      await checkHistory(scrip, ledger, history);
-      await checkStatements(scrip, ledger, rates, new Random(index), statements);
+  const queue = [...byAccount.values()].entries();
+  const worker = async () => {
+    for (const [index, entries] of queue) {
+      const account = replay(entries, plans, until);
+      await checkHistory(scrip, account, history);
+      await checkStatements(scrip, account, rates, new Random(index), statements);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, checkSome));
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   return { accounts: byAccount.size, statements, history };
 }
 
-/** What the log of one account comes to. */
+/** The account that its log entries imply. */
 export function replay(
-  logged: readonly Logged[],
-  plans: Played['plans'],
+  entries: readonly LogEntry[],
+  plans: SimulatedYear['plans'],
   until: number,
-): LedgerOfUsage {
-  const [opened, ...others] = logged as [Logged, ...Logged[]];
-  const ledger = new LedgerOfUsage(opened, plans);
-  for (const one of others) ledger.take(one);
-  ledger.runOn(until);
-  return ledger;
+): ExpectedAccount {
+  const [opened, ...others] = entries as [LogEntry, ...LogEntry[]];
+  const account = new ExpectedAccount(opened, plans);
+  for (const entry of others) account.apply(entry);
+  account.advanceTo(until);
+  return account;
 }

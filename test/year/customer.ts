@@ -1,18 +1,18 @@
-/** A customer from the opening of the account on: habits, perhaps a move, and the end of a contract. */
+/** A customer from the opening of the account to the end of the contract, perhaps with a plan change. */
 import { Random } from '../cluster/random.ts';
+import { asposeCloud } from './behaviours/aspose-cloud.ts';
+import { type Behaviour, chance } from './behaviours/behaviour.ts';
+import { perfectparser } from './behaviours/perfectparser.ts';
+import { verts } from './behaviours/verts.ts';
 import { beginOf, DAY_MS, monthAfter, monthOf } from './calendar.ts';
-import type { Wish } from './caller.ts';
-import { asposeCloud } from './habits/aspose-cloud.ts';
-import { chance, type Habit } from './habits/habit.ts';
-import { perfectparser } from './habits/perfectparser.ts';
-import { verts } from './habits/verts.ts';
-import type { UsagesOrCredits } from './log.ts';
-import type { Moment } from './moment.ts';
+import type { CustomerRequest } from './caller.ts';
+import type { TimeOfDay } from './time-of-day.ts';
+import type { LoggedRequest } from './usage-log.ts';
 
-const HABITS = { 'aspose-cloud': asposeCloud, perfectparser, verts };
-export type PlanId = keyof typeof HABITS;
+const BEHAVIOURS = { 'aspose-cloud': asposeCloud, perfectparser, verts };
+export type PlanId = keyof typeof BEHAVIOURS;
 
-/** Calendar months of a postpaid contract: as many statements. */
+/** Calendar months of a postpaid contract, each with a statement. */
 export const CONTRACT_MONTHS = 12;
 
 type Move = { readonly to: PlanId; readonly onDay: number };
@@ -23,8 +23,8 @@ export class Customer {
   readonly #opensOn: number;
   readonly #move: Move | null;
   #planId: PlanId;
-  #habit: Habit | null = null;
-  /** Day of the end of the contract; 0 where there is none. */
+  #behaviour: Behaviour | null = null;
+  /** Start of the contract's last day; 0 without a contract. */
   #closesAt = 0;
   #closed = false;
 
@@ -32,55 +32,56 @@ export class Customer {
     this.#random = new Random(seed * 1_000_003 + index);
     this.accountId = `${planId}-${index}`;
     this.#planId = planId;
-    // More at first: the year begins with a business that runs.
+    // More accounts open early in the year than late.
     this.#opensOn = Math.floor(this.#random.next() ** 2 * daysOfYear);
-    this.#move = this.#moves(daysOfYear);
+    this.#move = this.#chooseMove(daysOfYear);
   }
 
-  /** Whether the account will do nothing more that a statement waits for. */
-  get settled(): boolean {
-    return this.#habit !== null && (this.#closesAt === 0 || this.#closed);
+  /** Whether no further statement is to come. */
+  get isSettled(): boolean {
+    return this.#behaviour !== null && (this.#closesAt === 0 || this.#closed);
   }
 
-  wishes(moment: Moment): readonly Wish[] {
-    return this.#asks(moment).map((asked) => ({
+  /** The customer's requests at this time, in order. */
+  requests(time: TimeOfDay): readonly CustomerRequest[] {
+    return this.#nextRequests(time).map((request) => ({
       accountId: this.accountId,
-      asked,
-      heard: (answer) => this.#habit?.heard(asked, answer),
+      request,
+      onResponse: (response) => this.#behaviour?.onResponse(request, response),
     }));
   }
 
-  #asks(moment: Moment): readonly UsagesOrCredits[] {
-    const { day, name } = moment;
+  #nextRequests(time: TimeOfDay): readonly LoggedRequest[] {
+    const { day, name } = time;
     if (this.#closed || day < this.#opensOn) return [];
-    if (!this.#habit) {
+    if (!this.#behaviour) {
       if (name !== 'morning') return [];
-      this.#liveUnder(this.#planId, moment);
+      this.#startPlan(this.#planId, time);
       return [{ kind: 'open', planId: this.#planId }];
     }
     if (name === 'morning' && day === this.#move?.onDay) {
-      this.#liveUnder(this.#move.to, moment);
+      this.#startPlan(this.#move.to, time);
       return [{ kind: 'move', planId: this.#planId }];
     }
-    const asked = this.#habit.asks(moment);
-    if (this.#closesAt === 0 || moment.at < this.#closesAt || name !== 'afternoon') return asked;
+    const requests = this.#behaviour.requests(time);
+    if (this.#closesAt === 0 || time.at < this.#closesAt || name !== 'afternoon') return requests;
     this.#closed = true;
-    return [...asked, { kind: 'close' }];
+    return [...requests, { kind: 'close' }];
   }
 
-  #liveUnder(planId: PlanId, { at }: Moment) {
+  #startPlan(planId: PlanId, { at }: TimeOfDay) {
     this.#planId = planId;
-    this.#habit = HABITS[planId](this.#random);
+    this.#behaviour = BEHAVIOURS[planId](this.#random);
     if (planId !== 'aspose-cloud') return;
     const lastMonth = monthAfter(monthOf(at), CONTRACT_MONTHS - 1);
     this.#closesAt = beginOf(lastMonth) + this.#random.integer(23, 26) * DAY_MS;
   }
 
-  /** A few outgrow their plan. */
-  #moves(daysOfYear: number): Move | null {
+  /** A few customers change their plan. */
+  #chooseMove(daysOfYear: number): Move | null {
     const onDay = this.#opensOn + this.#random.integer(5, 200);
     const to = this.#planId === 'perfectparser' ? 'aspose-cloud' : 'perfectparser';
-    const moves = this.#planId !== 'aspose-cloud' && chance(this.#random, 0.04);
-    return moves && onDay < daysOfYear ? { to, onDay } : null;
+    const isMoving = this.#planId !== 'aspose-cloud' && chance(this.#random, 0.04);
+    return isMoving && onDay < daysOfYear ? { to, onDay } : null;
   }
 }

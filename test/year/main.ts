@@ -1,23 +1,22 @@
 /**
- * `npm run year`: a year of the three plans, on a service and a database of its own, through the RPCs
- * and by a clock that is set from day to day. Ends with `year: ok`, or the first thing that disagrees
- * and exit code 1.
+ * `npm run year`: simulates a year of the three plans through the RPCs, on a service and a database of its
+ * own whose clock it sets. Ends with `year: ok`, or with the first mismatch and exit code 1.
  */
 import { parseArgs } from 'node:util';
 import { verify } from '../../src/verify/verify.ts';
 import { check } from './check.ts';
-import { play, STARTS_AT, type YearOptions } from './play.ts';
-import { checked, happened } from './report.ts';
-import { setStage } from './stage.ts';
+import { checkTable, yearTable } from './report.ts';
+import { STARTS_AT, simulateYear, type YearOptions } from './simulate.ts';
+import { startSimulatedService } from './simulated-service.ts';
 
 const USAGE = 'usage: npm run year -- [--accounts N] [--seed N] [--quick]';
 const ACCOUNTS = 2_000;
 const QUICK_ACCOUNTS = 30;
 
-/** Exit code after an interrupt, as shells have it. */
+/** Exit code after an interrupt, by the shells' convention. */
 const INTERRUPTED = 130;
 
-const say = (text: string) => process.stdout.write(`${text}\n`);
+const print = (text: string) => process.stdout.write(`${text}\n`);
 
 function readOptions(): YearOptions {
   const { values } = parseArgs({
@@ -40,28 +39,30 @@ function readOptions(): YearOptions {
 
 async function main(options: YearOptions) {
   const startedAt = performance.now();
-  const setting = setStage(STARTS_AT);
-  // Interrupted, it still leaves nothing behind; a second interrupt does not wait for that.
+  const starting = startSimulatedService(STARTS_AT);
+  // An interrupt cleans up first. A second one ends the process at once.
   const interrupt = () =>
-    void setting.then(({ close }) => close()).finally(() => process.exit(INTERRUPTED));
+    void starting.then(({ close }) => close()).finally(() => process.exit(INTERRUPTED));
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const stage = await setting;
+  const simulated = await starting;
   try {
-    say(`A year of ${options.accounts} accounts, seed ${options.seed}.`);
-    const played = await play(stage, options, say);
-    say(`\n${happened(played)}\n`);
-    const agreed = await check(stage.scrip, played);
-    const result = await verify(stage.databaseUrl);
+    print(`A year of ${options.accounts} accounts, seed ${options.seed}.`);
+    const year = await simulateYear(simulated, options, print);
+    print(`\n${yearTable(year)}\n`);
+    const summary = await check(simulated.scrip, year);
+    const result = await verify(simulated.databaseUrl);
     if (!result.ok) {
       const [first] = result.discrepancies;
       throw new Error(`verify: account ${first?.accountId}: ${first?.what}`);
     }
-    say(`${checked(agreed, result)}\n`);
+    print(`${checkTable(summary, result)}\n`);
     const { accounts, entries } = result;
-    say(`verify: ok (${accounts} ${accounts === 1 ? 'account' : 'accounts'}, ${entries} entries)`);
-    say(`year: ok (${Math.round((performance.now() - startedAt) / 1_000)} s)`);
+    print(
+      `verify: ok (${accounts} ${accounts === 1 ? 'account' : 'accounts'}, ${entries} entries)`,
+    );
+    print(`year: ok (${Math.round((performance.now() - startedAt) / 1_000)} s)`);
   } finally {
-    await stage.close();
+    await simulated.close();
   }
 }
 

@@ -1,8 +1,8 @@
-/** The year's own arithmetic: a calculator that was wrong in the same way would prove nothing. */
+/** The simulation's own arithmetic, which must be right independently of the service. */
 import { expect, test } from 'vitest';
 import { type OverageRates, OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
 import { dayOf, laterByMonths, monthAfter, monthsBetween } from './calendar.ts';
-import { dollars, linesOf, owedAfter, sumOf } from './rates.ts';
+import { amountDue, dollars, priceOverage, sumOfLines } from './rates.ts';
 
 const rates = (mode: OverageRates['mode']): OverageRates => ({
   mode,
@@ -24,7 +24,7 @@ test.each([
   ['GRADUATED', 101n, '3.01'], // 3.00 and 0.0105
   ['GRADUATED', 1_001n, '12.45'], // 3.00, 9.45 and 0.005: a half, to the even cent
 ] as const)('%s rates: %d credits are %s', (mode, credits, total) => {
-  expect(dollars(sumOf(linesOf(rates(OverageRates_Mode[mode]), credits)))).toBe(total);
+  expect(dollars(sumOfLines(priceOverage(rates(OverageRates_Mode[mode]), credits)))).toBe(total);
 });
 
 test.each([
@@ -32,8 +32,8 @@ test.each([
   [101n, 1n, '1.06'], // 100 would be 3.00: dearer than what it came from
   [101n, 66n, '1.05'], // 35 at 0.030
   [101n, 101n, '0.00'],
-])('of %d credits, after %d were refunded, is owed %s', (credits, refunded, owed) => {
-  expect(dollars(owedAfter(rates(OverageRates_Mode.VOLUME), credits, refunded))).toBe(owed);
+])('for %d credits, of which %d were refunded, the amount due is %s', (credits, refunded, owed) => {
+  expect(dollars(amountDue(rates(OverageRates_Mode.VOLUME), credits, refunded))).toBe(owed);
 });
 
 test.each([
@@ -46,7 +46,7 @@ test.each([
   expect(dayOf(laterByMonths(Date.parse(`${day}T10:00:00Z`), months))).toBe(later);
 });
 
-test('months go on over the turn of the year', () => {
+test('months continue across the end of the year', () => {
   expect(monthAfter('2028-12', 1)).toBe('2029-01');
   expect(monthsBetween('2028-11', '2029-02')).toEqual(['2028-11', '2028-12', '2029-01', '2029-02']);
 });

@@ -1,6 +1,6 @@
 /**
- * Prices, reckoned apart from the service: usages in credits and overage in money, from the plans as
- * any caller can read them. Money is whole billionths of a dollar, until it is rounded on a line.
+ * Prices of usages and of overage, computed independently of the service from the plans as callers can read
+ * them. Money is in billionths of a dollar and is rounded on a line.
  */
 import type { Scrip } from '../../src/client.ts';
 import {
@@ -9,7 +9,7 @@ import {
   OverageRates_Mode,
   type Plan,
 } from '../../src/gen/billing/v1/pricing.ts';
-import type { Usage } from './log.ts';
+import type { Usage } from './usage-log.ts';
 
 export type PublishedPlan = {
   readonly plan: Plan;
@@ -29,35 +29,35 @@ export async function readPlans(scrip: Scrip): Promise<PublishedPlans> {
   return published;
 }
 
-/** What a usage costs, its count included. */
+/** The credits of a usage, for its whole count. */
 export function creditsOf({ operations, plan }: PublishedPlan, usage: Usage): bigint {
   const operation = operations.get(usage.operation);
   if (!operation) throw new Error(`plan ${plan.planId} has no price for ${usage.operation}`);
-  let once = 0n;
+  let unit = 0n;
   for (const { component, label } of operation.components)
     switch (component?.$case) {
       case 'flat':
-        once += component.value;
+        unit += component.value;
         break;
       case 'perUnit':
-        once += component.value.credits * (usage.quantities?.[component.value.quantity] ?? 0n);
+        unit += component.value.credits * (usage.quantities?.[component.value.quantity] ?? 0n);
         break;
       case 'tier': {
         const quantity = usage.quantities?.[component.value.quantity] ?? 0n;
         const fits = ({ upTo }: { upTo?: bigint | undefined }) =>
           upTo === undefined || quantity <= upTo;
-        once += component.value.tiers.find(fits)?.credits ?? 0n;
+        unit += component.value.tiers.find(fits)?.credits ?? 0n;
         break;
       }
       case 'attribute': {
         const { attribute, credits } = component.value;
-        once += credits[usage.attributes?.[attribute] ?? ''] ?? 0n;
+        unit += credits[usage.attributes?.[attribute] ?? ''] ?? 0n;
         break;
       }
       default:
-        throw new Error(`the year has no arithmetic for component ${label} of ${usage.operation}`);
+        throw new Error(`no arithmetic for component ${label} of ${usage.operation}`);
     }
-  return once * usage.count;
+  return unit * usage.count;
 }
 
 const BILLION = 1_000_000_000n;
@@ -71,8 +71,8 @@ export type Line = {
 };
 
 /** The lines of a month's overage. */
-export function linesOf(rates: OverageRates, overage: bigint): readonly Line[] {
-  if (rates.currency !== 'USD') throw new Error(`the year cannot reckon in ${rates.currency}`);
+export function priceOverage(rates: OverageRates, overage: bigint): readonly Line[] {
+  if (rates.currency !== 'USD') throw new Error(`no arithmetic for ${rates.currency}`);
   const line = (tier: number, quantity: bigint): Line => {
     const { unitPrice } = rates.tiers[tier] as OverageRates['tiers'][number];
     return {
@@ -92,20 +92,20 @@ export function linesOf(rates: OverageRates, overage: bigint): readonly Line[] {
   });
 }
 
-export const sumOf = (lines: readonly Line[]): bigint =>
+export const sumOfLines = (lines: readonly Line[]): bigint =>
   lines.reduce((sum, { amount }) => sum + amount, 0n);
 
 /**
- * What is owed for a month whose overage was refunded in part after it was closed: the least it would
- * have cost with any number of the refunds up to here, for a refund must not make it dearer.
+ * The amount due for a month whose overage was refunded in part after its statement: the least that any
+ * part of the refunds makes it cost, because a refund must not raise the price.
  */
-export function owedAfter(rates: OverageRates, overage: bigint, refunded: bigint): bigint {
+export function amountDue(rates: OverageRates, overage: bigint, refunded: bigint): bigint {
   const rest = overage - refunded;
-  // A price is least at the rest, or where a tier begins between there and the overage.
+  // The least is at the remaining quantity, or at the start of a tier above it.
   const begins = rates.tiers.flatMap(({ upTo }) => (upTo === undefined ? [] : [upTo + 1n]));
   const candidates = [rest, ...begins.filter((begin) => begin > rest && begin <= overage)];
   return candidates
-    .map((quantity) => sumOf(linesOf(rates, quantity)))
+    .map((quantity) => sumOfLines(priceOverage(rates, quantity)))
     .reduce((least, owed) => (owed < least ? owed : least));
 }
 
@@ -114,7 +114,7 @@ function billionths(decimal: string): bigint {
   return BigInt(whole) * BILLION + BigInt(fraction.padEnd(9, '0'));
 }
 
-/** Whole cents, a half to the even one; still in billionths. */
+/** Rounds to cents, half to even; the result is in billionths. */
 function toCents(amount: bigint): bigint {
   const cents = amount / CENT;
   const twice = (amount % CENT) * 2n;

@@ -1,10 +1,10 @@
-/** What happened in the year and what was checked, as a table. */
+/** The simulated year and its checks as tables. */
 import type { VerifyResult } from '../../src/verify/verify.ts';
 import { DAY_MS } from './calendar.ts';
-import type { Checked } from './check.ts';
-import type { Logged } from './log.ts';
-import { type Played, STARTS_AT } from './play.ts';
+import type { CheckSummary } from './check.ts';
 import { dollars } from './rates.ts';
+import { type SimulatedYear, STARTS_AT } from './simulate.ts';
+import type { LogEntry } from './usage-log.ts';
 
 type Row = readonly [what: string, figure: string];
 
@@ -18,25 +18,26 @@ export function table(title: string, rows: readonly Row[]): string {
   return [title, ...lines].join('\n');
 }
 
-export function happened({ log, until, batches, repeats }: Played): string {
-  const done = (kind: Logged['asked']['kind']) =>
-    log.filter(({ asked, answer }) => asked.kind === kind && !answer.refused);
-  const refused = (reason: string) => log.filter(({ answer }) => answer.refused === reason).length;
+export function yearTable({ log, until, batches, repeats }: SimulatedYear): string {
+  const succeeded = (kind: LogEntry['request']['kind']) =>
+    log.filter(({ request, response }) => request.kind === kind && !response.refused);
+  const refused = (reason: string) =>
+    log.filter(({ response }) => response.refused === reason).length;
   const rows: [string, number][] = [
     ['days', Math.ceil((until - STARTS_AT) / DAY_MS)],
-    ['accounts opened', done('open').length],
-    ['accounts moved to another plan', done('move').length],
-    ['accounts closed', done('close').length],
-    ['charges', done('charge').length],
-    ['reservations', done('reserve').length],
-    ['commits', done('commit').length],
-    ['releases', done('release').length],
-    ['refunds', done('refund').length],
-    ['packs bought', done('purchase').length],
+    ['accounts opened', succeeded('open').length],
+    ['accounts moved to another plan', succeeded('move').length],
+    ['accounts closed', succeeded('close').length],
+    ['charges', succeeded('charge').length],
+    ['reservations', succeeded('reserve').length],
+    ['commits', succeeded('commit').length],
+    ['releases', succeeded('release').length],
+    ['refunds', succeeded('refund').length],
+    ['packs bought', succeeded('purchase').length],
     ['refused: INSUFFICIENT_CREDITS', refused('INSUFFICIENT_CREDITS')],
     ['refused: RESERVATION_EXPIRED', refused('RESERVATION_EXPIRED')],
     ['requests in all', log.length],
-    ['batches they went in', batches],
+    ['batches', batches],
     ['batches sent twice, without effect', repeats],
   ];
   return table(
@@ -45,27 +46,27 @@ export function happened({ log, until, batches, repeats }: Played): string {
   );
 }
 
-export function checked(
-  { accounts, statements, history }: Checked,
+export function checkTable(
+  { accounts, statements, history }: CheckSummary,
   result: VerifyResult & { ok: true },
 ): string {
   const tiers = [...statements.tiers].sort(([a], [b]) => a - b);
   return table('What was checked against the usage log', [
-    ['accounts, every answer and the last balance', figure(accounts)],
+    ['accounts: every response and the last balance', figure(accounts)],
     ['allowances, one for each month', figure(history.allowances)],
-    ['packs expired on their own day with credits left', figure(history.packsExpired)],
-    ['packs that had nothing left on their day', figure(history.packsSpent)],
-    ['packs that never expire', figure(history.packsKept)],
-    ['credits expired: of packs', figure(history.brokenPacks)],
-    ['credits expired: of allowances', figure(history.brokenAllowances)],
-    ['credits expired: refunded too late', figure(history.brokenRefunds)],
+    ['packs with credits left on their expiry', figure(history.packsExpired)],
+    ['packs with nothing left on their expiry', figure(history.packsSpent)],
+    ['packs that never expire', figure(history.packsWithoutExpiry)],
+    ['credits expired: of packs', figure(history.breakageOfPacks)],
+    ['credits expired: of allowances', figure(history.breakageOfAllowances)],
+    ['credits expired: refunded after the expiry', figure(history.breakageOfRefunds)],
     ['late commits', figure(history.lateCommits)],
     ['postpaid accounts, twelve statements each', figure(statements.postpaidAccounts)],
     ['statements', figure(statements.statements)],
     ['with overage', figure(statements.withOverage)],
     ...tiers.map(([tier, many]): Row => [`with overage in tier ${tier}`, figure(many)]),
     ['with adjustments for refunds of billed overage', figure(statements.withAdjustments)],
-    ['months read one by one', figure(statements.readOneByOne)],
+    ['months read by GetStatement', figure(statements.readSingly)],
     ['credits of overage', figure(statements.overage)],
     ['billed', `${dollars(statements.billed)} USD`],
     ['entries in the accounts’ histories', figure(history.entries)],

@@ -1,4 +1,4 @@
-/** A small year agrees with its usage log; and the check tells what would not. */
+/** A small simulated year has no mismatch with its usage log, and the checks find changes of the log. */
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,51 +8,46 @@ import { verify } from '../../src/verify/verify.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { DAY_MS, dayOf, monthOf } from './calendar.ts';
 import { check, replay } from './check.ts';
-import type { Logged, UsagesOrCredits } from './log.ts';
-import { type Played, play, STARTS_AT } from './play.ts';
-import { type Stage, setStage } from './stage.ts';
+import { type SimulatedYear, STARTS_AT, simulateYear } from './simulate.ts';
+import { type SimulatedService, startSimulatedService } from './simulated-service.ts';
+import type { LogEntry, LoggedRequest } from './usage-log.ts';
 
-let stage: Stage;
-let played: Played;
+let simulated: SimulatedService;
+let year: SimulatedYear;
 
 beforeAll(async () => {
-  stage = await setStage(STARTS_AT, await createDatabase(inject('postgresUrl')));
-  played = await play(stage, { accounts: 30, seed: 1 }, () => {});
+  simulated = await startSimulatedService(STARTS_AT, await createDatabase(inject('postgresUrl')));
+  year = await simulateYear(simulated, { accounts: 30, seed: 1 }, () => {});
 }, 120_000);
 
-afterAll(() => stage.close());
+afterAll(() => simulated.close());
 
-type Of<Kind extends UsagesOrCredits['kind']> = Logged & {
-  readonly asked: UsagesOrCredits & { readonly kind: Kind };
+type Of<Kind extends LoggedRequest['kind']> = LogEntry & {
+  readonly request: LoggedRequest & { readonly kind: Kind };
 };
 
-const isA = <Kind extends UsagesOrCredits['kind']>(
-  logged: Logged,
-  kind: Kind,
-): logged is Of<Kind> => logged.asked.kind === kind && logged.answer.refused === '';
+const isA = <Kind extends LoggedRequest['kind']>(entry: LogEntry, kind: Kind): entry is Of<Kind> =>
+  entry.request.kind === kind && entry.response.refused === '';
 
-/** The first of a kind that a search finds. */
-function find<Kind extends UsagesOrCredits['kind']>(
-  kind: Kind,
-  fits: (logged: Of<Kind>) => boolean,
-) {
-  const found = played.log.find((logged): logged is Of<Kind> => isA(logged, kind) && fits(logged));
+/** The first log entry of a kind that fits. */
+function find<Kind extends LoggedRequest['kind']>(kind: Kind, fits: (entry: Of<Kind>) => boolean) {
+  const found = year.log.find((entry): entry is Of<Kind> => isA(entry, kind) && fits(entry));
   if (!found) throw new Error(`the year has no ${kind} like that`);
   return found;
 }
 
-const ofAccount = (accountId: string): readonly Logged[] =>
-  played.log.filter((logged) => logged.accountId === accountId);
+const ofAccount = (accountId: string): readonly LogEntry[] =>
+  year.log.filter((entry) => entry.accountId === accountId);
 
-/** Checks one account by a log in which `wrong` stands in place of `right`. */
-const checkWith = (right: Logged, wrong: readonly Logged[]) =>
-  check(stage.scrip, {
-    ...played,
-    log: ofAccount(right.accountId).flatMap((logged) => (logged === right ? wrong : [logged])),
+/** Checks one account against a log in which `wrong` replaces `right`. */
+const checkWith = (right: LogEntry, wrong: readonly LogEntry[]) =>
+  check(simulated.scrip, {
+    ...year,
+    log: ofAccount(right.accountId).flatMap((entry) => (entry === right ? wrong : [entry])),
   });
 
-test('a year agrees with its usage log: allowances, packs, statements and every answer', async () => {
-  const { accounts, history, statements } = await check(stage.scrip, played);
+test('a year has no mismatch: allowances, packs, statements and every response', async () => {
+  const { accounts, history, statements } = await check(simulated.scrip, year);
   expect(accounts).toBe(30);
   expect(statements.postpaidAccounts).toBe(9);
   expect(statements.statements).toBe(9 * 12);
@@ -60,43 +55,46 @@ test('a year agrees with its usage log: allowances, packs, statements and every 
   expect([...statements.tiers.keys()].sort()).toEqual([1, 2, 3]);
   for (const many of [statements.withAdjustments, history.packsExpired, history.lateCommits])
     expect(many).toBeGreaterThan(0);
-  const result = await verify(stage.databaseUrl);
+  const result = await verify(simulated.databaseUrl);
   expect(result).toEqual({ ok: true, accounts: 30, entries: history.entries });
 });
 
-test('an output more than was charged shows on its month’s statement', async () => {
-  // The last of its month, all of it overage, and never refunded: no later answer gives it away.
-  const last = find('charge', ({ accountId, at, answer, asked }) => {
+test('a charge of one more output in the log is found in the month’s statement', async () => {
+  // The last charge of its month, all overage, never refunded: no later response would show it.
+  const last = find('charge', ({ accountId, at, response, request }) => {
     const all = ofAccount(accountId);
     const next = all.find((other) => other.at > at);
     return (
-      (answer.balance?.overage ?? 0n) > 0n &&
-      asked.usages.at(-1)?.count !== 1n &&
-      !all.some((other) => isA(other, 'refund') && other.asked.seq === answer.seq) &&
+      (response.balance?.overage ?? 0n) > 0n &&
+      request.usages.at(-1)?.count !== 1n &&
+      !all.some((other) => isA(other, 'refund') && other.request.seq === response.seq) &&
       (!next || monthOf(next.at) > monthOf(at))
     );
   });
-  const { asked, answer, at } = last;
-  const usages = asked.usages.map((usage, index) =>
-    index === asked.usages.length - 1 ? { ...usage, count: usage.count + 1n } : usage,
+  const { request, response, at } = last;
+  const usages = request.usages.map((usage, index) =>
+    index === request.usages.length - 1 ? { ...usage, count: usage.count + 1n } : usage,
   );
-  const balance = answer.balance && { ...answer.balance, overage: answer.balance.overage + 1n };
+  const balance = response.balance && {
+    ...response.balance,
+    overage: response.balance.overage + 1n,
+  };
   const wrong = {
     ...last,
-    asked: { ...asked, usages },
-    answer: { ...answer, credits: answer.credits + 1n, balance },
+    request: { ...request, usages },
+    response: { ...response, credits: response.credits + 1n, balance },
   };
   await expect(checkWith(last, [wrong])).rejects.toThrow(
     new RegExp(`: count of \\S+ of ${monthOf(at)} is \\d+, the usage log says \\d+$`),
   );
 });
 
-test('a pack that was bought a day later would have to expire a day later', async () => {
-  const bought = find('purchase', ({ accountId, at, answer }) => {
-    // From the leap day, as from the day before it, a year ends on 28 February.
+test('a pack bought a day later in the log is found by the day of its expiry', async () => {
+  const bought = find('purchase', ({ accountId, at, response }) => {
+    // A year from 28 and from 29 February 2028 ends on the same day.
     if (dayOf(at) === '2028-02-28') return false;
-    const { lots } = replay(ofAccount(accountId), played.plans, played.until);
-    return lots.some(({ name, lost }) => name === `${answer.grantId}` && lost.size > 0);
+    const { grants } = replay(ofAccount(accountId), year.plans, year.until);
+    return grants.some(({ name, breakage }) => name === `${response.grantId}` && breakage.size > 0);
   });
   const wrong = { ...bought, at: bought.at + DAY_MS };
   await expect(checkWith(bought, [wrong])).rejects.toThrow(
@@ -104,38 +102,41 @@ test('a pack that was bought a day later would have to expire a day later', asyn
   );
 });
 
-test('an account that was opened a month earlier would have an allowance more', async () => {
-  const opened = find('open', ({ asked }) => asked.planId === 'aspose-cloud');
+test('an account opened a month earlier in the log is found by its allowances', async () => {
+  const opened = find('open', ({ request }) => request.planId === 'aspose-cloud');
   const wrong = { ...opened, at: opened.at - 31 * DAY_MS };
   await expect(checkWith(opened, [wrong])).rejects.toThrow(
     /: the months of its allowances is .*, the usage log says /,
   );
 });
 
-test('an answer other than the log’s arithmetic is told with its moment', async () => {
+test('a response with other credits is reported with its time', async () => {
   const reserved = find('reserve', () => true);
-  const answer = { ...reserved.answer, credits: reserved.answer.credits + 1n };
-  await expect(checkWith(reserved, [{ ...reserved, answer }])).rejects.toThrow(
+  const response = { ...reserved.response, credits: reserved.response.credits + 1n };
+  await expect(checkWith(reserved, [{ ...reserved, response }])).rejects.toThrow(
     /: reserve at \S+: credits is \d+, must be \d+$/,
   );
 });
 
-test('a commit that nobody logged leaves credits that are not there', async () => {
-  const committed = find('commit', ({ asked, answer }) => asked.final && answer.credits > 0n);
+test('a commit that is missing in the log is found by the balance', async () => {
+  const committed = find(
+    'commit',
+    ({ request, response }) => request.final && response.credits > 0n,
+  );
   await expect(checkWith(committed, [])).rejects.toThrow(/available is \d+, |breakage of /);
 });
 
-test('a statement that is changed afterwards does not pass', async () => {
+test('a statement that was changed in the database is found', async () => {
   const [row] = await execute(
-    stage.databaseUrl,
+    simulated.databaseUrl,
     `update statements set total = total + 0.01 where (account_id, month) in
        (select account_id, month from statements where overage > 0 limit 1) returning account_id`,
   );
   const log = ofAccount(String(row?.['account_id']));
-  await expect(check(stage.scrip, { ...played, log })).rejects.toThrow(
+  await expect(check(simulated.scrip, { ...year, log })).rejects.toThrow(
     /: the total of \S+ is \d+\.\d\d, the usage log says \d+\.\d\d$/,
   );
-  expect(await verify(stage.databaseUrl)).toMatchObject({ ok: false });
+  expect(await verify(simulated.databaseUrl)).toMatchObject({ ok: false });
 });
 
 type Ran = {
@@ -153,10 +154,10 @@ const run = (directory: string, ...args: string[]): Promise<Ran> =>
     );
   });
 
-test('as a command it needs no database, ends in ok, and leaves nothing behind', async () => {
+test('the command needs no database, prints ok, and removes its files', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-year-test-'));
   await chmod(directory, 0o755);
-  // One account, opened early: its contract, and with it the run, ends with the year.
+  // One account that opens early: its contract and the run end with the year.
   const ran = await run(directory, '--accounts', '1', '--seed', '5');
   expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
   expect(ran.lines.at(-2)).toMatch(/^verify: ok \(1 account, \d+ entries\)$/);

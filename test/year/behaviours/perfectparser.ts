@@ -1,11 +1,11 @@
-/** PerfectParser: batches of documents, first from the welcome credits, then from packs for a year. */
+/** PerfectParser: batches of documents, paid first from welcome credits, then from packs of a year. */
 import type { Random } from '../../cluster/random.ts';
-import type { Habit } from './habit.ts';
+import type { Behaviour } from './behaviour.ts';
 import { jobs } from './jobs.ts';
 
 const EXTRACTIONS = ['extraction.result_per_file', 'extraction.result_per_page'] as const;
 
-export const perfectparser = (random: Random): Habit =>
+export const perfectparser = (random: Random): Behaviour =>
   jobs(random, {
     usages(random) {
       const pages = BigInt(random.integer(1, 4));
@@ -14,7 +14,7 @@ export const perfectparser = (random: Random): Habit =>
       const images = { operation: 'extraction.image', count: BigInt(random.integer(1, 6)) };
       const done = random.integer(1, count);
       return {
-        asked: [{ ...batch, count: BigInt(count) }, images],
+        reserved: [{ ...batch, count: BigInt(count) }, images],
         done: [{ ...batch, count: BigInt(done) }, images],
       };
     },

@@ -1,4 +1,4 @@
-/** Where the year plays: a service on a database of its own, whose clock is set from day to day. */
+/** The service of the simulation, on a database of its own, with a clock that the simulation sets. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,36 +10,39 @@ import { migrate } from '../../src/pg/migrate.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import { type Service, startService } from '../../src/service.ts';
 
-export type Stage = {
+export type SimulatedService = {
   readonly scrip: Scrip;
   readonly service: Service;
   readonly databaseUrl: string;
   /** Sets the service's clock. */
   readonly setNow: (at: number) => void;
-  /** Leaves nothing behind. May be called twice. */
+  /** Stops everything and removes all files. May be called twice. */
   readonly close: () => Promise<void>;
 };
 
-/** Starts it at the moment `startsAt`: on a migrated database, or on a temporary one. */
-export async function setStage(startsAt: number, databaseUrl?: string): Promise<Stage> {
-  const undo: (() => Promise<unknown>)[] = [];
+/** Starts it with the clock at `startsAt`, on a migrated database or on a temporary one. */
+export async function startSimulatedService(
+  startsAt: number,
+  databaseUrl?: string,
+): Promise<SimulatedService> {
+  const cleanups: (() => Promise<unknown>)[] = [];
   let closing: Promise<void> | undefined;
-  const undoAll = async () => {
-    for (const next of undo.reverse()) await next();
+  const cleanUp = async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
   };
   const close = () => {
-    closing ??= undoAll();
+    closing ??= cleanUp();
     return closing;
   };
   try {
-    const url = databaseUrl ?? (await startDatabase(undo));
+    const url = databaseUrl ?? (await startDatabase(cleanups));
     const { config, plans } = await readSettings();
     let now = startsAt;
     const log = pino({ level: 'warn' }, pino.destination(2));
     const service = await startService(config, url, plans, log, () => now);
-    undo.push(() => service.stop());
+    cleanups.push(() => service.stop());
     const scrip = connect(`127.0.0.1:${service.port}`, { caller: 'year' });
-    undo.push(async () => scrip.close());
+    cleanups.push(async () => scrip.close());
     const setNow = (at: number) => {
       now = at;
     };
@@ -50,11 +53,11 @@ export async function setStage(startsAt: number, databaseUrl?: string): Promise<
   }
 }
 
-async function startDatabase(undo: (() => Promise<unknown>)[]): Promise<string> {
+async function startDatabase(cleanups: (() => Promise<unknown>)[]): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-year-'));
-  undo.push(() => rm(directory, { recursive: true, force: true }));
+  cleanups.push(() => rm(directory, { recursive: true, force: true }));
   const postgres = await startEmbeddedPostgres(directory);
-  undo.push(() => postgres.stop());
+  cleanups.push(() => postgres.stop());
   await migrate(postgres.url);
   return postgres.url;
 }
@@ -64,7 +67,7 @@ async function readSettings() {
     HOST: '127.0.0.1',
     PORT: '0',
     LANES: '2',
-    // The year sweeps when its own day ends, not when ours goes on.
+    // The simulation calls the sweeper itself, by its own clock.
     SWEEP_INTERVAL_MS: '3600000',
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));

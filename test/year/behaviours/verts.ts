@@ -1,7 +1,7 @@
-/** Verts: asynchronous jobs that upscale, convert, resize and inspect, from packs that never expire. */
+/** Verts: asynchronous jobs that upscale, convert, resize and inspect, paid from packs without expiry. */
 import type { Random } from '../../cluster/random.ts';
-import type { Usage } from '../log.ts';
-import type { Habit } from './habit.ts';
+import type { Usage } from '../usage-log.ts';
+import type { Behaviour } from './behaviour.ts';
 import { jobs } from './jobs.ts';
 
 const FACTORS = [2n, 4n, 6n, 8n, 16n] as const;
@@ -34,11 +34,11 @@ function usage(random: Random): Usage {
   }
 }
 
-export const verts = (random: Random): Habit =>
+export const verts = (random: Random): Behaviour =>
   jobs(random, {
     usages(random) {
-      const asked = Array.from({ length: random.integer(1, 4) }, () => usage(random));
-      return { asked, done: asked.slice(0, random.integer(1, asked.length)) };
+      const reserved = Array.from({ length: random.integer(1, 4) }, () => usage(random));
+      return { reserved, done: reserved.slice(0, random.integer(1, reserved.length)) };
     },
     packs: ['starter', 'starter', 'starter', 'standard', 'professional'],
     perDay: 0.05,

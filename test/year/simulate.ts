@@ -1,0 +1,98 @@
+/** Simulates the year, and the time after it until the last pack has expired. */
+import { Random } from '../cluster/random.ts';
+import { DAY_MS, dayOf, laterByMonths, monthOf } from './calendar.ts';
+import { Caller } from './caller.ts';
+import { Customer, type PlanId } from './customer.ts';
+import { type PublishedPlans, readPlans } from './rates.ts';
+import type { SimulatedService } from './simulated-service.ts';
+import { SWEEP_OFFSET_MS, TIMES_OF_DAY, timeOfDay } from './time-of-day.ts';
+import type { LogEntry } from './usage-log.ts';
+
+/** A leap year: packs of 29 February expire on the 28th. */
+export const YEAR = 2028;
+export const STARTS_AT = Date.UTC(YEAR, 0, 1);
+const ENDS_AT = Date.UTC(YEAR + 1, 0, 1);
+const DAYS = (ENDS_AT - STARTS_AT) / DAY_MS;
+
+/** The plans of ten accounts. */
+const PLANS: readonly PlanId[] = [
+  'aspose-cloud',
+  'perfectparser',
+  'verts',
+  'aspose-cloud',
+  'perfectparser',
+  'verts',
+  'aspose-cloud',
+  'perfectparser',
+  'verts',
+  'perfectparser',
+];
+
+export type YearOptions = { readonly accounts: number; readonly seed: number };
+
+export type SimulatedYear = {
+  readonly log: readonly LogEntry[];
+  readonly plans: PublishedPlans;
+  /** The time of the last sweep. */
+  readonly until: number;
+  readonly batches: number;
+  readonly repeats: number;
+};
+
+export async function simulateYear(
+  simulated: SimulatedService,
+  { accounts, seed }: YearOptions,
+  print: (text: string) => void,
+): Promise<SimulatedYear> {
+  const { scrip, service, setNow } = simulated;
+  const plans = await readPlans(scrip);
+  const caller = new Caller(scrip);
+  const random = new Random(seed);
+  const customers = Array.from(
+    { length: accounts },
+    (_, index) => new Customer(index, seed, PLANS[index % PLANS.length] as PlanId, DAYS),
+  );
+  const startedAt = performance.now();
+  let checked = 0;
+  let lastExpiry = 0;
+  let until = STARTS_AT;
+  const isOver = () =>
+    until > ENDS_AT && until > lastExpiry && customers.every(({ isSettled }) => isSettled);
+  for (let day = 0; !isOver(); day++) {
+    const dayStart = STARTS_AT + day * DAY_MS;
+    setNow(dayStart);
+    // A sweep at the first millisecond of a month, while reservations are active.
+    if (dayOf(dayStart).endsWith('-01')) await service.sweep();
+    for (const name of TIMES_OF_DAY) {
+      const spreadMs = Math.floor(random.next() * 2 * 3_600_000);
+      const time = timeOfDay(name, day, dayStart, ENDS_AT, spreadMs);
+      const requests = customers.flatMap((customer) => customer.requests(time));
+      if (requests.length === 0) continue;
+      setNow(time.at);
+      await caller.send(time.at, requests);
+    }
+    until = dayStart + SWEEP_OFFSET_MS;
+    setNow(until);
+    await service.sweep();
+    for (; checked < caller.log.length; checked++)
+      lastExpiry = Math.max(lastExpiry, expiryOf(plans, caller.log[checked] as LogEntry));
+    if (monthOf(dayStart) !== monthOf(dayStart + DAY_MS))
+      print(progress(monthOf(dayStart), caller.log, performance.now() - startedAt));
+  }
+  const { log, batches, repeats } = caller;
+  return { log, plans, until, batches, repeats };
+}
+
+const progress = (month: string, log: readonly LogEntry[], ms: number): string =>
+  `${month}: ${log.length.toLocaleString('en')} requests so far, ${Math.round(ms / 1_000)} s`;
+
+/** When a bought pack expires; 0 for other requests. Of equally named packs the longest counts. */
+function expiryOf(plans: PublishedPlans, { at, request }: LogEntry): number {
+  if (request.kind !== 'purchase') return 0;
+  const months = [...plans.values()].flatMap(({ plan }) =>
+    plan.packs.flatMap(({ packId, validity }) =>
+      packId === request.packId && validity?.length?.$case === 'months' ? validity.length.value : 0,
+    ),
+  );
+  return laterByMonths(at, Math.max(0, ...months));
+}

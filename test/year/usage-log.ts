@@ -1,0 +1,158 @@
+/**
+ * The usage log: requests and their responses, in order. With the published plans it is all that the
+ * checks know.
+ */
+import type { Scrip } from '../../src/client.ts';
+import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
+import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
+
+export type Usage = {
+  readonly operation: string;
+  readonly count: bigint;
+  readonly quantities?: Readonly<Record<string, bigint>>;
+  readonly attributes?: Readonly<Record<string, string>>;
+};
+
+export type LoggedRequest =
+  | { readonly kind: 'open'; readonly planId: string }
+  | { readonly kind: 'charge'; readonly usages: readonly Usage[] }
+  /** Without `ttlMs`: the plan's TTL. */
+  | { readonly kind: 'reserve'; readonly usages: readonly Usage[]; readonly ttlMs?: number }
+  /** Without `usages`: commits all that is held. */
+  | {
+      readonly kind: 'commit';
+      readonly reservationId: string;
+      readonly usages?: readonly Usage[];
+      readonly final: boolean;
+    }
+  | { readonly kind: 'release'; readonly reservationId: string }
+  /** Without `credits`: refunds all that is not refunded yet. */
+  | { readonly kind: 'refund'; readonly seq: bigint; readonly credits?: bigint }
+  | { readonly kind: 'purchase'; readonly packId: string }
+  | { readonly kind: 'move'; readonly planId: string }
+  | { readonly kind: 'close' };
+
+export type LoggedResponse = {
+  /** Reason of the failure; empty after a success. */
+  readonly refused: string;
+  /** Credits charged, reserved, committed, released, refunded or bought. */
+  readonly credits: bigint;
+  /** The balance in the response; null if it has none. */
+  readonly balance: { readonly available: bigint; readonly overage: bigint } | null;
+  /** seq of the entry; 0 if there is none. */
+  readonly seq: bigint;
+  /** Of a reserve. */
+  readonly reservationId: string;
+  readonly expiresAt: number;
+  /** Of a purchase. */
+  readonly grantId: bigint;
+};
+
+export type LogEntry = {
+  /** The time by the service's clock. */
+  readonly at: number;
+  readonly accountId: string;
+  readonly request: LoggedRequest;
+  readonly response: LoggedResponse;
+};
+
+type AnyResult = NonNullable<MutationResult['result']>;
+
+type Mutations = NonNullable<Parameters<Scrip['billing']['batch']>[0]['mutations']>;
+export type MutationRequest = NonNullable<Mutations[number]['mutation']>;
+
+/** The RPC's request. The client completes the partial message. */
+export function toMutation(
+  accountId: string,
+  requestId: string,
+  request: LoggedRequest,
+): MutationRequest {
+  const ids = { accountId, requestId };
+  switch (request.kind) {
+    case 'open':
+      return { $case: 'openAccount', value: { ...ids, planId: request.planId } };
+    case 'charge':
+      return { $case: 'charge', value: { ...ids, usages: [...request.usages] } };
+    case 'reserve': {
+      const ttl = request.ttlMs && { ttl: { seconds: BigInt(request.ttlMs / 1_000), nanos: 0 } };
+      return { $case: 'reserve', value: { ...ids, usages: [...request.usages], ...ttl } };
+    }
+    case 'commit': {
+      const { reservationId, usages = [], final } = request;
+      return {
+        $case: 'commit',
+        value: { ...ids, reservationId, usages: [...usages], final },
+      };
+    }
+    case 'release':
+      return { $case: 'release', value: { ...ids, reservationId: request.reservationId } };
+    case 'refund': {
+      const credits = request.credits !== undefined && { credits: request.credits };
+      return { $case: 'refund', value: { ...ids, seq: request.seq, ...credits } };
+    }
+    case 'purchase': {
+      const payment = { $case: 'paymentReference', value: `order-${requestId}` } as const;
+      return { $case: 'purchase', value: { ...ids, packId: request.packId, payment } };
+    }
+    case 'move':
+      return { $case: 'moveAccount', value: { ...ids, planId: request.planId } };
+    case 'close':
+      return { $case: 'closeAccount', value: ids };
+  }
+}
+
+const EMPTY_RESPONSE: LoggedResponse = {
+  refused: '',
+  credits: 0n,
+  balance: null,
+  seq: 0n,
+  reservationId: '',
+  expiresAt: 0,
+  grantId: 0n,
+};
+
+export function toResponse(result: AnyResult | undefined): LoggedResponse {
+  const success = (
+    value: { balance: Balance | undefined; entrySeq?: bigint },
+    credits: bigint,
+  ) => ({
+    ...EMPTY_RESPONSE,
+    credits,
+    balance: value.balance
+      ? { available: value.balance.available, overage: value.balance.overage }
+      : null,
+    seq: value.entrySeq ?? 0n,
+  });
+  switch (result?.$case) {
+    case 'error':
+      return { ...EMPTY_RESPONSE, refused: result.value.reason };
+    case 'openAccount':
+      return success(result.value, 0n);
+    case 'charge':
+      return success(result.value, result.value.credits);
+    case 'reserve': {
+      const { reservation } = result.value;
+      return {
+        ...success(result.value, reservation?.held ?? 0n),
+        reservationId: reservation?.reservationId ?? '',
+        expiresAt: reservation?.expiresAt?.getTime() ?? 0,
+      };
+    }
+    case 'commit':
+      return success(result.value, result.value.committed);
+    case 'release':
+      return success(result.value, result.value.released);
+    case 'refund':
+      return success(result.value, result.value.refunded);
+    case 'purchase': {
+      const grantId = result.value.grant?.grantId ?? 0n;
+      return { ...success(result.value, result.value.purchase?.credits ?? 0n), grantId };
+    }
+    case 'moveAccount':
+      return success(result.value, 0n);
+    case 'closeAccount':
+      return success(result.value, 0n);
+    default:
+      throw new Error(`an unexpected result: ${result?.$case}`);
+  }
+}
