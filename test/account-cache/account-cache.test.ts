@@ -12,7 +12,7 @@ import {
 import type { Account } from '../../src/ledger/account.ts';
 import { isOpen } from '../../src/ledger/grant.ts';
 import { account, grant, START } from '../ledger/fixtures.ts';
-import { life, live } from '../ledger/workload.ts';
+import { runScenario, scenarios } from '../ledger/workload.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
@@ -87,16 +87,16 @@ describe('the account cache', () => {
   test('returns an account as the ledger has it after any commands', () => {
     let compared = 0;
     fc.assert(
-      fc.property(life(60), (random) => {
+      fc.property(scenarios(60), (random) => {
         const cache = new LruAccountCache(1);
-        live(random, (shelf, now, command) => {
-          const { book } = shelf.work(now, command);
+        runScenario(random, (store, now, command) => {
+          const { book } = store.run(now, command);
           if (!book.hasChanges) return;
           cache.store(NOTHING, [book]);
           const cached = cache.take(new Set(['acme']), now).get('acme');
           if (!cached) return;
-          assert.deepEqual(cached.account, shelf.account);
-          const open = [...shelf.grants.values()].filter(isOpen);
+          assert.deepEqual(cached.account, store.account);
+          const open = [...store.grants.values()].filter(isOpen);
           assert.deepEqual(new Set(cached.grants), new Set(open));
           compared += 1;
         });

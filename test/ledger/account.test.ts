@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { newAccount } from '../../src/ledger/rules/account.ts';
+import { AccountStore } from './account-store.ts';
 import {
   allowance,
   at,
@@ -18,23 +19,22 @@ import {
   reserve,
   update,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
 import { audit, ledger, type Row } from './table.ts';
 
 describe('opening an account', () => {
   test('writes nothing where the plan grants nothing', () => {
-    const shelf = ledger(plan(), [['0s', open(), 'nothing', '0']]);
-    expect(shelf.account).toEqual(newAccount('acme', open(), plan(), at('0s')));
+    const store = ledger(plan(), [['0s', open(), 'nothing', '0']]);
+    expect(store.account).toEqual(newAccount('acme', open(), plan(), at('0s')));
   });
 
   test('grants welcome credits and the whole of the month’s allowance', () => {
     const welcome = { credits: 20n, validity: { days: 30 } };
-    const shelf = ledger(plan({ welcome, ...allowance(50n) }), [
+    const store = ledger(plan({ welcome, ...allowance(50n) }), [
       ['0s', open(), 'GRANT 20: issued>g1 20 | GRANT 50: issued>g2 50', '70'],
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 50: issued>g3 50', '70'],
       ['30d', null, 'GRANT_EXPIRED 20: g1>expired 20', '50'],
     ]);
-    expect([...shelf.grants.values()]).toMatchObject([
+    expect([...store.grants.values()]).toMatchObject([
       { category: 'PROMOTIONAL', source: 'WELCOME', sourceReference: '', expiresAt: at('30d') },
       { category: 'ALLOWANCE', source: 'ALLOWANCE', sourceReference: '2026-01' },
       { category: 'ALLOWANCE', source: 'ALLOWANCE', sourceReference: '2026-02' },
@@ -49,23 +49,23 @@ describe('opening an account', () => {
   });
 
   test('lets what waited together with it use it at once', () => {
-    const shelf = new Shelf(plan(allowance(50n)), at('0s'));
-    const { outcomes } = shelf.group(at('0s'), [open(), reserve(40n), charge(11n), charge(10n)]);
+    const store = new AccountStore(plan(allowance(50n)), at('0s'));
+    const { outcomes } = store.runGroup(at('0s'), [open(), reserve(40n), charge(11n), charge(10n)]);
     expect(outcomes).toMatchObject([
       { kind: 'OpenAccount' },
       { kind: 'Reserve' },
       { reason: 'INSUFFICIENT_CREDITS' },
       { kind: 'Charge', entrySeq: 3n },
     ]);
-    audit(shelf);
+    audit(store);
   });
 
   test('says who opened it, with its labels', () => {
     const welcome = { credits: 20n, validity: null };
-    const shelf = new Shelf(plan({ welcome }), at('0s'));
-    shelf.account.labels = { region: 'eu' };
-    shelf.work(at('0s'), open());
-    expect(shelf.entries[0]).toMatchObject({ caller: 'pages', labels: { region: 'eu' } });
+    const store = new AccountStore(plan({ welcome }), at('0s'));
+    store.account.labels = { region: 'eu' };
+    store.run(at('0s'), open());
+    expect(store.entries[0]).toMatchObject({ caller: 'pages', labels: { region: 'eu' } });
   });
 
   test('puts it under the plan’s overage limit', () => {
@@ -77,15 +77,15 @@ describe('opening an account', () => {
 });
 
 test('an update changes what it names and writes no entry', () => {
-  const shelf = ledger(plan(), [
+  const store = ledger(plan(), [
     ['1s', update('Acme'), 'nothing', '0'],
     ['2s', update(null), 'nothing', '0'],
   ]);
-  expect(shelf.account).toMatchObject({ displayName: 'Acme', labels: {} });
-  shelf.work(at('3s'), { kind: 'UpdateAccount', displayName: null, labels: { region: 'eu' } });
-  expect(shelf.account).toMatchObject({ displayName: 'Acme', labels: { region: 'eu' } });
-  shelf.work(at('4s'), { kind: 'UpdateAccount', displayName: '', labels: {} });
-  expect(shelf.account).toMatchObject({ displayName: '', labels: {} });
+  expect(store.account).toMatchObject({ displayName: 'Acme', labels: {} });
+  store.run(at('3s'), { kind: 'UpdateAccount', displayName: null, labels: { region: 'eu' } });
+  expect(store.account).toMatchObject({ displayName: 'Acme', labels: { region: 'eu' } });
+  store.run(at('4s'), { kind: 'UpdateAccount', displayName: '', labels: {} });
+  expect(store.account).toMatchObject({ displayName: '', labels: {} });
 });
 
 describe('a closed account', () => {
@@ -123,8 +123,8 @@ describe('a closed account', () => {
   });
 
   test('stays closed since it was closed first', () => {
-    const shelf = ledger(plan(), [...CLOSED, ['9s', close(), 'nothing', '95 (60)']]);
-    expect(shelf.account).toMatchObject({ state: 'CLOSED', closedAt: at('1s') });
+    const store = ledger(plan(), [...CLOSED, ['9s', close(), 'nothing', '95 (60)']]);
+    expect(store.account).toMatchObject({ state: 'CLOSED', closedAt: at('1s') });
   });
 
   test('keeps its credits until they expire', () => {

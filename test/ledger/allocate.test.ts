@@ -5,7 +5,7 @@ import { Failure } from '../../src/failure.ts';
 import { allocate, headroom } from '../../src/ledger/allocation/allocate.ts';
 import { OVERAGE, totalCredits } from '../../src/ledger/allocation/allocation.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
-import { account, at, book, grant, pack, picture, plan, postpaid, START } from './fixtures.ts';
+import { account, at, book, grant, pack, plan, postpaid, START, snapshotOf } from './fixtures.ts';
 
 const allocated = (grants: readonly Grant[], credits: bigint) => {
   const result = allocate(book(grants), credits);
@@ -92,10 +92,10 @@ describe('an allocation', () => {
 
   test('changes nothing in the book', () => {
     const unchanged = book([grant(1n), grant(2n)]);
-    const before = picture(unchanged);
+    const before = snapshotOf(unchanged);
     allocate(unchanged, 150n);
     allocate(unchanged, 999n);
-    expect(picture(unchanged)).toEqual(before);
+    expect(snapshotOf(unchanged)).toEqual(before);
   });
 
   test('adds up to the amount and uses no more of a grant than it has, or fails with the shortfall', () => {

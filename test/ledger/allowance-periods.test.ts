@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { periodOf } from '../../src/ledger/allowance.ts';
 import { balanceOf } from '../../src/ledger/balance.ts';
 import type { Allowance } from '../../src/pricing/plan.ts';
+import { AccountStore } from './account-store.ts';
 import {
   allowance,
   at,
@@ -18,13 +19,12 @@ import {
   reserve,
   START,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
-import { audit, ledger, play } from './table.ts';
+import { audit, continueLedger, ledger } from './table.ts';
 
 const iso = (instant: number): string => new Date(instant).toISOString();
 
-const periodsOf = (shelf: Shelf) =>
-  [...shelf.grants.values()]
+const periodsOf = (store: AccountStore) =>
+  [...store.grants.values()]
     .filter(({ source }) => source === 'ALLOWANCE')
     .map(({ sourceReference }) => sourceReference);
 
@@ -116,13 +116,13 @@ describe('an allowance of a length of time', () => {
   const EVERY_MONTH = allowance(50n, { every: { months: 1 } });
 
   test('comes at the opening and then from the opening on', () => {
-    const shelf = ledger(plan(EVERY_MONTH), [
+    const store = ledger(plan(EVERY_MONTH), [
       ['2026-01-31T10:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-02-28T09:59Z', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
       ['2026-02-28T10:00Z', null, 'GRANT_EXPIRED 30: g1>expired 30 | GRANT 50: issued>g2 50', '50'],
       ['2026-03-31T10:00Z', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 50: issued>g3 50', '50'],
     ]);
-    expect(periodsOf(shelf)).toEqual([
+    expect(periodsOf(store)).toEqual([
       '2026-01-31T10:00:00.000Z',
       '2026-02-28T10:00:00.000Z',
       '2026-03-31T10:00:00.000Z',
@@ -134,45 +134,45 @@ describe('an allowance of a length of time', () => {
     const lengths = fc.constantFrom({ days: 30 }, { days: 1 }, { months: 1 }, { months: 3 });
     fc.assert(
       fc.property(lengths, looks, (every, days) => {
-        const shelf = new Shelf(plan(allowance(50n, { every })), START);
-        shelf.work(START, open());
+        const store = new AccountStore(plan(allowance(50n, { every })), START);
+        store.run(START, open());
         const moments = days.map((day) => START + day * ms('1d')).toSorted((a, b) => a - b);
-        for (const moment of moments) shelf.work(moment, null);
+        for (const moment of moments) store.run(moment, null);
         const expected: string[] = [];
         let from = START;
         while (from <= (moments.at(-1) ?? START)) {
           expected.push(iso(from));
           from = periodOf(every, START, from).until;
         }
-        expect(periodsOf(shelf)).toEqual(expected);
-        expect(shelf.account.remaining).toBe(50n);
-        audit(shelf);
+        expect(periodsOf(store)).toEqual(expected);
+        expect(store.account.remaining).toBe(50n);
+        audit(store);
       }),
       { numRuns: 50 },
     );
   });
 
   test('follows a plan that changes its period from the moment the next one is due', () => {
-    const shelf = ledger(plan(EVERY_MONTH), [
+    const store = ledger(plan(EVERY_MONTH), [
       ['2026-01-10T06:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
-    shelf.plan = plan(allowance(40n));
-    play(shelf, [
+    store.plan = plan(allowance(40n));
+    continueLedger(store, [
       ['2026-02-10T06:00Z', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 40: issued>g2 40', '40'],
       ['2026-03-01', null, 'GRANT_EXPIRED 40: g2>expired 40 | GRANT 40: issued>g3 40', '40'],
     ]);
-    shelf.plan = plan(allowance(30n, { every: { days: 1 } }));
-    play(shelf, [
+    store.plan = plan(allowance(30n, { every: { days: 1 } }));
+    continueLedger(store, [
       ['2026-04-01T05:59Z', null, 'GRANT_EXPIRED 40: g3>expired 40 | GRANT 30: issued>g4 30', '30'],
       ['2026-04-01T06:00Z', null, 'GRANT_EXPIRED 30: g4>expired 30 | GRANT 30: issued>g5 30', '30'],
     ]);
-    expect(new Set(periodsOf(shelf)).size).toBe(5);
+    expect(new Set(periodsOf(store)).size).toBe(5);
   });
 
   test('of a plan that gives one only now comes from the next period on', () => {
-    const shelf = ledger(plan(), [['2026-01-10T06:00Z', charge(0n), 'CHARGE 0', '0']]);
-    shelf.plan = plan(allowance(50n, { every: { days: 7 } }));
-    play(shelf, [
+    const store = ledger(plan(), [['2026-01-10T06:00Z', charge(0n), 'CHARGE 0', '0']]);
+    store.plan = plan(allowance(50n, { every: { days: 7 } }));
+    continueLedger(store, [
       ['2026-01-18', null, 'nothing', '0'],
       ['2026-01-24T06:00Z', null, 'GRANT 50: issued>g1 50', '50'],
     ]);
@@ -190,7 +190,7 @@ describe('an allowance with rollover', () => {
   });
 
   test('up to an amount keeps the newest of it, all periods together', () => {
-    const shelf = ledger(plan(allowance(50n, { rollover: { upTo: 60n } })), [
+    const store = ledger(plan(allowance(50n, { rollover: { upTo: 60n } })), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-02-01', null, 'GRANT 50: issued>g2 50', '100'],
       ['2026-03-01', null, 'GRANT_EXPIRED 40: g1>expired 40 | GRANT 50: issued>g3 50', '110'],
@@ -202,7 +202,7 @@ describe('an allowance with rollover', () => {
         '110',
       ],
     ]);
-    expect([...shelf.grants.values()].map(({ state, remaining }) => [state, remaining])).toEqual([
+    expect([...store.grants.values()].map(({ state, remaining }) => [state, remaining])).toEqual([
       ['EXPIRED', 0n],
       ['OPEN', 10n],
       ['OPEN', 50n],
@@ -226,7 +226,7 @@ describe('an allowance with rollover', () => {
   });
 
   test('that lapsed and is refunded can be spent until the next turn', () => {
-    const shelf = ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
+    const store = ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['1s', charge(30n), 'CHARGE 30: g1>consumed 30', '20'],
       ['2026-02-01', null, 'GRANT_EXPIRED 10: g1>expired 10 | GRANT 50: issued>g2 50', '60'],
@@ -239,15 +239,15 @@ describe('an allowance with rollover', () => {
         '60',
       ],
     ]);
-    expect(shelf.grants.get(1n)?.state).toBe('EXPIRED');
+    expect(store.grants.get(1n)?.state).toBe('EXPIRED');
   });
 
   test('lapses at the next turn of a plan that carries nothing any more', () => {
-    const shelf = ledger(plan(allowance(50n, { rollover: 'all' })), [
+    const store = ledger(plan(allowance(50n, { rollover: 'all' })), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
-    shelf.plan = plan(allowance(50n));
-    play(shelf, [
+    store.plan = plan(allowance(50n));
+    continueLedger(store, [
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50', '50'],
       ['2026-03-01', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 50: issued>g3 50', '50'],
     ]);
@@ -257,14 +257,14 @@ describe('an allowance with rollover', () => {
     // What a reservation still held at two turns that nobody looked at comes back after both.
     const terms = allowance(50n, { every: { days: 1 }, rollover: { upTo: 10n } });
     const rows = (looks: readonly string[]) => {
-      const shelf = new Shelf(
+      const store = new AccountStore(
         plan({ ...terms, reservation: { ttlMs: ms('60h'), maxTtlMs: ms('60h'), graceMs: 0 } }),
         START,
       );
-      shelf.work(START, open());
-      shelf.work(START, reserve(45n));
-      for (const look of looks) shelf.work(at(look), null);
-      return [...shelf.grants.values()].map(({ remaining, state }) => [remaining, state]);
+      store.run(START, open());
+      store.run(START, reserve(45n));
+      for (const look of looks) store.run(at(look), null);
+      return [...store.grants.values()].map(({ remaining, state }) => [remaining, state]);
     };
     const stepwise = rows(['24h', '36h', '48h', '60h']);
     expect(rows(['60h'])).toEqual(stepwise);
@@ -289,22 +289,22 @@ describe('an allowance with rollover', () => {
     );
     fc.assert(
       fc.property(fc.bigInt(1n, 120n), acts, (upTo, all) => {
-        const shelf = new Shelf(plan(allowance(50n, { rollover: { upTo } })), START);
+        const store = new AccountStore(plan(allowance(50n, { rollover: { upTo } })), START);
         let now = START;
-        shelf.work(now, open());
+        store.run(now, open());
         for (const { waitMs, act } of all) {
           now += waitMs;
-          const turns = shelf.entries.length;
-          shelf.work(now, act);
-          let remaining = shelf.entries[turns - 1]?.remainingAfter ?? 0n;
-          for (const entry of shelf.entries.slice(turns)) {
+          const turns = store.entries.length;
+          store.run(now, act);
+          let remaining = store.entries[turns - 1]?.remainingAfter ?? 0n;
+          for (const entry of store.entries.slice(turns)) {
             const reserved = entry.reservedAfter;
             const most = upTo > reserved ? upTo : reserved;
             if (entry.kind === 'GRANT') expect(remaining).toBeLessThanOrEqual(most);
             remaining = entry.remainingAfter;
           }
         }
-        audit(shelf);
+        audit(store);
       }),
       { numRuns: 200 },
     );
@@ -312,25 +312,25 @@ describe('an allowance with rollover', () => {
 });
 
 describe('the next allowance', () => {
-  const next = (shelf: Shelf) => {
-    const { account, grants, plan } = shelf;
+  const next = (store: AccountStore) => {
+    const { account, grants, plan } = store;
     return balanceOf(account, [...grants.values()], plan.terms, account.lastAt).nextAllowance;
   };
 
   test('is told before it is due: when it comes, and how much by the plan as it is now', () => {
-    const shelf = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
-    expect(next(shelf)).toEqual({ dueAt: at('2026-02-01'), credits: 50n });
-    shelf.plan = plan(allowance(60n));
-    expect(next(shelf)).toEqual({ dueAt: at('2026-02-01'), credits: 60n });
+    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    expect(next(store)).toEqual({ dueAt: at('2026-02-01'), credits: 50n });
+    store.plan = plan(allowance(60n));
+    expect(next(store)).toEqual({ dueAt: at('2026-02-01'), credits: 60n });
   });
 
   test('is none where the plan gives none, and none of a closed account', () => {
     expect(next(ledger(plan(), [['0s', charge(0n), 'CHARGE 0', '0']]))).toBeNull();
-    const shelf = ledger(plan(allowance(50n)), [
+    const store = ledger(plan(allowance(50n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['0s', release('r9'), 'RESERVATION_NOT_FOUND', '50'],
       ['1s', close(), 'nothing', '50'],
     ]);
-    expect(next(shelf)).toBeNull();
+    expect(next(store)).toBeNull();
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatMonth, monthStart } from '../../src/ledger/month.ts';
+import { AccountStore } from './account-store.ts';
 import {
   allowance,
   at,
@@ -13,11 +14,10 @@ import {
   plan,
   reserve,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
 import { audit, ledger } from './table.ts';
 
-const monthsOf = (shelf: Shelf) =>
-  [...shelf.grants.values()]
+const monthsOf = (store: AccountStore) =>
+  [...store.grants.values()]
     .filter(({ source }) => source === 'ALLOWANCE')
     .map(({ sourceReference }) => sourceReference);
 
@@ -61,7 +61,7 @@ describe('an allowance', () => {
   });
 
   test('of months nobody looked in is granted and has expired, each in its turn', () => {
-    const shelf = ledger(plan(allowance(50n)), [
+    const store = ledger(plan(allowance(50n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       [
         '2026-04-15',
@@ -78,8 +78,8 @@ describe('an allowance', () => {
         '49',
       ],
     ]);
-    expect(monthsOf(shelf)).toEqual(['2026-01', '2026-02', '2026-03', '2026-04']);
-    expect(shelf.grants.get(4n)).toMatchObject({
+    expect(monthsOf(store)).toEqual(['2026-01', '2026-02', '2026-03', '2026-04']);
+    expect(store.grants.get(4n)).toMatchObject({
       effectiveAt: at('2026-04-01'),
       expiresAt: at('2026-05-01'),
     });
@@ -113,16 +113,16 @@ describe('an allowance', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 40 }), looks, (openedDay, days) => {
         const opened = at(`${openedDay}d`);
-        const shelf = new Shelf(plan(allowance(50n)), opened);
-        shelf.work(opened, open());
+        const store = new AccountStore(plan(allowance(50n)), opened);
+        store.run(opened, open());
         const moments = days.map((day) => opened + day * ms('1d')).toSorted((a, b) => a - b);
-        for (const moment of moments) shelf.work(moment, null);
+        for (const moment of moments) store.run(moment, null);
         const months: string[] = [];
         for (let m = monthStart(opened); m <= (moments.at(-1) ?? opened); m = monthStart(m, 1))
           months.push(formatMonth(m));
-        expect(monthsOf(shelf)).toEqual(months);
-        expect(shelf.account.remaining).toBe(50n);
-        audit(shelf);
+        expect(monthsOf(store)).toEqual(months);
+        expect(store.account.remaining).toBe(50n);
+        audit(store);
       }),
     );
   });

@@ -1,39 +1,39 @@
 /**
- * An auditor who knows nothing of books and rules. It reads entries in their order, keeps its own
- * sum per bucket from the moves alone, and objects to whatever does not add up: a bucket below zero,
- * a move its kind of entry must not make, balances after an entry that are not those of the buckets,
- * a gap in seq, a clock that ran backwards, a broken hash chain.
+ * An auditor, which shares no code with books and rules. It reads entries in order, computes every balance
+ * from the moves alone, and throws if anything is inconsistent: a negative bucket, a move that the kind of
+ * entry must not make, balances after an entry that differ from the buckets, a gap in seq, time that runs
+ * backwards, a broken hash chain.
  */
 import assert from 'node:assert/strict';
 import type { Failure } from '../../src/failure.ts';
 import type { Entry, EntryKind, Move } from '../../src/ledger/entry.ts';
 import { seal } from '../../src/ledger/hash-chain.ts';
-import type { Shelf } from './shelf.ts';
+import type { AccountStore } from './account-store.ts';
 
-const GRANTING = ['issued>available'];
-const GIVING_BACK = ['reserved>available', 'reserved>expired', 'overage_reserved>overage'];
-const TAKING = ['available>consumed', 'overage>consumed'];
+const ISSUE_MOVES = ['issued>available'];
+const RETURN_MOVES = ['reserved>available', 'reserved>expired', 'overage_reserved>overage'];
+const CONSUME_MOVES = ['available>consumed', 'overage>consumed'];
 
-/** The moves an entry of each kind may make. */
-const MOVES: Record<EntryKind, readonly string[]> = {
-  GRANT: GRANTING,
-  GRANT_EFFECTIVE: GRANTING,
-  PURCHASE: GRANTING,
+/** The moves that an entry of each kind may have. */
+const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
+  GRANT: ISSUE_MOVES,
+  GRANT_EFFECTIVE: ISSUE_MOVES,
+  PURCHASE: ISSUE_MOVES,
   GRANT_EXPIRED: ['available>expired'],
   RESERVE: ['available>reserved', 'overage>overage_reserved'],
   RAISE: ['available>reserved', 'overage>overage_reserved'],
-  COMMIT: ['reserved>consumed', 'overage_reserved>consumed', ...TAKING, ...GIVING_BACK],
-  RELEASE: GIVING_BACK,
-  EXPIRE: GIVING_BACK,
-  CHARGE: TAKING,
+  COMMIT: ['reserved>consumed', 'overage_reserved>consumed', ...CONSUME_MOVES, ...RETURN_MOVES],
+  RELEASE: RETURN_MOVES,
+  EXPIRE: RETURN_MOVES,
+  CHARGE: CONSUME_MOVES,
   PLAN_CHANGE: [],
   REFUND: ['consumed>available', 'consumed>expired', 'consumed>overage', 'consumed>issued'],
   CLAW_BACK: ['available>issued'],
   REINSTATE: ['issued>available', 'issued>expired'],
 };
 
-/** Buckets a move may leave without having been filled before: credits are made out of nothing here. */
-const SOURCES = new Set(['issued', 'overage']);
+/** Buckets that may go below zero, because credits come from them. */
+const UNLIMITED_BUCKETS = new Set(['issued', 'overage']);
 
 class Sums {
   readonly #sums = new Map<string, bigint>();
@@ -55,26 +55,26 @@ class Sums {
 
 export class Auditor {
   readonly #buckets = new Sums();
-  /** What each reservation holds of each grant, as "reservation/grant". */
-  readonly #held = new Sums();
+  /** What each reservation holds of each grant, by "reservation/grant". */
+  readonly #heldByReservation = new Sums();
   readonly #committed = new Sums();
-  /** What refunds took back of each grant, to issue it again. */
-  readonly #again = new Sums();
+  /** Credits of each expired grant that refunds issued again as a new grant. */
+  readonly #reissued = new Sums();
   readonly #months = new Map<bigint, string>();
   #overage = 0n;
   #overageReserved = 0n;
   #last: Pick<Entry, 'seq' | 'at' | 'hash'> = { seq: 0n, at: 0, hash: new Uint8Array() };
 
-  /** The most overage a plan of the account ever allowed; 0 where it was always prepaid. */
+  /** The highest overage limit that the account has had; 0 if it was always prepaid. */
   limit: bigint;
 
   constructor(limit: bigint) {
     this.limit = limit;
   }
 
-  see(entry: Entry) {
-    this.#seePlace(entry);
-    for (const move of entry.moves) this.#seeMove(entry, move);
+  addEntry(entry: Entry) {
+    this.#checkChain(entry);
+    for (const move of entry.moves) this.#applyMove(entry, move);
     assert(this.#overage >= 0n, 'overage is below zero');
     assert(this.#overage + this.#overageReserved <= this.limit, 'overage is beyond the limit');
     const remaining = this.#buckets.total('available/') + this.#buckets.total('reserved/');
@@ -85,19 +85,19 @@ export class Auditor {
     assert(remaining + this.limit >= reserved, 'available is below the overage limit');
   }
 
-  /** Objects where a call was refused for lack of credits, and what it was told of them is not so. */
-  seeRefusal({ reason, metadata }: Failure, limit: bigint, now: number) {
+  /** Throws if a failure for lack of credits states other figures than the entries. */
+  checkFailure({ reason, metadata }: Failure, limit: bigint, now: number) {
     if (reason !== 'INSUFFICIENT_CREDITS' && reason !== 'OVERAGE_LIMIT_REACHED') return;
     const overage = month(now) === month(this.#last.at) ? this.#overage : 0n;
-    const line = limit - overage - this.#overageReserved;
-    const available = this.#buckets.total('available/') + (line > 0n ? line : 0n);
+    const overageLeft = limit - overage - this.#overageReserved;
+    const available = this.#buckets.total('available/') + (overageLeft > 0n ? overageLeft : 0n);
     assert.equal(metadata['available'], String(available), reason);
     assert.equal(metadata['shortfall'], String(BigInt(metadata['required']!) - available), reason);
     assert(BigInt(metadata['required']!) > available, reason);
   }
 
-  /** Objects where the shelf's nouns are not what the entries say. */
-  agreeWith({ account, grants, reservations, purchases, entries }: Shelf) {
+  /** Throws if the stored account, grants, purchases or reservations differ from the entries. */
+  checkStore({ account, grants, reservations, purchases, entries }: AccountStore) {
     assert.equal(account.seq, BigInt(entries.length));
     assert.equal(account.remaining, this.#buckets.total('available/') + account.reserved);
     assert.equal(account.reserved, this.#buckets.total('reserved/'));
@@ -106,19 +106,19 @@ export class Auditor {
       const available = this.#buckets.get(`available/${grantId}`);
       assert.equal(reserved, this.#buckets.get(`reserved/${grantId}`), `grant ${grantId}`);
       assert.equal(remaining, available + reserved, `grant ${grantId}`);
-      const gone =
+      const spent =
         this.#buckets.get(`consumed/${grantId}`) + this.#buckets.get(`expired/${grantId}`);
-      // What a refund gave back as a new grant was issued again there.
-      const again = this.#again.get(`${grantId}`);
+      // Credits that a refund gave back as a new grant left this one for good.
+      const reissued = this.#reissued.get(`${grantId}`);
       const returned = amount + this.#buckets.get(`issued/${grantId}`);
       if (state !== 'SCHEDULED')
-        assert.equal(remaining + gone + returned, amount, `grant ${grantId}`);
-      const takenBack = returned - again;
+        assert.equal(remaining + spent + returned, amount, `grant ${grantId}`);
+      const clawedBack = returned - reissued;
       const bought = purchases.find((purchase) => purchase.grantId === grantId);
       assert.equal(
-        state === 'SCHEDULED' ? 0n : takenBack,
+        state === 'SCHEDULED' ? 0n : clawedBack,
         bought?.creditsClawedBack ?? 0n,
-        `grant ${grantId} taken back`,
+        `grant ${grantId} clawed back`,
       );
     }
     const paid = purchases.filter(({ state }) => state === 'PAID');
@@ -126,10 +126,14 @@ export class Auditor {
     assert.equal(entries.filter(({ kind }) => kind === 'PURCHASE').length, paid.length);
     for (const reservation of reservations.values()) {
       const { reservationId, state, credits, committed, returned, allocations } = reservation;
-      const held = this.#held.total(`${reservationId}/`);
+      const held = this.#heldByReservation.total(`${reservationId}/`);
       assert.equal(committed, this.#committed.get(reservationId), `${reservationId} committed`);
       for (const { grantId, credits } of allocations)
-        assert.equal(credits, this.#held.get(`${reservationId}/${grantId}`), reservationId);
+        assert.equal(
+          credits,
+          this.#heldByReservation.get(`${reservationId}/${grantId}`),
+          reservationId,
+        );
       assert.equal(
         allocations.reduce((sum, allocation) => sum + allocation.credits, 0n),
         held,
@@ -137,11 +141,11 @@ export class Auditor {
       );
       assert(state === 'ACTIVE' || held === 0n, `${reservationId} ended and holds ${held}`);
       if (reservation.overCommitPolicy !== 'DRAW')
-        assert.equal(held + committed + returned, credits, `${reservationId} is not whole`);
+        assert.equal(held + committed + returned, credits, `${reservationId} does not add up`);
     }
   }
 
-  #seePlace(entry: Entry) {
+  #checkChain(entry: Entry) {
     assert.equal(entry.seq, this.#last.seq + 1n, 'seq has a gap');
     assert(entry.at >= this.#last.at, 'time ran backwards');
     assert.deepEqual(entry.hash, seal(entry, this.#last.hash).hash, 'the hash chain is broken');
@@ -150,33 +154,42 @@ export class Auditor {
     this.#last = entry;
   }
 
-  #seeMove(
+  #applyMove(
     { kind, at, reservationId, refundedSeq, seq }: Entry,
     { from, to, grantId, credits }: Move,
   ) {
-    assert(MOVES[kind].includes(`${from}>${to}`), `${kind} moves ${from} to ${to}`);
+    assert(ALLOWED_MOVES[kind].includes(`${from}>${to}`), `${kind} moves ${from} to ${to}`);
     assert(credits > 0n, `entry ${seq} moves ${credits}`);
-    const ofOverage = [from, to].some((bucket) => bucket.startsWith('overage'));
-    assert.equal(grantId === 0n, ofOverage, `entry ${seq}: ${from} to ${to} of grant ${grantId}`);
+    const concernsOverage = [from, to].some((bucket) => bucket.startsWith('overage'));
+    assert.equal(
+      grantId === 0n,
+      concernsOverage,
+      `entry ${seq}: ${from} to ${to} of grant ${grantId}`,
+    );
     this.#buckets.add(`${from}/${grantId}`, -credits);
     this.#buckets.add(`${to}/${grantId}`, credits);
     const left = this.#buckets.get(`${from}/${grantId}`);
-    assert(left >= 0n || SOURCES.has(from), `entry ${seq} takes ${-left} too many from ${from}`);
+    assert(
+      left >= 0n || UNLIMITED_BUCKETS.has(from),
+      `entry ${seq} overdraws by ${-left} the bucket ${from}`,
+    );
 
-    if (from === 'consumed' && to === 'issued') this.#again.add(`${grantId}`, credits);
+    if (from === 'consumed' && to === 'issued') this.#reissued.add(`${grantId}`, credits);
     if (from === 'overage_reserved') this.#overageReserved -= credits;
     if (to === 'overage_reserved') this.#overageReserved += credits;
-    if (ofOverage && to === 'consumed') this.#overage += credits;
+    if (concernsOverage && to === 'consumed') this.#overage += credits;
     // A refund of an earlier month's overage does not lower this month's.
-    const ofThisMonth = this.#months.get(refundedSeq ?? 0n) === month(at);
-    if (from === 'consumed' && to === 'overage' && ofThisMonth) this.#overage -= credits;
+    const isOfThisMonth = this.#months.get(refundedSeq ?? 0n) === month(at);
+    if (from === 'consumed' && to === 'overage' && isOfThisMonth) this.#overage -= credits;
     if (reservationId !== null && kind !== 'REFUND') {
-      if (from.endsWith('reserved')) this.#held.add(`${reservationId}/${grantId}`, -credits);
-      if (to.endsWith('reserved')) this.#held.add(`${reservationId}/${grantId}`, credits);
+      if (from.endsWith('reserved'))
+        this.#heldByReservation.add(`${reservationId}/${grantId}`, -credits);
+      if (to.endsWith('reserved'))
+        this.#heldByReservation.add(`${reservationId}/${grantId}`, credits);
       if (to === 'consumed') this.#committed.add(reservationId, credits);
       assert(
-        this.#held.get(`${reservationId}/${grantId}`) >= 0n,
-        `${reservationId} gives too much`,
+        this.#heldByReservation.get(`${reservationId}/${grantId}`) >= 0n,
+        `${reservationId} returns more than it holds`,
       );
     }
   }

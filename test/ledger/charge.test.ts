@@ -4,7 +4,7 @@ import { ledger } from './table.ts';
 
 describe('a charge', () => {
   test('reserves and commits in one', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', grantCredits(15n, { priority: 1 }), 'GRANT 15: issued>g2 15', '25'],
       ['1s', charge(0n), 'CHARGE 0', '25'],
@@ -12,12 +12,12 @@ describe('a charge', () => {
       ['3s', charge(6n), 'INSUFFICIENT_CREDITS: required 6, available 5, shortfall 1, packs ', '5'],
       ['4s', charge(5n), 'CHARGE 5: g1>consumed 5', '0'],
     ]);
-    expect([...shelf.grants.values()].map(({ state }) => state)).toEqual(['SPENT', 'SPENT']);
+    expect([...store.grants.values()].map(({ state }) => state)).toEqual(['SPENT', 'SPENT']);
   });
 
   test('is answered with its price, line by line, and with the grants that gave it', () => {
-    const shelf = ledger(plan(), [['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100']]);
-    expect(shelf.work(at('1s'), charge(pages(20n))).outcome).toMatchObject({
+    const store = ledger(plan(), [['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100']]);
+    expect(store.run(at('1s'), charge(pages(20n))).outcome).toMatchObject({
       credits: 20n,
       split: [{ grantId: 1n, credits: 20n }],
       entrySeq: 2n,

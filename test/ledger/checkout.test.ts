@@ -8,6 +8,7 @@ import {
   type PaymentSnapshot,
   type Purchase,
 } from '../../src/ledger/purchase.ts';
+import type { AccountStore } from './account-store.ts';
 import {
   at,
   charge,
@@ -18,25 +19,25 @@ import {
   origin,
   pack,
   paid,
-  picture,
   plan,
   refund,
   release,
   reserve,
+  snapshotOf,
   syncPurchase,
 } from './fixtures.ts';
-import type { Shelf } from './shelf.ts';
-import { audit, ledger, play, type Row } from './table.ts';
+import { audit, continueLedger, ledger, type Row } from './table.ts';
 
 const PACKS = [
   pack('starter', 100n, '10.00'),
   { ...pack('day', 100n, '10.00'), validity: { days: 1 } },
 ];
 
-const bought = (...rows: readonly Row[]): Shelf =>
+const bought = (...rows: readonly Row[]): AccountStore =>
   ledger(plan({}, PACKS), [['0s', checkout('starter'), 'nothing', '0'], ...rows]);
 
-const purchase = ({ purchases }: Shelf): Purchase => purchases[0] ?? expect.fail('none was made');
+const purchase = ({ purchases }: AccountStore): Purchase =>
+  purchases[0] ?? expect.fail('none was made');
 
 const session = (expiresAt = at('24h')) => ({
   session: { sessionId: 'cs_1', url: 'https://pay.example/cs_1', expiresAt },
@@ -44,8 +45,8 @@ const session = (expiresAt = at('24h')) => ({
 
 describe('a purchase by checkout', () => {
   test('is pending and grants nothing, and keeps a copy of the pack', () => {
-    const shelf = bought();
-    expect(purchase(shelf)).toMatchObject({
+    const store = bought();
+    expect(purchase(store)).toMatchObject({
       state: 'PENDING',
       method: 'CHECKOUT',
       paymentReference: null,
@@ -56,28 +57,28 @@ describe('a purchase by checkout', () => {
       grantId: null,
       nextCheckAt: at('0s'),
     });
-    expect(shelf.entries).toEqual([]);
+    expect(store.entries).toEqual([]);
   });
 
   test('grants once when it is seen paid, from that moment on, as it was when it was asked for', () => {
-    const shelf = ledger(plan({}, PACKS), [
+    const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day', { shop: 'eu' }), 'nothing', '0'],
     ]);
-    shelf.plan = plan({}, [pack('day', 7n, '99.00')]);
-    play(shelf, [
+    store.plan = plan({}, [pack('day', 7n, '99.00')]);
+    continueLedger(store, [
       ['5h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       ['6h', syncPurchase('p1', 1, paid()), 'nothing', '100'],
       ['28h', null, 'nothing', '100'],
       ['29h', null, 'GRANT_EXPIRED 100: g1>expired 100', '0'],
     ]);
-    expect(purchase(shelf)).toMatchObject({
+    expect(purchase(store)).toMatchObject({
       state: 'PAID',
       paidAt: at('5h'),
       grantId: 1n,
       paymentIntentId: 'pi_1',
       nextCheckAt: null,
     });
-    expect(shelf.entries[0]).toMatchObject({
+    expect(store.entries[0]).toMatchObject({
       caller: 'pages',
       requestId: 'request-1',
       reference: 'p1',
@@ -86,74 +87,76 @@ describe('a purchase by checkout', () => {
   });
 
   test('says so once', () => {
-    const shelf = bought();
-    const { book } = shelf.work(at('1h'), syncPurchase('p1', 0, paid()));
+    const store = bought();
+    const { book } = store.run(at('1h'), syncPurchase('p1', 0, paid()));
     expect(book.changes.events).toMatchObject([
       {
         type: 'purchase.completed',
         data: { purchase_id: 'p1', pack_id: 'starter', credits: '100', method: 'CHECKOUT' },
       },
     ]);
-    expect(shelf.work(at('2h'), syncPurchase('p1', 1, paid())).book.changes.events).toEqual([]);
+    expect(store.run(at('2h'), syncPurchase('p1', 1, paid())).book.changes.events).toEqual([]);
   });
 
   test.each(['FAILED', 'EXPIRED'] as const)(
     'that %s is paid when money arrives after all',
     (state) => {
-      const shelf = bought(
+      const store = bought(
         ['1h', syncPurchase('p1', 0, { payment: state, failureCode: 'why' }), 'nothing', '0'],
         ['2h', syncPurchase('p1', 1, { payment: 'PENDING' }), 'nothing', '0'],
       );
-      expect(purchase(shelf)).toMatchObject({ state, failureCode: 'why', nextCheckAt: null });
-      play(shelf, [['3h', syncPurchase('p1', 2, paid()), 'PURCHASE 100: issued>g1 100', '100']]);
-      expect(purchase(shelf)).toMatchObject({ state: 'PAID', failureCode: '' });
+      expect(purchase(store)).toMatchObject({ state, failureCode: 'why', nextCheckAt: null });
+      continueLedger(store, [
+        ['3h', syncPurchase('p1', 2, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ]);
+      expect(purchase(store)).toMatchObject({ state: 'PAID', failureCode: '' });
     },
   );
 
   test('that was paid stays paid, whatever a late look at its session says', () => {
-    const shelf = bought([
+    const store = bought([
       '1h',
       syncPurchase('p1', 0, paid()),
       'PURCHASE 100: issued>g1 100',
       '100',
     ]);
     for (const payment of ['PENDING', 'FAILED', 'EXPIRED'] as const)
-      play(shelf, [['2h', syncPurchase('p1', 1, { payment }), 'nothing', '100']]);
-    expect(purchase(shelf).state).toBe('PAID');
+      continueLedger(store, [['2h', syncPurchase('p1', 1, { payment }), 'nothing', '100']]);
+    expect(purchase(store).state).toBe('PAID');
   });
 
   test('takes nothing over from a look that began before the last one', () => {
-    const shelf = bought(
+    const store = bought(
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '0'],
     );
-    const before = structuredClone(shelf.purchases);
-    const { outcome } = shelf.work(at('3h'), syncPurchase('p1', 1, paid()));
+    const before = structuredClone(store.purchases);
+    const { outcome } = store.run(at('3h'), syncPurchase('p1', 1, paid()));
     expect(outcome).toMatchObject({ result: 'stale' });
-    expect(shelf.purchases).toEqual(before);
+    expect(store.purchases).toEqual(before);
   });
 
   test('goes by the payment that was seen first: a second one grants nothing', () => {
-    const shelf = bought([
+    const store = bought([
       '1h',
       syncPurchase('p1', 0, paid()),
       'PURCHASE 100: issued>g1 100',
       '100',
     ]);
     const second = { ...paid(1_000n), paymentIntentId: 'pi_2' };
-    const { outcome } = shelf.work(at('2h'), syncPurchase('p1', 1, second));
+    const { outcome } = store.run(at('2h'), syncPurchase('p1', 1, second));
     expect(outcome).toMatchObject({ result: 'other payment' });
-    expect(purchase(shelf)).toMatchObject({ paymentIntentId: 'pi_1', creditsClawedBack: 0n });
+    expect(purchase(store)).toMatchObject({ paymentIntentId: 'pi_1', creditsClawedBack: 0n });
   });
 
   test('does not end with a second session that expires, and is paid by one that is paid', () => {
-    const shelf = bought(['1m', syncPurchase('p1', 0, session()), 'nothing', '0']);
+    const store = bought(['1m', syncPurchase('p1', 0, session()), 'nothing', '0']);
     const other = { session: { sessionId: 'cs_2', url: '', expiresAt: at('1h') } };
-    play(shelf, [
+    continueLedger(store, [
       ['2h', syncPurchase('p1', 1, { ...other, payment: 'EXPIRED' }), 'nothing', '0'],
       ['3h', syncPurchase('p1', 1, { ...other, ...paid() }), 'PURCHASE 100: issued>g1 100', '100'],
     ]);
-    expect(purchase(shelf).session?.sessionId).toBe('cs_1');
+    expect(purchase(store).session?.sessionId).toBe('cs_1');
   });
 
   test('is granted though the account was closed meanwhile: the money was taken', () => {
@@ -174,10 +177,10 @@ describe('a purchase by checkout', () => {
   });
 
   test('is looked at again at growing intervals, and right after its session has expired', () => {
-    const shelf = bought();
+    const store = bought();
     const checks = ['0s', '4m', '10h', '23h', '25h'].map((moment, looks) => {
-      shelf.work(at(moment), syncPurchase('p1', looks, session()));
-      return ((purchase(shelf).nextCheckAt ?? 0) - at(moment)) / ms('1m');
+      store.run(at(moment), syncPurchase('p1', looks, session()));
+      return ((purchase(store).nextCheckAt ?? 0) - at(moment)) / ms('1m');
     });
     expect(checks).toEqual([1, 2, 300, 61, 750]);
   });
@@ -185,43 +188,43 @@ describe('a purchase by checkout', () => {
 
 describe('credits are taken back', () => {
   const PAID: Row = ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'];
-  const state = (shelf: Shelf) => {
-    const { creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState } = purchase(shelf);
+  const state = (store: AccountStore) => {
+    const { creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState } = purchase(store);
     return [creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState];
   };
 
   test('in proportion to the money refunded, rounded down over all refunds together', () => {
-    const shelf = bought(
+    const store = bought(
       PAID,
       ['2h', syncPurchase('p1', 1, paid(333n)), 'CLAW_BACK 33: g1>issued 33', '67'],
       ['3h', syncPurchase('p1', 2, paid(666n)), 'CLAW_BACK 33: g1>issued 33', '34'],
       ['4h', syncPurchase('p1', 3, paid(669n)), 'nothing', '34'],
       ['5h', syncPurchase('p1', 4, paid(1_000n)), 'CLAW_BACK 34: g1>issued 34', '0'],
     );
-    expect(state(shelf)).toEqual([100n, 0n, '10.00', 'NONE']);
-    expect(shelf.grants.get(1n)?.state).toBe('SPENT');
-    expect(shelf.entries[1]).toMatchObject({ caller: 'scrip', requestId: '', grantId: 1n });
+    expect(state(store)).toEqual([100n, 0n, '10.00', 'NONE']);
+    expect(store.grants.get(1n)?.state).toBe('SPENT');
+    expect(store.entries[1]).toMatchObject({ caller: 'scrip', requestId: '', grantId: 1n });
   });
 
   test('where they are neither spent nor reserved; the rest is written down', () => {
-    const shelf = bought(
+    const store = bought(
       PAID,
       ['2h', charge(30n), 'CHARGE 30: g1>consumed 30', '70'],
       ['2h', reserve(20n), 'RESERVE 20: g1>(g1) 20', '70 (20)'],
       ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 50: g1>issued 50', '20 (20)'],
     );
-    expect(state(shelf)).toEqual([50n, 50n, '10.00', 'NONE']);
-    play(shelf, [
+    expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
+    continueLedger(store, [
       ['2h', release('r1'), 'RELEASE 20: (g1)>g1 20', '20'],
       // What came free since is not asked for again: nothing more was refunded.
       ['3h', syncPurchase('p1', 2, paid(1_000n)), 'nothing', '20'],
       ['3h', refund(2n, 10n), 'REFUND 10: consumed>g1 10', '30'],
     ]);
-    expect(state(shelf)).toEqual([50n, 50n, '10.00', 'NONE']);
+    expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
   });
 
   test('of the purchase’s own grant only', () => {
-    const shelf = bought(
+    const store = bought(
       ['0s', checkout('day'), 'nothing', '0'],
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       [
@@ -233,21 +236,21 @@ describe('credits are taken back', () => {
       ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '100'],
       ['3h', charge(100n), 'CHARGE 100: g2>consumed 100', '0'],
     );
-    expect(shelf.purchases[1]).toMatchObject({ creditsClawedBack: 0n });
+    expect(store.purchases[1]).toMatchObject({ creditsClawedBack: 0n });
   });
 
   test('all of them while the payment is disputed, and they stay taken when it is lost', () => {
-    const shelf = bought(
+    const store = bought(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
       ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
       ['4h', syncPurchase('p1', 2, paid(0n, 'LOST')), 'nothing', '0'],
     );
-    expect(state(shelf)).toEqual([60n, 40n, '0.00', 'LOST']);
+    expect(state(store)).toEqual([60n, 40n, '0.00', 'LOST']);
   });
 
   test('and given again when the dispute is won', () => {
-    const shelf = bought(
+    const store = bought(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
       ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
@@ -255,32 +258,32 @@ describe('credits are taken back', () => {
       ['5h', syncPurchase('p1', 3, paid(0n, 'WON')), 'nothing', '60'],
       ['5h', charge(60n), 'CHARGE 60: g1>consumed 60', '0'],
     );
-    expect(state(shelf)).toEqual([0n, 0n, '0.00', 'WON']);
+    expect(state(store)).toEqual([0n, 0n, '0.00', 'WON']);
   });
 
   test('but for those that a refund before the dispute asks back', () => {
-    const shelf = bought(
+    const store = bought(
       PAID,
       ['2h', syncPurchase('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50', '50'],
       ['3h', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
       ['4h', syncPurchase('p1', 2, paid(500n, 'OPEN')), 'CLAW_BACK 30: g1>issued 30', '0'],
       ['5h', syncPurchase('p1', 3, paid(500n, 'WON')), 'REINSTATE 30: issued>g1 30', '30'],
     );
-    expect(state(shelf)).toEqual([50n, 0n, '5.00', 'WON']);
+    expect(state(store)).toEqual([50n, 0n, '5.00', 'WON']);
   });
 
   test('as breakage where the grant has expired meanwhile', () => {
-    const shelf = ledger(plan({}, PACKS), [
+    const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'nothing', '0'],
       PAID,
       ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
       ['30d', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>expired 100', '0'],
     ]);
-    expect(state(shelf)).toEqual([0n, 0n, '0.00', 'WON']);
+    expect(state(store)).toEqual([0n, 0n, '0.00', 'WON']);
   });
 
   test('and expire on their day when they were given again before it', () => {
-    const shelf = ledger(plan({}, PACKS), [
+    const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'nothing', '0'],
       PAID,
       ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
@@ -288,7 +291,7 @@ describe('credits are taken back', () => {
       ['4h', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>g1 100', '100'],
       ['25h', null, 'GRANT_EXPIRED 100: g1>expired 100', '0'],
     ]);
-    expect(shelf.grants.get(1n)?.state).toBe('EXPIRED');
+    expect(store.grants.get(1n)?.state).toBe('EXPIRED');
   });
 
   test('at once where the first look sees it paid and refunded', () => {
@@ -340,7 +343,7 @@ describe('what is asked back', () => {
   test('is taken or written down, whatever happens in between; seeing it again changes nothing', () => {
     fc.assert(
       fc.property(uses, (steps) => {
-        const shelf = bought([
+        const store = bought([
           '1h',
           syncPurchase('p1', 0, paid()),
           'PURCHASE 100: issued>g1 100',
@@ -350,22 +353,22 @@ describe('what is asked back', () => {
         for (const step of steps) {
           now += 1_000;
           if (typeof step === 'bigint') {
-            shelf.work(now, charge(step));
+            store.run(now, charge(step));
             continue;
           }
-          const look = () => syncPurchase('p1', purchase(shelf).syncVersion, step);
-          shelf.work(now, look());
-          const { credits, creditsClawedBack, creditsUnrecovered } = purchase(shelf);
+          const look = () => syncPurchase('p1', purchase(store).syncVersion, step);
+          store.run(now, look());
+          const { credits, creditsClawedBack, creditsUnrecovered } = purchase(store);
           const { snapshot } = look();
           expect(creditsClawedBack + creditsUnrecovered).toBe(creditsToClawBack(credits, snapshot));
-          const again: Book = shelf.take(now, [look()]);
-          const before = picture(again);
+          const again: Book = store.loadBook(now, [look()]);
+          const before = snapshotOf(again);
           decide(again, look(), origin);
-          const after = picture(again);
+          const after = snapshotOf(again);
           expect(after.changes.entries).toEqual([]);
           expect(after.grants).toEqual(before.grants);
         }
-        audit(shelf);
+        audit(store);
       }),
       { numRuns: 200 },
     );

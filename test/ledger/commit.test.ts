@@ -31,8 +31,8 @@ describe('a commit takes', () => {
       '71',
     ],
   ])('%s', (_, command, written, balance) => {
-    const shelf = ledger(plan(), [GRANT, RESERVE, ['1s', command, written, balance]]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    const store = ledger(plan(), [GRANT, RESERVE, ['1s', command, written, balance]]);
+    expect(store.reservations.get('r1')).toMatchObject({
       state: 'COMMITTED',
       allocations: [],
       endedAt: at('1s'),
@@ -63,7 +63,7 @@ describe('a commit takes', () => {
   });
 
   test('nothing again, where the reservation is committed already', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       GRANT,
       RESERVE,
       ['1s', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
@@ -71,22 +71,22 @@ describe('a commit takes', () => {
       ['3s', commit('r1', 99n), 'nothing', '88'],
       ['4s', commit('r1', null, { final: false }), 'nothing', '88'],
     ]);
-    const { outcome } = shelf.work(at('5s'), commit('r1'));
+    const { outcome } = store.run(at('5s'), commit('r1'));
     expect(outcome).toEqual({
       kind: 'Commit',
-      reservation: shelf.reservations.get('r1'),
+      reservation: store.reservations.get('r1'),
       committed: 0n,
       split: [],
       entrySeq: 0n,
       lines: [],
     });
-    expect(shelf.reservations.get('r1')).toMatchObject({ committed: 12n, endedAt: at('1s') });
+    expect(store.reservations.get('r1')).toMatchObject({ committed: 12n, endedAt: at('1s') });
   });
 });
 
 test('the answer to a commit names what it took, from which grants, and at what price', () => {
-  const shelf = ledger(plan(), overThree('REJECT'));
-  const { outcome } = shelf.work(at('1s'), commit('r1', pages(12n)));
+  const store = ledger(plan(), overThree('REJECT'));
+  const { outcome } = store.run(at('1s'), commit('r1', pages(12n)));
   expect(outcome).toMatchObject({
     committed: 12n,
     split: [
@@ -97,12 +97,12 @@ test('the answer to a commit names what it took, from which grants, and at what 
     lines: [{ credits: 12n }],
     reservation: { credits: 30n, committed: 12n, returned: 18n },
   });
-  expect(shelf.entries.at(-1)).toMatchObject({ usages: [{ credits: 12n }], rateCardVersion: 1 });
+  expect(store.entries.at(-1)).toMatchObject({ usages: [{ credits: 12n }], rateCardVersion: 1 });
 });
 
 describe('commits that are not final', () => {
   test('take from the grants in burn order, again and again, until the reservation ends', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...overThree('REJECT'),
       ['1s', commit('r1', 4n, { final: false }), 'COMMIT 4: (g1)>consumed 4', '41 (26)'],
       [
@@ -121,7 +121,7 @@ describe('commits that are not final', () => {
       ['5s', commit('r1', 13n, { final: false }), 'COMMIT 13: (g2)>consumed 13', '20 (5)'],
       ['6s', commit('r1', 1n), 'COMMIT 1: (g3)>consumed 1, (g3)>g3 4', '19'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       state: 'COMMITTED',
       committed: 26n,
       returned: 4n,
@@ -163,16 +163,16 @@ describe('a commit of more than is held', () => {
   });
 
   test('takes what is held under CAP', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...overThree('CAP'),
       ['1s', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '35 (20)'],
       ['2s', commit('r1', 31n), 'COMMIT 20: (g2)>consumed 15, (g3)>consumed 5', '15'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({ committed: 30n, returned: 0n });
+    expect(store.reservations.get('r1')).toMatchObject({ committed: 30n, returned: 0n });
   });
 
   test('draws the difference from what is available under DRAW', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...overThree('DRAW'),
       [
         '1s',
@@ -181,7 +181,7 @@ describe('a commit of more than is held', () => {
         '1',
       ],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       credits: 30n,
       committed: 44n,
       returned: 0n,
@@ -210,8 +210,8 @@ describe('a commit of more than is held', () => {
   });
 
   test('tells of each grant once, though it gave from the reservation and beyond it', () => {
-    const shelf = ledger(plan(), overThree('DRAW'));
-    const { outcome } = shelf.work(at('1s'), commit('r1', 44n));
+    const store = ledger(plan(), overThree('DRAW'));
+    const { outcome } = store.run(at('1s'), commit('r1', 44n));
     expect(outcome).toMatchObject({
       split: [
         { grantId: 1n, credits: 10n },
@@ -222,12 +222,12 @@ describe('a commit of more than is held', () => {
   });
 
   test('is told in burn order, though what burns first was drawn last', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', reserve(10n, { overCommitPolicy: 'DRAW' }), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
       ['1s', grantCredits(10n, { priority: 1 }), 'GRANT 10: issued>g2 10', '20 (10)'],
     ]);
-    expect(shelf.work(at('2s'), commit('r1', 15n)).outcome).toMatchObject({
+    expect(store.run(at('2s'), commit('r1', 15n)).outcome).toMatchObject({
       split: [
         { grantId: 2n, credits: 5n },
         { grantId: 1n, credits: 10n },
@@ -236,7 +236,7 @@ describe('a commit of more than is held', () => {
   });
 
   test('is told with overage last, though grants were drawn after it', () => {
-    const shelf = ledger(plan(postpaid(20n)), [
+    const store = ledger(plan(postpaid(20n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       [
         '0s',
@@ -246,7 +246,7 @@ describe('a commit of more than is held', () => {
       ],
       ['1s', grantCredits(10n), 'GRANT 10: issued>g2 10', '20 (15)'],
     ]);
-    expect(shelf.work(at('2s'), commit('r1', 22n)).outcome).toMatchObject({
+    expect(store.run(at('2s'), commit('r1', 22n)).outcome).toMatchObject({
       split: [
         { grantId: 1n, credits: 10n },
         { grantId: 2n, credits: 7n },

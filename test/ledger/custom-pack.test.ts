@@ -11,7 +11,7 @@ import {
   syncPurchase,
   withdraw,
 } from './fixtures.ts';
-import { ledger, play } from './table.ts';
+import { continueLedger, ledger } from './table.ts';
 
 const own = pack('negotiated', 500n, '50.00');
 
@@ -41,22 +41,24 @@ describe('a custom pack', () => {
   });
 
   test('gives way to one that the plan gets later', () => {
-    const shelf = ledger(plan(), [['0s', offer(own), 'nothing', '0']]);
-    shelf.plan = plan({}, [pack('negotiated', 1n, '1.00')]);
-    play(shelf, [['1s', purchase('negotiated', 'INV-1'), 'PURCHASE 1: issued>g1 1', '1']]);
+    const store = ledger(plan(), [['0s', offer(own), 'nothing', '0']]);
+    store.plan = plan({}, [pack('negotiated', 1n, '1.00')]);
+    continueLedger(store, [
+      ['1s', purchase('negotiated', 'INV-1'), 'PURCHASE 1: issued>g1 1', '1'],
+    ]);
   });
 
   test('that is withdrawn is not sold; what was ordered before is granted still', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', offer(own), 'nothing', '0'],
       ['1s', checkout('negotiated'), 'nothing', '0'],
       ['2s', withdraw('negotiated'), 'nothing', '0'],
       ['3s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
       ['4s', syncPurchase('p1', 0, paid()), 'PURCHASE 500: issued>g1 500', '500'],
     ]);
-    expect(shelf.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
-    play(shelf, [['9s', withdraw('negotiated'), 'nothing', '500']]);
-    expect(shelf.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
+    expect(store.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
+    continueLedger(store, [['9s', withdraw('negotiated'), 'nothing', '500']]);
+    expect(store.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
   });
 
   test('can be offered again on other terms after it was withdrawn', () => {

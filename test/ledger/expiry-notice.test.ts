@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { EventDraft } from '../../src/ledger/event.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
+import { AccountStore } from './account-store.ts';
 import {
   allowance,
   at,
@@ -20,18 +21,17 @@ import {
   START,
   syncPurchase,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
 
 const NOTICE = { expiringNoticeMs: ms('7d') };
 
-type Deed = readonly [when: string, command: Parameters<Shelf['work']>[1]];
+type Deed = readonly [when: string, command: Parameters<AccountStore['run']>[1]];
 
 /** What is announced of expiries, and when, on an account where this is done. */
 function told(of: ReturnType<typeof plan>, deeds: readonly Deed[]) {
-  const shelf = new Shelf(of, START);
+  const store = new AccountStore(of, START);
   const events: EventDraft[] = [];
   for (const [when, command] of [['0s', open()] as Deed, ...deeds])
-    events.push(...shelf.work(at(when), command).book.changes.events);
+    events.push(...store.run(at(when), command).book.changes.events);
   return events
     .filter(({ type }) => type === 'grant.expiring')
     .map(
@@ -44,12 +44,12 @@ const JANUARY_30 = at('2026-01-30');
 
 describe('notice of an expiry', () => {
   test('says which grant, what is left of it, when it expires and what kind it is', () => {
-    const shelf = new Shelf(plan(NOTICE), START);
-    shelf.work(START, open());
-    shelf.work(START, grantCredits(30n, { expiresAt: JANUARY_30, category: 'PROMOTIONAL' }));
-    shelf.work(START, charge(10n));
-    expect(shelf.account.dueAt).toBe(at('2026-01-23'));
-    const { book } = shelf.work(at('2026-01-23'), null);
+    const store = new AccountStore(plan(NOTICE), START);
+    store.run(START, open());
+    store.run(START, grantCredits(30n, { expiresAt: JANUARY_30, category: 'PROMOTIONAL' }));
+    store.run(START, charge(10n));
+    expect(store.account.dueAt).toBe(at('2026-01-23'));
+    const { book } = store.run(at('2026-01-23'), null);
     expect(book.changes.events).toMatchObject([
       {
         type: 'grant.expiring',
@@ -62,7 +62,7 @@ describe('notice of an expiry', () => {
         },
       },
     ]);
-    expect(shelf.account.dueAt).toBe(JANUARY_30);
+    expect(store.account.dueAt).toBe(JANUARY_30);
   });
 
   test('is given when a dispute that took all credits of a pack is won after its time', () => {
@@ -197,19 +197,19 @@ describe('notice of an expiry', () => {
           ),
           ...days.map((day) => [day, null] as const),
         ];
-        const shelf = new Shelf(plan(NOTICE), START);
-        shelf.work(START, open());
+        const store = new AccountStore(plan(NOTICE), START);
+        store.run(START, open());
         const seen = new Map<bigint, number>();
         for (const [day, command] of deeds.toSorted((a, b) => a[0] - b[0])) {
           const now = at(`${day}d`);
-          const { book } = shelf.work(now, command);
+          const { book } = store.run(now, command);
           for (const { type, data } of book.changes.events) {
             if (type !== 'grant.expiring') continue;
             const grantId = BigInt(data['grant_id'] ?? 0);
             expect(seen.has(grantId)).toBe(false);
             seen.set(grantId, now);
           }
-          for (const grant of shelf.grants.values()) expectTold(grant, seen, now);
+          for (const grant of store.grants.values()) expectTold(grant, seen, now);
         }
       }),
       { numRuns: 200 },

@@ -24,7 +24,7 @@ describe('a reservation that expires', () => {
   ];
 
   test('gives its credits back for the very next call, whether or not a sweeper has passed', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...RESERVED,
       ['2026-01-10T00:14:59.999Z', charge(6n), 'INSUFFICIENT_CREDITS', '30 (25)'],
       [
@@ -34,7 +34,7 @@ describe('a reservation that expires', () => {
         '0',
       ],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       state: 'EXPIRED',
       returned: 25n,
       committed: 0n,
@@ -44,12 +44,12 @@ describe('a reservation that expires', () => {
   });
 
   test('ended when it expired, not when somebody looked', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...RESERVED,
       ['9h', null, 'EXPIRE 25: (g1)>g1 10, (g2)>g2 15', '30'],
     ]);
-    expect(shelf.reservations.get('r1')?.endedAt).toBe(at('15m'));
-    expect(shelf.entries.at(-1)?.at).toBe(at('9h'));
+    expect(store.reservations.get('r1')?.endedAt).toBe(at('15m'));
+    expect(store.entries.at(-1)?.at).toBe(at('9h'));
   });
 
   test('gives back only what partial commits left', () => {
@@ -98,26 +98,26 @@ describe('a grant that expires', () => {
   ];
 
   test('turns what is left of it into breakage, at its moment', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...EXPIRING,
       ['1m', charge(10n), 'CHARGE 10: g1>consumed 10', '20'],
       ['2026-01-10T00:09:59.999Z', charge(1n), 'CHARGE 1: g1>consumed 1', '19'],
       ['10m', charge(1n), 'GRANT_EXPIRED 19: g1>expired 19 | INSUFFICIENT_CREDITS', '0'],
     ]);
-    expect(shelf.grants.get(1n)).toMatchObject({ state: 'EXPIRED', remaining: 0n });
+    expect(store.grants.get(1n)).toMatchObject({ state: 'EXPIRED', remaining: 0n });
   });
 
   test('writes nothing if all of it was spent', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...EXPIRING,
       ['1m', charge(30n), 'CHARGE 30: g1>consumed 30', '0'],
       ['10m', null, 'nothing', '0'],
     ]);
-    expect(shelf.grants.get(1n)?.state).toBe('SPENT');
+    expect(store.grants.get(1n)?.state).toBe('SPENT');
   });
 
   test('stays spendable by the reservation that holds it', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...EXPIRING,
       ['0s', reserve(20n), 'RESERVE 20: g1>(g1) 20', '30 (20)'],
       ['10m', null, 'GRANT_EXPIRED 10: g1>expired 10', '20 (20)'],
@@ -126,7 +126,7 @@ describe('a grant that expires', () => {
       ['13m', extend('r1', '1h'), 'nothing', '15 (15)'],
       ['14m', commit('r1'), 'COMMIT 15: (g1)>consumed 15', '0'],
     ]);
-    expect(shelf.grants.get(1n)?.state).toBe('EXPIRED');
+    expect(store.grants.get(1n)?.state).toBe('EXPIRED');
   });
 
   test.each<[string, Row]>([
@@ -203,12 +203,12 @@ describe('the state of a grant', () => {
 });
 
 test('time never runs backwards within an account', () => {
-  const shelf = ledger(plan(), [
+  const store = ledger(plan(), [
     ['2h', grantCredits(10n, { expiresAt: at('3h') }), 'GRANT 10: issued>g1 10', '10'],
   ]);
-  shelf.work(at('1h'), reserve(4n));
-  expect(shelf.entries.map((entry) => entry.at)).toEqual([at('2h'), at('2h')]);
-  expect(shelf.reservations.get('r1')).toMatchObject({
+  store.run(at('1h'), reserve(4n));
+  expect(store.entries.map((entry) => entry.at)).toEqual([at('2h'), at('2h')]);
+  expect(store.reservations.get('r1')).toMatchObject({
     createdAt: at('2h'),
     expiresAt: at('2h') + 900_000,
   });

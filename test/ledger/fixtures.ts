@@ -1,4 +1,4 @@
-/** One constructor per noun of the ledger. Defaults are allowed here and nowhere else. */
+/** Constructors of the ledger's objects and commands, with defaults for everything a test leaves out. */
 import type { Account } from '../../src/ledger/account.ts';
 import { Book, type LoadedAccount, type UnsealedEntry } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
@@ -16,17 +16,17 @@ import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
 import { PublishedPlan } from '../../src/pricing/published-plan.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
 
-/** The first moment of every test: a Saturday, in the middle of a month. */
+/** The time at which every test starts: in the middle of a month. */
 export const START = Date.UTC(2026, 0, 10);
 
 /** Milliseconds of "90s", "15m", "2h" or "30d". */
 export function ms(length: string): number {
   const durationMs = parseDuration(length);
-  if (durationMs === null) throw new Error(`${length} is no length of time`);
+  if (durationMs === null) throw new Error(`${length} is no duration`);
   return durationMs;
 }
 
-/** An instant: a date such as "2026-02-01", or a length of time counted from START. */
+/** An instant: a date such as "2026-02-01", or a duration after START such as "15m". */
 export const at = (text: string): number =>
   /^\d{4}-/.test(text) ? Date.parse(text) : START + ms(text);
 
@@ -57,7 +57,7 @@ const perPage = (operation: string, creditsPerPage: bigint): Operation => ({
 });
 
 /**
- * A card with `page.extract`, so many credits a page, 1 to 1,000 pages; and `a`, `b` and `c`, one
+ * A rate card with `page.extract` at `creditsPerPage` for 1 to 1,000 pages, and with `a`, `b` and `c` at one
  * credit a page, for grants that are limited to some of them.
  */
 export const rateCard = (version = 1, creditsPerPage = 1n): RateCard => ({
@@ -72,7 +72,7 @@ export const pages = (count: bigint): { usages: readonly Usage[] } => ({
   usages: [{ operation: 'page.extract', count: 1n, quantities: { pages: count }, attributes: {} }],
 });
 
-/** Usages of so many credits of `a`, `b` and `c` each. */
+/** Usages of `a`, `b` and `c` that cost these credits. */
 export const usagesOf = (
   credits: Partial<Record<'a' | 'b' | 'c', bigint>>,
 ): { usages: readonly Usage[] } => ({
@@ -84,7 +84,7 @@ export const usagesOf = (
   })),
 });
 
-/** A prepaid plan that grants nothing, unless the terms say otherwise. */
+/** By default a prepaid plan without welcome credits or allowance. */
 export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): Plan => ({
   planId: 'test',
   title: 'Test',
@@ -103,7 +103,7 @@ export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): P
   },
 });
 
-/** Of a calendar month and without rollover, unless told otherwise. */
+/** By default an allowance of the calendar month without rollover. */
 export const allowance = (
   credits: bigint,
   change: Partial<Allowance> = {},
@@ -169,7 +169,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   ...change,
 });
 
-/** A plan whose rate cards came into force one after the other; the newest is in force. */
+/** A plan whose rate cards came into force in order of their versions; the newest is in force. */
 export const published = (
   plan: Plan,
   rateCards: ReadonlyMap<number, RateCard> = new Map([[plan.rateCard.version, plan.rateCard]]),
@@ -182,10 +182,10 @@ export const published = (
   return new PublishedPlan(planId, 1, { title, terms, packs }, versions, new Map(rateCards));
 };
 
-/** A book of these grants; the account's sums are theirs. */
+/** A book with these grants, and an account whose balances are their sums. */
 export function book(
   grants: readonly Grant[],
-  { plan: under = plan(), ...change }: Partial<LoadedAccount> & { readonly plan?: Plan } = {},
+  { plan: accountPlan = plan(), ...change }: Partial<LoadedAccount> & { readonly plan?: Plan } = {},
   now = START,
 ): Book {
   const sum = (credits: readonly bigint[]) => credits.reduce((a, b) => a + b, 0n);
@@ -196,7 +196,7 @@ export function book(
         remaining: sum(grants.map(({ remaining }) => remaining)),
         reserved: sum(grants.map(({ reserved }) => reserved)),
       }),
-      plans: new Map([[under.planId, published(under)]]),
+      plans: new Map([[accountPlan.planId, published(accountPlan)]]),
       grants,
       reservations: [],
       purchases: [],
@@ -210,8 +210,8 @@ export function book(
   );
 }
 
-/** A copy of all that can change in a book. */
-export const picture = (book: Book) => {
+/** A deep copy of everything that can change in a book. */
+export const snapshotOf = (book: Book) => {
   const { account, grants, reservations, purchases, customPacks, refundables, changes } = book;
   return structuredClone({
     account,
@@ -224,10 +224,10 @@ export const picture = (book: Book) => {
   });
 };
 
-/** The same account in a later unit of work. What happens there does not touch the book given. */
-export function later(before: Book, laterMs: number): Book {
+/** A book of the same account in a later unit of work. It shares nothing with the given book. */
+export function inLaterUnit(before: Book, laterMs: number): Book {
   const { plans, nextReservationExpiry, newId, now } = before;
-  const { account, grants, reservations, purchases, customPacks, refundables } = picture(before);
+  const { account, grants, reservations, purchases, customPacks, refundables } = snapshotOf(before);
   const loaded: LoadedAccount = {
     account,
     plans,
@@ -265,8 +265,8 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   ...change,
 });
 
-type UsagesOrCredits = bigint | { readonly usages: readonly Usage[] };
-const asked = (of: UsagesOrCredits) => (typeof of === 'bigint' ? { credits: of } : of);
+type Amount = bigint | { readonly usages: readonly Usage[] };
+const toAmount = (amount: Amount) => (typeof amount === 'bigint' ? { credits: amount } : amount);
 
 export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
   kind: 'OpenAccount',
@@ -275,9 +275,9 @@ export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
   labels: {},
 });
 
-export const reserve = (of: UsagesOrCredits, change: Partial<Reserve> = {}): Command => ({
+export const reserve = (amount: Amount, change: Partial<Reserve> = {}): Command => ({
   kind: 'Reserve',
-  amount: asked(of),
+  amount: toAmount(amount),
   ttlMs: null,
   overCommitPolicy: 'REJECT',
   rateCardVersion: null,
@@ -287,15 +287,15 @@ export const reserve = (of: UsagesOrCredits, change: Partial<Reserve> = {}): Com
   ...change,
 });
 
-/** Commits so much, or all that is held. */
+/** Without an amount commits everything that is held. */
 export const commit = (
   reservationId: string,
-  of: UsagesOrCredits | null = null,
+  amount: Amount | null = null,
   change: Partial<Commit> = {},
 ): Command => ({
   kind: 'Commit',
   reservationId,
-  amount: of === null ? null : asked(of),
+  amount: amount === null ? null : toAmount(amount),
   final: true,
   ...change,
 });
@@ -308,19 +308,19 @@ export const extend = (reservationId: string, ttl: string): Command => ({
   ttlMs: ms(ttl),
 });
 
-export const raise = (reservationId: string, of: UsagesOrCredits): Command => ({
+export const raise = (reservationId: string, amount: Amount): Command => ({
   kind: 'RaiseReservation',
   reservationId,
-  amount: asked(of),
+  amount: toAmount(amount),
 });
 
 export const charge = (
-  of: UsagesOrCredits,
+  amount: Amount,
   rateCardVersion: number | null = null,
   change: Partial<Charge> = {},
 ): Command => ({
   kind: 'Charge',
-  amount: asked(of),
+  amount: toAmount(amount),
   rateCardVersion,
   reference: '',
   labels: {},
@@ -328,7 +328,7 @@ export const charge = (
   ...change,
 });
 
-/** Refunds so much of an entry, or all that is left of it. */
+/** Without credits refunds everything that is not refunded yet. */
 export const refund = (
   seq: bigint,
   credits: bigint | null = null,
@@ -354,7 +354,7 @@ export const checkout = (packId: string, labels: Labels = {}): Command => ({
   labels,
 });
 
-/** What the payment provider says: nothing of a payment yet, unless `change` says otherwise. */
+/** By default a snapshot of a payment that is still pending. */
 export const syncPurchase = (
   purchaseId: string,
   syncVersion: number,
@@ -376,7 +376,7 @@ export const syncPurchase = (
   },
 });
 
-/** Paid: 10.00, of which so many hundredths went back. */
+/** A snapshot of a payment of 10.00, of which `refunded` hundredths were refunded. */
 export const paid = (
   refunded = 0n,
   dispute: PaymentSnapshot['dispute'] = 'NONE',

@@ -6,11 +6,11 @@ import { ledger } from './table.ts';
 
 describe('credits granted by hand', () => {
   test('can be spent at once, by default for ever', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
     ]);
-    expect(shelf.grants.get(1n)).toMatchObject({
+    expect(store.grants.get(1n)).toMatchObject({
       grantId: 1n,
       amount: 10n,
       category: 'PAID',
@@ -22,7 +22,7 @@ describe('credits granted by hand', () => {
   });
 
   test('from a past moment on can be spent at once, too', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       [
         '1d',
         grantCredits(10n, { effectiveAt: at('1h'), expiresAt: at('2d') }),
@@ -30,27 +30,27 @@ describe('credits granted by hand', () => {
         '10',
       ],
     ]);
-    expect(shelf.grants.get(1n)?.effectiveAt).toBe(at('1d'));
+    expect(store.grants.get(1n)?.effectiveAt).toBe(at('1d'));
   });
 
   test('carry what the caller called them', () => {
     const labels = { why: 'sorry' };
-    const shelf = ledger(plan(), []);
-    shelf.work(
+    const store = ledger(plan(), []);
+    store.run(
       at('1s'),
       grantCredits(10n, { category: 'ADJUSTMENT', priority: 7, reference: 'ticket 9', labels }),
     );
-    expect(shelf.grants.get(1n)).toMatchObject({
+    expect(store.grants.get(1n)).toMatchObject({
       category: 'ADJUSTMENT',
       priority: 7,
       sourceReference: 'ticket 9',
     });
-    expect(shelf.entries[0]).toMatchObject({ grantId: 1n, reference: 'ticket 9', labels });
+    expect(store.entries[0]).toMatchObject({ grantId: 1n, reference: 'ticket 9', labels });
   });
 
   test('from a later moment on are nobody’s balance until then, and expire like any others', () => {
     const scheduled = grantCredits(10n, { effectiveAt: at('1d'), expiresAt: at('3d') });
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', scheduled, 'GRANT 10', '0'],
       ['1h', charge(1n), 'INSUFFICIENT_CREDITS', '0'],
       ['2026-01-10T23:59:59.999Z', null, 'nothing', '0'],
@@ -58,7 +58,7 @@ describe('credits granted by hand', () => {
       ['2026-01-12T23:59:59.999Z', charge(1n), 'CHARGE 1: g1>consumed 1', '5'],
       ['3d', charge(1n), 'GRANT_EXPIRED 5: g1>expired 5 | INSUFFICIENT_CREDITS', '0'],
     ]);
-    expect(shelf.grants.get(1n)).toMatchObject({ state: 'EXPIRED', remaining: 0n });
+    expect(store.grants.get(1n)).toMatchObject({ state: 'EXPIRED', remaining: 0n });
   });
 
   test('that became effective and expired while nobody looked did both', () => {
@@ -67,11 +67,11 @@ describe('credits granted by hand', () => {
       expiresAt: at('3d'),
       reference: 'gift',
     });
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', scheduled, 'GRANT 10', '0'],
       ['9d', null, 'GRANT_EFFECTIVE 10: issued>g1 10 | GRANT_EXPIRED 10: g1>expired 10', '0'],
     ]);
-    for (const entry of shelf.entries)
+    for (const entry of store.entries)
       expect(entry).toMatchObject({ grantId: 1n, reference: 'gift' });
   });
 

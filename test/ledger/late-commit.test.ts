@@ -12,13 +12,13 @@ const EXPIRED =
 
 describe('a commit within the grace period', () => {
   test('succeeds from what is available, and is marked late', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...ROWS,
       ['15m', commit('r1'), 'EXPIRE 30: (g1)>g1 30 | late COMMIT 30: g1>consumed 30', '70'],
       ['16m', commit('r1'), 'nothing', '70'],
       ['17m', release('r1'), 'RESERVATION_COMMITTED', '70'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       state: 'COMMITTED',
       late: true,
       credits: 30n,
@@ -29,23 +29,23 @@ describe('a commit within the grace period', () => {
   });
 
   test('may take less: the rest has been given back by the expiry', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...ROWS,
       ['15m', null, 'EXPIRE 30: (g1)>g1 30', '100'],
       ['16m', commit('r1', 10n), 'late COMMIT 10: g1>consumed 10', '90'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({ committed: 10n, returned: 20n });
+    expect(store.reservations.get('r1')).toMatchObject({ committed: 10n, returned: 20n });
   });
 
   test('ends the reservation even where it is not final: there is nothing left to keep reserved', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...ROWS,
       ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
       ['15m', null, 'EXPIRE 20: (g1)>g1 20', '90'],
       ['16m', commit('r1', 5n, { final: false }), 'late COMMIT 5: g1>consumed 5', '85'],
       ['17m', commit('r1', 5n), 'nothing', '85'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       state: 'COMMITTED',
       committed: 15n,
       returned: 15n,
@@ -110,12 +110,12 @@ describe('a commit within the grace period', () => {
   });
 
   test('under DRAW commits what it drew beyond the reservation, too', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'],
       ['0s', reserve(30n, { overCommitPolicy: 'DRAW' }), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
       ['16m', commit('r1', 45n), 'EXPIRE 30: (g1)>g1 30 | late COMMIT 45: g1>consumed 45', '55'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       state: 'COMMITTED',
       late: true,
       committed: 45n,

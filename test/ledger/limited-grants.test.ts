@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import type { OverCommitPolicy } from '../../src/ledger/reservation.ts';
+import { AccountStore } from './account-store.ts';
 import {
   at,
   charge,
@@ -17,7 +18,6 @@ import {
   reserve,
   usagesOf,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
 import { audit, ledger, type Row } from './table.ts';
 
 /** g1 has 10 credits for operation a; g2 has 10 for all operations and burns later. */
@@ -62,8 +62,8 @@ describe('a grant limited to operations', () => {
   });
 
   test('cannot be granted for an operation that the plan does not price', () => {
-    const shelf = ledger(plan(), [GRANTED[0]!]);
-    const { outcome } = shelf.work(at('1s'), grantCredits(5n, { operations: ['a', 'x'] }));
+    const store = ledger(plan(), [GRANTED[0]!]);
+    const { outcome } = store.run(at('1s'), grantCredits(5n, { operations: ['a', 'x'] }));
     expect(outcome).toMatchObject({
       reason: 'UNKNOWN_OPERATION',
       metadata: { operation: 'x', field: 'operations[1]' },
@@ -195,9 +195,9 @@ describe('a commit of a reservation that holds credits of limited grants', () =>
     });
     fc.assert(
       fc.property(grants, needs, fc.array(fc.nat(3)), (all, units, sizes) => {
-        const shelf = new Shelf(plan(), at('0s'));
-        shelf.work(at('0s'), open());
-        for (const { of, ...change } of all) shelf.work(at('0s'), grantCredits(of, change));
+        const store = new AccountStore(plan(), at('0s'));
+        store.run(at('0s'), open());
+        for (const { of, ...change } of all) store.run(at('0s'), grantCredits(of, change));
         const count = (some: readonly string[]) =>
           usagesOf(
             Object.fromEntries(
@@ -206,25 +206,25 @@ describe('a commit of a reservation that holds credits of limited grants', () =>
                 .filter(([, credits]) => credits > 0n),
             ),
           );
-        const { outcome } = shelf.work(at('1s'), reserve(count(units)));
+        const { outcome } = store.run(at('1s'), reserve(count(units)));
         fc.pre(!(outcome instanceof Failure));
         let rest = units;
         for (const size of sizes) {
           const part = rest.slice(0, size);
           if (part.length === 0) continue;
           rest = rest.slice(size);
-          const { outcome } = shelf.work(at('2s'), commit('r1', count(part), { final: false }));
+          const { outcome } = store.run(at('2s'), commit('r1', count(part), { final: false }));
           expect(outcome).toMatchObject({ kind: 'Commit', committed: BigInt(part.length) });
         }
         if (rest.length > 0)
-          expect(shelf.work(at('3s'), commit('r1', count(rest))).outcome).toMatchObject({
+          expect(store.run(at('3s'), commit('r1', count(rest))).outcome).toMatchObject({
             committed: BigInt(rest.length),
           });
-        expect(shelf.reservations.get('r1')).toMatchObject({
+        expect(store.reservations.get('r1')).toMatchObject({
           committed: BigInt(units.length),
           allocations: [],
         });
-        audit(shelf);
+        audit(store);
       }),
       { numRuns: 500 },
     );

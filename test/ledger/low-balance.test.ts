@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { availableCredits, effectiveLowBalanceThreshold } from '../../src/ledger/account.ts';
 import type { Command } from '../../src/ledger/decide.ts';
+import { AccountStore } from './account-store.ts';
 import {
   allowance,
   at,
@@ -17,19 +18,18 @@ import {
   reserve,
   update,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
-import { life, live } from './workload.ts';
+import { runScenario, scenarios } from './workload.ts';
 
 const own = (lowBalanceThreshold: bigint | null) => update(null, { lowBalanceThreshold });
 
 /** What each command has said of the balance, e.g. "low 40/50" for 40 available and a threshold of 50. */
 type Row = readonly [command: Command | null, said: string];
 
-function told(shelf: Shelf, rows: readonly Row[]) {
+function told(store: AccountStore, rows: readonly Row[]) {
   const said = rows.map(([command], index) => {
-    const before = shelf.events.length;
-    shelf.work(at(`${index + 1}s`), command);
-    const texts = shelf.events
+    const before = store.events.length;
+    store.run(at(`${index + 1}s`), command);
+    const texts = store.events
       .slice(before)
       .filter(({ type }) => type.startsWith('balance.'))
       .map(({ type, data }) => `${type.slice(8)} ${data['available']}/${data['threshold']}`);
@@ -38,10 +38,10 @@ function told(shelf: Shelf, rows: readonly Row[]) {
   expect(said).toEqual(rows.map(([command, text]) => [command, text]));
 }
 
-function opened(terms: Parameters<typeof plan>[0]): Shelf {
-  const shelf = new Shelf(plan(terms), at('0s'));
-  shelf.work(at('0s'), open());
-  return shelf;
+function opened(terms: Parameters<typeof plan>[0]): AccountStore {
+  const store = new AccountStore(plan(terms), at('0s'));
+  store.run(at('0s'), open());
+  return store;
 }
 
 describe('a balance is said to be', () => {
@@ -84,9 +84,9 @@ describe('a balance is said to be', () => {
   });
 
   test('neither by one allowance that lapses as the next one comes', () => {
-    const shelf = opened({ lowBalanceThreshold: 50n, ...allowance(50n) });
-    shelf.work(at('2026-02-01'), null);
-    expect(shelf.events.map(({ type }) => type)).toEqual(['grant.expired']);
+    const store = opened({ lowBalanceThreshold: 50n, ...allowance(50n) });
+    store.run(at('2026-02-01'), null);
+    expect(store.events.map(({ type }) => type)).toEqual(['grant.expired']);
   });
 
   test('low by overage that is reserved', () => {
@@ -101,8 +101,8 @@ describe('a balance is said to be', () => {
 
 describe('a threshold that changes is held against the balance at once:', () => {
   test('the account’s own, set and cleared', () => {
-    const shelf = opened({ lowBalanceThreshold: 50n });
-    told(shelf, [
+    const store = opened({ lowBalanceThreshold: 50n });
+    told(store, [
       [grantCredits(60n), 'recovered 60/50'],
       [own(61n), 'low 60/61'],
       [own(60n), 'recovered 60/60'],
@@ -112,45 +112,45 @@ describe('a threshold that changes is held against the balance at once:', () => 
       [own(0n), 'recovered 0/0'],
       [update('Acme'), ''],
     ]);
-    expect(shelf.account.lowBalanceThreshold).toBe(0n);
+    expect(store.account.lowBalanceThreshold).toBe(0n);
   });
 
   test('the plan’s, when the account is touched next, unless it has its own', () => {
-    const shelf = opened({ lowBalanceThreshold: 50n });
-    told(shelf, [[grantCredits(60n), 'recovered 60/50']]);
-    shelf.plan = plan({ lowBalanceThreshold: 70n });
-    told(shelf, [
+    const store = opened({ lowBalanceThreshold: 50n });
+    told(store, [[grantCredits(60n), 'recovered 60/50']]);
+    store.plan = plan({ lowBalanceThreshold: 70n });
+    told(store, [
       [null, 'low 60/70'],
       [null, ''],
       [own(50n), 'recovered 60/50'],
     ]);
-    shelf.plan = plan({ lowBalanceThreshold: 90n });
-    told(shelf, [[null, '']]);
+    store.plan = plan({ lowBalanceThreshold: 90n });
+    told(store, [[null, '']]);
   });
 });
 
 test('whatever happens to an account, low and recovered alternate, and the last one is true', () => {
   fc.assert(
-    fc.property(life(60), (random) => {
+    fc.property(scenarios(60), (random) => {
       let first: boolean | null = null;
-      live(random, (shelf, now, command) => {
-        first ??= shelf.account.lowBalance;
-        shelf.work(now, command);
-        const crossings = shelf.events.filter(({ type }) => type.startsWith('balance.'));
+      runScenario(random, (store, now, command) => {
+        first ??= store.account.lowBalance;
+        store.run(now, command);
+        const crossings = store.events.filter(({ type }) => type.startsWith('balance.'));
         crossings.forEach(({ type, data }, index) => {
           const low = type === 'balance.low';
           assert.equal(low, first === (index % 2 === 1), `crossing ${index}`);
           assert.equal(BigInt(data['available']!) < BigInt(data['threshold']!), low);
         });
-        const { account, plan } = shelf;
+        const { account, plan } = store;
         const low = availableCredits(account) < effectiveLowBalanceThreshold(account, plan.terms);
         assert.equal(account.lowBalance, low);
         assert.equal(low, first === (crossings.length % 2 === 0));
         assert.deepEqual(
-          shelf.events.map(({ seq }) => seq),
-          shelf.events.map((_, index) => BigInt(index + 1)),
+          store.events.map(({ seq }) => seq),
+          store.events.map((_, index) => BigInt(index + 1)),
         );
-        assert.equal(account.eventCount, BigInt(shelf.events.length));
+        assert.equal(account.eventCount, BigInt(store.events.length));
       });
     }),
     { numRuns: 200 },

@@ -1,6 +1,6 @@
 /**
- * Random lives of an account against an auditor who knows only the entries. A failure prints its
- * seed and the shortest life that fails.
+ * Random scenarios of an account, checked by an auditor that knows only the entries. A failing run prints
+ * its seed and the shortest scenario that fails.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -9,16 +9,16 @@ import { Failure } from '../../src/failure.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
 import { type Grant, isLimited } from '../../src/ledger/grant.ts';
 import { settle } from '../../src/ledger/settle.ts';
+import type { AccountStore } from './account-store.ts';
 import { Auditor } from './auditor.ts';
-import { later, origin, picture } from './fixtures.ts';
-import type { Shelf } from './shelf.ts';
-import { acts, aimed, life, live } from './workload.ts';
+import { inLaterUnit, origin, snapshotOf } from './fixtures.ts';
+import { runScenario, scenarios, untargetedCommands, withTarget } from './workload.ts';
 
 const RUNS = { numRuns: 200 };
-/** Time to find the shortest life that fails. */
-const PATIENCE_MS = 120_000;
+/** Includes the time to find the shortest scenario that fails. */
+const TIMEOUT_MS = 120_000;
 
-/** What burns first, as a list whose first difference decides. */
+/** The burn order as a list of numbers, of which the first that differs decides. */
 const rank = ({ priority, expiresAt, category, grantId }: Grant): number[] => [
   priority,
   expiresAt ?? Number.MAX_SAFE_INTEGER,
@@ -28,18 +28,18 @@ const rank = ({ priority, expiresAt, category, grantId }: Grant): number[] => [
 
 const burnsBefore = (a: Grant, b: Grant): boolean => {
   const [ranksA, ranksB] = [rank(a), rank(b)];
-  const index = ranksA.findIndex((value, place) => value !== ranksB[place]);
+  const index = ranksA.findIndex((value, position) => value !== ranksB[position]);
   return (ranksA[index] ?? 0) < (ranksB[index] ?? 0);
 };
 
-/** Objects where an entry took credits while others that burn before them could still be taken. */
-function auditBurnOrder({ grants }: Shelf, { seq, kind, at, moves, usages }: Entry) {
+/** Throws if an entry used credits while grants that burn earlier still had some. */
+function auditBurnOrder({ grants }: AccountStore, { seq, kind, at, moves, usages }: Entry) {
   if (!['RESERVE', 'RAISE', 'CHARGE', 'COMMIT'].includes(kind)) return;
-  // One that may pay for some of the usages only can have been held back for want of them.
+  // A grant that may pay for only some of the usages may rightly have credits left.
   const paysAll = ({ operations }: Grant) =>
     operations.length === 0 ||
     (usages.length > 0 && usages.every(({ usage }) => operations.includes(usage.operation)));
-  const untouched = [...grants.values()].filter(
+  const unused = [...grants.values()].filter(
     (grant) =>
       grant.state !== 'SCHEDULED' &&
       grant.remaining > grant.reserved &&
@@ -47,16 +47,16 @@ function auditBurnOrder({ grants }: Shelf, { seq, kind, at, moves, usages }: Ent
       paysAll(grant),
   );
   for (const { from, grantId } of moves) {
-    if (from === 'overage') assert.equal(untouched.length, 0, `${seq}: overage before grants`);
+    if (from === 'overage') assert.equal(unused.length, 0, `${seq}: overage before grants`);
     if (from !== 'available') continue;
-    const taken = grants.get(grantId)!;
-    const first = untouched.find((grant) => burnsBefore(grant, taken));
-    assert(!first, `${seq} takes from grant ${grantId} before ${first?.grantId}`);
+    const used = grants.get(grantId)!;
+    const earlier = unused.find((grant) => burnsBefore(grant, used));
+    assert(!earlier, `${seq} uses grant ${grantId} before ${earlier?.grantId}`);
   }
 }
 
-/** Objects where something that should have ended by now has not. */
-function auditSettled({ grants, reservations, account }: Shelf, now: number) {
+/** Throws if something that is due by now was not settled. */
+function auditSettled({ grants, reservations, account }: AccountStore, now: number) {
   for (const { reservationId, state, expiresAt } of reservations.values())
     assert(state !== 'ACTIVE' || expiresAt > now, `${reservationId} has not expired`);
   for (const grant of grants.values()) {
@@ -65,98 +65,98 @@ function auditSettled({ grants, reservations, account }: Shelf, now: number) {
     const expired = expiresAt !== null && expiresAt <= now;
     assert(!expired || remaining === reserved, `grant ${grantId} has not expired`);
     const noticed = noticeAt === null || noticeAt > now || remaining === 0n;
-    assert(noticed || state === 'SCHEDULED', `nobody was told that grant ${grantId} expires`);
+    assert(noticed || state === 'SCHEDULED', `no notice was given of grant ${grantId}`);
   }
   assert(account.dueAt === null || account.dueAt > now, 'the account is still due');
 }
 
-describe('whatever happens to an account', () => {
+describe('in every scenario of an account', () => {
   test(
-    'its entries add up, and its balance, grants and reservations are what they say',
+    'the entries add up, and balance, grants and reservations agree with them',
     () => {
       fc.assert(
-        fc.property(life(60), (random) => {
-          const auditor = new Auditor(random.terms.overage?.limit ?? 0n);
+        fc.property(scenarios(60), (scenario) => {
+          const auditor = new Auditor(scenario.terms.overage?.limit ?? 0n);
           let seen = 0;
-          live(random, (shelf, now, command) => {
-            const limit = shelf.plan.terms.overage?.limit ?? 0n;
+          runScenario(scenario, (store, now, command) => {
+            const limit = store.plan.terms.overage?.limit ?? 0n;
             if (limit > auditor.limit) auditor.limit = limit;
-            const { outcome } = shelf.work(now, command);
-            for (const entry of shelf.entries.slice(seen)) auditor.see(entry);
-            seen = shelf.entries.length;
-            const limited = [...shelf.grants.values()].some(isLimited);
-            if (outcome instanceof Failure && !limited) auditor.seeRefusal(outcome, limit, now);
-            auditor.agreeWith(shelf);
-            auditSettled(shelf, now);
-            const last = shelf.entries.at(-1);
-            if (last && command) auditBurnOrder(shelf, last);
+            const { outcome } = store.run(now, command);
+            for (const entry of store.entries.slice(seen)) auditor.addEntry(entry);
+            seen = store.entries.length;
+            const limited = [...store.grants.values()].some(isLimited);
+            if (outcome instanceof Failure && !limited) auditor.checkFailure(outcome, limit, now);
+            auditor.checkStore(store);
+            auditSettled(store, now);
+            const last = store.entries.at(-1);
+            if (last && command) auditBurnOrder(store, last);
           });
         }),
         RUNS,
       );
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   );
 
   test(
-    'a failure has changed nothing',
+    'a failure changes nothing',
     () => {
       fc.assert(
-        fc.property(life(40), (random) => {
-          live(random, (shelf, now, command) => {
-            const book = shelf.take(now, command ? [command] : []);
+        fc.property(scenarios(40), (scenario) => {
+          runScenario(scenario, (store, now, command) => {
+            const book = store.loadBook(now, command ? [command] : []);
             settle(book, origin);
-            const before = picture(book);
-            const outcome = command && shelf.decide(book, command);
-            if (outcome instanceof Failure) assert.deepEqual(picture(book), before);
-            shelf.putBack(book);
+            const before = snapshotOf(book);
+            const outcome = command && store.decide(book, command);
+            if (outcome instanceof Failure) assert.deepEqual(snapshotOf(book), before);
+            store.saveBook(book);
           });
         }),
         RUNS,
       );
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   );
 
   test(
-    'settling again at the same moment finds nothing to do',
+    'settling again at the same time does nothing',
     () => {
       fc.assert(
-        fc.property(life(40), (random) => {
-          live(random, (shelf, now, command) => {
-            shelf.work(now, command);
-            const book = shelf.take(now, []);
+        fc.property(scenarios(40), (scenario) => {
+          runScenario(scenario, (store, now, command) => {
+            store.run(now, command);
+            const book = store.loadBook(now, []);
             settle(book, origin);
             assert.deepEqual(book.changes.entries, []);
-            assert.deepEqual(picture(book).grants, shelf.take(now, []).grants);
+            assert.deepEqual(snapshotOf(book).grants, store.loadBook(now, []).grants);
           });
         }),
         RUNS,
       );
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   );
 
   test(
-    'it is never due too late: nothing happens by itself before',
+    'nothing happens by itself before dueAt',
     () => {
       fc.assert(
-        fc.property(life(30), (random) => {
-          live(random, (shelf, now, command) => {
-            shelf.work(now, command);
-            const { dueAt, allowanceDueAt } = shelf.account;
+        fc.property(scenarios(30), (scenario) => {
+          runScenario(scenario, (store, now, command) => {
+            store.run(now, command);
+            const { dueAt, allowanceDueAt } = store.account;
             const instants = [
               allowanceDueAt,
-              ...[...shelf.grants.values()].flatMap((g) => [
+              ...[...store.grants.values()].flatMap((g) => [
                 g.effectiveAt,
                 g.expiresAt,
                 g.noticeAt,
               ]),
-              ...[...shelf.reservations.values()].map((r) => r.expiresAt),
+              ...[...store.reservations.values()].map((r) => r.expiresAt),
             ].filter((at) => at !== null && at > now);
             for (const at of new Set(instants)) {
               if (at === null || (dueAt !== null && dueAt <= at)) continue;
-              const book = later(shelf.whole(now), at - now);
+              const book = inLaterUnit(store.loadWholeBook(now), at - now);
               book.account.dueAt = now;
               settle(book, origin);
               assert.deepEqual(book.changes.entries, [], `due at ${dueAt}, too late for ${at}`);
@@ -167,40 +167,40 @@ describe('whatever happens to an account', () => {
         RUNS,
       );
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   );
 
   test(
-    'commands that waited together write what they would have written one by one',
+    'commands in one unit of work write the same as in one unit of work each',
     () => {
       fc.assert(
-        fc.property(life(25), acts, (random, all) => {
-          const [together, apart] = [live(random), live(random)];
-          const now = together.account.lastAt + 60_000;
-          // What they name was there before them: nobody knows the names of what is not answered yet.
-          const commands = all.flatMap((act) => aimed(act, together, now) ?? []);
-          const { outcomes } = together.group(now, commands);
-          const alone = commands.map((command) => apart.work(now, command).outcome);
-          expect(outcomes.map(reasonOf)).toEqual(alone.map(reasonOf));
-          expect(together.entries).toEqual(apart.entries);
-          expect(together.grants).toEqual(apart.grants);
-          expect(together.reservations).toEqual(apart.reservations);
+        fc.property(scenarios(25), untargetedCommands, (scenario, all) => {
+          const [grouped, single] = [runScenario(scenario), runScenario(scenario)];
+          const now = grouped.account.lastAt + 60_000;
+          // Targets are what existed before the unit of work: callers do not know the ids of later ones.
+          const commands = all.flatMap((untargeted) => withTarget(untargeted, grouped, now) ?? []);
+          const { outcomes } = grouped.runGroup(now, commands);
+          const singleOutcomes = commands.map((command) => single.run(now, command).outcome);
+          expect(outcomes.map(reasonOf)).toEqual(singleOutcomes.map(reasonOf));
+          expect(grouped.entries).toEqual(single.entries);
+          expect(grouped.grants).toEqual(single.grants);
+          expect(grouped.reservations).toEqual(single.reservations);
         }),
         RUNS,
       );
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   );
 });
 
 const reasonOf = (outcome: unknown) => (outcome instanceof Failure ? outcome.reason : 'done');
 
-test('the random lives see every kind of entry and every reason a rule can fail for', () => {
-  const seen = new Map<string, number>();
-  const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
-  for (const random of fc.sample(life(60), { seed: 7, numRuns: 400 })) {
-    const { entries } = live(random, (shelf, now, command) => {
-      const { outcome } = shelf.work(now, command);
+test('the random scenarios contain every kind of entry and every failure of a rule', () => {
+  const counts = new Map<string, number>();
+  const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
+  for (const scenario of fc.sample(scenarios(60), { seed: 7, numRuns: 400 })) {
+    const { entries } = runScenario(scenario, (store, now, command) => {
+      const { outcome } = store.run(now, command);
       if (outcome instanceof Failure) count(outcome.reason);
     });
     for (const { kind, late, moves } of entries) {
@@ -208,9 +208,9 @@ test('the random lives see every kind of entry and every reason a rule can fail 
       for (const { from, to } of moves) count(`${from}>${to}`);
     }
   }
-  const rare = [...seen].filter(([, times]) => times < 5);
+  const rare = [...counts].filter(([, times]) => times < 5);
   expect(rare).toEqual([]);
-  expect([...seen.keys()].toSorted()).toMatchInlineSnapshot(`
+  expect([...counts.keys()].toSorted()).toMatchInlineSnapshot(`
     [
       "ACCOUNT_CLOSED",
       "CHARGE",

@@ -17,7 +17,7 @@ import {
   release,
   reserve,
 } from './fixtures.ts';
-import { audit, ledger, play, type Row } from './table.ts';
+import { audit, continueLedger, ledger, type Row } from './table.ts';
 
 /** Three credits a page, where the plan the account is opened under takes one. */
 const gold = (terms: Partial<Terms> = {}): Plan => ({
@@ -28,25 +28,25 @@ const gold = (terms: Partial<Terms> = {}): Plan => ({
 
 /** An account under `plan`, with `gold` beside it. */
 function under(from: Plan, to: Plan, rows: readonly Row[]) {
-  const shelf = ledger(from, rows);
-  shelf.others.set(to.planId, to);
-  return shelf;
+  const store = ledger(from, rows);
+  store.otherPlans.set(to.planId, to);
+  return store;
 }
 
 const CREDITS: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'];
 
 describe('an account that moves to another plan', () => {
   test('keeps its balance and is priced anew', () => {
-    const shelf = under(plan(), gold(), [
+    const store = under(plan(), gold(), [
       CREDITS,
       ['1s', charge(pages(2n)), 'CHARGE 2: g1>consumed 2', '98'],
     ]);
-    play(shelf, [
+    continueLedger(store, [
       ['2s', move('gold', 'contract 7'), 'PLAN_CHANGE 0', '98'],
       ['3s', charge(pages(2n)), 'CHARGE 6: g1>consumed 6', '92'],
     ]);
-    expect(shelf.account.planId).toBe('gold');
-    expect(shelf.entries.slice(-3)).toMatchObject([
+    expect(store.account.planId).toBe('gold');
+    expect(store.entries.slice(-3)).toMatchObject([
       { planId: 'test', previousPlanId: null, rateCardVersion: 1 },
       {
         planId: 'gold',
@@ -60,18 +60,18 @@ describe('an account that moves to another plan', () => {
   });
 
   test('commits what it reserved before at the price it was reserved at', () => {
-    const shelf = under(plan(), gold(), [
+    const store = under(plan(), gold(), [
       CREDITS,
       ['1s', reserve(pages(10n)), 'RESERVE 10: g1>(g1) 10', '100 (10)'],
     ]);
-    play(shelf, [
+    continueLedger(store, [
       ['2s', move('gold'), 'PLAN_CHANGE 0', '100 (10)'],
       ['3s', reserve(pages(2n)), 'RESERVE 6: g1>(g1) 6', '100 (16)'],
       ['4s', commit('r1', pages(7n)), 'COMMIT 7: (g1)>consumed 7, (g1)>g1 3', '93 (6)'],
       ['5s', commit('r2', pages(1n)), 'COMMIT 3: (g1)>consumed 3, (g1)>g1 3', '90'],
       ['6s', refund(5n, 2n), 'REFUND 2: consumed>g1 2', '92'],
     ]);
-    expect(shelf.entries.map(({ kind, planId }) => [kind, planId])).toEqual([
+    expect(store.entries.map(({ kind, planId }) => [kind, planId])).toEqual([
       ['GRANT', null],
       ['RESERVE', 'test'],
       ['PLAN_CHANGE', 'gold'],
@@ -84,22 +84,22 @@ describe('an account that moves to another plan', () => {
 
   test('gets no second welcome, and the new allowance from the next month on', () => {
     const welcome = { welcome: { credits: 20n, validity: null } };
-    const shelf = under(
+    const store = under(
       plan({ ...welcome, ...allowance(50n) }),
       gold({ ...welcome, ...allowance(80n) }),
       [['0s', open(), 'GRANT 20: issued>g1 20 | GRANT 50: issued>g2 50', '70']],
     );
-    play(shelf, [
+    continueLedger(store, [
       ['1d', move('gold'), 'PLAN_CHANGE 0', '70'],
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 80: issued>g3 80', '100'],
     ]);
   });
 
   test('keeps the allowance it was given to its end where the new plan has none', () => {
-    const shelf = under(plan(allowance(50n)), gold(), [
+    const store = under(plan(allowance(50n)), gold(), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
-    play(shelf, [
+    continueLedger(store, [
       ['1d', move('gold'), 'PLAN_CHANGE 0', '50'],
       ['2d', charge(5n), 'CHARGE 5: g1>consumed 5', '45'],
       ['2026-03-01', null, 'GRANT_EXPIRED 45: g1>expired 45', '0'],
@@ -107,10 +107,10 @@ describe('an account that moves to another plan', () => {
   });
 
   test('there and back within a month is given no allowance twice', () => {
-    const shelf = under(plan(allowance(50n)), gold(), [
+    const store = under(plan(allowance(50n)), gold(), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
-    play(shelf, [
+    continueLedger(store, [
       ['1d', move('gold'), 'PLAN_CHANGE 0', '50'],
       ['2d', move('test'), 'PLAN_CHANGE 0', '50'],
       ['3d', null, 'nothing', '50'],
@@ -119,10 +119,10 @@ describe('an account that moves to another plan', () => {
   });
 
   test('is given the allowance of a month that began before the move by the plan of then', () => {
-    const shelf = under(plan(allowance(50n)), gold(allowance(80n)), [
+    const store = under(plan(allowance(50n)), gold(allowance(80n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
-    play(shelf, [
+    continueLedger(store, [
       [
         '2026-02-03',
         move('gold'),
@@ -134,11 +134,11 @@ describe('an account that moves to another plan', () => {
   });
 
   test('counts the overage of the month against the new limit', () => {
-    const shelf = under(plan(postpaid(50n)), gold(postpaid(40n)), [
+    const store = under(plan(postpaid(50n)), gold(postpaid(40n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
       ['1s', reserve(5n), 'RESERVE 5: overage>(overage) 5', '0 (5) overage 30'],
     ]);
-    play(shelf, [
+    continueLedger(store, [
       ['2s', move('gold'), 'PLAN_CHANGE 0', '0 (5) overage 30'],
       [
         '3s',
@@ -154,30 +154,30 @@ describe('an account that moves to another plan', () => {
         '0 overage 40',
       ],
     ]);
-    audit(shelf, 50n);
+    audit(store, 50n);
   });
 
   test('that has used more than the new limit keeps what it used, and may use no more', () => {
-    const shelf = under(plan(postpaid(50n)), gold(postpaid(10n)), [
+    const store = under(plan(postpaid(50n)), gold(postpaid(10n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
     ]);
-    const { outcome } = shelf.work(at('1s'), move('gold'));
+    const { outcome } = store.run(at('1s'), move('gold'));
     expect(outcome).toMatchObject({ kind: 'MoveAccount', entrySeq: 2n });
-    expect(shelf.work(at('2s'), charge(1n)).outcome).toMatchObject({
+    expect(store.run(at('2s'), charge(1n)).outcome).toMatchObject({
       reason: 'OVERAGE_LIMIT_REACHED',
       metadata: { available: '0', limit: '10' },
     });
-    expect(shelf.account).toMatchObject({ overage: 30n, overageLimit: 30n });
-    audit(shelf, 50n);
+    expect(store.account).toMatchObject({ overage: 30n, overageLimit: 30n });
+    audit(store, 50n);
   });
 
   test('to a prepaid plan waits for what is reserved on overage, not for what was used', () => {
-    const shelf = under(plan(postpaid(50n)), gold(), [
+    const store = under(plan(postpaid(50n)), gold(), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
       ['1s', reserve(5n), 'RESERVE 5: overage>(overage) 5', '0 (5) overage 30'],
       ['2s', move('gold'), 'PLAN_NOT_FOUND: plan_id gold', '0 (5) overage 30'],
     ]);
-    play(shelf, [
+    continueLedger(store, [
       [
         '3s',
         move('gold'),
@@ -186,17 +186,17 @@ describe('an account that moves to another plan', () => {
       ],
       ['4s', release('r1'), 'RELEASE 5: (overage)>overage 5', '0 overage 30'],
     ]);
-    shelf.work(at('5s'), move('gold'));
-    expect(shelf.account).toMatchObject({ planId: 'gold', overage: 30n, overageLimit: 30n });
-    expect(shelf.work(at('6s'), charge(1n)).outcome).toMatchObject({
+    store.run(at('5s'), move('gold'));
+    expect(store.account).toMatchObject({ planId: 'gold', overage: 30n, overageLimit: 30n });
+    expect(store.run(at('6s'), charge(1n)).outcome).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
     });
-    audit(shelf, 50n);
+    audit(store, 50n);
   });
 
   test('is told of a low balance where the new threshold is above what it has', () => {
-    const shelf = under(plan(), gold({ lowBalanceThreshold: 500n }), [CREDITS]);
-    const { book } = shelf.work(at('1s'), move('gold'));
+    const store = under(plan(), gold({ lowBalanceThreshold: 500n }), [CREDITS]);
+    const { book } = store.run(at('1s'), move('gold'));
     expect(book.changes.events).toMatchObject([
       { type: 'balance.low', data: { available: '100', threshold: '500' } },
     ]);
@@ -206,23 +206,23 @@ describe('an account that moves to another plan', () => {
     ['the plan it is on changes nothing', move('test'), 'nothing'],
     ['a plan there is not fails', move('silver'), 'PLAN_NOT_FOUND: plan_id silver'],
   ])('to %s', (_, command, written) => {
-    const shelf = under(plan(), gold(), [CREDITS]);
-    play(shelf, [['1s', command, written, '100']]);
-    expect(shelf.account.planId).toBe('test');
+    const store = under(plan(), gold(), [CREDITS]);
+    continueLedger(store, [['1s', command, written, '100']]);
+    expect(store.account.planId).toBe('test');
   });
 
   test('fails where it is closed', () => {
-    const shelf = under(plan(), gold(), [CREDITS]);
-    shelf.work(at('1s'), close());
-    play(shelf, [['2s', move('gold'), 'ACCOUNT_CLOSED', '100']]);
+    const store = under(plan(), gold(), [CREDITS]);
+    store.run(at('1s'), close());
+    continueLedger(store, [['2s', move('gold'), 'ACCOUNT_CLOSED', '100']]);
   });
 });
 
 describe('a rate card version', () => {
   test('that a caller names is of the plan the account lives under then', () => {
-    const shelf = under(plan(), gold(), [CREDITS]);
-    shelf.publish(rateCard(2, 5n));
-    play(shelf, [
+    const store = under(plan(), gold(), [CREDITS]);
+    store.publish(rateCard(2, 5n));
+    continueLedger(store, [
       ['1s', charge(pages(1n)), 'CHARGE 5: g1>consumed 5', '95'],
       ['2s', charge(pages(1n), 1), 'CHARGE 1: g1>consumed 1', '94'],
       ['3s', move('gold'), 'PLAN_CHANGE 0', '94'],

@@ -15,8 +15,8 @@ import {
   reserve,
   update,
 } from './fixtures.ts';
-import { ledger, play } from './table.ts';
-import { life, live } from './workload.ts';
+import { continueLedger, ledger } from './table.ts';
+import { runScenario, scenarios } from './workload.ts';
 
 const SHEDDABLE: { criticality: Criticality } = { criticality: 'SHEDDABLE' };
 
@@ -55,7 +55,7 @@ describe('below the pause floor', () => {
 
 describe('the floor in force', () => {
   test('is the account’s own where it has one; 0 switches the plan’s off', () => {
-    const shelf = ledger(plan({ pauseFloor: 50n }), [
+    const store = ledger(plan({ pauseFloor: 50n }), [
       ['0s', grantCredits(20n), 'GRANT 20: issued>g1 20', '20'],
       ['1s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '20'],
       ['2s', update(null, { pauseFloor: 20n }), 'nothing', '20'],
@@ -67,8 +67,8 @@ describe('the floor in force', () => {
       ['8s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '17'],
       ['9s', update(null, { pauseFloor: null }), 'nothing', '17'],
     ]);
-    play(shelf, [['10s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '17']]);
-    expect(shelf.account.displayName).toBe('Acme');
+    continueLedger(store, [['10s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '17']]);
+    expect(store.account.displayName).toBe('Acme');
   });
 
   test('of 0 pauses nothing, even where reserved overage leaves less than 0', () => {
@@ -81,13 +81,13 @@ describe('the floor in force', () => {
 
 test('whatever happens to an account, only sheddable work below its floor is paused', () => {
   fc.assert(
-    fc.property(life(60), (random) => {
-      live(random, (shelf, now, command) => {
-        shelf.work(now, null);
-        const { account, plan } = shelf;
+    fc.property(scenarios(60), (random) => {
+      runScenario(random, (store, now, command) => {
+        store.run(now, null);
+        const { account, plan } = store;
         const floor = effectivePauseFloor(account, plan.terms);
         const below = floor > 0n && availableCredits(account) < floor;
-        const { outcome } = shelf.work(now, command);
+        const { outcome } = store.run(now, command);
         const sheddable =
           (command?.kind === 'Reserve' || command?.kind === 'Charge') &&
           command.criticality === 'SHEDDABLE';

@@ -12,70 +12,70 @@ import {
   release,
   reserve,
 } from './fixtures.ts';
-import { audit, ledger, play } from './table.ts';
+import { audit, continueLedger, ledger } from './table.ts';
 
 describe('when a plan changes', () => {
   test('a new allowance comes from the next month on', () => {
-    const shelf = ledger(plan(), [['0s', grantCredits(5n), 'GRANT 5: issued>g1 5', '5']]);
-    shelf.plan = plan(allowance(50n));
-    play(shelf, [
+    const store = ledger(plan(), [['0s', grantCredits(5n), 'GRANT 5: issued>g1 5', '5']]);
+    store.plan = plan(allowance(50n));
+    continueLedger(store, [
       ['1d', charge(1n), 'CHARGE 1: g1>consumed 1', '4'],
       ['2026-02-01', null, 'GRANT 50: issued>g2 50', '54'],
     ]);
   });
 
   test('a new allowance comes to an account whose every call fails for lack of credits', () => {
-    const shelf = ledger(plan(), []);
-    shelf.plan = plan(allowance(50n));
-    play(shelf, [
+    const store = ledger(plan(), []);
+    store.plan = plan(allowance(50n));
+    continueLedger(store, [
       ['1d', charge(1n), 'INSUFFICIENT_CREDITS', '0'],
       ['2026-02-01', charge(1n), 'GRANT 50: issued>g1 50 | CHARGE 1: g1>consumed 1', '49'],
     ]);
   });
 
   test('a new allowance comes though nobody looked when something else was due before', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ['0s', grantCredits(5n, { expiresAt: at('2d') }), 'GRANT 5: issued>g1 5', '5'],
     ]);
-    shelf.plan = plan(allowance(50n));
-    play(shelf, [
+    store.plan = plan(allowance(50n));
+    continueLedger(store, [
       ['1d', charge(6n), 'INSUFFICIENT_CREDITS', '5'],
       ['2026-02-01', null, 'GRANT_EXPIRED 5: g1>expired 5 | GRANT 50: issued>g2 50', '50'],
     ]);
   });
 
   test('an allowance that was dropped comes no more', () => {
-    const shelf = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
-    shelf.plan = plan();
-    play(shelf, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
+    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    store.plan = plan();
+    continueLedger(store, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
   });
 
   test('an allowance that was dropped and taken up again comes from the next month on', () => {
-    const shelf = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
-    shelf.plan = plan();
-    play(shelf, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
-    shelf.plan = plan(allowance(60n));
-    play(shelf, [
+    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    store.plan = plan();
+    continueLedger(store, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
+    store.plan = plan(allowance(60n));
+    continueLedger(store, [
       ['2026-03-15', grantCredits(1n), 'GRANT 1: issued>g2 1', '1'],
       ['2026-04-01', null, 'GRANT 60: issued>g3 60', '61'],
     ]);
   });
 
   test('a new amount counts from the next month on', () => {
-    const shelf = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
-    shelf.plan = plan(allowance(60n));
-    play(shelf, [
+    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    store.plan = plan(allowance(60n));
+    continueLedger(store, [
       ['1d', null, 'nothing', '50'],
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 60: issued>g2 60', '60'],
     ]);
   });
 
   test('a higher overage limit holds from the next call on', () => {
-    const shelf = ledger(plan(postpaid(10n)), [
+    const store = ledger(plan(postpaid(10n)), [
       ['0s', charge(10n), 'CHARGE 10: overage>consumed 10', '0 overage 10'],
     ]);
-    shelf.plan = plan(postpaid(30n));
-    play(shelf, [
+    store.plan = plan(postpaid(30n));
+    continueLedger(store, [
       [
         '1s',
         charge(21n),
@@ -87,25 +87,25 @@ describe('when a plan changes', () => {
   });
 
   test('a plan that is prepaid from now on takes no more overage, not even what is given back', () => {
-    const shelf = ledger(plan(postpaid(50n)), [
+    const store = ledger(plan(postpaid(50n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
       ['0s', reserve(10n), 'RESERVE 10: overage>(overage) 10', '0 (10) overage 30'],
     ]);
-    shelf.plan = plan();
-    const { outcomes } = shelf.group(at('1s'), [release('r1'), charge(1n)]);
+    store.plan = plan();
+    const { outcomes } = store.runGroup(at('1s'), [release('r1'), charge(1n)]);
     expect(outcomes).toMatchObject([
       { kind: 'Release', released: 10n },
       { reason: 'INSUFFICIENT_CREDITS', metadata: { available: '0', shortfall: '1' } },
     ]);
-    audit(shelf, 50n);
+    audit(store, 50n);
   });
 
   test('a balance tells the limit the plan has now', () => {
-    const shelf = ledger(plan(postpaid(50n)), [
+    const store = ledger(plan(postpaid(50n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
     ]);
-    shelf.plan = plan(postpaid(20n));
-    const { account, grants, plan: now } = shelf.work(at('1s'), null).book;
+    store.plan = plan(postpaid(20n));
+    const { account, grants, plan: now } = store.run(at('1s'), null).book;
     expect(balanceOf(account, grants, now.terms, at('1s'))).toMatchObject({
       overage: 30n,
       overageLimit: 20n,
@@ -113,15 +113,15 @@ describe('when a plan changes', () => {
   });
 
   test('a lower overage limit leaves what was used, and allows no more', () => {
-    const shelf = ledger(plan(postpaid(50n)), [
+    const store = ledger(plan(postpaid(50n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
       ['0s', reserve(10n), 'RESERVE 10: overage>(overage) 10', '0 (10) overage 30'],
     ]);
-    shelf.plan = plan(postpaid(20n));
-    expect(shelf.work(at('1s'), charge(1n)).outcome).toMatchObject({
+    store.plan = plan(postpaid(20n));
+    expect(store.run(at('1s'), charge(1n)).outcome).toMatchObject({
       reason: 'OVERAGE_LIMIT_REACHED',
     });
-    shelf.work(at('2s'), commit('r1'));
-    expect(shelf.account).toMatchObject({ overage: 40n, overageLimit: 40n });
+    store.run(at('2s'), commit('r1'));
+    expect(store.account).toMatchObject({ overage: 40n, overageLimit: 40n });
   });
 });

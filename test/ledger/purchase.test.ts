@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { AccountStore } from './account-store.ts';
 import { at, charge, close, grantCredits, pack, plan, purchase } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
 import { ledger } from './table.ts';
 
 const PACKS = [
@@ -11,10 +11,10 @@ const PACKS = [
 
 describe('a purchase', () => {
   test('that is paid elsewhere grants the pack at once', () => {
-    const shelf = ledger(plan({}, PACKS), [
+    const store = ledger(plan({}, PACKS), [
       ['0s', purchase('starter', 'INV-1'), 'PURCHASE 100: issued>g1 100', '100'],
     ]);
-    expect(shelf.purchases).toEqual([
+    expect(store.purchases).toEqual([
       {
         accountId: 'acme',
         purchaseId: 'p1',
@@ -45,13 +45,13 @@ describe('a purchase', () => {
         nextCheckAt: null,
       },
     ]);
-    expect(shelf.grants.get(1n)).toMatchObject({
+    expect(store.grants.get(1n)).toMatchObject({
       category: 'PAID',
       source: 'PURCHASE',
       sourceReference: 'p1',
       priority: 50,
     });
-    expect(shelf.entries[0]).toMatchObject({ reference: 'INV-1', grantId: 1n, credits: 100n });
+    expect(store.entries[0]).toMatchObject({ reference: 'INV-1', grantId: 1n, credits: 100n });
   });
 
   test('stacks on others, each with its own expiry, and the soonest burns first', () => {
@@ -72,13 +72,13 @@ describe('a purchase', () => {
     ['2028-02-29T12:00:00Z', '2029-02-28T12:00:00Z'],
     ['2027-02-28T12:00:00Z', '2028-02-28T12:00:00Z'],
   ])('of a 12-month pack on %s lasts until %s', (bought, until) => {
-    const shelf = new Shelf(plan({}, PACKS), at(bought));
-    shelf.work(at(bought), purchase('starter', 'INV-1'));
-    expect(shelf.grants.get(1n)?.expiresAt).toBe(at(until));
-    shelf.work(at(until) - 1, null);
-    expect(shelf.account.remaining).toBe(100n);
-    shelf.work(at(until), null);
-    expect(shelf.account.remaining).toBe(0n);
+    const store = new AccountStore(plan({}, PACKS), at(bought));
+    store.run(at(bought), purchase('starter', 'INV-1'));
+    expect(store.grants.get(1n)?.expiresAt).toBe(at(until));
+    store.run(at(until) - 1, null);
+    expect(store.account.remaining).toBe(100n);
+    store.run(at(until), null);
+    expect(store.account.remaining).toBe(0n);
   });
 
   test('needs a pack the plan sells, and an open account', () => {
@@ -104,11 +104,11 @@ describe('a purchase', () => {
   });
 
   test('uses its payment reference up for those that waited together with it', () => {
-    const shelf = new Shelf(plan({}, PACKS), at('0s'));
+    const store = new AccountStore(plan({}, PACKS), at('0s'));
     const twice = [purchase('starter', 'INV-1'), purchase('starter', 'INV-1')];
-    const { outcomes } = shelf.group(at('0s'), twice);
+    const { outcomes } = store.runGroup(at('0s'), twice);
     expect(outcomes).toMatchObject([{ kind: 'Purchase' }, { reason: 'PAYMENT_REFERENCE_USED' }]);
-    expect(shelf.account.remaining).toBe(100n);
+    expect(store.account.remaining).toBe(100n);
   });
 
   test('burns after credits that were given away and expire at the same moment', () => {

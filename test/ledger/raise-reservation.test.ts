@@ -15,26 +15,28 @@ import {
   release,
   reserve,
 } from './fixtures.ts';
-import { ledger, play, type Row } from './table.ts';
+import { continueLedger, ledger, type Row } from './table.ts';
 
 const GRANTED: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'];
 const RESERVED: Row = ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'];
 
 describe('a raise', () => {
   test('reserves more under the same reservation, which ends as one', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       GRANTED,
       RESERVED,
       ['1m', raise('r1', 20n), 'RAISE 20: g1>(g1) 20', '100 (50)'],
       ['2m', raise('r1', pages(5n)), 'RAISE 5: g1>(g1) 5', '100 (55)'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       credits: 55n,
       expiresAt: at('15m'),
       allocations: [{ grantId: 1n, credits: 55n }],
     });
-    play(shelf, [['3m', commit('r1', 50n), 'COMMIT 50: (g1)>consumed 50, (g1)>g1 5', '50']]);
-    expect(shelf.reservations.get('r1')).toMatchObject({ committed: 50n, returned: 5n });
+    continueLedger(store, [
+      ['3m', commit('r1', 50n), 'COMMIT 50: (g1)>consumed 50, (g1)>g1 5', '50'],
+    ]);
+    expect(store.reservations.get('r1')).toMatchObject({ committed: 50n, returned: 5n });
   });
 
   test('of nothing makes an entry without moves', () => {
@@ -56,18 +58,18 @@ describe('a raise', () => {
   });
 
   test('keeps what it holds in burn order, each grant once, overage last', () => {
-    const shelf = ledger(plan(postpaid(50n)), [
+    const store = ledger(plan(postpaid(50n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', reserve(15n), 'RESERVE 15: g1>(g1) 10, overage>(overage) 5', '10 (15)'],
       ['1s', grantCredits(10n, { priority: 0 }), 'GRANT 10: issued>g2 10', '20 (15)'],
       ['2s', raise('r1', 12n), 'RAISE 12: g2>(g2) 10, overage>(overage) 2', '20 (27)'],
     ]);
-    expect(shelf.reservations.get('r1')?.allocations).toEqual([
+    expect(store.reservations.get('r1')?.allocations).toEqual([
       { grantId: 2n, credits: 10n },
       { grantId: 1n, credits: 10n },
       { grantId: 0n, credits: 7n },
     ]);
-    play(shelf, [
+    continueLedger(store, [
       [
         '3s',
         commit('r1', 15n),
@@ -90,16 +92,16 @@ describe('a raise', () => {
   });
 
   test('is priced on the version the reservation was made on', () => {
-    const shelf = ledger(plan(), [GRANTED, RESERVED]);
-    shelf.publish(rateCard(2, 5n));
-    play(shelf, [
+    const store = ledger(plan(), [GRANTED, RESERVED]);
+    store.publish(rateCard(2, 5n));
+    continueLedger(store, [
       ['1m', raise('r1', pages(4n)), 'RAISE 4: g1>(g1) 4', '100 (34)'],
       ['1m', charge(pages(4n)), 'CHARGE 20: g1>consumed 20', '80 (34)'],
     ]);
   });
 
   test('goes with partial commits and heartbeats, as often as it takes', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       GRANTED,
       RESERVED,
       ['1m', commit('r1', 30n, { final: false }), 'COMMIT 30: (g1)>consumed 30', '70'],
@@ -110,7 +112,7 @@ describe('a raise', () => {
       ['29m', raise('r1', 10n), 'RAISE 10: g1>(g1) 10', '66 (16)'],
       ['42m', commit('r1', 9n), 'COMMIT 9: (g1)>consumed 9, (g1)>g1 7', '57'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       credits: 50n,
       committed: 43n,
       returned: 7n,

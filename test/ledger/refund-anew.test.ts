@@ -1,7 +1,7 @@
 /** Refunds of credits whose grant has expired, on a plan that gives them back as a new grant. */
 import { describe, expect, test } from 'vitest';
 import { allowance, at, charge, grantCredits, ms, open, plan, refund } from './fixtures.ts';
-import { ledger, play, type Row } from './table.ts';
+import { continueLedger, ledger, type Row } from './table.ts';
 
 const ANEW = plan({ refundExpired: 'new_grant' });
 
@@ -19,7 +19,7 @@ const CHARGED: readonly Row[] = [
 
 describe('a refund of an expired grant', () => {
   test('comes back as one like it, which lasts as long from then on', () => {
-    const shelf = ledger(ANEW, [
+    const store = ledger(ANEW, [
       ...CHARGED,
       [
         '3d',
@@ -28,7 +28,7 @@ describe('a refund of an expired grant', () => {
         '23',
       ],
     ]);
-    expect(shelf.grants.get(3n)).toMatchObject({
+    expect(store.grants.get(3n)).toMatchObject({
       amount: 3n,
       category: 'PROMOTIONAL',
       priority: 7,
@@ -38,12 +38,12 @@ describe('a refund of an expired grant', () => {
       effectiveAt: at('3d'),
       expiresAt: at('3d') + ms('1d'),
     });
-    play(shelf, [['4d', null, 'GRANT_EXPIRED 3: g3>expired 3', '20']]);
+    continueLedger(store, [['4d', null, 'GRANT_EXPIRED 3: g3>expired 3', '20']]);
   });
 
   test('answers with what happened: nothing expired, a grant was made', () => {
-    const shelf = ledger(ANEW, CHARGED);
-    const { outcome } = shelf.work(at('3d'), refund(3n));
+    const store = ledger(ANEW, CHARGED);
+    const { outcome } = store.run(at('3d'), refund(3n));
     expect(outcome).toMatchObject({
       refunded: 15n,
       expired: 0n,
@@ -51,7 +51,7 @@ describe('a refund of an expired grant', () => {
       newGrants: [{ grantId: 3n, amount: 10n }],
     });
     const breakage = ledger(plan(), CHARGED);
-    expect(breakage.work(at('3d'), refund(3n)).outcome).toMatchObject({
+    expect(breakage.run(at('3d'), refund(3n)).outcome).toMatchObject({
       refunded: 15n,
       expired: 10n,
       newGrants: [],
@@ -84,7 +84,7 @@ describe('a refund of an expired grant', () => {
   });
 
   test('makes one for each grant that has expired, limited as they were', () => {
-    const shelf = ledger(ANEW, [
+    const store = ledger(ANEW, [
       [
         '0s',
         grantCredits(5n, { expiresAt: at('1d'), operations: ['b', 'a'] }),
@@ -108,14 +108,14 @@ describe('a refund of an expired grant', () => {
         '8',
       ],
     ]);
-    expect([...shelf.grants.values()].slice(2)).toMatchObject([
+    expect([...store.grants.values()].slice(2)).toMatchObject([
       { sourceReference: '2', operations: [], expiresAt: at('11d') },
       { sourceReference: '1', operations: ['a', 'b'], expiresAt: at('10d') },
     ]);
   });
 
   test('of an allowance lasts a period, and is no allowance of one', () => {
-    const shelf = ledger(plan({ refundExpired: 'new_grant', ...allowance(50n) }), [
+    const store = ledger(plan({ refundExpired: 'new_grant', ...allowance(50n) }), [
       ['2026-01-01', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-01-02', charge(50n), 'CHARGE 50: g1>consumed 50', '0'],
       [
@@ -125,7 +125,7 @@ describe('a refund of an expired grant', () => {
         '70',
       ],
     ]);
-    expect(shelf.grants.get(3n)).toMatchObject({
+    expect(store.grants.get(3n)).toMatchObject({
       category: 'ALLOWANCE',
       source: 'REFUND',
       expiresAt: at('2026-03-13'),

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
+import type { AccountStore } from './account-store.ts';
 import {
   at,
   charge,
@@ -12,7 +13,6 @@ import {
   refund,
   reserve,
 } from './fixtures.ts';
-import type { Shelf } from './shelf.ts';
 import { audit, ledger, type Row } from './table.ts';
 
 /** Entry 4 charges 40 of grants of 10, 20 and 30, in this order. */
@@ -25,12 +25,12 @@ const CHARGED: readonly Row[] = [
 
 describe('a refund', () => {
   test('of all gives every grant back what it gave, last taken first', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...CHARGED,
       ['2s', refund(4n), 'REFUND 40: consumed>g3 10, consumed>g2 20, consumed>g1 10', '60'],
     ]);
-    expect([...shelf.grants.values()].map(({ state }) => state)).toEqual(['OPEN', 'OPEN', 'OPEN']);
-    expect(shelf.entries.at(-1)).toMatchObject({ refundedSeq: 4n, credits: 40n });
+    expect([...store.grants.values()].map(({ state }) => state)).toEqual(['OPEN', 'OPEN', 'OPEN']);
+    expect(store.entries.at(-1)).toMatchObject({ refundedSeq: 4n, credits: 40n });
   });
 
   test('of a part gives back what was taken last', () => {
@@ -56,16 +56,16 @@ describe('a refund', () => {
     const parts = fc.array(fc.bigInt(1n, 40n), { maxLength: 12 });
     fc.assert(
       fc.property(parts, (all) => {
-        const shelf = ledger(plan(), CHARGED);
+        const store = ledger(plan(), CHARGED);
         let left = 40n;
         for (const credits of all) {
-          const { outcome } = shelf.work(at('2s'), refund(4n, credits));
+          const { outcome } = store.run(at('2s'), refund(4n, credits));
           expect(outcome instanceof Failure).toBe(credits > left);
           if (credits <= left) left -= credits;
         }
-        if (left > 0n) shelf.work(at('3s'), refund(4n));
-        expect(remaining(shelf)).toEqual([10n, 20n, 30n]);
-        audit(shelf);
+        if (left > 0n) store.run(at('3s'), refund(4n));
+        expect(remaining(store)).toEqual([10n, 20n, 30n]);
+        audit(store);
       }),
       { numRuns: 50 },
     );
@@ -124,8 +124,8 @@ describe('a refund', () => {
   });
 
   test('can be of what was charged in the same unit of work', () => {
-    const shelf = ledger(plan(), CHARGED.slice(0, 1));
-    const { outcomes } = shelf.group(at('1s'), [
+    const store = ledger(plan(), CHARGED.slice(0, 1));
+    const { outcomes } = store.runGroup(at('1s'), [
       charge(7n),
       refund(2n, 3n),
       refund(2n, 5n),
@@ -139,9 +139,9 @@ describe('a refund', () => {
       { reason: 'ENTRY_NOT_FOUND' },
       { refunded: 4n, entrySeq: 4n },
     ]);
-    expect(remaining(shelf)).toEqual([10n]);
-    expect(shelf.work(at('2s'), refund(2n)).outcome).toMatchObject({ reason: 'EXCEEDS_COMMIT' });
-    audit(shelf);
+    expect(remaining(store)).toEqual([10n]);
+    expect(store.run(at('2s'), refund(2n)).outcome).toMatchObject({ reason: 'EXCEEDS_COMMIT' });
+    audit(store);
   });
 
   test('is of a commit or charge: no other entry can be refunded', () => {
@@ -181,8 +181,8 @@ describe('a refund', () => {
   });
 
   test('keeps what the caller called the job, and adds its own labels', () => {
-    const shelf = ledger(plan(), [CHARGED[0]!]);
-    shelf.work(at('1s'), {
+    const store = ledger(plan(), [CHARGED[0]!]);
+    store.run(at('1s'), {
       kind: 'Charge',
       amount: { credits: 4n },
       rateCardVersion: null,
@@ -190,9 +190,9 @@ describe('a refund', () => {
       labels: { team: 'blue', tier: 'gold' },
       criticality: 'CRITICAL',
     });
-    shelf.work(at('2s'), refund(2n, 1n, { labels: { tier: 'none', why: 'blurred' } }));
-    shelf.work(at('3s'), refund(2n, 1n, { reference: 'ticket 9' }));
-    expect(shelf.entries.slice(2)).toMatchObject([
+    store.run(at('2s'), refund(2n, 1n, { labels: { tier: 'none', why: 'blurred' } }));
+    store.run(at('3s'), refund(2n, 1n, { reference: 'ticket 9' }));
+    expect(store.entries.slice(2)).toMatchObject([
       { reference: 'job 7', labels: { team: 'blue', tier: 'none', why: 'blurred' } },
       { reference: 'ticket 9', labels: { team: 'blue', tier: 'gold' } },
     ]);
@@ -207,11 +207,11 @@ describe('a refund to a grant', () => {
   ];
 
   test('that has expired since is breakage', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...EXPIRING,
       ['1d', refund(3n, 8n), 'REFUND 8: consumed>g2 5, consumed>expired 3', '20'],
     ]);
-    expect(shelf.work(at('2d'), refund(3n)).outcome).toMatchObject({
+    expect(store.run(at('2d'), refund(3n)).outcome).toMatchObject({
       refunded: 7n,
       expired: 7n,
       split: [{ grantId: 1n, credits: 7n }],
@@ -219,12 +219,12 @@ describe('a refund to a grant', () => {
   });
 
   test('that was spent, and has not expired, opens it again until then', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       ...EXPIRING,
       ['1m', refund(3n), 'REFUND 15: consumed>g2 5, consumed>g1 10', '30'],
       ['1d', null, 'GRANT_EXPIRED 10: g1>expired 10', '20'],
     ]);
-    expect(shelf.grants.get(1n)?.state).toBe('EXPIRED');
+    expect(store.grants.get(1n)?.state).toBe('EXPIRED');
   });
 });
 
@@ -250,4 +250,5 @@ describe('a refund of overage', () => {
   });
 });
 
-const remaining = (shelf: Shelf) => [...shelf.grants.values()].map((grant) => grant.remaining);
+const remaining = (store: AccountStore) =>
+  [...store.grants.values()].map((grant) => grant.remaining);

@@ -14,7 +14,7 @@ import {
   release,
   reserve,
 } from './fixtures.ts';
-import { ledger, play } from './table.ts';
+import { continueLedger, ledger } from './table.ts';
 
 const GRANT = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'] as const;
 
@@ -64,12 +64,12 @@ describe('a reservation', () => {
   });
 
   test('is priced on the card in force, or on the version asked for, and its commits on the same', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       GRANT,
       ['1s', reserve(pages(10n)), 'RESERVE 10: g1>(g1) 10', '100 (10)'],
     ]);
-    shelf.publish(rateCard(2, 3n));
-    play(shelf, [
+    store.publish(rateCard(2, 3n));
+    continueLedger(store, [
       ['2s', reserve(pages(10n)), 'RESERVE 30: g1>(g1) 30', '100 (40)'],
       ['3s', reserve(pages(5n), { rateCardVersion: 1 }), 'RESERVE 5: g1>(g1) 5', '100 (45)'],
       ['4s', commit('r1', pages(10n)), 'COMMIT 10: (g1)>consumed 10', '90 (35)'],
@@ -78,7 +78,7 @@ describe('a reservation', () => {
       ['7s', charge(pages(1n)), 'CHARGE 3: g1>consumed 3', '52'],
       ['8s', charge(pages(1n), 1), 'CHARGE 1: g1>consumed 1', '51'],
     ]);
-    const versions = shelf.entries.slice(1).map(({ rateCardVersion }) => rateCardVersion);
+    const versions = store.entries.slice(1).map(({ rateCardVersion }) => rateCardVersion);
     expect(versions).toEqual([1, 2, 1, 1, 2, 1, 2, 1]);
   });
 
@@ -104,8 +104,8 @@ describe('a reservation', () => {
   });
 
   test('of what has no price fails with the field’s path', () => {
-    const shelf = ledger(plan(), [GRANT]);
-    const { outcome } = shelf.work(at('1s'), reserve(pages(0n)));
+    const store = ledger(plan(), [GRANT]);
+    const { outcome } = store.run(at('1s'), reserve(pages(0n)));
     expect(outcome).toMatchObject({
       reason: 'QUANTITY_OUT_OF_RANGE',
       violations: [{ field: 'usages[0].quantities["pages"]' }],
@@ -114,21 +114,21 @@ describe('a reservation', () => {
 
   test('carries what its caller called it', () => {
     const labels = { team: 'blue' };
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       GRANT,
       ['1s', reserve(pages(5n), { reference: 'job 7', labels }), 'RESERVE 5: g1>(g1) 5', '100 (5)'],
       ['2s', commit('r1', 1n, { final: false }), 'COMMIT 1: (g1)>consumed 1', '99 (4)'],
       ['15m', null, 'nothing', '99 (4)'],
       ['901s', null, 'EXPIRE 4: (g1)>g1 4', '99'],
     ]);
-    for (const entry of shelf.entries.slice(1))
+    for (const entry of store.entries.slice(1))
       expect(entry).toMatchObject({ reservationId: 'r1', reference: 'job 7', labels });
-    expect(shelf.entries[1]).toMatchObject({
+    expect(store.entries[1]).toMatchObject({
       caller: 'pages',
       requestId: 'request-1',
       usages: [{ unitCredits: 5n, credits: 5n }],
     });
-    expect(shelf.entries.at(-1)).toMatchObject({ caller: 'scrip', requestId: '', usages: [] });
+    expect(store.entries.at(-1)).toMatchObject({ caller: 'scrip', requestId: '', usages: [] });
   });
 });
 
@@ -139,15 +139,15 @@ describe('a reservation lasts', () => {
     ['a millisecond, if asked', { ttlMs: 1 }, '2026-01-10T00:00:00.001Z'],
     ['the plan’s maximum at most', { ttlMs: ms('24h') }, '2026-01-11T00:00:00Z'],
   ])('%s', (_, change, until) => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       GRANT,
       ['0s', reserve(1n, change), 'RESERVE 1: g1>(g1) 1', '100 (1)'],
     ]);
-    expect(shelf.reservations.get('r1')?.expiresAt).toBe(at(until));
-    shelf.work(at(until) - 1, null);
-    expect(shelf.reservations.get('r1')?.state).toBe('ACTIVE');
-    shelf.work(at(until), null);
-    expect(shelf.reservations.get('r1')).toMatchObject({ state: 'EXPIRED', endedAt: at(until) });
+    expect(store.reservations.get('r1')?.expiresAt).toBe(at(until));
+    store.run(at(until) - 1, null);
+    expect(store.reservations.get('r1')?.state).toBe('ACTIVE');
+    store.run(at(until), null);
+    expect(store.reservations.get('r1')).toMatchObject({ state: 'EXPIRED', endedAt: at(until) });
   });
 
   test('no longer than the plan’s maximum', () => {
@@ -178,8 +178,8 @@ describe('an extension', () => {
   });
 
   test('never moves the expiry earlier', () => {
-    const shelf = ledger(plan(), [...rows, ['1m', extend('r1', '1m'), 'nothing', '100 (10)']]);
-    expect(shelf.reservations.get('r1')?.expiresAt).toBe(at('15m'));
+    const store = ledger(plan(), [...rows, ['1m', extend('r1', '1m'), 'nothing', '100 (10)']]);
+    expect(store.reservations.get('r1')?.expiresAt).toBe(at('15m'));
   });
 
   test('is bounded by the plan’s maximum, counted from the call', () => {
@@ -217,7 +217,7 @@ describe('an extension', () => {
 
 describe('a release', () => {
   test('gives everything back, once', () => {
-    const shelf = ledger(plan(), [
+    const store = ledger(plan(), [
       GRANT,
       ['1s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
       ['2s', release('r1'), 'RELEASE 30: (g1)>g1 30', '100'],
@@ -230,7 +230,7 @@ describe('a release', () => {
       ],
       ['5s', release('r2'), 'RESERVATION_NOT_FOUND', '100'],
     ]);
-    expect(shelf.reservations.get('r1')).toMatchObject({
+    expect(store.reservations.get('r1')).toMatchObject({
       state: 'RELEASED',
       committed: 0n,
       returned: 30n,

@@ -11,6 +11,7 @@ import { monthStart } from '../../src/ledger/month.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import { backoffMs, TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
+import { AccountStore } from './account-store.ts';
 import {
   at,
   charge,
@@ -23,7 +24,6 @@ import {
   START,
   update,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
 
 const PACKS = [pack('small', 100n, '5.00')];
 
@@ -62,11 +62,11 @@ const ended = (purchaseId: string, code: string): Command => ({
 });
 
 /** An account with so many credits. */
-function funded(credits: bigint): Shelf {
-  const shelf = new Shelf(plan({}, PACKS), START);
-  shelf.work(START, open());
-  shelf.work(START, grantCredits(credits));
-  return shelf;
+function funded(credits: bigint): AccountStore {
+  const store = new AccountStore(plan({}, PACKS), START);
+  store.run(START, open());
+  store.run(START, grantCredits(credits));
+  return store;
 }
 
 /** When it is, what is done, what that answers, and when a top-up is due then. */
@@ -77,10 +77,10 @@ type Row = readonly [
   dueAt: string | null,
 ];
 
-function play(shelf: Shelf, rows: readonly Row[]) {
+function play(store: AccountStore, rows: readonly Row[]) {
   const played = rows.map(([when, commands]) => {
-    const { outcomes } = shelf.group(at(when), [commands].flat());
-    return [when, commands, answerOf(outcomes[0] ?? null), shelf.account.topUpDueAt];
+    const { outcomes } = store.runGroup(at(when), [commands].flat());
+    return [when, commands, answerOf(outcomes[0] ?? null), store.account.topUpDueAt];
   });
   expect(played).toEqual(
     rows.map(([when, commands, answer, due]) => [
@@ -92,7 +92,7 @@ function play(shelf: Shelf, rows: readonly Row[]) {
   );
 }
 
-function answerOf(outcome: ReturnType<Shelf['work']>['outcome']): string {
+function answerOf(outcome: ReturnType<AccountStore['run']>['outcome']): string {
   if (outcome instanceof Failure) return outcome.reason;
   if (outcome?.kind === 'StartTopUp') return outcome.purchaseId ?? 'nothing due';
   if (outcome?.kind === 'EndTopUp') return outcome.ended ? 'ended' : 'passed over';
@@ -100,13 +100,13 @@ function answerOf(outcome: ReturnType<Shelf['work']>['outcome']): string {
   return '';
 }
 
-const failures = (shelf: Shelf) =>
-  shelf.events.filter(({ type }) => type === 'top_up.failed').map(({ data }) => data);
+const failures = (store: AccountStore) =>
+  store.events.filter(({ type }) => type === 'top_up.failed').map(({ data }) => data);
 
 describe('a top-up is due', () => {
   test('in the unit of work that takes the balance below the threshold, and not while it is off', () => {
-    const shelf = funded(60n);
-    play(shelf, [
+    const store = funded(60n);
+    play(store, [
       ['1m', charge(5n), '', null],
       ['2m', on(), '', null],
       ['3m', charge(5n), '', null],
@@ -154,8 +154,8 @@ describe('a top-up is due', () => {
   });
 
   test('so many times a month; declined ones do not count', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on({ coolDownMs: ms('1m'), monthlyCap: 2 }), '', '1m'],
       ['1m', start, 'p1', '6m'],
       ['2m', paidAndSpent('p1'), 'PAID', '2m'],
@@ -166,34 +166,34 @@ describe('a top-up is due', () => {
       ['20d', start, 'nothing due', '2026-02-01'],
       ['2026-02-01', start, 'p4', '2026-02-01T00:05:00Z'],
     ]);
-    expect(shelf.account.topUps).toMatchObject({ count: 1, month: at('2026-02-01') });
+    expect(store.account.topUps).toMatchObject({ count: 1, month: at('2026-02-01') });
   });
 });
 
 describe('starting a top-up', () => {
   test('orders the pack: a purchase that is pending, and no entry', () => {
-    const shelf = funded(10n);
-    const entries = shelf.entries.length;
-    play(shelf, [
+    const store = funded(10n);
+    const entries = store.entries.length;
+    play(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
     ]);
-    expect(shelf.purchases).toMatchObject([
+    expect(store.purchases).toMatchObject([
       { purchaseId: 'p1', packId: 'small', credits: 100n, state: 'PENDING', grantId: null },
     ]);
-    expect(shelf.entries.length).toBe(entries);
+    expect(store.entries.length).toBe(entries);
   });
 
   test('again answers nothing while one is under way, and the same one once its worker is lost', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', start, 'nothing due', '7m'],
       ['7m', start, 'p1', '12m'],
       ['8m', start, 'nothing due', '12m'],
     ]);
-    expect(shelf.purchases.length).toBe(1);
+    expect(store.purchases.length).toBe(1);
   });
 
   test('goes on with what is under way though it was switched off, or the balance recovered', () => {
@@ -208,8 +208,8 @@ describe('starting a top-up', () => {
   });
 
   test('buys a pack that was offered to the account alone, and fails once it is withdrawn', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on({ packId: 'own' }), 'PACK_NOT_FOUND', null],
       ['2m', { kind: 'OfferPack', pack: pack('own', 70n, '3.00') }, '', null],
       ['3m', on({ packId: 'own', threshold: 71n }), 'INVALID_FIELD', null],
@@ -219,29 +219,29 @@ describe('starting a top-up', () => {
       ['7m', { kind: 'WithdrawPack', packId: 'own' }, '', '65m'],
       ['65m', start, 'nothing due', '125m'],
     ]);
-    expect(shelf.purchases).toMatchObject([{ packId: 'own', credits: 70n, state: 'PAID' }]);
-    expect(failures(shelf)).toMatchObject([{ pack_id: 'own', code: 'pack_not_found' }]);
+    expect(store.purchases).toMatchObject([{ packId: 'own', credits: 70n, state: 'PAID' }]);
+    expect(failures(store)).toMatchObject([{ pack_id: 'own', code: 'pack_not_found' }]);
   });
 
   test('orders nothing where the pack is gone, or would not fit: it failed', () => {
-    const shelf = funded(10n);
-    play(shelf, [['1m', on(), '', '1m']]);
-    shelf.plan = plan({}, []);
-    play(shelf, [['2m', start, 'nothing due', '62m']]);
-    shelf.plan = plan({}, [pack('small', 9_000_000_000_000_000_000n, '5.00')]);
-    play(shelf, [['62m', start, 'nothing due', '182m']]);
-    expect(failures(shelf)).toMatchObject([
+    const store = funded(10n);
+    play(store, [['1m', on(), '', '1m']]);
+    store.plan = plan({}, []);
+    play(store, [['2m', start, 'nothing due', '62m']]);
+    store.plan = plan({}, [pack('small', 9_000_000_000_000_000_000n, '5.00')]);
+    play(store, [['62m', start, 'nothing due', '182m']]);
+    expect(failures(store)).toMatchObject([
       { purchase_id: '', pack_id: 'small', code: 'pack_not_found' },
       { purchase_id: '', pack_id: 'small', code: 'account_full' },
     ]);
-    expect(shelf.purchases).toEqual([]);
+    expect(store.purchases).toEqual([]);
   });
 });
 
 describe('a top-up that ends', () => {
   test('declined says so, with the code and when it is tried again: later each time', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
       ['1m', start, 'p1', '6m'],
       ['2m', declined('p1'), 'FAILED', '62m'],
@@ -258,7 +258,7 @@ describe('a top-up that ends', () => {
       code,
       next_attempt_at: new Date(at(next)).toISOString(),
     });
-    expect(failures(shelf)).toEqual([
+    expect(failures(store)).toEqual([
       told('p1', 'card_declined', '62m'),
       told('p2', 'insufficient_funds', '183m'),
       // One that was paid in between begins the count anew.
@@ -267,8 +267,8 @@ describe('a top-up that ends', () => {
   });
 
   test('ends once: what is told again, or of another purchase, is passed over', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', ended('p1', 'card_declined'), 'passed over', null],
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
@@ -278,58 +278,58 @@ describe('a top-up that ends', () => {
       // Seen before the end, and told after it: stale.
       ['6m', declined('p1'), 'FAILED', '64m'],
     ]);
-    expect(failures(shelf).length).toBe(1);
-    expect(shelf.purchases).toMatchObject([
+    expect(failures(store).length).toBe(1);
+    expect(store.purchases).toMatchObject([
       { state: 'FAILED', failureCode: 'card_declined', nextCheckAt: null },
     ]);
   });
 
   test('paid cannot be ended as declined any more', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', paid('p1'), 'PAID', null],
       ['4m', ended('p1', 'card_declined'), 'passed over', null],
     ]);
-    expect(shelf.purchases).toMatchObject([{ state: 'PAID', failureCode: '' }]);
+    expect(store.purchases).toMatchObject([{ state: 'PAID', failureCode: '' }]);
   });
 
   test('because nobody paid in time says so, too', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['24h', synced('p1', { payment: 'EXPIRED' }), 'EXPIRED', '25h'],
     ]);
-    expect(failures(shelf)).toMatchObject([{ purchase_id: 'p1', code: 'expired' }]);
+    expect(failures(store)).toMatchObject([{ purchase_id: 'p1', code: 'expired' }]);
   });
 
   test('declined, and paid after all, grants, counts, and need not be waited for', () => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on({ monthlyCap: 1, coolDownMs: ms('1m') }), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', declined('p1'), 'FAILED', '63m'],
       ['4m', [paid('p1', 1), charge(100n)], 'PAID', '2026-02-01'],
     ]);
-    expect(shelf.purchases).toMatchObject([{ state: 'PAID', grantId: 2n }]);
-    expect(shelf.account.topUps).toMatchObject({ count: 1, failures: 0, retryAt: null });
+    expect(store.purchases).toMatchObject([{ state: 'PAID', grantId: 2n }]);
+    expect(store.account.topUps).toMatchObject({ count: 1, failures: 0, retryAt: null });
   });
 
   test.each<[string, Command]>([
     ['it was switched off', off],
     ['the account was closed', close()],
   ])('unpaid after %s ends without a word, and does not count', (_, command) => {
-    const shelf = funded(10n);
-    play(shelf, [
+    const store = funded(10n);
+    play(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', command, '', '7m'],
       ['4m', declined('p1', 'requested_by_customer'), 'FAILED', null],
     ]);
-    expect(failures(shelf)).toEqual([]);
-    expect(shelf.account.topUps).toMatchObject({ count: 0, failures: 0, purchaseId: null });
+    expect(failures(store)).toEqual([]);
+    expect(store.account.topUps).toMatchObject({ count: 0, failures: 0, purchaseId: null });
   });
 
   test('is tried at once with another payment method, and not with the one that was declined', () => {
@@ -359,9 +359,9 @@ describe('a setting that could not work is refused, and changes nothing:', () =>
     ['a pack that the plan has not', { packId: 'huge' }, 'PACK_NOT_FOUND'],
     ['a threshold that one pack does not reach', { threshold: 101n }, 'INVALID_FIELD'],
   ])('%s', (_, change, reason) => {
-    const shelf = funded(10n);
-    play(shelf, [['1m', { ...on(change), displayName: 'Acme' } as Command, reason, null]]);
-    expect(shelf.account).toMatchObject({ autoTopUp: null, displayName: '' });
+    const store = funded(10n);
+    play(store, [['1m', { ...on(change), displayName: 'Acme' } as Command, reason, null]]);
+    expect(store.account).toMatchObject({ autoTopUp: null, displayName: '' });
   });
 });
 
@@ -407,22 +407,22 @@ function askedOf(command: Exclude<Step['command'], 'end'>, pending: string): Com
 test('whatever happens, one is under way at most, none is started before its time or beyond the cap', () => {
   fc.assert(
     fc.property(steps, (random) => {
-      const shelf = funded(100n);
+      const store = funded(100n);
       let now = START;
       const starts: { at: number; declined: boolean }[] = [];
       let notBefore = 0;
       for (const { waitMs, command } of random) {
         now += waitMs;
-        shelf.work(now, null);
-        const before = structuredClone(shelf.account);
+        store.run(now, null);
+        const before = structuredClone(store.account);
         const pending = before.topUps?.purchaseId ?? null;
         const asked = command === 'end' ? paid(pending ?? 'p0') : askedOf(command, pending ?? 'p0');
         if (asked?.kind === 'UpdateAccount' && before.autoTopUp === null) notBefore = 0;
-        const bought = shelf.purchases.length;
-        const { outcome } = shelf.work(now, asked);
-        const { account } = shelf;
+        const bought = store.purchases.length;
+        const { outcome } = store.run(now, asked);
+        const { account } = store;
 
-        if (shelf.purchases.length > bought) {
+        if (store.purchases.length > bought) {
           const { autoTopUp } = before;
           assert(autoTopUp && pending === null);
           assert(availableCredits(before) < autoTopUp.threshold);
@@ -449,7 +449,7 @@ test('whatever happens, one is under way at most, none is started before its tim
         }
         const underWay = account.topUps?.purchaseId ?? null;
         assert.deepEqual(
-          shelf.purchases.filter((p) => p.state === 'PENDING').map((p) => p.purchaseId),
+          store.purchases.filter((p) => p.state === 'PENDING').map((p) => p.purchaseId),
           underWay === null ? [] : [underWay],
           'under way exactly as long as its purchase is pending',
         );

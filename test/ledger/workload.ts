@@ -1,7 +1,11 @@
-/** Random lives of one account: any command at any time, on any kind of plan, which may change, or on another. */
+/**
+ * Random scenarios of one account: any command at any time, on any kind of plan. The plan may change, and
+ * the account may move to another.
+ */
 import fc from 'fast-check';
 import type { Command } from '../../src/ledger/decide.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
+import { AccountStore } from './account-store.ts';
 import {
   charge,
   checkout,
@@ -27,20 +31,22 @@ import {
   update,
   usagesOf,
 } from './fixtures.ts';
-import { Shelf } from './shelf.ts';
 
 /**
- * What somebody does. The reservation or entry it is about is named only when it is done: by its
- * place among those there are then, the newest first. Instants count from then. Without a command
- * the account only settles.
+ * A command before its target is known. `target` chooses the reservation, entry or purchase that the
+ * command is about when it is run: by its index among those that exist then, newest first. Instants in the
+ * command count from then. Null: the account is only settled.
  */
-export type Act = { readonly place: number; readonly command: Command | null };
+export type UntargetedCommand = { readonly target: number; readonly command: Command | null };
 
-export type Step = Act & { readonly waitMs: number; readonly newTerms: Partial<Terms> | null };
+export type Step = UntargetedCommand & {
+  readonly waitMs: number;
+  readonly newTerms: Partial<Terms> | null;
+};
 
-export type Life = {
+export type Scenario = {
   readonly terms: Partial<Terms>;
-  /** Of the plan that a move leads to. */
+  /** Terms of the plan that the account may move to. */
   readonly otherTerms: Partial<Terms>;
   readonly steps: readonly Step[];
 };
@@ -49,7 +55,7 @@ const credits = fc.oneof(
   { weight: 8, arbitrary: fc.bigInt(0n, 40n) },
   { weight: 1, arbitrary: fc.bigInt(41n, 400n) },
 );
-const asked = fc.oneof(
+const amounts = fc.oneof(
   { weight: 4, arbitrary: credits },
   { weight: 1, arbitrary: fc.bigInt(0n, 30n).map(pages) },
   {
@@ -60,27 +66,29 @@ const asked = fc.oneof(
       .map((some) => usagesOf(Object.fromEntries(some))),
   },
 );
-const within = (length: string) => fc.integer({ min: 1, max: ms(length) });
+const upTo = (length: string) => fc.integer({ min: 1, max: ms(length) });
 
-const reserving = fc
+const reserveCommands = fc
   .record({
-    of: asked,
+    of: amounts,
     overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
-    ttlMs: fc.option(fc.oneof(within('10m'), within('26h')), { freq: 2 }),
+    ttlMs: fc.option(fc.oneof(upTo('10m'), upTo('26h')), { freq: 2 }),
     criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
   })
   .map(({ of, ...terms }) => reserve(of, terms));
-const committing = fc
-  .tuple(fc.option(asked), fc.boolean())
+const commitCommands = fc
+  .tuple(fc.option(amounts), fc.boolean())
   .map(([of, final]) => commit('', of, { final }));
-const raising = asked.map((of) => raise('', of));
-const extending = fc.constantFrom('1s', '10m', '20h', '30h').map((ttl) => extend('', ttl));
-const refunding = fc.option(fc.bigInt(1n, 30n)).map((of) => refund(0n, of));
-const buying = fc
+const raiseCommands = amounts.map((of) => raise('', of));
+const extendCommands = fc.constantFrom('1s', '10m', '20h', '30h').map((ttl) => extend('', ttl));
+const refundCommands = fc.option(fc.bigInt(1n, 30n)).map((of) => refund(0n, of));
+const purchaseCommands = fc
   .tuple(fc.constantFrom('small', 'large', 'none'), fc.nat(9))
   .map(([packId, invoice]) => purchase(packId, `INV-${invoice}`));
-const sellingOut = fc.constantFrom('large', 'brief', 'brief').map((packId) => checkout(packId));
-const observing = fc
+const checkoutCommands = fc
+  .constantFrom('large', 'brief', 'brief')
+  .map((packId) => checkout(packId));
+const syncCommands = fc
   .record({
     payment: fc.constantFrom('PENDING', 'PAID', 'PAID', 'PAID', 'FAILED', 'EXPIRED'),
     refunded: fc.oneof(fc.constant(0n), fc.bigInt(0n, 1_000n)),
@@ -90,7 +98,7 @@ const observing = fc
   .map(({ payment, refunded, dispute, stale }) =>
     syncPurchase('', stale ? -1 : 0, { ...paid(refunded, dispute), payment }),
   );
-const granting = fc
+const grantCommands = fc
   .record({
     of: fc.bigInt(1n, 60n),
     category: fc.constantFrom('PAID' as const, 'PROMOTIONAL' as const, 'ADJUSTMENT' as const),
@@ -99,15 +107,17 @@ const granting = fc
       { weight: 3, arbitrary: fc.constant([]) },
       { weight: 2, arbitrary: fc.subarray(['a', 'b', 'c'], { minLength: 1, maxLength: 2 }) },
     ),
-    effectiveAt: fc.option(fc.oneof(within('1h'), within('40d')), { freq: 2 }),
-    expiresAt: fc.option(fc.oneof(within('1h'), within('60d')), { freq: 4 }),
+    effectiveAt: fc.option(fc.oneof(upTo('1h'), upTo('40d')), { freq: 2 }),
+    expiresAt: fc.option(fc.oneof(upTo('1h'), upTo('60d')), { freq: 4 }),
   })
   .map(({ of, ...terms }) => grantCredits(of, terms));
 
-/** To the other plan of the two, wherever the account is then. */
-const moving = fc.constantFrom('other', 'other', 'other', 'none').map((planId) => move(planId));
+/** "other" stands for the plan of the two under which the account is not. */
+const moveCommands = fc
+  .constantFrom('other', 'other', 'other', 'none')
+  .map((planId) => move(planId));
 const limit = fc.constantFrom(undefined, null, 0n, 15n, 60n);
-const updating: fc.Arbitrary<Command> = fc
+const updateCommands: fc.Arbitrary<Command> = fc
   .tuple(limit, limit)
   .map(([lowBalanceThreshold, pauseFloor]) =>
     update('Acme', {
@@ -116,31 +126,31 @@ const updating: fc.Arbitrary<Command> = fc
     }),
   );
 
-const command: fc.Arbitrary<Command | null> = fc.oneof(
-  { weight: 16, arbitrary: reserving },
-  { weight: 14, arbitrary: committing },
+const commands: fc.Arbitrary<Command | null> = fc.oneof(
+  { weight: 16, arbitrary: reserveCommands },
+  { weight: 14, arbitrary: commitCommands },
   { weight: 4, arbitrary: fc.constant(release('')) },
-  { weight: 3, arbitrary: extending },
-  { weight: 4, arbitrary: raising },
-  { weight: 8, arbitrary: asked.map((of) => charge(of)) },
-  { weight: 8, arbitrary: refunding },
-  { weight: 4, arbitrary: buying },
-  { weight: 4, arbitrary: sellingOut },
-  { weight: 10, arbitrary: observing },
-  { weight: 8, arbitrary: granting },
-  { weight: 8, arbitrary: moving },
-  { weight: 4, arbitrary: fc.option(updating, { freq: 1, nil: null }) },
+  { weight: 3, arbitrary: extendCommands },
+  { weight: 4, arbitrary: raiseCommands },
+  { weight: 8, arbitrary: amounts.map((of) => charge(of)) },
+  { weight: 8, arbitrary: refundCommands },
+  { weight: 4, arbitrary: purchaseCommands },
+  { weight: 4, arbitrary: checkoutCommands },
+  { weight: 10, arbitrary: syncCommands },
+  { weight: 8, arbitrary: grantCommands },
+  { weight: 8, arbitrary: moveCommands },
+  { weight: 4, arbitrary: fc.option(updateCommands, { freq: 1, nil: null }) },
   { weight: 1, arbitrary: fc.constant(close()) },
 );
 
-const place = fc.oneof({ weight: 3, arbitrary: fc.nat(2) }, { weight: 1, arbitrary: fc.nat(30) });
+const target = fc.oneof({ weight: 3, arbitrary: fc.nat(2) }, { weight: 1, arbitrary: fc.nat(30) });
 
 const waitMs = fc.oneof(
   { weight: 6, arbitrary: fc.constant(0) },
-  { weight: 6, arbitrary: within('5m') },
-  { weight: 4, arbitrary: within('20m') },
-  { weight: 2, arbitrary: within('20d') },
-  { weight: 1, arbitrary: within('100d') },
+  { weight: 6, arbitrary: upTo('5m') },
+  { weight: 4, arbitrary: upTo('20m') },
+  { weight: 2, arbitrary: upTo('20d') },
+  { weight: 1, arbitrary: upTo('100d') },
 );
 
 const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
@@ -160,49 +170,50 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
 
 const step: fc.Arbitrary<Step> = fc.record({
   waitMs,
-  place,
-  command,
+  target,
+  command: commands,
   newTerms: fc.oneof({ weight: 24, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: terms }),
 });
 
-export const acts: fc.Arbitrary<readonly Act[]> = fc.array(fc.record({ place, command }), {
-  minLength: 2,
-  maxLength: 8,
-});
+export const untargetedCommands: fc.Arbitrary<readonly UntargetedCommand[]> = fc.array(
+  fc.record({ target, command: commands }),
+  {
+    minLength: 2,
+    maxLength: 8,
+  },
+);
 
-export const life = (stepsMax: number): fc.Arbitrary<Life> =>
+export const scenarios = (stepsMax: number): fc.Arbitrary<Scenario> =>
   fc.record({
     terms,
     otherTerms: terms,
     steps: fc.array(step, { minLength: 1, maxLength: stepsMax, size: 'max' }),
   });
 
-const nameOf = <Name>(names: readonly Name[], place: number, none: Name): Name =>
-  names.at(-1 - (place % names.length)) ?? none;
+const pick = <Id>(ids: readonly Id[], target: number, none: Id): Id =>
+  ids.at(-1 - (target % ids.length)) ?? none;
 
-/** The command of an act, as it is done now. */
-export function aimed({ place, command }: Act, shelf: Shelf, now: number): Command | null {
+/** The command with its target and instants filled in. */
+export function withTarget(
+  { target, command }: UntargetedCommand,
+  store: AccountStore,
+  now: number,
+): Command | null {
   switch (command?.kind) {
     case 'Commit':
     case 'Release':
     case 'RaiseReservation':
     case 'ExtendReservation': {
-      const reservationId = nameOf([...shelf.reservations.keys()], place, 'r0');
+      const reservationId = pick([...store.reservations.keys()], target, 'r0');
       return { ...command, reservationId };
     }
     case 'Refund': {
-      const taking = shelf.entries.filter(({ kind }) => kind === 'COMMIT' || kind === 'CHARGE');
-      return {
-        ...command,
-        seq: nameOf(
-          taking.map(({ seq }) => seq),
-          place,
-          0n,
-        ),
-      };
+      const refundable = store.entries.filter(({ kind }) => kind === 'COMMIT' || kind === 'CHARGE');
+      const seqs = refundable.map(({ seq }) => seq);
+      return { ...command, seq: pick(seqs, target, 0n) };
     }
     case 'SyncPurchase': {
-      const purchase = shelf.purchases.at(-1 - (place % Math.max(shelf.purchases.length, 1)));
+      const purchase = store.purchases.at(-1 - (target % Math.max(store.purchases.length, 1)));
       const purchaseId = purchase?.purchaseId ?? 'p0';
       const { snapshot } = command;
       return {
@@ -221,7 +232,7 @@ export function aimed({ place, command }: Act, shelf: Shelf, now: number): Comma
       return { ...command, effectiveAt: fromNow(effectiveAt), expiresAt: fromNow(expiresAt) };
     }
     case 'MoveAccount': {
-      const [other = 'none'] = shelf.others.keys();
+      const [other = 'none'] = store.otherPlans.keys();
       return command.planId === 'none' ? command : { ...command, planId: other };
     }
     default:
@@ -235,22 +246,23 @@ const PACKS = [
   { ...pack('brief', 40n, '9.00'), validity: { days: 1 } },
 ];
 
-/** Lives a life: opens an account, then hands each step's command to `work` at its time. */
-export function live(
-  { terms, otherTerms, steps }: Life,
-  work: (shelf: Shelf, now: number, command: Command | null) => void = (shelf, now, command) => {
-    shelf.work(now, command);
+/** Opens an account, then calls `run` with each step's command at its time. */
+export function runScenario(
+  { terms, otherTerms, steps }: Scenario,
+  run: (store: AccountStore, now: number, command: Command | null) => void = (...step) => {
+    const [store, now, command] = step;
+    store.run(now, command);
   },
-): Shelf {
-  const shelf = new Shelf(plan(terms, PACKS), START);
-  const dearer = { planId: 'other', rateCard: rateCard(1, 2n) };
-  shelf.others.set('other', { ...plan(otherTerms, PACKS), ...dearer });
+): AccountStore {
+  const store = new AccountStore(plan(terms, PACKS), START);
+  const expensive = { planId: 'other', rateCard: rateCard(1, 2n) };
+  store.otherPlans.set('other', { ...plan(otherTerms, PACKS), ...expensive });
   let now = START;
-  shelf.work(now, open());
+  store.run(now, open());
   for (const step of steps) {
     now += step.waitMs;
-    if (step.newTerms) shelf.plan = { ...shelf.plan, terms: plan(step.newTerms).terms };
-    work(shelf, now, aimed(step, shelf, now));
+    if (step.newTerms) store.plan = { ...store.plan, terms: plan(step.newTerms).terms };
+    run(store, now, withTarget(step, store, now));
   }
-  return shelf;
+  return store;
 }

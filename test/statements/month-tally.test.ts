@@ -7,8 +7,8 @@ import type { MonthUsage } from '../../src/ledger/statement.ts';
 import { Attributions, type UsageEntry } from '../../src/statements/attributions.ts';
 import { attributeEntries, MonthTally } from '../../src/statements/month-tally.ts';
 import { monthNamed, StatementTally } from '../../src/verify/statement-tally.ts';
-import type { Shelf } from '../ledger/shelf.ts';
-import { life, live } from '../ledger/workload.ts';
+import type { AccountStore } from '../ledger/account-store.ts';
+import { runScenario, scenarios } from '../ledger/workload.ts';
 
 const RUNS = { numRuns: 200 };
 const PATIENCE_MS = 120_000;
@@ -89,8 +89,8 @@ describe('what a commit that names no usages was used for', () => {
 });
 
 /** Adds up a month a few entries at a time, and looks up what it wants as the service does. */
-function tallied(shelf: Shelf, start: number, stretch: number): MonthUsage {
-  const entries = shelf.entries.map(toUsageEntry);
+function tallied(store: AccountStore, start: number, stretch: number): MonthUsage {
+  const entries = store.entries.map(toUsageEntry);
   const of = entries.filter(({ at }) => monthStart(at) === start);
   const afterSeq = entries.findLast(({ at }) => at < start)?.seq ?? 0n;
   const tally = new MonthTally(afterSeq);
@@ -110,7 +110,7 @@ function tallied(shelf: Shelf, start: number, stretch: number): MonthUsage {
           .map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]),
       ),
       categories: new Map(
-        wanted.grantIds.map((grantId) => [grantId, shelf.grants.get(grantId)?.category ?? 'PAID']),
+        wanted.grantIds.map((grantId) => [grantId, store.grants.get(grantId)?.category ?? 'PAID']),
       ),
     });
   }
@@ -118,7 +118,7 @@ function tallied(shelf: Shelf, start: number, stretch: number): MonthUsage {
 }
 
 /** The same months, added up by the auditor. */
-function audited({ entries }: Shelf): StatementTally {
+function audited({ entries }: AccountStore): StatementTally {
   const tally = new StatementTally();
   for (const entry of entries) {
     const { reservationId: id, seq } = entry;
@@ -153,12 +153,12 @@ describe('whatever happens to an account', () => {
     'every month adds up to what the auditor makes of it, in stretches of any length',
     () => {
       fc.assert(
-        fc.property(life(60), fc.integer({ min: 1, max: 9 }), (random, stretch) => {
-          const shelf = live(random);
-          const auditor = audited(shelf);
-          for (const start of new Set(shelf.entries.map(({ at }) => monthStart(at)))) {
+        fc.property(scenarios(60), fc.integer({ min: 1, max: 9 }), (random, stretch) => {
+          const store = runScenario(random);
+          const auditor = audited(store);
+          for (const start of new Set(store.entries.map(({ at }) => monthStart(at)))) {
             const month = auditor.month(monthNamed(start));
-            expect(told(tallied(shelf, start, stretch)), formatMonth(start)).toEqual({
+            expect(told(tallied(store, start, stretch)), formatMonth(start)).toEqual({
               operations: [...month.operations]
                 .map(([operation, use]) => [operation, use.count, use.credits, use.refunded])
                 .sort(),
@@ -177,10 +177,10 @@ describe('whatever happens to an account', () => {
     'credits used for operations are credits taken from grants and overage',
     () => {
       fc.assert(
-        fc.property(life(60), (random) => {
-          const shelf = live(random);
-          for (const start of new Set(shelf.entries.map(({ at }) => monthStart(at)))) {
-            const { usage, creditsUsed, overage } = tallied(shelf, start, 5);
+        fc.property(scenarios(60), (random) => {
+          const store = runScenario(random);
+          for (const start of new Set(store.entries.map(({ at }) => monthStart(at)))) {
+            const { usage, creditsUsed, overage } = tallied(store, start, 5);
             const used = usage.reduce((sum, { credits }) => sum + credits, 0n);
             const taken = [...creditsUsed.values()].reduce((sum, credits) => sum + credits, 0n);
             expect(used).toBe(taken + overage);

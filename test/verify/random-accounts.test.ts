@@ -6,11 +6,11 @@ import type { Entry } from '../../src/ledger/entry.ts';
 import { checkGrants } from '../../src/verify/grants.ts';
 import { Replay } from '../../src/verify/replay.ts';
 import { ReservationReplay } from '../../src/verify/reservation-replay.ts';
-import type { Shelf } from '../ledger/shelf.ts';
-import { life, live } from '../ledger/workload.ts';
+import type { AccountStore } from '../ledger/account-store.ts';
+import { runScenario, scenarios } from '../ledger/workload.ts';
 
 /** The discrepancies between an account and these entries. */
-function audit({ account, grants, entries }: Shelf, replayed: readonly Entry[] = entries) {
+function audit({ account, grants, entries }: AccountStore, replayed: readonly Entry[] = entries) {
   const found: string[] = [];
   const report = (what: string) => found.push(what);
   const replay = new Replay(account, grants, null, report);
@@ -24,7 +24,7 @@ function audit({ account, grants, entries }: Shelf, replayed: readonly Entry[] =
  * A plan whose allowance changes from another period to calendar months gives the current month an
  * allowance when the next one is due, also if the month had one before the change.
  */
-function isMonthAfterOtherPeriod({ grants }: Shelf, what: string): boolean {
+function isMonthAfterOtherPeriod({ grants }: AccountStore, what: string): boolean {
   const [, grantId] =
     /^grant (\d+): the allowance of \d{4}-\d{2} was granted before$/.exec(what) ?? [];
   const { effectiveAt } = grants.get(BigInt(grantId ?? 0)) ?? {};
@@ -35,12 +35,12 @@ function isMonthAfterOtherPeriod({ grants }: Shelf, what: string): boolean {
 
 test('no account has a discrepancy, and reservations are replayed as they were', () => {
   fc.assert(
-    fc.property(life(60), (random) => {
-      const shelf = live(random);
-      expect(audit(shelf).filter((what) => !isMonthAfterOtherPeriod(shelf, what))).toEqual([]);
-      for (const reservation of shelf.reservations.values()) {
+    fc.property(scenarios(60), (random) => {
+      const store = runScenario(random);
+      expect(audit(store).filter((what) => !isMonthAfterOtherPeriod(store, what))).toEqual([]);
+      for (const reservation of store.reservations.values()) {
         const replay = new ReservationReplay();
-        for (const entry of shelf.entries)
+        for (const entry of store.entries)
           if (entry.reservationId === reservation.reservationId)
             replay.apply(entry, (what) => assert.fail(what));
         expect([replay.reserved, replay.committed, replay.returned]).toEqual([
@@ -57,23 +57,23 @@ test('no account has a discrepancy, and reservations are replayed as they were',
 test('credits of a limited grant that were spent on another operation are found', () => {
   let found = 0;
   fc.assert(
-    fc.property(life(60), (random) => {
-      const shelf = live(random);
-      const charge = shelf.entries.find(
+    fc.property(scenarios(60), (random) => {
+      const store = runScenario(random);
+      const charge = store.entries.find(
         ({ kind, moves, usages }) =>
           kind === 'CHARGE' &&
           usages.length === 1 &&
           moves.length === 1 &&
           moves[0]?.from === 'available' &&
-          shelf.grants.get(moves[0].grantId)?.operations.length === 0,
+          store.grants.get(moves[0].grantId)?.operations.length === 0,
       );
       if (!charge) return;
       // Pretends that the grant was always limited to another operation.
       const grantId = charge.moves[0]?.grantId ?? 0n;
-      const grant = shelf.grants.get(grantId);
+      const grant = store.grants.get(grantId);
       assert(grant);
-      shelf.grants.set(grantId, { ...grant, operations: ['another'] });
-      expect(audit(shelf)).toContainEqual(
+      store.grants.set(grantId, { ...grant, operations: ['another'] });
+      expect(audit(store)).toContainEqual(
         `entry ${charge.seq}: takes more of limited grants than the usages of their operations cost`,
       );
       found += 1;

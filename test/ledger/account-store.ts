@@ -1,8 +1,8 @@
 /**
- * Where the book of one account stands between units of work. Each command gets a book opened the
- * way the service opens it: with the grants that can still change, and of everything else only what
- * the command names or what is due. Only what a book lists in its changes survives it, so a rule
- * that needs something nobody loads, or changes something without saying so, is found out.
+ * Stores one account between units of work, in memory. Each command gets a book that is loaded as the
+ * service loads it: the open grants, and of everything else only what the command names or what is due.
+ * Only what the book lists in its changes is stored. So a rule fails its tests if it needs something that
+ * is not loaded, or changes something without listing it.
  */
 import type { Account } from '../../src/ledger/account.ts';
 import { Book } from '../../src/ledger/book.ts';
@@ -23,11 +23,11 @@ import { open, origin, published } from './fixtures.ts';
 
 const trace = { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16) };
 
-export class Shelf {
+export class AccountStore {
   /** The plan the account lives under. */
   plan: Plan;
-  /** Other plans there are. */
-  readonly others = new Map<string, Plan>();
+  /** Plans that the account can move to. */
+  readonly otherPlans = new Map<string, Plan>();
   account: Account;
   /** Rate cards of each plan, by version. */
   readonly #rateCards = new Map<string, Map<number, RateCard>>();
@@ -38,7 +38,7 @@ export class Shelf {
   readonly refunded = new Map<bigint, bigint>();
   readonly entries: Entry[] = [];
   readonly events: EventDraft[] = [];
-  #deciding: Command | null = null;
+  #currentCommand: Command | null = null;
   #reservations = 0;
   #purchases = 0;
 
@@ -48,34 +48,34 @@ export class Shelf {
     this.account = newAccount('acme', open(), plan, now);
   }
 
-  /** Puts another rate card in force; the ones before stay readable. */
+  /** Puts another rate card in force. Earlier versions stay readable. */
   publish(rateCard: RateCard) {
     this.#rateCardsOf(this.plan);
     this.plan = { ...this.plan, rateCard };
   }
 
-  /** A unit of work for one command; without one the account only settles. */
-  work(now: number, command: Command | null) {
-    const { book, outcomes } = this.group(now, command ? [command] : []);
+  /** A unit of work for one command. Null: the account is only settled. */
+  run(now: number, command: Command | null) {
+    const { book, outcomes } = this.runGroup(now, command ? [command] : []);
     return { book, outcome: outcomes[0] ?? null };
   }
 
-  /** A unit of work for commands that waited together: settles the account, then decides each. */
-  group(now: number, commands: readonly Command[]) {
-    const book = this.take(now, commands);
+  /** A unit of work for several commands: settles the account, then decides them in order. */
+  runGroup(now: number, commands: readonly Command[]) {
+    const book = this.loadBook(now, commands);
     if (commands[0]?.kind !== 'OpenAccount') settle(book, trace);
     const outcomes = commands.map((command) => this.decide(book, command));
-    this.putBack(book);
+    this.saveBook(book);
     return { book, outcomes };
   }
 
   decide(book: Book, command: Command) {
-    this.#deciding = command;
+    this.#currentCommand = command;
     return decide(book, command, origin);
   }
 
-  /** The account's book for these commands, not settled yet. */
-  take(now: number, commands: readonly Command[]): Book {
+  /** The book for these commands, before settling. */
+  loadBook(now: number, commands: readonly Command[]): Book {
     const { account, plans } = this;
     const at = Math.max(now, account.lastAt);
     const due = account.dueAt !== null && account.dueAt <= at;
@@ -89,7 +89,7 @@ export class Shelf {
       }),
       refunded: new Set(commands.flatMap((c) => (c.kind === 'Refund' ? [c.seq] : []))),
     };
-    const purchases = this.purchases.filter((p) => commands.some((c) => names(c, p)));
+    const purchases = this.purchases.filter((p) => commands.some((c) => isAbout(c, p)));
     const bought = new Set(purchases.map(({ grantId }) => grantId));
     const refundables = [...named.refunded].flatMap((seq) => this.#refundable(seq));
     const refundedGrants = new Set(refundables.flatMap(({ split }) => split.map((s) => s.grantId)));
@@ -110,17 +110,17 @@ export class Shelf {
       purchases,
       customPacks: named.packs.flatMap((packId) => this.customPacks.get(packId) ?? []),
       refundables,
-      nextReservationExpiry: due ? soonest(others.map(({ expiresAt }) => expiresAt)) : null,
+      nextReservationExpiry: due ? earliest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
     return new Book({ ...loaded, plans }, now, () =>
-      this.#deciding?.kind === 'Purchase' || this.#deciding?.kind === 'StartTopUp'
+      this.#currentCommand?.kind === 'Purchase' || this.#currentCommand?.kind === 'StartTopUp'
         ? `p${++this.#purchases}`
         : `r${++this.#reservations}`,
     );
   }
 
   get plans(): ReadonlyMap<string, PublishedPlan> {
-    const all = [this.plan, ...this.others.values()];
+    const all = [this.plan, ...this.otherPlans.values()];
     return new Map(all.map((plan) => [plan.planId, published(plan, this.#rateCardsOf(plan))]));
   }
 
@@ -130,8 +130,8 @@ export class Shelf {
     return rateCards.set(rateCard.version, rateCard);
   }
 
-  /** The account's book with all there is in it. */
-  whole(now: number): Book {
+  /** A book with everything that is stored. */
+  loadWholeBook(now: number): Book {
     const { account, plans, purchases } = this;
     const loaded = {
       account,
@@ -144,7 +144,7 @@ export class Shelf {
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
   }
 
-  putBack(book: Book) {
+  saveBook(book: Book) {
     const { account, changes } = book;
     for (const unsealed of changes.entries) {
       const { hash } = seal(unsealed, account.lastHash);
@@ -152,11 +152,11 @@ export class Shelf {
       this.entries.push({ ...unsealed, hash });
     }
     if (book.hasChanges) this.account = account;
-    const movedTo = this.others.get(account.planId);
-    if (movedTo) {
-      this.others.delete(account.planId);
-      this.others.set(this.plan.planId, this.plan);
-      this.plan = movedTo;
+    const newPlan = this.otherPlans.get(account.planId);
+    if (newPlan) {
+      this.otherPlans.delete(account.planId);
+      this.otherPlans.set(this.plan.planId, this.plan);
+      this.plan = newPlan;
     }
     for (const grants of [changes.grants.added, changes.grants.changed])
       for (const grant of grants) this.grants.set(grant.grantId, grant);
@@ -174,7 +174,7 @@ export class Shelf {
     for (const { seq, refunded } of changes.refundables.changed) this.refunded.set(seq, refunded);
   }
 
-  /** A commit or charge, read from its moves. */
+  /** A commit or charge, as the service loads it for a refund. */
   #refundable(seq: bigint): RefundableEntry[] {
     const found = this.entries.find((entry) => entry.seq === seq);
     if (found?.kind !== 'COMMIT' && found?.kind !== 'CHARGE') return [];
@@ -182,11 +182,11 @@ export class Shelf {
   }
 }
 
-const soonest = (instants: readonly number[]): number | null =>
+const earliest = (instants: readonly number[]): number | null =>
   instants.length > 0 ? Math.min(...instants) : null;
 
-/** Whether a command is about a purchase, by its id or its payment reference. */
-function names(command: Command, { purchaseId, paymentReference }: Purchase): boolean {
+/** Whether a command names a purchase by its id or payment reference. */
+function isAbout(command: Command, { purchaseId, paymentReference }: Purchase): boolean {
   if (command.kind === 'SyncPurchase' || command.kind === 'EndTopUp')
     return command.purchaseId === purchaseId;
   return (
