@@ -9,21 +9,23 @@ import type { SqlStatement } from './pipelined-batch.ts';
 import { type Columns, elementOf, type Table, type Written } from './table.ts';
 
 /** A column as it is sent: an array with an element for each row. */
-type Sent<Row> = {
+type SentColumn<Row> = {
   readonly name: string;
   readonly type: ElementType;
   readonly elementOf: (row: Row) => Element;
 };
 
+const ALL_GROUPS: readonly Group[] = ['key', 'inserted', 'updated', 'settings'];
+
 /** `insert` of rows. */
 export function bulkInsert<C extends Columns, Noun>(table: Table<C, Noun>) {
-  const columns = columnsOf(table, ['key', 'inserted', 'updated', 'settings']);
+  const columns = columnsOf(table, ALL_GROUPS);
   return writer(insertText(table.name, columns), columns);
 }
 
-/** `insert` of rows; of those whose key exists, `update` of the group `updated`. */
+/** `insert` of rows; where the key exists, `update` of the group `updated`. */
 export function bulkUpsert<C extends Columns, Noun>(table: Table<C, Noun>) {
-  const columns = columnsOf(table, ['key', 'inserted', 'updated']);
+  const columns = columnsOf(table, ALL_GROUPS);
   const keys = columnsOf(table, ['key']).map(({ name }) => name);
   const set = columnsOf(table, ['updated']).map(({ name }) => `${name} = excluded.${name}`);
   const text = `${insertText(table.name, columns)}
@@ -43,7 +45,7 @@ export function bulkUpdate<C extends Columns, Noun>(
 }
 
 /** A value that a row was computed from and the SQL that it must still equal. Null is not compared. */
-export type Guard<Row> = Sent<Row> & { readonly equal: string };
+export type Guard<Row> = SentColumn<Row> & { readonly equal: string };
 
 /**
  * `update` of the group `updated` with optimistic concurrency. Each row states its new version; the table
@@ -56,7 +58,7 @@ export function versionedUpdate<C extends Columns, Noun, Row>(
   nounOf: (row: Row) => Written<C>,
   guards: readonly Guard<Row>[],
 ) {
-  const from = (column: Sent<Written<C>>): Sent<Row> => ({
+  const from = (column: SentColumn<Written<C>>): SentColumn<Row> => ({
     ...column,
     elementOf: (row) => column.elementOf(nounOf(row)),
   });
@@ -78,7 +80,7 @@ export function versionedUpdate<C extends Columns, Noun, Row>(
 function columnsOf<C extends Columns, Noun>(
   table: Table<C, Noun>,
   groups: readonly Group[],
-): Sent<Written<C>>[] {
+): SentColumn<Written<C>>[] {
   return table.columns
     .filter(({ group }) => groups.includes(group))
     .map((column) => ({
@@ -88,23 +90,23 @@ function columnsOf<C extends Columns, Noun>(
     }));
 }
 
-const insertText = <Row>(table: string, columns: readonly Sent<Row>[]): string => `
+const insertText = <Row>(table: string, columns: readonly SentColumn<Row>[]): string => `
     insert into ${table} (${columns.map(({ name }) => name).join(', ')})
     select ${columns.map(selected).join(', ')}
     from ${unnest(columns)}`;
 
 const updateText = <Row>(
   table: string,
-  keys: readonly Sent<Row>[],
+  keys: readonly SentColumn<Row>[],
   set: readonly string[],
-  sent: readonly Sent<Row>[],
+  sent: readonly SentColumn<Row>[],
 ): string => `
     update ${table} set ${set.join(', ')}
     from ${unnest(sent)}
     where ${keys.map(({ name }) => `${table}.${name} = n.${name}`).join(' and ')}`;
 
 /** No SQL statement for no rows. */
-function writer<Row>(text: string, columns: readonly Sent<Row>[]) {
+function writer<Row>(text: string, columns: readonly SentColumn<Row>[]) {
   return (rows: readonly Row[]): readonly SqlStatement[] =>
     rows.length === 0
       ? []
@@ -116,7 +118,7 @@ function writer<Row>(text: string, columns: readonly Sent<Row>[]) {
         ];
 }
 
-const selected = <Row>({ name, type }: Sent<Row>): string =>
+const selected = <Row>({ name, type }: SentColumn<Row>): string =>
   type === 'numeric' ? `n.${name}::numeric` : `n.${name}`;
 
 const ARRAYS: Readonly<Partial<Record<ElementType, string>>> = {
@@ -128,7 +130,7 @@ const ARRAYS: Readonly<Partial<Record<ElementType, string>>> = {
  * Arrays side by side in a select list. `unnest(…, …)` in the from clause would first keep the rows of
  * every array in a store of its own.
  */
-function unnest<Row>(columns: readonly Sent<Row>[]): string {
+function unnest<Row>(columns: readonly SentColumn<Row>[]): string {
   const arrays = columns.map(
     ({ name, type }, index) => `unnest($${index + 1}::${ARRAYS[type] ?? type}[]) as ${name}`,
   );

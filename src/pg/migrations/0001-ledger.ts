@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Everything the first release stands on. */
+/** The tables of the first release, and the role that the service works under. */
 export class Migration0001Ledger extends Migration {
   override up() {
     this.addSql(`
@@ -20,7 +20,7 @@ export class Migration0001Ledger extends Migration {
         primary key (plan_id, version),
         constraint rate_cards_version_check check (version > 0)
       )`);
-    // fillfactor: room on the page, so that the rows every call updates stay on it (HOT updates).
+    // A page has room for new versions of its rows, so that updates of every call touch no index (HOT).
     this.addSql(`
       create table accounts (
         account_id       text        not null primary key,
@@ -177,9 +177,9 @@ export class Migration0001Ledger extends Migration {
   }
 
   /**
-   * The service works under a role that can add entries and requests but never change or remove
-   * one: append-only is a privilege it does not have, not a habit. Roles belong to the whole
-   * cluster, so it may exist already, and another database's migration may be creating it now.
+   * The role can insert entries and requests, and lacks the privilege to update or delete them. Roles
+   * belong to the database cluster: this one may exist already, or be created by another database's
+   * migration at the same moment.
    */
   #runtimeRole() {
     this.addSql(`

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Events, and whether an account's balance was last said to be low. */
+/** Events, and whether the newest balance event of an account was balance.low. */
 export class Migration0002Events extends Migration {
   override up() {
     this.addSql(`alter table accounts add column low_balance boolean not null default false`);

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Grants limited to operations, notice of their expiry, and reservations that are raised. Notice of
- * grants that are there already is due as the default of a plan says: 7 days ahead.
+ * Grants limited to operations, notices of expiry, and reservations that are raised. Notice of an existing
+ * grant is due 7 days before it expires, the default of plans.
  */
 export class Migration0003Grants extends Migration {
   override up() {

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Purchases that a payment provider is asked about, and packs offered to one account alone. */
+/** Purchases through a payment provider, and packs offered to one account. */
 export class Migration0005Purchases extends Migration {
   override up() {
     this.addSql(`
@@ -28,7 +28,7 @@ export class Migration0005Purchases extends Migration {
         add column credits_unrecovered bigint         not null default 0,
         add column looks               int            not null default 0,
         add column next_check_at       timestamptz(3)`);
-    // Every purchase so far was paid elsewhere and granted by one entry, which knows who bought it.
+    // Every existing purchase was paid elsewhere and granted by one entry, which names the caller.
     this.addSql(`
       update purchases p set caller = e.caller, request_id = e.request_id, labels = e.labels
       from entries e

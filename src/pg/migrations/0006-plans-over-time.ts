@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Prices that change at a date, and accounts that move to another plan: every rate card version has
- * the instant it comes into force at, and whatever names a version names the plan it is of.
+ * Prices that change at a date, and accounts that move to another plan. A rate card version has the instant
+ * at which it comes into force, and each row that names a version also names its plan.
  */
 export class Migration0006PlansOverTime extends Migration {
   override up() {
@@ -10,7 +10,7 @@ export class Migration0006PlansOverTime extends Migration {
     this.addSql(`update rate_cards set effective_at = created_at`);
     this.addSql(`alter table rate_cards alter column effective_at set not null`);
 
-    // The newest version is no longer the one in force; rate_cards knows them all.
+    // The newest version need not be in force: rate_cards says which one is.
     this.addSql(`alter table plans drop column rate_card_version`);
     this.addSql(`
       alter table plans
@@ -19,14 +19,14 @@ export class Migration0006PlansOverTime extends Migration {
     this.addSql(`
       alter table plans alter column revision drop default, alter column withdrawn drop default`);
 
-    // Until now no account could leave its plan.
+    // Before this migration no account could leave its plan.
     this.addSql(`alter table reservations add column plan_id text`);
     this.addSql(`
       update reservations r set plan_id = a.plan_id
       from accounts a where a.account_id = r.account_id`);
     this.addSql(`alter table reservations alter column plan_id set not null`);
 
-    // Entries are never changed: those of before name no plan, and their hashes stay what they are.
+    // Entries are never updated: existing ones name no plan, and keep their hashes.
     this.addSql(`
       alter table entries
         add column plan_id text,

@@ -1,11 +1,11 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * An account's own limits; events in one order that can be followed; and their deliveries.
+ * Limits of an account, one order of all events, and their deliveries.
  *
- * Within an account events have a `seq`. Across accounts they get a `position` after their transaction
- * has committed, so that no reader can pass over one that commits late. It is the only column of an
- * event that is ever written again, and the only one the service has the privilege to.
+ * Within an account events have a `seq`. Over all accounts they get a `position` after their transaction
+ * has committed, so that no reader misses an event that commits late. It is the only column of an event
+ * that is ever updated, and the only one that the service has the privilege to update.
  */
 export class Migration0007EventsFollowed extends Migration {
   override up() {

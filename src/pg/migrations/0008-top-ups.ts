@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Auto top-up: what an account has switched on, what has become of it, and when it is due. */
+/** Auto top-up: its settings, its past and current top-ups, and when the next one is due. */
 export class Migration0008TopUps extends Migration {
   override up() {
     this.addSql(`
