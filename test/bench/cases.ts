@@ -41,7 +41,8 @@ export const BATCHES_IN_FLIGHT = 4;
 type Description = Pick<Case, 'name' | 'title' | 'unit'> &
   Partial<Pick<Case, 'subject' | 'interleaved' | 'durationFactor'>>;
 
-const closed = (
+/** A closed loop, by default of the service. */
+const closedLoop = (
   description: Description,
   operation: Operation | ((figures: CaseInputs) => Operation),
   inFlight = IN_FLIGHT,
@@ -60,7 +61,7 @@ const closed = (
 const { spread, hot, historic } = accounts;
 
 const batch = (name: string, title: string, of: Accounts, size: number): Case =>
-  closed(
+  closedLoop(
     { name, title, unit: 'mutation', durationFactor: 1.5 },
     { kind: 'batch', accounts: of, size },
     BATCHES_IN_FLIGHT,
@@ -68,7 +69,7 @@ const batch = (name: string, title: string, of: Accounts, size: number): Case =>
 
 /** Latency at half of the service's maximum rate. */
 const atHalfLoad = (name: string, title: string, subject: Subject): Case => ({
-  ...closed(
+  ...closedLoop(
     { name, title, unit: 'call', subject, interleaved: 'half' },
     { kind: 'reserve', accounts: spread },
   ),
@@ -87,7 +88,7 @@ const history = ({ historyEntries }: CaseInputs) => ({
 });
 
 export const cases: readonly Case[] = [
-  closed(
+  closedLoop(
     {
       name: 'echo',
       title: "Reserve's messages, nothing done",
@@ -97,11 +98,11 @@ export const cases: readonly Case[] = [
     },
     { kind: 'reserve', accounts: spread },
   ),
-  closed(
+  closedLoop(
     { name: 'reserve', title: 'Reserve, 10,000 accounts', unit: 'call', interleaved: 'reserve' },
     { kind: 'reserve', accounts: spread },
   ),
-  closed(
+  closedLoop(
     {
       name: 'reserve_hot',
       title: 'Reserve, one hot account',
@@ -110,7 +111,7 @@ export const cases: readonly Case[] = [
     },
     { kind: 'reserve', accounts: hot },
   ),
-  closed(
+  closedLoop(
     { name: 'commit', title: 'Commit', unit: 'call', interleaved: 'reserve' },
     ({ seconds }) => ({
       kind: 'commit',
@@ -119,15 +120,18 @@ export const cases: readonly Case[] = [
       prepare: Math.ceil(seconds * 6_000),
     }),
   ),
-  closed(
+  closedLoop(
     { name: 'reserve_commit', title: 'Reserve then Commit', unit: 'pair' },
     { kind: 'pair', accounts: spread },
   ),
-  closed({ name: 'charge', title: 'Charge', unit: 'call' }, { kind: 'charge', accounts: spread }),
+  closedLoop(
+    { name: 'charge', title: 'Charge', unit: 'call' },
+    { kind: 'charge', accounts: spread },
+  ),
   batch('batch_100', 'Reserve in Batch of 100', spread, 100),
   batch('batch_1000', 'Reserve in Batch of 1,000', spread, 1_000),
   batch('batch_1000_hot', 'Reserve in Batch of 1,000, one hot account', hot, 1_000),
-  closed(
+  closedLoop(
     {
       name: 'echo_balance',
       title: "GetBalance's messages, nothing done",
@@ -137,36 +141,39 @@ export const cases: readonly Case[] = [
     },
     { kind: 'balance', accounts: spread },
   ),
-  closed(
+  closedLoop(
     { name: 'balance', title: 'GetBalance', unit: 'call', interleaved: 'balance' },
     { kind: 'balance', accounts: spread },
   ),
-  closed(
+  closedLoop(
     { name: 'estimate', title: 'Estimate', unit: 'call' },
     { kind: 'estimate', accounts: spread },
   ),
-  closed({ name: 'mixed', title: 'Mixed, three tenants', unit: 'operation' }, { kind: 'mixed' }),
-  closed(
+  closedLoop(
+    { name: 'mixed', title: 'Mixed, three tenants', unit: 'operation' },
+    { kind: 'mixed' },
+  ),
+  closedLoop(
     { name: 'history', title: 'StreamHistory of one account', unit: 'entry', durationFactor: 1.5 },
     (figures) => ({ kind: 'history', ...history(figures) }),
     1,
   ),
-  closed(
+  closedLoop(
     { name: 'copy', title: 'COPY of the same rows', unit: 'entry', subject: 'copy' },
     (figures) => ({ kind: 'copy', ...history(figures) }),
     1,
   ),
   atHalfLoad('reserve_at_half', 'Reserve at half its maximum, open loop', 'service'),
   atHalfLoad('echo_at_half', 'echo at the same rate, open loop', 'echo'),
-  closed(
+  closedLoop(
     { name: 'textbook', title: 'Reserve, textbook', unit: 'call', subject: 'textbook' },
     { kind: 'reserve', accounts: spread },
   ),
-  closed(
+  closedLoop(
     { name: 'hand_tuned', title: 'Reserve, hand-tuned', unit: 'call', subject: 'hand-tuned' },
     ({ handTunedPool }) => ({ kind: 'function', accounts: spread, pool: handTunedPool }),
   ),
-  closed(
+  closedLoop(
     {
       name: 'hand_tuned_hot',
       title: 'Reserve, hand-tuned, one hot account',
@@ -177,7 +184,7 @@ export const cases: readonly Case[] = [
   ),
 ];
 
-/** The cases of these names, those they need and `also`, in the order they are measured. */
+/** The cases named in `only` and `also` and those they need, in order. All if `only` is empty. */
 export function casesNamed(only: readonly string[], also: readonly string[]): readonly Case[] {
   if (only.length === 0) return cases;
   const wanted = new Set([...only, ...also]);

@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkBars } from './bars.ts';
+import { CaseRunner, type Pools } from './case-runner.ts';
 import { type Case, casesNamed } from './cases.ts';
 import { measureGrowth } from './growth.ts';
 import { html } from './html.ts';
@@ -18,7 +19,7 @@ import { Progress } from './progress.ts';
 import { measureReplicas } from './replicas.ts';
 import { report } from './report.ts';
 import type { CaseResult, Results } from './results.ts';
-import { measureRounds, type Pools, profileCase } from './rounds.ts';
+import { measureRounds } from './rounds.ts';
 import { measureSoak } from './soak.ts';
 import { startTestbed, type Testbed } from './testbed.ts';
 
@@ -29,7 +30,7 @@ const REPLICAS = 'two_processes';
 const SOAK = 'soak';
 
 async function main(options: Options) {
-  const begun = performance.now();
+  const beganAt = performance.now();
   const startedAt = new Date().toISOString();
   const before = machine();
   const progress = new Progress();
@@ -41,7 +42,7 @@ async function main(options: Options) {
     const measured = await measureAll(testbed, options, progress);
     const results: Results = {
       startedAt,
-      seconds: (performance.now() - begun) / 1000,
+      seconds: (performance.now() - beganAt) / 1000,
       commit: commit(),
       extent: options.extent.name,
       machine: before,
@@ -72,24 +73,24 @@ async function measureAll(
   const pools = await bestPools(testbed, extent, chosen, progress);
   const cases = await measureRounds(testbed, extent, chosen, pools, progress);
   const verified: string[] = [];
-  const close = async (database: string) => {
+  const verify = async (database: string) => {
     progress.doing('verify', database);
     verified.push(await testbed.verify(database));
   };
   if (options.profile) await profile(testbed, options, chosen, pools, cases, progress);
-  if (chosen.some(({ subject }) => subject === 'service')) await close('service');
+  if (chosen.some(({ subject }) => subject === 'service')) await verify('service');
   if (wants(GROWTH)) {
     cases.push(...(await measureGrowth(testbed, extent, progress)));
-    await close('grown');
+    await verify('grown');
   }
   if (wants(REPLICAS)) {
     cases.push(...(await measureReplicas(testbed, extent, progress)));
-    await close('replicas');
+    await verify('replicas');
   }
   const mixed = cases.find(({ name }) => name === 'mixed');
   const jobs = (mixed?.median.perSecond ?? 0) / OPERATIONS_PER_JOB;
   const soak = wantsSoak ? await measureSoak(testbed, extent, jobs / 2, progress) : null;
-  if (soak) await close('soak');
+  if (soak) await verify('soak');
   return { pools: { ...pools }, cases, soak, verify: verified };
 }
 
@@ -105,9 +106,10 @@ async function profile(
   const fileOf = (name: string) => join(folder, `${name}.cpuprofile`);
   const perSecondOf = (name: string) =>
     cases.find((one) => one.name === name)?.median.perSecond ?? 0;
+  const runner = new CaseRunner(testbed, extent, pools, perSecondOf);
   for (const one of chosen) {
     progress.doing('profile', one.title);
-    if (await profileCase(testbed, extent, one, pools, perSecondOf, fileOf(one.name)))
+    if (await runner.profile(one, fileOf(one.name)))
       progress.say(`${one.title}\n${await summary(fileOf(one.name))}`);
   }
 }

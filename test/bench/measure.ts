@@ -70,13 +70,13 @@ async function readUsage({ servers, postgres, database }: MeasuredProcesses) {
     return sum + (user + nice + sys + irq) * 1000;
   }, 0);
   const usages = await Promise.all(servers.map((server) => server.usage()));
-  const none = usages.length === 0;
+  const isServerless = usages.length === 0;
   return {
     postgresMicros,
     busyMicros,
-    serverMicros: none ? null : usages.reduce((sum, { cpuMicros }) => sum + cpuMicros, 0),
-    rssMb: none ? null : Math.max(...usages.map(({ rssBytes }) => rssBytes)) / 2 ** 20,
-    loopDelayMs: none ? null : Math.max(...usages.map(({ loopDelayMs }) => loopDelayMs)),
+    serverMicros: isServerless ? null : usages.reduce((sum, { cpuMicros }) => sum + cpuMicros, 0),
+    rssMb: isServerless ? null : Math.max(...usages.map(({ rssBytes }) => rssBytes)) / 2 ** 20,
+    loopDelayMs: isServerless ? null : Math.max(...usages.map(({ loopDelayMs }) => loopDelayMs)),
   };
 }
 

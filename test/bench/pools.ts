@@ -1,10 +1,11 @@
 /** Finds the fastest connection pool size of each baseline, so that the comparison is fair. */
+
+import type { Pools } from './case-runner.ts';
 import type { Case } from './cases.ts';
 import { accounts } from './ledger.ts';
 import { measure } from './measure.ts';
 import type { Extent } from './options.ts';
 import type { Progress } from './progress.ts';
-import type { Pools } from './rounds.ts';
 import type { Testbed } from './testbed.ts';
 
 const SIZES = [8, 16, 32];
