@@ -3,13 +3,13 @@
  * dependencies that `npm ci --omit=dev` installs. Everything runs as an ordinary user, on the machine's
  * own Node.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { type Command, type Ended, startCommand } from './command.ts';
 
-const ROOT = new URL('../..', import.meta.url).pathname;
+export const ROOT = new URL('../..', import.meta.url).pathname;
 
 /** `nobody`, where the tests run as root. */
 const USER = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : null;
@@ -23,18 +23,6 @@ function machineEnvironment(): Record<string, string> {
   const own = path.filter((folder) => !folder.includes('node_modules'));
   return { ...Object.fromEntries(entries), PATH: own.join(delimiter) };
 }
-
-export type Ran = {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-};
-
-export type RunningProgram = {
-  /** Resolves with the first match in its output; rejects if it ends without one. */
-  readonly waitFor: (pattern: RegExp) => Promise<RegExpExecArray>;
-  readonly stop: () => Promise<Ran>;
-};
 
 export class Installation {
   readonly #home = mkdtempSync(join(tmpdir(), 'scrip-production-'));
@@ -62,46 +50,17 @@ export class Installation {
       cpSync(join(ROOT, name), join(this.folder, name));
   }
 
-  async run(command: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-    return await this.#spawn(command, env).ended;
+  /** Starts a command in the installation. */
+  start([program = '', ...args]: readonly string[], env: Record<string, string> = {}): Command {
+    const options = { ...USER, cwd: this.folder, env: { ...this.#environment, ...env } };
+    return startCommand(program, args, options);
   }
 
-  start(command: readonly string[], env: Record<string, string> = {}): RunningProgram {
-    const { child, output, ended } = this.#spawn(command, env);
-    return {
-      waitFor: (pattern) =>
-        new Promise((resolve, reject) => {
-          const read = () => {
-            const found = pattern.exec(output.stdout);
-            if (found) resolve(found);
-          };
-          child.stdout.on('data', read);
-          void ended.then(() => reject(new Error(`${output.stdout}${output.stderr}`)));
-        }),
-      async stop() {
-        child.kill('SIGTERM');
-        return await ended;
-      },
-    };
+  async run(command: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+    return await this.start(command, env).ended;
   }
 
   remove() {
     rmSync(this.#home, { recursive: true, force: true });
-  }
-
-  #spawn([program = '', ...args]: readonly string[], env: Record<string, string>) {
-    const child = spawn(program, args, {
-      ...USER,
-      cwd: this.folder,
-      env: { ...this.#environment, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const output = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr'] as const)
-      child[name].setEncoding('utf8').on('data', (text: string) => {
-        output[name] += text;
-      });
-    const ended = once(child, 'close').then(([code]): Ran => ({ code, ...output }));
-    return { child, output, ended };
   }
 }

@@ -13,8 +13,9 @@ import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.
 import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
 import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
+import { startCommand } from './command.ts';
 import { callEveryRpc } from './every-rpc.ts';
-import { Installation } from './installation.ts';
+import { Installation, ROOT } from './installation.ts';
 
 const RPCS = [
   AccountServiceService,
@@ -23,6 +24,8 @@ const RPCS = [
   PlanServiceService,
   StatementServiceService,
 ].flatMap((service) => Object.keys(service));
+
+const READY = /"port":(\d+).*"msg":"ready"/;
 
 const installation = new Installation();
 afterAll(() => installation.remove());
@@ -44,20 +47,34 @@ test('npm start runs the build, and every RPC answers', async () => {
     EVENTS_WEBHOOK_SECRET: `whsec_${'a'.repeat(32)}`,
     EVENTS_WEBHOOK_ATTEMPTS_MAX: '1',
   });
-  const [, port] = await service.waitFor(/"port":(\d+).*"msg":"ready"/);
-  const scrip = connect(`127.0.0.1:${port}`, { caller: 'test' });
   const called = new Set<string>();
   try {
-    await callEveryRpc(scrip, called);
+    const [, port] = await service.waitFor(READY);
+    const scrip = connect(`127.0.0.1:${port}`, { caller: 'test' });
+    await callEveryRpc(scrip, called).finally(scrip.close);
   } finally {
-    scrip.close();
+    await service.stop();
   }
   expect([...called].toSorted()).toEqual(RPCS.toSorted());
-
-  const { code, stdout, stderr } = await service.stop();
+  const { code, stdout, stderr } = await service.ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/"node":"v24\..*"msg":"starting from dist\/"/);
   expect(stdout).toContain('"msg":"stopped"');
+});
+
+test('npm start runs the sources where the development dependencies are installed', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'scrip-sources-'));
+  const env = { ...process.env, HOST: '127.0.0.1', PORT: '0', DATA_DIRECTORY: directory };
+  const service = startCommand('npm', ['start'], { cwd: ROOT, env });
+  try {
+    await service.waitFor(READY);
+  } finally {
+    await service.stop();
+    await rm(directory, { recursive: true });
+  }
+  const { code, stdout } = await service.ended;
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/"node":"v24\..*"msg":"starting from src\/"/);
 });
 
 test('npm run verify and npm run scrip find the database and the plan files', async () => {
