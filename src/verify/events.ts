@@ -42,7 +42,7 @@ function checkEvent(row: Row, before: EventState, report: Report): EventState {
   const type: string = row['type']!;
   const position = row['position'] === null ? null : BigInt(row['position']!);
   if (seq !== before.seq + 1n)
-    report(before.seq === 0n ? 'is the first' : `comes right after event ${before.seq}`);
+    report(before.seq === 0n ? 'is the first event' : `comes right after event ${before.seq}`);
   if (position !== null && (before.position === null || position <= before.position))
     report(`its position ${position} is not after ${before.position ?? 'that of the one before'}`);
   if (type !== 'balance.low' && type !== 'balance.recovered') return { ...before, seq, position };

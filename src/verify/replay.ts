@@ -104,7 +104,7 @@ export class Replay {
   /** The entry's place in the sequence, in time and in the hash chain. */
   #checkPosition(entry: Entry, report: Report) {
     if (entry.seq !== this.#seq + 1n)
-      report(this.#seq === 0n ? 'is the first' : `comes right after entry ${this.#seq}`);
+      report(this.#seq === 0n ? 'is the first entry' : `comes right after entry ${this.#seq}`);
     if (entry.at < this.#at) report(`its time ${instant(entry.at)} is before ${instant(this.#at)}`);
     const sealed = seal(entry, this.#hash);
     if (Buffer.compare(sealed.hash, entry.hash) !== 0)

@@ -1,5 +1,5 @@
 /**
- * The load generator, a process of its own so that its CPU time is told from that of the servers.
+ * The load generator: a process of its own, so that its CPU time is measured apart from the servers'.
  * `load-client.ts` forks it.
  */
 import { functionSource } from './hand-tuned.ts';

@@ -58,7 +58,7 @@ async function measureInterleaved(
   show: (one: Case) => void,
 ): Promise<Measured[]> {
   const isSliced = group.length > 1 && slices > 1;
-  // Each slice has a warm-up, because its load starts anew.
+  // Each slice has a warm-up, because its load is a new one.
   const timing = isSliced
     ? { warmUpMs: warmUpMs / 2, durationMs: durationMs / slices }
     : { warmUpMs, durationMs };

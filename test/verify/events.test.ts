@@ -39,21 +39,21 @@ test('complete events have no discrepancy', async () => {
 test('an event without its delivery is found', async () => {
   const event = await fifth();
   await execute(databaseUrl, 'create table kept as table deliveries');
-  const told = await discrepanciesAfter(
+  const found = await discrepanciesAfter(
     `delete from deliveries where ${AT_FIVE}`,
     `insert into deliveries select * from kept where ${AT_FIVE}`,
   );
-  expect(told).toEqual([
+  expect(found).toEqual([
     { accountId: event?.['account_id'], what: `event ${event?.['event_id']}: it has no delivery` },
   ]);
 });
 
 test('a gap in the positions over all accounts is found', async () => {
-  const told = await discrepanciesAfter(
+  const found = await discrepanciesAfter(
     'update events set position = position + 1 where position > 9',
     'update events set position = position - 1 where position > 9',
   );
-  expect(told.map(({ what }) => what)).toContainEqual(
+  expect(found.map(({ what }) => what)).toContainEqual(
     expect.stringMatching(/^event [0-9a-f-]{36}: position 11 follows 9$/),
   );
 });

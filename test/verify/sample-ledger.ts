@@ -251,31 +251,31 @@ async function limitedGrants(scrip: TestService, accountId: string) {
 /** Packs whose payments were refunded or disputed, and one that nobody paid. */
 async function refundedPayments(scrip: SampleService, accountId: string) {
   const { stripe } = scrip;
-  const told = async (type: string, object: object) =>
+  const deliverWebhook = async (type: string, object: object) =>
     await deliver(scrip.service.webhookPort, stripe.event(type, object));
-  const sold = async (packId: string) => {
+  const buy = async (packId: string) => {
     const { purchaseId } = await buyByCheckout(scrip, accountId, packId);
-    await told('checkout.session.completed', stripe.pay(stripe.sessionOf(purchaseId).id));
+    await deliverWebhook('checkout.session.completed', stripe.pay(stripe.sessionOf(purchaseId).id));
     return stripe.intentOf(purchaseId).id;
   };
-  const settled = async (dispute: ReturnType<typeof stripe.dispute>, status: string) => {
+  const settle = async (dispute: ReturnType<typeof stripe.dispute>, status: string) => {
     dispute.status = status;
-    await told('charge.dispute.closed', dispute);
+    await deliverWebhook('charge.dispute.closed', dispute);
   };
   const account = accountOf(scrip, accountId);
-  const refunded = await sold('small');
+  const refunded = await buy('small');
   await account.charge({ credits: 70n });
-  await told('charge.refunded', stripe.refund(refunded, 600));
-  const disputed = stripe.dispute(await sold('small'));
-  await told('charge.dispute.created', disputed);
-  await settled(disputed, 'won');
-  const lost = stripe.dispute(await sold('small'));
-  await told('charge.dispute.created', lost);
-  await settled(lost, 'lost');
-  const brief = stripe.dispute(await sold('brief'));
-  await told('charge.dispute.created', brief);
+  await deliverWebhook('charge.refunded', stripe.refund(refunded, 600));
+  const disputed = stripe.dispute(await buy('small'));
+  await deliverWebhook('charge.dispute.created', disputed);
+  await settle(disputed, 'won');
+  const lost = stripe.dispute(await buy('small'));
+  await deliverWebhook('charge.dispute.created', lost);
+  await settle(lost, 'lost');
+  const brief = stripe.dispute(await buy('brief'));
+  await deliverWebhook('charge.dispute.created', brief);
   scrip.advance(48 * HOUR);
-  await settled(brief, 'won');
+  await settle(brief, 'won');
   await buyByCheckout(scrip, accountId, 'small');
 }
 

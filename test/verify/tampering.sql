@@ -419,7 +419,7 @@ update entries
 
 --- Plans.
 
--- prepaid: puts an account under another plan without an entry
+-- prepaid: changes the account’s plan without an entry
 -- > plan_id is postpaid, the entries say prepaid
 update accounts set plan_id = 'postpaid' where :account;
 
@@ -427,53 +427,54 @@ update accounts set plan_id = 'postpaid' where :account;
 -- > is priced by plan bare, the account lived under prepaid
 update entries set plan_id = 'bare' where :charge;
 
--- prepaid: takes the plan off a charge
+-- prepaid: removes the plan of a charge
 -- > names no plan, the account lived under prepaid
 update entries set plan_id = null where :charge;
 
--- prepaid: changes the plan that a move leaves
+-- prepaid: changes the previous plan of a plan change
 -- > moves the account from plan bare, it lived under prepaid
 update entries set previous_plan_id = 'bare' where :account and kind = 'PLAN_CHANGE' and plan_id = 'postpaid';
 
--- prepaid: moves an account nowhere
+-- prepaid: changes a plan change to the account’s own plan
 -- > moves the account from plan prepaid to itself
 update entries set plan_id = 'prepaid' where :account and kind = 'PLAN_CHANGE';
 
--- prepaid: writes a move that is none
+-- prepaid: changes a charge to a plan change
 -- > is priced by plan prepaid, the account lived under postpaid
 update entries set kind = 'PLAN_CHANGE', moves = '[]', credits = 0, plan_id = 'postpaid',
   previous_plan_id = 'prepaid', rate_card_version = null where :charge;
 
--- prepaid: names a plan on an entry that has no price
+-- prepaid: sets the plan of a purchase’s entry
 -- > names plan bare and no version of its rate card
 update entries set plan_id = 'bare' where :account and kind = 'PURCHASE';
 
--- prepaid: prices a charge on a rate card there is none of
+-- prepaid: prices a charge on a rate card that does not exist
 -- > is priced on rate card 9 of plan prepaid, which does not exist
 update entries set rate_card_version = 9 where :charge;
 
--- prepaid: prices a reservation by another plan
+-- prepaid: changes the plan of a reservation
 -- > its reference, labels or rate card are not those of its reservation
 update reservations set plan_id = 'bare' where :active;
 
--- prepaid: refunds on another rate card
+-- prepaid: changes the plan of a refund
 -- > is of another rate card than what it refunds
 update entries set plan_id = 'bare' where :refund;
 
--- prepaid: removes the request of a move
+-- prepaid: removes the request of a plan change
 -- > of MoveAccount
 delete from requests where :account and method = 'MoveAccount';
+
 --- Limited grants, raises, allowances that are carried over, and refunds that make new grants.
 
--- waterfall: limits a grant to what it was not spent on
+-- waterfall: limits a grant to an operation it was not spent on
 -- > takes more of limited grants than the usages of their operations cost
 update grants set operations = '["another"]' where :account and source = 'OPERATOR';
 
--- waterfall: limits a grant that paid credits alone
+-- waterfall: limits a grant that paid for no operation
 -- > which is limited, for no operation
 update grants set operations = '["job.pages"]' where :account and grant_id = 1;
 
--- waterfall: calls a raise a reserve
+-- waterfall: changes the kind of a raise to RESERVE
 -- > reserves a reservation that was reserved before
 update entries set kind = 'RESERVE' where :account and kind = 'RAISE';
 
@@ -481,28 +482,29 @@ update entries set kind = 'RESERVE' where :account and kind = 'RAISE';
 -- > there is no request
 delete from requests where :account and method = 'RaiseReservation';
 
--- waterfall: gives credits back as a better grant than they were
+-- waterfall: raises the priority of a grant made by a refund
 -- > is not the 4 credits of grant 2 again
 update grants set priority = 1 where :account and source = 'REFUND';
 
--- waterfall: has a grant that a refund made last longer
+-- waterfall: extends the expiry of a grant made by a refund
 -- > is not the 4 credits of grant 2 again
 update grants set expires_at = expires_at + interval '1 day' where :account and source = 'REFUND';
 
--- waterfall: hides that a refund made a grant
+-- waterfall: changes the source of a grant made by a refund
 -- > were not granted again
 update grants set source = 'OPERATOR' where :account and source = 'REFUND';
 
--- waterfall: moves an allowance to another period
+-- waterfall: changes the period of an allowance
 -- > it is the allowance of 2031-02
 update grants set source_reference = '2031-02' where :account and grant_id = 1;
 
--- waterfall: has what was carried over expire otherwise
+-- waterfall: changes the source of an allowance that was carried over
 -- > which has not expired
 update grants set source = 'OPERATOR' where :account and source = 'ALLOWANCE';
+
 --- Statements: of February, and of March, when 20 credits of February’s overage were refunded.
 
--- postpaid: adds to the total of a statement
+-- postpaid: increases the total of a statement
 -- > its total in USD is
 update statements set total = total + 0.01 where :account and month = '2031-02';
 
@@ -510,55 +512,55 @@ update statements set total = total + 0.01 where :account and month = '2031-02';
 -- > its total is in EUR, its rates in USD
 update statements set currency = 'EUR' where :account and month = '2031-02';
 
--- postpaid: bills less overage than there was, by lines that add up
+-- postpaid: removes a statement’s overage, lines and total
 -- > overage is 0, the entries say
 update statements set overage = 0, total = 0, content = content || '{"lines": []}'
 where :account and month = '2031-02';
 
--- postpaid: prices a line at another rate
+-- postpaid: changes the price of a line
 -- > the rates say
 update statements set total = 0, content = content || jsonb_build_object('lines',
   jsonb_build_array(jsonb_build_object('tier', 1, 'quantity', overage::text, 'unit_price', '0.000',
     'amount', '0.00')))
 where :account and month = '2031-02';
 
--- postpaid: changes what an operation was used for
+-- postpaid: changes the credits of an operation in a statement
 -- > usage of no operation is
 update statements set content = jsonb_set(content, '{usage,0,credits}', '"1"')
 where :account and month = '2031-02';
 
--- postpaid: leaves an operation out
+-- postpaid: removes the usage of a statement
 -- > usage of no operation is undefined
 update statements set content = content || '{"usage": []}' where :account and month = '2031-02';
 
--- postpaid: calls the credits that were used paid ones
+-- postpaid: changes the category of the credits used
 -- > PAID credits used are 10, the entries say 0
 update statements set content = content || '{"credits_used": {"PAID": "10"}}'
 where :account and month = '2031-02';
 
--- postpaid: has a statement count one entry less
+-- postpaid: decreases the last_seq of a statement
 -- > last_seq is
 update statements set last_seq = last_seq - 1 where :account and month = '2031-02';
 
--- postpaid: has a statement begin later
+-- postpaid: increases the after_seq of a statement
 -- > after_seq is 1
 update statements set after_seq = 1 where :account and month = '2031-02';
 
--- postpaid: closes a statement before its month was over
+-- postpaid: moves a statement’s closed_at before the end of its month
 -- > its month ends at
 update statements set closed_at = '2031-02-27Z' where :account and month = '2031-02';
 
--- postpaid: writes content that is none
+-- postpaid: empties the content of a statement
 -- > cannot be read
 update statements set content = '{}' where :account and month = '2031-02';
 
--- postpaid: gives a refund back twice
+-- postpaid: changes the adjustment of a statement
 -- > its adjustment of 2031-02 is
 update statements set total = total - 1, content = jsonb_set(content, '{adjustments}',
   '[{"month": "2031-02", "credits": "1", "amount": {"currency": "USD", "amount": "-1.00"}}]')
 where :account and month = '2031-03';
 
--- postpaid: closes a month that is not over
+-- postpaid: inserts a statement of the current month
 -- > last_at is
 insert into statements select account_id, '2031-04', plan_id, '2031-05-01Z', last_seq, last_seq, 0,
   currency, 0, content from statements where :account and month = '2031-03';
@@ -570,34 +572,35 @@ delete from statements where :account and month = '2031-03';
 -- postpaid: removes all statements
 -- > there is no statement 2031-02, and an event says that it was closed
 delete from statements where :account;
+
 --- Payments that a provider took, and credits that were taken back for them.
 
--- buyer: has a payment pay for two purchases
+-- buyer: gives two purchases one payment
 -- > it paid for 2 purchases
 alter table purchases drop constraint purchases_payment_intent;
 update purchases set payment_intent_id = 'pi_twice'
   where :account and state = 'PAID' and purchase_id in (
     select purchase_id from purchases where :account and state = 'PAID' limit 2);
 
--- buyer: says that less was taken back
+-- buyer: decreases the credits clawed back
 -- > credits_clawed_back is
 update purchases set credits_clawed_back = credits_clawed_back - 1, credits_unrecovered = credits_unrecovered + 1
   where :account and credits_clawed_back > 0;
 
--- buyer: forgets that credits could not be taken back
+-- buyer: marks a won dispute as LOST
 -- > its money is gone, and 0 of its 100 credits were asked back
 update purchases set dispute_state = 'LOST' where :account and dispute_state = 'WON';
 
--- buyer: forgives what a refund asks back
+-- buyer: clears the amount refunded of a purchase
 -- > credits were asked back, and no money was
 update purchases set amount_refunded = 0 where :account and amount_refunded > 0;
 
--- buyer: hides that credits were taken back
+-- buyer: deletes a claw-back’s entry
 -- > the moves say
 delete from entries where :account and kind = 'CLAW_BACK' and seq = (
   select min(seq) from entries where :account and kind = 'CLAW_BACK');
 
--- buyer: gives more again than was taken back
+-- buyer: changes a claw-back to a reinstatement
 -- > gives 100 again of grant
 update entries set kind = 'REINSTATE', moves = jsonb_set(jsonb_set(moves, '{0,0}', '"issued"'), '{0,1}', '"available"')
   where :account and kind = 'CLAW_BACK' and credits = 100;
@@ -606,13 +609,14 @@ update entries set kind = 'REINSTATE', moves = jsonb_set(jsonb_set(moves, '{0,0}
 -- > which made a purchase
 delete from requests where :account and method = 'Purchase';
 
--- buyer: removes a purchase that nobody paid
+-- buyer: deletes a pending purchase
 -- > it made 0 purchases
 delete from purchases where :account and state = 'PENDING';
 
--- buyer: has somebody else have bought
+-- buyer: changes the caller of a purchase
 -- > caller is somebody
 update purchases set caller = 'somebody' where :account and state = 'PAID';
+
 --- Events.
 
 -- prepaid: deletes the first event
@@ -623,20 +627,20 @@ delete from events where :account and seq = 1;
 -- > event 4: comes right after event 2
 delete from events where :account and seq = 3;
 
--- prepaid: counts an event that there is not
+-- prepaid: increases the account’s event_count
 -- > event_count is
 update accounts set event_count = event_count + 1 where :account;
 
--- prepaid: says that a balance has recovered once more
+-- prepaid: changes balance.low to balance.recovered
 -- > says balance.recovered a second time
 update events set type = 'balance.recovered' where :account and type = 'balance.low';
 
--- prepaid: says that a balance is low while it is not
+-- prepaid: changes the available credits of an event
 -- > its data says otherwise
 update events set data = jsonb_set(data, '{available}', '"1"')
 where :account and type = 'balance.recovered';
 
--- prepaid: changes whether the balance is low
+-- prepaid: flips the account’s low_balance
 -- > low_balance is
 update accounts set low_balance = not low_balance where :account;
 
@@ -650,22 +654,22 @@ update events set position = 2 where :account and seq = 1;
 
 --- Top-ups.
 
--- topped: forgets that a top-up is under way
+-- topped: clears the account’s top-up in progress
 -- > top-ups: the one in progress is none, the purchases say
 update accounts set top_ups = jsonb_set(top_ups, '{purchase_id}', 'null') where :account;
 
--- topped: removes the purchase of the top-up that is under way
+-- topped: deletes the purchase of the top-up in progress
 -- > the purchases say none
 delete from purchases where :account and state = 'PENDING';
 
--- topped: counts fewer top-ups than were bought, to buy one more
+-- topped: resets the count of top-ups
 -- > top-ups: count of 2031-06 is 0, the purchases say 2
 update accounts set top_ups = jsonb_set(top_ups, '{count}', '0') where :account;
 
--- topped: forgets when the newest was bought, to buy the next one sooner
+-- topped: changes the start of the latest top-up
 -- > top-ups: started_at is
 update accounts set top_ups = jsonb_set(top_ups, '{started_at}', '1') where :account;
 
--- topped: has a top-up be one that was declined
+-- topped: marks a pending top-up as FAILED
 -- > top-ups: count of
 update purchases set state = 'FAILED', next_check_at = null where :account and state = 'PENDING';

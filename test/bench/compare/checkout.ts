@@ -1,6 +1,6 @@
 /**
- * The code of the versions that are compared: each is a copy in a temporary folder, so that files may
- * be edited while a comparison runs.
+ * Copies the code of the compared versions to temporary folders, so that files may be edited while a
+ * comparison runs.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';

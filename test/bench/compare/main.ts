@@ -12,7 +12,7 @@ import { report } from './report.ts';
 import { prepareVariant, startVariant, type Variant } from './variant.ts';
 import { type Pair, type Running, Windows } from './windows.ts';
 
-/** Whatever was started or made, in that order; closed in the opposite one. */
+/** Cleanups of all that was started or created, in that order. They run in reverse. */
 const cleanups: (() => Promise<void>)[] = [];
 let closing: Promise<void> | null = null;
 

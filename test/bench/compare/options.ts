@@ -1,10 +1,10 @@
-/** What the command line of `npm run bench:compare` asks for. */
+/** The options of `npm run bench:compare`. */
 import { parseArgs } from 'node:util';
 import { type Case, cases } from '../cases.ts';
 import type { Program } from '../servers.ts';
 
 export type Options = {
-  /** What A is: a folder, a git ref, or this checkout where it is null. B is always this checkout. */
+  /** A: the folder of a checkout, a git ref, or null for this checkout. B is always this checkout. */
   readonly other: string | null;
   readonly cases: readonly Case[];
   /** Pairs of windows, one of A and one of B each, over all processes. */
@@ -12,7 +12,7 @@ export type Options = {
   readonly seconds: number;
   /** Operations that each service gets before the first window. */
   readonly warmUpOperations: number;
-  /** How often both services are started anew, each time for an equal share of the windows. */
+  /** How often both services are started. Each start measures an equal share of the windows. */
   readonly processes: number;
   readonly a: Omit<Program, 'checkout'>;
   readonly b: Omit<Program, 'checkout'>;
@@ -23,7 +23,7 @@ export type Options = {
 /** An interval of fewer is too wide to decide anything. */
 const PROCESSES_MIN = 4;
 
-/** Cases that load one service, without figures of others. */
+/** Cases that load the service and need no figures of other cases. */
 const COMPARABLE = cases.filter(
   ({ subject, needs, name }) => subject === 'service' && needs.length === 0 && name !== 'history',
 );
@@ -38,7 +38,7 @@ export const USAGE = `npm run bench:compare -- [OTHER] [options]
   --seconds N        length of a window, default 2
   --warm-up N        operations before the first window of a process, default 60000: code is
                      compiled, and of 10,000 accounts taken at random nearly all are cached
-  --processes N      start both services anew N times, default 6, at least 4: two processes of one
+  --processes N      start both services N times, default 6, at least 4: two processes of one
                      version differ by some percent
   --env-a NAME=VALUE, --env-b NAME=VALUE
                      an environment variable of A or B; may be repeated
@@ -46,7 +46,7 @@ export const USAGE = `npm run bench:compare -- [OTHER] [options]
                      flags of Node in place of those of npm start, e.g. --node-b="" for none
   --json FILE        write the figures of every window there`;
 
-/** Throws where the command line cannot be understood. */
+/** Throws if the command line is wrong. */
 export function readOptions(args: readonly string[]): Options | 'help' {
   const { values, positionals } = parseArgs({
     args: [...args],

@@ -11,7 +11,7 @@ type Figure = {
   readonly digits: number;
 };
 
-/** The order is that of their worth: what others do on the machine changes rates most. */
+/** The most reliable first: other processes disturb rates and latencies more than CPU times. */
 const FIGURES: readonly Figure[] = [
   { name: 'service CPU µs', of: ({ cpuMicros }) => cpuMicros.server, digits: 1 },
   { name: 'PostgreSQL CPU µs', of: ({ cpuMicros }) => cpuMicros.postgres, digits: 1 },

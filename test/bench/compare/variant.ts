@@ -1,4 +1,4 @@
-/** One of the two versions that are compared: its code, its settings, its database and its process. */
+/** One of the two compared versions: its code, settings and database, and how its service starts. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export type Variant = {
   readonly database: { readonly name: string; readonly url: string };
 };
 
-/** Makes the variant's database with its own migrations, and the accounts with its own service. */
+/** Creates the variant's database with its own migrations and opens the accounts through its service. */
 export async function prepareVariant(
   postgres: Database,
   { name, label, program }: Omit<Variant, 'database'>,

@@ -1,6 +1,6 @@
 /**
- * Measures both versions in pairs of windows, A B, B A, A B …: each pair is measured within a few
- * seconds, so what disturbs the machine for durationFactor disturbs both, and a drift cancels out.
+ * Measures both versions in pairs of windows: A B, B A, A B … A pair takes a few seconds, so that a longer
+ * disturbance of the machine affects both, and a drift cancels out.
  */
 import type { Case } from '../cases.ts';
 import type { LoadClient } from '../load-client.ts';
@@ -18,7 +18,7 @@ export type Timing = {
   readonly seconds: number;
 };
 
-/** Load at the beginning of a window that is not measured: connections open, groups form. */
+/** Unmeasured load at the beginning of a window: connections open, groups form. */
 const SETTLE_MS = 500;
 
 const WARM_UP_PARTS = 4;
@@ -33,7 +33,7 @@ export class Windows {
     this.#postmaster = postmaster;
   }
 
-  /** Has both processes compile and cache what the case needs, alternately. */
+  /** Runs the case on both alternately, so that code is compiled and accounts are cached. */
   async warmUp([a, b]: readonly [Running, Running], one: Case, operations: number) {
     for (let part = 0; part < WARM_UP_PARTS; part++)
       for (const running of [a, b])
