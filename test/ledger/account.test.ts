@@ -22,12 +22,12 @@ import {
 import { audit, ledger, type Row } from './table.ts';
 
 describe('opening an account', () => {
-  test('writes nothing where the plan grants nothing', () => {
+  test('writes no entry if the plan grants nothing', () => {
     const store = ledger(plan(), [['0s', open(), 'nothing', '0']]);
     expect(store.account).toEqual(newAccount('acme', open(), plan(), at('0s')));
   });
 
-  test('grants welcome credits and the whole of the month’s allowance', () => {
+  test('grants welcome credits and the full allowance of the month', () => {
     const welcome = { credits: 20n, validity: { days: 30 } };
     const store = ledger(plan({ welcome, ...allowance(50n) }), [
       ['0s', open(), 'GRANT 20: issued>g1 20 | GRANT 50: issued>g2 50', '70'],
@@ -41,14 +41,14 @@ describe('opening an account', () => {
     ]);
   });
 
-  test('grants welcome credits for ever where the plan says so', () => {
+  test('grants welcome credits that never expire if the plan says so', () => {
     ledger(plan({ welcome: { credits: 20n, validity: null } }), [
       ['0s', open(), 'GRANT 20: issued>g1 20', '20'],
       ['2099-01-01', charge(20n), 'CHARGE 20: g1>consumed 20', '0'],
     ]);
   });
 
-  test('lets what waited together with it use it at once', () => {
+  test('lets later commands of the same unit of work use its credits', () => {
     const store = new AccountStore(plan(allowance(50n)), at('0s'));
     const { outcomes } = store.runGroup(at('0s'), [open(), reserve(40n), charge(11n), charge(10n)]);
     expect(outcomes).toMatchObject([
@@ -60,7 +60,7 @@ describe('opening an account', () => {
     audit(store);
   });
 
-  test('says who opened it, with its labels', () => {
+  test('writes entries with the caller and the labels', () => {
     const welcome = { credits: 20n, validity: null };
     const store = new AccountStore(plan({ welcome }), at('0s'));
     store.account.labels = { region: 'eu' };
@@ -68,7 +68,7 @@ describe('opening an account', () => {
     expect(store.entries[0]).toMatchObject({ caller: 'pages', labels: { region: 'eu' } });
   });
 
-  test('puts it under the plan’s overage limit', () => {
+  test('sets the overage limit of the plan', () => {
     ledger(plan(postpaid(5n)), [
       ['0s', open(), 'nothing', '0'],
       ['0s', charge(5n), 'CHARGE 5: overage>consumed 5', '0 overage 5'],
@@ -76,7 +76,7 @@ describe('opening an account', () => {
   });
 });
 
-test('an update changes what it names and writes no entry', () => {
+test('an update changes the fields it names and writes no entry', () => {
   const store = ledger(plan(), [
     ['1s', update('Acme'), 'nothing', '0'],
     ['2s', update(null), 'nothing', '0'],
@@ -99,7 +99,7 @@ describe('a closed account', () => {
   ];
   const said = 'ACCOUNT_CLOSED: account_id acme, at 2026-01-10T00:00:01.000Z';
 
-  test('reserves, is charged, buys, is granted and is changed no more', () => {
+  test('refuses to reserve, charge, buy, grant and update', () => {
     ledger(plan({}, [pack('starter', 100n, '19.00')]), [
       ...CLOSED,
       ['2s', reserve(1n), said, '95 (60)'],
@@ -110,7 +110,7 @@ describe('a closed account', () => {
     ]);
   });
 
-  test('finishes what was running: commits, releases, extends, expires and refunds', () => {
+  test('still commits, releases, extends, expires and refunds', () => {
     ledger(plan(), [
       ...CLOSED,
       ['2s', commit('r1', 4n), 'COMMIT 4: (g1)>consumed 4, (g1)>g1 6', '91 (50)'],
@@ -122,7 +122,7 @@ describe('a closed account', () => {
     ]);
   });
 
-  test('stays closed since it was closed first', () => {
+  test('keeps the time at which it was first closed', () => {
     const store = ledger(plan(), [...CLOSED, ['9s', close(), 'nothing', '95 (60)']]);
     expect(store.account).toMatchObject({ state: 'CLOSED', closedAt: at('1s') });
   });

@@ -1,4 +1,4 @@
-/** Allowances of any period, and what of them is carried into the next one. */
+/** Allowances of any period, and what rolls over into the next period. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { periodOf } from '../../src/ledger/allowance.ts';
@@ -84,7 +84,7 @@ describe('a period', () => {
     expect(periodOf(every, at(opened), at(when))).toEqual({ from: at(from), until: at(until) });
   });
 
-  test('holds its moment, ends where the next begins, and is counted from the opening', () => {
+  test('contains its moment, ends where the next starts, and is counted from the opening', () => {
     const lengths = fc.oneof(
       fc.integer({ min: 1, max: 90 }).map((days) => ({ days })),
       fc.integer({ min: 1, max: 14 }).map((months) => ({ months })),
@@ -112,10 +112,10 @@ describe('a period', () => {
   });
 });
 
-describe('an allowance of a length of time', () => {
+describe('an allowance with a period counted from the opening', () => {
   const EVERY_MONTH = allowance(50n, { every: { months: 1 } });
 
-  test('comes at the opening and then from the opening on', () => {
+  test('is granted at the opening and at the start of each period', () => {
     const store = ledger(plan(EVERY_MONTH), [
       ['2026-01-31T10:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-02-28T09:59Z', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
@@ -129,7 +129,7 @@ describe('an allowance of a length of time', () => {
     ]);
   });
 
-  test('comes exactly once for every period, whenever anybody looks', () => {
+  test('is granted exactly once per period, whenever the account is settled', () => {
     const looks = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 20 });
     const lengths = fc.constantFrom({ days: 30 }, { days: 1 }, { months: 1 }, { months: 3 });
     fc.assert(
@@ -152,7 +152,7 @@ describe('an allowance of a length of time', () => {
     );
   });
 
-  test('follows a plan that changes its period from the moment the next one is due', () => {
+  test('changes its period when the next allowance is due', () => {
     const store = ledger(plan(EVERY_MONTH), [
       ['2026-01-10T06:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
@@ -169,7 +169,7 @@ describe('an allowance of a length of time', () => {
     expect(new Set(periodsOf(store)).size).toBe(5);
   });
 
-  test('of a plan that gives one only now comes from the next period on', () => {
+  test('of a plan that did not have one starts with the next period', () => {
     const store = ledger(plan(), [['2026-01-10T06:00Z', charge(0n), 'CHARGE 0', '0']]);
     store.plan = plan(allowance(50n, { every: { days: 7 } }));
     continueLedger(store, [
@@ -180,7 +180,7 @@ describe('an allowance of a length of time', () => {
 });
 
 describe('an allowance with rollover', () => {
-  test('of all stays for good, the oldest spent first', () => {
+  test('of `all` never expires, and the oldest is spent first', () => {
     ledger(plan(allowance(50n, { rollover: 'all' })), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-02-01', null, 'GRANT 50: issued>g2 50', '100'],
@@ -189,7 +189,7 @@ describe('an allowance with rollover', () => {
     ]);
   });
 
-  test('up to an amount keeps the newest of it, all periods together', () => {
+  test('of `up_to` keeps the newest credits, of all periods together', () => {
     const store = ledger(plan(allowance(50n, { rollover: { upTo: 60n } })), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-02-01', null, 'GRANT 50: issued>g2 50', '100'],
@@ -210,7 +210,7 @@ describe('an allowance with rollover', () => {
     ]);
   });
 
-  test('up to an amount counts what is reserved, and does not touch it', () => {
+  test('of `up_to` counts reserved credits, and does not expire them', () => {
     ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
       ['2026-01-31T23:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-01-31T23:50Z', reserve(30n), 'RESERVE 30: g1>(g1) 30', '50 (30)'],
@@ -225,7 +225,7 @@ describe('an allowance with rollover', () => {
     ]);
   });
 
-  test('that lapsed and is refunded can be spent until the next turn', () => {
+  test('that expired and is refunded can be spent until the next period starts', () => {
     const store = ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['1s', charge(30n), 'CHARGE 30: g1>consumed 30', '20'],
@@ -242,7 +242,7 @@ describe('an allowance with rollover', () => {
     expect(store.grants.get(1n)?.state).toBe('EXPIRED');
   });
 
-  test('lapses at the next turn of a plan that carries nothing any more', () => {
+  test('expires at the start of the next period if the plan no longer rolls over', () => {
     const store = ledger(plan(allowance(50n, { rollover: 'all' })), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
@@ -253,7 +253,7 @@ describe('an allowance with rollover', () => {
     ]);
   });
 
-  test('turns in the order things were due, whoever looks and when', () => {
+  test('is applied in order of time, whenever the account is settled', () => {
     // What a reservation still held at two turns that nobody looked at comes back after both.
     const terms = allowance(50n, { every: { days: 1 }, rollover: { upTo: 10n } });
     const rows = (looks: readonly string[]) => {
@@ -275,7 +275,7 @@ describe('an allowance with rollover', () => {
     ]);
   });
 
-  test('is never carried beyond the limit, and what is beyond is breakage', () => {
+  test('never rolls over more than the limit, and the excess is breakage', () => {
     const acts = fc.array(
       fc.record({
         waitMs: fc.nat(ms('40d')),
@@ -317,14 +317,14 @@ describe('the next allowance', () => {
     return balanceOf(account, [...grants.values()], plan.terms, account.lastAt).nextAllowance;
   };
 
-  test('is told before it is due: when it comes, and how much by the plan as it is now', () => {
+  test('is shown with its time, and with its credits by the present plan', () => {
     const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
     expect(next(store)).toEqual({ dueAt: at('2026-02-01'), credits: 50n });
     store.plan = plan(allowance(60n));
     expect(next(store)).toEqual({ dueAt: at('2026-02-01'), credits: 60n });
   });
 
-  test('is none where the plan gives none, and none of a closed account', () => {
+  test('is null without an allowance, and for a closed account', () => {
     expect(next(ledger(plan(), [['0s', charge(0n), 'CHARGE 0', '0']]))).toBeNull();
     const store = ledger(plan(allowance(50n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],

@@ -22,7 +22,7 @@ const monthsOf = (store: AccountStore) =>
     .map(({ sourceReference }) => sourceReference);
 
 describe('an allowance', () => {
-  test('comes at the first moment of every month, UTC, without rollover', () => {
+  test('is granted at the first moment of every month (UTC) and does not roll over', () => {
     ledger(plan(allowance(50n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['1d', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
@@ -38,7 +38,7 @@ describe('an allowance', () => {
     ]);
   });
 
-  test('falls on its own before credits that were bought', () => {
+  test('is spent before bought credits', () => {
     ledger(plan(allowance(50n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['0s', grantCredits(100n), 'GRANT 100: issued>g2 100', '150'],
@@ -46,21 +46,21 @@ describe('an allowance', () => {
     ]);
   });
 
-  test('of the month is whole, however late in it the account was opened', () => {
+  test('is granted in full, however late in the month the account was opened', () => {
     ledger(plan(allowance(50n)), [
       ['2026-01-31T23:59:59.999Z', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50', '50'],
     ]);
   });
 
-  test('of an account opened in a month’s first moment comes once', () => {
+  test('is granted once to an account opened in the first moment of a month', () => {
     ledger(plan(allowance(50n)), [
       ['2026-03-01', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-03-01', null, 'nothing', '50'],
     ]);
   });
 
-  test('of months nobody looked in is granted and has expired, each in its turn', () => {
+  test('of months without a call is granted and expires, month by month', () => {
     const store = ledger(plan(allowance(50n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       [
@@ -85,7 +85,7 @@ describe('an allowance', () => {
     });
   });
 
-  test('that is reserved over the end of its month stays with the reservation', () => {
+  test('that is reserved at the end of its month stays usable by the reservation', () => {
     ledger(plan(allowance(50n)), [
       ['2026-01-31T23:50:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-01-31T23:50:00Z', reserve(30n), 'RESERVE 30: g1>(g1) 30', '50 (30)'],
@@ -99,7 +99,7 @@ describe('an allowance', () => {
     ]);
   });
 
-  test('does not come to a closed account', () => {
+  test('is not granted to a closed account', () => {
     ledger(plan(allowance(50n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
       ['1s', close(), 'nothing', '50'],
@@ -108,7 +108,7 @@ describe('an allowance', () => {
     ]);
   });
 
-  test('comes exactly once for every month, whenever anybody looks', () => {
+  test('is granted exactly once per month, whenever the account is settled', () => {
     const looks = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 25 });
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 40 }), looks, (openedDay, days) => {

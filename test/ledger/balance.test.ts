@@ -9,7 +9,7 @@ const balance = (change: Partial<Account>, grants: readonly Grant[] = []) =>
   balanceOf(account(change), grants, terms, START);
 
 describe('a balance', () => {
-  test('says what remains, what of it is reserved and what of it is available', () => {
+  test('has remaining, reserved and available credits', () => {
     expect(balance({ remaining: 100n, reserved: 30n, seq: 7n })).toEqual({
       remaining: 100n,
       reserved: 30n,
@@ -26,7 +26,7 @@ describe('a balance', () => {
     });
   });
 
-  test('counts reserved overage as reserved, so that available can be below zero', () => {
+  test('counts reserved overage as reserved, so available can be negative', () => {
     const used = { remaining: 10n, reserved: 10n, overage: 5n, overageReserved: 20n };
     const { terms } = plan(postpaid(90n));
     const of = account({ ...used, overageLimit: 90n });
@@ -44,7 +44,7 @@ describe('a balance', () => {
     [50n, false],
     [49n, true],
     [0n, true],
-  ])('of %s available warns below a threshold of 50: %s', (available, lowBalance) => {
+  ])('with %s available and a threshold of 50 is low: %s', (available, lowBalance) => {
     expect(balance({ remaining: available + 7n, reserved: 7n })).toMatchObject({ lowBalance });
   });
 });
@@ -52,15 +52,15 @@ describe('a balance', () => {
 describe('the next expiry', () => {
   const inOneDay = { expiresAt: at('1d') };
   test.each<[string, readonly Grant[], unknown]>([
-    ['is none where nothing expires', [grant(1n)], null],
-    ['is none where there is nothing', [], null],
+    ['is null if nothing expires', [grant(1n)], null],
+    ['is null without grants', [], null],
     [
       'is the soonest',
       [grant(1n, { expiresAt: at('2d') }), grant(2n, { ...inOneDay, amount: 7n }), grant(3n)],
       { ...inOneDay, credits: 7n },
     ],
     [
-      'adds up what expires at the same moment',
+      'adds up credits that expire at the same moment',
       [
         grant(1n, { ...inOneDay, amount: 7n }),
         grant(2n, { ...inOneDay, amount: 8n }),
@@ -70,12 +70,12 @@ describe('the next expiry', () => {
       { ...inOneDay, credits: 25n },
     ],
     [
-      'counts what is reserved: it expires unless it is spent',
+      'includes reserved credits, which expire unless they are spent',
       [grant(1n, { ...inOneDay, amount: 7n, reserved: 7n })],
       { ...inOneDay, credits: 7n },
     ],
     [
-      'passes over spent, scheduled and expired grants',
+      'ignores spent, scheduled and expired grants',
       [
         grant(1n, { ...inOneDay, remaining: 0n }),
         grant(2n, { ...inOneDay, state: 'SCHEDULED', remaining: 0n }),

@@ -6,43 +6,43 @@ import { at, book, grant, START } from './fixtures.ts';
 const soon = at('1d');
 const late = at('30d');
 
-describe('of two grants, first burns the one', () => {
+describe('of two grants, the first to burn is the one', () => {
   test.each<[string, Partial<Grant>, Partial<Grant>]>([
     ['with the lower priority', { priority: 49 }, { priority: 50 }],
     [
-      'with the lower priority, however late it expires',
+      'with the lower priority, although it expires later',
       { priority: 0, expiresAt: null },
       { priority: 1, expiresAt: soon },
     ],
     [
-      'with the lower priority, though it is paid and newer',
+      'with the lower priority, although it is paid and newer',
       { priority: 0, category: 'PAID', grantId: 9n },
       { priority: 1, category: 'PROMOTIONAL', grantId: 1n },
     ],
     ['that expires sooner', { expiresAt: soon }, { expiresAt: late }],
     ['that expires a millisecond sooner', { expiresAt: soon }, { expiresAt: soon + 1 }],
-    ['that expires at all', { expiresAt: late }, { expiresAt: null }],
+    ['that expires, before one that never does', { expiresAt: late }, { expiresAt: null }],
     [
-      'that expires sooner, though it is paid and newer',
+      'that expires sooner, although it is paid and newer',
       { expiresAt: soon, category: 'PAID', grantId: 9n },
       { expiresAt: late, category: 'PROMOTIONAL', grantId: 1n },
     ],
-    ['that was given away', { category: 'PROMOTIONAL' }, { category: 'PAID' }],
+    ['that is promotional', { category: 'PROMOTIONAL' }, { category: 'PAID' }],
     ['that is an allowance', { category: 'ALLOWANCE' }, { category: 'PAID' }],
-    ['that sets something right', { category: 'ADJUSTMENT' }, { category: 'PAID' }],
+    ['that is an adjustment', { category: 'ADJUSTMENT' }, { category: 'PAID' }],
     [
-      'that is unpaid, though newer',
+      'that is unpaid, although it is newer',
       { category: 'PROMOTIONAL', grantId: 9n },
       { category: 'PAID', grantId: 1n },
     ],
     ['that is older', { grantId: 9n }, { grantId: 10n }],
     [
-      'that is older, among unpaid ones of any category',
+      'that is older, if both are unpaid, whatever their categories',
       { category: 'PROMOTIONAL', grantId: 1n },
       { category: 'ALLOWANCE', grantId: 2n },
     ],
     [
-      'that is older, whatever it holds and since when it is effective',
+      'that is older, whatever its amount and effective_at',
       { grantId: 1n, amount: 1n, effectiveAt: START + 5 },
       { grantId: 2n, amount: 9n, effectiveAt: START },
     ],
@@ -54,7 +54,7 @@ describe('of two grants, first burns the one', () => {
   });
 });
 
-/** Few values for each criterion, so that ties are common. */
+/** Few values per criterion, so that ties are common. */
 const criteria = fc.record({
   priority: fc.integer({ min: 49, max: 51 }),
   expiresAt: fc.constantFrom(null, soon, late),
@@ -65,7 +65,7 @@ const grants = fc
   .map((all) => all.map((one, index) => grant(BigInt(index + 1), one)));
 
 describe('burn order', () => {
-  test('is total: of any two grants one burns first, and it is the same one either way', () => {
+  test('is total: of any two grants exactly one burns first', () => {
     fc.assert(
       fc.property(grants, ([a, b]) => {
         expect(Math.sign(compareBurnOrder(a!, b!))).toBe(-Math.sign(compareBurnOrder(b!, a!)));
@@ -85,7 +85,7 @@ describe('burn order', () => {
     );
   });
 
-  test('is the same in whatever order the grants were loaded', () => {
+  test('does not depend on the order in which grants were loaded', () => {
     const shuffled = grants.chain((all) =>
       fc.tuple(
         fc.constant(all),
@@ -99,7 +99,7 @@ describe('burn order', () => {
     );
   });
 
-  test('is kept by a book to which grants are added one by one', () => {
+  test('is kept when grants are added one by one', () => {
     fc.assert(
       fc.property(grants, (all) => {
         const added = book([]);

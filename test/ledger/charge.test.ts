@@ -3,7 +3,7 @@ import { at, charge, grantCredits, pages, plan } from './fixtures.ts';
 import { ledger } from './table.ts';
 
 describe('a charge', () => {
-  test('reserves and commits in one', () => {
+  test('reserves and commits in one entry', () => {
     const store = ledger(plan(), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', grantCredits(15n, { priority: 1 }), 'GRANT 15: issued>g2 15', '25'],
@@ -15,7 +15,7 @@ describe('a charge', () => {
     expect([...store.grants.values()].map(({ state }) => state)).toEqual(['SPENT', 'SPENT']);
   });
 
-  test('is answered with its price, line by line, and with the grants that gave it', () => {
+  test('returns its price line by line, and the grants that paid', () => {
     const store = ledger(plan(), [['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100']]);
     expect(store.run(at('1s'), charge(pages(20n))).outcome).toMatchObject({
       credits: 20n,
@@ -25,7 +25,7 @@ describe('a charge', () => {
     });
   });
 
-  test('of what has no price charges nothing', () => {
+  test('of a usage without a price charges nothing', () => {
     ledger(plan(), [
       ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'],
       ['1s', charge(pages(1_001n)), 'QUANTITY_OUT_OF_RANGE', '100'],

@@ -1,4 +1,4 @@
-/** Purchases that the payment provider decides: pending, then what was seen of them there. */
+/** Purchases paid at the payment provider: pending, then synchronised with its snapshots. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Book } from '../../src/ledger/book.ts';
@@ -44,7 +44,7 @@ const session = (expiresAt = at('24h')) => ({
 });
 
 describe('a purchase by checkout', () => {
-  test('is pending and grants nothing, and keeps a copy of the pack', () => {
+  test('is pending, grants nothing and keeps a copy of the pack', () => {
     const store = bought();
     expect(purchase(store)).toMatchObject({
       state: 'PENDING',
@@ -60,7 +60,7 @@ describe('a purchase by checkout', () => {
     expect(store.entries).toEqual([]);
   });
 
-  test('grants once when it is seen paid, from that moment on, as it was when it was asked for', () => {
+  test('grants once it is paid, from that moment on, on the terms at the time of the order', () => {
     const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day', { shop: 'eu' }), 'nothing', '0'],
     ]);
@@ -86,7 +86,7 @@ describe('a purchase by checkout', () => {
     });
   });
 
-  test('says so once', () => {
+  test('emits purchase.completed once', () => {
     const store = bought();
     const { book } = store.run(at('1h'), syncPurchase('p1', 0, paid()));
     expect(book.changes.events).toMatchObject([
@@ -99,7 +99,7 @@ describe('a purchase by checkout', () => {
   });
 
   test.each(['FAILED', 'EXPIRED'] as const)(
-    'that %s is paid when money arrives after all',
+    'that %s becomes paid if the money arrives after all',
     (state) => {
       const store = bought(
         ['1h', syncPurchase('p1', 0, { payment: state, failureCode: 'why' }), 'nothing', '0'],
@@ -113,7 +113,7 @@ describe('a purchase by checkout', () => {
     },
   );
 
-  test('that was paid stays paid, whatever a late look at its session says', () => {
+  test('that is paid stays paid, whatever a later snapshot of its session shows', () => {
     const store = bought([
       '1h',
       syncPurchase('p1', 0, paid()),
@@ -125,7 +125,7 @@ describe('a purchase by checkout', () => {
     expect(purchase(store).state).toBe('PAID');
   });
 
-  test('takes nothing over from a look that began before the last one', () => {
+  test('ignores a stale snapshot', () => {
     const store = bought(
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '0'],
@@ -136,7 +136,7 @@ describe('a purchase by checkout', () => {
     expect(store.purchases).toEqual(before);
   });
 
-  test('goes by the payment that was seen first: a second one grants nothing', () => {
+  test('has one payment: a second one grants nothing', () => {
     const store = bought([
       '1h',
       syncPurchase('p1', 0, paid()),
@@ -149,7 +149,7 @@ describe('a purchase by checkout', () => {
     expect(purchase(store)).toMatchObject({ paymentIntentId: 'pi_1', creditsClawedBack: 0n });
   });
 
-  test('does not end with a second session that expires, and is paid by one that is paid', () => {
+  test('is not ended by a second session that expires, and is paid by a second session that is paid', () => {
     const store = bought(['1m', syncPurchase('p1', 0, session()), 'nothing', '0']);
     const other = { session: { sessionId: 'cs_2', url: '', expiresAt: at('1h') } };
     continueLedger(store, [
@@ -159,7 +159,7 @@ describe('a purchase by checkout', () => {
     expect(purchase(store).session?.sessionId).toBe('cs_1');
   });
 
-  test('is granted though the account was closed meanwhile: the money was taken', () => {
+  test('is granted although the account was closed meanwhile, because the money was taken', () => {
     bought(
       ['1h', close(), 'nothing', '0'],
       ['2h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
@@ -167,7 +167,7 @@ describe('a purchase by checkout', () => {
     );
   });
 
-  test('that nobody made is not found', () => {
+  test('that does not exist is not found', () => {
     bought([
       '1h',
       syncPurchase('p9', 0, paid()),
@@ -176,7 +176,7 @@ describe('a purchase by checkout', () => {
     ]);
   });
 
-  test('is looked at again at growing intervals, and right after its session has expired', () => {
+  test('is checked again at growing intervals, and right after its session has expired', () => {
     const store = bought();
     const checks = ['0s', '4m', '10h', '23h', '25h'].map((moment, looks) => {
       store.run(at(moment), syncPurchase('p1', looks, session()));
@@ -186,7 +186,7 @@ describe('a purchase by checkout', () => {
   });
 });
 
-describe('credits are taken back', () => {
+describe('credits are clawed back', () => {
   const PAID: Row = ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'];
   const state = (store: AccountStore) => {
     const { creditsClawedBack, creditsUnrecovered, amountRefunded, disputeState } = purchase(store);
@@ -206,7 +206,7 @@ describe('credits are taken back', () => {
     expect(store.entries[1]).toMatchObject({ caller: 'scrip', requestId: '', grantId: 1n });
   });
 
-  test('where they are neither spent nor reserved; the rest is written down', () => {
+  test('if they are neither spent nor reserved; the rest is unrecovered', () => {
     const store = bought(
       PAID,
       ['2h', charge(30n), 'CHARGE 30: g1>consumed 30', '70'],
@@ -223,7 +223,7 @@ describe('credits are taken back', () => {
     expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
   });
 
-  test('of the purchase’s own grant only', () => {
+  test('from the purchase’s own grant only', () => {
     const store = bought(
       ['0s', checkout('day'), 'nothing', '0'],
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
@@ -239,7 +239,7 @@ describe('credits are taken back', () => {
     expect(store.purchases[1]).toMatchObject({ creditsClawedBack: 0n });
   });
 
-  test('all of them while the payment is disputed, and they stay taken when it is lost', () => {
+  test('all of them while the payment is disputed, and for good if the dispute is lost', () => {
     const store = bought(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
@@ -249,7 +249,7 @@ describe('credits are taken back', () => {
     expect(state(store)).toEqual([60n, 40n, '0.00', 'LOST']);
   });
 
-  test('and given again when the dispute is won', () => {
+  test('and reinstated when the dispute is won', () => {
     const store = bought(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
@@ -261,7 +261,7 @@ describe('credits are taken back', () => {
     expect(state(store)).toEqual([0n, 0n, '0.00', 'WON']);
   });
 
-  test('but for those that a refund before the dispute asks back', () => {
+  test('except for those of a refund before the dispute', () => {
     const store = bought(
       PAID,
       ['2h', syncPurchase('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50', '50'],
@@ -272,7 +272,7 @@ describe('credits are taken back', () => {
     expect(state(store)).toEqual([50n, 0n, '5.00', 'WON']);
   });
 
-  test('as breakage where the grant has expired meanwhile', () => {
+  test('and reinstated as breakage if the grant has expired meanwhile', () => {
     const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'nothing', '0'],
       PAID,
@@ -282,7 +282,7 @@ describe('credits are taken back', () => {
     expect(state(store)).toEqual([0n, 0n, '0.00', 'WON']);
   });
 
-  test('and expire on their day when they were given again before it', () => {
+  test('and expire on time after they were reinstated', () => {
     const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'nothing', '0'],
       PAID,
@@ -294,7 +294,7 @@ describe('credits are taken back', () => {
     expect(store.grants.get(1n)?.state).toBe('EXPIRED');
   });
 
-  test('at once where the first look sees it paid and refunded', () => {
+  test('at once if the first snapshot shows a payment that is refunded already', () => {
     bought([
       '1h',
       syncPurchase('p1', 0, paid(400n)),
@@ -303,7 +303,7 @@ describe('credits are taken back', () => {
     ]);
   });
 
-  test('and what a reservation holds of them stays spendable by it', () => {
+  test('and what a reservation holds of them stays usable by it', () => {
     bought(
       PAID,
       ['2h', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
@@ -313,14 +313,14 @@ describe('credits are taken back', () => {
   });
 });
 
-describe('what is asked back', () => {
+describe('the credits to claw back', () => {
   const amounts = fc.record({
     credits: fc.bigInt(1n, 10n ** 15n),
     paid: fc.bigInt(1n, 10n ** 8n),
     share: fc.integer({ min: 0, max: 1_000 }),
   });
 
-  test('never exceeds the credits, is all of them for all the money, and grows with the refund', () => {
+  test('never exceed the purchase, are all of it for a full refund, and grow with the refund', () => {
     fc.assert(
       fc.property(amounts, fc.bigInt(0n, 10n ** 5n), ({ credits, paid, share }, more) => {
         const refunded = (paid * BigInt(share)) / 1_000n;
@@ -340,7 +340,7 @@ describe('what is asked back', () => {
     .map(([refunded, dispute]) => paid(refunded, dispute));
   const uses = fc.array(fc.oneof(sighting, fc.bigInt(1n, 60n)), { maxLength: 12 });
 
-  test('is taken or written down, whatever happens in between; seeing it again changes nothing', () => {
+  test('are clawed back or unrecovered, whatever happens in between; the same snapshot changes nothing', () => {
     fc.assert(
       fc.property(uses, (steps) => {
         const store = bought([

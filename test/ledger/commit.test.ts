@@ -6,7 +6,7 @@ import { ledger, type Row } from './table.ts';
 const GRANT: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'];
 const RESERVE: Row = ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'];
 
-/** 30 of grants of 10, 15 and 20, set aside under a policy. */
+/** A reservation of 30 from grants of 10, 15 and 20, with an over-commit policy. */
 const overThree = (overCommitPolicy: OverCommitPolicy): readonly Row[] => [
   ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
   ['0s', grantCredits(15n), 'GRANT 15: issued>g2 15', '25'],
@@ -19,13 +19,18 @@ const overThree = (overCommitPolicy: OverCommitPolicy): readonly Row[] => [
   ],
 ];
 
-describe('a commit takes', () => {
+describe('a commit charges', () => {
   test.each<[string, ReturnType<typeof commit>, string, string]>([
-    ['all that is held, where nothing is asked', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '70'],
-    ['the credits asked', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
-    ['nothing, where 0 is asked', commit('r1', 0n), 'COMMIT 0: (g1)>g1 30', '100'],
     [
-      'the price of the usages asked',
+      'everything that is held, if no amount is given',
+      commit('r1'),
+      'COMMIT 30: (g1)>consumed 30',
+      '70',
+    ],
+    ['the credits asked for', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
+    ['nothing, if 0 credits are asked for', commit('r1', 0n), 'COMMIT 0: (g1)>g1 30', '100'],
+    [
+      'the price of the usages',
       commit('r1', pages(29n)),
       'COMMIT 29: (g1)>consumed 29, (g1)>g1 1',
       '71',
@@ -40,7 +45,7 @@ describe('a commit takes', () => {
     });
   });
 
-  test('nothing where its usages have no price, and the reservation stays', () => {
+  test('nothing if its usages have no price, and the reservation stays active', () => {
     ledger(plan(), [
       GRANT,
       RESERVE,
@@ -50,7 +55,7 @@ describe('a commit takes', () => {
     ]);
   });
 
-  test('from the grants in burn order, and gives the rest back to the very grants it came from', () => {
+  test('grants in burn order, and gives the rest back to the grants it came from', () => {
     ledger(plan(), [
       ...overThree('REJECT'),
       [
@@ -62,7 +67,7 @@ describe('a commit takes', () => {
     ]);
   });
 
-  test('nothing again, where the reservation is committed already', () => {
+  test('nothing if the reservation is committed already', () => {
     const store = ledger(plan(), [
       GRANT,
       RESERVE,
@@ -84,7 +89,7 @@ describe('a commit takes', () => {
   });
 });
 
-test('the answer to a commit names what it took, from which grants, and at what price', () => {
+test('the outcome of a commit has the credits, the grants that paid and the price per line', () => {
   const store = ledger(plan(), overThree('REJECT'));
   const { outcome } = store.run(at('1s'), commit('r1', pages(12n)));
   expect(outcome).toMatchObject({
@@ -101,7 +106,7 @@ test('the answer to a commit names what it took, from which grants, and at what 
 });
 
 describe('commits that are not final', () => {
-  test('take from the grants in burn order, again and again, until the reservation ends', () => {
+  test('use the grants in burn order until the reservation ends', () => {
     const store = ledger(plan(), [
       ...overThree('REJECT'),
       ['1s', commit('r1', 4n, { final: false }), 'COMMIT 4: (g1)>consumed 4', '41 (26)'],
@@ -128,7 +133,7 @@ describe('commits that are not final', () => {
     });
   });
 
-  test('leave an empty reservation running, which a final commit or its expiry ends', () => {
+  test('leave an empty reservation active, which a final commit or its expiry ends', () => {
     ledger(plan(), [
       GRANT,
       RESERVE,
@@ -143,7 +148,7 @@ describe('commits that are not final', () => {
 });
 
 describe('a commit of more than is held', () => {
-  test('is refused under REJECT, and changes nothing', () => {
+  test('fails with policy REJECT, and changes nothing', () => {
     ledger(plan(), [
       ...overThree('REJECT'),
       [
@@ -162,7 +167,7 @@ describe('a commit of more than is held', () => {
     ]);
   });
 
-  test('takes what is held under CAP', () => {
+  test('charges what is held with policy CAP', () => {
     const store = ledger(plan(), [
       ...overThree('CAP'),
       ['1s', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '35 (20)'],
@@ -171,7 +176,7 @@ describe('a commit of more than is held', () => {
     expect(store.reservations.get('r1')).toMatchObject({ committed: 30n, returned: 0n });
   });
 
-  test('draws the difference from what is available under DRAW', () => {
+  test('draws the difference from what is available with policy DRAW', () => {
     const store = ledger(plan(), [
       ...overThree('DRAW'),
       [
@@ -189,7 +194,7 @@ describe('a commit of more than is held', () => {
     });
   });
 
-  test('draws all of the difference under DRAW, or nothing', () => {
+  test('draws the whole difference or nothing with policy DRAW', () => {
     ledger(plan(), [
       ...overThree('DRAW'),
       [
@@ -209,7 +214,7 @@ describe('a commit of more than is held', () => {
     ]);
   });
 
-  test('tells of each grant once, though it gave from the reservation and beyond it', () => {
+  test('lists each grant once, although it paid from held and from available credits', () => {
     const store = ledger(plan(), overThree('DRAW'));
     const { outcome } = store.run(at('1s'), commit('r1', 44n));
     expect(outcome).toMatchObject({
@@ -221,7 +226,7 @@ describe('a commit of more than is held', () => {
     });
   });
 
-  test('is told in burn order, though what burns first was drawn last', () => {
+  test('lists grants in burn order, although the first to burn was drawn last', () => {
     const store = ledger(plan(), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', reserve(10n, { overCommitPolicy: 'DRAW' }), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
@@ -235,7 +240,7 @@ describe('a commit of more than is held', () => {
     });
   });
 
-  test('is told with overage last, though grants were drawn after it', () => {
+  test('lists overage last, although grants were drawn after it', () => {
     const store = ledger(plan(postpaid(20n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       [
@@ -255,7 +260,7 @@ describe('a commit of more than is held', () => {
     });
   });
 
-  test('draws from overage on a postpaid plan under DRAW', () => {
+  test('draws from overage on a postpaid plan with policy DRAW', () => {
     ledger(plan(postpaid(20n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       [
@@ -281,7 +286,7 @@ describe('a commit of more than is held', () => {
 });
 
 describe('a commit of reserved overage', () => {
-  test('gives what is left over back to the line, before anything of the grants is given back', () => {
+  test('returns unused overage before credits of grants', () => {
     ledger(plan(postpaid(50n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', reserve(40n), 'RESERVE 40: g1>(g1) 10, overage>(overage) 30', '10 (40)'],

@@ -16,7 +16,7 @@ import { continueLedger, ledger } from './table.ts';
 const own = pack('negotiated', 500n, '50.00');
 
 describe('a custom pack', () => {
-  test('is bought as any other once it is offered', () => {
+  test('can be bought like any other once it is offered', () => {
     ledger(plan({}, [pack('starter', 100n, '19.00')]), [
       ['0s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
       ['1s', offer(own), 'nothing', '0'],
@@ -26,7 +26,7 @@ describe('a custom pack', () => {
     ]);
   });
 
-  test('does not shadow one of the plan, nor change while it is offered', () => {
+  test('cannot have the id of a pack of the plan, nor change while it is offered', () => {
     ledger(plan({}, [pack('starter', 100n, '19.00')]), [
       [
         '0s',
@@ -40,7 +40,7 @@ describe('a custom pack', () => {
     ]);
   });
 
-  test('gives way to one that the plan gets later', () => {
+  test('is replaced by a pack of the same id that the plan gets later', () => {
     const store = ledger(plan(), [['0s', offer(own), 'nothing', '0']]);
     store.plan = plan({}, [pack('negotiated', 1n, '1.00')]);
     continueLedger(store, [
@@ -48,7 +48,7 @@ describe('a custom pack', () => {
     ]);
   });
 
-  test('that is withdrawn is not sold; what was ordered before is granted still', () => {
+  test('that is withdrawn cannot be bought; earlier purchases are still granted', () => {
     const store = ledger(plan(), [
       ['0s', offer(own), 'nothing', '0'],
       ['1s', checkout('negotiated'), 'nothing', '0'],
@@ -70,14 +70,14 @@ describe('a custom pack', () => {
     ]);
   });
 
-  test('that nobody offered cannot be withdrawn, nor one of the plan', () => {
+  test('cannot be withdrawn if it was not offered, nor if it is the plan’s', () => {
     ledger(plan({}, [pack('starter', 100n, '19.00')]), [
       ['0s', withdraw('negotiated'), 'PACK_NOT_FOUND', '0'],
       ['0s', withdraw('starter'), 'PACK_NOT_FOUND', '0'],
     ]);
   });
 
-  test('is not offered to a closed account', () => {
+  test('cannot be offered to a closed account', () => {
     ledger(plan(), [
       ['0s', close(), 'nothing', '0'],
       ['1s', offer(own), 'ACCOUNT_CLOSED', '0'],

@@ -1,4 +1,4 @@
-/** grant.expiring: told once, in time, of credits that would otherwise be lost. */
+/** grant.expiring: notice of an expiry, given once while the credits can still be spent. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { EventDraft } from '../../src/ledger/event.ts';
@@ -43,7 +43,7 @@ function told(of: ReturnType<typeof plan>, deeds: readonly Deed[]) {
 const JANUARY_30 = at('2026-01-30');
 
 describe('notice of an expiry', () => {
-  test('says which grant, what is left of it, when it expires and what kind it is', () => {
+  test('has the grant, its remaining credits, its expiry and its category', () => {
     const store = new AccountStore(plan(NOTICE), START);
     store.run(START, open());
     store.run(START, grantCredits(30n, { expiresAt: JANUARY_30, category: 'PROMOTIONAL' }));
@@ -65,7 +65,7 @@ describe('notice of an expiry', () => {
     expect(store.account.dueAt).toBe(JANUARY_30);
   });
 
-  test('is given when a dispute that took all credits of a pack is won after its time', () => {
+  test('is given when a dispute over all credits is won after notice was due', () => {
     const brief = { ...pack('brief', 100n, '5.00'), validity: { days: 10 } };
     const deeds: readonly Deed[] = [
       ['0s', checkout('brief')],
@@ -78,7 +78,7 @@ describe('notice of an expiry', () => {
 
   test.each<[string, readonly Deed[], readonly string[]]>([
     [
-      'is given once, though more happens before the expiry',
+      'is given once, whatever happens before the expiry',
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['2026-01-23', charge(1n)],
@@ -88,7 +88,7 @@ describe('notice of an expiry', () => {
       ['2026-01-23 g1 30'],
     ],
     [
-      'is given at once where a grant is made later than that',
+      'is given at once for a grant that is made after notice was due',
       [
         ['0s', grantCredits(30n, { expiresAt: at('2d') })],
         ['1s', charge(1n)],
@@ -105,7 +105,7 @@ describe('notice of an expiry', () => {
       ['2026-01-12 g1 30'],
     ],
     [
-      'is not given where nothing is left',
+      'is not given for a grant without credits',
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['1d', charge(30n)],
@@ -114,7 +114,7 @@ describe('notice of an expiry', () => {
       [],
     ],
     [
-      'is given where all that is left is reserved',
+      'is given for a grant whose remaining credits are all reserved',
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['2026-01-22T23:59Z', reserve(30n)],
@@ -123,7 +123,7 @@ describe('notice of an expiry', () => {
       ['2026-01-23 g1 30'],
     ],
     [
-      'is given when a refund brings credits back after its time',
+      'is given when a refund brings credits back after notice was due',
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['1d', charge(30n)],
@@ -133,7 +133,7 @@ describe('notice of an expiry', () => {
       ['2026-01-25 g1 5'],
     ],
     [
-      'is given in its time when a refund brings credits back before it',
+      'is given on time when a refund brings credits back before notice is due',
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['1d', charge(30n)],
@@ -143,7 +143,7 @@ describe('notice of an expiry', () => {
       ['2026-01-23 g1 5'],
     ],
     [
-      'comes too late for a grant that nobody looked at until it had expired',
+      'is not given for a grant that had expired before its account was settled',
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['2026-01-30', null],
@@ -151,7 +151,7 @@ describe('notice of an expiry', () => {
       [],
     ],
     [
-      'is not of what never expires',
+      'is not given for a grant that never expires',
       [
         ['0s', grantCredits(30n)],
         ['30d', null],
@@ -159,7 +159,7 @@ describe('notice of an expiry', () => {
       [],
     ],
     [
-      'is of packs',
+      'is given for packs',
       [
         ['0s', purchase('small', 'INV-1')],
         ['340d', null],
@@ -171,18 +171,18 @@ describe('notice of an expiry', () => {
     expect(told(plan(NOTICE, [pack('small', 30n, '5.00')]), deeds)).toEqual(expected);
   });
 
-  test('is not of allowances, which come again, and off where the plan says 0', () => {
+  test('is not given for allowances, nor with an expiring_notice of 0', () => {
     expect(told(plan({ ...NOTICE, ...allowance(50n) }), [['14d', null]])).toEqual([]);
     const expiring: Deed = ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })];
     expect(told(plan(), [expiring, ['2026-01-24', null]])).toEqual([]);
   });
 
-  test('of welcome credits that expire soon comes with the opening', () => {
+  test('is given at the opening for welcome credits that expire soon', () => {
     const welcome = { credits: 20n, validity: { days: 3 } };
     expect(told(plan({ ...NOTICE, welcome }), [])).toEqual(['2026-01-10 g1 20']);
   });
 
-  test('is given exactly once for each grant with credits left, whenever anybody looks', () => {
+  test('is given exactly once per grant with credits, whenever the account is settled', () => {
     const grants = fc.array(
       fc.record({ madeDay: fc.nat(20), lifeDays: fc.integer({ min: 1, max: 40 }) }),
       { minLength: 1, maxLength: 6 },

@@ -23,7 +23,7 @@ describe('a reservation that expires', () => {
     ['0s', reserve(25n), 'RESERVE 25: g1>(g1) 10, g2>(g2) 15', '30 (25)'],
   ];
 
-  test('gives its credits back for the very next call, whether or not a sweeper has passed', () => {
+  test('gives its credits back in time for the next call, with or without a sweeper', () => {
     const store = ledger(plan(), [
       ...RESERVED,
       ['2026-01-10T00:14:59.999Z', charge(6n), 'INSUFFICIENT_CREDITS', '30 (25)'],
@@ -43,7 +43,7 @@ describe('a reservation that expires', () => {
     });
   });
 
-  test('ended when it expired, not when somebody looked', () => {
+  test('ended when it expired, not when the account was settled', () => {
     const store = ledger(plan(), [
       ...RESERVED,
       ['9h', null, 'EXPIRE 25: (g1)>g1 10, (g2)>g2 15', '30'],
@@ -52,7 +52,7 @@ describe('a reservation that expires', () => {
     expect(store.entries.at(-1)?.at).toBe(at('9h'));
   });
 
-  test('gives back only what partial commits left', () => {
+  test('gives back only what partial commits did not charge', () => {
     ledger(plan(), [
       ...RESERVED,
       [
@@ -77,7 +77,7 @@ describe('a reservation that expires', () => {
     ]);
   });
 
-  test('is one of several: each expires in its time, in the order of their times', () => {
+  test('expires together with others, in order of their times', () => {
     ledger(plan(), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', reserve(1n, { ttlMs: 3_000 }), 'RESERVE 1: g1>(g1) 1', '10 (1)'],
@@ -97,7 +97,7 @@ describe('a grant that expires', () => {
     ['0s', grantCredits(30n, { expiresAt: at('10m') }), 'GRANT 30: issued>g1 30', '30'],
   ];
 
-  test('turns what is left of it into breakage, at its moment', () => {
+  test('becomes breakage at its expiry', () => {
     const store = ledger(plan(), [
       ...EXPIRING,
       ['1m', charge(10n), 'CHARGE 10: g1>consumed 10', '20'],
@@ -107,7 +107,7 @@ describe('a grant that expires', () => {
     expect(store.grants.get(1n)).toMatchObject({ state: 'EXPIRED', remaining: 0n });
   });
 
-  test('writes nothing if all of it was spent', () => {
+  test('writes no entry if all of it was spent', () => {
     const store = ledger(plan(), [
       ...EXPIRING,
       ['1m', charge(30n), 'CHARGE 30: g1>consumed 30', '0'],
@@ -116,7 +116,7 @@ describe('a grant that expires', () => {
     expect(store.grants.get(1n)?.state).toBe('SPENT');
   });
 
-  test('stays spendable by the reservation that holds it', () => {
+  test('stays usable by the reservation that holds it', () => {
     const store = ledger(plan(), [
       ...EXPIRING,
       ['0s', reserve(20n), 'RESERVE 20: g1>(g1) 20', '30 (20)'],
@@ -131,7 +131,7 @@ describe('a grant that expires', () => {
 
   test.each<[string, Row]>([
     [
-      'a commit leaves over',
+      'a commit does not charge',
       ['11m', commit('r1', 5n), 'COMMIT 5: (g1)>consumed 5, (g1)>expired 15', '0'],
     ],
     ['a release gives back', ['11m', release('r1'), 'RELEASE 20: (g1)>expired 20', '0']],
@@ -145,7 +145,7 @@ describe('a grant that expires', () => {
     ]);
   });
 
-  test('makes breakage only of its own part of what a reservation gives back', () => {
+  test('makes breakage only of its own part of a reservation', () => {
     ledger(plan(), [
       ...EXPIRING,
       ['0s', grantCredits(40n), 'GRANT 40: issued>g2 40', '70'],
@@ -155,7 +155,7 @@ describe('a grant that expires', () => {
     ]);
   });
 
-  test('expires once, with a reservation that expired before it, if both are found together', () => {
+  test('expires once, after a reservation that expired before it, if both are settled together', () => {
     ledger(plan(), [
       ...EXPIRING,
       ['0s', reserve(20n, { ttlMs: 60_000 }), 'RESERVE 20: g1>(g1) 20', '30 (20)'],
@@ -164,7 +164,7 @@ describe('a grant that expires', () => {
     ]);
   });
 
-  test('wakes the account again after a refund gave it credits back', () => {
+  test('makes the account due again after a refund gave it credits back', () => {
     ledger(plan(), [
       ...EXPIRING,
       ['1m', charge(30n), 'CHARGE 30: g1>consumed 30', '0'],
@@ -183,7 +183,7 @@ describe('the state of a grant', () => {
     ['SPENT', 'SPENT when the last is gone', { remaining: 0n }],
     [
       'SPENT',
-      'SPENT for ever, if all was spent in time',
+      'SPENT for ever if all of it was spent in time',
       { remaining: 0n, state: 'SPENT', expiresAt: START },
     ],
     [
@@ -193,7 +193,7 @@ describe('the state of a grant', () => {
     ],
     [
       'EXPIRED',
-      'EXPIRED when the rest of it was spent too late',
+      'EXPIRED if the rest was spent after the expiry',
       { expiresAt: START, remaining: 0n },
     ],
     ['OPEN', 'OPEN a millisecond before it expires', { expiresAt: START + 1 }],

@@ -4,8 +4,8 @@ import { MAX_CREDITS } from '../../src/pricing/plan.ts';
 import { at, charge, close, grantCredits, pack, plan, purchase, refund } from './fixtures.ts';
 import { ledger } from './table.ts';
 
-describe('credits granted by hand', () => {
-  test('can be spent at once, by default for ever', () => {
+describe('credits granted by an operator', () => {
+  test('can be spent at once and never expire by default', () => {
     const store = ledger(plan(), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
@@ -21,7 +21,7 @@ describe('credits granted by hand', () => {
     });
   });
 
-  test('from a past moment on can be spent at once, too', () => {
+  test('with effective_at in the past can be spent at once', () => {
     const store = ledger(plan(), [
       [
         '1d',
@@ -33,7 +33,7 @@ describe('credits granted by hand', () => {
     expect(store.grants.get(1n)?.effectiveAt).toBe(at('1d'));
   });
 
-  test('carry what the caller called them', () => {
+  test('carry the caller’s reference and labels', () => {
     const labels = { why: 'sorry' };
     const store = ledger(plan(), []);
     store.run(
@@ -48,7 +48,7 @@ describe('credits granted by hand', () => {
     expect(store.entries[0]).toMatchObject({ grantId: 1n, reference: 'ticket 9', labels });
   });
 
-  test('from a later moment on are nobody’s balance until then, and expire like any others', () => {
+  test('with effective_at in the future are in no balance until then, and expire like others', () => {
     const scheduled = grantCredits(10n, { effectiveAt: at('1d'), expiresAt: at('3d') });
     const store = ledger(plan(), [
       ['0s', scheduled, 'GRANT 10', '0'],
@@ -61,7 +61,7 @@ describe('credits granted by hand', () => {
     expect(store.grants.get(1n)).toMatchObject({ state: 'EXPIRED', remaining: 0n });
   });
 
-  test('that became effective and expired while nobody looked did both', () => {
+  test('that became effective and expired between two calls get both entries', () => {
     const scheduled = grantCredits(10n, {
       effectiveAt: at('1d'),
       expiresAt: at('3d'),
@@ -80,7 +80,7 @@ describe('credits granted by hand', () => {
     ['now', null, at('1d')],
     ['as they become effective', at('2d'), at('2d')],
     ['before they become effective', at('2d'), at('36h')],
-    ['before now, though after they were to become effective', at('1h'), at('2h')],
+    ['before now, although after effective_at', at('1h'), at('2h')],
   ])('cannot expire %s', (_, effectiveAt, expiresAt) => {
     ledger(plan(), [
       ['0s', null, 'nothing', '0'],
@@ -100,7 +100,7 @@ describe('an account holds at most 9,000,000,000,000,000,000 credits', () => {
   const most = `${ACCOUNT_CREDITS_MAX}`;
   const almost = ACCOUNT_CREDITS_MAX - 10n;
 
-  test('granted by hand', () => {
+  test('granted by an operator', () => {
     ledger(plan(), [
       ['0s', grantCredits(MAX_CREDITS), `INVALID_FIELD: field credits, allowed ${most}`, '0'],
       ['1s', grantCredits(almost), `GRANT ${almost}: issued>g1 ${almost}`, `${almost}`],
@@ -112,7 +112,7 @@ describe('an account holds at most 9,000,000,000,000,000,000 credits', () => {
     ]);
   });
 
-  test('scheduled ones included', () => {
+  test('including scheduled ones', () => {
     ledger(plan(), [
       ['0s', grantCredits(almost, { effectiveAt: at('1d') }), `GRANT ${almost}`, '0'],
       ['1s', grantCredits(11n), 'INVALID_FIELD: field credits, allowed 10', '0'],
@@ -121,7 +121,7 @@ describe('an account holds at most 9,000,000,000,000,000,000 credits', () => {
     ]);
   });
 
-  test('bought ones included', () => {
+  test('including bought ones', () => {
     ledger(plan({}, [pack('small', 11n, '5.00')]), [
       ['0s', grantCredits(almost), `GRANT ${almost}: issued>g1 ${almost}`, `${almost}`],
       ['1s', purchase('small', 'INV-1'), 'INVALID_FIELD: field credits, allowed 10', `${almost}`],
@@ -130,7 +130,7 @@ describe('an account holds at most 9,000,000,000,000,000,000 credits', () => {
     ]);
   });
 
-  test('refunded ones included', () => {
+  test('including refunded ones', () => {
     ledger(plan(), [
       ['0s', grantCredits(almost), `GRANT ${almost}: issued>g1 ${almost}`, `${almost}`],
       ['1s', charge(20n), 'CHARGE 20: g1>consumed 20', `${almost - 20n}`],

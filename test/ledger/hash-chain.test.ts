@@ -9,13 +9,13 @@ import type { PricedUsage } from '../../src/pricing/price.ts';
 import { entry, START } from './fixtures.ts';
 
 const credits = fc.oneof(fc.bigInt(0n, 9n), fc.bigInt(0n, 2n ** 63n - 1n));
-/** Texts as callers may choose them: without control characters. */
+/** Texts that callers may send: without control characters. */
 const name = fc.oneof(fc.constantFrom('', 'a', 'b'), fc.string({ maxLength: 6, unit: 'grapheme' }));
 const bucket = fc.constantFrom('issued', 'available', 'reserved', 'consumed', 'expired');
 const dictionary = <Value>(values: fc.Arbitrary<Value>) =>
   fc.dictionary(name, values, { maxKeys: 3, noNullPrototype: true });
 
-/** All that is stored of a priced usage; what its price is made of is not. */
+/** The stored fields of a priced usage; the components of its price are not stored. */
 const stored = {
   usage: fc.record({
     operation: name,
@@ -32,7 +32,7 @@ const pricedUsage: fc.Arbitrary<PricedUsage> = fc.record({
   components: fc.constant([]),
 });
 
-/** Values of every field an entry has: a field that is added must be added here, and be hashed. */
+/** A value for every field of an entry. A new field must be added here, and be hashed. */
 const fields: { [Field in keyof UnsealedEntry]: fc.Arbitrary<UnsealedEntry[Field]> } = {
   accountId: name,
   seq: credits,
@@ -73,7 +73,7 @@ function hashesOf(entries: readonly UnsealedEntry[]): string[] {
 }
 
 describe('the hash chain', () => {
-  test.each(fieldNames)('covers %s: to change it changes that and every later hash', (field) => {
+  test.each(fieldNames)('covers %s: changing it changes its hash and every later one', (field) => {
     const chain = fc.array(anyEntry, { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(chain, fc.nat(), fields[field] as fc.Arbitrary<unknown>, (entries, at, value) => {
@@ -89,20 +89,20 @@ describe('the hash chain', () => {
     );
   });
 
-  test('is broken by an entry left out, put in or moved', () => {
+  test('is broken by an entry that is removed, inserted or moved', () => {
     const [a, b, c] = [entry(1n), entry(2n), entry(3n)];
     const whole = hashesOf([a, b, c]).at(-1);
     for (const other of [[a, c], [b, c], [a, b, b, c], [b, a, c], [c]])
       expect(hashesOf(other).at(-1)).not.toBe(whole);
   });
 
-  test('is the same in whatever order an object’s members are kept', () => {
+  test('does not depend on the order of an object’s keys', () => {
     const labels = { a: '1', b: '2', 10: '3', 9: '4' };
     const turned = Object.fromEntries(Object.entries(labels).reverse());
     expect(hashesOf([entry(1n, { labels: turned })])).toEqual(hashesOf([entry(1n, { labels })]));
   });
 
-  test('is SHA-256 over a text that anybody can write down again', () => {
+  test('is SHA-256 over a documented text', () => {
     const before = new Uint8Array([1, 2, 255]);
     const text = [
       '0102ff',
@@ -144,8 +144,8 @@ describe('the hash chain', () => {
   });
 });
 
-describe('what is stored of an entry', () => {
-  test('is its moves, as [from, to, grant, credits]', () => {
+describe('the stored JSON of an entry', () => {
+  test('has moves as [from, to, grant, credits]', () => {
     expect(
       movesJson([
         { from: 'issued', to: 'available', grantId: 1n, credits: 5n },
@@ -154,7 +154,7 @@ describe('what is stored of an entry', () => {
     ).toBe('[["issued","available",1,5],["overage","consumed",0,"4611686018427387904"]]');
   });
 
-  test('is its usages, without what their prices are made of', () => {
+  test('has usages without the components of their prices', () => {
     const usage = {
       operation: 'x',
       count: 2n,
@@ -177,7 +177,7 @@ describe('what is stored of an entry', () => {
     );
   });
 
-  test('is written as canonical JSON writes it, whatever it holds', () => {
+  test('is canonical JSON, whatever the content', () => {
     fc.assert(
       fc.property(fields.moves, fields.usages, (moves, usages) => {
         expect(movesJson(moves)).toBe(

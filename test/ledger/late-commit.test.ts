@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { at, charge, commit, grantCredits, plan, postpaid, release, reserve } from './fixtures.ts';
 import { ledger, type Row } from './table.ts';
 
-/** 30 of 100 set aside until 15m, with 5 minutes of grace after that. */
+/** A reservation of 30 of 100 that expires at 15m, with a grace period of 5 minutes. */
 const ROWS: readonly Row[] = [
   ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'],
   ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
@@ -11,7 +11,7 @@ const EXPIRED =
   'RESERVATION_EXPIRED: reservation_id r1, state EXPIRED, at 2026-01-10T00:15:00.000Z';
 
 describe('a commit within the grace period', () => {
-  test('succeeds from what is available, and is marked late', () => {
+  test('charges what is available, and is marked late', () => {
     const store = ledger(plan(), [
       ...ROWS,
       ['15m', commit('r1'), 'EXPIRE 30: (g1)>g1 30 | late COMMIT 30: g1>consumed 30', '70'],
@@ -28,7 +28,7 @@ describe('a commit within the grace period', () => {
     });
   });
 
-  test('may take less: the rest has been given back by the expiry', () => {
+  test('may charge less: the expiry has given the rest back', () => {
     const store = ledger(plan(), [
       ...ROWS,
       ['15m', null, 'EXPIRE 30: (g1)>g1 30', '100'],
@@ -37,7 +37,7 @@ describe('a commit within the grace period', () => {
     expect(store.reservations.get('r1')).toMatchObject({ committed: 10n, returned: 20n });
   });
 
-  test('ends the reservation even where it is not final: there is nothing left to keep reserved', () => {
+  test('ends the reservation even if it is not final', () => {
     const store = ledger(plan(), [
       ...ROWS,
       ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
@@ -52,7 +52,7 @@ describe('a commit within the grace period', () => {
     });
   });
 
-  test('takes, where nothing is asked, what the expiry gave back', () => {
+  test('charges what the expiry gave back, if no amount is given', () => {
     ledger(plan(), [
       ...ROWS,
       ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
@@ -69,7 +69,7 @@ describe('a commit within the grace period', () => {
     ]);
   });
 
-  test('takes from other grants what has become breakage meanwhile', () => {
+  test('uses other grants for credits that became breakage meanwhile', () => {
     ledger(plan(), [
       ['0s', grantCredits(30n, { expiresAt: at('10m') }), 'GRANT 30: issued>g1 30', '30'],
       ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '30 (30)'],
@@ -78,7 +78,7 @@ describe('a commit within the grace period', () => {
     ]);
   });
 
-  test('obeys the policy that Reserve declared', () => {
+  test('follows the policy of the reservation', () => {
     ledger(plan(), [
       ...ROWS,
       ['0s', reserve(30n, { overCommitPolicy: 'CAP' }), 'RESERVE 30: g1>(g1) 30', '100 (60)'],
@@ -95,7 +95,7 @@ describe('a commit within the grace period', () => {
     ]);
   });
 
-  test('can take no more than the expiry gave back, where parts were committed before', () => {
+  test('can charge at most what the expiry gave back, if parts were committed before', () => {
     ledger(plan(), [
       ...ROWS,
       ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
@@ -109,7 +109,7 @@ describe('a commit within the grace period', () => {
     ]);
   });
 
-  test('under DRAW commits what it drew beyond the reservation, too', () => {
+  test('with policy DRAW charges more than was reserved', () => {
     const store = ledger(plan(), [
       ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'],
       ['0s', reserve(30n, { overCommitPolicy: 'DRAW' }), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
@@ -123,7 +123,7 @@ describe('a commit within the grace period', () => {
     });
   });
 
-  test('goes to overage where the plan is postpaid', () => {
+  test('uses overage on a postpaid plan', () => {
     ledger(plan(postpaid(40n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 10, overage>(overage) 20', '10 (30)'],
@@ -144,11 +144,11 @@ describe('the grace period', () => {
     ]);
   });
 
-  test('counts from the expiry, whenever the account was looked at', () => {
+  test('counts from the expiry, whenever the account was settled', () => {
     ledger(plan(), [...ROWS, ['21m', commit('r1'), `EXPIRE 30: (g1)>g1 30 | ${EXPIRED}`, '100']]);
   });
 
-  test('can be none', () => {
+  test('can be 0', () => {
     const terms = { reservation: { ttlMs: 900_000, maxTtlMs: 900_000, graceMs: 0 } };
     ledger(plan(terms), [
       ...ROWS,
@@ -156,7 +156,7 @@ describe('the grace period', () => {
     ]);
   });
 
-  test('never revives what was released', () => {
+  test('does not apply to a released reservation', () => {
     ledger(plan(), [
       ...ROWS,
       ['14m', release('r1'), 'RELEASE 30: (g1)>g1 30', '100'],

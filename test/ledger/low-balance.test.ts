@@ -1,4 +1,4 @@
-/** Events about a low balance: one when it becomes low, one when it is back, never two of a kind. */
+/** balance.low and balance.recovered alternate: one when the balance becomes low, one when it recovers. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -22,7 +22,7 @@ import { runScenario, scenarios } from './workload.ts';
 
 const own = (lowBalanceThreshold: bigint | null) => update(null, { lowBalanceThreshold });
 
-/** What each command has said of the balance, e.g. "low 40/50" for 40 available and a threshold of 50. */
+/** The events of each command, e.g. "low 40/50" for 40 available and a threshold of 50. */
 type Row = readonly [command: Command | null, said: string];
 
 function told(store: AccountStore, rows: readonly Row[]) {
@@ -44,8 +44,8 @@ function opened(terms: Parameters<typeof plan>[0]): AccountStore {
   return store;
 }
 
-describe('a balance is said to be', () => {
-  test('low once it is below the threshold, and recovered once it is not', () => {
+describe('a balance becomes', () => {
+  test('low below the threshold, and recovered at or above it', () => {
     told(opened({ lowBalanceThreshold: 50n }), [
       [grantCredits(50n), 'recovered 50/50'],
       [charge(0n), ''],
@@ -57,7 +57,7 @@ describe('a balance is said to be', () => {
     ]);
   });
 
-  test('low by what is reserved as by what is spent', () => {
+  test('low by reserving as well as by spending', () => {
     told(opened({ lowBalanceThreshold: 50n }), [
       [grantCredits(60n), 'recovered 60/50'],
       [reserve(11n), 'low 49/50'],
@@ -67,7 +67,7 @@ describe('a balance is said to be', () => {
     ]);
   });
 
-  test('neither when the account is opened, whatever it begins with', () => {
+  test('neither when the account is opened', () => {
     const poor = opened({ lowBalanceThreshold: 50n });
     expect([poor.events, poor.account.lowBalance]).toEqual([[], true]);
     const welcome = { credits: 50n, validity: null };
@@ -75,7 +75,7 @@ describe('a balance is said to be', () => {
     expect([rich.events, rich.account.lowBalance]).toEqual([[], false]);
   });
 
-  test('neither when nothing is decided: a failure crosses no threshold', () => {
+  test('neither when a command fails', () => {
     told(opened({ lowBalanceThreshold: 50n }), [
       [grantCredits(60n), 'recovered 60/50'],
       [charge(61n), ''],
@@ -83,13 +83,13 @@ describe('a balance is said to be', () => {
     ]);
   });
 
-  test('neither by one allowance that lapses as the next one comes', () => {
+  test('neither when an allowance expires and the next one is granted', () => {
     const store = opened({ lowBalanceThreshold: 50n, ...allowance(50n) });
     store.run(at('2026-02-01'), null);
     expect(store.events.map(({ type }) => type)).toEqual(['grant.expired']);
   });
 
-  test('low by overage that is reserved', () => {
+  test('low by reserved overage', () => {
     told(opened({ lowBalanceThreshold: 0n, ...postpaid(90n) }), [
       [reserve(5n), 'low -5/0'],
       [release('r1'), 'recovered 0/0'],
@@ -99,8 +99,8 @@ describe('a balance is said to be', () => {
   });
 });
 
-describe('a threshold that changes is held against the balance at once:', () => {
-  test('the account’s own, set and cleared', () => {
+describe('a changed threshold applies', () => {
+  test('at once, if it is the account’s own', () => {
     const store = opened({ lowBalanceThreshold: 50n });
     told(store, [
       [grantCredits(60n), 'recovered 60/50'],
@@ -115,7 +115,7 @@ describe('a threshold that changes is held against the balance at once:', () => 
     expect(store.account.lowBalanceThreshold).toBe(0n);
   });
 
-  test('the plan’s, when the account is touched next, unless it has its own', () => {
+  test('when the account is settled next, if it is the plan’s and the account has none', () => {
     const store = opened({ lowBalanceThreshold: 50n });
     told(store, [[grantCredits(60n), 'recovered 60/50']]);
     store.plan = plan({ lowBalanceThreshold: 70n });
@@ -129,7 +129,7 @@ describe('a threshold that changes is held against the balance at once:', () => 
   });
 });
 
-test('whatever happens to an account, low and recovered alternate, and the last one is true', () => {
+test('in every scenario, low and recovered alternate, and the last event is true', () => {
   fc.assert(
     fc.property(scenarios(60), (random) => {
       let first: boolean | null = null;

@@ -19,7 +19,7 @@ import {
 } from './fixtures.ts';
 import { audit, continueLedger, ledger, type Row } from './table.ts';
 
-/** Three credits a page, where the plan the account is opened under takes one. */
+/** A plan with three credits a page; the account is opened under a plan with one. */
 const gold = (terms: Partial<Terms> = {}): Plan => ({
   ...plan(terms),
   planId: 'gold',
@@ -36,7 +36,7 @@ function under(from: Plan, to: Plan, rows: readonly Row[]) {
 const CREDITS: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'];
 
 describe('an account that moves to another plan', () => {
-  test('keeps its balance and is priced anew', () => {
+  test('keeps its balance and has the new prices', () => {
     const store = under(plan(), gold(), [
       CREDITS,
       ['1s', charge(pages(2n)), 'CHARGE 2: g1>consumed 2', '98'],
@@ -59,7 +59,7 @@ describe('an account that moves to another plan', () => {
     ]);
   });
 
-  test('commits what it reserved before at the price it was reserved at', () => {
+  test('commits earlier reservations at their old prices', () => {
     const store = under(plan(), gold(), [
       CREDITS,
       ['1s', reserve(pages(10n)), 'RESERVE 10: g1>(g1) 10', '100 (10)'],
@@ -82,7 +82,7 @@ describe('an account that moves to another plan', () => {
     ]);
   });
 
-  test('gets no second welcome, and the new allowance from the next month on', () => {
+  test('gets no welcome credits, and the new allowance from the next month on', () => {
     const welcome = { welcome: { credits: 20n, validity: null } };
     const store = under(
       plan({ ...welcome, ...allowance(50n) }),
@@ -95,7 +95,7 @@ describe('an account that moves to another plan', () => {
     ]);
   });
 
-  test('keeps the allowance it was given to its end where the new plan has none', () => {
+  test('keeps its allowance to the end of the month if the new plan has none', () => {
     const store = under(plan(allowance(50n)), gold(), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
@@ -106,7 +106,7 @@ describe('an account that moves to another plan', () => {
     ]);
   });
 
-  test('there and back within a month is given no allowance twice', () => {
+  test('and back within a month gets no second allowance', () => {
     const store = under(plan(allowance(50n)), gold(), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
@@ -118,7 +118,7 @@ describe('an account that moves to another plan', () => {
     ]);
   });
 
-  test('is given the allowance of a month that began before the move by the plan of then', () => {
+  test('gets the allowance of a month that began before the move from the old plan', () => {
     const store = under(plan(allowance(50n)), gold(allowance(80n)), [
       ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
     ]);
@@ -157,7 +157,7 @@ describe('an account that moves to another plan', () => {
     audit(store, 50n);
   });
 
-  test('that has used more than the new limit keeps what it used, and may use no more', () => {
+  test('that has used more than the new limit keeps its usage, and may use no more', () => {
     const store = under(plan(postpaid(50n)), gold(postpaid(10n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
     ]);
@@ -171,7 +171,7 @@ describe('an account that moves to another plan', () => {
     audit(store, 50n);
   });
 
-  test('to a prepaid plan waits for what is reserved on overage, not for what was used', () => {
+  test('to a prepaid plan must have no reserved overage, but may have used overage', () => {
     const store = under(plan(postpaid(50n)), gold(), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
       ['1s', reserve(5n), 'RESERVE 5: overage>(overage) 5', '0 (5) overage 30'],
@@ -194,7 +194,7 @@ describe('an account that moves to another plan', () => {
     audit(store, 50n);
   });
 
-  test('is told of a low balance where the new threshold is above what it has', () => {
+  test('has a low balance if the new threshold is above what is available', () => {
     const store = under(plan(), gold({ lowBalanceThreshold: 500n }), [CREDITS]);
     const { book } = store.run(at('1s'), move('gold'));
     expect(book.changes.events).toMatchObject([
@@ -203,15 +203,15 @@ describe('an account that moves to another plan', () => {
   });
 
   test.each([
-    ['the plan it is on changes nothing', move('test'), 'nothing'],
-    ['a plan there is not fails', move('silver'), 'PLAN_NOT_FOUND: plan_id silver'],
+    ['its own plan changes nothing', move('test'), 'nothing'],
+    ['an unknown plan fails', move('silver'), 'PLAN_NOT_FOUND: plan_id silver'],
   ])('to %s', (_, command, written) => {
     const store = under(plan(), gold(), [CREDITS]);
     continueLedger(store, [['1s', command, written, '100']]);
     expect(store.account.planId).toBe('test');
   });
 
-  test('fails where it is closed', () => {
+  test('fails if it is closed', () => {
     const store = under(plan(), gold(), [CREDITS]);
     store.run(at('1s'), close());
     continueLedger(store, [['2s', move('gold'), 'ACCOUNT_CLOSED', '100']]);
@@ -219,7 +219,7 @@ describe('an account that moves to another plan', () => {
 });
 
 describe('a rate card version', () => {
-  test('that a caller names is of the plan the account lives under then', () => {
+  test('that a caller names is a version of the account’s present plan', () => {
     const store = under(plan(), gold(), [CREDITS]);
     store.publish(rateCard(2, 5n));
     continueLedger(store, [

@@ -12,14 +12,14 @@ describe('overage', () => {
     ]);
   });
 
-  test('is 0 in a balance of a new month, before anything is charged in it', () => {
+  test('is 0 in the balance of a new month, before its first charge', () => {
     ledger(plan(postpaid(50n)), [
       ['0s', charge(50n), 'CHARGE 50: overage>consumed 50', '0 overage 50'],
       ['2026-02-01', null, 'nothing', '0'],
     ]);
   });
 
-  test('that is reserved counts in the month of its commit', () => {
+  test('that is reserved is counted in the month of its commit', () => {
     ledger(plan(postpaid(50n)), [
       ['2026-01-31T23:55:00Z', charge(10n), 'CHARGE 10: overage>consumed 10', '0 overage 10'],
       [

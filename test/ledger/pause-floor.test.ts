@@ -21,7 +21,7 @@ import { runScenario, scenarios } from './workload.ts';
 const SHEDDABLE: { criticality: Criticality } = { criticality: 'SHEDDABLE' };
 
 describe('below the pause floor', () => {
-  test('sheddable work is refused, critical work goes on', () => {
+  test('sheddable work is refused and critical work is not', () => {
     ledger(plan({ pauseFloor: 50n }), [
       ['0s', grantCredits(51n), 'GRANT 51: issued>g1 51', '51'],
       ['1s', reserve(1n, SHEDDABLE), 'RESERVE 1: g1>(g1) 1', '51 (1)'],
@@ -36,7 +36,7 @@ describe('below the pause floor', () => {
     ]);
   });
 
-  test('what is running already can end as it likes', () => {
+  test('active reservations can be committed and released', () => {
     ledger(plan({ pauseFloor: 50n }), [
       ['0s', grantCredits(60n), 'GRANT 60: issued>g1 60', '60'],
       ['1s', reserve(40n, SHEDDABLE), 'RESERVE 40: g1>(g1) 40', '60 (40)'],
@@ -45,7 +45,7 @@ describe('below the pause floor', () => {
     ]);
   });
 
-  test('a closed account says that it is closed, whatever its balance', () => {
+  test('a closed account fails as closed, whatever its balance', () => {
     ledger(plan({ pauseFloor: 50n }), [
       ['0s', close(), 'nothing', '0'],
       ['1s', charge(0n, null, SHEDDABLE), 'ACCOUNT_CLOSED', '0'],
@@ -53,8 +53,8 @@ describe('below the pause floor', () => {
   });
 });
 
-describe('the floor in force', () => {
-  test('is the account’s own where it has one; 0 switches the plan’s off', () => {
+describe('the effective floor', () => {
+  test('is the account’s own if it has one; 0 switches the plan’s off', () => {
     const store = ledger(plan({ pauseFloor: 50n }), [
       ['0s', grantCredits(20n), 'GRANT 20: issued>g1 20', '20'],
       ['1s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '20'],
@@ -71,7 +71,7 @@ describe('the floor in force', () => {
     expect(store.account.displayName).toBe('Acme');
   });
 
-  test('of 0 pauses nothing, even where reserved overage leaves less than 0', () => {
+  test('of 0 pauses nothing, even if reserved overage makes available negative', () => {
     ledger(plan(postpaid(90n)), [
       ['0s', reserve(5n), 'RESERVE 5: overage>(overage) 5', '0 (5)'],
       ['1s', charge(1n, null, SHEDDABLE), 'CHARGE 1: overage>consumed 1', '0 (5) overage 1'],
@@ -79,7 +79,7 @@ describe('the floor in force', () => {
   });
 });
 
-test('whatever happens to an account, only sheddable work below its floor is paused', () => {
+test('in every scenario, only sheddable work below the floor is paused', () => {
   fc.assert(
     fc.property(scenarios(60), (random) => {
       runScenario(random, (store, now, command) => {

@@ -15,7 +15,7 @@ import {
 import { audit, continueLedger, ledger } from './table.ts';
 
 describe('when a plan changes', () => {
-  test('a new allowance comes from the next month on', () => {
+  test('a new allowance is granted from the next month on', () => {
     const store = ledger(plan(), [['0s', grantCredits(5n), 'GRANT 5: issued>g1 5', '5']]);
     store.plan = plan(allowance(50n));
     continueLedger(store, [
@@ -24,7 +24,7 @@ describe('when a plan changes', () => {
     ]);
   });
 
-  test('a new allowance comes to an account whose every call fails for lack of credits', () => {
+  test('a new allowance is granted to an account whose calls all fail for lack of credits', () => {
     const store = ledger(plan(), []);
     store.plan = plan(allowance(50n));
     continueLedger(store, [
@@ -33,7 +33,7 @@ describe('when a plan changes', () => {
     ]);
   });
 
-  test('a new allowance comes though nobody looked when something else was due before', () => {
+  test('a new allowance is granted although something else was due before and not settled', () => {
     const store = ledger(plan(), [
       ['0s', grantCredits(5n, { expiresAt: at('2d') }), 'GRANT 5: issued>g1 5', '5'],
     ]);
@@ -44,13 +44,13 @@ describe('when a plan changes', () => {
     ]);
   });
 
-  test('an allowance that was dropped comes no more', () => {
+  test('a removed allowance is granted no more', () => {
     const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
     store.plan = plan();
     continueLedger(store, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
   });
 
-  test('an allowance that was dropped and taken up again comes from the next month on', () => {
+  test('an allowance that was removed and added again is granted from the next month on', () => {
     const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
     store.plan = plan();
     continueLedger(store, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
@@ -61,7 +61,7 @@ describe('when a plan changes', () => {
     ]);
   });
 
-  test('a new amount counts from the next month on', () => {
+  test('a new amount is granted from the next month on', () => {
     const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
     store.plan = plan(allowance(60n));
     continueLedger(store, [
@@ -70,7 +70,7 @@ describe('when a plan changes', () => {
     ]);
   });
 
-  test('a higher overage limit holds from the next call on', () => {
+  test('a higher overage limit applies from the next call on', () => {
     const store = ledger(plan(postpaid(10n)), [
       ['0s', charge(10n), 'CHARGE 10: overage>consumed 10', '0 overage 10'],
     ]);
@@ -86,7 +86,7 @@ describe('when a plan changes', () => {
     ]);
   });
 
-  test('a plan that is prepaid from now on takes no more overage, not even what is given back', () => {
+  test('a plan that becomes prepaid allows no more overage, not even what is given back', () => {
     const store = ledger(plan(postpaid(50n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
       ['0s', reserve(10n), 'RESERVE 10: overage>(overage) 10', '0 (10) overage 30'],
@@ -100,7 +100,7 @@ describe('when a plan changes', () => {
     audit(store, 50n);
   });
 
-  test('a balance tells the limit the plan has now', () => {
+  test('a balance has the plan’s present limit', () => {
     const store = ledger(plan(postpaid(50n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
     ]);
@@ -112,7 +112,7 @@ describe('when a plan changes', () => {
     });
   });
 
-  test('a lower overage limit leaves what was used, and allows no more', () => {
+  test('a lower overage limit keeps what was used, and allows no more', () => {
     const store = ledger(plan(postpaid(50n)), [
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
       ['0s', reserve(10n), 'RESERVE 10: overage>(overage) 10', '0 (10) overage 30'],

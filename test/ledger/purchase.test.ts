@@ -54,7 +54,7 @@ describe('a purchase', () => {
     expect(store.entries[0]).toMatchObject({ reference: 'INV-1', grantId: 1n, credits: 100n });
   });
 
-  test('stacks on others, each with its own expiry, and the soonest burns first', () => {
+  test('adds to others, each with its own expiry, and the soonest burns first', () => {
     ledger(plan({}, PACKS), [
       ['0s', purchase('forever', 'INV-1'), 'PURCHASE 10: issued>g1 10', '10'],
       ['0s', purchase('starter', 'INV-2'), 'PURCHASE 100: issued>g2 100', '110'],
@@ -81,7 +81,7 @@ describe('a purchase', () => {
     expect(store.account.remaining).toBe(0n);
   });
 
-  test('needs a pack the plan sells, and an open account', () => {
+  test('needs a pack of the plan and an open account', () => {
     ledger(plan({}, PACKS), [
       ['0s', purchase('giant', 'INV-1'), 'PACK_NOT_FOUND: pack_id giant, plan_id test', '0'],
       ['1s', close(), 'nothing', '0'],
@@ -89,7 +89,7 @@ describe('a purchase', () => {
     ]);
   });
 
-  test('uses its payment reference up, for any pack', () => {
+  test('can use a payment reference only once, for any pack', () => {
     ledger(plan({}, PACKS), [
       ['0s', purchase('starter', 'INV-1'), 'PURCHASE 100: issued>g1 100', '100'],
       [
@@ -103,7 +103,7 @@ describe('a purchase', () => {
     ]);
   });
 
-  test('uses its payment reference up for those that waited together with it', () => {
+  test('can use a payment reference only once within a unit of work', () => {
     const store = new AccountStore(plan({}, PACKS), at('0s'));
     const twice = [purchase('starter', 'INV-1'), purchase('starter', 'INV-1')];
     const { outcomes } = store.runGroup(at('0s'), twice);
@@ -111,7 +111,7 @@ describe('a purchase', () => {
     expect(store.account.remaining).toBe(100n);
   });
 
-  test('burns after credits that were given away and expire at the same moment', () => {
+  test('burns after promotional credits that expire at the same moment', () => {
     ledger(plan({}, PACKS), [
       ['0s', purchase('starter', 'INV-1'), 'PURCHASE 100: issued>g1 100', '100'],
       [

@@ -21,7 +21,7 @@ const GRANTED: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100
 const RESERVED: Row = ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'];
 
 describe('a raise', () => {
-  test('reserves more under the same reservation, which ends as one', () => {
+  test('reserves more for the same reservation, which ends as one', () => {
     const store = ledger(plan(), [
       GRANTED,
       RESERVED,
@@ -39,11 +39,11 @@ describe('a raise', () => {
     expect(store.reservations.get('r1')).toMatchObject({ committed: 50n, returned: 5n });
   });
 
-  test('of nothing makes an entry without moves', () => {
+  test('of 0 credits makes an entry without moves', () => {
     ledger(plan(), [GRANTED, RESERVED, ['1m', raise('r1', 0n), 'RAISE 0', '100 (30)']]);
   });
 
-  test('takes all that is asked for, or nothing, and says what is missing', () => {
+  test('reserves everything that is asked for, or fails with what is missing', () => {
     ledger(plan(), [
       GRANTED,
       RESERVED,
@@ -57,7 +57,7 @@ describe('a raise', () => {
     ]);
   });
 
-  test('keeps what it holds in burn order, each grant once, overage last', () => {
+  test('keeps allocations in burn order, each grant once, overage last', () => {
     const store = ledger(plan(postpaid(50n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['0s', reserve(15n), 'RESERVE 15: g1>(g1) 10, overage>(overage) 5', '10 (15)'],
@@ -91,7 +91,7 @@ describe('a raise', () => {
     ]);
   });
 
-  test('is priced on the version the reservation was made on', () => {
+  test('is priced on the reservation’s rate card version', () => {
     const store = ledger(plan(), [GRANTED, RESERVED]);
     store.publish(rateCard(2, 5n));
     continueLedger(store, [
@@ -100,7 +100,7 @@ describe('a raise', () => {
     ]);
   });
 
-  test('goes with partial commits and heartbeats, as often as it takes', () => {
+  test('can be combined with partial commits and extensions', () => {
     const store = ledger(plan(), [
       GRANTED,
       RESERVED,
@@ -123,7 +123,7 @@ describe('a raise', () => {
     ['REJECT', 'EXCEEDS_RESERVATION: asked 60, allowed 50, reservation_id r1', '100 (50)'],
     ['CAP', 'COMMIT 50: (g1)>consumed 50', '50'],
     ['DRAW', 'COMMIT 60: (g1)>consumed 50, g1>consumed 10', '40'],
-  ])('counts before the policy %s does', (overCommitPolicy, written, balance) => {
+  ])('raises what the policy %s allows', (overCommitPolicy, written, balance) => {
     ledger(plan(), [
       GRANTED,
       ['0s', reserve(30n, { overCommitPolicy }), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
@@ -132,7 +132,7 @@ describe('a raise', () => {
     ]);
   });
 
-  test('comes back whole by a release, by the expiry, and to a late commit', () => {
+  test('is included in a release, an expiry and a late commit', () => {
     const raised: readonly Row[] = [
       GRANTED,
       RESERVED,
@@ -152,7 +152,7 @@ describe('a raise', () => {
     ]);
   });
 
-  test('of what has ended fails and says how; of a closed account is refused', () => {
+  test('fails for an ended reservation, saying how it ended, and on a closed account', () => {
     ledger(plan(), [
       GRANTED,
       RESERVED,

@@ -1,11 +1,11 @@
-/** Refunds of credits whose grant has expired, on a plan that gives them back as a new grant. */
+/** Refunds of expired grants on a plan with `refund_expired: new_grant`. */
 import { describe, expect, test } from 'vitest';
 import { allowance, at, charge, grantCredits, ms, open, plan, refund } from './fixtures.ts';
 import { continueLedger, ledger, type Row } from './table.ts';
 
 const ANEW = plan({ refundExpired: 'new_grant' });
 
-/** 10 of a grant that lasts a day, 20 of one that never expires; entry 3 charges 15 of them. */
+/** A grant of 10 for a day, and one of 20 that never expires; entry 3 charges 15. */
 const CHARGED: readonly Row[] = [
   [
     '0s',
@@ -18,7 +18,7 @@ const CHARGED: readonly Row[] = [
 ];
 
 describe('a refund of an expired grant', () => {
-  test('comes back as one like it, which lasts as long from then on', () => {
+  test('makes a new grant with the same terms and duration', () => {
     const store = ledger(ANEW, [
       ...CHARGED,
       [
@@ -41,7 +41,7 @@ describe('a refund of an expired grant', () => {
     continueLedger(store, [['4d', null, 'GRANT_EXPIRED 3: g3>expired 3', '20']]);
   });
 
-  test('answers with what happened: nothing expired, a grant was made', () => {
+  test('returns that nothing expired and which grant was made', () => {
     const store = ledger(ANEW, CHARGED);
     const { outcome } = store.run(at('3d'), refund(3n));
     expect(outcome).toMatchObject({
@@ -58,7 +58,7 @@ describe('a refund of an expired grant', () => {
     });
   });
 
-  test('in parts makes a grant for each part, until all is refunded', () => {
+  test('in parts makes a grant for each part', () => {
     ledger(ANEW, [
       ...CHARGED,
       ['3d', refund(3n, 5n), 'REFUND 5: consumed>g2 5', '20'],
@@ -68,7 +68,7 @@ describe('a refund of an expired grant', () => {
     ]);
   });
 
-  test('can be spent and refunded again, and comes back once more when it has expired, too', () => {
+  test('can be spent, expire and be refunded again', () => {
     ledger(ANEW, [
       CHARGED[0]!,
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
@@ -83,7 +83,7 @@ describe('a refund of an expired grant', () => {
     ]);
   });
 
-  test('makes one for each grant that has expired, limited as they were', () => {
+  test('makes one grant for each expired grant, limited to the same operations', () => {
     const store = ledger(ANEW, [
       [
         '0s',
@@ -114,7 +114,7 @@ describe('a refund of an expired grant', () => {
     ]);
   });
 
-  test('of an allowance lasts a period, and is no allowance of one', () => {
+  test('of an allowance lasts as long as a period, and does not count as an allowance', () => {
     const store = ledger(plan({ refundExpired: 'new_grant', ...allowance(50n) }), [
       ['2026-01-01', open(), 'GRANT 50: issued>g1 50', '50'],
       ['2026-01-02', charge(50n), 'CHARGE 50: g1>consumed 50', '0'],

@@ -24,7 +24,7 @@ const CHARGED: readonly Row[] = [
 ];
 
 describe('a refund', () => {
-  test('of all gives every grant back what it gave, last taken first', () => {
+  test('in full gives every grant back what it paid, last used first', () => {
     const store = ledger(plan(), [
       ...CHARGED,
       ['2s', refund(4n), 'REFUND 40: consumed>g3 10, consumed>g2 20, consumed>g1 10', '60'],
@@ -33,14 +33,14 @@ describe('a refund', () => {
     expect(store.entries.at(-1)).toMatchObject({ refundedSeq: 4n, credits: 40n });
   });
 
-  test('of a part gives back what was taken last', () => {
+  test('in part gives back what was used last', () => {
     ledger(plan(), [
       ...CHARGED,
       ['2s', refund(4n, 15n), 'REFUND 15: consumed>g3 10, consumed>g2 5', '35'],
     ]);
   });
 
-  test('goes on where the one before stopped, until nothing is left', () => {
+  test('continues where the previous one stopped, until nothing is left', () => {
     ledger(plan(), [
       ...CHARGED,
       ['2s', refund(4n, 1n), 'REFUND 1: consumed>g3 1', '21'],
@@ -52,7 +52,7 @@ describe('a refund', () => {
     ]);
   });
 
-  test('in however many parts gives back exactly what was charged, to whom it came from', () => {
+  test('in any number of parts gives every grant back exactly what it paid', () => {
     const parts = fc.array(fc.bigInt(1n, 40n), { maxLength: 12 });
     fc.assert(
       fc.property(parts, (all) => {
@@ -82,7 +82,7 @@ describe('a refund', () => {
     ]);
   });
 
-  test('of each partial commit is counted apart', () => {
+  test('of each partial commit is counted separately', () => {
     ledger(plan(), [
       CHARGED[0]!,
       ['0s', reserve(10n), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
@@ -94,7 +94,7 @@ describe('a refund', () => {
     ]);
   });
 
-  test('of what a grant gave from a reservation and beyond it goes back as one', () => {
+  test('of what a grant paid from held and available credits is one allocation', () => {
     ledger(plan(), [
       ...CHARGED.slice(0, 2),
       [
@@ -113,7 +113,7 @@ describe('a refund', () => {
     ]);
   });
 
-  test('of what a commit drew beyond its reservation gives that back first: it was taken last', () => {
+  test('gives back first what the commit drew beyond its reservation', () => {
     ledger(plan(), [
       CHARGED[0]!,
       ['0s', reserve(10n, { overCommitPolicy: 'DRAW' }), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
@@ -123,7 +123,7 @@ describe('a refund', () => {
     ]);
   });
 
-  test('can be of what was charged in the same unit of work', () => {
+  test('can be of a charge in the same unit of work', () => {
     const store = ledger(plan(), CHARGED.slice(0, 1));
     const { outcomes } = store.runGroup(at('1s'), [
       charge(7n),
@@ -144,7 +144,7 @@ describe('a refund', () => {
     audit(store);
   });
 
-  test('is of a commit or charge: no other entry can be refunded', () => {
+  test('is possible for commits and charges only', () => {
     ledger(plan(), [
       ...CHARGED,
       ['2s', refund(1n), 'ENTRY_NOT_FOUND: seq 1, account_id acme', '20'],
@@ -154,14 +154,14 @@ describe('a refund', () => {
     ]);
   });
 
-  test('of a charge that cost nothing has nothing to give back', () => {
+  test('of a charge of 0 credits fails', () => {
     ledger(plan(), [
       ['0s', charge(0n), 'CHARGE 0', '0'],
       ['1s', refund(1n), 'EXCEEDS_COMMIT: asked 0, allowed 0, seq 1', '0'],
     ]);
   });
 
-  test('can be spent again', () => {
+  test('makes credits that can be spent again', () => {
     ledger(plan(), [
       CHARGED[0]!,
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
@@ -171,7 +171,7 @@ describe('a refund', () => {
     ]);
   });
 
-  test('works on a closed account, too', () => {
+  test('is possible on a closed account', () => {
     ledger(plan(), [
       CHARGED[0]!,
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
@@ -180,7 +180,7 @@ describe('a refund', () => {
     ]);
   });
 
-  test('keeps what the caller called the job, and adds its own labels', () => {
+  test('keeps the reference and labels of the commit, and adds its own labels', () => {
     const store = ledger(plan(), [CHARGED[0]!]);
     store.run(at('1s'), {
       kind: 'Charge',
@@ -206,7 +206,7 @@ describe('a refund to a grant', () => {
     ['1s', charge(15n), 'CHARGE 15: g1>consumed 10, g2>consumed 5', '15'],
   ];
 
-  test('that has expired since is breakage', () => {
+  test('that has expired is breakage', () => {
     const store = ledger(plan(), [
       ...EXPIRING,
       ['1d', refund(3n, 8n), 'REFUND 8: consumed>g2 5, consumed>expired 3', '20'],
@@ -218,7 +218,7 @@ describe('a refund to a grant', () => {
     });
   });
 
-  test('that was spent, and has not expired, opens it again until then', () => {
+  test('that was spent and has not expired reopens it until its expiry', () => {
     const store = ledger(plan(), [
       ...EXPIRING,
       ['1m', refund(3n), 'REFUND 15: consumed>g2 5, consumed>g1 10', '30'],
@@ -229,7 +229,7 @@ describe('a refund to a grant', () => {
 });
 
 describe('a refund of overage', () => {
-  test('lowers the month’s overage, before anything goes back to grants', () => {
+  test('lowers the month’s overage before grants get credits back', () => {
     ledger(plan(postpaid(50n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['1s', charge(40n), 'CHARGE 40: g1>consumed 10, overage>consumed 30', '0 overage 30'],
@@ -239,7 +239,7 @@ describe('a refund of overage', () => {
     ]);
   });
 
-  test('of an earlier month leaves this month’s as it is', () => {
+  test('of an earlier month does not change this month’s overage', () => {
     ledger(plan(postpaid(50n)), [
       ['0s', charge(40n), 'CHARGE 40: overage>consumed 40', '0 overage 40'],
       ['2026-02-01', refund(1n, 10n), 'REFUND 10: consumed>overage 10', '0'],

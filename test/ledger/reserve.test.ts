@@ -19,7 +19,7 @@ import { continueLedger, ledger } from './table.ts';
 const GRANT = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'] as const;
 
 describe('a reservation', () => {
-  test('sets credits aside, and what is set aside cannot be reserved again', () => {
+  test('sets credits aside, which cannot be reserved again', () => {
     ledger(plan(), [
       GRANT,
       ['1s', reserve(60n), 'RESERVE 60: g1>(g1) 60', '100 (60)'],
@@ -35,7 +35,7 @@ describe('a reservation', () => {
     ]);
   });
 
-  test('takes from several grants in burn order', () => {
+  test('uses several grants in burn order', () => {
     ledger(plan(), [
       GRANT,
       ['0s', grantCredits(10n, { priority: 1 }), 'GRANT 10: issued>g2 10', '110'],
@@ -45,7 +45,7 @@ describe('a reservation', () => {
     ]);
   });
 
-  test('goes on to overage on a postpaid plan, up to the limit', () => {
+  test('uses overage on a postpaid plan, up to the limit', () => {
     ledger(plan(postpaid(50n)), [
       GRANT,
       ['1s', reserve(120n), 'RESERVE 120: g1>(g1) 100, overage>(overage) 20', '100 (120)'],
@@ -63,7 +63,7 @@ describe('a reservation', () => {
     ]);
   });
 
-  test('is priced on the card in force, or on the version asked for, and its commits on the same', () => {
+  test('is priced on the rate card in force or the version asked for, and so are its commits', () => {
     const store = ledger(plan(), [
       GRANT,
       ['1s', reserve(pages(10n)), 'RESERVE 10: g1>(g1) 10', '100 (10)'],
@@ -82,7 +82,7 @@ describe('a reservation', () => {
     expect(versions).toEqual([1, 2, 1, 1, 2, 1, 2, 1]);
   });
 
-  test('cannot be priced on a version the plan never had', () => {
+  test('cannot be priced on a version that the plan never had', () => {
     ledger(plan(), [
       GRANT,
       [
@@ -95,7 +95,7 @@ describe('a reservation', () => {
     ]);
   });
 
-  test('of an amount cannot pin a version the plan never had: no commit could be priced on it', () => {
+  test('of credits cannot pin a version that the plan never had', () => {
     ledger(plan(), [
       GRANT,
       ['1s', reserve(1n, { rateCardVersion: 9 }), 'RATE_CARD_VERSION_UNKNOWN', '100'],
@@ -103,7 +103,7 @@ describe('a reservation', () => {
     ]);
   });
 
-  test('of what has no price fails with the field’s path', () => {
+  test('of a usage without a price fails with the field’s path', () => {
     const store = ledger(plan(), [GRANT]);
     const { outcome } = store.run(at('1s'), reserve(pages(0n)));
     expect(outcome).toMatchObject({
@@ -112,7 +112,7 @@ describe('a reservation', () => {
     });
   });
 
-  test('carries what its caller called it', () => {
+  test('carries the caller’s reference and labels', () => {
     const labels = { team: 'blue' };
     const store = ledger(plan(), [
       GRANT,
@@ -134,10 +134,10 @@ describe('a reservation', () => {
 
 describe('a reservation lasts', () => {
   test.each<[string, Partial<Reserve>, string]>([
-    ['the plan’s 15 minutes where nothing is asked', {}, '2026-01-10T00:15:00Z'],
-    ['as long as asked', { ttlMs: ms('90s') }, '2026-01-10T00:01:30Z'],
-    ['a millisecond, if asked', { ttlMs: 1 }, '2026-01-10T00:00:00.001Z'],
-    ['the plan’s maximum at most', { ttlMs: ms('24h') }, '2026-01-11T00:00:00Z'],
+    ['the plan’s 15 minutes by default', {}, '2026-01-10T00:15:00Z'],
+    ['as long as asked for', { ttlMs: ms('90s') }, '2026-01-10T00:01:30Z'],
+    ['a millisecond, if asked for', { ttlMs: 1 }, '2026-01-10T00:00:00.001Z'],
+    ['at most the plan’s maximum', { ttlMs: ms('24h') }, '2026-01-11T00:00:00Z'],
   ])('%s', (_, change, until) => {
     const store = ledger(plan(), [
       GRANT,
@@ -150,7 +150,7 @@ describe('a reservation lasts', () => {
     expect(store.reservations.get('r1')).toMatchObject({ state: 'EXPIRED', endedAt: at(until) });
   });
 
-  test('no longer than the plan’s maximum', () => {
+  test('not longer than the plan’s maximum', () => {
     ledger(plan(), [
       GRANT,
       [
@@ -190,7 +190,7 @@ describe('an extension', () => {
     ]);
   });
 
-  test('comes too late once the reservation has ended', () => {
+  test('fails once the reservation has ended', () => {
     ledger(plan(), [
       ...rows,
       [
@@ -216,7 +216,7 @@ describe('an extension', () => {
 });
 
 describe('a release', () => {
-  test('gives everything back, once', () => {
+  test('gives everything back once', () => {
     const store = ledger(plan(), [
       GRANT,
       ['1s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
@@ -239,7 +239,7 @@ describe('a release', () => {
     });
   });
 
-  test('gives back what partial commits left', () => {
+  test('gives back what partial commits did not charge', () => {
     ledger(plan(), [
       GRANT,
       ['1s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
@@ -248,7 +248,7 @@ describe('a release', () => {
     ]);
   });
 
-  test('of an expired reservation is answered, and of a committed one refused', () => {
+  test('of an expired reservation succeeds, and of a committed one fails', () => {
     ledger(plan(), [
       GRANT,
       ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],

@@ -1,4 +1,4 @@
-/** When a statement is due, and what may close it. */
+/** When a statement is due, and when a month is closed. */
 
 import { describe, expect, test } from 'vitest';
 import type { Account } from '../../src/ledger/account.ts';
@@ -41,7 +41,7 @@ function opened(terms = postpaid(100n)): AccountStore {
   return store;
 }
 
-/** Closes a month of the store's account, as it was read before. */
+/** Closes a month of the stored account with a statement that was computed before. */
 function closed(store: AccountStore, now: number, of: StatementToClose = closing(store.account)) {
   const book = store.loadBook(now, []);
   settle(book, origin);
@@ -53,19 +53,19 @@ function closed(store: AccountStore, now: number, of: StatementToClose = closing
 const dueOf = ({ account }: AccountStore) => [account.statementDueAt, account.statementPlanId];
 
 describe('a statement is due', () => {
-  test('at the end of the month an account is opened in, on a postpaid plan', () => {
+  test('at the end of the month in which a postpaid account is opened', () => {
     expect(dueOf(opened())).toEqual([FEBRUARY, 'test']);
     expect(dueOf(opened({ overage: null }))).toEqual([null, null]);
   });
 
-  test('at the end of the month in which a plan becomes postpaid, once it is touched', () => {
+  test('at the end of the month in which a plan becomes postpaid, once the account is settled', () => {
     const store = opened({ overage: null });
     store.plan = plan(postpaid(5n));
     store.run(at('2026-02-10'), charge(1n));
     expect(dueOf(store)).toEqual([MARCH, 'test']);
   });
 
-  test('still, where the plan is postpaid no more; and priced as the plan it was', () => {
+  test('although the plan is no longer postpaid, and priced by its former plan', () => {
     const store = opened();
     store.plan = { ...plan(), planId: 'prepaid' };
     store.account.planId = 'prepaid';
@@ -73,7 +73,7 @@ describe('a statement is due', () => {
     expect(dueOf(store)).toEqual([FEBRUARY, 'test']);
   });
 
-  test('under the plan of the month’s end, if another follows before it is closed', () => {
+  test('under the plan at the month’s end, if the account moves before it is closed', () => {
     const store = opened();
     store.plan = { ...plan(postpaid(7n)), planId: 'other' };
     store.account.planId = 'other';
@@ -83,7 +83,7 @@ describe('a statement is due', () => {
     expect(dueOf(store)).toEqual([MARCH, 'other']);
   });
 
-  test('again, where overage is given back long after an account left postpaid plans', () => {
+  test('again if overage is refunded long after the account left postpaid plans', () => {
     const store = opened();
     store.run(at('1h'), charge(9n));
     store.plan = plan();
@@ -96,7 +96,7 @@ describe('a statement is due', () => {
 });
 
 describe('closing a month', () => {
-  test('happens once, says so in an event and turns to the next', () => {
+  test('happens once, emits statement.closed and schedules the next month', () => {
     const store = opened();
     store.run(at('1h'), charge(9n));
     const read = closing(store.account, FEBRUARY, { overage: 9n });
@@ -112,7 +112,7 @@ describe('closing a month', () => {
     expect(closed(store, FEBRUARY, read)).toEqual([]);
   });
 
-  test('ends its time: a slow clock posts into the next month', () => {
+  test('forbids later entries: a slow clock posts into the next month', () => {
     const store = opened();
     closed(store, FEBRUARY);
     store.run(at('2026-01-31'), charge(3n));
@@ -121,13 +121,13 @@ describe('closing a month', () => {
   });
 
   test.each<[string, (store: AccountStore) => { now: number; of: StatementToClose }]>([
-    ['before the month is over', ({ account }) => ({ now: FEBRUARY - 1, of: closing(account) })],
+    ['before the month has ended', ({ account }) => ({ now: FEBRUARY - 1, of: closing(account) })],
     [
-      'of another month than the one due',
+      'for another month than the one due',
       ({ account }) => ({ now: MARCH, of: closing(account, MARCH) }),
     ],
     [
-      'where an entry was posted into the month after it was read',
+      'if an entry was posted into the month after it was read',
       (store) => {
         const of = closing(store.account);
         store.run(at('2h'), charge(1n));
@@ -135,7 +135,7 @@ describe('closing a month', () => {
       },
     ],
     [
-      'where an entry was posted since, and it was read before the month was over',
+      'if an entry was posted since, and it was read before the month had ended',
       (store) => {
         const of = closing(store.account);
         store.run(FEBRUARY, charge(1n));
@@ -151,7 +151,7 @@ describe('closing a month', () => {
     expect(snapshotOf(book)).toEqual(before);
   });
 
-  test('is not hindered by entries of the next month that were there when it was read', () => {
+  test('is not prevented by entries of the next month that existed when it was read', () => {
     const store = opened();
     store.run(FEBRUARY, charge(1n));
     const of = closing(store.account);
@@ -160,7 +160,7 @@ describe('closing a month', () => {
     expect(store.account.overage).toBe(2n);
   });
 
-  test('of a closed account ends with the month it was closed in', () => {
+  test('of a closed account ends with the month in which it was closed', () => {
     const store = opened();
     store.run(at('1h'), close());
     expect(closed(store, FEBRUARY)).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** Auto top-up, the deciding half: when one is due, what starting it makes, and how it ends. */
+/** Auto top-up in the ledger: when a top-up is due, what starting it does, and how it ends. */
 
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -51,7 +51,7 @@ const synced = (
 });
 const paid = (purchaseId: string, syncVersion = 0) =>
   synced(purchaseId, { payment: 'PAID', paid: 500n }, syncVersion);
-/** Paid, and spent at once: the account is as low as it was. */
+/** Paid, and spent at once, so the balance is as low as before. */
 const paidAndSpent = (purchaseId: string): readonly Command[] => [paid(purchaseId), charge(100n)];
 const declined = (purchaseId: string, code = 'card_declined', syncVersion = 0) =>
   synced(purchaseId, { payment: 'FAILED', failureCode: code }, syncVersion);
@@ -61,7 +61,7 @@ const ended = (purchaseId: string, code: string): Command => ({
   code,
 });
 
-/** An account with so many credits. */
+/** An account with this number of credits. */
 function funded(credits: bigint): AccountStore {
   const store = new AccountStore(plan({}, PACKS), START);
   store.run(START, open());
@@ -69,7 +69,7 @@ function funded(credits: bigint): AccountStore {
   return store;
 }
 
-/** When it is, what is done, what that answers, and when a top-up is due then. */
+/** Time, command, outcome, and when a top-up is due after it. */
 type Row = readonly [
   at: string,
   commands: Command | readonly Command[],
@@ -104,7 +104,7 @@ const failures = (store: AccountStore) =>
   store.events.filter(({ type }) => type === 'top_up.failed').map(({ data }) => data);
 
 describe('a top-up is due', () => {
-  test('in the unit of work that takes the balance below the threshold, and not while it is off', () => {
+  test('at once when the balance falls below the threshold, and never while it is off', () => {
     const store = funded(60n);
     play(store, [
       ['1m', charge(5n), '', null],
@@ -118,14 +118,14 @@ describe('a top-up is due', () => {
     ]);
   });
 
-  test('at once where it is switched on for a balance that is low', () => {
+  test('at once if it is switched on while the balance is low', () => {
     play(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', on({ threshold: 10n }), '', null],
     ]);
   });
 
-  test('no more once the account is closed', () => {
+  test('never again once the account is closed', () => {
     play(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', close(), '', null],
@@ -133,7 +133,7 @@ describe('a top-up is due', () => {
     ]);
   });
 
-  test('after the cool-down, counted from the start of the one before', () => {
+  test('after the cool-down, counted from the start of the previous one', () => {
     play(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
@@ -144,7 +144,7 @@ describe('a top-up is due', () => {
     ]);
   });
 
-  test('at once again where a shorter cool-down is set', () => {
+  test('at once if a shorter cool-down is set that has passed', () => {
     play(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
@@ -153,7 +153,7 @@ describe('a top-up is due', () => {
     ]);
   });
 
-  test('so many times a month; declined ones do not count', () => {
+  test('until the monthly cap is reached; declined ones do not count', () => {
     const store = funded(10n);
     play(store, [
       ['1m', on({ coolDownMs: ms('1m'), monthlyCap: 2 }), '', '1m'],
@@ -171,7 +171,7 @@ describe('a top-up is due', () => {
 });
 
 describe('starting a top-up', () => {
-  test('orders the pack: a purchase that is pending, and no entry', () => {
+  test('creates a pending purchase and no entry', () => {
     const store = funded(10n);
     const entries = store.entries.length;
     play(store, [
@@ -184,7 +184,7 @@ describe('starting a top-up', () => {
     expect(store.entries.length).toBe(entries);
   });
 
-  test('again answers nothing while one is under way, and the same one once its worker is lost', () => {
+  test('returns null while one is in progress, and the same purchase once its lease has expired', () => {
     const store = funded(10n);
     play(store, [
       ['1m', on(), '', '1m'],
@@ -196,7 +196,7 @@ describe('starting a top-up', () => {
     expect(store.purchases.length).toBe(1);
   });
 
-  test('goes on with what is under way though it was switched off, or the balance recovered', () => {
+  test('returns the one in progress although it was switched off or the balance recovered', () => {
     play(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
@@ -207,7 +207,7 @@ describe('starting a top-up', () => {
     ]);
   });
 
-  test('buys a pack that was offered to the account alone, and fails once it is withdrawn', () => {
+  test('buys a custom pack, and fails once it is withdrawn', () => {
     const store = funded(10n);
     play(store, [
       ['1m', on({ packId: 'own' }), 'PACK_NOT_FOUND', null],
@@ -223,7 +223,7 @@ describe('starting a top-up', () => {
     expect(failures(store)).toMatchObject([{ pack_id: 'own', code: 'pack_not_found' }]);
   });
 
-  test('orders nothing where the pack is gone, or would not fit: it failed', () => {
+  test('fails if the pack no longer exists or exceeds the credit limit', () => {
     const store = funded(10n);
     play(store, [['1m', on(), '', '1m']]);
     store.plan = plan({}, []);
@@ -239,7 +239,7 @@ describe('starting a top-up', () => {
 });
 
 describe('a top-up that ends', () => {
-  test('declined says so, with the code and when it is tried again: later each time', () => {
+  test('as declined emits top_up.failed with the code and the next attempt, later each time', () => {
     const store = funded(10n);
     play(store, [
       ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
@@ -266,7 +266,7 @@ describe('a top-up that ends', () => {
     ]);
   });
 
-  test('ends once: what is told again, or of another purchase, is passed over', () => {
+  test('ends once: a repeated end and one of another purchase are ignored', () => {
     const store = funded(10n);
     play(store, [
       ['1m', ended('p1', 'card_declined'), 'passed over', null],
@@ -284,7 +284,7 @@ describe('a top-up that ends', () => {
     ]);
   });
 
-  test('paid cannot be ended as declined any more', () => {
+  test('as paid cannot be ended as declined', () => {
     const store = funded(10n);
     play(store, [
       ['1m', on(), '', '1m'],
@@ -295,7 +295,7 @@ describe('a top-up that ends', () => {
     expect(store.purchases).toMatchObject([{ state: 'PAID', failureCode: '' }]);
   });
 
-  test('because nobody paid in time says so, too', () => {
+  test('by expiry emits top_up.failed', () => {
     const store = funded(10n);
     play(store, [
       ['1m', on(), '', '1m'],
@@ -305,7 +305,7 @@ describe('a top-up that ends', () => {
     expect(failures(store)).toMatchObject([{ purchase_id: 'p1', code: 'expired' }]);
   });
 
-  test('declined, and paid after all, grants, counts, and need not be waited for', () => {
+  test('as declined and is paid after all grants credits, counts, and ends the back-off', () => {
     const store = funded(10n);
     play(store, [
       ['1m', on({ monthlyCap: 1, coolDownMs: ms('1m') }), '', '1m'],
@@ -332,7 +332,7 @@ describe('a top-up that ends', () => {
     expect(store.account.topUps).toMatchObject({ count: 0, failures: 0, purchaseId: null });
   });
 
-  test('is tried at once with another payment method, and not with the one that was declined', () => {
+  test('as declined is tried at once with another payment method, but not with the same one', () => {
     play(funded(10n), [
       ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
       ['2m', start, 'p1', '7m'],
@@ -354,10 +354,10 @@ describe('a top-up that ends', () => {
   });
 });
 
-describe('a setting that could not work is refused, and changes nothing:', () => {
+describe('a setting that cannot work fails and changes nothing:', () => {
   test.each<[string, Partial<AutoTopUp>, string]>([
-    ['a pack that the plan has not', { packId: 'huge' }, 'PACK_NOT_FOUND'],
-    ['a threshold that one pack does not reach', { threshold: 101n }, 'INVALID_FIELD'],
+    ['a pack that the plan does not have', { packId: 'huge' }, 'PACK_NOT_FOUND'],
+    ['a threshold above the credits of the pack', { threshold: 101n }, 'INVALID_FIELD'],
   ])('%s', (_, change, reason) => {
     const store = funded(10n);
     play(store, [['1m', { ...on(change), displayName: 'Acme' } as Command, reason, null]]);
@@ -398,13 +398,13 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 1, maxLength: 60, size: 'max' },
 );
 
-/** Both ways in which a decline is learned of. */
+/** The two ways in which the service learns of a decline. */
 function askedOf(command: Exclude<Step['command'], 'end'>, pending: string): Command | null {
   if (command === 'decline') return declined(pending);
   return command === 'refuse' ? ended(pending, 'no') : command;
 }
 
-test('whatever happens, one is under way at most, none is started before its time or beyond the cap', () => {
+test('in every scenario at most one is in progress, and none starts too early or beyond the cap', () => {
   fc.assert(
     fc.property(steps, (random) => {
       const store = funded(100n);
@@ -451,13 +451,13 @@ test('whatever happens, one is under way at most, none is started before its tim
         assert.deepEqual(
           store.purchases.filter((p) => p.state === 'PENDING').map((p) => p.purchaseId),
           underWay === null ? [] : [underWay],
-          'under way exactly as long as its purchase is pending',
+          'in progress exactly as long as its purchase is pending',
         );
         const low = account.autoTopUp && availableCredits(account) < account.autoTopUp.threshold;
         assert.equal(
           account.topUpDueAt !== null,
           Boolean(low || account.topUps?.purchaseId),
-          'due if, and only if, there is something to do',
+          'due if and only if there is something to do',
         );
       }
     }),

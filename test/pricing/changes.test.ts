@@ -1,4 +1,4 @@
-/** The `changes` of a plan file: prices that are other ones from a date on. */
+/** The `changes` of a plan file: dated changes of its prices. */
 import { describe, expect, test } from 'vitest';
 import { rateCardAt } from '../../src/pricing/plan.ts';
 import { priceUsage } from '../../src/pricing/price.ts';
@@ -30,7 +30,7 @@ const CHANGES = withChanges(`
 describe('the changes of a plan file', () => {
   const plan = planIn(CHANGES);
 
-  test('begin at instants in UTC; a date is its first moment', () => {
+  test('start at instants in UTC; a date means its first moment', () => {
     expect(plan.changes.map(({ from }) => new Date(from).toISOString())).toEqual([
       '2027-01-01T00:00:00.000Z',
       '2027-06-30T22:00:00.500Z',
@@ -50,7 +50,7 @@ describe('the changes of a plan file', () => {
     });
   });
 
-  test('leave the operations that they do not name as they were', () => {
+  test('do not affect operations that they do not name', () => {
     const names = (instant: string) => [...rateCardAt(plan, at(instant)).operations.keys()];
     const first = [...plan.rateCard.operations.keys()];
     expect(names('2027-02-01')).toEqual(first);
@@ -62,7 +62,7 @@ describe('the changes of a plan file', () => {
       expect(priceUsage(rateCard, pages, '')).toEqual(priceUsage(plan.rateCard, pages, ''));
   });
 
-  test('can bring back an operation that one before them has ended', () => {
+  test('can add an operation that an earlier change has ended', () => {
     const text = withChanges(`
   - { from: 2027-01-01, ends: [job.flat] }
   - from: 2027-02-01
@@ -74,7 +74,7 @@ describe('the changes of a plan file', () => {
     ]);
   });
 
-  test('are none where the file says none', () => {
+  test('are empty if the file has none', () => {
     expect(planIn(EVERYTHING).changes).toEqual([]);
     expect(planIn(`${EVERYTHING}changes: []\n`).changes).toEqual([]);
   });
@@ -83,9 +83,9 @@ describe('the changes of a plan file', () => {
 const NO_INSTANT =
   'must be a date such as 2027-01-01 or an instant such as 2027-01-01T12:00:00Z, in UTC';
 
-describe('an error in changes is told with its path', () => {
+describe('an error in changes has its path', () => {
   test.each([
-    ['no list', '  from: 2027-01-01', 'changes: must be a list'],
+    ['not a list', '  from: 2027-01-01', 'changes: must be a list'],
     ['no date', `  - operations: ${flat(9)}`, 'changes[0].from: missing key'],
     ...[
       '2027-02-29',
@@ -102,7 +102,7 @@ describe('an error in changes is told with its path', () => {
       `changes[0].from: ${NO_INSTANT}`,
     ]),
     [
-      'nothing that changes',
+      'a change without content',
       '  - from: 2027-01-01',
       'changes[0]: changes nothing: it has neither operations nor ends',
     ],
@@ -122,7 +122,7 @@ describe('an error in changes is told with its path', () => {
       'changes[1].from: is before that of changes[0]: dates must ascend',
     ],
     [
-      'the end of an operation there is not',
+      'the end of an unknown operation',
       '  - { from: 2027-01-01, ends: [job.gone] }',
       'changes[0].ends[0]: ends job.gone, which is no operation at that date',
     ],
@@ -132,12 +132,12 @@ describe('an error in changes is told with its path', () => {
       'changes[1].ends[0]: ends job.flat, which is no operation at that date',
     ],
     [
-      'one end twice',
+      'the same end twice',
       '  - { from: 2027-01-01, ends: [job.flat, job.flat] }',
       'changes[0].ends[1]: names job.flat twice',
     ],
     [
-      'an operation that is priced and ended at once',
+      'an operation that is priced and ended by the same change',
       `  - from: 2027-01-01\n    ends: [job.flat]\n    operations: ${flat(9)}`,
       'changes[0].ends[0]: ends job.flat, which the same change prices',
     ],
@@ -160,7 +160,7 @@ describe('an error in changes is told with its path', () => {
     expect(mistakesIn(withChanges(`${changes}\n`))).toEqual([error]);
   });
 
-  test('beside those of every other part', () => {
+  test('errors in changes are reported together with those of other parts', () => {
     const text = withChanges(
       '  - { from: 2027-01-01, ends: [job.gone] }\n  - { from: 2026-01-01, ends: [job.cel, x.y] }\n',
     ).replace('title: By size', 'title: ""');

@@ -7,20 +7,20 @@ import { priceUsage } from '../../src/pricing/price.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
 import { realPlan, usage } from './fixtures.ts';
 
-/** Credits, or the reason there are none. */
+/** Credits, or the reason of the failure. */
 function creditsOf(planId: Parameters<typeof realPlan>[0], of: Usage): bigint | string {
   const priced = priceUsage(realPlan(planId).rateCard, of, 'usages[0]');
   return 'reason' in priced ? priced.reason : priced.credits;
 }
 
 describe('aspose-cloud', () => {
-  test('an output has no size to price: no operation takes a quantity or attribute', () => {
+  test('no operation has a quantity or attribute', () => {
     for (const operation of realPlan('aspose-cloud').rateCard.operations.values()) {
       expect([operation.quantities.size, operation.attributes.size]).toEqual([0, 0]);
     }
   });
 
-  test('what is not listed has no price, rather than the price nothing', () => {
+  test('an operation that is not listed has no price, not the price 0', () => {
     expect(creditsOf('aspose-cloud', usage('document.print'))).toBe('UNKNOWN_OPERATION');
   });
 });
@@ -110,14 +110,14 @@ describe('verts', () => {
     ['a resize above the largest output', resize(100_000_001n), 'QUANTITY_OUT_OF_RANGE'],
     ['an upscale by 1', upscale(1n), 'QUANTITY_OUT_OF_RANGE'],
     ['an upscale by 17', upscale(17n), 'QUANTITY_OUT_OF_RANGE'],
-    ['an upscale by nothing named', usage('image.upscale'), 'MISSING_QUANTITY'],
+    ['an upscale without a factor', usage('image.upscale'), 'MISSING_QUANTITY'],
     ['a conversion to a format without a price', convert('psd'), 'INVALID_FIELD'],
-    ['a conversion to no format', usage('file.convert'), 'INVALID_FIELD'],
+    ['a conversion without a format', usage('file.convert'), 'INVALID_FIELD'],
   ])('%s is refused', (_name, of, reason) => {
     expect(creditsOf('verts', of)).toBe(reason);
   });
 
-  test('bought credits never expire; nothing is given away and nothing is postpaid', () => {
+  test('bought credits never expire; there is no welcome grant, allowance or overage', () => {
     const { packs, terms } = realPlan('verts');
     expect(packs.map(({ validity }) => validity)).toEqual(packs.map(() => null));
     expect([terms.welcome, terms.allowance, terms.overage]).toEqual([null, null, null]);

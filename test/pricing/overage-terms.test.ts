@@ -1,4 +1,4 @@
-/** The postpaid line as plan files say it, and as it is stored. */
+/** The postpaid line in plan files and in stored JSON. */
 import { describe, expect, test } from 'vitest';
 import { planTermsFromJson, planTermsToJson } from '../../src/pricing/plan-file/plan-json.ts';
 import { changed, EVERYTHING, mistakesIn, planIn, told } from './fixtures.ts';
@@ -8,7 +8,7 @@ const withLine = (overage: string) => changed(LINE, `overage: ${overage}`);
 const withTiers = (...tiers: readonly string[]) =>
   withLine(`{ limit: 10000, mode: graduated, currency: USD, tiers: [${tiers.join(', ')}] }`);
 
-test('a line with rates says its mode, currency and tiers, the last without an end', () => {
+test('a line with rates has a mode, a currency and tiers, the last without an end', () => {
   const { terms } = planIn(
     withTiers('{ up_to: 1000, price: "0.030" }', '{ up_to: 5000, price: "0" }', '{ price: "1.5" }'),
   );
@@ -26,11 +26,11 @@ test('a line with rates says its mode, currency and tiers, the last without an e
   });
 });
 
-test('a line with nothing but a limit is counted and not billed', () => {
+test('a line with only a limit is counted and not billed', () => {
   expect(planIn(EVERYTHING).terms.overage).toEqual({ limit: 10_000n, rates: null });
 });
 
-describe('rates come back from JSON as they went', () => {
+describe('rates are read back from JSON unchanged', () => {
   test.each([EVERYTHING, withTiers('{ up_to: 1, price: "0.000000001" }', '{ price: "2" }')])(
     '%#',
     (text) => {
@@ -40,7 +40,7 @@ describe('rates come back from JSON as they went', () => {
     },
   );
 
-  test('and terms stored before there were rates are read as they were meant', () => {
+  test('and terms stored before rates existed are read without rates', () => {
     const { title, terms } = planIn(EVERYTHING);
     const stored = { title, terms: { overage: { limit: '77' } }, packs: [] };
     expect(planTermsFromJson(stored).terms.overage).toEqual({ limit: 77n, rates: null });
@@ -48,7 +48,7 @@ describe('rates come back from JSON as they went', () => {
   });
 });
 
-describe('an error is told with its place:', () => {
+describe('an error has its path:', () => {
   const at = 'terms.overage';
   test.each([
     [
@@ -66,8 +66,8 @@ describe('an error is told with its place:', () => {
       withTiers('{ price: "-1" }'),
       `${at}.tiers[0].price: must be 0 or more, a plain decimal`,
     ],
-    ['a price left out', withTiers('{ up_to: 5 }'), `${at}.tiers[0].price: missing key`],
-    ['no tier at all', withTiers(), `${at}.tiers: must not be empty`],
+    ['a missing price', withTiers('{ up_to: 5 }'), `${at}.tiers[0].price: missing key`],
+    ['no tier', withTiers(), `${at}.tiers: must not be empty`],
     [
       'a last tier that ends',
       withTiers('{ up_to: 5, price: "1" }'),
@@ -79,7 +79,7 @@ describe('an error is told with its place:', () => {
       `${at}.tiers[0].up_to: missing key: only the last tier has no end`,
     ],
     [
-      'tiers that do not ascend, beside a price that cannot be read',
+      'tiers that do not ascend, together with an invalid price',
       withTiers('{ up_to: 5, price: x }', '{ up_to: 5, price: "1" }', '{ price: "1" }'),
       `${at}.tiers[1].up_to: overlaps the tier before, which ends at 5: tiers must ascend`,
     ],
@@ -99,12 +99,12 @@ describe('an error is told with its place:', () => {
       `${at}.tiers: missing key: a line that is billed has a mode, a currency and tiers`,
     ],
     [
-      'a currency that is none',
+      'an invalid currency',
       withLine('{ limit: 1, mode: volume, currency: usd, tiers: [{ price: "1" }] }'),
       `${at}.currency: must be an ISO 4217 currency code`,
     ],
     [
-      'another mode',
+      'an unknown mode',
       withLine('{ limit: 1, mode: stepped, currency: USD, tiers: [{ price: "1" }] }'),
       `${at}.mode: must be graduated or volume`,
     ],

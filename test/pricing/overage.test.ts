@@ -25,7 +25,7 @@ const TIERS: Tiers = [
 const linesOf = (of: OverageRates, quantity: bigint) =>
   priceOverage(of, quantity).map((line) => `${line.quantity} x ${line.unitPrice} = ${line.amount}`);
 
-describe('graduated: each tier prices the credits that lie in it', () => {
+describe('graduated: each tier prices the credits that fall into it', () => {
   test.each<[bigint, string[], string]>([
     [0n, [], '0.00'],
     [1n, ['1 x 0.030 = 0.03'], '0.03'],
@@ -43,7 +43,7 @@ describe('graduated: each tier prices the credits that lie in it', () => {
   });
 });
 
-describe('volume: the tier the total lies in prices all of it', () => {
+describe('volume: the tier of the total prices all credits', () => {
   test.each<[bigint, number | null, string]>([
     [0n, null, '0.00'],
     [1n, 1, '0.03'],
@@ -85,7 +85,7 @@ describe('an amount is rounded once, half to even, to the digits of its currency
   });
 });
 
-/** Any rates whose tiers end within reach of the quantities below. */
+/** Random rates whose tiers end within the range of the quantities below. */
 const anyRates = (mode?: OverageRates['mode']): fc.Arbitrary<OverageRates> =>
   fc
     .record({
@@ -104,7 +104,7 @@ const anyRates = (mode?: OverageRates['mode']): fc.Arbitrary<OverageRates> =>
     });
 const anyQuantity = fc.bigInt(0n, 400n);
 
-/** An amount in units of 10⁻⁹: everything here has at most nine digits. */
+/** An amount in units of 10⁻⁹, because amounts here have at most nine digits. */
 const nano = (amount: string): bigint => {
   const negative = amount.startsWith('-');
   const [whole = '', fraction = ''] = amount.replace('-', '').split('.');
@@ -112,7 +112,7 @@ const nano = (amount: string): bigint => {
   return negative ? -units : units;
 };
 
-/** Of every credit by itself: the tier it lies in, or the tier of the last one. */
+/** The tier of each single credit or, for volume, the tier of the last one. */
 function nanoOfEach({ mode, tiers }: OverageRates, quantity: bigint): Map<number, bigint> {
   const tierOf = (credit: bigint) => tiers.findIndex(({ upTo }) => upTo === null || credit <= upTo);
   const sums = new Map<number, bigint>();
@@ -123,8 +123,8 @@ function nanoOfEach({ mode, tiers }: OverageRates, quantity: bigint): Map<number
   return sums;
 }
 
-describe('whatever the rates', () => {
-  test('a line is what its credits cost one by one, at most half a smallest coin off', () => {
+describe('with any rates', () => {
+  test('a line differs from the sum of its credits by at most half the smallest unit', () => {
     const coin = { USD: 10n ** 7n, JPY: 10n ** 9n, KWD: 10n ** 6n };
     fc.assert(
       fc.property(anyRates(), anyQuantity, (of, quantity) => {
@@ -141,7 +141,7 @@ describe('whatever the rates', () => {
     );
   });
 
-  test('the lines share out the quantity and add up to the total', () => {
+  test('the lines’ quantities and amounts add up to the total', () => {
     fc.assert(
       fc.property(anyRates(), anyQuantity, (of, quantity) => {
         const lines = priceOverage(of, quantity);
@@ -152,7 +152,7 @@ describe('whatever the rates', () => {
     );
   });
 
-  test('more credits never cost less where tiers are graduated', () => {
+  test('more credits never cost less with graduated tiers', () => {
     fc.assert(
       fc.property(anyRates('graduated'), anyQuantity, anyQuantity, (of, a, b) => {
         const [less, more] = a < b ? [a, b] : [b, a];
@@ -162,7 +162,7 @@ describe('whatever the rates', () => {
     );
   });
 
-  test('what is owed after refunds is the least the month cost on the way down', () => {
+  test('what is owed after refunds is the lowest price of any quantity in between', () => {
     fc.assert(
       fc.property(anyRates(), anyQuantity, fc.bigInt(0n, 400n), (of, quantity, wanted) => {
         const refunded = wanted > quantity ? quantity : wanted;
@@ -176,7 +176,7 @@ describe('whatever the rates', () => {
     );
   });
 
-  test('a refund of everything leaves nothing owed', () => {
+  test('after a full refund nothing is owed', () => {
     fc.assert(
       fc.property(anyRates(), anyQuantity, (of, quantity) => {
         expect(nano(owedAfterRefunds(of, quantity, quantity).amount)).toBe(0n);
@@ -185,7 +185,7 @@ describe('whatever the rates', () => {
   });
 });
 
-test('a refund that takes a volume back into a dearer tier makes nothing dearer', () => {
+test('a refund into a more expensive volume tier does not raise what is owed', () => {
   const volume = rates('volume', TIERS);
   const owed = [0n, 1n, 1_000n, 1_500n, 2_000n].map(
     (refunded) => owedAfterRefunds(volume, 2_000n, refunded).amount,
@@ -193,7 +193,7 @@ test('a refund that takes a volume back into a dearer tier makes nothing dearer'
   expect(owed).toEqual(['40.00', '39.98', '20.02', '15.00', '0.00']);
 });
 
-test('aspose-cloud bills a month’s overage as it sells the same credits in advance', () => {
+test('aspose-cloud bills a month’s overage at the price of its packs', () => {
   const { packs, terms } = realPlan('aspose-cloud');
   const of = terms.overage?.rates;
   if (!of) throw new Error('the plan bills nothing');

@@ -78,7 +78,7 @@ describe('the packs that cover a shortfall', () => {
     expect(coveringPacks(realPlan('verts').packs, shortfall)).toEqual([]);
   });
 
-  test('are as few of each as suffice, and ascend in price', () => {
+  test('are the smallest sufficient number of each, sorted by price', () => {
     fc.assert(
       fc.property(fc.array(anyPack), fc.bigInt(1n, 10_000_000n), (packs, shortfall) => {
         const offers = coveringPacks(packs, shortfall);
@@ -93,7 +93,7 @@ describe('the packs that cover a shortfall', () => {
     );
   });
 
-  test('keep the order of the file at equal prices, and stand currency by currency', () => {
+  test('keep the order of the file at equal prices, and are grouped by currency', () => {
     const packs = [
       pack('dollars', 10n, '1.00'),
       pack('same', 20n, '1.00'),
@@ -133,7 +133,7 @@ describe('money is exact', () => {
     expect(multiplyMoney({ currency: 'USD', amount }, times).amount).toBe(product);
   });
 
-  test('is ordered by value, not by text', () => {
+  test('is compared by value, not by text', () => {
     const cents = fc.bigInt(0n, 10n ** 18n);
     const dollars = (of: bigint) => ({
       currency: 'USD',
@@ -163,11 +163,11 @@ describe('bought credits expire', () => {
     expect(new Date(expiresMs ?? 0).toISOString()).toBe(until);
   });
 
-  test('never, where their validity is null', () => {
+  test('never, if their validity is null', () => {
     expect(expiryOf(null, 0)).toBeNull();
   });
 
-  test('in the right month, at the same time of day, on the same day or the month’s last', () => {
+  test('in the right month at the same time of day, on the same day or the last of the month', () => {
     const instant = fc.integer({ min: 0, max: Date.UTC(2200, 0) });
     fc.assert(
       fc.property(instant, fc.integer({ min: 1, max: 120 }), (fromMs, months) => {

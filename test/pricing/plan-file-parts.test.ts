@@ -4,18 +4,18 @@ import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
 const op = (name: string) => `operations["job.${name}"]`;
 const whole = 'must be a whole number, without a point or an exponent';
 
-describe('a part that is missing, unknown or of another kind is an error', () => {
+describe('a part that is missing, unknown or of the wrong type is an error', () => {
   test.each<MistakeRow>([
     ['an unknown key at the root', 'title: Everything', 'titel: Everything', 'titel: unknown key'],
     ['a missing key at the root', 'plan_id: everything\n', '\n', 'plan_id: missing key'],
     [
-      'an unknown key deep down',
+      'a nested unknown key',
       'credits: 7 }',
       'credits: 7, note: x }',
       `${op('flat')}.components[0].note: unknown key`,
     ],
     [
-      'a missing key deep down',
+      'a nested missing key',
       'label: Base, credits: 7',
       'label: Base',
       `${op('flat')}.components[0].credits: missing key`,
@@ -27,19 +27,19 @@ describe('a part that is missing, unknown or of another kind is an error', () =>
       `${op('flat')}.components[0].kind: must be one of flat, per_unit, tier, attribute, cel`,
     ],
     [
-      'a list where a mapping belongs',
+      'a list instead of a mapping',
       'overage: { limit: 10000 }',
       'overage: [10000]',
       'terms.overage: must be a mapping',
     ],
     [
-      'text where true or false belongs',
+      'text instead of true or false',
       'billable: true',
       'billable: yes',
       `${op('flat')}.billable: must be true or false`,
     ],
     [
-      'billable left unsaid',
+      'missing billable',
       'title: The same for all\n    billable: true',
       'title: The same for all',
       `${op('flat')}.billable: missing key`,
@@ -50,7 +50,7 @@ describe('a part that is missing, unknown or of another kind is an error', () =>
   });
 });
 
-describe('a name that is no name, or names two things, is an error', () => {
+describe('an invalid or duplicate name is an error', () => {
   test.each<MistakeRow>([
     [
       'a plan id in capitals',
@@ -71,13 +71,13 @@ describe('a name that is no name, or names two things, is an error', () => {
       'operations.job-flat: must be words of a-z, 0-9 and _ joined by points, at most 128 characters',
     ],
     [
-      'a quantity with a name CEL keeps',
+      'a quantity with a reserved word of CEL',
       'size: { title: Size, unit',
       'in: { title: Size, unit',
       `${op('tier')}.quantities.in: is a reserved word`,
     ],
     [
-      'a quantity every object seems to have',
+      'a quantity named like a property of every object',
       'size: { title: Size, unit',
       'constructor: { title: Size, unit',
       `${op('tier')}.quantities.constructor: is a reserved word`,
@@ -89,13 +89,13 @@ describe('a name that is no name, or names two things, is an error', () => {
       `${op('cel')}.attributes.pages: is also the name of a quantity`,
     ],
     [
-      'an attribute value of no length',
+      'an empty attribute value',
       '{ png: 1, pdf: 6 }',
       '{ "": 1, pdf: 6 }',
       `${op('format')}.components[0].credits[""]: must be 1 to 64 characters on one line`,
     ],
     [
-      'twin pack ids',
+      'duplicate pack ids',
       'pack_id: large',
       'pack_id: small',
       'packs[1].pack_id: is the same as that of packs[0]',
@@ -105,10 +105,10 @@ describe('a name that is no name, or names two things, is an error', () => {
   });
 });
 
-describe('a number that is not a whole number within its bounds is an error', () => {
+describe('a number that is not whole or out of bounds is an error', () => {
   test.each<MistakeRow>([
     [
-      'a price with a point',
+      'a price with a decimal point',
       'credits: 7 }',
       'credits: 2.5 }',
       `${op('flat')}.components[0].credits: ${whole}`,
@@ -138,13 +138,13 @@ describe('a number that is not a whole number within its bounds is an error', ()
       `${op('flat')}.components[0].credits: must be a whole number from 0 to 9223372036854775807`,
     ],
     [
-      'a price beyond int64',
+      'a price above the largest int64',
       'credits: 7 }',
       'credits: 9223372036854775808 }',
       `${op('flat')}.components[0].credits: must be a whole number from 0 to 9223372036854775807`,
     ],
     [
-      'a pack of nothing',
+      'a pack of 0 credits',
       'credits: 100,',
       'credits: 0,',
       'packs[0].credits: must be a whole number from 1 to 9223372036854775807',
@@ -160,15 +160,20 @@ describe('a number that is not a whole number within its bounds is an error', ()
   });
 });
 
-describe('money, a validity or a length of time that is none is an error', () => {
+describe('invalid money, validities and durations are errors', () => {
   test.each<MistakeRow>([
     [
-      'a negative price in money',
+      'a negative amount of money',
       'price: 10 USD',
       'price: -10 USD',
       'packs[0].price: must not be negative',
     ],
-    ['a pack for nothing', 'price: 10 USD', 'price: 0 USD', 'packs[0].price: must be more than 0'],
+    [
+      'a pack with a price of 0',
+      'price: 10 USD',
+      'price: 0 USD',
+      'packs[0].price: must be more than 0',
+    ],
     [
       'money with too many decimals',
       '80.50 USD',
@@ -177,34 +182,34 @@ describe('money, a validity or a length of time that is none is an error', () =>
     ],
     ['money without a currency', '80.50 USD', '80.50', 'packs[1].price: must be text'],
     [
-      'a currency unlike ISO 4217',
+      'a currency that is not of ISO 4217',
       '80.50 USD',
       '80.50 Dollar',
       'packs[1].price: must be an amount and an ISO 4217 currency code, such as 19.00 USD',
     ],
     [
-      'a validity of no length',
+      'a validity of 0 months',
       '12 months',
       '0 months',
       'packs[0].validity: must be never, or whole months or days such as 12 months',
     ],
-    ['a validity left unsaid', ', validity: 12 months', '', 'packs[0].validity: missing key'],
-    ['a ttl above its max', 'ttl: 90s', 'ttl: 3h', 'terms.reservation.ttl: is longer than max_ttl'],
+    ['a missing validity', ', validity: 12 months', '', 'packs[0].validity: missing key'],
+    ['a ttl above max_ttl', 'ttl: 90s', 'ttl: 3h', 'terms.reservation.ttl: is longer than max_ttl'],
     [
-      'a ttl of nothing',
+      'a ttl of 0',
       'ttl: 90s',
       'ttl: 0s',
       'terms.reservation.ttl: must be a length of time such as 15m or 24h, from 1s to 366d',
     ],
-    ['a length without a unit', 'ttl: 90s', 'ttl: 90', 'terms.reservation.ttl: must be text'],
+    ['a duration without a unit', 'ttl: 90s', 'ttl: 90', 'terms.reservation.ttl: must be text'],
     [
-      'a period that is none',
+      'an unknown period',
       'every: month',
       'every: week',
       'terms.allowance.every: must be month, or whole months or days such as 30 days',
     ],
     [
-      'a period without an end',
+      'a period that never ends',
       'every: month',
       'every: never',
       'terms.allowance.every: must be month, or whole months or days such as 30 days',

@@ -5,7 +5,7 @@ const op = (name: string) => `operations["job.${name}"]`;
 const cel = (expression: string) =>
   ['(pages + 9) / 10 * (mode == "deep" ? 3 : 1)', expression] as const;
 
-describe('a range or choice that contradicts itself is an error', () => {
+describe('a contradictory range or choice is an error', () => {
   test.each<MistakeRow>([
     [
       'a max below the min',
@@ -20,7 +20,7 @@ describe('a range or choice that contradicts itself is an error', () => {
       `${op('tier')}.quantities.size.default: is not between min and max`,
     ],
     [
-      'a default that is no value',
+      'a default that is not one of the values',
       'default: fast',
       'default: slow',
       `${op('cel')}.attributes.mode.default: is not one of values`,
@@ -36,7 +36,7 @@ describe('a range or choice that contradicts itself is an error', () => {
   });
 });
 
-describe('a tier that overlaps, is out of reach or leaves a quantity unpriced is an error', () => {
+describe('a tier that overlaps, cannot be reached or leaves a quantity unpriced is an error', () => {
   test.each<MistakeRow>([
     [
       'steps that overlap',
@@ -63,13 +63,13 @@ describe('a tier that overlaps, is out of reach or leaves a quantity unpriced is
       `${op('tier')}.components[0].steps[2].up_to: overlaps the step before, which ends at 300: steps must ascend`,
     ],
     [
-      'a step nothing reaches from above',
+      'a step above the quantity’s max',
       'max: 300,',
       'max: 100,',
       `${op('tier')}.components[0].steps[2].up_to: is never reached: the step before ends at the max, 100`,
     ],
     [
-      'a step nothing reaches from below',
+      'a step below the quantity’s min',
       'up_to: 10,',
       'up_to: 0,',
       `${op('tier')}.components[0].steps[0].up_to: is never reached: size is at least 1`,
@@ -79,16 +79,16 @@ describe('a tier that overlaps, is out of reach or leaves a quantity unpriced is
   });
 });
 
-describe('a price that reads what is not declared, or leaves values unsaid, is an error', () => {
+describe('a price that reads undeclared inputs, or leaves values without a price, is an error', () => {
   test.each<MistakeRow>([
     [
-      'an undeclared quantity by unit',
+      'an undeclared quantity in a per_unit component',
       'quantity: pages,',
       'quantity: sheets,',
       `${op('pages')}.components[1].quantity: names sheets, which is no quantity of this operation`,
     ],
     [
-      'an undeclared quantity by tier',
+      'an undeclared quantity in a tier component',
       'quantity: size',
       'quantity: bytes',
       `${op('tier')}.components[0].quantity: names bytes, which is no quantity of this operation`,
@@ -100,7 +100,7 @@ describe('a price that reads what is not declared, or leaves values unsaid, is a
       `${op('format')}.components[1].attribute: names dpi, which is no attribute of this operation`,
     ],
     [
-      'a price for a value that cannot be',
+      'a price for an undeclared value',
       '{ final: 2 }',
       '{ finest: 2 }',
       `${op('format')}.components[1].credits.finest: is not one of the values of quality`,
@@ -112,7 +112,7 @@ describe('a price that reads what is not declared, or leaves values unsaid, is a
       `${op('format')}.components[0].default: missing key: a number of credits, or the word refuse`,
     ],
     [
-      'a default that is neither',
+      'a default that is neither credits nor refuse',
       'default: 4',
       'default: 4.5',
       `${op('format')}.components[0].default: must be a whole number of credits, 0 or more, or the word refuse`,
@@ -134,16 +134,16 @@ describe('a price that reads what is not declared, or leaves values unsaid, is a
   });
 });
 
-describe('a price where nothing is billable, or none where something is, is an error', () => {
+describe('a price of an operation that is not billable, or no price of one that is, is an error', () => {
   test.each<MistakeRow>([
     [
-      'a price where nothing is billable',
+      'a price of an operation that is not billable',
       'title: The same for all\n    billable: true',
       'title: The same for all\n    billable: false',
       `${op('flat')}.components: prices an operation that is not billable`,
     ],
     [
-      'no price where something is',
+      'no price of a billable operation',
       'billable: false',
       'billable: true',
       `${op('free')}.components: leaves a billable operation without a price`,
@@ -166,7 +166,7 @@ describe('an expression that does not always give credits is an error', () => {
       `${op('cel')}.components[0].expression: names sheets, which is no quantity or attribute of this operation`,
     ],
     [
-      'a variable unknown on a rare branch',
+      'an unknown variable on a rare branch',
       ...cel('pages > 999 ? sheets : 1'),
       `${op('cel')}.components[0].expression: names sheets, which is no quantity or attribute of this operation`,
     ],
@@ -191,17 +191,17 @@ describe('an expression that does not always give credits is an error', () => {
       `${op('cel')}.components[0].expression: uses a field, map or message, and a price may use numbers and text only`,
     ],
     [
-      'text for a price',
+      'text as a price',
       ...cel('mode'),
       `${op('cel')}.components[0].expression: gives no credits for mode = "fast": the result is no whole number`,
     ],
     [
-      'a price that is negative somewhere',
+      'a price that is negative for some inputs',
       ...cel('500 - pages'),
       `${op('cel')}.components[0].expression: gives no credits for pages = 1000: the result is -500`,
     ],
     [
-      'a price that divides by nothing',
+      'a price that divides by 0',
       ...cel('100 / (pages - 30)'),
       `${op('cel')}.components[0].expression: gives no credits for pages = 1: the result is -3`,
     ],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
 
-describe('YAML that a reader could take in two ways is an error', () => {
+describe('ambiguous YAML is an error', () => {
   test.each<MistakeRow>([
     [
       'a duplicate key',
@@ -41,7 +41,7 @@ describe('YAML that a reader could take in two ways is an error', () => {
       'line 7, column 27: uses the tag tag:yaml.org,2002:int, which no plan file may use',
     ],
     [
-      'a number not in decimal',
+      'a number that is not decimal',
       'limit: 10000',
       'limit: 0x2710',
       'line 7, column 21: is a number that is not written in decimal',
@@ -52,7 +52,7 @@ describe('YAML that a reader could take in two ways is an error', () => {
       '? [overage]\n  : 1',
       'line 7, column 5: is no YAML',
     ],
-    ['the key of every prototype', 'overage:', '__proto__:', 'line 7, column 3: unknown key'],
+    ['the key __proto__', 'overage:', '__proto__:', 'line 7, column 3: unknown key'],
     ['a second document', 'packs:', '---\npacks:', 'is no YAML'],
     [
       'a directive',
@@ -65,11 +65,8 @@ describe('YAML that a reader could take in two ways is an error', () => {
   });
 });
 
-describe('a file without a mapping is an error', () => {
-  test.each(['', '# only a comment', 'null', '[]', 'text', '7'])(
-    'a file that holds %o is no mapping',
-    (text) => {
-      expect(mistakesIn(text)).toEqual(['(whole file): must be a mapping']);
-    },
-  );
+describe('a file that is not a mapping is an error', () => {
+  test.each(['', '# only a comment', 'null', '[]', 'text', '7'])('%o is not a mapping', (text) => {
+    expect(mistakesIn(text)).toEqual(['(whole file): must be a mapping']);
+  });
 });

@@ -4,8 +4,8 @@ import { UNPUBLISHED } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
 import { EVERYTHING, mistakesIn, planIn } from './fixtures.ts';
 
-describe('a plan file without errors is a plan', () => {
-  test('whose terms are those written', () => {
+describe('a valid plan file is parsed', () => {
+  test('with its terms', () => {
     const { planId, terms, rateCard } = planIn(EVERYTHING);
     expect(planId).toBe('everything');
     expect(terms).toEqual({
@@ -22,7 +22,7 @@ describe('a plan file without errors is a plan', () => {
     expect([...rateCard.operations.keys()]).toEqual([...rateCard.operations.keys()].toSorted());
   });
 
-  test('whose terms have the service’s defaults where the file is silent', () => {
+  test('with the service’s defaults for terms it leaves out', () => {
     const text = EVERYTHING.replace(/terms:.*packs:/s, 'terms: {}\npacks:');
     expect(planIn(text).terms).toEqual({
       welcome: null,
@@ -36,13 +36,13 @@ describe('a plan file without errors is a plan', () => {
     });
   });
 
-  test('and may declare a quantity that no price reads', () => {
+  test('and may declare a quantity that no price uses', () => {
     expect(planIn(EVERYTHING).rateCard.operations.get('job.free')?.quantities.size).toBe(1);
   });
 });
 
-describe('all that is wrong with a file is told at once', () => {
-  test('in every part of it, and where one piece has several errors', () => {
+describe('all errors of a file are reported at once', () => {
+  test('in every part of it, also several errors of one part', () => {
     const told = mistakesIn(`
 plan_id: Not An Id
 plan_id: twice
@@ -106,17 +106,17 @@ operations:
   });
 });
 
-describe('whatever a file holds, it is a plan or has errors', () => {
+describe('any text is a plan or has errors', () => {
   const isPlanOrErrors = (text: string) => {
     const parsed = parsePlanFile('any.yaml', text);
     expect('plan' in parsed || parsed.errors.length > 0).toBe(true);
   };
 
-  test('be it any text', () => {
+  test('random text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), isPlanOrErrors));
   });
 
-  test('be it a plan with a part cut out or put in anywhere', () => {
+  test('a plan with a part removed or inserted anywhere', () => {
     const at = fc.nat(EVERYTHING.length);
     const piece = fc.constantFrom(
       '',
@@ -138,7 +138,7 @@ describe('whatever a file holds, it is a plan or has errors', () => {
     );
   });
 
-  test('be it nested deeper than any reader goes', () => {
+  test('text nested deeper than the parser’s stack', () => {
     isPlanOrErrors('['.repeat(50_000));
     isPlanOrErrors(EVERYTHING.replace('pages + 9', `${'('.repeat(400)}pages${')'.repeat(400)}`));
   });

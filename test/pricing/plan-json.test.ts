@@ -20,7 +20,7 @@ const plans = [
   ['verts', realPlan('verts')],
 ] as const;
 
-/** As PostgreSQL's jsonb gives a value back: the keys of every object in an order of its own. */
+/** Reorders the keys of every object, as PostgreSQL's jsonb does. */
 function fromJsonb(json: Json): unknown {
   if (Array.isArray(json)) return json.map(fromJsonb);
   if (json === null || typeof json !== 'object') return json;
@@ -31,18 +31,18 @@ function fromJsonb(json: Json): unknown {
 }
 
 describe('a rate card is stored as JSON', () => {
-  test.each(plans)('and %s is read back the same, under the version asked for', (_name, plan) => {
+  test.each(plans)('and %s is read back the same, with the given version', (_name, plan) => {
     const stored = fromJsonb(rateCardToJson(plan.rateCard));
     expect(rateCardFromJson(stored, 4)).toEqual({ ...plan.rateCard, version: 4 });
   });
 
-  test.each(plans)('and the text of %s is the same after it was read back', (_name, plan) => {
+  test.each(plans)('and the text of %s is the same after reading it back', (_name, plan) => {
     const stored = fromJsonb(rateCardToJson(plan.rateCard));
     const again = rateCardToJson(rateCardFromJson(stored, 1));
     expect(JSON.stringify(again)).toBe(JSON.stringify(rateCardToJson(plan.rateCard)));
   });
 
-  test('and prices, once read back, as it did', () => {
+  test('and has the same prices after reading it back', () => {
     const card = rateCardFromJson(fromJsonb(rateCardToJson(everything.rateCard)), 1);
     const of = usage('job.cel', { pages: 21n }, { mode: 'deep' });
     expect(priceUsage(card, of, '')).toEqual(priceUsage(everything.rateCard, of, ''));
@@ -54,7 +54,7 @@ describe('a rate card is stored as JSON', () => {
     expect(priceUsage(card, usage('job.flat'), '')).toMatchObject({ credits: MAX_CREDITS });
   });
 
-  test('and what is stored as something else is an error that says where', () => {
+  test('and invalid JSON is an error with its path', () => {
     const broken = { operations: { job: { title: 'Job', billable: 'yes' } } };
     expect(() => rateCardFromJson(broken, 1)).toThrow(
       'operations.job.billable: must be true or false',
@@ -63,8 +63,8 @@ describe('a rate card is stored as JSON', () => {
   });
 });
 
-describe('two files say the same rate card', () => {
-  test('where only the order of keys, comments and layout differ', () => {
+describe('two rate cards are the same', () => {
+  test('if only the order of keys, comments and layout differ', () => {
     const [head = '', operations = ''] = EVERYTHING.split('operations:\n');
     const blocks = operations.split(/^(?= {2}job)/m);
     const shuffled = fc.shuffledSubarray(blocks, { minLength: blocks.length });
@@ -77,13 +77,13 @@ describe('two files say the same rate card', () => {
     );
   });
 
-  test('where one was put together in another order', () => {
+  test('if one was built in another order', () => {
     const { operations } = everything.rateCard;
     const reversed = new Map([...operations].toReversed());
     expect(sameRateCard({ version: 1, operations: reversed }, everything.rateCard)).toBe(true);
   });
 
-  test('where only packs and terms differ, and whatever their versions', () => {
+  test('if only packs, terms and versions differ', () => {
     const other = planIn(
       EVERYTHING.replace('limit: 10000', 'limit: 1').replace('10 USD', '11 USD'),
     );
@@ -103,7 +103,7 @@ describe('two files say the same rate card', () => {
       '      - { kind: flat, label: Base, credits: 2 }\n      - { kind: per_unit,',
       '      - { kind: per_unit,',
     ],
-  ])('but not where %s differs', (_name, from, to) => {
+  ])('but not if %s differs', (_name, from, to) => {
     expect(EVERYTHING).toContain(from);
     expect(sameRateCard(planIn(EVERYTHING.replace(from, to)).rateCard, everything.rateCard)).toBe(
       false,
@@ -125,13 +125,13 @@ describe('terms and packs are stored as JSON', () => {
     ['every: month, rollover: none', { every: 'month', rollover: 'none' }],
     ['every: 1 month, rollover: all', { every: { months: 1 }, rollover: 'all' }],
     ['every: 30 days, rollover: { up_to: 75 }', { every: { days: 30 }, rollover: { upTo: 75n } }],
-  ])('and an allowance of %s is read back as it was written', (written, read) => {
+  ])('and an allowance of %s is read back the same', (written, read) => {
     const plan = planIn(EVERYTHING.replace('every: month, rollover: none', written));
     expect(plan.terms.allowance).toEqual({ credits: 50n, ...read });
     expect(planTermsFromJson(fromJsonb(planTermsToJson(plan))).terms).toEqual(plan.terms);
   });
 
-  test('and terms stored before a later version added to them are read with its defaults', () => {
+  test('and terms stored by an earlier version get the defaults of later fields', () => {
     const { refund_expired, expiring_notice, ...before } = Object(
       Object(planTermsToJson(everything)).terms,
     );
@@ -144,7 +144,7 @@ describe('terms and packs are stored as JSON', () => {
     });
   });
 
-  test('and equal lengths and prices have equal text however they were written', () => {
+  test('and equal durations and prices have equal text, however a file wrote them', () => {
     const other = EVERYTHING.replace('2h', '120m').replace('10 USD', '10.00 USD');
     expect(planTermsToJson(planIn(other))).toEqual(planTermsToJson(everything));
   });

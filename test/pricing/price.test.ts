@@ -17,27 +17,27 @@ function priced(of: Usage) {
 describe('a price is the sum of its components', () => {
   test.each<[string, Usage, bigint, readonly bigint[]]>([
     ['flat', usage('job.flat'), 7n, [7n]],
-    ['flat and by the page', usage('job.pages', { pages: 500n }), 1502n, [2n, 1500n]],
-    ['the first tier, at no cost', usage('job.tier', { size: 10n }), 0n, [0n]],
-    ['the second tier from its first', usage('job.tier', { size: 11n }), 4n, [4n]],
-    ['the second tier to its last', usage('job.tier', { size: 100n }), 4n, [4n]],
-    ['the last tier to the max', usage('job.tier', { size: 300n }), 9n, [9n]],
+    ['flat and per page', usage('job.pages', { pages: 500n }), 1502n, [2n, 1500n]],
+    ['the first tier, which costs 0', usage('job.tier', { size: 10n }), 0n, [0n]],
+    ['the lower end of the second tier', usage('job.tier', { size: 11n }), 4n, [4n]],
+    ['the upper end of the second tier', usage('job.tier', { size: 100n }), 4n, [4n]],
+    ['the upper end of the last tier', usage('job.tier', { size: 300n }), 9n, [9n]],
     ['two attributes', usage('job.format', {}, { format: 'pdf', quality: 'final' }), 8n, [6n, 2n]],
     ['an unlisted value', usage('job.format', {}, { format: 'x', quality: 'draft' }), 4n, [4n, 0n]],
     ['an expression', usage('job.cel', { pages: 21n }, { mode: 'deep' }), 9n, [9n]],
-    ['nothing where not billable', usage('job.free', { pages: 9n }), 0n, []],
+    ['0 for an operation that is not billable', usage('job.free', { pages: 9n }), 0n, []],
   ])('%s', (_name, of, unitCredits, parts) => {
     const price = priced(of);
     expect(price.unitCredits).toBe(unitCredits);
     expect(price.components.map(({ credits }) => credits)).toEqual(parts);
   });
 
-  test('each part carries the label of the rate card', () => {
+  test('each part has the label of its component', () => {
     const { components } = priced(usage('job.pages', { pages: 1n }));
     expect(components.map(({ label }) => label)).toEqual(['Base', 'Pages']);
   });
 
-  test('doing it n times costs n times as much, and says so for every usage', () => {
+  test('a count of n costs n times as much, for every usage', () => {
     const anyUsage = fc.oneof(
       fc.bigInt(1n, 500n).map((pages) => usage('job.pages', { pages })),
       fc.bigInt(1n, 300n).map((size) => usage('job.tier', { size })),
@@ -57,15 +57,15 @@ describe('a price is the sum of its components', () => {
   });
 });
 
-describe('what a usage leaves out takes the rate card’s default', () => {
-  test('and the priced usage has it filled in', () => {
+describe('a usage gets the rate card’s defaults for inputs it leaves out', () => {
+  test('and the priced usage contains them', () => {
     expect(priced(usage('job.tier')).usage.quantities).toEqual({ size: 10n });
     const { usage: filled, credits } = priced(usage('job.cel', { pages: 20n }));
     expect(filled.attributes).toEqual({ mode: 'fast' });
     expect(credits).toBe(2n);
   });
 
-  test('while a usage that leaves out nothing is passed on as it is', () => {
+  test('and a complete usage is returned unchanged', () => {
     const complete = usage('job.tier', { size: 1n });
     expect(priced(complete).usage).toBe(complete);
   });
@@ -78,29 +78,29 @@ describe('usages are priced line by line', () => {
     usage('job.pages', { pages: 1n }),
   ];
 
-  test('in the order given, with their sum', () => {
+  test('in the given order, with their sum', () => {
     const price = priceUsages(rateCard, some, 'usages');
     if (price instanceof Failure) throw new Error(price.message);
     expect(price.lines.map(({ credits }) => credits)).toEqual([21n, 0n, 5n]);
     expect(price.credits).toBe(26n);
   });
 
-  test('and no usages cost nothing', () => {
+  test('and an empty list costs 0', () => {
     expect(priceUsages(rateCard, [], 'usages')).toEqual({ lines: [], credits: 0n });
   });
 
-  test('a usage without a price fails them all, by its own path', () => {
+  test('one usage without a price fails them all, with its path', () => {
     const price = priceUsages(rateCard, [...some, usage('job.pages')], 'usages');
     expect(price).toMatchObject({ metadata: { field: 'usages[3].quantities["pages"]' } });
   });
 
-  test('lines that fit int64 one by one may not fit it together', () => {
+  test('the sum fails if it is above the largest int64, although each line is not', () => {
     const large = usage('job.flat', {}, {}, MAX_CREDITS / 7n);
     const price = priceUsages(rateCard, [large, large], 'usages');
     expect(price).toMatchObject({ reason: 'INVALID_FIELD', metadata: { field: 'usages' } });
   });
 
-  test('whatever their order, they cost the same', () => {
+  test('the sum does not depend on their order', () => {
     const pages = fc.bigInt(1n, 500n).map((number) => usage('job.pages', { pages: number }));
     const total = (usages: readonly Usage[]) => {
       const price = priceUsages(rateCard, usages, 'usages');
@@ -114,7 +114,7 @@ describe('usages are priced line by line', () => {
   });
 });
 
-test('an attribute’s named values are those declared, or else those that have a price', () => {
+test('an attribute’s known values are those declared or, without any, those that have a price', () => {
   const named = (operation: string, attribute: string) => {
     const of = rateCard.operations.get(operation);
     const declared = of?.attributes.get(attribute);

@@ -14,7 +14,7 @@ function failureOf(of: Usage, card: RateCard = rateCard): Failure {
   throw new Error(`priced at ${price.credits}`);
 }
 
-/** A card with one operation, `job`, whose section is `text`. */
+/** A rate card with one operation, `job`, whose section is `text`. */
 function cardOf(text: string): RateCard {
   const head = 'plan_id: a\ntitle: A\nterms: {}\npacks: []\noperations:\n  job:\n    title: Job\n';
   return planIn(head + text.replaceAll(/^/gm, '    ')).rateCard;
@@ -24,7 +24,7 @@ describe('a usage that cannot be priced is a failure that names its field', () =
   const field = (name: string) => `usages[3].${name}`;
   test.each<[string, Usage, string, Record<string, string>]>([
     [
-      'an operation the rate card does not list',
+      'an operation that the rate card does not list',
       usage('job.unknown'),
       'UNKNOWN_OPERATION',
       { operation: 'job.unknown', field: field('operation') },
@@ -36,7 +36,7 @@ describe('a usage that cannot be priced is a failure that names its field', () =
       { operation: 'constructor', field: field('operation') },
     ],
     [
-      'a quantity left out that has no default',
+      'a missing quantity without a default',
       usage('job.pages'),
       'MISSING_QUANTITY',
       { operation: 'job.pages', quantity: 'pages', field: field('quantities["pages"]') },
@@ -64,31 +64,31 @@ describe('a usage that cannot be priced is a failure that names its field', () =
       },
     ],
     [
-      'a quantity the operation does not declare',
+      'a quantity that the operation does not declare',
       usage('job.flat', { pages: 1n }),
       'INVALID_FIELD',
       { operation: 'job.flat', field: field('quantities["pages"]') },
     ],
     [
-      'an attribute the operation does not declare',
+      'an attribute that the operation does not declare',
       usage('job.flat', {}, { toString: 'x' }),
       'INVALID_FIELD',
       { operation: 'job.flat', field: field('attributes["toString"]') },
     ],
     [
-      'an attribute left out that has no default',
+      'a missing attribute without a default',
       usage('job.strict'),
       'INVALID_FIELD',
       { operation: 'job.strict', field: field('attributes["format"]') },
     ],
     [
-      'a value the price refuses',
+      'a value that the price refuses',
       usage('job.strict', {}, { format: 'pdf' }),
       'INVALID_FIELD',
       { operation: 'job.strict', allowed: 'png', field: field('attributes["format"]') },
     ],
     [
-      'a value the attribute does not allow',
+      'a value that the attribute does not allow',
       usage('job.cel', { pages: 1n }, { mode: 'slow' }),
       'INVALID_FIELD',
       { operation: 'job.cel', allowed: 'fast, deep', field: field('attributes["mode"]') },
@@ -101,13 +101,13 @@ describe('a usage that cannot be priced is a failure that names its field', () =
       { field: field('count') },
     ],
     [
-      'a count beyond int64, though it cost nothing',
+      'a count above the largest int64, although it costs 0',
       usage('job.free', {}, {}, MAX_CREDITS + 1n),
       'INVALID_FIELD',
       { field: field('count') },
     ],
     [
-      'a price beyond int64',
+      'a price above the largest int64',
       usage('job.flat', {}, {}, MAX_CREDITS / 7n + 1n),
       'INVALID_FIELD',
       { field: field('count') },
@@ -119,13 +119,13 @@ describe('a usage that cannot be priced is a failure that names its field', () =
     expect(failure.violations.map((violation) => violation.field)).toEqual([metadata.field]);
   });
 
-  test('the largest price that int64 holds is a price', () => {
+  test('the largest int64 is a valid price', () => {
     const count = MAX_CREDITS / 7n;
     const price = priceUsage(rateCard, usage('job.flat', {}, {}, count), 'usages[3]');
     expect(price).toMatchObject({ credits: count * 7n });
   });
 
-  test('what the caller sent is cut short, for a failure travels in a trailer', () => {
+  test('text from the caller is shortened, because a failure is sent in a trailer', () => {
     const long = 'x'.repeat(100_000);
     const failures = [
       failureOf(usage(long)),
@@ -145,18 +145,18 @@ quantities:
 components:
   - { kind: cel, label: Odd price, expression: '896 / ((n % 7 - 10 / 2) * (n % 7 - 10 / 2))' }`);
 
-  test('is a failure that names the operation, never a crash', () => {
+  test('is a failure that names the operation, and no exception', () => {
     const failure = failureOf(usage('job', { n: 12n }), card);
     expect(failure.reason).toBe('INVALID_FIELD');
     expect(failure.metadata).toEqual({ operation: 'job', field: 'usages[3].operation' });
     expect(failure.message).toContain('Odd price gives no credits for these inputs');
   });
 
-  test('has its price for the others', () => {
+  test('has a price for other inputs', () => {
     expect(priceUsage(card, usage('job', { n: 13n }), '')).toMatchObject({ credits: 896n });
   });
 
-  test('never gives less than nothing', () => {
+  test('never gives negative credits', () => {
     fc.assert(
       fc.property(fc.bigInt(0n, 1000n), (n) => {
         const price = priceUsage(card, usage('job', { n }), 'usages[0]');

@@ -1,4 +1,4 @@
-/** What publishing plan files one after the other does to the prices of a plan. */
+/** The versions that publishing plan files in sequence makes and withdraws. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type PlanFile, type RateCard, rateCardAt, UNPUBLISHED } from '../../src/pricing/plan.ts';
@@ -23,7 +23,7 @@ const card = (credits: bigint): RateCard => ({
 });
 const flat = (credits: bigint) => ({ kind: 'flat' as const, label: 'Job', credits });
 
-/** A file with this price at first, and others from instants on. */
+/** A plan file with this price, and changes of it at instants. */
 const file = (
   first: bigint,
   ...changes: readonly (readonly [from: number, bigint])[]
@@ -33,7 +33,7 @@ const file = (
   changes: changes.map(([from, credits]) => ({ from, rateCard: card(credits) })),
 });
 
-/** The store, as far as prices go: every publication one after the other. */
+/** The store's rate card versions: applies one diff after the other. */
 class Published {
   plan: PublishedPlan | null = null;
   readonly #cards = new Map<number, RateCard>();
@@ -73,7 +73,7 @@ function priceOf(rateCard: RateCard): bigint {
 }
 
 describe('publishing a plan file', () => {
-  test('makes a version of its prices, and one of each change ahead', () => {
+  test('makes a version of its prices, and one for each future change', () => {
     const published = new Published();
     expect(published.publish(file(1n, [100, 2n], [200, 3n]), 10)).toEqual([1, 2, 3]);
     expect([0, 10, 99, 100, 199, 200].map((at) => published.at(at))).toEqual([
@@ -91,7 +91,7 @@ describe('publishing a plan file', () => {
     expect(published.upcoming(100)).toEqual([[3, 200]]);
   });
 
-  test('again, before and after its dates, makes no new version', () => {
+  test('again makes no new version, before and after its dates', () => {
     const published = new Published();
     published.publish(file(1n, [100, 2n], [200, 3n]), 10);
     for (const at of [10, 50, 100, 150, 200, 900])
@@ -101,7 +101,7 @@ describe('publishing a plan file', () => {
     expect(published.publish(file(3n), 900)).toEqual([]);
   });
 
-  test('with other prices at first changes them now, and keeps the change ahead', () => {
+  test('with other initial prices changes them now, and keeps future changes', () => {
     const published = new Published();
     published.publish(file(1n, [100, 2n]), 10);
     expect(published.publish(file(5n, [100, 2n]), 50)).toEqual([3]);
@@ -113,7 +113,7 @@ describe('publishing a plan file', () => {
     ]);
   });
 
-  test('with another change ahead replaces it by a new version, and leaves the past', () => {
+  test('with another future change replaces it by a new version, and keeps the past', () => {
     const published = new Published();
     published.publish(file(1n, [100, 2n], [200, 3n]), 10);
     expect(published.publish(file(1n, [100, 4n], [200, 3n]), 50)).toEqual([4]);
@@ -139,7 +139,7 @@ describe('publishing a plan file', () => {
     ]);
   });
 
-  test('without a change ahead takes it back; one that is in force ends now', () => {
+  test('without a future change withdraws it; a change in force ends now', () => {
     const published = new Published();
     published.publish(file(1n, [100, 2n]), 10);
     expect(published.publish(file(1n), 50)).toEqual([]);
@@ -149,7 +149,7 @@ describe('publishing a plan file', () => {
     expect([599, 600, 699, 700].map((at) => published.at(at)[1])).toEqual([1n, 2n, 2n, 1n]);
   });
 
-  test('for the first time takes its past changes for history', () => {
+  test('for the first time treats its past changes as history', () => {
     const published = new Published();
     expect(published.publish(file(1n, [100, 2n], [200, 3n]), 150)).toEqual([1, 2]);
     expect([0, 150, 200].map((at) => published.at(at))).toEqual([
@@ -161,7 +161,7 @@ describe('publishing a plan file', () => {
     expect(published.publish(file(7n, [50, 2n], [200, 3n]), 170)).toEqual([]);
   });
 
-  test('that dates a new price in the past is refused, and changes nothing', () => {
+  test('with a new price dated in the past is refused, and changes nothing', () => {
     const published = new Published();
     published.publish(file(1n), 10);
     expect(published.publish(file(1n, [100, 2n], [300, 3n]), 150)).toEqual({ missed: [0] });
@@ -169,7 +169,7 @@ describe('publishing a plan file', () => {
     expect(published.publish(file(1n, [151, 2n], [300, 3n]), 150)).toEqual([2, 3]);
   });
 
-  test('may bring a change back that was known of before its date', () => {
+  test('may contain a past change again that was published before its date', () => {
     const published = new Published();
     published.publish(file(1n, [100, 2n]), 10);
     published.publish(file(1n), 90);
@@ -204,7 +204,7 @@ const anyFile = fc
   .map(([first, changes]) => file(first, ...changes.toSorted(([a], [b]) => a - b)));
 const publications = fc.array(fc.tuple(anyFile, instant), { minLength: 1, maxLength: 8 });
 
-test('whatever is published when, prices are the newest file’s from then on, and the past stays', () => {
+test('after any sequence, prices are those of the newest file from then on, and the past stays', () => {
   fc.assert(
     fc.property(publications, (all) => {
       const published = new Published();

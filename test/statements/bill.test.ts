@@ -35,7 +35,7 @@ const closed = (
 });
 
 describe('adjustments', () => {
-  test('of one month add up to the cent over later months, at the rates it was billed at', () => {
+  test('of one month add up exactly over later months, at the rates it was billed with', () => {
     const january = closed('2031-01', 3n, rates('0.335')); // 1.005: 1.00
     const months: Statement[] = [january];
     const amounts = ['2031-02', '2031-03', '2031-04'].map((month) => {
@@ -68,7 +68,7 @@ describe('adjustments', () => {
     expect(billMonth(used(3n, refunded), null, months)).toMatchObject({ lines: [], total: null });
   });
 
-  test('of a month that was never billed have no amount', () => {
+  test('of a month that was not billed have no amount', () => {
     const refunded = [
       ['2030-12', 2n],
       ['2031-01', 1n],

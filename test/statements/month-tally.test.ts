@@ -1,4 +1,4 @@
-/** A month added up: as tables, and on random lives against the auditor's own arithmetic. */
+/** Adding up a month: examples, and random scenarios compared with the auditor's own arithmetic. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/ledger/entry.ts';
@@ -30,13 +30,17 @@ function toUsageEntry(entry: Entry): UsageEntry {
   return { ...entry, usages: names ? named : [] };
 }
 
-describe('what a commit that names no usages was used for', () => {
+describe('a commit without usages is attributed to', () => {
   type Commit = readonly [credits: bigint, used: string];
   const reserving = (...usages: readonly (readonly [string, bigint, bigint])[]) => usages;
   test.each<[string, ReturnType<typeof reserving>, readonly Commit[]]>([
-    ['all of it', reserving(['a', 2n, 6n], ['b', 1n, 4n]), [[10n, 'a x2 6, b x1 4']]],
     [
-      'as far as it goes, in order, and the next commit from there',
+      'all usages of its reservation',
+      reserving(['a', 2n, 6n], ['b', 1n, 4n]),
+      [[10n, 'a x2 6, b x1 4']],
+    ],
+    [
+      'the first usages, and the next commit to the following ones',
       reserving(['a', 3n, 6n], ['b', 1n, 4n]),
       [
         [3n, 'a x2 3'],
@@ -45,7 +49,7 @@ describe('what a commit that names no usages was used for', () => {
       ],
     ],
     [
-      'one usage, by many commits',
+      'parts of one usage',
       reserving(['a', 3n, 6n]),
       [
         [2n, 'a x1 2'],
@@ -54,7 +58,7 @@ describe('what a commit that names no usages was used for', () => {
       ],
     ],
     [
-      'what costs nothing, once, as soon as it is reached',
+      'usages that cost 0, once, as soon as they are reached',
       reserving(['free', 5n, 0n], ['a', 1n, 2n], ['free', 1n, 0n]),
       [
         [0n, 'free x5 0'],
@@ -62,9 +66,13 @@ describe('what a commit that names no usages was used for', () => {
         [0n, ''],
       ],
     ],
-    ['nothing but what costs nothing', reserving(['free', 7n, 0n]), [[0n, 'free x7 0']]],
-    ['no operation beyond the reservation', reserving(['a', 1n, 2n]), [[5n, 'a x1 2,  x0 3']]],
-    ['no operation at all where none was named', reserving(), [[5n, ' x0 5']]],
+    ['usages that cost 0, if it charges nothing', reserving(['free', 7n, 0n]), [[0n, 'free x7 0']]],
+    [
+      'no operation for credits beyond its reservation',
+      reserving(['a', 1n, 2n]),
+      [[5n, 'a x1 2,  x0 3']],
+    ],
+    ['no operation if its reservation has no usages', reserving(), [[5n, ' x0 5']]],
   ])('%s', (_, usages, commits) => {
     const attributions = new Attributions();
     const entry = (kind: Entry['kind'], credits: bigint, named: typeof usages): UsageEntry => ({
@@ -88,7 +96,7 @@ describe('what a commit that names no usages was used for', () => {
   });
 });
 
-/** Adds up a month a few entries at a time, and looks up what it wants as the service does. */
+/** Adds up a month page by page, and looks up what the tally needs as the service does. */
 function tallied(store: AccountStore, start: number, stretch: number): MonthUsage {
   const entries = store.entries.map(toUsageEntry);
   const of = entries.filter(({ at }) => monthStart(at) === start);
@@ -117,7 +125,7 @@ function tallied(store: AccountStore, start: number, stretch: number): MonthUsag
   return tally.result();
 }
 
-/** The same months, added up by the auditor. */
+/** The same months, added up by the auditor's arithmetic. */
 function audited({ entries }: AccountStore): StatementTally {
   const tally = new StatementTally();
   for (const entry of entries) {
@@ -148,9 +156,9 @@ const told = (usage: MonthUsage) => ({
   refundedEarlier: [...usage.refundedEarlier].sort(),
 });
 
-describe('whatever happens to an account', () => {
+describe('in every scenario of an account', () => {
   test(
-    'every month adds up to what the auditor makes of it, in stretches of any length',
+    'every month adds up to the auditor’s figures, with pages of any length',
     () => {
       fc.assert(
         fc.property(scenarios(60), fc.integer({ min: 1, max: 9 }), (random, stretch) => {
@@ -174,7 +182,7 @@ describe('whatever happens to an account', () => {
   );
 
   test(
-    'credits used for operations are credits taken from grants and overage',
+    'credits by operation add up to credits by grant and overage',
     () => {
       fc.assert(
         fc.property(scenarios(60), (random) => {
