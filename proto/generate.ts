@@ -61,7 +61,7 @@ function buf(...args: string[]) {
   });
 }
 
-/** Every .proto file the server speaks, billing.v1 and third-party, side by side in one folder. */
+/** Copies the .proto files of all services of the server into one temporary folder. */
 function stageProtos(): string {
   const stage = mkdtempSync(join(tmpdir(), 'scrip-protos-'));
   cpSync(join(root, 'proto/billing'), join(stage, 'billing'), { recursive: true });
