@@ -18,13 +18,13 @@ type SentColumn<Row> = {
 const ALL_GROUPS: readonly Group[] = ['key', 'inserted', 'updated', 'settings'];
 
 /** `insert` of rows. */
-export function bulkInsert<C extends Columns, Noun>(table: Table<C, Noun>) {
+export function bulkInsert<C extends Columns, Domain>(table: Table<C, Domain>) {
   const columns = columnsOf(table, ALL_GROUPS);
   return writer(insertText(table.name, columns), columns);
 }
 
 /** `insert` of rows; where the key exists, `update` of the group `updated`. */
-export function bulkUpsert<C extends Columns, Noun>(table: Table<C, Noun>) {
+export function bulkUpsert<C extends Columns, Domain>(table: Table<C, Domain>) {
   const columns = columnsOf(table, ALL_GROUPS);
   const keys = columnsOf(table, ['key']).map(({ name }) => name);
   const set = columnsOf(table, ['updated']).map(({ name }) => `${name} = excluded.${name}`);
@@ -34,8 +34,8 @@ export function bulkUpsert<C extends Columns, Noun>(table: Table<C, Noun>) {
 }
 
 /** `update` of the columns of a group. */
-export function bulkUpdate<C extends Columns, Noun>(
-  table: Table<C, Noun>,
+export function bulkUpdate<C extends Columns, Domain>(
+  table: Table<C, Domain>,
   group: 'updated' | 'settings' = 'updated',
 ) {
   const keys = columnsOf(table, ['key']);
@@ -53,14 +53,14 @@ export type Guard<Row> = SentColumn<Row> & { readonly equal: string };
  * table's CHECK (version > 0) refuses. Counting the updated rows instead would be too late: the COMMIT is
  * sent in the same pipeline, and only an error makes PostgreSQL skip it. The CHECK gives this error a name.
  */
-export function versionedUpdate<C extends Columns, Noun, Row>(
-  table: Table<C, Noun>,
-  nounOf: (row: Row) => Written<C>,
+export function versionedUpdate<C extends Columns, Domain, Row>(
+  table: Table<C, Domain>,
+  domainOf: (row: Row) => Written<C>,
   guards: readonly Guard<Row>[],
 ) {
   const from = (column: SentColumn<Written<C>>): SentColumn<Row> => ({
     ...column,
-    elementOf: (row) => column.elementOf(nounOf(row)),
+    elementOf: (row) => column.elementOf(domainOf(row)),
   });
   const keys = columnsOf(table, ['key']).map(from);
   const columns = columnsOf(table, ['updated']).map(from);
@@ -77,8 +77,8 @@ export function versionedUpdate<C extends Columns, Noun, Row>(
   return writer(updateText(table.name, keys, set, sent), sent);
 }
 
-function columnsOf<C extends Columns, Noun>(
-  table: Table<C, Noun>,
+function columnsOf<C extends Columns, Domain>(
+  table: Table<C, Domain>,
   groups: readonly Group[],
 ): SentColumn<Written<C>>[] {
   return table.columns

@@ -1,7 +1,7 @@
 /**
- * Kinds of columns. A column is defined by one line in src/store/tables, such as
- * `remaining: bigint('updated', 'not spent yet')`: its SQL type, when it is written, its meaning, and
- * how its value in a noun of the ledger is read from the database and written to it.
+ * Columns. One is defined by a line in src/store/tables, such as
+ * `remaining: bigint('updated', 'not spent yet')`: its SQL type, when it is written, its meaning, and how
+ * the field of the domain object, such as a Grant, is read from the database and written to it.
  */
 import { canonicalJson } from '../canonical.ts';
 import type { Element, ElementType } from './binary-array.ts';
@@ -12,12 +12,12 @@ import type { Element, ElementType } from './binary-array.ts';
  */
 export type Group = 'key' | 'inserted' | 'updated' | 'settings';
 
-/** Where a written value comes from: the noun's field of the column's name; */
+/** The value that is written is the field of the column. */
 export type OwnField = { readonly kind: 'field' };
-/** a function of the noun; */
-export type From<Noun> = { readonly kind: 'from'; readonly noun: Noun };
-/** a function of the noun, and the column is never read: it exists for CHECKs and indexes. */
-export type Computed<Noun> = { readonly kind: 'computed'; readonly noun: Noun };
+/** The value that is written is a function of the domain object. */
+export type From<Domain> = { readonly kind: 'from'; readonly object: Domain };
+/** The same, and the column is never read: it exists for CHECKs and indexes. */
+export type Computed<Domain> = { readonly kind: 'computed'; readonly object: Domain };
 
 export type ColumnDefinition = {
   readonly group: Group;
@@ -32,14 +32,14 @@ export type ColumnDefinition = {
   /** From the value that a select list of the table yields. */
   readonly read: (selected: never) => unknown;
   readonly write: (value: never) => Element;
-  /** Null: the noun's own field. */
-  readonly from: ((noun: never) => unknown) | null;
+  /** Null: the value is the field. */
+  readonly from: ((object: never) => unknown) | null;
   readonly isRead: boolean;
 };
 
 const asIs = <T>(value: T): T => value;
 
-/** A column whose value is a `Value` in the noun, and a `Stored` in the MikroORM entity. */
+/** A column whose value is a `Value` in the domain object, and a `Stored` in the MikroORM entity. */
 export class Column<Value, Stored, Source = OwnField> {
   readonly definition: ColumnDefinition;
   /** For the type checker alone: it makes a field and its column agree exactly. */
@@ -63,8 +63,8 @@ export class Column<Value, Stored, Source = OwnField> {
   }
 
   /**
-   * The column of a field that holds the value in another form. `toValue` is left out where the column is
-   * not written from that field.
+   * The field holds the value in another form. `toValue` is left out where the column is not written from
+   * the field.
    */
   as<Mapped>(
     toMapped: (value: Value) => Mapped,
@@ -77,18 +77,18 @@ export class Column<Value, Stored, Source = OwnField> {
     });
   }
 
-  /** The column is written from elsewhere in the noun than the field of its name. */
-  from<Noun>(value: (noun: Noun) => Value): Column<Value, Stored, From<Noun>> {
+  /** The column is written from elsewhere in the domain object than its field. */
+  from<Domain>(value: (object: Domain) => Value): Column<Value, Stored, From<Domain>> {
     return this.#with({ from: value });
   }
 
-  /** The JSON column is written from its text, which the noun has already. */
-  fromText<Noun>(text: (noun: Noun) => string): Column<Value, Stored, From<Noun>> {
+  /** The JSON column is written from its text, which the domain object has already. */
+  fromText<Domain>(text: (object: Domain) => string): Column<Value, Stored, From<Domain>> {
     return this.#with({ from: text, write: asIs });
   }
 
   /** The column is computed when it is written, and never read. */
-  computed<Noun>(value: (noun: Noun) => Value): Column<Value, Stored, Computed<Noun>> {
+  computed<Domain>(value: (object: Domain) => Value): Column<Value, Stored, Computed<Domain>> {
     return this.#with({ from: value, isRead: false });
   }
 
@@ -103,13 +103,13 @@ export class Column<Value, Stored, Source = OwnField> {
 
 /** A column in its table. */
 export type NamedColumn = ColumnDefinition & {
-  /** In the noun, and in the MikroORM entity. */
+  /** In the domain object, and in the MikroORM entity. */
   readonly field: string;
   /** In SQL. */
   readonly name: string;
 };
 
-type Kind<Value> = Pick<ColumnDefinition, 'elementType'> & {
+type ColumnType<Value> = Pick<ColumnDefinition, 'elementType'> & {
   /** Else the element type's name. */
   readonly sqlType?: string;
   readonly read?: (selected: never) => Value;
@@ -117,8 +117,8 @@ type Kind<Value> = Pick<ColumnDefinition, 'elementType'> & {
 };
 
 /** `Value` can be narrowed by the column, e.g. `text<AccountState>(…)`. */
-const kind =
-  <Value, Stored = Value>({ elementType, sqlType = elementType, read, write }: Kind<Value>) =>
+const columnType =
+  <Value, Stored = Value>({ elementType, sqlType = elementType, read, write }: ColumnType<Value>) =>
   <V extends Value = Value>(group: Group, comment = ''): Column<V, Stored> =>
     new Column({
       group,
@@ -133,26 +133,29 @@ const kind =
       isRead: true,
     });
 
-export const text = kind<string>({ elementType: 'text' });
-export const uuid = kind<string>({ elementType: 'uuid' });
-export const int = kind<number>({ elementType: 'int' });
-export const boolean = kind<boolean>({ elementType: 'boolean' });
-export const bytea = kind<Uint8Array, Buffer>({ elementType: 'bytea' });
+export const text = columnType<string>({ elementType: 'text' });
+export const uuid = columnType<string>({ elementType: 'uuid' });
+export const int = columnType<number>({ elementType: 'int' });
+export const boolean = columnType<boolean>({ elementType: 'boolean' });
+export const bytea = columnType<Uint8Array, Buffer>({ elementType: 'bytea' });
 /** The driver reads an int8 as text. */
-export const bigint = kind<bigint>({ elementType: 'bigint', read: BigInt });
+export const bigint = columnType<bigint>({ elementType: 'bigint', read: BigInt });
 /** Epoch milliseconds. */
-export const instant = kind<number, Date>({ elementType: 'instant', sqlType: 'timestamptz(3)' });
+export const instant = columnType<number, Date>({
+  elementType: 'instant',
+  sqlType: 'timestamptz(3)',
+});
 
 /** An exact decimal as text; with a precision and scale, padded to the scale. */
 export const numeric = (...precision: readonly [] | readonly [number, number]) =>
-  kind<string>({
+  columnType<string>({
     elementType: 'numeric',
     sqlType: precision.length === 0 ? 'numeric' : `numeric(${precision.join(', ')})`,
   });
 
 /** Written as canonical JSON: a bigint becomes a number or, above 2^53, a string. */
 export const json = <Stored>(group: Group, comment = ''): Column<Stored, Stored> =>
-  kind<Stored>({ elementType: 'jsonb', write: canonicalJson })(group, comment);
+  columnType<Stored>({ elementType: 'jsonb', write: canonicalJson })(group, comment);
 
 /** An integer in JSON, as the database has it and as a write gives it. */
 export type JsonInteger = number | string | bigint;

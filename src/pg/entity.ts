@@ -1,4 +1,4 @@
-/** The MikroORM entity of a table, with the fields of its noun. */
+/** The MikroORM entity of a table. Its properties have the names of the fields. */
 import { defineEntity, type EntitySchema, p, t } from '@mikro-orm/core';
 import type { ElementType } from './binary-array.ts';
 import type { Column, NamedColumn } from './column.ts';
@@ -20,11 +20,11 @@ const TYPES = {
   jsonb: t.json,
 } satisfies Readonly<Record<ElementType, unknown>>;
 
-export function entityOf<C extends Columns, Noun>({
+export function entityOf<C extends Columns, Domain>({
   name,
   columns,
   definition: { checks = {}, uniques = {}, indexes = {} },
-}: Table<C, Noun>): EntitySchema<Entity<C>> {
+}: Table<C, Domain>): EntitySchema<Entity<C>> {
   return defineEntity({
     name,
     tableName: name,

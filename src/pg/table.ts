@@ -1,6 +1,6 @@
 /**
  * The definition of a table: the one place that knows its columns. Select lists and readers of rows, bulk
- * writes (bulk.ts), the MikroORM entity (entity.ts) and docs/schema.sql (schema-page.ts) follow from it.
+ * writes (bulk.ts), the MikroORM entity (entity.ts) and docs/schema.sql follow from it.
  */
 import type { Element } from './binary-array.ts';
 import type { Column, ColumnDefinition, Computed, NamedColumn, OwnField } from './column.ts';
@@ -14,8 +14,8 @@ export type Columns = Readonly<Record<string, { readonly definition: ColumnDefin
 
 type ValueOf<C> = C extends Column<infer Value, unknown, unknown> ? Value : never;
 type SourceOf<C> = C extends Column<infer _, unknown, infer Source> ? Source : never;
-type NounOf<Source> = Source extends { readonly noun: infer Noun } ? Noun : never;
-type NounWritten<C extends Columns> = NounOf<SourceOf<C[keyof C]>>;
+type DomainOf<Source> = Source extends { readonly object: infer Domain } ? Domain : never;
+type DomainWritten<C extends Columns> = DomainOf<SourceOf<C[keyof C]>>;
 type FieldsRead<C extends Columns> = {
   [Field in keyof C]: SourceOf<C[Field]> extends Computed<unknown> ? never : Field;
 }[keyof C];
@@ -26,10 +26,10 @@ type FieldsWritten<C extends Columns> = {
 /** What is read of a row: the values of all columns but the computed ones, by their fields. */
 export type Values<C extends Columns> = { [Field in FieldsRead<C>]: ValueOf<C[Field]> };
 
-/** What is written: a noun with these fields, and of the type that the other columns are written from. */
+/** What is written: an object with these fields, and of the type that the other columns are written from. */
 export type Written<C extends Columns> = {
   readonly [Field in FieldsWritten<C>]: ValueOf<C[Field]>;
-} & ([NounWritten<C>] extends [never] ? unknown : NounWritten<C>);
+} & ([DomainWritten<C>] extends [never] ? unknown : DomainWritten<C>);
 
 /** What `create table` and its companions say, apart from the columns. */
 export type TableDescription<Field extends string = string> = {
@@ -52,26 +52,26 @@ export type Index<Field extends string> = {
   readonly where?: string;
 };
 
-export type TableDefinition<C extends Columns, Noun> = TableDescription<keyof C & string> & {
+export type TableDefinition<C extends Columns, Domain> = TableDescription<keyof C & string> & {
   readonly columns: C;
-  /** Where a noun is not simply the values. */
-  readonly toNoun?: (values: Values<C>) => Noun;
+  /** Where the domain object is not simply the values. */
+  readonly toDomain?: (values: Values<C>) => Domain;
 };
 
-export const defineTable = <C extends Columns, Noun = Values<C>>(
-  definition: TableDefinition<C, Noun>,
-): Table<C, Noun> => new Table(definition);
+export const defineTable = <C extends Columns, Domain = Values<C>>(
+  definition: TableDefinition<C, Domain>,
+): Table<C, Domain> => new Table(definition);
 
-export class Table<C extends Columns, Noun> {
+export class Table<C extends Columns, Domain> {
   readonly name: string;
-  readonly definition: TableDefinition<C, Noun>;
+  readonly definition: TableDefinition<C, Domain>;
   readonly columns: readonly NamedColumn[];
   /** Every column but the computed ones, for a query of this table alone. */
   readonly selectList: string;
   /** Reads a row of such a query. */
-  readonly read: (row: Row) => Noun;
+  readonly read: (row: Row) => Domain;
 
-  constructor(definition: TableDefinition<C, Noun>) {
+  constructor(definition: TableDefinition<C, Domain>) {
     this.name = definition.name;
     this.definition = definition;
     this.columns = Object.entries(definition.columns).map(([field, { definition }]) => ({
@@ -81,8 +81,8 @@ export class Table<C extends Columns, Noun> {
     }));
     this.selectList = this.selectListOf();
     const values = reader<Values<C>>(this.#columnsRead);
-    const { toNoun } = definition;
-    this.read = toNoun ? (row) => toNoun(values(row)) : (row) => values(row) as Noun;
+    const { toDomain } = definition;
+    this.read = toDomain ? (row) => toDomain(values(row)) : (row) => values(row) as Domain;
   }
 
   /** The select list in a query that gives the table an alias. */
@@ -104,10 +104,14 @@ export class Table<C extends Columns, Noun> {
   }
 }
 
-/** The value that a bulk write sends for a column of a noun. */
-export function elementOf<Noun>({ field, from, write }: NamedColumn): (noun: Noun) => Element {
-  if (from) return (noun) => write(from(noun as never) as never);
-  return (noun) => write((noun as Row)[field] as never);
+/** The value that a bulk write sends for a column. */
+export function elementOf<Domain>({
+  field,
+  from,
+  write,
+}: NamedColumn): (object: Domain) => Element {
+  if (from) return (object) => write(from(object as never) as never);
+  return (object) => write((object as Row)[field] as never);
 }
 
 const snakeCase = (field: string): string =>

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import pg from 'pg';
 import { min } from '../min.ts';
 import { inReadOnlySnapshot, readWithCursor } from '../pg/cursor.ts';
+import { fromMillis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import type { PlanFile, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
@@ -102,7 +103,7 @@ const CHARGES_SQL = `
     case when e.usages = '[]'::jsonb then r.usages else e.usages end as usages
   from accounts a
   left join entries e on e.account_id = a.account_id and e.kind in ('COMMIT', 'CHARGE')
-    and e.at >= to_timestamp($2::float8 / 1000) and e.at < to_timestamp($3::float8 / 1000)
+    and e.at >= ${fromMillis('$2')} and e.at < ${fromMillis('$3')}
   left join refunded f on f.account_id = e.account_id and f.seq = e.seq
   left join entries r on r.account_id = e.account_id and r.reservation_id = e.reservation_id
     and r.kind = 'RESERVE' and e.usages = '[]'::jsonb

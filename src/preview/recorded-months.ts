@@ -6,7 +6,7 @@
 import type pg from 'pg';
 import { formatMonth } from '../ledger/month.ts';
 import { readWithCursor } from '../pg/cursor.ts';
-import { millis } from '../pg/millis.ts';
+import { fromMillis, millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import type { OverageRates } from '../pricing/overage.ts';
 import { overageRatesSchema } from '../pricing/plan-file/overage-schema.ts';
@@ -16,9 +16,8 @@ import type { RecordedMonth } from './overage.ts';
 
 type Month = { readonly accountsOf: string; readonly from: number; readonly until: number };
 
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`;
-const FROM = instant('$2');
-const UNTIL = instant('$3');
+const FROM = fromMillis('$2');
+const UNTIL = fromMillis('$3');
 
 /**
  * Refunds of earlier months' usage are adjustments of those months, and change nothing here. The entry of

@@ -189,20 +189,20 @@ export const loadPurchasesByReference = (
 export const loadCustomPacks = (em: Em, keys: readonly RowKey<string>[]): Promise<CustomPack[]> =>
   loadByKey(em, customPacks, 'pack_id', 'text', keys);
 
-type Readable<Noun> = {
+type Readable<Domain> = {
   readonly name: string;
   readonly selectList: string;
-  readonly read: (row: Row) => Noun;
+  readonly read: (row: Row) => Domain;
 };
 
 /** The rows of a table whose account and `column` are one of the keys. */
-async function loadByKey<Noun, Key extends Element>(
+async function loadByKey<Domain, Key extends Element>(
   em: Em,
-  table: Readable<Noun>,
+  table: Readable<Domain>,
   column: string,
   type: ElementType,
   keys: readonly RowKey<Key>[],
-): Promise<Noun[]> {
+): Promise<Domain[]> {
   if (keys.length === 0) return [];
   const rows = await query<Row>(
     em,

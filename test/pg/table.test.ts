@@ -29,7 +29,7 @@ const parcels = defineTable({
     isHeavy: boolean('updated').computed((parcel: Parcel) => parcel.weight > 100n),
     depot: text('settings'),
   },
-  toNoun: ({ postage, ...values }): Parcel => ({ ...values, postage: { amount: postage } }),
+  toDomain: ({ postage, ...values }): Parcel => ({ ...values, postage: { amount: postage } }),
   privileges: '',
 });
 
@@ -62,7 +62,7 @@ test('a select list has the columns that are read, instants as epoch millisecond
   );
 });
 
-test('a row becomes a noun', () => {
+test('a row becomes a domain object', () => {
   expect(parcels.read(row)).toEqual(parcel);
 });
 

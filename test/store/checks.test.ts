@@ -308,7 +308,7 @@ test('a second row under one key is refused', async () => {
   }
 });
 
-test('a payment reference buys once per account', async () => {
+test('a payment reference is unique within its account', async () => {
   const other = { ...validRows['purchases'], purchase_id: uuid.replace('0', '1') };
   const sql = `insert into purchases
     select * from jsonb_populate_recordset(null::purchases, $1::jsonb)`;

@@ -1,5 +1,4 @@
 /** The table of accounts, and auto top-up as JSON on their rows. */
-
 import type { AccountState } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { Labels } from '../../ledger/entry.ts';

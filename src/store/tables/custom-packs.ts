@@ -23,7 +23,7 @@ export const customPacks = defineTable({
   name: 'custom_packs',
   comment: 'Packs offered to one account. A withdrawn pack stays, until it is offered again.',
   columns,
-  toNoun: ({ currency, amount, ...values }: Values<typeof columns>): CustomPack => ({
+  toDomain: ({ currency, amount, ...values }: Values<typeof columns>): CustomPack => ({
     ...values,
     price: trimZeros({ currency, amount }),
   }),

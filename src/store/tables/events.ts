@@ -22,7 +22,7 @@ export const events = defineTable({
     spanId: text('inserted'),
   },
   // Events are read once they have their position.
-  toNoun: (values) => values as PositionedEvent,
+  toDomain: (values) => values as PositionedEvent,
   checks: { events_seq_check: 'seq > 0', events_position_check: 'position > 0' },
   indexes: {
     events_waiting: { on: ['accountId', 'seq'], where: 'position is null' },

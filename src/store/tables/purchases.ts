@@ -67,7 +67,7 @@ export const purchases = defineTable({
   name: 'purchases',
   comment: 'Packs bought. A purchase is pending until it is paid; then it makes one grant.',
   columns,
-  toNoun: toPurchase,
+  toDomain: toPurchase,
   checks: {
     purchases_credits_check: 'credits > 0',
     purchases_amount_check: 'amount >= 0',

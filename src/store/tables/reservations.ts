@@ -1,5 +1,4 @@
 /** The table of reservations. */
-
 import type { Allocation } from '../../ledger/allocation/allocation.ts';
 import type { Demand } from '../../ledger/allocation/waterfall.ts';
 import type { Labels } from '../../ledger/entry.ts';

@@ -12,6 +12,7 @@ const columns = {
   accountId: text('key'),
   month: text('key', 'e.g. "2026-11"'),
   planId: text('inserted', 'the plan that prices it'),
+  // Only closed statements are stored.
   closedAt: instant('inserted').from((s: Statement) => s.closedAt as number),
   afterSeq: bigint('inserted', 'it counts the entries with after_seq < seq <= last_seq'),
   lastSeq: bigint('inserted'),
@@ -29,7 +30,7 @@ export const statements = defineTable({
   name: 'statements',
   comment: 'Closed bills, one per account and calendar month of overage, immutable.',
   columns,
-  toNoun: ({ currency, total, content, ...values }: Values<typeof columns>): Statement => ({
+  toDomain: ({ currency, total, content, ...values }: Values<typeof columns>): Statement => ({
     ...values,
     total: currency !== null && total !== null ? { currency, amount: total } : null,
     ...contentSchema.parse(content),
