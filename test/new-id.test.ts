@@ -6,11 +6,11 @@ const NOW = Date.UTC(2026, 10, 22);
 /** More than random bytes are drawn for at once. */
 const ids = Array.from({ length: 2_500 }, newId(NOW));
 
-test('ids of one moment are as many as were made', () => {
+test('ids of one moment are unique', () => {
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('ids carry their moment first, as UUIDs of version 7 do', () => {
+test('ids begin with their moment, as UUIDs of version 7 do', () => {
   const moment = NOW.toString(16).padStart(12, '0');
   for (const id of ids) {
     expect(id).toMatch(/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
@@ -18,7 +18,7 @@ test('ids carry their moment first, as UUIDs of version 7 do', () => {
   }
 });
 
-test('ids of a later moment come after those of an earlier one', () => {
+test('ids of a later moment sort after those of an earlier one', () => {
   const later = newId(NOW + 1)();
   for (const id of ids) expect(id < later).toBe(true);
 });

@@ -12,7 +12,7 @@ import {
   startTestService,
   type TestService,
 } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { outcomesOf, tally } from './cluster.ts';
 import { runMixedLoad } from './mixed-load.ts';
 
@@ -92,7 +92,7 @@ describe('a unit of work that the database aborts', () => {
 
     await scrip.stop();
     await expectCounted(databaseUrl, 'deadlocks', 1);
-    await expectSoundBooks(databaseUrl);
+    await expectSoundLedger(databaseUrl);
   });
 
   test('because it cannot be serialized (40001) runs again, unnoticed by its caller', async () => {
@@ -110,7 +110,7 @@ describe('a unit of work that the database aborts', () => {
 
     await scrip.stop();
     await expectCounted(databaseUrl, 'xact_rollback', 1);
-    await expectSoundBooks(databaseUrl);
+    await expectSoundLedger(databaseUrl);
   });
 
   test('again and again, on two serializable replicas under load, takes effect once', async () => {
@@ -121,7 +121,7 @@ describe('a unit of work that the database aborts', () => {
     const accountIds = [await accountWith(a, 50n), await accountWith(a, 50n)] as const;
     const load = { callers: 64, jobsPerCaller: 2, seed: 3 };
     await runMixedLoad({ replicas: [a, b], accountIds, ...load });
-    await expectSoundBooks(databaseUrl);
+    await expectSoundLedger(databaseUrl);
   });
 });
 
@@ -148,7 +148,7 @@ describe('a request that makes its transaction fail', () => {
     reference,
   });
 
-  test('gets INTERNAL, its neighbours on the same and on other accounts get what they asked for', async () => {
+  test('gets INTERNAL; requests in the same group succeed, on the same and on other accounts', async () => {
     const { scrip, logged } = await startPoisoned();
     const [one, other] = [await accountWith(scrip, 100n), await accountWith(scrip, 100n)];
     const poison = reserve(one, 'poison');
@@ -169,12 +169,12 @@ describe('a request that makes its transaction fail', () => {
       const { balance } = await scrip.billing.getBalance({ accountId });
       expect(balance).toMatchObject({ reserved: 20n });
     }
-    await expectSoundBooks(scrip.databaseUrl);
+    await expectSoundLedger(scrip.databaseUrl);
 
     // A failure is not remembered: without the cause, the same request succeeds.
     await execute(scrip.databaseUrl, 'alter table reservations drop constraint no_poison');
     await scrip.billing.reserve(poison);
-    await expectSoundBooks(scrip.databaseUrl);
+    await expectSoundLedger(scrip.databaseUrl);
   });
 
   test('is found in the log by the trace id that its caller was told', async () => {
@@ -200,6 +200,6 @@ describe('a request that makes its transaction fail', () => {
       reason: 'INTERNAL',
       metadata: { trace_id: expect.stringMatching(/^[0-9a-f]{32}$/) },
     });
-    await expectSoundBooks(scrip.databaseUrl);
+    await expectSoundLedger(scrip.databaseUrl);
   });
 });

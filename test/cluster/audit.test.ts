@@ -1,4 +1,4 @@
-/** The audit that the other tests end with finds what it claims to find. */
+/** The audit that ends other tests finds violations of each of its rules. */
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -12,7 +12,7 @@ beforeAll(async () => {
   client = new pg.Client(scrip.databaseUrl);
   await client.connect();
   const accountId = await scrip.open('perfectparser');
-  await liveThrough(accountId);
+  await postEntries(accountId);
   await scrip.open('aspose-cloud');
 });
 afterAll(async () => {
@@ -20,8 +20,8 @@ afterAll(async () => {
   await scrip.stop();
 });
 
-/** Everything an account can go through, some of it with two grants. */
-async function liveThrough(accountId: string) {
+/** Posts entries of every kind to an account. */
+async function postEntries(accountId: string) {
   const { billing } = scrip;
   const named = () => ({ accountId, requestId: requestId() });
   const reserve = async (credits: bigint, ttlSeconds = 600n) => {
@@ -45,47 +45,47 @@ async function liveThrough(accountId: string) {
   await billing.commit({ ...named(), reservationId, credits: 2n });
 }
 
-test('books that the service wrote break no rule', async () => {
+test('a ledger that the service wrote breaks no rule', async () => {
   expect(await audit(scrip.databaseUrl)).toEqual([]);
 });
 
-/** For each rule a change that breaks it, made by someone with the rights to do so. */
-const breaches: Record<keyof typeof rules, string> = {
+/** A change for each rule that violates it, made by the owner of the database. */
+const violations: Record<keyof typeof rules, string> = {
   'seq is 1, 2, 3 … without gaps': `delete from entries where seq = 2`,
   'time never runs backwards': `update entries set at = at - interval '1 hour' where seq = 3`,
-  'a grant holds what its moves left in it': `update grants set remaining = remaining - 1
+  'a grant has what its moves left in it': `update grants set remaining = remaining - 1
     where remaining > reserved`,
-  'a move takes credits from where they are': `update entries
+  'a move takes no more credits than there are': `update entries
     set moves = '[["available", "reserved", 2, 1000]]' where kind = 'RESERVE' and seq = 3`,
-  'an account holds the sum of its grants': `update accounts set remaining = remaining + 1`,
-  'an entry says the balance after it': `update entries set remaining_after = 19 where seq = 1`,
+  'an account has the sum of its grants': `update accounts set remaining = remaining + 1`,
+  'an entry has the balance after it': `update entries set remaining_after = 19 where seq = 1`,
   'available never goes below zero, or the overage limit': `update entries
     set remaining_after = reserved_after - 1 where kind = 'RESERVE' and seq = 3`,
-  'the overage line holds what active reservations set aside on it': `update accounts
+  'reserved overage is that of active reservations': `update accounts
     set overage_limit = 5, overage_reserved = 1`,
-  'a reservation is what its entries made it': `update reservations
+  'a reservation agrees with its entries': `update reservations
     set committed = committed - 1, returned = returned + 1 where committed > 0`,
   'a reservation ends once': `update reservations set state = 'EXPIRED' where state = 'RELEASED'`,
-  'a grant sets aside what reservations are allocated of it': `update reservations
+  'a grant has reserved what is allocated to reservations': `update reservations
     set allocations = '[]' where state = 'ACTIVE'`,
-  'a request is applied once': `update entries set request_id = (select request_id from entries
+  'a request takes effect once': `update entries set request_id = (select request_id from entries
     where kind = 'RESERVE' and seq = 3) where kind = 'RESERVE'`,
   'an entry and its request are written together': `delete from requests where method = 'Charge'`,
   'a paid purchase makes one grant': `update grants set source_reference = '' where grant_id = 2`,
   'a period has one allowance': `insert into grants select (jsonb_populate_record(g,
     '{"grant_id": 9}')).* from grants g where source = 'ALLOWANCE'`,
-  'a refund is of what was committed': `update refunded set refunded = refunded + 1`,
-  'an account is looked at when its next reservation expires': `update accounts set due_at = null`,
-  'an account is looked at when notice of an expiry is due': `update grants
+  'no more is refunded than was committed': `update refunded set refunded = refunded + 1`,
+  'an account is due when its next reservation expires': `update accounts set due_at = null`,
+  'an account is due when notice of an expiry is due': `update grants
     set notice_at = now() - interval '1 day' where remaining > 0`,
-  'usages alone are paid with grants limited to them': `update grants
+  'limited grants pay only for their operations': `update grants
     set operations = '["another"]'`,
 };
 
-test.each(Object.keys(rules))('%s: a breach of it is found', async (rule) => {
+test.each(Object.keys(rules))('%s: a violation is found', async (rule) => {
   await client.query('begin');
   try {
-    const { rowCount } = await client.query(breaches[rule] ?? '');
+    const { rowCount } = await client.query(violations[rule] ?? '');
     expect(rowCount).toBeGreaterThan(0);
     expect(await brokenRules(client)).toContainEqual(expect.stringContaining(`${rule}: `));
   } finally {

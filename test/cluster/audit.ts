@@ -1,13 +1,13 @@
 /**
- * A second opinion on the books, in SQL alone: everything is computed anew from the moves of the
- * entries and held against what the other tables say. It shares no code with the service, so a
- * mistake of the service cannot hide in it.
+ * An independent audit of a ledger, in SQL alone: it recomputes everything from the moves of the entries
+ * and compares it with the other tables. It shares no code with the service, so it cannot share its
+ * mistakes.
  */
 import pg from 'pg';
 import { expect } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
 
-/** One query per rule of the ledger; each row it gives is an account that breaks the rule. */
+/** A query for each rule of the ledger. It returns the accounts that break the rule. */
 export const rules: Readonly<Record<string, string>> = {
   'seq is 1, 2, 3 … without gaps': `
     select account_id, format('seq %s, %s entries, newest %s', a.seq, e.entries, e.newest) as detail
@@ -23,7 +23,7 @@ export const rules: Readonly<Record<string, string>> = {
       from entries) e
     where at < before`,
 
-  'a grant holds what its moves left in it': `
+  'a grant has what its moves left in it': `
     select account_id, format('grant %s: rows %s/%s, moves %s/%s', grant_id,
       g.remaining, g.reserved, m.remaining, m.reserved) as detail
     from grants g
@@ -36,7 +36,7 @@ export const rules: Readonly<Record<string, string>> = {
     where g.remaining is distinct from coalesce(m.remaining, 0)
       or g.reserved is distinct from coalesce(m.reserved, 0)`,
 
-  'a move takes credits from where they are': `
+  'a move takes no more credits than there are': `
     select account_id, format('grant %s at entry %s', grant_id, seq) as detail
     from (
       select account_id, grant_id, seq,
@@ -48,7 +48,7 @@ export const rules: Readonly<Record<string, string>> = {
       window up_to_here as (partition by account_id, grant_id order by seq)) m
     where available < 0 or reserved < 0`,
 
-  'an account holds the sum of its grants': `
+  'an account has the sum of its grants': `
     select account_id, format('account %s/%s of %s grants, grants %s/%s of %s',
       a.remaining, a.reserved, a.grant_count, g.remaining, g.reserved, g.grants) as detail
     from accounts a
@@ -58,7 +58,7 @@ export const rules: Readonly<Record<string, string>> = {
     where a.remaining <> coalesce(g.remaining, 0) or a.reserved <> coalesce(g.reserved, 0)
       or a.grant_count <> coalesce(g.grants, 0) or a.grant_count <> coalesce(g.newest, 0)`,
 
-  'an entry says the balance after it': `
+  'an entry has the balance after it': `
     select account_id, format('entry %s: says %s/%s, moves %s/%s', seq,
       e.remaining_after, e.reserved_after, m.remaining, m.reserved) as detail
     from entries e
@@ -82,7 +82,7 @@ export const rules: Readonly<Record<string, string>> = {
     from entries e join accounts using (account_id)
     where remaining_after - reserved_after < -overage_limit`,
 
-  'the overage line holds what active reservations set aside on it': `
+  'reserved overage is that of active reservations': `
     select account_id, format('account %s, moves %s', a.overage_reserved, m.reserved) as detail
     from accounts a
     left join (
@@ -91,7 +91,7 @@ export const rules: Readonly<Record<string, string>> = {
       from moves group by account_id) m using (account_id)
     where a.overage_reserved <> coalesce(m.reserved, 0)`,
 
-  'a reservation is what its entries made it': `
+  'a reservation agrees with its entries': `
     select account_id, format('reservation %s: row %s/%s/%s, entries %s/%s/%s', reservation_id,
       r.held, r.committed, r.returned, e.held, e.committed, e.returned) as detail
     from reservations r
@@ -132,7 +132,7 @@ export const rules: Readonly<Record<string, string>> = {
         when 'RELEASED' then releases = 1 and expiries = 0
         when 'EXPIRED' then releases = 0 and expiries = 1 end`,
 
-  'a grant sets aside what reservations are allocated of it': `
+  'a grant has reserved what is allocated to reservations': `
     select account_id, format('grant %s: %s, allocated %s', grant_id, g.reserved, r.allocated)
       as detail
     from grants g
@@ -143,7 +143,7 @@ export const rules: Readonly<Record<string, string>> = {
       where allocation->>0 <> '0' group by 1, 2) r using (account_id, grant_id)
     where coalesce(g.reserved, -1) <> coalesce(r.allocated, 0)`,
 
-  'a request is applied once': `
+  'a request takes effect once': `
     select account_id, format('%s entries %s of request %s', count(*), kind, request_id) as detail
     from entries e
     where request_id <> '' and not (kind = 'GRANT' and exists (select from requests r
@@ -177,7 +177,7 @@ export const rules: Readonly<Record<string, string>> = {
     from grants where source = 'ALLOWANCE'
     group by account_id, source_reference having count(*) > 1`,
 
-  'a refund is of what was committed': `
+  'no more is refunded than was committed': `
     select account_id, format('entry %s: %s refunded, entries say %s', seq, r.refunded, e.refunded)
       as detail
     from refunded r
@@ -185,18 +185,18 @@ export const rules: Readonly<Record<string, string>> = {
       from entries where kind = 'REFUND' group by 1, 2) e using (account_id, seq)
     where r.refunded is distinct from e.refunded or r.refunded > r.committed`,
 
-  'an account is looked at when its next reservation expires': `
+  'an account is due when its next reservation expires': `
     select account_id, format('reservation %s expires before %s', reservation_id, due_at) as detail
     from reservations join accounts using (account_id)
     where reservations.state = 'ACTIVE' and expires_at < coalesce(due_at, 'infinity')`,
 
-  'an account is looked at when notice of an expiry is due': `
+  'an account is due when notice of an expiry is due': `
     select account_id, format('notice of grant %s is due before %s', grant_id, due_at) as detail
     from grants join accounts using (account_id)
     where grants.state <> 'SCHEDULED' and grants.remaining > 0
       and notice_at < coalesce(due_at, 'infinity')`,
 
-  'usages alone are paid with grants limited to them': `
+  'limited grants pay only for their operations': `
     select distinct account_id, format('entry %s, grant %s', m.seq, m.grant_id) as detail
     from moves m join grants g using (account_id, grant_id) join entries e using (account_id, seq)
     where g.operations is not null and m.source = 'available' and m.target <> 'expired' and not e.late
@@ -209,7 +209,7 @@ const moves = `with moves as (
     (move->>2)::bigint as grant_id, (move->>3)::bigint as credits
   from entries cross join jsonb_array_elements(moves) as move)`;
 
-/** What does not agree, one line each. All rules see one moment, even while others write. */
+/** The violations, one line each. All rules see the same snapshot. */
 export async function audit(databaseUrl: string): Promise<readonly string[]> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
@@ -232,8 +232,8 @@ export async function brokenRules(client: pg.Client): Promise<readonly string[]>
   return broken;
 }
 
-/** Nothing disagrees: neither here, nor for the auditor that the service comes with. */
-export async function expectSoundBooks(databaseUrl: string): Promise<void> {
-  expect(await audit(databaseUrl), `books of ${databaseUrl}`).toEqual([]);
+/** Expects no violation from this audit or from `npm run verify`. */
+export async function expectSoundLedger(databaseUrl: string): Promise<void> {
+  expect(await audit(databaseUrl), `ledger of ${databaseUrl}`).toEqual([]);
   expect(await verify(databaseUrl)).toMatchObject({ ok: true });
 }

@@ -1,4 +1,4 @@
-/** Two replicas on one database, with clocks that move together. */
+/** Two replicas on one database. */
 import { inject } from 'vitest';
 import { ScripError } from '../../src/client.ts';
 import { createDatabase } from '../postgres.ts';
@@ -9,16 +9,17 @@ export type Cluster = {
   readonly b: TestService;
   readonly replicas: readonly [TestService, TestService];
   readonly databaseUrl: string;
+  /** Moves the clocks of both. */
   readonly advance: (ms: number) => void;
   readonly setNow: (ms: number) => void;
-  /** Every replica sweeps, at the same time. */
+  /** Sweeps on both replicas at the same time. */
   readonly sweep: () => Promise<void>;
   readonly stop: () => Promise<void>;
 };
 
 export async function startCluster(options: TestOptions = {}): Promise<Cluster> {
   const databaseUrl = options.databaseUrl ?? (await createDatabase(inject('postgresUrl')));
-  // At the same instant, as a rollout does: both publish the plans.
+  // At the same time, as in a rollout: both publish the plans.
   const [a, b] = await Promise.all([
     startTestService({ ...options, databaseUrl }),
     startTestService({ ...options, databaseUrl }),
@@ -48,7 +49,7 @@ export type Outcome<Answer> =
   | { readonly answer: Answer; readonly reason: 'OK' }
   | { readonly answer: null; readonly reason: string; readonly error: ScripError };
 
-/** The answer or the reason why there is none: what a race comes to. */
+/** The answer of a call, or the reason of its failure. */
 export async function outcomeOf<Answer>(call: Promise<Answer>): Promise<Outcome<Answer>> {
   try {
     return { answer: await call, reason: 'OK' };
@@ -62,7 +63,7 @@ export async function outcomesOf<Answer>(calls: readonly Promise<Answer>[]) {
   return await Promise.all(calls.map(outcomeOf));
 }
 
-/** How often each reason came up. */
+/** Counts the outcomes by reason. */
 export function tally(outcomes: readonly { readonly reason: string }[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { reason } of outcomes) counts[reason] = (counts[reason] ?? 0) + 1;

@@ -1,4 +1,4 @@
-/** The database goes away under load, and comes back. */
+/** Outages of the database, under load. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import pg from 'pg';
@@ -11,9 +11,9 @@ import {
   startTestService,
   type TestService,
 } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { outcomeOf, outcomesOf, startCluster, tally } from './cluster.ts';
-import { Link } from './link.ts';
+import { DatabaseProxy } from './database-proxy.ts';
 import { runMixedLoad } from './mixed-load.ts';
 
 const stops: (() => Promise<unknown>)[] = [];
@@ -21,15 +21,15 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-/** A service that reaches its database over a link. */
-async function startLinked(env: Readonly<Record<string, string>> = {}) {
+/** A service that reaches its database through a proxy. */
+async function startProxied(env: Readonly<Record<string, string>> = {}) {
   const databaseUrl = await createDatabase(inject('postgresUrl'));
   showDatabaseOnFailure(databaseUrl);
-  const link = new Link(databaseUrl);
-  await link.open();
-  const scrip = await startTestService({ databaseUrl: link.url, env });
+  const proxy = new DatabaseProxy(databaseUrl);
+  await proxy.open();
+  const scrip = await startTestService({ databaseUrl: proxy.url, env });
   stops.push(scrip.stop);
-  return { databaseUrl, link, scrip };
+  return { databaseUrl, proxy, scrip };
 }
 
 async function accountWith(scrip: TestService, credits: bigint): Promise<string> {
@@ -43,10 +43,10 @@ const charge = ({ billing }: TestService, accountId: string, id = requestId()) =
   billing.charge({ accountId, requestId: id, credits: 1n });
 
 describe('the database ends every session', () => {
-  /** More often than the service may have connections: not one may be lost for good. */
+  /** More than the pool has connections: the pool must not lose one each time. */
   const CUTS = 12;
 
-  test('again and again under load: every request is applied once all the same', async () => {
+  test('repeatedly under load: every request takes effect once', async () => {
     const cluster = await startCluster({ env: { DATABASE_POOL_MAX: '4' } });
     stops.push(cluster.stop);
     const { databaseUrl, replicas } = cluster;
@@ -66,7 +66,7 @@ describe('the database ends every session', () => {
     let cuts = 0;
     const cutting = (async () => {
       for (; cuts < CUTS; cuts++) {
-        // However slow the machine is, something gets through between two cuts.
+        // On a slow machine, too, some requests commit between two cuts.
         const enough = (await written()) + 5;
         while ((await written()) < enough) await sleep(10);
         await cutter.query(
@@ -75,24 +75,24 @@ describe('the database ends every session', () => {
         );
       }
     })();
-    // Callers ask again after UNAVAILABLE, and after nothing else.
+    // Callers repeat requests only after UNAVAILABLE.
     const loading = (async () => {
       for (let seed = 1; cuts < CUTS; seed++)
         await runMixedLoad({ replicas, accountIds, callers: 64, jobsPerCaller: 2, seed });
     })();
     await Promise.all([loading, cutting]);
-    await expectSoundBooks(databaseUrl);
+    await expectSoundLedger(databaseUrl);
   });
 });
 
 describe('the database cannot be reached', () => {
-  test('callers are told so, and once it is back the same request ids are applied once', async () => {
-    const { databaseUrl, link, scrip } = await startLinked();
+  test('callers get DATABASE_UNAVAILABLE; later the same request ids take effect once', async () => {
+    const { databaseUrl, proxy, scrip } = await startProxied();
     const accountId = await accountWith(scrip, 1_000n);
     const ids = Array.from({ length: 20 }, requestId);
     const chargeAll = () => outcomesOf(ids.map((id) => charge(scrip, accountId, id)));
 
-    await link.close();
+    await proxy.close();
     for (const outcome of await chargeAll())
       expect(outcome).toMatchObject({
         reason: 'DATABASE_UNAVAILABLE',
@@ -108,16 +108,16 @@ describe('the database cannot be reached', () => {
     ]);
     expect(tally(reads)).toEqual({ DATABASE_UNAVAILABLE: reads.length });
 
-    await link.open();
+    await proxy.open();
     expect(tally(await chargeAll())).toEqual({ OK: 20 });
     expect(tally(await chargeAll())).toEqual({ OK: 20 });
     const { balance } = await scrip.billing.getBalance({ accountId });
     expect(balance).toMatchObject({ remaining: 980n });
-    await expectSoundBooks(databaseUrl);
+    await expectSoundLedger(databaseUrl);
   });
 
-  test('a request cut off before its answer is applied once, whatever became of it', async () => {
-    const { databaseUrl, link, scrip } = await startLinked();
+  test('a request that was cut off before its answer takes effect once when it is repeated', async () => {
+    const { databaseUrl, proxy, scrip } = await startProxied();
     const accountId = await accountWith(scrip, 1_000n);
     const ids = Array.from({ length: 40 }, requestId);
     const charging = ids.map(async (id, index) => {
@@ -125,8 +125,8 @@ describe('the database cannot be reached', () => {
       return await outcomeOf(charge(scrip, accountId, id));
     });
     await sleep(20);
-    await link.close();
-    await link.open();
+    await proxy.close();
+    await proxy.open();
     expect(Object.keys(tally(await Promise.all(charging))).sort()).toEqual(
       expect.arrayContaining(['OK']),
     );
@@ -134,26 +134,26 @@ describe('the database cannot be reached', () => {
     expect(tally(again)).toEqual({ OK: 40 });
     const { balance } = await scrip.billing.getBalance({ accountId });
     expect(balance).toMatchObject({ remaining: 960n, seq: 41n });
-    await expectSoundBooks(databaseUrl);
+    await expectSoundLedger(databaseUrl);
   });
 
-  test('connections lost without a word are given up, and others take their place', async () => {
-    const { databaseUrl, link, scrip } = await startLinked({ DATABASE_TIMEOUT_MS: '1000' });
+  test('connections that die silently are replaced', async () => {
+    const { databaseUrl, proxy, scrip } = await startProxied({ DATABASE_TIMEOUT_MS: '1000' });
     try {
       const accountId = await accountWith(scrip, 10n);
-      link.stall();
+      proxy.stall();
       const id = requestId();
       const recharge = async () => (await outcomeOf(charge(scrip, accountId, id))).reason;
       await expect.poll(recharge, { timeout: 15_000 }).toBe('OK');
       expect((await scrip.billing.getBalance({ accountId })).balance?.remaining).toBe(9n);
-      await expectSoundBooks(databaseUrl);
+      await expectSoundLedger(databaseUrl);
     } finally {
-      await link.close();
+      await proxy.close();
     }
   });
 
-  test('a follower stays on, and receives what was written once it is back', async () => {
-    const { databaseUrl, link, scrip } = await startLinked();
+  test('a follower stays connected, and receives what is written after the outage', async () => {
+    const { databaseUrl, proxy, scrip } = await startProxied();
     const other = await startTestService({ databaseUrl });
     stops.push(other.stop);
     const accountId = await accountWith(scrip, 10n);
@@ -161,23 +161,23 @@ describe('the database cannot be reached', () => {
     const next = stream.next();
     await sleep(100);
 
-    await link.close();
+    await proxy.close();
     await charge(other, accountId);
     await sleep(200);
-    await link.open();
+    await proxy.open();
     expect((await next).value?.entries).toMatchObject([{ seq: 2n }]);
     await stream.return();
   });
 
-  test('the sweeper goes on once it is back', async () => {
-    const { databaseUrl, link, scrip } = await startLinked({ SWEEP_INTERVAL_MS: '20' });
+  test('the sweeper continues after the outage', async () => {
+    const { databaseUrl, proxy, scrip } = await startProxied({ SWEEP_INTERVAL_MS: '20' });
     const accountId = await accountWith(scrip, 10n);
     const ttl = { seconds: 1n, nanos: 0 };
     await scrip.billing.reserve({ accountId, requestId: requestId(), credits: 10n, ttl });
-    await link.close();
+    await proxy.close();
     scrip.advance(1_001);
     await sleep(100);
-    await link.open();
+    await proxy.open();
     const sql = 'select state from reservations where account_id = $1';
     const state = async () => (await execute(databaseUrl, sql, [accountId]))[0]?.['state'];
     await expect.poll(state, { timeout: 10_000 }).toBe('EXPIRED');

@@ -1,4 +1,4 @@
-/** Followers of a history on one replica, writers on another. */
+/** Streams that follow a history which other replicas write. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Scrip } from '../../src/client.ts';
@@ -7,7 +7,7 @@ import { requestId, startTestService, type TestService } from '../service.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { Random } from './random.ts';
 
-/** As the service is shipped. */
+/** The default. */
 const HISTORY_POLL_MS = '250';
 
 let cluster: Cluster;
@@ -44,12 +44,12 @@ describe('a follower on one replica', () => {
       expect(value?.entries.map(({ seq }) => seq)).toEqual([entrySeq]);
     }
     await stream.return();
-    // One delay may be a busy machine's.
+    // One may be late because the machine is busy.
     expect(delays.sort((a, b) => a - b)[3]).toBeLessThan(1_000);
   });
 
   test('receives at once what its own replica writes', async () => {
-    // It looks for entries of others once a second: what comes sooner, it was told of.
+    // It polls once a second: what arrives sooner was not found by polling.
     const scrip = await startTestService({ env: { HISTORY_POLL_MS: '1000' } });
     const delays: number[] = [];
     for (let round = 0; round < 3; round++) {
@@ -67,7 +67,7 @@ describe('a follower on one replica', () => {
     expect(Math.min(...delays)).toBeLessThan(500);
   });
 
-  test('is not woken by what happens to other accounts', async () => {
+  test('is not woken by entries of other accounts', async () => {
     const [accountId, other] = [await accountWith(10n), await accountWith(10n)];
     const stream = cluster.a.billing.streamHistory({ accountId, afterSeq: 1n, follow: true });
     const next = stream.next();
@@ -79,16 +79,16 @@ describe('a follower on one replica', () => {
   });
 });
 
-describe('a follower that is cut off and resumes on the other replica', () => {
+describe('a follower that is cut off and resumes on another replica', () => {
   const WRITES = 300;
 
-  /** Reads until `last`, changing replica every few messages; answers every seq it received. */
-  async function readRestlessly(accountId: string, last: bigint, random: Random) {
+  /** Reads up to `last`, from another replica every few messages. Returns every seq it received. */
+  async function readAlternately(accountId: string, last: bigint, random: Random) {
     const seqs: bigint[] = [];
     let afterSeq = 0n;
-    let turns = 0;
-    for (; afterSeq < last; turns++) {
-      const replica = cluster.replicas[turns % 2] as TestService;
+    let streams = 0;
+    for (; afterSeq < last; streams++) {
+      const replica = cluster.replicas[streams % 2] as TestService;
       let messages = random.integer(1, 4);
       const follow = { accountId, afterSeq, follow: true };
       for await (const { entries, nextAfterSeq } of replica.billing.streamHistory(follow)) {
@@ -97,21 +97,21 @@ describe('a follower that is cut off and resumes on the other replica', () => {
         if (--messages === 0 || afterSeq >= last) break;
       }
     }
-    return { seqs, turns };
+    return { seqs, streams };
   }
 
-  test('misses and repeats nothing, while both replicas write', async () => {
+  test('misses nothing and receives nothing twice while both replicas write', async () => {
     const accountId = await accountWith(BigInt(WRITES));
     const last = BigInt(WRITES + 1);
-    const readers = [1, 2, 3].map((seed) => readRestlessly(accountId, last, new Random(seed)));
+    const readers = [1, 2, 3].map((seed) => readAlternately(accountId, last, new Random(seed)));
     const writers = cluster.replicas.map(async (replica) => {
       for (let write = 0; write < WRITES / 2; write++) await charge(replica, accountId);
     });
     await Promise.all(writers);
     const all = Array.from({ length: WRITES + 1 }, (_, index) => BigInt(index + 1));
-    for (const { seqs, turns } of await Promise.all(readers)) {
+    for (const { seqs, streams } of await Promise.all(readers)) {
       expect(seqs).toEqual(all);
-      expect(turns).toBeGreaterThan(2);
+      expect(streams).toBeGreaterThan(2);
     }
   });
 });

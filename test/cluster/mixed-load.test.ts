@@ -1,10 +1,10 @@
-/** 200 callers on two replicas, on one account and on many, every kind of mutation at once. */
+/** 200 callers on two replicas, on one account and on many, with mutations of every kind. */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Scrip } from '../../src/client.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { end, type Replica, startReplica } from '../process/replica.ts';
 import { requestId, showDatabaseOnFailure } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { runMixedLoad } from './mixed-load.ts';
 
@@ -35,7 +35,7 @@ async function loadAndAudit(
     jobsPerCaller: JOBS_PER_CALLER,
     seed,
   });
-  await expectSoundBooks(databaseUrl);
+  await expectSoundLedger(databaseUrl);
 }
 
 describe.each([

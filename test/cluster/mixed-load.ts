@@ -1,8 +1,7 @@
 /**
- * Callers that live with an unreliable network: they send a request to one replica or to both at
- * once, give up waiting and ask again elsewhere, repeat what was answered already, always under the
- * request id they began with. What they were told in the end is added up, to be held against the
- * ledger.
+ * Callers on an unreliable network. They send a request to one replica or to both, give up early and try
+ * elsewhere, and repeat requests that were answered, always under the same request id. The answers they
+ * got are added up and compared with the balances.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
@@ -20,103 +19,108 @@ export type Load = {
   readonly seed: number;
 };
 
-/** What an account should have, as its callers were told. */
-type Told = { remaining: bigint; reserved: bigint };
+/** The balance of an account according to the answers of its callers. */
+type Expected = { remaining: bigint; reserved: bigint };
 
-/** Failures that are an answer: the request was decided. */
+/** Failures of requests that were decided. */
 const DECIDED = new Set(['INSUFFICIENT_CREDITS', 'PAYMENT_REFERENCE_USED']);
-/** gRPC codes that leave the outcome unknown. */
+/** gRPC codes after which the outcome is unknown. */
 const UNKNOWN = new Set<number>([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
 const isUnknown = (error: unknown): boolean =>
   error instanceof ScripError && UNKNOWN.has(error.code);
-/** Of one request, 20 ms apart: longer than any outage the tests make. */
-const TRIES_MAX = 500;
+/** Attempts of one request, 20 ms apart: longer than any outage in these tests. */
+const ATTEMPTS_MAX = 500;
 
 type Call<Answer> = (scrip: Scrip, options: ScripCallOptions) => Promise<Answer>;
 
-/** Runs the load, and expects the balances to be what the callers were told. */
+/** Runs the load, and expects the balances that follow from the callers' answers. */
 export async function runMixedLoad(load: Load): Promise<void> {
-  const told = new Map<string, Told>();
+  const expected = new Map<string, Expected>();
   for (const accountId of load.accountIds)
-    told.set(accountId, await readBalance(load.replicas[0], accountId));
-  const asking = new Asking(load.replicas, new Random(load.seed));
-  const callers = Array.from({ length: load.callers }, async (_, index) => {
+    expected.set(accountId, await readBalance(load.replicas[0], accountId));
+  const callers = new UnreliableCallers(load.replicas, new Random(load.seed));
+  const jobs = Array.from({ length: load.callers }, async (_, index) => {
     const random = new Random(load.seed * 1_000 + index);
     for (let job = 0; job < load.jobsPerCaller; job++) {
       const accountId = random.of(load.accountIds);
-      const account = told.get(accountId) ?? { remaining: 0n, reserved: 0n };
-      await runJob(asking, accountId, account, random);
+      const account = expected.get(accountId) ?? { remaining: 0n, reserved: 0n };
+      await runJob(callers, accountId, account, random);
     }
   });
-  await Promise.all(callers);
-  await asking.askAgain();
-  for (const [accountId, expected] of told)
+  await Promise.all(jobs);
+  await callers.repeatUncertain();
+  for (const [accountId, balance] of expected)
     for (const replica of load.replicas)
-      expect(await readBalance(replica, accountId), accountId).toEqual(expected);
+      expect(await readBalance(replica, accountId), accountId).toEqual(balance);
 }
 
-async function readBalance({ billing }: Scrip, accountId: string): Promise<Told> {
-  for (let tries = 0; ; tries++)
+async function readBalance({ billing }: Scrip, accountId: string): Promise<Expected> {
+  for (let attempts = 0; ; attempts++)
     try {
       const { balance } = await billing.getBalance({ accountId });
       return { remaining: balance?.remaining ?? 0n, reserved: balance?.reserved ?? 0n };
     } catch (error) {
-      if (!isUnknown(error) || tries === TRIES_MAX) throw error;
+      if (!isUnknown(error) || attempts === ATTEMPTS_MAX) throw error;
       await sleep(20);
     }
 }
 
-async function runJob(asking: Asking, accountId: string, told: Told, random: Random) {
-  const { ask } = asking;
+async function runJob(
+  callers: UnreliableCallers,
+  accountId: string,
+  expected: Expected,
+  random: Random,
+) {
+  const { call } = callers;
   const named = () => ({ accountId, requestId: requestId() });
   const credits = BigInt(random.integer(1, 30));
   switch (random.integer(0, 5)) {
     case 0: {
       const request = { ...named(), credits, category: Grant_Category.PAID };
-      return await ask(
+      return await call(
         (scrip, options) => scrip.accounts.grantCredits(request, options),
-        () => (told.remaining += credits),
+        () => (expected.remaining += credits),
       );
     }
     case 1: {
       const value = `order-${random.integer(1, 40)}`;
       const payment = { $case: 'paymentReference', value } as const;
       const request = { ...named(), packId: 'starter', payment };
-      return await ask(
+      return await call(
         (scrip, options) => scrip.billing.purchase(request, options),
-        ({ purchase }) => (told.remaining += purchase?.credits ?? 0n),
+        ({ purchase }) => (expected.remaining += purchase?.credits ?? 0n),
       );
     }
     case 2: {
       const usages = [{ operation: 'image.resize', quantities: { output_pixels: 5_000_000n } }];
       const request = { ...named(), usages };
-      const charged = await ask(
+      const charged = await call(
         (scrip, options) => scrip.billing.charge(request, options),
-        (answer) => (told.remaining -= answer.credits),
+        (answer) => (expected.remaining -= answer.credits),
       );
       if (!charged || random.next() < 0.5) return;
       const refund = { ...named(), seq: charged.entrySeq, credits: 3n };
-      return await ask(
+      return await call(
         (scrip, options) => scrip.billing.refund(refund, options),
-        ({ refunded }) => (told.remaining += refunded),
+        ({ refunded }) => (expected.remaining += refunded),
       );
     }
     default:
-      return await reserveAndEnd(asking, accountId, told, credits, random);
+      return await reserveAndEnd(callers, accountId, expected, credits, random);
   }
 }
 
 async function reserveAndEnd(
-  { ask }: Asking,
+  { call }: UnreliableCallers,
   accountId: string,
-  told: Told,
+  expected: Expected,
   credits: bigint,
   random: Random,
 ) {
   const reserve = { accountId, requestId: requestId(), credits };
-  const reserved = await ask(
+  const reserved = await call(
     (scrip, options) => scrip.billing.reserve(reserve, options),
-    () => (told.reserved += credits),
+    () => (expected.reserved += credits),
   );
   const reservationId = reserved?.reservation?.reservationId;
   if (!reservationId) return;
@@ -125,11 +129,11 @@ async function reserveAndEnd(
 
   const commit = async (request: { credits?: bigint; final?: boolean }, given: bigint) => {
     const whole = { ...named(), ...request };
-    await ask(
+    await call(
       (scrip, options) => scrip.billing.commit(whole, options),
       (answer) => {
-        told.remaining -= answer.committed;
-        told.reserved -= given;
+        expected.remaining -= answer.committed;
+        expected.reserved -= given;
       },
     );
   };
@@ -142,28 +146,28 @@ async function reserveAndEnd(
   }
   if (end === 3) {
     const release = named();
-    return await ask(
+    return await call(
       (scrip, options) => scrip.billing.release(release, options),
-      () => (told.reserved -= credits),
+      () => (expected.reserved -= credits),
     );
   }
   const extend = { ...named(), ttl: { seconds: 3_600n, nanos: 0 } };
-  await ask(
+  await call(
     (scrip, options) => scrip.billing.extendReservation(extend, options),
     () => {},
   );
 }
 
-/** What became of a request, as far as its caller knows. */
-type Fate<Answer> = {
+/** What the caller of a request knows. */
+type Known<Answer> = {
   /** Every answer it got; none if it was refused. */
   readonly answers: readonly Answer[];
-  /** A try of it may still be under way somewhere. */
+  /** Another attempt may still take effect. */
   readonly uncertain: boolean;
 };
 
-/** Sends requests, in one of the ways that a caller may come to send one more than once. */
-class Asking {
+/** Sends each request in one of the ways in which callers send one more than once. */
+class UnreliableCallers {
   readonly #replicas: Load['replicas'];
   readonly #random: Random;
   readonly #uncertain: (() => Promise<unknown>)[] = [];
@@ -173,36 +177,36 @@ class Asking {
     this.#random = random;
   }
 
-  /** The answer, told once to `believe`; null if the request was refused. */
-  readonly ask = async <Answer>(
-    call: Call<Answer>,
-    believe: (answer: Answer) => unknown,
+  /** Passes the answer to `onAnswer` and returns it; null if the request was refused. */
+  readonly call = async <Answer>(
+    send: Call<Answer>,
+    onAnswer: (answer: Answer) => unknown,
   ): Promise<Answer | null> => {
-    const { answers, uncertain } = await this.#send(call);
+    const { answers, uncertain } = await this.#send(send);
     const [answer] = answers;
     if (answer === undefined) {
-      if (uncertain) this.#uncertain.push(() => this.ask(call, believe));
+      if (uncertain) this.#uncertain.push(() => this.call(send, onAnswer));
       return null;
     }
     for (const other of answers) expect(other).toEqual(answer);
-    believe(answer);
+    onAnswer(answer);
     return answer;
   };
 
-  /** Asks again what was refused though an earlier try may have got through after that. */
-  async askAgain(): Promise<void> {
-    for (let again = this.#uncertain.pop(); again; again = this.#uncertain.pop()) await again();
+  /** Repeats requests that were refused while an earlier attempt could still take effect. */
+  async repeatUncertain(): Promise<void> {
+    for (let repeat = this.#uncertain.pop(); repeat; repeat = this.#uncertain.pop()) await repeat();
   }
 
-  async #send<Answer>(call: Call<Answer>): Promise<Fate<Answer>> {
+  async #send<Answer>(call: Call<Answer>): Promise<Known<Answer>> {
     const way = this.#random.integer(0, 4);
     if (way === 0) {
       const deadline = Date.now() + this.#random.integer(1, 30);
-      const hasty = await this.#try(call, { deadline });
+      const impatient = await this.#try(call, { deadline });
       const patient = await this.#until(call);
       return {
-        answers: [...hasty.answers, ...patient.answers],
-        uncertain: hasty.uncertain || patient.uncertain,
+        answers: [...impatient.answers, ...patient.answers],
+        uncertain: impatient.uncertain || patient.uncertain,
       };
     }
     if (way === 1) {
@@ -212,8 +216,8 @@ class Asking {
         uncertain: both.some(({ uncertain }) => uncertain),
       };
     }
-    const fate = await this.#until(call);
-    if (way === 3 || fate.answers.length === 0) return fate;
+    const first = await this.#until(call);
+    if (way === 3 || first.answers.length === 0) return first;
     let replayed = false;
     const onTrailers: ScripCallOptions['onTrailers'] = (trailers) => {
       replayed = trailers.get('idempotent-replayed')[0] === 'true';
@@ -221,20 +225,20 @@ class Asking {
     const again = await this.#until(call, { onTrailers });
     expect(again.answers).toHaveLength(1);
     expect(replayed).toBe(true);
-    return { answers: [...fate.answers, ...again.answers], uncertain: false };
+    return { answers: [...first.answers, ...again.answers], uncertain: false };
   }
 
-  /** Tries until the request is decided. */
-  async #until<Answer>(call: Call<Answer>, options: ScripCallOptions = {}): Promise<Fate<Answer>> {
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
+  /** Repeats the request until it is decided. */
+  async #until<Answer>(call: Call<Answer>, options: ScripCallOptions = {}): Promise<Known<Answer>> {
+    for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
       const { answers, uncertain } = await this.#try(call, options);
-      if (!uncertain) return { answers, uncertain: tries > 0 };
+      if (!uncertain) return { answers, uncertain: attempts > 0 };
       await sleep(20);
     }
     throw new Error('the request was never decided');
   }
 
-  async #try<Answer>(call: Call<Answer>, options: ScripCallOptions): Promise<Fate<Answer>> {
+  async #try<Answer>(call: Call<Answer>, options: ScripCallOptions): Promise<Known<Answer>> {
     try {
       return { answers: [await call(this.#random.of(this.#replicas), options)], uncertain: false };
     } catch (error) {

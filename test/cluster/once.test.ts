@@ -1,9 +1,9 @@
-/** What may happen once happens once, though two replicas are asked at the same instant. */
+/** What may happen once happens once, even if two replicas are called at the same time. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Scrip, ScripCallOptions } from '../../src/client.ts';
 import { Grant_Category, Grant_Source } from '../../src/gen/billing/v1/ledger.ts';
 import { requestId } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { type Cluster, outcomesOf, startCluster, tally } from './cluster.ts';
 
 const ROUNDS = 20;
@@ -14,12 +14,12 @@ beforeAll(async () => {
   cluster = await startCluster();
 });
 afterAll(async () => {
-  await expectSoundBooks(cluster.databaseUrl);
+  await expectSoundLedger(cluster.databaseUrl);
   await cluster.stop();
 });
 
-/** The same on every replica at once, `ROUNDS` times at once. */
-async function rounds<Answer>(
+/** Makes the same call on every replica at the same time, `ROUNDS` times in parallel. */
+async function callAll<Answer>(
   call: (
     scrip: Scrip,
     round: number,
@@ -54,9 +54,9 @@ describe('an account opened on both replicas', () => {
   const open = (scrip: Scrip, accountId: string, id: string, planId: string, options = {}) =>
     scrip.accounts.openAccount({ accountId, requestId: id, planId }, options);
 
-  test('by two callers is opened once, and exists already for the other', async () => {
+  test('by two callers is opened once; the other gets ACCOUNT_EXISTS', async () => {
     const name = requestId();
-    for (const { outcomes } of await rounds((scrip, round) =>
+    for (const { outcomes } of await callAll((scrip, round) =>
       open(scrip, `${name}-${round}`, requestId(), 'perfectparser'),
     ))
       expect(tally(outcomes)).toEqual({ OK: 1, ACCOUNT_EXISTS: 1 });
@@ -67,9 +67,9 @@ describe('an account opened on both replicas', () => {
     }
   });
 
-  test('under one request id is opened once, and both get the same answer', async () => {
+  test('under one request id is opened once, and both get the same response', async () => {
     const name = requestId();
-    const results = await rounds((scrip, round, _, options) =>
+    const results = await callAll((scrip, round, _, options) =>
       open(scrip, `${name}-${round}`, 'open', 'perfectparser', options),
     );
     for (const { outcomes, replays } of results) {
@@ -82,7 +82,7 @@ describe('an account opened on both replicas', () => {
   test('under one request id with two contents is opened once, as one of them', async () => {
     const name = requestId();
     const plans = ['perfectparser', 'verts'] as const;
-    for (const { outcomes } of await rounds((scrip, round, replica) =>
+    for (const { outcomes } of await callAll((scrip, round, replica) =>
       open(scrip, `${name}-${round}`, 'open', plans[replica] ?? ''),
     ))
       expect(tally(outcomes)).toEqual({ OK: 1, REQUEST_ID_REUSED: 1 });
@@ -90,9 +90,9 @@ describe('an account opened on both replicas', () => {
 });
 
 describe('a mutation sent to both replicas under one request id', () => {
-  test('is applied once and answered twice alike, and the answer is told to be a replay', async () => {
+  test('takes effect once; both get the same response, and one is marked as a replay', async () => {
     const accountId = await accountWith(1_000n);
-    const results = await rounds((scrip, round, _, options) =>
+    const results = await callAll((scrip, round, _, options) =>
       scrip.billing.reserve({ accountId, requestId: `job-${round}`, credits: 7n }, options),
     );
     for (const { outcomes, replays } of results) {
@@ -104,9 +104,9 @@ describe('a mutation sent to both replicas under one request id', () => {
     expect(balance).toMatchObject({ reserved: 7n * BigInt(ROUNDS), seq: 1n + BigInt(ROUNDS) });
   });
 
-  test('with two contents is applied as one of them, the other writes nothing', async () => {
+  test('with two contents takes effect with one of them; the other writes nothing', async () => {
     const accountId = await accountWith(1_000n);
-    const results = await rounds((scrip, round, replica) =>
+    const results = await callAll((scrip, round, replica) =>
       scrip.billing.charge({ accountId, requestId: `job-${round}`, credits: BigInt(1 + replica) }),
     );
     let charged = 0n;
@@ -118,7 +118,7 @@ describe('a mutation sent to both replicas under one request id', () => {
     expect(balance).toMatchObject({ remaining: 1_000n - charged, seq: 1n + BigInt(ROUNDS) });
   });
 
-  test('under one id for two methods is two requests', async () => {
+  test('with two methods is two requests', async () => {
     const accountId = await accountWith(10n);
     const named = { accountId, requestId: 'job', credits: 5n };
     await Promise.all([cluster.a.billing.charge(named), cluster.b.billing.reserve(named)]);
@@ -141,7 +141,7 @@ describe('a payment reference used on both replicas', () => {
 
   test('under two request ids makes one grant', async () => {
     const accountId = await cluster.a.open('verts');
-    for (const { outcomes } of await rounds((scrip, round) =>
+    for (const { outcomes } of await callAll((scrip, round) =>
       purchase(scrip, accountId, requestId(), `order-${round}`),
     ))
       expect(tally(outcomes)).toEqual({ OK: 1, PAYMENT_REFERENCE_USED: 1 });
@@ -149,9 +149,9 @@ describe('a payment reference used on both replicas', () => {
     expect(grants).toHaveLength(ROUNDS);
   });
 
-  test('under one request id makes one grant, which both are told of', async () => {
+  test('under one request id makes one grant, which both responses contain', async () => {
     const accountId = await cluster.a.open('verts');
-    const results = await rounds((scrip, round, _, options) =>
+    const results = await callAll((scrip, round, _, options) =>
       purchase(scrip, accountId, `buy-${round}`, `order-${round}`, options),
     );
     for (const { outcomes, replays } of results) {
@@ -174,6 +174,6 @@ describe('replicas whose clocks differ', () => {
           billing.charge({ accountId, requestId: requestId(), credits: 1n }),
         ),
       );
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 });

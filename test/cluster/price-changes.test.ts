@@ -1,4 +1,4 @@
-/** Replicas price alike, whichever of them published, and on both sides of a change’s date. */
+/** Replicas charge the same prices, before and after a dated change, whichever of them published it. */
 import { expect, test } from 'vitest';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -48,7 +48,7 @@ test('two replicas started at once change prices at the same moment', async () =
   await cluster.stop();
 });
 
-test('a replica whose clock is behind never goes back to the price of before on one account', async () => {
+test('a replica whose clock is behind does not return to an older price on an account', async () => {
   const { a, b, ...cluster } = await startCluster({ plans: [plan(1, { from: DATE, credits: 3 })] });
   const [accountId, other] = [await a.open('metered'), await a.open('metered')];
   for (const id of [accountId, other]) await grant(a, id, 100n);
@@ -63,7 +63,7 @@ test('a replica whose clock is behind never goes back to the price of before on 
   await cluster.stop();
 });
 
-test('a replica that runs on takes up what a newer one publishes, at once or at its date', async () => {
+test('a running replica uses prices that a newer replica publishes, at once or at their date', async () => {
   const older = await startTestService({ plans: [plan(1, null)] });
   const { databaseUrl } = older;
   const accountId = await older.open('metered');
@@ -79,7 +79,7 @@ test('a replica that runs on takes up what a newer one publishes, at once or at 
   await Promise.all([older, newer].map((service) => service.stop()));
 });
 
-test('replicas that start at once with a change ahead make one version of it', async () => {
+test('replicas that start at once with a dated change publish one version of it', async () => {
   const first = await startTestService({ plans: [plan(1, null)] });
   const { databaseUrl } = first;
   const plans = [plan(1, { from: DATE, credits: 3 })];

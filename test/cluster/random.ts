@@ -1,4 +1,4 @@
-/** Random choices that can be repeated: the same seed makes the same ones. */
+/** Reproducible random choices: the same seed makes the same choices. */
 export class Random {
   #state: number;
 

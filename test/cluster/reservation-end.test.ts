@@ -1,10 +1,10 @@
-/** The ends of a reservation, racing on two replicas, and what each leaves behind. */
+/** Commit, release and expiry of one reservation, racing on two replicas. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind, Grant_Category, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, showDatabaseOnFailure } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { type Cluster, outcomeOf, startCluster } from './cluster.ts';
 import { Random } from './random.ts';
 
@@ -12,7 +12,7 @@ const ROUNDS = 50;
 const TTL = { seconds: 10n, nanos: 0 };
 const PAST_TTL_MS = 10_001;
 
-/** Its reservations have no grace: once expired they cannot be committed. */
+/** Has no grace period: an expired reservation cannot be committed. */
 const STRICT = planIn(`
 plan_id: strict
 title: Strict
@@ -70,29 +70,29 @@ const balanceOf = async (accountId: string) =>
 
 const CREDITS = 10n * BigInt(4 * ROUNDS);
 
-/** Poller go on after the last one until each end has won, so that slow machines see each, too. */
-const goesOn = (round: number, wins: Readonly<Record<string, number>>): boolean =>
+/** Rounds continue beyond ROUNDS until each end has won once, which may take longer on a slow machine. */
+const needsRound = (round: number, wins: Readonly<Record<string, number>>): boolean =>
   round < ROUNDS || (Object.values(wins).includes(0) && round < 4 * ROUNDS);
 
 /**
- * Reserves, then commits on one replica, releases on the other, and lets the reservation expire on
- * both, each a moment later or sooner: as moments go on this machine.
+ * Reserves, then commits on one replica, releases on the other, and lets the reservation expire on both,
+ * each after a random delay of up to the time of two calls.
  */
 async function race(accountId: string, random: Random) {
   const startedAt = performance.now();
   const reservationId = await reserve(accountId, 10n);
   const { seq: before } = (await balanceOf(accountId)) ?? { seq: 0n };
   const twoCallsMs = performance.now() - startedAt;
-  const within = () => sleep(random.next() * twoCallsMs);
+  const delay = () => sleep(random.next() * twoCallsMs);
   const [first, second] = random.of([
     [cluster.a, cluster.b],
     [cluster.b, cluster.a],
   ]);
   const named = () => ({ accountId, requestId: requestId(), reservationId });
   const [committed, released] = await Promise.all([
-    within().then(() => outcomeOf(first.billing.commit({ ...named(), credits: 6n }))),
-    within().then(() => outcomeOf(second.billing.release(named()))),
-    within().then(() => {
+    delay().then(() => outcomeOf(first.billing.commit({ ...named(), credits: 6n }))),
+    delay().then(() => outcomeOf(second.billing.release(named()))),
+    delay().then(() => {
       cluster.advance(PAST_TTL_MS);
       return cluster.sweep();
     }),
@@ -102,12 +102,12 @@ async function race(accountId: string, random: Random) {
 }
 
 describe('commit, release and expiry racing on one reservation', () => {
-  test(`without grace: one of them wins, ${ROUNDS} times`, async () => {
+  test(`without a grace period: one of them wins, ${ROUNDS} times`, async () => {
     showDatabaseOnFailure(cluster.databaseUrl);
     const random = new Random(1);
     const accountId = await accountWith('strict', CREDITS);
     const wins = { COMMITTED: 0, RELEASED: 0, EXPIRED: 0 };
-    for (let round = 0; goesOn(round, wins); round++) {
+    for (let round = 0; needsRound(round, wins); round++) {
       const { reservationId, before, committed, released, reservation } = await race(
         accountId,
         random,
@@ -151,15 +151,15 @@ describe('commit, release and expiry racing on one reservation', () => {
       remaining: CREDITS - 6n * BigInt(wins.COMMITTED),
       reserved: 0n,
     });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test(`with grace: an expired one may still be committed, late, ${ROUNDS} times`, async () => {
+  test(`with a grace period: an expired one may still be committed late, ${ROUNDS} times`, async () => {
     showDatabaseOnFailure(cluster.databaseUrl);
     const random = new Random(2);
     const accountId = await accountWith('verts', CREDITS);
     const wins = { COMMITTED: 0, LATE: 0, RELEASED: 0 };
-    for (let round = 0; goesOn(round, wins); round++) {
+    for (let round = 0; needsRound(round, wins); round++) {
       const { committed, released, reservation } = await race(accountId, random);
       // A release after the expiry is answered with the state, so only a release before it stops
       // the commit.
@@ -183,10 +183,10 @@ describe('commit, release and expiry racing on one reservation', () => {
       remaining: CREDITS - 6n * BigInt(wins.COMMITTED + wins.LATE),
       reserved: 0n,
     });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test("the winner's call under a new request id is answered with the state, and changes nothing", async () => {
+  test("the winner's call under a new request id returns the state and changes nothing", async () => {
     const accountId = await accountWith('strict', 30n);
     const [committed, released, expired] = [
       await reserve(accountId, 10n),
@@ -222,12 +222,12 @@ describe('commit, release and expiry racing on one reservation', () => {
       remaining: before?.remaining,
       seq: before?.seq,
     });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 });
 
 describe('an expired reservation', () => {
-  test('leaves its credits to the next call on any replica, though nobody swept', async () => {
+  test('leaves its credits to the next call on any replica before any sweep', async () => {
     const accountId = await accountWith('strict', 10n);
     const reservationId = await reserve(accountId, 10n);
     cluster.advance(PAST_TTL_MS);
@@ -242,10 +242,10 @@ describe('an expired reservation', () => {
     ]);
     const late = cluster.a.billing.commit({ accountId, requestId: requestId(), reservationId });
     expect(await outcomeOf(late)).toMatchObject({ reason: 'RESERVATION_EXPIRED' });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test('whose credits someone else took cannot be committed late', async () => {
+  test('cannot be committed late after its credits were used', async () => {
     const accountId = await accountWith('verts', 10n);
     const reservationId = await reserve(accountId, 10n);
     cluster.advance(PAST_TTL_MS);
@@ -254,7 +254,7 @@ describe('an expired reservation', () => {
       cluster.a.billing.commit({ accountId, requestId: requestId(), reservationId, credits });
     expect(await outcomeOf(commit(10n))).toMatchObject({ reason: 'RESERVATION_EXPIRED' });
     expect(await commit(9n)).toMatchObject({ committed: 9n, reservation: { late: true } });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 });
 
@@ -277,23 +277,23 @@ describe('a grant that expires while it is reserved', () => {
     const commit = { accountId, requestId: requestId(), reservationId, credits: 15n };
     await cluster.b.billing.commit(commit);
     expect(await balanceOf(accountId)).toMatchObject({ remaining: 15n, reserved: 0n });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test('is breakage as far as a commit leaves it over', async () => {
+  test('is breakage as far as a commit does not use it', async () => {
     const { accountId, reservationId } = await reservedPastExpiry();
     const commit = { accountId, requestId: requestId(), reservationId, credits: 4n };
     await cluster.b.billing.commit(commit);
     // 6 of the expired grant are lost, 5 of the other come back.
     expect(await balanceOf(accountId)).toMatchObject({ remaining: 20n, reserved: 0n });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
   test('is breakage when the reservation is released', async () => {
     const { accountId, reservationId } = await reservedPastExpiry();
     await cluster.b.billing.release({ accountId, requestId: requestId(), reservationId });
     expect(await balanceOf(accountId)).toMatchObject({ remaining: 20n, available: 20n });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
   test('is breakage when the reservation expires, swept by every replica at once', async () => {
@@ -306,10 +306,10 @@ describe('a grant that expires while it is reserved', () => {
       [0n, 0n],
       [20n, 0n],
     ]);
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test('is breakage when both expired before anyone looked', async () => {
+  test('is breakage when both expired before the account was settled', async () => {
     const accountId = await accountWith('strict', 20n);
     await grant(accountId, 10n, new Date(cluster.a.now() + 5_000));
     await reserve(accountId, 15n);
@@ -317,6 +317,6 @@ describe('a grant that expires while it is reserved', () => {
     expect(await balanceOf(accountId)).toMatchObject({ remaining: 20n, available: 20n });
     await cluster.sweep();
     expect(await balanceOf(accountId)).toMatchObject({ remaining: 20n, available: 20n });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 });

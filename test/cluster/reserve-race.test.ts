@@ -1,13 +1,13 @@
-/** Many callers at once on one balance that covers only some of them. */
+/** Many callers reserve at the same time from a balance that covers only some of them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, showDatabaseOnFailure } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { type Cluster, outcomesOf, startCluster, tally } from './cluster.ts';
 
 const CALLERS = 64;
-/** Of image.upscale by 8. */
+/** Credits for image.upscale by 8. */
 const PRICE = 35n;
 
 const POSTPAID = planIn(`
@@ -40,7 +40,7 @@ describe.each([
     await cluster.stop();
   });
 
-  /** Grants the credits in parts that no reservation fits into evenly. */
+  /** Grants the credits in parts that are no multiple of the price. */
   async function accountWith(planId: string, credits: bigint): Promise<string> {
     const accountId = await cluster.a.open(planId);
     for (let left = credits; left > 0n; left -= 90n)
@@ -79,7 +79,7 @@ describe.each([
         });
     const { balance } = await cluster.b.billing.getBalance({ accountId });
     expect(balance).toMatchObject({ remaining: 1_000n, reserved: 980n, available: 20n });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
   test('on a postpaid plan: as many as balance and overage limit cover', async () => {
@@ -90,6 +90,6 @@ describe.each([
     expect(tally(outcomes)).toEqual({ OK: 22, OVERAGE_LIMIT_REACHED: 42 });
     const { balance } = await cluster.a.billing.getBalance({ accountId });
     expect(balance).toMatchObject({ remaining: 300n, reserved: 770n, available: -470n });
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 });

@@ -1,4 +1,4 @@
-/** Replicas that start at the same instant publish the same plans. */
+/** Replicas that start at the same time publish the same plans. */
 import { afterEach, expect, inject, test } from 'vitest';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { createDatabase, execute } from '../postgres.ts';

@@ -1,10 +1,10 @@
-/** Statements with two replicas: one for a month, whoever closes it, and with every entry it has. */
+/** Statements with two replicas: one for each month, whoever closes it, with all of its entries. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, showDatabaseOnFailure } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { type Cluster, outcomesOf, startCluster } from './cluster.ts';
 
 const MAY = Date.UTC(2031, 4, 10);
@@ -38,7 +38,7 @@ const charging = (accountId: string, credits: bigint) => ({
   },
 });
 
-test('60 accounts, closed by both replicas and whoever asks, have one statement and event each', async () => {
+test('60 accounts, closed by both replicas and by callers, have one statement and one event each', async () => {
   showDatabaseOnFailure(cluster.databaseUrl);
   cluster.setNow(MAY);
   const accounts = await Promise.all(
@@ -65,10 +65,10 @@ test('60 accounts, closed by both replicas and whoever asks, have one statement 
   expect(counts).toEqual([
     { statements: 60, accounts: 60, events: 60, least: '2.00', most: '2.00' },
   ]);
-  await expectSoundBooks(cluster.databaseUrl);
+  await expectSoundLedger(cluster.databaseUrl);
 });
 
-test('what replicas charge while the month turns is on one statement or the next, never on none', async () => {
+test('charges at the end of a month are on one statement or the next', async () => {
   showDatabaseOnFailure(cluster.databaseUrl);
   const { a, b } = cluster;
   cluster.setNow(Date.UTC(2031, 6, 31, 23, 59, 58));
@@ -104,10 +104,10 @@ test('what replicas charge while the month turns is on one statement or the next
   expect(await execute(cluster.databaseUrl, late, [accountId, july?.lastSeq])).toEqual([
     { late: 0 },
   ]);
-  await expectSoundBooks(cluster.databaseUrl);
+  await expectSoundLedger(cluster.databaseUrl);
 });
 
-test('an account without an entry since cannot be posted into a closed month by a slow clock', async () => {
+test('a replica whose clock is behind cannot post into a closed month', async () => {
   const { a, b } = cluster;
   cluster.setNow(Date.UTC(2031, 8, 30, 23, 59, 50));
   const accountId = await a.open('bare');
@@ -125,10 +125,10 @@ test('an account without an entry since cannot be posted into a closed month by 
   expect(entry?.['at']).toEqual(new Date(Date.UTC(2031, 9, 1)));
   const october = await a.statements.getStatement({ accountId, month: '2031-10' });
   expect(october.statement).toMatchObject({ overage: 3n });
-  await expectSoundBooks(cluster.databaseUrl);
+  await expectSoundLedger(cluster.databaseUrl);
 });
 
-test('a month of thousands of entries, some of work reserved the month before, adds up', async () => {
+test('a month of thousands of entries, some reserved in the month before, adds up', async () => {
   showDatabaseOnFailure(cluster.databaseUrl);
   const { a } = cluster;
   cluster.setNow(Date.UTC(2032, 0, 31, 23, 55));
@@ -171,16 +171,16 @@ test('a month of thousands of entries, some of work reserved the month before, a
       { operation: '', count: 0n, credits: 3_600n, refunded: 0n },
     ],
   });
-  await expectSoundBooks(cluster.databaseUrl);
+  await expectSoundLedger(cluster.databaseUrl);
 });
 
-test('a closed statement cannot be closed again, changed or removed by the service', async () => {
+test('the service cannot close a statement again, change it or remove it', async () => {
   cluster.setNow(Date.UTC(2033, 0, 10));
   const accountId = await cluster.a.open('aspose-cloud');
   cluster.setNow(Date.UTC(2033, 1, 1));
   await cluster.sweep();
   const [before] = await closedOf(accountId);
-  // As if a replica had missed it: the row that is there stands.
+  // As if the account had not been updated: the statement that exists stays.
   await execute(
     cluster.databaseUrl,
     `update accounts set statement_due_at = '2033-02-01Z' where account_id = $1`,

@@ -1,11 +1,11 @@
-/** What happens by itself happens once, though every replica looks for it at the same moment. */
+/** What falls due happens once, even if every replica settles it at the same time. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Scrip } from '../../src/client.ts';
 import { Grant_Category, Grant_Source } from '../../src/gen/billing/v1/ledger.ts';
 import { execute } from '../postgres.ts';
 import { waterfallPlan } from '../rpc/waterfall.ts';
 import { requestId, showDatabaseOnFailure } from '../service.ts';
-import { expectSoundBooks } from './audit.ts';
+import { expectSoundLedger } from './audit.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 
 const ACCOUNTS_PER_BATCH = 16;
@@ -22,7 +22,7 @@ afterAll(async () => {
 
 type Mutation = NonNullable<Parameters<Scrip['billing']['batch']>[0]['mutations']>[number];
 
-/** Any number of mutations, none of which may fail. */
+/** Applies any number of mutations; none of them may fail. */
 async function applyAll(scrip: Scrip, mutations: readonly Mutation[]) {
   for (let from = 0; from < mutations.length; from += 1_000) {
     const { results } = await scrip.billing.batch({
@@ -51,7 +51,7 @@ const reserving = (accountId: string, credits: bigint): Mutation => ({
 describe('the first moment of a month', () => {
   const MONTH = Date.UTC(2031, 4, 1);
 
-  test('brings each of 50 accounts one allowance, swept and touched on both replicas', async () => {
+  test('gives each of 50 accounts one allowance, swept and used on both replicas', async () => {
     showDatabaseOnFailure(cluster.databaseUrl);
     cluster.setNow(MONTH - 60_000);
     const accounts = Array.from({ length: 50 }, () => `acct-${requestId()}`);
@@ -72,17 +72,17 @@ describe('the first moment of a month', () => {
     ]);
     for (const accountId of accounts) {
       const { grants } = await cluster.b.accounts.listGrants({ accountId });
-      // Newest first. What April left over lapsed with it.
+      // Newest first. What was left of April's allowance has expired.
       expect(grants).toMatchObject([
         { source: Grant_Source.ALLOWANCE, sourceReference: '2031-05', remaining: 44n },
         { source: Grant_Source.ALLOWANCE, sourceReference: '2031-04', remaining: 0n },
       ]);
       expect(grants).toHaveLength(2);
     }
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test('shows in the balance before anyone wrote it down', async () => {
+  test('shows in the balance before the allowance is written', async () => {
     cluster.setNow(MONTH);
     const accountId = await cluster.a.open('aspose-cloud');
     await cluster.a.billing.charge({ accountId, requestId: requestId(), credits: 20n });
@@ -93,7 +93,7 @@ describe('the first moment of a month', () => {
     expect(await execute(cluster.databaseUrl, written, [accountId])).toEqual([{ grants: 1 }]);
   });
 
-  test('after months untouched: each month had its allowance, all but the last lapsed', async () => {
+  test('after unused months: each month had its allowance, and all but the last have expired', async () => {
     cluster.setNow(MONTH);
     const accountId = await cluster.a.open('aspose-cloud');
     cluster.setNow(Date.UTC(2031, 8, 1));
@@ -111,11 +111,11 @@ describe('the first moment of a month', () => {
       ['2031-06', 0n],
       ['2031-05', 0n],
     ]);
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 });
 
-describe('the turn of a period that is carried over', () => {
+describe('the end of a period with rollover', () => {
   const PERIOD_MS = 7 * 24 * 3_600_000;
   const carrying = waterfallPlan(
     'carrying',
@@ -128,7 +128,7 @@ describe('the turn of a period that is carried over', () => {
   });
   afterAll(() => weekly.stop());
 
-  test('brings one allowance, carries and lapses once, on both replicas at the same moment', async () => {
+  test('grants one allowance and rolls over once, on both replicas at the same moment', async () => {
     showDatabaseOnFailure(weekly.databaseUrl);
     const opened = Date.UTC(2031, 0, 31, 8, 30);
     weekly.setNow(opened);
@@ -168,19 +168,21 @@ describe('the turn of a period that is carried over', () => {
       const allowances = grants.filter(({ source }) => source === Grant_Source.ALLOWANCE);
       expect(new Set(allowances.map((g) => g.sourceReference)).size).toBe(4);
       expect(allowances).toHaveLength(4);
-      // 12 were carried at each turn, 20 came, and 2 were spent since.
+      // 12 rolled over, 20 were granted, and 2 have been charged since.
       const { balance } = await weekly.a.billing.getBalance({ accountId });
       expect(balance).toMatchObject({ remaining: 30n + 5n });
     }
     const told = `select count(*)::int as events, count(distinct account_id)::int as accounts
       from events where type = 'grant.expiring'`;
     expect(await execute(weekly.databaseUrl, told)).toEqual([{ events: 20, accounts: 20 }]);
-    await expectSoundBooks(weekly.databaseUrl);
+    await expectSoundLedger(weekly.databaseUrl);
   });
 });
 
 describe('expired reservations', () => {
-  test('3,000 on 500 accounts expire once each, in batches of a bounded size', async () => {
+  test('3,000 on 500 accounts expire once each, in bounded batches', {
+    timeout: 120_000,
+  }, async () => {
     showDatabaseOnFailure(cluster.databaseUrl);
     const accounts = Array.from({ length: 500 }, () => `acct-${requestId()}`);
     await applyAll(
@@ -207,10 +209,12 @@ describe('expired reservations', () => {
         from entries where kind = 'EXPIRE' and account_id = any($1) group by xmin::text) batch`;
     const [batch] = await execute(cluster.databaseUrl, largest, [accounts]);
     expect(batch?.['largest']).toBeLessThanOrEqual(ACCOUNTS_PER_BATCH);
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test('2,500 of one account are all settled before its next request is decided', async () => {
+  test('2,500 of one account are all settled before its next request is decided', {
+    timeout: 120_000,
+  }, async () => {
     showDatabaseOnFailure(cluster.databaseUrl);
     const accountId = await cluster.a.open('verts');
     await applyAll(cluster.a, [granting(accountId, 2_500n)]);
@@ -222,7 +226,7 @@ describe('expired reservations', () => {
     const { balance } = await cluster.a.billing.getBalance({ accountId });
     expect(balance).toMatchObject({ available: 2_500n, reserved: 0n });
 
-    // It needs every one of the credits.
+    // The charge needs all of the credits.
     const [charged] = await Promise.all([
       cluster.b.billing.charge({ accountId, requestId: requestId(), credits: 2_500n }),
       cluster.sweep(),
@@ -232,10 +236,10 @@ describe('expired reservations', () => {
     expect(await execute(cluster.databaseUrl, last, [accountId])).toEqual([
       { kind: 'CHARGE', seq: 5_002 },
     ]);
-    await expectSoundBooks(cluster.databaseUrl);
+    await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test('of an account that nobody touches are found by the sweeper by itself', async () => {
+  test('of an unused account are found by the sweeper', async () => {
     const sweeping = await startCluster({ env: { SWEEP_INTERVAL_MS: '50' } });
     try {
       const accountId = await sweeping.a.open('verts');
@@ -245,7 +249,7 @@ describe('expired reservations', () => {
       const isExpired = async () =>
         (await execute(sweeping.databaseUrl, state, [accountId]))[0]?.['state'];
       await expect.poll(isExpired, { timeout: 10_000 }).toBe('EXPIRED');
-      await expectSoundBooks(sweeping.databaseUrl);
+      await expectSoundLedger(sweeping.databaseUrl);
     } finally {
       await sweeping.stop();
     }

@@ -1,4 +1,4 @@
-/** The lane is given its `run` here: what a unit of work does is tested with the database. */
+/** Lanes whose units of work are functions of the test: queueing, grouping, and what follows errors. */
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { CACHE_MISS, DEFERRED } from '../../src/lanes/decide-task.ts';
@@ -9,7 +9,7 @@ import type { WaitPolicy } from '../../src/store/load.ts';
 import { StaleCacheError } from '../../src/store/save.ts';
 import { origin, release } from '../ledger/fixtures.ts';
 
-/** A request whose answer says its name; of the account before the dash, such as "a-1". */
+/** A request that is answered with its name. "a-1" is a request on account "a". */
 const request = (name: string): Task => ({
   type: 'request',
   accountId: name.slice(0, name.indexOf('-')),
@@ -33,7 +33,7 @@ const databaseError = (code: string) => Object.assign(new Error(code), { code })
 
 type Outcome = Answer | typeof DEFERRED | typeof CACHE_MISS;
 
-/** A lane that keeps the groups it ran; `decide` answers a group, or throws. */
+/** A lane that records its groups. `decide` answers a group; null: each task with its name. */
 function laneOf(
   decide: (
     group: string[],
@@ -63,7 +63,7 @@ function laneOf(
   return { lane, groups, lockeds, bugs, submit };
 }
 
-/** A gate a unit of work can be held at. */
+/** A gate that holds up units of work until it is opened. */
 function gate() {
   let open = () => {};
   const opened = new Promise<void>((resolve) => {
@@ -72,33 +72,34 @@ function gate() {
   return { open, opened };
 }
 
-const turns = async (count: number) => {
-  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
+/** Lets so many iterations of the event loop pass. */
+const iterations = async (count: number) => {
+  for (let done = 0; done < count; done++) await new Promise(setImmediate);
 };
 
 describe('a lane', () => {
-  test('runs what arrives in one turn together, and answers each with its own', async () => {
+  test('runs tasks that are submitted together in one group, and answers each', async () => {
     const { submit, groups } = laneOf(() => null);
     expect(await submit('a-1', 'b-1', 'a-2')).toEqual(['a-1', 'b-1', 'a-2']);
     expect(groups).toEqual([['a-1', 'b-1', 'a-2']]);
   });
 
-  test('serves a lone request at once, and the next one after it', async () => {
+  test('runs a lone task at once', async () => {
     const { submit, groups } = laneOf(() => null);
     expect(await submit('a-1')).toEqual(['a-1']);
     expect(await submit('a-2')).toEqual(['a-2']);
     expect(groups).toEqual([['a-1'], ['a-2']]);
   });
 
-  test('gathers while a unit of work is under way, then takes all that waits', async () => {
+  test('queues tasks while a unit of work runs; they form the next group', async () => {
     const { open, opened } = gate();
     const { submit, groups } = laneOf((_, run) =>
       run === 1 ? opened.then(() => null as never) : null,
     );
     const first = submit('a-1');
-    await turns(3);
+    await iterations(3);
     const others = [submit('b-1'), submit('c-1')];
-    await turns(3);
+    await iterations(3);
     others.push(submit('a-2'));
     expect(groups).toEqual([['a-1']]);
     open();
@@ -107,43 +108,46 @@ describe('a lane', () => {
     expect(groups).toEqual([['a-1'], ['b-1', 'c-1', 'a-2']]);
   });
 
-  test('waits for a locked account where a unit of work has no other', async () => {
+  test('waits for a locked account if the group has no other', async () => {
     const { submit, lockeds } = laneOf(() => null);
     await submit('a-1', 'a-2');
     await submit('a-3', 'b-1');
     expect(lockeds).toEqual(['wait', 'skip']);
   });
 
-  test('takes a burst that is read turn by turn together', async () => {
+  test('runs a burst that takes several iterations of the event loop in one group', async () => {
     const { submit, groups } = laneOf(() => null);
-    const later = [turns(1).then(() => submit('b-1')), turns(2).then(() => submit('c-1'))];
+    const later = [
+      iterations(1).then(() => submit('b-1')),
+      iterations(2).then(() => submit('c-1')),
+    ];
     await Promise.all([submit('a-1'), ...later]);
     expect(groups).toEqual([['a-1', 'b-1', 'c-1']]);
   });
 
-  test('does not gather for ever under a load that never pauses', async () => {
+  test('starts units of work under a load that never pauses', async () => {
     const { submit, groups } = laneOf(() => null);
-    const later = Array.from({ length: 20 }, (_, turn) =>
-      turns(turn).then(() => submit(`a-${turn}`)),
+    const later = Array.from({ length: 20 }, (_, index) =>
+      iterations(index).then(() => submit(`a-${index}`)),
     );
     await Promise.all(later);
     expect(groups.length).toBeGreaterThan(3);
   });
 
-  test('takes no more into a unit of work than its maximum, and keeps the order', async () => {
+  test('limits the size of a group, and keeps the order', async () => {
     const { submit, groups } = laneOf(() => null, { groupMax: 2 });
     await submit('a-1', 'b-1', 'a-2', 'a-3', 'b-2');
     expect(groups).toEqual([['a-1', 'b-1'], ['a-2', 'a-3'], ['b-2']]);
   });
 
-  test('refuses with OVERLOADED what its queue has no room for, and serves the others', async () => {
+  test('refuses tasks with OVERLOADED when its queue is full', async () => {
     const { open, opened } = gate();
     const { lane, submit } = laneOf(
       (_, run) => (run === 1 ? opened.then(() => null as never) : null),
       { queueMax: 2 },
     );
     const running = submit('a-1');
-    await turns(3);
+    await iterations(3);
     const waiting = submit('a-2', 'a-3');
     expect(await lane.submit(request('a-4'))).toMatchObject({
       reason: 'OVERLOADED',
@@ -154,7 +158,7 @@ describe('a lane', () => {
     expect(await submit('a-5')).toEqual(['a-5']);
   });
 
-  test('is idle once nothing waits or runs any more', async () => {
+  test('is idle when nothing is queued or running', async () => {
     const { lane, submit, groups } = laneOf(() => null, { groupMax: 1 });
     await lane.idle();
     const answers = submit('a-1', 'a-2', 'a-3');
@@ -168,8 +172,8 @@ describe('a lane', () => {
 const namesOf = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix}${index}-1`);
 
-describe('units of work under way at once', () => {
-  test('share what waits, where there is enough for each', async () => {
+describe('units of work that run at the same time', () => {
+  test('share the queue equally if it is long enough for two', async () => {
     const { submit, groups } = laneOf(() => null);
     const names = namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE);
     expect(await submit(...names)).toEqual(names);
@@ -179,33 +183,33 @@ describe('units of work under way at once', () => {
     ]);
   });
 
-  test('are one where there is not enough for two', async () => {
+  test('are one if the queue is too short for two', async () => {
     const { submit, groups } = laneOf(() => null);
     const names = namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE - 1);
     await submit(...names);
     expect(groups).toEqual([names]);
   });
 
-  test('are one where only one may be', async () => {
+  test('are one if only one is allowed', async () => {
     const { submit, groups } = laneOf(() => null, { unitsMax: 1 });
     const names = namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE);
     await submit(...names);
     expect(groups).toEqual([names]);
   });
 
-  test('are joined as soon as enough wait, but for accounts that are in one already', async () => {
+  test('are joined by another as soon as the queue is long enough, on other accounts', async () => {
     const { open, opened } = gate();
     const { submit, groups } = laneOf((_, run) =>
       run === 1 ? opened.then(() => null as never) : null,
     );
     const first = submit('a-1');
-    await turns(6);
+    await iterations(6);
     const names = namesOf('b', SECOND_UNIT_MIN_QUEUE - 2);
     const others = [submit('a-2', ...names)];
-    await turns(6);
+    await iterations(6);
     expect(groups).toEqual([['a-1']]);
     others.push(submit('c-1'));
-    await turns(6);
+    await iterations(6);
     expect(groups).toEqual([['a-1'], [...names, 'c-1']]);
     open();
     await Promise.all([first, ...others]);
@@ -214,11 +218,11 @@ describe('units of work under way at once', () => {
 
   test.each<[string, Outcome, number]>([
     [
-      'are one where the last one had much deferred: other replicas are at work',
+      'are one after many tasks were deferred: other replicas contend for the accounts',
       DEFERRED,
       2 * 31 + 4,
     ],
-    ['are two where much was not read: the next will read it', CACHE_MISS, (2 * 31 + 4) / 2],
+    ['are two after many cache misses', CACHE_MISS, (2 * 31 + 4) / 2],
   ])('%s', async (_, undecided, next) => {
     const { open, opened } = gate();
     const { submit, groups } = laneOf(async (group, run) => {
@@ -228,15 +232,15 @@ describe('units of work under way at once', () => {
     });
     const accounts = Array.from({ length: SECOND_UNIT_MIN_QUEUE - 1 }, (_, index) => `a${index}`);
     const first = submit(...accounts.map((account) => `${account}-1`));
-    await turns(6);
+    await iterations(6);
     const others = submit(...accounts.flatMap((account) => [`${account}-2`, `${account}-3`]));
-    await turns(6);
+    await iterations(6);
     open();
     await Promise.all([first, others]);
     expect(groups.slice(0, 2).map(({ length }) => length)).toEqual([31, next]);
   });
 
-  test('are as many as allowed at most, never two on one account, each in its order', async () => {
+  test('are at most as many as allowed, never two on one account, and keep the order of an account', async () => {
     const accountOf = (name: string) => name.slice(0, name.indexOf('-'));
     const underWay = new Set<string[]>();
     const served: string[] = [];
@@ -247,7 +251,7 @@ describe('units of work under way at once', () => {
         expect(group.filter((name) => others.has(accountOf(name)))).toEqual([]);
         underWay.add(group);
         most = Math.max(most, underWay.size);
-        await turns(1 + (group.length % 7));
+        await iterations(1 + (group.length % 7));
         underWay.delete(group);
         served.push(...group);
         return null as never;
@@ -262,7 +266,7 @@ describe('units of work under way at once', () => {
     const answers: Promise<string[]>[] = [];
     for (let index = 0; index < requests.length; index += 60) {
       answers.push(submit(...requests.slice(index, index + 60)));
-      await turns(2);
+      await iterations(2);
     }
     expect((await Promise.all(answers)).flat()).toEqual(requests);
     expect(most).toBe(3);
@@ -270,18 +274,18 @@ describe('units of work under way at once', () => {
     expect(byAccount(served)).toEqual(byAccount(requests));
   });
 
-  test('are all waited for until the lane is idle', async () => {
+  test('all end before the lane is idle', async () => {
     const { open, opened } = gate();
     const { lane, submit } = laneOf((_, run) =>
       run === 2 ? opened.then(() => null as never) : null,
     );
     const answers = submit(...namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE));
-    await turns(6);
+    await iterations(6);
     let idle = false;
     const whenIdle = lane.idle().then(() => {
       idle = true;
     });
-    await turns(6);
+    await iterations(6);
     expect(idle).toBe(false);
     open();
     await whenIdle;
@@ -306,7 +310,7 @@ describe('a unit of work that fails', () => {
     expect(bugs).toEqual([]);
   });
 
-  test('for a lost race again and again is given up', async () => {
+  test('with a lost race six times is given up', async () => {
     const { submit, groups, bugs } = laneOf(() => {
       throw databaseError('40001');
     });
@@ -316,7 +320,7 @@ describe('a unit of work that fails', () => {
   });
 
   test.each(['57P01', '08006', 'ECONNREFUSED'])(
-    'with %s, because the database is away, fails all of its requests',
+    'with %s, because the database cannot be reached, fails all of its tasks',
     async (code) => {
       const { submit, groups, bugs } = laneOf((_, run) => {
         if (run === 1) throw new Error('query failed', { cause: databaseError(code) });
@@ -329,7 +333,7 @@ describe('a unit of work that fails', () => {
     },
   );
 
-  test('for a bad request does not fail its neighbours', async () => {
+  test('with an error of an unknown task is run again one by one', async () => {
     const { submit, groups, bugs } = laneOf((group) => {
       if (group.includes('b-bad')) throw new Error('a bug');
       return null;
@@ -340,7 +344,7 @@ describe('a unit of work that fails', () => {
     expect(bugs).toEqual(['b-bad: a bug']);
   });
 
-  test('for a bug in one task is run again without it, and that task is not run again', async () => {
+  test('with a TaskError is run again without its task, which is not run again', async () => {
     const { submit, groups, bugs } = laneOf((group, _, tasks) => {
       const bad = tasks.find((_task, index) => group[index]?.endsWith('bad'));
       if (bad) throw new TaskError([bad], new Error('a bug'));
@@ -352,7 +356,7 @@ describe('a unit of work that fails', () => {
     expect(bugs).toEqual(['b-bad: a bug', 'a-bad: a bug']);
   });
 
-  test('says nothing of the cause to the caller, but under which trace to find it', async () => {
+  test('tells the caller the trace id under which the cause is logged, not the cause', async () => {
     const { lane } = laneOf(() => {
       throw new Error('secret');
     });
@@ -370,7 +374,7 @@ describe('a unit of work that fails', () => {
     expect(await submit('a-2')).toEqual(['a-2']);
   });
 
-  test('because of a key somebody else inserted, again and again, is tried one by one', async () => {
+  test('with a duplicate key six times is run again one by one', async () => {
     const { submit, bugs } = laneOf((group) => {
       if (group.includes('b-bad')) throw databaseError('23505');
       return null;
@@ -380,7 +384,7 @@ describe('a unit of work that fails', () => {
   });
 });
 
-describe('a request that is deferred', () => {
+describe('a deferred task', () => {
   /** Defers account a until the given run; answers all others. */
   const deferringUntil =
     (last: number, how: Outcome = DEFERRED) =>
@@ -389,7 +393,7 @@ describe('a request that is deferred', () => {
         (name): Outcome => (name.startsWith('a') && run <= last ? how : answerOf(request(name))),
       );
 
-  test('goes first again, before what came after it, and in its order', async () => {
+  test('goes back to the front of the queue, in its order', async () => {
     const { submit, groups } = laneOf(deferringUntil(2), { groupMax: 4 });
     const names = ['a-1', 'b-1', 'a-2', 'b-2', 'a-3', 'b-3'];
     expect(await submit(...names)).toEqual(names);
@@ -400,7 +404,7 @@ describe('a request that is deferred', () => {
     ]);
   });
 
-  test('keeps its order though its group fails and is tried one by one', async () => {
+  test('keeps its order if its group is run one by one', async () => {
     const order: string[] = [];
     const { submit } = laneOf((group, run) => {
       if (group.includes('b-bad')) throw new Error('a bug');
@@ -415,7 +419,7 @@ describe('a request that is deferred', () => {
     expect(order).toEqual(['a-1', 'a-2', 'a-3']);
   });
 
-  test('waits for its account from the third time on, though others come and go', async () => {
+  test('waits for its account after two deferrals', async () => {
     const { submit, groups, lockeds } = laneOf(deferringUntil(3), { groupMax: 2 });
     await submit('a-1', 'b-1', 'b-2', 'b-3', 'b-4');
     expect(groups).toEqual([
@@ -427,14 +431,14 @@ describe('a request that is deferred', () => {
     expect(lockeds).toEqual(['skip', 'skip', 'wait', 'wait']);
   });
 
-  test('for want of reading waits for nobody', async () => {
+  test('does not wait for its account after cache misses', async () => {
     const { submit, groups, lockeds } = laneOf(deferringUntil(3, CACHE_MISS), { groupMax: 2 });
     expect(await submit('a-1', 'b-1', 'b-2', 'b-3', 'b-4')).toContain('a-1');
     expect(groups[3]).toEqual(['a-1', 'b-4']);
     expect(lockeds).toEqual(['skip', 'skip', 'skip', 'skip']);
   });
 
-  test('is still waiting for the lane to be idle', async () => {
+  test('is decided before the lane is idle', async () => {
     const { lane, submit } = laneOf(deferringUntil(3));
     const answers = submit('a-1');
     await lane.idle();

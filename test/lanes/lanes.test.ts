@@ -3,7 +3,7 @@ import { Failure } from '../../src/failure.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
 import type { Task } from '../../src/lanes/task.ts';
 
-/** Lanes that keep the groups of accounts they ran, each run taking a few turns. */
+/** Lanes that record the accounts of each group; a unit of work takes 5 ms. */
 function lanesOf(count: number) {
   const groups: string[][] = [];
   const ran = async (tasks: readonly Task[]) => {
@@ -28,7 +28,7 @@ function lanesOf(count: number) {
 const ids = Array.from({ length: 400 }, (_, index) => `acct-${index}`);
 
 describe('lanes', () => {
-  test('put every account always in the same lane', async () => {
+  test('put an account always in the same lane', async () => {
     const { submit, groups } = lanesOf(8);
     await Promise.all(ids.map(submit));
     const lanesOfFirst = groups.map((group) => group.toSorted());
@@ -38,7 +38,7 @@ describe('lanes', () => {
     expect(groups).toHaveLength(8);
   });
 
-  test('share accounts evenly, though their ids differ in one character only', async () => {
+  test('share accounts evenly, even if their ids differ in one character only', async () => {
     const { submit, groups } = lanesOf(8);
     await Promise.all(ids.map(submit));
     for (const group of groups) {
@@ -47,14 +47,14 @@ describe('lanes', () => {
     }
   });
 
-  test('of one account serve its requests in the order they came', async () => {
+  test('run all tasks of an account in one lane', async () => {
     const { submit, groups } = lanesOf(4);
     await Promise.all(['a', 'b', 'a', 'c', 'a'].map(submit));
     expect(groups.flat().toSorted()).toEqual(['a', 'a', 'a', 'b', 'c']);
     expect(groups.filter((group) => group.includes('a'))).toHaveLength(1);
   });
 
-  test('that close take nothing more, and answer first what they accepted', async () => {
+  test('accept nothing after close, and answer what they had accepted', async () => {
     const { lanes, submit, groups } = lanesOf(4);
     const accepted = ids.map(submit);
     const closed = lanes.close();

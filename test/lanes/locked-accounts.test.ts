@@ -1,4 +1,4 @@
-/** Accounts that another replica has locked, as a unit of work meets them. */
+/** Units of work on accounts that another replica has locked. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import type { WaitPolicy } from '../../src/store/load.ts';
@@ -10,7 +10,7 @@ import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 
 let scrip: TestService;
 let replica: OtherReplica;
-/** The units of work that were run: how many tasks each had, and what it did where locked. */
+/** The units of work that ran: the number of their tasks, and whether they waited for locks. */
 const units: [number, WaitPolicy][] = [];
 
 beforeAll(async () => {
@@ -25,7 +25,7 @@ afterAll(async () => {
   await scrip.stop();
 });
 
-/** Reserves one credit; says the account, or the reason why not. */
+/** Reserves one credit. Returns the account id, or the reason of the failure. */
 async function reserveOn(accountId: string): Promise<string> {
   const answer = await replica.lanes.submit({
     type: 'request',
@@ -39,8 +39,8 @@ async function reserveOn(accountId: string): Promise<string> {
   return answer instanceof Failure ? answer.reason : Buffer.from(answer.response).toString();
 }
 
-describe('an account that another replica works on', () => {
-  test('holds up no other account, and is served when it is free', async () => {
+describe('an account that another replica has locked', () => {
+  test('does not delay other accounts, and is used when the lock is free', async () => {
     const [locked, free] = [await openWithCredits(scrip, 10n), await openWithCredits(scrip, 10n)];
     const unlock = await lockAccount(scrip.databaseUrl, locked);
     units.length = 0;
@@ -52,7 +52,7 @@ describe('an account that another replica works on', () => {
     expect((await balanceOf(scrip, locked)).reserved).toBe(1n);
   });
 
-  test('is waited for where there is nothing else to do', async () => {
+  test('is waited for if the group has no other', async () => {
     const locked = await openWithCredits(scrip, 10n);
     const unlock = await lockAccount(scrip.databaseUrl, locked);
     units.length = 0;
@@ -63,7 +63,7 @@ describe('an account that another replica works on', () => {
     expect(units).toHaveLength(1);
   });
 
-  test('is no account that is not there', async () => {
+  test('is told from an account that does not exist', async () => {
     const [locked, free] = [await openWithCredits(scrip, 10n), await openWithCredits(scrip, 10n)];
     const unlock = await lockAccount(scrip.databaseUrl, locked);
     const later = reserveOn(locked);
@@ -75,7 +75,7 @@ describe('an account that another replica works on', () => {
     expect(await later).toBe(locked);
   });
 
-  test('is not said to be settled before it is free', async () => {
+  test('is not answered as settled before the lock is free', async () => {
     const [locked, free] = [await openWithCredits(scrip, 10n), await openWithCredits(scrip, 10n)];
     const unlock = await lockAccount(scrip.databaseUrl, locked);
     let answered = false;

@@ -1,4 +1,4 @@
-/** Top-ups through the RPCs, the lanes and the database: all that the charging half stands on. */
+/** Top-ups through the RPCs, the lanes and the database, without a payment provider. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
@@ -77,7 +77,7 @@ const see = (accountId: string, purchaseId: string, seen: Partial<PaymentSnapsho
 };
 
 describe('UpdateAccount', () => {
-  test('switches auto top-up on, shows it, leaves it alone, and switches it off', async () => {
+  test('switches auto top-up on, returns it, leaves it unchanged, and switches it off', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     expect((await get(accountId))?.autoTopUp).toBeUndefined();
     expect(await set(accountId, SETTING)).toMatchObject({ autoTopUp: SETTING });
@@ -90,7 +90,7 @@ describe('UpdateAccount', () => {
     expect((await get(accountId))?.autoTopUp).toBeUndefined();
   });
 
-  test('refuses what is missing or out of range, all of it at once, and changes nothing', async () => {
+  test('refuses all missing and out-of-range fields in one error, and changes nothing', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     const before = await storedRows(scrip, accountId);
     const wrong = { coolDown: { seconds: 59n, nanos: 0 }, monthlyCap: 1_001 };
@@ -120,7 +120,7 @@ describe('UpdateAccount', () => {
 });
 
 describe('a top-up', () => {
-  test('is due from the call that took the balance below the threshold, until it is started', async () => {
+  test('is due when a call takes the balance below the threshold, until it is started', async () => {
     const accountId = await openWithCredits(scrip, 500n);
     await set(accountId, SETTING);
     expect(await due()).not.toContain(accountId);
@@ -142,14 +142,14 @@ describe('a top-up', () => {
     });
   });
 
-  test('is started once, however many workers try at the same time', async () => {
+  test('is started once by workers that try at the same time', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     await set(accountId, SETTING);
     const started = await Promise.all(Array.from({ length: 8 }, () => start(accountId)));
     expect(started.filter((purchaseId) => purchaseId !== null).length).toBe(1);
   });
 
-  test('that nobody ended is due again, and is the same purchase', async () => {
+  test('that was not ended is due again, as the same purchase', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     await set(accountId, SETTING);
     const purchaseId = await start(accountId);
@@ -159,7 +159,7 @@ describe('a top-up', () => {
     expect(await start(accountId)).toBe(purchaseId);
   });
 
-  test('that is declined says so and is due again later; paid, it is over', async () => {
+  test('is due again later if it is declined, and is over when it is paid', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     await set(accountId, SETTING);
     const first = (await start(accountId)) ?? '';
@@ -191,7 +191,7 @@ describe('a top-up', () => {
     expect(await statesOf(accountId)).toEqual(['FAILED', 'PAID']);
   });
 
-  test('of a pack that was offered to the account alone buys that', async () => {
+  test('buys a custom pack', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     const packId = 'negotiated';
     expect((await errorOf(set(accountId, { ...SETTING, packId }))).reason).toBe('PACK_NOT_FOUND');
@@ -211,7 +211,7 @@ describe('a top-up', () => {
     expect((await scrip.billing.getBalance({ accountId })).balance?.available).toBe(7_001n);
   });
 
-  test('leaves books that agree', async () => {
+  test('leaves a ledger that verifies', async () => {
     expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
   });
 });

@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { type Scrip, ScripError } from '../../src/client.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
-import { expectSoundBooks } from '../cluster/audit.ts';
+import { expectSoundLedger } from '../cluster/audit.ts';
 import { outcomeOf, outcomesOf, tally } from '../cluster/cluster.ts';
 import { lockAccount } from '../disruptions.ts';
 import { createDatabase, execute } from '../postgres.ts';
@@ -131,7 +131,7 @@ test('SIGTERM answers the 50 calls in progress, ends streams, reports NOT_SERVIN
 
   const applied = await appliedRequests();
   expect([...applied].sort()).toEqual(Array.from({ length: CALLERS }, (_, n) => `c-${n}`).sort());
-  await expectSoundBooks(databaseUrl);
+  await expectSoundLedger(databaseUrl);
 });
 
 test('SIGTERM under load: every call is answered, and every acknowledged call is in the ledger', async () => {
@@ -151,7 +151,7 @@ test('SIGTERM under load: every call is answered, and every acknowledged call is
   for (const { requestId } of await refused) await next.billing.charge(charge(requestId));
   const { balance } = await next.billing.getBalance({ accountId });
   expect(balance?.remaining).toBe(100_000n - BigInt(acknowledged.size + CALLERS));
-  await expectSoundBooks(databaseUrl);
+  await expectSoundLedger(databaseUrl);
 });
 
 test('SIGTERM stops a replica whose log nobody reads any more', async () => {
@@ -179,5 +179,5 @@ test('kill -9 under load: another replica replays every acknowledged request', a
   for (const { requestId } of await refused) await survivor.billing.charge(charge(requestId));
   const { balance } = await survivor.billing.getBalance({ accountId });
   expect(balance?.remaining).toBe(100_000n - BigInt(acknowledged.size + CALLERS));
-  await expectSoundBooks(databaseUrl);
+  await expectSoundLedger(databaseUrl);
 });

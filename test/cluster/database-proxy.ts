@@ -1,8 +1,8 @@
-/** The way to the database, which a test can close: a network that fails. */
+/** A TCP proxy between the service and its database: a network that tests can cut. */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-export class Link {
+export class DatabaseProxy {
   readonly #target: URL;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -27,7 +27,7 @@ export class Link {
     });
   }
 
-  /** Lets connections through, on the same port every time. */
+  /** Accepts connections, on the same port every time. */
   async open(): Promise<void> {
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
@@ -35,7 +35,7 @@ export class Link {
     if (address && typeof address === 'object') this.#port = address.port;
   }
 
-  /** Cuts the connections that are open and refuses those that come. */
+  /** Cuts all connections and refuses new ones. */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
@@ -43,7 +43,7 @@ export class Link {
     await closed;
   }
 
-  /** Swallows what the open connections send, and tells nobody. Those that come get through. */
+  /** Drops silently what the open connections send. New connections work. */
   stall() {
     for (const socket of this.#sockets) socket.unpipe().pause();
   }
