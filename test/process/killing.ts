@@ -20,10 +20,10 @@ export function killing(scene: () => Scene) {
   /** Kills when the service waits for the account's lock. */
   async function killAtWrite() {
     const { databaseUrl, accountId } = scene();
-    const letGo = await lockAccount(databaseUrl, accountId);
+    const unlock = await lockAccount(databaseUrl, accountId);
     void waitForBlockedSessions(databaseUrl).then(async () => {
       kill();
-      await letGo();
+      await unlock();
     });
   }
 
