@@ -30,7 +30,7 @@ import {
   reserve,
 } from '../ledger/fixtures.ts';
 import { execute } from '../postgres.ts';
-import { realPlan } from '../pricing/fixtures.ts';
+import { deployedPlan } from '../pricing/fixtures.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
 /** Accounts that each unit of work found in the cache; 'failed' where it failed and runs again. */
@@ -119,7 +119,7 @@ describe.each([
 
   /** The plan of these accounts, with another price of one operation. */
   function priced(operation: string, credits: bigint): PlanFile {
-    const plan = realPlan('verts');
+    const plan = deployedPlan('verts');
     const before = plan.rateCard.operations.get(operation);
     if (!before) throw new Error(operation);
     const after = { ...before, components: [{ kind: 'flat', label: operation, credits }] as const };

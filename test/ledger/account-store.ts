@@ -90,7 +90,7 @@ export class AccountStore {
       refunded: new Set(commands.flatMap((c) => (c.kind === 'Refund' ? [c.seq] : []))),
     };
     const purchases = this.purchases.filter((p) => commands.some((c) => isAbout(c, p)));
-    const bought = new Set(purchases.map(({ grantId }) => grantId));
+    const purchasedGrants = new Set(purchases.map(({ grantId }) => grantId));
     const refundables = [...named.refunded].flatMap((seq) => this.#refundable(seq));
     const refundedGrants = new Set(refundables.flatMap(({ split }) => split.map((s) => s.grantId)));
     const reservations = [...this.reservations.values()].filter(
@@ -104,7 +104,7 @@ export class AccountStore {
     const loaded = structuredClone({
       account,
       grants: [...this.grants.values()].filter(
-        (g) => isOpen(g) || refundedGrants.has(g.grantId) || bought.has(g.grantId),
+        (g) => isOpen(g) || refundedGrants.has(g.grantId) || purchasedGrants.has(g.grantId),
       ),
       reservations,
       purchases,

@@ -97,16 +97,16 @@ describe('a closed account', () => {
     ['0s', charge(5n), 'CHARGE 5: g1>consumed 5', '95 (60)'],
     ['1s', close(), 'nothing', '95 (60)'],
   ];
-  const said = 'ACCOUNT_CLOSED: account_id acme, at 2026-01-10T00:00:01.000Z';
+  const closed = 'ACCOUNT_CLOSED: account_id acme, at 2026-01-10T00:00:01.000Z';
 
   test('refuses to reserve, charge, buy, grant and update', () => {
     ledger(plan({}, [pack('starter', 100n, '19.00')]), [
       ...CLOSED,
-      ['2s', reserve(1n), said, '95 (60)'],
-      ['2s', charge(1n), said, '95 (60)'],
-      ['2s', purchase('starter', 'INV-1'), said, '95 (60)'],
-      ['2s', grantCredits(1n), said, '95 (60)'],
-      ['2s', update('Acme'), said, '95 (60)'],
+      ['2s', reserve(1n), closed, '95 (60)'],
+      ['2s', charge(1n), closed, '95 (60)'],
+      ['2s', purchase('starter', 'INV-1'), closed, '95 (60)'],
+      ['2s', grantCredits(1n), closed, '95 (60)'],
+      ['2s', update('Acme'), closed, '95 (60)'],
     ]);
   });
 

@@ -130,10 +130,10 @@ describe('an allowance with a period counted from the opening', () => {
   });
 
   test('is granted exactly once per period, whenever the account is settled', () => {
-    const looks = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 20 });
+    const settledDays = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 20 });
     const lengths = fc.constantFrom({ days: 30 }, { days: 1 }, { months: 1 }, { months: 3 });
     fc.assert(
-      fc.property(lengths, looks, (every, days) => {
+      fc.property(lengths, settledDays, (every, days) => {
         const store = new AccountStore(plan(allowance(50n, { every })), START);
         store.run(START, open());
         const moments = days.map((day) => START + day * ms('1d')).toSorted((a, b) => a - b);
@@ -254,20 +254,20 @@ describe('an allowance with rollover', () => {
   });
 
   test('is applied in order of time, whenever the account is settled', () => {
-    // What a reservation still held at two turns that nobody looked at comes back after both.
+    // A reservation holds credits over the start of two periods, and gives them back after both.
     const terms = allowance(50n, { every: { days: 1 }, rollover: { upTo: 10n } });
-    const rows = (looks: readonly string[]) => {
+    const grantsAfter = (instants: readonly string[]) => {
       const store = new AccountStore(
         plan({ ...terms, reservation: { ttlMs: ms('60h'), maxTtlMs: ms('60h'), graceMs: 0 } }),
         START,
       );
       store.run(START, open());
       store.run(START, reserve(45n));
-      for (const look of looks) store.run(at(look), null);
+      for (const instant of instants) store.run(at(instant), null);
       return [...store.grants.values()].map(({ remaining, state }) => [remaining, state]);
     };
-    const stepwise = rows(['24h', '36h', '48h', '60h']);
-    expect(rows(['60h'])).toEqual(stepwise);
+    const stepwise = grantsAfter(['24h', '36h', '48h', '60h']);
+    expect(grantsAfter(['60h'])).toEqual(stepwise);
     expect(stepwise).toEqual([
       [45n, 'OPEN'],
       [0n, 'EXPIRED'],
@@ -276,28 +276,28 @@ describe('an allowance with rollover', () => {
   });
 
   test('never rolls over more than the limit, and the excess is breakage', () => {
-    const acts = fc.array(
+    const steps = fc.array(
       fc.record({
         waitMs: fc.nat(ms('40d')),
-        act: fc.oneof(
-          fc.bigInt(0n, 80n).map((of) => charge(of)),
-          fc.bigInt(0n, 80n).map((of) => reserve(of)),
+        command: fc.oneof(
+          fc.bigInt(0n, 80n).map((credits) => charge(credits)),
+          fc.bigInt(0n, 80n).map((credits) => reserve(credits)),
           fc.constant(null),
         ),
       }),
       { maxLength: 20 },
     );
     fc.assert(
-      fc.property(fc.bigInt(1n, 120n), acts, (upTo, all) => {
+      fc.property(fc.bigInt(1n, 120n), steps, (upTo, all) => {
         const store = new AccountStore(plan(allowance(50n, { rollover: { upTo } })), START);
         let now = START;
         store.run(now, open());
-        for (const { waitMs, act } of all) {
+        for (const { waitMs, command } of all) {
           now += waitMs;
-          const turns = store.entries.length;
-          store.run(now, act);
-          let remaining = store.entries[turns - 1]?.remainingAfter ?? 0n;
-          for (const entry of store.entries.slice(turns)) {
+          const before = store.entries.length;
+          store.run(now, command);
+          let remaining = store.entries[before - 1]?.remainingAfter ?? 0n;
+          for (const entry of store.entries.slice(before)) {
             const reserved = entry.reservedAfter;
             const most = upTo > reserved ? upTo : reserved;
             if (entry.kind === 'GRANT') expect(remaining).toBeLessThanOrEqual(most);

@@ -109,9 +109,9 @@ describe('an allowance', () => {
   });
 
   test('is granted exactly once per month, whenever the account is settled', () => {
-    const looks = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 25 });
+    const settledDays = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 25 });
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 40 }), looks, (openedDay, days) => {
+      fc.property(fc.integer({ min: 0, max: 40 }), settledDays, (openedDay, days) => {
         const opened = at(`${openedDay}d`);
         const store = new AccountStore(plan(allowance(50n)), opened);
         store.run(opened, open());

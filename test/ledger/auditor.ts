@@ -114,10 +114,10 @@ export class Auditor {
       if (state !== 'SCHEDULED')
         assert.equal(remaining + spent + returned, amount, `grant ${grantId}`);
       const clawedBack = returned - reissued;
-      const bought = purchases.find((purchase) => purchase.grantId === grantId);
+      const purchase = purchases.find((candidate) => candidate.grantId === grantId);
       assert.equal(
         state === 'SCHEDULED' ? 0n : clawedBack,
-        bought?.creditsClawedBack ?? 0n,
+        purchase?.creditsClawedBack ?? 0n,
         `grant ${grantId} clawed back`,
       );
     }

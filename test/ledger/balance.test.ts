@@ -29,8 +29,8 @@ describe('a balance', () => {
   test('counts reserved overage as reserved, so available can be negative', () => {
     const used = { remaining: 10n, reserved: 10n, overage: 5n, overageReserved: 20n };
     const { terms } = plan(postpaid(90n));
-    const of = account({ ...used, overageLimit: 90n });
-    expect(balanceOf(of, [], terms, START)).toMatchObject({
+    const postpaidAccount = account({ ...used, overageLimit: 90n });
+    expect(balanceOf(postpaidAccount, [], terms, START)).toMatchObject({
       remaining: 10n,
       reserved: 30n,
       available: -20n,

@@ -33,7 +33,8 @@ const PACKS = [
   { ...pack('day', 100n, '10.00'), validity: { days: 1 } },
 ];
 
-const bought = (...rows: readonly Row[]): AccountStore =>
+/** An account that has ordered a starter pack by checkout. */
+const ordered = (...rows: readonly Row[]): AccountStore =>
   ledger(plan({}, PACKS), [['0s', checkout('starter'), 'nothing', '0'], ...rows]);
 
 const purchase = ({ purchases }: AccountStore): Purchase =>
@@ -45,7 +46,7 @@ const session = (expiresAt = at('24h')) => ({
 
 describe('a purchase by checkout', () => {
   test('is pending, grants nothing and keeps a copy of the pack', () => {
-    const store = bought();
+    const store = ordered();
     expect(purchase(store)).toMatchObject({
       state: 'PENDING',
       method: 'CHECKOUT',
@@ -87,7 +88,7 @@ describe('a purchase by checkout', () => {
   });
 
   test('emits purchase.completed once', () => {
-    const store = bought();
+    const store = ordered();
     const { book } = store.run(at('1h'), syncPurchase('p1', 0, paid()));
     expect(book.changes.events).toMatchObject([
       {
@@ -101,7 +102,7 @@ describe('a purchase by checkout', () => {
   test.each(['FAILED', 'EXPIRED'] as const)(
     'that %s becomes paid if the money arrives after all',
     (state) => {
-      const store = bought(
+      const store = ordered(
         ['1h', syncPurchase('p1', 0, { payment: state, failureCode: 'why' }), 'nothing', '0'],
         ['2h', syncPurchase('p1', 1, { payment: 'PENDING' }), 'nothing', '0'],
       );
@@ -114,7 +115,7 @@ describe('a purchase by checkout', () => {
   );
 
   test('that is paid stays paid, whatever a later snapshot of its session shows', () => {
-    const store = bought([
+    const store = ordered([
       '1h',
       syncPurchase('p1', 0, paid()),
       'PURCHASE 100: issued>g1 100',
@@ -126,7 +127,7 @@ describe('a purchase by checkout', () => {
   });
 
   test('ignores a stale snapshot', () => {
-    const store = bought(
+    const store = ordered(
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '0'],
     );
@@ -137,7 +138,7 @@ describe('a purchase by checkout', () => {
   });
 
   test('has one payment: a second one grants nothing', () => {
-    const store = bought([
+    const store = ordered([
       '1h',
       syncPurchase('p1', 0, paid()),
       'PURCHASE 100: issued>g1 100',
@@ -150,7 +151,7 @@ describe('a purchase by checkout', () => {
   });
 
   test('is not ended by a second session that expires, and is paid by a second session that is paid', () => {
-    const store = bought(['1m', syncPurchase('p1', 0, session()), 'nothing', '0']);
+    const store = ordered(['1m', syncPurchase('p1', 0, session()), 'nothing', '0']);
     const other = { session: { sessionId: 'cs_2', url: '', expiresAt: at('1h') } };
     continueLedger(store, [
       ['2h', syncPurchase('p1', 1, { ...other, payment: 'EXPIRED' }), 'nothing', '0'],
@@ -160,7 +161,7 @@ describe('a purchase by checkout', () => {
   });
 
   test('is granted although the account was closed meanwhile, because the money was taken', () => {
-    bought(
+    ordered(
       ['1h', close(), 'nothing', '0'],
       ['2h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       ['3h', checkout('starter'), 'ACCOUNT_CLOSED', '100'],
@@ -168,7 +169,7 @@ describe('a purchase by checkout', () => {
   });
 
   test('that does not exist is not found', () => {
-    bought([
+    ordered([
       '1h',
       syncPurchase('p9', 0, paid()),
       'PURCHASE_NOT_FOUND: purchase_id p9, account_id acme',
@@ -177,9 +178,9 @@ describe('a purchase by checkout', () => {
   });
 
   test('is checked again at growing intervals, and right after its session has expired', () => {
-    const store = bought();
-    const checks = ['0s', '4m', '10h', '23h', '25h'].map((moment, looks) => {
-      store.run(at(moment), syncPurchase('p1', looks, session()));
+    const store = ordered();
+    const checks = ['0s', '4m', '10h', '23h', '25h'].map((moment, syncVersion) => {
+      store.run(at(moment), syncPurchase('p1', syncVersion, session()));
       return ((purchase(store).nextCheckAt ?? 0) - at(moment)) / ms('1m');
     });
     expect(checks).toEqual([1, 2, 300, 61, 750]);
@@ -194,7 +195,7 @@ describe('credits are clawed back', () => {
   };
 
   test('in proportion to the money refunded, rounded down over all refunds together', () => {
-    const store = bought(
+    const store = ordered(
       PAID,
       ['2h', syncPurchase('p1', 1, paid(333n)), 'CLAW_BACK 33: g1>issued 33', '67'],
       ['3h', syncPurchase('p1', 2, paid(666n)), 'CLAW_BACK 33: g1>issued 33', '34'],
@@ -207,7 +208,7 @@ describe('credits are clawed back', () => {
   });
 
   test('if they are neither spent nor reserved; the rest is unrecovered', () => {
-    const store = bought(
+    const store = ordered(
       PAID,
       ['2h', charge(30n), 'CHARGE 30: g1>consumed 30', '70'],
       ['2h', reserve(20n), 'RESERVE 20: g1>(g1) 20', '70 (20)'],
@@ -216,7 +217,7 @@ describe('credits are clawed back', () => {
     expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
     continueLedger(store, [
       ['2h', release('r1'), 'RELEASE 20: (g1)>g1 20', '20'],
-      // What came free since is not asked for again: nothing more was refunded.
+      // Credits that became available since are not clawed back, because nothing more was refunded.
       ['3h', syncPurchase('p1', 2, paid(1_000n)), 'nothing', '20'],
       ['3h', refund(2n, 10n), 'REFUND 10: consumed>g1 10', '30'],
     ]);
@@ -224,7 +225,7 @@ describe('credits are clawed back', () => {
   });
 
   test('from the purchase’s own grant only', () => {
-    const store = bought(
+    const store = ordered(
       ['0s', checkout('day'), 'nothing', '0'],
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       [
@@ -240,7 +241,7 @@ describe('credits are clawed back', () => {
   });
 
   test('all of them while the payment is disputed, and for good if the dispute is lost', () => {
-    const store = bought(
+    const store = ordered(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
       ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
@@ -250,7 +251,7 @@ describe('credits are clawed back', () => {
   });
 
   test('and reinstated when the dispute is won', () => {
-    const store = bought(
+    const store = ordered(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
       ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
@@ -262,7 +263,7 @@ describe('credits are clawed back', () => {
   });
 
   test('except for those of a refund before the dispute', () => {
-    const store = bought(
+    const store = ordered(
       PAID,
       ['2h', syncPurchase('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50', '50'],
       ['3h', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
@@ -295,7 +296,7 @@ describe('credits are clawed back', () => {
   });
 
   test('at once if the first snapshot shows a payment that is refunded already', () => {
-    bought([
+    ordered([
       '1h',
       syncPurchase('p1', 0, paid(400n)),
       'PURCHASE 100: issued>g1 100 | CLAW_BACK 40: g1>issued 40',
@@ -304,7 +305,7 @@ describe('credits are clawed back', () => {
   });
 
   test('and what a reservation holds of them stays usable by it', () => {
-    bought(
+    ordered(
       PAID,
       ['2h', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
       ['2h', syncPurchase('p1', 1, paid(0n, 'LOST')), 'CLAW_BACK 70: g1>issued 70', '30 (30)'],
@@ -324,47 +325,47 @@ describe('the credits to claw back', () => {
     fc.assert(
       fc.property(amounts, fc.bigInt(0n, 10n ** 5n), ({ credits, paid, share }, more) => {
         const refunded = (paid * BigInt(share)) / 1_000n;
-        const asked = (back: bigint) =>
-          creditsToClawBack(credits, { paid, refunded: back, dispute: 'NONE' });
-        expect(asked(refunded) * paid <= credits * refunded).toBe(true);
-        expect((asked(refunded) + 1n) * paid > credits * refunded).toBe(true);
-        expect(asked(refunded + more) >= asked(refunded)).toBe(true);
-        expect(asked(paid)).toBe(credits);
-        expect(asked(0n)).toBe(0n);
+        const target = (refunded: bigint) =>
+          creditsToClawBack(credits, { paid, refunded, dispute: 'NONE' });
+        expect(target(refunded) * paid <= credits * refunded).toBe(true);
+        expect((target(refunded) + 1n) * paid > credits * refunded).toBe(true);
+        expect(target(refunded + more) >= target(refunded)).toBe(true);
+        expect(target(paid)).toBe(credits);
+        expect(target(0n)).toBe(0n);
       }),
     );
   });
 
-  const sighting: fc.Arbitrary<Partial<PaymentSnapshot>> = fc
+  const snapshots: fc.Arbitrary<Partial<PaymentSnapshot>> = fc
     .tuple(fc.bigInt(0n, 1_000n), fc.constantFrom('NONE', 'OPEN', 'WON', 'LOST'))
     .map(([refunded, dispute]) => paid(refunded, dispute));
-  const uses = fc.array(fc.oneof(sighting, fc.bigInt(1n, 60n)), { maxLength: 12 });
+  const steps = fc.array(fc.oneof(snapshots, fc.bigInt(1n, 60n)), { maxLength: 12 });
 
   test('are clawed back or unrecovered, whatever happens in between; the same snapshot changes nothing', () => {
     fc.assert(
-      fc.property(uses, (steps) => {
-        const store = bought([
+      fc.property(steps, (all) => {
+        const store = ordered([
           '1h',
           syncPurchase('p1', 0, paid()),
           'PURCHASE 100: issued>g1 100',
           '100',
         ]);
         let now = at('2h');
-        for (const step of steps) {
+        for (const step of all) {
           now += 1_000;
           if (typeof step === 'bigint') {
             store.run(now, charge(step));
             continue;
           }
-          const look = () => syncPurchase('p1', purchase(store).syncVersion, step);
-          store.run(now, look());
+          const sync = () => syncPurchase('p1', purchase(store).syncVersion, step);
+          store.run(now, sync());
           const { credits, creditsClawedBack, creditsUnrecovered } = purchase(store);
-          const { snapshot } = look();
+          const { snapshot } = sync();
           expect(creditsClawedBack + creditsUnrecovered).toBe(creditsToClawBack(credits, snapshot));
-          const again: Book = store.loadBook(now, [look()]);
-          const before = snapshotOf(again);
-          decide(again, look(), origin);
-          const after = snapshotOf(again);
+          const book: Book = store.loadBook(now, [sync()]);
+          const before = snapshotOf(book);
+          decide(book, sync(), origin);
+          const after = snapshotOf(book);
           expect(after.changes.entries).toEqual([]);
           expect(after.grants).toEqual(before.grants);
         }

@@ -24,13 +24,13 @@ import {
 
 const NOTICE = { expiringNoticeMs: ms('7d') };
 
-type Deed = readonly [when: string, command: Parameters<AccountStore['run']>[1]];
+type Step = readonly [when: string, command: Parameters<AccountStore['run']>[1]];
 
-/** What is announced of expiries, and when, on an account where this is done. */
-function told(of: ReturnType<typeof plan>, deeds: readonly Deed[]) {
-  const store = new AccountStore(of, START);
+/** The notices that these commands cause, as "date grant credits". */
+function noticesOf(testPlan: ReturnType<typeof plan>, steps: readonly Step[]) {
+  const store = new AccountStore(testPlan, START);
   const events: EventDraft[] = [];
-  for (const [when, command] of [['0s', open()] as Deed, ...deeds])
+  for (const [when, command] of [['0s', open()] as Step, ...steps])
     events.push(...store.run(at(when), command).book.changes.events);
   return events
     .filter(({ type }) => type === 'grant.expiring')
@@ -67,16 +67,16 @@ describe('notice of an expiry', () => {
 
   test('is given when a dispute over all credits is won after notice was due', () => {
     const brief = { ...pack('brief', 100n, '5.00'), validity: { days: 10 } };
-    const deeds: readonly Deed[] = [
+    const steps: readonly Step[] = [
       ['0s', checkout('brief')],
       ['1h', syncPurchase('p1', 0, paid(0n, 'OPEN'))],
       ['2026-01-15', syncPurchase('p1', 1, paid(0n, 'WON'))],
       ['2026-01-16', null],
     ];
-    expect(told(plan(NOTICE, [brief]), deeds)).toEqual(['2026-01-15 g1 100']);
+    expect(noticesOf(plan(NOTICE, [brief]), steps)).toEqual(['2026-01-15 g1 100']);
   });
 
-  test.each<[string, readonly Deed[], readonly string[]]>([
+  test.each<[string, readonly Step[], readonly string[]]>([
     [
       'is given once, whatever happens before the expiry',
       [
@@ -167,19 +167,19 @@ describe('notice of an expiry', () => {
       ],
       ['2027-01-05 g1 30'],
     ],
-  ])('%s', (_, deeds, expected) => {
-    expect(told(plan(NOTICE, [pack('small', 30n, '5.00')]), deeds)).toEqual(expected);
+  ])('%s', (_, steps, expected) => {
+    expect(noticesOf(plan(NOTICE, [pack('small', 30n, '5.00')]), steps)).toEqual(expected);
   });
 
   test('is not given for allowances, nor with an expiring_notice of 0', () => {
-    expect(told(plan({ ...NOTICE, ...allowance(50n) }), [['14d', null]])).toEqual([]);
-    const expiring: Deed = ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })];
-    expect(told(plan(), [expiring, ['2026-01-24', null]])).toEqual([]);
+    expect(noticesOf(plan({ ...NOTICE, ...allowance(50n) }), [['14d', null]])).toEqual([]);
+    const expiring: Step = ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })];
+    expect(noticesOf(plan(), [expiring, ['2026-01-24', null]])).toEqual([]);
   });
 
   test('is given at the opening for welcome credits that expire soon', () => {
     const welcome = { credits: 20n, validity: { days: 3 } };
-    expect(told(plan({ ...NOTICE, welcome }), [])).toEqual(['2026-01-10 g1 20']);
+    expect(noticesOf(plan({ ...NOTICE, welcome }), [])).toEqual(['2026-01-10 g1 20']);
   });
 
   test('is given exactly once per grant with credits, whenever the account is settled', () => {
@@ -187,10 +187,10 @@ describe('notice of an expiry', () => {
       fc.record({ madeDay: fc.nat(20), lifeDays: fc.integer({ min: 1, max: 40 }) }),
       { minLength: 1, maxLength: 6 },
     );
-    const looks = fc.array(fc.nat(60), { maxLength: 30 });
+    const settledDays = fc.array(fc.nat(60), { maxLength: 30 });
     fc.assert(
-      fc.property(grants, looks, (all, days) => {
-        const deeds: (readonly [day: number, command: Deed[1]])[] = [
+      fc.property(grants, settledDays, (all, days) => {
+        const steps: (readonly [day: number, command: Step[1]])[] = [
           ...all.map(
             ({ madeDay, lifeDays }) =>
               [madeDay, grantCredits(5n, { expiresAt: at(`${madeDay + lifeDays}d`) })] as const,
@@ -200,7 +200,7 @@ describe('notice of an expiry', () => {
         const store = new AccountStore(plan(NOTICE), START);
         store.run(START, open());
         const seen = new Map<bigint, number>();
-        for (const [day, command] of deeds.toSorted((a, b) => a[0] - b[0])) {
+        for (const [day, command] of steps.toSorted((a, b) => a[0] - b[0])) {
           const now = at(`${day}d`);
           const { book } = store.run(now, command);
           for (const { type, data } of book.changes.events) {
@@ -209,7 +209,7 @@ describe('notice of an expiry', () => {
             expect(seen.has(grantId)).toBe(false);
             seen.set(grantId, now);
           }
-          for (const grant of store.grants.values()) expectTold(grant, seen, now);
+          for (const grant of store.grants.values()) expectNotice(grant, seen, now);
         }
       }),
       { numRuns: 200 },
@@ -217,8 +217,8 @@ describe('notice of an expiry', () => {
   });
 });
 
-/** Told from seven days before the expiry on, as soon as anybody looked; never after it. */
-function expectTold(
+/** Notice is given from seven days before the expiry on, when the account is settled, and never after it. */
+function expectNotice(
   { grantId, expiresAt, createdAt }: Grant,
   seen: ReadonlyMap<bigint, number>,
   now: number,

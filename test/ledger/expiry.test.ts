@@ -180,7 +180,7 @@ describe('the state of a grant', () => {
     ['SCHEDULED', 'SCHEDULED, however late it is', { state: 'SCHEDULED', expiresAt: START }],
     ['OPEN', 'OPEN while it has credits', {}],
     ['OPEN', 'OPEN again when it has credits again', { state: 'SPENT' }],
-    ['SPENT', 'SPENT when the last is gone', { remaining: 0n }],
+    ['SPENT', 'SPENT when nothing remains', { remaining: 0n }],
     [
       'SPENT',
       'SPENT for ever if all of it was spent in time',

@@ -91,9 +91,9 @@ describe('the hash chain', () => {
 
   test('is broken by an entry that is removed, inserted or moved', () => {
     const [a, b, c] = [entry(1n), entry(2n), entry(3n)];
-    const whole = hashesOf([a, b, c]).at(-1);
+    const original = hashesOf([a, b, c]).at(-1);
     for (const other of [[a, c], [b, c], [a, b, b, c], [b, a, c], [c]])
-      expect(hashesOf(other).at(-1)).not.toBe(whole);
+      expect(hashesOf(other).at(-1)).not.toBe(original);
   });
 
   test('does not depend on the order of an object’s keys', () => {
@@ -129,15 +129,15 @@ describe('the hash chain', () => {
       'b7ad6b7169203331',
     ];
     expect(START).toBe(1_768_003_200_000);
-    const said = entry(7n, { reference: 'say "hi"', labels: { team: 'blue' } });
+    const charged = entry(7n, { reference: 'say "hi"', labels: { team: 'blue' } });
     const hashOf = (unsealed: UnsealedEntry) =>
       Buffer.from(seal(unsealed, before).hash).toString('hex');
     const sha256 = (lines: readonly string[]) =>
       createHash('sha256').update(lines.join('\n')).digest('hex');
-    expect(hashOf(said)).toBe(sha256([...text, 'plan test']));
-    // Entries of before accounts could move name no plan, and have the hash they were given.
-    expect(hashOf({ ...said, planId: null })).toBe(sha256(text));
-    const moved: UnsealedEntry = { ...said, kind: 'PLAN_CHANGE', previousPlanId: 'old' };
+    expect(hashOf(charged)).toBe(sha256([...text, 'plan test']));
+    // Entries from before accounts could move name no plan, and keep their hashes.
+    expect(hashOf({ ...charged, planId: null })).toBe(sha256(text));
+    const moved: UnsealedEntry = { ...charged, kind: 'PLAN_CHANGE', previousPlanId: 'old' };
     expect(hashOf(moved)).toBe(
       sha256([...text.with(3, 'PLAN_CHANGE'), 'plan test', 'previous plan old']),
     );

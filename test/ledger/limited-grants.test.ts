@@ -183,7 +183,7 @@ describe('a commit of a reservation that holds credits of limited grants', () =>
   test('in any parts of what was reserved is never refused, and commits all of it', () => {
     const grants = fc.array(
       fc.record({
-        of: fc.bigInt(1n, 8n),
+        credits: fc.bigInt(1n, 8n),
         operations: fc.subarray(['a', 'b', 'c']),
         priority: fc.integer({ min: 49, max: 51 }),
       }),
@@ -197,7 +197,8 @@ describe('a commit of a reservation that holds credits of limited grants', () =>
       fc.property(grants, needs, fc.array(fc.nat(3)), (all, units, sizes) => {
         const store = new AccountStore(plan(), at('0s'));
         store.run(at('0s'), open());
-        for (const { of, ...change } of all) store.run(at('0s'), grantCredits(of, change));
+        for (const { credits, ...change } of all)
+          store.run(at('0s'), grantCredits(credits, change));
         const count = (some: readonly string[]) =>
           usagesOf(
             Object.fromEntries(

@@ -23,10 +23,10 @@ import { runScenario, scenarios } from './workload.ts';
 const own = (lowBalanceThreshold: bigint | null) => update(null, { lowBalanceThreshold });
 
 /** The events of each command, e.g. "low 40/50" for 40 available and a threshold of 50. */
-type Row = readonly [command: Command | null, said: string];
+type Row = readonly [command: Command | null, events: string];
 
-function told(store: AccountStore, rows: readonly Row[]) {
-  const said = rows.map(([command], index) => {
+function expectEvents(store: AccountStore, rows: readonly Row[]) {
+  const actual = rows.map(([command], index) => {
     const before = store.events.length;
     store.run(at(`${index + 1}s`), command);
     const texts = store.events
@@ -35,7 +35,7 @@ function told(store: AccountStore, rows: readonly Row[]) {
       .map(({ type, data }) => `${type.slice(8)} ${data['available']}/${data['threshold']}`);
     return [command, texts.join(', ')];
   });
-  expect(said).toEqual(rows.map(([command, text]) => [command, text]));
+  expect(actual).toEqual(rows.map(([command, text]) => [command, text]));
 }
 
 function opened(terms: Parameters<typeof plan>[0]): AccountStore {
@@ -46,7 +46,7 @@ function opened(terms: Parameters<typeof plan>[0]): AccountStore {
 
 describe('a balance becomes', () => {
   test('low below the threshold, and recovered at or above it', () => {
-    told(opened({ lowBalanceThreshold: 50n }), [
+    expectEvents(opened({ lowBalanceThreshold: 50n }), [
       [grantCredits(50n), 'recovered 50/50'],
       [charge(0n), ''],
       [charge(1n), 'low 49/50'],
@@ -58,7 +58,7 @@ describe('a balance becomes', () => {
   });
 
   test('low by reserving as well as by spending', () => {
-    told(opened({ lowBalanceThreshold: 50n }), [
+    expectEvents(opened({ lowBalanceThreshold: 50n }), [
       [grantCredits(60n), 'recovered 60/50'],
       [reserve(11n), 'low 49/50'],
       [release('r1'), 'recovered 60/50'],
@@ -76,7 +76,7 @@ describe('a balance becomes', () => {
   });
 
   test('neither when a command fails', () => {
-    told(opened({ lowBalanceThreshold: 50n }), [
+    expectEvents(opened({ lowBalanceThreshold: 50n }), [
       [grantCredits(60n), 'recovered 60/50'],
       [charge(61n), ''],
       [null, ''],
@@ -90,10 +90,10 @@ describe('a balance becomes', () => {
   });
 
   test('low by reserved overage', () => {
-    told(opened({ lowBalanceThreshold: 0n, ...postpaid(90n) }), [
+    expectEvents(opened({ lowBalanceThreshold: 0n, ...postpaid(90n) }), [
       [reserve(5n), 'low -5/0'],
       [release('r1'), 'recovered 0/0'],
-      // Overage that was used is owed, and takes nothing from what is available.
+      // Used overage is owed, and does not lower available.
       [charge(5n), ''],
     ]);
   });
@@ -102,7 +102,7 @@ describe('a balance becomes', () => {
 describe('a changed threshold applies', () => {
   test('at once, if it is the account’s own', () => {
     const store = opened({ lowBalanceThreshold: 50n });
-    told(store, [
+    expectEvents(store, [
       [grantCredits(60n), 'recovered 60/50'],
       [own(61n), 'low 60/61'],
       [own(60n), 'recovered 60/60'],
@@ -117,15 +117,15 @@ describe('a changed threshold applies', () => {
 
   test('when the account is settled next, if it is the plan’s and the account has none', () => {
     const store = opened({ lowBalanceThreshold: 50n });
-    told(store, [[grantCredits(60n), 'recovered 60/50']]);
+    expectEvents(store, [[grantCredits(60n), 'recovered 60/50']]);
     store.plan = plan({ lowBalanceThreshold: 70n });
-    told(store, [
+    expectEvents(store, [
       [null, 'low 60/70'],
       [null, ''],
       [own(50n), 'recovered 60/50'],
     ]);
     store.plan = plan({ lowBalanceThreshold: 90n });
-    told(store, [[null, '']]);
+    expectEvents(store, [[null, '']]);
   });
 });
 

@@ -26,7 +26,7 @@ const gold = (terms: Partial<Terms> = {}): Plan => ({
   rateCard: rateCard(1, 3n),
 });
 
-/** An account under `plan`, with `gold` beside it. */
+/** An account under `plan`, which can move to `gold`. */
 function under(from: Plan, to: Plan, rows: readonly Row[]) {
   const store = ledger(from, rows);
   store.otherPlans.set(to.planId, to);

@@ -25,7 +25,7 @@ describe('below the pause floor', () => {
     ledger(plan({ pauseFloor: 50n }), [
       ['0s', grantCredits(51n), 'GRANT 51: issued>g1 51', '51'],
       ['1s', reserve(1n, SHEDDABLE), 'RESERVE 1: g1>(g1) 1', '51 (1)'],
-      // At the floor is not below it; what is asked does not matter, what is available does.
+      // At the floor is not below it. What is available counts, not what is asked for.
       ['2s', charge(5n, null, SHEDDABLE), 'CHARGE 5: g1>consumed 5', '46 (1)'],
       ['3s', charge(0n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR: available 45, floor 50', '46 (1)'],
       ['4s', reserve(0n, SHEDDABLE), 'PAUSED_BELOW_FLOOR: available 45, floor 50', '46 (1)'],

@@ -71,9 +71,9 @@ describe('a purchase', () => {
     ['2026-01-10T08:00:00Z', '2027-01-10T08:00:00Z'],
     ['2028-02-29T12:00:00Z', '2029-02-28T12:00:00Z'],
     ['2027-02-28T12:00:00Z', '2028-02-28T12:00:00Z'],
-  ])('of a 12-month pack on %s lasts until %s', (bought, until) => {
-    const store = new AccountStore(plan({}, PACKS), at(bought));
-    store.run(at(bought), purchase('starter', 'INV-1'));
+  ])('of a 12-month pack on %s lasts until %s', (from, until) => {
+    const store = new AccountStore(plan({}, PACKS), at(from));
+    store.run(at(from), purchase('starter', 'INV-1'));
     expect(store.grants.get(1n)?.expiresAt).toBe(at(until));
     store.run(at(until) - 1, null);
     expect(store.account.remaining).toBe(100n);

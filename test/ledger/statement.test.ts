@@ -29,7 +29,7 @@ const statement = (change: Partial<Statement> = {}): Statement => ({
   ...change,
 });
 
-const closing = (
+const statementToClose = (
   { seq, lastAt }: Account,
   dueAt = FEBRUARY,
   change: Partial<Statement> = {},
@@ -42,10 +42,14 @@ function opened(terms = postpaid(100n)): AccountStore {
 }
 
 /** Closes a month of the stored account with a statement that was computed before. */
-function closed(store: AccountStore, now: number, of: StatementToClose = closing(store.account)) {
+function closeMonth(
+  store: AccountStore,
+  now: number,
+  toClose: StatementToClose = statementToClose(store.account),
+) {
   const book = store.loadBook(now, []);
   settle(book, origin);
-  closeStatement(book, of, origin);
+  closeStatement(book, toClose, origin);
   store.saveBook(book);
   return [...book.changes.statements];
 }
@@ -79,7 +83,7 @@ describe('a statement is due', () => {
     store.account.planId = 'other';
     store.run(FEBRUARY, null);
     expect(dueOf(store)).toEqual([FEBRUARY, 'test']);
-    closed(store, FEBRUARY);
+    closeMonth(store, FEBRUARY);
     expect(dueOf(store)).toEqual([MARCH, 'other']);
   });
 
@@ -87,8 +91,8 @@ describe('a statement is due', () => {
     const store = opened();
     store.run(at('1h'), charge(9n));
     store.plan = plan();
-    closed(store, FEBRUARY);
-    closed(store, MARCH, closing(store.account, MARCH));
+    closeMonth(store, FEBRUARY);
+    closeMonth(store, MARCH, statementToClose(store.account, MARCH));
     expect(dueOf(store)).toEqual([null, null]);
     store.run(at('2026-05-05'), refund(1n));
     expect(dueOf(store)).toEqual([at('2026-06-01'), null]);
@@ -99,7 +103,7 @@ describe('closing a month', () => {
   test('happens once, emits statement.closed and schedules the next month', () => {
     const store = opened();
     store.run(at('1h'), charge(9n));
-    const read = closing(store.account, FEBRUARY, { overage: 9n });
+    const read = statementToClose(store.account, FEBRUARY, { overage: 9n });
     const book = store.loadBook(FEBRUARY + 5, []);
     closeStatement(book, read, origin);
     closeStatement(book, read, origin);
@@ -109,62 +113,65 @@ describe('closing a month', () => {
     ]);
     expect(book.account).toMatchObject({ statementDueAt: MARCH, lastAt: FEBRUARY, overage: 0n });
     store.saveBook(book);
-    expect(closed(store, FEBRUARY, read)).toEqual([]);
+    expect(closeMonth(store, FEBRUARY, read)).toEqual([]);
   });
 
   test('forbids later entries: a slow clock posts into the next month', () => {
     const store = opened();
-    closed(store, FEBRUARY);
+    closeMonth(store, FEBRUARY);
     store.run(at('2026-01-31'), charge(3n));
     expect(store.entries.at(-1)?.at).toBe(FEBRUARY);
     expect(store.account.overage).toBe(3n);
   });
 
-  test.each<[string, (store: AccountStore) => { now: number; of: StatementToClose }]>([
-    ['before the month has ended', ({ account }) => ({ now: FEBRUARY - 1, of: closing(account) })],
+  test.each<[string, (store: AccountStore) => { now: number; toClose: StatementToClose }]>([
+    [
+      'before the month has ended',
+      ({ account }) => ({ now: FEBRUARY - 1, toClose: statementToClose(account) }),
+    ],
     [
       'for another month than the one due',
-      ({ account }) => ({ now: MARCH, of: closing(account, MARCH) }),
+      ({ account }) => ({ now: MARCH, toClose: statementToClose(account, MARCH) }),
     ],
     [
       'if an entry was posted into the month after it was read',
       (store) => {
-        const of = closing(store.account);
+        const toClose = statementToClose(store.account);
         store.run(at('2h'), charge(1n));
-        return { now: FEBRUARY, of };
+        return { now: FEBRUARY, toClose };
       },
     ],
     [
       'if an entry was posted since, and it was read before the month had ended',
       (store) => {
-        const of = closing(store.account);
+        const toClose = statementToClose(store.account);
         store.run(FEBRUARY, charge(1n));
-        return { now: FEBRUARY, of };
+        return { now: FEBRUARY, toClose };
       },
     ],
   ])('does nothing %s', (_, given) => {
     const store = opened();
-    const { now, of } = given(store);
+    const { now, toClose } = given(store);
     const book = store.loadBook(now, []);
     const before = snapshotOf(book);
-    closeStatement(book, of, origin);
+    closeStatement(book, toClose, origin);
     expect(snapshotOf(book)).toEqual(before);
   });
 
   test('is not prevented by entries of the next month that existed when it was read', () => {
     const store = opened();
     store.run(FEBRUARY, charge(1n));
-    const of = closing(store.account);
+    const toClose = statementToClose(store.account);
     store.run(FEBRUARY + 1, charge(1n));
-    expect(closed(store, FEBRUARY + 2, of)).toHaveLength(1);
+    expect(closeMonth(store, FEBRUARY + 2, toClose)).toHaveLength(1);
     expect(store.account.overage).toBe(2n);
   });
 
   test('of a closed account ends with the month in which it was closed', () => {
     const store = opened();
     store.run(at('1h'), close());
-    expect(closed(store, FEBRUARY)).toHaveLength(1);
-    expect(closed(store, MARCH, closing(store.account, MARCH))).toEqual([]);
+    expect(closeMonth(store, FEBRUARY)).toHaveLength(1);
+    expect(closeMonth(store, MARCH, statementToClose(store.account, MARCH))).toEqual([]);
     expect(dueOf(store)).toEqual([null, null]);
   });
 });

@@ -77,12 +77,12 @@ type Row = readonly [
   dueAt: string | null,
 ];
 
-function play(store: AccountStore, rows: readonly Row[]) {
-  const played = rows.map(([when, commands]) => {
+function runRows(store: AccountStore, rows: readonly Row[]) {
+  const actual = rows.map(([when, commands]) => {
     const { outcomes } = store.runGroup(at(when), [commands].flat());
-    return [when, commands, answerOf(outcomes[0] ?? null), store.account.topUpDueAt];
+    return [when, commands, outcomeText(outcomes[0] ?? null), store.account.topUpDueAt];
   });
-  expect(played).toEqual(
+  expect(actual).toEqual(
     rows.map(([when, commands, answer, due]) => [
       when,
       commands,
@@ -92,10 +92,10 @@ function play(store: AccountStore, rows: readonly Row[]) {
   );
 }
 
-function answerOf(outcome: ReturnType<AccountStore['run']>['outcome']): string {
+function outcomeText(outcome: ReturnType<AccountStore['run']>['outcome']): string {
   if (outcome instanceof Failure) return outcome.reason;
   if (outcome?.kind === 'StartTopUp') return outcome.purchaseId ?? 'nothing due';
-  if (outcome?.kind === 'EndTopUp') return outcome.ended ? 'ended' : 'passed over';
+  if (outcome?.kind === 'EndTopUp') return outcome.ended ? 'ended' : 'ignored';
   if (outcome?.kind === 'SyncPurchase') return outcome.purchase.state;
   return '';
 }
@@ -106,7 +106,7 @@ const failures = (store: AccountStore) =>
 describe('a top-up is due', () => {
   test('at once when the balance falls below the threshold, and never while it is off', () => {
     const store = funded(60n);
-    play(store, [
+    runRows(store, [
       ['1m', charge(5n), '', null],
       ['2m', on(), '', null],
       ['3m', charge(5n), '', null],
@@ -119,14 +119,14 @@ describe('a top-up is due', () => {
   });
 
   test('at once if it is switched on while the balance is low', () => {
-    play(funded(10n), [
+    runRows(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', on({ threshold: 10n }), '', null],
     ]);
   });
 
   test('never again once the account is closed', () => {
-    play(funded(10n), [
+    runRows(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', close(), '', null],
       ['3m', start, 'nothing due', null],
@@ -134,7 +134,7 @@ describe('a top-up is due', () => {
   });
 
   test('after the cool-down, counted from the start of the previous one', () => {
-    play(funded(10n), [
+    runRows(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', paidAndSpent('p1'), 'PAID', '62m'],
@@ -145,7 +145,7 @@ describe('a top-up is due', () => {
   });
 
   test('at once if a shorter cool-down is set that has passed', () => {
-    play(funded(10n), [
+    runRows(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', paidAndSpent('p1'), 'PAID', '62m'],
@@ -155,7 +155,7 @@ describe('a top-up is due', () => {
 
   test('until the monthly cap is reached; declined ones do not count', () => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on({ coolDownMs: ms('1m'), monthlyCap: 2 }), '', '1m'],
       ['1m', start, 'p1', '6m'],
       ['2m', paidAndSpent('p1'), 'PAID', '2m'],
@@ -174,7 +174,7 @@ describe('starting a top-up', () => {
   test('creates a pending purchase and no entry', () => {
     const store = funded(10n);
     const entries = store.entries.length;
-    play(store, [
+    runRows(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
     ]);
@@ -186,7 +186,7 @@ describe('starting a top-up', () => {
 
   test('returns null while one is in progress, and the same purchase once its lease has expired', () => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', start, 'nothing due', '7m'],
@@ -197,7 +197,7 @@ describe('starting a top-up', () => {
   });
 
   test('returns the one in progress although it was switched off or the balance recovered', () => {
-    play(funded(10n), [
+    runRows(funded(10n), [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', off, '', '7m'],
@@ -209,7 +209,7 @@ describe('starting a top-up', () => {
 
   test('buys a custom pack, and fails once it is withdrawn', () => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on({ packId: 'own' }), 'PACK_NOT_FOUND', null],
       ['2m', { kind: 'OfferPack', pack: pack('own', 70n, '3.00') }, '', null],
       ['3m', on({ packId: 'own', threshold: 71n }), 'INVALID_FIELD', null],
@@ -225,11 +225,11 @@ describe('starting a top-up', () => {
 
   test('fails if the pack no longer exists or exceeds the credit limit', () => {
     const store = funded(10n);
-    play(store, [['1m', on(), '', '1m']]);
+    runRows(store, [['1m', on(), '', '1m']]);
     store.plan = plan({}, []);
-    play(store, [['2m', start, 'nothing due', '62m']]);
+    runRows(store, [['2m', start, 'nothing due', '62m']]);
     store.plan = plan({}, [pack('small', 9_000_000_000_000_000_000n, '5.00')]);
-    play(store, [['62m', start, 'nothing due', '182m']]);
+    runRows(store, [['62m', start, 'nothing due', '182m']]);
     expect(failures(store)).toMatchObject([
       { purchase_id: '', pack_id: 'small', code: 'pack_not_found' },
       { purchase_id: '', pack_id: 'small', code: 'account_full' },
@@ -241,7 +241,7 @@ describe('starting a top-up', () => {
 describe('a top-up that ends', () => {
   test('as declined emits top_up.failed with the code and the next attempt, later each time', () => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
       ['1m', start, 'p1', '6m'],
       ['2m', declined('p1'), 'FAILED', '62m'],
@@ -252,30 +252,30 @@ describe('a top-up that ends', () => {
       ['184m', start, 'p4', '189m'],
       ['185m', declined('p4'), 'FAILED', '245m'],
     ]);
-    const told = (purchaseId: string, code: string, next: string) => ({
+    const failed = (purchaseId: string, code: string, next: string) => ({
       purchase_id: purchaseId,
       pack_id: 'small',
       code,
       next_attempt_at: new Date(at(next)).toISOString(),
     });
     expect(failures(store)).toEqual([
-      told('p1', 'card_declined', '62m'),
-      told('p2', 'insufficient_funds', '183m'),
-      // One that was paid in between begins the count anew.
-      told('p4', 'card_declined', '245m'),
+      failed('p1', 'card_declined', '62m'),
+      failed('p2', 'insufficient_funds', '183m'),
+      // One that is paid in between resets the back-off.
+      failed('p4', 'card_declined', '245m'),
     ]);
   });
 
   test('ends once: a repeated end and one of another purchase are ignored', () => {
     const store = funded(10n);
-    play(store, [
-      ['1m', ended('p1', 'card_declined'), 'passed over', null],
+    runRows(store, [
+      ['1m', ended('p1', 'card_declined'), 'ignored', null],
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
-      ['3m', ended('p2', 'card_declined'), 'passed over', '7m'],
+      ['3m', ended('p2', 'card_declined'), 'ignored', '7m'],
       ['4m', ended('p1', 'card_declined'), 'ended', '64m'],
-      ['5m', ended('p1', 'card_declined'), 'passed over', '64m'],
-      // Seen before the end, and told after it: stale.
+      ['5m', ended('p1', 'card_declined'), 'ignored', '64m'],
+      // Read before the end and applied after it: stale.
       ['6m', declined('p1'), 'FAILED', '64m'],
     ]);
     expect(failures(store).length).toBe(1);
@@ -286,18 +286,18 @@ describe('a top-up that ends', () => {
 
   test('as paid cannot be ended as declined', () => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', paid('p1'), 'PAID', null],
-      ['4m', ended('p1', 'card_declined'), 'passed over', null],
+      ['4m', ended('p1', 'card_declined'), 'ignored', null],
     ]);
     expect(store.purchases).toMatchObject([{ state: 'PAID', failureCode: '' }]);
   });
 
   test('by expiry emits top_up.failed', () => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['24h', synced('p1', { payment: 'EXPIRED' }), 'EXPIRED', '25h'],
@@ -307,7 +307,7 @@ describe('a top-up that ends', () => {
 
   test('as declined and is paid after all grants credits, counts, and ends the back-off', () => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on({ monthlyCap: 1, coolDownMs: ms('1m') }), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', declined('p1'), 'FAILED', '63m'],
@@ -322,7 +322,7 @@ describe('a top-up that ends', () => {
     ['the account was closed', close()],
   ])('unpaid after %s ends without a word, and does not count', (_, command) => {
     const store = funded(10n);
-    play(store, [
+    runRows(store, [
       ['1m', on(), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', command, '', '7m'],
@@ -333,7 +333,7 @@ describe('a top-up that ends', () => {
   });
 
   test('as declined is tried at once with another payment method, but not with the same one', () => {
-    play(funded(10n), [
+    runRows(funded(10n), [
       ['1m', on({ coolDownMs: ms('1m') }), '', '1m'],
       ['2m', start, 'p1', '7m'],
       ['3m', declined('p1'), 'FAILED', '63m'],
@@ -360,7 +360,7 @@ describe('a setting that cannot work fails and changes nothing:', () => {
     ['a threshold above the credits of the pack', { threshold: 101n }, 'INVALID_FIELD'],
   ])('%s', (_, change, reason) => {
     const store = funded(10n);
-    play(store, [['1m', { ...on(change), displayName: 'Acme' } as Command, reason, null]]);
+    runRows(store, [['1m', { ...on(change), displayName: 'Acme' } as Command, reason, null]]);
     expect(store.account).toMatchObject({ autoTopUp: null, displayName: '' });
   });
 });
@@ -399,7 +399,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 /** The two ways in which the service learns of a decline. */
-function askedOf(command: Exclude<Step['command'], 'end'>, pending: string): Command | null {
+function toCommand(command: Exclude<Step['command'], 'end'>, pending: string): Command | null {
   if (command === 'decline') return declined(pending);
   return command === 'refuse' ? ended(pending, 'no') : command;
 }
@@ -416,23 +416,24 @@ test('in every scenario at most one is in progress, and none starts too early or
         store.run(now, null);
         const before = structuredClone(store.account);
         const pending = before.topUps?.purchaseId ?? null;
-        const asked = command === 'end' ? paid(pending ?? 'p0') : askedOf(command, pending ?? 'p0');
-        if (asked?.kind === 'UpdateAccount' && before.autoTopUp === null) notBefore = 0;
-        const bought = store.purchases.length;
-        const { outcome } = store.run(now, asked);
+        const resolved =
+          command === 'end' ? paid(pending ?? 'p0') : toCommand(command, pending ?? 'p0');
+        if (resolved?.kind === 'UpdateAccount' && before.autoTopUp === null) notBefore = 0;
+        const purchasesBefore = store.purchases.length;
+        const { outcome } = store.run(now, resolved);
         const { account } = store;
 
-        if (store.purchases.length > bought) {
+        if (store.purchases.length > purchasesBefore) {
           const { autoTopUp } = before;
           assert(autoTopUp && pending === null);
           assert(availableCredits(before) < autoTopUp.threshold);
           assert(now >= notBefore, 'the back-off has passed');
           const last = starts.at(-1);
           assert(!last || now >= last.at + autoTopUp.coolDownMs, 'the cool-down has passed');
-          const counting = starts.filter(
-            (one) => !one.declined && monthStart(one.at) === monthStart(now),
+          const counted = starts.filter(
+            (start) => !start.declined && monthStart(start.at) === monthStart(now),
           );
-          assert(counting.length < autoTopUp.monthlyCap, 'within the cap');
+          assert(counted.length < autoTopUp.monthlyCap, 'within the cap');
           starts.push({ at: now, declined: false });
         }
         if (pending !== null && (command === 'decline' || command === 'refuse')) {
@@ -447,10 +448,10 @@ test('in every scenario at most one is in progress, and none starts too early or
           assert.equal(outcome.purchaseId !== null, due);
           if (due) assert.equal(account.topUpDueAt, now + TOP_UP_LEASE_MS);
         }
-        const underWay = account.topUps?.purchaseId ?? null;
+        const inProgress = account.topUps?.purchaseId ?? null;
         assert.deepEqual(
           store.purchases.filter((p) => p.state === 'PENDING').map((p) => p.purchaseId),
-          underWay === null ? [] : [underWay],
+          inProgress === null ? [] : [inProgress],
           'in progress exactly as long as its purchase is pending',
         );
         const low = account.autoTopUp && availableCredits(account) < account.autoTopUp.threshold;

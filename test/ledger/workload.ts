@@ -70,18 +70,18 @@ const upTo = (length: string) => fc.integer({ min: 1, max: ms(length) });
 
 const reserveCommands = fc
   .record({
-    of: amounts,
+    amount: amounts,
     overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
     ttlMs: fc.option(fc.oneof(upTo('10m'), upTo('26h')), { freq: 2 }),
     criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
   })
-  .map(({ of, ...terms }) => reserve(of, terms));
+  .map(({ amount, ...terms }) => reserve(amount, terms));
 const commitCommands = fc
   .tuple(fc.option(amounts), fc.boolean())
-  .map(([of, final]) => commit('', of, { final }));
-const raiseCommands = amounts.map((of) => raise('', of));
+  .map(([amount, final]) => commit('', amount, { final }));
+const raiseCommands = amounts.map((amount) => raise('', amount));
 const extendCommands = fc.constantFrom('1s', '10m', '20h', '30h').map((ttl) => extend('', ttl));
-const refundCommands = fc.option(fc.bigInt(1n, 30n)).map((of) => refund(0n, of));
+const refundCommands = fc.option(fc.bigInt(1n, 30n)).map((credits) => refund(0n, credits));
 const purchaseCommands = fc
   .tuple(fc.constantFrom('small', 'large', 'none'), fc.nat(9))
   .map(([packId, invoice]) => purchase(packId, `INV-${invoice}`));
@@ -100,7 +100,7 @@ const syncCommands = fc
   );
 const grantCommands = fc
   .record({
-    of: fc.bigInt(1n, 60n),
+    granted: fc.bigInt(1n, 60n),
     category: fc.constantFrom('PAID' as const, 'PROMOTIONAL' as const, 'ADJUSTMENT' as const),
     priority: fc.integer({ min: 49, max: 51 }),
     operations: fc.oneof(
@@ -110,7 +110,7 @@ const grantCommands = fc
     effectiveAt: fc.option(fc.oneof(upTo('1h'), upTo('40d')), { freq: 2 }),
     expiresAt: fc.option(fc.oneof(upTo('1h'), upTo('60d')), { freq: 4 }),
   })
-  .map(({ of, ...terms }) => grantCredits(of, terms));
+  .map(({ granted, ...terms }) => grantCredits(granted, terms));
 
 /** "other" stands for the plan of the two under which the account is not. */
 const moveCommands = fc
@@ -132,7 +132,7 @@ const commands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 4, arbitrary: fc.constant(release('')) },
   { weight: 3, arbitrary: extendCommands },
   { weight: 4, arbitrary: raiseCommands },
-  { weight: 8, arbitrary: amounts.map((of) => charge(of)) },
+  { weight: 8, arbitrary: amounts.map((amount) => charge(amount)) },
   { weight: 8, arbitrary: refundCommands },
   { weight: 4, arbitrary: purchaseCommands },
   { weight: 4, arbitrary: checkoutCommands },

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { rateCardAt } from '../../src/pricing/plan.ts';
 import { priceUsage } from '../../src/pricing/price.ts';
-import { EVERYTHING, mistakesIn, planIn, usage } from './fixtures.ts';
+import { EVERYTHING, errorsIn, planIn, usage } from './fixtures.ts';
 
 const flat = (credits: number) => `
       job.flat:
@@ -157,14 +157,14 @@ describe('an error in changes has its path', () => {
       'changes[0].operations["job.flat"].components: leaves a billable operation without a price',
     ],
   ])('%s', (_, changes, error) => {
-    expect(mistakesIn(withChanges(`${changes}\n`))).toEqual([error]);
+    expect(errorsIn(withChanges(`${changes}\n`))).toEqual([error]);
   });
 
   test('errors in changes are reported together with those of other parts', () => {
     const text = withChanges(
       '  - { from: 2027-01-01, ends: [job.gone] }\n  - { from: 2026-01-01, ends: [job.cel, x.y] }\n',
     ).replace('title: By size', 'title: ""');
-    expect(mistakesIn(text)).toEqual([
+    expect(errorsIn(text)).toEqual([
       'operations["job.tier"].title: must not be empty',
       'changes[0].ends[0]: ends job.gone, which is no operation at that date',
       'changes[1].from: is before that of changes[0]: dates must ascend',

@@ -1,21 +1,21 @@
 /**
- * What the plans of deploy/plans settle and no page does: every step and format, and what has no
- * price. The figures of the pages are held in test/promises.
+ * Prices of the plans in deploy/plans that the price pages do not show: every step and format, and inputs
+ * without a price. The figures of the pages are tested in test/promises.
  */
 import { describe, expect, test } from 'vitest';
 import { priceUsage } from '../../src/pricing/price.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
-import { realPlan, usage } from './fixtures.ts';
+import { deployedPlan, usage } from './fixtures.ts';
 
 /** Credits, or the reason of the failure. */
-function creditsOf(planId: Parameters<typeof realPlan>[0], of: Usage): bigint | string {
-  const priced = priceUsage(realPlan(planId).rateCard, of, 'usages[0]');
+function creditsOf(planId: Parameters<typeof deployedPlan>[0], of: Usage): bigint | string {
+  const priced = priceUsage(deployedPlan(planId).rateCard, of, 'usages[0]');
   return 'reason' in priced ? priced.reason : priced.credits;
 }
 
 describe('aspose-cloud', () => {
   test('no operation has a quantity or attribute', () => {
-    for (const operation of realPlan('aspose-cloud').rateCard.operations.values()) {
+    for (const operation of deployedPlan('aspose-cloud').rateCard.operations.values()) {
       expect([operation.quantities.size, operation.attributes.size]).toEqual([0, 0]);
     }
   });
@@ -38,11 +38,11 @@ describe('perfectparser', () => {
   );
 
   test('welcome credits never expire', () => {
-    expect(realPlan('perfectparser').terms.welcome).toEqual({ credits: 20n, validity: null });
+    expect(deployedPlan('perfectparser').terms.welcome).toEqual({ credits: 20n, validity: null });
   });
 
   test('every operation of the plan is billable', () => {
-    const { operations } = realPlan('perfectparser').rateCard;
+    const { operations } = deployedPlan('perfectparser').rateCard;
     expect([...operations.values()].every(({ billable }) => billable)).toBe(true);
     expect(operations.size).toBe(4);
   });
@@ -118,7 +118,7 @@ describe('verts', () => {
   });
 
   test('bought credits never expire; there is no welcome grant, allowance or overage', () => {
-    const { packs, terms } = realPlan('verts');
+    const { packs, terms } = deployedPlan('verts');
     expect(packs.map(({ validity }) => validity)).toEqual(packs.map(() => null));
     expect([terms.welcome, terms.allowance, terms.overage]).toEqual([null, null, null]);
   });

@@ -1,4 +1,4 @@
-/** Plan files for the tests: the three real ones, and one that uses all a plan file can say. */
+/** Plan files for tests: the three deployed ones, and one that uses every feature of plan files. */
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { PlanFile } from '../../src/pricing/plan.ts';
@@ -7,36 +7,36 @@ import type { Usage } from '../../src/pricing/usage.ts';
 
 const PLANS = new URL('../../deploy/plans/', import.meta.url);
 
-export function realPlan(planId: 'aspose-cloud' | 'perfectparser' | 'verts'): PlanFile {
+export function deployedPlan(planId: 'aspose-cloud' | 'perfectparser' | 'verts'): PlanFile {
   const file = `${planId}.yaml`;
   return planIn(readFileSync(new URL(file, PLANS), 'utf8'), file);
 }
 
-/** The plan a text says; throws with every error where it has any. */
+/** The plan of a text. Throws with every error if it is invalid. */
 export function planIn(yamlText: string, file = 'test.yaml'): PlanFile {
   const parsed = parsePlanFile(file, yamlText);
   if ('plan' in parsed) return parsed.plan;
-  const told = parsed.errors.map(({ path, reason }) => `${path}: ${reason}`);
-  throw new Error(`${file}:\n${told.join('\n')}`);
+  const errors = parsed.errors.map(({ path, reason }) => `${path}: ${reason}`);
+  throw new Error(`${file}:\n${errors.join('\n')}`);
 }
 
-/** The errors of a text, as "path: reason"; none where it is a plan. */
-export function mistakesIn(yamlText: string): readonly string[] {
+/** The errors of a text as "path: reason"; none if it is valid. */
+export function errorsIn(yamlText: string): readonly string[] {
   const parsed = parsePlanFile('test.yaml', yamlText);
   return 'plan' in parsed ? [] : parsed.errors.map(({ path, reason }) => `${path}: ${reason}`);
 }
 
-/** A rule broken in EVERYTHING: its name, a text of it, what to put there, the error told. */
-export type MistakeRow = readonly [name: string, from: string, to: string, error: string];
+/** An invalid variant of EVERYTHING: its name, a text to replace, its replacement, and the expected error. */
+export type InvalidPlanRow = readonly [name: string, from: string, to: string, error: string];
 
-/** EVERYTHING with one text in place of another, which must be there. */
-export function changed(from: string, to: string): string {
+/** EVERYTHING with `from` replaced by `to`. */
+export function withReplaced(from: string, to: string): string {
   expect(EVERYTHING).toContain(from);
   return EVERYTHING.replace(from, to);
 }
 
-/** Matches errors of which one says this. */
-export function told(error: string): unknown {
+/** Matches a list of errors of which one contains this text. */
+export function containing(error: string): unknown {
   return expect.arrayContaining([expect.stringContaining(error)]);
 }
 
@@ -49,7 +49,7 @@ export function usage(
   return { operation, count, quantities, attributes };
 }
 
-/** Every component kind, a postpaid line, and defaults of every sort. */
+/** Every kind of component, a postpaid line, and every kind of default. */
 export const EVERYTHING = `
 plan_id: everything
 title: Everything a plan can say

@@ -1,10 +1,10 @@
 /** The postpaid line in plan files and in stored JSON. */
 import { describe, expect, test } from 'vitest';
 import { planTermsFromJson, planTermsToJson } from '../../src/pricing/plan-file/plan-json.ts';
-import { changed, EVERYTHING, mistakesIn, planIn, told } from './fixtures.ts';
+import { containing, EVERYTHING, errorsIn, planIn, withReplaced } from './fixtures.ts';
 
 const LINE = 'overage: { limit: 10000 }';
-const withLine = (overage: string) => changed(LINE, `overage: ${overage}`);
+const withLine = (overage: string) => withReplaced(LINE, `overage: ${overage}`);
 const withTiers = (...tiers: readonly string[]) =>
   withLine(`{ limit: 10000, mode: graduated, currency: USD, tiers: [${tiers.join(', ')}] }`);
 
@@ -114,6 +114,6 @@ describe('an error has its path:', () => {
       `${at}.limit: missing key`,
     ],
   ])('%s', (_, text, error) => {
-    expect(mistakesIn(text)).toEqual(told(error));
+    expect(errorsIn(text)).toEqual(containing(error));
   });
 });

@@ -6,7 +6,7 @@ import {
   owedAfterRefunds,
   priceOverage,
 } from '../../src/pricing/overage.ts';
-import { realPlan } from './fixtures.ts';
+import { deployedPlan } from './fixtures.ts';
 
 type Tiers = readonly (readonly [upTo: bigint | null, unitPrice: string])[];
 
@@ -194,7 +194,7 @@ test('a refund into a more expensive volume tier does not raise what is owed', (
 });
 
 test('aspose-cloud bills a month’s overage at the price of its packs', () => {
-  const { packs, terms } = realPlan('aspose-cloud');
+  const { packs, terms } = deployedPlan('aspose-cloud');
   const of = terms.overage?.rates;
   if (!of) throw new Error('the plan bills nothing');
   expect(of.mode).toBe('volume');

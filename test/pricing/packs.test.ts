@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { compareMoney, multiplyMoney, parseMoney } from '../../src/pricing/money.ts';
 import { coveringPacks, expiryOf } from '../../src/pricing/packs.ts';
 import type { Pack } from '../../src/pricing/plan.ts';
-import { realPlan } from './fixtures.ts';
+import { deployedPlan } from './fixtures.ts';
 
 const pack = (packId: string, credits: bigint, amount: string, currency = 'USD'): Pack => ({
   packId,
@@ -68,14 +68,14 @@ describe('the packs that cover a shortfall', () => {
       ],
     ],
   ])('of %s page credits are, cheapest first', (shortfall, cheapest) => {
-    const offers = coveringPacks(realPlan('perfectparser').packs, shortfall);
+    const offers = coveringPacks(deployedPlan('perfectparser').packs, shortfall);
     const rows = offers.map(({ pack: of, quantity, price }) => [of.packId, quantity, price.amount]);
     expect(offers).toHaveLength(8);
     expect(rows.slice(0, 3)).toEqual(cheapest);
   });
 
   test.each([0n, -1n])('are none for a shortfall of %s', (shortfall) => {
-    expect(coveringPacks(realPlan('verts').packs, shortfall)).toEqual([]);
+    expect(coveringPacks(deployedPlan('verts').packs, shortfall)).toEqual([]);
   });
 
   test('are the smallest sufficient number of each, sorted by price', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
+import { containing, errorsIn, type InvalidPlanRow, withReplaced } from './fixtures.ts';
 
 const op = (name: string) => `operations["job.${name}"]`;
 const whole = 'must be a whole number, without a point or an exponent';
 
 describe('a part that is missing, unknown or of the wrong type is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     ['an unknown key at the root', 'title: Everything', 'titel: Everything', 'titel: unknown key'],
     ['a missing key at the root', 'plan_id: everything\n', '\n', 'plan_id: missing key'],
     [
@@ -46,12 +46,12 @@ describe('a part that is missing, unknown or of the wrong type is an error', () 
     ],
     ['an empty title', 'title: By size', 'title: ""', `${op('tier')}.title: must not be empty`],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('an invalid or duplicate name is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'a plan id in capitals',
       'plan_id: everything',
@@ -101,12 +101,12 @@ describe('an invalid or duplicate name is an error', () => {
       'packs[1].pack_id: is the same as that of packs[0]',
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('a number that is not whole or out of bounds is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'a price with a decimal point',
       'credits: 7 }',
@@ -156,12 +156,12 @@ describe('a number that is not whole or out of bounds is an error', () => {
       'terms.overage.limit: must not be negative',
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('invalid money, validities and durations are errors', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'a negative amount of money',
       'price: 10 USD',
@@ -241,6 +241,6 @@ describe('invalid money, validities and durations are errors', () => {
       'terms.expiring_notice: must be a length of time such as 15m or 24h, from 0s to 366d',
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });

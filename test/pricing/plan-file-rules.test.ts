@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
+import { containing, errorsIn, type InvalidPlanRow, withReplaced } from './fixtures.ts';
 
 const op = (name: string) => `operations["job.${name}"]`;
 const cel = (expression: string) =>
   ['(pages + 9) / 10 * (mode == "deep" ? 3 : 1)', expression] as const;
 
 describe('a contradictory range or choice is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'a max below the min',
       'min: 1, max: 500 }',
@@ -32,12 +32,12 @@ describe('a contradictory range or choice is an error', () => {
       `${op('cel')}.attributes.mode.values: names a value twice`,
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('a tier that overlaps, cannot be reached or leaves a quantity unpriced is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'steps that overlap',
       'up_to: 100,',
@@ -75,12 +75,12 @@ describe('a tier that overlaps, cannot be reached or leaves a quantity unpriced 
       `${op('tier')}.components[0].steps[0].up_to: is never reached: size is at least 1`,
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('a price that reads undeclared inputs, or leaves values without a price, is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'an undeclared quantity in a per_unit component',
       'quantity: pages,',
@@ -130,12 +130,12 @@ describe('a price that reads undeclared inputs, or leaves values without a price
       `${op('strict')}.components[0].default: refuses gif, which format declares`,
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('a price of an operation that is not billable, or no price of one that is, is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'a price of an operation that is not billable',
       'title: The same for all\n    billable: true',
@@ -149,12 +149,12 @@ describe('a price of an operation that is not billable, or no price of one that 
       `${op('free')}.components: leaves a billable operation without a price`,
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('an expression that does not always give credits is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'an expression that does not parse',
       ...cel('pages +'),
@@ -212,6 +212,6 @@ describe('an expression that does not always give credits is an error', () => {
       `${op('cel')}.components[0].expression: gives no credits for pages = 1, mode = "fast": found no matching overload`,
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { changed, type MistakeRow, mistakesIn, told } from './fixtures.ts';
+import { containing, errorsIn, type InvalidPlanRow, withReplaced } from './fixtures.ts';
 
 describe('ambiguous YAML is an error', () => {
-  test.each<MistakeRow>([
+  test.each<InvalidPlanRow>([
     [
       'a duplicate key',
       'title: Everything a plan can say',
@@ -61,12 +61,12 @@ describe('ambiguous YAML is an error', () => {
       'line 1: begins with a directive, which no plan file may use',
     ],
   ])('%s', (_name, from, to, error) => {
-    expect(mistakesIn(changed(from, to))).toEqual(told(error));
+    expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });
 });
 
 describe('a file that is not a mapping is an error', () => {
   test.each(['', '# only a comment', 'null', '[]', 'text', '7'])('%o is not a mapping', (text) => {
-    expect(mistakesIn(text)).toEqual(['(whole file): must be a mapping']);
+    expect(errorsIn(text)).toEqual(['(whole file): must be a mapping']);
   });
 });

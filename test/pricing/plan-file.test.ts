@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { UNPUBLISHED } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
-import { EVERYTHING, mistakesIn, planIn } from './fixtures.ts';
+import { EVERYTHING, errorsIn, planIn } from './fixtures.ts';
 
 describe('a valid plan file is parsed', () => {
   test('with its terms', () => {
@@ -43,7 +43,7 @@ describe('a valid plan file is parsed', () => {
 
 describe('all errors of a file are reported at once', () => {
   test('in every part of it, also several errors of one part', () => {
-    const told = mistakesIn(`
+    const told = errorsIn(`
 plan_id: Not An Id
 plan_id: twice
 terms: { overage: { limit: -1 }, reservation: { ttl: 48h }, credit: 1 }

@@ -10,14 +10,14 @@ import {
   sameRateCard,
 } from '../../src/pricing/plan-file/plan-json.ts';
 import { priceUsage } from '../../src/pricing/price.ts';
-import { EVERYTHING, planIn, realPlan, usage } from './fixtures.ts';
+import { deployedPlan, EVERYTHING, planIn, usage } from './fixtures.ts';
 
 const everything = planIn(EVERYTHING);
 const plans = [
   ['everything', everything],
-  ['aspose-cloud', realPlan('aspose-cloud')],
-  ['perfectparser', realPlan('perfectparser')],
-  ['verts', realPlan('verts')],
+  ['aspose-cloud', deployedPlan('aspose-cloud')],
+  ['perfectparser', deployedPlan('perfectparser')],
+  ['verts', deployedPlan('verts')],
 ] as const;
 
 /** Reorders the keys of every object, as PostgreSQL's jsonb does. */

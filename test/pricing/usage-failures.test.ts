@@ -138,7 +138,7 @@ describe('a usage that cannot be priced is a failure that names its field', () =
 });
 
 describe('an expression that gives no credits for some inputs', () => {
-  // Divides by nothing at 5, 12, 19 …: none of the values tried when a file is loaded.
+  // Divides by 0 at 5, 12, 19 …: none of the values that are tried when a file is loaded.
   const card = cardOf(`billable: true
 quantities:
   n: { title: N, unit: one, min: 0, max: 1000 }

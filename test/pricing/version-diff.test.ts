@@ -96,7 +96,7 @@ describe('publishing a plan file', () => {
     published.publish(file(1n, [100, 2n], [200, 3n]), 10);
     for (const at of [10, 50, 100, 150, 200, 900])
       expect(published.publish(file(1n, [100, 2n], [200, 3n]), at)).toEqual([]);
-    // The change is past: its prices may take the place of those at first.
+    // The change is in force: its prices may replace the initial ones in the file.
     expect(published.publish(file(2n, [200, 3n]), 150)).toEqual([]);
     expect(published.publish(file(3n), 900)).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
 import { balanceOf, openWithCredits, storedRows } from '../accounts.ts';
-import { changed, planIn } from '../pricing/fixtures.ts';
+import { planIn, withReplaced } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
@@ -12,7 +12,7 @@ const MAX = 9_223_372_036_854_775_807n;
 
 let scrip: TestService;
 beforeAll(async () => {
-  const floored = changed('allowance: { credits: 50, every: month, rollover: none }', '')
+  const floored = withReplaced('allowance: { credits: 50, every: month, rollover: none }', '')
     .replace('welcome: { credits: 30, validity: 30 days }', '')
     .replace('plan_id: everything', 'plan_id: floored');
   scrip = await startTestService({ plans: [planIn(floored)] });

@@ -6,7 +6,7 @@ import {
   Terms_RefundExpired,
 } from '../../src/gen/billing/v1/pricing.ts';
 import { defined, entriesOf, grant } from '../accounts.ts';
-import { changed, EVERYTHING, planIn } from '../pricing/fixtures.ts';
+import { EVERYTHING, planIn, withReplaced } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
@@ -193,7 +193,7 @@ describe('GetPlan', () => {
 
 describe('A changed plan file', () => {
   const dearer = planIn(
-    changed('label: Base, credits: 7', 'label: Base, credits: 9').replace(
+    withReplaced('label: Base, credits: 7', 'label: Base, credits: 9').replace(
       'limit: 10000',
       'limit: 77',
     ),

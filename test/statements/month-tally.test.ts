@@ -11,23 +11,22 @@ import type { AccountStore } from '../ledger/account-store.ts';
 import { runScenario, scenarios } from '../ledger/workload.ts';
 
 const RUNS = { numRuns: 200 };
-const PATIENCE_MS = 120_000;
+const TIMEOUT_MS = 120_000;
 
 /**
- * An entry as a statement reads it. The lives know one operation only: here each entry that could name
- * several does, one of them free and all of them done several times. A commit may name more than its
- * reservation let it charge.
+ * The entry with several usages, one of them free and some with a count above 1: the random scenarios have
+ * one usage only. A commit may have usages that cost more than its reservation allowed.
  */
 function toUsageEntry(entry: Entry): UsageEntry {
   const { kind, seq, credits, usages } = entry;
-  const names = kind === 'COMMIT' ? usages.length > 0 : kind === 'RESERVE' || seq % 3n > 0n;
+  const hasUsages = kind === 'COMMIT' ? usages.length > 0 : kind === 'RESERVE' || seq % 3n > 0n;
   const capped = kind === 'COMMIT' && seq % 2n === 0n ? 5n : 0n;
-  const named = [
+  const usagesOfEntry = [
     { operation: 'a', count: 2n + (seq % 2n), credits: credits / 3n },
     { operation: 'free', count: 1n, credits: 0n },
     { operation: `b${seq % 3n}`, count: 4n, credits: credits - credits / 3n + capped },
   ];
-  return { ...entry, usages: names ? named : [] };
+  return { ...entry, usages: hasUsages ? usagesOfEntry : [] };
 }
 
 describe('a commit without usages is attributed to', () => {
@@ -97,28 +96,28 @@ describe('a commit without usages is attributed to', () => {
 });
 
 /** Adds up a month page by page, and looks up what the tally needs as the service does. */
-function tallied(store: AccountStore, start: number, stretch: number): MonthUsage {
+function tallyMonth(store: AccountStore, start: number, pageSize: number): MonthUsage {
   const entries = store.entries.map(toUsageEntry);
-  const of = entries.filter(({ at }) => monthStart(at) === start);
+  const month = entries.filter(({ at }) => monthStart(at) === start);
   const afterSeq = entries.findLast(({ at }) => at < start)?.seq ?? 0n;
   const tally = new MonthTally(afterSeq);
   const isOf = (ids: readonly string[]) => (entry: UsageEntry) =>
     (entry.kind === 'RESERVE' || entry.kind === 'COMMIT') &&
     ids.includes(entry.reservationId ?? '');
-  for (let from = 0; from < of.length; from += stretch) {
-    const here = of.slice(from, from + stretch);
-    const wanted = tally.lookupsFor(here);
-    const before = entries.filter(({ seq }) => seq < (here[0]?.seq ?? 0n));
+  for (let from = 0; from < month.length; from += pageSize) {
+    const page = month.slice(from, from + pageSize);
+    const lookups = tally.lookupsFor(page);
+    const before = entries.filter(({ seq }) => seq < (page[0]?.seq ?? 0n));
     const used = attributeEntries(entries.filter(({ kind }) => kind !== 'REFUND'));
-    tally.addEntries(here, {
-      earlier: before.filter(isOf(wanted.reservationIds)),
+    tally.addEntries(page, {
+      earlier: before.filter(isOf(lookups.reservationIds)),
       refunded: new Map(
         entries
-          .filter(({ seq }) => wanted.refundedSeqs.includes(seq))
+          .filter(({ seq }) => lookups.refundedSeqs.includes(seq))
           .map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]),
       ),
       categories: new Map(
-        wanted.grantIds.map((grantId) => [grantId, store.grants.get(grantId)?.category ?? 'PAID']),
+        lookups.grantIds.map((grantId) => [grantId, store.grants.get(grantId)?.category ?? 'PAID']),
       ),
     });
   }
@@ -126,20 +125,19 @@ function tallied(store: AccountStore, start: number, stretch: number): MonthUsag
 }
 
 /** The same months, added up by the auditor's arithmetic. */
-function audited({ entries }: AccountStore): StatementTally {
+function auditMonths({ entries }: AccountStore): StatementTally {
   const tally = new StatementTally();
   for (const entry of entries) {
     const { reservationId: id, seq } = entry;
     const { usages } = toUsageEntry(entry);
     const ofReservation = entries.filter((other) => id !== null && other.reservationId === id);
     const commits = ofReservation.filter((other) => other.kind === 'COMMIT' && other.seq < seq);
-    const named = usages.length === 0 && entry.kind === 'COMMIT';
+    const isCommitWithoutUsages = usages.length === 0 && entry.kind === 'COMMIT';
     const reserved = ofReservation.find(({ kind }) => kind === 'RESERVE');
-    const usagesOf = (of: Entry) => toUsageEntry(of).usages;
     tally.add({
       ...entry,
       usages,
-      reserved: named && reserved ? usagesOf(reserved) : [],
+      reserved: isCommitWithoutUsages && reserved ? toUsageEntry(reserved).usages : [],
       committedBefore:
         commits.length === 0 ? null : commits.reduce((sum, { credits }) => sum + credits, 0n),
       willBeRefunded: entries.some(({ refundedSeq }) => refundedSeq === seq),
@@ -148,7 +146,7 @@ function audited({ entries }: AccountStore): StatementTally {
   return tally;
 }
 
-const told = (usage: MonthUsage) => ({
+const comparable = (usage: MonthUsage) => ({
   operations: usage.usage
     .map(({ operation, count, credits, refunded }) => [operation, count, credits, refunded])
     .sort(),
@@ -161,12 +159,12 @@ describe('in every scenario of an account', () => {
     'every month adds up to the auditor’s figures, with pages of any length',
     () => {
       fc.assert(
-        fc.property(scenarios(60), fc.integer({ min: 1, max: 9 }), (random, stretch) => {
-          const store = runScenario(random);
-          const auditor = audited(store);
+        fc.property(scenarios(60), fc.integer({ min: 1, max: 9 }), (scenario, pageSize) => {
+          const store = runScenario(scenario);
+          const auditor = auditMonths(store);
           for (const start of new Set(store.entries.map(({ at }) => monthStart(at)))) {
             const month = auditor.month(monthNamed(start));
-            expect(told(tallied(store, start, stretch)), formatMonth(start)).toEqual({
+            expect(comparable(tallyMonth(store, start, pageSize)), formatMonth(start)).toEqual({
               operations: [...month.operations]
                 .map(([operation, use]) => [operation, use.count, use.credits, use.refunded])
                 .sort(),
@@ -178,26 +176,29 @@ describe('in every scenario of an account', () => {
         RUNS,
       );
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   );
 
   test(
     'credits by operation add up to credits by grant and overage',
     () => {
       fc.assert(
-        fc.property(scenarios(60), (random) => {
-          const store = runScenario(random);
+        fc.property(scenarios(60), (scenario) => {
+          const store = runScenario(scenario);
           for (const start of new Set(store.entries.map(({ at }) => monthStart(at)))) {
-            const { usage, creditsUsed, overage } = tallied(store, start, 5);
+            const { usage, creditsUsed, overage } = tallyMonth(store, start, 5);
             const used = usage.reduce((sum, { credits }) => sum + credits, 0n);
-            const taken = [...creditsUsed.values()].reduce((sum, credits) => sum + credits, 0n);
-            expect(used).toBe(taken + overage);
+            const fromGrants = [...creditsUsed.values()].reduce(
+              (sum, credits) => sum + credits,
+              0n,
+            );
+            expect(used).toBe(fromGrants + overage);
             for (const { credits, count } of usage) expect(credits >= 0n && count >= 0n).toBe(true);
           }
         }),
         RUNS,
       );
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   );
 });
