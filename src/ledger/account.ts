@@ -1,5 +1,4 @@
 /** An account: the owner of a balance, as one row of the database. */
-
 import type { Terms } from '../pricing/plan.ts';
 import type { AutoTopUp } from './auto-top-up.ts';
 import type { Labels } from './entry.ts';

@@ -4,7 +4,6 @@
  *
  * Rules check first and post last: a rule that returns a Failure has changed nothing.
  */
-
 import assert from 'node:assert/strict';
 import type { Plan } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
@@ -76,7 +75,7 @@ export class Book {
   readonly plans: ReadonlyMap<string, PublishedPlan>;
   /** In burn order. */
   readonly grants: Grant[];
-  /** Whether any of the grants is limited to operations. Few accounts have one, and allocation is simpler without. */
+  /** Whether any of the grants is limited. Few accounts have such a grant, and allocation is simpler without. */
   hasLimitedGrants: boolean;
   readonly reservations: Map<string, Reservation>;
   readonly purchases: Purchase[];
@@ -188,7 +187,7 @@ export class Book {
     this.scheduleSettling(reservation.expiresAt);
   }
 
-  /** Has the account settled at `at` or earlier. */
+  /** Makes the account due at `at`, unless it is due earlier. Null changes nothing. */
   scheduleSettling(at: number | null) {
     const { account } = this;
     if (at === null || (account.dueAt !== null && account.dueAt <= at)) return;

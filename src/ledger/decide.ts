@@ -1,5 +1,4 @@
 /** Decides commands: the only entry to the rules. */
-
 import { Failure } from '../failure.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';

@@ -5,7 +5,7 @@
 import { expiryOf } from '../pricing/packs.ts';
 import type { Pack } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
-import type { Labels, Origin } from './entry.ts';
+import type { Labels, Origin, Trace } from './entry.ts';
 import { DEFAULT_PRIORITY } from './grant.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
 
@@ -31,24 +31,11 @@ export function createPurchase(
     credits: pack.credits,
     price: pack.price,
     validity: pack.validity,
-    method: payment.method,
+    ...paymentFields(payment),
     state: 'PENDING',
-    paymentReference: payment.method === 'REFERENCE' ? payment.reference : null,
     caller,
     requestId,
     labels,
-    checkout:
-      payment.method === 'CHECKOUT'
-        ? {
-            successUrl: payment.successUrl,
-            cancelUrl: payment.cancelUrl,
-            customerEmail: payment.customerEmail,
-          }
-        : null,
-    savedMethod:
-      payment.method === 'TOP_UP'
-        ? { customer: payment.customer, paymentMethod: payment.paymentMethod }
-        : null,
     session: null,
     paymentIntentId: null,
     failureCode: '',
@@ -67,6 +54,25 @@ export function createPurchase(
   return purchase;
 }
 
+function paymentFields(
+  payment: Payment,
+): Pick<Purchase, 'method' | 'paymentReference' | 'checkout' | 'savedMethod'> {
+  const { method } = payment;
+  const none = { method, paymentReference: null, checkout: null, savedMethod: null };
+  switch (method) {
+    case 'REFERENCE':
+      return { ...none, paymentReference: payment.reference };
+    case 'CHECKOUT': {
+      const { successUrl, cancelUrl, customerEmail } = payment;
+      return { ...none, checkout: { successUrl, cancelUrl, customerEmail } };
+    }
+    case 'TOP_UP': {
+      const { customer, paymentMethod } = payment;
+      return { ...none, savedMethod: { customer, paymentMethod } };
+    }
+  }
+}
+
 /** The reference on a purchase's entries. */
 export const entryReference = ({ paymentReference, purchaseId }: Purchase): string =>
   paymentReference ?? purchaseId;
@@ -76,7 +82,7 @@ export const entryReference = ({ paymentReference, purchaseId }: Purchase): stri
  * call that learned of the payment; the entry names the buyer.
  */
 export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
-  const { purchaseId, packId, credits, caller, requestId } = purchase;
+  const { credits, caller, requestId } = purchase;
   const grant = book.addGrant({
     amount: credits,
     category: 'PAID',
@@ -84,7 +90,7 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
     effectiveAt: book.now,
     expiresAt: expiryOf(purchase.validity, book.now),
     source: 'PURCHASE',
-    sourceReference: purchaseId,
+    sourceReference: purchase.purchaseId,
     state: 'OPEN',
   });
   purchase.state = 'PAID';
@@ -104,16 +110,20 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
     },
     { ...origin, caller, requestId },
   );
+  emitPurchaseCompleted(book, purchase, origin);
+  return { grant, entrySeq: entry.seq };
+}
+
+function emitPurchaseCompleted(book: Book, purchase: Purchase, trace: Trace) {
   book.emitEvent(
     'purchase.completed',
     {
-      purchase_id: purchaseId,
-      pack_id: packId,
-      credits: credits.toString(),
+      purchase_id: purchase.purchaseId,
+      pack_id: purchase.packId,
+      credits: purchase.credits.toString(),
       payment_reference: purchase.paymentReference ?? '',
       method: purchase.method,
     },
-    origin,
+    trace,
   );
-  return { grant, entrySeq: entry.seq };
 }

@@ -1,5 +1,4 @@
 /** A commit or charge, and how much of it has been refunded. */
-
 import { type Allocation, consumedByGrant, totalCredits } from './allocation/allocation.ts';
 import type { Entry, Labels } from './entry.ts';
 

@@ -40,3 +40,12 @@ export type Reservation = {
 /** What an active reservation still sets aside. */
 export const heldCredits = (reservation: Reservation): bigint =>
   totalCredits(reservation.allocations);
+
+/** The fields that every entry of a reservation has. */
+export const entryFields = ({
+  reservationId,
+  planId,
+  rateCardVersion,
+  reference,
+  labels,
+}: Reservation) => ({ reservationId, planId, rateCardVersion, reference, labels });

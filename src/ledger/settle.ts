@@ -3,7 +3,6 @@
  * scheduled grants become effective, allowances are granted. A unit of work settles an account before
  * it decides commands, so no rule sees a reservation or grant whose time is over.
  */
-
 import { grantAllowance, periodOf } from './allowance.ts';
 import type { Book } from './book.ts';
 import { type Origin, SERVICE_CALLER, type Trace } from './entry.ts';
@@ -12,7 +11,7 @@ import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import { updateLowBalance } from './low-balance.ts';
 import { toReturnMoves } from './moves.ts';
-import { heldCredits, type Reservation } from './reservation.ts';
+import { entryFields, heldCredits, type Reservation } from './reservation.ts';
 import { updateStatementDueAt } from './statement-closing.ts';
 import { updateTopUpDueAt } from './top-up.ts';
 
@@ -97,11 +96,7 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
       kind: 'EXPIRE',
       moves: toReturnMoves(book, reservation.allocations),
       credits: held,
-      reservationId: reservation.reservationId,
-      planId: reservation.planId,
-      rateCardVersion: reservation.rateCardVersion,
-      reference: reservation.reference,
-      labels: reservation.labels,
+      ...entryFields(reservation),
     },
     origin,
   );

@@ -1,5 +1,4 @@
 /** A month's overage and its bill, as recorded and on another plan's terms. Pure. */
-
 import { min } from '../min.ts';
 import { type OverageRates, overageTotal, subtractMoney, sumMoney } from '../pricing/overage.ts';
 import type { Money, Terms } from '../pricing/plan.ts';

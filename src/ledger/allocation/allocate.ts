@@ -2,7 +2,6 @@
  * Chooses which grants pay for an amount: in burn order, and overage last. Nothing here changes the
  * book.
  */
-
 import type { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
 import type { PricedUsage } from '../../pricing/price.ts';

@@ -2,7 +2,6 @@
  * Chooses where the credits of a commit come from: from what its reservation holds and, beyond that,
  * from what is available, if the policy is DRAW or the reservation has expired.
  */
-
 import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
 import type { Book } from '../book.ts';

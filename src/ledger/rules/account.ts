@@ -1,5 +1,4 @@
 /** OpenAccount, UpdateAccount and CloseAccount. */
-
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Plan } from '../../pricing/plan.ts';
 import type { Account } from '../account.ts';

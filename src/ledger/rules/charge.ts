@@ -1,5 +1,4 @@
 /** Charge: reserves and commits in one entry, for work that is done. */
-
 import { Failure } from '../../failure.ts';
 import { allocate } from '../allocation/allocate.ts';
 import type { Book } from '../book.ts';

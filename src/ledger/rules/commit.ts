@@ -2,10 +2,9 @@
  * Commit: charges what a reserved job used. Unless more commits follow, the same entry gives the rest
  * back to the grants it came from.
  */
-
 import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
-import { mergeInBurnOrder, totalCredits } from '../allocation/allocation.ts';
+import { type Allocation, mergeInBurnOrder, totalCredits } from '../allocation/allocation.ts';
 import {
   allocateCommit,
   allocateLateCommit,
@@ -14,11 +13,11 @@ import {
 } from '../allocation/commit-allocation.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
-import type { Move, Origin } from '../entry.ts';
+import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
-import { heldCredits, type Reservation } from '../reservation.ts';
+import { entryFields, heldCredits, type Reservation } from '../reservation.ts';
 
 export type Commit = {
   readonly kind: 'Commit';
@@ -46,52 +45,37 @@ export function commit(book: Book, command: Commit, origin: Origin) {
     ? allocateLateCommit(book, reservation, amount)
     : allocateCommit(book, reservation, amount, command.final);
   if (allocation instanceof Failure) return allocation;
-  return post(book, reservation, { ...command, late }, amount, allocation, origin);
+  return postCommit(book, reservation, { ...command, late }, amount, allocation, origin);
 }
 
-function post(
+type DecidedCommit = Commit & { readonly late: boolean };
+
+function postCommit(
   book: Book,
   reservation: Reservation,
-  command: Commit & { late: boolean },
+  command: DecidedCommit,
   amount: PricedAmount,
-  allocation: CommitAllocation,
+  { fromHeld, fromAvailable, uncommitted }: CommitAllocation,
   origin: Origin,
 ) {
-  const split = mergeInBurnOrder(book, [...allocation.fromHeld, ...allocation.fromAvailable]);
+  const split = mergeInBurnOrder(book, [...fromHeld, ...fromAvailable]);
   const committed = totalCredits(split);
-  const moves: Move[] = [
-    ...toMoves(allocation.fromHeld, 'reserved', 'consumed'),
-    ...toMoves(allocation.fromAvailable, 'available', 'consumed'),
-    ...(command.final ? toReturnMoves(book, allocation.uncommitted) : []),
-  ];
   const entry = book.post(
     {
       kind: 'COMMIT',
-      moves,
+      moves: [
+        ...toMoves(fromHeld, 'reserved', 'consumed'),
+        ...toMoves(fromAvailable, 'available', 'consumed'),
+        ...(command.final ? toReturnMoves(book, uncommitted) : []),
+      ],
       credits: committed,
-      reservationId: reservation.reservationId,
       usages: amount.lines,
-      planId: reservation.planId,
-      rateCardVersion: reservation.rateCardVersion,
       late: command.late,
-      reference: reservation.reference,
-      labels: reservation.labels,
+      ...entryFields(reservation),
     },
     origin,
   );
-  reservation.committed += committed;
-  reservation.late ||= command.late;
-  reservation.allocations = command.final ? [] : allocation.uncommitted;
-  if (command.late) reservation.returned -= min(committed, reservation.returned);
-  else if (command.final) reservation.returned += totalCredits(allocation.uncommitted);
-  if (command.final || command.late) {
-    reservation.state = 'COMMITTED';
-    reservation.endedAt = book.now;
-    reservation.heldFor = null;
-  } else if (reservation.heldFor) {
-    reservation.heldFor = remainingDemands(reservation.heldFor, demandsByOperation(amount.lines));
-  }
-  book.changes.reservations.markChanged(reservation);
+  updateReservation(book, reservation, command, amount, committed, uncommitted);
   return {
     kind: 'Commit',
     reservation,
@@ -100,6 +84,29 @@ function post(
     entrySeq: entry.seq,
     lines: amount.lines,
   } as const;
+}
+
+function updateReservation(
+  book: Book,
+  reservation: Reservation,
+  { final, late }: DecidedCommit,
+  { lines }: PricedAmount,
+  committed: bigint,
+  uncommitted: readonly Allocation[],
+) {
+  reservation.committed += committed;
+  reservation.late ||= late;
+  reservation.allocations = final ? [] : uncommitted;
+  if (late) reservation.returned -= min(committed, reservation.returned);
+  else if (final) reservation.returned += totalCredits(uncommitted);
+  if (final || late) {
+    reservation.state = 'COMMITTED';
+    reservation.endedAt = book.now;
+    reservation.heldFor = null;
+  } else if (reservation.heldFor) {
+    reservation.heldFor = remainingDemands(reservation.heldFor, demandsByOperation(lines));
+  }
+  book.changes.reservations.markChanged(reservation);
 }
 
 /** A repeated commit is answered with the state and has no second effect. */

@@ -1,5 +1,4 @@
 /** RaiseReservation: sets more credits aside for a job that is larger than expected. */
-
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { mergeInBurnOrder } from '../allocation/allocation.ts';
@@ -9,6 +8,7 @@ import type { Origin } from '../entry.ts';
 import { accountClosed, reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves } from '../moves.ts';
 import { priceAmount, type RequestedAmount } from '../requested-amount.ts';
+import { entryFields } from '../reservation.ts';
 
 export type RaiseReservation = {
   readonly kind: 'RaiseReservation';
@@ -32,12 +32,8 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
       kind: 'RAISE',
       moves: toMoves(added, 'available', 'reserved'),
       credits: priced.credits,
-      reservationId: reservation.reservationId,
       usages: priced.lines,
-      planId: reservation.planId,
-      rateCardVersion: reservation.rateCardVersion,
-      reference: reservation.reference,
-      labels: reservation.labels,
+      ...entryFields(reservation),
     },
     origin,
   );

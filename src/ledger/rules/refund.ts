@@ -11,7 +11,7 @@ import {
 } from '../allocation/allocation.ts';
 import type { Book, UnsealedEntry } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
-import type { Labels, Origin } from '../entry.ts';
+import type { Labels, Move, Origin } from '../entry.ts';
 import { scheduleExpiry } from '../expiry-notice.ts';
 import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
@@ -38,44 +38,52 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   const split = lastUsed(original, credits);
   const expired = split.filter((allocation) => isFromExpiredGrant(book, allocation));
   const restored = split.filter((allocation) => !isFromExpiredGrant(book, allocation));
-  const grantsExpired = book.plan.terms.refundExpired === 'new_grant';
   const restoredGrants = restored.filter(({ grantId }) => grantId !== OVERAGE);
-  const issued = [...restoredGrants, ...(grantsExpired ? expired : [])];
-  const overLimit = checkCreditLimit(book, totalCredits(issued));
+  const toGrantAgain = book.plan.terms.refundExpired === 'new_grant' ? expired : [];
+  const overLimit = checkCreditLimit(book, totalCredits([...restoredGrants, ...toGrantAgain]));
   if (overLimit) return overLimit;
 
-  const entry = book.post(
-    {
-      kind: 'REFUND',
-      moves: [
-        ...toMoves(restored, 'consumed', 'available'),
-        ...toMoves(expired, 'consumed', grantsExpired ? 'issued' : 'expired'),
-      ],
-      credits,
-      refunded: original,
-      ...(original.reservationId && { reservationId: original.reservationId }),
-      ...(original.planId && { planId: original.planId }),
-      ...(original.rateCardVersion && { rateCardVersion: original.rateCardVersion }),
-      reference: command.reference || original.reference,
-      labels: { ...original.labels, ...command.labels },
-    },
-    origin,
-  );
+  const moves = [
+    ...toMoves(restored, 'consumed', 'available'),
+    ...toMoves(expired, 'consumed', toGrantAgain.length > 0 ? 'issued' : 'expired'),
+  ];
+  const entry = postRefund(book, command, original, credits, moves, origin);
   for (const { grantId } of restoredGrants) scheduleExpiry(book, book.getGrant(grantId), origin);
-  const newGrants = grantsExpired
-    ? expired.map((allocation) => grantAgain(book, allocation, entry))
-    : [];
+  const newGrants = toGrantAgain.map((allocation) => grantAgain(book, allocation, entry));
   original.refunded += credits;
   book.changes.refundables.markChanged(original);
   return {
     kind: 'Refund',
     refunded: credits,
     split,
-    expired: grantsExpired ? 0n : totalCredits(expired),
+    expired: totalCredits(expired) - totalCredits(toGrantAgain),
     newGrants,
     entrySeq: entry.seq,
   } as const;
 }
+
+const postRefund = (
+  book: Book,
+  { reference, labels }: Refund,
+  original: RefundableEntry,
+  credits: bigint,
+  moves: readonly Move[],
+  origin: Origin,
+): UnsealedEntry =>
+  book.post(
+    {
+      kind: 'REFUND',
+      moves,
+      credits,
+      refunded: original,
+      ...(original.reservationId && { reservationId: original.reservationId }),
+      ...(original.planId && { planId: original.planId }),
+      ...(original.rateCardVersion && { rateCardVersion: original.rateCardVersion }),
+      reference: reference || original.reference,
+      labels: { ...original.labels, ...labels },
+    },
+    origin,
+  );
 
 /** Replaces credits of an expired grant by a new grant with the same terms and the same duration. */
 function grantAgain(book: Book, { grantId, credits }: Allocation, entry: UnsealedEntry): Grant {

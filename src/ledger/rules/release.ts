@@ -1,10 +1,9 @@
 /** Release: gives back everything that a reservation holds. Repeating it changes nothing. */
-
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toReturnMoves } from '../moves.ts';
-import { heldCredits } from '../reservation.ts';
+import { entryFields, heldCredits } from '../reservation.ts';
 
 export type Release = { readonly kind: 'Release'; readonly reservationId: string };
 
@@ -21,11 +20,7 @@ export function release(book: Book, command: Release, origin: Origin) {
       kind: 'RELEASE',
       moves: toReturnMoves(book, reservation.allocations),
       credits: released,
-      reservationId: reservation.reservationId,
-      planId: reservation.planId,
-      rateCardVersion: reservation.rateCardVersion,
-      reference: reservation.reference,
-      labels: reservation.labels,
+      ...entryFields(reservation),
     },
     origin,
   );

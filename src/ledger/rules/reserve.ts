@@ -1,5 +1,4 @@
 /** Reserve: sets credits aside for a job that is about to run. */
-
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
@@ -9,7 +8,7 @@ import { accountClosed, invalidField } from '../failures.ts';
 import { toMoves } from '../moves.ts';
 import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
 import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
-import type { OverCommitPolicy, Reservation } from '../reservation.ts';
+import { entryFields, type OverCommitPolicy, type Reservation } from '../reservation.ts';
 
 export type Reserve = {
   readonly kind: 'Reserve';
@@ -60,11 +59,8 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
       kind: 'RESERVE',
       moves: toMoves(allocations, 'available', 'reserved'),
       credits: priced.credits,
-      reservationId: reservation.reservationId,
       usages: priced.lines,
-      ...rateCard,
-      reference: command.reference,
-      labels: command.labels,
+      ...entryFields(reservation),
     },
     origin,
   );

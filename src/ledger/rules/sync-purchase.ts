@@ -5,7 +5,6 @@
  * A snapshot that was requested before the last one was applied is stale and changes nothing: of two
  * that overtake each other, the older never overwrites the newer.
  */
-
 import type { Book } from '../book.ts';
 import { creditsToReinstate, syncClawBack } from '../claw-back.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
