@@ -16,7 +16,8 @@ const { log, lines } = captureLog('debug');
 
 let scrip: TestService;
 beforeAll(async () => {
-  scrip = await startTestService({ log });
+  // A cached account is decided before its row is locked, so the lock would not hold the decision up.
+  scrip = await startTestService({ log, env: { ACCOUNT_CACHE_MAX: '0' } });
 });
 afterAll(() => scrip.stop());
 

@@ -209,7 +209,8 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   async CANCELLED() {
     // The caller has gone, so the reason is read from the log.
     const { log, lines } = captureLog('debug');
-    const own = await startTestService({ log });
+    // A cached account is decided before its row is locked, so the lock would not hold the decision up.
+    const own = await startTestService({ log, env: { ACCOUNT_CACHE_MAX: '0' } });
     const accountId = await openWithCredits(own, 100n);
     const unlock = await lockAccount(own.databaseUrl, accountId);
     const request = { accountId, requestId: requestId(), credits: 1n };
