@@ -168,7 +168,7 @@ function createLanes(
   const cache = createAccountCache(config.ACCOUNT_CACHE_MAX);
   const context = { em: rootEm, catalogue, clock, tracer, cache, onCommit };
   return new Lanes(config.LANES, {
-    run: (tasks, waitPolicy, turns) => unitOfWork(context, tasks, waitPolicy, turns),
+    run: (tasks, waitPolicy) => unitOfWork(context, tasks, waitPolicy),
     unitsMax: config.UNITS_MAX,
     groupMax: config.GROUP_MAX,
     queueMax: config.QUEUE_MAX,

@@ -9,7 +9,6 @@ import { isRetryable, toDatabaseFailure } from '../pg/failures.ts';
 import type { WaitPolicy } from '../store/load.ts';
 import { StaleCacheError } from '../store/save.ts';
 import { CACHE_MISS, DEFERRED } from './decide-task.ts';
-import { Mutex } from './mutex.ts';
 import type { Answer, Task } from './task.ts';
 import { TaskError, type unitOfWork } from './unit-of-work.ts';
 
@@ -22,11 +21,7 @@ type Queued = {
 
 export type LaneOptions = {
   /** Runs one unit of work. */
-  readonly run: (
-    tasks: readonly Task[],
-    waitPolicy: WaitPolicy,
-    turns: Mutex,
-  ) => ReturnType<typeof unitOfWork>;
+  readonly run: (tasks: readonly Task[], waitPolicy: WaitPolicy) => ReturnType<typeof unitOfWork>;
   /** Units of work that run at the same time at most, never two of them on one account. */
   readonly unitsMax: number;
   /** Tasks in one unit of work at most. */
@@ -49,7 +44,6 @@ const CONTENTION_RATIO = 20;
 
 export class Lane {
   readonly #options: LaneOptions;
-  readonly #turns = new Mutex();
   #queue: Queued[] = [];
   #running: Promise<void> | null = null;
   /** Accounts of the running units of work. */
@@ -175,7 +169,7 @@ export class Lane {
     const waitPolicy = waitPolicyOf(group);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#options.run(tasks, waitPolicy, this.#turns);
+        return await this.#options.run(tasks, waitPolicy);
       } catch (error) {
         const lostRace = error instanceof StaleCacheError || isRetryable(error);
         if (attempt === ATTEMPTS_MAX || !lostRace) throw error;

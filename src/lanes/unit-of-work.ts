@@ -17,7 +17,6 @@ import { decideTask, type Undecided } from './decide-task.ts';
 import { cacheableAccounts } from './group-keys.ts';
 import { loadUnit } from './load-unit.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
-import type { Mutex } from './mutex.ts';
 import type { Answer, Task } from './task.ts';
 import { writesOf } from './writes.ts';
 
@@ -53,7 +52,6 @@ export async function unitOfWork(
   context: UnitOfWorkContext,
   tasks: readonly Task[],
   waitPolicy: WaitPolicy,
-  turns: Mutex,
 ): Promise<(Answer | Undecided)[]> {
   const now = context.clock();
   const cached = context.cache.take(cacheableAccounts(tasks), now);
@@ -63,7 +61,7 @@ export async function unitOfWork(
       const unit = await loadUnit(em, context.catalogue, tasks, waitPolicy, now, cached);
       const answers = decideAll(unit, tasks, span.spanContext());
       const writes = writesOf(unit);
-      await (holdsNoLocks(unit) ? turns.take(() => save(em, writes)) : save(em, writes));
+      await save(em, writes);
       return [unit, answers] as const;
     });
     const books = [...unit.books.values()];
@@ -81,12 +79,6 @@ export async function unitOfWork(
     span.end();
   }
 }
-
-/**
- * A unit of work that has read nothing has locked nothing, and can wait until the one before it has been
- * written.
- */
-const holdsNoLocks = ({ plansRevision }: LoadedUnit): boolean => plansRevision !== null;
 
 /** One span per unit of work, linked to the span of every command it carries. */
 function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {

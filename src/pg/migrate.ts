@@ -6,9 +6,9 @@ import pg from 'pg';
 import { type Entities, type Orm, openOrm } from './orm.ts';
 
 const MIGRATIONS_TABLE = 'schema_migrations';
-/** Every file is a migration, named as the file without its ending. */
+/** Every file is a migration, named as the file without its ending. The build adds type declarations. */
 const DIRECTORY = fileURLToPath(new URL('./migrations', import.meta.url));
-const MIGRATION_FILE = /^(\d{4}-[a-z-]+)\.[jt]s$/;
+const MIGRATION_FILE = /^(.+?)(?<!\.d)\.[jt]s$/;
 
 /** A migration may rewrite a large table. */
 const MIGRATION_TIMEOUT_MS = 24 * 3_600_000;

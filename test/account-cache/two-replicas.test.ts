@@ -2,7 +2,6 @@
  * Accounts that a replica has cached while another replica writes to them, too. Every fact holds with the
  * cache and without it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -149,19 +148,6 @@ describe.each([
       expectFound([1, 'failed', 0]);
       expect((await balanceOf(scrip, accountId)).reserved).toBe(6n);
       expect((await entriesOf(scrip, accountId)).length).toBe(4);
-    });
-
-    test.runIf(isCaching)('is written to when its turn has come', async () => {
-      const { accountId } = await cachedAccount();
-      let end = () => {};
-      const before = replica.turns().take(() => new Promise<void>((done) => (end = done)));
-      const later = ask(accountId, reserve(2n));
-      await sleep(100);
-      expectFound([1]);
-      expect((await balanceOf(scrip, accountId)).reserved).toBe(1n);
-      end();
-      await Promise.all([before, later]);
-      expect((await balanceOf(scrip, accountId)).reserved).toBe(3n);
     });
 
     test('that another replica has locked is read when the lock is free', async () => {

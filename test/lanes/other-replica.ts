@@ -2,7 +2,6 @@
 import { trace } from '@opentelemetry/api';
 import { type AccountCache, LruAccountCache } from '../../src/account-cache/account-cache.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
-import { Mutex } from '../../src/lanes/mutex.ts';
 import type { Task } from '../../src/lanes/task.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
@@ -14,8 +13,6 @@ import { plansOfDeploy, type TestService } from '../service.ts';
 export type OtherReplica = {
   readonly lanes: Lanes;
   readonly em: () => Em;
-  /** The mutex of its lane, once it has run a unit of work. */
-  readonly turns: () => Mutex;
   stop(): Promise<void>;
 };
 
@@ -40,12 +37,10 @@ export async function startOtherReplica(
     cache,
     onCommit: () => {},
   };
-  let turnsOfLane = new Mutex();
   const lanes = new Lanes(1, {
-    run: (tasks, waitPolicy, turns) => {
-      turnsOfLane = turns;
+    run: (tasks, waitPolicy) => {
       onUnit(tasks, waitPolicy);
-      return unitOfWork(context, tasks, waitPolicy, turns);
+      return unitOfWork(context, tasks, waitPolicy);
     },
     unitsMax: 1,
     groupMax: 100,
@@ -57,7 +52,6 @@ export async function startOtherReplica(
   return {
     lanes,
     em,
-    turns: () => turnsOfLane,
     async stop() {
       await lanes.close();
       await orm.close();
