@@ -122,7 +122,7 @@ grant select, insert, update on grants to scrip_runtime;
 create table reservations (
   account_id         text not null,
   reservation_id     uuid not null,           -- ordered by time
-  state              text not null,           -- ACTIVE may be past expires_at: nobody has looked
+  state              text not null,           -- ACTIVE until the account is settled, even past expires_at
   credits            bigint not null,         -- reserved, at first and by raising it since
   held               bigint not null,         -- sum of the allocations
   committed          bigint not null,

@@ -37,9 +37,9 @@ const ATTEMPTS_MAX = 6;
 export const SECOND_UNIT_MIN_QUEUE = 32;
 /** Iterations of the event loop that a burst may take to arrive: under steady load each brings some. */
 const BURST_ITERATIONS = 4;
-/** After so many deferrals a task waits for its account, which may never be free otherwise. */
+/** A task deferred this often waits for the lock of its account. */
 const DEFERRALS_MAX = 2;
-/** If more than one task in so many is deferred, replicas contend for accounts. */
+/** Replicas contend for accounts if more than one task in CONTENTION_RATIO is deferred. */
 const CONTENTION_RATIO = 20;
 
 export class Lane {
@@ -50,7 +50,7 @@ export class Lane {
   readonly #busyAccounts = new Set<string>();
   /** Tasks in the running units of work. */
   #tasksRunning = 0;
-  /** Whether the last unit of work met accounts that other replicas had locked. */
+  /** Whether the last unit of work found accounts that other replicas had locked. */
   #isContended = false;
   #onQueued = () => {};
 

@@ -1,4 +1,4 @@
-/** Builds the moves of entries from allocations. The overage line has buckets of its own. */
+/** Builds the moves of entries from allocations. Overage has buckets of its own. */
 import { type Allocation, OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
 import type { Move } from './entry.ts';

@@ -1,4 +1,4 @@
-/** Claims of pending purchases, so that of all replicas one asks the payment provider about each. */
+/** Claims of pending purchases: each is checked by one replica. */
 import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';

@@ -1,5 +1,5 @@
 /**
- * The reconciler syncs pending purchases that no webhook has settled: webhooks get lost, and a process
+ * The reconciler syncs pending purchases that no webhook has synced: webhooks get lost, and a process
  * can die at any point of a checkout. All replicas run it; each purchase is claimed by one of them.
  */
 import type { Tracer } from '@opentelemetry/api';
@@ -29,7 +29,7 @@ export type ReconcilerOptions = {
 
 /** Purchases checked at the same time. Stripe limits the rate of calls. */
 const CONCURRENCY = 4;
-/** A claimed purchase that is not settled in this time is due again. */
+/** A claimed purchase that is not synced within this time is due again. */
 const LEASE_MS = 60_000;
 
 export class Reconciler {
@@ -75,7 +75,7 @@ export class Reconciler {
     const { traceId, spanId } = span.spanContext();
     const named = { account_id: accountId, purchase_id: purchaseId };
     try {
-      const failure = await this.#settle(accountId, purchaseId, { traceId, spanId });
+      const failure = await this.#syncOrOpen(accountId, purchaseId, { traceId, spanId });
       if (failure && failure.reason !== 'CHECKOUT_FAILED')
         log.warn({ ...named, reason: failure.reason }, 'purchase not checked; it will be repeated');
     } catch (error) {
@@ -86,7 +86,7 @@ export class Reconciler {
   }
 
   /** Brings a purchase to its state at Stripe. Resolves to null, or to why that was not possible. */
-  async #settle(accountId: string, purchaseId: string, trace: Trace): Promise<Failure | null> {
+  async #syncOrOpen(accountId: string, purchaseId: string, trace: Trace): Promise<Failure | null> {
     const { payments, clock } = this.#options;
     const purchase = await payments.load(accountId, purchaseId);
     if (purchase?.state !== 'PENDING') return null;

@@ -128,7 +128,7 @@ export type Terms = {
   readonly welcome: { readonly credits: bigint; readonly validity: Validity } | null;
   /** Granted at the first moment of every period. */
   readonly allowance: Allowance | null;
-  /** The postpaid line. Null: the plan is prepaid. */
+  /** Null: the plan is prepaid. */
   readonly overage: {
     /** Most overage in a calendar month, in credits. */
     readonly limit: bigint;

@@ -73,7 +73,7 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   },
 };
 
-/** Grants are numbered from 1. This number in a move stands for the overage line. */
+/** Grants are numbered from 1. This number in a move stands for overage. */
 export const OVERAGE = 0n;
 
 /** Why an entry of this kind and time may not have this move; null if it may. */
@@ -140,7 +140,7 @@ export class BucketSums {
     this.#clawedBack.set(grantId, this.clawedBack(grantId) + credits);
   }
 
-  /** The buckets of a grant, or of the overage line. */
+  /** The buckets of a grant, or of overage. */
   of(grantId: bigint): Buckets {
     const known = this.#ofGrant.get(grantId);
     if (known) return known;
@@ -178,5 +178,4 @@ const NAMES: ReadonlySet<string> = new Set(Object.keys(empty()));
 
 export const isBucket = (name: string): boolean => NAMES.has(name);
 
-const nameOf = (grantId: bigint): string =>
-  grantId === OVERAGE ? 'the overage line' : `grant ${grantId}`;
+const nameOf = (grantId: bigint): string => (grantId === OVERAGE ? 'overage' : `grant ${grantId}`);

@@ -1,4 +1,4 @@
-/** Which module of src/ may import which. The folders of src/ are called rooms. */
+/** Which module of src/ may import which. A folder of src/ is a module. */
 import type { IForbiddenRuleType } from 'dependency-cruiser';
 
 /** Rooms, and modules beside them, from the top down. Each imports only from the lines below its own. */
@@ -19,17 +19,17 @@ export const LAYERS: readonly (readonly string[])[] = [
 
 const PURE = ['statements', 'ledger', 'pricing', 'failure', 'canonical', 'sha256', 'min'];
 
-/** Matches the modules of these rooms, or the modules of these names. */
-const rooms = (...names: readonly string[]) => `^src/(${names.join('|')})(/|\\.ts$)`;
+/** Matches the files of these modules. */
+const modules = (...names: readonly string[]) => `^src/(${names.join('|')})(/|\\.ts$)`;
 const packages = (...names: readonly string[]) => `^node_modules/(${names.join('|')})/`;
 
 const downwards = LAYERS.map((layer, index): IForbiddenRuleType => {
   const below = LAYERS.slice(index + 1).flat();
   return {
-    name: `${layer.join(', ')}: import only from the rooms below`,
-    from: { path: layer.map((name) => rooms(name)) },
+    name: `${layer.join(', ')}: import only from the modules below`,
+    from: { path: layer.map((name) => modules(name)) },
     // $1 is the room of the importing module.
-    to: { path: '^src/', pathNot: ['^src/$1(/|\\.ts$)', rooms(...below)] },
+    to: { path: '^src/', pathNot: ['^src/$1(/|\\.ts$)', modules(...below)] },
   };
 });
 
@@ -42,10 +42,10 @@ export const RULES: readonly IForbiddenRuleType[] = [
   },
   {
     name: 'decisions are pure: no I/O, no clock, no ids',
-    from: { path: rooms(...PURE) },
+    from: { path: modules(...PURE) },
     to: {
       pathNot: [
-        rooms(...PURE),
+        modules(...PURE),
         '^(assert/strict|crypto)$',
         packages('zod', 'yaml', '@bufbuild/cel'),
       ],
@@ -53,12 +53,12 @@ export const RULES: readonly IForbiddenRuleType[] = [
   },
   {
     name: 'pg knows no other room',
-    from: { path: rooms('pg') },
-    to: { path: '^src/', pathNot: rooms('pg', 'failure', 'canonical') },
+    from: { path: modules('pg') },
+    to: { path: '^src/', pathNot: modules('pg', 'failure', 'canonical') },
   },
   {
     name: 'the service uses PostgreSQL through pg; verify and preview open a connection of their own',
-    from: { path: '^src/', pathNot: rooms('pg', 'embedded-postgres', 'verify', 'preview') },
+    from: { path: '^src/', pathNot: modules('pg', 'embedded-postgres', 'verify', 'preview') },
     to: {
       path: packages('pg', 'kysely', '@mikro-orm/.*'),
       dependencyTypesNot: ['type-only'],
@@ -66,36 +66,36 @@ export const RULES: readonly IForbiddenRuleType[] = [
   },
   {
     name: 'only rpc and the client know gRPC and the generated code',
-    from: { path: '^src/', pathNot: rooms('rpc', 'client', 'demo', 'gen') },
-    to: { path: [packages('@grpc/.*'), rooms('gen')] },
+    from: { path: '^src/', pathNot: modules('rpc', 'client', 'demo', 'gen') },
+    to: { path: [packages('@grpc/.*'), modules('gen')] },
   },
   {
     name: 'only payments know the payment provider',
-    from: { path: '^src/', pathNot: rooms('payments') },
+    from: { path: '^src/', pathNot: modules('payments') },
     to: { path: packages('stripe') },
   },
   {
     name: 'rpc reads through queries, and writes through lanes and events',
-    from: { path: rooms('rpc') },
-    to: { path: rooms('store'), dependencyTypesNot: ['type-only'] },
+    from: { path: modules('rpc') },
+    to: { path: modules('store'), dependencyTypesNot: ['type-only'] },
   },
   {
     name: 'units of work load what they need themselves',
-    from: { path: rooms('lanes') },
-    to: { path: rooms('queries') },
+    from: { path: modules('lanes') },
+    to: { path: modules('queries') },
   },
   {
     name: 'the embedded PostgreSQL is for programs, not for the service',
-    from: { path: '^src/', pathNot: rooms('embedded-postgres', 'main', 'demo', 'find-database') },
-    to: { path: rooms('embedded-postgres') },
+    from: { path: '^src/', pathNot: modules('embedded-postgres', 'main', 'demo', 'find-database') },
+    to: { path: modules('embedded-postgres') },
   },
   {
     name: 'verify runs none of the code that writes the ledger, but for table definitions and the hash',
-    from: { path: rooms('verify') },
+    from: { path: modules('verify') },
     to: {
       path: '^src/',
       pathNot: [
-        rooms('verify', 'find-database', 'config', 'pg'),
+        modules('verify', 'find-database', 'config', 'pg'),
         '^src/store/tables/',
         '^src/ledger/hash-chain\\.ts$',
       ],

@@ -45,7 +45,7 @@ export async function openAccounts(address: string, groups: readonly Group[]) {
   await sendInBatches(address, groups.flatMap(grantMutations));
 }
 
-/** Charges the account so many times; each charge is one entry. */
+/** Charges the account `count` times; each charge is one entry. */
 export async function writeHistory(address: string, account: string, entries: number) {
   const charge = (): Mutation => ({
     mutation: {

@@ -179,7 +179,7 @@ describe('an allocation that fails', () => {
   });
 });
 
-test('headroom is what grants and the postpaid line can give now', () => {
+test('headroom is what grants and overage can give now', () => {
   const grants = [
     grant(1n, { reserved: 90n }),
     grant(2n, { state: 'SCHEDULED', remaining: 0n, effectiveAt: at('1d') }),

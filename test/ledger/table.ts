@@ -7,7 +7,7 @@
  *     ['2m',  release('r1'),    'RESERVATION_COMMITTED',                          '91'],
  *
  * g1 is the available bucket of grant 1, (g1) its reserved bucket; overage and (overage) are those of the
- * postpaid line. Entries written by settling come first, joined by " | ". A failure may be followed by its
+ * overage. Entries written by settling come first, joined by " | ". A failure may be followed by its
  * metadata: "EXCEEDS_RESERVATION: asked 31, allowed 30". A balance is "remaining (reserved) overage n",
  * where parts that are 0 are omitted. Reservations are r1, r2 …, purchases p1, p2 …
  */

@@ -49,7 +49,7 @@ export function usage(
   return { operation, count, quantities, attributes };
 }
 
-/** Every kind of component, a postpaid line, and every kind of default. */
+/** Every kind of component, overage, and every kind of default. */
 export const EVERYTHING = `
 plan_id: everything
 title: Everything a plan can say

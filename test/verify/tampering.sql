@@ -200,10 +200,10 @@ update accounts set overage_reserved = 0 where :account;
 update entries set overage_after = 0 where :commit;
 
 -- postpaid: refunds more overage than was used
--- > takes 999 from consumed of the overage line
+-- > takes 999 from consumed of overage
 update entries set moves = jsonb_set(moves, '{0,3}', '999') where :refund;
 
--- postpaid: charges a grant on the postpaid line
+-- postpaid: charges a grant on overage
 -- > moves credits overage to consumed of grant 1
 update entries set moves = jsonb_set(moves, '{0,0}', '"overage"') where :charge;
 

@@ -21,7 +21,7 @@ export type CustomerRequest = {
 };
 
 const BATCH_MAX = 500;
-/** One batch in so many is sent twice. */
+/** The share of batches that are sent twice: one in this many. */
 const REPEAT_EVERY = 25;
 
 export class Caller {

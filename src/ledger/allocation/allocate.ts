@@ -21,7 +21,7 @@ const NO_LINES: readonly PricedUsage[] = [];
 export type Headroom = {
   /** Credits that grants can give now. */
   readonly grants: bigint;
-  /** Credits that the overage line can give now. */
+  /** Credits that overage can give now. */
   readonly overage: bigint;
 };
 

@@ -3,10 +3,10 @@ import { min } from '../../min.ts';
 import type { Book } from '../book.ts';
 import type { Move } from '../entry.ts';
 
-/** Stands for the overage line where a grant id is expected. */
+/** Stands for overage where a grant id is expected. */
 export const OVERAGE = 0n;
 
-/** Credits of one grant, or of the overage line (`grantId` is OVERAGE). */
+/** Credits of one grant, or of overage (`grantId` is OVERAGE). */
 export type Allocation = { readonly grantId: bigint; readonly credits: bigint };
 
 export const totalCredits = (allocations: readonly Allocation[]): bigint =>

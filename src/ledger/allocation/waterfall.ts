@@ -1,5 +1,5 @@
 /**
- * Assigns sources (grants, and the overage line) to demands (operations) where some grants pay only
+ * Assigns sources (grants, and overage) to demands (operations) where some grants pay only
  * for certain operations: a maximum-flow assignment by augmenting paths (Edmonds-Karp, shortest path
  * first).
  *

@@ -1,5 +1,5 @@
 /**
- * The schema of a plan's postpaid line: its limit and the rates that price it, for the YAML of plan files
+ * The schema of a plan's overage: its limit and the rates that price it, for the YAML of plan files
  * and for stored JSON. A line with only a `limit` is counted and not billed.
  */
 import { z } from 'zod';

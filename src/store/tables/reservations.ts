@@ -28,7 +28,10 @@ export const reservations = defineTable({
   columns: {
     accountId: text('key'),
     reservationId: uuid('key', 'ordered by time'),
-    state: text<ReservationState>('updated', 'ACTIVE may be past expires_at: nobody has looked'),
+    state: text<ReservationState>(
+      'updated',
+      'ACTIVE until the account is settled, even past expires_at',
+    ),
     credits: bigint('updated', 'reserved, at first and by raising it since'),
     held: bigint('updated', 'sum of the allocations').computed(heldCredits),
     committed: bigint('updated'),
