@@ -52,14 +52,14 @@ function compile(source: string): CelPrice {
     return { ...parts, evaluate: (inputs) => toCredits(run(inputs)) };
   } catch (error) {
     // The message says where the parser stopped. An expression that is nested too deeply ends here, too.
-    const reason = `is no CEL expression: ${error instanceof Error ? error.message : 'unreadable'}`;
+    const reason = `is not a CEL expression: ${error instanceof Error ? error.message : 'unreadable'}`;
     return { ...parts, errors: [reason], evaluate: () => reason };
   }
 }
 
 function toCredits(result: unknown): bigint | string {
   if (isCelError(result)) return result.message;
-  if (typeof result !== 'bigint') return 'the result is no whole number';
+  if (typeof result !== 'bigint') return 'the result is not a whole number';
   if (result < 0n) return `the result is ${result}`;
   return result <= MAX_CREDITS ? result : 'the result is too large';
 }
@@ -109,6 +109,6 @@ function collectConstant(constant: Constant, parts: Parts): void {
       parts.errors.push('uses a decimal, and a price may use whole numbers only');
       return;
     default:
-      parts.errors.push('uses a constant that is no whole number, text, true or false');
+      parts.errors.push('uses a constant that is not a whole number, text, true or false');
   }
 }

@@ -8,7 +8,7 @@ const MONEY = /^(-?)([0-9]{1,15})(?:\.([0-9]+))? ([A-Z]{3})$/;
 
 /**
  * Parses a price such as "19.00 USD". The amount gets as many digits as the currency has ("19 USD" is
- * "19.00"), so equal prices have equal text. Returns the reason as text if it is no price: wrong format,
+ * "19.00"), so equal prices have equal text. Returns the reason as text if it is not a price: wrong format,
  * negative, zero, or more digits than the currency has.
  */
 export function parseMoney(text: string): Money | string {

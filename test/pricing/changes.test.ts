@@ -124,12 +124,12 @@ describe('an error in changes has its path', () => {
     [
       'the end of an unknown operation',
       '  - { from: 2027-01-01, ends: [job.gone] }',
-      'changes[0].ends[0]: ends job.gone, which is no operation at that date',
+      'changes[0].ends[0]: ends job.gone, which is not an operation at that date',
     ],
     [
       'the end of an operation that has ended',
       '  - { from: 2027-01-01, ends: [job.flat] }\n  - { from: 2027-02-01, ends: [job.flat] }',
-      'changes[1].ends[0]: ends job.flat, which is no operation at that date',
+      'changes[1].ends[0]: ends job.flat, which is not an operation at that date',
     ],
     [
       'the same end twice',
@@ -166,9 +166,9 @@ describe('an error in changes has its path', () => {
     ).replace('title: By size', 'title: ""');
     expect(errorsIn(text)).toEqual([
       'operations["job.tier"].title: must not be empty',
-      'changes[0].ends[0]: ends job.gone, which is no operation at that date',
+      'changes[0].ends[0]: ends job.gone, which is not an operation at that date',
       'changes[1].from: is before that of changes[0]: dates must ascend',
-      'changes[1].ends[1]: ends x.y, which is no operation at that date',
+      'changes[1].ends[1]: ends x.y, which is not an operation at that date',
     ]);
   });
 });

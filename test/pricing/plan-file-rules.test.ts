@@ -85,19 +85,19 @@ describe('a price that reads undeclared inputs, or leaves values without a price
       'an undeclared quantity in a per_unit component',
       'quantity: pages,',
       'quantity: sheets,',
-      `${op('pages')}.components[1].quantity: names sheets, which is no quantity of this operation`,
+      `${op('pages')}.components[1].quantity: names sheets, which is not a quantity of this operation`,
     ],
     [
       'an undeclared quantity in a tier component',
       'quantity: size',
       'quantity: bytes',
-      `${op('tier')}.components[0].quantity: names bytes, which is no quantity of this operation`,
+      `${op('tier')}.components[0].quantity: names bytes, which is not a quantity of this operation`,
     ],
     [
       'an undeclared attribute',
       'attribute: quality',
       'attribute: dpi',
-      `${op('format')}.components[1].attribute: names dpi, which is no attribute of this operation`,
+      `${op('format')}.components[1].attribute: names dpi, which is not an attribute of this operation`,
     ],
     [
       'a price for an undeclared value',
@@ -158,17 +158,17 @@ describe('an expression that does not always give credits is an error', () => {
     [
       'an expression that does not parse',
       ...cel('pages +'),
-      `${op('cel')}.components[0].expression: is no CEL expression`,
+      `${op('cel')}.components[0].expression: is not a CEL expression`,
     ],
     [
       'an unknown variable',
       ...cel('pages + sheets'),
-      `${op('cel')}.components[0].expression: names sheets, which is no quantity or attribute of this operation`,
+      `${op('cel')}.components[0].expression: names sheets, which is not a quantity or attribute of this operation`,
     ],
     [
       'an unknown variable on a rare branch',
       ...cel('pages > 999 ? sheets : 1'),
-      `${op('cel')}.components[0].expression: names sheets, which is no quantity or attribute of this operation`,
+      `${op('cel')}.components[0].expression: names sheets, which is not a quantity or attribute of this operation`,
     ],
     [
       'a decimal in an expression',
@@ -193,7 +193,7 @@ describe('an expression that does not always give credits is an error', () => {
     [
       'text as a price',
       ...cel('mode'),
-      `${op('cel')}.components[0].expression: gives no credits for mode = "fast": the result is no whole number`,
+      `${op('cel')}.components[0].expression: gives no credits for mode = "fast": the result is not a whole number`,
     ],
     [
       'a price that is negative for some inputs',

@@ -14,7 +14,7 @@ describe('ambiguous YAML is an error', () => {
       'YAML that does not parse',
       'overage: { limit: 10000 }',
       'overage: { limit: 10000',
-      'line 8, column 3: is no YAML',
+      'line 8, column 3: is not YAML',
     ],
     [
       'an anchor',
@@ -50,10 +50,10 @@ describe('ambiguous YAML is an error', () => {
       'a key that is a list',
       'overage: { limit: 10000 }',
       '? [overage]\n  : 1',
-      'line 7, column 5: is no YAML',
+      'line 7, column 5: is not YAML',
     ],
     ['the key __proto__', 'overage:', '__proto__:', 'line 7, column 3: unknown key'],
-    ['a second document', 'packs:', '---\npacks:', 'is no YAML'],
+    ['a second document', 'packs:', '---\npacks:', 'is not YAML'],
     [
       'a directive',
       '\nplan_id',

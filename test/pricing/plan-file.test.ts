@@ -92,7 +92,7 @@ operations:
       `${one}components[5].expression: names bytes`,
       'operations["Job.Two"]: must be words',
       'operations["Job.Two"].billable: missing key',
-      'operations["Job.Two"].components[0].expression: is no CEL expression',
+      'operations["Job.Two"].components[0].expression: is not a CEL expression',
     ];
     const missed = expected.filter((start) => !told.some((each) => each.startsWith(start)));
     expect(missed).toEqual([]);

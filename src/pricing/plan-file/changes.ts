@@ -105,6 +105,6 @@ function endErrors(
     if (changed.has(operation))
       return [{ path, reason: `ends ${operation}, which the same change prices` }];
     if (known.has(operation)) return [];
-    return [{ path, reason: `ends ${operation}, which is no operation at that date` }];
+    return [{ path, reason: `ends ${operation}, which is not an operation at that date` }];
   });
 }

@@ -5,7 +5,7 @@ const DURATION = /^(0|[1-9][0-9]{0,7})([dhms])$/;
 /** The longest duration: longer than any job, and safe to add to an instant. */
 export const MAX_DURATION_MS = 366 * UNITS.d;
 
-/** Milliseconds of a text such as "15m"; null if it is no duration or longer than 366 days. */
+/** Milliseconds of a text such as "15m"; null if it is not a duration, or is longer than 366 days. */
 export function parseDuration(text: string): number | null {
   const match = DURATION.exec(text);
   if (match === null) return null;

@@ -32,7 +32,7 @@ function billableErrors({ billable, components }: OperationDraft): readonly Vali
   for (const index of expressions.slice(1)) {
     errors.push({
       path: ['components', index],
-      reason: 'is a second CEL expression; one may do',
+      reason: 'is a second CEL expression; only one is allowed',
     });
   }
   return errors;
@@ -71,7 +71,9 @@ function undeclaredQuantity(
   { quantities }: OperationDraft,
 ): readonly ValidationError[] {
   if (quantities.has(name)) return [];
-  return [{ path: ['quantity'], reason: `names ${name}, which is no quantity of this operation` }];
+  return [
+    { path: ['quantity'], reason: `names ${name}, which is not a quantity of this operation` },
+  ];
 }
 
 /** Steps must cover the quantity's range up to its max, and each must be reachable. */
@@ -104,7 +106,7 @@ function attributeErrors(
 ): readonly ValidationError[] {
   const name = component.attribute;
   if (!draft.attributes.has(name)) {
-    const reason = `names ${name}, which is no attribute of this operation`;
+    const reason = `names ${name}, which is not an attribute of this operation`;
     return [{ path: ['attribute'], reason }];
   }
   const declared = draft.attributes.get(name);
@@ -136,7 +138,9 @@ function celErrors(component: CelComponent, draft: OperationDraft): readonly Val
   const unknown = names.filter((name) => !quantities.has(name) && !attributes.has(name));
   const reasons = [
     ...price.errors,
-    ...unknown.map((name) => `names ${name}, which is no quantity or attribute of this operation`),
+    ...unknown.map(
+      (name) => `names ${name}, which is not a quantity or attribute of this operation`,
+    ),
   ];
   const canBeTried = names.every((name) => quantities.get(name) ?? attributes.get(name));
   const unpriceable =

@@ -17,7 +17,7 @@ const unitPrice = z
     error: ({ input }) =>
       input === undefined
         ? 'missing key'
-        : 'must be a decimal in quotes, such as "0.030": without them it is no exact number',
+        : 'must be a decimal in quotes, such as "0.030": without them it is not exact',
   })
   .regex(UNIT_PRICE, 'must be 0 or more, a plain decimal with at most 9 digits after its point');
 

@@ -25,7 +25,7 @@ export function parseYaml(yamlText: string): ParsedYaml {
     });
     const errors = document.errors.slice(0, ERRORS_MAX).map(({ code, message, pos }) => ({
       path: lineOf(lines, pos[0]),
-      reason: code === 'DUPLICATE_KEY' ? 'duplicate key' : `is no YAML: ${message}`,
+      reason: code === 'DUPLICATE_KEY' ? 'duplicate key' : `is not YAML: ${message}`,
     }));
     const broken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
     if (broken) return { content: undefined, errors };
@@ -34,7 +34,7 @@ export function parseYaml(yamlText: string): ParsedYaml {
     return { content, errors: [...errors, ...forbidden] };
   } catch {
     // The parser throws only if the nesting exceeds its stack.
-    const reason = 'is no YAML that can be read: nested too deeply';
+    const reason = 'cannot be parsed: nested too deeply';
     return { content: undefined, errors: [{ path: '(whole file)', reason }] };
   }
 }
