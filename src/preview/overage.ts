@@ -1,6 +1,8 @@
 /** A month's overage and its bill, as recorded and on another plan's terms. Pure. */
+
 import { min } from '../min.ts';
-import { type OverageRates, overageTotal, subtractMoney, sumMoney } from '../pricing/overage.ts';
+import { subtractMoney, sumMoney } from '../pricing/money.ts';
+import { type OverageRates, overageTotal } from '../pricing/overage.ts';
 import type { Money, Terms } from '../pricing/plan.ts';
 
 /** What the ledger says of an account and a month, apart from its charges. */

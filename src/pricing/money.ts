@@ -36,6 +36,20 @@ export function multiplyMoney(money: Money, factor: bigint): Money {
   return { currency: money.currency, amount: formatDecimal({ units: units * factor, scale }) };
 }
 
+/** The exact sum of amounts, with at least the currency's digits. Amounts may be negative. */
+export function sumMoney(currency: string, amounts: readonly string[]): Money {
+  const all = amounts.map(parseDecimal);
+  const scale = Math.max(digitsOf(currency), ...all.map((amount) => amount.scale));
+  const units = all.reduce((sum, amount) => sum + unitsAtScale(amount, scale), 0n);
+  return { currency, amount: formatDecimal({ units, scale }) };
+}
+
+/** a − b, in the currency of `a`. */
+export function subtractMoney(a: Money, b: Money): Money {
+  const { units, scale } = parseDecimal(b.amount);
+  return sumMoney(a.currency, [a.amount, formatDecimal({ units: -units, scale })]);
+}
+
 /** Compares for `toSorted`: by currency code, then by amount. */
 export function compareMoney(a: Money, b: Money): number {
   if (a.currency !== b.currency) return a.currency < b.currency ? -1 : 1;
@@ -91,7 +105,7 @@ export function roundHalfEven({ units, scale }: Decimal, digits: number): Decima
 }
 
 /** The units of the same number at a scale that is not smaller. */
-export const unitsAtScale = ({ units, scale }: Decimal, to: number): bigint =>
+const unitsAtScale = ({ units, scale }: Decimal, to: number): bigint =>
   units * 10n ** BigInt(to - scale);
 
 /** The plain decimal, with `scale` digits after its point. */

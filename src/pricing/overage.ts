@@ -2,7 +2,14 @@
  * The price of overage in money, by the tiers of a plan. The arithmetic is exact; an amount is rounded
  * once, on its line.
  */
-import { digitsOf, formatDecimal, parseDecimal, roundHalfEven, unitsAtScale } from './money.ts';
+import {
+  digitsOf,
+  formatDecimal,
+  parseDecimal,
+  roundHalfEven,
+  subtractMoney,
+  sumMoney,
+} from './money.ts';
 import type { Money } from './plan.ts';
 
 /** The price of a credit, for quantities up to `upTo` and above the previous tier. */
@@ -81,17 +88,3 @@ export function owedAfterRefunds(rates: OverageRates, quantity: bigint, refunded
 }
 
 const lower = (a: Money, b: Money): Money => (subtractMoney(a, b).amount.startsWith('-') ? a : b);
-
-/** The exact sum of amounts, with at least the currency's digits. Amounts may be negative. */
-export function sumMoney(currency: string, amounts: readonly string[]): Money {
-  const all = amounts.map(parseDecimal);
-  const scale = Math.max(digitsOf(currency), ...all.map((amount) => amount.scale));
-  const units = all.reduce((sum, amount) => sum + unitsAtScale(amount, scale), 0n);
-  return { currency, amount: formatDecimal({ units, scale }) };
-}
-
-/** a − b, in the currency of `a`. */
-export function subtractMoney(a: Money, b: Money): Money {
-  const { units, scale } = parseDecimal(b.amount);
-  return sumMoney(a.currency, [a.amount, formatDecimal({ units: -units, scale })]);
-}

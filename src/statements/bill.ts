@@ -1,12 +1,8 @@
 /** Prices a month: its overage by the rates, and the adjustments for refunds of earlier months. */
+
 import type { Adjustment, MonthUsage, Statement } from '../ledger/statement.ts';
-import {
-  type OverageRates,
-  owedAfterRefunds,
-  priceOverage,
-  subtractMoney,
-  sumMoney,
-} from '../pricing/overage.ts';
+import { subtractMoney, sumMoney } from '../pricing/money.ts';
+import { type OverageRates, owedAfterRefunds, priceOverage } from '../pricing/overage.ts';
 import type { Money } from '../pricing/plan.ts';
 
 export type Bill = Pick<Statement, 'rates' | 'lines' | 'adjustments' | 'total' | 'otherTotals'>;
