@@ -68,7 +68,7 @@ export class Failure {
   }
 }
 
-/** What a caller is told of a bug. The cause is logged under the trace id, and never sent. */
+/** The error that callers get for a bug. Its cause is logged under the trace id, and never sent. */
 export const internalFailure = (traceId: string): Failure =>
   new Failure('INTERNAL', `internal error; its cause is logged under trace ${traceId}`, {
     trace_id: traceId,

@@ -88,7 +88,7 @@ test('a client with default limits reads the response to the largest batch', asy
       }),
     });
   const room = 3 * 1024 * 1024 - BatchRequest.encode(batchWith(0)).finish().length;
-  const length = Math.floor(room / 1_000) - 4; // A longer text takes more bytes to say how long.
+  const length = Math.floor(room / 1_000) - 4; // The length prefix of a longer text has more bytes.
   const { results } = await scrip.billing.batch(batchWith(length));
   expect(results.length).toBe(1_000);
 });
