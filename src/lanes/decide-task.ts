@@ -3,7 +3,7 @@
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { type Command, decide } from '../ledger/decide.ts';
-import type { Origin } from '../ledger/entry.ts';
+import type { Origin, Trace } from '../ledger/entry.ts';
 import { accountExists, accountNotFound, planNotFound } from '../ledger/failures.ts';
 import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
 import { closeStatement } from '../ledger/statement-closing.ts';
@@ -17,11 +17,7 @@ export const DEFERRED = Symbol('deferred');
 export const CACHE_MISS = Symbol('cache miss');
 export type Undecided = typeof DEFERRED | typeof CACHE_MISS;
 
-export function decideTask(
-  unit: LoadedUnit,
-  task: Task,
-  trace: Pick<Origin, 'traceId' | 'spanId'>,
-): Answer | Undecided {
+export function decideTask(unit: LoadedUnit, task: Task, trace: Trace): Answer | Undecided {
   const { accountId } = task;
   if (unit.lockedElsewhere.has(accountId)) return DEFERRED;
   if (unit.needsReload.has(accountId)) return CACHE_MISS;
@@ -41,7 +37,7 @@ export function decideTask(
 function close(
   { books }: LoadedUnit,
   { accountId, closing }: StatementClosing,
-  trace: Pick<Origin, 'traceId' | 'spanId'>,
+  trace: Trace,
 ): null {
   const book = books.get(accountId);
   if (book) closeStatement(book, closing, trace);

@@ -2,7 +2,7 @@
 
 import { Failure } from '../failure.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
-import { type Origin, SERVICE_CALLER } from '../ledger/entry.ts';
+import { SERVICE_CALLER, type Trace } from '../ledger/entry.ts';
 import type { StatementToClose } from '../ledger/statement-closing.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import type { Answer, Request, StoredResponse, Task } from './task.ts';
@@ -24,7 +24,7 @@ export class Lanes {
   execute<Own extends Command>(
     accountId: string,
     command: Own,
-    trace: Pick<Origin, 'traceId' | 'spanId'>,
+    trace: Trace,
   ): Promise<Outcome<Own['kind']> | Failure> {
     const origin = { caller: SERVICE_CALLER, requestId: '', ...trace };
     const answer = this.#queue({ type: 'internal command', accountId, command, origin });

@@ -7,7 +7,7 @@ import { type Link, type Span, SpanKind, TraceFlags, type Tracer } from '@opente
 import type { AccountCache } from '../account-cache/account-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { Book } from '../ledger/book.ts';
-import type { Origin } from '../ledger/entry.ts';
+import type { Trace } from '../ledger/entry.ts';
 import { settle } from '../ledger/settle.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
@@ -100,7 +100,7 @@ function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {
 function decideAll(
   unit: LoadedUnit,
   tasks: readonly Task[],
-  { traceId, spanId }: Pick<Origin, 'traceId' | 'spanId'>,
+  { traceId, spanId }: Trace,
 ): (Answer | Undecided)[] {
   const trace = { traceId, spanId };
   for (const [accountId, book] of unit.books)
