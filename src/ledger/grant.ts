@@ -53,7 +53,7 @@ export function currentGrantState(grant: Grant, now: number): GrantState {
   return grant.remaining === 0n ? 'SPENT' : 'OPEN';
 }
 
-/** Sorts by burn order: priority, then soonest expiry (never last), then unpaid before paid, then oldest. */
+/** Compares by burn order: priority, then soonest expiry (never last), then unpaid before paid, then oldest. */
 export function compareBurnOrder(a: Grant, b: Grant): number {
   if (a.priority !== b.priority) return a.priority - b.priority;
   const expiryA = a.expiresAt ?? Number.POSITIVE_INFINITY;
