@@ -3,7 +3,6 @@ import { newId } from '../src/new-id.ts';
 
 const NOW = Date.UTC(2026, 10, 22);
 
-/** More than random bytes are drawn for at once. */
 const ids = Array.from({ length: 2_500 }, newId(NOW));
 
 test('ids of one moment are unique', () => {

@@ -37,7 +37,7 @@ const COOLDOWN_MAX = 1_024;
 export class LruAccountCache implements AccountCache {
   readonly #max: number;
   /** Least recently written first. */
-  readonly #accounts = new Map<string, Entry>();
+  readonly #accounts = new Map<string, CachedAccount>();
   /** Units of work left of the current cooldown. */
   #coolingDown = 0;
   /** Length of the next cooldown. */
@@ -66,12 +66,10 @@ export class LruAccountCache implements AccountCache {
   store(taken: ReadonlyMap<string, CachedAccount>, written: Iterable<CachedAccount>) {
     if (taken.size > 0) this.#cooldown = Math.max(1, this.#cooldown / 2);
     for (const { account, grants } of written) {
-      const { accountId } = account;
-      const own = taken.get(accountId);
-      const cached = own instanceof Entry ? own : new Entry(account, grants);
-      cached.update(grants);
-      this.#accounts.delete(accountId);
-      this.#accounts.set(accountId, cached);
+      // A copy: the hash is a slice of a pool of 64 KB, which the cache would retain.
+      account.lastHash = new Uint8Array(account.lastHash);
+      this.#accounts.delete(account.accountId);
+      this.#accounts.set(account.accountId, { account, grants: grants.filter(isOpen) });
     }
     this.#evict();
   }
@@ -87,33 +85,6 @@ export class LruAccountCache implements AccountCache {
       if (this.#accounts.size <= this.#max) return;
       this.#accounts.delete(accountId);
     }
-  }
-}
-
-/**
- * A cached account. Its objects are made once and changed in place, for garbage collection copies what is
- * new twice before it treats it as old.
- */
-class Entry implements CachedAccount {
-  readonly account: Account;
-  grants: readonly Grant[];
-  /** A copy: the hash that was read or computed is a slice of a pool of 64 KB, which it would retain. */
-  #hash: Uint8Array;
-
-  constructor(account: Account, grants: readonly Grant[]) {
-    this.account = account;
-    this.grants = grants.filter(isOpen);
-    this.#hash = new Uint8Array(account.lastHash);
-  }
-
-  /** Takes over what a transaction has changed. */
-  update(grants: readonly Grant[]) {
-    const { lastHash } = this.account;
-    if (lastHash.length === this.#hash.length) this.#hash.set(lastHash);
-    else this.#hash = new Uint8Array(lastHash);
-    this.account.lastHash = this.#hash;
-    const isUnchanged = grants.length === this.grants.length && this.grants.every(isOpen);
-    if (!isUnchanged) this.grants = grants.filter(isOpen);
   }
 }
 
