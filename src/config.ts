@@ -70,7 +70,7 @@ export const environment = z.object({
    */
   UNITS_MAX: integer(1, 64, 2),
   /**
-   * Accounts in the account cache, about 1 KB each; 0 turns the cache off. A unit of work has to read
+   * Accounts in the account cache, about 1.6 KB each; 0 turns the cache off. A unit of work has to read
    * when one of its accounts is not cached, so a cache smaller than the set of busy accounts saves little.
    */
   ACCOUNT_CACHE_MAX: integer(0, 1_000_000, 20_000),
