@@ -89,6 +89,17 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
   };
 }
 
+/** The request ids of a group, which may have been used before. */
+export function requestIdsOf(tasks: readonly Task[]) {
+  const ids: { accountId: string; requestId: string; method: string }[] = [];
+  for (const task of tasks) {
+    if (task.type !== 'request') continue;
+    const { accountId, origin, command } = task;
+    ids.push({ accountId, requestId: origin.requestId, method: command.kind });
+  }
+  return ids;
+}
+
 /** Commands for which a cached account, and the reservation that they name, are enough. */
 const CACHEABLE: ReadonlySet<Command['kind']> = new Set(['Reserve', 'Commit', 'Release', 'Charge']);
 

@@ -1,0 +1,138 @@
+/** Reads the rows of a group that depend on more than the ids of its accounts. */
+import type { CachedAccount } from '../account-cache/account-cache.ts';
+import type { Account } from '../ledger/account.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
+import type { Grant } from '../ledger/grant.ts';
+import type { Purchase } from '../ledger/purchase.ts';
+import type { RefundableEntry } from '../ledger/refundable.ts';
+import type { Reservation } from '../ledger/reservation.ts';
+import type { Em } from '../pg/orm.ts';
+import {
+  loadCustomPacks,
+  loadExistingIds,
+  loadExpiredReservations,
+  loadGrants,
+  loadNextReservationExpiry,
+  loadPurchases,
+  loadPurchasesByReference,
+  loadReservations,
+  loadReservationsAtVersion,
+  type RowKey,
+} from '../store/load.ts';
+
+/** Reservations of one account that one unit of work expires at most. */
+const EXPIRE_MAX = 1_000;
+
+/** A cached account is not locked: its reservations are read only if it has not changed. */
+export async function loadNamedReservations(
+  em: Em,
+  named: readonly RowKey<string>[],
+  cached: ReadonlyMap<string, CachedAccount>,
+): Promise<readonly Reservation[]> {
+  const locked: RowKey<string>[] = [];
+  const atVersion: (RowKey<string> & { readonly version: bigint })[] = [];
+  for (const one of named) {
+    const version = cached.get(one.accountId)?.account.version;
+    if (version === undefined) locked.push(one);
+    else atVersion.push({ ...one, version });
+  }
+  const found = await Promise.all([
+    loadReservations(em, locked),
+    loadReservationsAtVersion(em, atVersion),
+  ]);
+  return found.flat();
+}
+
+export async function loadNamedPurchases(
+  em: Em,
+  named: readonly RowKey<string>[],
+  references: readonly RowKey<string>[],
+): Promise<readonly Purchase[]> {
+  const found = await Promise.all([
+    loadPurchases(em, named),
+    loadPurchasesByReference(em, references),
+  ]);
+  return distinct(found.flat(), ({ purchaseId }) => purchaseId);
+}
+
+type Due = {
+  readonly reservations: Reservation[];
+  readonly nextExpiry: Map<string, number>;
+  readonly unsettled: Set<string>;
+};
+
+/** The reservations that have expired on accounts that are due. */
+export async function loadDue(em: Em, accounts: readonly Account[], now: number): Promise<Due> {
+  const due: Due = { reservations: [], nextExpiry: new Map(), unsettled: new Set() };
+  for (const { accountId, dueAt, lastAt } of accounts) {
+    const at = Math.max(now, lastAt);
+    if (dueAt === null || dueAt > at) continue;
+    const expired = await loadExpiredReservations(em, accountId, at, EXPIRE_MAX + 1);
+    const tooMany = expired.length > EXPIRE_MAX;
+    if (tooMany) due.unsettled.add(accountId);
+    due.reservations.push(...expired.slice(0, EXPIRE_MAX));
+    const next = tooMany ? at : await loadNextReservationExpiry(em, accountId, at);
+    if (next !== null) due.nextExpiry.set(accountId, next);
+  }
+  return due;
+}
+
+/** Adds the grants, open or not, that a refund gives back to or that a purchase made. */
+export async function addClosedGrants(
+  em: Em,
+  open: readonly Grant[],
+  refundables: readonly RefundableEntry[],
+  purchases: readonly Purchase[],
+): Promise<readonly Grant[]> {
+  const named: RowKey<bigint>[] = [];
+  for (const { accountId, split } of refundables)
+    for (const { grantId } of split) named.push({ accountId, key: grantId });
+  for (const { accountId, grantId } of purchases)
+    if (grantId !== null) named.push({ accountId, key: grantId });
+  if (named.length === 0) return open;
+  const found = await loadGrants(
+    em,
+    distinct(named, ({ key }) => key),
+  );
+  return distinct([...open, ...found], ({ grantId }) => grantId);
+}
+
+/** Adds the packs that starting top-ups buy. The account says which. */
+export async function addTopUpPacks(
+  em: Em,
+  packs: readonly CustomPack[],
+  accounts: readonly Account[],
+  topUpAccounts: ReadonlySet<string>,
+): Promise<readonly CustomPack[]> {
+  const bought: RowKey<string>[] = [];
+  for (const { accountId, autoTopUp } of accounts)
+    if (autoTopUp && topUpAccounts.has(accountId))
+      bought.push({ accountId, key: autoTopUp.packId });
+  if (bought.length === 0) return packs;
+  return distinct([...packs, ...(await loadCustomPacks(em, bought))], ({ packId }) => packId);
+}
+
+/** Of the accounts whose lock was skipped, those that exist. */
+export async function findSkipped(
+  em: Em,
+  accountIds: readonly string[],
+  accounts: readonly Account[],
+): Promise<ReadonlySet<string>> {
+  if (accounts.length === accountIds.length) return new Set();
+  const lockedHere = new Set(accounts.map(({ accountId }) => accountId));
+  const others = accountIds.filter((accountId) => !lockedHere.has(accountId));
+  return new Set(await loadExistingIds(em, others));
+}
+
+/** One of each key within an account: the first. */
+export function distinct<Noun extends { readonly accountId: string }>(
+  nouns: readonly Noun[],
+  keyOf: (noun: Noun) => string | bigint,
+): readonly Noun[] {
+  const byKey = new Map<string, Noun>();
+  for (const noun of nouns) {
+    const key = `${noun.accountId}\n${keyOf(noun)}`;
+    if (!byKey.has(key)) byKey.set(key, noun);
+  }
+  return [...byKey.values()];
+}
