@@ -27,8 +27,6 @@ export class Connection implements DatabaseConnection {
 
   constructor(client: pg.PoolClient) {
     this.#client = client;
-    // Without a listener an error between two queries would end the process. The pool discards the client.
-    client.on('error', () => {});
     this.#socket.on('timeout', () => this.#socket.destroy());
   }
 

@@ -25,6 +25,9 @@ export function createPool(
   });
   // An idle connection was lost. The pool has discarded it.
   pool.on('error', () => {});
+  // Without a listener of its own, an error between two queries would end the process: pg's pool removes
+  // its listener when it hands a client out, and the error can be in the same packet.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { Connection } from '../../src/pg/connection.ts';
 import type { SqlStatement } from '../../src/pg/pipelined-batch.ts';
+import { createPool } from '../../src/pg/pool.ts';
 import { createDatabase, execute } from '../postgres.ts';
 
 let url: string;
@@ -19,7 +20,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await observer.query('truncate words');
-  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  const pool = createPool(url, 1, {});
   const pooled = await pool.connect();
   client = pooled;
   connection = new Connection(pooled);
@@ -56,6 +57,15 @@ async function sessionState(): Promise<string> {
   ]);
   return rows[0]?.state;
 }
+
+test('an error that comes as the pool hands a client out does not end the process', async () => {
+  const pool = createPool(url, 1, {});
+  const fresh = await pool.connect();
+  // As pg does when the packet that completes the connection also says that the session is terminated.
+  expect(fresh.emit('error', new Error('terminating connection'))).toBe(true);
+  fresh.release(true);
+  await pool.end();
+});
 
 describe('a batch', () => {
   test('runs in order and returns the rows of each SQL statement', async () => {
