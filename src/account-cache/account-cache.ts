@@ -5,20 +5,30 @@
  */
 import type { Account } from '../ledger/account.ts';
 import { type Grant, isOpen } from '../ledger/grant.ts';
+import { PackedAccount } from './packed-account.ts';
 
 /** An account's row and its open grants, as of one row version. */
 export type CachedAccount = { readonly account: Account; readonly grants: readonly Grant[] };
+
+/** Accounts that a unit of work has taken from the cache. */
+export type TakenAccounts = ReadonlyMap<
+  string,
+  CachedAccount & {
+    /** Where the cache held it. */
+    readonly packed: PackedAccount;
+  }
+>;
 
 export interface AccountCache {
   /**
    * Removes and returns cached accounts, of those asked for, on which nothing falls due by `now`. The
    * caller may change them, and hands the result to `store`, or says that it failed by `discard`.
    */
-  take(accountIds: ReadonlySet<string>, now: number): ReadonlyMap<string, CachedAccount>;
+  take(accountIds: ReadonlySet<string>, now: number): TakenAccounts;
   /** Caches accounts as a transaction has committed them. `taken` is what it had taken. */
-  store(taken: ReadonlyMap<string, CachedAccount>, written: Iterable<CachedAccount>): void;
+  store(taken: TakenAccounts, written: Iterable<CachedAccount>): void;
   /** The transaction failed: what it had taken may be stale. */
-  discard(taken: ReadonlyMap<string, CachedAccount>): void;
+  discard(taken: TakenAccounts): void;
 }
 
 /**
@@ -37,7 +47,7 @@ const COOLDOWN_MAX = 1_024;
 export class LruAccountCache implements AccountCache {
   readonly #max: number;
   /** Least recently written first. */
-  readonly #accounts = new Map<string, CachedAccount>();
+  readonly #accounts = new Map<string, PackedAccount>();
   /** Units of work left of the current cooldown. */
   #coolingDown = 0;
   /** Length of the next cooldown. */
@@ -48,33 +58,37 @@ export class LruAccountCache implements AccountCache {
     this.#max = max;
   }
 
-  take(accountIds: ReadonlySet<string>, now: number): ReadonlyMap<string, CachedAccount> {
+  take(accountIds: ReadonlySet<string>, now: number): TakenAccounts {
     if (accountIds.size > TAKEN_MAX || this.#coolingDown > 0) {
       this.#coolingDown = Math.max(0, this.#coolingDown - 1);
       return NOTHING;
     }
-    const taken = new Map<string, CachedAccount>();
+    const taken = new Map();
     for (const accountId of accountIds) {
-      const cached = this.#accounts.get(accountId);
-      if (!cached || isDue(cached.account, now)) continue;
+      const packed = this.#accounts.get(accountId);
+      if (!packed || packed.isDue(now)) continue;
       this.#accounts.delete(accountId);
-      taken.set(accountId, cached);
+      taken.set(accountId, { ...packed.unpack(), packed });
     }
     return taken;
   }
 
-  store(taken: ReadonlyMap<string, CachedAccount>, written: Iterable<CachedAccount>) {
+  store(taken: TakenAccounts, written: Iterable<CachedAccount>) {
     if (taken.size > 0) this.#cooldown = Math.max(1, this.#cooldown / 2);
     for (const { account, grants } of written) {
-      // A copy: the hash is a slice of a pool of 64 KB, which the cache would retain.
-      account.lastHash = new Uint8Array(account.lastHash);
-      this.#accounts.delete(account.accountId);
-      this.#accounts.set(account.accountId, { account, grants: grants.filter(isOpen) });
+      const { accountId } = account;
+      const open = grants.filter(isOpen);
+      const packed = taken.get(accountId)?.packed;
+      this.#accounts.delete(accountId);
+      this.#accounts.set(
+        accountId,
+        packed?.write(account, open) ? packed : new PackedAccount(account, open),
+      );
     }
     this.#evict();
   }
 
-  discard(taken: ReadonlyMap<string, CachedAccount>) {
+  discard(taken: TakenAccounts) {
     if (taken.size === 0) return;
     this.#coolingDown = this.#cooldown;
     this.#cooldown = Math.min(COOLDOWN_MAX, this.#cooldown * 4);
@@ -90,7 +104,7 @@ export class LruAccountCache implements AccountCache {
 
 /** Caches nothing: every unit of work locks and reads its accounts. */
 export class NoAccountCache implements AccountCache {
-  take(): ReadonlyMap<string, CachedAccount> {
+  take(): TakenAccounts {
     return NOTHING;
   }
 
@@ -99,8 +113,4 @@ export class NoAccountCache implements AccountCache {
   discard() {}
 }
 
-const NOTHING: ReadonlyMap<string, CachedAccount> = new Map();
-
-/** Whether something happens to the account by itself by now. Its own time never runs backwards. */
-const isDue = ({ dueAt, lastAt }: Account, now: number): boolean =>
-  dueAt !== null && dueAt <= Math.max(now, lastAt);
+const NOTHING: TakenAccounts = new Map();

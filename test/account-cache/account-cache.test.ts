@@ -8,21 +8,27 @@ import {
   type CachedAccount,
   LruAccountCache,
   NoAccountCache,
+  type TakenAccounts,
 } from '../../src/account-cache/account-cache.ts';
 import type { Account } from '../../src/ledger/account.ts';
-import { isOpen } from '../../src/ledger/grant.ts';
+import { type Grant, isOpen } from '../../src/ledger/grant.ts';
 import { account, grant, START } from '../ledger/fixtures.ts';
 import { runScenario, scenarios } from '../ledger/workload.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
 
-const NOTHING: ReadonlyMap<string, CachedAccount> = new Map();
+const NOTHING: TakenAccounts = new Map();
+
+const HASH = new Uint8Array(32).fill(1);
 
 const cachedAccount = (accountId: string, change: Partial<Account> = {}): CachedAccount => ({
-  account: account({ accountId, ...change }),
+  account: account({ accountId, lastHash: HASH.slice(), ...change }),
   grants: [],
 });
+
+/** A hash may be a Buffer or a plain array of the same bytes. */
+const withHashAsBuffer = (of: Account) => ({ ...of, lastHash: Buffer.from(of.lastHash) });
 
 const take = (cache: LruAccountCache, ...accountIds: string[]) => [
   ...cache.take(new Set(accountIds), START).keys(),
@@ -71,6 +77,56 @@ describe('the account cache', () => {
     expect(take(cache, ...accountIds.slice(1))).toHaveLength(128);
   });
 
+  test('does not change with an object that it was given or has returned', () => {
+    const cache = new LruAccountCache(1);
+    const given = { ...cachedAccount('a', { remaining: 5n }), grants: [grant(1n)] };
+    cache.store(NOTHING, [given]);
+    given.account.remaining = 6n;
+    const taken = cache.take(new Set('a'), START);
+    const returned = taken.get('a') as CachedAccount;
+    expect(returned.account.remaining).toBe(5n);
+    cache.store(taken, [{ ...returned, account: { ...returned.account, remaining: 7n } }]);
+    returned.account.planId = 'other';
+    returned.account.lastHash.fill(9);
+    (returned.grants[0] as Grant).state = 'SPENT';
+    const later = cache.take(new Set('a'), START).get('a');
+    expect(later?.account).toEqual({
+      ...account({ accountId: 'a', remaining: 7n }),
+      lastHash: HASH,
+    });
+    expect(later?.grants).toEqual([grant(1n)]);
+  });
+
+  test.each<[string, Partial<Account>]>([
+    ['a setting', { pauseFloor: 10n }],
+    ['labels', { labels: { tier: 'gold' } }],
+    ['the low balance flag', { lowBalance: true }],
+    ['when its allowance is due', { allowanceDueAt: START + 5 }],
+    ['the next due moment, to none', { dueAt: null }],
+    ['the length of its hash', { lastHash: new Uint8Array(0) }],
+  ])('returns an account with %s changed', (_, change) => {
+    const cache = new LruAccountCache(1);
+    cache.store(NOTHING, [cachedAccount('a', { dueAt: START + 3 })]);
+    const taken = cache.take(new Set('a'), START);
+    const { account } = taken.get('a') as CachedAccount;
+    cache.store(taken, [{ account: { ...account, ...change }, grants: [] }]);
+    expect(cache.take(new Set('a'), START).get('a')?.account).toEqual({ ...account, ...change });
+  });
+
+  test.each<[string, readonly Grant[]]>([
+    ['one more', [grant(1n), grant(2n)]],
+    ['none', []],
+    ['another', [grant(2n)]],
+    ['one that has been given notice', [grant(1n, { noticeAt: null })]],
+  ])('returns an account with its grants changed to %s', (_, grants) => {
+    const cache = new LruAccountCache(1);
+    cache.store(NOTHING, [{ ...cachedAccount('a'), grants: [grant(1n, { noticeAt: START })] }]);
+    const taken = cache.take(new Set('a'), START);
+    const { account } = taken.get('a') as CachedAccount;
+    cache.store(taken, [{ account, grants }]);
+    expect(cache.take(new Set('a'), START).get('a')?.grants).toEqual(grants);
+  });
+
   test('does not retain the pool that a hash is a slice of', async () => {
     const cache = new LruAccountCache(1);
     const pool = (() => {
@@ -89,13 +145,15 @@ describe('the account cache', () => {
     fc.assert(
       fc.property(scenarios(60), (random) => {
         const cache = new LruAccountCache(1);
+        let taken = NOTHING;
         runScenario(random, (store, now, command) => {
           const { book } = store.run(now, command);
           if (!book.hasChanges) return;
-          cache.store(NOTHING, [book]);
-          const cached = cache.take(new Set(['acme']), now).get('acme');
+          cache.store(taken, [book]);
+          taken = cache.take(new Set(['acme']), now);
+          const cached = taken.get('acme');
           if (!cached) return;
-          assert.deepEqual(cached.account, store.account);
+          assert.deepEqual(withHashAsBuffer(cached.account), withHashAsBuffer(store.account));
           const open = [...store.grants.values()].filter(isOpen);
           assert.deepEqual(new Set(cached.grants), new Set(open));
           compared += 1;
@@ -115,7 +173,9 @@ describe('the cooldown after a failed transaction', () => {
       if (take(cache, 'a').length > 0) return units;
     }
   }
-  const taken = new Map([['a', cachedAccount('a')]]);
+  const source = new LruAccountCache(1);
+  source.store(NOTHING, [cachedAccount('a')]);
+  const taken = source.take(new Set('a'), START);
 
   test('grows while failures follow each other, and shrinks with each success', () => {
     const cache = new LruAccountCache(1);
