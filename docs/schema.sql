@@ -58,7 +58,7 @@ create table accounts (
   overage_reserved      bigint not null,         -- of reservations that no grant covers
   overage_limit         bigint not null,
   low_balance           boolean not null,        -- whether the newest balance event said "low"
-  allowance_due_at      timestamptz(3),          -- null where the plan gives none
+  allowance_due_at      timestamptz(3),          -- end of the period granted last; null: none lasts
   due_at                timestamptz(3),          -- nothing happens to the account by itself before; may be too early
   last_at               timestamptz(3) not null, -- time of the newest entry or closed month; never decreases
   last_hash             bytea not null,          -- hash of the newest entry

@@ -43,7 +43,11 @@ export type Account = {
   overageLimit: bigint;
   /** True from the event balance.low to the event balance.recovered. */
   lowBalance: boolean;
-  /** First moment of the next allowance's period; null where the plan gives no allowance. */
+  /**
+   * First moment of the next allowance's period: up to then one has been granted. A plan without an
+   * allowance leaves it until it has come, so that the plan after it does not grant a period again. Null:
+   * the plan gives no allowance, and none lasts.
+   */
   allowanceDueAt: number | null;
   /** End of the next month to be closed by a statement; null: no statement is due. */
   statementDueAt: number | null;

@@ -32,11 +32,9 @@ export function syncPlanTerms(book: Book) {
   account.overageLimit = limit > used ? limit : used;
   updateStatementDueAt(book);
   const { allowance } = plan.terms;
-  if (!allowance === (account.allowanceDueAt === null)) return;
+  if (!allowance || account.allowanceDueAt !== null) return;
   // A plan that has gained an allowance gives it to existing accounts from the next period on.
-  account.allowanceDueAt = allowance
-    ? periodOf(allowance.every, account.openedAt, now).until
-    : null;
+  account.allowanceDueAt = periodOf(allowance.every, account.openedAt, now).until;
   book.changes.account = true;
   book.scheduleSettling(account.allowanceDueAt);
 }
@@ -45,9 +43,9 @@ function settleDueItems(book: Book, origin: Origin) {
   const { account } = book;
   if (account.dueAt === null || account.dueAt > book.now) return;
   // Settling can make more due: an allowance of a past month has expired as well.
-  for (let items = listDueItems(book, origin); items.length > 0; items = listDueItems(book, origin))
+  for (let items = listDueItems(book); items.length > 0; items = listDueItems(book))
     for (const { settle, startsNewPeriod } of items) {
-      settle();
+      settle(origin);
       // The next allowance may be due before the remaining items, so they are listed again.
       if (startsNewPeriod) break;
     }
@@ -57,37 +55,41 @@ function settleDueItems(book: Book, origin: Origin) {
 
 type DueItem = {
   readonly at: number;
-  readonly settle: () => void;
+  readonly settle: (origin: Origin) => void;
   /** Whether it is an allowance, which schedules the next one. */
   readonly startsNewPeriod: boolean;
 };
 
 /** What is due by now, in order of time. */
-function listDueItems(book: Book, origin: Origin): readonly DueItem[] {
+function listDueItems(book: Book): readonly DueItem[] {
   const items: DueItem[] = [];
-  const addIfDue = (at: number | null, settle: () => void, startsNewPeriod = false) => {
+  const addIfDue = (at: number | null, settle: DueItem['settle'], startsNewPeriod = false) => {
     if (at !== null && at <= book.now) items.push({ at, settle, startsNewPeriod });
   };
   for (const reservation of book.reservations.values())
     if (reservation.state === 'ACTIVE')
-      addIfDue(reservation.expiresAt, () => expireReservation(book, reservation, origin));
+      addIfDue(reservation.expiresAt, (origin) => expireReservation(book, reservation, origin));
   for (const grant of book.grants) {
     if (grant.state === 'SCHEDULED')
-      addIfDue(grant.effectiveAt, () => makeEffective(book, grant, origin));
+      addIfDue(grant.effectiveAt, (origin) => makeEffective(book, grant, origin));
     else if (grantAvailable(grant) > 0n)
-      addIfDue(grant.expiresAt, () => expireGrant(book, grant, grantAvailable(grant), origin));
+      addIfDue(grant.expiresAt, (origin) =>
+        expireGrant(book, grant, grantAvailable(grant), origin),
+      );
     if (isNoticeDue(grant, book.now))
-      addIfDue(grant.noticeAt, () => emitExpiryNotice(book, grant, origin));
+      addIfDue(grant.noticeAt, (origin) => emitExpiryNotice(book, grant, origin));
   }
-  const allowance = grantedAllowance(book);
-  if (allowance)
-    addIfDue(book.account.allowanceDueAt, () => grantAllowance(book, allowance, origin), true);
+  if (book.account.state === 'OPEN')
+    addIfDue(book.account.allowanceDueAt, (origin) => startNextPeriod(book, origin), true);
   return items.sort((a, b) => a.at - b.at);
 }
 
-/** The allowance that the account gets; null where its plan has none, and for a closed account. */
-const grantedAllowance = (book: Book) =>
-  book.account.state === 'OPEN' ? book.plan.terms.allowance : null;
+/** Begins the next period of the allowance, if the plan still has one. */
+function startNextPeriod(book: Book, origin: Origin) {
+  const { allowance } = book.plan.terms;
+  if (allowance) grantAllowance(book, allowance, origin);
+  else book.account.allowanceDueAt = null;
+}
 
 function expireReservation(book: Book, reservation: Reservation, origin: Origin) {
   const held = heldCredits(reservation);
@@ -133,7 +135,7 @@ function makeEffective(book: Book, grant: Grant, origin: Origin) {
 /** The next moment at which something is due; null: never. */
 function findNextDueAt(book: Book): number | null {
   const moments: (number | null)[] = [
-    grantedAllowance(book) ? book.account.allowanceDueAt : null,
+    book.account.state === 'OPEN' ? book.account.allowanceDueAt : null,
     book.nextReservationExpiry,
   ];
   for (const grant of book.grants) {

@@ -61,6 +61,45 @@ describe('when a plan changes', () => {
     ]);
   });
 
+  test('a month’s allowance is granted once, although the plan had none and another period since', () => {
+    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    store.plan = plan();
+    continueLedger(store, [['1d', null, 'nothing', '50']]);
+    store.plan = plan(allowance(20n, { every: { days: 10 } }));
+    continueLedger(store, [['2d', null, 'nothing', '50']]);
+    store.plan = plan(allowance(50n));
+    continueLedger(store, [
+      ['12d', null, 'nothing', '50'],
+      ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50', '50'],
+    ]);
+  });
+
+  test('no period is granted while the allowance of another lasts, also after a plan without one', () => {
+    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    store.plan = plan();
+    continueLedger(store, [['1d', null, 'nothing', '50']]);
+    store.plan = plan(allowance(20n, { every: { days: 10 } }));
+    continueLedger(store, [
+      ['2d', null, 'nothing', '50'],
+      ['2026-01-31', null, 'nothing', '50'],
+      ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 20: issued>g2 20', '20'],
+    ]);
+  });
+
+  test('an allowance that ended before the plan had one again is not made up for', () => {
+    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    store.plan = plan();
+    continueLedger(store, [
+      ['1d', null, 'nothing', '50'],
+      ['2026-03-02', null, 'GRANT_EXPIRED 50: g1>expired 50', '0'],
+    ]);
+    store.plan = plan(allowance(50n));
+    continueLedger(store, [
+      ['2026-03-03', null, 'nothing', '0'],
+      ['2026-04-01', null, 'GRANT 50: issued>g2 50', '50'],
+    ]);
+  });
+
   test('a new amount is granted from the next month on', () => {
     const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
     store.plan = plan(allowance(60n));

@@ -57,7 +57,10 @@ export const accounts = defineTable({
     overageReserved: bigint('updated', 'of reservations that no grant covers'),
     overageLimit: bigint('updated'),
     lowBalance: boolean('updated', 'whether the newest balance event said "low"'),
-    allowanceDueAt: instant('updated', 'null where the plan gives none').nullable(),
+    allowanceDueAt: instant(
+      'updated',
+      'end of the period granted last; null: none lasts',
+    ).nullable(),
     dueAt: instant(
       'updated',
       'nothing happens to the account by itself before; may be too early',
