@@ -385,3 +385,25 @@ create index deliveries_due on deliveries (due_at) where due_at is not null;
 create index deliveries_by_position on deliveries (position);
 create index deliveries_by_state on deliveries (state, position);
 grant select, insert, update on deliveries to scrip_runtime;
+
+-- The time that a replica trusted last ('newest'). It shows whether the database's clock has jumped
+-- while no replica watched it.
+create table clock_heartbeats (
+  name          text not null,
+  trusted_at    timestamptz(3) not null,
+  database_at   timestamptz(3) not null, -- the database's clock at that time
+  acceptance_id bigint not null,         -- the newest acceptance when the clocks agreed last; 0: none
+  writer        uuid not null,           -- the process
+  primary key (name)
+) with (fillfactor = 70);
+grant select, insert, update on clock_heartbeats to scrip_runtime;
+
+-- When an operator accepted the database's clock, after a jump. Replicas that wait for it look for
+-- a new row.
+create table clock_acceptances (
+  acceptance_id bigint not null,         -- 1, 2, 3 …
+  database_at   timestamptz(3) not null, -- the database's clock
+  host_at       timestamptz(3) not null, -- the clock of the operator's machine
+  primary key (acceptance_id)
+);
+grant select, insert on clock_acceptances to scrip_runtime;

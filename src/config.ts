@@ -78,6 +78,15 @@ export const environment = z.object({
   GROUP_MAX: integer(1, 10_000, 1_000),
   /** Requests queued in one lane; more are refused with OVERLOADED. */
   QUEUE_MAX: integer(1, 1_000_000, 10_000),
+  /** Interval at which a replica compares its clocks with the database's. */
+  CLOCK_SAMPLE_INTERVAL_MS: integer(10, 3_600_000, 1_000),
+  /**
+   * The largest difference between the clocks of the database and the host, and the trusted time, with
+   * which they agree. A larger one stops what cannot be undone.
+   */
+  CLOCK_SKEW_MAX_MS: integer(10, 60_000, 2_000),
+  /** How long clocks that have disagreed must agree before what cannot be undone goes on. */
+  CLOCK_SETTLE_MS: integer(0, 86_400_000, 600_000),
   /** Interval at which the sweeper settles due accounts and closes statements. */
   SWEEP_INTERVAL_MS: integer(10, 3_600_000, 5_000),
   /** Accounts that the sweeper settles in one batch. */

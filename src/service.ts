@@ -6,7 +6,7 @@ import {
   LruAccountCache,
   NoAccountCache,
 } from './account-cache/account-cache.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import { type EventPipeline, startEventPipeline } from './events/event-pipeline.ts';
 import { Lanes } from './lanes/lanes.ts';
@@ -40,6 +40,8 @@ export type Service = {
   checkPurchases(): Promise<void>;
   /** Charges every top-up that is due now, without waiting for its interval. */
   topUp(): Promise<void>;
+  /** Compares the clocks now, without waiting for the interval. */
+  compareClocks(): Promise<void>;
   /** Finishes what was accepted, then stops. */
   stop(): Promise<void>;
 };
@@ -51,7 +53,7 @@ type Context = {
   readonly rootEm: Em;
   /** A new entity manager, for one piece of work. */
   readonly em: () => Em;
-  readonly clock: Clock;
+  readonly clock: ReplicaClock;
   readonly tracer: Tracer;
   readonly log: Logger;
   readonly catalogue: Catalogue;
@@ -60,13 +62,13 @@ type Context = {
 /** A part that finishes its work within `graceMs`, then stops. */
 type Stoppable = { stop(graceMs: number): Promise<unknown> };
 
-/** Starts the service on a migrated database and publishes `plans`. */
+/** Starts the service on a migrated database and publishes `plans`. Tests give it other clocks. */
 export async function startService(
   config: Config,
   databaseUrl: string,
   plans: readonly PlanFile[],
   log: Logger,
-  clock: Clock = systemClock,
+  sources: Partial<TimeSources> = {},
 ): Promise<Service> {
   const orm = await connect(
     databaseUrl,
@@ -74,10 +76,16 @@ export async function startService(
     config.DATABASE_POOL_MAX,
     config.DATABASE_TIMEOUT_MS,
   );
+  const em = () => orm.em.fork();
+  let clock: ReplicaClock | null = null;
+  const close = async () => {
+    await clock?.stop();
+    await orm.close();
+  };
   try {
-    const em = () => orm.em.fork();
     const catalogue = new Catalogue(em);
     const tracer = trace.getTracer('scrip');
+    clock = await startClock(config, em, log, sources);
     const context = { config, rootEm: orm.em, em, clock, tracer, log, catalogue };
     await publish(context, plans);
     const service = await startParts(context);
@@ -85,17 +93,34 @@ export async function startService(
       ...service,
       async stop() {
         await service.stop();
-        await orm.close();
+        await close();
       },
     };
   } catch (error) {
-    await orm.close();
+    await close();
     throw error;
   }
 }
 
+async function startClock(
+  config: Config,
+  em: () => Em,
+  log: Logger,
+  sources: Partial<TimeSources>,
+): Promise<ReplicaClock> {
+  return await ReplicaClock.start({
+    em,
+    sources: { ...systemTimeSources(em), ...sources },
+    limits: { skewMaxMs: config.CLOCK_SKEW_MAX_MS, settleMs: config.CLOCK_SETTLE_MS },
+    intervalMs: config.CLOCK_SAMPLE_INTERVAL_MS,
+    log,
+  });
+}
+
 async function publish({ catalogue, clock, log }: Context, plans: readonly PlanFile[]) {
-  for (const { planId, version, effectiveAt } of await catalogue.publish(plans, clock()))
+  // A publication has a date.
+  if (!clock.isReliable) return log.error('the plans are not published: the clocks disagree');
+  for (const { planId, version, effectiveAt } of await catalogue.publish(plans, clock.now()))
     log.info(
       { plan_id: planId, version, effective_at: new Date(effectiveAt).toISOString() },
       'rate card published',
@@ -104,7 +129,7 @@ async function publish({ catalogue, clock, log }: Context, plans: readonly PlanF
 
 /** Starts everything above the database. Leaves nothing running if a part cannot start. */
 async function startParts(context: Context): Promise<Service> {
-  const { config } = context;
+  const { config, clock } = context;
   const stopping = new AbortController();
   const historyTail = createHistoryTail(context);
   const events = startEventPipeline(config, context);
@@ -136,6 +161,7 @@ async function startParts(context: Context): Promise<Service> {
       config.REFLECTION,
     );
     parts.push(rpc);
+    clock.watch((isReliable) => rpc.report(isReliable));
     const webhooks = payments && (await startWebhooks(context, payments.payments));
     if (webhooks) parts.push(webhooks);
     return {
@@ -144,6 +170,7 @@ async function startParts(context: Context): Promise<Service> {
       sweep: () => sweeping.sweeper.sweep(),
       checkPurchases: async () => await payments?.reconciler.check(),
       topUp: async () => await payments?.topUps.topUp(),
+      compareClocks: () => clock.sample(),
       stop: () => stop(config.SHUTDOWN_GRACE_MS),
     };
   } catch (error) {

@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { inject, onTestFailed } from 'vitest';
 import { connect, type Scrip } from '../src/client.ts';
+import type { TimeSources } from '../src/clock/replica-clock.ts';
 import { type Config, readConfig } from '../src/config.ts';
 import { readPlanFiles } from '../src/plan-files.ts';
 import type { PlanFile } from '../src/pricing/plan.ts';
 import { type Service, startService } from '../src/service.ts';
 import { createDatabase } from './postgres.ts';
+import { sourcesOf } from './time-sources.ts';
 
 export type TestService = Scrip & {
   readonly service: Service;
@@ -30,6 +32,8 @@ export type TestOptions = {
   readonly log?: pino.Logger;
   /** The clock of the service stands still at this time; only `advance` and `setNow` move it. */
   readonly frozenAt?: number;
+  /** Clocks that may disagree. By default all show the present time of the service. */
+  readonly sources?: TimeSources;
 };
 
 export const requestId = (): string => randomUUID();
@@ -47,6 +51,8 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     PORT: '0',
     // Tests call sweep().
     SWEEP_INTERVAL_MS: '3600000',
+    // Tests call compareClocks().
+    CLOCK_SAMPLE_INTERVAL_MS: '3600000',
     HISTORY_POLL_MS: '50',
     SHUTDOWN_GRACE_MS: '2000',
     ...options.env,
@@ -60,7 +66,7 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     databaseUrl,
     options.plans ?? (await plansOfDeploy()),
     options.log ?? pino({ level: 'silent' }),
-    now,
+    options.sources ?? sourcesOf(now),
   );
   const scrip = connect(`127.0.0.1:${service.port}`, { caller: 'test' });
   return {

@@ -1,10 +1,13 @@
 /** `npm run scrip -- <command>`: the command line for operators. */
+import { clockAccept, clockStatus } from './clock.ts';
 import type { Command } from './command.ts';
 import { plansCheck } from './plans-check.ts';
 import { plansList } from './plans-list.ts';
 import { plansPreview } from './plans-preview.ts';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
+  'clock accept': clockAccept,
+  'clock status': clockStatus,
   'plans check': plansCheck,
   'plans list': plansList,
   'plans preview': plansPreview,

@@ -1,6 +1,6 @@
 /** `plans list`: the plans of the database, with the rate cards in force and those to come. */
 import { parseArgs } from 'node:util';
-import { systemClock } from '../clock.ts';
+import { readDatabaseTime } from '../clock/clock-records.ts';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
 import { connect } from '../pg/orm.ts';
@@ -21,8 +21,8 @@ export const plansList: Command = {
     try {
       const orm = await connect(database.url, entities, 1, config.DATABASE_TIMEOUT_MS);
       try {
-        const now = systemClock();
         const em = orm.em.fork();
+        const now = await readDatabaseTime(em);
         for (const plan of await new Catalogue(() => em).findPlans(now)) {
           const [row] = await query<{ accounts: string }>(
             em,

@@ -1,7 +1,6 @@
 /** `plans preview`: what each account would have paid under a plan file. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { systemClock } from '../clock.ts';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
@@ -92,9 +91,12 @@ async function printPreview(
   }
 }
 
-/** The start of the named month; without a name, of the last complete month. */
+/**
+ * The start of the named month; without a name, of the last complete month by this machine's clock. The
+ * heading names it, and nothing is changed.
+ */
 function toMonthStart(month: string | undefined): number {
-  if (month === undefined) return monthStart(systemClock(), -1);
+  if (month === undefined) return monthStart(Date.now(), -1);
   const first = instant.safeParse(`${month}-01`);
   if (!first.success) throw argumentError('--month must be a month such as 2026-10');
   return first.data;

@@ -13,7 +13,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
 import type { Delivery } from '../store/tables/deliveries.ts';
@@ -83,11 +83,11 @@ export class Deliverer {
    */
   async #startDue(): Promise<boolean> {
     const { em, clock, concurrency, timeoutMs } = this.#options;
-    const enqueued = await enqueueDeliveries(em(), clock(), ENQUEUE_MAX);
+    const enqueued = await enqueueDeliveries(em(), clock.now(), ENQUEUE_MAX);
     const free = concurrency - this.#inProgress.size;
     if (free > 0) {
       const leaseMs = timeoutMs + LEASE_MARGIN_MS;
-      for (const delivery of await claimDeliveries(em(), clock(), leaseMs, free))
+      for (const delivery of await claimDeliveries(em(), clock.now(), leaseMs, free))
         this.#start(delivery);
     }
     return enqueued === ENQUEUE_MAX;
@@ -112,9 +112,9 @@ export class Deliverer {
     const { em, clock, log } = this.#options;
     const posted = await this.#post(delivery.event);
     if (posted.kind === 'failed' && this.#cancelled.signal.aborted)
-      return await releaseClaim(em(), delivery, clock());
+      return await releaseClaim(em(), delivery, clock.now());
     const result = this.#toAttemptResult(delivery, posted);
-    await endAttempt(em(), delivery, result, clock());
+    await endAttempt(em(), delivery, result, clock.now());
     if (result.state === 'DEAD') {
       const { accountId, eventId, type } = delivery.event;
       const named = { account_id: accountId, event_id: eventId, type, error: result.error };
@@ -128,7 +128,7 @@ export class Deliverer {
     const { error, gone, retryAfterMs } = posted;
     const { attemptsMax, backoffMs, clock } = this.#options;
     if (gone || attempts >= attemptsMax) return { state: 'DEAD', error };
-    const dueAt = clock() + delayMs(attempts, backoffMs, retryAfterMs, Math.random());
+    const dueAt = clock.now() + delayMs(attempts, backoffMs, retryAfterMs, Math.random());
     return { state: 'PENDING', error, dueAt };
   }
 

@@ -1,7 +1,7 @@
 /** The path of events after the transaction that wrote them: positions, followers, deliveries. */
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { Config } from '../config.ts';
 import type { Em } from '../pg/orm.ts';
 import { newestPosition } from '../queries/events.ts';

@@ -1,5 +1,6 @@
 /** Decides one task of a unit of work on the Book of its account, as the tasks before it left it. */
 
+import { clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { type Command, decide } from '../ledger/decide.ts';
@@ -21,6 +22,8 @@ export function decideTask(unit: LoadedUnit, task: Task, trace: Trace): Answer |
   const { accountId } = task;
   if (unit.lockedElsewhere.has(accountId)) return DEFERRED;
   if (unit.needsReload.has(accountId)) return CACHE_MISS;
+  if (unit.waitingForClock.has(accountId))
+    return (task.type === 'request' && replay(unit, task)) || clockUnreliable();
   if (unit.unsettled.has(accountId)) return 'command' in task ? DEFERRED : null;
   switch (task.type) {
     case 'settlement':
@@ -35,10 +38,11 @@ export function decideTask(unit: LoadedUnit, task: Task, trace: Trace): Answer |
 }
 
 function close(
-  { books }: LoadedUnit,
+  { books, isClockReliable }: LoadedUnit,
   { accountId, closing }: StatementClosing,
   trace: Trace,
-): null {
+): null | Failure {
+  if (!isClockReliable) return clockUnreliable();
   const book = books.get(accountId);
   if (book) closeStatement(book, closing, trace);
   return null;
@@ -123,6 +127,8 @@ function openBook(unit: LoadedUnit, accountId: string, command: OpenAccount): Bo
   const { plans, now } = unit;
   const plan = plans.get(command.planId)?.planAt(now);
   if (!plan) return planNotFound(command.planId);
+  // A new account is granted the allowance of the period that contains now.
+  if (!unit.isClockReliable && plan.terms.allowance) return clockUnreliable();
   const book = new Book(
     {
       account: newAccount(accountId, command, plan, now),

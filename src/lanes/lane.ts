@@ -183,7 +183,7 @@ export class Lane {
    * the error does not say whom it concerns, they run again one by one.
    */
   async #fail(group: readonly Queued[], error: unknown): Promise<readonly Queued[]> {
-    const failure = toDatabaseFailure(error);
+    const failure = error instanceof Failure ? error : toDatabaseFailure(error);
     if (failure) {
       for (const { resolve } of group) resolve(failure);
       return [];

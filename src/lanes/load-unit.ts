@@ -35,7 +35,7 @@ export async function loadUnit(
   waitPolicy: WaitPolicy,
   now: number,
   cached: ReadonlyMap<string, CachedAccount>,
-): Promise<LoadedUnit> {
+): Promise<Omit<LoadedUnit, 'isClockReliable'>> {
   const uncached = tasks.filter(({ accountId }) => !cached.has(accountId));
   const accountIds = [...new Set(uncached.map(({ accountId }) => accountId))];
   const keys = keysOf(tasks);
@@ -78,6 +78,7 @@ export async function loadUnit(
     requests: new Map(requests.map((r) => [requestKey(r.accountId, r.requestId, r.method), r])),
     newRequests: [],
     unsettled: due.unsettled,
+    waitingForClock: new Set(),
     lockedElsewhere,
     cached,
     needsReload: new Set(),

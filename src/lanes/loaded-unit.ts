@@ -19,6 +19,10 @@ export type LoadedUnit = {
   readonly newRequests: AnsweredRequest[];
   /** Accounts on which more has fallen due than one unit of work settles; nothing is decided on them. */
   readonly unsettled: ReadonlySet<string>;
+  /** Whether what is due by time may be done. */
+  readonly isClockReliable: boolean;
+  /** Accounts on which something is due, while it may not be done; nothing is decided on them. */
+  readonly waitingForClock: Set<string>;
   /** Accounts that another replica has locked. */
   readonly lockedElsewhere: ReadonlySet<string>;
   /** Accounts that were not locked and read but taken from the account cache. */

@@ -5,10 +5,10 @@
 
 import { type Link, type Span, SpanKind, TraceFlags, type Tracer } from '@opentelemetry/api';
 import type { AccountCache } from '../account-cache/account-cache.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Trace } from '../ledger/entry.ts';
-import { settle } from '../ledger/settle.ts';
+import { isSettlementDue, settle } from '../ledger/settle.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { WaitPolicy } from '../store/load.ts';
@@ -46,19 +46,22 @@ export class TaskError extends Error {
 
 /**
  * Answers every task once its effect is durable. Throws where nothing was written: a TaskError for a bug,
- * a StaleCacheError where a cached account has changed, or what the database failed with.
+ * a StaleCacheError where a cached account has changed, a Failure where no time can be trusted, or what
+ * the database failed with.
  */
 export async function unitOfWork(
   context: UnitOfWorkContext,
   tasks: readonly Task[],
   waitPolicy: WaitPolicy,
 ): Promise<(Answer | Undecided)[]> {
-  const now = context.clock();
+  const { isReliable } = context.clock;
+  const now = context.clock.now();
   const cached = context.cache.take(cacheableAccounts(tasks), now);
   const span = startSpan(context.tracer, tasks);
   try {
     const [unit, answers] = await context.em.transactional(async (em) => {
-      const unit = await loadUnit(em, context.catalogue, tasks, waitPolicy, now, cached);
+      const loaded = await loadUnit(em, context.catalogue, tasks, waitPolicy, now, cached);
+      const unit = { ...loaded, isClockReliable: isReliable };
       const answers = decideAll(unit, tasks, span.spanContext());
       const writes = writesOf(unit);
       await save(em, writes);
@@ -96,7 +99,10 @@ function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {
   });
 }
 
-/** Settles every account, then decides every task in order. Throws a TaskError for a bug. */
+/**
+ * Settles every account, then decides every task in order. Where the clock is not reliable, an account on
+ * which something is due is left as it is. Throws a TaskError for a bug.
+ */
 function decideAll(
   unit: LoadedUnit,
   tasks: readonly Task[],
@@ -105,7 +111,8 @@ function decideAll(
   const trace = { traceId, spanId };
   for (const [accountId, book] of unit.books)
     try {
-      settle(book, trace);
+      if (unit.isClockReliable || !isSettlementDue(book)) settle(book, trace);
+      else unit.waitingForClock.add(accountId);
     } catch (error) {
       const tasksOfAccount = tasks.filter((task) => task.accountId === accountId);
       throw new TaskError(tasksOfAccount, error);

@@ -24,6 +24,10 @@ export function settle(book: Book, trace: Trace) {
   updateTopUpDueAt(book);
 }
 
+/** Whether time has brought something about that is not written yet. It cannot be undone once it is. */
+export const isSettlementDue = (book: Book): boolean =>
+  book.account.dueAt !== null && book.account.dueAt <= book.now && listDueItems(book).length > 0;
+
 /** Brings up to date what the account's row keeps of its plan: overage limit, due statement, due allowance. */
 export function syncPlanTerms(book: Book) {
   const { account, plan, now } = book;

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
-import type { Clock } from '../clock.ts';
+import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Outcome } from '../ledger/decide.ts';
@@ -60,6 +60,7 @@ export class Payments {
       if (purchase.session) return purchase.session.url;
       if (purchase.state === 'PAID') return '';
       if (purchase.state !== 'PENDING') return checkoutFailed(purchase);
+      if (this.#isTooOld(purchase) && !this.#options.clock.isReliable) return clockUnreliable();
       const snapshot = await this.#callStripe(purchase, () => this.#openSession(purchase));
       if (snapshot instanceof Failure) return snapshot;
       const applied = await this.applySnapshot(purchase, snapshot, trace);
@@ -70,13 +71,15 @@ export class Payments {
 
   /** The purchase with a session; expired where it is too old for one, failed where Stripe refuses. */
   async #openSession(purchase: Purchase): Promise<PaymentSnapshot> {
-    const { stripe, clock } = this.#options;
-    if (clock() - purchase.createdAt >= OPEN_AGE_MAX_MS)
-      return { ...PENDING_SNAPSHOT, payment: 'EXPIRED' };
-    const opened = await openSession(stripe, purchase);
+    if (this.#isTooOld(purchase)) return { ...PENDING_SNAPSHOT, payment: 'EXPIRED' };
+    const opened = await openSession(this.#options.stripe, purchase);
     return 'refusalCode' in opened
       ? { ...PENDING_SNAPSHOT, payment: 'FAILED', failureCode: opened.refusalCode }
       : { ...PENDING_SNAPSHOT, session: opened };
+  }
+
+  #isTooOld({ createdAt }: Purchase): boolean {
+    return this.#options.clock.now() - createdAt >= OPEN_AGE_MAX_MS;
   }
 
   /**

@@ -1,10 +1,11 @@
 /**
  * The reconciler syncs pending purchases that no webhook has synced: webhooks get lost, and a process
- * can die at any point of a checkout. All replicas run it; each purchase is claimed by one of them.
+ * can die at any point of a checkout. All replicas run it; each purchase is claimed by one of them. It
+ * rests while the clock is not reliable: it ends purchases that are too old.
  */
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import type { Trace } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
@@ -59,7 +60,8 @@ export class Reconciler {
 
   async #checkBatch(): Promise<boolean> {
     const { em, clock, checkAfterMs, batchMax } = this.#options;
-    const now = clock();
+    if (!clock.isReliable) return false;
+    const now = clock.now();
     const madeBefore = now - checkAfterMs;
     const due = await claimPurchasesToCheck(em(), now, madeBefore, now + LEASE_MS, batchMax);
     await forEachConcurrently(due, CONCURRENCY, this.#poller.stopping, (purchase) =>
@@ -95,7 +97,7 @@ export class Reconciler {
     if (purchase.method === 'CHECKOUT')
       return failureOf(await payments.open(accountId, purchaseId, trace));
     // A top-up without a payment intent is still to be charged, as long as its idempotency key lasts.
-    if (clock() - purchase.createdAt < OPEN_AGE_MAX_MS) return null;
+    if (clock.now() - purchase.createdAt < OPEN_AGE_MAX_MS) return null;
     const expired = { ...PENDING_SNAPSHOT, payment: 'EXPIRED' } as const;
     return failureOf(await payments.applySnapshot(purchase, expired, trace));
   }

@@ -2,12 +2,12 @@
  * Charges the top-ups that are due. All replicas run it: a top-up is started in the account's lane, and
  * so by one of them. A top-up that is started and not finished, because the replica stops or dies or
  * Stripe is unavailable, is due again after TOP_UP_LEASE_MS, as the same purchase with the same payment
- * intent.
+ * intent. Nothing is charged while the clock is not reliable.
  */
 
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import { isStillWanted } from '../ledger/auto-top-up.ts';
@@ -43,6 +43,7 @@ const REQUIRES_ACTION = 'authentication_required';
 const OUTAGES: readonly string[] = [
   'PAYMENT_PROVIDER_UNAVAILABLE',
   'DATABASE_UNAVAILABLE',
+  'CLOCK_UNRELIABLE',
   'OVERLOADED',
   'SHUTTING_DOWN',
 ];
@@ -74,7 +75,8 @@ export class TopUps {
 
   async #topUpBatch(): Promise<boolean> {
     const { em, clock, batchMax } = this.#options;
-    const due = await findDueAccounts(em(), 'top_up_due_at', clock(), batchMax);
+    if (!clock.isReliable) return false;
+    const due = await findDueAccounts(em(), 'top_up_due_at', clock.now(), batchMax);
     const outage = new AbortController();
     const signal = AbortSignal.any([this.#poller.stopping, outage.signal]);
     const results: Result[] = [];
@@ -117,7 +119,8 @@ export class TopUps {
 
   /** Resolves to null where nothing is due any more. */
   async #topUp(accountId: string, trace: Trace): Promise<ChargeResult | Failure | null> {
-    const { lanes } = this.#options;
+    const { lanes, clock } = this.#options;
+    if (!clock.isReliable) return clockUnreliable();
     const started = await lanes.execute(accountId, { kind: 'StartTopUp' }, trace);
     if (started instanceof Failure) return started;
     const { purchaseId } = started;
@@ -149,6 +152,6 @@ export class TopUps {
     const account = await findAccount(em(), accountId);
     if (!account || !isStillWanted(account, purchase))
       return await withdrawCharge(payments, purchase, trace);
-    return await chargeSavedMethod(payments, accountId, purchaseId, ATTEMPT, clock(), trace);
+    return await chargeSavedMethod(payments, accountId, purchaseId, ATTEMPT, clock.now(), trace);
   }
 }

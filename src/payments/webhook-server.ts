@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SpanKind, type Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import type { Trace } from '../ledger/entry.ts';
 import { toDatabaseFailure } from '../pg/failures.ts';
@@ -97,6 +97,7 @@ async function handleRequest(
   if (!body) return { status: 413, text: `at most ${BODY_MAX} bytes` };
   // Before the limit: unsigned requests cannot use up the places of Stripe's events.
   const event = verifyEvent(options, body, request.headers['stripe-signature']);
+  if (event instanceof Failure) return { status: 503, text: 'not now' };
   if (!event) return { status: 400, text: 'not signed by Stripe, or too long ago' };
   if (load.inProgress >= CONCURRENCY_MAX)
     return { status: 503, text: 'too many events in progress' };
@@ -124,18 +125,22 @@ async function readBody(request: IncomingMessage): Promise<Buffer | null> {
   return Buffer.concat(chunks);
 }
 
-/** The event; null where no secret of ours signed it, or too long ago. */
+/**
+ * The event; null where no secret of ours signed it, or too long ago. Its age counts by the service's
+ * clock: by a wrong clock of the host every event would be too old. Without a time: the Failure.
+ */
 function verifyEvent(
   { payments, secrets, toleranceS, clock }: WebhookOptions,
   body: Buffer,
   signature: string | string[] | undefined,
-): Stripe.Event | null {
+): Stripe.Event | Failure | null {
   if (typeof signature !== 'string') return null;
   for (const secret of secrets)
     try {
       const { webhooks } = payments.stripe;
-      return webhooks.constructEvent(body, signature, secret, toleranceS, undefined, clock());
+      return webhooks.constructEvent(body, signature, secret, toleranceS, undefined, clock.now());
     } catch (error) {
+      if (error instanceof Failure) return error;
       const isForged = error instanceof Stripe.errors.StripeSignatureVerificationError;
       // A signed body that is not JSON is none of Stripe's events.
       if (!isForged && !(error instanceof SyntaxError)) throw error;

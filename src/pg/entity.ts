@@ -44,6 +44,7 @@ export function entityOf<C extends Columns, Domain>({
 
 function propertyOf({ elementType, sqlType, name, group, isNullable }: NamedColumn) {
   const property = p.type(TYPES[elementType]).columnType(sqlType).fieldName(name);
-  if (group === 'key') return property.primary();
+  // No column is filled by a sequence.
+  if (group === 'key') return property.primary().autoincrement(false);
   return isNullable ? property.nullable() : property;
 }

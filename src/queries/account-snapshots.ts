@@ -2,7 +2,7 @@
  * Accounts as they are now: what a unit of work would see. What is due by now is settled in memory only:
  * nothing of it is written. Calls that wait together are answered by one consistent read.
  */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
 import type { Grant } from '../ledger/grant.ts';
@@ -67,7 +67,7 @@ export class AccountSnapshots {
   async #readGroup(accountIds: readonly string[]): Promise<Map<string, Book>> {
     return await this.#em.transactional(
       async (em) => {
-        const now = this.#clock();
+        const now = this.#clock.now();
         const [accounts, openGrants, plans] = await Promise.all([
           loadAccounts(em, accountIds),
           loadOpenGrants(em, accountIds),

@@ -37,6 +37,8 @@ const HEALTH_NAMES = [
 
 export type RpcServer = {
   readonly port: number;
+  /** Reports SERVING or NOT_SERVING, until it stops. It takes calls either way. */
+  report(isServing: boolean): void;
   /** Reports NOT_SERVING, accepts no more calls, and finishes those it has for at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
 };
@@ -66,12 +68,18 @@ export async function startRpcServer(
   if (withReflection)
     addReflection(server, readFileSync(join(import.meta.dirname, '../gen/descriptor.binpb')));
 
-  const boundPort = await bind(server, host, port);
-  for (const name of HEALTH_NAMES) health.setStatus(name, 'SERVING');
+  let isStopping = false;
+  const report = (isServing: boolean) => {
+    const status = isServing && !isStopping ? 'SERVING' : 'NOT_SERVING';
+    for (const name of HEALTH_NAMES) health.setStatus(name, status);
+  };
+  report(false);
   return {
-    port: boundPort,
+    port: await bind(server, host, port),
+    report,
     async stop(graceMs) {
-      for (const name of HEALTH_NAMES) health.setStatus(name, 'NOT_SERVING');
+      isStopping = true;
+      report(false);
       await shutDown(server, context.inFlight, graceMs);
     },
   };

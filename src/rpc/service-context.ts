@@ -1,7 +1,7 @@
 /** What the handlers of all services work with. `src/service.ts` builds it once, at the start. */
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';

@@ -5,7 +5,7 @@
  */
 
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import { monthStart } from '../ledger/month.ts';
@@ -37,13 +37,17 @@ export class StatementCloser {
     this.#options = options;
   }
 
-  /** Closes every ended month of the account, oldest first. Throws the Failure of a lane. */
+  /**
+   * Closes every ended month of the account, oldest first. Throws the Failure of a lane, or
+   * CLOCK_UNRELIABLE where a month may not be closed now.
+   */
   async close(accountId: string): Promise<void> {
     const { em, clock, catalogue, lanes } = this.#options;
     for (;;) {
       const account = await findAccount(em(), accountId);
       const dueAt = account?.statementDueAt ?? null;
-      if (!account || dueAt === null || !isStatementDue(account, clock())) return;
+      if (!account || dueAt === null || !isStatementDue(account, clock.now())) return;
+      if (!clock.isReliable) throw clockUnreliable();
       const statement = await computeStatement(em(), catalogue, account, monthStart(dueAt, -1));
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
@@ -61,7 +65,8 @@ export class StatementCloser {
     const { em, clock, accountsMax } = this.#options;
     let firstError: unknown = null;
     for (;;) {
-      const due = await findDueAccounts(em(), 'statement_due_at', clock(), accountsMax);
+      const due = await findDueAccounts(em(), 'statement_due_at', clock.now(), accountsMax);
+      if (due.length > 0 && !clock.isReliable) return clockUnreliable();
       let closed = 0;
       await forEachConcurrently(shuffled(due), CONCURRENCY, signal, async (accountId) => {
         const error = await this.#tryToClose(accountId);

@@ -1,10 +1,11 @@
 /**
  * The sweeper settles accounts that nobody touches, so that expiries and allowances take effect in time.
  * It finds accounts that are due, in bounded batches, and submits each to its lane. All replicas sweep:
- * the lane's transaction locks the account and does nothing where another replica was first.
+ * the lane's transaction locks the account and does nothing where another replica was first. While the
+ * clock is not reliable nothing is swept.
  */
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Em } from '../pg/orm.ts';
@@ -49,7 +50,8 @@ export class Sweeper {
    */
   async #sweepBatch(): Promise<boolean> {
     const { em, clock, lanes, accountsMax, statements } = this.#options;
-    const due = await findDueAccounts(em(), 'due_at', clock(), accountsMax);
+    if (!clock.isReliable) return false;
+    const due = await findDueAccounts(em(), 'due_at', clock.now(), accountsMax);
     const answers = await Promise.all(due.map((accountId) => lanes.settle(accountId)));
     const anySettled = answers.some((answer) => !(answer instanceof Failure));
     if (due.length === accountsMax && anySettled) return true;

@@ -8,13 +8,13 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['rpc', 'client', 'find-database', 'telemetry'],
   ['payments', 'events', 'sweeper'],
   ['lanes', 'queries'],
-  ['account-cache'],
+  ['account-cache', 'clock'],
   ['store'],
   ['pg', 'embedded-postgres', 'statements', 'gen'],
   ['ledger'],
   ['pricing'],
   ['tail'],
-  ['poller', 'config', 'clock', 'new-id', 'failure', 'canonical', 'sha256', 'min'],
+  ['poller', 'config', 'new-id', 'failure', 'canonical', 'sha256', 'min'],
 ];
 
 const PURE = ['statements', 'ledger', 'pricing', 'failure', 'canonical', 'sha256', 'min'];

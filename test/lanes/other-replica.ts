@@ -32,7 +32,7 @@ export async function startOtherReplica(
   const context = {
     em: orm.em,
     catalogue,
-    clock: scrip.now,
+    clock: { now: scrip.now, isReliable: true },
     tracer: trace.getTracer('test'),
     cache,
     onCommit: () => {},

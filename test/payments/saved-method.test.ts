@@ -29,7 +29,13 @@ beforeAll(async () => {
   const connected = connectStripe(read.config) ?? expect.fail('there is no key');
   const log = pino({ level: 'silent' });
   const { em, lanes } = replica;
-  payments = new Payments({ stripe: connected, em, lanes, clock: scrip.now, log });
+  payments = new Payments({
+    stripe: connected,
+    em,
+    lanes,
+    clock: { now: scrip.now, isReliable: true },
+    log,
+  });
 });
 afterEach(() => {
   stripe.intercept = () => undefined;

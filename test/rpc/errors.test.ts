@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
-import { MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
+import { HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
 import {
   blockConnections,
   captureLog,
@@ -17,6 +17,7 @@ import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { errorOf, type RpcError } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import { HostClocks } from '../time-sources.ts';
 import { documentedErrors } from './error-contract.ts';
 
 let scrip: TestService;
@@ -198,6 +199,17 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
       await allowConnections();
       return error;
     }),
+  async CLOCK_UNRELIABLE() {
+    const database = { time: Date.now() };
+    const host = new HostClocks(database);
+    const own = await startTestService({ sources: host.sources });
+    const accountId = await openWithCredits(own, 100n);
+    host.wall += HOUR;
+    database.time += HOUR;
+    const error = await errorOf(charge(accountId, 1n, own));
+    await own.stop();
+    return error;
+  },
   SHUTTING_DOWN: () =>
     withOwnService({}, async (own, accountId) => {
       const stream = own.billing.streamHistory({ accountId, follow: true });
@@ -256,6 +268,7 @@ const WITH_FIELDS: readonly string[] = [
 const WITH_RETRY: readonly string[] = [
   'OVERLOADED',
   'DATABASE_UNAVAILABLE',
+  'CLOCK_UNRELIABLE',
   'SHUTTING_DOWN',
   'PAYMENT_PROVIDER_UNAVAILABLE',
 ];

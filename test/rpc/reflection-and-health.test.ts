@@ -18,6 +18,7 @@ import {
   ServerReflectionService,
 } from '../../src/gen/grpc/reflection/v1/reflection.ts';
 import { defined } from '../accounts.ts';
+import { healthOf } from '../health.ts';
 import { startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
@@ -161,38 +162,20 @@ describe('Reflection', () => {
 
 type Health = { readonly status: unknown };
 
-const method = (name: 'Check' | 'Watch') => defined(healthService[name]);
-
-async function check({ channel }: TestService, service: string): Promise<unknown> {
-  const { path, requestSerialize, responseDeserialize } = method('Check');
-  return await new Promise((resolve, reject) => {
-    channel.makeUnaryRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      { service },
-      (error, response) => {
-        if (error) reject(error);
-        else resolve(response && 'status' in response ? response.status : undefined);
-      },
-    );
-  });
-}
-
 describe('Health', () => {
   test.each(['', ...SERVICES])('of %j is SERVING', async (service) => {
-    expect(await check(scrip, service)).toBe('SERVING');
+    expect(await healthOf(scrip, service)).toBe('SERVING');
   });
 
   test('of an unknown service is NOT_FOUND', async () => {
-    await expect(check(scrip, 'billing.v1.Nothing')).rejects.toMatchObject({
+    await expect(healthOf(scrip, 'billing.v1.Nothing')).rejects.toMatchObject({
       code: status.NOT_FOUND,
     });
   });
 
   test('changes to NOT_SERVING for watchers when the replica stops', async () => {
     const own = await startTestService();
-    const { path, requestSerialize, responseDeserialize } = method('Watch');
+    const { path, requestSerialize, responseDeserialize } = defined(healthService['Watch']);
     const call: ClientReadableStream<object> = own.channel.makeServerStreamRequest(
       path,
       requestSerialize,

@@ -77,10 +77,16 @@ describe('the tables can be distributed by account_id:', () => {
   const ACCOUNT_TABLES = `select table_name::text from information_schema.columns
     where table_schema = 'public' and column_name = 'account_id' order by 1`;
 
-  test('only plans, their rate cards and the cursors of events belong to no account', async () => {
+  test('only the clock, plans, their rate cards and the cursors of events belong to no account', async () => {
     const accountTables = await owner.column(ACCOUNT_TABLES);
     const others = (await owner.column(TABLES)).filter((table) => !accountTables.includes(table));
-    expect(others).toEqual(['event_cursors', 'plans', 'rate_cards']);
+    expect(others).toEqual([
+      'clock_acceptances',
+      'clock_heartbeats',
+      'event_cursors',
+      'plans',
+      'rate_cards',
+    ]);
   });
 
   test('every primary and unique key of an account table has account_id in it', async () => {

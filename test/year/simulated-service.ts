@@ -9,6 +9,7 @@ import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-post
 import { migrate } from '../../src/pg/migrate.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import { type Service, startService } from '../../src/service.ts';
+import { sourcesOf } from '../time-sources.ts';
 
 export type SimulatedService = {
   readonly scrip: Scrip;
@@ -39,7 +40,13 @@ export async function startSimulatedService(
     const { config, plans } = await readSettings();
     let now = startsAt;
     const log = pino({ level: 'warn' }, pino.destination(2));
-    const service = await startService(config, url, plans, log, () => now);
+    const service = await startService(
+      config,
+      url,
+      plans,
+      log,
+      sourcesOf(() => now),
+    );
     cleanups.push(() => service.stop());
     const scrip = connect(`127.0.0.1:${service.port}`, { caller: 'year' });
     cleanups.push(async () => scrip.close());
@@ -69,6 +76,7 @@ async function readSettings() {
     LANES: '2',
     // The simulation calls the sweeper itself, by its own clock.
     SWEEP_INTERVAL_MS: '3600000',
+    CLOCK_SAMPLE_INTERVAL_MS: '3600000',
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));
   const files = await readPlanFiles(read.config.PLANS_DIRECTORY);

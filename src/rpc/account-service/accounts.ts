@@ -134,7 +134,7 @@ async function toMessage(
   account: Account,
 ): Promise<AccountMessage> {
   const { accountId, planId } = account;
-  const published = await catalogue.findPlan(planId, clock());
+  const published = await catalogue.findPlan(planId, clock.now());
   if (!published) throw new Error(`account ${accountId} has no plan ${planId}`);
   return accountMessage(account, published.terms.terms);
 }

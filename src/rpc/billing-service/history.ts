@@ -43,7 +43,7 @@ export async function streamHistory(
       throw new Failure('SHUTTING_DOWN', 'this replica is stopping; resume on another', {
         next_after_seq: after,
       });
-    const isComplete = to !== null && (last < newest || to <= clock());
+    const isComplete = to !== null && (last < newest || to <= clock.now());
     if (!request.follow || isComplete || cancelled.aborted) return;
     await tail.waitBeyond(accountId, newest, ended);
   }

@@ -147,7 +147,7 @@ export async function getReservation(
   const accountId = check.accountId(request.accountId);
   const reservationId = check.reservationId(request.reservationId);
   check.throwIfInvalid();
-  const found = await findReservation(context.em(), accountId, reservationId, context.clock());
+  const found = await findReservation(context.em(), accountId, reservationId, context.clock.now());
   if (!found) {
     await loadBook(context, accountId);
     throw reservationNotFound(accountId, reservationId);
@@ -179,7 +179,7 @@ export async function listReservations(
     context.em(),
     accountId,
     states,
-    context.clock(),
+    context.clock.now(),
     before,
     pageSize + 1,
   );

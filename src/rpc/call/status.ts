@@ -36,6 +36,7 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   PAUSED_BELOW_FLOOR: status.FAILED_PRECONDITION,
   OVERLOADED: status.RESOURCE_EXHAUSTED,
   DATABASE_UNAVAILABLE: status.UNAVAILABLE,
+  CLOCK_UNRELIABLE: status.UNAVAILABLE,
   SHUTTING_DOWN: status.UNAVAILABLE,
   PURCHASE_NOT_FOUND: status.NOT_FOUND,
   PACK_EXISTS: status.ALREADY_EXISTS,
@@ -50,6 +51,7 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
 const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
   OVERLOADED: 100,
   DATABASE_UNAVAILABLE: 500,
+  CLOCK_UNRELIABLE: 1_000,
   SHUTTING_DOWN: 100,
   PAYMENT_PROVIDER_UNAVAILABLE: 500,
 };
@@ -77,7 +79,10 @@ function detailsOf({ reason, metadata, violations }: Failure) {
   }
   const retryAfterMs = RETRY_AFTER_MS[reason];
   if (retryAfterMs !== undefined) {
-    const retryDelay = { seconds: 0n, nanos: retryAfterMs * 1_000_000 };
+    const retryDelay = {
+      seconds: BigInt(Math.floor(retryAfterMs / 1_000)),
+      nanos: (retryAfterMs % 1_000) * 1_000_000,
+    };
     details.push(packAny('RetryInfo', RetryInfo.encode({ retryDelay })));
   }
   return details;

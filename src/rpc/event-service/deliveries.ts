@@ -68,7 +68,7 @@ export async function replayDelivery(
   const accountId = check.accountId(request.accountId);
   const eventId = check.eventId(request.eventId);
   check.throwIfInvalid();
-  const delivery = await replay(em(), accountId, eventId, clock());
+  const delivery = await replay(em(), accountId, eventId, clock.now());
   if (!delivery)
     throw new Failure(
       'DELIVERY_NOT_FOUND',
@@ -88,5 +88,5 @@ export async function replayDeadDeliveries(
   const check = new FieldChecker();
   if (accountId) check.accountId(accountId);
   check.throwIfInvalid();
-  return { replayed: await replayDead(em(), accountId, clock(), REPLAYED_MAX) };
+  return { replayed: await replayDead(em(), accountId, clock.now(), REPLAYED_MAX) };
 }

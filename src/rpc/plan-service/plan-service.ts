@@ -25,7 +25,7 @@ async function listPlans(
   { catalogue, clock }: ServiceContext,
   _: ListPlansRequest,
 ): Promise<ListPlansResponse> {
-  const now = clock();
+  const now = clock.now();
   const plans = await catalogue.findPlans(now);
   return { plans: plans.map((plan) => planMessage(plan, now)) };
 }
@@ -38,7 +38,7 @@ async function getPlan(
   const planId = check.name('plan_id', request.planId);
   const requestedVersion = check.rateCardVersion(request.rateCardVersion);
   check.throwIfInvalid();
-  const now = clock();
+  const now = clock.now();
   const plan = await catalogue.findPlan(planId, now);
   if (!plan) throw planNotFound(planId);
   const version = requestedVersion ?? plan.versionAt(now);

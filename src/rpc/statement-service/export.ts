@@ -67,7 +67,7 @@ async function* statementsOfPlan(
   to: string,
   cancelled: AbortSignal,
 ): AsyncGenerator<readonly Statement[]> {
-  if (!(await catalogue.findPlan(planId, clock()))) throw planNotFound(planId);
+  if (!(await catalogue.findPlan(planId, clock.now()))) throw planNotFound(planId);
   // The export of a month that has just ended is complete: statements not yet swept are closed first.
   const failure = await statementCloser.closeAll(AbortSignal.any([cancelled, stopping]));
   if (failure !== null) throw failure;

@@ -1,6 +1,8 @@
 /** Every table, and its MikroORM entity. The migrations create them; a test compares the two. */
 import { entityOf } from '../../pg/entity.ts';
 import { accounts } from './accounts.ts';
+import { clockAcceptances } from './clock-acceptances.ts';
+import { clockHeartbeats } from './clock-heartbeats.ts';
 import { customPacks } from './custom-packs.ts';
 import { deliveries } from './deliveries.ts';
 import { entries } from './entries.ts';
@@ -31,6 +33,8 @@ export const tables = [
   events,
   eventCursors,
   deliveries,
+  clockHeartbeats,
+  clockAcceptances,
 ] as const;
 
 export const entities = {
@@ -48,4 +52,6 @@ export const entities = {
   events: entityOf(events),
   eventCursors: entityOf(eventCursors),
   deliveries: entityOf(deliveries),
+  clockHeartbeats: entityOf(clockHeartbeats),
+  clockAcceptances: entityOf(clockAcceptances),
 };

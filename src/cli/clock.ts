@@ -1,0 +1,116 @@
+/** `clock status` and `clock accept`: what the clocks show, and an operator's word that the database is right. */
+import { parseArgs } from 'node:util';
+import {
+  findNewestAcceptance,
+  insertAcceptance,
+  readDatabaseTime,
+  readHeartbeat,
+} from '../clock/clock-records.ts';
+import type { Heartbeat } from '../clock/clock-state.ts';
+import { type Config, requireConfig } from '../config.ts';
+import { findDatabase } from '../find-database.ts';
+import { connect, type Em } from '../pg/orm.ts';
+import type { Acceptance } from '../store/tables/clock-acceptances.ts';
+import { entities } from '../store/tables/index.ts';
+import type { Command } from './command.ts';
+
+/** Exit code where the clocks disagree. */
+const CLOCKS_DISAGREE = 1;
+
+export const clockStatus: Command = {
+  usage: '',
+  description:
+    "Shows the database's clock, this machine's, and the time that the service trusted last. Exits with 1 " +
+    'if they disagree.',
+  run: (args) =>
+    withDatabase(args, async (em, config) => {
+      const clocks = await readClocks(em);
+      process.stdout.write(textOf(clocks));
+      return disagreementOf(clocks, config) ? CLOCKS_DISAGREE : 0;
+    }),
+};
+
+export const clockAccept: Command = {
+  usage: '',
+  description:
+    "Accepts the database's clock after a jump of more than a day, which replicas wait for. Compare the " +
+    "times that it prints with a clock that you trust. Refuses if this machine's clock is another one.",
+  run: (args) =>
+    withDatabase(args, async (em, config) => {
+      const clocks = await readClocks(em);
+      process.stdout.write(textOf(clocks));
+      if (!agreesWithHost(clocks, config)) {
+        process.stderr.write(
+          'scrip: not accepted: the clocks of the database and of this machine disagree\n',
+        );
+        return CLOCKS_DISAGREE;
+      }
+      const at = await insertAcceptance(em, Date.now());
+      process.stdout.write(`accepted: it is ${new Date(at).toISOString()}\n`);
+      return 0;
+    }),
+};
+
+type Clocks = {
+  readonly database: number;
+  readonly host: number;
+  readonly heartbeat: Heartbeat | null;
+  readonly acceptance: Acceptance | null;
+};
+
+async function readClocks(em: Em): Promise<Clocks> {
+  const heartbeat = await readHeartbeat(em);
+  const acceptance = await findNewestAcceptance(em);
+  // Last, one right after the other.
+  return { heartbeat, acceptance, database: await readDatabaseTime(em), host: Date.now() };
+}
+
+const agreesWithHost = ({ database, host }: Clocks, config: Config): boolean =>
+  Math.abs(host - database) <= config.CLOCK_SKEW_MAX_MS;
+
+/** Whether a replica that starts now would suspect the clocks. */
+function disagreementOf(clocks: Clocks, config: Config): boolean {
+  const { database, heartbeat } = clocks;
+  if (!agreesWithHost(clocks, config)) return true;
+  if (!heartbeat) return false;
+  const jumpMs = Math.abs(heartbeat.database - heartbeat.trusted);
+  return Math.max(jumpMs, heartbeat.trusted - database) > config.CLOCK_SKEW_MAX_MS;
+}
+
+function textOf({ database, host, heartbeat, acceptance }: Clocks): string {
+  const lines = [
+    `database     ${iso(database)}`,
+    `this machine ${iso(host)}  ${lead(host - database)} the database`,
+    heartbeat
+      ? `trusted      ${iso(heartbeat.trusted)}  when the database had ${iso(heartbeat.database)}`
+      : 'trusted      never: no replica has run yet',
+    acceptance
+      ? `accepted     ${iso(acceptance.databaseAt)}  by the clock of the database`
+      : 'accepted     never',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const iso = (at: number): string => new Date(at).toISOString();
+
+const lead = (ms: number): string =>
+  `${Math.abs(Math.round(ms)) / 1_000} s ${ms < 0 ? 'behind' : 'ahead of'}`;
+
+async function withDatabase(
+  args: string[],
+  run: (em: Em, config: Config) => Promise<number>,
+): Promise<number> {
+  parseArgs({ args });
+  const config = requireConfig(process.env);
+  const database = await findDatabase(config);
+  try {
+    const orm = await connect(database.url, entities, 1, config.DATABASE_TIMEOUT_MS);
+    try {
+      return await run(orm.em.fork(), config);
+    } finally {
+      await orm.close();
+    }
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,78 @@
+/** What the database knows of the time: its clock, the heartbeat of the replicas, and acceptances. */
+import { fromMillis, millis } from '../pg/millis.ts';
+import type { Em } from '../pg/orm.ts';
+import { query } from '../pg/query.ts';
+import type { Row } from '../pg/table.ts';
+import { type Acceptance, clockAcceptances } from '../store/tables/clock-acceptances.ts';
+import { clockHeartbeats } from '../store/tables/clock-heartbeats.ts';
+import type { Heartbeat } from './clock-state.ts';
+
+/** The database's clock, in epoch milliseconds and parts of them. */
+export async function readDatabaseTime(em: Em): Promise<number> {
+  const [row] = await query<{ now: number }>(
+    em,
+    `select date_part('epoch', clock_timestamp()) * 1000 as now`,
+    [],
+  );
+  return Number(row?.now);
+}
+
+/** Null before the first. */
+export async function findNewestAcceptance(em: Em): Promise<Acceptance | null> {
+  const [row] = await query<Row>(
+    em,
+    `select ${clockAcceptances.selectList} from clock_acceptances order by acceptance_id desc limit 1`,
+    [],
+  );
+  return row ? clockAcceptances.read(row) : null;
+}
+
+/** Accepts the database's time, from now on. Returns the database's time. */
+export async function insertAcceptance(em: Em, hostAt: number): Promise<number> {
+  const [row] = await query<{ at: number }>(
+    em,
+    `insert into clock_acceptances (acceptance_id, database_at, host_at)
+     select coalesce(max(acceptance_id), 0) + 1, clock_timestamp(), ${fromMillis('$1')}
+     from clock_acceptances
+     returning ${millis('database_at', 'at')}`,
+    [hostAt],
+  );
+  return Number(row?.at);
+}
+
+/** There is one heartbeat. */
+const NAME = 'newest';
+
+/** Null before the first replica. */
+export async function readHeartbeat(em: Em): Promise<Heartbeat | null> {
+  const [row] = await query<Row>(
+    em,
+    `select ${clockHeartbeats.selectList} from clock_heartbeats where name = $1`,
+    [NAME],
+  );
+  if (!row) return null;
+  const { trustedAt: trusted, databaseAt: database, acceptanceId } = clockHeartbeats.read(row);
+  return { trusted, database, acceptance: acceptanceId };
+}
+
+/**
+ * Replaces the heartbeat. A replica that suspects its clocks replaces only its own: so the one that wrote
+ * last before a jump tells of it, and one that was asleep alone tells nobody.
+ */
+export async function writeHeartbeat(
+  em: Em,
+  { trusted, database, acceptance }: Heartbeat,
+  writer: string,
+  isOnlyOwn: boolean,
+): Promise<void> {
+  await query(
+    em,
+    `insert into clock_heartbeats (name, trusted_at, database_at, acceptance_id, writer)
+     values ($1, ${fromMillis('$2')}, ${fromMillis('$3')}, $4, $5)
+     on conflict (name) do update set trusted_at = excluded.trusted_at,
+       database_at = excluded.database_at, acceptance_id = excluded.acceptance_id,
+       writer = excluded.writer
+     where clock_heartbeats.writer = excluded.writer or not $6`,
+    [NAME, trusted, database, acceptance, writer, isOnlyOwn],
+  );
+}
