@@ -38,12 +38,15 @@ export type Limits = {
 /** After a larger jump an operator has to accept the database's time. */
 export const ACCEPTANCE_JUMP_MS = 86_400_000;
 
-/** A clock that went another way than the trusted time, and how far it was ahead, in milliseconds. */
-export type Disagreement = { readonly clock: 'database' | 'host'; readonly leadMs: number };
+/**
+ * How far the clocks were ahead of the trusted time. Of a replica that starts: the database's of the last
+ * heartbeat, the host's of the database's.
+ */
+export type Leads = { readonly databaseMs: number; readonly hostMs: number };
 
 export type Suspicion = {
-  /** What began it. */
-  readonly cause: Disagreement;
+  /** When it began; null until the database has been asked. */
+  readonly leads: Leads | null;
   /** The largest difference of two clocks so far. */
   readonly largestMs: number;
   /** The database's clock since it jumped last. */
@@ -83,9 +86,7 @@ export function startClock(
     return { trusted: timeline, suspicion: null, acceptance: sample.acceptance };
   const acceptance = heartbeat?.acceptance ?? sample.acceptance;
   const suspicion: Suspicion = {
-    cause: hostAgrees
-      ? { clock: 'database', leadMs: databaseLeadMs }
-      : { clock: 'host', leadMs: hostLeadMs },
+    leads: { databaseMs: databaseLeadMs, hostMs: hostLeadMs },
     largestMs: Math.max(Math.abs(hostLeadMs), Math.abs(databaseLeadMs)),
     database: timeline,
     agreedSince: hostAgrees ? at : null,
@@ -114,38 +115,17 @@ export function advanceClock(state: ClockState, sample: Sample, limits: Limits):
   const { trusted } = state;
   if (!trusted) return state;
   const { database, host, at, acceptance } = sample;
-  if (!agrees(database, trusted, skewMaxMs)) {
-    const cause = { clock: 'database', leadMs: leadOf(database, trusted) } as const;
-    return suspect(state, trusted, cause, sample, limits);
-  }
-  if (!agrees(host, trusted, skewMaxMs)) {
-    const cause = { clock: 'host', leadMs: leadOf(host, trusted) } as const;
-    return suspect(state, trusted, cause, sample, limits);
-  }
-  return { trusted: follow(trusted, database, at), suspicion: null, acceptance };
-}
-
-function suspect(
-  state: ClockState,
-  trusted: Timeline,
-  cause: Disagreement,
-  sample: Sample,
-  limits: Limits,
-): ClockState {
-  const suspicion = startSuspicion(state, trusted, cause);
+  if (agrees(database, trusted, skewMaxMs) && agrees(host, trusted, skewMaxMs))
+    return { trusted: follow(trusted, database, at), suspicion: null, acceptance };
+  const suspicion = startSuspicion(trusted, host, state.acceptance);
   return advanceSuspicion(state, suspicion, sample, limits);
 }
 
-const startSuspicion = (
-  { acceptance }: ClockState,
-  trusted: Timeline,
-  cause: Disagreement,
-): Suspicion => ({
-  cause,
-  largestMs: Math.abs(cause.leadMs),
+const startSuspicion = (trusted: Timeline, host: Reading, acceptance: bigint): Suspicion => ({
+  leads: null,
+  largestMs: Math.abs(leadOf(host, trusted)),
   database: trusted,
   agreedSince: null,
-  // Unknown until the database is asked again.
   isConfirmed: false,
   acceptance,
 });
@@ -154,8 +134,7 @@ const startSuspicion = (
 export function compareHost(state: ClockState, host: Reading, { skewMaxMs }: Limits): ClockState {
   const { trusted, suspicion } = state;
   if (suspicion || !trusted || agrees(host, trusted, skewMaxMs)) return state;
-  const cause = { clock: 'host', leadMs: leadOf(host, trusted) } as const;
-  return { ...state, suspicion: startSuspicion(state, trusted, cause) };
+  return { ...state, suspicion: startSuspicion(trusted, host, state.acceptance) };
 }
 
 function advanceSuspicion(
@@ -172,7 +151,7 @@ function advanceSuspicion(
   const agreedSince = jumped ? null : before.agreedSince;
   const trusted = followIfSame(state.trusted, database, at, skewMaxMs);
   const suspicion: Suspicion = {
-    cause: before.cause,
+    leads: before.leads ?? leadsOver(state.trusted, sample),
     largestMs: Math.max(before.largestMs, ...differences(state.trusted, timeline, sample)),
     database: timeline,
     agreedSince: isSame ? (agreedSince ?? at) : null,
@@ -185,6 +164,9 @@ function advanceSuspicion(
   const adopted = trusted && agrees(database, trusted, skewMaxMs) ? trusted : timeline;
   return { trusted: adopted, suspicion: null, acceptance: sample.acceptance };
 }
+
+const leadsOver = (trusted: Timeline | null, { database, host }: Sample): Leads | null =>
+  trusted && { databaseMs: leadOf(database, trusted), hostMs: leadOf(host, trusted) };
 
 /** The trusted time follows the database also while the host is suspected. */
 const followIfSame = (

@@ -81,7 +81,7 @@ export class ReplicaClock implements Clock {
       return false;
     };
     this.#poller = new Poller({ name: 'comparison of clocks', run, intervalMs, log });
-    if (state.suspicion) this.#logSuspicion(state.suspicion);
+    this.#logSuspicion(null);
   }
 
   now(): number {
@@ -125,20 +125,26 @@ export class ReplicaClock implements Clock {
   #become(state: ClockState): boolean {
     const before = this.#state;
     this.#state = state;
+    this.#logSuspicion(before.suspicion);
     const isReliable = state.suspicion === null;
     if (isReliable === (before.suspicion === null)) return false;
-    if (state.suspicion) this.#logSuspicion(state.suspicion);
-    else this.#options.log.info(this.#clocks(), 'the clocks agree again');
+    if (isReliable) this.#options.log.info(this.#clocks(), 'the clocks agree again');
     this.#onChange(isReliable);
     return true;
   }
 
-  #logSuspicion({ cause, largestMs }: Suspicion) {
-    const named = { clock: cause.clock, ahead_ms: Math.round(cause.leadMs), ...this.#clocks() };
-    const what = 'the clocks disagree: this replica does nothing that cannot be undone';
-    if (largestMs > ACCEPTANCE_JUMP_MS)
-      this.#options.log.error(named, `${what} until they agree and \`scrip clock accept\` was run`);
-    else this.#options.log.error(named, `${what} until they have agreed for a while`);
+  /** Once, when the database has been asked: before, nobody knows which clock is another one. */
+  #logSuspicion(before: Suspicion | null) {
+    const { suspicion } = this.#state;
+    if (!suspicion?.leads || before?.leads) return;
+    const { databaseMs, hostMs } = suspicion.leads;
+    const leads = { database_ahead_ms: Math.round(databaseMs), host_ahead_ms: Math.round(hostMs) };
+    const needsAcceptance = suspicion.largestMs > ACCEPTANCE_JUMP_MS;
+    const until = needsAcceptance ? 'they agree and `scrip clock accept` was run' : 'they agree';
+    this.#options.log.error(
+      { ...leads, ...this.#clocks() },
+      `the clocks disagree: this replica does nothing that cannot be undone until ${until}`,
+    );
   }
 
   #clocks() {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { insertAcceptance } from '../../src/clock/clock-records.ts';
+import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { connect } from '../../src/pg/orm.ts';
 import { entities } from '../../src/store/tables/index.ts';
 import {
@@ -16,7 +17,8 @@ import {
 } from '../accounts.ts';
 import { captureLog } from '../disruptions.ts';
 import { healthOf } from '../health.ts';
-import { StripeFake } from '../payments/stripe-fake.ts';
+import { buyByCheckout, purchaseNow } from '../payments/given.ts';
+import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import {
@@ -159,7 +161,7 @@ describe('a host clock that is 90 days ahead for 7 seconds', () => {
     await accept();
     await scrip.service.compareClocks();
     expect(await healthOf(scrip, 'billing.v1.BillingService')).toBe('SERVING');
-    expect(lines).toMatchObject([{ clock: 'host', ahead_ms: 90 * DAY }]);
+    expect(lines).toMatchObject([{ host_ahead_ms: 90 * DAY, database_ahead_ms: 0 }]);
     expect(lines[0]?.['msg']).toContain('scrip clock accept');
   });
 
@@ -267,6 +269,22 @@ describe('a database clock that jumps', () => {
     if (Math.abs(lead) > DAY) await accept();
     await scrip.service.compareClocks();
     expect(await healthOf(scrip)).toBe('SERVING');
+  });
+
+  test('back with the host, by an hour: no time for 10 minutes, then the new one', async () => {
+    const { scrip, host } = await start();
+    const { accountId, reservationId } = await openWithEverything(scrip);
+    database.time -= HOUR;
+    host.wall -= HOUR;
+    await expectUnreliable(charge(scrip, accountId));
+    await settle(scrip, host);
+    await work(scrip);
+    await charge(scrip, accountId);
+    expect(await stateOf(reservationId)).toBe('ACTIVE');
+    // Time never runs backwards within an account.
+    expect(await newestAt(scrip, accountId)).toEqual(new Date(START));
+    const other = await openWithCredits(scrip, 1n);
+    expect(await newestAt(scrip, other)).toEqual(new Date(START - HOUR + SETTLE));
   });
 
   test('with the host, by an hour: no time for 10 minutes, then the new one', async () => {
@@ -430,6 +448,26 @@ describe('while the clocks disagree', () => {
     expect(await kindsOf(accountId)).toEqual(['GRANT', 'CHARGE', 'GRANT']);
     const { statement: closed } = await scrip.statements.getStatement(statement);
     expect(closed?.overage).toBe(10n);
+  });
+
+  test('a paid purchase is granted, and one that waits for its payment is left alone', async () => {
+    const stripe = await new StripeFake().start();
+    stripe.clock = () => database.time;
+    const { scrip, suspect } = await startSuspect({ env: stripe.env });
+    const bought = await buyByCheckout(scrip, await scrip.open('verts'));
+    await suspect();
+    const { id } = stripe.sessionOf(bought.purchaseId);
+    const paid = stripe.event('checkout.session.completed', stripe.pay(id));
+    expect(await deliver(scrip.service.webhookPort, paid)).toBe(200);
+    expect(await kindsOf(bought.accountId)).toEqual(['PURCHASE']);
+
+    const waiting = await buyByCheckout(scrip, await scrip.open('verts'));
+    const { length } = stripe.calls;
+    database.time += 2 * DAY;
+    await work(scrip);
+    expect(stripe.calls.length).toBe(length);
+    expect((await purchaseNow(scrip, waiting)).state).toBe(Purchase_State.PENDING);
+    await stripe.stop();
   });
 
   test('no top-up is charged until they agree', async () => {
