@@ -230,41 +230,42 @@ grant select, insert, update on refunded to scrip_runtime;
 
 -- Packs bought. A purchase is pending until it is paid; then it makes one grant.
 create table purchases (
-  account_id          text not null,
-  purchase_id         uuid not null,           -- ordered by time
-  pack_id             text not null,
-  title               text not null,
-  credits             bigint not null,
-  currency            text not null,           -- ISO 4217
-  amount              numeric(20, 9) not null, -- the price
-  validity            text,                    -- how long its credits last, e.g. "12 months"; null: for ever
-  method              text not null,           -- how it is paid
-  state               text not null,
-  payment_reference   text,                    -- of a REFERENCE: number of a payment elsewhere
-  caller              text not null,           -- who bought it; "scrip" for a top-up
-  request_id          text not null,           -- empty for a top-up
-  labels              jsonb not null,          -- {"name": "value"}
-  success_url         text,                    -- of a CHECKOUT
-  cancel_url          text,                    -- of a CHECKOUT
-  customer_email      text,                    -- of a CHECKOUT; null: the provider asks
-  customer            text,                    -- of a TOP_UP, as the provider names it
-  payment_method      text,                    -- of a TOP_UP, as the provider names it
-  session_id          text,                    -- of the provider's checkout session
-  checkout_url        text,
-  session_expires_at  timestamptz(3),
-  payment_intent_id   text,                    -- of the provider's payment
-  failure_code        text not null,           -- why it is FAILED, in the provider's words; else empty
-  grant_id            bigint,                  -- of a PAID one
-  created_at          timestamptz(3) not null,
-  paid_at             timestamptz(3),
-  amount_refunded     numeric(20, 9) not null,
-  dispute_state       text not null,
-  credits_clawed_back bigint not null,         -- taken back after a refund or dispute
-  credits_unrecovered bigint not null,         -- to be taken back, and spent before
-  looks               int not null,            -- how often it was synchronised with the provider
-  next_check_at       timestamptz(3),          -- when to ask the provider; null: not pending
+  account_id            text not null,
+  purchase_id           uuid not null,           -- ordered by time
+  pack_id               text not null,
+  title                 text not null,
+  credits               bigint not null,
+  currency              text not null,           -- ISO 4217
+  amount                numeric(20, 9) not null, -- the price
+  validity              text,                    -- how long its credits last, e.g. "12 months"; null: for ever
+  method                text not null,           -- how it is paid
+  state                 text not null,
+  payment_reference     text,                    -- of a REFERENCE: number of a payment elsewhere
+  payment_reference_key text,                    -- what references of one payment have in common
+  caller                text not null,           -- who bought it; "scrip" for a top-up
+  request_id            text not null,           -- empty for a top-up
+  labels                jsonb not null,          -- {"name": "value"}
+  success_url           text,                    -- of a CHECKOUT
+  cancel_url            text,                    -- of a CHECKOUT
+  customer_email        text,                    -- of a CHECKOUT; null: the provider asks
+  customer              text,                    -- of a TOP_UP, as the provider names it
+  payment_method        text,                    -- of a TOP_UP, as the provider names it
+  session_id            text,                    -- of the provider's checkout session
+  checkout_url          text,
+  session_expires_at    timestamptz(3),
+  payment_intent_id     text,                    -- of the provider's payment
+  failure_code          text not null,           -- why it is FAILED, in the provider's words; else empty
+  grant_id              bigint,                  -- of a PAID one
+  created_at            timestamptz(3) not null,
+  paid_at               timestamptz(3),
+  amount_refunded       numeric(20, 9) not null,
+  dispute_state         text not null,
+  credits_clawed_back   bigint not null,         -- taken back after a refund or dispute
+  credits_unrecovered   bigint not null,         -- to be taken back, and spent before
+  looks                 int not null,            -- how often it was synchronised with the provider
+  next_check_at         timestamptz(3),          -- when to ask the provider; null: not pending
   primary key (account_id, purchase_id),
-  constraint purchases_payment_reference unique (account_id, payment_reference),
+  constraint purchases_payment_reference unique (account_id, payment_reference_key),
   constraint purchases_session unique (account_id, session_id),
   constraint purchases_payment_intent unique (account_id, payment_intent_id),
   constraint purchases_credits_check check (credits > 0),
@@ -277,6 +278,7 @@ create table purchases (
   constraint purchases_method_check check (
     method in ('REFERENCE', 'CHECKOUT', 'TOP_UP')
     and (method = 'REFERENCE') = (payment_reference is not null)
+    and (method = 'REFERENCE') = (payment_reference_key is not null)
     and (method = 'CHECKOUT') = (success_url is not null and cancel_url is not null)
     and (method = 'TOP_UP') = (customer is not null and payment_method is not null)
   ),

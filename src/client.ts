@@ -21,6 +21,7 @@ import {
 } from '@grpc/grpc-js';
 import * as accounts from './gen/billing/v1/account_service.ts';
 import * as billing from './gen/billing/v1/billing_service.ts';
+import { InsufficientCredits } from './gen/billing/v1/error_details.ts';
 import * as events from './gen/billing/v1/event_service.ts';
 import * as plans from './gen/billing/v1/plan_service.ts';
 import * as statements from './gen/billing/v1/statement_service.ts';
@@ -54,14 +55,18 @@ export class ScripError extends Error {
   /** The bad fields of an INVALID_FIELD. */
   readonly violations: readonly { readonly field: string; readonly description: string }[];
 
+  /** Of INSUFFICIENT_CREDITS and OVERAGE_LIMIT_REACHED: what is missing, and the packs to buy. */
+  readonly insufficientCredits: InsufficientCredits | null;
+
   constructor(error: ServiceError) {
     super(error.details || error.message, { cause: error });
     this.name = 'ScripError';
     this.code = error.code;
-    const { info, badRequest } = detailsOf(error.metadata);
+    const { info, badRequest, insufficientCredits } = detailsOf(error.metadata);
     this.reason = info?.reason ?? '';
     this.metadata = info?.metadata ?? {};
     this.violations = badRequest?.fieldViolations ?? [];
+    this.insufficientCredits = insufficientCredits ?? null;
   }
 }
 
@@ -70,12 +75,14 @@ function detailsOf(metadata: Metadata | undefined) {
   if (!Buffer.isBuffer(bytes)) return {};
   const { details } = Status.decode(bytes);
   const value = (type: string) =>
-    details.find(({ typeUrl }) => typeUrl.endsWith(`/google.rpc.${type}`))?.value;
-  const info = value('ErrorInfo');
-  const badRequest = value('BadRequest');
+    details.find(({ typeUrl }) => typeUrl === `type.googleapis.com/${type}`)?.value;
+  const info = value('google.rpc.ErrorInfo');
+  const badRequest = value('google.rpc.BadRequest');
+  const insufficientCredits = value('billing.v1.InsufficientCredits');
   return {
     info: info && ErrorInfo.decode(info),
     badRequest: badRequest && BadRequest.decode(badRequest),
+    insufficientCredits: insufficientCredits && InsufficientCredits.decode(insufficientCredits),
   };
 }
 

@@ -40,7 +40,13 @@ export type Reason =
   | 'CHECKOUT_FAILED'
   | 'PAYMENT_PROVIDER_UNAVAILABLE'
   | 'CANCELLED'
-  | 'INTERNAL';
+  | 'INTERNAL'
+  | 'MESSAGE_UNDECODABLE'
+  | 'MESSAGE_TOO_LARGE'
+  | 'METHOD_UNKNOWN'
+  | 'COMPRESSION_UNSUPPORTED'
+  | 'DEADLINE_EXCEEDED'
+  | 'SERVICE_UNKNOWN';
 
 /** One bad field of a request: `field` is its path, e.g. `usages[2].count`. */
 export type Violation = { readonly field: string; readonly description: string };

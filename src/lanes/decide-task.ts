@@ -126,7 +126,7 @@ function bookFor(unit: LoadedUnit, accountId: string, command: Command): Book | 
 function openBook(unit: LoadedUnit, accountId: string, command: OpenAccount): Book | Failure {
   const { plans, now } = unit;
   const plan = plans.get(command.planId)?.planAt(now);
-  if (!plan) return planNotFound(command.planId);
+  if (!plan) return planNotFound(command.planId, plans.keys());
   // A new account is granted the allowance of the period that contains now.
   if (!unit.isClockReliable && plan.terms.allowance) return clockUnreliable();
   const book = new Book(

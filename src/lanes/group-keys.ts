@@ -1,5 +1,6 @@
 /** The keys of the rows that the commands of a group need beside their accounts and open grants. */
 import type { Command } from '../ledger/decide.ts';
+import { paymentReferenceKey } from '../ledger/payment-reference.ts';
 import type { RowKey } from '../store/load.ts';
 import type { Task } from './task.ts';
 
@@ -8,6 +9,7 @@ export type GroupKeys = {
   /** Commits and charges to be refunded, by their seq. */
   readonly refundables: readonly RowKey<bigint>[];
   readonly purchases: readonly RowKey<string>[];
+  /** The keys of payment references: see `paymentReferenceKey`. */
   readonly paymentReferences: readonly RowKey<string>[];
   readonly packs: readonly RowKey<string>[];
   /** Accounts whose own auto top-up names a pack. */
@@ -54,7 +56,7 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
       case 'Purchase':
         packs.add(accountId, command.packId);
         if (command.payment.method === 'REFERENCE')
-          paymentReferences.add(accountId, command.payment.reference);
+          paymentReferences.add(accountId, paymentReferenceKey(command.payment.reference));
         break;
       case 'OfferPack':
         packs.add(accountId, command.pack.packId);

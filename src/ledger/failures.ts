@@ -3,10 +3,13 @@
  * service's contract: callers match on reasons and read the values from the metadata.
  */
 import { Failure, type Reason } from '../failure.ts';
-import { coveringPacks } from '../pricing/packs.ts';
-import type { Plan } from '../pricing/plan.ts';
+import { suggestion } from '../nearest-name.ts';
+import { formatMoney } from '../pricing/money.ts';
+import { coveringPacks, type PackOffer } from '../pricing/packs.ts';
+import type { Pack, Plan } from '../pricing/plan.ts';
 import type { Account } from './account.ts';
 import type { Book } from './book.ts';
+import { buyablePacks } from './custom-pack.ts';
 import type { Reservation } from './reservation.ts';
 
 /** A field of the request that is wrong in itself or for this account. `field` is its path. */
@@ -34,8 +37,14 @@ export function accountClosed({ account, now }: Book): Failure {
   });
 }
 
-export const planNotFound = (planId: string): Failure =>
-  new Failure('PLAN_NOT_FOUND', `there is no plan ${planId}`, { plan_id: planId });
+/** `planIds` are those of all plans. */
+export function planNotFound(planId: string, planIds: Iterable<string>): Failure {
+  const { text, metadata } = suggestion(planId, planIds);
+  return new Failure('PLAN_NOT_FOUND', `there is no plan ${planId}${text}`, {
+    plan_id: planId,
+    ...metadata,
+  });
+}
 
 /** The account cannot move to a plan without overage while reservations hold overage. */
 export const overageReserved = (
@@ -70,12 +79,52 @@ export function rateCardVersionUnknown(
   );
 }
 
-export const packNotFound = ({ plan: { planId } }: Book, packId: string): Failure =>
-  new Failure(
+/**
+ * A failure that says more once all packs are known that the account can buy. A rule sees those of its plan;
+ * the others are read for the few requests that fail so.
+ */
+export class PackFailure extends Failure {
+  readonly offers: Offers | null;
+  readonly #withPacks: (customPacks: readonly Pack[]) => PackFailure;
+
+  constructor(
+    failure: Failure,
+    offers: Offers | null,
+    withPacks: (customPacks: readonly Pack[]) => PackFailure,
+  ) {
+    super(failure.reason, failure.message, failure.metadata, failure.violations);
+    this.offers = offers;
+    this.#withPacks = withPacks;
+  }
+
+  withCustomPacks(customPacks: readonly Pack[]): PackFailure {
+    return customPacks.length === 0 ? this : this.#withPacks(customPacks);
+  }
+}
+
+/** What is missing, and the packs that would cover it, best first. */
+export type Offers = {
+  readonly required: bigint;
+  readonly available: bigint;
+  readonly shortfall: bigint;
+  readonly packs: readonly PackOffer[];
+};
+
+export function packNotFound(
+  book: Book,
+  packId: string,
+  customPacks: readonly Pack[] = [],
+): PackFailure {
+  const { planId } = book.plan;
+  const packIds = buyablePacks(book.plan, customPacks).map((pack) => pack.packId);
+  const { text, metadata } = suggestion(packId, packIds);
+  const failure = new Failure(
     'PACK_NOT_FOUND',
-    `plan ${planId} has no pack ${packId}, and the account is offered none of that name`,
-    { pack_id: packId, plan_id: planId },
+    `plan ${planId} has no pack ${packId}, and the account is offered none of that name${text}`,
+    { pack_id: packId, plan_id: planId, ...metadata },
   );
+  return new PackFailure(failure, null, (custom) => packNotFound(book, packId, custom));
+}
 
 export const packExists = (accountId: string, packId: string): Failure =>
   new Failure('PACK_EXISTS', `account ${accountId} can buy a pack ${packId} already`, {
@@ -83,11 +132,12 @@ export const packExists = (accountId: string, packId: string): Failure =>
     account_id: accountId,
   });
 
-export const paymentReferenceUsed = (reference: string): Failure =>
+/** `before` is the reference as it was given first: it may differ in its form. */
+export const paymentReferenceUsed = (reference: string, before: string): Failure =>
   new Failure(
     'PAYMENT_REFERENCE_USED',
-    `payment reference ${reference} has already bought a pack for this account`,
-    { payment_reference: reference },
+    `payment reference ${reference} has already bought a pack for this account${reference === before ? '' : `, as ${before}`}`,
+    { payment_reference: reference, used_as: before },
   );
 
 export const purchaseNotFound = (accountId: string, purchaseId: string): Failure =>
@@ -97,26 +147,48 @@ export const purchaseNotFound = (accountId: string, purchaseId: string): Failure
   });
 
 /**
- * No grant can pay `required`: OVERAGE_LIMIT_REACHED on a postpaid plan, INSUFFICIENT_CREDITS with
- * the packs that would cover the shortfall on any other.
+ * No grant can pay `required`: OVERAGE_LIMIT_REACHED on a postpaid plan, INSUFFICIENT_CREDITS on any
+ * other, with the packs that would cover the shortfall.
  */
-export function insufficientCredits({ plan }: Book, required: bigint, available: bigint): Failure {
+export function insufficientCredits(
+  book: Book,
+  required: bigint,
+  available: bigint,
+  customPacks: readonly Pack[] = [],
+): PackFailure {
+  const { plan } = book;
   const shortfall = required - available;
+  const packs = coveringPacks(buyablePacks(plan, customPacks), shortfall);
+  const best = bestOffer(packs[0]);
   const limit = plan.terms.overage?.limit ?? 0n;
-  if (limit > 0n)
-    return new Failure(
-      'OVERAGE_LIMIT_REACHED',
-      `${required} credits are required, ${available} are left with the month's overage limit of ${limit}`,
-      { required, available, shortfall, limit },
-    );
-  const packs = coveringPacks(plan.packs, shortfall)
-    .map(({ pack, quantity }) => (quantity === 1n ? pack.packId : `${pack.packId} x${quantity}`))
-    .join(', ');
-  return new Failure(
-    'INSUFFICIENT_CREDITS',
-    `${required} credits are required, ${available} are available: ${shortfall} are missing${packs && `; packs that would cover it: ${packs}`}`,
-    { required, available, shortfall, packs },
+  const failure =
+    limit > 0n
+      ? new Failure(
+          'OVERAGE_LIMIT_REACHED',
+          `${required} credits are required, ${available} are left with the month's overage limit of ${limit}: ${shortfall} are missing${best.text}`,
+          { required, available, shortfall, limit, ...best.metadata },
+        )
+      : new Failure(
+          'INSUFFICIENT_CREDITS',
+          `${required} credits are required, ${available} are available: ${shortfall} are missing${best.text}`,
+          { required, available, shortfall, ...best.metadata },
+        );
+  const offers = { required, available, shortfall, packs };
+  return new PackFailure(failure, offers, (custom) =>
+    insufficientCredits(book, required, available, custom),
   );
+}
+
+/** The end of a message that offers the best pack, and its metadata. */
+function bestOffer(offer: PackOffer | undefined) {
+  if (!offer) return { text: '', metadata: {} };
+  const { packId } = offer.pack;
+  const [quantity, price] = [offer.quantity, formatMoney(offer.price)];
+  const number = quantity === 1n ? '' : `${quantity} of `;
+  return {
+    text: `; the best offer is ${number}pack ${packId} for ${price}`,
+    metadata: { best_pack: packId, best_quantity: quantity, best_price: price },
+  };
 }
 
 export const pausedBelowFloor = (available: bigint, floor: bigint): Failure =>

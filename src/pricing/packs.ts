@@ -10,8 +10,8 @@ export type PackOffer = {
 };
 
 /**
- * For each pack, the smallest number of it that covers `shortfall` credits. Sorted by currency code, then
- * by price, then by the order of the plan file. Empty if the shortfall is 0 or less.
+ * For each pack, the smallest number of it that covers `shortfall` credits. Best first: by currency code,
+ * then by price, then the most credits first, then in the order given. Empty if the shortfall is 0 or less.
  */
 export function coveringPacks(packs: readonly Pack[], shortfall: bigint): readonly PackOffer[] {
   if (shortfall <= 0n) return [];
@@ -20,7 +20,12 @@ export function coveringPacks(packs: readonly Pack[], shortfall: bigint): readon
       const quantity = (shortfall + pack.credits - 1n) / pack.credits;
       return { pack, quantity, price: multiplyMoney(pack.price, quantity) };
     })
-    .toSorted((a, b) => compareMoney(a.price, b.price));
+    .toSorted((a, b) => compareMoney(a.price, b.price) || compareCredits(b, a));
+}
+
+function compareCredits(a: PackOffer, b: PackOffer): number {
+  const difference = a.pack.credits * a.quantity - b.pack.credits * b.quantity;
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
 /**

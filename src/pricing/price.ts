@@ -45,7 +45,7 @@ export type PricedUsage = {
  */
 export function priceUsage(rateCard: RateCard, usage: Usage, path: string): PricedUsage | Failure {
   const operation = rateCard.operations.get(usage.operation);
-  if (operation === undefined) return unknownOperation(usage.operation, path);
+  if (operation === undefined) return unknownOperation(rateCard, usage.operation, path);
   if (usage.count < 1n || usage.count > MAX_CREDITS) return countOutOfRange(path);
   const failure = checkInputs(operation, usage, path);
   if (failure !== null) return failure;

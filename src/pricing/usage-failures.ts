@@ -3,7 +3,14 @@
  * shortened, because a failure is sent in a trailer of limited size.
  */
 import { Failure, type Reason } from '../failure.ts';
-import { type Attribute, MAX_CREDITS, type Operation, type Quantity } from './plan.ts';
+import { suggestion } from '../nearest-name.ts';
+import {
+  type Attribute,
+  MAX_CREDITS,
+  type Operation,
+  type Quantity,
+  type RateCard,
+} from './plan.ts';
 
 const SHOWN_MAX = 64;
 
@@ -22,14 +29,15 @@ function failure(
   return new Failure(reason, `${field}: ${description}`, { ...metadata, field }, violations);
 }
 
-export const unknownOperation = (sent: string, path: string): Failure =>
-  unknownOperationAt(sent, `${path}.operation`);
+export const unknownOperation = (rateCard: RateCard, sent: string, path: string): Failure =>
+  unknownOperationAt(rateCard, sent, `${path}.operation`);
 
 /** `field` is the path of the operation's name. */
-export function unknownOperationAt(sent: string, field: string): Failure {
+export function unknownOperationAt({ operations }: RateCard, sent: string, field: string): Failure {
   const operation = sent.slice(0, SHOWN_MAX);
-  const description = `the rate card has no operation ${quote(sent)}`;
-  return failure('UNKNOWN_OPERATION', field, description, { operation });
+  const { text, metadata } = suggestion(operation, operations.keys());
+  const description = `the rate card has no operation ${quote(sent)}${text}`;
+  return failure('UNKNOWN_OPERATION', field, description, { operation, ...metadata });
 }
 
 export function countOutOfRange(path: string): Failure {

@@ -3,8 +3,8 @@
  * grpcurl need no files. @grpc/reflection 1.0.4 is not used, because it rebuilds the descriptors and
  * loses the imports of google.protobuf types, so that grpcurl rejects them.
  */
-import { createFileRegistry, type DescFile, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { type DescFile, type FileRegistry, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import {
@@ -22,8 +22,7 @@ const PATHS = {
 type Call = ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = ServerReflectionResponse['messageResponse'];
 
-/** `descriptors` is a google.protobuf.FileDescriptorSet. */
-export function addReflection(server: Server, descriptors: Uint8Array) {
+export function addReflection(server: Server, descriptors: FileRegistry) {
   const answer = answersFrom(descriptors);
   const handle = (call: Call) => {
     call.on('data', (request: ServerReflectionRequest) => {
@@ -42,8 +41,7 @@ export function addReflection(server: Server, descriptors: Uint8Array) {
   }
 }
 
-function answersFrom(descriptors: Uint8Array) {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptors));
+function answersFrom(registry: FileRegistry) {
   const files = new Map([...registry.files].map((file) => [`${file.name}.proto`, file]));
   const services = [...registry]
     .filter((type) => type.kind === 'service' && !type.typeName.startsWith('grpc.reflection.'))

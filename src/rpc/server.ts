@@ -3,6 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  createFileRegistry,
+  type DescMessage,
+  type FileRegistry,
+  fromBinary,
+} from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import {
   logVerbosity,
   Server,
   ServerCredentials,
@@ -19,6 +26,8 @@ import { StatementServiceService } from '../gen/billing/v1/statement_service.ts'
 import { accountService } from './account-service/account-service.ts';
 import { billingService } from './billing-service/billing-service.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
+import { requestDecoder } from './call/request-decoder.ts';
+import { replaceServerMethods, transportFailures } from './call/transport-failures.ts';
 import { eventService } from './event-service/event-service.ts';
 import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
@@ -57,16 +66,18 @@ export async function startRpcServer(
     'grpc.enable_channelz': 0,
     // Clients accept 4 MB, and the response to a batch is a little larger than its request.
     'grpc.max_receive_message_length': 3 * 1024 * 1024,
+    interceptors: [transportFailures(context)],
   });
-  addService(server, BillingServiceService, billingService(context));
-  addService(server, AccountServiceService, accountService(context));
-  addService(server, PlanServiceService, planService(context));
-  addService(server, StatementServiceService, statementService(context));
-  addService(server, EventServiceService, eventService(context));
+  replaceServerMethods(server, context);
+  const descriptors = readDescriptors();
+  addService(server, descriptors, BillingServiceService, billingService(context));
+  addService(server, descriptors, AccountServiceService, accountService(context));
+  addService(server, descriptors, PlanServiceService, planService(context));
+  addService(server, descriptors, StatementServiceService, statementService(context));
+  addService(server, descriptors, EventServiceService, eventService(context));
   const health = new HealthImplementation();
   health.addToServer(server);
-  if (withReflection)
-    addReflection(server, readFileSync(join(import.meta.dirname, '../gen/descriptor.binpb')));
+  if (withReflection) addReflection(server, descriptors);
 
   let isStopping = false;
   const report = (isServing: boolean) => {
@@ -85,21 +96,40 @@ export async function startRpcServer(
   };
 }
 
-/** Adds a service whose handlers may answer with bytes: responses that are stored as they are sent. */
+/** The services that the server offers, and their messages. */
+function readDescriptors(): FileRegistry {
+  const bytes = readFileSync(join(import.meta.dirname, '../gen/descriptor.binpb'));
+  return createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes));
+}
+
+/**
+ * Adds a service. Its handlers get a Failure in place of a request that cannot be decoded exactly, and may
+ * answer with bytes: responses that are stored as they are sent.
+ */
 function addService(
   server: Server,
+  descriptors: FileRegistry,
   definition: ServiceDefinition,
   implementation: UntypedServiceImplementation,
 ) {
   const methods = Object.entries(definition).map(([name, method]) => {
-    const { responseSerialize } = method;
+    const { path, requestDeserialize, responseSerialize } = method;
+    const decode = requestDecoder(inputOf(descriptors, path), requestDeserialize);
     const serialize = (response: unknown) =>
       response instanceof Uint8Array
         ? Buffer.from(response.buffer, response.byteOffset, response.byteLength)
         : responseSerialize(response);
-    return [name, { ...method, responseSerialize: serialize }];
+    return [name, { ...method, requestDeserialize: decode, responseSerialize: serialize }];
   });
   server.addService(Object.fromEntries(methods), implementation);
+}
+
+/** The request of a method, whose path is such as "/billing.v1.BillingService/Reserve". */
+function inputOf(descriptors: FileRegistry, path: string): DescMessage {
+  const [, service = '', name] = path.split('/');
+  const method = descriptors.getService(service)?.methods.find((one) => one.name === name);
+  if (!method) throw new Error(`the descriptors lack ${path}`);
+  return method.input;
 }
 
 async function bind(server: Server, host: string, port: number): Promise<number> {

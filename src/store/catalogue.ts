@@ -38,6 +38,11 @@ export class Catalogue {
     return [...plans.values()].sort((a, b) => (a.planId < b.planId ? -1 : 1));
   }
 
+  /** The ids of `findPlans`. */
+  async findPlanIds(now: number): Promise<readonly string[]> {
+    return (await this.findPlans(now)).map(({ planId }) => planId);
+  }
+
   /** One of `findPlans`. Null if there is no such plan. */
   async findPlan(planId: string, now: number): Promise<PublishedPlan | null> {
     const plans = await this.loadPlans(this.#em(), now).catch((error: unknown) => {

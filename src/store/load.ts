@@ -180,10 +180,11 @@ export async function loadRefundables(
 export const loadPurchases = (em: Em, keys: readonly RowKey<string>[]): Promise<Purchase[]> =>
   loadByKey(em, purchases, 'purchase_id', 'uuid', keys);
 
+/** By the keys of their payment references. */
 export const loadPurchasesByReference = (
   em: Em,
   keys: readonly RowKey<string>[],
-): Promise<Purchase[]> => loadByKey(em, purchases, 'payment_reference', 'text', keys);
+): Promise<Purchase[]> => loadByKey(em, purchases, 'payment_reference_key', 'text', keys);
 
 /** Custom packs by their name, whether or not they are on offer. */
 export const loadCustomPacks = (em: Em, keys: readonly RowKey<string>[]): Promise<CustomPack[]> =>

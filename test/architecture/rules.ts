@@ -14,10 +14,13 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['ledger'],
   ['pricing'],
   ['tail'],
-  ['poller', 'config', 'new-id', 'failure', 'canonical', 'sha256', 'min'],
+  ['poller', 'config', 'new-id', 'failure', 'canonical', 'sha256', 'min', 'nearest-name'],
 ];
 
-const PURE = ['statements', 'ledger', 'pricing', 'failure', 'canonical', 'sha256', 'min'];
+const PURE = [
+  ...['statements', 'ledger', 'pricing'],
+  ...['failure', 'canonical', 'sha256', 'min', 'nearest-name'],
+];
 
 /** Matches the files of these modules. */
 const modules = (...names: readonly string[]) => `^src/(${names.join('|')})(/|\\.ts$)`;
@@ -47,7 +50,7 @@ export const RULES: readonly IForbiddenRuleType[] = [
       pathNot: [
         modules(...PURE),
         '^(assert/strict|crypto)$',
-        packages('zod', 'yaml', '@bufbuild/cel'),
+        packages('zod', 'yaml', '@bufbuild/cel', 'fastest-levenshtein'),
       ],
     },
   },

@@ -12,6 +12,7 @@ import type { Entry } from '../../src/ledger/entry.ts';
 import type { EventDraft } from '../../src/ledger/event.ts';
 import { type Grant, isOpen } from '../../src/ledger/grant.ts';
 import { seal } from '../../src/ledger/hash-chain.ts';
+import { paymentReferenceKey } from '../../src/ledger/payment-reference.ts';
 import type { Purchase } from '../../src/ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../../src/ledger/refundable.ts';
 import type { Reservation } from '../../src/ledger/reservation.ts';
@@ -192,6 +193,7 @@ function isAbout(command: Command, { purchaseId, paymentReference }: Purchase): 
   return (
     command.kind === 'Purchase' &&
     command.payment.method === 'REFERENCE' &&
-    command.payment.reference === paymentReference
+    paymentReference !== null &&
+    paymentReferenceKey(command.payment.reference) === paymentReferenceKey(paymentReference)
   );
 }

@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { allocate, headroom } from '../../src/ledger/allocation/allocate.ts';
 import { OVERAGE, totalCredits } from '../../src/ledger/allocation/allocation.ts';
+import { PackFailure } from '../../src/ledger/failures.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
+import type { Pack, Terms } from '../../src/pricing/plan.ts';
 import { account, at, book, grant, pack, plan, postpaid, START, snapshotOf } from './fixtures.ts';
 
 const allocated = (grants: readonly Grant[], credits: bigint) => {
@@ -133,23 +135,71 @@ describe('an allocation', () => {
 });
 
 describe('an allocation that fails', () => {
+  const failing = (packs: readonly Pack[], terms: Partial<Terms> = {}) => {
+    const grants = [grant(1n, { amount: 20n })];
+    const failure = allocate(book(grants, { plan: plan(terms, packs) }), 80n);
+    return failure instanceof PackFailure ? failure : expect.fail('it did not fail');
+  };
+  const offersOf = ({ offers }: PackFailure) =>
+    offers?.packs.map(({ pack: { packId }, quantity }) => `${packId} x${quantity}`);
+
   test('says what is required, available and missing, and which packs would cover the shortfall', () => {
-    const packs = [pack('small', 20n, '5.00'), pack('large', 100n, '12.00')];
-    const failure = allocate(book([grant(1n, { amount: 20n })], { plan: plan({}, packs) }), 80n);
+    const failure = failing([pack('small', 20n, '5.00'), pack('large', 100n, '12.00')]);
     expect(failure).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
-      metadata: { required: '80', available: '20', shortfall: '60', packs: 'large, small x3' },
       message:
-        '80 credits are required, 20 are available: 60 are missing; packs that would cover it: large, small x3',
+        '80 credits are required, 20 are available: 60 are missing; the best offer is pack large for 12.00 USD',
+      offers: { required: 80n, available: 20n, shortfall: 60n },
     });
+    expect(failure.metadata).toEqual({
+      required: '80',
+      available: '20',
+      shortfall: '60',
+      best_pack: 'large',
+      best_quantity: '1',
+      best_price: '12.00 USD',
+    });
+    expect(offersOf(failure)).toEqual(['large x1', 'small x3']);
   });
 
-  test('names no packs where the plan sells none', () => {
-    const failure = allocate(book([grant(1n, { amount: 20n })]), 80n);
-    expect(failure).toMatchObject({
-      metadata: { required: '80', available: '20', shortfall: '60', packs: '' },
-      message: '80 credits are required, 20 are available: 60 are missing',
+  test('offers the most credits first where prices are equal, then keeps the order of the plan', () => {
+    const packs = [
+      pack('a', 30n, '5.00'),
+      pack('b', 70n, '10.00'),
+      pack('c', 70n, '10.00'),
+      pack('d', 20n, '3.00'),
+    ];
+    expect(offersOf(failing(packs))).toEqual(['d x3', 'b x1', 'c x1', 'a x2']);
+  });
+
+  test('says how many of the best pack are needed', () => {
+    const failure = failing([pack('small', 20n, '4.00')]);
+    expect(failure.metadata).toMatchObject({ best_quantity: '3', best_price: '12.00 USD' });
+    expect(failure.message).toContain('the best offer is 3 of pack small for 12.00 USD');
+  });
+
+  test('offers packs of the account, too, once they are known', () => {
+    const failure = failing([pack('large', 100n, '12.00')]);
+    const custom = failure.withCustomPacks([pack('ours', 60n, '1.00')]);
+    expect(offersOf(custom)).toEqual(['ours x1', 'large x1']);
+    expect(custom.metadata).toMatchObject({ best_pack: 'ours', best_price: '1.00 USD' });
+    expect(failure.withCustomPacks([])).toBe(failure);
+  });
+
+  test('offers packs on a postpaid plan, too', () => {
+    const failure = failing([pack('large', 100n, '12.00')], {
+      overage: { limit: 10n, rates: null },
     });
+    expect(failure.reason).toBe('OVERAGE_LIMIT_REACHED');
+    expect(failure.metadata).toMatchObject({ shortfall: '50', limit: '10', best_pack: 'large' });
+    expect(offersOf(failure)).toEqual(['large x1']);
+  });
+
+  test('names no pack where the plan sells none', () => {
+    const failure = failing([]);
+    expect(failure.metadata).toEqual({ required: '80', available: '20', shortfall: '60' });
+    expect(failure.message).toBe('80 credits are required, 20 are available: 60 are missing');
+    expect(offersOf(failure)).toEqual([]);
   });
 
   test('counts neither reserved, scheduled nor expired credits as available', () => {

@@ -9,7 +9,7 @@ describe('a charge', () => {
       ['0s', grantCredits(15n, { priority: 1 }), 'GRANT 15: issued>g2 15', '25'],
       ['1s', charge(0n), 'CHARGE 0', '25'],
       ['2s', charge(pages(20n)), 'CHARGE 20: g2>consumed 15, g1>consumed 5', '5'],
-      ['3s', charge(6n), 'INSUFFICIENT_CREDITS: required 6, available 5, shortfall 1, packs ', '5'],
+      ['3s', charge(6n), 'INSUFFICIENT_CREDITS: required 6, available 5, shortfall 1', '5'],
       ['4s', charge(5n), 'CHARGE 5: g1>consumed 5', '0'],
     ]);
     expect([...store.grants.values()].map(({ state }) => state)).toEqual(['SPENT', 'SPENT']);

@@ -200,7 +200,7 @@ describe('a commit of more than is held', () => {
       [
         '1s',
         commit('r1', 46n),
-        'INSUFFICIENT_CREDITS: required 16, available 15, shortfall 1, packs ',
+        'INSUFFICIENT_CREDITS: required 16, available 15, shortfall 1',
         '45 (30)',
       ],
       ['2s', commit('r1', 5n, { final: false }), 'COMMIT 5: (g1)>consumed 5', '40 (25)'],

@@ -41,7 +41,7 @@ describe('a grant limited to operations', () => {
       [
         '4s',
         charge(usagesOf({ a: 2n, b: 3n })),
-        'INSUFFICIENT_CREDITS: required 5, available 4, shortfall 1, packs ',
+        'INSUFFICIENT_CREDITS: required 5, available 4, shortfall 1',
         '8',
       ],
       ['5s', charge(usagesOf({ a: 5n, b: 2n })), 'CHARGE 7: g1>consumed 5, g2>consumed 2', '1'],

@@ -95,11 +95,17 @@ describe('a purchase', () => {
       [
         '1s',
         purchase('starter', 'INV-1'),
-        'PAYMENT_REFERENCE_USED: payment_reference INV-1',
+        'PAYMENT_REFERENCE_USED: payment_reference INV-1, used_as INV-1',
         '100',
       ],
       ['2s', purchase('forever', 'INV-1'), 'PAYMENT_REFERENCE_USED', '100'],
-      ['3s', purchase('starter', 'inv-1'), 'PURCHASE 100: issued>g2 100', '200'],
+      [
+        '3s',
+        purchase('starter', ' inv-1'),
+        'PAYMENT_REFERENCE_USED: payment_reference  inv-1, used_as INV-1',
+        '100',
+      ],
+      ['4s', purchase('starter', 'INV-2'), 'PURCHASE 100: issued>g2 100', '200'],
     ]);
   });
 

@@ -50,7 +50,7 @@ describe('a raise', () => {
       [
         '1m',
         raise('r1', 71n),
-        'INSUFFICIENT_CREDITS: required 71, available 70, shortfall 1, packs ',
+        'INSUFFICIENT_CREDITS: required 71, available 70, shortfall 1',
         '100 (30)',
       ],
       ['2m', raise('r1', 70n), 'RAISE 70: g1>(g1) 70', '100 (100)'],

@@ -26,7 +26,7 @@ describe('a reservation', () => {
       [
         '2s',
         reserve(41n),
-        'INSUFFICIENT_CREDITS: required 41, available 40, shortfall 1, packs ',
+        'INSUFFICIENT_CREDITS: required 41, available 40, shortfall 1',
         '100 (60)',
       ],
       ['3s', reserve(40n), 'RESERVE 40: g1>(g1) 40', '100 (100)'],

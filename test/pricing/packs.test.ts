@@ -93,15 +93,16 @@ describe('the packs that cover a shortfall', () => {
     );
   });
 
-  test('keep the order of the file at equal prices, and are grouped by currency', () => {
+  test('have the most credits first at equal prices, then the order of the file, by currency', () => {
     const packs = [
       pack('dollars', 10n, '1.00'),
-      pack('same', 20n, '1.00'),
+      pack('same', 10n, '1.00'),
+      pack('more', 20n, '1.00'),
       pack('yen', 10n, '1', 'JPY'),
       pack('euros', 10n, '900.00', 'EUR'),
     ];
     const ids = coveringPacks(packs, 5n).map((offer) => offer.pack.packId);
-    expect(ids).toEqual(['euros', 'yen', 'dollars', 'same']);
+    expect(ids).toEqual(['euros', 'yen', 'more', 'dollars', 'same']);
   });
 });
 

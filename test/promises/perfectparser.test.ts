@@ -316,7 +316,7 @@ describe('running out of credits', () => {
       reason: 'INSUFFICIENT_CREDITS',
       metadata: { required: '100', available: '20', shortfall: '80' },
     });
-    expect(error.metadata['packs']?.split(', ')[0]).toBe('starter');
+    expect(error.metadata).toMatchObject({ best_pack: 'starter', best_price: '19.00 USD' });
     expect(await customer.balance()).toMatchObject({ available: 20n, reserved: 0n });
   });
 

@@ -51,6 +51,11 @@ describe('An error fits into the headers of a client', () => {
       'labels',
     ],
     [
+      '16 labels with keys that are too long and not ASCII',
+      reserve({ credits: 1n, labels: labels(16, '🧾'.repeat(1_000), long) }),
+      'labels',
+    ],
+    [
       'an operation that is too long',
       reserve({ usages: [{ operation: long }] }),
       'usages[0].operation',

@@ -1,6 +1,8 @@
 /** Every error reason of the contract, caused through gRPC. */
+import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
 import { HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
@@ -19,6 +21,9 @@ import { errorOf, type RpcError } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 import { HostClocks } from '../time-sources.ts';
 import { documentedErrors } from './error-contract.ts';
+import { errorExample } from './error-example.ts';
+import { frame, http2ErrorOf } from './http2-call.ts';
+import { callRaw } from './raw-call.ts';
 
 let scrip: TestService;
 let stripe: StripeFake;
@@ -30,6 +35,9 @@ afterAll(async () => {
   await scrip.stop();
   await stripe.stop();
 });
+
+const CHARGE = '/billing.v1.BillingService/Charge';
+const HEALTH = '/grpc.health.v1.Health/Check';
 
 const charge = (accountId: string, credits: bigint, service = scrip) =>
   service.billing.charge({ accountId, requestId: requestId(), credits });
@@ -76,7 +84,7 @@ type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED' | 'UNRECOGNIZED'>;
 
 const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   INVALID_FIELD: () => errorOf(charge('not an id', 1n)),
-  UNKNOWN_OPERATION: () => price('file.print'),
+  UNKNOWN_OPERATION: () => price('image.upscal'),
   MISSING_QUANTITY: () => price('image.upscale'),
   QUANTITY_OUT_OF_RANGE: () => price('image.upscale', { scale_factor: 17n }),
   async REQUEST_ID_REUSED() {
@@ -90,8 +98,8 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const reservationId = '01900000-0000-7000-8000-000000000000';
     return await errorOf(scrip.billing.getReservation({ accountId, reservationId }));
   },
-  PACK_NOT_FOUND: async () => await errorOf(buy(await scrip.open('verts'), 'popular')),
-  PLAN_NOT_FOUND: () => errorOf(scrip.plans.getPlan({ planId: 'gold' })),
+  PACK_NOT_FOUND: async () => await errorOf(buy(await scrip.open('verts'), 'startr')),
+  PLAN_NOT_FOUND: () => errorOf(scrip.plans.getPlan({ planId: 'vert' })),
   async ENTRY_NOT_FOUND() {
     const accountId = await openWithCredits(scrip, 1n);
     return await errorOf(scrip.billing.refund({ accountId, requestId: requestId(), seq: 1n }));
@@ -236,12 +244,38 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
       { timeout: 10_000 },
     );
     await own.stop();
-    const code = [status.CANCELLED, status.DEADLINE_EXCEEDED].find(
-      (one) => status[one] === line['code'],
-    );
+    const code = line['code'] === 'CANCELLED' ? status.CANCELLED : null;
     const reason = String(line['reason']);
-    return { code: code ?? -1, reason, message: '', metadata: {}, fields: [], retryMs: null };
+    const nothingElse = { fields: [], retryMs: null, insufficientCredits: null, details: [] };
+    return { code: code ?? -1, reason, message: '', metadata: {}, ...nothingElse };
   },
+  // A field that the service does not know.
+  MESSAGE_UNDECODABLE: () =>
+    errorOf(callRaw(scrip, CHARGE, Buffer.from([0xfa, 0xf0, 0x04, 0x01, 0x78]))),
+  MESSAGE_TOO_LARGE: () => errorOf(callRaw(scrip, CHARGE, new Uint8Array(4 * 1024 * 1024))),
+  METHOD_UNKNOWN: () =>
+    errorOf(callRaw(scrip, '/billing.v1.BillingService/Void', new Uint8Array())),
+  COMPRESSION_UNSUPPORTED: () =>
+    http2ErrorOf(scrip, {
+      path: CHARGE,
+      headers: { 'grpc-encoding': 'snappy' },
+      body: frame(new Uint8Array(1), 1),
+    }),
+  DEADLINE_EXCEEDED: () =>
+    withOwnService({ ACCOUNT_CACHE_MAX: '0' }, async (own, accountId) => {
+      const unlock = await lockAccount(own.databaseUrl, accountId);
+      const request = ChargeRequest.fromPartial({ accountId, requestId: 'r', credits: 1n });
+      const body = frame(ChargeRequest.encode(request).finish());
+      const error = await http2ErrorOf(own, {
+        path: CHARGE,
+        headers: { 'grpc-timeout': '50m' },
+        body,
+      });
+      await unlock();
+      return error;
+    }),
+  SERVICE_UNKNOWN: () =>
+    errorOf(callRaw(scrip, HEALTH, Buffer.from([0x0a, 7, ...Buffer.from('billing')]))),
   INTERNAL: () =>
     withOwnService({}, async (own, accountId) => {
       await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');
@@ -250,6 +284,8 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
 };
 
 const documented = documentedErrors();
+/** By their reasons, as docs/errors.md shows them. */
+const examples = new Map<string, string>();
 
 test('every reason of the contract is tested here', () => {
   const reasons = Object.keys(ErrorReason).filter(
@@ -264,6 +300,7 @@ const WITH_FIELDS: readonly string[] = [
   'UNKNOWN_OPERATION',
   'MISSING_QUANTITY',
   'QUANTITY_OUT_OF_RANGE',
+  'MESSAGE_UNDECODABLE',
 ];
 const WITH_RETRY: readonly string[] = [
   'OVERLOADED',
@@ -278,6 +315,7 @@ describe.each(documented)('$reason', ({ reason, codes, metadata, retryInfo }) =>
     const [, cause] = Object.entries(causes).find(([name]) => name === reason) ?? [];
     const error = cause ? await cause() : expect.fail('it is not tested');
     expect(error.reason).toBe(reason);
+    examples.set(reason, errorExample(error));
     expect(codes).toContain(error.code);
     expect(Object.keys(error.metadata)).toEqual(expect.arrayContaining([...metadata]));
     expect(error.fields.length > 0).toBe(WITH_FIELDS.includes(reason));
@@ -288,4 +326,12 @@ describe.each(documented)('$reason', ({ reason, codes, metadata, retryInfo }) =>
       for (const [value] of error.message.matchAll(/\d[\d-]*\d|\d/g))
         expect(Object.values(error.metadata).join(' ')).toContain(value);
   });
+});
+
+test('docs/errors.md shows every error as a client sees it: run this file with -u to write it', async () => {
+  const heading = '## Examples\n';
+  const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
+  const shown = documented.map(({ reason }) => `### ${reason}\n\n${examples.get(reason)}\n`);
+  const before = page.slice(0, page.indexOf(heading) + heading.length);
+  await expect(`${before}\n${shown.join('\n')}`).toMatchFileSnapshot('../../docs/errors.md');
 });

@@ -28,7 +28,9 @@ async function withoutTable<Result>(table: string, run: () => Promise<Result>): 
   }
 }
 
-function expectBug({ code, reason, message, metadata }: Omit<RpcError, 'fields' | 'retryMs'>) {
+type Bug = Pick<RpcError, 'code' | 'reason' | 'message' | 'metadata'>;
+
+function expectBug({ code, reason, message, metadata }: Bug) {
   expect({ code, reason }).toEqual({ code: status.INTERNAL, reason: 'INTERNAL' });
   const traceId = metadata['trace_id'];
   expect(traceId).toMatch(/^(?!0{32})[0-9a-f]{32}$/);

@@ -107,7 +107,7 @@ describe('a limited grant', () => {
     const insufficient = {
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
-      metadata: { required: '16', available: '12', shortfall: '4', packs: 'small' },
+      metadata: { required: '16', available: '12', shortfall: '4', best_pack: 'small' },
     };
     expect(
       await errorOf(scrip.billing.reserve({ ...withRequestId(accountId), usages })),

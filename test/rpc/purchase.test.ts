@@ -137,6 +137,28 @@ describe('Purchase', () => {
     expect((await buy(other, 'starter', 'order-1')).balance?.remaining).toBe(1_000n);
   });
 
+  test('accepts a payment reference once, in whatever form, and stores it exactly', async () => {
+    const accountId = await scrip.open('verts');
+    const { purchase } = await buy(accountId, 'starter', ' Order  17\u200b');
+    expect(purchase?.paymentReference).toBe(' Order  17\u200b');
+    const rows = await storedRows(scrip, accountId);
+    for (const form of ['Order 17', 'order17', 'ORDER 17 ', '\u00a0order\u200d17', 'Ｏrder１7'])
+      expect(await errorOf(buy(accountId, 'starter', form))).toMatchObject({
+        code: status.ALREADY_EXISTS,
+        reason: 'PAYMENT_REFERENCE_USED',
+        metadata: { payment_reference: form, used_as: ' Order  17\u200b' },
+      });
+    expect(await storedRows(scrip, accountId)).toBe(rows);
+  });
+
+  test('accepts one of several forms of a payment reference that arrive at the same time', async () => {
+    const accountId = await scrip.open('verts');
+    const forms = ['order 1', 'ORDER 1', 'order1', ' order 1', 'Order\u200b1'];
+    const settled = await Promise.allSettled(forms.map((form) => buy(accountId, 'starter', form)));
+    expect(settled.filter((call) => call.status === 'fulfilled').length).toBe(1);
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(1_000n);
+  });
+
   test('accepts a payment reference once if many calls arrive at the same time', async () => {
     const accountId = await scrip.open('verts');
     const calls = Array.from({ length: 10 }, () => buy(accountId, 'starter', 'order-1'));
@@ -164,7 +186,7 @@ describe('Purchase', () => {
   test('accepts payment references of 1 to 128 characters', async () => {
     const accountId = await scrip.open('verts');
     await buy(accountId, 'starter', 'x'.repeat(128));
-    for (const bad of ['', 'x'.repeat(129), 'a\u0000', 'a\nb'])
+    for (const bad of ['', 'x'.repeat(129), 'a\u0000', 'a\nb', ' ', '\u200b\u3164'])
       expect(await errorOf(buy(accountId, 'starter', bad))).toMatchObject({
         reason: 'INVALID_FIELD',
         fields: ['payment_reference'],

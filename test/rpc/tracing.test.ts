@@ -153,13 +153,6 @@ describe('The caller of an entry', () => {
     expect(await callerOf(name)).toBe(name);
   });
 
-  test.each([
-    ['two words', 'two words'],
-    ['129 characters', 'x'.repeat(129)],
-  ])('is "unknown" if x-caller is invalid: %s', async (_, name) => {
-    expect(await callerOf(name)).toBe('unknown');
-  });
-
   test('is "unknown" without x-caller', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const charge = mutatingRpcs.find(({ path }) => path.endsWith('/Charge'));

@@ -108,6 +108,7 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     method: 'REFERENCE',
     state: 'PAID',
     payment_reference: 'order-1',
+    payment_reference_key: 'order-1',
     caller: 'test',
     request_id: 'r',
     labels: {},
@@ -173,6 +174,8 @@ const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
     'scrip_runtime',
   );
 
+const noReference = { payment_reference: null, payment_reference_key: null };
+
 /** By the name of the CHECK: changes to a valid row that it refuses. */
 const violations: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
   rate_cards_version_check: [{ version: 0 }],
@@ -233,12 +236,13 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { state: 'PENDING', next_check_at: instant, grant_id: null },
   ],
   purchases_method_check: [
-    { method: 'CASH', payment_reference: null },
+    { method: 'CASH', ...noReference },
     { payment_reference: null },
-    { method: 'CHECKOUT', payment_reference: null },
-    { method: 'CHECKOUT', payment_reference: null, success_url: 'https://x' },
+    { payment_reference_key: null },
+    { method: 'CHECKOUT', ...noReference },
+    { method: 'CHECKOUT', ...noReference, success_url: 'https://x' },
     { method: 'CHECKOUT', success_url: 'https://x', cancel_url: 'https://x' },
-    { method: 'TOP_UP', payment_reference: null, customer: 'cus_1' },
+    { method: 'TOP_UP', ...noReference, customer: 'cus_1' },
     { customer: 'cus_1', payment_method: 'pm_1' },
   ],
   purchases_session_check: [

@@ -384,13 +384,15 @@ update purchases set paid_at = paid_at + interval '1 s' where :account;
 -- prepaid: inserts a purchase without an entry
 -- > it is paid, and no entry granted its credits
 create temp table added as select * from purchases where :account;
-update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2', grant_id = 1;
+update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2',
+  payment_reference_key = 'order-2', grant_id = 1;
 insert into purchases table added;
 
 -- prepaid: inserts a second purchase of one grant
 -- > more than one purchase or PURCHASE made it
 create temp table added as select * from purchases where :account;
-update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2';
+update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2',
+  payment_reference_key = 'order-2';
 insert into purchases table added;
 
 -- prepaid: marks a paid purchase as PENDING

@@ -7,6 +7,7 @@ import { checkCreditLimit } from '../credit-limit.ts';
 import { findPack } from '../custom-pack.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, packNotFound, paymentReferenceUsed } from '../failures.ts';
+import { paymentReferenceKey } from '../payment-reference.ts';
 import type { CheckoutTerms } from '../purchase.ts';
 import { createPurchase, grantPurchase } from '../purchase-lifecycle.ts';
 
@@ -19,16 +20,22 @@ export type BuyPack = {
   readonly labels: Labels;
 };
 
+/** The reference of the purchase that was paid with the same payment; null if there is none. */
+function findPaidWith({ purchases }: Book, reference: string): string | null {
+  const key = paymentReferenceKey(reference);
+  for (const { paymentReference } of purchases)
+    if (paymentReference !== null && paymentReferenceKey(paymentReference) === key)
+      return paymentReference;
+  return null;
+}
+
 export function buyPack(book: Book, command: BuyPack, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const pack = findPack(book, command.packId);
   if (!pack) return packNotFound(book, command.packId);
   const { payment, labels } = command;
-  if (
-    payment.method === 'REFERENCE' &&
-    book.purchases.some(({ paymentReference }) => paymentReference === payment.reference)
-  )
-    return paymentReferenceUsed(payment.reference);
+  const before = payment.method === 'REFERENCE' && findPaidWith(book, payment.reference);
+  if (before) return paymentReferenceUsed(payment.reference, before);
 
   const overLimit = checkCreditLimit(book, pack.credits);
   if (overLimit) return overLimit;

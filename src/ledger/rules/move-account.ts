@@ -19,7 +19,7 @@ export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
   const plan = book.findPlan(command.planId);
-  if (!plan) return planNotFound(command.planId);
+  if (!plan) return planNotFound(command.planId, book.plans.keys());
   const previousPlanId = account.planId;
   if (plan.planId === previousPlanId) return { kind: 'MoveAccount', entrySeq: 0n } as const;
   // Their commits would be overage that no plan has a price for.

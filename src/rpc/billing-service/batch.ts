@@ -8,6 +8,8 @@ import {
   MutationError,
 } from '../../gen/billing/v1/billing_service.ts';
 import type { StoredResponse } from '../../lanes/task.ts';
+import { invalidField } from '../../ledger/failures.ts';
+import { findCustomPacks } from '../../queries/purchases.ts';
 import {
   closeAccount,
   moveAccount,
@@ -17,8 +19,8 @@ import {
 import { grantCredits } from '../account-service/grants.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
-import { type PrepareMutation, submit } from '../call/mutation.ts';
-import { statusCodeOf } from '../call/status.ts';
+import { type FindCustomPacks, type PrepareMutation, submit } from '../call/mutation.ts';
+import { detailsOf, statusCodeOf } from '../call/status.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { charge, refund } from './charges.ts';
 import { purchaseMutation } from './purchases.ts';
@@ -58,23 +60,32 @@ export async function batch(
   if (mutations.length < 1 || mutations.length > MUTATIONS_MAX)
     check.addViolation('mutations', `must be 1 to ${MUTATIONS_MAX} mutations`);
   check.throwIfInvalid();
+  const packs = customPacksOnce(context);
   const answers = await Promise.all(
     mutations.map(async ({ mutation }) => {
       const prepared = prepare(mutation);
       return prepared instanceof Failure
         ? prepared
-        : await submit(context, prepared, caller, isCancelled);
+        : await submit(context, prepared, caller, isCancelled, packs);
     }),
   );
   return { response: encodeResponse(mutations, answers) };
 }
 
+/** Reads the custom packs of each account once, however many mutations of it fail. */
+function customPacksOnce({ em }: ServiceContext): FindCustomPacks {
+  const found = new Map<string, ReturnType<FindCustomPacks>>();
+  return (accountId) => {
+    const packs = found.get(accountId) ?? findCustomPacks(em(), accountId);
+    found.set(accountId, packs);
+    return packs;
+  };
+}
+
 function prepare(mutation: Mutation['mutation']) {
-  if (!mutation) return new Failure('INVALID_FIELD', 'mutation is required', { field: 'mutation' });
+  if (!mutation) return invalidField('mutation', 'is required');
   if (mutation.$case === 'purchase' && mutation.value.payment?.$case === 'checkout')
-    return new Failure('INVALID_FIELD', 'checkout is not taken in a batch: call Purchase', {
-      field: 'checkout',
-    });
+    return invalidField('checkout', 'is not taken in a batch: call Purchase');
   const prepareCase = MUTATIONS[mutation.$case].prepare as PrepareMutation<unknown>;
   return prepareCase(mutation.value);
 }
@@ -104,10 +115,13 @@ function encodeResponse(
   return writer.finish();
 }
 
-const encodeError = ({ reason, message, metadata }: Failure): Uint8Array =>
-  MutationError.encode({
+function encodeError(failure: Failure): Uint8Array {
+  const { reason, message, metadata } = failure;
+  return MutationError.encode({
     code: statusCodeOf(reason),
     message,
     reason,
     metadata: { ...metadata },
+    details: [...detailsOf(failure)],
   }).finish();
+}

@@ -3,6 +3,7 @@ import { Failure } from '../../failure.ts';
 import type { EstimateRequest, EstimateResponse } from '../../gen/billing/v1/billing_service.ts';
 import { previewAllocation } from '../../ledger/allocation/allocate.ts';
 import type { Book } from '../../ledger/book.ts';
+import { buyablePacks } from '../../ledger/custom-pack.ts';
 import { rateCardVersionUnknown } from '../../ledger/failures.ts';
 import { priceAmount } from '../../ledger/requested-amount.ts';
 import { coveringPacks } from '../../pricing/packs.ts';
@@ -11,7 +12,7 @@ import type { Usage } from '../../pricing/usage.ts';
 import { findCustomPacks } from '../../queries/purchases.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
-import { packMessage } from '../messages/pack.ts';
+import { offerMessage } from '../messages/pack.ts';
 import { pricedUsageMessageWithComponents } from '../messages/priced-usage.ts';
 import type { ServiceContext } from '../service-context.ts';
 
@@ -53,7 +54,7 @@ function estimateOn(
   if (priced instanceof Failure) throw priced;
   const { available, shortfall } = previewAllocation(book, priced.credits, priced.lines);
   const offers =
-    shortfall > 0n ? coveringPacks([...book.plan.packs, ...customPacks], shortfall) : [];
+    shortfall > 0n ? coveringPacks(buyablePacks(book.plan, customPacks), shortfall) : [];
   return {
     lines: priced.lines.map(pricedUsageMessageWithComponents),
     credits: priced.credits,
@@ -61,10 +62,6 @@ function estimateOn(
     available,
     sufficient: shortfall === 0n && book.account.state === 'OPEN',
     shortfall,
-    packs: offers.map(({ pack, quantity, price }) => ({
-      pack: packMessage(pack),
-      quantity,
-      price,
-    })),
+    packs: offers.map(offerMessage),
   };
 }

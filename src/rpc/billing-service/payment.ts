@@ -1,5 +1,6 @@
 /** The fields of a purchase that say how it is paid. */
 import type { PurchaseRequest } from '../../gen/billing/v1/billing_service.ts';
+import { paymentReferenceKey } from '../../ledger/payment-reference.ts';
 import type { BuyPack } from '../../ledger/rules/buy-pack.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
@@ -28,6 +29,8 @@ export function parsePayment(
   }
   if (!payment) check.addViolation('payment', 'payment_reference or checkout is required');
   const reference = payment ? check.text('payment_reference', payment.value, 128, 1) : '';
+  if (reference !== '' && paymentReferenceKey(reference) === '')
+    check.addViolation('payment_reference', 'must have a visible character');
   return { method: 'REFERENCE', reference };
 }
 

@@ -85,12 +85,16 @@ export function unaryHandler<Request, Response>(
   method: string,
   serve: (request: Request, call: UnaryCall) => Promise<Answered<Response> | Failure>,
 ) {
-  return async (call: ServerUnaryCall<Request, Response>, respond: sendUnaryData<Response>) => {
+  return async (
+    call: ServerUnaryCall<Request | Failure, Response>,
+    respond: sendUnaryData<Response>,
+  ) => {
     releaseReferencesOnClose(call);
     const observed = new ObservedCall(context, method, call.metadata);
     const { caller } = observed;
     try {
-      const answered = await serve(call.request, { caller, isCancelled: () => call.cancelled });
+      const request = acceptedRequest(observed, call.request);
+      const answered = await serve(request, { caller, isCancelled: () => call.cancelled });
       if (answered instanceof Failure) throw answered;
       observed.succeeded();
       // Bytes are sent as they are: see `addService`.
@@ -106,19 +110,27 @@ function streamHandler<Request, Response>(
   method: string,
   serve: (request: Request, write: Write<Response>, cancelled: AbortSignal) => Promise<void>,
 ) {
-  return async (call: ServerWritableStream<Request, Response>) => {
+  return async (call: ServerWritableStream<Request | Failure, Response>) => {
     const observed = new ObservedCall(context, method, call.metadata);
     const cancelled = new AbortController();
     call.once('cancelled', () => cancelled.abort());
     const { signal } = cancelled;
     try {
-      await serve(call.request, (response) => writeTo(call, response, signal), signal);
+      const request = acceptedRequest(observed, call.request);
+      await serve(request, (response) => writeTo(call, response, signal), signal);
       observed.succeeded();
       call.end();
     } catch (error) {
       call.emit('error', observed.failed(error));
     }
   };
+}
+
+/** The request, if its caller is accepted and its bytes could be decoded. Throws the failure otherwise. */
+function acceptedRequest<Request>({ refusal }: ObservedCall, decoded: Request | Failure): Request {
+  if (refusal) throw refusal;
+  if (decoded instanceof Failure) throw decoded;
+  return decoded;
 }
 
 /** Waits until the reader can take more, so that a slow reader slows its stream and fills no memory. */

@@ -6,6 +6,9 @@ import type { Failure } from '../../failure.ts';
 import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Command, Outcome } from '../../ledger/decide.ts';
+import { PackFailure } from '../../ledger/failures.ts';
+import type { Pack } from '../../pricing/plan.ts';
+import { findCustomPacks } from '../../queries/purchases.ts';
 import type { ServiceContext } from '../service-context.ts';
 import type { Codec } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
@@ -56,14 +59,18 @@ export function defineMutation<
   };
 }
 
+/** The packs offered to an account alone. */
+export type FindCustomPacks = (accountId: string) => Promise<readonly Pack[]>;
+
 /** Hands a mutation to the lane of its account, and resolves when that has answered. */
-export function submit(
-  { lanes }: ServiceContext,
+export async function submit(
+  { lanes, em }: ServiceContext,
   { accountId, requestId, command, fingerprint, encodeResponse }: PreparedMutation,
   caller: Caller,
   isCancelled: () => boolean,
+  customPacksOf: FindCustomPacks = (id) => findCustomPacks(em(), id),
 ): Promise<StoredResponse | Failure> {
-  return lanes.submit({
+  const answer = await lanes.submit({
     type: 'request',
     accountId,
     command,
@@ -72,4 +79,7 @@ export function submit(
     encodeResponse,
     isAbandoned: isCancelled,
   });
+  if (!(answer instanceof PackFailure)) return answer;
+  // A unit of work does not read them: it would do so for the requests that succeed, too.
+  return answer.withCustomPacks(await customPacksOf(accountId));
 }

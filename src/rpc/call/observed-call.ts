@@ -18,7 +18,7 @@ import { statusCodeOf, toServiceError } from './status.ts';
 
 /** Who calls, and the span of the call. */
 export type Caller = {
-  /** The request metadata `x-caller`; "unknown" if it is missing or not 1 to 128 visible ASCII characters. */
+  /** The request metadata `x-caller`; "unknown" if it is missing. */
   readonly caller: string;
   readonly traceId: string;
   readonly spanId: string;
@@ -26,7 +26,10 @@ export type Caller = {
 
 export type CallContext = Pick<ServiceContext, 'tracer' | 'log' | 'inFlight'>;
 
+/** The request metadata in which callers name themselves. */
+export const CALLER_KEY = 'x-caller';
 const UNKNOWN_CALLER = 'unknown';
+const INVALID_CALLER = 'invalid';
 const CALLER = /^[\x21-\x7e]{1,128}$/;
 
 /** The status codes that OpenTelemetry counts as errors of the server; the others are the caller's. */
@@ -41,6 +44,8 @@ const SERVER_ERRORS: ReadonlySet<status> = new Set([
 
 export class ObservedCall {
   readonly caller: Caller;
+  /** Why the call cannot be served, whatever it asks for; null if it can. */
+  readonly refusal: Failure | null;
   readonly #context: CallContext;
   readonly #method: string;
   readonly #span: Span;
@@ -59,7 +64,9 @@ export class ObservedCall {
       propagation.extract(ROOT_CONTEXT, metadata, metadataGetter),
     );
     const { traceId, spanId } = this.#span.spanContext();
-    this.caller = { caller: callerName(metadata), traceId, spanId };
+    const name = callerName(metadata);
+    this.refusal = name === null ? invalidCaller() : null;
+    this.caller = { caller: name ?? INVALID_CALLER, traceId, spanId };
   }
 
   succeeded() {
@@ -120,9 +127,18 @@ export class ObservedCall {
   }
 }
 
-function callerName(metadata: Metadata): string {
-  const [name] = metadata.get('x-caller') as [MetadataValue?];
-  return typeof name === 'string' && CALLER.test(name) ? name : UNKNOWN_CALLER;
+/** Null if the caller gave a name that cannot be stored. */
+function callerName(metadata: Metadata): string | null {
+  const [name] = metadata.get(CALLER_KEY) as [MetadataValue?];
+  if (name === undefined) return UNKNOWN_CALLER;
+  return typeof name === 'string' && CALLER.test(name) ? name : null;
+}
+
+function invalidCaller(): Failure {
+  const field = CALLER_KEY;
+  const description = 'must be 1 to 128 printable ASCII characters without spaces';
+  const message = `the request metadata ${field} ${description}`;
+  return new Failure('INVALID_FIELD', message, { field }, [{ field, description }]);
 }
 
 /** How OpenTelemetry reads `traceparent` from request metadata. */

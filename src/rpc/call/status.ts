@@ -3,11 +3,17 @@
  * every error of the service carries.
  */
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import type { Failure, Reason } from '../../failure.ts';
+import { Failure, type Reason } from '../../failure.ts';
+import { InsufficientCredits } from '../../gen/billing/v1/error_details.ts';
+import type { Any } from '../../gen/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../gen/google/rpc/error_details.ts';
 import { Status } from '../../gen/google/rpc/status.ts';
+import { type Offers, PackFailure } from '../../ledger/failures.ts';
+import { offerMessage } from '../messages/pack.ts';
 
 const DOMAIN = 'billing.scrip';
+/** The trailer that carries a google.rpc.Status. */
+export const DETAILS_KEY = 'grpc-status-details-bin';
 
 const STATUS_CODES: Readonly<Record<Reason, status>> = {
   INVALID_FIELD: status.INVALID_ARGUMENT,
@@ -45,6 +51,12 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   PAYMENT_PROVIDER_UNAVAILABLE: status.UNAVAILABLE,
   CANCELLED: status.CANCELLED,
   INTERNAL: status.INTERNAL,
+  MESSAGE_UNDECODABLE: status.INVALID_ARGUMENT,
+  MESSAGE_TOO_LARGE: status.INVALID_ARGUMENT,
+  METHOD_UNKNOWN: status.UNIMPLEMENTED,
+  COMPRESSION_UNSUPPORTED: status.UNIMPLEMENTED,
+  DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
+  SERVICE_UNKNOWN: status.NOT_FOUND,
 };
 
 /** When a retry may help, for the reasons for which it may at all. */
@@ -58,23 +70,63 @@ const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
 
 export const statusCodeOf = (reason: Reason): status => STATUS_CODES[reason];
 
+/**
+ * The trailers of an error have at most this size, so that every client can read them: that of Java
+ * accepts 8 KB of metadata, and closes the connection above.
+ */
+const TRAILERS_MAX = 7_500;
+/** The length to which the texts of a failure are cut that would exceed it. */
+const TEXT_MAX = 100;
+
 /** The error that grpc-js sends for a failure. */
 export function toServiceError(failure: Failure): ServiceError {
   const code = statusCodeOf(failure.reason);
+  const whole = encodeStatus(failure);
+  const isSmall = trailersSize(failure, whole) <= TRAILERS_MAX;
+  const sent = isSmall ? failure : shortened(failure);
   const metadata = new Metadata();
-  const details = Status.encode({ code, message: failure.message, details: detailsOf(failure) });
-  metadata.set('grpc-status-details-bin', Buffer.from(details.finish()));
-  return Object.assign(new Error(failure.message), { code, details: failure.message, metadata });
+  metadata.set(DETAILS_KEY, isSmall ? whole : encodeStatus(sent));
+  return Object.assign(new Error(sent.message), { code, details: sent.message, metadata });
 }
 
-/** Always an ErrorInfo; a BadRequest if fields are bad; a RetryInfo if a retry may help. */
-function detailsOf({ reason, metadata, violations }: Failure) {
+function encodeStatus(failure: Failure): Buffer {
+  const { reason, message } = failure;
+  const status = { code: statusCodeOf(reason), message, details: [...detailsOf(failure)] };
+  return Buffer.from(Status.encode(status).finish());
+}
+
+/** The message is sent percent-encoded, the details as base64. */
+const trailersSize = ({ message }: Failure, details: Buffer): number =>
+  encodeURI(message).length + Math.ceil((details.length * 4) / 3);
+
+/** The failure without what makes it too large: the rest of long texts, all but the first violations. */
+function shortened({ reason, message, metadata, violations }: Failure): Failure {
+  const texts = Object.entries(metadata).map(([key, value]) => [key, cut(value)]);
+  const first = violations.slice(0, 3).map(({ field, description }) => ({
+    field: cut(field),
+    description: cut(description),
+  }));
+  return new Failure(reason, cut(message), Object.fromEntries(texts), first);
+}
+
+const cut = (text: string): string =>
+  text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX).toWellFormed()}…`;
+
+/**
+ * What google.rpc.Status carries: always an ErrorInfo; a BadRequest if fields are bad; a RetryInfo if a
+ * retry may help; an InsufficientCredits if credits are missing.
+ */
+export function detailsOf(failure: Failure): readonly Any[] {
+  const { reason, metadata, violations } = failure;
   const errorInfo = ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...metadata } });
-  const details = [packAny('ErrorInfo', errorInfo)];
+  const details = [packAny('google.rpc.ErrorInfo', errorInfo)];
   if (violations.length > 0) {
     const fieldViolations = violations.map((violation) => ({ ...violation, reason }));
     details.push(
-      packAny('BadRequest', BadRequest.encode(BadRequest.fromPartial({ fieldViolations }))),
+      packAny(
+        'google.rpc.BadRequest',
+        BadRequest.encode(BadRequest.fromPartial({ fieldViolations })),
+      ),
     );
   }
   const retryAfterMs = RETRY_AFTER_MS[reason];
@@ -83,13 +135,26 @@ function detailsOf({ reason, metadata, violations }: Failure) {
       seconds: BigInt(Math.floor(retryAfterMs / 1_000)),
       nanos: (retryAfterMs % 1_000) * 1_000_000,
     };
-    details.push(packAny('RetryInfo', RetryInfo.encode({ retryDelay })));
+    details.push(packAny('google.rpc.RetryInfo', RetryInfo.encode({ retryDelay })));
   }
+  if (failure instanceof PackFailure && failure.offers)
+    details.push(packAny('billing.v1.InsufficientCredits', encodeOffers(failure.offers)));
   return details;
 }
 
+const OFFERS_MAX = 5;
+/** A title can have 200 characters of 4 bytes. */
+const OFFERS_BYTES_MAX = 1_500;
+
+function encodeOffers({ packs, ...missing }: Offers) {
+  const offers = packs.slice(0, OFFERS_MAX).map(offerMessage);
+  const encode = () => InsufficientCredits.encode({ ...missing, offers });
+  while (offers.length > 1 && encode().finish().length > OFFERS_BYTES_MAX) offers.pop();
+  return encode();
+}
+
 /** A google.protobuf.Any. */
-const packAny = (type: string, encoded: { finish(): Uint8Array }) => ({
-  typeUrl: `type.googleapis.com/google.rpc.${type}`,
+const packAny = (type: string, encoded: { finish(): Uint8Array }): Any => ({
+  typeUrl: `type.googleapis.com/${type}`,
   value: Buffer.from(encoded.finish()),
 });

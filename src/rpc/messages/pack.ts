@@ -1,8 +1,10 @@
 /** Packs, and how long their credits last, as messages. */
 import type {
   Pack as PackMessage,
+  PackOffer as PackOfferMessage,
   Validity as ValidityMessage,
 } from '../../gen/billing/v1/pricing.ts';
+import type { PackOffer } from '../../pricing/packs.ts';
 import type { Pack, Validity } from '../../pricing/plan.ts';
 
 export const packMessage = (pack: Pack): PackMessage => ({
@@ -11,6 +13,12 @@ export const packMessage = (pack: Pack): PackMessage => ({
   credits: pack.credits,
   price: pack.price,
   validity: validityMessage(pack.validity),
+});
+
+export const offerMessage = ({ pack, quantity, price }: PackOffer): PackOfferMessage => ({
+  pack: packMessage(pack),
+  quantity,
+  price,
 });
 
 /** Not set if the credits never expire. */

@@ -40,7 +40,7 @@ async function getPlan(
   check.throwIfInvalid();
   const now = clock.now();
   const plan = await catalogue.findPlan(planId, now);
-  if (!plan) throw planNotFound(planId);
+  if (!plan) throw planNotFound(planId, await catalogue.findPlanIds(now));
   const version = requestedVersion ?? plan.versionAt(now);
   const rateCard = await catalogue.loadRateCard(plan, version);
   const dated = plan.version(version);

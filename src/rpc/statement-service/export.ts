@@ -67,7 +67,9 @@ async function* statementsOfPlan(
   to: string,
   cancelled: AbortSignal,
 ): AsyncGenerator<readonly Statement[]> {
-  if (!(await catalogue.findPlan(planId, clock.now()))) throw planNotFound(planId);
+  const now = clock.now();
+  if (!(await catalogue.findPlan(planId, now)))
+    throw planNotFound(planId, await catalogue.findPlanIds(now));
   // The export of a month that has just ended is complete: statements not yet swept are closed first.
   const failure = await statementCloser.closeAll(AbortSignal.any([cancelled, stopping]));
   if (failure !== null) throw failure;

@@ -1,5 +1,6 @@
 /** The table of purchases. */
 import type { Labels } from '../../ledger/entry.ts';
+import { paymentReferenceKey } from '../../ledger/payment-reference.ts';
 import type {
   DisputeState,
   Purchase,
@@ -23,6 +24,11 @@ const columns = {
   method: text<PurchaseMethod>('inserted', 'how it is paid'),
   state: text<PurchaseState>('updated'),
   paymentReference: text('inserted', 'of a REFERENCE: number of a payment elsewhere').nullable(),
+  paymentReferenceKey: text('inserted', 'what references of one payment have in common')
+    .nullable()
+    .computed(({ paymentReference: given }: Purchase) =>
+      given === null ? null : paymentReferenceKey(given),
+    ),
   caller: text('inserted', 'who bought it; "scrip" for a top-up'),
   requestId: text('inserted', 'empty for a top-up'),
   labels: json<Labels>('inserted', '{"name": "value"}'),
@@ -79,6 +85,7 @@ export const purchases = defineTable({
     purchases_method_check: [
       "method in ('REFERENCE', 'CHECKOUT', 'TOP_UP')",
       "(method = 'REFERENCE') = (payment_reference is not null)",
+      "(method = 'REFERENCE') = (payment_reference_key is not null)",
       "(method = 'CHECKOUT') = (success_url is not null and cancel_url is not null)",
       "(method = 'TOP_UP') = (customer is not null and payment_method is not null)",
     ],
@@ -96,7 +103,7 @@ export const purchases = defineTable({
     purchases_next_check_check: "(state = 'PENDING') = (next_check_at is not null)",
   },
   uniques: {
-    purchases_payment_reference: ['accountId', 'paymentReference'],
+    purchases_payment_reference: ['accountId', 'paymentReferenceKey'],
     purchases_session: ['accountId', 'sessionId'],
     purchases_payment_intent: ['accountId', 'paymentIntentId'],
   },

@@ -18,6 +18,7 @@ test('a purchase gets the caller, request id and labels of its entry', async () 
     {
       method: 'REFERENCE',
       payment_reference: 'order-1',
+      payment_reference_key: 'order-1',
       caller: 'shop',
       request_id: 'request-1',
       labels: { team: 'a' },

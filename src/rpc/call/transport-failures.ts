@@ -1,0 +1,165 @@
+/**
+ * Failures that grpc-js finds by itself, before a handler is called or beside it: messages that are too
+ * large or cannot be decompressed, unknown methods, deadlines. It sends them as bare statuses. Here they
+ * get a reason and details, as every error of the service has.
+ *
+ * grpc-js has no interface for that, so this file replaces three of its methods. It says so at the start
+ * if one is missing, and `test/rpc/transport-failures.test.ts` tests each failure over a socket.
+ */
+import type { IncomingHttpHeaders } from 'node:http2';
+import {
+  type Metadata,
+  type Server,
+  type ServerDuplexStream,
+  type ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServerInterceptor,
+  status,
+} from '@grpc/grpc-js';
+import { Failure } from '../../failure.ts';
+import { CALLER_KEY, type CallContext, ObservedCall } from './observed-call.ts';
+import { messageUndecodable } from './request-decoder.ts';
+import { DETAILS_KEY, toServiceError } from './status.ts';
+
+type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
+
+/** A call as grpc-js makes it, before the handler knows of it. */
+type TransportCall = ServerInterceptingCallInterface & {
+  readonly handler: { readonly path: string };
+  readonly metadata: Metadata;
+};
+
+/** Gives statuses without details, which only grpc-js and the health service send, their details. */
+export function transportFailures(context: CallContext): ServerInterceptor {
+  // One function for all calls: `release-on-close.ts` says what a function per call would cost.
+  function sendStatus(this: TransportCall, sent: Status) {
+    const { sendStatus: send } = Object.getPrototypeOf(this) as TransportCall;
+    send.call(this, hasDetails(sent) ? sent : withDetails(context, this, sent));
+  }
+  return (_, call) => Object.assign(call as ServerInterceptingCall, { sendStatus });
+}
+
+const hasDetails = ({ code, metadata }: Status): boolean =>
+  code === status.OK || (metadata?.get(DETAILS_KEY).length ?? 0) > 0;
+
+function withDetails(context: CallContext, { handler, metadata }: TransportCall, sent: Status) {
+  // The handler of the call is at work, and ends the observed call.
+  if (sent.code === status.DEADLINE_EXCEEDED) return toServiceError(deadlineExceeded());
+  const observed = new ObservedCall(context, handler.path.slice(1), metadata);
+  return observed.failed(toFailure(sent) ?? new Error(sent.details));
+}
+
+const deadlineExceeded = () =>
+  new Failure(
+    'DEADLINE_EXCEEDED',
+    'the deadline has passed; whether the call had an effect is told by repeating it with its request id',
+  );
+
+/** What a status of grpc-js or of the health service means; null: a bug. */
+function toFailure({ code, details }: Status): Failure | null {
+  const text = details ?? '';
+  const [, size, limit] = /larger than max \((\d+) vs (\d+)\)/.exec(text) ?? [];
+  if (size && limit) return messageTooLarge(limit, size);
+  const [, decompressedLimit] = /decompresses to a size larger than (\d+)/.exec(text) ?? [];
+  if (decompressedLimit) return messageTooLarge(decompressedLimit);
+  const [, encoding] = /unsupported encoding "(.*)"/.exec(text) ?? [];
+  if (encoding !== undefined) return compressionUnsupported(encoding);
+  const [, timeout] = /^Invalid grpc-timeout value "(.*)"/.exec(text) ?? [];
+  if (timeout !== undefined) return invalidTimeout();
+  const [, service] = /^Health status unknown for service (.*)$/.exec(text) ?? [];
+  if (code === status.NOT_FOUND && service !== undefined) return serviceUnknown(service);
+  const [, description] = UNDECODABLE.find(([begin]) => text.startsWith(begin)) ?? [];
+  return description === undefined ? null : messageUndecodable({ field: '', description });
+}
+
+/** The beginnings of texts of grpc-js, and what they say of the request. */
+const UNDECODABLE = [
+  ['Failed to decompress message', 'cannot be decompressed'],
+  ['Error deserializing request', 'is not a message of the type of the method'],
+  ['Received a second request message', 'is more than one message'],
+  ['Received no request message', 'is no message'],
+] as const;
+
+function messageTooLarge(limit: string, size?: string): Failure {
+  const message = size
+    ? `the request has ${size} bytes, and at most ${limit} are accepted`
+    : `the request has more than ${limit} bytes when decompressed, and at most that many are accepted`;
+  return new Failure('MESSAGE_TOO_LARGE', message, { limit, ...(size && { size }) });
+}
+
+const compressionUnsupported = (encoding: string): Failure =>
+  new Failure(
+    'COMPRESSION_UNSUPPORTED',
+    `the encoding ${shorten(encoding)} is not supported; supported are identity, deflate and gzip`,
+    { encoding: shorten(encoding), supported: 'identity, deflate, gzip' },
+  );
+
+function invalidTimeout(): Failure {
+  const field = 'grpc-timeout';
+  const description = 'must be 1 to 8 digits and a unit';
+  const message = `the request metadata ${field} ${description}`;
+  return new Failure('INVALID_FIELD', message, { field }, [{ field, description }]);
+}
+
+const serviceUnknown = (service: string): Failure =>
+  new Failure('SERVICE_UNKNOWN', `there is no service ${shorten(service)}`, {
+    service: shorten(service),
+  });
+
+const methodUnknown = (method: string): Failure =>
+  new Failure('METHOD_UNKNOWN', `there is no method ${shorten(method)}`, {
+    method: shorten(method),
+  });
+
+/** Text that a caller chose, short enough for the trailers. */
+const shorten = (text: string): string => (text.length <= 128 ? text : `${text.slice(0, 128)}…`);
+
+/** What grpc-js keeps of a method. `func` is called when the request metadata has arrived. */
+type Handler = {
+  readonly type: 'bidi';
+  readonly path: string;
+  readonly func: (call: ServerDuplexStream<Buffer, Buffer>) => void;
+  readonly serialize: (bytes: Buffer) => Buffer;
+  readonly deserialize: (bytes: Buffer) => Buffer;
+};
+
+type ServerInternals = {
+  _retrieveHandler(path: string): object | null;
+  _streamHandler(interceptors: unknown, stream: unknown, headers: IncomingHttpHeaders): void;
+};
+
+/** Call it before the server listens. */
+export function replaceServerMethods(server: Server, context: CallContext) {
+  const internals = server as unknown as ServerInternals;
+  const { _retrieveHandler: retrieve, _streamHandler: handle } = internals;
+  if (typeof retrieve !== 'function' || typeof handle !== 'function')
+    throw new Error('this version of @grpc/grpc-js has other internals: see transport-failures.ts');
+  internals._retrieveHandler = (path) =>
+    retrieve.call(server, path) ?? unknownMethodHandler(context, path);
+  internals._streamHandler = (interceptors, stream, headers) =>
+    handle.call(server, interceptors, stream, withReadableCaller(headers));
+}
+
+/** Fails at once, without waiting for a message, whichever kind of call the caller has in mind. */
+const unknownMethodHandler = (context: CallContext, path: string): Handler => ({
+  type: 'bidi',
+  path,
+  func(call) {
+    // As OpenTelemetry names methods that do not exist: their number is not limited.
+    const observed = new ObservedCall(context, '_OTHER', call.metadata);
+    call.emit('error', observed.failed(methodUnknown(path.slice(1))));
+  },
+  serialize: (bytes) => bytes,
+  deserialize: (bytes) => bytes,
+});
+
+/**
+ * grpc-js drops metadata that is not printable ASCII, so the caller would seem to have given no name.
+ * Such a name is replaced by one that is refused.
+ */
+function withReadableCaller(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const name = headers[CALLER_KEY];
+  if (typeof name !== 'string' || /^[ -~]*$/.test(name)) return headers;
+  headers[CALLER_KEY] = '';
+  return headers;
+}

@@ -1,0 +1,111 @@
+/** Every decoder that reads bytes from outside, with inputs that nobody would think of. */
+import { type DescMessage, equals, fromBinary } from '@bufbuild/protobuf';
+import type { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { Metadata, status } from '@grpc/grpc-js';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ScripError } from '../../src/client.ts';
+import { Failure } from '../../src/failure.ts';
+import * as accountService from '../../src/gen/billing/v1/account_service.ts';
+import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
+import * as eventService from '../../src/gen/billing/v1/event_service.ts';
+import * as planService from '../../src/gen/billing/v1/plan_service.ts';
+import * as statementService from '../../src/gen/billing/v1/statement_service.ts';
+import { requestDecoder } from '../../src/rpc/call/request-decoder.ts';
+import { SEEDS } from '../fuzz-seeds.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
+import { damaged, messageBytes, methods, registry } from './message-arbitrary.ts';
+
+type Codec = {
+  encode(message: unknown, writer?: BinaryWriter): BinaryWriter;
+  decode(bytes: Uint8Array): unknown;
+};
+const codecs: Readonly<Record<string, unknown>> = {
+  ...accountService,
+  ...billingService,
+  ...eventService,
+  ...planService,
+  ...statementService,
+};
+const codecOf = ({ name }: DescMessage) => codecs[name] as Codec;
+
+/** Instants are stored in milliseconds; requests that only compare them may be finer. */
+const isRounded = ({ name }: DescMessage) =>
+  name === 'StreamHistoryRequest' || name === 'BatchRequest';
+
+describe.each(SEEDS)('with the seed %s', (seed) => {
+  describe.each(methods.map(({ input }) => input))('a $name', (message) => {
+    const codec = codecOf(message);
+    const decode = requestDecoder(message, (bytes) => codec.decode(bytes));
+    const valid = messageBytes(message);
+    const bytes = fc.oneof(valid, damaged(valid), fc.uint8Array({ maxLength: 40 }));
+
+    test('is refused, or its message says all that its bytes say', () => {
+      fc.assert(
+        fc.property(bytes, (some) => {
+          const decoded = decode(Buffer.from(some));
+          if (decoded instanceof Failure) {
+            expect(decoded.reason).toBe('MESSAGE_UNDECODABLE');
+            return;
+          }
+          // A decoder of another make, which keeps what it does not know.
+          const sent = fromBinary(message, some);
+          if (isRounded(message)) return;
+          const again = codec.encode(decoded).finish();
+          const options = { unknown: true, registry };
+          expect(equals(message, fromBinary(message, again), sent, options)).toBe(true);
+        }),
+        { seed, numRuns: 300 },
+      );
+    });
+  });
+});
+
+describe('the service', () => {
+  let scrip: TestService;
+  beforeAll(async () => {
+    scrip = await startTestService();
+    const account = { accountId: 'fuzzed', requestId: requestId(), planId: 'verts' };
+    await scrip.accounts.openAccount(account);
+  });
+  afterAll(() => scrip.stop());
+
+  const identity = (bytes: Buffer): Buffer => bytes;
+
+  /** The error of the call; null if it has none. */
+  async function answer(path: string, request: Uint8Array): Promise<ScripError | null> {
+    const headers = new Metadata();
+    headers.set('x-caller', 'fuzz');
+    const call = scrip.channel.makeServerStreamRequest(
+      path,
+      identity,
+      identity,
+      Buffer.from(request),
+      headers,
+    );
+    try {
+      await call.toArray();
+      return null;
+    } catch (error) {
+      return new ScripError(error as ConstructorParameters<typeof ScripError>[0]);
+    }
+  }
+
+  describe.each(SEEDS)('with the seed %s', (seed) => {
+    test.each(methods)(
+      'answers any $input.name with what is wrong',
+      async ({ input, parent, name }) => {
+        const path = `/${parent.typeName}/${name}`;
+        await fc.assert(
+          fc.asyncProperty(messageBytes(input), async (bytes) => {
+            const error = await answer(path, bytes);
+            if (error === null) return;
+            expect(error).toMatchObject({ reason: expect.stringMatching(/./) });
+            expect([status.INTERNAL, status.UNKNOWN], error.message).not.toContain(error.code);
+          }),
+          { seed, numRuns: 40 },
+        );
+      },
+    );
+  });
+});
