@@ -1,5 +1,6 @@
-/** Finds the purchase that one of Stripe's events concerns. */
+/** Reads Stripe's events, and finds the purchase that one of them concerns. */
 import type Stripe from 'stripe';
+import { z } from 'zod';
 import type { PaymentRef } from './payment-snapshot.ts';
 
 export type PurchaseRef = {
@@ -9,6 +10,23 @@ export type PurchaseRef = {
   readonly paymentRef: PaymentRef;
 };
 
+/** What every event has. */
+const EVENT = z.looseObject({
+  id: z.string(),
+  type: z.string(),
+  data: z.looseObject({
+    object: z.looseObject({
+      id: z.string().optional(),
+      metadata: z.record(z.string(), z.string()).nullish(),
+      payment_intent: z.union([z.string(), z.looseObject({ id: z.string() })]).nullish(),
+    }),
+  }),
+});
+
+/** Whether a body that Stripe has signed is an event that this service can read. */
+export const isEvent = (body: unknown): body is Stripe.Event => EVENT.safeParse(body).success;
+
+const ACCOUNT_ID = /^[\x21-\x7e]{1,128}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Null where the event concerns no purchase of ours. Asks Stripe where the event itself does not say. */
@@ -30,7 +48,7 @@ export async function purchaseRefOf(
     case 'payment_intent.canceled': {
       const { id, metadata } = event.data.object;
       // The state of a checkout is that of its session, which has events of its own.
-      return metadata['method'] === 'TOP_UP'
+      return metadata?.['method'] === 'TOP_UP'
         ? toPurchaseRef(metadata, { paymentIntentId: id })
         : null;
     }
@@ -66,6 +84,8 @@ function toPurchaseRef(
 ): PurchaseRef | null {
   const accountId = metadata?.['account_id'];
   const purchaseId = metadata?.['purchase_id'];
-  if (!accountId || !purchaseId || !UUID.test(purchaseId)) return null;
+  if (!accountId || !ACCOUNT_ID.test(accountId)) return null;
+  if (!purchaseId || !UUID.test(purchaseId)) return null;
+  if (Object.values(paymentRef).some((id) => id === undefined)) return null;
   return { accountId, purchaseId, paymentRef };
 }

@@ -15,7 +15,7 @@ import type { Trace } from '../ledger/entry.ts';
 import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Payments } from './payments.ts';
 import { isUnavailable, refusalCodeOf } from './stripe.ts';
-import { purchaseRefOf } from './webhook-event.ts';
+import { isEvent, purchaseRefOf } from './webhook-event.ts';
 
 export type WebhookOptions = {
   readonly payments: Payments;
@@ -98,7 +98,8 @@ async function handleRequest(
   // Before the limit: unsigned requests cannot use up the places of Stripe's events.
   const event = verifyEvent(options, body, request.headers['stripe-signature']);
   if (event instanceof Failure) return { status: 503, text: 'not now' };
-  if (!event) return { status: 400, text: 'not signed by Stripe, or too long ago' };
+  if (event === undefined) return { status: 400, text: 'not signed by Stripe, or too long ago' };
+  if (!isEvent(event)) return { status: 400, text: 'no event that this service can read' };
   if (load.inProgress >= CONCURRENCY_MAX)
     return { status: 503, text: 'too many events in progress' };
   load.inProgress += 1;
@@ -126,15 +127,15 @@ async function readBody(request: IncomingMessage): Promise<Buffer | null> {
 }
 
 /**
- * The event; null where no secret of ours signed it, or too long ago. Its age counts by the service's
- * clock: by a wrong clock of the host every event would be too old. Without a time: the Failure.
+ * The body as JSON; undefined where no secret of ours signed it, or too long ago. Its age counts by the
+ * service's clock: by a wrong clock of the host every event would be too old. Without a time: the Failure.
  */
 function verifyEvent(
   { payments, secrets, toleranceS, clock }: WebhookOptions,
   body: Buffer,
   signature: string | string[] | undefined,
-): Stripe.Event | Failure | null {
-  if (typeof signature !== 'string') return null;
+): unknown {
+  if (typeof signature !== 'string') return undefined;
   for (const secret of secrets)
     try {
       const { webhooks } = payments.stripe;
@@ -145,7 +146,7 @@ function verifyEvent(
       // A signed body that is not JSON is none of Stripe's events.
       if (!isForged && !(error instanceof SyntaxError)) throw error;
     }
-  return null;
+  return undefined;
 }
 
 async function processEvent(options: WebhookOptions, event: Stripe.Event): Promise<Reply> {
