@@ -1,8 +1,8 @@
 /** The import rules of src/ hold. dependency-cruiser reads the imports, with swc as its parser. */
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { cruise, type ICruiseResult } from 'dependency-cruiser';
 import { beforeAll, expect, test } from 'vitest';
-import { LAYERS, RULES } from './rules.ts';
+import { CLOCK_READERS, LAYERS, RULES } from './rules.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
@@ -46,6 +46,17 @@ test('every import is resolved', () => {
 test('every room is in exactly one layer', () => {
   const names = globSync('src/*', { cwd: ROOT }).map((path) => path.slice(4).replace(/\.ts$/, ''));
   expect(LAYERS.flat().toSorted()).toEqual(names.toSorted());
+});
+
+test('only these files read a clock themselves', () => {
+  const reads =
+    /Date\.now\b|new Date\(\)|performance\.now|hrtime|clock_timestamp|current_timestamp/;
+  const sqlNow = /(?<![.\w])now\(\)(?!:)/;
+  const readers = globSync('src/**/*.ts', { cwd: ROOT, exclude: ['src/gen/**'] }).filter((file) => {
+    const text = readFileSync(`${ROOT}${file}`, 'utf8');
+    return reads.test(text) || sqlNow.test(text);
+  });
+  expect(readers.toSorted()).toEqual(Object.keys(CLOCK_READERS).toSorted());
 });
 
 test('no rule is broken', () => {

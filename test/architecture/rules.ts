@@ -22,6 +22,27 @@ const PURE = [
   ...['failure', 'canonical', 'sha256', 'min', 'nearest-name'],
 ];
 
+const PURE_FILES = '^src/clock/(clock-state|timeline)\\.ts$';
+
+/**
+ * Files that read the clock of a host or of the database, and what for. Everything else asks `clock/`:
+ * what is stored or decided by the time has one clock.
+ */
+export const CLOCK_READERS: Readonly<Record<string, string>> = {
+  'src/clock/replica-clock.ts': 'compares the clocks',
+  'src/clock/clock-records.ts': 'asks the database for its clock',
+  'src/cli/clock.ts': 'shows the clock of this machine',
+  'src/cli/plans-preview.ts': 'the default month of a report, which names it',
+  'src/demo/find-service.ts': 'the deadline of a client',
+  'src/demo/main.ts': 'measures',
+  'src/demo/perfectparser.ts': 'the expiry that a client asks for',
+  'src/demo/tenant.ts': 'the deadline of a client',
+  'src/embedded-postgres/embedded-postgres.ts': 'a time limit',
+  'src/embedded-postgres/launcher.ts': 'the age of a file that the same host wrote',
+  'src/events/webhook-endpoint.ts': 'receivers compare the signature with their own clocks',
+  'src/verify/main.ts': 'measures',
+};
+
 /** Matches the files of these modules. */
 const modules = (...names: readonly string[]) => `^src/(${names.join('|')})(/|\\.ts$)`;
 const packages = (...names: readonly string[]) => `^node_modules/(${names.join('|')})/`;
@@ -45,10 +66,11 @@ export const RULES: readonly IForbiddenRuleType[] = [
   },
   {
     name: 'decisions are pure: no I/O, no clock, no ids',
-    from: { path: modules(...PURE) },
+    from: { path: [modules(...PURE), PURE_FILES] },
     to: {
       pathNot: [
         modules(...PURE),
+        PURE_FILES,
         '^(assert/strict|crypto)$',
         packages('zod', 'yaml', '@bufbuild/cel', 'fastest-levenshtein'),
       ],
