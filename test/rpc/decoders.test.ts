@@ -11,6 +11,7 @@ import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
 import * as eventService from '../../src/gen/billing/v1/event_service.ts';
 import * as planService from '../../src/gen/billing/v1/plan_service.ts';
 import * as statementService from '../../src/gen/billing/v1/statement_service.ts';
+import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 import { requestDecoder } from '../../src/rpc/call/request-decoder.ts';
 import { SEEDS } from '../fuzz-seeds.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -58,6 +59,31 @@ describe.each(SEEDS)('with the seed %s', (seed) => {
         { seed, numRuns: 300 },
       );
     });
+  });
+});
+
+const mutations = methods
+  .map(({ input }) => input)
+  .filter(({ fields }) => fields.some(({ name }) => name === 'request_id'));
+
+describe.each(SEEDS)('with the seed %s', (seed) => {
+  test.each(mutations)('two $name have one fingerprint only if they say the same', (message) => {
+    const codec = codecOf(message);
+    const decode = requestDecoder(message, (bytes) => codec.decode(bytes));
+    const pair = messageBytes(message).chain((one) =>
+      fc.tuple(fc.constant(one), damaged(fc.constant(one))),
+    );
+    fc.assert(
+      fc.property(pair, (sent) => {
+        const [one, other] = sent.map((bytes) => decode(Buffer.from(bytes)));
+        fc.pre(!(one instanceof Failure) && !(other instanceof Failure));
+        const [a, b] = [one, other].map((request) => fingerprint(codec, request));
+        const [c, d] = sent.map((bytes) => fromBinary(message, bytes));
+        if (!c || !d) return;
+        expect(Buffer.from(a ?? []).equals(Buffer.from(b ?? []))).toBe(equals(message, c, d));
+      }),
+      { seed, numRuns: 200 },
+    );
   });
 });
 

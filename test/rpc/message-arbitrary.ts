@@ -49,6 +49,26 @@ const text = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...TEXTS) },
   fc.string({ unit: 'binary', maxLength: 20 }).filter((some) => some.isWellFormed()),
 );
+/** What a token could hold: the right list of the account, and any key. */
+const base64 = (bytes: Uint8Array | string) => Buffer.from(bytes as string).toString('base64url');
+const token = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom(
+        ['grants', 'fuzzed'],
+        ['reservations', 'fuzzed'],
+        ['purchases', 'fuzzed'],
+        ['statements', 'fuzzed'],
+        ['deliveries', 'fuzzed', ''],
+        ['accounts', ''],
+      ),
+      fc.oneof(text, fc.nat().map(String), fc.uuid(), fc.constantFrom('9'.repeat(18), '2026-99')),
+    )
+    .map(([list, key]) => base64(JSON.stringify([...list, key]))),
+  fc.json().map(base64),
+  fc.uint8Array({ maxLength: 20 }).map(base64),
+  text,
+);
 const int64 = fc.oneof(fc.constantFrom(...INT64), fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n));
 const int32 = fc.oneof(fc.integer({ min: -1, max: 12 }), fc.constantFrom(-(2 ** 31), 2 ** 31 - 1));
 
@@ -101,7 +121,7 @@ function valueWrite(field: DescField, number: number): fc.Arbitrary<Write> {
   if (message) return messageBytes(message).map((bytes) => delimited(number, bytes));
   switch (scalar) {
     case ScalarType.STRING:
-      return text.map(
+      return (name.endsWith('_token') ? token : text).map(
         (value) => (writer) => writer.tag(number, WireType.LengthDelimited).string(value),
       );
     case ScalarType.BOOL:
