@@ -4,7 +4,8 @@ import { createFileRegistry, type DescMessage, fromBinary } from '@bufbuild/prot
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
-import { compileWireSchema, findWireFault } from '../../src/rpc/call/wire-check.ts';
+import { findWireFault } from '../../src/rpc/call/wire-check.ts';
+import { compileWireSchema } from '../../src/rpc/call/wire-schema.ts';
 
 const image = readFileSync(new URL('../../src/gen/descriptor.binpb', import.meta.url));
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, image));
@@ -200,6 +201,16 @@ describe('an instant', () => {
     const from = numbersOf('StreamHistoryRequest')['from'];
     expect(faultOf('StreamHistoryRequest', at(from, 999_999_999n))).toBeNull();
   });
+});
+
+test('a map with many keys is refused if it has one twice', () => {
+  const many = Array.from({ length: 300 }, (_, index) => label(`key-${index}`, ''));
+  expect(faultOf('ChargeRequest', ...many)).toBeNull();
+  for (const again of [0, 20, 30, 299])
+    expect(faultOf('ChargeRequest', ...many, label(`key-${again}`, ''))).toEqual({
+      field: 'labels[300]',
+      description: 'is given twice',
+    });
 });
 
 test('maps may have any keys, the same in two maps', () => {

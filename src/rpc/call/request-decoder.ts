@@ -1,7 +1,8 @@
 /** Decodes requests exactly: what a request says is in the message, or the request is refused. */
 import type { DescMessage } from '@bufbuild/protobuf';
 import { Failure } from '../../failure.ts';
-import { compileWireSchema, findWireFault, type WireFault } from './wire-check.ts';
+import { findWireFault, type WireFault } from './wire-check.ts';
+import { compileWireSchema } from './wire-schema.ts';
 
 /** Decodes a request of the type `input`, or returns MESSAGE_UNDECODABLE. */
 export function requestDecoder<Request>(
