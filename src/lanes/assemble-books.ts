@@ -54,5 +54,5 @@ export function assembleBooks(
   return books;
 }
 
-const byAccount = <Noun extends { readonly accountId: string }>(nouns: readonly Noun[]) =>
-  Map.groupBy(nouns, ({ accountId }) => accountId);
+const byAccount = <Item extends { readonly accountId: string }>(items: readonly Item[]) =>
+  Map.groupBy(items, ({ accountId }) => accountId);

@@ -125,14 +125,14 @@ export async function findSkipped(
 }
 
 /** One of each key within an account: the first. */
-export function distinct<Noun extends { readonly accountId: string }>(
-  nouns: readonly Noun[],
-  keyOf: (noun: Noun) => string | bigint,
-): readonly Noun[] {
-  const byKey = new Map<string, Noun>();
-  for (const noun of nouns) {
-    const key = `${noun.accountId}\n${keyOf(noun)}`;
-    if (!byKey.has(key)) byKey.set(key, noun);
+export function distinct<Item extends { readonly accountId: string }>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string | bigint,
+): readonly Item[] {
+  const byKey = new Map<string, Item>();
+  for (const item of items) {
+    const key = `${item.accountId}\n${keyOf(item)}`;
+    if (!byKey.has(key)) byKey.set(key, item);
   }
   return [...byKey.values()];
 }

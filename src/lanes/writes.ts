@@ -67,6 +67,6 @@ function addOthers(book: Book, writes: Writes) {
   for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
 }
 
-function append<Noun>(list: Noun[], more: ReadonlySet<Noun>) {
-  if (more.size > 0) for (const noun of more) list.push(noun);
+function append<Item>(list: Item[], more: ReadonlySet<Item>) {
+  if (more.size > 0) for (const item of more) list.push(item);
 }

@@ -7,9 +7,9 @@ import type { Socket } from 'node:net';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
 import type pg from 'pg';
 import {
+  type ParsedRow,
   PipelinedBatch,
   type PreparedStatements,
-  type Row,
   type SqlStatement,
 } from './pipelined-batch.ts';
 
@@ -46,6 +46,7 @@ export class Connection implements DatabaseConnection {
 
   /** Runs SQL of MikroORM, which writes parameters into the text. The text may have several SQL statements. */
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    // BEGIN and COMMIT are sent with a batch: here by themselves, as MikroORM's text is no part of one.
     if (this.#begin || this.#isCommitted) await this.send([]);
     const { rows, rowCount } = await this.#client.query(sql, [...parameters]);
     return { rows, numAffectedRows: BigInt(rowCount ?? 0) };
@@ -59,7 +60,7 @@ export class Connection implements DatabaseConnection {
    * Runs SQL statements in one batch and returns the rows of each. Outside a transaction the batch is a transaction.
    * With `commit` the batch is the last of the transaction, which is committed unless an SQL statement fails.
    */
-  async send(statements: readonly SqlStatement[], { commit = false } = {}): Promise<Row[][]> {
+  async send(statements: readonly SqlStatement[], { commit = false } = {}): Promise<ParsedRow[][]> {
     if (this.#isCommitted) throw new Error('the transaction is already committed');
     const before = this.#begin ? [this.#begin] : [];
     this.#begin = null;

@@ -9,10 +9,11 @@ import { prepareValue } from 'pg/lib/utils.js';
 
 export type SqlStatement = { readonly text: string; readonly parameters: readonly unknown[] };
 
-export type Row = Record<string, unknown>;
+/** A row as pg parses it. */
+export type ParsedRow = Record<string, unknown>;
 
 /** `command` is PostgreSQL's command tag, such as `INSERT 0 3` or `COMMIT`. */
-export type Result = { readonly rows: Row[]; command: string };
+export type Result = { readonly rows: ParsedRow[]; command: string };
 
 /** An SQL statement as it is prepared on one connection. */
 type Prepared = {
@@ -29,7 +30,7 @@ export type PreparedStatements = Map<string, Prepared>;
 /** Methods of pg.Result that its types leave out. */
 type RowParser = {
   addFields(fields: readonly unknown[]): void;
-  parseRow(fields: readonly (string | null)[]): Row;
+  parseRow(fields: readonly (string | null)[]): ParsedRow;
 };
 
 /** pg.Connection. pg's types demand more parameters than there are, and accept only bytes or text as values. */
@@ -94,7 +95,7 @@ export class PipelinedBatch {
 
   handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }) {
     const row = this.#prepared[this.#completed]?.parser.parseRow(fields);
-    this.#results[this.#completed]?.rows.push(row as Row);
+    this.#results[this.#completed]?.rows.push(row as ParsedRow);
   }
 
   handleCommandComplete({ text }: { readonly text: string }) {

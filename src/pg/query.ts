@@ -12,9 +12,9 @@ type Pending = SqlStatement & {
 const pendingOf = new WeakMap<Em, Pending[]>();
 
 /**
- * Runs one SQL statement in the current transaction, or outside one if there is none. What one entity manager is
- * asked in one tick goes to PostgreSQL as one batch, in that order: `await Promise.all([query(…), query(…)])`
- * waits once.
+ * Runs one SQL statement in the current transaction, or outside one if there is none. All queries of one entity
+ * manager in the same tick go to PostgreSQL in one batch, in the order of the calls. So
+ * `await Promise.all([query(…), query(…)])` waits for one round trip.
  */
 export function query<Row>(em: Em, text: string, parameters: readonly unknown[]): Promise<Row[]> {
   return new Promise<Row[]>((resolve, reject) => {
