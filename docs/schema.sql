@@ -35,40 +35,39 @@ grant select, insert on rate_cards to scrip_runtime;
 
 -- Owners of balances. A unit of work locks the row of each account that it changes.
 create table accounts (
-  account_id            text not null,           -- given by the caller
-  opened_at             timestamptz(3) not null,
-  closed_at             timestamptz(3),          -- null while the account is open
-  state                 text not null,
-  plan_id               text not null,           -- the plan that the account lives under
-  display_name          text not null,
-  labels                jsonb not null,          -- {"name": "value"}
-  low_balance_threshold bigint,                  -- null: the plan's is in force
-  pause_floor           bigint,                  -- null: the plan's is in force
-  auto_top_up           jsonb,                   -- what the owner switched on; null: off
-  top_ups               jsonb,                   -- past and current top-ups; null before the first
-  top_up_due_at         timestamptz(3),          -- a top-up is to be started or checked; null: none
-  statement_due_at      timestamptz(3),          -- end of the next month to close; null: none
-  statement_plan_id     text,                    -- the postpaid plan that prices that month
-  seq                   bigint not null,         -- of the newest entry; 0 before the first
-  grant_count           bigint not null,         -- number of the newest grant
-  event_count           bigint not null,         -- seq of the newest event
-  remaining             bigint not null,         -- sum over the account's grants
-  reserved              bigint not null,         -- sum over the account's grants
-  overage               bigint not null,         -- used in the calendar month of last_at and covered by no grant
-  overage_reserved      bigint not null,         -- of reservations that no grant covers
-  overage_limit         bigint not null,
-  low_balance           boolean not null,        -- whether the newest balance event said "low"
-  allowance_due_at      timestamptz(3),          -- end of the period granted last; null: none lasts
-  due_at                timestamptz(3),          -- nothing happens to the account by itself before; may be too early
-  last_at               timestamptz(3) not null, -- time of the newest entry or closed month; never decreases
-  last_hash             bytea not null,          -- hash of the newest entry
-  version               bigint not null,         -- row version: every update increments it
+  account_id         text not null,           -- given by the caller
+  opened_at          timestamptz(3) not null,
+  closed_at          timestamptz(3),          -- null while the account is open
+  state              text not null,
+  plan_id            text not null,           -- the plan that the account lives under
+  display_name       text not null,
+  labels             jsonb not null,          -- {"name": "value"}
+  low_balance_levels jsonb,                   -- e.g. ["500", "10%"]; null: the plan's
+  pause_floor        bigint,                  -- null: the plan's is in force
+  low_levels         jsonb,                   -- the newest event of each says "low"; null: no change since it was opened
+  auto_top_up        jsonb,                   -- what the owner switched on; null: off
+  top_ups            jsonb,                   -- past and current top-ups; null before the first
+  top_up_due_at      timestamptz(3),          -- a top-up is to be started or checked; null: none
+  statement_due_at   timestamptz(3),          -- end of the next month to close; null: none
+  statement_plan_id  text,                    -- the postpaid plan that prices that month
+  seq                bigint not null,         -- of the newest entry; 0 before the first
+  grant_count        bigint not null,         -- number of the newest grant
+  event_count        bigint not null,         -- seq of the newest event
+  remaining          bigint not null,         -- sum over the account's grants
+  reserved           bigint not null,         -- sum over the account's grants
+  overage            bigint not null,         -- used in the calendar month of last_at and covered by no grant
+  overage_reserved   bigint not null,         -- of reservations that no grant covers
+  overage_limit      bigint not null,
+  allowance_due_at   timestamptz(3),          -- end of the period granted last; null: none lasts
+  due_at             timestamptz(3),          -- nothing happens to the account by itself before; may be too early
+  last_at            timestamptz(3) not null, -- time of the newest entry or closed month; never decreases
+  last_hash          bytea not null,          -- hash of the newest entry
+  version            bigint not null,         -- row version: every update increments it
   primary key (account_id),
   constraint accounts_state_check check (state in ('OPEN', 'CLOSED')),
   constraint accounts_seq_check check (seq >= 0),
   constraint accounts_grant_count_check check (grant_count >= 0),
   constraint accounts_event_count_check check (event_count >= 0),
-  constraint accounts_low_balance_threshold_check check (low_balance_threshold >= 0),
   constraint accounts_pause_floor_check check (pause_floor >= 0),
   constraint accounts_available_check check (reserved >= 0 and reserved <= remaining),
   constraint accounts_overage_check check (
@@ -81,6 +80,7 @@ create table accounts (
 create index accounts_due on accounts (due_at) where due_at is not null;
 create index accounts_statement_due on accounts (statement_due_at) where statement_due_at is not null;
 create index accounts_top_up_due on accounts (top_up_due_at) where top_up_due_at is not null;
+create index accounts_auto_top_up on accounts (plan_id, account_id) where auto_top_up is not null;
 create index accounts_by_plan on accounts (plan_id, account_id);
 grant select, insert, update on accounts to scrip_runtime;
 
@@ -99,6 +99,7 @@ create table grants (
   source_reference text not null,
   operations       jsonb,                   -- that it pays for, ordered; null: all
   notice_at        timestamptz(3),          -- notice of its expiry is due; null: never, or given
+  stranded         boolean not null,        -- limited to operations that the plan has no price for
   state            text not null,           -- as of its last change
   open             boolean not null,        -- it can still change; a unit of work loads these
   created_at       timestamptz(3) not null,
@@ -116,6 +117,7 @@ create table grants (
   constraint grants_open_check check ((state = 'SCHEDULED' or remaining > 0) = open)
 ) with (fillfactor = 70);
 create index grants_open on grants (account_id) where open;
+create index grants_limited on grants (account_id) where open and operations is not null;
 grant select, insert, update on grants to scrip_runtime;
 
 -- Credits set aside from named grants for running jobs.
@@ -234,9 +236,10 @@ create table purchases (
   purchase_id           uuid not null,           -- ordered by time
   pack_id               text not null,
   title                 text not null,
+  quantity              int not null,            -- packs bought
   credits               bigint not null,
   currency              text not null,           -- ISO 4217
-  amount                numeric(20, 9) not null, -- the price
+  amount                numeric(20, 9) not null, -- the price of all packs
   validity              text,                    -- how long its credits last, e.g. "12 months"; null: for ever
   method                text not null,           -- how it is paid
   state                 text not null,
@@ -268,6 +271,7 @@ create table purchases (
   constraint purchases_payment_reference unique (account_id, payment_reference_key),
   constraint purchases_session unique (account_id, session_id),
   constraint purchases_payment_intent unique (account_id, payment_intent_id),
+  constraint purchases_quantity_check check (quantity > 0),
   constraint purchases_credits_check check (credits > 0),
   constraint purchases_amount_check check (amount >= 0),
   constraint purchases_state_check check (state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED')),

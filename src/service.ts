@@ -22,10 +22,12 @@ import { connect, type Em } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { AccountSnapshots } from './queries/account-snapshots.ts';
 import { newestSeqs } from './queries/entries.ts';
+import { Refusals } from './refusals.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
 import { entities } from './store/tables/index.ts';
+import { PlanChanges } from './sweeper/plan-changes.ts';
 import { StatementCloser } from './sweeper/statement-closer.ts';
 import { Sweeper } from './sweeper/sweeper.ts';
 import { Tail } from './tail.ts';
@@ -42,6 +44,8 @@ export type Service = {
   topUp(): Promise<void>;
   /** Compares the clocks now, without waiting for the interval. */
   compareClocks(): Promise<void>;
+  /** Writes the events of refusals that are due now, without waiting for its interval. */
+  reportRefusals(): Promise<void>;
   /** Finishes what was accepted, then stops. */
   stop(): Promise<void>;
 };
@@ -136,7 +140,8 @@ async function startParts(context: Context): Promise<Service> {
   const lanes = createLanes(context, (books) => tellFollowers(books, historyTail, events));
   const payments = startPayments(context, lanes);
   const sweeping = startSweeper(context, lanes);
-  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail];
+  const refusals = startRefusals(context, lanes);
+  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals];
   if (payments) parts.push(payments.topUps, payments.reconciler);
   const stop = async (graceMs: number) => {
     stopping.abort();
@@ -149,6 +154,7 @@ async function startParts(context: Context): Promise<Service> {
         ...context,
         inFlight: new InFlightCalls(),
         lanes,
+        refusals,
         tail: historyTail,
         statementCloser: sweeping.statementCloser,
         eventTail: events.tail,
@@ -171,6 +177,7 @@ async function startParts(context: Context): Promise<Service> {
       checkPurchases: async () => await payments?.reconciler.check(),
       topUp: async () => await payments?.topUps.topUp(),
       compareClocks: () => clock.sample(),
+      reportRefusals: () => refusals.report(),
       stop: () => stop(config.SHUTDOWN_GRACE_MS),
     };
   } catch (error) {
@@ -227,9 +234,22 @@ function startSweeper({ config, em, clock, catalogue, log }: Context, lanes: Lan
   const intervalMs = config.SWEEP_INTERVAL_MS;
   const statementCloser = new StatementCloser({ em, clock, catalogue, lanes, log, accountsMax });
   const statements = statementCloser;
-  const sweeper = new Sweeper({ em, clock, lanes, statements, log, intervalMs, accountsMax });
+  const planChanges = new PlanChanges({ em, clock, catalogue, lanes, accountsMax });
+  const sweeper = new Sweeper({
+    em,
+    clock,
+    lanes,
+    statements,
+    planChanges,
+    log,
+    intervalMs,
+    accountsMax,
+  });
   return { statementCloser, sweeper };
 }
+
+const startRefusals = ({ config, clock, log }: Context, lanes: Lanes) =>
+  new Refusals({ lanes, clock, log, intervalMs: config.REFUSALS_INTERVAL_MS });
 
 /** Null where no payment provider is configured. */
 function startPayments({ config, em, clock, tracer, log }: Context, lanes: Lanes) {

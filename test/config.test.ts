@@ -34,6 +34,7 @@ describe('the configuration', () => {
       CLOCK_SAMPLE_INTERVAL_MS: 1_000,
       CLOCK_SKEW_MAX_MS: 2_000,
       CLOCK_SETTLE_MS: 600_000,
+      REFUSALS_INTERVAL_MS: 1_000,
       SWEEP_INTERVAL_MS: 5_000,
       SWEEP_ACCOUNTS_MAX: 200,
       HISTORY_POLL_MS: 250,

@@ -49,10 +49,11 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
   const read = readConfig({
     HOST: '127.0.0.1',
     PORT: '0',
-    // Tests call sweep().
+    // Tests call sweep() and reportRefusals().
     SWEEP_INTERVAL_MS: '3600000',
     // Tests call compareClocks().
     CLOCK_SAMPLE_INTERVAL_MS: '3600000',
+    REFUSALS_INTERVAL_MS: '3600000',
     HISTORY_POLL_MS: '50',
     SHUTDOWN_GRACE_MS: '2000',
     ...options.env,

@@ -82,7 +82,7 @@ async function lowBalance(tenant: Tenant) {
   );
   await tenant.expectEvent(
     'balance.low',
-    { available: '485', threshold: '500' },
+    { level: '500', usable: '485' },
     { available: 485n },
     'and an event tells those who follow',
   );

@@ -56,6 +56,7 @@ function decideRequest(unit: LoadedUnit, request: Request): Answer | Undecided {
       'CANCELLED',
       'the caller gave up before the work began; nothing was written',
     );
+  if (request.blockedBy) return request.blockedBy;
   const { accountId, command, origin } = request;
   return decideCommand(unit, accountId, command, origin, (outcome, book) => {
     const response = request.encodeResponse(outcome, book);

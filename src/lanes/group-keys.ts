@@ -76,6 +76,7 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
       case 'OpenAccount':
       case 'MoveAccount':
       case 'CloseAccount':
+      case 'ReportRefusals':
         break;
       default:
         command satisfies never;

@@ -18,6 +18,8 @@ export type Request = {
   readonly encodeResponse: (outcome: Outcome, book: Book) => Uint8Array;
   /** Whether the caller has given up. Asked before each decision. */
   readonly isAbandoned: () => boolean;
+  /** Why this replica cannot carry it out, whatever the account; null: it can. A replay is answered all the same. */
+  readonly blockedBy: Failure | null;
 };
 
 /** A command that the service gives itself. It has no request id and is decided each time. */

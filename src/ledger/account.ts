@@ -1,4 +1,5 @@
 /** An account: the owner of a balance, as one row of the database. */
+import type { LowBalanceLevel } from '../pricing/low-balance-level.ts';
 import type { Terms } from '../pricing/plan.ts';
 import type { AutoTopUp } from './auto-top-up.ts';
 import type { Labels } from './entry.ts';
@@ -14,10 +15,15 @@ export type Account = {
   state: AccountState;
   displayName: string;
   labels: Labels;
-  /** The account's own threshold; null: its plan's applies. */
-  lowBalanceThreshold: bigint | null;
+  /** The account's own levels; null: its plan's apply. */
+  lowBalanceLevels: readonly LowBalanceLevel[] | null;
   /** The account's own pause floor; null: its plan's applies. */
   pauseFloor: bigint | null;
+  /**
+   * Names of the levels that are low: from the event that said so to balance.recovered. Null while the
+   * balance has not changed since the account was opened.
+   */
+  lowLevels: readonly string[] | null;
   /** Null: auto top-up is off. */
   autoTopUp: AutoTopUp | null;
   /** Null before the first top-up. */
@@ -41,8 +47,6 @@ export type Account = {
   /** Overage set aside by active reservations. */
   overageReserved: bigint;
   overageLimit: bigint;
-  /** True from the event balance.low to the event balance.recovered. */
-  lowBalance: boolean;
   /**
    * First moment of the next allowance's period: up to then one has been granted. A plan without an
    * allowance leaves it until it has come, so that the plan after it does not grant a period again. Null:
@@ -77,9 +81,11 @@ export const currentOverage = (account: Account, now: number): bigint =>
 export const availableCredits = ({ remaining, reserved, overageReserved }: Account): bigint =>
   remaining - reserved - overageReserved;
 
-/** The account's own threshold if it has one, otherwise its plan's. */
-export const effectiveLowBalanceThreshold = (account: Account, terms: Terms): bigint =>
-  account.lowBalanceThreshold ?? terms.lowBalanceThreshold;
+/** The account's own levels if it has any set, otherwise its plan's. */
+export const effectiveLowBalanceLevels = (
+  account: Account,
+  terms: Terms,
+): readonly LowBalanceLevel[] => account.lowBalanceLevels ?? terms.lowBalanceLevels;
 
 /** The account's own floor if it has one, otherwise its plan's. 0 pauses nothing. */
 export const effectivePauseFloor = (account: Account, terms: Terms): bigint =>

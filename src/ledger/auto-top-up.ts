@@ -3,19 +3,23 @@ import type { Failure } from '../failure.ts';
 import type { Account } from './account.ts';
 import type { Book } from './book.ts';
 import { findPack } from './custom-pack.ts';
+import type { Trace } from './entry.ts';
 import { invalidField, packNotFound } from './failures.ts';
 import type { Purchase } from './purchase.ts';
 
-export type AutoTopUp = {
+/** What the owner states. */
+export type AutoTopUpTerms = {
   /** The pack to buy: of the account's plan, or offered to the account. */
   readonly packId: string;
-  /** A pack is bought while available is below this. */
+  /** Packs are bought while the usable credits are below this. */
   readonly threshold: bigint;
+  /** Whether a refusal for lack of credits buys packs, too. */
+  readonly onRefusal: boolean;
   /** Least time from the start of one top-up to the start of the next. */
   readonly coolDownMs: number;
   /**
-   * Most top-ups in a calendar month (UTC), declined ones excluded. It is a number and not an amount of
-   * money, because the pack has one price and a number needs no currency.
+   * Most packs that top-ups buy in a calendar month (UTC), declined ones excluded. It is a number and not
+   * an amount of money, because the pack has one price and a number needs no currency.
    */
   readonly monthlyCap: number;
   /** The customer and the saved payment method, by their ids at the payment provider. */
@@ -23,26 +27,67 @@ export type AutoTopUp = {
   readonly paymentMethod: string;
 };
 
+export type AutoTopUp = AutoTopUpTerms & {
+  /** Whether the pack was one offered to the account, and not one of the plan. */
+  readonly isCustomPack: boolean;
+};
+
 /** The failure if the setting cannot work; null if it can. */
-export function checkAutoTopUp(book: Book, { packId, threshold }: AutoTopUp): Failure | null {
+export function checkAutoTopUp(
+  book: Book,
+  { packId, threshold, monthlyCap }: AutoTopUpTerms,
+): Failure | null {
   const pack = findPack(book, packId);
   if (!pack) return packNotFound(book, packId);
-  if (threshold <= pack.credits) return null;
+  const most = pack.credits * BigInt(monthlyCap);
+  if (threshold <= most) return null;
   return invalidField(
     'auto_top_up.auto_top_up.threshold',
-    `must be at most the ${pack.credits} credits of pack ${packId}: one top-up must suffice`,
-    { allowed: pack.credits },
+    `must be at most the ${most} credits of the month's cap of ${monthlyCap} packs ${packId}`,
+    { allowed: most },
   );
 }
 
 /** Null switches it off. A new payment method is tried without waiting for the old one's back-off. */
-export function setAutoTopUp({ account }: Book, setting: AutoTopUp | null) {
+export function setAutoTopUp(book: Book, terms: AutoTopUpTerms | null) {
+  const { account } = book;
   const { autoTopUp: before, topUps } = account;
   const sameMethod =
-    before?.customer === setting?.customer && before?.paymentMethod === setting?.paymentMethod;
-  if (setting && !sameMethod && topUps) account.topUps = { ...topUps, failures: 0, retryAt: null };
-  account.autoTopUp = setting;
+    before?.customer === terms?.customer && before?.paymentMethod === terms?.paymentMethod;
+  if (terms && !sameMethod && topUps) account.topUps = { ...topUps, failures: 0, retryAt: null };
+  account.autoTopUp = terms && { ...terms, isCustomPack: !hasPack(book, terms.packId) };
   account.topUpDueAt = null; // `updateTopUpDueAt` computes it from the new setting.
+}
+
+const hasPack = ({ plan }: Book, packId: string): boolean =>
+  plan.packs.some((pack) => pack.packId === packId);
+
+/**
+ * Switches auto top-up off if its pack was one of the plan, and the plan does not have it any more: the
+ * owner agreed to that pack and its price. Called after settling and after each command.
+ */
+export function disableWithoutPack(book: Book, trace: Trace) {
+  const { autoTopUp } = book.account;
+  if (autoTopUp && !autoTopUp.isCustomPack && !hasPack(book, autoTopUp.packId))
+    disable(book, autoTopUp, 'pack_removed', trace);
+}
+
+/** Switches auto top-up off if it buys this custom pack, which was just withdrawn. */
+export function disableWithdrawn(book: Book, packId: string, trace: Trace) {
+  const { autoTopUp } = book.account;
+  if (autoTopUp?.isCustomPack && autoTopUp.packId === packId)
+    disable(book, autoTopUp, 'pack_withdrawn', trace);
+}
+
+function disable(
+  book: Book,
+  { packId }: AutoTopUp,
+  reason: 'pack_removed' | 'pack_withdrawn',
+  trace: Trace,
+) {
+  setAutoTopUp(book, null);
+  book.changes.settings = true;
+  book.emitEvent('top_up.disabled', { pack_id: packId, plan_id: book.plan.planId, reason }, trace);
 }
 
 /**

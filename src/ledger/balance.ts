@@ -1,26 +1,27 @@
 /** The balance of an account, computed from its row and its open grants. */
-import type { Terms } from '../pricing/plan.ts';
-import {
-  type Account,
-  availableCredits,
-  currentOverage,
-  effectiveLowBalanceThreshold,
-  effectivePauseFloor,
-} from './account.ts';
-import type { Grant } from './grant.ts';
+import type { Plan, Terms } from '../pricing/plan.ts';
+import { type Account, currentOverage, effectivePauseFloor } from './account.ts';
+import { type Grant, grantAvailable, isLimited } from './grant.ts';
+import { type LevelState, levelStates } from './low-balance.ts';
+import { generalAvailable, isStranded, usableCredits } from './usable-credits.ts';
 
 export type Balance = {
+  /** Includes limited credits. */
   readonly remaining: bigint;
-  /** Includes reserved overage. */
+  /** Includes reserved overage, and limited credits. */
   readonly reserved: bigint;
-  /** remaining − reserved. */
+  /** What is not limited: remaining − reserved, without the limited credits. */
   readonly available: bigint;
+  /** See `usableCredits`. */
+  readonly usable: bigint;
+  /** In burn order of the first grant of each. */
+  readonly limited: readonly LimitedCredits[];
   /** Overage used in the calendar month of `asOf`. */
   readonly overage: bigint;
   readonly overageLimit: bigint;
-  /** Whether available is below the threshold. */
+  /** Whether any of the levels is low. */
   readonly lowBalance: boolean;
-  readonly lowBalanceThreshold: bigint;
+  readonly levels: readonly LevelState[];
   readonly pauseFloor: bigint;
   /** The soonest expiry, and what would be lost then. */
   readonly nextExpiry: { readonly expiresAt: number; readonly credits: bigint } | null;
@@ -29,29 +30,61 @@ export type Balance = {
   readonly asOf: number;
 };
 
+/** The credits of all grants that are limited to the same operations. */
+export type LimitedCredits = {
+  /** Sorted by name. */
+  readonly operations: readonly string[];
+  readonly remaining: bigint;
+  readonly reserved: bigint;
+  readonly available: bigint;
+  /** Whether the plan has a price for none of the operations now. */
+  readonly stranded: boolean;
+};
+
 /** `grants` are the open ones; `now` is the time of the balance. */
 export function balanceOf(
   account: Account,
   grants: readonly Grant[],
-  terms: Terms,
+  plan: Plan,
   now: number,
 ): Balance {
-  const available = availableCredits(account);
-  const threshold = effectiveLowBalanceThreshold(account, terms);
+  const { terms } = plan;
+  const limited = limitedCredits(grants, plan);
+  const usable = usableCredits(account, grants, plan);
+  const levels = levelStates(account, grants, plan, usable);
   return {
     remaining: account.remaining,
     reserved: account.reserved + account.overageReserved,
-    available,
+    available: generalAvailable(account, grants),
+    usable,
+    limited,
     overage: currentOverage(account, now),
     overageLimit: terms.overage?.limit ?? 0n,
-    lowBalance: available < threshold,
-    lowBalanceThreshold: threshold,
+    lowBalance: levels.some(({ low }) => low),
+    levels,
     pauseFloor: effectivePauseFloor(account, terms),
     nextExpiry: nextExpiry(grants, now),
     nextAllowance: nextAllowance(account, terms),
     seq: account.seq,
     asOf: now,
   };
+}
+
+const NO_LIMITED: readonly LimitedCredits[] = [];
+
+function limitedCredits(grants: readonly Grant[], plan: Plan): readonly LimitedCredits[] {
+  if (!grants.some(isLimited)) return NO_LIMITED;
+  const withCredits = grants.filter((grant) => isLimited(grant) && grant.remaining > 0n);
+  const byOperations = Map.groupBy(withCredits, ({ operations }) => JSON.stringify(operations));
+  const sumOf = (some: readonly Grant[], creditsOf: (grant: Grant) => bigint) =>
+    some.reduce((sum, grant) => sum + creditsOf(grant), 0n);
+  return Array.from(byOperations.values(), (some) => ({
+    operations: some[0]!.operations,
+    remaining: sumOf(some, ({ remaining }) => remaining),
+    reserved: sumOf(some, ({ reserved }) => reserved),
+    available: sumOf(some, grantAvailable),
+    stranded: isStranded(some[0]!, plan),
+  }));
 }
 
 function nextAllowance(

@@ -27,7 +27,14 @@ export type UnsealedEntry = Omit<Entry, 'hash'>;
 /** A grant as a rule states it; the book adds the rest. Without operations it is not limited. */
 export type GrantDraft = Omit<
   Grant,
-  'accountId' | 'grantId' | 'createdAt' | 'remaining' | 'reserved' | 'operations' | 'noticeAt'
+  | 'accountId'
+  | 'grantId'
+  | 'createdAt'
+  | 'remaining'
+  | 'reserved'
+  | 'operations'
+  | 'noticeAt'
+  | 'stranded'
 > &
   Partial<Pick<Grant, 'operations'>>;
 
@@ -85,6 +92,8 @@ export class Book {
   /** The time of the unit of work, and never earlier than the account's `lastAt`. */
   readonly now: number;
   readonly newId: () => string;
+  /** What was remaining when low balance was looked at last: see `updateLowBalance`. */
+  remainingSeen: bigint;
   readonly changes = {
     /** Whether columns that entries, events and settling change must be written. */
     account: false,
@@ -112,6 +121,7 @@ export class Book {
     this.nextReservationExpiry = loaded.nextReservationExpiry;
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;
+    this.remainingSeen = loaded.account.remaining;
     this.plans = loaded.plans;
     const plan = this.findPlan(this.account.planId);
     assert(plan, `account ${this.account.accountId} lives under plan ${this.account.planId}`);
@@ -169,6 +179,7 @@ export class Book {
       grantId: this.account.grantCount,
       remaining: 0n,
       reserved: 0n,
+      stranded: false,
       createdAt: this.now,
     };
     const index = this.grants.findIndex((other) => compareBurnOrder(added, other) < 0);

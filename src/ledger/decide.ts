@@ -1,5 +1,6 @@
 /** Decides commands: the only entry to the rules. */
 import { Failure } from '../failure.ts';
+import { disableWithoutPack } from './auto-top-up.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { emitNoticesOfNewGrants } from './expiry-notice.ts';
@@ -22,10 +23,12 @@ import { type MoveAccount, moveAccount } from './rules/move-account.ts';
 import { type RaiseReservation, raiseReservation } from './rules/raise-reservation.ts';
 import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
+import { type ReportRefusals, reportRefusals } from './rules/report-refusals.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
 import { type SyncPurchase, syncPurchase } from './rules/sync-purchase.ts';
 import { type EndTopUp, endTopUp, type StartTopUp, startTopUp } from './rules/top-up.ts';
 import { updateTopUpDueAt } from './top-up.ts';
+import { updateStranded } from './usable-credits.ts';
 
 export type Command =
   | Reserve
@@ -45,7 +48,8 @@ export type Command =
   | MoveAccount
   | CloseAccount
   | StartTopUp
-  | EndTopUp;
+  | EndTopUp
+  | ReportRefusals;
 
 /** What a rule did, to be encoded as a response. */
 export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
@@ -61,11 +65,17 @@ export function decide(book: Book, command: Command, origin: Origin) {
   const outcome = applyRule(book, command, origin);
   if (!(outcome instanceof Failure)) {
     emitNoticesOfNewGrants(book, origin);
-    updateLowBalance(book, origin);
+    updateStranded(book, origin);
+    if (mayCrossLevels(book)) updateLowBalance(book, origin);
+    disableWithoutPack(book, origin);
     updateTopUpDueAt(book);
   }
   return outcome;
 }
+
+/** Most commands only set credits aside: what is unspent has not changed since settling. */
+const mayCrossLevels = ({ account, remainingSeen, changes }: Book): boolean =>
+  account.remaining !== remainingSeen || changes.settings;
 
 function applyRule(book: Book, command: Command, origin: Origin) {
   switch (command.kind) {
@@ -90,7 +100,7 @@ function applyRule(book: Book, command: Command, origin: Origin) {
     case 'OfferPack':
       return offerPack(book, command, origin);
     case 'WithdrawPack':
-      return withdrawPack(book, command);
+      return withdrawPack(book, command, origin);
     case 'GrantCredits':
       return grantCredits(book, command, origin);
     case 'OpenAccount':
@@ -105,5 +115,7 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return startTopUp(book, origin);
     case 'EndTopUp':
       return endTopUp(book, command, origin);
+    case 'ReportRefusals':
+      return reportRefusals(book, command, origin);
   }
 }

@@ -6,13 +6,17 @@ import type { Trace } from './entry.ts';
 
 export const EVENT_TYPES = [
   'balance.low',
+  'balance.depleted',
   'balance.recovered',
+  'charge.refused',
   'grant.expiring',
   'grant.expired',
+  'grant.stranded',
   'reservation.expired',
   'purchase.completed',
   'statement.closed',
   'top_up.failed',
+  'top_up.disabled',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];

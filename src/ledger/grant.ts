@@ -29,6 +29,8 @@ export type Grant = {
   readonly operations: readonly string[];
   /** When notice of its expiry is due; null: never, or it has been given. */
   noticeAt: number | null;
+  /** Whether it is limited to operations that its plan had no price for at the last look. */
+  stranded: boolean;
   state: GrantState;
   readonly createdAt: number;
 };

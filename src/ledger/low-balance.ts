@@ -1,28 +1,109 @@
-/** The events balance.low and balance.recovered. */
-import { availableCredits, effectiveLowBalanceThreshold } from './account.ts';
+/**
+ * The events balance.low, balance.depleted and balance.recovered. They follow the usable credits: what a
+ * reservation only holds is not spent, so it changes nothing.
+ */
+import { type LowBalanceLevel, levelName } from '../pricing/low-balance-level.ts';
+import type { Plan } from '../pricing/plan.ts';
+import { type Account, effectiveLowBalanceLevels } from './account.ts';
 import type { Book } from './book.ts';
 import type { Trace } from './entry.ts';
+import type { Grant } from './grant.ts';
+import { grantedCredits, usableCredits } from './usable-credits.ts';
+
+/** The level that every account has: no usable credit is left. */
+export const DEPLETED = '0';
+
+/** A level as a balance shows it. */
+export type LevelState = {
+  readonly level: LowBalanceLevel;
+  /** The level in credits, now. */
+  readonly threshold: bigint;
+  readonly low: boolean;
+};
+
+const NONE: readonly string[] = [];
 
 /**
- * Emits balance.low when available has fallen below the threshold, and balance.recovered when it is
- * back. Called after settling and after each command, not between the entries of one: an allowance that
- * replaces the previous one does not cross the threshold.
+ * Emits an event for each level that the usable credits have crossed, and balance.depleted at 0. A level
+ * is re-armed at 110 %, so that an account near it does not report it again and again. Called after
+ * settling and after each command, not between the entries of one: an allowance that replaces the previous
+ * one crosses no level.
  */
 export function updateLowBalance(book: Book, trace: Trace) {
-  const { account, plan } = book;
-  const low = isLowBalance(book);
-  if (low === account.lowBalance) return;
-  account.lowBalance = low;
-  book.changes.account = true;
+  const { account, grants, plan, remainingSeen } = book;
+  book.remainingSeen = account.remaining;
+  // An account that was opened below a level reports it with the first change of its balance.
+  if (account.lowLevels === null && account.remaining === remainingSeen) return;
+  const before = account.lowLevels ?? NONE;
+  const usable = usableCredits(account, grants, plan);
+  const levels = effectiveLowBalanceLevels(account, plan.terms);
+  const thresholds = levels.map((level) => thresholdOf(level, grants, plan));
+  if (before.length === 0 && usable > 0n && thresholds.every((threshold) => usable >= threshold)) {
+    if (account.lowLevels === null) setLowLevels(book, NONE);
+    return;
+  }
+  const hasRisen = account.remaining > remainingSeen;
+  const after: string[] = [];
+  const update = (name: string, threshold: bigint, canRecover: boolean) => {
+    const wasLow = before.includes(name);
+    const isLow =
+      isBelow(usable, threshold) || (wasLow && !(canRecover && isRearmed(usable, threshold)));
+    if (isLow) after.push(name);
+    if (isLow !== wasLow) emitCrossing(book, name, isLow, usable, threshold, trace);
+  };
+  // The end of a grant lowers a percentage of what was granted. Only credits end it.
+  for (const [index, level] of levels.entries())
+    update(levelName(level), thresholds[index]!, 'credits' in level || hasRisen);
+  update(DEPLETED, 0n, true);
+  const names = new Set([...levels.map(levelName), DEPLETED]);
+  for (const removed of before)
+    if (!names.has(removed)) emitCrossing(book, removed, false, usable, 0n, trace);
+  if (account.lowLevels === null || after.join() !== before.join()) setLowLevels(book, after);
+}
+
+function setLowLevels(book: Book, names: readonly string[]) {
+  book.account.lowLevels = names;
+  book.changes.settings = true;
+}
+
+function emitCrossing(
+  book: Book,
+  level: string,
+  isLow: boolean,
+  usable: bigint,
+  threshold: bigint,
+  trace: Trace,
+) {
+  const lowType = level === DEPLETED ? 'balance.depleted' : 'balance.low';
   book.emitEvent(
-    low ? 'balance.low' : 'balance.recovered',
-    {
-      available: availableCredits(account).toString(),
-      threshold: effectiveLowBalanceThreshold(account, plan.terms).toString(),
-    },
+    isLow ? lowType : 'balance.recovered',
+    { level, usable: usable.toString(), threshold: threshold.toString() },
     trace,
   );
 }
 
-export const isLowBalance = ({ account, plan }: Book): boolean =>
-  availableCredits(account) < effectiveLowBalanceThreshold(account, plan.terms);
+/** Without usable credits every level is low, also a percentage of nothing. */
+const isBelow = (usable: bigint, threshold: bigint): boolean => usable < threshold || usable === 0n;
+
+const isRearmed = (usable: bigint, threshold: bigint): boolean => usable * 10n >= threshold * 11n;
+
+/** A level in credits. A percentage is of the amounts of the grants that have credits left, rounded up. */
+function thresholdOf(level: LowBalanceLevel, grants: readonly Grant[], plan: Plan): bigint {
+  if ('credits' in level) return level.credits;
+  return (grantedCredits(grants, plan) * BigInt(level.percent) + 99n) / 100n;
+}
+
+/** The levels of an account in the order of its plan or its own. The events agree with them. */
+export function levelStates(
+  account: Account,
+  grants: readonly Grant[],
+  plan: Plan,
+  usable: bigint,
+): readonly LevelState[] {
+  return effectiveLowBalanceLevels(account, plan.terms).map((level) => {
+    const threshold = thresholdOf(level, grants, plan);
+    const low =
+      isBelow(usable, threshold) || (account.lowLevels ?? NONE).includes(levelName(level));
+    return { level, threshold, low };
+  });
+}

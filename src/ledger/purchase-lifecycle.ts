@@ -2,6 +2,7 @@
  * The two steps of every purchase: it is created as pending, and once it is paid its credits are
  * granted. A purchase that was paid elsewhere does both at once.
  */
+import { multiplyMoney } from '../pricing/money.ts';
 import { expiryOf } from '../pricing/packs.ts';
 import type { Pack } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
@@ -15,21 +16,23 @@ export type Payment =
   | ({ readonly method: 'CHECKOUT' } & CheckoutTerms)
   | ({ readonly method: 'TOP_UP' } & SavedMethod);
 
-/** Adds a pending purchase to the book. */
+/** Adds a pending purchase of `quantity` packs to the book. */
 export function createPurchase(
   book: Book,
   pack: Pack,
   payment: Payment,
   labels: Labels,
   { caller, requestId }: Origin,
+  quantity = 1,
 ): Purchase {
   const purchase: Purchase = {
     accountId: book.account.accountId,
     purchaseId: book.newId(),
     packId: pack.packId,
     title: pack.title,
-    credits: pack.credits,
-    price: pack.price,
+    quantity,
+    credits: pack.credits * BigInt(quantity),
+    price: multiplyMoney(pack.price, BigInt(quantity)),
     validity: pack.validity,
     ...paymentFields(payment),
     state: 'PENDING',

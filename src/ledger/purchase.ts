@@ -33,6 +33,9 @@ export type Purchase = {
   readonly purchaseId: string;
   readonly packId: string;
   readonly title: string;
+  /** Packs bought: 1, or more by a top-up. */
+  readonly quantity: number;
+  /** Of all packs together, as is the price. */
   readonly credits: bigint;
   readonly price: Money;
   readonly validity: Validity;

@@ -4,6 +4,7 @@
  * it decides commands, so no rule sees a reservation or grant whose time is over.
  */
 import { grantAllowance, periodOf } from './allowance.ts';
+import { disableWithoutPack } from './auto-top-up.ts';
 import type { Book } from './book.ts';
 import { type Origin, SERVICE_CALLER, type Trace } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
@@ -14,13 +15,16 @@ import { toReturnMoves } from './moves.ts';
 import { entryFields, heldCredits, type Reservation } from './reservation.ts';
 import { updateStatementDueAt } from './statement-closing.ts';
 import { updateTopUpDueAt } from './top-up.ts';
+import { updateStranded } from './usable-credits.ts';
 
 /** Brings the account up to `book.now`. `trace` is that of the unit of work. */
 export function settle(book: Book, trace: Trace) {
   syncPlanTerms(book);
   settleDueItems(book, { caller: SERVICE_CALLER, requestId: '', ...trace });
-  // Even if nothing was due, the plan may have another threshold than when the account was last settled.
+  // Even if nothing was due, the plan may have other prices and thresholds than when it was last settled.
+  updateStranded(book, trace);
   updateLowBalance(book, trace);
+  disableWithoutPack(book, trace);
   updateTopUpDueAt(book);
 }
 

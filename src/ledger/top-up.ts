@@ -1,15 +1,16 @@
 /**
- * Top-ups: packs that an account buys by itself while its balance is low, one at a time. The account's
- * row holds their state; a worker looks for accounts whose `topUpDueAt` has come.
+ * Top-ups: packs that an account buys by itself, in one purchase at a time, while its usable credits are
+ * below a threshold or, if its owner wants that, after a refusal. The account's row holds their state; a
+ * worker looks for accounts whose `topUpDueAt` has come.
  *
  * A top-up is in progress exactly as long as its purchase is pending: one transaction ends both.
  */
-import { type Account, availableCredits } from './account.ts';
-import { isStillWanted } from './auto-top-up.ts';
+import { type AutoTopUp, isStillWanted } from './auto-top-up.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { monthStart } from './month.ts';
 import type { Purchase } from './purchase.ts';
+import { generalAvailable, usableCredits } from './usable-credits.ts';
 
 /** The state of an account's top-ups. */
 export type TopUps = {
@@ -21,12 +22,22 @@ export type TopUps = {
   readonly startedAt: number | null;
   /** First moment of the month that `count` is about. */
   readonly month: number;
-  /** Top-ups started in that month, declined ones excluded. */
+  /** Packs of the top-ups started in that month, declined ones excluded. */
   readonly count: number;
   /** Declines in a row. */
   readonly failures: number;
   /** End of the back-off after a decline; null: no back-off. */
   readonly retryAt: number | null;
+  /** The refusal that asks for a top-up; null: none does. */
+  readonly refusal: Refusal | null;
+};
+
+/** A request was refused for lack of credits. */
+export type Refusal = {
+  readonly at: number;
+  readonly shortfall: bigint;
+  /** What was available then, without limited credits. */
+  readonly available: bigint;
 };
 
 export const NO_TOP_UPS: TopUps = {
@@ -37,10 +48,14 @@ export const NO_TOP_UPS: TopUps = {
   count: 0,
   failures: 0,
   retryAt: null,
+  refusal: null,
 };
 
 /** A worker that has not ended its top-up within this time is presumed dead. */
 export const TOP_UP_LEASE_MS = 5 * 60_000;
+
+/** A refusal that is older than this asks for nothing any more: its caller has gone on. */
+export const REFUSAL_VALID_MS = 5 * 60_000;
 
 const BACKOFF_MS = 3_600_000;
 const BACKOFF_MAX_MS = 7 * 24 * 3_600_000;
@@ -49,7 +64,7 @@ const BACKOFF_MAX_MS = 7 * 24 * 3_600_000;
 export const backoffMs = (failures: number): number =>
   Math.min(BACKOFF_MS * 2 ** (failures - 1), BACKOFF_MAX_MS);
 
-/** Top-ups that count towards the cap of the month of `now`. */
+/** Packs that count towards the cap of the month of `now`. */
 export const countInMonth = ({ month, count }: TopUps, now: number): number =>
   month === monthStart(now) ? count : 0;
 
@@ -59,8 +74,10 @@ export const countInMonth = ({ month, count }: TopUps, now: number): number =>
  */
 export function updateTopUpDueAt(book: Book) {
   const { account, now } = book;
+  if (account.topUps?.refusal && refusedCredits(book) <= 0n)
+    setTopUps(book, { ...account.topUps, refusal: null });
   const before = account.topUpDueAt;
-  const earliest = earliestDueAt(account, now);
+  const earliest = earliestDueAt(book);
   const isStillValid = earliest !== null && before !== null && before >= earliest;
   const dueAt = earliest === null ? null : isStillValid ? before : Math.max(earliest, now);
   if (dueAt === before) return;
@@ -69,18 +86,52 @@ export function updateTopUpDueAt(book: Book) {
 }
 
 /** The first moment at which a worker has something to do; null: nothing to do. */
-function earliestDueAt(account: Account, now: number): number | null {
+function earliestDueAt(book: Book): number | null {
+  const { account, now } = book;
   const { autoTopUp, state } = account;
   const topUps = account.topUps ?? NO_TOP_UPS;
   if (topUps.purchaseId !== null) return topUps.leaseExpiresAt;
-  if (!autoTopUp || state !== 'OPEN' || availableCredits(account) >= autoTopUp.threshold)
-    return null;
+  if (!autoTopUp || state !== 'OPEN' || missingCredits(book, autoTopUp) <= 0n) return null;
+  return allowedAt(topUps, autoTopUp, now);
+}
+
+/** The first moment at which cool-down, back-off and cap allow a top-up; 0: they do not limit it. */
+function allowedAt(topUps: TopUps, autoTopUp: AutoTopUp, now: number): number {
   const isCapped = countInMonth(topUps, now) >= autoTopUp.monthlyCap;
   return Math.max(
     topUps.startedAt === null ? 0 : topUps.startedAt + autoTopUp.coolDownMs,
     topUps.retryAt ?? 0,
     isCapped ? monthStart(now, 1) : 0,
   );
+}
+
+/** Credits that a top-up is to buy: up to the threshold, and what a refused request lacked. */
+export function missingCredits(book: Book, { threshold }: AutoTopUp): bigint {
+  const { account, grants, plan } = book;
+  const toThreshold = threshold - usableCredits(account, grants, plan);
+  const refused = refusedCredits(book);
+  return refused > toThreshold ? refused : toThreshold;
+}
+
+/** What the refused request still lacks; 0 or less: nothing. */
+function refusedCredits({ account, grants, now }: Book): bigint {
+  const refusal = account.topUps?.refusal;
+  if (!refusal || refusal.at + REFUSAL_VALID_MS < now) return 0n;
+  return refusal.shortfall - (generalAvailable(account, grants) - refusal.available);
+}
+
+/**
+ * Has a refused request that lacked credits start a top-up, if the owner wants that and nothing limits it
+ * now. It never starts one later: by then nobody may need the credits.
+ */
+export function requestTopUp(book: Book, shortfall: bigint) {
+  const { account, grants, now } = book;
+  const { autoTopUp } = account;
+  const topUps = account.topUps ?? NO_TOP_UPS;
+  if (!autoTopUp?.onRefusal || account.state !== 'OPEN' || topUps.purchaseId !== null) return;
+  if (allowedAt(topUps, autoTopUp, now) > now) return;
+  const available = generalAvailable(account, grants);
+  setTopUps(book, { ...topUps, refusal: { at: now, shortfall, available } });
 }
 
 /** Replaces the state of the top-ups. `updateTopUpDueAt` computes from it when the next is due. */
@@ -101,16 +152,16 @@ export function recordTopUpOutcome(book: Book, purchase: Purchase, origin: Origi
   }
   const ended = { ...topUps, purchaseId: null, leaseExpiresAt: null };
   if (state === 'PAID') return setTopUps(book, { ...ended, failures: 0, retryAt: null });
-  const notCounted = { ...ended, count: topUps.count - 1 };
+  const notCounted = { ...ended, count: topUps.count - purchase.quantity };
   // The owner has changed the setting meanwhile: that is no decline, and needs no back-off.
   if (!isStillWanted(book.account, purchase)) return setTopUps(book, notCounted);
   recordDecline(book, notCounted, { purchaseId, packId, code: failureCode || 'expired' }, origin);
 }
 
 /** A top-up that was declined has been paid after all: it counts, and its payment method works. */
-function recordLatePayment(book: Book, topUps: TopUps, { createdAt }: Purchase) {
+function recordLatePayment(book: Book, topUps: TopUps, { createdAt, quantity }: Purchase) {
   const counts = topUps.month === monthStart(createdAt);
-  const count = counts ? topUps.count + 1 : topUps.count;
+  const count = counts ? topUps.count + quantity : topUps.count;
   setTopUps(book, { ...topUps, count, failures: 0, retryAt: null });
 }
 
@@ -130,7 +181,7 @@ export function recordDecline(
 ) {
   const failures = topUps.failures + 1;
   const retryAt = book.now + backoffMs(failures);
-  setTopUps(book, { ...topUps, failures, retryAt });
+  setTopUps(book, { ...topUps, failures, retryAt, refusal: null });
   book.emitEvent(
     'top_up.failed',
     {

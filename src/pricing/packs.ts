@@ -1,5 +1,5 @@
 /** Which packs would cover a shortfall, at what price, and when their credits expire. */
-import { compareMoney, multiplyMoney } from './money.ts';
+import { compareMoney, multiplyMoney, parseDecimal } from './money.ts';
 import type { Money, Pack, Validity } from './plan.ts';
 
 /** A number (1 or more) of one pack that covers a shortfall, and their price together. */
@@ -26,6 +26,16 @@ export function coveringPacks(packs: readonly Pack[], shortfall: bigint): readon
 function compareCredits(a: PackOffer, b: PackOffer): number {
   const difference = a.pack.credits * a.quantity - b.pack.credits * b.quantity;
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+}
+
+/** The largest price of one purchase: the column `amount` has 11 digits before the point. */
+const PRICE_MAX = 99_999_999_999n;
+
+/** The most packs of this price that one purchase can have. 1 or more. */
+export function maxQuantity({ amount }: Money): bigint {
+  const { units, scale } = parseDecimal(amount);
+  const most = units === 0n ? PRICE_MAX : (PRICE_MAX * 10n ** BigInt(scale)) / units;
+  return most > 1n ? most : 1n;
 }
 
 /**

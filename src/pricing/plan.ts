@@ -3,6 +3,7 @@
  * in the int64 range, instants and durations are milliseconds as `number`, money is an exact decimal as
  * text. All values are immutable.
  */
+import type { LowBalanceLevel } from './low-balance-level.ts';
 import type { OverageRates } from './overage.ts';
 
 /** The largest amount of credits: the largest int64. */
@@ -135,8 +136,8 @@ export type Terms = {
     /** The price of overage on the month's statement. Null: it is counted there and not billed. */
     readonly rates: OverageRates | null;
   } | null;
-  /** The balance is low while available is below this. */
-  readonly lowBalanceThreshold: bigint;
+  /** The balance is low while the usable credits are below one of these. */
+  readonly lowBalanceLevels: readonly LowBalanceLevel[];
   /** Sheddable work is refused while available is below this. 0: never. */
   readonly pauseFloor: bigint;
   readonly reservation: {

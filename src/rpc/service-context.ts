@@ -6,6 +6,7 @@ import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
 import type { AccountSnapshots } from '../queries/account-snapshots.ts';
+import type { Refusals } from '../refusals.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
@@ -32,6 +33,8 @@ export type ServiceContext = {
 
   /** Decides and writes mutations. */
   readonly lanes: Lanes;
+  /** Collects refusals for lack of credits, to be reported outside their calls. */
+  readonly refusals: Refusals;
   /** Closes months that have ended, before their statements are shown. */
   readonly statementCloser: StatementCloser;
   /** Null if no payment provider is configured. */

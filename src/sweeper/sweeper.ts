@@ -1,5 +1,6 @@
 /**
- * The sweeper settles accounts that nobody touches, so that expiries and allowances take effect in time.
+ * The sweeper settles accounts that nobody touches, so that expiries, allowances and changes of plans take
+ * effect in time.
  * It finds accounts that are due, in bounded batches, and submits each to its lane. All replicas sweep:
  * the lane's transaction locks the account and does nothing where another replica was first. While the
  * clock is not reliable nothing is swept.
@@ -11,6 +12,7 @@ import type { Lanes } from '../lanes/lanes.ts';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
 import { findDueAccounts } from '../queries/due-accounts.ts';
+import type { PlanChanges } from './plan-changes.ts';
 import type { StatementCloser } from './statement-closer.ts';
 
 export type SweeperOptions = {
@@ -18,6 +20,7 @@ export type SweeperOptions = {
   readonly clock: Clock;
   readonly lanes: Lanes;
   readonly statements: StatementCloser;
+  readonly planChanges: PlanChanges;
   readonly log: Logger;
   readonly intervalMs: number;
   /** Upper bound of the accounts in one batch. */
@@ -49,12 +52,13 @@ export class Sweeper {
    * then its entries need to be read only once.
    */
   async #sweepBatch(): Promise<boolean> {
-    const { em, clock, lanes, accountsMax, statements } = this.#options;
+    const { em, clock, lanes, accountsMax, statements, planChanges } = this.#options;
     if (!clock.isReliable) return false;
     const due = await findDueAccounts(em(), 'due_at', clock.now(), accountsMax);
     const answers = await Promise.all(due.map((accountId) => lanes.settle(accountId)));
     const anySettled = answers.some((answer) => !(answer instanceof Failure));
     if (due.length === accountsMax && anySettled) return true;
+    await planChanges.settle(this.#poller.stopping);
     await statements.closeAll(this.#poller.stopping);
     return false;
   }

@@ -1,6 +1,6 @@
 /**
  * Top-ups. The one in progress is the account's only pending purchase of its kind. The account's count for
- * its month is the number of top-ups of that month that did not fail.
+ * its month is the number of packs bought by the top-ups of that month that did not fail.
  */
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
@@ -8,7 +8,7 @@ import { type AccountGroup, findAccount } from './account-group.ts';
 import type { InRange } from './snapshot.ts';
 
 const topUpPurchases = (inRange: InRange) => `
-  select account_id, purchase_id, state, ${millis('created_at')} from purchases
+  select account_id, purchase_id, state, quantity, ${millis('created_at')} from purchases
   where ${inRange('account_id')} and method = 'TOP_UP'
   order by account_id, purchases.created_at, purchase_id`;
 
@@ -37,7 +37,8 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
     const counted = own.filter(
       (row) => ['PENDING', 'PAID'].includes(row['state']!) && monthOf(row['created_at']!) === month,
     );
-    compare(`count of ${month}`, topUps.count, counted.length);
+    const packs = counted.reduce((sum, row) => sum + Number(row['quantity']), 0);
+    compare(`count of ${month}`, topUps.count, packs);
   }
 }
 

@@ -100,7 +100,7 @@ describe('the account cache', () => {
   test.each<[string, Partial<Account>]>([
     ['a setting', { pauseFloor: 10n }],
     ['labels', { labels: { tier: 'gold' } }],
-    ['the low balance flag', { lowBalance: true }],
+    ['the levels that are low', { lowLevels: ['500'] }],
     ['when its allowance is due', { allowanceDueAt: START + 5 }],
     ['the next due moment, to none', { dueAt: null }],
     ['the length of its hash', { lastHash: new Uint8Array(0) }],

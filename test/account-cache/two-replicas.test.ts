@@ -92,6 +92,7 @@ describe.each([
       encodeResponse: (outcome) =>
         Buffer.from('reservation' in outcome ? outcome.reservation.reservationId : 'done'),
       isAbandoned: () => false,
+      blockedBy: null,
     });
     if (answer instanceof Failure) return answer.reason;
     return `${answer.replayed ? 'replayed ' : ''}${Buffer.from(answer.response)}`;

@@ -6,7 +6,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['main', 'migrate', 'cli', 'demo'],
   ['service', 'verify', 'preview', 'plan-files'],
   ['rpc', 'client', 'find-database', 'telemetry'],
-  ['payments', 'events', 'sweeper'],
+  ['payments', 'events', 'sweeper', 'refusals'],
   ['lanes', 'queries'],
   ['account-cache', 'clock'],
   ['store'],

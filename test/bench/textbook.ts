@@ -176,15 +176,21 @@ function createEntry(em: Em, { movesJson, usagesJson, labelsJson, hash, ...entry
 function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan): Balance {
   const available = account.remaining - account.reserved;
   const [next] = grants;
+  const levels = terms.lowBalanceLevels.map((level) => {
+    const threshold = 'credits' in level ? level.credits : 0n;
+    return { threshold, low: account.remaining < threshold };
+  });
   return {
     remaining: account.remaining,
     reserved: account.reserved,
     available,
     overage: account.overage,
     overageLimit: account.overageLimit,
-    lowBalance: available < terms.lowBalanceThreshold,
-    lowBalanceThreshold: terms.lowBalanceThreshold,
+    lowBalance: levels.some(({ low }) => low),
+    levels,
     pauseFloor: terms.pauseFloor,
+    usable: account.remaining,
+    limited: [],
     nextExpiry: next?.expiresAt
       ? { expiresAt: next.expiresAt, credits: next.remaining }
       : undefined,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Delivery, Delivery_State } from '../../src/gen/billing/v1/event_service.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
-import { requestId, startTestService, type TestOptions, type TestService } from '../service.ts';
+import { startTestService, type TestOptions, type TestService } from '../service.ts';
 import { cross, crossing, eventsOf } from './given.ts';
 import { answers, Receiver, SECRET } from './receiver.ts';
 
@@ -80,9 +80,9 @@ describe('an event is delivered', () => {
       EVENTS_WEBHOOK_CONCURRENCY: '1',
     });
     const accountId = await crossing(scrip);
-    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 7n });
+    await cross(scrip, accountId, 1);
     await received(2);
-    const [, low] = await eventsOf(scrip, { accountId });
+    const [low] = await eventsOf(scrip, { accountId });
     const found = receiver.received.find(({ event }) => event.id === low?.eventId);
     expect(found?.event).toEqual({
       specversion: '1.0',
@@ -96,7 +96,7 @@ describe('an event is delivered', () => {
       ...(/[1-9a-f]/.test(low?.traceId ?? '') && {
         traceparent: `00-${low?.traceId}-${low?.spanId}-01`,
       }),
-      data: { available: '993', threshold: '1000' },
+      data: { level: '500', usable: '400', threshold: '500' },
     });
     expect(found?.headers).toMatchObject({
       'content-type': 'application/cloudevents+json; charset=utf-8',
@@ -107,8 +107,8 @@ describe('an event is delivered', () => {
     await vi.waitFor(async () => {
       const [newest, oldest] = await deliveriesOf(scrip, accountId);
       expect([newest, oldest]).toMatchObject([
-        { event: low, state: Delivery_State.DELIVERED, attempts: 1, lastError: '' },
         { state: Delivery_State.DELIVERED },
+        { event: low, state: Delivery_State.DELIVERED, attempts: 1, lastError: '' },
       ]);
       expect(newest?.nextAttemptAt).toBeUndefined();
       expect(newest?.endedAt?.getTime()).toBeGreaterThanOrEqual(

@@ -1,14 +1,12 @@
-/** Test data for events: an account whose every charge and grant crosses its low-balance threshold. */
+/** Test data for events: an account whose every grant and charge crosses its low-balance level. */
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { requestId, type TestService } from '../service.ts';
 
-/** Opens an account with 1,000 credits and a threshold of 1,000. It has one event. */
+/** Opens an account with 400 credits, below its level of 500. It has one event: balance.low. */
 export async function crossing(scrip: TestService): Promise<string> {
   const accountId = await scrip.open('verts');
-  const named = () => ({ accountId, requestId: requestId() });
-  await scrip.accounts.updateAccount({ ...named(), lowBalanceThreshold: { credits: 1_000n } });
-  await grant(scrip, accountId, 1_000n);
+  await grant(scrip, accountId, 400n);
   return accountId;
 }
 
@@ -20,12 +18,11 @@ export const grant = (scrip: TestService, accountId: string, credits: bigint) =>
     category: Grant_Category.PAID,
   });
 
-/** Writes `times` events: balance.low and balance.recovered alternate. */
+/** Writes `times` events: balance.recovered and balance.low alternate. */
 export async function cross(scrip: TestService, accountId: string, times: number): Promise<void> {
   for (let time = 0; time < times; time++)
-    if (time % 2 === 0)
-      await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
-    else await grant(scrip, accountId, 1n);
+    if (time % 2 === 0) await grant(scrip, accountId, 150n);
+    else await scrip.billing.charge({ accountId, requestId: requestId(), credits: 150n });
 }
 
 type Request = Parameters<TestService['events']['streamEvents']>[0];

@@ -50,17 +50,16 @@ async function nextEvents(stream: Stream): Promise<readonly Event[]> {
 
 describe('an event says', () => {
   test('what happened, to whom, when, in which trace and where it stands', async () => {
-    const accountId = await crossing(scrip);
     const before = scrip.now();
-    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 7n });
-    const [, low] = await eventsOnce(accountId, 2);
+    const accountId = await crossing(scrip);
+    const [low] = await eventsOnce(accountId, 1);
     expect(low).toEqual({
       eventId: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/),
       position: expect.anything(),
       type: 'balance.low',
       accountId,
       at: expect.any(Date),
-      data: { available: '993', threshold: '1000' },
+      data: { level: '500', usable: '400', threshold: '500' },
       traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
     });
@@ -92,13 +91,13 @@ describe('an event says', () => {
           category: 'PAID',
         },
       ],
-      ['balance.recovered', { available: '600', threshold: '500' }],
       [
         'reservation.expired',
         { reservation_id: reservation?.reservationId, credits: '50', reference: 'job 7' },
       ],
       ['grant.expired', { grant_id: String(made?.grantId), credits: '550', category: 'PAID' }],
-      ['balance.low', { available: '0', threshold: '500' }],
+      ['balance.low', { level: '500', usable: '0', threshold: '500' }],
+      ['balance.depleted', { level: '0', usable: '0', threshold: '0' }],
     ]);
   });
 });
@@ -121,11 +120,11 @@ describe('StreamEvents', () => {
     await cross(scrip, accountId, 4);
     const own = await eventsOnce(accountId, 5);
     expect(own.map(({ type }) => type)).toEqual([
-      'balance.recovered',
       'balance.low',
       'balance.recovered',
       'balance.low',
       'balance.recovered',
+      'balance.low',
     ]);
     const lows = await eventsOf(scrip, { accountId, types: ['balance.low', 'top_up.failed'] });
     expect(lows).toEqual(own.filter(({ type }) => type === 'balance.low'));
@@ -186,7 +185,7 @@ describe('StreamEvents that follows', () => {
       const stream = reading.events.streamEvents({ accountId, afterPosition, follow: true });
       const events = nextEvents(stream);
       await cross(scrip, accountId, 1);
-      expect(await events).toMatchObject([{ accountId, type: 'balance.low' }]);
+      expect(await events).toMatchObject([{ accountId, type: 'balance.recovered' }]);
       await stream.return();
     } finally {
       await reading.stop();
@@ -250,7 +249,7 @@ test('a reader that resumes on one replica after the other misses and repeats no
     for (const accountId of accounts) {
       const types = seen.filter((event) => event.accountId === accountId).map(({ type }) => type);
       expect(types).toEqual(
-        types.map((_, index) => (index % 2 === 0 ? 'balance.recovered' : 'balance.low')),
+        types.map((_, index) => (index % 2 === 0 ? 'balance.low' : 'balance.recovered')),
       );
     }
   } finally {

@@ -18,6 +18,7 @@ const request = (name: string): Task => ({
   fingerprint: new Uint8Array(),
   encodeResponse: () => new Uint8Array(),
   isAbandoned: () => false,
+  blockedBy: null,
 });
 
 const nameOf = (task: Task): string => ('origin' in task ? task.origin.requestId : task.accountId);

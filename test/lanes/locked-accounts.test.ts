@@ -35,6 +35,7 @@ async function reserveOn(accountId: string): Promise<string> {
     fingerprint: new Uint8Array(),
     encodeResponse: () => Buffer.from(accountId),
     isAbandoned: () => false,
+    blockedBy: null,
   });
   return answer instanceof Failure ? answer.reason : Buffer.from(answer.response).toString();
 }

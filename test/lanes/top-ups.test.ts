@@ -1,4 +1,4 @@
-/** Top-ups through the RPCs, the lanes and the database, without a payment provider. */
+/** Top-ups through the RPCs, the lanes and the database; nothing is charged. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
@@ -9,6 +9,7 @@ import { findDueAccounts } from '../../src/queries/due-accounts.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { openWithCredits, storedRows } from '../accounts.ts';
 import { eventsOf } from '../events/given.ts';
+import { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -17,21 +18,25 @@ import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 const HOUR = 3_600_000;
 const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 
+let stripe: StripeFake;
 let scrip: TestService;
 /** As the worker of another replica has it. */
 let replica: OtherReplica;
 beforeAll(async () => {
-  scrip = await startTestService();
+  stripe = await new StripeFake().start();
+  scrip = await startTestService({ env: stripe.env });
   replica = await startOtherReplica(scrip);
 });
 afterAll(async () => {
   await replica.stop();
   await scrip.stop();
+  await stripe.stop();
 });
 
 const SETTING = {
   packId: 'starter',
   threshold: 500n,
+  onRefusal: false,
   coolDown: { seconds: 7_200n, nanos: 0 },
   monthlyCap: 2,
   customer: 'cus_1',
@@ -111,11 +116,54 @@ describe('UpdateAccount', () => {
       reason: 'PACK_NOT_FOUND',
       metadata: { pack_id: 'popular', plan_id: 'verts' },
     });
-    expect(await errorOf(set(accountId, { ...SETTING, threshold: 1_001n }))).toMatchObject({
+    expect(await errorOf(set(accountId, { ...SETTING, threshold: 2_001n }))).toMatchObject({
       reason: 'INVALID_FIELD',
       fields: ['auto_top_up.auto_top_up.threshold'],
     });
     expect(await storedRows(scrip, accountId)).toBe(before);
+  });
+});
+
+describe('auto top-up is refused', () => {
+  test('without a payment provider, but switching it off and replays are not', async () => {
+    const accountId = await openWithCredits(scrip, 600n);
+    const request = { accountId, requestId: requestId(), autoTopUp: { autoTopUp: SETTING } };
+    const first = await scrip.accounts.updateAccount(request);
+    const without = await startTestService({ databaseUrl: scrip.databaseUrl });
+    try {
+      expect(await without.accounts.updateAccount(request)).toEqual(first);
+      const before = await storedRows(scrip, accountId);
+      const again = { ...request, requestId: requestId() };
+      const refused = {
+        code: status.FAILED_PRECONDITION,
+        reason: 'CHECKOUT_NOT_CONFIGURED',
+      };
+      expect(await errorOf(without.accounts.updateAccount(again))).toMatchObject(refused);
+      const { results } = await without.billing.batch({
+        mutations: [{ mutation: { $case: 'updateAccount', value: again } }],
+      });
+      expect(results[0]?.result).toMatchObject({ value: { reason: refused.reason } });
+      expect(await storedRows(scrip, accountId)).toBe(before);
+      await without.accounts.updateAccount({ ...again, autoTopUp: {} });
+      expect((await get(accountId))?.autoTopUp).toBeUndefined();
+    } finally {
+      await without.stop();
+    }
+  });
+});
+
+describe('auto top-up is switched off', () => {
+  test('by MoveAccount to a plan without its pack, with an event', async () => {
+    const accountId = await openWithCredits(scrip, 600n);
+    await set(accountId, SETTING);
+    const moved = { accountId, requestId: requestId(), planId: 'aspose-cloud' };
+    expect((await scrip.accounts.moveAccount(moved)).account?.autoTopUp).toBeUndefined();
+    const types = ['top_up.disabled'];
+    await expect
+      .poll(async () => await eventsOf(scrip, { accountId, types }))
+      .toMatchObject([
+        { data: { pack_id: 'starter', plan_id: 'aspose-cloud', reason: 'pack_removed' } },
+      ]);
   });
 });
 

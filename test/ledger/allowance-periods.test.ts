@@ -314,7 +314,7 @@ describe('an allowance with rollover', () => {
 describe('the next allowance', () => {
   const next = (store: AccountStore) => {
     const { account, grants, plan } = store;
-    return balanceOf(account, [...grants.values()], plan.terms, account.lastAt).nextAllowance;
+    return balanceOf(account, [...grants.values()], plan, account.lastAt).nextAllowance;
   };
 
   test('is shown with its time, and with its credits by the present plan', () => {

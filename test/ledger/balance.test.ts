@@ -4,9 +4,9 @@ import { balanceOf } from '../../src/ledger/balance.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
 import { account, at, grant, plan, postpaid, START } from './fixtures.ts';
 
-const { terms } = plan({ lowBalanceThreshold: 50n });
+const PLAN = plan({ lowBalanceLevels: [{ credits: 50n }] });
 const balance = (change: Partial<Account>, grants: readonly Grant[] = []) =>
-  balanceOf(account(change), grants, terms, START);
+  balanceOf(account(change), grants, PLAN, START);
 
 describe('a balance', () => {
   test('has remaining, reserved and available credits', () => {
@@ -17,7 +17,9 @@ describe('a balance', () => {
       overage: 0n,
       overageLimit: 0n,
       lowBalance: false,
-      lowBalanceThreshold: 50n,
+      levels: [{ level: { credits: 50n }, threshold: 50n, low: false }],
+      usable: 100n,
+      limited: [],
       pauseFloor: 0n,
       nextExpiry: null,
       nextAllowance: null,
@@ -28,9 +30,8 @@ describe('a balance', () => {
 
   test('counts reserved overage as reserved, so available can be negative', () => {
     const used = { remaining: 10n, reserved: 10n, overage: 5n, overageReserved: 20n };
-    const { terms } = plan(postpaid(90n));
     const postpaidAccount = account({ ...used, overageLimit: 90n });
-    expect(balanceOf(postpaidAccount, [], terms, START)).toMatchObject({
+    expect(balanceOf(postpaidAccount, [], plan(postpaid(90n)), START)).toMatchObject({
       remaining: 10n,
       reserved: 30n,
       available: -20n,
@@ -44,9 +45,12 @@ describe('a balance', () => {
     [50n, false],
     [49n, true],
     [0n, true],
-  ])('with %s available and a threshold of 50 is low: %s', (available, lowBalance) => {
-    expect(balance({ remaining: available + 7n, reserved: 7n })).toMatchObject({ lowBalance });
-  });
+  ])(
+    'with %s unspent, whatever is held, and a threshold of 50 is low: %s',
+    (remaining, lowBalance) => {
+      expect(balance({ remaining, reserved: remaining })).toMatchObject({ lowBalance });
+    },
+  );
 });
 
 describe('the next expiry', () => {

@@ -244,6 +244,7 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "RESERVATION_NOT_FOUND",
       "RESERVATION_RELEASED",
       "RESERVE",
+      "UNKNOWN_OPERATION",
       "available>consumed",
       "available>expired",
       "available>issued",

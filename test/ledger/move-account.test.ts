@@ -194,11 +194,11 @@ describe('an account that moves to another plan', () => {
     audit(store, 50n);
   });
 
-  test('has a low balance if the new threshold is above what is available', () => {
-    const store = under(plan(), gold({ lowBalanceThreshold: 500n }), [CREDITS]);
+  test('has a low balance if a level of the new plan is above its usable credits', () => {
+    const store = under(plan(), gold({ lowBalanceLevels: [{ credits: 500n }] }), [CREDITS]);
     const { book } = store.run(at('1s'), move('gold'));
     expect(book.changes.events).toMatchObject([
-      { type: 'balance.low', data: { available: '100', threshold: '500' } },
+      { type: 'balance.low', data: { level: '500', usable: '100', threshold: '500' } },
     ]);
   });
 

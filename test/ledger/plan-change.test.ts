@@ -145,7 +145,7 @@ describe('when a plan changes', () => {
     ]);
     store.plan = plan(postpaid(20n));
     const { account, grants, plan: now } = store.run(at('1s'), null).book;
-    expect(balanceOf(account, grants, now.terms, at('1s'))).toMatchObject({
+    expect(balanceOf(account, grants, now, at('1s'))).toMatchObject({
       overage: 30n,
       overageLimit: 20n,
     });

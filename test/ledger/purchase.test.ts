@@ -21,6 +21,7 @@ describe('a purchase', () => {
         packId: 'starter',
         title: 'starter',
         credits: 100n,
+        quantity: 1,
         price: { currency: 'USD', amount: '19.00' },
         validity: { months: 12 },
         method: 'REFERENCE',

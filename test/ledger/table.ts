@@ -77,7 +77,7 @@ function failureText({ reason, metadata }: Failure, withMetadata: boolean): stri
 }
 
 function balanceText({ account, grants, plan, now }: Book): string {
-  const { remaining, reserved, overage } = balanceOf(account, grants, plan.terms, now);
+  const { remaining, reserved, overage } = balanceOf(account, grants, plan, now);
   const parts = [
     `${remaining}`,
     reserved > 0n && `(${reserved})`,

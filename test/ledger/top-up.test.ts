@@ -3,24 +3,29 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Failure } from '../../src/failure.ts';
-import { availableCredits } from '../../src/ledger/account.ts';
-import type { AutoTopUp } from '../../src/ledger/auto-top-up.ts';
+import { Failure, type Reason } from '../../src/failure.ts';
+import type { Account } from '../../src/ledger/account.ts';
+import type { AutoTopUpTerms as AutoTopUp } from '../../src/ledger/auto-top-up.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import { monthStart } from '../../src/ledger/month.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
-import { backoffMs, TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
+import { backoffMs, REFUSAL_VALID_MS, TOP_UP_LEASE_MS } from '../../src/ledger/top-up.ts';
+import { usableCredits } from '../../src/ledger/usable-credits.ts';
 import { PENDING_SNAPSHOT } from '../../src/payments/payment-snapshot.ts';
 import { AccountStore } from './account-store.ts';
 import {
   at,
   charge,
   close,
+  commit,
   grantCredits,
+  move,
   ms,
   open,
   pack,
   plan,
+  release,
+  reserve,
   START,
   update,
 } from './fixtures.ts';
@@ -30,6 +35,7 @@ const PACKS = [pack('small', 100n, '5.00')];
 const setting = (change: Partial<AutoTopUp> = {}): AutoTopUp => ({
   packId: 'small',
   threshold: 50n,
+  onRefusal: false,
   coolDownMs: ms('1h'),
   monthlyCap: 3,
   customer: 'cus_1',
@@ -100,6 +106,8 @@ function outcomeText(outcome: ReturnType<AccountStore['run']>['outcome']): strin
   return '';
 }
 
+const disabled = (store: AccountStore) =>
+  store.events.filter(({ type }) => type === 'top_up.disabled').map(({ data }) => data);
 const failures = (store: AccountStore) =>
   store.events.filter(({ type }) => type === 'top_up.failed').map(({ data }) => data);
 
@@ -115,6 +123,25 @@ describe('a top-up is due', () => {
       ['6m', grantCredits(2n), '', null],
       ['7m', charge(1n), '', '7m'],
       ['8m', off, '', null],
+    ]);
+  });
+
+  test('by what is spent, and not by what a reservation only holds', () => {
+    runRows(funded(60n), [
+      ['1m', on(), '', null],
+      ['2m', reserve(60n), '', null],
+      ['3m', release('r1'), '', null],
+      ['4m', reserve(60n), '', null],
+      ['5m', commit('r2', 11n), '', '5m'],
+    ]);
+  });
+
+  test('although the account has credits for one operation only', () => {
+    const store = funded(60n);
+    store.run(START, grantCredits(1_000n, { operations: ['a'] }));
+    runRows(store, [
+      ['1m', on(), '', null],
+      ['2m', charge(11n), '', '2m'],
     ]);
   });
 
@@ -207,34 +234,180 @@ describe('starting a top-up', () => {
     ]);
   });
 
-  test('buys a custom pack, and fails once it is withdrawn', () => {
+  test('buys as many packs as the gap needs, in one purchase', () => {
+    const store = funded(10n);
+    runRows(store, [
+      ['1m', on({ threshold: 290n }), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', synced('p1', { payment: 'PAID', paid: 1_500n }), 'PAID', null],
+    ]);
+    expect(store.purchases).toMatchObject([
+      { quantity: 3, credits: 300n, price: { currency: 'USD', amount: '15.00' }, state: 'PAID' },
+    ]);
+    expect(store.account).toMatchObject({ remaining: 310n, topUps: { count: 3 } });
+  });
+
+  test('buys as many as are left of the monthly cap', () => {
+    const store = funded(10n);
+    runRows(store, [
+      ['1m', on({ threshold: 200n, coolDownMs: ms('1m') }), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', [synced('p1', { payment: 'PAID', paid: 1_000n }), charge(210n)], 'PAID', '3m'],
+      ['4m', start, 'p2', '9m'],
+      ['5m', declined('p2'), 'FAILED', '65m'],
+      ['65m', start, 'p3', '70m'],
+      ['66m', paid('p3'), 'PAID', '2026-02-01'],
+    ]);
+    expect(store.purchases.map(({ quantity }) => quantity)).toEqual([2, 1, 1]);
+  });
+
+  test('buys a custom pack, and is switched off once it is withdrawn', () => {
     const store = funded(10n);
     runRows(store, [
       ['1m', on({ packId: 'own' }), 'PACK_NOT_FOUND', null],
       ['2m', { kind: 'OfferPack', pack: pack('own', 70n, '3.00') }, '', null],
-      ['3m', on({ packId: 'own', threshold: 71n }), 'INVALID_FIELD', null],
+      ['3m', on({ packId: 'own', threshold: 211n }), 'INVALID_FIELD', null],
       ['4m', on({ packId: 'own' }), '', '4m'],
       ['5m', start, 'p1', '10m'],
       ['6m', [paid('p1'), charge(70n)], 'PAID', '65m'],
-      ['7m', { kind: 'WithdrawPack', packId: 'own' }, '', '65m'],
-      ['65m', start, 'nothing due', '125m'],
+      ['7m', { kind: 'WithdrawPack', packId: 'own' }, '', null],
+      ['65m', start, 'nothing due', null],
     ]);
     expect(store.purchases).toMatchObject([{ packId: 'own', credits: 70n, state: 'PAID' }]);
-    expect(failures(store)).toMatchObject([{ pack_id: 'own', code: 'pack_not_found' }]);
+    expect(disabled(store)).toEqual([
+      { pack_id: 'own', plan_id: 'test', reason: 'pack_withdrawn' },
+    ]);
   });
 
-  test('fails if the pack no longer exists or exceeds the credit limit', () => {
+  test('fails if the pack exceeds the credit limit', () => {
     const store = funded(10n);
     runRows(store, [['1m', on(), '', '1m']]);
-    store.plan = plan({}, []);
-    runRows(store, [['2m', start, 'nothing due', '62m']]);
     store.plan = plan({}, [pack('small', 9_000_000_000_000_000_000n, '5.00')]);
-    runRows(store, [['62m', start, 'nothing due', '182m']]);
+    runRows(store, [['2m', start, 'nothing due', '62m']]);
     expect(failures(store)).toMatchObject([
-      { purchase_id: '', pack_id: 'small', code: 'pack_not_found' },
       { purchase_id: '', pack_id: 'small', code: 'account_full' },
     ]);
     expect(store.purchases).toEqual([]);
+  });
+});
+
+describe('auto top-up is switched off, with an event,', () => {
+  test('when the plan is published without its pack', () => {
+    const store = funded(10n);
+    runRows(store, [['1m', on(), '', '1m']]);
+    store.plan = plan({}, [pack('large', 900n, '5.00')]);
+    runRows(store, [
+      ['2m', start, 'nothing due', null],
+      ['3m', charge(1n), '', null],
+    ]);
+    expect(store.account.autoTopUp).toBeNull();
+    expect(disabled(store)).toEqual([
+      { pack_id: 'small', plan_id: 'test', reason: 'pack_removed' },
+    ]);
+  });
+
+  test('when the account moves to a plan without its pack', () => {
+    const store = funded(60n);
+    const gold = { ...plan({}, PACKS), planId: 'gold' };
+    const bare = { ...plan(), planId: 'bare' };
+    store.otherPlans.set('gold', gold);
+    store.otherPlans.set('bare', bare);
+    runRows(store, [
+      ['1m', on(), '', null],
+      ['2m', move('gold'), '', null],
+    ]);
+    expect([store.account.autoTopUp?.packId, disabled(store)]).toEqual(['small', []]);
+    runRows(store, [['3m', move('bare'), '', null]]);
+    expect([store.account.autoTopUp, disabled(store)]).toEqual([
+      null,
+      [{ pack_id: 'small', plan_id: 'bare', reason: 'pack_removed' }],
+    ]);
+  });
+
+  test('and a top-up in progress is withdrawn', () => {
+    const store = funded(10n);
+    runRows(store, [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+    ]);
+    store.plan = plan();
+    runRows(store, [['3m', declined('p1', 'requested_by_customer'), 'FAILED', null]]);
+    expect(failures(store)).toEqual([]);
+  });
+
+  test('but not because a plan has no pack of the name of a custom pack', () => {
+    const store = funded(60n);
+    store.otherPlans.set('bare', { ...plan(), planId: 'bare' });
+    runRows(store, [
+      ['1m', { kind: 'OfferPack', pack: pack('own', 70n, '3.00') }, '', null],
+      ['2m', on({ packId: 'own' }), '', null],
+      ['3m', move('bare'), '', null],
+      ['4m', charge(20n), '', '4m'],
+    ]);
+    expect(disabled(store)).toEqual([]);
+  });
+});
+
+describe('a refusal', () => {
+  const refused = (shortfall: bigint, reason: Reason = 'INSUFFICIENT_CREDITS'): Command => ({
+    kind: 'ReportRefusals',
+    reason,
+    metadata: { required: '500', available: '40', shortfall: String(shortfall), packs: 'small' },
+    count: 3,
+  });
+
+  test('writes charge.refused with the amounts of the newest and the number of all', () => {
+    const store = funded(60n);
+    store.run(at('1m'), refused(5n));
+    expect(store.events.at(-1)).toMatchObject({
+      type: 'charge.refused',
+      data: {
+        reason: 'INSUFFICIENT_CREDITS',
+        count: '3',
+        required: '500',
+        available: '40',
+        shortfall: '5',
+      },
+    });
+  });
+
+  test('starts a top-up of what was missing, if the owner wants that', () => {
+    const store = funded(60n);
+    runRows(store, [
+      ['1m', on(), '', null],
+      ['2m', refused(5n), '', null],
+      ['3m', on({ onRefusal: true }), '', null],
+      ['4m', refused(5n, 'PAUSED_BELOW_FLOOR'), '', null],
+      ['5m', refused(150n), '', '5m'],
+      ['6m', start, 'p1', '11m'],
+      ['7m', refused(150n), '', '11m'],
+      ['8m', synced('p1', { payment: 'PAID', paid: 1_000n }), 'PAID', null],
+    ]);
+    expect(store.purchases).toMatchObject([{ quantity: 2 }]);
+  });
+
+  test('starts none if the credits have come meanwhile, or after 5 minutes', () => {
+    const late = at('3m') + REFUSAL_VALID_MS + 1;
+    const store = funded(60n);
+    runRows(store, [
+      ['0m', on({ onRefusal: true }), '', null],
+      ['1m', refused(5n), '', '1m'],
+      ['2m', grantCredits(5n), '', null],
+      ['3m', [charge(5n), refused(7n)], '', '3m'],
+    ]);
+    store.run(late, start);
+    expect([store.account.topUpDueAt, store.purchases]).toEqual([null, []]);
+  });
+
+  test('starts none during the cool-down or beyond the cap, and not later either', () => {
+    runRows(funded(10n), [
+      ['1m', on({ onRefusal: true }), '', '1m'],
+      ['2m', start, 'p1', '7m'],
+      ['3m', paid('p1'), 'PAID', null],
+      ['4m', refused(5n), '', null],
+      ['61m', start, 'nothing due', null],
+      ['63m', refused(5n), '', '63m'],
+    ]);
   });
 });
 
@@ -357,7 +530,7 @@ describe('a top-up that ends', () => {
 describe('a setting that cannot work fails and changes nothing:', () => {
   test.each<[string, Partial<AutoTopUp>, string]>([
     ['a pack that the plan does not have', { packId: 'huge' }, 'PACK_NOT_FOUND'],
-    ['a threshold above the credits of the pack', { threshold: 101n }, 'INVALID_FIELD'],
+    ['a threshold above what the cap can buy', { threshold: 301n }, 'INVALID_FIELD'],
   ])('%s', (_, change, reason) => {
     const store = funded(10n);
     runRows(store, [['1m', { ...on(change), displayName: 'Acme' } as Command, reason, null]]);
@@ -389,14 +562,21 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       {
         weight: 2,
         arbitrary: fc
-          .tuple(fc.bigInt(1n, 100n), fc.integer({ min: 1, max: 3 }))
-          .map(([threshold, monthlyCap]) => on({ threshold, monthlyCap })),
+          .integer({ min: 1, max: 3 })
+          .chain((monthlyCap) =>
+            fc
+              .bigInt(1n, 100n * BigInt(monthlyCap))
+              .map((threshold) => on({ threshold, monthlyCap })),
+          ),
       },
       { weight: 1, arbitrary: fc.constantFrom<Command | null>(off, null) },
     ),
   }),
   { minLength: 1, maxLength: 60, size: 'max' },
 );
+
+const usableIn = (account: Account, { grants, plan }: AccountStore) =>
+  usableCredits(account, [...grants.values()], plan);
 
 /** The two ways in which the service learns of a decline. */
 function toCommand(command: Exclude<Step['command'], 'end'>, pending: string): Command | null {
@@ -409,7 +589,7 @@ test('in every scenario at most one is in progress, and none starts too early or
     fc.property(steps, (random) => {
       const store = funded(100n);
       let now = START;
-      const starts: { at: number; declined: boolean }[] = [];
+      const starts: { at: number; declined: boolean; quantity: number }[] = [];
       let notBefore = 0;
       for (const { waitMs, command } of random) {
         now += waitMs;
@@ -426,15 +606,17 @@ test('in every scenario at most one is in progress, and none starts too early or
         if (store.purchases.length > purchasesBefore) {
           const { autoTopUp } = before;
           assert(autoTopUp && pending === null);
-          assert(availableCredits(before) < autoTopUp.threshold);
+          assert(usableIn(before, store) < autoTopUp.threshold);
           assert(now >= notBefore, 'the back-off has passed');
           const last = starts.at(-1);
           assert(!last || now >= last.at + autoTopUp.coolDownMs, 'the cool-down has passed');
           const counted = starts.filter(
             (start) => !start.declined && monthStart(start.at) === monthStart(now),
           );
-          assert(counted.length < autoTopUp.monthlyCap, 'within the cap');
-          starts.push({ at: now, declined: false });
+          const { quantity = 0 } = store.purchases.at(-1) ?? {};
+          const packs = counted.reduce((sum, start) => sum + start.quantity, quantity);
+          assert(packs <= autoTopUp.monthlyCap, 'within the cap');
+          starts.push({ at: now, declined: false, quantity });
         }
         if (pending !== null && (command === 'decline' || command === 'refuse')) {
           const last = starts.at(-1);
@@ -454,7 +636,7 @@ test('in every scenario at most one is in progress, and none starts too early or
           inProgress === null ? [] : [inProgress],
           'in progress exactly as long as its purchase is pending',
         );
-        const low = account.autoTopUp && availableCredits(account) < account.autoTopUp.threshold;
+        const low = account.autoTopUp && usableIn(account, store) < account.autoTopUp.threshold;
         assert.equal(
           account.topUpDueAt !== null,
           Boolean(low || account.topUps?.purchaseId),

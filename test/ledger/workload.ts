@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import type { Command } from '../../src/ledger/decide.ts';
+import type { LowBalanceLevel } from '../../src/pricing/low-balance-level.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
 import { AccountStore } from './account-store.ts';
 import {
@@ -117,11 +118,16 @@ const moveCommands = fc
   .constantFrom('other', 'other', 'other', 'none')
   .map((planId) => move(planId));
 const limit = fc.constantFrom(undefined, null, 0n, 15n, 60n);
+const levels = fc.constantFrom<readonly LowBalanceLevel[]>(
+  [],
+  [{ credits: 20n }],
+  [{ credits: 50n }, { percent: 30 }, { credits: 5n }],
+);
 const updateCommands: fc.Arbitrary<Command> = fc
-  .tuple(limit, limit)
-  .map(([lowBalanceThreshold, pauseFloor]) =>
+  .tuple(fc.oneof(levels, fc.constantFrom(undefined, null)), limit)
+  .map(([lowBalanceLevels, pauseFloor]) =>
     update('Acme', {
-      ...(lowBalanceThreshold !== undefined && { lowBalanceThreshold }),
+      ...(lowBalanceLevels !== undefined && { lowBalanceLevels }),
       ...(pauseFloor !== undefined && { pauseFloor }),
     }),
   );
@@ -164,7 +170,7 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   refundExpired: fc.constantFrom('breakage', 'new_grant'),
   expiringNoticeMs: fc.constantFrom(0, ms('5d')),
   overage: fc.constantFrom(null, null, { limit: 25n, rates: null }, { limit: 90n, rates: null }),
-  lowBalanceThreshold: fc.constantFrom(0n, 20n, 50n),
+  lowBalanceLevels: levels,
   pauseFloor: fc.constantFrom(0n, 0n, 10n),
 });
 
@@ -255,7 +261,9 @@ export function runScenario(
   },
 ): AccountStore {
   const store = new AccountStore(plan(terms, PACKS), START);
-  const expensive = { planId: 'other', rateCard: rateCard(1, 2n) };
+  const card = rateCard(1, 2n);
+  const operations = new Map([...card.operations].filter(([name]) => name !== 'c'));
+  const expensive = { planId: 'other', rateCard: { ...card, operations } };
   store.otherPlans.set('other', { ...plan(otherTerms, PACKS), ...expensive });
   let now = START;
   store.run(now, open());

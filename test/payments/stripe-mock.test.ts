@@ -18,6 +18,7 @@ const purchaseOf = (change: Partial<Purchase> = {}): Purchase => ({
   packId: 'starter',
   title: 'Starter',
   credits: 100n,
+  quantity: 1,
   price: { currency: 'USD', amount: '5.00' },
   validity: null,
   method: 'CHECKOUT',

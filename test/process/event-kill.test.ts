@@ -33,13 +33,12 @@ async function start(): Promise<Replica> {
   return replica;
 }
 
-/** Crosses a low-balance threshold until the replica is killed; returns how many crossings were acknowledged. */
-async function crossThresholdUntilKilled({ billing, accounts }: Replica): Promise<number> {
+/** Uses all credits and gets one again until the replica is killed; returns how many crossings were acknowledged. */
+async function crossLevelsUntilKilled({ billing, accounts }: Replica): Promise<number> {
   const accountId = `killed-${randomUUID()}`;
   const named = () => ({ accountId, requestId: randomUUID() });
   const category = Grant_Category.ADJUSTMENT;
   await accounts.openAccount({ ...named(), planId: 'verts' });
-  await accounts.updateAccount({ ...named(), lowBalanceThreshold: { credits: 1n } });
   for (let acknowledged = 0; ; ) {
     try {
       await accounts.grantCredits({ ...named(), credits: 1n, category });
@@ -63,7 +62,7 @@ test('every event reaches the endpoint under one id, although its replica is kil
       if (receiver.received.length === enough && kill === 0) return; // Never answered.
       accepts(response, received);
     };
-    const crossing = crossThresholdUntilKilled(replica);
+    const crossing = crossLevelsUntilKilled(replica);
     while (receiver.received.length < enough) await sleep(1);
     if (kill === 2) await sleep(Math.random() * 50);
     await replica.signal('SIGKILL');

@@ -63,7 +63,10 @@ async function callAccounts({ accounts }: Scrip) {
   await accounts.moveAccount({ ...named(), accountId: 'moved', planId: 'aspose-cloud' });
   await accounts.getAccount({ accountId });
   await accounts.listAccounts({});
-  await accounts.updateAccount({ ...named(), lowBalanceThreshold: { credits: 100n } });
+  await accounts.updateAccount({
+    ...named(),
+    lowBalanceLevels: { own: { levels: [{ credits: 100n }] } },
+  });
   await accounts.grantCredits({ ...named(), credits: 150n, category: Grant_Category.PAID });
   await accounts.listGrants({ accountId });
   const price = { currency: 'USD', amount: '1.00' };

@@ -259,7 +259,7 @@ describe('a low balance', () => {
         follow: true,
       })) {
         seen.push(...events);
-        if (seen.length >= 4) return;
+        if (seen.length >= 3) return;
       }
     })();
     await spendDownTo(customer, 499n);
@@ -268,10 +268,9 @@ describe('a low balance', () => {
     await spendDownTo(customer, 10n);
     await following;
     expect(seen.map(({ type, data }) => [type, data])).toEqual([
-      ['balance.recovered', { available: '5000', threshold: '500' }],
-      ['balance.low', { available: '499', threshold: '500' }],
-      ['balance.recovered', { available: '1498', threshold: '500' }],
-      ['balance.low', { available: '10', threshold: '500' }],
+      ['balance.low', { level: '500', usable: '499', threshold: '500' }],
+      ['balance.recovered', { level: '500', usable: '1498', threshold: '500' }],
+      ['balance.low', { level: '500', usable: '10', threshold: '500' }],
     ]);
   });
 

@@ -34,7 +34,7 @@ describe('OpenAccount', () => {
       labels: { region: 'eu' },
       openedAt: balance?.asOf,
       closedAt: undefined,
-      lowBalanceThreshold: 10n,
+      lowBalanceLevels: [{ credits: 10n }],
       pauseFloor: 0n,
       ownLowBalanceThreshold: undefined,
       ownPauseFloor: undefined,

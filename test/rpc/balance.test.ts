@@ -37,7 +37,9 @@ describe('GetBalance', () => {
       overage: 0n,
       overageLimit: 0n,
       lowBalance: false,
-      lowBalanceThreshold: 500n,
+      levels: [{ threshold: 500n, low: false }],
+      usable: 700n,
+      limited: [],
       pauseFloor: 0n,
       nextExpiry: undefined,
       seq: 2n,
@@ -53,21 +55,27 @@ describe('GetBalance', () => {
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 0n, seq: 0n });
   });
 
-  test('is low below the threshold, not at it', async () => {
+  test('is low below a level, not at it, until it is at 110 % of it', async () => {
     const accountId = await openWithCredits(scrip, 501n);
     const lowAfter = async (credits: bigint) =>
       (await scrip.billing.charge({ accountId, requestId: requestId(), credits })).balance
         ?.lowBalance;
     expect(await lowAfter(1n)).toBe(false);
     expect(await lowAfter(1n)).toBe(true);
+    await grant(scrip, accountId, 50n);
+    expect((await balanceOf(scrip, accountId)).lowBalance).toBe(true);
     await grant(scrip, accountId, 1n);
     expect((await balanceOf(scrip, accountId)).lowBalance).toBe(false);
   });
 
-  test('is low if available credits are below the threshold, also because of reservations', async () => {
+  test('is not low because of what reservations only hold', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     await reserveCredits(scrip, accountId, 101n);
-    expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 499n, lowBalance: true });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({
+      available: 499n,
+      usable: 600n,
+      lowBalance: false,
+    });
   });
 
   test('shows the next expiry with all credits that expire then', async () => {

@@ -60,6 +60,7 @@ describe('GrantCredits', () => {
         state: Grant_State.OPEN,
         createdAt: at,
         operations: [],
+        stranded: false,
       },
       balance: {
         remaining: 10n,
@@ -68,7 +69,9 @@ describe('GrantCredits', () => {
         overage: 0n,
         overageLimit: 0n,
         lowBalance: true,
-        lowBalanceThreshold: 500n,
+        levels: [{ threshold: 500n, low: true }],
+        usable: 10n,
+        limited: [],
         pauseFloor: 0n,
         nextExpiry: undefined,
         nextAllowance: undefined,

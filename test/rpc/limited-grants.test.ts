@@ -12,6 +12,7 @@ import {
   newestEntry,
   storedRows,
 } from '../accounts.ts';
+import { eventsOf } from '../events/given.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { convert, fromGrant, fromOverage, scan, waterfallPlan } from './waterfall.ts';
@@ -126,7 +127,7 @@ describe('a limited grant', () => {
 
   test('does not pay for requests of credits', async () => {
     const accountId = await openWithLimitedGrant();
-    expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 10n, remaining: 20n });
     const charge = scrip.billing.charge({ ...withRequestId(accountId), credits: 11n });
     expect(await errorOf(charge)).toMatchObject({
       reason: 'INSUFFICIENT_CREDITS',
@@ -205,4 +206,52 @@ describe('a reservation of limited grants', () => {
       reservation: { late: true },
     });
   });
+});
+
+test('1,000 credits for one operation and 5 general ones: every number agrees', async () => {
+  const accountId = await scrip.open('prepaid');
+  const credits = 500n;
+  await scrip.accounts.updateAccount({
+    ...withRequestId(accountId),
+    lowBalanceLevels: { own: { levels: [{ credits }] } },
+  });
+  await grant(scrip, accountId, 600n);
+  await grantLimited(accountId, 1_000n, 'doc.convert');
+  await scrip.billing.charge({ ...withRequestId(accountId), usages: [scan(500n)] });
+  await scrip.billing.charge({ ...withRequestId(accountId), usages: [scan(95n)] });
+  expect(await balanceOf(scrip, accountId)).toMatchObject({
+    remaining: 1_005n,
+    available: 5n,
+    usable: 5n,
+    lowBalance: true,
+    levels: [{ threshold: 500n, low: true }],
+    limited: [
+      {
+        operations: ['doc.convert'],
+        remaining: 1_000n,
+        reserved: 0n,
+        available: 1_000n,
+        stranded: false,
+      },
+    ],
+  });
+  const usages = [scan(10n)];
+  const refusal = { reason: 'INSUFFICIENT_CREDITS', metadata: { available: '5', shortfall: '5' } };
+  expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
+    available: 5n,
+    sufficient: false,
+    shortfall: 5n,
+  });
+  for (const amount of [{ usages }, { credits: 10n }])
+    expect(
+      await errorOf(scrip.billing.charge({ ...withRequestId(accountId), ...amount })),
+    ).toMatchObject(refusal);
+  expect(await scrip.billing.estimate({ accountId, usages: [convert(10n)] })).toMatchObject({
+    available: 1_005n,
+    sufficient: true,
+  });
+  const types = ['balance.low'];
+  await expect
+    .poll(async () => (await eventsOf(scrip, { accountId, types })).at(-1)?.data)
+    .toEqual({ level: '500', usable: '100', threshold: '500' });
 });

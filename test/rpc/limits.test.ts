@@ -23,15 +23,20 @@ type Change = Omit<Parameters<TestService['accounts']['updateAccount']>[0], 'acc
 const update = async (accountId: string, change: Change) =>
   (await scrip.accounts.updateAccount({ accountId, requestId: requestId(), ...change })).account;
 
+const own = (...levels: readonly { credits?: bigint; percent?: number }[]) => ({
+  own: { levels: [...levels] },
+});
+
 const limitsOf = async (accountId: string) => {
   const { account } = await scrip.accounts.getAccount({ accountId });
-  const { lowBalanceThreshold, pauseFloor, lowBalance } = await balanceOf(scrip, accountId);
-  expect(account).toMatchObject({ lowBalanceThreshold, pauseFloor });
+  const { levels, pauseFloor, lowBalance } = await balanceOf(scrip, accountId);
+  expect(account).toMatchObject({ pauseFloor });
   return {
-    lowBalanceThreshold,
+    lowBalanceLevels: account?.lowBalanceLevels,
+    levels,
     pauseFloor,
     lowBalance,
-    ownLowBalanceThreshold: account?.ownLowBalanceThreshold,
+    ownLowBalanceLevels: account?.ownLowBalanceLevels?.levels,
     ownPauseFloor: account?.ownPauseFloor,
   };
 };
@@ -40,54 +45,88 @@ describe('the limits in force', () => {
   test('are those of the plan unless the account has its own', async () => {
     const accountId = await openWithCredits(scrip, 50n, 'floored');
     const ofPlan = {
-      lowBalanceThreshold: 40n,
+      lowBalanceLevels: [{ credits: 40n }],
+      levels: [{ threshold: 40n, low: false }],
       pauseFloor: 15n,
       lowBalance: false,
-      ownLowBalanceThreshold: undefined,
+      ownLowBalanceLevels: undefined,
       ownPauseFloor: undefined,
     };
     expect(await limitsOf(accountId)).toEqual(ofPlan);
-    const own = { lowBalanceThreshold: { credits: 51n }, pauseFloor: { credits: 0n } };
-    expect(await update(accountId, own)).toMatchObject({
-      lowBalanceThreshold: 51n,
-      ownLowBalanceThreshold: 51n,
+    const levels = [{ credits: 51n }, { percent: 10 }];
+    const changed = await update(accountId, {
+      lowBalanceLevels: own(...levels),
+      pauseFloor: { credits: 0n },
+    });
+    expect(changed).toMatchObject({
+      lowBalanceLevels: levels,
+      ownLowBalanceLevels: { levels },
       pauseFloor: 0n,
       ownPauseFloor: 0n,
     });
     const withOwn = {
-      lowBalanceThreshold: 51n,
+      lowBalanceLevels: levels,
+      levels: [
+        { threshold: 51n, low: true },
+        { threshold: 5n, low: false, percent: 10 },
+      ],
       pauseFloor: 0n,
       lowBalance: true,
-      ownLowBalanceThreshold: 51n,
+      ownLowBalanceLevels: levels,
       ownPauseFloor: 0n,
     };
     expect(await limitsOf(accountId)).toEqual(withOwn);
     await update(accountId, { displayName: 'renamed' });
     expect(await limitsOf(accountId)).toEqual(withOwn);
-    await update(accountId, { lowBalanceThreshold: {}, pauseFloor: {} });
+    await update(accountId, { lowBalanceLevels: own() });
+    expect(await limitsOf(accountId)).toMatchObject({
+      levels: [],
+      lowBalance: false,
+      ownLowBalanceLevels: [],
+    });
+    await update(accountId, { lowBalanceLevels: {}, pauseFloor: {} });
     expect(await limitsOf(accountId)).toEqual(ofPlan);
   });
 
   test('are shown by ListAccounts', async () => {
     const accountId = await scrip.open('floored');
-    await update(accountId, { lowBalanceThreshold: { credits: MAX } });
+    await update(accountId, { lowBalanceLevels: own({ credits: MAX }) });
     const { accounts } = await scrip.accounts.listAccounts({ planId: 'floored' });
     expect(accounts.find((account) => account.accountId === accountId)).toMatchObject({
-      lowBalanceThreshold: MAX,
+      lowBalanceLevels: [{ credits: MAX }],
       pauseFloor: 15n,
       ownPauseFloor: undefined,
     });
   });
 
-  test('cannot be negative', async () => {
+  test('that cannot be are all refused in one error, which changes nothing', async () => {
     const accountId = await scrip.open('floored');
     const before = await storedRows(scrip, accountId);
-    const change = { lowBalanceThreshold: { credits: -1n }, pauseFloor: { credits: -1n } };
+    const levels = [
+      { credits: 0n },
+      { percent: 101 },
+      { credits: 5n, percent: 5 },
+      {},
+      { credits: 7n },
+      { credits: 7n },
+    ];
+    const change = { lowBalanceLevels: own(...levels), pauseFloor: { credits: -1n } };
+    const field = (path: string) => `low_balance_levels.own.levels${path}`;
     expect(await errorOf(update(accountId, change))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       reason: 'INVALID_FIELD',
-      fields: ['low_balance_threshold.credits', 'pause_floor.credits'],
+      fields: [
+        field('[0].credits'),
+        field('[1].percent'),
+        field('[2]'),
+        field('[3]'),
+        field('[5]'),
+        'pause_floor.credits',
+      ],
     });
+    const many = Array.from({ length: 11 }, (_, index) => ({ credits: BigInt(index + 1) }));
+    const tooMany = update(accountId, { lowBalanceLevels: own(...many) });
+    expect(await errorOf(tooMany)).toMatchObject({ fields: [field('')] });
     expect(await storedRows(scrip, accountId)).toBe(before);
   });
 });

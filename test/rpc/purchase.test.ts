@@ -43,6 +43,7 @@ describe('Purchase', () => {
         purchaseId: purchase.purchaseId,
         accountId,
         packId: 'small',
+        quantity: 1,
         credits: 250n,
         price: { currency: 'USD', amount: '39.00' },
         state: Purchase_State.PAID,
@@ -70,7 +71,9 @@ describe('Purchase', () => {
         overage: 0n,
         overageLimit: 0n,
         lowBalance: false,
-        lowBalanceThreshold: 10n,
+        levels: [{ threshold: 10n, low: false }],
+        usable: 270n,
+        limited: [],
         pauseFloor: 0n,
         nextExpiry: { expiresAt, credits: 250n },
         nextAllowance: undefined,
@@ -92,6 +95,7 @@ describe('Purchase', () => {
         state: Grant_State.OPEN,
         createdAt: at,
         operations: [],
+        stranded: false,
       },
     });
     expect(await newestEntry(scrip, accountId)).toMatchObject({

@@ -634,17 +634,31 @@ delete from events where :account and seq = 3;
 update accounts set event_count = event_count + 1 where :account;
 
 -- prepaid: changes balance.low to balance.recovered
--- > says balance.recovered a second time
+-- > says balance.recovered of level 500 a second time
 update events set type = 'balance.recovered' where :account and type = 'balance.low';
 
--- prepaid: changes the available credits of an event
+-- prepaid: changes the usable credits of an event
 -- > its data says otherwise
-update events set data = jsonb_set(data, '{available}', '"1"')
-where :account and type = 'balance.recovered';
+update events set data = jsonb_set(data, '{usable}', '"9999"')
+where :account and type = 'balance.low';
 
--- prepaid: flips the account’s low_balance
--- > low_balance is
-update accounts set low_balance = not low_balance where :account;
+-- prepaid: changes the level of an event
+-- > the events say
+update events set data = jsonb_set(data, '{level}', '"7"')
+where :account and type = 'balance.low';
+
+-- prepaid: takes a level from the account’s low_levels, or adds one
+-- > low_levels are
+update accounts set low_levels = case when low_levels = '[]' then '["250"]' else '[]' end::jsonb
+where :account;
+
+-- topped: increases the packs of a top-up
+-- > top-ups: count of
+update purchases set quantity = quantity + 1 where :account and state = 'PAID';
+
+-- waterfall: says that a grant is stranded
+-- > it is stranded, and no event said so
+update grants set stranded = true where :account and grant_id = 1;
 
 -- prepaid: swaps the positions of two events
 -- > is not after

@@ -46,6 +46,13 @@ export function headroom(book: Book, lines = NO_LINES): Headroom {
 }
 
 /**
+ * What is available for these usages: of every grant that may pay for at least one of them, less reserved
+ * overage. Without usages: the account's `available`.
+ */
+export const availableFor = (book: Book, lines: readonly PricedUsage[]): bigint =>
+  headroom(book, lines).grants - book.account.overageReserved;
+
+/**
  * Chooses where `credits` come from. `lines` are the priced usages they pay for; without lines only
  * grants that are not limited can pay. Fails with INSUFFICIENT_CREDITS, or OVERAGE_LIMIT_REACHED on a
  * postpaid plan.

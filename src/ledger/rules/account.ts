@@ -1,14 +1,15 @@
 /** OpenAccount, UpdateAccount and CloseAccount. */
+
+import type { LowBalanceLevel } from '../../pricing/low-balance-level.ts';
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Plan } from '../../pricing/plan.ts';
 import type { Account } from '../account.ts';
 import { grantAllowance, periodOf } from '../allowance.ts';
-import { type AutoTopUp, checkAutoTopUp, setAutoTopUp } from '../auto-top-up.ts';
+import { type AutoTopUpTerms, checkAutoTopUp, setAutoTopUp } from '../auto-top-up.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed } from '../failures.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
-import { isLowBalance } from '../low-balance.ts';
 import { updateStatementDueAt } from '../statement-closing.ts';
 
 export type OpenAccount = {
@@ -25,10 +26,10 @@ export type UpdateAccount = {
   /** Null: unchanged. */
   readonly labels: Labels | null;
   /** The account's own limits. Null: the plan's apply again; undefined: unchanged. */
-  readonly lowBalanceThreshold?: bigint | null;
+  readonly lowBalanceLevels?: readonly LowBalanceLevel[] | null;
   readonly pauseFloor?: bigint | null;
   /** Null: switched off; undefined: unchanged. */
-  readonly autoTopUp?: AutoTopUp | null;
+  readonly autoTopUp?: AutoTopUpTerms | null;
 };
 
 export type CloseAccount = { readonly kind: 'CloseAccount' };
@@ -45,8 +46,9 @@ export const newAccount = (
   state: 'OPEN',
   displayName: command.displayName,
   labels: command.labels,
-  lowBalanceThreshold: null,
+  lowBalanceLevels: null,
   pauseFloor: null,
+  lowLevels: null,
   autoTopUp: null,
   topUps: null,
   topUpDueAt: null,
@@ -60,7 +62,6 @@ export const newAccount = (
   overage: 0n,
   overageReserved: 0n,
   overageLimit: plan.terms.overage?.limit ?? 0n,
-  lowBalance: false,
   allowanceDueAt: plan.terms.allowance ? periodOf(plan.terms.allowance.every, now, now).from : null,
   statementDueAt: null,
   statementPlanId: null,
@@ -98,8 +99,8 @@ export function openAccount(book: Book, origin: Origin) {
     );
   }
   if (allowance) grantAllowance(book, allowance, origin);
-  // An account that is opened below its threshold has not crossed it: no event.
-  book.account.lowBalance = isLowBalance(book);
+  // An account that is opened below a level reports it with the first change of its balance.
+  book.remainingSeen = book.account.remaining;
   return { kind: 'OpenAccount' } as const;
 }
 
@@ -111,8 +112,11 @@ export function updateAccount(book: Book, command: UpdateAccount) {
   if (failure) return failure;
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;
-  const { lowBalanceThreshold, pauseFloor } = command;
-  if (lowBalanceThreshold !== undefined) account.lowBalanceThreshold = lowBalanceThreshold;
+  const { lowBalanceLevels, pauseFloor } = command;
+  if (lowBalanceLevels !== undefined) {
+    account.lowBalanceLevels = lowBalanceLevels;
+    account.lowLevels ??= [];
+  }
   if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
   if (autoTopUp !== undefined) setAutoTopUp(book, autoTopUp);
   book.changes.settings = true;

@@ -20,12 +20,12 @@ export type Charge = {
 
 export function charge(book: Book, command: Charge, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const paused = checkPauseFloor(book, command.criticality);
-  if (paused) return paused;
   const rateCard = chooseRateCard(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAmount(book, command.amount, rateCard);
   if (priced instanceof Failure) return priced;
+  const paused = checkPauseFloor(book, command.criticality, priced.lines);
+  if (paused) return paused;
   const split = allocate(book, priced.credits, priced.lines);
   if (split instanceof Failure) return split;
 

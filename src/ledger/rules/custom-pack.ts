@@ -1,5 +1,6 @@
 /** OfferPack and WithdrawPack: packs offered to one account. */
 import type { Pack } from '../../pricing/plan.ts';
+import { disableWithdrawn } from '../auto-top-up.ts';
 import type { Book } from '../book.ts';
 import { type CustomPack, findPack } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
@@ -27,12 +28,13 @@ export function offerPack(book: Book, { pack }: OfferPack, { caller }: Origin) {
   return { kind: 'OfferPack', pack: offered } as const;
 }
 
-export function withdrawPack(book: Book, { packId }: WithdrawPack) {
+export function withdrawPack(book: Book, { packId }: WithdrawPack, origin: Origin) {
   const pack = book.customPacks.find((candidate) => candidate.packId === packId);
   if (!pack) return packNotFound(book, packId);
   if (pack.withdrawnAt === null) {
     pack.withdrawnAt = book.now;
     book.changes.customPacks.set(packId, pack);
+    disableWithdrawn(book, packId, origin);
   }
   return { kind: 'WithdrawPack', pack } as const;
 }

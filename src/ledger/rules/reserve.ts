@@ -25,14 +25,14 @@ export type Reserve = {
 
 export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
-  const paused = checkPauseFloor(book, command.criticality);
-  if (paused) return paused;
   const ttlMs = chooseTtl(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
   const rateCard = chooseRateCard(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAmount(book, command.amount, rateCard);
   if (priced instanceof Failure) return priced;
+  const paused = checkPauseFloor(book, command.criticality, priced.lines);
+  if (paused) return paused;
   const allocations = allocate(book, priced.credits, priced.lines);
   if (allocations instanceof Failure) return allocations;
 

@@ -3,6 +3,9 @@
  * charges it afterwards, outside any transaction, with the purchase id as the provider's idempotency
  * key: a repeated charge has no second effect.
  */
+import { min } from '../../min.ts';
+import { maxQuantity } from '../../pricing/packs.ts';
+import type { Pack } from '../../pricing/plan.ts';
 import type { AutoTopUp } from '../auto-top-up.ts';
 import type { Book } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
@@ -13,11 +16,13 @@ import type { Purchase } from '../purchase.ts';
 import { createPurchase } from '../purchase-lifecycle.ts';
 import {
   countInMonth,
+  missingCredits,
   NO_TOP_UPS,
   recordDecline,
   recordTopUpOutcome,
   setTopUps,
   TOP_UP_LEASE_MS,
+  type TopUps,
 } from '../top-up.ts';
 
 export type StartTopUp = { readonly kind: 'StartTopUp' };
@@ -46,7 +51,7 @@ export function startTopUp(book: Book, origin: Origin) {
   }
   const { autoTopUp } = account;
   if (!autoTopUp) return started(null);
-  const purchase = createTopUpPurchase(book, autoTopUp, origin);
+  const purchase = createTopUpPurchase(book, topUps, autoTopUp, origin);
   if (typeof purchase === 'string') {
     const { packId } = autoTopUp;
     recordDecline(book, topUps, { purchaseId: '', packId, code: purchase }, origin);
@@ -58,8 +63,9 @@ export function startTopUp(book: Book, origin: Origin) {
     leaseExpiresAt,
     startedAt: now,
     month: monthStart(now),
-    count: countInMonth(topUps, now) + 1,
+    count: countInMonth(topUps, now) + purchase.quantity,
     retryAt: null,
+    refusal: null,
   });
   return started(purchase.purchaseId);
 }
@@ -79,14 +85,32 @@ export function endTopUp(book: Book, { purchaseId, code }: EndTopUp, origin: Ori
   return { kind: 'EndTopUp', ended: true } as const;
 }
 
-/** A pending purchase of the pack, or a code that says why it cannot be bought. */
+/** A pending purchase of the packs, or a code that says why they cannot be bought. */
 function createTopUpPurchase(
   book: Book,
-  { packId, customer, paymentMethod }: AutoTopUp,
+  topUps: TopUps,
+  autoTopUp: AutoTopUp,
   origin: Origin,
 ): Purchase | 'pack_not_found' | 'account_full' {
+  const { packId, customer, paymentMethod } = autoTopUp;
   const pack = findPack(book, packId);
   if (!pack) return 'pack_not_found';
-  if (checkCreditLimit(book, pack.credits)) return 'account_full';
-  return createPurchase(book, pack, { method: 'TOP_UP', customer, paymentMethod }, {}, origin);
+  const quantity = packsToBuy(book, topUps, autoTopUp, pack);
+  if (checkCreditLimit(book, pack.credits * BigInt(quantity))) return 'account_full';
+  const payment = { method: 'TOP_UP', customer, paymentMethod } as const;
+  return createPurchase(book, pack, payment, {}, origin, quantity);
+}
+
+/** As many packs as are needed, at most what is left of the month's cap, and at least 1. */
+function packsToBuy(
+  book: Book,
+  topUps: TopUps,
+  autoTopUp: AutoTopUp,
+  { credits, price }: Pack,
+): number {
+  const missing = missingCredits(book, autoTopUp);
+  const needed = (missing + credits - 1n) / credits;
+  const left = BigInt(autoTopUp.monthlyCap - countInMonth(topUps, book.now));
+  const bought = min(min(needed, left), maxQuantity(price));
+  return bought > 1n ? Number(bought) : 1;
 }

@@ -5,6 +5,7 @@
  * through these functions, not the stored text.
  */
 import { z } from 'zod';
+import { levelName } from '../low-balance-level.ts';
 import { formatMoney } from '../money.ts';
 import type {
   Attribute,
@@ -58,7 +59,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
       },
       allowance: terms.allowance && allowanceToJson(terms.allowance),
       overage: terms.overage && overageToJson(terms.overage),
-      low_balance_threshold: `${terms.lowBalanceThreshold}`,
+      low_balance_levels: terms.lowBalanceLevels.map(levelName),
       pause_floor: `${terms.pauseFloor}`,
       reservation: {
         ttl: formatDuration(terms.reservation.ttlMs),

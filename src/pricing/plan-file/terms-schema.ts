@@ -1,7 +1,9 @@
 /** The schema of a plan's terms and packs, for the YAML of plan files and for stored JSON. */
 import { z } from 'zod';
+import type { LowBalanceLevel } from '../low-balance-level.ts';
 import type { Pack, Terms } from '../plan.ts';
 import { allowanceSchema } from './allowance-schema.ts';
+import { levelsSchema } from './level-schema.ts';
 import { overageSchema } from './overage-schema.ts';
 import { durationMs, type Integers, id, money, text, validity } from './scalar-schemas.ts';
 
@@ -17,21 +19,37 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .default(null),
       allowance: allowanceSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
       overage: overageSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
-      low_balance_threshold: integers(0n).default(500n),
+      low_balance_levels: levelsSchema(integers).optional(),
+      low_balance_threshold: integers(0n).optional(),
       pause_floor: integers(0n).default(0n),
       reservation: reservationSchema.prefault({}),
       refund_expired: z.enum(['breakage', 'new_grant']).default('breakage'),
       expiring_notice: durationMs(0).default(7 * 24 * 3_600_000),
     })
+    .refine((terms) => !(terms.low_balance_levels && terms.low_balance_threshold !== undefined), {
+      path: ['low_balance_threshold'],
+      error: 'is short for one level: give it or low_balance_levels',
+    })
     .transform(
-      ({ low_balance_threshold, pause_floor, refund_expired, expiring_notice, ...terms }) => ({
+      ({
+        low_balance_levels,
+        low_balance_threshold,
+        pause_floor,
+        refund_expired,
+        expiring_notice,
+        ...terms
+      }) => ({
         ...terms,
-        lowBalanceThreshold: low_balance_threshold,
+        lowBalanceLevels: low_balance_levels ?? oneLevel(low_balance_threshold ?? 500n),
         pauseFloor: pause_floor,
         refundExpired: refund_expired,
         expiringNoticeMs: expiring_notice,
       }),
     );
+
+/** A threshold of 0 is no level. */
+const oneLevel = (credits: bigint): readonly LowBalanceLevel[] =>
+  credits > 0n ? [{ credits }] : [];
 
 const reservationSchema = z
   .strictObject({

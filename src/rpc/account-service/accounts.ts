@@ -26,6 +26,7 @@ import { accountMessage } from '../messages/account.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { parseAutoTopUp } from './auto-top-up.ts';
+import { parseLevels } from './low-balance-levels.ts';
 
 export const openAccount = defineMutation(
   'OpenAccount',
@@ -51,8 +52,8 @@ export const updateAccount = defineMutation(
         ? null
         : check.text('display_name', request.displayName, 256),
     labels: request.labels ? check.labels('labels.labels', request.labels.labels) : null,
-    ...(request.lowBalanceThreshold && {
-      lowBalanceThreshold: parseLimit('low_balance_threshold', request.lowBalanceThreshold, check),
+    ...(request.lowBalanceLevels && {
+      lowBalanceLevels: parseLevels(request.lowBalanceLevels, check),
     }),
     ...(request.pauseFloor && {
       pauseFloor: parseLimit('pause_floor', request.pauseFloor, check),

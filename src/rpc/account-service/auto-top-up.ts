@@ -1,7 +1,7 @@
 /** The auto top-up that a request sets. */
 
 import type { AutoTopUp as AutoTopUpMessage } from '../../gen/billing/v1/account_service.ts';
-import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
+import type { AutoTopUpTerms } from '../../ledger/auto-top-up.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 const COOL_DOWN_DEFAULT_MS = 3_600_000;
@@ -11,13 +11,14 @@ const MONTHLY_CAP_MAX = 1_000;
 const FIELD = 'auto_top_up.auto_top_up';
 
 /** Checks what can be checked without the account: the rule checks the pack and the threshold. */
-export function parseAutoTopUp(message: AutoTopUpMessage, check: FieldChecker): AutoTopUp {
+export function parseAutoTopUp(message: AutoTopUpMessage, check: FieldChecker): AutoTopUpTerms {
   const { monthlyCap } = message;
   if (monthlyCap < 1 || monthlyCap > MONTHLY_CAP_MAX)
     check.addViolation(`${FIELD}.monthly_cap`, `must be 1 to ${MONTHLY_CAP_MAX}`);
   return {
     packId: check.name(`${FIELD}.pack_id`, message.packId),
     threshold: check.credits(`${FIELD}.threshold`, message.threshold, 1n),
+    onRefusal: message.onRefusal,
     coolDownMs: parseCoolDown(message, check),
     monthlyCap,
     customer: check.text(`${FIELD}.customer`, message.customer, 128, 1),

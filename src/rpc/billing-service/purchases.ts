@@ -22,6 +22,7 @@ import { loadBook } from '../call/load-account.ts';
 import { defineMutation, submit } from '../call/mutation.ts';
 import type { Caller } from '../call/observed-call.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { noPaymentProvider } from '../call/payment-provider.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import { grantMessage } from '../messages/grant.ts';
 import { purchaseMessage } from '../messages/purchase.ts';
@@ -59,11 +60,7 @@ export async function purchase(
   if (prepared instanceof Failure) return prepared;
   const { payments } = context;
   const isCheckout = request.payment?.$case === 'checkout';
-  if (isCheckout && !payments)
-    return new Failure(
-      'CHECKOUT_NOT_CONFIGURED',
-      'this service has no key of a payment provider: pay with payment_reference',
-    );
+  if (isCheckout && !payments) return noPaymentProvider('pay with payment_reference');
   const answer = await submit(context, prepared, caller, isCancelled);
   if (answer instanceof Failure || !isCheckout || !payments) return answer;
   return await withCheckoutUrl(payments, answer, caller);

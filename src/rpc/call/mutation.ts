@@ -2,7 +2,7 @@
  * A mutation is defined by two functions: how its request becomes a command, and how the outcome of
  * the command becomes its response. A lane decides the command and stores the encoded response.
  */
-import type { Failure } from '../../failure.ts';
+import { Failure } from '../../failure.ts';
 import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Command, Outcome } from '../../ledger/decide.ts';
@@ -14,6 +14,7 @@ import type { Codec } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { Caller } from './observed-call.ts';
+import { checkPaymentProvider } from './payment-provider.ts';
 
 /** A request that has been checked, ready for the lane of its account. */
 export type PreparedMutation = {
@@ -64,13 +65,13 @@ export type FindCustomPacks = (accountId: string) => Promise<readonly Pack[]>;
 
 /** Hands a mutation to the lane of its account, and resolves when that has answered. */
 export async function submit(
-  { lanes, em }: ServiceContext,
+  context: ServiceContext,
   { accountId, requestId, command, fingerprint, encodeResponse }: PreparedMutation,
   caller: Caller,
   isCancelled: () => boolean,
-  customPacksOf: FindCustomPacks = (id) => findCustomPacks(em(), id),
+  customPacksOf: FindCustomPacks = (id) => findCustomPacks(context.em(), id),
 ): Promise<StoredResponse | Failure> {
-  const answer = await lanes.submit({
+  const answer = await context.lanes.submit({
     type: 'request',
     accountId,
     command,
@@ -78,7 +79,10 @@ export async function submit(
     fingerprint,
     encodeResponse,
     isAbandoned: isCancelled,
+    blockedBy: checkPaymentProvider(context, command),
   });
+  if (!(answer instanceof Failure)) return answer;
+  context.refusals.record(accountId, answer, caller);
   if (!(answer instanceof PackFailure)) return answer;
   // A unit of work does not read them: it would do so for the requests that succeed, too.
   return answer.withCustomPacks(await customPacksOf(accountId));

@@ -7,11 +7,12 @@ import {
 } from '../../gen/billing/v1/account_service.ts';
 import {
   type Account,
-  effectiveLowBalanceThreshold,
+  effectiveLowBalanceLevels,
   effectivePauseFloor,
 } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { Terms } from '../../pricing/plan.ts';
+import { levelMessage } from './plan.ts';
 import { durationMessage, optionalInstant } from './time.ts';
 
 /** `terms` are those of the account's plan: they hold where the account has no limits of its own. */
@@ -23,9 +24,11 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
   labels: account.labels,
   openedAt: new Date(account.openedAt),
   closedAt: optionalInstant(account.closedAt),
-  lowBalanceThreshold: effectiveLowBalanceThreshold(account, terms),
+  lowBalanceLevels: effectiveLowBalanceLevels(account, terms).map(levelMessage),
   pauseFloor: effectivePauseFloor(account, terms),
-  ownLowBalanceThreshold: account.lowBalanceThreshold ?? undefined,
+  ownLowBalanceLevels: account.lowBalanceLevels
+    ? { levels: account.lowBalanceLevels.map(levelMessage) }
+    : undefined,
   ownPauseFloor: account.pauseFloor ?? undefined,
   autoTopUp: account.autoTopUp ? autoTopUpMessage(account.autoTopUp) : undefined,
   topUpDueAt: optionalInstant(account.topUpDueAt),
@@ -35,6 +38,7 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
 const autoTopUpMessage = (setting: AutoTopUp): AutoTopUpMessage => ({
   packId: setting.packId,
   threshold: setting.threshold,
+  onRefusal: setting.onRefusal,
   coolDown: durationMessage(setting.coolDownMs),
   monthlyCap: setting.monthlyCap,
   customer: setting.customer,

@@ -5,10 +5,16 @@ import type { Book } from '../../ledger/book.ts';
 
 /** The balance as it is on the book now: after the command, if one was decided on it. */
 export function balanceMessage({ account, grants, plan, now }: Book): BalanceMessage {
-  const balance = balanceOf(account, grants, plan.terms, now);
+  const balance = balanceOf(account, grants, plan, now);
   const { nextExpiry, nextAllowance } = balance;
   return {
     ...balance,
+    levels: balance.levels.map(({ level, threshold, low }) => ({
+      threshold,
+      low,
+      percent: 'percent' in level ? level.percent : undefined,
+    })),
+    limited: balance.limited.map((some) => ({ ...some, operations: [...some.operations] })),
     nextExpiry: nextExpiry
       ? { expiresAt: new Date(nextExpiry.expiresAt), credits: nextExpiry.credits }
       : undefined,

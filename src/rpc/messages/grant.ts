@@ -25,6 +25,7 @@ export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
   state: Grant_State[currentGrantState(grant, now)],
   createdAt: new Date(grant.createdAt),
   operations: [...grant.operations],
+  stranded: grant.stranded && grant.remaining > 0n,
 });
 
 export const allocationMessage = ({ grantId, credits }: Allocation): AllocationMessage => ({

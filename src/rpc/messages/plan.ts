@@ -3,12 +3,14 @@ import {
   Allowance_Period,
   Allowance_Rollover,
   type Allowance as AllowanceMessage,
+  type LowBalanceLevel as LowBalanceLevelMessage,
   OverageRates_Mode,
   type OverageRates as OverageRatesMessage,
   type Plan as PlanMessage,
   Terms_RefundExpired,
   type Terms as TermsMessage,
 } from '../../gen/billing/v1/pricing.ts';
+import type { LowBalanceLevel } from '../../pricing/low-balance-level.ts';
 import type { OverageRates } from '../../pricing/overage.ts';
 import type { Allowance, Terms } from '../../pricing/plan.ts';
 import type { PublishedPlan } from '../../pricing/published-plan.ts';
@@ -38,13 +40,18 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   allowance: terms.allowance ? allowanceMessage(terms.allowance) : undefined,
   overageLimit: terms.overage?.limit,
   overageRates: terms.overage?.rates ? overageRatesMessage(terms.overage.rates) : undefined,
-  lowBalanceThreshold: terms.lowBalanceThreshold,
+  lowBalanceLevels: terms.lowBalanceLevels.map(levelMessage),
   pauseFloor: terms.pauseFloor,
   reservationTtl: durationMessage(terms.reservation.ttlMs),
   reservationMaxTtl: durationMessage(terms.reservation.maxTtlMs),
   lateCommitGrace: durationMessage(terms.reservation.graceMs),
   refundExpired: REFUND_EXPIRED[terms.refundExpired],
   expiringNotice: durationMessage(terms.expiringNoticeMs),
+});
+
+export const levelMessage = (level: LowBalanceLevel): LowBalanceLevelMessage => ({
+  credits: 'credits' in level ? level.credits : undefined,
+  percent: 'percent' in level ? level.percent : undefined,
 });
 
 const REFUND_EXPIRED = {

@@ -34,4 +34,5 @@ export const purchaseMessage = (purchase: Purchase, grant: Grant | null): Purcha
   failureCode: purchase.failureCode,
   title: purchase.title,
   labels: purchase.labels,
+  quantity: purchase.quantity,
 });

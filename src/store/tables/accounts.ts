@@ -3,12 +3,19 @@ import type { AccountState } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { Labels } from '../../ledger/entry.ts';
 import type { TopUps } from '../../ledger/top-up.ts';
-import { bigint, boolean, bytea, instant, type JsonInteger, json, text } from '../../pg/column.ts';
+import { bigint, bytea, instant, type JsonInteger, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
+import {
+  type LowBalanceLevel,
+  levelName,
+  parseLevelName,
+} from '../../pricing/low-balance-level.ts';
 
 type StoredAutoTopUp = {
   readonly pack_id: string;
   readonly threshold: JsonInteger;
+  readonly on_refusal: boolean;
+  readonly custom_pack: boolean;
   readonly cool_down_ms: number;
   readonly monthly_cap: number;
   readonly customer: string;
@@ -24,6 +31,13 @@ type StoredTopUps = {
   readonly count: number;
   readonly failures: number;
   readonly retry_at: number | null;
+  readonly refusal: StoredRefusal | null;
+};
+
+type StoredRefusal = {
+  readonly at: number;
+  readonly shortfall: JsonInteger;
+  readonly available: JsonInteger;
 };
 
 export const accounts = defineTable({
@@ -37,8 +51,14 @@ export const accounts = defineTable({
     planId: text('settings', 'the plan that the account lives under'),
     displayName: text('settings'),
     labels: json<Labels>('settings', '{"name": "value"}'),
-    lowBalanceThreshold: bigint('settings', "null: the plan's is in force").nullable(),
+    lowBalanceLevels: json<readonly string[]>('settings', 'e.g. ["500", "10%"]; null: the plan\'s')
+      .as(toLevels, fromLevels)
+      .nullable(),
     pauseFloor: bigint('settings', "null: the plan's is in force").nullable(),
+    lowLevels: json<readonly string[]>(
+      'settings',
+      'the newest event of each says "low"; null: no change since it was opened',
+    ).nullable(),
     autoTopUp: json<StoredAutoTopUp>('settings', 'what the owner switched on; null: off')
       .as(toAutoTopUp, fromAutoTopUp)
       .nullable(),
@@ -56,7 +76,6 @@ export const accounts = defineTable({
     overage: bigint('updated', 'used in the calendar month of last_at and covered by no grant'),
     overageReserved: bigint('updated', 'of reservations that no grant covers'),
     overageLimit: bigint('updated'),
-    lowBalance: boolean('updated', 'whether the newest balance event said "low"'),
     allowanceDueAt: instant(
       'updated',
       'end of the period granted last; null: none lasts',
@@ -74,7 +93,6 @@ export const accounts = defineTable({
     accounts_seq_check: 'seq >= 0',
     accounts_grant_count_check: 'grant_count >= 0',
     accounts_event_count_check: 'event_count >= 0',
-    accounts_low_balance_threshold_check: 'low_balance_threshold >= 0',
     accounts_pause_floor_check: 'pause_floor >= 0',
     accounts_available_check: ['reserved >= 0', 'reserved <= remaining'],
     accounts_overage_check: [
@@ -89,16 +107,31 @@ export const accounts = defineTable({
     accounts_due: { on: ['dueAt'], where: 'due_at is not null' },
     accounts_statement_due: { on: ['statementDueAt'], where: 'statement_due_at is not null' },
     accounts_top_up_due: { on: ['topUpDueAt'], where: 'top_up_due_at is not null' },
+    accounts_auto_top_up: { on: ['planId', 'accountId'], where: 'auto_top_up is not null' },
     accounts_by_plan: { on: ['planId', 'accountId'] },
   },
   privileges: 'select, insert, update',
   fillfactor: 70,
 });
 
+function toLevels(names: readonly string[]): readonly LowBalanceLevel[] {
+  return names.map((name) => {
+    const level = parseLevelName(name);
+    if (!level) throw new Error(`${name} is no low-balance level`);
+    return level;
+  });
+}
+
+function fromLevels(levels: readonly LowBalanceLevel[]): readonly string[] {
+  return levels.map(levelName);
+}
+
 function toAutoTopUp(stored: StoredAutoTopUp): AutoTopUp {
   return {
     packId: stored.pack_id,
     threshold: BigInt(stored.threshold),
+    onRefusal: stored.on_refusal,
+    isCustomPack: stored.custom_pack,
     coolDownMs: stored.cool_down_ms,
     monthlyCap: stored.monthly_cap,
     customer: stored.customer,
@@ -110,6 +143,8 @@ function fromAutoTopUp(setting: AutoTopUp): StoredAutoTopUp {
   return {
     pack_id: setting.packId,
     threshold: setting.threshold,
+    on_refusal: setting.onRefusal,
+    custom_pack: setting.isCustomPack,
     cool_down_ms: setting.coolDownMs,
     monthly_cap: setting.monthlyCap,
     customer: setting.customer,
@@ -126,6 +161,11 @@ function toTopUps(stored: StoredTopUps): TopUps {
     count: stored.count,
     failures: stored.failures,
     retryAt: stored.retry_at,
+    refusal: stored.refusal && {
+      at: stored.refusal.at,
+      shortfall: BigInt(stored.refusal.shortfall),
+      available: BigInt(stored.refusal.available),
+    },
   };
 }
 
@@ -138,5 +178,6 @@ function fromTopUps(topUps: TopUps): StoredTopUps {
     count: topUps.count,
     failures: topUps.failures,
     retry_at: topUps.retryAt,
+    refusal: topUps.refusal,
   };
 }

@@ -31,6 +31,7 @@ export const grants = defineTable({
         (operations) => (operations.length > 0 ? operations : null),
       ),
     noticeAt: instant('updated', 'notice of its expiry is due; null: never, or given').nullable(),
+    stranded: boolean('updated', 'limited to operations that the plan has no price for'),
     state: text<GrantState>('updated', 'as of its last change'),
     open: boolean('updated', 'it can still change; a unit of work loads these').computed(isOpen),
     createdAt: instant('inserted'),
@@ -46,7 +47,10 @@ export const grants = defineTable({
     grants_operations_check: 'jsonb_array_length(operations) > 0',
     grants_open_check: "(state = 'SCHEDULED' or remaining > 0) = open",
   },
-  indexes: { grants_open: { on: ['accountId'], where: 'open' } },
+  indexes: {
+    grants_open: { on: ['accountId'], where: 'open' },
+    grants_limited: { on: ['accountId'], where: 'open and operations is not null' },
+  },
   privileges: 'select, insert, update',
   fillfactor: 70,
 });

@@ -1,0 +1,96 @@
+/**
+ * Which of an account's unspent credits its plan can use. A limited grant pays for its operations only, so
+ * a large balance can leave most operations without a credit. Low balance and auto top-up count what every
+ * priced operation can use.
+ */
+import type { Plan } from '../pricing/plan.ts';
+import { type Account, availableCredits } from './account.ts';
+import { canPay } from './allocation/waterfall.ts';
+import type { Book } from './book.ts';
+import type { Trace } from './entry.ts';
+import { type Grant, grantAvailable, isLimited } from './grant.ts';
+
+/** Whether the rate card in force charges credits for the operation. */
+const isPriced = ({ rateCard }: Plan, operation: string): boolean =>
+  rateCard.operations.get(operation)?.billable === true;
+
+/** What is available without limited credits: of general grants, less reserved overage. */
+export const generalAvailable = (account: Account, grants: readonly Grant[]): bigint =>
+  grants.reduce(
+    (rest, grant) => (isLimited(grant) ? rest - grantAvailable(grant) : rest),
+    availableCredits(account),
+  );
+
+/** Whether the grant is limited to operations that the rate card in force has no price for. */
+export const isStranded = (grant: Grant, plan: Plan): boolean =>
+  isLimited(grant) && !grant.operations.some((operation) => isPriced(plan, operation));
+
+/**
+ * Unspent credits that every priced operation can use, those that reservations hold included: all that are
+ * not limited and, where limited grants cover every priced operation, the least that one of these has of
+ * them. `grants` are the open ones.
+ */
+export const usableCredits = (
+  { remaining }: Account,
+  grants: readonly Grant[],
+  plan: Plan,
+): bigint =>
+  grants.some(isLimited)
+    ? leastOfAnyOperation(grants, plan, (grant) => grant.remaining)
+    : remaining;
+
+/** The amounts of the grants whose unspent credits are `usableCredits`. */
+export const grantedCredits = (grants: readonly Grant[], plan: Plan): bigint =>
+  leastOfAnyOperation(
+    grants.filter(({ remaining }) => remaining > 0n),
+    plan,
+    (grant) => grant.amount,
+  );
+
+/** The least that a priced operation has of these grants. Without one: what is not limited. */
+function leastOfAnyOperation(
+  grants: readonly Grant[],
+  { rateCard }: Plan,
+  creditsOf: (grant: Grant) => bigint,
+): bigint {
+  const sumFor = (operation: string | null) =>
+    grants.reduce((sum, grant) => (canPay(grant, operation) ? sum + creditsOf(grant) : sum), 0n);
+  const general = sumFor(null);
+  let least: bigint | null = null;
+  for (const { operation, billable } of rateCard.operations.values()) {
+    if (!billable) continue;
+    const sum = sumFor(operation);
+    if (sum === general) return general;
+    if (least === null || sum < least) least = sum;
+  }
+  return least ?? general;
+}
+
+/**
+ * Updates which grants are stranded, and emits grant.stranded for each that has become so. Called after
+ * settling and after each command: prices change by time, by publication and by MoveAccount.
+ */
+export function updateStranded(book: Book, trace: Trace) {
+  if (!book.hasLimitedGrants) return;
+  for (const grant of book.grants) {
+    if (grant.remaining === 0n) continue;
+    const stranded = isStranded(grant, book.plan);
+    if (stranded === grant.stranded) continue;
+    grant.stranded = stranded;
+    book.changes.grants.markChanged(grant);
+    if (stranded) emitStranded(book, grant, trace);
+  }
+}
+
+function emitStranded(book: Book, grant: Grant, trace: Trace) {
+  book.emitEvent(
+    'grant.stranded',
+    {
+      grant_id: grant.grantId.toString(),
+      remaining: grant.remaining.toString(),
+      operations: grant.operations.join(','),
+      category: grant.category,
+    },
+    trace,
+  );
+}
