@@ -36,34 +36,40 @@ export function updateLowBalance(book: Book, trace: Trace) {
   if (account.lowLevels === null && account.remaining === remainingSeen) return;
   const before = account.lowLevels ?? NONE;
   const usable = usableCredits(account, grants, plan);
-  const levels = effectiveLowBalanceLevels(account, plan.terms);
-  const thresholds = levels.map((level) => thresholdOf(level, grants, plan));
-  if (before.length === 0 && usable > 0n && thresholds.every((threshold) => usable >= threshold)) {
-    if (account.lowLevels === null) setLowLevels(book, NONE);
-    return;
-  }
+  const isAbove = (level: LowBalanceLevel) => usable >= thresholdOf(level, grants, plan);
+  const isAboveAll = usable > 0n && effectiveLowBalanceLevels(account, plan.terms).every(isAbove);
+  if (isAboveAll && account.lowLevels?.length === 0) return;
   const hasRisen = account.remaining > remainingSeen;
+  const after = emitCrossings(book, before, usable, hasRisen, trace);
+  if (account.lowLevels !== null && after.join() === before.join()) return;
+  account.lowLevels = after;
+  book.changes.settings = true;
+}
+
+/** Emits the events of all levels. Returns the names of those that are low after that. */
+function emitCrossings(
+  book: Book,
+  before: readonly string[],
+  usable: bigint,
+  hasRisen: boolean,
+  trace: Trace,
+): readonly string[] {
+  const { account, grants, plan } = book;
   const after: string[] = [];
+  const removed = new Set(before);
   const update = (name: string, threshold: bigint, canRecover: boolean) => {
-    const wasLow = before.includes(name);
-    const isLow =
-      isBelow(usable, threshold) || (wasLow && !(canRecover && isRearmed(usable, threshold)));
+    const wasLow = removed.delete(name);
+    const isRecovered = canRecover && isRearmed(usable, threshold);
+    const isLow = isBelow(usable, threshold) || (wasLow && !isRecovered);
     if (isLow) after.push(name);
     if (isLow !== wasLow) emitCrossing(book, name, isLow, usable, threshold, trace);
   };
-  // The end of a grant lowers a percentage of what was granted. Only credits end it.
-  for (const [index, level] of levels.entries())
-    update(levelName(level), thresholds[index]!, 'credits' in level || hasRisen);
+  // A grant that is used up lowers a percentage of what was granted: only new credits recover it.
+  for (const level of effectiveLowBalanceLevels(account, plan.terms))
+    update(levelName(level), thresholdOf(level, grants, plan), 'credits' in level || hasRisen);
   update(DEPLETED, 0n, true);
-  const names = new Set([...levels.map(levelName), DEPLETED]);
-  for (const removed of before)
-    if (!names.has(removed)) emitCrossing(book, removed, false, usable, 0n, trace);
-  if (account.lowLevels === null || after.join() !== before.join()) setLowLevels(book, after);
-}
-
-function setLowLevels(book: Book, names: readonly string[]) {
-  book.account.lowLevels = names;
-  book.changes.settings = true;
+  for (const name of removed) emitCrossing(book, name, false, usable, 0n, trace);
+  return after;
 }
 
 function emitCrossing(

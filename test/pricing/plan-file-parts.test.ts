@@ -194,6 +194,36 @@ describe('invalid money, validities and durations are errors', () => {
       'packs[0].validity: must be never, or whole months or days such as 12 months',
     ],
     ['a missing validity', ', validity: 12 months', '', 'packs[0].validity: missing key'],
+    [
+      'a level that is no whole number',
+      'low_balance_threshold: 40',
+      'low_balance_levels: [2.5]',
+      'terms.low_balance_levels[0]: must be a whole number of credits from 1, or a percentage from 1% to 100%',
+    ],
+    [
+      'a level of 0',
+      'low_balance_threshold: 40',
+      'low_balance_levels: [10%, 0]',
+      'terms.low_balance_levels[1]: must be a whole number of credits from 1, or a percentage from 1% to 100%',
+    ],
+    [
+      'a level above 100 %',
+      'low_balance_threshold: 40',
+      'low_balance_levels: [101%]',
+      'terms.low_balance_levels[0]: must be a whole number of credits from 1, or a percentage from 1% to 100%',
+    ],
+    [
+      'a level stated twice',
+      'low_balance_threshold: 40',
+      'low_balance_levels: [5, 10%, 5]',
+      'terms.low_balance_levels[2]: is the same as low_balance_levels[0]',
+    ],
+    [
+      'a threshold beside levels',
+      'low_balance_threshold: 40',
+      'low_balance_threshold: 40\n  low_balance_levels: [5]',
+      'terms.low_balance_threshold: is short for one level: give it or low_balance_levels',
+    ],
     ['a ttl above max_ttl', 'ttl: 90s', 'ttl: 3h', 'terms.reservation.ttl: is longer than max_ttl'],
     [
       'a ttl of 0',

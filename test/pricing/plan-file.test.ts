@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { UNPUBLISHED } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
+import { planTermsFromJson, planTermsToJson } from '../../src/pricing/plan-file/plan-json.ts';
 import { EVERYTHING, errorsIn, planIn } from './fixtures.ts';
 
 describe('a valid plan file is parsed', () => {
@@ -34,6 +35,17 @@ describe('a valid plan file is parsed', () => {
       refundExpired: 'breakage',
       expiringNoticeMs: 7 * 24 * 3_600_000,
     });
+  });
+
+  test.each([
+    ['low_balance_levels: [500, 10%, 1]', [{ credits: 500n }, { percent: 10 }, { credits: 1n }]],
+    ['low_balance_levels: []', []],
+    ['low_balance_threshold: 7', [{ credits: 7n }]],
+    ['low_balance_threshold: 0', []],
+  ])('with the levels of %s, which survive being stored', (line, levels) => {
+    const plan = planIn(EVERYTHING.replace('low_balance_threshold: 40', line));
+    expect(plan.terms.lowBalanceLevels).toEqual(levels);
+    expect(planTermsFromJson(planTermsToJson(plan)).terms.lowBalanceLevels).toEqual(levels);
   });
 
   test('and may declare a quantity that no price uses', () => {

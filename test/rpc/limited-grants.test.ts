@@ -1,5 +1,6 @@
 /** Grants that are limited to operations, and the split of charges. */
 import { status } from '@grpc/grpc-js';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -255,3 +256,63 @@ test('1,000 credits for one operation and 5 general ones: every number agrees', 
     .poll(async () => (await eventsOf(scrip, { accountId, types })).at(-1)?.data)
     .toEqual({ level: '500', usable: '100', threshold: '500' });
 });
+
+/** Grants of random limits, spent and reserved in part. */
+const randomAccounts = fc.record({
+  planId: fc.constantFrom('prepaid', 'postpaid'),
+  grants: fc.array(
+    fc.record({
+      credits: fc.bigInt(1n, 60n),
+      operations: fc.subarray(['doc.convert', 'doc.scan']),
+    }),
+    { minLength: 1, maxLength: 4 },
+  ),
+  charged: fc.option(fc.tuple(fc.bigInt(1n, 20n), fc.bigInt(1n, 20n))),
+  reserved: fc.option(fc.tuple(fc.bigInt(1n, 20n), fc.bigInt(1n, 20n))),
+});
+
+test('of random accounts, GetBalance, Estimate and Charge say the same', async () => {
+  await fc.assert(
+    fc.asyncProperty(randomAccounts, async ({ planId, grants, charged, reserved }) => {
+      const accountId = await scrip.open(planId);
+      for (const { credits, operations } of grants)
+        await grantLimited(accountId, credits, ...operations);
+      const jobs = ([pages, scans]: readonly [bigint, bigint]) => [convert(pages), scan(scans)];
+      const ignoreRefusal = () => {};
+      if (charged)
+        await scrip.billing
+          .charge({ ...withRequestId(accountId), usages: jobs(charged) })
+          .catch(ignoreRefusal);
+      if (reserved)
+        await scrip.billing
+          .reserve({ ...withRequestId(accountId), usages: jobs(reserved) })
+          .catch(ignoreRefusal);
+      const balance = await balanceOf(scrip, accountId);
+      const overage = balance.overageLimit - balance.overage;
+      const payable = (operation: string | null) =>
+        balance.limited
+          .filter(({ operations }) => operation !== null && operations.includes(operation))
+          .reduce((sum, { available }) => sum + available, balance.available + overage);
+      for (const usage of [convert, scan]) {
+        const most = payable(usage(1n).operation);
+        const usages = [usage(most + 1n)];
+        expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
+          available: most,
+          sufficient: false,
+          shortfall: 1n,
+        });
+        const beyond = scrip.billing.charge({ ...withRequestId(accountId), usages });
+        expect((await errorOf(beyond)).metadata).toMatchObject({ available: String(most) });
+      }
+      const credits = payable(null);
+      const beyond = { ...withRequestId(accountId), credits: credits + 1n };
+      expect((await errorOf(scrip.billing.charge(beyond))).metadata).toMatchObject({
+        available: String(credits),
+      });
+      const exactly = { ...withRequestId(accountId), credits };
+      const { balance: after } = await scrip.billing.charge(exactly);
+      expect(after?.limited).toEqual(balance.limited);
+    }),
+    { numRuns: 30 },
+  );
+}, 120_000);

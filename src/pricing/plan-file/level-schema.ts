@@ -28,6 +28,10 @@ export const levelsSchema = (integers: Integers): z.ZodType<readonly LowBalanceL
       for (const [index, name] of names.entries()) {
         const first = names.indexOf(name);
         if (first < index)
-          context.addIssue({ code: 'custom', path: [index], message: `is the same as [${first}]` });
+          context.addIssue({
+            code: 'custom',
+            path: [index],
+            message: `is the same as low_balance_levels[${first}]`,
+          });
       }
     });
