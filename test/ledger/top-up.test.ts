@@ -352,7 +352,10 @@ describe('a refusal', () => {
   const refused = (shortfall: bigint, reason: Reason = 'INSUFFICIENT_CREDITS'): Command => ({
     kind: 'ReportRefusals',
     reason,
-    metadata: { required: '500', available: '40', shortfall: String(shortfall), packs: 'small' },
+    metadata:
+      reason === 'PAUSED_BELOW_FLOOR'
+        ? { available: '40', floor: '50' }
+        : { required: '500', available: '40', shortfall: String(shortfall), packs: 'small' },
     count: 3,
   });
 

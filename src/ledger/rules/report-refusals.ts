@@ -33,7 +33,8 @@ export function reportRefusals(
     { reason, count: String(count), ...Object.fromEntries(amounts) },
     origin,
   );
+  // Work that is paused lacks no credits: it has no shortfall.
   const { shortfall } = metadata;
-  if (reason === 'INSUFFICIENT_CREDITS' && shortfall) requestTopUp(book, BigInt(shortfall));
+  if (shortfall) requestTopUp(book, BigInt(shortfall));
   return { kind: 'ReportRefusals' } as const;
 }
