@@ -2,7 +2,7 @@
  * Refusals for lack of credits, as charge.refused events. A refusal must stay cheap: the call only counts
  * it in memory, and the event is written outside of it, in the account's lane. Of each account and reason
  * a replica writes at most one event a minute, which counts the refusals since the one before. What is not
- * written when the process stops or dies is lost.
+ * written when the process dies is lost; of one that stops, what is not due yet.
  */
 import type { Logger } from 'pino';
 import type { Clock } from './clock/clock.ts';
@@ -81,9 +81,11 @@ export class Refusals {
     return this.#poller.drain();
   }
 
-  /** Resolves when the current batch is written. */
-  stop(): Promise<void> {
-    return this.#poller.stop();
+  /** Writes what is due, as far as `graceMs` allows. */
+  async stop(graceMs: number): Promise<void> {
+    await this.#poller.stop(graceMs);
+    const lastReport = this.report().catch(() => {});
+    await Promise.race([lastReport, new Promise((end) => setTimeout(end, graceMs).unref())]);
   }
 
   async #reportBatch(): Promise<boolean> {

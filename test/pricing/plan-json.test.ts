@@ -149,3 +149,10 @@ describe('terms and packs are stored as JSON', () => {
     expect(planTermsToJson(planIn(other))).toEqual(planTermsToJson(everything));
   });
 });
+
+test('terms that were stored with one threshold are read as one level', () => {
+  const stored = (threshold: string) =>
+    planTermsFromJson({ title: 'T', terms: { low_balance_threshold: threshold }, packs: [] });
+  expect(stored('70').terms.lowBalanceLevels).toEqual([{ credits: 70n }]);
+  expect(stored('0').terms.lowBalanceLevels).toEqual([]);
+});

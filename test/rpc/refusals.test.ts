@@ -74,6 +74,14 @@ describe('refusals of one account', () => {
   });
 });
 
+test('a replica that stops reports what it has collected', async () => {
+  const accountId = await openWithCredits(scrip, 5n);
+  const other = await startTestService({ databaseUrl: scrip.databaseUrl, frozenAt: scrip.now() });
+  await refuse(accountId, 6n, other);
+  await other.stop();
+  await expectRefusals(accountId, [{ reason: 'INSUFFICIENT_CREDITS', count: '1' }]);
+});
+
 test('a refused call writes nothing itself, and other failures are no refusals', async () => {
   const accountId = await openWithCredits(scrip, 5n);
   await scrip.service.reportRefusals();
