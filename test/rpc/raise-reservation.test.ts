@@ -93,7 +93,7 @@ describe('RaiseReservation', () => {
     expect(await errorOf(raise(accountId, id, { credits: 71n }))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'INSUFFICIENT_CREDITS',
-      metadata: { required: '71', available: '70', shortfall: '1', packs: 'small' },
+      metadata: { required: '71', available: '70', shortfall: '1', best_pack: 'small' },
     });
     const got = await scrip.billing.getReservation({ accountId, reservationId: id });
     expect(got.reservation).toEqual(reservation);

@@ -27,12 +27,15 @@ type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 type TransportCall = ServerInterceptingCallInterface & {
   readonly handler: { readonly path: string };
   readonly metadata: Metadata;
+  /** Whether nobody can receive a status any more. */
+  checkCancelled(): boolean;
 };
 
 /** Gives statuses without details, which only grpc-js and the health service send, their details. */
 export function transportFailures(context: CallContext): ServerInterceptor {
   // One function for all calls: `release-on-close.ts` says what a function per call would cost.
   function sendStatus(this: TransportCall, sent: Status) {
+    if (this.checkCancelled()) return;
     const { sendStatus: send } = Object.getPrototypeOf(this) as TransportCall;
     send.call(this, hasDetails(sent) ? sent : withDetails(context, this, sent));
   }
