@@ -261,8 +261,14 @@ create table purchases (
   grant_id              bigint,                  -- of a PAID one
   created_at            timestamptz(3) not null,
   paid_at               timestamptz(3),
+  currency_paid         text,                    -- ISO 4217
+  amount_paid           numeric(20, 9),          -- at the provider
   amount_refunded       numeric(20, 9) not null,
   dispute_state         text not null,
+  decision              text,                    -- on a payment that differs from the price
+  decided_by            text,                    -- the caller
+  decision_reason       text,                    -- for people
+  decided_at            timestamptz(3),
   credits_clawed_back   bigint not null,         -- taken back after a refund or dispute
   credits_unrecovered   bigint not null,         -- to be taken back, and spent before
   looks                 int not null,            -- how often it was synchronised with the provider
@@ -274,7 +280,9 @@ create table purchases (
   constraint purchases_quantity_check check (quantity > 0),
   constraint purchases_credits_check check (credits > 0),
   constraint purchases_amount_check check (amount >= 0),
-  constraint purchases_state_check check (state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED')),
+  constraint purchases_state_check check (
+    state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED', 'MISMATCHED', 'REJECTED')
+  ),
   constraint purchases_paid_check check (
     (state = 'PAID') = (grant_id is not null)
     and (state = 'PAID') = (paid_at is not null)
@@ -296,10 +304,26 @@ create table purchases (
     and credits_unrecovered >= 0
     and credits_clawed_back + credits_unrecovered <= credits
   ),
+  constraint purchases_amount_paid_check check (
+    (amount_paid is null) = (currency_paid is null)
+    and amount_paid >= 0
+    and (amount_paid is not null or state <> 'MISMATCHED')
+  ),
+  constraint purchases_decision_check check (
+    decision in ('ACCEPTED', 'REJECTED')
+    and (decision is null) = (decided_by is null)
+    and (decision is null) = (decision_reason is null)
+    and (decision is null) = (decided_at is null)
+    and (state = 'REJECTED') = (coalesce(decision, '') = 'REJECTED')
+    and (state = 'PAID' or coalesce(decision, '') <> 'ACCEPTED')
+    and (state <> 'PAID' or amount_paid is null or decision is not null or (amount_paid = amount and
+    currency_paid = currency))
+  ),
   constraint purchases_dispute_check check (dispute_state in ('NONE', 'OPEN', 'WON', 'LOST')),
   constraint purchases_next_check_check check ((state = 'PENDING') = (next_check_at is not null))
 );
 create index purchases_to_check on purchases (next_check_at) where next_check_at is not null;
+create index purchases_mismatched on purchases (account_id, purchase_id) where state = 'MISMATCHED';
 grant select, insert, update on purchases to scrip_runtime;
 
 -- Packs offered to one account. A withdrawn pack stays, until it is offered again.

@@ -190,6 +190,7 @@ export function connect(address: string, options: ConnectOptions) {
       offerPack: unary(a.offerPack, accounts.OfferPackRequest.fromPartial),
       withdrawPack: unary(a.withdrawPack, accounts.WithdrawPackRequest.fromPartial),
       listPacks: unary(a.listPacks, accounts.ListPacksRequest.fromPartial),
+      resolvePurchase: unary(a.resolvePurchase, accounts.ResolvePurchaseRequest.fromPartial),
     },
     plans: {
       listPlans: unary(p.listPlans, plans.ListPlansRequest.fromPartial),

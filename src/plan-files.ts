@@ -28,7 +28,12 @@ export async function readPlanFiles(directory: string): Promise<PlanFiles> {
     const { planId } = parsed.plan;
     const other = fileOf.get(planId);
     if (other)
-      errors.push({ file: path, path: 'plan', reason: `${planId} is in ${other} already` });
+      errors.push({
+        file: path,
+        line: null,
+        path: 'plan_id',
+        reason: `${planId} is in ${other} already`,
+      });
     fileOf.set(planId, path);
     plans.push(parsed.plan);
   }
@@ -36,9 +41,9 @@ export async function readPlanFiles(directory: string): Promise<PlanFiles> {
 }
 
 /** One line for people. */
-export const formatPlanFileError = ({ file, path, reason }: PlanFileError): string =>
-  [file, path, reason].filter(Boolean).join(': ');
+export const formatPlanFileError = ({ file, line, path, reason }: PlanFileError): string =>
+  [file, line && `line ${line}`, path, reason].filter(Boolean).join(': ');
 
 const oneError = (file: string, reason: string): PlanFiles => ({
-  errors: [{ file, path: '', reason }],
+  errors: [{ file, line: null, path: '', reason }],
 });

@@ -4,6 +4,8 @@ import type { Command } from './command.ts';
 import { plansCheck } from './plans-check.ts';
 import { plansList } from './plans-list.ts';
 import { plansPreview } from './plans-preview.ts';
+import { purchasesMismatched } from './purchases-mismatched.ts';
+import { purchasesResolve } from './purchases-resolve.ts';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   'clock accept': clockAccept,
@@ -11,6 +13,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'plans check': plansCheck,
   'plans list': plansList,
   'plans preview': plansPreview,
+  'purchases mismatched': purchasesMismatched,
+  'purchases resolve': purchasesResolve,
 };
 
 /** Exit code where a command could not run. Commands use 1 for a negative result. */

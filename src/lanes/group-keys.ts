@@ -50,6 +50,7 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
         refundables.add(accountId, command.seq);
         break;
       case 'SyncPurchase':
+      case 'ResolvePurchase':
       case 'EndTopUp':
         purchases.add(accountId, command.purchaseId);
         break;

@@ -79,10 +79,16 @@ export function disableWithdrawn(book: Book, packId: string, trace: Trace) {
     disable(book, autoTopUp, 'pack_withdrawn', trace);
 }
 
+/** Switches auto top-up off after a payment that took another amount than ordered: people must look first. */
+export function disableMismatched(book: Book, trace: Trace) {
+  const { autoTopUp } = book.account;
+  if (autoTopUp) disable(book, autoTopUp, 'payment_mismatched', trace);
+}
+
 function disable(
   book: Book,
   { packId }: AutoTopUp,
-  reason: 'pack_removed' | 'pack_withdrawn',
+  reason: 'pack_removed' | 'pack_withdrawn' | 'payment_mismatched',
   trace: Trace,
 ) {
   setAutoTopUp(book, null);

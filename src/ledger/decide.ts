@@ -25,6 +25,7 @@ import { type Refund, refund } from './rules/refund.ts';
 import { type Release, release } from './rules/release.ts';
 import { type ReportRefusals, reportRefusals } from './rules/report-refusals.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
+import { type ResolvePurchase, resolvePurchase } from './rules/resolve-purchase.ts';
 import { type SyncPurchase, syncPurchase } from './rules/sync-purchase.ts';
 import { type EndTopUp, endTopUp, type StartTopUp, startTopUp } from './rules/top-up.ts';
 import { updateTopUpDueAt } from './top-up.ts';
@@ -40,6 +41,7 @@ export type Command =
   | Refund
   | BuyPack
   | SyncPurchase
+  | ResolvePurchase
   | OfferPack
   | WithdrawPack
   | GrantCredits
@@ -97,6 +99,8 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return buyPack(book, command, origin);
     case 'SyncPurchase':
       return syncPurchase(book, command, origin);
+    case 'ResolvePurchase':
+      return resolvePurchase(book, command, origin);
     case 'OfferPack':
       return offerPack(book, command, origin);
     case 'WithdrawPack':

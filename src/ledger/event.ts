@@ -14,6 +14,8 @@ export const EVENT_TYPES = [
   'grant.stranded',
   'reservation.expired',
   'purchase.completed',
+  'purchase.mismatched',
+  'purchase.resolved',
   'statement.closed',
   'top_up.failed',
   'top_up.disabled',

@@ -10,6 +10,7 @@ import type { Pack, Plan } from '../pricing/plan.ts';
 import type { Account } from './account.ts';
 import type { Book } from './book.ts';
 import { buyablePacks } from './custom-pack.ts';
+import type { Purchase } from './purchase.ts';
 import type { Reservation } from './reservation.ts';
 
 /** A field of the request that is wrong in itself or for this account. `field` is its path. */
@@ -145,6 +146,14 @@ export const purchaseNotFound = (accountId: string, purchaseId: string): Failure
     purchase_id: purchaseId,
     account_id: accountId,
   });
+
+/** There is nothing to decide: the payment does not differ from the order, or the decision was another. */
+export const purchaseNotMismatched = ({ purchaseId, state }: Purchase): Failure =>
+  new Failure(
+    'PURCHASE_NOT_MISMATCHED',
+    `purchase ${purchaseId} is ${state}: only a MISMATCHED one can be resolved`,
+    { purchase_id: purchaseId, state },
+  );
 
 /**
  * No grant can pay `required`: OVERAGE_LIMIT_REACHED on a postpaid plan, INSUFFICIENT_CREDITS on any

@@ -1,10 +1,11 @@
 /**
- * The two steps of every purchase: it is created as pending, and once it is paid its credits are
- * granted. A purchase that was paid elsewhere does both at once.
+ * The steps of a purchase: it is created as pending, and once it is paid its credits are granted. A
+ * purchase that was paid elsewhere does both at once. One whose payment differs from the order waits for
+ * an operator in between.
  */
 import { multiplyMoney } from '../pricing/money.ts';
 import { expiryOf } from '../pricing/packs.ts';
-import type { Pack } from '../pricing/plan.ts';
+import type { Money, Pack } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
 import type { Labels, Origin, Trace } from './entry.ts';
 import { DEFAULT_PRIORITY } from './grant.ts';
@@ -45,8 +46,10 @@ export function createPurchase(
     grantId: null,
     createdAt: book.now,
     paidAt: null,
+    amountPaid: null,
     amountRefunded: '0',
     disputeState: 'NONE',
+    resolution: null,
     creditsClawedBack: 0n,
     creditsUnrecovered: 0n,
     syncVersion: 0,
@@ -82,10 +85,11 @@ export const entryReference = ({ paymentReference, purchaseId }: Purchase): stri
 
 /**
  * Marks a purchase as paid and grants its credits, which are valid from now on. `origin` is that of the
- * call that learned of the payment; the entry names the buyer.
+ * call that learned of the payment. The entry names the buyer, or the operator who accepted the payment.
  */
 export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
-  const { credits, caller, requestId } = purchase;
+  const { credits, resolution } = purchase;
+  const { caller, requestId } = resolution ? origin : purchase;
   const grant = book.addGrant({
     amount: credits,
     category: 'PAID',
@@ -115,6 +119,26 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
   );
   emitPurchaseCompleted(book, purchase, origin);
   return { grant, entrySeq: entry.seq };
+}
+
+/** Marks a purchase as paid otherwise than ordered. Nothing is granted until an operator accepts it. */
+export function markMismatched(book: Book, purchase: Purchase, paid: Money | null, trace: Trace) {
+  purchase.state = 'MISMATCHED';
+  purchase.failureCode = '';
+  const { purchaseId, packId, method, price } = purchase;
+  book.emitEvent(
+    'purchase.mismatched',
+    {
+      purchase_id: purchaseId,
+      pack_id: packId,
+      method,
+      amount: price.amount,
+      currency: price.currency,
+      paid_amount: paid?.amount ?? '',
+      paid_currency: paid?.currency ?? '',
+    },
+    trace,
+  );
 }
 
 function emitPurchaseCompleted(book: Book, purchase: Purchase, trace: Trace) {

@@ -2,11 +2,15 @@
  * A purchase: a pack bought. It is pending until it is paid, and then makes one grant. It keeps a copy of
  * the pack's terms, so later changes of the pack or plan do not affect it.
  */
+import { compareMoney, shareOf } from '../pricing/money.ts';
 import type { Money, Validity } from '../pricing/plan.ts';
 import type { Labels } from './entry.ts';
 
-/** PENDING ends in one of the others. FAILED and EXPIRED become PAID if the money arrives after all. */
-export type PurchaseState = 'PENDING' | 'PAID' | 'FAILED' | 'EXPIRED';
+/**
+ * PENDING ends in one of the others. FAILED and EXPIRED become PAID if the money arrives after all.
+ * MISMATCHED: a payment differs from the order, and granted nothing; an operator makes it PAID or REJECTED.
+ */
+export type PurchaseState = 'PENDING' | 'PAID' | 'FAILED' | 'EXPIRED' | 'MISMATCHED' | 'REJECTED';
 /** Paid elsewhere; at the provider's checkout; or charged to a saved payment method. */
 export type PurchaseMethod = 'REFERENCE' | 'CHECKOUT' | 'TOP_UP';
 export type DisputeState = 'NONE' | 'OPEN' | 'WON' | 'LOST';
@@ -26,6 +30,15 @@ export type CheckoutSession = {
   readonly sessionId: string;
   readonly url: string;
   readonly expiresAt: number;
+};
+
+/** An operator's decision about a payment that differs from the order. */
+export type Resolution = {
+  readonly decision: 'ACCEPTED' | 'REJECTED';
+  /** Who decided, and why. */
+  readonly caller: string;
+  readonly reason: string;
+  readonly at: number;
 };
 
 export type Purchase = {
@@ -58,9 +71,13 @@ export type Purchase = {
   grantId: bigint | null;
   readonly createdAt: number;
   paidAt: number | null;
-  /** Money refunded, an exact decimal in the currency of the price. */
+  /** What was paid at the provider. Null until then, and for a payment elsewhere. */
+  amountPaid: Money | null;
+  /** Money refunded of that, an exact decimal in its currency. */
   amountRefunded: string;
   disputeState: DisputeState;
+  /** Null unless the payment differed from the order and an operator has decided. */
+  resolution: Resolution | null;
   /** Credits taken back for refunds and disputes, less those reinstated. */
   creditsClawedBack: bigint;
   /** Credits that should have been taken back and were already spent or reserved. */
@@ -79,14 +96,12 @@ export type PaymentSnapshot = {
   /** Null: the session was not read. */
   readonly session: CheckoutSession | null;
   readonly paymentIntentId: string | null;
-  readonly payment: PurchaseState;
+  readonly payment: 'PENDING' | 'PAID' | 'FAILED' | 'EXPIRED';
   /** Why the payment failed; empty unless it did. */
   readonly failureCode: string;
-  /** Money paid, in the provider's smallest unit. */
-  readonly paid: bigint;
-  /** Money refunded of that, in the same unit. */
-  readonly refunded: bigint;
-  /** Money refunded, an exact decimal in the currency of the price. */
+  /** Money paid. Null unless the payment is PAID. */
+  readonly amountPaid: Money | null;
+  /** Money refunded of that, an exact decimal in its currency. */
   readonly amountRefunded: string;
   readonly dispute: DisputeState;
 };
@@ -109,9 +124,20 @@ export function computeNextCheckAt({ createdAt, session }: Purchase, now: number
  */
 export function creditsToClawBack(
   credits: bigint,
-  { paid, refunded, dispute }: Pick<PaymentSnapshot, 'paid' | 'refunded' | 'dispute'>,
+  {
+    amountPaid,
+    amountRefunded,
+    dispute,
+  }: Pick<PaymentSnapshot, 'amountPaid' | 'amountRefunded' | 'dispute'>,
 ): bigint {
   if (dispute === 'OPEN' || dispute === 'LOST') return credits;
-  if (refunded === 0n) return 0n;
-  return refunded >= paid ? credits : (credits * refunded) / paid;
+  return shareOf(credits, amountRefunded, amountPaid?.amount ?? '0');
 }
+
+/** Whether a payment of this amount pays the order: not less, not more, and in its currency. */
+export const paysOrder = ({ price }: Purchase, amountPaid: Money | null): boolean =>
+  amountPaid !== null && compareMoney(amountPaid, price) === 0;
+
+/** Whether a payment of the purchase has arrived. Any other payment is a second one. */
+export const hasPayment = ({ state }: Purchase): boolean =>
+  state === 'PAID' || state === 'MISMATCHED' || state === 'REJECTED';

@@ -5,7 +5,7 @@
  *
  * A top-up is in progress exactly as long as its purchase is pending: one transaction ends both.
  */
-import { type AutoTopUp, isStillWanted } from './auto-top-up.ts';
+import { type AutoTopUp, disableMismatched, isStillWanted } from './auto-top-up.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { monthStart } from './month.ts';
@@ -148,21 +148,34 @@ export function recordTopUpOutcome(book: Book, purchase: Purchase, origin: Origi
   const { purchaseId, packId, state, failureCode } = purchase;
   if (topUps.purchaseId !== purchaseId) {
     if (state === 'PAID') recordLatePayment(book, topUps, purchase);
+    else if (state === 'MISMATCHED') recordMismatch(book, topUps, purchase, origin);
     return;
   }
   const ended = { ...topUps, purchaseId: null, leaseExpiresAt: null };
   if (state === 'PAID') return setTopUps(book, { ...ended, failures: 0, retryAt: null });
   const notCounted = { ...ended, count: topUps.count - purchase.quantity };
+  if (state === 'MISMATCHED') return recordMismatch(book, notCounted, purchase, origin);
   // The owner has changed the setting meanwhile: that is no decline, and needs no back-off.
   if (!isStillWanted(book.account, purchase)) return setTopUps(book, notCounted);
   recordDecline(book, notCounted, { purchaseId, packId, code: failureCode || 'expired' }, origin);
 }
 
 /** A top-up that was declined has been paid after all: it counts, and its payment method works. */
-function recordLatePayment(book: Book, topUps: TopUps, { createdAt, quantity }: Purchase) {
-  const counts = topUps.month === monthStart(createdAt);
-  const count = counts ? topUps.count + quantity : topUps.count;
+function recordLatePayment(book: Book, topUps: TopUps, purchase: Purchase) {
+  const count = topUps.count + countedPacks(topUps, purchase);
   setTopUps(book, { ...topUps, count, failures: 0, retryAt: null });
+}
+
+/** A top-up has taken another amount than ordered: it counts, and no further one follows by itself. */
+function recordMismatch(book: Book, topUps: TopUps, purchase: Purchase, origin: Origin) {
+  const count = topUps.count + countedPacks(topUps, purchase);
+  setTopUps(book, { ...topUps, count, refusal: null });
+  disableMismatched(book, origin);
+}
+
+/** What a purchase adds to the count, if it was made in the month that the count is about. */
+function countedPacks({ month }: TopUps, { createdAt, quantity }: Purchase): number {
+  return month === monthStart(createdAt) ? quantity : 0;
 }
 
 type Decline = {

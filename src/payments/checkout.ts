@@ -1,8 +1,8 @@
 /** Opens Stripe Checkout sessions for pending purchases. */
 import type Stripe from 'stripe';
 import type { CheckoutSession, Purchase } from '../ledger/purchase.ts';
+import { toProviderAmount } from '../pricing/provider-amount.ts';
 import { assertStripeObject, refusalCodeOf } from './stripe.ts';
-import { toStripeAmount } from './stripe-amount.ts';
 
 /**
  * The age up to which a purchase is given a session or an intent. Stripe keeps idempotency keys for at
@@ -29,7 +29,7 @@ export async function openSession(
   purchase: Purchase,
 ): Promise<CheckoutSession | Refusal> {
   const { checkout, price, purchaseId, accountId } = purchase;
-  const amount = toStripeAmount(price);
+  const amount = toProviderAmount(price);
   if (!checkout || amount === null) return { refusalCode: 'amount_not_representable' };
   const metadata = metadataOf(purchase);
   try {
@@ -41,7 +41,7 @@ export async function openSession(
             quantity: 1,
             price_data: {
               currency: price.currency.toLowerCase(),
-              unit_amount: amount,
+              unit_amount: Number(amount),
               product_data: { name: purchase.title },
             },
           },

@@ -4,9 +4,10 @@
  */
 import type Stripe from 'stripe';
 import type { DisputeState, PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
+import type { Money } from '../pricing/plan.ts';
+import { fromProviderAmount } from '../pricing/provider-amount.ts';
 import { toCheckoutSession } from './checkout.ts';
 import { assertStripeObject } from './stripe.ts';
-import { fromStripeAmount } from './stripe-amount.ts';
 
 /** The object to fetch. Where it names none, it is the one that the purchase names. */
 export type PaymentRef = { readonly sessionId?: string; readonly paymentIntentId?: string };
@@ -17,8 +18,7 @@ export const PENDING_SNAPSHOT: PaymentSnapshot = {
   paymentIntentId: null,
   payment: 'PENDING',
   failureCode: '',
-  paid: 0n,
-  refunded: 0n,
+  amountPaid: null,
   amountRefunded: '0',
   dispute: 'NONE',
 };
@@ -29,18 +29,14 @@ export async function fetchSnapshot(
   purchase: Purchase,
   { sessionId, paymentIntentId }: PaymentRef,
 ): Promise<PaymentSnapshot | null> {
-  if (sessionId !== undefined) return await fetchBySession(stripe, purchase, sessionId);
+  if (sessionId !== undefined) return await fetchBySession(stripe, sessionId);
   if (paymentIntentId !== undefined) return await fetchByIntent(stripe, purchase, paymentIntentId);
-  if (purchase.session) return await fetchBySession(stripe, purchase, purchase.session.sessionId);
+  if (purchase.session) return await fetchBySession(stripe, purchase.session.sessionId);
   if (purchase.paymentIntentId === null) return null;
   return await fetchByIntent(stripe, purchase, purchase.paymentIntentId);
 }
 
-async function fetchBySession(
-  stripe: Stripe,
-  purchase: Purchase,
-  id: string,
-): Promise<PaymentSnapshot> {
+async function fetchBySession(stripe: Stripe, id: string): Promise<PaymentSnapshot> {
   const session = assertStripeObject(
     await stripe.checkout.sessions.retrieve(id, { expand: ['payment_intent.latest_charge'] }),
   );
@@ -52,11 +48,12 @@ async function fetchBySession(
     paymentIntentId: intent?.id ?? null,
     payment,
     failureCode: payment === 'FAILED' ? failureCodeOf(intent) : '',
-    paid: BigInt(session.amount_total ?? 0),
   };
-  return payment === 'PAID' && intent
-    ? { ...snapshot, ...(await fetchMoney(stripe, purchase, intent)) }
-    : snapshot;
+  if (payment !== 'PAID') return snapshot;
+  // A session without an intent cost nothing, for example after a discount of 100 percent.
+  return intent
+    ? { ...snapshot, ...(await fetchMoney(stripe, intent)) }
+    : { ...snapshot, amountPaid: toMoney(session.currency ?? '', session.amount_total ?? 0) };
 }
 
 async function fetchByIntent(
@@ -74,9 +71,7 @@ async function fetchByIntent(
     payment,
     failureCode: payment === 'FAILED' ? failureCodeOf(intent) : '',
   };
-  return payment === 'PAID'
-    ? { ...snapshot, ...(await fetchMoney(stripe, purchase, intent)) }
-    : snapshot;
+  return payment === 'PAID' ? { ...snapshot, ...(await fetchMoney(stripe, intent)) } : snapshot;
 }
 
 function paymentOfSession(
@@ -110,22 +105,25 @@ function failureCodeOf(intent: Stripe.PaymentIntent | null): string {
 /** What was paid, refunded and disputed of a payment that has succeeded. */
 async function fetchMoney(
   stripe: Stripe,
-  { price }: Purchase,
   intent: Stripe.PaymentIntent,
-): Promise<Pick<PaymentSnapshot, 'paid' | 'refunded' | 'amountRefunded' | 'dispute'>> {
+): Promise<Pick<PaymentSnapshot, 'amountPaid' | 'amountRefunded' | 'dispute'>> {
   const charge = expanded(intent.latest_charge);
   if (!charge)
-    return { paid: BigInt(intent.amount), refunded: 0n, amountRefunded: '0', dispute: 'NONE' };
-  const refunded = BigInt(charge.amount_refunded);
-  const currency = charge.currency.toUpperCase();
-  if (refunded > 0n && currency !== price.currency)
-    throw new Error(`charge ${charge.id} is in ${currency}, its purchase in ${price.currency}`);
+    return {
+      amountPaid: toMoney(intent.currency, intent.amount_received),
+      amountRefunded: '0',
+      dispute: 'NONE',
+    };
   return {
-    paid: BigInt(charge.amount),
-    refunded,
-    amountRefunded: fromStripeAmount(currency, refunded),
+    amountPaid: toMoney(charge.currency, charge.amount_captured),
+    amountRefunded: toMoney(charge.currency, charge.amount_refunded).amount,
     dispute: charge.disputed ? await fetchDisputeState(stripe, intent.id) : 'NONE',
   };
+}
+
+function toMoney(stripeCurrency: string, units: number): Money {
+  const currency = stripeCurrency.toUpperCase();
+  return { currency, amount: fromProviderAmount(currency, BigInt(units)) };
 }
 
 /** By Stripe's dispute status. In every status that is not listed the money is withheld: OPEN. */

@@ -13,6 +13,7 @@ import type { Trace } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
+import { formatMoney } from '../pricing/money.ts';
 import { findPurchase } from '../queries/purchases.ts';
 import { OPEN_AGE_MAX_MS, openSession } from './checkout.ts';
 import { fetchSnapshot, type PaymentRef, PENDING_SNAPSHOT } from './payment-snapshot.ts';
@@ -113,6 +114,7 @@ export class Payments {
       const applied = await this.applySnapshot(purchase, snapshot, trace);
       if (applied instanceof Failure) return applied;
       if (applied.result === 'other payment') this.#logSecondPayment(purchase, snapshot);
+      if (applied.purchase.state === 'MISMATCHED') this.#logMismatch(purchase, snapshot);
       if (applied.result !== 'stale') return applied.purchase;
       await sleep(Math.random() * 50 * attempt);
     }
@@ -157,6 +159,24 @@ export class Payments {
       );
       return providerUnavailable();
     }
+  }
+
+  /** Once: `purchase` is the purchase before the snapshot was applied. */
+  #logMismatch(
+    { accountId, purchaseId, state, price }: Purchase,
+    { amountPaid, paymentIntentId }: PaymentSnapshot,
+  ) {
+    if (state === 'MISMATCHED') return;
+    this.#options.log.error(
+      {
+        account_id: accountId,
+        purchase_id: purchaseId,
+        payment_intent_id: paymentIntentId,
+        ordered: formatMoney(price),
+        paid: amountPaid && formatMoney(amountPaid),
+      },
+      'a payment differs from its order; it granted nothing: decide with npm run scrip -- purchases resolve',
+    );
   }
 
   #logSecondPayment(

@@ -7,12 +7,12 @@ import Stripe from 'stripe';
 import { Failure } from '../failure.ts';
 import type { Trace } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
-import type { Purchase } from '../ledger/purchase.ts';
+import { hasPayment, type Purchase } from '../ledger/purchase.ts';
+import { toProviderAmount } from '../pricing/provider-amount.ts';
 import { metadataOf, OPEN_AGE_MAX_MS, type Refusal } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments } from './payments.ts';
 import { assertStripeObject, isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
-import { toStripeAmount } from './stripe-amount.ts';
 
 /** The purchase has been synced when this is returned. */
 export type ChargeResult =
@@ -40,6 +40,7 @@ export async function chargeSavedMethod(
   const purchase = await payments.load(accountId, purchaseId);
   if (!purchase) return purchaseNotFound(accountId, purchaseId);
   if (purchase.state === 'PAID') return { outcome: 'paid' };
+  if (hasPayment(purchase)) return { outcome: 'declined', code: MISMATCHED };
   if (purchase.state === 'EXPIRED') return { outcome: 'declined', code: 'expired' };
   try {
     const paymentIntentId =
@@ -87,9 +88,14 @@ export async function withdrawCharge(
   return synced instanceof Failure ? synced : toChargeResult(synced);
 }
 
-function toChargeResult({ state, failureCode }: Purchase): ChargeResult {
+/** The code of a charge that took another amount than ordered. */
+const MISMATCHED = 'payment_mismatched';
+
+function toChargeResult(purchase: Purchase): ChargeResult {
+  const { state, failureCode } = purchase;
   if (state === 'PAID') return { outcome: 'paid' };
   if (state === 'PENDING') return { outcome: 'pending' };
+  if (hasPayment(purchase)) return { outcome: 'declined', code: MISMATCHED };
   if (failureCode === 'authentication_required') return { outcome: 'requires action' };
   return { outcome: 'declined', code: failureCode };
 }
@@ -128,12 +134,12 @@ async function createIntent(
   purchase: Purchase,
 ): Promise<{ readonly id: string } | Refusal> {
   const { savedMethod, price, purchaseId, title } = purchase;
-  const amount = toStripeAmount(price);
+  const amount = toProviderAmount(price);
   if (!savedMethod || amount === null) return { refusalCode: 'amount_not_representable' };
   try {
     const intent = await stripe.paymentIntents.create(
       {
-        amount,
+        amount: Number(amount),
         currency: price.currency.toLowerCase(),
         customer: savedMethod.customer,
         payment_method: savedMethod.paymentMethod,

@@ -2,6 +2,7 @@
  * Exact arithmetic on money. A decimal is a whole number and the count of digits after its point, so
  * nothing is rounded unless a function says so, and no float is involved.
  */
+import { findCurrency } from './currencies.ts';
 import type { Money } from './plan.ts';
 
 const MONEY = /^(-?)([0-9]{1,15})(?:\.([0-9]+))? ([A-Z]{3})$/;
@@ -9,7 +10,8 @@ const MONEY = /^(-?)([0-9]{1,15})(?:\.([0-9]+))? ([A-Z]{3})$/;
 /**
  * Parses a price such as "19.00 USD". The amount gets as many digits as the currency has ("19 USD" is
  * "19.00"), so equal prices have equal text. Returns the reason as text if it is not a price: wrong format,
- * negative, zero, or more digits than the currency has.
+ * negative, zero, or more digits than the currency has. Whether the currency exists and the price can be
+ * paid is `findPriceError`'s to say: stored prices stay readable.
  */
 export function parseMoney(text: string): Money | string {
   const match = MONEY.exec(text);
@@ -19,9 +21,11 @@ export function parseMoney(text: string): Money | string {
   const [, sign, whole = '', fraction = '', currency = ''] = match;
   const digits = digitsOf(currency);
   if (sign === '-') return 'must not be negative';
-  if (fraction.length > digits) return `has more than the ${digits} decimals of ${currency}`;
+  const most = findCurrency(currency) ? digits : SCALE_MAX;
+  if (fraction.length > most) return `has more than the ${most} decimals of ${currency}`;
   if (BigInt(whole + fraction) === 0n) return 'must be more than 0';
-  const money = { units: BigInt(whole + fraction.padEnd(digits, '0')), scale: digits };
+  const scale = Math.max(digits, fraction.length);
+  const money = { units: BigInt(whole + fraction.padEnd(scale, '0')), scale };
   return { currency, amount: formatDecimal(money) };
 }
 
@@ -58,6 +62,15 @@ export function compareMoney(a: Money, b: Money): number {
   const scale = Math.max(left.scale, right.scale);
   const difference = unitsAtScale(left, scale) - unitsAtScale(right, scale);
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+}
+
+/** whole × part ÷ of, rounded down; all of `whole` where `part` is `of` or more. Amounts are 0 or more. */
+export function shareOf(whole: bigint, part: string, of: string): bigint {
+  const [taken, all] = [parseDecimal(part), parseDecimal(of)];
+  const scale = Math.max(taken.scale, all.scale);
+  const [numerator, denominator] = [unitsAtScale(taken, scale), unitsAtScale(all, scale)];
+  if (numerator === 0n) return 0n;
+  return numerator >= denominator ? whole : (whole * numerator) / denominator;
 }
 
 /** The price of one of `parts` equal parts (1 or more), rounded half to even to 9 digits. */
@@ -116,14 +129,5 @@ export function formatDecimal({ units, scale }: Decimal): string {
   return `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
-const digitsByCurrency = new Map<string, number>();
-
 /** The currency's digits after the point (ISO 4217): 2 for USD, 0 for JPY, 3 for KWD, 2 if unknown. */
-export function digitsOf(currency: string): number {
-  const known = digitsByCurrency.get(currency);
-  if (known !== undefined) return known;
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  digitsByCurrency.set(currency, digits);
-  return digits;
-}
+export const digitsOf = (currency: string): number => findCurrency(currency)?.decimals ?? 2;

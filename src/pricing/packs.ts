@@ -1,6 +1,8 @@
 /** Which packs would cover a shortfall, at what price, and when their credits expire. */
-import { compareMoney, multiplyMoney, parseDecimal } from './money.ts';
+import { findCurrency } from './currencies.ts';
+import { compareMoney, multiplyMoney } from './money.ts';
 import type { Money, Pack, Validity } from './plan.ts';
+import { toProviderAmount } from './provider-amount.ts';
 
 /** A number (1 or more) of one pack that covers a shortfall, and their price together. */
 export type PackOffer = {
@@ -28,14 +30,11 @@ function compareCredits(a: PackOffer, b: PackOffer): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
-/** The largest price of one purchase: the column `amount` has 11 digits before the point. */
-const PRICE_MAX = 99_999_999_999n;
-
-/** The most packs of this price that one purchase can have. 1 or more. */
-export function maxQuantity({ amount }: Money): bigint {
-  const { units, scale } = parseDecimal(amount);
-  const most = units === 0n ? PRICE_MAX : (PRICE_MAX * 10n ** BigInt(scale)) / units;
-  return most > 1n ? most : 1n;
+/** The most packs of this price that the payment provider can charge in one payment. 1 or more. */
+export function maxQuantity(price: Money): bigint {
+  const maximum = findCurrency(price.currency)?.provider?.maximum ?? 0n;
+  const units = toProviderAmount(price) ?? 0n;
+  return units > 0n && maximum > units ? maximum / units : 1n;
 }
 
 /**

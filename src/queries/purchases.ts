@@ -42,6 +42,17 @@ export async function findPurchases(
   return rows.map(purchases.read);
 }
 
+/** All mismatched purchases, of all accounts. They are few: an operator decides about each. */
+export async function findMismatchedPurchases(em: Em): Promise<Purchase[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${purchases.selectList} from purchases where state = 'MISMATCHED'
+     order by account_id, purchase_id`,
+    [],
+  );
+  return rows.map(purchases.read);
+}
+
 /** The custom packs on offer to an account, by name. */
 export async function findCustomPacks(em: Em, accountId: string): Promise<CustomPack[]> {
   const rows = await query<Row>(

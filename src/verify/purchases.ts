@@ -1,7 +1,8 @@
 /**
  * Purchases. A paid purchase has made exactly one grant, by one PURCHASE entry; others have made none. No
- * payment has paid for two. What was clawed back and reinstated is what the entries moved. Every call of
- * Purchase has made one purchase.
+ * payment has paid for two. A payment that differs from the order has granted only what an operator
+ * accepted. What was clawed back and reinstated is what the entries moved. Every call of Purchase has made
+ * one purchase.
  */
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
@@ -13,14 +14,17 @@ import type { InRange } from './snapshot.ts';
 /** Purchases joined with the entries that made their grants. Either may be missing. */
 const purchases = (inRange: InRange) => `
   select account_id, grant_id, p.purchase_id, p.state, p.credits, p.reference as stated_reference,
-    p.paid_at, p.caller as stated_caller, p.request_id as stated_request, p.clawed_back,
-    p.unrecovered, p.amount_refunded > 0 as refunded, p.amount_refunded >= p.amount and p.amount > 0 as all_refunded,
+    p.paid_at, p.caller as stated_caller, p.request_id as stated_request, p.clawed_back, p.decision,
+    p.unrecovered, p.amount_refunded > 0 as refunded,
+    p.amount_refunded >= p.amount_paid and p.amount_refunded > 0 as all_refunded,
+    p.amount_paid is not null and (p.amount_paid, p.currency_paid) is distinct from (p.amount, p.currency) as differs,
     p.dispute_state, e.seq, e.credits as entry_credits, e.reference, e.at, e.caller, e.request_id,
     coalesce(t.claw_backs, 0) as claw_backs
   from (
-    select account_id, grant_id, purchase_id, state, credits, amount, amount_refunded, dispute_state,
-      coalesce(payment_reference, purchase_id::text) as reference, ${millis('paid_at')}, caller,
-      request_id, credits_clawed_back as clawed_back, credits_unrecovered as unrecovered
+    select account_id, grant_id, purchase_id, state, credits, amount, currency, amount_paid,
+      currency_paid, amount_refunded, dispute_state, decision,
+      coalesce(payment_reference, purchase_id::text) as reference, ${millis('paid_at')},
+      coalesce(decided_by, caller) as caller, request_id, credits_clawed_back as clawed_back, credits_unrecovered as unrecovered
     from purchases where ${inRange('account_id')}
   ) p
   full join (
@@ -99,6 +103,7 @@ function checkPurchase(group: AccountGroup, row: Row) {
     );
   const report = (what: string) => group.findings.add(accountId, `purchase ${purchaseId}: ${what}`);
   checkClawedBack(row, report);
+  checkDecision(row, report);
   if (row['state'] !== 'PAID') return;
   if (row['seq'] === null) return report('it is paid, and no entry granted its credits');
   const compare = (name: string, stated: unknown, other: unknown, by = `entry ${row['seq']}`) => {
@@ -107,11 +112,22 @@ function checkPurchase(group: AccountGroup, row: Row) {
   compare('credits', BigInt(row['credits']!), BigInt(row['entry_credits']!));
   compare('payment_reference', row['stated_reference'], row['reference']);
   compare('caller', row['stated_caller'], row['caller']);
-  compare('request_id', row['stated_request'], row['request_id']);
+  // The entry of an accepted payment is of the request that accepted it: see requests.ts.
+  if (row['decision'] === null) compare('request_id', row['stated_request'], row['request_id']);
   compare('paid_at', instant(row['paid_at']!), instant(row['at']!));
   const grantId = BigInt(row['grant_id']!);
   const grant = grantsOf(group, accountId).get(grantId);
   if (grant) compare('purchase_id', purchaseId, grant.sourceReference, `grant ${grantId}`);
+}
+
+/** A payment that differs from the order is MISMATCHED until an operator has decided. */
+function checkDecision(row: Row, report: Report) {
+  const [state, decision] = [row['state'], row['decision']];
+  const expected = decision === null ? 'MISMATCHED' : decision === 'ACCEPTED' ? 'PAID' : 'REJECTED';
+  if (row['differs'] && state !== expected)
+    report(`its payment differs from its price, and it is ${state}, not ${expected}`);
+  if (!row['differs'] && (decision !== null || state === 'MISMATCHED'))
+    report(`it is ${state} (${decision ?? 'undecided'}), and its payment is its price`);
 }
 
 /** Credits are claimed back only after a refund or dispute, and all of them if all the money is gone. */
@@ -123,6 +139,7 @@ function checkClawedBack(row: Row, report: Report) {
   const isDisputed = ['OPEN', 'LOST'].includes(row['dispute_state']!);
   if (claimed > 0n && !row['refunded'] && !isDisputed)
     report(`${claimed} credits were asked back, and no money was`);
+  if (row['state'] !== 'PAID') return;
   if ((isDisputed || row['all_refunded']) && claimed !== BigInt(row['credits']!))
     report(`its money is gone, and ${claimed} of its ${row['credits']} credits were asked back`);
 }

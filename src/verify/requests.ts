@@ -16,15 +16,19 @@ const ALWAYS_WRITE = ['Reserve', 'RaiseReservation', 'Charge', 'Refund', 'GrantC
 const mismatches = (inRange: InRange) => `
   select account_id, request_id, method, o.entries, o.first_seq, o.last_seq, r.is_stored
   from (
-    select e.account_id, e.request_id, method,
-      count(*) filter (where e.kind <> 'GRANT' or method <> 'Refund') as entries,
+    select e.account_id, e.request_id, m.method,
+      count(*) filter (where e.kind <> 'GRANT' or m.method <> 'Refund') as entries,
       min(e.seq) as first_seq, max(e.seq) as last_seq
     from entries e
     left join grants g on e.kind = 'GRANT' and g.account_id = e.account_id and g.grant_id = e.grant_id
+    left join (
+      select account_id, grant_id from purchases where decision = 'ACCEPTED' and ${inRange('account_id')}
+    ) accepted on e.kind = 'PURCHASE' and accepted.account_id = e.account_id and accepted.grant_id = e.grant_id
     cross join lateral (
       select case
         when e.kind = 'PLAN_CHANGE' then 'MoveAccount'
         when e.kind = 'RAISE' then 'RaiseReservation'
+        when accepted.grant_id is not null then 'ResolvePurchase'
         when e.kind <> 'GRANT' then initcap(e.kind)
         when g.source = 'OPERATOR' then 'GrantCredits'
         when g.source = 'REFUND' then 'Refund'
@@ -32,7 +36,7 @@ const mismatches = (inRange: InRange) => `
       end as method
     ) m
     where ${inRange('e.account_id')} and e.request_id <> ''
-    group by e.account_id, e.request_id, method
+    group by e.account_id, e.request_id, m.method
   ) o
   full join (
     select account_id, request_id, method, true as is_stored

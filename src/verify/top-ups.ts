@@ -12,6 +12,9 @@ const topUpPurchases = (inRange: InRange) => `
   where ${inRange('account_id')} and method = 'TOP_UP'
   order by account_id, purchases.created_at, purchase_id`;
 
+/** Money was taken, or may still be. */
+const COUNTED = ['PENDING', 'PAID', 'MISMATCHED', 'REJECTED'];
+
 export async function checkTopUps(group: AccountGroup): Promise<void> {
   const purchases = new Map<string, Row[]>();
   for await (const row of group.snapshot.rows(topUpPurchases)) {
@@ -35,7 +38,7 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
     if (!topUps) continue;
     const month = monthOf(topUps.month);
     const counted = own.filter(
-      (row) => ['PENDING', 'PAID'].includes(row['state']!) && monthOf(row['created_at']!) === month,
+      (row) => COUNTED.includes(row['state']!) && monthOf(row['created_at']!) === month,
     );
     const packs = counted.reduce((sum, row) => sum + Number(row['quantity']), 0);
     compare(`count of ${month}`, topUps.count, packs);

@@ -159,6 +159,7 @@ export const rules: Readonly<Record<string, string>> = {
     full join requests r on r.account_id = e.account_id and r.request_id = e.request_id
       and (upper(r.method) = e.kind
         or (e.kind = 'RAISE' and r.method = 'RaiseReservation')
+        or (e.kind = 'PURCHASE' and r.method = 'ResolvePurchase')
         or (e.kind = 'GRANT' and r.method in ('GrantCredits', 'OpenAccount', 'Refund')))
     where r.request_id is null
       or (e.request_id is null

@@ -74,6 +74,8 @@ async function start(accountId: string): Promise<string | null> {
 const end = (accountId: string, purchaseId: string, code: string) =>
   replica.lanes.execute(accountId, { kind: 'EndTopUp', purchaseId, code }, TRACE);
 
+const usd = (amount: string) => ({ currency: 'USD', amount });
+
 /** Applies what the payment provider says. */
 const see = (accountId: string, purchaseId: string, seen: Partial<PaymentSnapshot>) => {
   const snapshot = { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...seen };
@@ -233,7 +235,7 @@ describe('a top-up', () => {
     scrip.advance(2 * HOUR);
     const second = (await start(accountId)) ?? '';
     expect(second).not.toBe(first);
-    await see(accountId, second, { payment: 'PAID', paid: 500n });
+    await see(accountId, second, { payment: 'PAID', amountPaid: usd('5.00') });
     expect(await get(accountId)).toMatchObject({ topUpPurchaseId: '' });
     expect((await get(accountId))?.topUpDueAt).toBeUndefined();
     expect(await statesOf(accountId)).toEqual(['FAILED', 'PAID']);
@@ -255,7 +257,7 @@ describe('a top-up', () => {
     });
     await set(accountId, { ...SETTING, packId });
     const purchaseId = (await start(accountId)) ?? '';
-    await see(accountId, purchaseId, { payment: 'PAID', paid: 3_000n });
+    await see(accountId, purchaseId, { payment: 'PAID', amountPaid: usd('30.00') });
     expect((await scrip.billing.getBalance({ accountId })).balance?.available).toBe(7_001n);
   });
 

@@ -188,7 +188,11 @@ const earliest = (instants: readonly number[]): number | null =>
 
 /** Whether a command names a purchase by its id or payment reference. */
 function isAbout(command: Command, { purchaseId, paymentReference }: Purchase): boolean {
-  if (command.kind === 'SyncPurchase' || command.kind === 'EndTopUp')
+  if (
+    command.kind === 'SyncPurchase' ||
+    command.kind === 'ResolvePurchase' ||
+    command.kind === 'EndTopUp'
+  )
     return command.purchaseId === purchaseId;
   return (
     command.kind === 'Purchase' &&

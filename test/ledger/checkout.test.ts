@@ -320,13 +320,18 @@ describe('the credits to claw back', () => {
     paid: fc.bigInt(1n, 10n ** 8n),
     share: fc.integer({ min: 0, max: 1_000 }),
   });
+  const dollars = (cents: bigint) => `${cents / 100n}.${String(cents % 100n).padStart(2, '0')}`;
 
   test('never exceed the purchase, are all of it for a full refund, and grow with the refund', () => {
     fc.assert(
       fc.property(amounts, fc.bigInt(0n, 10n ** 5n), ({ credits, paid, share }, more) => {
         const refunded = (paid * BigInt(share)) / 1_000n;
         const target = (refunded: bigint) =>
-          creditsToClawBack(credits, { paid, refunded, dispute: 'NONE' });
+          creditsToClawBack(credits, {
+            amountPaid: { currency: 'USD', amount: dollars(paid) },
+            amountRefunded: dollars(refunded),
+            dispute: 'NONE',
+          });
         expect(target(refunded) * paid <= credits * refunded).toBe(true);
         expect((target(refunded) + 1n) * paid > credits * refunded).toBe(true);
         expect(target(refunded + more) >= target(refunded)).toBe(true);

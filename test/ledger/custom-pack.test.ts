@@ -22,7 +22,12 @@ describe('a custom pack', () => {
       ['1s', offer(own), 'nothing', '0'],
       ['2s', purchase('negotiated', 'INV-1'), 'PURCHASE 500: issued>g1 500', '500'],
       ['3s', checkout('negotiated'), 'nothing', '500'],
-      ['4s', syncPurchase('p2', 0, paid()), 'PURCHASE 500: issued>g2 500', '1000'],
+      [
+        '4s',
+        syncPurchase('p2', 0, paid(0n, 'NONE', '50.00')),
+        'PURCHASE 500: issued>g2 500',
+        '1000',
+      ],
     ]);
   });
 
@@ -54,7 +59,12 @@ describe('a custom pack', () => {
       ['1s', checkout('negotiated'), 'nothing', '0'],
       ['2s', withdraw('negotiated'), 'nothing', '0'],
       ['3s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
-      ['4s', syncPurchase('p1', 0, paid()), 'PURCHASE 500: issued>g1 500', '500'],
+      [
+        '4s',
+        syncPurchase('p1', 0, paid(0n, 'NONE', '50.00')),
+        'PURCHASE 500: issued>g1 500',
+        '500',
+      ],
     ]);
     expect(store.customPacks.get('negotiated')?.withdrawnAt).toBe(at('2s'));
     continueLedger(store, [['9s', withdraw('negotiated'), 'nothing', '500']]);

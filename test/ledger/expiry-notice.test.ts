@@ -69,8 +69,8 @@ describe('notice of an expiry', () => {
     const brief = { ...pack('brief', 100n, '5.00'), validity: { days: 10 } };
     const steps: readonly Step[] = [
       ['0s', checkout('brief')],
-      ['1h', syncPurchase('p1', 0, paid(0n, 'OPEN'))],
-      ['2026-01-15', syncPurchase('p1', 1, paid(0n, 'WON'))],
+      ['1h', syncPurchase('p1', 0, paid(0n, 'OPEN', '5.00'))],
+      ['2026-01-15', syncPurchase('p1', 1, paid(0n, 'WON', '5.00'))],
       ['2026-01-16', null],
     ];
     expect(noticesOf(plan(NOTICE, [brief]), steps)).toEqual(['2026-01-15 g1 100']);

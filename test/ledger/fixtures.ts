@@ -369,8 +369,7 @@ export const syncPurchase = (
     paymentIntentId: null,
     payment: 'PENDING',
     failureCode: '',
-    paid: 0n,
-    refunded: 0n,
+    amountPaid: null,
     amountRefunded: '0',
     dispute: 'NONE',
     ...change,
@@ -381,14 +380,21 @@ export const syncPurchase = (
 export const paid = (
   refunded = 0n,
   dispute: PaymentSnapshot['dispute'] = 'NONE',
+  amount = '10.00',
+  currency = 'USD',
 ): Partial<PaymentSnapshot> => ({
   payment: 'PAID',
   paymentIntentId: 'pi_1',
-  paid: 1_000n,
-  refunded,
+  amountPaid: { currency, amount },
   amountRefunded: `${refunded / 100n}.${String(refunded % 100n).padStart(2, '0')}`,
   dispute,
 });
+
+export const resolve = (
+  purchaseId: string,
+  decision: 'ACCEPTED' | 'REJECTED',
+  reason = 'why',
+): Command => ({ kind: 'ResolvePurchase', purchaseId, decision, reason });
 
 export const offer = (pack: Pack): Command => ({ kind: 'OfferPack', pack });
 

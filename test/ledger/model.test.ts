@@ -234,6 +234,7 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "PLAN_NOT_FOUND",
       "PURCHASE",
       "PURCHASE_NOT_FOUND",
+      "PURCHASE_NOT_MISMATCHED",
       "QUANTITY_OUT_OF_RANGE",
       "RAISE",
       "REFUND",

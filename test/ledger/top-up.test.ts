@@ -55,8 +55,8 @@ const synced = (
   syncVersion,
   snapshot: { ...PENDING_SNAPSHOT, paymentIntentId: `pi_${purchaseId}`, ...snapshot },
 });
-const paid = (purchaseId: string, syncVersion = 0) =>
-  synced(purchaseId, { payment: 'PAID', paid: 500n }, syncVersion);
+const paid = (purchaseId: string, syncVersion = 0, amount = '5.00') =>
+  synced(purchaseId, { payment: 'PAID', amountPaid: { currency: 'USD', amount } }, syncVersion);
 /** Paid, and spent at once, so the balance is as low as before. */
 const paidAndSpent = (purchaseId: string): readonly Command[] => [paid(purchaseId), charge(100n)];
 const declined = (purchaseId: string, code = 'card_declined', syncVersion = 0) =>
@@ -269,7 +269,7 @@ describe('starting a top-up', () => {
       ['3m', on({ packId: 'own', threshold: 211n }), 'INVALID_FIELD', null],
       ['4m', on({ packId: 'own' }), '', '4m'],
       ['5m', start, 'p1', '10m'],
-      ['6m', [paid('p1'), charge(70n)], 'PAID', '65m'],
+      ['6m', [paid('p1', 0, '3.00'), charge(70n)], 'PAID', '65m'],
       ['7m', { kind: 'WithdrawPack', packId: 'own' }, '', null],
       ['65m', start, 'nothing due', null],
     ]);

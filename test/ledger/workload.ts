@@ -27,6 +27,7 @@ import {
   refund,
   release,
   reserve,
+  resolve,
   START,
   syncPurchase,
   update,
@@ -95,10 +96,19 @@ const syncCommands = fc
     refunded: fc.oneof(fc.constant(0n), fc.bigInt(0n, 1_000n)),
     dispute: fc.constantFrom('NONE', 'NONE', 'OPEN', 'WON', 'LOST'),
     stale: fc.constantFrom(false, false, false, false, true),
+    // The price is filled in by withTarget.
+    paidOtherwise: fc.constantFrom(null, null, null, { currency: 'EUR', amount: '9.00' }),
   })
-  .map(({ payment, refunded, dispute, stale }) =>
-    syncPurchase('', stale ? -1 : 0, { ...paid(refunded, dispute), payment }),
+  .map(({ payment, refunded, dispute, stale, paidOtherwise }) =>
+    syncPurchase('', stale ? -1 : 0, {
+      ...paid(refunded, dispute),
+      payment,
+      amountPaid: paidOtherwise,
+    }),
   );
+const resolveCommands = fc
+  .constantFrom('ACCEPTED' as const, 'ACCEPTED' as const, 'REJECTED' as const)
+  .map((decision) => resolve('', decision));
 const grantCommands = fc
   .record({
     granted: fc.bigInt(1n, 60n),
@@ -143,6 +153,7 @@ const commands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 4, arbitrary: purchaseCommands },
   { weight: 4, arbitrary: checkoutCommands },
   { weight: 10, arbitrary: syncCommands },
+  { weight: 4, arbitrary: resolveCommands },
   { weight: 8, arbitrary: grantCommands },
   { weight: 8, arbitrary: moveCommands },
   { weight: 4, arbitrary: fc.option(updateCommands, { freq: 1, nil: null }) },
@@ -199,6 +210,9 @@ export const scenarios = (stepsMax: number): fc.Arbitrary<Scenario> =>
 const pick = <Id>(ids: readonly Id[], target: number, none: Id): Id =>
   ids.at(-1 - (target % ids.length)) ?? none;
 
+const purchaseIds = ({ purchases }: AccountStore): readonly string[] =>
+  purchases.map(({ purchaseId }) => purchaseId);
+
 /** The command with its target and instants filled in. */
 export function withTarget(
   { target, command }: UntargetedCommand,
@@ -229,9 +243,13 @@ export function withTarget(
         snapshot: {
           ...snapshot,
           paymentIntentId: snapshot.payment === 'PAID' ? `pi_${purchaseId}` : null,
+          amountPaid:
+            snapshot.payment === 'PAID' ? (snapshot.amountPaid ?? purchase?.price ?? null) : null,
         },
       };
     }
+    case 'ResolvePurchase':
+      return { ...command, purchaseId: pick(purchaseIds(store), target, 'p0') };
     case 'GrantCredits': {
       const { effectiveAt, expiresAt } = command;
       const fromNow = (laterMs: number | null) => (laterMs === null ? null : now + laterMs);

@@ -16,13 +16,13 @@ type Session = {
   readonly id: string;
   readonly object: 'checkout.session';
   readonly metadata: Metadata;
-  readonly amount_total: number;
-  readonly currency: string;
+  amount_total: number;
+  currency: string;
   readonly expires_at: number;
   readonly payment_intent_data: Metadata;
   url: string | null;
   status: 'open' | 'complete' | 'expired';
-  payment_status: 'unpaid' | 'paid';
+  payment_status: 'unpaid' | 'paid' | 'no_payment_required';
   payment_intent: string | null;
 };
 
@@ -30,8 +30,9 @@ type Intent = {
   readonly id: string;
   readonly object: 'payment_intent';
   readonly metadata: Metadata;
-  readonly amount: number;
-  readonly currency: string;
+  amount: number;
+  currency: string;
+  amount_received: number;
   status: string;
   latest_charge: string | null;
   last_payment_error: { code: string; decline_code?: string } | null;
@@ -45,6 +46,7 @@ type Charge = {
   readonly amount: number;
   readonly currency: string;
   readonly payment_intent: string;
+  readonly amount_captured: number;
   amount_refunded: number;
   refunded: boolean;
   disputed: boolean;
@@ -140,6 +142,26 @@ export class StripeFake {
     const session = this.#complete(sessionId);
     this.#succeed(found(this.intents, session.payment_intent ?? ''));
     session.payment_status = 'paid';
+    return session;
+  }
+
+  /** The customer pays another amount than ordered, for example with a discount code. */
+  payOther(sessionId: string, amount: number, currency?: string): Session {
+    const session = this.session(sessionId);
+    const intent = this.#intentFor(session);
+    for (const each of [session, intent]) each.currency = currency ?? each.currency;
+    session.amount_total = amount;
+    intent.amount = amount;
+    return this.pay(sessionId);
+  }
+
+  /** A discount of 100 percent: there is no payment. */
+  payNothing(sessionId: string): Session {
+    const session = this.session(sessionId);
+    session.status = 'complete';
+    session.payment_status = 'no_payment_required';
+    session.amount_total = 0;
+    session.url = null;
     return session;
   }
 
@@ -248,6 +270,7 @@ export class StripeFake {
       metadata,
       amount,
       currency,
+      amount_received: 0,
       status: 'requires_payment_method',
       latest_charge: null,
       last_payment_error: null,
@@ -265,12 +288,14 @@ export class StripeFake {
       amount: intent.amount,
       currency: intent.currency,
       payment_intent: intent.id,
+      amount_captured: intent.amount,
       amount_refunded: 0,
       refunded: false,
       disputed: false,
     };
     this.charges.set(charge.id, charge);
     intent.status = 'succeeded';
+    intent.amount_received = intent.amount;
     intent.latest_charge = charge.id;
     intent.last_payment_error = null;
   }

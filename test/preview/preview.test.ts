@@ -264,7 +264,7 @@ describe('plans preview', () => {
   test('reports an error in one line', async () => {
     await writeFile(join(directory, 'wrong.yaml'), NEXT.replace('billable: true', 'billable: 1'));
     for (const [args, exitCode, says] of [
-      [['wrong.yaml'], 1, /^wrong\.yaml: operations\["job\.pages"\]\.billable: must be/],
+      [['wrong.yaml'], 1, /^wrong\.yaml: line 10: operations\["job\.pages"\]\.billable: must be/],
       [['missing.yaml'], 2, /^scrip: ENOENT.*missing\.yaml/],
       [['next.yaml', '--month', '2031-13'], 2, /^scrip: --month must be a month.*usage: /],
       [['next.yaml', '--at', 'soon'], 2, /^scrip: --at must be a date/],
@@ -289,7 +289,18 @@ test('plans check lists every error of files and folders, and reports valid ones
   });
   const folder = await run(['plans', 'check', directory]);
   expect(folder.exitCode).toBe(1);
-  expect(folder.stdout).toContain('next.yaml: plan: metered is in');
+  expect(folder.stdout).toContain('next.yaml: plan_id: metered is in');
+  await writeFile(
+    join(directory, 'unpayable.txt'),
+    NOW.replace(
+      'packs: []',
+      'packs:\n  - { pack_id: a, title: A, credits: 1, price: 5 UDS, validity: never }',
+    ),
+  );
+  expect(await run(['plans', 'check', 'unpayable.txt'])).toMatchObject({
+    exitCode: 1,
+    stdout: 'unpayable.txt: line 7: packs[0].price: UDS is not a currency of ISO 4217\n',
+  });
   const deployed = await run(['plans', 'check']);
   expect(deployed).toMatchObject({ exitCode: 0, stderr: '' });
   expect(deployed.stdout.trim().split('\n')).toHaveLength(3);
@@ -319,7 +330,7 @@ test('--help lists the commands, and an unknown command is an error', async () =
   for (const args of [[], ['--help'], ['plans', '--help']]) {
     const ran = await run(args);
     expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
-    for (const name of ['plans check', 'plans list', 'plans preview'])
+    for (const name of ['plans check', 'plans list', 'plans preview', 'purchases resolve'])
       expect(ran.stdout).toContain(`npm run scrip -- ${name}`);
   }
   const one = await run(['plans', 'preview', '--help']);

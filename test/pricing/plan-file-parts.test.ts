@@ -188,6 +188,48 @@ describe('invalid money, validities and durations are errors', () => {
       'packs[1].price: must be an amount and an ISO 4217 currency code, such as 19.00 USD',
     ],
     [
+      'a currency that does not exist',
+      '80.50 USD',
+      '80.50 UDS',
+      'packs[1].price: UDS is not a currency of ISO 4217',
+    ],
+    [
+      'a currency that does not exist, with many decimals',
+      '80.50 USD',
+      '80.50123 ZZZ',
+      'packs[1].price: ZZZ is not a currency of ISO 4217',
+    ],
+    [
+      'decimals that the payment provider does not take',
+      '80.50 USD',
+      '5.125 KWD',
+      'packs[1].price: the payment provider takes KWD in steps of 0.010 KWD',
+    ],
+    [
+      'decimals of a currency without any',
+      '80.50 USD',
+      '1.50 JPY',
+      'packs[1].price: has more than the 0 decimals of JPY',
+    ],
+    [
+      'a price that is too low for the payment provider',
+      '80.50 USD',
+      '0.49 USD',
+      "packs[1].price: is below the payment provider's minimum of 0.50 USD",
+    ],
+    [
+      'a price that is too high for the payment provider',
+      '80.50 USD',
+      '1000000 USD',
+      "packs[1].price: is above the payment provider's maximum of 999999.99 USD",
+    ],
+    [
+      'overage in a currency that does not exist',
+      'overage: { limit: 10000 }',
+      'overage: { limit: 1, mode: volume, currency: UDS, tiers: [{ price: "1" }] }',
+      'terms.overage.currency: UDS is not a currency of ISO 4217',
+    ],
+    [
       'a validity of 0 months',
       '12 months',
       '0 months',

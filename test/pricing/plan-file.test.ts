@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { UNPUBLISHED } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
 import { planTermsFromJson, planTermsToJson } from '../../src/pricing/plan-file/plan-json.ts';
-import { EVERYTHING, errorsIn, planIn } from './fixtures.ts';
+import { EVERYTHING, errorsIn, planIn, withReplaced } from './fixtures.ts';
 
 describe('a valid plan file is parsed', () => {
   test('with its terms', () => {
@@ -109,6 +109,24 @@ operations:
     const missed = expected.filter((start) => !told.some((each) => each.startsWith(start)));
     expect(missed).toEqual([]);
     expect(told).toHaveLength(expected.length);
+  });
+
+  test('with the line of each', () => {
+    const lineOf = (from: string, to: string) => {
+      const parsed = parsePlanFile('test.yaml', withReplaced(from, to));
+      return 'errors' in parsed ? parsed.errors.map(({ line, path }) => [line, path]) : [];
+    };
+    const lineWith = (text: string) =>
+      EVERYTHING.split('\n').findIndex((line) => line.includes(text)) + 1;
+    expect(lineOf('80.50 USD', '80.50 UDS')).toEqual([[lineWith('80.50 USD'), 'packs[1].price']]);
+    expect(lineOf('plan_id: everything', 'plan_id: No')).toEqual([[2, 'plan_id']]);
+    expect(lineOf('title: Everything a plan can say\n', '')).toEqual([[1, 'title']]);
+    expect(lineOf('ttl: 90s', 'ttl: 3h')).toEqual([
+      [lineWith('ttl: 90s'), 'terms.reservation.ttl'],
+    ]);
+    expect(lineOf(', validity: 12 months', '')).toEqual([
+      [lineWith('pack_id: small'), 'packs[0].validity'],
+    ]);
   });
 
   test('with the name of the file', () => {

@@ -2,22 +2,34 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scrip } from '../../src/client.ts';
-import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  Grant_Category,
+  Purchase_Resolution_Decision,
+  Purchase_State,
+} from '../../src/gen/billing/v1/ledger.ts';
 import { ExportStatementsRequest_Format } from '../../src/gen/billing/v1/statement_service.ts';
 
 const accountId = 'acme';
 const packId = 'own';
+const CHECKOUT = {
+  $case: 'checkout' as const,
+  value: { successUrl: 'https://shop.example/thanks', cancelUrl: 'https://shop.example/cart' },
+};
 const named = () => ({ accountId, requestId: randomUUID() });
+
+/** Pays at the payment provider what a purchase by checkout did not ask for. */
+export type PayOther = (purchaseId: string) => void;
 
 /**
  * Calls every RPC. Each call that succeeds adds its name to `called`; the first that fails rejects.
- * Needs the plans `verts` and `aspose-cloud`, and deliveries that become DEAD at once.
+ * Needs the plans `verts` and `aspose-cloud`, deliveries that become DEAD at once, and a payment provider.
  */
-export async function callEveryRpc(scrip: Scrip, called: Set<string>) {
+export async function callEveryRpc(scrip: Scrip, called: Set<string>, payOther: PayOther) {
   const recorded = recording(scrip, called);
   await callPlans(recorded);
   await callAccounts(recorded);
   await callBilling(recorded);
+  await resolveMismatched(recorded, payOther);
   await callStatements(recorded);
   await callEvents(recorded);
   await recorded.accounts.closeAccount({ ...named(), accountId: 'moved' });
@@ -103,6 +115,18 @@ async function callBilling({ billing, accounts }: Scrip) {
   });
   await billing.getBalance({ accountId, includeGrants: true });
   for await (const { entries } of billing.streamHistory({ accountId })) if (entries.length) break;
+}
+
+async function resolveMismatched({ billing, accounts }: Scrip, payOther: PayOther) {
+  const pack = { ...named(), packId: 'starter', payment: CHECKOUT };
+  const { purchase } = await billing.purchase(pack);
+  const purchaseId = purchase?.purchaseId ?? '';
+  payOther(purchaseId);
+  const states = [Purchase_State.MISMATCHED];
+  while ((await billing.listPurchases({ accountId, states })).purchases.length === 0)
+    await sleep(100);
+  const decision = Purchase_Resolution_Decision.REJECTED;
+  await accounts.resolvePurchase({ ...named(), purchaseId, decision, reason: 'a wrong coupon' });
 }
 
 async function callStatements({ statements, accounts }: Scrip) {

@@ -13,6 +13,7 @@ import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.
 import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
 import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
+import { StripeFake } from '../payments/stripe-fake.ts';
 import { startCommand } from './command.ts';
 import { callEveryRpc } from './every-rpc.ts';
 import { Installation, ROOT } from './installation.ts';
@@ -40,7 +41,13 @@ test('npm start runs the build, and every RPC answers', async () => {
   const node = await installation.run(['node', '--version']);
   expect(Number(/^v(\d+)/.exec(node.stdout)?.[1])).toBeGreaterThanOrEqual(20);
 
+  const stripe = await new StripeFake().start();
+  const payOther = (purchaseId: string) => {
+    stripe.payOther(stripe.sessionOf(purchaseId).id, 100);
+  };
   const service = installation.start(['npm', 'start'], {
+    ...stripe.env,
+    PURCHASE_CHECK_INTERVAL_MS: '100',
     HOST: '127.0.0.1',
     PORT: '0',
     EVENTS_WEBHOOK_URL: 'http://127.0.0.1:1/nobody-listens',
@@ -51,9 +58,10 @@ test('npm start runs the build, and every RPC answers', async () => {
   try {
     const [, port] = await service.waitFor(READY);
     const scrip = connect(`127.0.0.1:${port}`, { caller: 'test' });
-    await callEveryRpc(scrip, called).finally(scrip.close);
+    await callEveryRpc(scrip, called, payOther).finally(scrip.close);
   } finally {
     await service.stop();
+    await stripe.stop();
   }
   expect([...called].toSorted()).toEqual(RPCS.toSorted());
   const { code, stdout, stderr } = await service.ended;

@@ -4,7 +4,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
-import { Criticality } from '../../src/gen/billing/v1/ledger.ts';
+import { Criticality, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import { HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
 import {
   blockConnections,
@@ -148,6 +148,14 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const accountId = await scrip.open('verts');
     const purchaseId = '01900000-0000-7000-8000-000000000000';
     return await errorOf(scrip.billing.getPurchase({ accountId, purchaseId }));
+  },
+  async PURCHASE_NOT_MISMATCHED() {
+    const accountId = await scrip.open('verts');
+    const { purchase } = await buy(accountId, 'starter');
+    const { purchaseId = '' } = purchase ?? {};
+    const named = { accountId, requestId: requestId(), purchaseId };
+    const decision = Purchase_Resolution_Decision.ACCEPTED;
+    return await errorOf(scrip.accounts.resolvePurchase({ ...named, decision, reason: 'why' }));
   },
   async PACK_EXISTS() {
     const accountId = await scrip.open('verts');

@@ -5,6 +5,7 @@ import {
   MoveAccountRequest,
   OfferPackRequest,
   OpenAccountRequest,
+  ResolvePurchaseRequest,
   UpdateAccountRequest,
   WithdrawPackRequest,
 } from '../../src/gen/billing/v1/account_service.ts';
@@ -18,8 +19,9 @@ import {
   ReleaseRequest,
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
-import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { Grant_Category, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import { openWithCredits, reserveCredits } from '../accounts.ts';
+import { insertMismatched } from '../payments/given.ts';
 import { requestId, type TestService } from '../service.ts';
 
 /** Two encoded requests with the same request id and different content. */
@@ -159,6 +161,14 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     return [
       WithdrawPackRequest.fromPartial({ ...id, packId: 'one' }),
       WithdrawPackRequest.fromPartial({ ...id, packId: 'two' }),
+    ];
+  }),
+  rpc('AccountService/ResolvePurchase', ResolvePurchaseRequest, async (service, id) => {
+    const purchaseId = await insertMismatched(service, id.accountId);
+    const decision = Purchase_Resolution_Decision.ACCEPTED;
+    return [
+      ResolvePurchaseRequest.fromPartial({ ...id, purchaseId, decision, reason: 'one' }),
+      ResolvePurchaseRequest.fromPartial({ ...id, purchaseId, decision, reason: 'two' }),
     ];
   }),
   rpc('AccountService/UpdateAccount', UpdateAccountRequest, async (_, id) => [

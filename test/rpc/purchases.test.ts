@@ -188,7 +188,7 @@ describe('a custom pack', () => {
 
   test('is offered by Estimate with the packs of the plan', async () => {
     const accountId = await scrip.open('verts');
-    await offer(accountId, { credits: 100n, price: { currency: 'USD', amount: '0.10' } });
+    await offer(accountId, { credits: 100n, price: { currency: 'USD', amount: '0.50' } });
     const usages = [{ operation: 'image.upscale', quantities: { scale_factor: 2n } }];
     const { packs } = await scrip.billing.estimate({ accountId, usages });
     expect(packs[0]).toMatchObject({ pack: { packId: 'negotiated' }, quantity: 1n });
@@ -205,6 +205,12 @@ describe('a custom pack', () => {
     ['pack.price', { price: { currency: 'USD', amount: '0.00' } }],
     ['pack.price', { price: { currency: 'usd', amount: '1.00' } }],
     ['pack.price', { price: { currency: 'USD', amount: '999999999999.00' } }],
+    ['pack.price', { price: { currency: 'USD', amount: '1000000.00' } }],
+    ['pack.price', { price: { currency: 'USD', amount: '0.49' } }],
+    ['pack.price', { price: { currency: 'UDS', amount: '5.00' } }],
+    ['pack.price', { price: { currency: 'ZZZ', amount: '5.00' } }],
+    ['pack.price', { price: { currency: 'KWD', amount: '5.125' } }],
+    ['pack.price', { price: { currency: 'JPY', amount: '1.50' } }],
     ['pack.validity', { validity: { length: { $case: 'days', value: 0 } } }],
     ['pack.validity', { validity: { length: { $case: 'months', value: 10_000 } } }],
     ['pack.validity', { validity: {} }],

@@ -176,6 +176,18 @@ const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
 
 const noReference = { payment_reference: null, payment_reference_key: null };
 
+/** A purchase that made no grant. */
+const UNPAID = { state: 'FAILED', grant_id: null, paid_at: null };
+/** A purchase whose payment differed from its price and was accepted. */
+const DECIDED = {
+  amount_paid: '18.00',
+  currency_paid: 'USD',
+  decision: 'ACCEPTED',
+  decided_by: 'operator',
+  decision_reason: 'agreed',
+  decided_at: instant,
+};
+
 /** By the name of the CHECK: changes to a valid row that it refuses. */
 const violations: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
   rate_cards_version_check: [{ version: 0 }],
@@ -255,6 +267,23 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { credits_clawed_back: -1 },
     { credits_unrecovered: -1 },
     { credits_clawed_back: 61, credits_unrecovered: 40 },
+  ],
+  purchases_amount_paid_check: [
+    { amount_paid: '19.00' },
+    { currency_paid: 'USD' },
+    { amount_paid: '-1', currency_paid: 'USD', ...UNPAID },
+    { ...UNPAID, state: 'MISMATCHED' },
+  ],
+  purchases_decision_check: [
+    { ...DECIDED, decision: 'PERHAPS' },
+    { ...DECIDED, decided_by: null },
+    { ...DECIDED, decision_reason: null },
+    { ...DECIDED, decided_at: null },
+    { ...DECIDED, decision: 'REJECTED' },
+    { ...DECIDED, ...UNPAID },
+    { ...UNPAID, state: 'REJECTED' },
+    { amount_paid: '18.00', currency_paid: 'USD' },
+    { amount_paid: '19.00', currency_paid: 'EUR' },
   ],
   purchases_dispute_check: [{ dispute_state: 'MAYBE' }],
   purchases_next_check_check: [

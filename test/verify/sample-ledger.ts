@@ -1,5 +1,9 @@
 /** A ledger with every kind of entry and every kind of move, written through the RPCs. */
-import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  Purchase_Resolution_Decision as Decision,
+  Grant_Category,
+  OverCommitPolicy,
+} from '../../src/gen/billing/v1/ledger.ts';
 import { buyByCheckout } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { planIn } from '../pricing/fixtures.ts';
@@ -276,7 +280,25 @@ async function refundedPayments(scrip: SampleService, accountId: string) {
   await deliverWebhook('charge.dispute.created', brief);
   scrip.advance(48 * HOUR);
   await settle(brief, 'won');
+  await mismatchedPayments(scrip, accountId);
   await buyByCheckout(scrip, accountId, 'small');
+}
+
+/** Payments that differ from the price: one is accepted and partly refunded, one rejected, one undecided. */
+async function mismatchedPayments(scrip: SampleService, accountId: string) {
+  const { stripe } = scrip;
+  const send = (type: string, object: object) =>
+    deliver(scrip.service.webhookPort, stripe.event(type, object));
+  for (const decision of [Decision.ACCEPTED, Decision.REJECTED, null]) {
+    const { purchaseId } = await buyByCheckout(scrip, accountId, 'small');
+    const session = stripe.payOther(stripe.sessionOf(purchaseId).id, 400);
+    await send('checkout.session.completed', session);
+    if (decision === null) continue;
+    const named = { accountId, requestId: requestId(), purchaseId };
+    await scrip.accounts.resolvePurchase({ ...named, decision, reason: 'a call' });
+    const charge = stripe.refund(stripe.intentOf(purchaseId).id, 100);
+    await send('charge.refunded', charge);
+  }
 }
 
 /** Auto top-ups: one paid and spent, one declined, one whose payment is pending. */

@@ -619,6 +619,29 @@ delete from purchases where :account and state = 'PENDING';
 -- > caller is somebody
 update purchases set caller = 'somebody' where :account and state = 'PAID';
 
+-- buyer: makes a payment that nobody accepted look like its price
+-- > it is MISMATCHED (undecided), and its payment is its price
+update purchases set amount_paid = amount, currency_paid = currency where :account and state = 'MISMATCHED';
+
+-- buyer: removes the decision about a payment that was accepted
+-- > its payment differs from its price, and it is PAID
+alter table purchases drop constraint if exists purchases_decision_check;
+update purchases set decision = null, decided_by = null, decision_reason = null, decided_at = null
+  where :account and decision = 'ACCEPTED';
+
+-- buyer: decreases what was paid
+-- > its payment differs from its price, and it is PAID
+alter table purchases drop constraint if exists purchases_decision_check;
+update purchases set amount_paid = amount_paid - 1 where :account and state = 'PAID' and decision is null;
+
+-- buyer: changes who accepted a payment
+-- > caller is somebody
+update purchases set decided_by = 'somebody' where :account and decision = 'ACCEPTED';
+
+-- buyer: removes the request that accepted a payment
+-- > of ResolvePurchase
+delete from requests where :account and method = 'ResolvePurchase';
+
 --- Events.
 
 -- prepaid: deletes the first event

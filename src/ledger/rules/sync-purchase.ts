@@ -1,6 +1,7 @@
 /**
  * SyncPurchase: brings a purchase to the state that a snapshot of the payment provider shows. It does not
- * matter what caused the snapshot: a webhook, however late or repeated, or our own polling.
+ * matter what caused the snapshot: a webhook, however late or repeated, or our own polling. A payment that
+ * differs from the order in amount or currency grants nothing: an operator decides (see ResolvePurchase).
  *
  * A snapshot that was requested before the last one was applied is stale and changes nothing: of two
  * that overtake each other, the older never overwrites the newer.
@@ -13,10 +14,12 @@ import { purchaseNotFound } from '../failures.ts';
 import {
   computeNextCheckAt,
   creditsToClawBack,
+  hasPayment,
   type PaymentSnapshot,
   type Purchase,
+  paysOrder,
 } from '../purchase.ts';
-import { grantPurchase } from '../purchase-lifecycle.ts';
+import { grantPurchase, markMismatched } from '../purchase-lifecycle.ts';
 import { recordTopUpOutcome } from '../top-up.ts';
 
 export type SyncPurchase = {
@@ -47,8 +50,8 @@ export function syncPurchase(book: Book, command: SyncPurchase, origin: Origin) 
   return outcome('applied');
 }
 
-const becomesPaid = (purchase: Purchase, snapshot: PaymentSnapshot): boolean =>
-  snapshot.payment === 'PAID' && purchase.state !== 'PAID';
+const becomesPaid = (purchase: Purchase, { payment, amountPaid }: PaymentSnapshot): boolean =>
+  payment === 'PAID' && !hasPayment(purchase) && paysOrder(purchase, amountPaid);
 
 /** `target` is the number of credits to claw back: see `syncClawBack`. */
 function applySnapshot(
@@ -63,14 +66,17 @@ function applySnapshot(
   purchase.session ??= snapshot.session;
   purchase.paymentIntentId = snapshot.paymentIntentId ?? purchase.paymentIntentId;
   if (becomesPaid(purchase, snapshot)) grantPurchase(book, purchase, origin);
-  else if (purchase.state === 'PENDING') {
+  else if (snapshot.payment === 'PAID') {
+    if (!hasPayment(purchase)) markMismatched(book, purchase, snapshot.amountPaid, origin);
+  } else if (purchase.state === 'PENDING') {
     purchase.state = snapshot.payment;
     purchase.failureCode = snapshot.failureCode;
   }
   if (snapshot.payment === 'PAID') {
+    purchase.amountPaid ??= snapshot.amountPaid;
     purchase.amountRefunded = snapshot.amountRefunded;
     purchase.disputeState = snapshot.dispute;
-    syncClawBack(book, purchase, target, origin);
+    if (purchase.state === 'PAID') syncClawBack(book, purchase, target, origin);
   }
   purchase.nextCheckAt =
     purchase.state === 'PENDING' ? computeNextCheckAt(purchase, book.now) : null;
@@ -85,7 +91,7 @@ function applySnapshot(
  * other one expires or is paid as well changes nothing.
  */
 function isOtherPayment(purchase: Purchase, snapshot: PaymentSnapshot): boolean {
-  if (purchase.state === 'PAID')
+  if (hasPayment(purchase))
     return snapshot.payment !== 'PAID' || snapshot.paymentIntentId !== purchase.paymentIntentId;
   const { session } = purchase;
   const otherSession =

@@ -5,6 +5,7 @@ import { changeErrors, changesSchema, priceChanges } from './changes.ts';
 import { readOperationDraft } from './operation-draft.ts';
 import { operationErrors } from './operation-rules.ts';
 import { parseYaml } from './plan-yaml.ts';
+import { priceErrors } from './price-rules.ts';
 import { operationsSchema } from './rate-card-schema.ts';
 import { id, text, yamlIntegers } from './scalar-schemas.ts';
 import { packsSchema, termsSchema } from './terms-schema.ts';
@@ -22,6 +23,8 @@ import {
  */
 export type PlanFileError = {
   readonly file: string;
+  /** The line of `path`. Null: `path` says it, or the error is not about a part of the file. */
+  readonly line: number | null;
   readonly path: string;
   readonly reason: string;
 };
@@ -45,12 +48,20 @@ const planFile = z.strictObject({
  * guessing what an invalid part means. Never throws.
  */
 export function parsePlanFile(file: string, yamlText: string): ParsedPlanFile {
-  const { content, errors: yamlErrors } = parseYaml(yamlText);
-  if (content === undefined) return { errors: inFile(file, yamlErrors) };
+  const { content, errors: yamlErrors, findLine } = parseYaml(yamlText);
+  const syntaxErrors = yamlErrors.map((error) => ({ file, line: null, ...error }));
+  if (content === undefined) return { errors: syntaxErrors };
   const shape = validate(planFile, content);
   const contentErrors = [...('value' in shape ? [] : shape.errors), ...ruleErrors(content)];
-  const formatted = contentErrors.map(({ path, reason }) => ({ path: formatPath(path), reason }));
-  const errors = inFile(file, [...yamlErrors, ...formatted]);
+  const errors = [
+    ...syntaxErrors,
+    ...contentErrors.map(({ path, reason }) => ({
+      file,
+      line: findLine(path),
+      path: formatPath(path),
+      reason,
+    })),
+  ];
   if (errors.length > 0 || !('value' in shape)) return { errors };
   const { plan_id: planId, title, terms, packs, operations, changes } = shape.value;
   const rateCard = { version: UNPUBLISHED, operations };
@@ -58,16 +69,10 @@ export function parsePlanFile(file: string, yamlText: string): ParsedPlanFile {
   return { plan: { ...plan, file, changes: priceChanges(rateCard, changes) } };
 }
 
-function inFile(
-  file: string,
-  errors: readonly { readonly path: string; readonly reason: string }[],
-): readonly PlanFileError[] {
-  return errors.map(({ path, reason }) => ({ file, path, reason }));
-}
-
 function ruleErrors(content: unknown): readonly ValidationError[] {
   const { operations, changes } = asMapping(content);
   return [
+    ...priceErrors(content),
     ...operationsErrors(operations, []),
     ...changeErrors(operations, changes, operationsErrors),
   ];

@@ -3,13 +3,29 @@
  * Everything that makes a file hard to read is an error: duplicate keys, aliases and merges, tags,
  * directives, several documents, numbers that are not decimal.
  */
-import { type Document, isAlias, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+} from 'yaml';
+import type { Path } from './validation-error.ts';
 
 /** An error of the YAML itself. `path` is its line and column. */
 export type YamlError = { readonly path: string; readonly reason: string };
 
-/** `content` is undefined if the text cannot be parsed. */
-export type ParsedYaml = { readonly content: unknown; readonly errors: readonly YamlError[] };
+export type ParsedYaml = {
+  /** Undefined if the text cannot be parsed. */
+  readonly content: unknown;
+  readonly errors: readonly YamlError[];
+  /** The line of a path in the content; of a path that is missing, the line of what should hold it. */
+  readonly findLine: (path: Path) => number;
+};
 
 /** Most syntax errors reported of one file. Later ones mostly follow from the first. */
 const ERRORS_MAX = 20;
@@ -28,14 +44,16 @@ export function parseYaml(yamlText: string): ParsedYaml {
       reason: code === 'DUPLICATE_KEY' ? 'duplicate key' : `is not YAML: ${message}`,
     }));
     const broken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
-    if (broken) return { content: undefined, errors };
+    const findLine = (path: Path) => findLineOfPath(document, lines, path);
+    if (broken) return { content: undefined, errors, findLine };
     const { errors: forbidden, aliased } = findForbidden(document, lines);
     const content: unknown = aliased ? undefined : document.toJS();
-    return { content, errors: [...errors, ...forbidden] };
+    return { content, errors: [...errors, ...forbidden], findLine };
   } catch {
     // The parser throws only if the nesting exceeds its stack.
     const reason = 'cannot be parsed: nested too deeply';
-    return { content: undefined, errors: [{ path: '(whole file)', reason }] };
+    const errors = [{ path: '(whole file)', reason }];
+    return { content: undefined, errors, findLine: () => 1 };
   }
 }
 
@@ -71,6 +89,29 @@ function findForbidden(
     },
   });
   return { errors, aliased };
+}
+
+function findLineOfPath({ contents }: Document, lines: LineCounter, path: Path): number {
+  let at = 0;
+  let node: unknown = contents;
+  for (const key of path) {
+    const child = childOf(node, key);
+    if (!child || !isNode(child.named)) break;
+    at = child.named.range?.[0] ?? at;
+    node = child.value;
+  }
+  return lines.linePos(at).line;
+}
+
+/** What a key or index names in a node; `named` is where it begins. */
+function childOf(node: unknown, key: PropertyKey): { named: unknown; value: unknown } | undefined {
+  if (isSeq(node)) {
+    const item = node.items[Number(key)];
+    return { named: item, value: item };
+  }
+  if (!isMap(node)) return undefined;
+  const pair = node.items.find((each) => isScalar(each.key) && each.key.value === String(key));
+  return pair && { named: pair.key, value: pair.value };
 }
 
 function lineOf(lines: LineCounter, offset: number): string {

@@ -12,6 +12,7 @@ import {
 } from './accounts.ts';
 import { grantCredits, listGrants } from './grants.ts';
 import { listPacks, offerPack, withdrawPack } from './packs.ts';
+import { resolvePurchase } from './resolve-purchase.ts';
 
 export function accountService(context: ServiceContext): AccountServiceServer {
   const { mutation, unary } = handlersOf(context, 'billing.v1.AccountService');
@@ -27,5 +28,6 @@ export function accountService(context: ServiceContext): AccountServiceServer {
     offerPack: mutation('OfferPack', offerPack),
     withdrawPack: mutation('WithdrawPack', withdrawPack),
     listPacks: unary('ListPacks', listPacks),
+    resolvePurchase: mutation('ResolvePurchase', resolvePurchase),
   };
 }

@@ -10,6 +10,7 @@ import {
 import type { Money as MoneyMessage, Pack as PackMessage } from '../../gen/billing/v1/pricing.ts';
 import { parseMoney } from '../../pricing/money.ts';
 import type { Money, Pack, Validity } from '../../pricing/plan.ts';
+import { findPriceError } from '../../pricing/provider-amount.ts';
 import { findCustomPacks } from '../../queries/purchases.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
@@ -60,11 +61,12 @@ function parsePack(message: PackMessage | undefined, check: FieldChecker): Pack 
 
 function parsePrice(price: MoneyMessage | undefined, check: FieldChecker): Money {
   const parsed = parseMoney(price ? `${price.amount} ${price.currency}` : '');
-  if (typeof parsed !== 'string') {
-    // The column `amount` is numeric(20, 9).
-    if (parsed.amount.split('.')[0]!.length <= 11) return parsed;
-    check.addViolation('pack.price', 'must have at most 11 digits before the point');
-  } else check.addViolation('pack.price', price ? parsed : 'is required');
+  if (typeof parsed === 'string') check.addViolation('pack.price', price ? parsed : 'is required');
+  else {
+    const error = findPriceError(parsed);
+    if (error === null) return parsed;
+    check.addViolation('pack.price', error);
+  }
   return { currency: '', amount: '' };
 }
 

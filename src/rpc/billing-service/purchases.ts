@@ -103,6 +103,8 @@ const STATES = new Map<Purchase_State, PurchaseState>([
   [Purchase_State.PAID, 'PAID'],
   [Purchase_State.FAILED, 'FAILED'],
   [Purchase_State.EXPIRED, 'EXPIRED'],
+  [Purchase_State.MISMATCHED, 'MISMATCHED'],
+  [Purchase_State.REJECTED, 'REJECTED'],
 ]);
 
 export async function listPurchases(

@@ -2,11 +2,12 @@
 import {
   Purchase_DisputeState,
   Purchase_Method,
+  Purchase_Resolution_Decision,
   Purchase_State,
   type Purchase as PurchaseMessage,
 } from '../../gen/billing/v1/ledger.ts';
 import type { Grant } from '../../ledger/grant.ts';
-import type { Purchase } from '../../ledger/purchase.ts';
+import type { Purchase, Resolution } from '../../ledger/purchase.ts';
 import { divideMoney, trimZeros } from '../../pricing/money.ts';
 import { optionalInstant } from './time.ts';
 
@@ -27,7 +28,11 @@ export const purchaseMessage = (purchase: Purchase, grant: Grant | null): Purcha
   remaining: grant?.remaining ?? 0n,
   expiresAt: optionalInstant(grant?.expiresAt ?? null),
   pricePerCredit: divideMoney(purchase.price, purchase.credits),
-  amountRefunded: trimZeros({ ...purchase.price, amount: purchase.amountRefunded }),
+  amountPaid: purchase.amountPaid ?? undefined,
+  amountRefunded: trimZeros({
+    ...(purchase.amountPaid ?? purchase.price),
+    amount: purchase.amountRefunded,
+  }),
   creditsClawedBack: purchase.creditsClawedBack,
   creditsUnrecovered: purchase.creditsUnrecovered,
   disputeState: Purchase_DisputeState[purchase.disputeState],
@@ -35,4 +40,12 @@ export const purchaseMessage = (purchase: Purchase, grant: Grant | null): Purcha
   title: purchase.title,
   labels: purchase.labels,
   quantity: purchase.quantity,
+  resolution: purchase.resolution ? resolutionMessage(purchase.resolution) : undefined,
+});
+
+const resolutionMessage = ({ decision, caller, reason, at }: Resolution) => ({
+  decision: Purchase_Resolution_Decision[decision],
+  caller,
+  reason,
+  at: new Date(at),
 });

@@ -6,6 +6,7 @@ import type {
   Purchase,
   PurchaseMethod,
   PurchaseState,
+  Resolution,
 } from '../../ledger/purchase.ts';
 import { bigint, instant, int, json, text, uuid } from '../../pg/column.ts';
 import { defineTable, type Values } from '../../pg/table.ts';
@@ -62,8 +63,26 @@ const columns = {
   grantId: bigint('updated', 'of a PAID one').nullable(),
   createdAt: instant('inserted'),
   paidAt: instant('updated').nullable(),
+  currencyPaid: text('updated', 'ISO 4217')
+    .nullable()
+    .from((p: Purchase) => p.amountPaid?.currency ?? null),
+  amountPaid: amount('updated', 'at the provider')
+    .nullable()
+    .from((p: Purchase) => p.amountPaid?.amount ?? null),
   amountRefunded: amount('updated'),
   disputeState: text<DisputeState>('updated'),
+  decision: text<Resolution['decision']>('updated', 'on a payment that differs from the price')
+    .nullable()
+    .from((p: Purchase) => p.resolution?.decision ?? null),
+  decidedBy: text('updated', 'the caller')
+    .nullable()
+    .from((p: Purchase) => p.resolution?.caller ?? null),
+  decisionReason: text('updated', 'for people')
+    .nullable()
+    .from((p: Purchase) => p.resolution?.reason ?? null),
+  decidedAt: instant('updated')
+    .nullable()
+    .from((p: Purchase) => p.resolution?.at ?? null),
   creditsClawedBack: bigint('updated', 'taken back after a refund or dispute'),
   creditsUnrecovered: bigint('updated', 'to be taken back, and spent before'),
   syncVersion: int('updated', 'how often it was synchronised with the provider').named('looks'),
@@ -79,7 +98,8 @@ export const purchases = defineTable({
     purchases_quantity_check: 'quantity > 0',
     purchases_credits_check: 'credits > 0',
     purchases_amount_check: 'amount >= 0',
-    purchases_state_check: "state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED')",
+    purchases_state_check:
+      "state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED', 'MISMATCHED', 'REJECTED')",
     purchases_paid_check: [
       "(state = 'PAID') = (grant_id is not null)",
       "(state = 'PAID') = (paid_at is not null)",
@@ -101,6 +121,20 @@ export const purchases = defineTable({
       'credits_unrecovered >= 0',
       'credits_clawed_back + credits_unrecovered <= credits',
     ],
+    purchases_amount_paid_check: [
+      '(amount_paid is null) = (currency_paid is null)',
+      'amount_paid >= 0',
+      "(amount_paid is not null or state <> 'MISMATCHED')",
+    ],
+    purchases_decision_check: [
+      "decision in ('ACCEPTED', 'REJECTED')",
+      '(decision is null) = (decided_by is null)',
+      '(decision is null) = (decision_reason is null)',
+      '(decision is null) = (decided_at is null)',
+      "(state = 'REJECTED') = (coalesce(decision, '') = 'REJECTED')",
+      "(state = 'PAID' or coalesce(decision, '') <> 'ACCEPTED')",
+      "(state <> 'PAID' or amount_paid is null or decision is not null or (amount_paid = amount and currency_paid = currency))",
+    ],
     purchases_dispute_check: "dispute_state in ('NONE', 'OPEN', 'WON', 'LOST')",
     purchases_next_check_check: "(state = 'PENDING') = (next_check_at is not null)",
   },
@@ -111,6 +145,7 @@ export const purchases = defineTable({
   },
   indexes: {
     purchases_to_check: { on: ['nextCheckAt'], where: 'next_check_at is not null' },
+    purchases_mismatched: { on: ['accountId', 'purchaseId'], where: "state = 'MISMATCHED'" },
   },
   privileges: 'select, insert, update',
 });
@@ -126,12 +161,27 @@ function toPurchase({
   sessionId,
   checkoutUrl,
   sessionExpiresAt,
+  currencyPaid,
+  amountPaid,
+  decision,
+  decidedBy,
+  decisionReason,
+  decidedAt,
   ...values
 }: Values<typeof columns>): Purchase {
   return {
     ...values,
     price: trimZeros({ currency, amount }),
-    amountRefunded: trimZeros({ currency, amount: values.amountRefunded }).amount,
+    amountPaid:
+      currencyPaid !== null && amountPaid !== null
+        ? trimZeros({ currency: currencyPaid, amount: amountPaid })
+        : null,
+    amountRefunded: trimZeros({ currency: currencyPaid ?? currency, amount: values.amountRefunded })
+      .amount,
+    resolution:
+      decision !== null && decidedBy !== null && decisionReason !== null && decidedAt !== null
+        ? { decision, caller: decidedBy, reason: decisionReason, at: decidedAt }
+        : null,
     checkout:
       successUrl !== null && cancelUrl !== null ? { successUrl, cancelUrl, customerEmail } : null,
     savedMethod: customer !== null && paymentMethod !== null ? { customer, paymentMethod } : null,

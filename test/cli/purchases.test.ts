@@ -1,0 +1,70 @@
+/** `scrip purchases mismatched` and `purchases resolve`, against a running service. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Purchase_Resolution_Decision, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { insertMismatched, purchaseNow } from '../payments/given.ts';
+import { startTestService, type TestService } from '../service.ts';
+import { runScrip } from './run-scrip.ts';
+
+let scrip: TestService;
+beforeAll(async () => {
+  scrip = await startTestService();
+});
+afterAll(() => scrip.stop());
+
+const run = (...args: string[]) =>
+  runScrip(['purchases', ...args], {
+    DATABASE_URL: scrip.databaseUrl,
+    SCRIP_ADDRESS: `127.0.0.1:${scrip.service.port}`,
+  });
+
+test('mismatched purchases are listed, accepted and rejected', async () => {
+  expect(await run('mismatched')).toEqual({ exitCode: 0, stderr: '', stdout: 'none\n' });
+  const accountId = await scrip.open('verts');
+  const [accepted, rejected] = [
+    await insertMismatched(scrip, accountId),
+    await insertMismatched(scrip, accountId),
+  ];
+  const listed = (await run('mismatched')).stdout.trim().split('\n');
+  expect(listed).toHaveLength(2);
+  expect(listed[0]).toMatch(
+    new RegExp(`^${accountId} ${accepted}: pack starter of .*, ordered 5.00 USD, paid 4.00 USD$`),
+  );
+
+  const accept = ['resolve', accountId, accepted, '--accept', '--reason', 'discount agreed'];
+  for (const _ of ['once', 'again'])
+    expect(await run(...accept, '--caller', 'ops:anna')).toEqual({
+      exitCode: 0,
+      stderr: '',
+      stdout: `${accepted}: accepted, 1000 credits granted; decided by ops:anna: discount agreed\n`,
+    });
+  expect(await purchaseNow(scrip, { accountId, purchaseId: accepted })).toMatchObject({
+    state: Purchase_State.PAID,
+    remaining: 1_000n,
+    resolution: { decision: Purchase_Resolution_Decision.ACCEPTED, caller: 'ops:anna' },
+  });
+  const ran = await run('resolve', accountId, rejected, '--reject', '--reason', 'a wrong coupon');
+  expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(ran.stdout).toMatch(
+    new RegExp(
+      `^${rejected}: rejected, nothing granted; decided by operator:.+: a wrong coupon\n$`,
+    ),
+  );
+  expect(await run('mismatched')).toMatchObject({ stdout: 'none\n' });
+  const late = await run('resolve', accountId, rejected, '--accept', '--reason', 'after all');
+  expect(late).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(late.stderr).toContain(`purchase ${rejected} is REJECTED`);
+});
+
+test.each([
+  [['resolve', 'acme'], 'an account and a purchase are needed'],
+  [['resolve', 'acme', 'p', '--reason', 'x'], 'either --accept or --reject is needed'],
+  [
+    ['resolve', 'acme', 'p', '--accept', '--reject', '--reason', 'x'],
+    'either --accept or --reject is needed',
+  ],
+  [['resolve', 'acme', 'p', '--accept'], '--reason is needed'],
+])('%j is refused: %s', async (args, message) => {
+  const { exitCode, stderr } = await run(...args);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain(message);
+});

@@ -1,0 +1,17 @@
+/** Runs `npm run scrip -- …` as a process. */
+import { execFile } from 'node:child_process';
+
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+
+export type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+
+export const runScrip = (
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Ran> =>
+  new Promise((resolve) => {
+    const options = { env: { PATH: process.env['PATH'], ...env } };
+    const child = execFile(process.execPath, [MAIN, ...args], options, (_, stdout, stderr) =>
+      resolve({ exitCode: child.exitCode ?? -1, stdout, stderr }),
+    );
+  });
