@@ -53,7 +53,7 @@ export const environment = z.object({
     .optional(),
   /** Directory of the embedded PostgreSQL. */
   DATA_DIRECTORY: z.string().min(1).default(join(root, '.data')),
-  /** Directory of the plan files. */
+  /** Directory of the plan files. A start publishes them to the embedded database, and to no other. */
   PLANS_DIRECTORY: z.string().min(1).default(join(root, 'deploy/plans')),
   /** Database connections per replica. */
   DATABASE_POOL_MAX: integer(2, 200, 10),

@@ -8,7 +8,9 @@ import {
 } from './embedded-postgres/embedded-postgres.ts';
 import { migrate, pendingMigrations } from './pg/migrate.ts';
 import { formatPlanFileError, readPlanFiles } from './plan-files.ts';
+import { ClocksDisagree, publishNow } from './plan-publication.ts';
 import type { PlanFile } from './pricing/plan.ts';
+import type { PlanFileError } from './pricing/plan-file/plan-file.ts';
 import { startService } from './service.ts';
 import { UnpublishablePlans } from './store/publish-plans.ts';
 import { telemetry } from './telemetry.ts';
@@ -28,16 +30,18 @@ async function main() {
   const log = createLog(config.LOG_LEVEL);
   // `src/` or `dist/`: bin/run chooses.
   log.info({ node: process.version }, `starting from ${basename(import.meta.dirname)}/`);
-  const plans = await loadPlans(config.PLANS_DIRECTORY);
+  const plans = await readPlanFiles(config.PLANS_DIRECTORY);
+  // Only the embedded database gets its plans from this process.
+  if (!config.DATABASE_URL && 'errors' in plans) throw unpublishable(plans.errors);
 
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres(config.DATA_DIRECTORY);
   try {
     const url = embedded?.url ?? (config.DATABASE_URL as string);
     if (embedded) await migrate(url);
     else await refuseUnmigrated(url);
-    const service = await startService(config, url, plans, log).catch((error: unknown) => {
-      throw error instanceof UnpublishablePlans ? new StartupError(...error.lines) : error;
-    });
+    if (embedded && 'plans' in plans) await publish(config, url, plans.plans, log);
+    if ('errors' in plans) warnOfInvalidFiles(plans.errors, log);
+    const service = await startService(config, url, 'plans' in plans ? plans.plans : null, log);
     const stop = async () => {
       await service.stop();
       await embedded?.stop();
@@ -47,7 +51,7 @@ async function main() {
     log.info(
       {
         port: service.port,
-        plans: plans.map(({ planId }) => planId),
+        plans: service.planIds,
         ...(service.webhookPort !== null && { webhook_port: service.webhookPort }),
       },
       'ready',
@@ -72,10 +76,38 @@ function createLog(level: string): pino.Logger {
   return pino({ level, base: { service: 'scrip' } }, destination);
 }
 
-async function loadPlans(directory: string): Promise<readonly PlanFile[]> {
-  const files = await readPlanFiles(directory);
-  if ('errors' in files) throw new StartupError(...files.errors.map(formatPlanFileError));
-  return files.plans;
+const unpublishable = (errors: readonly PlanFileError[]): StartupError =>
+  new StartupError(...errors.map(formatPlanFileError));
+
+/**
+ * Publishes the plan files to the embedded database. In the database of DATABASE_URL only
+ * `scrip plans publish` changes prices, never a replica that starts.
+ */
+async function publish(
+  { CLOCK_SKEW_MAX_MS: skewMaxMs }: Config,
+  url: string,
+  plans: readonly PlanFile[],
+  log: pino.Logger,
+) {
+  const changes = await publishNow(url, plans, skewMaxMs).catch((error: unknown) => {
+    if (error instanceof UnpublishablePlans) throw new StartupError(...error.lines);
+    if (!(error instanceof ClocksDisagree)) throw error;
+    log.error(error.message);
+    return [];
+  });
+  for (const { file, added } of changes)
+    for (const { version, effectiveAt } of added)
+      log.info(
+        { plan_id: file.planId, version, effective_at: new Date(effectiveAt).toISOString() },
+        'rate card published',
+      );
+}
+
+function warnOfInvalidFiles(errors: readonly PlanFileError[], log: pino.Logger) {
+  log.warn(
+    { errors: errors.map(formatPlanFileError) },
+    'the plan files are not valid; the published plans are in force',
+  );
 }
 
 /** Only `npm run migrate` migrates the database of DATABASE_URL, never a replica that starts. */

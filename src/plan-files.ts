@@ -1,5 +1,5 @@
-/** Reads and validates the plan files of a folder. */
-import { readdir, readFile } from 'node:fs/promises';
+/** Reads and validates plan files, named one by one or by their folder. */
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlanFile } from './pricing/plan.ts';
 import { type PlanFileError, parsePlanFile } from './pricing/plan-file/plan-file.ts';
@@ -8,18 +8,41 @@ export type PlanFiles =
   | { readonly plans: readonly PlanFile[] }
   | { readonly errors: readonly PlanFileError[] };
 
-/** The plans in the order of their file names, or every error of every file. */
+/** The plans of a folder in the order of their file names, or every error of every file. */
 export async function readPlanFiles(directory: string): Promise<PlanFiles> {
+  const listed = await listPlanFiles(directory);
+  return 'errors' in listed ? listed : await readFiles(listed.files);
+}
+
+/** The plans of several files and folders, or every error of every file. Throws if a path does not exist. */
+export async function readPlanPaths(paths: readonly string[]): Promise<PlanFiles> {
+  const files: string[] = [];
+  const errors: PlanFileError[] = [];
+  for (const path of paths) {
+    const listed = (await stat(path)).isDirectory() ? await listPlanFiles(path) : { files: [path] };
+    if ('errors' in listed) errors.push(...listed.errors);
+    else files.push(...listed.files);
+  }
+  const read = await readFiles(files);
+  if ('errors' in read) return { errors: [...errors, ...read.errors] };
+  return errors.length > 0 ? { errors } : read;
+}
+
+async function listPlanFiles(
+  directory: string,
+): Promise<{ readonly files: readonly string[] } | { readonly errors: readonly PlanFileError[] }> {
   const listed = await readdir(directory).catch(() => null);
   if (!listed) return oneError(directory, 'cannot be read: is PLANS_DIRECTORY right?');
   const files = listed.filter((file) => /\.ya?ml$/.test(file)).sort();
   if (files.length === 0) return oneError(directory, 'holds no plan file (*.yaml)');
+  return { files: files.map((file) => join(directory, file)) };
+}
 
+async function readFiles(paths: readonly string[]): Promise<PlanFiles> {
   const plans: PlanFile[] = [];
   const errors: PlanFileError[] = [];
   const fileOf = new Map<string, string>();
-  for (const file of files) {
-    const path = join(directory, file);
+  for (const path of paths) {
     const parsed = parsePlanFile(path, await readFile(path, 'utf8'));
     if ('errors' in parsed) {
       errors.push(...parsed.errors);
@@ -27,13 +50,10 @@ export async function readPlanFiles(directory: string): Promise<PlanFiles> {
     }
     const { planId } = parsed.plan;
     const other = fileOf.get(planId);
-    if (other)
-      errors.push({
-        file: path,
-        line: null,
-        path: 'plan_id',
-        reason: `${planId} is in ${other} already`,
-      });
+    if (other) {
+      const reason = `${planId} is in ${other} already`;
+      errors.push({ file: path, line: null, path: 'plan_id', reason });
+    }
     fileOf.set(planId, path);
     plans.push(parsed.plan);
   }
@@ -44,6 +64,6 @@ export async function readPlanFiles(directory: string): Promise<PlanFiles> {
 export const formatPlanFileError = ({ file, line, path, reason }: PlanFileError): string =>
   [file, line && `line ${line}`, path, reason].filter(Boolean).join(': ');
 
-const oneError = (file: string, reason: string): PlanFiles => ({
+const oneError = (file: string, reason: string) => ({
   errors: [{ file, line: null, path: '', reason }],
 });

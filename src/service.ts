@@ -20,12 +20,14 @@ import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect, type Em } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
+import { isUnchanged } from './pricing/plan-change.ts';
 import { AccountSnapshots } from './queries/account-snapshots.ts';
 import { newestSeqs } from './queries/entries.ts';
 import { Refusals } from './refusals.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
+import { comparePlans } from './store/publish-plans.ts';
 import { entities } from './store/tables/index.ts';
 import { PlanChanges } from './sweeper/plan-changes.ts';
 import { StatementCloser } from './sweeper/statement-closer.ts';
@@ -36,6 +38,8 @@ export type Service = {
   readonly port: number;
   /** Port of the webhook server; null where there is none. */
   readonly webhookPort: number | null;
+  /** The published plans when it was started. */
+  readonly planIds: readonly string[];
   /** Settles every account that is due now, without waiting for the sweeper's interval. */
   sweep(): Promise<void>;
   /** Checks every pending purchase that is due now, without waiting for the reconciler's interval. */
@@ -66,11 +70,15 @@ type Context = {
 /** A part that finishes its work within `graceMs`, then stops. */
 type Stoppable = { stop(graceMs: number): Promise<unknown> };
 
-/** Starts the service on a migrated database and publishes `plans`. Tests give it other clocks. */
+/**
+ * Starts the service on a migrated database. The published plans are in force; `planFiles`, those of this
+ * replica, are only compared with them. Null: this replica has none that can be read. Tests give it other
+ * clocks.
+ */
 export async function startService(
   config: Config,
   databaseUrl: string,
-  plans: readonly PlanFile[],
+  planFiles: readonly PlanFile[] | null,
   log: Logger,
   sources: Partial<TimeSources> = {},
 ): Promise<Service> {
@@ -91,10 +99,12 @@ export async function startService(
     const tracer = trace.getTracer('scrip');
     clock = await startClock(config, em, log, sources);
     const context = { config, rootEm: orm.em, em, clock, tracer, log, catalogue };
-    await publish(context, plans);
+    const planIds = await loadPublishedPlans(context);
+    if (planFiles) await warnOfOtherPlans(context, planFiles);
     const service = await startParts(context);
     return {
       ...service,
+      planIds,
       async stop() {
         await service.stop();
         await close();
@@ -121,18 +131,35 @@ async function startClock(
   });
 }
 
-async function publish({ catalogue, clock, log }: Context, plans: readonly PlanFile[]) {
-  // A publication has a date.
-  if (!clock.isReliable) return log.error('the plans are not published: the clocks disagree');
-  for (const { planId, version, effectiveAt } of await catalogue.publish(plans, clock.now()))
-    log.info(
-      { plan_id: planId, version, effective_at: new Date(effectiveAt).toISOString() },
-      'rate card published',
-    );
+/** Loads the plans of the database and returns their ids. Throws if nothing was ever published. */
+async function loadPublishedPlans({ catalogue, clock }: Context): Promise<readonly string[]> {
+  const planIds = await catalogue.publishedPlanIds();
+  if (planIds.length === 0)
+    throw new Error('no plan is published in the database: run npm run scrip -- plans publish');
+  if (clock.isReliable) await catalogue.findPlans(clock.now());
+  return planIds;
+}
+
+/** Tells operators, once, that this replica was started with other plan files than the published ones. */
+async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly PlanFile[]) {
+  // Files have dates: without a time that can be trusted nobody knows what they say.
+  if (!clock.isReliable) return;
+  const { changes, errors, withoutFile } = await comparePlans(em(), planFiles, clock.now());
+  const differing = changes.filter((change) => !isUnchanged(change));
+  if (differing.length + errors.length + withoutFile.length === 0) return;
+  log.warn(
+    {
+      not_published: differing.flatMap(({ file, published }) => (published ? [] : [file.planId])),
+      differing: differing.flatMap(({ file, published }) => (published ? [file.planId] : [])),
+      without_file: withoutFile,
+      unpublishable: errors,
+    },
+    'the plan files differ from the published plans, which are in force: see npm run scrip -- plans status',
+  );
 }
 
 /** Starts everything above the database. Leaves nothing running if a part cannot start. */
-async function startParts(context: Context): Promise<Service> {
+async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
   const { config, clock } = context;
   const stopping = new AbortController();
   const historyTail = createHistoryTail(context);

@@ -6,6 +6,7 @@ import { connect, type Scrip } from '../src/client.ts';
 import type { TimeSources } from '../src/clock/replica-clock.ts';
 import { type Config, readConfig } from '../src/config.ts';
 import { readPlanFiles } from '../src/plan-files.ts';
+import { publishAt } from '../src/plan-publication.ts';
 import type { PlanFile } from '../src/pricing/plan.ts';
 import { type Service, startService } from '../src/service.ts';
 import { createDatabase } from './postgres.ts';
@@ -27,7 +28,10 @@ export type TestService = Scrip & {
 
 export type TestOptions = {
   readonly databaseUrl?: string;
+  /** Published before the service starts, and the plan files of the service. Default: those of deploy/. */
   readonly plans?: readonly PlanFile[];
+  /** Publishes nothing: the service only has the plan files. */
+  readonly publishesNothing?: boolean;
   readonly env?: Partial<Record<keyof Config, string>>;
   readonly log?: pino.Logger;
   /** The clock of the service stands still at this time; only `advance` and `setNow` move it. */
@@ -62,10 +66,12 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
   let offset = 0;
   const realNow = () => options.frozenAt ?? Date.now();
   const now = () => realNow() + offset;
+  const plans = options.plans ?? (await plansOfDeploy());
+  if (!options.publishesNothing) await publishAt(databaseUrl, plans, now());
   const service = await startService(
     read.config,
     databaseUrl,
-    options.plans ?? (await plansOfDeploy()),
+    plans,
     options.log ?? pino({ level: 'silent' }),
     options.sources ?? sourcesOf(now),
   );

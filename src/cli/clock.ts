@@ -1,16 +1,15 @@
 /** `clock status` and `clock accept`: what the clocks show, and an operator's word that the database is right. */
 import { parseArgs } from 'node:util';
 import {
-  findNewestAcceptance,
-  insertAcceptance,
-  readDatabaseTime,
-  readHeartbeat,
-} from '../clock/clock-records.ts';
-import type { Heartbeat } from '../clock/clock-state.ts';
+  agreesWithHost,
+  areClocksSuspect,
+  type Clocks,
+  readClocks,
+} from '../clock/clock-comparison.ts';
+import { insertAcceptance } from '../clock/clock-records.ts';
 import { type Config, requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
 import { connect, type Em } from '../pg/orm.ts';
-import type { Acceptance } from '../store/tables/clock-acceptances.ts';
 import { entities } from '../store/tables/index.ts';
 import type { Command } from './command.ts';
 
@@ -26,7 +25,7 @@ export const clockStatus: Command = {
     withDatabase(args, async (em, config) => {
       const clocks = await readClocks(em);
       process.stdout.write(textOf(clocks));
-      return disagreementOf(clocks, config) ? CLOCKS_DISAGREE : 0;
+      return areClocksSuspect(clocks, config.CLOCK_SKEW_MAX_MS) ? CLOCKS_DISAGREE : 0;
     }),
 };
 
@@ -39,7 +38,7 @@ export const clockAccept: Command = {
     withDatabase(args, async (em, config) => {
       const clocks = await readClocks(em);
       process.stdout.write(textOf(clocks));
-      if (!agreesWithHost(clocks, config)) {
+      if (!agreesWithHost(clocks, config.CLOCK_SKEW_MAX_MS)) {
         process.stderr.write(
           'scrip: not accepted: the clocks of the database and of this machine disagree\n',
         );
@@ -50,32 +49,6 @@ export const clockAccept: Command = {
       return 0;
     }),
 };
-
-type Clocks = {
-  readonly database: number;
-  readonly host: number;
-  readonly heartbeat: Heartbeat | null;
-  readonly acceptance: Acceptance | null;
-};
-
-async function readClocks(em: Em): Promise<Clocks> {
-  const heartbeat = await readHeartbeat(em);
-  const acceptance = await findNewestAcceptance(em);
-  // Last, one right after the other.
-  return { heartbeat, acceptance, database: await readDatabaseTime(em), host: Date.now() };
-}
-
-const agreesWithHost = ({ database, host }: Clocks, config: Config): boolean =>
-  Math.abs(host - database) <= config.CLOCK_SKEW_MAX_MS;
-
-/** Whether a replica that starts now would suspect the clocks. */
-function disagreementOf(clocks: Clocks, config: Config): boolean {
-  const { database, heartbeat } = clocks;
-  if (!agreesWithHost(clocks, config)) return true;
-  if (!heartbeat) return false;
-  const jumpMs = Math.abs(heartbeat.database - heartbeat.trusted);
-  return Math.max(jumpMs, heartbeat.trusted - database) > config.CLOCK_SKEW_MAX_MS;
-}
 
 function textOf({ database, host, heartbeat, acceptance }: Clocks): string {
   const lines = [

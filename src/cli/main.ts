@@ -4,6 +4,8 @@ import type { Command } from './command.ts';
 import { plansCheck } from './plans-check.ts';
 import { plansList } from './plans-list.ts';
 import { plansPreview } from './plans-preview.ts';
+import { plansPublish } from './plans-publish.ts';
+import { plansStatus } from './plans-status.ts';
 import { purchasesMismatched } from './purchases-mismatched.ts';
 import { purchasesResolve } from './purchases-resolve.ts';
 
@@ -13,6 +15,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'plans check': plansCheck,
   'plans list': plansList,
   'plans preview': plansPreview,
+  'plans publish': plansPublish,
+  'plans status': plansStatus,
   'purchases mismatched': purchasesMismatched,
   'purchases resolve': purchasesResolve,
 };

@@ -1,4 +1,4 @@
-/** `plans check`: validates plan files as the service does at start. It needs no database. */
+/** `plans check`: validates plan files as `plans publish` does. It needs no database. */
 import { readFile, stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { requireConfig } from '../config.ts';

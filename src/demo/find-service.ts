@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.ts
 import { type FoundDatabase, findDatabase } from '../find-database.ts';
 import { migrate } from '../pg/migrate.ts';
 import { formatPlanFileError, readPlanFiles } from '../plan-files.ts';
+import { publishNow } from '../plan-publication.ts';
 import { startService } from '../service.ts';
 
 export type FoundService = {
@@ -73,6 +74,7 @@ async function startTemporaryService(config: Config): Promise<FoundService> {
     const postgres = await startEmbeddedPostgres(directory);
     undo.push(() => postgres.stop());
     await migrate(postgres.url);
+    await publishNow(postgres.url, files.plans, config.CLOCK_SKEW_MAX_MS);
     // Written at once, as in main.ts.
     const log = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
     const local = { ...config, HOST: '127.0.0.1', PORT: 0 };

@@ -6,10 +6,9 @@
 import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import type { PlanFile, RateCard } from '../pricing/plan.ts';
+import type { RateCard } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { loadPlan, loadRateCard } from './load-plan.ts';
-import { type PublishedVersion, publishPlans } from './publish-plans.ts';
 
 type Revision = { readonly plan_id: string; readonly revision: number };
 
@@ -41,6 +40,13 @@ export class Catalogue {
   /** The ids of `findPlans`. */
   async findPlanIds(now: number): Promise<readonly string[]> {
     return (await this.findPlans(now)).map(({ planId }) => planId);
+  }
+
+  /** The ids of all plans, in their order, whatever the time is. */
+  async publishedPlanIds(): Promise<readonly string[]> {
+    const sql = 'select plan_id from plans order by plan_id';
+    const rows = await query<{ plan_id: string }>(this.#em(), sql, []);
+    return rows.map(({ plan_id }) => plan_id);
   }
 
   /** One of `findPlans`. Null if there is no such plan. */
@@ -99,13 +105,6 @@ export class Catalogue {
     em = this.#em(),
   ): Promise<RateCard | null> {
     return plan.rateCard(version) ?? (await loadRateCard(em, plan, version));
-  }
-
-  /** See `publishPlans`. Loads the plans, too. */
-  async publish(plans: readonly PlanFile[], now: number): Promise<readonly PublishedVersion[]> {
-    const published = await publishPlans(this.#em, plans, now);
-    await this.findPlans(now);
-    return published;
   }
 
   /** The plan at this revision or a newer one. */

@@ -1,19 +1,13 @@
 /** Publishes plan files: what they say becomes effective for all replicas. */
 import { isRetryable } from '../pg/failures.ts';
 import { type Em, LockMode } from '../pg/orm.ts';
+import { query } from '../pg/query.ts';
 import type { PlanFile } from '../pricing/plan.ts';
+import { findPlanChange, isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
 import { planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
-import { diffVersions, type VersionDiff } from '../pricing/version-diff.ts';
 import { loadPlan, loadRateCard } from './load-plan.ts';
 import { entities } from './tables/index.ts';
-
-/** A new version of a plan's rate card. */
-export type PublishedVersion = {
-  readonly planId: string;
-  readonly version: number;
-  readonly effectiveAt: number;
-};
 
 /** Plan files that must not be published. A line for each error: file, path, reason. */
 export class UnpublishablePlans extends Error {
@@ -25,71 +19,73 @@ export class UnpublishablePlans extends Error {
   }
 }
 
+/** Plan files compared with the published plans. */
+export type PlanComparison = {
+  /** What publishing the files would change, one for each file that can be published. */
+  readonly changes: readonly PlanChange[];
+  /** Why files must not be published: file, path, reason. */
+  readonly errors: readonly string[];
+  /** Published plans that no file is about. Publishing leaves them as they are. */
+  readonly withoutFile: readonly string[];
+};
+
+/** Compares plan files with what is published at `now`, in the order of plan ids. Changes nothing. */
+export async function comparePlans(
+  em: Em,
+  files: readonly PlanFile[],
+  now: number,
+): Promise<PlanComparison> {
+  const { changes, errors } = await findChanges(em, files, now);
+  const rows = await query<{ plan_id: string }>(em, 'select plan_id from plans order by 1', []);
+  const own = new Set(files.map(({ planId }) => planId));
+  const withoutFile = rows.map(({ plan_id }) => plan_id).filter((planId) => !own.has(planId));
+  return { changes, errors, withoutFile };
+}
+
 /**
- * Publishes the plans at `now`, all or none, and returns their new rate card versions: see `diffVersions`.
- * Throws UnpublishablePlans where a file must not be published. Replicas may publish the same files at the
- * same time.
+ * Publishes the plans at `now`, all or none, and returns what that changed: see `diffVersions`. Throws
+ * UnpublishablePlans where a file must not be published. The same files may be published several times, and
+ * at the same time.
  */
 export async function publishPlans(
   em: () => Em,
-  plans: readonly PlanFile[],
+  files: readonly PlanFile[],
   now: number,
   retriesLeft = 20,
-): Promise<readonly PublishedVersion[]> {
+): Promise<readonly PlanChange[]> {
   try {
-    // Rows are locked in the order of plan ids, so that two replicas never deadlock.
-    const sorted = plans.toSorted((a, b) => (a.planId < b.planId ? -1 : 1));
-    return await em().transactional((em) => publishAll(em, sorted, now));
+    return await em().transactional(async (em) => {
+      const { changes, errors } = await findChanges(em, files, now, LockMode.PESSIMISTIC_WRITE);
+      if (errors.length > 0) throw new UnpublishablePlans(errors);
+      for (const change of changes) if (!isUnchanged(change)) await writeChange(em, change);
+      return changes;
+    });
   } catch (error) {
-    // Another replica inserts the same new plan.
+    // Another publication inserts the same new plan.
     if (!isRetryable(error) || retriesLeft === 0) throw error;
-    return await publishPlans(em, plans, now, retriesLeft - 1);
+    return await publishPlans(em, files, now, retriesLeft - 1);
   }
 }
 
-async function publishAll(em: Em, files: readonly PlanFile[], now: number) {
-  const versions: PublishedVersion[] = [];
+async function findChanges(
+  em: Em,
+  files: readonly PlanFile[],
+  now: number,
+  lockMode?: LockMode.PESSIMISTIC_WRITE,
+): Promise<Pick<PlanComparison, 'changes' | 'errors'>> {
+  const changes: PlanChange[] = [];
   const errors: string[] = [];
-  for (const file of files) {
-    const outcome = await publishOne(em, file, now);
-    if ('versions' in outcome) versions.push(...outcome.versions);
-    else errors.push(...outcome.errors);
+  // Rows are locked in the order of plan ids, so that two publications never deadlock.
+  for (const file of files.toSorted((a, b) => (a.planId < b.planId ? -1 : 1))) {
+    const { planId } = file;
+    const row = await em.findOne(entities.plans, { planId }, lockMode ? { lockMode } : {});
+    // A publication is never dated before the one that it follows.
+    const at = Math.max(now, row?.updatedAt.getTime() ?? now);
+    const change = findPlanChange(file, row && (await loadWithRateCards(em, planId, at)), at);
+    if ('missed' in change) errors.push(...change.missed.map((index) => missedText(file, index)));
+    else changes.push(change);
   }
-  if (errors.length > 0) throw new UnpublishablePlans(errors);
-  return versions;
-}
-
-type Outcome =
-  | { readonly versions: readonly PublishedVersion[] }
-  | { readonly errors: readonly string[] };
-
-async function publishOne(em: Em, file: PlanFile, now: number): Promise<Outcome> {
-  const { planId } = file;
-  const row = await em.findOne(
-    entities.plans,
-    { planId },
-    { lockMode: LockMode.PESSIMISTIC_WRITE },
-  );
-  // The clocks of replicas differ, but a publication is never dated before the one that it follows.
-  const at = Math.max(now, row?.updatedAt.getTime() ?? now);
-  const published = row && (await loadWithRateCards(em, planId, at));
-  const diff = diffVersions(file, published, at);
-  if ('missed' in diff) return { errors: diff.missed.map((index) => missedText(file, index)) };
-
-  const versions = addVersions(em, planId, published, diff, at);
-  const terms = planTermsToJson(file);
-  const isSame = published !== null && sameJson(planTermsToJson(published.terms), terms);
-  if (isSame && versions.length === 0 && diff.withdrawn.length === 0) return { versions };
-  const content = {
-    title: file.title,
-    terms,
-    revision: (row?.revision ?? 0) + 1,
-    withdrawn: [...(row?.withdrawn ?? []), ...diff.withdrawn],
-    updatedAt: new Date(at),
-  };
-  if (row) em.assign(row, content);
-  else em.create(entities.plans, { planId, ...content });
-  return { versions };
+  return { changes, errors };
 }
 
 /** The published plan with the rate cards in force at an instant and later. */
@@ -100,16 +96,9 @@ async function loadWithRateCards(em: Em, planId: string, at: number): Promise<Pu
   return plan;
 }
 
-function addVersions(
-  em: Em,
-  planId: string,
-  published: PublishedPlan | null,
-  { added }: VersionDiff,
-  at: number,
-): PublishedVersion[] {
-  const newest = published?.versions.at(-1)?.version ?? 0;
-  return added.map(({ effectiveAt, rateCard }, index) => {
-    const version = newest + 1 + index;
+async function writeChange(em: Em, { file, at, added, withdrawn }: PlanChange) {
+  const { planId, title } = file;
+  for (const { version, effectiveAt, rateCard } of added)
     em.create(entities.rateCards, {
       planId,
       version,
@@ -117,11 +106,17 @@ function addVersions(
       createdAt: new Date(at),
       effectiveAt: new Date(effectiveAt),
     });
-    return { planId, version, effectiveAt };
-  });
+  const row = await em.findOne(entities.plans, { planId });
+  const content = {
+    title,
+    terms: planTermsToJson(file),
+    revision: (row?.revision ?? 0) + 1,
+    withdrawn: [...(row?.withdrawn ?? []), ...withdrawn.map(({ version }) => version)],
+    updatedAt: new Date(at),
+  };
+  if (row) em.assign(row, content);
+  else em.create(entities.plans, { planId, ...content });
 }
-
-const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function missedText({ file, changes }: PlanFile, index: number): string {
   const from = new Date(changes[index]?.from ?? 0).toISOString();

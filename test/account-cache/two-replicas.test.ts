@@ -13,7 +13,7 @@ import {
 import { Failure } from '../../src/failure.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
-import { Catalogue } from '../../src/store/catalogue.ts';
+import { publishPlans } from '../../src/store/publish-plans.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { balanceOf, DAY, defined, entriesOf, grant, openWithCredits } from '../accounts.ts';
 import { lockAccount, waitForBlockedSessions } from '../disruptions.ts';
@@ -127,9 +127,9 @@ describe.each([
     return { ...plan, rateCard: { ...plan.rateCard, operations } };
   }
 
-  /** Publishes as another replica does. */
+  /** Publishes as `scrip plans publish` does. */
   async function publish(plan: PlanFile) {
-    await new Catalogue(replica.em).publish([plan], scrip.now());
+    await publishPlans(replica.em, [plan], scrip.now());
   }
 
   describe('a cached account', () => {
@@ -198,7 +198,8 @@ describe.each([
       expect(await later).toBe('PAUSED_BELOW_FLOOR');
     });
 
-    test('is charged the price that another replica has published since', async () => {
+    test('is charged the price that was published since', async () => {
+      await publish(deployedPlan('verts'));
       const { accountId } = await cachedAccount();
       await ask(accountId, inspection);
       await publish(priced('file.inspect', 3n));

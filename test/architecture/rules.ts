@@ -5,7 +5,7 @@ import type { IForbiddenRuleType } from 'dependency-cruiser';
 export const LAYERS: readonly (readonly string[])[] = [
   ['main', 'migrate', 'cli', 'demo'],
   ['service', 'verify', 'preview', 'plan-files'],
-  ['rpc', 'client', 'find-database', 'telemetry'],
+  ['rpc', 'client', 'find-database', 'plan-publication', 'telemetry'],
   ['payments', 'events', 'sweeper', 'refusals'],
   ['lanes', 'queries'],
   ['account-cache', 'clock'],
@@ -30,6 +30,7 @@ const PURE_FILES = '^src/clock/(clock-state|timeline)\\.ts$';
  */
 export const CLOCK_READERS: Readonly<Record<string, string>> = {
   'src/clock/replica-clock.ts': 'compares the clocks',
+  'src/clock/clock-comparison.ts': 'compares the clocks, for commands',
   'src/clock/clock-records.ts': 'asks the database for its clock',
   'src/cli/clock.ts': 'shows the clock of this machine',
   'src/cli/purchases-resolve.ts': 'the deadline of a client',

@@ -1,4 +1,7 @@
 /** What the cases run on: one PostgreSQL, the service, the baselines, one load generator. */
+import { readPlanFiles } from '../../src/plan-files.ts';
+import { publishAt } from '../../src/plan-publication.ts';
+import type { PlanFile } from '../../src/pricing/plan.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { type Database, query, startDatabase } from './database.ts';
 import { installHandTuned } from './hand-tuned.ts';
@@ -93,10 +96,17 @@ export class Testbed {
   }
 }
 
-/** Starts PostgreSQL, and opens the accounts through the service. */
+async function deployedPlans(): Promise<readonly PlanFile[]> {
+  const files = await readPlanFiles(new URL('../../deploy/plans', import.meta.url).pathname);
+  if ('errors' in files) throw new Error(JSON.stringify(files.errors));
+  return files.plans;
+}
+
+/** Starts PostgreSQL, publishes the plans, and opens the accounts through the service. */
 export async function startTestbed(historyEntries: number): Promise<Testbed> {
   const database = await startDatabase();
   try {
+    await publishAt(database.template, await deployedPlans(), Date.now());
     const service = await startService(database.template);
     try {
       await openAccounts(service.address, Object.values(accounts));

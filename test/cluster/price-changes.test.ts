@@ -1,8 +1,14 @@
-/** Replicas charge the same prices, before and after a dated change, whichever of them published it. */
-import { expect, test } from 'vitest';
+/**
+ * Replicas charge the same prices, before and after a dated change. Only publishing changes them: never a
+ * replica that starts, whatever its files.
+ */
+import { pino } from 'pino';
+import { describe, expect, inject, test } from 'vitest';
+import { publishAt } from '../../src/plan-publication.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { DAY, defined, grant } from '../accounts.ts';
+import { createDatabase, execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { startCluster } from './cluster.ts';
@@ -63,7 +69,7 @@ test('a replica whose clock is behind does not return to an older price on an ac
   await cluster.stop();
 });
 
-test('a running replica uses prices that a newer replica publishes, at once or at their date', async () => {
+test('a running replica uses prices that are published, at once or at their date', async () => {
   const older = await startTestService({ plans: [plan(1, null)] });
   const { databaseUrl } = older;
   const accountId = await older.open('metered');
@@ -79,7 +85,7 @@ test('a running replica uses prices that a newer replica publishes, at once or a
   await Promise.all([older, newer].map((service) => service.stop()));
 });
 
-test('replicas that start at once with a dated change publish one version of it', async () => {
+test('the same dated change, published several times at once, is one version', async () => {
   const first = await startTestService({ plans: [plan(1, null)] });
   const { databaseUrl } = first;
   const plans = [plan(1, { from: DATE, credits: 3 })];
@@ -94,4 +100,70 @@ test('replicas that start at once with a dated change publish one version of it'
     });
   }
   await Promise.all([first, ...replicas].map((service) => service.stop()));
+});
+
+describe('a replica that starts with other plan files than the published ones', () => {
+  const everything = (databaseUrl: string) =>
+    execute(
+      databaseUrl,
+      `select to_jsonb(p)::text as content from plans p
+       union all select to_jsonb(r)::text from rate_cards r order by 1`,
+    );
+
+  test.each([
+    ['older prices, as in a rollback', [plan(1, null)]],
+    ['older prices without the change that is published for a date', [plan(2, null)]],
+    ['newer prices', [plan(9, { from: DATE, credits: 10 })]],
+    ['a price dated in the past', [plan(2, { from: Date.UTC(2020, 0, 1), credits: 9 })]],
+    ['a plan that nobody published', [{ ...plan(2, null), planId: 'another' }]],
+    ['no file of a published plan', []],
+  ])('publishes nothing, uses the published ones and says so once: %s', async (_, files) => {
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) });
+    const first = await startTestService({ plans: [plan(1, null)] });
+    const { databaseUrl } = first;
+    await publishAt(databaseUrl, [plan(2, { from: DATE, credits: 3 })], Date.now());
+    const before = await everything(databaseUrl);
+    const accountId = await first.open('metered');
+    await grant(first, accountId, 100n);
+
+    const other = await startTestService({
+      databaseUrl,
+      plans: files,
+      publishesNothing: true,
+      log,
+    });
+    expect(await everything(databaseUrl)).toEqual(before);
+    expect(await charged([first, other], accountId)).toEqual([2n, 2n]);
+    for (const service of [first, other]) service.setNow(DATE);
+    expect(await charged([first, other], accountId)).toEqual([3n, 3n]);
+    expect(lines).toEqual([
+      expect.objectContaining({
+        msg: expect.stringContaining('the plan files differ from the published plans'),
+      }),
+    ]);
+    await Promise.all([first, other].map((service) => service.stop()));
+  });
+
+  test('says nothing if its files are the published ones, also after the date of a change', async () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+    const plans = [plan(1, { from: DATE, credits: 3 })];
+    const first = await startTestService({ plans });
+    const { databaseUrl } = first;
+    const later = { frozenAt: DATE + DAY };
+    const again = [
+      await startTestService({ databaseUrl, plans, publishesNothing: true, log }),
+      await startTestService({ databaseUrl, plans, publishesNothing: true, log, ...later }),
+    ];
+    expect(lines).toEqual([]);
+    await Promise.all([first, ...again].map((service) => service.stop()));
+  });
+});
+
+test('a service on a database in which nothing was published does not start', async () => {
+  const databaseUrl = await createDatabase(inject('postgresUrl'));
+  const start = startTestService({ databaseUrl, publishesNothing: true });
+  await expect(start).rejects.toThrow('no plan is published in the database');
+  expect(await execute(databaseUrl, 'select * from plans')).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** Replicas that start at the same time publish the same plans. */
+/** Plans that are published several times at once, and replicas that start on them. */
 import { afterEach, expect, inject, test } from 'vitest';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { createDatabase, execute } from '../postgres.ts';
@@ -43,7 +43,7 @@ async function versionsOf(replicas: readonly TestService[]): Promise<readonly un
 }
 
 test.each(['read committed', 'serializable'])(
-  'four replicas that start at once on a %s database agree on every rate card version',
+  'plans published four times at once on a %s database have one new version, on all replicas',
   async (isolation) => {
     const databaseUrl = await createDatabase(inject('postgresUrl'));
     const name = new URL(databaseUrl).pathname.slice(1);
@@ -51,12 +51,12 @@ test.each(['read committed', 'serializable'])(
     await execute(databaseUrl, `alter database ${name} set ${setting}`);
 
     expect(await versionsOf(await startAll(databaseUrl, planAt(1)))).toEqual([1n, 1n, 1n, 1n]);
-    // A rollout with a changed plan file: one new version, not one for each replica.
+    // A changed plan file: one new version, not one for each publication.
     expect(await versionsOf(await startAll(databaseUrl, planAt(2)))).toEqual([2n, 2n, 2n, 2n]);
   },
 );
 
-test('a replica started with older prices commits at the price that a newer one reserved at', async () => {
+test('a replica that runs since older prices commits at the price that a newer one reserved at', async () => {
   const databaseUrl = await createDatabase(inject('postgresUrl'));
   const older = await startTestService({ databaseUrl, plans: [planAt(1)] });
   started.push(older);

@@ -8,7 +8,7 @@ import { connect, type Em } from '../../src/pg/orm.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import type { WaitPolicy } from '../../src/store/load.ts';
 import { entities } from '../../src/store/tables/index.ts';
-import { plansOfDeploy, type TestService } from '../service.ts';
+import type { TestService } from '../service.ts';
 
 export type OtherReplica = {
   readonly lanes: Lanes;
@@ -28,7 +28,7 @@ export async function startOtherReplica(
   const orm = await connect(scrip.databaseUrl, entities, 4, 10_000);
   const em = () => orm.em.fork();
   const catalogue = new Catalogue(em);
-  await catalogue.publish(await plansOfDeploy(), scrip.now());
+  await catalogue.findPlans(scrip.now());
   const context = {
     em: orm.em,
     catalogue,

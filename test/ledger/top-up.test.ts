@@ -239,7 +239,7 @@ describe('starting a top-up', () => {
     runRows(store, [
       ['1m', on({ threshold: 290n }), '', '1m'],
       ['2m', start, 'p1', '7m'],
-      ['3m', synced('p1', { payment: 'PAID', paid: 1_500n }), 'PAID', null],
+      ['3m', paid('p1', 0, '15.00'), 'PAID', null],
     ]);
     expect(store.purchases).toMatchObject([
       { quantity: 3, credits: 300n, price: { currency: 'USD', amount: '15.00' }, state: 'PAID' },
@@ -252,7 +252,7 @@ describe('starting a top-up', () => {
     runRows(store, [
       ['1m', on({ threshold: 200n, coolDownMs: ms('1m') }), '', '1m'],
       ['2m', start, 'p1', '7m'],
-      ['3m', [synced('p1', { payment: 'PAID', paid: 1_000n }), charge(210n)], 'PAID', '3m'],
+      ['3m', [paid('p1', 0, '10.00'), charge(210n)], 'PAID', '3m'],
       ['4m', start, 'p2', '9m'],
       ['5m', declined('p2'), 'FAILED', '65m'],
       ['65m', start, 'p3', '70m'],
@@ -384,7 +384,7 @@ describe('a refusal', () => {
       ['5m', refused(150n), '', '5m'],
       ['6m', start, 'p1', '11m'],
       ['7m', refused(150n), '', '11m'],
-      ['8m', synced('p1', { payment: 'PAID', paid: 1_000n }), 'PAID', null],
+      ['8m', paid('p1', 0, '10.00'), 'PAID', null],
     ]);
     expect(store.purchases).toMatchObject([{ quantity: 2 }]);
   });

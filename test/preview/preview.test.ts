@@ -330,7 +330,7 @@ test('--help lists the commands, and an unknown command is an error', async () =
   for (const args of [[], ['--help'], ['plans', '--help']]) {
     const ran = await run(args);
     expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
-    for (const name of ['plans check', 'plans list', 'plans preview', 'purchases resolve'])
+    for (const name of ['plans check', 'plans publish', 'plans status', 'purchases resolve'])
       expect(ran.stdout).toContain(`npm run scrip -- ${name}`);
   }
   const one = await run(['plans', 'preview', '--help']);

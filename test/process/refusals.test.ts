@@ -9,13 +9,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
+import { publishAt } from '../../src/plan-publication.ts';
 import { createDatabase, execute } from '../postgres.ts';
-import { planIn } from '../pricing/fixtures.ts';
-import { startTestService } from '../service.ts';
+import { plansOfDeploy } from '../service.ts';
 import { startService } from './replica.ts';
 
 let directory: string;
+/** Migrated; nothing was published in it. */
 let databaseUrl: string;
+/** With the plans of deploy/. */
+let publishedUrl: string;
 let emptyUrl: string;
 /** Another program that listens. */
 let neighbour: Server;
@@ -24,6 +27,8 @@ let takenPort: number;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scrip-refusals-'));
   databaseUrl = await createDatabase(inject('postgresUrl'));
+  publishedUrl = await createDatabase(inject('postgresUrl'));
+  await publishAt(publishedUrl, await plansOfDeploy(), Date.now());
   const name = `empty_${process.pid}`;
   await execute(databaseUrl, `create database ${name}`);
   emptyUrl = changed(databaseUrl, (url) => {
@@ -56,7 +61,7 @@ async function refusal(env: Readonly<Record<string, string>>): Promise<readonly 
 
 describe.concurrent('a service that cannot start prints in one line', () => {
   test('that the port is taken', async ({ expect }) => {
-    const lines = await refusal({ DATABASE_URL: databaseUrl, PORT: String(takenPort) });
+    const lines = await refusal({ DATABASE_URL: publishedUrl, PORT: String(takenPort) });
     expect(lines).toEqual([
       expect.stringMatching(`^cannot listen on 127.0.0.1:${takenPort}: .*EADDRINUSE`),
     ]);
@@ -71,7 +76,7 @@ describe.concurrent('a service that cannot start prints in one line', () => {
 
   test('that the port for webhooks is taken', async ({ expect }) => {
     const lines = await refusal({
-      DATABASE_URL: databaseUrl,
+      DATABASE_URL: publishedUrl,
       STRIPE_SECRET_KEY: 'sk_test_1',
       STRIPE_WEBHOOK_SECRET: 'whsec_1',
       STRIPE_WEBHOOK_PORT: String(takenPort),
@@ -126,9 +131,16 @@ describe.concurrent('a service that cannot start prints in one line', () => {
     expect(await execute(databaseUrl, databases)).toEqual([]);
   });
 
-  test('that there is no plan file', async ({ expect }) => {
+  test('that nothing was ever published in the database, and how to do it', async ({ expect }) => {
+    const lines = await refusal({ DATABASE_URL: databaseUrl });
+    expect(lines).toEqual([expect.stringMatching(/no plan is published.*plans publish/)]);
+    // The start published nothing either.
+    expect(await execute(databaseUrl, 'select plan_id from plans')).toEqual([]);
+  });
+
+  test('that there is no plan file for the embedded database', async ({ expect }) => {
     const PLANS_DIRECTORY = join(directory, 'no-plans');
-    const lines = await refusal({ PLANS_DIRECTORY, DATABASE_URL: databaseUrl });
+    const lines = await refusal({ PLANS_DIRECTORY, DATA_DIRECTORY: join(directory, 'unused') });
     expect(lines).toEqual([expect.stringContaining(`${PLANS_DIRECTORY}: cannot be read`)]);
   });
 });
@@ -155,34 +167,13 @@ operations:
     await writeFile(files[0] ?? '', broken('b', '-1'));
     await writeFile(files[1] ?? '', broken('c', '1.5'));
 
-    const lines = await refusal({ PLANS_DIRECTORY, DATABASE_URL: databaseUrl });
+    const lines = await refusal({ PLANS_DIRECTORY, DATA_DIRECTORY: join(directory, 'unused') });
     expect(lines).toHaveLength(4);
     for (const file of files) {
       const ofFile = lines.filter((line) => line.startsWith(`${file}: `));
       expect(ofFile).toContainEqual(expect.stringMatching(/: terms.*low_balance_treshold/));
       expect(ofFile).toContainEqual(expect.stringMatching(/: operations\.job\.components\[0\]/));
     }
-  });
-
-  test('every new price that is dated in the past', async ({ expect }) => {
-    const PLANS_DIRECTORY = join(directory, 'late-plans');
-    await mkdir(PLANS_DIRECTORY);
-    const job = (credits: number) =>
-      `{ job: { title: Job, billable: true, components: [{ kind: flat, label: Job, credits: ${credits} }] } }`;
-    const plan = (planId: string) =>
-      `plan_id: ${planId}\ntitle: Late\nterms: {}\npacks: []\noperations: ${job(1)}\n`;
-    const published = await createDatabase(inject('postgresUrl'));
-    const plans = [planIn(plan('a')), planIn(plan('b'))];
-    await (await startTestService({ databaseUrl: published, plans })).stop();
-    await execute(published, `update rate_cards set created_at = '2020-01-01'`);
-    const files = ['a', 'b'].map((name) => join(PLANS_DIRECTORY, `${name}.yaml`));
-    const change = `changes: [{ from: 2021-01-01, operations: ${job(2)} }]\n`;
-    await writeFile(files[0] ?? '', plan('a') + change);
-    await writeFile(files[1] ?? '', plan('b') + change);
-
-    const lines = await refusal({ PLANS_DIRECTORY, DATABASE_URL: published });
-    const why = 'changes[0].from: 2021-01-01T00:00:00.000Z is past';
-    expect(lines).toEqual(files.map((file) => expect.stringContaining(`${file}: ${why}`)));
   });
 
   test('every invalid variable', async ({ expect }) => {

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type Scrip } from '../../src/client.ts';
+import { publishAt } from '../../src/plan-publication.ts';
+import { plansOfDeploy } from '../service.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -73,11 +75,16 @@ export const startService = (
 export const migrate = (env: Readonly<Record<string, string>>): Program =>
   startProgram(['src/migrate.ts'], env);
 
-/** Resolves when the service logs that it is ready; rejects with its stderr if it ends instead. */
+/**
+ * Publishes the plans of deploy/ in the database of DATABASE_URL. Resolves when the service logs that it is
+ * ready; rejects with its stderr if it ends instead.
+ */
 export async function startReplica(
   env: Readonly<Record<string, string>>,
   imports: readonly string[] = [],
 ): Promise<Replica> {
+  const { DATABASE_URL } = env;
+  if (DATABASE_URL) await publishAt(DATABASE_URL, await plansOfDeploy(), Date.now());
   const program = startService(env, imports);
   const ready = await Promise.race([readyLineOf(program), endedEarly(program)]);
   const port = Number(ready['port']);

@@ -1,6 +1,7 @@
 /** Prices that change at a date while the service runs. */
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { publishAt } from '../../src/plan-publication.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { DAY, defined, entriesOf, grant } from '../accounts.ts';
 import { execute } from '../postgres.ts';
@@ -195,7 +196,7 @@ describe('a plan file that is published again', () => {
     await Promise.all([first, again, edited].map((service) => service.stop()));
   });
 
-  test('fails to start with a new price dated in the past, and changes nothing', async () => {
+  test('is refused with a new price dated in the past, and changes nothing', async () => {
     const first = await startTestService({ plans: [metered()] });
     const { databaseUrl } = first;
     await execute(
@@ -203,7 +204,7 @@ describe('a plan file that is published again', () => {
       `update rate_cards set created_at = created_at - interval '90 days'`,
     );
     const past = START - 5 * DAY;
-    const late = startTestService({ databaseUrl, plans: [metered([past, 9], [FIRST, 3])] });
+    const late = publishAt(databaseUrl, [metered([past, 9], [FIRST, 3])], Date.now());
     await expect(late).rejects.toThrow(
       `test.yaml: changes[0].from: ${new Date(past).toISOString()} is past, and this change was not published before it`,
     );

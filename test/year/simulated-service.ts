@@ -8,6 +8,7 @@ import { readConfig } from '../../src/config.ts';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
 import { migrate } from '../../src/pg/migrate.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
+import { publishAt } from '../../src/plan-publication.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { sourcesOf } from '../time-sources.ts';
 
@@ -40,6 +41,7 @@ export async function startSimulatedService(
     const { config, plans } = await readSettings();
     let now = startsAt;
     const log = pino({ level: 'warn' }, pino.destination(2));
+    await publishAt(url, plans, startsAt);
     const service = await startService(
       config,
       url,

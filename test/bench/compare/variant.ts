@@ -1,6 +1,6 @@
 /** One of the two compared versions: its code, settings and database, and how its service starts. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, query } from '../database.ts';
 import { accounts, openAccounts } from '../ledger.ts';
@@ -20,7 +20,10 @@ export async function prepareVariant(
 ): Promise<Variant> {
   const database = `compare_${name.toLowerCase()}`;
   const url = await postgres.create(database);
-  migrate(program.checkout, url);
+  runScript(program.checkout, 'migrate', url);
+  // An older checkout publishes its plans when its service starts.
+  if (existsSync(join(program.checkout, 'src/cli/plans-publish.ts')))
+    runScript(program.checkout, 'scrip', url, 'plans', 'publish');
   const service = await startService(url, program);
   try {
     await openAccounts(service.address, Object.values(accounts));
@@ -35,10 +38,10 @@ export async function prepareVariant(
 export const startVariant = ({ database, program }: Variant): Promise<BenchServer> =>
   startService(database.url, program);
 
-/** Runs `npm run migrate` of the variant's checkout. */
-function migrate(checkout: string, databaseUrl: string) {
+/** Runs a script of the checkout's package.json. */
+function runScript(checkout: string, name: string, databaseUrl: string, ...args: string[]) {
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
-  execFileSync('sh', ['-c', scripts.migrate], {
+  execFileSync('sh', ['-c', [scripts[name], ...args].join(' ')], {
     cwd: checkout,
     env: { ...process.env, DATABASE_URL: databaseUrl },
     stdio: ['ignore', 'ignore', 'inherit'],
