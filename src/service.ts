@@ -162,8 +162,8 @@ async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly
 async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
   const { config, clock } = context;
   const stopping = new AbortController();
+  const events = await startEventPipeline(config, context);
   const historyTail = createHistoryTail(context);
-  const events = startEventPipeline(config, context);
   const lanes = createLanes(context, (books) => tellFollowers(books, historyTail, events));
   const payments = startPayments(context, lanes);
   const sweeping = startSweeper(context, lanes);

@@ -9,10 +9,20 @@ import type { Row } from '../pg/table.ts';
 import { type Delivery, joinedDeliveries } from '../store/tables/deliveries.ts';
 
 /**
- * Inserts deliveries of up to `limit` events that have none yet and returns their number. Events from
- * before an endpoint was configured for the first time are not delivered; later ones are, even if they
- * happened while none was configured.
+ * To be called before a replica with an endpoint serves calls. Events that have a position when an endpoint
+ * is configured for the first time are not delivered; later ones are, even if they happen while none is
+ * configured.
  */
+export async function beginDeliveries(em: Em): Promise<void> {
+  await query(
+    em,
+    `update event_cursors set position = (select position from event_cursors where name = $2)
+     where name = $1 and position is null`,
+    ['enqueued', 'assigned'],
+  );
+}
+
+/** Inserts deliveries of up to `limit` events that have none yet and returns their number. */
 export async function enqueueDeliveries(em: Em, now: number, limit: number): Promise<number> {
   const [cursors] = await query<{ ahead: boolean }>(
     em,
@@ -23,21 +33,12 @@ export async function enqueueDeliveries(em: Em, now: number, limit: number): Pro
   );
   if (!cursors?.ahead) return 0;
   return await em.transactional(async (em) => {
-    const [cursor] = await query<{ position: string | null }>(
+    const [cursor] = await query<{ position: string }>(
       em,
       `select position from event_cursors where name = $1 for update skip locked`,
       ['enqueued'],
     );
     if (!cursor) return 0;
-    if (cursor.position === null) {
-      await query(
-        em,
-        `update event_cursors set position =
-           (select position from event_cursors where name = $2) where name = $1`,
-        ['enqueued', 'assigned'],
-      );
-      return 0;
-    }
     const [inserted] = await query<{ count: number }>(
       em,
       `with inserted as (

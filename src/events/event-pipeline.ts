@@ -7,6 +7,7 @@ import type { Em } from '../pg/orm.ts';
 import { newestPosition } from '../queries/events.ts';
 import { Tail } from '../tail.ts';
 import { Deliverer } from './deliverer.ts';
+import { beginDeliveries } from './deliveries.ts';
 import { OutboxSequencer } from './outbox-sequencer.ts';
 import { WebhookEndpoint } from './webhook-endpoint.ts';
 
@@ -29,8 +30,10 @@ export type EventPipeline = {
 /** The key of the stream of all events. */
 export const ALL_EVENTS = 'all events';
 
-export function startEventPipeline(config: Config, context: Context): EventPipeline {
+/** Resolves when every event from now on will be delivered, if an endpoint is configured. */
+export async function startEventPipeline(config: Config, context: Context): Promise<EventPipeline> {
   const { em, log } = context;
+  if (config.EVENTS_WEBHOOK_URL) await beginDeliveries(em());
   const intervalMs = config.EVENTS_POLL_MS;
   const tail = new Tail({
     name: 'tail of events',

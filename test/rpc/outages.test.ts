@@ -4,12 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';
-import {
-  blockConnections,
-  lockAccount,
-  waitForBlockedSessions,
-  waitUntilReceived,
-} from '../disruptions.ts';
+import { blockConnections, lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import { createDatabase } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -142,9 +137,14 @@ describe('While the database cannot be reached', () => {
 
   test('a stream that follows a history waits and misses nothing', async () => {
     const afterSeq = (await balanceOf(scrip, accountId)).seq;
-    const stream = scrip.billing.streamHistory({ accountId, afterSeq, follow: true });
+    const stream = scrip.billing.streamHistory({
+      accountId,
+      afterSeq: afterSeq - 1n,
+      follow: true,
+    });
+    // With its first message the stream has read what there is, and waits.
+    await stream.next();
     const following = stream.next();
-    await waitUntilReceived(scrip);
     await proxy.cut();
     // The stream polls every 10 ms meanwhile.
     for (let reads = 0; reads < 20; reads++) await errorOf(balanceOf(scrip, accountId));
