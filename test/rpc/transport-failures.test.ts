@@ -159,6 +159,16 @@ describe('request metadata', () => {
     });
   });
 
+  test.each(['99999999H', '36000M', '2592000S', '2147484S'])(
+    'with a timeout of %s is no reason to end a call',
+    async (timeout) => {
+      const accountId = await openWithCredits(scrip, 10n);
+      const body = frame(chargeOf(accountId));
+      const headers = { 'grpc-timeout': timeout };
+      expect((await callHttp2(scrip, { path: CHARGE, body, headers }))['grpc-status']).toBe('0');
+    },
+  );
+
   test.each([
     ['300 characters', 'x'.repeat(300)],
     ['129 characters', 'x'.repeat(129)],

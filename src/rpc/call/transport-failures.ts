@@ -21,6 +21,8 @@ import { CALLER_KEY, type CallContext, ObservedCall } from './observed-call.ts';
 import { messageUndecodable } from './request-decoder.ts';
 import { DETAILS_KEY, toServiceError } from './status.ts';
 
+const TIMEOUT_KEY = 'grpc-timeout';
+
 type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 
 /** A call as grpc-js makes it, before the handler knows of it. */
@@ -98,7 +100,7 @@ const compressionUnsupported = (encoding: string): Failure =>
   );
 
 function invalidTimeout(): Failure {
-  const field = 'grpc-timeout';
+  const field = TIMEOUT_KEY;
   const description = 'must be 1 to 8 digits and a unit';
   const message = `the request metadata ${field} ${description}`;
   return new Failure('INVALID_FIELD', message, { field }, [{ field, description }]);
@@ -140,7 +142,7 @@ export function replaceServerMethods(server: Server, context: CallContext) {
   internals._retrieveHandler = (path) =>
     retrieve.call(server, path) ?? unknownMethodHandler(context, path);
   internals._streamHandler = (interceptors, stream, headers) =>
-    handle.call(server, interceptors, stream, withReadableCaller(headers));
+    handle.call(server, interceptors, stream, withReadableMetadata(headers));
 }
 
 /** Fails at once, without waiting for a message, whichever kind of call the caller has in mind. */
@@ -157,12 +159,25 @@ const unknownMethodHandler = (context: CallContext, path: string): Handler => ({
 });
 
 /**
- * grpc-js drops metadata that is not printable ASCII, so the caller would seem to have given no name.
- * Such a name is replaced by one that is refused.
+ * Replaces metadata that grpc-js misreads. It drops a caller's name that is not printable ASCII, so that
+ * the caller would seem to have given none: one that is refused takes its place. A timeout of more
+ * milliseconds than 31 bits hold it takes for one that has passed.
  */
-function withReadableCaller(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+function withReadableMetadata(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const name = headers[CALLER_KEY];
-  if (typeof name !== 'string' || /^[ -~]*$/.test(name)) return headers;
-  headers[CALLER_KEY] = '';
+  if (typeof name === 'string' && !/^[ -~]*$/.test(name)) headers[CALLER_KEY] = '';
+  const timeout = headers[TIMEOUT_KEY];
+  if (typeof timeout === 'string' && isLongTimeout(timeout)) headers[TIMEOUT_KEY] = TIMEOUT_MAX;
   return headers;
 }
+
+/** In seconds; nobody waits that long. */
+const TIMEOUT_MAX = '2147483S';
+const MS_PER_UNIT = new Map([
+  ['H', 3_600_000],
+  ['M', 60_000],
+  ['S', 1_000],
+]);
+
+const isLongTimeout = (timeout: string): boolean =>
+  Number.parseInt(timeout, 10) * (MS_PER_UNIT.get(timeout.slice(-1)) ?? 0) > 2 ** 31 - 1;
