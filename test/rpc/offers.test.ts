@@ -61,8 +61,8 @@ describe('the detail InsufficientCredits', () => {
 
   test('lists packs that are offered to the account alone, as Estimate does', async () => {
     const accountId = await openWithCredits(scrip, 1n);
-    await offer(accountId, 'ours', 50n, '0.50');
-    await offer(accountId, 'gone', 50n, '0.10');
+    await offer(accountId, 'ours', 50n, '0.60');
+    await offer(accountId, 'gone', 50n, '0.50');
     await scrip.accounts.withdrawPack({ accountId, requestId: requestId(), packId: 'gone' });
     const calls = [
       () => scrip.billing.reserve({ accountId, requestId: requestId(), credits: 10n }),
@@ -70,14 +70,14 @@ describe('the detail InsufficientCredits', () => {
     ];
     for (const call of calls) {
       const error = await errorOf(call());
-      expect(offersIn(error).slice(0, 2)).toEqual(['1 ours 0.50', '1 starter 5.00']);
-      expect(error.metadata).toMatchObject({ best_pack: 'ours', best_price: '0.50 USD' });
+      expect(offersIn(error).slice(0, 2)).toEqual(['1 ours 0.60', '1 starter 5.00']);
+      expect(error.metadata).toMatchObject({ best_pack: 'ours', best_price: '0.60 USD' });
     }
   });
 
   test('comes with a raise and with a commit that draws', async () => {
     const accountId = await openWithCredits(scrip, 10n);
-    await offer(accountId, 'ours', 50n, '0.50');
+    await offer(accountId, 'ours', 50n, '0.60');
     const { reservation } = await scrip.billing.reserve({
       accountId,
       requestId: requestId(),
@@ -98,7 +98,7 @@ describe('the detail InsufficientCredits', () => {
 
   test('comes with the result of a mutation in a batch', async () => {
     const accountId = await openWithCredits(scrip, 1n);
-    await offer(accountId, 'ours', 50n, '0.50');
+    await offer(accountId, 'ours', 50n, '0.60');
     const { results } = await scrip.billing.batch({
       mutations: [1, 2].map(() => ({
         mutation: { $case: 'charge', value: { accountId, requestId: requestId(), credits: 10n } },
@@ -109,7 +109,7 @@ describe('the detail InsufficientCredits', () => {
       const { details, reason, metadata } = result.value;
       const decoded = decodeDetails(details);
       expect(decoded).toMatchObject({ reason, metadata });
-      expect(offersIn(decoded)[0]).toBe('1 ours 0.50');
+      expect(offersIn(decoded)[0]).toBe('1 ours 0.60');
     }
   });
 
@@ -125,7 +125,7 @@ describe('the detail InsufficientCredits', () => {
 describe('the nearest name', () => {
   test('of an unknown pack can be that of a pack offered to the account alone', async () => {
     const accountId = await scrip.open('verts');
-    await offer(accountId, 'only-ours', 50n, '0.50');
+    await offer(accountId, 'only-ours', 50n, '0.60');
     const payment = { $case: 'paymentReference' as const, value: 'order' };
     const buy = (packId: string) =>
       errorOf(scrip.billing.purchase({ accountId, requestId: requestId(), packId, payment }));
