@@ -6,7 +6,7 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts';
-import { migrate, pendingMigrations } from './pg/migrate.ts';
+import { migrate, pendingMigrations, pendingText } from './pg/migrate.ts';
 import { formatPlanFileError, readPlanFiles } from './plan-files.ts';
 import { ClocksDisagree, publishNow } from './plan-publication.ts';
 import type { PlanFile } from './pricing/plan.ts';
@@ -115,10 +115,7 @@ async function refuseUnmigrated(url: string) {
   const pending = await pendingMigrations(url).catch((cause: Error) => {
     throw new StartupError(`cannot use the database of DATABASE_URL: ${cause.message}`);
   });
-  if (pending.length > 0)
-    throw new StartupError(
-      `the database lacks ${pending.length} migration(s) (${pending.join(', ')}): run npm run migrate`,
-    );
+  if (pending.length > 0) throw new StartupError(pendingText(pending));
 }
 
 function printReadyMessage(config: Config, port: number) {

@@ -1,6 +1,7 @@
 /** Publishes plan files to a database, or compares them with it, for programs that are not the service. */
 import { areClocksSuspect, readClocks } from './clock/clock-comparison.ts';
 import { readDatabaseTime } from './clock/clock-records.ts';
+import { assertMigrated } from './pg/migrate.ts';
 import { connect, type Em } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import type { PlanChange } from './pricing/plan-change.ts';
@@ -55,6 +56,7 @@ async function withDatabase<Result>(
   databaseUrl: string,
   use: (em: () => Em) => Promise<Result>,
 ): Promise<Result> {
+  await assertMigrated(databaseUrl);
   const orm = await connect(databaseUrl, entities, 1, ANSWER_TIMEOUT_MS);
   try {
     return await use(() => orm.em.fork());

@@ -47,6 +47,16 @@ export async function pendingMigrations(url: string): Promise<readonly string[]>
   }
 }
 
+/** Throws if the database lacks migrations, and says which and what to do. */
+export async function assertMigrated(url: string): Promise<void> {
+  const pending = await pendingMigrations(url);
+  if (pending.length > 0) throw new Error(pendingText(pending));
+}
+
+/** What is wrong with a database that lacks these migrations, and what to do. */
+export const pendingText = (pending: readonly string[]): string =>
+  `the database lacks ${pending.length} migration(s) (${pending.join(', ')}): run npm run migrate`;
+
 /** The key of an advisory lock; nothing else uses this number. */
 const MIGRATION_LOCK = 5_347_261;
 

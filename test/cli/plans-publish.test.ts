@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { DAY, grant } from '../accounts.ts';
-import { createDatabase, execute } from '../postgres.ts';
+import { createDatabase, createEmptyDatabase, execute } from '../postgres.ts';
 import { requestId, startTestService } from '../service.ts';
 import { runScrip } from './run-scrip.ts';
 
@@ -155,6 +155,28 @@ describe('plans publish', () => {
     await run('publish');
     expect(await charge()).toBe(7n);
     await scrip.stop();
+  });
+
+  test('publishes nothing while the clocks disagree: a publication has a date', async () => {
+    await write(plan([operation('job', 1)]));
+    await execute(
+      databaseUrl,
+      `insert into clock_heartbeats (name, trusted_at, database_at, acceptance_id, writer)
+       values ('newest', now() + interval '1 hour', now() + interval '1 hour', 0, gen_random_uuid())`,
+    );
+    const ran = await run('publish');
+    expect(ran).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(ran.stderr).toMatch(/^scrip: nothing was published: the clocks .* disagree/);
+    expect(await published()).toEqual([]);
+    expect(await run('publish', '--dry-run')).toMatchObject({ exitCode: 0 });
+  });
+
+  test('says that the database is not migrated', async () => {
+    await write(plan([operation('job', 1)]));
+    databaseUrl = await createEmptyDatabase(inject('postgresUrl'));
+    const ran = await run('publish');
+    expect(ran).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(ran.stderr).toMatch(/^scrip: the database lacks .*: run npm run migrate\n$/);
   });
 
   test('cannot run without a database', async () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { formatMoney } from '../../src/pricing/money.ts';
 import { MAX_CREDITS } from '../../src/pricing/plan.ts';
 import {
   type Json,
@@ -130,6 +131,16 @@ describe('terms and packs are stored as JSON', () => {
     expect(plan.terms.allowance).toEqual({ credits: 50n, ...read });
     expect(planTermsFromJson(fromJsonb(planTermsToJson(plan))).terms).toEqual(plan.terms);
   });
+
+  test.each(['5.00 UDS', '5.1234 ZZZ', '5.125 KWD', '0.01 USD', '99999999.00 USD'])(
+    'and a price of %s, which no file may have any more, is still read from where it is stored',
+    (price) => {
+      const { packs, ...rest } = Object(planTermsToJson(everything));
+      const stored = { ...rest, packs: [{ ...packs[0], price }] };
+      const [pack] = planTermsFromJson(stored).packs;
+      expect(formatMoney(pack?.price ?? expect.fail('no pack'))).toBe(price);
+    },
+  );
 
   test('and terms stored by an earlier version get the defaults of later fields', () => {
     const { refund_expired, expiring_notice, ...before } = Object(
