@@ -1,5 +1,5 @@
 /** What publishing plan files changes, as text for people. */
-import { type RateCard, rateCardAt } from '../pricing/plan.ts';
+import { type PlanTerms, type RateCard, rateCardAt } from '../pricing/plan.ts';
 import { isUnchanged, type NewVersion, type PlanChange } from '../pricing/plan-change.ts';
 import { type Json, planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
 import { formatPath, type Path } from '../pricing/plan-file/validation-error.ts';
@@ -22,10 +22,13 @@ export function planChangeLines(change: PlanChange): readonly string[] {
       ({ version, effectiveAt }) =>
         `  rate card ${version}, which would come into force ${instant(effectiveAt)}, is withdrawn`,
     ),
-    ...(changesTerms
-      ? ['  terms and packs, at once', ...differences(termsOf(published.terms), termsOf(file))]
-      : []),
+    ...(changesTerms ? ['  terms and packs, at once', ...termsLines(published.terms, file)] : []),
   ];
+}
+
+function termsLines(before: PlanTerms, after: PlanTerms): readonly string[] {
+  const lines = differences(termsOf(before), termsOf(after));
+  return lines.length > 0 ? lines : ['    ~ packs: in another order'];
 }
 
 /** The differences of a new version from the prices that are in force before it. */
@@ -42,7 +45,7 @@ function versionLines(change: PlanChange, { version, effectiveAt, rateCard }: Ne
 }
 
 /** Packs by their ids, so that an inserted one does not shift the others. */
-function termsOf(terms: Parameters<typeof planTermsToJson>[0]): Json {
+function termsOf(terms: PlanTerms): Json {
   const json = planTermsToJson(terms) as Readonly<Record<string, Json>>;
   const packs = json['packs'] as readonly Readonly<Record<string, Json>>[];
   return {
@@ -57,7 +60,8 @@ function differences(before: Json, after: Json, path: Path = []): readonly strin
     return [`    ~ ${formatPath(path)}: ${show(before)} -> ${show(after)}`];
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
   return keys.flatMap((key) => {
-    const [was, is] = [before[key], after[key]];
+    const was = Object.hasOwn(before, key) ? before[key] : undefined;
+    const is = Object.hasOwn(after, key) ? after[key] : undefined;
     const at = [...path, Array.isArray(after) ? Number(key) : key];
     if (was === undefined) return [`    + ${formatPath(at)}: ${show(is ?? null)}`];
     if (is === undefined) return [`    - ${formatPath(at)}: ${show(was)}`];
