@@ -122,24 +122,26 @@ grant select, insert, update on grants to scrip_runtime;
 
 -- Credits set aside from named grants for running jobs.
 create table reservations (
-  account_id         text not null,
-  reservation_id     uuid not null,           -- ordered by time
-  state              text not null,           -- ACTIVE until the account is settled, even past expires_at
-  credits            bigint not null,         -- reserved, at first and by raising it since
-  held               bigint not null,         -- sum of the allocations
-  committed          bigint not null,
-  returned           bigint not null,         -- given back to the grants
-  allocations        jsonb not null,          -- [[grant, credits], …] still held, in burn order; grant 0 is overage
-  held_for           jsonb,                   -- [[operation, credits], …] where limited grants are held; else null
-  expires_at         timestamptz(3) not null,
-  created_at         timestamptz(3) not null,
-  ended_at           timestamptz(3),
-  over_commit_policy text not null,           -- of a commit of more than was reserved
-  plan_id            text not null,           -- the plan whose rate card prices every commit
-  rate_card_version  int not null,
-  reference          text not null,           -- the caller's name for the job
-  labels             jsonb not null,          -- {"name": "value"}
-  late               boolean not null,        -- committed after it had expired, within the grace period
+  account_id          text not null,
+  reservation_id      uuid not null,           -- ordered by time
+  state               text not null,           -- ACTIVE until the account is settled, even past expires_at
+  credits             bigint not null,         -- reserved, at first and by raising it since
+  held                bigint not null,         -- sum of the allocations
+  committed           bigint not null,
+  returned            bigint not null,         -- given back to the grants
+  allocations         jsonb not null,          -- [[grant, credits], …] still held, in burn order; grant 0 is overage
+  expired_allocations jsonb not null,          -- [[grant, credits], …] given back by its expiry and not committed late; else []
+  held_for            jsonb,                   -- [[operation, credits], …] where limited grants are held; else null
+  expires_at          timestamptz(3) not null,
+  created_at          timestamptz(3) not null,
+  ended_at            timestamptz(3),
+  ended_asking        bigint,                  -- asked for by the commit that ended it
+  over_commit_policy  text not null,           -- of a commit of more than was reserved
+  plan_id             text not null,           -- the plan whose rate card prices every commit
+  rate_card_version   int not null,
+  reference           text not null,           -- the caller's name for the job
+  labels              jsonb not null,          -- {"name": "value"}
+  late                boolean not null,        -- committed after it had expired, within the grace period
   primary key (account_id, reservation_id),
   constraint reservations_state_check check (
     state in ('ACTIVE', 'COMMITTED', 'RELEASED', 'EXPIRED')
@@ -181,6 +183,7 @@ create table entries (
   previous_plan_id  text,                    -- of a PLAN_CHANGE
   rate_card_version int,
   late              boolean not null,        -- a commit after expiry, within the grace period
+  final             boolean,                 -- of a COMMIT: it ended the reservation
   caller            text not null,           -- "scrip" for what the service does by itself
   request_id        text not null,           -- empty for what the service does by itself
   reference         text not null,           -- the caller's name for the job

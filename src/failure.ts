@@ -40,6 +40,7 @@ export type Reason =
   | 'CHECKOUT_NOT_CONFIGURED'
   | 'CHECKOUT_FAILED'
   | 'PAYMENT_PROVIDER_UNAVAILABLE'
+  | 'REQUEST_EXPIRED'
   | 'CANCELLED'
   | 'INTERNAL'
   | 'MESSAGE_UNDECODABLE'
@@ -49,7 +50,7 @@ export type Reason =
   | 'DEADLINE_EXCEEDED'
   | 'SERVICE_UNKNOWN';
 
-/** One bad field of a request: `field` is its path, e.g. `usages[2].count`. */
+/** One bad field of a request: `field` is its path, e.g. `usages.items[2].count`. */
 export type Violation = { readonly field: string; readonly description: string };
 
 export class Failure {

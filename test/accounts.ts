@@ -1,4 +1,5 @@
 /** Makes accounts for tests, and reads what the service and the database hold of them. */
+import type { GrantCreditsRequest } from '../src/gen/billing/v1/account_service.ts';
 import type { StreamHistoryRequest } from '../src/gen/billing/v1/billing_service.ts';
 import {
   type Balance,
@@ -45,7 +46,7 @@ export async function grant(
   service: TestService,
   accountId: string,
   credits: bigint,
-  more: { category?: Grant_Category; priority?: number; effectiveAt?: Date; expiresAt?: Date } = {},
+  more: Partial<Omit<GrantCreditsRequest, 'accountId' | 'requestId' | 'credits'>> = {},
 ): Promise<Grant> {
   const response = await service.accounts.grantCredits({
     accountId,

@@ -51,7 +51,7 @@ export class Tenant {
     await this.#step(`estimate ${formatUsage(usage)}`, figures, note, async () => {
       const estimate = await this.#scrip.billing.estimate({
         accountId: this.accountId,
-        usages: [usage],
+        usages: { items: [usage] },
       });
       this.check('sufficient', estimate.sufficient, figures.shortfall === 0n);
       this.check('shortfall', estimate.shortfall, figures.shortfall);
@@ -68,7 +68,7 @@ export class Tenant {
     await this.#step(`reserve ${formatUsage(usage)}`, figures, note, async () => {
       const { reservation } = await this.#scrip.billing.reserve({
         ...this.#newRequest(),
-        usages: [usage],
+        usages: { items: [usage] },
       });
       reservationId = reservation?.reservationId ?? '';
       return reservation?.held;
@@ -92,7 +92,11 @@ export class Tenant {
       note,
       async () => {
         const failure = await this.#scrip.billing
-          .reserve({ ...this.#newRequest(), usages: [usage], ...(criticality && { criticality }) })
+          .reserve({
+            ...this.#newRequest(),
+            usages: { items: [usage] },
+            ...(criticality && { criticality }),
+          })
           .then(() => null, toScripError);
         this.check('reason', failure?.reason ?? 'none', reason);
         for (const [name, value] of Object.entries(values))
@@ -109,6 +113,7 @@ export class Tenant {
       const { committed } = await this.#scrip.billing.commit({
         ...this.#newRequest(),
         reservationId,
+        all: true,
       });
       return committed;
     });
@@ -131,7 +136,10 @@ export class Tenant {
     note: string,
   ) {
     await this.#step(`charge ${formatUsage(usage)}`, figures, note, async () => {
-      const charged = await this.#scrip.billing.charge({ ...this.#newRequest(), usages: [usage] });
+      const charged = await this.#scrip.billing.charge({
+        ...this.#newRequest(),
+        usages: { items: [usage] },
+      });
       const from = figures.from?.map(([source, credits]) =>
         source === 'overage' ? `${credits} of overage` : `${credits} of grant ${source.grantId}`,
       );

@@ -5,7 +5,12 @@ import { Failure } from '../failure.ts';
 import { Book } from '../ledger/book.ts';
 import { type Command, decide } from '../ledger/decide.ts';
 import type { Origin, Trace } from '../ledger/entry.ts';
-import { accountExists, accountNotFound, planNotFound } from '../ledger/failures.ts';
+import {
+  accountExists,
+  accountNotFound,
+  planNotFound,
+  requestExpired,
+} from '../ledger/failures.ts';
 import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
 import { closeStatement } from '../ledger/statement-closing.ts';
 import { newId } from '../new-id.ts';
@@ -56,13 +61,21 @@ function decideRequest(unit: LoadedUnit, request: Request): Answer | Undecided {
       'CANCELLED',
       'the caller gave up before the work began; nothing was written',
     );
+  const { accountId, command, origin, notAfter } = request;
+  if (notAfter !== null && notAfter < unit.now) return expired(unit, accountId, notAfter);
   if (request.blockedBy) return request.blockedBy;
-  const { accountId, command, origin } = request;
   return decideCommand(unit, accountId, command, origin, (outcome, book) => {
     const response = request.encodeResponse(outcome, book);
     remember(unit, request, response, book.now);
-    return { response, replayed: false };
+    return { response, firstAnsweredAt: null };
   });
+}
+
+/** On a cached account the request id was not looked up: the request may have taken effect in time. */
+function expired(unit: LoadedUnit, accountId: string, notAfter: number): Failure | Undecided {
+  if (!unit.cached.has(accountId)) return requestExpired(notAfter, unit.now);
+  unit.needsReload.add(accountId);
+  return CACHE_MISS;
 }
 
 /** The first response again, if the request id was used before for the same content. */
@@ -74,7 +87,7 @@ function replay(
   const before = requests.get(requestKey(accountId, requestId, command.kind));
   if (!before) return null;
   if (Buffer.compare(before.fingerprint, fingerprint) === 0)
-    return { response: before.response, replayed: true };
+    return { response: before.response, firstAnsweredAt: before.at };
   return new Failure(
     'REQUEST_ID_REUSED',
     `request id ${requestId} was used before for ${command.kind}, with other content`,

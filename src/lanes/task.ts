@@ -14,6 +14,8 @@ export type Request = {
   readonly origin: Origin;
   /** SHA-256 of the request's content: the same request id must come with the same content. */
   readonly fingerprint: Uint8Array;
+  /** After this instant, in epoch milliseconds, the request must have no effect. Null: no limit. */
+  readonly notAfter: number | null;
   /** The response as it is stored and sent. Called right after the decision, on the Book it left. */
   readonly encodeResponse: (outcome: Outcome, book: Book) => Uint8Array;
   /** Whether the caller has given up. Asked before each decision. */
@@ -43,7 +45,11 @@ export type StatementClosing = {
 export type Task = Request | InternalCommand | Settlement | StatementClosing;
 
 /** The first response to a request id, as it is stored with it. */
-export type StoredResponse = { readonly response: Uint8Array; readonly replayed: boolean };
+export type StoredResponse = {
+  readonly response: Uint8Array;
+  /** In a replay: when the request took effect. Null for the first response. */
+  readonly firstAnsweredAt: number | null;
+};
 
 /** A request is answered with its response, an internal command with its outcome, the others with null. */
 export type Answer = StoredResponse | Outcome | null | Failure;

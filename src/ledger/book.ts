@@ -255,6 +255,7 @@ const toEntry = (account: Account, draft: EntryDraft, origin: Origin): UnsealedE
   previousPlanId: draft.previousPlanId ?? null,
   rateCardVersion: draft.rateCardVersion ?? null,
   late: draft.late ?? false,
+  final: draft.final ?? null,
   caller: origin.caller,
   requestId: origin.requestId,
   reference: draft.reference ?? '',

@@ -72,6 +72,8 @@ export type EntryDraft = {
   readonly previousPlanId?: string;
   readonly rateCardVersion?: number;
   readonly late?: boolean;
+  /** COMMIT: whether it ended the reservation. */
+  readonly final?: boolean;
   readonly reference?: string;
   readonly labels?: Labels;
 };
@@ -100,6 +102,8 @@ export type Entry = Origin & {
   readonly previousPlanId: string | null;
   readonly rateCardVersion: number | null;
   readonly late: boolean;
+  /** COMMIT: whether it ended the reservation. Null on other entries, and on those of earlier versions. */
+  readonly final: boolean | null;
   readonly reference: string;
   readonly labels: Labels;
   /** SHA-256 of the entry and the hash of the entry before it. */

@@ -215,12 +215,25 @@ export const reservationNotFound = (accountId: string, reservationId: string): F
 
 /** The reservation has ended in another way than the one asked for; says how and when. */
 export function reservationEnded(reservation: Reservation): Failure {
-  const { reservationId, state } = reservation;
+  const { reservationId, state, committed } = reservation;
   const at = new Date(reservation.endedAt ?? reservation.expiresAt).toISOString();
   return new Failure(
     `RESERVATION_${state}` as Reason,
-    `reservation ${reservationId} is ${state} since ${at}`,
-    { reservation_id: reservationId, state, at },
+    `reservation ${reservationId} is ${state} since ${at}, with ${committed} credits committed`,
+    { reservation_id: reservationId, state, at, committed },
+  );
+}
+
+/** The request arrived after the instant up to which its caller wanted it. */
+export function requestExpired(notAfter: number, now: number): Failure {
+  const metadata = {
+    not_after: new Date(notAfter).toISOString(),
+    now: new Date(now).toISOString(),
+  };
+  return new Failure(
+    'REQUEST_EXPIRED',
+    `the request was to take effect by ${metadata.not_after}, and it is ${metadata.now}; nothing was written`,
+    metadata,
   );
 }
 

@@ -70,6 +70,7 @@ export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry 
   // Fields that were added later have a name and are omitted when null, so older hashes stay valid.
   if (entry.planId !== null) hashed += `\nplan ${entry.planId}`;
   if (entry.previousPlanId !== null) hashed += `\nprevious plan ${entry.previousPlanId}`;
+  if (entry.final !== null) hashed += `\nfinal ${entry.final}`;
   return {
     ...entry,
     movesJson: moves,

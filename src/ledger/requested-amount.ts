@@ -37,5 +37,5 @@ export function priceAmount(
   const rateCard = book.plans.get(planId)?.rateCard(rateCardVersion);
   if (!rateCard) return rateCardVersionUnknown(planId, rateCardVersion);
   if ('credits' in amount) return { credits: amount.credits, lines: [] };
-  return priceUsages(rateCard, amount.usages, 'usages');
+  return priceUsages(rateCard, amount.usages, 'usages.items');
 }

@@ -1,6 +1,7 @@
 /** A reservation: credits set aside from named grants for a job that is running. */
 import { type Allocation, totalCredits } from './allocation/allocation.ts';
 import type { Demand } from './allocation/waterfall.ts';
+import type { Book } from './book.ts';
 import type { Labels } from './entry.ts';
 
 export type ReservationState = 'ACTIVE' | 'COMMITTED' | 'RELEASED' | 'EXPIRED';
@@ -18,6 +19,11 @@ export type Reservation = {
   /** What is still set aside, in burn order. */
   allocations: readonly Allocation[];
   /**
+   * Of an expired reservation: what it gave back when it expired and has not committed late, in burn order.
+   * A late commit takes from these grants first. Empty otherwise.
+   */
+  expiredAllocations: readonly Allocation[];
+  /**
    * The cost, by operation, of the usages it was made for and that are not committed yet. Kept only
    * where it holds or held credits of limited grants; otherwise null. A late commit without usages may
    * draw on limited grants for these operations, and a partial commit leaves credits that can pay them.
@@ -26,6 +32,8 @@ export type Reservation = {
   expiresAt: number;
   readonly createdAt: number;
   endedAt: number | null;
+  /** What the commit that ended it asked for, even if it was capped. Null if it did not end by a commit. */
+  endedAsking: bigint | null;
   readonly overCommitPolicy: OverCommitPolicy;
   /** The plan it was made under, which prices its commits even after the account moved to another. */
   readonly planId: string;
@@ -33,9 +41,13 @@ export type Reservation = {
   readonly rateCardVersion: number;
   readonly reference: string;
   readonly labels: Labels;
-  /** Whether it was committed after its expiry, within the plan's grace period. */
+  /** Whether any of it was committed after its expiry, within the plan's grace period. */
   late: boolean;
 };
+
+/** Whether a commit can succeed: it is active, or expired and within the plan's grace period. */
+export const canCommit = ({ state, expiresAt }: Reservation, { now, plan }: Book): boolean =>
+  state === 'ACTIVE' || (state === 'EXPIRED' && now <= expiresAt + plan.terms.reservation.graceMs);
 
 /** What an active reservation still sets aside. */
 export const heldCredits = (reservation: Reservation): bigint =>

@@ -112,6 +112,7 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
   );
   reservation.state = 'EXPIRED';
   reservation.returned += held;
+  reservation.expiredAllocations = reservation.allocations;
   reservation.allocations = [];
   reservation.endedAt = reservation.expiresAt;
   book.changes.reservations.markChanged(reservation);

@@ -37,7 +37,7 @@ export type PricedUsage = {
 };
 
 /**
- * Prices one usage. `path` is where it stands in the request, such as `usages[3]`, for the field paths of
+ * Prices one usage. `path` is where it stands in the request, such as `usages.items[3]`, for the field paths of
  * failures. Checks in this order: UNKNOWN_OPERATION; the count (INVALID_FIELD); inputs that the operation
  * does not declare (INVALID_FIELD); MISSING_QUANTITY and QUANTITY_OUT_OF_RANGE; and, all INVALID_FIELD,
  * attributes that are missing or have a value without a price, a CEL expression that gives no credits,
@@ -46,7 +46,7 @@ export type PricedUsage = {
 export function priceUsage(rateCard: RateCard, usage: Usage, path: string): PricedUsage | Failure {
   const operation = rateCard.operations.get(usage.operation);
   if (operation === undefined) return unknownOperation(rateCard, usage.operation, path);
-  if (usage.count < 1n || usage.count > MAX_CREDITS) return countOutOfRange(path);
+  if (usage.count < 0n || usage.count > MAX_CREDITS) return countOutOfRange(path);
   const failure = checkInputs(operation, usage, path);
   if (failure !== null) return failure;
   const complete = withDefaults(operation, usage);
@@ -66,7 +66,7 @@ export function priceUsage(rateCard: RateCard, usage: Usage, path: string): Pric
 
 /**
  * Prices usages in the given order, and sums them up. `path` is where the list stands in the request,
- * such as `usages`. If a usage cannot be priced, the first such failure is returned.
+ * such as `usages.items`. If a usage cannot be priced, the first such failure is returned.
  */
 export function priceUsages(
   rateCard: RateCard,

@@ -1,4 +1,4 @@
-/** A usage: one operation with its inputs, done `count` times (1 or more) with exactly these inputs. */
+/** A usage: one operation with its inputs, done `count` times (0 or more) with exactly these inputs. */
 export type Usage = {
   readonly operation: string;
   readonly count: bigint;

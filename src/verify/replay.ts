@@ -129,6 +129,7 @@ export class Replay {
       expect('reservation', refersTo === 'reservation', entry.reservationId !== null);
     if (requestedBy !== 'either') expect('request', requestedBy === 'caller', requestId !== '');
     if (entry.late && kind !== 'COMMIT') report(`a ${kind} is not late`);
+    if (entry.final !== null && kind !== 'COMMIT') report(`a ${kind} is not final`);
   }
 
   /** The entry's credits are what it moved and what its usages cost. */

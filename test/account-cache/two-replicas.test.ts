@@ -89,13 +89,14 @@ describe.each([
       command,
       origin: { ...origin, requestId: id },
       fingerprint: Buffer.from(inspect(command)),
+      notAfter: null,
       encodeResponse: (outcome) =>
         Buffer.from('reservation' in outcome ? outcome.reservation.reservationId : 'done'),
       isAbandoned: () => false,
       blockedBy: null,
     });
     if (answer instanceof Failure) return answer.reason;
-    return `${answer.replayed ? 'replayed ' : ''}${Buffer.from(answer.response)}`;
+    return `${answer.firstAnsweredAt === null ? '' : 'replayed '}${Buffer.from(answer.response)}`;
   }
 
   /** An account of ten credits, one of them reserved by the replica, which has it in its cache. */

@@ -55,7 +55,7 @@ test('textbook writes the rows of a reserve', async () => {
   const server = await startTextbook(scrip.databaseUrl, 2);
   const textbook = connect(server.address, { caller: 'bench' });
   try {
-    const request = { accountId: HOT, requestId: requestId(), usages: [UPSCALE] };
+    const request = { accountId: HOT, requestId: requestId(), usages: { items: [UPSCALE] } };
     expect((await textbook.billing.reserve(request)).reservation).toMatchObject({ credits: 20n });
     expect(await readState()).toEqual(expectedState());
   } finally {

@@ -69,6 +69,7 @@ const reserved: ReserveResponse = {
       components: [],
     },
   ],
+  replay: undefined,
 };
 
 const { reserve, getBalance } = BillingServiceService;

@@ -1,7 +1,10 @@
 /** The accounts of the benchmark: which there are, and how they are opened and funded. */
 import { randomUUID } from 'node:crypto';
 import { connect } from '../../src/client.ts';
-import { GrantCreditsRequest } from '../../src/gen/billing/v1/account_service.ts';
+import {
+  GrantCreditsRequest,
+  OpenAccountRequest,
+} from '../../src/gen/billing/v1/account_service.ts';
 import {
   BatchRequest,
   type BatchResponse,
@@ -52,7 +55,7 @@ export async function writeHistory(address: string, account: string, entries: nu
       $case: 'charge',
       value: ChargeRequest.fromPartial({
         ...mutationIds(account),
-        usages: [{ operation: 'file.inspect' }],
+        usages: { items: [{ operation: 'file.inspect' }] },
         reference: 'job-20261104',
       }),
     },
@@ -69,7 +72,7 @@ const openMutations = (group: Group): Mutation[] =>
   ids(group).map((id) => ({
     mutation: {
       $case: 'openAccount',
-      value: { ...mutationIds(id), planId: group.planId, displayName: '', labels: {} },
+      value: OpenAccountRequest.fromPartial({ ...mutationIds(id), planId: group.planId }),
     },
   }));
 

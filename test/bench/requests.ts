@@ -78,9 +78,18 @@ const addressed = { accountId: ACCOUNT, requestId: REQUEST };
 const ttl = { seconds: 86_400n, nanos: 0 };
 
 const reserveOf = (used: Usage) =>
-  ReserveRequest.fromPartial({ ...addressed, usages: [used], ttl, reference: 'job-20261104' });
+  ReserveRequest.fromPartial({
+    ...addressed,
+    usages: { items: [used] },
+    ttl,
+    reference: 'job-20261104',
+  });
 const commitOf = (usages: Usage[]) =>
-  CommitRequest.fromPartial({ ...addressed, reservationId: RESERVATION, usages });
+  CommitRequest.fromPartial({
+    ...addressed,
+    reservationId: RESERVATION,
+    ...(usages.length > 0 ? { usages: { items: usages } } : { all: true }),
+  });
 
 const encoded = (request: { finish(): Uint8Array }) => new Template(request.finish());
 
@@ -89,12 +98,18 @@ export const reserveRequest = (used: Usage) => encoded(ReserveRequest.encode(res
 export const commitRequest = (...usages: Usage[]) =>
   encoded(CommitRequest.encode(commitOf(usages)));
 export const releaseRequest = () =>
-  encoded(ReleaseRequest.encode({ ...addressed, reservationId: RESERVATION }));
+  encoded(
+    ReleaseRequest.encode(ReleaseRequest.fromPartial({ ...addressed, reservationId: RESERVATION })),
+  );
 export const chargeRequest = (used: Usage) =>
-  encoded(ChargeRequest.encode(ChargeRequest.fromPartial({ ...addressed, usages: [used] })));
+  encoded(
+    ChargeRequest.encode(ChargeRequest.fromPartial({ ...addressed, usages: { items: [used] } })),
+  );
 export const estimateRequest = (used: Usage) =>
   encoded(
-    EstimateRequest.encode(EstimateRequest.fromPartial({ accountId: ACCOUNT, usages: [used] })),
+    EstimateRequest.encode(
+      EstimateRequest.fromPartial({ accountId: ACCOUNT, usages: { items: [used] } }),
+    ),
   );
 export const balanceRequest = () =>
   encoded(GetBalanceRequest.encode({ accountId: ACCOUNT, includeGrants: false }));

@@ -34,6 +34,9 @@ const files = await readPlanFiles(new URL('../../deploy/plans', import.meta.url)
 assert('plans' in files);
 const plans = new Map(files.plans.map((plan) => [plan.planId, plan]));
 
+const usagesOf = ({ usages }: ReserveRequest) =>
+  (usages?.items ?? []).map((usage) => ({ ...usage, count: usage.count ?? 1n }));
+
 async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   const { accountId, requestId } = request;
   const account = await em.findOneOrFail(
@@ -50,7 +53,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   }
   const plan = plans.get(account.planId);
   assert(plan);
-  const priced = priceUsages(plan.rateCard, request.usages, 'usages');
+  const priced = priceUsages(plan.rateCard, usagesOf(request), 'usages');
   assert('lines' in priced);
   const grants = await em.find(
     entities.grants,
@@ -67,10 +70,12 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     committed: 0n,
     returned: 0n,
     allocations: draw(grants, priced.credits),
+    expiredAllocations: [],
     heldFor: null,
     expiresAt: now + Number(request.ttl?.seconds ?? 900n) * 1000,
     createdAt: now,
     endedAt: null,
+    endedAsking: null,
     overCommitPolicy: 'REJECT',
     planId: plan.planId,
     rateCardVersion: plan.rateCard.version,
@@ -90,12 +95,14 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     balance: balanceOf(account, grants, plan),
     entrySeq: account.seq,
     lines: priced.lines.map((line) => pricedUsageMessage(line)),
+    replay: undefined,
   }).finish();
 
   em.create(entities.reservations, {
     ...reservation,
     held: priced.credits,
     heldFor: null,
+    expiredAllocations: [],
     labels: { ...reservation.labels },
     allocations: reservation.allocations.map((a) => [Number(a.grantId), Number(a.credits)]),
     expiresAt: new Date(reservation.expiresAt),
@@ -152,6 +159,7 @@ const entryOf = (
       previousPlanId: null,
       rateCardVersion,
       late: false,
+      final: null,
       caller: 'bench',
       requestId,
       reference,

@@ -147,7 +147,7 @@ describe('plans publish', () => {
         await scrip.billing.charge({
           accountId,
           requestId: requestId(),
-          usages: [{ operation: 'job' }],
+          usages: { items: [{ operation: 'job' }] },
         })
       ).credits;
     expect(await charge()).toBe(1n);

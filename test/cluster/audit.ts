@@ -129,7 +129,7 @@ export const rules: Readonly<Record<string, string>> = {
       or not case state
         when 'ACTIVE' then releases = 0 and expiries = 0
         when 'COMMITTED' then commits > 0 and releases = 0 and expiries = late::int
-        when 'RELEASED' then releases = 1 and expiries = 0
+        when 'RELEASED' then releases = 1 and expiries <= 1
         when 'EXPIRED' then releases = 0 and expiries = 1 end`,
 
   'a grant has reserved what is allocated to reservations': `

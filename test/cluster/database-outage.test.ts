@@ -5,6 +5,7 @@ import pg from 'pg';
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { createDatabase, execute } from '../postgres.ts';
+import { errorOf } from '../rpc-error.ts';
 import {
   requestId,
   showDatabaseOnFailure,
@@ -157,13 +158,15 @@ describe('the database cannot be reached', () => {
     const other = await startTestService({ databaseUrl });
     stops.push(other.stop);
     const accountId = await accountWith(scrip, 10n);
-    const stream = scrip.billing.streamHistory({ accountId, afterSeq: 1n, follow: true });
+    const stream = scrip.billing.streamHistory({ accountId, follow: true });
+    // With its first message the stream has read what there is, and waits.
+    await stream.next();
     const next = stream.next();
-    await sleep(100);
-
     await proxy.close();
     await charge(other, accountId);
-    await sleep(200);
+    expect((await errorOf(scrip.billing.getBalance({ accountId }))).reason).toBe(
+      'DATABASE_UNAVAILABLE',
+    );
     await proxy.open();
     expect((await next).value?.entries).toMatchObject([{ seq: 2n }]);
     await stream.return();

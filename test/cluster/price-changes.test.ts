@@ -25,7 +25,7 @@ operations: ${job(credits)}
 changes: ${change ? `[{ from: ${new Date(change.from).toISOString()}, operations: ${job(change.credits)} }]` : '[]'}
 `);
 
-const usages = [{ operation: 'job' }];
+const usages = { items: [{ operation: 'job' }] };
 const DATE = Date.now() + 30 * DAY;
 
 async function charged(services: readonly TestService[], accountId: string) {

@@ -59,7 +59,7 @@ describe.each([
         (replicas[index % replicas.length] ?? cluster.a).billing.reserve({
           accountId,
           requestId: requestId(),
-          usages: [{ operation: 'image.upscale', quantities: { scale_factor: 8n } }],
+          usages: { items: [{ operation: 'image.upscale', quantities: { scale_factor: 8n } }] },
         }),
       ),
     );

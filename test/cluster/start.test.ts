@@ -65,7 +65,7 @@ test('a replica that runs since older prices commits at the price that a newer o
   const newer = await startTestService({ databaseUrl, plans: [planAt(7)] });
   started.push(newer);
 
-  const usages = [{ operation: 'job' }];
+  const usages = { items: [{ operation: 'job' }] };
   const job = { accountId, requestId: 'job', usages };
   const { reservation } = await newer.billing.reserve(job);
   expect(reservation).toMatchObject({ credits: 7n, rateCardVersion: 2n });

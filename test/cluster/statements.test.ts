@@ -134,7 +134,7 @@ test('a month of thousands of entries, some reserved in the month before, adds u
   cluster.setNow(Date.UTC(2032, 0, 31, 23, 55));
   const accountId = await a.open('aspose-cloud');
   const named = () => ({ accountId, requestId: requestId() });
-  const usages = [{ operation: 'document.convert', count: 2n }];
+  const usages = { items: [{ operation: 'document.convert', count: 2n }] };
   const reserving = Array.from({ length: 700 }, () => ({
     mutation: { $case: 'reserve' as const, value: { ...named(), usages } },
   }));
@@ -148,7 +148,7 @@ test('a month of thousands of entries, some reserved in the month before, adds u
       mutations: Array.from({ length: 900 }, () => charging(accountId, 1n)),
     });
   const committing = ids.map((reservationId) => ({
-    mutation: { $case: 'commit' as const, value: { ...named(), reservationId } },
+    mutation: { $case: 'commit' as const, value: { ...named(), reservationId, all: true } },
   }));
   const committed = await a.billing.batch({ mutations: committing });
   const seqs = committed.results.flatMap(({ result }) =>

@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Event, StreamEventsResponse } from '../../src/gen/billing/v1/event_service.ts';
+import { encodeStreamToken } from '../../src/rpc/event-service/stream-token.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -102,6 +103,8 @@ describe('an event says', () => {
   });
 });
 
+const tokenOf = (position: number | bigint): string => encodeStreamToken(BigInt(position));
+
 describe('StreamEvents', () => {
   test('sends every event from the first on, without gaps, and goes on after any of them', async () => {
     const accountId = await crossing(scrip);
@@ -110,9 +113,9 @@ describe('StreamEvents', () => {
     const all = await eventsOf(scrip);
     expect(positionsOf(all)).toEqual(from(1, all.length));
     expect(new Set(all.map(({ eventId }) => eventId)).size).toBe(all.length);
-    for (const afterPosition of [1n, BigInt(all.length - 2), BigInt(all.length)])
-      expect(await eventsOf(scrip, { afterPosition })).toEqual(all.slice(Number(afterPosition)));
-    expect(await eventsOf(scrip, { afterPosition: 1_000_000n })).toEqual([]);
+    for (const position of [1, all.length - 2, all.length])
+      expect(await eventsOf(scrip, { afterToken: tokenOf(position) })).toEqual(all.slice(position));
+    expect(await eventsOf(scrip, { afterToken: tokenOf(1_000_000) })).toEqual([]);
   });
 
   test('sends only the events of the requested account and types', async () => {
@@ -128,7 +131,7 @@ describe('StreamEvents', () => {
     ]);
     const lows = await eventsOf(scrip, { accountId, types: ['balance.low', 'top_up.failed'] });
     expect(lows).toEqual(own.filter(({ type }) => type === 'balance.low'));
-    const after = { accountId, afterPosition: own[2]!.position };
+    const after = { accountId, afterToken: tokenOf(own[2]!.position) };
     expect(await eventsOf(scrip, after)).toEqual(own.slice(3));
     const ofAll = await eventsOf(scrip, { types: ['balance.low'] });
     expect(ofAll).toEqual((await eventsOf(scrip)).filter(({ type }) => type === 'balance.low'));
@@ -141,11 +144,13 @@ describe('StreamEvents', () => {
     for await (const message of scrip.events.streamEvents({ types: ['statement.closed'] }))
       messages.push(message);
     expect(messages.flatMap(({ events }) => events)).toEqual([]);
-    expect(messages.at(-1)?.nextAfterPosition).toBe(await newest());
+    expect(messages.at(-1)?.nextToken).toBe(tokenOf(await newest()));
   });
 
   test.each<[string, Parameters<TestService['events']['streamEvents']>[0], string[]]>([
-    ['a position below 0', { afterPosition: -1n }, ['after_position']],
+    ['a token that it did not send', { afterToken: 'AQ' }, ['after_token']],
+    ['a token of another version', { afterToken: 'AgAAAAAAAAAB' }, ['after_token']],
+    ['a token with more at its end', { afterToken: `${tokenOf(1)}=` }, ['after_token']],
     ['an unknown type', { types: ['balance.low', 'balance.lo'] }, ['types']],
     ['an invalid account id', { accountId: 'a b' }, ['account_id']],
   ])('refuses %s', async (_, request, fields) => {
@@ -166,8 +171,8 @@ describe('StreamEvents that follows', () => {
   test('sends each new event', async () => {
     const accountId = await crossing(scrip);
     const [first] = await eventsOnce(accountId, 1);
-    const afterPosition = first!.position;
-    const stream = scrip.events.streamEvents({ accountId, afterPosition, follow: true });
+    const afterToken = tokenOf(first!.position);
+    const stream = scrip.events.streamEvents({ accountId, afterToken, follow: true });
     for (let times = 0; times < 3; times++) {
       const events = nextEvents(stream);
       await cross(scrip, accountId, 2);
@@ -181,8 +186,8 @@ describe('StreamEvents that follows', () => {
     try {
       const accountId = await crossing(scrip);
       const [first] = await eventsOnce(accountId, 1);
-      const afterPosition = first!.position;
-      const stream = reading.events.streamEvents({ accountId, afterPosition, follow: true });
+      const afterToken = tokenOf(first!.position);
+      const stream = reading.events.streamEvents({ accountId, afterToken, follow: true });
       const events = nextEvents(stream);
       await cross(scrip, accountId, 1);
       expect(await events).toMatchObject([{ accountId, type: 'balance.recovered' }]);
@@ -201,20 +206,20 @@ describe('StreamEvents that follows', () => {
     await vi.waitFor(() => expect(ended()).toBe(before + 1), EVENTUALLY);
   });
 
-  test('fails when the replica stops, and says after which position to resume', async () => {
+  test('fails when the replica stops, and says with which token to resume', async () => {
     const stopping = await startTestService({ databaseUrl: scrip.databaseUrl });
     const accountId = await crossing(scrip);
     await eventsOnce(accountId, 1);
-    const afterPosition = await newest();
-    const request = { afterPosition: afterPosition - 1n, follow: true };
+    const position = await newest();
+    const request = { afterToken: tokenOf(position - 1n), follow: true };
     const stream = stopping.events.streamEvents(request);
-    expect(await nextEvents(stream)).toMatchObject([{ position: afterPosition }]);
+    expect(await nextEvents(stream)).toMatchObject([{ position }]);
     const fault = errorOf(stream.next());
     await stopping.service.stop();
     expect(await fault).toMatchObject({
       code: status.UNAVAILABLE,
       reason: 'SHUTTING_DOWN',
-      metadata: { next_after_position: String(afterPosition) },
+      metadata: { next_token: tokenOf(position) },
     });
     stopping.close();
   });
@@ -233,14 +238,14 @@ test('a reader that resumes on one replica after the other misses and repeats no
       await cross(b, accountId, EACH / 2);
     });
     const seen: Event[] = [];
-    let after = 0n;
+    let afterToken = '';
     for (let count = 0; seen.length < total; count++) {
       const replica = count % 2 === 0 ? a : b;
-      const stream = replica.events.streamEvents({ afterPosition: after, follow: true });
+      const stream = replica.events.streamEvents({ afterToken, follow: true });
       let messages = 0;
-      for await (const { events, nextAfterPosition } of stream) {
+      for await (const { events, nextToken } of stream) {
         seen.push(...events);
-        after = nextAfterPosition;
+        afterToken = nextToken;
         if (++messages === 3 || seen.length >= total) break;
       }
     }

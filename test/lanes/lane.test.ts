@@ -16,6 +16,7 @@ const request = (name: string): Task => ({
   command: release(name),
   origin: { ...origin, requestId: name },
   fingerprint: new Uint8Array(),
+  notAfter: null,
   encodeResponse: () => new Uint8Array(),
   isAbandoned: () => false,
   blockedBy: null,
@@ -23,7 +24,10 @@ const request = (name: string): Task => ({
 
 const nameOf = (task: Task): string => ('origin' in task ? task.origin.requestId : task.accountId);
 
-const answerOf = (task: Task): Answer => ({ response: Buffer.from(nameOf(task)), replayed: false });
+const answerOf = (task: Task): Answer => ({
+  response: Buffer.from(nameOf(task)),
+  firstAnsweredAt: null,
+});
 
 const read = (answer: Answer): string =>
   answer instanceof Failure

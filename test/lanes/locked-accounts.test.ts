@@ -33,6 +33,7 @@ async function reserveOn(accountId: string): Promise<string> {
     command: reserve(1n),
     origin: { ...origin, requestId: requestId() },
     fingerprint: new Uint8Array(),
+    notAfter: null,
     encodeResponse: () => Buffer.from(accountId),
     isAbandoned: () => false,
     blockedBy: null,

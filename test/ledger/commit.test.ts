@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { OverCommitPolicy } from '../../src/ledger/reservation.ts';
-import { at, commit, grantCredits, pages, plan, postpaid, reserve } from './fixtures.ts';
+import { at, commit, grantCredits, pages, plan, postpaid, reserve, usagesOf } from './fixtures.ts';
 import { ledger, type Row } from './table.ts';
 
 const GRANT: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'];
@@ -22,13 +22,19 @@ const overThree = (overCommitPolicy: OverCommitPolicy): readonly Row[] => [
 describe('a commit charges', () => {
   test.each<[string, ReturnType<typeof commit>, string, string]>([
     [
-      'everything that is held, if no amount is given',
+      'everything that is held, if all is asked for',
       commit('r1'),
       'COMMIT 30: (g1)>consumed 30',
       '70',
     ],
     ['the credits asked for', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
     ['nothing, if 0 credits are asked for', commit('r1', 0n), 'COMMIT 0: (g1)>g1 30', '100'],
+    [
+      'nothing, for an empty list of usages',
+      commit('r1', { usages: [] }),
+      'COMMIT 0: (g1)>g1 30',
+      '100',
+    ],
     [
       'the price of the usages',
       commit('r1', pages(29n)),
@@ -67,16 +73,15 @@ describe('a commit charges', () => {
     ]);
   });
 
-  test('nothing if the reservation is committed already', () => {
+  test('nothing if the same was committed already', () => {
     const store = ledger(plan(), [
       GRANT,
       RESERVE,
       ['1s', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
       ['2s', commit('r1', 12n), 'nothing', '88'],
-      ['3s', commit('r1', 99n), 'nothing', '88'],
-      ['4s', commit('r1', null, { final: false }), 'nothing', '88'],
+      ['3s', commit('r1', pages(12n)), 'nothing', '88'],
     ]);
-    const { outcome } = store.run(at('5s'), commit('r1'));
+    const { outcome } = store.run(at('5s'), commit('r1', 12n));
     expect(outcome).toEqual({
       kind: 'Commit',
       reservation: store.reservations.get('r1'),
@@ -86,6 +91,57 @@ describe('a commit charges', () => {
       lines: [],
     });
     expect(store.reservations.get('r1')).toMatchObject({ committed: 12n, endedAt: at('1s') });
+  });
+});
+
+describe('a second commit of a committed reservation', () => {
+  const COMMITTED =
+    'RESERVATION_COMMITTED: reservation_id r1, state COMMITTED, at 2026-01-10T00:00:02.000Z, committed 16';
+  /** 4 and then 12 of 30 are committed, and the rest is given back. */
+  const TWICE: readonly Row[] = [
+    GRANT,
+    RESERVE,
+    ['1s', commit('r1', 4n, { final: false }), 'COMMIT 4: (g1)>consumed 4', '96 (26)'],
+    ['2s', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 14', '84'],
+  ];
+
+  test.each<[string, ReturnType<typeof commit>, string]>([
+    ['succeeds if it asks for what the last one asked for', commit('r1', 12n), 'nothing'],
+    ['succeeds if it asks for the total', commit('r1', 16n), 'nothing'],
+    ['fails if it asks for more', commit('r1', 17n), COMMITTED],
+    ['fails if it asks for less', commit('r1', 11n), COMMITTED],
+    ['fails if it asks for nothing', commit('r1', 0n), COMMITTED],
+    ['fails for an empty list of usages', commit('r1', { usages: [] }), COMMITTED],
+    ['fails if it asks for all, where some was given back', commit('r1'), COMMITTED],
+    ['fails if it is not final', commit('r1', 12n, { final: false }), COMMITTED],
+    ['fails if its usages have no price', commit('r1', pages(0n)), 'QUANTITY_OUT_OF_RANGE'],
+  ])('%s', (_, command, written) => {
+    ledger(plan(), [...TWICE, ['3s', command, written, '84']]);
+  });
+
+  test('succeeds if it asks for all, where all was committed', () => {
+    ledger(plan(), [
+      GRANT,
+      RESERVE,
+      ['1s', commit('r1', 4n, { final: false }), 'COMMIT 4: (g1)>consumed 4', '96 (26)'],
+      ['2s', commit('r1', 26n), 'COMMIT 26: (g1)>consumed 26', '70'],
+      ['3s', commit('r1'), 'nothing', '70'],
+    ]);
+  });
+
+  test('succeeds if it asks for more than the policy CAP allowed, as the first did', () => {
+    ledger(plan(), [
+      ...overThree('CAP'),
+      [
+        '1s',
+        commit('r1', 44n),
+        'COMMIT 30: (g1)>consumed 10, (g2)>consumed 15, (g3)>consumed 5',
+        '15',
+      ],
+      ['2s', commit('r1', 44n), 'nothing', '15'],
+      ['3s', commit('r1', 30n), 'nothing', '15'],
+      ['4s', commit('r1', 43n), 'RESERVATION_COMMITTED', '15'],
+    ]);
   });
 });
 
@@ -137,11 +193,11 @@ describe('commits that are not final', () => {
     ledger(plan(), [
       GRANT,
       RESERVE,
-      ['1s', commit('r1', null, { final: false }), 'COMMIT 30: (g1)>consumed 30', '70'],
+      ['1s', commit('r1', 'all', { final: false }), 'COMMIT 30: (g1)>consumed 30', '70'],
       ['2s', commit('r1', 1n, { final: false }), 'EXCEEDS_RESERVATION', '70'],
       ['3s', commit('r1'), 'COMMIT 0', '70'],
       ['4s', reserve(10n), 'RESERVE 10: g1>(g1) 10', '70 (10)'],
-      ['5s', commit('r2', null, { final: false }), 'COMMIT 10: (g1)>consumed 10', '60'],
+      ['5s', commit('r2', 'all', { final: false }), 'COMMIT 10: (g1)>consumed 10', '60'],
       ['904s', null, 'EXPIRE 0', '60'],
     ]);
   });
@@ -254,8 +310,8 @@ describe('a commit of more than is held', () => {
     expect(store.run(at('2s'), commit('r1', 22n)).outcome).toMatchObject({
       split: [
         { grantId: 1n, credits: 10n },
-        { grantId: 2n, credits: 7n },
-        { grantId: 0n, credits: 5n },
+        { grantId: 2n, credits: 10n },
+        { grantId: 0n, credits: 2n },
       ],
     });
   });
@@ -301,6 +357,73 @@ describe('a commit of reserved overage', () => {
         commit('r1', 3n),
         'COMMIT 3: (overage)>consumed 3, (overage)>overage 25',
         '0 overage 5',
+      ],
+    ]);
+  });
+
+  test('uses it as the last resort: credits that became available meanwhile pay first', () => {
+    const store = ledger(plan(postpaid(50n)), [
+      ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
+      ['0s', reserve(40n), 'RESERVE 40: g1>(g1) 10, overage>(overage) 30', '10 (40)'],
+      ['1s', grantCredits(20n), 'GRANT 20: issued>g2 20', '30 (40)'],
+      [
+        '2s',
+        commit('r1', 35n),
+        'COMMIT 35: (g1)>consumed 10, g2>consumed 20, (overage)>consumed 5, (overage)>overage 5, (overage)>overage 20',
+        '0 overage 5',
+      ],
+    ]);
+    expect(store.reservations.get('r1')).toMatchObject({ committed: 35n, returned: 5n });
+  });
+
+  test('gives it back for what other credits pay, also if the commit is not final', () => {
+    const store = ledger(plan(postpaid(50n)), [
+      ['0s', reserve(40n), 'RESERVE 40: overage>(overage) 40', '0 (40)'],
+      ['1s', grantCredits(15n), 'GRANT 15: issued>g1 15', '15 (40)'],
+      [
+        '2s',
+        commit('r1', 10n, { final: false }),
+        'COMMIT 10: g1>consumed 10, (overage)>overage 10',
+        '5 (30)',
+      ],
+      [
+        '3s',
+        commit('r1'),
+        'COMMIT 30: g1>consumed 5, (overage)>consumed 25, (overage)>overage 5',
+        '0 overage 25',
+      ],
+    ]);
+    expect(store.reservations.get('r1')).toMatchObject({ committed: 40n, returned: 0n });
+  });
+
+  test('lets a limited grant pay for its operations only, in place of overage', () => {
+    ledger(plan(postpaid(50n)), [
+      ['0s', reserve(usagesOf({ a: 10n, b: 10n })), 'RESERVE 20: overage>(overage) 20', '0 (20)'],
+      ['1s', grantCredits(15n, { operations: ['a'] }), 'GRANT 15: issued>g1 15', '15 (20)'],
+      [
+        '2s',
+        commit('r1', usagesOf({ a: 10n, b: 10n })),
+        'COMMIT 20: g1>consumed 10, (overage)>consumed 10, (overage)>overage 10',
+        '5 overage 10',
+      ],
+    ]);
+  });
+
+  test('frees a held grant for another operation, where a new one can pay in its place', () => {
+    ledger(plan(postpaid(50n)), [
+      ['0s', grantCredits(10n, { operations: ['a', 'b'] }), 'GRANT 10: issued>g1 10', '10'],
+      [
+        '0s',
+        reserve(usagesOf({ a: 10n, b: 10n })),
+        'RESERVE 20: g1>(g1) 10, overage>(overage) 10',
+        '10 (20)',
+      ],
+      ['1s', grantCredits(10n, { operations: ['a'] }), 'GRANT 10: issued>g2 10', '20 (20)'],
+      [
+        '2s',
+        commit('r1', usagesOf({ a: 10n, b: 10n })),
+        'COMMIT 20: (g1)>consumed 10, g2>consumed 10, (overage)>overage 10',
+        '0',
       ],
     ]);
   });

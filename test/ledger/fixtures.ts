@@ -261,6 +261,7 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   previousPlanId: null,
   rateCardVersion: 1,
   late: false,
+  final: null,
   reference: '',
   labels: {},
   ...change,
@@ -288,15 +289,14 @@ export const reserve = (amount: Amount, change: Partial<Reserve> = {}): Command 
   ...change,
 });
 
-/** Without an amount commits everything that is held. */
 export const commit = (
   reservationId: string,
-  amount: Amount | null = null,
+  amount: Amount | 'all' = 'all',
   change: Partial<Commit> = {},
 ): Command => ({
   kind: 'Commit',
   reservationId,
-  amount: amount === null ? null : toAmount(amount),
+  amount: amount === 'all' ? amount : toAmount(amount),
   final: true,
   ...change,
 });
@@ -329,10 +329,9 @@ export const charge = (
   ...change,
 });
 
-/** Without credits refunds everything that is not refunded yet. */
 export const refund = (
   seq: bigint,
-  credits: bigint | null = null,
+  credits: bigint | 'all' = 'all',
   change: Partial<Refund> = {},
 ): Command => ({ kind: 'Refund', seq, credits, reference: '', labels: {}, ...change });
 

@@ -53,6 +53,7 @@ const fields: { [Field in keyof UnsealedEntry]: fc.Arbitrary<UnsealedEntry[Field
   previousPlanId: fc.option(name),
   rateCardVersion: fc.option(fc.nat(9)),
   late: fc.boolean(),
+  final: fc.option(fc.boolean()),
   caller: name,
   requestId: name,
   reference: name,

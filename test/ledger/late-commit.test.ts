@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { at, charge, commit, grantCredits, plan, postpaid, release, reserve } from './fixtures.ts';
-import { ledger, type Row } from './table.ts';
+import { continueLedger, ledger, type Row } from './table.ts';
 
 /** A reservation of 30 of 100 that expires at 15m, with a grace period of 5 minutes. */
 const ROWS: readonly Row[] = [
@@ -8,7 +8,7 @@ const ROWS: readonly Row[] = [
   ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
 ];
 const EXPIRED =
-  'RESERVATION_EXPIRED: reservation_id r1, state EXPIRED, at 2026-01-10T00:15:00.000Z';
+  'RESERVATION_EXPIRED: reservation_id r1, state EXPIRED, at 2026-01-10T00:15:00.000Z, committed 0';
 
 describe('a commit within the grace period', () => {
   test('charges what is available, and is marked late', () => {
@@ -37,22 +37,78 @@ describe('a commit within the grace period', () => {
     expect(store.reservations.get('r1')).toMatchObject({ committed: 10n, returned: 20n });
   });
 
-  test('ends the reservation even if it is not final', () => {
+  test('leaves the reservation expired until a final one: each charges', () => {
     const store = ledger(plan(), [
       ...ROWS,
       ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],
       ['15m', null, 'EXPIRE 20: (g1)>g1 20', '90'],
       ['16m', commit('r1', 5n, { final: false }), 'late COMMIT 5: g1>consumed 5', '85'],
-      ['17m', commit('r1', 5n), 'nothing', '85'],
+      ['17m', commit('r1', 5n, { final: false }), 'late COMMIT 5: g1>consumed 5', '80'],
+      [
+        '18m',
+        commit('r1', 11n, { final: false }),
+        'EXCEEDS_RESERVATION: asked 11, allowed 10, reservation_id r1',
+        '80',
+      ],
+    ]);
+    const reservation = store.reservations.get('r1');
+    expect(reservation).toMatchObject({ state: 'EXPIRED', committed: 20n, returned: 10n });
+    expect(reservation).toMatchObject({ late: true, endedAt: at('15m') });
+    continueLedger(store, [
+      ['19m', commit('r1', 4n), 'late COMMIT 4: g1>consumed 4', '76'],
+      ['19m', commit('r1', 4n), 'nothing', '76'],
+      ['19m', commit('r1', 5n), 'RESERVATION_COMMITTED', '76'],
     ]);
     expect(store.reservations.get('r1')).toMatchObject({
       state: 'COMMITTED',
-      committed: 15n,
-      returned: 15n,
+      committed: 24n,
+      returned: 6n,
     });
   });
 
-  test('charges what the expiry gave back, if no amount is given', () => {
+  test('takes credits first from the grants that the reservation held', () => {
+    const store = ledger(plan(), [
+      ['0s', grantCredits(30n), 'GRANT 30: issued>g1 30', '30'],
+      ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '30 (30)'],
+      ['1m', grantCredits(50n, { priority: 1 }), 'GRANT 50: issued>g2 50', '80 (30)'],
+      [
+        '16m',
+        commit('r1', 20n, { final: false }),
+        'EXPIRE 30: (g1)>g1 30 | late COMMIT 20: g1>consumed 20',
+        '60',
+      ],
+      ['17m', charge(53n), 'CHARGE 53: g2>consumed 50, g1>consumed 3', '7'],
+      ['18m', grantCredits(5n, { priority: 1 }), 'GRANT 5: issued>g3 5', '12'],
+      ['19m', commit('r1'), 'late COMMIT 10: g1>consumed 7, g3>consumed 3', '2'],
+    ]);
+    expect(store.reservations.get('r1')).toMatchObject({ committed: 30n, returned: 0n });
+  });
+
+  test('takes no more of a grant first than the reservation held of it', () => {
+    ledger(plan(), [
+      ['0s', grantCredits(20n), 'GRANT 20: issued>g1 20', '20'],
+      ['0s', reserve(5n, { overCommitPolicy: 'DRAW' }), 'RESERVE 5: g1>(g1) 5', '20 (5)'],
+      ['1m', grantCredits(50n, { priority: 1 }), 'GRANT 50: issued>g2 50', '70 (5)'],
+      [
+        '16m',
+        commit('r1', 8n),
+        'EXPIRE 5: (g1)>g1 5 | late COMMIT 8: g1>consumed 5, g2>consumed 3',
+        '62',
+      ],
+    ]);
+  });
+
+  test('is impossible after a release', () => {
+    const store = ledger(plan(), [
+      ...ROWS,
+      ['16m', release('r1'), 'EXPIRE 30: (g1)>g1 30 | RELEASE 0', '100'],
+      ['17m', commit('r1'), 'RESERVATION_RELEASED', '100'],
+      ['17m', release('r1'), 'nothing', '100'],
+    ]);
+    expect(store.reservations.get('r1')).toMatchObject({ state: 'RELEASED', returned: 30n });
+  });
+
+  test('charges what the expiry gave back, if all is asked for', () => {
     ledger(plan(), [
       ...ROWS,
       ['1m', commit('r1', 10n, { final: false }), 'COMMIT 10: (g1)>consumed 10', '90 (20)'],

@@ -66,7 +66,7 @@ describe('a grant limited to operations', () => {
     const { outcome } = store.run(at('1s'), grantCredits(5n, { operations: ['a', 'x'] }));
     expect(outcome).toMatchObject({
       reason: 'UNKNOWN_OPERATION',
-      metadata: { operation: 'x', field: 'operations[1]' },
+      metadata: { operation: 'x', field: 'only_for.operations[1]' },
     });
   });
 

@@ -33,7 +33,7 @@ const burnsBefore = (a: Grant, b: Grant): boolean => {
 };
 
 /** Throws if an entry used credits while grants that burn earlier still had some. */
-function auditBurnOrder({ grants }: AccountStore, { seq, kind, at, moves, usages }: Entry) {
+function auditBurnOrder({ grants }: AccountStore, { seq, kind, at, moves, usages, late }: Entry) {
   if (!['RESERVE', 'RAISE', 'CHARGE', 'COMMIT'].includes(kind)) return;
   // A grant that may pay for only some of the usages may rightly have credits left.
   const paysAll = ({ operations }: Grant) =>
@@ -48,7 +48,8 @@ function auditBurnOrder({ grants }: AccountStore, { seq, kind, at, moves, usages
   );
   for (const { from, grantId } of moves) {
     if (from === 'overage') assert.equal(unused.length, 0, `${seq}: overage before grants`);
-    if (from !== 'available') continue;
+    // A late commit uses the grants first that its reservation held.
+    if (from !== 'available' || late) continue;
     const used = grants.get(grantId)!;
     const earlier = unused.find((grant) => burnsBefore(grant, used));
     assert(!earlier, `${seq} uses grant ${grantId} before ${earlier?.grantId}`);

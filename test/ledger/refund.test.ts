@@ -78,7 +78,7 @@ describe('a refund', () => {
       ['1s', commit('r1', 4n), 'COMMIT 4: (g1)>consumed 4, (g1)>g1 6', '6'],
       ['2s', refund(3n, 5n), 'EXCEEDS_COMMIT: asked 5, allowed 4, seq 3', '6'],
       ['3s', refund(3n), 'REFUND 4: consumed>g1 4', '10'],
-      ['4s', commit('r1'), 'nothing', '10'],
+      ['4s', commit('r1', 4n), 'nothing', '10'],
     ]);
   });
 

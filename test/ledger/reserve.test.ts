@@ -108,7 +108,7 @@ describe('a reservation', () => {
     const { outcome } = store.run(at('1s'), reserve(pages(0n)));
     expect(outcome).toMatchObject({
       reason: 'QUANTITY_OUT_OF_RANGE',
-      violations: [{ field: 'usages[0].quantities["pages"]' }],
+      violations: [{ field: 'usages.items[0].quantities["pages"]' }],
     });
   });
 
@@ -196,7 +196,7 @@ describe('an extension', () => {
       [
         '15m',
         extend('r1', '15m'),
-        'EXPIRE 10: (g1)>g1 10 | RESERVATION_EXPIRED: reservation_id r1, state EXPIRED, at 2026-01-10T00:15:00.000Z',
+        'EXPIRE 10: (g1)>g1 10 | RESERVATION_EXPIRED: reservation_id r1, state EXPIRED, at 2026-01-10T00:15:00.000Z, committed 0',
         '100',
       ],
       ['16m', reserve(10n), 'RESERVE 10: g1>(g1) 10', '100 (10)'],
@@ -225,7 +225,7 @@ describe('a release', () => {
       [
         '4s',
         commit('r1'),
-        'RESERVATION_RELEASED: reservation_id r1, state RELEASED, at 2026-01-10T00:00:02.000Z',
+        'RESERVATION_RELEASED: reservation_id r1, state RELEASED, at 2026-01-10T00:00:02.000Z, committed 0',
         '100',
       ],
       ['5s', release('r2'), 'RESERVATION_NOT_FOUND', '100'],
@@ -252,14 +252,14 @@ describe('a release', () => {
     ledger(plan(), [
       GRANT,
       ['0s', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
-      ['15m', release('r1'), 'EXPIRE 30: (g1)>g1 30', '100'],
+      ['15m', release('r1'), 'EXPIRE 30: (g1)>g1 30 | RELEASE 0', '100'],
       ['16m', release('r1'), 'nothing', '100'],
       ['17m', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
       ['18m', commit('r2', 0n), 'COMMIT 0: (g1)>g1 30', '100'],
       [
         '19m',
         release('r2'),
-        'RESERVATION_COMMITTED: reservation_id r2, state COMMITTED, at 2026-01-10T00:18:00.000Z',
+        'RESERVATION_COMMITTED: reservation_id r2, state COMMITTED, at 2026-01-10T00:18:00.000Z, committed 0',
         '100',
       ],
     ]);

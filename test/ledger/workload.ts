@@ -79,11 +79,13 @@ const reserveCommands = fc
   })
   .map(({ amount, ...terms }) => reserve(amount, terms));
 const commitCommands = fc
-  .tuple(fc.option(amounts), fc.boolean())
+  .tuple(fc.option(amounts, { nil: 'all' as const }), fc.boolean())
   .map(([amount, final]) => commit('', amount, { final }));
 const raiseCommands = amounts.map((amount) => raise('', amount));
 const extendCommands = fc.constantFrom('1s', '10m', '20h', '30h').map((ttl) => extend('', ttl));
-const refundCommands = fc.option(fc.bigInt(1n, 30n)).map((credits) => refund(0n, credits));
+const refundCommands = fc
+  .option(fc.bigInt(1n, 30n), { nil: 'all' as const })
+  .map((credits) => refund(0n, credits));
 const purchaseCommands = fc
   .tuple(fc.constantFrom('small', 'large', 'none'), fc.nat(9))
   .map(([packId, invoice]) => purchase(packId, `INV-${invoice}`));

@@ -61,7 +61,7 @@ async function open(accountId: string, planId: string, paid = 0n, expiresAt?: Da
 }
 
 async function charge(accountId: string, pages: bigint): Promise<bigint> {
-  const usages = [{ operation: 'job.pages', quantities: { pages } }];
+  const usages = { items: [{ operation: 'job.pages', quantities: { pages } }] };
   const charged = await scrip.billing.charge({ accountId, requestId: requestId(), usages });
   return charged.entrySeq;
 }

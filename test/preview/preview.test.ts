@@ -86,7 +86,7 @@ const runPreview = (...args: string[]) => run(['plans', 'preview', ...args]);
 function callerOf(accountId: string) {
   const ids = () => ({ accountId, requestId: requestId() });
   const ofPages = (count: bigint) => ({
-    usages: [{ operation: 'job.pages', quantities: { pages: count } }],
+    usages: { items: [{ operation: 'job.pages', quantities: { pages: count } }] },
   });
   return {
     charge: (amount: object) => scrip.billing.charge({ ...ids(), ...amount }),
@@ -100,7 +100,7 @@ function callerOf(accountId: string) {
   };
 }
 
-const FLAT_JOB = { usages: [{ operation: 'job.flat' }] };
+const FLAT_JOB = { usages: { items: [{ operation: 'job.flat' }] } };
 
 async function open(accountId: string, planId = 'metered') {
   await scrip.accounts.openAccount({ accountId, requestId: requestId(), planId });
@@ -120,7 +120,7 @@ async function useAccounts() {
   scrip.setNow(JANUARY);
   await alice.charge(alice.ofPages(10n)); // 30, now 40
   await alice.charge({ credits: 5n }); // 5, without usages
-  await alice.job(4n, {}); // in full: 12, now 16
+  await alice.job(4n, { all: true }); // in full: 12, now 16
   await alice.job(10n, { credits: 10n }); // a third of it: 10, now 13
   await alice.job(10n, alice.ofPages(1n)); // 3, now 4
   const { entrySeq } = await alice.charge(alice.ofPages(2n)); // 6, of which 3 are refunded; now 4
@@ -128,7 +128,9 @@ async function useAccounts() {
 
   const bob = await open('bob');
   await bob.charge(FLAT_JOB);
-  await bob.charge({ usages: [...FLAT_JOB.usages, ...bob.ofPages(1n).usages] });
+  await bob.charge({
+    usages: { items: [...FLAT_JOB.usages.items, ...bob.ofPages(1n).usages.items] },
+  });
   await open('carol');
   const dave = await open('dave', 'other');
   await dave.charge(dave.ofPages(1n));

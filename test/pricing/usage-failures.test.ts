@@ -93,7 +93,6 @@ describe('a usage that cannot be priced is a failure that names its field', () =
       'INVALID_FIELD',
       { operation: 'job.cel', allowed: 'fast, deep', field: field('attributes["mode"]') },
     ],
-    ['a count of 0', usage('job.flat', {}, {}, 0n), 'INVALID_FIELD', { field: field('count') }],
     [
       'a negative count',
       usage('job.flat', {}, {}, -1n),

@@ -88,7 +88,7 @@ async function callAccounts({ accounts }: Scrip) {
 }
 
 async function callBilling({ billing, accounts }: Scrip) {
-  const usages = [{ operation: 'file.inspect' }];
+  const usages = { items: [{ operation: 'file.inspect' }] };
   await billing.estimate({ accountId, usages });
   const { reservation } = await billing.reserve({ ...named(), usages });
   const { reservationId = '' } = reservation ?? {};
@@ -96,7 +96,7 @@ async function callBilling({ billing, accounts }: Scrip) {
   await billing.raiseReservation({ ...named(), reservationId, usages });
   await billing.getReservation({ accountId, reservationId });
   await billing.listReservations({ accountId });
-  await billing.commit({ ...named(), reservationId });
+  await billing.commit({ ...named(), reservationId, all: true });
   const second = await billing.reserve({ ...named(), usages });
   await billing.release({
     ...named(),

@@ -76,7 +76,7 @@ describe('billing', () => {
     const customer = await openIn(2030, 5);
     const sized = { ...outputs(1n), quantities: { bytes: 1_000_000_000n } };
     const error = await errorOf(customer.charge(sized));
-    expect(error.fields).toEqual(['usages[0].quantities["bytes"]']);
+    expect(error.fields).toEqual(['usages.items[0].quantities["bytes"]']);
     expect(await customer.remaining()).toBe(50n);
   });
 

@@ -50,19 +50,22 @@ export class Customer {
   }
 
   estimate(...usages: Usage[]) {
-    return this.#scrip.billing.estimate({ accountId: this.accountId, usages });
+    return this.#scrip.billing.estimate({ accountId: this.accountId, usages: { items: usages } });
   }
 
   charge(...usages: Usage[]) {
-    return this.#scrip.billing.charge({ ...this.mutation(), usages });
+    return this.#scrip.billing.charge({ ...this.mutation(), usages: { items: usages } });
   }
 
   async reserve(...usages: Usage[]): Promise<Reservation> {
-    return defined((await this.#scrip.billing.reserve({ ...this.mutation(), usages })).reservation);
+    return defined(
+      (await this.#scrip.billing.reserve({ ...this.mutation(), usages: { items: usages } }))
+        .reservation,
+    );
   }
 
   commit({ reservationId }: Reservation) {
-    return this.#scrip.billing.commit({ ...this.mutation(), reservationId });
+    return this.#scrip.billing.commit({ ...this.mutation(), reservationId, all: true });
   }
 
   release({ reservationId }: Reservation) {

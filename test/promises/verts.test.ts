@@ -176,8 +176,8 @@ describe('operation costs', () => {
 
   test('can be read before an operation: the charge is the same', async () => {
     const customer = await open();
-    const usages = [upscale(5n, 3n), convert('docx'), resize(4_000_001n), INSPECT];
-    const { credits, rateCardVersion } = await customer.estimate(...usages);
+    const usages = { items: [upscale(5n, 3n), convert('docx'), resize(4_000_001n), INSPECT] };
+    const { credits, rateCardVersion } = await customer.estimate(...usages.items);
     expect(await customer.remaining()).toBe(5_000n);
     const charged = await scrip.billing.charge({ ...customer.mutation(), usages, rateCardVersion });
     expect(charged.credits).toBe(credits);
@@ -321,7 +321,11 @@ describe('a low balance', () => {
     const customer = await open();
     await scrip.accounts.updateAccount({ ...customer.mutation(), pauseFloor: { credits: 300n } });
     const reserve = (criticality: Criticality) =>
-      scrip.billing.reserve({ ...customer.mutation(), usages: [upscale(2n)], criticality });
+      scrip.billing.reserve({
+        ...customer.mutation(),
+        usages: { items: [upscale(2n)] },
+        criticality,
+      });
     await spendDownTo(customer, 299n);
     expect(await errorOf(reserve(Criticality.SHEDDABLE))).toMatchObject({
       reason: 'PAUSED_BELOW_FLOOR',
@@ -354,7 +358,9 @@ describe('failed operations', () => {
     await customer.release(await customer.reserve(upscale(8n)));
     expect(await customer.balance()).toMatchObject({ available: 5_000n, reserved: 0n });
     const { entrySeq: seq } = await customer.charge(upscale(8n));
-    expect((await scrip.billing.refund({ ...customer.mutation(), seq })).refunded).toBe(35n);
+    expect((await scrip.billing.refund({ ...customer.mutation(), seq, all: true })).refunded).toBe(
+      35n,
+    );
     expect(await customer.remaining()).toBe(5_000n);
   });
 

@@ -28,7 +28,7 @@ describe('Charge', () => {
     const accountId = await openWithCredits(scrip, 4n);
     await grant(scrip, accountId, 600n);
     const response = await charge(accountId, {
-      usages: [UPSCALE],
+      usages: { items: [UPSCALE] },
       reference: 'job-1',
       labels: { team: 'images' },
     });
@@ -76,7 +76,7 @@ describe('Charge', () => {
   test.each([
     ['a number of credits', { credits: 3n }, 3n],
     ['0 credits', { credits: 0n }, 0n],
-    ['a usage that costs nothing', { usages: [{ operation: 'document.merge' }] }, 0n],
+    ['a usage that costs nothing', { usages: { items: [{ operation: 'document.merge' }] } }, 0n],
   ])('charges %s and writes an entry', async (_, request, credits) => {
     const accountId = await scrip.open('aspose-cloud');
     const response = await charge(accountId, request);

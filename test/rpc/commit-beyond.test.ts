@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 type CommitRequest = Parameters<TestService['billing']['commit']>[0];
-const commit = (accountId: string, reservationId: string, request: CommitRequest = {}) =>
+const commit = (accountId: string, reservationId: string, request: CommitRequest = { all: true }) =>
   scrip.billing.commit({ accountId, requestId: requestId(), reservationId, ...request });
 const fromGrant = (grantId: bigint, credits: bigint) => ({
   source: { $case: 'grantId', value: grantId },
@@ -67,7 +67,7 @@ describe('A commit that exceeds its reservation', () => {
   test('charges what the reservation holds under CAP', async () => {
     const { accountId, id } = await reserveWith(OverCommitPolicy.CAP);
     const { committed, balance } = await commit(accountId, id, {
-      usages: [{ ...UPSCALE, count: 3n }],
+      usages: { items: [{ ...UPSCALE, count: 3n }] },
     });
     expect([committed, balance?.available]).toEqual([20n, 30n]);
   });
@@ -139,7 +139,7 @@ describe('A late commit', () => {
     ]);
   });
 
-  test('without usages or credits charges everything that the reservation held', async () => {
+  test('of all charges everything that the reservation held', async () => {
     const { accountId, id } = await expiredReservation(60n, MINUTE);
     expect((await commit(accountId, id)).committed).toBe(60n);
   });

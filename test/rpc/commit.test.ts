@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 type CommitRequest = Parameters<TestService['billing']['commit']>[0];
-const commit = (accountId: string, reservationId: string, request: CommitRequest = {}) =>
+const commit = (accountId: string, reservationId: string, request: CommitRequest = { all: true }) =>
   scrip.billing.commit({ accountId, requestId: requestId(), reservationId, ...request });
 const release = (accountId: string, reservationId: string) =>
   scrip.billing.release({ accountId, requestId: requestId(), reservationId });
@@ -42,7 +42,7 @@ describe('Commit', () => {
       labels: { team: 'images' },
     });
     const response = await commit(accountId, defined(made).reservationId, {
-      usages: [UPSCALE, INSPECT],
+      usages: { items: [UPSCALE, INSPECT] },
     });
     expect(response).toEqual({
       reservation: {
@@ -101,7 +101,7 @@ describe('Commit', () => {
   });
 
   test.each([
-    ['everything that is held, if nothing is given', {}, 50n],
+    ['everything that is held', { all: true }, 50n],
     ['a number of credits', { credits: 30n }, 30n],
     ['0 credits', { credits: 0n }, 0n],
   ])('commits %s', async (_, request, committed) => {
@@ -150,18 +150,18 @@ describe('Commit', () => {
   test('in parts may use everything that is held before the final commit', async () => {
     const accountId = await openWithCredits(scrip, 10n);
     const id = await reserveCredits(scrip, accountId, 10n);
-    const part = await commit(accountId, id, { final: false });
+    const part = await commit(accountId, id, { all: true, final: false });
     expect(part.reservation).toMatchObject({ state: Reservation_State.ACTIVE, held: 0n });
     const last = await commit(accountId, id);
     expect(last).toMatchObject({ committed: 0n });
     expect(last.reservation).toMatchObject({ state: Reservation_State.COMMITTED, committed: 10n });
   });
 
-  test('of a committed reservation returns its state and has no second effect', async () => {
+  test('of a committed reservation returns its state if it asks for the same, and has no second effect', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = await reserveCredits(scrip, accountId, 50n);
     const { reservation } = await commit(accountId, id, { credits: 20n });
-    for (const request of [{ credits: 20n }, { credits: 99n }, {}]) {
+    for (const request of [{ credits: 20n }, { credits: 20n, final: true }]) {
       const again = await commit(accountId, id, request);
       expect(again).toMatchObject({
         reservation,
@@ -171,6 +171,11 @@ describe('Commit', () => {
         lines: [],
       });
     }
+    for (const request of [{ credits: 99n }, { credits: 20n, final: false }, { all: true }])
+      expect(await errorOf(commit(accountId, id, request))).toMatchObject({
+        reason: 'RESERVATION_COMMITTED',
+        metadata: { committed: '20', at: reservation?.endedAt?.toISOString() },
+      });
     expect((await entriesOf(scrip, accountId)).length).toBe(3);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(80n);
   });

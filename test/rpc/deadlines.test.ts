@@ -75,7 +75,9 @@ describe('A deadline that passes', () => {
     await exceedDeadline(scrip, (options) => scrip.billing.batch({ mutations }, options));
     await unlock();
     const { results } = await scrip.billing.batch({ mutations });
-    expect(results.every(({ replayed }) => !replayed)).toBe(true);
+    expect(results).toMatchObject(
+      mutations.map(() => ({ result: { $case: 'charge', value: { replay: undefined } } })),
+    );
     expect((await balanceOf(scrip, accountId)).remaining).toBe(90n);
   });
 

@@ -1,5 +1,5 @@
 /** Every decoder that reads bytes from outside, with inputs that nobody would think of. */
-import { type DescMessage, equals, fromBinary } from '@bufbuild/protobuf';
+import { type DescMessage, equals, fromBinary, type Message } from '@bufbuild/protobuf';
 import type { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Metadata, status } from '@grpc/grpc-js';
 import fc from 'fast-check';
@@ -34,6 +34,10 @@ const codecOf = ({ name }: DescMessage) => codecs[name] as Codec;
 const isRounded = ({ name }: DescMessage) =>
   name === 'StreamHistoryRequest' || name === 'BatchRequest';
 
+/** not_after is compared and not stored: it may be finer, and is no part of the fingerprint. */
+const withoutNotAfter = <Sent extends Message>(sent: Sent): Sent =>
+  Object.assign(sent, { notAfter: undefined });
+
 describe.each(SEEDS)('with the seed %s', (seed) => {
   describe.each(methods.map(({ input }) => input))('a $name', (message) => {
     const codec = codecOf(message);
@@ -50,11 +54,13 @@ describe.each(SEEDS)('with the seed %s', (seed) => {
             return;
           }
           // A decoder of another make, which keeps what it does not know.
-          const sent = fromBinary(message, some);
+          const sent = withoutNotAfter(fromBinary(message, some));
           if (isRounded(message)) return;
           const again = codec.encode(decoded).finish();
           const options = { unknown: true, registry };
-          expect(equals(message, fromBinary(message, again), sent, options)).toBe(true);
+          expect(equals(message, withoutNotAfter(fromBinary(message, again)), sent, options)).toBe(
+            true,
+          );
         }),
         { seed, numRuns: 300 },
       );
@@ -78,7 +84,7 @@ describe.each(SEEDS)('with the seed %s', (seed) => {
         const [one, other] = sent.map((bytes) => decode(Buffer.from(bytes)));
         fc.pre(!(one instanceof Failure) && !(other instanceof Failure));
         const [a, b] = [one, other].map((request) => fingerprint(codec, request));
-        const [c, d] = sent.map((bytes) => fromBinary(message, bytes));
+        const [c, d] = sent.map((bytes) => withoutNotAfter(fromBinary(message, bytes)));
         if (!c || !d) return;
         expect(Buffer.from(a ?? []).equals(Buffer.from(b ?? []))).toBe(equals(message, c, d));
       }),

@@ -37,8 +37,8 @@ describe('An error fits into the headers of a client', () => {
   test.each<[name: string, call: Call, fields: string]>([
     [
       '1,000 bad usages',
-      reserve({ usages: Array(1_000).fill({ operation: '', count: -1n }) }),
-      'usages[0].operation',
+      reserve({ usages: { items: Array(1_000).fill({ operation: '', count: -1n }) } }),
+      'usages.items[0].operation',
     ],
     [
       '1,000 labels with bad values',
@@ -57,18 +57,20 @@ describe('An error fits into the headers of a client', () => {
     ],
     [
       'an operation that is too long',
-      reserve({ usages: [{ operation: long }] }),
-      'usages[0].operation',
+      reserve({ usages: { items: [{ operation: long }] } }),
+      'usages.items[0].operation',
     ],
     [
       'an undeclared quantity with a long name',
-      reserve({ usages: [{ operation: 'file.inspect', quantities: { [long]: 1n } }] }),
-      'usages[0].quantities',
+      reserve({ usages: { items: [{ operation: 'file.inspect', quantities: { [long]: 1n } }] } }),
+      'usages.items[0].quantities',
     ],
     [
       'an attribute with a long value',
-      reserve({ usages: [{ operation: 'file.convert', attributes: { output_format: long } }] }),
-      'usages[0].attributes',
+      reserve({
+        usages: { items: [{ operation: 'file.convert', attributes: { output_format: long } }] },
+      }),
+      'usages.items[0].attributes',
     ],
     ['a reference that is too long', reserve({ credits: 1n, reference: long }), 'reference'],
     ['a request id that is too long', reserve({ credits: 1n, requestId: long }), 'request_id'],
@@ -106,7 +108,7 @@ describe('An error fits into the headers of a client', () => {
     const accountId = await scrip.open('verts');
     const own = connectAlone();
     try {
-      const usages = Array(1_000).fill({ operation: '' });
+      const usages = { items: Array(1_000).fill({ operation: '' }) };
       const [, balance] = await Promise.allSettled([
         own.billing.estimate({ accountId, usages }),
         balanceOf({ ...scrip, ...own }, accountId),

@@ -43,7 +43,9 @@ const charge = (accountId: string, credits: bigint, service = scrip) =>
   service.billing.charge({ accountId, requestId: requestId(), credits });
 const price = async (operation: string, quantities: Record<string, bigint> = {}) => {
   const accountId = await scrip.open('verts');
-  return await errorOf(scrip.billing.estimate({ accountId, usages: [{ operation, quantities }] }));
+  return await errorOf(
+    scrip.billing.estimate({ accountId, usages: { items: [{ operation, quantities }] } }),
+  );
 };
 const buy = (accountId: string, packId: string) =>
   scrip.billing.purchase({
@@ -61,10 +63,11 @@ async function callAfterEnd(how: 'commit' | 'release' | 'expiry'): Promise<RpcEr
   const accountId = await openWithCredits(scrip, 100n);
   const reservationId = await reserveCredits(scrip, accountId, 10n);
   const named = () => ({ accountId, requestId: requestId(), reservationId });
+  const commit = () => scrip.billing.commit({ ...named(), all: true });
+  const release = () => scrip.billing.release(named());
   if (how === 'expiry') scrip.advance(30 * MINUTE);
-  else await scrip.billing[how](named());
-  const { commit, release } = scrip.billing;
-  return await errorOf(how === 'commit' ? release(named()) : commit(named()));
+  else await (how === 'commit' ? commit() : release());
+  return await errorOf(how === 'commit' ? release() : commit());
 }
 
 /** An error from a service of its own, which is stopped afterwards. */
@@ -102,7 +105,9 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   PLAN_NOT_FOUND: () => errorOf(scrip.plans.getPlan({ planId: 'vert' })),
   async ENTRY_NOT_FOUND() {
     const accountId = await openWithCredits(scrip, 1n);
-    return await errorOf(scrip.billing.refund({ accountId, requestId: requestId(), seq: 1n }));
+    return await errorOf(
+      scrip.billing.refund({ accountId, requestId: requestId(), seq: 1n, all: true }),
+    );
   },
   async ACCOUNT_EXISTS() {
     const accountId = await scrip.open('verts');
@@ -126,6 +131,11 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const { entrySeq: seq } = await charge(accountId, 1n);
     const request = { accountId, requestId: requestId(), seq, credits: 2n };
     return await errorOf(scrip.billing.refund(request));
+  },
+  async REQUEST_EXPIRED() {
+    const accountId = await openWithCredits(scrip, 100n);
+    const request = { accountId, requestId: requestId(), credits: 2n, notAfter: new Date(0) };
+    return await errorOf(scrip.billing.charge(request));
   },
   RESERVATION_COMMITTED: () => callAfterEnd('commit'),
   RESERVATION_RELEASED: () => callAfterEnd('release'),

@@ -25,11 +25,13 @@ const MAX = 9_223_372_036_854_775_807n;
 describe('Estimate', () => {
   test('prices usages line by line, in their order, with the components of each price', async () => {
     const accountId = await openWithCredits(scrip, 100n);
-    const usages = [
-      { ...UPSCALE, count: 3n },
-      { operation: 'file.convert', attributes: { output_format: 'pdf' } },
-      INSPECT,
-    ];
+    const usages = {
+      items: [
+        { ...UPSCALE, count: 3n },
+        { operation: 'file.convert', attributes: { output_format: 'pdf' } },
+        INSPECT,
+      ],
+    };
     expect(await scrip.billing.estimate({ accountId, usages })).toEqual({
       lines: [
         {
@@ -70,10 +72,12 @@ describe('Estimate', () => {
 
   test('fills in the defaults of quantities, attributes and counts', async () => {
     const accountId = await scrip.open('everything');
-    const usages = [
-      { operation: 'job.tier' },
-      { operation: 'job.format', attributes: { quality: 'final' }, count: 0n },
-    ];
+    const usages = {
+      items: [
+        { operation: 'job.tier' },
+        { operation: 'job.format', attributes: { quality: 'final' } },
+      ],
+    };
     const { lines } = await scrip.billing.estimate({ accountId, usages });
     expect(lines.map(({ usage, credits }) => ({ usage, credits }))).toEqual([
       {
@@ -96,23 +100,25 @@ describe('Estimate', () => {
     const accountId = await scrip.open('everything');
     const { lines, credits } = await scrip.billing.estimate({
       accountId,
-      usages: [{ operation: 'job.free' }],
+      usages: { items: [{ operation: 'job.free' }] },
     });
     expect([credits, lines[0]?.billable, lines[0]?.components]).toEqual([0n, false, []]);
   });
 
   test('is sufficient if the available credits equal the price', async () => {
     const accountId = await openWithCredits(scrip, 10n);
-    expect(await scrip.billing.estimate({ accountId, usages: [UPSCALE] })).toMatchObject({
-      sufficient: true,
-      shortfall: 0n,
-      packs: [],
-    });
+    expect(await scrip.billing.estimate({ accountId, usages: { items: [UPSCALE] } })).toMatchObject(
+      {
+        sufficient: true,
+        shortfall: 0n,
+        packs: [],
+      },
+    );
   });
 
   test('returns the shortfall and the packs that cover it, cheapest first', async () => {
     const accountId = await openWithCredits(scrip, 100n);
-    const usages = [{ ...INSPECT, count: 1_600n }];
+    const usages = { items: [{ ...INSPECT, count: 1_600n }] };
     const estimate = await scrip.billing.estimate({ accountId, usages });
     expect(estimate).toMatchObject({ available: 100n, sufficient: false, shortfall: 1_500n });
     expect(
@@ -134,7 +140,7 @@ describe('Estimate', () => {
 
   test('includes the rest of the overage limit on a postpaid plan', async () => {
     const accountId = await scrip.open('everything');
-    const usages = [{ operation: 'job.flat' }];
+    const usages = { items: [{ operation: 'job.flat' }] };
     // 30 welcome credits, an allowance of 50, and 10,000 of overage.
     expect((await scrip.billing.estimate({ accountId, usages })).available).toBe(10_080n);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1_080n });
@@ -147,7 +153,7 @@ describe('Estimate', () => {
     await grant(scrip, accountId, 100n, { expiresAt: new Date(scrip.now() + HOUR / 2) });
     await reserveCredits(scrip, accountId, 30n);
     const available = async () =>
-      (await scrip.billing.estimate({ accountId, usages: [INSPECT] })).available;
+      (await scrip.billing.estimate({ accountId, usages: { items: [INSPECT] } })).available;
     expect(await available()).toBe(120n);
     scrip.advance(HOUR / 2); // The reservation of 15 minutes is over too: nothing was swept.
     expect(await available()).toBe(50n);
@@ -161,7 +167,7 @@ describe('Estimate', () => {
       await storedRows(scrip, accountId),
       await balanceOf(scrip, accountId),
     ];
-    await scrip.billing.estimate({ accountId, usages: [UPSCALE] });
+    await scrip.billing.estimate({ accountId, usages: { items: [UPSCALE] } });
     expect(await storedRows(scrip, accountId)).toBe(rows);
     expect(await balanceOf(scrip, accountId)).toMatchObject(before);
   });
@@ -170,44 +176,45 @@ describe('Estimate', () => {
     const accountId = await openWithCredits(scrip, 100n);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
     const error = await errorOf(
-      scrip.billing.reserve({ accountId, requestId: requestId(), usages: [INSPECT] }),
+      scrip.billing.reserve({ accountId, requestId: requestId(), usages: { items: [INSPECT] } }),
     );
     expect(error.reason).toBe('ACCOUNT_CLOSED');
-    const { sufficient } = await scrip.billing.estimate({ accountId, usages: [INSPECT] });
+    const { sufficient } = await scrip.billing.estimate({
+      accountId,
+      usages: { items: [INSPECT] },
+    });
     expect(sufficient).toBe(false);
   });
 
-  test('accepts 1 to 1,000 usages', async () => {
+  test('accepts 0 to 1,000 usages', async () => {
     const accountId = await scrip.open('verts');
     const estimate = (count: number) =>
-      scrip.billing.estimate({ accountId, usages: Array(count).fill(INSPECT) });
+      scrip.billing.estimate({ accountId, usages: { items: Array(count).fill(INSPECT) } });
     expect((await estimate(1_000)).credits).toBe(1_000n);
-    for (const count of [0, 1_001])
-      expect(await errorOf(estimate(count))).toMatchObject({
-        reason: 'INVALID_FIELD',
-        fields: ['usages'],
-      });
+    expect((await estimate(0)).credits).toBe(0n);
+    expect((await errorOf(estimate(1_001))).fields).toEqual(['usages.items']);
+    expect((await errorOf(scrip.billing.estimate({ accountId }))).fields).toEqual(['usages']);
   });
 
   test('prices quantities up to the largest int64', async () => {
     const accountId = await scrip.open('verts');
-    const estimate = (usages: { operation: string; count: bigint }[]) =>
-      scrip.billing.estimate({ accountId, usages });
+    const estimate = (items: { operation: string; count?: bigint | undefined }[]) =>
+      scrip.billing.estimate({ accountId, usages: { items } });
     expect(await estimate([{ operation: 'file.inspect', count: MAX }])).toMatchObject({
       credits: MAX,
       shortfall: MAX,
     });
     expect(await errorOf(estimate([{ ...UPSCALE, count: MAX }]))).toMatchObject({
       reason: 'INVALID_FIELD',
-      fields: ['usages[0].count'],
+      fields: ['usages.items[0].count'],
     });
     expect(await errorOf(estimate([{ ...INSPECT, count: MAX }, INSPECT]))).toMatchObject({
       reason: 'INVALID_FIELD',
-      fields: ['usages'],
+      fields: ['usages.items'],
     });
     expect(await errorOf(estimate([{ ...INSPECT, count: -1n }]))).toMatchObject({
       reason: 'INVALID_FIELD',
-      fields: ['usages[0].count'],
+      fields: ['usages.items[0].count'],
     });
   });
 });
@@ -256,17 +263,17 @@ describe('A usage that cannot be priced fails with the path of its field', () =>
   ])('%s', async (_, usage, reason, path) => {
     const accountId = await scrip.open('verts');
     expect(
-      await errorOf(scrip.billing.estimate({ accountId, usages: [INSPECT, usage] })),
-    ).toMatchObject({ code: status.INVALID_ARGUMENT, reason, fields: [`usages[1]${path}`] });
+      await errorOf(scrip.billing.estimate({ accountId, usages: { items: [INSPECT, usage] } })),
+    ).toMatchObject({ code: status.INVALID_ARGUMENT, reason, fields: [`usages.items[1]${path}`] });
   });
 
   test('text that PostgreSQL cannot store fails with INVALID_FIELD', async () => {
     const accountId = await scrip.open('everything');
-    const usages = [
-      { operation: 'job.format', attributes: { format: 'a\u0000b', quality: 'draft' } },
-    ];
+    const usages = {
+      items: [{ operation: 'job.format', attributes: { format: 'a\u0000b', quality: 'draft' } }],
+    };
     expect(
       await errorOf(scrip.billing.charge({ accountId, requestId: requestId(), usages })),
-    ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['usages[0].attributes["format"]'] });
+    ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['usages.items[0].attributes["format"]'] });
   });
 });

@@ -98,7 +98,12 @@ describe('ExtendReservation', () => {
 
   test('of a reservation that has ended fails with its state', async () => {
     const { accountId, id: committed } = await activeReservation();
-    await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: committed });
+    await scrip.billing.commit({
+      accountId,
+      requestId: requestId(),
+      reservationId: committed,
+      all: true,
+    });
     const released = await reserveCredits(scrip, accountId, 10n);
     await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released });
     const expired = await reserveCredits(scrip, accountId, 10n);

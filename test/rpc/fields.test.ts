@@ -62,9 +62,8 @@ describe('account_id', () => {
 
   test.each([
     ['empty', ''],
-    ['65 characters', 'a'.repeat(65)],
+    ['129 characters', 'a'.repeat(129)],
     ['with a space', 'a b'],
-    ['with a slash', 'a/b'],
     ['with a line break at its end', 'a\n'],
     ['with a NUL', 'a\u0000'],
     ['with non-ASCII letters', 'müller'],
@@ -141,7 +140,7 @@ describe('credits', () => {
   );
 
   test('or usages must be given, but not both', async () => {
-    const usages = [{ operation: 'file.inspect' }];
+    const usages = { items: [{ operation: 'file.inspect' }] };
     await expectRefused('usages', { credits: 1n, usages });
     const neither = { accountId, requestId: requestId() };
     for (const call of [scrip.billing.reserve(neither), scrip.billing.charge(neither)])
@@ -215,9 +214,9 @@ test('all violations are reported at once, and nothing is written', async () => 
   const before = await storedRows(scrip, accountId);
   const error = await errorOf(
     scrip.billing.reserve({
-      accountId: '!',
+      accountId: '',
       requestId: '',
-      usages: [{ operation: '' }, { operation: 'file.inspect', count: -1n }],
+      usages: { items: [{ operation: '' }, { operation: 'file.inspect', count: -1n }] },
       ttl: { seconds: 0n, nanos: 0 },
       overCommitPolicy: 99 as 1,
       rateCardVersion: -1n,
@@ -235,8 +234,8 @@ test('all violations are reported at once, and nothing is written', async () => 
     'reference',
     'request_id',
     'ttl',
-    'usages[0].operation',
-    'usages[1].count',
+    'usages.items[0].operation',
+    'usages.items[1].count',
   ]);
   for (const field of error.fields) expect(error.metadata['field']).toContain(field);
   expect(await storedRows(scrip, accountId)).toBe(before);

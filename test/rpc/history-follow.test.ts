@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 const charge = (service: TestService, accountId: string) =>
-  service.billing.charge({ accountId, requestId: requestId(), usages: [INSPECT] });
+  service.billing.charge({ accountId, requestId: requestId(), usages: { items: [INSPECT] } });
 
 type Stream = AsyncGenerator<StreamHistoryResponse, void, void>;
 

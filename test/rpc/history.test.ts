@@ -46,24 +46,29 @@ async function openWithEveryKind() {
   await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + MINUTE) }); // 2 GRANT
   await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + 2 * MINUTE) }); // 3 GRANT
   scrip.advance(MINUTE);
-  await charge(accountId, { usages: [UPSCALE, INSPECT], reference: 'a' }); // 4 GRANT_EFFECTIVE, 5 CHARGE
+  await charge(accountId, { usages: { items: [UPSCALE, INSPECT] }, reference: 'a' }); // 4 GRANT_EFFECTIVE, 5 CHARGE
   scrip.advance(MINUTE);
   const payment = { $case: 'paymentReference' as const, value: 'p' };
   const purchase = { accountId, packId: 'starter', payment };
   await scrip.billing.purchase({ ...purchase, requestId: requestId() }); // 6 PURCHASE
   const committed = await reserveCredits(scrip, accountId, 50n); // 7 RESERVE
-  const commit = { accountId, reservationId: committed, usages: [UPSCALE] };
+  const commit = { accountId, reservationId: committed, usages: { items: [UPSCALE] } };
   const { entrySeq } = await scrip.billing.commit({ ...commit, requestId: requestId() }); // 8 COMMIT
-  await scrip.billing.refund({ accountId, requestId: requestId(), seq: entrySeq }); // 9 REFUND
+  await scrip.billing.refund({ accountId, requestId: requestId(), seq: entrySeq, all: true }); // 9 REFUND
   const released = await reserveCredits(scrip, accountId, 50n); // 10 RESERVE
   await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released }); // 11
   await reserveCredits(scrip, accountId, 50n); // 12 RESERVE
   const raised = await reserveCredits(scrip, accountId, 50n); // 13 RESERVE
   const raise = { accountId, reservationId: raised, credits: 5n };
   await scrip.billing.raiseReservation({ ...raise, requestId: requestId() }); // 14 RAISE
-  await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: raised }); // 15
+  await scrip.billing.commit({
+    accountId,
+    requestId: requestId(),
+    reservationId: raised,
+    all: true,
+  }); // 15
   scrip.advance(15 * MINUTE);
-  await charge(accountId, { usages: [INSPECT], reference: 'b' }); // 16 EXPIRE, 17 CHARGE
+  await charge(accountId, { usages: { items: [INSPECT] }, reference: 'b' }); // 16 EXPIRE, 17 CHARGE
   const move = { accountId, requestId: requestId(), planId: 'perfectparser' };
   await scrip.accounts.moveAccount(move); // 18 PLAN_CHANGE
   return accountId;

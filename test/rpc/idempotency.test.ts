@@ -8,7 +8,7 @@ import {
   ChargeRequest,
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
-import { Grant_Category, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { Grant_Category, Replay, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
 import {
   balanceOf,
   defined,
@@ -40,6 +40,16 @@ afterAll(async () => {
 });
 
 const replayed = 'idempotent-replayed';
+/** The field `replay` is the last of a response: its tag and length, then an instant. */
+function splitReplay(bytes: Buffer): [response: Buffer, replay: Replay | null] {
+  const tag = Buffer.from([0xa2, 0x06]);
+  const start = bytes.lastIndexOf(tag);
+  if (start < 0 || start + 3 + (bytes[start + 2] ?? 0) !== bytes.length) return [bytes, null];
+  return [bytes.subarray(0, start), Replay.decode(bytes.subarray(start + 3))];
+}
+const withoutReplay = (bytes: Buffer): Buffer => splitReplay(bytes)[0];
+const replayOf = (bytes: Buffer): Replay | null => splitReplay(bytes)[1];
+
 const methodOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 const all = [...mutatingRpcs, closeAccount];
 
@@ -55,16 +65,22 @@ test('every RPC with a request id is tested here', () => {
 });
 
 describe.each(all)('$path', ({ path, pair }) => {
-  test('returns the same bytes when it is repeated, with the trailer, and has no second effect', async () => {
+  test('returns the same bytes and a replay when it is repeated, and has no second effect', async () => {
     const { accountId, request } = await pair(scrip);
+    const before = scrip.now();
     const first = await callRaw(scrip, path, request);
     expect(first.trailers.get(replayed)).toEqual([]);
+    expect(replayOf(first.bytes)).toBeNull();
     const rows = await storedRows(scrip, accountId);
+    const until = scrip.now();
     scrip.advance(MINUTE);
     for (const replica of [scrip, twin]) {
       const again = await callRaw(replica, path, request);
-      expect(again.bytes.equals(first.bytes)).toBe(true);
       expect(again.trailers.get(replayed)).toEqual(['true']);
+      expect(withoutReplay(again.bytes).equals(first.bytes)).toBe(true);
+      const answeredAt = replayOf(again.bytes)?.firstAnsweredAt?.getTime();
+      expect(answeredAt).toBeGreaterThanOrEqual(before);
+      expect(answeredAt).toBeLessThanOrEqual(until);
     }
     expect(await storedRows(scrip, accountId)).toBe(rows);
   });
@@ -83,7 +99,9 @@ describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
         metadata: { request_id: id, method: methodOf(path) },
       });
     expect(await storedRows(scrip, accountId)).toBe(rows);
-    expect((await callRaw(scrip, path, request)).bytes.equals(first.bytes)).toBe(true);
+    expect(withoutReplay((await callRaw(scrip, path, request)).bytes).equals(first.bytes)).toBe(
+      true,
+    );
   });
 
   test('has one effect if two contents race under one request id, on one replica or two', async () => {
@@ -100,7 +118,7 @@ describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
           const replica = replicas[index % 3 === 0 ? 1 : 0];
           const bytes = content === 'request' ? request : other;
           const answer = await callRaw(replica, path, bytes).then(
-            ({ bytes: answered }) => answered.toString('base64'),
+            ({ bytes: answered }) => withoutReplay(answered).toString('base64'),
             (error) => (error instanceof ScripError ? error.reason : expect.fail(String(error))),
           );
           return { content, answer };
@@ -126,7 +144,7 @@ describe('A repeated request', () => {
         ReserveRequest.fromPartial({
           accountId,
           requestId: id,
-          usages: [{ operation: 'job.format', attributes }],
+          usages: { items: [{ operation: 'job.format', attributes }] },
           labels,
         }),
       ).finish();
@@ -137,14 +155,14 @@ describe('A repeated request', () => {
     const first = await callRaw(scrip, path, one);
     const again = await callRaw(scrip, path, other);
     expect(again.trailers.get(replayed)).toEqual(['true']);
-    expect(again.bytes.equals(first.bytes)).toBe(true);
+    expect(withoutReplay(again.bytes).equals(first.bytes)).toBe(true);
   });
 
   test('must have its lists in the same order', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const id = requestId();
-    const charge = (usages: (typeof INSPECT)[]) =>
-      scrip.billing.charge({ accountId, requestId: id, usages });
+    const charge = (items: (typeof INSPECT)[]) =>
+      scrip.billing.charge({ accountId, requestId: id, usages: { items } });
     await charge([INSPECT, UPSCALE]);
     expect((await errorOf(charge([UPSCALE, INSPECT]))).reason).toBe('REQUEST_ID_REUSED');
   });
@@ -155,25 +173,25 @@ describe('A repeated request', () => {
     const base = {
       accountId,
       requestId: id,
-      usages: [UPSCALE],
+      usages: { items: [UPSCALE] },
       reference: 'job',
       labels: { a: '1', b: '2' },
     };
     await scrip.billing.charge(base);
     for (const change of [
-      { usages: [] },
-      { usages: [UPSCALE, UPSCALE] },
-      { usages: [{ ...UPSCALE, count: 2n }] },
-      { usages: [{ ...UPSCALE, quantities: { scale_factor: 3n } }] },
-      { usages: [{ ...UPSCALE, operation: 'file.inspect', quantities: {} }] },
+      { usages: { items: [] } },
+      { usages: { items: [UPSCALE, UPSCALE] } },
+      { usages: { items: [{ ...UPSCALE, count: 2n }] } },
+      { usages: { items: [{ ...UPSCALE, quantities: { scale_factor: 3n } }] } },
+      { usages: { items: [{ ...UPSCALE, operation: 'file.inspect', quantities: {} }] } },
       { rateCardVersion: 1n },
       { reference: 'Job' },
       { labels: { a: '1' } },
       { labels: { a: '2', b: '1' } },
       { labels: { a: '1', b: '2', c: '' } },
+      { usages: undefined, credits: 10n },
     ]) {
-      const changed = { ...base, ...change };
-      const request = changed.usages.length > 0 ? changed : { ...changed, credits: 10n };
+      const request = { ...base, ...change };
       expect((await errorOf(scrip.billing.charge(request))).reason).toBe('REQUEST_ID_REUSED');
     }
     expect((await entriesOf(scrip, accountId)).length).toBe(2);
@@ -188,9 +206,9 @@ describe('A repeated request', () => {
     const first = await callRaw(scrip, path, request);
     const { reservation } = BillingServiceService.reserve.responseDeserialize(first.bytes);
     const { reservationId } = defined(reservation);
-    await scrip.billing.commit({ accountId, requestId: requestId(), reservationId });
+    await scrip.billing.commit({ accountId, requestId: requestId(), reservationId, all: true });
     const again = await callRaw(scrip, path, request);
-    expect(again.bytes.equals(first.bytes)).toBe(true);
+    expect(withoutReplay(again.bytes).equals(first.bytes)).toBe(true);
     expect(BillingServiceService.reserve.responseDeserialize(again.bytes).reservation?.state).toBe(
       Reservation_State.ACTIVE,
     );
@@ -202,7 +220,7 @@ describe('A repeated request', () => {
     const request = { accountId, requestId: requestId(), credits: 10n };
     const first = await scrip.billing.reserve(request);
     scrip.advance(15 * MINUTE);
-    expect(await scrip.billing.reserve(request)).toEqual(first);
+    expect(await scrip.billing.reserve(request)).toMatchObject({ ...first, replay: {} });
     expect((await balanceOf(scrip, accountId)).reserved).toBe(0n);
   });
 
@@ -211,7 +229,7 @@ describe('A repeated request', () => {
     const request = { accountId, requestId: requestId(), credits: 10n };
     const first = await scrip.billing.charge(request);
     await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
-    expect(await scrip.billing.charge(request)).toEqual(first);
+    expect(await scrip.billing.charge(request)).toMatchObject({ ...first, replay: {} });
   });
 
   test('has one effect and one response if it is sent many times at once', async () => {
@@ -224,7 +242,9 @@ describe('A repeated request', () => {
         callRaw(index % 2 === 0 ? scrip : twin, '/billing.v1.BillingService/Charge', request),
       ),
     );
-    expect(new Set(answers.map(({ bytes }) => bytes.toString('base64'))).size).toBe(1);
+    expect(new Set(answers.map(({ bytes }) => withoutReplay(bytes).toString('base64'))).size).toBe(
+      1,
+    );
     const fresh = answers.filter(({ trailers }) => trailers.get(replayed).length === 0);
     expect(fresh.length).toBe(1);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(90n);
@@ -256,7 +276,9 @@ describe('A failure is not stored', () => {
     const accountId = await openWithCredits(scrip, 20n);
     const request = { accountId, requestId: requestId() };
     await errorOf(scrip.billing.charge({ ...request, credits: 100n }));
-    await errorOf(scrip.billing.charge({ ...request, usages: [{ operation: 'no.such' }] }));
+    await errorOf(
+      scrip.billing.charge({ ...request, usages: { items: [{ operation: 'no.such' }] } }),
+    );
     expect((await scrip.billing.charge({ ...request, credits: 20n })).credits).toBe(20n);
   });
 

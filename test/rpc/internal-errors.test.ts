@@ -42,7 +42,7 @@ function expectBug({ code, reason, message, metadata }: Bug) {
 
 describe('A bug', () => {
   test('in a mutation is logged under the trace id that the caller gets', async () => {
-    const request = { accountId, requestId: requestId(), usages: [INSPECT] };
+    const request = { accountId, requestId: requestId(), usages: { items: [INSPECT] } };
     const error = await withoutTable('entries', () => errorOf(scrip.billing.charge(request)));
     expectBug(error);
     // Nothing was written: without the bug the same request succeeds.
@@ -54,7 +54,7 @@ describe('A bug', () => {
     expectBug(await withoutTable('accounts', () => errorOf(scrip.accounts.listAccounts({}))));
     expectBug(
       await withoutTable('grants', () =>
-        errorOf(scrip.billing.estimate({ accountId, usages: [INSPECT] })),
+        errorOf(scrip.billing.estimate({ accountId, usages: { items: [INSPECT] } })),
       ),
     );
   });

@@ -35,7 +35,7 @@ const grantLimited = (accountId: string, credits: bigint, ...operations: string[
     ...withRequestId(accountId),
     credits,
     category: Grant_Category.PROMOTIONAL,
-    operations,
+    ...(operations.length > 0 && { onlyFor: { operations } }),
   });
 
 /** Grant 1 has 10 credits for doc.convert, and grant 2 has 10 for all operations. */
@@ -64,16 +64,16 @@ describe('GrantCredits limited to operations', () => {
       code: status.INVALID_ARGUMENT,
       reason: 'UNKNOWN_OPERATION',
       metadata: { operation: 'doc.print' },
-      fields: ['operations[1]'],
+      fields: ['only_for.operations[1]'],
     });
     expect(await storedRows(scrip, accountId)).toBe(before);
   });
 
   test.each([
-    ['a duplicate', ['doc.scan', 'doc.convert', 'doc.scan'], 'operations[2]'],
-    ['an empty name', [''], 'operations[0]'],
-    ['a name that is too long', ['x'.repeat(129)], 'operations[0]'],
-    ['more than 100', Array.from({ length: 101 }, (_, n) => `doc.${n}`), 'operations'],
+    ['a duplicate', ['doc.scan', 'doc.convert', 'doc.scan'], 'only_for.operations[2]'],
+    ['an empty name', [''], 'only_for.operations[0]'],
+    ['a name that is too long', ['x'.repeat(129)], 'only_for.operations[0]'],
+    ['more than 100', Array.from({ length: 101 }, (_, n) => `doc.${n}`), 'only_for.operations'],
   ])('of %s is refused', async (_, operations, field) => {
     const accountId = await scrip.open('prepaid');
     expect(await errorOf(grantLimited(accountId, 5n, ...operations))).toMatchObject({
@@ -88,7 +88,7 @@ describe('a limited grant', () => {
     const accountId = await openWithLimitedGrant();
     const charged = await scrip.billing.charge({
       ...withRequestId(accountId),
-      usages: [scan(3n), convert(12n)],
+      usages: { items: [scan(3n), convert(12n)] },
     });
     const split = [fromGrant(1n, 10n), fromGrant(2n, 5n)];
     expect(charged.split).toEqual(split);
@@ -97,7 +97,7 @@ describe('a limited grant', () => {
 
   test('pays for nothing else in Estimate, Reserve and Charge', async () => {
     const accountId = await openWithLimitedGrant();
-    const usages = [convert(2n), scan(14n)];
+    const usages = { items: [convert(2n), scan(14n)] };
     const estimate = await scrip.billing.estimate({ accountId, usages });
     expect(estimate).toMatchObject({
       credits: 16n,
@@ -138,7 +138,7 @@ describe('a limited grant', () => {
 
   test('leaves other operations to overage on a postpaid plan', async () => {
     const accountId = await openWithLimitedGrant('postpaid');
-    const usages = [scan(15n), convert(4n)];
+    const usages = { items: [scan(15n), convert(4n)] };
     expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
       available: 70n,
       sufficient: true,
@@ -154,7 +154,7 @@ describe('a reservation of limited grants', () => {
     const accountId = await openWithLimitedGrant();
     const { reservation } = await scrip.billing.reserve({
       ...withRequestId(accountId),
-      usages: [convert(6n), scan(4n)],
+      usages: { items: [convert(6n), scan(4n)] },
       overCommitPolicy,
     });
     const { reservationId, allocations } = defined(reservation);
@@ -166,21 +166,21 @@ describe('a reservation of limited grants', () => {
 
   test('reports how much can pay for an operation if a commit exceeds that', async () => {
     const { commit } = await activeReservation(OverCommitPolicy.REJECT);
-    expect(await errorOf(commit({ usages: [scan(5n)] }))).toMatchObject({
+    expect(await errorOf(commit({ usages: { items: [scan(5n)] } }))).toMatchObject({
       reason: 'EXCEEDS_RESERVATION',
       metadata: { asked: '5', allowed: '4' },
     });
-    expect((await commit({ usages: [convert(6n), scan(4n)] })).committed).toBe(10n);
+    expect((await commit({ usages: { items: [convert(6n), scan(4n)] } })).committed).toBe(10n);
   });
 
   test('pays what it can under CAP, and takes the difference from other grants under DRAW', async () => {
     const capped = await activeReservation(OverCommitPolicy.CAP);
-    expect(await capped.commit({ usages: [scan(5n)] })).toMatchObject({
+    expect(await capped.commit({ usages: { items: [scan(5n)] } })).toMatchObject({
       committed: 4n,
       split: [fromGrant(2n, 4n)],
     });
     const drawing = await activeReservation(OverCommitPolicy.DRAW);
-    expect(await drawing.commit({ usages: [scan(5n)] })).toMatchObject({
+    expect(await drawing.commit({ usages: { items: [scan(5n)] } })).toMatchObject({
       committed: 5n,
       split: [fromGrant(2n, 5n)],
     });
@@ -189,9 +189,9 @@ describe('a reservation of limited grants', () => {
 
   test('can be committed completely by partial commits in any order', async () => {
     const { accountId, commit } = await activeReservation(OverCommitPolicy.REJECT);
-    await commit({ usages: [convert(2n)], final: false });
-    await commit({ usages: [scan(4n)], final: false });
-    const { reservation } = await commit({ usages: [convert(4n)] });
+    await commit({ usages: { items: [convert(2n)] }, final: false });
+    await commit({ usages: { items: [scan(4n)] }, final: false });
+    const { reservation } = await commit({ usages: { items: [convert(4n)] } });
     expect(reservation).toMatchObject({ committed: 10n, returned: 0n });
     expect((await entriesOf(scrip, accountId)).at(-1)?.split).toEqual([fromGrant(1n, 4n)]);
   });
@@ -201,7 +201,7 @@ describe('a reservation of limited grants', () => {
     scrip.advance(16 * MINUTE);
     await scrip.service.sweep();
     await scrip.billing.charge({ ...withRequestId(accountId), credits: 6n });
-    expect(await commit({})).toMatchObject({
+    expect(await commit({ all: true })).toMatchObject({
       committed: 10n,
       split: [fromGrant(1n, 6n), fromGrant(2n, 4n)],
       reservation: { late: true },
@@ -218,8 +218,8 @@ test('1,000 credits for one operation and 5 general ones: every number agrees', 
   });
   await grant(scrip, accountId, 600n);
   await grantLimited(accountId, 1_000n, 'doc.convert');
-  await scrip.billing.charge({ ...withRequestId(accountId), usages: [scan(500n)] });
-  await scrip.billing.charge({ ...withRequestId(accountId), usages: [scan(95n)] });
+  await scrip.billing.charge({ ...withRequestId(accountId), usages: { items: [scan(500n)] } });
+  await scrip.billing.charge({ ...withRequestId(accountId), usages: { items: [scan(95n)] } });
   expect(await balanceOf(scrip, accountId)).toMatchObject({
     remaining: 1_005n,
     available: 5n,
@@ -236,7 +236,7 @@ test('1,000 credits for one operation and 5 general ones: every number agrees', 
       },
     ],
   });
-  const usages = [scan(10n)];
+  const usages = { items: [scan(10n)] };
   const refusal = { reason: 'INSUFFICIENT_CREDITS', metadata: { available: '5', shortfall: '5' } };
   expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
     available: 5n,
@@ -247,7 +247,9 @@ test('1,000 credits for one operation and 5 general ones: every number agrees', 
     expect(
       await errorOf(scrip.billing.charge({ ...withRequestId(accountId), ...amount })),
     ).toMatchObject(refusal);
-  expect(await scrip.billing.estimate({ accountId, usages: [convert(10n)] })).toMatchObject({
+  expect(
+    await scrip.billing.estimate({ accountId, usages: { items: [convert(10n)] } }),
+  ).toMatchObject({
     available: 1_005n,
     sufficient: true,
   });
@@ -281,11 +283,11 @@ test('of random accounts, GetBalance, Estimate and Charge say the same', async (
       const ignoreRefusal = () => {};
       if (charged)
         await scrip.billing
-          .charge({ ...withRequestId(accountId), usages: jobs(charged) })
+          .charge({ ...withRequestId(accountId), usages: { items: jobs(charged) } })
           .catch(ignoreRefusal);
       if (reserved)
         await scrip.billing
-          .reserve({ ...withRequestId(accountId), usages: jobs(reserved) })
+          .reserve({ ...withRequestId(accountId), usages: { items: jobs(reserved) } })
           .catch(ignoreRefusal);
       const balance = await balanceOf(scrip, accountId);
       const overage = balance.overageLimit - balance.overage;
@@ -295,7 +297,7 @@ test('of random accounts, GetBalance, Estimate and Charge say the same', async (
           .reduce((sum, { available }) => sum + available, balance.available + overage);
       for (const usage of [convert, scan]) {
         const most = payable(usage(1n).operation);
-        const usages = [usage(most + 1n)];
+        const usages = { items: [usage(most + 1n)] };
         expect(await scrip.billing.estimate({ accountId, usages })).toMatchObject({
           available: most,
           sufficient: false,

@@ -24,7 +24,11 @@ test('a client with default limits reads the history of an account with large en
   for (let batches = 0; batches < 2; batches++)
     await scrip.billing.batch({
       mutations: Array.from({ length: 50 }, () => {
-        const value = { accountId, requestId: requestId(), usages: Array(1_000).fill(usage) };
+        const value = {
+          accountId,
+          requestId: requestId(),
+          usages: { items: Array(1_000).fill(usage) },
+        };
         return { mutation: { $case: 'charge', value } };
       }),
     });

@@ -45,7 +45,7 @@ afterAll(async () => {
   await scrip.stop();
 });
 
-const usages = [{ operation: 'job' }];
+const usages = { items: [{ operation: 'job' }] };
 const move = (accountId: string, planId: string, more: object = {}) =>
   scrip.accounts.moveAccount({ accountId, requestId: requestId(), planId, ...more });
 
@@ -85,7 +85,10 @@ describe('MoveAccount', () => {
     const named = () => ({ accountId, requestId: requestId() });
     expect((await scrip.billing.estimate({ accountId, usages })).credits).toBe(2n);
     expect((await scrip.billing.charge({ ...named(), usages })).credits).toBe(2n);
-    const old = scrip.billing.charge({ ...named(), usages: [{ operation: 'small.only' }] });
+    const old = scrip.billing.charge({
+      ...named(),
+      usages: { items: [{ operation: 'small.only' }] },
+    });
     expect(await errorOf(old)).toMatchObject({ reason: 'UNKNOWN_OPERATION' });
     const buy = (packId: string) =>
       scrip.billing.purchase({
@@ -105,7 +108,10 @@ describe('MoveAccount', () => {
     await grant(scrip, accountId, 100n);
     const named = () => ({ accountId, requestId: requestId() });
     const reserve = async (operation: string) =>
-      defined((await scrip.billing.reserve({ ...named(), usages: [{ operation }] })).reservation);
+      defined(
+        (await scrip.billing.reserve({ ...named(), usages: { items: [{ operation }] } }))
+          .reservation,
+      );
     const [job, only, late] = [
       await reserve('job'),
       await reserve('small.only'),
@@ -122,7 +128,7 @@ describe('MoveAccount', () => {
       scrip.billing.commit({
         ...named(),
         reservationId: of.reservationId,
-        usages: [{ operation }],
+        usages: { items: [{ operation }] },
       });
     expect((await commit(job, 'job')).committed).toBe(5n);
     // Also for an operation that only the old plan has.
@@ -187,7 +193,7 @@ describe('MoveAccount', () => {
       reason: 'OVERAGE_RESERVED',
       metadata: { account_id: accountId, plan_id: 'small', reserved: '7' },
     });
-    await scrip.billing.commit({ accountId, requestId: requestId(), reservationId });
+    await scrip.billing.commit({ accountId, requestId: requestId(), reservationId, all: true });
     await move(accountId, 'small');
     expect(await balanceOf(scrip, accountId)).toMatchObject({ overage: 27n, overageLimit: 0n });
     const charge = scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });

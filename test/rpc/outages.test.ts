@@ -80,7 +80,7 @@ describe('While the database cannot be reached', () => {
     const account = { accountId, requestId: requestId() };
     const calls = {
       charge: scrip.billing.charge({ ...account, credits: 1n }),
-      estimate: scrip.billing.estimate({ accountId, usages: [INSPECT] }),
+      estimate: scrip.billing.estimate({ accountId, usages: { items: [INSPECT] } }),
       balance: balanceOf(scrip, accountId),
       history: entriesOf(scrip, accountId),
       reservations: scrip.billing.listReservations({ accountId }),

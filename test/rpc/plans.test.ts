@@ -198,7 +198,7 @@ describe('A changed plan file', () => {
       'limit: 77',
     ),
   );
-  const usages = [{ operation: 'job.flat' }];
+  const usages = { items: [{ operation: 'job.flat' }] };
   let before: TestService;
   let after: TestService;
   let accountId: string;

@@ -31,7 +31,7 @@ ${changes.map(([from, credits]) => `  - from: ${new Date(from).toISOString()}\n 
 ${changes.length === 0 ? '  []' : ''}
 `);
 
-const usages = [{ operation: 'job' }];
+const usages = { items: [{ operation: 'job' }] };
 const START = Date.now();
 const [FIRST, SECOND] = [START + 30 * DAY, START + 60 * DAY];
 
@@ -94,7 +94,7 @@ describe('at the date of a price change', () => {
     const ttl = { seconds: BigInt(80 * 24 * 3_600), nanos: 0 };
     const { reservation } = await scrip.billing.reserve({
       ...withRequestId(),
-      usages: [{ operation: 'job', count: 4n }],
+      usages: { items: [{ operation: 'job', count: 4n }] },
       ttl,
     });
     before = defined(reservation).reservationId;

@@ -189,7 +189,7 @@ describe('a custom pack', () => {
   test('is offered by Estimate with the packs of the plan', async () => {
     const accountId = await scrip.open('verts');
     await offer(accountId, { credits: 100n, price: { currency: 'USD', amount: '0.50' } });
-    const usages = [{ operation: 'image.upscale', quantities: { scale_factor: 2n } }];
+    const usages = { items: [{ operation: 'image.upscale', quantities: { scale_factor: 2n } }] };
     const { packs } = await scrip.billing.estimate({ accountId, usages });
     expect(packs[0]).toMatchObject({ pack: { packId: 'negotiated' }, quantity: 1n });
     expect(packs.length).toBeGreaterThan(1);

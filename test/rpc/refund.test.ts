@@ -23,7 +23,7 @@ afterAll(() => scrip.stop());
 const refund = (
   accountId: string,
   seq: bigint,
-  more: { credits?: bigint; reference?: string } = {},
+  more: { credits?: bigint; all?: boolean; reference?: string } = { all: true },
 ) => scrip.billing.refund({ accountId, requestId: requestId(), seq, ...more });
 const charge = async (accountId: string, credits: bigint) =>
   (await scrip.billing.charge({ accountId, requestId: requestId(), credits, reference: 'job' }))
@@ -182,7 +182,7 @@ describe('Refund', () => {
       reference: 'job',
       labels: { team: 'a', kind: 'x' },
     });
-    const request = { accountId, seq, reference: 'ticket-7', labels: { team: 'b' } };
+    const request = { accountId, seq, all: true, reference: 'ticket-7', labels: { team: 'b' } };
     await scrip.billing.refund({ ...request, requestId: requestId() });
     expect(await newestEntry(scrip, accountId)).toMatchObject({
       reference: 'ticket-7',
@@ -198,8 +198,8 @@ describe('Refund', () => {
   });
 
   test.each([
-    ['no seq', 'seq', { seq: 0n }],
-    ['a negative seq', 'seq', { seq: -1n }],
+    ['no seq', 'seq', { seq: 0n, credits: 1n }],
+    ['a negative seq', 'seq', { seq: -1n, credits: 1n }],
     ['no credits', 'credits', { seq: 1n, credits: 0n }],
     ['negative credits', 'credits', { seq: 1n, credits: -5n }],
   ])('refuses %s', async (_, field, { seq, ...more }) => {

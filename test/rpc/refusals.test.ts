@@ -87,7 +87,7 @@ test('a refused call writes nothing itself, and other failures are no refusals',
   await scrip.service.reportRefusals();
   const before = await storedRows(scrip, accountId);
   await scrip.billing
-    .charge({ accountId, requestId: requestId(), usages: [{ operation: 'no.such' }] })
+    .charge({ accountId, requestId: requestId(), usages: { items: [{ operation: 'no.such' }] } })
     .catch(() => {});
   await refuse(accountId, -1n);
   await scrip.service.reportRefusals();

@@ -100,12 +100,24 @@ describe('Release', () => {
     ]);
   });
 
-  test('of a released or expired reservation returns its state and has no second effect', async () => {
+  test('of an expired reservation ends its grace period: no late commit follows', async () => {
+    const accountId = await openWithCredits(scrip, 100n);
+    const id = await reserveCredits(scrip, accountId, 50n);
+    scrip.advance(16 * MINUTE);
+    const { released, reservation, entrySeq } = await release(accountId, id);
+    expect(released).toBe(0n);
+    expect(reservation).toMatchObject({ state: Reservation_State.RELEASED, returned: 50n });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: entrySeq, moves: [] });
+    const request = { accountId, requestId: requestId(), reservationId: id, all: true };
+    expect((await errorOf(scrip.billing.commit(request))).reason).toBe('RESERVATION_RELEASED');
+  });
+
+  test('of a released reservation, or of one past its grace period, has no effect', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const released = await reserveCredits(scrip, accountId, 50n);
     await release(accountId, released);
     const expired = await reserveCredits(scrip, accountId, 50n);
-    scrip.advance(15 * MINUTE);
+    scrip.advance(21 * MINUTE);
     for (const [id, state] of [
       [released, Reservation_State.RELEASED],
       [expired, Reservation_State.EXPIRED],
@@ -125,6 +137,7 @@ describe('Release', () => {
       accountId,
       requestId: requestId(),
       reservationId,
+      all: true,
     });
     expect(await errorOf(release(accountId, reservationId))).toMatchObject({
       code: status.FAILED_PRECONDITION,

@@ -20,7 +20,12 @@ async function reservationsInEachState() {
   const expired = await reserveCredits(scrip, accountId, 1n);
   scrip.advance(15 * MINUTE);
   const committed = await reserveCredits(scrip, accountId, 2n);
-  await scrip.billing.commit({ accountId, requestId: requestId(), reservationId: committed });
+  await scrip.billing.commit({
+    accountId,
+    requestId: requestId(),
+    reservationId: committed,
+    all: true,
+  });
   const released = await reserveCredits(scrip, accountId, 3n);
   await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released });
   const active = await reserveCredits(scrip, accountId, 4n);

@@ -44,7 +44,7 @@ describe('Reserve', () => {
     const accountId = await openWithCredits(scrip, 600n);
     const before = scrip.now();
     const response = await reserve(accountId, {
-      usages: [{ ...UPSCALE, count: 2n }],
+      usages: { items: [{ ...UPSCALE, count: 2n }] },
       reference: 'job-1',
       labels: { team: 'images' },
     });
@@ -161,7 +161,10 @@ describe('Reserve', () => {
 
   test('reserves 0 credits for usages that cost nothing', async () => {
     const accountId = await scrip.open('aspose-cloud');
-    for (const request of [{ credits: 0n }, { usages: [{ operation: 'document.upload' }] }]) {
+    for (const request of [
+      { credits: 0n },
+      { usages: { items: [{ operation: 'document.upload' }] } },
+    ]) {
       const { reservation, balance, entrySeq } = await reserve(accountId, request);
       expect(reservation).toMatchObject({ credits: 0n, held: 0n, allocations: [] });
       expect(reservation?.state).toBe(Reservation_State.ACTIVE);
@@ -248,12 +251,14 @@ describe('Reserve', () => {
 
   test('accepts 1,000 usages and refuses 1,001', async () => {
     const accountId = await openWithCredits(scrip, 2_000n);
-    const { reservation, lines } = await reserve(accountId, { usages: Array(1_000).fill(INSPECT) });
+    const { reservation, lines } = await reserve(accountId, {
+      usages: { items: Array(1_000).fill(INSPECT) },
+    });
     expect([reservation?.credits, lines.length]).toEqual([1_000n, 1_000]);
     expect((await newestEntry(scrip, accountId)).usages.length).toBe(1_000);
-    expect(await errorOf(reserve(accountId, { usages: Array(1_001).fill(INSPECT) }))).toMatchObject(
-      { reason: 'INVALID_FIELD', fields: ['usages'] },
-    );
+    expect(
+      await errorOf(reserve(accountId, { usages: { items: Array(1_001).fill(INSPECT) } })),
+    ).toMatchObject({ reason: 'INVALID_FIELD', fields: ['usages.items'] });
   });
 });
 

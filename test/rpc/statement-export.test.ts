@@ -21,7 +21,7 @@ beforeAll(async () => {
   for (const [index, accountId] of ACCOUNTS.entries()) {
     const named = () => ({ accountId, requestId: requestId() });
     await scrip.accounts.openAccount({ ...named(), planId: 'aspose-cloud' });
-    const usages = [{ operation: 'document.convert', count: 60n + BigInt(index) }];
+    const usages = { items: [{ operation: 'document.convert', count: 60n + BigInt(index) }] };
     const { entrySeq } = await scrip.billing.charge({ ...named(), usages });
     await scrip.billing.charge({ ...named(), credits: 5n });
     seqs.set(accountId, entrySeq);

@@ -52,7 +52,7 @@ const statementOf = async (accountId: string, month: string): Promise<Statement>
 const closedStatements = async (accountId: string) =>
   (await scrip.statements.listStatements({ accountId })).statements;
 const charge = (accountId: string, operation: string, count = 1n) =>
-  scrip.billing.charge({ ...withRequestId(accountId), usages: [{ operation, count }] });
+  scrip.billing.charge({ ...withRequestId(accountId), usages: { items: [{ operation, count }] } });
 const pages = (many: bigint, count = 1n) => ({
   operation: 'job.pages',
   quantities: { pages: many },
@@ -156,7 +156,7 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
       { month: '2031-01', credits: 2_999n, amount: usd('-14.98') },
     ]);
     scrip.setNow(day(2031, 4, 10));
-    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed, all: true });
     const april = await statementOf(accountId, '2031-04');
     // The whole price of the overage is given back; the rest of the refund was prepaid.
     expect(april.adjustments).toEqual([
@@ -178,7 +178,7 @@ describe('usage by operation', () => {
     const accountId = await scrip.open('graduated');
     const { reservation } = await scrip.billing.reserve({
       ...withRequestId(accountId),
-      usages: [pages(5n, 3n), { operation: 'job.look' }, pages(1n)],
+      usages: { items: [pages(5n, 3n), { operation: 'job.look' }, pages(1n)] },
     });
     const { reservationId } = defined(reservation);
     await scrip.billing.commit({
@@ -190,7 +190,7 @@ describe('usage by operation', () => {
     expect((await statementOf(accountId, '2031-05')).usage).toEqual([
       { operation: 'job.pages', count: 2n, credits: 11n, refunded: 0n },
     ]);
-    await scrip.billing.commit({ ...withRequestId(accountId), reservationId });
+    await scrip.billing.commit({ ...withRequestId(accountId), reservationId, all: true });
     await scrip.billing.charge({ ...withRequestId(accountId), credits: 7n });
     expect(await statementOf(accountId, '2031-05')).toMatchObject({
       usage: [
@@ -213,7 +213,7 @@ describe('usage by operation', () => {
     await grant(scrip, accountId, 10n, { category: Grant_Category.PROMOTIONAL });
     const { entrySeq: seq } = await scrip.billing.charge({
       ...withRequestId(accountId),
-      usages: [pages(4n), { operation: 'job.look' }, pages(6n)],
+      usages: { items: [pages(4n), { operation: 'job.look' }, pages(6n)] },
     });
     await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 13n });
     await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 1n });
@@ -235,16 +235,21 @@ describe('usage by operation', () => {
     const accountId = await scrip.open('graduated');
     const reserve = async (many: bigint) =>
       defined(
-        (await scrip.billing.reserve({ ...withRequestId(accountId), usages: [pages(many)] }))
-          .reservation,
+        (
+          await scrip.billing.reserve({
+            ...withRequestId(accountId),
+            usages: { items: [pages(many)] },
+          })
+        ).reservation,
       ).reservationId;
     const [over, late] = [await reserve(3n), await reserve(4n)];
     scrip.setNow(Date.UTC(2031, 5, 1, 0, 2));
-    await scrip.billing.commit({ ...withRequestId(accountId), reservationId: over });
+    await scrip.billing.commit({ ...withRequestId(accountId), reservationId: over, all: true });
     scrip.setNow(Date.UTC(2031, 5, 1, 0, 8));
     const committed = await scrip.billing.commit({
       ...withRequestId(accountId),
       reservationId: late,
+      all: true,
     });
     expect(committed.reservation?.late).toBe(true);
     expect(await statementOf(accountId, '2031-05')).toMatchObject({ usage: [], overage: 0n });
@@ -253,7 +258,7 @@ describe('usage by operation', () => {
       overage: 14n,
     });
     // Refunded in the month of the commit, after the month of the reservation.
-    await scrip.billing.refund({ ...withRequestId(accountId), seq: committed.entrySeq });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq: committed.entrySeq, all: true });
     expect(await statementOf(accountId, '2031-06')).toMatchObject({
       usage: [{ operation: 'job.pages', count: 2n, credits: 6n, refunded: 8n }],
       overage: 6n,
@@ -287,7 +292,7 @@ describe('a month', () => {
     const accountId = await scrip.open('counted');
     const { entrySeq: seq } = await charge(accountId, 'job.one', 5n);
     scrip.setNow(day(2032, 8, 10));
-    await scrip.billing.refund({ ...withRequestId(accountId), seq });
+    await scrip.billing.refund({ ...withRequestId(accountId), seq, all: true });
     const [july, august] = [
       await statementOf(accountId, '2032-07'),
       await statementOf(accountId, '2032-08'),

@@ -77,7 +77,8 @@ describe('text that is not UTF-8 is refused', () => {
 });
 
 describe('a field is refused', () => {
-  const usages = (usage: Uint8Array) => bytes(numbersOf('EstimateRequest')['usages'], usage);
+  const usages = (...all: Uint8Array[]) =>
+    bytes(numbersOf('EstimateRequest')['usages'], bytesOf(...all.map((usage) => bytes(1, usage))));
 
   test.each<[name: string, field: string, description: string, writes: Write[]]>([
     ['that is not known', '9999', 'is no known field', [number(9_999, 1n)]],
@@ -149,8 +150,8 @@ describe('a field is refused', () => {
     });
     const usage = bytesOf(text(operation, 'a'), number(99, 1n));
     const first = bytesOf(text(operation, 'a'));
-    expect(faultOf('EstimateRequest', usages(first), usages(usage))).toEqual({
-      field: 'usages[1].99',
+    expect(faultOf('EstimateRequest', usages(first, usage))).toEqual({
+      field: 'usages.items[1].99',
       description: 'is no known field',
     });
   });
@@ -158,7 +159,7 @@ describe('a field is refused', () => {
   test('that is longer than the message that holds it, though not than the whole', () => {
     const nested = new Uint8Array([(operation << 3) | 2, 9, 0x61, 0x61]);
     expect(faultOf('EstimateRequest', usages(nested), text(1, 'account-1'))).toEqual({
-      field: 'usages[0].operation',
+      field: 'usages.items[0].operation',
       description: 'is cut off',
     });
   });
@@ -221,5 +222,5 @@ test('maps may have any keys, the same in two maps', () => {
   const entry = (key: string) => bytesOf(text(1, key));
   const usage = bytesOf(bytes(quantities, entry('a')), bytes(attributes, entry('a')));
   const usages = numbersOf('EstimateRequest')['usages'];
-  expect(faultOf('EstimateRequest', bytes(usages, usage))).toBeNull();
+  expect(faultOf('EstimateRequest', bytes(usages, bytesOf(bytes(1, usage))))).toBeNull();
 });

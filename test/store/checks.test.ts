@@ -67,6 +67,7 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     committed: 3,
     returned: 2,
     allocations: [[1, 5]],
+    expired_allocations: [],
     expires_at: instant,
     created_at: instant,
     over_commit_policy: 'REJECT',

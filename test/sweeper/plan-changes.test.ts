@@ -49,7 +49,7 @@ async function openAffected(scrip: TestService): Promise<string> {
     ...named(),
     credits: 10n,
     category: Grant_Category.PROMOTIONAL,
-    operations: ['b'],
+    onlyFor: { operations: ['b'] },
   });
   const terms = { packId: 'small', threshold: 20n, monthlyCap: 1, customer: 'cus_1' };
   const autoTopUp = { autoTopUp: { ...terms, paymentMethod: 'pm_1' } };

@@ -99,7 +99,9 @@ const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
 /** The mutations of one account, each with a new request id. */
 function accountOf({ billing, accounts }: TestService, accountId: string) {
   const named = () => ({ accountId, requestId: requestId() });
-  const pages = (many: bigint) => [{ operation: 'job.pages', quantities: { pages: many } }];
+  const pages = (many: bigint) => ({
+    items: [{ operation: 'job.pages', quantities: { pages: many } }],
+  });
   return {
     pages,
     reserve: async (rest: Omit<Parameters<typeof billing.reserve>[0], 'accountId'>) => {
@@ -117,7 +119,8 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
     release: (reservationId: string) => billing.release({ ...named(), reservationId }),
     charge: async (rest: Omit<Parameters<typeof billing.charge>[0], 'accountId'>) =>
       (await billing.charge({ ...named(), labels: { team: 'a' }, ...rest })).entrySeq,
-    refund: (seq: bigint, credits?: bigint) => billing.refund({ ...named(), seq, credits }),
+    refund: (seq: bigint, credits?: bigint) =>
+      billing.refund({ ...named(), seq, ...(credits === undefined ? { all: true } : { credits }) }),
     extend: (reservationId: string) =>
       billing.extendReservation({ ...named(), reservationId, ttl: hours(2) }),
     purchase: (paymentReference: string) =>
@@ -153,10 +156,10 @@ async function chargesAndReservations(scrip: TestService, accountId: string) {
   const refunded = await account.charge({ usages: account.pages(2n) });
   await account.refund(refunded, 2n);
   await account.refund(refunded);
-  await account.commit(await account.reserve({ credits: 0n }), {});
+  await account.commit(await account.reserve({ credits: 0n }), { all: true });
   // Commits all that is held, but not as final: the reservation stays active until it expires.
   const emptied = await account.reserve({ credits: 12n });
-  await account.commit(emptied, { final: false });
+  await account.commit(emptied, { all: true, final: false });
 }
 
 async function expiries(scrip: TestService, accountId: string) {
@@ -204,7 +207,7 @@ async function overage(scrip: TestService, accountId: string) {
   await account.release(await account.reserve({ credits: 9n }));
   const late = await account.reserve({ credits: 5n });
   scrip.advance(2 * MINUTE);
-  await account.commit(late, {});
+  await account.commit(late, { all: true });
   await account.refund(await account.charge({ credits: 5n }), 2n);
   const lastMonth = await account.charge({ credits: 20n });
   const overTheEnd = await account.reserve({ credits: 4n, ttl: hours(2) });
@@ -213,7 +216,7 @@ async function overage(scrip: TestService, accountId: string) {
   await account.charge({ credits: 6n });
   // More than March's overage: a refund of an earlier month does not change it.
   await account.refund(lastMonth);
-  await account.commit(overTheEnd, {}).catch(() => {}); // it has expired
+  await account.commit(overTheEnd, { all: true }).catch(() => {}); // it has expired
   // Closes February and March; March adjusts February by the refund.
   scrip.setNow(Date.UTC(2031, 3, 1, 0, 10));
   await scrip.statements.listStatements({ accountId });
@@ -227,7 +230,7 @@ async function limitedGrants(scrip: TestService, accountId: string) {
   await account.grantCredits({
     credits: 30n,
     category: Grant_Category.PROMOTIONAL,
-    operations: ['job.pages'],
+    onlyFor: { operations: ['job.pages'] },
     expiresAt: new Date(scrip.now() + 10 * 24 * HOUR),
   });
   const charged = await account.charge({ usages: account.pages(5n) });
@@ -239,7 +242,7 @@ async function limitedGrants(scrip: TestService, accountId: string) {
   await account.commit(long, { usages: account.pages(20n) });
   const late = await account.reserve({ usages: account.pages(1n) });
   scrip.advance(2 * MINUTE);
-  await account.commit(late, {});
+  await account.commit(late, { all: true });
 
   scrip.advance(31 * 24 * HOUR);
   await account.charge({ credits: 0n }); // no sweep: reservations of other accounts stay active
@@ -248,7 +251,7 @@ async function limitedGrants(scrip: TestService, accountId: string) {
   scrip.advance(31 * 24 * HOUR);
   await account.charge({ credits: 0n });
   const running = await account.reserve({ credits: 5n, ttl: hours(2) });
-  await account.commit(running, { final: false });
+  await account.commit(running, { all: true, final: false });
   await account.raise(running, { credits: 3n });
 }
 

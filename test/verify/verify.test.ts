@@ -76,7 +76,12 @@ test('there is no discrepancy at any moment while the service writes', async () 
         credits: 1n,
       });
       await scrip.billing.release({ accountId, requestId: requestId(), reservationId });
-      await scrip.billing.refund({ accountId, requestId: requestId(), seq: charged.entrySeq });
+      await scrip.billing.refund({
+        accountId,
+        requestId: requestId(),
+        seq: charged.entrySeq,
+        all: true,
+      });
     }
   });
   const seen = new Set<number>();

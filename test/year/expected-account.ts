@@ -20,6 +20,8 @@ import type { LogEntry, LoggedRequest, LoggedResponse, Usage } from './usage-log
 
 type ExpectedReservation = {
   draws: readonly Draw[];
+  /** What it held when it expired: a late commit draws on these grants first. */
+  drawsAtExpiry: readonly Draw[];
   readonly usages: readonly OperationUse[];
   readonly plan: PublishedPlan;
   readonly expiresAt: number;
@@ -158,6 +160,7 @@ export class ExpectedAccount {
     const plan = this.#plan;
     this.#reservations.set(reservationId, {
       draws,
+      drawsAtExpiry: [],
       usages: uses,
       plan,
       expiresAt,
@@ -176,7 +179,8 @@ export class ExpectedAccount {
     const credits = totalCredits(uses);
     if (reservation.isExpired) {
       const grace = Number(reservation.plan.plan.terms?.lateCommitGrace?.seconds ?? 0n) * 1_000;
-      const draws = at <= reservation.expiresAt + grace ? this.#draw(credits) : null;
+      const { drawsAtExpiry } = reservation;
+      const draws = at <= reservation.expiresAt + grace ? this.#draw(credits, drawsAtExpiry) : null;
       if (!draws) return { refused: 'RESERVATION_EXPIRED', credits: 0n };
       this.#reservations.delete(request.reservationId);
       return this.#spend(seq, draws, uses, at);
@@ -186,7 +190,17 @@ export class ExpectedAccount {
       returnDraws(rest, at);
       this.#reservations.delete(request.reservationId);
     } else reservation.draws = rest;
-    return this.#spend(seq, first, uses, at);
+    return this.#spend(seq, this.#spareOverage(first), uses, at);
+  }
+
+  /** Replaces reserved overage by what grants can give now. */
+  #spareOverage(draws: readonly Draw[]): readonly Draw[] {
+    const reserved = draws.filter(({ grant }) => grant === this.#overage);
+    const others = draws.filter(({ grant }) => grant !== this.#overage);
+    const missing = totalOf(reserved);
+    const instead = this.#drawFromGrants(missing, []);
+    const { rest } = splitDraws(reserved, totalOf(instead));
+    return [...others, ...instead, ...rest];
   }
 
   #release(reservationId: string, at: number): ExpectedResponse {
@@ -239,14 +253,31 @@ export class ExpectedAccount {
     return { refused: '', credits: totalOf(draws) };
   }
 
-  /** Draws credits from the grants, and the rest as overage. Null if the plan allows no overage. */
-  #draw(credits: bigint): readonly Draw[] | null {
-    const drawable = this.grants.map((grant) => ({ grant, credits: grant.available }));
-    const { first } = splitDraws(drawable, credits);
-    const missing = credits - totalOf(first);
-    if (missing > 0n && this.#terms.overageLimit === undefined) return null;
-    for (const { grant, credits } of first) grant.available -= credits;
-    return missing > 0n ? [...first, { grant: this.#overage, credits: missing }] : first;
+  /**
+   * Draws credits from the grants, those of `preferred` first, and the rest as overage. Null if the plan
+   * allows no overage.
+   */
+  #draw(credits: bigint, preferred: readonly Draw[] = []): readonly Draw[] | null {
+    const available = this.grants.reduce((sum, grant) => sum + grant.available, 0n);
+    if (available < credits && this.#terms.overageLimit === undefined) return null;
+    const draws = this.#drawFromGrants(credits, preferred);
+    const missing = credits - totalOf(draws);
+    return missing > 0n ? [...draws, { grant: this.#overage, credits: missing }] : draws;
+  }
+
+  /** Draws as many of the credits as the grants have. */
+  #drawFromGrants(credits: bigint, preferred: readonly Draw[]): readonly Draw[] {
+    const draws: Draw[] = [];
+    const drawFrom = (drawable: readonly Draw[]) => {
+      const { first } = splitDraws(drawable, credits - totalOf(draws));
+      for (const draw of first) draw.grant.available -= draw.credits;
+      draws.push(...first);
+    };
+    drawFrom(
+      preferred.map(({ grant, credits }) => ({ grant, credits: min(grant.available, credits) })),
+    );
+    drawFrom(this.grants.map((grant) => ({ grant, credits: grant.available })));
+    return draws;
   }
 
   #startMonth() {
@@ -315,6 +346,8 @@ const toUses = (plan: PublishedPlan, usages: readonly Usage[]): readonly Operati
     credits: creditsOf(plan, usage),
   }));
 
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+
 const totalCredits = (uses: readonly OperationUse[]): bigint =>
   uses.reduce((sum, { credits }) => sum + credits, 0n);
 
@@ -337,5 +370,6 @@ function expireGrant(grant: ExpectedGrant) {
 function expireReservation(reservation: ExpectedReservation) {
   reservation.isExpired = true;
   returnDraws(reservation.draws, reservation.expiresAt);
+  reservation.drawsAtExpiry = reservation.draws;
   reservation.draws = [];
 }

@@ -72,23 +72,24 @@ export function toMutation(
     case 'open':
       return { $case: 'openAccount', value: { ...ids, planId: request.planId } };
     case 'charge':
-      return { $case: 'charge', value: { ...ids, usages: [...request.usages] } };
+      return { $case: 'charge', value: { ...ids, usages: { items: [...request.usages] } } };
     case 'reserve': {
       const ttl = request.ttlMs && { ttl: { seconds: BigInt(request.ttlMs / 1_000), nanos: 0 } };
-      return { $case: 'reserve', value: { ...ids, usages: [...request.usages], ...ttl } };
+      return {
+        $case: 'reserve',
+        value: { ...ids, usages: { items: [...request.usages] }, ...ttl },
+      };
     }
     case 'commit': {
-      const { reservationId, usages = [], final } = request;
-      return {
-        $case: 'commit',
-        value: { ...ids, reservationId, usages: [...usages], final },
-      };
+      const { reservationId, usages, final } = request;
+      const amount = usages ? { usages: { items: [...usages] } } : { all: true };
+      return { $case: 'commit', value: { ...ids, reservationId, ...amount, final } };
     }
     case 'release':
       return { $case: 'release', value: { ...ids, reservationId: request.reservationId } };
     case 'refund': {
-      const credits = request.credits !== undefined && { credits: request.credits };
-      return { $case: 'refund', value: { ...ids, seq: request.seq, ...credits } };
+      const amount = request.credits === undefined ? { all: true } : { credits: request.credits };
+      return { $case: 'refund', value: { ...ids, seq: request.seq, ...amount } };
     }
     case 'purchase': {
       const payment = { $case: 'paymentReference', value: `order-${requestId}` } as const;

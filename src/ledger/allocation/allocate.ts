@@ -13,7 +13,7 @@ import { type Allocation, OVERAGE } from './allocation.ts';
 import { canPay, type Demand, toDemands, toSource, Waterfall } from './waterfall.ts';
 
 /** Credits of a grant that can be used now: effective, not expired, not reserved. */
-const spendableCredits = (grant: Grant, now: number): bigint =>
+export const spendableCredits = (grant: Grant, now: number): bigint =>
   grant.state === 'SCHEDULED' || hasExpired(grant, now) ? 0n : grantAvailable(grant);
 
 const NO_LINES: readonly PricedUsage[] = [];
@@ -90,27 +90,43 @@ export function allocateDemands(
   return allocateUnmet(book, waterfall);
 }
 
-/** Chooses where the unmet demands of a waterfall come from. Fails as `allocate` does. */
-export function allocateUnmet(book: Book, waterfall: Waterfall): readonly Allocation[] | Failure {
+/**
+ * Chooses where the unmet demands of a waterfall come from: first from `preferred`, as far as that is
+ * available. Fails as `allocate` does.
+ */
+export function allocateUnmet(
+  book: Book,
+  waterfall: Waterfall,
+  preferred: readonly Allocation[] = [],
+): readonly Allocation[] | Failure {
   const required = waterfall.unmet;
-  const allocations = assignAvailable(book, waterfall);
+  const allocations = assignAvailable(book, waterfall, preferred);
   if (waterfall.unmet === 0n) return allocations;
   return insufficientCredits(book, required, required - waterfall.unmet);
 }
 
-/** Assigns what is available to the demands: every grant in burn order, then overage. */
-function assignAvailable(book: Book, waterfall: Waterfall): readonly Allocation[] {
-  const allocations: Allocation[] = [];
+/** Assigns what is available to the demands: `preferred`, every grant in burn order, then overage. */
+function assignAvailable(
+  book: Book,
+  waterfall: Waterfall,
+  preferred: readonly Allocation[],
+): readonly Allocation[] {
+  const assigned = new Map<bigint, bigint>();
   const assign = (grantId: bigint, operations: readonly string[], available: bigint) => {
     const credits = available > 0n ? waterfall.assign(toSource(operations, available)) : 0n;
-    if (credits > 0n) allocations.push({ grantId, credits });
+    if (credits > 0n) assigned.set(grantId, (assigned.get(grantId) ?? 0n) + credits);
   };
-  for (const grant of book.grants) {
-    if (waterfall.unmet === 0n) return allocations;
-    assign(grant.grantId, grant.operations, spendableCredits(grant, book.now));
+  for (const { grantId, credits } of preferred) {
+    const grant = book.grants.find((candidate) => candidate.grantId === grantId);
+    if (grant) assign(grantId, grant.operations, min(spendableCredits(grant, book.now), credits));
   }
-  assign(OVERAGE, [], headroom(book).overage);
-  return allocations;
+  for (const grant of book.grants) {
+    if (waterfall.unmet === 0n) break;
+    const { grantId, operations } = grant;
+    assign(grantId, operations, spendableCredits(grant, book.now) - (assigned.get(grantId) ?? 0n));
+  }
+  if (waterfall.unmet > 0n) assign(OVERAGE, [], headroom(book).overage);
+  return [...assigned].map(([grantId, credits]) => ({ grantId, credits }));
 }
 
 /** Whether any of these allocations is of a grant that is limited to operations. */
@@ -128,7 +144,7 @@ export function previewAllocation(
 ): AllocationPreview {
   const waterfall = new Waterfall();
   waterfall.addDemands(toDemands(credits, lines));
-  assignAvailable(book, waterfall);
+  assignAvailable(book, waterfall, []);
   const { unmet } = waterfall;
   if (unmet > 0n) return { available: credits - unmet, shortfall: unmet };
   const room = headroom(book, lines);

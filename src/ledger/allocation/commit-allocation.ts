@@ -9,13 +9,14 @@ import { exceedsReservation, reservationEnded } from '../failures.ts';
 import { ALL_OPERATIONS } from '../grant.ts';
 import type { PricedAmount } from '../requested-amount.ts';
 import { heldCredits, type Reservation } from '../reservation.ts';
-import { allocate, allocateDemands, allocateUnmet } from './allocate.ts';
+import { allocate, allocateUnmet } from './allocate.ts';
 import { type Allocation, OVERAGE, splitAllocations } from './allocation.ts';
 import {
   type Demand,
   demandsByOperation,
   flowTo,
   type Source,
+  toDemands,
   toSource,
   Waterfall,
 } from './waterfall.ts';
@@ -25,9 +26,13 @@ export type CommitAllocation = {
   readonly fromHeld: readonly Allocation[];
   /** Committed from what is available. */
   readonly fromAvailable: readonly Allocation[];
+  /** Held overage that is given back because `fromAvailable` pays in its place: see `spareOverage`. */
+  readonly overageSpared: readonly Allocation[];
   /** What the reservation holds and the commit does not use. */
   readonly uncommitted: readonly Allocation[];
 };
+
+const NONE: readonly Allocation[] = [];
 
 /**
  * Allocates the commit of an active reservation. A commit that is not `final` uses the most limited
@@ -51,15 +56,15 @@ export function allocateCommit(
   const { allocations } = reservation;
   if (book.hasLimitedGrants && !final) {
     const { first } = splitAllocations(mostLimitedFirst(book, allocations), credits - beyondHeld);
-    return { ...splitHeld(allocations, first), fromAvailable };
+    return { ...splitHeld(allocations, first), fromAvailable, overageSpared: NONE };
   }
   const { first, rest } = splitAllocations(allocations, credits - beyondHeld);
-  return { fromHeld: first, fromAvailable, uncommitted: rest };
+  return { fromHeld: first, fromAvailable, overageSpared: NONE, uncommitted: rest };
 }
 
 /**
- * Allocates the late commit of an expired reservation. It holds nothing any more, so everything comes
- * from what is available.
+ * Allocates the late commit of an expired reservation. It holds nothing any more, so everything comes from
+ * what is available: first from the grants it had held, as much as it had held of them.
  */
 export function allocateLateCommit(
   book: Book,
@@ -68,14 +73,17 @@ export function allocateLateCommit(
 ): CommitAllocation | Failure {
   const credits = applyOverCommitPolicy(reservation, amount.credits, reservation.returned);
   if (credits instanceof Failure) return credits;
-  const { heldFor } = reservation;
-  const fromAvailable =
+  const { heldFor, expiredAllocations } = reservation;
+  const waterfall = new Waterfall();
+  const demands =
     heldFor && amount.lines.length === 0
-      ? allocateDemands(book, credits, [...heldFor, { operation: null, credits }])
-      : allocate(book, credits, amount.lines);
+      ? [...heldFor, { operation: null, credits }]
+      : toDemands(credits, amount.lines);
+  waterfall.addDemands(demands, credits);
+  const fromAvailable = allocateUnmet(book, waterfall, expiredAllocations);
   // The credits of an expired reservation may be gone. Then it has simply expired.
   if (fromAvailable instanceof Failure) return reservationEnded(reservation);
-  return { fromHeld: [], fromAvailable, uncommitted: [] };
+  return { fromHeld: NONE, fromAvailable, overageSpared: NONE, uncommitted: NONE };
 }
 
 /** Allocates a commit of usages where grants are limited: a limited grant pays only its operations. */
@@ -98,7 +106,11 @@ function allocateCommitByUsage(
   if (fromAvailable instanceof Failure) return fromAvailable;
   const used =
     final || !heldFor ? held : reassign(held, demands, remainingDemands(heldFor, demands));
-  return { ...splitHeld(allocations, flowsByGrant(used, demands.length)), fromAvailable };
+  return {
+    ...splitHeld(allocations, flowsByGrant(used, demands.length)),
+    fromAvailable,
+    overageSpared: NONE,
+  };
 }
 
 type HeldSource = { readonly grantId: bigint; readonly source: Source };
@@ -166,12 +178,12 @@ function mostLimitedFirst(book: Book, allocations: readonly Allocation[]): reado
 }
 
 /** Splits what a reservation holds into what a commit uses of each grant and what it does not. */
-function splitHeld(allocations: readonly Allocation[], used: readonly Allocation[]) {
+export function splitHeld(allocations: readonly Allocation[], used: readonly Allocation[]) {
   const usedOfGrant = new Map(used.map(({ grantId, credits }) => [grantId, credits]));
   const fromHeld: Allocation[] = [];
   const uncommitted: Allocation[] = [];
   for (const { grantId, credits } of allocations) {
-    const committed = usedOfGrant.get(grantId) ?? 0n;
+    const committed = min(usedOfGrant.get(grantId) ?? 0n, credits);
     if (committed > 0n) fromHeld.push({ grantId, credits: committed });
     if (committed < credits) uncommitted.push({ grantId, credits: credits - committed });
   }

@@ -4,26 +4,33 @@
  */
 import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
-import { type Allocation, mergeInBurnOrder, totalCredits } from '../allocation/allocation.ts';
+import {
+  type Allocation,
+  mergeInBurnOrder,
+  OVERAGE,
+  totalCredits,
+} from '../allocation/allocation.ts';
 import {
   allocateCommit,
   allocateLateCommit,
   type CommitAllocation,
   remainingDemands,
+  splitHeld,
 } from '../allocation/commit-allocation.ts';
+import { spareOverage } from '../allocation/spare-overage.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
-import type { Origin } from '../entry.ts';
+import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
-import { entryFields, heldCredits, type Reservation } from '../reservation.ts';
+import { canCommit, entryFields, heldCredits, type Reservation } from '../reservation.ts';
 
 export type Commit = {
   readonly kind: 'Commit';
   readonly reservationId: string;
-  /** Null: everything that is held. */
-  readonly amount: RequestedAmount | null;
+  /** 'all': everything that is held. */
+  readonly amount: RequestedAmount | 'all';
   /** False: the rest stays reserved for further commits. */
   readonly final: boolean;
 };
@@ -31,51 +38,94 @@ export type Commit = {
 export function commit(book: Book, command: Commit, origin: Origin) {
   const reservation = book.findReservation(command.reservationId);
   if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
-  if (reservation.state === 'COMMITTED') return unchanged(reservation);
-  if (reservation.state === 'RELEASED') return reservationEnded(reservation);
-  const late = reservation.state === 'EXPIRED';
-  if (late && book.now > reservation.expiresAt + book.plan.terms.reservation.graceMs)
-    return reservationEnded(reservation);
-
-  const amount: PricedAmount | Failure = command.amount
-    ? priceAmount(book, command.amount, reservation)
-    : { credits: late ? reservation.returned : heldCredits(reservation), lines: [] };
+  if (reservation.state === 'COMMITTED') return repeatCommit(book, reservation, command);
+  if (!canCommit(reservation, book)) return reservationEnded(reservation);
+  const amount =
+    command.amount === 'all'
+      ? { credits: committableCredits(reservation), lines: [] }
+      : priceAmount(book, command.amount, reservation);
   if (amount instanceof Failure) return amount;
-  const allocation = late
-    ? allocateLateCommit(book, reservation, amount)
-    : allocateCommit(book, reservation, amount, command.final);
+  const allocation =
+    reservation.state === 'EXPIRED'
+      ? allocateLateCommit(book, reservation, amount)
+      : allocateCommit(book, reservation, amount, command.final);
   if (allocation instanceof Failure) return allocation;
-  return postCommit(book, reservation, { ...command, late }, amount, allocation, origin);
+  const lastResort = spareOverage(book, amount, allocation);
+  return postCommit(book, reservation, command.final, amount, lastResort, origin);
 }
 
-type DecidedCommit = Commit & { readonly late: boolean };
+/** What the reservation set aside and is not committed yet. */
+const committableCredits = (reservation: Reservation): bigint =>
+  reservation.state === 'EXPIRED' ? reservation.returned : heldCredits(reservation);
+
+/**
+ * A commit of a committed reservation, under another request id. It is answered with the state, and has no
+ * second effect, where it asks for exactly what was done: for what the commit that ended it asked for, or
+ * for the total that was committed. Anything else would not be charged, so it fails.
+ */
+function repeatCommit(book: Book, reservation: Reservation, { amount, final }: Commit) {
+  if (!final) return reservationEnded(reservation);
+  if (amount === 'all') {
+    if (reservation.returned > 0n) return reservationEnded(reservation);
+  } else {
+    const priced = priceAmount(book, amount, reservation);
+    if (priced instanceof Failure) return priced;
+    const { endedAsking, committed } = reservation;
+    if (priced.credits !== endedAsking && priced.credits !== committed)
+      return reservationEnded(reservation);
+  }
+  return {
+    kind: 'Commit',
+    reservation,
+    committed: 0n,
+    split: [],
+    entrySeq: 0n,
+    lines: [],
+  } as const;
+}
 
 function postCommit(
   book: Book,
   reservation: Reservation,
-  command: DecidedCommit,
+  final: boolean,
   amount: PricedAmount,
-  { fromHeld, fromAvailable, uncommitted }: CommitAllocation,
+  allocation: CommitAllocation,
   origin: Origin,
 ) {
+  const { fromHeld, fromAvailable, overageSpared, uncommitted } = allocation;
   const split = mergeInBurnOrder(book, [...fromHeld, ...fromAvailable]);
   const committed = totalCredits(split);
   const entry = book.post(
     {
       kind: 'COMMIT',
       moves: [
-        ...toMoves(fromHeld, 'reserved', 'consumed'),
-        ...toMoves(fromAvailable, 'available', 'consumed'),
-        ...(command.final ? toReturnMoves(book, uncommitted) : []),
+        ...overageLast([
+          ...toMoves(fromHeld, 'reserved', 'consumed'),
+          ...toMoves(fromAvailable, 'available', 'consumed'),
+        ]),
+        ...toReturnMoves(book, final ? [...uncommitted, ...overageSpared] : overageSpared),
       ],
       credits: committed,
       usages: amount.lines,
-      late: command.late,
+      late: reservation.state === 'EXPIRED',
+      final,
       ...entryFields(reservation),
     },
     origin,
   );
-  updateReservation(book, reservation, command, amount, committed, uncommitted);
+  if (reservation.state === 'EXPIRED') updateExpired(reservation, committed, fromAvailable);
+  else updateActive(reservation, final, committed, uncommitted);
+  if (final) {
+    reservation.state = 'COMMITTED';
+    reservation.endedAt = book.now;
+    reservation.endedAsking = amount.credits;
+    reservation.expiredAllocations = [];
+    reservation.heldFor = null;
+  } else if (reservation.heldFor) {
+    const committedDemands = demandsByOperation(amount.lines);
+    reservation.heldFor = remainingDemands(reservation.heldFor, committedDemands);
+  }
+  book.changes.reservations.markChanged(reservation);
   return {
     kind: 'Commit',
     reservation,
@@ -86,29 +136,25 @@ function postCommit(
   } as const;
 }
 
-function updateReservation(
-  book: Book,
+/** A refund gives back what was used last: overage first. */
+const overageLast = (moves: Move[]): Move[] =>
+  moves.sort((a, b) => Number(a.grantId === OVERAGE) - Number(b.grantId === OVERAGE));
+
+function updateActive(
   reservation: Reservation,
-  { final, late }: DecidedCommit,
-  { lines }: PricedAmount,
+  final: boolean,
   committed: bigint,
   uncommitted: readonly Allocation[],
 ) {
   reservation.committed += committed;
-  reservation.late ||= late;
   reservation.allocations = final ? [] : uncommitted;
-  if (late) reservation.returned -= min(committed, reservation.returned);
-  else if (final) reservation.returned += totalCredits(uncommitted);
-  if (final || late) {
-    reservation.state = 'COMMITTED';
-    reservation.endedAt = book.now;
-    reservation.heldFor = null;
-  } else if (reservation.heldFor) {
-    reservation.heldFor = remainingDemands(reservation.heldFor, demandsByOperation(lines));
-  }
-  book.changes.reservations.markChanged(reservation);
+  if (final) reservation.returned += totalCredits(uncommitted);
 }
 
-/** A repeated commit is answered with the state and has no second effect. */
-const unchanged = (reservation: Reservation) =>
-  ({ kind: 'Commit', reservation, committed: 0n, split: [], entrySeq: 0n, lines: [] }) as const;
+/** A late commit that is not final leaves the reservation expired, for further late commits. */
+function updateExpired(reservation: Reservation, committed: bigint, split: readonly Allocation[]) {
+  reservation.committed += committed;
+  reservation.returned -= min(committed, reservation.returned);
+  reservation.expiredAllocations = splitHeld(reservation.expiredAllocations, split).uncommitted;
+  reservation.late = true;
+}

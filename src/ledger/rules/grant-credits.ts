@@ -29,7 +29,7 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
 
   for (const [index, operation] of command.operations.entries())
     if (!book.plan.rateCard.operations.has(operation))
-      return unknownOperationAt(book.plan.rateCard, operation, `operations[${index}]`);
+      return unknownOperationAt(book.plan.rateCard, operation, `only_for.operations[${index}]`);
   const overLimit = checkCreditLimit(book, command.credits);
   if (overLimit) return overLimit;
 

@@ -22,8 +22,8 @@ export type Refund = {
   readonly kind: 'Refund';
   /** seq of the commit or charge. */
   readonly seq: bigint;
-  /** Null: everything that is not refunded yet. */
-  readonly credits: bigint | null;
+  /** 'all': everything that is not refunded yet. */
+  readonly credits: bigint | 'all';
   readonly reference: string;
   readonly labels: Labels;
 };
@@ -32,7 +32,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   const original = book.findRefundable(command.seq);
   if (!original) return entryNotFound(book.account.accountId, command.seq);
   const allowed = original.committed - original.refunded;
-  const credits = command.credits ?? allowed;
+  const credits = command.credits === 'all' ? allowed : command.credits;
   if (credits > allowed || allowed === 0n) return exceedsCommit(command.seq, credits, allowed);
 
   const split = lastUsed(original, credits);

@@ -1,9 +1,12 @@
-/** Release: gives back everything that a reservation holds. Repeating it changes nothing. */
+/**
+ * Release: gives back everything that a reservation holds. Repeating it changes nothing. An expired
+ * reservation holds nothing any more; releasing it makes a late commit impossible.
+ */
 import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toReturnMoves } from '../moves.ts';
-import { entryFields, heldCredits } from '../reservation.ts';
+import { canCommit, entryFields, heldCredits } from '../reservation.ts';
 
 export type Release = { readonly kind: 'Release'; readonly reservationId: string };
 
@@ -11,7 +14,7 @@ export function release(book: Book, command: Release, origin: Origin) {
   const reservation = book.findReservation(command.reservationId);
   if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state === 'COMMITTED') return reservationEnded(reservation);
-  if (reservation.state !== 'ACTIVE')
+  if (!canCommit(reservation, book))
     return { kind: 'Release', reservation, released: 0n, entrySeq: 0n } as const;
 
   const released = heldCredits(reservation);
@@ -27,6 +30,7 @@ export function release(book: Book, command: Release, origin: Origin) {
   reservation.state = 'RELEASED';
   reservation.returned += released;
   reservation.allocations = [];
+  reservation.expiredAllocations = [];
   reservation.heldFor = null;
   reservation.endedAt = book.now;
   book.changes.reservations.markChanged(reservation);

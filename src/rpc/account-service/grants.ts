@@ -38,7 +38,7 @@ export const grantCredits = defineMutation(
       priority,
       effectiveAt: check.instant('effective_at', request.effectiveAt),
       expiresAt: check.instant('expires_at', request.expiresAt),
-      operations: check.operations('operations', request.operations),
+      operations: check.operations('only_for', request.onlyFor),
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
     };

@@ -20,6 +20,7 @@ import { grantCredits } from '../account-service/grants.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
 import { type FindCustomPacks, type PrepareMutation, submit } from '../call/mutation.ts';
+import { toResponse } from '../call/replay.ts';
 import { detailsOf, statusCodeOf } from '../call/status.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { charge, refund } from './charges.ts';
@@ -46,8 +47,8 @@ const MUTATIONS: {
   openAccount: { prepare: openAccount, resultField: 10 },
   updateAccount: { prepare: updateAccount, resultField: 11 },
   closeAccount: { prepare: closeAccount, resultField: 12 },
-  moveAccount: { prepare: moveAccount, resultField: 14 },
-  raiseReservation: { prepare: raiseReservation, resultField: 15 },
+  moveAccount: { prepare: moveAccount, resultField: 13 },
+  raiseReservation: { prepare: raiseReservation, resultField: 14 },
 };
 const MUTATIONS_MAX = 1_000;
 
@@ -93,7 +94,6 @@ function prepare(mutation: Mutation['mutation']) {
 /** Field numbers of BatchResponse and MutationResult. */
 const RESULTS_FIELD = 1;
 const ERROR_FIELD = 1;
-const REPLAYED_FIELD = 13;
 
 /** Encodes the BatchResponse around responses that are bytes already: as lanes answer and store them. */
 function encodeResponse(
@@ -107,8 +107,7 @@ function encodeResponse(
       writer.tag(ERROR_FIELD, WireType.LengthDelimited).bytes(encodeError(answer));
     } else {
       const { resultField } = MUTATIONS[mutations[index]!.mutation!.$case];
-      writer.tag(resultField, WireType.LengthDelimited).bytes(answer.response);
-      if (answer.replayed) writer.tag(REPLAYED_FIELD, WireType.Varint).bool(true);
+      writer.tag(resultField, WireType.LengthDelimited).bytes(toResponse(answer));
     }
     writer.join();
   }

@@ -5,6 +5,7 @@ import {
   RefundRequest,
   RefundResponse,
 } from '../../gen/billing/v1/billing_service.ts';
+import type { FieldChecker } from '../call/field-checker.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import { allocationMessage, grantMessage } from '../messages/grant.ts';
@@ -32,6 +33,15 @@ export const charge = defineMutation(
   }),
 );
 
+/** Exactly one of `credits` and `all` must be given. */
+function parseRefundedCredits({ credits, all }: RefundRequest, check: FieldChecker) {
+  if ((credits === undefined) === (all === undefined))
+    check.addViolation('credits', 'give credits or all, exactly one of them');
+  return check.all('all', all) || credits === undefined
+    ? 'all'
+    : check.credits('credits', credits, 1n);
+}
+
 export const refund = defineMutation(
   'Refund',
   RefundRequest,
@@ -41,7 +51,7 @@ export const refund = defineMutation(
     return {
       kind: 'Refund',
       seq: request.seq,
-      credits: request.credits === undefined ? null : check.credits('credits', request.credits, 1n),
+      credits: parseRefundedCredits(request, check),
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
     };

@@ -22,7 +22,8 @@ export async function estimate(
 ): Promise<EstimateResponse> {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
-  const usages = check.usages(request.usages, 1);
+  if (!request.usages) check.addViolation('usages', 'is required');
+  const usages = check.usages(request.usages ?? { items: [] });
   const version = check.rateCardVersion(request.rateCardVersion);
   check.throwIfInvalid();
   const book = await loadBook(context, accountId);

@@ -1,4 +1,5 @@
 /** StreamHistory: an account's entries in seq order, read page by page. */
+import { WireType } from '@bufbuild/protobuf/wire';
 import { Failure } from '../../failure.ts';
 import type {
   StreamHistoryRequest,
@@ -10,7 +11,7 @@ import { accountNotFound } from '../../ledger/failures.ts';
 import { type EntryFilter, findEntries, lastSeqBefore, newestSeq } from '../../queries/entries.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
-import { encodeStreamPages } from '../call/stream-pages.ts';
+import { encodeStreamPages, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
 import { entryMessage } from '../messages/entry.ts';
 import type { ServiceContext } from '../service-context.ts';
 
@@ -50,7 +51,9 @@ export async function streamHistory(
 }
 
 const pagesOf = (entries: readonly Entry[], until: bigint) =>
-  encodeStreamPages(entries, until, EntryMessage, entryMessage, ({ seq }) => seq);
+  encodeStreamPages(entries, EntryMessage, entryMessage, (writer, last) =>
+    writer.tag(RESUME_AFTER_FIELD, WireType.Varint).int64(last?.seq ?? until),
+  );
 
 function parseRequest(request: StreamHistoryRequest) {
   const check = new FieldChecker();

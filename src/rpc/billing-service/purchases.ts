@@ -23,6 +23,7 @@ import { defineMutation, submit } from '../call/mutation.ts';
 import type { Caller } from '../call/observed-call.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import { noPaymentProvider } from '../call/payment-provider.ts';
+import { toAnswered, toResponse } from '../call/replay.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import { grantMessage } from '../messages/grant.ts';
 import { purchaseMessage } from '../messages/purchase.ts';
@@ -62,16 +63,17 @@ export async function purchase(
   const isCheckout = request.payment?.$case === 'checkout';
   if (isCheckout && !payments) return noPaymentProvider('pay with payment_reference');
   const answer = await submit(context, prepared, caller, isCancelled);
-  if (answer instanceof Failure || !isCheckout || !payments) return answer;
+  if (answer instanceof Failure) return answer;
+  if (!isCheckout || !payments) return toAnswered(answer);
   return await withCheckoutUrl(payments, answer, caller);
 }
 
 async function withCheckoutUrl(
   payments: Payments,
-  { response, replayed }: StoredResponse,
+  answer: StoredResponse,
   { traceId, spanId }: Caller,
 ): Promise<Answered<PurchaseResponse> | Failure> {
-  const stored = PurchaseResponse.decode(response);
+  const stored = PurchaseResponse.decode(toResponse(answer));
   const { purchase } = stored;
   if (!purchase) throw new Error('a stored response has no purchase');
   const { accountId, purchaseId } = purchase;
@@ -79,7 +81,7 @@ async function withCheckoutUrl(
   if (checkoutUrl instanceof Failure) return checkoutUrl;
   return {
     response: { ...stored, purchase: { ...purchase, checkoutUrl } },
-    replayed,
+    replayed: stored.replay !== undefined,
   };
 }
 

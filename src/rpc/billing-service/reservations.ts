@@ -31,7 +31,7 @@ import { allocationMessage } from '../messages/grant.ts';
 import { pricedUsageMessage } from '../messages/priced-usage.ts';
 import { reservationMessage } from '../messages/reservation.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { parseCriticality, parseRequestedAmount } from './usage-fields.ts';
+import { parseCommittedAmount, parseCriticality, parseRequestedAmount } from './usage-fields.ts';
 
 const OVER_COMMIT_POLICIES = {
   [OverCommitPolicy.UNSPECIFIED]: 'REJECT',
@@ -73,10 +73,7 @@ export const commit = defineMutation(
   (request, check) => ({
     kind: 'Commit',
     reservationId: check.reservationId(request.reservationId),
-    amount:
-      request.usages.length === 0 && request.credits === undefined
-        ? null
-        : parseRequestedAmount(request, check),
+    amount: parseCommittedAmount(request, check),
     final: request.final ?? true,
   }),
   (outcome, book) => ({

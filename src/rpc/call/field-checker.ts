@@ -6,12 +6,13 @@
  * end with `throwIfInvalid` or `failure` before using any value.
  */
 import { Failure, type Violation } from '../../failure.ts';
-import type { Usage as UsageMessage } from '../../gen/billing/v1/pricing.ts';
+import type { OperationSet } from '../../gen/billing/v1/account_service.ts';
+import type { Usage as UsageMessage, Usages } from '../../gen/billing/v1/pricing.ts';
 import type { Duration } from '../../gen/google/protobuf/duration.ts';
 import { MAX_CREDITS } from '../../pricing/plan.ts';
 import type { Usage } from '../../pricing/usage.ts';
 
-export const ACCOUNT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+export const ACCOUNT_ID = /^[\x21-\x7e]{1,128}$/;
 const REQUEST_ID = /^[\x20-\x7e]{1,128}$/;
 const NAME = /^[A-Za-z0-9._:-]{1,64}$/;
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -44,7 +45,7 @@ export class FieldChecker {
 
   accountId(value: string): string {
     if (!ACCOUNT_ID.test(value))
-      this.addViolation('account_id', 'must be 1 to 64 of letters, digits and . _ : -');
+      this.addViolation('account_id', 'must be 1 to 128 printable ASCII characters without spaces');
     return value;
   }
 
@@ -126,30 +127,39 @@ export class FieldChecker {
     return value.getTime();
   }
 
-  /** Names of operations, without duplicates. */
-  operations(field: string, value: readonly string[]): readonly string[] {
-    if (value.length > OPERATIONS_MAX)
-      this.addViolation(field, `must be at most ${OPERATIONS_MAX} operations`);
-    const checked = value.slice(0, OPERATIONS_MAX);
+  /** Names of operations, without duplicates. Empty if it is not set: all operations. */
+  operations(field: string, value: OperationSet | undefined): readonly string[] {
+    if (!value) return [];
+    const { operations } = value;
+    const path = `${field}.operations`;
+    if (operations.length < 1 || operations.length > OPERATIONS_MAX)
+      this.addViolation(path, `must be 1 to ${OPERATIONS_MAX} operations`);
+    const checked = operations.slice(0, OPERATIONS_MAX);
     for (const [index, operation] of checked.entries()) {
-      this.text(`${field}[${index}]`, operation, 128, 1);
+      this.text(`${path}[${index}]`, operation, 128, 1);
       const first = checked.indexOf(operation);
-      if (first < index)
-        this.addViolation(`${field}[${index}]`, `is the same as ${field}[${first}]`);
+      if (first < index) this.addViolation(`${path}[${index}]`, `is the same as ${path}[${first}]`);
     }
-    return value;
+    return operations;
   }
 
-  /** Returns the usages with a count of at least 1. */
-  usages(value: readonly UsageMessage[], min: number): readonly Usage[] {
-    if (value.length < min || value.length > USAGES_MAX)
-      this.addViolation('usages', `must be ${min} to ${USAGES_MAX} usages`);
-    return value.map((usage, index) => this.#usage(usage, `usages[${index}]`));
+  /** Returns the usages, each with its count. */
+  usages({ items }: Usages): readonly Usage[] {
+    if (items.length > USAGES_MAX)
+      this.addViolation('usages.items', `must be at most ${USAGES_MAX} usages`);
+    return items.map((usage, index) => this.#usage(usage, `usages.items[${index}]`));
+  }
+
+  /** A field that selects everything: it may be left out, and false would select nothing. */
+  all(field: string, value: boolean | undefined): boolean {
+    if (value === false) this.addViolation(field, 'must be true if it is given');
+    return value === true;
   }
 
   #usage(usage: UsageMessage, path: string): Usage {
     this.text(`${path}.operation`, usage.operation, 128, 1);
-    if (usage.count < 0n) this.addViolation(`${path}.count`, 'must be 1 or more');
+    const { count = 1n } = usage;
+    if (count < 0n) this.addViolation(`${path}.count`, 'must be 0 or more');
     for (const name of Object.keys(usage.quantities).slice(0, INPUTS_MAX))
       this.text(`${path}.quantities key`, name, 64, 1);
     for (const [name, value] of Object.entries(usage.attributes).slice(0, INPUTS_MAX)) {
@@ -158,14 +168,15 @@ export class FieldChecker {
     }
     if (Object.keys(usage.quantities).length + Object.keys(usage.attributes).length > INPUTS_MAX)
       this.addViolation(path, `must have at most ${INPUTS_MAX} quantities and attributes`);
-    return { ...usage, count: usage.count === 0n ? 1n : usage.count };
+    return { ...usage, count };
   }
 
-  /** Null if it is 0: the version in force. */
-  rateCardVersion(value: bigint): number | null {
-    if (value < 0n || value > 2_147_483_647n)
-      this.addViolation('rate_card_version', 'must be 0 or a version');
-    return value === 0n ? null : Number(value);
+  /** Null if it is not set: the version in force. */
+  rateCardVersion(value: bigint | undefined): number | null {
+    if (value === undefined) return null;
+    if (value < 1n || value > 2_147_483_647n)
+      this.addViolation('rate_card_version', 'must be 1 or more');
+    return Number(value);
   }
 
   /** How many rows a page has: the default if it is 0, the maximum if it is more. */

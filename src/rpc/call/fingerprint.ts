@@ -1,40 +1,42 @@
 /**
- * The fingerprint of a request: SHA-256 of the encoded message with the keys of its maps in order.
- * Protobuf leaves out fields that are not set, so a field that a later version of the proto adds does
- * not change the fingerprints of older requests.
+ * The fingerprint of a request: SHA-256 of the encoded message with the keys of its maps in order, and
+ * without not_after, which does not change what is asked for. Protobuf leaves out fields that are not
+ * set, so a field that a later version of the proto adds does not change the fingerprints of older requests.
  */
-import type { Usage } from '../../gen/billing/v1/pricing.ts';
+import type { Usage, Usages } from '../../gen/billing/v1/pricing.ts';
 import { sha256 } from '../../sha256.ts';
 import type { Codec } from './codec.ts';
 
-/** The fields of requests that are maps or hold some. */
-type WithMaps = {
+/** The fields of requests that are maps or hold some, and the one that is not content. */
+type Fields = {
   labels?: Labels | LabelSet | undefined;
-  usages?: Usage[];
+  usages?: Usages | undefined;
+  notAfter?: Date | undefined;
 };
 type Labels = { readonly [key: string]: string };
 type LabelSet = { readonly labels: Labels };
 
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
-  return sha256(codec.encode(withSortedMaps(message)).finish());
+  return sha256(codec.encode(toContent(message)).finish());
 }
 
 /** Clients send the entries of a map in any order, and in another order when they retry. */
-function withSortedMaps<Message>(message: Message): Message {
-  const { labels, usages } = message as WithMaps;
-  const sortedLabels = labels && sortLabels(labels);
-  const sortedUsages = usages?.map((usage) => ({
-    ...usage,
-    quantities: sortKeys(usage.quantities),
-    attributes: sortKeys(usage.attributes),
-  }));
-  if (!sortedLabels && !sortedUsages) return message;
+function toContent<Message>(message: Message): Message {
+  const { labels, usages, notAfter } = message as Fields;
+  if (!labels && !usages && !notAfter) return message;
   return {
     ...message,
-    ...(sortedLabels && { labels: sortedLabels }),
-    ...(sortedUsages && { usages: sortedUsages }),
+    ...(labels && { labels: sortLabels(labels) }),
+    ...(usages && { usages: { items: usages.items.map(sortMaps) } }),
+    notAfter: undefined,
   };
 }
+
+const sortMaps = (usage: Usage): Usage => ({
+  ...usage,
+  quantities: sortKeys(usage.quantities),
+  attributes: sortKeys(usage.attributes),
+});
 
 function sortLabels(labels: Labels | LabelSet): Labels | LabelSet {
   return isLabelSet(labels) ? { labels: sortKeys(labels.labels) } : sortKeys(labels);

@@ -13,8 +13,9 @@ import type { ServiceContext } from '../service-context.ts';
 import { type PrepareMutation, submit } from './mutation.ts';
 import { type CallContext, type Caller, ObservedCall } from './observed-call.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
+import { toAnswered } from './replay.ts';
 
-/** The response to a mutation. */
+/** A response to be sent. */
 export type Answered<Response> = {
   /** The message, or its bytes if it is stored as it is sent. */
   readonly response: Response | Uint8Array;
@@ -38,7 +39,8 @@ export function handlersOf(context: ServiceContext, service: string) {
     submitting<Request, Response>(name, async (_, request, { caller, isCancelled }) => {
       const prepared = prepare(request);
       if (prepared instanceof Failure) return prepared;
-      return await submit(context, prepared, caller, isCancelled);
+      const answer = await submit(context, prepared, caller, isCancelled);
+      return answer instanceof Failure ? answer : toAnswered(answer);
     });
 
   /** An RPC that submits mutations to lanes by itself. */

@@ -22,6 +22,8 @@ export type PreparedMutation = {
   readonly requestId: string;
   readonly command: Command;
   readonly fingerprint: Uint8Array;
+  /** In epoch milliseconds; null: no limit. */
+  readonly notAfter: number | null;
   /** Encodes the response, right after the command was decided on the account's book. */
   readonly encodeResponse: (outcome: Outcome, book: Book) => Uint8Array;
 };
@@ -32,21 +34,23 @@ export type PrepareMutation<Request> = (request: Request) => PreparedMutation | 
 /** `_kind` names the command, so that the types of command and outcome follow from it. */
 export function defineMutation<
   Kind extends Command['kind'],
-  Request extends { accountId: string; requestId: string },
+  Request extends { accountId: string; requestId: string; notAfter?: Date | undefined },
   Response,
 >(
   _kind: Kind,
   request: Codec<Request>,
   response: Codec<Response>,
   toCommand: (request: Request, check: FieldChecker) => Extract<Command, { kind: Kind }>,
-  toResponse: (outcome: Outcome<Kind>, book: Book) => Response,
+  /** `replay` is appended to a repeated response, and not part of the first. */
+  toResponse: (outcome: Outcome<Kind>, book: Book) => Omit<Response, 'replay'>,
 ): PrepareMutation<Request> {
   const encodeResponse = (outcome: Outcome, book: Book) =>
-    response.encode(toResponse(outcome as Outcome<Kind>, book)).finish();
+    response.encode(toResponse(outcome as Outcome<Kind>, book) as Response).finish();
   return (message) => {
     const check = new FieldChecker();
     const accountId = check.accountId(message.accountId);
     const requestId = check.requestId(message.requestId);
+    const notAfter = check.instant('not_after', message.notAfter);
     const command = toCommand(message, check);
     return (
       check.failure() ?? {
@@ -54,6 +58,7 @@ export function defineMutation<
         requestId,
         command,
         fingerprint: fingerprint(request, message),
+        notAfter,
         encodeResponse,
       }
     );
@@ -66,24 +71,21 @@ export type FindCustomPacks = (accountId: string) => Promise<readonly Pack[]>;
 /** Hands a mutation to the lane of its account, and resolves when that has answered. */
 export async function submit(
   context: ServiceContext,
-  { accountId, requestId, command, fingerprint, encodeResponse }: PreparedMutation,
+  { requestId, ...prepared }: PreparedMutation,
   caller: Caller,
   isCancelled: () => boolean,
   customPacksOf: FindCustomPacks = (id) => findCustomPacks(context.em(), id),
 ): Promise<StoredResponse | Failure> {
   const answer = await context.lanes.submit({
     type: 'request',
-    accountId,
-    command,
+    ...prepared,
     origin: { ...caller, requestId },
-    fingerprint,
-    encodeResponse,
     isAbandoned: isCancelled,
-    blockedBy: checkPaymentProvider(context, command),
+    blockedBy: checkPaymentProvider(context, prepared.command),
   });
   if (!(answer instanceof Failure)) return answer;
-  context.refusals.record(accountId, answer, caller);
+  context.refusals.record(prepared.accountId, answer, caller);
   if (!(answer instanceof PackFailure)) return answer;
   // A unit of work does not read them: it would do so for the requests that succeed, too.
-  return answer.withCustomPacks(await customPacksOf(accountId));
+  return answer.withCustomPacks(await customPacksOf(prepared.accountId));
 }

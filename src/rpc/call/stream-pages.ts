@@ -6,21 +6,20 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Codec } from './codec.ts';
 
 const ITEMS_FIELD = 1;
-const RESUME_AFTER_FIELD = 2;
+export const RESUME_AFTER_FIELD = 2;
 
 /** A message ends once its items have this size: clients refuse messages above 4 MB by default. */
 const MESSAGE_BYTES = 512 * 1024;
 
 /**
- * The responses that carry `items`: one, or several if the items are large. The last one resumes
- * after `until`, up to where the items were read.
+ * The responses that carry `items`: one, or several if the items are large. `writeResumeAfter` writes field 2
+ * of a response: for the last one without an item, since it resumes where the reading ended.
  */
 export function* encodeStreamPages<Item, Message>(
   items: readonly Item[],
-  until: bigint,
   codec: Codec<Message>,
   toMessage: (item: Item) => Message,
-  placeOf: (item: Item) => bigint,
+  writeResumeAfter: (writer: BinaryWriter, last: Item | null) => BinaryWriter,
 ): Generator<Uint8Array> {
   // Each item is encoded once, to know its size and to be sent.
   const itemWriter = new BinaryWriter();
@@ -31,12 +30,9 @@ export function* encodeStreamPages<Item, Message>(
     writer.tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(encoded);
     bytes += encoded.length;
     if (bytes < MESSAGE_BYTES || index === items.length - 1) continue;
-    yield finish(writer, placeOf(item));
+    yield writeResumeAfter(writer, item).finish();
     writer = new BinaryWriter();
     bytes = 0;
   }
-  yield finish(writer, until);
+  yield writeResumeAfter(writer, null).finish();
 }
-
-const finish = (writer: BinaryWriter, resumeAfter: bigint): Uint8Array =>
-  writer.tag(RESUME_AFTER_FIELD, WireType.Varint).int64(resumeAfter).finish();

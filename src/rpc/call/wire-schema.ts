@@ -40,7 +40,10 @@ const isNanosOfMs = (low: number, high: number) => isNanos(low, high) && low % 1
 /** More fields than this would not fit into the bits of a number. */
 const SINGULAR_FIELDS_MAX = 31;
 
-/** `isMutation`: what the message says is stored, so its instants must not be finer than stored ones. */
+/**
+ * `isMutation`: what the message says is stored, so its instants must not be finer than stored ones. Only
+ * not_after is not stored.
+ */
 function compile(message: DescMessage, isMutation: boolean): WireSchema {
   const fields: (Field | undefined)[] = [];
   const bits = new Map<unknown, number>();
@@ -50,7 +53,7 @@ function compile(message: DescMessage, isMutation: boolean): WireSchema {
     if (!isRepeated && !bits.has(field.oneof ?? field))
       bits.set(field.oneof ?? field, 1 << bits.size);
     fields[field.number] = {
-      ...compileType(field, stores),
+      ...compileType(field, stores && field.name !== 'not_after'),
       name: field.name,
       isRepeated,
       isKey: false,

@@ -1,4 +1,5 @@
 /** StreamEvents: events in the order of their positions, read page by page. */
+import { WireType } from '@bufbuild/protobuf/wire';
 import { ALL_EVENTS } from '../../events/event-pipeline.ts';
 import { Failure } from '../../failure.ts';
 import {
@@ -14,9 +15,10 @@ import { type EventFilter, findEvents, newestPosition } from '../../queries/even
 import type { PositionedEvent } from '../../store/tables/events.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
-import { encodeStreamPages } from '../call/stream-pages.ts';
+import { encodeStreamPages, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
 import { eventMessage } from '../messages/event.ts';
 import type { ServiceContext } from '../service-context.ts';
+import { decodeStreamToken, encodeStreamToken } from './stream-token.ts';
 
 /** Events per read. Every read is a short query of its own: a slow reader keeps no cursor open. */
 const PAGE_SIZE = 500;
@@ -27,12 +29,12 @@ export async function streamEvents(
   write: Write<StreamEventsResponse>,
   cancelled: AbortSignal,
 ): Promise<void> {
-  const filter = parseFilter(request);
+  const { filter, after: start } = parseRequest(request);
   const { accountId } = filter;
   if (accountId && (await newestSeq(em(), accountId)) === null) throw accountNotFound(accountId);
   const ended = AbortSignal.any([cancelled, stopping]);
 
-  for (let after = request.afterPosition; ; ) {
+  for (let after = start; ; ) {
     const newest = await newestPosition(em());
     while (after < newest && !ended.aborted) {
       const { events, until } = await readPage(em(), after, newest, filter);
@@ -41,7 +43,7 @@ export async function streamEvents(
     }
     if (stopping.aborted)
       throw new Failure('SHUTTING_DOWN', 'this replica is stopping; resume on another', {
-        next_after_position: after,
+        next_token: encodeStreamToken(after),
       });
     if (!request.follow || cancelled.aborted) return;
     await eventTail.waitBeyond(ALL_EVENTS, after > newest ? after : newest, ended);
@@ -62,18 +64,22 @@ async function readPage(em: Em, after: bigint, newest: bigint, filter: EventFilt
 }
 
 const pagesOf = (events: readonly PositionedEvent[], until: bigint) =>
-  encodeStreamPages(events, until, EventMessage, eventMessage, ({ position }) => position);
+  encodeStreamPages(events, EventMessage, eventMessage, (writer, last) =>
+    writer
+      .tag(RESUME_AFTER_FIELD, WireType.LengthDelimited)
+      .string(encodeStreamToken(last?.position ?? until)),
+  );
 
-function parseFilter(request: StreamEventsRequest): EventFilter {
+function parseRequest(request: StreamEventsRequest): { filter: EventFilter; after: bigint } {
   const check = new FieldChecker();
-  if (request.afterPosition < 0n) check.addViolation('after_position', 'must be 0 or more');
+  const after = decodeStreamToken('after_token', request.afterToken, check);
   const types = request.types.filter(isEventType);
   if (types.length < request.types.length)
     check.addViolation('types', `must be types of events: ${EVENT_TYPES.join(', ')}`);
   const { accountId } = request;
   if (accountId) check.accountId(accountId);
   check.throwIfInvalid();
-  return { types, accountId };
+  return { filter: { types, accountId }, after };
 }
 
 const isEventType = (type: string): type is EventType =>

@@ -28,6 +28,7 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   usages: entry.usages.map(pricedUsageMessage),
   rateCardVersion: BigInt(entry.rateCardVersion ?? 0),
   late: entry.late,
+  final: entry.final ?? undefined,
   caller: entry.caller,
   requestId: entry.requestId,
   reference: entry.reference,

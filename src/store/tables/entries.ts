@@ -63,6 +63,7 @@ export const entries = defineTable({
     previousPlanId: text('inserted', 'of a PLAN_CHANGE').nullable(),
     rateCardVersion: int('inserted').nullable(),
     late: boolean('inserted', 'a commit after expiry, within the grace period'),
+    final: boolean('inserted', 'of a COMMIT: it ended the reservation').nullable(),
     caller: text('inserted', '"scrip" for what the service does by itself'),
     requestId: text('inserted', 'empty for what the service does by itself'),
     reference: text('inserted', "the caller's name for the job"),

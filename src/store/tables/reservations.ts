@@ -40,6 +40,10 @@ export const reservations = defineTable({
       'updated',
       '[[grant, credits], …] still held, in burn order; grant 0 is overage',
     ).as(toAllocations, fromAllocations),
+    expiredAllocations: json<readonly StoredAllocation[]>(
+      'updated',
+      '[[grant, credits], …] given back by its expiry and not committed late; else []',
+    ).as(toAllocations, fromAllocations),
     heldFor: json<readonly StoredDemand[]>(
       'updated',
       '[[operation, credits], …] where limited grants are held; else null',
@@ -49,6 +53,7 @@ export const reservations = defineTable({
     expiresAt: instant('updated'),
     createdAt: instant('inserted'),
     endedAt: instant('updated').nullable(),
+    endedAsking: bigint('updated', 'asked for by the commit that ended it').nullable(),
     overCommitPolicy: text<OverCommitPolicy>('inserted', 'of a commit of more than was reserved'),
     planId: text('inserted', 'the plan whose rate card prices every commit'),
     rateCardVersion: int('inserted'),

@@ -20,7 +20,7 @@ operations:
   job: { title: Job, billable: true, components: [{ kind: flat, label: Job, credits: ${credits} }] }
 `);
 const plans = [plan('old', 5), plan('new', 2)];
-const usages = [{ operation: 'job' }];
+const usages = { items: [{ operation: 'job' }] };
 
 let databaseUrl: string;
 beforeAll(async () => {
@@ -88,7 +88,7 @@ test('reservations get the plan of their account, entries keep their hashes, and
   const { reservationId = '' } = reservation ?? {};
   const committed = await scrip.billing.commit({ ...named(), reservationId, usages });
   expect(committed).toMatchObject({ committed: 5n, reservation: { planId: 'old' } });
-  await scrip.billing.refund({ ...named(), seq });
+  await scrip.billing.refund({ ...named(), seq, all: true });
   expect((await scrip.billing.charge({ ...named(), usages })).credits).toBe(2n);
   expect(await verify(databaseUrl)).toMatchObject({ ok: true });
   await scrip.stop();
