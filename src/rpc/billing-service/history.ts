@@ -59,12 +59,7 @@ function parseRequest(request: StreamHistoryRequest) {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   if (request.afterSeq < 0n) check.addViolation('after_seq', 'must be 0 or more');
-  const kinds: EntryKind[] = [];
-  for (const kind of request.kinds) {
-    const known = KINDS.get(kind);
-    if (known) kinds.push(known);
-    else check.addViolation('kinds', 'must be kinds of entries');
-  }
+  const kinds = check.values('kinds', request.kinds, KINDS);
   const from = check.instant('from', request.from);
   const to = check.instant('to', request.to);
   if (from !== null && to !== null && to < from)

@@ -116,8 +116,7 @@ export async function listPurchases(
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   const pageSize = check.pageSize(request.pageSize);
-  const states = request.states.flatMap((state) => STATES.get(state) ?? []);
-  if (states.length < request.states.length) check.addViolation('states', 'must be known states');
+  const states = check.values('states', request.states, STATES);
   check.throwIfInvalid();
   const list = ['purchases', accountId, ...states];
   const before = decodePageToken(list, request.pageToken, UUID);

@@ -166,8 +166,7 @@ export async function listReservations(
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   const pageSize = check.pageSize(request.pageSize);
-  const states = request.states.flatMap((state) => STATES.get(state) ?? []);
-  if (states.length < request.states.length) check.addViolation('states', 'must be known states');
+  const states = check.values('states', request.states, STATES);
   check.throwIfInvalid();
   const list = ['reservations', accountId, ...states];
   const before = decodePageToken(list, request.pageToken, UUID);

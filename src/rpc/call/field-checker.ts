@@ -179,6 +179,17 @@ export class FieldChecker {
     return Number(value);
   }
 
+  /** The values that a list of an enum's members stands for. */
+  values<Member, Value>(
+    field: string,
+    members: readonly Member[],
+    known: ReadonlyMap<Member, Value>,
+  ): readonly Value[] {
+    if (!members.every((member) => known.has(member)))
+      this.addViolation(field, `must be known ${field}`);
+    return members.flatMap((member) => known.get(member) ?? []);
+  }
+
   /** How many rows a page has: the default if it is 0, the maximum if it is more. */
   pageSize(value: number): number {
     if (value < 0) this.addViolation('page_size', 'must be 0 or more');
