@@ -45,6 +45,7 @@ const tsProto = {
         'forceLong=bigint',
         'oneof=unions-value',
         'useExactTypes=false',
+        'useMapType=true',
         'exportCommonSymbols=false',
         'annotateFilesWithVersion=false',
       ],

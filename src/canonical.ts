@@ -4,13 +4,14 @@
  */
 
 /**
- * JSON with sorted keys and without white space. Integers up to 2^53 − 1 are JSON numbers, larger ones
+ * JSON with sorted keys and without white space. A map is an object. Integers up to 2^53 − 1 are JSON numbers, larger ones
  * are strings, so that JSON.parse loses no digits. Members that are undefined are left out.
  */
 export function canonicalJson(value: unknown): string {
   if (typeof value === 'bigint') return integerJson(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (value instanceof Map) return mapJson(value);
   const keys = Object.keys(value);
   if (keys.length > 1) keys.sort();
   let text = '';
@@ -20,6 +21,12 @@ export function canonicalJson(value: unknown): string {
       text += `${text && ','}${JSON.stringify(key)}:${canonicalJson(member)}`;
   }
   return `{${text}}`;
+}
+
+function mapJson(map: ReadonlyMap<string, unknown>): string {
+  const keys = [...map.keys()];
+  if (keys.length > 1) keys.sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(map.get(key))}`).join(',')}}`;
 }
 
 /** An integer as `canonicalJson` writes it. */

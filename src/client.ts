@@ -28,6 +28,8 @@ import * as statements from './gen/billing/v1/statement_service.ts';
 import { BadRequest, ErrorInfo } from './gen/google/rpc/error_details.ts';
 import { Status } from './gen/google/rpc/status.ts';
 
+export { mapOf } from './map-of.ts';
+
 export type ConnectOptions = {
   /** Name of the calling service. The ledger stores it with every entry that its calls cause. */
   readonly caller: string;
@@ -64,7 +66,7 @@ export class ScripError extends Error {
     this.code = error.code;
     const { info, badRequest, insufficientCredits } = detailsOf(error.metadata);
     this.reason = info?.reason ?? '';
-    this.metadata = info?.metadata ?? {};
+    this.metadata = Object.fromEntries(info?.metadata ?? []);
     this.violations = badRequest?.fieldViolations ?? [];
     this.insufficientCredits = insufficientCredits ?? null;
   }

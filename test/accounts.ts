@@ -1,4 +1,5 @@
 /** Makes accounts for tests, and reads what the service and the database hold of them. */
+
 import type { GrantCreditsRequest } from '../src/gen/billing/v1/account_service.ts';
 import type { StreamHistoryRequest } from '../src/gen/billing/v1/billing_service.ts';
 import {
@@ -8,6 +9,7 @@ import {
   Grant_Category,
 } from '../src/gen/billing/v1/ledger.ts';
 import type { Usage } from '../src/gen/billing/v1/pricing.ts';
+import { mapOf } from '../src/map-of.ts';
 import { execute } from './postgres.ts';
 import { requestId, type TestService } from './service.ts';
 
@@ -18,16 +20,16 @@ export const DAY = 24 * HOUR;
 /** Ten credits on the plan verts. */
 export const UPSCALE: Usage = {
   operation: 'image.upscale',
-  quantities: { scale_factor: 2n },
-  attributes: {},
+  quantities: mapOf({ scale_factor: 2n }),
+  attributes: new Map(),
   count: 1n,
 };
 
 /** One credit on the plan verts. */
 export const INSPECT: Usage = {
   operation: 'file.inspect',
-  quantities: {},
-  attributes: {},
+  quantities: new Map(),
+  attributes: new Map(),
   count: 1n,
 };
 

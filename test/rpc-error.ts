@@ -71,7 +71,7 @@ export function decodeDetails(details: readonly Any[]): Omit<RpcError, 'code' | 
   );
   return {
     reason: infos[0]?.reason ?? '',
-    metadata: { ...infos[0]?.metadata },
+    metadata: Object.fromEntries(infos[0]?.metadata ?? []),
     fields: violations.map(({ field }) => field),
     retryMs: retry ? Number(retry.seconds) * 1_000 + retry.nanos / 1_000_000 : null,
     insufficientCredits,

@@ -1,12 +1,14 @@
 /** PerfectParser: free pages, a batch that needs a pack, both modes, and packs with different expiries. */
+
 import type { Grant } from '../gen/billing/v1/ledger.ts';
+import { mapOf } from '../map-of.ts';
 import type { Tenant } from './tenant.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
 const invoices = {
   operation: 'extraction.result_per_file',
-  quantities: { pages: 2n },
+  quantities: mapOf({ pages: 2n }),
   count: 50n,
 };
 
@@ -43,7 +45,7 @@ export async function perfectparser(tenant: Tenant) {
 
 /** Extracts a bank statement in each mode, paid by a pack whose grant is returned. */
 async function bothModes(tenant: Tenant): Promise<Grant> {
-  const bankStatement = { quantities: { pages: 12n } };
+  const bankStatement = { quantities: mapOf({ pages: 12n }) };
   const starter = await tenant.buy(
     'starter',
     '19.00 USD',
@@ -79,7 +81,7 @@ async function burnOrder(tenant: Tenant, starter: Grant) {
     'left of an older pack: expires in 30 days',
   );
   await tenant.charge(
-    { operation: 'extraction.result_per_file', quantities: { pages: 120n } },
+    { operation: 'extraction.result_per_file', quantities: mapOf({ pages: 120n }) },
     {
       credits: 120n,
       available: 266n,

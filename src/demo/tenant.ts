@@ -230,7 +230,7 @@ export class Tenant {
         const event = events.at(-1);
         if (!event) continue;
         for (const [name, value] of Object.entries(values))
-          this.check(name, event.data[name], value);
+          this.check(name, event.data.get(name), value);
         break;
       }
       return 0n;

@@ -1,5 +1,7 @@
 /** Verts: each operation at the limits of its range, asynchronous jobs, failing jobs, a low balance and a pause. */
+
 import { Criticality } from '../gen/billing/v1/ledger.ts';
+import { mapOf } from '../map-of.ts';
 import type { UsageOf } from './step.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -111,15 +113,15 @@ async function pause(tenant: Tenant) {
 
 const resize = (outputPixels: bigint): UsageOf => ({
   operation: 'image.resize',
-  quantities: { output_pixels: outputPixels },
+  quantities: mapOf({ output_pixels: outputPixels }),
 });
 
 const upscale = (scaleFactor: bigint): UsageOf => ({
   operation: 'image.upscale',
-  quantities: { scale_factor: scaleFactor },
+  quantities: mapOf({ scale_factor: scaleFactor }),
 });
 
 const convert = (outputFormat: string): UsageOf => ({
   operation: 'file.convert',
-  attributes: { output_format: outputFormat },
+  attributes: mapOf({ output_format: outputFormat }),
 });

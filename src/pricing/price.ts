@@ -106,7 +106,7 @@ function creditsOf(
 
 /** A published rate card reads declared quantities only, and by now each of them has a value. */
 function quantityOf(given: Usage, name: string): bigint {
-  const quantity = given.quantities[name];
+  const quantity = given.quantities.get(name);
   assert(quantity !== undefined, `a component reads ${name}, which its operation does not declare`);
   return quantity;
 }
@@ -125,7 +125,7 @@ function creditsOfValue(
   path: string,
 ): bigint | Failure {
   const name = component.attribute;
-  const value = given.attributes[name];
+  const value = given.attributes.get(name);
   assert(value !== undefined, `a component reads ${name}, which its operation does not declare`);
   const credits = component.credits.get(value) ?? component.default;
   if (credits !== 'refuse') return credits;
@@ -138,7 +138,8 @@ function creditsOfExpression(
   given: Usage,
   path: string,
 ): bigint | Failure {
-  const credits = getCelPrice(component).evaluate({ ...given.quantities, ...given.attributes });
+  const inputs = Object.fromEntries([...given.quantities, ...given.attributes]);
+  const credits = getCelPrice(component).evaluate(inputs);
   if (typeof credits === 'bigint') return credits;
   return noPrice(operation, component.label, credits, path);
 }

@@ -16,23 +16,23 @@ import {
  * in the request.
  */
 export function checkInputs(operation: Operation, usage: Usage, path: string): Failure | null {
-  for (const name in usage.quantities) {
+  for (const name of usage.quantities.keys()) {
     if (!operation.quantities.has(name))
       return undeclaredInput('quantities', name, operation, path);
   }
-  for (const name in usage.attributes) {
+  for (const name of usage.attributes.keys()) {
     if (!operation.attributes.has(name))
       return undeclaredInput('attributes', name, operation, path);
   }
   for (const quantity of operation.quantities.values()) {
-    const given = usage.quantities[quantity.name] ?? quantity.default;
+    const given = usage.quantities.get(quantity.name) ?? quantity.default;
     if (given === null) return missingQuantity(operation, quantity, path);
     if (given < quantity.min || given > quantity.max) {
       return quantityOutOfRange(operation, quantity, path);
     }
   }
   for (const attribute of operation.attributes.values()) {
-    const given = usage.attributes[attribute.name] ?? attribute.default;
+    const given = usage.attributes.get(attribute.name) ?? attribute.default;
     if (given === null) return missingAttribute(operation, attribute, path);
     if (attribute.values?.includes(given) === false) {
       return valueRefused(operation, attribute.name, given, attribute.values, path);
@@ -51,13 +51,13 @@ export function withDefaults(operation: Operation, usage: Usage): Usage {
 
 function fillDefaults<T>(
   declared: ReadonlyMap<string, { readonly default: T | null }>,
-  given: Readonly<Record<string, T>>,
-): Readonly<Record<string, T>> {
-  let copy: Record<string, T> | null = null;
+  given: ReadonlyMap<string, T>,
+): ReadonlyMap<string, T> {
+  let copy: Map<string, T> | null = null;
   for (const [name, { default: otherwise }] of declared) {
-    if (given[name] !== undefined || otherwise === null) continue;
-    copy ??= { ...given };
-    copy[name] = otherwise;
+    if (otherwise === null || given.has(name)) continue;
+    copy ??= new Map(given);
+    copy.set(name, otherwise);
   }
   return copy ?? given;
 }

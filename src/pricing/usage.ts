@@ -2,6 +2,6 @@
 export type Usage = {
   readonly operation: string;
   readonly count: bigint;
-  readonly quantities: Readonly<Record<string, bigint>>;
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly quantities: ReadonlyMap<string, bigint>;
+  readonly attributes: ReadonlyMap<string, string>;
 };

@@ -115,7 +115,9 @@ describe.each([
     });
 
   const inspection = charge({
-    usages: [{ operation: 'file.inspect', count: 1n, quantities: {}, attributes: {} }],
+    usages: [
+      { operation: 'file.inspect', count: 1n, quantities: new Map(), attributes: new Map() },
+    ],
   });
 
   /** The plan of these accounts, with another price of one operation. */

@@ -14,12 +14,12 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['ledger'],
   ['pricing'],
   ['tail'],
-  ['poller', 'config', 'new-id', 'failure', 'canonical', 'sha256', 'min', 'nearest-name'],
+  ['poller', 'config', 'new-id', 'failure', 'canonical', 'sha256', 'min', 'nearest-name', 'map-of'],
 ];
 
 const PURE = [
   ...['statements', 'ledger', 'pricing'],
-  ...['failure', 'canonical', 'sha256', 'min', 'nearest-name'],
+  ...['failure', 'canonical', 'sha256', 'min', 'nearest-name', 'map-of'],
 ];
 
 const PURE_FILES = '^src/clock/(clock-state|timeline)\\.ts$';

@@ -2,6 +2,7 @@
  * The echo baseline, a process of its own: a bare grpc-js server that answers the messages of Reserve and
  * GetBalance and does nothing. The difference to the service is the cost of billing.
  */
+
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import {
   BillingServiceService,
@@ -15,6 +16,7 @@ import {
   OverCommitPolicy,
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 
 const now = new Date();
 const balance: Balance = {
@@ -50,7 +52,7 @@ const reserved: ReserveResponse = {
     overCommitPolicy: OverCommitPolicy.REJECT,
     rateCardVersion: 1n,
     reference: 'job-20261104',
-    labels: {},
+    labels: new Map(),
     late: false,
   },
   balance,
@@ -59,8 +61,8 @@ const reserved: ReserveResponse = {
     {
       usage: {
         operation: 'image.upscale',
-        quantities: { scale_factor: 4n },
-        attributes: {},
+        quantities: mapOf({ scale_factor: 4n }),
+        attributes: new Map(),
         count: 1n,
       },
       unitCredits: 20n,

@@ -2,6 +2,7 @@
  * Cheap requests: each kind is encoded once with placeholders of the right length. A request is a copy
  * in which account, request id and reservation overwrite the placeholders.
  */
+
 import { randomUUID } from 'node:crypto';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import {
@@ -17,6 +18,7 @@ import {
   StreamHistoryRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Usage } from '../../src/gen/billing/v1/pricing.ts';
+import { mapOf } from '../../src/map-of.ts';
 
 const ACCOUNT = '~account';
 const REQUEST = '~request'.padEnd(36, '~');
@@ -68,7 +70,12 @@ export const usage = (
   operation: string,
   quantities: Record<string, bigint> = {},
   attributes: Record<string, string> = {},
-): Usage => ({ operation, quantities, attributes, count: 1n });
+): Usage => ({
+  operation,
+  quantities: mapOf(quantities),
+  attributes: mapOf(attributes),
+  count: 1n,
+});
 
 /** The usage of nearly every case: 20 credits of the plan `verts`. */
 export const UPSCALE = usage('image.upscale', { scale_factor: 4n });

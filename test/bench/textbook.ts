@@ -80,7 +80,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     planId: plan.planId,
     rateCardVersion: plan.rateCard.version,
     reference: request.reference,
-    labels: request.labels,
+    labels: Object.fromEntries(request.labels),
     late: false,
   };
   account.seq += 1n;

@@ -3,11 +3,13 @@
  * elsewhere, and repeat requests that were answered, always under the same request id. The answers they
  * got are added up and compared with the balances.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'vitest';
 import { type Scrip, type ScripCallOptions, ScripError } from '../../src/client.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { requestId } from '../service.ts';
 import { Random } from './random.ts';
 
@@ -93,7 +95,7 @@ async function runJob(
     }
     case 2: {
       const usages = {
-        items: [{ operation: 'image.resize', quantities: { output_pixels: 5_000_000n } }],
+        items: [{ operation: 'image.resize', quantities: mapOf({ output_pixels: 5_000_000n }) }],
       };
       const request = { ...named(), usages };
       const charged = await call(

@@ -1,6 +1,8 @@
 /** Many callers reserve at the same time from a balance that covers only some of them. */
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, showDatabaseOnFailure } from '../service.ts';
 import { expectSoundLedger } from './audit.ts';
@@ -59,7 +61,9 @@ describe.each([
         (replicas[index % replicas.length] ?? cluster.a).billing.reserve({
           accountId,
           requestId: requestId(),
-          usages: { items: [{ operation: 'image.upscale', quantities: { scale_factor: 8n } }] },
+          usages: {
+            items: [{ operation: 'image.upscale', quantities: mapOf({ scale_factor: 8n }) }],
+          },
         }),
       ),
     );

@@ -34,6 +34,10 @@ export async function eventsOf(scrip: TestService, request: Request = {}): Promi
   return events;
 }
 
+/** What an event says, as an object. */
+export const dataOf = ({ data }: Event): Readonly<Record<string, string>> =>
+  Object.fromEntries(data);
+
 export const positionsOf = (events: readonly Event[]): bigint[] =>
   events.map(({ position }) => position);
 

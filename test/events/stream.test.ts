@@ -1,9 +1,11 @@
 /** StreamEvents, over real sockets. */
+
 import { Writable } from 'node:stream';
 import { status } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Event, StreamEventsResponse } from '../../src/gen/billing/v1/event_service.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { encodeStreamToken } from '../../src/rpc/event-service/stream-token.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -60,7 +62,7 @@ describe('an event says', () => {
       type: 'balance.low',
       accountId,
       at: expect.any(Date),
-      data: { level: '500', usable: '400', threshold: '500' },
+      data: mapOf({ level: '500', usable: '400', threshold: '500' }),
       traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
     });
@@ -82,7 +84,7 @@ describe('an event says', () => {
     scrip.advance(60_000);
     await scrip.service.sweep();
     const events = await eventsOnce(accountId, 5);
-    expect(events.map(({ type, data }) => [type, data])).toEqual([
+    expect(events.map(({ type, data }) => [type, Object.fromEntries(data)])).toEqual([
       [
         'grant.expiring',
         {

@@ -1,4 +1,5 @@
 /** Constructors of the ledger's objects and commands, with defaults for everything a test leaves out. */
+
 import type { Account } from '../../src/ledger/account.ts';
 import { Book, type LoadedAccount, type UnsealedEntry } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
@@ -11,6 +12,7 @@ import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
+import { mapOf } from '../../src/map-of.ts';
 import type { Allowance, Operation, Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
 import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
 import { PublishedPlan } from '../../src/pricing/published-plan.ts';
@@ -69,7 +71,14 @@ export const rateCard = (version = 1, creditsPerPage = 1n): RateCard => ({
 });
 
 export const pages = (count: bigint): { usages: readonly Usage[] } => ({
-  usages: [{ operation: 'page.extract', count: 1n, quantities: { pages: count }, attributes: {} }],
+  usages: [
+    {
+      operation: 'page.extract',
+      count: 1n,
+      quantities: mapOf({ pages: count }),
+      attributes: new Map(),
+    },
+  ],
 });
 
 /** Usages of `a`, `b` and `c` that cost these credits. */
@@ -79,8 +88,8 @@ export const usagesOf = (
   usages: Object.entries(credits).map(([operation, pages]) => ({
     operation,
     count: 1n,
-    quantities: { pages },
-    attributes: {},
+    quantities: mapOf({ pages }),
+    attributes: new Map(),
   })),
 });
 

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { canonicalJson } from '../../src/canonical.ts';
 import type { UnsealedEntry } from '../../src/ledger/book.ts';
 import { movesJson, seal, usagesJson } from '../../src/ledger/hash-chain.ts';
+import { mapOf } from '../../src/map-of.ts';
 import type { PricedUsage } from '../../src/pricing/price.ts';
 import { entry, START } from './fixtures.ts';
 
@@ -15,13 +16,15 @@ const bucket = fc.constantFrom('issued', 'available', 'reserved', 'consumed', 'e
 const dictionary = <Value>(values: fc.Arbitrary<Value>) =>
   fc.dictionary(name, values, { maxKeys: 3, noNullPrototype: true });
 
+const map = <Value>(values: fc.Arbitrary<Value>) => dictionary(values).map(mapOf);
+
 /** The stored fields of a priced usage; the components of its price are not stored. */
 const stored = {
   usage: fc.record({
     operation: name,
     count: credits,
-    quantities: dictionary(credits),
-    attributes: dictionary(name),
+    quantities: map(credits),
+    attributes: map(name),
   }),
   unitCredits: credits,
   credits,
@@ -159,8 +162,8 @@ describe('the stored JSON of an entry', () => {
     const usage = {
       operation: 'x',
       count: 2n,
-      quantities: { b: 1n, a: 3n },
-      attributes: { f: 'p' },
+      quantities: mapOf({ b: 1n, a: 3n }),
+      attributes: mapOf({ f: 'p' }),
     };
     expect(
       usagesJson([

@@ -1,5 +1,7 @@
 /** Refunds of expired grants on a plan with `refund_expired: new_grant`. */
+
 import { describe, expect, test } from 'vitest';
+import { mapOf } from '../../src/map-of.ts';
 import { allowance, at, charge, grantCredits, ms, open, plan, refund } from './fixtures.ts';
 import { continueLedger, ledger, type Row } from './table.ts';
 
@@ -96,7 +98,9 @@ describe('a refund of an expired grant', () => {
       [
         '2s',
         charge({
-          usages: [{ operation: 'a', count: 1n, quantities: { pages: 8n }, attributes: {} }],
+          usages: [
+            { operation: 'a', count: 1n, quantities: mapOf({ pages: 8n }), attributes: new Map() },
+          ],
         }),
         'CHARGE 8: g1>consumed 5, g2>consumed 3',
         '2',

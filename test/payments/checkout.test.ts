@@ -1,7 +1,9 @@
 /** Purchase by checkout: the session at Stripe, the response to the caller, and retries. */
+
 import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -30,7 +32,7 @@ const buy = (accountId: string, id = requestId(), payment: object = CHECKOUT.val
     requestId: id,
     packId: 'starter',
     payment: { $case: 'checkout', value: { ...CHECKOUT.value, ...payment } },
-    labels: { shop: 'eu' },
+    labels: mapOf({ shop: 'eu' }),
   });
 
 const replayed = (accountId: string, id: string) => {
@@ -38,7 +40,7 @@ const replayed = (accountId: string, id: string) => {
   const request = { accountId, requestId: id, packId: 'starter', payment: CHECKOUT };
   return scrip.billing
     .purchase(
-      { ...request, labels: { shop: 'eu' } },
+      { ...request, labels: mapOf({ shop: 'eu' }) },
       { onTrailers: (metadata) => trailers.push(...metadata.get('idempotent-replayed')) },
     )
     .then((response) => ({ response, replayed: trailers[0] === 'true' }));
@@ -63,7 +65,7 @@ describe('Purchase by checkout', () => {
       paymentReference: '',
       grantId: 0n,
       remaining: 0n,
-      labels: { shop: 'eu' },
+      labels: mapOf({ shop: 'eu' }),
     });
     const [pack] = defined((await scrip.plans.getPlan({ planId: 'verts' })).plan).packs;
     expect(session.amount_total).toBe(Number(defined(pack?.price).amount.replace('.', '')));
@@ -204,7 +206,7 @@ describe('Purchase by checkout', () => {
         {
           mutation: {
             $case: 'purchase',
-            value: { ...request, requestId: requestId(), payment: CHECKOUT, labels: {} },
+            value: { ...request, requestId: requestId(), payment: CHECKOUT, labels: new Map() },
           },
         },
         {
@@ -214,7 +216,7 @@ describe('Purchase by checkout', () => {
               ...request,
               requestId: requestId(),
               payment: { $case: 'paymentReference', value: 'order-1' },
-              labels: {},
+              labels: new Map(),
             },
           },
         },

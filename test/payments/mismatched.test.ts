@@ -8,7 +8,7 @@ import {
   Purchase_State,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { balanceOf, DAY, defined, entriesOf, MINUTE, storedRows } from '../accounts.ts';
-import { eventsOf } from '../events/given.ts';
+import { dataOf, eventsOf } from '../events/given.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -98,7 +98,7 @@ describe('a payment grants nothing', () => {
     expect(purchases).toHaveLength(1);
     const [event, ...more] = await purchaseEvents(accountId);
     expect(event?.type).toBe('purchase.mismatched');
-    expect(event?.data).toMatchObject({
+    expect(event && dataOf(event)).toMatchObject({
       purchase_id: purchase.purchaseId,
       paid_amount: amount,
       paid_currency: currency,
@@ -173,7 +173,7 @@ describe('a payment grants nothing', () => {
     ]);
     const events = await purchaseEvents(accountId);
     expect(events.map(({ type }) => type)).toEqual(['purchase.mismatched', 'top_up.disabled']);
-    expect(events[1]?.data).toMatchObject({ reason: 'payment_mismatched' });
+    expect(events[1] && dataOf(events[1])).toMatchObject({ reason: 'payment_mismatched' });
     const { account } = await scrip.accounts.getAccount({ accountId });
     expect(account).toMatchObject({ autoTopUp: undefined, topUpPurchaseId: '' });
     scrip.advance(40 * DAY);
@@ -204,7 +204,8 @@ describe('an operator accepts the payment', () => {
     const [entry] = await entriesOf(scrip, purchase.accountId);
     expect(entry).toMatchObject({ caller: 'ops:anna', reference: purchase.purchaseId });
     const events = await purchaseEvents(purchase.accountId);
-    expect(events.find(({ type }) => type === 'purchase.resolved')?.data).toEqual({
+    const resolved = events.find(({ type }) => type === 'purchase.resolved');
+    expect(resolved && dataOf(resolved)).toEqual({
       purchase_id: purchase.purchaseId,
       pack_id: 'starter',
       decision: 'ACCEPTED',

@@ -5,7 +5,7 @@ import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger
 import { verify } from '../../src/verify/verify.ts';
 import { balanceOf, DAY, defined, entriesOf, HOUR, MINUTE, openWithCredits } from '../accounts.ts';
 import { blockConnections } from '../disruptions.ts';
-import { eventsOf } from '../events/given.ts';
+import { dataOf, eventsOf } from '../events/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
 
@@ -336,12 +336,12 @@ describe('a payment that is declined', () => {
     });
     await expectEvents(accountId, ['balance.low', 'top_up.failed']);
     const [failed] = await eventsOf(scrip, { accountId, types: ['top_up.failed'] });
-    expect(failed?.data).toMatchObject({
+    expect(dataOf(defined(failed))).toMatchObject({
       purchase_id: first?.purchaseId,
       pack_id: 'starter',
       code: 'insufficient_funds',
     });
-    const next = Date.parse(defined(failed?.data['next_attempt_at']));
+    const next = Date.parse(defined(failed?.data.get('next_attempt_at')));
     expect((await accountNow(accountId)).topUpDueAt?.getTime()).toBe(next);
 
     scrip.setNow(next - MINUTE);
@@ -392,7 +392,7 @@ describe('a payment that is declined', () => {
       expect(await accountNow(accountId)).toMatchObject({ topUpPurchaseId: '' });
       await expectEvents(accountId, ['balance.low', 'top_up.failed']);
       const [failed] = await eventsOf(scrip, { accountId, types: ['top_up.failed'] });
-      expect(failed?.data['code']).toBe('authentication_required');
+      expect(failed?.data.get('code')).toBe('authentication_required');
     },
   );
 

@@ -1,10 +1,12 @@
 /** `npm run scrip -- plans preview` of plans that bill overage, on a database with known figures. */
+
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mapOf } from '../../src/map-of.ts';
 import { DAY, grant } from '../accounts.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -61,7 +63,7 @@ async function open(accountId: string, planId: string, paid = 0n, expiresAt?: Da
 }
 
 async function charge(accountId: string, pages: bigint): Promise<bigint> {
-  const usages = { items: [{ operation: 'job.pages', quantities: { pages } }] };
+  const usages = { items: [{ operation: 'job.pages', quantities: mapOf({ pages }) }] };
   const charged = await scrip.billing.charge({ accountId, requestId: requestId(), usages });
   return charged.entrySeq;
 }

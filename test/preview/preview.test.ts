@@ -1,10 +1,12 @@
 /** `npm run scrip -- plans …` as a process, on a database with known figures. */
+
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatMonth, monthStart } from '../../src/ledger/month.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { preview } from '../../src/preview/preview.ts';
 import { DAY, defined, grant } from '../accounts.ts';
 import { execute } from '../postgres.ts';
@@ -86,7 +88,7 @@ const runPreview = (...args: string[]) => run(['plans', 'preview', ...args]);
 function callerOf(accountId: string) {
   const ids = () => ({ accountId, requestId: requestId() });
   const ofPages = (count: bigint) => ({
-    usages: { items: [{ operation: 'job.pages', quantities: { pages: count } }] },
+    usages: { items: [{ operation: 'job.pages', quantities: mapOf({ pages: count }) }] },
   });
   return {
     charge: (amount: object) => scrip.billing.charge({ ...ids(), ...amount }),

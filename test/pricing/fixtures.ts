@@ -1,6 +1,8 @@
 /** Plan files for tests: the three deployed ones, and one that uses every feature of plan files. */
+
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
+import { mapOf } from '../../src/map-of.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { parsePlanFile } from '../../src/pricing/plan-file/plan-file.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
@@ -46,7 +48,7 @@ export function usage(
   attributes: Readonly<Record<string, string>> = {},
   count = 1n,
 ): Usage {
-  return { operation, count, quantities, attributes };
+  return { operation, count, quantities: mapOf(quantities), attributes: mapOf(attributes) };
 }
 
 /** Every kind of component, overage, and every kind of default. */

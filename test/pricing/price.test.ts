@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { knownValues, MAX_CREDITS } from '../../src/pricing/plan.ts';
 import { priceUsage, priceUsages } from '../../src/pricing/price.ts';
 import type { Usage } from '../../src/pricing/usage.ts';
@@ -59,9 +60,9 @@ describe('a price is the sum of its components', () => {
 
 describe('a usage gets the rate card’s defaults for inputs it leaves out', () => {
   test('and the priced usage contains them', () => {
-    expect(priced(usage('job.tier')).usage.quantities).toEqual({ size: 10n });
+    expect(priced(usage('job.tier')).usage.quantities).toEqual(mapOf({ size: 10n }));
     const { usage: filled, credits } = priced(usage('job.cel', { pages: 20n }));
-    expect(filled.attributes).toEqual({ mode: 'fast' });
+    expect(filled.attributes).toEqual(mapOf({ mode: 'fast' }));
     expect(credits).toBe(2n);
   });
 

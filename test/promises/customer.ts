@@ -7,8 +7,8 @@ import { requestId, type TestService } from '../service.ts';
 
 export type Usage = {
   readonly operation: string;
-  readonly quantities?: Record<string, bigint>;
-  readonly attributes?: Record<string, string>;
+  readonly quantities?: Map<string, bigint>;
+  readonly attributes?: Map<string, string>;
   readonly count?: bigint;
 };
 

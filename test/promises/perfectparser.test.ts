@@ -1,6 +1,8 @@
 /** The promises of PerfectParser's page on credits and billing, one test each, through gRPC. */
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { defined } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -22,7 +24,7 @@ async function openOn(year: number, month: number, day = 10): Promise<Customer> 
 
 const pages = (operation: string, each: bigint, count = 1n): Usage => ({
   operation,
-  quantities: { pages: each },
+  quantities: mapOf({ pages: each }),
   count,
 });
 const perFile = (each: bigint, count = 1n) => pages('extraction.result_per_file', each, count);

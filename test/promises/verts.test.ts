@@ -1,4 +1,5 @@
 /** The promises of Verts' page on credits, one test each, through gRPC. */
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
 import {
@@ -8,6 +9,7 @@ import {
   Purchase_State,
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { defined, entriesOf, MINUTE } from '../accounts.ts';
 import { buyByCheckout, purchaseNow } from '../payments/given.ts';
@@ -38,16 +40,16 @@ async function open(): Promise<Customer> {
 const INSPECT: Usage = { operation: 'file.inspect' };
 const resize = (pixels: bigint): Usage => ({
   operation: 'image.resize',
-  quantities: { output_pixels: pixels },
+  quantities: mapOf({ output_pixels: pixels }),
 });
 const upscale = (factor: bigint, count = 1n): Usage => ({
   operation: 'image.upscale',
-  quantities: { scale_factor: factor },
+  quantities: mapOf({ scale_factor: factor }),
   count,
 });
 const convert = (format: string): Usage => ({
   operation: 'file.convert',
-  attributes: { output_format: format },
+  attributes: mapOf({ output_format: format }),
 });
 
 /** Charges all but `credits` of the 5,000. */
@@ -267,7 +269,7 @@ describe('a low balance', () => {
     await customer.buy('starter');
     await spendDownTo(customer, 10n);
     await following;
-    expect(seen.map(({ type, data }) => [type, data])).toEqual([
+    expect(seen.map(({ type, data }) => [type, Object.fromEntries(data)])).toEqual([
       ['balance.low', { level: '500', usable: '499', threshold: '500' }],
       ['balance.recovered', { level: '500', usable: '1498', threshold: '500' }],
       ['balance.low', { level: '500', usable: '10', threshold: '500' }],

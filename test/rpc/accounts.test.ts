@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Account_State } from '../../src/gen/billing/v1/account_service.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { defined, entriesOf, openWithCredits, reserveCredits, storedRows } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -24,14 +25,14 @@ describe('OpenAccount', () => {
       requestId: requestId(),
       planId: 'perfectparser',
       displayName: 'Müller & Söhne 🧾',
-      labels: { region: 'eu' },
+      labels: mapOf({ region: 'eu' }),
     });
     expect(account).toEqual({
       accountId,
       planId: 'perfectparser',
       state: Account_State.OPEN,
       displayName: 'Müller & Söhne 🧾',
-      labels: { region: 'eu' },
+      labels: mapOf({ region: 'eu' }),
       openedAt: balance?.asOf,
       closedAt: undefined,
       lowBalanceLevels: [{ credits: 10n }],
@@ -104,19 +105,33 @@ describe('GetAccount', () => {
 describe('UpdateAccount', () => {
   test('changes the fields that are set and no others', async () => {
     const accountId = requestId();
-    const account = { accountId, planId: 'verts', displayName: 'One', labels: { a: '1', b: '2' } };
+    const account = {
+      accountId,
+      planId: 'verts',
+      displayName: 'One',
+      labels: mapOf({ a: '1', b: '2' }),
+    };
     await scrip.accounts.openAccount({ ...account, requestId: requestId() });
     const update = async (
       change: Omit<Parameters<TestService['accounts']['updateAccount']>[0], 'accountId'>,
     ) =>
       (await scrip.accounts.updateAccount({ ...change, accountId, requestId: requestId() }))
         .account;
-    expect(await update({})).toMatchObject({ displayName: 'One', labels: { a: '1', b: '2' } });
+    expect(await update({})).toMatchObject({
+      displayName: 'One',
+      labels: mapOf({ a: '1', b: '2' }),
+    });
     expect(await update({ displayName: 'Two' })).toMatchObject({ displayName: 'Two' });
-    expect((await update({ labels: { labels: { c: '3' } } }))?.labels).toEqual({ c: '3' });
+    expect((await update({ labels: { labels: mapOf({ c: '3' }) } }))?.labels).toEqual(
+      mapOf({ c: '3' }),
+    );
     expect(await update({ displayName: '' })).toMatchObject({ displayName: '' });
-    expect((await update({ labels: { labels: {} } }))?.labels).toEqual({});
-    expect(await get(accountId)).toMatchObject({ displayName: '', labels: {}, planId: 'verts' });
+    expect((await update({ labels: { labels: new Map() } }))?.labels).toEqual(new Map());
+    expect(await get(accountId)).toMatchObject({
+      displayName: '',
+      labels: new Map(),
+      planId: 'verts',
+    });
     expect(await entriesOf(scrip, accountId)).toEqual([]);
   });
 

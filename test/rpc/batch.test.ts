@@ -33,7 +33,9 @@ const withoutReplay = ({ result }: MutationResult) => ({
   result: result && { ...result, value: { ...result.value, replay: undefined } },
 });
 const errorIn = ({ result }: MutationResult) =>
-  result?.$case === 'error' ? result.value : expect.fail('the mutation succeeded');
+  result?.$case === 'error'
+    ? { ...result.value, metadata: Object.fromEntries(result.value.metadata) }
+    : expect.fail('the mutation succeeded');
 
 const charge = (accountId: string, credits: bigint, id = requestId()): BatchMutation => ({
   mutation: { $case: 'charge', value: { accountId, requestId: id, credits } },

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
   grant,
@@ -30,7 +31,7 @@ describe('Charge', () => {
     const response = await charge(accountId, {
       usages: { items: [UPSCALE] },
       reference: 'job-1',
-      labels: { team: 'images' },
+      labels: mapOf({ team: 'images' }),
     });
     expect(response).toEqual({
       credits: 10n,
@@ -69,7 +70,7 @@ describe('Charge', () => {
       usages: response.lines,
       rateCardVersion: 1n,
       reference: 'job-1',
-      labels: { team: 'images' },
+      labels: mapOf({ team: 'images' }),
     });
   });
 

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
   defined,
@@ -39,7 +40,7 @@ describe('Commit', () => {
       requestId: requestId(),
       credits: 50n,
       reference: 'job-1',
-      labels: { team: 'images' },
+      labels: mapOf({ team: 'images' }),
     });
     const response = await commit(accountId, defined(made).reservationId, {
       usages: { items: [UPSCALE, INSPECT] },
@@ -96,7 +97,7 @@ describe('Commit', () => {
       usages: response.lines,
       rateCardVersion: 1n,
       reference: 'job-1',
-      labels: { team: 'images' },
+      labels: mapOf({ team: 'images' }),
     });
   });
 

@@ -2,9 +2,11 @@
  * Error details are sent in a trailer. HTTP/2 clients close the connection if headers exceed their
  * limit, commonly 8 to 16 KiB, so errors must stay small, whatever the request.
  */
+
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect, type Scrip } from '../../src/client.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { balanceOf } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -24,7 +26,7 @@ const connectAlone = () =>
 
 const long = 'x'.repeat(90_000);
 const labels = (count: number, key = 'key', value = 'value') =>
-  Object.fromEntries(Array.from({ length: count }, (_, index) => [`${key}${index}`, value]));
+  new Map(Array.from({ length: count }, (_, index) => [`${key}${index}`, value]));
 
 type Call = (client: Scrip, accountId: string) => Promise<unknown>;
 
@@ -62,13 +64,17 @@ describe('An error fits into the headers of a client', () => {
     ],
     [
       'an undeclared quantity with a long name',
-      reserve({ usages: { items: [{ operation: 'file.inspect', quantities: { [long]: 1n } }] } }),
+      reserve({
+        usages: { items: [{ operation: 'file.inspect', quantities: mapOf({ [long]: 1n }) }] },
+      }),
       'usages.items[0].quantities',
     ],
     [
       'an attribute with a long value',
       reserve({
-        usages: { items: [{ operation: 'file.convert', attributes: { output_format: long } }] },
+        usages: {
+          items: [{ operation: 'file.convert', attributes: mapOf({ output_format: long }) }],
+        },
       }),
       'usages.items[0].attributes',
     ],

@@ -1,10 +1,12 @@
 /** Every error reason of the contract, caused through gRPC. */
+
 import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
 import {
   blockConnections,
@@ -44,7 +46,10 @@ const charge = (accountId: string, credits: bigint, service = scrip) =>
 const price = async (operation: string, quantities: Record<string, bigint> = {}) => {
   const accountId = await scrip.open('verts');
   return await errorOf(
-    scrip.billing.estimate({ accountId, usages: { items: [{ operation, quantities }] } }),
+    scrip.billing.estimate({
+      accountId,
+      usages: { items: [{ operation, quantities: mapOf(quantities) }] },
+    }),
   );
 };
 const buy = (accountId: string, packId: string) =>

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
   grant,
@@ -28,7 +29,7 @@ describe('Estimate', () => {
     const usages = {
       items: [
         { ...UPSCALE, count: 3n },
-        { operation: 'file.convert', attributes: { output_format: 'pdf' } },
+        { operation: 'file.convert', attributes: mapOf({ output_format: 'pdf' }) },
         INSPECT,
       ],
     };
@@ -44,8 +45,8 @@ describe('Estimate', () => {
         {
           usage: {
             operation: 'file.convert',
-            quantities: {},
-            attributes: { output_format: 'pdf' },
+            quantities: new Map(),
+            attributes: mapOf({ output_format: 'pdf' }),
             count: 1n,
           },
           unitCredits: 6n,
@@ -75,20 +76,25 @@ describe('Estimate', () => {
     const usages = {
       items: [
         { operation: 'job.tier' },
-        { operation: 'job.format', attributes: { quality: 'final' } },
+        { operation: 'job.format', attributes: mapOf({ quality: 'final' }) },
       ],
     };
     const { lines } = await scrip.billing.estimate({ accountId, usages });
     expect(lines.map(({ usage, credits }) => ({ usage, credits }))).toEqual([
       {
-        usage: { operation: 'job.tier', quantities: { size: 10n }, attributes: {}, count: 1n },
+        usage: {
+          operation: 'job.tier',
+          quantities: mapOf({ size: 10n }),
+          attributes: new Map(),
+          count: 1n,
+        },
         credits: 0n,
       },
       {
         usage: {
           operation: 'job.format',
-          quantities: {},
-          attributes: { format: 'png', quality: 'final' },
+          quantities: new Map(),
+          attributes: mapOf({ format: 'png', quality: 'final' }),
           count: 1n,
         },
         credits: 3n,
@@ -222,11 +228,11 @@ describe('Estimate', () => {
 describe('A usage that cannot be priced fails with the path of its field', () => {
   const convert = (attributes: Record<string, string>) => ({
     operation: 'file.convert',
-    attributes,
+    attributes: mapOf(attributes),
   });
   const upscale = (quantities: Record<string, bigint>) => ({
     operation: 'image.upscale',
-    quantities,
+    quantities: mapOf(quantities),
   });
   test.each([
     ['an unknown operation', { operation: 'file.print' }, 'UNKNOWN_OPERATION', '.operation'],
@@ -270,7 +276,9 @@ describe('A usage that cannot be priced fails with the path of its field', () =>
   test('text that PostgreSQL cannot store fails with INVALID_FIELD', async () => {
     const accountId = await scrip.open('everything');
     const usages = {
-      items: [{ operation: 'job.format', attributes: { format: 'a\u0000b', quality: 'draft' } }],
+      items: [
+        { operation: 'job.format', attributes: mapOf({ format: 'a\u0000b', quality: 'draft' }) },
+      ],
     };
     expect(
       await errorOf(scrip.billing.charge({ accountId, requestId: requestId(), usages })),

@@ -1,6 +1,8 @@
 /** The limits of request fields, as the comments of the protos state them. */
+
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mapOf } from '../../src/map-of.ts';
 import { balanceOf, newestEntry, openWithCredits, storedRows } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -43,7 +45,7 @@ const expectAccepted = async (fields: Fields) => {
   }
 };
 const labels = (count: number) =>
-  Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, 'value']));
+  new Map(Array.from({ length: count }, (_, index) => [`key-${index}`, 'value']));
 
 describe('account_id', () => {
   test.each([
@@ -114,10 +116,18 @@ describe('reference', () => {
 describe('labels', () => {
   test.each([
     ['16', labels(16)],
-    ['of 64 and 256 characters', { ['k'.repeat(64)]: 'v'.repeat(256) }],
-    ['with an empty value', { key: '' }],
-    ['of any text', { 'schlüssel 🔑': 'wert "7"' }],
-    ['with keys that are names of Object.prototype', { constructor: 'a', toString: 'b', 7: 'c' }],
+    ['of 64 and 256 characters', mapOf({ ['k'.repeat(64)]: 'v'.repeat(256) })],
+    ['with an empty value', mapOf({ key: '' })],
+    ['of any text', mapOf({ 'schlüssel 🔑': 'wert "7"' })],
+    [
+      'with keys that are names of Object.prototype',
+      new Map([
+        ['__proto__', 'a'],
+        ['constructor', 'b'],
+        ['toString', 'c'],
+        ['7', 'd'],
+      ]),
+    ],
   ])('can be %s', async (_, some) => {
     await expectAccepted({ labels: some });
     expect((await newestEntry(scrip, accountId)).labels).toEqual(some);
@@ -125,12 +135,12 @@ describe('labels', () => {
 
   test.each([
     ['17', labels(17), 'labels'],
-    ['with an empty key', { '': 'x' }, 'labels key'],
-    ['with a key of 65 characters', { ['k'.repeat(65)]: 'v' }, 'labels key'],
-    ['with a value of 257 characters', { key: 'v'.repeat(257) }, 'labels["key"]'],
-    ['with a NUL in a key', { 'a\u0000': 'v' }, 'labels key'],
-    ['with a NUL in a value', { key: 'a\u0000b' }, 'labels["key"]'],
-    ['with a line break in a value', { key: 'a\nb' }, 'labels["key"]'],
+    ['with an empty key', mapOf({ '': 'x' }), 'labels key'],
+    ['with a key of 65 characters', mapOf({ ['k'.repeat(65)]: 'v' }), 'labels key'],
+    ['with a value of 257 characters', mapOf({ key: 'v'.repeat(257) }), 'labels["key"]'],
+    ['with a NUL in a key', mapOf({ 'a\u0000': 'v' }), 'labels key'],
+    ['with a NUL in a value', mapOf({ key: 'a\u0000b' }), 'labels["key"]'],
+    ['with a line break in a value', mapOf({ key: 'a\nb' }), 'labels["key"]'],
   ])('cannot be %s', (_, some, field) => expectRefused(field, { labels: some }));
 });
 
@@ -221,7 +231,7 @@ test('all violations are reported at once, and nothing is written', async () => 
       overCommitPolicy: 99 as 1,
       rateCardVersion: -1n,
       reference: 'x'.repeat(257),
-      labels: { ...labels(15), '': '\u0000' },
+      labels: labels(15).set('', '\u0000'),
     }),
   );
   expect(error.reason).toBe('INVALID_FIELD');

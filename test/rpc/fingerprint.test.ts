@@ -19,6 +19,7 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
 import * as accountService from '../../src/gen/billing/v1/account_service.ts';
 import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 
 type Codec = {
@@ -71,7 +72,7 @@ function fieldOf(field: DescField, change: string, here: string): unknown {
   if (field.fieldKind !== 'map') return one('only');
   const keys = ['a', 'b', 'c', 'd'];
   if (change === `${here}=map`) keys.reverse();
-  return Object.fromEntries(keys.map((key) => [key, one(`of ${key}`)]));
+  return new Map(keys.map((key) => [key, one(`of ${key}`)]));
 }
 
 function messageOf(message: DescMessage, change: string, here: string): unknown {
@@ -166,7 +167,7 @@ describe('the fingerprint', () => {
     const message = registry.getMessage('billing.v1.ReserveRequest')!;
     const turned = build(message, 'ReserveRequest.labels=map') as billingService.ReserveRequest;
     fingerprintOf(message, turned);
-    expect(Object.keys(turned.labels)).toEqual(['d', 'c', 'b', 'a']);
+    expect([...turned.labels.keys()]).toEqual(['d', 'c', 'b', 'a']);
   });
 
   test('is the SHA-256 of the encoded message with sorted keys', () => {
@@ -174,8 +175,10 @@ describe('the fingerprint', () => {
     const request = billingService.ChargeRequest.fromPartial({
       accountId: 'acme',
       requestId: 'request-1',
-      usages: { items: [{ operation: 'page.extract', quantities: { pages: 12n }, count: 2n }] },
-      labels: { tier: 'gold', team: 'blue' },
+      usages: {
+        items: [{ operation: 'page.extract', quantities: mapOf({ pages: 12n }), count: 2n }],
+      },
+      labels: mapOf({ tier: 'gold', team: 'blue' }),
     });
     const json = {
       accountId: 'acme',

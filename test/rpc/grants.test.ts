@@ -7,6 +7,7 @@ import {
   Grant_Source,
   Grant_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
   defined,
@@ -42,7 +43,7 @@ describe('GrantCredits', () => {
     const accountId = await scrip.open('verts');
     const response = await grantCredits(accountId, {
       reference: 'goodwill',
-      labels: { by: 'ann' },
+      labels: mapOf({ by: 'ann' }),
     });
     const at = response.balance?.asOf;
     expect(response).toEqual({
@@ -91,7 +92,7 @@ describe('GrantCredits', () => {
       ],
       grantId: 1n,
       reference: 'goodwill',
-      labels: { by: 'ann' },
+      labels: mapOf({ by: 'ann' }),
     });
   });
 

@@ -1,4 +1,5 @@
 /** Every mutation is safe to repeat. */
+
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ScripError } from '../../src/client.ts';
@@ -9,6 +10,7 @@ import {
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
 import { Grant_Category, Replay, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
   defined,
@@ -139,7 +141,7 @@ describe('A repeated request', () => {
   test('may have its map entries in another order', async () => {
     const accountId = await scrip.open('everything');
     const id = requestId();
-    const request = (labels: Record<string, string>, attributes: Record<string, string>) =>
+    const request = (labels: Map<string, string>, attributes: Map<string, string>) =>
       ReserveRequest.encode(
         ReserveRequest.fromPartial({
           accountId,
@@ -148,8 +150,14 @@ describe('A repeated request', () => {
           labels,
         }),
       ).finish();
-    const one = request({ a: '1', b: '2', c: '3' }, { format: 'pdf', quality: 'draft' });
-    const other = request({ c: '3', a: '1', b: '2' }, { quality: 'draft', format: 'pdf' });
+    const one = request(
+      mapOf({ a: '1', b: '2', c: '3' }),
+      mapOf({ format: 'pdf', quality: 'draft' }),
+    );
+    const other = request(
+      mapOf({ c: '3', a: '1', b: '2' }),
+      mapOf({ quality: 'draft', format: 'pdf' }),
+    );
     expect(Buffer.from(one).equals(Buffer.from(other))).toBe(false);
     const path = '/billing.v1.BillingService/Reserve';
     const first = await callRaw(scrip, path, one);
@@ -175,20 +183,20 @@ describe('A repeated request', () => {
       requestId: id,
       usages: { items: [UPSCALE] },
       reference: 'job',
-      labels: { a: '1', b: '2' },
+      labels: mapOf({ a: '1', b: '2' }),
     };
     await scrip.billing.charge(base);
     for (const change of [
       { usages: { items: [] } },
       { usages: { items: [UPSCALE, UPSCALE] } },
       { usages: { items: [{ ...UPSCALE, count: 2n }] } },
-      { usages: { items: [{ ...UPSCALE, quantities: { scale_factor: 3n } }] } },
-      { usages: { items: [{ ...UPSCALE, operation: 'file.inspect', quantities: {} }] } },
+      { usages: { items: [{ ...UPSCALE, quantities: mapOf({ scale_factor: 3n }) }] } },
+      { usages: { items: [{ ...UPSCALE, operation: 'file.inspect', quantities: new Map() }] } },
       { rateCardVersion: 1n },
       { reference: 'Job' },
-      { labels: { a: '1' } },
-      { labels: { a: '2', b: '1' } },
-      { labels: { a: '1', b: '2', c: '' } },
+      { labels: mapOf({ a: '1' }) },
+      { labels: mapOf({ a: '2', b: '1' }) },
+      { labels: mapOf({ a: '1', b: '2', c: '' }) },
       { usages: undefined, credits: 10n },
     ]) {
       const request = { ...base, ...change };

@@ -1,8 +1,10 @@
 /** Grants that are limited to operations, and the split of charges. */
+
 import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
 import {
   balanceOf,
@@ -256,7 +258,7 @@ test('1,000 credits for one operation and 5 general ones: every number agrees', 
   const types = ['balance.low'];
   await expect
     .poll(async () => (await eventsOf(scrip, { accountId, types })).at(-1)?.data)
-    .toEqual({ level: '500', usable: '100', threshold: '500' });
+    .toEqual(mapOf({ level: '500', usable: '100', threshold: '500' }));
 });
 
 /** Grants of random limits, spent and reserved in part. */

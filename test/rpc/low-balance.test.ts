@@ -28,7 +28,7 @@ const charge = (accountId: string, credits: bigint) =>
 async function expectEvents(accountId: string, expected: readonly string[]) {
   const texts = async () =>
     (await eventsOf(scrip, { accountId })).map(
-      ({ type, data }) => `${type} ${data['level']}: ${data['usable']}`,
+      ({ type, data }) => `${type} ${data.get('level')}: ${data.get('usable')}`,
     );
   await expect.poll(texts, { timeout: 20_000 }).toEqual(expected);
 }

@@ -2,8 +2,10 @@
  * gRPC clients accept messages of up to 4 MiB by default. Such a client must be able to read whatever
  * the limits of the contract allow callers to write.
  */
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BatchRequest } from '../../src/gen/billing/v1/billing_service.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { entriesOf, openWithCredits } from '../accounts.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
@@ -14,13 +16,13 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 /** The largest labels: 5 KB. */
-const LABELS = Object.fromEntries(
+const LABELS = new Map(
   Array.from({ length: 16 }, (_, index) => [`${index}`.padStart(64, 'k'), 'v'.repeat(256)]),
 );
 
 test('a client with default limits reads the history of an account with large entries', async () => {
   const accountId = await openWithCredits(scrip, 1_000_000n);
-  const usage = { operation: 'image.upscale', quantities: { scale_factor: 2n } };
+  const usage = { operation: 'image.upscale', quantities: mapOf({ scale_factor: 2n }) };
   for (let batches = 0; batches < 2; batches++)
     await scrip.billing.batch({
       mutations: Array.from({ length: 50 }, () => {
@@ -82,11 +84,11 @@ test('a client with default limits reads a page of 1,000 accounts with many labe
 
 test('a client with default limits reads the response to the largest batch', async () => {
   const accountId = await openWithCredits(scrip, 1n);
-  const short = Object.fromEntries(Object.entries(LABELS).slice(0, 8));
+  const short = [...LABELS].slice(0, 8);
   const batchWith = (length: number) =>
     BatchRequest.fromPartial({
       mutations: Array.from({ length: 1_000 }, () => {
-        const labels = { ...short, last: 'v'.repeat(length) };
+        const labels = new Map([...short, ['last', 'v'.repeat(length)]]);
         const value = { accountId, requestId: requestId(), credits: 0n, labels };
         return { mutation: { $case: 'reserve', value } };
       }),

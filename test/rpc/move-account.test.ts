@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
 import {
   balanceOf,
@@ -52,7 +53,7 @@ const move = (accountId: string, planId: string, more: object = {}) =>
 describe('MoveAccount', () => {
   test('returns the account under its new plan, as all reads do', async () => {
     const accountId = await scrip.open('small');
-    const labels = { ticket: '17' };
+    const labels = mapOf({ ticket: '17' });
     const moved = await move(accountId, 'large', { reference: 'contract 9', labels });
     expect(moved).toMatchObject({
       account: { accountId, planId: 'large' },

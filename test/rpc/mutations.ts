@@ -1,4 +1,5 @@
 /** Every mutation with a request that succeeds, and one with other content under the same request id. */
+
 import {
   CloseAccountRequest,
   GrantCreditsRequest,
@@ -20,6 +21,7 @@ import {
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
 import { Grant_Category, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { openWithCredits, reserveCredits } from '../accounts.ts';
 import { insertMismatched } from '../payments/given.ts';
 import { requestId, type TestService } from '../service.ts';
@@ -74,8 +76,8 @@ function accountIdOf(message: unknown): string | null {
 
 export const mutatingRpcs: readonly MutatingRpc[] = [
   rpc('BillingService/Reserve', ReserveRequest, async (_, id) => [
-    ReserveRequest.fromPartial({ ...id, credits: 10n, labels: { a: '1', b: '2' } }),
-    ReserveRequest.fromPartial({ ...id, credits: 11n, labels: { a: '1', b: '2' } }),
+    ReserveRequest.fromPartial({ ...id, credits: 10n, labels: mapOf({ a: '1', b: '2' }) }),
+    ReserveRequest.fromPartial({ ...id, credits: 11n, labels: mapOf({ a: '1', b: '2' }) }),
   ]),
   rpc('BillingService/Commit', CommitRequest, async (service, id) => {
     const reservationId = await reserveCredits(service, id.accountId, 10n);

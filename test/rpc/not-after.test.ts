@@ -27,7 +27,7 @@ const withNotAfter = (request: Uint8Array, at: number): Uint8Array => {
     requestId: '',
     usages: undefined,
     reference: '',
-    labels: {},
+    labels: new Map(),
     criticality: 0,
     notAfter: new Date(at),
   });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InsufficientCredits } from '../../src/gen/billing/v1/error_details.ts';
 import { OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';
-import { defined, openWithCredits } from '../accounts.ts';
+import { defined, openWithCredits, UPSCALE } from '../accounts.ts';
 import { decodeDetails, errorOf, type RpcError } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
@@ -64,13 +64,17 @@ describe('the detail InsufficientCredits', () => {
     await offer(accountId, 'ours', 50n, '0.60');
     await offer(accountId, 'gone', 50n, '0.50');
     await scrip.accounts.withdrawPack({ accountId, requestId: requestId(), packId: 'gone' });
+    const usages = { items: [UPSCALE] };
+    const { packs } = await scrip.billing.estimate({ accountId, usages });
     const calls = [
-      () => scrip.billing.reserve({ accountId, requestId: requestId(), credits: 10n }),
+      () => scrip.billing.reserve({ accountId, requestId: requestId(), usages }),
+      () => scrip.billing.charge({ accountId, requestId: requestId(), usages }),
       () => charge(accountId, 10n),
     ];
     for (const call of calls) {
       const error = await errorOf(call());
       expect(offersIn(error).slice(0, 2)).toEqual(['1 ours 0.60', '1 starter 5.00']);
+      expect(error.insufficientCredits?.offers).toEqual(packs);
       expect(error.metadata).toMatchObject({ best_pack: 'ours', best_price: '0.60 USD' });
     }
   });
@@ -108,7 +112,7 @@ describe('the detail InsufficientCredits', () => {
       if (result?.$case !== 'error') return expect.fail('the mutation succeeded');
       const { details, reason, metadata } = result.value;
       const decoded = decodeDetails(details);
-      expect(decoded).toMatchObject({ reason, metadata });
+      expect(decoded).toMatchObject({ reason, metadata: Object.fromEntries(metadata) });
       expect(offersIn(decoded)[0]).toBe('1 ours 0.60');
     }
   });

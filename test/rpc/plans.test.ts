@@ -5,6 +5,7 @@ import {
   Allowance_Rollover,
   Terms_RefundExpired,
 } from '../../src/gen/billing/v1/pricing.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { defined, entriesOf, grant } from '../accounts.ts';
 import { EVERYTHING, planIn, withReplaced } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -151,10 +152,14 @@ describe('GetPlan', () => {
         {
           component: {
             $case: 'attribute',
-            value: { attribute: 'format', credits: { png: 1n, pdf: 6n }, defaultCredits: 4n },
+            value: {
+              attribute: 'format',
+              credits: mapOf({ png: 1n, pdf: 6n }),
+              defaultCredits: 4n,
+            },
           },
         },
-        { component: { value: { credits: { final: 2n }, defaultCredits: 0n } } },
+        { component: { value: { credits: mapOf({ final: 2n }), defaultCredits: 0n } } },
       ],
     });
     expect(of('job.strict').components).toMatchObject([

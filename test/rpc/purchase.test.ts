@@ -10,6 +10,7 @@ import {
   Purchase_Method,
   Purchase_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { balanceOf, defined, newestEntry, storedRows } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -26,7 +27,7 @@ const buy = (accountId: string, packId: string, paymentReference: string) =>
     requestId: requestId(),
     packId,
     payment: { $case: 'paymentReference', value: paymentReference },
-    labels: { shop: 'eu' },
+    labels: mapOf({ shop: 'eu' }),
   });
 
 describe('Purchase', () => {
@@ -62,7 +63,7 @@ describe('Purchase', () => {
         disputeState: Purchase_DisputeState.NONE,
         failureCode: '',
         title: 'Small',
-        labels: { shop: 'eu' },
+        labels: mapOf({ shop: 'eu' }),
       },
       balance: {
         remaining: 270n,
@@ -109,7 +110,7 @@ describe('Purchase', () => {
       ],
       credits: 250n,
       grantId: 2n,
-      labels: { shop: 'eu' },
+      labels: mapOf({ shop: 'eu' }),
     });
   });
 

@@ -1,7 +1,9 @@
 /** GetPurchase, ListPurchases, and packs that are offered to one account. */
+
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
 import { buyByCheckout, purchaseNow } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
@@ -189,7 +191,9 @@ describe('a custom pack', () => {
   test('is offered by Estimate with the packs of the plan', async () => {
     const accountId = await scrip.open('verts');
     await offer(accountId, { credits: 100n, price: { currency: 'USD', amount: '0.50' } });
-    const usages = { items: [{ operation: 'image.upscale', quantities: { scale_factor: 2n } }] };
+    const usages = {
+      items: [{ operation: 'image.upscale', quantities: mapOf({ scale_factor: 2n }) }],
+    };
     const { packs } = await scrip.billing.estimate({ accountId, usages });
     expect(packs[0]).toMatchObject({ pack: { packId: 'negotiated' }, quantity: 1n });
     expect(packs.length).toBeGreaterThan(1);

@@ -6,6 +6,7 @@ import {
   OverCommitPolicy,
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
 import {
   balanceOf,
@@ -47,7 +48,7 @@ async function activeReservation(
     credits,
     overCommitPolicy,
     reference: 'job 7',
-    labels: { team: 'blue' },
+    labels: mapOf({ team: 'blue' }),
   });
   return { accountId, reservation: defined(reservation), id: defined(reservation).reservationId };
 }
@@ -80,7 +81,7 @@ describe('RaiseReservation', () => {
       ],
       reservationId: id,
       reference: 'job 7',
-      labels: { team: 'blue' },
+      labels: mapOf({ team: 'blue' }),
       rateCardVersion: 1n,
       split: [],
     });

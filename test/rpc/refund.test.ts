@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind, Grant_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
   grant,
@@ -180,13 +181,19 @@ describe('Refund', () => {
       requestId: requestId(),
       credits: 10n,
       reference: 'job',
-      labels: { team: 'a', kind: 'x' },
+      labels: mapOf({ team: 'a', kind: 'x' }),
     });
-    const request = { accountId, seq, all: true, reference: 'ticket-7', labels: { team: 'b' } };
+    const request = {
+      accountId,
+      seq,
+      all: true,
+      reference: 'ticket-7',
+      labels: mapOf({ team: 'b' }),
+    };
     await scrip.billing.refund({ ...request, requestId: requestId() });
     expect(await newestEntry(scrip, accountId)).toMatchObject({
       reference: 'ticket-7',
-      labels: { team: 'b', kind: 'x' },
+      labels: mapOf({ team: 'b', kind: 'x' }),
     });
   });
 

@@ -16,7 +16,9 @@ const refuse = (accountId: string, credits: bigint, on = scrip) =>
   on.billing.charge({ accountId, requestId: requestId(), credits }).catch(() => {});
 
 const refusalsOf = async (accountId: string) =>
-  (await eventsOf(scrip, { accountId, types: ['charge.refused'] })).map(({ data }) => data);
+  (await eventsOf(scrip, { accountId, types: ['charge.refused'] })).map(({ data }) =>
+    Object.fromEntries(data),
+  );
 
 const expectRefusals = async (accountId: string, expected: readonly unknown[]) => {
   await scrip.service.reportRefusals();

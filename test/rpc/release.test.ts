@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bucket_Kind, Entry_Kind, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import {
   defined,
   entriesOf,
@@ -30,7 +31,7 @@ describe('Release', () => {
       requestId: requestId(),
       credits: 50n,
       reference: 'job-1',
-      labels: { team: 'images' },
+      labels: mapOf({ team: 'images' }),
     });
     const response = await release(accountId, defined(made).reservationId);
     expect(response).toEqual({
@@ -72,7 +73,7 @@ describe('Release', () => {
       credits: 50n,
       reservationId: made?.reservationId,
       reference: 'job-1',
-      labels: { team: 'images' },
+      labels: mapOf({ team: 'images' }),
     });
   });
 

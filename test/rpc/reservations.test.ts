@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Reservation, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { entriesOf, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -40,7 +41,7 @@ describe('GetReservation', () => {
       requestId: requestId(),
       credits: 7n,
       reference: 'job',
-      labels: { a: 'b' },
+      labels: mapOf({ a: 'b' }),
     });
     expect(await get(accountId, reservation?.reservationId ?? '')).toEqual(reservation);
   });

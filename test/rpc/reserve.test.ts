@@ -7,6 +7,7 @@ import {
   OverCommitPolicy,
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
   DAY,
@@ -46,7 +47,7 @@ describe('Reserve', () => {
     const response = await reserve(accountId, {
       usages: { items: [{ ...UPSCALE, count: 2n }] },
       reference: 'job-1',
-      labels: { team: 'images' },
+      labels: mapOf({ team: 'images' }),
     });
     const { reservationId, createdAt } = defined(response.reservation);
     expect(reservationId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/);
@@ -68,7 +69,7 @@ describe('Reserve', () => {
         planId: 'verts',
         rateCardVersion: 1n,
         reference: 'job-1',
-        labels: { team: 'images' },
+        labels: mapOf({ team: 'images' }),
         late: false,
       },
       balance: {
@@ -106,7 +107,7 @@ describe('Reserve', () => {
       requestId: id,
       credits: 40n,
       reference: 'job-2',
-      labels: { a: '1' },
+      labels: mapOf({ a: '1' }),
     });
     expect(await newestEntry(scrip, accountId)).toMatchObject({
       accountId,
@@ -131,7 +132,7 @@ describe('Reserve', () => {
       caller: 'test',
       requestId: id,
       reference: 'job-2',
-      labels: { a: '1' },
+      labels: mapOf({ a: '1' }),
     });
   });
 

@@ -1,8 +1,10 @@
 /** Statements, from the first free output of a month to the refund of a billed one. */
+
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
 import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { balanceOf, defined, grant } from '../accounts.ts';
 import { execute } from '../postgres.ts';
@@ -55,7 +57,7 @@ const charge = (accountId: string, operation: string, count = 1n) =>
   scrip.billing.charge({ ...withRequestId(accountId), usages: { items: [{ operation, count }] } });
 const pages = (many: bigint, count = 1n) => ({
   operation: 'job.pages',
-  quantities: { pages: many },
+  quantities: mapOf({ pages: many }),
   count,
 });
 const usd = (amount: string) => ({ currency: 'USD', amount });

@@ -1,5 +1,7 @@
 /** A plan with two operations, and usages and allocations, for tests of grants that pay in burn order. */
+
 import type { Usage } from '../../src/gen/billing/v1/pricing.ts';
+import { mapOf } from '../../src/map-of.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { planIn } from '../pricing/fixtures.ts';
 
@@ -30,8 +32,8 @@ operations:
 
 const usage = (operation: string, pages: bigint): Usage => ({
   operation,
-  quantities: { pages },
-  attributes: {},
+  quantities: mapOf({ pages }),
+  attributes: new Map(),
   count: 1n,
 });
 

@@ -1,9 +1,11 @@
 /** A ledger with every kind of entry and every kind of move, written through the RPCs. */
+
 import {
   Purchase_Resolution_Decision as Decision,
   Grant_Category,
   OverCommitPolicy,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { buyByCheckout } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { planIn } from '../pricing/fixtures.ts';
@@ -100,7 +102,7 @@ const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
 function accountOf({ billing, accounts }: TestService, accountId: string) {
   const named = () => ({ accountId, requestId: requestId() });
   const pages = (many: bigint) => ({
-    items: [{ operation: 'job.pages', quantities: { pages: many } }],
+    items: [{ operation: 'job.pages', quantities: mapOf({ pages: many }) }],
   });
   return {
     pages,
@@ -118,7 +120,7 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
     ) => billing.raiseReservation({ ...named(), reservationId, ...rest }),
     release: (reservationId: string) => billing.release({ ...named(), reservationId }),
     charge: async (rest: Omit<Parameters<typeof billing.charge>[0], 'accountId'>) =>
-      (await billing.charge({ ...named(), labels: { team: 'a' }, ...rest })).entrySeq,
+      (await billing.charge({ ...named(), labels: mapOf({ team: 'a' }), ...rest })).entrySeq,
     refund: (seq: bigint, credits?: bigint) =>
       billing.refund({ ...named(), seq, ...(credits === undefined ? { all: true } : { credits }) }),
     extend: (reservationId: string) =>
@@ -145,7 +147,10 @@ async function chargesAndReservations(scrip: TestService, accountId: string) {
     effectiveAt: new Date(scrip.now() + HOUR),
     reference: 'from the next hour on',
   });
-  const partly = await account.reserve({ usages: account.pages(80n), labels: { team: 'a' } });
+  const partly = await account.reserve({
+    usages: account.pages(80n),
+    labels: mapOf({ team: 'a' }),
+  });
   await account.commit(partly, { usages: account.pages(10n), final: false });
   await account.commit(partly, { credits: 5n });
   await account.release(await account.reserve({ credits: 6n }));

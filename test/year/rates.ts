@@ -40,10 +40,10 @@ export function creditsOf({ operations, plan }: PublishedPlan, usage: Usage): bi
         unit += component.value;
         break;
       case 'perUnit':
-        unit += component.value.credits * (usage.quantities?.[component.value.quantity] ?? 0n);
+        unit += component.value.credits * (usage.quantities?.get(component.value.quantity) ?? 0n);
         break;
       case 'tier': {
-        const quantity = usage.quantities?.[component.value.quantity] ?? 0n;
+        const quantity = usage.quantities?.get(component.value.quantity) ?? 0n;
         const fits = ({ upTo }: { upTo?: bigint | undefined }) =>
           upTo === undefined || quantity <= upTo;
         unit += component.value.tiers.find(fits)?.credits ?? 0n;
@@ -51,7 +51,7 @@ export function creditsOf({ operations, plan }: PublishedPlan, usage: Usage): bi
       }
       case 'attribute': {
         const { attribute, credits } = component.value;
-        unit += credits[usage.attributes?.[attribute] ?? ''] ?? 0n;
+        unit += credits.get(usage.attributes?.get(attribute) ?? '') ?? 0n;
         break;
       }
       default:

@@ -9,8 +9,8 @@ import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
 export type Usage = {
   readonly operation: string;
   readonly count: bigint;
-  readonly quantities?: Readonly<Record<string, bigint>>;
-  readonly attributes?: Readonly<Record<string, string>>;
+  readonly quantities?: Map<string, bigint>;
+  readonly attributes?: Map<string, string>;
 };
 
 export type LoggedRequest =

@@ -9,6 +9,7 @@ import {
 } from '../../gen/billing/v1/billing_service.ts';
 import type { StoredResponse } from '../../lanes/task.ts';
 import { invalidField } from '../../ledger/failures.ts';
+import { mapOf } from '../../map-of.ts';
 import { findCustomPacks } from '../../queries/purchases.ts';
 import {
   closeAccount,
@@ -120,7 +121,7 @@ function encodeError(failure: Failure): Uint8Array {
     code: statusCodeOf(reason),
     message,
     reason,
-    metadata: { ...metadata },
+    metadata: mapOf(metadata),
     details: [...detailsOf(failure)],
   }).finish();
 }

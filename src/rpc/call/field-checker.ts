@@ -36,6 +36,10 @@ const keyInPath = (key: string): string =>
     ? `${key.slice(0, 64).replace(/[\p{Cc}\p{Cs}]/gu, '')}…`
     : key.replace(/\p{Cc}/gu, '');
 
+/** The first entries of a map: a map can have more than anyone wants to read. */
+const first = <Value>(map: ReadonlyMap<string, Value>, count: number) =>
+  map.size <= count ? map : [...map].slice(0, count);
+
 export class FieldChecker {
   readonly #violations: Violation[] = [];
 
@@ -92,14 +96,13 @@ export class FieldChecker {
     return value;
   }
 
-  labels(field: string, value: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-    const keys = Object.keys(value);
-    if (keys.length > LABELS_MAX) this.addViolation(field, `must be at most ${LABELS_MAX} labels`);
-    for (const key of keys.slice(0, LABELS_MAX)) {
+  labels(field: string, labels: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
+    if (labels.size > LABELS_MAX) this.addViolation(field, `must be at most ${LABELS_MAX} labels`);
+    for (const [key, value] of first(labels, LABELS_MAX)) {
       this.text(`${field} key`, key, 64, 1);
-      this.text(`${field}["${keyInPath(key)}"]`, value[key] ?? '', 256);
+      this.text(`${field}["${keyInPath(key)}"]`, value, 256);
     }
-    return value;
+    return Object.fromEntries(labels);
   }
 
   credits(field: string, value: bigint, min = 0n): bigint {
@@ -160,13 +163,13 @@ export class FieldChecker {
     this.text(`${path}.operation`, usage.operation, 128, 1);
     const { count = 1n } = usage;
     if (count < 0n) this.addViolation(`${path}.count`, 'must be 0 or more');
-    for (const name of Object.keys(usage.quantities).slice(0, INPUTS_MAX))
+    for (const [name] of first(usage.quantities, INPUTS_MAX))
       this.text(`${path}.quantities key`, name, 64, 1);
-    for (const [name, value] of Object.entries(usage.attributes).slice(0, INPUTS_MAX)) {
+    for (const [name, value] of first(usage.attributes, INPUTS_MAX)) {
       this.text(`${path}.attributes key`, name, 64, 1);
       this.text(`${path}.attributes["${keyInPath(name)}"]`, value, 256);
     }
-    if (Object.keys(usage.quantities).length + Object.keys(usage.attributes).length > INPUTS_MAX)
+    if (usage.quantities.size + usage.attributes.size > INPUTS_MAX)
       this.addViolation(path, `must have at most ${INPUTS_MAX} quantities and attributes`);
     return { ...usage, count };
   }

@@ -13,7 +13,7 @@ type Fields = {
   usages?: Usages | undefined;
   notAfter?: Date | undefined;
 };
-type Labels = { readonly [key: string]: string };
+type Labels = Map<string, string>;
 type LabelSet = { readonly labels: Labels };
 
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
@@ -38,15 +38,10 @@ const sortMaps = (usage: Usage): Usage => ({
   attributes: sortKeys(usage.attributes),
 });
 
-function sortLabels(labels: Labels | LabelSet): Labels | LabelSet {
-  return isLabelSet(labels) ? { labels: sortKeys(labels.labels) } : sortKeys(labels);
-}
+const sortLabels = (labels: Labels | LabelSet): Labels | LabelSet =>
+  'labels' in labels ? { labels: sortKeys(labels.labels) } : sortKeys(labels);
 
-const isLabelSet = (labels: Labels | LabelSet): labels is LabelSet =>
-  typeof labels['labels'] === 'object';
-
-function sortKeys<Value>(map: Readonly<Record<string, Value>>): Record<string, Value> {
-  const keys = Object.keys(map);
-  if (keys.length < 2) return map;
-  return Object.fromEntries(keys.sort().map((key) => [key, map[key] as Value]));
+function sortKeys<Value>(map: Map<string, Value>): Map<string, Value> {
+  if (map.size < 2) return map;
+  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

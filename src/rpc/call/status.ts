@@ -9,6 +9,7 @@ import type { Any } from '../../gen/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../gen/google/rpc/error_details.ts';
 import { Status } from '../../gen/google/rpc/status.ts';
 import { type Offers, PackFailure } from '../../ledger/failures.ts';
+import { mapOf } from '../../map-of.ts';
 import { offerMessage } from '../messages/pack.ts';
 
 const DOMAIN = 'billing.scrip';
@@ -120,7 +121,7 @@ const cut = (text: string): string =>
  */
 export function detailsOf(failure: Failure): readonly Any[] {
   const { reason, metadata, violations } = failure;
-  const errorInfo = ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...metadata } });
+  const errorInfo = ErrorInfo.encode({ reason, domain: DOMAIN, metadata: mapOf(metadata) });
   const details = [packAny('google.rpc.ErrorInfo', errorInfo)];
   if (violations.length > 0) {
     const fieldViolations = violations.map((violation) => ({ ...violation, reason }));

@@ -11,6 +11,7 @@ import {
   effectivePauseFloor,
 } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
+import { mapOf } from '../../map-of.ts';
 import type { Terms } from '../../pricing/plan.ts';
 import { levelMessage } from './plan.ts';
 import { durationMessage, optionalInstant } from './time.ts';
@@ -21,7 +22,7 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
   planId: account.planId,
   state: Account_State[account.state],
   displayName: account.displayName,
-  labels: account.labels,
+  labels: mapOf(account.labels),
   openedAt: new Date(account.openedAt),
   closedAt: optionalInstant(account.closedAt),
   lowBalanceLevels: effectiveLowBalanceLevels(account, terms).map(levelMessage),

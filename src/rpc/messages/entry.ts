@@ -9,6 +9,7 @@ import {
 } from '../../gen/billing/v1/ledger.ts';
 import { consumedByGrant } from '../../ledger/allocation/allocation.ts';
 import type { BucketKind, Entry, Move } from '../../ledger/entry.ts';
+import { mapOf } from '../../map-of.ts';
 import { allocationMessage } from './grant.ts';
 import { pricedUsageMessage } from './priced-usage.ts';
 
@@ -32,7 +33,7 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   caller: entry.caller,
   requestId: entry.requestId,
   reference: entry.reference,
-  labels: entry.labels,
+  labels: mapOf(entry.labels),
   traceId: entry.traceId,
   spanId: entry.spanId,
   hash: Buffer.from(entry.hash),

@@ -4,6 +4,7 @@ import {
   type Delivery as DeliveryMessage,
   type Event as EventMessage,
 } from '../../gen/billing/v1/event_service.ts';
+import { mapOf } from '../../map-of.ts';
 import type { Delivery } from '../../store/tables/deliveries.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
 import { optionalInstant } from './time.ts';
@@ -14,7 +15,7 @@ export const eventMessage = (event: PositionedEvent): EventMessage => ({
   type: event.type,
   accountId: event.accountId,
   at: new Date(event.at),
-  data: event.data,
+  data: mapOf(event.data),
   traceId: event.traceId,
   spanId: event.spanId,
 });

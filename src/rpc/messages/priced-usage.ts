@@ -6,8 +6,8 @@ import type { PricedUsage } from '../../pricing/price.ts';
 export const pricedUsageMessage = (line: PricedUsage): PricedUsageMessage => ({
   usage: {
     operation: line.usage.operation,
-    quantities: line.usage.quantities,
-    attributes: line.usage.attributes,
+    quantities: new Map(line.usage.quantities),
+    attributes: new Map(line.usage.attributes),
     count: line.usage.count,
   },
   unitCredits: line.unitCredits,

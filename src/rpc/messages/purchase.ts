@@ -8,6 +8,7 @@ import {
 } from '../../gen/billing/v1/ledger.ts';
 import type { Grant } from '../../ledger/grant.ts';
 import type { Purchase, Resolution } from '../../ledger/purchase.ts';
+import { mapOf } from '../../map-of.ts';
 import { divideMoney, trimZeros } from '../../pricing/money.ts';
 import { optionalInstant } from './time.ts';
 
@@ -38,7 +39,7 @@ export const purchaseMessage = (purchase: Purchase, grant: Grant | null): Purcha
   disputeState: Purchase_DisputeState[purchase.disputeState],
   failureCode: purchase.failureCode,
   title: purchase.title,
-  labels: purchase.labels,
+  labels: mapOf(purchase.labels),
   quantity: purchase.quantity,
   resolution: purchase.resolution ? resolutionMessage(purchase.resolution) : undefined,
 });

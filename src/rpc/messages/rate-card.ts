@@ -56,7 +56,7 @@ function componentMessage(component: Component): PriceComponentMessage['componen
         $case: 'attribute',
         value: {
           attribute: component.attribute,
-          credits: Object.fromEntries(component.credits),
+          credits: new Map(component.credits),
           defaultCredits: component.default === 'refuse' ? undefined : component.default,
         },
       };

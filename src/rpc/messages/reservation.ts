@@ -5,6 +5,7 @@ import {
   type Reservation as ReservationMessage,
 } from '../../gen/billing/v1/ledger.ts';
 import { heldCredits, type Reservation } from '../../ledger/reservation.ts';
+import { mapOf } from '../../map-of.ts';
 import { allocationMessage } from './grant.ts';
 import { optionalInstant } from './time.ts';
 
@@ -23,7 +24,7 @@ export const reservationMessage = (reservation: Reservation): ReservationMessage
   overCommitPolicy: OverCommitPolicy[reservation.overCommitPolicy],
   rateCardVersion: BigInt(reservation.rateCardVersion),
   reference: reservation.reference,
-  labels: reservation.labels,
+  labels: mapOf(reservation.labels),
   late: reservation.late,
   planId: reservation.planId,
 });

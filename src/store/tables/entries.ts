@@ -103,10 +103,10 @@ export function toUsages(stored: readonly StoredUsage[]): readonly PricedUsage[]
     usage: {
       operation: usage.operation,
       count: BigInt(usage.count),
-      quantities: Object.fromEntries(
+      quantities: new Map(
         Object.entries(usage.quantities).map(([name, value]) => [name, BigInt(value)]),
       ),
-      attributes: usage.attributes,
+      attributes: new Map(Object.entries(usage.attributes)),
     },
     unitCredits: BigInt(usage.unit_credits),
     credits: BigInt(usage.credits),

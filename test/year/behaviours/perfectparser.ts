@@ -1,4 +1,5 @@
 /** PerfectParser: batches of documents, paid first from welcome credits, then from packs of a year. */
+import { mapOf } from '../../../src/map-of.ts';
 import type { Random } from '../../cluster/random.ts';
 import type { Behaviour } from './behaviour.ts';
 import { jobs } from './jobs.ts';
@@ -10,7 +11,7 @@ export const perfectparser = (random: Random): Behaviour =>
     usages(random) {
       const pages = BigInt(random.integer(1, 4));
       const count = random.integer(1, 25);
-      const batch = { operation: random.of(EXTRACTIONS), quantities: { pages } };
+      const batch = { operation: random.of(EXTRACTIONS), quantities: mapOf({ pages }) };
       const images = { operation: 'extraction.image', count: BigInt(random.integer(1, 6)) };
       const done = random.integer(1, count);
       return {

@@ -1,4 +1,5 @@
 /** Verts: asynchronous jobs that upscale, convert, resize and inspect, paid from packs without expiry. */
+import { mapOf } from '../../../src/map-of.ts';
 import type { Random } from '../../cluster/random.ts';
 import type { Usage } from '../usage-log.ts';
 import type { Behaviour } from './behaviour.ts';
@@ -15,19 +16,19 @@ function usage(random: Random): Usage {
       return {
         operation: 'image.upscale',
         count,
-        quantities: { scale_factor: random.of(FACTORS) },
+        quantities: mapOf({ scale_factor: random.of(FACTORS) }),
       };
     case 1:
       return {
         operation: 'file.convert',
         count,
-        attributes: { output_format: random.of(FORMATS) },
+        attributes: mapOf({ output_format: random.of(FORMATS) }),
       };
     case 2:
       return {
         operation: 'image.resize',
         count,
-        quantities: { output_pixels: random.of(PIXELS) },
+        quantities: mapOf({ output_pixels: random.of(PIXELS) }),
       };
     default:
       return { operation: 'file.inspect', count };
