@@ -56,10 +56,10 @@ begin
       last_hash = v_hash, due_at = least(due_at, v_at + p_ttl), version = version + 1
     where account_id = p_account;
   insert into reservations (account_id, reservation_id, state, credits, held, committed, returned,
-      allocations, expires_at, created_at, over_commit_policy, plan_id, rate_card_version, reference,
+      allocations, expired_allocations, expires_at, created_at, over_commit_policy, plan_id, rate_card_version, reference,
       labels, late)
     values (p_account, v_reservation, 'ACTIVE', p_credits, p_credits, 0, 0, v_allocations,
-      v_at + p_ttl, v_at, 'REJECT', v_account.plan_id, p_version, p_reference, '{}', false);
+      '[]', v_at + p_ttl, v_at, 'REJECT', v_account.plan_id, p_version, p_reference, '{}', false);
   insert into entries (account_id, seq, kind, at, moves, credits, remaining_after, reserved_after,
       overage_after, reservation_id, usages, plan_id, rate_card_version, late, caller, request_id,
       reference, labels, trace_id, span_id, hash)
