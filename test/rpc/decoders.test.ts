@@ -11,11 +11,14 @@ import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
 import * as eventService from '../../src/gen/billing/v1/event_service.ts';
 import * as planService from '../../src/gen/billing/v1/plan_service.ts';
 import * as statementService from '../../src/gen/billing/v1/statement_service.ts';
+import { FieldChecker } from '../../src/rpc/call/field-checker.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
+import { decodePageToken } from '../../src/rpc/call/pages.ts';
 import { requestDecoder } from '../../src/rpc/call/request-decoder.ts';
+import { decodeStreamToken, encodeStreamToken } from '../../src/rpc/event-service/stream-token.ts';
 import { SEEDS } from '../fuzz-seeds.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
-import { damaged, messageBytes, methods, registry } from './message-arbitrary.ts';
+import { damaged, messageBytes, methods, registry, token } from './message-arbitrary.ts';
 
 type Codec = {
   encode(message: unknown, writer?: BinaryWriter): BinaryWriter;
@@ -89,6 +92,35 @@ describe.each(SEEDS)('with the seed %s', (seed) => {
         expect(Buffer.from(a ?? []).equals(Buffer.from(b ?? []))).toBe(equals(message, c, d));
       }),
       { seed, numRuns: 200 },
+    );
+  });
+});
+
+describe.each(SEEDS)('with the seed %s', (seed) => {
+  test('a page token is read as it was made, or refused', () => {
+    fc.assert(
+      fc.property(token, (sent) => {
+        const list = ['grants', 'fuzzed'];
+        try {
+          const key = decodePageToken(list, sent);
+          if (key !== null)
+            expect(JSON.parse(Buffer.from(sent, 'base64url').toString())).toEqual([...list, key]);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Failure);
+        }
+      }),
+      { seed, numRuns: 1_000 },
+    );
+  });
+
+  test('a token of StreamEvents is read as it was made, or refused', () => {
+    fc.assert(
+      fc.property(token, (sent) => {
+        const check = new FieldChecker();
+        const position = decodeStreamToken('after_token', sent, check);
+        if (!check.failure() && sent !== '') expect(encodeStreamToken(position)).toBe(sent);
+      }),
+      { seed, numRuns: 1_000 },
     );
   });
 });

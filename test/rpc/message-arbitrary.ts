@@ -52,7 +52,7 @@ const text = fc.oneof(
 );
 /** What a token could hold: the right list of the account, and any key. */
 const base64 = (bytes: Uint8Array | string) => Buffer.from(bytes as string).toString('base64url');
-const token = fc.oneof(
+export const token = fc.oneof(
   fc
     .tuple(
       fc.constantFrom(
@@ -67,6 +67,9 @@ const token = fc.oneof(
     )
     .map(([list, key]) => base64(JSON.stringify([...list, key]))),
   fc.json().map(base64),
+  fc
+    .uint8Array({ minLength: 8, maxLength: 8 })
+    .map((position) => base64(new Uint8Array([1, ...position]))),
   fc.uint8Array({ maxLength: 20 }).map(base64),
   text,
 );
