@@ -85,13 +85,13 @@ describe.each(SEEDS)('with the seed %s', (seed) => {
     fc.assert(
       fc.property(pair, (sent) => {
         const [one, other] = sent.map((bytes) => decode(Buffer.from(bytes)));
-        fc.pre(!(one instanceof Failure) && !(other instanceof Failure));
+        if (one instanceof Failure || other instanceof Failure) return;
         const [a, b] = [one, other].map((request) => fingerprint(codec, request));
         const [c, d] = sent.map((bytes) => withoutNotAfter(fromBinary(message, bytes)));
         if (!c || !d) return;
         expect(Buffer.from(a ?? []).equals(Buffer.from(b ?? []))).toBe(equals(message, c, d));
       }),
-      { seed, numRuns: 200 },
+      { seed, numRuns: 1_000 },
     );
   });
 });
