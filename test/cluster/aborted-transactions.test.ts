@@ -198,7 +198,7 @@ describe('a request that makes its transaction fail', () => {
     expect(results[1]?.result?.value).toMatchObject({
       code: status.INTERNAL,
       reason: 'INTERNAL',
-      metadata: { trace_id: expect.stringMatching(/^[0-9a-f]{32}$/) },
+      metadata: new Map([['trace_id', expect.stringMatching(/^[0-9a-f]{32}$/)]]),
     });
     await expectSoundLedger(scrip.databaseUrl);
   });

@@ -62,7 +62,7 @@ const expectEvents = (scrip: TestService, accountId: string, expected: readonly 
     .poll(
       async () =>
         (await eventsOf(scrip, { accountId, types: ['grant.stranded', 'top_up.disabled'] })).map(
-          ({ type, data }) => [type, data],
+          ({ type, data }) => [type, Object.fromEntries(data)],
         ),
       { timeout: 20_000 },
     )
