@@ -22,6 +22,7 @@ import { connect, type Em } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { isUnchanged } from './pricing/plan-change.ts';
 import { AccountSnapshots } from './queries/account-snapshots.ts';
+import { CustomPacks } from './queries/custom-packs.ts';
 import { newestSeqs } from './queries/entries.ts';
 import { Refusals } from './refusals.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
@@ -186,6 +187,7 @@ async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
         statementCloser: sweeping.statementCloser,
         eventTail: events.tail,
         snapshots: new AccountSnapshots(context.rootEm, context.catalogue, context.clock),
+        customPacks: new CustomPacks(context.em),
         payments: payments?.payments ?? null,
         stopping: stopping.signal,
       },

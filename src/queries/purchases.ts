@@ -1,10 +1,8 @@
-/** Purchases, and the packs that are offered to one account. */
-import type { CustomPack } from '../ledger/custom-pack.ts';
+/** Purchases. */
 import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
-import { customPacks } from '../store/tables/custom-packs.ts';
 import { purchases } from '../store/tables/purchases.ts';
 
 export async function findPurchase(
@@ -51,15 +49,4 @@ export async function findMismatchedPurchases(em: Em): Promise<Purchase[]> {
     [],
   );
   return rows.map(purchases.read);
-}
-
-/** The custom packs on offer to an account, by name. */
-export async function findCustomPacks(em: Em, accountId: string): Promise<CustomPack[]> {
-  const rows = await query<Row>(
-    em,
-    `select ${customPacks.selectList} from custom_packs
-     where account_id = $1 and withdrawn_at is null order by pack_id`,
-    [accountId],
-  );
-  return rows.map(customPacks.read);
 }

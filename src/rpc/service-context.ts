@@ -6,6 +6,7 @@ import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
 import type { AccountSnapshots } from '../queries/account-snapshots.ts';
+import type { CustomPacks } from '../queries/custom-packs.ts';
 import type { Refusals } from '../refusals.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
@@ -24,6 +25,8 @@ export type ServiceContext = {
   readonly em: () => Em;
   /** Accounts as they are now, settled in memory. */
   readonly snapshots: AccountSnapshots;
+  /** Packs that are offered to single accounts. */
+  readonly customPacks: CustomPacks;
   /** Plans and rate cards. */
   readonly catalogue: Catalogue;
   /** Wakes streams that follow the history of an account. */

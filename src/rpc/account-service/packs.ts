@@ -11,7 +11,6 @@ import type { Money as MoneyMessage, Pack as PackMessage } from '../../gen/billi
 import { parseMoney } from '../../pricing/money.ts';
 import type { Money, Pack, Validity } from '../../pricing/plan.ts';
 import { findPriceError } from '../../pricing/provider-amount.ts';
-import { findCustomPacks } from '../../queries/purchases.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
@@ -88,7 +87,7 @@ export async function listPacks(
   check.throwIfInvalid();
   const book = await loadBook(context, accountId);
   const { packs } = book.plan;
-  const customPacks = await findCustomPacks(context.em(), accountId);
+  const customPacks = await context.customPacks.find(accountId);
   // A pack that the plan got later replaces a custom pack of the same name.
   const sold = customPacks.filter(({ packId }) => packs.every((pack) => pack.packId !== packId));
   return {

@@ -10,7 +10,6 @@ import {
 import type { StoredResponse } from '../../lanes/task.ts';
 import { invalidField } from '../../ledger/failures.ts';
 import { mapOf } from '../../map-of.ts';
-import { findCustomPacks } from '../../queries/purchases.ts';
 import {
   closeAccount,
   moveAccount,
@@ -20,7 +19,7 @@ import {
 import { grantCredits } from '../account-service/grants.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
-import { type FindCustomPacks, type PrepareMutation, submit } from '../call/mutation.ts';
+import { type PrepareMutation, submit } from '../call/mutation.ts';
 import { toResponse } from '../call/replay.ts';
 import { detailsOf, statusCodeOf } from '../call/status.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -62,26 +61,15 @@ export async function batch(
   if (mutations.length < 1 || mutations.length > MUTATIONS_MAX)
     check.addViolation('mutations', `must be 1 to ${MUTATIONS_MAX} mutations`);
   check.throwIfInvalid();
-  const packs = customPacksOnce(context);
   const answers = await Promise.all(
     mutations.map(async ({ mutation }) => {
       const prepared = prepare(mutation);
       return prepared instanceof Failure
         ? prepared
-        : await submit(context, prepared, caller, isCancelled, packs);
+        : await submit(context, prepared, caller, isCancelled);
     }),
   );
   return { response: encodeResponse(mutations, answers) };
-}
-
-/** Reads the custom packs of each account once, however many mutations of it fail. */
-function customPacksOnce({ em }: ServiceContext): FindCustomPacks {
-  const found = new Map<string, ReturnType<FindCustomPacks>>();
-  return (accountId) => {
-    const packs = found.get(accountId) ?? findCustomPacks(em(), accountId);
-    found.set(accountId, packs);
-    return packs;
-  };
 }
 
 function prepare(mutation: Mutation['mutation']) {

@@ -9,7 +9,6 @@ import { priceAmount } from '../../ledger/requested-amount.ts';
 import { coveringPacks } from '../../pricing/packs.ts';
 import type { Pack } from '../../pricing/plan.ts';
 import type { Usage } from '../../pricing/usage.ts';
-import { findCustomPacks } from '../../queries/purchases.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { offerMessage } from '../messages/pack.ts';
@@ -32,7 +31,7 @@ export async function estimate(
   const response = estimateOn(book, usages, rateCardVersion, []);
   // An estimate that the account can pay offers no packs, so its custom packs need not be read.
   if (response.sufficient) return response;
-  const customPacks = await findCustomPacks(context.em(), accountId);
+  const customPacks = await context.customPacks.find(accountId);
   return estimateOn(book, usages, rateCardVersion, customPacks);
 }
 

@@ -7,8 +7,6 @@ import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Command, Outcome } from '../../ledger/decide.ts';
 import { PackFailure } from '../../ledger/failures.ts';
-import type { Pack } from '../../pricing/plan.ts';
-import { findCustomPacks } from '../../queries/purchases.ts';
 import type { ServiceContext } from '../service-context.ts';
 import type { Codec } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
@@ -65,16 +63,12 @@ export function defineMutation<
   };
 }
 
-/** The packs offered to an account alone. */
-export type FindCustomPacks = (accountId: string) => Promise<readonly Pack[]>;
-
 /** Hands a mutation to the lane of its account, and resolves when that has answered. */
 export async function submit(
   context: ServiceContext,
   { requestId, ...prepared }: PreparedMutation,
   caller: Caller,
   isCancelled: () => boolean,
-  customPacksOf: FindCustomPacks = (id) => findCustomPacks(context.em(), id),
 ): Promise<StoredResponse | Failure> {
   const answer = await context.lanes.submit({
     type: 'request',
@@ -87,5 +81,5 @@ export async function submit(
   context.refusals.record(prepared.accountId, answer, caller);
   if (!(answer instanceof PackFailure)) return answer;
   // A unit of work does not read them: it would do so for the requests that succeed, too.
-  return answer.withCustomPacks(await customPacksOf(prepared.accountId));
+  return answer.withCustomPacks(await context.customPacks.find(prepared.accountId));
 }
