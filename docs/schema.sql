@@ -135,7 +135,7 @@ create table reservations (
   expires_at          timestamptz(3) not null,
   created_at          timestamptz(3) not null,
   ended_at            timestamptz(3),
-  ended_asking        bigint,                  -- asked for by the commit that ended it
+  ended_asking        text,                    -- what the commit that ended it asked for: credits, or a hash of its usages
   over_commit_policy  text not null,           -- of a commit of more than was reserved
   plan_id             text not null,           -- the plan whose rate card prices every commit
   rate_card_version   int not null,

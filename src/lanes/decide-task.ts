@@ -23,7 +23,13 @@ export const DEFERRED = Symbol('deferred');
 export const CACHE_MISS = Symbol('cache miss');
 export type Undecided = typeof DEFERRED | typeof CACHE_MISS;
 
-export function decideTask(unit: LoadedUnit, task: Task, trace: Trace): Answer | Undecided {
+/** `at` is the time when everything was locked and loaded: the time of the unit was read before. */
+export function decideTask(
+  unit: LoadedUnit,
+  task: Task,
+  trace: Trace,
+  at: number,
+): Answer | Undecided {
   const { accountId } = task;
   if (unit.lockedElsewhere.has(accountId)) return DEFERRED;
   if (unit.needsReload.has(accountId)) return CACHE_MISS;
@@ -38,7 +44,7 @@ export function decideTask(unit: LoadedUnit, task: Task, trace: Trace): Answer |
     case 'internal command':
       return decideCommand(unit, accountId, task.command, task.origin, (outcome) => outcome);
     case 'request':
-      return decideRequest(unit, task);
+      return decideRequest(unit, task, at);
   }
 }
 
@@ -53,7 +59,7 @@ function close(
   return null;
 }
 
-function decideRequest(unit: LoadedUnit, request: Request): Answer | Undecided {
+function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer | Undecided {
   const replayed = replay(unit, request);
   if (replayed) return replayed;
   if (request.isAbandoned())
@@ -62,7 +68,7 @@ function decideRequest(unit: LoadedUnit, request: Request): Answer | Undecided {
       'the caller gave up before the work began; nothing was written',
     );
   const { accountId, command, origin, notAfter } = request;
-  if (notAfter !== null && notAfter < unit.now) return expired(unit, accountId, notAfter);
+  if (notAfter !== null && notAfter < at) return expired(unit, accountId, notAfter, at);
   if (request.blockedBy) return request.blockedBy;
   return decideCommand(unit, accountId, command, origin, (outcome, book) => {
     const response = request.encodeResponse(outcome, book);
@@ -72,8 +78,13 @@ function decideRequest(unit: LoadedUnit, request: Request): Answer | Undecided {
 }
 
 /** On a cached account the request id was not looked up: the request may have taken effect in time. */
-function expired(unit: LoadedUnit, accountId: string, notAfter: number): Failure | Undecided {
-  if (!unit.cached.has(accountId)) return requestExpired(notAfter, unit.now);
+function expired(
+  unit: LoadedUnit,
+  accountId: string,
+  notAfter: number,
+  at: number,
+): Failure | Undecided {
+  if (!unit.cached.has(accountId)) return requestExpired(notAfter, at);
   unit.needsReload.add(accountId);
   return CACHE_MISS;
 }

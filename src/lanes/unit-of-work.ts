@@ -62,7 +62,7 @@ export async function unitOfWork(
     const [unit, answers] = await context.em.transactional(async (em) => {
       const loaded = await loadUnit(em, context.catalogue, tasks, waitPolicy, now, cached);
       const unit = { ...loaded, isClockReliable: isReliable };
-      const answers = decideAll(unit, tasks, span.spanContext());
+      const answers = decideAll(unit, tasks, span.spanContext(), context.clock.now());
       const writes = writesOf(unit);
       await save(em, writes);
       return [unit, answers] as const;
@@ -107,6 +107,7 @@ function decideAll(
   unit: LoadedUnit,
   tasks: readonly Task[],
   { traceId, spanId }: Trace,
+  at: number,
 ): (Answer | Undecided)[] {
   const trace = { traceId, spanId };
   for (const [accountId, book] of unit.books)
@@ -119,7 +120,7 @@ function decideAll(
     }
   return tasks.map((task) => {
     try {
-      return decideTask(unit, task, trace);
+      return decideTask(unit, task, trace, at);
     } catch (error) {
       throw new TaskError([task], error);
     }

@@ -1,5 +1,6 @@
 /** The auto top-up setting of an account: off by default, switched on by its owner. */
 import type { Failure } from '../failure.ts';
+import type { Pack } from '../pricing/plan.ts';
 import type { Account } from './account.ts';
 import type { Book } from './book.ts';
 import { findPack } from './custom-pack.ts';
@@ -30,6 +31,8 @@ export type AutoTopUpTerms = {
 export type AutoTopUp = AutoTopUpTerms & {
   /** Whether the pack was one offered to the account, and not one of the plan. */
   readonly isCustomPack: boolean;
+  /** The pack as the owner agreed to it. Null for a setting of an earlier version. */
+  readonly agreed: Pick<Pack, 'credits' | 'price'> | null;
 };
 
 /** The failure if the setting cannot work; null if it can. */
@@ -55,22 +58,34 @@ export function setAutoTopUp(book: Book, terms: AutoTopUpTerms | null) {
   const sameMethod =
     before?.customer === terms?.customer && before?.paymentMethod === terms?.paymentMethod;
   if (terms && !sameMethod && topUps) account.topUps = { ...topUps, failures: 0, retryAt: null };
-  account.autoTopUp = terms && { ...terms, isCustomPack: !hasPack(book, terms.packId) };
+  account.autoTopUp = terms && {
+    ...terms,
+    isCustomPack: !packOfPlan(book, terms.packId),
+    agreed: findPack(book, terms.packId),
+  };
   account.topUpDueAt = null; // `updateTopUpDueAt` computes it from the new setting.
 }
 
-const hasPack = ({ plan }: Book, packId: string): boolean =>
-  plan.packs.some((pack) => pack.packId === packId);
+const packOfPlan = ({ plan }: Book, packId: string): Pack | undefined =>
+  plan.packs.find((pack) => pack.packId === packId);
 
 /**
- * Switches auto top-up off if its pack was one of the plan, and the plan does not have it any more: the
- * owner agreed to that pack and its price. Called after settling and after each command.
+ * Switches auto top-up off if the plan does not have its pack any more, or has another one under the same
+ * id: the owner agreed to that pack, its credits and its price. Called after settling and after each command.
  */
 export function disableWithoutPack(book: Book, trace: Trace) {
   const { autoTopUp } = book.account;
-  if (autoTopUp && !autoTopUp.isCustomPack && !hasPack(book, autoTopUp.packId))
-    disable(book, autoTopUp, 'pack_removed', trace);
+  if (!autoTopUp) return;
+  const pack = packOfPlan(book, autoTopUp.packId);
+  if (pack && !isAsAgreed(autoTopUp, pack)) disable(book, autoTopUp, 'pack_changed', trace);
+  if (!pack && !autoTopUp.isCustomPack) disable(book, autoTopUp, 'pack_removed', trace);
 }
+
+const isAsAgreed = ({ agreed }: AutoTopUp, { credits, price }: Pack): boolean =>
+  agreed === null ||
+  (agreed.credits === credits &&
+    agreed.price.currency === price.currency &&
+    agreed.price.amount === price.amount);
 
 /** Switches auto top-up off if it buys this custom pack, which was just withdrawn. */
 export function disableWithdrawn(book: Book, packId: string, trace: Trace) {
@@ -88,7 +103,7 @@ export function disableMismatched(book: Book, trace: Trace) {
 function disable(
   book: Book,
   { packId }: AutoTopUp,
-  reason: 'pack_removed' | 'pack_withdrawn' | 'payment_mismatched',
+  reason: 'pack_removed' | 'pack_changed' | 'pack_withdrawn' | 'payment_mismatched',
   trace: Trace,
 ) {
   setAutoTopUp(book, null);

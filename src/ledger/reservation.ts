@@ -32,8 +32,11 @@ export type Reservation = {
   expiresAt: number;
   readonly createdAt: number;
   endedAt: number | null;
-  /** What the commit that ended it asked for, even if it was capped. Null if it did not end by a commit. */
-  endedAsking: bigint | null;
+  /**
+   * What the commit that ended it asked for, as `amountKey` names it, even if it was capped. Null if it did
+   * not end by a commit.
+   */
+  endedAsking: string | null;
   readonly overCommitPolicy: OverCommitPolicy;
   /** The plan it was made under, which prices its commits even after the account moved to another. */
   readonly planId: string;

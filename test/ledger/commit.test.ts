@@ -79,7 +79,6 @@ describe('a commit charges', () => {
       RESERVE,
       ['1s', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
       ['2s', commit('r1', 12n), 'nothing', '88'],
-      ['3s', commit('r1', pages(12n)), 'nothing', '88'],
     ]);
     const { outcome } = store.run(at('5s'), commit('r1', 12n));
     expect(outcome).toEqual({
@@ -117,6 +116,28 @@ describe('a second commit of a committed reservation', () => {
     ['fails if its usages have no price', commit('r1', pages(0n)), 'QUANTITY_OUT_OF_RANGE'],
   ])('%s', (_, command, written) => {
     ledger(plan(), [...TWICE, ['3s', command, written, '84']]);
+  });
+
+  test('by usages succeeds for the same usages only, whatever others cost', () => {
+    const of = (operation: 'a' | 'b') => usagesOf({ [operation]: 9n });
+    ledger(plan(), [
+      GRANT,
+      RESERVE,
+      ['1s', commit('r1', of('a')), 'COMMIT 9: (g1)>consumed 9, (g1)>g1 21', '91'],
+      ['2s', commit('r1', of('a')), 'nothing', '91'],
+      ['3s', commit('r1', of('b')), 'RESERVATION_COMMITTED', '91'],
+      ['4s', commit('r1', usagesOf({ a: 4n, b: 5n })), 'RESERVATION_COMMITTED', '91'],
+      ['5s', commit('r1', 9n), 'nothing', '91'],
+    ]);
+  });
+
+  test('by usages fails after a commit by credits: its usages would be lost', () => {
+    ledger(plan(), [
+      GRANT,
+      RESERVE,
+      ['1s', commit('r1', 12n), 'COMMIT 12: (g1)>consumed 12, (g1)>g1 18', '88'],
+      ['2s', commit('r1', pages(12n)), 'RESERVATION_COMMITTED', '88'],
+    ]);
   });
 
   test('succeeds if it asks for all, where all was committed', () => {

@@ -281,9 +281,11 @@ describe('starting a top-up', () => {
 
   test('fails if the pack exceeds the credit limit', () => {
     const store = funded(10n);
-    runRows(store, [['1m', on(), '', '1m']]);
     store.plan = plan({}, [pack('small', 9_000_000_000_000_000_000n, '5.00')]);
-    runRows(store, [['2m', start, 'nothing due', '62m']]);
+    runRows(store, [
+      ['1m', on(), '', '1m'],
+      ['2m', start, 'nothing due', '62m'],
+    ]);
     expect(failures(store)).toMatchObject([
       { purchase_id: '', pack_id: 'small', code: 'account_full' },
     ]);
@@ -322,6 +324,23 @@ describe('auto top-up is switched off, with an event,', () => {
       null,
       [{ pack_id: 'small', plan_id: 'bare', reason: 'pack_removed' }],
     ]);
+  });
+
+  test.each([
+    ['price', pack('small', 100n, '19.00')],
+    ['number of credits', pack('small', 10n, '5.00')],
+  ])('when its pack has another %s, on the plan or on the next one', (_, changed) => {
+    for (const change of ['publication', 'move'] as const) {
+      const store = funded(10n);
+      runRows(store, [['1m', on(), '', '1m']]);
+      const other = plan({}, [changed]);
+      store.otherPlans.set('other', { ...other, planId: 'other' });
+      if (change === 'publication') store.plan = other;
+      else runRows(store, [['2m', move('other'), '', null]]);
+      runRows(store, [['3m', start, 'nothing due', null]]);
+      expect(store.account.autoTopUp).toBeNull();
+      expect(disabled(store)).toMatchObject([{ pack_id: 'small', reason: 'pack_changed' }]);
+    }
   });
 
   test('and a top-up in progress is withdrawn', () => {

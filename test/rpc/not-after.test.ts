@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
 import { REPLAY_FIELD } from '../../src/rpc/call/replay.ts';
 import { balanceOf, MINUTE, openWithCredits, storedRows } from '../accounts.ts';
+import { lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { methods } from './message-arbitrary.ts';
@@ -93,4 +94,21 @@ test('a mutation of a batch may expire by itself', async () => {
     { result: { $case: 'error', value: { reason: 'REQUEST_EXPIRED' } } },
     { result: { $case: 'charge', value: { credits: 10n } } },
   ]);
+});
+
+test('a request that waited for the lock of its account beyond its not_after has no effect', async () => {
+  const accountId = await openWithCredits(scrip, 100n);
+  const rows = await storedRows(scrip, accountId);
+  // Another writer: the next unit of work reads the account, and waits for its lock.
+  const unlock = await lockAccount(scrip.databaseUrl, accountId);
+  const notAfter = new Date(scrip.now() + MINUTE);
+  const request = { accountId, requestId: requestId(), credits: 10n, notAfter };
+  const delayed = errorOf(scrip.billing.refund({ ...request, seq: 1n }));
+  const charged = errorOf(scrip.billing.charge(request));
+  await waitForBlockedSessions(scrip.databaseUrl);
+  scrip.advance(MINUTE + 1);
+  await unlock();
+  expect((await delayed).reason).toBe('REQUEST_EXPIRED');
+  expect((await charged).reason).toBe('REQUEST_EXPIRED');
+  expect(await storedRows(scrip, accountId)).toBe(rows);
 });

@@ -4,6 +4,7 @@
  */
 import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
+import { sha256 } from '../../sha256.ts';
 import {
   type Allocation,
   mergeInBurnOrder,
@@ -22,6 +23,7 @@ import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
+import { usagesJson } from '../hash-chain.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { canCommit, entryFields, heldCredits, type Reservation } from '../reservation.ts';
@@ -54,14 +56,22 @@ export function commit(book: Book, command: Commit, origin: Origin) {
   return postCommit(book, reservation, command.final, amount, lastResort, origin);
 }
 
+const creditsKey = (credits: bigint): string => `credits ${credits}`;
+
+/** Two amounts with one key ask for the same: as many credits or, with usages, the same ones. */
+const amountKey = ({ credits, lines }: PricedAmount): string =>
+  lines.length === 0
+    ? creditsKey(credits)
+    : `usages ${sha256(usagesJson(lines)).toString('base64url')}`;
+
 /** What the reservation set aside and is not committed yet. */
 const committableCredits = (reservation: Reservation): bigint =>
   reservation.state === 'EXPIRED' ? reservation.returned : heldCredits(reservation);
 
 /**
  * A commit of a committed reservation, under another request id. It is answered with the state, and has no
- * second effect, where it asks for exactly what was done: for what the commit that ended it asked for, or
- * for the total that was committed. Anything else would not be charged, so it fails.
+ * second effect, where it asks for exactly what was done: for the usages or credits of the commit that ended
+ * it, or for the total of credits that was committed. Anything else would not be charged, so it fails.
  */
 function repeatCommit(book: Book, reservation: Reservation, { amount, final }: Commit) {
   if (!final) return reservationEnded(reservation);
@@ -70,8 +80,8 @@ function repeatCommit(book: Book, reservation: Reservation, { amount, final }: C
   } else {
     const priced = priceAmount(book, amount, reservation);
     if (priced instanceof Failure) return priced;
-    const { endedAsking, committed } = reservation;
-    if (priced.credits !== endedAsking && priced.credits !== committed)
+    const asked = amountKey(priced);
+    if (asked !== reservation.endedAsking && asked !== creditsKey(reservation.committed))
       return reservationEnded(reservation);
   }
   return {
@@ -118,7 +128,7 @@ function postCommit(
   if (final) {
     reservation.state = 'COMMITTED';
     reservation.endedAt = book.now;
-    reservation.endedAsking = amount.credits;
+    reservation.endedAsking = amountKey(amount);
     reservation.expiredAllocations = [];
     reservation.heldFor = null;
   } else if (reservation.heldFor) {

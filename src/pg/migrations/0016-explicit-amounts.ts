@@ -7,7 +7,7 @@ export class Migration0016ExplicitAmounts extends Migration {
     this.addSql(`
       alter table reservations
         add column expired_allocations jsonb not null default '[]',
-        add column ended_asking bigint`);
+        add column ended_asking text`);
     this.addSql(`alter table reservations alter column expired_allocations drop default`);
     this.addSql(`alter table entries add column final boolean`);
   }

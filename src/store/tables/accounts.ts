@@ -20,6 +20,12 @@ type StoredAutoTopUp = {
   readonly monthly_cap: number;
   readonly customer: string;
   readonly payment_method: string;
+  /** The pack as it was when auto top-up was switched on. */
+  readonly agreed?: {
+    readonly credits: JsonInteger;
+    readonly currency: string;
+    readonly amount: string;
+  };
 };
 
 /** Instants are epoch milliseconds. */
@@ -136,6 +142,12 @@ function toAutoTopUp(stored: StoredAutoTopUp): AutoTopUp {
     monthlyCap: stored.monthly_cap,
     customer: stored.customer,
     paymentMethod: stored.payment_method,
+    agreed: stored.agreed
+      ? {
+          credits: BigInt(stored.agreed.credits),
+          price: { currency: stored.agreed.currency, amount: stored.agreed.amount },
+        }
+      : null,
   };
 }
 
@@ -149,6 +161,9 @@ function fromAutoTopUp(setting: AutoTopUp): StoredAutoTopUp {
     monthly_cap: setting.monthlyCap,
     customer: setting.customer,
     payment_method: setting.paymentMethod,
+    ...(setting.agreed && {
+      agreed: { credits: setting.agreed.credits, ...setting.agreed.price },
+    }),
   };
 }
 

@@ -53,7 +53,10 @@ export const reservations = defineTable({
     expiresAt: instant('updated'),
     createdAt: instant('inserted'),
     endedAt: instant('updated').nullable(),
-    endedAsking: bigint('updated', 'asked for by the commit that ended it').nullable(),
+    endedAsking: text(
+      'updated',
+      'what the commit that ended it asked for: credits, or a hash of its usages',
+    ).nullable(),
     overCommitPolicy: text<OverCommitPolicy>('inserted', 'of a commit of more than was reserved'),
     planId: text('inserted', 'the plan whose rate card prices every commit'),
     rateCardVersion: int('inserted'),
