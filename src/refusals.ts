@@ -89,6 +89,8 @@ export class Refusals {
   }
 
   async #reportBatch(): Promise<boolean> {
+    // Without a time that can be trusted there is no minute to report for.
+    if (!this.#options.clock.isReliable) return false;
     this.#startMinute();
     const due: [string, Collected][] = [];
     for (const entry of this.#collected) {

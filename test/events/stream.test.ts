@@ -117,7 +117,6 @@ describe('StreamEvents', () => {
     expect(new Set(all.map(({ eventId }) => eventId)).size).toBe(all.length);
     for (const position of [1, all.length - 2, all.length])
       expect(await eventsOf(scrip, { afterToken: tokenOf(position) })).toEqual(all.slice(position));
-    expect(await eventsOf(scrip, { afterToken: tokenOf(1_000_000) })).toEqual([]);
   });
 
   test('sends only the events of the requested account and types', async () => {
@@ -151,6 +150,11 @@ describe('StreamEvents', () => {
 
   test.each<[string, Parameters<TestService['events']['streamEvents']>[0], string[]]>([
     ['a token that it did not send', { afterToken: 'AQ' }, ['after_token']],
+    [
+      'a token of events that it does not have',
+      { afterToken: tokenOf(1_000_000) },
+      ['after_token'],
+    ],
     ['a token of another version', { afterToken: 'AgAAAAAAAAAB' }, ['after_token']],
     ['a token with more at its end', { afterToken: `${tokenOf(1)}=` }, ['after_token']],
     ['an unknown type', { types: ['balance.low', 'balance.lo'] }, ['types']],

@@ -8,7 +8,7 @@ import {
   type StreamEventsResponse,
 } from '../../gen/billing/v1/event_service.ts';
 import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
-import { accountNotFound } from '../../ledger/failures.ts';
+import { accountNotFound, invalidField } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
 import { newestSeq } from '../../queries/entries.ts';
 import { type EventFilter, findEvents, newestPosition } from '../../queries/events.ts';
@@ -33,6 +33,7 @@ export async function streamEvents(
   const { accountId } = filter;
   if (accountId && (await newestSeq(em(), accountId)) === null) throw accountNotFound(accountId);
   const ended = AbortSignal.any([cancelled, stopping]);
+  if (start > (await newestPosition(em()))) throw tokenOfOther();
 
   for (let after = start; ; ) {
     const newest = await newestPosition(em());
@@ -46,9 +47,13 @@ export async function streamEvents(
         next_token: encodeStreamToken(after),
       });
     if (!request.follow || cancelled.aborted) return;
-    await eventTail.waitBeyond(ALL_EVENTS, after > newest ? after : newest, ended);
+    await eventTail.waitBeyond(ALL_EVENTS, newest, ended);
   }
 }
+
+/** The events up to the token would be missed: the database is another, or was restored from a backup. */
+const tokenOfOther = (): Failure =>
+  invalidField('after_token', 'is of events that this database does not have');
 
 /**
  * The next events, and the position up to which they were read. The events of one account have an
