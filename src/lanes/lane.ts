@@ -91,6 +91,8 @@ export class Lane {
         const unit = this.#runUnit(group).then(() => void units.delete(unit));
         units.add(unit);
       }
+      // All ended while the burst was gathered: there is nothing to wait for.
+      if (units.size === 0) continue;
       const queued = new Promise<void>((resolve) => {
         this.#onQueued = resolve;
       });

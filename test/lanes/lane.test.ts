@@ -279,6 +279,20 @@ describe('units of work that run at the same time', () => {
     expect(byAccount(served)).toEqual(byAccount(requests));
   });
 
+  test('may end while the lane gathers a burst: it is idle then', async () => {
+    const gates = [gate(), gate()];
+    const { lane, submit } = laneOf((_, run) =>
+      (gates[run - 1] as ReturnType<typeof gate>).opened.then(() => null as never),
+    );
+    const answers = submit(...namesOf('a', 2 * SECOND_UNIT_MIN_QUEUE));
+    await iterations(6);
+    gates[0]?.open();
+    await iterations(1);
+    gates[1]?.open();
+    await answers;
+    await lane.idle();
+  }, 5_000);
+
   test('all end before the lane is idle', async () => {
     const { open, opened } = gate();
     const { lane, submit } = laneOf((_, run) =>
