@@ -1,7 +1,7 @@
 /**
  * An account and its open grants, as the cache holds them. What nearly every write changes is numbers in
- * an array that is written in place. Objects made by each write would live long enough to be copied into
- * the old generation, and be garbage there soon after: that doubles the time of garbage collection.
+ * an array that is written in place. Objects made by each write would be copied into the old generation
+ * and soon be garbage there, which doubles the time of garbage collection.
  */
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';

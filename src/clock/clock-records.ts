@@ -56,8 +56,8 @@ export async function readHeartbeat(em: Em): Promise<Heartbeat | null> {
 }
 
 /**
- * Replaces the heartbeat. A replica that suspects its clocks replaces only its own: so the one that wrote
- * last before a jump tells of it, and one that was asleep alone tells nobody.
+ * Replaces the heartbeat. A replica that suspects its clocks replaces only its own heartbeat (`isOnlyOwn`).
+ * A replica that was suspended alone would otherwise make the others suspect theirs.
  */
 export async function writeHeartbeat(
   em: Em,

@@ -69,8 +69,8 @@ export type ClockState = {
 };
 
 /**
- * The state of a replica that starts. Without another trusted time, the database's is trusted if the host
- * agrees, and if the last heartbeat neither is ahead nor tells of a jump that was not accepted.
+ * The state of a replica that starts. It trusts the database's time if the host agrees, unless the last
+ * heartbeat is ahead of it or tells of a jump that was not accepted.
  */
 export function startClock(
   sample: Sample,

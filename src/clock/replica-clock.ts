@@ -1,7 +1,7 @@
 /**
- * The clock of a replica. It reads the database's clock at the start and then on an interval, and in
- * between continues it by the monotonic clock: nobody waits for the database to learn the time. The rules
- * are in `clock-state.ts`.
+ * The clock of a replica. It reads the database's clock at the start and then on an interval. In between the
+ * monotonic clock continues it, so no call waits for the database to learn the time. The rules are in
+ * `clock-state.ts`.
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';

@@ -9,9 +9,8 @@ import type { Row } from '../pg/table.ts';
 import { type Delivery, joinedDeliveries } from '../store/tables/deliveries.ts';
 
 /**
- * To be called before a replica with an endpoint serves calls. Events that have a position when an endpoint
- * is configured for the first time are not delivered; later ones are, even if they happen while none is
- * configured.
+ * To be called before a replica with an endpoint serves calls. The first call marks where deliveries begin:
+ * older events are not delivered, and all later ones are, even those of times without an endpoint.
  */
 export async function beginDeliveries(em: Em): Promise<void> {
   await query(

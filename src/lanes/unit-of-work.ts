@@ -45,9 +45,11 @@ export class TaskError extends Error {
 }
 
 /**
- * Answers every task once its effect is durable. Throws where nothing was written: a TaskError for a bug,
- * a StaleCacheError where a cached account has changed, a Failure where no time can be trusted, or what
- * the database failed with.
+ * Answers every task once its effect is durable. Throws where nothing was written:
+ * - a TaskError for a bug;
+ * - a StaleCacheError if a cached account has changed;
+ * - a Failure if no time can be trusted;
+ * - what the database failed with.
  */
 export async function unitOfWork(
   context: UnitOfWorkContext,

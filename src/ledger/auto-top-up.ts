@@ -71,7 +71,7 @@ const packOfPlan = ({ plan }: Book, packId: string): Pack | undefined =>
 
 /**
  * Switches auto top-up off if the plan does not have its pack any more, or has another one under the same
- * id: the owner agreed to that pack, its credits and its price. Called after settling and after each command.
+ * id. The owner agreed to that pack, its credits and its price. Called after settling and each command.
  */
 export function disableWithoutPack(book: Book, trace: Trace) {
   const { autoTopUp } = book.account;

@@ -1,6 +1,6 @@
 /**
- * Top-ups: packs that an account buys by itself, in one purchase at a time, while its usable credits are
- * below a threshold or, if its owner wants that, after a refusal. The account's row holds their state; a
+ * Top-ups: packs that an account buys by itself, in one purchase at a time. One is due while the usable
+ * credits are below a threshold or, if the owner wants that, after a refusal. The account's row holds their state; a
  * worker looks for accounts whose `topUpDueAt` has come.
  *
  * A top-up is in progress exactly as long as its purchase is pending: one transaction ends both.

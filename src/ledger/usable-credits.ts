@@ -26,9 +26,8 @@ export const isStranded = (grant: Grant, plan: Plan): boolean =>
   isLimited(grant) && !grant.operations.some((operation) => isPriced(plan, operation));
 
 /**
- * Unspent credits that every priced operation can use, those that reservations hold included: all that are
- * not limited and, where limited grants cover every priced operation, the least that one of these has of
- * them. `grants` are the open ones.
+ * Unspent credits that every priced operation can use: of all priced operations, the credits of the one that
+ * can use the fewest. Credits that reservations hold are included. `grants` are the open ones.
  */
 export const usableCredits = (
   { remaining }: Account,

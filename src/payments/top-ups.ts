@@ -1,8 +1,7 @@
 /**
  * Charges the top-ups that are due. All replicas run it: a top-up is started in the account's lane, and
- * so by one of them. A top-up that is started and not finished, because the replica stops or dies or
- * Stripe is unavailable, is due again after TOP_UP_LEASE_MS, as the same purchase with the same payment
- * intent. Nothing is charged while the clock is not reliable.
+ * so by one of them. It may not be finished, because the replica stops or dies or Stripe is unavailable.
+ * Then it is due again after TOP_UP_LEASE_MS, as the same purchase with the same payment intent. Nothing is charged while the clock is not reliable.
  */
 
 import type { Tracer } from '@opentelemetry/api';

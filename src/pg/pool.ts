@@ -25,8 +25,8 @@ export function createPool(
   });
   // An idle connection was lost. The pool has discarded it.
   pool.on('error', () => {});
-  // Without a listener of its own, an error between two queries would end the process: pg's pool removes
-  // its listener when it hands a client out, and the error can be in the same packet.
+  // An error without a listener ends the process. pg's pool removes its own when it hands a client out, and
+  // the error of a lost connection can arrive before the first query.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }

@@ -9,8 +9,8 @@ import { customPacks } from '../store/tables/custom-packs.ts';
 type ByAccount = ReadonlyMap<string, readonly CustomPack[]>;
 
 /**
- * Reads the accounts that are asked for in one iteration of the event loop with one query: the refusals of
- * a unit of work come together, and a refusal must stay cheap.
+ * Reads all accounts that are asked for in one iteration of the event loop with one query. The refusals of a
+ * unit of work come together, and a refusal must stay cheap.
  */
 export class CustomPacks {
   readonly #em: () => Em;

@@ -1,7 +1,7 @@
 /**
- * Accounts whose rows a change of their plan has made outdated, so that settling them writes an event: their
- * auto top-up buys a pack that the plan no longer has, or the plan's prices have stranded a limited grant
- * or made it usable again. Scheduled grants are looked at when they become effective.
+ * Accounts on which a change of their plan writes an event when they are settled. Their auto top-up buys a
+ * pack that the plan no longer has, or the plan's prices have stranded a limited grant or made it usable
+ * again. Scheduled grants are checked when they become effective.
  */
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';

@@ -103,8 +103,8 @@ function readDescriptors(): FileRegistry {
 }
 
 /**
- * Adds a service. Its handlers get a Failure in place of a request that cannot be decoded exactly, and may
- * answer with bytes: responses that are stored as they are sent.
+ * Adds a service. Its handlers get a Failure in place of a request that cannot be decoded exactly. They may
+ * answer with bytes, because responses are stored as they are sent.
  */
 function addService(
   server: Server,

@@ -26,13 +26,9 @@ export type CommitAllocation = {
   readonly fromHeld: readonly Allocation[];
   /** Committed from what is available. */
   readonly fromAvailable: readonly Allocation[];
-  /** Held overage that is given back because `fromAvailable` pays in its place: see `spareOverage`. */
-  readonly overageSpared: readonly Allocation[];
   /** What the reservation holds and the commit does not use. */
   readonly uncommitted: readonly Allocation[];
 };
-
-const NONE: readonly Allocation[] = [];
 
 /**
  * Allocates the commit of an active reservation. A commit that is not `final` uses the most limited
@@ -56,10 +52,10 @@ export function allocateCommit(
   const { allocations } = reservation;
   if (book.hasLimitedGrants && !final) {
     const { first } = splitAllocations(mostLimitedFirst(book, allocations), credits - beyondHeld);
-    return { ...splitHeld(allocations, first), fromAvailable, overageSpared: NONE };
+    return { ...splitHeld(allocations, first), fromAvailable };
   }
   const { first, rest } = splitAllocations(allocations, credits - beyondHeld);
-  return { fromHeld: first, fromAvailable, overageSpared: NONE, uncommitted: rest };
+  return { fromHeld: first, fromAvailable, uncommitted: rest };
 }
 
 /**
@@ -83,7 +79,7 @@ export function allocateLateCommit(
   const fromAvailable = allocateUnmet(book, waterfall, expiredAllocations);
   // The credits of an expired reservation may be gone. Then it has simply expired.
   if (fromAvailable instanceof Failure) return reservationEnded(reservation);
-  return { fromHeld: NONE, fromAvailable, overageSpared: NONE, uncommitted: NONE };
+  return { fromHeld: [], fromAvailable, uncommitted: [] };
 }
 
 /** Allocates a commit of usages where grants are limited: a limited grant pays only its operations. */
@@ -106,11 +102,7 @@ function allocateCommitByUsage(
   if (fromAvailable instanceof Failure) return fromAvailable;
   const used =
     final || !heldFor ? held : reassign(held, demands, remainingDemands(heldFor, demands));
-  return {
-    ...splitHeld(allocations, flowsByGrant(used, demands.length)),
-    fromAvailable,
-    overageSpared: NONE,
-  };
+  return { ...splitHeld(allocations, flowsByGrant(used, demands.length)), fromAvailable };
 }
 
 type HeldSource = { readonly grantId: bigint; readonly source: Source };

@@ -10,6 +10,14 @@ import { type Allocation, OVERAGE, totalCredits } from './allocation.ts';
 import type { CommitAllocation } from './commit-allocation.ts';
 import { toDemands, toSource, Waterfall } from './waterfall.ts';
 
+/** Where the credits of a commit come from in the end. */
+export type SparedAllocation = CommitAllocation & {
+  /** Held overage that is given back, because `fromAvailable` pays in its place. */
+  readonly overageSpared: readonly Allocation[];
+};
+
+const NOTHING_SPARED: readonly Allocation[] = [];
+
 /**
  * Replaces held overage in the commit by credits of grants: as much as they can pay, in burn order. A grant
  * that is limited to operations pays only for usages of those.
@@ -18,10 +26,10 @@ export function spareOverage(
   book: Book,
   { lines }: PricedAmount,
   allocation: CommitAllocation,
-): CommitAllocation {
+): SparedAllocation {
   const { fromHeld, fromAvailable } = allocation;
   const overage = fromHeld.find(({ grantId }) => grantId === OVERAGE)?.credits ?? 0n;
-  if (overage === 0n) return allocation;
+  if (overage === 0n) return { ...allocation, overageSpared: NOTHING_SPARED };
   const waterfall = new Waterfall();
   if (lines.length === 0) waterfall.addDemands(toDemands(overage, lines));
   else {
@@ -33,7 +41,7 @@ export function spareOverage(
   }
   const instead = assignInstead(book, waterfall, fromAvailable, overage);
   const spared = totalCredits(instead);
-  if (spared === 0n) return allocation;
+  if (spared === 0n) return { ...allocation, overageSpared: NOTHING_SPARED };
   return {
     ...allocation,
     fromHeld: fromHeld.flatMap((held) =>

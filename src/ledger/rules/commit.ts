@@ -14,11 +14,10 @@ import {
 import {
   allocateCommit,
   allocateLateCommit,
-  type CommitAllocation,
   remainingDemands,
   splitHeld,
 } from '../allocation/commit-allocation.ts';
-import { spareOverage } from '../allocation/spare-overage.ts';
+import { type SparedAllocation, spareOverage } from '../allocation/spare-overage.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
@@ -52,8 +51,8 @@ export function commit(book: Book, command: Commit, origin: Origin) {
       ? allocateLateCommit(book, reservation, amount)
       : allocateCommit(book, reservation, amount, command.final);
   if (allocation instanceof Failure) return allocation;
-  const lastResort = spareOverage(book, amount, allocation);
-  return postCommit(book, reservation, command.final, amount, lastResort, origin);
+  const spared = spareOverage(book, amount, allocation);
+  return postCommit(book, reservation, command.final, amount, spared, origin);
 }
 
 const creditsKey = (credits: bigint): string => `credits ${credits}`;
@@ -69,9 +68,8 @@ const committableCredits = (reservation: Reservation): bigint =>
   reservation.state === 'EXPIRED' ? reservation.returned : heldCredits(reservation);
 
 /**
- * A commit of a committed reservation, under another request id. It is answered with the state, and has no
- * second effect, where it asks for exactly what was done: for the usages or credits of the commit that ended
- * it, or for the total of credits that was committed. Anything else would not be charged, so it fails.
+ * A commit of a committed reservation, under another request id. If it asks for exactly what was done, it is
+ * answered with the state and has no second effect. Anything else would not be charged, so it fails.
  */
 function repeatCommit(book: Book, reservation: Reservation, { amount, final }: Commit) {
   if (!final) return reservationEnded(reservation);
@@ -99,7 +97,7 @@ function postCommit(
   reservation: Reservation,
   final: boolean,
   amount: PricedAmount,
-  allocation: CommitAllocation,
+  allocation: SparedAllocation,
   origin: Origin,
 ) {
   const { fromHeld, fromAvailable, overageSpared, uncommitted } = allocation;

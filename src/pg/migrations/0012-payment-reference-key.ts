@@ -2,8 +2,8 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * One payment buys one pack, in whatever form its reference is typed: unique is the key of the reference
- * (src/ledger/payment-reference.ts). Of older references that only now are the same, the first gets the
- * key; the others get keys that no reference has, because a key has no spaces.
+ * (src/ledger/payment-reference.ts). Some older references are the same only now. The first of them gets the
+ * key, the others get keys with a space, which no reference has.
  */
 export class Migration0012PaymentReferenceKey extends Migration {
   override up() {

@@ -1,9 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Grants that are limited to operations which the plan has no price for any more, and low-balance levels:
- * several ones, in credits or percent, in place of one threshold. Which levels are low is found out with
- * the next change of a balance.
+ * Stranded grants, and several low-balance levels, in credits or percent, in place of one threshold. The next
+ * change of a balance computes which levels are low.
  */
 export class Migration0013UsableCredits extends Migration {
   override up() {

@@ -73,10 +73,7 @@ const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
 
 export const statusCodeOf = (reason: Reason): status => STATUS_CODES[reason];
 
-/**
- * The trailers of an error have at most this size, so that every client can read them: that of Java
- * accepts 8 KB of metadata, and closes the connection above.
- */
+/** Largest size of the trailers of an error. Clients in Java accept 8 KB of metadata by default. */
 const TRAILERS_MAX = 7_500;
 /** The length to which the texts of a failure are cut that would exceed it. */
 const TEXT_MAX = 100;
