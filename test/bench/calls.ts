@@ -9,6 +9,7 @@ export const paths = {
   reserve: billing.reserve.path,
   commit: billing.commit.path,
   release: billing.release.path,
+  extend: billing.extendReservation.path,
   charge: billing.charge.path,
   purchase: billing.purchase.path,
   estimate: billing.estimate.path,

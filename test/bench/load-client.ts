@@ -3,35 +3,53 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Load, LoadEvent, LoadResult } from './load-spec.ts';
 
+export type LoadHooks = {
+  /** The load begins when it resolves. Reservations that the load needs have been made by then. */
+  readonly prepared?: () => Promise<void>;
+  /** Called when the measurement begins and when it ends. */
+  readonly mark?: () => void;
+};
+
 export type LoadClient = {
-  /** Runs the load; `mark` is called when the measurement begins and when it ends. */
-  run(load: Load, mark?: () => void): Promise<LoadResult>;
+  run(load: Load, hooks?: LoadHooks): Promise<LoadResult>;
   stop(): void;
 };
 
 export function startLoadClient(): LoadClient {
   const child = fork(fileURLToPath(new URL('load-process.ts', import.meta.url)));
   return {
-    run: (load, mark = () => {}) => run(child, load, mark),
+    run: (load, hooks = {}) => run(child, load, hooks),
     stop: () => void child.kill(),
   };
 }
 
-function run(child: ChildProcess, load: Load, mark: () => void): Promise<LoadResult> {
+function run(child: ChildProcess, load: Load, hooks: LoadHooks): Promise<LoadResult> {
   return new Promise((resolve, reject) => {
     const stopListening = () => {
       child.off('message', onMessage);
       child.off('exit', onExit);
     };
-    const onExit = () => {
+    const fail = (error: Error) => {
       stopListening();
-      reject(new Error('the load generator ended'));
+      reject(error);
+    };
+    const onExit = () => fail(new Error('the load generator ended'));
+    const begin = async () => {
+      await hooks.prepared?.();
+      child.send({ begin: true });
     };
     const onMessage = (message: LoadEvent) => {
-      if (message.event === 'measuring' || message.event === 'measured') return mark();
-      stopListening();
-      if (message.event === 'result') resolve(message.result);
-      else reject(new Error(`${load.operation.kind}: ${message.reason}`));
+      switch (message.event) {
+        case 'prepared':
+          return void begin().catch(fail);
+        case 'result':
+          stopListening();
+          return resolve(message.result);
+        case 'failed':
+          return fail(new Error(`${load.operation.kind}: ${message.reason}`));
+        default:
+          return hooks.mark?.();
+      }
     };
     child.on('message', onMessage);
     child.once('exit', onExit);

@@ -2,6 +2,7 @@
  * The load generator: a process of its own, so that its CPU time is measured apart from the servers'.
  * `load-client.ts` forks it.
  */
+import { once } from 'node:events';
 import { functionSource } from './hand-tuned.ts';
 import { copySource } from './history-copy.ts';
 import { runLoad, type Source } from './load.ts';
@@ -13,8 +14,9 @@ Error.stackTraceLimit = 0;
 
 const send = (event: LoadEvent) => void process.send?.(event);
 
-process.on('message', ({ load }: LoadRequest) => {
-  void run(load).then(
+process.on('message', (message: LoadRequest) => {
+  if ('begin' in message) return;
+  void run(message.load).then(
     (result) => send({ event: 'result', result }),
     (error: Error) => send({ event: 'failed', reason: error.message }),
   );
@@ -23,6 +25,9 @@ process.on('message', ({ load }: LoadRequest) => {
 async function run(load: Load) {
   const source = await openSource(load);
   try {
+    const begun = once(process, 'message');
+    send({ event: 'prepared' });
+    await begun;
     return await runLoad(source, load, (event) => send({ event }));
   } finally {
     await source.close();

@@ -7,8 +7,12 @@ export type Accounts = { readonly prefix: string; readonly count: number };
 export type Operation =
   /** One call on a random account. */
   | { readonly kind: 'reserve' | 'charge' | 'balance' | 'estimate'; readonly accounts: Accounts }
-  /** The commit of one of `prepare` reservations that are made before the measurement. */
-  | { readonly kind: 'commit'; readonly accounts: Accounts; readonly prepare: number }
+  /** A call on one of `prepare` reservations that are made before the measurement, once on each. */
+  | {
+      readonly kind: 'commit' | 'release' | 'extend';
+      readonly accounts: Accounts;
+      readonly prepare: number;
+    }
   /** A Reserve, and then the Commit of its reservation. */
   | { readonly kind: 'pair'; readonly accounts: Accounts }
   /** A Batch call of `size` reserves; with `pairs` a second one commits what the first reserved. */
@@ -53,6 +57,8 @@ export type Percentiles = {
 
 export type LoadResult = {
   readonly operations: number;
+  /** All operations of the load: also those of the warm-up, and those in flight when it ended. */
+  readonly completed: number;
   readonly seconds: number;
   /** Time to the response: of a call, a whole batch, or a whole stream. */
   readonly latency: Percentiles;
@@ -65,8 +71,10 @@ export const accountId = ({ prefix }: Accounts, index: number): string =>
   `${prefix}${String(index).padStart(7, '0')}`;
 
 /** Messages to and from the load generator's process. */
-export type LoadRequest = { readonly load: Load };
+export type LoadRequest = { readonly load: Load } | { readonly begin: true };
 export type LoadEvent =
+  /** Nothing is in flight; the operations begin with the next message. */
+  | { readonly event: 'prepared' }
   | { readonly event: 'measuring' }
   | { readonly event: 'measured' }
   | { readonly event: 'result'; readonly result: LoadResult }

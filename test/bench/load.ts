@@ -50,7 +50,7 @@ export async function runLoad(
     sleep(PATIENCE_MS).then(() => Promise.reject(new Error('no response'))),
   ]);
   if (meter.failure) throw meter.failure;
-  return result;
+  return { ...result, completed: meter.total };
 }
 
 class Meter {
@@ -65,8 +65,9 @@ class Meter {
   readonly #operationsMax: number;
   #resolveEnded: () => void = () => {};
   #resolveFirst: () => void = () => {};
-  /** Operations since the start, and since `begin`. */
-  #total = 0;
+  /** Operations since the start. */
+  total = 0;
+  /** Operations since `begin`. */
   #operations = 0;
   #beganAt = performance.now();
   #cpu = process.cpuUsage();
@@ -108,13 +109,13 @@ class Meter {
       return;
     }
     this.#operations += operations;
-    this.#total += operations;
+    this.total += operations;
     record(this.#latency, performance.now() - scheduledAt);
     this.#resolveFirst();
-    if (this.#total >= this.#operationsMax) this.end();
+    if (this.total >= this.#operationsMax) this.end();
   }
 
-  result(isOpenLoop: boolean): LoadResult {
+  result(isOpenLoop: boolean): Omit<LoadResult, 'completed'> {
     const { user, system } = process.cpuUsage(this.#cpu);
     return {
       operations: this.#operations,

@@ -36,7 +36,9 @@ export type MeasuredProcesses = {
 
 export async function measure(processes: MeasuredProcesses, load: Load): Promise<Measured> {
   const marks: ReturnType<typeof readUsage>[] = [];
-  const result = await processes.client.run(load, () => marks.push(readUsage(processes)));
+  const result = await processes.client.run(load, {
+    mark: () => marks.push(readUsage(processes)),
+  });
   const [before, after] = await Promise.all(marks);
   if (!before || !after) throw new Error('the load was not measured');
   const { operations, seconds, latency, lag, clientCpuMicros } = result;
@@ -97,23 +99,30 @@ function cpuOfProcessTree(pid: number): number | null {
   return ticks * TICK_MICROS;
 }
 
+/** CPU time of PostgreSQL's backends for one database; null without /proc. */
+function cpuOfBackends(postmaster: number, database: string): number | null {
+  const backends = cpuByBackend(postmaster, database);
+  return backends && [...backends.values()].reduce((sum, micros) => sum + micros, 0);
+}
+
 /**
- * CPU time of PostgreSQL's backends for one database; null without /proc.
+ * CPU time of each of PostgreSQL's backends for one database, by its pid; null without /proc.
  * A backend's command line names its database: `postgres: cluster: user database …`.
  */
-function cpuOfBackends(postmaster: number, database: string): number | null {
+export function cpuByBackend(postmaster: number, database: string): Map<string, number> | null {
   if (process.platform !== 'linux') return null;
-  let nanos = 0;
+  const micros = new Map<string, number>();
   for (const pid of readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
     .trim()
     .split(' '))
     try {
-      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(` ${database} `))
-        nanos += Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]);
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(` ${database} `)) continue;
+      const [nanos] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');
+      micros.set(pid, Number(nanos) / 1_000);
     } catch {
       // It ended meanwhile.
     }
-  return nanos / 1_000;
+  return micros;
 }
 
 /** The fields of /proc/<pid>/stat after the program's name: state, ppid … utime, stime, cutime, cstime. */

@@ -10,6 +10,7 @@ import {
   ChargeRequest,
   CommitRequest,
   EstimateRequest,
+  ExtendReservationRequest,
   GetBalanceRequest,
   type Mutation,
   PurchaseRequest,
@@ -107,6 +108,16 @@ export const commitRequest = (...usages: Usage[]) =>
 export const releaseRequest = () =>
   encoded(
     ReleaseRequest.encode(ReleaseRequest.fromPartial({ ...addressed, reservationId: RESERVATION })),
+  );
+/** Each takes the same time from now, so that it ends a little later than before. */
+export const extendRequest = () =>
+  encoded(
+    ExtendReservationRequest.encode({
+      ...addressed,
+      reservationId: RESERVATION,
+      ttl,
+      notAfter: undefined,
+    }),
   );
 export const chargeRequest = (used: Usage) =>
   encoded(

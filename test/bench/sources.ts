@@ -11,7 +11,9 @@ import {
   commitRequest,
   eachOfField1,
   estimateRequest,
+  extendRequest,
   historyRequest,
+  releaseRequest,
   reservationIdOf,
   reserveMutation,
   reserveRequest,
@@ -19,7 +21,7 @@ import {
   UPSCALE,
 } from './requests.ts';
 
-/** A reservation to be committed. */
+/** A reservation that was made for a later call. */
 type Reserved = { readonly accountId: string; readonly reservationId: string };
 
 type CallOperation = Exclude<Operation, { kind: 'function' | 'copy' }>;
@@ -45,7 +47,12 @@ async function startOf(calls: Calls, operation: CallOperation): Promise<Source['
     case 'estimate':
       return simple(calls, paths.estimate, estimateRequest(UPSCALE), operation.accounts);
     case 'commit':
-      return commits(calls, await reserveMany(calls, operation.accounts, operation.prepare));
+    case 'release':
+    case 'extend': {
+      const { path, request } = onReservation[operation.kind];
+      const reserved = await reserveMany(calls, operation.accounts, operation.prepare);
+      return onceOnEach(calls, path, request(), reserved);
+    }
     case 'pair':
       return pairs(calls, operation.accounts);
     case 'batch':
@@ -69,15 +76,24 @@ const simple =
     return true;
   };
 
-/** Commits each reservation once, until none is left. */
-function commits(calls: Calls, reserved: Reserved[]): Source['start'] {
-  const request = commitRequest();
+/** Calls on a reservation. */
+const onReservation = {
+  commit: { path: paths.commit, request: commitRequest },
+  release: { path: paths.release, request: releaseRequest },
+  extend: { path: paths.extend, request: extendRequest },
+} as const;
+
+/** Calls once on each reservation, until none is left. */
+function onceOnEach(
+  calls: Calls,
+  path: string,
+  request: Template,
+  reserved: Reserved[],
+): Source['start'] {
   return (done) => {
     const one = reserved.pop();
     if (!one) return false;
-    calls.unary(paths.commit, request.make(one.accountId, one.reservationId), (error) =>
-      done(1, error),
-    );
+    calls.unary(path, request.make(one.accountId, one.reservationId), (error) => done(1, error));
     return true;
   };
 }
