@@ -3,7 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../src/embedded-postgres/embedded-postgres.ts';
 import { migrate } from '../../src/pg/migrate.ts';
 
 export type Database = {
@@ -19,9 +22,13 @@ export type Database = {
   stop(): Promise<void>;
 };
 
-export async function startDatabase(): Promise<Database> {
+/** PostgreSQL's settings by name. */
+export type Settings = Readonly<Record<string, string>>;
+
+/** `settings` are those beyond the embedded PostgreSQL's own. */
+export async function startDatabase(settings: Settings = {}): Promise<Database> {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-bench-'));
-  const postgres = await startEmbeddedPostgres(directory);
+  const postgres = await startWith(directory, settings);
   const urlOf = (name: string) =>
     Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
   const admin = urlOf('postgres');
@@ -49,6 +56,16 @@ export async function startDatabase(): Promise<Database> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Some settings are read at the start only. */
+async function startWith(directory: string, settings: Settings): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres(directory);
+  if (Object.keys(settings).length === 0) return postgres;
+  for (const [name, value] of Object.entries(settings))
+    await query(postgres.url, `alter system set ${name} = '${value}'`);
+  await postgres.stop();
+  return await startEmbeddedPostgres(directory);
 }
 
 export async function query<Row>(url: string, text: string): Promise<Row[]> {

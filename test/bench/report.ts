@@ -1,4 +1,5 @@
 /** The results as text: a table of the cases, and the bars with whether they are met. */
+import { aligned } from './aligned.ts';
 import type { Bar } from './bars.ts';
 import { ms } from './progress.ts';
 import type { CaseResult, Results } from './results.ts';
@@ -50,17 +51,7 @@ function table(cases: readonly CaseResult[]): string[] {
       ...[cpuMicros.server, cpuMicros.postgres, cpuMicros.client].map(micros),
     ];
   });
-  const widths = HEAD.map((_, column) =>
-    Math.max(...[HEAD, ...rows].map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd();
-  return [line(HEAD), ...rows.map(line)];
+  return aligned([HEAD, ...rows]);
 }
 
 export const micros = (value: number | null): string =>

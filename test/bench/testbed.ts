@@ -3,7 +3,7 @@ import { readPlanFiles } from '../../src/plan-files.ts';
 import { publishAt } from '../../src/plan-publication.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { type Database, query, startDatabase } from './database.ts';
+import { type Database, query, type Settings, startDatabase } from './database.ts';
 import { installHandTuned } from './hand-tuned.ts';
 import { accounts, openAccounts, writeHistory } from './ledger.ts';
 import { type LoadClient, startLoadClient } from './load-client.ts';
@@ -103,8 +103,11 @@ async function deployedPlans(): Promise<readonly PlanFile[]> {
 }
 
 /** Starts PostgreSQL, publishes the plans, and opens the accounts through the service. */
-export async function startTestbed(historyEntries: number): Promise<Testbed> {
-  const database = await startDatabase();
+export async function startTestbed(
+  historyEntries: number,
+  settings: Settings = {},
+): Promise<Testbed> {
+  const database = await startDatabase(settings);
   try {
     await publishAt(database.template, await deployedPlans(), Date.now());
     const service = await startService(database.template);
