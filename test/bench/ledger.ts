@@ -36,7 +36,15 @@ export const grownAccounts = {
   granted: of('g', 1_000, 'verts', 20),
 } as const;
 
-type Group = Accounts & { readonly planId: string; readonly grants: number };
+/** Accounts of the costs that are compared: 1 and 20 grants, 1 and 2,000. */
+export const costAccounts = {
+  granted1: of('f', 1_000, 'verts'),
+  granted20: grownAccounts.granted,
+  single1: accounts.hot,
+  single2000: of('d', 1, 'verts', 2_000),
+} as const;
+
+export type Group = Accounts & { readonly planId: string; readonly grants: number };
 
 /** No load ever uses it up. */
 const CREDITS = 1_000_000_000_000n;

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { checkBars } from './bars.ts';
 import { CaseRunner, type Pools } from './case-runner.ts';
 import { type Case, casesNamed } from './cases.ts';
+import { measureCosts } from './cost/run.ts';
 import { measureGrowth } from './growth.ts';
 import { html } from './html.ts';
 import { commit, durability, machine, versions } from './machine.ts';
@@ -137,8 +138,9 @@ async function write(json: string, results: Results) {
 }
 
 try {
-  const options = readOptions(process.argv.slice(2), join(folder, 'latest.json'));
+  const options = readOptions(process.argv.slice(2), folder);
   if (options === 'help') process.stdout.write(`${USAGE}\n`);
+  else if (options.cost) await measureCosts(options);
   else await main(options);
 } catch (error) {
   const { message, code } = error as Error & { code?: string };
