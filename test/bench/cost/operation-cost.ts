@@ -16,7 +16,11 @@ export type Cost = Pick<Counted, 'operations' | 'perSecond' | 'cpuMicros'> &
     readonly commits: number;
     readonly rows: readonly Rows[];
     readonly growth: readonly Growth[];
-    /** The same until the tables have about doubled; null: not measured. */
+    /**
+     * The same until the tables have about doubled; null: not measured. An index with random keys grows in
+     * waves, one for each doubling: its pages fill up together, and then split together. A figure over one
+     * doubling does not depend on where in a wave the measurement began.
+     */
     readonly doubling: readonly Growth[] | null;
   };
 
@@ -24,14 +28,14 @@ export type Cost = Pick<Counted, 'operations' | 'perSecond' | 'cpuMicros'> &
 export type Counts = {
   readonly warmUp: number;
   readonly measured: number;
-  /** Pairs after the warm-up until the tables have about doubled; null: not measured. */
-  readonly doubling: number | null;
+  /** Whether as many pairs again about double the tables, and are measured. */
+  readonly doubles: boolean;
 };
 
 export async function measureCost(
   bench: CostBench,
   { name, title, unit, short, load }: CostOperation,
-  { warmUp, measured, doubling }: Counts,
+  { warmUp, measured, doubles }: Counts,
 ): Promise<Cost> {
   const { testbed, service, sql } = bench;
   await testbed.client.run(load(service.address, warmUp));
@@ -44,7 +48,10 @@ export async function measureCost(
   const { operations, perSecond, cpuMicros } = counted;
   const wal = await readWal(sql, counted.lsn);
   const growth = growthOf(before, await vacuumedSizes(bench), operations);
-  const more = doubling !== null && unit === 'pair' ? doubling - operations : null;
+  const again = async () => {
+    const { completed } = await testbed.client.run(load(service.address, measured));
+    return growthOf(before, await vacuumedSizes(bench), operations + completed);
+  };
   return {
     ...{ name, title, unit, short, operations, perSecond, cpuMicros },
     walBytes: wal.bytes / operations,
@@ -53,27 +60,14 @@ export async function measureCost(
     commits: wal.commits / operations,
     rows: rowsPerOperation(wal.rows, operations),
     growth,
-    doubling: more === null ? null : await growthWith(more, bench, load, before, operations),
+    doubling: doubles && unit === 'pair' ? await again() : null,
   };
 }
 
 /**
- * Growth with so many more operations. An index with random keys grows in waves, one for each doubling: its
- * pages fill up together, and then split together. A figure over one doubling does not depend on where in a
- * wave the measurement began.
+ * Vacuum makes the space of dead rows usable, so growth is what stays. What it frees at the end it also freed at
+ * the beginning, as there are as many operations before each vacuum.
  */
-async function growthWith(
-  more: number,
-  bench: CostBench,
-  load: CostOperation['load'],
-  before: readonly Relation[],
-  operations: number,
-): Promise<Growth[]> {
-  const { completed } = await bench.testbed.client.run(load(bench.service.address, more));
-  return growthOf(before, await vacuumedSizes(bench), operations + completed);
-}
-
-/** Vacuum makes the space of dead rows usable, so growth is what stays. */
 async function vacuumedSizes({ sql }: CostBench): Promise<Relation[]> {
   await sql.query('vacuum');
   return await readSizes(sql);
