@@ -9,17 +9,28 @@
 -- The service works under the role scrip_runtime. It lacks the privilege to change or remove an entry.
 -- Instants have a time zone, and are exact to the millisecond.
 
--- Plans as they were published last. Their prices are in rate_cards.
+-- Plans. What they say is in plan_versions and rate_cards.
 create table plans (
   plan_id    text not null,
-  title      text not null,
-  terms      jsonb not null,          -- terms and packs; see src/pricing/plan-file/plan-json.ts
+  version    int not null,            -- the newest of plan_versions: it is in force
   updated_at timestamptz(3) not null,
   revision   int not null,            -- incremented by every publication that changes something
-  withdrawn  jsonb not null,          -- versions replaced before they took effect
+  withdrawn  jsonb not null,          -- rate card versions that were replaced before they took effect
   primary key (plan_id)
 );
 grant select, insert, update on plans to scrip_runtime;
+
+-- Plans' terms and packs: every version that there ever was, immutable.
+create table plan_versions (
+  plan_id    text not null,
+  version    int not null,            -- 1, 2, 3 … within the plan
+  title      text not null,
+  terms      jsonb not null,          -- terms and packs; see src/pricing/plan-file/plan-json.ts
+  created_at timestamptz(3) not null, -- it is in force from then until the next
+  primary key (plan_id, version),
+  constraint plan_versions_version_check check (version > 0)
+);
+grant select, insert on plan_versions to scrip_runtime;
 
 -- Plans' prices for operations: every version that there ever was, immutable.
 create table rate_cards (
@@ -55,10 +66,13 @@ create table accounts (
   event_count        bigint not null,         -- seq of the newest event
   remaining          bigint not null,         -- sum over the account's grants
   reserved           bigint not null,         -- sum over the account's grants
+  granted            bigint not null,         -- sum of the amounts of grants with credits left
+  scheduled          bigint not null,         -- sum of the amounts of grants that are not effective yet
   overage            bigint not null,         -- used in the calendar month of last_at and covered by no grant
   overage_reserved   bigint not null,         -- of reservations that no grant covers
   overage_limit      bigint not null,
   allowance_due_at   timestamptz(3),          -- end of the period granted last; null: none lasts
+  has_limited_grants boolean not null,        -- an open grant is limited to operations, or was
   due_at             timestamptz(3),          -- nothing happens to the account by itself before; may be too early
   last_at            timestamptz(3) not null, -- time of the newest entry or closed month; never decreases
   last_hash          bytea not null,          -- hash of the newest entry
@@ -69,7 +83,11 @@ create table accounts (
   constraint accounts_grant_count_check check (grant_count >= 0),
   constraint accounts_event_count_check check (event_count >= 0),
   constraint accounts_pause_floor_check check (pause_floor >= 0),
-  constraint accounts_available_check check (reserved >= 0 and reserved <= remaining),
+  constraint accounts_available_check check (
+    reserved >= 0
+    and reserved <= remaining
+    and remaining <= granted
+  ),
   constraint accounts_overage_check check (
     overage >= 0
     and overage_reserved >= 0
@@ -82,6 +100,10 @@ create index accounts_statement_due on accounts (statement_due_at) where stateme
 create index accounts_top_up_due on accounts (top_up_due_at) where top_up_due_at is not null;
 create index accounts_auto_top_up on accounts (plan_id, account_id) where auto_top_up is not null;
 create index accounts_by_plan on accounts (plan_id, account_id);
+alter table accounts alter column labels set statistics 0,
+  alter column auto_top_up set statistics 0,
+  alter column top_ups set statistics 0,
+  alter column last_hash set statistics 0;
 grant select, insert, update on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
@@ -102,6 +124,7 @@ create table grants (
   stranded         boolean not null,        -- limited to operations that the plan has no price for
   state            text not null,           -- as of its last change
   open             boolean not null,        -- it can still change; a unit of work loads these
+  paid             boolean not null,        -- for the burn order
   created_at       timestamptz(3) not null,
   primary key (account_id, grant_id),
   constraint grants_amount_check check (amount > 0),
@@ -116,111 +139,100 @@ create table grants (
   constraint grants_operations_check check (jsonb_array_length(operations) > 0),
   constraint grants_open_check check ((state = 'SCHEDULED' or remaining > 0) = open)
 ) with (fillfactor = 70);
-create index grants_open on grants (account_id) where open;
-create index grants_limited on grants (account_id) where open and operations is not null;
+create index grants_in_burn_order on grants (account_id, priority, expires_at, paid, grant_id) where open;
+create index grants_by_expiry on grants (account_id, expires_at) where open;
+alter table grants alter column operations set statistics 0;
 grant select, insert, update on grants to scrip_runtime;
 
--- Credits set aside from named grants for running jobs.
+-- Credits set aside from named grants for running jobs. A row is deleted when its reservation is
+-- committed or released: from then on its entries say what it was.
 create table reservations (
   account_id          text not null,
   reservation_id      uuid not null,           -- ordered by time
-  state               text not null,           -- ACTIVE until the account is settled, even past expires_at
+  state               smallint not null,       -- ACTIVE (1) until the account is settled, even past expires_at; EXPIRED (4)
+  over_commit_policy  smallint not null,       -- of a commit of more than was reserved: REJECT (1), CAP (2), DRAW (3)
+  rate_card_version   int not null,
+  entry_seq           bigint not null,         -- of the entry that made it
   credits             bigint not null,         -- reserved, at first and by raising it since
-  held                bigint not null,         -- sum of the allocations
   committed           bigint not null,
   returned            bigint not null,         -- given back to the grants
-  allocations         jsonb not null,          -- [[grant, credits], …] still held, in burn order; grant 0 is overage
-  expired_allocations jsonb not null,          -- [[grant, credits], …] given back by its expiry and not committed late; else []
-  held_for            jsonb,                   -- [[operation, credits], …] where limited grants are held; else null
-  expires_at          timestamptz(3) not null,
   created_at          timestamptz(3) not null,
-  ended_at            timestamptz(3),
-  ended_asking        text,                    -- what the commit that ended it asked for: credits, or a hash of its usages
-  over_commit_policy  text not null,           -- of a commit of more than was reserved
-  plan_id             text not null,           -- the plan whose rate card prices every commit
-  rate_card_version   int not null,
-  reference           text not null,           -- the caller's name for the job
-  labels              jsonb not null,          -- {"name": "value"}
+  expires_at          timestamptz(3) not null,
   late                boolean not null,        -- committed after it had expired, within the grace period
+  plan_id             text not null,           -- the plan whose rate card prices every commit
+  allocations         json not null,           -- [[grant, credits], …] still held, in burn order; grant 0 is overage
+  expired_allocations json,                    -- [[grant, credits], …] given back by its expiry and not committed late; null: none
+  held_for            json,                    -- [[operation, credits], …] where limited grants are held; else null
+  reference           text,                    -- the caller's name for the job; null: none
+  labels              json,                    -- {"name": "value"}; null: none
   primary key (account_id, reservation_id),
-  constraint reservations_state_check check (
-    state in ('ACTIVE', 'COMMITTED', 'RELEASED', 'EXPIRED')
-  ),
-  constraint reservations_credits_check check (
-    credits >= 0
-    and held >= 0
-    and committed >= 0
-    and returned >= 0
-  ),
-  constraint reservations_policy_check check (over_commit_policy in ('REJECT', 'CAP', 'DRAW')),
+  constraint reservations_credits_check check (credits >= 0 and committed >= 0 and returned >= 0),
   constraint reservations_whole_check check (
-    held + committed + returned = credits or over_commit_policy = 'DRAW'
-  ),
-  constraint reservations_end_check check (
-    (state = 'ACTIVE') = (ended_at is null)
-    and (state = 'ACTIVE' or held = 0)
+    (committed + returned <= credits or over_commit_policy = 3)
   )
 );
-create index reservations_active on reservations (account_id, expires_at) where state = 'ACTIVE';
-grant select, insert, update on reservations to scrip_runtime;
+create index reservations_active on reservations (account_id, expires_at) where state = 1;
+alter table reservations alter column allocations set statistics 0,
+  alter column expired_allocations set statistics 0,
+  alter column held_for set statistics 0,
+  alter column labels set statistics 0;
+grant select, insert, update, delete on reservations to scrip_runtime;
 
--- The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket.
+-- The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket. The
+-- view history spells them. Personal data can be erased: see erase_entry.
 create table entries (
   account_id        text not null,
   seq               bigint not null,         -- 1, 2, 3 … within the account, without gaps
-  kind              text not null,
   at                timestamptz(3) not null, -- never before the entry before it
-  moves             jsonb not null,          -- [[from, to, grant, credits], …]; grant 0: none
   credits           bigint not null,         -- what it is about: granted, reserved, committed, …
   remaining_after   bigint not null,         -- of the account, as are the next two
   reserved_after    bigint not null,
-  overage_after     bigint not null,
-  reservation_id    uuid,
-  grant_id          bigint,
+  overage_after     bigint,                  -- null: 0
   refunded_seq      bigint,                  -- of a REFUND: the commit or charge that it gives back
-  usages            jsonb not null,          -- as they were priced
-  plan_id           text,                    -- whose rate card priced it; of a PLAN_CHANGE: the new plan
+  grant_id          bigint,                  -- the grant that it made or changed
+  plan_version      int not null,            -- of the plan: see plan_versions
+  rate_card_version int,                     -- of the plan, where a price is concerned
+  kind              smallint not null,
+  method            smallint,                -- of the request; null: no request, or not its first entry
+  reservation_id    uuid,
+  purchase_id       uuid,
+  plan_id           text not null,           -- whose terms and prices applied; of a PLAN_CHANGE: the new plan
   previous_plan_id  text,                    -- of a PLAN_CHANGE
-  rate_card_version int,
-  late              boolean not null,        -- a commit after expiry, within the grace period
-  final             boolean,                 -- of a COMMIT: it ended the reservation
   caller            text not null,           -- "scrip" for what the service does by itself
-  request_id        text not null,           -- empty for what the service does by itself
-  reference         text not null,           -- the caller's name for the job
-  labels            jsonb not null,          -- {"name": "value"}
-  trace_id          text not null,           -- W3C trace id, hexadecimal
-  span_id           text not null,
+  request_id        bytea,                   -- see request_id_to_text; null for what the service does by itself
+  trace_id          uuid,                    -- W3C trace id
+  span_id           bytea,
+  content           json not null,           -- moves, usages and more: see the view history
   hash              bytea not null,          -- SHA-256 over the row and the hash of the entry before it
+  fingerprint       bytea,                   -- with a method: hash of what the request asked for
+  response          bytea,                   -- with a method: protobuf-encoded, packed; a replay gets it again
+  reference         text,                    -- the caller's name for the job; null: none
+  personal          json,                    -- labels and other personal data; null: none
+  salt              bytea,                   -- hashed with personal data; null: there is none, or it was erased
+  erased_hash       bytea,                   -- the personal_hash of what was erased
   primary key (account_id, seq),
   constraint entries_seq_check check (seq > 0),
-  constraint entries_credits_check check (credits >= 0),
   constraint entries_after_check check (
-    remaining_after >= 0
+    credits >= 0
+    and remaining_after >= 0
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (
-    kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT',
-    'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'CLAW_BACK', 'REINSTATE', 'PLAN_CHANGE')
-  ),
-  constraint entries_plan_change_check check (
-    (kind = 'PLAN_CHANGE') = (previous_plan_id is not null)
-    and (kind <> 'PLAN_CHANGE' or plan_id is not null)
-  )
+  constraint entries_request_check check ((method is null or request_id is not null))
 );
+create unique index entries_request on entries (request_id, account_id, method) where method is not null;
+create index entries_by_reservation on entries (reservation_id) where reservation_id is not null;
+create index entries_by_purchase on entries (purchase_id) where purchase_id is not null;
+create index entries_by_trace on entries (trace_id) where trace_id is not null;
+create index entries_by_reference on entries (reference) where reference is not null;
+alter table entries alter column content set statistics 0,
+  alter column hash set statistics 0,
+  alter column fingerprint set statistics 0,
+  alter column response set statistics 0,
+  alter column personal set statistics 0,
+  alter column salt set statistics 0,
+  alter column erased_hash set statistics 0;
 grant select, insert on entries to scrip_runtime;
-
--- Answered requests by their request id, so that every mutation is safe to repeat.
-create table requests (
-  account_id  text not null,
-  request_id  text not null,           -- the caller's idempotency key
-  method      text not null,           -- e.g. "Reserve"
-  fingerprint bytea not null,          -- SHA-256 of the request's content
-  response    bytea not null,          -- the first response, protobuf-encoded: a replay gets it again
-  at          timestamptz(3) not null,
-  primary key (account_id, request_id, method)
-);
-grant select, insert on requests to scrip_runtime;
 
 -- How much of a commit or charge has been refunded. A row exists from its first refund on.
 create table refunded (
@@ -274,7 +286,7 @@ create table purchases (
   decided_at            timestamptz(3),
   credits_clawed_back   bigint not null,         -- taken back after a refund or dispute
   credits_unrecovered   bigint not null,         -- to be taken back, and spent before
-  looks                 int not null,            -- how often it was synchronised with the provider
+  sync_version          int not null,            -- how often it was synchronised with the provider
   next_check_at         timestamptz(3),          -- when to ask the provider; null: not pending
   primary key (account_id, purchase_id),
   constraint purchases_payment_reference unique (account_id, payment_reference_key),
@@ -386,6 +398,7 @@ create table events (
 create index events_waiting on events (account_id, seq) where position is null;
 create index events_by_position on events (position);
 create index events_of_account on events (account_id, position);
+alter table events alter column data set statistics 0;
 grant select, insert, update (position) on events to scrip_runtime;
 
 -- How far the outbox has got: the last position given ("assigned"), and the last that has a
@@ -440,3 +453,162 @@ create table clock_acceptances (
   primary key (acceptance_id)
 );
 grant select, insert on clock_acceptances to scrip_runtime;
+
+-- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
+-- because of its length is preceded by a zero byte.
+create function request_id_to_text(id bytea) returns text
+  immutable strict parallel safe
+  return case
+    when length(id) = 16 then encode(id, 'hex')::uuid::text
+    when get_byte(id, 0) = 0 then convert_from(substr(id, 2), 'UTF8')
+    else convert_from(id, 'UTF8')
+  end;
+
+-- To look for a request id: where request_id = request_id_to_bytes('…') and method is not null.
+create function request_id_to_bytes(id text) returns bytea
+  immutable strict parallel safe
+  return case
+    when id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+      then decode(replace(id, '-', ''), 'hex')
+    when octet_length(id) = 16 then '\x00'::bytea || convert_to(id, 'UTF8')
+    else convert_to(id, 'UTF8')
+  end;
+
+-- Entries in words, e.g.: select * from history where account_id = '…' order by seq.
+create view history as
+  select
+    account_id, seq, at,
+    case kind
+      when 1 then 'GRANT'
+      when 2 then 'GRANT_EFFECTIVE'
+      when 3 then 'GRANT_EXPIRED'
+      when 4 then 'PURCHASE'
+      when 5 then 'RESERVE'
+      when 6 then 'COMMIT'
+      when 7 then 'RELEASE'
+      when 8 then 'EXPIRE'
+      when 9 then 'CHARGE'
+      when 10 then 'REFUND'
+      when 11 then 'PLAN_CHANGE'
+      when 12 then 'RAISE'
+      when 13 then 'EXTEND'
+      when 14 then 'OPEN_ACCOUNT'
+      when 15 then 'UPDATE_ACCOUNT'
+      when 16 then 'CLOSE_ACCOUNT'
+      when 17 then 'OFFER_PACK'
+      when 18 then 'WITHDRAW_PACK'
+      when 19 then 'CHECKOUT'
+      when 20 then 'CLAW_BACK'
+      when 21 then 'REINSTATE'
+      when 22 then 'REJECT_PURCHASE'
+    end as kind,
+    credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
+    reservation_id, purchase_id, grant_id, refunded_seq,
+    plan_id, plan_version, rate_card_version, previous_plan_id,
+    caller,
+    request_id_to_text(request_id) as request_id,
+    case method
+      when 1 then 'OpenAccount'
+      when 2 then 'UpdateAccount'
+      when 3 then 'CloseAccount'
+      when 4 then 'MoveAccount'
+      when 5 then 'GrantCredits'
+      when 6 then 'OfferPack'
+      when 7 then 'WithdrawPack'
+      when 8 then 'Purchase'
+      when 9 then 'ResolvePurchase'
+      when 10 then 'Reserve'
+      when 11 then 'RaiseReservation'
+      when 12 then 'ExtendReservation'
+      when 13 then 'Commit'
+      when 14 then 'Release'
+      when 15 then 'Charge'
+      when 16 then 'Refund'
+    end as method,
+    reference,
+    personal -> 'labels' as labels,
+    replace(trace_id::text, '-', '') as trace_id, encode(span_id, 'hex') as span_id,
+    coalesce((content ->> 'l')::boolean, false) as late,
+    case when kind = 6 then coalesce((content ->> 'f')::boolean, true) end as final,
+    (content ->> 'a')::bigint as asked,
+    to_timestamp((content ->> 'x')::bigint / 1000.0) as expires_at,
+    case when kind = 5 then coalesce(content ->> 'p', 'REJECT') end as over_commit_policy,
+    content -> 'd' as details,
+    personal,
+    content -> 'm' as moves, content -> 'u' as usages,
+    erased_hash is not null as erased
+  from entries;
+
+-- The moves of entries, one per row. Every balance is a sum of moves.
+create view history_moves as
+  select
+    e.account_id, e.seq, e.at, m.number,
+    case left(m.move ->> 0, 1)
+        when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved'
+        when 'c' then 'consumed' when 'x' then 'expired'
+      end as from_bucket,
+    case right(m.move ->> 0, 1)
+        when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved'
+        when 'c' then 'consumed' when 'x' then 'expired'
+      end as to_bucket,
+    nullif((m.move ->> 1)::bigint, 0) as grant_id,
+    (m.move ->> 2)::bigint as credits
+  from entries e
+  cross join json_array_elements(e.content -> 'm') with ordinality as m(move, number);
+
+-- The priced usages of entries, one per row.
+create view history_usages as
+  select
+    e.account_id, e.seq, e.at, u.number,
+    u.usage ->> 0 as operation,
+    (u.usage ->> 1)::bigint as count,
+    (u.usage ->> 2)::bigint as unit_credits,
+    (u.usage ->> 1)::bigint * (u.usage ->> 2)::bigint as credits,
+    coalesce(u.usage -> 3, '{}') as quantities,
+    coalesce(u.usage -> 4, '{}') as attributes,
+    coalesce((u.usage ->> 5)::boolean, true) as billable
+  from entries e
+  cross join json_array_elements(e.content -> 'u') with ordinality as u(usage, number);
+
+-- Running reservations in words.
+create view running_reservations as
+  select
+    account_id, reservation_id,
+    case state
+      when 1 then 'ACTIVE'
+      when 4 then 'EXPIRED'
+    end as state,
+    credits, committed, returned, allocations, expired_allocations, held_for,
+    created_at, expires_at, late,
+    case over_commit_policy
+      when 1 then 'REJECT'
+      when 2 then 'CAP'
+      when 3 then 'DRAW'
+    end as over_commit_policy,
+    plan_id, rate_card_version, reference, labels, entry_seq
+  from reservations;
+
+-- The salted hash of an entry's personal data and request. The hash chain covers this hash.
+create function personal_hash(
+  salt bytea, fingerprint bytea, response bytea, reference text, personal json
+) returns bytea
+  stable parallel safe
+  return sha256(convert_to(
+    coalesce(encode(salt, 'hex'), '') || E'\n' || coalesce(encode(fingerprint, 'hex'), '') || E'\n' ||
+    coalesce(encode(response, 'hex'), '') || E'\n' || coalesce(reference, '') || E'\n' ||
+    coalesce(personal::text, ''), 'UTF8'));
+
+-- Erases the personal data of an entry, with the request and response that repeat it. The chain stays
+-- whole. Only the owner of the database may: the service's role has no privilege to change entries.
+create function erase_entry(of_account text, of_seq bigint) returns void
+  language sql
+  begin atomic
+    update entries set
+      erased_hash = personal_hash(salt, fingerprint, response, reference, personal),
+      salt = null, fingerprint = null, response = null, reference = null, personal = null
+    where account_id = of_account and seq = of_seq and erased_hash is null;
+  end;
+
+grant select on history, history_moves, history_usages, running_reservations to scrip_runtime;

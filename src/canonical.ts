@@ -34,3 +34,6 @@ export function integerJson(value: bigint): string {
   const exact = value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
   return exact ? value.toString() : `"${value}"`;
 }
+
+/** An integer in JSON, as the database has it and as a write gives it. */
+export type JsonInteger = number | string | bigint;

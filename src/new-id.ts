@@ -10,6 +10,11 @@ let used = pool.length;
 /** Makes ids of one moment, given in epoch milliseconds. */
 export const newId = (now: number) => (): string => uuidv7({ msecs: now, random: randomBytes() });
 
+/** Random bytes that are hashed with personal data. */
+export const newSalt = (): Uint8Array => randomBytes().slice(0, SALT_BYTES);
+
+const SALT_BYTES = 12;
+
 function randomBytes(): Uint8Array {
   if (used === pool.length) {
     randomFillSync(pool);

@@ -9,6 +9,7 @@ import {
 import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import { type EventPipeline, startEventPipeline } from './events/event-pipeline.ts';
+import { GrantLimits } from './lanes/grant-limits.ts';
 import { Lanes } from './lanes/lanes.ts';
 import type { Task } from './lanes/task.ts';
 import { unitOfWork } from './lanes/unit-of-work.ts';
@@ -229,7 +230,8 @@ function createLanes(
   onCommit: (books: readonly Book[]) => void,
 ): Lanes {
   const cache = createAccountCache(config.ACCOUNT_CACHE_MAX);
-  const context = { em: rootEm, catalogue, clock, tracer, cache, onCommit };
+  const grantLimits = new GrantLimits();
+  const context = { em: rootEm, catalogue, clock, tracer, cache, grantLimits, onCommit };
   return new Lanes(config.LANES, {
     run: (tasks, waitPolicy) => unitOfWork(context, tasks, waitPolicy),
     unitsMax: config.UNITS_MAX,

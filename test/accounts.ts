@@ -96,8 +96,8 @@ export async function newestEntry(service: TestService, accountId: string): Prom
 
 /** All rows that the database holds of an account, as text: if it is equal, nothing was written. */
 export async function storedRows({ databaseUrl }: TestService, accountId: string): Promise<string> {
-  const tables = ['accounts', 'grants', 'reservations', 'entries', 'requests', 'purchases'];
-  const selects = [...tables, 'refunded', 'custom_packs'].map(
+  const tables = ['accounts', 'grants', 'reservations', 'entries', 'purchases', 'refunded'];
+  const selects = [...tables, 'custom_packs'].map(
     (table) =>
       `select '${table}' as from_table, to_jsonb(t) as content from ${table} t where account_id = $1`,
   );

@@ -7,8 +7,12 @@ import type { Account } from '../ledger/account.ts';
 import { type Grant, isOpen } from '../ledger/grant.ts';
 import { PackedAccount } from './packed-account.ts';
 
-/** An account's row and its open grants, as of one row version. */
-export type CachedAccount = { readonly account: Account; readonly grants: readonly Grant[] };
+/** An account's row and the open grants that were loaded, as of one row version. See `LoadedAccount`. */
+export type CachedAccount = {
+  readonly account: Account;
+  readonly grants: readonly Grant[];
+  readonly loadedUpTo: Grant | null;
+};
 
 /** Accounts that a unit of work has taken from the cache. */
 export type TakenAccounts = ReadonlyMap<
@@ -75,14 +79,16 @@ export class LruAccountCache implements AccountCache {
 
   store(taken: TakenAccounts, written: Iterable<CachedAccount>) {
     if (taken.size > 0) this.#cooldown = Math.max(1, this.#cooldown / 2);
-    for (const { account, grants } of written) {
+    for (const { account, grants, loadedUpTo } of written) {
       const { accountId } = account;
       const open = grants.filter(isOpen);
       const packed = taken.get(accountId)?.packed;
       this.#accounts.delete(accountId);
       this.#accounts.set(
         accountId,
-        packed?.write(account, open) ? packed : new PackedAccount(account, open),
+        packed?.write(account, open, loadedUpTo)
+          ? packed
+          : new PackedAccount(account, open, loadedUpTo),
       );
     }
     this.#evict();

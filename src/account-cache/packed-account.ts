@@ -13,6 +13,7 @@ const ACCOUNT_COUNTERS = [
   'eventCount',
   'remaining',
   'reserved',
+  'granted',
   'overage',
   'overageReserved',
   'overageLimit',
@@ -31,6 +32,7 @@ export class PackedAccount {
   /** The fields that do not vary, with the others at 0. */
   readonly #account: Account;
   readonly #grants: readonly Grant[];
+  readonly #loadedUpTo: Grant | null;
   /** The counters of the account, then those of each grant. */
   readonly #counters: BigInt64Array;
   readonly #lastHash: Uint8Array;
@@ -38,10 +40,11 @@ export class PackedAccount {
   #dueAt = Number.POSITIVE_INFINITY;
   #lastAt = Number.NEGATIVE_INFINITY;
 
-  constructor(account: Account, grants: readonly Grant[]) {
+  constructor(account: Account, grants: readonly Grant[], loadedUpTo: Grant | null) {
     // Not the values: a bigint is an object, and the hash is a slice of a pool of 64 KB.
     this.#account = { ...account, ...NO_ACCOUNT_COUNTERS, lastHash: NO_HASH };
     this.#grants = grants.map((grant) => ({ ...grant, ...NO_GRANT_COUNTERS }));
+    this.#loadedUpTo = loadedUpTo;
     this.#counters = new BigInt64Array(
       ACCOUNT_COUNTERS.length + GRANT_COUNTERS.length * grants.length,
     );
@@ -55,8 +58,9 @@ export class PackedAccount {
   }
 
   /** Takes over a later state. Returns false, and changes nothing, if more than the variables differ. */
-  write(account: Account, grants: readonly Grant[]): boolean {
+  write(account: Account, grants: readonly Grant[], loadedUpTo: Grant | null): boolean {
     const isSame =
+      loadedUpTo === this.#loadedUpTo &&
       account.lastHash.length === this.#lastHash.length &&
       grants.length === this.#grants.length &&
       agree(account, this.#account, ACCOUNT_VARIABLES) &&
@@ -76,7 +80,11 @@ export class PackedAccount {
   }
 
   /** Copies that the caller may change. */
-  unpack(): { readonly account: Account; readonly grants: Grant[] } {
+  unpack(): {
+    readonly account: Account;
+    readonly grants: Grant[];
+    readonly loadedUpTo: Grant | null;
+  } {
     let index = 0;
     const account = { ...this.#account };
     for (const field of ACCOUNT_COUNTERS) account[field] = this.#counters[index++] as bigint;
@@ -88,7 +96,7 @@ export class PackedAccount {
       for (const field of GRANT_COUNTERS) grant[field] = this.#counters[index++] as bigint;
       return grant;
     });
-    return { account, grants };
+    return { account, grants, loadedUpTo: this.#loadedUpTo };
   }
 }
 

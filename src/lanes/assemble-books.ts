@@ -3,17 +3,22 @@ import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
-import type { Grant } from '../ledger/grant.ts';
+import { compareBurnOrder, type Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import { newId } from '../new-id.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
+import { needsAllGrants } from '../store/load-grants.ts';
+import type { GrantLimits } from './grant-limits.ts';
 
 /** Rows of any number of accounts; none of a cached account but its reservations. */
 export type Rows = {
   readonly accounts: readonly Account[];
-  readonly grants: readonly Grant[];
+  /** The open grants that burn first: see `loadOpenGrants`. */
+  readonly openGrants: readonly Grant[];
+  /** Other grants that rows name. */
+  readonly namedGrants: readonly Grant[];
   readonly reservations: readonly Reservation[];
   readonly purchases: readonly Purchase[];
   readonly customPacks: readonly CustomPack[];
@@ -26,21 +31,24 @@ export type Rows = {
 export function assembleBooks(
   rows: Rows,
   cached: ReadonlyMap<string, CachedAccount>,
+  grantLimits: GrantLimits,
   plans: ReadonlyMap<string, PublishedPlan>,
   now: number,
 ): Map<string, Book> {
-  const grants = byAccount(rows.grants);
+  const openGrants = byAccount(rows.openGrants);
+  const namedGrants = byAccount(rows.namedGrants);
   const reservations = byAccount(rows.reservations);
   const purchases = byAccount(rows.purchases);
   const customPacks = byAccount(rows.customPacks);
   const refundables = byAccount(rows.refundables);
   const books = new Map<string, Book>();
-  const assemble = (account: Account, grantsOfAccount: readonly Grant[]) => {
+  const assemble = ({ account, grants, loadedUpTo }: CachedAccount) => {
     const { accountId } = account;
     const loaded = {
       account,
       plans,
-      grants: grantsOfAccount,
+      grants,
+      loadedUpTo,
       reservations: reservations.get(accountId) ?? [],
       purchases: purchases.get(accountId) ?? [],
       customPacks: customPacks.get(accountId) ?? [],
@@ -49,8 +57,18 @@ export function assembleBooks(
     };
     books.set(accountId, new Book(loaded, now, newId(now)));
   };
-  for (const { account, grants: open } of cached.values()) assemble(account, open);
-  for (const account of rows.accounts) assemble(account, grants.get(account.accountId) ?? []);
+  for (const account of cached.values()) assemble(account);
+  for (const account of rows.accounts) {
+    const { accountId } = account;
+    const open = openGrants.get(accountId) ?? [];
+    const named = namedGrants.get(accountId);
+    const isCut = open.length === grantLimits.of(accountId) && !needsAllGrants(account, now);
+    assemble({
+      account,
+      grants: named ? [...open, ...named] : open,
+      loadedUpTo: isCut ? open.toSorted(compareBurnOrder).at(-1)! : null,
+    });
+  }
   return books;
 }
 

@@ -2,9 +2,9 @@
 
 import { clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
-import { Book } from '../ledger/book.ts';
+import { Book, MoreGrantsNeeded } from '../ledger/book.ts';
 import { type Command, decide } from '../ledger/decide.ts';
-import type { Origin, Trace } from '../ledger/entry.ts';
+import type { Origin, Trace, UnsealedEntry } from '../ledger/entry.ts';
 import {
   accountExists,
   accountNotFound,
@@ -14,6 +14,7 @@ import {
 import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
 import { closeStatement } from '../ledger/statement-closing.ts';
 import { newId } from '../new-id.ts';
+import { packResponse, unpackResponse } from '../store/packed-response.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import type { Answer, Request, StatementClosing, StoredResponse, Task } from './task.ts';
 
@@ -32,7 +33,7 @@ export function decideTask(
 ): Answer | Undecided {
   const { accountId } = task;
   if (unit.lockedElsewhere.has(accountId)) return DEFERRED;
-  if (unit.needsReload.has(accountId)) return CACHE_MISS;
+  if (unit.needsReload.has(accountId) || unit.needsGrants.has(accountId)) return CACHE_MISS;
   if (unit.waitingForClock.has(accountId))
     return (task.type === 'request' && replay(unit, task)) || clockUnreliable();
   if (unit.unsettled.has(accountId)) return 'command' in task ? DEFERRED : null;
@@ -70,9 +71,9 @@ function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer |
   const { accountId, command, origin, notAfter } = request;
   if (notAfter !== null && notAfter < at) return expired(unit, accountId, notAfter, at);
   if (request.blockedBy) return request.blockedBy;
-  return decideCommand(unit, accountId, command, origin, (outcome, book) => {
+  return decideCommand(unit, accountId, command, origin, (outcome, book, entry) => {
     const response = request.encodeResponse(outcome, book);
-    remember(unit, request, response, book.now);
+    if (entry) remember(unit, request, response, entry);
     return { response, firstAnsweredAt: null };
   });
 }
@@ -97,8 +98,10 @@ function replay(
   const { requestId } = origin;
   const before = requests.get(requestKey(accountId, requestId, command.kind));
   if (!before) return null;
-  if (Buffer.compare(before.fingerprint, fingerprint) === 0)
-    return { response: before.response, firstAnsweredAt: before.at };
+  const { request, at } = before;
+  const isSame = request.fingerprint && Buffer.compare(request.fingerprint, fingerprint) === 0;
+  if (isSame && request.response)
+    return { response: unpackResponse(request.response, before), firstAnsweredAt: at };
   return new Failure(
     'REQUEST_ID_REUSED',
     `request id ${requestId} was used before for ${command.kind}, with other content`,
@@ -106,17 +109,18 @@ function replay(
   );
 }
 
+/** Stores the request with the first entry that it wrote. One that changed nothing is decided again if it is repeated. */
 function remember(
   unit: LoadedUnit,
   { accountId, command, origin, fingerprint }: Request,
   response: Uint8Array,
-  at: number,
+  entry: UnsealedEntry,
 ) {
   const { requestId } = origin;
   const method = command.kind;
-  const request = { accountId, requestId, method, fingerprint, response, at };
-  unit.newRequests.push(request);
-  unit.requests.set(requestKey(accountId, requestId, method), request);
+  const request = { method, fingerprint, response: packResponse(response, entry) };
+  entry.request = request;
+  unit.requests.set(requestKey(accountId, requestId, method), { ...entry, request });
 }
 
 /**
@@ -128,17 +132,38 @@ function decideCommand(
   accountId: string,
   command: Command,
   origin: Origin,
-  answer: (outcome: Exclude<ReturnType<typeof decide>, Failure>, book: Book) => Answer,
+  /** Given the first entry that the command wrote; null if it wrote none. */
+  answer: (
+    outcome: Exclude<ReturnType<typeof decide>, Failure>,
+    book: Book,
+    entry: UnsealedEntry | null,
+  ) => Answer,
 ): Answer | Undecided {
   const book = bookFor(unit, accountId, command);
   if (book instanceof Failure) return book;
-  const { seq } = book.account;
-  const outcome = decide(book, command, origin);
-  if (unit.cached.has(accountId) && book.account.seq === seq) {
+  const { entries } = book.changes;
+  const before = entries.length;
+  const outcome = decideOn(book, command, origin);
+  if (outcome === null) {
+    // Of a cached account the first grants may be spent by now: the next ones are read as usual.
+    (unit.cached.has(accountId) ? unit.needsReload : unit.needsGrants).add(accountId);
+    return CACHE_MISS;
+  }
+  if (unit.cached.has(accountId) && entries.length === before) {
     unit.needsReload.add(accountId);
     return CACHE_MISS;
   }
-  return outcome instanceof Failure ? outcome : answer(outcome, book);
+  return outcome instanceof Failure ? outcome : answer(outcome, book, entries[before] ?? null);
+}
+
+/** Null: the rule needs grants that were not loaded, and has changed nothing. */
+function decideOn(book: Book, command: Command, origin: Origin) {
+  try {
+    return decide(book, command, origin);
+  } catch (error) {
+    if (error instanceof MoreGrantsNeeded) return null;
+    throw error;
+  }
 }
 
 function bookFor(unit: LoadedUnit, accountId: string, command: Command): Book | Failure {
@@ -159,6 +184,7 @@ function openBook(unit: LoadedUnit, accountId: string, command: OpenAccount): Bo
       account: newAccount(accountId, command, plan, now),
       plans,
       grants: [],
+      loadedUpTo: null,
       reservations: [],
       purchases: [],
       customPacks: [],

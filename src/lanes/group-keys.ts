@@ -2,6 +2,7 @@
 import type { Command } from '../ledger/decide.ts';
 import { paymentReferenceKey } from '../ledger/payment-reference.ts';
 import type { RowKey } from '../store/load.ts';
+import type { RequestKey } from '../store/load-requests.ts';
 import type { Task } from './task.ts';
 
 export type GroupKeys = {
@@ -95,7 +96,7 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
 
 /** The request ids of a group, which may have been used before. */
 export function requestIdsOf(tasks: readonly Task[]) {
-  const ids: { accountId: string; requestId: string; method: string }[] = [];
+  const ids: RequestKey[] = [];
   for (const task of tasks) {
     if (task.type !== 'request') continue;
     const { accountId, origin, command } = task;
@@ -105,7 +106,14 @@ export function requestIdsOf(tasks: readonly Task[]) {
 }
 
 /** Commands for which a cached account, and the reservation that they name, are enough. */
-const CACHEABLE: ReadonlySet<Command['kind']> = new Set(['Reserve', 'Commit', 'Release', 'Charge']);
+const CACHEABLE: ReadonlySet<Command['kind']> = new Set([
+  'Reserve',
+  'RaiseReservation',
+  'ExtendReservation',
+  'Commit',
+  'Release',
+  'Charge',
+]);
 
 /** The accounts of a group that need not be read if they are cached. */
 export function cacheableAccounts(tasks: readonly Task[]): ReadonlySet<string> {

@@ -1,6 +1,7 @@
 /** Reads the rows of a group that depend on more than the ids of its accounts. */
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
+import { type Allocation, OVERAGE } from '../ledger/allocation/allocation.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
@@ -19,6 +20,7 @@ import {
   loadReservationsAtVersion,
   type RowKey,
 } from '../store/load.ts';
+import { loadEndedReservations } from '../store/load-ended-reservations.ts';
 
 /** Reservations of one account that one unit of work expires at most. */
 const EXPIRE_MAX = 1_000;
@@ -41,6 +43,18 @@ export async function loadNamedReservations(
     loadReservationsAtVersion(em, atVersion),
   ]);
   return found.flat();
+}
+
+/** Adds the named reservations of locked accounts that have ended: few commands name one. */
+export async function addEndedReservations(
+  em: Em,
+  found: readonly Reservation[],
+  named: readonly RowKey<string>[],
+  cached: ReadonlyMap<string, CachedAccount>,
+): Promise<readonly Reservation[]> {
+  const stored = new Set(found.map(({ reservationId }) => reservationId));
+  const missing = named.filter(({ accountId, key }) => !cached.has(accountId) && !stored.has(key));
+  return missing.length === 0 ? found : [...found, ...(await loadEndedReservations(em, missing))];
 }
 
 export async function loadNamedPurchases(
@@ -77,24 +91,53 @@ export async function loadDue(em: Em, accounts: readonly Account[], now: number)
   return due;
 }
 
-/** Adds the grants, open or not, that a refund gives back to or that a purchase made. */
-export async function addClosedGrants(
+/** Rows that name grants. */
+type NamingGrants = {
+  readonly reservations: readonly Reservation[];
+  readonly refundables: readonly RefundableEntry[];
+  readonly purchases: readonly Purchase[];
+};
+
+/**
+ * The grants, open or not, that reservations hold or held, that refunds give back to, or that purchases
+ * made, apart from those that were loaded. Those of cached accounts are left out.
+ */
+export async function loadNamedGrants(
   em: Em,
-  open: readonly Grant[],
-  refundables: readonly RefundableEntry[],
-  purchases: readonly Purchase[],
+  loaded: readonly Grant[],
+  { reservations, refundables, purchases }: NamingGrants,
+  cached: ReadonlyMap<string, CachedAccount>,
 ): Promise<readonly Grant[]> {
-  const named: RowKey<bigint>[] = [];
+  const named = new Map<string, RowKey<bigint>>();
+  const add = (accountId: string, grantId: bigint) => {
+    if (grantId !== OVERAGE && !cached.has(accountId))
+      named.set(`${accountId}\n${grantId}`, { accountId, key: grantId });
+  };
+  for (const { accountId, allocations, expiredAllocations } of reservations) {
+    for (const { grantId } of allocations) add(accountId, grantId);
+    for (const { grantId } of expiredAllocations) add(accountId, grantId);
+  }
   for (const { accountId, split } of refundables)
-    for (const { grantId } of split) named.push({ accountId, key: grantId });
-  for (const { accountId, grantId } of purchases)
-    if (grantId !== null) named.push({ accountId, key: grantId });
-  if (named.length === 0) return open;
-  const found = await loadGrants(
-    em,
-    distinct(named, ({ key }) => key),
-  );
-  return distinct([...open, ...found], ({ grantId }) => grantId);
+    for (const { grantId } of split) add(accountId, grantId);
+  for (const { accountId, grantId } of purchases) if (grantId !== null) add(accountId, grantId);
+  for (const { accountId, grantId } of loaded) named.delete(`${accountId}\n${grantId}`);
+  return await loadGrants(em, [...named.values()]);
+}
+
+/** The cached accounts that a reservation names a grant of which is not cached. */
+export function lackingGrants(
+  cached: ReadonlyMap<string, CachedAccount>,
+  reservations: readonly Reservation[],
+): Set<string> {
+  const lacking = new Set<string>();
+  for (const { accountId, allocations, expiredAllocations } of reservations) {
+    const account = cached.get(accountId);
+    if (!account) continue;
+    const isMissing = ({ grantId }: Allocation) =>
+      grantId !== OVERAGE && !account.grants.some((grant) => grant.grantId === grantId);
+    if (allocations.some(isMissing) || expiredAllocations.some(isMissing)) lacking.add(accountId);
+  }
+  return lacking;
 }
 
 /** Adds the packs that starting top-ups buy. The account says which. */

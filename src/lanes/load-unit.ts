@@ -5,22 +5,20 @@
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import {
-  loadCustomPacks,
-  loadOpenGrants,
-  loadRefundables,
-  loadRequests,
-  lockAccounts,
-  type WaitPolicy,
-} from '../store/load.ts';
+import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
+import { loadOpenGrants } from '../store/load-grants.ts';
+import { loadRequests } from '../store/load-requests.ts';
 import { assembleBooks } from './assemble-books.ts';
+import type { GrantLimits } from './grant-limits.ts';
 import { keysOf, requestIdsOf } from './group-keys.ts';
 import {
-  addClosedGrants,
+  addEndedReservations,
   addTopUpPacks,
   distinct,
   findSkipped,
+  lackingGrants,
   loadDue,
+  loadNamedGrants,
   loadNamedPurchases,
   loadNamedReservations,
 } from './load-rows.ts';
@@ -35,19 +33,24 @@ export async function loadUnit(
   waitPolicy: WaitPolicy,
   now: number,
   cached: ReadonlyMap<string, CachedAccount>,
+  grantLimits: GrantLimits,
 ): Promise<Omit<LoadedUnit, 'isClockReliable'>> {
   const uncached = tasks.filter(({ accountId }) => !cached.has(accountId));
   const accountIds = [...new Set(uncached.map(({ accountId }) => accountId))];
+  const queries = accountIds.map((accountId) => ({
+    accountId,
+    limit: grantLimits.of(accountId),
+  }));
   const keys = keysOf(tasks);
   // Where nothing else is read the plans are not read either: the unit waits for the database only once.
   const readsNothing = accountIds.length === 0 && keys.reservations.length === 0;
   const cachedPlans = readsNothing ? catalogue.cachedPlans(now) : null;
   // One pipelined batch, in this order: the rows of an account are read after it was locked.
-  const [accounts, requests, openGrants, reservations, purchases, refundables, packs, plans] =
+  const [accounts, requests, openGrants, storedReservations, purchases, refundables, packs, plans] =
     await Promise.all([
       lockAccounts(em, accountIds, waitPolicy),
       loadRequests(em, requestIdsOf(uncached)),
-      loadOpenGrants(em, accountIds),
+      loadOpenGrants(em, queries, now),
       loadNamedReservations(em, keys.reservations, cached),
       loadNamedPurchases(em, keys.purchases, keys.paymentReferences),
       loadRefundables(em, keys.refundables),
@@ -57,10 +60,22 @@ export async function loadUnit(
   // More batches, which few units of work need.
   const lockedElsewhere =
     waitPolicy === 'skip' ? await findSkipped(em, accountIds, accounts) : new Set<string>();
+  const reservations = await addEndedReservations(
+    em,
+    storedReservations,
+    keys.reservations,
+    cached,
+  );
   const due = await loadDue(em, accounts, now);
   const rows = {
     accounts,
-    grants: await addClosedGrants(em, openGrants, refundables, purchases),
+    openGrants,
+    namedGrants: await loadNamedGrants(
+      em,
+      openGrants,
+      { reservations, refundables, purchases },
+      cached,
+    ),
     reservations: distinct([...reservations, ...due.reservations], (r) => r.reservationId),
     purchases,
     customPacks: await addTopUpPacks(em, packs, accounts, keys.topUpAccounts),
@@ -71,16 +86,18 @@ export async function loadUnit(
   await readRateCards(em, catalogue, plans, { now, tasks, accounts: all, reservations });
   return {
     now,
-    books: assembleBooks(rows, cached, plans, now),
+    books: assembleBooks(rows, cached, grantLimits, plans, now),
     opened: new Set(),
     plans,
     plansRevision: cachedPlans?.revision ?? null,
-    requests: new Map(requests.map((r) => [requestKey(r.accountId, r.requestId, r.method), r])),
-    newRequests: [],
+    requests: new Map(
+      requests.map((r) => [requestKey(r.accountId, r.requestId, r.request.method), r]),
+    ),
     unsettled: due.unsettled,
     waitingForClock: new Set(),
     lockedElsewhere,
     cached,
-    needsReload: new Set(),
+    needsReload: lackingGrants(cached, reservations),
+    needsGrants: new Set(),
   };
 }

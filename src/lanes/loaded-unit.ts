@@ -2,7 +2,7 @@
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Book } from '../ledger/book.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
-import type { AnsweredRequest } from '../store/tables/requests.ts';
+import type { StoredRequest } from '../store/load-requests.ts';
 
 export type LoadedUnit = {
   readonly now: number;
@@ -14,9 +14,7 @@ export type LoadedUnit = {
   /** Revision of the cached plans, if they were not read; null: they were. */
   readonly plansRevision: bigint | null;
   /** Request ids used before, by `requestKey`. */
-  readonly requests: Map<string, AnsweredRequest>;
-  /** Requests that were decided in this unit of work: also in `requests`. */
-  readonly newRequests: AnsweredRequest[];
+  readonly requests: Map<string, StoredRequest>;
   /** Accounts on which more has fallen due than one unit of work settles; nothing is decided on them. */
   readonly unsettled: ReadonlySet<string>;
   /** Whether what is due by time may be done. */
@@ -29,6 +27,8 @@ export type LoadedUnit = {
   readonly cached: ReadonlyMap<string, CachedAccount>;
   /** Of these, the ones that must be read after all; nothing more is decided on them. */
   readonly needsReload: Set<string>;
+  /** Accounts of which more grants must be read; nothing more is decided on them. */
+  readonly needsGrants: Set<string>;
 };
 
 export const requestKey = (accountId: string, requestId: string, method: string): string =>

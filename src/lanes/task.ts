@@ -2,7 +2,7 @@
 
 import type { Failure } from '../failure.ts';
 import type { Book } from '../ledger/book.ts';
-import type { Command, Outcome } from '../ledger/decide.ts';
+import type { Command, Outcome, RequestedCommand } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
 import type { StatementToClose } from '../ledger/statement-closing.ts';
 
@@ -10,9 +10,9 @@ import type { StatementToClose } from '../ledger/statement-closing.ts';
 export type Request = {
   readonly type: 'request';
   readonly accountId: string;
-  readonly command: Command;
+  readonly command: RequestedCommand;
   readonly origin: Origin;
-  /** SHA-256 of the request's content: the same request id must come with the same content. */
+  /** Hash of the request's content: the same request id must come with the same content. */
   readonly fingerprint: Uint8Array;
   /** After this instant, in epoch milliseconds, the request must have no effect. Null: no limit. */
   readonly notAfter: number | null;

@@ -14,6 +14,7 @@ import type { Catalogue } from '../store/catalogue.ts';
 import type { WaitPolicy } from '../store/load.ts';
 import { save } from '../store/save.ts';
 import { decideTask, type Undecided } from './decide-task.ts';
+import type { GrantLimits } from './grant-limits.ts';
 import { cacheableAccounts } from './group-keys.ts';
 import { loadUnit } from './load-unit.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
@@ -27,6 +28,7 @@ export type UnitOfWorkContext = {
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly cache: AccountCache;
+  readonly grantLimits: GrantLimits;
   /** Called after each commit with the Books as they were committed. */
   readonly onCommit: (books: readonly Book[]) => void;
 };
@@ -62,13 +64,23 @@ export async function unitOfWork(
   const span = startSpan(context.tracer, tasks);
   try {
     const [unit, answers] = await context.em.transactional(async (em) => {
-      const loaded = await loadUnit(em, context.catalogue, tasks, waitPolicy, now, cached);
+      const loaded = await loadUnit(
+        em,
+        context.catalogue,
+        tasks,
+        waitPolicy,
+        now,
+        cached,
+        context.grantLimits,
+      );
       const unit = { ...loaded, isClockReliable: isReliable };
       const answers = decideAll(unit, tasks, span.spanContext(), context.clock.now());
       const writes = writesOf(unit);
       await save(em, writes);
       return [unit, answers] as const;
     });
+    context.grantLimits.reset(unit.books.keys());
+    for (const accountId of unit.needsGrants) context.grantLimits.raise(accountId);
     const books = [...unit.books.values()];
     context.cache.store(
       cached,
@@ -130,5 +142,7 @@ function decideAll(
 }
 
 /** Only a write proves that an account is current. */
-const isCacheable = ({ needsReload }: LoadedUnit, book: Book): boolean =>
-  book.hasChanges && !needsReload.has(book.account.accountId);
+const isCacheable = ({ needsReload, needsGrants }: LoadedUnit, book: Book): boolean =>
+  book.hasChanges &&
+  !needsReload.has(book.account.accountId) &&
+  !needsGrants.has(book.account.accountId);

@@ -1,7 +1,10 @@
 /** Collects what the Books of a unit of work changed, table by table. */
 import type { Book } from '../ledger/book.ts';
 import { seal } from '../ledger/hash-chain.ts';
+import { isOver, type Reservation } from '../ledger/reservation.ts';
+import { newSalt } from '../new-id.ts';
 import type { Writes } from '../store/save.ts';
+import type { StoredReservation } from '../store/tables/reservations.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
 
 /** Seals the new entries and gives every changed account its next version. Call it once. */
@@ -9,14 +12,13 @@ export function writesOf(unit: LoadedUnit): Writes {
   const writes: Writes = {
     accounts: { added: [], changed: [], settingsChanged: [] },
     grants: { added: [], changed: [] },
-    reservations: { added: [], changed: [] },
+    reservations: { added: [], changed: [], ended: [] },
     purchases: { added: [], changed: [] },
     customPacks: [],
     refundables: [],
     entries: [],
     events: [],
     statements: [],
-    requests: unit.newRequests,
   };
   for (const book of unit.books.values()) {
     sealEntries(book, writes);
@@ -30,7 +32,7 @@ export function writesOf(unit: LoadedUnit): Writes {
 
 function sealEntries({ account, changes }: Book, { entries }: Writes) {
   for (const entry of changes.entries) {
-    const sealed = seal(entry, account.lastHash);
+    const sealed = seal(entry, account.lastHash, newSalt);
     account.lastHash = sealed.hash;
     entries.push(sealed);
   }
@@ -57,8 +59,7 @@ function addOthers(book: Book, writes: Writes) {
   const { changes } = book;
   append(writes.grants.added, changes.grants.added);
   append(writes.grants.changed, changes.grants.changed);
-  append(writes.reservations.added, changes.reservations.added);
-  append(writes.reservations.changed, changes.reservations.changed);
+  addReservations(book, writes);
   append(writes.purchases.added, changes.purchases.added);
   append(writes.purchases.changed, changes.purchases.changed);
   append(writes.refundables, changes.refundables.changed);
@@ -66,6 +67,18 @@ function addOthers(book: Book, writes: Writes) {
   writes.statements.push(...changes.statements);
   for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
 }
+
+/** One that began and ended in the same unit of work never has a row. */
+function addReservations({ changes: { reservations } }: Book, writes: Writes) {
+  for (const reservation of reservations.added)
+    if (isStored(reservation)) writes.reservations.added.push(reservation);
+  for (const reservation of reservations.changed)
+    if (isStored(reservation)) writes.reservations.changed.push(reservation);
+    else writes.reservations.ended.push(reservation);
+}
+
+const isStored = (reservation: Reservation): reservation is StoredReservation =>
+  !isOver(reservation);
 
 function append<Item>(list: Item[], more: ReadonlySet<Item>) {
   if (more.size > 0) for (const item of more) list.push(item);

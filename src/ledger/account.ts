@@ -42,6 +42,10 @@ export type Account = {
   remaining: bigint;
   /** Sum over the account's grants. */
   reserved: bigint;
+  /** Sum of the amounts of the grants with credits left. */
+  granted: bigint;
+  /** Sum of the amounts of the grants that are not effective yet. */
+  scheduled: bigint;
   /** Overage used in the calendar month of `lastAt`. */
   overage: bigint;
   /** Overage set aside by active reservations. */
@@ -57,6 +61,8 @@ export type Account = {
   statementDueAt: number | null;
   /** The postpaid plan that prices that month; null once the account has left postpaid plans. */
   statementPlanId: string | null;
+  /** Whether an open grant is limited to operations. It may stay true until the account is settled. */
+  hasLimitedGrants: boolean;
   /**
    * No later than the first moment at which something happens to the account by itself: a reservation
    * or grant expires, a scheduled grant becomes effective, an allowance or the notice of an expiry is

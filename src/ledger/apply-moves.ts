@@ -11,9 +11,12 @@ export function applyMoves(book: Book, moves: readonly Move[]) {
   for (const move of moves) {
     assert(move.credits > 0n, 'a move has more than 0 credits');
     const grant = move.grantId === OVERAGE ? null : book.getGrant(move.grantId);
+    const hadCredits = grant !== null && grant.remaining > 0n;
     addToBucket(book.account, grant, move.from, -move.credits);
     addToBucket(book.account, grant, move.to, move.credits);
     if (!grant) continue;
+    if (grant.remaining > 0n !== hadCredits)
+      book.account.granted += hadCredits ? -grant.amount : grant.amount;
     grant.state = currentGrantState(grant, book.now);
     book.changes.grants.markChanged(grant);
   }

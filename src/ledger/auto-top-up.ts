@@ -61,9 +61,15 @@ export function setAutoTopUp(book: Book, terms: AutoTopUpTerms | null) {
   account.autoTopUp = terms && {
     ...terms,
     isCustomPack: !packOfPlan(book, terms.packId),
-    agreed: findPack(book, terms.packId),
+    agreed: agreedPack(book, terms.packId),
   };
   account.topUpDueAt = null; // `updateTopUpDueAt` computes it from the new setting.
+}
+
+/** No more of the pack than is stored: the setting would differ from the stored one. */
+function agreedPack(book: Book, packId: string): AutoTopUp['agreed'] {
+  const pack = findPack(book, packId);
+  return pack && { credits: pack.credits, price: pack.price };
 }
 
 const packOfPlan = ({ plan }: Book, packId: string): Pack | undefined =>

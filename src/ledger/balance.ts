@@ -23,8 +23,6 @@ export type Balance = {
   readonly lowBalance: boolean;
   readonly levels: readonly LevelState[];
   readonly pauseFloor: bigint;
-  /** The soonest expiry, and what would be lost then. */
-  readonly nextExpiry: { readonly expiresAt: number; readonly credits: bigint } | null;
   readonly nextAllowance: { readonly dueAt: number; readonly credits: bigint } | null;
   readonly seq: bigint;
   readonly asOf: number;
@@ -41,7 +39,7 @@ export type LimitedCredits = {
   readonly stranded: boolean;
 };
 
-/** `grants` are the open ones; `now` is the time of the balance. */
+/** All limited grants must be among `grants`; `now` is the time of the balance. */
 export function balanceOf(
   account: Account,
   grants: readonly Grant[],
@@ -63,7 +61,6 @@ export function balanceOf(
     lowBalance: levels.some(({ low }) => low),
     levels,
     pauseFloor: effectivePauseFloor(account, terms),
-    nextExpiry: nextExpiry(grants, now),
     nextAllowance: nextAllowance(account, terms),
     seq: account.seq,
     asOf: now,
@@ -95,7 +92,11 @@ function nextAllowance(
   return { dueAt: allowanceDueAt, credits: allowance.credits };
 }
 
-function nextExpiry(grants: readonly Grant[], now: number): Balance['nextExpiry'] {
+/** The soonest expiry, and what would be lost then. The grants that expire soonest must be among `grants`. */
+export function nextExpiry(
+  grants: readonly Grant[],
+  now: number,
+): { readonly expiresAt: number; readonly credits: bigint } | null {
   let expiresAt = Number.POSITIVE_INFINITY;
   let credits = 0n;
   for (const grant of grants) {

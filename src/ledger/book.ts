@@ -10,7 +10,7 @@ import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Account } from './account.ts';
 import { applyMoves, assertInvariants } from './apply-moves.ts';
 import type { CustomPack } from './custom-pack.ts';
-import type { Entry, EntryDraft, Origin, Trace } from './entry.ts';
+import type { EntryDraft, Labels, Move, Origin, Trace, UnsealedEntry } from './entry.ts';
 import type { EventDraft, EventType } from './event.ts';
 import { expiryNoticeAt } from './expiry-notice.ts';
 import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant.ts';
@@ -20,9 +20,6 @@ import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
 import type { Reservation } from './reservation.ts';
 import type { Statement } from './statement.ts';
 import { scheduleStatementForOverage } from './statement-closing.ts';
-
-/** An entry before it has its place in the hash chain. */
-export type UnsealedEntry = Omit<Entry, 'hash'>;
 
 /** A grant as a rule states it; the book adds the rest. Without operations it is not limited. */
 export type GrantDraft = Omit<
@@ -64,8 +61,13 @@ export type LoadedAccount = {
   readonly account: Account;
   /** The account's own plan, and every plan that a loaded reservation or a queued request names. */
   readonly plans: ReadonlyMap<string, PublishedPlan>;
-  /** The open grants, and those that loaded reservations and refunds concern. */
+  /**
+   * The grants that burn first, up to `loadedUpTo`, and those that loaded reservations, refunds and purchases
+   * concern. All open grants, if the account is due or has limited ones.
+   */
   readonly grants: readonly Grant[];
+  /** The last grant in burn order before which no spendable one is missing. Null: none is missing. */
+  readonly loadedUpTo: Grant | null;
   readonly reservations: readonly Reservation[];
   readonly purchases: readonly Purchase[];
   /** Packs offered to this account that a command names, including withdrawn ones. */
@@ -75,13 +77,17 @@ export type LoadedAccount = {
   readonly nextReservationExpiry: number | null;
 };
 
+/** A rule needs grants that were not loaded. It has changed nothing; it can run again with more. */
+export class MoreGrantsNeeded extends Error {}
+
 export class Book {
   readonly account: Account;
   /** The plan the account lives under, with the rate card in force at `now`. */
   plan: Plan;
   readonly plans: ReadonlyMap<string, PublishedPlan>;
-  /** In burn order. */
+  /** In burn order. Spendable grants after `loadedUpTo` may be missing. */
   readonly grants: Grant[];
+  readonly loadedUpTo: Grant | null;
   /** Whether any of the grants is limited. Few accounts have such a grant, and allocation is simpler without. */
   hasLimitedGrants: boolean;
   readonly reservations: Map<string, Reservation>;
@@ -113,6 +119,7 @@ export class Book {
   constructor(loaded: LoadedAccount, now: number, newId: () => string) {
     this.account = loaded.account;
     this.grants = [...loaded.grants].sort(compareBurnOrder);
+    this.loadedUpTo = loaded.loadedUpTo;
     this.hasLimitedGrants = this.grants.some(isLimited);
     this.reservations = new Map(loaded.reservations.map((r) => [r.reservationId, r]));
     this.purchases = [...loaded.purchases];
@@ -140,6 +147,16 @@ export class Book {
   /** The plan with the rate card in force at `now`; null if it does not exist. */
   findPlan(planId: string): Plan | null {
     return this.plans.get(planId)?.planAt(this.now) ?? null;
+  }
+
+  /** The grants that can pay, in burn order. Throws MoreGrantsNeeded where one may be missing. */
+  *spendingOrder(): Generator<Grant, void, void> {
+    const { loadedUpTo } = this;
+    for (const grant of this.grants) {
+      if (loadedUpTo && compareBurnOrder(grant, loadedUpTo) > 0) break;
+      yield grant;
+    }
+    if (loadedUpTo) throw new MoreGrantsNeeded();
   }
 
   /** Throws if the grant was not loaded: that is a bug. */
@@ -185,7 +202,11 @@ export class Book {
     const index = this.grants.findIndex((other) => compareBurnOrder(added, other) < 0);
     this.grants.splice(index === -1 ? this.grants.length : index, 0, added);
     this.changes.grants.add(added);
-    this.hasLimitedGrants ||= isLimited(added);
+    if (added.state === 'SCHEDULED') this.account.scheduled += added.amount;
+    if (isLimited(added)) {
+      this.hasLimitedGrants = true;
+      this.account.hasLimitedGrants = true;
+    }
     this.scheduleSettling(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
     // A notice that is due already is given once the command has been decided.
     if (added.noticeAt !== null && added.noticeAt > this.now) this.scheduleSettling(added.noticeAt);
@@ -221,45 +242,68 @@ export class Book {
     const { account } = this;
     if (monthStart(this.now) !== monthStart(account.lastAt)) account.overage = 0n;
     const { overage } = account;
-    applyMoves(this, draft.moves);
+    const { moves = NO_MOVES } = draft;
+    applyMoves(this, moves);
     // A refund of an earlier month's overage leaves this month's count as it is.
     if (draft.refunded && monthStart(draft.refunded.at) !== monthStart(this.now))
       account.overage = overage;
     assertInvariants(account);
-    scheduleStatementForOverage(this, draft.moves);
+    scheduleStatementForOverage(this, moves);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;
-    const entry = toEntry(account, draft, origin);
+    const planId = draft.planId ?? account.planId;
+    const { planVersion } = this.plans.get(planId) ?? this.plan;
+    const entry = toEntry(account, { ...draft, planId }, planVersion, origin);
     this.changes.entries.push(entry);
     return entry;
   }
 }
 
+/** What OpenTelemetry gives where tracing is switched off. */
+const NO_TRACE_ID = '0'.repeat(32);
+const NO_TRACE: Trace = { traceId: '', spanId: '' };
+const NO_MOVES: readonly Move[] = [];
+const NO_LABELS: Labels = {};
+
 /** The entry of a draft, as the newest one of the account. */
-const toEntry = (account: Account, draft: EntryDraft, origin: Origin): UnsealedEntry => ({
+const toEntry = (
+  account: Account,
+  draft: EntryDraft & { readonly planId: string },
+  planVersion: number,
+  origin: Origin,
+): UnsealedEntry => ({
   accountId: account.accountId,
   seq: account.seq,
   kind: draft.kind,
   at: account.lastAt,
-  moves: draft.moves,
-  credits: draft.credits,
+  moves: draft.moves ?? NO_MOVES,
+  credits: draft.credits ?? 0n,
   remainingAfter: account.remaining,
   reservedAfter: account.reserved + account.overageReserved,
   overageAfter: account.overage,
   reservationId: draft.reservationId ?? null,
+  purchaseId: draft.purchaseId ?? null,
   grantId: draft.grantId ?? null,
   refundedSeq: draft.refunded?.seq ?? null,
   usages: draft.usages ?? [],
-  planId: draft.planId ?? null,
+  planId: draft.planId,
+  planVersion,
   previousPlanId: draft.previousPlanId ?? null,
   rateCardVersion: draft.rateCardVersion ?? null,
   late: draft.late ?? false,
   final: draft.final ?? null,
+  asked: draft.asked ?? null,
+  expiresAt: draft.expiresAt ?? null,
+  overCommitPolicy: draft.overCommitPolicy ?? null,
+  details: draft.details ?? NO_LABELS,
   caller: origin.caller,
   requestId: origin.requestId,
   reference: draft.reference ?? '',
-  labels: draft.labels ?? {},
-  traceId: origin.traceId,
-  spanId: origin.spanId,
+  labels: draft.labels ?? NO_LABELS,
+  personal: draft.personal ?? NO_LABELS,
+  ...(origin.traceId === NO_TRACE_ID
+    ? NO_TRACE
+    : { traceId: origin.traceId, spanId: origin.spanId }),
+  request: null,
 });

@@ -74,6 +74,7 @@ function post(
             },
       ],
       credits,
+      purchaseId: purchase.purchaseId,
       grantId,
       reference: entryReference(purchase),
       labels: purchase.labels,

@@ -11,10 +11,7 @@ export const ACCOUNT_CREDITS_MAX = 9_000_000_000_000_000_000n;
 
 /** The failure if the account would hold too much after a grant of `credits`; null if it would not. */
 export function checkCreditLimit(book: Book, credits: bigint): Failure | null {
-  const held = book.grants.reduce(
-    (sum, grant) => sum + (grant.state === 'SCHEDULED' ? grant.amount : grant.remaining),
-    0n,
-  );
+  const held = book.account.remaining + book.account.scheduled;
   if (held + credits <= ACCOUNT_CREDITS_MAX) return null;
   return invalidField(
     'credits',

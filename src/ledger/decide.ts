@@ -2,7 +2,7 @@
 import { Failure } from '../failure.ts';
 import { disableWithoutPack } from './auto-top-up.ts';
 import type { Book } from './book.ts';
-import type { Origin } from './entry.ts';
+import type { Method, Origin } from './entry.ts';
 import { emitNoticesOfNewGrants } from './expiry-notice.ts';
 import { updateLowBalance } from './low-balance.ts';
 import {
@@ -53,6 +53,9 @@ export type Command =
   | EndTopUp
   | ReportRefusals;
 
+/** What a caller can ask for: its kind names the method. */
+export type RequestedCommand = Extract<Command, { kind: Method }>;
+
 /** What a rule did, to be encoded as a response. */
 export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
   Exclude<ReturnType<typeof decide>, Failure>,
@@ -90,7 +93,7 @@ function applyRule(book: Book, command: Command, origin: Origin) {
     case 'Charge':
       return charge(book, command, origin);
     case 'ExtendReservation':
-      return extendReservation(book, command);
+      return extendReservation(book, command, origin);
     case 'RaiseReservation':
       return raiseReservation(book, command, origin);
     case 'Refund':
@@ -110,11 +113,11 @@ function applyRule(book: Book, command: Command, origin: Origin) {
     case 'OpenAccount':
       return openAccount(book, origin);
     case 'UpdateAccount':
-      return updateAccount(book, command);
+      return updateAccount(book, command, origin);
     case 'MoveAccount':
       return moveAccount(book, command, origin);
     case 'CloseAccount':
-      return closeAccount(book);
+      return closeAccount(book, origin);
     case 'StartTopUp':
       return startTopUp(book, origin);
     case 'EndTopUp':

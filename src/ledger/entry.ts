@@ -1,8 +1,12 @@
 /**
  * An entry: one immutable row of an account's history. It is a list of moves of credits between
  * buckets, so it is double entry by construction, and every balance is a sum of moves.
+ *
+ * Every mutation that changes something writes an entry, also where no credits move. That entry has the
+ * request: its method, fingerprint and response. Further entries of the same mutation follow it.
  */
 import type { PricedUsage } from '../pricing/price.ts';
+import type { OverCommitPolicy } from './reservation.ts';
 
 export type BucketKind =
   | 'issued'
@@ -26,20 +30,47 @@ export type Move = {
 };
 
 export type EntryKind =
+  | 'OPEN_ACCOUNT'
+  | 'UPDATE_ACCOUNT'
+  | 'CLOSE_ACCOUNT'
+  | 'PLAN_CHANGE'
   | 'GRANT'
   | 'GRANT_EFFECTIVE'
   | 'GRANT_EXPIRED'
+  | 'OFFER_PACK'
+  | 'WITHDRAW_PACK'
+  | 'CHECKOUT'
   | 'PURCHASE'
+  | 'REJECT_PURCHASE'
+  | 'CLAW_BACK'
+  | 'REINSTATE'
   | 'RESERVE'
+  | 'RAISE'
+  | 'EXTEND'
   | 'COMMIT'
   | 'RELEASE'
   | 'EXPIRE'
   | 'CHARGE'
-  | 'REFUND'
-  | 'PLAN_CHANGE'
-  | 'RAISE'
-  | 'CLAW_BACK'
-  | 'REINSTATE';
+  | 'REFUND';
+
+/** The mutations that callers can ask for. */
+export type Method =
+  | 'OpenAccount'
+  | 'UpdateAccount'
+  | 'CloseAccount'
+  | 'MoveAccount'
+  | 'GrantCredits'
+  | 'OfferPack'
+  | 'WithdrawPack'
+  | 'Purchase'
+  | 'ResolvePurchase'
+  | 'Reserve'
+  | 'RaiseReservation'
+  | 'ExtendReservation'
+  | 'Commit'
+  | 'Release'
+  | 'Charge'
+  | 'Refund';
 
 /** The W3C trace and span that an entry or event belongs to, in lower-case hexadecimal. */
 export type Trace = { readonly traceId: string; readonly spanId: string };
@@ -57,25 +88,41 @@ export type Origin = Trace & {
 
 export type Labels = Readonly<Record<string, string>>;
 
+/** A request that was answered. A repetition of it gets the same response. */
+export type AnsweredRequest = {
+  readonly method: Method;
+  /** Hash of the request's content; null once personal data was erased. */
+  readonly fingerprint: Uint8Array | null;
+  /** The response, protobuf-encoded and packed (`packResponse`); null once personal data was erased. */
+  readonly response: Uint8Array | null;
+};
+
 /** An entry as a rule states it. `Book.post` adds seq, time, origin and the balances after it. */
 export type EntryDraft = {
   readonly kind: EntryKind;
-  readonly moves: readonly Move[];
-  /** Credits granted, reserved, committed, released, expired or refunded, depending on the kind. */
-  readonly credits: bigint;
+  /** Default: none. */
+  readonly moves?: readonly Move[];
+  /** Credits granted, reserved, committed, released, expired or refunded, depending on the kind. Default: 0. */
+  readonly credits?: bigint;
   readonly reservationId?: string;
+  readonly purchaseId?: string;
   readonly grantId?: bigint;
   /** REFUND: the commit or charge that it refunds. */
   readonly refunded?: { readonly seq: bigint; readonly at: number };
   readonly usages?: readonly PricedUsage[];
+  /** Default: the account's plan. */
   readonly planId?: string;
   readonly previousPlanId?: string;
   readonly rateCardVersion?: number;
   readonly late?: boolean;
-  /** COMMIT: whether it ended the reservation. */
   readonly final?: boolean;
+  readonly asked?: bigint;
+  readonly expiresAt?: number;
+  readonly overCommitPolicy?: OverCommitPolicy;
+  readonly details?: Labels;
   readonly reference?: string;
   readonly labels?: Labels;
+  readonly personal?: Labels;
 };
 
 export type Entry = Origin & {
@@ -90,22 +137,51 @@ export type Entry = Origin & {
   readonly reservedAfter: bigint;
   readonly overageAfter: bigint;
   readonly reservationId: string | null;
+  readonly purchaseId: string | null;
   readonly grantId: bigint | null;
   readonly refundedSeq: bigint | null;
   readonly usages: readonly PricedUsage[];
   /**
-   * The plan of `rateCardVersion`; of a PLAN_CHANGE the plan moved to. Null where no price is concerned,
-   * and on entries written before accounts could move: those belong to the plan the account was opened under.
+   * The plan whose terms applied, and whose rate card priced it if it has a price: of an entry of a
+   * reservation, that of the reservation; of a PLAN_CHANGE, the plan moved to.
    */
-  readonly planId: string | null;
+  readonly planId: string;
+  /** Version of that plan's terms. */
+  readonly planVersion: number;
   /** PLAN_CHANGE: the plan moved from. */
   readonly previousPlanId: string | null;
+  /** Version of the plan's rate card. Null where no price is concerned. */
   readonly rateCardVersion: number | null;
   readonly late: boolean;
-  /** COMMIT: whether it ended the reservation. Null on other entries, and on those of earlier versions. */
+  /** COMMIT: whether it ended the reservation. Null on other entries. */
   readonly final: boolean | null;
+  /** COMMIT without usages: the credits it asked for, where it was charged less. */
+  readonly asked: bigint | null;
+  /** RESERVE and EXTEND: the expiry of the reservation. */
+  readonly expiresAt: number | null;
+  /** RESERVE. */
+  readonly overCommitPolicy: OverCommitPolicy | null;
+  /** What a mutation without moves has set, e.g. the terms of a pack. */
+  readonly details: Labels;
   readonly reference: string;
   readonly labels: Labels;
+  /** The same as details, of personal data: it can be erased. */
+  readonly personal: Labels;
   /** SHA-256 of the entry and the hash of the entry before it. */
   readonly hash: Uint8Array;
+};
+
+/** An entry with what only the database and the audit read of it. */
+export type StoredEntry = Entry & {
+  /** Of the first entry of a mutation; null on other entries. */
+  readonly request: AnsweredRequest | null;
+  /** Random bytes that are hashed with personal data, which could be guessed otherwise. Null without any. */
+  readonly salt: Uint8Array | null;
+  /** The hash of erased personal data; null if nothing was erased. */
+  readonly erasedHash: Uint8Array | null;
+};
+
+/** An entry before it has its place in the hash chain. */
+export type UnsealedEntry = Omit<StoredEntry, 'hash' | 'salt' | 'erasedHash' | 'request'> & {
+  request: AnsweredRequest | null;
 };

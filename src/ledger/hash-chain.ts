@@ -1,81 +1,110 @@
 /**
  * The hash chain over an account's entries: each entry's hash covers its content and the hash of the
  * entry before it. No entry can be changed, removed or inserted without changing every later hash.
+ *
+ * Personal data and the request it was part of are covered by a salted hash of their own. They can be
+ * erased, and replaced by that hash: the chain stays as it is.
  */
-import { canonicalJson, integerJson } from '../canonical.ts';
-import type { PricedUsage } from '../pricing/price.ts';
+import { canonicalJson } from '../canonical.ts';
 import { sha256 } from '../sha256.ts';
-import type { UnsealedEntry } from './book.ts';
-import type { Entry, Move } from './entry.ts';
+import type { StoredEntry, UnsealedEntry } from './entry.ts';
+import { contentJson } from './entry-content.ts';
 
-/** An entry with its hash, and with its lists as the JSON text that is hashed and stored. */
-export type SealedEntry = Entry & {
-  readonly movesJson: string;
-  readonly usagesJson: string;
-  readonly labelsJson: string;
+/** An entry with its hash, and with the JSON texts that are hashed and stored. */
+export type SealedEntry = StoredEntry & {
+  readonly contentJson: string;
+  /** Null without personal data. */
+  readonly personalJson: string | null;
 };
 
-/** A list of [from, to, grant, credits]. */
-export function movesJson(moves: readonly Move[]): string {
-  let text = '';
-  for (const { from, to, grantId, credits } of moves)
-    text += `${text && ','}["${from}","${to}",${integerJson(grantId)},${integerJson(credits)}]`;
-  return `[${text}]`;
+/** `salt` is used, and stored, if the entry has personal data. `newSalt` makes one. */
+export function seal(
+  entry: UnsealedEntry,
+  hashBefore: Uint8Array,
+  newSalt: () => Uint8Array,
+): SealedEntry {
+  const personalJson = personalJsonOf(entry);
+  const salt = personalJson !== null || entry.reference !== '' ? newSalt() : null;
+  return sealWith({ ...entry, salt, erasedHash: null }, hashBefore, personalJson);
 }
 
-/** The text that canonicalJson would give, built directly because it is on every request's path. */
-export function usagesJson(usages: readonly PricedUsage[]): string {
-  let text = '';
-  for (const { usage, unitCredits, credits, billable } of usages)
-    text +=
-      `${text && ','}{"attributes":${canonicalJson(usage.attributes)},"billable":${billable}` +
-      `,"count":${integerJson(usage.count)},"credits":${integerJson(credits)}` +
-      `,"operation":${JSON.stringify(usage.operation)}` +
-      `,"quantities":${canonicalJson(usage.quantities)},"unit_credits":${integerJson(unitCredits)}}`;
-  return `[${text}]`;
+/** Computes the hash of an entry that was stored, for the audit. */
+export function sealAgain(entry: Omit<StoredEntry, 'hash'>, hashBefore: Uint8Array): SealedEntry {
+  return sealWith(entry, hashBefore, personalJsonOf(entry));
 }
+
+function sealWith(
+  entry: Omit<StoredEntry, 'hash'>,
+  hashBefore: Uint8Array,
+  personalJson: string | null,
+): SealedEntry {
+  const content = contentJson(entry);
+  const personalHash = entry.erasedHash ?? hashPersonal(entry, personalJson);
+  return {
+    ...entry,
+    contentJson: content,
+    personalJson,
+    hash: sha256(sealedText(entry, hashBefore, content, personalHash)),
+  };
+}
+
+const hexOf = (bytes: Uint8Array | null | undefined): string =>
+  bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex') : '';
 
 /**
- * Hashes one line per field. The lines cannot be confused with each other: texts chosen by callers have
- * no control characters, and JSON escapes them.
+ * One line per field. The lines cannot be confused with each other: texts chosen by callers have no
+ * control characters, and JSON escapes them.
  */
-export function seal(entry: UnsealedEntry, hashBefore: Uint8Array): SealedEntry {
-  const moves = movesJson(entry.moves);
-  const usages = usagesJson(entry.usages);
-  const labels = canonicalJson(entry.labels);
-  let hashed = [
-    Buffer.from(hashBefore).toString('hex'),
+const sealedText = (
+  entry: Omit<StoredEntry, 'hash'>,
+  hashBefore: Uint8Array,
+  content: string,
+  personalHash: Uint8Array,
+): string =>
+  [
+    hexOf(hashBefore),
     entry.accountId,
     entry.seq,
     entry.kind,
     entry.at,
-    moves,
     entry.credits,
     entry.remainingAfter,
     entry.reservedAfter,
     entry.overageAfter,
     entry.reservationId,
+    entry.purchaseId,
     entry.grantId,
     entry.refundedSeq,
-    usages,
+    entry.planId,
+    entry.planVersion,
+    entry.previousPlanId,
     entry.rateCardVersion,
-    entry.late,
     entry.caller,
     entry.requestId,
-    JSON.stringify(entry.reference),
-    labels,
+    entry.request?.method,
     entry.traceId,
     entry.spanId,
+    content,
+    hexOf(personalHash),
   ].join('\n');
-  // Fields that were added later have a name and are omitted when null, so older hashes stay valid.
-  if (entry.planId !== null) hashed += `\nplan ${entry.planId}`;
-  if (entry.previousPlanId !== null) hashed += `\nprevious plan ${entry.previousPlanId}`;
-  if (entry.final !== null) hashed += `\nfinal ${entry.final}`;
-  return {
-    ...entry,
-    movesJson: moves,
-    usagesJson: usages,
-    labelsJson: labels,
-    hash: sha256(hashed),
-  };
+
+/** The labels and other personal data as they are stored; null if there are none. */
+function personalJsonOf({ labels, personal }: Pick<StoredEntry, 'labels' | 'personal'>) {
+  const members = { ...personal, ...(hasMembers(labels) && { labels }) };
+  return hasMembers(members) ? canonicalJson(members) : null;
+}
+
+function hasMembers(object: object): boolean {
+  for (const _ in object) return true;
+  return false;
+}
+
+/** The same as the SQL function `personal_hash` of docs/schema.sql. */
+function hashPersonal(
+  { salt, request, reference }: Omit<StoredEntry, 'hash'>,
+  personalJson: string | null,
+): Uint8Array {
+  return sha256(
+    `${hexOf(salt)}\n${hexOf(request?.fingerprint)}\n${hexOf(request?.response)}\n${reference}\n${personalJson ?? ''}`,
+  );
 }

@@ -36,7 +36,7 @@ export function updateLowBalance(book: Book, trace: Trace) {
   if (account.lowLevels === null && account.remaining === remainingSeen) return;
   const before = account.lowLevels ?? NONE;
   const usable = usableCredits(account, grants, plan);
-  const isAbove = (level: LowBalanceLevel) => usable >= thresholdOf(level, grants, plan);
+  const isAbove = (level: LowBalanceLevel) => usable >= thresholdOf(level, account, grants, plan);
   const isAboveAll = usable > 0n && effectiveLowBalanceLevels(account, plan.terms).every(isAbove);
   if (isAboveAll && account.lowLevels?.length === 0) return;
   const hasRisen = account.remaining > remainingSeen;
@@ -66,7 +66,11 @@ function emitCrossings(
   };
   // A grant that is used up lowers a percentage of what was granted: only new credits recover it.
   for (const level of effectiveLowBalanceLevels(account, plan.terms))
-    update(levelName(level), thresholdOf(level, grants, plan), 'credits' in level || hasRisen);
+    update(
+      levelName(level),
+      thresholdOf(level, account, grants, plan),
+      'credits' in level || hasRisen,
+    );
   update(DEPLETED, 0n, true);
   for (const name of removed) emitCrossing(book, name, false, usable, 0n, trace);
   return after;
@@ -94,9 +98,14 @@ const isBelow = (usable: bigint, threshold: bigint): boolean => usable < thresho
 const isRearmed = (usable: bigint, threshold: bigint): boolean => usable * 10n >= threshold * 11n;
 
 /** A level in credits. A percentage is of the amounts of the grants that have credits left, rounded up. */
-function thresholdOf(level: LowBalanceLevel, grants: readonly Grant[], plan: Plan): bigint {
+function thresholdOf(
+  level: LowBalanceLevel,
+  account: Account,
+  grants: readonly Grant[],
+  plan: Plan,
+): bigint {
   if ('credits' in level) return level.credits;
-  return (grantedCredits(grants, plan) * BigInt(level.percent) + 99n) / 100n;
+  return (grantedCredits(account, grants, plan) * BigInt(level.percent) + 99n) / 100n;
 }
 
 /** The levels of an account in the order of its plan or its own. The events agree with them. */
@@ -107,7 +116,7 @@ export function levelStates(
   usable: bigint,
 ): readonly LevelState[] {
   return effectiveLowBalanceLevels(account, plan.terms).map((level) => {
-    const threshold = thresholdOf(level, grants, plan);
+    const threshold = thresholdOf(level, account, grants, plan);
     const low =
       isBelow(usable, threshold) || (account.lowLevels ?? NONE).includes(levelName(level));
     return { level, threshold, low };

@@ -79,6 +79,27 @@ function paymentFields(
   }
 }
 
+/** Records that a purchase awaits its payment at the provider. Returns the seq of the entry. */
+export function postCheckout(book: Book, purchase: Purchase, origin: Origin): bigint {
+  const { purchaseId, packId, credits, price, labels, checkout } = purchase;
+  const { seq } = book.post(
+    {
+      kind: 'CHECKOUT',
+      purchaseId,
+      details: {
+        pack_id: packId,
+        credits: credits.toString(),
+        amount: price.amount,
+        currency: price.currency,
+      },
+      labels,
+      ...(checkout?.customerEmail && { personal: { customer_email: checkout.customerEmail } }),
+    },
+    origin,
+  );
+  return seq;
+}
+
 /** The reference on a purchase's entries. */
 export const entryReference = ({ paymentReference, purchaseId }: Purchase): string =>
   paymentReference ?? purchaseId;
@@ -111,9 +132,11 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
       kind: 'PURCHASE',
       moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits }],
       credits,
+      purchaseId: purchase.purchaseId,
       grantId: grant.grantId,
       reference: entryReference(purchase),
       labels: purchase.labels,
+      ...(resolution && { personal: { reason: resolution.reason } }),
     },
     { ...origin, caller, requestId },
   );

@@ -10,6 +10,8 @@ export type OverCommitPolicy = 'REJECT' | 'CAP' | 'DRAW';
 export type Reservation = {
   readonly accountId: string;
   readonly reservationId: string;
+  /** seq of the entry that made it. */
+  readonly entrySeq: bigint;
   state: ReservationState;
   /** What was reserved at the start and by raises. */
   credits: bigint;
@@ -47,6 +49,10 @@ export type Reservation = {
   /** Whether any of it was committed after its expiry, within the plan's grace period. */
   late: boolean;
 };
+
+/** Whether it is committed or released: then it is not stored any more, and its entries say what it was. */
+export const isOver = ({ state }: Reservation): boolean =>
+  state === 'COMMITTED' || state === 'RELEASED';
 
 /** Whether a commit can succeed: it is active, or expired and within the plan's grace period. */
 export const canCommit = ({ state, expiresAt }: Reservation, { now, plan }: Book): boolean =>

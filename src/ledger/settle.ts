@@ -9,7 +9,7 @@ import type { Book } from './book.ts';
 import { type Origin, SERVICE_CALLER, type Trace } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
-import { type Grant, grantAvailable, hasExpired } from './grant.ts';
+import { type Grant, grantAvailable, hasExpired, isLimited, isOpen } from './grant.ts';
 import { updateLowBalance } from './low-balance.ts';
 import { toReturnMoves } from './moves.ts';
 import { entryFields, heldCredits, type Reservation } from './reservation.ts';
@@ -58,6 +58,7 @@ function settleDueItems(book: Book, origin: Origin) {
       if (startsNewPeriod) break;
     }
   account.dueAt = findNextDueAt(book);
+  account.hasLimitedGrants = book.grants.some((grant) => isOpen(grant) && isLimited(grant));
   book.changes.account = true;
 }
 
@@ -129,6 +130,7 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
 
 function makeEffective(book: Book, grant: Grant, origin: Origin) {
   grant.state = 'OPEN';
+  book.account.scheduled -= grant.amount;
   book.post(
     {
       kind: 'GRANT_EFFECTIVE',

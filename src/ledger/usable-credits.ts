@@ -27,38 +27,41 @@ export const isStranded = (grant: Grant, plan: Plan): boolean =>
 
 /**
  * Unspent credits that every priced operation can use: of all priced operations, the credits of the one that
- * can use the fewest. Credits that reservations hold are included. `grants` are the open ones.
+ * can use the fewest. Credits that reservations hold are included. All limited grants must be among `grants`.
  */
 export const usableCredits = (
   { remaining }: Account,
   grants: readonly Grant[],
   plan: Plan,
-): bigint =>
-  grants.some(isLimited)
-    ? leastOfAnyOperation(grants, plan, (grant) => grant.remaining)
-    : remaining;
+): bigint => leastOfAnyOperation(remaining, grants, plan, (grant) => grant.remaining);
 
 /** The amounts of the grants whose unspent credits are `usableCredits`. */
-export const grantedCredits = (grants: readonly Grant[], plan: Plan): bigint =>
-  leastOfAnyOperation(
-    grants.filter(({ remaining }) => remaining > 0n),
-    plan,
-    (grant) => grant.amount,
+export const grantedCredits = (
+  { granted }: Account,
+  grants: readonly Grant[],
+  plan: Plan,
+): bigint =>
+  leastOfAnyOperation(granted, grants, plan, ({ remaining, amount }) =>
+    remaining > 0n ? amount : 0n,
   );
 
-/** The least that a priced operation has of these grants. Without one: what is not limited. */
+/** The least that a priced operation has of a total over all grants. Without one: what is not limited. */
 function leastOfAnyOperation(
+  total: bigint,
   grants: readonly Grant[],
   { rateCard }: Plan,
   creditsOf: (grant: Grant) => bigint,
 ): bigint {
-  const sumFor = (operation: string | null) =>
-    grants.reduce((sum, grant) => (canPay(grant, operation) ? sum + creditsOf(grant) : sum), 0n);
-  const general = sumFor(null);
+  if (!grants.some(isLimited)) return total;
+  const limited = grants.filter(isLimited);
+  const general = limited.reduce((rest, grant) => rest - creditsOf(grant), total);
   let least: bigint | null = null;
   for (const { operation, billable } of rateCard.operations.values()) {
     if (!billable) continue;
-    const sum = sumFor(operation);
+    const sum = limited.reduce(
+      (sum, grant) => (canPay(grant, operation) ? sum + creditsOf(grant) : sum),
+      general,
+    );
     if (sum === general) return general;
     if (least === null || sum < least) least = sum;
   }

@@ -17,7 +17,6 @@ import { forEachConcurrently, Poller } from '../poller.ts';
 import { findAccount } from '../queries/accounts.ts';
 import { findDueAccounts } from '../queries/due-accounts.ts';
 import type { Payments } from './payments.ts';
-
 import { type ChargeResult, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
 
 export type TopUpsOptions = {

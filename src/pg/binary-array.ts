@@ -10,14 +10,16 @@ export type ElementType =
   | 'text'
   | 'bigint'
   | 'int'
+  | 'smallint'
   | 'boolean'
   | 'uuid'
   | 'jsonb'
+  | 'json'
   | 'bytea'
   | 'numeric'
   | 'instant';
 
-/** `jsonb` is its text, `instant` epoch milliseconds, `uuid` its usual 36 characters, `numeric` digits. */
+/** `json` and `jsonb` are their text, `instant` epoch milliseconds, `uuid` its usual 36 characters, `numeric` digits. */
 export type Element = string | bigint | number | boolean | Uint8Array | null;
 
 /** How the elements of a type that are not null are written. */
@@ -68,6 +70,15 @@ const int: Format<number> = {
   },
 };
 
+const smallint: Format<number> = {
+  oid: 21,
+  maxBytes: () => 2,
+  write({ view }, value, at) {
+    view.setInt16(at, value);
+    return 2;
+  },
+};
+
 const boolean: Format<boolean> = {
   oid: 16,
   maxBytes: () => 1,
@@ -92,6 +103,8 @@ const jsonb: Format<string> = {
   },
 };
 
+const json: Format<string> = { ...text, oid: 114 };
+
 const bytea: Format<Uint8Array> = {
   oid: 17,
   maxBytes: (value) => value.length,
@@ -102,7 +115,19 @@ const bytea: Format<Uint8Array> = {
 };
 
 /** The SQL statement casts `numeric`, which it receives as text. */
-const formats = { text, numeric: text, bigint, instant, int, boolean, uuid, jsonb, bytea };
+const formats = {
+  text,
+  numeric: text,
+  bigint,
+  instant,
+  int,
+  smallint,
+  boolean,
+  uuid,
+  jsonb,
+  json,
+  bytea,
+};
 
 /** The array of one element of each row. */
 export function binaryArray<Row>(

@@ -4,7 +4,7 @@
  */
 
 import { binaryArray, type Element, type ElementType } from './binary-array.ts';
-import type { Group } from './column.ts';
+import type { Group, NamedColumn } from './column.ts';
 import type { SqlStatement } from './pipelined-batch.ts';
 import { type Columns, elementOf, type Table, type Written } from './table.ts';
 
@@ -19,13 +19,13 @@ const ALL_GROUPS: readonly Group[] = ['key', 'inserted', 'updated', 'settings'];
 
 /** `insert` of rows. */
 export function bulkInsert<C extends Columns, Domain>(table: Table<C, Domain>) {
-  const columns = columnsOf(table, ALL_GROUPS);
+  const columns = columnsOf<Written<C>>(table, ALL_GROUPS);
   return writer(insertText(table.name, columns), columns);
 }
 
 /** `insert` of rows; where the key exists, `update` of the group `updated`. */
 export function bulkUpsert<C extends Columns, Domain>(table: Table<C, Domain>) {
-  const columns = columnsOf(table, ALL_GROUPS);
+  const columns = columnsOf<Written<C>>(table, ALL_GROUPS);
   const keys = columnsOf(table, ['key']).map(({ name }) => name);
   const set = columnsOf(table, ['updated']).map(({ name }) => `${name} = excluded.${name}`);
   const text = `${insertText(table.name, columns)}
@@ -38,10 +38,19 @@ export function bulkUpdate<C extends Columns, Domain>(
   table: Table<C, Domain>,
   group: 'updated' | 'settings' = 'updated',
 ) {
-  const keys = columnsOf(table, ['key']);
-  const columns = columnsOf(table, [group]);
+  const keys = columnsOf<Written<C>>(table, ['key']);
+  const columns = columnsOf<Written<C>>(table, [group]);
   const set = columns.map((column) => `${column.name} = ${selected(column)}`);
   return writer(updateText(table.name, keys, set, [...keys, ...columns]), [...keys, ...columns]);
+}
+
+/** `delete` of rows by their key. */
+export function bulkDelete<Row>(table: Pick<Table<Columns, unknown>, 'name' | 'columns'>) {
+  const keys = columnsOf<Row>(table, ['key']);
+  const text = `
+    delete from ${table.name} using ${unnest(keys)}
+    where ${keys.map(({ name }) => `${table.name}.${name} = n.${name}`).join(' and ')}`;
+  return writer(text, keys);
 }
 
 /** A value that a row was computed from and the SQL that it must still equal. Null is not compared. */
@@ -62,8 +71,8 @@ export function versionedUpdate<C extends Columns, Domain, Row>(
     ...column,
     elementOf: (row) => column.elementOf(domainOf(row)),
   });
-  const keys = columnsOf(table, ['key']).map(from);
-  const columns = columnsOf(table, ['updated']).map(from);
+  const keys = columnsOf<Written<C>>(table, ['key']).map(from);
+  const columns = columnsOf<Written<C>>(table, ['updated']).map(from);
   const isCurrent = [
     `${table.name}.version = n.version - 1`,
     ...guards.map(({ name, equal }) => `(n.${name} is null or n.${name} = ${equal})`),
@@ -77,16 +86,16 @@ export function versionedUpdate<C extends Columns, Domain, Row>(
   return writer(updateText(table.name, keys, set, sent), sent);
 }
 
-function columnsOf<C extends Columns, Domain>(
-  table: Table<C, Domain>,
+function columnsOf<Row>(
+  table: { readonly columns: readonly NamedColumn[] },
   groups: readonly Group[],
-): SentColumn<Written<C>>[] {
+): SentColumn<Row>[] {
   return table.columns
     .filter(({ group }) => groups.includes(group))
     .map((column) => ({
       name: column.name,
       type: column.elementType,
-      elementOf: elementOf(column),
+      elementOf: elementOf<Row>(column),
     }));
 }
 

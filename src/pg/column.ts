@@ -27,8 +27,6 @@ export type ColumnDefinition = {
   readonly sqlType: string;
   readonly elementType: ElementType;
   readonly isNullable: boolean;
-  /** In SQL, where it is not the field's name in snake_case. */
-  readonly name: string | null;
   /** From the value that a select list of the table yields. */
   readonly read: (selected: never) => unknown;
   readonly write: (value: never) => Element;
@@ -62,6 +60,16 @@ export class Column<Value, Stored, Source = OwnField> {
     });
   }
 
+  /** NULL in SQL stands for this value, which the field has instead of null. */
+  nullIs(absent: Value): Column<Value, Stored | null, Source> {
+    const { read, write } = this.definition;
+    return this.#with({
+      isNullable: true,
+      read: (selected) => (selected === null ? absent : read(selected)),
+      write: (value) => (value === absent ? null : write(value)),
+    });
+  }
+
   /**
    * The field holds the value in another form. `toValue` is left out where the column is not written from
    * the field.
@@ -90,10 +98,6 @@ export class Column<Value, Stored, Source = OwnField> {
   /** The column is computed when it is written, and never read. */
   computed<Domain>(value: (object: Domain) => Value): Column<Value, Stored, Computed<Domain>> {
     return this.#with({ from: value, isRead: false });
-  }
-
-  named(name: string): Column<Value, Stored, Source> {
-    return this.#with({ name });
   }
 
   #with<V, S, From>(changes: Partial<ColumnDefinition>): Column<V, S, From> {
@@ -126,7 +130,6 @@ const columnType =
       sqlType,
       elementType,
       isNullable: false,
-      name: null,
       read: read ?? asIs,
       write: (write ?? asIs) as ColumnDefinition['write'],
       from: null,
@@ -153,9 +156,34 @@ export const numeric = (...precision: readonly [] | readonly [number, number]) =
     sqlType: precision.length === 0 ? 'numeric' : `numeric(${precision.join(', ')})`,
   });
 
+/** Names as short numbers, e.g. `code({ ACTIVE: 1, EXPIRED: 4 })('updated')`. A view spells them. */
+export const code = <Name extends string>(codes: Readonly<Record<Name, number>>) => {
+  const names = new Map(Object.entries<number>(codes).map(([name, code]) => [code, name as Name]));
+  return columnType<Name, number>({
+    elementType: 'smallint',
+    read: (selected: number) => {
+      const name = names.get(selected);
+      if (name === undefined) throw new Error(`there is no name for the code ${selected}`);
+      return name;
+    },
+    write: (name) => codes[name],
+  });
+};
+
+/** Hexadecimal text, in half as many bytes. */
+export const hex = columnType<string, Buffer>({
+  elementType: 'bytea',
+  read: (selected: Buffer) => selected.toString('hex'),
+  write: (value) => Buffer.from(value, 'hex'),
+});
+
+/**
+ * JSON as text: canonical, and smaller than jsonb. For what is written once and read whole. A bigint
+ * becomes a number or, above 2^53, a string.
+ */
+export const jsonText = <Stored>(group: Group, comment = ''): Column<Stored, Stored> =>
+  columnType<Stored>({ elementType: 'json', write: canonicalJson })(group, comment);
+
 /** Written as canonical JSON: a bigint becomes a number or, above 2^53, a string. */
 export const json = <Stored>(group: Group, comment = ''): Column<Stored, Stored> =>
   columnType<Stored>({ elementType: 'jsonb', write: canonicalJson })(group, comment);
-
-/** An integer in JSON, as the database has it and as a write gives it. */
-export type JsonInteger = number | string | bigint;

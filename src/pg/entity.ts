@@ -2,7 +2,7 @@
 import { defineEntity, type EntitySchema, p, t } from '@mikro-orm/core';
 import type { ElementType } from './binary-array.ts';
 import type { Column, NamedColumn } from './column.ts';
-import type { Columns, Table } from './table.ts';
+import type { Columns, Index, Table } from './table.ts';
 
 export type Entity<C extends Columns> = {
   [Field in keyof C]: C[Field] extends Column<infer _, infer Stored, unknown> ? Stored : never;
@@ -13,11 +13,13 @@ const TYPES = {
   uuid: t.uuid,
   bigint: new t.bigint('bigint'),
   int: t.integer,
+  smallint: t.smallint,
   boolean: t.boolean,
   bytea: t.blob,
   instant: t.datetime,
   numeric: new t.decimal('string'),
   jsonb: t.json,
+  json: t.json,
 } satisfies Readonly<Record<ElementType, unknown>>;
 
 export function entityOf<C extends Columns, Domain>({
@@ -33,14 +35,22 @@ export function entityOf<C extends Columns, Domain>({
       name,
       expression: [conditions].flat().join(' and '),
     })),
-    uniques: Object.entries(uniques).map(([name, fields]) => ({ name, properties: [...fields] })),
-    indexes: Object.entries(indexes).map(([name, { on, where }]) => ({
+    uniques: [
+      ...Object.entries(uniques).map(([name, fields]) => ({ name, properties: [...fields] })),
+      ...indexesOf(indexes, true),
+    ],
+    indexes: indexesOf(indexes, false),
+  }) as unknown as EntitySchema<Entity<C>>;
+}
+
+const indexesOf = (indexes: Readonly<Record<string, Index<string>>>, areUnique: boolean) =>
+  Object.entries(indexes)
+    .filter(([, { unique = false }]) => unique === areUnique)
+    .map(([name, { on, where }]) => ({
       name,
       properties: [...on],
       ...(where !== undefined && { where }),
-    })),
-  }) as unknown as EntitySchema<Entity<C>>;
-}
+    }));
 
 function propertyOf({ elementType, sqlType, name, group, isNullable }: NamedColumn) {
   const property = p.type(TYPES[elementType]).columnType(sqlType).fieldName(name);

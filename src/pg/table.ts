@@ -42,6 +42,8 @@ export type TableDescription<Field extends string = string> = {
   readonly indexes?: Readonly<Record<string, Index<Field>>>;
   /** Of the role `scrip_runtime`, e.g. "select, insert". */
   readonly privileges: string;
+  /** Columns that no query filters by: ANALYZE would sort their values for nothing. */
+  readonly unanalyzed?: readonly Field[];
   /** Percent of a page that inserts fill. An update that finds room on the page touches no index. */
   readonly fillfactor?: number;
 };
@@ -50,6 +52,7 @@ export type Index<Field extends string> = {
   readonly on: readonly Field[];
   /** Of a partial index. */
   readonly where?: string;
+  readonly unique?: true;
 };
 
 export type TableDefinition<C extends Columns, Domain> = TableDescription<keyof C & string> & {
@@ -77,7 +80,7 @@ export class Table<C extends Columns, Domain> {
     this.columns = Object.entries(definition.columns).map(([field, { definition }]) => ({
       ...definition,
       field,
-      name: definition.name ?? snakeCase(field),
+      name: snakeCase(field),
     }));
     this.selectList = this.selectListOf();
     const values = reader<Values<C>>(this.#columnsRead);

@@ -5,13 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import pg from 'pg';
+import { toUsages } from '../ledger/entry-content.ts';
 import { min } from '../min.ts';
 import { inReadOnlySnapshot, readWithCursor } from '../pg/cursor.ts';
 import { fromMillis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import type { PlanFile, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
-import { toUsages } from '../store/tables/entries.ts';
+import { kindCodes } from '../store/tables/codes.ts';
 import {
   addOverage,
   allowanceOf,
@@ -92,21 +93,27 @@ export async function preview(
 }
 
 async function readTerms(client: pg.Client, planId: string): Promise<PlanTerms> {
-  const { rows } = await client.query('select terms from plans where plan_id = $1', [planId]);
+  const { rows } = await client.query(
+    'select v.terms from plans p join plan_versions v using (plan_id, version) where p.plan_id = $1',
+    [planId],
+  );
   if (rows.length === 0) throw new Error(`the database has no plan ${planId}`);
   return planTermsFromJson(rows[0].terms);
 }
 
-/** One row per commit and charge of the month, and one for an account without any. */
+/**
+ * One row per commit and charge of the month, and one for an account without any. A commit without usages
+ * has those of its reservation.
+ */
 const CHARGES_SQL = `
   select a.account_id, e.seq, e.credits - coalesce(f.refunded, 0) as credits,
-    case when e.usages = '[]'::jsonb then r.usages else e.usages end as usages
+    coalesce(e.content -> 'u', r.content -> 'u') as usages
   from accounts a
-  left join entries e on e.account_id = a.account_id and e.kind in ('COMMIT', 'CHARGE')
+  left join entries e on e.account_id = a.account_id and e.kind in (${kindCodes('COMMIT', 'CHARGE')})
     and e.at >= ${fromMillis('$2')} and e.at < ${fromMillis('$3')}
   left join refunded f on f.account_id = e.account_id and f.seq = e.seq
   left join entries r on r.account_id = e.account_id and r.reservation_id = e.reservation_id
-    and r.kind = 'RESERVE' and e.usages = '[]'::jsonb
+    and r.kind = ${kindCodes('RESERVE')} and e.content -> 'u' is null
   where a.plan_id = $1
   order by a.account_id, e.seq`;
 

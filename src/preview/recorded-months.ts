@@ -12,6 +12,7 @@ import type { OverageRates } from '../pricing/overage.ts';
 import { overageRatesSchema } from '../pricing/plan-file/overage-schema.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
 import { jsonIntegers } from '../pricing/plan-file/scalar-schemas.ts';
+import { kindCodes } from '../store/tables/codes.ts';
 import type { RecordedMonth } from './overage.ts';
 
 type Month = { readonly accountsOf: string; readonly from: number; readonly until: number };
@@ -36,14 +37,14 @@ const MONTHS_SQL = `
     where b.account_id = a.account_id and b.month < $4 order by b.month desc limit 1
   ) before on a.statement_plan_id is null
   cross join lateral (
-    select coalesce(sum(case when m ->> 1 = 'consumed' then (m ->> 3)::bigint
-                             when m ->> 0 = 'consumed' then -(m ->> 3)::bigint end), 0) as overage
-    from entries e
+    select coalesce(sum(case when m.to_bucket = 'consumed' then m.credits
+                             when m.from_bucket = 'consumed' then -m.credits end), 0) as overage
+    from history_moves m
+    join entries e on e.account_id = m.account_id and e.seq = m.seq
     left join entries o on o.account_id = e.account_id and o.seq = e.refunded_seq
-    cross join jsonb_array_elements(e.moves) m
-    where e.account_id = a.account_id and e.at >= ${FROM} and e.at < ${UNTIL}
-      and e.kind in ('COMMIT', 'CHARGE', 'REFUND') and (e.kind <> 'REFUND' or o.at >= ${FROM})
-      and (m ->> 2)::bigint = 0
+    where m.account_id = a.account_id and m.at >= ${FROM} and m.at < ${UNTIL} and m.grant_id is null
+      and e.kind in (${kindCodes('COMMIT', 'CHARGE', 'REFUND')})
+      and (e.refunded_seq is null or o.at >= ${FROM})
   ) used
   left join lateral (
     select greatest(e.remaining_after - e.reserved_after, 0) as available from entries e
@@ -54,7 +55,7 @@ const MONTHS_SQL = `
       coalesce(sum((
         select sum(e.credits) from entries e
         where e.account_id = g.account_id and e.grant_id = g.grant_id
-          and e.kind = 'GRANT_EXPIRED' and e.at >= ${UNTIL}
+          and e.kind = ${kindCodes('GRANT_EXPIRED')} and e.at >= ${UNTIL}
       )), 0) as settled_later,
       coalesce(sum(g.remaining - g.reserved), 0) as not_settled
     from grants g
@@ -99,7 +100,9 @@ const schema = overageRatesSchema(jsonIntegers).nullable();
 const storedRates = (json: unknown): OverageRates | null => schema.parse(json ?? null);
 
 async function ratesOfPlans(client: pg.Client): Promise<ReadonlyMap<string, OverageRates | null>> {
-  const { rows } = await client.query<Row>('select plan_id, terms from plans');
+  const { rows } = await client.query<Row>(
+    'select p.plan_id, v.terms from plans p join plan_versions v using (plan_id, version)',
+  );
   return new Map(
     rows.map((row): [string, OverageRates | null] => [
       row['plan_id']!,

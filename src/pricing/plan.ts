@@ -9,7 +9,7 @@ import type { OverageRates } from './overage.ts';
 /** The largest amount of credits: the largest int64. */
 export const MAX_CREDITS = 9_223_372_036_854_775_807n;
 
-/** The version of a rate card that was read from a file. Published ones are numbered 1, 2, 3 … */
+/** The version of a rate card, or of terms, that was read from a file. Published ones are numbered 1, 2, 3 … */
 export const UNPUBLISHED = 0;
 
 /** An exact amount in one currency. `amount` is a plain decimal, 0 or more, such as "19.00". */
@@ -154,7 +154,7 @@ export type Terms = {
   readonly expiringNoticeMs: number;
 };
 
-/** A plan without its prices: it changes without a new rate card version. */
+/** A plan without its prices. Published ones have versions of their own: they change without a new rate card. */
 export type PlanTerms = {
   readonly title: string;
   readonly terms: Terms;
@@ -163,7 +163,12 @@ export type PlanTerms = {
 };
 
 /** The plan of an account, with the rate card in force. */
-export type Plan = PlanTerms & { readonly planId: string; readonly rateCard: RateCard };
+export type Plan = PlanTerms & {
+  readonly planId: string;
+  /** Version of the terms. */
+  readonly planVersion: number;
+  readonly rateCard: RateCard;
+};
 
 /** New prices from an instant on: the whole rate card from then. */
 export type PriceChange = { readonly from: number; readonly rateCard: RateCard };

@@ -22,7 +22,10 @@ type VersionPeriod = { readonly plan: Plan; readonly from: number; readonly unti
 
 export class PublishedPlan {
   readonly planId: string;
+  /** Incremented by every publication that changes something. */
   readonly revision: number;
+  /** Version of the terms. */
+  readonly planVersion: number;
   readonly terms: PlanTerms;
   /** All versions, by number. */
   readonly versions: readonly DatedVersion[];
@@ -34,13 +37,14 @@ export class PublishedPlan {
   /** `rateCards` are the loaded ones, by version. Those loaded later are added to the map. */
   constructor(
     planId: string,
-    revision: number,
+    { revision, planVersion }: { readonly revision: number; readonly planVersion: number },
     terms: PlanTerms,
     versions: readonly DatedVersion[],
     rateCards: Map<number, RateCard>,
   ) {
     this.planId = planId;
     this.revision = revision;
+    this.planVersion = planVersion;
     this.terms = terms;
     this.versions = versions;
     // Of two versions for the same instant, the one published later is in force.
@@ -63,7 +67,8 @@ export class PublishedPlan {
     const { version, from, until } = this.#inForceAt(instant);
     const rateCard = this.#rateCards.get(version);
     assert(rateCard, `rate card ${version} of plan ${this.planId} is not loaded`);
-    const plan = { planId: this.planId, ...this.terms, rateCard };
+    const { planId, planVersion } = this;
+    const plan = { planId, planVersion, ...this.terms, rateCard };
     this.#period = { plan, from, until };
     return plan;
   }

@@ -10,15 +10,12 @@ import { settle } from '../ledger/settle.ts';
 import { type Em, IsolationLevel } from '../pg/orm.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import {
-  loadAccounts,
-  loadExpiredReservations,
-  loadNextReservationExpiry,
-  loadOpenGrants,
-} from '../store/load.ts';
+import { loadAccounts, loadExpiredReservations, loadNextReservationExpiry } from '../store/load.ts';
+import { loadAllOpenGrants, loadGrantsToShow } from '../store/load-grants.ts';
 
 type QueuedRead = {
   readonly accountId: string;
+  readonly allGrants: boolean;
   readonly resolve: (book: Book | null) => void;
   readonly reject: (error: unknown) => void;
 };
@@ -40,10 +37,13 @@ export class AccountSnapshots {
     this.#clock = clock;
   }
 
-  /** The account's book, with its open grants. Null if there is no such account. */
-  read(accountId: string): Promise<Book | null> {
+  /**
+   * The account's book. Of its open grants it has all, if that is asked for, or those that expire next. Null
+   * if there is no such account.
+   */
+  read(accountId: string, { allGrants = false } = {}): Promise<Book | null> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ accountId, resolve, reject });
+      this.#queue.push({ accountId, allGrants, resolve, reject });
       if (!this.#isReading) void this.#readQueue();
     });
   }
@@ -55,7 +55,7 @@ export class AccountSnapshots {
     while (this.#queue.length > 0) {
       const group = this.#queue.splice(0, GROUP_MAX);
       try {
-        const books = await this.#readGroup([...new Set(group.map((read) => read.accountId))]);
+        const books = await this.#readGroup(group);
         for (const { accountId, resolve } of group) resolve(books.get(accountId) ?? null);
       } catch (error) {
         for (const { reject } of group) reject(error);
@@ -64,16 +64,20 @@ export class AccountSnapshots {
     this.#isReading = false;
   }
 
-  async #readGroup(accountIds: readonly string[]): Promise<Map<string, Book>> {
+  async #readGroup(group: readonly QueuedRead[]): Promise<Map<string, Book>> {
+    const accountIds = [...new Set(group.map(({ accountId }) => accountId))];
+    const all = new Set(group.flatMap((read) => (read.allGrants ? [read.accountId] : [])));
+    const others = accountIds.filter((accountId) => !all.has(accountId));
     return await this.#em.transactional(
       async (em) => {
         const now = this.#clock.now();
-        const [accounts, openGrants, plans] = await Promise.all([
+        const [accounts, allGrants, someGrants, plans] = await Promise.all([
           loadAccounts(em, accountIds),
-          loadOpenGrants(em, accountIds),
+          loadAllOpenGrants(em, [...all]),
+          loadGrantsToShow(em, others, now),
           this.#catalogue.loadPlans(em, now),
         ]);
-        const grants = Map.groupBy(openGrants, ({ accountId }) => accountId);
+        const grants = Map.groupBy([...allGrants, ...someGrants], ({ accountId }) => accountId);
         const books = new Map<string, Book>();
         for (const account of accounts) {
           const { accountId } = account;
@@ -104,6 +108,7 @@ export class AccountSnapshots {
       account,
       plans,
       grants,
+      loadedUpTo: null,
       reservations: isDue ? await loadExpiredReservations(em, accountId, at, ALL) : [],
       purchases: [],
       customPacks: [],

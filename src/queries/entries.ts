@@ -4,7 +4,8 @@ import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
-import { entries } from '../store/tables/entries.ts';
+import { KIND_CODES } from '../store/tables/codes.ts';
+import { shownEntries } from '../store/tables/entries.ts';
 import { Conditions } from './conditions.ts';
 
 export type EntryFilter = {
@@ -28,16 +29,23 @@ export async function findEntries(
     ['account_id = $1', 'seq > $2', 'seq <= $3'],
     [accountId, afterSeq, upToSeq],
   );
-  if (filter.kinds.length > 0) where.add((p) => `kind = any(${p}::text[])`, filter.kinds);
+  if (filter.kinds.length > 0)
+    where.add(
+      (p) => `kind = any(${p}::smallint[])`,
+      filter.kinds.map((kind) => KIND_CODES[kind]),
+    );
   if (filter.reference) where.add((p) => `reference = ${p}`, filter.reference);
   if (filter.operation)
-    where.add((p) => `usages @> ${p}::jsonb`, JSON.stringify([{ operation: filter.operation }]));
+    where.add(
+      (p) => `exists (select from json_array_elements(content -> 'u') u where u ->> 0 = ${p})`,
+      filter.operation,
+    );
   const rows = await query<Row>(
     em,
-    `select ${entries.selectList} from entries where ${where} order by seq`,
+    `select ${shownEntries.selectList} from entries where ${where} order by seq`,
     where.parameters,
   );
-  return rows.map(entries.read);
+  return rows.map(shownEntries.read);
 }
 
 /** The seq of an account's newest entry; 0 before the first; null if there is no such account. */

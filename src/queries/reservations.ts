@@ -4,6 +4,9 @@ import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
+import { loadReservations } from '../store/load.ts';
+import { loadEndedReservations } from '../store/load-ended-reservations.ts';
+import { kindCodes, RESERVATION_STATE_CODES } from '../store/tables/codes.ts';
 import { reservations } from '../store/tables/reservations.ts';
 
 export async function findReservation(
@@ -12,38 +15,121 @@ export async function findReservation(
   reservationId: string,
   now: number,
 ): Promise<Reservation | null> {
-  const [row] = await query<Row>(
-    em,
-    `select ${reservations.selectList} from reservations
-     where account_id = $1 and reservation_id = $2`,
-    [accountId, reservationId],
-  );
-  return row ? expiredAt(reservations.read(row), now) : null;
+  const [found] = await findByIds(em, accountId, [reservationId], now);
+  return found ?? null;
 }
 
-/**
- * Reservations of an account before `beforeId`, newest first; from the newest if it is null; in any state
- * if `states` is empty.
- */
+/** Newest first. */
+export type ReservationPage = {
+  readonly reservations: readonly Reservation[];
+  /** The next page has those that were made before this entry. Null: there are no more. */
+  readonly nextBeforeSeq: bigint | null;
+};
+
+/** At most `limit` reservations of an account that were made before an entry; in any state if `states` is empty. */
 export async function findReservations(
   em: Em,
   accountId: string,
   states: readonly ReservationState[],
   now: number,
-  beforeId: string | null,
+  beforeSeq: bigint,
   limit: number,
-): Promise<Reservation[]> {
-  const state = `case when state = 'ACTIVE' and expires_at <= ${fromMillis('$2')}
-    then 'EXPIRED' else state end`;
+): Promise<ReservationPage> {
+  const areStored = states.every((state) => state in RESERVATION_STATE_CODES);
+  return states.length > 0 && areStored
+    ? await findStored(em, accountId, states, now, beforeSeq, limit)
+    : await findAny(em, accountId, states, now, beforeSeq, limit);
+}
+
+/** Those that have rows. */
+async function findStored(
+  em: Em,
+  accountId: string,
+  states: readonly ReservationState[],
+  now: number,
+  beforeSeq: bigint,
+  limit: number,
+): Promise<ReservationPage> {
+  const { ACTIVE, EXPIRED } = RESERVATION_STATE_CODES;
+  const state = `case when state = ${ACTIVE} and expires_at <= ${fromMillis('$2')} then ${EXPIRED} else state end`;
   const rows = await query<Row>(
     em,
     `select ${reservations.selectList} from reservations
-     where account_id = $1 and ($3::uuid is null or reservation_id < $3)
-       and (cardinality($4::text[]) = 0 or ${state} = any($4::text[]))
-     order by reservation_id desc limit $5`,
-    [accountId, now, beforeId, states, limit],
+     where account_id = $1 and entry_seq < $3 and ${state} = any($4::smallint[])
+     order by entry_seq desc limit $5`,
+    [
+      accountId,
+      now,
+      beforeSeq,
+      states.map((name) => RESERVATION_STATE_CODES[name as 'ACTIVE' | 'EXPIRED']),
+      limit + 1,
+    ],
   );
-  return rows.map((row) => expiredAt(reservations.read(row), now));
+  const found = rows.map((row) => expiredAt(reservations.read(row), now));
+  return toPage(found, limit, 0n);
+}
+
+/** Entries that one query passes over, and one page: where few are wanted a page has fewer than `limit`. */
+const QUERY_ENTRIES = 5_000n;
+const PAGE_ENTRIES = 20_000n;
+
+/** Looks through the entries that made reservations, backwards. */
+async function findAny(
+  em: Em,
+  accountId: string,
+  states: readonly ReservationState[],
+  now: number,
+  beforeSeq: bigint,
+  limit: number,
+): Promise<ReservationPage> {
+  const found: Reservation[] = [];
+  let before = beforeSeq;
+  while (before > beforeSeq - PAGE_ENTRIES && before > 1n && found.length <= limit) {
+    const from = before - QUERY_ENTRIES;
+    const wanted = limit + 1 - found.length;
+    const made = await findReserves(em, accountId, from, before, wanted);
+    const ids = made.map(({ reservation_id }) => reservation_id);
+    for (const reservation of await findByIds(em, accountId, ids, now))
+      if (states.length === 0 || states.includes(reservation.state)) found.push(reservation);
+    before = made.length === wanted ? BigInt(made.at(-1)?.seq ?? 0) : from;
+  }
+  return toPage(found, limit, before);
+}
+
+/** `found` are up to `limit + 1` reservations of which all that were made after `searchedTo` are among them. */
+function toPage(found: readonly Reservation[], limit: number, searchedTo: bigint): ReservationPage {
+  const page = found.slice(0, limit);
+  if (found.length > limit)
+    return { reservations: page, nextBeforeSeq: page.at(-1)?.entrySeq ?? null };
+  return { reservations: page, nextBeforeSeq: searchedTo > 1n ? searchedTo : null };
+}
+
+/** The newest entries between two that made reservations. */
+const findReserves = (em: Em, accountId: string, after: bigint, before: bigint, limit: number) =>
+  query<{ seq: string; reservation_id: string }>(
+    em,
+    `select seq, reservation_id from entries
+     where account_id = $1 and seq > $2 and seq < $3 and kind = ${kindCodes('RESERVE')}
+     order by seq desc limit $4`,
+    [accountId, after, before, limit],
+  );
+
+/** In the order of the ids, without those that do not exist. */
+async function findByIds(
+  em: Em,
+  accountId: string,
+  ids: readonly string[],
+  now: number,
+): Promise<readonly Reservation[]> {
+  const keys = ids.map((key) => ({ accountId, key }));
+  const stored = await loadReservations(em, keys);
+  const known = new Map<string, Reservation>(
+    stored.map((row) => [row.reservationId, expiredAt(row, now)]),
+  );
+  const missing = keys.filter(({ key }) => !known.has(key));
+  for (const ended of await loadEndedReservations(em, missing))
+    known.set(ended.reservationId, ended);
+  return ids.flatMap((id) => known.get(id) ?? []);
 }
 
 /** An active reservation past its expiry is stored as EXPIRED only once a unit of work meets it. */

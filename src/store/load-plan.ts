@@ -8,6 +8,7 @@ import { PublishedPlan } from '../pricing/published-plan.ts';
 
 type PlanVersionRow = {
   readonly revision: number;
+  readonly plan_version: number;
   readonly terms: unknown;
   readonly withdrawn: boolean;
   readonly version: number;
@@ -23,9 +24,13 @@ export async function loadPlan(
 ): Promise<PublishedPlan> {
   const rows = await query<PlanVersionRow>(
     em,
-    `select p.revision, p.terms, p.withdrawn @> to_jsonb(r.version) as withdrawn, r.version,
+    `select p.revision, p.version as plan_version, v.terms,
+       p.withdrawn @> to_jsonb(r.version) as withdrawn, r.version,
        ${millis('r.effective_at', 'effective_at')}, ${millis('r.created_at', 'created_at')}
-     from plans p join rate_cards r using (plan_id) where plan_id = $1 order by version`,
+     from plans p
+     join plan_versions v on v.plan_id = p.plan_id and v.version = p.version
+     join rate_cards r on r.plan_id = p.plan_id
+     where p.plan_id = $1 order by r.version`,
     [planId],
   );
   const [first] = rows;
@@ -37,7 +42,8 @@ export async function loadPlan(
     withdrawn,
   }));
   const terms = planTermsFromJson(first.terms);
-  return new PublishedPlan(planId, first.revision, terms, versions, rateCards);
+  const { revision, plan_version: planVersion } = first;
+  return new PublishedPlan(planId, { revision, planVersion }, terms, versions, rateCards);
 }
 
 /** Loads a version of a plan's rate card and adds it to the plan. Null if the plan never had it. */

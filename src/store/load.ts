@@ -15,11 +15,11 @@ import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import { accounts } from './tables/accounts.ts';
+import { kindCodes, RESERVATION_STATE_CODES } from './tables/codes.ts';
 import { customPacks } from './tables/custom-packs.ts';
 import { entries } from './tables/entries.ts';
 import { grants } from './tables/grants.ts';
 import { purchases } from './tables/purchases.ts';
-import { type AnsweredRequest, requests } from './tables/requests.ts';
 import { reservations } from './tables/reservations.ts';
 
 /** A row of an account. */
@@ -68,17 +68,6 @@ export async function loadAccounts(em: Em, accountIds: readonly string[]): Promi
   return rows.map(accounts.read);
 }
 
-/** The grants of accounts that can still change. */
-export async function loadOpenGrants(em: Em, accountIds: readonly string[]): Promise<Grant[]> {
-  if (accountIds.length === 0) return [];
-  const rows = await query<Row>(
-    em,
-    `select ${grants.selectList} from grants where account_id = any($1::text[]) and open`,
-    [texts(accountIds)],
-  );
-  return rows.map(grants.read);
-}
-
 /** Grants by their number, whether or not they are open. */
 export const loadGrants = (em: Em, keys: readonly RowKey<bigint>[]): Promise<Grant[]> =>
   loadByKey(em, grants, 'grant_id', 'bigint', keys);
@@ -116,7 +105,7 @@ export async function loadExpiredReservations(
   const rows = await query<Row>(
     em,
     `select ${reservations.selectList} from reservations
-     where account_id = $1 and state = 'ACTIVE' and expires_at <= ${fromMillis('$2')}
+     where account_id = $1 and state = ${RESERVATION_STATE_CODES.ACTIVE} and expires_at <= ${fromMillis('$2')}
      order by reservations.expires_at limit $3`,
     [accountId, now, limit],
   );
@@ -132,31 +121,11 @@ export async function loadNextReservationExpiry(
   const [row] = await query<{ expires_at: number }>(
     em,
     `select ${millis('expires_at')} from reservations
-     where account_id = $1 and state = 'ACTIVE' and expires_at > ${fromMillis('$2')}
+     where account_id = $1 and state = ${RESERVATION_STATE_CODES.ACTIVE} and expires_at > ${fromMillis('$2')}
      order by reservations.expires_at limit 1`,
     [accountId, now],
   );
   return row?.expires_at ?? null;
-}
-
-/** Those of the requests that were answered before. */
-export async function loadRequests(
-  em: Em,
-  keys: readonly Pick<AnsweredRequest, 'accountId' | 'requestId' | 'method'>[],
-): Promise<AnsweredRequest[]> {
-  if (keys.length === 0) return [];
-  const rows = await query<Row>(
-    em,
-    `select ${requests.selectList} from requests
-     join unnest($1::text[], $2::text[], $3::text[]) as n(account_id, request_id, method)
-       using (account_id, request_id, method)`,
-    [
-      binaryArray('text', keys, ({ accountId }) => accountId),
-      binaryArray('text', keys, ({ requestId }) => requestId),
-      binaryArray('text', keys, ({ method }) => method),
-    ],
-  );
-  return rows.map(requests.read);
 }
 
 /** Commits and charges by their seq, with what was refunded of each so far. */
@@ -171,7 +140,7 @@ export async function loadRefundables(
      from entries e
      join unnest($1::text[], $2::bigint[]) as n(account_id, seq) using (account_id, seq)
      left join refunded r using (account_id, seq)
-     where e.kind in ('COMMIT', 'CHARGE')`,
+     where e.kind in (${kindCodes('COMMIT', 'CHARGE')})`,
     keyArrays('bigint', keys),
   );
   return rows.map((row) => toRefundableEntry(entries.read(row), BigInt(row['refunded']!)));

@@ -96,7 +96,7 @@ async function loadWithRateCards(em: Em, planId: string, at: number): Promise<Pu
   return plan;
 }
 
-async function writeChange(em: Em, { file, at, added, withdrawn }: PlanChange) {
+async function writeChange(em: Em, { file, at, changesTerms, added, withdrawn }: PlanChange) {
   const { planId, title } = file;
   for (const { version, effectiveAt, rateCard } of added)
     em.create(entities.rateCards, {
@@ -107,9 +107,17 @@ async function writeChange(em: Em, { file, at, added, withdrawn }: PlanChange) {
       effectiveAt: new Date(effectiveAt),
     });
   const row = await em.findOne(entities.plans, { planId });
+  const version = (row?.version ?? 0) + (changesTerms ? 1 : 0);
+  if (changesTerms)
+    em.create(entities.planVersions, {
+      planId,
+      version,
+      title,
+      terms: planTermsToJson(file),
+      createdAt: new Date(at),
+    });
   const content = {
-    title,
-    terms: planTermsToJson(file),
+    version,
     revision: (row?.revision ?? 0) + 1,
     withdrawn: [...(row?.withdrawn ?? []), ...withdrawn.map(({ version }) => version)],
     updatedAt: new Date(at),

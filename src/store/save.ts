@@ -8,7 +8,7 @@ import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import type { Statement } from '../ledger/statement.ts';
-import { bulkInsert, bulkUpdate, bulkUpsert, versionedUpdate } from '../pg/bulk.ts';
+import { bulkDelete, bulkInsert, bulkUpdate, bulkUpsert, versionedUpdate } from '../pg/bulk.ts';
 import { constraintOf } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import type { SqlStatement } from '../pg/pipelined-batch.ts';
@@ -20,8 +20,7 @@ import { events } from './tables/events.ts';
 import { grants } from './tables/grants.ts';
 import { purchases } from './tables/purchases.ts';
 import { refunded } from './tables/refunded.ts';
-import { type AnsweredRequest, requests } from './tables/requests.ts';
-import { reservations } from './tables/reservations.ts';
+import { reservations, type StoredReservation } from './tables/reservations.ts';
 import { statements } from './tables/statements.ts';
 
 /** An account at its new version, and whether it was locked and read, or computed from caches. */
@@ -44,14 +43,17 @@ export type Writes = {
     readonly settingsChanged: Account[];
   };
   readonly grants: { readonly added: Grant[]; readonly changed: Grant[] };
-  readonly reservations: { readonly added: Reservation[]; readonly changed: Reservation[] };
+  readonly reservations: {
+    readonly added: StoredReservation[];
+    readonly changed: StoredReservation[];
+    readonly ended: Reservation[];
+  };
   readonly purchases: { readonly added: Purchase[]; readonly changed: Purchase[] };
   readonly customPacks: CustomPack[];
   readonly refundables: RefundableEntry[];
   readonly entries: SealedEntry[];
   readonly events: LedgerEvent[];
   readonly statements: Statement[];
-  readonly requests: AnsweredRequest[];
 };
 
 const insertAccounts = bulkInsert(accounts);
@@ -68,6 +70,7 @@ const insertGrants = bulkInsert(grants);
 const updateGrants = bulkUpdate(grants);
 const insertReservations = bulkInsert(reservations);
 const updateReservations = bulkUpdate(reservations);
+const deleteReservations = bulkDelete<Reservation>(reservations);
 const insertPurchases = bulkInsert(purchases);
 const updatePurchases = bulkUpdate(purchases);
 const saveCustomPacks = bulkUpsert(customPacks);
@@ -75,7 +78,6 @@ const saveRefunded = bulkUpsert(refunded);
 const insertEntries = bulkInsert(entries);
 const insertEvents = bulkInsert(events);
 const insertStatements = bulkInsert(statements);
-const insertRequests = bulkInsert(requests);
 
 /**
  * Writes everything and commits the transaction that `em` is in. Throws a StaleCacheError if a cached
@@ -92,6 +94,7 @@ export async function save(em: Em, writes: Writes): Promise<void> {
       ...updateGrants(writes.grants.changed),
       ...insertReservations(writes.reservations.added),
       ...updateReservations(writes.reservations.changed),
+      ...deleteReservations(writes.reservations.ended),
       ...insertPurchases(writes.purchases.added),
       ...updatePurchases(writes.purchases.changed),
       ...saveCustomPacks(writes.customPacks),
@@ -99,7 +102,6 @@ export async function save(em: Em, writes: Writes): Promise<void> {
       ...insertEntries(writes.entries),
       ...insertEvents(writes.events),
       ...insertStatements(writes.statements),
-      ...insertRequests(writes.requests),
     ]);
   } catch (error) {
     if (constraintOf(error) !== 'accounts_version_check') throw error;

@@ -1,68 +1,107 @@
-/** Replays the entries of a group of accounts, and compares accounts and grants with the result. */
-import type { Entry } from '../ledger/entry.ts';
+/** Replays the entries of a group of accounts, and compares accounts, packs and grants with the result. */
+import type { Account } from '../ledger/account.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
+import type { StoredEntry } from '../ledger/entry.ts';
 import type { Row } from '../pg/table.ts';
-import { entries as table } from '../store/tables/entries.ts';
-import { type AccountGroup, findAccount, grantsOf } from './account-group.ts';
+import { customPacks } from '../store/tables/custom-packs.ts';
+import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import { AccountHistory } from './account-history.ts';
+import { Chain } from './chain.ts';
+import { checkErasure, checkStoredForm, entrySelectList, readEntry } from './entry-rows.ts';
+import type { Report } from './findings.ts';
 import { checkGrants } from './grants.ts';
-import { isBucket } from './moves.ts';
+import { Mutations } from './mutations.ts';
 import { Replay } from './replay.ts';
 
 /** Returns the number of entries. */
 export async function checkEntries(group: AccountGroup): Promise<number> {
-  const replays = new Map<string, Replay>();
-  for (const account of group.accounts.values()) {
-    const { accountId } = account;
-    replays.set(
-      accountId,
-      new Replay(
-        account,
-        grantsOf(group, accountId),
-        group.closedUntil.get(accountId) ?? null,
-        reporterFor(group, accountId),
-      ),
-    );
-  }
+  const audits = new Map<string, EntriesAudit>();
+  for (const account of group.accounts.values())
+    audits.set(account.accountId, new EntriesAudit(group, account));
   let entries = 0;
   const rows = group.snapshot.rows(
     (inRange) =>
-      `select ${table.selectList} from entries where ${inRange('account_id')} order by account_id, seq`,
+      `select ${entrySelectList} from entries where ${inRange('account_id')} order by account_id, seq`,
   );
   for await (const row of rows) {
     entries += 1;
     const account = findAccount(group, row, 'entries');
-    const replay = account && replays.get(account.accountId);
-    if (replay) replayRow(replay, row);
+    if (account) audits.get(account.accountId)?.apply(row);
   }
-  for (const [accountId, replay] of replays) {
-    replay.finish();
-    checkGrants(replay, grantsOf(group, accountId), reporterFor(group, accountId));
-  }
+  const packs = await loadPacks(group);
+  for (const [accountId, audit] of audits) audit.finish(packs.get(accountId) ?? []);
   for (const accountId of group.grants.keys())
     if (!group.accounts.has(accountId))
       group.findings.add(accountId, 'has grants, but there is no such account');
   return entries;
 }
 
-const reporterFor =
-  ({ findings }: AccountGroup, accountId: string) =>
-  (what: string) =>
-    findings.add(accountId, what);
+/** The audit of one account's entries, one after the other. */
+class EntriesAudit {
+  readonly #account: Account;
+  readonly #grants: ReturnType<typeof grantsOf>;
+  readonly #report: Report;
+  readonly #chain = new Chain();
+  readonly #mutations: Mutations;
+  readonly #history = new AccountHistory();
+  readonly #replay: Replay;
 
-function replayRow(replay: Replay, row: Row) {
-  const entry = parseEntry(row);
-  if (entry instanceof Error) replay.skip(BigInt(row['seq']!), row['hash']!, entry.message);
-  else replay.apply(entry);
+  constructor(group: AccountGroup, account: Account) {
+    const { accountId } = account;
+    this.#account = account;
+    this.#grants = grantsOf(group, accountId);
+    this.#report = (what) => group.findings.add(accountId, what);
+    this.#mutations = new Mutations(this.#grants);
+    const closedUntil = group.closedUntil.get(accountId) ?? null;
+    this.#replay = new Replay(account, this.#grants, closedUntil, this.#report);
+  }
+
+  apply(row: Row) {
+    const entry = parseEntry(row);
+    if (entry instanceof Error) return this.#skip(row, entry);
+    const report = (what: string) => this.#report(`entry ${entry.seq}: ${what}`);
+    const sealed = this.#chain.apply(entry, report);
+    checkStoredForm(row, sealed, report);
+    checkErasure(row, entry, report);
+    this.#mutations.apply(entry, report);
+    this.#history.apply(entry, report);
+    this.#replay.apply(entry);
+  }
+
+  finish(packs: readonly CustomPack[]) {
+    this.#chain.finish(this.#account, this.#report);
+    this.#replay.finish();
+    this.#history.finish(this.#account, packs, this.#report);
+    checkGrants(this.#replay, this.#grants, this.#report);
+  }
+
+  /** Later entries are still checked. */
+  #skip(row: Row, { message }: Error) {
+    this.#report(`entry ${row['seq']}: cannot be read: ${message}`);
+    this.#chain.skip(row['hash']!);
+    this.#mutations.skip();
+    this.#replay.skip(BigInt(row['seq']!));
+  }
 }
 
-/** The database checks only that moves and usages are JSON, so an entry may be unreadable. */
-function parseEntry(row: Row): Entry | Error {
+function parseEntry(row: Row): StoredEntry | Error {
   try {
-    const entry = table.read(row);
-    const unknown = entry.moves
-      .flatMap(({ from, to }) => [from, to])
-      .find((name) => !isBucket(name));
-    return unknown === undefined ? entry : new Error(`there is no bucket ${unknown}`);
+    return readEntry(row);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+async function loadPacks(group: AccountGroup): Promise<Map<string, readonly CustomPack[]>> {
+  const packs = new Map<string, readonly CustomPack[]>();
+  const rows = group.snapshot.rows(
+    (inRange) =>
+      `select ${customPacks.selectList} from custom_packs
+       where ${inRange('account_id')} order by account_id, pack_id`,
+  );
+  for await (const ofAccount of groupRows(rows, 'account_id')) {
+    const account = findAccount(group, ofAccount[0], 'custom packs');
+    if (account) packs.set(account.accountId, ofAccount.map(customPacks.read));
+  }
+  return packs;
 }

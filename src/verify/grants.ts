@@ -23,6 +23,7 @@ export function checkGrants(
   }
   const reissuedTotal = [...reissued.values()].reduce((sum, credits) => sum + credits, 0n);
   checkTotal(account, grants, sums, reissuedTotal, report);
+  checkAccount(account, grants, report);
 }
 
 /** An allowance names its period, a month or an instant, and each period has one. */
@@ -99,4 +100,25 @@ function checkTotal(
       `issued ${issued} and overage ${overage} are not what remains (${account.remaining}), is ` +
         `reserved on overage (${account.overageReserved}), consumed (${consumed}) and expired (${expired})`,
     );
+}
+
+/** What the account's row says of its grants, for units of work that do not load them all. */
+function checkAccount(account: Account, grants: ReadonlyMap<bigint, Grant>, report: Report) {
+  let granted = 0n;
+  let scheduled = 0n;
+  let hasLimited = false;
+  for (const { amount, remaining, state, operations } of grants.values()) {
+    if (remaining > 0n) granted += amount;
+    if (state === 'SCHEDULED') scheduled += amount;
+    const isOpen = remaining > 0n || state === 'SCHEDULED';
+    if (isOpen && operations.length > 0) hasLimited = true;
+  }
+  const compare = (name: string, stated: bigint, computed: bigint) => {
+    if (stated !== computed) report(`${name} is ${stated}, the grants say ${computed}`);
+  };
+  compare('granted', account.granted, granted);
+  compare('scheduled', account.scheduled, scheduled);
+  // It may stay true after the last limited grant.
+  if (hasLimited && !account.hasLimitedGrants)
+    report('has_limited_grants is false, and a grant is limited to operations');
 }

@@ -2,75 +2,98 @@
  * The moves that each kind of entry may have, and the buckets that moves fill. Written from the contract,
  * independently of the ledger's code, which is checked against it.
  */
-import type { BucketKind, EntryKind, Move } from '../ledger/entry.ts';
+import type { BucketKind, EntryKind, Method, Move } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
+
+/** What an entry may name. */
+export type Named = 'grant' | 'purchase' | 'reservation' | 'refunded entry';
 
 /** The rules for entries of one kind. */
 type EntryRule = {
   readonly moves: readonly `${BucketKind} to ${BucketKind}`[];
-  /** What the entry must name. A REFUND may name a reservation in addition. */
-  readonly refersTo: 'grant' | 'reservation' | 'refunded entry' | 'nothing';
-  /** Whether a caller requests it, or the service makes it by itself. */
-  readonly requestedBy: 'caller' | 'service' | 'either';
+  /** What the entry names, and nothing else. A REFUND of a commit names its reservation in addition. */
+  readonly names: readonly Named[];
+  /** The methods whose requests write it first. */
+  readonly of: readonly Method[];
+  /** The methods whose requests write it after their first entry. */
+  readonly furtherOf: readonly Method[];
+  /** Whether the service writes it by itself. */
+  readonly byService: boolean;
 };
+
+/** Of an entry that is written by one method alone, as its first entry. */
+const by = (
+  method: Method,
+  names: EntryRule['names'],
+  moves: EntryRule['moves'] = [],
+): EntryRule => ({ moves, names, of: [method], furtherOf: [], byService: false });
+
+const byService = (names: EntryRule['names'], moves: EntryRule['moves']): EntryRule => ({
+  moves,
+  names,
+  of: [],
+  furtherOf: [],
+  byService: true,
+});
 
 const RETURN_MOVES = [
   'reserved to available',
   'reserved to expired',
   'overage_reserved to overage',
 ] as const;
+const RESERVE_MOVES = ['available to reserved', 'overage to overage_reserved'] as const;
 
 export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
-  GRANT: { moves: ['issued to available'], refersTo: 'grant', requestedBy: 'either' },
-  GRANT_EFFECTIVE: { moves: ['issued to available'], refersTo: 'grant', requestedBy: 'service' },
-  GRANT_EXPIRED: { moves: ['available to expired'], refersTo: 'grant', requestedBy: 'service' },
-  // A top-up is bought by the service itself.
-  PURCHASE: { moves: ['issued to available'], refersTo: 'grant', requestedBy: 'either' },
-  RESERVE: {
-    moves: ['available to reserved', 'overage to overage_reserved'],
-    refersTo: 'reservation',
-    requestedBy: 'caller',
+  OPEN_ACCOUNT: by('OpenAccount', []),
+  UPDATE_ACCOUNT: by('UpdateAccount', []),
+  CLOSE_ACCOUNT: by('CloseAccount', []),
+  PLAN_CHANGE: by('MoveAccount', []),
+  // Welcome credits, allowances, and expired credits that are refunded as a new grant.
+  GRANT: {
+    moves: ['issued to available'],
+    names: ['grant'],
+    of: ['GrantCredits'],
+    furtherOf: ['OpenAccount', 'Refund'],
+    byService: true,
   },
-  COMMIT: {
-    moves: [
+  GRANT_EFFECTIVE: byService(['grant'], ['issued to available']),
+  GRANT_EXPIRED: byService(['grant'], ['available to expired']),
+  OFFER_PACK: by('OfferPack', []),
+  WITHDRAW_PACK: by('WithdrawPack', []),
+  CHECKOUT: by('Purchase', ['purchase']),
+  // A top-up is bought by the service itself.
+  PURCHASE: {
+    moves: ['issued to available'],
+    names: ['grant', 'purchase'],
+    of: ['Purchase', 'ResolvePurchase'],
+    furtherOf: [],
+    byService: true,
+  },
+  REJECT_PURCHASE: by('ResolvePurchase', ['purchase']),
+  CLAW_BACK: byService(['grant', 'purchase'], ['available to issued']),
+  REINSTATE: byService(['grant', 'purchase'], ['issued to available', 'issued to expired']),
+  RESERVE: by('Reserve', ['reservation'], RESERVE_MOVES),
+  RAISE: by('RaiseReservation', ['reservation'], RESERVE_MOVES),
+  EXTEND: by('ExtendReservation', ['reservation']),
+  COMMIT: by(
+    'Commit',
+    ['reservation'],
+    [
       'reserved to consumed',
       'overage_reserved to consumed',
       'available to consumed',
       'overage to consumed',
       ...RETURN_MOVES,
     ],
-    refersTo: 'reservation',
-    requestedBy: 'caller',
-  },
-  RELEASE: { moves: RETURN_MOVES, refersTo: 'reservation', requestedBy: 'caller' },
-  EXPIRE: { moves: RETURN_MOVES, refersTo: 'reservation', requestedBy: 'service' },
-  RAISE: {
-    moves: ['available to reserved', 'overage to overage_reserved'],
-    refersTo: 'reservation',
-    requestedBy: 'caller',
-  },
-  CHARGE: {
-    moves: ['available to consumed', 'overage to consumed'],
-    refersTo: 'nothing',
-    requestedBy: 'caller',
-  },
-  REFUND: {
-    moves: [
-      'consumed to available',
-      'consumed to expired',
-      'consumed to issued',
-      'consumed to overage',
-    ],
-    refersTo: 'refunded entry',
-    requestedBy: 'caller',
-  },
-  PLAN_CHANGE: { moves: [], refersTo: 'nothing', requestedBy: 'caller' },
-  CLAW_BACK: { moves: ['available to issued'], refersTo: 'grant', requestedBy: 'service' },
-  REINSTATE: {
-    moves: ['issued to available', 'issued to expired'],
-    refersTo: 'grant',
-    requestedBy: 'service',
-  },
+  ),
+  RELEASE: by('Release', ['reservation'], RETURN_MOVES),
+  EXPIRE: byService(['reservation'], RETURN_MOVES),
+  CHARGE: by('Charge', [], ['available to consumed', 'overage to consumed']),
+  REFUND: by(
+    'Refund',
+    ['refunded entry'],
+    ['consumed to available', 'consumed to expired', 'consumed to issued', 'consumed to overage'],
+  ),
 };
 
 /** Grants are numbered from 1. This number in a move stands for overage. */
@@ -173,9 +196,5 @@ const empty = (): Buckets => ({
   consumed: 0n,
   expired: 0n,
 });
-
-const NAMES: ReadonlySet<string> = new Set(Object.keys(empty()));
-
-export const isBucket = (name: string): boolean => NAMES.has(name);
 
 const nameOf = (grantId: bigint): string => (grantId === OVERAGE ? 'overage' : `grant ${grantId}`);

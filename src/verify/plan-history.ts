@@ -1,21 +1,40 @@
 /**
- * The plans of an account over time, as its entries state them: what is reserved or charged is priced by
- * the current plan, and each plan change starts from the current plan.
+ * The plans of an account over time, as its entries state them. Every entry names the plan whose terms
+ * applied: the current one or, of an entry of a reservation or refund, that of what it is about, which is
+ * checked elsewhere. Each plan change starts from the current plan.
+ *
+ * The versions of a plan's terms never go back: a unit of work reads the plans after it has locked the
+ * account. When a version was published is not compared with the entry's time: the unit of work has its time
+ * before it reads the plans, so the terms may have been published a moment after it.
  */
 import type { Account } from '../ledger/account.ts';
 import type { Entry } from '../ledger/entry.ts';
 import type { Report } from './findings.ts';
+import { ENTRY_RULES } from './moves.ts';
 
 export class PlanHistory {
-  /** The current plan. Null before an entry names one: no entry names the plan at opening. */
+  /** The current plan. Null before the first entry. */
   #plan: string | null = null;
+  /** The newest version of each plan's terms. */
+  readonly #versions = new Map<string, number>();
 
   apply(entry: Entry, report: Report) {
-    const { kind, planId, previousPlanId } = entry;
-    if (kind !== 'PLAN_CHANGE') return this.#applyPriced(entry, report);
-    if (previousPlanId === planId) report(`moves the account from plan ${planId} to itself`);
-    if (this.#plan !== null && previousPlanId !== this.#plan)
-      report(`moves the account from plan ${previousPlanId}, it lived under ${this.#plan}`);
+    const { kind, planId, planVersion, previousPlanId } = entry;
+    const before = this.#versions.get(planId) ?? 0;
+    if (planVersion < before)
+      report(
+        `has version ${planVersion} of plan ${planId}, an earlier entry has version ${before}`,
+      );
+    this.#versions.set(planId, Math.max(planVersion, before));
+    if (kind === 'PLAN_CHANGE') {
+      if (previousPlanId === planId) report(`moves the account from plan ${planId} to itself`);
+      if (this.#plan !== null && previousPlanId !== this.#plan)
+        report(`moves the account from plan ${previousPlanId}, it lived under ${this.#plan}`);
+    } else {
+      if (isOfAnother(entry)) return;
+      if (this.#plan !== null && this.#plan !== planId)
+        report(`names plan ${planId}, the account lived under ${this.#plan}`);
+    }
     this.#plan = planId;
   }
 
@@ -24,19 +43,8 @@ export class PlanHistory {
     if (this.#plan !== null && this.#plan !== planId)
       report(`plan_id is ${planId}, the entries say ${this.#plan}`);
   }
-
-  #applyPriced({ kind, planId, rateCardVersion }: Entry, report: Report) {
-    if (planId !== null && rateCardVersion === null)
-      report(`names plan ${planId} and no version of its rate card`);
-    // Commits and refunds have the plan of what they end or refund, which is checked elsewhere.
-    if (kind !== 'RESERVE' && kind !== 'CHARGE') return;
-    if (planId === null) {
-      // Only entries from before plan changes existed name no plan; none follows one that does.
-      if (this.#plan !== null) report(`names no plan, the account lived under ${this.#plan}`);
-      return;
-    }
-    if (this.#plan !== null && this.#plan !== planId)
-      report(`is priced by plan ${planId}, the account lived under ${this.#plan}`);
-    this.#plan = planId;
-  }
 }
+
+/** Whether its plan is that of an earlier entry. */
+const isOfAnother = ({ kind }: Entry): boolean =>
+  kind === 'REFUND' || (kind !== 'RESERVE' && ENTRY_RULES[kind].names.includes('reservation'));

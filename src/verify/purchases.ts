@@ -1,42 +1,41 @@
 /**
- * Purchases. A paid purchase has made exactly one grant, by one PURCHASE entry; others have made none. No
- * payment has paid for two. A payment that differs from the order has granted only what an operator
- * accepted. What was clawed back and reinstated is what the entries moved. Every call of Purchase has made
- * one purchase.
+ * Purchases and the entries that name them. A caller's purchase has the entry of its request, a CHECKOUT if it
+ * is paid later. A paid purchase has made exactly one grant, by one PURCHASE entry; others have made none. A
+ * payment that differs from the order has granted only what an operator accepted. What was clawed back and
+ * reinstated is what the entries moved. No payment has paid for two.
  */
+import { canonicalJson } from '../canonical.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
-import { type AccountGroup, findAccount, grantsOf } from './account-group.ts';
+import { METHOD_CODES } from '../store/tables/codes.ts';
+import { requestIdToText } from '../store/tables/request-id.ts';
+import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import { contentOf, kindOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
-import { instant } from './replay.ts';
+import { instant } from './instant.ts';
 import type { InRange } from './snapshot.ts';
+import { toNano } from './statement-price.ts';
 
-/** Purchases joined with the entries that made their grants. Either may be missing. */
-const purchases = (inRange: InRange) => `
-  select account_id, grant_id, p.purchase_id, p.state, p.credits, p.reference as stated_reference,
-    p.paid_at, p.caller as stated_caller, p.request_id as stated_request, p.clawed_back, p.decision,
-    p.unrecovered, p.amount_refunded > 0 as refunded,
-    p.amount_refunded >= p.amount_paid and p.amount_refunded > 0 as all_refunded,
-    p.amount_paid is not null and (p.amount_paid, p.currency_paid) is distinct from (p.amount, p.currency) as differs,
-    p.dispute_state, e.seq, e.credits as entry_credits, e.reference, e.at, e.caller, e.request_id,
-    coalesce(t.claw_backs, 0) as claw_backs
-  from (
-    select account_id, grant_id, purchase_id, state, credits, amount, currency, amount_paid,
-      currency_paid, amount_refunded, dispute_state, decision,
-      coalesce(payment_reference, purchase_id::text) as reference, ${millis('paid_at')},
-      coalesce(decided_by, caller) as caller, request_id, credits_clawed_back as clawed_back, credits_unrecovered as unrecovered
+/** Purchases joined with the entries that name them. Either may be missing. */
+const purchasesWithEntries = (inRange: InRange) => `
+  select * from (
+    select account_id, purchase_id, true as row_exists, state, grant_id, pack_id, credits, currency,
+      amount::text as price, method, payment_reference, caller, request_id, labels, decision, decided_by,
+      decision_reason, credits_clawed_back, credits_unrecovered, dispute_state,
+      ${millis('created_at')}, ${millis('paid_at')}, ${millis('decided_at')},
+      amount_refunded > 0 as refunded,
+      amount_refunded >= amount_paid and amount_refunded > 0 as all_refunded,
+      amount_paid is not null and (amount_paid, currency_paid) is distinct from (amount, currency) as differs
     from purchases where ${inRange('account_id')}
   ) p
   full join (
-    select account_id, grant_id, seq, credits, reference, ${millis('at')}, caller, request_id
-    from entries where ${inRange('account_id')} and kind = 'PURCHASE'
-  ) e using (account_id, grant_id)
-  full join (
-    select account_id, grant_id, sum(case kind when 'CLAW_BACK' then credits else -credits end) as claw_backs
-    from entries where ${inRange('account_id')} and kind in ('CLAW_BACK', 'REINSTATE')
-    group by account_id, grant_id
-  ) t using (account_id, grant_id)
-  order by account_id, grant_id, p.purchase_id, e.seq`;
+    select account_id, purchase_id, seq, kind, ${millis('at')}, entries.credits as entry_credits,
+      entries.grant_id as entry_grant_id, entries.caller as entry_caller,
+      entries.request_id as entry_request_id, entries.method as entry_method, reference, personal,
+      erased_hash is not null as erased, content
+    from entries where ${inRange('account_id')} and purchase_id is not null
+  ) e using (account_id, purchase_id)
+  order by account_id, purchase_id, seq`;
 
 /** Payments of more than one paid purchase. */
 const sharedPayments = (inRange: InRange) => `
@@ -45,31 +44,18 @@ const sharedPayments = (inRange: InRange) => `
   group by account_id, payment_intent_id having count(*) > 1
   order by account_id, payment_intent_id`;
 
-/** Calls of Purchase that did not make exactly one purchase, and purchases without a call. */
-const unmatchedRequests = (inRange: InRange) => `
-  select account_id, request_id, coalesce(p.purchases, 0)::int as purchases, r.is_stored
-  from (
-    select account_id, request_id, count(*) as purchases from purchases
-    where ${inRange('account_id')} and method <> 'TOP_UP' group by account_id, request_id
-  ) p
-  full join (
-    select account_id, request_id, true as is_stored from requests
-    where ${inRange('account_id')} and method = 'Purchase'
-  ) r using (account_id, request_id)
-  where is_stored is null or coalesce(p.purchases, 0) <> 1
-  order by account_id, request_id`;
-
 export async function checkPurchases(group: AccountGroup): Promise<void> {
-  let before: Row | null = null;
-  for await (const row of group.snapshot.rows(purchases)) {
-    if (!findAccount(group, row, 'purchases')) continue;
-    checkPurchase(group, row);
-    if (row['grant_id'] !== null && isSameGrant(row, before))
-      group.findings.add(
-        row['account_id']!,
-        `grant ${row['grant_id']}: more than one purchase or PURCHASE made it`,
-      );
-    before = row;
+  const rows = group.snapshot.rows(purchasesWithEntries);
+  for await (const purchaseRows of groupRows(rows, 'purchase_id')) {
+    const [first] = purchaseRows;
+    if (!findAccount(group, first, 'purchases')) continue;
+    if (first['row_exists']) checkPurchase(group, purchaseRows);
+    else
+      for (const row of purchaseRows)
+        group.findings.add(
+          row['account_id']!,
+          `entry ${row['seq']}: there is no purchase ${row['purchase_id']}`,
+        );
   }
   for await (const row of group.snapshot.rows(sharedPayments))
     if (findAccount(group, row, 'purchases'))
@@ -77,48 +63,113 @@ export async function checkPurchases(group: AccountGroup): Promise<void> {
         row['account_id']!,
         `payment ${row['payment_intent_id']}: it paid for ${row['purchases']} purchases`,
       );
-  for await (const row of group.snapshot.rows(unmatchedRequests))
-    if (findAccount(group, row, 'purchases'))
-      group.findings.add(row['account_id']!, requestMessage(row));
 }
 
-function requestMessage(row: Row): string {
-  const name = `request ${row['request_id']} of Purchase`;
-  if (row['is_stored'] === null) return `there is no ${name}, which made a purchase`;
-  return `${name}: it made ${row['purchases']} purchases`;
+function checkPurchase(group: AccountGroup, rows: readonly [Row, ...Row[]]) {
+  const [purchase] = rows;
+  const accountId: string = purchase['account_id']!;
+  const report = (what: string) =>
+    group.findings.add(accountId, `purchase ${purchase['purchase_id']}: ${what}`);
+  const of = (kind: string) => rows.filter((row) => kindOf(row['kind']) === kind);
+  /** The entry of this kind; null unless the purchase should have one, and has. */
+  const only = (kind: string, expected: boolean): Row | null => {
+    const found = of(kind);
+    if (found.length !== (expected ? 1 : 0))
+      report(`it is ${stateOf(purchase)}, and has ${found.length} entries of ${kind}`);
+    return expected ? (found[0] ?? null) : null;
+  };
+  const { state, method }: { readonly [name: string]: string } = purchase;
+  const checkout = only('CHECKOUT', method === 'CHECKOUT');
+  if (checkout) checkCheckout(purchase, checkout, report);
+  const paid = only('PURCHASE', state === 'PAID');
+  if (paid) checkPaid(group, purchase, paid, report);
+  const rejected = only('REJECT_PURCHASE', state === 'REJECTED');
+  if (rejected) checkResolution(purchase, rejected, report);
+  const credits = (kind: string) =>
+    of(kind).reduce((sum, row) => sum + BigInt(row['entry_credits']!), 0n);
+  checkClawedBack(purchase, credits('CLAW_BACK') - credits('REINSTATE'), report);
+  checkDecision(purchase, report);
 }
 
-const isSameGrant = (row: Row, before: Row | null): boolean =>
-  before?.['account_id'] === row['account_id'] && before?.['grant_id'] === row['grant_id'];
+const stateOf = (purchase: Row): string =>
+  `${purchase['state']} and of method ${purchase['method']}`;
 
-function checkPurchase(group: AccountGroup, row: Row) {
-  const accountId: string = row['account_id']!;
-  const purchaseId: string | null = row['purchase_id']!;
-  if (purchaseId === null)
-    return group.findings.add(
-      accountId,
-      row['seq'] === null
-        ? `grant ${row['grant_id']}: credits were taken back, and there is no purchase of it`
-        : `entry ${row['seq']}: there is no purchase of grant ${row['grant_id']}`,
-    );
-  const report = (what: string) => group.findings.add(accountId, `purchase ${purchaseId}: ${what}`);
-  checkClawedBack(row, report);
-  checkDecision(row, report);
-  if (row['state'] !== 'PAID') return;
-  if (row['seq'] === null) return report('it is paid, and no entry granted its credits');
-  const compare = (name: string, stated: unknown, other: unknown, by = `entry ${row['seq']}`) => {
+const comparing =
+  (report: Report, by: string) =>
+  (name: string, stated: unknown, other: unknown): void => {
     if (stated !== other) report(`${name} is ${stated}, ${by} says ${other}`);
   };
-  compare('credits', BigInt(row['credits']!), BigInt(row['entry_credits']!));
-  compare('payment_reference', row['stated_reference'], row['reference']);
-  compare('caller', row['stated_caller'], row['caller']);
-  // The entry of an accepted payment is of the request that accepted it: see requests.ts.
-  if (row['decision'] === null) compare('request_id', row['stated_request'], row['request_id']);
-  compare('paid_at', instant(row['paid_at']!), instant(row['at']!));
-  const grantId = BigInt(row['grant_id']!);
-  const grant = grantsOf(group, accountId).get(grantId);
-  if (grant) compare('purchase_id', purchaseId, grant.sourceReference, `grant ${grantId}`);
+
+/** Whose request an entry is of: a method, or none for further entries and what the service does. */
+function compareRequest(
+  entry: Row,
+  method: 'Purchase' | 'ResolvePurchase' | null,
+  caller: string,
+  compare: ReturnType<typeof comparing>,
+) {
+  compare('method', method && METHOD_CODES[method], entry['entry_method']);
+  compare('caller', caller, entry['entry_caller']);
 }
+
+const requestIdOf = (entry: Row): string =>
+  entry['entry_request_id'] === null ? '' : requestIdToText(entry['entry_request_id']!);
+
+function checkCheckout(purchase: Row, entry: Row, report: Report) {
+  const compare = comparing(report, `entry ${entry['seq']}`);
+  compareRequest(entry, 'Purchase', purchase['caller']!, compare);
+  compare('request_id', purchase['request_id'], requestIdOf(entry));
+  compare('created_at', instant(purchase['created_at']!), instant(entry['at']!));
+  compareLabels(purchase, entry, compare);
+  const details = contentOf(entry['content'], 'CHECKOUT')?.details;
+  if (!details) return; // entries.ts reports it
+  compare('pack_id', purchase['pack_id'], details['pack_id']);
+  compare('credits', purchase['credits'], details['credits']);
+  compare('currency', purchase['currency'], details['currency']);
+  compare('amount', toNano(purchase['price']!), toNano(details['amount'] ?? ''));
+}
+
+function checkPaid(group: AccountGroup, purchase: Row, entry: Row, report: Report) {
+  const compare = comparing(report, `entry ${entry['seq']}`);
+  if (purchase['decision'] !== null) checkResolution(purchase, entry, report);
+  else {
+    // Credits that are paid later follow no request.
+    const isRequested = purchase['method'] === 'REFERENCE';
+    compareRequest(entry, isRequested ? 'Purchase' : null, purchase['caller']!, compare);
+    compare('request_id', purchase['request_id'], requestIdOf(entry));
+  }
+  const reference = purchase['payment_reference'] ?? purchase['purchase_id'];
+  if (!entry['erased']) compare('payment_reference', reference, entry['reference']);
+  compareLabels(purchase, entry, compare);
+  compare('credits', purchase['credits'], entry['entry_credits']);
+  compare('grant_id', purchase['grant_id'], entry['entry_grant_id']);
+  compare('paid_at', instant(purchase['paid_at']!), instant(entry['at']!));
+  const grantId = BigInt(purchase['grant_id'] ?? 0);
+  const grant = grantsOf(group, purchase['account_id']!).get(grantId);
+  if (grant)
+    comparing(report, `grant ${grantId}`)(
+      'purchase_id',
+      purchase['purchase_id'],
+      grant.sourceReference,
+    );
+}
+
+/** The entry of an operator's decision. */
+function checkResolution(purchase: Row, entry: Row, report: Report) {
+  const compare = comparing(report, `entry ${entry['seq']}`);
+  compareRequest(entry, 'ResolvePurchase', purchase['decided_by']!, compare);
+  compare('decided_at', instant(purchase['decided_at']!), instant(entry['at']!));
+  if (entry['erased']) return;
+  compare('decision_reason', purchase['decision_reason'], personalOf(entry)['reason']);
+}
+
+function compareLabels(purchase: Row, entry: Row, compare: ReturnType<typeof comparing>) {
+  if (entry['erased']) return;
+  const labels = personalOf(entry)['labels'] ?? {};
+  compare('labels', canonicalJson(purchase['labels']), canonicalJson(labels));
+}
+
+/** May be any JSON. */
+const personalOf = (entry: Row): Readonly<Record<string, unknown>> => entry['personal'] ?? {};
 
 /** A payment that differs from the order is MISMATCHED until an operator has decided. */
 function checkDecision(row: Row, report: Report) {
@@ -131,11 +182,11 @@ function checkDecision(row: Row, report: Report) {
 }
 
 /** Credits are claimed back only after a refund or dispute, and all of them if all the money is gone. */
-function checkClawedBack(row: Row, report: Report) {
-  const [clawedBack, moved] = [BigInt(row['clawed_back']!), BigInt(row['claw_backs']!)];
+function checkClawedBack(row: Row, moved: bigint, report: Report) {
+  const clawedBack = BigInt(row['credits_clawed_back']!);
   if (clawedBack !== moved)
     report(`credits_clawed_back is ${clawedBack}, the entries took ${moved} back`);
-  const claimed = clawedBack + BigInt(row['unrecovered']!);
+  const claimed = clawedBack + BigInt(row['credits_unrecovered']!);
   const isDisputed = ['OPEN', 'LOST'].includes(row['dispute_state']!);
   if (claimed > 0n && !row['refunded'] && !isDisputed)
     report(`${claimed} credits were asked back, and no money was`);

@@ -1,18 +1,20 @@
 /** Compares refunds with the commits and charges they refund, and with the rows that count them. */
 import type { Row } from '../pg/table.ts';
-import { type StoredMove, toMoves } from '../store/tables/entries.ts';
+import { kindCodes } from '../store/tables/codes.ts';
 import { type AccountGroup, findAccount, groupRows } from './account-group.ts';
+import { kindOf, movesOf } from './entry-rows.ts';
 import type { InRange } from './snapshot.ts';
 
 /** Refunds joined with the rows that count them and the entries they refund. Any may be missing. */
 const refunds = (inRange: InRange) => `
-  select g.*, o.kind as refunded_kind, o.moves as refunded_moves,
-    g.seq is null or row(g.plan_id, g.rate_card_version)
-      is not distinct from row(o.plan_id, o.rate_card_version) as same_rate_card
+  select g.*, o.kind as refunded_kind, o.content as refunded_content,
+    row(g.plan_id, g.rate_card_version)
+      is not distinct from row(o.plan_id, o.rate_card_version) as same_rate_card,
+    g.reservation_id is not distinct from o.reservation_id as same_reservation
   from (
     select * from (
-      select account_id, refunded_seq, seq, moves, plan_id, rate_card_version from entries
-      where ${inRange('account_id')} and kind = 'REFUND' and refunded_seq is not null
+      select account_id, refunded_seq, seq, content, plan_id, rate_card_version, reservation_id from entries
+      where ${inRange('account_id')} and kind = ${kindCodes('REFUND')} and refunded_seq is not null
     ) r
     full join (
       select account_id, seq as refunded_seq, committed, refunded from refunded
@@ -27,27 +29,28 @@ export async function checkRefunds(group: AccountGroup): Promise<void> {
     const [row] = refundRows;
     if (!findAccount(group, row, 'refunds')) continue;
     const given = new Map<bigint, bigint>();
-    for (const { moves } of refundRows)
-      for (const { grantId, credits } of movesOf(moves))
+    for (const { content } of refundRows)
+      for (const { grantId, credits } of movesOf(content))
         given.set(grantId, (given.get(grantId) ?? 0n) + credits);
     checkRefunded(group, row, given);
-    for (const { account_id, seq, same_rate_card } of refundRows)
-      if (same_rate_card === false)
-        group.findings.add(
-          account_id!,
-          `entry ${seq}: is of another rate card than what it refunds`,
-        );
+    for (const refundRow of refundRows) if (refundRow['seq'] !== null) checkTerms(group, refundRow);
   }
+}
+
+function checkTerms({ findings }: AccountGroup, row: Row) {
+  const report = (what: string) => findings.add(row['account_id']!, `entry ${row['seq']}: ${what}`);
+  if (!row['same_rate_card']) report('is of another rate card than what it refunds');
+  if (!row['same_reservation']) report('is of another reservation than what it refunds');
 }
 
 /** Compares the credits that refunds gave back, by grant, with those that the entry had taken. */
 function checkRefunded(group: AccountGroup, row: Row, given: ReadonlyMap<bigint, bigint>) {
   const report = (what: string) =>
     group.findings.add(row['account_id']!, `refunds of entry ${row['refunded_seq']}: ${what}`);
-  const kind: string | null = row['refunded_kind']!;
+  const kind = kindOf(row['refunded_kind']);
   if (kind !== 'COMMIT' && kind !== 'CHARGE') return report(`it is ${kind ?? 'not there'}`);
   const taken = new Map<bigint, bigint>();
-  for (const { to, grantId, credits } of movesOf(row['refunded_moves']))
+  for (const { to, grantId, credits } of movesOf(row['refunded_content']))
     if (to === 'consumed') taken.set(grantId, (taken.get(grantId) ?? 0n) + credits);
   for (const [grantId, credits] of given) {
     const before = taken.get(grantId) ?? 0n;
@@ -60,15 +63,6 @@ function checkRefunded(group: AccountGroup, row: Row, given: ReadonlyMap<bigint,
   };
   compare('committed', BigInt(row['committed']!), total(taken));
   compare('refunded', BigInt(row['refunded']!), total(given));
-}
-
-/** None if the moves cannot be read, which entries.ts reports. */
-function movesOf(stored: StoredMove[] | null | undefined) {
-  try {
-    return toMoves(stored ?? []);
-  } catch {
-    return [];
-  }
 }
 
 const total = (credits: ReadonlyMap<bigint, bigint>): bigint =>

@@ -1,54 +1,52 @@
 /** Replays the entries of one reservation: what it holds, what was committed and returned, its state. */
 import type { Entry, Move } from '../ledger/entry.ts';
-import type { ReservationState } from '../ledger/reservation.ts';
+import type { OverCommitPolicy, ReservationState } from '../ledger/reservation.ts';
 import type { Report } from './findings.ts';
+import { instant } from './instant.ts';
 
-export type ReservationEntry = Pick<Entry, 'kind' | 'at' | 'moves' | 'credits' | 'late' | 'final'>;
+export type ReservationEntry = Pick<
+  Entry,
+  'seq' | 'kind' | 'at' | 'moves' | 'credits' | 'late' | 'final' | 'expiresAt' | 'overCommitPolicy'
+>;
 
 export class ReservationReplay {
   /** Credits that are held, by grant. */
   readonly allocations = new Map<bigint, bigint>();
+  /** Credits that its expiry gave back and that were not committed late, by grant. */
+  readonly expired = new Map<bigint, bigint>();
   /** Null before the RESERVE. */
   state: ReservationState | null = null;
+  /** seq of the RESERVE. */
+  entrySeq = 0n;
+  policy: OverCommitPolicy | null = null;
   reserved = 0n;
   committed = 0n;
   returned = 0n;
-  /** Whether a commit took credits that the reservation did not hold. */
-  drew = false;
   late = false;
   createdAt = 0;
-  /** The time of the last entry that may have ended it. */
-  endedAt = 0;
+  expiresAt = 0;
 
   get held(): bigint {
     return [...this.allocations.values()].reduce((sum, credits) => sum + credits, 0n);
   }
-
-  /**
-   * Entries of earlier versions do not say whether a commit was final, and one of all that is held looks
-   * the same either way.
-   */
-  mayBeActive = false;
 
   /** Applies the reservation's next entry. */
   apply(entry: ReservationEntry, report: Report) {
     if (entry.kind === 'REFUND') return;
     const error = this.#findStateError(entry);
     if (error) report(error);
+    if (entry.kind === 'EXPIRE')
+      for (const [grantId, credits] of this.allocations) this.expired.set(grantId, credits);
     for (const move of entry.moves) this.#applyMove(move, report);
-    if (entry.kind === 'RESERVE') {
-      this.state = 'ACTIVE';
-      this.reserved = entry.credits;
-      this.createdAt = entry.at;
-    } else if (entry.kind === 'RAISE') {
-      this.state = 'ACTIVE';
-      this.reserved += entry.credits;
-    } else if (entry.kind === 'COMMIT') this.#commit(entry);
-    else this.#end(entry, report);
+    if (entry.kind === 'RESERVE') this.#reserve(entry);
+    else if (entry.kind === 'RAISE') this.reserved += entry.credits;
+    else if (entry.kind === 'EXTEND') this.#extend(entry, report);
+    else if (entry.kind === 'COMMIT') this.#commit(entry, report);
+    else if (entry.kind === 'RELEASE' || entry.kind === 'EXPIRE') this.#end(entry, report);
   }
 
   /** Why the entry cannot follow the ones before it; null if it can. */
-  #findStateError({ kind, late }: ReservationEntry): string | null {
+  #findStateError({ kind, at, late }: ReservationEntry): string | null {
     if (kind === 'RESERVE')
       return this.state === null ? null : 'reserves a reservation that was reserved before';
     if (this.state === null) return `is the ${kind} of a reservation that no entry reserved`;
@@ -56,9 +54,11 @@ export class ReservationReplay {
       return this.state === 'EXPIRED'
         ? null
         : `is a late commit of a reservation that is ${this.state}`;
-    if (this.state === 'ACTIVE' || this.mayBeActive) return null;
     if (kind === 'RELEASE' && this.state === 'EXPIRED') return null;
-    return `is the ${kind} of a reservation that is ${this.state}`;
+    if (this.state !== 'ACTIVE') return `is the ${kind} of a reservation that is ${this.state}`;
+    const expiry = instant(this.expiresAt);
+    if (kind === 'EXPIRE') return at < this.expiresAt ? `is before the expiry at ${expiry}` : null;
+    return at < this.expiresAt ? null : `is the ${kind} of a reservation that expired at ${expiry}`;
   }
 
   #applyMove({ from, to, grantId, credits }: Move, report: Report) {
@@ -70,7 +70,22 @@ export class ReservationReplay {
     else this.allocations.set(grantId, before - credits);
   }
 
-  #commit({ at, late, final, moves }: ReservationEntry) {
+  #reserve({ seq, credits, at, expiresAt, overCommitPolicy }: ReservationEntry) {
+    this.state = 'ACTIVE';
+    this.entrySeq = seq;
+    this.reserved = credits;
+    this.createdAt = at;
+    this.expiresAt = expiresAt ?? 0;
+    this.policy = overCommitPolicy;
+  }
+
+  #extend({ expiresAt }: ReservationEntry, report: Report) {
+    if ((expiresAt ?? 0) <= this.expiresAt)
+      report(`extends a reservation that expires at ${instant(this.expiresAt)} as it is`);
+    this.expiresAt = expiresAt ?? 0;
+  }
+
+  #commit({ late, final, moves }: ReservationEntry, report: Report) {
     const sum = (counted: (move: Move) => boolean) =>
       moves.filter(counted).reduce((total, { credits }) => total + credits, 0n);
     const committed = sum(({ to }) => to === 'consumed');
@@ -81,25 +96,34 @@ export class ReservationReplay {
     const overageBack = sum(({ from, to }) => from === 'overage_reserved' && to === 'overage');
     const spared = instead < overageBack ? instead : overageBack;
     this.committed += committed;
-    this.endedAt = at;
-    if (late) {
-      this.late = true;
-      this.returned = committed < this.returned ? this.returned - committed : 0n;
-    } else {
+    if (late) this.#commitLate(committed, moves, report);
+    else {
       this.returned += returned - spared;
-      this.drew ||= drawn > spared;
+      if (drawn > spared && this.policy !== 'DRAW')
+        report(`commits more than the reservation held, and its policy is ${this.policy}`);
+      if (final && this.held > 0n) report(`ends a reservation that still holds ${this.held}`);
+      if (!final && returned > spared) report('gives credits back, and more commits may follow');
     }
-    this.mayBeActive = final === null && !late && returned === 0n && this.held === 0n;
-    const isOver = final ?? (late || returned > 0n || this.held === 0n);
-    if (isOver) this.state = 'COMMITTED';
+    if (final) this.state = 'COMMITTED';
   }
 
-  #end({ kind, at, moves }: ReservationEntry, report: Report) {
+  #commitLate(committed: bigint, moves: readonly Move[], report: Report) {
+    if (committed > this.returned && this.policy !== 'DRAW')
+      report(`commits more than was given back, and its policy is ${this.policy}`);
+    this.late = true;
+    this.returned = committed < this.returned ? this.returned - committed : 0n;
+    for (const { to, grantId, credits } of moves) {
+      const left = (this.expired.get(grantId) ?? 0n) - credits;
+      if (to !== 'consumed') continue;
+      if (left > 0n) this.expired.set(grantId, left);
+      else this.expired.delete(grantId);
+    }
+  }
+
+  #end({ kind, moves }: ReservationEntry, report: Report) {
     if (this.held > 0n) report(`ends a reservation that still holds ${this.held}`);
     for (const { credits } of moves) this.returned += credits;
     this.state = kind === 'RELEASE' ? 'RELEASED' : 'EXPIRED';
-    this.endedAt = at;
-    this.mayBeActive = false;
   }
 }
 

@@ -1,13 +1,18 @@
-/** Recomputes every reservation from its entries, and compares its row with the result. */
-import type { Reservation } from '../ledger/reservation.ts';
+/**
+ * Replays every reservation from its entries. One that is running or expired has a row, which is compared with
+ * the result; one that was committed or released has none.
+ */
+import { canonicalJson } from '../canonical.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
-import { toMoves } from '../store/tables/entries.ts';
+import { kindCodes } from '../store/tables/codes.ts';
+import type { StoredReservation } from '../store/tables/reservations.ts';
 import { reservations as table } from '../store/tables/reservations.ts';
 import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import { contentOf, kindOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
+import { instant } from './instant.ts';
 import { OVERAGE } from './moves.ts';
-import { instant } from './replay.ts';
 import { type ReservationEntry, ReservationReplay } from './reservation-replay.ts';
 import type { InRange } from './snapshot.ts';
 
@@ -19,112 +24,164 @@ export async function checkReservations(group: AccountGroup): Promise<void> {
     if (!findAccount(group, first, 'reservations')) continue;
     const replay = new ReservationReplay();
     for (const row of reservationRows) if (row['seq'] !== null) replayEntry(group, row, replay);
-    const reservation = checkReservation(group, first, replay);
+    const report = (what: string) =>
+      group.findings.add(first['account_id']!, `reservation ${first['reservation_id']}: ${what}`);
+    const reservation = first['row_exists'] ? readReservation(first, report) : null;
+    if (reservation === undefined) continue;
+    checkTerms(group, reservationRows, reservation);
+    checkReservation(reservation, replay, report);
     if (reservation) addHeld(held, reservation);
   }
   checkHeld(group, held);
 }
 
-/** Reservations joined with their entries. Either may be missing. */
+/** Reservations that have rows, joined with the entries of all. Either may be missing. */
 const reservationsWithEntries = (inRange: InRange) => `
-  select *, case when row_exists then
-    terms_of_entry = jsonb_build_array(r.reference, r.labels, r.rate_card_version)
-      and coalesce(plan_of_entry, r.plan_id) = r.plan_id
-  end as same_terms
-  from (
-    select ${table.selectList}, held, true as row_exists
-    from reservations where ${inRange('account_id')}
+  select * from (
+    select ${table.selectList}, true as row_exists from reservations where ${inRange('account_id')}
   ) r
   full join (
-    select account_id, reservation_id, seq, kind, ${millis('at')}, moves, late as late_entry, final as final_entry,
-      entries.credits as entry_credits,
-      case when kind <> 'REFUND' then jsonb_build_array(reference, labels, rate_card_version)
-      end as terms_of_entry, plan_id as plan_of_entry
-    from entries where ${inRange('account_id')} and reservation_id is not null
+    select account_id, reservation_id, seq, kind, ${millis('at')}, content, entries.credits as entry_credits,
+      plan_id as entry_plan_id, rate_card_version as entry_rate_card_version,
+      reference as entry_reference, personal as entry_personal, erased_hash is not null as erased
+    from entries
+    where ${inRange('account_id')} and reservation_id is not null and kind not in (${kindCodes('REFUND')})
   ) e using (account_id, reservation_id)
   order by account_id, reservation_id, seq`;
 
 function replayEntry({ findings }: AccountGroup, row: Row, replay: ReservationReplay) {
   const accountId: string = row['account_id']!;
-  const report = (what: string) => findings.add(accountId, `entry ${row['seq']}: ${what}`);
-  if (row['same_terms'] === false)
-    report('its reference, labels or rate card are not those of its reservation');
   const entry = parseEntry(row);
-  if (entry) replay.apply(entry, report);
+  if (entry) replay.apply(entry, (what) => findings.add(accountId, `entry ${row['seq']}: ${what}`));
 }
 
-/** Null if the moves cannot be read, which entries.ts reports. */
+/** Null if it cannot be read, which entries.ts reports. */
 function parseEntry(row: Row): ReservationEntry | null {
+  const kind = kindOf(row['kind']);
+  const content = kind && contentOf(row['content'], kind);
+  if (!content) return null;
+  const credits = BigInt(row['entry_credits']!);
+  return { seq: BigInt(row['seq']!), kind, at: row['at']!, credits, ...content };
+}
+
+/** Undefined if the row cannot be read. */
+function readReservation(row: Row, report: Report): StoredReservation | undefined {
   try {
-    return {
-      kind: row['kind']!,
-      at: row['at']!,
-      moves: toMoves(row['moves']!),
-      credits: BigInt(row['entry_credits']!),
-      late: row['late_entry']!,
-      final: row['final_entry'] ?? null,
-    };
+    return table.read(row);
   } catch {
-    return null;
+    report('its row cannot be read');
+    return undefined;
   }
 }
 
-/** Compares the row with the replayed entries. Returns it, or null if it is missing. */
-function checkReservation({ findings }: AccountGroup, row: Row, replay: ReservationReplay) {
-  const accountId: string = row['account_id']!;
-  const report = (what: string) =>
-    findings.add(accountId, `reservation ${row['reservation_id']}: ${what}`);
-  if (!row['row_exists']) {
-    report('the entries name it, there is no such reservation');
-    return null;
+/** What all entries of a reservation have in common, with each other and with its row. */
+type Terms = {
+  /** The plan and the version of its rate card. */
+  readonly price: string;
+  /** Reference and labels; null: erased. */
+  readonly personal: string | null;
+};
+
+const termsOf = (
+  planId: unknown,
+  rateCardVersion: unknown,
+  reference: unknown,
+  labels: unknown,
+): Terms => ({
+  price: canonicalJson([planId, rateCardVersion]),
+  personal: canonicalJson([reference, labels]),
+});
+
+function checkTerms(
+  { findings }: AccountGroup,
+  rows: readonly Row[],
+  reservation: StoredReservation | null,
+) {
+  let { price, personal }: { price: string | null; personal: string | null } = reservation
+    ? termsOf(
+        reservation.planId,
+        reservation.rateCardVersion,
+        reservation.reference,
+        reservation.labels,
+      )
+    : { price: null, personal: null };
+  for (const row of rows) {
+    if (row['seq'] === null) continue;
+    const terms = termsOfEntry(row);
+    price ??= terms.price;
+    personal ??= terms.personal;
+    if (terms.price !== price || (terms.personal ?? personal) !== personal)
+      findings.add(
+        row['account_id']!,
+        `entry ${row['seq']}: its reference, labels or rate card are not those of its reservation`,
+      );
   }
-  const reservation = table.read(row);
-  if (replay.state === null) {
-    report('no entry reserved it');
-    return reservation;
-  }
-  const compare = (name: string, stated: bigint, computed: bigint) => {
-    if (stated !== computed) report(`${name} is ${stated}, the entries say ${computed}`);
-  };
-  compare('credits', reservation.credits, replay.reserved);
-  compare('held', BigInt(row['held']!), replay.held);
-  compare('committed', reservation.committed, replay.committed);
-  compare('returned', reservation.returned, replay.returned);
-  checkAllocations(reservation, replay, report);
-  checkEnd(reservation, replay, report);
-  if (replay.drew && reservation.overCommitPolicy !== 'DRAW')
-    report(`its policy is ${reservation.overCommitPolicy}, a commit drew more than it held`);
-  return reservation;
 }
 
-function checkAllocations({ allocations }: Reservation, replay: ReservationReplay, report: Report) {
-  const stated = new Map(allocations.map(({ grantId, credits }) => [grantId, credits]));
-  for (const grantId of new Set([...stated.keys(), ...replay.allocations.keys()])) {
-    const credits = stated.get(grantId) ?? 0n;
-    const computed = replay.allocations.get(grantId) ?? 0n;
-    const source = grantId === OVERAGE ? 'overage' : `grant ${grantId}`;
-    if (credits !== computed) report(`holds ${credits} of ${source}, the entries say ${computed}`);
-  }
+function termsOfEntry(row: Row): Terms {
+  const terms = termsOf(
+    row['entry_plan_id'],
+    row['entry_rate_card_version'],
+    row['entry_reference'] ?? '',
+    labelsOf(row['entry_personal']),
+  );
+  return row['erased'] ? { ...terms, personal: null } : terms;
 }
 
-function checkEnd(
-  { state, late, createdAt, endedAt, expiresAt }: Reservation,
+/** `personal` may be any JSON. */
+const labelsOf = (personal: { readonly labels?: unknown } | null | undefined): unknown =>
+  personal?.labels ?? {};
+
+/** Compares the row with the replayed entries. */
+function checkReservation(
+  reservation: StoredReservation | null,
   replay: ReservationReplay,
   report: Report,
 ) {
-  if (state !== replay.state && !(state === 'ACTIVE' && replay.mayBeActive))
-    report(`state is ${state}, the entries say ${replay.state}`);
-  if (late !== replay.late) report(`late is ${late}, the entries say ${replay.late}`);
-  if (createdAt !== replay.createdAt)
-    report(`created_at is ${instant(createdAt)}, the entries say ${instant(replay.createdAt)}`);
-  if (state === 'ACTIVE' || endedAt === null) return;
-  // An expired reservation ended at its expiry; the entry is written later.
-  const ended = state === 'EXPIRED' ? expiresAt : replay.endedAt;
-  if (endedAt !== ended || ended > replay.endedAt)
-    report(`ended_at is ${instant(endedAt)}, the entries say ${instant(ended)}`);
+  const { state } = replay;
+  const isStored = state === 'ACTIVE' || state === 'EXPIRED';
+  if (!reservation) {
+    if (isStored) report(`the entries say that it is ${state}, and it has no row`);
+    return;
+  }
+  if (state === null) return report('no entry reserved it');
+  if (!isStored) return report(`the entries say that it is ${state}, and it has a row`);
+  const compare = (name: string, stated: unknown, computed: unknown) => {
+    if (stated !== computed) report(`${name} is ${stated}, the entries say ${computed}`);
+  };
+  compare('state', reservation.state, state);
+  compare('credits', reservation.credits, replay.reserved);
+  compare('committed', reservation.committed, replay.committed);
+  compare('returned', reservation.returned, replay.returned);
+  compare('late', reservation.late, replay.late);
+  compare('entry_seq', reservation.entrySeq, replay.entrySeq);
+  compare('created_at', instant(reservation.createdAt), instant(replay.createdAt));
+  compare('expires_at', instant(reservation.expiresAt), instant(replay.expiresAt));
+  compare('over_commit_policy', reservation.overCommitPolicy, replay.policy);
+  compareByGrant('holds', reservation.allocations, replay.allocations, report);
+  compareByGrant('gave back', reservation.expiredAllocations, replay.expired, report);
 }
 
-function addHeld(held: Map<string, Map<bigint, bigint>>, { accountId, allocations }: Reservation) {
+function compareByGrant(
+  verb: string,
+  allocations: StoredReservation['allocations'],
+  replayed: ReadonlyMap<bigint, bigint>,
+  report: Report,
+) {
+  const stated = new Map(allocations.map(({ grantId, credits }) => [grantId, credits]));
+  for (const grantId of new Set([...stated.keys(), ...replayed.keys()])) {
+    const credits = stated.get(grantId) ?? 0n;
+    const computed = replayed.get(grantId) ?? 0n;
+    const source = grantId === OVERAGE ? 'overage' : `grant ${grantId}`;
+    if (credits !== computed)
+      report(`${verb} ${credits} of ${source}, the entries say ${computed}`);
+  }
+}
+
+function addHeld(
+  held: Map<string, Map<bigint, bigint>>,
+  { accountId, allocations }: StoredReservation,
+) {
   const ofAccount = held.get(accountId) ?? new Map<bigint, bigint>();
   held.set(accountId, ofAccount);
   for (const { grantId, credits } of allocations)

@@ -1,13 +1,15 @@
 /** Recomputes every closed statement from the entries of its account, and compares the two. */
 import type { Account } from '../ledger/account.ts';
+import type { StoredEntry } from '../ledger/entry.ts';
 import type { Statement } from '../ledger/statement.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
-import { toMoves } from '../store/tables/entries.ts';
+import { kindCodes } from '../store/tables/codes.ts';
 import { statements as table } from '../store/tables/statements.ts';
 import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import { contentOf, kindOf, usagesOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
-import { instant } from './replay.ts';
+import { instant } from './instant.ts';
 import type { InRange, Snapshot } from './snapshot.ts';
 import { checkBill } from './statement-bill.ts';
 import {
@@ -31,24 +33,26 @@ export async function loadClosedUntil(snapshot: Snapshot): Promise<ReadonlyMap<s
   return closedUntil;
 }
 
+const COMMIT = kindCodes('COMMIT');
+
 /**
  * The entries of accounts that have statements. A commit without usages has those of its reservation, and
  * the credits that earlier commits charged.
  */
 const entriesWithReserved = (inRange: InRange) => `
   with own as (
-    select account_id, seq, at, kind, moves, usages, refunded_seq, reservation_id,
-      case when kind = 'COMMIT' then sum(credits) filter (where kind = 'COMMIT') over (
+    select account_id, seq, at, kind, content, refunded_seq, reservation_id,
+      case when kind = ${COMMIT} then sum(credits) filter (where kind = ${COMMIT}) over (
         partition by account_id, reservation_id order by seq
         rows between unbounded preceding and 1 preceding) end as committed_before
     from entries where ${inRange('account_id')}
       and account_id in (select account_id from statements where ${inRange('account_id')})
   )
-  select t.account_id, t.seq, ${millis('t.at', 'at')}, t.kind, t.moves, t.usages, t.refunded_seq,
-    t.committed_before, r.usages as reserved, f.seq is not null as will_be_refunded
+  select t.account_id, t.seq, ${millis('t.at', 'at')}, t.kind, t.content, t.refunded_seq,
+    t.committed_before, r.content -> 'u' as reserved, f.seq is not null as will_be_refunded
   from own t
   left join (select distinct account_id, refunded_seq as seq from own) f using (account_id, seq)
-  left join own r on t.kind = 'COMMIT' and t.usages = '[]'::jsonb and r.kind = 'RESERVE'
+  left join own r on t.kind = ${COMMIT} and t.content -> 'u' is null and r.kind = ${kindCodes('RESERVE')}
     and r.account_id = t.account_id and r.reservation_id = t.reservation_id
   order by t.account_id, t.seq`;
 
@@ -83,31 +87,29 @@ export async function checkStatements(group: AccountGroup): Promise<void> {
 
 /** Leaves out entries that cannot be read, which entries.ts reports. */
 function addEntry(tally: StatementTally, row: Row) {
-  try {
-    tally.add(toEntry(row));
-  } catch {}
+  const entry = toEntry(row);
+  if (entry) tally.add(entry);
 }
 
-type StoredUsage = Readonly<Record<'operation' | 'count' | 'credits', string>>;
+function toEntry(row: Row): StatementEntry | null {
+  const kind = kindOf(row['kind']);
+  const content = kind && contentOf(row['content'], kind);
+  if (!content || !Number.isFinite(row['at'])) return null;
+  return {
+    seq: BigInt(row['seq']!),
+    at: row['at']!,
+    kind,
+    moves: content.moves,
+    usages: toUsages(content.usages),
+    reserved: toUsages(usagesOf(row['reserved'])),
+    committedBefore: row['committed_before'] === null ? null : BigInt(row['committed_before']!),
+    refundedSeq: row['refunded_seq'] === null ? null : BigInt(row['refunded_seq']!),
+    willBeRefunded: row['will_be_refunded']!,
+  };
+}
 
-const toUsages = (stored: StoredUsage[] | null): readonly Usage[] =>
-  (stored ?? []).map(({ operation, count, credits }) => ({
-    operation,
-    count: BigInt(count),
-    credits: BigInt(credits),
-  }));
-
-const toEntry = (row: Row): StatementEntry => ({
-  seq: BigInt(row['seq']!),
-  at: row['at']!,
-  kind: row['kind']!,
-  moves: toMoves(row['moves']!),
-  usages: toUsages(row['usages']!),
-  reserved: toUsages(row['reserved']!),
-  committedBefore: row['committed_before'] === null ? null : BigInt(row['committed_before']!),
-  refundedSeq: row['refunded_seq'] === null ? null : BigInt(row['refunded_seq']!),
-  willBeRefunded: row['will_be_refunded']!,
-});
+const toUsages = (usages: StoredEntry['usages']): readonly Usage[] =>
+  usages.map(({ usage: { operation, count }, credits }) => ({ operation, count, credits }));
 
 function checkAccount(
   group: AccountGroup,

@@ -85,7 +85,7 @@ test('does not fail the requests that run with it, whosever they are', async () 
   }
   expect((await balanceOf(scrip, accountId)).reserved).toBe(4n);
   expect((await balanceOf(scrip, other)).reserved).toBe(6n);
-  expect((await entriesOf(scrip, accountId)).at(-1)?.seq).toBe(5n);
+  expect((await entriesOf(scrip, accountId)).at(-1)?.seq).toBe(6n);
 });
 
 test('leaves the account usable, from the database', async () => {
@@ -95,7 +95,7 @@ test('leaves the account usable, from the database', async () => {
   expect((await balanceOf(scrip, accountId)).reserved).toBe(2n);
   const [{ count } = {}] = await execute(
     scrip.databaseUrl,
-    `select count(*)::int as count from requests where account_id = $1 and method = 'Reserve'`,
+    `select count(*)::int as count from history where account_id = $1 and method = 'Reserve'`,
     [accountId],
   );
   expect(count).toBe(2);

@@ -11,11 +11,20 @@ import {
   NoAccountCache,
 } from '../../src/account-cache/account-cache.ts';
 import { Failure } from '../../src/failure.ts';
-import type { Command } from '../../src/ledger/decide.ts';
+import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import type { Command, RequestedCommand } from '../../src/ledger/decide.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
 import { publishPlans } from '../../src/store/publish-plans.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { balanceOf, DAY, defined, entriesOf, grant, openWithCredits } from '../accounts.ts';
+import {
+  balanceOf,
+  DAY,
+  defined,
+  entriesOf,
+  grant,
+  openWithCredits,
+  storedRows,
+} from '../accounts.ts';
 import { lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
 import {
@@ -24,9 +33,11 @@ import {
   extend,
   ms,
   origin,
+  raise,
   refund,
   release,
   reserve,
+  update,
 } from '../ledger/fixtures.ts';
 import { execute } from '../postgres.ts';
 import { deployedPlan } from '../pricing/fixtures.ts';
@@ -86,7 +97,7 @@ describe.each([
     const answer = await replica.lanes.submit({
       type: 'request',
       accountId,
-      command,
+      command: command as RequestedCommand,
       origin: { ...origin, requestId: id },
       fingerprint: Buffer.from(inspect(command)),
       notAfter: null,
@@ -142,8 +153,82 @@ describe.each([
       await ask(accountId, commit(reservationId));
       expectFound([1, 1]);
       expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 9n, reserved: 2n });
-      expect((await entriesOf(scrip, accountId)).length).toBe(4);
+      expect((await entriesOf(scrip, accountId)).length).toBe(5);
     });
+
+    test('is not read again to extend and to raise a reservation', async () => {
+      const { accountId, reservationId } = await cachedAccount();
+      const expiresAt = new Date(scrip.now() + ms('2h'));
+      expect(await ask(accountId, extend(reservationId, '2h'))).toBe(reservationId);
+      expect(await ask(accountId, raise(reservationId, 3n))).toBe(reservationId);
+      expectFound([1, 1]);
+      const { reservation } = await scrip.billing.getReservation({ accountId, reservationId });
+      expect(reservation).toMatchObject({ credits: 4n, held: 4n });
+      expect(defined(reservation?.expiresAt).getTime()).toBeGreaterThanOrEqual(expiresAt.getTime());
+      expect(await ask(accountId, commit(reservationId))).toBe(reservationId);
+      expectFound([1, 1, 1]);
+      expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 6n, reserved: 0n });
+      expect((await entriesOf(scrip, accountId)).slice(-3).map(({ kind }) => kind)).toEqual([
+        Entry_Kind.EXTEND,
+        Entry_Kind.RAISE,
+        Entry_Kind.COMMIT,
+      ]);
+    });
+
+    test('is read before an extension that changes nothing is answered, and nothing is written', async () => {
+      const { accountId, reservationId } = await cachedAccount();
+      const rows = await storedRows(scrip, accountId);
+      expect(await ask(accountId, extend(reservationId, '1m'))).toBe(reservationId);
+      expectFound([1, 0]);
+      expect(await storedRows(scrip, accountId)).toBe(rows);
+    });
+
+    test('has the credits by which a reservation was raised elsewhere', async () => {
+      const { accountId, reservationId } = await cachedAccount();
+      const named = { accountId, requestId: requestId(), reservationId };
+      await scrip.billing.raiseReservation({ ...named, credits: 3n });
+      expect(await ask(accountId, raise(reservationId, 2n))).toBe(reservationId);
+      expect(await ask(accountId, extend(reservationId, '2h'))).toBe(reservationId);
+      expectFound([1, 0, 1]);
+      expect(await ask(accountId, commit(reservationId))).toBe(reservationId);
+      expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 4n, reserved: 0n });
+    });
+
+    test('does not raise a reservation beyond what another replica has left', async () => {
+      const { accountId, reservationId } = await cachedAccount();
+      await reserveElsewhere(accountId, 8n);
+      expect(await ask(accountId, raise(reservationId, 2n))).toBe('INSUFFICIENT_CREDITS');
+      expect(await ask(accountId, raise(reservationId, 1n))).toBe(reservationId);
+      expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 0n, reserved: 10n });
+    });
+
+    test.each([
+      ['committed', commit, 'RESERVATION_COMMITTED'],
+      ['released', release, 'RESERVATION_RELEASED'],
+    ] as const)(
+      'is read before a command on a %s reservation is answered',
+      async (_, end, reason) => {
+        const { accountId, reservationId } = await cachedAccount();
+        expect(await ask(accountId, end(reservationId))).toBe(reservationId);
+        // The reservation has no row any more, and the account is cached again by each reserve.
+        const repeated = async (command: Command) => {
+          await ask(accountId, reserve(0n));
+          found.length = 0;
+          const rows = await storedRows(scrip, accountId);
+          const answer = await ask(accountId, command);
+          expectFound([1, 0]);
+          expect(await storedRows(scrip, accountId)).toBe(rows);
+          return answer;
+        };
+        expect(await repeated(end(reservationId))).toBe(reservationId);
+        expect(await repeated(commit(reservationId, 7n))).toBe(reason);
+        expect(await repeated(raise(reservationId, 1n))).toBe(reason);
+        expect(await repeated(extend(reservationId, '2h'))).toBe(reason);
+        expect(await repeated(release('01900000-0000-7000-8000-000000000000'))).toBe(
+          'RESERVATION_NOT_FOUND',
+        );
+      },
+    );
 
     test('that another replica has written is read again, and written once', async () => {
       const { accountId } = await cachedAccount();
@@ -151,7 +236,7 @@ describe.each([
       await ask(accountId, reserve(2n));
       expectFound([1, 'failed', 0]);
       expect((await balanceOf(scrip, accountId)).reserved).toBe(6n);
-      expect((await entriesOf(scrip, accountId)).length).toBe(4);
+      expect((await entriesOf(scrip, accountId)).length).toBe(5);
     });
 
     test('that another replica has locked is read when the lock is free', async () => {
@@ -166,7 +251,7 @@ describe.each([
       expect((await balanceOf(scrip, accountId)).reserved).toBe(3n);
     });
 
-    test('is read again after its settings were changed elsewhere, which posts no entry', async () => {
+    test('is read again after its settings were changed elsewhere, which moves no credits', async () => {
       const { accountId } = await cachedAccount();
       const pauseFloor = { credits: 10n };
       await scrip.accounts.updateAccount({ accountId, requestId: requestId(), pauseFloor });
@@ -182,7 +267,8 @@ describe.each([
       await ask(accountId, reserve(0n));
       const sheddable = reserve(1n, { criticality: 'SHEDDABLE' });
       expect(await ask(accountId, sheddable)).toBe('PAUSED_BELOW_FLOOR');
-      expectFound([0, 1, 1, 0]);
+      // Its reservation is not read at an old version, so the extension is decided again.
+      expectFound([1, 0, 1, 1, 0]);
     });
 
     test('has the settings that another replica commits while it waits for the lock', async () => {
@@ -199,6 +285,12 @@ describe.each([
       await side.query('commit');
       await side.end();
       expect(await later).toBe('PAUSED_BELOW_FLOOR');
+      // No entry says it: the audit at the end would find it.
+      await execute(
+        scrip.databaseUrl,
+        'update accounts set pause_floor = null, version = version + 1 where account_id = $1',
+        [accountId],
+      );
     });
 
     test('is charged the price that was published since', async () => {
@@ -252,7 +344,7 @@ describe.each([
       });
     });
 
-    test('has a new row version after a reservation was extended, which posts no entry', async () => {
+    test('has a new row version after a reservation was extended, which moves no credits', async () => {
       const { accountId, reservationId } = await cachedAccount();
       const version = 'select version from accounts where account_id = $1';
       const before = await execute(scrip.databaseUrl, version, [accountId]);
@@ -281,7 +373,8 @@ describe.each([
       await ask(accountId, commit(reservationId));
       const { seq } = defined((await entriesOf(scrip, accountId)).at(-1));
       await ask(accountId, refund(seq, 1n));
-      await ask(accountId, extend(await ask(accountId, reserve(1n)), '2h'));
+      await ask(accountId, reserve(1n));
+      await ask(accountId, update('Anna'));
       expectFound([1, 0, 1, 0]);
       expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 10n, reserved: 1n });
     });
@@ -319,6 +412,23 @@ describe.each([
       const id = requestId();
       const first = await ask(accountId, reserve(8n), id);
       expect(await ask(accountId, reserve(8n), id)).toBe(`replayed ${first}`);
+    });
+
+    test.each([
+      ['Reserve', () => reserve(2n), () => reserve(3n)],
+      ['RaiseReservation', (id: string) => raise(id, 1n), (id: string) => raise(id, 2n)],
+      ['ExtendReservation', (id: string) => extend(id, '2h'), (id: string) => extend(id, '3h')],
+      ['Commit', (id: string) => commit(id, 1n), (id: string) => commit(id, 0n)],
+      ['Release', (id: string) => release(id), () => release(requestId())],
+      ['Charge', () => charge(1n), () => charge(2n)],
+    ] as const)('of %s is replayed, and refused with other content', async (_, first, other) => {
+      const { accountId, reservationId } = await cachedAccount();
+      const id = requestId();
+      const answer = await ask(accountId, first(reservationId), id);
+      const rows = await storedRows(scrip, accountId);
+      expect(await ask(accountId, first(reservationId), id)).toBe(`replayed ${answer}`);
+      expect(await ask(accountId, other(reservationId), id)).toBe('REQUEST_ID_REUSED');
+      expect(await storedRows(scrip, accountId)).toBe(rows);
     });
 
     test('is refused with other content', async () => {

@@ -30,8 +30,8 @@ async function readState(): Promise<Record<string, unknown>> {
     `select seq::int, reserved::int,
        (select sum(reserved)::int from grants where account_id = $1) as grants,
        (select count(*)::int from reservations where account_id = $1) as reservations,
-       (select count(*)::int from entries where account_id = $1 and kind = 'RESERVE') as entries,
-       (select count(*)::int from requests where account_id = $1 and method = 'Reserve') as requests
+       (select count(*)::int from history where account_id = $1 and kind = 'RESERVE') as entries,
+       (select count(*)::int from history where account_id = $1 and method = 'Reserve') as requests
      from accounts where account_id = $1`,
     [HOT],
   );

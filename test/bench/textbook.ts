@@ -15,9 +15,11 @@ import {
 } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
 import type { Allocation } from '../../src/ledger/allocation/allocation.ts';
+import type { AnsweredRequest } from '../../src/ledger/entry.ts';
 import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
 import { toMoves } from '../../src/ledger/moves.ts';
 import type { Reservation } from '../../src/ledger/reservation.ts';
+import { newSalt } from '../../src/new-id.ts';
 import { connect, type Em } from '../../src/pg/orm.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
@@ -25,7 +27,14 @@ import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 import { pricedUsageMessage } from '../../src/rpc/messages/priced-usage.ts';
 import { reservationMessage } from '../../src/rpc/messages/reservation.ts';
+import {
+  KIND_CODES,
+  METHOD_CODES,
+  OVER_COMMIT_POLICY_CODES,
+  RESERVATION_STATE_CODES,
+} from '../../src/store/tables/codes.ts';
 import { entities } from '../../src/store/tables/index.ts';
+import { requestIdToBytes } from '../../src/store/tables/request-id.ts';
 
 type Account = InferEntity<typeof entities.accounts>;
 type Grant = InferEntity<typeof entities.grants>;
@@ -44,10 +53,15 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     { accountId },
     { lockMode: LockMode.PESSIMISTIC_WRITE },
   );
-  const key = { accountId, requestId, method: 'Reserve' };
+  const key = {
+    accountId,
+    requestId: Buffer.from(requestIdToBytes(requestId)),
+    method: METHOD_CODES.Reserve,
+  };
   const print = Buffer.from(fingerprint(ReserveRequest, request));
-  const before = await em.findOne(entities.requests, key);
+  const before = await em.findOne(entities.entries, key);
   if (before) {
+    assert(before.fingerprint && before.response, 'personal data of the request was erased');
     assert(print.equals(before.fingerprint), 'the request id was used with other content');
     return before.response;
   }
@@ -65,6 +79,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   const reservation: Reservation = {
     accountId,
     reservationId: uuidv7(),
+    entrySeq: account.seq + 1n,
     state: 'ACTIVE',
     credits: priced.credits,
     committed: 0n,
@@ -88,8 +103,6 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   account.lastAt = new Date(now);
   if (!account.dueAt || account.dueAt.getTime() > reservation.expiresAt)
     account.dueAt = new Date(reservation.expiresAt);
-  const entry = entryOf(account, reservation, requestId, priced.lines);
-  account.lastHash = Buffer.from(entry.hash);
   const response = ReserveResponse.encode({
     reservation: reservationMessage(reservation),
     balance: balanceOf(account, grants, plan),
@@ -99,23 +112,29 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   }).finish();
 
   em.create(entities.reservations, {
-    ...reservation,
-    held: priced.credits,
-    heldFor: null,
-    expiredAllocations: [],
-    labels: { ...reservation.labels },
-    allocations: reservation.allocations.map((a) => [Number(a.grantId), Number(a.credits)]),
-    expiresAt: new Date(reservation.expiresAt),
+    accountId,
+    reservationId: reservation.reservationId,
+    entrySeq: reservation.entrySeq,
+    state: RESERVATION_STATE_CODES.ACTIVE,
+    overCommitPolicy: OVER_COMMIT_POLICY_CODES.REJECT,
+    rateCardVersion: reservation.rateCardVersion,
+    credits: reservation.credits,
+    committed: 0n,
+    returned: 0n,
     createdAt: new Date(now),
-    endedAt: null,
+    expiresAt: new Date(reservation.expiresAt),
+    late: false,
+    planId: reservation.planId,
+    allocations: reservation.allocations.map((a) => [Number(a.grantId), Number(a.credits)]),
+    expiredAllocations: null,
+    heldFor: null,
+    reference: reservation.reference || null,
+    labels: Object.keys(reservation.labels).length > 0 ? { ...reservation.labels } : null,
   });
-  createEntry(em, entry);
-  em.create(entities.requests, {
-    ...key,
-    fingerprint: print,
-    response: Buffer.from(response),
-    at: new Date(now),
-  });
+  const answered = { method: 'Reserve' as const, fingerprint: print, response };
+  const entry = entryOf(account, reservation, requestId, priced.lines, answered);
+  account.lastHash = Buffer.from(entry.hash);
+  createEntry(em, entry, key, print, response);
   return response;
 }
 
@@ -136,9 +155,19 @@ function draw(grants: readonly Grant[], credits: bigint): readonly Allocation[] 
 
 const entryOf = (
   account: Account,
-  { reservationId, allocations, credits, reference, labels, planId, rateCardVersion }: Reservation,
+  {
+    reservationId,
+    allocations,
+    credits,
+    reference,
+    labels,
+    planId,
+    rateCardVersion,
+    expiresAt,
+  }: Reservation,
   requestId: string,
   usages: readonly PricedUsage[],
+  request: AnsweredRequest,
 ): SealedEntry =>
   seal(
     {
@@ -152,32 +181,70 @@ const entryOf = (
       reservedAfter: account.reserved,
       overageAfter: account.overage,
       reservationId,
+      purchaseId: null,
       grantId: null,
       refundedSeq: null,
       usages,
       planId,
+      planVersion: 1,
       previousPlanId: null,
       rateCardVersion,
       late: false,
       final: null,
+      asked: null,
+      expiresAt,
+      overCommitPolicy: 'REJECT',
+      details: {},
       caller: 'bench',
       requestId,
       reference,
       labels,
+      personal: {},
+      request,
       traceId: '0af7651916cd43dd8448eb211c80319c',
       spanId: 'b7ad6b7169203331',
     },
     account.lastHash,
+    newSalt,
   );
 
-function createEntry(em: Em, { movesJson, usagesJson, labelsJson, hash, ...entry }: SealedEntry) {
+function createEntry(
+  em: Em,
+  entry: SealedEntry,
+  key: { readonly requestId: Buffer; readonly method: number },
+  fingerprint: Buffer,
+  response: Uint8Array,
+) {
   em.create(entities.entries, {
-    ...entry,
+    accountId: entry.accountId,
+    seq: entry.seq,
     at: new Date(entry.at),
-    moves: JSON.parse(movesJson),
-    usages: JSON.parse(usagesJson),
-    labels: JSON.parse(labelsJson),
-    hash: Buffer.from(hash),
+    credits: entry.credits,
+    remainingAfter: entry.remainingAfter,
+    reservedAfter: entry.reservedAfter,
+    overageAfter: entry.overageAfter || null,
+    refundedSeq: null,
+    grantId: null,
+    planVersion: entry.planVersion,
+    rateCardVersion: entry.rateCardVersion,
+    kind: KIND_CODES[entry.kind],
+    method: key.method,
+    reservationId: entry.reservationId,
+    purchaseId: null,
+    planId: entry.planId,
+    previousPlanId: null,
+    caller: entry.caller,
+    requestId: key.requestId,
+    traceId: entry.traceId,
+    spanId: Buffer.from(entry.spanId, 'hex'),
+    content: JSON.parse(entry.contentJson),
+    hash: Buffer.from(entry.hash),
+    fingerprint,
+    response: Buffer.from(response),
+    reference: entry.reference || null,
+    personal: entry.personalJson === null ? null : JSON.parse(entry.personalJson),
+    salt: entry.salt && Buffer.from(entry.salt),
+    erasedHash: null,
   });
 }
 

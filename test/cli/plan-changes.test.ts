@@ -28,7 +28,8 @@ operations:
 function linesOf(before: PlanFile, after: PlanFile): readonly string[] {
   const version = { version: 1, effectiveAt: 10, createdAt: 10, withdrawn: false };
   const rateCards = new Map([[1, { ...before.rateCard, version: 1 }]]);
-  const published = new PublishedPlan('metered', 1, before, [version], rateCards);
+  const revisions = { revision: 1, planVersion: 1 };
+  const published = new PublishedPlan('metered', revisions, before, [version], rateCards);
   const change = findPlanChange(after, published, 20);
   if ('missed' in change) throw new Error('missed');
   return planChangeLines(change);

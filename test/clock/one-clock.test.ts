@@ -69,7 +69,7 @@ async function expectUnreliable(call: Promise<unknown>) {
 /** What was written to the account's history. */
 const kindsOf = async (accountId: string) =>
   (
-    await execute(databaseUrl, 'select kind from entries where account_id = $1 order by seq', [
+    await execute(databaseUrl, 'select kind from history where account_id = $1 order by seq', [
       accountId,
     ])
   ).map(({ kind }) => kind);
@@ -77,7 +77,7 @@ const kindsOf = async (accountId: string) =>
 /** As it is stored. */
 const stateOf = async (reservationId: string) =>
   (
-    await execute(databaseUrl, 'select state from reservations where reservation_id = $1', [
+    await execute(databaseUrl, 'select state from running_reservations where reservation_id = $1', [
       reservationId,
     ])
   )[0]?.['state'];
@@ -128,7 +128,7 @@ describe('a host clock that is 90 days ahead for 7 seconds', () => {
     await scrip.service.compareClocks();
     await work(scrip);
 
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE', 'CHARGE']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'RESERVE', 'CHARGE']);
     expect(await stateOf(reservationId)).toBe('ACTIVE');
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 499n, available: 399n });
     const [row] = await execute(databaseUrl, 'select max(last_at) as at from accounts');
@@ -177,7 +177,7 @@ describe('a host clock that is 90 days ahead for 7 seconds', () => {
     expect(await healthOf(scrip)).toBe('NOT_SERVING');
     expect(await healthOf(right)).toBe('SERVING');
     expect(await stateOf(reservationId)).toBe('ACTIVE');
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'RESERVE']);
   });
 });
 
@@ -198,7 +198,7 @@ describe('one replica whose host is 90 minutes ahead', () => {
     expect(await stateOf(reservationId)).toBe('ACTIVE');
     const commit = { accountId, requestId: requestId(), reservationId, credits: 40n };
     await a.billing.commit(commit);
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE', 'COMMIT']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'RESERVE', 'COMMIT']);
   });
 
   test('gives its reservations the time of the database', async () => {
@@ -261,7 +261,7 @@ describe('a database clock that jumps', () => {
     await charge(scrip, accountId);
     expect(await healthOf(scrip)).toBe('NOT_SERVING');
     expect(await stateOf(reservationId)).toBe('ACTIVE');
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE', 'CHARGE']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'RESERVE', 'CHARGE']);
     expect(await newestAt(scrip, accountId)).toEqual(new Date(START));
 
     database.time -= lead;
@@ -309,11 +309,17 @@ describe('a database clock that jumps', () => {
     host.wall += 90 * DAY;
     await settle(scrip, host);
     await expectUnreliable(charge(scrip, accountId));
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'RESERVE']);
     await accept();
     await scrip.service.compareClocks();
     await work(scrip);
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE', 'EXPIRE', 'GRANT_EXPIRED']);
+    expect(await kindsOf(accountId)).toEqual([
+      'OPEN_ACCOUNT',
+      'GRANT',
+      'RESERVE',
+      'EXPIRE',
+      'GRANT_EXPIRED',
+    ]);
   });
 
   test('is not forgotten by a restart: a replica that starts suspects what the last one did', async () => {
@@ -334,6 +340,7 @@ describe('a database clock that jumps', () => {
     await next.scrip.service.compareClocks();
     await charge(next.scrip, accountId, 0n);
     expect(await kindsOf(accountId)).toEqual([
+      'OPEN_ACCOUNT',
       'GRANT',
       'RESERVE',
       'EXPIRE',
@@ -399,10 +406,16 @@ describe('while the clocks disagree', () => {
     elapse(16 * MINUTE, database, host);
     await expectUnreliable(charge(scrip, accountId));
     await charge(scrip, other);
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'RESERVE']);
     await agree();
     await charge(scrip, accountId);
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'RESERVE', 'EXPIRE', 'CHARGE']);
+    expect(await kindsOf(accountId)).toEqual([
+      'OPEN_ACCOUNT',
+      'GRANT',
+      'RESERVE',
+      'EXPIRE',
+      'CHARGE',
+    ]);
     expect(await stateOf(reservationId)).toBe('EXPIRED');
   });
 
@@ -445,10 +458,10 @@ describe('while the clocks disagree', () => {
         planId: 'aspose-cloud',
       }),
     );
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'CHARGE']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'CHARGE']);
     await agree();
     await work(scrip);
-    expect(await kindsOf(accountId)).toEqual(['GRANT', 'CHARGE', 'GRANT']);
+    expect(await kindsOf(accountId)).toEqual(['OPEN_ACCOUNT', 'GRANT', 'CHARGE', 'GRANT']);
     const { statement: closed } = await scrip.statements.getStatement(statement);
     expect(closed?.overage).toBe(10n);
   });
@@ -462,7 +475,7 @@ describe('while the clocks disagree', () => {
     const { id } = stripe.sessionOf(bought.purchaseId);
     const paid = stripe.event('checkout.session.completed', stripe.pay(id));
     expect(await deliver(scrip.service.webhookPort, paid)).toBe(200);
-    expect(await kindsOf(bought.accountId)).toEqual(['PURCHASE']);
+    expect(await kindsOf(bought.accountId)).toEqual(['OPEN_ACCOUNT', 'CHECKOUT', 'PURCHASE']);
 
     const waiting = await buyByCheckout(scrip, await scrip.open('verts'));
     const { length } = stripe.calls;

@@ -102,7 +102,7 @@ describe('a unit of work that the database aborts', () => {
     const rival = await sideSession(databaseUrl);
 
     await rival.query('begin');
-    await rival.query(`update accounts set display_name = 'x' where account_id = $1`, [accountId]);
+    await rival.query(`update accounts set state = state where account_id = $1`, [accountId]);
     const charging = scrip.billing.charge(charge(accountId));
     await waitForBlockedSessions(databaseUrl);
     await rival.query('commit');

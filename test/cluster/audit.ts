@@ -91,46 +91,33 @@ export const rules: Readonly<Record<string, string>> = {
       from moves group by account_id) m using (account_id)
     where a.overage_reserved <> coalesce(m.reserved, 0)`,
 
-  'a reservation agrees with its entries': `
-    select account_id, format('reservation %s: row %s/%s/%s, entries %s/%s/%s', reservation_id,
-      r.held, r.committed, r.returned, e.held, e.committed, e.returned) as detail
+  'a running reservation agrees with its entries': `
+    select account_id, format('reservation %s: row %s/%s, entries %s/%s/%s', reservation_id,
+      r.committed, r.returned, e.held, e.committed, e.returned) as detail
     from reservations r
-    full join (
-      select account_id, reservation_id,
-        sum(case when kind in ('RESERVE', 'RAISE') then credits else 0 end) as credits,
-        sum(held) as held, sum(committed) as committed,
-        greatest(sum(returned) - sum(case when late then committed else 0 end), 0) as returned
-      from entries
-      left join (
-        select account_id, seq,
-          sum(credits * (target in ('reserved', 'overage_reserved'))::int
-            - credits * (source in ('reserved', 'overage_reserved'))::int) as held,
-          sum(credits * (target = 'consumed' and kind = 'COMMIT')::int) as committed,
-          sum(credits * (source in ('reserved', 'overage_reserved')
-            and target in ('available', 'overage', 'expired'))::int) as returned
-        from moves group by account_id, seq) m using (account_id, seq)
-      where reservation_id is not null
-      group by account_id, reservation_id) e using (account_id, reservation_id)
-    where r.credits is distinct from e.credits or r.held <> coalesce(e.held, 0)
-      or r.committed <> coalesce(e.committed, 0) or r.returned <> coalesce(e.returned, 0)`,
+    full join (select * from reservation_sums where not ended) e using (account_id, reservation_id)
+    where r.credits is distinct from e.credits or r.entry_seq is distinct from e.first_seq
+      or r.committed <> e.committed or r.returned <> e.returned
+      or e.held <> (select coalesce(sum((allocation->>1)::bigint), 0)
+        from json_array_elements(r.allocations) as allocation)`,
+
+  'an ended reservation holds nothing': `
+    select account_id, format('reservation %s: %s held, %s committed and %s returned of %s',
+      reservation_id, held, committed, returned, credits) as detail
+    from reservation_sums
+    where ended and (held <> 0 or committed + returned < credits)`,
 
   'a reservation ends once': `
     select account_id, format('reservation %s is %s after %s commits, %s releases, %s expiries',
-      reservation_id, state, commits, releases, expiries) as detail
-    from reservations
-    join (
-      select account_id, reservation_id,
-        count(*) filter (where kind = 'RESERVE') as reserves,
-        count(*) filter (where kind = 'COMMIT') as commits,
-        count(*) filter (where kind = 'RELEASE') as releases,
-        count(*) filter (where kind = 'EXPIRE') as expiries
-      from entries group by account_id, reservation_id) e using (account_id, reservation_id)
-    where reserves <> 1
-      or not case state
-        when 'ACTIVE' then releases = 0 and expiries = 0
-        when 'COMMITTED' then commits > 0 and releases = 0 and expiries = late::int
-        when 'RELEASED' then releases = 1 and expiries <= 1
-        when 'EXPIRED' then releases = 0 and expiries = 1 end`,
+      reservation_id, r.state, commits, releases, expiries) as detail
+    from reservation_sums e
+    left join running_reservations r using (account_id, reservation_id)
+    where reserves <> 1 or last_commits + releases <> ended::int or end_seq <> last_seq
+      or not case
+        when r.state = 'ACTIVE' then expiries = 0
+        when r.state = 'EXPIRED' or last_commits = 0 then expiries <= 1
+        else expiries = e.late::int end
+      or (r.state = 'EXPIRED' and expiries <> 1)`,
 
   'a grant has reserved what is allocated to reservations': `
     select account_id, format('grant %s: %s, allocated %s', grant_id, g.reserved, r.allocated)
@@ -139,32 +126,49 @@ export const rules: Readonly<Record<string, string>> = {
     full join (
       select account_id, (allocation->>0)::bigint as grant_id,
         sum((allocation->>1)::bigint) as allocated
-      from reservations cross join jsonb_array_elements(allocations) as allocation
+      from reservations cross join json_array_elements(allocations) as allocation
       where allocation->>0 <> '0' group by 1, 2) r using (account_id, grant_id)
     where coalesce(g.reserved, -1) <> coalesce(r.allocated, 0)`,
 
   'a request takes effect once': `
     select account_id, format('%s entries %s of request %s', count(*), kind, request_id) as detail
-    from entries e
-    where request_id <> '' and not (kind = 'GRANT' and exists (select from requests r
+    from history e
+    where request_id is not null and not (kind = 'GRANT' and exists (select from history r
       where r.account_id = e.account_id and r.request_id = e.request_id
         and r.method in ('OpenAccount', 'Refund')))
     group by account_id, kind, request_id having count(*) > 1`,
 
-  'an entry and its request are written together': `
-    select coalesce(e.account_id, r.account_id) as account_id,
-      format('request %s: entry %s, remembered %s',
-        coalesce(e.request_id, r.request_id), e.kind, r.method) as detail
-    from (select distinct account_id, request_id, kind from entries where request_id <> '') e
-    full join requests r on r.account_id = e.account_id and r.request_id = e.request_id
-      and (upper(r.method) = e.kind
-        or (e.kind = 'RAISE' and r.method = 'RaiseReservation')
-        or (e.kind = 'PURCHASE' and r.method = 'ResolvePurchase')
-        or (e.kind = 'GRANT' and r.method in ('GrantCredits', 'OpenAccount', 'Refund')))
-    where r.request_id is null
-      or (e.request_id is null
-        and r.method in ('Reserve', 'RaiseReservation', 'Charge', 'Purchase', 'Refund',
-          'GrantCredits'))`,
+  'the first entry of a request has its method, and the others follow': `
+    select account_id, format('entry %s: %s of method %s', seq, kind, method) as detail
+    from (select *, lag(request_id) over (partition by account_id order by seq) as request_before
+      from history) e
+    where request_id is not null and not case
+      when method is not null then kind = any(case method
+        when 'OpenAccount' then '{OPEN_ACCOUNT}'
+        when 'UpdateAccount' then '{UPDATE_ACCOUNT}'
+        when 'CloseAccount' then '{CLOSE_ACCOUNT}'
+        when 'MoveAccount' then '{PLAN_CHANGE}'
+        when 'GrantCredits' then '{GRANT}'
+        when 'OfferPack' then '{OFFER_PACK}'
+        when 'WithdrawPack' then '{WITHDRAW_PACK}'
+        when 'Purchase' then '{PURCHASE,CHECKOUT}'
+        when 'ResolvePurchase' then '{PURCHASE,REJECT_PURCHASE}'
+        when 'Reserve' then '{RESERVE}'
+        when 'RaiseReservation' then '{RAISE}'
+        when 'ExtendReservation' then '{EXTEND}'
+        when 'Commit' then '{COMMIT}'
+        when 'Release' then '{RELEASE}'
+        when 'Charge' then '{CHARGE}'
+        when 'Refund' then '{REFUND}' end::text[])
+      when kind in ('GRANT', 'CLAW_BACK') then request_before is not distinct from request_id
+      else kind = 'PURCHASE' and exists (select from history c
+        where c.account_id = e.account_id and c.request_id = e.request_id and c.kind = 'CHECKOUT') end`,
+
+  'an entry with a method has the request and its response': `
+    select account_id, format('entry %s', seq) as detail
+    from entries
+    where (method is not null and erased_hash is null)
+      is distinct from (fingerprint is not null and response is not null)`,
 
   'a paid purchase makes one grant': `
     select account_id, format('purchase %s', purchase_id) as detail
@@ -183,13 +187,13 @@ export const rules: Readonly<Record<string, string>> = {
       as detail
     from refunded r
     full join (select account_id, refunded_seq as seq, sum(credits) as refunded
-      from entries where kind = 'REFUND' group by 1, 2) e using (account_id, seq)
+      from history where kind = 'REFUND' group by 1, 2) e using (account_id, seq)
     where r.refunded is distinct from e.refunded or r.refunded > r.committed`,
 
   'an account is due when its next reservation expires': `
     select account_id, format('reservation %s expires before %s', reservation_id, due_at) as detail
     from reservations join accounts using (account_id)
-    where reservations.state = 'ACTIVE' and expires_at < coalesce(due_at, 'infinity')`,
+    where reservations.state = 1 and expires_at < coalesce(due_at, 'infinity')`,
 
   'an account is due when notice of an expiry is due': `
     select account_id, format('notice of grant %s is due before %s', grant_id, due_at) as detail
@@ -199,16 +203,45 @@ export const rules: Readonly<Record<string, string>> = {
 
   'limited grants pay only for their operations': `
     select distinct account_id, format('entry %s, grant %s', m.seq, m.grant_id) as detail
-    from moves m join grants g using (account_id, grant_id) join entries e using (account_id, seq)
+    from moves m join grants g using (account_id, grant_id) join history e using (account_id, seq)
     where g.operations is not null and m.source = 'available' and m.target <> 'expired' and not e.late
-      and not exists (select from jsonb_array_elements(e.usages) as usage
-        where g.operations ? (usage->>'operation'))`,
+      and not exists (select from history_usages u
+        where u.account_id = m.account_id and u.seq = m.seq and g.operations ? u.operation)`,
 };
 
-const moves = `with moves as (
-  select account_id, seq, kind, move->>0 as source, move->>1 as target,
-    (move->>2)::bigint as grant_id, (move->>3)::bigint as credits
-  from entries cross join jsonb_array_elements(moves) as move)`;
+/** What the rules read beside the tables. */
+const SUMS = `with moves as (
+    select account_id, seq, from_bucket as source, to_bucket as target,
+      coalesce(grant_id, 0) as grant_id, credits
+    from history_moves),
+  reservation_sums as (
+    select account_id, reservation_id,
+      min(seq) filter (where kind = 'RESERVE') as first_seq,
+      max(seq) filter (where kind <> 'REFUND') as last_seq,
+      max(seq) filter (where final or kind = 'RELEASE') as end_seq,
+      bool_or(coalesce(final, false) or kind = 'RELEASE') as ended,
+      bool_or(late) as late,
+      count(*) filter (where kind = 'RESERVE') as reserves,
+      count(*) filter (where kind = 'COMMIT') as commits,
+      count(*) filter (where final) as last_commits,
+      count(*) filter (where kind = 'RELEASE') as releases,
+      count(*) filter (where kind = 'EXPIRE') as expiries,
+      sum(case when kind in ('RESERVE', 'RAISE') then credits else 0 end) as credits,
+      coalesce(sum(held), 0) as held,
+      coalesce(sum(consumed) filter (where kind = 'COMMIT'), 0) as committed,
+      greatest(coalesce(sum(returned), 0)
+        - coalesce(sum(consumed) filter (where late), 0), 0) as returned
+    from history
+    left join (
+      select account_id, seq,
+        sum(credits * (target in ('reserved', 'overage_reserved'))::int
+          - credits * (source in ('reserved', 'overage_reserved'))::int) as held,
+        sum(credits * (target = 'consumed')::int) as consumed,
+        sum(credits * (source in ('reserved', 'overage_reserved')
+          and target in ('available', 'overage', 'expired'))::int) as returned
+      from moves group by account_id, seq) m using (account_id, seq)
+    where reservation_id is not null
+    group by account_id, reservation_id)`;
 
 /** The violations, one line each. All rules see the same snapshot. */
 export async function audit(databaseUrl: string): Promise<readonly string[]> {
@@ -226,7 +259,7 @@ export async function brokenRules(client: pg.Client): Promise<readonly string[]>
   const broken: string[] = [];
   for (const [rule, sql] of Object.entries(rules)) {
     const { rows } = await client.query<{ account_id: string; detail: string }>(
-      `${moves} ${sql} limit 5`,
+      `${SUMS} ${sql} limit 5`,
     );
     for (const { account_id, detail } of rows) broken.push(`${rule}: ${account_id}: ${detail}`);
   }

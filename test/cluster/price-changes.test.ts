@@ -107,6 +107,7 @@ describe('a replica that starts with other plan files than the published ones', 
     execute(
       databaseUrl,
       `select to_jsonb(p)::text as content from plans p
+       union all select to_jsonb(v)::text from plan_versions v
        union all select to_jsonb(r)::text from rate_cards r order by 1`,
     );
 

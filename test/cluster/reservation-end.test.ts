@@ -234,6 +234,7 @@ describe('an expired reservation', () => {
     await cluster.b.billing.charge({ accountId, requestId: requestId(), credits: 10n });
 
     expect(await kindsOf(accountId, 0n)).toEqual([
+      Entry_Kind.OPEN_ACCOUNT,
       Entry_Kind.GRANT,
       Entry_Kind.RESERVE,
       Entry_Kind.EXPIRE,

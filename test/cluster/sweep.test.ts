@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Scrip } from '../../src/client.ts';
 import { Grant_Category, Grant_Source } from '../../src/gen/billing/v1/ledger.ts';
+import { KIND_CODES } from '../../src/store/tables/codes.ts';
 import { execute } from '../postgres.ts';
 import { waterfallPlan } from '../rpc/waterfall.ts';
 import { requestId, showDatabaseOnFailure } from '../service.ts';
@@ -198,7 +199,7 @@ describe('expired reservations', () => {
 
     const expired = `
       select count(*)::int as entries, count(distinct reservation_id)::int as reservations
-      from entries where kind = 'EXPIRE' and account_id = any($1)`;
+      from history where kind = 'EXPIRE' and account_id = any($1)`;
     expect(await execute(cluster.databaseUrl, expired, [accounts])).toEqual([
       { entries: 3_000, reservations: 3_000 },
     ]);
@@ -206,7 +207,8 @@ describe('expired reservations', () => {
     const largest = `
       select max(accounts)::int as largest
       from (select count(distinct account_id) as accounts
-        from entries where kind = 'EXPIRE' and account_id = any($1) group by xmin::text) batch`;
+        from entries where kind = ${KIND_CODES.EXPIRE} and account_id = any($1)
+        group by xmin::text) batch`;
     const [batch] = await execute(cluster.databaseUrl, largest, [accounts]);
     expect(batch?.['largest']).toBeLessThanOrEqual(ACCOUNTS_PER_BATCH);
     await expectSoundLedger(cluster.databaseUrl);
@@ -232,9 +234,9 @@ describe('expired reservations', () => {
       cluster.sweep(),
     ]);
     expect(charged.balance).toMatchObject({ remaining: 0n, reserved: 0n });
-    const last = `select kind, seq::int from entries where account_id = $1 order by seq desc limit 1`;
+    const last = `select kind, seq::int from history where account_id = $1 order by seq desc limit 1`;
     expect(await execute(cluster.databaseUrl, last, [accountId])).toEqual([
-      { kind: 'CHARGE', seq: 5_002 },
+      { kind: 'CHARGE', seq: 5_003 },
     ]);
     await expectSoundLedger(cluster.databaseUrl);
   });
@@ -245,7 +247,7 @@ describe('expired reservations', () => {
       const accountId = await sweeping.a.open('verts');
       await applyAll(sweeping.a, [granting(accountId, 10n), reserving(accountId, 10n)]);
       sweeping.advance(61_000);
-      const state = 'select state from reservations where account_id = $1';
+      const state = 'select state from running_reservations where account_id = $1';
       const isExpired = async () =>
         (await execute(sweeping.databaseUrl, state, [accountId]))[0]?.['state'];
       await expect.poll(isExpired, { timeout: 10_000 }).toBe('EXPIRED');

@@ -103,12 +103,12 @@ test('a discrepancy in the ledger ends it and names the account', async () => {
       accountId,
       seq,
     ]);
-  await setSeq(1);
+  await setSeq(2);
   const ran = await against(scrip);
-  await setSeq(0);
+  await setSeq(1);
   expect(ran).toMatchObject({
     exitCode: 1,
-    stderr: `demo: verify: account ${accountId}: seq is 1, the newest entry is 0\n`,
+    stderr: `demo: verify: account ${accountId}: seq is 2, the newest entry is 1\n`,
   });
 });
 

@@ -1,5 +1,5 @@
 /** StreamEvents, over real sockets. */
-
+import '../../src/telemetry.ts';
 import { Writable } from 'node:stream';
 import { status } from '@grpc/grpc-js';
 import { pino } from 'pino';

@@ -5,6 +5,7 @@ import { CACHE_MISS, DEFERRED } from '../../src/lanes/decide-task.ts';
 import { Lane, type LaneOptions, SECOND_UNIT_MIN_QUEUE } from '../../src/lanes/lane.ts';
 import type { Answer, StoredResponse, Task } from '../../src/lanes/task.ts';
 import { TaskError } from '../../src/lanes/unit-of-work.ts';
+import type { RequestedCommand } from '../../src/ledger/decide.ts';
 import type { WaitPolicy } from '../../src/store/load.ts';
 import { StaleCacheError } from '../../src/store/save.ts';
 import { origin, release } from '../ledger/fixtures.ts';
@@ -13,7 +14,7 @@ import { origin, release } from '../ledger/fixtures.ts';
 const request = (name: string): Task => ({
   type: 'request',
   accountId: name.slice(0, name.indexOf('-')),
-  command: release(name),
+  command: release(name) as RequestedCommand,
   origin: { ...origin, requestId: name },
   fingerprint: new Uint8Array(),
   notAfter: null,

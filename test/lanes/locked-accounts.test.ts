@@ -1,6 +1,7 @@
 /** Units of work on accounts that another replica has locked. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
+import type { RequestedCommand } from '../../src/ledger/decide.ts';
 import type { WaitPolicy } from '../../src/store/load.ts';
 import { balanceOf, openWithCredits } from '../accounts.ts';
 import { lockAccount } from '../disruptions.ts';
@@ -30,7 +31,7 @@ async function reserveOn(accountId: string): Promise<string> {
   const answer = await replica.lanes.submit({
     type: 'request',
     accountId,
-    command: reserve(1n),
+    command: reserve(1n) as RequestedCommand,
     origin: { ...origin, requestId: requestId() },
     fingerprint: new Uint8Array(),
     notAfter: null,

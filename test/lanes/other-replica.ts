@@ -1,6 +1,7 @@
 /** The lanes of another replica, on the database of a test service. */
 import { trace } from '@opentelemetry/api';
 import { type AccountCache, LruAccountCache } from '../../src/account-cache/account-cache.ts';
+import { GrantLimits } from '../../src/lanes/grant-limits.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
 import type { Task } from '../../src/lanes/task.ts';
 import { unitOfWork } from '../../src/lanes/unit-of-work.ts';
@@ -35,6 +36,7 @@ export async function startOtherReplica(
     clock: { now: scrip.now, isReliable: true },
     tracer: trace.getTracer('test'),
     cache,
+    grantLimits: new GrantLimits(),
     onCommit: () => {},
   };
   const lanes = new Lanes(1, {

@@ -1,21 +1,24 @@
 /**
  * Stores one account between units of work, in memory. Each command gets a book that is loaded as the
- * service loads it: the open grants, and of everything else only what the command names or what is due.
+ * service loads it: the first grant in burn order, and of everything else only what the command names or what
+ * is due. A command that needs more grants is decided again with all open ones.
  * Only what the book lists in its changes is stored. So a rule fails its tests if it needs something that
  * is not loaded, or changes something without listing it.
  */
 import type { Account } from '../../src/ledger/account.ts';
-import { Book } from '../../src/ledger/book.ts';
+import { Book, MoreGrantsNeeded } from '../../src/ledger/book.ts';
 import type { CustomPack } from '../../src/ledger/custom-pack.ts';
 import { type Command, decide } from '../../src/ledger/decide.ts';
-import type { Entry } from '../../src/ledger/entry.ts';
+import { reservationFromEntries } from '../../src/ledger/ended-reservation.ts';
+import type { StoredEntry } from '../../src/ledger/entry.ts';
+import { readContent } from '../../src/ledger/entry-content.ts';
 import type { EventDraft } from '../../src/ledger/event.ts';
-import { type Grant, isOpen } from '../../src/ledger/grant.ts';
+import { compareBurnOrder, type Grant, grantAvailable, isOpen } from '../../src/ledger/grant.ts';
 import { seal } from '../../src/ledger/hash-chain.ts';
 import { paymentReferenceKey } from '../../src/ledger/payment-reference.ts';
 import type { Purchase } from '../../src/ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../../src/ledger/refundable.ts';
-import type { Reservation } from '../../src/ledger/reservation.ts';
+import { isOver, type Reservation } from '../../src/ledger/reservation.ts';
 import { newAccount } from '../../src/ledger/rules/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
 import type { Plan, RateCard } from '../../src/pricing/plan.ts';
@@ -23,6 +26,7 @@ import type { PublishedPlan } from '../../src/pricing/published-plan.ts';
 import { open, origin, published } from './fixtures.ts';
 
 const trace = { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16) };
+const newSalt = () => new Uint8Array([1, 2, 3]);
 
 export class AccountStore {
   /** The plan the account lives under. */
@@ -33,20 +37,24 @@ export class AccountStore {
   /** Rate cards of each plan, by version. */
   readonly #rateCards = new Map<string, Map<number, RateCard>>();
   readonly grants = new Map<bigint, Grant>();
+  /**
+   * Every reservation as the last book left it. One that was committed or released has no row in the
+   * database: commands get it from its entries.
+   */
   readonly reservations = new Map<string, Reservation>();
   readonly purchases: Purchase[] = [];
   readonly customPacks = new Map<string, CustomPack>();
   readonly refunded = new Map<bigint, bigint>();
-  readonly entries: Entry[] = [];
+  readonly entries: StoredEntry[] = [];
   readonly events: EventDraft[] = [];
   #currentCommand: Command | null = null;
   #reservations = 0;
   #purchases = 0;
 
   /** The account does not exist before its first command, OpenAccount. */
-  constructor(plan: Plan, now: number) {
+  constructor(plan: Plan, now: number, command = open()) {
     this.plan = plan;
-    this.account = newAccount('acme', open(), plan, now);
+    this.account = newAccount('acme', command, plan, now);
   }
 
   /** Puts another rate card in force. Earlier versions stay readable. */
@@ -63,7 +71,18 @@ export class AccountStore {
 
   /** A unit of work for several commands: settles the account, then decides them in order. */
   runGroup(now: number, commands: readonly Command[]) {
-    const book = this.loadBook(now, commands);
+    const ids = [this.#reservations, this.#purchases] as const;
+    try {
+      return this.#runWith(now, commands, 1);
+    } catch (error) {
+      if (!(error instanceof MoreGrantsNeeded)) throw error;
+      [this.#reservations, this.#purchases] = ids;
+      return this.#runWith(now, commands, Number.POSITIVE_INFINITY);
+    }
+  }
+
+  #runWith(now: number, commands: readonly Command[], grantLimit: number) {
+    const book = this.loadBook(now, commands, grantLimit);
     if (commands[0]?.kind !== 'OpenAccount') settle(book, trace);
     const outcomes = commands.map((command) => this.decide(book, command));
     this.saveBook(book);
@@ -75,8 +94,8 @@ export class AccountStore {
     return decide(book, command, origin);
   }
 
-  /** The book for these commands, before settling. */
-  loadBook(now: number, commands: readonly Command[]): Book {
+  /** The book for these commands, before settling. Of the open grants it has those that burn first. */
+  loadBook(now: number, commands: readonly Command[], grantLimit = Number.POSITIVE_INFINITY): Book {
     const { account, plans } = this;
     const at = Math.max(now, account.lastAt);
     const due = account.dueAt !== null && account.dueAt <= at;
@@ -94,19 +113,30 @@ export class AccountStore {
     const purchasedGrants = new Set(purchases.map(({ grantId }) => grantId));
     const refundables = [...named.refunded].flatMap((seq) => this.#refundable(seq));
     const refundedGrants = new Set(refundables.flatMap(({ split }) => split.map((s) => s.grantId)));
-    const reservations = [...this.reservations.values()].filter(
-      ({ reservationId, state, expiresAt }) =>
-        named.reservations.includes(reservationId) ||
-        (due && state === 'ACTIVE' && expiresAt <= at),
-    );
+    const isLoaded = ({ reservationId, state, expiresAt }: Reservation) =>
+      named.reservations.includes(reservationId) || (due && state === 'ACTIVE' && expiresAt <= at);
+    const reservations = [...this.reservations.values()]
+      .filter(isLoaded)
+      .map((reservation) => (isOver(reservation) ? this.fromEntries(reservation) : reservation));
     const others = [...this.reservations.values()].filter(
-      (reservation) => reservation.state === 'ACTIVE' && !reservations.includes(reservation),
+      (reservation) => reservation.state === 'ACTIVE' && !isLoaded(reservation),
     );
+    const reservedGrants = new Set(
+      reservations.flatMap(({ allocations, expiredAllocations }) =>
+        [...allocations, ...expiredAllocations].map(({ grantId }) => grantId),
+      ),
+    );
+    const { first, loadedUpTo } = this.#firstGrants(due || account.hasLimitedGrants, grantLimit);
     const loaded = structuredClone({
       account,
       grants: [...this.grants.values()].filter(
-        (g) => isOpen(g) || refundedGrants.has(g.grantId) || purchasedGrants.has(g.grantId),
+        (g) =>
+          first.has(g) ||
+          reservedGrants.has(g.grantId) ||
+          refundedGrants.has(g.grantId) ||
+          purchasedGrants.has(g.grantId),
       ),
+      loadedUpTo,
       reservations,
       purchases,
       customPacks: named.packs.flatMap((packId) => this.customPacks.get(packId) ?? []),
@@ -140,17 +170,31 @@ export class AccountStore {
       reservations: [...this.reservations.values()],
       purchases,
       customPacks: [...this.customPacks.values()],
+      loadedUpTo: null,
     };
     const more = { plans, refundables: [], nextReservationExpiry: null };
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
   }
 
+  /** All open grants, or the first that can be spent in burn order, and the last of them if there are more. */
+  #firstGrants(needsAll: boolean, limit: number) {
+    const open = [...this.grants.values()].filter(isOpen).sort(compareBurnOrder);
+    if (needsAll || limit === Number.POSITIVE_INFINITY)
+      return { first: new Set(open), loadedUpTo: null };
+    const spendable = open.filter((grant) => grantAvailable(grant) > 0n);
+    const first = spendable.slice(0, limit);
+    return {
+      first: new Set(first),
+      loadedUpTo: first.length === limit ? (first.at(-1) ?? null) : null,
+    };
+  }
+
   saveBook(book: Book) {
     const { account, changes } = book;
     for (const unsealed of changes.entries) {
-      const { hash } = seal(unsealed, account.lastHash);
-      account.lastHash = hash;
-      this.entries.push({ ...unsealed, hash });
+      const { contentJson, personalJson: _, ...sealed } = seal(unsealed, account.lastHash, newSalt);
+      account.lastHash = sealed.hash;
+      this.entries.push({ ...sealed, ...readContent(JSON.parse(contentJson), sealed.kind) });
     }
     if (book.hasChanges) this.account = account;
     const newPlan = this.otherPlans.get(account.planId);
@@ -173,6 +217,15 @@ export class AccountStore {
     for (const [packId, pack] of changes.customPacks) this.customPacks.set(packId, pack);
     this.events.push(...changes.events);
     for (const { seq, refunded } of changes.refundables.changed) this.refunded.set(seq, refunded);
+  }
+
+  /** A reservation that has ended, as the service reads it. */
+  fromEntries({ reservationId }: Pick<Reservation, 'reservationId'>): Reservation {
+    return reservationFromEntries(
+      this.entries.filter(
+        (entry) => entry.reservationId === reservationId && entry.kind !== 'REFUND',
+      ),
+    );
   }
 
   /** A commit or charge, as the service loads it for a refund. */

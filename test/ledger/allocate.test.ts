@@ -70,8 +70,9 @@ describe('an allocation', () => {
   test.each<[string, Partial<Grant>]>([
     ['are reserved', { reserved: 100n }],
     ['are not effective yet', { state: 'SCHEDULED', remaining: 0n, effectiveAt: at('1d') }],
-    ['have expired', { expiresAt: START - 1 }],
-    ['expire at this very moment', { expiresAt: START }],
+    // Settling takes away what is available of an expired grant.
+    ['have expired', { expiresAt: START - 1, remaining: 40n, reserved: 40n }],
+    ['expire at this very moment', { expiresAt: START, remaining: 40n, reserved: 40n }],
     ['are spent', { state: 'SPENT', remaining: 0n }],
   ])('does not use credits that %s', (_, change) => {
     expect(allocated([grant(1n, { priority: 0, ...change }), grant(2n)], 10n)).toEqual([[2n, 10n]]);
@@ -206,7 +207,7 @@ describe('an allocation that fails', () => {
     const grants = [
       grant(1n, { reserved: 90n }),
       grant(2n, { state: 'SCHEDULED', remaining: 0n, effectiveAt: at('1d') }),
-      grant(3n, { expiresAt: START }),
+      grant(3n, { expiresAt: START, remaining: 40n, reserved: 40n }),
     ];
     expect(allocate(book(grants), 50n)).toMatchObject({
       metadata: { required: '50', available: '10', shortfall: '40' },
@@ -233,7 +234,7 @@ test('headroom is what grants and overage can give now', () => {
   const grants = [
     grant(1n, { reserved: 90n }),
     grant(2n, { state: 'SCHEDULED', remaining: 0n, effectiveAt: at('1d') }),
-    grant(3n, { expiresAt: START }),
+    grant(3n, { expiresAt: START, remaining: 40n, reserved: 40n }),
     grant(4n, { amount: 7n }),
   ];
   expect(headroom(book(grants))).toEqual({ grants: 17n, overage: 0n });

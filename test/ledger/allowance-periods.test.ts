@@ -117,7 +117,7 @@ describe('an allowance with a period counted from the opening', () => {
 
   test('is granted at the opening and at the start of each period', () => {
     const store = ledger(plan(EVERY_MONTH), [
-      ['2026-01-31T10:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-01-31T10:00Z', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-02-28T09:59Z', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
       ['2026-02-28T10:00Z', null, 'GRANT_EXPIRED 30: g1>expired 30 | GRANT 50: issued>g2 50', '50'],
       ['2026-03-31T10:00Z', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 50: issued>g3 50', '50'],
@@ -154,7 +154,7 @@ describe('an allowance with a period counted from the opening', () => {
 
   test('changes its period when the next allowance is due', () => {
     const store = ledger(plan(EVERY_MONTH), [
-      ['2026-01-10T06:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-01-10T06:00Z', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
     ]);
     store.plan = plan(allowance(40n));
     continueLedger(store, [
@@ -182,7 +182,7 @@ describe('an allowance with a period counted from the opening', () => {
 describe('an allowance with rollover', () => {
   test('of `all` never expires, and the oldest is spent first', () => {
     ledger(plan(allowance(50n, { rollover: 'all' })), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-02-01', null, 'GRANT 50: issued>g2 50', '100'],
       ['2026-02-02', charge(70n), 'CHARGE 70: g1>consumed 50, g2>consumed 20', '30'],
       ['2026-04-01', null, 'GRANT 50: issued>g3 50 | GRANT 50: issued>g4 50', '130'],
@@ -191,7 +191,7 @@ describe('an allowance with rollover', () => {
 
   test('of `up_to` keeps the newest credits, of all periods together', () => {
     const store = ledger(plan(allowance(50n, { rollover: { upTo: 60n } })), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-02-01', null, 'GRANT 50: issued>g2 50', '100'],
       ['2026-03-01', null, 'GRANT_EXPIRED 40: g1>expired 40 | GRANT 50: issued>g3 50', '110'],
       ['2026-03-02', charge(5n), 'CHARGE 5: g1>consumed 5', '105'],
@@ -212,7 +212,7 @@ describe('an allowance with rollover', () => {
 
   test('of `up_to` counts reserved credits, and does not expire them', () => {
     ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
-      ['2026-01-31T23:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-01-31T23:00Z', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-01-31T23:50Z', reserve(30n), 'RESERVE 30: g1>(g1) 30', '50 (30)'],
       ['2026-02-01', null, 'GRANT_EXPIRED 20: g1>expired 20 | GRANT 50: issued>g2 50', '80 (30)'],
       ['2026-02-01T00:01Z', commit('r1', 4n), 'COMMIT 4: (g1)>consumed 4, (g1)>g1 26', '76'],
@@ -227,11 +227,11 @@ describe('an allowance with rollover', () => {
 
   test('that expired and is refunded can be spent until the next period starts', () => {
     const store = ledger(plan(allowance(50n, { rollover: { upTo: 10n } })), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['1s', charge(30n), 'CHARGE 30: g1>consumed 30', '20'],
       ['2026-02-01', null, 'GRANT_EXPIRED 10: g1>expired 10 | GRANT 50: issued>g2 50', '60'],
       ['2026-02-02', charge(10n), 'CHARGE 10: g1>consumed 10', '50'],
-      ['2026-02-03', refund(2n, 25n), 'REFUND 25: consumed>g1 25', '75'],
+      ['2026-02-03', refund(3n, 25n), 'REFUND 25: consumed>g1 25', '75'],
       [
         '2026-03-01',
         null,
@@ -244,7 +244,7 @@ describe('an allowance with rollover', () => {
 
   test('expires at the start of the next period if the plan no longer rolls over', () => {
     const store = ledger(plan(allowance(50n, { rollover: 'all' })), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
     ]);
     store.plan = plan(allowance(50n));
     continueLedger(store, [
@@ -318,7 +318,9 @@ describe('the next allowance', () => {
   };
 
   test('is shown with its time, and with its credits by the present plan', () => {
-    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    const store = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+    ]);
     expect(next(store)).toEqual({ dueAt: at('2026-02-01'), credits: 50n });
     store.plan = plan(allowance(60n));
     expect(next(store)).toEqual({ dueAt: at('2026-02-01'), credits: 60n });
@@ -327,9 +329,9 @@ describe('the next allowance', () => {
   test('is null without an allowance, and for a closed account', () => {
     expect(next(ledger(plan(), [['0s', charge(0n), 'CHARGE 0', '0']]))).toBeNull();
     const store = ledger(plan(allowance(50n)), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['0s', release('r9'), 'RESERVATION_NOT_FOUND', '50'],
-      ['1s', close(), 'nothing', '50'],
+      ['1s', close(), 'CLOSE_ACCOUNT', '50'],
     ]);
     expect(next(store)).toBeNull();
   });

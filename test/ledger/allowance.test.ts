@@ -24,7 +24,7 @@ const monthsOf = (store: AccountStore) =>
 describe('an allowance', () => {
   test('is granted at the first moment of every month (UTC) and does not roll over', () => {
     ledger(plan(allowance(50n)), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['1d', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
       ['2026-01-31T23:59:59.999Z', charge(1n), 'CHARGE 1: g1>consumed 1', '29'],
       [
@@ -40,7 +40,7 @@ describe('an allowance', () => {
 
   test('is spent before bought credits', () => {
     ledger(plan(allowance(50n)), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['0s', grantCredits(100n), 'GRANT 100: issued>g2 100', '150'],
       ['1s', charge(51n), 'CHARGE 51: g1>consumed 50, g2>consumed 1', '99'],
     ]);
@@ -48,21 +48,21 @@ describe('an allowance', () => {
 
   test('is granted in full, however late in the month the account was opened', () => {
     ledger(plan(allowance(50n)), [
-      ['2026-01-31T23:59:59.999Z', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-01-31T23:59:59.999Z', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50', '50'],
     ]);
   });
 
   test('is granted once to an account opened in the first moment of a month', () => {
     ledger(plan(allowance(50n)), [
-      ['2026-03-01', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-03-01', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-03-01', null, 'nothing', '50'],
     ]);
   });
 
   test('of months without a call is granted and expires, month by month', () => {
     const store = ledger(plan(allowance(50n)), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       [
         '2026-04-15',
         charge(1n),
@@ -87,7 +87,7 @@ describe('an allowance', () => {
 
   test('that is reserved at the end of its month stays usable by the reservation', () => {
     ledger(plan(allowance(50n)), [
-      ['2026-01-31T23:50:00Z', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-01-31T23:50:00Z', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-01-31T23:50:00Z', reserve(30n), 'RESERVE 30: g1>(g1) 30', '50 (30)'],
       ['2026-02-01', null, 'GRANT_EXPIRED 20: g1>expired 20 | GRANT 50: issued>g2 50', '80 (30)'],
       [
@@ -101,8 +101,8 @@ describe('an allowance', () => {
 
   test('is not granted to a closed account', () => {
     ledger(plan(allowance(50n)), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
-      ['1s', close(), 'nothing', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+      ['1s', close(), 'CLOSE_ACCOUNT', '50'],
       ['2026-04-15', null, 'GRANT_EXPIRED 50: g1>expired 50', '0'],
       ['2027-01-01', null, 'nothing', '0'],
     ]);

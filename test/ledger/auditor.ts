@@ -6,8 +6,8 @@
  */
 import assert from 'node:assert/strict';
 import type { Failure } from '../../src/failure.ts';
-import type { Entry, EntryKind, Move } from '../../src/ledger/entry.ts';
-import { seal } from '../../src/ledger/hash-chain.ts';
+import type { Entry, EntryKind, Move, StoredEntry } from '../../src/ledger/entry.ts';
+import { sealAgain } from '../../src/ledger/hash-chain.ts';
 import type { AccountStore } from './account-store.ts';
 
 const ISSUE_MOVES = ['issued>available'];
@@ -16,6 +16,15 @@ const CONSUME_MOVES = ['available>consumed', 'overage>consumed'];
 
 /** The moves that an entry of each kind may have. */
 const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
+  OPEN_ACCOUNT: [],
+  UPDATE_ACCOUNT: [],
+  CLOSE_ACCOUNT: [],
+  PLAN_CHANGE: [],
+  OFFER_PACK: [],
+  WITHDRAW_PACK: [],
+  CHECKOUT: [],
+  REJECT_PURCHASE: [],
+  EXTEND: [],
   GRANT: ISSUE_MOVES,
   GRANT_EFFECTIVE: ISSUE_MOVES,
   PURCHASE: ISSUE_MOVES,
@@ -26,7 +35,6 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   RELEASE: RETURN_MOVES,
   EXPIRE: RETURN_MOVES,
   CHARGE: CONSUME_MOVES,
-  PLAN_CHANGE: [],
   REFUND: ['consumed>available', 'consumed>expired', 'consumed>overage', 'consumed>issued'],
   CLAW_BACK: ['available>issued'],
   REINSTATE: ['issued>available', 'issued>expired'],
@@ -72,7 +80,7 @@ export class Auditor {
     this.limit = limit;
   }
 
-  addEntry(entry: Entry) {
+  addEntry(entry: StoredEntry) {
     this.#checkChain(entry);
     for (const move of entry.moves) this.#applyMove(entry, move);
     assert(this.#overage >= 0n, 'overage is below zero');
@@ -145,10 +153,15 @@ export class Auditor {
     }
   }
 
-  #checkChain(entry: Entry) {
+  #checkChain(entry: StoredEntry) {
     assert.equal(entry.seq, this.#last.seq + 1n, 'seq has a gap');
+    assert.equal(entry.kind === 'OPEN_ACCOUNT', entry.seq === 1n, 'it begins by being opened');
     assert(entry.at >= this.#last.at, 'time ran backwards');
-    assert.deepEqual(entry.hash, seal(entry, this.#last.hash).hash, 'the hash chain is broken');
+    assert.deepEqual(
+      entry.hash,
+      sealAgain(entry, this.#last.hash).hash,
+      'the hash chain is broken',
+    );
     if (month(entry.at) !== month(this.#last.at)) this.#overage = 0n;
     this.#months.set(entry.seq, month(entry.at));
     this.#last = entry;

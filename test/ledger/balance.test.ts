@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Account } from '../../src/ledger/account.ts';
-import { balanceOf } from '../../src/ledger/balance.ts';
+import { balanceOf, nextExpiry } from '../../src/ledger/balance.ts';
 import type { Grant } from '../../src/ledger/grant.ts';
 import { account, at, grant, plan, postpaid, START } from './fixtures.ts';
 
@@ -21,7 +21,6 @@ describe('a balance', () => {
       usable: 100n,
       limited: [],
       pauseFloor: 0n,
-      nextExpiry: null,
       nextAllowance: null,
       seq: 7n,
       asOf: START,
@@ -89,6 +88,6 @@ describe('the next expiry', () => {
       { expiresAt: at('3d'), credits: 4n },
     ],
   ])('%s', (_, grants, next) => {
-    expect(balance({}, grants).nextExpiry).toEqual(next);
+    expect(nextExpiry(grants, START)).toEqual(next);
   });
 });

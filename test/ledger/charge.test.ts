@@ -20,7 +20,7 @@ describe('a charge', () => {
     expect(store.run(at('1s'), charge(pages(20n))).outcome).toMatchObject({
       credits: 20n,
       split: [{ grantId: 1n, credits: 20n }],
-      entrySeq: 2n,
+      entrySeq: 3n,
       lines: [{ unitCredits: 20n, credits: 20n }],
     });
   });

@@ -35,7 +35,7 @@ const PACKS = [
 
 /** An account that has ordered a starter pack by checkout. */
 const ordered = (...rows: readonly Row[]): AccountStore =>
-  ledger(plan({}, PACKS), [['0s', checkout('starter'), 'nothing', '0'], ...rows]);
+  ledger(plan({}, PACKS), [['0s', checkout('starter'), 'CHECKOUT', '0'], ...rows]);
 
 const purchase = ({ purchases }: AccountStore): Purchase =>
   purchases[0] ?? expect.fail('none was made');
@@ -58,12 +58,18 @@ describe('a purchase by checkout', () => {
       grantId: null,
       nextCheckAt: at('0s'),
     });
-    expect(store.entries).toEqual([]);
+    expect(store.entries.at(-1)).toMatchObject({
+      kind: 'CHECKOUT',
+      purchaseId: 'p1',
+      grantId: null,
+      moves: [],
+      details: { pack_id: 'starter', credits: '100', amount: '10.00', currency: 'USD' },
+    });
   });
 
   test('grants once it is paid, from that moment on, on the terms at the time of the order', () => {
     const store = ledger(plan({}, PACKS), [
-      ['0s', checkout('day', { shop: 'eu' }), 'nothing', '0'],
+      ['0s', checkout('day', { shop: 'eu' }), 'CHECKOUT', '0'],
     ]);
     store.plan = plan({}, [pack('day', 7n, '99.00')]);
     continueLedger(store, [
@@ -79,7 +85,9 @@ describe('a purchase by checkout', () => {
       paymentIntentId: 'pi_1',
       nextCheckAt: null,
     });
-    expect(store.entries[0]).toMatchObject({
+    expect(store.entries[2]).toMatchObject({
+      kind: 'PURCHASE',
+      purchaseId: 'p1',
       caller: 'pages',
       requestId: 'request-1',
       reference: 'p1',
@@ -162,7 +170,7 @@ describe('a purchase by checkout', () => {
 
   test('is granted although the account was closed meanwhile, because the money was taken', () => {
     ordered(
-      ['1h', close(), 'nothing', '0'],
+      ['1h', close(), 'CLOSE_ACCOUNT', '0'],
       ['2h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       ['3h', checkout('starter'), 'ACCOUNT_CLOSED', '100'],
     );
@@ -204,7 +212,7 @@ describe('credits are clawed back', () => {
     );
     expect(state(store)).toEqual([100n, 0n, '10.00', 'NONE']);
     expect(store.grants.get(1n)?.state).toBe('SPENT');
-    expect(store.entries[1]).toMatchObject({ caller: 'scrip', requestId: '', grantId: 1n });
+    expect(store.entries[3]).toMatchObject({ caller: 'scrip', requestId: '', grantId: 1n });
   });
 
   test('if they are neither spent nor reserved; the rest is unrecovered', () => {
@@ -219,14 +227,14 @@ describe('credits are clawed back', () => {
       ['2h', release('r1'), 'RELEASE 20: (g1)>g1 20', '20'],
       // Credits that became available since are not clawed back, because nothing more was refunded.
       ['3h', syncPurchase('p1', 2, paid(1_000n)), 'nothing', '20'],
-      ['3h', refund(2n, 10n), 'REFUND 10: consumed>g1 10', '30'],
+      ['3h', refund(4n, 10n), 'REFUND 10: consumed>g1 10', '30'],
     ]);
     expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
   });
 
   test('from the purchase’s own grant only', () => {
     const store = ordered(
-      ['0s', checkout('day'), 'nothing', '0'],
+      ['0s', checkout('day'), 'CHECKOUT', '0'],
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
       [
         '1h',
@@ -275,7 +283,7 @@ describe('credits are clawed back', () => {
 
   test('and reinstated as breakage if the grant has expired meanwhile', () => {
     const store = ledger(plan({}, PACKS), [
-      ['0s', checkout('day'), 'nothing', '0'],
+      ['0s', checkout('day'), 'CHECKOUT', '0'],
       PAID,
       ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
       ['30d', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>expired 100', '0'],
@@ -285,7 +293,7 @@ describe('credits are clawed back', () => {
 
   test('and expire on time after they were reinstated', () => {
     const store = ledger(plan({}, PACKS), [
-      ['0s', checkout('day'), 'nothing', '0'],
+      ['0s', checkout('day'), 'CHECKOUT', '0'],
       PAID,
       ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
       ['3h', null, 'nothing', '0'],

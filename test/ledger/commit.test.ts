@@ -175,7 +175,7 @@ test('the outcome of a commit has the credits, the grants that paid and the pric
       { grantId: 1n, credits: 10n },
       { grantId: 2n, credits: 2n },
     ],
-    entrySeq: 5n,
+    entrySeq: 6n,
     lines: [{ credits: 12n }],
     reservation: { credits: 30n, committed: 12n, returned: 18n },
   });

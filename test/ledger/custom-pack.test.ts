@@ -19,9 +19,9 @@ describe('a custom pack', () => {
   test('can be bought like any other once it is offered', () => {
     ledger(plan({}, [pack('starter', 100n, '19.00')]), [
       ['0s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
-      ['1s', offer(own), 'nothing', '0'],
+      ['1s', offer(own), 'OFFER_PACK', '0'],
       ['2s', purchase('negotiated', 'INV-1'), 'PURCHASE 500: issued>g1 500', '500'],
-      ['3s', checkout('negotiated'), 'nothing', '500'],
+      ['3s', checkout('negotiated'), 'CHECKOUT', '500'],
       [
         '4s',
         syncPurchase('p2', 0, paid(0n, 'NONE', '50.00')),
@@ -39,14 +39,14 @@ describe('a custom pack', () => {
         'PACK_EXISTS: pack_id starter, account_id acme',
         '0',
       ],
-      ['1s', offer(own), 'nothing', '0'],
+      ['1s', offer(own), 'OFFER_PACK', '0'],
       ['2s', offer({ ...own, credits: 600n }), 'PACK_EXISTS', '0'],
       ['3s', purchase('negotiated', 'INV-1'), 'PURCHASE 500: issued>g1 500', '500'],
     ]);
   });
 
   test('is replaced by a pack of the same id that the plan gets later', () => {
-    const store = ledger(plan(), [['0s', offer(own), 'nothing', '0']]);
+    const store = ledger(plan(), [['0s', offer(own), 'OFFER_PACK', '0']]);
     store.plan = plan({}, [pack('negotiated', 1n, '1.00')]);
     continueLedger(store, [
       ['1s', purchase('negotiated', 'INV-1'), 'PURCHASE 1: issued>g1 1', '1'],
@@ -55,9 +55,9 @@ describe('a custom pack', () => {
 
   test('that is withdrawn cannot be bought; earlier purchases are still granted', () => {
     const store = ledger(plan(), [
-      ['0s', offer(own), 'nothing', '0'],
-      ['1s', checkout('negotiated'), 'nothing', '0'],
-      ['2s', withdraw('negotiated'), 'nothing', '0'],
+      ['0s', offer(own), 'OFFER_PACK', '0'],
+      ['1s', checkout('negotiated'), 'CHECKOUT', '0'],
+      ['2s', withdraw('negotiated'), 'WITHDRAW_PACK', '0'],
       ['3s', purchase('negotiated', 'INV-1'), 'PACK_NOT_FOUND', '0'],
       [
         '4s',
@@ -73,9 +73,9 @@ describe('a custom pack', () => {
 
   test('can be offered again on other terms after it was withdrawn', () => {
     ledger(plan(), [
-      ['0s', offer(own), 'nothing', '0'],
-      ['1s', withdraw('negotiated'), 'nothing', '0'],
-      ['2s', offer({ ...own, credits: 700n }), 'nothing', '0'],
+      ['0s', offer(own), 'OFFER_PACK', '0'],
+      ['1s', withdraw('negotiated'), 'WITHDRAW_PACK', '0'],
+      ['2s', offer({ ...own, credits: 700n }), 'OFFER_PACK', '0'],
       ['3s', purchase('negotiated', 'INV-1'), 'PURCHASE 700: issued>g1 700', '700'],
     ]);
   });
@@ -89,7 +89,7 @@ describe('a custom pack', () => {
 
   test('cannot be offered to a closed account', () => {
     ledger(plan(), [
-      ['0s', close(), 'nothing', '0'],
+      ['0s', close(), 'CLOSE_ACCOUNT', '0'],
       ['1s', offer(own), 'ACCOUNT_CLOSED', '0'],
     ]);
   });

@@ -127,8 +127,8 @@ describe('notice of an expiry', () => {
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['1d', charge(30n)],
-        ['2026-01-25', refund(2n, 5n)],
-        ['2026-01-26', refund(2n, 5n)],
+        ['2026-01-25', refund(3n, 5n)],
+        ['2026-01-26', refund(3n, 5n)],
       ],
       ['2026-01-25 g1 5'],
     ],
@@ -137,7 +137,7 @@ describe('notice of an expiry', () => {
       [
         ['0s', grantCredits(30n, { expiresAt: JANUARY_30 })],
         ['1d', charge(30n)],
-        ['2d', refund(2n, 5n)],
+        ['2d', refund(3n, 5n)],
         ['2026-01-23', null],
       ],
       ['2026-01-23 g1 5'],

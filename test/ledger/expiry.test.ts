@@ -123,7 +123,7 @@ describe('a grant that expires', () => {
       ['10m', null, 'GRANT_EXPIRED 10: g1>expired 10', '20 (20)'],
       ['11m', reserve(1n), 'INSUFFICIENT_CREDITS', '20 (20)'],
       ['12m', commit('r1', 5n, { final: false }), 'COMMIT 5: (g1)>consumed 5', '15 (15)'],
-      ['13m', extend('r1', '1h'), 'nothing', '15 (15)'],
+      ['13m', extend('r1', '1h'), 'EXTEND', '15 (15)'],
       ['14m', commit('r1'), 'COMMIT 15: (g1)>consumed 15', '0'],
     ]);
     expect(store.grants.get(1n)?.state).toBe('EXPIRED');
@@ -169,7 +169,7 @@ describe('a grant that expires', () => {
       ...EXPIRING,
       ['1m', charge(30n), 'CHARGE 30: g1>consumed 30', '0'],
       ['2m', null, 'nothing', '0'],
-      ['3m', refund(2n, 7n), 'REFUND 7: consumed>g1 7', '7'],
+      ['3m', refund(3n, 7n), 'REFUND 7: consumed>g1 7', '7'],
       ['10m', null, 'GRANT_EXPIRED 7: g1>expired 7', '0'],
     ]);
   });
@@ -207,7 +207,7 @@ test('time never runs backwards within an account', () => {
     ['2h', grantCredits(10n, { expiresAt: at('3h') }), 'GRANT 10: issued>g1 10', '10'],
   ]);
   store.run(at('1h'), reserve(4n));
-  expect(store.entries.map((entry) => entry.at)).toEqual([at('2h'), at('2h')]);
+  expect(store.entries.map((entry) => entry.at)).toEqual([at('2h'), at('2h'), at('2h')]);
   expect(store.reservations.get('r1')).toMatchObject({
     createdAt: at('2h'),
     expiresAt: at('2h') + 900_000,

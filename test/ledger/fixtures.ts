@@ -1,10 +1,10 @@
 /** Constructors of the ledger's objects and commands, with defaults for everything a test leaves out. */
 
 import type { Account } from '../../src/ledger/account.ts';
-import { Book, type LoadedAccount, type UnsealedEntry } from '../../src/ledger/book.ts';
+import { Book, type LoadedAccount } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
-import type { Labels, Origin } from '../../src/ledger/entry.ts';
-import type { Grant } from '../../src/ledger/grant.ts';
+import type { Labels, Origin, UnsealedEntry } from '../../src/ledger/entry.ts';
+import { type Grant, isLimited } from '../../src/ledger/grant.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import type { UpdateAccount } from '../../src/ledger/rules/account.ts';
 import type { Charge } from '../../src/ledger/rules/charge.ts';
@@ -96,6 +96,7 @@ export const usagesOf = (
 /** By default a prepaid plan without welcome credits or allowance. */
 export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): Plan => ({
   planId: 'test',
+  planVersion: 1,
   title: 'Test',
   packs,
   rateCard: rateCard(),
@@ -166,6 +167,9 @@ export const account = (change: Partial<Account> = {}): Account => ({
   eventCount: 0n,
   remaining: 0n,
   reserved: 0n,
+  granted: 0n,
+  scheduled: 0n,
+  hasLimitedGrants: false,
   overage: 0n,
   overageReserved: 0n,
   overageLimit: 0n,
@@ -188,8 +192,14 @@ export const published = (
     const effectiveAt = version !== plan.rateCard.version ? START + version - 1_000 : START;
     return { version, effectiveAt, createdAt: effectiveAt, withdrawn: false };
   });
-  const { planId, title, terms, packs } = plan;
-  return new PublishedPlan(planId, 1, { title, terms, packs }, versions, new Map(rateCards));
+  const { planId, planVersion, title, terms, packs } = plan;
+  return new PublishedPlan(
+    planId,
+    { revision: 1, planVersion },
+    { title, terms, packs },
+    versions,
+    new Map(rateCards),
+  );
 };
 
 /** A book with these grants, and an account whose balances are their sums. */
@@ -198,14 +208,8 @@ export function book(
   { plan: accountPlan = plan(), ...change }: Partial<LoadedAccount> & { readonly plan?: Plan } = {},
   now = START,
 ): Book {
-  const sum = (credits: readonly bigint[]) => credits.reduce((a, b) => a + b, 0n);
   return new Book(
     {
-      account: account({
-        grantCount: BigInt(grants.length),
-        remaining: sum(grants.map(({ remaining }) => remaining)),
-        reserved: sum(grants.map(({ reserved }) => reserved)),
-      }),
       plans: new Map([[accountPlan.planId, published(accountPlan)]]),
       grants,
       reservations: [],
@@ -213,11 +217,29 @@ export function book(
       customPacks: [],
       refundables: [],
       nextReservationExpiry: null,
+      loadedUpTo: null,
       ...change,
+      account: withSums(change.account ?? account(), grants),
     },
     now,
     () => 'new',
   );
+}
+
+/** The account with the balances of these grants. */
+function withSums(account: Account, grants: readonly Grant[]): Account {
+  const sum = (credits: (grant: Grant) => bigint) =>
+    grants.reduce((total, grant) => total + credits(grant), 0n);
+  if (grants.length === 0) return account;
+  return {
+    ...account,
+    grantCount: BigInt(grants.length),
+    remaining: sum(({ remaining }) => remaining),
+    reserved: sum(({ reserved }) => reserved),
+    granted: sum(({ remaining, amount }) => (remaining > 0n ? amount : 0n)),
+    scheduled: sum(({ state, amount }) => (state === 'SCHEDULED' ? amount : 0n)),
+    hasLimitedGrants: grants.some(isLimited),
+  };
 }
 
 /** A deep copy of everything that can change in a book. */
@@ -247,6 +269,7 @@ export function inLaterUnit(before: Book, laterMs: number): Book {
     customPacks,
     refundables: [...refundables.values()],
     nextReservationExpiry,
+    loadedUpTo: null,
   };
   return new Book(loaded, now + laterMs, newId);
 }
@@ -263,16 +286,24 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   reservedAfter: 0n,
   overageAfter: 0n,
   reservationId: null,
+  purchaseId: null,
   grantId: null,
   refundedSeq: null,
   usages: [],
   planId: 'test',
+  planVersion: 1,
   previousPlanId: null,
   rateCardVersion: 1,
   late: false,
   final: null,
+  asked: null,
+  expiresAt: null,
+  overCommitPolicy: null,
+  details: {},
   reference: '',
   labels: {},
+  personal: {},
+  request: null,
   ...change,
 });
 

@@ -2,41 +2,46 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canonicalJson } from '../../src/canonical.ts';
-import type { UnsealedEntry } from '../../src/ledger/book.ts';
-import { movesJson, seal, usagesJson } from '../../src/ledger/hash-chain.ts';
+import type { AnsweredRequest, StoredEntry, UnsealedEntry } from '../../src/ledger/entry.ts';
+import { readContent } from '../../src/ledger/entry-content.ts';
+import { type SealedEntry, seal, sealAgain } from '../../src/ledger/hash-chain.ts';
 import { mapOf } from '../../src/map-of.ts';
 import type { PricedUsage } from '../../src/pricing/price.ts';
 import { entry, START } from './fixtures.ts';
 
 const credits = fc.oneof(fc.bigInt(0n, 9n), fc.bigInt(0n, 2n ** 63n - 1n));
-/** Texts that callers may send: without control characters. */
-const name = fc.oneof(fc.constantFrom('', 'a', 'b'), fc.string({ maxLength: 6, unit: 'grapheme' }));
+/** Texts that callers may send: without control characters. Of a lone backslash see entry-content.test.ts. */
+const name = fc
+  .oneof(fc.constantFrom('', 'a', 'b'), fc.string({ maxLength: 6, unit: 'grapheme' }))
+  .filter((text) => text !== '\\');
+const planId = fc.constantFrom('a', 'b', 'ab');
 const bucket = fc.constantFrom('issued', 'available', 'reserved', 'consumed', 'expired');
+const bytes = fc.uint8Array({ minLength: 1, maxLength: 3 });
 const dictionary = <Value>(values: fc.Arbitrary<Value>) =>
   fc.dictionary(name, values, { maxKeys: 3, noNullPrototype: true });
 
 const map = <Value>(values: fc.Arbitrary<Value>) => dictionary(values).map(mapOf);
 
-/** The stored fields of a priced usage; the components of its price are not stored. */
-const stored = {
-  usage: fc.record({
+/** The components of a price are not stored. */
+const pricedUsage: fc.Arbitrary<PricedUsage> = fc
+  .record({
     operation: name,
     count: credits,
     quantities: map(credits),
     attributes: map(name),
-  }),
-  unitCredits: credits,
-  credits,
-  billable: fc.boolean(),
-} satisfies { [Field in keyof PricedUsage]?: fc.Arbitrary<PricedUsage[Field]> };
-const pricedUsage: fc.Arbitrary<PricedUsage> = fc.record({
-  ...stored,
-  components: fc.constant([]),
-});
+    unitCredits: credits,
+    billable: fc.boolean(),
+  })
+  .map(({ unitCredits, billable, ...usage }) => ({
+    usage,
+    unitCredits,
+    credits: usage.count * unitCredits,
+    billable,
+    components: [],
+  }));
 
 /** A value for every field of an entry. A new field must be added here, and be hashed. */
-const fields: { [Field in keyof UnsealedEntry]: fc.Arbitrary<UnsealedEntry[Field]> } = {
+const fields: { [Field in keyof UnsealedEntry]-?: fc.Arbitrary<UnsealedEntry[Field]> } = {
   accountId: name,
   seq: credits,
   kind: fc.constantFrom('GRANT', 'PURCHASE', 'RESERVE', 'COMMIT', 'CHARGE', 'PLAN_CHANGE'),
@@ -49,41 +54,101 @@ const fields: { [Field in keyof UnsealedEntry]: fc.Arbitrary<UnsealedEntry[Field
   reservedAfter: credits,
   overageAfter: credits,
   reservationId: fc.option(fc.uuid()),
+  purchaseId: fc.option(fc.uuid()),
   grantId: fc.option(credits),
   refundedSeq: fc.option(credits),
   usages: fc.array(pricedUsage, { maxLength: 2 }),
-  planId: fc.option(name),
-  previousPlanId: fc.option(name),
+  planId,
+  planVersion: fc.nat(9),
+  previousPlanId: fc.option(planId),
   rateCardVersion: fc.option(fc.nat(9)),
   late: fc.boolean(),
-  final: fc.option(fc.boolean()),
+  final: fc.boolean(),
+  asked: fc.option(credits),
+  expiresAt: fc.option(fc.nat(9)),
+  overCommitPolicy: fc.constantFrom('REJECT', 'CAP', 'DRAW'),
+  details: dictionary(name),
   caller: name,
   requestId: name,
   reference: name,
   labels: dictionary(name),
+  // "labels" is the place of the labels.
+  personal: dictionary(name).filter((personal) => !('labels' in personal)),
   traceId: name,
   spanId: name,
+  request: fc.option(
+    fc.record({
+      method: fc.constantFrom<AnsweredRequest['method']>('Charge', 'Commit'),
+      fingerprint: bytes,
+      response: bytes,
+    }),
+  ),
 };
 const fieldNames = Object.keys(fields) as (keyof UnsealedEntry)[];
-const anyEntry: fc.Arbitrary<UnsealedEntry> = fc.record(fields);
 
-/** The hashes of a chain, in hexadecimal. */
-function hashesOf(entries: readonly UnsealedEntry[]): string[] {
+/** Only a COMMIT is final or not, and only a RESERVE has a policy. */
+const possible = (unsealed: UnsealedEntry): UnsealedEntry => ({
+  ...unsealed,
+  final: unsealed.kind === 'COMMIT' ? unsealed.final : null,
+  overCommitPolicy: unsealed.kind === 'RESERVE' ? unsealed.overCommitPolicy : null,
+});
+/** A value of every kind, so that the fields that only one kind has are met as well. */
+const entryOf = (kind: UnsealedEntry['kind']) =>
+  fc.record({ ...fields, kind: fc.constant(kind) }).map(possible);
+const anyEntry = fc.record(fields).map(possible);
+
+const SALT = new Uint8Array([1, 2, 254]);
+const newSalt = () => SALT;
+
+const hex = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes ?? []).toString('hex');
+
+const sha256 = (lines: readonly unknown[]) =>
+  createHash('sha256').update(lines.join('\n')).digest();
+
+function sealAll(entries: readonly UnsealedEntry[]): SealedEntry[] {
   let before: Uint8Array = new Uint8Array();
   return entries.map((unsealed) => {
-    before = seal(unsealed, before).hash;
-    return Buffer.from(before).toString('hex');
+    const sealed = seal(unsealed, before, newSalt);
+    before = sealed.hash;
+    return sealed;
   });
 }
 
+/** The hashes of a chain, in hexadecimal. */
+const hashesOf = (entries: readonly UnsealedEntry[]) =>
+  sealAll(entries).map(({ hash }) => hex(hash));
+
+/** The entry as the SQL function erase_entry leaves it. */
+const erased = (sealed: SealedEntry): StoredEntry => ({
+  ...sealed,
+  erasedHash: sha256([
+    hex(sealed.salt),
+    hex(sealed.request?.fingerprint),
+    hex(sealed.request?.response),
+    sealed.reference,
+    sealed.personalJson ?? '',
+  ]),
+  request: sealed.request && { method: sealed.request.method, fingerprint: null, response: null },
+  reference: '',
+  labels: {},
+  personal: {},
+  salt: null,
+});
+
 describe('the hash chain', () => {
+  const kindWith: Partial<Record<keyof UnsealedEntry, UnsealedEntry['kind']>> = {
+    final: 'COMMIT',
+    overCommitPolicy: 'RESERVE',
+  };
   test.each(fieldNames)('covers %s: changing it changes its hash and every later one', (field) => {
-    const chain = fc.array(anyEntry, { minLength: 1, maxLength: 5 });
+    const kind = kindWith[field];
+    const chain = fc.array(kind ? entryOf(kind) : anyEntry, { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(chain, fc.nat(), fields[field] as fc.Arbitrary<unknown>, (entries, at, value) => {
         const place = at % entries.length;
-        fc.pre(!isDeepStrictEqual(entries[place]![field], value));
-        const changed = entries.with(place, { ...entries[place]!, [field]: value });
+        const original = entries[place]!;
+        fc.pre(!isDeepStrictEqual(original[field], value));
+        const changed = entries.with(place, possible({ ...original, [field]: value }));
         const [before, after] = [hashesOf(entries), hashesOf(changed)];
         expect(after.slice(0, place)).toEqual(before.slice(0, place));
         for (let later = place; later < entries.length; later++)
@@ -92,6 +157,21 @@ describe('the hash chain', () => {
       { numRuns: 60 },
     );
   });
+
+  test.each(['method', 'fingerprint', 'response'] as const)(
+    'covers the %s of a request',
+    (part) => {
+      const request = {
+        method: 'Charge',
+        fingerprint: new Uint8Array([1]),
+        response: new Uint8Array([2]),
+      } as const;
+      const other = { ...request, [part]: part === 'method' ? 'Commit' : new Uint8Array([3]) };
+      expect(hashesOf([entry(1n, { request: other })])).not.toEqual(
+        hashesOf([entry(1n, { request })]),
+      );
+    },
+  );
 
   test('is broken by an entry that is removed, inserted or moved', () => {
     const [a, b, c] = [entry(1n), entry(2n), entry(3n)];
@@ -114,92 +194,140 @@ describe('the hash chain', () => {
       '7',
       'CHARGE',
       '1768003200000',
-      '[["available","consumed",1,5]]',
       '5',
       '95',
       '0',
       '0',
       '', // no reservation
+      '', // no purchase
       '', // no grant
       '', // no refunded entry
-      '[]',
-      '1',
-      'false',
+      'test',
+      '1', // version of the plan
+      '', // no previous plan
+      '1', // version of the rate card
       'pages',
       'request-1',
-      '"say \\"hi\\""',
-      '{"team":"blue"}',
+      'Charge',
       '0af7651916cd43dd8448eb211c80319c',
       'b7ad6b7169203331',
+      '{"m":[["ac",1,5]]}',
+    ];
+    const personal = [
+      '0102fe',
+      '0a0b',
+      '0c',
+      'say "hi"',
+      '{"labels":{"team":"blue"},"reason":"why"}',
     ];
     expect(START).toBe(1_768_003_200_000);
-    const charged = entry(7n, { reference: 'say "hi"', labels: { team: 'blue' } });
-    const hashOf = (unsealed: UnsealedEntry) =>
-      Buffer.from(seal(unsealed, before).hash).toString('hex');
-    const sha256 = (lines: readonly string[]) =>
-      createHash('sha256').update(lines.join('\n')).digest('hex');
-    expect(hashOf(charged)).toBe(sha256([...text, 'plan test']));
-    // Entries from before accounts could move name no plan, and keep their hashes.
-    expect(hashOf({ ...charged, planId: null })).toBe(sha256(text));
-    const moved: UnsealedEntry = { ...charged, kind: 'PLAN_CHANGE', previousPlanId: 'old' };
-    expect(hashOf(moved)).toBe(
-      sha256([...text.with(3, 'PLAN_CHANGE'), 'plan test', 'previous plan old']),
+    const charged = entry(7n, {
+      reference: 'say "hi"',
+      labels: { team: 'blue' },
+      personal: { reason: 'why' },
+      request: {
+        method: 'Charge',
+        fingerprint: new Uint8Array([10, 11]),
+        response: new Uint8Array([12]),
+      },
+    });
+    expect(hex(seal(charged, before, newSalt).hash)).toBe(
+      hex(sha256([...text, hex(sha256(personal))])),
+    );
+    // What the service does by itself, without personal data.
+    const moved = entry(7n, {
+      kind: 'PLAN_CHANGE',
+      moves: [],
+      previousPlanId: 'old',
+      requestId: '',
+    });
+    const textOfMove = text
+      .with(3, 'PLAN_CHANGE')
+      .with(15, 'old')
+      .with(18, '')
+      .with(19, '')
+      .with(22, '{}');
+    expect(hex(seal(moved, before, newSalt).hash)).toBe(
+      hex(sha256([...textOfMove, hex(sha256(['', '', '', '', '']))])),
+    );
+  });
+
+  test('is computed again from what is stored', () => {
+    fc.assert(
+      fc.property(fc.array(anyEntry, { minLength: 1, maxLength: 4 }), (entries) => {
+        let before: Uint8Array = new Uint8Array();
+        for (const { contentJson, personalJson: _, hash, ...sealed } of sealAll(entries)) {
+          const read = { ...sealed, ...readContent(JSON.parse(contentJson), sealed.kind) };
+          const again = sealAgain(read, before);
+          expect(hex(again.hash)).toBe(hex(hash));
+          before = hash;
+        }
+      }),
     );
   });
 });
 
-describe('the stored JSON of an entry', () => {
-  test('has moves as [from, to, grant, credits]', () => {
-    expect(
-      movesJson([
-        { from: 'issued', to: 'available', grantId: 1n, credits: 5n },
-        { from: 'overage', to: 'consumed', grantId: 0n, credits: 2n ** 62n },
-      ]),
-    ).toBe('[["issued","available",1,5],["overage","consumed",0,"4611686018427387904"]]');
+describe('personal data', () => {
+  const NONE = { reference: '', labels: {}, personal: {} } as const;
+
+  test.each([
+    ['a reference', { ...NONE, reference: 'job 7' }, null],
+    ['labels', { ...NONE, labels: { team: 'blue' } }, '{"labels":{"team":"blue"}}'],
+    ['a text', { ...NONE, personal: { reason: 'why' } }, '{"reason":"why"}'],
+  ])('that is %s is hashed with a salt', (_, change, personalJson) => {
+    const sealed = seal(entry(1n, change), new Uint8Array(), newSalt);
+    expect(sealed).toMatchObject({ salt: SALT, personalJson, erasedHash: null });
+    const salted = seal(entry(1n, change), new Uint8Array(), () => new Uint8Array([9]));
+    expect(hex(salted.hash)).not.toBe(hex(sealed.hash));
   });
 
-  test('has usages without the components of their prices', () => {
-    const usage = {
-      operation: 'x',
-      count: 2n,
-      quantities: mapOf({ b: 1n, a: 3n }),
-      attributes: mapOf({ f: 'p' }),
-    };
-    expect(
-      usagesJson([
-        {
-          usage,
-          unitCredits: 4n,
-          credits: 8n,
-          billable: true,
-          components: [{ label: 'x', credits: 4n }],
-        },
-      ]),
-    ).toBe(
-      '[{"attributes":{"f":"p"},"billable":true,"count":2,"credits":8,"operation":"x",' +
-        '"quantities":{"a":3,"b":1},"unit_credits":4}]',
-    );
+  test('that an entry does not have needs no salt, also with a request', () => {
+    const request = { method: 'Charge', fingerprint: SALT, response: SALT } as const;
+    const noSalt = () => expect.fail('made a salt');
+    for (const without of [entry(1n, NONE), entry(1n, { ...NONE, request })])
+      expect(seal(without, new Uint8Array(), noSalt)).toMatchObject({
+        salt: null,
+        personalJson: null,
+      });
   });
 
-  test('is canonical JSON, whatever the content', () => {
+  test('can be erased, with the request that had it: the hash stays', () => {
     fc.assert(
-      fc.property(fields.moves, fields.usages, (moves, usages) => {
-        expect(movesJson(moves)).toBe(
-          canonicalJson(
-            moves.map(({ from, to, grantId, credits }) => [from, to, grantId, credits]),
-          ),
-        );
-        expect(usagesJson(usages)).toBe(
-          canonicalJson(
-            usages.map(({ usage, unitCredits, credits, billable }) => ({
-              ...usage,
-              unit_credits: unitCredits,
-              credits,
-              billable,
-            })),
-          ),
-        );
+      fc.property(anyEntry, bytes, (unsealed, before) => {
+        const sealed = seal(unsealed, before, newSalt);
+        expect(hex(sealAgain(erased(sealed), before).hash)).toBe(hex(sealed.hash));
       }),
     );
+  });
+
+  test.each(fieldNames.filter((field) => !['reference', 'labels', 'personal'].includes(field)))(
+    'that was erased leaves %s covered',
+    (field) => {
+      const kind = { final: 'COMMIT', overCommitPolicy: 'RESERVE' }[field as string] ?? 'CHARGE';
+      fc.assert(
+        fc.property(
+          entryOf(kind as UnsealedEntry['kind']),
+          fields[field] as fc.Arbitrary<unknown>,
+          (unsealed, value) => {
+            const stored = erased(seal(unsealed, SALT, newSalt));
+            const changed = { ...stored, [field]: value };
+            // Of a request, only the method is left.
+            if (field === 'request') fc.pre(changed.request?.method !== stored.request?.method);
+            else fc.pre(!isDeepStrictEqual(stored[field], value));
+            const covered = { ...changed, ...possible(changed) };
+            expect(hex(sealAgain(covered, SALT).hash)).not.toBe(hex(stored.hash));
+          },
+        ),
+        { numRuns: 60 },
+      );
+    },
+  );
+
+  test('that was erased cannot be replaced: its hash is covered', () => {
+    const sealed = seal(entry(1n, { reference: 'job 7' }), SALT, newSalt);
+    const stored = erased(sealed);
+    const forged = { ...stored, erasedHash: sha256(['another']) };
+    expect(hex(sealAgain(forged, SALT).hash)).not.toBe(hex(sealed.hash));
+    expect(hex(sealAgain({ ...stored, erasedHash: null }, SALT).hash)).not.toBe(hex(sealed.hash));
   });
 });

@@ -76,7 +76,7 @@ describe('a grant limited to operations', () => {
       ['0s', reserve(usagesOf({ a: 12n })), 'RESERVE 12: g1>(g1) 10, g2>(g2) 2', '20 (12)'],
       ['1s', release('r1'), 'RELEASE 12: (g1)>g1 10, (g2)>g2 2', '20'],
       ['2s', charge(usagesOf({ a: 12n })), 'CHARGE 12: g1>consumed 10, g2>consumed 2', '8'],
-      ['3s', refund(5n), 'REFUND 12: consumed>g2 2, consumed>g1 10', '20'],
+      ['3s', refund(6n), 'REFUND 12: consumed>g2 2, consumed>g1 10', '20'],
     ]);
   });
 });

@@ -19,7 +19,7 @@ const PACKS = [pack('starter', 100n, '10.00')];
 
 /** An account that has ordered a pack of 100 credits for 10.00 USD. */
 const ordered = (...rows: readonly Row[]): AccountStore =>
-  ledger(plan({}, PACKS), [['0s', checkout('starter'), 'nothing', '0'], ...rows]);
+  ledger(plan({}, PACKS), [['0s', checkout('starter'), 'CHECKOUT', '0'], ...rows]);
 
 const purchase = ({ purchases }: AccountStore): Purchase =>
   purchases[0] ?? expect.fail('none was made');
@@ -108,8 +108,15 @@ describe('an operator who accepts it', () => {
         at: at('2h'),
       },
     });
-    expect(store.entries).toMatchObject([
-      { kind: 'PURCHASE', credits: 100n, caller: 'pages', reference: 'p1' },
+    expect(store.entries.slice(2)).toMatchObject([
+      {
+        kind: 'PURCHASE',
+        credits: 100n,
+        purchaseId: 'p1',
+        caller: 'pages',
+        reference: 'p1',
+        personal: { reason: 'discount agreed on the phone' },
+      },
     ]);
     expect(store.events.slice(1)).toMatchObject([
       { type: 'purchase.completed' },
@@ -179,7 +186,7 @@ describe('an operator who accepts it', () => {
   });
 
   test('can do so on a closed account, because the money was taken', () => {
-    ordered(['30m', close(), 'nothing', '0'], MISMATCHED, [
+    ordered(['30m', close(), 'CLOSE_ACCOUNT', '0'], MISMATCHED, [
       '2h',
       resolve('p1', 'ACCEPTED'),
       'PURCHASE 100: issued>g1 100',
@@ -192,7 +199,7 @@ describe('an operator who rejects it', () => {
   test('ends the purchase without a grant, and no later snapshot changes that', () => {
     const store = ordered(
       MISMATCHED,
-      ['2h', resolve('p1', 'REJECTED', 'wrong coupon'), 'nothing', '0'],
+      ['2h', resolve('p1', 'REJECTED', 'wrong coupon'), 'REJECT_PURCHASE', '0'],
       ['3h', resolve('p1', 'REJECTED'), 'nothing', '0'],
       [
         '3h',
@@ -209,7 +216,15 @@ describe('an operator who rejects it', () => {
       amountRefunded: '5.00',
       resolution: { decision: 'REJECTED', caller: 'pages', reason: 'wrong coupon' },
     });
-    expect(store.entries).toEqual([]);
+    expect(store.entries.slice(2)).toMatchObject([
+      {
+        kind: 'REJECT_PURCHASE',
+        purchaseId: 'p1',
+        caller: 'pages',
+        reference: 'p1',
+        personal: { reason: 'wrong coupon' },
+      },
+    ]);
     expect(store.events.map(({ type }) => type)).toEqual([
       'purchase.mismatched',
       'purchase.resolved',
@@ -217,7 +232,7 @@ describe('an operator who rejects it', () => {
   });
 
   test('makes a snapshot stale that was read before', () => {
-    const store = ordered(MISMATCHED, ['2h', resolve('p1', 'REJECTED'), 'nothing', '0']);
+    const store = ordered(MISMATCHED, ['2h', resolve('p1', 'REJECTED'), 'REJECT_PURCHASE', '0']);
     const { outcome } = store.run(at('3h'), syncPurchase('p1', 1, half()));
     expect(outcome).toMatchObject({ result: 'stale' });
   });

@@ -6,13 +6,20 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import type { Entry } from '../../src/ledger/entry.ts';
+import type { Entry, Move } from '../../src/ledger/entry.ts';
 import { type Grant, isLimited } from '../../src/ledger/grant.ts';
+import { isOver, type Reservation } from '../../src/ledger/reservation.ts';
 import { settle } from '../../src/ledger/settle.ts';
 import type { AccountStore } from './account-store.ts';
 import { Auditor } from './auditor.ts';
 import { inLaterUnit, origin, snapshotOf } from './fixtures.ts';
-import { runScenario, scenarios, untargetedCommands, withTarget } from './workload.ts';
+import {
+  reservationScenarios,
+  runScenario,
+  scenarios,
+  untargetedCommands,
+  withTarget,
+} from './workload.ts';
 
 const RUNS = { numRuns: 200 };
 /** Includes the time to find the shortest scenario that fails. */
@@ -120,6 +127,45 @@ describe('in every scenario of an account', () => {
   );
 
   test(
+    'what a caller asked for writes an entry, or changes nothing at all',
+    () => {
+      fc.assert(
+        fc.property(scenarios(40), (scenario) => {
+          runScenario(scenario, (store, now, command) => {
+            const book = store.loadBook(now, command ? [command] : []);
+            settle(book, origin);
+            const before = snapshotOf(book);
+            const outcome = command && store.decide(book, command);
+            if (outcome && !(outcome instanceof Failure) && 'entrySeq' in outcome) {
+              const first = book.changes.entries[before.changes.entries.length];
+              assert.equal(outcome.entrySeq, first?.seq ?? 0n, outcome.kind);
+              if (!first) assert.deepEqual(snapshotOf(book), before);
+            }
+            store.saveBook(book);
+          });
+        }),
+        RUNS,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'the entries of a reservation that has ended say what it was',
+    () => {
+      fc.assert(
+        fc.property(reservationScenarios(60), (scenario) => {
+          const store = runScenario(scenario);
+          for (const reservation of store.reservations.values())
+            if (isOver(reservation)) assert.deepEqual(store.fromEntries(reservation), reservation);
+        }),
+        { numRuns: 400 },
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'settling again at the same time does nothing',
     () => {
       fc.assert(
@@ -194,40 +240,86 @@ describe('in every scenario of an account', () => {
   );
 });
 
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  add(name: string) {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+
+  get names(): readonly string[] {
+    return [...this.#counts.keys()].toSorted();
+  }
+
+  below(times: number): readonly string[] {
+    return this.names.filter((name) => (this.#counts.get(name) ?? 0) < times);
+  }
+}
+
+/** What distinguishes how reservations end. */
+function describeEnd(reservation: Reservation, all: readonly Entry[]): readonly string[] {
+  const { state, overCommitPolicy, reservationId } = reservation;
+  if (!isOver(reservation)) return [];
+  const entries = all.filter((entry) => entry.reservationId === reservationId);
+  const commits = entries.filter(({ kind }) => kind === 'COMMIT');
+  const moved = (moves: readonly Move[], from: string, to: string) =>
+    moves.some((move) => move.from === from && move.to === to);
+  const distinctions = {
+    'after expiry': entries.some(({ kind }) => kind === 'EXPIRE'),
+    'after a raise': entries.some(({ kind }) => kind === 'RAISE'),
+    'after an extension': entries.some(({ kind }) => kind === 'EXTEND'),
+    'in parts': commits.length > 1,
+    'late in parts': commits.filter(({ late }) => late).length > 1,
+    'in time and late': new Set(commits.map(({ late }) => late)).size > 1,
+    'charged less than asked for': commits.some(({ asked }) => asked !== null),
+    'of usages': commits.some(({ usages }) => usages.length > 0),
+    'whose overage was spared': commits.some(
+      ({ moves }) =>
+        moved(moves, 'overage_reserved', 'overage') && moved(moves, 'available', 'consumed'),
+    ),
+  };
+  const found = Object.entries(distinctions).filter(([, isSo]) => isSo);
+  return [`${state} ${overCommitPolicy}`, ...found.map(([what]) => `${state} ${what}`)];
+}
+
 const reasonOf = (outcome: unknown) => (outcome instanceof Failure ? outcome.reason : 'done');
 
 test('the random scenarios contain every kind of entry and every failure of a rule', () => {
-  const counts = new Map<string, number>();
-  const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
+  const counts = new Counts();
   for (const scenario of fc.sample(scenarios(60), { seed: 7, numRuns: 400 })) {
     const { entries } = runScenario(scenario, (store, now, command) => {
       const { outcome } = store.run(now, command);
-      if (outcome instanceof Failure) count(outcome.reason);
+      if (outcome instanceof Failure) counts.add(outcome.reason);
     });
     for (const { kind, late, moves } of entries) {
-      count(late ? `late ${kind}` : kind);
-      for (const { from, to } of moves) count(`${from}>${to}`);
+      counts.add(late ? `late ${kind}` : kind);
+      for (const { from, to } of moves) counts.add(`${from}>${to}`);
     }
   }
-  const rare = [...counts].filter(([, times]) => times < 5);
-  expect(rare).toEqual([]);
-  expect([...counts.keys()].toSorted()).toMatchInlineSnapshot(`
+  expect(counts.below(5)).toEqual([]);
+  expect(counts.names).toMatchInlineSnapshot(`
     [
       "ACCOUNT_CLOSED",
       "CHARGE",
+      "CHECKOUT",
       "CLAW_BACK",
+      "CLOSE_ACCOUNT",
       "COMMIT",
       "ENTRY_NOT_FOUND",
       "EXCEEDS_COMMIT",
       "EXCEEDS_RESERVATION",
       "EXPIRE",
+      "EXTEND",
       "GRANT",
       "GRANT_EFFECTIVE",
       "GRANT_EXPIRED",
       "INSUFFICIENT_CREDITS",
       "INVALID_FIELD",
+      "OFFER_PACK",
+      "OPEN_ACCOUNT",
       "OVERAGE_LIMIT_REACHED",
       "OVERAGE_RESERVED",
+      "PACK_EXISTS",
       "PACK_NOT_FOUND",
       "PAUSED_BELOW_FLOOR",
       "PAYMENT_REFERENCE_USED",
@@ -240,6 +332,7 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "RAISE",
       "REFUND",
       "REINSTATE",
+      "REJECT_PURCHASE",
       "RELEASE",
       "RESERVATION_COMMITTED",
       "RESERVATION_EXPIRED",
@@ -247,6 +340,8 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "RESERVATION_RELEASED",
       "RESERVE",
       "UNKNOWN_OPERATION",
+      "UPDATE_ACCOUNT",
+      "WITHDRAW_PACK",
       "available>consumed",
       "available>expired",
       "available>issued",
@@ -265,6 +360,65 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "reserved>available",
       "reserved>consumed",
       "reserved>expired",
+    ]
+  `);
+});
+
+test('the random scenarios contain every mutation that may change nothing', () => {
+  const counts = new Counts();
+  const all = [scenarios(60), reservationScenarios(60)];
+  for (const scenario of all.flatMap((each) => fc.sample(each, { seed: 7, numRuns: 400 })))
+    runScenario(scenario, (store, now, command) => {
+      const { outcome } = store.run(now, command);
+      if (outcome && 'entrySeq' in outcome && outcome.entrySeq === 0n) counts.add(outcome.kind);
+    });
+  expect(counts.names).toMatchInlineSnapshot(`
+    [
+      "CloseAccount",
+      "Commit",
+      "ExtendReservation",
+      "MoveAccount",
+      "Release",
+      "ResolvePurchase",
+      "UpdateAccount",
+      "WithdrawPack",
+    ]
+  `);
+});
+
+test('the random scenarios of reservations contain every way to end', () => {
+  const counts = new Counts();
+  for (const scenario of fc.sample(reservationScenarios(60), { seed: 7, numRuns: 600 })) {
+    const { entries, reservations } = runScenario(scenario);
+    for (const reservation of reservations.values())
+      for (const end of describeEnd(reservation, entries)) counts.add(end);
+  }
+  expect(counts.names).toMatchInlineSnapshot(`
+    [
+      "COMMITTED CAP",
+      "COMMITTED DRAW",
+      "COMMITTED REJECT",
+      "COMMITTED after a raise",
+      "COMMITTED after an extension",
+      "COMMITTED after expiry",
+      "COMMITTED charged less than asked for",
+      "COMMITTED in parts",
+      "COMMITTED in time and late",
+      "COMMITTED late in parts",
+      "COMMITTED of usages",
+      "COMMITTED whose overage was spared",
+      "RELEASED CAP",
+      "RELEASED DRAW",
+      "RELEASED REJECT",
+      "RELEASED after a raise",
+      "RELEASED after an extension",
+      "RELEASED after expiry",
+      "RELEASED charged less than asked for",
+      "RELEASED in parts",
+      "RELEASED in time and late",
+      "RELEASED late in parts",
+      "RELEASED of usages",
+      "RELEASED whose overage was spared",
     ]
   `);
 });

@@ -42,7 +42,7 @@ describe('an account that moves to another plan', () => {
       ['1s', charge(pages(2n)), 'CHARGE 2: g1>consumed 2', '98'],
     ]);
     continueLedger(store, [
-      ['2s', move('gold', 'contract 7'), 'PLAN_CHANGE 0', '98'],
+      ['2s', move('gold', 'contract 7'), 'PLAN_CHANGE', '98'],
       ['3s', charge(pages(2n)), 'CHARGE 6: g1>consumed 6', '92'],
     ]);
     expect(store.account.planId).toBe('gold');
@@ -65,14 +65,15 @@ describe('an account that moves to another plan', () => {
       ['1s', reserve(pages(10n)), 'RESERVE 10: g1>(g1) 10', '100 (10)'],
     ]);
     continueLedger(store, [
-      ['2s', move('gold'), 'PLAN_CHANGE 0', '100 (10)'],
+      ['2s', move('gold'), 'PLAN_CHANGE', '100 (10)'],
       ['3s', reserve(pages(2n)), 'RESERVE 6: g1>(g1) 6', '100 (16)'],
       ['4s', commit('r1', pages(7n)), 'COMMIT 7: (g1)>consumed 7, (g1)>g1 3', '93 (6)'],
       ['5s', commit('r2', pages(1n)), 'COMMIT 3: (g1)>consumed 3, (g1)>g1 3', '90'],
-      ['6s', refund(5n, 2n), 'REFUND 2: consumed>g1 2', '92'],
+      ['6s', refund(6n, 2n), 'REFUND 2: consumed>g1 2', '92'],
     ]);
     expect(store.entries.map(({ kind, planId }) => [kind, planId])).toEqual([
-      ['GRANT', null],
+      ['OPEN_ACCOUNT', 'test'],
+      ['GRANT', 'test'],
       ['RESERVE', 'test'],
       ['PLAN_CHANGE', 'gold'],
       ['RESERVE', 'gold'],
@@ -87,20 +88,20 @@ describe('an account that moves to another plan', () => {
     const store = under(
       plan({ ...welcome, ...allowance(50n) }),
       gold({ ...welcome, ...allowance(80n) }),
-      [['0s', open(), 'GRANT 20: issued>g1 20 | GRANT 50: issued>g2 50', '70']],
+      [['0s', open(), 'OPEN_ACCOUNT | GRANT 20: issued>g1 20 | GRANT 50: issued>g2 50', '70']],
     );
     continueLedger(store, [
-      ['1d', move('gold'), 'PLAN_CHANGE 0', '70'],
+      ['1d', move('gold'), 'PLAN_CHANGE', '70'],
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 80: issued>g3 80', '100'],
     ]);
   });
 
   test('keeps its allowance to the end of the month if the new plan has none', () => {
     const store = under(plan(allowance(50n)), gold(), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
     ]);
     continueLedger(store, [
-      ['1d', move('gold'), 'PLAN_CHANGE 0', '50'],
+      ['1d', move('gold'), 'PLAN_CHANGE', '50'],
       ['2d', charge(5n), 'CHARGE 5: g1>consumed 5', '45'],
       ['2026-03-01', null, 'GRANT_EXPIRED 45: g1>expired 45', '0'],
     ]);
@@ -108,11 +109,11 @@ describe('an account that moves to another plan', () => {
 
   test('and back within a month gets no second allowance', () => {
     const store = under(plan(allowance(50n)), gold(), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
     ]);
     continueLedger(store, [
-      ['1d', move('gold'), 'PLAN_CHANGE 0', '50'],
-      ['2d', move('test'), 'PLAN_CHANGE 0', '50'],
+      ['1d', move('gold'), 'PLAN_CHANGE', '50'],
+      ['2d', move('test'), 'PLAN_CHANGE', '50'],
       ['3d', null, 'nothing', '50'],
       ['2026-02-01', null, 'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50', '50'],
     ]);
@@ -120,13 +121,13 @@ describe('an account that moves to another plan', () => {
 
   test('gets the allowance of a month that began before the move from the old plan', () => {
     const store = under(plan(allowance(50n)), gold(allowance(80n)), [
-      ['0s', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
     ]);
     continueLedger(store, [
       [
         '2026-02-03',
         move('gold'),
-        'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50 | PLAN_CHANGE 0',
+        'GRANT_EXPIRED 50: g1>expired 50 | GRANT 50: issued>g2 50 | PLAN_CHANGE',
         '50',
       ],
       ['2026-03-01', null, 'GRANT_EXPIRED 50: g2>expired 50 | GRANT 80: issued>g3 80', '80'],
@@ -139,7 +140,7 @@ describe('an account that moves to another plan', () => {
       ['1s', reserve(5n), 'RESERVE 5: overage>(overage) 5', '0 (5) overage 30'],
     ]);
     continueLedger(store, [
-      ['2s', move('gold'), 'PLAN_CHANGE 0', '0 (5) overage 30'],
+      ['2s', move('gold'), 'PLAN_CHANGE', '0 (5) overage 30'],
       [
         '3s',
         charge(6n),
@@ -162,7 +163,7 @@ describe('an account that moves to another plan', () => {
       ['0s', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
     ]);
     const { outcome } = store.run(at('1s'), move('gold'));
-    expect(outcome).toMatchObject({ kind: 'MoveAccount', entrySeq: 2n });
+    expect(outcome).toMatchObject({ kind: 'MoveAccount', entrySeq: 3n });
     expect(store.run(at('2s'), charge(1n)).outcome).toMatchObject({
       reason: 'OVERAGE_LIMIT_REACHED',
       metadata: { available: '0', limit: '10' },
@@ -225,7 +226,7 @@ describe('a rate card version', () => {
     continueLedger(store, [
       ['1s', charge(pages(1n)), 'CHARGE 5: g1>consumed 5', '95'],
       ['2s', charge(pages(1n), 1), 'CHARGE 1: g1>consumed 1', '94'],
-      ['3s', move('gold'), 'PLAN_CHANGE 0', '94'],
+      ['3s', move('gold'), 'PLAN_CHANGE', '94'],
       ['4s', charge(pages(1n), 1), 'CHARGE 3: g1>consumed 3', '91'],
       ['5s', charge(pages(1n), 2), 'RATE_CARD_VERSION_UNKNOWN: plan_id gold, version 2', '91'],
     ]);

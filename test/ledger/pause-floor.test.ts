@@ -43,14 +43,14 @@ describe('below the pause floor', () => {
     ledger(plan({ pauseFloor: 50n }), [
       ['0s', grantCredits(60n), 'GRANT 60: issued>g1 60', '60'],
       ['1s', reserve(40n, SHEDDABLE), 'RESERVE 40: g1>(g1) 40', '60 (40)'],
-      ['2s', extend('r1', '1h'), 'nothing', '60 (40)'],
+      ['2s', extend('r1', '1h'), 'EXTEND', '60 (40)'],
       ['3s', commit('r1', 30n), 'COMMIT 30: (g1)>consumed 30, (g1)>g1 10', '30'],
     ]);
   });
 
   test('a closed account fails as closed, whatever its balance', () => {
     ledger(plan({ pauseFloor: 50n }), [
-      ['0s', close(), 'nothing', '0'],
+      ['0s', close(), 'CLOSE_ACCOUNT', '0'],
       ['1s', charge(0n, null, SHEDDABLE), 'ACCOUNT_CLOSED', '0'],
     ]);
   });
@@ -61,14 +61,14 @@ describe('the effective floor', () => {
     const store = ledger(plan({ pauseFloor: 50n }), [
       ['0s', grantCredits(20n), 'GRANT 20: issued>g1 20', '20'],
       ['1s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '20'],
-      ['2s', update(null, { pauseFloor: 20n }), 'nothing', '20'],
+      ['2s', update(null, { pauseFloor: 20n }), 'UPDATE_ACCOUNT', '20'],
       ['3s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '19'],
       ['4s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR: available 19, floor 20', '19'],
-      ['5s', update(null, { pauseFloor: 0n }), 'nothing', '19'],
+      ['5s', update(null, { pauseFloor: 0n }), 'UPDATE_ACCOUNT', '19'],
       ['6s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '18'],
-      ['7s', update('Acme'), 'nothing', '18'],
+      ['7s', update('Acme'), 'UPDATE_ACCOUNT', '18'],
       ['8s', charge(1n, null, SHEDDABLE), 'CHARGE 1: g1>consumed 1', '17'],
-      ['9s', update(null, { pauseFloor: null }), 'nothing', '17'],
+      ['9s', update(null, { pauseFloor: null }), 'UPDATE_ACCOUNT', '17'],
     ]);
     continueLedger(store, [['10s', charge(1n, null, SHEDDABLE), 'PAUSED_BELOW_FLOOR', '17']]);
     expect(store.account.displayName).toBe('Acme');

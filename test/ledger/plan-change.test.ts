@@ -45,13 +45,17 @@ describe('when a plan changes', () => {
   });
 
   test('a removed allowance is granted no more', () => {
-    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    const store = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+    ]);
     store.plan = plan();
     continueLedger(store, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
   });
 
   test('an allowance that was removed and added again is granted from the next month on', () => {
-    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    const store = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+    ]);
     store.plan = plan();
     continueLedger(store, [['2026-03-01', null, 'GRANT_EXPIRED 50: g1>expired 50', '0']]);
     store.plan = plan(allowance(60n));
@@ -62,7 +66,9 @@ describe('when a plan changes', () => {
   });
 
   test('a month’s allowance is granted once, although the plan had none and another period since', () => {
-    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    const store = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+    ]);
     store.plan = plan();
     continueLedger(store, [['1d', null, 'nothing', '50']]);
     store.plan = plan(allowance(20n, { every: { days: 10 } }));
@@ -75,7 +81,9 @@ describe('when a plan changes', () => {
   });
 
   test('no period is granted while the allowance of another lasts, also after a plan without one', () => {
-    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    const store = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+    ]);
     store.plan = plan();
     continueLedger(store, [['1d', null, 'nothing', '50']]);
     store.plan = plan(allowance(20n, { every: { days: 10 } }));
@@ -87,7 +95,9 @@ describe('when a plan changes', () => {
   });
 
   test('an allowance that ended before the plan had one again is not made up for', () => {
-    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    const store = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+    ]);
     store.plan = plan();
     continueLedger(store, [
       ['1d', null, 'nothing', '50'],
@@ -101,7 +111,9 @@ describe('when a plan changes', () => {
   });
 
   test('a new amount is granted from the next month on', () => {
-    const store = ledger(plan(allowance(50n)), [['0s', open(), 'GRANT 50: issued>g1 50', '50']]);
+    const store = ledger(plan(allowance(50n)), [
+      ['0s', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
+    ]);
     store.plan = plan(allowance(60n));
     continueLedger(store, [
       ['1d', null, 'nothing', '50'],

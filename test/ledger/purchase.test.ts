@@ -54,7 +54,9 @@ describe('a purchase', () => {
       sourceReference: 'p1',
       priority: 50,
     });
-    expect(store.entries[0]).toMatchObject({ reference: 'INV-1', grantId: 1n, credits: 100n });
+    expect(store.entries.slice(1)).toMatchObject([
+      { reference: 'INV-1', purchaseId: 'p1', grantId: 1n, credits: 100n },
+    ]);
   });
 
   test('adds to others, each with its own expiry, and the soonest burns first', () => {
@@ -87,7 +89,7 @@ describe('a purchase', () => {
   test('needs a pack of the plan and an open account', () => {
     ledger(plan({}, PACKS), [
       ['0s', purchase('giant', 'INV-1'), 'PACK_NOT_FOUND: pack_id giant, plan_id test', '0'],
-      ['1s', close(), 'nothing', '0'],
+      ['1s', close(), 'CLOSE_ACCOUNT', '0'],
       ['2s', purchase('starter', 'INV-1'), 'ACCOUNT_CLOSED', '0'],
     ]);
   });

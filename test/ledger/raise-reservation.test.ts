@@ -106,9 +106,9 @@ describe('a raise', () => {
       RESERVED,
       ['1m', commit('r1', 30n, { final: false }), 'COMMIT 30: (g1)>consumed 30', '70'],
       ['2m', raise('r1', 10n), 'RAISE 10: g1>(g1) 10', '70 (10)'],
-      ['14m', extend('r1', '15m'), 'nothing', '70 (10)'],
+      ['14m', extend('r1', '15m'), 'EXTEND', '70 (10)'],
       ['20m', commit('r1', 4n, { final: false }), 'COMMIT 4: (g1)>consumed 4', '66 (6)'],
-      ['28m', extend('r1', '15m'), 'nothing', '66 (6)'],
+      ['28m', extend('r1', '15m'), 'EXTEND', '66 (6)'],
       ['29m', raise('r1', 10n), 'RAISE 10: g1>(g1) 10', '66 (16)'],
       ['42m', commit('r1', 9n), 'COMMIT 9: (g1)>consumed 9, (g1)>g1 7', '57'],
     ]);
@@ -165,7 +165,7 @@ describe('a raise', () => {
       ['6s', reserve(5n), 'RESERVE 5: g1>(g1) 5', '99 (5)'],
       ['16m', raise('r3', 1n), 'EXPIRE 5: (g1)>g1 5 | RESERVATION_EXPIRED', '99'],
       ['17m', reserve(5n), 'RESERVE 5: g1>(g1) 5', '99 (5)'],
-      ['18m', close(), 'nothing', '99 (5)'],
+      ['18m', close(), 'CLOSE_ACCOUNT', '99 (5)'],
       ['19m', raise('r4', 1n), 'ACCOUNT_CLOSED', '99 (5)'],
     ]);
   });

@@ -25,7 +25,7 @@ describe('a refund of an expired grant', () => {
       ...CHARGED,
       [
         '3d',
-        refund(3n, 8n),
+        refund(4n, 8n),
         'REFUND 8: consumed>g2 5, consumed>issued 3 | GRANT 3: issued>g3 3',
         '23',
       ],
@@ -45,15 +45,15 @@ describe('a refund of an expired grant', () => {
 
   test('returns that nothing expired and which grant was made', () => {
     const store = ledger(ANEW, CHARGED);
-    const { outcome } = store.run(at('3d'), refund(3n));
+    const { outcome } = store.run(at('3d'), refund(4n));
     expect(outcome).toMatchObject({
       refunded: 15n,
       expired: 0n,
-      entrySeq: 4n,
+      entrySeq: 5n,
       newGrants: [{ grantId: 3n, amount: 10n }],
     });
     const breakage = ledger(plan(), CHARGED);
-    expect(breakage.run(at('3d'), refund(3n)).outcome).toMatchObject({
+    expect(breakage.run(at('3d'), refund(4n)).outcome).toMatchObject({
       refunded: 15n,
       expired: 10n,
       newGrants: [],
@@ -63,10 +63,10 @@ describe('a refund of an expired grant', () => {
   test('in parts makes a grant for each part', () => {
     ledger(ANEW, [
       ...CHARGED,
-      ['3d', refund(3n, 5n), 'REFUND 5: consumed>g2 5', '20'],
-      ['3d', refund(3n, 4n), 'REFUND 4: consumed>issued 4 | GRANT 4: issued>g3 4', '24'],
-      ['3d', refund(3n), 'REFUND 6: consumed>issued 6 | GRANT 6: issued>g4 6', '30'],
-      ['3d', refund(3n), 'EXCEEDS_COMMIT', '30'],
+      ['3d', refund(4n, 5n), 'REFUND 5: consumed>g2 5', '20'],
+      ['3d', refund(4n, 4n), 'REFUND 4: consumed>issued 4 | GRANT 4: issued>g3 4', '24'],
+      ['3d', refund(4n), 'REFUND 6: consumed>issued 6 | GRANT 6: issued>g4 6', '30'],
+      ['3d', refund(4n), 'EXCEEDS_COMMIT', '30'],
     ]);
   });
 
@@ -74,11 +74,11 @@ describe('a refund of an expired grant', () => {
     ledger(ANEW, [
       CHARGED[0]!,
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
-      ['2d', refund(2n), 'REFUND 10: consumed>issued 10 | GRANT 10: issued>g2 10', '10'],
+      ['2d', refund(3n), 'REFUND 10: consumed>issued 10 | GRANT 10: issued>g2 10', '10'],
       ['2d', charge(9n), 'CHARGE 9: g2>consumed 9', '1'],
       [
         '3d',
-        refund(5n),
+        refund(6n),
         'GRANT_EXPIRED 1: g2>expired 1 | REFUND 9: consumed>issued 9 | GRANT 9: issued>g3 9',
         '9',
       ],
@@ -107,7 +107,7 @@ describe('a refund of an expired grant', () => {
       ],
       [
         '9d',
-        refund(4n),
+        refund(5n),
         'GRANT_EXPIRED 2: g2>expired 2 | REFUND 8: consumed>issued 3, consumed>issued 5 | GRANT 3: issued>g3 3 | GRANT 5: issued>g4 5',
         '8',
       ],
@@ -120,11 +120,11 @@ describe('a refund of an expired grant', () => {
 
   test('of an allowance lasts as long as a period, and does not count as an allowance', () => {
     const store = ledger(plan({ refundExpired: 'new_grant', ...allowance(50n) }), [
-      ['2026-01-01', open(), 'GRANT 50: issued>g1 50', '50'],
+      ['2026-01-01', open(), 'OPEN_ACCOUNT | GRANT 50: issued>g1 50', '50'],
       ['2026-01-02', charge(50n), 'CHARGE 50: g1>consumed 50', '0'],
       [
         '2026-02-10',
-        refund(2n, 20n),
+        refund(3n, 20n),
         'GRANT 50: issued>g2 50 | REFUND 20: consumed>issued 20 | GRANT 20: issued>g3 20',
         '70',
       ],

@@ -27,28 +27,28 @@ describe('a refund', () => {
   test('in full gives every grant back what it paid, last used first', () => {
     const store = ledger(plan(), [
       ...CHARGED,
-      ['2s', refund(4n), 'REFUND 40: consumed>g3 10, consumed>g2 20, consumed>g1 10', '60'],
+      ['2s', refund(5n), 'REFUND 40: consumed>g3 10, consumed>g2 20, consumed>g1 10', '60'],
     ]);
     expect([...store.grants.values()].map(({ state }) => state)).toEqual(['OPEN', 'OPEN', 'OPEN']);
-    expect(store.entries.at(-1)).toMatchObject({ refundedSeq: 4n, credits: 40n });
+    expect(store.entries.at(-1)).toMatchObject({ refundedSeq: 5n, credits: 40n });
   });
 
   test('in part gives back what was used last', () => {
     ledger(plan(), [
       ...CHARGED,
-      ['2s', refund(4n, 15n), 'REFUND 15: consumed>g3 10, consumed>g2 5', '35'],
+      ['2s', refund(5n, 15n), 'REFUND 15: consumed>g3 10, consumed>g2 5', '35'],
     ]);
   });
 
   test('continues where the previous one stopped, until nothing is left', () => {
     ledger(plan(), [
       ...CHARGED,
-      ['2s', refund(4n, 1n), 'REFUND 1: consumed>g3 1', '21'],
-      ['3s', refund(4n, 12n), 'REFUND 12: consumed>g3 9, consumed>g2 3', '33'],
-      ['4s', refund(4n, 28n), 'EXCEEDS_COMMIT: asked 28, allowed 27, seq 4', '33'],
-      ['5s', refund(4n), 'REFUND 27: consumed>g2 17, consumed>g1 10', '60'],
-      ['6s', refund(4n, 1n), 'EXCEEDS_COMMIT: asked 1, allowed 0, seq 4', '60'],
-      ['7s', refund(4n), 'EXCEEDS_COMMIT: asked 0, allowed 0, seq 4', '60'],
+      ['2s', refund(5n, 1n), 'REFUND 1: consumed>g3 1', '21'],
+      ['3s', refund(5n, 12n), 'REFUND 12: consumed>g3 9, consumed>g2 3', '33'],
+      ['4s', refund(5n, 28n), 'EXCEEDS_COMMIT: asked 28, allowed 27, seq 5', '33'],
+      ['5s', refund(5n), 'REFUND 27: consumed>g2 17, consumed>g1 10', '60'],
+      ['6s', refund(5n, 1n), 'EXCEEDS_COMMIT: asked 1, allowed 0, seq 5', '60'],
+      ['7s', refund(5n), 'EXCEEDS_COMMIT: asked 0, allowed 0, seq 5', '60'],
     ]);
   });
 
@@ -59,11 +59,11 @@ describe('a refund', () => {
         const store = ledger(plan(), CHARGED);
         let left = 40n;
         for (const credits of all) {
-          const { outcome } = store.run(at('2s'), refund(4n, credits));
+          const { outcome } = store.run(at('2s'), refund(5n, credits));
           expect(outcome instanceof Failure).toBe(credits > left);
           if (credits <= left) left -= credits;
         }
-        if (left > 0n) store.run(at('3s'), refund(4n));
+        if (left > 0n) store.run(at('3s'), refund(5n));
         expect(remaining(store)).toEqual([10n, 20n, 30n]);
         audit(store);
       }),
@@ -76,8 +76,8 @@ describe('a refund', () => {
       CHARGED[0]!,
       ['0s', reserve(10n), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
       ['1s', commit('r1', 4n), 'COMMIT 4: (g1)>consumed 4, (g1)>g1 6', '6'],
-      ['2s', refund(3n, 5n), 'EXCEEDS_COMMIT: asked 5, allowed 4, seq 3', '6'],
-      ['3s', refund(3n), 'REFUND 4: consumed>g1 4', '10'],
+      ['2s', refund(4n, 5n), 'EXCEEDS_COMMIT: asked 5, allowed 4, seq 4', '6'],
+      ['3s', refund(4n), 'REFUND 4: consumed>g1 4', '10'],
       ['4s', commit('r1', 4n), 'nothing', '10'],
     ]);
   });
@@ -87,10 +87,10 @@ describe('a refund', () => {
       CHARGED[0]!,
       ['0s', reserve(10n), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
       ['1s', commit('r1', 4n, { final: false }), 'COMMIT 4: (g1)>consumed 4', '6 (6)'],
-      ['2s', refund(3n, 4n), 'REFUND 4: consumed>g1 4', '10 (6)'],
+      ['2s', refund(4n, 4n), 'REFUND 4: consumed>g1 4', '10 (6)'],
       ['3s', commit('r1', 5n), 'COMMIT 5: (g1)>consumed 5, (g1)>g1 1', '5'],
-      ['4s', refund(3n, 1n), 'EXCEEDS_COMMIT', '5'],
-      ['5s', refund(5n, 5n), 'REFUND 5: consumed>g1 5', '10'],
+      ['4s', refund(4n, 1n), 'EXCEEDS_COMMIT', '5'],
+      ['5s', refund(6n, 5n), 'REFUND 5: consumed>g1 5', '10'],
     ]);
   });
 
@@ -109,7 +109,7 @@ describe('a refund', () => {
         'COMMIT 20: (g1)>consumed 10, (g2)>consumed 2, g2>consumed 8',
         '10',
       ],
-      ['2s', refund(4n, 11n), 'REFUND 11: consumed>g2 10, consumed>g1 1', '21'],
+      ['2s', refund(5n, 11n), 'REFUND 11: consumed>g2 10, consumed>g1 1', '21'],
     ]);
   });
 
@@ -119,7 +119,7 @@ describe('a refund', () => {
       ['0s', reserve(10n, { overCommitPolicy: 'DRAW' }), 'RESERVE 10: g1>(g1) 10', '10 (10)'],
       ['1s', grantCredits(9n, { priority: 1 }), 'GRANT 9: issued>g2 9', '19 (10)'],
       ['2s', commit('r1', 15n), 'COMMIT 15: (g1)>consumed 10, g2>consumed 5', '4'],
-      ['3s', refund(4n, 11n), 'REFUND 11: consumed>g2 5, consumed>g1 6', '15'],
+      ['3s', refund(5n, 11n), 'REFUND 11: consumed>g2 5, consumed>g1 6', '15'],
     ]);
   });
 
@@ -127,20 +127,20 @@ describe('a refund', () => {
     const store = ledger(plan(), CHARGED.slice(0, 1));
     const { outcomes } = store.runGroup(at('1s'), [
       charge(7n),
-      refund(2n, 3n),
-      refund(2n, 5n),
+      refund(3n, 3n),
+      refund(3n, 5n),
+      refund(4n),
       refund(3n),
-      refund(2n),
     ]);
     expect(outcomes).toMatchObject([
-      { kind: 'Charge', entrySeq: 2n },
-      { refunded: 3n, entrySeq: 3n },
+      { kind: 'Charge', entrySeq: 3n },
+      { refunded: 3n, entrySeq: 4n },
       { reason: 'EXCEEDS_COMMIT', metadata: { asked: '5', allowed: '4' } },
       { reason: 'ENTRY_NOT_FOUND' },
-      { refunded: 4n, entrySeq: 4n },
+      { refunded: 4n, entrySeq: 5n },
     ]);
     expect(remaining(store)).toEqual([10n]);
-    expect(store.run(at('2s'), refund(2n)).outcome).toMatchObject({ reason: 'EXCEEDS_COMMIT' });
+    expect(store.run(at('2s'), refund(3n)).outcome).toMatchObject({ reason: 'EXCEEDS_COMMIT' });
     audit(store);
   });
 
@@ -148,16 +148,17 @@ describe('a refund', () => {
     ledger(plan(), [
       ...CHARGED,
       ['2s', refund(1n), 'ENTRY_NOT_FOUND: seq 1, account_id acme', '20'],
-      ['3s', refund(4n, 1n), 'REFUND 1: consumed>g3 1', '21'],
-      ['4s', refund(5n), 'ENTRY_NOT_FOUND', '21'],
-      ['5s', refund(99n), 'ENTRY_NOT_FOUND', '21'],
+      ['2s', refund(2n), 'ENTRY_NOT_FOUND: seq 2, account_id acme', '20'],
+      ['3s', refund(5n, 1n), 'REFUND 1: consumed>g3 1', '21'],
+      ['4s', refund(6n), 'ENTRY_NOT_FOUND', '21'],
+      ['5s', refund(100n), 'ENTRY_NOT_FOUND', '21'],
     ]);
   });
 
   test('of a charge of 0 credits fails', () => {
     ledger(plan(), [
       ['0s', charge(0n), 'CHARGE 0', '0'],
-      ['1s', refund(1n), 'EXCEEDS_COMMIT: asked 0, allowed 0, seq 1', '0'],
+      ['1s', refund(2n), 'EXCEEDS_COMMIT: asked 0, allowed 0, seq 2', '0'],
     ]);
   });
 
@@ -165,9 +166,9 @@ describe('a refund', () => {
     ledger(plan(), [
       CHARGED[0]!,
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
-      ['2s', refund(2n), 'REFUND 10: consumed>g1 10', '10'],
+      ['2s', refund(3n), 'REFUND 10: consumed>g1 10', '10'],
       ['3s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
-      ['4s', refund(4n), 'REFUND 10: consumed>g1 10', '10'],
+      ['4s', refund(5n), 'REFUND 10: consumed>g1 10', '10'],
     ]);
   });
 
@@ -175,8 +176,8 @@ describe('a refund', () => {
     ledger(plan(), [
       CHARGED[0]!,
       ['1s', charge(10n), 'CHARGE 10: g1>consumed 10', '0'],
-      ['2s', close(), 'nothing', '0'],
-      ['3s', refund(2n), 'REFUND 10: consumed>g1 10', '10'],
+      ['2s', close(), 'CLOSE_ACCOUNT', '0'],
+      ['3s', refund(3n), 'REFUND 10: consumed>g1 10', '10'],
     ]);
   });
 
@@ -190,9 +191,9 @@ describe('a refund', () => {
       labels: { team: 'blue', tier: 'gold' },
       criticality: 'CRITICAL',
     });
-    store.run(at('2s'), refund(2n, 1n, { labels: { tier: 'none', why: 'blurred' } }));
-    store.run(at('3s'), refund(2n, 1n, { reference: 'ticket 9' }));
-    expect(store.entries.slice(2)).toMatchObject([
+    store.run(at('2s'), refund(3n, 1n, { labels: { tier: 'none', why: 'blurred' } }));
+    store.run(at('3s'), refund(3n, 1n, { reference: 'ticket 9' }));
+    expect(store.entries.slice(3)).toMatchObject([
       { reference: 'job 7', labels: { team: 'blue', tier: 'none', why: 'blurred' } },
       { reference: 'ticket 9', labels: { team: 'blue', tier: 'gold' } },
     ]);
@@ -209,9 +210,9 @@ describe('a refund to a grant', () => {
   test('that has expired is breakage', () => {
     const store = ledger(plan(), [
       ...EXPIRING,
-      ['1d', refund(3n, 8n), 'REFUND 8: consumed>g2 5, consumed>expired 3', '20'],
+      ['1d', refund(4n, 8n), 'REFUND 8: consumed>g2 5, consumed>expired 3', '20'],
     ]);
-    expect(store.run(at('2d'), refund(3n)).outcome).toMatchObject({
+    expect(store.run(at('2d'), refund(4n)).outcome).toMatchObject({
       refunded: 7n,
       expired: 7n,
       split: [{ grantId: 1n, credits: 7n }],
@@ -221,7 +222,7 @@ describe('a refund to a grant', () => {
   test('that was spent and has not expired reopens it until its expiry', () => {
     const store = ledger(plan(), [
       ...EXPIRING,
-      ['1m', refund(3n), 'REFUND 15: consumed>g2 5, consumed>g1 10', '30'],
+      ['1m', refund(4n), 'REFUND 15: consumed>g2 5, consumed>g1 10', '30'],
       ['1d', null, 'GRANT_EXPIRED 10: g1>expired 10', '20'],
     ]);
     expect(store.grants.get(1n)?.state).toBe('EXPIRED');
@@ -233,19 +234,19 @@ describe('a refund of overage', () => {
     ledger(plan(postpaid(50n)), [
       ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],
       ['1s', charge(40n), 'CHARGE 40: g1>consumed 10, overage>consumed 30', '0 overage 30'],
-      ['2s', refund(2n, 20n), 'REFUND 20: consumed>overage 20', '0 overage 10'],
+      ['2s', refund(3n, 20n), 'REFUND 20: consumed>overage 20', '0 overage 10'],
       ['3s', charge(40n), 'CHARGE 40: overage>consumed 40', '0 overage 50'],
-      ['4s', refund(2n), 'REFUND 20: consumed>overage 10, consumed>g1 10', '10 overage 40'],
+      ['4s', refund(3n), 'REFUND 20: consumed>overage 10, consumed>g1 10', '10 overage 40'],
     ]);
   });
 
   test('of an earlier month does not change this month’s overage', () => {
     ledger(plan(postpaid(50n)), [
       ['0s', charge(40n), 'CHARGE 40: overage>consumed 40', '0 overage 40'],
-      ['2026-02-01', refund(1n, 10n), 'REFUND 10: consumed>overage 10', '0'],
+      ['2026-02-01', refund(2n, 10n), 'REFUND 10: consumed>overage 10', '0'],
       ['2026-02-02', charge(30n), 'CHARGE 30: overage>consumed 30', '0 overage 30'],
-      ['2026-02-03', refund(1n, 20n), 'REFUND 20: consumed>overage 20', '0 overage 30'],
-      ['2026-02-04', refund(3n, 20n), 'REFUND 20: consumed>overage 20', '0 overage 10'],
+      ['2026-02-03', refund(2n, 20n), 'REFUND 20: consumed>overage 20', '0 overage 30'],
+      ['2026-02-04', refund(4n, 20n), 'REFUND 20: consumed>overage 20', '0 overage 10'],
     ]);
   });
 });

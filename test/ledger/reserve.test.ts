@@ -78,7 +78,7 @@ describe('a reservation', () => {
       ['7s', charge(pages(1n)), 'CHARGE 3: g1>consumed 3', '52'],
       ['8s', charge(pages(1n), 1), 'CHARGE 1: g1>consumed 1', '51'],
     ]);
-    const versions = store.entries.slice(1).map(({ rateCardVersion }) => rateCardVersion);
+    const versions = store.entries.slice(2).map(({ rateCardVersion }) => rateCardVersion);
     expect(versions).toEqual([1, 2, 1, 1, 2, 1, 2, 1]);
   });
 
@@ -121,9 +121,9 @@ describe('a reservation', () => {
       ['15m', null, 'nothing', '99 (4)'],
       ['901s', null, 'EXPIRE 4: (g1)>g1 4', '99'],
     ]);
-    for (const entry of store.entries.slice(1))
+    for (const entry of store.entries.slice(2))
       expect(entry).toMatchObject({ reservationId: 'r1', reference: 'job 7', labels });
-    expect(store.entries[1]).toMatchObject({
+    expect(store.entries[2]).toMatchObject({
       caller: 'pages',
       requestId: 'request-1',
       usages: [{ unitCredits: 5n, credits: 5n }],
@@ -169,9 +169,9 @@ describe('an extension', () => {
   test('counts from the call and moves the expiry later', () => {
     ledger(plan(), [
       ...rows,
-      ['10m', extend('r1', '15m'), 'nothing', '100 (10)'],
+      ['10m', extend('r1', '15m'), 'EXTEND', '100 (10)'],
       ['15m', null, 'nothing', '100 (10)'],
-      ['24m', extend('r1', '24h'), 'nothing', '100 (10)'],
+      ['24m', extend('r1', '24h'), 'EXTEND', '100 (10)'],
       ['24h', null, 'nothing', '100 (10)'],
       ['25h', null, 'EXPIRE 10: (g1)>g1 10', '100'],
     ]);

@@ -94,7 +94,7 @@ describe('a statement is due', () => {
     closeMonth(store, FEBRUARY);
     closeMonth(store, MARCH, statementToClose(store.account, MARCH));
     expect(dueOf(store)).toEqual([null, null]);
-    store.run(at('2026-05-05'), refund(1n));
+    store.run(at('2026-05-05'), refund(2n));
     expect(dueOf(store)).toEqual([at('2026-06-01'), null]);
   });
 });

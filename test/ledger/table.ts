@@ -5,18 +5,21 @@
  *     ['0s',  reserve(30n),     'RESERVE 30: g1>(g1) 30',                         '100 (30)'],
  *     ['1m',  commit('r1', 9n), 'COMMIT 9: (g1)>consumed 9, (g1)>g1 21',          '91'],
  *     ['2m',  release('r1'),    'RESERVATION_COMMITTED',                          '91'],
+ *     ['3m',  close(),          'CLOSE_ACCOUNT',                                  '91'],
  *
- * g1 is the available bucket of grant 1, (g1) its reserved bucket; overage and (overage) are those of the
- * overage. Entries written by settling come first, joined by " | ". A failure may be followed by its
- * metadata: "EXCEEDS_RESERVATION: asked 31, allowed 30". A balance is "remaining (reserved) overage n",
- * where parts that are 0 are omitted. Reservations are r1, r2 …, purchases p1, p2 …
+ * The account is opened first; rows may begin with that themselves. g1 is the available bucket of grant 1,
+ * (g1) its reserved bucket; overage and (overage) are those of the overage. Entries written by settling
+ * come first, joined by " | ". A failure may be followed by its metadata: "EXCEEDS_RESERVATION: asked 31,
+ * allowed 30". A balance is "remaining (reserved) overage n", where parts that are 0 are omitted.
+ * Reservations are r1, r2 …, purchases p1, p2 …
  */
 import { expect } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { balanceOf } from '../../src/ledger/balance.ts';
 import type { Book } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
-import type { Entry, Move } from '../../src/ledger/entry.ts';
+import type { Entry, EntryKind, Move } from '../../src/ledger/entry.ts';
+import { isOver } from '../../src/ledger/reservation.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
 import { AccountStore } from './account-store.ts';
 import { Auditor } from './auditor.ts';
@@ -52,15 +55,33 @@ export function continueLedger(store: AccountStore, rows: readonly Row[]) {
   audit(store);
 }
 
-/** Has an auditor read every entry, and compare the stored objects with them. */
+/** Has an auditor read every entry, and compare the stored objects with them. Reservations that ended are read from theirs. */
 export function audit(store: AccountStore, limit = store.plan.terms.overage?.limit ?? 0n) {
   const auditor = new Auditor(limit);
   for (const entry of store.entries) auditor.addEntry(entry);
   auditor.checkStore(store);
+  for (const reservation of store.reservations.values())
+    if (isOver(reservation)) expect(store.fromEntries(reservation)).toEqual(reservation);
 }
 
-export const entryText = ({ kind, credits, moves, late }: Entry): string =>
-  `${late ? 'late ' : ''}${kind} ${credits}${moves.length > 0 ? `: ${moves.map(moveText).join(', ')}` : ''}`;
+/** Kinds of entries that never move credits. */
+const WITHOUT_CREDITS: ReadonlySet<EntryKind> = new Set([
+  'OPEN_ACCOUNT',
+  'UPDATE_ACCOUNT',
+  'CLOSE_ACCOUNT',
+  'PLAN_CHANGE',
+  'OFFER_PACK',
+  'WITHDRAW_PACK',
+  'CHECKOUT',
+  'REJECT_PURCHASE',
+  'EXTEND',
+]);
+
+export function entryText({ kind, credits, moves, late }: Entry): string {
+  if (WITHOUT_CREDITS.has(kind) && credits === 0n && moves.length === 0) return kind;
+  const text = `${late ? 'late ' : ''}${kind} ${credits}`;
+  return moves.length > 0 ? `${text}: ${moves.map(moveText).join(', ')}` : text;
+}
 
 const moveText = ({ from, to, grantId, credits }: Move): string =>
   `${bucketText(from, grantId)}>${bucketText(to, grantId)} ${credits}`;

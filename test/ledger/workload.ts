@@ -16,6 +16,7 @@ import {
   grantCredits,
   move,
   ms,
+  offer,
   open,
   pack,
   pages,
@@ -32,6 +33,7 @@ import {
   syncPurchase,
   update,
   usagesOf,
+  withdraw,
 } from './fixtures.ts';
 
 /**
@@ -70,14 +72,17 @@ const amounts = fc.oneof(
 );
 const upTo = (length: string) => fc.integer({ min: 1, max: ms(length) });
 
-const reserveCommands = fc
-  .record({
-    amount: amounts,
-    overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
-    ttlMs: fc.option(fc.oneof(upTo('10m'), upTo('26h')), { freq: 2 }),
-    criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
-  })
-  .map(({ amount, ...terms }) => reserve(amount, terms));
+const reserving = (ttlMs: fc.Arbitrary<number | null>) =>
+  fc
+    .record({
+      amount: amounts,
+      overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
+      ttlMs,
+      criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
+    })
+    .map(({ amount, ...terms }) => reserve(amount, terms));
+const reserveCommands = reserving(fc.option(fc.oneof(upTo('10m'), upTo('26h')), { freq: 2 }));
+const briefReserveCommands = reserving(upTo('5m'));
 const commitCommands = fc
   .tuple(fc.option(amounts, { nil: 'all' as const }), fc.boolean())
   .map(([amount, final]) => commit('', amount, { final }));
@@ -87,7 +92,7 @@ const refundCommands = fc
   .option(fc.bigInt(1n, 30n), { nil: 'all' as const })
   .map((credits) => refund(0n, credits));
 const purchaseCommands = fc
-  .tuple(fc.constantFrom('small', 'large', 'none'), fc.nat(9))
+  .tuple(fc.constantFrom('small', 'large', 'own', 'none'), fc.nat(9))
   .map(([packId, invoice]) => purchase(packId, `INV-${invoice}`));
 const checkoutCommands = fc
   .constantFrom('large', 'brief', 'brief')
@@ -109,7 +114,7 @@ const syncCommands = fc
     }),
   );
 const resolveCommands = fc
-  .constantFrom('ACCEPTED' as const, 'ACCEPTED' as const, 'REJECTED' as const)
+  .constantFrom('ACCEPTED' as const, 'REJECTED' as const)
   .map((decision) => resolve('', decision));
 const grantCommands = fc
   .record({
@@ -125,9 +130,14 @@ const grantCommands = fc
   })
   .map(({ granted, ...terms }) => grantCredits(granted, terms));
 
-/** "other" stands for the plan of the two under which the account is not. */
+const packCommands = fc.oneof(
+  fc.constantFrom(25n, 35n).map((credits) => offer(pack('own', credits, '3.00'))),
+  fc.constantFrom('own', 'own', 'none').map(withdraw),
+);
+
+/** "other" stands for the plan of the two under which the account is not. "test" may be the one that it has. */
 const moveCommands = fc
-  .constantFrom('other', 'other', 'other', 'none')
+  .constantFrom('other', 'other', 'other', 'test', 'none')
   .map((planId) => move(planId));
 const limit = fc.constantFrom(undefined, null, 0n, 15n, 60n);
 const levels = fc.constantFrom<readonly LowBalanceLevel[]>(
@@ -135,14 +145,35 @@ const levels = fc.constantFrom<readonly LowBalanceLevel[]>(
   [{ credits: 20n }],
   [{ credits: 50n }, { percent: 30 }, { credits: 5n }],
 );
-const updateCommands: fc.Arbitrary<Command> = fc
-  .tuple(fc.oneof(levels, fc.constantFrom(undefined, null)), limit)
-  .map(([lowBalanceLevels, pauseFloor]) =>
-    update('Acme', {
-      ...(lowBalanceLevels !== undefined && { lowBalanceLevels }),
-      ...(pauseFloor !== undefined && { pauseFloor }),
-    }),
-  );
+const topUps = fc
+  .record({ packId: fc.constantFrom('small', 'own'), threshold: fc.constantFrom(5n, 40n) })
+  .map((terms) => ({
+    ...terms,
+    onRefusal: false,
+    coolDownMs: 0,
+    monthlyCap: 3,
+    customer: 'cus_1',
+    paymentMethod: 'pm_1',
+  }));
+const updateCommands: fc.Arbitrary<Command> = fc.oneof(
+  fc.constant(update(null)),
+  fc
+    .record({
+      displayName: fc.constantFrom('Acme', 'Umbrella', null),
+      labels: fc.constantFrom(null, {}, { region: 'eu' }),
+      lowBalanceLevels: fc.oneof(levels, fc.constantFrom(undefined, null)),
+      pauseFloor: limit,
+      autoTopUp: fc.oneof(fc.constantFrom(undefined, null), topUps),
+    })
+    .map(({ displayName, lowBalanceLevels, pauseFloor, autoTopUp, labels }) =>
+      update(displayName, {
+        labels,
+        ...(lowBalanceLevels !== undefined && { lowBalanceLevels }),
+        ...(pauseFloor !== undefined && { pauseFloor }),
+        ...(autoTopUp !== undefined && { autoTopUp }),
+      }),
+    ),
+);
 
 const commands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 16, arbitrary: reserveCommands },
@@ -155,21 +186,44 @@ const commands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 4, arbitrary: purchaseCommands },
   { weight: 4, arbitrary: checkoutCommands },
   { weight: 10, arbitrary: syncCommands },
-  { weight: 4, arbitrary: resolveCommands },
+  { weight: 8, arbitrary: resolveCommands },
   { weight: 8, arbitrary: grantCommands },
+  { weight: 4, arbitrary: packCommands },
   { weight: 8, arbitrary: moveCommands },
-  { weight: 4, arbitrary: fc.option(updateCommands, { freq: 1, nil: null }) },
+  { weight: 4, arbitrary: updateCommands },
+  { weight: 3, arbitrary: fc.constant(null) },
   { weight: 1, arbitrary: fc.constant(close()) },
+);
+
+/** Few reservations, to which much happens. */
+const reservationCommands: fc.Arbitrary<Command | null> = fc.oneof(
+  { weight: 3, arbitrary: reserveCommands },
+  { weight: 5, arbitrary: briefReserveCommands },
+  { weight: 6, arbitrary: commitCommands },
+  { weight: 10, arbitrary: fc.bigInt(1n, 9n).map((few) => commit('', few, { final: false })) },
+  { weight: 2, arbitrary: fc.constant(release('')) },
+  { weight: 3, arbitrary: extendCommands },
+  { weight: 5, arbitrary: raiseCommands },
+  { weight: 5, arbitrary: grantCommands },
+  { weight: 2, arbitrary: amounts.map((amount) => charge(amount)) },
+  { weight: 2, arbitrary: refundCommands },
+  { weight: 1, arbitrary: moveCommands },
 );
 
 const target = fc.oneof({ weight: 3, arbitrary: fc.nat(2) }, { weight: 1, arbitrary: fc.nat(30) });
 
-const waitMs = fc.oneof(
+const waits = fc.oneof(
   { weight: 6, arbitrary: fc.constant(0) },
   { weight: 6, arbitrary: upTo('5m') },
   { weight: 4, arbitrary: upTo('20m') },
   { weight: 2, arbitrary: upTo('20d') },
   { weight: 1, arbitrary: upTo('100d') },
+);
+
+const shortWaits = fc.oneof(
+  { weight: 10, arbitrary: fc.constant(0) },
+  { weight: 10, arbitrary: upTo('2m') },
+  { weight: 1, arbitrary: upTo('40d') },
 );
 
 const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
@@ -187,12 +241,16 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   pauseFloor: fc.constantFrom(0n, 0n, 10n),
 });
 
-const step: fc.Arbitrary<Step> = fc.record({
-  waitMs,
-  target,
-  command: commands,
-  newTerms: fc.oneof({ weight: 24, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: terms }),
-});
+const step = (command: fc.Arbitrary<Command | null>, waitMs: fc.Arbitrary<number>) =>
+  fc.record({
+    waitMs,
+    target,
+    command,
+    newTerms: fc.oneof(
+      { weight: 24, arbitrary: fc.constant(null) },
+      { weight: 1, arbitrary: terms },
+    ),
+  });
 
 export const untargetedCommands: fc.Arbitrary<readonly UntargetedCommand[]> = fc.array(
   fc.record({ target, command: commands }),
@@ -202,12 +260,19 @@ export const untargetedCommands: fc.Arbitrary<readonly UntargetedCommand[]> = fc
   },
 );
 
-export const scenarios = (stepsMax: number): fc.Arbitrary<Scenario> =>
+export const scenarios = (
+  stepsMax: number,
+  command = commands,
+  waitMs = waits,
+): fc.Arbitrary<Scenario> =>
   fc.record({
     terms,
     otherTerms: terms,
-    steps: fc.array(step, { minLength: 1, maxLength: stepsMax, size: 'max' }),
+    steps: fc.array(step(command, waitMs), { minLength: 1, maxLength: stepsMax, size: 'max' }),
   });
+
+export const reservationScenarios = (stepsMax: number): fc.Arbitrary<Scenario> =>
+  scenarios(stepsMax, reservationCommands, shortWaits);
 
 const pick = <Id>(ids: readonly Id[], target: number, none: Id): Id =>
   ids.at(-1 - (target % ids.length)) ?? none;
@@ -259,7 +324,7 @@ export function withTarget(
     }
     case 'MoveAccount': {
       const [other = 'none'] = store.otherPlans.keys();
-      return command.planId === 'none' ? command : { ...command, planId: other };
+      return command.planId === 'other' ? { ...command, planId: other } : command;
     }
     default:
       return command;

@@ -2,9 +2,9 @@
 
 import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { Entry_Kind, Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
-import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
+import { balanceOf, DAY, defined, entriesOf, storedRows } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -69,7 +69,22 @@ describe('Purchase by checkout', () => {
     });
     const [pack] = defined((await scrip.plans.getPlan({ planId: 'verts' })).plan).packs;
     expect(session.amount_total).toBe(Number(defined(pack?.price).amount.replace('.', '')));
-    expect([balance?.remaining, entrySeq, grant]).toEqual([0n, 0n, undefined]);
+    expect([balance?.remaining, entrySeq, grant]).toEqual([0n, 2n, undefined]);
+    expect(await entriesOf(scrip, accountId, { afterSeq: 1n })).toMatchObject([
+      {
+        kind: Entry_Kind.CHECKOUT,
+        purchaseId,
+        moves: [],
+        details: mapOf({
+          pack_id: 'starter',
+          credits: '1000',
+          amount: '5.00',
+          currency: 'USD',
+          customer_email: 'buyer@example.com',
+        }),
+        labels: mapOf({ shop: 'eu' }),
+      },
+    ]);
   });
 
   test('repeated returns the same purchase, session and URL', async () => {

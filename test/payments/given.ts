@@ -45,7 +45,7 @@ export async function insertMismatched(
     `insert into purchases (account_id, purchase_id, pack_id, title, quantity, credits, currency, amount,
        method, state, caller, request_id, labels, success_url, cancel_url, failure_code, created_at,
        currency_paid, amount_paid, amount_refunded, dispute_state, credits_clawed_back,
-       credits_unrecovered, looks)
+       credits_unrecovered, sync_version)
      values ($1, $2, 'starter', 'Starter', 1, 1000, 'USD', 5, 'CHECKOUT', 'MISMATCHED', 'test', $3, '{}',
        'https://shop.example/thanks', 'https://shop.example/cart', '', now(), 'USD', 4, 0, 'NONE', 0, 0, 1)`,
     [accountId, purchaseId, requestId()],
@@ -53,7 +53,7 @@ export async function insertMismatched(
   return purchaseId;
 }
 
-/** Expects that the account's ledger verifies, and that its entries are of these kinds. */
+/** Expects that the account's ledger verifies, and that its entries after the opening are of these kinds. */
 export async function expectLedger(
   { databaseUrl }: Pick<TestService, 'databaseUrl'>,
   accountId: string,
@@ -61,9 +61,9 @@ export async function expectLedger(
 ) {
   const rows = await execute(
     databaseUrl,
-    'select kind from entries where account_id = $1 order by seq',
+    'select kind from history where account_id = $1 order by seq',
     [accountId],
   );
-  expect(rows.map(({ kind }) => kind)).toEqual(kinds);
+  expect(rows.map(({ kind }) => kind)).toEqual(['OPEN_ACCOUNT', ...kinds]);
   expect(await verify(databaseUrl, { accountId, all: true })).toMatchObject({ ok: true });
 }

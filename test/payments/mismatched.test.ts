@@ -4,10 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client.ts';
 import {
   Purchase_Resolution_Decision as Decision,
+  Entry_Kind,
   type Purchase,
   Purchase_State,
 } from '../../src/gen/billing/v1/ledger.ts';
-import { balanceOf, DAY, defined, entriesOf, MINUTE, storedRows } from '../accounts.ts';
+import { mapOf } from '../../src/map-of.ts';
+import { balanceOf, DAY, defined, MINUTE, newestEntry, storedRows } from '../accounts.ts';
 import { dataOf, eventsOf } from '../events/given.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -104,7 +106,7 @@ describe('a payment grants nothing', () => {
       paid_currency: currency,
     });
     expect(more).toEqual([]);
-    await expectLedger(scrip, accountId, []);
+    await expectLedger(scrip, accountId, ['CHECKOUT']);
   });
 
   test('that was not needed after a discount of 100 percent', async () => {
@@ -116,7 +118,7 @@ describe('a payment grants nothing', () => {
     });
     await decide(purchase, Decision.ACCEPTED, 'a present');
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.PAID, remaining: 1_000n });
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('that the reconciler finds', async () => {
@@ -125,7 +127,7 @@ describe('a payment grants nothing', () => {
     scrip.advance(2 * MINUTE);
     await scrip.service.checkPurchases();
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.MISMATCHED });
-    await expectLedger(scrip, purchase.accountId, []);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT']);
   });
 
   test('after its webhooks in any order', async () => {
@@ -146,7 +148,7 @@ describe('a payment grants nothing', () => {
         amountRefunded: { currency: 'USD', amount: '1.00' },
         creditsClawedBack: 0n,
       });
-      await expectLedger(scrip, purchase.accountId, []);
+      await expectLedger(scrip, purchase.accountId, ['CHECKOUT']);
       expect(await typesOf(purchase)).toEqual(['purchase.mismatched']);
     }
   });
@@ -179,7 +181,7 @@ describe('a payment grants nothing', () => {
     scrip.advance(40 * DAY);
     await scrip.service.topUp();
     expect((await scrip.billing.listPurchases({ accountId })).purchases).toHaveLength(1);
-    await expectLedger(scrip, accountId, []);
+    await expectLedger(scrip, accountId, ['UPDATE_ACCOUNT']);
   });
 });
 
@@ -191,7 +193,7 @@ describe('an operator accepts the payment', () => {
       purchase: { state: Purchase_State.PAID, remaining: 1_000n },
       balance: { remaining: 1_000n },
       grant: { amount: 1_000n },
-      entrySeq: 1n,
+      entrySeq: 3n,
     });
     expect(await now(purchase)).toMatchObject({
       amountPaid: { currency: 'USD', amount: '4.00' },
@@ -201,8 +203,12 @@ describe('an operator accepts the payment', () => {
         reason: 'agreed with the customer',
       },
     });
-    const [entry] = await entriesOf(scrip, purchase.accountId);
-    expect(entry).toMatchObject({ caller: 'ops:anna', reference: purchase.purchaseId });
+    expect(await newestEntry(scrip, purchase.accountId)).toMatchObject({
+      caller: 'ops:anna',
+      reference: purchase.purchaseId,
+      purchaseId: purchase.purchaseId,
+      details: mapOf({ reason: 'agreed with the customer' }),
+    });
     const events = await purchaseEvents(purchase.accountId);
     const resolved = events.find(({ type }) => type === 'purchase.resolved');
     expect(resolved && dataOf(resolved)).toEqual({
@@ -213,7 +219,7 @@ describe('an operator accepts the payment', () => {
       reason: 'agreed with the customer',
     });
     expect(events.map(({ type }) => type)).toContain('purchase.completed');
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('again, and nothing changes; the opposite is refused', async () => {
@@ -229,19 +235,20 @@ describe('an operator accepts the payment', () => {
     expect(await operator.accounts.resolvePurchase(accept)).toMatchObject({
       entrySeq: first.entrySeq,
     });
+    const before = await storedRows(scrip, purchase.accountId);
     expect(await decide(purchase, Decision.ACCEPTED, 'another')).toMatchObject({
       entrySeq: 0n,
       purchase: { resolution: { reason: 'agreed' } },
       grant: { amount: 1_000n },
     });
-    const before = await storedRows(scrip, purchase.accountId);
+    expect(await storedRows(scrip, purchase.accountId)).toBe(before);
     expect(await errorOf(decide(purchase, Decision.REJECTED))).toMatchObject({
       code: status.FAILED_PRECONDITION,
       reason: 'PURCHASE_NOT_MISMATCHED',
       metadata: { purchase_id: purchase.purchaseId, state: 'PAID' },
     });
     expect(await storedRows(scrip, purchase.accountId)).toBe(before);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('and later webhooks grant nothing more; a refund takes back its share of what was paid', async () => {
@@ -249,14 +256,19 @@ describe('an operator accepts the payment', () => {
     await decide(purchase, Decision.ACCEPTED);
     const paid = completed(stripe.session(sessionId(purchase)));
     for (const _ of [1, 2]) expect(await send(paid)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
     const refunded = stripe.event('charge.refunded', stripe.refund(intentId(purchase), 100));
     for (const _ of [1, 2]) expect(await send(refunded)).toBe(200);
     expect((await balanceOf(scrip, purchase.accountId)).remaining).toBe(750n);
     const rest = stripe.event('charge.refunded', stripe.refund(intentId(purchase), 300));
     expect(await send(rest)).toBe(200);
     expect((await balanceOf(scrip, purchase.accountId)).remaining).toBe(0n);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, [
+      'CHECKOUT',
+      'PURCHASE',
+      'CLAW_BACK',
+      'CLAW_BACK',
+    ]);
   });
 
   test('in euros, and a refund in euros is shown in euros', async () => {
@@ -269,7 +281,7 @@ describe('an operator accepts the payment', () => {
       amountRefunded: { currency: 'EUR', amount: '2.40' },
       creditsClawedBack: 500n,
     });
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CLAW_BACK']);
   });
 });
 
@@ -279,8 +291,16 @@ describe('an operator rejects the payment', () => {
     const answer = await decide(purchase, Decision.REJECTED, 'refunded at Stripe');
     expect(answer).toMatchObject({
       purchase: { state: Purchase_State.REJECTED },
-      entrySeq: 0n,
+      entrySeq: 3n,
       grant: undefined,
+    });
+    expect(await newestEntry(scrip, purchase.accountId)).toMatchObject({
+      kind: Entry_Kind.REJECT_PURCHASE,
+      moves: [],
+      caller: 'ops:anna',
+      reference: purchase.purchaseId,
+      purchaseId: purchase.purchaseId,
+      details: mapOf({ reason: 'refunded at Stripe' }),
     });
     expect(await send(completed(stripe.session(sessionId(purchase))))).toBe(200);
     const refunded = stripe.event('charge.refunded', stripe.refund(intentId(purchase), 400));
@@ -295,7 +315,7 @@ describe('an operator rejects the payment', () => {
       reason: 'PURCHASE_NOT_MISMATCHED',
     });
     expect(await typesOf(purchase)).toEqual(['purchase.mismatched', 'purchase.resolved']);
-    await expectLedger(scrip, purchase.accountId, []);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'REJECT_PURCHASE']);
   });
 
   test('while another accepts it: one of them is refused', async () => {
@@ -306,8 +326,8 @@ describe('an operator rejects the payment', () => {
     ]);
     expect(both.map((end) => end.status).toSorted()).toEqual(['fulfilled', 'rejected']);
     const { state } = await now(purchase);
-    const kinds = state === Purchase_State.PAID ? ['PURCHASE'] : [];
-    await expectLedger(scrip, purchase.accountId, kinds);
+    const decided = state === Purchase_State.PAID ? 'PURCHASE' : 'REJECT_PURCHASE';
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', decided]);
   });
 });
 

@@ -57,7 +57,8 @@ describe('the reconciler', () => {
     const before = fetches();
     await check();
     expect(fetches() - before).toBe(8);
-    for (const purchase of purchases) await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    for (const purchase of purchases)
+      await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
     await check();
     expect(fetches() - before).toBe(8);
   });
@@ -74,7 +75,8 @@ describe('the reconciler', () => {
       const before = fetches();
       await Promise.all([check(), other.service.checkPurchases()]);
       expect(fetches() - before).toBe(12);
-      for (const purchase of purchases) await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+      for (const purchase of purchases)
+        await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
     } finally {
       await other.stop();
     }
@@ -122,7 +124,7 @@ describe('the reconciler', () => {
     const port = scrip.service.webhookPort;
     expect(await deliver(port, stripe.event('checkout.session.completed', lost))).toBe(200);
     expect((await onlyPurchase(accountId)).state).toBe(Purchase_State.PAID);
-    await expectLedger(scrip, accountId, ['PURCHASE']);
+    await expectLedger(scrip, accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('postpones a purchase that it cannot fetch, and settles the others', async () => {

@@ -3,8 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Purchase } from '../../src/gen/billing/v1/ledger.ts';
-import { Purchase_DisputeState, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
-import { balanceOf, DAY, defined, entriesOf, MINUTE, storedRows } from '../accounts.ts';
+import {
+  Entry_Kind,
+  Purchase_DisputeState,
+  Purchase_State,
+} from '../../src/gen/billing/v1/ledger.ts';
+import { balanceOf, DAY, defined, MINUTE, newestEntry, storedRows } from '../accounts.ts';
 import { blockConnections } from '../disruptions.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { buyByCheckout, expectLedger, purchaseNow } from './given.ts';
@@ -62,7 +66,7 @@ describe('a paid checkout', () => {
       expiresAt,
       disputeState: Purchase_DisputeState.NONE,
     });
-    await expectLedger(scrip, purchase.accountId, ['GRANT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['GRANT', 'CHECKOUT', 'PURCHASE']);
   });
 
   test('is granted once, however often its webhooks are delivered, one by one and at once', async () => {
@@ -72,7 +76,7 @@ describe('a paid checkout', () => {
     expect(new Set(answers)).toEqual(new Set([200]));
     for (const _ of [1, 2]) expect(await send(webhook)).toBe(200);
     expect(await remainingOf(purchase)).toBe(1_000n);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('is granted once by two replicas that receive its webhooks at the same time', async () => {
@@ -85,7 +89,7 @@ describe('a paid checkout', () => {
         Array.from({ length: 20 }, (_, i) => deliver(ports[i % 2] ?? null, webhook)),
       );
       expect(new Set(answers)).toEqual(new Set([200]));
-      await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+      await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
     } finally {
       await other.stop();
     }
@@ -98,7 +102,7 @@ describe('a paid checkout', () => {
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.PENDING });
     const arrived = stripe.event('checkout.session.async_payment_succeeded', stripe.arrive(id));
     expect(await send(arrived)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('by a method that takes days fails when the payment fails, and says why', async () => {
@@ -111,7 +115,7 @@ describe('a paid checkout', () => {
       state: Purchase_State.FAILED,
       failureCode: 'insufficient_funds',
     });
-    await expectLedger(scrip, purchase.accountId, []);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT']);
   });
 
   test('is not failed by one declined card: the customer may try another', async () => {
@@ -126,7 +130,7 @@ describe('a paid checkout', () => {
     await scrip.service.checkPurchases();
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.PENDING });
     expect(await send(completed(stripe.pay(id)))).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('that expires has no URL any more', async () => {
@@ -166,14 +170,14 @@ describe('a paid checkout', () => {
         remaining: 0n,
         amountRefunded: { amount: '1.00' },
       });
-      await expectLedger(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+      await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CLAW_BACK']);
     }
   });
 
   test('is granted by an entry that names the caller of Purchase', async () => {
     const purchase = await paid();
-    const [entry] = await entriesOf(scrip, purchase.accountId);
-    expect(entry).toMatchObject({
+    expect(await newestEntry(scrip, purchase.accountId)).toMatchObject({
+      kind: Entry_Kind.PURCHASE,
       caller: 'test',
       reference: purchase.purchaseId,
       grantId: purchase.grantId,
@@ -215,7 +219,7 @@ describe('a webhook is refused', () => {
     expect(await storedRows(scrip, purchase.accountId)).toBe(rows);
     expect(stripe.calls.length).toBe(calls);
     expect(await send(genuine)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('in its claims: only what Stripe confirms is granted', async () => {
@@ -224,7 +228,7 @@ describe('a webhook is refused', () => {
     const claim = completed({ ...session, status: 'complete', payment_status: 'paid' });
     expect(await send(claim)).toBe(200);
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.PENDING });
-    await expectLedger(scrip, purchase.accountId, []);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT']);
   });
 
   test('at another path or by another method', async () => {
@@ -290,7 +294,7 @@ describe('a webhook is postponed', () => {
     expect(await send(webhook)).toBe(503);
     await restore();
     expect(await send(webhook)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test.each([
@@ -303,7 +307,7 @@ describe('a webhook is postponed', () => {
     expect(await send(webhook)).toBe(503);
     stripe.intercept = () => undefined;
     expect(await send(webhook)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('and logged as a bug when Stripe sends an impossible response', async () => {
@@ -315,7 +319,7 @@ describe('a webhook is postponed', () => {
     expect(await send(webhook)).toBe(500);
     stripe.intercept = () => undefined;
     expect(await send(webhook)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CLAW_BACK']);
   });
 
   test('while as many as are processed at the same time are in progress', async () => {
@@ -358,7 +362,7 @@ describe('money that is returned', () => {
       price: { amount: '5.00' },
       amountRefunded: { currency: 'USD', amount: '2.50' },
     });
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE', 'CHARGE', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK']);
   });
 
   test('by a refund that failed reinstates the credits', async () => {
@@ -372,13 +376,18 @@ describe('money that is returned', () => {
     const failed = { id: 're_1', object: 'refund', payment_intent: intentId(purchase) };
     expect(await send(stripe.event('refund.failed', failed))).toBe(200);
     expect(await remainingOf(purchase)).toBe(1_000n);
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK', 'REINSTATE']);
+    await expectLedger(scrip, purchase.accountId, [
+      'CHECKOUT',
+      'PURCHASE',
+      'CLAW_BACK',
+      'REINSTATE',
+    ]);
   });
 
   test('in a dispute reinstates the credits if it is won, and not if it is lost', async () => {
     for (const [status, remaining, kinds] of [
-      ['won', 600n, ['PURCHASE', 'CHARGE', 'CLAW_BACK', 'REINSTATE']],
-      ['lost', 0n, ['PURCHASE', 'CHARGE', 'CLAW_BACK']],
+      ['won', 600n, ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK', 'REINSTATE']],
+      ['lost', 0n, ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK']],
     ] as const) {
       const purchase = await paid();
       await spend(purchase, 400n);
@@ -409,6 +418,6 @@ describe('money that is returned', () => {
     const charge = stripe.refund(intentId(purchase), 500);
     expect(await send(stripe.event('charge.refunded', charge))).toBe(200);
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.PAID, remaining: 0n });
-    await expectLedger(scrip, purchase.accountId, ['PURCHASE', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CLAW_BACK']);
   });
 });

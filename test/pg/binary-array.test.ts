@@ -35,6 +35,7 @@ describe('PostgreSQL receives what was sent', () => {
     ['numeric', 'text', fc.constantFrom('19.00', '0.051', '599'), asText],
     ['bigint', 'bigint', fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), asText],
     ['int', 'int', fc.integer(), asText],
+    ['smallint', 'smallint', fc.integer({ min: -32_768, max: 32_767 }), asText],
     ['boolean', 'boolean', fc.boolean(), asText],
     ['uuid', 'uuid', fc.uuid(), asText],
     [
@@ -53,13 +54,13 @@ describe('PostgreSQL receives what was sent', () => {
     );
   });
 
-  test('jsonb with any text', async () => {
+  test.each(['json', 'jsonb'] as const)('%s with any text', async (type) => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { maxLength: 20 }), async (values) => {
         const stored = await received(
-          'jsonb',
+          type,
           values.map((v) => JSON.stringify([v])),
-          'jsonb',
+          type,
         );
         expect(stored.map((v) => JSON.parse(v ?? 'null')[0])).toEqual(values);
       }),

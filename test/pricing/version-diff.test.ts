@@ -52,7 +52,8 @@ class Published {
       this.#cards.set(version, { ...rateCard, version });
       return version;
     });
-    this.plan = new PublishedPlan('metered', 1, metered, this.#versions, this.#cards);
+    const revisions = { revision: 1, planVersion: 1 };
+    this.plan = new PublishedPlan('metered', revisions, metered, this.#versions, this.#cards);
     return numbers;
   }
 

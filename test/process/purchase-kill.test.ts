@@ -100,7 +100,7 @@ describe('a service killed while it creates a purchase', () => {
     expect(again.checkoutUrl).toBe(stripe.sessionOf(again.purchaseId).url);
     expect((await purchases()).length).toBe(1);
     await payAndDeliver(again.purchaseId);
-    await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['CHECKOUT', 'PURCHASE']);
   });
 
   test('the reconciler creates the session if the caller never retries', async () => {
@@ -111,7 +111,7 @@ describe('a service killed while it creates a purchase', () => {
     await expect.poll(async () => (await purchases())[0]?.checkoutUrl, SOON).toMatch(/^https:/);
     const [purchase] = await purchases();
     await payAndDeliver(defined(purchase).purchaseId);
-    await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['CHECKOUT', 'PURCHASE']);
     await end(replica);
     replica = await start();
   });
@@ -127,6 +127,6 @@ describe('a service killed while it processes a payment', () => {
     await restart();
     for (const _again of [1, 2]) expect(await deliver(replica.webhookPort, webhook)).toBe(200);
     expect(await purchases()).toMatchObject([{ state: Purchase_State.PAID, remaining: 1_000n }]);
-    await expectLedger({ databaseUrl }, accountId, ['PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['CHECKOUT', 'PURCHASE']);
   });
 });

@@ -105,7 +105,7 @@ describe.concurrent('a service that cannot start prints in one line', () => {
 
   test('that the database is not migrated, and how to do it', async ({ expect }) => {
     const lines = await refusal({ DATABASE_URL: emptyUrl });
-    expect(lines).toEqual([expect.stringMatching(/0001-ledger.*npm run migrate/)]);
+    expect(lines).toEqual([expect.stringMatching(/0001-baseline.*npm run migrate/)]);
     // The check changes nothing: the service may lack the right to.
     const tables = `select table_name from information_schema.tables where table_schema = 'public'`;
     expect(await execute(emptyUrl, tables)).toEqual([]);

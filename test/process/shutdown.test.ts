@@ -85,7 +85,7 @@ async function load(scrip: Scrip) {
 }
 
 async function appliedRequests(): Promise<Set<unknown>> {
-  const sql = `select request_id from entries where kind = 'CHARGE'`;
+  const sql = `select request_id from history where kind = 'CHARGE'`;
   return new Set((await execute(databaseUrl, sql)).map((row) => row['request_id']));
 }
 

@@ -65,7 +65,7 @@ describe('with the embedded PostgreSQL', () => {
   test('a restart keeps the data', async () => {
     const scrip = await start();
     const { balance } = await scrip.billing.getBalance({ accountId });
-    expect(balance).toMatchObject({ remaining: 17n, seq: 2n });
+    expect(balance).toMatchObject({ remaining: 17n, seq: 3n });
     expect((await scrip.signal('SIGINT')).code).toBe(0);
   });
 

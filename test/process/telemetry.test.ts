@@ -126,6 +126,7 @@ describe('with a collector', () => {
     // The ids on the entries are those of the calls.
     expect(entries.map((entry) => [entry.traceId, entry.spanId])).toEqual([
       [traceId, calls[0]?.spanId],
+      [traceId, calls[0]?.spanId],
       [traceId, calls[1]?.spanId],
     ]);
     const units = collector.spans.filter(({ name }) => name === 'unit of work');
@@ -147,7 +148,7 @@ describe('without a collector', () => {
       const open = { accountId, requestId: 'open', planId: 'perfectparser' };
       await scrip.accounts.openAccount(open, options);
       await scrip.billing.charge({ accountId, requestId: 'charge', credits: 1n });
-      const [opened, charged] = await entriesOf(scrip);
+      const [opened, , charged] = await entriesOf(scrip);
       expect(opened?.traceId).toBe(traceId);
       expect(opened?.spanId).toMatch(/^[0-9a-f]{16}$/);
       expect(opened?.spanId).not.toBe(parent);

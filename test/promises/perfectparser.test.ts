@@ -55,7 +55,10 @@ describe('pay as you go', () => {
     const customer = await openOn(2030, 1);
     scrip.setNow(noon(2032, 1, 10));
     expect(await customer.balance()).toMatchObject({ remaining: 20n, nextAllowance: undefined });
-    expect((await customer.history()).map(({ kind }) => kind)).toEqual([Entry_Kind.GRANT]);
+    expect((await customer.history()).map(({ kind }) => kind)).toEqual([
+      Entry_Kind.OPEN_ACCOUNT,
+      Entry_Kind.GRANT,
+    ]);
   });
 
   test('there is no monthly fee: no month has a statement with a total', async () => {

@@ -228,6 +228,7 @@ describe('managing credits', () => {
         caller,
       ]),
     ).toEqual([
+      [Entry_Kind.OPEN_ACCOUNT, 0n, 0n, 'test'],
       [Entry_Kind.PURCHASE, 5_000n, 5_000n, 'test'],
       [Entry_Kind.CHARGE, 10n, 4_990n, 'test'],
       [Entry_Kind.RESERVE, 6n, 4_990n, 'test'],
@@ -352,7 +353,7 @@ describe('failed operations', () => {
   test('before processing: nothing is deducted', async () => {
     const customer = await open();
     await customer.estimate(upscale(8n));
-    expect(await customer.balance()).toMatchObject({ available: 5_000n, seq: 1n });
+    expect(await customer.balance()).toMatchObject({ available: 5_000n, seq: 2n });
   });
 
   test('during processing: reserved or charged credits are returned', async () => {
@@ -370,7 +371,7 @@ describe('failed operations', () => {
     const customer = await open();
     for (const bad of [upscale(17n), resize(0n), convert('exe'), { operation: 'image.paint' }])
       expect((await errorOf(customer.reserve(bad))).code).toBe(3);
-    expect(await customer.balance()).toMatchObject({ available: 5_000n, seq: 1n });
+    expect(await customer.balance()).toMatchObject({ available: 5_000n, seq: 2n });
   });
 });
 

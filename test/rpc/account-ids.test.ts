@@ -36,7 +36,7 @@ test.each([
   await grant(scrip, accountId, 100n);
   await scrip.billing.charge({ accountId, requestId: requestId(), credits: 10n });
   expect((await entriesOf(scrip, accountId)).map((entry) => entry.accountId)).toEqual(
-    Array(2).fill(accountId),
+    Array(3).fill(accountId),
   );
   const found = await scrip.accounts.getAccount({ accountId });
   expect(found.account?.accountId).toBe(accountId);

@@ -43,9 +43,16 @@ describe('OpenAccount', () => {
       topUpDueAt: undefined,
       topUpPurchaseId: '',
     });
-    expect(balance).toMatchObject({ remaining: 20n, available: 20n, seq: 1n });
+    expect(balance).toMatchObject({ remaining: 20n, available: 20n, seq: 2n });
     expect(await get(accountId)).toEqual(account);
     expect(await entriesOf(scrip, accountId)).toMatchObject([
+      {
+        kind: Entry_Kind.OPEN_ACCOUNT,
+        moves: [],
+        labels: mapOf({ region: 'eu' }),
+        details: mapOf({ display_name: 'Müller & Söhne 🧾' }),
+        caller: 'test',
+      },
       { kind: Entry_Kind.GRANT, credits: 20n, grantId: 1n, caller: 'test' },
     ]);
   });
@@ -82,7 +89,7 @@ describe('OpenAccount', () => {
     );
     const settled = await Promise.allSettled(calls);
     expect(settled.filter((call) => call.status === 'fulfilled').length).toBe(1);
-    expect((await entriesOf(scrip, accountId)).length).toBe(1);
+    expect((await entriesOf(scrip, accountId)).length).toBe(2);
   });
 });
 
@@ -112,14 +119,13 @@ describe('UpdateAccount', () => {
       labels: mapOf({ a: '1', b: '2' }),
     };
     await scrip.accounts.openAccount({ ...account, requestId: requestId() });
-    const update = async (
+    const respond = (
       change: Omit<Parameters<TestService['accounts']['updateAccount']>[0], 'accountId'>,
-    ) =>
-      (await scrip.accounts.updateAccount({ ...change, accountId, requestId: requestId() }))
-        .account;
-    expect(await update({})).toMatchObject({
-      displayName: 'One',
-      labels: mapOf({ a: '1', b: '2' }),
+    ) => scrip.accounts.updateAccount({ ...change, accountId, requestId: requestId() });
+    const update = async (change: Parameters<typeof respond>[0]) => (await respond(change)).account;
+    expect(await respond({})).toMatchObject({
+      account: { displayName: 'One', labels: mapOf({ a: '1', b: '2' }) },
+      entrySeq: 0n,
     });
     expect(await update({ displayName: 'Two' })).toMatchObject({ displayName: 'Two' });
     expect((await update({ labels: { labels: mapOf({ c: '3' }) } }))?.labels).toEqual(
@@ -132,7 +138,18 @@ describe('UpdateAccount', () => {
       labels: new Map(),
       planId: 'verts',
     });
-    expect(await entriesOf(scrip, accountId)).toEqual([]);
+    const labels = new Map();
+    expect(await entriesOf(scrip, accountId)).toMatchObject([
+      { kind: Entry_Kind.OPEN_ACCOUNT, details: mapOf({ display_name: 'One' }) },
+      { kind: Entry_Kind.UPDATE_ACCOUNT, details: mapOf({ display_name: 'Two' }), labels },
+      {
+        kind: Entry_Kind.UPDATE_ACCOUNT,
+        details: mapOf({ labels: '1' }),
+        labels: mapOf({ c: '3' }),
+      },
+      { kind: Entry_Kind.UPDATE_ACCOUNT, details: mapOf({ display_name: '' }), labels },
+      { kind: Entry_Kind.UPDATE_ACCOUNT, details: mapOf({ labels: '0' }), labels },
+    ]);
   });
 
   test('fails on a closed account', async () => {
@@ -154,14 +171,16 @@ describe('CloseAccount', () => {
     const { account, balance } = await close(accountId);
     expect(account).toMatchObject({ accountId, state: Account_State.CLOSED });
     expect(defined(account?.closedAt).getTime()).toBeGreaterThan(0);
-    expect(balance).toMatchObject({ remaining: 600n, reserved: 100n, available: 500n, seq: 2n });
+    expect(balance).toMatchObject({ remaining: 600n, reserved: 100n, available: 500n, seq: 4n });
   });
 
   test('of a closed account has no second effect', async () => {
     const accountId = await scrip.open('verts');
     const { account } = await close(accountId);
+    const rows = await storedRows(scrip, accountId);
     scrip.advance(1_000);
-    expect((await close(accountId)).account).toEqual(account);
+    expect(await close(accountId)).toMatchObject({ account, entrySeq: 0n });
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test('ends the allowances of an account, and its granted credits expire as before', async () => {
@@ -173,7 +192,9 @@ describe('CloseAccount', () => {
     const { balance } = await scrip.billing.getBalance({ accountId });
     expect(balance).toMatchObject({ remaining: 0n });
     expect((await entriesOf(scrip, accountId)).map(({ kind }) => kind)).toEqual([
+      Entry_Kind.OPEN_ACCOUNT,
       Entry_Kind.GRANT,
+      Entry_Kind.CLOSE_ACCOUNT,
       Entry_Kind.GRANT_EXPIRED,
     ]);
   });

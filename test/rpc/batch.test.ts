@@ -245,7 +245,7 @@ describe('Batch', () => {
     const again = await batch(mutations);
     expect(again.every(isReplayed)).toBe(true);
     expect(again.map(withoutReplay)).toEqual(first);
-    expect(await balanceOf(scrip, accountId)).toMatchObject({ reserved: 20n, seq: 21n });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ reserved: 20n, seq: 22n });
   });
 });
 
@@ -276,7 +276,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     ]);
     expect(errorIn(defined(results[7])).reason).toBe('ACCOUNT_CLOSED');
     const { kind, reservedAfter } = await newestEntry(scrip, accountId);
-    expect([kind, reservedAfter]).toEqual([Entry_Kind.RESERVE, 100n]);
+    expect([kind, reservedAfter]).toEqual([Entry_Kind.CLOSE_ACCOUNT, 100n]);
   });
 
   test('a charge can name the rate card version of an account opened in the same batch', async () => {
@@ -305,7 +305,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
       {
         mutation: {
           $case: 'refund',
-          value: { accountId, requestId: requestId(), seq: 2n, all: true },
+          value: { accountId, requestId: requestId(), seq: 3n, all: true },
         },
       },
     ]);
@@ -319,7 +319,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     const account = { accountId, requestId: requestId() };
     const results = await batch([
       { mutation: { $case: 'commit', value: { ...account, reservationId, all: true } } }, // Entry 3.
-      { mutation: { $case: 'refund', value: { ...account, seq: 3n, credits: 10n } } },
+      { mutation: { $case: 'refund', value: { ...account, seq: 4n, credits: 10n } } },
     ]);
     expect(cases(results)).toEqual(['commit', 'refund']);
   });

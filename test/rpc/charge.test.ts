@@ -47,10 +47,10 @@ describe('Charge', () => {
         limited: [],
         pauseFloor: 0n,
         nextExpiry: undefined,
-        seq: 3n,
+        seq: 4n,
         asOf: response.balance?.asOf,
       },
-      entrySeq: 3n,
+      entrySeq: 4n,
       split: [
         { source: { $case: 'grantId', value: 1n }, credits: 4n },
         { source: { $case: 'grantId', value: 2n }, credits: 6n },
@@ -81,9 +81,9 @@ describe('Charge', () => {
   ])('charges %s and writes an entry', async (_, request, credits) => {
     const accountId = await scrip.open('aspose-cloud');
     const response = await charge(accountId, request);
-    expect(response).toMatchObject({ credits, entrySeq: 2n });
+    expect(response).toMatchObject({ credits, entrySeq: 3n });
     expect(response.balance).toMatchObject({ remaining: 50n - credits });
-    expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: 2n, credits });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: 3n, credits });
   });
 
   test('spends all available credits, but no reserved ones', async () => {

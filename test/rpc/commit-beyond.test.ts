@@ -132,6 +132,7 @@ describe('A late commit', () => {
     expect(
       (await entriesOf(scrip, accountId)).map(({ kind, late, credits }) => [kind, late, credits]),
     ).toEqual([
+      [Entry_Kind.OPEN_ACCOUNT, false, 0n],
       [Entry_Kind.GRANT, false, 100n],
       [Entry_Kind.RESERVE, false, 60n],
       [Entry_Kind.EXPIRE, false, 60n],

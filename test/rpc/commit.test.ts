@@ -67,10 +67,10 @@ describe('Commit', () => {
         limited: [],
         pauseFloor: 0n,
         nextExpiry: undefined,
-        seq: 3n,
+        seq: 4n,
         asOf: response.balance?.asOf,
       },
-      entrySeq: 3n,
+      entrySeq: 4n,
       committed: 11n,
       split: [fromGrant(1n, 11n)],
       lines: [
@@ -80,7 +80,7 @@ describe('Commit', () => {
     });
     const reservedCredits = { kind: Bucket_Kind.GRANT_RESERVED, grantId: 1n };
     expect(await newestEntry(scrip, accountId)).toMatchObject({
-      seq: 3n,
+      seq: 4n,
       kind: Entry_Kind.COMMIT,
       moves: [
         { from: reservedCredits, to: { kind: Bucket_Kind.CONSUMED, grantId: 0n }, credits: 11n },
@@ -108,7 +108,7 @@ describe('Commit', () => {
   ])('commits %s', async (_, request, committed) => {
     const accountId = await openWithCredits(scrip, 100n);
     const response = await commit(accountId, await reserveCredits(scrip, accountId, 50n), request);
-    expect(response).toMatchObject({ committed, lines: [], entrySeq: 3n });
+    expect(response).toMatchObject({ committed, lines: [], entrySeq: 4n });
     expect(response.reservation).toMatchObject({ committed, returned: 50n - committed, held: 0n });
     expect(response.balance).toMatchObject({ available: 100n - committed, reserved: 0n });
   });
@@ -177,7 +177,7 @@ describe('Commit', () => {
         reason: 'RESERVATION_COMMITTED',
         metadata: { committed: '20', at: reservation?.endedAt?.toISOString() },
       });
-    expect((await entriesOf(scrip, accountId)).length).toBe(3);
+    expect((await entriesOf(scrip, accountId)).length).toBe(4);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(80n);
   });
 

@@ -40,7 +40,7 @@ describe('A deadline that passes', () => {
     await unlock();
     await locked;
     await vi.waitFor(() => expect(cancelledCalls()).toBeGreaterThan(before), WAIT);
-    expect((await entriesOf(scrip, accountId)).length).toBe(2);
+    expect((await entriesOf(scrip, accountId)).length).toBe(3);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(99n);
     expect((await scrip.billing.charge(request)).balance?.remaining).toBe(49n);
   });
@@ -53,7 +53,7 @@ describe('A deadline that passes', () => {
     await exceedDeadline(scrip, (options) => scrip.billing.charge(request, options));
     await unlock();
     await vi.waitFor(() => expect(cancelledCalls()).toBeGreaterThan(before), WAIT);
-    expect((await entriesOf(scrip, accountId)).length).toBe(1);
+    expect((await entriesOf(scrip, accountId)).length).toBe(2);
     let trailer: unknown;
     await scrip.billing.charge(request, {
       onTrailers: (trailers) => {
@@ -87,7 +87,7 @@ describe('A deadline that passes', () => {
     await expect(scrip.billing.charge(request, { deadline: Date.now() - 1 })).rejects.toMatchObject(
       { code: status.DEADLINE_EXCEEDED },
     );
-    expect((await entriesOf(scrip, accountId)).length).toBe(1);
+    expect((await entriesOf(scrip, accountId)).length).toBe(2);
   });
 
   test('at any time: a repeated call has one effect', async () => {
@@ -126,6 +126,6 @@ describe('A call that its caller cancels', () => {
     await unlock();
     await Promise.all([first, last]);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(97n);
-    expect((await entriesOf(scrip, accountId)).length).toBe(3);
+    expect((await entriesOf(scrip, accountId)).length).toBe(4);
   });
 });

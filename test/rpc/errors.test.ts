@@ -1,5 +1,5 @@
 /** Every error reason of the contract, caused through gRPC. */
-
+import '../../src/telemetry.ts';
 import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';

@@ -73,7 +73,7 @@ describe('labels with such names', () => {
     await scrip.billing.charge({ ...id(accountId), credits: 1n, labels: LABELS });
     const rows = await execute(
       scrip.databaseUrl,
-      `select jsonb_object_keys(labels) as name from entries
+      `select json_object_keys(labels) as name from history
        where account_id = '${accountId}' and kind = 'CHARGE'`,
     );
     expect(rows.map(({ name }) => name).toSorted()).toEqual(NAMES.toSorted());

@@ -51,8 +51,8 @@ describe.each(['reserve', 'charge', 'raiseReservation'] as const)('%s', (method)
     const accountId = await openWithCredits(scrip, 1_000n);
     const reservationId = await reserveCredits(scrip, accountId, 10n);
     const request = { accountId, requestId: requestId(), reservationId, usages: none };
-    expect(await scrip.billing[method](request)).toMatchObject({ entrySeq: 3n, lines: [] });
-    expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: 3n, credits: 0n, moves: [] });
+    expect(await scrip.billing[method](request)).toMatchObject({ entrySeq: 4n, lines: [] });
+    expect(await newestEntry(scrip, accountId)).toMatchObject({ seq: 4n, credits: 0n, moves: [] });
   });
 });
 

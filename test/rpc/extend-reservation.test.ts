@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { Entry_Kind, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
 import {
   balanceOf,
   DAY,
@@ -9,6 +9,7 @@ import {
   MINUTE,
   openWithCredits,
   reserveCredits,
+  storedRows,
 } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -36,25 +37,31 @@ async function activeReservation() {
 }
 
 describe('ExtendReservation', () => {
-  test('moves the expiry to a later time, counted from now, and writes no entry', async () => {
+  test('moves the expiry to a later time, counted from now, in an entry without moves', async () => {
     const { accountId, id, reservation } = await activeReservation();
     scrip.advance(10 * MINUTE);
     const before = scrip.now();
-    const extended = defined((await extend(accountId, id, 1_200n)).reservation);
+    const response = await extend(accountId, id, 1_200n);
+    const extended = defined(response.reservation);
     const expiresAt = defined(extended.expiresAt);
     expect(extended).toEqual({ ...reservation, expiresAt });
     expect(expiresAt.getTime() - before).toBeGreaterThanOrEqual(20 * MINUTE);
     expect(expiresAt.getTime() - scrip.now()).toBeLessThanOrEqual(20 * MINUTE);
-    expect((await entriesOf(scrip, accountId)).length).toBe(2);
+    expect(response.entrySeq).toBe(4n);
+    expect(await entriesOf(scrip, accountId, { afterSeq: 3n })).toMatchObject([
+      { kind: Entry_Kind.EXTEND, reservationId: id, expiresAt, moves: [], reservedAfter: 50n },
+    ]);
     scrip.advance(15 * MINUTE);
     expect((await balanceOf(scrip, accountId)).reserved).toBe(50n);
     scrip.advance(5 * MINUTE);
     expect((await balanceOf(scrip, accountId)).reserved).toBe(0n);
   });
 
-  test('never moves the expiry to an earlier time', async () => {
+  test('never moves the expiry to an earlier time, and then writes nothing', async () => {
     const { accountId, id, reservation } = await activeReservation();
-    expect((await extend(accountId, id, 1n)).reservation).toEqual(reservation);
+    const rows = await storedRows(scrip, accountId);
+    expect(await extend(accountId, id, 1n)).toMatchObject({ reservation, entrySeq: 0n });
+    expect(await storedRows(scrip, accountId)).toBe(rows);
   });
 
   test("extends up to the plan's maximum from now, any number of times", async () => {

@@ -59,7 +59,7 @@ describe('account_id', () => {
       requestId: requestId(),
       planId: 'verts',
     });
-    expect((await balanceOf(scrip, opened)).seq).toBe(0n);
+    expect((await balanceOf(scrip, opened)).seq).toBe(1n);
   });
 
   test.each([

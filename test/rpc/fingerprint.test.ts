@@ -170,7 +170,7 @@ describe('the fingerprint', () => {
     expect([...turned.labels.keys()]).toEqual(['d', 'c', 'b', 'a']);
   });
 
-  test('is the SHA-256 of the encoded message with sorted keys', () => {
+  test('is half of the SHA-256 of the encoded message with sorted keys', () => {
     const message = registry.getMessage('billing.v1.ChargeRequest')!;
     const request = billingService.ChargeRequest.fromPartial({
       accountId: 'acme',
@@ -187,6 +187,7 @@ describe('the fingerprint', () => {
       labels: { team: 'blue', tier: 'gold' },
     };
     const bytes = toBinary(message, fromJson(message, json));
-    expect(fingerprintOf(message, request)).toBe(createHash('sha256').update(bytes).digest('hex'));
+    const hash = createHash('sha256').update(bytes).digest('hex');
+    expect(fingerprintOf(message, request)).toBe(hash.slice(0, 32));
   });
 });

@@ -76,10 +76,10 @@ describe('GrantCredits', () => {
         pauseFloor: 0n,
         nextExpiry: undefined,
         nextAllowance: undefined,
-        seq: 1n,
+        seq: 2n,
         asOf: at,
       },
-      entrySeq: 1n,
+      entrySeq: 2n,
     });
     expect(await newestEntry(scrip, accountId)).toMatchObject({
       kind: Entry_Kind.GRANT,
@@ -127,7 +127,7 @@ describe('GrantCredits', () => {
     expect(await newestEntry(scrip, accountId)).toMatchObject({ credits: 10n, moves: [] });
     scrip.advance(HOUR);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 10n });
-    expect(await entriesOf(scrip, accountId)).toMatchObject([
+    expect(await entriesOf(scrip, accountId, { afterSeq: 1n })).toMatchObject([
       { kind: Entry_Kind.GRANT },
       { kind: Entry_Kind.GRANT_EFFECTIVE, caller: 'scrip', credits: 10n, grantId: 1n },
       { kind: Entry_Kind.CHARGE },
@@ -179,7 +179,7 @@ describe('GrantCredits', () => {
         reason: 'INVALID_FIELD',
         fields: ['credits'],
       });
-    expect((await entriesOf(scrip, accountId)).length).toBe(1);
+    expect((await entriesOf(scrip, accountId)).length).toBe(2);
   });
 
   test.each([0n, -1n, -9_223_372_036_854_775_808n])('refuses %s credits', async (credits) => {

@@ -12,7 +12,7 @@ import { entriesOf, openWithCredits } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
-const LENGTH = 20_001;
+const LENGTH = 20_002;
 
 const lines: string[] = [];
 const toMemory = new Writable({
@@ -29,7 +29,7 @@ beforeAll(async () => {
   scrip = await startTestService({ log: pino({ level: 'debug' }, toMemory) });
   session = connect(`http://127.0.0.1:${scrip.service.port}`);
   accountId = await openWithCredits(scrip, 1n);
-  for (let written = 1; written < LENGTH; written += 1_000)
+  for (let written = 2; written < LENGTH; written += 1_000)
     await scrip.billing.batch({
       mutations: Array.from({ length: 1_000 }, () => ({
         mutation: { $case: 'charge', value: { accountId, requestId: requestId(), credits: 0n } },

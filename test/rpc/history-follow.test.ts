@@ -51,8 +51,8 @@ describe('StreamHistory with follow', () => {
   test('sends new entries as they are written', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const stream = scrip.billing.streamHistory({ accountId, follow: true });
-    expect((await next(stream)).seqs).toEqual([1n]);
-    for (const seq of [2n, 3n, 4n]) {
+    expect((await next(stream)).seqs).toEqual([1n, 2n]);
+    for (const seq of [3n, 4n, 5n]) {
       const following = next(stream);
       await charge(scrip, accountId);
       expect(await following).toEqual({ seqs: [seq], nextAfterSeq: seq });
@@ -64,8 +64,8 @@ describe('StreamHistory with follow', () => {
     const reading = await startTestService({ databaseUrl: scrip.databaseUrl });
     try {
       const accountId = await openWithCredits(scrip, 100n);
-      const stream = reading.billing.streamHistory({ accountId, afterSeq: 1n, follow: true });
-      for (const seq of [2n, 3n]) {
+      const stream = reading.billing.streamHistory({ accountId, afterSeq: 2n, follow: true });
+      for (const seq of [3n, 4n]) {
         const following = next(stream);
         await charge(scrip, accountId);
         expect((await following).seqs).toEqual([seq]);
@@ -82,18 +82,18 @@ describe('StreamHistory with follow', () => {
     const reading = (async () => {
       for await (const { entries } of scrip.billing.streamHistory({ accountId, follow: true })) {
         seen.push(...entries.map(({ seq }) => seq));
-        if (seen.length >= 201) return;
+        if (seen.length >= 202) return;
       }
     })();
     await Promise.all(Array.from({ length: 200 }, () => charge(scrip, accountId)));
     await reading;
-    expect(seen).toEqual(Array.from({ length: 201 }, (_, index) => BigInt(index + 1)));
+    expect(seen).toEqual(Array.from({ length: 202 }, (_, index) => BigInt(index + 1)));
   });
 
   test('applies its filter, and moves next_after_seq past filtered entries', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const kinds = [Entry_Kind.RESERVE];
-    const stream = scrip.billing.streamHistory({ accountId, kinds, follow: true, afterSeq: 1n });
+    const stream = scrip.billing.streamHistory({ accountId, kinds, follow: true, afterSeq: 2n });
     const seen: [bigint, number][] = [];
     const reading = (async () => {
       for await (const { entries, nextAfterSeq } of stream) {
@@ -104,15 +104,16 @@ describe('StreamHistory with follow', () => {
     await charge(scrip, accountId);
     await scrip.billing.reserve({ accountId, requestId: requestId(), credits: 1n });
     await reading;
-    expect(seen.at(-1)).toEqual([3n, 1]);
+    expect(seen.at(-1)).toEqual([4n, 1]);
   });
 
-  test('waits for the first entry of an account', async () => {
+  test('waits for the first entry after the opening of an account', async () => {
     const accountId = await scrip.open('verts');
     const stream = scrip.billing.streamHistory({ accountId, follow: true });
+    expect((await next(stream)).seqs).toEqual([1n]);
     const following = next(stream);
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 0n });
-    expect((await following).seqs).toEqual([1n]);
+    expect((await following).seqs).toEqual([2n]);
     await stream.return();
   });
 
@@ -123,16 +124,16 @@ describe('StreamHistory with follow', () => {
     const seqs: bigint[] = [];
     for await (const { entries } of scrip.billing.streamHistory({ accountId, follow: true, to }))
       seqs.push(...entries.map(({ seq }) => seq));
-    expect(seqs.every((seq) => seq <= 2n)).toBe(true);
+    expect(seqs.every((seq) => seq <= 3n)).toBe(true);
   });
 
   test('follows until `to`', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     const to = new Date(scrip.now() + DAY);
-    const stream = scrip.billing.streamHistory({ accountId, follow: true, afterSeq: 1n, to });
+    const stream = scrip.billing.streamHistory({ accountId, follow: true, afterSeq: 2n, to });
     const following = next(stream);
     await charge(scrip, accountId);
-    expect((await following).seqs).toEqual([2n]);
+    expect((await following).seqs).toEqual([3n]);
     const last = stream.next();
     scrip.advance(DAY);
     await charge(scrip, accountId); // At or after `to`: the stream has nothing more to send.
@@ -166,7 +167,7 @@ describe('StreamHistory with follow', () => {
     expect(await error).toMatchObject({
       code: status.UNAVAILABLE,
       reason: 'SHUTTING_DOWN',
-      metadata: { next_after_seq: '1' },
+      metadata: { next_after_seq: '2' },
       retryMs: 100,
     });
     stopping.close();

@@ -1,6 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  type Entry,
+  Entry_Kind,
+  Purchase_Resolution_Decision,
+} from '../../src/gen/billing/v1/ledger.ts';
 import {
   DAY,
   defined,
@@ -13,6 +17,7 @@ import {
   reserveCredits,
   UPSCALE,
 } from '../accounts.ts';
+import { insertMismatched } from '../payments/given.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
@@ -42,42 +47,61 @@ async function chargeRepeatedly(accountId: string, times: number) {
 
 /** Writes entries of every kind, at least a minute apart. */
 async function openWithEveryKind() {
-  const accountId = await openWithCredits(scrip, 1_000n); // 1 GRANT
-  await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + MINUTE) }); // 2 GRANT
-  await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + 2 * MINUTE) }); // 3 GRANT
+  const accountId = await openWithCredits(scrip, 1_000n); // 1 OPEN_ACCOUNT, 2 GRANT
+  await grant(scrip, accountId, 5n, { effectiveAt: new Date(scrip.now() + MINUTE) }); // 3 GRANT
+  await grant(scrip, accountId, 5n, { expiresAt: new Date(scrip.now() + 2 * MINUTE) }); // 4 GRANT
   scrip.advance(MINUTE);
-  await charge(accountId, { usages: { items: [UPSCALE, INSPECT] }, reference: 'a' }); // 4 GRANT_EFFECTIVE, 5 CHARGE
+  await charge(accountId, { usages: { items: [UPSCALE, INSPECT] }, reference: 'a' }); // 5 GRANT_EFFECTIVE, 6 CHARGE
   scrip.advance(MINUTE);
   const payment = { $case: 'paymentReference' as const, value: 'p' };
   const purchase = { accountId, packId: 'starter', payment };
-  await scrip.billing.purchase({ ...purchase, requestId: requestId() }); // 6 PURCHASE
-  const committed = await reserveCredits(scrip, accountId, 50n); // 7 RESERVE
+  await scrip.billing.purchase({ ...purchase, requestId: requestId() }); // 7 PURCHASE
+  const committed = await reserveCredits(scrip, accountId, 50n); // 8 RESERVE
   const commit = { accountId, reservationId: committed, usages: { items: [UPSCALE] } };
-  const { entrySeq } = await scrip.billing.commit({ ...commit, requestId: requestId() }); // 8 COMMIT
-  await scrip.billing.refund({ accountId, requestId: requestId(), seq: entrySeq, all: true }); // 9 REFUND
-  const released = await reserveCredits(scrip, accountId, 50n); // 10 RESERVE
-  await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released }); // 11
-  await reserveCredits(scrip, accountId, 50n); // 12 RESERVE
-  const raised = await reserveCredits(scrip, accountId, 50n); // 13 RESERVE
+  const { entrySeq } = await scrip.billing.commit({ ...commit, requestId: requestId() }); // 9 COMMIT
+  await scrip.billing.refund({ accountId, requestId: requestId(), seq: entrySeq, all: true }); // 10 REFUND
+  const released = await reserveCredits(scrip, accountId, 50n); // 11 RESERVE
+  await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released }); // 12
+  await reserveCredits(scrip, accountId, 50n); // 13 RESERVE
+  const raised = await reserveCredits(scrip, accountId, 50n); // 14 RESERVE
   const raise = { accountId, reservationId: raised, credits: 5n };
-  await scrip.billing.raiseReservation({ ...raise, requestId: requestId() }); // 14 RAISE
+  await scrip.billing.raiseReservation({ ...raise, requestId: requestId() }); // 15 RAISE
+  const extend = { accountId, reservationId: raised, ttl: { seconds: 3_600n, nanos: 0 } };
+  await scrip.billing.extendReservation({ ...extend, requestId: requestId() }); // 16 EXTEND
   await scrip.billing.commit({
     accountId,
     requestId: requestId(),
     reservationId: raised,
     all: true,
-  }); // 15
+  }); // 17
   scrip.advance(15 * MINUTE);
-  await charge(accountId, { usages: { items: [INSPECT] }, reference: 'b' }); // 16 EXPIRE, 17 CHARGE
+  await charge(accountId, { usages: { items: [INSPECT] }, reference: 'b' }); // 18 EXPIRE, 19 CHARGE
   const move = { accountId, requestId: requestId(), planId: 'perfectparser' };
-  await scrip.accounts.moveAccount(move); // 18 PLAN_CHANGE
+  await scrip.accounts.moveAccount(move); // 20 PLAN_CHANGE
+  await writeWithoutMoves(accountId);
   return accountId;
 }
 
+async function writeWithoutMoves(accountId: string) {
+  const { accounts } = scrip;
+  const named = () => ({ accountId, requestId: requestId() });
+  await accounts.updateAccount({ ...named(), displayName: 'Anna' }); // 21 UPDATE_ACCOUNT
+  const price = { currency: 'USD', amount: '1.00' };
+  const pack = { packId: 'own', title: 'Own', credits: 5n, price };
+  await accounts.offerPack({ ...named(), pack }); // 22 OFFER_PACK
+  await accounts.withdrawPack({ ...named(), packId: 'own' }); // 23 WITHDRAW_PACK
+  const purchaseId = await insertMismatched(scrip, accountId);
+  const decision = Purchase_Resolution_Decision.REJECTED;
+  await accounts.resolvePurchase({ ...named(), purchaseId, decision, reason: 'amount' }); // 24
+  await accounts.closeAccount(named()); // 25 CLOSE_ACCOUNT
+}
+
 describe('StreamHistory', () => {
-  test('of an account without entries ends at once', async () => {
+  test('of a new account has its opening, and ends', async () => {
     const accountId = await scrip.open('verts');
-    expect(await entriesOf(scrip, accountId)).toEqual([]);
+    expect(await entriesOf(scrip, accountId)).toMatchObject([
+      { seq: 1n, kind: Entry_Kind.OPEN_ACCOUNT, planId: 'verts', planVersion: 1n, moves: [] },
+    ]);
   });
 
   test('fails for an unknown account', async () => {
@@ -95,6 +119,7 @@ describe('StreamHistory', () => {
     expect(
       entries.map(({ kind }) => kind).filter((kind) => kind !== Entry_Kind.GRANT_EXPIRED),
     ).toEqual([
+      Entry_Kind.OPEN_ACCOUNT,
       GRANT,
       GRANT,
       GRANT,
@@ -109,10 +134,16 @@ describe('StreamHistory', () => {
       RESERVE,
       RESERVE,
       Entry_Kind.RAISE,
+      Entry_Kind.EXTEND,
       COMMIT,
       Entry_Kind.EXPIRE,
       CHARGE,
       Entry_Kind.PLAN_CHANGE,
+      Entry_Kind.UPDATE_ACCOUNT,
+      Entry_Kind.OFFER_PACK,
+      Entry_Kind.WITHDRAW_PACK,
+      Entry_Kind.REJECT_PURCHASE,
+      Entry_Kind.CLOSE_ACCOUNT,
     ]);
     expect(seqs(entries)).toEqual(seqsUpTo(entries.length));
     const times = entries.map(({ at }) => defined(at).getTime());
@@ -142,7 +173,7 @@ describe('StreamHistory', () => {
 
   test('sends many entries per message, with the seq to resume after', async () => {
     const accountId = await openWithCredits(scrip, 1n);
-    await chargeRepeatedly(accountId, 999);
+    await chargeRepeatedly(accountId, 998);
     await chargeRepeatedly(accountId, 300);
     const counts: number[] = [];
     let next = 0n;
@@ -159,7 +190,7 @@ describe('StreamHistory', () => {
   test('returns every entry once when it is resumed after any message', async () => {
     const accountId = await openWithCredits(scrip, 1n);
     await chargeRepeatedly(accountId, 1_000);
-    await chargeRepeatedly(accountId, 201);
+    await chargeRepeatedly(accountId, 200);
     const seen: Entry[] = [];
     for (let after = 0n, more = true; more; ) {
       more = false;
@@ -199,9 +230,10 @@ describe('StreamHistory with a filter', () => {
   const like = (entry: (of: Entry) => boolean) => all.filter(entry);
 
   test('by kind returns entries of that kind, for every kind', async () => {
-    // CLAW_BACK and REINSTATE need a payment provider.
+    // CHECKOUT, CLAW_BACK and REINSTATE need a payment provider.
     const others: readonly Entry_Kind[] = [
       Entry_Kind.UNSPECIFIED,
+      Entry_Kind.CHECKOUT,
       Entry_Kind.CLAW_BACK,
       Entry_Kind.REINSTATE,
     ];
@@ -262,7 +294,7 @@ describe('StreamHistory with a filter', () => {
       operation: 'file.inspect',
       from: defined(second?.at),
       to: new Date(scrip.now() + 1),
-      afterSeq: 5n,
+      afterSeq: 6n,
     };
     expect(await entriesOf(scrip, accountId, { ...filter, reference: 'b' })).toEqual([second]);
     expect(await entriesOf(scrip, accountId, { ...filter, reference: 'a' })).toEqual([]);

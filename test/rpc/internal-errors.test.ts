@@ -97,7 +97,7 @@ describe('A request that fails', () => {
       results.map((_, index) => (index === 4 ? 'error' : 'charge')),
     );
     expect((await balanceOf(scrip, own)).remaining).toBe(96n);
-    expect((await entriesOf(scrip, own)).length).toBe(5);
+    expect((await entriesOf(scrip, own)).length).toBe(6);
   });
 
   test('does not affect calls that arrive at the same time', async () => {

@@ -151,8 +151,8 @@ describe('below the pause floor', () => {
         metadata: { available: '14', floor: '15' },
       });
     expect(await storedRows(scrip, accountId)).toBe(before);
-    expect((await reserve(accountId)).entrySeq).toBe(2n);
-    expect((await reserve(accountId, Criticality.CRITICAL)).entrySeq).toBe(3n);
+    expect((await reserve(accountId)).entrySeq).toBe(3n);
+    expect((await reserve(accountId, Criticality.CRITICAL)).entrySeq).toBe(4n);
   });
 
   test('a repeated request gets its first response', async () => {
@@ -168,7 +168,7 @@ describe('below the pause floor', () => {
     const id = requestId();
     expect((await errorOf(reserve(accountId, SHEDDABLE, id))).reason).toBe('PAUSED_BELOW_FLOOR');
     await update(accountId, { pauseFloor: { credits: 14n } });
-    expect((await reserve(accountId, SHEDDABLE, id)).entrySeq).toBe(2n);
+    expect((await reserve(accountId, SHEDDABLE, id)).entrySeq).toBe(4n);
   });
 
   test('an unknown criticality fails with INVALID_FIELD', async () => {

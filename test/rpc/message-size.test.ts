@@ -35,7 +35,7 @@ test('a client with default limits reads the history of an account with large en
       }),
     });
   const entries = await entriesOf(scrip, accountId);
-  expect(entries.length).toBe(101);
+  expect(entries.length).toBe(102);
 });
 
 test('a client with default limits reads a page of 1,000 reservations with many labels', async () => {

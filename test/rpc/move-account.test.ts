@@ -57,8 +57,8 @@ describe('MoveAccount', () => {
     const moved = await move(accountId, 'large', { reference: 'contract 9', labels });
     expect(moved).toMatchObject({
       account: { accountId, planId: 'large' },
-      balance: { remaining: 20n, seq: 2n },
-      entrySeq: 2n,
+      balance: { remaining: 20n, seq: 3n },
+      entrySeq: 3n,
     });
     const { account } = await scrip.accounts.getAccount({ accountId });
     expect(account).toEqual(moved.account);

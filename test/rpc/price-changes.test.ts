@@ -137,7 +137,8 @@ describe('at the date of a price change', () => {
     expect(
       entries.map(({ kind, planId, rateCardVersion }) => [kind, planId, rateCardVersion]),
     ).toEqual([
-      [1, '', 0n],
+      [14, 'metered', 0n],
+      [1, 'metered', 0n],
       [5, 'metered', 1n],
       [9, 'metered', 1n],
       [9, 'metered', 2n],
@@ -158,7 +159,7 @@ describe('at the date of a price change', () => {
       );
     await move('1 hour');
     const result = await verify(scrip.databaseUrl, { all: true });
-    const what = `entry 4: is priced on rate card 2 of plan metered, which is in force from ${new Date(FIRST + 3_600_000).toISOString()}`;
+    const what = `entry 5: is priced on rate card 2 of plan metered, which is in force from ${new Date(FIRST + 3_600_000).toISOString()}`;
     expect(result).toEqual({ ok: false, discrepancies: [{ accountId, what }] });
     await move('-1 hour');
   });

@@ -2,9 +2,9 @@
 
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { Entry_Kind, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
-import { balanceOf, DAY, defined, storedRows } from '../accounts.ts';
+import { balanceOf, DAY, defined, entriesOf, storedRows } from '../accounts.ts';
 import { buyByCheckout, purchaseNow } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -141,7 +141,7 @@ describe('a custom pack', () => {
   test('is offered, listed, bought and withdrawn for one account', async () => {
     const accountId = await scrip.open('verts');
     const plans = await packsOf(accountId);
-    expect(await offer(accountId)).toEqual({ pack: OWN });
+    expect(await offer(accountId)).toEqual({ pack: OWN, entrySeq: 2n });
     expect(await packsOf(accountId)).toEqual([...plans, 'negotiated (custom)']);
     const { packs } = await scrip.accounts.listPacks({ accountId });
     expect(packs.at(-1)).toEqual({ pack: OWN, custom: true });
@@ -152,15 +152,45 @@ describe('a custom pack', () => {
       pricePerCredit: { currency: 'USD', amount: '0.03998' },
       title: OWN.title,
     });
-    const { checkoutUrl } = await buyByCheckout(scrip, accountId, 'negotiated');
+    const { checkoutUrl, purchaseId } = await buyByCheckout(scrip, accountId, 'negotiated');
     expect(checkoutUrl).not.toBe('');
 
     const request = { accountId, packId: 'negotiated' };
     const withdrawn = await scrip.accounts.withdrawPack({ ...request, requestId: requestId() });
-    expect(withdrawn).toEqual({ pack: OWN });
-    expect(await scrip.accounts.withdrawPack({ ...request, requestId: requestId() })).toEqual(
-      withdrawn,
-    );
+    // 3 is the PURCHASE and 4 the CHECKOUT.
+    expect(withdrawn).toEqual({ pack: OWN, entrySeq: 5n });
+    const rows = await storedRows(scrip, accountId);
+    expect(await scrip.accounts.withdrawPack({ ...request, requestId: requestId() })).toEqual({
+      pack: OWN,
+      entrySeq: 0n,
+    });
+    expect(await storedRows(scrip, accountId)).toBe(rows);
+    expect(await entriesOf(scrip, accountId, { afterSeq: 1n })).toMatchObject([
+      {
+        kind: Entry_Kind.OFFER_PACK,
+        details: mapOf({
+          pack_id: 'negotiated',
+          title: OWN.title,
+          credits: '50000',
+          amount: '1999.00',
+          currency: 'USD',
+          validity: '24 months',
+        }),
+      },
+      { kind: Entry_Kind.PURCHASE },
+      {
+        kind: Entry_Kind.CHECKOUT,
+        purchaseId,
+        details: mapOf({
+          pack_id: 'negotiated',
+          credits: '50000',
+          amount: '1999.00',
+          currency: 'USD',
+          customer_email: 'buyer@example.com',
+        }),
+      },
+      { kind: Entry_Kind.WITHDRAW_PACK, details: mapOf({ pack_id: 'negotiated' }) },
+    ]);
     expect(await packsOf(accountId)).toEqual(plans);
     expect((await errorOf(buy(accountId, 'negotiated'))).reason).toBe('PACK_NOT_FOUND');
     expect((await errorOf(buy(await scrip.open('verts'), 'negotiated'))).reason).toBe(

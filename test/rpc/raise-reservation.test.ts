@@ -59,7 +59,7 @@ describe('RaiseReservation', () => {
     const raised = await raise(accountId, id, { usages: { items: [convert(12n)] } });
     expect(raised).toMatchObject({
       raised: 12n,
-      entrySeq: 3n,
+      entrySeq: 4n,
       lines: [{ usage: convert(12n), credits: 12n }],
       balance: { reserved: 42n, available: 58n },
     });
@@ -98,7 +98,7 @@ describe('RaiseReservation', () => {
     });
     const got = await scrip.billing.getReservation({ accountId, reservationId: id });
     expect(got.reservation).toEqual(reservation);
-    expect((await entriesOf(scrip, accountId)).length).toBe(2);
+    expect((await entriesOf(scrip, accountId)).length).toBe(3);
   });
 
   test('uses overage on a postpaid plan', async () => {

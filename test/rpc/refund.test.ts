@@ -55,10 +55,10 @@ describe('Refund', () => {
         pauseFloor: 0n,
         nextExpiry: undefined,
         nextAllowance: undefined,
-        seq: 4n,
+        seq: 5n,
         asOf: response.balance?.asOf,
       },
-      entrySeq: 4n,
+      entrySeq: 5n,
       split: [fromGrant(2n, 15n), fromGrant(1n, 10n)],
       expired: 0n,
       newGrants: [],
@@ -159,8 +159,8 @@ describe('Refund', () => {
     const other = await openWithCredits(scrip, 100n);
     await charge(other, 1n);
     await charge(other, 1n);
-    // Entry 1 is a grant, 2 a reserve (and a charge of the other account), and 3 does not exist.
-    for (const seq of [1n, 2n, 3n, 9_223_372_036_854_775_807n])
+    // 1 is the opening, 2 a grant, 3 a reserve (and a charge of the other account), and 4 does not exist.
+    for (const seq of [1n, 2n, 3n, 4n, 9_223_372_036_854_775_807n])
       expect(await errorOf(refund(accountId, seq))).toMatchObject({
         code: status.NOT_FOUND,
         reason: 'ENTRY_NOT_FOUND',

@@ -74,9 +74,9 @@ describe('GetReservation', () => {
       allocations: [],
       endedAt: seen?.expiresAt,
     });
-    expect((await entriesOf(scrip, accountId)).length).toBe(3);
-    await scrip.service.sweep();
     expect((await entriesOf(scrip, accountId)).length).toBe(4);
+    await scrip.service.sweep();
+    expect((await entriesOf(scrip, accountId)).length).toBe(5);
     expect(await get(accountId, id)).toEqual(seen);
   });
 

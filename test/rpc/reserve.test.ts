@@ -84,10 +84,10 @@ describe('Reserve', () => {
         limited: [],
         pauseFloor: 0n,
         nextExpiry: undefined,
-        seq: 2n,
+        seq: 3n,
         asOf: createdAt,
       },
-      entrySeq: 2n,
+      entrySeq: 3n,
       lines: [
         {
           usage: { ...UPSCALE, count: 2n },
@@ -111,7 +111,7 @@ describe('Reserve', () => {
     });
     expect(await newestEntry(scrip, accountId)).toMatchObject({
       accountId,
-      seq: 2n,
+      seq: 3n,
       kind: Entry_Kind.RESERVE,
       moves: [
         {
@@ -202,7 +202,7 @@ describe('Reserve', () => {
       fields: [],
       retryMs: null,
     });
-    expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n, seq: 1n });
+    expect(await balanceOf(scrip, accountId)).toMatchObject({ available: 20n, seq: 2n });
   });
 
   test('accepts the largest int64 as credits', async () => {
@@ -315,6 +315,7 @@ describe('A reservation lasts', () => {
     const { balance } = await reserve(accountId, { credits: 20n });
     expect(balance).toMatchObject({ reserved: 20n, available: 0n });
     expect((await entriesOf(scrip, accountId)).map(({ kind, caller }) => [kind, caller])).toEqual([
+      [Entry_Kind.OPEN_ACCOUNT, 'test'],
       [Entry_Kind.GRANT, 'test'],
       [Entry_Kind.RESERVE, 'test'],
       [Entry_Kind.EXPIRE, 'scrip'],

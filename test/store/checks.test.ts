@@ -1,5 +1,11 @@
 /** The database itself refuses rows that break an invariant of the ledger. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import {
+  KIND_CODES,
+  METHOD_CODES,
+  OVER_COMMIT_POLICY_CODES,
+  RESERVATION_STATE_CODES,
+} from '../../src/store/tables/codes.ts';
 import { type OwnerSession, startOwnerSession } from './owner-session.ts';
 
 let owner: OwnerSession;
@@ -13,6 +19,7 @@ const uuid = '01900000-0000-7000-8000-000000000000';
 
 /** A valid row of each table. The tests break one rule of it at a time. */
 const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  plan_versions: { plan_id: 'p', version: 1, title: 'P', terms: {}, created_at: instant },
   rate_cards: {
     plan_id: 'p',
     version: 1,
@@ -34,9 +41,12 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     top_up_due_at: instant,
     remaining: 10,
     reserved: 4,
+    granted: 10,
+    scheduled: 0,
     overage: 3,
     overage_reserved: 2,
     overage_limit: 5,
+    has_limited_grants: false,
     last_at: instant,
     last_hash: '\\x',
     version: 1,
@@ -56,46 +66,42 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     stranded: false,
     state: 'OPEN',
     open: true,
+    paid: true,
     created_at: instant,
   },
   reservations: {
     account_id: 'a',
     reservation_id: uuid,
-    state: 'ACTIVE',
+    state: RESERVATION_STATE_CODES.ACTIVE,
+    over_commit_policy: OVER_COMMIT_POLICY_CODES.REJECT,
+    rate_card_version: 1,
+    entry_seq: 1,
     credits: 10,
-    held: 5,
     committed: 3,
     returned: 2,
-    allocations: [[1, 5]],
-    expired_allocations: [],
-    expires_at: instant,
     created_at: instant,
-    over_commit_policy: 'REJECT',
-    rate_card_version: 1,
-    reference: '',
-    labels: {},
+    expires_at: instant,
     late: false,
     plan_id: 'p',
+    allocations: [[1, 5]],
   },
   entries: {
     account_id: 'a',
     seq: 1,
-    kind: 'CHARGE',
     at: instant,
-    moves: [],
     credits: 1,
     remaining_after: 1,
     reserved_after: 1,
-    overage_after: 0,
-    usages: [],
-    late: false,
+    plan_version: 1,
+    kind: KIND_CODES.CHARGE,
+    method: METHOD_CODES.Charge,
+    plan_id: 'p',
     caller: 'test',
-    request_id: 'r',
-    reference: '',
-    labels: {},
-    trace_id: '',
-    span_id: '',
+    request_id: '\\x72',
+    content: {},
     hash: '\\x',
+    fingerprint: '\\x',
+    response: '\\x',
   },
   purchases: {
     account_id: 'a',
@@ -121,7 +127,7 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     dispute_state: 'NONE',
     credits_clawed_back: 0,
     credits_unrecovered: 0,
-    looks: 0,
+    sync_version: 0,
   },
   custom_packs: {
     account_id: 'a',
@@ -191,13 +197,19 @@ const DECIDED = {
 
 /** By the name of the CHECK: changes to a valid row that it refuses. */
 const violations: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
+  plan_versions_version_check: [{ version: 0 }],
   rate_cards_version_check: [{ version: 0 }],
   accounts_state_check: [{ state: 'GONE' }],
   accounts_seq_check: [{ seq: -1 }],
   accounts_grant_count_check: [{ grant_count: -1 }],
   accounts_event_count_check: [{ event_count: -1 }],
   accounts_pause_floor_check: [{ pause_floor: -1 }],
-  accounts_available_check: [{ reserved: 11 }, { reserved: -1 }, { remaining: -1, reserved: -1 }],
+  accounts_available_check: [
+    { reserved: 11, granted: 11 },
+    { reserved: -1 },
+    { remaining: -1, reserved: -1 },
+    { remaining: 11 },
+  ],
   accounts_overage_check: [
     { overage: 4 },
     { overage_reserved: 3 },
@@ -216,28 +228,25 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   grants_state_check: [{ state: 'GONE' }],
   grants_operations_check: [{ operations: [] }],
   grants_open_check: [{ open: false }, { remaining: 0, reserved: 0 }],
-  reservations_state_check: [{ state: 'GONE', ended_at: instant, held: 0, returned: 7 }],
   reservations_credits_check: [
-    { credits: 8, held: 5, committed: 5, returned: -2 },
-    { credits: 0, held: -5 },
-    { held: 8, committed: -1, returned: 3 },
+    { committed: 5, returned: -2 },
+    { credits: -1, over_commit_policy: OVER_COMMIT_POLICY_CODES.DRAW },
+    { committed: -1, returned: 3 },
   ],
-  reservations_policy_check: [{ over_commit_policy: 'MAYBE' }],
-  reservations_whole_check: [{ held: 6 }, { committed: 2 }, { returned: 0 }, { credits: 11 }],
-  reservations_end_check: [
-    { ended_at: instant },
-    { state: 'RELEASED' },
-    { state: 'RELEASED', ended_at: instant },
+  reservations_whole_check: [
+    { committed: 9 },
+    { returned: 8 },
+    { credits: 4 },
+    { committed: 9, over_commit_policy: OVER_COMMIT_POLICY_CODES.CAP },
   ],
   entries_seq_check: [{ seq: 0 }],
-  entries_credits_check: [{ credits: -1 }],
-  entries_after_check: [{ remaining_after: -1 }, { reserved_after: -1 }, { overage_after: -1 }],
-  entries_kind_check: [{ kind: 'EDIT' }],
-  entries_plan_change_check: [
-    { kind: 'PLAN_CHANGE', plan_id: 'q' },
-    { kind: 'PLAN_CHANGE', previous_plan_id: 'p' },
-    { plan_id: 'q', previous_plan_id: 'p' },
+  entries_after_check: [
+    { credits: -1 },
+    { remaining_after: -1 },
+    { reserved_after: -1 },
+    { overage_after: -1 },
   ],
+  entries_request_check: [{ request_id: null }],
   purchases_quantity_check: [{ quantity: 0 }],
   purchases_credits_check: [{ credits: 0 }],
   purchases_amount_check: [{ amount: '-0.01' }],
@@ -340,6 +349,25 @@ test('a second row under one key is refused', async () => {
     const sql = `insert into ${table} ${twice.join(' union all ')}`;
     expect(await owner.errorOf(sql, [JSON.stringify(row)]), table).toMatchObject({ code: '23505' });
   }
+});
+
+test('a reservation that may draw more than was reserved can have committed more', async () => {
+  const drawn = { committed: 9, over_commit_policy: OVER_COMMIT_POLICY_CODES.DRAW };
+  expect(await insert('reservations', drawn)).toBeNull();
+});
+
+test('a request id is used once by a method of an account, by any number of further entries', async () => {
+  const sql = `insert into entries select * from jsonb_populate_recordset(null::entries, $1::jsonb)`;
+  const both = (other: Readonly<Record<string, unknown>>) => {
+    const row = validRows['entries'];
+    return owner.errorOf(sql, [JSON.stringify([row, { ...row, seq: 2, ...other }])]);
+  };
+  expect(await both({})).toMatchObject({ code: '23505', constraint: 'entries_request' });
+  expect(await both({ method: METHOD_CODES.Commit })).toBeNull();
+  expect(await both({ account_id: 'b' })).toBeNull();
+  expect(await both({ request_id: '\\x73' })).toBeNull();
+  const further = { method: null, fingerprint: null, response: null };
+  expect(await both(further)).toBeNull();
 });
 
 test('a payment reference is unique within its account', async () => {

@@ -39,4 +39,5 @@ export async function startOwnerSession(postgresUrl: string): Promise<OwnerSessi
 
 /** Selects the names of all tables of the service. */
 export const TABLES = `select table_name::text from information_schema.tables
-  where table_schema = 'public' and table_name <> 'schema_migrations' order by 1`;
+  where table_schema = 'public' and table_type = 'BASE TABLE'
+    and table_name <> 'schema_migrations' order by 1`;

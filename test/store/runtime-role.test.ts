@@ -11,7 +11,7 @@ afterAll(() => owner.end());
 const DENIED = { code: '42501' };
 const columnOf: Readonly<Record<string, string>> = {
   entries: 'credits',
-  requests: 'response',
+  plan_versions: 'terms',
   rate_cards: 'content',
   statements: 'total',
 };
@@ -41,17 +41,29 @@ test('it can update the position of an event, and no other column of it', async 
   expect(await owner.errorOf(assign, [], 'scrip_runtime')).toBeNull();
 });
 
-test('it deletes no row and changes no table', async () => {
+test('it reads history through views, and erases nothing from it', async () => {
+  const views = ['history', 'history_moves', 'history_usages', 'running_reservations'];
+  for (const view of views)
+    expect(await owner.errorOf(`select from ${view}`, [], 'scrip_runtime'), view).toBeNull();
+  const edit = `update history set caller = caller`;
+  expect(await owner.errorOf(edit, [], 'scrip_runtime')).toMatchObject(DENIED);
+  const erase = `select erase_entry('a', 1)`;
+  expect(await owner.errorOf(erase, [], 'scrip_runtime')).toMatchObject(DENIED);
+  expect(await owner.errorOf(erase)).toBeNull();
+});
+
+test('it deletes no row but of reservations, and changes no table', async () => {
   const tables = await owner.column(TABLES);
   expect(tables.length).toBeGreaterThan(8);
   for (const table of tables)
     for (const sql of [
-      `delete from ${table}`,
+      ...(table === 'reservations' ? [] : [`delete from ${table}`]),
       `truncate ${table}`,
       `drop table ${table}`,
       `alter table ${table} add column x int`,
       `create trigger t before insert on ${table} execute function suppress_redundant_updates_trigger()`,
     ])
       expect(await owner.errorOf(sql, [], 'scrip_runtime'), sql).toMatchObject(DENIED);
+  expect(await owner.errorOf('delete from reservations', [], 'scrip_runtime')).toBeNull();
   expect(await owner.errorOf('create table x (y int)', [], 'scrip_runtime')).toMatchObject(DENIED);
 });

@@ -2,6 +2,7 @@
 import type { NamedColumn } from '../../src/pg/column.ts';
 import type { Columns, Table, TableDescription } from '../../src/pg/table.ts';
 import { tables } from '../../src/store/tables/index.ts';
+import { VIEWS } from '../../src/store/tables/views.ts';
 
 const HEADER = `\
 -- The schema of the database, as the migrations in src/pg/migrations make it. \`npm run schema\` writes
@@ -16,7 +17,10 @@ const HEADER = `\
 -- Instants have a time zone, and are exact to the millisecond.
 `;
 
-export const schemaPage = (): string => [HEADER, ...tables.map(tableSql)].join('\n');
+export const schemaPage = (): string => [HEADER, schemaSql()].join('\n');
+
+/** The tables, views and functions, without the words at the top of the page. */
+export const schemaSql = (): string => [...tables.map(tableSql), VIEWS].join('\n');
 
 const WIDTH = 100;
 
@@ -26,7 +30,7 @@ type AnyTable = Pick<Table<Columns, unknown>, 'columns'> & {
 
 function tableSql({ columns, definition }: AnyTable): string {
   const { name, comment, checks = {}, uniques = {}, indexes = {}, privileges } = definition;
-  const { fillfactor } = definition;
+  const { fillfactor, unanalyzed = [] } = definition;
   const namesOf = (fields: readonly string[]) =>
     fields.map((field) => columns.find((column) => column.field === field)?.name).join(', ');
   const keys = columns.filter(({ group }) => group === 'key').map((column) => column.name);
@@ -44,9 +48,18 @@ function tableSql({ columns, definition }: AnyTable): string {
     constraints.map((constraint) => `  ${constraint}`).join(',\n'),
     fillfactor === undefined ? ');' : `) with (fillfactor = ${fillfactor});`,
     ...Object.entries(indexes).map(
-      ([index, { on, where }]) =>
-        `create index ${index} on ${name} (${namesOf(on)})${where ? ` where ${where}` : ''};`,
+      ([index, { on, where, unique }]) =>
+        `create ${unique ? 'unique index' : 'index'} ${index} on ${name}` +
+        ` (${namesOf(on)})${where ? ` where ${where}` : ''};`,
     ),
+    ...(unanalyzed.length > 0
+      ? [
+          `alter table ${name} ${namesOf(unanalyzed)
+            .split(', ')
+            .map((column) => `alter column ${column} set statistics 0`)
+            .join(',\n  ')};`,
+        ]
+      : []),
     `grant ${privileges} on ${name} to scrip_runtime;`,
     '',
   ].join('\n');

@@ -36,21 +36,21 @@ const verify = (...args: string[]) => run(args, { DATABASE_URL: scrip.databaseUr
 
 test('without a discrepancy it prints ok and exits with 0', async () => {
   const ran = await verify();
-  expect(ran.stdout).toMatch(/^verify: ok \(1 account, 1 entry, \d+ ms\)\n$/);
+  expect(ran.stdout).toMatch(/^verify: ok \(1 account, 2 entries, \d+ ms\)\n$/);
   expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
 });
 
 test('it prints the first discrepancy, or with --all every one, and exits with 1', async () => {
   const change = (by: number) =>
     execute(scrip.databaseUrl, 'update accounts set remaining = remaining + $1', [by]);
-  await change(1);
-  const first = `verify: account ${accountId}: remaining is 21, the moves say 20\n`;
+  await change(-1);
+  const first = `verify: account ${accountId}: remaining is 19, the moves say 20\n`;
   expect(await verify()).toEqual({ exitCode: 1, stderr: '', stdout: first });
   const all = await verify('--all', '--account', accountId);
   expect(all).toMatchObject({ exitCode: 1, stderr: '' });
   expect(all.stdout.startsWith(first)).toBe(true);
   expect(all.stdout.split('\n').length).toBeGreaterThan(2);
-  await change(-1);
+  await change(1);
 });
 
 test('if it cannot read the database, it prints one line and exits with 2', async () => {

@@ -86,6 +86,7 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   const postpaid = await scrip.open('postpaid');
   await overage(scrip, postpaid);
   const bare = await scrip.open('bare');
+  await settingsAndPacks(scrip, bare);
   await scrip.accounts.closeAccount({ accountId: bare, requestId: requestId() });
   const waterfall = await scrip.open('waterfall');
   await limitedGrants(scrip, waterfall);
@@ -134,7 +135,14 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
     grantCredits: (rest: Omit<Parameters<typeof accounts.grantCredits>[0], 'accountId'>) =>
       accounts.grantCredits({ ...named(), ...rest }),
     move: (planId: string) => accounts.moveAccount({ ...named(), planId }),
-    update: (displayName: string) => accounts.updateAccount({ ...named(), displayName }),
+    update: (rest: Omit<Parameters<typeof accounts.updateAccount>[0], 'accountId'>) =>
+      accounts.updateAccount({ ...named(), ...rest }),
+    offer: (packId: string, amount: string) =>
+      accounts.offerPack({
+        ...named(),
+        pack: { packId, title: packId, credits: 50n, price: { currency: 'USD', amount } },
+      }),
+    withdraw: (packId: string) => accounts.withdrawPack({ ...named(), packId }),
   };
 }
 
@@ -196,9 +204,28 @@ async function expiries(scrip: TestService, accountId: string) {
   await account.move('prepaid');
 
   await account.extend(await account.reserve({ credits: 3n }));
+  await account.update({ displayName: 'renamed' });
   const half = await account.reserve({ credits: 8n, ttl: hours(2) });
   await account.commit(half, { credits: 2n, final: false });
-  await account.update('renamed');
+}
+
+/** Settings that were set and unset, and packs that were withdrawn and offered again. */
+async function settingsAndPacks(scrip: TestService, accountId: string) {
+  const account = accountOf(scrip, accountId);
+  const levels = [{ credits: 10n }, { percent: 20 }];
+  await account.update({
+    displayName: 'Ann',
+    labels: { labels: mapOf({ team: 'a', site: 'Zürich "Süd" \\ 😀' }) },
+    lowBalanceLevels: { own: { levels } },
+    pauseFloor: { credits: 3n },
+  });
+  await account.update({ labels: { labels: mapOf({ team: 'c' }) }, pauseFloor: {} });
+  await account.offer('special', '20.00');
+  await account.offer('other', '5');
+  scrip.advance(MINUTE);
+  await account.withdraw('special');
+  await account.withdraw('other');
+  await account.offer('special', '19.5');
 }
 
 async function overage(scrip: TestService, accountId: string) {

@@ -2,7 +2,8 @@
 --- Each block has the account and a description, then a part of the discrepancy that verify must
 --- report, then the SQL. After the SQL the test recomputes the account's hash chain, as a forger would,
 --- unless the block is marked "chain not recomputed". Names with a colon are conditions that
---- tampering.test.ts defines; :id is the account's id.
+--- tampering.test.ts defines; :id is the account's id. It also defines two functions: code('CHARGE') is the
+--- number of a kind or method, and altered(content, path, value) is jsonb_set for a column of type json.
 
 --- The hash chain.
 
@@ -12,15 +13,15 @@ update entries set credits = credits + 1 where :charge;
 
 -- prepaid, chain not recomputed: changes the moves of an entry
 -- > its hash is not that of what it says
-update entries set moves = '[]' where :charge;
+update entries set content = altered(content, '{m}', '[]') where :charge;
 
 -- prepaid, chain not recomputed: writes moves that are not a list
 -- > cannot be read
-update entries set moves = '{}' where :charge;
+update entries set content = '{"m": {}}' where :charge;
 
 -- prepaid, chain not recomputed: changes the labels of an entry
 -- > its hash is not that of what it says
-update entries set labels = '{"team": "b"}' where :charge;
+update entries set personal = '{"labels":{"team":"b"}}' where :charge;
 
 -- prepaid, chain not recomputed: changes the caller of an entry
 -- > its hash is not that of what it says
@@ -28,7 +29,64 @@ update entries set caller = 'nobody' where :charge;
 
 -- prepaid, chain not recomputed: changes the trace of an entry
 -- > its hash is not that of what it says
-update entries set trace_id = '' where :charge;
+update entries set trace_id = gen_random_uuid() where :charge;
+
+-- prepaid, chain not recomputed: changes the method of an entry
+-- > its hash is not that of what it says
+update entries set method = code('Commit') where :charge;
+
+-- prepaid, chain not recomputed: removes the method of an entry
+-- > its hash is not that of what it says
+update entries set method = null, fingerprint = null, response = null where :charge;
+
+-- prepaid, chain not recomputed: alters a response
+-- > its hash is not that of what it says
+update entries set response = response || '\x00' where :charge;
+
+-- prepaid, chain not recomputed: alters a fingerprint
+-- > its hash is not that of what it says
+update entries set fingerprint = set_byte(fingerprint, 0, 255 - get_byte(fingerprint, 0)) where :charge;
+
+-- prepaid, chain not recomputed: changes the version of the plan of an entry
+-- > its hash is not that of what it says
+update entries set plan_version = 2 where :charge;
+
+-- prepaid, chain not recomputed: changes the expiry of a reservation in its entry
+-- > its hash is not that of what it says
+update entries set content = altered(content, '{x}', '4102444800000') where :account and kind = code('RESERVE');
+
+-- prepaid, chain not recomputed: changes the caller of an extension
+-- > its hash is not that of what it says
+update entries set caller = 'nobody' where :account and kind = code('EXTEND');
+
+-- bare, chain not recomputed: changes the details of an update of the account
+-- > its hash is not that of what it says
+update entries set content = altered(content, '{d,pause_floor}', '"4"')
+where :account and kind = code('UPDATE_ACCOUNT') and seq = 2;
+
+-- bare, chain not recomputed: changes the name that an update gave the account
+-- > its hash is not that of what it says
+update entries set personal = altered(personal, '{display_name}', '"Bob"') where :account and seq = 2;
+
+-- bare, chain not recomputed: changes who withdrew a pack
+-- > its hash is not that of what it says
+update entries set caller = 'nobody' where :account and kind = code('WITHDRAW_PACK');
+
+-- buyer, chain not recomputed: changes the purchase of an entry
+-- > its hash is not that of what it says
+update entries set purchase_id = gen_random_uuid() where :account and kind = code('CHECKOUT');
+
+-- buyer, chain not recomputed: changes the reason of a rejection
+-- > its hash is not that of what it says
+update entries set personal = altered(personal, '{reason}', '"none"') where :account and kind = code('REJECT_PURCHASE');
+
+-- prepaid, chain not recomputed: changes the reference of an entry
+-- > its hash is not that of what it says
+update entries set reference = 'another' where :account and kind = code('PURCHASE');
+
+-- prepaid, chain not recomputed: changes the salt of an entry
+-- > its hash is not that of what it says
+update entries set salt = set_byte(salt, 0, 255 - get_byte(salt, 0)) where :charge;
 
 -- prepaid, chain not recomputed: moves an entry by a millisecond
 -- > its hash is not that of what it says
@@ -68,6 +126,7 @@ update accounts set seq = seq - 1 where :account;
 
 -- prepaid: inserts an entry after the last one
 -- > is the RELEASE of a reservation that is RELEASED
+drop index if exists entries_request;
 create temp table added as select * from entries where :release;
 update added set seq = (select seq + 1 from accounts where :account),
   at = (select last_at from accounts where :account);
@@ -76,10 +135,11 @@ update accounts set seq = seq + 1 where :account;
 
 -- prepaid: repeats a charge
 -- > of Charge: carried out 2 times
+drop index if exists entries_request;
 create temp table added as select * from entries where :charge;
 update added set seq = (select seq + 1 from accounts where :account),
   at = (select last_at from accounts where :account),
-  moves = '[]', usages = '[]', credits = 0;
+  content = '{}', credits = 0;
 insert into entries table added;
 update accounts set seq = seq + 1 where :account;
 
@@ -87,47 +147,51 @@ update accounts set seq = seq + 1 where :account;
 
 -- prepaid: changes the amount of a move
 -- > the moves say 1
-update entries set moves = jsonb_set(moves, '{0,3}', '1') where :charge;
+update entries set content = altered(content, '{m,0,2}', '1') where :charge;
 
 -- prepaid: makes a charge cheaper
 -- > remaining_after is
-update entries set moves = jsonb_set(moves, '{0,3}', '1'), credits = 1 where :charge;
+update entries set content = altered(content, '{m,0,2}', '1'), credits = 1 where :charge;
 
 -- prepaid: uses a move that a charge may not have
 -- > a CHARGE does not move available to reserved
-update entries set moves = jsonb_set(moves, '{0,1}', '"reserved"') where :charge;
+update entries set content = altered(content, '{m,0,0}', '"ar"') where :charge;
 
--- prepaid: moves to a bucket that does not exist
--- > cannot be read: there is no bucket pocket
-update entries set moves = jsonb_set(moves, '{0,1}', '"pocket"') where :charge;
+-- prepaid, chain not recomputed: moves to a bucket that does not exist
+-- > cannot be read: there is no bucket p
+update entries set content = altered(content, '{m,0,0}', '"ap"') where :charge;
 
 -- prepaid: makes a move negative
 -- > moves -6 credits
-update entries set moves = jsonb_set(moves, '{0,3}', '-6') where :charge;
+update entries set content = altered(content, '{m,0,2}', '-6') where :charge;
 
 -- prepaid: charges a grant that does not exist
 -- > grant 99, which does not exist
-update entries set moves = jsonb_set(moves, '{0,2}', '99') where :charge;
+update entries set content = altered(content, '{m,0,1}', '99') where :charge;
 
 -- prepaid: charges more than a grant has
 -- > takes 999 from available of grant 2
-update entries set moves = jsonb_set(moves, '{0,3}', '999') where :charge;
+update entries set content = altered(content, '{m,0,2}', '999') where :charge;
 
 -- prepaid: gives back more than was reserved
 -- > takes 999 from reserved of grant 2
-update entries set moves = jsonb_set(moves, '{0,3}', '999') where :release;
+update entries set content = altered(content, '{m,0,2}', '999') where :release;
 
 -- prepaid: grants another grant’s credits
 -- > is about grant 1 and moves credits of grant 2
-update entries set moves = jsonb_set(moves, '{0,2}', '2') where :account and seq = 1;
+update entries set content = altered(content, '{m,0,1}', '2') where :account and seq = 2;
 
 -- prepaid: makes a usage cheaper
 -- > the usages say 1
-update entries set usages = jsonb_set(usages, '{0,credits}', '1') where :charge;
+update entries set content = altered(content, '{u,0,2}', '1') where :charge;
 
 -- prepaid: makes a usage’s unit dearer
--- > 1 times 7 credits of job.pages are not 6
-update entries set usages = jsonb_set(usages, '{0,unit_credits}', '7') where :charge;
+-- > the usages say 7
+update entries set content = altered(content, '{u,0,2}', '7') where :charge;
+
+-- prepaid: says that a usage was done less than not at all
+-- > there are no -1 times -6 credits of job.pages
+update entries set content = altered(altered(content, '{u,0,1}', '-1'), '{u,0,2}', '-6') where :charge;
 
 -- prepaid: changes remaining_after
 -- > remaining_after is
@@ -143,15 +207,31 @@ update entries set overage_after = 1 where :charge;
 
 -- prepaid: changes the kind of a charge to RELEASE
 -- > a RELEASE names a reservation
-update entries set kind = 'RELEASE' where :charge;
+update entries set kind = code('RELEASE') where :charge;
 
 -- prepaid: marks a charge as late
 -- > a CHARGE is not late
-update entries set late = true where :charge;
+update entries set content = altered(content, '{l}', 'true') where :charge;
+
+-- prepaid: marks a charge as not final
+-- > a CHARGE is not final
+update entries set content = altered(content, '{f}', 'false') where :charge;
+
+-- prepaid: gives a charge an over-commit policy
+-- > a CHARGE does not name a policy
+update entries set content = altered(content, '{p}', '"CAP"') where :charge;
+
+-- prepaid: gives a charge the name of a person
+-- > a CHARGE does not state a display_name
+update entries set personal = altered(personal, '{display_name}', '"Ann"') where :charge;
+
+-- prepaid: says that a charge moved the account
+-- > a CHARGE does not name a plan moved from
+update entries set previous_plan_id = 'bare' where :charge;
 
 -- prepaid: removes the request id of a charge
 -- > a CHARGE names a request
-update entries set request_id = '' where :charge;
+update entries set request_id = null, method = null, fingerprint = null, response = null where :charge;
 
 -- prepaid: removes the reservation id of a release
 -- > a RELEASE names a reservation
@@ -170,6 +250,23 @@ update accounts set remaining = remaining + 1 where :account;
 -- prepaid: decreases the account’s reserved
 -- > reserved is
 update accounts set reserved = reserved - 1 where :account;
+
+-- prepaid: increases the account’s granted
+-- > granted is
+update accounts set granted = granted + 1 where :account;
+
+-- prepaid: decreases the account’s granted
+-- > granted is
+update accounts set granted = granted - 1 where :account;
+
+-- prepaid: increases the account’s scheduled
+-- > scheduled is
+update accounts set scheduled = scheduled + 1 where :account;
+
+-- prepaid: limits an open grant of an account that says it has no such grant
+-- > has_limited_grants is false
+update grants set operations = '["job.pages"]' where :open;
+update accounts set has_limited_grants = false where :account;
 
 -- prepaid: changes the account’s seq
 -- > seq is
@@ -201,11 +298,11 @@ update entries set overage_after = 0 where :commit;
 
 -- postpaid: refunds more overage than was used
 -- > takes 999 from consumed of overage
-update entries set moves = jsonb_set(moves, '{0,3}', '999') where :refund;
+update entries set content = altered(content, '{m,0,2}', '999') where :refund;
 
 -- postpaid: charges a grant on overage
 -- > moves credits overage to consumed of grant 1
-update entries set moves = jsonb_set(moves, '{0,0}', '"overage"') where :charge;
+update entries set content = altered(content, '{m,0,0}', '"oc"') where :charge;
 
 --- Grants.
 
@@ -272,62 +369,100 @@ update grants set created_at = created_at - interval '1 s' where :account and gr
 --- Reservations.
 
 -- prepaid: decreases what a reservation holds
--- > held is
-update reservations set held = held - 1, returned = returned + 1 where :active;
+-- > holds 2 of grant 1, the entries say 3
+update reservations set allocations = altered(allocations, '{0,1}', '2') where :active;
 
 -- prepaid: changes the grant that a reservation holds credits of
 -- > holds 3 of grant 99, the entries say 0
-update reservations set allocations = jsonb_set(allocations, '{0,0}', '99') where :active;
+update reservations set allocations = altered(allocations, '{0,0}', '99') where :active;
+
+-- prepaid: writes allocations that are not a list
+-- > its row cannot be read
+update reservations set allocations = '{}' where :active;
 
 -- prepaid: decreases a reservation’s committed
--- > committed is
-update reservations set committed = committed - 1, returned = returned + 1 where :ended;
+-- > committed is 1, the entries say 2
+update reservations set committed = committed - 1, returned = returned + 1 where :partly;
 
 -- prepaid: increases a reservation’s returned
--- > returned is
-update reservations set credits = credits + 1, returned = returned + 1 where :ended;
+-- > returned is 1, the entries say 0
+update reservations set credits = credits + 1, returned = returned + 1 where :partly;
 
 -- prepaid: increases a reservation’s credits
--- > credits is
-update reservations set credits = credits + 1, returned = returned + 1 where :ended;
-
--- prepaid: marks a committed reservation as RELEASED
--- > state is RELEASED, the entries say COMMITTED
-update reservations set state = 'RELEASED' where :ended;
+-- > credits is 9, the entries say 8
+update reservations set credits = credits + 1 where :partly;
 
 -- prepaid: marks an expired reservation as ACTIVE
 -- > state is ACTIVE, the entries say EXPIRED
-update reservations set state = 'ACTIVE', ended_at = null where :expired;
+update reservations set state = 1 where :expired;
 
--- prepaid: marks a committed reservation as late
+-- prepaid: marks a running reservation as EXPIRED
+-- > state is EXPIRED, the entries say ACTIVE
+update reservations set state = 4 where :active;
+
+-- prepaid: marks a running reservation as late
 -- > late is true
-update reservations set late = true where :ended;
+update reservations set late = true where :active;
 
--- prepaid: changes a reservation’s ended_at
--- > ended_at is
-update reservations set ended_at = ended_at + interval '1 s' where :ended;
+-- prepaid: changes a reservation’s expires_at
+-- > expires_at is
+update reservations set expires_at = expires_at + interval '1 s' where :active;
 
 -- prepaid: changes a reservation’s created_at
 -- > created_at is
-update reservations set created_at = created_at - interval '1 s' where :ended;
+update reservations set created_at = created_at - interval '1 s' where :active;
+
+-- prepaid: changes the entry that made a reservation
+-- > entry_seq is 1
+update reservations set entry_seq = 1 where :active;
 
 -- prepaid: changes the labels of a reservation
 -- > are not those of its reservation
-update reservations set labels = '{"team": "b"}' where :ended;
+update reservations set labels = '{"team": "b"}' where :active;
 
--- prepaid: changes a reservation’s policy from DRAW to REJECT
--- > a commit drew more than it held
-update reservations
-  set over_commit_policy = 'REJECT', credits = committed
-  where :account and over_commit_policy = 'DRAW';
+-- prepaid: changes the reference of a reservation
+-- > are not those of its reservation
+update reservations set reference = 'another' where :active;
 
--- prepaid: deletes a reservation
--- > there is no such reservation
-delete from reservations where :ended;
+-- prepaid: changes a reservation’s policy
+-- > over_commit_policy is DRAW, the entries say REJECT
+update reservations set over_commit_policy = 3 where :active;
+
+-- prepaid: removes what an expired reservation gave back
+-- > gave back 0 of grant
+update reservations set expired_allocations = null where :expired and expired_allocations is not null;
+
+-- prepaid: changes the policy of a reservation from DRAW to REJECT
+-- > commits more than the reservation held, and its policy is REJECT
+update entries set content = (content::jsonb - 'p')::json where :account and content ->> 'p' = 'DRAW';
+
+-- prepaid, chain not recomputed: changes the policy of a reservation to one that does not exist
+-- > there is no over-commit policy TAKE
+update entries set content = altered(content, '{p}', '"TAKE"') where :account and content ->> 'p' = 'DRAW';
+
+-- prepaid: deletes a running reservation
+-- > the entries say that it is ACTIVE, and it has no row
+delete from reservations where :active;
+
+-- prepaid: deletes an expired reservation
+-- > the entries say that it is EXPIRED, and it has no row
+delete from reservations where :expired;
+
+-- prepaid: leaves the row of a reservation that was released
+-- > the entries say that it is RELEASED, and it has a row
+create temp table added as select * from reservations where :active;
+update added set reservation_id = (select reservation_id from entries where :release);
+insert into reservations table added;
+
+-- prepaid: leaves the row of a reservation that was committed
+-- > the entries say that it is COMMITTED, and it has a row
+create temp table added as select * from reservations where :active;
+update added set reservation_id = (select reservation_id from entries where :commit);
+insert into reservations table added;
 
 -- prepaid: inserts a reservation
 -- > no entry reserved it
-create temp table added as select * from reservations where :ended;
+create temp table added as select * from reservations where :active;
 update added set reservation_id = gen_random_uuid();
 insert into reservations table added;
 
@@ -337,7 +472,54 @@ update entries
   set reservation_id = (select reservation_id from reservations
   where :active) where :commit;
 
---- Refunds, purchases, requests.
+-- prepaid: makes a running reservation expire later, in its first entry
+-- > expires_at is
+update entries set content = altered(content, '{x}', to_jsonb((content ->> 'x')::bigint + 1))
+where :account and kind = code('RESERVE') and reservation_id = (
+  select reservation_id from reservations where :partly);
+
+-- prepaid: makes an expired reservation expire later, in its first entry
+-- > is before the expiry at
+update entries set content = altered(content, '{x}', to_jsonb((content ->> 'x')::bigint + 86400000))
+where :account and kind = code('RESERVE') and reservation_id = (
+  select reservation_id from reservations where :expired);
+
+-- prepaid: makes a reservation expire before it was committed
+-- > is the COMMIT of a reservation that expired at
+update entries set content = altered(content, '{x}', '0')
+where :account and kind = code('RESERVE') and reservation_id = (select reservation_id from entries where :commit);
+
+-- prepaid: makes an extension shorter than what it extends
+-- > extends a reservation that expires at
+update entries set content = altered(content, '{x}', '0') where :account and kind = code('EXTEND');
+
+-- prepaid: removes the expiry of a reservation
+-- > a RESERVE names a expiry
+update entries set content = (content::jsonb - 'x')::json where :account and kind = code('RESERVE');
+
+-- prepaid: marks a commit that ended its reservation as not final
+-- > gives credits back, and more commits may follow
+update entries set content = altered(content, '{f}', 'false') where :account and kind = code('COMMIT')
+  and content -> 'm' -> 1 ->> 0 = 'ra' and content -> 'f' is null;
+
+-- prepaid: marks a commit as final after which another followed
+-- > ends a reservation that still holds
+update entries set content = (content::jsonb - 'f')::json where :account and content ->> 'f' = 'false';
+
+-- prepaid: says that a commit asked for less than it was charged
+-- > did not ask for 0
+update entries set content = altered(content, '{a}', '0') where :commit;
+
+-- prepaid: charges a late commit more than was given back
+-- > commits more than was given back, and its policy is REJECT
+update entries set content = altered(content, '{m,0,2}', '9'), credits = 9
+where :account and content ->> 'l' = 'true';
+
+-- prepaid: releases nothing of a reservation
+-- > ends a reservation that still holds 6
+update entries set content = '{}', credits = 0 where :release;
+
+--- Refunds and purchases.
 
 -- prepaid: deletes the row that counts refunds
 -- > no row counts them
@@ -356,21 +538,21 @@ update refunded set committed = committed + 1 where :account;
 insert into refunded select account_id, seq, credits, 1 from entries where :commit;
 
 -- prepaid: makes a refund refer to a GRANT entry
--- > refunds of entry 1: it is GRANT
-update entries set refunded_seq = 1 where :refund;
+-- > refunds of entry 2: it is GRANT
+update entries set refunded_seq = 2 where :refund;
 
 -- prepaid: makes two refunds refer to one charge
 -- > it took 6
 update entries
   set refunded_seq = (select refunded_seq from entries
-  where :refund) where :account and kind = 'REFUND';
+  where :refund) where :account and kind = code('REFUND');
 
 -- prepaid: deletes a purchase
--- > there is no purchase of grant
+-- > there is no purchase
 delete from purchases where :account;
 
 -- prepaid: changes the credits of a purchase
--- > credits is 101, entry 3 says 100
+-- > credits is 101, entry 4 says 100
 update purchases set credits = credits + 1 where :account;
 
 -- prepaid: changes the payment reference of a purchase
@@ -382,42 +564,263 @@ update purchases set payment_reference = 'order-9' where :account;
 update purchases set paid_at = paid_at + interval '1 s' where :account;
 
 -- prepaid: inserts a purchase without an entry
--- > it is paid, and no entry granted its credits
+-- > it is PAID and of method REFERENCE, and has 0 entries of PURCHASE
 create temp table added as select * from purchases where :account;
 update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2',
   payment_reference_key = 'order-2', grant_id = 1;
 insert into purchases table added;
 
 -- prepaid: inserts a second purchase of one grant
--- > more than one purchase or PURCHASE made it
+-- > it is PAID and of method REFERENCE, and has 0 entries of PURCHASE
 create temp table added as select * from purchases where :account;
 update added set purchase_id = gen_random_uuid(), payment_reference = 'order-2',
   payment_reference_key = 'order-2';
 insert into purchases table added;
 
+-- prepaid: changes the purchase that a grant names
+-- > purchase_id is
+update grants set source_reference = 'another' where :account and source = 'PURCHASE';
+
+-- buyer: changes when a pending purchase was made
+-- > created_at is
+update purchases set created_at = created_at - interval '1 s' where :account and state = 'PENDING';
+
 -- prepaid: marks a paid purchase as PENDING
--- > there is no purchase of grant
+-- > it is PENDING and of method REFERENCE, and has 1 entries of PURCHASE
 update purchases
   set state = 'PENDING', grant_id = null, paid_at = null, next_check_at = created_at
   where :account and state = 'PAID';
 
--- prepaid: removes a request
--- > of Reserve
-delete from requests where :account and method = 'Reserve';
+-- prepaid: changes the purchase that an entry names
+-- > there is no purchase
+update entries set purchase_id = gen_random_uuid() where :account and kind = code('PURCHASE');
+
+-- prepaid: removes the purchase that an entry names
+-- > a PURCHASE names a purchase
+update entries set purchase_id = null where :account and kind = code('PURCHASE');
+
+-- prepaid: changes the labels of a purchase
+-- > labels is {"team":"b"}
+update purchases set labels = '{"team": "b"}' where :account;
+
+-- prepaid: changes the request id of a purchase
+-- > request_id is another
+update purchases set request_id = 'another' where :account;
+
+--- Which request wrote an entry.
+
+-- prepaid: removes the request of an entry
+-- > has no method, and is not of the request of the entry before it
+update entries set method = null, fingerprint = null, response = null where :charge;
 
 -- prepaid: removes the request that opened the account
--- > of OpenAccount
-delete from requests where :account and method = 'OpenAccount';
+-- > a OPEN_ACCOUNT names a request
+update entries set method = null, fingerprint = null, response = null, request_id = null
+where :account and seq = 1;
 
--- prepaid: changes the request id of an entry
--- > of Charge: it has no entry
-update entries set request_id = 'another' where :charge;
+-- prepaid: changes the method of an entry
+-- > a CHARGE is not written by Commit first
+update entries set method = code('Commit') where :charge;
+
+-- prepaid, chain not recomputed: writes a method that does not exist
+-- > cannot be read: there is no name for the code 99
+update entries set method = 99 where :charge;
+
+-- prepaid, chain not recomputed: writes a kind that does not exist
+-- > cannot be read: there is no name for the code 99
+update entries set kind = 99 where :charge;
+
+-- prepaid: gives a method to an entry that has no request
+-- > a request of Commit has no id
+alter table entries drop constraint if exists entries_request_check;
+update entries set method = code('Commit') where :account and kind = code('EXPIRE');
+
+-- prepaid: gives a request to an entry of the service
+-- > has no method, and is not of the request of the entry before it
+update entries set request_id = '\x01' where :account and kind = code('EXPIRE');
+
+-- prepaid: changes the caller of an entry of the service
+-- > its caller is somebody, and it has no request
+update entries set caller = 'somebody' where :account and kind = code('EXPIRE');
+
+-- prepaid: changes the request id of an entry that follows the first of its mutation
+-- > has no method, and is not of the request of the entry before it
+update entries set request_id = '\x01' where :account and seq = 2;
+
+-- prepaid: gives another caller to an entry that follows the first of its mutation
+-- > has no method, and is not of the request of the entry before it
+update entries set caller = 'somebody' where :account and seq = 3;
+
+-- prepaid: makes an entry follow one of another method
+-- > a RESERVE does not follow the first entry of GrantCredits
+update entries e set method = null, fingerprint = null, response = null,
+  request_id = before.request_id, caller = before.caller
+from entries before
+where e.:account and before.:account and e.seq = before.seq + 1
+  and before.method = code('GrantCredits') and e.kind = code('RESERVE');
+
+-- prepaid: changes the source of what an operator granted
+-- > is of source ALLOWANCE, and GrantCredits made it
+update grants set source = 'ALLOWANCE' where :account and source = 'OPERATOR';
+
+-- prepaid: says that the account’s allowance was granted at its opening twice
+-- > opening the account granted WELCOME before
+update grants set source = 'WELCOME' where :account and grant_id = 2;
+
+-- prepaid: changes the request id of an entry, and leaves its bytes in another form
+-- > its request id is not as the service writes it
+update entries set request_id = '\x00' || convert_to(request_id_to_text(request_id), 'UTF8') where :charge;
+
+-- prepaid: removes the response of a request
+-- > its request has no response, and was not erased
+update entries set response = null where :charge;
+
+-- prepaid: removes the fingerprint of a request
+-- > its request has no fingerprint, and was not erased
+update entries set fingerprint = null where :charge;
+
+-- prepaid: leaves a response where there was no request
+-- > it has the response of a request, and no method
+update entries set response = '\x00' where :account and kind = code('EXPIRE');
 
 -- prepaid: gives two charges one request id
 -- > of Charge: carried out 2 times
+drop index if exists entries_request;
 update entries
   set request_id = (select request_id from entries
-  where :charge) where :account and kind = 'CHARGE';
+  where :charge) where :account and kind = code('CHARGE');
+
+--- The account’s settings and packs.
+
+-- prepaid: changes the account’s name
+-- > display_name is Somebody, the entries say renamed
+update accounts set display_name = 'Somebody' where :account;
+
+-- bare: changes the labels of the account
+-- > labels is {"team":"b"}, the entries say {"team":"c"}
+update accounts set labels = '{"team": "b"}' where :account;
+
+-- bare: removes the account’s own levels
+-- > low_balance_levels is plan, the entries say 10,20%
+update accounts set low_balance_levels = null where :account;
+
+-- bare: gives the account a pause floor
+-- > pause_floor is 7, the entries say plan
+update accounts set pause_floor = 7 where :account;
+
+-- bare: changes a detail of the entry that set it
+-- > low_balance_levels is 10,20%, the entries say 30
+update entries set content = altered(content, '{d,low_balance_levels}', '"30"')
+where :account and content -> 'd' ->> 'low_balance_levels' is not null;
+
+-- bare: states a detail that there is not
+-- > a UPDATE_ACCOUNT does not state a colour
+update entries set content = altered(content, '{d,colour}', '"red"') where :account and kind = code('UPDATE_ACCOUNT');
+
+-- bare: changes the labels that an entry set
+-- > its details say 1 of its 2 labels
+update entries set personal = '{"labels":{"a":"b","c":"d"}}' where :account and seq = 3;
+
+-- topped: changes the threshold of auto top-up
+-- > auto_top_up is
+update accounts set auto_top_up = jsonb_set(auto_top_up, '{threshold}', '91') where :account;
+
+-- bare: opens a closed account again
+-- > state is OPEN, the entries say CLOSED
+update accounts set state = 'OPEN' where :account;
+
+-- bare: changes when the account was closed
+-- > closed_at is
+update accounts set closed_at = closed_at + interval '1 s' where :account;
+
+-- bare: changes when the account was opened
+-- > opened_at is
+update accounts set opened_at = opened_at - interval '1 s' where :account;
+
+-- bare: changes the kind of the first entry
+-- > is the first entry, and a UPDATE_ACCOUNT
+update entries set kind = code('UPDATE_ACCOUNT') where :account and seq = 1;
+
+-- bare: opens the account twice
+-- > opens the account again
+update entries set kind = code('OPEN_ACCOUNT') where :account and seq = 2;
+
+-- bare: closes the account twice
+-- > closes the account again
+update entries set kind = code('CLOSE_ACCOUNT') where :account and kind = code('WITHDRAW_PACK');
+
+-- bare: closes the account earlier
+-- > is a UPDATE_ACCOUNT of an account that was closed at
+update entries set kind = code('CLOSE_ACCOUNT'), content = '{}', personal = null, salt = null
+where :account and seq = 2;
+
+-- bare: deletes a pack
+-- > pack special is undefined
+delete from custom_packs where :account and pack_id = 'special';
+
+-- bare: changes the price of a pack
+-- > pack special is
+update custom_packs set amount = 1 where :account and pack_id = 'special';
+
+-- bare: puts a pack on offer again that was withdrawn
+-- > pack other is
+update custom_packs set withdrawn_at = null where :account and pack_id = 'other';
+
+-- bare: changes the price of a pack in its entry
+-- > pack special is
+update entries set content = altered(content, '{d,amount}', '"1"') where :account and kind = code('OFFER_PACK');
+
+-- bare: withdraws a pack that was never offered
+-- > pack another was not on offer
+update entries set content = '{"d":{"pack_id":"another"}}' where :account and kind = code('WITHDRAW_PACK');
+
+--- Erased personal data.
+
+-- prepaid, chain not recomputed: erases without the hash of what was erased
+-- > its hash is not that of what it says
+update entries set salt = null, fingerprint = null, response = null, reference = null, personal = null where :charge;
+
+-- prepaid: erases without the hash of what was erased, and recomputes the chain
+-- > its request has no fingerprint, and was not erased
+update entries set salt = null, fingerprint = null, response = null, reference = null, personal = null where :charge;
+
+-- prepaid, chain not recomputed: alters the hash of what was erased
+-- > its hash is not that of what it says
+select erase_entry(account_id, seq) from entries where :charge;
+update entries set erased_hash = set_byte(erased_hash, 0, 255 - get_byte(erased_hash, 0)) where :charge;
+
+-- prepaid, chain not recomputed: removes the hash of what was erased
+-- > its hash is not that of what it says
+select erase_entry(account_id, seq) from entries where :charge;
+update entries set erased_hash = null where :charge;
+
+-- prepaid, chain not recomputed: gives an erased entry another reference
+-- > its personal data were erased, and it has some
+select erase_entry(account_id, seq) from entries where :charge;
+update entries set reference = 'another' where :charge;
+
+-- prepaid, chain not recomputed: gives an erased entry another response
+-- > its personal data were erased, and it has some
+select erase_entry(account_id, seq) from entries where :charge;
+update entries set response = '\x00' where :charge;
+
+-- prepaid: removes the salt of personal data
+-- > its personal data have no salt
+update entries set salt = null where :charge;
+
+-- prepaid: leaves a salt of no personal data
+-- > it has a salt and no personal data
+update entries set salt = '\x00' where :account and kind = code('GRANT_EFFECTIVE') and reference is null
+  or :account and kind = code('UPDATE_ACCOUNT');
+update entries set personal = null, reference = null where :account and kind = code('UPDATE_ACCOUNT');
+
+-- prepaid, chain not recomputed: writes a member that nobody reads
+-- > its content is not as the service writes it
+update entries set content = altered(content, '{z}', '1') where :charge;
+
+-- prepaid, chain not recomputed: writes personal data with blanks
+-- > its personal data are not as the service writes them
+update entries set personal = (' ' || personal::text)::json where :charge;
 
 --- Plans.
 
@@ -426,32 +829,33 @@ update entries
 update accounts set plan_id = 'postpaid' where :account;
 
 -- prepaid: changes the plan of a charge
--- > is priced by plan bare, the account lived under prepaid
+-- > names plan bare, the account lived under prepaid
 update entries set plan_id = 'bare' where :charge;
-
--- prepaid: removes the plan of a charge
--- > names no plan, the account lived under prepaid
-update entries set plan_id = null where :charge;
 
 -- prepaid: changes the previous plan of a plan change
 -- > moves the account from plan bare, it lived under prepaid
-update entries set previous_plan_id = 'bare' where :account and kind = 'PLAN_CHANGE' and plan_id = 'postpaid';
+update entries set previous_plan_id = 'bare' where :account and kind = code('PLAN_CHANGE') and plan_id = 'postpaid';
 
 -- prepaid: changes a plan change to the account’s own plan
 -- > moves the account from plan prepaid to itself
-update entries set plan_id = 'prepaid' where :account and kind = 'PLAN_CHANGE';
+update entries set plan_id = 'prepaid' where :account and kind = code('PLAN_CHANGE');
 
 -- prepaid: changes a charge to a plan change
--- > is priced by plan prepaid, the account lived under postpaid
-update entries set kind = 'PLAN_CHANGE', moves = '[]', credits = 0, plan_id = 'postpaid',
+-- > names plan prepaid, the account lived under postpaid
+update entries set kind = code('PLAN_CHANGE'), content = '{}', credits = 0, plan_id = 'postpaid',
   previous_plan_id = 'prepaid', rate_card_version = null where :charge;
 
 -- prepaid: sets the plan of a purchase’s entry
--- > names plan bare and no version of its rate card
-update entries set plan_id = 'bare' where :account and kind = 'PURCHASE';
+-- > names plan bare, the account lived under prepaid
+update entries set plan_id = 'bare' where :account and kind = code('PURCHASE');
 
 -- prepaid: prices a charge on a rate card that does not exist
 -- > is priced on rate card 9 of plan prepaid, which does not exist
+update entries set rate_card_version = 9 where :charge;
+
+-- prepaid: prices a charge on a rate card that came later
+-- > is priced on rate card 9 of plan prepaid, which is in force from 2041
+insert into rate_cards select plan_id, 9, content, created_at, '2041-01-01Z' from rate_cards where plan_id = 'prepaid';
 update entries set rate_card_version = 9 where :charge;
 
 -- prepaid: changes the plan of a reservation
@@ -462,9 +866,22 @@ update reservations set plan_id = 'bare' where :active;
 -- > is of another rate card than what it refunds
 update entries set plan_id = 'bare' where :refund;
 
--- prepaid: removes the request of a plan change
--- > of MoveAccount
-delete from requests where :account and method = 'MoveAccount';
+-- prepaid: removes the rate card version of a charge
+-- > a CHARGE names a rate card
+update entries set rate_card_version = null where :charge;
+
+-- prepaid: says that a charge had terms that do not exist
+-- > has version 9 of plan prepaid, which does not exist
+update entries set plan_version = 9 where :charge;
+
+-- prepaid: says that a charge had newer terms than the entries after it
+-- > has version 1 of plan prepaid, an earlier entry has version 2
+insert into plan_versions select plan_id, 2, title, terms, created_at from plan_versions where plan_id = 'prepaid';
+update entries set plan_version = 2 where :charge;
+
+-- prepaid: changes the reservation of a refund
+-- > is of another reservation than what it refunds
+update entries set reservation_id = (select reservation_id from reservations where :active) where :refund;
 
 --- Limited grants, raises, allowances that are carried over, and refunds that make new grants.
 
@@ -478,11 +895,7 @@ update grants set operations = '["job.pages"]' where :account and grant_id = 1;
 
 -- waterfall: changes the kind of a raise to RESERVE
 -- > reserves a reservation that was reserved before
-update entries set kind = 'RESERVE' where :account and kind = 'RAISE';
-
--- waterfall: removes the request of a raise
--- > there is no request
-delete from requests where :account and method = 'RaiseReservation';
+update entries set kind = code('RESERVE') where :account and kind = code('RAISE');
 
 -- waterfall: raises the priority of a grant made by a refund
 -- > is not the 4 credits of grant 2 again
@@ -599,20 +1012,20 @@ update purchases set amount_refunded = 0 where :account and amount_refunded > 0;
 
 -- buyer: deletes a claw-back’s entry
 -- > the moves say
-delete from entries where :account and kind = 'CLAW_BACK' and seq = (
-  select min(seq) from entries where :account and kind = 'CLAW_BACK');
+delete from entries where :account and kind = code('CLAW_BACK') and seq = (
+  select min(seq) from entries where :account and kind = code('CLAW_BACK'));
 
 -- buyer: changes a claw-back to a reinstatement
 -- > gives 100 again of grant
-update entries set kind = 'REINSTATE', moves = jsonb_set(jsonb_set(moves, '{0,0}', '"issued"'), '{0,1}', '"available"')
-  where :account and kind = 'CLAW_BACK' and credits = 100;
+update entries set kind = code('REINSTATE'), content = altered(content, '{m,0,0}', '"ia"')
+  where :account and kind = code('CLAW_BACK') and credits = 100;
 
 -- buyer: removes the request of a purchase
--- > which made a purchase
-delete from requests where :account and method = 'Purchase';
+-- > method is 8, entry
+update entries set method = null, fingerprint = null, response = null where :account and kind = code('CHECKOUT');
 
 -- buyer: deletes a pending purchase
--- > it made 0 purchases
+-- > there is no purchase
 delete from purchases where :account and state = 'PENDING';
 
 -- buyer: changes the caller of a purchase
@@ -639,8 +1052,32 @@ update purchases set amount_paid = amount_paid - 1 where :account and state = 'P
 update purchases set decided_by = 'somebody' where :account and decision = 'ACCEPTED';
 
 -- buyer: removes the request that accepted a payment
--- > of ResolvePurchase
-delete from requests where :account and method = 'ResolvePurchase';
+-- > method is 9, entry
+update entries set method = null, fingerprint = null, response = null where :account and method = code('ResolvePurchase');
+
+-- buyer: changes the reason of a decision
+-- > decision_reason is none, entry
+update purchases set decision_reason = 'none' where :account and state = 'REJECTED';
+
+-- buyer: marks a rejected purchase as MISMATCHED
+-- > has 1 entries of REJECT_PURCHASE
+alter table purchases drop constraint if exists purchases_decision_check;
+update purchases set state = 'MISMATCHED', decision = null, decided_by = null, decision_reason = null, decided_at = null
+  where :account and state = 'REJECTED';
+
+-- buyer: makes a pending purchase cheaper
+-- > amount is 1000000000, entry
+update purchases set amount = 1 where :account and state = 'PENDING';
+
+-- buyer: changes the purchase of a claw-back
+-- > credits_clawed_back is
+update entries set purchase_id = (select purchase_id from purchases where :account and state = 'PENDING')
+where :account and kind = code('CLAW_BACK');
+
+-- buyer: grants a purchase before it was made
+-- > a PURCHASE does not follow the first entry of Purchase
+update entries set purchase_id = (select purchase_id from purchases where :account and state = 'PENDING')
+where :account and kind = code('PURCHASE');
 
 --- Events.
 

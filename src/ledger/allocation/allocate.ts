@@ -2,6 +2,7 @@
  * Chooses which grants pay for an amount: in burn order, and overage last. Nothing here changes the
  * book.
  */
+import assert from 'node:assert/strict';
 import type { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
 import type { PricedUsage } from '../../pricing/price.ts';
@@ -10,7 +11,7 @@ import type { Book } from '../book.ts';
 import { insufficientCredits } from '../failures.ts';
 import { type Grant, grantAvailable, hasExpired, isLimited } from '../grant.ts';
 import { type Allocation, OVERAGE } from './allocation.ts';
-import { canPay, type Demand, toDemands, toSource, Waterfall } from './waterfall.ts';
+import { type Demand, toDemands, toSource, Waterfall } from './waterfall.ts';
 
 /** Credits of a grant that can be used now: effective, not expired, not reserved. */
 export const spendableCredits = (grant: Grant, now: number): bigint =>
@@ -30,19 +31,17 @@ export type Headroom = {
  * of these usages or, without usages, of every grant that is not limited.
  */
 export function headroom(book: Book, lines = NO_LINES): Headroom {
-  const { account, grants, plan, now, hasLimitedGrants } = book;
+  const { account, grants, plan, now } = book;
   const limit = plan.terms.overage?.limit ?? 0n;
   const overage = limit - currentOverage(account, now) - account.overageReserved;
-  const canPayAny = (grant: Grant) =>
-    canPay(grant, null) || lines.some(({ usage }) => canPay(grant, usage.operation));
-  return {
-    grants: grants.reduce(
-      (sum, grant) =>
-        hasLimitedGrants && !canPayAny(grant) ? sum : sum + spendableCredits(grant, now),
-      0n,
-    ),
-    overage: overage > 0n ? overage : 0n,
-  };
+  const isOfUse = ({ operations }: Grant) =>
+    lines.some(({ usage }) => operations.includes(usage.operation));
+  let available = account.remaining - account.reserved;
+  // Every limited grant is loaded, and the account's balance counts it.
+  if (book.hasLimitedGrants)
+    for (const grant of grants)
+      if (isLimited(grant) && !isOfUse(grant)) available -= spendableCredits(grant, now);
+  return { grants: available, overage: overage > 0n ? overage : 0n };
 }
 
 /**
@@ -63,19 +62,21 @@ export function allocate(
   lines = NO_LINES,
 ): readonly Allocation[] | Failure {
   if (book.hasLimitedGrants) return allocateDemands(book, credits, toDemands(credits, lines));
-  const allocations: Allocation[] = [];
-  let missing = credits;
-  for (const grant of book.grants) {
-    if (missing === 0n) break;
-    const used = min(spendableCredits(grant, book.now), missing);
-    if (used === 0n) continue;
-    allocations.push({ grantId: grant.grantId, credits: used });
-    missing -= used;
-  }
-  if (missing === 0n) return allocations;
   const room = headroom(book);
-  if (missing > room.overage) return insufficientCredits(book, credits, room.grants + room.overage);
-  allocations.push({ grantId: OVERAGE, credits: missing });
+  const available = room.grants + room.overage;
+  if (credits > available) return insufficientCredits(book, credits, available);
+  const allocations: Allocation[] = [];
+  let missing = min(credits, room.grants);
+  if (missing > 0n)
+    for (const grant of book.spendingOrder()) {
+      const used = min(spendableCredits(grant, book.now), missing);
+      if (used === 0n) continue;
+      allocations.push({ grantId: grant.grantId, credits: used });
+      missing -= used;
+      if (missing === 0n) break;
+    }
+  assert(missing === 0n, `account ${book.account.accountId} has fewer credits than its balance`);
+  if (credits > room.grants) allocations.push({ grantId: OVERAGE, credits: credits - room.grants });
   return allocations;
 }
 
@@ -120,11 +121,16 @@ function assignAvailable(
     const grant = book.grants.find((candidate) => candidate.grantId === grantId);
     if (grant) assign(grantId, grant.operations, min(spendableCredits(grant, book.now), credits));
   }
-  for (const grant of book.grants) {
-    if (waterfall.unmet === 0n) break;
-    const { grantId, operations } = grant;
-    assign(grantId, operations, spendableCredits(grant, book.now) - (assigned.get(grantId) ?? 0n));
-  }
+  if (waterfall.unmet > 0n)
+    for (const grant of book.spendingOrder()) {
+      const { grantId, operations } = grant;
+      assign(
+        grantId,
+        operations,
+        spendableCredits(grant, book.now) - (assigned.get(grantId) ?? 0n),
+      );
+      if (waterfall.unmet === 0n) break;
+    }
   if (waterfall.unmet > 0n) assign(OVERAGE, [], headroom(book).overage);
   return [...assigned].map(([grantId, credits]) => ({ grantId, credits }));
 }
@@ -142,11 +148,14 @@ export function previewAllocation(
   credits: bigint,
   lines: readonly PricedUsage[],
 ): AllocationPreview {
+  const room = headroom(book, lines);
+  const available = room.grants + room.overage;
+  if (!book.hasLimitedGrants)
+    return { available, shortfall: credits > available ? credits - available : 0n };
   const waterfall = new Waterfall();
   waterfall.addDemands(toDemands(credits, lines));
   assignAvailable(book, waterfall, []);
   const { unmet } = waterfall;
   if (unmet > 0n) return { available: credits - unmet, shortfall: unmet };
-  const room = headroom(book, lines);
-  return { available: room.grants + room.overage, shortfall: 0n };
+  return { available, shortfall: 0n };
 }

@@ -62,13 +62,13 @@ function assignInstead(
   const instead: Allocation[] = [];
   const taken = new Map(fromAvailable.map(({ grantId, credits }) => [grantId, credits]));
   let missing = overage;
-  for (const grant of book.grants) {
-    if (missing === 0n) break;
+  for (const grant of book.spendingOrder()) {
     const { grantId, operations } = grant;
     const available = spendableCredits(grant, book.now) - (taken.get(grantId) ?? 0n);
     const credits = waterfall.assign(toSource(operations, min(available, missing)));
     if (credits > 0n) instead.push({ grantId, credits });
     missing -= credits;
+    if (missing === 0n) break;
   }
   return instead;
 }

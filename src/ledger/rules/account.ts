@@ -1,6 +1,7 @@
 /** OpenAccount, UpdateAccount and CloseAccount. */
 
-import type { LowBalanceLevel } from '../../pricing/low-balance-level.ts';
+import { canonicalJson } from '../../canonical.ts';
+import { type LowBalanceLevel, levelName } from '../../pricing/low-balance-level.ts';
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Plan } from '../../pricing/plan.ts';
 import type { Account } from '../account.ts';
@@ -59,12 +60,15 @@ export const newAccount = (
   eventCount: 0n,
   remaining: 0n,
   reserved: 0n,
+  granted: 0n,
+  scheduled: 0n,
   overage: 0n,
   overageReserved: 0n,
   overageLimit: plan.terms.overage?.limit ?? 0n,
   allowanceDueAt: plan.terms.allowance ? periodOf(plan.terms.allowance.every, now, now).from : null,
   statementDueAt: null,
   statementPlanId: null,
+  hasLimitedGrants: false,
   dueAt: null,
   lastAt: now,
   lastHash: new Uint8Array(),
@@ -76,6 +80,14 @@ export function openAccount(book: Book, origin: Origin) {
   const { welcome, allowance } = book.plan.terms;
   book.changes.account = true;
   updateStatementDueAt(book);
+  const entry = book.post(
+    {
+      kind: 'OPEN_ACCOUNT',
+      labels: book.account.labels,
+      ...displayName(book.account.displayName),
+    },
+    origin,
+  );
   if (welcome) {
     const grant = book.addGrant({
       amount: welcome.credits,
@@ -101,34 +113,77 @@ export function openAccount(book: Book, origin: Origin) {
   if (allowance) grantAllowance(book, allowance, origin);
   // An account that is opened below a level reports it with the first change of its balance.
   book.remainingSeen = book.account.remaining;
-  return { kind: 'OpenAccount' } as const;
+  return { kind: 'OpenAccount', entrySeq: entry.seq } as const;
 }
 
-export function updateAccount(book: Book, command: UpdateAccount) {
+/** A name may be that of a person. */
+const displayName = (name: string) => (name === '' ? {} : { personal: { display_name: name } });
+
+export function updateAccount(book: Book, command: UpdateAccount, origin: Origin) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
   const { autoTopUp } = command;
   const failure = autoTopUp ? checkAutoTopUp(book, autoTopUp) : null;
   if (failure) return failure;
+  const before = settingsOf(account);
   account.displayName = command.displayName ?? account.displayName;
   account.labels = command.labels ?? account.labels;
   const { lowBalanceLevels, pauseFloor } = command;
-  if (lowBalanceLevels !== undefined) {
-    account.lowBalanceLevels = lowBalanceLevels;
-    account.lowLevels ??= [];
-  }
+  if (lowBalanceLevels !== undefined) account.lowBalanceLevels = lowBalanceLevels;
   if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
   if (autoTopUp !== undefined) setAutoTopUp(book, autoTopUp);
+  const changed = changedSettings(before, settingsOf(account));
+  if (!changed) return { kind: 'UpdateAccount', entrySeq: 0n } as const;
+  if ('low_balance_levels' in changed) account.lowLevels ??= [];
   book.changes.settings = true;
-  return { kind: 'UpdateAccount' } as const;
+  const { display_name, ...details } = changed;
+  const entry = book.post(
+    {
+      kind: 'UPDATE_ACCOUNT',
+      details,
+      ...('labels' in changed && { labels: account.labels }),
+      ...(display_name !== undefined && { personal: { display_name } }),
+    },
+    origin,
+  );
+  return { kind: 'UpdateAccount', entrySeq: entry.seq } as const;
 }
 
-export function closeAccount(book: Book) {
+/** The settings of an account by name. */
+const settingsOf = (account: Account) => ({
+  display_name: account.displayName,
+  labels: account.labels,
+  low_balance_levels: account.lowBalanceLevels?.map(levelName).join(',') ?? 'plan',
+  pause_floor: account.pauseFloor?.toString() ?? 'plan',
+  auto_top_up: account.autoTopUp ? canonicalJson(account.autoTopUp) : 'off',
+});
+
+type Settings = ReturnType<typeof settingsOf>;
+
+/**
+ * The settings that differ, as entries state them; null if none does. Of labels it is their number: they are
+ * personal data and have a place of their own on the entry.
+ */
+function changedSettings(before: Settings, after: Settings) {
+  const changed = Object.entries({
+    ...after,
+    labels: `${Object.keys(after.labels).length}`,
+  }).filter(
+    ([name]) =>
+      canonicalJson(before[name as keyof Settings]) !==
+      canonicalJson(after[name as keyof Settings]),
+  );
+  return changed.length > 0
+    ? (Object.fromEntries(changed) as { readonly [Name in keyof Settings]?: string })
+    : null;
+}
+
+export function closeAccount(book: Book, origin: Origin) {
   const { account } = book;
-  if (account.state === 'OPEN') {
-    account.state = 'CLOSED';
-    account.closedAt = book.now;
-    book.changes.settings = true;
-  }
-  return { kind: 'CloseAccount' } as const;
+  if (account.state === 'CLOSED') return { kind: 'CloseAccount', entrySeq: 0n } as const;
+  account.state = 'CLOSED';
+  account.closedAt = book.now;
+  book.changes.settings = true;
+  const entry = book.post({ kind: 'CLOSE_ACCOUNT' }, origin);
+  return { kind: 'CloseAccount', entrySeq: entry.seq } as const;
 }

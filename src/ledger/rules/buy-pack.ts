@@ -9,7 +9,7 @@ import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, packNotFound, paymentReferenceUsed } from '../failures.ts';
 import { paymentReferenceKey } from '../payment-reference.ts';
 import type { CheckoutTerms } from '../purchase.ts';
-import { createPurchase, grantPurchase } from '../purchase-lifecycle.ts';
+import { createPurchase, grantPurchase, postCheckout } from '../purchase-lifecycle.ts';
 
 export type BuyPack = {
   readonly kind: 'Purchase';
@@ -42,6 +42,11 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
 
   const purchase = createPurchase(book, pack, payment, labels, origin);
   if (payment.method === 'CHECKOUT')
-    return { kind: 'Purchase', purchase, grant: null, entrySeq: 0n } as const;
+    return {
+      kind: 'Purchase',
+      purchase,
+      grant: null,
+      entrySeq: postCheckout(book, purchase, origin),
+    } as const;
   return { kind: 'Purchase', purchase, ...grantPurchase(book, purchase, origin) } as const;
 }

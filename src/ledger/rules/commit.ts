@@ -4,7 +4,6 @@
  */
 import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
-import { sha256 } from '../../sha256.ts';
 import {
   type Allocation,
   mergeInBurnOrder,
@@ -19,10 +18,10 @@ import {
 } from '../allocation/commit-allocation.ts';
 import { type SparedAllocation, spareOverage } from '../allocation/spare-overage.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
+import { amountKey, creditsKey } from '../amount-key.ts';
 import type { Book } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
-import { usagesJson } from '../hash-chain.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { canCommit, entryFields, heldCredits, type Reservation } from '../reservation.ts';
@@ -54,14 +53,6 @@ export function commit(book: Book, command: Commit, origin: Origin) {
   const spared = spareOverage(book, amount, allocation);
   return postCommit(book, reservation, command.final, amount, spared, origin);
 }
-
-const creditsKey = (credits: bigint): string => `credits ${credits}`;
-
-/** Two amounts with one key ask for the same: as many credits or, with usages, the same ones. */
-const amountKey = ({ credits, lines }: PricedAmount): string =>
-  lines.length === 0
-    ? creditsKey(credits)
-    : `usages ${sha256(usagesJson(lines)).toString('base64url')}`;
 
 /** What the reservation set aside and is not committed yet. */
 const committableCredits = (reservation: Reservation): bigint =>
@@ -117,6 +108,7 @@ function postCommit(
       usages: amount.lines,
       late: reservation.state === 'EXPIRED',
       final,
+      ...(amount.lines.length === 0 && amount.credits !== committed && { asked: amount.credits }),
       ...entryFields(reservation),
     },
     origin,

@@ -9,9 +9,9 @@ import {
   splitAllocations,
   totalCredits,
 } from '../allocation/allocation.ts';
-import type { Book, UnsealedEntry } from '../book.ts';
+import type { Book } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
-import type { Labels, Move, Origin } from '../entry.ts';
+import type { Labels, Move, Origin, UnsealedEntry } from '../entry.ts';
 import { scheduleExpiry } from '../expiry-notice.ts';
 import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';

@@ -10,7 +10,7 @@ import type { Origin } from '../entry.ts';
 import { purchaseNotFound, purchaseNotMismatched } from '../failures.ts';
 import type { Grant } from '../grant.ts';
 import { creditsToClawBack, type Purchase, type Resolution } from '../purchase.ts';
-import { grantPurchase } from '../purchase-lifecycle.ts';
+import { entryReference, grantPurchase } from '../purchase-lifecycle.ts';
 
 export type ResolvePurchase = {
   readonly kind: 'ResolvePurchase';
@@ -37,9 +37,9 @@ export function resolvePurchase(book: Book, command: ResolvePurchase, origin: Or
   purchase.syncVersion += 1;
   book.changes.purchases.markChanged(purchase);
   const granted = decision === 'ACCEPTED' ? accept(book, purchase, origin) : null;
-  if (!granted) purchase.state = 'REJECTED';
+  const entrySeq = granted?.entrySeq ?? reject(book, purchase, reason, origin);
   emitPurchaseResolved(book, purchase, purchase.resolution, origin);
-  return outcome(granted?.grant ?? null, granted?.entrySeq ?? 0n);
+  return outcome(granted?.grant ?? null, entrySeq);
 }
 
 function accept(book: Book, purchase: Purchase, origin: Origin) {
@@ -47,6 +47,22 @@ function accept(book: Book, purchase: Purchase, origin: Origin) {
   const { credits, disputeState: dispute } = purchase;
   syncClawBack(book, purchase, creditsToClawBack(credits, { ...purchase, dispute }), origin);
   return granted;
+}
+
+function reject(book: Book, purchase: Purchase, reason: string, origin: Origin): bigint {
+  purchase.state = 'REJECTED';
+  const { purchaseId, labels } = purchase;
+  const { seq } = book.post(
+    {
+      kind: 'REJECT_PURCHASE',
+      purchaseId,
+      reference: entryReference(purchase),
+      labels,
+      personal: { reason },
+    },
+    origin,
+  );
+  return seq;
 }
 
 function emitPurchaseResolved(

@@ -65,7 +65,7 @@ export function parsePlanFile(file: string, yamlText: string): ParsedPlanFile {
   if (errors.length > 0 || !('value' in shape)) return { errors };
   const { plan_id: planId, title, terms, packs, operations, changes } = shape.value;
   const rateCard = { version: UNPUBLISHED, operations };
-  const plan = { planId, title, terms, packs, rateCard };
+  const plan = { planId, planVersion: UNPUBLISHED, title, terms, packs, rateCard };
   return { plan: { ...plan, file, changes: priceChanges(rateCard, changes) } };
 }
 

@@ -38,7 +38,11 @@ export const openAccount = defineMutation(
     displayName: check.text('display_name', request.displayName, 256),
     labels: check.labels('labels', request.labels),
   }),
-  (_, book) => ({ account: accountOf(book), balance: balanceMessage(book) }),
+  ({ entrySeq }, book) => ({
+    account: accountOf(book),
+    balance: balanceMessage(book),
+    entrySeq,
+  }),
 );
 
 export const updateAccount = defineMutation(
@@ -64,7 +68,7 @@ export const updateAccount = defineMutation(
         : null,
     }),
   }),
-  (_, book) => ({ account: accountOf(book) }),
+  ({ entrySeq }, book) => ({ account: accountOf(book), entrySeq }),
 );
 
 /** In credits; null: the account has no limit of its own. */
@@ -93,7 +97,11 @@ export const closeAccount = defineMutation(
   CloseAccountRequest,
   CloseAccountResponse,
   () => ({ kind: 'CloseAccount' }),
-  (_, book) => ({ account: accountOf(book), balance: balanceMessage(book) }),
+  ({ entrySeq }, book) => ({
+    account: accountOf(book),
+    balance: balanceMessage(book),
+    entrySeq,
+  }),
 );
 
 export async function getAccount(

@@ -22,7 +22,7 @@ export const offerPack = defineMutation(
   OfferPackRequest,
   OfferPackResponse,
   (request, check) => ({ kind: 'OfferPack', pack: parsePack(request.pack, check) }),
-  ({ pack }) => ({ pack: packMessage(pack) }),
+  ({ pack, entrySeq }) => ({ pack: packMessage(pack), entrySeq }),
 );
 
 export const withdrawPack = defineMutation(
@@ -33,7 +33,7 @@ export const withdrawPack = defineMutation(
     kind: 'WithdrawPack',
     packId: check.name('pack_id', request.packId),
   }),
-  ({ pack }) => ({ pack: packMessage(pack) }),
+  ({ pack, entrySeq }) => ({ pack: packMessage(pack), entrySeq }),
 );
 
 const TITLE_MAX = 200;

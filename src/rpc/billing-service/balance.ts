@@ -5,7 +5,7 @@ import type {
 } from '../../gen/billing/v1/billing_service.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
-import { balanceMessage } from '../messages/balance.ts';
+import { fullBalanceMessage } from '../messages/balance.ts';
 import { grantMessage } from '../messages/grant.ts';
 import type { ServiceContext } from '../service-context.ts';
 
@@ -16,10 +16,11 @@ export async function getBalance(
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   check.throwIfInvalid();
-  const book = await loadBook(context, accountId);
-  const grants = request.includeGrants ? book.grants.filter((grant) => grant.remaining > 0n) : [];
+  const { includeGrants: allGrants } = request;
+  const book = await loadBook(context, accountId, { allGrants });
+  const grants = allGrants ? book.grants.filter((grant) => grant.remaining > 0n) : [];
   return {
-    balance: balanceMessage(book),
+    balance: fullBalanceMessage(book),
     grants: grants.map((grant) => grantMessage(grant, book.now)),
   };
 }

@@ -22,7 +22,7 @@ import { OverCommitPolicy, Reservation, Reservation_State } from '../../gen/bill
 import { reservationNotFound } from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
 import { findReservation, findReservations } from '../../queries/reservations.ts';
-import { FieldChecker, UUID } from '../call/field-checker.ts';
+import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
@@ -115,7 +115,7 @@ export const extendReservation = defineMutation(
       ttlMs: ttlMs ?? 0,
     };
   },
-  (outcome) => ({ reservation: reservationMessage(outcome.reservation) }),
+  ({ reservation, entrySeq }) => ({ reservation: reservationMessage(reservation), entrySeq }),
 );
 
 export const raiseReservation = defineMutation(
@@ -152,6 +152,9 @@ export async function getReservation(
   return { reservation: reservationMessage(found) };
 }
 
+/** The key of a page: seq of the entry that made a reservation. */
+const SEQ = /^[1-9][0-9]{0,18}$/;
+
 const STATES = new Map<Reservation_State, ReservationState>([
   [Reservation_State.ACTIVE, 'ACTIVE'],
   [Reservation_State.COMMITTED, 'COMMITTED'],
@@ -169,22 +172,29 @@ export async function listReservations(
   const states = check.values('states', request.states, STATES);
   check.throwIfInvalid();
   const list = ['reservations', accountId, ...states];
-  const before = decodePageToken(list, request.pageToken, UUID);
-  await loadBook(context, accountId);
-  const rows = await findReservations(
+  const before = decodePageToken(list, request.pageToken, SEQ);
+  const { account } = await loadBook(context, accountId);
+  const page = await findReservations(
     context.em(),
     accountId,
     states,
     context.clock.now(),
-    before,
-    pageSize + 1,
+    before === null ? account.seq + 1n : BigInt(before),
+    pageSize,
   );
   const { messages, nextPageToken } = toPage(
-    rows,
+    page.reservations,
     pageSize,
     Reservation,
     reservationMessage,
-    ({ reservationId }) => encodePageToken(list, reservationId),
+    ({ entrySeq }) => encodePageToken(list, entrySeq),
   );
-  return { reservations: messages, nextPageToken };
+  const isCut = messages.length < page.reservations.length;
+  return {
+    reservations: messages,
+    nextPageToken:
+      isCut || page.nextBeforeSeq === null
+        ? nextPageToken
+        : encodePageToken(list, page.nextBeforeSeq),
+  };
 }

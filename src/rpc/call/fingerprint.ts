@@ -1,5 +1,5 @@
 /**
- * The fingerprint of a request: SHA-256 of the encoded message with the keys of its maps in order, and
+ * The fingerprint of a request: half of the SHA-256 of the encoded message with the keys of its maps in order, and
  * without not_after, which does not change what is asked for. Protobuf leaves out fields that are not
  * set, so a field that a later version of the proto adds does not change the fingerprints of older requests.
  */
@@ -16,8 +16,11 @@ type Fields = {
 type Labels = Map<string, string>;
 type LabelSet = { readonly labels: Labels };
 
+/** It is compared with one other, of the same request id: 128 bits tell them apart. */
+const FINGERPRINT_BYTES = 16;
+
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
-  return sha256(codec.encode(toContent(message)).finish());
+  return sha256(codec.encode(toContent(message)).finish()).subarray(0, FINGERPRINT_BYTES);
 }
 
 /** Clients send the entries of a map in any order, and in another order when they retry. */

@@ -5,9 +5,13 @@ import { accountNotFound } from '../../ledger/failures.ts';
 import { findAccount } from '../../queries/accounts.ts';
 import type { ServiceContext } from '../service-context.ts';
 
-/** The account with its open grants, settled to now in memory. Throws ACCOUNT_NOT_FOUND. */
-export async function loadBook({ snapshots }: ServiceContext, accountId: string): Promise<Book> {
-  const book = await snapshots.read(accountId);
+/** The account, settled to now in memory, with the grants that expire next or all open ones. Throws ACCOUNT_NOT_FOUND. */
+export async function loadBook(
+  { snapshots }: ServiceContext,
+  accountId: string,
+  options?: { readonly allGrants: boolean },
+): Promise<Book> {
+  const book = await snapshots.read(accountId, options);
   if (!book) throw accountNotFound(accountId);
   return book;
 }

@@ -5,7 +5,7 @@
 import { Failure } from '../../failure.ts';
 import type { StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
-import type { Command, Outcome } from '../../ledger/decide.ts';
+import type { Outcome, RequestedCommand } from '../../ledger/decide.ts';
 import { PackFailure } from '../../ledger/failures.ts';
 import type { ServiceContext } from '../service-context.ts';
 import type { Codec } from './codec.ts';
@@ -18,7 +18,7 @@ import { checkPaymentProvider } from './payment-provider.ts';
 export type PreparedMutation = {
   readonly accountId: string;
   readonly requestId: string;
-  readonly command: Command;
+  readonly command: RequestedCommand;
   readonly fingerprint: Uint8Array;
   /** In epoch milliseconds; null: no limit. */
   readonly notAfter: number | null;
@@ -31,14 +31,14 @@ export type PrepareMutation<Request> = (request: Request) => PreparedMutation | 
 
 /** `_kind` names the command, so that the types of command and outcome follow from it. */
 export function defineMutation<
-  Kind extends Command['kind'],
+  Kind extends RequestedCommand['kind'],
   Request extends { accountId: string; requestId: string; notAfter?: Date | undefined },
   Response,
 >(
   _kind: Kind,
   request: Codec<Request>,
   response: Codec<Response>,
-  toCommand: (request: Request, check: FieldChecker) => Extract<Command, { kind: Kind }>,
+  toCommand: (request: Request, check: FieldChecker) => Extract<RequestedCommand, { kind: Kind }>,
   /** `replay` is appended to a repeated response, and not part of the first. */
   toResponse: (outcome: Outcome<Kind>, book: Book) => Omit<Response, 'replay'>,
 ): PrepareMutation<Request> {

@@ -12,6 +12,7 @@ import type { BucketKind, Entry, Move } from '../../ledger/entry.ts';
 import { mapOf } from '../../map-of.ts';
 import { allocationMessage } from './grant.ts';
 import { pricedUsageMessage } from './priced-usage.ts';
+import { optionalInstant } from './time.ts';
 
 export const entryMessage = (entry: Entry): EntryMessage => ({
   accountId: entry.accountId,
@@ -37,7 +38,11 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   traceId: entry.traceId,
   spanId: entry.spanId,
   hash: Buffer.from(entry.hash),
-  planId: entry.planId ?? '',
+  planId: entry.planId,
+  planVersion: BigInt(entry.planVersion),
+  purchaseId: entry.purchaseId ?? '',
+  expiresAt: optionalInstant(entry.expiresAt),
+  details: mapOf({ ...entry.details, ...entry.personal }),
   previousPlanId: entry.previousPlanId ?? '',
   split: consumedByGrant(entry.moves).map(allocationMessage),
 });

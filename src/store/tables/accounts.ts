@@ -1,9 +1,10 @@
 /** The table of accounts, and auto top-up as JSON on their rows. */
+import type { JsonInteger } from '../../canonical.ts';
 import type { AccountState } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { Labels } from '../../ledger/entry.ts';
 import type { TopUps } from '../../ledger/top-up.ts';
-import { bigint, bytea, instant, type JsonInteger, json, text } from '../../pg/column.ts';
+import { bigint, boolean, bytea, instant, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 import {
   type LowBalanceLevel,
@@ -31,7 +32,7 @@ type StoredAutoTopUp = {
 /** Instants are epoch milliseconds. */
 type StoredTopUps = {
   readonly purchase_id: string | null;
-  readonly look_again_at: number | null;
+  readonly lease_expires_at: number | null;
   readonly started_at: number | null;
   readonly month: number;
   readonly count: number;
@@ -79,6 +80,8 @@ export const accounts = defineTable({
     eventCount: bigint('updated', 'seq of the newest event'),
     remaining: bigint('updated', "sum over the account's grants"),
     reserved: bigint('updated', "sum over the account's grants"),
+    granted: bigint('updated', 'sum of the amounts of grants with credits left'),
+    scheduled: bigint('updated', 'sum of the amounts of grants that are not effective yet'),
     overage: bigint('updated', 'used in the calendar month of last_at and covered by no grant'),
     overageReserved: bigint('updated', 'of reservations that no grant covers'),
     overageLimit: bigint('updated'),
@@ -86,6 +89,7 @@ export const accounts = defineTable({
       'updated',
       'end of the period granted last; null: none lasts',
     ).nullable(),
+    hasLimitedGrants: boolean('updated', 'an open grant is limited to operations, or was'),
     dueAt: instant(
       'updated',
       'nothing happens to the account by itself before; may be too early',
@@ -100,7 +104,7 @@ export const accounts = defineTable({
     accounts_grant_count_check: 'grant_count >= 0',
     accounts_event_count_check: 'event_count >= 0',
     accounts_pause_floor_check: 'pause_floor >= 0',
-    accounts_available_check: ['reserved >= 0', 'reserved <= remaining'],
+    accounts_available_check: ['reserved >= 0', 'reserved <= remaining', 'remaining <= granted'],
     accounts_overage_check: [
       'overage >= 0',
       'overage_reserved >= 0',
@@ -117,6 +121,7 @@ export const accounts = defineTable({
     accounts_by_plan: { on: ['planId', 'accountId'] },
   },
   privileges: 'select, insert, update',
+  unanalyzed: ['labels', 'autoTopUp', 'topUps', 'lastHash'],
   fillfactor: 70,
 });
 
@@ -170,7 +175,7 @@ function fromAutoTopUp(setting: AutoTopUp): StoredAutoTopUp {
 function toTopUps(stored: StoredTopUps): TopUps {
   return {
     purchaseId: stored.purchase_id,
-    leaseExpiresAt: stored.look_again_at,
+    leaseExpiresAt: stored.lease_expires_at,
     startedAt: stored.started_at,
     month: stored.month,
     count: stored.count,
@@ -187,7 +192,7 @@ function toTopUps(stored: StoredTopUps): TopUps {
 function fromTopUps(topUps: TopUps): StoredTopUps {
   return {
     purchase_id: topUps.purchaseId,
-    look_again_at: topUps.leaseExpiresAt,
+    lease_expires_at: topUps.leaseExpiresAt,
     started_at: topUps.startedAt,
     month: topUps.month,
     count: topUps.count,

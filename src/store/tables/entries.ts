@@ -1,116 +1,149 @@
 /** The table of entries. Their JSON columns are written as src/ledger/hash-chain.ts has hashed them. */
-import type { BucketKind, EntryKind, Labels, Move } from '../../ledger/entry.ts';
+import type { Entry, EntryKind, Labels, Method, StoredEntry } from '../../ledger/entry.ts';
+import { readContent, type StoredContent } from '../../ledger/entry-content.ts';
 import type { SealedEntry } from '../../ledger/hash-chain.ts';
-import {
-  bigint,
-  boolean,
-  bytea,
-  instant,
-  int,
-  type JsonInteger,
-  json,
-  text,
-  uuid,
-} from '../../pg/column.ts';
-import { defineTable } from '../../pg/table.ts';
-import type { PricedUsage } from '../../pricing/price.ts';
+import { bigint, bytea, code, hex, instant, int, jsonText, text, uuid } from '../../pg/column.ts';
+import { defineTable, type Row, type Values } from '../../pg/table.ts';
+import { KIND_CODES, METHOD_CODES } from './codes.ts';
+import { requestIdToBytes, requestIdToText } from './request-id.ts';
 
-export type StoredMove = readonly [
-  from: BucketKind,
-  to: BucketKind,
-  grantId: JsonInteger,
-  credits: JsonInteger,
-];
-export type StoredUsage = {
-  readonly operation: string;
-  readonly count: JsonInteger;
-  readonly quantities: Readonly<Record<string, JsonInteger>>;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly unit_credits: JsonInteger;
-  readonly credits: JsonInteger;
-  readonly billable: boolean;
+/** Labels, and single texts by their names. */
+type StoredPersonal = { readonly labels?: Labels } & Readonly<Record<string, string | Labels>>;
+
+/** Fixed-width columns come first, widest first: no byte is lost to alignment. */
+const columns = {
+  accountId: text('key'),
+  seq: bigint('key', '1, 2, 3 … within the account, without gaps'),
+  at: instant('inserted', 'never before the entry before it'),
+  credits: bigint('inserted', 'what it is about: granted, reserved, committed, …'),
+  remainingAfter: bigint('inserted', 'of the account, as are the next two'),
+  reservedAfter: bigint('inserted'),
+  overageAfter: bigint('inserted', 'null: 0').nullIs(0n),
+  refundedSeq: bigint(
+    'inserted',
+    'of a REFUND: the commit or charge that it gives back',
+  ).nullable(),
+  grantId: bigint('inserted', 'the grant that it made or changed').nullable(),
+  planVersion: int('inserted', 'of the plan: see plan_versions'),
+  rateCardVersion: int('inserted', 'of the plan, where a price is concerned').nullable(),
+  kind: code<EntryKind>(KIND_CODES)('inserted'),
+  method: code<Method>(METHOD_CODES)(
+    'inserted',
+    'of the request; null: no request, or not its first entry',
+  )
+    .nullable()
+    .from(({ request }: SealedEntry) => request?.method ?? null),
+  reservationId: uuid('inserted').nullable(),
+  purchaseId: uuid('inserted').nullable(),
+  planId: text('inserted', 'whose terms and prices applied; of a PLAN_CHANGE: the new plan'),
+  previousPlanId: text('inserted', 'of a PLAN_CHANGE').nullable(),
+  caller: text('inserted', '"scrip" for what the service does by itself'),
+  requestId: bytea('inserted', 'see request_id_to_text; null for what the service does by itself')
+    .as(requestIdToText, requestIdToBytes)
+    .nullIs(''),
+  traceId: uuid('inserted', 'W3C trace id')
+    .as(
+      (id) => id.replaceAll('-', ''),
+      (id) => id,
+    )
+    .nullIs(''),
+  spanId: hex('inserted').nullIs(''),
+  content: jsonText<StoredContent>(
+    'inserted',
+    'moves, usages and more: see the view history',
+  ).fromText((entry: SealedEntry) => entry.contentJson),
+  hash: bytea('inserted', 'SHA-256 over the row and the hash of the entry before it'),
+  fingerprint: bytea('inserted', 'with a method: hash of what the request asked for')
+    .nullable()
+    .from(({ request }: SealedEntry) => request?.fingerprint ?? null),
+  response: bytea('inserted', 'with a method: protobuf-encoded, packed; a replay gets it again')
+    .nullable()
+    .from(({ request }: SealedEntry) => request?.response ?? null),
+  reference: text('inserted', "the caller's name for the job; null: none").nullIs(''),
+  personal: jsonText<StoredPersonal>('inserted', 'labels and other personal data; null: none')
+    .fromText((entry: SealedEntry) => entry.personalJson as string)
+    .nullable(),
+  salt: bytea(
+    'inserted',
+    'hashed with personal data; null: there is none, or it was erased',
+  ).nullable(),
+  erasedHash: bytea('inserted', 'the personal_hash of what was erased').nullable(),
 };
 
 export const entries = defineTable({
   name: 'entries',
   comment:
-    'The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket.',
-  columns: {
-    accountId: text('key'),
-    seq: bigint('key', '1, 2, 3 … within the account, without gaps'),
-    kind: text<EntryKind>('inserted'),
-    at: instant('inserted', 'never before the entry before it'),
-    moves: json<readonly StoredMove[]>('inserted', '[[from, to, grant, credits], …]; grant 0: none')
-      .fromText((entry: SealedEntry) => entry.movesJson)
-      .as(toMoves),
-    credits: bigint('inserted', 'what it is about: granted, reserved, committed, …'),
-    remainingAfter: bigint('inserted', 'of the account, as are the next two'),
-    reservedAfter: bigint('inserted'),
-    overageAfter: bigint('inserted'),
-    reservationId: uuid('inserted').nullable(),
-    grantId: bigint('inserted').nullable(),
-    refundedSeq: bigint(
-      'inserted',
-      'of a REFUND: the commit or charge that it gives back',
-    ).nullable(),
-    usages: json<readonly StoredUsage[]>('inserted', 'as they were priced')
-      .fromText((entry: SealedEntry) => entry.usagesJson)
-      .as(toUsages),
-    planId: text(
-      'inserted',
-      'whose rate card priced it; of a PLAN_CHANGE: the new plan',
-    ).nullable(),
-    previousPlanId: text('inserted', 'of a PLAN_CHANGE').nullable(),
-    rateCardVersion: int('inserted').nullable(),
-    late: boolean('inserted', 'a commit after expiry, within the grace period'),
-    final: boolean('inserted', 'of a COMMIT: it ended the reservation').nullable(),
-    caller: text('inserted', '"scrip" for what the service does by itself'),
-    requestId: text('inserted', 'empty for what the service does by itself'),
-    reference: text('inserted', "the caller's name for the job"),
-    labels: json<Labels>('inserted', '{"name": "value"}').fromText(
-      (entry: SealedEntry) => entry.labelsJson,
-    ),
-    traceId: text('inserted', 'W3C trace id, hexadecimal'),
-    spanId: text('inserted'),
-    hash: bytea('inserted', 'SHA-256 over the row and the hash of the entry before it'),
-  },
+    'The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket. ' +
+    'The view history spells them. Personal data can be erased: see erase_entry.',
+  columns,
+  toDomain: toStoredEntry,
   checks: {
     entries_seq_check: 'seq > 0',
-    entries_credits_check: 'credits >= 0',
-    entries_after_check: ['remaining_after >= 0', 'reserved_after >= 0', 'overage_after >= 0'],
-    entries_kind_check:
-      "kind in ('GRANT', 'GRANT_EFFECTIVE', 'GRANT_EXPIRED', 'PURCHASE', 'RESERVE', 'COMMIT', " +
-      "'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'RAISE', 'CLAW_BACK', 'REINSTATE', 'PLAN_CHANGE')",
-    entries_plan_change_check: [
-      "(kind = 'PLAN_CHANGE') = (previous_plan_id is not null)",
-      "(kind <> 'PLAN_CHANGE' or plan_id is not null)",
+    entries_after_check: [
+      'credits >= 0',
+      'remaining_after >= 0',
+      'reserved_after >= 0',
+      'overage_after >= 0',
     ],
+    entries_request_check: '(method is null or request_id is not null)',
+  },
+  indexes: {
+    entries_request: {
+      on: ['requestId', 'accountId', 'method'],
+      where: 'method is not null',
+      unique: true,
+    },
+    entries_by_reservation: { on: ['reservationId'], where: 'reservation_id is not null' },
+    entries_by_purchase: { on: ['purchaseId'], where: 'purchase_id is not null' },
+    entries_by_trace: { on: ['traceId'], where: 'trace_id is not null' },
+    entries_by_reference: { on: ['reference'], where: 'reference is not null' },
   },
   privileges: 'select, insert',
+  unanalyzed: ['content', 'hash', 'fingerprint', 'response', 'personal', 'salt', 'erasedHash'],
 });
 
-export function toMoves(stored: readonly StoredMove[]): readonly Move[] {
-  return stored.map(([from, to, grantId, credits]) => ({
-    from,
-    to,
-    grantId: BigInt(grantId),
-    credits: BigInt(credits),
-  }));
+type EntryValues = Values<typeof columns>;
+type ShownField = Exclude<keyof EntryValues, 'fingerprint' | 'response' | 'salt' | 'erasedHash'>;
+
+const shown = entries.pick(
+  ...(Object.keys(columns) as ShownField[]).filter(
+    (field) => !['fingerprint', 'response', 'salt', 'erasedHash'].includes(field),
+  ),
+);
+
+/** What is shown of entries: all but what replays and the audit need. */
+export const shownEntries = {
+  selectList: shown.selectList,
+  read: (row: Row): Entry => toEntry(shown.read(row)),
+};
+
+function toEntry({
+  content,
+  personal,
+  method: _,
+  ...values
+}: Pick<EntryValues, ShownField>): Entry {
+  const { labels = {}, ...others } = personal ?? {};
+  return {
+    ...values,
+    ...readContent(content, values.kind),
+    labels: labels as Labels,
+    personal: others as Labels,
+  };
 }
 
-export function toUsages(stored: readonly StoredUsage[]): readonly PricedUsage[] {
-  return stored.map((usage) => ({
-    usage: {
-      operation: usage.operation,
-      count: BigInt(usage.count),
-      quantities: new Map(
-        Object.entries(usage.quantities).map(([name, value]) => [name, BigInt(value)]),
-      ),
-      attributes: new Map(Object.entries(usage.attributes)),
-    },
-    unitCredits: BigInt(usage.unit_credits),
-    credits: BigInt(usage.credits),
-    billable: usage.billable,
-    components: [],
-  }));
+function toStoredEntry({
+  fingerprint,
+  response,
+  salt,
+  erasedHash,
+  ...values
+}: EntryValues): StoredEntry {
+  const { method } = values;
+  return {
+    ...toEntry(values),
+    request: method === null ? null : { method, fingerprint, response },
+    salt,
+    erasedHash,
+  };
 }

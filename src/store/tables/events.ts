@@ -30,4 +30,5 @@ export const events = defineTable({
     events_of_account: { on: ['accountId', 'position'] },
   },
   privileges: 'select, insert, update (position)',
+  unanalyzed: ['data'],
 });

@@ -1,6 +1,7 @@
 /** The table of grants. */
 import {
   ALL_OPERATIONS,
+  type Grant,
   type GrantCategory,
   type GrantSource,
   type GrantState,
@@ -34,6 +35,9 @@ export const grants = defineTable({
     stranded: boolean('updated', 'limited to operations that the plan has no price for'),
     state: text<GrantState>('updated', 'as of its last change'),
     open: boolean('updated', 'it can still change; a unit of work loads these').computed(isOpen),
+    paid: boolean('inserted', 'for the burn order').computed(
+      ({ category }: Grant) => category === 'PAID',
+    ),
     createdAt: instant('inserted'),
   },
   checks: {
@@ -48,9 +52,13 @@ export const grants = defineTable({
     grants_open_check: "(state = 'SCHEDULED' or remaining > 0) = open",
   },
   indexes: {
-    grants_open: { on: ['accountId'], where: 'open' },
-    grants_limited: { on: ['accountId'], where: 'open and operations is not null' },
+    grants_in_burn_order: {
+      on: ['accountId', 'priority', 'expiresAt', 'paid', 'grantId'],
+      where: 'open',
+    },
+    grants_by_expiry: { on: ['accountId', 'expiresAt'], where: 'open' },
   },
   privileges: 'select, insert, update',
+  unanalyzed: ['operations'],
   fillfactor: 70,
 });

@@ -9,23 +9,23 @@ import { entries } from './entries.ts';
 import { eventCursors } from './event-cursors.ts';
 import { events } from './events.ts';
 import { grants } from './grants.ts';
+import { planVersions } from './plan-versions.ts';
 import { plans } from './plans.ts';
 import { purchases } from './purchases.ts';
 import { rateCards } from './rate-cards.ts';
 import { refunded } from './refunded.ts';
-import { requests } from './requests.ts';
 import { reservations } from './reservations.ts';
 import { statements } from './statements.ts';
 
 /** In the order of docs/schema.sql. */
 export const tables = [
   plans,
+  planVersions,
   rateCards,
   accounts,
   grants,
   reservations,
   entries,
-  requests,
   refunded,
   purchases,
   customPacks,
@@ -39,12 +39,12 @@ export const tables = [
 
 export const entities = {
   plans: entityOf(plans),
+  planVersions: entityOf(planVersions),
   rateCards: entityOf(rateCards),
   accounts: entityOf(accounts),
   grants: entityOf(grants),
   reservations: entityOf(reservations),
   entries: entityOf(entries),
-  requests: entityOf(requests),
   refunded: entityOf(refunded),
   purchases: entityOf(purchases),
   customPacks: entityOf(customPacks),

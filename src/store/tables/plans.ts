@@ -4,14 +4,16 @@ import { defineTable } from '../../pg/table.ts';
 
 export const plans = defineTable({
   name: 'plans',
-  comment: 'Plans as they were published last. Their prices are in rate_cards.',
+  comment: 'Plans. What they say is in plan_versions and rate_cards.',
   columns: {
     planId: text('key'),
-    title: text('updated'),
-    terms: json<unknown>('updated', 'terms and packs; see src/pricing/plan-file/plan-json.ts'),
+    version: int('updated', 'the newest of plan_versions: it is in force'),
     updatedAt: instant('updated'),
     revision: int('updated', 'incremented by every publication that changes something'),
-    withdrawn: json<readonly number[]>('updated', 'versions replaced before they took effect'),
+    withdrawn: json<readonly number[]>(
+      'updated',
+      'rate card versions that were replaced before they took effect',
+    ),
   },
   privileges: 'select, insert, update',
 });

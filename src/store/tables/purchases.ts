@@ -85,7 +85,7 @@ const columns = {
     .from((p: Purchase) => p.resolution?.at ?? null),
   creditsClawedBack: bigint('updated', 'taken back after a refund or dispute'),
   creditsUnrecovered: bigint('updated', 'to be taken back, and spent before'),
-  syncVersion: int('updated', 'how often it was synchronised with the provider').named('looks'),
+  syncVersion: int('updated', 'how often it was synchronised with the provider'),
   nextCheckAt: instant('updated', 'when to ask the provider; null: not pending').nullable(),
 };
 

@@ -1,0 +1,639 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/**
+ * The schema of the first release, and the role that the service works under. From here on migrations
+ * expand and contract: what a running replica uses stays until no replica uses it any more.
+ */
+export class Migration0001Baseline extends Migration {
+  override up() {
+    this.#runtimeRole();
+    this.addSql(SCHEMA);
+    this.addSql(`insert into event_cursors values ('assigned', 0), ('enqueued', null)`);
+  }
+
+  /**
+   * The role can insert entries, and lacks the privilege to update or delete them. Roles belong to the
+   * database cluster: this one may exist already, or be created by another database's migration at the
+   * same moment.
+   */
+  #runtimeRole() {
+    this.addSql(`
+      do $$ begin
+        create role scrip_runtime nologin;
+      exception when duplicate_object or unique_violation then null;
+      end $$`);
+    this.addSql(`
+      do $$ begin
+        execute format('grant scrip_runtime to %I', current_user);
+        execute format('grant usage on schema %I to scrip_runtime', current_schema);
+      end $$`);
+    this.addSql(`grant select on schema_migrations to scrip_runtime`);
+  }
+}
+
+/** As docs/schema.sql was when this migration was made. */
+const SCHEMA = `
+-- Plans. What they say is in plan_versions and rate_cards.
+create table plans (
+  plan_id    text not null,
+  version    int not null,            -- the newest of plan_versions: it is in force
+  updated_at timestamptz(3) not null,
+  revision   int not null,            -- incremented by every publication that changes something
+  withdrawn  jsonb not null,          -- rate card versions that were replaced before they took effect
+  primary key (plan_id)
+);
+grant select, insert, update on plans to scrip_runtime;
+
+-- Plans' terms and packs: every version that there ever was, immutable.
+create table plan_versions (
+  plan_id    text not null,
+  version    int not null,            -- 1, 2, 3 … within the plan
+  title      text not null,
+  terms      jsonb not null,          -- terms and packs; see src/pricing/plan-file/plan-json.ts
+  created_at timestamptz(3) not null, -- it is in force from then until the next
+  primary key (plan_id, version),
+  constraint plan_versions_version_check check (version > 0)
+);
+grant select, insert on plan_versions to scrip_runtime;
+
+-- Plans' prices for operations: every version that there ever was, immutable.
+create table rate_cards (
+  plan_id      text not null,
+  version      int not null,            -- 1, 2, 3 … within the plan
+  content      jsonb not null,          -- prices; see src/pricing/plan-file/plan-json.ts
+  created_at   timestamptz(3) not null,
+  effective_at timestamptz(3) not null, -- the version is in force from then until the next
+  primary key (plan_id, version),
+  constraint rate_cards_version_check check (version > 0)
+);
+grant select, insert on rate_cards to scrip_runtime;
+
+-- Owners of balances. A unit of work locks the row of each account that it changes.
+create table accounts (
+  account_id         text not null,           -- given by the caller
+  opened_at          timestamptz(3) not null,
+  closed_at          timestamptz(3),          -- null while the account is open
+  state              text not null,
+  plan_id            text not null,           -- the plan that the account lives under
+  display_name       text not null,
+  labels             jsonb not null,          -- {"name": "value"}
+  low_balance_levels jsonb,                   -- e.g. ["500", "10%"]; null: the plan's
+  pause_floor        bigint,                  -- null: the plan's is in force
+  low_levels         jsonb,                   -- the newest event of each says "low"; null: no change since it was opened
+  auto_top_up        jsonb,                   -- what the owner switched on; null: off
+  top_ups            jsonb,                   -- past and current top-ups; null before the first
+  top_up_due_at      timestamptz(3),          -- a top-up is to be started or checked; null: none
+  statement_due_at   timestamptz(3),          -- end of the next month to close; null: none
+  statement_plan_id  text,                    -- the postpaid plan that prices that month
+  seq                bigint not null,         -- of the newest entry; 0 before the first
+  grant_count        bigint not null,         -- number of the newest grant
+  event_count        bigint not null,         -- seq of the newest event
+  remaining          bigint not null,         -- sum over the account's grants
+  reserved           bigint not null,         -- sum over the account's grants
+  granted            bigint not null,         -- sum of the amounts of grants with credits left
+  scheduled          bigint not null,         -- sum of the amounts of grants that are not effective yet
+  overage            bigint not null,         -- used in the calendar month of last_at and covered by no grant
+  overage_reserved   bigint not null,         -- of reservations that no grant covers
+  overage_limit      bigint not null,
+  allowance_due_at   timestamptz(3),          -- end of the period granted last; null: none lasts
+  has_limited_grants boolean not null,        -- an open grant is limited to operations, or was
+  due_at             timestamptz(3),          -- nothing happens to the account by itself before; may be too early
+  last_at            timestamptz(3) not null, -- time of the newest entry or closed month; never decreases
+  last_hash          bytea not null,          -- hash of the newest entry
+  version            bigint not null,         -- row version: every update increments it
+  primary key (account_id),
+  constraint accounts_state_check check (state in ('OPEN', 'CLOSED')),
+  constraint accounts_seq_check check (seq >= 0),
+  constraint accounts_grant_count_check check (grant_count >= 0),
+  constraint accounts_event_count_check check (event_count >= 0),
+  constraint accounts_pause_floor_check check (pause_floor >= 0),
+  constraint accounts_available_check check (
+    reserved >= 0
+    and reserved <= remaining
+    and remaining <= granted
+  ),
+  constraint accounts_overage_check check (
+    overage >= 0
+    and overage_reserved >= 0
+    and overage + overage_reserved <= overage_limit
+  ),
+  constraint accounts_version_check check (version > 0)
+) with (fillfactor = 70);
+create index accounts_due on accounts (due_at) where due_at is not null;
+create index accounts_statement_due on accounts (statement_due_at) where statement_due_at is not null;
+create index accounts_top_up_due on accounts (top_up_due_at) where top_up_due_at is not null;
+create index accounts_auto_top_up on accounts (plan_id, account_id) where auto_top_up is not null;
+create index accounts_by_plan on accounts (plan_id, account_id);
+alter table accounts alter column labels set statistics 0,
+  alter column auto_top_up set statistics 0,
+  alter column top_ups set statistics 0,
+  alter column last_hash set statistics 0;
+grant select, insert, update on accounts to scrip_runtime;
+
+-- Allocations of credits to accounts.
+create table grants (
+  account_id       text not null,
+  grant_id         bigint not null,         -- 1, 2, 3 … within the account
+  amount           bigint not null,
+  remaining        bigint not null,         -- not spent yet
+  reserved         bigint not null,         -- of remaining: set aside by active reservations
+  category         text not null,
+  priority         int not null,            -- lower burns first
+  effective_at     timestamptz(3) not null,
+  expires_at       timestamptz(3),          -- null: never
+  source           text not null,           -- WELCOME, ALLOWANCE, PURCHASE, OPERATOR or REFUND
+  source_reference text not null,
+  operations       jsonb,                   -- that it pays for, ordered; null: all
+  notice_at        timestamptz(3),          -- notice of its expiry is due; null: never, or given
+  stranded         boolean not null,        -- limited to operations that the plan has no price for
+  state            text not null,           -- as of its last change
+  open             boolean not null,        -- it can still change; a unit of work loads these
+  paid             boolean not null,        -- for the burn order
+  created_at       timestamptz(3) not null,
+  primary key (account_id, grant_id),
+  constraint grants_amount_check check (amount > 0),
+  constraint grants_remaining_check check (remaining >= 0 and remaining <= amount),
+  constraint grants_reserved_check check (reserved >= 0 and reserved <= remaining),
+  constraint grants_priority_check check (priority >= 0 and priority <= 100),
+  constraint grants_expiry_check check (expires_at > effective_at),
+  constraint grants_category_check check (
+    category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')
+  ),
+  constraint grants_state_check check (state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')),
+  constraint grants_operations_check check (jsonb_array_length(operations) > 0),
+  constraint grants_open_check check ((state = 'SCHEDULED' or remaining > 0) = open)
+) with (fillfactor = 70);
+create index grants_in_burn_order on grants (account_id, priority, expires_at, paid, grant_id) where open;
+create index grants_by_expiry on grants (account_id, expires_at) where open;
+alter table grants alter column operations set statistics 0;
+grant select, insert, update on grants to scrip_runtime;
+
+-- Credits set aside from named grants for running jobs. A row is deleted when its reservation is
+-- committed or released: from then on its entries say what it was.
+create table reservations (
+  account_id          text not null,
+  reservation_id      uuid not null,           -- ordered by time
+  state               smallint not null,       -- ACTIVE (1) until the account is settled, even past expires_at; EXPIRED (4)
+  over_commit_policy  smallint not null,       -- of a commit of more than was reserved: REJECT (1), CAP (2), DRAW (3)
+  rate_card_version   int not null,
+  entry_seq           bigint not null,         -- of the entry that made it
+  credits             bigint not null,         -- reserved, at first and by raising it since
+  committed           bigint not null,
+  returned            bigint not null,         -- given back to the grants
+  created_at          timestamptz(3) not null,
+  expires_at          timestamptz(3) not null,
+  late                boolean not null,        -- committed after it had expired, within the grace period
+  plan_id             text not null,           -- the plan whose rate card prices every commit
+  allocations         json not null,           -- [[grant, credits], …] still held, in burn order; grant 0 is overage
+  expired_allocations json,                    -- [[grant, credits], …] given back by its expiry and not committed late; null: none
+  held_for            json,                    -- [[operation, credits], …] where limited grants are held; else null
+  reference           text,                    -- the caller's name for the job; null: none
+  labels              json,                    -- {"name": "value"}; null: none
+  primary key (account_id, reservation_id),
+  constraint reservations_credits_check check (credits >= 0 and committed >= 0 and returned >= 0),
+  constraint reservations_whole_check check (
+    (committed + returned <= credits or over_commit_policy = 3)
+  )
+);
+create index reservations_active on reservations (account_id, expires_at) where state = 1;
+alter table reservations alter column allocations set statistics 0,
+  alter column expired_allocations set statistics 0,
+  alter column held_for set statistics 0,
+  alter column labels set statistics 0;
+grant select, insert, update, delete on reservations to scrip_runtime;
+
+-- The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket. The
+-- view history spells them. Personal data can be erased: see erase_entry.
+create table entries (
+  account_id        text not null,
+  seq               bigint not null,         -- 1, 2, 3 … within the account, without gaps
+  at                timestamptz(3) not null, -- never before the entry before it
+  credits           bigint not null,         -- what it is about: granted, reserved, committed, …
+  remaining_after   bigint not null,         -- of the account, as are the next two
+  reserved_after    bigint not null,
+  overage_after     bigint,                  -- null: 0
+  refunded_seq      bigint,                  -- of a REFUND: the commit or charge that it gives back
+  grant_id          bigint,                  -- the grant that it made or changed
+  plan_version      int not null,            -- of the plan: see plan_versions
+  rate_card_version int,                     -- of the plan, where a price is concerned
+  kind              smallint not null,
+  method            smallint,                -- of the request; null: no request, or not its first entry
+  reservation_id    uuid,
+  purchase_id       uuid,
+  plan_id           text not null,           -- whose terms and prices applied; of a PLAN_CHANGE: the new plan
+  previous_plan_id  text,                    -- of a PLAN_CHANGE
+  caller            text not null,           -- "scrip" for what the service does by itself
+  request_id        bytea,                   -- see request_id_to_text; null for what the service does by itself
+  trace_id          uuid,                    -- W3C trace id
+  span_id           bytea,
+  content           json not null,           -- moves, usages and more: see the view history
+  hash              bytea not null,          -- SHA-256 over the row and the hash of the entry before it
+  fingerprint       bytea,                   -- with a method: hash of what the request asked for
+  response          bytea,                   -- with a method: protobuf-encoded, packed; a replay gets it again
+  reference         text,                    -- the caller's name for the job; null: none
+  personal          json,                    -- labels and other personal data; null: none
+  salt              bytea,                   -- hashed with personal data; null: there is none, or it was erased
+  erased_hash       bytea,                   -- the personal_hash of what was erased
+  primary key (account_id, seq),
+  constraint entries_seq_check check (seq > 0),
+  constraint entries_after_check check (
+    credits >= 0
+    and remaining_after >= 0
+    and reserved_after >= 0
+    and overage_after >= 0
+  ),
+  constraint entries_request_check check ((method is null or request_id is not null))
+);
+create unique index entries_request on entries (request_id, account_id, method) where method is not null;
+create index entries_by_reservation on entries (reservation_id) where reservation_id is not null;
+create index entries_by_purchase on entries (purchase_id) where purchase_id is not null;
+create index entries_by_trace on entries (trace_id) where trace_id is not null;
+create index entries_by_reference on entries (reference) where reference is not null;
+alter table entries alter column content set statistics 0,
+  alter column hash set statistics 0,
+  alter column fingerprint set statistics 0,
+  alter column response set statistics 0,
+  alter column personal set statistics 0,
+  alter column salt set statistics 0,
+  alter column erased_hash set statistics 0;
+grant select, insert on entries to scrip_runtime;
+
+-- How much of a commit or charge has been refunded. A row exists from its first refund on.
+create table refunded (
+  account_id text not null,
+  seq        bigint not null, -- of the entry of the commit or charge
+  committed  bigint not null, -- credits of that entry
+  refunded   bigint not null, -- credits given back so far
+  primary key (account_id, seq),
+  constraint refunded_check check (refunded > 0 and refunded <= committed)
+);
+grant select, insert, update on refunded to scrip_runtime;
+
+-- Packs bought. A purchase is pending until it is paid; then it makes one grant.
+create table purchases (
+  account_id            text not null,
+  purchase_id           uuid not null,           -- ordered by time
+  pack_id               text not null,
+  title                 text not null,
+  quantity              int not null,            -- packs bought
+  credits               bigint not null,
+  currency              text not null,           -- ISO 4217
+  amount                numeric(20, 9) not null, -- the price of all packs
+  validity              text,                    -- how long its credits last, e.g. "12 months"; null: for ever
+  method                text not null,           -- how it is paid
+  state                 text not null,
+  payment_reference     text,                    -- of a REFERENCE: number of a payment elsewhere
+  payment_reference_key text,                    -- what references of one payment have in common
+  caller                text not null,           -- who bought it; "scrip" for a top-up
+  request_id            text not null,           -- empty for a top-up
+  labels                jsonb not null,          -- {"name": "value"}
+  success_url           text,                    -- of a CHECKOUT
+  cancel_url            text,                    -- of a CHECKOUT
+  customer_email        text,                    -- of a CHECKOUT; null: the provider asks
+  customer              text,                    -- of a TOP_UP, as the provider names it
+  payment_method        text,                    -- of a TOP_UP, as the provider names it
+  session_id            text,                    -- of the provider's checkout session
+  checkout_url          text,
+  session_expires_at    timestamptz(3),
+  payment_intent_id     text,                    -- of the provider's payment
+  failure_code          text not null,           -- why it is FAILED, in the provider's words; else empty
+  grant_id              bigint,                  -- of a PAID one
+  created_at            timestamptz(3) not null,
+  paid_at               timestamptz(3),
+  currency_paid         text,                    -- ISO 4217
+  amount_paid           numeric(20, 9),          -- at the provider
+  amount_refunded       numeric(20, 9) not null,
+  dispute_state         text not null,
+  decision              text,                    -- on a payment that differs from the price
+  decided_by            text,                    -- the caller
+  decision_reason       text,                    -- for people
+  decided_at            timestamptz(3),
+  credits_clawed_back   bigint not null,         -- taken back after a refund or dispute
+  credits_unrecovered   bigint not null,         -- to be taken back, and spent before
+  sync_version          int not null,            -- how often it was synchronised with the provider
+  next_check_at         timestamptz(3),          -- when to ask the provider; null: not pending
+  primary key (account_id, purchase_id),
+  constraint purchases_payment_reference unique (account_id, payment_reference_key),
+  constraint purchases_session unique (account_id, session_id),
+  constraint purchases_payment_intent unique (account_id, payment_intent_id),
+  constraint purchases_quantity_check check (quantity > 0),
+  constraint purchases_credits_check check (credits > 0),
+  constraint purchases_amount_check check (amount >= 0),
+  constraint purchases_state_check check (
+    state in ('PENDING', 'PAID', 'FAILED', 'EXPIRED', 'MISMATCHED', 'REJECTED')
+  ),
+  constraint purchases_paid_check check (
+    (state = 'PAID') = (grant_id is not null)
+    and (state = 'PAID') = (paid_at is not null)
+  ),
+  constraint purchases_method_check check (
+    method in ('REFERENCE', 'CHECKOUT', 'TOP_UP')
+    and (method = 'REFERENCE') = (payment_reference is not null)
+    and (method = 'REFERENCE') = (payment_reference_key is not null)
+    and (method = 'CHECKOUT') = (success_url is not null and cancel_url is not null)
+    and (method = 'TOP_UP') = (customer is not null and payment_method is not null)
+  ),
+  constraint purchases_session_check check (
+    (session_id is null) = (checkout_url is null)
+    and (session_id is null) = (session_expires_at is null)
+  ),
+  constraint purchases_asked_back_check check (
+    amount_refunded >= 0
+    and credits_clawed_back >= 0
+    and credits_unrecovered >= 0
+    and credits_clawed_back + credits_unrecovered <= credits
+  ),
+  constraint purchases_amount_paid_check check (
+    (amount_paid is null) = (currency_paid is null)
+    and amount_paid >= 0
+    and (amount_paid is not null or state <> 'MISMATCHED')
+  ),
+  constraint purchases_decision_check check (
+    decision in ('ACCEPTED', 'REJECTED')
+    and (decision is null) = (decided_by is null)
+    and (decision is null) = (decision_reason is null)
+    and (decision is null) = (decided_at is null)
+    and (state = 'REJECTED') = (coalesce(decision, '') = 'REJECTED')
+    and (state = 'PAID' or coalesce(decision, '') <> 'ACCEPTED')
+    and (state <> 'PAID' or amount_paid is null or decision is not null or (amount_paid = amount and
+    currency_paid = currency))
+  ),
+  constraint purchases_dispute_check check (dispute_state in ('NONE', 'OPEN', 'WON', 'LOST')),
+  constraint purchases_next_check_check check ((state = 'PENDING') = (next_check_at is not null))
+);
+create index purchases_to_check on purchases (next_check_at) where next_check_at is not null;
+create index purchases_mismatched on purchases (account_id, purchase_id) where state = 'MISMATCHED';
+grant select, insert, update on purchases to scrip_runtime;
+
+-- Packs offered to one account. A withdrawn pack stays, until it is offered again.
+create table custom_packs (
+  account_id   text not null,
+  pack_id      text not null,
+  title        text not null,
+  credits      bigint not null,
+  currency     text not null,           -- ISO 4217
+  amount       numeric(20, 9) not null, -- the price
+  validity     text,                    -- how long its credits last, e.g. "12 months"; null: for ever
+  offered_at   timestamptz(3) not null,
+  offered_by   text not null,           -- the caller
+  withdrawn_at timestamptz(3),          -- null: it is on offer
+  primary key (account_id, pack_id),
+  constraint custom_packs_credits_check check (credits > 0),
+  constraint custom_packs_amount_check check (amount > 0)
+);
+grant select, insert, update on custom_packs to scrip_runtime;
+
+-- Closed bills, one per account and calendar month of overage, immutable.
+create table statements (
+  account_id text not null,
+  month      text not null,           -- e.g. "2026-11"
+  plan_id    text not null,           -- the plan that prices it
+  closed_at  timestamptz(3) not null,
+  after_seq  bigint not null,         -- it counts the entries with after_seq < seq <= last_seq
+  last_seq   bigint not null,
+  overage    bigint not null,         -- credits
+  currency   text,                    -- null where overage is not billed
+  total      numeric,                 -- amount to pay; below 0 where earlier months are adjusted
+  content    jsonb not null,          -- usage, rates, lines and adjustments
+  primary key (account_id, month),
+  constraint statements_month_check check (month ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'),
+  constraint statements_seq_check check (after_seq >= 0 and after_seq <= last_seq),
+  constraint statements_overage_check check (overage >= 0),
+  constraint statements_total_check check ((total is null) = (currency is null))
+);
+create index statements_by_plan on statements (plan_id, month, account_id);
+grant select, insert on statements to scrip_runtime;
+
+-- What subscribers are told, written by the transaction that caused it (outbox).
+create table events (
+  account_id text not null,
+  event_id   uuid not null,
+  seq        bigint not null,         -- 1, 2, 3 … within the account
+  position   bigint,                  -- 1, 2, 3 … over all accounts; given after the commit
+  type       text not null,           -- e.g. "balance.low"
+  at         timestamptz(3) not null,
+  data       jsonb not null,          -- {"name": "value"}
+  trace_id   text not null,           -- W3C trace id, hexadecimal, of what caused it
+  span_id    text not null,
+  primary key (account_id, event_id),
+  constraint events_seq_check check (seq > 0),
+  constraint events_position_check check (position > 0)
+);
+create index events_waiting on events (account_id, seq) where position is null;
+create index events_by_position on events (position);
+create index events_of_account on events (account_id, position);
+alter table events alter column data set statistics 0;
+grant select, insert, update (position) on events to scrip_runtime;
+
+-- How far the outbox has got: the last position given ("assigned"), and the last that has a
+-- delivery ("enqueued").
+create table event_cursors (
+  name     text not null,
+  position bigint,        -- null: no webhook endpoint was ever configured
+  primary key (name)
+);
+grant select, update on event_cursors to scrip_runtime;
+
+-- Events on their way to the webhook endpoint. Replicas share them by leases on due_at.
+create table deliveries (
+  account_id      text not null,
+  event_id        uuid not null,
+  position        bigint not null, -- of the event
+  state           text not null,
+  attempts        int not null,    -- so far; the current one is counted
+  due_at          timestamptz(3),  -- of the next attempt, or end of the lease of this one
+  last_attempt_at timestamptz(3),
+  last_error      text not null,   -- empty after a success
+  ended_at        timestamptz(3),
+  primary key (account_id, event_id),
+  constraint deliveries_state_check check (state in ('PENDING', 'DELIVERED', 'DEAD')),
+  constraint deliveries_attempts_check check (attempts >= 0),
+  constraint deliveries_due_check check ((state = 'PENDING') = (due_at is not null)),
+  constraint deliveries_end_check check ((state = 'PENDING') = (ended_at is null))
+) with (fillfactor = 70);
+create index deliveries_due on deliveries (due_at) where due_at is not null;
+create index deliveries_by_position on deliveries (position);
+create index deliveries_by_state on deliveries (state, position);
+grant select, insert, update on deliveries to scrip_runtime;
+
+-- The time that a replica trusted last ('newest'). It shows whether the database's clock has jumped
+-- while no replica watched it.
+create table clock_heartbeats (
+  name          text not null,
+  trusted_at    timestamptz(3) not null,
+  database_at   timestamptz(3) not null, -- the database's clock at that time
+  acceptance_id bigint not null,         -- the newest acceptance when the clocks agreed last; 0: none
+  writer        uuid not null,           -- the process
+  primary key (name)
+) with (fillfactor = 70);
+grant select, insert, update on clock_heartbeats to scrip_runtime;
+
+-- When an operator accepted the database's clock, after a jump. Replicas that wait for it look for
+-- a new row.
+create table clock_acceptances (
+  acceptance_id bigint not null,         -- 1, 2, 3 …
+  database_at   timestamptz(3) not null, -- the database's clock
+  host_at       timestamptz(3) not null, -- the clock of the operator's machine
+  primary key (acceptance_id)
+);
+grant select, insert on clock_acceptances to scrip_runtime;
+
+-- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
+-- because of its length is preceded by a zero byte.
+create function request_id_to_text(id bytea) returns text
+  immutable strict parallel safe
+  return case
+    when length(id) = 16 then encode(id, 'hex')::uuid::text
+    when get_byte(id, 0) = 0 then convert_from(substr(id, 2), 'UTF8')
+    else convert_from(id, 'UTF8')
+  end;
+
+-- To look for a request id: where request_id = request_id_to_bytes('…') and method is not null.
+create function request_id_to_bytes(id text) returns bytea
+  immutable strict parallel safe
+  return case
+    when id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+      then decode(replace(id, '-', ''), 'hex')
+    when octet_length(id) = 16 then '\\x00'::bytea || convert_to(id, 'UTF8')
+    else convert_to(id, 'UTF8')
+  end;
+
+-- Entries in words, e.g.: select * from history where account_id = '…' order by seq.
+create view history as
+  select
+    account_id, seq, at,
+    case kind
+      when 1 then 'GRANT'
+      when 2 then 'GRANT_EFFECTIVE'
+      when 3 then 'GRANT_EXPIRED'
+      when 4 then 'PURCHASE'
+      when 5 then 'RESERVE'
+      when 6 then 'COMMIT'
+      when 7 then 'RELEASE'
+      when 8 then 'EXPIRE'
+      when 9 then 'CHARGE'
+      when 10 then 'REFUND'
+      when 11 then 'PLAN_CHANGE'
+      when 12 then 'RAISE'
+      when 13 then 'EXTEND'
+      when 14 then 'OPEN_ACCOUNT'
+      when 15 then 'UPDATE_ACCOUNT'
+      when 16 then 'CLOSE_ACCOUNT'
+      when 17 then 'OFFER_PACK'
+      when 18 then 'WITHDRAW_PACK'
+      when 19 then 'CHECKOUT'
+      when 20 then 'CLAW_BACK'
+      when 21 then 'REINSTATE'
+      when 22 then 'REJECT_PURCHASE'
+    end as kind,
+    credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
+    reservation_id, purchase_id, grant_id, refunded_seq,
+    plan_id, plan_version, rate_card_version, previous_plan_id,
+    caller,
+    request_id_to_text(request_id) as request_id,
+    case method
+      when 1 then 'OpenAccount'
+      when 2 then 'UpdateAccount'
+      when 3 then 'CloseAccount'
+      when 4 then 'MoveAccount'
+      when 5 then 'GrantCredits'
+      when 6 then 'OfferPack'
+      when 7 then 'WithdrawPack'
+      when 8 then 'Purchase'
+      when 9 then 'ResolvePurchase'
+      when 10 then 'Reserve'
+      when 11 then 'RaiseReservation'
+      when 12 then 'ExtendReservation'
+      when 13 then 'Commit'
+      when 14 then 'Release'
+      when 15 then 'Charge'
+      when 16 then 'Refund'
+    end as method,
+    reference,
+    personal -> 'labels' as labels,
+    replace(trace_id::text, '-', '') as trace_id, encode(span_id, 'hex') as span_id,
+    coalesce((content ->> 'l')::boolean, false) as late,
+    case when kind = 6 then coalesce((content ->> 'f')::boolean, true) end as final,
+    (content ->> 'a')::bigint as asked,
+    to_timestamp((content ->> 'x')::bigint / 1000.0) as expires_at,
+    case when kind = 5 then coalesce(content ->> 'p', 'REJECT') end as over_commit_policy,
+    content -> 'd' as details,
+    personal,
+    content -> 'm' as moves, content -> 'u' as usages,
+    erased_hash is not null as erased
+  from entries;
+
+-- The moves of entries, one per row. Every balance is a sum of moves.
+create view history_moves as
+  select
+    e.account_id, e.seq, e.at, m.number,
+    case left(m.move ->> 0, 1)
+        when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved'
+        when 'c' then 'consumed' when 'x' then 'expired'
+      end as from_bucket,
+    case right(m.move ->> 0, 1)
+        when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved'
+        when 'c' then 'consumed' when 'x' then 'expired'
+      end as to_bucket,
+    nullif((m.move ->> 1)::bigint, 0) as grant_id,
+    (m.move ->> 2)::bigint as credits
+  from entries e
+  cross join json_array_elements(e.content -> 'm') with ordinality as m(move, number);
+
+-- The priced usages of entries, one per row.
+create view history_usages as
+  select
+    e.account_id, e.seq, e.at, u.number,
+    u.usage ->> 0 as operation,
+    (u.usage ->> 1)::bigint as count,
+    (u.usage ->> 2)::bigint as unit_credits,
+    (u.usage ->> 1)::bigint * (u.usage ->> 2)::bigint as credits,
+    coalesce(u.usage -> 3, '{}') as quantities,
+    coalesce(u.usage -> 4, '{}') as attributes,
+    coalesce((u.usage ->> 5)::boolean, true) as billable
+  from entries e
+  cross join json_array_elements(e.content -> 'u') with ordinality as u(usage, number);
+
+-- Running reservations in words.
+create view running_reservations as
+  select
+    account_id, reservation_id,
+    case state
+      when 1 then 'ACTIVE'
+      when 4 then 'EXPIRED'
+    end as state,
+    credits, committed, returned, allocations, expired_allocations, held_for,
+    created_at, expires_at, late,
+    case over_commit_policy
+      when 1 then 'REJECT'
+      when 2 then 'CAP'
+      when 3 then 'DRAW'
+    end as over_commit_policy,
+    plan_id, rate_card_version, reference, labels, entry_seq
+  from reservations;
+
+-- The salted hash of an entry's personal data and request. The hash chain covers this hash.
+create function personal_hash(
+  salt bytea, fingerprint bytea, response bytea, reference text, personal json
+) returns bytea
+  stable parallel safe
+  return sha256(convert_to(
+    coalesce(encode(salt, 'hex'), '') || E'\\n' || coalesce(encode(fingerprint, 'hex'), '') || E'\\n' ||
+    coalesce(encode(response, 'hex'), '') || E'\\n' || coalesce(reference, '') || E'\\n' ||
+    coalesce(personal::text, ''), 'UTF8'));
+
+-- Erases the personal data of an entry, with the request and response that repeat it. The chain stays
+-- whole. Only the owner of the database may: the service's role has no privilege to change entries.
+create function erase_entry(of_account text, of_seq bigint) returns void
+  language sql
+  begin atomic
+    update entries set
+      erased_hash = personal_hash(salt, fingerprint, response, reference, personal),
+      salt = null, fingerprint = null, response = null, reference = null, personal = null
+    where account_id = of_account and seq = of_seq and erased_hash is null;
+  end;
+
+grant select on history, history_moves, history_usages, running_reservations to scrip_runtime;
+`;

@@ -1,0 +1,149 @@
+/**
+ * What the entries without moves say of an account: when it was opened and closed, its settings, and the packs
+ * that are offered to it. Compares the rows with the last of each.
+ */
+import { canonicalJson } from '../canonical.ts';
+import type { Account } from '../ledger/account.ts';
+import type { CustomPack } from '../ledger/custom-pack.ts';
+import type { EntryKind, Labels, StoredEntry } from '../ledger/entry.ts';
+import type { Report } from './findings.ts';
+import { instant } from './instant.ts';
+import { toNano } from './statement-price.ts';
+
+/** What the caller of a closed account is refused. */
+const NEEDS_OPEN: ReadonlySet<EntryKind> = new Set([
+  'UPDATE_ACCOUNT',
+  'PLAN_CHANGE',
+  'OFFER_PACK',
+  'CHECKOUT',
+  'RESERVE',
+  'RAISE',
+  'CHARGE',
+]);
+
+type OfferedPack = {
+  readonly terms: Labels;
+  readonly offeredAt: number;
+  readonly offeredBy: string;
+  readonly withdrawnAt: number | null;
+};
+
+export class AccountHistory {
+  #openedAt: number | null = null;
+  #closedAt: number | null = null;
+  /** Null: erased, and not set again since. */
+  #displayName: string | null = '';
+  #labels: Labels | null = {};
+  /** The account's own settings, as details spell them. */
+  readonly #settings = new Map([
+    ['low_balance_levels', 'plan'],
+    ['pause_floor', 'plan'],
+    ['auto_top_up', 'off'],
+  ]);
+  readonly #packs = new Map<string, OfferedPack>();
+
+  /** Checks the account's next entry. */
+  apply(entry: StoredEntry, report: Report) {
+    const { seq, kind, at } = entry;
+    if ((seq === 1n) !== (kind === 'OPEN_ACCOUNT'))
+      report(seq === 1n ? `is the first entry, and a ${kind}` : 'opens the account again');
+    if (this.#closedAt !== null && NEEDS_OPEN.has(kind))
+      report(`is a ${kind} of an account that was closed at ${instant(this.#closedAt)}`);
+    if (kind === 'OPEN_ACCOUNT') this.#open(entry);
+    else if (kind === 'UPDATE_ACCOUNT') this.#update(entry, report);
+    else if (kind === 'CLOSE_ACCOUNT') {
+      if (this.#closedAt !== null) report('closes the account again');
+      this.#closedAt = at;
+    } else if (kind === 'OFFER_PACK') this.#offer(entry);
+    else if (kind === 'WITHDRAW_PACK') this.#withdraw(entry, report);
+  }
+
+  /** Compares the account's row, and those of its packs. */
+  finish(account: Account, packs: readonly CustomPack[], report: Report) {
+    const compare = (name: string, stated: unknown, said: unknown) => {
+      if (stated !== said) report(`${name} is ${stated}, the entries say ${said}`);
+    };
+    const instantOf = (at: number | null) => (at === null ? 'never' : instant(at));
+    compare('opened_at', instant(account.openedAt), instantOf(this.#openedAt));
+    compare('closed_at', instantOf(account.closedAt), instantOf(this.#closedAt));
+    compare('state', account.state, this.#closedAt === null ? 'OPEN' : 'CLOSED');
+    if (this.#displayName !== null) compare('display_name', account.displayName, this.#displayName);
+    if (this.#labels !== null)
+      compare('labels', canonicalJson(account.labels), canonicalJson(this.#labels));
+    const { lowBalanceLevels, pauseFloor, autoTopUp } = account;
+    const levels = lowBalanceLevels?.map((level) =>
+      'credits' in level ? `${level.credits}` : `${level.percent}%`,
+    );
+    compare(
+      'low_balance_levels',
+      levels?.join(',') ?? 'plan',
+      this.#settings.get('low_balance_levels'),
+    );
+    compare('pause_floor', pauseFloor?.toString() ?? 'plan', this.#settings.get('pause_floor'));
+    // The service switches it off by itself, and says so in an event.
+    if (autoTopUp)
+      compare('auto_top_up', canonicalJson(autoTopUp), this.#settings.get('auto_top_up'));
+    this.#checkPacks(packs, report);
+  }
+
+  #open(entry: StoredEntry) {
+    this.#openedAt = entry.at;
+    const isErased = entry.erasedHash !== null;
+    this.#displayName = isErased ? null : (entry.personal['display_name'] ?? '');
+    this.#labels = isErased ? null : entry.labels;
+  }
+
+  #update({ details, personal, labels, erasedHash }: StoredEntry, report: Report) {
+    const isErased = erasedHash !== null;
+    const { labels: labelCount, ...settings } = details;
+    for (const [name, value] of Object.entries(settings)) this.#settings.set(name, value);
+    // An erased entry does not say whether it named the account.
+    if (isErased) this.#displayName = null;
+    else this.#displayName = personal['display_name'] ?? this.#displayName;
+    if (labelCount !== undefined) this.#labels = isErased ? null : labels;
+    const count = Object.keys(labels).length;
+    if (!isErased && count.toString() !== (labelCount ?? '0'))
+      report(`its details say ${labelCount ?? 'nothing'} of its ${count} labels`);
+  }
+
+  #offer({ details, at, caller }: StoredEntry) {
+    const { pack_id: packId = '', ...terms } = details;
+    this.#packs.set(packId, { terms, offeredAt: at, offeredBy: caller, withdrawnAt: null });
+  }
+
+  #withdraw({ details, at }: StoredEntry, report: Report) {
+    const packId = details['pack_id'] ?? '';
+    const pack = this.#packs.get(packId);
+    if (pack?.withdrawnAt !== null) return report(`pack ${packId} was not on offer`);
+    this.#packs.set(packId, { ...pack, withdrawnAt: at });
+  }
+
+  #checkPacks(packs: readonly CustomPack[], report: Report) {
+    const stored = new Map(packs.map((pack) => [pack.packId, pack]));
+    for (const packId of new Set([...stored.keys(), ...this.#packs.keys()])) {
+      const stated = stored.get(packId);
+      const said = this.#packs.get(packId);
+      const [row, entries] = [stated && textOfRow(stated), said && textOfEntries(said)];
+      if (row !== entries) report(`pack ${packId} is ${row}, the entries say ${entries}`);
+    }
+  }
+}
+
+const textOfRow = ({ title, credits, price, validity, ...pack }: CustomPack): string => {
+  const length =
+    validity === null
+      ? 'never'
+      : 'months' in validity
+        ? `${validity.months} months`
+        : `${validity.days} days`;
+  const terms = { title, credits: `${credits}`, ...price, validity: length };
+  return textOf({ ...pack, terms });
+};
+
+const textOfEntries = (pack: OfferedPack): string => textOf(pack);
+
+function textOf({ terms, offeredAt, offeredBy, withdrawnAt }: OfferedPack): string {
+  const amount = toNano(terms['amount'] ?? '')?.toString() ?? 'no amount';
+  const withdrawn = withdrawnAt === null ? null : instant(withdrawnAt);
+  return canonicalJson({ ...terms, amount, offeredAt: instant(offeredAt), offeredBy, withdrawn });
+}

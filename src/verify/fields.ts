@@ -1,0 +1,62 @@
+/** Which fields an entry has: those of its kind, and no others. */
+import type { Entry, EntryKind } from '../ledger/entry.ts';
+import type { Report } from './findings.ts';
+import { ENTRY_RULES, type Named } from './moves.ts';
+
+/** What entries without moves, or beside them, may state: by kind. */
+const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
+  UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor', 'auto_top_up'],
+  OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],
+  WITHDRAW_PACK: ['pack_id'],
+  CHECKOUT: ['pack_id', 'credits', 'amount', 'currency'],
+};
+
+/** The same of personal data, labels excepted. */
+const PERSONAL: Partial<Record<EntryKind, readonly string[]>> = {
+  OPEN_ACCOUNT: ['display_name'],
+  UPDATE_ACCOUNT: ['display_name'],
+  CHECKOUT: ['customer_email'],
+  PURCHASE: ['reason'],
+  REJECT_PURCHASE: ['reason'],
+};
+
+export function checkFields(entry: Entry, report: Report) {
+  const { kind } = entry;
+  const { names } = ENTRY_RULES[kind];
+  const expect = (what: string, expected: boolean, isPresent: boolean) => {
+    if (expected !== isPresent)
+      report(`a ${kind} ${expected ? 'names' : 'does not name'} a ${what}`);
+  };
+  const named: Readonly<Record<Named, unknown>> = {
+    grant: entry.grantId,
+    purchase: entry.purchaseId,
+    reservation: entry.reservationId,
+    'refunded entry': entry.refundedSeq,
+  };
+  for (const [what, value] of Object.entries(named))
+    if (kind !== 'REFUND' || what !== 'reservation')
+      expect(what, names.includes(what as Named), value !== null);
+  expect('rate card', isPriced(kind), entry.rateCardVersion !== null);
+  expect('plan moved from', kind === 'PLAN_CHANGE', entry.previousPlanId !== null);
+  expect('expiry', kind === 'RESERVE' || kind === 'EXTEND', entry.expiresAt !== null);
+  expect('policy', kind === 'RESERVE', entry.overCommitPolicy !== null);
+  if (entry.late && kind !== 'COMMIT') report(`a ${kind} is not late`);
+  if (entry.final !== null && kind !== 'COMMIT') report(`a ${kind} is not final`);
+  checkAsked(entry, report);
+  const expectOnly = (allowed: readonly string[], stated: object) => {
+    for (const name of Object.keys(stated))
+      if (!allowed.includes(name)) report(`a ${kind} does not state a ${name}`);
+  };
+  expectOnly(DETAILS[kind] ?? [], entry.details);
+  expectOnly(PERSONAL[kind] ?? [], entry.personal);
+}
+
+/** Whether the entry is about a price or about what one was charged for. */
+const isPriced = (kind: EntryKind): boolean =>
+  kind === 'CHARGE' || kind === 'REFUND' || ENTRY_RULES[kind].names.includes('reservation');
+
+/** Only where a commit of credits was charged less, it says what it asked for. */
+function checkAsked({ kind, asked, credits, usages }: Entry, report: Report) {
+  if (asked !== null && (kind !== 'COMMIT' || usages.length > 0 || asked <= credits))
+    report(`a ${kind} of ${credits} credits and ${usages.length} usages did not ask for ${asked}`);
+}

@@ -1,0 +1,98 @@
+/**
+ * Which entries belong to one mutation, and who caused it. The first entry has the request: a method that
+ * writes entries of its kind. Further ones follow directly, with the same request id and caller. What the
+ * service does by itself has neither method nor request id.
+ */
+import type { Entry, Method, StoredEntry } from '../ledger/entry.ts';
+import type { Grant, GrantSource } from '../ledger/grant.ts';
+import type { Report } from './findings.ts';
+import { ENTRY_RULES } from './moves.ts';
+
+/** The caller of what the service does by itself. */
+const SERVICE = 'scrip';
+
+type Request = Pick<Entry, 'requestId' | 'caller'>;
+type Mutation = Request & { readonly method: Method; readonly granted: Set<GrantSource> };
+
+/** What makes grants of which sources. */
+const SOURCES: Partial<Record<Method | 'the service', readonly GrantSource[]>> = {
+  GrantCredits: ['OPERATOR'],
+  OpenAccount: ['WELCOME', 'ALLOWANCE'],
+  Refund: ['REFUND'],
+  'the service': ['ALLOWANCE'],
+};
+
+export class Mutations {
+  readonly #grants: ReadonlyMap<bigint, Grant>;
+  /** The mutation of the entry before. Null: it was of the service. Undefined: it could not be read. */
+  #current: Mutation | null | undefined = null;
+  /** Who bought what is paid later, by the purchase. */
+  readonly #checkouts = new Map<string, Request>();
+
+  constructor(grants: ReadonlyMap<bigint, Grant>) {
+    this.#grants = grants;
+  }
+
+  /** Checks the account's next entry. */
+  apply(entry: StoredEntry, report: Report) {
+    const { kind, request, requestId, caller } = entry;
+    if (request) this.#begin(entry, request.method, report);
+    else if (requestId === '') this.#checkService(entry, report);
+    else if (this.#isPaidLater(entry)) this.#current = null;
+    else this.#checkFurther(entry, report);
+    if (kind === 'CHECKOUT') this.#checkouts.set(entry.purchaseId ?? '', { requestId, caller });
+  }
+
+  /** Passes over an entry that cannot be read. */
+  skip() {
+    this.#current = undefined;
+  }
+
+  #begin(entry: StoredEntry, method: Method, report: Report) {
+    const { kind, requestId, caller } = entry;
+    if (requestId === '') report(`a request of ${method} has no id`);
+    if (!ENTRY_RULES[kind].of.includes(method))
+      report(`a ${kind} is not written by ${method} first`);
+    this.#current = { requestId, caller, method, granted: new Set() };
+    this.#checkSource(entry, method, report);
+  }
+
+  #checkService(entry: Entry, report: Report) {
+    const { kind, caller } = entry;
+    this.#current = null;
+    if (!ENTRY_RULES[kind].byService) return report(`a ${kind} names a request`);
+    if (caller !== SERVICE) report(`its caller is ${caller}, and it has no request`);
+    this.#checkSource(entry, 'the service', report);
+  }
+
+  /** What is bought at a checkout is granted once it is paid, in the name of the buyer. */
+  #isPaidLater({ kind, purchaseId, requestId, caller }: Entry): boolean {
+    const bought = kind === 'PURCHASE' ? this.#checkouts.get(purchaseId ?? '') : undefined;
+    return bought?.requestId === requestId && bought.caller === caller;
+  }
+
+  #checkFurther(entry: Entry, report: Report) {
+    const { kind, requestId, caller } = entry;
+    const current = this.#current;
+    if (current === undefined) return;
+    if (current?.requestId !== requestId || current.caller !== caller) {
+      this.#current = null;
+      return report(`has no method, and is not of the request of the entry before it`);
+    }
+    const { method, granted } = current;
+    if (!ENTRY_RULES[kind].furtherOf.includes(method))
+      return report(`a ${kind} does not follow the first entry of ${method}`);
+    const source = this.#checkSource(entry, method, report);
+    if (method === 'OpenAccount' && source && granted.has(source))
+      report(`opening the account granted ${source} before`);
+    if (source) granted.add(source);
+  }
+
+  /** Returns the source of the grant that the entry made. */
+  #checkSource({ kind, grantId }: Entry, by: Method | 'the service', report: Report) {
+    const source = kind === 'GRANT' ? this.#grants.get(grantId ?? 0n)?.source : undefined;
+    if (source && !SOURCES[by]?.includes(source))
+      report(`grant ${grantId} is of source ${source}, and ${by} made it`);
+    return source;
+  }
+}
