@@ -18,7 +18,7 @@ type Usages = Entry['usages'];
 export class LimitedGrants {
   readonly #grants: ReadonlyMap<bigint, Grant>;
   readonly #hasLimited: boolean;
-  /** The usages that reservations were made for: a late commit by credits may take as much. */
+  /** The usages that open reservations were made for: a late commit by credits may take as much. */
   readonly #reservedFor = new Map<string, Usages>();
 
   constructor(grants: ReadonlyMap<bigint, Grant>) {
@@ -34,6 +34,7 @@ export class LimitedGrants {
     const before = this.#reservedFor.get(reservationId) ?? [];
     if (kind === 'RESERVE' || kind === 'RAISE')
       this.#reservedFor.set(reservationId, [...before, ...entry.usages]);
+    if (kind === 'RELEASE' || entry.final) this.#reservedFor.delete(reservationId);
     const usages = late && entry.usages.length === 0 ? before : entry.usages;
     const limited = moves.filter(
       ({ grantId }) => (this.#grants.get(grantId)?.operations.length ?? 0) > 0,

@@ -168,7 +168,9 @@ function compareByGrant(
   replayed: ReadonlyMap<bigint, bigint>,
   report: Report,
 ) {
-  const stated = new Map(allocations.map(({ grantId, credits }) => [grantId, credits]));
+  const stated = new Map<bigint, bigint>();
+  for (const { grantId, credits } of allocations)
+    stated.set(grantId, (stated.get(grantId) ?? 0n) + credits);
   for (const grantId of new Set([...stated.keys(), ...replayed.keys()])) {
     const credits = stated.get(grantId) ?? 0n;
     const computed = replayed.get(grantId) ?? 0n;

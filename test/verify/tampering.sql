@@ -376,6 +376,10 @@ update reservations set allocations = altered(allocations, '{0,1}', '2') where :
 -- > holds 3 of grant 99, the entries say 0
 update reservations set allocations = altered(allocations, '{0,0}', '99') where :active;
 
+-- prepaid: says twice what a reservation holds
+-- > holds 6 of grant 1, the entries say 3
+update reservations set allocations = (allocations::jsonb || allocations::jsonb)::json where :active;
+
 -- prepaid: writes allocations that are not a list
 -- > its row cannot be read
 update reservations set allocations = '{}' where :active;
