@@ -52,7 +52,7 @@ async function endLeases() {
   await execute(
     databaseUrl,
     `update accounts set top_up_due_at = opened_at,
-       top_ups = jsonb_set(top_ups, '{look_again_at}', '0')
+       top_ups = jsonb_set(top_ups, '{lease_expires_at}', '0')
      where top_ups->>'purchase_id' is not null`,
   );
 }
