@@ -35,8 +35,8 @@ type CostExtent = Counts &
   };
 
 /**
- * The pair doubles the tables: there are 72,000 entries and 84,000 requests before it is measured, those of the
- * opening of accounts included, and it adds 80,000 of each.
+ * The pair doubles entries: there are about 86,000 before it is measured, those of the opening of accounts
+ * included, and it adds 80,000.
  */
 const usual: CostExtent = {
   preRun: 10_000,
