@@ -13,13 +13,14 @@ export class GrantLimits {
     return this.#raised.get(accountId) ?? FIRST;
   }
 
-  /** The grants that were read were not enough for a command, which will run again. */
-  raise(accountId: string) {
-    this.#raised.set(accountId, this.of(accountId) * FACTOR);
-  }
-
-  /** The commands of these accounts have run. */
-  reset(accountIds: Iterable<string>) {
-    if (this.#raised.size > 0) for (const accountId of accountIds) this.#raised.delete(accountId);
+  /**
+   * After a unit of work with these accounts: of those whose commands needed more grants, and will run again,
+   * more are read next time; of the others as few as at first.
+   */
+  update(accountIds: Iterable<string>, needingMore: ReadonlySet<string>) {
+    if (this.#raised.size === 0 && needingMore.size === 0) return;
+    for (const accountId of accountIds)
+      if (needingMore.has(accountId)) this.#raised.set(accountId, this.of(accountId) * FACTOR);
+      else this.#raised.delete(accountId);
   }
 }

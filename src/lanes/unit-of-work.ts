@@ -79,8 +79,7 @@ export async function unitOfWork(
       await save(em, writes);
       return [unit, answers] as const;
     });
-    context.grantLimits.reset(unit.books.keys());
-    for (const accountId of unit.needsGrants) context.grantLimits.raise(accountId);
+    context.grantLimits.update(unit.books.keys(), unit.needsGrants);
     const books = [...unit.books.values()];
     context.cache.store(
       cached,
