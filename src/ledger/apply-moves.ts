@@ -4,7 +4,7 @@ import type { Account } from './account.ts';
 import { OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
 import type { Move } from './entry.ts';
-import { currentGrantState, type Grant } from './grant.ts';
+import { currentGrantState, type Grant, isLimited } from './grant.ts';
 
 /** Throws on a move that breaks an invariant: that is a bug of a rule. */
 export function applyMoves(book: Book, moves: readonly Move[]) {
@@ -17,6 +17,8 @@ export function applyMoves(book: Book, moves: readonly Move[]) {
     if (!grant) continue;
     if (grant.remaining > 0n !== hadCredits)
       book.account.granted += hadCredits ? -grant.amount : grant.amount;
+    // A refund gives a spent grant credits again: settling may have found no limited one since.
+    if (grant.remaining > 0n && isLimited(grant)) book.account.hasLimitedGrants = true;
     grant.state = currentGrantState(grant, book.now);
     book.changes.grants.markChanged(grant);
   }

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import type { Failure } from '../../src/failure.ts';
 import type { Entry, EntryKind, Move, StoredEntry } from '../../src/ledger/entry.ts';
+import { isLimited, isOpen } from '../../src/ledger/grant.ts';
 import { sealAgain } from '../../src/ledger/hash-chain.ts';
 import type { AccountStore } from './account-store.ts';
 
@@ -129,6 +130,8 @@ export class Auditor {
         `grant ${grantId} clawed back`,
       );
     }
+    const hasLimited = [...grants.values()].some((grant) => isOpen(grant) && isLimited(grant));
+    assert(account.hasLimitedGrants || !hasLimited, 'the account does not know of a limited grant');
     const paid = purchases.filter(({ state }) => state === 'PAID');
     assert.equal(new Set(paid.map(({ grantId }) => grantId)).size, paid.length, 'one grant each');
     assert.equal(entries.filter(({ kind }) => kind === 'PURCHASE').length, paid.length);

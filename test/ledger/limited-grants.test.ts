@@ -16,6 +16,7 @@ import {
   refund,
   release,
   reserve,
+  START,
   usagesOf,
 } from './fixtures.ts';
 import { audit, ledger, type Row } from './table.ts';
@@ -79,6 +80,20 @@ describe('a grant limited to operations', () => {
       ['3s', refund(6n), 'REFUND 12: consumed>g2 2, consumed>g1 10', '20'],
     ]);
   });
+});
+
+test('an account knows of a limited grant that was spent, and has credits again by a refund', () => {
+  const store = new AccountStore(plan(), START);
+  store.run(START, open());
+  store.run(START, grantCredits(10n, { operations: ['a'] }));
+  store.run(START, grantCredits(10n));
+  store.run(at('1s'), reserve(1n));
+  store.run(at('2s'), charge(usagesOf({ a: 10n })));
+  const { seq } = store.account;
+  store.run(at('1h'), null); // the reservation has expired
+  expect(store.account.hasLimitedGrants).toBe(false);
+  store.run(at('2h'), refund(seq));
+  expect(store.account.hasLimitedGrants).toBe(true);
 });
 
 describe('a commit of a reservation that holds credits of limited grants', () => {
