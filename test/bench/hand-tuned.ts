@@ -11,18 +11,21 @@ import { accountId, type Operation } from './load-spec.ts';
 
 const CALL = 'select bench_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)';
 
-/** The priced usage of UPSCALE in requests.ts. */
-const USAGES = JSON.stringify([
-  {
-    operation: 'image.upscale',
-    count: 1,
-    quantities: { scale_factor: 4 },
-    attributes: {},
-    unit_credits: 20,
-    credits: 20,
-    billable: true,
-  },
-]);
+/** The priced usage of UPSCALE in requests.ts, as entries have it. */
+const USAGES = '[["image.upscale",1,20,{"scale_factor":4}]]';
+
+const FINGERPRINT_BYTES = 16;
+
+export const reserveStatement = (account: string, requestId: string) => ({
+  name: 'reserve',
+  text: CALL,
+  values: [
+    ...[account, requestId],
+    sha256(`${account}${requestId}${USAGES}`).subarray(0, FINGERPRINT_BYTES),
+    ...[20, USAGES, 1, '1 day', 'job-20261104', 'bench'],
+    ...['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'],
+  ],
+});
 
 export async function installHandTuned(databaseUrl: string) {
   const client = new pg.Client(databaseUrl);
@@ -44,13 +47,7 @@ export async function functionSource(
   return {
     start(done) {
       const account = accountId(accounts, Math.floor(Math.random() * accounts.count));
-      const requestId = randomUUID();
-      const fingerprint = sha256(`${account}${requestId}${USAGES}`);
-      const values = [
-        ...[account, requestId, fingerprint, 20, USAGES, 1, '1 day', 'job-20261104'],
-        ...['bench', '0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'],
-      ];
-      pool.query({ name: 'reserve', text: CALL, values }).then(
+      pool.query(reserveStatement(account, randomUUID())).then(
         () => done(1),
         (error: Error) => done(0, error),
       );

@@ -15,7 +15,8 @@ import {
 } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Balance } from '../../src/gen/billing/v1/ledger.ts';
 import type { Allocation } from '../../src/ledger/allocation/allocation.ts';
-import type { AnsweredRequest } from '../../src/ledger/entry.ts';
+import type { UnsealedEntry } from '../../src/ledger/entry.ts';
+import { readContent, type StoredContent } from '../../src/ledger/entry-content.ts';
 import { type SealedEntry, seal } from '../../src/ledger/hash-chain.ts';
 import { toMoves } from '../../src/ledger/moves.ts';
 import type { Reservation } from '../../src/ledger/reservation.ts';
@@ -27,6 +28,7 @@ import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 import { pricedUsageMessage } from '../../src/rpc/messages/priced-usage.ts';
 import { reservationMessage } from '../../src/rpc/messages/reservation.ts';
+import { packResponse, unpackResponse } from '../../src/store/packed-response.ts';
 import {
   KIND_CODES,
   METHOD_CODES,
@@ -38,6 +40,10 @@ import { requestIdToBytes } from '../../src/store/tables/request-id.ts';
 
 type Account = InferEntity<typeof entities.accounts>;
 type Grant = InferEntity<typeof entities.grants>;
+type EntryRow = InferEntity<typeof entities.entries>;
+
+/** The plan files are published once: terms and rate cards have their first version. */
+const VERSION = 1;
 
 const files = await readPlanFiles(new URL('../../deploy/plans', import.meta.url).pathname);
 assert('plans' in files);
@@ -61,9 +67,9 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   const print = Buffer.from(fingerprint(ReserveRequest, request));
   const before = await em.findOne(entities.entries, key);
   if (before) {
-    assert(before.fingerprint && before.response, 'personal data of the request was erased');
+    assert(before.fingerprint, 'personal data of the request was erased');
     assert(print.equals(before.fingerprint), 'the request id was used with other content');
-    return before.response;
+    return responseOf(before);
   }
   const plan = plans.get(account.planId);
   assert(plan);
@@ -93,7 +99,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     endedAsking: null,
     overCommitPolicy: 'REJECT',
     planId: plan.planId,
-    rateCardVersion: plan.rateCard.version,
+    rateCardVersion: VERSION,
     reference: request.reference,
     labels: Object.fromEntries(request.labels),
     late: false,
@@ -101,11 +107,12 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
   account.seq += 1n;
   account.reserved += priced.credits;
   account.lastAt = new Date(now);
+  account.version += 1n;
   if (!account.dueAt || account.dueAt.getTime() > reservation.expiresAt)
     account.dueAt = new Date(reservation.expiresAt);
   const response = ReserveResponse.encode({
     reservation: reservationMessage(reservation),
-    balance: balanceOf(account, grants, plan),
+    balance: balanceOf(account, plan),
     entrySeq: account.seq,
     lines: priced.lines.map((line) => pricedUsageMessage(line)),
     replay: undefined,
@@ -131,11 +138,26 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     reference: reservation.reference || null,
     labels: Object.keys(reservation.labels).length > 0 ? { ...reservation.labels } : null,
   });
-  const answered = { method: 'Reserve' as const, fingerprint: print, response };
-  const entry = entryOf(account, reservation, requestId, priced.lines, answered);
-  account.lastHash = Buffer.from(entry.hash);
-  createEntry(em, entry, key, print, response);
+  const entry = entryOf(account, reservation, requestId, priced.lines);
+  const packed = packResponse(response, entry);
+  entry.request = { method: 'Reserve', fingerprint: print, response: packed };
+  const sealed = seal(entry, account.lastHash, newSalt);
+  account.lastHash = Buffer.from(sealed.hash);
+  createEntry(em, sealed, key, print, packed);
   return response;
+}
+
+/** The whole response of the entry that has it packed. */
+function responseOf(row: EntryRow): Uint8Array {
+  assert(row.response, 'personal data of the request was erased');
+  return unpackResponse(row.response, {
+    ...readContent(row.content as StoredContent, 'RESERVE'),
+    accountId: row.accountId,
+    reservationId: row.reservationId,
+    reference: row.reference ?? '',
+    planId: row.planId,
+    at: row.at.getTime(),
+  });
 }
 
 function draw(grants: readonly Grant[], credits: bigint): readonly Allocation[] {
@@ -167,46 +189,40 @@ const entryOf = (
   }: Reservation,
   requestId: string,
   usages: readonly PricedUsage[],
-  request: AnsweredRequest,
-): SealedEntry =>
-  seal(
-    {
-      accountId: account.accountId,
-      seq: account.seq,
-      kind: 'RESERVE',
-      at: account.lastAt.getTime(),
-      moves: toMoves(allocations, 'available', 'reserved'),
-      credits,
-      remainingAfter: account.remaining,
-      reservedAfter: account.reserved,
-      overageAfter: account.overage,
-      reservationId,
-      purchaseId: null,
-      grantId: null,
-      refundedSeq: null,
-      usages,
-      planId,
-      planVersion: 1,
-      previousPlanId: null,
-      rateCardVersion,
-      late: false,
-      final: null,
-      asked: null,
-      expiresAt,
-      overCommitPolicy: 'REJECT',
-      details: {},
-      caller: 'bench',
-      requestId,
-      reference,
-      labels,
-      personal: {},
-      request,
-      traceId: '0af7651916cd43dd8448eb211c80319c',
-      spanId: 'b7ad6b7169203331',
-    },
-    account.lastHash,
-    newSalt,
-  );
+): UnsealedEntry => ({
+  accountId: account.accountId,
+  seq: account.seq,
+  kind: 'RESERVE',
+  at: account.lastAt.getTime(),
+  moves: toMoves(allocations, 'available', 'reserved'),
+  credits,
+  remainingAfter: account.remaining,
+  reservedAfter: account.reserved,
+  overageAfter: account.overage,
+  reservationId,
+  purchaseId: null,
+  grantId: null,
+  refundedSeq: null,
+  usages,
+  planId,
+  planVersion: VERSION,
+  previousPlanId: null,
+  rateCardVersion,
+  late: false,
+  final: null,
+  asked: null,
+  expiresAt,
+  overCommitPolicy: 'REJECT',
+  details: {},
+  caller: 'bench',
+  requestId,
+  reference,
+  labels,
+  personal: {},
+  request: null,
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  spanId: 'b7ad6b7169203331',
+});
 
 function createEntry(
   em: Em,
@@ -248,9 +264,8 @@ function createEntry(
   });
 }
 
-function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan): Balance {
+function balanceOf(account: Account, { terms }: Plan): Balance {
   const available = account.remaining - account.reserved;
-  const [next] = grants;
   const levels = terms.lowBalanceLevels.map((level) => {
     const threshold = 'credits' in level ? level.credits : 0n;
     return { threshold, low: account.remaining < threshold };
@@ -266,9 +281,7 @@ function balanceOf(account: Account, grants: readonly Grant[], { terms }: Plan):
     pauseFloor: terms.pauseFloor,
     usable: account.remaining,
     limited: [],
-    nextExpiry: next?.expiresAt
-      ? { expiresAt: next.expiresAt, credits: next.remaining }
-      : undefined,
+    nextExpiry: undefined,
     nextAllowance: undefined,
     seq: account.seq,
     asOf: account.lastAt,
