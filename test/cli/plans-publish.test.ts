@@ -42,6 +42,7 @@ const published = () =>
   execute(
     databaseUrl,
     `select to_jsonb(p)::text as content from plans p
+     union all select to_jsonb(v)::text from plan_versions v
      union all select to_jsonb(r)::text from rate_cards r order by 1`,
   );
 
@@ -54,7 +55,7 @@ describe('plans publish', () => {
       stdout: 'metered: new plan (operations 1, packs 1)\npublished: 1\n',
     });
     const rows = await published();
-    expect(rows).toHaveLength(2);
+    expect(rows).toHaveLength(3);
     expect(await run('publish')).toEqual({
       exitCode: 0,
       stderr: '',

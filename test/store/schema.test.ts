@@ -40,7 +40,19 @@ describe('a migrated database', () => {
     expect(migrated).toContain('accounts.account_id text t');
     expect(migrated).toContain('UPDATE on events.position to scrip_runtime');
     expect(migrated).toContain('SELECT on history to scrip_runtime');
+    expect(migrated).toContain('entries.content statistics 0');
+    expect(migrated).toContainEqual(expect.stringContaining('FUNCTION public.erase_entry('));
     expect(await describeSchema(databaseUrl)).toEqual(migrated);
+  });
+
+  test('begins with the baseline, which has the cursors of the outbox', async () => {
+    const databaseUrl = await createEmptyDatabase(inject('postgresUrl'));
+    expect((await migrate(databaseUrl))[0]).toBe('0001-baseline');
+    expect(await execute(databaseUrl, 'select * from event_cursors order by name')).toEqual([
+      { name: 'assigned', position: '0' },
+      { name: 'enqueued', position: null },
+    ]);
+    expect(await describeSchema(databaseUrl)).toEqual(await describeSchema(owner.databaseUrl));
   });
 
   test('is not changed by a second run of the migrations', async () => {
@@ -50,7 +62,7 @@ describe('a migrated database', () => {
   });
 });
 
-/** Columns, constraints, indexes, views, functions, storage parameters and privileges, in words of PostgreSQL. */
+/** Columns with their statistics, constraints, indexes, views, functions, storage parameters and privileges, in words of PostgreSQL. */
 async function describeSchema(databaseUrl: string): Promise<readonly unknown[]> {
   const rows = await execute(
     databaseUrl,
@@ -60,11 +72,14 @@ async function describeSchema(databaseUrl: string): Promise<readonly unknown[]> 
          and relname <> 'schema_migrations'
      ), columns as (
        select t.relname, a.attname, a.attacl, a.attnotnull,
-         format_type(a.atttypid, a.atttypmod) as type
+         format_type(a.atttypid, a.atttypmod) as type, a.attstattarget
        from tables t join pg_attribute a on a.attrelid = t.oid
        where a.attnum > 0 and not a.attisdropped
      )
      select format('%s.%s %s %s', relname, attname, type, attnotnull) as line from columns
+     union all
+     select format('%s.%s statistics %s', relname, attname, attstattarget) from columns
+     where attstattarget is not null
      union all
      select format('%s %s: %s', t.relname, conname, pg_get_constraintdef(con.oid))
      from tables t join pg_constraint con on con.conrelid = t.oid where contype <> 'n'
