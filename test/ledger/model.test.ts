@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
+import { MoreGrantsNeeded } from '../../src/ledger/book.ts';
 import type { Entry, Move } from '../../src/ledger/entry.ts';
 import { type Grant, isLimited } from '../../src/ledger/grant.ts';
 import { isOver, type Reservation } from '../../src/ledger/reservation.ts';
@@ -146,6 +147,35 @@ describe('in every scenario of an account', () => {
         }),
         RUNS,
       );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a command that needs more grants than were loaded has changed nothing',
+    () => {
+      let needed = 0;
+      fc.assert(
+        fc.property(scenarios(40), fc.integer({ min: 1, max: 2 }), (scenario, grantLimit) => {
+          runScenario(scenario, (store, now, command) => {
+            if (command) {
+              const book = store.loadBook(now, [command], grantLimit);
+              settle(book, origin);
+              const before = snapshotOf(book);
+              try {
+                store.decide(book, command);
+              } catch (error) {
+                assert(error instanceof MoreGrantsNeeded);
+                assert.deepEqual(snapshotOf(book), before);
+                needed += 1;
+              }
+            }
+            store.run(now, command);
+          });
+        }),
+        RUNS,
+      );
+      expect(needed).toBeGreaterThan(10);
     },
     TIMEOUT_MS,
   );
