@@ -85,7 +85,7 @@ create table accounts (
   top_up_due_at      timestamptz(3),          -- a top-up is to be started or checked; null: none
   statement_due_at   timestamptz(3),          -- end of the next month to close; null: none
   statement_plan_id  text,                    -- the postpaid plan that prices that month
-  seq                bigint not null,         -- of the newest entry; 0 before the first
+  seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
   event_count        bigint not null,         -- seq of the newest event
   remaining          bigint not null,         -- sum over the account's grants
@@ -192,7 +192,7 @@ create table reservations (
   primary key (account_id, reservation_id),
   constraint reservations_credits_check check (credits >= 0 and committed >= 0 and returned >= 0),
   constraint reservations_whole_check check (
-    (committed + returned <= credits or over_commit_policy = 3)
+    committed + returned <= credits or over_commit_policy = 3
   )
 );
 create index reservations_active on reservations (account_id, expires_at) where state = 1;
@@ -216,8 +216,8 @@ create table entries (
   grant_id          bigint,                  -- the grant that it made or changed
   plan_version      int not null,            -- of the plan: see plan_versions
   rate_card_version int,                     -- of the plan, where a price is concerned
-  kind              smallint not null,
-  method            smallint,                -- of the request; null: no request, or not its first entry
+  kind              smallint not null,       -- a number; the view history spells it
+  method            smallint,                -- of the request, a number as well; null: no request, or not its first entry
   reservation_id    uuid,
   purchase_id       uuid,
   plan_id           text not null,           -- whose terms and prices applied; of a PLAN_CHANGE: the new plan
@@ -232,8 +232,8 @@ create table entries (
   response          bytea,                   -- with a method: protobuf-encoded, packed; a replay gets it again
   reference         text,                    -- the caller's name for the job; null: none
   personal          json,                    -- labels and other personal data; null: none
-  salt              bytea,                   -- hashed with personal data; null: there is none, or it was erased
-  erased_hash       bytea,                   -- the personal_hash of what was erased
+  salt              bytea,                   -- hashed with personal data; null: no such data, or erased
+  erased_hash       bytea,                   -- the personal_hash of what was erased; null: nothing was
   primary key (account_id, seq),
   constraint entries_seq_check check (seq > 0),
   constraint entries_after_check check (
@@ -242,7 +242,7 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_request_check check ((method is null or request_id is not null))
+  constraint entries_request_check check (method is null or request_id is not null)
 );
 create unique index entries_request on entries (request_id, account_id, method) where method is not null;
 create index entries_by_reservation on entries (reservation_id) where reservation_id is not null;
@@ -596,7 +596,7 @@ create view history_usages as
   from entries e
   cross join json_array_elements(e.content -> 'u') with ordinality as u(usage, number);
 
--- Running reservations in words.
+-- Reservations that are running or have expired, in words. Of others only the entries are left.
 create view running_reservations as
   select
     account_id, reservation_id,

@@ -75,7 +75,7 @@ export const accounts = defineTable({
     topUpDueAt: instant('settings', 'a top-up is to be started or checked; null: none').nullable(),
     statementDueAt: instant('settings', 'end of the next month to close; null: none').nullable(),
     statementPlanId: text('settings', 'the postpaid plan that prices that month').nullable(),
-    seq: bigint('updated', 'of the newest entry; 0 before the first'),
+    seq: bigint('updated', 'of the newest entry'),
     grantCount: bigint('updated', 'number of the newest grant'),
     eventCount: bigint('updated', 'seq of the newest event'),
     remaining: bigint('updated', "sum over the account's grants"),

@@ -26,10 +26,10 @@ const columns = {
   grantId: bigint('inserted', 'the grant that it made or changed').nullable(),
   planVersion: int('inserted', 'of the plan: see plan_versions'),
   rateCardVersion: int('inserted', 'of the plan, where a price is concerned').nullable(),
-  kind: code<EntryKind>(KIND_CODES)('inserted'),
+  kind: code<EntryKind>(KIND_CODES)('inserted', 'a number; the view history spells it'),
   method: code<Method>(METHOD_CODES)(
     'inserted',
-    'of the request; null: no request, or not its first entry',
+    'of the request, a number as well; null: no request, or not its first entry',
   )
     .nullable()
     .from(({ request }: SealedEntry) => request?.method ?? null),
@@ -63,11 +63,11 @@ const columns = {
   personal: jsonText<StoredPersonal>('inserted', 'labels and other personal data; null: none')
     .fromText((entry: SealedEntry) => entry.personalJson as string)
     .nullable(),
-  salt: bytea(
+  salt: bytea('inserted', 'hashed with personal data; null: no such data, or erased').nullable(),
+  erasedHash: bytea(
     'inserted',
-    'hashed with personal data; null: there is none, or it was erased',
+    'the personal_hash of what was erased; null: nothing was',
   ).nullable(),
-  erasedHash: bytea('inserted', 'the personal_hash of what was erased').nullable(),
 };
 
 export const entries = defineTable({
@@ -85,7 +85,7 @@ export const entries = defineTable({
       'reserved_after >= 0',
       'overage_after >= 0',
     ],
-    entries_request_check: '(method is null or request_id is not null)',
+    entries_request_check: 'method is null or request_id is not null',
   },
   indexes: {
     entries_request: {

@@ -78,7 +78,7 @@ export const reservations = defineTable({
   }),
   checks: {
     reservations_credits_check: ['credits >= 0', 'committed >= 0', 'returned >= 0'],
-    reservations_whole_check: `(committed + returned <= credits or over_commit_policy = ${OVER_COMMIT_POLICY_CODES.DRAW})`,
+    reservations_whole_check: `committed + returned <= credits or over_commit_policy = ${OVER_COMMIT_POLICY_CODES.DRAW}`,
   },
   indexes: {
     reservations_active: {

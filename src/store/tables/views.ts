@@ -89,7 +89,7 @@ create view history_usages as
   from entries e
   cross join json_array_elements(e.content -> 'u') with ordinality as u(usage, number);
 
--- Running reservations in words.
+-- Reservations that are running or have expired, in words. Of others only the entries are left.
 create view running_reservations as
   select
     account_id, reservation_id,
