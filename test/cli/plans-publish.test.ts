@@ -211,3 +211,15 @@ describe('plans status', () => {
     });
   });
 });
+
+test('plans list shows the title in force, the accounts and the versions of the rate card', async () => {
+  await write(plan([operation('job', 1)]));
+  await run('publish');
+  await write(plan([operation('job', 2)], { price: '6.00 USD' }).replace('Metered', 'Renamed'));
+  await run('publish');
+  expect(await run('list')).toEqual({
+    exitCode: 0,
+    stderr: '',
+    stdout: 'metered: Renamed; accounts 0; rate card version 2 in force\n',
+  });
+});
