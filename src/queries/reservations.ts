@@ -72,6 +72,8 @@ async function findStored(
 /** Entries that one query passes over, and one page: where few are wanted a page has fewer than `limit`. */
 const QUERY_ENTRIES = 5_000n;
 const PAGE_ENTRIES = 20_000n;
+/** Reservations that one query reads at least where a state is asked for, which few of them may have. */
+const FILTERED_MIN = 500;
 
 /** Looks through the entries that made reservations, backwards. */
 async function findAny(
@@ -86,17 +88,18 @@ async function findAny(
   let before = beforeSeq;
   while (before > beforeSeq - PAGE_ENTRIES && before > 1n && found.length <= limit) {
     const from = before - QUERY_ENTRIES;
-    const wanted = limit + 1 - found.length;
-    const made = await findReserves(em, accountId, from, before, wanted);
+    const missing = limit + 1 - found.length;
+    const count = states.length > 0 ? Math.max(missing, FILTERED_MIN) : missing;
+    const made = await findReserves(em, accountId, from, before, count);
     const ids = made.map(({ reservation_id }) => reservation_id);
     for (const reservation of await findByIds(em, accountId, ids, now))
       if (states.length === 0 || states.includes(reservation.state)) found.push(reservation);
-    before = made.length === wanted ? BigInt(made.at(-1)?.seq ?? 0) : from;
+    before = made.length === count ? BigInt(made.at(-1)?.seq ?? 0) : from;
   }
   return toPage(found, limit, before);
 }
 
-/** `found` are up to `limit + 1` reservations of which all that were made after `searchedTo` are among them. */
+/** All reservations that were made before the page before, and at `searchedTo` or later, are among the `found`. */
 function toPage(found: readonly Reservation[], limit: number, searchedTo: bigint): ReservationPage {
   const page = found.slice(0, limit);
   if (found.length > limit)
@@ -104,14 +107,14 @@ function toPage(found: readonly Reservation[], limit: number, searchedTo: bigint
   return { reservations: page, nextBeforeSeq: searchedTo > 1n ? searchedTo : null };
 }
 
-/** The newest entries between two that made reservations. */
-const findReserves = (em: Em, accountId: string, after: bigint, before: bigint, limit: number) =>
+/** The newest entries with from <= seq < before that made reservations. */
+const findReserves = (em: Em, accountId: string, from: bigint, before: bigint, limit: number) =>
   query<{ seq: string; reservation_id: string }>(
     em,
     `select seq, reservation_id from entries
-     where account_id = $1 and seq > $2 and seq < $3 and kind = ${kindCodes('RESERVE')}
+     where account_id = $1 and seq >= $2 and seq < $3 and kind = ${kindCodes('RESERVE')}
      order by seq desc limit $4`,
-    [accountId, after, before, limit],
+    [accountId, from, before, limit],
   );
 
 /** In the order of the ids, without those that do not exist. */
