@@ -23,7 +23,7 @@ import {
 import { Grant_Category, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
 import { openWithCredits, reserveCredits } from '../accounts.ts';
-import { insertMismatched } from '../payments/given.ts';
+import { CHECKOUT, insertMismatched } from '../payments/given.ts';
 import { requestId, type TestService } from '../service.ts';
 
 /** Two encoded requests with the same request id and different content. */
@@ -188,4 +188,31 @@ export const closeAccount: MutatingRpc = rpc(
   'AccountService/CloseAccount',
   CloseAccountRequest,
   async (_, id) => [CloseAccountRequest.fromPartial(id), CloseAccountRequest.fromPartial(id)],
+);
+
+/** Needs a payment provider. */
+export const checkout: MutatingRpc = rpc(
+  'BillingService/Purchase',
+  PurchaseRequest,
+  async (_, id) => {
+    const bought = { ...id, packId: 'starter', payment: CHECKOUT };
+    return [
+      PurchaseRequest.fromPartial(bought),
+      PurchaseRequest.fromPartial({ ...bought, labels: mapOf({ shop: 'eu' }) }),
+    ];
+  },
+);
+
+export const rejectPurchase: MutatingRpc = rpc(
+  'AccountService/ResolvePurchase',
+  ResolvePurchaseRequest,
+  async (service, id) => {
+    const purchaseId = await insertMismatched(service, id.accountId);
+    const { ACCEPTED, REJECTED } = Purchase_Resolution_Decision;
+    const decided = { ...id, purchaseId, reason: 'why' };
+    return [
+      ResolvePurchaseRequest.fromPartial({ ...decided, decision: REJECTED }),
+      ResolvePurchaseRequest.fromPartial({ ...decided, decision: ACCEPTED }),
+    ];
+  },
 );
