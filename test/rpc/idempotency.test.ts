@@ -9,36 +9,67 @@ import {
   ChargeRequest,
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
-import { Grant_Category, Replay, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  Grant_Category,
+  Purchase_Resolution_Decision,
+  Replay,
+  Reservation_State,
+} from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
 import {
   balanceOf,
+  DAY,
   defined,
   entriesOf,
+  grant,
   INSPECT,
   MINUTE,
+  newestEntry,
   openWithCredits,
   reserveCredits,
   storedRows,
   UPSCALE,
 } from '../accounts.ts';
+import { insertMismatched } from '../payments/given.ts';
+import { StripeFake } from '../payments/stripe-fake.ts';
+import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
-import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
-import { closeAccount, mutatingRpcs } from './mutations.ts';
+import {
+  plansOfDeploy,
+  requestId,
+  startTestService,
+  type TestOptions,
+  type TestService,
+} from '../service.ts';
+import { checkout, closeAccount, mutatingRpcs, rejectPurchase } from './mutations.ts';
 import { callRaw } from './raw-call.ts';
+import { waterfallPlan } from './waterfall.ts';
 
+let stripe: StripeFake;
+let options: TestOptions;
 let scrip: TestService;
 /** Another replica on the same database. */
 let twin: TestService;
 beforeAll(async () => {
-  const plans = [...(await plansOfDeploy()), planIn(EVERYTHING)];
-  scrip = await startTestService({ plans });
-  twin = await startTestService({ plans, databaseUrl: scrip.databaseUrl });
+  stripe = await new StripeFake().start();
+  options = {
+    plans: [
+      ...(await plansOfDeploy()),
+      planIn(EVERYTHING),
+      waterfallPlan('anew', '  refund_expired: new_grant'),
+    ],
+    env: stripe.env,
+  };
+  scrip = await startTestService(options);
+  options = { ...options, databaseUrl: scrip.databaseUrl };
+  twin = await startTestService(options);
+  stripe.clock = scrip.now;
 });
 afterAll(async () => {
   await twin.stop();
   await scrip.stop();
+  await stripe.stop();
 });
 
 const replayed = 'idempotent-replayed';
@@ -54,6 +85,8 @@ const replayOf = (bytes: Buffer): Replay | null => splitReplay(bytes)[1];
 
 const methodOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 const all = [...mutatingRpcs, closeAccount];
+/** Pairs that other ones have the method of. */
+const variants = [checkout, rejectPurchase];
 
 test('every RPC with a request id is tested here', () => {
   const methods = [
@@ -66,7 +99,7 @@ test('every RPC with a request id is tested here', () => {
   expect(all.map(({ path }) => path).toSorted()).toEqual(mutating.toSorted());
 });
 
-describe.each(all)('$path', ({ path, pair }) => {
+describe.each([...all, ...variants])('$path', ({ path, pair }) => {
   test('returns the same bytes and a replay when it is repeated, and has no second effect', async () => {
     const { accountId, request } = await pair(scrip);
     const before = scrip.now();
@@ -88,7 +121,7 @@ describe.each(all)('$path', ({ path, pair }) => {
   });
 });
 
-describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
+describe.each([...mutatingRpcs, ...variants])('$path', ({ path, pair }) => {
   test('fails with other content under the same request id and writes nothing', async () => {
     const id = requestId();
     const { accountId, request, other } = await pair(scrip, id);
@@ -137,6 +170,22 @@ describe.each(mutatingRpcs)('$path', ({ path, pair }) => {
       expect(own.length).toBe(path.endsWith('/OpenAccount') ? 2 : 1);
     }
   });
+});
+
+test('a replica that was started later answers every mutation with the first response', async () => {
+  const asked = await Promise.all(
+    [...all, ...variants].map(async ({ path, pair }) => {
+      const { request } = await pair(scrip);
+      return { path, request, first: (await callRaw(scrip, path, request)).bytes };
+    }),
+  );
+  const restarted = await startTestService(options);
+  for (const { path, request, first } of asked) {
+    const again = await callRaw(restarted, path, request);
+    expect(again.trailers.get(replayed)).toEqual(['true']);
+    expect(withoutReplay(again.bytes).equals(first), path).toBe(true);
+  }
+  await restarted.stop();
 });
 
 describe('A repeated request', () => {
@@ -319,6 +368,91 @@ describe('A request id is unique per account and method', () => {
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 100n, reserved: 10n });
   });
 
+  test('every method can have the same request id, and each is answered with its own response', async () => {
+    const accountId = requestId();
+    const id = { accountId, requestId: 'the-only-one' };
+    const { accounts, billing } = scrip;
+    const price = { currency: 'USD', amount: '1.00' };
+    const pack = { packId: 'own', title: 'Own', credits: 5n, price };
+    const payment = { $case: 'paymentReference' as const, value: 'order' };
+    await accounts.openAccount({ ...id, planId: 'verts' });
+    const purchase = { ...id, packId: 'starter', payment };
+    await billing.purchase(purchase);
+    const held = { ...id, credits: 10n };
+    const { reservation } = await billing.reserve(held);
+    const { reservationId } = defined(reservation);
+    const charged = await billing.charge(held);
+    const released = await reserveCredits(scrip, accountId, 1n);
+    const resolved = {
+      purchaseId: await insertMismatched(scrip, accountId),
+      decision: Purchase_Resolution_Decision.REJECTED,
+      reason: 'why',
+    };
+    const ttl = { seconds: 7_200n, nanos: 0 };
+    const calls: (() => Promise<{ entrySeq: bigint; replay?: Replay | undefined }>)[] = [
+      () => accounts.openAccount({ ...id, planId: 'verts' }),
+      () => accounts.updateAccount({ ...id, displayName: 'Anna' }),
+      () => accounts.grantCredits({ ...held, category: Grant_Category.PAID }),
+      () => accounts.offerPack({ ...id, pack }),
+      () => accounts.withdrawPack({ ...id, packId: 'own' }),
+      () => accounts.resolvePurchase({ ...id, ...resolved }),
+      () => billing.purchase(purchase),
+      () => billing.reserve(held),
+      () => billing.raiseReservation({ ...held, reservationId }),
+      () => billing.extendReservation({ ...id, reservationId, ttl }),
+      () => billing.commit({ ...held, reservationId }),
+      () => billing.release({ ...id, reservationId: released }),
+      () => billing.charge(held),
+      () => billing.refund({ ...id, seq: charged.entrySeq, all: true }),
+      () => accounts.moveAccount({ ...id, planId: 'perfectparser' }),
+      () => accounts.closeAccount(id),
+    ];
+    const first: bigint[] = [];
+    for (const call of calls) first.push((await call()).entrySeq);
+    expect(new Set(first).size).toBe(all.length);
+    for (const [index, call] of calls.entries())
+      expect(await call()).toMatchObject({ entrySeq: first[index], replay: {} });
+    const rows = await execute(
+      scrip.databaseUrl,
+      `select count(*)::int as requests, count(distinct method)::int as methods from history
+       where account_id = $1 and request_id = $2 and method is not null`,
+      [accountId, id.requestId],
+    );
+    expect(rows).toEqual([{ requests: all.length, methods: all.length }]);
+  });
+
+  test('a GrantCredits, and a Refund that grants anew, are two requests with three entries', async () => {
+    const accountId = await scrip.open('anew');
+    const expiresAt = new Date(scrip.now() + DAY);
+    await grant(scrip, accountId, 10n, { expiresAt });
+    const { entrySeq: seq } = await scrip.billing.charge({
+      accountId,
+      requestId: requestId(),
+      credits: 10n,
+    });
+    for (const service of [scrip, twin]) service.advance(2 * DAY);
+    const id = { accountId, requestId: requestId() };
+    const granting = { ...id, credits: 3n, category: Grant_Category.PAID };
+    const refunding = { ...id, seq, credits: 4n };
+    const granted = await scrip.accounts.grantCredits(granting);
+    const refunded = await scrip.billing.refund(refunding);
+    expect(refunded.newGrants).toMatchObject([{ amount: 4n }]);
+    for (const { accounts, billing } of [twin, scrip]) {
+      expect(await accounts.grantCredits(granting)).toMatchObject({ ...granted, replay: {} });
+      expect(await billing.refund(refunding)).toMatchObject({ ...refunded, replay: {} });
+    }
+    const rows = await execute(
+      scrip.databaseUrl,
+      'select kind, method from history where account_id = $1 and request_id = $2 order by seq',
+      [accountId, id.requestId],
+    );
+    expect(rows).toEqual([
+      { kind: 'GRANT', method: 'GrantCredits' },
+      { kind: 'REFUND', method: 'Refund' },
+      { kind: 'GRANT', method: null },
+    ]);
+  });
+
   test('another account with the same request id is another request', async () => {
     const id = requestId();
     for (const credits of [10n, 20n]) {
@@ -328,10 +462,68 @@ describe('A request id is unique per account and method', () => {
     }
   });
 
+  // The bytes of these UUIDs are the texts beside them.
+  const lookalikes = [
+    ['41414141-4141-4141-4141-414141414141', 'AAAAAAAAAAAAAAAA'],
+    ['6a6f622d-3030-3030-3030-303030303031', 'job-000000000001'],
+  ];
+
+  test.each([
+    'a',
+    ' ',
+    '0',
+    'job-1',
+    'fifteen-letters',
+    'sixteen--letters',
+    'seventeen-letters',
+    '0123456789abcdef',
+    '3f2a7c1e-9b4d-4e0a-8c6f-5d1b2a3c4e5f',
+    '3F2A7C1E-9B4D-4E0A-8C6F-5D1B2A3C4E5F',
+    '3f2a7c1e-9b4d-4e0a-8c6f-5d1b2a3c4e5F',
+    '3f2a7c1e9b4d4e0a8c6f5d1b2a3c4e5f',
+    '{3f2a7c1e-9b4d-4e0a-8c6f-5d1b2a3c4e5f}',
+    '00000000-0000-0000-0000-000000000000',
+    'ffffffff-ffff-ffff-ffff-ffffffffffff',
+    `${String.fromCharCode(0x5c)}x00 '"%_~`,
+    '~'.repeat(36),
+    'x'.repeat(127),
+    'y'.repeat(128),
+    ...lookalikes.flat(),
+  ])('the request id %j is stored exactly, and replayed', async (id) => {
+    const accountId = await openWithCredits(scrip, 100n);
+    const request = { accountId, requestId: id, credits: 10n };
+    const first = await scrip.billing.charge(request);
+    for (const { billing } of [scrip, twin]) {
+      expect(await billing.charge(request)).toMatchObject({ ...first, replay: {} });
+      expect((await errorOf(billing.charge({ ...request, credits: 9n }))).reason).toBe(
+        'REQUEST_ID_REUSED',
+      );
+    }
+    expect((await newestEntry(scrip, accountId)).requestId).toBe(id);
+    const rows = await execute(
+      scrip.databaseUrl,
+      `select h.request_id from history h join entries e using (account_id, seq)
+       where e.request_id = request_id_to_bytes($2) and account_id = $1`,
+      [accountId, id],
+    );
+    expect(rows).toEqual([{ request_id: id }]);
+  });
+
+  test.each(lookalikes)('%s and %s are two requests', async (uuid, text) => {
+    const accountId = await openWithCredits(scrip, 100n);
+    for (const id of [uuid, text])
+      await scrip.billing.charge({ accountId, requestId: defined(id), credits: 10n });
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(80n);
+  });
+
   test('request ids are case-sensitive', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await scrip.billing.charge({ accountId, requestId: 'job-a', credits: 10n });
     await scrip.billing.charge({ accountId, requestId: 'job-A', credits: 10n });
     expect((await balanceOf(scrip, accountId)).remaining).toBe(80n);
+    const uuid = requestId();
+    await scrip.billing.charge({ accountId, requestId: uuid, credits: 10n });
+    await scrip.billing.charge({ accountId, requestId: uuid.toUpperCase(), credits: 10n });
+    expect((await balanceOf(scrip, accountId)).remaining).toBe(60n);
   });
 });
