@@ -109,7 +109,7 @@ function replay(
   );
 }
 
-/** Stores the request with the first entry that it wrote. One that changed nothing is decided again if it is repeated. */
+/** Stores the request with the first entry that it wrote. One that changed nothing is not remembered. */
 function remember(
   unit: LoadedUnit,
   { accountId, command, origin, fingerprint }: Request,
@@ -119,8 +119,7 @@ function remember(
   const { requestId } = origin;
   const method = command.kind;
   const request = { method, fingerprint, response: packResponse(response, entry) };
-  entry.request = request;
-  unit.requests.set(requestKey(accountId, requestId, method), { ...entry, request });
+  unit.requests.set(requestKey(accountId, requestId, method), Object.assign(entry, { request }));
 }
 
 /**

@@ -253,8 +253,9 @@ export class Book {
     account.lastAt = this.now;
     this.changes.account = true;
     const planId = draft.planId ?? account.planId;
-    const { planVersion } = this.plans.get(planId) ?? this.plan;
-    const entry = toEntry(account, { ...draft, planId }, planVersion, origin);
+    const plan = this.plans.get(planId);
+    assert(plan, `plan ${planId} of account ${account.accountId} was not loaded`);
+    const entry = toEntry(account, draft, plan, origin);
     this.changes.entries.push(entry);
     return entry;
   }
@@ -269,8 +270,8 @@ const NO_LABELS: Labels = {};
 /** The entry of a draft, as the newest one of the account. */
 const toEntry = (
   account: Account,
-  draft: EntryDraft & { readonly planId: string },
-  planVersion: number,
+  draft: EntryDraft,
+  { planId, planVersion }: PublishedPlan,
   origin: Origin,
 ): UnsealedEntry => ({
   accountId: account.accountId,
@@ -287,7 +288,7 @@ const toEntry = (
   grantId: draft.grantId ?? null,
   refundedSeq: draft.refunded?.seq ?? null,
   usages: draft.usages ?? [],
-  planId: draft.planId,
+  planId,
   planVersion,
   previousPlanId: draft.previousPlanId ?? null,
   rateCardVersion: draft.rateCardVersion ?? null,

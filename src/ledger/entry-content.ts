@@ -55,10 +55,7 @@ export function contentJson(entry: EntryContent): string {
   if (entry.expiresAt !== null) add('x', `${entry.expiresAt}`);
   if (entry.overCommitPolicy !== null && entry.overCommitPolicy !== 'REJECT')
     add('p', JSON.stringify(entry.overCommitPolicy));
-  for (const _ in entry.details) {
-    add('d', canonicalJson(entry.details));
-    break;
-  }
+  if (Object.keys(entry.details).length > 0) add('d', canonicalJson(entry.details));
   return `{${text}}`;
 }
 

@@ -17,7 +17,10 @@ export type SealedEntry = StoredEntry & {
   readonly personalJson: string | null;
 };
 
-/** `salt` is used, and stored, if the entry has personal data. `newSalt` makes one. */
+/** What an entry says, whether it is sealed yet or not. */
+type Content = Omit<StoredEntry, 'hash' | 'salt' | 'erasedHash'>;
+
+/** `newSalt` makes the salt of an entry that has personal data. */
 export function seal(
   entry: UnsealedEntry,
   hashBefore: Uint8Array,
@@ -25,43 +28,34 @@ export function seal(
 ): SealedEntry {
   const personalJson = personalJsonOf(entry);
   const salt = personalJson !== null || entry.reference !== '' ? newSalt() : null;
-  return sealWith({ ...entry, salt, erasedHash: null }, hashBefore, personalJson);
+  const content = contentJson(entry);
+  const hash = hashEntry(entry, hashBefore, content, hashPersonal(entry, salt, personalJson));
+  return { ...entry, salt, erasedHash: null, contentJson: content, personalJson, hash };
 }
 
 /** Computes the hash of an entry that was stored, for the audit. */
 export function sealAgain(entry: Omit<StoredEntry, 'hash'>, hashBefore: Uint8Array): SealedEntry {
-  return sealWith(entry, hashBefore, personalJsonOf(entry));
-}
-
-function sealWith(
-  entry: Omit<StoredEntry, 'hash'>,
-  hashBefore: Uint8Array,
-  personalJson: string | null,
-): SealedEntry {
+  const personalJson = personalJsonOf(entry);
   const content = contentJson(entry);
-  const personalHash = entry.erasedHash ?? hashPersonal(entry, personalJson);
-  return {
-    ...entry,
-    contentJson: content,
-    personalJson,
-    hash: sha256(sealedText(entry, hashBefore, content, personalHash)),
-  };
+  const personalHash = entry.erasedHash ?? hashPersonal(entry, entry.salt, personalJson);
+  const hash = hashEntry(entry, hashBefore, content, personalHash);
+  return { ...entry, contentJson: content, personalJson, hash };
 }
 
 const hexOf = (bytes: Uint8Array | null | undefined): string =>
   bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex') : '';
 
 /**
- * One line per field. The lines cannot be confused with each other: texts chosen by callers have no
+ * Hashes one line per field. The lines cannot be confused with each other: texts chosen by callers have no
  * control characters, and JSON escapes them.
  */
-const sealedText = (
-  entry: Omit<StoredEntry, 'hash'>,
+function hashEntry(
+  entry: Content,
   hashBefore: Uint8Array,
   content: string,
   personalHash: Uint8Array,
-): string =>
-  [
+): Uint8Array {
+  const lines = [
     hexOf(hashBefore),
     entry.accountId,
     entry.seq,
@@ -86,22 +80,21 @@ const sealedText = (
     entry.spanId,
     content,
     hexOf(personalHash),
-  ].join('\n');
+  ];
+  return sha256(lines.join('\n'));
+}
 
 /** The labels and other personal data as they are stored; null if there are none. */
 function personalJsonOf({ labels, personal }: Pick<StoredEntry, 'labels' | 'personal'>) {
-  const members = { ...personal, ...(hasMembers(labels) && { labels }) };
-  return hasMembers(members) ? canonicalJson(members) : null;
-}
-
-function hasMembers(object: object): boolean {
-  for (const _ in object) return true;
-  return false;
+  const hasLabels = Object.keys(labels).length > 0;
+  if (!hasLabels && Object.keys(personal).length === 0) return null;
+  return canonicalJson({ ...personal, ...(hasLabels && { labels }) });
 }
 
 /** The same as the SQL function `personal_hash` of docs/schema.sql. */
 function hashPersonal(
-  { salt, request, reference }: Omit<StoredEntry, 'hash'>,
+  { request, reference }: Content,
+  salt: Uint8Array | null,
   personalJson: string | null,
 ): Uint8Array {
   return sha256(

@@ -26,29 +26,27 @@ export type ReservationPage = {
   readonly nextBeforeSeq: bigint | null;
 };
 
-/** At most `limit` reservations of an account that were made before an entry; in any state if `states` is empty. */
-export async function findReservations(
-  em: Em,
-  accountId: string,
-  states: readonly ReservationState[],
-  now: number,
-  beforeSeq: bigint,
-  limit: number,
-): Promise<ReservationPage> {
+export type ReservationQuery = {
+  readonly accountId: string;
+  /** Empty: all. */
+  readonly states: readonly ReservationState[];
+  /** A reservation that is past its expiry then is EXPIRED. */
+  readonly now: number;
+  /** The page has reservations that were made before this entry. */
+  readonly beforeSeq: bigint;
+  readonly limit: number;
+};
+
+export async function findReservations(em: Em, page: ReservationQuery): Promise<ReservationPage> {
+  const { states } = page;
   const areStored = states.every((state) => state in RESERVATION_STATE_CODES);
-  return states.length > 0 && areStored
-    ? await findStored(em, accountId, states, now, beforeSeq, limit)
-    : await findAny(em, accountId, states, now, beforeSeq, limit);
+  return states.length > 0 && areStored ? await findStored(em, page) : await findAny(em, page);
 }
 
 /** Those that have rows. */
 async function findStored(
   em: Em,
-  accountId: string,
-  states: readonly ReservationState[],
-  now: number,
-  beforeSeq: bigint,
-  limit: number,
+  { accountId, states, now, beforeSeq, limit }: ReservationQuery,
 ): Promise<ReservationPage> {
   const { ACTIVE, EXPIRED } = RESERVATION_STATE_CODES;
   const state = `case when state = ${ACTIVE} and expires_at <= ${fromMillis('$2')} then ${EXPIRED} else state end`;
@@ -78,11 +76,7 @@ const FILTERED_MIN = 500;
 /** Looks through the entries that made reservations, backwards. */
 async function findAny(
   em: Em,
-  accountId: string,
-  states: readonly ReservationState[],
-  now: number,
-  beforeSeq: bigint,
-  limit: number,
+  { accountId, states, now, beforeSeq, limit }: ReservationQuery,
 ): Promise<ReservationPage> {
   const found: Reservation[] = [];
   let before = beforeSeq;

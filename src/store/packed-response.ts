@@ -60,7 +60,7 @@ function findTexts(bytes: Buffer, texts: readonly Uint8Array[]): readonly Occurr
     for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + length))
       found.push({ at, length, index });
   }
-  return found.sort((a, b) => a.at - b.at || b.length - a.length);
+  return found.sort((a, b) => a.at - b.at);
 }
 
 /** The order is part of the stored form: a new text is added at the end. */

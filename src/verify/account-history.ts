@@ -38,8 +38,9 @@ export class AccountHistory {
   readonly #settings = new Map([
     ['low_balance_levels', 'plan'],
     ['pause_floor', 'plan'],
-    ['auto_top_up', 'off'],
   ]);
+  /** As personal data spell it. Null: erased, and not set again since. */
+  #autoTopUp: string | null = 'off';
   readonly #packs = new Map<string, OfferedPack>();
 
   /** Checks the account's next entry. */
@@ -81,8 +82,8 @@ export class AccountHistory {
     );
     compare('pause_floor', pauseFloor?.toString() ?? 'plan', this.#settings.get('pause_floor'));
     // The service switches it off by itself, and says so in an event.
-    if (autoTopUp)
-      compare('auto_top_up', canonicalJson(autoTopUp), this.#settings.get('auto_top_up'));
+    if (autoTopUp && this.#autoTopUp !== null)
+      compare('auto_top_up', canonicalJson(autoTopUp), this.#autoTopUp);
     this.#checkPacks(packs, report);
   }
 
@@ -97,9 +98,9 @@ export class AccountHistory {
     const isErased = erasedHash !== null;
     const { labels: labelCount, ...settings } = details;
     for (const [name, value] of Object.entries(settings)) this.#settings.set(name, value);
-    // An erased entry does not say whether it named the account.
-    if (isErased) this.#displayName = null;
-    else this.#displayName = personal['display_name'] ?? this.#displayName;
+    // An erased entry does not say whether it named the account, or set its auto top-up.
+    this.#displayName = isErased ? null : (personal['display_name'] ?? this.#displayName);
+    this.#autoTopUp = isErased ? null : (personal['auto_top_up'] ?? this.#autoTopUp);
     if (labelCount !== undefined) this.#labels = isErased ? null : labels;
     const count = Object.keys(labels).length;
     if (!isErased && count.toString() !== (labelCount ?? '0'))

@@ -5,7 +5,7 @@ import { ENTRY_RULES, type Named } from './moves.ts';
 
 /** What entries without moves, or beside them, may state: by kind. */
 const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
-  UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor', 'auto_top_up'],
+  UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor'],
   OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],
   WITHDRAW_PACK: ['pack_id'],
   CHECKOUT: ['pack_id', 'credits', 'amount', 'currency'],
@@ -14,7 +14,7 @@ const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
 /** The same of personal data, labels excepted. */
 const PERSONAL: Partial<Record<EntryKind, readonly string[]>> = {
   OPEN_ACCOUNT: ['display_name'],
-  UPDATE_ACCOUNT: ['display_name'],
+  UPDATE_ACCOUNT: ['display_name', 'auto_top_up'],
   CHECKOUT: ['customer_email'],
   PURCHASE: ['reason'],
   REJECT_PURCHASE: ['reason'],

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { MoreGrantsNeeded } from '../../src/ledger/book.ts';
+import { type Book, MoreGrantsNeeded } from '../../src/ledger/book.ts';
 import type { Entry, Move } from '../../src/ledger/entry.ts';
 import { type Grant, isLimited } from '../../src/ledger/grant.ts';
 import { isOver, type Reservation } from '../../src/ledger/reservation.ts';
@@ -79,6 +79,28 @@ function auditSettled({ grants, reservations, account }: AccountStore, now: numb
   assert(account.dueAt === null || account.dueAt > now, 'the account is still due');
 }
 
+/** Calls `check` for every command of random scenarios, with the book before and after its decision. */
+function afterEachDecision(
+  check: (
+    book: Book,
+    before: ReturnType<typeof snapshotOf>,
+    outcome: ReturnType<AccountStore['decide']>,
+  ) => void,
+) {
+  fc.assert(
+    fc.property(scenarios(40), (scenario) => {
+      runScenario(scenario, (store, now, command) => {
+        const book = store.loadBook(now, command ? [command] : []);
+        settle(book, origin);
+        const before = snapshotOf(book);
+        if (command) check(book, before, store.decide(book, command));
+        store.saveBook(book);
+      });
+    }),
+    RUNS,
+  );
+}
+
 describe('in every scenario of an account', () => {
   test(
     'the entries add up, and balance, grants and reservations agree with them',
@@ -109,45 +131,22 @@ describe('in every scenario of an account', () => {
 
   test(
     'a failure changes nothing',
-    () => {
-      fc.assert(
-        fc.property(scenarios(40), (scenario) => {
-          runScenario(scenario, (store, now, command) => {
-            const book = store.loadBook(now, command ? [command] : []);
-            settle(book, origin);
-            const before = snapshotOf(book);
-            const outcome = command && store.decide(book, command);
-            if (outcome instanceof Failure) assert.deepEqual(snapshotOf(book), before);
-            store.saveBook(book);
-          });
-        }),
-        RUNS,
-      );
-    },
+    () =>
+      afterEachDecision((book, before, outcome) => {
+        if (outcome instanceof Failure) assert.deepEqual(snapshotOf(book), before);
+      }),
     TIMEOUT_MS,
   );
 
   test(
     'what a caller asked for writes an entry, or changes nothing at all',
-    () => {
-      fc.assert(
-        fc.property(scenarios(40), (scenario) => {
-          runScenario(scenario, (store, now, command) => {
-            const book = store.loadBook(now, command ? [command] : []);
-            settle(book, origin);
-            const before = snapshotOf(book);
-            const outcome = command && store.decide(book, command);
-            if (outcome && !(outcome instanceof Failure) && 'entrySeq' in outcome) {
-              const first = book.changes.entries[before.changes.entries.length];
-              assert.equal(outcome.entrySeq, first?.seq ?? 0n, outcome.kind);
-              if (!first) assert.deepEqual(snapshotOf(book), before);
-            }
-            store.saveBook(book);
-          });
-        }),
-        RUNS,
-      );
-    },
+    () =>
+      afterEachDecision((book, before, outcome) => {
+        if (outcome instanceof Failure || !('entrySeq' in outcome)) return;
+        const first = book.changes.entries[before.changes.entries.length];
+        assert.equal(outcome.entrySeq, first?.seq ?? 0n, outcome.kind);
+        if (!first) assert.deepEqual(snapshotOf(book), before);
+      }),
     TIMEOUT_MS,
   );
 

@@ -147,4 +147,22 @@ describe('with many grants', () => {
     expect(refunded).toMatchObject({ refunded: 20n });
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 20n, reserved: 0n });
   });
+
+  // GrantCredits reads the account without the grant that is held in full, and caches it so.
+  test.each(['commit', 'release'] as const)(
+    'a reservation holds one that is not cached, and can %s all the same',
+    async (end) => {
+      await grant(scrip, accountId, 10n);
+      await grant(scrip, accountId, 10n);
+      const { reservation } = await scrip.billing.reserve({ ...id(), credits: 10n });
+      await grant(scrip, accountId, 10n);
+      const ended = { ...id(), reservationId: defined(reservation).reservationId };
+      const { balance } = await (end === 'commit'
+        ? scrip.billing.commit({ ...ended, credits: 4n })
+        : scrip.billing.release(ended));
+      expect(balance).toMatchObject({ remaining: end === 'commit' ? 26n : 30n, reserved: 0n });
+      const { split } = await scrip.billing.charge({ ...id(), credits: 1n });
+      expect(split).toEqual(grantIds(1, 1));
+    },
+  );
 });

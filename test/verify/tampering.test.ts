@@ -34,6 +34,11 @@ beforeAll(async () => {
   owner = new pg.Client(databaseUrl);
   await owner.connect();
   const copies = TABLES.map((table) => `create table original.${table} as table ${table};`);
+  // Who falsifies the ledger drops the checks that are in the way.
+  await owner.query(`
+    alter table entries drop constraint entries_kind_check, drop constraint entries_request_check,
+      drop constraint entries_plan_change_check, drop constraint entries_erased_check;
+    alter table reservations drop constraint reservations_state_check`);
   await owner.query(`create schema original; ${copies.join(' ')}`);
   await owner.query(FUNCTIONS);
 });

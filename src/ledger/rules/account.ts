@@ -132,50 +132,40 @@ export function updateAccount(book: Book, command: UpdateAccount, origin: Origin
   if (lowBalanceLevels !== undefined) account.lowBalanceLevels = lowBalanceLevels;
   if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
   if (autoTopUp !== undefined) setAutoTopUp(book, autoTopUp);
-  const changed = changedSettings(before, settingsOf(account));
-  if (!changed) return { kind: 'UpdateAccount', entrySeq: 0n } as const;
+  const changed = Object.fromEntries(
+    Object.entries(settingsOf(account)).filter(([name, text]) => text !== before[name]),
+  );
+  if (Object.keys(changed).length === 0) return { kind: 'UpdateAccount', entrySeq: 0n } as const;
   if ('low_balance_levels' in changed) account.lowLevels ??= [];
   book.changes.settings = true;
-  const { display_name, ...details } = changed;
-  const entry = book.post(
-    {
-      kind: 'UPDATE_ACCOUNT',
-      details,
-      ...('labels' in changed && { labels: account.labels }),
-      ...(display_name !== undefined && { personal: { display_name } }),
-    },
-    origin,
-  );
+  const entry = book.post({ kind: 'UPDATE_ACCOUNT', ...settingsDraft(account, changed) }, origin);
   return { kind: 'UpdateAccount', entrySeq: entry.seq } as const;
 }
 
-/** The settings of an account by name. */
-const settingsOf = (account: Account) => ({
+type Settings = Readonly<Record<string, string>>;
+
+/** The settings of an account by name, as texts. */
+const settingsOf = (account: Account): Settings => ({
   display_name: account.displayName,
-  labels: account.labels,
+  labels: canonicalJson(account.labels),
   low_balance_levels: account.lowBalanceLevels?.map(levelName).join(',') ?? 'plan',
   pause_floor: account.pauseFloor?.toString() ?? 'plan',
   auto_top_up: account.autoTopUp ? canonicalJson(account.autoTopUp) : 'off',
 });
 
-type Settings = ReturnType<typeof settingsOf>;
-
-/**
- * The settings that differ, as entries state them; null if none does. Of labels it is their number: they are
- * personal data and have a place of their own on the entry.
- */
-function changedSettings(before: Settings, after: Settings) {
-  const changed = Object.entries({
-    ...after,
-    labels: `${Object.keys(after.labels).length}`,
-  }).filter(
-    ([name]) =>
-      canonicalJson(before[name as keyof Settings]) !==
-      canonicalJson(after[name as keyof Settings]),
-  );
-  return changed.length > 0
-    ? (Object.fromEntries(changed) as { readonly [Name in keyof Settings]?: string })
-    : null;
+/** How an entry states settings that have changed: those that are about a person can be erased. */
+function settingsDraft({ labels }: Account, { labels: changed, ...others }: Settings) {
+  const { display_name, auto_top_up, ...details } = others;
+  const isLabelled = changed !== undefined;
+  return {
+    details: { ...details, ...(isLabelled && { labels: `${Object.keys(labels).length}` }) },
+    ...(isLabelled && { labels }),
+    personal: {
+      ...(display_name !== undefined && { display_name }),
+      // It names the customer at the payment provider.
+      ...(auto_top_up !== undefined && { auto_top_up }),
+    },
+  };
 }
 
 export function closeAccount(book: Book, origin: Origin) {

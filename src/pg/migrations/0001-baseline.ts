@@ -161,6 +161,7 @@ create table grants (
   ),
   constraint grants_state_check check (state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')),
   constraint grants_operations_check check (jsonb_array_length(operations) > 0),
+  constraint grants_paid_check check ((category = 'PAID') = paid),
   constraint grants_open_check check ((state = 'SCHEDULED' or remaining > 0) = open)
 ) with (fillfactor = 70);
 create index grants_in_burn_order on grants (account_id, priority, expires_at, paid, grant_id) where open;
@@ -190,6 +191,11 @@ create table reservations (
   reference           text,                    -- the caller's name for the job; null: none
   labels              json,                    -- {"name": "value"}; null: none
   primary key (account_id, reservation_id),
+  constraint reservations_state_check check (
+    state in (1, 4)
+    and (state = 1 or allocations::text = '[]')
+  ),
+  constraint reservations_policy_check check (over_commit_policy in (1, 2, 3)),
   constraint reservations_credits_check check (credits >= 0 and committed >= 0 and returned >= 0),
   constraint reservations_whole_check check (
     committed + returned <= credits or over_commit_policy = 3
@@ -242,7 +248,16 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_request_check check (method is null or request_id is not null)
+  constraint entries_kind_check check (kind >= 1 and kind <= 22),
+  constraint entries_request_check check (
+    method >= 1
+    and method <= 16
+    and (method is null or request_id is not null)
+  ),
+  constraint entries_plan_change_check check ((kind = 11) = (previous_plan_id is not null)),
+  constraint entries_erased_check check (
+    erased_hash is null or num_nonnulls(fingerprint, response, reference, personal, salt) = 0
+  )
 );
 create unique index entries_request on entries (request_id, account_id, method) where method is not null;
 create index entries_by_reservation on entries (reservation_id) where reservation_id is not null;

@@ -174,14 +174,13 @@ export async function listReservations(
   const list = ['reservations', accountId, ...states];
   const before = decodePageToken(list, request.pageToken, SEQ);
   const { account } = await loadBook(context, accountId);
-  const page = await findReservations(
-    context.em(),
+  const page = await findReservations(context.em(), {
     accountId,
     states,
-    context.clock.now(),
-    before === null ? account.seq + 1n : BigInt(before),
-    pageSize,
-  );
+    now: context.clock.now(),
+    beforeSeq: before === null ? account.seq + 1n : BigInt(before),
+    limit: pageSize,
+  });
   const { messages, nextPageToken } = toPage(
     page.reservations,
     pageSize,

@@ -85,7 +85,15 @@ export const entries = defineTable({
       'reserved_after >= 0',
       'overage_after >= 0',
     ],
-    entries_request_check: 'method is null or request_id is not null',
+    entries_kind_check: ['kind >= 1', `kind <= ${Object.keys(KIND_CODES).length}`],
+    entries_request_check: [
+      'method >= 1',
+      `method <= ${Object.keys(METHOD_CODES).length}`,
+      '(method is null or request_id is not null)',
+    ],
+    entries_plan_change_check: `(kind = ${KIND_CODES.PLAN_CHANGE}) = (previous_plan_id is not null)`,
+    entries_erased_check:
+      'erased_hash is null or num_nonnulls(fingerprint, response, reference, personal, salt) = 0',
   },
   indexes: {
     entries_request: {

@@ -49,6 +49,7 @@ export const grants = defineTable({
     grants_category_check: "category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')",
     grants_state_check: "state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')",
     grants_operations_check: 'jsonb_array_length(operations) > 0',
+    grants_paid_check: "(category = 'PAID') = paid",
     grants_open_check: "(state = 'SCHEDULED' or remaining > 0) = open",
   },
   indexes: {

@@ -77,6 +77,11 @@ export const reservations = defineTable({
     endedAsking: null,
   }),
   checks: {
+    reservations_state_check: [
+      `state in (${Object.values(RESERVATION_STATE_CODES).join(', ')})`,
+      `(state = ${RESERVATION_STATE_CODES.ACTIVE} or allocations::text = '[]')`,
+    ],
+    reservations_policy_check: `over_commit_policy in (${Object.values(OVER_COMMIT_POLICY_CODES).join(', ')})`,
     reservations_credits_check: ['credits >= 0', 'committed >= 0', 'returned >= 0'],
     reservations_whole_check: `committed + returned <= credits or over_commit_policy = ${OVER_COMMIT_POLICY_CODES.DRAW}`,
   },

@@ -4,9 +4,10 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { commit, durability, type Machine, machine, versions } from '../machine.ts';
+import { commit, durability, machine, versions } from '../machine.ts';
 import type { Options } from '../options.ts';
 import { Progress } from '../progress.ts';
+import type { Results } from '../results.ts';
 import { startTestbed, type Testbed } from '../testbed.ts';
 import { DATABASE, openCostBench, SETTINGS } from './bench.ts';
 import { type Compared, compare, comparisons, type Windows } from './comparisons.ts';
@@ -15,14 +16,10 @@ import { costOperations, countedLoad, loadOfCase } from './operations.ts';
 import { report } from './report.ts';
 
 /** As in `bench/latest-cost.json`. */
-export type CostResults = {
-  readonly startedAt: string;
-  readonly seconds: number;
-  readonly commit: string;
-  readonly extent: string;
-  readonly machine: Machine;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly durability: Readonly<Record<string, string>>;
+export type CostResults = Pick<
+  Results,
+  'startedAt' | 'seconds' | 'commit' | 'extent' | 'machine' | 'versions' | 'durability'
+> & {
   readonly costs: readonly Cost[];
   readonly comparisons: readonly Compared[];
   readonly verify: readonly string[];
