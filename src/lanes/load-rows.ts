@@ -99,8 +99,8 @@ type NamingGrants = {
 };
 
 /**
- * The grants, open or not, that reservations hold or held, that refunds give back to, or that purchases
- * made, apart from those that were loaded. Those of cached accounts are left out.
+ * The grants that reservations hold or held, refunds give back to, or purchases made, and that were not loaded
+ * yet. Those of cached accounts are left out.
  */
 export async function loadNamedGrants(
   em: Em,

@@ -77,7 +77,8 @@ const violations: Record<keyof typeof rules, string> = {
     set committed = committed - 1, returned = returned + 1 where committed > 0`,
   'an ended reservation holds nothing': `update entries set content = '{"m":[["rc",2,25]]}'
     where kind = ${COMMIT} and credits = 25`,
-  'a reservation ends once': `update reservations set state = ${EXPIRED} where state = ${ACTIVE}`,
+  'a reservation ends once': `update reservations
+    set state = ${EXPIRED}, allocations = '[]' where state = ${ACTIVE}`,
   'a grant has reserved what is allocated to reservations': `update reservations
     set allocations = '[]' where state = ${ACTIVE}`,
   'a request takes effect once': `update entries set method = null, request_id =
