@@ -5,7 +5,7 @@
  */
 import type { Usage, Usages } from '../../gen/billing/v1/pricing.ts';
 import { sha256 } from '../../sha256.ts';
-import type { Codec } from './codec.ts';
+import { type Codec, encodeMessage } from './codec.ts';
 
 /** The fields of requests that are maps or hold some, and the one that is not content. */
 type Fields = {
@@ -20,7 +20,7 @@ type LabelSet = { readonly labels: Labels };
 const FINGERPRINT_BYTES = 16;
 
 export function fingerprint<Message>(codec: Codec<Message>, message: Message): Uint8Array {
-  return sha256(codec.encode(toContent(message)).finish()).subarray(0, FINGERPRINT_BYTES);
+  return sha256(encodeMessage(codec, toContent(message))).subarray(0, FINGERPRINT_BYTES);
 }
 
 /** Clients send the entries of a map in any order, and in another order when they retry. */

@@ -8,7 +8,7 @@ import type { Book } from '../../ledger/book.ts';
 import type { Outcome, RequestedCommand } from '../../ledger/decide.ts';
 import { PackFailure } from '../../ledger/failures.ts';
 import type { ServiceContext } from '../service-context.ts';
-import type { Codec } from './codec.ts';
+import { type Codec, encodeMessage } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { Caller } from './observed-call.ts';
@@ -43,7 +43,7 @@ export function defineMutation<
   toResponse: (outcome: Outcome<Kind>, book: Book) => Omit<Response, 'replay'>,
 ): PrepareMutation<Request> {
   const encodeResponse = (outcome: Outcome, book: Book) =>
-    response.encode(toResponse(outcome as Outcome<Kind>, book) as Response).finish();
+    encodeMessage(response, toResponse(outcome as Outcome<Kind>, book) as Response);
   return (message) => {
     const check = new FieldChecker();
     const accountId = check.accountId(message.accountId);
