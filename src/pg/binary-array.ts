@@ -137,13 +137,18 @@ export function binaryArray<Row>(
 ): Buffer {
   const { oid, maxBytes, write } = formats[type] as Format<Element>;
   const elements = rows.map(elementOf);
+  // By index: an iterator allocates a result for each element (figures: docs/performance.md).
   let size = HEADER_BYTES;
-  for (const element of elements) size += LENGTH_BYTES + (element === null ? 0 : maxBytes(element));
+  for (let index = 0; index < elements.length; index++) {
+    const element = elements[index] as Element;
+    size += LENGTH_BYTES + (element === null ? 0 : maxBytes(element));
+  }
   const bytes = Buffer.allocUnsafe(size);
   const to = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, size) };
   writeHeader(to.view, oid, elements);
   let at = HEADER_BYTES;
-  for (const element of elements) {
+  for (let index = 0; index < elements.length; index++) {
+    const element = elements[index] as Element;
     const length = element === null ? NULL_LENGTH : write(to, element, at + LENGTH_BYTES);
     to.view.setInt32(at, length);
     at += LENGTH_BYTES + Math.max(0, length);
