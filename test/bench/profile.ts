@@ -18,12 +18,12 @@ type Profile = {
 const PARTS: readonly (readonly [part: string, file: RegExp])[] = [
   ['grpc-js', /@grpc\/grpc-js/],
   ['http2, sockets, streams', /^node:(internal\/http2|net|internal\/stream|events|http2|stream)/],
-  ['protobuf codec', /src\/gen\/|@bufbuild\/protobuf/],
-  ['rules and pricing', /src\/(ledger|pricing)\//],
-  ['lanes and account cache', /src\/(lanes|account-cache)\//],
-  ['rpc', /src\/rpc\//],
-  ['rows and parameters', /src\/(store|canonical)/],
-  ['PostgreSQL access', /src\/pg\//],
+  ['protobuf codec', /(src|dist)\/gen\/|@bufbuild\/protobuf/],
+  ['rules and pricing', /(src|dist)\/(ledger|pricing)\//],
+  ['lanes and account cache', /(src|dist)\/(lanes|account-cache)\//],
+  ['rpc', /(src|dist)\/rpc\//],
+  ['rows and parameters', /(src|dist)\/(store|canonical)/],
+  ['PostgreSQL access', /(src|dist)\/pg\//],
   ['pg driver', /node_modules\/pg/],
   ['MikroORM and kysely', /@mikro-orm|kysely/],
   ['OpenTelemetry', /@opentelemetry/],
@@ -71,7 +71,7 @@ function partOf(functionName: string, url: string): string {
 }
 
 const placeOf = (url: string): string =>
-  url.replace(/^.*\/node_modules\//, '').replace(/^file:\/\/.*?\/(src|test)\//, '$1/');
+  url.replace(/^.*\/node_modules\//, '').replace(/^file:\/\/.*?\/(src|dist|test)\//, '$1/');
 
 const add = (to: Map<string, number>, key: string, value: number) =>
   to.set(key, (to.get(key) ?? 0) + value);

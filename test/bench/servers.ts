@@ -34,12 +34,12 @@ export type Program = {
   readonly env?: Environment;
 };
 
-/** Starts the service as `npm start` does, on a migrated database and a free port. */
+/** Starts the build of the service, as it is deployed, on a migrated database and a free port. */
 export const startService = (
   databaseUrl: string,
   { checkout = root, nodeFlags, env = {} }: Program = {},
 ): Promise<BenchServer> => {
-  const own = { DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0' };
+  const own = { SCRIP_FROM: 'dist', DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0' };
   return start(startCommand(checkout, nodeFlags), { ...own, ...env }, checkout);
 };
 
@@ -54,7 +54,7 @@ export const startTextbook = (databaseUrl: string, pool: number): Promise<BenchS
 /** The script `start` of a checkout's package.json, without a shell around it. */
 function startCommand(checkout: string, nodeFlags?: readonly string[]): readonly string[] {
   if (nodeFlags)
-    return [process.execPath, ...nodeFlags, '--import', './src/telemetry.ts', 'src/main.ts'];
+    return [process.execPath, ...nodeFlags, 'dist/main.js'];
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
   return ['sh', '-c', `exec ${scripts.start.replace(/^exec /, '')}`];
 }

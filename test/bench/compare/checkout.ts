@@ -59,7 +59,7 @@ async function copy(
     if (lockOf(folder) === lockOf(repository))
       symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'));
     else run(folder, {}, 'npm', 'ci', '--no-audit', '--no-fund');
-    run(folder, {}, 'npm', 'run', '--silent', 'generate');
+    run(folder, {}, 'npm', 'run', '--silent', 'build');
     return { label, folder, remove };
   } catch (error) {
     await remove();
