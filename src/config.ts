@@ -74,8 +74,8 @@ export const environment = z.object({
    * when one of its accounts is not cached, so a cache smaller than the set of busy accounts saves little.
    */
   ACCOUNT_CACHE_MAX: integer(0, 1_000_000, 20_000),
-  /** Requests in one unit of work. */
-  GROUP_MAX: integer(1, 10_000, 1_000),
+  /** Requests in one unit of work. The account cache serves units of up to 128 accounts. */
+  GROUP_MAX: integer(1, 10_000, 128),
   /** Requests queued in one lane; more are refused with OVERLOADED. */
   QUEUE_MAX: integer(1, 1_000_000, 10_000),
   /** Interval at which a replica compares its clocks with the database's. */

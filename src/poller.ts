@@ -88,23 +88,3 @@ export class Poller {
     this.#timer.unref();
   }
 }
-
-/**
- * Calls `process` once per item, in order, at most `limit` at a time, and starts no more after `signal`
- * aborts. `process` handles its own errors: it must not reject.
- */
-export async function forEachConcurrently<Item>(
-  items: readonly Item[],
-  limit: number,
-  signal: AbortSignal,
-  process: (item: Item) => Promise<void>,
-): Promise<void> {
-  const remaining = items.values();
-  const worker = async () => {
-    for (const item of remaining) {
-      if (signal.aborted) return;
-      await process(item);
-    }
-  };
-  await Promise.all(Array.from({ length: limit }, worker));
-}

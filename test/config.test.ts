@@ -29,7 +29,7 @@ describe('the configuration', () => {
       LANES: 1,
       UNITS_MAX: 2,
       ACCOUNT_CACHE_MAX: 20_000,
-      GROUP_MAX: 1_000,
+      GROUP_MAX: 128,
       QUEUE_MAX: 10_000,
       CLOCK_SAMPLE_INTERVAL_MS: 1_000,
       CLOCK_SKEW_MAX_MS: 2_000,

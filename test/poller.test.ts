@@ -2,7 +2,8 @@
 import { setImmediate as nextIteration } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { forEachConcurrently, Poller } from '../src/poller.ts';
+import { forEachConcurrently } from '../src/for-each-concurrently.ts';
+import { Poller } from '../src/poller.ts';
 
 const INTERVAL_MS = 1_000;
 const LONGEST_INTERVAL_MS = 1_250;

@@ -7,11 +7,11 @@
 import type { Logger } from 'pino';
 import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
+import { forEachConcurrently } from '../for-each-concurrently.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import { monthStart } from '../ledger/month.ts';
 import { isStatementDue } from '../ledger/statement-closing.ts';
 import type { Em } from '../pg/orm.ts';
-import { forEachConcurrently } from '../poller.ts';
 import { findAccount } from '../queries/accounts.ts';
 import { computeStatement } from '../queries/compute-statement.ts';
 import { findDueAccounts } from '../queries/due-accounts.ts';

@@ -53,8 +53,7 @@ export const startTextbook = (databaseUrl: string, pool: number): Promise<BenchS
 
 /** The script `start` of a checkout's package.json, without a shell around it. */
 function startCommand(checkout: string, nodeFlags?: readonly string[]): readonly string[] {
-  if (nodeFlags)
-    return [process.execPath, ...nodeFlags, 'dist/main.js'];
+  if (nodeFlags) return [process.execPath, ...nodeFlags, 'dist/main.js'];
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
   return ['sh', '-c', `exec ${scripts.start.replace(/^exec /, '')}`];
 }

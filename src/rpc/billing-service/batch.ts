@@ -1,6 +1,7 @@
 /** Batch: many mutations in one call, each with its own result. */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Failure } from '../../failure.ts';
+import { forEachConcurrently } from '../../for-each-concurrently.ts';
 import {
   type BatchRequest,
   type BatchResponse,
@@ -51,6 +52,11 @@ const MUTATIONS: {
   raiseReservation: { prepare: raiseReservation, resultField: 14 },
 };
 const MUTATIONS_MAX = 1_000;
+/**
+ * Mutations of one batch that are with the lanes at the same time: as many as two units of work take. Calls that
+ * come meanwhile do not wait for the whole batch, and less of it is in memory.
+ */
+const IN_FLIGHT_MAX = 256;
 
 export async function batch(
   context: ServiceContext,
@@ -61,14 +67,13 @@ export async function batch(
   if (mutations.length < 1 || mutations.length > MUTATIONS_MAX)
     check.addViolation('mutations', `must be 1 to ${MUTATIONS_MAX} mutations`);
   check.throwIfInvalid();
-  const answers = await Promise.all(
-    mutations.map(async ({ mutation }) => {
-      const prepared = prepare(mutation);
-      return prepared instanceof Failure
-        ? prepared
-        : await submit(context, prepared, caller, isCancelled);
-    }),
-  );
+  const answers: (StoredResponse | Failure)[] = [];
+  const inFlight = Math.min(mutations.length, IN_FLIGHT_MAX);
+  await forEachConcurrently(mutations.entries(), inFlight, null, async ([index, item]) => {
+    const prepared = prepare(item.mutation);
+    answers[index] =
+      prepared instanceof Failure ? prepared : await submit(context, prepared, caller, isCancelled);
+  });
   return { response: encodeResponse(mutations, answers) };
 }
 
