@@ -19,20 +19,35 @@ const LENGTH_MIN = 4;
 
 export function packResponse(response: Uint8Array, context: ResponseContext): Uint8Array {
   const bytes = byteString(response);
+  const texts = textsOf(context);
+  // The next occurrence of each text.
+  const nextAt = texts.map((text) => (text.length < LENGTH_MIN ? -1 : bytes.indexOf(text)));
   let packed = '';
   let packedTo = 0;
-  const addLiteral = (end: number) => {
-    if (end > packedTo) packed += varint((end - packedTo) * 2) + bytes.slice(packedTo, end);
-  };
-  for (const { at, length, index } of findTexts(bytes, textsOf(context))) {
-    if (at < packedTo) continue;
-    addLiteral(at);
-    packed += varint(index * 2 + 1);
-    packedTo = at + length;
+  for (let index = firstOf(nextAt); index !== -1; index = firstOf(nextAt)) {
+    const at = nextAt[index]!;
+    const text = texts[index]!;
+    if (at >= packedTo) {
+      packed += literal(bytes, packedTo, at) + varint(index * 2 + 1);
+      packedTo = at + text.length;
+    }
+    nextAt[index] = bytes.indexOf(text, Math.max(packedTo, at + text.length));
   }
-  addLiteral(bytes.length);
-  return Buffer.from(packed, 'latin1');
+  return Buffer.from(packed + literal(bytes, packedTo, bytes.length), 'latin1');
 }
+
+/** The index of the least number that is not -1; of equal ones the first. -1: there is none. */
+function firstOf(numbers: readonly number[]): number {
+  let first = -1;
+  for (let index = 0; index < numbers.length; index++) {
+    const number = numbers[index]!;
+    if (number !== -1 && (first === -1 || number < numbers[first]!)) first = index;
+  }
+  return first;
+}
+
+const literal = (bytes: string, from: number, to: number): string =>
+  from === to ? '' : varint((to - from) * 2) + bytes.slice(from, to);
 
 export function unpackResponse(packed: Uint8Array, context: ResponseContext): Uint8Array {
   const texts = textsOf(context);
@@ -47,20 +62,6 @@ export function unpackResponse(packed: Uint8Array, context: ResponseContext): Ui
     }
   }
   return Buffer.concat(pieces);
-}
-
-type Occurrence = { readonly at: number; readonly length: number; readonly index: number };
-
-/** Where the texts occur, in order. They may overlap. */
-function findTexts(bytes: string, texts: readonly string[]): readonly Occurrence[] {
-  const found: Occurrence[] = [];
-  for (const [index, text] of texts.entries()) {
-    const { length } = text;
-    if (length < LENGTH_MIN) continue;
-    for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + length))
-      found.push({ at, length, index });
-  }
-  return found.sort((a, b) => a.at - b.at);
 }
 
 /** As strings of bytes. The order is part of the stored form: a new text is added at the end. */
