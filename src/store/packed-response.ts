@@ -74,7 +74,8 @@ function textsOf(context: ResponseContext): readonly string[] {
     utf8(planId),
     instantBytes(at),
     expiresAt === null ? '' : instantBytes(expiresAt),
-    ...usages.map(({ usage }) => utf8(usage.operation)),
+    // Each once: a thousand usages may be of one operation.
+    ...new Set(usages.map(({ usage }) => utf8(usage.operation))),
   ];
 }
 
