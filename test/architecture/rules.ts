@@ -14,7 +14,18 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['ledger'],
   ['pricing'],
   ['tail'],
-  ['poller', 'config', 'new-id', 'failure', 'canonical', 'sha256', 'min', 'nearest-name', 'map-of'],
+  [
+    'poller',
+    'for-each-concurrently',
+    'config',
+    'new-id',
+    'failure',
+    'canonical',
+    'sha256',
+    'min',
+    'nearest-name',
+    'map-of',
+  ],
 ];
 
 const PURE = [
