@@ -45,7 +45,7 @@ const UNAVAILABLE = new RegExp(
     '28...|3D000', // a refused login or an unknown database
     '57P0[1-5]', // shutdown, crash, start
     '55000|25006', // a standby, which only reads
-    '53300', // too_many_connections
+    '53...', // no disk space, memory or connections left
     '57014', // statement_timeout
     '40001|40P01|55P03', // a race that was lost again and again
     'ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH',
@@ -62,6 +62,6 @@ export function toDatabaseFailure(error: unknown): Failure | null {
   if (!isLost && !UNAVAILABLE.test(firstText(error, 'code'))) return null;
   return new Failure(
     'DATABASE_UNAVAILABLE',
-    'the database cannot be reached; retry with the same request id',
+    'the database cannot be used at the moment; retry with the same request id',
   );
 }

@@ -17,12 +17,20 @@ describe('a lost race is run again', () => {
 });
 
 describe('DATABASE_UNAVAILABLE', () => {
-  test.each(['08006', '57P01', '53300', '25006', '57014', '40001', 'ECONNREFUSED', 'EPIPE'])(
-    '%s',
-    (code) => {
-      expect(toDatabaseFailure(wrapped(withCode(code)))?.reason).toBe('DATABASE_UNAVAILABLE');
-    },
-  );
+  test.each([
+    '08006',
+    '57P01',
+    '53100',
+    '53200',
+    '53300',
+    '25006',
+    '57014',
+    '40001',
+    'ECONNREFUSED',
+    'EPIPE',
+  ])('%s', (code) => {
+    expect(toDatabaseFailure(wrapped(withCode(code)))?.reason).toBe('DATABASE_UNAVAILABLE');
+  });
 
   test.each([
     'Connection terminated unexpectedly',
