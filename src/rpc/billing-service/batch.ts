@@ -51,7 +51,6 @@ const MUTATIONS: {
   moveAccount: { prepare: moveAccount, resultField: 13 },
   raiseReservation: { prepare: raiseReservation, resultField: 14 },
 };
-const MUTATIONS_MAX = 1_000;
 /**
  * Mutations of one batch that are with the lanes at the same time: as many as two units of work take. Calls that
  * come meanwhile do not wait for the whole batch, and less of it is in memory.
@@ -64,8 +63,8 @@ export async function batch(
   { caller, isCancelled }: UnaryCall,
 ): Promise<Answered<BatchResponse>> {
   const check = new FieldChecker();
-  if (mutations.length < 1 || mutations.length > MUTATIONS_MAX)
-    check.addViolation('mutations', `must be 1 to ${MUTATIONS_MAX} mutations`);
+  // The wire check has limited their number.
+  if (mutations.length < 1) check.addViolation('mutations', 'must be 1 to 1000 mutations');
   check.throwIfInvalid();
   const answers: (StoredResponse | Failure)[] = [];
   const inFlight = Math.min(mutations.length, IN_FLIGHT_MAX);

@@ -19,7 +19,6 @@ export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Control characters: PostgreSQL cannot store NUL, and the others break logs. */
 const CONTROL = /\p{Cc}/u;
 
-const USAGES_MAX = 1_000;
 const PAGE_SIZE_DEFAULT = 50;
 const PAGE_SIZE_MAX = 1_000;
 const LABELS_MAX = 16;
@@ -146,10 +145,8 @@ export class FieldChecker {
     return operations;
   }
 
-  /** Returns the usages, each with its count. */
+  /** Returns the usages, each with its count. The wire check has limited their number. */
   usages({ items }: Usages): readonly Usage[] {
-    if (items.length > USAGES_MAX)
-      this.addViolation('usages.items', `must be at most ${USAGES_MAX} usages`);
     return items.map((usage, index) => this.#usage(usage, `usages.items[${index}]`));
   }
 

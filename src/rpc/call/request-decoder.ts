@@ -1,10 +1,11 @@
 /** Decodes requests exactly: what a request says is in the message, or the request is refused. */
 import type { DescMessage } from '@bufbuild/protobuf';
 import { Failure } from '../../failure.ts';
+import { invalidField } from '../../ledger/failures.ts';
 import { findWireFault, type WireFault } from './wire-check.ts';
 import { compileWireSchema } from './wire-schema.ts';
 
-/** Decodes a request of the type `input`, or returns MESSAGE_UNDECODABLE. */
+/** Decodes a request of the type `input`, or returns MESSAGE_UNDECODABLE, or INVALID_FIELD for too many values. */
 export function requestDecoder<Request>(
   input: DescMessage,
   decode: (bytes: Buffer) => Request,
@@ -12,7 +13,10 @@ export function requestDecoder<Request>(
   const schema = compileWireSchema(input);
   return (bytes) => {
     const fault = findWireFault(schema, bytes);
-    return fault === null ? decode(bytes) : messageUndecodable(fault);
+    if (fault === null) return decode(bytes);
+    return fault.isTooLarge
+      ? invalidField(fault.field, fault.description)
+      : messageUndecodable(fault);
   };
 }
 

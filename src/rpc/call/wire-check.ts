@@ -15,7 +15,16 @@ export type WireFault = {
   readonly field: string;
   /** Such as "is not valid UTF-8". */
   readonly description: string;
+  /** Whether the message could be decoded, and would be too large. */
+  readonly isTooLarge?: true;
 };
+
+/** Values of one repeated field, or entries of one map. */
+const FIELD_VALUES_MAX = 1_000;
+/** Usages of a whole request: of all mutations of a batch. Each is priced. */
+const USAGES_MAX = 10_000;
+/** Values of all repeated fields and maps of a whole request. Each becomes an object. */
+const VALUES_MAX = 50_000;
 
 /** The first fault of a message; null if there is none. */
 export const findWireFault = (schema: WireSchema, bytes: Uint8Array): WireFault | null =>
@@ -26,6 +35,12 @@ const OTHER_TYPE: WireFault = { field: '', description: 'has another type' };
 const NOT_UTF8: WireFault = { field: '', description: 'is not valid UTF-8' };
 const OUT_OF_RANGE: WireFault = { field: '', description: 'is out of the range of its type' };
 const SECOND: WireFault = { field: '', description: 'is given twice' };
+const tooMany = (description: string): WireFault => ({ field: '', description, isTooLarge: true });
+const TOO_MANY = tooMany(`has more than ${FIELD_VALUES_MAX} values`);
+const TOO_MANY_USAGES = tooMany(`is more than the ${USAGES_MAX} usages that a request may have`);
+const TOO_MANY_VALUES = tooMany(
+  `is more than the ${VALUES_MAX} values of lists and maps that a request may have`,
+);
 
 /** Reads a message once, from its beginning. Bounds are indexes into the bytes. */
 class Scanner {
@@ -34,6 +49,9 @@ class Scanner {
   /** The halves of the last varint. */
   #low = 0;
   #high = 0;
+  /** Values of repeated fields and maps so far, and the usages among them. */
+  #values = 0;
+  #usages = 0;
   /** The bounds of the last key of a map. A key that is left out is empty. */
   #keyStart = 0;
   #keyStop = 0;
@@ -47,6 +65,7 @@ class Scanner {
     let index = 0;
     let previous: Field | undefined;
     let keys: KeysSeen | undefined;
+    const counts: number[] | null = schema.hasRepeated ? [] : null;
     while (this.#at < end) {
       if (!this.#readVarint(end)) return CUT_OFF;
       const number = this.#low >>> 3;
@@ -55,7 +74,14 @@ class Scanner {
       index = field === previous ? index + 1 : 0;
       previous = field;
       if (field.isMap) this.#keyStop = this.#keyStart;
-      let fault = seen & field.bit ? SECOND : this.#scanField(field, this.#low & 7, end);
+      const wireType = this.#low & 7;
+      let fault = seen & field.bit ? SECOND : null;
+      if (counts !== null && field.isRepeated && field.wireType === wireType) {
+        const count = (counts[number] ?? 0) + 1;
+        counts[number] = count;
+        fault ??= count > FIELD_VALUES_MAX ? TOO_MANY : this.#countValue(field);
+      }
+      fault ??= this.#scanField(field, wireType, end);
       seen |= field.bit;
       if (fault === null && field.isMap) {
         keys ??= new KeysSeen(this.#bytes);
@@ -80,11 +106,19 @@ class Scanner {
 
   #scanPacked(field: Field, stop: number): WireFault | null {
     if (!field.isRepeated) return OTHER_TYPE;
-    while (this.#at < stop) {
-      const fault = this.#scanNumber(field, stop);
+    for (let count = 1; this.#at < stop; count++) {
+      if (count > FIELD_VALUES_MAX) return TOO_MANY;
+      const fault = this.#countValue(field) ?? this.#scanNumber(field, stop);
       if (fault !== null) return fault;
     }
     return null;
+  }
+
+  #countValue({ isUsage }: Field): WireFault | null {
+    this.#values += 1;
+    if (isUsage) this.#usages += 1;
+    if (this.#usages > USAGES_MAX) return TOO_MANY_USAGES;
+    return this.#values > VALUES_MAX ? TOO_MANY_VALUES : null;
   }
 
   #scanText({ isText, isKey }: Field, stop: number): WireFault | null {
@@ -139,7 +173,8 @@ class Scanner {
   }
 }
 
+/** The path of a field that has too many values is that of the field, not of its last value. */
 const within = ({ name, isRepeated }: Field, index: number, fault: WireFault): WireFault => ({
-  field: `${name}${isRepeated ? `[${index}]` : ''}${fault.field && `.${fault.field}`}`,
-  description: fault.description,
+  ...fault,
+  field: `${name}${isRepeated && fault !== TOO_MANY ? `[${index}]` : ''}${fault.field && `.${fault.field}`}`,
 });

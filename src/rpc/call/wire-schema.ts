@@ -3,7 +3,11 @@ import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf
 import { WireType } from '@bufbuild/protobuf/wire';
 
 /** What is checked of a message, by the numbers of its fields. */
-export type WireSchema = { readonly fields: readonly (Field | undefined)[] };
+export type WireSchema = {
+  readonly fields: readonly (Field | undefined)[];
+  /** Whether a field is repeated or a map. */
+  readonly hasRepeated: boolean;
+};
 
 export type Field = {
   readonly name: string;
@@ -17,6 +21,8 @@ export type Field = {
   /** The schema of a message or of the entry of a map. */
   readonly schema: WireSchema | null;
   readonly isMap: boolean;
+  /** Whether its values are usages, which are priced. */
+  readonly isUsage: boolean;
   /** Whether a varint with these halves is a value of the type. */
   readonly isInRange: (low: number, high: number) => boolean;
 };
@@ -57,12 +63,13 @@ function compile(message: DescMessage, isMutation: boolean): WireSchema {
       name: field.name,
       isRepeated,
       isKey: false,
+      isUsage: field.message?.typeName === 'billing.v1.Usage' && field.fieldKind === 'list',
       bit: bits.get(field.oneof ?? field) ?? 0,
     };
   }
   if (bits.size > SINGULAR_FIELDS_MAX)
     throw new Error(`${message.typeName} has more than ${SINGULAR_FIELDS_MAX} singular fields`);
-  return { fields };
+  return { fields, hasRepeated: fields.some((field) => field?.isRepeated) };
 }
 
 type FieldType = Pick<Field, 'wireType' | 'isText' | 'schema' | 'isMap' | 'isInRange'>;
@@ -93,6 +100,7 @@ function schemaOf(field: DescField, message: DescMessage, stores: boolean): Wire
   const isNanosInRange = stores && field.name !== 'not_after' ? isNanosOfMs : isNanos;
   const { fields } = compile(message, false);
   return {
+    hasRepeated: false,
     fields: fields.map(
       (part) =>
         part && { ...part, isInRange: part.name === 'nanos' ? isNanosInRange : isEpochSeconds },
@@ -105,8 +113,9 @@ function entryOf(field: DescField & { readonly fieldKind: 'map' }): WireSchema {
     throw new Error(`${field.name}: maps of messages are not checked`);
   if (field.mapKey !== ScalarType.STRING) throw new Error(`${field.name}: its keys are not text`);
   const value = field.mapKind === 'enum' ? varint(isInt32) : scalarType(field.scalar);
-  const part = { isRepeated: false, isMap: false };
+  const part = { isRepeated: false, isMap: false, isUsage: false };
   return {
+    hasRepeated: false,
     fields: [
       undefined,
       { ...scalarType(field.mapKey), ...part, name: 'key', isKey: true, bit: 1 },
