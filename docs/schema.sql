@@ -214,7 +214,7 @@ create table entries (
   response          bytea,                   -- with a method: protobuf-encoded, packed; a replay gets it again
   reference         text,                    -- the caller's name for the job; null: none
   personal          json,                    -- labels and other personal data; null: none
-  salt              bytea,                   -- hashed with personal data; null: no such data, or erased
+  salt              bytea,                   -- hashed with personal data and the request; null: there are none, or erased
   erased_hash       bytea,                   -- the personal_hash of what was erased; null: nothing was
   primary key (account_id, seq),
   constraint entries_seq_check check (seq > 0),

@@ -1,4 +1,5 @@
 /** The auto top-up setting of an account: off by default, switched on by its owner. */
+import { canonicalJson } from '../canonical.ts';
 import type { Failure } from '../failure.ts';
 import type { Pack } from '../pricing/plan.ts';
 import type { Account } from './account.ts';
@@ -51,18 +52,23 @@ export function checkAutoTopUp(
   );
 }
 
-/** Null switches it off. A new payment method is tried without waiting for the old one's back-off. */
+/**
+ * Null switches it off; the terms that it has already change nothing. A new payment method is tried without
+ * waiting for the old one's back-off.
+ */
 export function setAutoTopUp(book: Book, terms: AutoTopUpTerms | null) {
   const { account } = book;
   const { autoTopUp: before, topUps } = account;
   const sameMethod =
     before?.customer === terms?.customer && before?.paymentMethod === terms?.paymentMethod;
-  if (terms && !sameMethod && topUps) account.topUps = { ...topUps, failures: 0, retryAt: null };
-  account.autoTopUp = terms && {
+  const autoTopUp = terms && {
     ...terms,
     isCustomPack: !packOfPlan(book, terms.packId),
     agreed: agreedPack(book, terms.packId),
   };
+  if (canonicalJson(autoTopUp) === canonicalJson(before)) return;
+  if (terms && !sameMethod && topUps) account.topUps = { ...topUps, failures: 0, retryAt: null };
+  account.autoTopUp = autoTopUp;
   account.topUpDueAt = null; // `updateTopUpDueAt` computes it from the new setting.
 }
 

@@ -20,14 +20,18 @@ export type SealedEntry = StoredEntry & {
 /** What an entry says, whether it is sealed yet or not. */
 type Content = Omit<StoredEntry, 'hash' | 'salt' | 'erasedHash'>;
 
-/** `newSalt` makes the salt of an entry that has personal data. */
+/**
+ * `newSalt` makes the salt of an entry that has personal data, or a request: its response may repeat the
+ * account's name, or the reference and the labels of a reservation.
+ */
 export function seal(
   entry: UnsealedEntry,
   hashBefore: Uint8Array,
   newSalt: () => Uint8Array,
 ): SealedEntry {
   const personalJson = personalJsonOf(entry);
-  const salt = personalJson !== null || entry.reference !== '' ? newSalt() : null;
+  const hasPersonal = personalJson !== null || entry.reference !== '' || entry.request !== null;
+  const salt = hasPersonal ? newSalt() : null;
   const content = contentJson(entry);
   const hash = hashEntry(entry, hashBefore, content, hashPersonal(entry, salt, personalJson));
   return { ...entry, salt, erasedHash: null, contentJson: content, personalJson, hash };

@@ -84,8 +84,8 @@ export function checkErasure(row: Row, { request, erasedHash }: StoredEntry, rep
       report('its personal data were erased, and it has some');
     return;
   }
-  if (has('salt') !== has('reference', 'personal'))
-    report(has('salt') ? 'it has a salt and no personal data' : 'its personal data have no salt');
+  if (has('salt') !== has('fingerprint', 'response', 'reference', 'personal'))
+    report(has('salt') ? 'it has a salt and nothing personal' : 'its personal data have no salt');
   if (request === null) {
     if (has('fingerprint', 'response')) report('it has the response of a request, and no method');
     return;

@@ -281,14 +281,18 @@ describe('personal data', () => {
     expect(hex(salted.hash)).not.toBe(hex(sealed.hash));
   });
 
-  test('that an entry does not have needs no salt, also with a request', () => {
-    const request = { method: 'Charge', fingerprint: SALT, response: SALT } as const;
+  test('that an entry does not have needs no salt', () => {
     const noSalt = () => expect.fail('made a salt');
-    for (const without of [entry(1n, NONE), entry(1n, { ...NONE, request })])
-      expect(seal(without, new Uint8Array(), noSalt)).toMatchObject({
-        salt: null,
-        personalJson: null,
-      });
+    expect(seal(entry(1n, NONE), new Uint8Array(), noSalt)).toMatchObject({
+      salt: null,
+      personalJson: null,
+    });
+  });
+
+  test('may be in the response of a request: it has a salt', () => {
+    const request = { method: 'Charge', fingerprint: SALT, response: SALT } as const;
+    const sealed = seal(entry(1n, { ...NONE, request }), new Uint8Array(), newSalt);
+    expect(sealed).toMatchObject({ salt: newSalt(), personalJson: null });
   });
 
   test('can be erased, with the request that had it: the hash stays', () => {

@@ -182,3 +182,22 @@ describe('an erased entry', () => {
     expect(entry).toMatchObject({ seq: entrySeq, purchaseId, details: new Map(), reference: '' });
   });
 });
+
+test('an entry whose response repeats personal data has a salt, also where it has none itself', async () => {
+  const named = () => ({ accountId, requestId: requestId() });
+  const accountId = await openWithCredits(scrip, 100n);
+  await scrip.accounts.updateAccount({ ...named(), displayName: 'Anna Maier' });
+  await scrip.accounts.updateAccount({ ...named(), pauseFloor: { credits: 3n } });
+  const reserve = { ...named(), credits: 5n, ...PERSONAL };
+  const { reservation } = await scrip.billing.reserve(reserve);
+  const { reservationId } = defined(reservation);
+  await scrip.billing.release({ ...named(), reservationId });
+  await scrip.accounts.closeAccount(named());
+  const stored = await execute(
+    scrip.databaseUrl,
+    'select seq, salt is null as unsalted from entries where account_id = $1 and method is not null',
+    [accountId],
+  );
+  expect(stored.length).toBe(7);
+  expect(stored.filter(({ unsalted }) => unsalted)).toEqual([]);
+});

@@ -35,8 +35,10 @@ let scrip: TestService;
 let twin: TestService;
 beforeAll(async () => {
   stripe = await new StripeFake().start();
-  scrip = await startTestService({ env: stripe.env });
-  twin = await startTestService({ env: stripe.env, databaseUrl: scrip.databaseUrl });
+  // A due top-up stays due.
+  const env = { ...stripe.env, TOP_UP_INTERVAL_MS: '3600000' };
+  scrip = await startTestService({ env });
+  twin = await startTestService({ env, databaseUrl: scrip.databaseUrl });
   stripe.clock = scrip.now;
 });
 afterAll(async () => {
@@ -293,6 +295,15 @@ const unchanging: readonly (readonly [what: string, given: Given])[] = [
       const labels = { labels: mapOf({ b: '2', a: '1' }) };
       return ({ accounts }, id, options) =>
         accounts.updateAccount({ ...id, ...SETTINGS, labels }, options);
+    },
+  ],
+  [
+    'UpdateAccount with the auto top-up there is, while one is due',
+    async (accountId) => {
+      const { autoTopUp } = SETTINGS.autoTopUp;
+      const due = { autoTopUp: { autoTopUp: { ...autoTopUp, monthlyCap: 5, threshold: 500n } } };
+      await scrip.accounts.updateAccount({ ...named(accountId), ...due });
+      return ({ accounts }, id, options) => accounts.updateAccount({ ...id, ...due }, options);
     },
   ],
   [

@@ -813,9 +813,12 @@ update entries set response = '\x00' where :charge;
 update entries set salt = null where :charge;
 
 -- prepaid: leaves a salt of no personal data
--- > it has a salt and no personal data
-update entries set salt = '\x00' where :account and kind = code('GRANT_EFFECTIVE') and reference is null
-  or :account and kind = code('UPDATE_ACCOUNT');
+-- > it has a salt and nothing personal
+update entries set salt = '\x00' where :account and method is null and reference is null and personal is null;
+
+-- prepaid: removes the salt of a request
+-- > its personal data have no salt
+update entries set salt = null where :account and kind = code('UPDATE_ACCOUNT');
 update entries set personal = null, reference = null where :account and kind = code('UPDATE_ACCOUNT');
 
 -- prepaid, chain not recomputed: writes a member that nobody reads

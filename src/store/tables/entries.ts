@@ -63,7 +63,10 @@ const columns = {
   personal: jsonText<StoredPersonal>('inserted', 'labels and other personal data; null: none')
     .fromText((entry: SealedEntry) => entry.personalJson as string)
     .nullable(),
-  salt: bytea('inserted', 'hashed with personal data; null: no such data, or erased').nullable(),
+  salt: bytea(
+    'inserted',
+    'hashed with personal data and the request; null: there are none, or erased',
+  ).nullable(),
   erasedHash: bytea(
     'inserted',
     'the personal_hash of what was erased; null: nothing was',
