@@ -1,20 +1,12 @@
 /** What a client may do on one connection. */
-import type { Server, ServerOptions } from '@grpc/grpc-js';
-
-/**
- * Calls and streams at a time on one connection. A client's library keeps further calls waiting, so the excess
- * of an overload stays with the callers.
- */
-const CALLS_MAX = 64;
+import type { Server } from '@grpc/grpc-js';
 
 /**
  * Node ends a connection, and every call on it, after 1,000 calls that were cancelled or whose deadline passed
- * on the client, with 33 more a second. A client under load has more. The limit is there against attackers (CVE-2023-44487);
- * at this one a connection keeps no core busy.
+ * on the client, with 33 more a second. A client under load has more. The limit is there against attackers
+ * (CVE-2023-44487).
  */
 const RESETS = { streamResetBurst: 100_000, streamResetRate: 5_000 };
-
-export const connectionOptions: ServerOptions = { 'grpc.max_concurrent_streams': CALLS_MAX };
 
 /** Call it before the server listens. grpc-js has no option for resets, so this sets one of Node's. */
 export function allowResets(server: Server) {

@@ -28,7 +28,7 @@ import { billingService } from './billing-service/billing-service.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
 import { requestDecoder } from './call/request-decoder.ts';
 import { replaceServerMethods, transportFailures } from './call/transport-failures.ts';
-import { allowResets, connectionOptions } from './connection-limits.ts';
+import { allowResets } from './connection-limits.ts';
 import { eventService } from './event-service/event-service.ts';
 import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
@@ -67,7 +67,6 @@ export async function startRpcServer(
     'grpc.enable_channelz': 0,
     // Clients accept 4 MB, and the response to a batch is a little larger than its request.
     'grpc.max_receive_message_length': 3 * 1024 * 1024,
-    ...connectionOptions,
     interceptors: [transportFailures(context)],
   });
   allowResets(server);
