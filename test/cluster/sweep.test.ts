@@ -181,9 +181,7 @@ describe('the end of a period with rollover', () => {
 });
 
 describe('expired reservations', () => {
-  test('3,000 on 500 accounts expire once each, in bounded batches', {
-    timeout: 120_000,
-  }, async () => {
+  test('3,000 on 500 accounts expire once each, in bounded batches', async () => {
     showDatabaseOnFailure(cluster.databaseUrl);
     const accounts = Array.from({ length: 500 }, () => `acct-${requestId()}`);
     await applyAll(
@@ -214,9 +212,7 @@ describe('expired reservations', () => {
     await expectSoundLedger(cluster.databaseUrl);
   });
 
-  test('2,500 of one account are all settled before its next request is decided', {
-    timeout: 120_000,
-  }, async () => {
+  test('2,500 of one account are all settled before its next request is decided', async () => {
     showDatabaseOnFailure(cluster.databaseUrl);
     const accountId = await cluster.a.open('verts');
     await applyAll(cluster.a, [granting(accountId, 2_500n)]);
