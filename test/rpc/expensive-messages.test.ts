@@ -31,11 +31,11 @@ const charge = (accountId: string, usages: number, labels = 0) =>
   });
 const chargeBytes = (usages: number, labels = 0) =>
   ChargeRequest.encode(charge('acct', usages, labels)).finish();
-const batchBytes = (mutations: number, usages: number) =>
+const batchBytes = (mutations: number, usages: number, labels = 0) =>
   BatchRequest.encode(
     BatchRequest.fromPartial({
       mutations: Array.from({ length: mutations }, () => ({
-        mutation: { $case: 'charge', value: charge('acct', usages) },
+        mutation: { $case: 'charge', value: charge('acct', usages, labels) },
       })),
     }),
   ).finish();
@@ -65,6 +65,12 @@ describe('refused as INVALID_FIELD', () => {
       BATCH,
       batchBytes(73, 137),
       'mutations[72].charge.usages.items[136]',
+    ],
+    [
+      '50,001 values in a batch',
+      BATCH,
+      batchBytes(1_000, 0, 51),
+      'mutations[961].charge.labels[27]',
     ],
     ['3,000,000 states', RESERVATIONS, packed(STATES, 3_000_000), 'states'],
     ['3,000,000 kinds', HISTORY, packed(KINDS, 3_000_000), 'kinds'],

@@ -3,7 +3,7 @@
  * holds that key. It is opaque to callers, and valid only for the list and the arguments it was made for.
  */
 import { Failure } from '../../failure.ts';
-import type { Codec } from './codec.ts';
+import { type Codec, encodeMessage } from './codec.ts';
 
 /** `list` is the name of the list, followed by the arguments that select its rows. */
 export function encodePageToken(list: readonly string[], key: string | bigint): string {
@@ -60,7 +60,7 @@ export function toPage<Row, Message>(
   let bytes = 0;
   for (const row of rows.slice(0, pageSize)) {
     const message = toMessage(row);
-    bytes += codec.encode(message).finish().length;
+    bytes += encodeMessage(codec, message).length;
     if (bytes > PAGE_BYTES_MAX && messages.length > 0) break;
     messages.push(message);
   }

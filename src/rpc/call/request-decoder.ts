@@ -14,7 +14,7 @@ export function requestDecoder<Request>(
   return (bytes) => {
     const fault = findWireFault(schema, bytes);
     if (fault === null) return decode(bytes);
-    return fault.isTooLarge
+    return fault.exceedsLimit
       ? invalidField(fault.field, fault.description)
       : messageUndecodable(fault);
   };

@@ -3,7 +3,7 @@
  * StreamEventsResponse. Both carry items in field 1 and, in field 2, where to resume after the message.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import type { Codec } from './codec.ts';
+import { type Codec, encodeMessage } from './codec.ts';
 
 const ITEMS_FIELD = 1;
 export const RESUME_AFTER_FIELD = 2;
@@ -22,11 +22,10 @@ export function* encodeStreamPages<Item, Message>(
   writeResumeAfter: (writer: BinaryWriter, last: Item | null) => BinaryWriter,
 ): Generator<Uint8Array> {
   // Each item is encoded once, to know its size and to be sent.
-  const itemWriter = new BinaryWriter();
   let writer = new BinaryWriter();
   let bytes = 0;
   for (const [index, item] of items.entries()) {
-    const encoded = codec.encode(toMessage(item), itemWriter).finish();
+    const encoded = encodeMessage(codec, toMessage(item));
     writer.tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(encoded);
     bytes += encoded.length;
     if (bytes < MESSAGE_BYTES || index === items.length - 1) continue;

@@ -15,8 +15,8 @@ export type WireFault = {
   readonly field: string;
   /** Such as "is not valid UTF-8". */
   readonly description: string;
-  /** Whether the message could be decoded, and would be too large. */
-  readonly isTooLarge?: true;
+  /** Whether the message could be decoded, and has more values than are accepted. */
+  readonly exceedsLimit?: true;
 };
 
 /** Values of one repeated field, or entries of one map. */
@@ -35,7 +35,11 @@ const OTHER_TYPE: WireFault = { field: '', description: 'has another type' };
 const NOT_UTF8: WireFault = { field: '', description: 'is not valid UTF-8' };
 const OUT_OF_RANGE: WireFault = { field: '', description: 'is out of the range of its type' };
 const SECOND: WireFault = { field: '', description: 'is given twice' };
-const tooMany = (description: string): WireFault => ({ field: '', description, isTooLarge: true });
+const tooMany = (description: string): WireFault => ({
+  field: '',
+  description,
+  exceedsLimit: true,
+});
 const TOO_MANY = tooMany(`has more than ${FIELD_VALUES_MAX} values`);
 const TOO_MANY_USAGES = tooMany(`is more than the ${USAGES_MAX} usages that a request may have`);
 const TOO_MANY_VALUES = tooMany(
