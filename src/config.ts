@@ -76,8 +76,13 @@ export const environment = z.object({
   ACCOUNT_CACHE_MAX: integer(0, 1_000_000, 20_000),
   /** Requests in one unit of work. The account cache serves units of up to 128 accounts. */
   GROUP_MAX: integer(1, 10_000, 128),
-  /** Requests queued in one lane; more are refused with OVERLOADED. */
+  /** Mutations and reads that wait or are served at the same time; more are refused with OVERLOADED. */
   QUEUE_MAX: integer(1, 1_000_000, 10_000),
+  /**
+   * How long a call may wait. While calls wait for half of it, others are refused with OVERLOADED, those of the
+   * callers and accounts with the most calls first.
+   */
+  WAIT_MAX_MS: integer(10, 3_600_000, 500),
   /** Interval at which a replica compares its clocks with the database's. */
   CLOCK_SAMPLE_INTERVAL_MS: integer(10, 3_600_000, 1_000),
   /**

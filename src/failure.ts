@@ -82,3 +82,14 @@ export const internalFailure = (traceId: string): Failure =>
   new Failure('INTERNAL', `internal error; its cause is logged under trace ${traceId}`, {
     trace_id: traceId,
   });
+
+/** `queue` calls are waiting or being served, and `limit` may be. */
+export const overloaded = (queue: number, limit: number): Failure =>
+  new Failure(
+    'OVERLOADED',
+    `${queue} calls are waiting or being served, and ${limit} may be; try again shortly`,
+    {
+      queue,
+      limit,
+    },
+  );

@@ -6,6 +6,7 @@ import {
   LruAccountCache,
   NoAccountCache,
 } from './account-cache/account-cache.ts';
+import { Admission } from './admission/admission.ts';
 import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import { type EventPipeline, startEventPipeline } from './events/event-pipeline.ts';
@@ -27,6 +28,7 @@ import { CustomPacks } from './queries/custom-packs.ts';
 import { newestSeqs } from './queries/entries.ts';
 import { Refusals } from './refusals.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
+import { OverloadAnswer } from './rpc/call/overload-answer.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
 import { comparePlans } from './store/publish-plans.ts';
@@ -164,6 +166,7 @@ async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly
 async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
   const { config, clock } = context;
   const stopping = new AbortController();
+  const admission = createAdmission(context);
   const events = await startEventPipeline(config, context);
   const historyTail = createHistoryTail(context);
   const lanes = createLanes(context, (books) => tellFollowers(books, historyTail, events));
@@ -182,6 +185,8 @@ async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
       {
         ...context,
         inFlight: new InFlightCalls(),
+        admission,
+        overloadAnswer: new OverloadAnswer(admission),
         lanes,
         refusals,
         tail: historyTail,
@@ -236,10 +241,20 @@ function createLanes(
     run: (tasks, waitPolicy) => unitOfWork(context, tasks, waitPolicy),
     unitsMax: config.UNITS_MAX,
     groupMax: config.GROUP_MAX,
-    queueMax: config.QUEUE_MAX,
+    waitMaxMs: config.WAIT_MAX_MS,
     onBug: (error, task) => logBug(log, error, task),
   });
 }
+
+const createAdmission = ({ config, log }: Context): Admission =>
+  new Admission(
+    {
+      waitMaxMs: config.WAIT_MAX_MS,
+      inFlightMax: config.QUEUE_MAX,
+      onCongestion: (state) => log.warn(state, 'calls are refused'),
+    },
+    () => performance.now(),
+  );
 
 const createAccountCache = (max: number): AccountCache =>
   max > 0 ? new LruAccountCache(max) : new NoAccountCache();

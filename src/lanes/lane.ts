@@ -4,7 +4,7 @@
  * busy one makes larger groups. Where enough is queued, a second unit of work joins the first: one is
  * decided while PostgreSQL writes the other.
  */
-import { Failure, internalFailure } from '../failure.ts';
+import { Failure, internalFailure, overloaded } from '../failure.ts';
 import { isRetryable, toDatabaseFailure } from '../pg/failures.ts';
 import type { WaitPolicy } from '../store/load.ts';
 import { StaleCacheError } from '../store/save.ts';
@@ -15,6 +15,8 @@ import { TaskError, type unitOfWork } from './unit-of-work.ts';
 type Queued = {
   readonly task: Task;
   readonly resolve: (answer: Answer) => void;
+  /** A monotonic time in milliseconds. */
+  readonly since: number;
   /** How often it was deferred. */
   deferrals: number;
 };
@@ -26,8 +28,11 @@ export type LaneOptions = {
   readonly unitsMax: number;
   /** Tasks in one unit of work at most. */
   readonly groupMax: number;
-  /** Tasks in the queue at most; more are refused with OVERLOADED. */
-  readonly queueMax: number;
+  /**
+   * How long a request may wait, in milliseconds. One that has waited longer is refused with OVERLOADED, unless the
+   * queue is short.
+   */
+  readonly waitMaxMs: number;
   /** Told of every error that a task was answered INTERNAL for. */
   readonly onBug: (error: unknown, task: Task) => void;
 };
@@ -60,16 +65,8 @@ export class Lane {
 
   /** Resolves when the task's transaction has committed or the task has failed. Never rejects. */
   submit(task: Task): Promise<Answer> {
-    const { queueMax } = this.#options;
-    if (this.#queue.length >= queueMax)
-      return Promise.resolve(
-        new Failure('OVERLOADED', `${queueMax} requests are waiting already; try again shortly`, {
-          queue: this.#queue.length,
-          limit: queueMax,
-        }),
-      );
     return new Promise((resolve) => {
-      this.#queue.push({ task, resolve, deferrals: 0 });
+      this.#queue.push({ task, resolve, since: performance.now(), deferrals: 0 });
       this.#onQueued();
       this.#running ??= this.#runAll();
     });
@@ -115,17 +112,32 @@ export class Lane {
     return this.#isContended ? 1 : this.#options.unitsMax;
   }
 
-  /** Removes the next group from the queue, in its order; empty where a unit of work is not worth it. */
+  /** Removes the next group from the queue; empty where a unit of work is not worth it. */
   #nextGroup(): Queued[] {
     if (this.#tasksRunning > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
+    if (this.#queue.length > SECOND_UNIT_MIN_QUEUE) this.#refuseLate();
     const size = this.#groupSize();
-    const group: Queued[] = [];
-    this.#queue = this.#queue.filter((queued) => {
-      const isNext = group.length < size && !this.#busyAccounts.has(queued.task.accountId);
-      if (isNext) group.push(queued);
-      return !isNext;
-    });
+    const { unitsMax, groupMax } = this.#options;
+    const isLong = this.#queue.length > unitsMax * groupMax;
+    const free = this.#queue.filter(({ task }) => !this.#busyAccounts.has(task.accountId));
+    const group = isLong ? chooseInTurns(free, size) : free.slice(0, size);
+    if (group.length < this.#queue.length) {
+      const chosen = new Set(group);
+      this.#queue = this.#queue.filter((queued) => !chosen.has(queued));
+    } else this.#queue = [];
     return group;
+  }
+
+  /** Refuses what has waited too long. Its callers are told so while they still wait. */
+  #refuseLate() {
+    const { waitMaxMs } = this.#options;
+    const before = performance.now() - waitMaxMs;
+    const isLate = ({ task, since }: Queued) => since < before && task.type === 'request';
+    const late = this.#queue.filter(isLate);
+    if (late.length === 0) return;
+    const failure = overloaded(this.#queue.length, this.#queue.length - late.length);
+    this.#queue = this.#queue.filter((queued) => !isLate(queued));
+    for (const { resolve } of late) resolve(failure);
   }
 
   /** All tasks there are, or an equal share of them for each unit of work. */
@@ -218,6 +230,24 @@ export class Lane {
     }
     return undecided;
   }
+}
+
+/**
+ * The next group of a long queue: the first task of each account, then the second of each, and so on. So an
+ * account with many tasks does not hold up the others. Groups of a short queue are in its order: they have fewer
+ * accounts, which leaves more to units of work at the same time.
+ */
+function chooseInTurns(queue: readonly Queued[], size: number): Queued[] {
+  const turns = new Map<string, number>();
+  const inTurns: Queued[][] = [[]];
+  for (const queued of queue) {
+    const { accountId } = queued.task;
+    const turn = turns.get(accountId) ?? 0;
+    turns.set(accountId, turn + 1);
+    if (turn < inTurns.length) inTurns[turn]?.push(queued);
+    else inTurns.push([queued]);
+  }
+  return inTurns.flat().slice(0, size);
 }
 
 /** A unit of work of one account waits for its lock: it has nothing else to do. */

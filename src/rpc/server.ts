@@ -25,6 +25,7 @@ import { PlanServiceService } from '../gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../gen/billing/v1/statement_service.ts';
 import { accountService } from './account-service/account-service.ts';
 import { billingService } from './billing-service/billing-service.ts';
+import { accountGate } from './call/account-gate.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
 import { requestDecoder } from './call/request-decoder.ts';
 import { replaceServerMethods, transportFailures } from './call/transport-failures.ts';
@@ -72,11 +73,11 @@ export async function startRpcServer(
   allowResets(server);
   replaceServerMethods(server, context);
   const descriptors = readDescriptors();
-  addService(server, descriptors, BillingServiceService, billingService(context));
-  addService(server, descriptors, AccountServiceService, accountService(context));
-  addService(server, descriptors, PlanServiceService, planService(context));
-  addService(server, descriptors, StatementServiceService, statementService(context));
-  addService(server, descriptors, EventServiceService, eventService(context));
+  addService(server, context, descriptors, BillingServiceService, billingService(context));
+  addService(server, context, descriptors, AccountServiceService, accountService(context));
+  addService(server, context, descriptors, PlanServiceService, planService(context));
+  addService(server, context, descriptors, StatementServiceService, statementService(context));
+  addService(server, context, descriptors, EventServiceService, eventService(context));
   const health = new HealthImplementation();
   health.addToServer(server);
   if (withReflection) addReflection(server, descriptors);
@@ -110,18 +111,22 @@ function readDescriptors(): FileRegistry {
  */
 function addService(
   server: Server,
+  context: ServiceContext,
   descriptors: FileRegistry,
   definition: ServiceDefinition,
   implementation: UntypedServiceImplementation,
 ) {
   const methods = Object.entries(definition).map(([name, method]) => {
     const { path, requestDeserialize, responseSerialize } = method;
-    const decode = requestDecoder(inputOf(descriptors, path), requestDeserialize);
+    const input = inputOf(descriptors, path);
+    const refusalOf = accountGate(context, input);
+    const decode = requestDecoder(input, requestDeserialize);
     const serialize = (response: unknown) =>
       response instanceof Uint8Array
         ? Buffer.from(response.buffer, response.byteOffset, response.byteLength)
         : responseSerialize(response);
-    return [name, { ...method, requestDeserialize: decode, responseSerialize: serialize }];
+    const deserialize = (bytes: Buffer) => refusalOf(bytes) ?? decode(bytes);
+    return [name, { ...method, requestDeserialize: deserialize, responseSerialize: serialize }];
   });
   server.addService(Object.fromEntries(methods), implementation);
 }

@@ -1,6 +1,7 @@
 /** What the handlers of all services work with. `src/service.ts` builds it once, at the start. */
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
+import type { Admission } from '../admission/admission.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
@@ -12,12 +13,17 @@ import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
+import type { OverloadAnswer } from './call/overload-answer.ts';
 
 export type ServiceContext = {
   readonly tracer: Tracer;
   readonly log: Logger;
   readonly clock: Clock;
   readonly inFlight: InFlightCalls;
+  /** Decides which calls are served where more arrive than can be. */
+  readonly admission: Admission;
+  /** Answers those that are not. */
+  readonly overloadAnswer: OverloadAnswer;
   /** Aborts when the service stops: streams end, so that their readers resume on another replica. */
   readonly stopping: AbortSignal;
 

@@ -13,7 +13,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['pg', 'embedded-postgres', 'statements', 'gen'],
   ['ledger'],
   ['pricing'],
-  ['tail'],
+  ['tail', 'admission'],
   [
     'poller',
     'for-each-concurrently',

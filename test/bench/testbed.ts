@@ -96,7 +96,7 @@ export class Testbed {
   }
 }
 
-async function deployedPlans(): Promise<readonly PlanFile[]> {
+export async function deployedPlans(): Promise<readonly PlanFile[]> {
   const files = await readPlanFiles(new URL('../../deploy/plans', import.meta.url).pathname);
   if ('errors' in files) throw new Error(JSON.stringify(files.errors));
   return files.plans;

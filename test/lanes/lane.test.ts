@@ -60,7 +60,7 @@ function laneOf(
     },
     unitsMax: 2,
     groupMax: 100,
-    queueMax: 100,
+    waitMaxMs: 60_000,
     onBug: (error, task) => bugs.push(`${nameOf(task)}: ${(error as Error).message}`),
     ...options,
   });
@@ -146,22 +146,36 @@ describe('a lane', () => {
     expect(groups).toEqual([['a-1', 'b-1'], ['a-2', 'a-3'], ['b-2']]);
   });
 
-  test('refuses tasks with OVERLOADED when its queue is full', async () => {
+  test('serves the accounts in turn while more is queued than a group takes', async () => {
     const { open, opened } = gate();
-    const { lane, submit } = laneOf(
+    const { submit, groups } = laneOf(
       (_, run) => (run === 1 ? opened.then(() => null as never) : null),
-      { queueMax: 2 },
+      { groupMax: 3, unitsMax: 1 },
     );
+    const running = submit('x-1');
+    await iterations(3);
+    const waiting = submit('a-1', 'a-2', 'a-3', 'a-4', 'b-1', 'c-1', 'b-2');
+    open();
+    await running;
+    await waiting;
+    expect(groups).toEqual([['x-1'], ['a-1', 'b-1', 'c-1'], ['a-2', 'b-2', 'a-3'], ['a-4']]);
+  });
+
+  test('refuses what has waited too long, and serves a short queue', async () => {
+    const { open, opened } = gate();
+    const { submit } = laneOf((_, run) => (run <= 1 ? opened.then(() => null as never) : null), {
+      waitMaxMs: -1,
+      unitsMax: 1,
+    });
     const running = submit('a-1');
     await iterations(3);
-    const waiting = submit('a-2', 'a-3');
-    expect(await lane.submit(request('a-4'))).toMatchObject({
-      reason: 'OVERLOADED',
-      metadata: { queue: '2', limit: '2' },
-    });
+    const names = Array.from({ length: SECOND_UNIT_MIN_QUEUE + 1 }, (_, index) => `a-${index + 2}`);
+    const waiting = submit(...names);
     open();
-    expect([await running, await waiting]).toEqual([['a-1'], ['a-2', 'a-3']]);
-    expect(await submit('a-5')).toEqual(['a-5']);
+    expect(await running).toEqual(['a-1']);
+    expect(await waiting).toEqual(names.map(() => 'OVERLOADED'));
+    const few = names.slice(1);
+    expect(await submit(...few)).toEqual(few);
   });
 
   test('is idle when nothing is queued or running', async () => {
@@ -262,7 +276,7 @@ describe('units of work that run at the same time', () => {
         served.push(...group);
         return null as never;
       },
-      { unitsMax: 3, queueMax: 10_000 },
+      { unitsMax: 3 },
     );
     // A hundred accounts; every fifth request is of the first of them.
     const requests = Array.from(

@@ -15,7 +15,7 @@ function lanesOf(count: number) {
     run: ran,
     unitsMax: 1,
     groupMax: 1_000,
-    queueMax: 1_000,
+    waitMaxMs: 60_000,
     onBug: (error) => expect.unreachable(String(error)),
   });
   return {

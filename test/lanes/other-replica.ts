@@ -46,7 +46,7 @@ export async function startOtherReplica(
     },
     unitsMax: 1,
     groupMax: 100,
-    queueMax: 100,
+    waitMaxMs: 60_000,
     onBug: (error) => {
       throw error;
     },

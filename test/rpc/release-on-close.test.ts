@@ -15,8 +15,10 @@ import {
 import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { Admission } from '../../src/admission/admission.ts';
 import { unaryHandler } from '../../src/rpc/call/handlers.ts';
 import { InFlightCalls } from '../../src/rpc/call/in-flight-calls.ts';
+import { OverloadAnswer } from '../../src/rpc/call/overload-answer.ts';
 
 type Request = { readonly memory: ArrayBuffer };
 type Call = ServerUnaryCall<Request, Buffer>;
@@ -36,7 +38,12 @@ let requestBytes = 0;
 /** Every request has memory of its own, which only its call refers to. */
 const deserialize = (): Request => ({ memory: new ArrayBuffer(requestBytes) });
 
+const admission = new Admission({ waitMaxMs: 1_000, inFlightMax: 1_000, onCongestion() {} }, () =>
+  performance.now(),
+);
 const context = {
+  admission,
+  overloadAnswer: new OverloadAnswer(admission),
   tracer: trace.getTracer('test'),
   log: pino({ level: 'silent' }),
   inFlight: new InFlightCalls(),

@@ -11,7 +11,13 @@ import {
 import { Failure } from '../../failure.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { type PrepareMutation, submit } from './mutation.ts';
-import { type CallContext, type Caller, ObservedCall } from './observed-call.ts';
+import {
+  type CallContext,
+  type Caller,
+  callerName,
+  ObservedCall,
+  UNKNOWN_CALLER,
+} from './observed-call.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
 import { toAnswered } from './replay.ts';
 
@@ -61,9 +67,19 @@ export function handlersOf(context: ServiceContext, service: string) {
     name: string,
     serve: (context: ServiceContext, request: Request) => Promise<Response>,
   ) =>
-    unaryHandler<Request, Response>(context, `${service}/${name}`, async (request) => ({
-      response: await serve(context, request),
-    }));
+    unaryHandler<Request, Response>(
+      context,
+      `${service}/${name}`,
+      async (request, { caller, isCancelled }) => {
+        const { admission } = context;
+        const inFlight = admission.enter(caller.caller, null);
+        try {
+          return { response: await serve(context, request) };
+        } finally {
+          admission.leave(inFlight, !isCancelled());
+        }
+      },
+    );
 
   /** An RPC that streams responses until it returns. It throws its Failures. */
   const serverStream = <Request, Response>(
@@ -92,6 +108,10 @@ export function unaryHandler<Request, Response>(
     respond: sendUnaryData<Response>,
   ) => {
     releaseReferencesOnClose(call);
+    if (isRefused(context, call)) {
+      respond(context.overloadAnswer.error);
+      return;
+    }
     const observed = new ObservedCall(context, method, call.metadata);
     const { caller } = observed;
     try {
@@ -105,6 +125,15 @@ export function unaryHandler<Request, Response>(
       respond(observed.failed(error));
     }
   };
+}
+
+/** Many calls can have been admitted before the first of them came here, where they are counted. */
+function isRefused(
+  { admission }: CallContext,
+  { request, metadata }: ServerUnaryCall<unknown, unknown>,
+): boolean {
+  if (request instanceof Failure && request.reason === 'OVERLOADED') return true;
+  return !admission.admitsCaller(callerName(metadata) ?? UNKNOWN_CALLER, Number.POSITIVE_INFINITY);
 }
 
 function streamHandler<Request, Response>(

@@ -70,13 +70,16 @@ export async function submit(
   caller: Caller,
   isCancelled: () => boolean,
 ): Promise<StoredResponse | Failure> {
-  const answer = await context.lanes.submit({
+  const { lanes, admission } = context;
+  const inFlight = admission.enter(caller.caller, prepared.accountId);
+  const answer = await lanes.submit({
     type: 'request',
     ...prepared,
     origin: { ...caller, requestId },
     isAbandoned: isCancelled,
     blockedBy: checkPaymentProvider(context, prepared.command),
   });
+  admission.leave(inFlight, !isCancelled());
   if (!(answer instanceof Failure)) return answer;
   context.refusals.record(prepared.accountId, answer, caller);
   if (!(answer instanceof PackFailure)) return answer;

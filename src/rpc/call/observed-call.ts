@@ -24,11 +24,14 @@ export type Caller = {
   readonly spanId: string;
 };
 
-export type CallContext = Pick<ServiceContext, 'tracer' | 'log' | 'inFlight'>;
+export type CallContext = Pick<
+  ServiceContext,
+  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer'
+>;
 
 /** The request metadata in which callers name themselves. */
 export const CALLER_KEY = 'x-caller';
-const UNKNOWN_CALLER = 'unknown';
+export const UNKNOWN_CALLER = 'unknown';
 const INVALID_CALLER = 'invalid';
 const CALLER = /^[\x21-\x7e]{1,128}$/;
 
@@ -128,7 +131,7 @@ export class ObservedCall {
 }
 
 /** Null if the caller gave a name that cannot be stored. */
-function callerName(metadata: Metadata): string | null {
+export function callerName(metadata: Metadata): string | null {
   const [name] = metadata.get(CALLER_KEY) as [MetadataValue?];
   if (name === undefined) return UNKNOWN_CALLER;
   return typeof name === 'string' && CALLER.test(name) ? name : null;

@@ -6,7 +6,7 @@
  * grpc-js has no interface for that, so this file replaces three of its methods. It says so at the start
  * if one is missing, and `test/rpc/transport-failures.test.ts` tests each failure over a socket.
  */
-import type { IncomingHttpHeaders } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import {
   type Metadata,
   type Server,
@@ -20,8 +20,7 @@ import { Failure } from '../../failure.ts';
 import { CALLER_KEY, type CallContext, ObservedCall } from './observed-call.ts';
 import { messageUndecodable } from './request-decoder.ts';
 import { DETAILS_KEY, toServiceError } from './status.ts';
-
-const TIMEOUT_KEY = 'grpc-timeout';
+import { TIMEOUT_KEY, timeoutMsOf } from './timeout.ts';
 
 type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 
@@ -130,8 +129,15 @@ type Handler = {
 
 type ServerInternals = {
   _retrieveHandler(path: string): object | null;
-  _streamHandler(interceptors: unknown, stream: unknown, headers: IncomingHttpHeaders): void;
+  _streamHandler(
+    interceptors: unknown,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+  ): void;
 };
+
+/** Not those of health and reflection, which answer during an overload. */
+const OUR_PATHS = '/billing.v1.';
 
 /** Call it before the server listens. */
 export function replaceServerMethods(server: Server, context: CallContext) {
@@ -141,8 +147,11 @@ export function replaceServerMethods(server: Server, context: CallContext) {
     throw new Error('this version of @grpc/grpc-js has other internals: see transport-failures.ts');
   internals._retrieveHandler = (path) =>
     retrieve.call(server, path) ?? unknownMethodHandler(context, path);
-  internals._streamHandler = (interceptors, stream, headers) =>
+  internals._streamHandler = (interceptors, stream, headers) => {
+    const isOurs = headers[':path']?.startsWith(OUR_PATHS);
+    if (isOurs && context.overloadAnswer.refuses(stream, headers)) return;
     handle.call(server, interceptors, stream, withReadableMetadata(headers));
+  };
 }
 
 /** Fails at once, without waiting for a message, whichever kind of call the caller has in mind. */
@@ -167,17 +176,11 @@ function withReadableMetadata(headers: IncomingHttpHeaders): IncomingHttpHeaders
   const name = headers[CALLER_KEY];
   if (typeof name === 'string' && !/^[ -~]*$/.test(name)) headers[CALLER_KEY] = '';
   const timeout = headers[TIMEOUT_KEY];
-  if (typeof timeout === 'string' && isLongTimeout(timeout)) headers[TIMEOUT_KEY] = TIMEOUT_MAX;
+  const ms = timeoutMsOf(timeout);
+  if (ms > TIMER_MAX_MS && Number.isFinite(ms)) headers[TIMEOUT_KEY] = TIMEOUT_MAX;
   return headers;
 }
 
-/** In seconds; nobody waits that long. */
+/** Nobody waits that long. */
 const TIMEOUT_MAX = '2147483S';
-const MS_PER_UNIT = new Map([
-  ['H', 3_600_000],
-  ['M', 60_000],
-  ['S', 1_000],
-]);
-
-const isLongTimeout = (timeout: string): boolean =>
-  Number.parseInt(timeout, 10) * (MS_PER_UNIT.get(timeout.slice(-1)) ?? 0) > 2 ** 31 - 1;
+const TIMER_MAX_MS = 2 ** 31 - 1;

@@ -1,0 +1,37 @@
+/** Refuses calls on accounts that have too many in flight, before their requests are checked and decoded. */
+import type { DescMessage } from '@bufbuild/protobuf';
+import { WireType } from '@bufbuild/protobuf/wire';
+import type { Failure } from '../../failure.ts';
+import type { ServiceContext } from '../service-context.ts';
+
+/** The number of `account_id` in every request that has one at its beginning. */
+const ACCOUNT_FIELD = 1;
+const ACCOUNT_TAG = (ACCOUNT_FIELD << 3) | WireType.LengthDelimited;
+/** Ids of accounts are shorter, so that their length is one byte. */
+const LENGTH_MAX = 0x7f;
+
+type Gate = (bytes: Buffer) => Failure | null;
+
+/** The gate for requests of the type `input`: what refuses one; null: nothing does. */
+export function accountGate(
+  { admission, overloadAnswer }: Pick<ServiceContext, 'admission' | 'overloadAnswer'>,
+  input: DescMessage,
+): Gate {
+  const namesAccount = input.fields.some(
+    ({ name, number }) => name === 'account_id' && number === ACCOUNT_FIELD,
+  );
+  if (!namesAccount) return () => null;
+  return (bytes) => {
+    const accountId = readAccountId(bytes);
+    if (accountId === null || admission.admitsAccount(accountId)) return null;
+    return overloadAnswer.failure;
+  };
+}
+
+/** The account at the beginning of a request; null if it begins otherwise. */
+function readAccountId(bytes: Buffer): string | null {
+  const [tag, length = 0] = bytes;
+  return tag === ACCOUNT_TAG && length <= LENGTH_MAX
+    ? bytes.toString('latin1', 2, 2 + length)
+    : null;
+}
