@@ -83,13 +83,10 @@ export const internalFailure = (traceId: string): Failure =>
     trace_id: traceId,
   });
 
-/** `queue` calls are waiting or being served, and `limit` may be. */
+/** `queue` calls are in flight, and `limit` may be. */
 export const overloaded = (queue: number, limit: number): Failure =>
   new Failure(
     'OVERLOADED',
-    `${queue} calls are waiting or being served, and ${limit} may be; try again shortly`,
-    {
-      queue,
-      limit,
-    },
+    `the service is overloaded: ${queue} calls are in flight, and the limit is ${limit}; try again shortly`,
+    { queue, limit },
   );

@@ -31,6 +31,7 @@ describe('the configuration', () => {
       ACCOUNT_CACHE_MAX: 20_000,
       GROUP_MAX: 128,
       QUEUE_MAX: 10_000,
+      WAIT_MAX_MS: 500,
       CLOCK_SAMPLE_INTERVAL_MS: 1_000,
       CLOCK_SKEW_MAX_MS: 2_000,
       CLOCK_SETTLE_MS: 600_000,

@@ -60,6 +60,8 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     REFUSALS_INTERVAL_MS: '3600000',
     HISTORY_POLL_MS: '50',
     SHUTDOWN_GRACE_MS: '2000',
+    // A busy machine is no overload.
+    WAIT_MAX_MS: '600000',
     ...options.env,
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));

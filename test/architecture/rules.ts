@@ -40,6 +40,10 @@ const PURE_FILES = '^src/clock/(clock-state|timeline)\\.ts$';
  * what is stored or decided by the time has one clock.
  */
 export const CLOCK_READERS: Readonly<Record<string, string>> = {
+  'src/admission/admission.ts': 'measures how long calls wait',
+  'src/lanes/lane.ts': 'measures how long tasks wait',
+  'src/rpc/call/overload-answer.ts': 'measures how old an answer is',
+  'src/service.ts': 'gives admission control a monotonic clock',
   'src/clock/replica-clock.ts': 'compares the clocks',
   'src/clock/clock-comparison.ts': 'compares the clocks, for commands',
   'src/clock/clock-records.ts': 'asks the database for its clock',

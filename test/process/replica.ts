@@ -40,6 +40,9 @@ export const SOON = { timeout: 60_000 };
 /** Saves each process a second of compiling the same files. */
 const NODE_COMPILE_CACHE = join(tmpdir(), 'scrip-test-compile-cache');
 
+/** A busy machine is no overload. */
+const PATIENT = { WAIT_MAX_MS: '600000' };
+
 /** Runs a program of the project, without the environment variables of the tests. */
 export function startProgram(
   args: readonly string[],
@@ -48,7 +51,7 @@ export function startProgram(
   const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE, ...env },
+    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE, ...PATIENT, ...env },
   });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

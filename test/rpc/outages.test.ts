@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';
 import { blockConnections, lockAccount, waitForBlockedSessions } from '../disruptions.ts';
+import { healthOf } from '../health.ts';
 import { createDatabase } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -229,8 +230,8 @@ describe('A database that refuses connections', () => {
   });
 });
 
-describe('When the queue is full', () => {
-  test('further requests fail at once with OVERLOADED and succeed when they are retried', async () => {
+describe('When as many calls are in flight as may be', () => {
+  test('further calls fail at once with OVERLOADED and succeed when they are retried', async () => {
     const scrip = await startTestService({ env: { QUEUE_MAX: '5' } });
     try {
       const accountId = await openWithCredits(scrip, 100n);
@@ -246,21 +247,39 @@ describe('When the queue is full', () => {
           async (error) => ({ id, error: await errorOf(Promise.reject(error)) }),
         ),
       );
-      // The refused calls are answered while all others are queued.
+      // The refused calls are answered while all others are waiting.
       await Promise.race(settled);
       await unlock();
       const refused = (await Promise.all(settled)).filter(({ error }) => error !== null);
-      expect(refused.length).toBe(15);
+      expect(refused.length).toBe(16);
       for (const { error } of refused)
         expect(error).toMatchObject({
           code: status.RESOURCE_EXHAUSTED,
           reason: 'OVERLOADED',
-          metadata: { queue: '5', limit: '5' },
+          metadata: { limit: '5' },
           retryMs: 100,
         });
       await working;
       for (const { id } of refused) await charge(id);
       expect((await balanceOf(scrip, accountId)).remaining).toBe(79n);
+    } finally {
+      await scrip.stop();
+    }
+  });
+
+  test('health is answered, and reads are refused as well', async () => {
+    const scrip = await startTestService({ env: { QUEUE_MAX: '1' } });
+    try {
+      const accountId = await openWithCredits(scrip, 100n);
+      const unlock = await lockAccount(scrip.databaseUrl, accountId);
+      const charging = scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
+      await waitForBlockedSessions(scrip.databaseUrl);
+      const refused = await errorOf(balanceOf(scrip, accountId));
+      const health = await healthOf(scrip);
+      await unlock();
+      await charging;
+      expect(refused).toMatchObject({ reason: 'OVERLOADED', metadata: { queue: '1', limit: '1' } });
+      expect(health).toBe('SERVING');
     } finally {
       await scrip.stop();
     }

@@ -73,6 +73,7 @@ async function startDatabase(cleanups: (() => Promise<unknown>)[]): Promise<stri
 
 async function readSettings() {
   const read = readConfig({
+    WAIT_MAX_MS: '600000',
     HOST: '127.0.0.1',
     PORT: '0',
     LANES: '2',
