@@ -59,6 +59,8 @@ export const environment = z.object({
   DATABASE_POOL_MAX: integer(2, 200, 10),
   /** A connection that has not answered an SQL statement for this long is closed as lost. */
   DATABASE_TIMEOUT_MS: integer(100, 600_000, 35_000),
+  /** Interval at which a replica asks the database whether it answers. After three failures it is not ready. */
+  DATABASE_PROBE_INTERVAL_MS: integer(10, 3_600_000, 2_000),
   /**
    * Lanes; an account's hash chooses its lane. More lanes divide the queue into smaller units of work,
    * and each unit of work has a fixed cost.

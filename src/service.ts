@@ -9,6 +9,7 @@ import {
 import { Admission } from './admission/admission.ts';
 import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
+import { DatabaseProbe } from './database-probe.ts';
 import { type EventPipeline, startEventPipeline } from './events/event-pipeline.ts';
 import { GrantLimits } from './lanes/grant-limits.ts';
 import { Lanes } from './lanes/lanes.ts';
@@ -52,6 +53,8 @@ export type Service = {
   topUp(): Promise<void>;
   /** Compares the clocks now, without waiting for the interval. */
   compareClocks(): Promise<void>;
+  /** Asks the database whether it answers, without waiting for the interval. */
+  probeDatabase(): Promise<void>;
   /** Writes the events of refusals that are due now, without waiting for its interval. */
   reportRefusals(): Promise<void>;
   /** Finishes what was accepted, then stops. */
@@ -105,7 +108,7 @@ export async function startService(
     const context = { config, rootEm: orm.em, em, clock, tracer, log, catalogue };
     const planIds = await loadPublishedPlans(context);
     if (planFiles) await warnOfOtherPlans(context, planFiles);
-    const service = await startParts(context);
+    const service = await startParts(context, databaseUrl);
     return {
       ...service,
       planIds,
@@ -163,7 +166,10 @@ async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly
 }
 
 /** Starts everything above the database. Leaves nothing running if a part cannot start. */
-async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
+async function startParts(
+  context: Context,
+  databaseUrl: string,
+): Promise<Omit<Service, 'planIds'>> {
   const { config, clock } = context;
   const stopping = new AbortController();
   const admission = createAdmission(context);
@@ -202,7 +208,14 @@ async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
       config.REFLECTION,
     );
     parts.push(rpc);
-    clock.watch((isReliable) => rpc.report(isReliable));
+    clock.watch((hasReliableClock) => rpc.report({ hasReliableClock }));
+    const probe = new DatabaseProbe({
+      databaseUrl,
+      intervalMs: config.DATABASE_PROBE_INTERVAL_MS,
+      log: context.log,
+      onChange: (hasDatabase) => rpc.report({ hasDatabase }),
+    });
+    parts.push(probe);
     const webhooks = payments && (await startWebhooks(context, payments.payments));
     if (webhooks) parts.push(webhooks);
     return {
@@ -212,6 +225,7 @@ async function startParts(context: Context): Promise<Omit<Service, 'planIds'>> {
       checkPurchases: async () => await payments?.reconciler.check(),
       topUp: async () => await payments?.topUps.topUp(),
       compareClocks: () => clock.sample(),
+      probeDatabase: () => probe.probe(),
       reportRefusals: () => refusals.report(),
       stop: () => stop(config.SHUTDOWN_GRACE_MS),
     };

@@ -26,6 +26,7 @@ describe('the configuration', () => {
       PLANS_DIRECTORY: `${root}deploy/plans`,
       DATABASE_POOL_MAX: 10,
       DATABASE_TIMEOUT_MS: 35_000,
+      DATABASE_PROBE_INTERVAL_MS: 2_000,
       LANES: 1,
       UNITS_MAX: 2,
       ACCOUNT_CACHE_MAX: 20_000,

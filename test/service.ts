@@ -59,6 +59,8 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     CLOCK_SAMPLE_INTERVAL_MS: '3600000',
     REFUSALS_INTERVAL_MS: '3600000',
     HISTORY_POLL_MS: '50',
+    // Tests call probeDatabase().
+    DATABASE_PROBE_INTERVAL_MS: '3600000',
     SHUTDOWN_GRACE_MS: '2000',
     // A busy machine is no overload.
     WAIT_MAX_MS: '600000',

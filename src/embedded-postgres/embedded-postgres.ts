@@ -19,7 +19,7 @@ import { spawnLauncher } from './spawn-launcher.ts';
 export type EmbeddedPostgres = {
   /** `postgres://postgres:<password>@127.0.0.1:<port>/scrip`; the port differs from start to start. */
   readonly url: string;
-  /** Resolves with the reason if the server ends without `stop()`. Never for a server that was joined. */
+  /** Resolves with the reason if the server ends without `stop()`: for a server that was joined, within seconds. */
   readonly lost: Promise<Error>;
   /** Shuts the server down cleanly; does nothing for a server that was joined. May be called twice. */
   stop(): Promise<void>;
@@ -28,6 +28,8 @@ export type EmbeddedPostgres = {
 /** How long to wait for the server of another process, and to repeat a start that collided with one. */
 const START_TIMEOUT_MS = 30_000;
 const RETRY_INTERVAL_MS = 50;
+/** How often a process that joined looks whether the server still runs. */
+const WATCH_INTERVAL_MS = 1_000;
 
 /** PostgreSQL's errors when another start was quicker, a killed server still ends, or the port is in use. */
 const COLLISION =
@@ -71,7 +73,23 @@ async function tryToStartOrJoin(directory: string): Promise<EmbeddedPostgres | u
   if (server.isOrphan) await stopOrphan(directory);
   const url = server.isOrphan ? undefined : await readyUrl(directory);
   if (url === undefined) return undefined;
-  return { url, lost: new Promise(() => {}), stop: async () => {} };
+  return { url, ...watch(directory, server.pid) };
+}
+
+/** Watches the server that another process started. `stop` ends the watch only. */
+function watch(directory: string, pid: number): Pick<EmbeddedPostgres, 'lost' | 'stop'> {
+  let timer: NodeJS.Timeout;
+  const lost = new Promise<Error>((resolve) => {
+    timer = setInterval(async () => {
+      const server = await readPostmaster(join(directory, 'postgres'));
+      if (server?.pid === pid && !server.isOrphan) return;
+      clearInterval(timer);
+      if (server?.isOrphan) await stopOrphan(directory);
+      resolve(new Error('the process that ran the embedded PostgreSQL has ended'));
+    }, WATCH_INTERVAL_MS);
+    timer.unref();
+  });
+  return { lost, stop: async () => clearInterval(timer) };
 }
 
 /** Throws a CollisionError where another process was quicker. */

@@ -36,9 +36,12 @@ import { addReflection } from './reflection.ts';
 import type { ServiceContext } from './service-context.ts';
 import { statementService } from './statement-service/statement-service.ts';
 
-/** The names that health knows; the empty one is the server as a whole. */
-const HEALTH_NAMES = [
+/** SERVING as long as the process answers: restarting it would not help against anything else. */
+const LIVENESS = 'liveness';
+/** SERVING while calls can be served. The empty name is the server as a whole. */
+const READINESS = [
   '',
+  'readiness',
   'billing.v1.BillingService',
   'billing.v1.AccountService',
   'billing.v1.PlanService',
@@ -46,10 +49,13 @@ const HEALTH_NAMES = [
   'billing.v1.EventService',
 ];
 
+/** What it takes to serve calls. */
+export type Conditions = { readonly hasReliableClock: boolean; readonly hasDatabase: boolean };
+
 export type RpcServer = {
   readonly port: number;
-  /** Reports SERVING or NOT_SERVING, until it stops. It takes calls either way. */
-  report(isServing: boolean): void;
+  /** Reports SERVING if all of these hold, else NOT_SERVING, until it stops. It takes calls either way. */
+  report(conditions: Partial<Conditions>): void;
   /** Reports NOT_SERVING, accepts no more calls, and finishes those it has for at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
 };
@@ -83,17 +89,20 @@ export async function startRpcServer(
   if (withReflection) addReflection(server, descriptors);
 
   let isStopping = false;
-  const report = (isServing: boolean) => {
-    const status = isServing && !isStopping ? 'SERVING' : 'NOT_SERVING';
-    for (const name of HEALTH_NAMES) health.setStatus(name, status);
+  let conditions: Conditions = { hasReliableClock: false, hasDatabase: true };
+  const report = (changed: Partial<Conditions>) => {
+    conditions = { ...conditions, ...changed };
+    const isReady = conditions.hasReliableClock && conditions.hasDatabase && !isStopping;
+    for (const name of READINESS) health.setStatus(name, isReady ? 'SERVING' : 'NOT_SERVING');
   };
-  report(false);
+  report({});
+  health.setStatus(LIVENESS, 'SERVING');
   return {
     port: await bind(server, host, port),
     report,
     async stop(graceMs) {
       isStopping = true;
-      report(false);
+      report({});
       await shutDown(server, context.inFlight, graceMs);
     },
   };

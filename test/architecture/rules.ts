@@ -13,7 +13,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['pg', 'embedded-postgres', 'statements', 'gen'],
   ['ledger'],
   ['pricing'],
-  ['tail', 'admission'],
+  ['tail', 'admission', 'database-probe'],
   [
     'poller',
     'for-each-concurrently',

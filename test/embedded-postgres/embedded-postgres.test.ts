@@ -136,6 +136,15 @@ describe('a start', () => {
     expect(await query(url, 'SELECT 1')).toEqual([1]);
   });
 
+  test('tells a process that joined when the server of the other process has ended', async () => {
+    const { owner } = await startOwner();
+    const joined = await startEmbeddedPostgres(directory);
+    await kill(owner);
+    expect(String(await joined.lost)).toContain('has ended');
+    await joined.stop();
+    await serverIsGone();
+  });
+
   test('at the same moment as three others gives all four the same server', async () => {
     const servers = await Promise.all([1, 2, 3, 4].map(() => startEmbeddedPostgres(directory)));
     expect(new Set(servers.map(({ url }) => url)).size).toBe(1);

@@ -5,6 +5,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';
+import { DatabaseProxy } from '../cluster/database-proxy.ts';
 import { blockConnections, lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import { healthOf } from '../health.ts';
 import { createDatabase } from '../postgres.ts';
@@ -227,6 +228,49 @@ describe('A database that refuses connections', () => {
     expect((await scrip.billing.charge(request)).balance?.remaining).toBe(9n);
     await stop(scrip);
     expect(errors).toMatchObject([unavailable, unavailable]);
+  });
+});
+
+describe('Readiness', () => {
+  test('ends after three probes that failed, and returns with the first that succeeds', async () => {
+    const databaseUrl = await createDatabase(inject('postgresUrl'));
+    const proxy = new DatabaseProxy(databaseUrl);
+    await proxy.open();
+    const scrip = await startTestService({ databaseUrl: proxy.url });
+    try {
+      const probe = () => scrip.service.probeDatabase();
+      await probe();
+      await proxy.close();
+      await probe();
+      await probe();
+      expect(await healthOf(scrip, 'readiness')).toBe('SERVING');
+      await probe();
+      for (const name of ['', 'readiness', 'billing.v1.BillingService'])
+        expect(await healthOf(scrip, name)).toBe('NOT_SERVING');
+      expect(await healthOf(scrip, 'liveness')).toBe('SERVING');
+      await proxy.open();
+      await probe();
+      expect(await healthOf(scrip)).toBe('SERVING');
+    } finally {
+      await scrip.stop();
+      await proxy.close();
+    }
+  });
+
+  test('does not end where the connections of the service are busy', async () => {
+    const scrip = await startTestService({ env: { DATABASE_POOL_MAX: '2' } });
+    try {
+      const accountId = await openWithCredits(scrip, 100n);
+      const unlock = await lockAccount(scrip.databaseUrl, accountId);
+      const charging = scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
+      await waitForBlockedSessions(scrip.databaseUrl);
+      for (let count = 0; count < 3; count++) await scrip.service.probeDatabase();
+      expect(await healthOf(scrip)).toBe('SERVING');
+      await unlock();
+      await charging;
+    } finally {
+      await scrip.stop();
+    }
   });
 });
 

@@ -163,7 +163,7 @@ describe('Reflection', () => {
 type Health = { readonly status: unknown };
 
 describe('Health', () => {
-  test.each(['', ...SERVICES])('of %j is SERVING', async (service) => {
+  test.each(['', 'readiness', 'liveness', ...SERVICES])('of %j is SERVING', async (service) => {
     expect(await healthOf(scrip, service)).toBe('SERVING');
   });
 
