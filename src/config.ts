@@ -85,6 +85,13 @@ export const environment = z.object({
    * callers and accounts with the most calls first.
    */
   WAIT_MAX_MS: integer(10, 3_600_000, 500),
+  /** Open streams of a replica, and of one caller; more are refused with OVERLOADED. */
+  STREAMS_MAX: integer(1, 100_000, 2_000),
+  STREAMS_PER_CALLER_MAX: integer(1, 100_000, 500),
+  /** How long the reader of a stream may leave a message unread before the stream is ended. */
+  STREAM_STALL_MS: integer(10, 86_400_000, 120_000),
+  /** Bytes that wait for the readers of all streams. Beyond, the streams whose readers are slowest are ended. */
+  STREAM_BUFFERED_BYTES_MAX: integer(1_000_000, 1_000_000_000, 32_000_000),
   /** Interval at which a replica compares its clocks with the database's. */
   CLOCK_SAMPLE_INTERVAL_MS: integer(10, 3_600_000, 1_000),
   /**

@@ -29,6 +29,7 @@ import { CustomPacks } from './queries/custom-packs.ts';
 import { newestSeqs } from './queries/entries.ts';
 import { Refusals } from './refusals.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
+import { OpenStreams } from './rpc/call/open-streams.ts';
 import { OverloadAnswer } from './rpc/call/overload-answer.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { Catalogue } from './store/catalogue.ts';
@@ -193,6 +194,12 @@ async function startParts(
         inFlight: new InFlightCalls(),
         admission,
         overloadAnswer: new OverloadAnswer(admission),
+        streams: new OpenStreams({
+          streamsMax: config.STREAMS_MAX,
+          perCallerMax: config.STREAMS_PER_CALLER_MAX,
+          stallMs: config.STREAM_STALL_MS,
+          bufferedBytesMax: config.STREAM_BUFFERED_BYTES_MAX,
+        }),
         lanes,
         refusals,
         tail: historyTail,

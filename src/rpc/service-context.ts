@@ -13,6 +13,7 @@ import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
+import type { OpenStreams } from './call/open-streams.ts';
 import type { OverloadAnswer } from './call/overload-answer.ts';
 
 export type ServiceContext = {
@@ -24,6 +25,8 @@ export type ServiceContext = {
   readonly admission: Admission;
   /** Answers those that are not. */
   readonly overloadAnswer: OverloadAnswer;
+  /** Limits what streams take. */
+  readonly streams: OpenStreams;
   /** Aborts when the service stops: streams end, so that their readers resume on another replica. */
   readonly stopping: AbortSignal;
 

@@ -99,8 +99,11 @@ export const RULES: readonly IForbiddenRuleType[] = [
     to: { path: '^src/', pathNot: modules('pg', 'failure', 'canonical') },
   },
   {
-    name: 'the service uses PostgreSQL through pg; verify and preview open a connection of their own',
-    from: { path: '^src/', pathNot: modules('pg', 'embedded-postgres', 'verify', 'preview') },
+    name: 'the service uses PostgreSQL through pg; those that open a connection of their own do not',
+    from: {
+      path: '^src/',
+      pathNot: modules('pg', 'embedded-postgres', 'verify', 'preview', 'database-probe'),
+    },
     to: {
       path: packages('pg', 'kysely', '@mikro-orm/.*'),
       dependencyTypesNot: ['type-only'],

@@ -18,6 +18,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Admission } from '../../src/admission/admission.ts';
 import { unaryHandler } from '../../src/rpc/call/handlers.ts';
 import { InFlightCalls } from '../../src/rpc/call/in-flight-calls.ts';
+import { OpenStreams } from '../../src/rpc/call/open-streams.ts';
 import { OverloadAnswer } from '../../src/rpc/call/overload-answer.ts';
 
 type Request = { readonly memory: ArrayBuffer };
@@ -44,6 +45,7 @@ const admission = new Admission({ waitMaxMs: 1_000, inFlightMax: 1_000, onConges
 const context = {
   admission,
   overloadAnswer: new OverloadAnswer(admission),
+  streams: new OpenStreams({ streamsMax: 1, perCallerMax: 1, stallMs: 1_000, bufferedBytesMax: 1 }),
   tracer: trace.getTracer('test'),
   log: pino({ level: 'silent' }),
   inFlight: new InFlightCalls(),

@@ -1,13 +1,11 @@
 /** StreamHistory: an account's entries in seq order, read page by page. */
 import { WireType } from '@bufbuild/protobuf/wire';
 import { Failure } from '../../failure.ts';
-import type {
-  StreamHistoryRequest,
-  StreamHistoryResponse,
-} from '../../gen/billing/v1/billing_service.ts';
+import type { StreamHistoryRequest } from '../../gen/billing/v1/billing_service.ts';
 import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.ts';
-import type { Entry, EntryKind } from '../../ledger/entry.ts';
+import type { EntryKind } from '../../ledger/entry.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
+import type { Em } from '../../pg/orm.ts';
 import { type EntryFilter, findEntries, lastSeqBefore, newestSeq } from '../../queries/entries.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
@@ -21,7 +19,7 @@ const PAGE_SIZE = 500n;
 export async function streamHistory(
   context: ServiceContext,
   request: StreamHistoryRequest,
-  write: Write<StreamHistoryResponse>,
+  write: Write,
   cancelled: AbortSignal,
 ): Promise<void> {
   const { em, clock, tail, stopping } = context;
@@ -36,8 +34,8 @@ export async function streamHistory(
     const last = to === null ? newest : await lastSeqBefore(em(), accountId, to, newest);
     while (after < last && !ended.aborted) {
       const until = after + PAGE_SIZE < last ? after + PAGE_SIZE : last;
-      const entries = await findEntries(em(), accountId, after, until, filter);
-      for (const page of pagesOf(entries, until)) await write(page);
+      for (const { bytes, nextAfterSeq } of await readPages(em(), accountId, after, until, filter))
+        await write(bytes, { next_after_seq: nextAfterSeq });
       after = until;
     }
     if (stopping.aborted)
@@ -50,10 +48,20 @@ export async function streamHistory(
   }
 }
 
-const pagesOf = (entries: readonly Entry[], until: bigint) =>
-  encodeStreamPages(entries, EntryMessage, entryMessage, (writer, last) =>
+/** Encoded at once, so that a stream that waits for its reader keeps bytes and no entries. */
+async function readPages(
+  em: Em,
+  accountId: string,
+  after: bigint,
+  until: bigint,
+  filter: EntryFilter,
+) {
+  const entries = await findEntries(em, accountId, after, until, filter);
+  const pages = encodeStreamPages(entries, EntryMessage, entryMessage, (writer, last) =>
     writer.tag(RESUME_AFTER_FIELD, WireType.Varint).int64(last?.seq ?? until),
   );
+  return Array.from(pages, ({ bytes, last }) => ({ bytes, nextAfterSeq: last?.seq ?? until }));
+}
 
 function parseRequest(request: StreamHistoryRequest) {
   const check = new FieldChecker();

@@ -2,6 +2,7 @@
  * Turns the functions that serve RPCs into handlers of grpc-js. A service lists its RPCs with
  * `handlersOf`; everything that all calls have in common happens here and in `ObservedCall`.
  */
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import {
   Metadata,
   type ServerUnaryCall,
@@ -18,6 +19,7 @@ import {
   ObservedCall,
   UNKNOWN_CALLER,
 } from './observed-call.ts';
+import type { Resume } from './open-streams.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
 import { toAnswered } from './replay.ts';
 
@@ -35,8 +37,11 @@ export type UnaryCall = {
   readonly isCancelled: () => boolean;
 };
 
-/** Sends one message of a stream; resolves when the reader can take more. */
-export type Write<Response> = (response: Response | Uint8Array) => Promise<void>;
+/**
+ * Sends one message of a stream, as bytes; resolves when the reader can take more. `resume` says where to go on
+ * after it. Throws the failure that ends a stream whose reader takes nothing.
+ */
+export type Write = (response: Uint8Array, resume?: Resume) => Promise<void>;
 
 /** Builds the handlers of one service, such as "billing.v1.BillingService": one function per kind of RPC. */
 export function handlersOf(context: ServiceContext, service: string) {
@@ -87,7 +92,7 @@ export function handlersOf(context: ServiceContext, service: string) {
     serve: (
       context: ServiceContext,
       request: Request,
-      write: Write<Response>,
+      write: Write,
       cancelled: AbortSignal,
     ) => Promise<void>,
   ) =>
@@ -139,20 +144,30 @@ function isRefused(
 function streamHandler<Request, Response>(
   context: CallContext,
   method: string,
-  serve: (request: Request, write: Write<Response>, cancelled: AbortSignal) => Promise<void>,
+  serve: (request: Request, write: Write, cancelled: AbortSignal) => Promise<void>,
 ) {
   return async (call: ServerWritableStream<Request | Failure, Response>) => {
     const observed = new ObservedCall(context, method, call.metadata);
+    const { streams } = context;
     const cancelled = new AbortController();
     call.once('cancelled', () => cancelled.abort());
     const { signal } = cancelled;
+    const write: Write = async (response, resume = {}) => {
+      if (signal.aborted) return;
+      await streams.waitForReader(response.length, writeTo(call, response, signal), resume);
+    };
+    let close = () => {};
     try {
       const request = acceptedRequest(observed, call.request);
-      await serve(request, (response) => writeTo(call, response, signal), signal);
+      close = streams.open(observed.caller.caller);
+      await serve(request, write, signal);
       observed.succeeded();
       call.end();
     } catch (error) {
       call.emit('error', observed.failed(error));
+      resetIfUnread(call);
+    } finally {
+      close();
     }
   };
 }
@@ -164,22 +179,31 @@ function acceptedRequest<Request>({ refusal }: ObservedCall, decoded: Request | 
   return decoded;
 }
 
-/** Waits until the reader can take more, so that a slow reader slows its stream and fills no memory. */
+/**
+ * Resolves when the message has been sent, or the call was cancelled. What `write` returns does not tell: the
+ * stream of grpc-js takes 16 messages, however large, before it says that it is full.
+ */
 async function writeTo<Response>(
   call: ServerWritableStream<unknown, Response>,
-  response: Response | Uint8Array,
+  response: Uint8Array,
   cancelled: AbortSignal,
 ) {
-  if (cancelled.aborted || call.write(response as Response)) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      call.off('drain', done);
-      cancelled.removeEventListener('abort', done);
-      resolve();
-    };
-    call.on('drain', done);
-    cancelled.addEventListener('abort', done);
-  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = () => resolve();
+  cancelled.addEventListener('abort', done);
+  call.write(response as Response, done);
+  await promise;
+  cancelled.removeEventListener('abort', done);
+}
+
+/** How long a reader has for what it was sent before its stream failed, and for the status. */
+const RESET_MS = 5_000;
+
+/** A reader that takes nothing would keep what it was sent in memory for ever. */
+function resetIfUnread(call: ServerWritableStream<unknown, unknown>) {
+  const { stream } = (call as unknown as { call: { stream: ServerHttp2Stream } }).call;
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), RESET_MS).unref();
+  stream.once('close', () => clearTimeout(timer));
 }
 
 function replayed(): Metadata {

@@ -26,7 +26,7 @@ export type Caller = {
 
 export type CallContext = Pick<
   ServiceContext,
-  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer'
+  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer' | 'streams'
 >;
 
 /** The request metadata in which callers name themselves. */

@@ -11,6 +11,9 @@ export const RESUME_AFTER_FIELD = 2;
 /** A message ends once its items have this size: clients refuse messages above 4 MB by default. */
 const MESSAGE_BYTES = 512 * 1024;
 
+/** A response, and the item after which it resumes; null: where the reading ended. */
+export type StreamPage<Item> = { readonly bytes: Uint8Array; readonly last: Item | null };
+
 /**
  * The responses that carry `items`: one, or several if the items are large. `writeResumeAfter` writes field 2
  * of a response: for the last one without an item, since it resumes where the reading ended.
@@ -20,7 +23,7 @@ export function* encodeStreamPages<Item, Message>(
   codec: Codec<Message>,
   toMessage: (item: Item) => Message,
   writeResumeAfter: (writer: BinaryWriter, last: Item | null) => BinaryWriter,
-): Generator<Uint8Array> {
+): Generator<StreamPage<Item>> {
   // Each item is encoded once, to know its size and to be sent.
   let writer = new BinaryWriter();
   let bytes = 0;
@@ -29,9 +32,9 @@ export function* encodeStreamPages<Item, Message>(
     writer.tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(encoded);
     bytes += encoded.length;
     if (bytes < MESSAGE_BYTES || index === items.length - 1) continue;
-    yield writeResumeAfter(writer, item).finish();
+    yield { bytes: writeResumeAfter(writer, item).finish(), last: item };
     writer = new BinaryWriter();
     bytes = 0;
   }
-  yield writeResumeAfter(writer, null).finish();
+  yield { bytes: writeResumeAfter(writer, null).finish(), last: null };
 }

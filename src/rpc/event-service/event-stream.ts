@@ -5,7 +5,6 @@ import { Failure } from '../../failure.ts';
 import {
   Event as EventMessage,
   type StreamEventsRequest,
-  type StreamEventsResponse,
 } from '../../gen/billing/v1/event_service.ts';
 import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
 import { accountNotFound, invalidField } from '../../ledger/failures.ts';
@@ -26,7 +25,7 @@ const PAGE_SIZE = 500;
 export async function streamEvents(
   { em, eventTail, stopping }: ServiceContext,
   request: StreamEventsRequest,
-  write: Write<StreamEventsResponse>,
+  write: Write,
   cancelled: AbortSignal,
 ): Promise<void> {
   const { filter, after: start } = parseRequest(request);
@@ -38,8 +37,8 @@ export async function streamEvents(
   for (let after = start; ; ) {
     const newest = await newestPosition(em());
     while (after < newest && !ended.aborted) {
-      const { events, until } = await readPage(em(), after, newest, filter);
-      for (const page of pagesOf(events, until)) await write(page);
+      const { pages, until } = await readPages(em(), after, newest, filter);
+      for (const { bytes, nextToken } of pages) await write(bytes, { next_token: nextToken });
       after = until;
     }
     if (stopping.aborted)
@@ -60,7 +59,7 @@ const tokenOfOther = (): Failure =>
  * index of their own, so a page of them is limited by its events alone. A page of all events is also
  * limited to PAGE_SIZE positions, because the filter is applied to each.
  */
-async function readPage(em: Em, after: bigint, newest: bigint, filter: EventFilter) {
+async function readEvents(em: Em, after: bigint, newest: bigint, filter: EventFilter) {
   const end = after + BigInt(PAGE_SIZE);
   const upTo = filter.accountId || end > newest ? newest : end;
   const events = await findEvents(em, after, upTo, filter, PAGE_SIZE);
@@ -68,12 +67,16 @@ async function readPage(em: Em, after: bigint, newest: bigint, filter: EventFilt
   return { events, until: last && events.length === PAGE_SIZE ? last.position : upTo };
 }
 
-const pagesOf = (events: readonly PositionedEvent[], until: bigint) =>
-  encodeStreamPages(events, EventMessage, eventMessage, (writer, last) =>
-    writer
-      .tag(RESUME_AFTER_FIELD, WireType.LengthDelimited)
-      .string(encodeStreamToken(last?.position ?? until)),
+/** Encoded at once, so that a stream that waits for its reader keeps bytes and no events. */
+async function readPages(em: Em, after: bigint, newest: bigint, filter: EventFilter) {
+  const { events, until } = await readEvents(em, after, newest, filter);
+  const tokenAfter = (last: PositionedEvent | null) => encodeStreamToken(last?.position ?? until);
+  const pages = encodeStreamPages(events, EventMessage, eventMessage, (writer, last) =>
+    writer.tag(RESUME_AFTER_FIELD, WireType.LengthDelimited).string(tokenAfter(last)),
   );
+  const encoded = Array.from(pages, ({ bytes, last }) => ({ bytes, nextToken: tokenAfter(last) }));
+  return { pages: encoded, until };
+}
 
 function parseRequest(request: StreamEventsRequest): { filter: EventFilter; after: bigint } {
   const check = new FieldChecker();

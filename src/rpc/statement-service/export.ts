@@ -2,7 +2,7 @@
 import { Failure } from '../../failure.ts';
 import {
   type ExportStatementsRequest,
-  type ExportStatementsResponse,
+  ExportStatementsResponse,
   ExportStatementsRequest_Format as Format,
 } from '../../gen/billing/v1/statement_service.ts';
 import { planNotFound } from '../../ledger/failures.ts';
@@ -24,7 +24,7 @@ const PIECE_LENGTH = 256 * 1024;
 export async function exportStatements(
   context: ServiceContext,
   request: ExportStatementsRequest,
-  write: Write<ExportStatementsResponse>,
+  write: Write,
   cancelled: AbortSignal,
 ): Promise<void> {
   const { of, from, to, format } = parseRequest(request);
@@ -40,12 +40,15 @@ export async function exportStatements(
     for (const statement of statements) {
       piece += format.lines(statement);
       if (piece.length < PIECE_LENGTH) continue;
-      await write({ content: Buffer.from(piece) });
+      await write(encodePiece(piece));
       piece = '';
     }
   }
-  if (piece !== '') await write({ content: Buffer.from(piece) });
+  if (piece !== '') await write(encodePiece(piece));
 }
+
+const encodePiece = (piece: string): Uint8Array =>
+  ExportStatementsResponse.encode({ content: Buffer.from(piece) }).finish();
 
 /** One page: an account has twelve statements a year. */
 async function* statementsOfAccount(

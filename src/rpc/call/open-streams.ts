@@ -1,0 +1,86 @@
+/**
+ * The streams that are open: how many there are, and how much of them their readers have not taken yet. A
+ * stream waits while its reader is slow, so each holds one message. Those whose readers take nothing are
+ * ended.
+ */
+import { Failure, overloaded } from '../../failure.ts';
+
+export type StreamLimits = {
+  readonly streamsMax: number;
+  readonly perCallerMax: number;
+  /** How long a reader may take to read one message, in milliseconds. */
+  readonly stallMs: number;
+  /** Bytes that wait for readers, of all streams. */
+  readonly bufferedBytesMax: number;
+};
+
+/** Where a stream goes on: the metadata of the failure that ends it. */
+export type Resume = Readonly<Record<string, string | bigint>>;
+
+/** A message that waits for its reader. */
+type Waiting = { readonly bytes: number; readonly end: () => void };
+
+export class OpenStreams {
+  readonly #limits: StreamLimits;
+  readonly #byCaller = new Map<string, number>();
+  #count = 0;
+  /** The longest wait first. */
+  readonly #waiting = new Set<Waiting>();
+  #bufferedBytes = 0;
+
+  constructor(limits: StreamLimits) {
+    this.#limits = limits;
+  }
+
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /** Counts a stream, until the function that is returned is called. Throws OVERLOADED if there are too many. */
+  open(caller: string): () => void {
+    const { streamsMax, perCallerMax } = this.#limits;
+    const ofCaller = this.#byCaller.get(caller) ?? 0;
+    if (ofCaller >= perCallerMax) throw overloaded(ofCaller, perCallerMax);
+    if (this.#count >= streamsMax) throw overloaded(this.#count, streamsMax);
+    this.#byCaller.set(caller, ofCaller + 1);
+    this.#count += 1;
+    return () => {
+      this.#count -= 1;
+      const left = (this.#byCaller.get(caller) ?? 0) - 1;
+      if (left > 0) this.#byCaller.set(caller, left);
+      else this.#byCaller.delete(caller);
+    };
+  }
+
+  /**
+   * Waits for `drained`: the reader has taken a message. Throws a Failure if it takes too long, or if too much
+   * waits and this has waited longest. `resume` says in its metadata where to go on after this message.
+   */
+  async waitForReader(bytes: number, drained: Promise<void>, resume: Resume): Promise<void> {
+    const ended = Promise.withResolvers<'ended'>();
+    const waiting: Waiting = { bytes, end: () => ended.resolve('ended') };
+    const timer = setTimeout(waiting.end, this.#limits.stallMs);
+    this.#add(waiting);
+    const outcome = await Promise.race([drained, ended.promise]);
+    clearTimeout(timer);
+    this.#remove(waiting);
+    if (outcome === 'ended') throw readerStalled(resume);
+  }
+
+  #add(waiting: Waiting) {
+    this.#waiting.add(waiting);
+    this.#bufferedBytes += waiting.bytes;
+    for (const longest of this.#waiting) {
+      if (this.#bufferedBytes <= this.#limits.bufferedBytesMax) return;
+      this.#remove(longest);
+      longest.end();
+    }
+  }
+
+  #remove(waiting: Waiting) {
+    if (this.#waiting.delete(waiting)) this.#bufferedBytes -= waiting.bytes;
+  }
+}
+
+const readerStalled = (resume: Resume): Failure =>
+  new Failure('OVERLOADED', 'the reader of this stream takes no messages; resume it later', resume);
