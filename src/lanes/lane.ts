@@ -9,7 +9,7 @@ import { isRetryable, toDatabaseFailure } from '../pg/failures.ts';
 import type { WaitPolicy } from '../store/load.ts';
 import { StaleCacheError } from '../store/save.ts';
 import { CACHE_MISS, DEFERRED } from './decide-task.ts';
-import type { Answer, Task } from './task.ts';
+import { type Answer, type Task, weightOf } from './task.ts';
 import { TaskError, type unitOfWork } from './unit-of-work.ts';
 
 type Queued = {
@@ -42,6 +42,11 @@ const ATTEMPTS_MAX = 6;
 export const SECOND_UNIT_MIN_QUEUE = 32;
 /** Iterations of the event loop that a burst may take to arrive: under steady load each brings some. */
 const BURST_ITERATIONS = 4;
+/**
+ * The weight of a unit of work, unless one task weighs more. What follows the decisions, such as hashing,
+ * is not divided: calls that come meanwhile wait for it.
+ */
+const WEIGHT_MAX = 1_000;
 /** A task deferred this often waits for the lock of its account. */
 const DEFERRALS_MAX = 2;
 /** Replicas contend for accounts if more than one task in CONTENTION_RATIO is deferred. */
@@ -120,7 +125,7 @@ export class Lane {
     const { unitsMax, groupMax } = this.#options;
     const isLong = this.#queue.length > unitsMax * groupMax;
     const free = this.#queue.filter(({ task }) => !this.#busyAccounts.has(task.accountId));
-    const group = isLong ? chooseInTurns(free, size) : free.slice(0, size);
+    const group = withinWeight(isLong ? chooseInTurns(free, size) : free.slice(0, size));
     if (group.length < this.#queue.length) {
       const chosen = new Set(group);
       this.#queue = this.#queue.filter((queued) => !chosen.has(queued));
@@ -248,6 +253,16 @@ function chooseInTurns(queue: readonly Queued[], size: number): Queued[] {
     else inTurns.push([queued]);
   }
   return inTurns.flat().slice(0, size);
+}
+
+/** The first tasks of a group, as long as they weigh no more than WEIGHT_MAX together; at least one. */
+function withinWeight(group: Queued[]): Queued[] {
+  let weight = 0;
+  const end = group.findIndex(({ task }, index) => {
+    weight += weightOf(task);
+    return weight > WEIGHT_MAX && index > 0;
+  });
+  return end === -1 ? group : group.slice(0, end);
 }
 
 /** A unit of work of one account waits for its lock: it has nothing else to do. */

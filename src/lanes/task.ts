@@ -44,6 +44,13 @@ export type StatementClosing = {
 
 export type Task = Request | InternalCommand | Settlement | StatementClosing;
 
+/** What a task weighs beside others: usages are priced, hashed and stored one by one. */
+export function weightOf(task: Task): number {
+  if (!('command' in task) || !('amount' in task.command)) return 1;
+  const { amount } = task.command;
+  return typeof amount === 'object' && 'usages' in amount ? Math.max(1, amount.usages.length) : 1;
+}
+
 /** The first response to a request id, as it is stored with it. */
 export type StoredResponse = {
   readonly response: Uint8Array;

@@ -13,6 +13,7 @@ import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { WaitPolicy } from '../store/load.ts';
 import { save } from '../store/save.ts';
+import { TimeSlice } from '../time-slice.ts';
 import { decideTask, type Undecided } from './decide-task.ts';
 import type { GrantLimits } from './grant-limits.ts';
 import { cacheableAccounts } from './group-keys.ts';
@@ -74,7 +75,7 @@ export async function unitOfWork(
         context.grantLimits,
       );
       const unit = { ...loaded, isClockReliable: isReliable };
-      const answers = decideAll(unit, tasks, span.spanContext(), context.clock.now());
+      const answers = await decideAll(unit, tasks, span.spanContext(), context.clock.now());
       const writes = writesOf(unit);
       await save(em, writes);
       return [unit, answers] as const;
@@ -116,12 +117,12 @@ function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {
  * Settles every account, then decides every task in order. Where the clock is not reliable, an account on
  * which something is due is left as it is. Throws a TaskError for a bug.
  */
-function decideAll(
+async function decideAll(
   unit: LoadedUnit,
   tasks: readonly Task[],
   { traceId, spanId }: Trace,
   at: number,
-): (Answer | Undecided)[] {
+): Promise<(Answer | Undecided)[]> {
   const trace = { traceId, spanId };
   for (const [accountId, book] of unit.books)
     try {
@@ -131,13 +132,17 @@ function decideAll(
       const tasksOfAccount = tasks.filter((task) => task.accountId === accountId);
       throw new TaskError(tasksOfAccount, error);
     }
-  return tasks.map((task) => {
+  const answers: (Answer | Undecided)[] = [];
+  const slice = new TimeSlice();
+  for (const task of tasks) {
+    if (slice.isOver) await slice.next();
     try {
-      return decideTask(unit, task, trace, at);
+      answers.push(decideTask(unit, task, trace, at));
     } catch (error) {
       throw new TaskError([task], error);
     }
-  });
+  }
+  return answers;
 }
 
 /** Only a write proves that an account is current. */

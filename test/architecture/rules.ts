@@ -23,6 +23,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     'canonical',
     'sha256',
     'min',
+    'time-slice',
     'nearest-name',
     'map-of',
   ],
@@ -57,6 +58,7 @@ export const CLOCK_READERS: Readonly<Record<string, string>> = {
   'src/embedded-postgres/embedded-postgres.ts': 'a time limit',
   'src/embedded-postgres/launcher.ts': 'the age of a file that the same host wrote',
   'src/events/webhook-endpoint.ts': 'receivers compare the signature with their own clocks',
+  'src/time-slice.ts': 'measures how long work takes',
   'src/verify/main.ts': 'measures',
 };
 

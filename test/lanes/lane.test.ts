@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { CACHE_MISS, DEFERRED } from '../../src/lanes/decide-task.ts';
 import { Lane, type LaneOptions, SECOND_UNIT_MIN_QUEUE } from '../../src/lanes/lane.ts';
-import type { Answer, StoredResponse, Task } from '../../src/lanes/task.ts';
+import type { Answer, Request, StoredResponse, Task } from '../../src/lanes/task.ts';
 import { TaskError } from '../../src/lanes/unit-of-work.ts';
 import type { RequestedCommand } from '../../src/ledger/decide.ts';
+import type { Usage } from '../../src/pricing/usage.ts';
 import type { WaitPolicy } from '../../src/store/load.ts';
 import { StaleCacheError } from '../../src/store/save.ts';
-import { origin, release } from '../ledger/fixtures.ts';
+import { charge, origin, release, usagesOf } from '../ledger/fixtures.ts';
 
 /** A request that is answered with its name. "a-1" is a request on account "a". */
 const request = (name: string): Task => ({
@@ -176,6 +177,21 @@ describe('a lane', () => {
     expect(await waiting).toEqual(names.map(() => 'OVERLOADED'));
     const few = names.slice(1);
     expect(await submit(...few)).toEqual(few);
+  });
+
+  test('limits the usages of a group, and serves a request with more by itself', async () => {
+    const { lane, groups } = laneOf(() => null);
+    const usages = (name: string, count: number): Task => {
+      const [one] = usagesOf({ a: 1n }).usages;
+      const command = charge({ usages: Array.from({ length: count }, () => one as Usage) });
+      return { ...(request(name) as Request), command: command as RequestedCommand };
+    };
+    await Promise.all(
+      [usages('a-1', 600), usages('b-1', 400), usages('c-1', 1), usages('d-1', 2_000)].map((task) =>
+        lane.submit(task),
+      ),
+    );
+    expect(groups).toEqual([['a-1', 'b-1'], ['c-1'], ['d-1']]);
   });
 
   test('is idle when nothing is queued or running', async () => {

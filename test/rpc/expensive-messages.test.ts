@@ -29,6 +29,18 @@ const charge = (accountId: string, usages: number, labels = 0) =>
     usages: { items: times(usages, INSPECT) },
     labels: new Map(Array.from({ length: labels }, (_, index) => [`${index}`, ''])),
   });
+/** A charge of usages with so many attributes each. */
+const chargeOf = (usages: number, attributes: number) =>
+  ChargeRequest.fromPartial({
+    accountId: 'acct',
+    requestId: requestId(),
+    usages: {
+      items: times(usages, {
+        ...INSPECT,
+        attributes: new Map(Array.from({ length: attributes }, (_, index) => [`a${index}`, ''])),
+      }),
+    },
+  });
 const chargeBytes = (usages: number, labels = 0) =>
   ChargeRequest.encode(charge('acct', usages, labels)).finish();
 const batchBytes = (mutations: number, usages: number, labels = 0) =>
@@ -71,6 +83,24 @@ describe('refused as INVALID_FIELD', () => {
       BATCH,
       batchBytes(1_000, 0, 51),
       'mutations[961].charge.labels[27]',
+    ],
+    [
+      '10,001 values in a charge',
+      CHARGE,
+      ChargeRequest.encode(chargeOf(250, 40)).finish(),
+      'usages.items[243].attributes[36]',
+    ],
+    [
+      '10,001 values in a mutation of a batch',
+      BATCH,
+      BatchRequest.encode(
+        BatchRequest.fromPartial({
+          mutations: [1, 250].map((usages) => ({
+            mutation: { $case: 'charge', value: chargeOf(usages, 40) },
+          })),
+        }),
+      ).finish(),
+      'mutations[1].charge.usages.items[243].attributes[36]',
     ],
     ['3,000,000 states', RESERVATIONS, packed(STATES, 3_000_000), 'states'],
     ['3,000,000 kinds', HISTORY, packed(KINDS, 3_000_000), 'kinds'],

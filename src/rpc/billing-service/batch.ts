@@ -1,7 +1,6 @@
 /** Batch: many mutations in one call, each with its own result. */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Failure } from '../../failure.ts';
-import { forEachConcurrently } from '../../for-each-concurrently.ts';
 import {
   type BatchRequest,
   type BatchResponse,
@@ -11,6 +10,7 @@ import {
 import type { StoredResponse } from '../../lanes/task.ts';
 import { invalidField } from '../../ledger/failures.ts';
 import { mapOf } from '../../map-of.ts';
+import { TimeSlice } from '../../time-slice.ts';
 import {
   closeAccount,
   moveAccount,
@@ -66,14 +66,42 @@ export async function batch(
   // The wire check has limited their number.
   if (mutations.length < 1) check.addViolation('mutations', 'must be 1 to 1000 mutations');
   check.throwIfInvalid();
-  const answers: (StoredResponse | Failure)[] = [];
-  const inFlight = Math.min(mutations.length, IN_FLIGHT_MAX);
-  await forEachConcurrently(mutations.entries(), inFlight, null, async ([index, item]) => {
-    const prepared = prepare(item.mutation);
-    answers[index] =
-      prepared instanceof Failure ? prepared : await submit(context, prepared, caller, isCancelled);
+  const answers = await submitAll(mutations, (mutation) => {
+    const prepared = prepare(mutation);
+    if (prepared instanceof Failure) return prepared;
+    return submit(context, prepared, caller, isCancelled);
   });
   return { response: encodeResponse(mutations, answers) };
+}
+
+type Answer = StoredResponse | Failure;
+
+/** Submits the mutations one after the other, in their order, and resolves with all answers. */
+async function submitAll(
+  mutations: readonly Mutation[],
+  submitOne: (mutation: Mutation['mutation']) => Answer | Promise<Answer>,
+): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  const slice = new TimeSlice();
+  let inFlight = 0;
+  let answered = Promise.withResolvers<void>();
+  const take = async (index: number, answer: Answer | Promise<Answer>) => {
+    answers[index] = await answer;
+    inFlight -= 1;
+    answered.resolve();
+  };
+  const wait = async () => {
+    await answered.promise;
+    answered = Promise.withResolvers();
+  };
+  for (const [index, { mutation }] of mutations.entries()) {
+    if (slice.isOver) await slice.next();
+    while (inFlight >= IN_FLIGHT_MAX) await wait();
+    inFlight += 1;
+    void take(index, submitOne(mutation));
+  }
+  while (inFlight > 0) await wait();
+  return answers;
 }
 
 function prepare(mutation: Mutation['mutation']) {
@@ -89,10 +117,7 @@ const RESULTS_FIELD = 1;
 const ERROR_FIELD = 1;
 
 /** Encodes the BatchResponse around responses that are bytes already: as lanes answer and store them. */
-function encodeResponse(
-  mutations: readonly Mutation[],
-  answers: readonly (StoredResponse | Failure)[],
-): Uint8Array {
+function encodeResponse(mutations: readonly Mutation[], answers: readonly Answer[]): Uint8Array {
   const writer = new BinaryWriter();
   for (const [index, answer] of answers.entries()) {
     writer.tag(RESULTS_FIELD, WireType.LengthDelimited).fork();

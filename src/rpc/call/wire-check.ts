@@ -25,6 +25,8 @@ const FIELD_VALUES_MAX = 1_000;
 const USAGES_MAX = 10_000;
 /** Values of all repeated fields and maps of a whole request. Each becomes an object. */
 const VALUES_MAX = 50_000;
+/** The same, of one mutation of a batch, and of any other request: nothing else is served meanwhile. */
+const MUTATION_VALUES_MAX = 10_000;
 
 /** The first fault of a message; null if there is none. */
 export const findWireFault = (schema: WireSchema, bytes: Uint8Array): WireFault | null =>
@@ -46,6 +48,10 @@ const TOO_MANY_VALUES = tooMany(
   `is more than the ${VALUES_MAX} values of lists and maps that a request may have`,
 );
 
+const TOO_MANY_OF_MUTATION = tooMany(
+  `is more than the ${MUTATION_VALUES_MAX} values of lists and maps that one mutation or other request may have`,
+);
+
 /** Reads a message once, from its beginning. Bounds are indexes into the bytes. */
 class Scanner {
   readonly #bytes: Uint8Array;
@@ -56,6 +62,8 @@ class Scanner {
   /** Values of repeated fields and maps so far, and the usages among them. */
   #values = 0;
   #usages = 0;
+  /** Values before the mutation of a batch that is being scanned. */
+  #valuesBefore = 0;
   /** The bounds of the last key of a map. A key that is left out is empty. */
   #keyStart = 0;
   #keyStop = 0;
@@ -118,10 +126,12 @@ class Scanner {
     return null;
   }
 
-  #countValue({ isUsage }: Field): WireFault | null {
+  #countValue({ isUsage, isMutation }: Field): WireFault | null {
     this.#values += 1;
+    if (isMutation) this.#valuesBefore = this.#values;
     if (isUsage) this.#usages += 1;
     if (this.#usages > USAGES_MAX) return TOO_MANY_USAGES;
+    if (this.#values - this.#valuesBefore > MUTATION_VALUES_MAX) return TOO_MANY_OF_MUTATION;
     return this.#values > VALUES_MAX ? TOO_MANY_VALUES : null;
   }
 

@@ -22,6 +22,8 @@ export type Field = {
   readonly schema: WireSchema | null;
   readonly isMap: boolean;
   /** Whether its values are usages, which are priced. */
+  /** A mutation of a batch. */
+  readonly isMutation: boolean;
   readonly isUsage: boolean;
   /** Whether a varint with these halves is a value of the type. */
   readonly isInRange: (low: number, high: number) => boolean;
@@ -63,6 +65,7 @@ function compile(message: DescMessage, isMutation: boolean): WireSchema {
       name: field.name,
       isRepeated,
       isKey: false,
+      isMutation: field.message?.typeName === 'billing.v1.Mutation',
       isUsage: field.message?.typeName === 'billing.v1.Usage' && field.fieldKind === 'list',
       bit: bits.get(field.oneof ?? field) ?? 0,
     };
@@ -113,7 +116,7 @@ function entryOf(field: DescField & { readonly fieldKind: 'map' }): WireSchema {
     throw new Error(`${field.name}: maps of messages are not checked`);
   if (field.mapKey !== ScalarType.STRING) throw new Error(`${field.name}: its keys are not text`);
   const value = field.mapKind === 'enum' ? varint(isInt32) : scalarType(field.scalar);
-  const part = { isRepeated: false, isMap: false, isUsage: false };
+  const part = { isRepeated: false, isMap: false, isMutation: false, isUsage: false };
   return {
     hasRepeated: false,
     fields: [
