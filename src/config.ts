@@ -134,6 +134,12 @@ export const environment = z.object({
   EVENTS_WEBHOOK_ATTEMPTS_MAX: integer(1, 100, 15),
   /** Delay before the second attempt. It doubles with each further attempt, up to 12 hours. */
   EVENTS_WEBHOOK_BACKOFF_MS: integer(10, 3_600_000, 5_000),
+  /** Directory for anchors, which this replica then writes: see docs/backup.md. Unset: it writes none. */
+  ANCHOR_DIRECTORY: z.string().min(1).optional(),
+  /** PEM file of the Ed25519 key that signs them. Required with ANCHOR_DIRECTORY. */
+  ANCHOR_KEY_FILE: z.string().min(1).optional(),
+  /** Interval at which anchors are written. */
+  ANCHOR_INTERVAL_MS: integer(1_000, 604_800_000, 86_400_000),
   /** How long a stopping replica waits for the calls it accepted before it closes their connections. */
   SHUTDOWN_GRACE_MS: integer(0, 600_000, 10_000),
   /** Secret or restricted API key of the Stripe account. Unset: no checkout. */
@@ -181,6 +187,10 @@ const complete = environment
   .refine((config) => !config.EVENTS_WEBHOOK_URL || config.EVENTS_WEBHOOK_SECRET, {
     path: ['EVENTS_WEBHOOK_SECRET'],
     error: 'is required with EVENTS_WEBHOOK_URL',
+  })
+  .refine((config) => !config.ANCHOR_DIRECTORY || config.ANCHOR_KEY_FILE, {
+    path: ['ANCHOR_KEY_FILE'],
+    error: 'is required with ANCHOR_DIRECTORY',
   })
   .refine((config) => !config.STRIPE_WEBHOOK_SECRET || config.STRIPE_SECRET_KEY, {
     path: ['STRIPE_WEBHOOK_SECRET'],

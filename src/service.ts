@@ -7,6 +7,8 @@ import {
   NoAccountCache,
 } from './account-cache/account-cache.ts';
 import { Admission } from './admission/admission.ts';
+import { readSigningKey } from './anchors/anchor-key.ts';
+import { startAnchorSchedule } from './anchors/anchor-schedule.ts';
 import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import { DatabaseProbe } from './database-probe.ts';
@@ -22,6 +24,7 @@ import { connectStripe } from './payments/stripe.ts';
 import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect, type Em } from './pg/orm.ts';
+import type { Poller } from './poller.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { isUnchanged } from './pricing/plan-change.ts';
 import { AccountSnapshots } from './queries/account-snapshots.ts';
@@ -223,6 +226,8 @@ async function startParts(
       onChange: (hasDatabase) => rpc.report({ hasDatabase }),
     });
     parts.push(probe);
+    const anchors = await startAnchors(context);
+    if (anchors) parts.push(anchors);
     const webhooks = payments && (await startWebhooks(context, payments.payments));
     if (webhooks) parts.push(webhooks);
     return {
@@ -317,6 +322,15 @@ function startSweeper({ config, em, clock, catalogue, log }: Context, lanes: Lan
 
 const startRefusals = ({ config, clock, log }: Context, lanes: Lanes) =>
   new Refusals({ lanes, clock, log, intervalMs: config.REFUSALS_INTERVAL_MS });
+
+/** Null where no directory is configured. */
+async function startAnchors({ config, em, clock, log }: Context): Promise<Poller | null> {
+  const { ANCHOR_DIRECTORY: directory, ANCHOR_KEY_FILE: file } = config;
+  if (!directory || !file) return null;
+  const key = await readSigningKey(file);
+  const intervalMs = config.ANCHOR_INTERVAL_MS;
+  return startAnchorSchedule({ em, clock, directory, key, intervalMs, log });
+}
 
 /** Null where no payment provider is configured. */
 function startPayments({ config, em, clock, tracer, log }: Context, lanes: Lanes) {

@@ -1,4 +1,5 @@
 /** `npm run scrip -- <command>`: the command line for operators. */
+import { anchorWrite } from './anchor.ts';
 import { clockAccept, clockStatus } from './clock.ts';
 import type { Command } from './command.ts';
 import { plansCheck } from './plans-check.ts';
@@ -10,6 +11,7 @@ import { purchasesMismatched } from './purchases-mismatched.ts';
 import { purchasesResolve } from './purchases-resolve.ts';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
+  'anchor write': anchorWrite,
   'clock accept': clockAccept,
   'clock status': clockStatus,
   'plans check': plansCheck,

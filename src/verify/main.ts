@@ -1,22 +1,37 @@
 /** `npm run verify`: audits the database of DATABASE_URL, or the embedded one. */
 import { parseArgs } from 'node:util';
+import { readPublicKey } from '../anchors/anchor-key.ts';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
 import { type VerifyOptions, verify } from './verify.ts';
 
-const USAGE = 'usage: npm run verify -- [--account ID] [--all]';
+const USAGE =
+  'usage: npm run verify -- [--account ID] [--all] [--anchor FILE --anchor-key FILE [--anchor-key FILE]]';
 
 /** Exit code if there is a discrepancy. */
 const DISCREPANCY = 1;
 /** Exit code if the database could not be read. */
 const UNREADABLE = 2;
 
-function readOptions(): VerifyOptions {
+async function readOptions(): Promise<VerifyOptions> {
   const { values } = parseArgs({
-    options: { account: { type: 'string' }, all: { type: 'boolean', default: false } },
+    options: {
+      account: { type: 'string' },
+      all: { type: 'boolean', default: false },
+      anchor: { type: 'string' },
+      'anchor-key': { type: 'string', multiple: true, default: [] },
+    },
   });
-  const { account: accountId, all } = values;
-  return accountId === undefined ? { all } : { accountId, all };
+  const { account, all, anchor, 'anchor-key': keyFiles } = values;
+  if (anchor !== undefined && keyFiles.length === 0)
+    throw new Error('--anchor needs --anchor-key: the public key of those who wrote it');
+  return {
+    all,
+    ...(account !== undefined && { accountId: account }),
+    ...(anchor !== undefined && {
+      anchor: { file: anchor, keys: await Promise.all(keyFiles.map(readPublicKey)) },
+    }),
+  };
 }
 
 async function main(options: VerifyOptions): Promise<number> {
@@ -29,6 +44,12 @@ async function main(options: VerifyOptions): Promise<number> {
       print(
         `ok (${count(result.accounts, 'account')}, ${count(result.entries, 'entry')}, ${ms} ms)`,
       );
+      if (result.anchor) {
+        const { accounts, at, root, keyId } = result.anchor;
+        print(
+          `as ${count(accounts, 'account')} of ${at.toISOString()} were, root ${root}, key ${keyId}`,
+        );
+      }
       return 0;
     }
     const { discrepancies } = result;
@@ -46,7 +67,7 @@ const count = (many: number, what: 'account' | 'entry'): string =>
   `${many.toLocaleString('en')} ${many === 1 ? what : { account: 'accounts', entry: 'entries' }[what]}`;
 
 try {
-  process.exitCode = await main(readOptions());
+  process.exitCode = await main(await readOptions());
 } catch (error) {
   const { message, code } = error as Error & { code?: string };
   const usage = code?.startsWith('ERR_PARSE_ARGS') ? `; ${USAGE}` : '';

@@ -7,11 +7,13 @@
  * dead rows of a busy service for the length of the audit.
  */
 import pg from 'pg';
+import type { AnchorSummary } from '../anchors/anchor-file.ts';
 import type { Account } from '../ledger/account.ts';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
 import { accounts as table } from '../store/tables/accounts.ts';
 import { type AccountGroup, loadGrants } from './account-group.ts';
+import { type Anchor, checkAnchor } from './anchor.ts';
 import { checkEntries } from './entries.ts';
 import { checkEvents, checkPositions } from './events.ts';
 import { type Discrepancy, Findings } from './findings.ts';
@@ -29,10 +31,18 @@ export type VerifyOptions = {
   readonly accountId?: string;
   /** Continues after the first account with a discrepancy. */
   readonly all?: boolean;
+  /** Compares the ledger with this anchor as well. */
+  readonly anchor?: Anchor;
 };
 
 export type VerifyResult =
-  | { readonly ok: true; readonly accounts: number; readonly entries: number }
+  | {
+      readonly ok: true;
+      readonly accounts: number;
+      readonly entries: number;
+      /** The anchor that was compared, if one was given. */
+      readonly anchor?: AnchorSummary;
+    }
   /** In the order of the account ids; those of one account in the order of the checks. */
   | { readonly ok: false; readonly discrepancies: readonly Discrepancy[] };
 
@@ -60,7 +70,7 @@ export async function verify(
 
 async function auditAll(
   client: pg.Client,
-  { accountId, all }: VerifyOptions,
+  { accountId, all, anchor }: VerifyOptions,
 ): Promise<VerifyResult> {
   const discrepancies: Discrepancy[] = [];
   let accounts = 0;
@@ -75,7 +85,10 @@ async function auditAll(
   }
   if (accountId === undefined && (discrepancies.length === 0 || all))
     discrepancies.push(...(await checkPositions(client)));
-  return discrepancies.length > 0 ? { ok: false, discrepancies } : { ok: true, accounts, entries };
+  const anchored = anchor ? await checkAnchor(client, anchor) : null;
+  discrepancies.push(...(anchored?.discrepancies ?? []));
+  if (discrepancies.length > 0) return { ok: false, discrepancies };
+  return { ok: true, accounts, entries, ...(anchored && { anchor: anchored.summary }) };
 }
 
 type GroupResult = {
