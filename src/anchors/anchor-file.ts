@@ -9,7 +9,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
@@ -111,12 +110,21 @@ export async function* readAnchorFile(
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {
-  const text = createReadStream(file).compose(createGunzip());
+  const text = createGunzip().setEncoding('utf8');
+  createReadStream(file)
+    .on('error', (error) => text.destroy(error))
+    .pipe(text);
+  let rest = '';
   try {
-    yield* createInterface({ input: text, crlfDelay: Number.POSITIVE_INFINITY });
+    for await (const piece of text) {
+      const lines = `${rest}${piece}`.split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
   } catch (error) {
     throw new InvalidAnchor(`it cannot be read: ${(error as Error).message}`);
   }
+  if (rest !== '') yield rest;
 }
 
 function parse(line: string): unknown {
