@@ -1,0 +1,291 @@
+/** The faults that are seeded, and the tests that should detect each: the folders of the rules that they break. */
+
+export type Mutant = {
+  readonly name: string;
+  readonly file: string;
+  /** Occurs once in the file. */
+  readonly find: string;
+  readonly replace: string;
+  /** Folders and files of tests. */
+  readonly tests: readonly string[];
+};
+
+const LEDGER = ['test/ledger'];
+const LANES = ['test/lanes', 'test/account-cache', 'test/cluster/once.test.ts'];
+const CACHE = ['test/account-cache', 'test/cluster/mixed-load.test.ts'];
+const VERIFY = ['test/verify'];
+
+export const MUTANTS: readonly Mutant[] = [
+  // Burn order and expiry.
+  {
+    name: 'the grant that expires last burns first',
+    file: 'src/ledger/grant.ts',
+    find: 'if (expiryA !== expiryB) return expiryA < expiryB ? -1 : 1;',
+    replace: 'if (expiryA !== expiryB) return expiryA < expiryB ? 1 : -1;',
+    tests: LEDGER,
+  },
+  {
+    name: 'paid credits burn before unpaid ones',
+    file: 'src/ledger/grant.ts',
+    find: 'return paidA ? 1 : -1;',
+    replace: 'return paidA ? -1 : 1;',
+    tests: LEDGER,
+  },
+  {
+    name: 'a grant lives a millisecond too long',
+    file: 'src/ledger/grant.ts',
+    find: 'grant.expiresAt !== null && grant.expiresAt <= now;',
+    replace: 'grant.expiresAt !== null && grant.expiresAt < now;',
+    tests: LEDGER,
+  },
+  {
+    name: 'what is due this millisecond is not settled',
+    file: 'src/ledger/settle.ts',
+    find: 'if (at !== null && at <= book.now) items.push',
+    replace: 'if (at !== null && at < book.now) items.push',
+    tests: LEDGER,
+  },
+  {
+    name: 'due items are settled in the wrong order',
+    file: 'src/ledger/settle.ts',
+    find: 'return items.sort((a, b) => a.at - b.at);',
+    replace: 'return items.sort((a, b) => b.at - a.at);',
+    tests: LEDGER,
+  },
+  // Reservations.
+  {
+    name: 'a release gives nothing back',
+    file: 'src/ledger/rules/release.ts',
+    find: 'moves: toReturnMoves(book, reservation.allocations),',
+    replace: 'moves: [],',
+    tests: LEDGER,
+  },
+  {
+    name: 'a reservation that expires gives nothing back',
+    file: 'src/ledger/settle.ts',
+    find: 'moves: toReturnMoves(book, reservation.allocations),',
+    replace: 'moves: [],',
+    tests: LEDGER,
+  },
+  {
+    name: 'a commit keeps what it does not use',
+    file: 'src/ledger/rules/commit.ts',
+    find: 'final ? [...uncommitted, ...overageSpared] : overageSpared',
+    replace: 'overageSpared',
+    tests: LEDGER,
+  },
+  {
+    name: 'a committed reservation is committed again for another amount',
+    file: 'src/ledger/rules/commit.ts',
+    find: 'if (asked !== reservation.endedAsking && asked !== creditsKey(reservation.committed))',
+    replace: 'if (false)',
+    tests: LEDGER,
+  },
+  {
+    name: 'a reservation of a closed account is made',
+    file: 'src/ledger/rules/reserve.ts',
+    find: "if (book.account.state === 'CLOSED') return accountClosed(book);",
+    replace: '',
+    tests: LEDGER,
+  },
+  {
+    name: 'a reservation lives longer than asked',
+    file: 'src/ledger/rules/reserve.ts',
+    find: 'expiresAt: book.now + ttlMs,',
+    replace: 'expiresAt: book.now + ttlMs + 1,',
+    tests: LEDGER,
+  },
+  // Limits and allowances.
+  {
+    name: 'an account may hold more than int64',
+    file: 'src/ledger/credit-limit.ts',
+    find: 'if (held + credits <= ACCOUNT_CREDITS_MAX) return null;',
+    replace: 'return null;',
+    tests: LEDGER,
+  },
+  {
+    name: 'everything rolls over, whatever the limit',
+    file: 'src/ledger/allowance.ts',
+    find: 'expireBeyondRollover(book, rollover, origin);\n  const grant',
+    replace: 'const grant',
+    tests: LEDGER,
+  },
+  {
+    name: 'the allowance of a period is granted twice',
+    file: 'src/ledger/allowance.ts',
+    find: 'account.allowanceDueAt = until;\n',
+    replace: 'account.allowanceDueAt = from;\n',
+    tests: ['test/ledger/allowance.test.ts'],
+  },
+  // Idempotency.
+  {
+    name: 'a request is replayed by its id alone',
+    file: 'src/lanes/decide-task.ts',
+    find: 'const isSame = request.fingerprint && Buffer.compare(request.fingerprint, fingerprint) === 0;',
+    replace: 'const isSame = true;',
+    tests: ['test/rpc/idempotency.test.ts', ...LANES],
+  },
+  {
+    name: 'a fingerprint covers no labels',
+    file: 'src/rpc/call/fingerprint.ts',
+    find: '...(labels && { labels: sortLabels(labels) }),',
+    replace: '...(labels && { labels: undefined }),',
+    tests: ['test/rpc/fingerprint.test.ts', 'test/rpc/idempotency.test.ts'],
+  },
+  {
+    name: 'a retry with its labels in another order is refused',
+    file: 'src/rpc/call/fingerprint.ts',
+    find: 'return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));',
+    replace: 'return map;',
+    tests: ['test/rpc/fingerprint.test.ts', 'test/rpc/idempotency.test.ts'],
+  },
+  {
+    name: 'an expired request is carried out',
+    file: 'src/lanes/decide-task.ts',
+    find: 'if (notAfter !== null && notAfter < at) return expired(unit, accountId, notAfter, at);',
+    replace: '',
+    tests: ['test/rpc/not-after.test.ts'],
+  },
+  {
+    name: 'a request that was given up is carried out',
+    file: 'src/lanes/decide-task.ts',
+    find: 'if (request.isAbandoned())',
+    replace: 'if (false)',
+    tests: ['test/rpc/deadlines.test.ts', ...LANES],
+  },
+  // Lanes.
+  {
+    name: 'two units of work have the same account',
+    file: 'src/lanes/lane.ts',
+    find: 'this.#queue.filter(({ task }) => !this.#busyAccounts.has(task.accountId))',
+    replace: 'this.#queue.filter(() => true)',
+    tests: LANES,
+  },
+  {
+    name: 'a failed commit is answered as if it had succeeded',
+    file: 'src/lanes/unit-of-work.ts',
+    find: 'await save(em, writes);',
+    replace: 'await save(em, writes).catch(() => {});',
+    tests: [...LANES, 'test/rpc/outages.test.ts', 'test/cluster'],
+  },
+  {
+    name: 'tasks that were deferred go to the end of the queue',
+    file: 'src/lanes/lane.ts',
+    find: 'this.#queue.unshift(...undecided);',
+    replace: 'this.#queue.push(...undecided);',
+    tests: LANES,
+  },
+  {
+    name: 'a long queue is served in its order, so that one account holds up all',
+    file: 'src/lanes/lane.ts',
+    find: 'isLong ? chooseInTurns(free, size) : free.slice(0, size)',
+    replace: 'free.slice(0, size)',
+    tests: LANES,
+  },
+  {
+    name: 'requests that have waited too long are served',
+    file: 'src/lanes/lane.ts',
+    find: 'if (this.#queue.length > SECOND_UNIT_MIN_QUEUE) this.#refuseLate();',
+    replace: '',
+    tests: LANES,
+  },
+  {
+    name: 'one caller gets everything',
+    file: 'src/admission/admission.ts',
+    find: 'return share < Math.max(',
+    replace: 'return this.#calls.size < limit || share < Math.max(',
+    tests: ['test/admission'],
+  },
+  {
+    name: 'accounts are not locked',
+    file: 'src/store/load.ts',
+    find: 'for no key update ',
+    replace: 'for key share ',
+    tests: ['test/cluster', ...LANES],
+  },
+  // The account cache.
+  {
+    name: 'a stale cached account is written',
+    file: 'src/pg/bulk.ts',
+    find: '.version = n.version - 1`,',
+    replace: '.version > 0`,',
+    tests: CACHE,
+  },
+  {
+    name: 'a cached account is used on which something is due',
+    file: 'src/account-cache/account-cache.ts',
+    find: 'if (!packed || packed.isDue(now)) continue;',
+    replace: 'if (!packed) continue;',
+    tests: [...CACHE, 'test/lanes'],
+  },
+  {
+    name: 'a failure on a cached account counts',
+    file: 'src/lanes/decide-task.ts',
+    find: 'if (unit.cached.has(accountId) && entries.length === before) {',
+    replace: 'if (false) {',
+    tests: [...CACHE, 'test/cluster'],
+  },
+  {
+    name: 'an account stays cached after its transaction failed',
+    file: 'src/lanes/unit-of-work.ts',
+    find: 'context.cache.discard(cached);',
+    replace: 'context.cache.store(cached, [...cached.values()]);',
+    tests: [...CACHE, ...LANES],
+  },
+  // Store.
+  {
+    name: 'what is reserved of a grant is not updated',
+    file: 'src/store/tables/grants.ts',
+    find: "reserved: bigint('updated',",
+    replace: "reserved: bigint('inserted',",
+    tests: ['test/store', 'test/verify', 'test/rpc/reserve.test.ts'],
+  },
+  {
+    name: 'a unit of work reads the grants that burn last',
+    file: 'src/store/load-grants.ts',
+    find: 'order by priority, grants.expires_at, paid, grant_id',
+    replace: 'order by priority desc, grants.expires_at desc, paid, grant_id',
+    tests: ['test/store', 'test/rpc/waterfall.test.ts', 'test/cluster/mixed-load.test.ts'],
+  },
+  {
+    name: 'an expired reservation keeps its row active',
+    file: 'src/store/load.ts',
+    find: '} and expires_at <= ',
+    replace: '} and expires_at < ',
+    tests: [
+      'test/lanes',
+      'test/rpc/reservations.test.ts',
+      'test/rpc/reserve.test.ts',
+      'test/cluster',
+    ],
+  },
+  // The audit.
+  {
+    name: 'verify does not compare hashes',
+    file: 'src/verify/chain.ts',
+    find: 'if (Buffer.compare(sealed.hash, entry.hash) !== 0)',
+    replace: 'if (false)',
+    tests: VERIFY,
+  },
+  {
+    name: 'verify does not compare the newest hash',
+    file: 'src/verify/chain.ts',
+    find: 'if (Buffer.compare(lastHash, this.#hash) !== 0)',
+    replace: 'if (false)',
+    tests: VERIFY,
+  },
+  {
+    name: 'verify does not compare what remains of a grant',
+    file: 'src/verify/grants.ts',
+    find: 'if (remaining !== buckets.available + buckets.reserved)',
+    replace: 'if (false)',
+    tests: VERIFY,
+  },
+  {
+    name: 'verify does not compare what is reserved of a grant',
+    file: 'src/verify/grants.ts',
+    find: 'if (reserved !== buckets.reserved)',
+    replace: 'if (false)',
+    tests: VERIFY,
+  },
+];
