@@ -1,0 +1,72 @@
+/** One fault, and one run of it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { check, type Outcome } from './checks.ts';
+import { closeScene, openScene, type Scene, type SceneOptions } from './scene.ts';
+
+export type Fault = {
+  readonly name: string;
+  readonly options?: Partial<SceneOptions>;
+  /** Why it cannot be made here; null if it can. */
+  readonly unavailable?: () => Promise<string | null>;
+  /** Makes the fault, under load, and ends it. */
+  readonly inject: (scene: Scene) => Promise<void>;
+  /** Replaces the check where acknowledged writes may be lost. Default: none may. */
+  readonly check?: (scene: Scene) => Promise<Outcome>;
+};
+
+export type Result = Outcome & {
+  readonly name: string;
+  /** Acknowledged calls per second before, during and after the fault. */
+  readonly load: readonly [number, number, number];
+  readonly recoveryMs: number;
+  readonly errors: ReadonlyMap<string, number>;
+};
+
+export type Skipped = { readonly name: string; readonly skipped: string };
+
+export async function runFault(
+  fault: Fault,
+  options: { readonly seed: number; readonly seconds: number },
+): Promise<Result | Skipped> {
+  const skipped = await fault.unavailable?.();
+  if (skipped) return { name: fault.name, skipped };
+  const scene = await openScene({ ...options, ...fault.options });
+  const { load } = scene;
+  const calmMs = 300 * options.seconds;
+  try {
+    await load.start();
+    await load.recovery();
+    const startedAt = performance.now();
+    await sleep(calmMs);
+    const beganAt = performance.now();
+    await fault.inject(scene);
+    await scene.recover();
+    const endedAt = performance.now();
+    await sleep(calmMs);
+    await load.stop();
+    const outcome = await (fault.check ?? checkAll)(scene);
+    return {
+      name: fault.name,
+      load: [
+        load.rate(startedAt, beganAt),
+        load.rate(beganAt, endedAt),
+        load.rate(endedAt, performance.now()),
+      ],
+      recoveryMs: Math.max(...scene.recoveries),
+      errors: load.journal.errors,
+      ...outcome,
+    };
+  } finally {
+    await load.stop();
+    await closeScene(scene);
+  }
+}
+
+const checkAll = (scene: Scene): Promise<Outcome> => check(scene.load, scene.postgres.url);
+
+/** Whether everything held. */
+export const held = (result: Result): boolean =>
+  (result.lost === 0 || result.lossExpected !== undefined) &&
+  result.doubled === 0 &&
+  result.verify === 'ok' &&
+  result.problems.length === 0;
