@@ -2,8 +2,8 @@
 import { audit } from '../cluster/audit.ts';
 import { startProgram } from '../process/replica.ts';
 import type { Journal, Sent } from './journal.ts';
-import type { Load } from './load.ts';
 import { query } from './postgres-cluster.ts';
+import type { Loss, Scene } from './scene.ts';
 
 /** How many acknowledged requests are sent once more. */
 const REPEATED = 200;
@@ -47,30 +47,54 @@ export async function readLedger(databaseUrl: string): Promise<Ledger> {
 }
 
 /** Resolves what is unknown, then compares the ledger with the journal. */
-export async function check(load: Load, databaseUrl: string): Promise<Outcome> {
+export async function check({ load, postgres, loss }: Scene): Promise<Outcome> {
   const { journal } = load;
-  const resolved = journal.all.filter(({ wasUnknown }) => wasUnknown);
+  const databaseUrl = postgres.url;
+  const lost = findLost(journal, await readLedger(databaseUrl));
+  const problems = loss ? lossProblems(lost, loss) : lost.slice(0, 3).map(describe('lost'));
+  if (loss) for (const sent of lost) journal.forget(sent);
+  const resolved = journal.all.filter(({ wasUnknown }) => wasUnknown).length;
   await load.resolve();
   for (const sent of journal.acknowledged.slice(-REPEATED)) await load.repeat(sent);
 
   const ledger = await readLedger(databaseUrl);
-  const lost = findLost(journal, ledger);
   const doubled = findDoubled(journal, ledger);
-  const broken = await audit(databaseUrl);
   return {
     acknowledged: journal.acknowledged.length,
-    resolved: resolved.length,
-    hadEffect: resolved.filter(({ hadEffect }) => hadEffect).length,
+    resolved,
+    hadEffect: journal.all.filter(({ hadEffect }) => hadEffect).length,
     lost: lost.length,
+    ...(loss && { lossExpected: loss.of }),
     doubled: doubled.length,
     verify: await verify(databaseUrl),
     problems: [
+      ...problems,
       ...journal.problems,
-      ...lost.slice(0, 3).map((sent) => `lost: ${keyOfSent(sent)}, entry ${sent.seq}`),
+      ...findLost(journal, ledger).slice(0, 3).map(describe('not in the ledger')),
       ...doubled.slice(0, 3).map((key) => `doubled: ${key}`),
-      ...broken,
+      ...(await audit(databaseUrl)),
     ],
   };
+}
+
+const describe = (what: string) => (sent: Sent) => `${what}: ${keyOfSent(sent)}, entry ${sent.seq}`;
+
+/** Of each account only the newest acknowledged writes may be lost, and none that was to be kept. */
+function lossProblems(lost: readonly Sent[], { kept, before }: Loss): readonly string[] {
+  if (lost.length === 0) return ['nothing was lost: the fault did not happen'];
+  const firstLost = new Map<string, bigint>();
+  for (const { accountId, seq } of lost)
+    if (seq !== null && seq < (firstLost.get(accountId) ?? seq + 1n)) firstLost.set(accountId, seq);
+  const isLost = new Set(lost);
+  const wrongly = lost.filter((sent) => kept.has(sent) || !before.has(sent));
+  const notNewest = [...before].filter(
+    (sent) =>
+      !isLost.has(sent) && (sent.seq ?? 0n) > (firstLost.get(sent.accountId) ?? sent.seq ?? 0n),
+  );
+  return [
+    ...wrongly.slice(0, 3).map(describe('lost, though it was to be kept')),
+    ...notNewest.slice(0, 3).map(describe('kept, though an older one was lost')),
+  ];
 }
 
 /** Acknowledged requests without the entry that they were answered with. */

@@ -78,10 +78,20 @@ export class FaultProxy {
       if (cut === null) server.write(chunk);
       else cutAt(cut, chunk, client, server);
     });
+    this.#passDelayed(server, client);
+  }
+
+  /** In order, also where the delay becomes shorter. */
+  #passDelayed(server: Socket, client: Socket) {
+    const waiting: Buffer[] = [];
+    const passFirst = () => {
+      const chunk = waiting.shift();
+      if (chunk && !client.destroyed) client.write(chunk);
+    };
     server.on('data', (chunk) => {
-      if (client.destroyed) return;
-      if (this.#delayMs === 0) client.write(chunk);
-      else setTimeout(() => client.destroyed || client.write(chunk), this.#delayMs);
+      waiting.push(chunk);
+      if (this.#delayMs === 0) while (waiting.length > 0) passFirst();
+      else setTimeout(passFirst, this.#delayMs);
     });
   }
 }

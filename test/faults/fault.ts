@@ -10,8 +10,6 @@ export type Fault = {
   readonly unavailable?: () => Promise<string | null>;
   /** Makes the fault, under load, and ends it. */
   readonly inject: (scene: Scene) => Promise<void>;
-  /** Replaces the check where acknowledged writes may be lost. Default: none may. */
-  readonly check?: (scene: Scene) => Promise<Outcome>;
 };
 
 export type Result = Outcome & {
@@ -19,6 +17,8 @@ export type Result = Outcome & {
   /** Acknowledged calls per second before, during and after the fault. */
   readonly load: readonly [number, number, number];
   readonly recoveryMs: number;
+  /** The largest resident memory of a replica, in MB. */
+  readonly memory: number;
   readonly errors: ReadonlyMap<string, number>;
 };
 
@@ -44,7 +44,7 @@ export async function runFault(
     const endedAt = performance.now();
     await sleep(calmMs);
     await load.stop();
-    const outcome = await (fault.check ?? checkAll)(scene);
+    const outcome = await check(scene);
     return {
       name: fault.name,
       load: [
@@ -53,6 +53,7 @@ export async function runFault(
         load.rate(endedAt, performance.now()),
       ],
       recoveryMs: Math.max(...scene.recoveries),
+      memory: Math.max(...scene.replicas.map(({ peakMemory }) => peakMemory)),
       errors: load.journal.errors,
       ...outcome,
     };
@@ -61,8 +62,6 @@ export async function runFault(
     await closeScene(scene);
   }
 }
-
-const checkAll = (scene: Scene): Promise<Outcome> => check(scene.load, scene.postgres.url);
 
 /** Whether everything held. */
 export const held = (result: Result): boolean =>

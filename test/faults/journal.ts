@@ -37,6 +37,8 @@ export class Journal {
   readonly #sent: Sent[] = [];
   /** What no caller should ever see, once each. */
   readonly problems = new Set<string>();
+  /** Reasons of refusals that are right. Nothing in the load can be refused for what it asks, unless it was lost. */
+  readonly mayBeRefused = new Set<string>();
   /** How often each error was received. */
   readonly errors = new Map<string, number>();
 
@@ -82,15 +84,28 @@ export class Journal {
     }
   }
 
-  #note(sent: Sent, error: ScripError) {
-    const name = `${error.reason || status[error.code]}`;
+  /** The answer of a request is void: its caller has to repeat it. */
+  forget(sent: Sent) {
+    sent.seq = null;
+    sent.wasUnknown = true;
+  }
+
+  count(error: ScripError) {
+    const name = error.reason || String(status[error.code]);
     this.errors.set(name, (this.errors.get(name) ?? 0) + 1);
+  }
+
+  #note(sent: Sent, error: ScripError) {
+    this.count(error);
     if (error.reason === 'INTERNAL') this.#report(sent, `ended with INTERNAL: ${error.message}`);
     if (UNKNOWN.has(error.code)) sent.wasUnknown = true;
     // A refusal says nothing of an earlier attempt that may still take effect.
-    else if (!sent.wasUnknown) sent.isRefused = true;
-    // Nothing in the load can be refused for what it asks.
-    if (!UNKNOWN.has(error.code) && error.code !== status.RESOURCE_EXHAUSTED)
+    else if (!sent.wasUnknown || this.mayBeRefused.has(error.reason)) sent.isRefused = true;
+    if (
+      !UNKNOWN.has(error.code) &&
+      error.code !== status.RESOURCE_EXHAUSTED &&
+      !this.mayBeRefused.has(error.reason)
+    )
       this.#report(sent, `was refused: ${error.reason} ${error.message}`);
   }
 

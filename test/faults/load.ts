@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Scrip, type ScripCallOptions } from '../../src/client.ts';
+import { forEachConcurrently } from '../../src/for-each-concurrently.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { Random } from '../cluster/random.ts';
 import { type Answer, Journal, type Sent } from './journal.ts';
@@ -100,12 +101,45 @@ export class Load {
   /** Repeats every request whose outcome is unknown until it is known. */
   async resolve(): Promise<void> {
     const until = performance.now() + RECOVERY_TIMEOUT_MS;
-    for (const [index, sent] of this.journal.unknown.entries())
-      while (sent.seq === null) {
+    const resolveOne = async (sent: Sent, index: number) => {
+      while (sent.seq === null && !sent.isRefused) {
         if (performance.now() > until) throw new Error('an outcome stays unknown');
         await this.#attempt(sent, index % this.#replicas.length);
         if (sent.seq === null) await sleep(PAUSE_MS);
       }
+    };
+    await forEachConcurrently(this.journal.unknown.entries(), CALLERS, null, ([index, sent]) =>
+      resolveOne(sent, index),
+    );
+  }
+
+  /**
+   * Charges at a rate that does not follow the answers, and does not repeat what failed. Resolves when all
+   * are answered.
+   */
+  async flood(perSecond: number, ms: number, deadlineMs: number): Promise<void> {
+    const startedAt = performance.now();
+    const flying: Promise<unknown>[] = [];
+    for (let elapsed = 0; elapsed < ms; elapsed = performance.now() - startedAt) {
+      while (flying.length < (perSecond * elapsed) / 1_000) {
+        const sent = this.#charge(this.#random.of(this.accountIds));
+        const replica = flying.length % this.#replicas.length;
+        flying.push(this.#attempt(sent, replica, deadlineMs));
+      }
+      await sleep(5);
+    }
+    await Promise.all(flying);
+  }
+
+  #charge(accountId: string): Sent {
+    const requestId = randomUUID();
+    return this.journal.record({
+      accountId,
+      requestId,
+      method: 'Charge',
+      credits: 1n,
+      send: (to, options) => to.billing.charge({ accountId, requestId, credits: 1n }, options),
+    });
   }
 
   /** Sends an acknowledged request once more: the journal reports another answer. */
@@ -168,7 +202,7 @@ export class Load {
     const isPatient = this.#random.next() < 0.5;
     for (let attempt = 0; ; attempt++) {
       const answer = await this.#attempt(sent, (turn + attempt) % this.#replicas.length);
-      if (answer) return answer;
+      if (answer || sent.isRefused) return answer;
       await sleep(PAUSE_MS);
       if (!isPatient || this.#isStopped) return null;
     }
@@ -177,10 +211,11 @@ export class Load {
   async #attempt<Response extends Answer>(
     sent: Sent<Response>,
     replica: number,
+    deadlineMs = DEADLINE_MS,
   ): Promise<Response | null> {
     const sentAt = performance.now();
     const scrip = this.#replicas[replica] as Scrip;
-    const answer = await this.journal.send(sent, scrip, { deadline: Date.now() + DEADLINE_MS });
+    const answer = await this.journal.send(sent, scrip, { deadline: Date.now() + deadlineMs });
     if (!answer) return null;
     this.#acknowledgedAt.push(performance.now());
     this.#servedAt[replica] = Math.max(this.#servedAt[replica] ?? 0, sentAt);

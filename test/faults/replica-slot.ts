@@ -1,4 +1,5 @@
 /** A place where a replica runs: one port, and a supervisor that starts the service again when it has ended. */
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { end, type Replica, startPublished } from '../process/replica.ts';
 import { freePort } from './postgres-cluster.ts';
@@ -39,6 +40,25 @@ export class ReplicaSlot {
     this.#replica?.process.kill(signal);
   }
 
+  /** Ends the replica by SIGTERM, and starts the next one on the same port while it drains. */
+  async replace(): Promise<void> {
+    const draining = this.#replica;
+    this.#replica = null;
+    draining?.process.kill('SIGTERM');
+    this.#running = this.#restart();
+    await this.#running;
+  }
+
+  /** The largest resident memory of the present process so far, in MB; 0 if it does not run. */
+  get peakMemory(): number {
+    try {
+      const status = readFileSync(`/proc/${this.#replica?.process.pid}/status`, 'utf8');
+      return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024);
+    } catch {
+      return 0;
+    }
+  }
+
   /** What the present process has written to its log. */
   get log(): string {
     return this.#replica?.output.stdout ?? '';
@@ -58,7 +78,8 @@ export class ReplicaSlot {
     this.#replica = replica;
     void replica.ended.then(() => {
       replica.close();
-      if (this.#isWanted) this.#running = this.#restart();
+      // One that is being replaced is not started again.
+      if (this.#isWanted && this.#replica === replica) this.#running = this.#restart();
     });
   }
 

@@ -6,6 +6,7 @@ import { migrate } from '../../src/pg/migrate.ts';
 import { publishAt } from '../../src/plan-publication.ts';
 import { plansOfDeploy } from '../service.ts';
 import { FaultProxy } from './fault-proxy.ts';
+import type { Sent } from './journal.ts';
 import { Load } from './load.ts';
 import { PostgresCluster, query, type Settings } from './postgres-cluster.ts';
 import { ReplicaSlot } from './replica-slot.ts';
@@ -23,6 +24,16 @@ export type SceneOptions = {
   readonly prepare?: (directory: string) => Promise<() => Promise<void>>;
 };
 
+/** What may be lost: the newest acknowledged writes of each account, and none of those before a moment. */
+export type Loss = {
+  /** In a few words, for the table. */
+  readonly of: string;
+  /** Acknowledged before that moment. */
+  readonly kept: ReadonlySet<Sent>;
+  /** Acknowledged before the other database served. */
+  readonly before: ReadonlySet<Sent>;
+};
+
 export type Scene = {
   /** A directory for whatever the fault needs; removed in the end. */
   readonly directory: string;
@@ -35,6 +46,8 @@ export type Scene = {
   /** Measures how long the recovery takes from now on, and keeps the longest. */
   readonly recover: () => Promise<void>;
   readonly recoveries: number[];
+  /** Set by a fault that loses acknowledged writes. */
+  loss: Loss | null;
   /** Undone in the end, last first. */
   readonly stops: (() => Promise<unknown>)[];
 };
@@ -86,5 +99,16 @@ async function build(options: SceneOptions, stops: Scene['stops']): Promise<Scen
   const recoveries: number[] = [];
   const recover = async () => void recoveries.push(await load.recovery());
   const { seconds } = options;
-  return { directory, seconds, proxy, replicas, load, postgres, recover, recoveries, stops };
+  return {
+    directory,
+    seconds,
+    proxy,
+    replicas,
+    load,
+    postgres,
+    recover,
+    recoveries,
+    loss: null,
+    stops,
+  };
 }

@@ -9,6 +9,7 @@ const HEADINGS = [
   'lost',
   'doubled',
   'recovery',
+  'memory',
   'verify',
 ];
 
@@ -25,6 +26,7 @@ function cells(result: Result | Skipped): readonly string[] {
     `${figure(result.lost)}${result.lossExpected ? `: ${result.lossExpected}` : ''}`,
     figure(result.doubled),
     `${(result.recoveryMs / 1_000).toFixed(1)} s`,
+    `${result.memory} MB`,
     held(result) ? 'ok' : 'FAILED',
   ];
 }
