@@ -6,8 +6,8 @@ import { afterEach, expect, inject, test } from 'vitest';
 import { openWithCredits } from '../accounts.ts';
 import { expectSoundLedger } from '../cluster/audit.ts';
 import { outcomeOf } from '../cluster/cluster.ts';
-import { blockConnections } from '../disruptions.ts';
-import { createDatabase, execute } from '../postgres.ts';
+import { copyDatabase, replaceDatabase } from '../disruptions.ts';
+import { createDatabase } from '../postgres.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
 const stops: (() => Promise<unknown>)[] = [];
@@ -21,29 +21,12 @@ async function startOn(databaseUrl: string): Promise<TestService> {
   return service;
 }
 
-const nameOf = (databaseUrl: string): string => new URL(databaseUrl).pathname.slice(1);
-
-/** A copy of a database to which nobody is connected. */
-async function copyOf(databaseUrl: string): Promise<string> {
-  const name = nameOf(databaseUrl);
-  await execute(inject('postgresUrl'), `create database ${name}_copy template ${name}`);
-  return databaseUrl.replace(name, `${name}_copy`);
-}
-
-/** Cuts the connections of the database, and puts the other in its place. */
-async function replace(databaseUrl: string, byUrl: string) {
-  await blockConnections(databaseUrl);
-  const [name, by] = [nameOf(databaseUrl), nameOf(byUrl)];
-  await execute(inject('postgresUrl'), `alter database ${name} rename to ${name}_lost`);
-  await execute(inject('postgresUrl'), `alter database ${by} rename to ${name}`);
-}
-
 test('a cached account of a lost history is not taken for one that has got as many writes since', async () => {
   const databaseUrl = await createDatabase(inject('postgresUrl'));
   const first = await startTestService({ databaseUrl });
   const accountId = await openWithCredits(first, 100n);
   await first.stop();
-  const backupUrl = await copyOf(databaseUrl);
+  const backupUrl = await copyDatabase(databaseUrl);
 
   const replica = await startOn(databaseUrl);
   const charge = (service: TestService, credits: bigint) =>
@@ -53,7 +36,7 @@ test('a cached account of a lost history is not taken for one that has got as ma
   await charge(other, 5n);
   await other.stop();
 
-  await replace(databaseUrl, backupUrl);
+  await replaceDatabase(databaseUrl, backupUrl);
   const read = () => outcomeOf(replica.billing.getBalance({ accountId }));
   await expect
     .poll(read, { timeout: 60_000 })
