@@ -44,6 +44,8 @@ export async function runBlock({ where, script }: Block, env: Environment): Prom
   const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
   try {
     const { stdout } = await promisify(execFile)(program, args, {
+      // A server that keeps the output of its start open would never let it end.
+      timeout: 120_000,
       cwd: where === 'checkout' ? root : '/',
       env: { PATH: path, ...env },
     });
