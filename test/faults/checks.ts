@@ -1,10 +1,13 @@
 /** What must hold after every fault: the ledger is what the callers were told, and the audits agree. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { audit } from '../cluster/audit.ts';
 import { startProgram } from '../process/replica.ts';
+import type { Follower } from './follower.ts';
 import type { Journal, Sent } from './journal.ts';
 import { query } from './postgres-cluster.ts';
 import type { Loss, Scene } from './scene.ts';
 
+const FOLLOWER_TIMEOUT_MS = 60_000;
 /** How many acknowledged requests are sent once more. */
 const REPEATED = 200;
 
@@ -51,13 +54,17 @@ export async function check({ load, postgres, loss }: Scene): Promise<Outcome> {
   const { journal } = load;
   const databaseUrl = postgres.url;
   const lost = findLost(journal, await readLedger(databaseUrl));
-  const problems = loss ? lossProblems(lost, loss) : lost.slice(0, 3).map(describe('lost'));
+  const problems = [...(loss ? lossProblems(lost, loss) : lost.slice(0, 3).map(describe('lost')))];
   if (loss) for (const sent of lost) journal.forget(sent);
   const resolved = journal.all.filter(({ wasUnknown }) => wasUnknown).length;
   await load.resolve();
   for (const sent of journal.acknowledged.slice(-REPEATED)) await load.repeat(sent);
 
   const ledger = await readLedger(databaseUrl);
+  const followed = await compareFollower(load.follower, databaseUrl);
+  const lostOfFollowed = lost.some(({ accountId }) => accountId === load.follower.accountId);
+  if (load.follower.losses > 0 !== lostOfFollowed)
+    problems.push(`the follower was told ${load.follower.losses} times that entries were lost`);
   const doubled = findDoubled(journal, ledger);
   return {
     acknowledged: journal.acknowledged.length,
@@ -70,6 +77,7 @@ export async function check({ load, postgres, loss }: Scene): Promise<Outcome> {
     problems: [
       ...problems,
       ...journal.problems,
+      ...followed,
       ...findLost(journal, ledger).slice(0, 3).map(describe('not in the ledger')),
       ...doubled.slice(0, 3).map((key) => `doubled: ${key}`),
       ...(await audit(databaseUrl)),
@@ -110,6 +118,25 @@ function findDoubled(journal: Journal, ledger: Ledger): readonly string[] {
   return [...ledger]
     .filter(([key, rows]) => rows.length > 1 || (sent.get(key)?.isRefused ?? true))
     .map(([key]) => key);
+}
+
+/** The follower has every entry of its account, once, as the ledger has it. */
+async function compareFollower(follower: Follower, databaseUrl: string) {
+  const rows = await query<{ seq: string; hash: Buffer }>(
+    databaseUrl,
+    'select seq, hash from entries where account_id = $1 order by seq',
+    [follower.accountId],
+  );
+  const until = performance.now() + FOLLOWER_TIMEOUT_MS;
+  while (follower.newest < BigInt(rows.length) && performance.now() < until) await sleep(50);
+  await follower.stop();
+  const different = rows.find(
+    ({ seq, hash }) => follower.hashes.get(BigInt(seq)) !== hash.toString('hex'),
+  );
+  return [
+    ...follower.problems.slice(0, 3),
+    ...(different ? [`the follower does not have entry ${different.seq} of the ledger`] : []),
+  ];
 }
 
 /** The last line of `npm run verify`. */

@@ -59,6 +59,7 @@ export async function runFault(
     };
   } finally {
     await load.stop();
+    await load.follower.stop();
     await closeScene(scene);
   }
 }

@@ -8,6 +8,7 @@ import { connect, type Scrip, type ScripCallOptions } from '../../src/client.ts'
 import { forEachConcurrently } from '../../src/for-each-concurrently.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { Random } from '../cluster/random.ts';
+import { Follower } from './follower.ts';
 import { type Answer, Journal, type Sent } from './journal.ts';
 
 const CALLERS = 16;
@@ -32,6 +33,7 @@ export const channel = {
 export class Load {
   readonly journal = new Journal();
   readonly accountIds: readonly [string, ...string[]];
+  readonly follower: Follower;
   readonly #replicas: readonly Scrip[];
   readonly #random: Random;
   #isStopped = false;
@@ -49,13 +51,14 @@ export class Load {
     this.#random = new Random(seed);
     const cold = Array.from({ length: COLD_ACCOUNTS }, (_, n) => `cold-${n}`);
     this.accountIds = ['hot', ...cold];
+    this.follower = new Follower(this.accountIds[0], this.#replicas);
   }
 
   get replicas(): readonly Scrip[] {
     return this.#replicas;
   }
 
-  /** Opens the accounts and starts the callers. */
+  /** Opens the accounts and starts the callers, and a follower of the busiest account. */
   async start() {
     const [scrip] = this.#replicas as [Scrip];
     for (const accountId of this.accountIds) {
@@ -68,6 +71,7 @@ export class Load {
         (to, id, options) => to.accounts.grantCredits({ ...grant, requestId: id }, options),
       );
     }
+    this.follower.start();
     this.#callers = Promise.all(Array.from({ length: CALLERS }, (_, n) => this.#call(n)));
   }
 
