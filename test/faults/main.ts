@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { held, type Result, runFault, type Skipped } from './fault.ts';
 import { faults } from './faults/index.ts';
+import { closeOpenScenes } from './scene.ts';
 import { table } from './table.ts';
 
 const USAGE = `usage: npm run faults -- [--only NAME[,NAME]] [--seconds N] [--seed N]
@@ -49,6 +50,12 @@ async function main({ chosen, seconds, seed }: ReturnType<typeof readOptions>) {
   if (failed.length > 0) throw new Error(`${failed.map(({ name }) => name).join(', ')} failed`);
   print('faults: ok');
 }
+
+/** Exit code after an interrupt, by the shells' convention. */
+const INTERRUPTED = 130;
+// An interrupt cleans up first. A second one ends the process at once.
+const interrupt = () => void closeOpenScenes().finally(() => process.exit(INTERRUPTED));
+process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
 
 try {
   await main(readOptions());

@@ -54,6 +54,7 @@ export type Scene = {
 
 export async function openScene(options: SceneOptions): Promise<Scene> {
   const stops: Scene['stops'] = [];
+  open.add(stops);
   try {
     return await build(options, stops);
   } catch (error) {
@@ -64,8 +65,17 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
 
 export const closeScene = ({ stops }: Scene): Promise<void> => closeAll(stops);
 
+/** What is still to be undone. */
+const open = new Set<Scene['stops']>();
+
+/** Undoes everything, after an interrupt. */
+export async function closeOpenScenes() {
+  for (const stops of open) await closeAll(stops);
+}
+
 async function closeAll(stops: Scene['stops']) {
-  for (const stop of stops.splice(0).reverse()) await stop().catch(() => {});
+  for (let stop = stops.pop(); stop; stop = stops.pop()) await stop().catch(() => {});
+  open.delete(stops);
 }
 
 async function build(options: SceneOptions, stops: Scene['stops']): Promise<Scene> {

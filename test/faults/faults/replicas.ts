@@ -2,16 +2,37 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from '../fault.ts';
 import { query } from '../postgres-cluster.ts';
+import type { ReplicaSlot } from '../replica-slot.ts';
+import type { Scene } from '../scene.ts';
 
 /** A replica stands still three times as long as other faults last: a minute by default. */
 const STOPPED_TIMES = 3;
 
+/** Attempts to stop a replica inside a transaction. */
+const ATTEMPTS_MAX = 200;
+const IDLE_INSIDE = `select 1 from pg_stat_activity
+  where datname = current_database() and state = 'idle in transaction'
+    and state_change < clock_timestamp() - interval '250 ms'`;
+
+/** Stops a replica while it holds the locks of a unit of work: the worst moment. */
+async function stopInsideTransaction({ postgres }: Scene, replica: ReplicaSlot) {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    replica.signal('SIGSTOP');
+    await sleep(300);
+    if ((await query(postgres.url, IDLE_INSIDE)).length > 0) return;
+    replica.signal('SIGCONT');
+    await sleep(10);
+  }
+  throw new Error('the replica was never stopped inside a transaction');
+}
+
 export const replicaStopped: Fault = {
   name: 'replica-stopped',
-  async inject({ replicas: [stopped], seconds }) {
-    stopped?.signal('SIGSTOP');
-    await sleep(STOPPED_TIMES * 1_000 * seconds);
-    stopped?.signal('SIGCONT');
+  async inject(scene) {
+    const [stopped] = scene.replicas as [ReplicaSlot];
+    await stopInsideTransaction(scene, stopped);
+    await sleep(STOPPED_TIMES * 1_000 * scene.seconds);
+    stopped.signal('SIGCONT');
   },
 };
 
