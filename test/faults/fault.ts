@@ -23,11 +23,20 @@ export type Result = Outcome & {
 };
 
 export type Skipped = { readonly name: string; readonly skipped: string };
+/** It did not come to the checks: the service did not recover, or the fault could not be made. */
+export type Failed = { readonly name: string; readonly failed: string };
 
-export async function runFault(
-  fault: Fault,
-  options: { readonly seed: number; readonly seconds: number },
-): Promise<Result | Skipped> {
+export type Options = { readonly seed: number; readonly seconds: number };
+
+export async function runFault(fault: Fault, options: Options): Promise<Result | Skipped | Failed> {
+  try {
+    return await run(fault, options);
+  } catch (error) {
+    return { name: fault.name, failed: (error as Error).message };
+  }
+}
+
+async function run(fault: Fault, options: Options): Promise<Result | Skipped> {
   const skipped = await fault.unavailable?.();
   if (skipped) return { name: fault.name, skipped };
   const scene = await openScene({ ...options, ...fault.options });
@@ -64,8 +73,11 @@ export async function runFault(
   }
 }
 
-/** Whether everything held. */
-export const held = (result: Result): boolean =>
+/** Whether everything held, if it was tried. */
+export const held = (result: Result | Skipped | Failed): boolean =>
+  'skipped' in result || ('lost' in result && hasHeld(result));
+
+const hasHeld = (result: Result): boolean =>
   (result.lost === 0 || result.lossExpected !== undefined) &&
   result.doubled === 0 &&
   result.verify === 'ok' &&

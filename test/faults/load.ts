@@ -12,6 +12,8 @@ import { Follower } from './follower.ts';
 import { type Answer, Journal, type Sent } from './journal.ts';
 
 const CALLERS = 16;
+/** Outcomes that are resolved at the same time: after an overload there are many. */
+const RESOLVERS = 128;
 const COLD_ACCOUNTS = 20;
 /** Never used up, and expires in 30 days: a clock that jumps could expire it. */
 const CREDITS = 1_000_000_000n;
@@ -104,15 +106,15 @@ export class Load {
 
   /** Repeats every request whose outcome is unknown until it is known. */
   async resolve(): Promise<void> {
-    const until = performance.now() + RECOVERY_TIMEOUT_MS;
     const resolveOne = async (sent: Sent, index: number) => {
+      const until = performance.now() + RECOVERY_TIMEOUT_MS;
       while (sent.seq === null && !sent.isRefused) {
         if (performance.now() > until) throw new Error('an outcome stays unknown');
         await this.#attempt(sent, index % this.#replicas.length);
         if (sent.seq === null) await sleep(PAUSE_MS);
       }
     };
-    await forEachConcurrently(this.journal.unknown.entries(), CALLERS, null, ([index, sent]) =>
+    await forEachConcurrently(this.journal.unknown.entries(), RESOLVERS, null, ([index, sent]) =>
       resolveOne(sent, index),
     );
   }

@@ -1,5 +1,5 @@
 /** The results as a table, in Markdown. */
-import { held, type Result, type Skipped } from './fault.ts';
+import { type Failed, held, type Result, type Skipped } from './fault.ts';
 
 const HEADINGS = [
   'fault',
@@ -15,9 +15,11 @@ const HEADINGS = [
 
 const figure = (value: number): string => value.toLocaleString('en');
 
-function cells(result: Result | Skipped): readonly string[] {
+function cells(result: Result | Skipped | Failed): readonly string[] {
   if ('skipped' in result)
     return [result.name, `skipped: ${result.skipped}`, ...HEADINGS.slice(2).map(() => '')];
+  if ('failed' in result)
+    return [result.name, result.failed, ...HEADINGS.slice(3).map(() => ''), 'FAILED'];
   return [
     result.name,
     result.load.map(figure).join(' / '),
@@ -31,7 +33,7 @@ function cells(result: Result | Skipped): readonly string[] {
   ];
 }
 
-export function table(results: readonly (Result | Skipped)[]): string {
+export function table(results: readonly (Result | Skipped | Failed)[]): string {
   const rows = [HEADINGS, ...results.map(cells)];
   const widths = HEADINGS.map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
