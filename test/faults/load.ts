@@ -18,6 +18,7 @@ const COLD_ACCOUNTS = 20;
 /** Never used up, and expires in 30 days: a clock that jumps could expire it. */
 const CREDITS = 1_000_000_000n;
 const EXPIRES_IN_MS = 30 * 24 * 3_600_000;
+const PROBES = 20;
 const DEADLINE_MS = 5_000;
 const PAUSE_MS = 50;
 /** How long a replica may take to serve again. */
@@ -38,6 +39,8 @@ export class Load {
   readonly follower: Follower;
   readonly #replicas: readonly Scrip[];
   readonly #random: Random;
+  /** Replicas that did not answer the last call. */
+  readonly #silent = new Set<number>();
   #isStopped = false;
   #callers: Promise<unknown> = Promise.resolve();
   /** When each acknowledged call was answered. */
@@ -207,11 +210,25 @@ export class Load {
     });
     const isPatient = this.#random.next() < 0.5;
     for (let attempt = 0; ; attempt++) {
-      const answer = await this.#attempt(sent, (turn + attempt) % this.#replicas.length);
+      const replica = this.#choose(turn + attempt);
+      const answer = await this.#attempt(sent, replica);
+      if (answer) this.#silent.delete(replica);
+      else this.#silent.add(replica);
       if (answer || sent.isRefused) return answer;
       await sleep(PAUSE_MS);
       if (!isPatient || this.#isStopped) return null;
     }
+  }
+
+  /**
+   * The replicas in turn. Only one in `PROBES` goes to a replica that did not answer the last time, unless none
+   * did: callers route by health.
+   */
+  #choose(turn: number): number {
+    const count = this.#replicas.length;
+    const replica = turn % count;
+    const isAvoided = this.#silent.has(replica) && this.#silent.size < count;
+    return isAvoided && this.#random.integer(1, PROBES) > 1 ? (replica + 1) % count : replica;
   }
 
   async #attempt<Response extends Answer>(
