@@ -48,7 +48,8 @@ export type Reason =
   | 'METHOD_UNKNOWN'
   | 'COMPRESSION_UNSUPPORTED'
   | 'DEADLINE_EXCEEDED'
-  | 'SERVICE_UNKNOWN';
+  | 'SERVICE_UNKNOWN'
+  | 'POSITION_LOST';
 
 /** One bad field of a request: `field` is its path, e.g. `usages.items[2].count`. */
 export type Violation = { readonly field: string; readonly description: string };

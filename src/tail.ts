@@ -31,7 +31,7 @@ export class Tail {
     this.#poller = new Poller({ name, run: () => this.#poll(), intervalMs, log });
   }
 
-  /** Resolves when the stream may have got beyond `position`, or when the signal aborts. */
+  /** Resolves when the stream may be beyond or behind `position`, or when the signal aborts. */
   async waitBeyond(key: string, position: bigint, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const woken = Promise.withResolvers<void>();
@@ -58,8 +58,15 @@ export class Tail {
 
   async #poll(): Promise<boolean> {
     if (this.#followers.size === 0) return false;
-    const newest = await this.#options.fetchNewest([...this.#followers.keys()]);
-    for (const [key, position] of newest) this.advance(key, position);
+    const asked = new Set(this.#followers.keys());
+    const newest = await this.#options.fetchNewest([...asked]);
+    const positions = new Map(newest);
+    for (const [key, followers] of this.#followers)
+      for (const { position, wake } of followers) {
+        // Behind its follower is a stream that has lost what was appended last, or a query that is
+        // older than the follower's position. The follower finds out.
+        if (asked.has(key) && positions.get(key) !== position) wake();
+      }
     return false;
   }
 }

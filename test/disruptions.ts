@@ -66,18 +66,41 @@ export async function exceedDeadline(
 
 /** Cuts all connections and refuses new ones, as in a failover. Returns what allows them again. */
 export async function blockConnections(databaseUrl: string): Promise<() => Promise<void>> {
-  const maintenance = new URL(databaseUrl);
-  const database = maintenance.pathname.slice(1);
-  maintenance.pathname = '/postgres';
-  await execute(maintenance.href, `alter database ${database} allow_connections false`);
-  await execute(
-    maintenance.href,
-    'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1',
-    [database],
-  );
+  const database = nameOf(databaseUrl);
+  const url = maintenanceUrl(databaseUrl);
+  await execute(url, `alter database ${database} allow_connections false`);
+  await execute(url, 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+    database,
+  ]);
   return async () => {
-    await execute(maintenance.href, `alter database ${database} allow_connections true`);
+    await execute(url, `alter database ${database} allow_connections true`);
   };
+}
+
+const nameOf = (databaseUrl: string): string => new URL(databaseUrl).pathname.slice(1);
+
+function maintenanceUrl(databaseUrl: string): string {
+  const maintenance = new URL(databaseUrl);
+  maintenance.pathname = '/postgres';
+  return maintenance.href;
+}
+
+/** A copy of a database to which nobody is connected: a backup. */
+export async function copyDatabase(databaseUrl: string): Promise<string> {
+  const name = nameOf(databaseUrl);
+  await execute(maintenanceUrl(databaseUrl), `create database ${name}_copy template ${name}`);
+  const copy = new URL(databaseUrl);
+  copy.pathname = `/${name}_copy`;
+  return copy.href;
+}
+
+/** Cuts the connections of the database, and puts another in its place, to which nobody is connected. */
+export async function replaceDatabase(databaseUrl: string, otherUrl: string): Promise<void> {
+  await blockConnections(databaseUrl);
+  const name = nameOf(databaseUrl);
+  const url = maintenanceUrl(databaseUrl);
+  await execute(url, `alter database ${name} rename to ${name}_lost`);
+  await execute(url, `alter database ${nameOf(otherUrl)} rename to ${name}`);
 }
 
 export type LogLine = Readonly<Record<string, unknown>>;

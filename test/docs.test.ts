@@ -1,11 +1,12 @@
 /** The tables of docs/ agree with the code. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { environment, readConfig } from '../src/config.ts';
 import { ErrorReason } from '../src/gen/billing/v1/error_reason.ts';
 import { statusCodeOf } from '../src/rpc/call/status.ts';
+import { faults } from './faults/faults/index.ts';
 import { documentedErrors } from './rpc/error-contract.ts';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -41,6 +42,21 @@ describe('docs/configuration.md', () => {
     const config: Readonly<Record<string, unknown>> = read.config;
     const actual = String(config[codeSpan(name)] ?? '');
     expect(codeSpan(value)).toBe(actual.startsWith(root) ? relative(root, actual) : actual);
+  });
+});
+
+describe('GUARANTEES.md', () => {
+  const page = readFileSync(`${root}GUARANTEES.md`, 'utf8');
+
+  test('names tests that exist', () => {
+    const paths = [...page.matchAll(/\btest\/[\w./-]+/g)].map(([path]) => path);
+    expect(paths.length).toBeGreaterThan(0);
+    expect(paths.filter((path) => !existsSync(`${root}${path}`))).toEqual([]);
+  });
+
+  test('names every fault of `npm run faults`', () => {
+    const named = [...page.matchAll(/--only ([\w,-]+)/g)].flatMap(([, names]) => names?.split(','));
+    expect([...new Set(named)].toSorted()).toEqual(faults.map(({ name }) => name).toSorted());
   });
 });
 

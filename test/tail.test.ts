@@ -67,6 +67,13 @@ describe('a follower is woken', () => {
     expect(queries).toEqual([['a', 'b'], ['a']]);
   });
 
+  test('within the interval when its stream is behind it, or gone', async () => {
+    const followers = [follow('a', 4n), follow('a', 5n), follow('b', 1n)];
+    newest.set('a', 4n);
+    await letAnIntervalPass();
+    expect(followers.map(({ isWoken }) => isWoken)).toEqual([false, true, true]);
+  });
+
   test('when its signal aborts, also before it waits', async () => {
     const cancelled = new AbortController();
     const follower = follow('a', 0n, cancelled.signal);

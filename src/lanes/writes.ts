@@ -21,8 +21,9 @@ export function writesOf(unit: LoadedUnit): Writes {
     statements: [],
   };
   for (const book of unit.books.values()) {
+    const hashBefore = book.account.lastHash;
     sealEntries(book, writes);
-    addAccount(book, unit, writes);
+    addAccount(book, hashBefore, unit, writes);
     addOthers(book, writes);
   }
   // Updates lock the rows of cached accounts: in one order everywhere, that of lockAccounts.
@@ -40,6 +41,7 @@ function sealEntries({ account, changes }: Book, { entries }: Writes) {
 
 function addAccount(
   book: Book,
+  hashBefore: Uint8Array,
   { opened, cached, plansRevision }: LoadedUnit,
   { accounts }: Writes,
 ) {
@@ -50,7 +52,8 @@ function addAccount(
   }
   if (book.hasChanges) {
     account.version += 1n;
-    accounts.changed.push({ account, cached: cached.has(account.accountId), plansRevision });
+    const isCached = cached.has(account.accountId);
+    accounts.changed.push({ account, cachedHash: isCached ? hashBefore : null, plansRevision });
   }
   if (changes.settings) accounts.settingsChanged.push(account);
 }

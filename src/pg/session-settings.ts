@@ -21,5 +21,7 @@ export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   // A lost peer or a lock that is never released ends one SQL statement, not the lane behind it.
   statement_timeout: '30s',
   lock_timeout: '10s',
-  idle_in_transaction_session_timeout: '1min',
+  // A replica that stands still inside a transaction holds its accounts. Between the two batches of a unit of
+  // work are milliseconds.
+  idle_in_transaction_session_timeout: '10s',
 };

@@ -53,7 +53,28 @@ export async function newestSeq(em: Em, accountId: string): Promise<bigint | nul
   return (await newestSeqs(em, [accountId])).get(accountId) ?? null;
 }
 
-/** The same of several accounts, without those that do not exist. */
+/** The newest entry of an account, and the hash of the one at a position of a reader. */
+export type Newest = {
+  /** 0 before the first. */
+  readonly seq: bigint;
+  readonly hash: Buffer;
+  /** Null: there is no entry at the position. */
+  readonly hashAt: Buffer | null;
+};
+
+/** Null if there is no such account. Its row and its entries are of one moment. */
+export async function findNewest(em: Em, accountId: string, at: bigint): Promise<Newest | null> {
+  const [row] = await query<{ seq: string; hash: Buffer; hash_at: Buffer | null }>(
+    em,
+    `select a.seq, a.last_hash as hash,
+       (select e.hash from entries e where e.account_id = a.account_id and e.seq = $2) as hash_at
+     from accounts a where a.account_id = $1`,
+    [accountId, at],
+  );
+  return row ? { seq: BigInt(row.seq), hash: row.hash, hashAt: row.hash_at } : null;
+}
+
+/** The seqs of the newest entries of several accounts, without those that do not exist. */
 export async function newestSeqs(
   em: Em,
   accountIds: readonly string[],

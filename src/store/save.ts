@@ -26,8 +26,12 @@ import { statements } from './tables/statements.ts';
 /** An account at its new version, and whether it was locked and read, or computed from caches. */
 export type ChangedAccount = {
   readonly account: Account;
-  /** The account was cached: its row is not locked yet. */
-  readonly cached: boolean;
+  /**
+   * The account was cached, with this hash of its newest entry, and its row is not locked yet; null: it was
+   * read. The version alone does not prove a cached account to be current: where a standby or a backup has
+   * taken the place of the database, the row may have got as many other writes.
+   */
+  readonly cachedHash: Uint8Array | null;
   /** The sum of the revisions of the cached plans; null: the plans were read. */
   readonly plansRevision: bigint | null;
 };
@@ -64,6 +68,12 @@ const updateAccounts = versionedUpdate(accounts, ({ account }: ChangedAccount) =
     elementOf: ({ plansRevision }) => plansRevision,
     equal: '(select sum(revision) from plans)',
   },
+  {
+    name: 'cached_hash',
+    type: 'bytea',
+    elementOf: ({ cachedHash }) => cachedHash,
+    equal: 'accounts.last_hash',
+  },
 ]);
 const updateSettings = bulkUpdate(accounts, 'settings');
 const insertGrants = bulkInsert(grants);
@@ -86,7 +96,7 @@ const insertStatements = bulkInsert(statements);
 export async function save(em: Em, writes: Writes): Promise<void> {
   try {
     await commit(em, [
-      ...(writes.accounts.changed.some(({ cached }) => cached) ? [SHORT_LOCK_TIMEOUT] : []),
+      ...(writes.accounts.changed.some(({ cachedHash }) => cachedHash) ? [SHORT_LOCK_TIMEOUT] : []),
       ...insertAccounts(writes.accounts.added),
       ...updateAccounts(writes.accounts.changed),
       ...updateSettings(writes.accounts.settingsChanged),

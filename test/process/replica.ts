@@ -78,16 +78,21 @@ export const startService = (
 export const migrate = (env: Readonly<Record<string, string>>): Program =>
   startProgram(['src/migrate.ts'], env);
 
-/**
- * Publishes the plans of deploy/ in the database of DATABASE_URL. Resolves when the service logs that it is
- * ready; rejects with its stderr if it ends instead.
- */
+/** Publishes the plans of deploy/ in the database of DATABASE_URL, and starts a replica on it. */
 export async function startReplica(
   env: Readonly<Record<string, string>>,
   imports: readonly string[] = [],
 ): Promise<Replica> {
   const { DATABASE_URL } = env;
   if (DATABASE_URL) await publishAt(DATABASE_URL, await plansOfDeploy(), Date.now());
+  return await startPublished(env, imports);
+}
+
+/** Resolves when the service logs that it is ready; rejects with its stderr if it ends instead. */
+export async function startPublished(
+  env: Readonly<Record<string, string>>,
+  imports: readonly string[] = [],
+): Promise<Replica> {
   const program = startService(env, imports);
   const ready = await Promise.race([readyLineOf(program), endedEarly(program)]);
   const port = Number(ready['port']);

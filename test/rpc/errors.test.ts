@@ -297,6 +297,10 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     }),
   SERVICE_UNKNOWN: () =>
     errorOf(callRaw(scrip, HEALTH, Buffer.from([0x0a, 7, ...Buffer.from('billing')]))),
+  POSITION_LOST: async () => {
+    const accountId = await scrip.open('verts');
+    return await errorOf(scrip.billing.streamHistory({ accountId, afterSeq: 9n }).next());
+  },
   INTERNAL: () =>
     withOwnService({}, async (own, accountId) => {
       await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');

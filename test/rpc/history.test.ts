@@ -211,12 +211,17 @@ describe('StreamHistory', () => {
   test('resumes after every seq, also after the last', async () => {
     const accountId = await openWithEveryKind();
     const newest = Number((await newestEntry(scrip, accountId)).seq);
-    for (let after = 0; after <= newest + 1; after++)
+    for (let after = 0; after <= newest; after++)
       expect(seqs(await entriesOf(scrip, accountId, { afterSeq: BigInt(after) }))).toEqual(
-        after > newest ? [] : seqsUpTo(newest, after),
+        seqsUpTo(newest, after),
       );
-    const afterSeq = 9_223_372_036_854_775_807n;
-    expect(await entriesOf(scrip, accountId, { afterSeq })).toEqual([]);
+    for (const afterSeq of [BigInt(newest + 1), 9_223_372_036_854_775_807n])
+      expect(
+        await errorOf(scrip.billing.streamHistory({ accountId, afterSeq }).next()),
+      ).toMatchObject({
+        reason: 'POSITION_LOST',
+        metadata: { after: String(afterSeq), newest: String(newest) },
+      });
   });
 });
 

@@ -6,15 +6,24 @@ import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.t
 import type { EntryKind } from '../../ledger/entry.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
-import { type EntryFilter, findEntries, lastSeqBefore, newestSeq } from '../../queries/entries.ts';
+import {
+  type EntryFilter,
+  findEntries,
+  findNewest,
+  lastSeqBefore,
+  type Newest,
+} from '../../queries/entries.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
-import { encodeStreamPages, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
+import { encodeStreamPages, positionLost, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
 import { entryMessage } from '../messages/entry.ts';
 import type { ServiceContext } from '../service-context.ts';
 
 /** Seqs per read. Every read is a short query of its own: a slow reader keeps no cursor open. */
 const PAGE_SIZE = 500n;
+
+/** Of an account that has gone. */
+const NOTHING: Newest = { seq: 0n, hash: Buffer.alloc(0), hashAt: null };
 
 export async function streamHistory(
   context: ServiceContext,
@@ -24,13 +33,18 @@ export async function streamHistory(
 ): Promise<void> {
   const { em, clock, tail, stopping } = context;
   const { accountId, filter, from, to } = parseRequest(request);
-  const first = await newestSeq(em(), accountId);
+  const first = await findNewest(em(), accountId, request.afterSeq);
   if (first === null) throw accountNotFound(accountId);
-  const fromSeq = from === null ? 0n : await lastSeqBefore(em(), accountId, from, first);
+  const fromSeq = from === null ? 0n : await lastSeqBefore(em(), accountId, from, first.seq);
   let after = request.afterSeq > fromSeq ? request.afterSeq : fromSeq;
+  /** The hash of the entry at `after`, if it is known. */
+  let hashAtAfter: Buffer | null = null;
   const ended = AbortSignal.any([cancelled, stopping]);
 
-  for (let newest = first; ; newest = (await newestSeq(em(), accountId)) ?? 0n) {
+  for (let found = first; ; found = (await findNewest(em(), accountId, after)) ?? NOTHING) {
+    const newest = found.seq;
+    if (after > newest || (hashAtAfter && !found.hashAt?.equals(hashAtAfter)))
+      throw positionLost(after, newest, `the account has no entry ${after}, or another one`);
     const last = to === null ? newest : await lastSeqBefore(em(), accountId, to, newest);
     while (after < last && !ended.aborted) {
       const until = after + PAGE_SIZE < last ? after + PAGE_SIZE : last;
@@ -38,6 +52,7 @@ export async function streamHistory(
         await write(bytes, { next_after_seq: nextAfterSeq });
       after = until;
     }
+    hashAtAfter = after === newest ? found.hash : null;
     if (stopping.aborted)
       throw new Failure('SHUTTING_DOWN', 'this replica is stopping; resume on another', {
         next_after_seq: after,

@@ -60,6 +60,7 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   COMPRESSION_UNSUPPORTED: status.UNIMPLEMENTED,
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   SERVICE_UNKNOWN: status.NOT_FOUND,
+  POSITION_LOST: status.FAILED_PRECONDITION,
 };
 
 /** When a retry may help, for the reasons for which it may at all. */

@@ -3,7 +3,15 @@
  * StreamEventsResponse. Both carry items in field 1 and, in field 2, where to resume after the message.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { Failure } from '../../failure.ts';
 import { type Codec, encodeMessage } from './codec.ts';
+
+/** The database lost what a reader has: a standby that lacked it was promoted, or a backup was restored. */
+export const positionLost = (
+  after: bigint | string,
+  newest: bigint | string,
+  what: string,
+): Failure => new Failure('POSITION_LOST', `${what}; the newest is ${newest}`, { after, newest });
 
 const ITEMS_FIELD = 1;
 export const RESUME_AFTER_FIELD = 2;

@@ -7,14 +7,14 @@ import {
   type StreamEventsRequest,
 } from '../../gen/billing/v1/event_service.ts';
 import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
-import { accountNotFound, invalidField } from '../../ledger/failures.ts';
+import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
 import { newestSeq } from '../../queries/entries.ts';
 import { type EventFilter, findEvents, newestPosition } from '../../queries/events.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
-import { encodeStreamPages, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
+import { encodeStreamPages, positionLost, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
 import { eventMessage } from '../messages/event.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { decodeStreamToken, encodeStreamToken } from './stream-token.ts';
@@ -32,10 +32,10 @@ export async function streamEvents(
   const { accountId } = filter;
   if (accountId && (await newestSeq(em(), accountId)) === null) throw accountNotFound(accountId);
   const ended = AbortSignal.any([cancelled, stopping]);
-  if (start > (await newestPosition(em()))) throw tokenOfOther();
 
   for (let after = start; ; ) {
     const newest = await newestPosition(em());
+    if (after > newest) throw tokenOfOther(after, newest);
     while (after < newest && !ended.aborted) {
       const { pages, until } = await readPages(em(), after, newest, filter);
       for (const { bytes, nextToken } of pages) await write(bytes, { next_token: nextToken });
@@ -50,9 +50,13 @@ export async function streamEvents(
   }
 }
 
-/** The events up to the token would be missed: the database is another, or was restored from a backup. */
-const tokenOfOther = (): Failure =>
-  invalidField('after_token', 'is of events that this database does not have');
+/** The database lost its newest writes, or is another one. The next events would be missed. */
+const tokenOfOther = (after: bigint, newest: bigint): Failure =>
+  positionLost(
+    encodeStreamToken(after),
+    encodeStreamToken(newest),
+    'after_token is of events that this database does not have',
+  );
 
 /**
  * The next events, and the position up to which they were read. The events of one account have an
