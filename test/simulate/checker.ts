@@ -360,7 +360,7 @@ const decidingOf = (entry: Entry, now: number): Deciding => ({
 });
 
 const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string): boolean => {
-  if (!entry || entry.requestId !== '') return false;
+  if (entry?.requestId !== '') return false;
   if (kind === null)
     return entry.kind === Entry_Kind.GRANT || entry.kind === Entry_Kind.GRANT_EXPIRED;
   return (

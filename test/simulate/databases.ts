@@ -8,6 +8,7 @@ import { planFiles } from './plans.ts';
 export class Databases {
   readonly #postgresUrl: string;
   readonly #template: string;
+  #creating: Promise<unknown> = Promise.resolve();
 
   private constructor(postgresUrl: string, template: string) {
     this.#postgresUrl = postgresUrl;
@@ -31,7 +32,14 @@ export class Databases {
     return url.href;
   }
 
+  /** PostgreSQL clones a database for one session at a time. */
   async create(): Promise<string> {
+    const created = this.#creating.then(() => this.#create());
+    this.#creating = created.catch(() => {});
+    return await created;
+  }
+
+  async #create(): Promise<string> {
     const name = `simulated_${randomUUID().replaceAll('-', '')}`;
     await execute(this.#postgresUrl, `create database ${name} template ${this.#template}`);
     return this.#url(name);

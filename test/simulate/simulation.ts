@@ -25,11 +25,13 @@ export type Result = {
   readonly entries: number;
   readonly kills: number;
   readonly unknown: number;
+  readonly ms: number;
   /** How often each refusal came. */
   readonly refusals: Readonly<Record<string, number>>;
 };
 
 export async function simulate(trace: Trace, databases: Databases): Promise<Result> {
+  const startedAt = performance.now();
   const databaseUrl = await databases.create();
   const timeline = new Timeline(STARTS_AT);
   const replicas = await Replicas.start(databaseUrl, trace.replicas, () => timeline.now);
@@ -61,6 +63,7 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
     kills: replicas.kills,
     unknown: runner.attempts.filter(({ outcome }) => outcome.kind === 'unknown').length,
     refusals,
+    ms: performance.now() - startedAt,
   };
 }
 

@@ -148,3 +148,18 @@ export const traceText = ({ seed, replicas, width, steps }: Trace): string =>
     `seed ${seed}, ${replicas} replicas, ${width} calls at a time`,
     ...steps.map((step) => JSON.stringify(step)),
   ].join('\n');
+
+/** The trace of a text: the lines of `traceText`. Other lines are ignored. */
+export function parseTrace(text: string): Trace {
+  const lines = text.split('\n');
+  const title = lines.map((line) => TITLE.exec(line)?.groups).find((groups) => groups);
+  if (!title) throw new Error('the text has no line "seed N, N replicas, N calls at a time"');
+  return {
+    seed: Number(title['seed']),
+    replicas: Number(title['replicas']),
+    width: Number(title['width']),
+    steps: lines.filter((line) => line.startsWith('{"id":')).map((line) => JSON.parse(line)),
+  };
+}
+
+const TITLE = /^seed (?<seed>\d+), (?<replicas>\d+) replicas, (?<width>\d+) calls at a time$/;

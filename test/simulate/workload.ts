@@ -40,7 +40,7 @@ class Workload {
 
   trace(length: number): Trace {
     const random = this.#random;
-    const width = random.of([1, 4, 12, 24, 48]);
+    const width = random.of([1, 8, 16, 32, 48]);
     for (let account = 0; account < ACCOUNTS; account++) {
       this.#accounts.push({ reservations: [], spendings: [], purchases: [] });
       const plan = random.of(PLANS as unknown as [(typeof PLANS)[number]]).planId;
