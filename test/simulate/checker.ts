@@ -188,7 +188,8 @@ class Checker {
     const attempts = this.#byKey.get(key) ?? [];
     const own = attempts.filter((attempt) => bodyOf(attempt.request) === bodyOf(request));
     for (const { step, outcome } of own) {
-      if (outcome.kind !== 'answer') continue;
+      // An answer without an effect is not remembered: it is checked apart.
+      if (outcome.kind !== 'answer' || outcome.answer.entrySeq === 0n) continue;
       const { replay: _, ...first } = outcome.answer;
       const problem = differences(first, response);
       if (problem) this.#fail(`step ${step}: the response to ${key}: ${problem}`);
@@ -259,11 +260,8 @@ class Checker {
       });
     }
     for (const read of reads)
-      pending.push({
-        ...spanOf(read),
-        what: `the read ${textOf(read.spec)}`,
-        problem: (state, now) => readProblem(state, read, now),
-      });
+      for (const problem of readChecks(read))
+        pending.push({ ...spanOf(read), what: `the read ${textOf(read.spec)}`, problem });
     return pending;
   }
 
@@ -314,7 +312,8 @@ class Checker {
     let fresh = 0;
     for (const { step, sent, request, outcome } of attempts) {
       const isSame = bodyOf(request) === body;
-      if (outcome.kind === 'answer' && isSame && !outcome.answer.replay) fresh += 1;
+      if (outcome.kind === 'answer' && outcome.answer.entrySeq > 0n && !outcome.answer.replay)
+        fresh += 1;
       if (sent < known || outcome.kind === 'unknown') continue;
       const isRight = isSame
         ? outcome.kind === 'answer' && outcome.answer.replay !== undefined
@@ -401,9 +400,38 @@ function attemptProblem(state: AccountState, { request, outcome }: Attempt, now:
   return outcomeProblem(outcome, expected);
 }
 
-function readProblem(state: AccountState, { spec, subject, outcome }: Read, now: number): string {
-  return outcomeProblem(outcome, expectRead(state, spec, subject, now));
+/**
+ * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
+ * must be right at a moment of its own.
+ */
+function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
+  const items = outcome.kind === 'answer' ? listOf(outcome.answer) : null;
+  if (outcome.kind !== 'answer' || !items)
+    return [
+      (state, now) =>
+        outcomeProblem(
+          outcome,
+          attemptTo(() => expectRead(state, spec, subject, now)),
+        ),
+    ];
+  return items.map((item) => (state, now) => {
+    const expected = expectRead(state, spec, subject, now);
+    const same = listOf(expected)?.find((other) => idOf(other) === idOf(item));
+    return same ? differences(item, same) : `${idOf(item)} must not be listed`;
+  });
 }
+
+/** The items of a list of grants, reservations or purchases; null for other messages. */
+function listOf(message: object): readonly object[] | null {
+  if ('nextPageToken' in message)
+    for (const value of Object.values(message)) if (Array.isArray(value)) return value;
+  return null;
+}
+
+const idOf = (item: object): string => {
+  const { grantId, reservationId, purchaseId } = item as Record<string, unknown>;
+  return String(reservationId ?? purchaseId ?? grantId);
+};
 
 function outcomeProblem(
   outcome: Attempt['outcome'] | Read['outcome'],

@@ -139,7 +139,7 @@ export class Runner {
     return toRequest(spec, { accountId, requestId }, this.timeline.now, {
       reservationOf: () =>
         answer && 'reservation' in answer ? (answer.reservation?.reservationId ?? null) : null,
-      seqOf: () => answer?.entrySeq ?? null,
+      seqOf: () => answer?.entrySeq || null,
     });
   }
 

@@ -96,11 +96,11 @@ class Workload {
 
   #next() {
     const choice = this.#random.next();
-    if (choice < 0.55) return this.#addSome();
-    if (choice < 0.62) return this.#repeat();
-    if (choice < 0.66) return this.#batch();
-    if (choice < 0.83) return this.#read();
-    if (choice < 0.96) return this.#time();
+    if (choice < 0.6) return this.#addSome();
+    if (choice < 0.67) return this.#repeat();
+    if (choice < 0.71) return this.#batch();
+    if (choice < 0.89) return this.#read();
+    if (choice < 0.97) return this.#time();
     if (choice < 0.99) {
       this.#push({ kind: 'sweep', replica: this.#random.integer(0, this.#replicas - 1) });
       return;
@@ -233,7 +233,9 @@ class Workload {
   }
 
   #ttl = (): number =>
-    this.#random.of([1, 1_000, 30_000, MINUTE, 10 * MINUTE, HOUR, 3 * HOUR, 3 * HOUR + 1]);
+    this.#random.of([
+      ...[1, 1_000, 30_000, MINUTE, 10 * MINUTE, HOUR, HOUR, 3 * HOUR, 3 * HOUR, 3 * HOUR + 1],
+    ] as [number]);
 
   #commit(account: number, of: number): RequestSpec {
     const amount: AmountSpec = this.#chance(0.35) ? { all: true } : this.#amount(account);
@@ -343,7 +345,7 @@ class Workload {
     const random = this.#random;
     const calm = this.#chance(0.3);
     const choice = random.next();
-    if (choice < 0.35) {
+    if (choice < 0.3) {
       const { reservations } = this.#accounts[this.#account()]!;
       const of = reservations.at(-random.integer(1, 4));
       const ms = random.of([-1, 0, 0, 1, 1_000, 5 * MINUTE, 5 * MINUTE + 1]);
@@ -351,7 +353,7 @@ class Workload {
         this.#push<Extract<Step, { kind: 'reach' }>>({ kind: 'reach', of, ms, calm });
       return;
     }
-    if (choice < 0.42) {
+    if (choice < 0.34) {
       const to = this.#chance(0.8) ? 'day' : 'month';
       this.#push<Extract<Step, { kind: 'turn' }>>({
         kind: 'turn',
@@ -360,7 +362,23 @@ class Workload {
       });
       return;
     }
-    const ms = random.of([1, 1, 10, 1_000, 1_000, 30_000, 2 * MINUTE, 10 * MINUTE, HOUR, 7 * HOUR]);
+    const ms = random.of([
+      ...[
+        1,
+        1,
+        10,
+        10,
+        1_000,
+        1_000,
+        5_000,
+        30_000,
+        30_000,
+        2 * MINUTE,
+        10 * MINUTE,
+        HOUR,
+        7 * HOUR,
+      ],
+    ] as [number]);
     this.#push<Extract<Step, { kind: 'advance' }>>({ kind: 'advance', ms, calm });
   }
 }

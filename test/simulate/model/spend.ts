@@ -190,8 +190,10 @@ function recordSpending(
     'rateCardVersion' | 'reference' | 'labels' | 'planId' | 'reservationId'
   >,
 ) {
+  const { reservationId, planId, rateCardVersion, reference, labels } = names;
   const split = overageLast(parts);
-  state.spendings.set(seq, { seq, at, split, refunded: 0n, lines, ...names });
+  const terms = { reservationId, planId, rateCardVersion, reference, labels };
+  state.spendings.set(seq, { seq, at, split, refunded: 0n, lines, ...terms });
 }
 
 const overageLast = (parts: readonly Part[]): readonly Part[] => [
