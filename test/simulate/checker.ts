@@ -5,7 +5,7 @@
  */
 import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { differences, textOf } from './compare.ts';
-import { expectRead } from './expected-reads.ts';
+import { expectRead, offersFor } from './expected-reads.ts';
 import { decide } from './model/decide.ts';
 import { dueItems, settle, syncTerms } from './model/due.ts';
 import { updateLevels } from './model/levels.ts';
@@ -402,46 +402,58 @@ function attemptProblem(state: AccountState, { request, outcome }: Attempt, now:
 
 /**
  * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
- * must be right at a moment of its own.
+ * must be right at a moment of its own. So are the packs of an estimate.
  */
 function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
-  const items = outcome.kind === 'answer' ? listOf(outcome.answer) : null;
-  if (outcome.kind !== 'answer' || !items)
+  const expectedOn = (state: AccountState, now: number) =>
+    attemptTo(() => expectRead(state, spec, subject, now));
+  if (outcome.kind !== 'answer')
+    return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
+  const { answer } = outcome;
+  if ('shortfall' in answer)
     return [
-      (state, now) =>
-        outcomeProblem(
-          outcome,
-          attemptTo(() => expectRead(state, spec, subject, now)),
-        ),
+      (state, now) => answerProblem(withoutPacks(answer), withoutPacks(expectedOn(state, now))),
+      (state) => {
+        const packs = offersFor(state, answer.shortfall as bigint);
+        return answerProblem({ packs: (answer as { packs?: unknown }).packs }, { packs });
+      },
     ];
+  const items = listOf(answer);
+  if (!items) return [(state, now) => answerProblem(answer, expectedOn(state, now))];
   return items.map((item) => (state, now) => {
-    const expected = expectRead(state, spec, subject, now);
-    const same = listOf(expected)?.find((other) => idOf(other) === idOf(item));
+    const same = listOf(expectedOn(state, now))?.find((other) => idOf(other) === idOf(item));
     return same ? differences(item, same) : `${idOf(item)} must not be listed`;
   });
 }
 
-/** The items of a list of grants, reservations or purchases; null for other messages. */
+const withoutPacks = <Message extends object>(message: Message): Message =>
+  message instanceof Refusal || message instanceof Error ? message : { ...message, packs: [] };
+
+/** The items of a list of grants, reservations, purchases or packs; null for other messages. */
 function listOf(message: object): readonly object[] | null {
-  if ('nextPageToken' in message)
+  if ('nextPageToken' in message || 'packs' in message)
     for (const value of Object.values(message)) if (Array.isArray(value)) return value;
   return null;
 }
 
 const idOf = (item: object): string => {
-  const { grantId, reservationId, purchaseId } = item as Record<string, unknown>;
-  return String(reservationId ?? purchaseId ?? grantId);
+  const { grantId, reservationId, purchaseId, pack } = item as Record<string, unknown>;
+  return String(reservationId ?? purchaseId ?? grantId ?? (pack as { packId: string }).packId);
 };
+
+function answerProblem(answer: object, expected: object | Refusal | Error): string {
+  if (expected instanceof Error) return `the model says: ${expected.message}`;
+  if (expected instanceof Refusal) return `must be refused with ${expected.reason}`;
+  return differences(answer, expected);
+}
 
 function outcomeProblem(
   outcome: Attempt['outcome'] | Read['outcome'],
   expected: object | Refusal | Error,
 ): string {
+  if (outcome.kind === 'answer')
+    return answerProblem({ ...outcome.answer, replay: undefined }, expected);
   if (expected instanceof Error) return `the model says: ${expected.message}`;
-  if (outcome.kind === 'answer') {
-    if (expected instanceof Refusal) return `must be refused with ${expected.reason}`;
-    return differences({ ...outcome.answer, replay: undefined }, expected);
-  }
   if (outcome.kind === 'unknown') return '';
   if (!(expected instanceof Refusal))
     return `was refused with ${outcome.reason}, must be ${textOf(expected)}`;
