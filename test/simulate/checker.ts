@@ -33,7 +33,8 @@ type Pending = Span & {
   readonly until: bigint;
   /** What is wrong on the settled account at a time; empty if it is right. */
   readonly problem: (state: AccountState, now: number) => string;
-  lastProblem: string;
+  /** What was wrong at the moments that were tried. */
+  readonly problems: string[];
 };
 
 /** The account at its end, as the model has it. Throws a Violation. */
@@ -86,7 +87,7 @@ class Checker {
     const [wrong] = this.#pending;
     if (wrong)
       this.#fail(
-        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}: ${wrong.lastProblem}`,
+        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${wrong.problems.join('\n  ')}`,
       );
     return this.#state;
   }
@@ -244,7 +245,7 @@ class Checker {
       step,
       from: this.#seqBefore(sent),
       until: this.#seqAfter(received),
-      lastProblem: 'there is no such seq',
+      problems: [],
     });
     const pending: Pending[] = [];
     for (const attempt of attempts) {
@@ -279,8 +280,9 @@ class Checker {
         const state = this.#state.copy();
         const now = Math.max(time, state.lastAt);
         if (state.seq > 0n) settle(state, now);
-        pending.lastProblem = problem(state, now);
-        if (pending.lastProblem === '') return false;
+        const wrong = problem(state, now);
+        if (wrong === '') return false;
+        pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
       }
       return true;
     });

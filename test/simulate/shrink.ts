@@ -102,9 +102,11 @@ class Search {
   }
 }
 
-/** A problem without its figures, up to the data that it shows. */
-const kindOf = (problem: string): string =>
-  (problem.split('{')[0] ?? '').slice(0, 100).replace(/\d+/g, '');
+/** What kind of problem it is: its words, without its figures and data. */
+function kindOf(problem: string): string {
+  const [, answer] = /answered with .*"reason":"(\w+)"/.exec(problem) ?? [];
+  return answer ?? (problem.split('{')[0] ?? '').slice(0, 100).replace(/\d+/g, '');
+}
 
 /** The steps of one account, and those that concern all. */
 function onlyOf(trace: Trace, account: number): Trace {
