@@ -52,10 +52,10 @@ function settleDueItems(book: Book, origin: Origin) {
   if (account.dueAt === null || account.dueAt > book.now) return;
   // Settling can make more due: an allowance of a past month has expired as well.
   for (let items = listDueItems(book); items.length > 0; items = listDueItems(book))
-    for (const { settle, startsNewPeriod } of items) {
+    for (const { settle, bringsMore } of items) {
       settle(origin);
-      // The next allowance may be due before the remaining items, so they are listed again.
-      if (startsNewPeriod) break;
+      // What it brings may be due before the remaining items, so they are listed again.
+      if (bringsMore) break;
     }
   account.dueAt = findNextDueAt(book);
   account.hasLimitedGrants = book.grants.some((grant) => isOpen(grant) && isLimited(grant));
@@ -65,22 +65,22 @@ function settleDueItems(book: Book, origin: Origin) {
 type DueItem = {
   readonly at: number;
   readonly settle: (origin: Origin) => void;
-  /** Whether it is an allowance, which schedules the next one. */
-  readonly startsNewPeriod: boolean;
+  /** Whether more can become due by it: after an allowance the next one, of a new grant its expiry. */
+  readonly bringsMore: boolean;
 };
 
 /** What is due by now, in order of time. */
 function listDueItems(book: Book): readonly DueItem[] {
   const items: DueItem[] = [];
-  const addIfDue = (at: number | null, settle: DueItem['settle'], startsNewPeriod = false) => {
-    if (at !== null && at <= book.now) items.push({ at, settle, startsNewPeriod });
+  const addIfDue = (at: number | null, settle: DueItem['settle'], bringsMore = false) => {
+    if (at !== null && at <= book.now) items.push({ at, settle, bringsMore });
   };
   for (const reservation of book.reservations.values())
     if (reservation.state === 'ACTIVE')
       addIfDue(reservation.expiresAt, (origin) => expireReservation(book, reservation, origin));
   for (const grant of book.grants) {
     if (grant.state === 'SCHEDULED')
-      addIfDue(grant.effectiveAt, (origin) => makeEffective(book, grant, origin));
+      addIfDue(grant.effectiveAt, (origin) => makeEffective(book, grant, origin), true);
     else if (grantAvailable(grant) > 0n)
       addIfDue(grant.expiresAt, (origin) =>
         expireGrant(book, grant, grantAvailable(grant), origin),

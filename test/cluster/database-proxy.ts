@@ -10,8 +10,11 @@ export class DatabaseProxy {
 
   constructor(databaseUrl: string) {
     this.#target = new URL(databaseUrl);
-    this.#server = createServer((socket) => {
-      const onward = connect(Number(this.#target.port), this.#target.hostname);
+    // Without delay, as the ends send: a network does not wait for more bytes.
+    const noDelay = true;
+    this.#server = createServer({ noDelay }, (socket) => {
+      const { hostname: host, port } = this.#target;
+      const onward = connect({ host, port: Number(port), noDelay });
       socket.pipe(onward).pipe(socket);
       for (const [end, otherEnd] of [
         [socket, onward],

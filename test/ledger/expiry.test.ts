@@ -16,6 +16,23 @@ import {
 } from './fixtures.ts';
 import { ledger, type Row } from './table.ts';
 
+test('a grant that became effective and expired since expires in its order of time', () => {
+  const lasts = (from: string, until: string) => ({
+    effectiveAt: at(from),
+    expiresAt: at(until),
+  });
+  ledger(plan(), [
+    ['0s', grantCredits(5n, lasts('0s', '3h')), 'GRANT 5: issued>g1 5', '5'],
+    ['0s', grantCredits(9n, lasts('1h', '2h')), 'GRANT 9', '5'],
+    [
+      '4h',
+      null,
+      'GRANT_EFFECTIVE 9: issued>g2 9 | GRANT_EXPIRED 9: g2>expired 9 | GRANT_EXPIRED 5: g1>expired 5',
+      '0',
+    ],
+  ]);
+});
+
 describe('a reservation that expires', () => {
   const RESERVED: readonly Row[] = [
     ['0s', grantCredits(10n), 'GRANT 10: issued>g1 10', '10'],

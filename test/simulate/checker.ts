@@ -1,0 +1,468 @@
+/**
+ * Checks one account: the model replays its history in the order of the seqs. Every entry must be one that
+ * the model makes, by a request that was sent or by itself; every response must be the model's at that entry;
+ * and every refusal and read must be right at some moment between its sending and its answer.
+ */
+import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { differences, textOf } from './compare.ts';
+import { expectRead, offersFor } from './expected-reads.ts';
+import { decide } from './model/decide.ts';
+import { dueItems, settle, syncTerms } from './model/due.ts';
+import { updateLevels } from './model/levels.ts';
+import { Refusal } from './model/refusal.ts';
+import type { First, Request, Response } from './model/requests.ts';
+import type { Deciding } from './model/spend.ts';
+import { AccountState, BUCKETS, type ModelEntry, type Part } from './model/state.ts';
+import { type Attempt, keyOf, type Read, type Span, type Timeline } from './observations.ts';
+import { CALLER } from './replicas.ts';
+import { Violation } from './runner.ts';
+
+export type Observed = {
+  readonly accountId: string;
+  readonly attempts: readonly Attempt[];
+  readonly reads: readonly Read[];
+  readonly entries: readonly Entry[];
+  readonly timeline: Timeline;
+};
+
+/** What must be right at some moment: between two seqs, both included. */
+type Pending = Span & {
+  readonly step: number;
+  readonly what: string;
+  readonly from: bigint;
+  readonly until: bigint;
+  /** What is wrong on the settled account at a time; empty if it is right. */
+  readonly problem: (state: AccountState, now: number) => string;
+  /** What was wrong at the moments that were tried. */
+  readonly problems: string[];
+};
+
+/** The account at its end, as the model has it. Throws a Violation. */
+export function checkAccount(observed: Observed): AccountState {
+  return new Checker(observed).run();
+}
+
+/** Entry kinds of mutations, by their method. */
+const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
+  [Entry_Kind.OPEN_ACCOUNT]: 'openAccount',
+  [Entry_Kind.UPDATE_ACCOUNT]: 'updateAccount',
+  [Entry_Kind.CLOSE_ACCOUNT]: 'closeAccount',
+  [Entry_Kind.PLAN_CHANGE]: 'moveAccount',
+  [Entry_Kind.GRANT]: 'grantCredits',
+  [Entry_Kind.OFFER_PACK]: 'offerPack',
+  [Entry_Kind.WITHDRAW_PACK]: 'withdrawPack',
+  [Entry_Kind.PURCHASE]: 'purchase',
+  [Entry_Kind.RESERVE]: 'reserve',
+  [Entry_Kind.RAISE]: 'raiseReservation',
+  [Entry_Kind.EXTEND]: 'extendReservation',
+  [Entry_Kind.COMMIT]: 'commit',
+  [Entry_Kind.RELEASE]: 'release',
+  [Entry_Kind.CHARGE]: 'charge',
+  [Entry_Kind.REFUND]: 'refund',
+};
+
+class Checker {
+  readonly #observed: Observed;
+  readonly #state: AccountState;
+  readonly #byKey: ReadonlyMap<string, readonly Attempt[]>;
+  /** The request and the first response of each entry that a request made, by its key. */
+  readonly #made = new Map<string, { readonly seq: bigint; readonly request: Request }>();
+  #pending: Pending[] = [];
+  #position = 0;
+
+  constructor(observed: Observed) {
+    this.#observed = observed;
+    this.#state = new AccountState(observed.accountId);
+    this.#byKey = Map.groupBy(observed.attempts, ({ request }) => keyOfRequest(request));
+  }
+
+  run(): AccountState {
+    this.#pending = this.#listPending();
+    this.#checkPending();
+    while (this.#position < this.#observed.entries.length) {
+      this.#nextUnit();
+      this.#checkPending();
+    }
+    this.#checkRequestIds();
+    const [wrong] = this.#pending;
+    if (wrong)
+      this.#fail(
+        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${wrong.problems.join('\n  ')}`,
+      );
+    return this.#state;
+  }
+
+  #fail(what: string): never {
+    throw new Violation(`${this.#observed.accountId}: ${what}`);
+  }
+
+  get #next(): Entry | undefined {
+    return this.#observed.entries[this.#position];
+  }
+
+  /** What is due by the time of the next entry, or its request. */
+  #nextUnit() {
+    const entry = this.#next as Entry;
+    const now = entry.at?.getTime() ?? 0;
+    const state = this.#state;
+    if (now < state.lastAt) this.#fail(`entry ${entry.seq} is earlier than the one before it`);
+    state.posted = [];
+    if (state.seq > 0n) this.#settle(now);
+    const next = this.#next;
+    if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
+    else if (next === entry) this.#fail(`nothing makes entry ${textOf(entry)}`);
+  }
+
+  /** Settles the account, in the order in which the entries say, where the order is free. */
+  #settle(now: number) {
+    const state = this.#state;
+    syncTerms(state, now);
+    for (let items = dueItems(state, now); items.length > 0; items = dueItems(state, now)) {
+      const soonest = items.filter(({ at }) => at === items[0]?.at);
+      const item =
+        soonest.find(({ kind, subject }) => isOf(this.#next, kind, subject)) ?? soonest[0];
+      state.posted = [];
+      item?.apply();
+      this.#consumePosted(`due at ${new Date(item?.at ?? 0).toISOString()}: ${item?.name}`);
+    }
+    updateLevels(state);
+  }
+
+  /** Compares what the model has posted with the next entries. */
+  #consumePosted(cause: string) {
+    for (const expected of this.#state.posted) {
+      const entry = this.#next;
+      if (!entry) this.#fail(`there is no entry ${expected.seq} (${cause})`);
+      const problem = entryProblem(entry, expected);
+      if (problem) this.#fail(`entry ${entry.seq} (${cause}): ${problem}`);
+      this.#position += 1;
+    }
+    this.#state.posted = [];
+  }
+
+  #decide(entry: Entry, now: number) {
+    const method = METHODS[entry.kind];
+    const key = method ? keyOf(method, entry.accountId, entry.requestId) : '';
+    const attempts = this.#byKey.get(key);
+    if (!attempts) this.#fail(`nobody asked for entry ${textOf(entry)}`);
+    if (this.#made.has(key)) this.#fail(`entry ${entry.seq} is a second one of ${key}`);
+    const bodies = [...new Map(attempts.map(({ request }) => [bodyOf(request), request])).values()];
+    const problems: string[] = [];
+    for (const request of bodies) {
+      const state = this.#state.copy();
+      const deciding = decidingOf(entry, now);
+      const response = attemptTo(() => decide(state, request, deciding));
+      const problem = this.#entryProblem(state, response);
+      if (problem) {
+        problems.push(`${bodyOf(request)}: ${problem}`);
+        continue;
+      }
+      this.#accept(state, entry, key, request, response as First, now);
+      return;
+    }
+    this.#fail(`entry ${entry.seq} ${textOf(entry)}\n  ${problems.join('\n  ')}`);
+  }
+
+  #entryProblem(state: AccountState, response: First | Refusal | Error): string {
+    if (response instanceof Error) return `the model says: ${response.message}`;
+    if (response instanceof Refusal)
+      return `must be refused with ${response.reason} ${textOf(response.metadata)}`;
+    if (state.posted.length === 0) return 'makes no entry';
+    for (const [index, expected] of state.posted.entries()) {
+      const entry = this.#observed.entries[this.#position + index];
+      if (!entry) return `there is no entry ${expected.seq}`;
+      const problem = entryProblem(entry, expected);
+      if (problem) return `entry ${entry.seq}: ${problem}`;
+    }
+    return '';
+  }
+
+  /** The entry is that of the request. Its responses must be the model's. */
+  #accept(
+    state: AccountState,
+    entry: Entry,
+    key: string,
+    request: Request,
+    response: First,
+    now: number,
+  ) {
+    const attempts = this.#byKey.get(key) ?? [];
+    const own = attempts.filter((attempt) => bodyOf(attempt.request) === bodyOf(request));
+    for (const { step, outcome } of own) {
+      // An answer without an effect is not remembered: it is checked apart.
+      if (outcome.kind !== 'answer' || outcome.answer.entrySeq === 0n) continue;
+      const { replay: _, ...first } = outcome.answer;
+      const problem = differences(first, response);
+      if (problem) this.#fail(`step ${step}: the response to ${key}: ${problem}`);
+    }
+    this.#checkTime(entry, own, now);
+    const { length } = state.posted;
+    Object.assign(this.#state, state, { posted: [] });
+    this.#position += length;
+    this.#made.set(key, { seq: entry.seq, request });
+  }
+
+  /** An entry is made between the first sending of its request and its response. */
+  #checkTime(entry: Entry, attempts: readonly Attempt[], now: number) {
+    const sent = Math.min(...attempts.map((attempt) => attempt.sent));
+    const answered = attempts.filter(({ outcome }) => outcome.kind === 'answer');
+    const received = Math.min(...answered.map((attempt) => attempt.received));
+    const times = this.#observed.timeline.timesWithin({ sent, received });
+    if (!times.includes(now) && now !== this.#state.lastAt)
+      this.#fail(`entry ${entry.seq} is of ${new Date(now).toISOString()}, when nobody asked`);
+    const acknowledged = this.#seqBefore(sent);
+    if (entry.seq <= acknowledged)
+      this.#fail(`entry ${entry.seq} was asked for after entry ${acknowledged} was acknowledged`);
+  }
+
+  /** The newest seq that was acknowledged before an event. */
+  #seqBefore(event: number): bigint {
+    let newest = 0n;
+    for (const { received, outcome } of this.#observed.attempts)
+      if (received < event && outcome.kind === 'answer') {
+        const { entrySeq } = outcome.answer;
+        if (entrySeq > newest) newest = entrySeq;
+      }
+    return newest;
+  }
+
+  /** The last seq that can have been there at an event. */
+  #seqAfter(event: number): bigint {
+    for (const entry of this.#observed.entries) {
+      const method = METHODS[entry.kind];
+      if (!method || entry.requestId === '') continue;
+      const attempts = this.#byKey.get(keyOf(method, entry.accountId, entry.requestId)) ?? [];
+      if (attempts.length > 0 && attempts.every(({ sent }) => sent > event)) return entry.seq - 1n;
+    }
+    return BigInt(this.#observed.entries.length);
+  }
+
+  #listPending(): Pending[] {
+    const { attempts, reads } = this.#observed;
+    const spanOf = ({ sent, received, step }: Span & { step: number }) => ({
+      sent,
+      received,
+      step,
+      from: this.#seqBefore(sent),
+      until: this.#seqAfter(received),
+      problems: [],
+    });
+    const pending: Pending[] = [];
+    for (const attempt of attempts) {
+      const { request, outcome } = attempt;
+      const isRefusal = outcome.kind === 'refusal' && outcome.reason !== 'REQUEST_ID_REUSED';
+      const isNoEffect = outcome.kind === 'answer' && outcome.answer.entrySeq === 0n;
+      if (!isRefusal && !isNoEffect) continue;
+      const what = `${request.$case} ${bodyOf(request)} answered with ${textOf(isRefusal ? outcome : (outcome as { answer: Response }).answer)}`;
+      pending.push({
+        ...spanOf(attempt),
+        what,
+        problem: (state, now) => attemptProblem(state, attempt, now),
+      });
+    }
+    for (const read of reads)
+      for (const problem of readChecks(read))
+        pending.push({ ...spanOf(read), what: `the read ${textOf(read.spec)}`, problem });
+    return pending;
+  }
+
+  /** Drops what is right on the account as it is now. */
+  #checkPending() {
+    const { seq } = this.#state;
+    this.#pending = this.#pending.filter((pending) => {
+      const { from, until, problem } = pending;
+      if (seq < from) return true;
+      if (seq > until) {
+        // The entries of a unit of work are skipped together.
+        if (from <= until) return true;
+      }
+      for (const time of this.#observed.timeline.timesWithin(pending)) {
+        const state = this.#state.copy();
+        const now = Math.max(time, state.lastAt);
+        if (state.seq > 0n) settle(state, now);
+        const wrong = problem(state, now);
+        if (wrong === '') return false;
+        pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
+      }
+      return true;
+    });
+  }
+
+  /** Every answer with an entry has that entry, and a reused id has an entry of another body. */
+  #checkRequestIds() {
+    for (const { step, request, outcome } of this.#observed.attempts) {
+      const made = this.#made.get(keyOfRequest(request));
+      const isSame = made && bodyOf(made.request) === bodyOf(request);
+      if (outcome.kind === 'answer' && outcome.answer.entrySeq > 0n && !isSame)
+        this.#fail(`step ${step}: an answer without an entry: ${textOf(outcome.answer)}`);
+      const isReused = outcome.kind === 'refusal' && outcome.reason === 'REQUEST_ID_REUSED';
+      if (isReused && (!made || isSame))
+        this.#fail(`step ${step}: ${keyOfRequest(request)} was not used for another body`);
+    }
+    for (const [key, attempts] of this.#byKey) this.#checkReplays(key, attempts);
+  }
+
+  /** After its response, a request id gets that response again, marked as repeated, or REQUEST_ID_REUSED. */
+  #checkReplays(key: string, attempts: readonly Attempt[]) {
+    const made = this.#made.get(key);
+    if (!made) return;
+    const firsts = attempts.filter(
+      ({ outcome }) => outcome.kind === 'answer' && outcome.answer.entrySeq > 0n,
+    );
+    const known = Math.min(...firsts.map(({ received }) => received));
+    const body = bodyOf(made.request);
+    let fresh = 0;
+    for (const { step, sent, request, outcome } of attempts) {
+      const isSame = bodyOf(request) === body;
+      if (outcome.kind === 'answer' && outcome.answer.entrySeq > 0n && !outcome.answer.replay)
+        fresh += 1;
+      if (sent < known || outcome.kind === 'unknown') continue;
+      const isRight = isSame
+        ? outcome.kind === 'answer' && outcome.answer.replay !== undefined
+        : outcome.kind === 'refusal' && outcome.reason === 'REQUEST_ID_REUSED';
+      if (!isRight) this.#fail(`step ${step}: ${key} again: ${textOf(outcome)}`);
+    }
+    if (fresh > 1) this.#fail(`${key} was answered ${fresh} times as if it were new`);
+  }
+}
+
+const keyOfRequest = ({ $case, value }: Request): string =>
+  keyOf($case, value.accountId, value.requestId);
+
+/** A request without what is not part of its content. */
+const bodies = new WeakMap<Request, string>();
+function bodyOf(request: Request): string {
+  const known = bodies.get(request);
+  if (known !== undefined) return known;
+  const body = textOf({ ...request.value, notAfter: undefined });
+  bodies.set(request, body);
+  return body;
+}
+
+function attemptTo<Result>(work: () => Result): Result | Error {
+  try {
+    return work();
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+const decidingOf = (entry: Entry, now: number): Deciding => ({
+  now,
+  author: { caller: CALLER, requestId: entry.requestId },
+  reservationId: entry.reservationId,
+  purchaseId: entry.purchaseId,
+  split: entry.split.map(
+    ({ source, credits }): Part => ({
+      grantId: source?.$case === 'grantId' ? source.value : 0n,
+      credits,
+    }),
+  ),
+});
+
+const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string): boolean => {
+  if (entry?.requestId !== '') return false;
+  if (kind === null)
+    return entry.kind === Entry_Kind.GRANT || entry.kind === Entry_Kind.GRANT_EXPIRED;
+  return (
+    entry.kind === kind &&
+    (kind === Entry_Kind.EXPIRE ? entry.reservationId : `${entry.grantId}`) === subject
+  );
+};
+
+/** In what an entry differs from the model's; empty if in nothing. */
+function entryProblem(entry: Entry, expected: ModelEntry): string {
+  const { hash: _hash, traceId: _trace, spanId: _span, ...shown } = entry;
+  const moves = expected.moves.map(({ from, to, grantId, credits }) => ({
+    from: bucketOf(from, grantId),
+    to: bucketOf(to, grantId),
+    credits,
+  }));
+  const byText = (list: readonly object[]) => list.map(textOf).sort();
+  return differences(
+    { ...shown, moves: byText(entry.moves) },
+    { ...expected, moves: byText(moves), details: expected.details ?? entry.details },
+  );
+}
+
+const bucketOf = (name: keyof typeof BUCKETS, grantId: bigint) => ({
+  kind: BUCKETS[name],
+  grantId: name === 'available' || name === 'reserved' ? grantId : 0n,
+});
+
+function attemptProblem(state: AccountState, { request, outcome }: Attempt, now: number): string {
+  const deciding: Deciding = {
+    now,
+    author: { caller: CALLER, requestId: request.value.requestId },
+    reservationId: '',
+    purchaseId: '',
+    split: null,
+  };
+  const expected = attemptTo(() => decide(state, request, deciding));
+  return outcomeProblem(outcome, expected);
+}
+
+/**
+ * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
+ * must be right at a moment of its own. So are the packs of an estimate.
+ */
+function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
+  const expectedOn = (state: AccountState, now: number) =>
+    attemptTo(() => expectRead(state, spec, subject, now));
+  if (outcome.kind !== 'answer')
+    return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
+  const { answer } = outcome;
+  if ('shortfall' in answer)
+    return [
+      (state, now) => answerProblem(withoutPacks(answer), withoutPacks(expectedOn(state, now))),
+      (state) => {
+        const packs = offersFor(state, answer.shortfall as bigint);
+        return answerProblem({ packs: (answer as { packs?: unknown }).packs }, { packs });
+      },
+    ];
+  const items = listOf(answer);
+  if (!items) return [(state, now) => answerProblem(answer, expectedOn(state, now))];
+  return items.map((item) => (state, now) => {
+    const same = listOf(expectedOn(state, now))?.find((other) => idOf(other) === idOf(item));
+    return same ? differences(item, same) : `${idOf(item)} must not be listed`;
+  });
+}
+
+const withoutPacks = <Message extends object>(message: Message): Message =>
+  message instanceof Refusal || message instanceof Error ? message : { ...message, packs: [] };
+
+/** The items of a list of grants, reservations, purchases or packs; null for other messages. */
+function listOf(message: object): readonly object[] | null {
+  if ('nextPageToken' in message || 'packs' in message)
+    for (const value of Object.values(message)) if (Array.isArray(value)) return value;
+  return null;
+}
+
+const idOf = (item: object): string => {
+  const { grantId, reservationId, purchaseId, pack } = item as Record<string, unknown>;
+  return String(reservationId ?? purchaseId ?? grantId ?? (pack as { packId: string }).packId);
+};
+
+function answerProblem(answer: object, expected: object | Refusal | Error): string {
+  if (expected instanceof Error) return `the model says: ${expected.message}`;
+  if (expected instanceof Refusal) return `must be refused with ${expected.reason}`;
+  return differences(answer, expected);
+}
+
+function outcomeProblem(
+  outcome: Attempt['outcome'] | Read['outcome'],
+  expected: object | Refusal | Error,
+): string {
+  if (outcome.kind === 'answer')
+    return answerProblem({ ...outcome.answer, replay: undefined }, expected);
+  if (expected instanceof Error) return `the model says: ${expected.message}`;
+  if (outcome.kind === 'unknown') return '';
+  if (!(expected instanceof Refusal))
+    return `was refused with ${outcome.reason}, must be ${textOf(expected)}`;
+  if (expected.reason !== outcome.reason)
+    return `was refused with ${outcome.reason}, must be ${expected.reason}`;
+  for (const [name, value] of Object.entries(expected.metadata))
+    if (outcome.metadata[name] !== value)
+      return `${name} is ${outcome.metadata[name]}, must be ${value}`;
+  return '';
+}

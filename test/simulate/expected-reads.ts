@@ -1,0 +1,109 @@
+/** What the model expects of reads. */
+import { buyable, packMessage, purchaseNow } from './model/buy.ts';
+import { Funding, grantsFor, overageRoom } from './model/funding.ts';
+import { accountOf, fullBalanceOf, grantOf, isOpenGrant, reservationOf } from './model/messages.ts';
+import { toNanos } from './model/money.ts';
+import { componentsOf, needsOf, priceOf } from './model/prices.ts';
+import { Refusal } from './model/refusal.ts';
+import type { AccountState } from './model/state.ts';
+import { toUsages } from './to-request.ts';
+import type { ReadSpec } from './trace.ts';
+
+/** The response, or the refusal, on an account that is settled up to `now`. */
+export function expectRead(
+  state: AccountState,
+  spec: ReadSpec,
+  subject: string,
+  now: number,
+): object | Refusal {
+  const { accountId } = state;
+  if (state.seq === 0n) return new Refusal('ACCOUNT_NOT_FOUND');
+  switch (spec.read) {
+    case 'balance': {
+      const grants = spec.grants ? state.burnOrder.filter(isOpenGrant) : [];
+      return {
+        balance: fullBalanceOf(state, now),
+        grants: grants.map((grant) => grantOf(grant, now)),
+      };
+    }
+    case 'estimate':
+      return estimate(state, spec, now);
+    case 'reservation': {
+      const reservation = state.reservations.get(subject);
+      if (!reservation) return new Refusal('RESERVATION_NOT_FOUND');
+      return { reservation: reservationOf(accountId, reservation) };
+    }
+    case 'reservations': {
+      const all = [...state.reservations.values()].reverse();
+      const some = all.filter((one) => spec.states.length === 0 || spec.states.includes(one.state));
+      return {
+        reservations: some.map((one) => reservationOf(accountId, one)),
+        nextPageToken: '',
+      };
+    }
+    case 'grants': {
+      const grants = [...state.grants.values()].reverse();
+      return { grants: grants.map((grant) => grantOf(grant, now)), nextPageToken: '' };
+    }
+    case 'account':
+      return { account: accountOf(state) };
+    case 'packs': {
+      const packs = buyable(state);
+      return { packs: packs.map(({ pack, custom }) => ({ pack: packMessage(pack), custom })) };
+    }
+    case 'purchase': {
+      const purchase = state.purchases.get(subject);
+      if (!purchase) return new Refusal('PURCHASE_NOT_FOUND');
+      return { purchase: purchaseNow(state, purchase) };
+    }
+    case 'purchases': {
+      const purchases = [...state.purchases.values()].sort((a, b) =>
+        a.purchaseId < b.purchaseId ? 1 : -1,
+      );
+      return { purchases: purchases.map((one) => purchaseNow(state, one)), nextPageToken: '' };
+    }
+  }
+}
+
+function estimate(
+  state: AccountState,
+  { usages }: Extract<ReadSpec, { read: 'estimate' }>,
+  now: number,
+): object | Refusal {
+  const priced = priceOf(toUsages(usages));
+  if (priced instanceof Refusal) return priced;
+  const { lines, credits } = priced;
+  const operations = lines.map(({ usage }) => usage?.operation ?? '');
+  const funding = new Funding(state, needsOf(lines));
+  funding.payFromAvailable(now);
+  const shortfall = funding.missing;
+  const room = grantsFor(state, operations, now) + overageRoom(state, now);
+  return {
+    lines: lines.map((line) => ({ ...line, components: componentsOf(line) })),
+    credits,
+    rateCardVersion: 1n,
+    available: shortfall > 0n ? credits - shortfall : room,
+    sufficient: shortfall === 0n && state.isOpen,
+    shortfall,
+    packs: offersFor(state, shortfall),
+  };
+}
+
+/** For each pack as many as cover the shortfall: the cheapest first, then the one with the most credits. */
+export function offersFor(state: AccountState, shortfall: bigint) {
+  if (shortfall === 0n) return [];
+  const offers = buyable(state).map(({ pack }) => {
+    const size = BigInt(pack.credits);
+    const quantity = (shortfall + size - 1n) / size;
+    return { pack, quantity, nanos: toNanos(pack.price) * quantity, credits: size * quantity };
+  });
+  offers.sort((a, b) => Number(a.nanos - b.nanos) || Number(b.credits - a.credits));
+  return offers.map(({ pack, quantity, nanos }) => ({
+    pack: packMessage(pack),
+    quantity,
+    price: { currency: 'USD', amount: cents(nanos) },
+  }));
+}
+
+const cents = (nanos: bigint): string =>
+  `${nanos / 1_000_000_000n}.${`${(nanos / 10_000_000n) % 100n}`.padStart(2, '0')}`;

@@ -1,0 +1,231 @@
+/** Packs and purchases. */
+
+import {
+  Entry_Kind,
+  Grant_Category,
+  Grant_Source,
+  type Purchase,
+  Purchase_DisputeState,
+  Purchase_Method,
+  Purchase_State,
+} from '../../../src/gen/billing/v1/ledger.ts';
+import type { Pack } from '../../../src/gen/billing/v1/pricing.ts';
+import type { PlanPack, Validity } from '../plans.ts';
+import { endOf } from './calendar.ts';
+import { addGrant } from './due.ts';
+import { balanceOf, grantOf } from './messages.ts';
+import { dividedPrice } from './money.ts';
+import { Refusal } from './refusal.ts';
+import type { First, RequestOf } from './requests.ts';
+import { closed, type Deciding } from './spend.ts';
+import type { AccountState, Author, CustomPack, Labels } from './state.ts';
+
+/** The pack that the account can buy: the plan's, else its own. */
+const packOf = (state: AccountState, packId: string): PlanPack | null => {
+  const own = state.packs.get(packId);
+  return (
+    state.plan.packs.find((pack) => pack.packId === packId) ?? (own && !own.withdrawn ? own : null)
+  );
+};
+
+/** Packs that the account can buy: its plan's, then its own by their ids. */
+export const buyable = (state: AccountState): readonly { pack: PlanPack; custom: boolean }[] => {
+  const { packs } = state.plan;
+  const own = [...state.packs.values()].filter(
+    ({ packId, withdrawn }) => !withdrawn && packs.every((pack) => pack.packId !== packId),
+  );
+  return [
+    ...packs.map((pack) => ({ pack, custom: false })),
+    ...own.sort((a, b) => (a.packId < b.packId ? -1 : 1)).map((pack) => ({ pack, custom: true })),
+  ];
+};
+
+export const packMessage = ({ packId, title, credits, price, validity }: PlanPack): Pack => ({
+  packId,
+  title,
+  credits: BigInt(credits),
+  price: { currency: 'USD', amount: price },
+  validity: validityMessage(validity),
+});
+
+const validityMessage = (validity: Validity): Pack['validity'] => {
+  if (validity === null) return undefined;
+  return {
+    length:
+      'days' in validity
+        ? { $case: 'days', value: validity.days }
+        : { $case: 'months', value: validity.months },
+  };
+};
+
+const validityText = (validity: Validity): string => {
+  if (validity === null) return 'never';
+  return 'days' in validity ? `${validity.days} days` : `${validity.months} months`;
+};
+
+/** References are the same but for case and spaces; the simulation writes no others. */
+const referenceKey = (reference: string): string => reference.replaceAll(' ', '').toLowerCase();
+
+export function purchase(
+  state: AccountState,
+  request: RequestOf<'purchase'>,
+  { now, author, purchaseId }: Deciding,
+): First<'purchase'> | Refusal {
+  if (!state.isOpen) return closed(state);
+  const pack = packOf(state, request.packId);
+  if (!pack) return new Refusal('PACK_NOT_FOUND', { pack_id: request.packId });
+  const { payment, labels } = request;
+  if (payment?.$case !== 'paymentReference') return new Refusal('CHECKOUT_NOT_CONFIGURED');
+  const key = referenceKey(payment.value);
+  for (const { paymentReference } of state.purchases.values())
+    if (paymentReference !== '' && referenceKey(paymentReference) === key)
+      return new Refusal('PAYMENT_REFERENCE_USED', { used_as: paymentReference });
+  const made: Purchase = {
+    ...pendingPurchase(state, pack, purchaseId, labels, now),
+    method: Purchase_Method.REFERENCE,
+    paymentReference: payment.value,
+  };
+  const grant = grantPurchase(state, made, pack.validity, now, author);
+  const paid = state.purchases.get(purchaseId);
+  return {
+    purchase: paid,
+    balance: balanceOf(state, now),
+    entrySeq: state.seq,
+    grant: grantOf(grant, now),
+  };
+}
+
+export const pendingPurchase = (
+  { accountId }: AccountState,
+  { packId, title, credits, price }: PlanPack,
+  purchaseId: string,
+  labels: Labels,
+  now: number,
+): Purchase => ({
+  purchaseId,
+  accountId,
+  packId,
+  title,
+  credits: BigInt(credits),
+  price: { currency: 'USD', amount: price },
+  state: Purchase_State.PENDING,
+  paymentReference: '',
+  grantId: 0n,
+  createdAt: new Date(now),
+  paidAt: undefined,
+  method: Purchase_Method.CHECKOUT,
+  checkoutUrl: '',
+  remaining: 0n,
+  expiresAt: undefined,
+  pricePerCredit: { currency: 'USD', amount: dividedPrice(price, BigInt(credits)) },
+  amountRefunded: { currency: 'USD', amount: '0.00' },
+  creditsClawedBack: 0n,
+  creditsUnrecovered: 0n,
+  disputeState: Purchase_DisputeState.NONE,
+  failureCode: '',
+  labels: new Map(labels),
+  quantity: 1,
+  amountPaid: undefined,
+  resolution: undefined,
+});
+
+/** Grants the credits of a purchase that is paid. */
+export function grantPurchase(
+  state: AccountState,
+  purchase: Purchase,
+  validity: Validity,
+  now: number,
+  author: Author,
+) {
+  const { purchaseId, credits, labels } = purchase;
+  const grant = addGrant(
+    state,
+    {
+      amount: credits,
+      category: Grant_Category.PAID,
+      effectiveAt: now,
+      expiresAt: endOf(validity, now),
+      source: Grant_Source.PURCHASE,
+      sourceReference: purchaseId,
+    },
+    now,
+    { purchaseId, reference: purchase.paymentReference || purchaseId, labels },
+    author,
+    Entry_Kind.PURCHASE,
+  );
+  state.purchases.set(purchaseId, {
+    ...purchase,
+    state: Purchase_State.PAID,
+    grantId: grant.grantId,
+    paidAt: new Date(now),
+    checkoutUrl: '',
+    remaining: credits,
+    expiresAt: grant.expiresAt === null ? undefined : new Date(grant.expiresAt),
+  });
+  state.emit('purchase.completed', {
+    purchase_id: purchaseId,
+    pack_id: purchase.packId,
+    credits: `${credits}`,
+    payment_reference: purchase.paymentReference,
+  });
+  return grant;
+}
+
+/** A purchase as it is now, with what is left of its grant. */
+export function purchaseNow(state: AccountState, purchase: Purchase): Purchase {
+  const grant = state.grants.get(purchase.grantId);
+  return { ...purchase, remaining: grant?.remaining ?? 0n };
+}
+
+export function offerPack(
+  state: AccountState,
+  { pack }: RequestOf<'offerPack'>,
+  { now, author }: Deciding,
+): First<'offerPack'> | Refusal {
+  if (!state.isOpen) return closed(state);
+  if (!pack) return new Refusal('INVALID_FIELD');
+  const { packId, title, credits, price, validity } = pack;
+  if (packOf(state, packId)) return new Refusal('PACK_EXISTS', { pack_id: packId });
+  const length = validity?.length;
+  const offered: CustomPack = {
+    packId,
+    title,
+    credits: Number(credits),
+    price: price?.amount ?? '',
+    currency: 'USD',
+    withdrawn: false,
+    validity:
+      length === undefined
+        ? null
+        : length.$case === 'days'
+          ? { days: length.value }
+          : { months: length.value },
+  };
+  state.packs.set(packId, offered);
+  const details = new Map([
+    ['pack_id', packId],
+    ['title', title],
+    ['credits', `${credits}`],
+    ['amount', offered.price],
+    ['currency', 'USD'],
+    ['validity', validityText(offered.validity)],
+  ]);
+  const { seq } = state.post(Entry_Kind.OFFER_PACK, now, { details }, author);
+  return { pack: packMessage(offered), entrySeq: seq };
+}
+
+export function withdrawPack(
+  state: AccountState,
+  { packId }: RequestOf<'withdrawPack'>,
+  { now, author }: Deciding,
+): First<'withdrawPack'> | Refusal {
+  const pack = state.packs.get(packId);
+  if (!pack) return new Refusal('PACK_NOT_FOUND', { pack_id: packId });
+  let entrySeq = 0n;
+  if (!pack.withdrawn) {
+    state.packs.set(packId, { ...pack, withdrawn: true });
+    const details = new Map([['pack_id', packId]]);
+    entrySeq = state.post(Entry_Kind.WITHDRAW_PACK, now, { details }, author).seq;
+  }
+  return { pack: packMessage(pack), entrySeq };
+}

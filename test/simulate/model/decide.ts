@@ -1,0 +1,63 @@
+/** Decides one request on an account that is settled. A refusal has changed nothing. */
+import { offerPack, purchase, withdrawPack } from './buy.ts';
+import { closeAccount, grantCredits, moveAccount, openAccount, updateAccount } from './govern.ts';
+import { updateLevels } from './levels.ts';
+import { balanceOf } from './messages.ts';
+import { Refusal } from './refusal.ts';
+import type { First, Request } from './requests.ts';
+import { charge, commit, type Deciding, extend, raise, refund, release, reserve } from './spend.ts';
+import type { AccountState } from './state.ts';
+
+/** The response of a request that has an effect now, or the refusal. */
+export function decide(state: AccountState, request: Request, deciding: Deciding): First | Refusal {
+  const { now } = deciding;
+  state.posted = [];
+  const { notAfter } = request.value;
+  if (notAfter && now > notAfter.getTime()) return new Refusal('REQUEST_EXPIRED');
+  const exists = state.seq > 0n;
+  if (request.$case === 'openAccount') {
+    if (exists) return new Refusal('ACCOUNT_EXISTS');
+  } else if (!exists) return new Refusal('ACCOUNT_NOT_FOUND');
+  const response = apply(state, request, deciding);
+  if (response instanceof Refusal) return response;
+  if (request.$case !== 'openAccount') updateLevels(state);
+  // The levels of a response's balance are those after the command.
+  return 'balance' in response ? { ...response, balance: balanceOf(state, now) } : response;
+}
+
+function apply(state: AccountState, request: Request, deciding: Deciding): First | Refusal {
+  switch (request.$case) {
+    case 'openAccount':
+      return openAccount(state, request.value, deciding);
+    case 'updateAccount':
+      return updateAccount(state, request.value, deciding);
+    case 'closeAccount':
+      return closeAccount(state, deciding);
+    case 'moveAccount':
+      return moveAccount(state, request.value, deciding);
+    case 'grantCredits':
+      return grantCredits(state, request.value, deciding);
+    case 'offerPack':
+      return offerPack(state, request.value, deciding);
+    case 'withdrawPack':
+      return withdrawPack(state, request.value, deciding);
+    case 'purchase':
+      return purchase(state, request.value, deciding);
+    case 'resolvePurchase':
+      return new Refusal('PURCHASE_NOT_FOUND');
+    case 'reserve':
+      return reserve(state, request.value, deciding);
+    case 'raiseReservation':
+      return raise(state, request.value, deciding);
+    case 'extendReservation':
+      return extend(state, request.value, deciding);
+    case 'commit':
+      return commit(state, request.value, deciding);
+    case 'release':
+      return release(state, request.value, deciding);
+    case 'charge':
+      return charge(state, request.value, deciding);
+    case 'refund':
+      return refund(state, request.value, deciding);
+  }
+}

@@ -1,0 +1,561 @@
+/** Reserve, raise, extend, commit, release, charge and refund, as the contract describes them. */
+import {
+  Entry_Kind,
+  Grant_Source,
+  OverCommitPolicy,
+  Reservation_State,
+} from '../../../src/gen/billing/v1/ledger.ts';
+import type { PricedUsage, Usages } from '../../../src/gen/billing/v1/pricing.ts';
+import { commitParts, lateParts } from './commit-parts.ts';
+import { addGrant, namesOf } from './due.ts';
+import { freeOf, fund, grantsFor, heldOf, returnMoves } from './funding.ts';
+import { balanceOf, floorOf, grantOf, reservationOf } from './messages.ts';
+import { needsOf, type Priced, priceOf } from './prices.ts';
+import { Refusal } from './refusal.ts';
+import type { First, RequestOf } from './requests.ts';
+import {
+  type AccountState,
+  type Author,
+  cut,
+  hasExpired,
+  isActive,
+  mergeParts,
+  type Need,
+  OVERAGE,
+  type Part,
+  type ReservationState,
+  toAllocations,
+  totalOf,
+  type Use,
+} from './state.ts';
+import { ownUses, reservedUses } from './uses.ts';
+
+/** When a command is decided, for whom, and the ids that the service chose. */
+export type Deciding = {
+  readonly now: number;
+  readonly author: Author;
+  readonly reservationId: string;
+  readonly purchaseId: string;
+  /** What a partial commit took of each grant, where the contract leaves that open. */
+  readonly split: readonly Part[] | null;
+};
+
+type Amount = { readonly usages?: Usages | undefined; readonly credits?: bigint | undefined };
+
+const SHEDDABLE = 2;
+const RATE_CARD_VERSION = 1n;
+
+const amountOf = ({ usages, credits }: Amount): Priced | Refusal =>
+  usages ? priceOf(usages) : { credits: credits ?? 0n, lines: [] };
+
+const toNeeds = ({ credits, lines }: Priced): readonly Need[] =>
+  lines.length > 0 ? needsOf(lines) : [{ operation: null, credits }];
+
+export const closed = (state: AccountState): Refusal =>
+  new Refusal('ACCOUNT_CLOSED', {
+    account_id: state.accountId,
+    at: new Date(state.closedAt ?? 0).toISOString(),
+  });
+
+const invalid = new Refusal('INVALID_FIELD');
+
+/** Why new work is refused; null: it is not. */
+function refusalOfWork(
+  state: AccountState,
+  request: { criticality: number; rateCardVersion?: bigint | undefined },
+  priced: Priced | Refusal,
+  now: number,
+): Refusal | null {
+  const version = request.rateCardVersion ?? RATE_CARD_VERSION;
+  if (version !== RATE_CARD_VERSION) return new Refusal('RATE_CARD_VERSION_UNKNOWN');
+  if (priced instanceof Refusal) return priced;
+  const floor = floorOf(state);
+  if (request.criticality !== SHEDDABLE || floor === 0n) return null;
+  const operations = priced.lines.map(({ usage }) => usage?.operation ?? '');
+  const available = grantsFor(state, operations, now) - state.overageReserved;
+  return available >= floor ? null : new Refusal('PAUSED_BELOW_FLOOR', { available, floor });
+}
+
+export const millisOf = (ttl: { seconds: bigint; nanos: number }): number =>
+  Number(ttl.seconds) * 1_000 + Math.floor(ttl.nanos / 1_000_000);
+
+const isLimited = (state: AccountState, { grantId }: Part): boolean =>
+  grantId !== OVERAGE && state.grant(grantId).operations.length > 0;
+
+const take = (parts: readonly Part[], to: 'reserved' | 'consumed') =>
+  parts.map((part) => ({
+    ...part,
+    from: freeOf(part),
+    to: to === 'reserved' ? heldOf(part) : ('consumed' as const),
+  }));
+
+export function reserve(
+  state: AccountState,
+  request: RequestOf<'reserve'>,
+  { now, author, reservationId }: Deciding,
+): First<'reserve'> | Refusal {
+  if (!state.isOpen) return closed(state);
+  const ttl = request.ttl ? millisOf(request.ttl) : state.plan.ttlMs;
+  if (ttl > state.plan.maxTtlMs) return invalid;
+  const priced = amountOf(request);
+  const refusal = refusalOfWork(state, request, priced, now);
+  if (refusal) return refusal;
+  if (priced instanceof Refusal) return priced;
+  const held = fund(state, toNeeds(priced), now);
+  if (held instanceof Refusal) return held;
+  const { credits, lines } = priced;
+  const reservation: ReservationState = {
+    reservationId,
+    seq: state.seq + 1n,
+    state: Reservation_State.ACTIVE,
+    credits,
+    committed: 0n,
+    returned: 0n,
+    held,
+    lapsed: [],
+    heldFor: held.some((part) => isLimited(state, part)) ? needsOf(lines) : null,
+    expiresAt: now + ttl,
+    createdAt: now,
+    endedAt: null,
+    asked: null,
+    policy: request.overCommitPolicy || OverCommitPolicy.REJECT,
+    planId: state.planId,
+    rateCardVersion: RATE_CARD_VERSION,
+    reference: request.reference,
+    labels: request.labels,
+    late: false,
+    lines,
+    wasCommitted: false,
+  };
+  const entry = state.post(
+    Entry_Kind.RESERVE,
+    now,
+    {
+      moves: take(held, 'reserved'),
+      credits,
+      usages: lines as PricedUsage[],
+      expiresAt: new Date(reservation.expiresAt),
+      ...namesOf(reservation),
+    },
+    author,
+  );
+  state.reservations.set(reservationId, reservation);
+  return {
+    reservation: reservationOf(state.accountId, reservation),
+    balance: balanceOf(state, now),
+    entrySeq: entry.seq,
+    lines: lines as PricedUsage[],
+  };
+}
+
+export function charge(
+  state: AccountState,
+  request: RequestOf<'charge'>,
+  { now, author }: Deciding,
+): First<'charge'> | Refusal {
+  if (!state.isOpen) return closed(state);
+  const priced = amountOf(request);
+  const refusal = refusalOfWork(state, request, priced, now);
+  if (refusal) return refusal;
+  if (priced instanceof Refusal) return priced;
+  const parts = fund(state, toNeeds(priced), now);
+  if (parts instanceof Refusal) return parts;
+  const { credits, lines } = priced;
+  const { reference, labels } = request;
+  const terms = { rateCardVersion: RATE_CARD_VERSION, reference, labels };
+  const entry = state.post(
+    Entry_Kind.CHARGE,
+    now,
+    { moves: take(parts, 'consumed'), credits, usages: lines as PricedUsage[], ...terms },
+    author,
+  );
+  recordSpending(state, entry.seq, now, parts, ownUses(lines, credits), {
+    ...terms,
+    planId: state.planId,
+    reservationId: '',
+  });
+  return {
+    credits,
+    balance: balanceOf(state, now),
+    entrySeq: entry.seq,
+    split: toAllocations(parts),
+    lines: lines as PricedUsage[],
+  };
+}
+
+function recordSpending(
+  state: AccountState,
+  seq: bigint,
+  at: number,
+  parts: readonly Part[],
+  uses: readonly Use[],
+  names: Pick<
+    ReservationState,
+    'rateCardVersion' | 'reference' | 'labels' | 'planId' | 'reservationId'
+  >,
+) {
+  const { reservationId, planId, rateCardVersion, reference, labels } = names;
+  const split = overageLast(parts);
+  const terms = { reservationId, planId, rateCardVersion, reference, labels };
+  state.spendings.set(seq, { seq, at, split, refunded: 0n, uses, ...terms });
+}
+
+const overageLast = (parts: readonly Part[]): readonly Part[] => [
+  ...parts.filter(({ grantId }) => grantId !== OVERAGE),
+  ...parts.filter(({ grantId }) => grantId === OVERAGE),
+];
+
+const notFound = (reservationId: string): Refusal =>
+  new Refusal('RESERVATION_NOT_FOUND', { reservation_id: reservationId });
+
+/** The refusal that names how the reservation ended. */
+function ended(reservation: ReservationState): Refusal {
+  const { state, endedAt, expiresAt, committed } = reservation;
+  const names = {
+    [Reservation_State.COMMITTED]: 'COMMITTED',
+    [Reservation_State.RELEASED]: 'RELEASED',
+    [Reservation_State.EXPIRED]: 'EXPIRED',
+  } as const;
+  const name = names[state as keyof typeof names];
+  return new Refusal(`RESERVATION_${name}`, {
+    state: name,
+    at: new Date(endedAt ?? expiresAt).toISOString(),
+    committed,
+  });
+}
+
+/** Active, or expired and within the grace period of the account's plan. */
+const canEnd = (state: AccountState, reservation: ReservationState, now: number): boolean =>
+  isActive(reservation) ||
+  (reservation.state === Reservation_State.EXPIRED &&
+    now <= reservation.expiresAt + state.plan.graceMs);
+
+export function raise(
+  state: AccountState,
+  request: RequestOf<'raiseReservation'>,
+  { now, author }: Deciding,
+): First<'raiseReservation'> | Refusal {
+  const before = state.reservations.get(request.reservationId);
+  if (!before) return notFound(request.reservationId);
+  if (!isActive(before)) return ended(before);
+  if (!state.isOpen) return closed(state);
+  const priced = amountOf(request);
+  if (priced instanceof Refusal) return priced;
+  const added = fund(state, toNeeds(priced), now);
+  if (added instanceof Refusal) return added;
+  const { credits, lines } = priced;
+  const entry = state.post(
+    Entry_Kind.RAISE,
+    now,
+    {
+      moves: take(added, 'reserved'),
+      credits,
+      usages: lines as PricedUsage[],
+      ...namesOf(before),
+    },
+    author,
+  );
+  const isForUsages = before.heldFor || added.some((part) => isLimited(state, part));
+  const reservation = {
+    ...before,
+    credits: before.credits + credits,
+    held: inBurnOrder(state, [...before.held, ...added]),
+    heldFor: isForUsages ? [...(before.heldFor ?? []), ...needsOf(lines)] : null,
+  };
+  state.reservations.set(reservation.reservationId, reservation);
+  return {
+    reservation: reservationOf(state.accountId, reservation),
+    balance: balanceOf(state, now),
+    entrySeq: entry.seq,
+    raised: credits,
+    lines: lines as PricedUsage[],
+  };
+}
+
+function inBurnOrder(state: AccountState, parts: readonly Part[]): readonly Part[] {
+  const merged = new Map(mergeParts(parts).map((part) => [part.grantId, part]));
+  const ids = [...state.burnOrder.map(({ grantId }) => grantId), OVERAGE];
+  return ids.flatMap((grantId) => merged.get(grantId) ?? []);
+}
+
+export function extend(
+  state: AccountState,
+  request: RequestOf<'extendReservation'>,
+  { now, author }: Deciding,
+): First<'extendReservation'> | Refusal {
+  const before = state.reservations.get(request.reservationId);
+  if (!before) return notFound(request.reservationId);
+  if (!isActive(before)) return ended(before);
+  const ttl = millisOf(request.ttl ?? { seconds: 0n, nanos: 0 });
+  if (ttl > state.plan.maxTtlMs) return invalid;
+  const expiresAt = now + ttl;
+  if (expiresAt <= before.expiresAt)
+    return { reservation: reservationOf(state.accountId, before), entrySeq: 0n };
+  const reservation = { ...before, expiresAt };
+  state.reservations.set(before.reservationId, reservation);
+  const entry = state.post(
+    Entry_Kind.EXTEND,
+    now,
+    { expiresAt: new Date(expiresAt), ...namesOf(before) },
+    author,
+  );
+  return { reservation: reservationOf(state.accountId, reservation), entrySeq: entry.seq };
+}
+
+export function release(
+  state: AccountState,
+  request: RequestOf<'release'>,
+  { now, author }: Deciding,
+): First<'release'> | Refusal {
+  const before = state.reservations.get(request.reservationId);
+  if (!before) return notFound(request.reservationId);
+  if (before.state === Reservation_State.COMMITTED) return ended(before);
+  const answer = (reservation: ReservationState, released: bigint, entrySeq: bigint) => ({
+    reservation: reservationOf(state.accountId, reservation),
+    balance: balanceOf(state, now),
+    released,
+    entrySeq,
+  });
+  if (!canEnd(state, before, now)) return answer(before, 0n, 0n);
+  const released = totalOf(before.held);
+  const entry = state.post(
+    Entry_Kind.RELEASE,
+    now,
+    { moves: returnMoves(state, before.held, now), credits: released, ...namesOf(before) },
+    author,
+  );
+  const reservation = {
+    ...before,
+    state: Reservation_State.RELEASED,
+    returned: before.returned + released,
+    held: [],
+    lapsed: [],
+    heldFor: null,
+    endedAt: now,
+  };
+  state.reservations.set(before.reservationId, reservation);
+  return answer(reservation, released, entry.seq);
+}
+
+export function commit(
+  state: AccountState,
+  request: RequestOf<'commit'>,
+  deciding: Deciding,
+): First<'commit'> | Refusal {
+  const { now, author } = deciding;
+  const before = state.reservations.get(request.reservationId);
+  if (!before) return notFound(request.reservationId);
+  const isFinal = request.final ?? true;
+  if (before.state === Reservation_State.COMMITTED)
+    return commitAgain(state, request, before, isFinal, now);
+  if (!canEnd(state, before, now)) return ended(before);
+  const isLate = !isActive(before);
+  const whole = isLate ? before.returned : totalOf(before.held);
+  const priced = request.all ? { credits: whole, lines: [] } : amountOf(request);
+  if (priced instanceof Refusal) return priced;
+  const parts = isLate
+    ? lateParts(state, before, priced, now)
+    : commitParts(state, before, priced, isFinal, deciding);
+  if (parts === 'gone') return ended(before);
+  if (parts instanceof Refusal) return parts;
+
+  const { fromHeld, fromAvailable, spared, rest } = parts;
+  const used = [
+    ...fromHeld.map((part) => ({ ...part, from: heldOf(part), to: 'consumed' as const })),
+    ...fromAvailable.map((part) => ({ ...part, from: freeOf(part), to: 'consumed' as const })),
+  ];
+  const ofGrants = used.filter(({ grantId }) => grantId !== OVERAGE);
+  const ofOverage = used.filter(({ grantId }) => grantId === OVERAGE);
+  const committed = totalOf(used);
+  const { lines } = priced;
+  const given = isFinal ? [...rest, ...spared] : spared;
+  const entry = state.post(
+    Entry_Kind.COMMIT,
+    now,
+    {
+      moves: [...ofGrants, ...ofOverage, ...returnMoves(state, given, now)],
+      credits: committed,
+      usages: lines as PricedUsage[],
+      late: isLate,
+      final: isFinal,
+      ...namesOf(before),
+    },
+    author,
+  );
+  const uses = lines.length > 0 ? ownUses(lines, committed) : reservedUses(before, committed);
+  recordSpending(state, entry.seq, now, mergeParts([...ofGrants, ...ofOverage]), uses, before);
+  const reservation = afterCommit(before, priced, parts, isFinal, isLate, now);
+  state.reservations.set(before.reservationId, reservation);
+  return {
+    reservation: reservationOf(state.accountId, reservation),
+    balance: balanceOf(state, now),
+    entrySeq: entry.seq,
+    committed,
+    split: toAllocations(inBurnOrder(state, used)),
+    lines: lines as PricedUsage[],
+  };
+}
+
+function afterCommit(
+  before: ReservationState,
+  priced: Priced,
+  { fromHeld, fromAvailable, rest }: CommitTaken,
+  isFinal: boolean,
+  isLate: boolean,
+  now: number,
+): ReservationState {
+  const committed = totalOf(fromHeld) + totalOf(fromAvailable);
+  const late = before.returned > committed ? before.returned - committed : 0n;
+  const reservation = {
+    ...before,
+    committed: before.committed + committed,
+    returned: isLate ? late : before.returned + (isFinal ? totalOf(rest) : 0n),
+    held: isFinal || isLate ? [] : rest,
+    lapsed: isLate ? lessTaken(before.lapsed, fromAvailable) : [],
+    late: before.late || isLate,
+    wasCommitted: true,
+    heldFor: before.heldFor && stillNeeded(before.heldFor, needsOf(priced.lines)),
+  };
+  if (!isFinal) return reservation;
+  return {
+    ...reservation,
+    state: Reservation_State.COMMITTED,
+    endedAt: now,
+    asked: priced,
+    lapsed: [],
+    heldFor: null,
+  };
+}
+
+type CommitTaken = {
+  readonly fromHeld: readonly Part[];
+  readonly fromAvailable: readonly Part[];
+  readonly rest: readonly Part[];
+};
+
+function lessTaken(parts: readonly Part[], taken: readonly Part[]): readonly Part[] {
+  const byGrant = new Map(taken.map(({ grantId, credits }) => [grantId, credits]));
+  return parts.flatMap(({ grantId, credits }) => {
+    const left = credits - (byGrant.get(grantId) ?? 0n);
+    return left > 0n ? [{ grantId, credits: left }] : [];
+  });
+}
+
+function stillNeeded(needs: readonly Need[], done: readonly Need[]): readonly Need[] {
+  const left = new Map(done.map(({ operation, credits }) => [operation, credits]));
+  return needs.flatMap(({ operation, credits }) => {
+    const here = left.get(operation) ?? 0n;
+    left.set(operation, here > credits ? here - credits : 0n);
+    return credits > here ? [{ operation, credits: credits - here }] : [];
+  });
+}
+
+/** A commit of a committed reservation succeeds if it asks for what was done. */
+function commitAgain(
+  state: AccountState,
+  request: RequestOf<'commit'>,
+  reservation: ReservationState,
+  isFinal: boolean,
+  now: number,
+): First<'commit'> | Refusal {
+  if (!isFinal) return ended(reservation);
+  if (request.all) {
+    if (reservation.returned > 0n) return ended(reservation);
+  } else {
+    const priced = amountOf(request);
+    if (priced instanceof Refusal) return priced;
+    const { asked } = reservation;
+    const isSame =
+      asked && priced.lines.length > 0
+        ? sameLines(asked.lines, priced.lines)
+        : asked?.lines.length === 0 && asked.credits === priced.credits;
+    const isSum = priced.lines.length === 0 && priced.credits === reservation.committed;
+    if (!isSame && !isSum) return ended(reservation);
+  }
+  return {
+    reservation: reservationOf(state.accountId, reservation),
+    balance: balanceOf(state, now),
+    entrySeq: 0n,
+    committed: 0n,
+    split: [],
+    lines: [],
+  };
+}
+
+const sameLines = (a: readonly PricedUsage[], b: readonly PricedUsage[]): boolean => {
+  const textOf = (lines: readonly PricedUsage[]) =>
+    lines
+      .map(({ usage, credits }) =>
+        [usage?.operation, ...[...(usage?.quantities ?? [])].flat(), usage?.count, credits].join(),
+      )
+      .join(';');
+  return textOf(a) === textOf(b);
+};
+
+export function refund(
+  state: AccountState,
+  request: RequestOf<'refund'>,
+  { now, author }: Deciding,
+): First<'refund'> | Refusal {
+  const spending = state.spendings.get(request.seq);
+  if (!spending) return new Refusal('ENTRY_NOT_FOUND', { seq: request.seq });
+  const allowed = totalOf(spending.split) - spending.refunded;
+  const credits = request.credits ?? allowed;
+  if (credits > allowed || allowed === 0n)
+    return new Refusal('EXCEEDS_COMMIT', { asked: credits, allowed, seq: request.seq });
+  const backwards = spending.split.toReversed();
+  const split = cut(cut(backwards, spending.refunded).rest, credits).first;
+  const isLost = ({ grantId }: Part) =>
+    grantId !== OVERAGE && hasExpired(state.grant(grantId), now);
+  const lost = split.filter(isLost);
+  const anew = state.plan.refundExpired === 'new_grant' ? lost : [];
+  const reference = request.reference || spending.reference;
+  const labels = new Map([...spending.labels, ...request.labels]);
+  const entry = state.post(
+    Entry_Kind.REFUND,
+    now,
+    {
+      moves: [
+        ...split
+          .filter((part) => !isLost(part))
+          .map((part) => ({ ...part, from: 'consumed' as const, to: freeOf(part) })),
+        ...lost.map((part) => ({
+          ...part,
+          from: 'consumed' as const,
+          to: anew.length > 0 ? ('issued' as const) : ('expired' as const),
+        })),
+      ],
+      credits,
+      refundedSeq: spending.seq,
+      refundedAt: spending.at,
+      reservationId: spending.reservationId,
+      planId: spending.planId,
+      rateCardVersion: spending.rateCardVersion,
+      reference,
+      labels,
+    },
+    author,
+  );
+  const newGrants = anew.map((part) => {
+    const old = state.grant(part.grantId);
+    const length = (old.expiresAt ?? now) - old.effectiveAt;
+    const { category, priority, operations } = old;
+    const grant = {
+      ...{ amount: part.credits, category, priority, operations, effectiveAt: now },
+      expiresAt: old.expiresAt === null ? null : now + length,
+      source: Grant_Source.REFUND,
+      sourceReference: `${part.grantId}`,
+    };
+    return addGrant(state, grant, now, { reference, labels }, author);
+  });
+  state.refunds = [...state.refunds, { at: now, spending, split }];
+  state.spendings.set(spending.seq, { ...spending, refunded: spending.refunded + credits });
+  return {
+    refunded: credits,
+    balance: balanceOf(state, now),
+    entrySeq: entry.seq,
+    split: toAllocations(split),
+    expired: totalOf(lost) - totalOf(anew),
+    newGrants: newGrants.map((grant) => grantOf(grant, now)),
+  };
+}

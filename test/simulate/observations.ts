@@ -1,0 +1,72 @@
+/** What the callers of a simulation saw. */
+
+import type { Method, Request, Response } from './model/requests.ts';
+import type { ReadSpec } from './trace.ts';
+
+/** The outcome of one attempt. */
+export type Outcome<Answer> =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | {
+      readonly kind: 'refusal';
+      readonly reason: string;
+      readonly metadata: Readonly<Record<string, string>>;
+    }
+  /** Whether it has an effect is not known. */
+  | { readonly kind: 'unknown' };
+
+/** When an attempt was sent and answered, by the simulation's own counter of events. */
+export type Span = { readonly sent: number; readonly received: number };
+
+/** An attempt of a mutation. */
+export type Attempt = Span & {
+  readonly step: number;
+  readonly request: Request;
+  readonly outcome: Outcome<Response>;
+};
+
+/** A read, with the message that it was answered with. */
+export type Read = Span & {
+  readonly step: number;
+  readonly accountId: string;
+  readonly spec: ReadSpec;
+  readonly subject: string;
+  readonly outcome: Outcome<object>;
+};
+
+/** Events in the order in which they happened, and the time of the clocks at each. */
+export class Timeline {
+  #count = 0;
+  #now: number;
+  readonly #times: { readonly since: number; readonly now: number }[];
+
+  constructor(now: number) {
+    this.#now = now;
+    this.#times = [{ since: 0, now }];
+  }
+
+  get now(): number {
+    return this.#now;
+  }
+
+  tick(): number {
+    this.#count += 1;
+    return this.#count;
+  }
+
+  advanceTo(now: number) {
+    if (now <= this.#now) return;
+    this.#now = now;
+    this.#times.push({ since: this.tick(), now });
+  }
+
+  /** What the clocks showed between two events. */
+  timesWithin({ sent, received }: Span): readonly number[] {
+    return this.#times.flatMap(({ since, now }, index) => {
+      const until = this.#times[index + 1]?.since ?? Number.POSITIVE_INFINITY;
+      return since <= received && until >= sent ? [now] : [];
+    });
+  }
+}
+
+export const keyOf = (method: Method, accountId: string, requestId: string): string =>
+  `${method} ${accountId} ${requestId}`;

@@ -1,0 +1,126 @@
+/**
+ * Replicas of the service on one database, in this process. Each is behind two proxies, to its callers and to
+ * its database. To stop one abruptly, both are cut: nothing that it does afterwards reaches anyone.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { connect, type Scrip } from '../../src/client.ts';
+import { readConfig } from '../../src/config.ts';
+import { type Service, startService } from '../../src/service.ts';
+import { DatabaseProxy } from '../cluster/database-proxy.ts';
+import { sourcesOf } from '../time-sources.ts';
+
+export const CALLER = 'simulation';
+
+class Replica {
+  readonly scrip: Scrip;
+  readonly service: Service;
+  readonly #proxies: readonly DatabaseProxy[];
+
+  private constructor(service: Service, scrip: Scrip, proxies: readonly DatabaseProxy[]) {
+    this.service = service;
+    this.scrip = scrip;
+    this.#proxies = proxies;
+  }
+
+  static async start(databaseUrl: string, now: () => number, onBug: (line: string) => void) {
+    const database = new DatabaseProxy(databaseUrl);
+    await database.open();
+    const service = await startService(config(), database.url, null, logTo(onBug), sourcesOf(now));
+    const callers = new DatabaseProxy(`http://127.0.0.1:${service.port}`);
+    await callers.open();
+    const scrip = connect(new URL(callers.url).host, {
+      caller: CALLER,
+      channel: { 'grpc.use_local_subchannel_pool': 1 },
+    });
+    return new Replica(service, scrip, [database, callers]);
+  }
+
+  /** Cuts it off. Resolves when what is left of it has ended. */
+  async kill(): Promise<void> {
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()));
+    this.scrip.close();
+    await this.service.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.scrip.close();
+    await this.service.stop();
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()));
+  }
+}
+
+function config() {
+  const never = '3600000';
+  const read = readConfig({
+    HOST: '127.0.0.1',
+    PORT: '0',
+    SWEEP_INTERVAL_MS: never,
+    CLOCK_SAMPLE_INTERVAL_MS: never,
+    REFUSALS_INTERVAL_MS: never,
+    SHUTDOWN_GRACE_MS: '0',
+    DATABASE_POOL_MAX: '4',
+  });
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  return read.config;
+}
+
+/** Bugs are logged as errors. So is that the database is away: that is no bug here. */
+const logTo = (onBug: (line: string) => void) =>
+  pino(
+    { level: 'error' },
+    { write: (line: string) => void (line.includes('"bug"') && onBug(line)) },
+  );
+
+export class Replicas {
+  readonly #databaseUrl: string;
+  readonly #running: (Replica | Promise<Replica>)[] = [];
+  readonly #ending: Promise<void>[] = [];
+  readonly #now: () => number;
+  /** What the replicas logged as bugs. */
+  readonly bugs: string[] = [];
+  kills = 0;
+
+  private constructor(databaseUrl: string, now: () => number) {
+    this.#databaseUrl = databaseUrl;
+    this.#now = now;
+  }
+
+  static async start(databaseUrl: string, count: number, now: () => number): Promise<Replicas> {
+    const replicas = new Replicas(databaseUrl, now);
+    replicas.#running.push(...(await Promise.all(Array.from({ length: count }, replicas.#start))));
+    return replicas;
+  }
+
+  readonly #start = () =>
+    Replica.start(this.#databaseUrl, this.#now, (line) => void this.bugs.push(line));
+
+  get count(): number {
+    return this.#running.length;
+  }
+
+  /** A replica; waits while it restarts. */
+  async at(index: number): Promise<Replica> {
+    return (await this.#running[index % this.#running.length]) as Replica;
+  }
+
+  /** Stops one abruptly, and starts another in its place. */
+  async kill(index: number): Promise<void> {
+    const slot = index % this.#running.length;
+    const replica = await this.at(slot);
+    if (this.#running[slot] !== replica) return;
+    this.kills += 1;
+    const next = this.#start();
+    this.#running[slot] = next;
+    this.#ending.push(replica.kill());
+    this.#running[slot] = await next;
+  }
+
+  /** Stops all. */
+  async stop(): Promise<void> {
+    for (const index of this.#running.keys()) await (await this.at(index)).stop();
+    await Promise.all(this.#ending);
+  }
+}
+
+export const pause = (ms: number) => sleep(ms);

@@ -1,0 +1,96 @@
+/** Runs one trace on a database of its own, and checks everything. */
+
+import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { checkAccount } from './checker.ts';
+import type { Databases } from './databases.ts';
+import { checkEvents, checkReads, checkStatements } from './final-checks.ts';
+import type { AccountState } from './model/state.ts';
+import { Timeline } from './observations.ts';
+import { Replicas } from './replicas.ts';
+import { Runner, Violation } from './runner.ts';
+import type { Trace } from './trace.ts';
+
+/** Shortly before the end of a month. */
+export const STARTS_AT = Date.UTC(2031, 0, 30, 21, 30);
+
+export type Result = {
+  /** What is wrong; null if nothing is. */
+  readonly problem: string | null;
+  readonly attempts: number;
+  readonly reads: number;
+  readonly entries: number;
+  readonly kills: number;
+  readonly unknown: number;
+  readonly ms: number;
+  /** How often each refusal came. */
+  readonly refusals: Readonly<Record<string, number>>;
+};
+
+export async function simulate(trace: Trace, databases: Databases): Promise<Result> {
+  const startedAt = performance.now();
+  const databaseUrl = await databases.create();
+  const timeline = new Timeline(STARTS_AT);
+  const replicas = await Replicas.start(databaseUrl, trace.replicas, () => timeline.now);
+  const runner = new Runner(trace, replicas, timeline);
+  let entries = 0;
+  let problem: string | null = null;
+  try {
+    await runner.run();
+    const states: AccountState[] = [];
+    for (const accountId of runner.accountIds) {
+      const checked = await checkOne(accountId, runner, replicas);
+      entries += checked.entries;
+      states.push(checked.state);
+    }
+    await checkEvents(states, (await replicas.at(0)).scrip);
+    if (replicas.bugs.length > 0) throw new Violation(`a replica has logged ${replicas.bugs[0]}`);
+    const verified = await verify(databaseUrl, { all: true });
+    if (!verified.ok) throw new Violation(`verify: ${JSON.stringify(verified.discrepancies)}`);
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    problem = error.message;
+  } finally {
+    await replicas.stop();
+    await databases.drop(databaseUrl);
+  }
+  const refusals: Record<string, number> = {};
+  for (const { outcome } of runner.attempts)
+    if (outcome.kind === 'refusal') refusals[outcome.reason] = (refusals[outcome.reason] ?? 0) + 1;
+  return {
+    problem,
+    attempts: runner.attempts.length,
+    reads: runner.reads.length,
+    entries,
+    kills: replicas.kills,
+    unknown: runner.attempts.filter(({ outcome }) => outcome.kind === 'unknown').length,
+    refusals,
+    ms: performance.now() - startedAt,
+  };
+}
+
+/** Checks one account, and returns what the model has at its end. */
+async function checkOne(accountId: string, runner: Runner, replicas: Replicas) {
+  const { scrip } = await replicas.at(0);
+  const entries: Entry[] = [];
+  try {
+    for await (const message of scrip.billing.streamHistory({ accountId }))
+      entries.push(...message.entries);
+  } catch (error) {
+    if ((error as { reason?: string }).reason !== 'ACCOUNT_NOT_FOUND') throw error;
+  }
+  const { timeline } = runner;
+  const state = checkAccount({
+    accountId,
+    attempts: runner.attempts.filter(({ request }) => request.value.accountId === accountId),
+    reads: runner.reads.filter((read) => read.accountId === accountId),
+    entries,
+    timeline,
+  });
+  if (state.seq > 0n) {
+    for (let index = 0; index < replicas.count; index++)
+      await checkReads(state, timeline.now, (await replicas.at(index)).scrip);
+    await checkStatements(state, entries, timeline.now, scrip);
+  }
+  return { state, entries: entries.length };
+}

@@ -1,0 +1,192 @@
+/** Makes requests of their specifications. */
+import {
+  CloseAccountRequest,
+  GrantCreditsRequest,
+  MoveAccountRequest,
+  OfferPackRequest,
+  OpenAccountRequest,
+  UpdateAccountRequest,
+  WithdrawPackRequest,
+} from '../../src/gen/billing/v1/account_service.ts';
+import {
+  ChargeRequest,
+  CommitRequest,
+  ExtendReservationRequest,
+  PurchaseRequest,
+  RaiseReservationRequest,
+  RefundRequest,
+  ReleaseRequest,
+  ReserveRequest,
+} from '../../src/gen/billing/v1/billing_service.ts';
+import { Criticality, type Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
+import type { Usages } from '../../src/gen/billing/v1/pricing.ts';
+import type { Request } from './model/requests.ts';
+import type { AmountSpec, RequestSpec, UsageSpec } from './trace.ts';
+
+export const toUsages = (items: readonly UsageSpec[]): Usages => ({
+  items: items.map(({ operation, quantities, count }) => ({
+    operation,
+    quantities: new Map(Object.entries(quantities).map(([name, value]) => [name, BigInt(value)])),
+    attributes: new Map(),
+    count: BigInt(count),
+  })),
+});
+
+/** `all` means as much as can be asked for without it, where it is not taken. */
+function amountOf(amount: AmountSpec) {
+  if ('all' in amount) return { credits: 1n };
+  return 'credits' in amount
+    ? { credits: BigInt(amount.credits) }
+    : { usages: toUsages(amount.usages) };
+}
+
+const commitAmount = (amount: AmountSpec) => ('all' in amount ? { all: true } : amountOf(amount));
+
+const durationOf = (ms: number) => ({
+  seconds: BigInt(Math.floor(ms / 1_000)),
+  nanos: (ms % 1_000) * 1_000_000,
+});
+
+export type Named = { readonly accountId: string; readonly requestId: string };
+
+/** What steps before have made. Null: the step failed, or is not part of the trace. */
+export type Made = {
+  readonly reservationOf: (step: number) => string | null;
+  readonly seqOf: (step: number) => bigint | null;
+};
+
+/** Null if it names something that does not exist. */
+export function toRequest(
+  spec: RequestSpec,
+  named: Named,
+  now: number,
+  made: Made,
+): Request | null {
+  const { notAfterMs } = spec;
+  const common = {
+    ...named,
+    notAfter: notAfterMs === undefined ? undefined : new Date(now + notAfterMs),
+  };
+  const reservationId = 'of' in spec && spec.do !== 'refund' ? made.reservationOf(spec.of) : '';
+  if (reservationId === null) return null;
+  switch (spec.do) {
+    case 'open': {
+      const { plan: planId, name: displayName } = spec;
+      const value = OpenAccountRequest.fromPartial({ ...common, planId, displayName });
+      return { $case: 'openAccount', value };
+    }
+    case 'update': {
+      const value = UpdateAccountRequest.fromPartial({ ...common, ...settingsOf(spec) });
+      return { $case: 'updateAccount', value };
+    }
+    case 'close':
+      return { $case: 'closeAccount', value: CloseAccountRequest.fromPartial(common) };
+    case 'move': {
+      const value = MoveAccountRequest.fromPartial({ ...common, planId: spec.plan });
+      return { $case: 'moveAccount', value };
+    }
+    case 'grant':
+      return { $case: 'grantCredits', value: grantOf(spec, common, now) };
+    case 'offer': {
+      const { pack: packId, credits, days } = spec;
+      const pack = {
+        packId,
+        title: `Pack ${packId}`,
+        credits: BigInt(credits),
+        price: { currency: 'USD', amount: '7.50' },
+        validity:
+          days === undefined ? undefined : { length: { $case: 'days', value: days } as const },
+      };
+      return { $case: 'offerPack', value: OfferPackRequest.fromPartial({ ...common, pack }) };
+    }
+    case 'withdraw': {
+      const value = WithdrawPackRequest.fromPartial({ ...common, packId: spec.pack });
+      return { $case: 'withdrawPack', value };
+    }
+    case 'buy': {
+      const payment = { $case: 'paymentReference', value: spec.reference } as const;
+      const value = PurchaseRequest.fromPartial({ ...common, packId: spec.pack, payment });
+      return { $case: 'purchase', value };
+    }
+    case 'reserve': {
+      const { amount, ttlMs, policy, sheddable, reference } = spec;
+      const value = ReserveRequest.fromPartial({
+        ...common,
+        ...amountOf(amount),
+        ttl: ttlMs === undefined ? undefined : durationOf(ttlMs),
+        overCommitPolicy: policy as ReserveRequest['overCommitPolicy'],
+        criticality: sheddable ? Criticality.SHEDDABLE : Criticality.UNSPECIFIED,
+        reference,
+      });
+      return { $case: 'reserve', value };
+    }
+    case 'charge': {
+      const { amount, sheddable, reference } = spec;
+      const value = ChargeRequest.fromPartial({
+        ...common,
+        ...amountOf(amount),
+        criticality: sheddable ? Criticality.SHEDDABLE : Criticality.UNSPECIFIED,
+        reference,
+      });
+      return { $case: 'charge', value };
+    }
+    case 'raise': {
+      const fields = { ...common, reservationId, ...amountOf(spec.amount) };
+      return { $case: 'raiseReservation', value: RaiseReservationRequest.fromPartial(fields) };
+    }
+    case 'extend': {
+      const fields = { ...common, reservationId, ttl: durationOf(spec.ttlMs) };
+      return { $case: 'extendReservation', value: ExtendReservationRequest.fromPartial(fields) };
+    }
+    case 'commit': {
+      const { amount, final } = spec;
+      const fields = { ...common, reservationId, ...commitAmount(amount), final };
+      return { $case: 'commit', value: CommitRequest.fromPartial(fields) };
+    }
+    case 'release':
+      return {
+        $case: 'release',
+        value: ReleaseRequest.fromPartial({ ...common, reservationId }),
+      };
+    case 'refund': {
+      const seq = made.seqOf(spec.of);
+      if (seq === null) return null;
+      const { credits, reference } = spec;
+      const amount = credits === null ? { all: true } : { credits: BigInt(credits) };
+      const value = RefundRequest.fromPartial({ ...common, seq, ...amount, reference });
+      return { $case: 'refund', value };
+    }
+  }
+}
+
+function settingsOf({ name, labels, levels, floor }: Extract<RequestSpec, { do: 'update' }>) {
+  const levelOf = (level: number | `${number}%`) =>
+    typeof level === 'number'
+      ? { credits: BigInt(level) }
+      : { percent: Number.parseInt(level, 10) };
+  return {
+    ...(name !== undefined && { displayName: name }),
+    ...(labels && { labels: { labels: new Map(Object.entries(labels)) } }),
+    ...(levels !== undefined && {
+      lowBalanceLevels: levels === null ? {} : { own: { levels: levels.map(levelOf) } },
+    }),
+    ...(floor !== undefined && { pauseFloor: floor === null ? {} : { credits: BigInt(floor) } }),
+  };
+}
+
+function grantOf(
+  spec: Extract<RequestSpec, { do: 'grant' }>,
+  common: Named & { notAfter: Date | undefined },
+  now: number,
+): GrantCreditsRequest {
+  const { credits, category, priority, effectiveInMs, expiresInMs, onlyFor } = spec;
+  return GrantCreditsRequest.fromPartial({
+    ...common,
+    credits: BigInt(credits),
+    category: category as Grant_Category,
+    ...(priority !== undefined && { priority }),
+    ...(effectiveInMs !== undefined && { effectiveAt: new Date(now + effectiveInMs) }),
+    ...(expiresInMs !== undefined && { expiresAt: new Date(now + expiresInMs) }),
+    ...(onlyFor && { onlyFor: { operations: [...onlyFor] } }),
+  });
+}

@@ -1,0 +1,165 @@
+/**
+ * A trace: the steps of a simulation as plain data. A step names earlier steps by their number, so any of
+ * them can be left out: a step that needs the result of one that is missing is skipped.
+ */
+
+export type UsageSpec = {
+  readonly operation: string;
+  readonly quantities: Readonly<Record<string, number>>;
+  readonly count: number;
+};
+
+export type AmountSpec =
+  | { readonly credits: number }
+  | { readonly usages: readonly UsageSpec[] }
+  | { readonly all: true };
+
+/** A request. `of` is the step whose reservation, entry, purchase or pack it names. */
+export type RequestSpec = {
+  /** Milliseconds from now to not_after. */
+  readonly notAfterMs?: number;
+} & (
+  | { readonly do: 'open'; readonly plan: string; readonly name: string }
+  | {
+      readonly do: 'update';
+      readonly name?: string;
+      readonly labels?: Readonly<Record<string, string>>;
+      /** Null: the plan's again. */
+      readonly levels?: readonly (number | `${number}%`)[] | null;
+      readonly floor?: number | null;
+    }
+  | { readonly do: 'close' }
+  | { readonly do: 'move'; readonly plan: string }
+  | {
+      readonly do: 'grant';
+      readonly credits: number;
+      readonly category: number;
+      readonly priority?: number;
+      readonly effectiveInMs?: number;
+      readonly expiresInMs?: number;
+      readonly onlyFor?: readonly string[];
+    }
+  | {
+      readonly do: 'offer';
+      readonly pack: string;
+      readonly credits: number;
+      readonly days?: number;
+    }
+  | { readonly do: 'withdraw'; readonly pack: string }
+  | { readonly do: 'buy'; readonly pack: string; readonly reference: string }
+  | {
+      readonly do: 'reserve';
+      readonly amount: AmountSpec;
+      readonly ttlMs?: number;
+      readonly policy: number;
+      readonly sheddable: boolean;
+      readonly reference: string;
+    }
+  | {
+      readonly do: 'charge';
+      readonly amount: AmountSpec;
+      readonly sheddable: boolean;
+      readonly reference: string;
+    }
+  | { readonly do: 'raise'; readonly of: number; readonly amount: AmountSpec }
+  | { readonly do: 'extend'; readonly of: number; readonly ttlMs: number }
+  | {
+      readonly do: 'commit';
+      readonly of: number;
+      readonly amount: AmountSpec;
+      readonly final?: boolean;
+    }
+  | { readonly do: 'release'; readonly of: number }
+  | {
+      readonly do: 'refund';
+      readonly of: number;
+      /** Null: all. */
+      readonly credits: number | null;
+      readonly reference: string;
+    }
+);
+
+export type ReadSpec =
+  | { readonly read: 'balance'; readonly grants: boolean }
+  | { readonly read: 'estimate'; readonly usages: readonly UsageSpec[] }
+  | { readonly read: 'reservation'; readonly of: number }
+  | { readonly read: 'reservations'; readonly states: readonly number[] }
+  | { readonly read: 'grants' }
+  | { readonly read: 'account' }
+  | { readonly read: 'packs' }
+  | { readonly read: 'purchase'; readonly of: number }
+  | { readonly read: 'purchases' };
+
+/** How a request is sent. */
+export type Delivery = {
+  readonly replica: number;
+  /** It is sent to this replica at the same time. */
+  readonly also?: number;
+  /** The caller gives up after this time, and repeats the request elsewhere. */
+  readonly deadlineMs?: number;
+};
+
+export type Step = { readonly id: number } & (
+  | {
+      readonly kind: 'request';
+      readonly account: number;
+      readonly request: RequestSpec;
+      readonly delivery: Delivery;
+    }
+  /** The request of an earlier step again, after its response: the same body, or another one. */
+  | {
+      readonly kind: 'repeat';
+      readonly of: number;
+      readonly other: RequestSpec | null;
+      readonly delivery: Delivery;
+    }
+  | {
+      readonly kind: 'batch';
+      readonly items: readonly { readonly account: number; readonly request: RequestSpec }[];
+      readonly delivery: Delivery;
+    }
+  | {
+      readonly kind: 'read';
+      readonly account: number;
+      readonly read: ReadSpec;
+      readonly delivery: Delivery;
+    }
+  /** The clocks advance. With `calm`, after everything that was sent is answered. */
+  | { readonly kind: 'advance'; readonly ms: number; readonly calm: boolean }
+  /** The clocks advance to the expiry of a reservation, and this much further. */
+  | { readonly kind: 'reach'; readonly of: number; readonly ms: number; readonly calm: boolean }
+  /** The clocks advance to the beginning of the next day or month, and this much further. */
+  | { readonly kind: 'turn'; readonly to: 'day' | 'month'; readonly ms: number }
+  | { readonly kind: 'sweep'; readonly replica: number }
+  | { readonly kind: 'kill'; readonly replica: number }
+);
+
+export type Trace = {
+  readonly seed: number;
+  readonly replicas: number;
+  /** Requests at the same time. */
+  readonly width: number;
+  readonly steps: readonly Step[];
+};
+
+/** The trace as text: one step per line. */
+export const traceText = ({ seed, replicas, width, steps }: Trace): string =>
+  [
+    `seed ${seed}, ${replicas} replicas, ${width} calls at a time`,
+    ...steps.map((step) => JSON.stringify(step)),
+  ].join('\n');
+
+/** The trace of a text: the lines of `traceText`. Other lines are ignored. */
+export function parseTrace(text: string): Trace {
+  const lines = text.split('\n');
+  const title = lines.map((line) => TITLE.exec(line)?.groups).find((groups) => groups);
+  if (!title) throw new Error('the text has no line "seed N, N replicas, N calls at a time"');
+  return {
+    seed: Number(title['seed']),
+    replicas: Number(title['replicas']),
+    width: Number(title['width']),
+    steps: lines.filter((line) => line.startsWith('{"id":')).map((line) => JSON.parse(line)),
+  };
+}
+
+const TITLE = /^seed (?<seed>\d+), (?<replicas>\d+) replicas, (?<width>\d+) calls at a time$/;

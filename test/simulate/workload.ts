@@ -1,0 +1,384 @@
+/** Makes a trace of a seed. The same seed and length make the same trace. */
+import { Random } from '../cluster/random.ts';
+import { PLANS, UNITS } from './plans.ts';
+import type {
+  AmountSpec,
+  Delivery,
+  ReadSpec,
+  RequestSpec,
+  Step,
+  Trace,
+  UsageSpec,
+} from './trace.ts';
+
+const { MINUTE, HOUR, DAY } = UNITS;
+const ACCOUNTS = 7;
+/** The accounts that most requests are for. */
+const HOT = 2;
+
+type Remembered = { reservations: number[]; spendings: number[]; purchases: number[] };
+
+export function makeTrace(seed: number, length: number): Trace {
+  return new Workload(seed).trace(length);
+}
+
+class Workload {
+  readonly #seed: number;
+  readonly #random: Random;
+  readonly #steps: Step[] = [];
+  readonly #accounts: Remembered[] = [];
+  readonly #replicas: number;
+  /** Requests that can be repeated. */
+  readonly #requests: { readonly id: number; readonly account: number }[] = [];
+  #orders = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.#random = new Random(seed);
+    this.#replicas = this.#random.of([1, 2, 2, 3]);
+  }
+
+  trace(length: number): Trace {
+    const random = this.#random;
+    const width = random.of([1, 8, 16, 32, 48]);
+    for (let account = 0; account < ACCOUNTS; account++) {
+      this.#accounts.push({ reservations: [], spendings: [], purchases: [] });
+      const plan = random.of(PLANS as unknown as [(typeof PLANS)[number]]).planId;
+      this.#add(account, { do: 'open', plan, name: this.#chance(0.3) ? `name ${account}` : '' });
+      if (this.#chance(0.7))
+        this.#add(account, { do: 'grant', credits: random.integer(20, 300), category: 1 });
+    }
+    while (this.#steps.length < length) this.#next();
+    return { seed: this.#seed, replicas: this.#replicas, width, steps: this.#steps };
+  }
+
+  #chance = (share: number): boolean => this.#random.next() < share;
+
+  #account(): number {
+    return this.#chance(0.65)
+      ? this.#random.integer(0, HOT - 1)
+      : this.#random.integer(HOT, ACCOUNTS - 1);
+  }
+
+  #delivery(): Delivery {
+    const random = this.#random;
+    const replica = random.integer(0, this.#replicas - 1);
+    const way = random.next();
+    if (way < 0.08) return { replica, also: random.integer(0, this.#replicas - 1) };
+    if (way < 0.16) return { replica, deadlineMs: random.integer(1, 12) };
+    return { replica };
+  }
+
+  #push<Kind extends Step>(step: Kind extends Step ? Omit<Kind, 'id'> : never): number {
+    const id = this.#steps.length;
+    this.#steps.push({ id, ...step } as unknown as Step);
+    return id;
+  }
+
+  #add(account: number, request: RequestSpec) {
+    const delivery = this.#delivery();
+    const id = this.#push<Extract<Step, { kind: 'request' }>>({
+      kind: 'request',
+      account,
+      request,
+      delivery,
+    });
+    this.#remember(account, id, request);
+    this.#requests.push({ id, account });
+  }
+
+  #remember(account: number, id: number, request: RequestSpec) {
+    const known = this.#accounts[account]!;
+    if (request.do === 'reserve') known.reservations.push(id);
+    if (request.do === 'charge' || request.do === 'commit') known.spendings.push(id);
+    if (request.do === 'buy') known.purchases.push(id);
+  }
+
+  #next() {
+    const choice = this.#random.next();
+    if (choice < 0.6) return this.#addSome();
+    if (choice < 0.67) return this.#repeat();
+    if (choice < 0.71) return this.#batch();
+    if (choice < 0.89) return this.#read();
+    if (choice < 0.97) return this.#time();
+    if (choice < 0.99) {
+      this.#push({ kind: 'sweep', replica: this.#random.integer(0, this.#replicas - 1) });
+      return;
+    }
+    if (this.#chance(0.6))
+      this.#push({ kind: 'kill', replica: this.#random.integer(0, this.#replicas - 1) });
+  }
+
+  #addSome() {
+    const account = this.#account();
+    this.#add(account, this.#request(account));
+  }
+
+  #repeat() {
+    const recent = this.#requests.slice(-this.#random.of([3, 20, 1_000_000]));
+    const { id, account } = this.#random.of(recent as [(typeof recent)[number]]);
+    const before = this.#steps[id];
+    if (before?.kind !== 'request') return;
+    const other = this.#chance(0.3) ? this.#variant(account, before.request) : null;
+    this.#push<Extract<Step, { kind: 'repeat' }>>({
+      kind: 'repeat',
+      of: id,
+      other,
+      delivery: this.#delivery(),
+    });
+  }
+
+  /** Another body of the same method. */
+  #variant(account: number, request: RequestSpec): RequestSpec {
+    const random = this.#random;
+    switch (request.do) {
+      case 'reserve':
+      case 'charge':
+      case 'raise':
+        return { ...request, amount: this.#amount(account) };
+      case 'commit':
+        return { ...request, amount: { credits: random.integer(0, 20) } };
+      case 'grant':
+        return { ...request, credits: request.credits + 1 };
+      case 'refund':
+        return { ...request, credits: random.integer(1, 9) };
+      case 'buy':
+        return { ...request, reference: `other ${this.#orders++}` };
+      case 'update':
+        return { do: 'update', name: `renamed ${random.integer(0, 9)}` };
+      case 'extend':
+        return { ...request, ttlMs: request.ttlMs + 1_000 };
+      case 'move':
+        return { do: 'move', plan: this.#plan() };
+      default:
+        return request;
+    }
+  }
+
+  #plan = (): string => this.#random.of(PLANS as unknown as [(typeof PLANS)[number]]).planId;
+
+  #batch() {
+    const account = this.#account();
+    const count = this.#random.integer(2, 8);
+    const items = Array.from({ length: count }, () => {
+      const owner = this.#chance(0.7) ? account : this.#account();
+      return { account: owner, request: this.#request(owner) };
+    });
+    this.#push<Extract<Step, { kind: 'batch' }>>({
+      kind: 'batch',
+      items: items.filter(({ request }) => request.do !== 'offer' && request.do !== 'withdraw'),
+      delivery: this.#delivery(),
+    });
+  }
+
+  #request(account: number): RequestSpec {
+    const request = this.#plainRequest(account);
+    if (!this.#chance(0.03)) return request;
+    return { ...request, notAfterMs: this.#random.of([-1, 0, 1, 30_000]) };
+  }
+
+  #plainRequest(account: number): RequestSpec {
+    const random = this.#random;
+    const { reservations, spendings } = this.#accounts[account]!;
+    const recent = (ids: readonly number[]): number | null =>
+      ids.length === 0 ? null : random.of(ids.slice(-random.of([2, 6, 30])) as unknown as [number]);
+    const reservation = recent(reservations);
+    const choice = random.next();
+    if (choice < 0.24 || (choice < 0.58 && reservation === null)) return this.#reserve(account);
+    if (reservation !== null) {
+      if (choice < 0.4) return this.#commit(account, reservation);
+      if (choice < 0.46) return { do: 'release', of: reservation };
+      if (choice < 0.52) return { do: 'raise', of: reservation, amount: this.#amount(account) };
+      if (choice < 0.58) return { do: 'extend', of: reservation, ttlMs: this.#ttl() };
+    }
+    if (choice < 0.75)
+      return {
+        do: 'charge',
+        amount: this.#amount(account),
+        sheddable: this.#chance(0.2),
+        reference: '',
+      };
+    if (choice < 0.83) {
+      const of = recent(spendings);
+      const credits = this.#chance(0.4) ? null : random.integer(1, 25);
+      if (of !== null)
+        return { do: 'refund', of, credits, reference: this.#chance(0.2) ? 'complaint' : '' };
+    }
+    if (choice < 0.91) return this.#grant();
+    if (choice < 0.945) return this.#buy(account);
+    if (choice < 0.96)
+      return this.#chance(0.7)
+        ? {
+            do: 'offer',
+            pack: `own-${random.integer(1, 3)}`,
+            credits: random.integer(10, 90),
+            days: 3,
+          }
+        : { do: 'withdraw', pack: `own-${random.integer(1, 3)}` };
+    if (choice < 0.98) return this.#update();
+    if (choice < 0.997 || account < ACCOUNTS - 2) return { do: 'move', plan: this.#plan() };
+    return { do: 'close' };
+  }
+
+  #reserve(account: number): RequestSpec {
+    const random = this.#random;
+    return {
+      do: 'reserve',
+      amount: this.#amount(account),
+      ...(this.#chance(0.7) && { ttlMs: this.#ttl() }),
+      policy: random.of([0, 1, 2, 3, 3]),
+      sheddable: this.#chance(0.15),
+      reference: this.#chance(0.3) ? `job ${random.integer(1, 99)}` : '',
+    };
+  }
+
+  #ttl = (): number =>
+    this.#random.of([
+      ...[1, 1_000, 30_000, MINUTE, 10 * MINUTE, HOUR, HOUR, 3 * HOUR, 3 * HOUR, 3 * HOUR + 1],
+    ] as [number]);
+
+  #commit(account: number, of: number): RequestSpec {
+    const amount: AmountSpec = this.#chance(0.35) ? { all: true } : this.#amount(account);
+    const final = this.#random.of([undefined, true, false]);
+    return { do: 'commit', of, amount, ...(final !== undefined && { final }) };
+  }
+
+  #amount(_account: number): AmountSpec {
+    const random = this.#random;
+    if (this.#chance(0.5)) return { credits: random.of([0, 1, 5, 12, 30, random.integer(1, 120)]) };
+    return { usages: Array.from({ length: random.of([1, 1, 2, 3]) }, () => this.#usage()) };
+  }
+
+  #usage(): UsageSpec {
+    const random = this.#random;
+    const operation = random.of([
+      'doc.convert',
+      'doc.convert',
+      'doc.scan',
+      'image.scale',
+      'doc.upload',
+    ]);
+    const count = random.of([1, 1, 2, 3]);
+    if (this.#chance(0.01)) return { operation: 'doc.unknown', quantities: {}, count };
+    if (operation === 'doc.convert')
+      return {
+        operation,
+        quantities: { pages: this.#chance(0.02) ? 201 : random.integer(1, 20) },
+        count,
+      };
+    if (operation === 'image.scale')
+      return { operation, quantities: { factor: random.integer(2, 16) }, count };
+    return { operation, quantities: {}, count };
+  }
+
+  #grant(): RequestSpec {
+    const random = this.#random;
+    const priority = random.of([undefined, undefined, 10, 90]);
+    const starts = this.#chance(0.2) ? random.of([1, 40_000, HOUR, DAY]) : 0;
+    const lasts = random.of([null, 1, 2_000, MINUTE, 20 * MINUTE, HOUR, DAY, 3 * DAY]);
+    const onlyFor = this.#chance(0.15)
+      ? random.of([['doc.scan'], ['doc.convert', 'doc.scan'], ['image.scale'], ['doc.upload']])
+      : null;
+    return {
+      do: 'grant',
+      credits: random.of([1, 7, 20, random.integer(1, 150)]),
+      category: random.of([1, 2, 4]),
+      ...(priority !== undefined && { priority }),
+      ...(starts > 0 && { effectiveInMs: starts }),
+      ...(lasts !== null && { expiresInMs: starts + lasts }),
+      ...(onlyFor && { onlyFor }),
+    };
+  }
+
+  #buy(account: number): RequestSpec {
+    const random = this.#random;
+    const old = this.#orders > 0 && this.#chance(0.2);
+    const number = old ? random.integer(1, this.#orders) : ++this.#orders;
+    return {
+      do: 'buy',
+      pack: random.of(['small', 'small', 'large', 'month', `own-${random.integer(1, 3)}`]),
+      reference: `${this.#chance(0.2) ? 'Order ' : 'order'}${account}-${number}`,
+    };
+  }
+
+  #update(): RequestSpec {
+    const random = this.#random;
+    switch (random.integer(0, 3)) {
+      case 0:
+        return { do: 'update', name: `name ${random.integer(1, 5)}` };
+      case 1:
+        return { do: 'update', labels: { team: `t${random.integer(1, 3)}` } };
+      case 2:
+        return { do: 'update', levels: random.of([null, [], [20, 80], ['10%', 15], ['50%']]) };
+      default:
+        return { do: 'update', floor: random.of([null, 0, 20, 60]) };
+    }
+  }
+
+  #read() {
+    const account = this.#account();
+    const delivery = { replica: this.#random.integer(0, this.#replicas - 1) };
+    this.#push<Extract<Step, { kind: 'read' }>>({
+      kind: 'read',
+      account,
+      read: this.#readOf(account),
+      delivery,
+    });
+  }
+
+  #readOf(account: number): ReadSpec {
+    const random = this.#random;
+    const { reservations, purchases } = this.#accounts[account]!;
+    const choice = random.integer(0, 11);
+    if (choice < 4) return { read: 'balance', grants: this.#chance(0.5) };
+    if (choice < 6) return { read: 'estimate', usages: [this.#usage(), this.#usage()] };
+    if (choice < 8 && reservations.length > 0)
+      return { read: 'reservation', of: random.of(reservations.slice(-8) as [number]) };
+    if (choice === 8) return { read: 'grants' };
+    if (choice === 9) return { read: 'reservations', states: random.of([[], [1], [4], [2, 3]]) };
+    if (choice === 10 && purchases.length > 0)
+      return { read: 'purchase', of: random.of(purchases.slice(-4) as [number]) };
+    return random.of<ReadSpec>([{ read: 'account' }, { read: 'packs' }, { read: 'purchases' }]);
+  }
+
+  #time() {
+    const random = this.#random;
+    const calm = this.#chance(0.3);
+    const choice = random.next();
+    if (choice < 0.3) {
+      const { reservations } = this.#accounts[this.#account()]!;
+      const of = reservations.at(-random.integer(1, 4));
+      const ms = random.of([-1, 0, 0, 1, 1_000, 5 * MINUTE, 5 * MINUTE + 1]);
+      if (of !== undefined)
+        this.#push<Extract<Step, { kind: 'reach' }>>({ kind: 'reach', of, ms, calm });
+      return;
+    }
+    if (choice < 0.34) {
+      const to = this.#chance(0.8) ? 'day' : 'month';
+      this.#push<Extract<Step, { kind: 'turn' }>>({
+        kind: 'turn',
+        to,
+        ms: random.of([-1, 0, 1, 5_000]),
+      });
+      return;
+    }
+    const ms = random.of([
+      ...[
+        1,
+        1,
+        10,
+        10,
+        1_000,
+        1_000,
+        5_000,
+        30_000,
+        30_000,
+        2 * MINUTE,
+        10 * MINUTE,
+        HOUR,
+        7 * HOUR,
+      ],
+    ] as [number]);
+    this.#push<Extract<Step, { kind: 'advance' }>>({ kind: 'advance', ms, calm });
+  }
+}
