@@ -76,15 +76,15 @@ export const migrate = (env: Readonly<Record<string, string>>): Program =>
   startProgram(['src/migrate.ts'], env);
 
 /**
- * Publishes the plans of deploy/ in the database of DATABASE_URL. Resolves when the service logs that it is
+ * Publishes the plans of deploy/ in the database of DATABASE_URL, as `owner` if that is another user. Resolves when the service logs that it is
  * ready; rejects with its stderr if it ends instead.
  */
 export async function startReplica(
   env: Readonly<Record<string, string>>,
   imports: readonly string[] = [],
+  owner: string | undefined = env['DATABASE_URL'],
 ): Promise<Replica> {
-  const { DATABASE_URL } = env;
-  if (DATABASE_URL) await publishAt(DATABASE_URL, await plansOfDeploy(), Date.now());
+  if (owner) await publishAt(owner, await plansOfDeploy(), Date.now());
   const program = startService(env, imports);
   const ready = await Promise.race([readyLineOf(program), endedEarly(program)]);
   const port = Number(ready['port']);

@@ -178,7 +178,8 @@ const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
   owner.errorOf(
     `insert into ${table} select * from jsonb_populate_record(null::${table}, $1::jsonb)`,
     [JSON.stringify({ ...validRows[table], ...changes })],
-    'scrip_runtime',
+    // The service does not publish plans.
+    table.startsWith('plan') || table === 'rate_cards' ? '' : 'scrip_runtime',
   );
 
 const noReference = { payment_reference: null, payment_reference_key: null };

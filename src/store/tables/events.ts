@@ -12,7 +12,7 @@ export const events = defineTable({
     accountId: text('key'),
     eventId: uuid('key'),
     seq: bigint('inserted', '1, 2, 3 … within the account'),
-    position: bigint('inserted', '1, 2, 3 … over all accounts; given after the commit')
+    position: bigint('updated', '1, 2, 3 … over all accounts; given after the commit')
       .nullable()
       .from((_: LedgerEvent) => null),
     type: text<EventType>('inserted', 'e.g. "balance.low"'),
@@ -29,6 +29,6 @@ export const events = defineTable({
     events_by_position: { on: ['position'] },
     events_of_account: { on: ['accountId', 'position'] },
   },
-  privileges: 'select, insert, update (position)',
+  privileges: 'select, insert, update',
   unanalyzed: ['data'],
 });

@@ -13,5 +13,5 @@ export const planVersions = defineTable({
     createdAt: instant('inserted', 'it is in force from then until the next'),
   },
   checks: { plan_versions_version_check: 'version > 0' },
-  privileges: 'select, insert',
+  privileges: 'select',
 });

@@ -15,5 +15,5 @@ export const plans = defineTable({
       'rate card versions that were replaced before they took effect',
     ),
   },
-  privileges: 'select, insert, update',
+  privileges: 'select',
 });

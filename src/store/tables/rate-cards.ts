@@ -13,5 +13,5 @@ export const rateCards = defineTable({
     effectiveAt: instant('inserted', 'the version is in force from then until the next'),
   },
   checks: { rate_cards_version_check: 'version > 0' },
-  privileges: 'select, insert',
+  privileges: 'select',
 });
