@@ -9,6 +9,7 @@ import type { Money, Pack } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
 import type { Labels, Origin, Trace } from './entry.ts';
 import { DEFAULT_PRIORITY } from './grant.ts';
+import { grantDetails } from './grant-details.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
 
 /** How a purchase is paid. */
@@ -134,6 +135,7 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
       credits,
       purchaseId: purchase.purchaseId,
       grantId: grant.grantId,
+      details: grantDetails(grant),
       reference: entryReference(purchase),
       labels: purchase.labels,
       ...(resolution && { personal: { reason: resolution.reason } }),

@@ -1,10 +1,13 @@
 /** Which fields an entry has: those of its kind, and no others. */
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import type { Report } from './findings.ts';
+import { GRANT_DETAILS } from './grant-terms.ts';
 import { ENTRY_RULES, type Named } from './moves.ts';
 
 /** What entries without moves, or beside them, may state: by kind. */
 const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
+  GRANT: [...GRANT_DETAILS, 'period_end'],
+  PURCHASE: GRANT_DETAILS,
   UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor'],
   OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],
   WITHDRAW_PACK: ['pack_id'],
