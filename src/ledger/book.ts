@@ -271,7 +271,7 @@ const NO_LABELS: Labels = {};
 const toEntry = (
   account: Account,
   draft: EntryDraft,
-  { planId, planVersion }: PublishedPlan,
+  plan: PublishedPlan,
   origin: Origin,
 ): UnsealedEntry => ({
   accountId: account.accountId,
@@ -288,10 +288,12 @@ const toEntry = (
   grantId: draft.grantId ?? null,
   refundedSeq: draft.refunded?.seq ?? null,
   usages: draft.usages ?? [],
-  planId,
-  planVersion,
+  planId: plan.planId,
+  planVersion: plan.planVersion,
+  termsHash: plan.termsHash,
   previousPlanId: draft.previousPlanId ?? null,
   rateCardVersion: draft.rateCardVersion ?? null,
+  rateCardHash: draft.rateCardVersion === undefined ? '' : plan.rateCardHash(draft.rateCardVersion),
   late: draft.late ?? false,
   final: draft.final ?? null,
   asked: draft.asked ?? null,

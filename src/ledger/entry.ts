@@ -181,7 +181,14 @@ export type StoredEntry = Entry & {
   readonly erasedHash: Uint8Array | null;
 };
 
-/** An entry before it has its place in the hash chain. */
-export type UnsealedEntry = Omit<StoredEntry, 'hash' | 'salt' | 'erasedHash' | 'request'> & {
-  request: AnsweredRequest | null;
+/** The hashes of the published versions that an entry names. They are hashed with it, and not stored again. */
+export type TermsHashes = {
+  /** Of the version of the plan's terms, in hexadecimal. */
+  readonly termsHash: string;
+  /** Of the version of its rate card; empty where no price is concerned. */
+  readonly rateCardHash: string;
 };
+
+/** An entry before it has its place in the hash chain. */
+export type UnsealedEntry = Omit<StoredEntry, 'hash' | 'salt' | 'erasedHash' | 'request'> &
+  TermsHashes & { request: AnsweredRequest | null };

@@ -4,10 +4,12 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Row } from '../pg/table.ts';
 import { grants as table } from '../store/tables/grants.ts';
 import type { Findings } from './findings.ts';
+import type { Published } from './published.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type AccountGroup = {
   readonly snapshot: Snapshot;
+  readonly published: Published;
   /** In the order of their ids. */
   readonly accounts: ReadonlyMap<string, Account>;
   readonly grants: ReadonlyMap<string, ReadonlyMap<bigint, Grant>>;

@@ -11,6 +11,7 @@ import { checkErasure, checkStoredForm, entrySelectList, readEntry } from './ent
 import type { Report } from './findings.ts';
 import { checkGrants } from './grants.ts';
 import { Mutations } from './mutations.ts';
+import type { Published } from './published.ts';
 import { Replay } from './replay.ts';
 
 /** Returns the number of entries. */
@@ -38,6 +39,7 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
 
 /** The audit of one account's entries, one after the other. */
 class EntriesAudit {
+  readonly #published: Published;
   readonly #account: Account;
   readonly #grants: ReturnType<typeof grantsOf>;
   readonly #report: Report;
@@ -48,6 +50,7 @@ class EntriesAudit {
 
   constructor(group: AccountGroup, account: Account) {
     const { accountId } = account;
+    this.#published = group.published;
     this.#account = account;
     this.#grants = grantsOf(group, accountId);
     this.#report = (what) => group.findings.add(accountId, what);
@@ -60,7 +63,7 @@ class EntriesAudit {
     const entry = parseEntry(row);
     if (entry instanceof Error) return this.#skip(row, entry);
     const report = (what: string) => this.#report(`entry ${entry.seq}: ${what}`);
-    const sealed = this.#chain.apply(entry, report);
+    const sealed = this.#chain.apply(entry, this.#published.hashesOf(entry), report);
     checkStoredForm(row, sealed, report);
     checkErasure(row, entry, report);
     this.#mutations.apply(entry, report);

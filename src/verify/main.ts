@@ -33,7 +33,7 @@ async function main(options: VerifyOptions): Promise<number> {
     }
     const { discrepancies } = result;
     for (const { accountId, what } of options.all ? discrepancies : discrepancies.slice(0, 1))
-      print(`account ${accountId}: ${what}`);
+      print(accountId === null ? what : `account ${accountId}: ${what}`);
     return DISCREPANCY;
   } finally {
     await database.close();

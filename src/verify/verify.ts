@@ -14,7 +14,8 @@ import { accounts as table } from '../store/tables/accounts.ts';
 import { type AccountGroup, loadGrants } from './account-group.ts';
 import { checkEntries } from './entries.ts';
 import { checkEvents, checkPositions } from './events.ts';
-import { type Discrepancy, Findings } from './findings.ts';
+import { type Discrepancy, Findings, type Report } from './findings.ts';
+import { Published } from './published.ts';
 import { checkPurchases } from './purchases.ts';
 import { checkRateCards } from './rate-cards.ts';
 import { checkRefunds } from './refunds.ts';
@@ -33,7 +34,7 @@ export type VerifyOptions = {
 
 export type VerifyResult =
   | { readonly ok: true; readonly accounts: number; readonly entries: number }
-  /** In the order of the account ids; those of one account in the order of the checks. */
+  /** Those of no account come first, then in the order of the account ids. */
   | { readonly ok: false; readonly discrepancies: readonly Discrepancy[] };
 
 /** The discrepancy of an account that was named and does not exist. */
@@ -65,14 +66,19 @@ async function auditAll(
   const discrepancies: Discrepancy[] = [];
   let accounts = 0;
   let entries = 0;
+  const ofNoAccount = new Set<string>();
   let after: string | null = '';
   while (after !== null) {
-    const audited: GroupResult = await auditNext(client, accountId ?? null, after);
+    const audited: GroupResult = await auditNext(client, accountId ?? null, after, (what) => {
+      ofNoAccount.add(what);
+    });
     accounts += audited.accounts;
     entries += audited.entries;
     discrepancies.push(...audited.discrepancies);
-    after = discrepancies.length > 0 && !all ? null : audited.next;
+    const hasFound = discrepancies.length > 0 || ofNoAccount.size > 0;
+    after = hasFound && !all ? null : audited.next;
   }
+  discrepancies.unshift(...Array.from(ofNoAccount, (what) => ({ accountId: null, what })));
   if (accountId === undefined && (discrepancies.length === 0 || all))
     discrepancies.push(...(await checkPositions(client)));
   return discrepancies.length > 0 ? { ok: false, discrepancies } : { ok: true, accounts, entries };
@@ -86,11 +92,15 @@ type GroupResult = {
   readonly next: string | null;
 };
 
-/** Audits the account `only`, or else the next accounts after the id `after`. */
+/**
+ * Audits the account `only`, or else the next accounts after the id `after`. What was published is checked with
+ * each group, and may be reported several times.
+ */
 async function auditNext(
   client: pg.Client,
   only: string | null,
   after: string,
+  reportPublished: Report,
 ): Promise<GroupResult> {
   return await inReadOnlySnapshot(client, async () => {
     const rows = await readAccounts(client, only, after);
@@ -105,6 +115,7 @@ async function auditNext(
     const snapshot = new Snapshot(client, range);
     const group: AccountGroup = {
       snapshot,
+      published: await Published.load(client, reportPublished),
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
       grants: await loadGrants(snapshot),
       closedUntil: await loadClosedUntil(snapshot),

@@ -19,13 +19,21 @@ const uuid = '01900000-0000-7000-8000-000000000000';
 
 /** A valid row of each table. The tests break one rule of it at a time. */
 const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  plan_versions: { plan_id: 'p', version: 1, title: 'P', terms: {}, created_at: instant },
+  plan_versions: {
+    plan_id: 'p',
+    version: 1,
+    title: 'P',
+    terms: {},
+    created_at: instant,
+    hash: '\\x00',
+  },
   rate_cards: {
     plan_id: 'p',
     version: 1,
     content: {},
     created_at: instant,
     effective_at: instant,
+    hash: '\\x00',
   },
   accounts: {
     account_id: 'a',

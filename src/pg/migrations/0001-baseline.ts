@@ -40,6 +40,7 @@ create table plans (
   updated_at timestamptz(3) not null,
   revision   int not null,            -- incremented by every publication that changes something
   withdrawn  jsonb not null,          -- rate card versions that were replaced before they took effect
+  hash       bytea not null,          -- SHA-256 over the row and the hashes of its newest versions
   primary key (plan_id)
 );
 grant select on plans to scrip_runtime;
@@ -51,6 +52,7 @@ create table plan_versions (
   title      text not null,
   terms      jsonb not null,          -- terms and packs; see src/pricing/plan-file/plan-json.ts
   created_at timestamptz(3) not null, -- it is in force from then until the next
+  hash       bytea not null,          -- SHA-256 over the row and the hash of the version before it
   primary key (plan_id, version),
   constraint plan_versions_version_check check (version > 0)
 );
@@ -63,6 +65,7 @@ create table rate_cards (
   content      jsonb not null,          -- prices; see src/pricing/plan-file/plan-json.ts
   created_at   timestamptz(3) not null,
   effective_at timestamptz(3) not null, -- the version is in force from then until the next
+  hash         bytea not null,          -- SHA-256 over the row and the hash of the version before it
   primary key (plan_id, version),
   constraint rate_cards_version_check check (version > 0)
 );
