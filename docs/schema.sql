@@ -234,7 +234,7 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (kind >= 1 and kind <= 22),
+  constraint entries_kind_check check (kind >= 1 and kind <= 23),
   constraint entries_request_check check (
     method >= 1
     and method <= 16
@@ -532,6 +532,7 @@ create view history as
       when 20 then 'CLAW_BACK'
       when 21 then 'REINSTATE'
       when 22 then 'REJECT_PURCHASE'
+      when 23 then 'PAYMENT'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,

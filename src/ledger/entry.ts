@@ -42,6 +42,7 @@ export type EntryKind =
   | 'CHECKOUT'
   | 'PURCHASE'
   | 'REJECT_PURCHASE'
+  | 'PAYMENT'
   | 'CLAW_BACK'
   | 'REINSTATE'
   | 'RESERVE'

@@ -11,6 +11,7 @@ import type { Labels, Origin, Trace } from './entry.ts';
 import { DEFAULT_PRIORITY } from './grant.ts';
 import { grantDetails } from './grant-details.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
+import { paymentDetails, purchaseTerms } from './purchase-details.ts';
 
 /** How a purchase is paid. */
 export type Payment =
@@ -82,19 +83,20 @@ function paymentFields(
 
 /** Records that a purchase awaits its payment at the provider. Returns the seq of the entry. */
 export function postCheckout(book: Book, purchase: Purchase, origin: Origin): bigint {
-  const { purchaseId, packId, credits, price, labels, checkout } = purchase;
+  const { purchaseId, labels, checkout, savedMethod } = purchase;
   const { seq } = book.post(
     {
       kind: 'CHECKOUT',
       purchaseId,
-      details: {
-        pack_id: packId,
-        credits: credits.toString(),
-        amount: price.amount,
-        currency: price.currency,
-      },
+      details: purchaseTerms(purchase),
       labels,
-      ...(checkout?.customerEmail && { personal: { customer_email: checkout.customerEmail } }),
+      personal: {
+        ...(checkout?.customerEmail && { customer_email: checkout.customerEmail }),
+        ...(savedMethod && {
+          customer: savedMethod.customer,
+          payment_method: savedMethod.paymentMethod,
+        }),
+      },
     },
     origin,
   );
@@ -135,7 +137,11 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
       credits,
       purchaseId: purchase.purchaseId,
       grantId: grant.grantId,
-      details: grantDetails(grant),
+      details: {
+        ...grantDetails(grant),
+        ...purchaseTerms(purchase),
+        ...paymentDetails(purchase),
+      },
       reference: entryReference(purchase),
       labels: purchase.labels,
       ...(resolution && { personal: { reason: resolution.reason } }),

@@ -26,6 +26,7 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   WITHDRAW_PACK: [],
   CHECKOUT: [],
   REJECT_PURCHASE: [],
+  PAYMENT: [],
   EXTEND: [],
   GRANT: ISSUE_MOVES,
   GRANT_EFFECTIVE: ISSUE_MOVES,
