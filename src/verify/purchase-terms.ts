@@ -77,7 +77,8 @@ const INVISIBLE = /[\p{White_Space}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** What references of one payment have in common. Two purchases cannot have it. */
 export function checkReferenceKey(purchase: Row, report: Report) {
-  const reference: string | null = purchase['payment_reference'] ?? null;
+  const columns: Readonly<Record<string, string | null>> = purchase;
+  const reference = columns['payment_reference'] ?? null;
   const visible = reference?.normalize('NFKC').replace(INVISIBLE, '').toUpperCase().toLowerCase();
   const key = visible?.normalize('NFKC') ?? null;
   const stored: string | null = purchase['payment_reference_key'] ?? null;

@@ -1073,7 +1073,7 @@ update purchases set state = 'MISMATCHED', decision = null, decided_by = null, d
   where :account and state = 'REJECTED';
 
 -- buyer: makes a pending purchase cheaper
--- > amount is 1000000000, entry
+-- > amount is 1.000000000, entry
 update purchases set amount = 1 where :account and state = 'PENDING';
 
 -- buyer: changes the purchase of a claw-back
