@@ -65,6 +65,7 @@ create table accounts (
   top_up_due_at      timestamptz(3),          -- a top-up is to be started or checked; null: none
   statement_due_at   timestamptz(3),          -- end of the next month to close; null: none
   statement_plan_id  text,                    -- the postpaid plan that prices that month
+  events_hash        bytea,                   -- of the events that no entry covers yet; null: none
   seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
   event_count        bigint not null,         -- seq of the newest event
@@ -107,12 +108,13 @@ create index accounts_by_plan on accounts (plan_id, account_id);
 alter table accounts alter column labels set statistics 0,
   alter column auto_top_up set statistics 0,
   alter column top_ups set statistics 0,
+  alter column events_hash set statistics 0,
   alter column last_hash set statistics 0;
 grant select, insert, update (closed_at, state, plan_id, display_name, labels, low_balance_levels,
   pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at, statement_plan_id,
-  seq, grant_count, event_count, remaining, reserved, granted, scheduled, overage, overage_reserved,
-  overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash, version) on
-  accounts to scrip_runtime;
+  events_hash, seq, grant_count, event_count, remaining, reserved, granted, scheduled, overage,
+  overage_reserved, overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash,
+  version) on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
 create table grants (
@@ -420,6 +422,8 @@ create table events (
   data       jsonb not null,          -- {"name": "value"}
   trace_id   text not null,           -- W3C trace id, hexadecimal, of what caused it
   span_id    text not null,
+  salt       bytea,                   -- hashed with the data; null: erased
+  hash       bytea not null,          -- SHA-256 over the row and the statement that it says was closed
   primary key (account_id, event_id),
   constraint events_seq_check check (seq > 0),
   constraint events_position_check check (position > 0)
@@ -427,7 +431,9 @@ create table events (
 create index events_waiting on events (account_id, seq) where position is null;
 create index events_by_position on events (position);
 create index events_of_account on events (account_id, position);
-alter table events alter column data set statistics 0;
+alter table events alter column data set statistics 0,
+  alter column salt set statistics 0,
+  alter column hash set statistics 0;
 grant select, insert, update (position) on events to scrip_runtime;
 
 -- How far the outbox has got: the last position given ("assigned"), and the last that has a

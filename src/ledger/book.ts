@@ -300,6 +300,7 @@ const toEntry = (
   expiresAt: draft.expiresAt ?? null,
   overCommitPolicy: draft.overCommitPolicy ?? null,
   details: draft.details ?? NO_LABELS,
+  sealedEvents: null,
   caller: origin.caller,
   requestId: origin.requestId,
   reference: draft.reference ?? '',

@@ -6,6 +6,7 @@
  * request: its method, fingerprint and response. Further entries of the same mutation follow it.
  */
 import type { PricedUsage } from '../pricing/price.ts';
+import type { EventsSeal } from './event-hash.ts';
 import type { OverCommitPolicy } from './reservation.ts';
 
 export type BucketKind =
@@ -164,6 +165,8 @@ export type Entry = Origin & {
   readonly overCommitPolicy: OverCommitPolicy | null;
   /** What a mutation without moves has set, e.g. the terms of a pack. */
   readonly details: Labels;
+  /** The events that its hash covers, besides the entry itself; null: none. */
+  readonly sealedEvents: EventsSeal | null;
   readonly reference: string;
   readonly labels: Labels;
   /** The same as details, of personal data: it can be erased. */
@@ -191,5 +194,8 @@ export type TermsHashes = {
 };
 
 /** An entry before it has its place in the hash chain. */
-export type UnsealedEntry = Omit<StoredEntry, 'hash' | 'salt' | 'erasedHash' | 'request'> &
-  TermsHashes & { request: AnsweredRequest | null };
+export type UnsealedEntry = Omit<
+  StoredEntry,
+  'hash' | 'salt' | 'erasedHash' | 'request' | 'sealedEvents'
+> &
+  TermsHashes & { request: AnsweredRequest | null; sealedEvents: EventsSeal | null };

@@ -1,5 +1,6 @@
 /** A group of accounts that is audited in one snapshot, with their grants. */
 import type { Account } from '../ledger/account.ts';
+import type { EventsSeal } from '../ledger/event-hash.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Row } from '../pg/table.ts';
 import { grants as table } from '../store/tables/grants.ts';
@@ -15,8 +16,13 @@ export type AccountGroup = {
   readonly grants: ReadonlyMap<string, ReadonlyMap<bigint, Grant>>;
   /** Of accounts with statements: the end of the last month that is closed. */
   readonly closedUntil: ReadonlyMap<string, number>;
+  /** The events that the entries of each account cover. Filled by entries.ts. */
+  readonly eventSeals: Map<string, EventSeal[]>;
   readonly findings: Findings;
 };
+
+/** The events that an entry covers. */
+export type EventSeal = EventsSeal & { readonly entrySeq: bigint };
 
 const NO_GRANTS: ReadonlyMap<bigint, Grant> = new Map();
 

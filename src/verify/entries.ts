@@ -4,7 +4,13 @@ import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { StoredEntry } from '../ledger/entry.ts';
 import type { Row } from '../pg/table.ts';
 import { customPacks } from '../store/tables/custom-packs.ts';
-import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import {
+  type AccountGroup,
+  type EventSeal,
+  findAccount,
+  grantsOf,
+  groupRows,
+} from './account-group.ts';
 import { AccountHistory } from './account-history.ts';
 import { Chain } from './chain.ts';
 import { checkErasure, checkStoredForm, entrySelectList, readEntry } from './entry-rows.ts';
@@ -40,6 +46,7 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
 /** The audit of one account's entries, one after the other. */
 class EntriesAudit {
   readonly #published: Published;
+  readonly #eventSeals: EventSeal[] = [];
   readonly #account: Account;
   readonly #grants: ReturnType<typeof grantsOf>;
   readonly #report: Report;
@@ -51,6 +58,7 @@ class EntriesAudit {
   constructor(group: AccountGroup, account: Account) {
     const { accountId } = account;
     this.#published = group.published;
+    group.eventSeals.set(accountId, this.#eventSeals);
     this.#account = account;
     this.#grants = grantsOf(group, accountId);
     this.#report = (what) => group.findings.add(accountId, what);
@@ -69,6 +77,8 @@ class EntriesAudit {
     this.#mutations.apply(entry, report);
     this.#history.apply(entry, report);
     this.#replay.apply(entry);
+    const { seq: entrySeq, sealedEvents } = entry;
+    if (sealedEvents) this.#eventSeals.push({ ...sealedEvents, entrySeq });
   }
 
   finish(packs: readonly CustomPack[]) {

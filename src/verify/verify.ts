@@ -119,6 +119,7 @@ async function auditNext(
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
       grants: await loadGrants(snapshot),
       closedUntil: await loadClosedUntil(snapshot),
+      eventSeals: new Map(),
       findings,
     };
     const entries = await checkEntries(group);

@@ -217,6 +217,7 @@ const entryOf = (
   expiresAt,
   overCommitPolicy: 'REJECT',
   details: {},
+  sealedEvents: null,
   caller: 'bench',
   requestId,
   reference,

@@ -70,6 +70,9 @@ const fields: { [Field in keyof UnsealedEntry]-?: fc.Arbitrary<UnsealedEntry[Fie
   expiresAt: fc.option(fc.nat(9)),
   overCommitPolicy: fc.constantFrom('REJECT', 'CAP', 'DRAW'),
   details: dictionary(name),
+  sealedEvents: fc.option(
+    fc.record({ upTo: credits, hash: fc.constantFrom('ab', 'cd') }, { noNullPrototype: true }),
+  ),
   caller: name,
   requestId: name,
   reference: name,

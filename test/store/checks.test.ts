@@ -170,6 +170,7 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     data: {},
     trace_id: '',
     span_id: '',
+    hash: '\\x00',
   },
   deliveries: {
     account_id: 'a',
@@ -258,7 +259,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { reserved_after: -1 },
     { overage_after: -1 },
   ],
-  entries_kind_check: [{ kind: 0 }, { kind: 23 }],
+  entries_kind_check: [{ kind: 0 }, { kind: 24 }],
   entries_request_check: [{ request_id: null }, { method: 0 }, { method: 17 }],
   entries_plan_change_check: [{ previous_plan_id: 'p' }, { kind: 11 }],
   entries_erased_check: [{ erased_hash: Buffer.alloc(32) }],

@@ -59,6 +59,7 @@ export const newAccount = (
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,
+  eventsHash: null,
   remaining: 0n,
   reserved: 0n,
   granted: 0n,
