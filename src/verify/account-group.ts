@@ -6,6 +6,7 @@ import type { Row } from '../pg/table.ts';
 import { grants as table } from '../store/tables/grants.ts';
 import type { Findings } from './findings.ts';
 import type { Published } from './published.ts';
+import { jsonTexts, readRow } from './readable-row.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type AccountGroup = {
@@ -29,14 +30,19 @@ const NO_GRANTS: ReadonlyMap<bigint, Grant> = new Map();
 export const grantsOf = ({ grants }: AccountGroup, accountId: string): ReadonlyMap<bigint, Grant> =>
   grants.get(accountId) ?? NO_GRANTS;
 
-export async function loadGrants(snapshot: Snapshot): Promise<AccountGroup['grants']> {
+export async function loadGrants(
+  snapshot: Snapshot,
+  findings: Findings,
+): Promise<AccountGroup['grants']> {
   const grants = new Map<string, Map<bigint, Grant>>();
   const rows = snapshot.rows(
     (inRange) =>
-      `select ${table.selectList} from grants where ${inRange('account_id')} order by account_id, grant_id`,
+      `select ${table.selectList}, ${jsonTexts(table)} from grants where ${inRange('account_id')} order by account_id, grant_id`,
   );
   for await (const row of rows) {
-    const grant = table.read(row);
+    const grant = readRow(table, row, (what) =>
+      findings.add(row['account_id']!, `grant ${row['grant_id']}: ${what}`),
+    );
     const ofAccount = grants.get(grant.accountId) ?? new Map<bigint, Grant>();
     grants.set(grant.accountId, ofAccount.set(grant.grantId, grant));
   }

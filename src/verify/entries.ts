@@ -19,6 +19,7 @@ import { checkGrants } from './grants.ts';
 import { Mutations } from './mutations.ts';
 import type { Published } from './published.ts';
 import { Replay } from './replay.ts';
+import { Schedule } from './schedule.ts';
 
 /** Returns the number of entries. */
 export async function checkEntries(group: AccountGroup): Promise<number> {
@@ -54,6 +55,7 @@ class EntriesAudit {
   readonly #mutations: Mutations;
   readonly #history = new AccountHistory();
   readonly #replay: Replay;
+  readonly #schedule: Schedule;
 
   constructor(group: AccountGroup, account: Account) {
     const { accountId } = account;
@@ -64,6 +66,7 @@ class EntriesAudit {
     this.#report = (what) => group.findings.add(accountId, what);
     this.#mutations = new Mutations(this.#grants);
     const closedUntil = group.closedUntil.get(accountId) ?? null;
+    this.#schedule = new Schedule(group.published, closedUntil);
     this.#replay = new Replay(account, this.#grants, closedUntil, this.#report);
   }
 
@@ -77,6 +80,7 @@ class EntriesAudit {
     this.#mutations.apply(entry, report);
     this.#history.apply(entry, report);
     this.#replay.apply(entry);
+    this.#schedule.apply(entry);
     const { seq: entrySeq, sealedEvents } = entry;
     if (sealedEvents) this.#eventSeals.push({ ...sealedEvents, entrySeq });
   }
@@ -85,6 +89,7 @@ class EntriesAudit {
     this.#chain.finish(this.#account, this.#report);
     this.#replay.finish();
     this.#history.finish(this.#account, packs, this.#report);
+    this.#schedule.finish(this.#account, this.#report);
     checkGrants(this.#replay, this.#grants, this.#report);
   }
 
@@ -114,7 +119,18 @@ async function loadPacks(group: AccountGroup): Promise<Map<string, readonly Cust
   );
   for await (const ofAccount of groupRows(rows, 'account_id')) {
     const account = findAccount(group, ofAccount[0], 'custom packs');
-    if (account) packs.set(account.accountId, ofAccount.map(customPacks.read));
+    if (account) packs.set(account.accountId, readPacks(group, ofAccount));
   }
   return packs;
+}
+
+function readPacks({ findings }: AccountGroup, rows: readonly Row[]): readonly CustomPack[] {
+  return rows.flatMap((row) => {
+    try {
+      return [customPacks.read(row)];
+    } catch (error) {
+      findings.add(row['account_id']!, `pack ${row['pack_id']}: cannot be read: ${error}`);
+      return [];
+    }
+  });
 }

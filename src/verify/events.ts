@@ -69,7 +69,7 @@ function checkAccount(group: AccountGroup, account: Account, history: EventHisto
   history.seals.finish(account, report);
   if (eventCount !== history.seq)
     report(`event_count is ${eventCount}, the newest event is ${history.seq}`);
-  const stated = [...(lowLevels ?? [])].sort().join(', ');
+  const stated = (Array.isArray(lowLevels) ? lowLevels : []).toSorted().join(', ');
   const said = [...history.lowLevels].sort().join(', ');
   if (stated !== said)
     report(`low_levels are ${stated || 'none'}, the events say ${said || 'none'}`);

@@ -4,6 +4,7 @@
  * hashed with the hashes of the versions that they name.
  */
 import type pg from 'pg';
+import { z } from 'zod';
 import type { Entry, TermsHashes } from '../ledger/entry.ts';
 import type { Row } from '../pg/table.ts';
 import {
@@ -27,6 +28,7 @@ class Versions<Version extends VersionRow> {
   /** In hexadecimal. More than one where a row is not what its hash says: either may be the falsified one. */
   readonly #hashes = new Map<string, readonly string[]>();
   readonly #newest = new Map<string, Version>();
+  readonly #rows = new Map<string, readonly Version[]>();
 
   constructor(name: string, hashOf: (version: Version, before: Uint8Array) => Uint8Array) {
     this.#name = name;
@@ -47,6 +49,12 @@ class Versions<Version extends VersionRow> {
       reportRow('its hash is not that of what it says and of the version before it');
     this.#hashes.set(keyOf(planId, version), [...new Set([stored, hash])]);
     this.#newest.set(planId, row);
+    this.#rows.set(planId, [...(this.#rows.get(planId) ?? []), row]);
+  }
+
+  /** The versions of a plan, from this one on. */
+  from(planId: string, version: number): readonly Version[] {
+    return (this.#rows.get(planId) ?? []).filter((row) => row.version >= version);
   }
 
   newest(planId: string): Version | undefined {
@@ -83,6 +91,17 @@ export class Published {
     return published;
   }
 
+  /** The overage limits of a plan's versions, from this one on; 0 where there is none. */
+  overageLimits(planId: string, from: number): readonly bigint[] {
+    return this.#terms.from(planId, from).map((row) => BigInt(overageOf(row.terms)?.limit ?? 0));
+  }
+
+  /** Whether this version and all since bill or count overage. */
+  hasOverage(planId: string, from: number): boolean {
+    const versions = this.#terms.from(planId, from);
+    return versions.length > 0 && versions.every(({ terms }) => overageOf(terms) !== null);
+  }
+
   /** The hashes that the entry may have been hashed with. None if it names a version that does not exist. */
   hashesOf({
     planId,
@@ -112,3 +131,11 @@ export class Published {
         report(`plan ${planId}: it has versions, and there is no such plan`);
   }
 }
+
+const overageTerms = z.object({
+  terms: z.object({ overage: z.object({ limit: z.string().regex(/^\d+$/) }).nullish() }),
+});
+
+/** Null without overage, and of terms that cannot be read: their hash is wrong, and reported. */
+const overageOf = (terms: unknown): { readonly limit: string } | null =>
+  overageTerms.safeParse(terms).data?.terms.overage ?? null;

@@ -18,6 +18,7 @@ import { type Discrepancy, Findings, type Report } from './findings.ts';
 import { Published } from './published.ts';
 import { checkPurchases } from './purchases.ts';
 import { checkRateCards } from './rate-cards.ts';
+import { jsonTexts, readRow } from './readable-row.ts';
 import { checkRefunds } from './refunds.ts';
 import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
@@ -103,12 +104,12 @@ async function auditNext(
   reportPublished: Report,
 ): Promise<GroupResult> {
   return await inReadOnlySnapshot(client, async () => {
-    const rows = await readAccounts(client, only, after);
+    const findings = new Findings();
+    const rows = await readAccounts(client, only, after, findings);
     const accounts = only === null ? limitGrants(rows) : rows;
     const last = accounts.at(-1)?.accountId ?? null;
     const more = accounts.length < rows.length || rows.length === ACCOUNTS_MAX;
     const next = only === null && more ? last : null;
-    const findings = new Findings();
     if (only !== null && rows.length === 0) findings.add(only, NO_SUCH_ACCOUNT);
 
     const range: Range = only === null ? { after, upTo: next } : { only };
@@ -117,7 +118,7 @@ async function auditNext(
       snapshot,
       published: await Published.load(client, reportPublished),
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
-      grants: await loadGrants(snapshot),
+      grants: await loadGrants(snapshot, findings),
       closedUntil: await loadClosedUntil(snapshot),
       eventSeals: new Map(),
       findings,
@@ -140,13 +141,14 @@ async function readAccounts(
   client: pg.Client,
   only: string | null,
   after: string,
+  findings: Findings,
 ): Promise<Account[]> {
   const condition = only === null ? 'account_id > $1' : 'account_id = $1';
   const { rows } = await client.query<Row>(
-    `select ${table.selectList} from accounts where ${condition} order by account_id limit $2`,
+    `select ${table.selectList}, ${jsonTexts(table)} from accounts where ${condition} order by account_id limit $2`,
     [only ?? after, ACCOUNTS_MAX],
   );
-  return rows.map(table.read);
+  return rows.map((row) => readRow(table, row, (what) => findings.add(row['account_id']!, what)));
 }
 
 /** The first accounts that together have at most GRANTS_MAX grants. */
