@@ -6,7 +6,8 @@
 -- sequence or trigger, and there are no foreign keys: every write holds the lock of its account's row.
 -- So the tables can be distributed by account_id as they are. The CHECKs repeat the ledger's invariants.
 --
--- The service works under the role scrip_runtime. It lacks the privilege to change or remove an entry.
+-- The service works under the role scrip_runtime. It can change what updates of the service write, and nothing
+-- else: no entry, no amount or expiry of a grant, no price.
 -- Instants have a time zone, and are exact to the millisecond.
 
 -- Plans. What they say is in plan_versions and rate_cards.
@@ -16,9 +17,10 @@ create table plans (
   updated_at timestamptz(3) not null,
   revision   int not null,            -- incremented by every publication that changes something
   withdrawn  jsonb not null,          -- rate card versions that were replaced before they took effect
+  hash       bytea not null,          -- SHA-256 over the row and the hashes of its newest versions
   primary key (plan_id)
 );
-grant select, insert, update on plans to scrip_runtime;
+grant select on plans to scrip_runtime;
 
 -- Plans' terms and packs: every version that there ever was, immutable.
 create table plan_versions (
@@ -27,10 +29,11 @@ create table plan_versions (
   title      text not null,
   terms      jsonb not null,          -- terms and packs; see src/pricing/plan-file/plan-json.ts
   created_at timestamptz(3) not null, -- it is in force from then until the next
+  hash       bytea not null,          -- SHA-256 over the row and the hash of the version before it
   primary key (plan_id, version),
   constraint plan_versions_version_check check (version > 0)
 );
-grant select, insert on plan_versions to scrip_runtime;
+grant select on plan_versions to scrip_runtime;
 
 -- Plans' prices for operations: every version that there ever was, immutable.
 create table rate_cards (
@@ -39,10 +42,11 @@ create table rate_cards (
   content      jsonb not null,          -- prices; see src/pricing/plan-file/plan-json.ts
   created_at   timestamptz(3) not null,
   effective_at timestamptz(3) not null, -- the version is in force from then until the next
+  hash         bytea not null,          -- SHA-256 over the row and the hash of the version before it
   primary key (plan_id, version),
   constraint rate_cards_version_check check (version > 0)
 );
-grant select, insert on rate_cards to scrip_runtime;
+grant select on rate_cards to scrip_runtime;
 
 -- Owners of balances. A unit of work locks the row of each account that it changes.
 create table accounts (
@@ -61,6 +65,7 @@ create table accounts (
   top_up_due_at      timestamptz(3),          -- a top-up is to be started or checked; null: none
   statement_due_at   timestamptz(3),          -- end of the next month to close; null: none
   statement_plan_id  text,                    -- the postpaid plan that prices that month
+  events_hash        bytea,                   -- of the events that no entry covers yet; null: none
   seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
   event_count        bigint not null,         -- seq of the newest event
@@ -103,8 +108,13 @@ create index accounts_by_plan on accounts (plan_id, account_id);
 alter table accounts alter column labels set statistics 0,
   alter column auto_top_up set statistics 0,
   alter column top_ups set statistics 0,
+  alter column events_hash set statistics 0,
   alter column last_hash set statistics 0;
-grant select, insert, update on accounts to scrip_runtime;
+grant select, insert, update (closed_at, state, plan_id, display_name, labels, low_balance_levels,
+  pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at, statement_plan_id,
+  events_hash, seq, grant_count, event_count, remaining, reserved, granted, scheduled, overage,
+  overage_reserved, overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash,
+  version) on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
 create table grants (
@@ -143,7 +153,8 @@ create table grants (
 create index grants_in_burn_order on grants (account_id, priority, expires_at, paid, grant_id) where open;
 create index grants_by_expiry on grants (account_id, expires_at) where open;
 alter table grants alter column operations set statistics 0;
-grant select, insert, update on grants to scrip_runtime;
+grant select, insert, update (remaining, reserved, notice_at, stranded, state, open) on grants to
+  scrip_runtime;
 
 -- Credits set aside from named grants for running jobs. A row is deleted when its reservation is
 -- committed or released: from then on its entries say what it was.
@@ -182,7 +193,8 @@ alter table reservations alter column allocations set statistics 0,
   alter column expired_allocations set statistics 0,
   alter column held_for set statistics 0,
   alter column labels set statistics 0;
-grant select, insert, update, delete on reservations to scrip_runtime;
+grant select, insert, update (state, credits, committed, returned, expires_at, late, allocations,
+  expired_allocations, held_for), delete on reservations to scrip_runtime;
 
 -- The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket. The
 -- view history spells them. Personal data can be erased: see erase_entry.
@@ -224,7 +236,7 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (kind >= 1 and kind <= 22),
+  constraint entries_kind_check check (kind >= 1 and kind <= 23),
   constraint entries_request_check check (
     method >= 1
     and method <= 16
@@ -258,7 +270,7 @@ create table refunded (
   primary key (account_id, seq),
   constraint refunded_check check (refunded > 0 and refunded <= committed)
 );
-grant select, insert, update on refunded to scrip_runtime;
+grant select, insert, update (refunded) on refunded to scrip_runtime;
 
 -- Packs bought. A purchase is pending until it is paid; then it makes one grant.
 create table purchases (
@@ -354,7 +366,10 @@ create table purchases (
 );
 create index purchases_to_check on purchases (next_check_at) where next_check_at is not null;
 create index purchases_mismatched on purchases (account_id, purchase_id) where state = 'MISMATCHED';
-grant select, insert, update on purchases to scrip_runtime;
+grant select, insert, update (state, session_id, checkout_url, session_expires_at,
+  payment_intent_id, failure_code, grant_id, paid_at, currency_paid, amount_paid, amount_refunded,
+  dispute_state, decision, decided_by, decision_reason, decided_at, credits_clawed_back,
+  credits_unrecovered, sync_version, next_check_at) on purchases to scrip_runtime;
 
 -- Packs offered to one account. A withdrawn pack stays, until it is offered again.
 create table custom_packs (
@@ -372,7 +387,8 @@ create table custom_packs (
   constraint custom_packs_credits_check check (credits > 0),
   constraint custom_packs_amount_check check (amount > 0)
 );
-grant select, insert, update on custom_packs to scrip_runtime;
+grant select, insert, update (title, credits, currency, amount, validity, offered_at, offered_by,
+  withdrawn_at) on custom_packs to scrip_runtime;
 
 -- Closed bills, one per account and calendar month of overage, immutable.
 create table statements (
@@ -406,6 +422,8 @@ create table events (
   data       jsonb not null,          -- {"name": "value"}
   trace_id   text not null,           -- W3C trace id, hexadecimal, of what caused it
   span_id    text not null,
+  salt       bytea,                   -- hashed with the data; null: erased
+  hash       bytea not null,          -- SHA-256 over the row and the statement that it says was closed
   primary key (account_id, event_id),
   constraint events_seq_check check (seq > 0),
   constraint events_position_check check (position > 0)
@@ -413,7 +431,9 @@ create table events (
 create index events_waiting on events (account_id, seq) where position is null;
 create index events_by_position on events (position);
 create index events_of_account on events (account_id, position);
-alter table events alter column data set statistics 0;
+alter table events alter column data set statistics 0,
+  alter column salt set statistics 0,
+  alter column hash set statistics 0;
 grant select, insert, update (position) on events to scrip_runtime;
 
 -- How far the outbox has got: the last position given ("assigned"), and the last that has a
@@ -423,7 +443,7 @@ create table event_cursors (
   position bigint,        -- null: no webhook endpoint was ever configured
   primary key (name)
 );
-grant select, update on event_cursors to scrip_runtime;
+grant select, update (position) on event_cursors to scrip_runtime;
 
 -- Events on their way to the webhook endpoint. Replicas share them by leases on due_at.
 create table deliveries (
@@ -445,7 +465,8 @@ create table deliveries (
 create index deliveries_due on deliveries (due_at) where due_at is not null;
 create index deliveries_by_position on deliveries (position);
 create index deliveries_by_state on deliveries (state, position);
-grant select, insert, update on deliveries to scrip_runtime;
+grant select, insert, update (state, attempts, due_at, last_attempt_at, last_error, ended_at) on
+  deliveries to scrip_runtime;
 
 -- The time that a replica trusted last ('newest'). It shows whether the database's clock has jumped
 -- while no replica watched it.
@@ -457,7 +478,8 @@ create table clock_heartbeats (
   writer        uuid not null,           -- the process
   primary key (name)
 ) with (fillfactor = 70);
-grant select, insert, update on clock_heartbeats to scrip_runtime;
+grant select, insert, update (trusted_at, database_at, acceptance_id, writer) on clock_heartbeats to
+  scrip_runtime;
 
 -- When an operator accepted the database's clock, after a jump. Replicas that wait for it look for
 -- a new row.
@@ -467,7 +489,7 @@ create table clock_acceptances (
   host_at       timestamptz(3) not null, -- the clock of the operator's machine
   primary key (acceptance_id)
 );
-grant select, insert on clock_acceptances to scrip_runtime;
+grant select on clock_acceptances to scrip_runtime;
 
 -- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
 -- because of its length is preceded by a zero byte.
@@ -516,6 +538,7 @@ create view history as
       when 20 then 'CLAW_BACK'
       when 21 then 'REINSTATE'
       when 22 then 'REJECT_PURCHASE'
+      when 23 then 'PAYMENT'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,

@@ -1,8 +1,8 @@
 /** Publishes plan files to a database, or compares them with it, for programs that are not the service. */
 import { areClocksSuspect, readClocks } from './clock/clock-comparison.ts';
 import { readDatabaseTime } from './clock/clock-records.ts';
-import { assertMigrated } from './pg/migrate.ts';
-import { connect, type Em } from './pg/orm.ts';
+import { assertMigrated, connectAsOwner } from './pg/migrate.ts';
+import { connect, type Em, type Orm } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import type { PlanChange } from './pricing/plan-change.ts';
 import { comparePlans, type PlanComparison, publishPlans } from './store/publish-plans.ts';
@@ -29,7 +29,7 @@ export const publishNow = (
   files: readonly PlanFile[],
   skewMaxMs: number,
 ): Promise<readonly PlanChange[]> =>
-  withDatabase(databaseUrl, async (em) => {
+  asOwner(databaseUrl, async (em) => {
     const clocks = await readClocks(em());
     if (areClocksSuspect(clocks, skewMaxMs)) throw new ClocksDisagree();
     return await publishPlans(em, files, Math.floor(clocks.database));
@@ -40,24 +40,33 @@ export const publishAt = (
   databaseUrl: string,
   files: readonly PlanFile[],
   now: number,
-): Promise<readonly PlanChange[]> =>
-  withDatabase(databaseUrl, (em) => publishPlans(em, files, now));
+): Promise<readonly PlanChange[]> => asOwner(databaseUrl, (em) => publishPlans(em, files, now));
 
 /** Compares plan files with what is published now: see `comparePlans`. */
 export const compareNow = (
   databaseUrl: string,
   files: readonly PlanFile[],
 ): Promise<PlanComparison> =>
-  withDatabase(databaseUrl, async (em) =>
+  asService(databaseUrl, async (em) =>
     comparePlans(em(), files, Math.floor(await readDatabaseTime(em()))),
   );
 
-async function withDatabase<Result>(
+type Use<Result> = (em: () => Em) => Promise<Result>;
+
+/** The role of the service has no privilege to change a price. */
+const asOwner = <Result>(databaseUrl: string, use: Use<Result>): Promise<Result> =>
+  withOrm(databaseUrl, () => connectAsOwner(databaseUrl, entities, ANSWER_TIMEOUT_MS), use);
+
+const asService = <Result>(databaseUrl: string, use: Use<Result>): Promise<Result> =>
+  withOrm(databaseUrl, () => connect(databaseUrl, entities, 1, ANSWER_TIMEOUT_MS), use);
+
+async function withOrm<Result>(
   databaseUrl: string,
-  use: (em: () => Em) => Promise<Result>,
+  open: () => Promise<Orm>,
+  use: Use<Result>,
 ): Promise<Result> {
   await assertMigrated(databaseUrl);
-  const orm = await connect(databaseUrl, entities, 1, ANSWER_TIMEOUT_MS);
+  const orm = await open();
   try {
     return await use(() => orm.em.fork());
   } finally {

@@ -9,6 +9,7 @@ import {
 import { insertAcceptance } from '../clock/clock-records.ts';
 import { type Config, requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
+import { connectAsOwner } from '../pg/migrate.ts';
 import { connect, type Em } from '../pg/orm.ts';
 import { entities } from '../store/tables/index.ts';
 import type { Command } from './command.ts';
@@ -22,7 +23,7 @@ export const clockStatus: Command = {
     "Shows the database's clock, this machine's, and the time that the service trusted last. Exits with 1 " +
     'if they disagree.',
   run: (args) =>
-    withDatabase(args, async (em, config) => {
+    withDatabase(args, connectAsService, async (em, config) => {
       const clocks = await readClocks(em);
       process.stdout.write(textOf(clocks));
       return areClocksSuspect(clocks, config.CLOCK_SKEW_MAX_MS) ? CLOCKS_DISAGREE : 0;
@@ -35,7 +36,8 @@ export const clockAccept: Command = {
     "Accepts the database's clock after a jump of more than a day, which replicas wait for. Compare the " +
     "times that it prints with a clock that you trust. Refuses if this machine's clock is another one.",
   run: (args) =>
-    withDatabase(args, async (em, config) => {
+    // The role of the service has no privilege to accept a time.
+    withDatabase(args, connectAsOwner, async (em, config) => {
       const clocks = await readClocks(em);
       process.stdout.write(textOf(clocks));
       if (!agreesWithHost(clocks, config.CLOCK_SKEW_MAX_MS)) {
@@ -69,15 +71,19 @@ const iso = (at: number): string => new Date(at).toISOString();
 const lead = (ms: number): string =>
   `${Math.abs(Math.round(ms)) / 1_000} s ${ms < 0 ? 'behind' : 'ahead of'}`;
 
+const connectAsService = (url: string, of: typeof entities, timeoutMs: number) =>
+  connect(url, of, 1, timeoutMs);
+
 async function withDatabase(
   args: string[],
+  open: typeof connectAsService,
   run: (em: Em, config: Config) => Promise<number>,
 ): Promise<number> {
   parseArgs({ args });
   const config = requireConfig(process.env);
   const database = await findDatabase(config);
   try {
-    const orm = await connect(database.url, entities, 1, config.DATABASE_TIMEOUT_MS);
+    const orm = await open(database.url, entities, config.DATABASE_TIMEOUT_MS);
     try {
       return await run(orm.em.fork(), config);
     } finally {

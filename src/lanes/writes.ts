@@ -1,10 +1,14 @@
 /** Collects what the Books of a unit of work changed, table by table. */
 import type { Book } from '../ledger/book.ts';
+import type { LedgerEvent } from '../ledger/event.ts';
+import { addToSeal, eventHash } from '../ledger/event-hash.ts';
 import { seal } from '../ledger/hash-chain.ts';
 import { isOver, type Reservation } from '../ledger/reservation.ts';
+import type { Statement } from '../ledger/statement.ts';
 import { newSalt } from '../new-id.ts';
 import type { Writes } from '../store/save.ts';
 import type { StoredReservation } from '../store/tables/reservations.ts';
+import { sealedStatement } from '../store/tables/statements.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
 
 /** Seals the new entries and gives every changed account its next version. Call it once. */
@@ -22,6 +26,7 @@ export function writesOf(unit: LoadedUnit): Writes {
   };
   for (const book of unit.books.values()) {
     const hashBefore = book.account.lastHash;
+    sealEvents(book, writes);
     sealEntries(book, writes);
     addAccount(book, hashBefore, unit, writes);
     addOthers(book, writes);
@@ -30,6 +35,31 @@ export function writesOf(unit: LoadedUnit): Writes {
   writes.accounts.changed.sort((a, b) => (a.account.accountId < b.account.accountId ? -1 : 1));
   return writes;
 }
+
+/** Events are covered by the newest entry of the unit of work. Without one, the account's row has their hash. */
+function sealEvents(book: Book, writes: Writes) {
+  const { account, changes } = book;
+  if (changes.events.length === 0 && account.eventsHash === null) return;
+  let seal = account.eventsHash;
+  for (const draft of changes.events) {
+    const event = { ...draft, eventId: book.newId() };
+    const closed = event.type === 'statement.closed' ? statementOf(book, event) : null;
+    const salt = newSalt();
+    const hash = eventHash(event, salt, closed && sealedStatement(closed));
+    writes.events.push({ ...event, salt, hash });
+    seal = addToSeal(seal, hash);
+  }
+  const newest = changes.entries.at(-1);
+  if (newest && seal !== null) newest.sealedEvents = { upTo: account.eventCount, hash: seal };
+  const left = newest ? null : seal;
+  if (left === account.eventsHash) return;
+  account.eventsHash = left;
+  changes.settings = true;
+}
+
+/** The statement that the event says was closed. */
+const statementOf = ({ changes }: Book, { data }: LedgerEvent): Statement | null =>
+  changes.statements.find(({ month }) => month === data['month']) ?? null;
 
 function sealEntries({ account, changes }: Book, { entries }: Writes) {
   for (const entry of changes.entries) {
@@ -68,7 +98,6 @@ function addOthers(book: Book, writes: Writes) {
   append(writes.refundables, changes.refundables.changed);
   for (const pack of changes.customPacks.values()) writes.customPacks.push(pack);
   writes.statements.push(...changes.statements);
-  for (const event of changes.events) writes.events.push({ ...event, eventId: book.newId() });
 }
 
 /** One that began and ended in the same unit of work never has a row. */

@@ -38,6 +38,8 @@ export type Account = {
   grantCount: bigint;
   /** seq of the newest event; 0 before the first. */
   eventCount: bigint;
+  /** Hash of the events that no entry covers yet, in hexadecimal; null: the entries cover all. */
+  eventsHash: string | null;
   /** Sum over the account's grants. */
   remaining: bigint;
   /** Sum over the account's grants. */

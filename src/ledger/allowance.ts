@@ -7,6 +7,7 @@ import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable } from './grant.ts';
+import { grantDetails, instantText } from './grant-details.ts';
 import { formatMonth, monthStart } from './month.ts';
 
 /** The half-open interval [from, until) in epoch milliseconds. */
@@ -73,6 +74,7 @@ export function grantAllowance(book: Book, allowance: Allowance, origin: Origin)
       moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],
       credits: grant.amount,
       grantId: grant.grantId,
+      details: { ...grantDetails(grant), period_end: instantText(until) },
       reference: grant.sourceReference,
     },
     origin,

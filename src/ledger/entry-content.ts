@@ -12,6 +12,7 @@
  * | x | expiry, in epoch milliseconds |
  * | p | over-commit policy of a RESERVE, if it is not REJECT |
  * | d | details |
+ * | e | events that it covers: [seq of the last, hash] |
  *
  * Members that are empty are left out. Integers above 2^53 are strings.
  */
@@ -22,7 +23,14 @@ import type { OverCommitPolicy } from './reservation.ts';
 
 export type EntryContent = Pick<
   Entry,
-  'moves' | 'usages' | 'late' | 'asked' | 'expiresAt' | 'overCommitPolicy' | 'details'
+  | 'moves'
+  | 'usages'
+  | 'late'
+  | 'asked'
+  | 'expiresAt'
+  | 'overCommitPolicy'
+  | 'details'
+  | 'sealedEvents'
 > & {
   /** Null on entries other than commits. */
   readonly final: boolean | null;
@@ -56,6 +64,8 @@ export function contentJson(entry: EntryContent): string {
   if (entry.overCommitPolicy !== null && entry.overCommitPolicy !== 'REJECT')
     add('p', JSON.stringify(entry.overCommitPolicy));
   if (Object.keys(entry.details).length > 0) add('d', canonicalJson(entry.details));
+  const { sealedEvents } = entry;
+  if (sealedEvents) add('e', `[${integerJson(sealedEvents.upTo)},"${sealedEvents.hash}"]`);
   return `{${text}}`;
 }
 
@@ -98,6 +108,7 @@ export type StoredContent = {
   readonly x?: number;
   readonly p?: OverCommitPolicy;
   readonly d?: Labels;
+  readonly e?: readonly [upTo: JsonInteger, hash: string];
 };
 
 const NOTHING: readonly never[] = [];
@@ -105,7 +116,7 @@ const NO_DETAILS: Labels = {};
 
 /** Reads what `contentJson` wrote of an entry of this kind. Throws if it is anything else. */
 export function readContent(stored: StoredContent, kind: EntryKind): EntryContent {
-  const { m, u, l, f, a, x, p, d } = stored;
+  const { m, u, l, f, a, x, p, d, e } = stored;
   return {
     moves: m ? toMoves(m) : NOTHING,
     usages: u ? toUsages(u) : NOTHING,
@@ -115,6 +126,7 @@ export function readContent(stored: StoredContent, kind: EntryKind): EntryConten
     expiresAt: x ?? null,
     overCommitPolicy: p ?? (kind === 'RESERVE' ? 'REJECT' : null),
     details: d ?? NO_DETAILS,
+    sealedEvents: e ? { upTo: BigInt(e[0]), hash: e[1] } : null,
   };
 }
 

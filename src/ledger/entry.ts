@@ -6,6 +6,7 @@
  * request: its method, fingerprint and response. Further entries of the same mutation follow it.
  */
 import type { PricedUsage } from '../pricing/price.ts';
+import type { EventsSeal } from './event-hash.ts';
 import type { OverCommitPolicy } from './reservation.ts';
 
 export type BucketKind =
@@ -42,6 +43,7 @@ export type EntryKind =
   | 'CHECKOUT'
   | 'PURCHASE'
   | 'REJECT_PURCHASE'
+  | 'PAYMENT'
   | 'CLAW_BACK'
   | 'REINSTATE'
   | 'RESERVE'
@@ -163,6 +165,8 @@ export type Entry = Origin & {
   readonly overCommitPolicy: OverCommitPolicy | null;
   /** What a mutation without moves has set, e.g. the terms of a pack. */
   readonly details: Labels;
+  /** The events that its hash covers, besides the entry itself; null: none. */
+  readonly sealedEvents: EventsSeal | null;
   readonly reference: string;
   readonly labels: Labels;
   /** The same as details, of personal data: it can be erased. */
@@ -181,7 +185,17 @@ export type StoredEntry = Entry & {
   readonly erasedHash: Uint8Array | null;
 };
 
-/** An entry before it has its place in the hash chain. */
-export type UnsealedEntry = Omit<StoredEntry, 'hash' | 'salt' | 'erasedHash' | 'request'> & {
-  request: AnsweredRequest | null;
+/** The hashes of the published versions that an entry names. They are hashed with it, and not stored again. */
+export type TermsHashes = {
+  /** Of the version of the plan's terms, in hexadecimal. */
+  readonly termsHash: string;
+  /** Of the version of its rate card; empty where no price is concerned. */
+  readonly rateCardHash: string;
 };
+
+/** An entry before it has its place in the hash chain. */
+export type UnsealedEntry = Omit<
+  StoredEntry,
+  'hash' | 'salt' | 'erasedHash' | 'request' | 'sealedEvents'
+> &
+  TermsHashes & { request: AnsweredRequest | null; sealedEvents: EventsSeal | null };

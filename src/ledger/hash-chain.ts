@@ -7,7 +7,7 @@
  */
 import { canonicalJson } from '../canonical.ts';
 import { sha256 } from '../sha256.ts';
-import type { StoredEntry, UnsealedEntry } from './entry.ts';
+import type { StoredEntry, TermsHashes, UnsealedEntry } from './entry.ts';
 import { contentJson } from './entry-content.ts';
 
 /** An entry with its hash, and with the JSON texts that are hashed and stored. */
@@ -33,16 +33,21 @@ export function seal(
   const hasPersonal = personalJson !== null || entry.reference !== '' || entry.request !== null;
   const salt = hasPersonal ? newSalt() : null;
   const content = contentJson(entry);
-  const hash = hashEntry(entry, hashBefore, content, hashPersonal(entry, salt, personalJson));
+  const personalHash = hashPersonal(entry, salt, personalJson);
+  const hash = hashEntry(entry, entry, hashBefore, content, personalHash);
   return { ...entry, salt, erasedHash: null, contentJson: content, personalJson, hash };
 }
 
 /** Computes the hash of an entry that was stored, for the audit. */
-export function sealAgain(entry: Omit<StoredEntry, 'hash'>, hashBefore: Uint8Array): SealedEntry {
+export function sealAgain(
+  entry: Omit<StoredEntry, 'hash'>,
+  terms: TermsHashes,
+  hashBefore: Uint8Array,
+): SealedEntry {
   const personalJson = personalJsonOf(entry);
   const content = contentJson(entry);
   const personalHash = entry.erasedHash ?? hashPersonal(entry, entry.salt, personalJson);
-  const hash = hashEntry(entry, hashBefore, content, personalHash);
+  const hash = hashEntry(entry, terms, hashBefore, content, personalHash);
   return { ...entry, contentJson: content, personalJson, hash };
 }
 
@@ -55,6 +60,7 @@ const hexOf = (bytes: Uint8Array | null | undefined): string =>
  */
 function hashEntry(
   entry: Content,
+  { termsHash, rateCardHash }: TermsHashes,
   hashBefore: Uint8Array,
   content: string,
   personalHash: Uint8Array,
@@ -75,8 +81,10 @@ function hashEntry(
     entry.refundedSeq,
     entry.planId,
     entry.planVersion,
+    termsHash,
     entry.previousPlanId,
     entry.rateCardVersion,
+    rateCardHash,
     entry.caller,
     entry.requestId,
     entry.request?.method,

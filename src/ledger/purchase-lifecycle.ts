@@ -9,7 +9,9 @@ import type { Money, Pack } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
 import type { Labels, Origin, Trace } from './entry.ts';
 import { DEFAULT_PRIORITY } from './grant.ts';
+import { grantDetails } from './grant-details.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
+import { paymentDetails, purchaseTerms } from './purchase-details.ts';
 
 /** How a purchase is paid. */
 export type Payment =
@@ -81,19 +83,20 @@ function paymentFields(
 
 /** Records that a purchase awaits its payment at the provider. Returns the seq of the entry. */
 export function postCheckout(book: Book, purchase: Purchase, origin: Origin): bigint {
-  const { purchaseId, packId, credits, price, labels, checkout } = purchase;
+  const { purchaseId, labels, checkout, savedMethod } = purchase;
   const { seq } = book.post(
     {
       kind: 'CHECKOUT',
       purchaseId,
-      details: {
-        pack_id: packId,
-        credits: credits.toString(),
-        amount: price.amount,
-        currency: price.currency,
-      },
+      details: purchaseTerms(purchase),
       labels,
-      ...(checkout?.customerEmail && { personal: { customer_email: checkout.customerEmail } }),
+      personal: {
+        ...(checkout?.customerEmail && { customer_email: checkout.customerEmail }),
+        ...(savedMethod && {
+          customer: savedMethod.customer,
+          payment_method: savedMethod.paymentMethod,
+        }),
+      },
     },
     origin,
   );
@@ -134,6 +137,11 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
       credits,
       purchaseId: purchase.purchaseId,
       grantId: grant.grantId,
+      details: {
+        ...grantDetails(grant),
+        ...purchaseTerms(purchase),
+        ...paymentDetails(purchase),
+      },
       reference: entryReference(purchase),
       labels: purchase.labels,
       ...(resolution && { personal: { reason: resolution.reason } }),

@@ -13,13 +13,20 @@ const MIGRATION_FILE = /^(.+?)(?<!\.d)\.[jt]s$/;
 /** A migration may rewrite a large table. */
 const MIGRATION_TIMEOUT_MS = 24 * 3_600_000;
 
-/** Connects as the user of the URL, who owns the database. Migrations need no entities. */
-export async function connectAsOwner(url: string, entities: Entities = {}): Promise<Orm> {
+/**
+ * Connects as the user of the URL, who owns the database: to migrate, which needs no entities, and for what the
+ * role of the service has no privilege for.
+ */
+export async function connectAsOwner(
+  url: string,
+  entities: Entities = {},
+  answerTimeoutMs = MIGRATION_TIMEOUT_MS,
+): Promise<Orm> {
   return await openOrm({
     url,
     entities,
     poolSize: 1,
-    answerTimeoutMs: MIGRATION_TIMEOUT_MS,
+    answerTimeoutMs,
     settings: {},
     extensions: [Migrator],
     migrations: {

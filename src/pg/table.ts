@@ -40,7 +40,7 @@ export type TableDescription<Field extends string = string> = {
   readonly checks?: Readonly<Record<string, string | readonly string[]>>;
   readonly uniques?: Readonly<Record<string, readonly Field[]>>;
   readonly indexes?: Readonly<Record<string, Index<Field>>>;
-  /** Of the role `scrip_runtime`, e.g. "select, insert". */
+  /** Of the role `scrip_runtime`, e.g. "select, insert". An update may set the groups `updated` and `settings`. */
   readonly privileges: string;
   /** Columns that no query filters by: ANALYZE would sort their values for nothing. */
   readonly unanalyzed?: readonly Field[];

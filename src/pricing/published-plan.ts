@@ -15,6 +15,15 @@ export type DatedVersion = {
   readonly createdAt: number;
   /** Whether it was replaced or removed before it came into force. Then it never will. */
   readonly withdrawn: boolean;
+  /** In hexadecimal: see publication-hash.ts. */
+  readonly hash: string;
+};
+
+/** Which publication of the plan it is. */
+type Publication = {
+  readonly revision: number;
+  readonly planVersion: number;
+  readonly termsHash: string;
 };
 
 /** The plan while one version is in force: the half-open interval [from, until). */
@@ -26,18 +35,21 @@ export class PublishedPlan {
   readonly revision: number;
   /** Version of the terms. */
   readonly planVersion: number;
+  /** Of that version, in hexadecimal: see publication-hash.ts. */
+  readonly termsHash: string;
   readonly terms: PlanTerms;
   /** All versions, by number. */
   readonly versions: readonly DatedVersion[];
   /** The versions that are not withdrawn, by the time they come into force. */
   readonly #schedule: readonly DatedVersion[];
+  readonly #hashes: ReadonlyMap<number, string>;
   readonly #rateCards: Map<number, RateCard>;
   #period: VersionPeriod | null = null;
 
   /** `rateCards` are the loaded ones, by version. Those loaded later are added to the map. */
   constructor(
     planId: string,
-    { revision, planVersion }: { readonly revision: number; readonly planVersion: number },
+    { revision, planVersion, termsHash }: Publication,
     terms: PlanTerms,
     versions: readonly DatedVersion[],
     rateCards: Map<number, RateCard>,
@@ -45,8 +57,10 @@ export class PublishedPlan {
     this.planId = planId;
     this.revision = revision;
     this.planVersion = planVersion;
+    this.termsHash = termsHash;
     this.terms = terms;
     this.versions = versions;
+    this.#hashes = new Map(versions.map(({ version, hash }) => [version, hash]));
     // Of two versions for the same instant, the one published later is in force.
     this.#schedule = versions
       .filter(({ withdrawn }) => !withdrawn)
@@ -86,6 +100,13 @@ export class PublishedPlan {
 
   version(version: number): DatedVersion | undefined {
     return this.versions.find((dated) => dated.version === version);
+  }
+
+  /** Throws if the plan never had the version. */
+  rateCardHash(version: number): string {
+    const hash = this.#hashes.get(version);
+    assert(hash !== undefined, `plan ${this.planId} has no rate card ${version}`);
+    return hash;
   }
 
   /** Undefined if the rate card is not loaded. */

@@ -4,6 +4,7 @@ import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { RateCard } from '../pricing/plan.ts';
 import { planTermsFromJson, rateCardFromJson } from '../pricing/plan-file/plan-json.ts';
+import { hexOf } from '../pricing/publication-hash.ts';
 import { PublishedPlan } from '../pricing/published-plan.ts';
 
 type PlanVersionRow = {
@@ -14,6 +15,8 @@ type PlanVersionRow = {
   readonly version: number;
   readonly effective_at: number;
   readonly created_at: number;
+  readonly terms_hash: Buffer;
+  readonly hash: Buffer;
 };
 
 /** A plan, which must exist. `rateCards` are those of its rate cards that were loaded before. */
@@ -24,7 +27,7 @@ export async function loadPlan(
 ): Promise<PublishedPlan> {
   const rows = await query<PlanVersionRow>(
     em,
-    `select p.revision, p.version as plan_version, v.terms,
+    `select p.revision, p.version as plan_version, v.terms, v.hash as terms_hash, r.hash,
        p.withdrawn @> to_jsonb(r.version) as withdrawn, r.version,
        ${millis('r.effective_at', 'effective_at')}, ${millis('r.created_at', 'created_at')}
      from plans p
@@ -35,15 +38,17 @@ export async function loadPlan(
   );
   const [first] = rows;
   if (!first) throw new Error(`there is no plan ${planId}`);
-  const versions = rows.map(({ version, effective_at, created_at, withdrawn }) => ({
+  const versions = rows.map(({ version, effective_at, created_at, withdrawn, hash }) => ({
     version,
     effectiveAt: effective_at,
     createdAt: created_at,
     withdrawn,
+    hash: hexOf(hash),
   }));
   const terms = planTermsFromJson(first.terms);
   const { revision, plan_version: planVersion } = first;
-  return new PublishedPlan(planId, { revision, planVersion }, terms, versions, rateCards);
+  const publication = { revision, planVersion, termsHash: hexOf(first.terms_hash) };
+  return new PublishedPlan(planId, publication, terms, versions, rateCards);
 }
 
 /** Loads a version of a plan's rate card and adds it to the plan. Null if the plan never had it. */

@@ -5,6 +5,7 @@ import { query } from '../pg/query.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { findPlanChange, isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
 import { planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
+import { NO_VERSION, planHash, rateCardHash, termsHash } from '../pricing/publication-hash.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import { loadPlan, loadRateCard } from './load-plan.ts';
 import { entities } from './tables/index.ts';
@@ -96,34 +97,56 @@ async function loadWithRateCards(em: Em, planId: string, at: number): Promise<Pu
   return plan;
 }
 
-async function writeChange(em: Em, { file, at, changesTerms, added, withdrawn }: PlanChange) {
-  const { planId, title } = file;
-  for (const { version, effectiveAt, rateCard } of added)
-    em.create(entities.rateCards, {
-      planId,
-      version,
-      content: rateCardToJson(rateCard),
-      createdAt: new Date(at),
-      effectiveAt: new Date(effectiveAt),
-    });
+async function writeChange(em: Em, change: PlanChange) {
+  const { file, at, changesTerms, withdrawn } = change;
+  const { planId } = file;
   const row = await em.findOne(entities.plans, { planId });
   const version = (row?.version ?? 0) + (changesTerms ? 1 : 0);
-  if (changesTerms)
-    em.create(entities.planVersions, {
-      planId,
-      version,
-      title,
-      terms: planTermsToJson(file),
-      createdAt: new Date(at),
-    });
+  const newestRateCard = await addRateCards(em, change);
+  const newestTerms = await addTerms(em, change, version);
   const content = {
     version,
     revision: (row?.revision ?? 0) + 1,
     withdrawn: [...(row?.withdrawn ?? []), ...withdrawn.map(({ version }) => version)],
     updatedAt: new Date(at),
   };
-  if (row) em.assign(row, content);
-  else em.create(entities.plans, { planId, ...content });
+  const state = { ...content, planId, updatedAt: at };
+  const hash = planHash(state, newestTerms, newestRateCard);
+  if (row) em.assign(row, { ...content, hash });
+  else em.create(entities.plans, { planId, ...content, hash });
+}
+
+const NEWEST_FIRST = { orderBy: { version: 'desc' } } as const;
+
+/** Returns the hash of the newest version. */
+async function addRateCards(em: Em, { file, at, added }: PlanChange): Promise<Uint8Array> {
+  const { planId } = file;
+  const before = await em.findOne(entities.rateCards, { planId }, NEWEST_FIRST);
+  let newest: Uint8Array = before?.hash ?? NO_VERSION;
+  for (const { version, effectiveAt, rateCard } of added) {
+    const published = { planId, version, content: rateCardToJson(rateCard) };
+    const hash = rateCardHash({ ...published, createdAt: at, effectiveAt }, newest);
+    const dates = { createdAt: new Date(at), effectiveAt: new Date(effectiveAt) };
+    em.create(entities.rateCards, { ...published, ...dates, hash });
+    newest = hash;
+  }
+  return newest;
+}
+
+/** Returns the hash of the newest version, which is this one. */
+async function addTerms(
+  em: Em,
+  { file, at, changesTerms }: PlanChange,
+  version: number,
+): Promise<Uint8Array> {
+  const { planId, title } = file;
+  const before = await em.findOne(entities.planVersions, { planId }, NEWEST_FIRST);
+  const newest = before?.hash ?? NO_VERSION;
+  if (!changesTerms) return newest;
+  const published = { planId, version, title, terms: planTermsToJson(file) };
+  const hash = termsHash({ ...published, createdAt: at }, newest);
+  em.create(entities.planVersions, { ...published, createdAt: new Date(at), hash });
+  return hash;
 }
 
 function missedText({ file, changes }: PlanFile, index: number): string {

@@ -1,7 +1,7 @@
 /** Writes what a unit of work changed: one SQL statement per table and kind of write, with all its rows. */
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
-import type { LedgerEvent } from '../ledger/event.ts';
+import type { SealedEvent } from '../ledger/event-hash.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
@@ -56,7 +56,7 @@ export type Writes = {
   readonly customPacks: CustomPack[];
   readonly refundables: RefundableEntry[];
   readonly entries: SealedEntry[];
-  readonly events: LedgerEvent[];
+  readonly events: SealedEvent[];
   readonly statements: Statement[];
 };
 

@@ -1,34 +1,48 @@
 /** A group of accounts that is audited in one snapshot, with their grants. */
 import type { Account } from '../ledger/account.ts';
+import type { EventsSeal } from '../ledger/event-hash.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Row } from '../pg/table.ts';
 import { grants as table } from '../store/tables/grants.ts';
 import type { Findings } from './findings.ts';
+import type { Published } from './published.ts';
+import { jsonTexts, readRow } from './readable-row.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type AccountGroup = {
   readonly snapshot: Snapshot;
+  readonly published: Published;
   /** In the order of their ids. */
   readonly accounts: ReadonlyMap<string, Account>;
   readonly grants: ReadonlyMap<string, ReadonlyMap<bigint, Grant>>;
   /** Of accounts with statements: the end of the last month that is closed. */
   readonly closedUntil: ReadonlyMap<string, number>;
+  /** The events that the entries of each account cover. Filled by entries.ts. */
+  readonly eventSeals: Map<string, EventSeal[]>;
   readonly findings: Findings;
 };
+
+/** The events that an entry covers. */
+export type EventSeal = EventsSeal & { readonly entrySeq: bigint };
 
 const NO_GRANTS: ReadonlyMap<bigint, Grant> = new Map();
 
 export const grantsOf = ({ grants }: AccountGroup, accountId: string): ReadonlyMap<bigint, Grant> =>
   grants.get(accountId) ?? NO_GRANTS;
 
-export async function loadGrants(snapshot: Snapshot): Promise<AccountGroup['grants']> {
+export async function loadGrants(
+  snapshot: Snapshot,
+  findings: Findings,
+): Promise<AccountGroup['grants']> {
   const grants = new Map<string, Map<bigint, Grant>>();
   const rows = snapshot.rows(
     (inRange) =>
-      `select ${table.selectList} from grants where ${inRange('account_id')} order by account_id, grant_id`,
+      `select ${table.selectList}, ${jsonTexts(table)} from grants where ${inRange('account_id')} order by account_id, grant_id`,
   );
   for await (const row of rows) {
-    const grant = table.read(row);
+    const grant = readRow(table, row, (what) =>
+      findings.add(row['account_id']!, `grant ${row['grant_id']}: ${what}`),
+    );
     const ofAccount = grants.get(grant.accountId) ?? new Map<bigint, Grant>();
     grants.set(grant.accountId, ofAccount.set(grant.grantId, grant));
   }

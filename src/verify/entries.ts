@@ -4,14 +4,22 @@ import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { StoredEntry } from '../ledger/entry.ts';
 import type { Row } from '../pg/table.ts';
 import { customPacks } from '../store/tables/custom-packs.ts';
-import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import {
+  type AccountGroup,
+  type EventSeal,
+  findAccount,
+  grantsOf,
+  groupRows,
+} from './account-group.ts';
 import { AccountHistory } from './account-history.ts';
 import { Chain } from './chain.ts';
 import { checkErasure, checkStoredForm, entrySelectList, readEntry } from './entry-rows.ts';
 import type { Report } from './findings.ts';
 import { checkGrants } from './grants.ts';
 import { Mutations } from './mutations.ts';
+import type { Published } from './published.ts';
 import { Replay } from './replay.ts';
+import { Schedule } from './schedule.ts';
 
 /** Returns the number of entries. */
 export async function checkEntries(group: AccountGroup): Promise<number> {
@@ -38,6 +46,8 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
 
 /** The audit of one account's entries, one after the other. */
 class EntriesAudit {
+  readonly #published: Published;
+  readonly #eventSeals: EventSeal[] = [];
   readonly #account: Account;
   readonly #grants: ReturnType<typeof grantsOf>;
   readonly #report: Report;
@@ -45,14 +55,18 @@ class EntriesAudit {
   readonly #mutations: Mutations;
   readonly #history = new AccountHistory();
   readonly #replay: Replay;
+  readonly #schedule: Schedule;
 
   constructor(group: AccountGroup, account: Account) {
     const { accountId } = account;
+    this.#published = group.published;
+    group.eventSeals.set(accountId, this.#eventSeals);
     this.#account = account;
     this.#grants = grantsOf(group, accountId);
     this.#report = (what) => group.findings.add(accountId, what);
     this.#mutations = new Mutations(this.#grants);
     const closedUntil = group.closedUntil.get(accountId) ?? null;
+    this.#schedule = new Schedule(group.published, closedUntil);
     this.#replay = new Replay(account, this.#grants, closedUntil, this.#report);
   }
 
@@ -60,18 +74,22 @@ class EntriesAudit {
     const entry = parseEntry(row);
     if (entry instanceof Error) return this.#skip(row, entry);
     const report = (what: string) => this.#report(`entry ${entry.seq}: ${what}`);
-    const sealed = this.#chain.apply(entry, report);
+    const sealed = this.#chain.apply(entry, this.#published.hashesOf(entry), report);
     checkStoredForm(row, sealed, report);
     checkErasure(row, entry, report);
     this.#mutations.apply(entry, report);
     this.#history.apply(entry, report);
     this.#replay.apply(entry);
+    this.#schedule.apply(entry);
+    const { seq: entrySeq, sealedEvents } = entry;
+    if (sealedEvents) this.#eventSeals.push({ ...sealedEvents, entrySeq });
   }
 
   finish(packs: readonly CustomPack[]) {
     this.#chain.finish(this.#account, this.#report);
     this.#replay.finish();
     this.#history.finish(this.#account, packs, this.#report);
+    this.#schedule.finish(this.#account, this.#report);
     checkGrants(this.#replay, this.#grants, this.#report);
   }
 
@@ -101,7 +119,18 @@ async function loadPacks(group: AccountGroup): Promise<Map<string, readonly Cust
   );
   for await (const ofAccount of groupRows(rows, 'account_id')) {
     const account = findAccount(group, ofAccount[0], 'custom packs');
-    if (account) packs.set(account.accountId, ofAccount.map(customPacks.read));
+    if (account) packs.set(account.accountId, readPacks(group, ofAccount));
   }
   return packs;
+}
+
+function readPacks({ findings }: AccountGroup, rows: readonly Row[]): readonly CustomPack[] {
+  return rows.flatMap((row) => {
+    try {
+      return [customPacks.read(row)];
+    } catch (error) {
+      findings.add(row['account_id']!, `pack ${row['pack_id']}: cannot be read: ${error}`);
+      return [];
+    }
+  });
 }

@@ -7,16 +7,22 @@
 import type pg from 'pg';
 import type { Account } from '../ledger/account.ts';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
+import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
-import { type AccountGroup, findAccount, grantsOf } from './account-group.ts';
+import { events as table } from '../store/tables/events.ts';
+import { type AccountGroup, type EventSeal, findAccount, grantsOf } from './account-group.ts';
+import { EventSeals } from './event-seals.ts';
 import type { Discrepancy, Report } from './findings.ts';
 import type { InRange } from './snapshot.ts';
 
+/** With the statement that an event says was closed. */
 const events = (inRange: InRange) => `
-  select account_id, seq, type, position, data->>'level' as level,
-    (data->>'usable')::numeric as usable, (data->>'threshold')::numeric as threshold,
-    data->>'grant_id' as grant_id
-  from events where ${inRange('account_id')} order by account_id, seq`;
+  select ${table.selectListOf('e')}, e.salt, e.hash, s.month, s.plan_id, ${millis('s.closed_at', 'closed_at')},
+    s.after_seq, s.last_seq, s.overage, s.currency, s.total::text, s.content
+  from events e
+  left join statements s on e.type = 'statement.closed' and s.account_id = e.account_id
+    and s.month = e.data ->> 'month'
+  where ${inRange('e.account_id')} order by e.account_id, e.seq`;
 
 /** What the events of an account said so far. */
 class EventHistory {
@@ -24,36 +30,46 @@ class EventHistory {
   position: bigint | null = 0n;
   /** The levels whose newest event says that they are low. */
   readonly lowLevels = new Set<string>();
+  readonly seals: EventSeals;
   /** The grants of which an event says that they are stranded. */
   readonly stranded = new Set<string>();
+
+  constructor(seals: readonly EventSeal[]) {
+    this.seals = new EventSeals(seals);
+  }
 }
 
 export async function checkEvents(group: AccountGroup): Promise<void> {
   const histories = new Map<string, EventHistory>();
+  const sealsOf = (accountId: string) => group.eventSeals.get(accountId) ?? [];
   for await (const row of group.snapshot.rows(events)) {
     const account = findAccount(group, row, 'events');
     if (!account) continue;
     const { accountId } = account;
-    const history = histories.get(accountId) ?? new EventHistory();
+    const history = histories.get(accountId) ?? new EventHistory(sealsOf(accountId));
     histories.set(accountId, history);
     const report = (what: string) => group.findings.add(accountId, `event ${row['seq']}: ${what}`);
+    const data = dataOf(row);
     checkOrder(row, history, report);
-    checkCrossing(row, history, report);
-    if (row['type'] === 'grant.stranded') history.stranded.add(row['grant_id']!);
+    history.seals.apply(row, report, (what) => group.findings.add(accountId, what));
+    checkCrossing(row['type']!, data, history, report);
+    if (row['type'] === 'grant.stranded') history.stranded.add(data['grant_id'] ?? '');
   }
   for (const account of group.accounts.values())
-    checkAccount(group, account, histories.get(account.accountId) ?? new EventHistory());
+    checkAccount(
+      group,
+      account,
+      histories.get(account.accountId) ?? new EventHistory(sealsOf(account.accountId)),
+    );
 }
 
-function checkAccount(
-  group: AccountGroup,
-  { accountId, eventCount, lowLevels }: Account,
-  history: EventHistory,
-) {
+function checkAccount(group: AccountGroup, account: Account, history: EventHistory) {
+  const { accountId, eventCount, lowLevels } = account;
   const report = (what: string) => group.findings.add(accountId, what);
+  history.seals.finish(account, report);
   if (eventCount !== history.seq)
     report(`event_count is ${eventCount}, the newest event is ${history.seq}`);
-  const stated = [...(lowLevels ?? [])].sort().join(', ');
+  const stated = (Array.isArray(lowLevels) ? lowLevels : []).toSorted().join(', ');
   const said = [...history.lowLevels].sort().join(', ');
   if (stated !== said)
     report(`low_levels are ${stated || 'none'}, the events say ${said || 'none'}`);
@@ -73,22 +89,34 @@ function checkOrder(row: Row, history: EventHistory, report: Report) {
   history.position = position;
 }
 
-/** Events of releases that knew no levels name none, and are not checked. */
-function checkCrossing(row: Row, { lowLevels }: EventHistory, report: Report) {
-  const type: string = row['type']!;
-  const level: string | null = row['level']!;
-  if (level === null || !type.startsWith('balance.')) return;
-  const [usable, threshold] = [BigInt(row['usable']!), BigInt(row['threshold']!)];
+type Data = Readonly<Record<string, string>>;
+
+/** May be any JSON. */
+function dataOf(row: Row): Data {
+  const data: unknown = row['data'];
+  return typeof data === 'object' && data !== null ? (data as Data) : {};
+}
+
+const INTEGER = /^-?\d+$/;
+
+function checkCrossing(type: string, data: Data, { lowLevels }: EventHistory, report: Report) {
+  if (!type.startsWith('balance.')) return;
+  const { level, usable, threshold } = data;
+  if (typeof level !== 'string' || ![usable, threshold].every((text) => INTEGER.test(text ?? '')))
+    return report('its data cannot be read');
   const low = type !== 'balance.recovered';
   if (low === lowLevels.has(level)) report(`says ${type} of level ${level} a second time`);
   if ((level === '0') !== (type === 'balance.depleted') && low)
     report(`says ${type} of level ${level}`);
-  const isTrue = low
-    ? usable < threshold || usable === 0n
-    : usable * 10n >= threshold * 11n && (usable > 0n || level !== '0');
-  if (!isTrue) report(`says ${type}, and its data says otherwise`);
+  if (!isTrue(level, low, BigInt(usable ?? 0), BigInt(threshold ?? 0)))
+    report(`says ${type}, and its data says otherwise`);
   if (low) lowLevels.add(level);
   else lowLevels.delete(level);
+}
+
+function isTrue(level: string, low: boolean, usable: bigint, threshold: bigint): boolean {
+  if (low) return usable < threshold || usable === 0n;
+  return usable * 10n >= threshold * 11n && (usable > 0n || level !== '0');
 }
 
 /** Gaps in the positions, events without a delivery, and a wrong cursor. */
@@ -106,7 +134,7 @@ const POSITION_ERRORS = `
     and events.position > (select min(position) from deliveries)
     and events.position <= (select position from event_cursors where name = 'enqueued')
   union all
-  select coalesce((select account_id from placed order by position desc limit 1), ''),
+  select null,
     format('the newest position is %s, the cursor says %s', newest, cursor)
   from (
     select coalesce((select max(position) from placed), 0) as newest,
@@ -117,7 +145,7 @@ const POSITION_ERRORS = `
 /** Checks what spans accounts, in a snapshot of its own. */
 export async function checkPositions(client: pg.Client): Promise<readonly Discrepancy[]> {
   return await inReadOnlySnapshot(client, async () => {
-    const { rows } = await client.query<{ account_id: string; what: string }>(
+    const { rows } = await client.query<{ account_id: string | null; what: string }>(
       `${POSITION_ERRORS} limit 100`,
     );
     return rows.map(({ account_id: accountId, what }) => ({ accountId, what }));

@@ -1,21 +1,26 @@
 /** Which fields an entry has: those of its kind, and no others. */
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import type { Report } from './findings.ts';
+import { GRANT_DETAILS } from './grant-terms.ts';
 import { ENTRY_RULES, type Named } from './moves.ts';
+import { PAYMENT_DETAILS, TERMS } from './purchase-terms.ts';
 
 /** What entries without moves, or beside them, may state: by kind. */
 const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
+  GRANT: [...GRANT_DETAILS, 'period_end'],
+  PURCHASE: [...GRANT_DETAILS, ...TERMS, ...PAYMENT_DETAILS],
+  PAYMENT: ['state', ...PAYMENT_DETAILS],
   UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor'],
   OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],
   WITHDRAW_PACK: ['pack_id'],
-  CHECKOUT: ['pack_id', 'credits', 'amount', 'currency'],
+  CHECKOUT: TERMS,
 };
 
 /** The same of personal data, labels excepted. */
 const PERSONAL: Partial<Record<EntryKind, readonly string[]>> = {
   OPEN_ACCOUNT: ['display_name'],
   UPDATE_ACCOUNT: ['display_name', 'auto_top_up'],
-  CHECKOUT: ['customer_email'],
+  CHECKOUT: ['customer_email', 'customer', 'payment_method'],
   PURCHASE: ['reason'],
   REJECT_PURCHASE: ['reason'],
 };

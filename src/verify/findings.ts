@@ -1,8 +1,9 @@
 /** Collects the discrepancies of an audit. */
 
-/** A stored value that differs from what the entries of its account say. */
+/** A stored value that differs from what the entries of its account say, or from what was published. */
 export type Discrepancy = {
-  readonly accountId: string;
+  /** Null: it is of no account. */
+  readonly accountId: string | null;
   /** Where it is and both values, e.g. "entry 7: remaining_after is 12, the moves say 13". */
   readonly what: string;
 };

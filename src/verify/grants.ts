@@ -6,7 +6,7 @@ import type { BucketSums, Buckets } from './moves.ts';
 import type { Replay } from './replay.ts';
 
 export function checkGrants(
-  { account, sums, grantCount, reissued }: Replay,
+  { account, sums, states, grantCount, reissued }: Replay,
   grants: ReadonlyMap<bigint, Grant>,
   report: Report,
 ) {
@@ -16,7 +16,8 @@ export function checkGrants(
     const reportGrant = (what: string) => report(`grant ${grant.grantId}: ${what}`);
     const returned = (reissued.get(grant.grantId) ?? 0n) + sums.clawedBack(grant.grantId);
     checkAmounts(grant, buckets, returned, reportGrant);
-    checkState(grant, buckets, account.lastAt, reportGrant);
+    const state = states.of(grant.grantId);
+    if (grant.state !== state) reportGrant(`it is ${grant.state}, the entries say ${state}`);
     if (grant.grantId > grantCount) reportGrant('no entry made it');
     checkOperations(grant, reportGrant);
     if (grant.source === 'ALLOWANCE') checkAllowance(grant, periods, reportGrant);
@@ -55,23 +56,6 @@ function checkAmounts(
   if (reserved !== buckets.reserved)
     report(`reserved is ${reserved}, the moves say ${buckets.reserved}`);
 }
-
-/** The state changes with a move, so a grant that has expired since its last move may be OPEN. */
-function checkState(grant: Grant, { expired }: Buckets, at: number, report: Report) {
-  const { state, remaining, expiresAt } = grant;
-  const isOver = expiresAt !== null && expiresAt <= at;
-  const isValid = {
-    SCHEDULED: remaining === 0n,
-    OPEN: remaining > 0n,
-    SPENT: remaining === 0n && (expired === 0n || isOver || isCarried(grant)),
-    EXPIRED: isOver || (isCarried(grant) && remaining === 0n && expired > 0n),
-  }[state];
-  if (!isValid) report(`it is ${state} with ${remaining} remaining and ${expired} expired`);
-}
-
-/** An allowance without an expiry is carried into the next period, in part or whole. */
-const isCarried = ({ source, expiresAt }: Grant): boolean =>
-  source === 'ALLOWANCE' && expiresAt === null;
 
 /** Operations are unique and sorted, so that equal limits are equal texts. */
 function checkOperations({ operations }: Grant, report: Report) {

@@ -53,8 +53,9 @@ async function main(options: VerifyOptions): Promise<number> {
       return 0;
     }
     const { discrepancies } = result;
+    process.exitCode = DISCREPANCY; // also where nobody reads to the end
     for (const { accountId, what } of options.all ? discrepancies : discrepancies.slice(0, 1))
-      print(`account ${accountId}: ${what}`);
+      print(accountId === null ? what : `account ${accountId}: ${what}`);
     return DISCREPANCY;
   } finally {
     await database.close();
@@ -65,6 +66,11 @@ const print = (text: string) => process.stdout.write(`verify: ${text}\n`);
 
 const count = (many: number, what: 'account' | 'entry'): string =>
   `${many.toLocaleString('en')} ${many === 1 ? what : { account: 'accounts', entry: 'entries' }[what]}`;
+
+// The reader may have seen enough, as `head` has.
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE') process.exit();
+});
 
 try {
   process.exitCode = await main(await readOptions());

@@ -60,8 +60,14 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   GRANT_EXPIRED: byService(['grant'], ['available to expired']),
   OFFER_PACK: by('OfferPack', []),
   WITHDRAW_PACK: by('WithdrawPack', []),
-  CHECKOUT: by('Purchase', ['purchase']),
   // A top-up is bought by the service itself.
+  CHECKOUT: {
+    moves: [],
+    names: ['purchase'],
+    of: ['Purchase'],
+    furtherOf: [],
+    byService: true,
+  },
   PURCHASE: {
     moves: ['issued to available'],
     names: ['grant', 'purchase'],
@@ -70,6 +76,7 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
     byService: true,
   },
   REJECT_PURCHASE: by('ResolvePurchase', ['purchase']),
+  PAYMENT: byService(['purchase'], []),
   CLAW_BACK: byService(['grant', 'purchase'], ['available to issued']),
   REINSTATE: byService(['grant', 'purchase'], ['issued to available', 'issued to expired']),
   RESERVE: by('Reserve', ['reservation'], RESERVE_MOVES),

@@ -5,6 +5,7 @@
  * reinstated is what the entries moved. No payment has paid for two.
  */
 import { canonicalJson } from '../canonical.ts';
+import type { Labels } from '../ledger/entry.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { METHOD_CODES } from '../store/tables/codes.ts';
@@ -13,15 +14,20 @@ import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-g
 import { contentOf, kindOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
+import {
+  checkPayer,
+  checkPayment,
+  checkReferenceKey,
+  checkTerms,
+  TERM_COLUMNS,
+} from './purchase-terms.ts';
 import type { InRange } from './snapshot.ts';
-import { toNano } from './statement-price.ts';
 
 /** Purchases joined with the entries that name them. Either may be missing. */
 const purchasesWithEntries = (inRange: InRange) => `
   select * from (
-    select account_id, purchase_id, true as row_exists, state, grant_id, pack_id, credits, currency,
-      amount::text as price, method, payment_reference, caller, request_id, labels, decision, decided_by,
-      decision_reason, credits_clawed_back, credits_unrecovered, dispute_state,
+    select account_id, purchase_id, true as row_exists, state, grant_id, ${TERM_COLUMNS},
+      caller, request_id, labels, decision, decided_by, decision_reason, credits_clawed_back,
       ${millis('created_at')}, ${millis('paid_at')}, ${millis('decided_at')},
       amount_refunded > 0 as refunded,
       amount_refunded >= amount_paid and amount_refunded > 0 as all_refunded,
@@ -79,12 +85,14 @@ function checkPurchase(group: AccountGroup, rows: readonly [Row, ...Row[]]) {
     return expected ? (found[0] ?? null) : null;
   };
   const { state, method }: { readonly [name: string]: string } = purchase;
-  const checkout = only('CHECKOUT', method === 'CHECKOUT');
+  const checkout = only('CHECKOUT', method !== 'REFERENCE');
   if (checkout) checkCheckout(purchase, checkout, report);
   const paid = only('PURCHASE', state === 'PAID');
   if (paid) checkPaid(group, purchase, paid, report);
   const rejected = only('REJECT_PURCHASE', state === 'REJECTED');
   if (rejected) checkResolution(purchase, rejected, report);
+  checkStated(purchase, rows, report);
+  checkReferenceKey(purchase, report);
   const credits = (kind: string) =>
     of(kind).reduce((sum, row) => sum + BigInt(row['entry_credits']!), 0n);
   checkClawedBack(purchase, credits('CLAW_BACK') - credits('REINSTATE'), report);
@@ -114,18 +122,42 @@ function compareRequest(
 const requestIdOf = (entry: Row): string =>
   entry['entry_request_id'] === null ? '' : requestIdToText(entry['entry_request_id']!);
 
+/** Entries that say in which state a purchase is, and how it was paid. */
+const STATES: Readonly<Record<string, string | null>> = {
+  PURCHASE: 'PAID',
+  REJECT_PURCHASE: 'REJECTED',
+  PAYMENT: null, // its details say it
+};
+
+/** The terms on all entries, and the state and payment on the newest that says them. */
+function checkStated(purchase: Row, rows: readonly Row[], report: Report) {
+  let state = 'PENDING';
+  let payment: Parameters<typeof checkPayment>[1] = null;
+  for (const row of rows) {
+    const kind = kindOf(row['kind']);
+    const details = kind && contentOf(row['content'], kind)?.details;
+    if (!details) continue; // entries.ts reports it
+    const stating = { name: `entry ${row['seq']}`, details };
+    if (kind === 'CHECKOUT' || kind === 'PURCHASE') checkTerms(purchase, stating, report);
+    if (kind === 'PURCHASE' || kind === 'PAYMENT') payment = stating;
+    if (kind in STATES) state = STATES[kind] ?? details['state'] ?? state;
+  }
+  if (purchase['state'] !== state) report(`it is ${purchase['state']}, the entries say ${state}`);
+  checkPayment(purchase, payment, report);
+}
+
 function checkCheckout(purchase: Row, entry: Row, report: Report) {
-  const compare = comparing(report, `entry ${entry['seq']}`);
-  compareRequest(entry, 'Purchase', purchase['caller']!, compare);
+  const name = `entry ${entry['seq']}`;
+  const compare = comparing(report, name);
+  // A top-up is bought by the service.
+  const isRequested = purchase['method'] === 'CHECKOUT';
+  compareRequest(entry, isRequested ? 'Purchase' : null, purchase['caller']!, compare);
   compare('request_id', purchase['request_id'], requestIdOf(entry));
   compare('created_at', instant(purchase['created_at']!), instant(entry['at']!));
   compareLabels(purchase, entry, compare);
-  const details = contentOf(entry['content'], 'CHECKOUT')?.details;
-  if (!details) return; // entries.ts reports it
-  compare('pack_id', purchase['pack_id'], details['pack_id']);
-  compare('credits', purchase['credits'], details['credits']);
-  compare('currency', purchase['currency'], details['currency']);
-  compare('amount', toNano(purchase['price']!), toNano(details['amount'] ?? ''));
+  if (entry['erased']) return;
+  const { labels: _, ...personal } = personalOf(entry);
+  checkPayer(purchase, name, personal as Labels, report);
 }
 
 function checkPaid(group: AccountGroup, purchase: Row, entry: Row, report: Report) {
@@ -137,6 +169,8 @@ function checkPaid(group: AccountGroup, purchase: Row, entry: Row, report: Repor
     compareRequest(entry, isRequested ? 'Purchase' : null, purchase['caller']!, compare);
     compare('request_id', purchase['request_id'], requestIdOf(entry));
   }
+  if (purchase['method'] === 'REFERENCE')
+    compare('created_at', instant(purchase['created_at']!), instant(entry['at']!));
   const reference = purchase['payment_reference'] ?? purchase['purchase_id'];
   if (!entry['erased']) compare('payment_reference', reference, entry['reference']);
   compareLabels(purchase, entry, compare);

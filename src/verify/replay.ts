@@ -3,10 +3,12 @@
  * balance that the entries and the account's row state with the sums of the moves.
  */
 import type { Account } from '../ledger/account.ts';
-import type { Entry, Move } from '../ledger/entry.ts';
+import type { Entry, Move, StoredEntry } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { checkFields } from './fields.ts';
 import type { Report } from './findings.ts';
+import { GrantStates } from './grant-states.ts';
+import { checkGrantTerms } from './grant-terms.ts';
 import { instant } from './instant.ts';
 import { LimitedGrants } from './limited-grants.ts';
 import { BucketSums, findMoveError, OVERAGE } from './moves.ts';
@@ -18,6 +20,7 @@ export class Replay {
   readonly sums = new BucketSums();
   /** Grants that entries made. */
   grantCount = 0n;
+  readonly states: GrantStates;
   readonly #refundGrants: RefundGrants;
   readonly #limitedGrants: LimitedGrants;
   readonly #grants: ReadonlyMap<bigint, Grant>;
@@ -45,6 +48,7 @@ export class Replay {
     this.#closedUntil = closedUntil;
     this.#report = report;
     this.#at = account.openedAt;
+    this.states = new GrantStates(grants);
     this.#refundGrants = new RefundGrants(grants);
     this.#limitedGrants = new LimitedGrants(grants);
   }
@@ -55,7 +59,7 @@ export class Replay {
   }
 
   /** Checks the account's next entry and applies its moves. */
-  apply(entry: Entry) {
+  apply(entry: StoredEntry) {
     const report = (what: string) => this.#report(`entry ${entry.seq}: ${what}`);
     this.#checkPosition(entry, report);
     checkFields(entry, report);
@@ -126,7 +130,8 @@ export class Replay {
   }
 
   /** An entry that makes a grant: the grant has the next number and the entry's amount and time. */
-  #checkNewGrant({ kind, grantId, credits, at, moves }: Entry, report: Report) {
+  #checkNewGrant(entry: StoredEntry, report: Report) {
+    const { kind, grantId, credits, at, moves } = entry;
     this.grantCount += 1n;
     if (grantId !== this.grantCount)
       report(`makes grant ${grantId}, the next one is ${this.grantCount}`);
@@ -140,6 +145,10 @@ export class Replay {
       report(`a ${kind} made grant ${grantId}, whose source is ${grant.source}`);
     if ((moves.length === 0) !== grant.effectiveAt > at)
       report(`grant ${grantId} is effective at ${instant(grant.effectiveAt)}`);
+    const reference = entry.erasedHash === null ? entry.reference : null;
+    checkGrantTerms(grant, { ...entry, reference }, (what) =>
+      this.#report(`grant ${grantId}: ${what}`),
+    );
   }
 
   #applyMoves(entry: Entry, report: Report) {
@@ -152,6 +161,7 @@ export class Replay {
       const consumed = this.sums.of(OVERAGE).consumed;
       const overdraft = this.sums.add(move);
       if (overdraft) report(overdraft);
+      this.states.apply(entry, move.grantId, this.sums);
       if (entry.kind === 'CLAW_BACK') this.sums.addClawedBack(move.grantId, move.credits);
       if (entry.kind === 'REINSTATE') this.#reinstate(move, report);
       used += this.sums.of(OVERAGE).consumed - consumed;

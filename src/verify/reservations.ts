@@ -3,6 +3,7 @@
  * the result; one that was committed or released has none.
  */
 import { canonicalJson } from '../canonical.ts';
+import type { Entry } from '../ledger/entry.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { kindCodes } from '../store/tables/codes.ts';
@@ -11,34 +12,53 @@ import { reservations as table } from '../store/tables/reservations.ts';
 import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
 import { contentOf, kindOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
+import { HeldFor } from './held-for.ts';
 import { instant } from './instant.ts';
 import { OVERAGE } from './moves.ts';
+import { jsonTexts, readRow } from './readable-row.ts';
 import { type ReservationEntry, ReservationReplay } from './reservation-replay.ts';
+import { checkDueAt } from './schedule.ts';
 import type { InRange } from './snapshot.ts';
 
 export async function checkReservations(group: AccountGroup): Promise<void> {
   const held = new Map<string, Map<bigint, bigint>>();
+  const expiries = new Map<string, number>();
   const rows = group.snapshot.rows(reservationsWithEntries);
   for await (const reservationRows of groupRows(rows, 'reservation_id')) {
     const [first] = reservationRows;
     if (!findAccount(group, first, 'reservations')) continue;
     const replay = new ReservationReplay();
-    for (const row of reservationRows) if (row['seq'] !== null) replayEntry(group, row, replay);
+    const heldFor = new HeldFor(grantsOf(group, first['account_id']!));
+    for (const row of reservationRows)
+      if (row['seq'] !== null) replayEntry(group, row, replay, heldFor);
     const report = (what: string) =>
       group.findings.add(first['account_id']!, `reservation ${first['reservation_id']}: ${what}`);
     const reservation = first['row_exists'] ? readReservation(first, report) : null;
     if (reservation === undefined) continue;
     checkTerms(group, reservationRows, reservation);
     checkReservation(reservation, replay, report);
-    if (reservation) addHeld(held, reservation);
+    if (reservation) heldFor.compare(reservation, report);
+    if (!reservation) continue;
+    addHeld(held, reservation);
+    if (reservation.state === 'ACTIVE') addExpiry(expiries, reservation);
   }
   checkHeld(group, held);
+  for (const account of group.accounts.values()) {
+    const report = (what: string) => group.findings.add(account.accountId, what);
+    const expiry = expiries.get(account.accountId) ?? null;
+    checkDueAt(account, grantsOf(group, account.accountId), expiry, report);
+  }
+}
+
+/** Keeps the soonest of each account. */
+function addExpiry(expiries: Map<string, number>, { accountId, expiresAt }: StoredReservation) {
+  expiries.set(accountId, Math.min(expiresAt, expiries.get(accountId) ?? expiresAt));
 }
 
 /** Reservations that have rows, joined with the entries of all. Either may be missing. */
 const reservationsWithEntries = (inRange: InRange) => `
   select * from (
-    select ${table.selectList}, true as row_exists from reservations where ${inRange('account_id')}
+    select ${table.selectList}, ${jsonTexts(table)}, true as row_exists from reservations where ${inRange('account_id')}
   ) r
   full join (
     select account_id, reservation_id, seq, kind, ${millis('at')}, content, entries.credits as entry_credits,
@@ -49,14 +69,21 @@ const reservationsWithEntries = (inRange: InRange) => `
   ) e using (account_id, reservation_id)
   order by account_id, reservation_id, seq`;
 
-function replayEntry({ findings }: AccountGroup, row: Row, replay: ReservationReplay) {
+function replayEntry(
+  { findings }: AccountGroup,
+  row: Row,
+  replay: ReservationReplay,
+  heldFor: HeldFor,
+) {
   const accountId: string = row['account_id']!;
   const entry = parseEntry(row);
-  if (entry) replay.apply(entry, (what) => findings.add(accountId, `entry ${row['seq']}: ${what}`));
+  if (!entry) return;
+  replay.apply(entry, (what) => findings.add(accountId, `entry ${row['seq']}: ${what}`));
+  heldFor.apply(entry);
 }
 
 /** Null if it cannot be read, which entries.ts reports. */
-function parseEntry(row: Row): ReservationEntry | null {
+function parseEntry(row: Row): (ReservationEntry & Pick<Entry, 'usages'>) | null {
   const kind = kindOf(row['kind']);
   const content = kind && contentOf(row['content'], kind);
   if (!content) return null;
@@ -67,7 +94,7 @@ function parseEntry(row: Row): ReservationEntry | null {
 /** Undefined if the row cannot be read. */
 function readReservation(row: Row, report: Report): StoredReservation | undefined {
   try {
-    return table.read(row);
+    return readRow(table, row, report);
   } catch {
     report('its row cannot be read');
     return undefined;
@@ -113,7 +140,8 @@ function checkTerms(
     if (terms.price !== price || (terms.personal ?? personal) !== personal)
       findings.add(
         row['account_id']!,
-        `entry ${row['seq']}: its reference, labels or rate card are not those of its reservation`,
+        `entry ${row['seq']}: its reference, labels or rate card are not those of its reservation ` +
+          `${row['reservation_id']}`,
       );
   }
 }

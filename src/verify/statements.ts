@@ -67,6 +67,14 @@ const missingStatements = (inRange: InRange) => `
   where ${inRange('e.account_id')} and e.type = 'statement.closed' and s.month is null
   order by e.account_id, month`;
 
+/** Statements that no event announced. */
+const unannounced = (inRange: InRange) => `
+  select s.account_id, s.month from statements s
+  left join events e on e.account_id = s.account_id and e.type = 'statement.closed'
+    and e.data->>'month' = s.month
+  where ${inRange('s.account_id')} and e.event_id is null
+  order by s.account_id, s.month`;
+
 export async function checkStatements(group: AccountGroup): Promise<void> {
   const entries = group.snapshot.rows(entriesWithReserved);
   let next = await entries.next();
@@ -83,6 +91,12 @@ export async function checkStatements(group: AccountGroup): Promise<void> {
       row['account_id']!,
       `there is no statement ${row['month']}, and an event says that it was closed`,
     );
+  for await (const row of group.snapshot.rows(unannounced))
+    if (findAccount(group, row, 'statements'))
+      group.findings.add(
+        row['account_id']!,
+        `statement ${row['month']}: no event says that it was closed`,
+      );
 }
 
 /** Leaves out entries that cannot be read, which entries.ts reports. */

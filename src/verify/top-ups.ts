@@ -5,6 +5,7 @@
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { type AccountGroup, findAccount } from './account-group.ts';
+import { instant } from './instant.ts';
 import type { InRange } from './snapshot.ts';
 
 const topUpPurchases = (inRange: InRange) => `
@@ -36,6 +37,8 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
     compare('the one in progress', topUps?.purchaseId ?? 'none', pending.join(' and ') || 'none');
     compare('started_at', topUps?.startedAt ?? null, own.at(-1)?.['created_at'] ?? null);
     if (!topUps) continue;
+    const started = topUps.startedAt ?? 0;
+    compare('month', instant(topUps.month), `${monthOf(started)}-01T00:00:00.000Z`);
     const month = monthOf(topUps.month);
     const counted = own.filter(
       (row) => COUNTED.includes(row['state']!) && monthOf(row['created_at']!) === month,
@@ -45,4 +48,4 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
   }
 }
 
-const monthOf = (at: number): string => new Date(at).toISOString().slice(0, 7);
+const monthOf = (at: number): string => instant(at).slice(0, 7);

@@ -16,9 +16,11 @@ import { type AccountGroup, loadGrants } from './account-group.ts';
 import { type Anchor, checkAnchor } from './anchor.ts';
 import { checkEntries } from './entries.ts';
 import { checkEvents, checkPositions } from './events.ts';
-import { type Discrepancy, Findings } from './findings.ts';
+import { type Discrepancy, Findings, type Report } from './findings.ts';
+import { Published } from './published.ts';
 import { checkPurchases } from './purchases.ts';
 import { checkRateCards } from './rate-cards.ts';
+import { jsonTexts, readRow } from './readable-row.ts';
 import { checkRefunds } from './refunds.ts';
 import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
@@ -43,7 +45,7 @@ export type VerifyResult =
       /** The anchor that was compared, if one was given. */
       readonly anchor?: AnchorSummary;
     }
-  /** In the order of the account ids; those of one account in the order of the checks. */
+  /** Those of no account come first, then in the order of the account ids. */
   | { readonly ok: false; readonly discrepancies: readonly Discrepancy[] };
 
 /** The discrepancy of an account that was named and does not exist. */
@@ -75,14 +77,19 @@ async function auditAll(
   const discrepancies: Discrepancy[] = [];
   let accounts = 0;
   let entries = 0;
+  const ofNoAccount = new Set<string>();
   let after: string | null = '';
   while (after !== null) {
-    const audited: GroupResult = await auditNext(client, accountId ?? null, after);
+    const audited: GroupResult = await auditNext(client, accountId ?? null, after, (what) => {
+      ofNoAccount.add(what);
+    });
     accounts += audited.accounts;
     entries += audited.entries;
     discrepancies.push(...audited.discrepancies);
-    after = discrepancies.length > 0 && !all ? null : audited.next;
+    const hasFound = discrepancies.length > 0 || ofNoAccount.size > 0;
+    after = hasFound && !all ? null : audited.next;
   }
+  discrepancies.unshift(...Array.from(ofNoAccount, (what) => ({ accountId: null, what })));
   if (accountId === undefined && (discrepancies.length === 0 || all))
     discrepancies.push(...(await checkPositions(client)));
   const anchored = anchor ? await checkAnchor(client, anchor) : null;
@@ -99,28 +106,34 @@ type GroupResult = {
   readonly next: string | null;
 };
 
-/** Audits the account `only`, or else the next accounts after the id `after`. */
+/**
+ * Audits the account `only`, or else the next accounts after the id `after`. What was published is checked with
+ * each group, and may be reported several times.
+ */
 async function auditNext(
   client: pg.Client,
   only: string | null,
   after: string,
+  reportPublished: Report,
 ): Promise<GroupResult> {
   return await inReadOnlySnapshot(client, async () => {
-    const rows = await readAccounts(client, only, after);
+    const findings = new Findings();
+    const rows = await readAccounts(client, only, after, findings);
     const accounts = only === null ? limitGrants(rows) : rows;
     const last = accounts.at(-1)?.accountId ?? null;
     const more = accounts.length < rows.length || rows.length === ACCOUNTS_MAX;
     const next = only === null && more ? last : null;
-    const findings = new Findings();
     if (only !== null && rows.length === 0) findings.add(only, NO_SUCH_ACCOUNT);
 
     const range: Range = only === null ? { after, upTo: next } : { only };
     const snapshot = new Snapshot(client, range);
     const group: AccountGroup = {
       snapshot,
+      published: await Published.load(client, reportPublished),
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
-      grants: await loadGrants(snapshot),
+      grants: await loadGrants(snapshot, findings),
       closedUntil: await loadClosedUntil(snapshot),
+      eventSeals: new Map(),
       findings,
     };
     const entries = await checkEntries(group);
@@ -141,13 +154,14 @@ async function readAccounts(
   client: pg.Client,
   only: string | null,
   after: string,
+  findings: Findings,
 ): Promise<Account[]> {
   const condition = only === null ? 'account_id > $1' : 'account_id = $1';
   const { rows } = await client.query<Row>(
-    `select ${table.selectList} from accounts where ${condition} order by account_id limit $2`,
+    `select ${table.selectList}, ${jsonTexts(table)} from accounts where ${condition} order by account_id limit $2`,
     [only ?? after, ACCOUNTS_MAX],
   );
-  return rows.map(table.read);
+  return rows.map((row) => readRow(table, row, (what) => findings.add(row['account_id']!, what)));
 }
 
 /** The first accounts that together have at most GRANTS_MAX grants. */

@@ -13,8 +13,8 @@ import {
 import { Failure } from '../../src/failure.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import type { Command, RequestedCommand } from '../../src/ledger/decide.ts';
+import { publishAt } from '../../src/plan-publication.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
-import { publishPlans } from '../../src/store/publish-plans.ts';
 import { verify } from '../../src/verify/verify.ts';
 import {
   balanceOf,
@@ -143,7 +143,7 @@ describe.each([
 
   /** Publishes as `scrip plans publish` does. */
   async function publish(plan: PlanFile) {
-    await publishPlans(replica.em, [plan], scrip.now());
+    await publishAt(scrip.databaseUrl, [plan], scrip.now());
   }
 
   describe('a cached account', () => {

@@ -1,10 +1,12 @@
 /** The benchmark's baselines write the service's tables: they must follow changes of the schema. */
 import { randomUUID } from 'node:crypto';
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connect } from '../../src/client.ts';
 import { sealAgain } from '../../src/ledger/hash-chain.ts';
 import type { Row } from '../../src/pg/table.ts';
 import { entries } from '../../src/store/tables/entries.ts';
+import { Published } from '../../src/verify/published.ts';
 import { execute } from '../postgres.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { functionSource, installHandTuned, reserveStatement } from './hand-tuned.ts';
@@ -65,7 +67,13 @@ async function checkNewestEntry() {
   );
   const [newest, previous] = rows.map((row) => entries.read(row as Row));
   if (!newest || !previous) throw new Error('there are no two entries');
-  const sealed = sealAgain(newest, previous.hash);
+  const owner = new pg.Client(scrip.databaseUrl);
+  await owner.connect();
+  const published = await Published.load(owner, (what) => expect.fail(what));
+  await owner.end();
+  const [terms] = published.hashesOf(newest);
+  if (!terms) throw new Error('the entry names a version that does not exist');
+  const sealed = sealAgain(newest, terms, previous.hash);
   expect(Buffer.from(sealed.hash)).toEqual(newest.hash);
   expect(rows[0]?.['content']).toEqual(JSON.parse(sealed.contentJson));
   expect(newest).toMatchObject({

@@ -1,6 +1,7 @@
 -- The hand-tuned baseline: Reserve as one function, which is one round trip, and writes the rows that
 -- the service writes: account and grant updated, reservation and entry inserted. The entry has the
--- request, and its hash is that of src/ledger/hash-chain.ts.
+-- request, and its hash is that of src/ledger/hash-chain.ts. hand-tuned.ts writes the hashes of the plan's
+-- terms and rate card into the text: the service has them in memory.
 create function bench_reserve(
   p_account text, p_request uuid, p_fingerprint bytea, p_credits bigint, p_usages text,
   p_version int, p_ttl interval, p_reference text, p_caller text, p_trace text, p_span text
@@ -70,7 +71,7 @@ begin
     encode(v_account.last_hash, 'hex'), p_account, v_account.seq::text, 'RESERVE',
     (extract(epoch from v_at) * 1000)::bigint::text, p_credits::text, v_account.remaining::text,
     v_account.reserved::text, v_account.overage::text, v_reservation::text, '', '', '',
-    v_account.plan_id, p_version::text, '', p_version::text, p_caller, p_request::text, 'Reserve',
+    v_account.plan_id, p_version::text, 'TERMS_HASH', '', p_version::text, 'RATE_CARD_HASH', p_caller, p_request::text, 'Reserve',
     p_trace, p_span, v_content,
     encode(personal_hash(v_salt, p_fingerprint, v_response, p_reference, null), 'hex')
   ], E'\n'), 'UTF8'));

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { sha256 } from '../../src/sha256.ts';
+import { accounts } from './ledger.ts';
 import type { Source } from './load.ts';
 import { accountId, type Operation } from './load-spec.ts';
 
@@ -27,11 +28,20 @@ export const reserveStatement = (account: string, requestId: string) => ({
   ],
 });
 
+/** The accounts live under one plan, in its first version. */
+const HASHES = `
+  select encode(v.hash, 'hex') as terms, encode(r.hash, 'hex') as card
+  from plan_versions v join rate_cards r using (plan_id, version)
+  where version = 1 and plan_id = $1`;
+
 export async function installHandTuned(databaseUrl: string) {
   const client = new pg.Client(databaseUrl);
   await client.connect();
   try {
-    await client.query(await readFile(new URL('hand-tuned.sql', import.meta.url), 'utf8'));
+    const sql = await readFile(new URL('hand-tuned.sql', import.meta.url), 'utf8');
+    const { rows } = await client.query(HASHES, [accounts.hot.planId]);
+    const { terms, card } = rows[0];
+    await client.query(sql.replace('TERMS_HASH', terms).replace('RATE_CARD_HASH', card));
   } finally {
     await client.end();
   }

@@ -25,6 +25,7 @@ import { connect, type Em } from '../../src/pg/orm.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
 import { type PricedUsage, priceUsages } from '../../src/pricing/price.ts';
+import { hexOf } from '../../src/pricing/publication-hash.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 import { pricedUsageMessage } from '../../src/rpc/messages/priced-usage.ts';
 import { reservationMessage } from '../../src/rpc/messages/reservation.ts';
@@ -206,14 +207,17 @@ const entryOf = (
   usages,
   planId,
   planVersion: VERSION,
+  termsHash: termsHashes.get(planId) ?? '',
   previousPlanId: null,
   rateCardVersion,
+  rateCardHash: rateCardHashes.get(planId) ?? '',
   late: false,
   final: null,
   asked: null,
   expiresAt,
   overCommitPolicy: 'REJECT',
   details: {},
+  sealedEvents: null,
   caller: 'bench',
   requestId,
   reference,
@@ -294,6 +298,11 @@ const orm = await connect(
   Number(process.env['DATABASE_POOL_MAX']),
   35_000,
 );
+const byPlan = (rows: readonly { readonly planId: string; readonly hash: Buffer }[]) =>
+  new Map(rows.map(({ planId, hash }) => [planId, hexOf(hash)]));
+const em = orm.em.fork();
+const termsHashes = byPlan(await em.find(entities.planVersions, { version: VERSION }));
+const rateCardHashes = byPlan(await em.find(entities.rateCards, { version: VERSION }));
 const definition = {
   ...BillingServiceService.reserve,
   responseSerialize: (response: Uint8Array) => Buffer.from(response),

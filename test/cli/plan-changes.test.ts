@@ -26,9 +26,9 @@ operations:
 
 /** The lines of publishing one file after another. */
 function linesOf(before: PlanFile, after: PlanFile): readonly string[] {
-  const version = { version: 1, effectiveAt: 10, createdAt: 10, withdrawn: false };
+  const version = { version: 1, effectiveAt: 10, createdAt: 10, withdrawn: false, hash: '' };
   const rateCards = new Map([[1, { ...before.rateCard, version: 1 }]]);
-  const revisions = { revision: 1, planVersion: 1 };
+  const revisions = { revision: 1, planVersion: 1, termsHash: '' };
   const published = new PublishedPlan('metered', revisions, before, [version], rateCards);
   const change = findPlanChange(after, published, 20);
   if ('missed' in change) throw new Error('missed');

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { insertAcceptance } from '../../src/clock/clock-records.ts';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
-import { connect } from '../../src/pg/orm.ts';
+import { connectAsOwner } from '../../src/pg/migrate.ts';
 import { entities } from '../../src/store/tables/index.ts';
 import {
   balanceOf,
@@ -101,7 +101,7 @@ async function settle(scrip: TestService, host: HostClocks) {
 
 /** What `scrip clock accept` writes. */
 async function accept() {
-  const orm = await connect(databaseUrl, entities, 1, 10_000);
+  const orm = await connectAsOwner(databaseUrl, entities);
   await insertAcceptance(orm.em.fork(), Date.now());
   await orm.close();
 }

@@ -280,8 +280,8 @@ test('events that a replica left without a position get one from any other repli
   // A replica that is killed right after its commit leaves an event like this.
   await execute(
     a.databaseUrl,
-    `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id)
-     values ($1, gen_random_uuid(), 2, 'balance.low', now(), '{}', '', '')`,
+    `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, hash)
+     values ($1, gen_random_uuid(), 2, 'balance.low', now(), '{}', '', '', '')`,
     [accountId],
   );
   const b = await startTestService({ databaseUrl: a.databaseUrl });

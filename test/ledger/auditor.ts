@@ -10,6 +10,7 @@ import type { Entry, EntryKind, Move, StoredEntry } from '../../src/ledger/entry
 import { isLimited, isOpen } from '../../src/ledger/grant.ts';
 import { sealAgain } from '../../src/ledger/hash-chain.ts';
 import type { AccountStore } from './account-store.ts';
+import { termsOf } from './fixtures.ts';
 
 const ISSUE_MOVES = ['issued>available'];
 const RETURN_MOVES = ['reserved>available', 'reserved>expired', 'overage_reserved>overage'];
@@ -25,6 +26,7 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   WITHDRAW_PACK: [],
   CHECKOUT: [],
   REJECT_PURCHASE: [],
+  PAYMENT: [],
   EXTEND: [],
   GRANT: ISSUE_MOVES,
   GRANT_EFFECTIVE: ISSUE_MOVES,
@@ -162,7 +164,7 @@ export class Auditor {
     assert(entry.at >= this.#last.at, 'time ran backwards');
     assert.deepEqual(
       entry.hash,
-      sealAgain(entry, this.#last.hash).hash,
+      sealAgain(entry, termsOf(entry), this.#last.hash).hash,
       'the hash chain is broken',
     );
     if (month(entry.at) !== month(this.#last.at)) this.#overage = 0n;

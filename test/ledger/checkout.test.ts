@@ -111,7 +111,7 @@ describe('a purchase by checkout', () => {
     'that %s becomes paid if the money arrives after all',
     (state) => {
       const store = ordered(
-        ['1h', syncPurchase('p1', 0, { payment: state, failureCode: 'why' }), 'nothing', '0'],
+        ['1h', syncPurchase('p1', 0, { payment: state, failureCode: 'why' }), 'PAYMENT', '0'],
         ['2h', syncPurchase('p1', 1, { payment: 'PENDING' }), 'nothing', '0'],
       );
       expect(purchase(store)).toMatchObject({ state, failureCode: 'why', nextCheckAt: null });
@@ -137,7 +137,7 @@ describe('a purchase by checkout', () => {
   test('ignores a stale snapshot', () => {
     const store = ordered(
       ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
-      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '0'],
+      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100 | PAYMENT', '0'],
     );
     const before = structuredClone(store.purchases);
     const { outcome } = store.run(at('3h'), syncPurchase('p1', 1, paid()));
@@ -205,10 +205,10 @@ describe('credits are clawed back', () => {
   test('in proportion to the money refunded, rounded down over all refunds together', () => {
     const store = ordered(
       PAID,
-      ['2h', syncPurchase('p1', 1, paid(333n)), 'CLAW_BACK 33: g1>issued 33', '67'],
-      ['3h', syncPurchase('p1', 2, paid(666n)), 'CLAW_BACK 33: g1>issued 33', '34'],
-      ['4h', syncPurchase('p1', 3, paid(669n)), 'nothing', '34'],
-      ['5h', syncPurchase('p1', 4, paid(1_000n)), 'CLAW_BACK 34: g1>issued 34', '0'],
+      ['2h', syncPurchase('p1', 1, paid(333n)), 'CLAW_BACK 33: g1>issued 33 | PAYMENT', '67'],
+      ['3h', syncPurchase('p1', 2, paid(666n)), 'CLAW_BACK 33: g1>issued 33 | PAYMENT', '34'],
+      ['4h', syncPurchase('p1', 3, paid(669n)), 'PAYMENT', '34'],
+      ['5h', syncPurchase('p1', 4, paid(1_000n)), 'CLAW_BACK 34: g1>issued 34 | PAYMENT', '0'],
     );
     expect(state(store)).toEqual([100n, 0n, '10.00', 'NONE']);
     expect(store.grants.get(1n)?.state).toBe('SPENT');
@@ -220,7 +220,12 @@ describe('credits are clawed back', () => {
       PAID,
       ['2h', charge(30n), 'CHARGE 30: g1>consumed 30', '70'],
       ['2h', reserve(20n), 'RESERVE 20: g1>(g1) 20', '70 (20)'],
-      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 50: g1>issued 50', '20 (20)'],
+      [
+        '2h',
+        syncPurchase('p1', 1, paid(1_000n)),
+        'CLAW_BACK 50: g1>issued 50 | PAYMENT',
+        '20 (20)',
+      ],
     );
     expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
     continueLedger(store, [
@@ -242,7 +247,7 @@ describe('credits are clawed back', () => {
         'PURCHASE 100: issued>g2 100',
         '200',
       ],
-      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100', '100'],
+      ['2h', syncPurchase('p1', 1, paid(1_000n)), 'CLAW_BACK 100: g1>issued 100 | PAYMENT', '100'],
       ['3h', charge(100n), 'CHARGE 100: g2>consumed 100', '0'],
     );
     expect(store.purchases[1]).toMatchObject({ creditsClawedBack: 0n });
@@ -252,8 +257,8 @@ describe('credits are clawed back', () => {
     const store = ordered(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
-      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
-      ['4h', syncPurchase('p1', 2, paid(0n, 'LOST')), 'nothing', '0'],
+      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60 | PAYMENT', '0'],
+      ['4h', syncPurchase('p1', 2, paid(0n, 'LOST')), 'PAYMENT', '0'],
     );
     expect(state(store)).toEqual([60n, 40n, '0.00', 'LOST']);
   });
@@ -262,8 +267,8 @@ describe('credits are clawed back', () => {
     const store = ordered(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
-      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60', '0'],
-      ['4h', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 60: issued>g1 60', '60'],
+      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60 | PAYMENT', '0'],
+      ['4h', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 60: issued>g1 60 | PAYMENT', '60'],
       ['5h', syncPurchase('p1', 3, paid(0n, 'WON')), 'nothing', '60'],
       ['5h', charge(60n), 'CHARGE 60: g1>consumed 60', '0'],
     );
@@ -273,10 +278,20 @@ describe('credits are clawed back', () => {
   test('except for those of a refund before the dispute', () => {
     const store = ordered(
       PAID,
-      ['2h', syncPurchase('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50', '50'],
+      ['2h', syncPurchase('p1', 1, paid(500n)), 'CLAW_BACK 50: g1>issued 50 | PAYMENT', '50'],
       ['3h', charge(20n), 'CHARGE 20: g1>consumed 20', '30'],
-      ['4h', syncPurchase('p1', 2, paid(500n, 'OPEN')), 'CLAW_BACK 30: g1>issued 30', '0'],
-      ['5h', syncPurchase('p1', 3, paid(500n, 'WON')), 'REINSTATE 30: issued>g1 30', '30'],
+      [
+        '4h',
+        syncPurchase('p1', 2, paid(500n, 'OPEN')),
+        'CLAW_BACK 30: g1>issued 30 | PAYMENT',
+        '0',
+      ],
+      [
+        '5h',
+        syncPurchase('p1', 3, paid(500n, 'WON')),
+        'REINSTATE 30: issued>g1 30 | PAYMENT',
+        '30',
+      ],
     );
     expect(state(store)).toEqual([50n, 0n, '5.00', 'WON']);
   });
@@ -285,8 +300,18 @@ describe('credits are clawed back', () => {
     const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'CHECKOUT', '0'],
       PAID,
-      ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
-      ['30d', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>expired 100', '0'],
+      [
+        '2h',
+        syncPurchase('p1', 1, paid(0n, 'OPEN')),
+        'CLAW_BACK 100: g1>issued 100 | PAYMENT',
+        '0',
+      ],
+      [
+        '30d',
+        syncPurchase('p1', 2, paid(0n, 'WON')),
+        'REINSTATE 100: issued>expired 100 | PAYMENT',
+        '0',
+      ],
     ]);
     expect(state(store)).toEqual([0n, 0n, '0.00', 'WON']);
   });
@@ -295,9 +320,19 @@ describe('credits are clawed back', () => {
     const store = ledger(plan({}, PACKS), [
       ['0s', checkout('day'), 'CHECKOUT', '0'],
       PAID,
-      ['2h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 100: g1>issued 100', '0'],
+      [
+        '2h',
+        syncPurchase('p1', 1, paid(0n, 'OPEN')),
+        'CLAW_BACK 100: g1>issued 100 | PAYMENT',
+        '0',
+      ],
       ['3h', null, 'nothing', '0'],
-      ['4h', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 100: issued>g1 100', '100'],
+      [
+        '4h',
+        syncPurchase('p1', 2, paid(0n, 'WON')),
+        'REINSTATE 100: issued>g1 100 | PAYMENT',
+        '100',
+      ],
       ['25h', null, 'GRANT_EXPIRED 100: g1>expired 100', '0'],
     ]);
     expect(store.grants.get(1n)?.state).toBe('EXPIRED');
@@ -316,7 +351,12 @@ describe('credits are clawed back', () => {
     ordered(
       PAID,
       ['2h', reserve(30n), 'RESERVE 30: g1>(g1) 30', '100 (30)'],
-      ['2h', syncPurchase('p1', 1, paid(0n, 'LOST')), 'CLAW_BACK 70: g1>issued 70', '30 (30)'],
+      [
+        '2h',
+        syncPurchase('p1', 1, paid(0n, 'LOST')),
+        'CLAW_BACK 70: g1>issued 70 | PAYMENT',
+        '30 (30)',
+      ],
       ['2h', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '0'],
     );
   });

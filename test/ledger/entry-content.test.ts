@@ -17,6 +17,7 @@ const content = (change: Partial<EntryContent> = {}): EntryContent => ({
   expiresAt: null,
   overCommitPolicy: null,
   details: {},
+  sealedEvents: null,
   ...change,
 });
 
@@ -178,6 +179,12 @@ const contents = fc
     expiresAt: fc.option(fc.integer({ min: 0, max: 2 ** 48 })),
     overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
     details: dictionary(names),
+    sealedEvents: fc.option(
+      fc.record(
+        { upTo: fc.bigInt(1n, 2n ** 63n - 1n), hash: fc.constantFrom('ab', 'cd') },
+        { noNullPrototype: true },
+      ),
+    ),
   })
   .map(({ kind, final, overCommitPolicy, ...others }) => ({
     kind,

@@ -3,7 +3,7 @@
 import type { Account } from '../../src/ledger/account.ts';
 import { Book, type LoadedAccount } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
-import type { Labels, Origin, UnsealedEntry } from '../../src/ledger/entry.ts';
+import type { Entry, Labels, Origin, TermsHashes, UnsealedEntry } from '../../src/ledger/entry.ts';
 import { type Grant, isLimited } from '../../src/ledger/grant.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import type { UpdateAccount } from '../../src/ledger/rules/account.ts';
@@ -165,6 +165,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,
+  eventsHash: null,
   remaining: 0n,
   reserved: 0n,
   granted: 0n,
@@ -190,12 +191,18 @@ export const published = (
 ): PublishedPlan => {
   const versions = [...rateCards.keys()].map((version) => {
     const effectiveAt = version !== plan.rateCard.version ? START + version - 1_000 : START;
-    return { version, effectiveAt, createdAt: effectiveAt, withdrawn: false };
+    return {
+      version,
+      effectiveAt,
+      createdAt: effectiveAt,
+      withdrawn: false,
+      hash: `card ${version}`,
+    };
   });
   const { planId, planVersion, title, terms, packs } = plan;
   return new PublishedPlan(
     planId,
-    { revision: 1, planVersion },
+    { revision: 1, planVersion, termsHash: `terms ${planVersion}` },
     { title, terms, packs },
     versions,
     new Map(rateCards),
@@ -292,19 +299,31 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   usages: [],
   planId: 'test',
   planVersion: 1,
+  termsHash: 'terms 1',
   previousPlanId: null,
   rateCardVersion: 1,
+  rateCardHash: 'card 1',
   late: false,
   final: null,
   asked: null,
   expiresAt: null,
   overCommitPolicy: null,
   details: {},
+  sealedEvents: null,
   reference: '',
   labels: {},
   personal: {},
   request: null,
   ...change,
+});
+
+/** The hashes of what `published` published, of the versions that an entry names. */
+export const termsOf = ({
+  planVersion,
+  rateCardVersion,
+}: Pick<Entry, 'planVersion' | 'rateCardVersion'>): TermsHashes => ({
+  termsHash: `terms ${planVersion}`,
+  rateCardHash: rateCardVersion === null ? '' : `card ${rateCardVersion}`,
 });
 
 type Amount = bigint | { readonly usages: readonly Usage[] };

@@ -60,14 +60,19 @@ const fields: { [Field in keyof UnsealedEntry]-?: fc.Arbitrary<UnsealedEntry[Fie
   usages: fc.array(pricedUsage, { maxLength: 2 }),
   planId,
   planVersion: fc.nat(9),
+  termsHash: name,
   previousPlanId: fc.option(planId),
   rateCardVersion: fc.option(fc.nat(9)),
+  rateCardHash: name,
   late: fc.boolean(),
   final: fc.boolean(),
   asked: fc.option(credits),
   expiresAt: fc.option(fc.nat(9)),
   overCommitPolicy: fc.constantFrom('REJECT', 'CAP', 'DRAW'),
   details: dictionary(name),
+  sealedEvents: fc.option(
+    fc.record({ upTo: credits, hash: fc.constantFrom('ab', 'cd') }, { noNullPrototype: true }),
+  ),
   caller: name,
   requestId: name,
   reference: name,
@@ -96,6 +101,8 @@ const possible = (unsealed: UnsealedEntry): UnsealedEntry => ({
 const entryOf = (kind: UnsealedEntry['kind']) =>
   fc.record({ ...fields, kind: fc.constant(kind) }).map(possible);
 const anyEntry = fc.record(fields).map(possible);
+
+const TERMS = { termsHash: 'terms 1', rateCardHash: 'card 1' };
 
 const SALT = new Uint8Array([1, 2, 254]);
 const newSalt = () => SALT;
@@ -204,8 +211,10 @@ describe('the hash chain', () => {
       '', // no refunded entry
       'test',
       '1', // version of the plan
+      'terms 1', // and its hash
       '', // no previous plan
       '1', // version of the rate card
+      'card 1',
       'pages',
       'request-1',
       'Charge',
@@ -243,10 +252,10 @@ describe('the hash chain', () => {
     });
     const textOfMove = text
       .with(3, 'PLAN_CHANGE')
-      .with(15, 'old')
-      .with(18, '')
-      .with(19, '')
-      .with(22, '{}');
+      .with(16, 'old')
+      .with(20, '')
+      .with(21, '')
+      .with(24, '{}');
     expect(hex(seal(moved, before, newSalt).hash)).toBe(
       hex(sha256([...textOfMove, hex(sha256(['', '', '', '', '']))])),
     );
@@ -256,9 +265,10 @@ describe('the hash chain', () => {
     fc.assert(
       fc.property(fc.array(anyEntry, { minLength: 1, maxLength: 4 }), (entries) => {
         let before: Uint8Array = new Uint8Array();
-        for (const { contentJson, personalJson: _, hash, ...sealed } of sealAll(entries)) {
+        for (const [index, stored] of sealAll(entries).entries()) {
+          const { contentJson, personalJson: _, hash, ...sealed } = stored;
           const read = { ...sealed, ...readContent(JSON.parse(contentJson), sealed.kind) };
-          const again = sealAgain(read, before);
+          const again = sealAgain(read, entries[index]!, before);
           expect(hex(again.hash)).toBe(hex(hash));
           before = hash;
         }
@@ -299,7 +309,7 @@ describe('personal data', () => {
     fc.assert(
       fc.property(anyEntry, bytes, (unsealed, before) => {
         const sealed = seal(unsealed, before, newSalt);
-        expect(hex(sealAgain(erased(sealed), before).hash)).toBe(hex(sealed.hash));
+        expect(hex(sealAgain(erased(sealed), unsealed, before).hash)).toBe(hex(sealed.hash));
       }),
     );
   });
@@ -313,13 +323,14 @@ describe('personal data', () => {
           entryOf(kind as UnsealedEntry['kind']),
           fields[field] as fc.Arbitrary<unknown>,
           (unsealed, value) => {
-            const stored = erased(seal(unsealed, SALT, newSalt));
+            const { termsHash, rateCardHash } = unsealed;
+            const stored = { ...erased(seal(unsealed, SALT, newSalt)), termsHash, rateCardHash };
             const changed = { ...stored, [field]: value };
             // Of a request, only the method is left.
             if (field === 'request') fc.pre(changed.request?.method !== stored.request?.method);
             else fc.pre(!isDeepStrictEqual(stored[field], value));
             const covered = { ...changed, ...possible(changed) };
-            expect(hex(sealAgain(covered, SALT).hash)).not.toBe(hex(stored.hash));
+            expect(hex(sealAgain(covered, covered, SALT).hash)).not.toBe(hex(stored.hash));
           },
         ),
         { numRuns: 60 },
@@ -331,7 +342,9 @@ describe('personal data', () => {
     const sealed = seal(entry(1n, { reference: 'job 7' }), SALT, newSalt);
     const stored = erased(sealed);
     const forged = { ...stored, erasedHash: sha256(['another']) };
-    expect(hex(sealAgain(forged, SALT).hash)).not.toBe(hex(sealed.hash));
-    expect(hex(sealAgain({ ...stored, erasedHash: null }, SALT).hash)).not.toBe(hex(sealed.hash));
+    expect(hex(sealAgain(forged, TERMS, SALT).hash)).not.toBe(hex(sealed.hash));
+    expect(hex(sealAgain({ ...stored, erasedHash: null }, TERMS, SALT).hash)).not.toBe(
+      hex(sealed.hash),
+    );
   });
 });

@@ -28,7 +28,7 @@ const purchase = ({ purchases }: AccountStore): Purchase =>
 const half = (refunded = 0n, dispute: Parameters<typeof paid>[1] = 'NONE') =>
   paid(refunded, dispute, '5.00');
 
-const MISMATCHED: Row = ['1h', syncPurchase('p1', 0, half()), 'nothing', '0'];
+const MISMATCHED: Row = ['1h', syncPurchase('p1', 0, half()), 'PAYMENT', '0'];
 
 describe('a payment that differs from the order', () => {
   test.each([
@@ -40,7 +40,7 @@ describe('a payment that differs from the order', () => {
     const store = ordered([
       '1h',
       syncPurchase('p1', 0, paid(0n, 'NONE', amount, currency)),
-      'nothing',
+      'PAYMENT',
       '0',
     ]);
     expect(purchase(store)).toMatchObject({
@@ -70,8 +70,8 @@ describe('a payment that differs from the order', () => {
     const store = ordered(
       MISMATCHED,
       ['2h', syncPurchase('p1', 1, half()), 'nothing', '0'],
-      ['3h', syncPurchase('p1', 2, half(200n)), 'nothing', '0'],
-      ['4h', syncPurchase('p1', 3, half(200n, 'OPEN')), 'nothing', '0'],
+      ['3h', syncPurchase('p1', 2, half(200n)), 'PAYMENT', '0'],
+      ['4h', syncPurchase('p1', 3, half(200n, 'OPEN')), 'PAYMENT', '0'],
       ['5h', syncPurchase('p1', 4, { payment: 'EXPIRED' }), 'nothing', '0'],
     );
     expect(purchase(store)).toMatchObject({
@@ -109,6 +109,11 @@ describe('an operator who accepts it', () => {
       },
     });
     expect(store.entries.slice(2)).toMatchObject([
+      {
+        kind: 'PAYMENT',
+        caller: 'scrip',
+        details: { state: 'MISMATCHED', amount_paid: '5.00', currency_paid: 'USD' },
+      },
       {
         kind: 'PURCHASE',
         credits: 100n,
@@ -152,15 +157,15 @@ describe('an operator who accepts it', () => {
       MISMATCHED,
       ['2h', resolve('p1', 'ACCEPTED'), 'PURCHASE 100: issued>g1 100', '100'],
       ['3h', syncPurchase('p1', 2, half()), 'nothing', '100'],
-      ['4h', syncPurchase('p1', 3, half(250n)), 'CLAW_BACK 50: g1>issued 50', '50'],
-      ['5h', syncPurchase('p1', 4, half(500n)), 'CLAW_BACK 50: g1>issued 50', '0'],
+      ['4h', syncPurchase('p1', 3, half(250n)), 'CLAW_BACK 50: g1>issued 50 | PAYMENT', '50'],
+      ['5h', syncPurchase('p1', 4, half(500n)), 'CLAW_BACK 50: g1>issued 50 | PAYMENT', '0'],
     );
   });
 
   test('after part of it was refunded, grants the rest', () => {
     ordered(
       MISMATCHED,
-      ['2h', syncPurchase('p1', 1, half(100n)), 'nothing', '0'],
+      ['2h', syncPurchase('p1', 1, half(100n)), 'PAYMENT', '0'],
       [
         '3h',
         resolve('p1', 'ACCEPTED'),
@@ -174,14 +179,19 @@ describe('an operator who accepts it', () => {
   test('while it is disputed, grants nothing until the dispute is won', () => {
     ordered(
       MISMATCHED,
-      ['2h', syncPurchase('p1', 1, half(0n, 'OPEN')), 'nothing', '0'],
+      ['2h', syncPurchase('p1', 1, half(0n, 'OPEN')), 'PAYMENT', '0'],
       [
         '3h',
         resolve('p1', 'ACCEPTED'),
         'PURCHASE 100: issued>g1 100 | CLAW_BACK 100: g1>issued 100',
         '0',
       ],
-      ['4h', syncPurchase('p1', 3, half(0n, 'WON')), 'REINSTATE 100: issued>g1 100', '100'],
+      [
+        '4h',
+        syncPurchase('p1', 3, half(0n, 'WON')),
+        'REINSTATE 100: issued>g1 100 | PAYMENT',
+        '100',
+      ],
     );
   });
 
@@ -208,7 +218,7 @@ describe('an operator who rejects it', () => {
         '0',
       ],
       ['4h', syncPurchase('p1', 2, half()), 'nothing', '0'],
-      ['5h', syncPurchase('p1', 3, half(500n)), 'nothing', '0'],
+      ['5h', syncPurchase('p1', 3, half(500n)), 'PAYMENT', '0'],
     );
     expect(purchase(store)).toMatchObject({
       state: 'REJECTED',
@@ -216,7 +226,7 @@ describe('an operator who rejects it', () => {
       amountRefunded: '5.00',
       resolution: { decision: 'REJECTED', caller: 'pages', reason: 'wrong coupon' },
     });
-    expect(store.entries.slice(2)).toMatchObject([
+    expect(store.entries.slice(3, 4)).toMatchObject([
       {
         kind: 'REJECT_PURCHASE',
         purchaseId: 'p1',
@@ -241,7 +251,7 @@ describe('an operator who rejects it', () => {
 describe('there is nothing to decide', () => {
   test.each([
     ['pending', [], 'PENDING'],
-    ['failed', [['1h', syncPurchase('p1', 0, { payment: 'FAILED' }), 'nothing', '0']], 'FAILED'],
+    ['failed', [['1h', syncPurchase('p1', 0, { payment: 'FAILED' }), 'PAYMENT', '0']], 'FAILED'],
     [
       'paid as ordered',
       [['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100']],

@@ -351,6 +351,7 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "PACK_EXISTS",
       "PACK_NOT_FOUND",
       "PAUSED_BELOW_FLOOR",
+      "PAYMENT",
       "PAYMENT_REFERENCE_USED",
       "PLAN_CHANGE",
       "PLAN_NOT_FOUND",

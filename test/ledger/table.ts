@@ -74,6 +74,7 @@ const WITHOUT_CREDITS: ReadonlySet<EntryKind> = new Set([
   'WITHDRAW_PACK',
   'CHECKOUT',
   'REJECT_PURCHASE',
+  'PAYMENT',
   'EXTEND',
 ]);
 

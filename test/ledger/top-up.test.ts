@@ -198,7 +198,7 @@ describe('a top-up is due', () => {
 });
 
 describe('starting a top-up', () => {
-  test('creates a pending purchase and no entry', () => {
+  test('creates a pending purchase, and an entry that says what is bought and who pays', () => {
     const store = funded(10n);
     runRows(store, [['1m', on(), '', '1m']]);
     const entries = store.entries.length;
@@ -206,7 +206,13 @@ describe('starting a top-up', () => {
     expect(store.purchases).toMatchObject([
       { purchaseId: 'p1', packId: 'small', credits: 100n, state: 'PENDING', grantId: null },
     ]);
-    expect(store.entries.length).toBe(entries);
+    expect(store.entries.slice(entries)).toMatchObject([
+      {
+        kind: 'CHECKOUT',
+        purchaseId: 'p1',
+        details: { pack_id: 'small', quantity: '1', credits: '100', method: 'TOP_UP' },
+      },
+    ]);
   });
 
   test('returns null while one is in progress, and the same purchase once its lease has expired', () => {

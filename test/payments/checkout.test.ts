@@ -77,9 +77,13 @@ describe('Purchase by checkout', () => {
         moves: [],
         details: mapOf({
           pack_id: 'starter',
+          title: 'Starter',
+          quantity: '1',
           credits: '1000',
           amount: '5.00',
           currency: 'USD',
+          validity: 'never',
+          method: 'CHECKOUT',
           customer_email: 'buyer@example.com',
         }),
         labels: mapOf({ shop: 'eu' }),

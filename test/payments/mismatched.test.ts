@@ -106,7 +106,7 @@ describe('a payment grants nothing', () => {
       paid_currency: currency,
     });
     expect(more).toEqual([]);
-    await expectLedger(scrip, accountId, ['CHECKOUT']);
+    await expectLedger(scrip, accountId, ['CHECKOUT', 'PAYMENT']);
   });
 
   test('that was not needed after a discount of 100 percent', async () => {
@@ -118,7 +118,7 @@ describe('a payment grants nothing', () => {
     });
     await decide(purchase, Decision.ACCEPTED, 'a present');
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.PAID, remaining: 1_000n });
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT', 'PURCHASE']);
   });
 
   test('that the reconciler finds', async () => {
@@ -127,7 +127,7 @@ describe('a payment grants nothing', () => {
     scrip.advance(2 * MINUTE);
     await scrip.service.checkPurchases();
     expect(await now(purchase)).toMatchObject({ state: Purchase_State.MISMATCHED });
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT']);
   });
 
   test('after its webhooks in any order', async () => {
@@ -148,7 +148,7 @@ describe('a payment grants nothing', () => {
         amountRefunded: { currency: 'USD', amount: '1.00' },
         creditsClawedBack: 0n,
       });
-      await expectLedger(scrip, purchase.accountId, ['CHECKOUT']);
+      await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT']);
       expect(await typesOf(purchase)).toEqual(['purchase.mismatched']);
     }
   });
@@ -181,7 +181,7 @@ describe('a payment grants nothing', () => {
     scrip.advance(40 * DAY);
     await scrip.service.topUp();
     expect((await scrip.billing.listPurchases({ accountId })).purchases).toHaveLength(1);
-    await expectLedger(scrip, accountId, ['UPDATE_ACCOUNT']);
+    await expectLedger(scrip, accountId, ['UPDATE_ACCOUNT', 'CHECKOUT', 'PAYMENT']);
   });
 });
 
@@ -193,7 +193,7 @@ describe('an operator accepts the payment', () => {
       purchase: { state: Purchase_State.PAID, remaining: 1_000n },
       balance: { remaining: 1_000n },
       grant: { amount: 1_000n },
-      entrySeq: 3n,
+      entrySeq: 4n,
     });
     expect(await now(purchase)).toMatchObject({
       amountPaid: { currency: 'USD', amount: '4.00' },
@@ -207,7 +207,15 @@ describe('an operator accepts the payment', () => {
       caller: 'ops:anna',
       reference: purchase.purchaseId,
       purchaseId: purchase.purchaseId,
-      details: mapOf({ reason: 'agreed with the customer' }),
+      details: expect.any(Map),
+    });
+    const details = Object.fromEntries((await newestEntry(scrip, purchase.accountId)).details);
+    expect(details).toMatchObject({
+      reason: 'agreed with the customer',
+      amount: '5.00',
+      amount_paid: '4.00',
+      pack_id: 'starter',
+      source: 'PURCHASE',
     });
     const events = await purchaseEvents(purchase.accountId);
     const resolved = events.find(({ type }) => type === 'purchase.resolved');
@@ -219,7 +227,7 @@ describe('an operator accepts the payment', () => {
       reason: 'agreed with the customer',
     });
     expect(events.map(({ type }) => type)).toContain('purchase.completed');
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT', 'PURCHASE']);
   });
 
   test('again, and nothing changes; the opposite is refused', async () => {
@@ -248,7 +256,7 @@ describe('an operator accepts the payment', () => {
       metadata: { purchase_id: purchase.purchaseId, state: 'PAID' },
     });
     expect(await storedRows(scrip, purchase.accountId)).toBe(before);
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT', 'PURCHASE']);
   });
 
   test('and later webhooks grant nothing more; a refund takes back its share of what was paid', async () => {
@@ -256,7 +264,7 @@ describe('an operator accepts the payment', () => {
     await decide(purchase, Decision.ACCEPTED);
     const paid = completed(stripe.session(sessionId(purchase)));
     for (const _ of [1, 2]) expect(await send(paid)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT', 'PURCHASE']);
     const refunded = stripe.event('charge.refunded', stripe.refund(intentId(purchase), 100));
     for (const _ of [1, 2]) expect(await send(refunded)).toBe(200);
     expect((await balanceOf(scrip, purchase.accountId)).remaining).toBe(750n);
@@ -265,9 +273,12 @@ describe('an operator accepts the payment', () => {
     expect((await balanceOf(scrip, purchase.accountId)).remaining).toBe(0n);
     await expectLedger(scrip, purchase.accountId, [
       'CHECKOUT',
+      'PAYMENT',
       'PURCHASE',
       'CLAW_BACK',
+      'PAYMENT',
       'CLAW_BACK',
+      'PAYMENT',
     ]);
   });
 
@@ -281,7 +292,13 @@ describe('an operator accepts the payment', () => {
       amountRefunded: { currency: 'EUR', amount: '2.40' },
       creditsClawedBack: 500n,
     });
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, [
+      'CHECKOUT',
+      'PAYMENT',
+      'PURCHASE',
+      'CLAW_BACK',
+      'PAYMENT',
+    ]);
   });
 });
 
@@ -291,7 +308,7 @@ describe('an operator rejects the payment', () => {
     const answer = await decide(purchase, Decision.REJECTED, 'refunded at Stripe');
     expect(answer).toMatchObject({
       purchase: { state: Purchase_State.REJECTED },
-      entrySeq: 3n,
+      entrySeq: 4n,
       grant: undefined,
     });
     expect(await newestEntry(scrip, purchase.accountId)).toMatchObject({
@@ -315,7 +332,12 @@ describe('an operator rejects the payment', () => {
       reason: 'PURCHASE_NOT_MISMATCHED',
     });
     expect(await typesOf(purchase)).toEqual(['purchase.mismatched', 'purchase.resolved']);
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'REJECT_PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, [
+      'CHECKOUT',
+      'PAYMENT',
+      'REJECT_PURCHASE',
+      'PAYMENT', // a dispute, and nothing to take back
+    ]);
   });
 
   test('while another accepts it: one of them is refused', async () => {
@@ -327,7 +349,7 @@ describe('an operator rejects the payment', () => {
     expect(both.map((end) => end.status).toSorted()).toEqual(['fulfilled', 'rejected']);
     const { state } = await now(purchase);
     const decided = state === Purchase_State.PAID ? 'PURCHASE' : 'REJECT_PURCHASE';
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', decided]);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT', decided]);
   });
 });
 

@@ -124,7 +124,7 @@ describe('the reconciler', () => {
     const port = scrip.service.webhookPort;
     expect(await deliver(port, stripe.event('checkout.session.completed', lost))).toBe(200);
     expect((await onlyPurchase(accountId)).state).toBe(Purchase_State.PAID);
-    await expectLedger(scrip, accountId, ['CHECKOUT', 'PURCHASE']);
+    await expectLedger(scrip, accountId, ['CHECKOUT', 'PAYMENT', 'PURCHASE']);
   });
 
   test('postpones a purchase that it cannot fetch, and settles the others', async () => {

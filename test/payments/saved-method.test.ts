@@ -76,7 +76,7 @@ describe('a saved payment method', () => {
       state: Purchase_State.PAID,
       remaining: 1_000n,
     });
-    await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'CHECKOUT', 'PURCHASE']);
   });
 
   test('is charged once by many concurrent attempts', async () => {
@@ -86,7 +86,7 @@ describe('a saved payment method', () => {
       new Set(['paid']),
     );
     expect(charges(purchase.purchaseId).length).toBe(1);
-    await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'CHECKOUT', 'PURCHASE']);
   });
 
   test('that declines returns the code, and can be charged by the next attempt', async () => {
@@ -102,7 +102,12 @@ describe('a saved payment method', () => {
     // A repeated attempt has the same result at Stripe: it charges nothing.
     expect(await charge(purchase)).toEqual(declined);
     expect(await charge(purchase, 2)).toEqual({ outcome: 'paid' });
-    await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, [
+      'UPDATE_ACCOUNT',
+      'CHECKOUT',
+      'PAYMENT',
+      'PURCHASE',
+    ]);
   });
 
   test('whose bank wants to authenticate the customer requires action', async () => {
@@ -121,7 +126,7 @@ describe('a saved payment method', () => {
     expect(await charge(purchase, 2)).toEqual({ outcome: 'paid' });
     const webhook = stripe.event('payment_intent.succeeded', intent);
     expect(await deliver(scrip.service.webhookPort, webhook)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'PURCHASE']);
+    await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'CHECKOUT', 'PURCHASE']);
   });
 
   test.each([
@@ -137,7 +142,7 @@ describe('a saved payment method', () => {
       stripe.intercept = () => undefined;
       expect(await charge(purchase)).toEqual({ outcome: 'paid' });
       expect(charges(purchase.purchaseId).length).toBe(1);
-      await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'PURCHASE']);
+      await expectLedger(scrip, purchase.accountId, ['UPDATE_ACCOUNT', 'CHECKOUT', 'PURCHASE']);
     }
   });
 

@@ -115,7 +115,7 @@ describe('a paid checkout', () => {
       state: Purchase_State.FAILED,
       failureCode: 'insufficient_funds',
     });
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT']);
   });
 
   test('is not failed by one declined card: the customer may try another', async () => {
@@ -319,7 +319,7 @@ describe('a webhook is postponed', () => {
     expect(await send(webhook)).toBe(500);
     stripe.intercept = () => undefined;
     expect(await send(webhook)).toBe(200);
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CLAW_BACK', 'PAYMENT']);
   });
 
   test('while as many as are processed at the same time are in progress', async () => {
@@ -362,7 +362,13 @@ describe('money that is returned', () => {
       price: { amount: '5.00' },
       amountRefunded: { currency: 'USD', amount: '2.50' },
     });
-    await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK']);
+    await expectLedger(scrip, purchase.accountId, [
+      'CHECKOUT',
+      'PURCHASE',
+      'CHARGE',
+      'CLAW_BACK',
+      'PAYMENT',
+    ]);
   });
 
   test('by a refund that failed reinstates the credits', async () => {
@@ -380,14 +386,20 @@ describe('money that is returned', () => {
       'CHECKOUT',
       'PURCHASE',
       'CLAW_BACK',
+      'PAYMENT',
       'REINSTATE',
+      'PAYMENT',
     ]);
   });
 
   test('in a dispute reinstates the credits if it is won, and not if it is lost', async () => {
     for (const [status, remaining, kinds] of [
-      ['won', 600n, ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK', 'REINSTATE']],
-      ['lost', 0n, ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK']],
+      [
+        'won',
+        600n,
+        ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK', 'PAYMENT', 'REINSTATE', 'PAYMENT'],
+      ],
+      ['lost', 0n, ['CHECKOUT', 'PURCHASE', 'CHARGE', 'CLAW_BACK', 'PAYMENT', 'PAYMENT']],
     ] as const) {
       const purchase = await paid();
       await spend(purchase, 400n);

@@ -48,11 +48,11 @@ class Published {
     );
     const numbers = added.map(({ effectiveAt, rateCard }) => {
       const version = this.#versions.length + 1;
-      this.#versions.push({ version, effectiveAt, createdAt: at, withdrawn: false });
+      this.#versions.push({ version, effectiveAt, createdAt: at, withdrawn: false, hash: '' });
       this.#cards.set(version, { ...rateCard, version });
       return version;
     });
-    const revisions = { revision: 1, planVersion: 1 };
+    const revisions = { revision: 1, planVersion: 1, termsHash: '' };
     this.plan = new PublishedPlan('metered', revisions, metered, this.#versions, this.#cards);
     return numbers;
   }

@@ -47,7 +47,7 @@ test('afterwards the service runs as a user who has only the role scrip_runtime'
   const url = new URL(databaseUrl);
   url.username = user;
   url.password = 'x';
-  const replica = await startReplica({ DATABASE_URL: url.href });
+  const replica = await startReplica({ DATABASE_URL: url.href }, [], databaseUrl);
   try {
     const accountId = 'first';
     await replica.accounts.openAccount({ accountId, requestId: 'open', planId: 'perfectparser' });

@@ -2,12 +2,28 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scrip } from '../../src/client.ts';
+import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
+import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
+import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
 import {
   Grant_Category,
   Purchase_Resolution_Decision,
   Purchase_State,
 } from '../../src/gen/billing/v1/ledger.ts';
-import { ExportStatementsRequest_Format } from '../../src/gen/billing/v1/statement_service.ts';
+import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
+import {
+  ExportStatementsRequest_Format,
+  StatementServiceService,
+} from '../../src/gen/billing/v1/statement_service.ts';
+
+/** The names of all RPCs. */
+export const RPCS = [
+  AccountServiceService,
+  BillingServiceService,
+  EventServiceService,
+  PlanServiceService,
+  StatementServiceService,
+].flatMap((service) => Object.keys(service));
 
 const accountId = 'acme';
 const packId = 'own';

@@ -8,23 +8,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client.ts';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
-import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
-import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
-import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
-import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
-import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { startCommand } from './command.ts';
-import { callEveryRpc } from './every-rpc.ts';
+import { callEveryRpc, RPCS } from './every-rpc.ts';
 import { Installation, ROOT } from './installation.ts';
-
-const RPCS = [
-  AccountServiceService,
-  BillingServiceService,
-  EventServiceService,
-  PlanServiceService,
-  StatementServiceService,
-].flatMap((service) => Object.keys(service));
 
 const READY = /"port":(\d+).*"msg":"ready"/;
 

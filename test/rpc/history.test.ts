@@ -235,12 +235,13 @@ describe('StreamHistory with a filter', () => {
   const like = (entry: (of: Entry) => boolean) => all.filter(entry);
 
   test('by kind returns entries of that kind, for every kind', async () => {
-    // CHECKOUT, CLAW_BACK and REINSTATE need a payment provider.
+    // CHECKOUT, CLAW_BACK, REINSTATE and PAYMENT need a payment provider.
     const others: readonly Entry_Kind[] = [
       Entry_Kind.UNSPECIFIED,
       Entry_Kind.CHECKOUT,
       Entry_Kind.CLAW_BACK,
       Entry_Kind.REINSTATE,
+      Entry_Kind.PAYMENT,
     ];
     const kinds = Object.values(Entry_Kind).filter((kind) => !others.includes(kind));
     for (const kind of kinds) {

@@ -13,7 +13,8 @@ const HEADER = `\
 -- sequence or trigger, and there are no foreign keys: every write holds the lock of its account's row.
 -- So the tables can be distributed by account_id as they are. The CHECKs repeat the ledger's invariants.
 --
--- The service works under the role scrip_runtime. It lacks the privilege to change or remove an entry.
+-- The service works under the role scrip_runtime. It can change what updates of the service write, and nothing
+-- else: no entry, no amount or expiry of a grant, no price.
 -- Instants have a time zone, and are exact to the millisecond.
 `;
 
@@ -60,9 +61,17 @@ function tableSql({ columns, definition }: AnyTable): string {
             .join(',\n  ')};`,
         ]
       : []),
-    `grant ${privileges} on ${name} to scrip_runtime;`,
+    ...grantLines(name, privileges, columns),
     '',
   ].join('\n');
+}
+
+/** An update may change the columns that an update of the service writes, and no others. */
+function grantLines(name: string, privileges: string, columns: readonly NamedColumn[]): string[] {
+  const updated = columns.filter(({ group }) => group === 'updated' || group === 'settings');
+  const ofColumns = `update (${updated.map((column) => column.name).join(', ')})`;
+  const text = `grant ${privileges.replace('update', ofColumns)} on ${name} to scrip_runtime;`;
+  return wrap(text, WIDTH).map((line, index) => (index === 0 ? line : `  ${line}`));
 }
 
 /** A line for each column, with its comment. */

@@ -124,9 +124,16 @@ describe('a history', () => {
     const columns =
       'kind, reference, labels, personal, late, final, asked, expires_at, over_commit_policy, details, erased';
     const of = [{ team: 'images' }, { labels: { team: 'images' } }] as const;
+    const granted = {
+      source: 'OPERATOR',
+      category: 'PAID',
+      priority: '50',
+      effective_at: new Date(NOW).toISOString(),
+      expires_at: 'never',
+    };
     expect(await select('history', columns, accountId)).toEqual([
       ['OPEN_ACCOUNT', null, null, null, false, null, null, null, null, null, false],
-      ['GRANT', null, null, null, false, null, null, null, null, null, false],
+      ['GRANT', null, null, null, false, null, null, null, null, granted, false],
       ['RESERVE', 'job 7', ...of, false, null, null, new Date(NOW + 600_000), 'CAP', null, false],
       ['EXTEND', 'job 7', ...of, false, null, null, new Date(NOW + 1_200_000), null, null, false],
       ['COMMIT', 'job 7', ...of, false, false, null, null, null, null, false],

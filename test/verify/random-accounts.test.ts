@@ -10,6 +10,7 @@ import { checkGrants } from '../../src/verify/grants.ts';
 import { Replay } from '../../src/verify/replay.ts';
 import { ReservationReplay } from '../../src/verify/reservation-replay.ts';
 import type { AccountStore } from '../ledger/account-store.ts';
+import { termsOf } from '../ledger/fixtures.ts';
 import { runScenario, scenarios } from '../ledger/workload.ts';
 
 /** The discrepancies between an account and these entries. Nobody requested them: that is left out. */
@@ -24,7 +25,7 @@ function audit(
   const replay = new Replay(account, grants, null, report);
   for (const entry of replayed) {
     const reportEntry = (what: string) => report(`entry ${entry.seq}: ${what}`);
-    chain.apply(entry, reportEntry);
+    chain.apply(entry, [termsOf(entry)], reportEntry);
     history.apply(entry, reportEntry);
     replay.apply(entry);
   }

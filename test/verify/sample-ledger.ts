@@ -34,7 +34,7 @@ operations:
       - { kind: per_unit, label: Pages, quantity: pages, credits: 3 }
 `);
 
-const PLANS = [
+export const PLANS = [
   plan(
     'prepaid',
     `  low_balance_threshold: 250
@@ -64,7 +64,11 @@ export type SampleService = TestService & { readonly stripe: StripeFake };
 
 export async function startSampleService(options: TestOptions = {}): Promise<SampleService> {
   const stripe = await new StripeFake().start();
-  const scrip = await startTestService({ plans: PLANS, env: stripe.env, ...options });
+  const scrip = await startTestService({
+    plans: PLANS,
+    ...options,
+    env: { ...stripe.env, ...options.env },
+  });
   stripe.clock = scrip.now;
   const stop = async () => {
     await scrip.stop();

@@ -48,7 +48,7 @@ update entries set response = response || '\x00' where :charge;
 update entries set fingerprint = set_byte(fingerprint, 0, 255 - get_byte(fingerprint, 0)) where :charge;
 
 -- prepaid, chain not recomputed: changes the version of the plan of an entry
--- > its hash is not that of what it says
+-- > has version 2 of plan prepaid, which does not exist
 update entries set plan_version = 2 where :charge;
 
 -- prepaid, chain not recomputed: changes the expiry of a reservation in its entry
@@ -862,7 +862,7 @@ update entries set rate_card_version = 9 where :charge;
 
 -- prepaid: prices a charge on a rate card that came later
 -- > is priced on rate card 9 of plan prepaid, which is in force from 2041
-insert into rate_cards select plan_id, 9, content, created_at, '2041-01-01Z' from rate_cards where plan_id = 'prepaid';
+insert into rate_cards select plan_id, 9, content, created_at, '2041-01-01Z', hash from rate_cards where plan_id = 'prepaid';
 update entries set rate_card_version = 9 where :charge;
 
 -- prepaid: changes the plan of a reservation
@@ -883,7 +883,7 @@ update entries set plan_version = 9 where :charge;
 
 -- prepaid: says that a charge had newer terms than the entries after it
 -- > has version 1 of plan prepaid, an earlier entry has version 2
-insert into plan_versions select plan_id, 2, title, terms, created_at from plan_versions where plan_id = 'prepaid';
+insert into plan_versions select plan_id, 2, title, terms, created_at, hash from plan_versions where plan_id = 'prepaid';
 update entries set plan_version = 2 where :charge;
 
 -- prepaid: changes the reservation of a refund
@@ -1073,7 +1073,7 @@ update purchases set state = 'MISMATCHED', decision = null, decided_by = null, d
   where :account and state = 'REJECTED';
 
 -- buyer: makes a pending purchase cheaper
--- > amount is 1000000000, entry
+-- > amount is 1.000000000, entry
 update purchases set amount = 1 where :account and state = 'PENDING';
 
 -- buyer: changes the purchase of a claw-back

@@ -11,6 +11,7 @@ import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed } from '../failures.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
+import { grantDetails } from '../grant-details.ts';
 import { updateStatementDueAt } from '../statement-closing.ts';
 
 export type OpenAccount = {
@@ -58,6 +59,7 @@ export const newAccount = (
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,
+  eventsHash: null,
   remaining: 0n,
   reserved: 0n,
   granted: 0n,
@@ -105,6 +107,7 @@ export function openAccount(book: Book, origin: Origin) {
         moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],
         credits: grant.amount,
         grantId: grant.grantId,
+        details: grantDetails(grant),
         labels: book.account.labels,
       },
       origin,

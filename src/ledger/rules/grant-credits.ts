@@ -5,6 +5,7 @@ import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, invalidField } from '../failures.ts';
 import type { GrantCategory } from '../grant.ts';
+import { grantDetails } from '../grant-details.ts';
 
 export type GrantCredits = {
   readonly kind: 'GrantCredits';
@@ -54,6 +55,7 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
         : [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],
       credits: grant.amount,
       grantId: grant.grantId,
+      details: grantDetails(grant),
       reference: command.reference,
       labels: command.labels,
     },

@@ -15,6 +15,7 @@ import type { Labels, Move, Origin, UnsealedEntry } from '../entry.ts';
 import { scheduleExpiry } from '../expiry-notice.ts';
 import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
+import { grantDetails } from '../grant-details.ts';
 import { isFromExpiredGrant, toMoves } from '../moves.ts';
 import type { RefundableEntry } from '../refundable.ts';
 
@@ -105,6 +106,7 @@ function grantAgain(book: Book, { grantId, credits }: Allocation, entry: Unseale
       moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits }],
       credits,
       grantId: grant.grantId,
+      details: grantDetails(grant),
       reference: entry.reference,
       labels: entry.labels,
     },

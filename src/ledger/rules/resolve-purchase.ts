@@ -10,6 +10,7 @@ import type { Origin } from '../entry.ts';
 import { purchaseNotFound, purchaseNotMismatched } from '../failures.ts';
 import type { Grant } from '../grant.ts';
 import { creditsToClawBack, type Purchase, type Resolution } from '../purchase.ts';
+import { paymentKey, postPayment } from '../purchase-details.ts';
 import { entryReference, grantPurchase } from '../purchase-lifecycle.ts';
 
 export type ResolvePurchase = {
@@ -44,8 +45,10 @@ export function resolvePurchase(book: Book, command: ResolvePurchase, origin: Or
 
 function accept(book: Book, purchase: Purchase, origin: Origin) {
   const granted = grantPurchase(book, purchase, origin);
+  const stated = paymentKey(purchase);
   const { credits, disputeState: dispute } = purchase;
   syncClawBack(book, purchase, creditsToClawBack(credits, { ...purchase, dispute }), origin);
+  postPayment(book, purchase, stated, origin);
   return granted;
 }
 

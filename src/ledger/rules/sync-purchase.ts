@@ -19,6 +19,7 @@ import {
   type Purchase,
   paysOrder,
 } from '../purchase.ts';
+import { paymentKey, postPayment } from '../purchase-details.ts';
 import { grantPurchase, markMismatched } from '../purchase-lifecycle.ts';
 import { recordTopUpOutcome } from '../top-up.ts';
 
@@ -62,22 +63,26 @@ function applySnapshot(
   origin: Origin,
 ) {
   const stateBefore = purchase.state;
+  const becomes = becomesPaid(purchase, snapshot);
+  const hadPayment = hasPayment(purchase);
+  let stated = paymentKey(purchase);
   purchase.syncVersion += 1;
   purchase.session ??= snapshot.session;
   purchase.paymentIntentId = snapshot.paymentIntentId ?? purchase.paymentIntentId;
-  if (becomesPaid(purchase, snapshot)) grantPurchase(book, purchase, origin);
-  else if (snapshot.payment === 'PAID') {
-    if (!hasPayment(purchase)) markMismatched(book, purchase, snapshot.amountPaid, origin);
-  } else if (purchase.state === 'PENDING') {
-    purchase.state = snapshot.payment;
-    purchase.failureCode = snapshot.failureCode;
-  }
   if (snapshot.payment === 'PAID') {
     purchase.amountPaid ??= snapshot.amountPaid;
     purchase.amountRefunded = snapshot.amountRefunded;
     purchase.disputeState = snapshot.dispute;
+    if (becomes) {
+      grantPurchase(book, purchase, origin);
+      stated = paymentKey(purchase);
+    } else if (!hadPayment) markMismatched(book, purchase, snapshot.amountPaid, origin);
     if (purchase.state === 'PAID') syncClawBack(book, purchase, target, origin);
+  } else if (purchase.state === 'PENDING') {
+    purchase.state = snapshot.payment;
+    purchase.failureCode = snapshot.failureCode;
   }
+  postPayment(book, purchase, stated, origin);
   purchase.nextCheckAt =
     purchase.state === 'PENDING' ? computeNextCheckAt(purchase, book.now) : null;
   book.changes.purchases.markChanged(purchase);

@@ -13,7 +13,8 @@ import { findPack } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
 import { monthStart } from '../month.ts';
 import type { Purchase } from '../purchase.ts';
-import { createPurchase } from '../purchase-lifecycle.ts';
+import { paymentKey, postPayment } from '../purchase-details.ts';
+import { createPurchase, postCheckout } from '../purchase-lifecycle.ts';
 import {
   countInMonth,
   missingCredits,
@@ -75,12 +76,14 @@ export function endTopUp(book: Book, { purchaseId, code }: EndTopUp, origin: Ori
   const purchase = book.findPurchase(purchaseId);
   if (book.account.topUps?.purchaseId !== purchaseId || purchase?.state !== 'PENDING')
     return { kind: 'EndTopUp', ended: false } as const;
+  const stated = paymentKey(purchase);
   purchase.state = 'FAILED';
   purchase.failureCode = code;
   purchase.nextCheckAt = null;
   // A snapshot of the provider that was read before this is stale.
   purchase.syncVersion += 1;
   book.changes.purchases.markChanged(purchase);
+  postPayment(book, purchase, stated, origin);
   recordTopUpOutcome(book, purchase, origin);
   return { kind: 'EndTopUp', ended: true } as const;
 }
@@ -98,7 +101,9 @@ function createTopUpPurchase(
   const quantity = packsToBuy(book, topUps, autoTopUp, pack);
   if (checkCreditLimit(book, pack.credits * BigInt(quantity))) return 'account_full';
   const payment = { method: 'TOP_UP', customer, paymentMethod } as const;
-  return createPurchase(book, pack, payment, {}, origin, quantity);
+  const purchase = createPurchase(book, pack, payment, {}, origin, quantity);
+  postCheckout(book, purchase, origin);
+  return purchase;
 }
 
 /** As many packs as are needed, at most what is left of the month's cap, and at least 1. */

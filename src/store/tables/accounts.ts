@@ -4,7 +4,7 @@ import type { AccountState } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { Labels } from '../../ledger/entry.ts';
 import type { TopUps } from '../../ledger/top-up.ts';
-import { bigint, boolean, bytea, instant, json, text } from '../../pg/column.ts';
+import { bigint, boolean, bytea, hex, instant, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 import {
   type LowBalanceLevel,
@@ -75,6 +75,7 @@ export const accounts = defineTable({
     topUpDueAt: instant('settings', 'a top-up is to be started or checked; null: none').nullable(),
     statementDueAt: instant('settings', 'end of the next month to close; null: none').nullable(),
     statementPlanId: text('settings', 'the postpaid plan that prices that month').nullable(),
+    eventsHash: hex('settings', 'of the events that no entry covers yet; null: none').nullable(),
     seq: bigint('updated', 'of the newest entry'),
     grantCount: bigint('updated', 'number of the newest grant'),
     eventCount: bigint('updated', 'seq of the newest event'),
@@ -121,7 +122,7 @@ export const accounts = defineTable({
     accounts_by_plan: { on: ['planId', 'accountId'] },
   },
   privileges: 'select, insert, update',
-  unanalyzed: ['labels', 'autoTopUp', 'topUps', 'lastHash'],
+  unanalyzed: ['labels', 'autoTopUp', 'topUps', 'eventsHash', 'lastHash'],
   fillfactor: 70,
 });
 

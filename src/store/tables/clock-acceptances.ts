@@ -11,7 +11,7 @@ export const clockAcceptances = defineTable({
     databaseAt: instant('inserted', "the database's clock"),
     hostAt: instant('inserted', "the clock of the operator's machine"),
   },
-  privileges: 'select, insert',
+  privileges: 'select',
 });
 
 export type Acceptance = ReturnType<typeof clockAcceptances.read>;

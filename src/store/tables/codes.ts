@@ -26,6 +26,7 @@ export const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   CLAW_BACK: 20,
   REINSTATE: 21,
   REJECT_PURCHASE: 22,
+  PAYMENT: 23,
 };
 
 export const METHOD_CODES: Readonly<Record<Method, number>> = {

@@ -1,6 +1,7 @@
 /** The table of events: the outbox. */
 import type { EventType, LedgerEvent } from '../../ledger/event.ts';
-import { bigint, instant, json, text, uuid } from '../../pg/column.ts';
+import type { SealedEvent } from '../../ledger/event-hash.ts';
+import { bigint, bytea, instant, json, text, uuid } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 
 export type PositionedEvent = LedgerEvent & { readonly position: bigint };
@@ -12,14 +13,16 @@ export const events = defineTable({
     accountId: text('key'),
     eventId: uuid('key'),
     seq: bigint('inserted', '1, 2, 3 … within the account'),
-    position: bigint('inserted', '1, 2, 3 … over all accounts; given after the commit')
+    position: bigint('updated', '1, 2, 3 … over all accounts; given after the commit')
       .nullable()
-      .from((_: LedgerEvent) => null),
+      .from((_: SealedEvent) => null),
     type: text<EventType>('inserted', 'e.g. "balance.low"'),
     at: instant('inserted'),
     data: json<Readonly<Record<string, string>>>('inserted', '{"name": "value"}'),
     traceId: text('inserted', 'W3C trace id, hexadecimal, of what caused it'),
     spanId: text('inserted'),
+    salt: bytea('inserted', 'hashed with the data; null: erased').nullable(),
+    hash: bytea('inserted', 'SHA-256 over the row and the statement that it says was closed'),
   },
   // Events are read once they have their position.
   toDomain: (values) => values as PositionedEvent,
@@ -29,6 +32,6 @@ export const events = defineTable({
     events_by_position: { on: ['position'] },
     events_of_account: { on: ['accountId', 'position'] },
   },
-  privileges: 'select, insert, update (position)',
-  unanalyzed: ['data'],
+  privileges: 'select, insert, update',
+  unanalyzed: ['data', 'salt', 'hash'],
 });

@@ -1,5 +1,5 @@
 /** The table of plan versions. */
-import { instant, int, json, text } from '../../pg/column.ts';
+import { bytea, instant, int, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 
 export const planVersions = defineTable({
@@ -11,7 +11,8 @@ export const planVersions = defineTable({
     title: text('inserted'),
     terms: json<unknown>('inserted', 'terms and packs; see src/pricing/plan-file/plan-json.ts'),
     createdAt: instant('inserted', 'it is in force from then until the next'),
+    hash: bytea('inserted', 'SHA-256 over the row and the hash of the version before it'),
   },
   checks: { plan_versions_version_check: 'version > 0' },
-  privileges: 'select, insert',
+  privileges: 'select',
 });

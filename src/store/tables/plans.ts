@@ -1,5 +1,5 @@
 /** The table of plans. */
-import { instant, int, json, text } from '../../pg/column.ts';
+import { bytea, instant, int, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 
 export const plans = defineTable({
@@ -14,6 +14,7 @@ export const plans = defineTable({
       'updated',
       'rate card versions that were replaced before they took effect',
     ),
+    hash: bytea('updated', 'SHA-256 over the row and the hashes of its newest versions'),
   },
-  privileges: 'select, insert, update',
+  privileges: 'select',
 });

@@ -1,5 +1,5 @@
 /** The table of rate cards. */
-import { instant, int, json, text } from '../../pg/column.ts';
+import { bytea, instant, int, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 
 export const rateCards = defineTable({
@@ -11,7 +11,8 @@ export const rateCards = defineTable({
     content: json<unknown>('inserted', 'prices; see src/pricing/plan-file/plan-json.ts'),
     createdAt: instant('inserted'),
     effectiveAt: instant('inserted', 'the version is in force from then until the next'),
+    hash: bytea('inserted', 'SHA-256 over the row and the hash of the version before it'),
   },
   checks: { rate_cards_version_check: 'version > 0' },
-  privileges: 'select, insert',
+  privileges: 'select',
 });

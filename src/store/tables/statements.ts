@@ -45,6 +45,17 @@ export const statements = defineTable({
   privileges: 'select, insert',
 });
 
+/** What the hash of the event that announces it covers. */
+export const sealedStatement = (statement: Statement): unknown => [
+  statement.planId,
+  statement.closedAt,
+  statement.afterSeq,
+  statement.lastSeq,
+  statement.overage,
+  statement.total,
+  contentOf(statement),
+];
+
 /** Whole numbers are decimal text, as in stored plans. */
 function contentOf(statement: Statement) {
   return {

@@ -1,0 +1,37 @@
+/**
+ * Hashes of events. An entry covers the events of its account that were emitted with it, and those since the entry
+ * before it: so the hash chain covers every event. Until the next entry, the account's row has their hash.
+ */
+import { canonicalJson } from '../canonical.ts';
+import { sha256 } from '../sha256.ts';
+import type { LedgerEvent } from './event.ts';
+
+/** An event as it is stored. The salt is hashed with its data, which could be guessed otherwise. */
+export type SealedEvent = LedgerEvent & {
+  readonly salt: Uint8Array | null;
+  readonly hash: Uint8Array;
+};
+
+/** The events that an entry covers: those after the last that an earlier entry covers. */
+export type EventsSeal = {
+  /** seq of the last of them. */
+  readonly upTo: bigint;
+  /** In hexadecimal: see `addToSeal`. */
+  readonly hash: string;
+};
+
+/** `statement`: the statement that the event says was closed, as it is stored; otherwise null. */
+export const eventHash = (
+  { accountId, eventId, seq, type, at, traceId, spanId, data }: LedgerEvent,
+  salt: Uint8Array | null,
+  statement: unknown,
+): Buffer => {
+  const names = [accountId, eventId, seq, type, at, traceId, spanId];
+  return sha256(
+    canonicalJson([...names, Buffer.from(salt ?? []).toString('hex'), data, statement]),
+  );
+};
+
+/** The hash of some events, and of one more. Null: of no events. In hexadecimal. */
+export const addToSeal = (before: string | null, hash: Uint8Array): string =>
+  sha256(`${before ?? ''}\n${Buffer.from(hash).toString('hex')}`).toString('hex');
