@@ -78,22 +78,13 @@ export const startService = (
 export const migrate = (env: Readonly<Record<string, string>>): Program =>
   startProgram(['src/migrate.ts'], env);
 
-<<<<<<< HEAD
-/** Publishes the plans of deploy/ in the database of DATABASE_URL, and starts a replica on it. */
-=======
-/**
- * Publishes the plans of deploy/ in the database of DATABASE_URL, as `owner` if that is another user. Resolves when the service logs that it is
- * ready; rejects with its stderr if it ends instead.
- */
->>>>>>> verify-all
+/** Publishes the plans of deploy/ in the database of DATABASE_URL, as `owner` if that is another user, and starts a replica on it. */
 export async function startReplica(
   env: Readonly<Record<string, string>>,
   imports: readonly string[] = [],
   owner: string | undefined = env['DATABASE_URL'],
 ): Promise<Replica> {
-<<<<<<< HEAD
-  const { DATABASE_URL } = env;
-  if (DATABASE_URL) await publishAt(DATABASE_URL, await plansOfDeploy(), Date.now());
+  if (owner) await publishAt(owner, await plansOfDeploy(), Date.now());
   return await startPublished(env, imports);
 }
 
@@ -102,9 +93,6 @@ export async function startPublished(
   env: Readonly<Record<string, string>>,
   imports: readonly string[] = [],
 ): Promise<Replica> {
-=======
-  if (owner) await publishAt(owner, await plansOfDeploy(), Date.now());
->>>>>>> verify-all
   const program = startService(env, imports);
   const ready = await Promise.race([readyLineOf(program), endedEarly(program)]);
   const port = Number(ready['port']);
