@@ -17,6 +17,8 @@ export type AccountGroup = {
   readonly grants: ReadonlyMap<string, ReadonlyMap<bigint, Grant>>;
   /** Of accounts with statements: the end of the last month that is closed. */
   readonly closedUntil: ReadonlyMap<string, number>;
+  /** Accounts whose auto top-up is off, though their entries say that it is on. Filled by entries.ts. */
+  readonly withoutTopUps: Set<string>;
   /** The events that the entries of each account cover. Filled by entries.ts. */
   readonly eventSeals: Map<string, EventSeal[]>;
   readonly findings: Findings;

@@ -87,6 +87,11 @@ export class AccountHistory {
     this.#checkPacks(packs, report);
   }
 
+  /** Auto top-up is off, and the owner switched it on. The service may have switched it off since. */
+  lacksTopUps({ autoTopUp }: Account): boolean {
+    return autoTopUp === null && this.#autoTopUp !== null && this.#autoTopUp !== 'off';
+  }
+
   #open(entry: StoredEntry) {
     this.#openedAt = entry.at;
     const isErased = entry.erasedHash !== null;

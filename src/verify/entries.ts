@@ -48,6 +48,7 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
 class EntriesAudit {
   readonly #published: Published;
   readonly #eventSeals: EventSeal[] = [];
+  readonly #withoutTopUps: Set<string>;
   readonly #account: Account;
   readonly #grants: ReturnType<typeof grantsOf>;
   readonly #report: Report;
@@ -60,6 +61,7 @@ class EntriesAudit {
   constructor(group: AccountGroup, account: Account) {
     const { accountId } = account;
     this.#published = group.published;
+    this.#withoutTopUps = group.withoutTopUps;
     group.eventSeals.set(accountId, this.#eventSeals);
     this.#account = account;
     this.#grants = grantsOf(group, accountId);
@@ -89,6 +91,7 @@ class EntriesAudit {
     this.#chain.finish(this.#account, this.#report);
     this.#replay.finish();
     this.#history.finish(this.#account, packs, this.#report);
+    if (this.#history.lacksTopUps(this.#account)) this.#withoutTopUps.add(this.#account.accountId);
     this.#schedule.finish(this.#account, this.#report);
     checkGrants(this.#replay, this.#grants, this.#report);
   }

@@ -31,6 +31,8 @@ class EventHistory {
   /** The levels whose newest event says that they are low. */
   readonly lowLevels = new Set<string>();
   readonly seals: EventSeals;
+  /** Whether the service has switched auto top-up off. */
+  isTopUpDisabled = false;
   /** The grants of which an event says that they are stranded. */
   readonly stranded = new Set<string>();
 
@@ -53,6 +55,7 @@ export async function checkEvents(group: AccountGroup): Promise<void> {
     checkOrder(row, history, report);
     history.seals.apply(row, report, (what) => group.findings.add(accountId, what));
     checkCrossing(row['type']!, data, history, report);
+    if (row['type'] === 'top_up.disabled') history.isTopUpDisabled = true;
     if (row['type'] === 'grant.stranded') history.stranded.add(data['grant_id'] ?? '');
   }
   for (const account of group.accounts.values())
@@ -67,8 +70,17 @@ function checkAccount(group: AccountGroup, account: Account, history: EventHisto
   const { accountId, eventCount, lowLevels } = account;
   const report = (what: string) => group.findings.add(accountId, what);
   history.seals.finish(account, report);
+  if (group.withoutTopUps.has(accountId) && !history.isTopUpDisabled)
+    report(
+      'auto_top_up is off, the entries say that it is on, and no event that it was switched off',
+    );
   if (eventCount !== history.seq)
     report(`event_count is ${eventCount}, the newest event is ${history.seq}`);
+  if (
+    lowLevels !== null &&
+    !(Array.isArray(lowLevels) && lowLevels.every((of) => typeof of === 'string'))
+  )
+    report('low_levels cannot be read');
   const stated = (Array.isArray(lowLevels) ? lowLevels : []).toSorted().join(', ');
   const said = [...history.lowLevels].sort().join(', ');
   if (stated !== said)
@@ -133,6 +145,18 @@ const POSITION_ERRORS = `
   where d.event_id is null
     and events.position > (select min(position) from deliveries)
     and events.position <= (select position from event_cursors where name = 'enqueued')
+  union all
+  select account_id, format('delivery of event %s: its position is %s, that of the event is %s',
+    event_id, d.position, coalesce(events.position::text, 'none'))
+  from deliveries d left join events using (account_id, event_id)
+  where events.position is distinct from d.position
+  union all
+  select null, format('the newest delivery is of position %s, the cursor says %s', newest, cursor)
+  from (
+    select (select max(position) from deliveries) as newest,
+      (select position from event_cursors where name = 'enqueued') as cursor
+  ) reached
+  where newest is not null and newest is distinct from cursor
   union all
   select null,
     format('the newest position is %s, the cursor says %s', newest, cursor)

@@ -169,8 +169,10 @@ function checkPaid(group: AccountGroup, purchase: Row, entry: Row, report: Repor
     compareRequest(entry, isRequested ? 'Purchase' : null, purchase['caller']!, compare);
     compare('request_id', purchase['request_id'], requestIdOf(entry));
   }
-  if (purchase['method'] === 'REFERENCE')
+  if (purchase['method'] === 'REFERENCE') {
     compare('created_at', instant(purchase['created_at']!), instant(entry['at']!));
+    checkPayer(purchase, `entry ${entry['seq']}`, {}, report);
+  }
   const reference = purchase['payment_reference'] ?? purchase['purchase_id'];
   if (!entry['erased']) compare('payment_reference', reference, entry['reference']);
   compareLabels(purchase, entry, compare);

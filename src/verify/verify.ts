@@ -64,13 +64,14 @@ export async function verify(
   client.on('error', () => {}); // after the loss of the connection the next query fails
   await client.connect();
   try {
-    return await auditAll(client, options);
+    return await verifyOn(client, options);
   } finally {
     await client.end();
   }
 }
 
-async function auditAll(
+/** The same on a connection that is open, and not in a transaction. */
+export async function verifyOn(
   client: pg.Client,
   { accountId, all, anchor }: VerifyOptions,
 ): Promise<VerifyResult> {
@@ -133,6 +134,7 @@ async function auditNext(
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
       grants: await loadGrants(snapshot, findings),
       closedUntil: await loadClosedUntil(snapshot),
+      withoutTopUps: new Set(),
       eventSeals: new Map(),
       findings,
     };

@@ -1,0 +1,33 @@
+/**
+ * Columns that verify does not check, or not in every respect, with the reason why that decides nothing about money
+ * or rights. README.md has the same list. A test alters every other column and sees that verify names the row.
+ */
+export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
+  'accounts.version': 'row version: two replicas agree by it on who writes',
+  'accounts.low_levels':
+    'null for an empty list: its levels are looked at as those of a new account',
+  'accounts.due_at': 'earlier: the account is settled for nothing',
+  'accounts.top_up_due_at': 'computed again with every change of the account',
+  'accounts.top_ups':
+    'lease, back-off and refusal: they put a charge off or bring it forward, within the cap',
+  'accounts.has_limited_grants':
+    'true without such a grant: all open grants are loaded for nothing',
+  'accounts.allowance_due_at': 'before the first allowance under a plan, and after its last',
+  'accounts.statement_due_at': 'another end of a month that has no overage to bill',
+  'accounts.statement_plan_id': 'of an account that is not postpaid now',
+  'grants.notice_at': 'when subscribers are told of an expiry',
+  'purchases.success_url': "where the buyer's browser goes",
+  'purchases.cancel_url': "where the buyer's browser goes",
+  'purchases.session_id': 'while pending: the provider names the purchase that a session pays',
+  'purchases.checkout_url': 'shown while pending; a session is paid under its own URL',
+  'purchases.session_expires_at': 'when the provider is asked again',
+  'purchases.sync_version':
+    'an answer of the provider that is older than it is dropped and asked for again',
+  'purchases.next_check_at': 'when the provider is asked again',
+  'deliveries.*': 'whether subscribers were told; every event has its delivery',
+  'event_cursors.*': 'how far events are on their way; the newest positions are compared',
+  'clock_heartbeats.*':
+    'whether replicas trust the clock; what they wrote has its time in the entries',
+  'clock_acceptances.*':
+    'whether replicas trust the clock; what they wrote has its time in the entries',
+};
