@@ -91,7 +91,8 @@ export class Journal {
   }
 
   count(error: ScripError) {
-    const name = error.reason || String(status[error.code]);
+    // Without a reason it comes from the client's library, which says more in its message.
+    const name = error.reason || `${status[error.code]} (${error.message.slice(0, 80)})`;
     this.errors.set(name, (this.errors.get(name) ?? 0) + 1);
   }
 
