@@ -75,17 +75,26 @@ type Due = {
   readonly unsettled: Set<string>;
 };
 
-/** The reservations that have expired on accounts that are due. */
+/** The reservations that have expired on accounts that are due. The queries of all accounts go together. */
 export async function loadDue(em: Em, accounts: readonly Account[], now: number): Promise<Due> {
-  const due: Due = { reservations: [], nextExpiry: new Map(), unsettled: new Set() };
-  for (const { accountId, dueAt, lastAt } of accounts) {
+  const dueAccounts = accounts.flatMap(({ accountId, dueAt, lastAt }) => {
     const at = Math.max(now, lastAt);
-    if (dueAt === null || dueAt > at) continue;
-    const expired = await loadExpiredReservations(em, accountId, at, EXPIRE_MAX + 1);
-    const tooMany = expired.length > EXPIRE_MAX;
+    return dueAt !== null && dueAt <= at ? [{ accountId, at }] : [];
+  });
+  const loaded = await Promise.all(
+    dueAccounts.map(async ({ accountId, at }) => {
+      const [expired, next] = await Promise.all([
+        loadExpiredReservations(em, accountId, at, EXPIRE_MAX + 1),
+        loadNextReservationExpiry(em, accountId, at),
+      ]);
+      const tooMany = expired.length > EXPIRE_MAX;
+      return { accountId, expired, tooMany, next: tooMany ? at : next };
+    }),
+  );
+  const due: Due = { reservations: [], nextExpiry: new Map(), unsettled: new Set() };
+  for (const { accountId, expired, tooMany, next } of loaded) {
     if (tooMany) due.unsettled.add(accountId);
     due.reservations.push(...expired.slice(0, EXPIRE_MAX));
-    const next = tooMany ? at : await loadNextReservationExpiry(em, accountId, at);
     if (next !== null) due.nextExpiry.set(accountId, next);
   }
   return due;

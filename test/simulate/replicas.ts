@@ -60,6 +60,8 @@ function config() {
     REFUSALS_INTERVAL_MS: never,
     SHUTDOWN_GRACE_MS: '0',
     DATABASE_POOL_MAX: '4',
+    // A busy machine is no overload.
+    WAIT_MAX_MS: '600000',
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));
   return read.config;
