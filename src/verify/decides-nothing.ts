@@ -21,6 +21,7 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'purchases.session_id': 'while pending: the provider names the purchase that a session pays',
   'purchases.checkout_url': 'shown while pending; a session is paid under its own URL',
   'purchases.session_expires_at': 'when the provider is asked again',
+  'purchases.payment_intent_id': 'while pending: the provider names the purchase that it pays',
   'purchases.sync_version':
     'an answer of the provider that is older than it is dropped and asked for again',
   'purchases.next_check_at': 'when the provider is asked again',

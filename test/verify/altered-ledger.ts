@@ -17,7 +17,7 @@ type TextRow = Readonly<Record<string, string | null>>;
 
 /** Rows and alterations of a column: enough to meet each of its forms, few enough to be quick. */
 const ROWS_MAX = 4;
-const ALTERATIONS_MAX = 10;
+const ALTERATIONS_MAX = 8;
 
 export class AlteredLedger {
   readonly owner: pg.Client;
@@ -234,7 +234,7 @@ export class AlteredLedger {
 
   async #rowsOf(table: string): Promise<readonly TextRow[]> {
     const { rows } = await this.owner.query<TextRow>(
-      `select ${this.#texts(table)} from original.${table} order by md5(${table}::text)`,
+      `select ${this.#texts(table)} from original.${table} order by ctid`,
     );
     return rows;
   }
