@@ -74,6 +74,9 @@ export async function batch(
   return { response: encodeResponse(mutations, answers) };
 }
 
+/** The first mutations are submitted at once, however busy the machine is. */
+const TOGETHER = 5;
+
 type Answer = StoredResponse | Failure;
 
 /** Submits the mutations one after the other, in their order, and resolves with all answers. */
@@ -95,7 +98,7 @@ async function submitAll(
     answered = Promise.withResolvers();
   };
   for (const [index, { mutation }] of mutations.entries()) {
-    if (slice.isOver) await slice.next();
+    if (index >= TOGETHER && slice.isOver) await slice.next();
     while (inFlight >= IN_FLIGHT_MAX) await wait();
     inFlight += 1;
     void take(index, submitOne(mutation));
