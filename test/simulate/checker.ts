@@ -5,7 +5,8 @@
  */
 import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { differences, textOf } from './compare.ts';
-import { expectRead, offersFor } from './expected-reads.ts';
+import { expectRead, offersFor, ownFields } from './expected-reads.ts';
+import { claim, payCheckout } from './model/buy.ts';
 import { decide } from './model/decide.ts';
 import { dueItems, settle, syncTerms } from './model/due.ts';
 import { updateLevels } from './model/levels.ts';
@@ -23,6 +24,8 @@ export type Observed = {
   readonly reads: readonly Read[];
   readonly entries: readonly Entry[];
   readonly timeline: Timeline;
+  /** Whether the provider has got a payment of the price. */
+  readonly isPaid: (purchaseId: string) => boolean;
 };
 
 /** What must be right at some moment: between two seqs, both included. */
@@ -33,6 +36,8 @@ type Pending = Span & {
   readonly until: bigint;
   /** What is wrong on the settled account at a time; empty if it is right. */
   readonly problem: (state: AccountState, now: number) => string;
+  /** Whether it may also be as it is stored, without what is due. */
+  readonly mayBeStored?: boolean;
   /** What was wrong at the moments that were tried. */
   readonly problems: string[];
 };
@@ -52,6 +57,7 @@ const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
   [Entry_Kind.OFFER_PACK]: 'offerPack',
   [Entry_Kind.WITHDRAW_PACK]: 'withdrawPack',
   [Entry_Kind.PURCHASE]: 'purchase',
+  [Entry_Kind.CHECKOUT]: 'purchase',
   [Entry_Kind.RESERVE]: 'reserve',
   [Entry_Kind.RAISE]: 'raiseReservation',
   [Entry_Kind.EXTEND]: 'extendReservation',
@@ -87,7 +93,7 @@ class Checker {
     const [wrong] = this.#pending;
     if (wrong)
       this.#fail(
-        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${wrong.problems.join('\n  ')}`,
+        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${[...new Set(wrong.problems)].slice(-8).join('\n  ')}`,
       );
     return this.#state;
   }
@@ -109,8 +115,30 @@ class Checker {
     state.posted = [];
     if (state.seq > 0n) this.#settle(now);
     const next = this.#next;
-    if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
-    else if (next === entry) this.#fail(`nothing makes entry ${textOf(entry)}`);
+    if (next?.at?.getTime() === now && this.#isOfProvider(next)) this.#followProvider(next, now);
+    else if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
+    else if (next === entry) this.#fail(`nothing makes entry ${entryText(entry)}`);
+  }
+
+  /** Whether it follows from a payment at the provider, and from no request. */
+  #isOfProvider({ kind, purchaseId }: Entry): boolean {
+    if (kind === Entry_Kind.PURCHASE) return this.#state.orders.has(purchaseId);
+    return kind === Entry_Kind.CLAW_BACK || kind === Entry_Kind.REINSTATE;
+  }
+
+  #followProvider({ kind, purchaseId, credits }: Entry, now: number) {
+    const state = this.#state;
+    state.posted = [];
+    const followed = attemptTo(() => {
+      if (kind === Entry_Kind.CLAW_BACK || kind === Entry_Kind.REINSTATE)
+        claim(state, purchaseId, kind, credits, now);
+      else payCheckout(state, purchaseId, now);
+    });
+    if (followed instanceof Error)
+      this.#fail(`${entryText(this.#next as Entry)}: ${followed.message}`);
+    if (!this.#observed.isPaid(purchaseId)) this.#fail(`${purchaseId} was granted and not paid`);
+    this.#consumePosted('at the payment provider');
+    updateLevels(state);
   }
 
   /** Settles the account, in the order in which the entries say, where the order is free. */
@@ -144,7 +172,7 @@ class Checker {
     const method = METHODS[entry.kind];
     const key = method ? keyOf(method, entry.accountId, entry.requestId) : '';
     const attempts = this.#byKey.get(key);
-    if (!attempts) this.#fail(`nobody asked for entry ${textOf(entry)}`);
+    if (!attempts) this.#fail(`nobody asked for entry ${entryText(entry)}`);
     if (this.#made.has(key)) this.#fail(`entry ${entry.seq} is a second one of ${key}`);
     const bodies = [...new Map(attempts.map(({ request }) => [bodyOf(request), request])).values()];
     const problems: string[] = [];
@@ -160,7 +188,7 @@ class Checker {
       this.#accept(state, entry, key, request, response as First, now);
       return;
     }
-    this.#fail(`entry ${entry.seq} ${textOf(entry)}\n  ${problems.join('\n  ')}`);
+    this.#fail(`entry ${entry.seq} ${entryText(entry)}\n  ${problems.join('\n  ')}`);
   }
 
   #entryProblem(state: AccountState, response: First | Refusal | Error): string {
@@ -192,7 +220,7 @@ class Checker {
       // An answer without an effect is not remembered: it is checked apart.
       if (outcome.kind !== 'answer' || outcome.answer.entrySeq === 0n) continue;
       const { replay: _, ...first } = outcome.answer;
-      const problem = differences(first, response);
+      const problem = differences(withoutUrl(first), response);
       if (problem) this.#fail(`step ${step}: the response to ${key}: ${problem}`);
     }
     this.#checkTime(entry, own, now);
@@ -230,12 +258,16 @@ class Checker {
   #seqAfter(event: number): bigint {
     for (const entry of this.#observed.entries) {
       const method = METHODS[entry.kind];
-      if (!method || entry.requestId === '') continue;
+      if (!method || entry.requestId === '' || this.#isLate(entry)) continue;
       const attempts = this.#byKey.get(keyOf(method, entry.accountId, entry.requestId)) ?? [];
       if (attempts.length > 0 && attempts.every(({ sent }) => sent > event)) return entry.seq - 1n;
     }
     return BigInt(this.#observed.entries.length);
   }
+
+  /** A payment comes after its request. */
+  #isLate = ({ kind, reference, purchaseId }: Entry): boolean =>
+    kind === Entry_Kind.PURCHASE && reference === purchaseId;
 
   #listPending(): Pending[] {
     const { attempts, reads } = this.#observed;
@@ -262,7 +294,12 @@ class Checker {
     }
     for (const read of reads)
       for (const problem of readChecks(read))
-        pending.push({ ...spanOf(read), what: `the read ${textOf(read.spec)}`, problem });
+        pending.push({
+          ...spanOf(read),
+          what: `the read ${textOf(read.spec)}`,
+          problem,
+          mayBeStored: read.spec.read === 'grants',
+        });
     return pending;
   }
 
@@ -270,7 +307,7 @@ class Checker {
   #checkPending() {
     const { seq } = this.#state;
     this.#pending = this.#pending.filter((pending) => {
-      const { from, until, problem } = pending;
+      const { from, until, problem, mayBeStored } = pending;
       if (seq < from) return true;
       if (seq > until) {
         // The entries of a unit of work are skipped together.
@@ -281,7 +318,7 @@ class Checker {
         const now = Math.max(time, state.lastAt);
         if (state.seq > 0n) settle(state, now);
         const wrong = problem(state, now);
-        if (wrong === '') return false;
+        if (wrong === '' || (mayBeStored && problem(this.#state, now) === '')) return false;
         pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
       }
       return true;
@@ -329,6 +366,8 @@ class Checker {
 const keyOfRequest = ({ $case, value }: Request): string =>
   keyOf($case, value.accountId, value.requestId);
 
+const entryText = (entry: Entry): string => textOf({ ...entry, hash: undefined });
+
 /** A request without what is not part of its content. */
 const bodies = new WeakMap<Request, string>();
 function bodyOf(request: Request): string {
@@ -338,6 +377,12 @@ function bodyOf(request: Request): string {
   bodies.set(request, body);
   return body;
 }
+
+/** The URL of a checkout is the provider's. */
+const withoutUrl = (response: object): object =>
+  'purchase' in response
+    ? { ...response, purchase: { ...(response.purchase as object), checkoutUrl: '' } }
+    : response;
 
 function attemptTo<Result>(work: () => Result): Result | Error {
   try {
@@ -404,7 +449,8 @@ function attemptProblem(state: AccountState, { request, outcome }: Attempt, now:
 
 /**
  * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
- * must be right at a moment of its own. So are the packs of an estimate.
+ * must be right at a moment of its own. So are the packs of an estimate. A grant that is made while grants are
+ * listed is listed as it is stored.
  */
 function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
   const expectedOn = (state: AccountState, now: number) =>
@@ -421,10 +467,22 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
       },
     ];
   const items = listOf(answer);
+  if ('purchase' in answer)
+    return [
+      (state, now) => {
+        const expected = expectedOn(state, now);
+        const purchase = 'purchase' in expected ? (expected.purchase as object) : null;
+        return purchase
+          ? differences(ownFields(answer.purchase as object), ownFields(purchase))
+          : answerProblem(answer, expected);
+      },
+    ];
   if (!items) return [(state, now) => answerProblem(answer, expectedOn(state, now))];
   return items.map((item) => (state, now) => {
     const same = listOf(expectedOn(state, now))?.find((other) => idOf(other) === idOf(item));
-    return same ? differences(item, same) : `${idOf(item)} must not be listed`;
+    return same
+      ? differences(ownFields(item), ownFields(same))
+      : `${idOf(item)} must not be listed`;
   });
 }
 

@@ -305,6 +305,7 @@ function namesOf(table: string, row: TextRow): readonly string[] {
         `entry ${row['seq']} `,
         `after entry ${Number(row['seq']) - 1} `,
         `seq is ${row['seq']}, `, // the newest, which is missing
+        `entry ${Number(row['seq']) + 1}: is the first entry`,
       ];
     case 'refunded':
       return [`entry ${row['seq']}:`];

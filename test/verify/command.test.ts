@@ -1,5 +1,6 @@
 /** `npm run verify` as a process: what it prints, and its exit code. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,21 @@ test('it prints the first discrepancy, or with --all every one, and exits with 1
   expect(all.stdout.startsWith(first)).toBe(true);
   expect(all.stdout.split('\n').length).toBeGreaterThan(2);
   await change(1);
+});
+
+test('a reader that stops early, as head does, is no error of its own', async () => {
+  await execute(scrip.databaseUrl, 'update accounts set remaining = remaining - 1');
+  const child = spawn(process.execPath, [MAIN, '--all'], {
+    env: { PATH: process.env['PATH'], DATABASE_URL: scrip.databaseUrl },
+  });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  const [code] = await once(child, 'close');
+  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+  await execute(scrip.databaseUrl, 'update accounts set remaining = remaining + 1');
 });
 
 test('if it cannot read the database, it prints one line and exits with 2', async () => {
