@@ -135,7 +135,8 @@ export const RULES: readonly IForbiddenRuleType[] = [
       pathNot: [
         modules('verify', 'find-database', 'config', 'canonical', 'pg'),
         '^src/store/tables/',
-        '^src/ledger/(hash-chain|entry-content)\\.ts$',
+        '^src/ledger/(hash-chain|entry-content|event-hash)\\.ts$',
+        '^src/pricing/publication-hash\\.ts$',
       ],
       dependencyTypesNot: ['type-only'],
     },

@@ -183,9 +183,13 @@ describe('a custom pack', () => {
         purchaseId,
         details: mapOf({
           pack_id: 'negotiated',
+          title: OWN.title,
+          quantity: '1',
           credits: '50000',
           amount: '1999.00',
           currency: 'USD',
+          validity: '24 months',
+          method: 'CHECKOUT',
           customer_email: 'buyer@example.com',
         }),
       },
