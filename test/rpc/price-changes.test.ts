@@ -160,7 +160,15 @@ describe('at the date of a price change', () => {
     await move('1 hour');
     const result = await verify(scrip.databaseUrl, { all: true });
     const what = `entry 5: is priced on rate card 2 of plan metered, which is in force from ${new Date(FIRST + 3_600_000).toISOString()}`;
-    expect(result).toEqual({ ok: false, discrepancies: [{ accountId, what }] });
+    const forged =
+      'rate card 2 of plan metered: its hash is not that of what it says and of the version before it';
+    expect(result).toEqual({
+      ok: false,
+      discrepancies: [
+        { accountId: null, what: forged },
+        { accountId, what },
+      ],
+    });
     await move('-1 hour');
   });
 });
