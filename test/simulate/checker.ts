@@ -5,7 +5,7 @@
  */
 import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { differences, textOf } from './compare.ts';
-import { expectRead } from './expected-reads.ts';
+import { expectRead, offersFor } from './expected-reads.ts';
 import { decide } from './model/decide.ts';
 import { dueItems, settle, syncTerms } from './model/due.ts';
 import { updateLevels } from './model/levels.ts';
@@ -33,7 +33,8 @@ type Pending = Span & {
   readonly until: bigint;
   /** What is wrong on the settled account at a time; empty if it is right. */
   readonly problem: (state: AccountState, now: number) => string;
-  lastProblem: string;
+  /** What was wrong at the moments that were tried. */
+  readonly problems: string[];
 };
 
 /** The account at its end, as the model has it. Throws a Violation. */
@@ -86,7 +87,7 @@ class Checker {
     const [wrong] = this.#pending;
     if (wrong)
       this.#fail(
-        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}: ${wrong.lastProblem}`,
+        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${wrong.problems.join('\n  ')}`,
       );
     return this.#state;
   }
@@ -244,7 +245,7 @@ class Checker {
       step,
       from: this.#seqBefore(sent),
       until: this.#seqAfter(received),
-      lastProblem: 'there is no such seq',
+      problems: [],
     });
     const pending: Pending[] = [];
     for (const attempt of attempts) {
@@ -279,8 +280,9 @@ class Checker {
         const state = this.#state.copy();
         const now = Math.max(time, state.lastAt);
         if (state.seq > 0n) settle(state, now);
-        pending.lastProblem = problem(state, now);
-        if (pending.lastProblem === '') return false;
+        const wrong = problem(state, now);
+        if (wrong === '') return false;
+        pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
       }
       return true;
     });
@@ -402,46 +404,58 @@ function attemptProblem(state: AccountState, { request, outcome }: Attempt, now:
 
 /**
  * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
- * must be right at a moment of its own.
+ * must be right at a moment of its own. So are the packs of an estimate.
  */
 function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
-  const items = outcome.kind === 'answer' ? listOf(outcome.answer) : null;
-  if (outcome.kind !== 'answer' || !items)
+  const expectedOn = (state: AccountState, now: number) =>
+    attemptTo(() => expectRead(state, spec, subject, now));
+  if (outcome.kind !== 'answer')
+    return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
+  const { answer } = outcome;
+  if ('shortfall' in answer)
     return [
-      (state, now) =>
-        outcomeProblem(
-          outcome,
-          attemptTo(() => expectRead(state, spec, subject, now)),
-        ),
+      (state, now) => answerProblem(withoutPacks(answer), withoutPacks(expectedOn(state, now))),
+      (state) => {
+        const packs = offersFor(state, answer.shortfall as bigint);
+        return answerProblem({ packs: (answer as { packs?: unknown }).packs }, { packs });
+      },
     ];
+  const items = listOf(answer);
+  if (!items) return [(state, now) => answerProblem(answer, expectedOn(state, now))];
   return items.map((item) => (state, now) => {
-    const expected = expectRead(state, spec, subject, now);
-    const same = listOf(expected)?.find((other) => idOf(other) === idOf(item));
+    const same = listOf(expectedOn(state, now))?.find((other) => idOf(other) === idOf(item));
     return same ? differences(item, same) : `${idOf(item)} must not be listed`;
   });
 }
 
-/** The items of a list of grants, reservations or purchases; null for other messages. */
+const withoutPacks = <Message extends object>(message: Message): Message =>
+  message instanceof Refusal || message instanceof Error ? message : { ...message, packs: [] };
+
+/** The items of a list of grants, reservations, purchases or packs; null for other messages. */
 function listOf(message: object): readonly object[] | null {
-  if ('nextPageToken' in message)
+  if ('nextPageToken' in message || 'packs' in message)
     for (const value of Object.values(message)) if (Array.isArray(value)) return value;
   return null;
 }
 
 const idOf = (item: object): string => {
-  const { grantId, reservationId, purchaseId } = item as Record<string, unknown>;
-  return String(reservationId ?? purchaseId ?? grantId);
+  const { grantId, reservationId, purchaseId, pack } = item as Record<string, unknown>;
+  return String(reservationId ?? purchaseId ?? grantId ?? (pack as { packId: string }).packId);
 };
+
+function answerProblem(answer: object, expected: object | Refusal | Error): string {
+  if (expected instanceof Error) return `the model says: ${expected.message}`;
+  if (expected instanceof Refusal) return `must be refused with ${expected.reason}`;
+  return differences(answer, expected);
+}
 
 function outcomeProblem(
   outcome: Attempt['outcome'] | Read['outcome'],
   expected: object | Refusal | Error,
 ): string {
+  if (outcome.kind === 'answer')
+    return answerProblem({ ...outcome.answer, replay: undefined }, expected);
   if (expected instanceof Error) return `the model says: ${expected.message}`;
-  if (outcome.kind === 'answer') {
-    if (expected instanceof Refusal) return `must be refused with ${expected.reason}`;
-    return differences({ ...outcome.answer, replay: undefined }, expected);
-  }
   if (outcome.kind === 'unknown') return '';
   if (!(expected instanceof Refusal))
     return `was refused with ${outcome.reason}, must be ${textOf(expected)}`;

@@ -85,12 +85,13 @@ function estimate(
     available: shortfall > 0n ? credits - shortfall : room,
     sufficient: shortfall === 0n && state.isOpen,
     shortfall,
-    packs: shortfall > 0n ? offersFor(state, shortfall) : [],
+    packs: offersFor(state, shortfall),
   };
 }
 
 /** For each pack as many as cover the shortfall: the cheapest first, then the one with the most credits. */
-function offersFor(state: AccountState, shortfall: bigint) {
+export function offersFor(state: AccountState, shortfall: bigint) {
+  if (shortfall === 0n) return [];
   const offers = buyable(state).map(({ pack }) => {
     const size = BigInt(pack.credits);
     const quantity = (shortfall + size - 1n) / size;

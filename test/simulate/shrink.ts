@@ -35,19 +35,22 @@ class Search {
   #problem: string;
   readonly #run: Try;
   readonly #isOver: () => boolean;
+  /** Only the same kind of problem counts: another one may be found on the way. */
+  readonly #kind: string;
   #repeats = REPEATS_MAX;
   #runs = 0;
 
   constructor(trace: Trace, problem: string, run: Try, isOver: () => boolean) {
     this.#trace = trace;
     this.#problem = problem;
+    this.#kind = kindOf(problem);
     this.#run = run;
     this.#isOver = isOver;
   }
 
   async shrink(): Promise<Shrunk> {
     const outcomes = await this.#runSome(this.#trace, FIRST_RUNS);
-    const failed = outcomes.filter((problem) => problem !== null).length;
+    const failed = outcomes.filter((outcome) => outcome && kindOf(outcome) === this.#kind).length;
     if (failed > 0) {
       // As many that a trace which fails as often is missed once in twenty times.
       const share = Math.min(failed / FIRST_RUNS, 0.99);
@@ -86,8 +89,8 @@ class Search {
   async #try(candidate: Trace): Promise<boolean> {
     if (candidate.steps.length === 0) return false;
     const outcomes = await this.#runSome(candidate, this.#repeats);
-    const problem = outcomes.find((outcome) => outcome !== null);
-    if (problem === undefined || problem === null) return false;
+    const problem = outcomes.find((outcome) => outcome && kindOf(outcome) === this.#kind);
+    if (!problem) return false;
     this.#trace = candidate;
     this.#problem = problem;
     return true;
@@ -97,6 +100,12 @@ class Search {
     this.#runs += times;
     return await Promise.all(Array.from({ length: times }, () => this.#run(trace)));
   }
+}
+
+/** What kind of problem it is: its words, without its figures and data. */
+function kindOf(problem: string): string {
+  const [, answer] = /answered with .*"reason":"(\w+)"/.exec(problem) ?? [];
+  return answer ?? (problem.split('{')[0] ?? '').slice(0, 100).replace(/\d+/g, '');
 }
 
 /** The steps of one account, and those that concern all. */
