@@ -111,20 +111,20 @@ export type Offers = {
   readonly packs: readonly PackOffer[];
 };
 
-export function packNotFound(
-  book: Book,
-  packId: string,
-  customPacks: readonly Pack[] = [],
-): PackFailure {
-  const { planId } = book.plan;
-  const packIds = buyablePacks(book.plan, customPacks).map((pack) => pack.packId);
+export const packNotFound = ({ plan }: Book, packId: string): PackFailure =>
+  packNotFoundOn(plan, packId, []);
+
+/** `plan` is that of the decision: the book may be on another once all packs are known. */
+function packNotFoundOn(plan: Plan, packId: string, customPacks: readonly Pack[]): PackFailure {
+  const { planId } = plan;
+  const packIds = buyablePacks(plan, customPacks).map((pack) => pack.packId);
   const { text, metadata } = suggestion(packId, packIds);
   const failure = new Failure(
     'PACK_NOT_FOUND',
     `plan ${planId} has no pack ${packId}, and the account is offered none of that name${text}`,
     { pack_id: packId, plan_id: planId, ...metadata },
   );
-  return new PackFailure(failure, null, (custom) => packNotFound(book, packId, custom));
+  return new PackFailure(failure, null, (custom) => packNotFoundOn(plan, packId, custom));
 }
 
 export const packExists = (accountId: string, packId: string): Failure =>
@@ -159,13 +159,19 @@ export const purchaseNotMismatched = ({ purchaseId, state }: Purchase): Failure 
  * No grant can pay `required`: OVERAGE_LIMIT_REACHED on a postpaid plan, INSUFFICIENT_CREDITS on any
  * other, with the packs that would cover the shortfall.
  */
-export function insufficientCredits(
-  book: Book,
+export const insufficientCredits = (
+  { plan }: Book,
   required: bigint,
   available: bigint,
-  customPacks: readonly Pack[] = [],
+): PackFailure => insufficientCreditsOn(plan, required, available, []);
+
+/** `plan` is that of the decision: the book may be on another once all packs are known. */
+function insufficientCreditsOn(
+  plan: Plan,
+  required: bigint,
+  available: bigint,
+  customPacks: readonly Pack[],
 ): PackFailure {
-  const { plan } = book;
   const shortfall = required - available;
   const packs = coveringPacks(buyablePacks(plan, customPacks), shortfall);
   const best = bestOffer(packs[0]);
@@ -184,7 +190,7 @@ export function insufficientCredits(
         );
   const offers = { required, available, shortfall, packs };
   return new PackFailure(failure, offers, (custom) =>
-    insufficientCredits(book, required, available, custom),
+    insufficientCreditsOn(plan, required, available, custom),
   );
 }
 

@@ -187,6 +187,19 @@ describe('an allocation that fails', () => {
     expect(failure.withCustomPacks([])).toBe(failure);
   });
 
+  test('is on the plan it was decided on, whatever the account moves to before it is answered', () => {
+    const overage = { limit: 10n, rates: null };
+    const postpaid = book([], { plan: plan({ overage }, [pack('large', 100n, '12.00')]) });
+    const failure = allocate(postpaid, 80n);
+    postpaid.plan = plan({}, [pack('small', 90n, '1.00')]);
+    const custom =
+      failure instanceof PackFailure && failure.withCustomPacks([pack('ours', 9n, '7')]);
+    expect(custom).toMatchObject({
+      reason: 'OVERAGE_LIMIT_REACHED',
+      metadata: { required: '80', available: '10', limit: '10', best_pack: 'large' },
+    });
+  });
+
   test('offers packs on a postpaid plan, too', () => {
     const failure = failing([pack('large', 100n, '12.00')], {
       overage: { limit: 10n, rates: null },
