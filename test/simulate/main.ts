@@ -1,5 +1,7 @@
 /** `npm run simulate`: simulates seeds, and shrinks the first trace that fails (README.md). */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Databases } from './databases.ts';
 import { startPostgres } from './postgres.ts';
@@ -11,6 +13,9 @@ import { makeTrace } from './workload.ts';
 
 const USAGE = `usage: npm run simulate -- [--seed N | --seeds COUNT | --minutes M] [--steps N] [--jobs N]
        [--trace FILE] [--shrink-minutes M]`;
+
+/** A longer trace is written to its file only. */
+const PRINTED_MAX = 120;
 
 /** Exit code after an interrupt, by the shells' convention. */
 const INTERRUPTED = 130;
@@ -105,10 +110,14 @@ async function showFailure(
     async (candidate) => (await simulate(candidate, databases)).problem,
     () => performance.now() - startedAt > shrinkMinutes * 60_000,
   );
+  const text = traceText(shrunk.trace);
+  const file = join(tmpdir(), `scrip-simulate-${trace.seed}.txt`);
+  await writeFile(file, text);
   print(
     `Again ${shrunk.failed} of ${shrunk.tried} runs failed. After ${shrunk.runs} runs ` +
       `${shrunk.trace.steps.length} of ${trace.steps.length} steps are left:\n\n` +
-      `${traceText(shrunk.trace)}\n\n${shrunk.problem}`,
+      `${shrunk.trace.steps.length > PRINTED_MAX ? '(see the file)' : text}\n\n${shrunk.problem}\n\n` +
+      `npm run simulate -- --trace ${file} --seeds 10`,
   );
 }
 

@@ -3,16 +3,13 @@
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { checkAccount } from './checker.ts';
-import { differences } from './compare.ts';
 import type { Databases } from './databases.ts';
-import { expectRead } from './expected-reads.ts';
-import { settle } from './model/due.ts';
-import { Refusal } from './model/refusal.ts';
+import { checkEvents, checkReads, checkStatements } from './final-checks.ts';
 import type { AccountState } from './model/state.ts';
 import { Timeline } from './observations.ts';
 import { Replicas } from './replicas.ts';
-import { Runner, readNow, Violation } from './runner.ts';
-import type { ReadSpec, Trace } from './trace.ts';
+import { Runner, Violation } from './runner.ts';
+import type { Trace } from './trace.ts';
 
 /** Shortly before the end of a month. */
 export const STARTS_AT = Date.UTC(2031, 0, 30, 21, 30);
@@ -40,8 +37,13 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
   let problem: string | null = null;
   try {
     await runner.run();
-    for (const accountId of runner.accountIds)
-      entries += await checkOne(accountId, runner, replicas);
+    const states: AccountState[] = [];
+    for (const accountId of runner.accountIds) {
+      const checked = await checkOne(accountId, runner, replicas);
+      entries += checked.entries;
+      states.push(checked.state);
+    }
+    await checkEvents(states, (await replicas.at(0)).scrip);
     if (replicas.bugs.length > 0) throw new Violation(`a replica has logged ${replicas.bugs[0]}`);
     const verified = await verify(databaseUrl, { all: true });
     if (!verified.ok) throw new Violation(`verify: ${JSON.stringify(verified.discrepancies)}`);
@@ -67,8 +69,8 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
   };
 }
 
-/** Checks one account, and returns how many entries it has. */
-async function checkOne(accountId: string, runner: Runner, replicas: Replicas): Promise<number> {
+/** Checks one account, and returns what the model has at its end. */
+async function checkOne(accountId: string, runner: Runner, replicas: Replicas) {
   const { scrip } = await replicas.at(0);
   const entries: Entry[] = [];
   try {
@@ -85,31 +87,10 @@ async function checkOne(accountId: string, runner: Runner, replicas: Replicas): 
     entries,
     timeline,
   });
-  for (let index = 0; index < replicas.count; index++)
-    await checkEnd(state, timeline.now, (await replicas.at(index)).scrip);
-  return entries.length;
-}
-
-/** Everything that can be read of an account at its end. */
-const LAST_READS: readonly ReadSpec[] = [
-  { read: 'balance', grants: true },
-  { read: 'grants' },
-  { read: 'reservations', states: [] },
-  { read: 'purchases' },
-  { read: 'packs' },
-  { read: 'account' },
-];
-
-async function checkEnd(state: AccountState, time: number, scrip: Parameters<typeof readNow>[0]) {
-  if (state.seq === 0n) return;
-  const now = Math.max(time, state.lastAt);
-  for (const spec of LAST_READS) {
-    const settled = state.copy();
-    settle(settled, now);
-    const expected = expectRead(settled, spec, '', now);
-    if (expected instanceof Refusal) throw new Error('every account at its end can be read');
-    const actual = await readNow(scrip, spec, state.accountId, '');
-    const problem = differences(actual, expected);
-    if (problem) throw new Violation(`${state.accountId}: at its end ${spec.read}: ${problem}`);
+  if (state.seq > 0n) {
+    for (let index = 0; index < replicas.count; index++)
+      await checkReads(state, timeline.now, (await replicas.at(index)).scrip);
+    await checkStatements(state, entries, timeline.now, scrip);
   }
+  return { state, entries: entries.length };
 }

@@ -162,6 +162,12 @@ export function grantPurchase(
     remaining: credits,
     expiresAt: grant.expiresAt === null ? undefined : new Date(grant.expiresAt),
   });
+  state.emit('purchase.completed', {
+    purchase_id: purchaseId,
+    pack_id: purchase.packId,
+    credits: `${credits}`,
+    payment_reference: purchase.paymentReference,
+  });
   return grant;
 }
 

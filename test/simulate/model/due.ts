@@ -92,6 +92,11 @@ function expireReservation(state: AccountState, reservation: ReservationState, n
     returned: returned + credits,
     endedAt: expiresAt,
   });
+  state.emit('reservation.expired', {
+    reservation_id: reservationId,
+    credits: `${credits}`,
+    reference: reservation.reference,
+  });
 }
 
 /** What every entry of a reservation names. */
@@ -139,7 +144,19 @@ function expireGrant(
   );
   const grant = state.grant(grantId);
   if (grant.remaining === 0n) state.grants.set(grantId, { ...grant, state: Grant_State.EXPIRED });
+  state.emit('grant.expired', {
+    grant_id: `${grantId}`,
+    credits: `${credits}`,
+    category: CATEGORIES[grant.category] ?? '',
+  });
 }
+
+const CATEGORIES: Readonly<Record<number, string>> = {
+  [Grant_Category.PAID]: 'PAID',
+  [Grant_Category.PROMOTIONAL]: 'PROMOTIONAL',
+  [Grant_Category.ALLOWANCE]: 'ALLOWANCE',
+  [Grant_Category.ADJUSTMENT]: 'ADJUSTMENT',
+};
 
 /** Begins the period that is due: what does not roll over expires, and the allowance is granted. */
 export function startPeriod(state: AccountState, now: number, author: Author) {
@@ -156,7 +173,6 @@ export function startPeriod(state: AccountState, now: number, author: Author) {
     allowance.every === 'month'
       ? new Date(from).toISOString().slice(0, 7)
       : new Date(from).toISOString();
-  state.allowances = [...state.allowances, period];
   addGrant(
     state,
     {

@@ -54,13 +54,35 @@ export function updateLevels(state: AccountState) {
   if (state.low === null && !hasChanged) return;
   const before = state.low ?? [];
   const usable = usableOf(state);
-  const isLow = (name: string, threshold: bigint, canRecover: boolean) =>
-    isBelow(usable, threshold) ||
-    (before.includes(name) && !(canRecover && recovers(usable, threshold)));
-  const low = levelsOf(state)
-    .filter(({ name, threshold, percent }) =>
-      isLow(name, threshold, percent === undefined || hasRisen),
-    )
-    .map(({ name }) => name);
-  state.low = isLow('0', 0n, true) ? [...low, '0'] : low;
+  const low: string[] = [];
+  const look = (level: string, threshold: bigint, canRecover: boolean) => {
+    const wasLow = before.includes(level);
+    const isLow =
+      isBelow(usable, threshold) || (wasLow && !(canRecover && recovers(usable, threshold)));
+    if (isLow) low.push(level);
+    if (isLow !== wasLow) tell(state, level, isLow, usable, threshold);
+  };
+  const levels = levelsOf(state);
+  for (const { name, threshold, percent } of levels)
+    look(name, threshold, percent === undefined || hasRisen);
+  look(DEPLETED, 0n, true);
+  // A level that was removed while it was low recovers.
+  for (const level of before)
+    if (level !== DEPLETED && levels.every(({ name }) => name !== level))
+      tell(state, level, false, usable, 0n);
+  state.low = low;
+}
+
+const DEPLETED = '0';
+
+function tell(
+  state: AccountState,
+  level: string,
+  isLow: boolean,
+  usable: bigint,
+  threshold: bigint,
+) {
+  const lowType = level === DEPLETED ? 'balance.depleted' : 'balance.low';
+  const data = { level, usable: `${usable}`, threshold: `${threshold}` };
+  state.emit(isLow ? lowType : 'balance.recovered', data);
 }

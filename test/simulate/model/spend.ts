@@ -26,7 +26,9 @@ import {
   type ReservationState,
   toAllocations,
   totalOf,
+  type Use,
 } from './state.ts';
+import { ownUses, reservedUses } from './uses.ts';
 
 /** When a command is decided, for whom, and the ids that the service chose. */
 export type Deciding = {
@@ -122,6 +124,8 @@ export function reserve(
     reference: request.reference,
     labels: request.labels,
     late: false,
+    lines,
+    wasCommitted: false,
   };
   const entry = state.post(
     Entry_Kind.RESERVE,
@@ -165,7 +169,7 @@ export function charge(
     { moves: take(parts, 'consumed'), credits, usages: lines as PricedUsage[], ...terms },
     author,
   );
-  recordSpending(state, entry.seq, now, parts, lines, {
+  recordSpending(state, entry.seq, now, parts, ownUses(lines, credits), {
     ...terms,
     planId: state.planId,
     reservationId: '',
@@ -184,7 +188,7 @@ function recordSpending(
   seq: bigint,
   at: number,
   parts: readonly Part[],
-  lines: readonly PricedUsage[],
+  uses: readonly Use[],
   names: Pick<
     ReservationState,
     'rateCardVersion' | 'reference' | 'labels' | 'planId' | 'reservationId'
@@ -193,7 +197,7 @@ function recordSpending(
   const { reservationId, planId, rateCardVersion, reference, labels } = names;
   const split = overageLast(parts);
   const terms = { reservationId, planId, rateCardVersion, reference, labels };
-  state.spendings.set(seq, { seq, at, split, refunded: 0n, lines, ...terms });
+  state.spendings.set(seq, { seq, at, split, refunded: 0n, uses, ...terms });
 }
 
 const overageLast = (parts: readonly Part[]): readonly Part[] => [
@@ -378,7 +382,8 @@ export function commit(
     },
     author,
   );
-  recordSpending(state, entry.seq, now, mergeParts([...ofGrants, ...ofOverage]), lines, before);
+  const uses = lines.length > 0 ? ownUses(lines, committed) : reservedUses(before, committed);
+  recordSpending(state, entry.seq, now, mergeParts([...ofGrants, ...ofOverage]), uses, before);
   const reservation = afterCommit(before, priced, parts, isFinal, isLate, now);
   state.reservations.set(before.reservationId, reservation);
   return {
@@ -408,6 +413,7 @@ function afterCommit(
     held: isFinal || isLate ? [] : rest,
     lapsed: isLate ? lessTaken(before.lapsed, fromAvailable) : [],
     late: before.late || isLate,
+    wasCommitted: true,
     heldFor: before.heldFor && stillNeeded(before.heldFor, needsOf(priced.lines)),
   };
   if (!isFinal) return reservation;
@@ -542,6 +548,7 @@ export function refund(
     };
     return addGrant(state, grant, now, { reference, labels }, author);
   });
+  state.refunds = [...state.refunds, { at: now, spending, split }];
   state.spendings.set(spending.seq, { ...spending, refunded: spending.refunded + credits });
   return {
     refunded: credits,

@@ -66,6 +66,17 @@ export type ReservationState = {
   readonly reference: string;
   readonly labels: Labels;
   readonly late: boolean;
+  /** The usages that Reserve named. */
+  readonly lines: readonly PricedUsage[];
+  /** Whether any commit was made, even of 0 credits. */
+  readonly wasCommitted: boolean;
+};
+
+/** Credits that were used for an operation; empty: for none. */
+export type Use = {
+  readonly operation: string;
+  readonly count: bigint;
+  readonly credits: bigint;
 };
 
 /** A charge or commit. */
@@ -75,12 +86,26 @@ export type Spending = {
   /** In the order in which the credits were used; overage last. */
   readonly split: readonly Part[];
   readonly refunded: bigint;
-  readonly lines: readonly PricedUsage[];
+  /** What it was used for, in order. */
+  readonly uses: readonly Use[];
   readonly reservationId: string;
   readonly planId: string;
   readonly rateCardVersion: bigint;
   readonly reference: string;
   readonly labels: Labels;
+};
+
+/** A refund of a spending, and what was refunded of it before. */
+export type RefundMade = {
+  readonly at: number;
+  readonly spending: Spending;
+  readonly split: readonly Part[];
+};
+
+/** An event, with the data that the model predicts. */
+export type ModelEvent = {
+  readonly type: string;
+  readonly data: Readonly<Record<string, string>>;
 };
 
 export type CustomPack = PlanPack & { readonly currency: string; readonly withdrawn: boolean };
@@ -161,10 +186,11 @@ export class AccountState {
   packs = new Map<string, CustomPack>();
   /** Overage used, less what was refunded in the same month. */
   overage = new Map<string, bigint>();
+  /** In the order of their seqs. Both lists only grow, and copies share their items. */
+  refunds: readonly RefundMade[] = [];
+  events: readonly ModelEvent[] = [];
   /** Entries that the last command or settling made. */
   posted: ModelEntry[] = [];
-  /** The months with an allowance or the first moments of other periods, in order. */
-  allowances: readonly string[] = [];
 
   constructor(accountId: string) {
     this.accountId = accountId;
@@ -180,6 +206,10 @@ export class AccountState {
     copy.overage = new Map(this.overage);
     copy.posted = [];
     return copy;
+  }
+
+  emit(type: string, data: ModelEvent['data']) {
+    this.events = [...this.events, { type, data }];
   }
 
   get plan(): SimulatedPlan {

@@ -1,0 +1,109 @@
+/** What must be right at the end of a trace, besides the histories: reads on every replica, statements, events. */
+import type { Scrip } from '../../src/client.ts';
+import type { Event } from '../../src/gen/billing/v1/event_service.ts';
+import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  ExportStatementsRequest_Format,
+  Statement,
+} from '../../src/gen/billing/v1/statement_service.ts';
+import { differences, textOf } from './compare.ts';
+import { expectRead } from './expected-reads.ts';
+import { monthOf, monthStart } from './model/calendar.ts';
+import { settle } from './model/due.ts';
+import { Refusal } from './model/refusal.ts';
+import type { AccountState } from './model/state.ts';
+import { expectStatement } from './model/statement.ts';
+import { readNow, Violation } from './runner.ts';
+import type { ReadSpec } from './trace.ts';
+
+/** Everything that can be read of an account. */
+const LAST_READS: readonly ReadSpec[] = [
+  { read: 'balance', grants: true },
+  { read: 'grants' },
+  { read: 'reservations', states: [] },
+  { read: 'purchases' },
+  { read: 'packs' },
+  { read: 'account' },
+];
+
+/** Reads everything of the account, as it must be now. */
+export async function checkReads(state: AccountState, time: number, scrip: Scrip) {
+  const now = Math.max(time, state.lastAt);
+  for (const spec of LAST_READS) {
+    const settled = state.copy();
+    settle(settled, now);
+    const expected = expectRead(settled, spec, '', now);
+    if (expected instanceof Refusal) throw new Error('every account at its end can be read');
+    const actual = await readNow(scrip, spec, state.accountId, '');
+    const problem = differences(actual, expected);
+    if (problem) throw new Violation(`${state.accountId}: at its end ${spec.read}: ${problem}`);
+  }
+}
+
+/** Reads the statement of each month, the list of the closed ones, and their export. */
+export async function checkStatements(
+  state: AccountState,
+  entries: readonly Entry[],
+  time: number,
+  { statements }: Scrip,
+) {
+  const { accountId } = state;
+  const seen: Statement[] = [];
+  for (let at = monthStart(state.openedAt); at <= time; at = monthStart(at, 1)) {
+    const { statement } = await statements.getStatement({ accountId, month: monthOf(at) });
+    if (!statement) throw new Violation(`${accountId}: no statement of ${monthOf(at)}`);
+    const expected = expectStatement(state, entries, seen, statement);
+    const problem = differences(statement, expected);
+    if (problem) throw new Violation(`${accountId}: the statement of ${monthOf(at)}: ${problem}`);
+    seen.push(statement);
+  }
+  const closed = seen.filter(({ closedAt }) => closedAt);
+  const listed = await statements.listStatements({ accountId, pageSize: 1_000 });
+  const problem = differences(listed.statements.toReversed(), closed);
+  if (problem) throw new Violation(`${accountId}: the list of statements: ${problem}`);
+  let file = '';
+  for await (const { content } of statements.exportStatements({
+    of: { $case: 'accountId', value: accountId },
+    fromMonth: monthOf(state.openedAt),
+    toMonth: monthOf(time),
+    format: ExportStatementsRequest_Format.JSON,
+  }))
+    file += Buffer.from(content).toString();
+  const exported = file
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => Statement.fromJSON(JSON.parse(line)));
+  if (textOf(exported) !== textOf(closed))
+    throw new Violation(`${accountId}: the export differs: ${differences(exported, closed)}`);
+}
+
+/** The types of events that the model predicts, with their order. */
+const PREDICTED = new Set([
+  'balance.low',
+  'balance.depleted',
+  'balance.recovered',
+  'reservation.expired',
+  'grant.expired',
+  'purchase.completed',
+]);
+
+/** Reads all events. Their positions have no gaps, and those of each account are the model's. */
+export async function checkEvents(states: readonly AccountState[], { events }: Scrip) {
+  const all: Event[] = [];
+  for await (const message of events.streamEvents({})) all.push(...message.events);
+  for (const [index, { position }] of all.entries())
+    if (position !== BigInt(index + 1)) throw new Violation(`event ${index + 1} is at ${position}`);
+  for (const { accountId, events: expected } of states) {
+    const own = all.filter((event) => event.accountId === accountId && PREDICTED.has(event.type));
+    const count = Math.max(own.length, expected.length);
+    for (let index = 0; index < count; index++) {
+      const [event, predicted] = [own[index], expected[index]];
+      const data = Object.fromEntries(
+        Object.keys(predicted?.data ?? {}).map((name) => [name, event?.data.get(name)]),
+      );
+      const actual = event && { type: event.type, data };
+      const problem = differences(actual ?? {}, predicted ?? {});
+      if (problem) throw new Violation(`${accountId}: its event ${index + 1}: ${problem}`);
+    }
+  }
+}
