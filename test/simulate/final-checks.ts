@@ -1,5 +1,5 @@
 /** What must be right at the end of a trace, besides the histories: reads on every replica, statements, events. */
-import type { Scrip } from '../../src/client.ts';
+import { type Scrip, ScripError } from '../../src/client.ts';
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import {
@@ -43,11 +43,16 @@ export async function checkReads(state: AccountState, time: number, scrip: Scrip
 /** Reads the statement of each month, the list of the closed ones, and their export. */
 export async function checkStatements(
   state: AccountState,
-  entries: readonly Entry[],
   time: number,
-  { statements }: Scrip,
+  { billing, statements }: Scrip,
 ) {
   const { accountId } = state;
+  // It closes the months that have ended, and so settles the account: the history may grow.
+  await statements.listStatements({ accountId });
+  const settled = state.copy();
+  settle(settled, Math.max(time, state.lastAt));
+  // An open month counts also what is due and not written yet.
+  const entries = [...(await historyOf(billing, accountId)), ...settled.posted];
   const seen: Statement[] = [];
   for (let at = monthStart(state.openedAt); at <= time; at = monthStart(at, 1)) {
     const { statement } = await statements.getStatement({ accountId, month: monthOf(at) });
@@ -75,6 +80,18 @@ export async function checkStatements(
     .map((line) => Statement.fromJSON(JSON.parse(line)));
   if (textOf(exported) !== textOf(closed))
     throw new Violation(`${accountId}: the export differs: ${differences(exported, closed)}`);
+}
+
+/** All entries of an account; none if there is no such account. */
+export async function historyOf(billing: Scrip['billing'], accountId: string): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  try {
+    for await (const message of billing.streamHistory({ accountId }))
+      entries.push(...message.entries);
+  } catch (error) {
+    if (!(error instanceof ScripError) || error.reason !== 'ACCOUNT_NOT_FOUND') throw error;
+  }
+  return entries;
 }
 
 /** The types of events that the model predicts, with their order. */

@@ -1,10 +1,9 @@
 /** Runs one trace on a database of its own, and checks everything. */
 
-import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { checkAccount } from './checker.ts';
 import type { Databases } from './databases.ts';
-import { checkEvents, checkReads, checkStatements } from './final-checks.ts';
+import { checkEvents, checkReads, checkStatements, historyOf } from './final-checks.ts';
 import type { AccountState } from './model/state.ts';
 import { Timeline } from './observations.ts';
 import { Replicas } from './replicas.ts';
@@ -72,13 +71,7 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
 /** Checks one account, and returns what the model has at its end. */
 async function checkOne(accountId: string, runner: Runner, replicas: Replicas) {
   const { scrip } = await replicas.at(0);
-  const entries: Entry[] = [];
-  try {
-    for await (const message of scrip.billing.streamHistory({ accountId }))
-      entries.push(...message.entries);
-  } catch (error) {
-    if ((error as { reason?: string }).reason !== 'ACCOUNT_NOT_FOUND') throw error;
-  }
+  const entries = await historyOf(scrip.billing, accountId);
   const { timeline } = runner;
   const state = checkAccount({
     accountId,
@@ -90,7 +83,7 @@ async function checkOne(accountId: string, runner: Runner, replicas: Replicas) {
   if (state.seq > 0n) {
     for (let index = 0; index < replicas.count; index++)
       await checkReads(state, timeline.now, (await replicas.at(index)).scrip);
-    await checkStatements(state, entries, timeline.now, scrip);
+    await checkStatements(state, timeline.now, scrip);
   }
   return { state, entries: entries.length };
 }
