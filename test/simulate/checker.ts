@@ -33,6 +33,8 @@ type Pending = Span & {
   readonly until: bigint;
   /** What is wrong on the settled account at a time; empty if it is right. */
   readonly problem: (state: AccountState, now: number) => string;
+  /** Whether it may also be as it is stored, without what is due. */
+  readonly mayBeStored?: boolean;
   /** What was wrong at the moments that were tried. */
   readonly problems: string[];
 };
@@ -87,7 +89,7 @@ class Checker {
     const [wrong] = this.#pending;
     if (wrong)
       this.#fail(
-        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${wrong.problems.join('\n  ')}`,
+        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${[...new Set(wrong.problems)].slice(-8).join('\n  ')}`,
       );
     return this.#state;
   }
@@ -110,7 +112,7 @@ class Checker {
     if (state.seq > 0n) this.#settle(now);
     const next = this.#next;
     if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
-    else if (next === entry) this.#fail(`nothing makes entry ${textOf(entry)}`);
+    else if (next === entry) this.#fail(`nothing makes entry ${entryText(entry)}`);
   }
 
   /** Settles the account, in the order in which the entries say, where the order is free. */
@@ -144,7 +146,7 @@ class Checker {
     const method = METHODS[entry.kind];
     const key = method ? keyOf(method, entry.accountId, entry.requestId) : '';
     const attempts = this.#byKey.get(key);
-    if (!attempts) this.#fail(`nobody asked for entry ${textOf(entry)}`);
+    if (!attempts) this.#fail(`nobody asked for entry ${entryText(entry)}`);
     if (this.#made.has(key)) this.#fail(`entry ${entry.seq} is a second one of ${key}`);
     const bodies = [...new Map(attempts.map(({ request }) => [bodyOf(request), request])).values()];
     const problems: string[] = [];
@@ -160,7 +162,7 @@ class Checker {
       this.#accept(state, entry, key, request, response as First, now);
       return;
     }
-    this.#fail(`entry ${entry.seq} ${textOf(entry)}\n  ${problems.join('\n  ')}`);
+    this.#fail(`entry ${entry.seq} ${entryText(entry)}\n  ${problems.join('\n  ')}`);
   }
 
   #entryProblem(state: AccountState, response: First | Refusal | Error): string {
@@ -262,7 +264,12 @@ class Checker {
     }
     for (const read of reads)
       for (const problem of readChecks(read))
-        pending.push({ ...spanOf(read), what: `the read ${textOf(read.spec)}`, problem });
+        pending.push({
+          ...spanOf(read),
+          what: `the read ${textOf(read.spec)}`,
+          problem,
+          mayBeStored: read.spec.read === 'grants',
+        });
     return pending;
   }
 
@@ -270,7 +277,7 @@ class Checker {
   #checkPending() {
     const { seq } = this.#state;
     this.#pending = this.#pending.filter((pending) => {
-      const { from, until, problem } = pending;
+      const { from, until, problem, mayBeStored } = pending;
       if (seq < from) return true;
       if (seq > until) {
         // The entries of a unit of work are skipped together.
@@ -281,7 +288,7 @@ class Checker {
         const now = Math.max(time, state.lastAt);
         if (state.seq > 0n) settle(state, now);
         const wrong = problem(state, now);
-        if (wrong === '') return false;
+        if (wrong === '' || (mayBeStored && problem(this.#state, now) === '')) return false;
         pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
       }
       return true;
@@ -328,6 +335,8 @@ class Checker {
 
 const keyOfRequest = ({ $case, value }: Request): string =>
   keyOf($case, value.accountId, value.requestId);
+
+const entryText = (entry: Entry): string => textOf({ ...entry, hash: undefined });
 
 /** A request without what is not part of its content. */
 const bodies = new WeakMap<Request, string>();
@@ -404,7 +413,8 @@ function attemptProblem(state: AccountState, { request, outcome }: Attempt, now:
 
 /**
  * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
- * must be right at a moment of its own. So are the packs of an estimate.
+ * must be right at a moment of its own. So are the packs of an estimate. A grant that is made while grants are
+ * listed is listed as it is stored.
  */
 function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
   const expectedOn = (state: AccountState, now: number) =>

@@ -36,7 +36,7 @@ class Search {
   readonly #run: Try;
   readonly #isOver: () => boolean;
   /** Only the same kind of problem counts: another one may be found on the way. */
-  readonly #kind: string;
+  #kind: string;
   #repeats = REPEATS_MAX;
   #runs = 0;
 
@@ -50,7 +50,11 @@ class Search {
 
   async shrink(): Promise<Shrunk> {
     const outcomes = await this.#runSome(this.#trace, FIRST_RUNS);
-    const failed = outcomes.filter((outcome) => outcome && kindOf(outcome) === this.#kind).length;
+    const problems = outcomes.filter((outcome) => outcome !== null);
+    // A fault can show itself in several ways. If the first does not come again, another will do.
+    if (problems[0] && problems.every((problem) => kindOf(problem) !== this.#kind))
+      [this.#kind, this.#problem] = [kindOf(problems[0]), problems[0]];
+    const failed = problems.filter((problem) => kindOf(problem) === this.#kind).length;
     if (failed > 0) {
       // As many that a trace which fails as often is missed once in twenty times.
       const share = Math.min(failed / FIRST_RUNS, 0.99);
