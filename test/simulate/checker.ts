@@ -5,7 +5,8 @@
  */
 import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { differences, textOf } from './compare.ts';
-import { expectRead, offersFor } from './expected-reads.ts';
+import { expectRead, offersFor, ownFields } from './expected-reads.ts';
+import { claim, payCheckout } from './model/buy.ts';
 import { decide } from './model/decide.ts';
 import { dueItems, settle, syncTerms } from './model/due.ts';
 import { updateLevels } from './model/levels.ts';
@@ -23,6 +24,8 @@ export type Observed = {
   readonly reads: readonly Read[];
   readonly entries: readonly Entry[];
   readonly timeline: Timeline;
+  /** Whether the provider has got a payment of the price. */
+  readonly isPaid: (purchaseId: string) => boolean;
 };
 
 /** What must be right at some moment: between two seqs, both included. */
@@ -54,6 +57,7 @@ const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
   [Entry_Kind.OFFER_PACK]: 'offerPack',
   [Entry_Kind.WITHDRAW_PACK]: 'withdrawPack',
   [Entry_Kind.PURCHASE]: 'purchase',
+  [Entry_Kind.CHECKOUT]: 'purchase',
   [Entry_Kind.RESERVE]: 'reserve',
   [Entry_Kind.RAISE]: 'raiseReservation',
   [Entry_Kind.EXTEND]: 'extendReservation',
@@ -111,8 +115,30 @@ class Checker {
     state.posted = [];
     if (state.seq > 0n) this.#settle(now);
     const next = this.#next;
-    if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
+    if (next?.at?.getTime() === now && this.#isOfProvider(next)) this.#followProvider(next, now);
+    else if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
     else if (next === entry) this.#fail(`nothing makes entry ${entryText(entry)}`);
+  }
+
+  /** Whether it follows from a payment at the provider, and from no request. */
+  #isOfProvider({ kind, purchaseId }: Entry): boolean {
+    if (kind === Entry_Kind.PURCHASE) return this.#state.orders.has(purchaseId);
+    return kind === Entry_Kind.CLAW_BACK || kind === Entry_Kind.REINSTATE;
+  }
+
+  #followProvider({ kind, purchaseId, credits }: Entry, now: number) {
+    const state = this.#state;
+    state.posted = [];
+    const followed = attemptTo(() => {
+      if (kind === Entry_Kind.CLAW_BACK || kind === Entry_Kind.REINSTATE)
+        claim(state, purchaseId, kind, credits, now);
+      else payCheckout(state, purchaseId, now);
+    });
+    if (followed instanceof Error)
+      this.#fail(`${entryText(this.#next as Entry)}: ${followed.message}`);
+    if (!this.#observed.isPaid(purchaseId)) this.#fail(`${purchaseId} was granted and not paid`);
+    this.#consumePosted('at the payment provider');
+    updateLevels(state);
   }
 
   /** Settles the account, in the order in which the entries say, where the order is free. */
@@ -194,7 +220,7 @@ class Checker {
       // An answer without an effect is not remembered: it is checked apart.
       if (outcome.kind !== 'answer' || outcome.answer.entrySeq === 0n) continue;
       const { replay: _, ...first } = outcome.answer;
-      const problem = differences(first, response);
+      const problem = differences(withoutUrl(first), response);
       if (problem) this.#fail(`step ${step}: the response to ${key}: ${problem}`);
     }
     this.#checkTime(entry, own, now);
@@ -232,12 +258,16 @@ class Checker {
   #seqAfter(event: number): bigint {
     for (const entry of this.#observed.entries) {
       const method = METHODS[entry.kind];
-      if (!method || entry.requestId === '') continue;
+      if (!method || entry.requestId === '' || this.#isLate(entry)) continue;
       const attempts = this.#byKey.get(keyOf(method, entry.accountId, entry.requestId)) ?? [];
       if (attempts.length > 0 && attempts.every(({ sent }) => sent > event)) return entry.seq - 1n;
     }
     return BigInt(this.#observed.entries.length);
   }
+
+  /** A payment comes after its request. */
+  #isLate = ({ kind, reference, purchaseId }: Entry): boolean =>
+    kind === Entry_Kind.PURCHASE && reference === purchaseId;
 
   #listPending(): Pending[] {
     const { attempts, reads } = this.#observed;
@@ -348,6 +378,12 @@ function bodyOf(request: Request): string {
   return body;
 }
 
+/** The URL of a checkout is the provider's. */
+const withoutUrl = (response: object): object =>
+  'purchase' in response
+    ? { ...response, purchase: { ...(response.purchase as object), checkoutUrl: '' } }
+    : response;
+
 function attemptTo<Result>(work: () => Result): Result | Error {
   try {
     return work();
@@ -431,10 +467,22 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
       },
     ];
   const items = listOf(answer);
+  if ('purchase' in answer)
+    return [
+      (state, now) => {
+        const expected = expectedOn(state, now);
+        const purchase = 'purchase' in expected ? (expected.purchase as object) : null;
+        return purchase
+          ? differences(ownFields(answer.purchase as object), ownFields(purchase))
+          : answerProblem(answer, expected);
+      },
+    ];
   if (!items) return [(state, now) => answerProblem(answer, expectedOn(state, now))];
   return items.map((item) => (state, now) => {
     const same = listOf(expectedOn(state, now))?.find((other) => idOf(other) === idOf(item));
-    return same ? differences(item, same) : `${idOf(item)} must not be listed`;
+    return same
+      ? differences(ownFields(item), ownFields(same))
+      : `${idOf(item)} must not be listed`;
   });
 }
 

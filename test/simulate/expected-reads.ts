@@ -1,4 +1,5 @@
 /** What the model expects of reads. */
+import { type Purchase, Purchase_Method } from '../../src/gen/billing/v1/ledger.ts';
 import { buyable, packMessage, purchaseNow } from './model/buy.ts';
 import { Funding, grantsFor, overageRoom } from './model/funding.ts';
 import { accountOf, fullBalanceOf, grantOf, isOpenGrant, reservationOf } from './model/messages.ts';
@@ -107,3 +108,19 @@ export function offersFor(state: AccountState, shortfall: bigint) {
 
 const cents = (nanos: bigint): string =>
   `${nanos / 1_000_000_000n}.${`${(nanos / 10_000_000n) % 100n}`.padStart(2, '0')}`;
+
+/** A purchase without what follows from the provider alone: its model is `provider.ts`, at the end of a trace. */
+export const ownFields = (item: object): object =>
+  'checkoutUrl' in item && (item as Purchase).method === Purchase_Method.CHECKOUT
+    ? {
+        ...item,
+        state: 0,
+        checkoutUrl: '',
+        amountPaid: undefined,
+        amountRefunded: undefined,
+        creditsClawedBack: 0n,
+        creditsUnrecovered: 0n,
+        disputeState: 0,
+        failureCode: '',
+      }
+    : item;

@@ -1,18 +1,19 @@
 /** What must be right at the end of a trace, besides the histories: reads on every replica, statements, events. */
 import { type Scrip, ScripError } from '../../src/client.ts';
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
-import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
+import { type Entry, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import {
   ExportStatementsRequest_Format,
   Statement,
 } from '../../src/gen/billing/v1/statement_service.ts';
 import { differences, textOf } from './compare.ts';
-import { expectRead } from './expected-reads.ts';
+import { expectRead, ownFields } from './expected-reads.ts';
 import { monthOf, monthStart } from './model/calendar.ts';
 import { settle } from './model/due.ts';
 import { Refusal } from './model/refusal.ts';
 import type { AccountState } from './model/state.ts';
 import { expectStatement } from './model/statement.ts';
+import type { Provider } from './provider.ts';
 import { readNow, Violation } from './runner.ts';
 import type { ReadSpec } from './trace.ts';
 
@@ -35,8 +36,44 @@ export async function checkReads(state: AccountState, time: number, scrip: Scrip
     const expected = expectRead(settled, spec, '', now);
     if (expected instanceof Refusal) throw new Error('every account at its end can be read');
     const actual = await readNow(scrip, spec, state.accountId, '');
-    const problem = differences(actual, expected);
+    const problem = differences(withOwnFields(actual), withOwnFields(expected));
     if (problem) throw new Violation(`${state.accountId}: at its end ${spec.read}: ${problem}`);
+  }
+}
+
+const withOwnFields = (message: object): object =>
+  'purchases' in message
+    ? { ...message, purchases: (message.purchases as object[]).map(ownFields) }
+    : message;
+
+/** Every purchase by checkout shows what happened to its payment. */
+export async function checkPayments(state: AccountState, provider: Provider, scrip: Scrip) {
+  const { accountId } = state;
+  for (const purchaseId of state.orders.keys()) {
+    const { purchase } = await scrip.billing.getPurchase({ accountId, purchaseId });
+    const own = state.purchases.get(purchaseId);
+    if (!purchase || !own) throw new Violation(`${accountId}: there is no purchase ${purchaseId}`);
+    const { state: end, dispute, refunded, paid, claimsAll } = provider.endOf(purchaseId);
+    if (end === null) continue;
+    const share = paid > 0 ? (own.credits * BigInt(refunded)) / BigInt(paid) : 0n;
+    const isPaid = end === Purchase_State.PAID;
+    const { creditsClawedBack, creditsUnrecovered } = purchase;
+    const actual = {
+      state: purchase.state,
+      dispute: purchase.disputeState,
+      clawedBack: creditsClawedBack,
+      claimed: creditsClawedBack + creditsUnrecovered,
+      refunded: Math.round(Number(purchase.amountRefunded?.amount) * 100),
+    };
+    const expected = {
+      state: end,
+      dispute,
+      clawedBack: own.creditsClawedBack,
+      claimed: isPaid ? (claimsAll ? own.credits : share) : 0n,
+      refunded,
+    };
+    const problem = differences(actual, expected);
+    if (problem) throw new Violation(`${accountId}: purchase ${purchaseId}: ${problem}`);
   }
 }
 

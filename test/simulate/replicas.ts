@@ -23,10 +23,21 @@ class Replica {
     this.#proxies = proxies;
   }
 
-  static async start(databaseUrl: string, now: () => number, onBug: (line: string) => void) {
+  static async start(
+    databaseUrl: string,
+    env: Env,
+    now: () => number,
+    onBug: (line: string) => void,
+  ) {
     const database = new DatabaseProxy(databaseUrl);
     await database.open();
-    const service = await startService(config(), database.url, null, logTo(onBug), sourcesOf(now));
+    const service = await startService(
+      config(env),
+      database.url,
+      null,
+      logTo(onBug),
+      sourcesOf(now),
+    );
     const callers = new DatabaseProxy(`http://127.0.0.1:${service.port}`);
     await callers.open();
     const scrip = connect(new URL(callers.url).host, {
@@ -50,9 +61,12 @@ class Replica {
   }
 }
 
-function config() {
+export type Env = Readonly<Record<string, string>>;
+
+function config(env: Env) {
   const never = '3600000';
   const read = readConfig({
+    ...env,
     HOST: '127.0.0.1',
     PORT: '0',
     SWEEP_INTERVAL_MS: never,
@@ -74,6 +88,7 @@ const logTo = (onBug: (line: string) => void) =>
 
 export class Replicas {
   readonly #databaseUrl: string;
+  readonly #env: Env;
   readonly #running: (Replica | Promise<Replica>)[] = [];
   readonly #ending: Promise<void>[] = [];
   readonly #now: () => number;
@@ -81,19 +96,25 @@ export class Replicas {
   readonly bugs: string[] = [];
   kills = 0;
 
-  private constructor(databaseUrl: string, now: () => number) {
+  private constructor(databaseUrl: string, env: Env, now: () => number) {
     this.#databaseUrl = databaseUrl;
+    this.#env = env;
     this.#now = now;
   }
 
-  static async start(databaseUrl: string, count: number, now: () => number): Promise<Replicas> {
-    const replicas = new Replicas(databaseUrl, now);
+  static async start(
+    databaseUrl: string,
+    count: number,
+    env: Env,
+    now: () => number,
+  ): Promise<Replicas> {
+    const replicas = new Replicas(databaseUrl, env, now);
     replicas.#running.push(...(await Promise.all(Array.from({ length: count }, replicas.#start))));
     return replicas;
   }
 
   readonly #start = () =>
-    Replica.start(this.#databaseUrl, this.#now, (line) => void this.bugs.push(line));
+    Replica.start(this.#databaseUrl, this.#env, this.#now, (line) => void this.bugs.push(line));
 
   get count(): number {
     return this.#running.length;

@@ -2,9 +2,11 @@
 import { status } from '@grpc/grpc-js';
 import { type Scrip, type ScripCallOptions, ScripError } from '../../src/client.ts';
 import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
+import type { Webhook } from '../payments/stripe-fake.ts';
 import { monthStart } from './model/calendar.ts';
 import type { Request, Response } from './model/requests.ts';
 import type { Attempt, Outcome, Read, Timeline } from './observations.ts';
+import { deliver, type Provider } from './provider.ts';
 import { pause, type Replicas } from './replicas.ts';
 import { toRequest, toUsages } from './to-request.ts';
 import type { Delivery, ReadSpec, RequestSpec, Step, Trace } from './trace.ts';
@@ -24,14 +26,16 @@ export class Runner {
   readonly timeline: Timeline;
   readonly #trace: Trace;
   readonly #replicas: Replicas;
+  readonly #provider: Provider;
   /** The steps' results, by the number of the step. */
   readonly #results = new Map<number, Promise<Sent | null>>();
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #violations: Violation[] = [];
 
-  constructor(trace: Trace, replicas: Replicas, timeline: Timeline) {
+  constructor(trace: Trace, replicas: Replicas, provider: Provider, timeline: Timeline) {
     this.#trace = trace;
     this.#replicas = replicas;
+    this.#provider = provider;
     this.timeline = timeline;
   }
 
@@ -45,6 +49,7 @@ export class Runner {
     await Promise.all(this.#inFlight);
     if (this.#violations[0]) throw this.#violations[0];
     await this.#resolveUnknown();
+    await this.#tellPayments();
   }
 
   get accountIds(): readonly string[] {
@@ -68,6 +73,10 @@ export class Runner {
         return this.#track(this.#read(step));
       case 'sweep':
         return this.#track(this.#sweep(step.replica));
+      case 'check':
+        return this.#track(this.#checkPurchases(step.replica));
+      case 'payment':
+        return this.#track(this.#pay(step));
       case 'kill':
         return this.#track(this.#replicas.kill(step.replica));
       case 'advance':
@@ -107,6 +116,51 @@ export class Runner {
   async #sweep(index: number) {
     const { service } = await this.#replicas.at(index);
     await service.sweep().catch(() => {});
+  }
+
+  async #checkPurchases(index: number) {
+    const { service } = await this.#replicas.at(index);
+    await service.checkPurchases().catch(() => {});
+  }
+
+  async #pay({ of, deed, replica, webhooks }: Extract<Step, { kind: 'payment' }>) {
+    const sent = await this.#results.get(of);
+    const purchaseId = sent?.answer ? subjectOf(sent.answer) : '';
+    if (purchaseId === '' || !sent) return;
+    // What concerns a payment happens after its purchase has shown it.
+    if (AFTER_PAYMENT.has(deed)) {
+      const { accountId } = sent.request.value;
+      const { outcome } = await this.#attempt(
+        ({ billing }) => billing.getPurchase({ accountId, purchaseId }),
+        replica,
+        {},
+      );
+      if (outcome.kind !== 'answer' || outcome.answer.purchase?.grantId === 0n) return;
+    }
+    const webhook = this.#provider.act(purchaseId, deed);
+    if (!webhook) return;
+    const deliveries = Array.from({ length: webhooks }, (_, number) =>
+      this.#deliver(webhook, replica + number),
+    );
+    await Promise.all(deliveries);
+  }
+
+  /** A replica that is cut off cannot process it. */
+  async #deliver(webhook: Webhook, index: number) {
+    const { service } = await this.#replicas.at(index);
+    await deliver(service.webhookPort, webhook).catch(() => 0);
+  }
+
+  /** Tells of every payment again, so that every purchase is in step with it. */
+  async #tellPayments() {
+    for (const { outcome } of this.attempts) {
+      const purchaseId = outcome.kind === 'answer' ? purchaseOf(outcome.answer) : '';
+      const webhook = purchaseId === '' ? null : this.#provider.tell(purchaseId);
+      if (!webhook) continue;
+      const { service } = await this.#replicas.at(0);
+      const status = await deliver(service.webhookPort, webhook);
+      if (status !== 200) throw new Violation(`a webhook was answered with ${status}`);
+    }
   }
 
   async #sendStep(step: Extract<Step, { kind: 'request' | 'repeat' }>): Promise<Sent | null> {
@@ -238,6 +292,11 @@ export class Runner {
       await this.#untilKnown(step, request, { replica: step });
   }
 }
+
+const AFTER_PAYMENT: ReadonlySet<string> = new Set(['refund', 'dispute', 'win', 'lose']);
+
+const purchaseOf = (answer: Response): string =>
+  'purchase' in answer ? (answer.purchase?.purchaseId ?? '') : '';
 
 function subjectOf(answer: Response): string {
   if ('reservation' in answer) return answer.reservation?.reservationId ?? '';

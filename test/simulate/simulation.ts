@@ -3,9 +3,16 @@
 import { verify } from '../../src/verify/verify.ts';
 import { checkAccount } from './checker.ts';
 import type { Databases } from './databases.ts';
-import { checkEvents, checkReads, checkStatements, historyOf } from './final-checks.ts';
+import {
+  checkEvents,
+  checkPayments,
+  checkReads,
+  checkStatements,
+  historyOf,
+} from './final-checks.ts';
 import type { AccountState } from './model/state.ts';
 import { Timeline } from './observations.ts';
+import { Provider } from './provider.ts';
 import { Replicas } from './replicas.ts';
 import { Runner, Violation } from './runner.ts';
 import type { Trace } from './trace.ts';
@@ -30,15 +37,18 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
   const startedAt = performance.now();
   const databaseUrl = await databases.create();
   const timeline = new Timeline(STARTS_AT);
-  const replicas = await Replicas.start(databaseUrl, trace.replicas, () => timeline.now);
-  const runner = new Runner(trace, replicas, timeline);
+  const now = () => timeline.now;
+  const provider = await new Provider().start(now);
+  const { env } = provider.stripe;
+  const replicas = await Replicas.start(databaseUrl, trace.replicas, env, now);
+  const runner = new Runner(trace, replicas, provider, timeline);
   let entries = 0;
   let problem: string | null = null;
   try {
     await runner.run();
     const states: AccountState[] = [];
     for (const accountId of runner.accountIds) {
-      const checked = await checkOne(accountId, runner, replicas);
+      const checked = await checkOne(accountId, runner, replicas, provider);
       entries += checked.entries;
       states.push(checked.state);
     }
@@ -51,6 +61,7 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
     problem = error.message;
   } finally {
     await replicas.stop();
+    await provider.stripe.stop();
     await databases.drop(databaseUrl);
   }
   const refusals: Record<string, number> = {};
@@ -69,7 +80,7 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
 }
 
 /** Checks one account, and returns what the model has at its end. */
-async function checkOne(accountId: string, runner: Runner, replicas: Replicas) {
+async function checkOne(accountId: string, runner: Runner, replicas: Replicas, provider: Provider) {
   const { scrip } = await replicas.at(0);
   const entries = await historyOf(scrip.billing, accountId);
   const { timeline } = runner;
@@ -79,11 +90,13 @@ async function checkOne(accountId: string, runner: Runner, replicas: Replicas) {
     reads: runner.reads.filter((read) => read.accountId === accountId),
     entries,
     timeline,
+    isPaid: (purchaseId) => provider.isPaid(purchaseId),
   });
   if (state.seq > 0n) {
     for (let index = 0; index < replicas.count; index++)
       await checkReads(state, timeline.now, (await replicas.at(index)).scrip);
     await checkStatements(state, timeline.now, scrip);
+    await checkPayments(state, provider, scrip);
   }
   return { state, entries: entries.length };
 }

@@ -47,6 +47,8 @@ const durationOf = (ms: number) => ({
   nanos: (ms % 1_000) * 1_000_000,
 });
 
+const CHECKOUT = { successUrl: 'https://shop.example/ok', cancelUrl: 'https://shop.example/no' };
+
 export type Named = { readonly accountId: string; readonly requestId: string };
 
 /** What steps before have made. Null: the step failed, or is not part of the trace. */
@@ -106,6 +108,14 @@ export function toRequest(
     case 'buy': {
       const payment = { $case: 'paymentReference', value: spec.reference } as const;
       const value = PurchaseRequest.fromPartial({ ...common, packId: spec.pack, payment });
+      return { $case: 'purchase', value };
+    }
+    case 'checkout': {
+      const value = PurchaseRequest.fromPartial({
+        ...common,
+        packId: spec.pack,
+        payment: { $case: 'checkout', value: CHECKOUT },
+      });
       return { $case: 'purchase', value };
     }
     case 'reserve': {

@@ -47,6 +47,7 @@ export type RequestSpec = {
     }
   | { readonly do: 'withdraw'; readonly pack: string }
   | { readonly do: 'buy'; readonly pack: string; readonly reference: string }
+  | { readonly do: 'checkout'; readonly pack: string }
   | {
       readonly do: 'reserve';
       readonly amount: AmountSpec;
@@ -99,6 +100,19 @@ export type Delivery = {
   readonly deadlineMs?: number;
 };
 
+/** What customers, banks and operators do with the payment of a checkout. */
+export type PaymentDeed =
+  | 'pay'
+  | 'pay other'
+  | 'pay later'
+  | 'arrive'
+  | 'bounce'
+  | 'expire'
+  | 'refund'
+  | 'dispute'
+  | 'win'
+  | 'lose';
+
 export type Step = { readonly id: number } & (
   | {
       readonly kind: 'request';
@@ -130,6 +144,16 @@ export type Step = { readonly id: number } & (
   | { readonly kind: 'reach'; readonly of: number; readonly ms: number; readonly calm: boolean }
   /** The clocks advance to the beginning of the next day or month, and this much further. */
   | { readonly kind: 'turn'; readonly to: 'day' | 'month'; readonly ms: number }
+  /** Something happens to a payment. Its webhook comes so many times, to this replica and those after it. */
+  | {
+      readonly kind: 'payment';
+      readonly of: number;
+      readonly deed: PaymentDeed;
+      readonly replica: number;
+      readonly webhooks: number;
+    }
+  /** A replica checks the pending purchases that are due. */
+  | { readonly kind: 'check'; readonly replica: number }
   | { readonly kind: 'sweep'; readonly replica: number }
   | { readonly kind: 'kill'; readonly replica: number }
 );

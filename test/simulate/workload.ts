@@ -4,6 +4,7 @@ import { PLANS, UNITS } from './plans.ts';
 import type {
   AmountSpec,
   Delivery,
+  PaymentDeed,
   ReadSpec,
   RequestSpec,
   Step,
@@ -30,6 +31,7 @@ class Workload {
   readonly #replicas: number;
   /** Requests that can be repeated. */
   readonly #requests: { readonly id: number; readonly account: number }[] = [];
+  readonly #checkouts: number[] = [];
   #orders = 0;
 
   constructor(seed: number) {
@@ -92,6 +94,9 @@ class Workload {
     if (request.do === 'reserve') known.reservations.push(id);
     if (request.do === 'charge' || request.do === 'commit') known.spendings.push(id);
     if (request.do === 'buy') known.purchases.push(id);
+    if (request.do !== 'checkout') return;
+    known.purchases.push(id);
+    this.#checkouts.push(id);
   }
 
   #next() {
@@ -99,6 +104,7 @@ class Workload {
     if (choice < 0.6) return this.#addSome();
     if (choice < 0.67) return this.#repeat();
     if (choice < 0.71) return this.#batch();
+    if (choice < 0.74) return this.#payment();
     if (choice < 0.89) return this.#read();
     if (choice < 0.97) return this.#time();
     if (choice < 0.99) {
@@ -166,7 +172,7 @@ class Workload {
     });
     this.#push<Extract<Step, { kind: 'batch' }>>({
       kind: 'batch',
-      items: items.filter(({ request }) => request.do !== 'offer' && request.do !== 'withdraw'),
+      items: items.filter(({ request }) => !['offer', 'withdraw', 'checkout'].includes(request.do)),
       delivery: this.#delivery(),
     });
   }
@@ -205,7 +211,9 @@ class Workload {
         return { do: 'refund', of, credits, reference: this.#chance(0.2) ? 'complaint' : '' };
     }
     if (choice < 0.91) return this.#grant();
-    if (choice < 0.945) return this.#buy(account);
+    if (choice < 0.93) return this.#buy(account);
+    if (choice < 0.945)
+      return { do: 'checkout', pack: random.of(['small', 'small', 'large', 'month', 'own-1']) };
     if (choice < 0.96)
       return this.#chance(0.7)
         ? {
@@ -313,6 +321,27 @@ class Workload {
       default:
         return { do: 'update', floor: random.of([null, 0, 20, 60]) };
     }
+  }
+
+  #payment() {
+    const random = this.#random;
+    const replica = random.integer(0, this.#replicas - 1);
+    const recent = this.#checkouts.slice(-6);
+    if (recent.length === 0 || this.#chance(0.15)) {
+      this.#push<Extract<Step, { kind: 'check' }>>({ kind: 'check', replica });
+      return;
+    }
+    const deed = random.of<PaymentDeed>([
+      ...(['pay', 'pay', 'pay', 'pay', 'pay other', 'pay later', 'pay later', 'arrive'] as const),
+      ...(['arrive', 'bounce', 'expire', 'refund', 'refund', 'dispute', 'win', 'lose'] as const),
+    ] as unknown as [PaymentDeed]);
+    this.#push<Extract<Step, { kind: 'payment' }>>({
+      kind: 'payment',
+      of: random.of(recent as [number]),
+      deed,
+      replica,
+      webhooks: random.of([0, 1, 1, 2, 4]),
+    });
   }
 
   #read() {

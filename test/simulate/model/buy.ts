@@ -18,7 +18,14 @@ import { dividedPrice } from './money.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
 import { closed, type Deciding } from './spend.ts';
-import type { AccountState, Author, CustomPack, Labels } from './state.ts';
+import {
+  type AccountState,
+  type Author,
+  type CustomPack,
+  hasExpired,
+  type Labels,
+  SERVICE,
+} from './state.ts';
 
 /** The pack that the account can buy: the plan's, else its own. */
 const packOf = (state: AccountState, packId: string): PlanPack | null => {
@@ -69,13 +76,14 @@ const referenceKey = (reference: string): string => reference.replaceAll(' ', ''
 export function purchase(
   state: AccountState,
   request: RequestOf<'purchase'>,
-  { now, author, purchaseId }: Deciding,
+  deciding: Deciding,
 ): First<'purchase'> | Refusal {
+  const { now, author, purchaseId } = deciding;
   if (!state.isOpen) return closed(state);
   const pack = packOf(state, request.packId);
   if (!pack) return new Refusal('PACK_NOT_FOUND', { pack_id: request.packId });
   const { payment, labels } = request;
-  if (payment?.$case !== 'paymentReference') return new Refusal('CHECKOUT_NOT_CONFIGURED');
+  if (payment?.$case !== 'paymentReference') return checkout(state, pack, labels, deciding);
   const key = referenceKey(payment.value);
   for (const { paymentReference } of state.purchases.values())
     if (paymentReference !== '' && referenceKey(paymentReference) === key)
@@ -93,6 +101,78 @@ export function purchase(
     entrySeq: state.seq,
     grant: grantOf(grant, now),
   };
+}
+
+function checkout(
+  state: AccountState,
+  pack: PlanPack,
+  labels: Labels,
+  { now, author, purchaseId }: Deciding,
+): First<'purchase'> {
+  const made = pendingPurchase(state, pack, purchaseId, labels, now);
+  const details = new Map([
+    ['pack_id', pack.packId],
+    ['credits', `${pack.credits}`],
+    ['amount', pack.price],
+    ['currency', 'USD'],
+  ]);
+  const entry = state.post(Entry_Kind.CHECKOUT, now, { purchaseId, details, labels }, author);
+  state.purchases.set(purchaseId, made);
+  state.orders.set(purchaseId, { author, validity: pack.validity });
+  return { purchase: made, balance: balanceOf(state, now), entrySeq: entry.seq, grant: undefined };
+}
+
+/** A payment of the price has arrived: the credits of a checkout are granted, once. */
+export function payCheckout(state: AccountState, purchaseId: string, now: number) {
+  const purchase = state.purchases.get(purchaseId);
+  const order = state.orders.get(purchaseId);
+  if (!purchase || !order || purchase.grantId > 0n) throw new Error('it must not be granted');
+  grantPurchase(
+    state,
+    { ...purchase, amountPaid: purchase.price },
+    order.validity,
+    now,
+    order.author,
+  );
+}
+
+/** Refunds and disputes take credits back that are not spent, or give them again. */
+export function claim(
+  state: AccountState,
+  purchaseId: string,
+  kind: typeof Entry_Kind.CLAW_BACK | typeof Entry_Kind.REINSTATE,
+  credits: bigint,
+  now: number,
+) {
+  const purchase = state.purchases.get(purchaseId);
+  if (!purchase?.grantId) throw new Error('it has no credits to take back');
+  const grant = state.grant(purchase.grantId);
+  const isClawBack = kind === Entry_Kind.CLAW_BACK;
+  if (isClawBack && credits > grant.remaining - grant.reserved)
+    throw new Error('more is taken back than is available');
+  if (!isClawBack && credits > purchase.creditsClawedBack)
+    throw new Error('more is given again than was taken back');
+  const { grantId } = grant;
+  const to = hasExpired(grant, now) ? 'expired' : 'available';
+  state.post(
+    kind,
+    now,
+    {
+      moves: [
+        isClawBack
+          ? { from: 'available', to: 'issued', grantId, credits }
+          : { from: 'issued', to, grantId, credits },
+      ],
+      credits,
+      purchaseId,
+      grantId,
+      reference: purchaseId,
+      labels: purchase.labels,
+    },
+    SERVICE,
+  );
+  const creditsClawedBack = purchase.creditsClawedBack + (isClawBack ? credits : -credits);
+  state.purchases.set(purchaseId, { ...purchase, creditsClawedBack });
 }
 
 export const pendingPurchase = (

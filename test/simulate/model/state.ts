@@ -15,7 +15,7 @@ import {
   Reservation_State,
 } from '../../../src/gen/billing/v1/ledger.ts';
 import type { PricedUsage } from '../../../src/gen/billing/v1/pricing.ts';
-import { type Level, type PlanPack, planOf, type SimulatedPlan } from '../plans.ts';
+import { type Level, type PlanPack, planOf, type SimulatedPlan, type Validity } from '../plans.ts';
 import { monthOf } from './calendar.ts';
 
 export type Labels = ReadonlyMap<string, string>;
@@ -183,6 +183,8 @@ export class AccountState {
   reservations = new Map<string, ReservationState>();
   spendings = new Map<bigint, Spending>();
   purchases = new Map<string, Purchase>();
+  /** Of purchases by checkout: who bought, and how long the credits last. */
+  orders = new Map<string, { readonly author: Author; readonly validity: Validity }>();
   packs = new Map<string, CustomPack>();
   /** Overage used, less what was refunded in the same month. */
   overage = new Map<string, bigint>();
@@ -203,6 +205,7 @@ export class AccountState {
     copy.spendings = new Map(this.spendings);
     copy.purchases = new Map(this.purchases);
     copy.packs = new Map(this.packs);
+    copy.orders = new Map(this.orders);
     copy.overage = new Map(this.overage);
     copy.posted = [];
     return copy;
