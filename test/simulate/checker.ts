@@ -233,7 +233,9 @@ class Checker {
   /** An entry is made between the first sending of its request and its response. */
   #checkTime(entry: Entry, attempts: readonly Attempt[], now: number) {
     const sent = Math.min(...attempts.map((attempt) => attempt.sent));
-    const answered = attempts.filter(({ outcome }) => outcome.kind === 'answer');
+    const answered = attempts.filter(
+      ({ outcome }) => outcome.kind === 'answer' && outcome.answer.entrySeq > 0n,
+    );
     const received = Math.min(...answered.map((attempt) => attempt.received));
     const times = this.#observed.timeline.timesWithin({ sent, received });
     if (!times.includes(now) && now !== this.#state.lastAt)
