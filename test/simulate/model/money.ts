@@ -8,11 +8,11 @@ export function toNanos(amount: string): bigint {
   return BigInt(whole) * NANO + BigInt(fraction.padEnd(9, '0'));
 }
 
-/** Billionths as a decimal without zeros at its end. */
+/** Billionths of a dollar as a decimal without zeros at its end, but with its cents. */
 export function fromNanos(nanos: bigint): string {
   const whole = nanos / NANO;
   const fraction = `${nanos % NANO}`.padStart(9, '0').replace(/0+$/, '');
-  return fraction === '' ? `${whole}` : `${whole}.${fraction}`;
+  return `${whole}.${fraction.padEnd(2, '0')}`;
 }
 
 /** price ÷ parts, to 9 digits after the point, half to even. */
