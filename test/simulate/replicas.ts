@@ -16,6 +16,7 @@ class Replica {
   readonly scrip: Scrip;
   readonly service: Service;
   readonly #proxies: readonly DatabaseProxy[];
+  #isCut = false;
 
   private constructor(service: Service, scrip: Scrip, proxies: readonly DatabaseProxy[]) {
     this.service = service;
@@ -31,24 +32,25 @@ class Replica {
   ) {
     const database = new DatabaseProxy(databaseUrl);
     await database.open();
-    const service = await startService(
-      config(env),
-      database.url,
-      null,
-      logTo(onBug),
-      sourcesOf(now),
-    );
+    let replica: Replica | null = null;
+    // What is left of a replica that was cut off may log anything.
+    const log = logTo((line) => {
+      if (!replica?.#isCut) onBug(line);
+    });
+    const service = await startService(config(env), database.url, null, log, sourcesOf(now));
     const callers = new DatabaseProxy(`http://127.0.0.1:${service.port}`);
     await callers.open();
     const scrip = connect(new URL(callers.url).host, {
       caller: CALLER,
       channel: { 'grpc.use_local_subchannel_pool': 1 },
     });
-    return new Replica(service, scrip, [database, callers]);
+    replica = new Replica(service, scrip, [database, callers]);
+    return replica;
   }
 
   /** Cuts it off. Resolves when what is left of it has ended. */
   async kill(): Promise<void> {
+    this.#isCut = true;
     await Promise.all(this.#proxies.map((proxy) => proxy.close()));
     this.scrip.close();
     await this.service.stop();
