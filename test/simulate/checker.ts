@@ -3,7 +3,7 @@
  * the model makes, by a request that was sent or by itself; every response must be the model's at that entry;
  * and every refusal and read must be right at some moment between its sending and its answer.
  */
-import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
 import { differences, textOf } from './compare.ts';
 import { expectRead, offersFor, ownFields } from './expected-reads.ts';
 import { claim, payCheckout } from './model/buy.ts';
@@ -435,11 +435,20 @@ function entryProblem(entry: Entry, expected: ModelEntry): string {
     to: bucketOf(to, grantId),
     credits,
   }));
-  const byText = (list: readonly object[]) => list.map(textOf).sort();
   return differences(
-    { ...shown, moves: byText(entry.moves) },
-    { ...expected, moves: byText(moves), details: expected.details ?? entry.details },
+    { ...shown, moves: sumsOf(entry.moves) },
+    { ...expected, moves: sumsOf(moves), details: expected.details ?? entry.details },
   );
+}
+
+/** What was moved between each two buckets, in no order: an entry may say it in several moves. */
+function sumsOf(moves: readonly Pick<Move, 'from' | 'to' | 'credits'>[]): object {
+  const sums = new Map<string, bigint>();
+  for (const { from, to, credits } of moves) {
+    const way = `${textOf(from)} to ${textOf(to)}`;
+    sums.set(way, (sums.get(way) ?? 0n) + credits);
+  }
+  return sums;
 }
 
 const bucketOf = (name: keyof typeof BUCKETS, grantId: bigint) => ({
