@@ -35,7 +35,7 @@ class Replica {
     let replica: Replica | null = null;
     // What is left of a replica that was cut off may log anything.
     const log = logTo((line) => {
-      if (!replica?.#isCut) onBug(line);
+      if (replica === null || !replica.#isCut) onBug(line);
     });
     const service = await startService(config(env), database.url, null, log, sourcesOf(now));
     const callers = new DatabaseProxy(`http://127.0.0.1:${service.port}`);

@@ -112,9 +112,13 @@ function checkout(
   const made = pendingPurchase(state, pack, purchaseId, labels, now);
   const details = new Map([
     ['pack_id', pack.packId],
+    ['title', pack.title],
+    ['quantity', '1'],
     ['credits', `${pack.credits}`],
     ['amount', pack.price],
     ['currency', 'USD'],
+    ['validity', validityText(pack.validity)],
+    ['method', 'CHECKOUT'],
   ]);
   const entry = state.post(Entry_Kind.CHECKOUT, now, { purchaseId, details, labels }, author);
   state.purchases.set(purchaseId, made);
@@ -229,7 +233,13 @@ export function grantPurchase(
       sourceReference: purchaseId,
     },
     now,
-    { purchaseId, reference: purchase.paymentReference || purchaseId, labels },
+    // They say what the provider calls the payment, as well.
+    {
+      purchaseId,
+      reference: purchase.paymentReference || purchaseId,
+      labels,
+      details: null,
+    },
     author,
     Entry_Kind.PURCHASE,
   );

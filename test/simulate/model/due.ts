@@ -184,7 +184,7 @@ export function startPeriod(state: AccountState, now: number, author: Author) {
       sourceReference: period,
     },
     now,
-    { reference: period },
+    { reference: period, details: new Map([['period_end', new Date(until).toISOString()]]) },
     author,
   );
 }
@@ -241,6 +241,40 @@ export function addGrant(
   const moves = isScheduled
     ? []
     : [{ from: 'issued' as const, to: 'available' as const, grantId, credits: amount }];
-  state.post(kind, now, { moves, credits: amount, grantId, ...entry }, author);
+  const details =
+    entry.details === null
+      ? null
+      : new Map([...termsOf(state.grant(grantId)), ...(entry.details ?? [])]);
+  state.post(kind, now, { moves, credits: amount, grantId, ...entry, details }, author);
   return state.grant(grantId);
+}
+
+const nameIn = (names: Readonly<Record<string, number>>, value: number): string =>
+  Object.keys(names).find((name) => names[name] === value) ?? '';
+
+/** What the entry of a grant says of it. */
+function termsOf({
+  source,
+  sourceReference,
+  category,
+  priority,
+  effectiveAt,
+  expiresAt,
+  operations,
+}: GrantState): Map<string, string> {
+  const terms = new Map([
+    ['source', nameIn(Grant_Source, source)],
+    ['category', nameIn(Grant_Category, category)],
+    ['priority', `${priority}`],
+    ['effective_at', new Date(effectiveAt).toISOString()],
+    ['expires_at', expiresAt === null ? 'never' : new Date(expiresAt).toISOString()],
+  ]);
+  if (
+    source === Grant_Source.ALLOWANCE ||
+    source === Grant_Source.WELCOME ||
+    source === Grant_Source.REFUND
+  )
+    terms.set('source_reference', sourceReference);
+  if (operations.length > 0) terms.set('operations', operations.join(','));
+  return terms;
 }
