@@ -29,7 +29,7 @@ function readOptions() {
       seeds: { type: 'string', default: '1' },
       minutes: { type: 'string' },
       steps: { type: 'string', default: '1000' },
-      jobs: { type: 'string', default: '4' },
+      jobs: { type: 'string', default: '6' },
       trace: { type: 'string' },
       'shrink-minutes': { type: 'string', default: '5' },
     },
