@@ -109,7 +109,7 @@ describe('a service killed during a top-up', () => {
     await expect.poll(states, SOON).toEqual(['PAID']);
     expect(await pendingTopUp()).toBe('');
     expect(charges().length).toBe(1);
-    await expectLedger({ databaseUrl }, accountId, ['UPDATE_ACCOUNT', 'PURCHASE']);
+    await expectLedger({ databaseUrl }, accountId, ['UPDATE_ACCOUNT', 'CHECKOUT', 'PURCHASE']);
   });
 
   test.each([
@@ -128,6 +128,6 @@ describe('a service killed during a top-up', () => {
       [accountId],
     );
     expect(events).toEqual([{ code: 'insufficient_funds' }]);
-    await expectLedger({ databaseUrl }, accountId, ['UPDATE_ACCOUNT']);
+    await expectLedger({ databaseUrl }, accountId, ['UPDATE_ACCOUNT', 'CHECKOUT', 'PAYMENT']);
   });
 });
