@@ -1,6 +1,6 @@
 /** Publishes plan files: what they say becomes effective for all replicas. */
 import { isRetryable } from '../pg/failures.ts';
-import { type Em, LockMode } from '../pg/orm.ts';
+import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { findPlanChange, isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
@@ -44,6 +44,12 @@ export async function comparePlans(
 }
 
 /**
+ * Publications are done one after the other: what one writes follows from what it has read, and a plan that is
+ * new has no row to lock.
+ */
+export const PUBLICATION_LOCK = 7_203_114;
+
+/**
  * Publishes the plans at `now`, all or none, and returns what that changed: see `diffVersions`. Throws
  * UnpublishablePlans where a file must not be published. The same files may be published several times, and
  * at the same time.
@@ -56,13 +62,14 @@ export async function publishPlans(
 ): Promise<readonly PlanChange[]> {
   try {
     return await em().transactional(async (em) => {
-      const { changes, errors } = await findChanges(em, files, now, LockMode.PESSIMISTIC_WRITE);
+      await query(em, 'select pg_advisory_xact_lock($1)', [PUBLICATION_LOCK]);
+      const { changes, errors } = await findChanges(em, files, now);
       if (errors.length > 0) throw new UnpublishablePlans(errors);
       for (const change of changes) if (!isUnchanged(change)) await writeChange(em, change);
       return changes;
     });
   } catch (error) {
-    // Another publication inserts the same new plan.
+    // Where transactions have one snapshot, it is older than the lock.
     if (!isRetryable(error) || retriesLeft === 0) throw error;
     return await publishPlans(em, files, now, retriesLeft - 1);
   }
@@ -72,14 +79,12 @@ async function findChanges(
   em: Em,
   files: readonly PlanFile[],
   now: number,
-  lockMode?: LockMode.PESSIMISTIC_WRITE,
 ): Promise<Pick<PlanComparison, 'changes' | 'errors'>> {
   const changes: PlanChange[] = [];
   const errors: string[] = [];
-  // Rows are locked in the order of plan ids, so that two publications never deadlock.
   for (const file of files.toSorted((a, b) => (a.planId < b.planId ? -1 : 1))) {
     const { planId } = file;
-    const row = await em.findOne(entities.plans, { planId }, lockMode ? { lockMode } : {});
+    const row = await em.findOne(entities.plans, { planId });
     // A publication is never dated before the one that it follows.
     const at = Math.max(now, row?.updatedAt.getTime() ?? now);
     const change = findPlanChange(file, row && (await loadWithRateCards(em, planId, at)), at);

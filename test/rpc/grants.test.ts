@@ -245,6 +245,26 @@ describe('ListGrants', () => {
     expect(seen).toMatchObject({ state: Grant_State.OPEN, remaining: 30n });
   });
 
+  test('shows allowances that are due before they are written, with any page size', async () => {
+    const own = await startTestService({ frozenAt: Date.UTC(2031, 4, 10) });
+    try {
+      const accountId = await own.open('aspose-cloud');
+      own.setNow(Date.UTC(2031, 7, 2));
+      const months = ['2031-08', '2031-07', '2031-06', '2031-05'];
+      for (const pageSize of [1, 2, 3, 50]) {
+        const listed: string[] = [];
+        for (let pageToken = '', isLast = false; !isLast; isLast = pageToken === '') {
+          const page = await own.accounts.listGrants({ accountId, pageSize, pageToken });
+          listed.push(...page.grants.map(({ sourceReference }) => sourceReference));
+          pageToken = page.nextPageToken;
+        }
+        expect(listed).toEqual(months);
+      }
+    } finally {
+      await own.stop();
+    }
+  });
+
   test('pages through all rows once, with any page size', async () => {
     const accountId = await scrip.open('verts');
     for (let n = 0; n < 5; n++) await grant(scrip, accountId, 1n);

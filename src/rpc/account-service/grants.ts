@@ -6,7 +6,7 @@ import {
   type ListGrantsResponse,
 } from '../../gen/billing/v1/account_service.ts';
 import { Grant, Grant_Category } from '../../gen/billing/v1/ledger.ts';
-import { DEFAULT_PRIORITY } from '../../ledger/grant.ts';
+import { DEFAULT_PRIORITY, type Grant as LedgerGrant } from '../../ledger/grant.ts';
 import { findGrants } from '../../queries/grants.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
@@ -65,14 +65,13 @@ export async function listGrants(
   const book = await loadBook(context, accountId);
   // Open grants are shown as the book has settled them, and all others as they are stored.
   const settled = new Map(book.grants.map((grant) => [grant.grantId, grant]));
-  const rows = await findGrants(
-    context.em(),
-    accountId,
-    before === null ? null : BigInt(before),
-    pageSize + 1,
-  );
+  const beforeId = before === null ? null : BigInt(before);
+  const stored = await findGrants(context.em(), accountId, beforeId, pageSize + 1);
   const { messages, nextPageToken } = toPage(
-    rows,
+    [...notStored(book.grants, beforeId, stored[0]?.grantId ?? 0n), ...stored].slice(
+      0,
+      pageSize + 1,
+    ),
     pageSize,
     Grant,
     (grant) => grantMessage(settled.get(grant.grantId) ?? grant, book.now),
@@ -80,3 +79,13 @@ export async function listGrants(
   );
   return { grants: messages, nextPageToken };
 }
+
+/** Allowances that are due and not written yet, newest first, as the balance has them. */
+const notStored = (
+  settled: readonly LedgerGrant[],
+  beforeId: bigint | null,
+  newestStored: bigint,
+): readonly LedgerGrant[] =>
+  settled
+    .filter(({ grantId }) => grantId > newestStored && (beforeId === null || grantId < beforeId))
+    .sort((a, b) => (a.grantId > b.grantId ? -1 : 1));
