@@ -51,28 +51,27 @@ export class DatabaseProbe {
     }
   }
 
+  /** Does not wait for an answer: the database may be gone. */
   async stop(): Promise<void> {
-    await this.#poller.stop();
-    await this.#client?.end();
+    await this.#poller.stop(0);
+    this.#client?.connection.stream.destroy();
   }
 
   /** What it failed with; null if it answers in time. */
   async #ask(): Promise<unknown> {
-    const client = this.#client ?? this.#createClient();
     try {
-      if (client !== this.#client) await client.connect();
-      await client.query('select 1');
-      this.#client = client;
+      this.#client ??= await this.#connect();
+      await this.#client.query('select 1');
       return null;
     } catch (error) {
       // The connection may be lost: the next probe makes another.
+      this.#client?.connection.stream.destroy();
       this.#client = null;
-      client.connection.stream.destroy();
       return error;
     }
   }
 
-  #createClient(): pg.Client {
+  async #connect(): Promise<pg.Client> {
     const client = new pg.Client({
       connectionString: this.#options.databaseUrl,
       application_name: 'scrip probe',
@@ -81,6 +80,7 @@ export class DatabaseProbe {
     });
     // The next query fails where the connection was lost.
     client.on('error', () => {});
+    await client.connect();
     return client;
   }
 }

@@ -46,13 +46,13 @@ const PROBES = 8;
  */
 const SHARE = 4;
 /**
- * The part of the limit that those with calls in flight are sure of, in equal shares: those with few calls
- * are served even while the limit falls below what is in flight.
+ * The part of the limit that is guaranteed, in equal shares, to those with calls in flight. One with few calls
+ * is served even while more are in flight than the limit allows.
  */
-const SURE = 0.5;
-/** What an account is sure of: its callers are limited by their own shares. */
-const ACCOUNT_MIN = 16;
-/** The part of the longest wait after which calls count as waiting: then as many are admitted as can be served. */
+const GUARANTEED = 0.5;
+/** Calls that are guaranteed to each account. Its callers are limited by their own shares. */
+const ACCOUNT_GUARANTEED = 16;
+/** The service is congested once a call has waited for this part of the longest wait. */
 const CONGESTED_WAIT = 0.2;
 /** Congestion ends when for so long no call was refused and none has been waiting. */
 const CONGESTION_MS = 1_000;
@@ -93,7 +93,7 @@ export class Admission {
 
   /** Whether a mutation that was admitted for its caller is served on this account. */
   admitsAccount(accountId: string): boolean {
-    return this.#admits(this.#accounts, accountId, ACCOUNT_MIN, Number.POSITIVE_INFINITY);
+    return this.#admits(this.#accounts, accountId, ACCOUNT_GUARANTEED, Number.POSITIVE_INFINITY);
   }
 
   /** Counts a call, until `leave`. */
@@ -113,7 +113,7 @@ export class Admission {
     if (isAnswered) this.#throughput.count();
   }
 
-  #admits(sharers: Counts, name: string, sureMin: number, timeoutMs: number): boolean {
+  #admits(sharers: Counts, name: string, guaranteedMin: number, timeoutMs: number): boolean {
     const queue = this.#calls.size;
     const { waitMaxMs, inFlightMax } = this.#options;
     if (queue < Math.min(PROBES, inFlightMax)) return true;
@@ -121,7 +121,8 @@ export class Admission {
     this.#throughput.observe(now);
     if (queue >= IN_FLIGHT_MIN && this.#oldestWaitMs(now) > waitMaxMs * CONGESTED_WAIT)
       this.#congest(now);
-    const admits = this.#isInTime(queue, timeoutMs, now) && this.#isInShare(sharers, name, sureMin);
+    const admits =
+      this.#isInTime(queue, timeoutMs, now) && this.#isInShare(sharers, name, guaranteedMin);
     if (!admits) this.#congest(now);
     return admits;
   }
@@ -132,12 +133,15 @@ export class Admission {
     return (queue / this.#throughput.perSecond) * 1_000 <= timeoutMs / 2;
   }
 
-  #isInShare(sharers: Counts, name: string, sureMin: number): boolean {
+  #isInShare(sharers: Counts, name: string, guaranteedMin: number): boolean {
     const { limit } = this;
+    const queue = this.#calls.size;
+    // Names cost nothing: the guaranteed shares of many new ones would have no end.
+    if (queue >= Math.min(this.#options.inFlightMax, limit / GUARANTEED)) return false;
     const share = sharers.get(name);
     const others = share > 0 ? sharers.size - 1 : sharers.size;
-    const sure = Math.max(sureMin, (limit * SURE) / (others + 1));
-    return share < Math.max(sure, SHARE * (limit - this.#calls.size));
+    const guaranteed = Math.max(guaranteedMin, (limit * GUARANTEED) / (others + 1));
+    return share < Math.max(guaranteed, SHARE * (limit - queue));
   }
 
   #oldestWaitMs(now: number): number {

@@ -2,7 +2,6 @@
 import {
   type EntitySchema,
   IsolationLevel,
-  LockMode,
   MikroORM,
   type Options,
   type SqlEntityManager,
@@ -11,7 +10,7 @@ import { createPool } from './pool.ts';
 import { PoolDialect } from './pool-dialect.ts';
 import { SESSION_SETTINGS } from './session-settings.ts';
 
-export { IsolationLevel, LockMode };
+export { IsolationLevel };
 export type Orm = MikroORM;
 export type Em = SqlEntityManager;
 /** The entities of tables, by any name. */

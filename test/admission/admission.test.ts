@@ -94,6 +94,25 @@ describe('A load beyond capacity', () => {
     );
   });
 
+  test('is limited although every call has another name', () => {
+    let name = 0;
+    const nameless = {
+      ...load(),
+      get caller() {
+        name += 1;
+        return `caller-${name}`;
+      },
+      get accountId() {
+        return `account-${name}`;
+      },
+    };
+    const service = new SimulatedService(500, options);
+    service.run(5_000, [nameless]);
+    const { answered, longestMs } = first(service.run(10_000, [nameless]));
+    expect(answered).toBeGreaterThan(0.95 * 10 * 500);
+    expect(longestMs).toBeLessThan(2.6 * WAIT_MAX_MS);
+  });
+
   test('shares what there is equally between callers that ask for more', () => {
     const service = new SimulatedService(500, options);
     const loads = ['a', 'b', 'c'].map((caller, index) =>

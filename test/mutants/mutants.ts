@@ -193,7 +193,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'one caller gets everything',
     file: 'src/admission/admission.ts',
     find: 'return share < Math.max(',
-    replace: 'return this.#calls.size < limit || share < Math.max(',
+    replace: 'return queue < limit || share < Math.max(',
     tests: ['test/admission'],
   },
   {

@@ -1,16 +1,14 @@
 /** A stream whose reader does not read keeps only a few messages in memory, however long the history. */
 import { once } from 'node:events';
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { type ClientHttp2Session, connect } from 'node:http2';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import {
-  StreamHistoryRequest,
-  StreamHistoryResponse,
-} from '../../src/gen/billing/v1/billing_service.ts';
+import { StreamHistoryResponse } from '../../src/gen/billing/v1/billing_service.ts';
 import { entriesOf, openWithCredits } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
+import { callStreamHistory } from './http2-call.ts';
 
 const LENGTH = 20_002;
 
@@ -41,26 +39,6 @@ afterAll(async () => {
   await scrip.stop();
 });
 
-/**
- * Calls StreamHistory over plain HTTP/2, whose window is 64 KiB. grpc-js would read messages from the
- * connection before its reader asks for them.
- */
-function callStreamHistory(): ClientHttp2Stream {
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': '/billing.v1.BillingService/StreamHistory',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
-  const message = StreamHistoryRequest.encode(
-    StreamHistoryRequest.fromPartial({ accountId }),
-  ).finish();
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  stream.end(Buffer.concat([head, message]));
-  return stream;
-}
-
 function messagesIn(bytes: Buffer): StreamHistoryResponse[] {
   const messages: StreamHistoryResponse[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -75,7 +53,7 @@ function messagesIn(bytes: Buffer): StreamHistoryResponse[] {
 const ended = () => lines.filter((line) => line.includes('StreamHistory')).length;
 
 test('a reader that does not read stops the reads of the service, and gets everything later', async () => {
-  const stream = callStreamHistory();
+  const stream = callStreamHistory(session, accountId);
   await once(stream, 'response');
   // Meanwhile the service reads and sends as much as this stream would need to get to its end.
   expect((await entriesOf(scrip, accountId)).length).toBe(LENGTH);
@@ -95,7 +73,7 @@ test('a reader that does not read stops the reads of the service, and gets every
 });
 
 test('the stream of a reader that does not read ends when the reader disconnects', async () => {
-  const stream = callStreamHistory();
+  const stream = callStreamHistory(session, accountId);
   stream.on('error', () => {});
   await once(stream, 'response');
   const before = ended();

@@ -1,7 +1,14 @@
 /** Calls over HTTP/2 by hand: with frames and request metadata that no client library would send. */
 import { once } from 'node:events';
-import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2';
 import { expect } from 'vitest';
+import { StreamHistoryRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { decodeError, type RpcError } from '../rpc-error.ts';
 import type { TestService } from '../service.ts';
 
@@ -21,6 +28,22 @@ export function frame(message: Uint8Array, compressed = 0, size = message.length
   prefix.writeUInt8(compressed, 0);
   prefix.writeUInt32BE(size, 1);
   return Buffer.concat([prefix, message]);
+}
+
+/** Calls StreamHistory of an account. grpc-js would read messages from the connection before its reader asks for them. */
+export function callStreamHistory(
+  session: ClientHttp2Session,
+  accountId: string,
+): ClientHttp2Stream {
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/billing.v1.BillingService/StreamHistory',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  const request = StreamHistoryRequest.fromPartial({ accountId });
+  stream.end(frame(StreamHistoryRequest.encode(request).finish()));
+  return stream;
 }
 
 /** The headers or trailers that have the status of the call. */

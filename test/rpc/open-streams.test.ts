@@ -1,16 +1,11 @@
 /** What limits streams: their number, the time that a reader may take, and the bytes that wait for readers. */
 import { once } from 'node:events';
-import {
-  type ClientHttp2Stream,
-  connect as connectHttp2,
-  type IncomingHttpHeaders,
-} from 'node:http2';
+import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { Writable } from 'node:stream';
 import { status } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { describe, expect, test, vi } from 'vitest';
 import { connect } from '../../src/client.ts';
-import { StreamHistoryRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { ErrorInfo } from '../../src/gen/google/rpc/error_details.ts';
 import { Status } from '../../src/gen/google/rpc/status.ts';
 import { OpenStreams } from '../../src/rpc/call/open-streams.ts';
@@ -18,6 +13,7 @@ import { openWithCredits } from '../accounts.ts';
 import { SOON } from '../process/replica.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
+import { callStreamHistory } from './http2-call.ts';
 
 const limits = { streamsMax: 3, perCallerMax: 2, stallMs: 60_000, bufferedBytesMax: 100 };
 const never = new Promise<void>(() => {});
@@ -106,7 +102,7 @@ describe('A reader that takes nothing', () => {
     try {
       const accountId = await openWithLongHistory(scrip);
       const session = connectHttp2(`http://127.0.0.1:${scrip.service.port}`);
-      const stream = callStreamHistory(session.request.bind(session), accountId);
+      const stream = callStreamHistory(session, accountId);
       const trailers = once(stream, 'trailers');
       // The window of the stream is 64 KiB: the rest waits until it is read here.
       const hasEnded = () => lines.some((line) => line.includes('StreamHistory'));
@@ -140,24 +136,4 @@ async function openWithLongHistory(scrip: TestService): Promise<string> {
       })),
     });
   return accountId;
-}
-
-/** grpc-js would read messages from the connection before its reader asks for them. */
-function callStreamHistory(
-  request: (headers: Record<string, string>) => ClientHttp2Stream,
-  accountId: string,
-): ClientHttp2Stream {
-  const stream = request({
-    ':method': 'POST',
-    ':path': '/billing.v1.BillingService/StreamHistory',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
-  const message = StreamHistoryRequest.encode(
-    StreamHistoryRequest.fromPartial({ accountId }),
-  ).finish();
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  stream.end(Buffer.concat([head, message]));
-  return stream;
 }

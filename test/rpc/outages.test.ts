@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { connect as connectClient } from '../../src/client.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';
 import { DatabaseProxy } from '../cluster/database-proxy.ts';
@@ -11,6 +12,7 @@ import { healthOf } from '../health.ts';
 import { createDatabase } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
+import { http2ErrorOf } from './http2-call.ts';
 
 /** A proxy in front of the database whose connections can be cut. */
 async function proxyTo(databaseUrl: string) {
@@ -325,6 +327,54 @@ describe('When as many calls are in flight as may be', () => {
       expect(refused).toMatchObject({ reason: 'OVERLOADED', metadata: { queue: '1', limit: '1' } });
       expect(health).toBe('SERVING');
     } finally {
+      await scrip.stop();
+    }
+  });
+
+  test('a call is refused before its message has arrived', async () => {
+    const scrip = await startTestService({ env: { QUEUE_MAX: '1' } });
+    try {
+      const accountId = await openWithCredits(scrip, 100n);
+      const unlock = await lockAccount(scrip.databaseUrl, accountId);
+      const charging = scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
+      await waitForBlockedSessions(scrip.databaseUrl);
+      const call = {
+        path: '/billing.v1.BillingService/Charge',
+        body: new Uint8Array(),
+        ends: false,
+      };
+      const error = await http2ErrorOf(scrip, call);
+      await unlock();
+      await charging;
+      expect(error).toMatchObject({ reason: 'OVERLOADED', retryMs: 100 });
+    } finally {
+      await scrip.stop();
+    }
+  });
+
+  test('an account has at most its share of them, whoever calls, and others have the rest', async () => {
+    const scrip = await startTestService({ env: { QUEUE_MAX: '20' } });
+    const callers = Array.from({ length: 17 }, (_, index) =>
+      connectClient(`127.0.0.1:${scrip.service.port}`, { caller: `caller-${index}` }),
+    );
+    try {
+      const [hot, other] = [await openWithCredits(scrip, 100n), await openWithCredits(scrip, 5n)];
+      const unlock = await lockAccount(scrip.databaseUrl, hot);
+      const charges = callers.map(({ billing }) =>
+        billing.charge({ accountId: hot, requestId: requestId(), credits: 1n }),
+      );
+      // 16 wait for the lock.
+      const refused = await errorOf(Promise.race(charges));
+      const available = (await balanceOf(scrip, other)).available;
+      const refusedRead = await errorOf(balanceOf(scrip, hot));
+      await unlock();
+      const settled = await Promise.allSettled(charges);
+      expect(refused).toMatchObject({ reason: 'OVERLOADED' });
+      expect(refusedRead).toMatchObject({ reason: 'OVERLOADED' });
+      expect(available).toBe(5n);
+      expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(16);
+    } finally {
+      for (const caller of callers) caller.close();
       await scrip.stop();
     }
   });

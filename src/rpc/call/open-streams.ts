@@ -3,6 +3,7 @@
  * stream waits while its reader is slow, so each holds one message. Those whose readers take nothing are
  * ended.
  */
+import { Counts } from '../../admission/counts.ts';
 import { Failure, overloaded } from '../../failure.ts';
 
 export type StreamLimits = {
@@ -22,7 +23,7 @@ type Waiting = { readonly bytes: number; readonly end: () => void };
 
 export class OpenStreams {
   readonly #limits: StreamLimits;
-  readonly #byCaller = new Map<string, number>();
+  readonly #callers = new Counts();
   #count = 0;
   /** The longest wait first. */
   readonly #waiting = new Set<Waiting>();
@@ -39,29 +40,27 @@ export class OpenStreams {
   /** Counts a stream, until the function that is returned is called. Throws OVERLOADED if there are too many. */
   open(caller: string): () => void {
     const { streamsMax, perCallerMax } = this.#limits;
-    const ofCaller = this.#byCaller.get(caller) ?? 0;
+    const ofCaller = this.#callers.get(caller);
     if (ofCaller >= perCallerMax) throw overloaded(ofCaller, perCallerMax);
     if (this.#count >= streamsMax) throw overloaded(this.#count, streamsMax);
-    this.#byCaller.set(caller, ofCaller + 1);
+    this.#callers.add(caller);
     this.#count += 1;
     return () => {
+      this.#callers.remove(caller);
       this.#count -= 1;
-      const left = (this.#byCaller.get(caller) ?? 0) - 1;
-      if (left > 0) this.#byCaller.set(caller, left);
-      else this.#byCaller.delete(caller);
     };
   }
 
   /**
-   * Waits for `drained`: the reader has taken a message. Throws a Failure if it takes too long, or if too much
+   * Waits for `sent`: the reader has taken a message. Throws a Failure if it takes too long, or if too much
    * waits and this has waited longest. `resume` says in its metadata where to go on after this message.
    */
-  async waitForReader(bytes: number, drained: Promise<void>, resume: Resume): Promise<void> {
+  async waitForReader(bytes: number, sent: Promise<void>, resume: Resume): Promise<void> {
     const ended = Promise.withResolvers<'ended'>();
     const waiting: Waiting = { bytes, end: () => ended.resolve('ended') };
     const timer = setTimeout(waiting.end, this.#limits.stallMs);
     this.#add(waiting);
-    const outcome = await Promise.race([drained, ended.promise]);
+    const outcome = await Promise.race([sent, ended.promise]);
     clearTimeout(timer);
     this.#remove(waiting);
     if (outcome === 'ended') throw readerStalled(resume);
