@@ -1,0 +1,59 @@
+/** Every RPC that a policy can allow, and the built-in roles that allow it. */
+
+export const ROLES = [
+  'product-service',
+  'support',
+  'billing-admin',
+  'observer',
+  'operator',
+  'payments',
+] as const;
+export type RoleName = (typeof ROLES)[number];
+
+const READERS = ['product-service', 'support', 'billing-admin', 'observer', 'operator'] as const;
+const ALL = ROLES;
+const OPERATORS = ['billing-admin', 'operator'] as const;
+
+/** A new RPC needs a row: `handlersOf` takes no other name. `ServerReflectionInfo` is gRPC reflection. */
+export const METHODS = {
+  Estimate: ['product-service', 'support', 'billing-admin', 'payments'],
+  Reserve: ['product-service'],
+  Commit: ['product-service'],
+  Release: ['product-service'],
+  Charge: ['product-service'],
+  ExtendReservation: ['product-service'],
+  RaiseReservation: ['product-service'],
+  Refund: ['product-service', 'support', 'billing-admin'],
+  Purchase: ['payments', 'billing-admin'],
+  Batch: ['product-service', 'support', 'billing-admin', 'payments'],
+  GetReservation: READERS,
+  ListReservations: READERS,
+  GetPurchase: ['support', 'billing-admin', 'observer', 'operator', 'payments'],
+  ListPurchases: ['support', 'billing-admin', 'observer', 'operator', 'payments'],
+  GetBalance: ALL,
+  StreamHistory: READERS,
+  OpenAccount: ['billing-admin'],
+  GetAccount: ALL,
+  ListAccounts: ['support', 'billing-admin', 'observer', 'operator'],
+  UpdateAccount: ['billing-admin'],
+  MoveAccount: ['billing-admin'],
+  CloseAccount: ['billing-admin'],
+  GrantCredits: ['support', 'billing-admin'],
+  ListGrants: READERS,
+  OfferPack: ['billing-admin'],
+  WithdrawPack: ['billing-admin'],
+  ListPacks: ALL,
+  ResolvePurchase: ['billing-admin'],
+  ListPlans: ALL,
+  GetPlan: ALL,
+  GetStatement: ['support', 'billing-admin', 'observer', 'operator'],
+  ListStatements: ['support', 'billing-admin', 'observer', 'operator'],
+  ExportStatements: ['billing-admin', 'observer'],
+  StreamEvents: ['billing-admin', 'observer', 'operator'],
+  ListDeliveries: ['observer', 'operator'],
+  ReplayDelivery: OPERATORS,
+  ReplayDeadDeliveries: OPERATORS,
+  ServerReflectionInfo: ['operator'],
+} as const satisfies Readonly<Record<string, readonly RoleName[]>>;
+
+export type MethodName = keyof typeof METHODS;
