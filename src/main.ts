@@ -7,10 +7,10 @@ import {
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts';
 import { migrate, pendingMigrations, pendingText } from './pg/migrate.ts';
-import { formatPlanFileError, readPlanFiles } from './plan-files.ts';
+import { readPlanFiles } from './plan-files.ts';
 import { ClocksDisagree, publishNow } from './plan-publication.ts';
 import type { PlanFile } from './pricing/plan.ts';
-import type { PlanFileError } from './pricing/plan-file/plan-file.ts';
+import { type FileError, formatFileError } from './pricing/plan-file/file-error.ts';
 import { startService } from './service.ts';
 import { UnpublishablePlans } from './store/publish-plans.ts';
 import { telemetry } from './telemetry.ts';
@@ -76,8 +76,8 @@ function createLog(level: string): pino.Logger {
   return pino({ level, base: { service: 'scrip' } }, destination);
 }
 
-const unpublishable = (errors: readonly PlanFileError[]): StartupError =>
-  new StartupError(...errors.map(formatPlanFileError));
+const unpublishable = (errors: readonly FileError[]): StartupError =>
+  new StartupError(...errors.map(formatFileError));
 
 /**
  * Publishes the plan files to the embedded database. In the database of DATABASE_URL only
@@ -103,9 +103,9 @@ async function publish(
       );
 }
 
-function warnOfInvalidFiles(errors: readonly PlanFileError[], log: pino.Logger) {
+function warnOfInvalidFiles(errors: readonly FileError[], log: pino.Logger) {
   log.warn(
-    { errors: errors.map(formatPlanFileError) },
+    { errors: errors.map(formatFileError) },
     'the plan files are not valid; the published plans are in force',
   );
 }

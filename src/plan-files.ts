@@ -2,11 +2,12 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlanFile } from './pricing/plan.ts';
-import { type PlanFileError, parsePlanFile } from './pricing/plan-file/plan-file.ts';
+import type { FileError } from './pricing/plan-file/file-error.ts';
+import { parsePlanFile } from './pricing/plan-file/plan-file.ts';
 
 export type PlanFiles =
   | { readonly plans: readonly PlanFile[] }
-  | { readonly errors: readonly PlanFileError[] };
+  | { readonly errors: readonly FileError[] };
 
 /** The plans of a folder in the order of their file names, or every error of every file. */
 export async function readPlanFiles(directory: string): Promise<PlanFiles> {
@@ -17,7 +18,7 @@ export async function readPlanFiles(directory: string): Promise<PlanFiles> {
 /** The plans of several files and folders, or every error of every file. Throws if a path does not exist. */
 export async function readPlanPaths(paths: readonly string[]): Promise<PlanFiles> {
   const files: string[] = [];
-  const errors: PlanFileError[] = [];
+  const errors: FileError[] = [];
   for (const path of paths) {
     const listed = (await stat(path)).isDirectory() ? await listPlanFiles(path) : { files: [path] };
     if ('errors' in listed) errors.push(...listed.errors);
@@ -30,7 +31,7 @@ export async function readPlanPaths(paths: readonly string[]): Promise<PlanFiles
 
 async function listPlanFiles(
   directory: string,
-): Promise<{ readonly files: readonly string[] } | { readonly errors: readonly PlanFileError[] }> {
+): Promise<{ readonly files: readonly string[] } | { readonly errors: readonly FileError[] }> {
   const listed = await readdir(directory).catch(() => null);
   if (!listed) return oneError(directory, 'cannot be read: is PLANS_DIRECTORY right?');
   const files = listed.filter((file) => /\.ya?ml$/.test(file)).sort();
@@ -40,7 +41,7 @@ async function listPlanFiles(
 
 async function readFiles(paths: readonly string[]): Promise<PlanFiles> {
   const plans: PlanFile[] = [];
-  const errors: PlanFileError[] = [];
+  const errors: FileError[] = [];
   const fileOf = new Map<string, string>();
   for (const path of paths) {
     const parsed = parsePlanFile(path, await readFile(path, 'utf8'));
@@ -59,10 +60,6 @@ async function readFiles(paths: readonly string[]): Promise<PlanFiles> {
   }
   return errors.length > 0 ? { errors } : { plans };
 }
-
-/** One line for people. */
-export const formatPlanFileError = ({ file, line, path, reason }: PlanFileError): string =>
-  [file, line && `line ${line}`, path, reason].filter(Boolean).join(': ');
 
 const oneError = (file: string, reason: string) => ({
   errors: [{ file, line: null, path: '', reason }],

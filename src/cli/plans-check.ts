@@ -2,9 +2,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { requireConfig } from '../config.ts';
-import { formatPlanFileError, readPlanFiles } from '../plan-files.ts';
+import { readPlanFiles } from '../plan-files.ts';
 import type { PlanFile } from '../pricing/plan.ts';
-import { type PlanFileError, parsePlanFile } from '../pricing/plan-file/plan-file.ts';
+import { type FileError, formatFileError } from '../pricing/plan-file/file-error.ts';
+import { parsePlanFile } from '../pricing/plan-file/plan-file.ts';
 import { type Command, INVALID_PLAN_FILE } from './command.ts';
 
 export const plansCheck: Command = {
@@ -21,7 +22,7 @@ export const plansCheck: Command = {
         const counts = `operations: ${rateCard.operations.size}, changes: ${changes.length}`;
         process.stdout.write(`${file}: plan ${planId} is valid (${counts})\n`);
       }
-      for (const error of errors) process.stdout.write(`${formatPlanFileError(error)}\n`);
+      for (const error of errors) process.stdout.write(`${formatFileError(error)}\n`);
       invalid ||= errors.length > 0;
     }
     return invalid ? INVALID_PLAN_FILE : 0;
@@ -30,7 +31,7 @@ export const plansCheck: Command = {
 
 type Checked = {
   readonly plans: readonly PlanFile[];
-  readonly errors: readonly PlanFileError[];
+  readonly errors: readonly FileError[];
 };
 
 async function check(path: string): Promise<Checked> {

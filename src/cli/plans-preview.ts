@@ -4,10 +4,10 @@ import { parseArgs } from 'node:util';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
-import { formatPlanFileError } from '../plan-files.ts';
 import { FORMATS } from '../preview/format.ts';
 import { preview } from '../preview/preview.ts';
 import { type PlanFile, type RateCard, rateCardAt } from '../pricing/plan.ts';
+import { formatFileError } from '../pricing/plan-file/file-error.ts';
 import { parsePlanFile } from '../pricing/plan-file/plan-file.ts';
 import { instant } from '../pricing/plan-file/scalar-schemas.ts';
 import { argumentError, type Command, INVALID_PLAN_FILE, write } from './command.ts';
@@ -25,7 +25,7 @@ export const plansPreview: Command = {
     const options = readOptions(args);
     const parsed = parsePlanFile(options.file, await readFile(options.file, 'utf8'));
     if ('errors' in parsed) {
-      for (const error of parsed.errors) process.stderr.write(`${formatPlanFileError(error)}\n`);
+      for (const error of parsed.errors) process.stderr.write(`${formatFileError(error)}\n`);
       return INVALID_PLAN_FILE;
     }
     await printPreview(parsed.plan, options);

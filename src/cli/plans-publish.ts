@@ -2,10 +2,11 @@
 import { parseArgs } from 'node:util';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
-import { formatPlanFileError, readPlanPaths } from '../plan-files.ts';
+import { readPlanPaths } from '../plan-files.ts';
 import { compareNow, publishNow } from '../plan-publication.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
+import { formatFileError } from '../pricing/plan-file/file-error.ts';
 import { UnpublishablePlans } from '../store/publish-plans.ts';
 import { type Command, INVALID_PLAN_FILE } from './command.ts';
 import { planChangeLines } from './plan-changes.ts';
@@ -25,7 +26,7 @@ export const plansPublish: Command = {
     const files = await readPlanPaths(
       positionals.length > 0 ? positionals : [config.PLANS_DIRECTORY],
     );
-    if ('errors' in files) return refuse(files.errors.map(formatPlanFileError));
+    if ('errors' in files) return refuse(files.errors.map(formatFileError));
     const database = await findDatabase(config);
     try {
       const dryRun = values['dry-run'];

@@ -2,9 +2,10 @@
 import { parseArgs } from 'node:util';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
-import { formatPlanFileError, readPlanPaths } from '../plan-files.ts';
+import { readPlanPaths } from '../plan-files.ts';
 import { compareNow } from '../plan-publication.ts';
 import { isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
+import { formatFileError } from '../pricing/plan-file/file-error.ts';
 import { type Command, INVALID_PLAN_FILE } from './command.ts';
 
 /** Exit code where files and published plans differ. */
@@ -22,7 +23,7 @@ export const plansStatus: Command = {
       positionals.length > 0 ? positionals : [config.PLANS_DIRECTORY],
     );
     if ('errors' in files) {
-      for (const error of files.errors) process.stdout.write(`${formatPlanFileError(error)}\n`);
+      for (const error of files.errors) process.stdout.write(`${formatFileError(error)}\n`);
       return INVALID_PLAN_FILE;
     }
     const database = await findDatabase(config);

@@ -11,8 +11,9 @@ import { type Config, requireConfig } from '../config.ts';
 import { startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.ts';
 import { type FoundDatabase, findDatabase } from '../find-database.ts';
 import { migrate } from '../pg/migrate.ts';
-import { formatPlanFileError, readPlanFiles } from '../plan-files.ts';
+import { readPlanFiles } from '../plan-files.ts';
 import { publishNow } from '../plan-publication.ts';
+import { formatFileError } from '../pricing/plan-file/file-error.ts';
 import { startService } from '../service.ts';
 
 export type FoundService = {
@@ -58,7 +59,7 @@ export async function findService(environment: Environment): Promise<FoundServic
 
 async function startTemporaryService(config: Config): Promise<FoundService> {
   const files = await readPlanFiles(config.PLANS_DIRECTORY);
-  if ('errors' in files) throw new Error(files.errors.map(formatPlanFileError).join('; '));
+  if ('errors' in files) throw new Error(files.errors.map(formatFileError).join('; '));
   const directory = await mkdtemp(join(tmpdir(), 'scrip-demo-'));
   const undo: (() => Promise<void>)[] = [() => rm(directory, { recursive: true, force: true })];
   const undoAll = async () => {

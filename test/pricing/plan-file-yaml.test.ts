@@ -20,7 +20,7 @@ describe('ambiguous YAML is an error', () => {
       'an anchor',
       'limit: 10000',
       'limit: &limit 10000',
-      'line 7, column 28: sets an anchor, which no plan file may use',
+      'line 7, column 28: sets an anchor, which is not allowed',
     ],
     [
       'an alias',
@@ -38,7 +38,7 @@ describe('ambiguous YAML is an error', () => {
       'a tag',
       'limit: 10000',
       'limit: !!int "10000"',
-      'line 7, column 27: uses the tag tag:yaml.org,2002:int, which no plan file may use',
+      'line 7, column 27: uses the tag tag:yaml.org,2002:int, which is not allowed',
     ],
     [
       'a number that is not decimal',
@@ -58,7 +58,7 @@ describe('ambiguous YAML is an error', () => {
       'a directive',
       '\nplan_id',
       '%YAML 1.1\n---\nplan_id',
-      'line 1: begins with a directive, which no plan file may use',
+      'line 1: begins with a directive, which is not allowed',
     ],
   ])('%s', (_name, from, to, error) => {
     expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));

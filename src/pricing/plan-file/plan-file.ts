@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type PlanFile, UNPUBLISHED } from '../plan.ts';
 import { changeErrors, changesSchema, priceChanges } from './changes.ts';
+import { type FileError, locateErrors } from './file-error.ts';
 import { readOperationDraft } from './operation-draft.ts';
 import { operationErrors } from './operation-rules.ts';
 import { parseYaml } from './plan-yaml.ts';
@@ -9,29 +10,11 @@ import { priceErrors } from './price-rules.ts';
 import { operationsSchema } from './rate-card-schema.ts';
 import { id, text, yamlIntegers } from './scalar-schemas.ts';
 import { packsSchema, termsSchema } from './terms-schema.ts';
-import {
-  asMapping,
-  formatPath,
-  type Path,
-  type ValidationError,
-  validate,
-} from './validation-error.ts';
-
-/**
- * `path` is where in the file: `operations["image.resize"].components[0].credits`, or line and column of
- * a YAML syntax error.
- */
-export type PlanFileError = {
-  readonly file: string;
-  /** The line of `path`. Null: `path` says it, or the error is not about a part of the file. */
-  readonly line: number | null;
-  readonly path: string;
-  readonly reason: string;
-};
+import { asMapping, type Path, type ValidationError, validate } from './validation-error.ts';
 
 export type ParsedPlanFile =
   | { readonly plan: PlanFile }
-  | { readonly errors: readonly PlanFileError[] };
+  | { readonly errors: readonly FileError[] };
 
 const planFile = z.strictObject({
   plan_id: id,
@@ -48,20 +31,12 @@ const planFile = z.strictObject({
  * guessing what an invalid part means. Never throws.
  */
 export function parsePlanFile(file: string, yamlText: string): ParsedPlanFile {
-  const { content, errors: yamlErrors, findLine } = parseYaml(yamlText);
-  const syntaxErrors = yamlErrors.map((error) => ({ file, line: null, ...error }));
-  if (content === undefined) return { errors: syntaxErrors };
+  const yaml = parseYaml(yamlText);
+  const { content } = yaml;
+  if (content === undefined) return { errors: locateErrors(file, yaml, []) };
   const shape = validate(planFile, content);
   const contentErrors = [...('value' in shape ? [] : shape.errors), ...ruleErrors(content)];
-  const errors = [
-    ...syntaxErrors,
-    ...contentErrors.map(({ path, reason }) => ({
-      file,
-      line: findLine(path),
-      path: formatPath(path),
-      reason,
-    })),
-  ];
+  const errors = locateErrors(file, yaml, contentErrors);
   if (errors.length > 0 || !('value' in shape)) return { errors };
   const { plan_id: planId, title, terms, packs, operations, changes } = shape.value;
   const rateCard = { version: UNPUBLISHED, operations };

@@ -1,6 +1,6 @@
 /**
- * The subset of YAML that a plan file may use: mappings, lists, text, whole numbers, true, false and null.
- * Everything that makes a file hard to read is an error: duplicate keys, aliases and merges, tags,
+ * The subset of YAML that a plan file or a policy may use: mappings, lists, text, whole numbers, true,
+ * false and null. Everything that makes a file hard to read is an error: duplicate keys, aliases and merges, tags,
  * directives, several documents, numbers that are not decimal.
  */
 import {
@@ -57,7 +57,7 @@ export function parseYaml(yamlText: string): ParsedYaml {
   }
 }
 
-/** Finds YAML that is valid and that plan files must not use. */
+/** Finds YAML that is valid and that files must not use. */
 function findForbidden(
   document: Document,
   lines: LineCounter,
@@ -67,7 +67,7 @@ function findForbidden(
   if (document.directives?.yaml.explicit === true) {
     errors.push({
       path: 'line 1',
-      reason: 'begins with a directive, which no plan file may use',
+      reason: 'begins with a directive, which is not allowed',
     });
   }
   visit(document, {
@@ -76,8 +76,8 @@ function findForbidden(
         errors.push({ path: lineOf(lines, node.range?.[0] ?? 0), reason });
       aliased ||= isAlias(node);
       if (isAlias(node)) addError('uses an alias; write the value out');
-      else if (node.anchor !== undefined) addError('sets an anchor, which no plan file may use');
-      if (node.tag !== undefined) addError(`uses the tag ${node.tag}, which no plan file may use`);
+      else if (node.anchor !== undefined) addError('sets an anchor, which is not allowed');
+      if (node.tag !== undefined) addError(`uses the tag ${node.tag}, which is not allowed`);
       if (isScalar(node) && (node.format === 'HEX' || node.format === 'OCT')) {
         addError('is a number that is not written in decimal');
       }
