@@ -49,7 +49,11 @@ export type Reason =
   | 'COMPRESSION_UNSUPPORTED'
   | 'DEADLINE_EXCEEDED'
   | 'SERVICE_UNKNOWN'
-  | 'POSITION_LOST';
+  | 'POSITION_LOST'
+  | 'CALLER_UNKNOWN'
+  | 'CALLER_NOT_ALLOWED'
+  | 'CALLER_LIMIT_REACHED'
+  | 'RATE_LIMITED';
 
 /** One bad field of a request: `field` is its path, e.g. `usages.items[2].count`. */
 export type Violation = { readonly field: string; readonly description: string };
@@ -75,6 +79,21 @@ export class Failure {
       Object.entries(metadata).map(([key, value]) => [key, String(value)]),
     );
     this.violations = violations;
+  }
+}
+
+/** A Failure that says how long to wait before a retry. Others wait as long as their reason says, if at all. */
+export class RetryLater extends Failure {
+  readonly retryAfterMs: number;
+
+  constructor(
+    reason: Reason,
+    message: string,
+    metadata: Readonly<Record<string, string | bigint | number>>,
+    retryAfterMs: number,
+  ) {
+    super(reason, message, { ...metadata, retry_after_ms: retryAfterMs });
+    this.retryAfterMs = retryAfterMs;
   }
 }
 

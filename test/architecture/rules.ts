@@ -11,6 +11,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['account-cache', 'clock'],
   ['store'],
   ['pg', 'embedded-postgres', 'statements', 'gen'],
+  ['policy'],
   ['ledger'],
   ['pricing'],
   ['tail', 'admission', 'database-probe'],
@@ -34,7 +35,8 @@ const PURE = [
   ...['failure', 'canonical', 'sha256', 'min', 'nearest-name', 'map-of'],
 ];
 
-const PURE_FILES = '^src/clock/(clock-state|timeline)\\.ts$';
+/** All of `policy/` but the file that reads the policy. */
+const PURE_FILES = '^src/(clock/(clock-state|timeline)|policy/(?!policy-source)[a-z-]+)\\.ts$';
 
 /**
  * Files that read the clock of a host or of the database, and what for. Everything else asks `clock/`:

@@ -3,7 +3,7 @@
  * every error of the service carries.
  */
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { Failure, type Reason } from '../../failure.ts';
+import { Failure, type Reason, RetryLater } from '../../failure.ts';
 import { InsufficientCredits } from '../../gen/billing/v1/error_details.ts';
 import type { Any } from '../../gen/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../gen/google/rpc/error_details.ts';
@@ -61,6 +61,10 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   SERVICE_UNKNOWN: status.NOT_FOUND,
   POSITION_LOST: status.FAILED_PRECONDITION,
+  CALLER_UNKNOWN: status.UNAUTHENTICATED,
+  CALLER_NOT_ALLOWED: status.PERMISSION_DENIED,
+  CALLER_LIMIT_REACHED: status.RESOURCE_EXHAUSTED,
+  RATE_LIMITED: status.RESOURCE_EXHAUSTED,
 };
 
 /** When a retry may help, for the reasons for which it may at all. */
@@ -130,7 +134,8 @@ export function detailsOf(failure: Failure): readonly Any[] {
       ),
     );
   }
-  const retryAfterMs = RETRY_AFTER_MS[reason];
+  const retryAfterMs =
+    failure instanceof RetryLater ? failure.retryAfterMs : RETRY_AFTER_MS[reason];
   if (retryAfterMs !== undefined) {
     const retryDelay = {
       seconds: BigInt(Math.floor(retryAfterMs / 1_000)),
