@@ -7,6 +7,8 @@ import { plansList } from './plans-list.ts';
 import { plansPreview } from './plans-preview.ts';
 import { plansPublish } from './plans-publish.ts';
 import { plansStatus } from './plans-status.ts';
+import { policyCheck } from './policy-check.ts';
+import { policyExplain } from './policy-explain.ts';
 import { purchasesMismatched } from './purchases-mismatched.ts';
 import { purchasesResolve } from './purchases-resolve.ts';
 
@@ -19,6 +21,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'plans preview': plansPreview,
   'plans publish': plansPublish,
   'plans status': plansStatus,
+  'policy check': policyCheck,
+  'policy explain': policyExplain,
   'purchases mismatched': purchasesMismatched,
   'purchases resolve': purchasesResolve,
 };

@@ -11,8 +11,8 @@ export const ROLES = [
 export type RoleName = (typeof ROLES)[number];
 
 const READERS = ['product-service', 'support', 'billing-admin', 'observer', 'operator'] as const;
-const ALL = ROLES;
-const OPERATORS = ['billing-admin', 'operator'] as const;
+/** Those who account for money, or look at it. */
+const ACCOUNTANTS = ['support', 'billing-admin', 'observer', 'operator', 'payments'] as const;
 
 /** A new RPC needs a row: `handlersOf` takes no other name. `ServerReflectionInfo` is gRPC reflection. */
 export const METHODS = {
@@ -28,12 +28,12 @@ export const METHODS = {
   Batch: ['product-service', 'support', 'billing-admin', 'payments'],
   GetReservation: READERS,
   ListReservations: READERS,
-  GetPurchase: ['support', 'billing-admin', 'observer', 'operator', 'payments'],
-  ListPurchases: ['support', 'billing-admin', 'observer', 'operator', 'payments'],
-  GetBalance: ALL,
+  GetPurchase: ACCOUNTANTS,
+  ListPurchases: ACCOUNTANTS,
+  GetBalance: ROLES,
   StreamHistory: READERS,
   OpenAccount: ['billing-admin'],
-  GetAccount: ALL,
+  GetAccount: ROLES,
   ListAccounts: ['support', 'billing-admin', 'observer', 'operator'],
   UpdateAccount: ['billing-admin'],
   MoveAccount: ['billing-admin'],
@@ -42,17 +42,17 @@ export const METHODS = {
   ListGrants: READERS,
   OfferPack: ['billing-admin'],
   WithdrawPack: ['billing-admin'],
-  ListPacks: ALL,
+  ListPacks: ROLES,
   ResolvePurchase: ['billing-admin'],
-  ListPlans: ALL,
-  GetPlan: ALL,
-  GetStatement: ['support', 'billing-admin', 'observer', 'operator'],
-  ListStatements: ['support', 'billing-admin', 'observer', 'operator'],
-  ExportStatements: ['billing-admin', 'observer'],
+  ListPlans: ROLES,
+  GetPlan: ROLES,
+  GetStatement: ACCOUNTANTS,
+  ListStatements: ACCOUNTANTS,
+  ExportStatements: ['billing-admin', 'observer', 'payments'],
   StreamEvents: ['billing-admin', 'observer', 'operator'],
   ListDeliveries: ['observer', 'operator'],
-  ReplayDelivery: OPERATORS,
-  ReplayDeadDeliveries: OPERATORS,
+  ReplayDelivery: ['operator'],
+  ReplayDeadDeliveries: ['operator'],
   ServerReflectionInfo: ['operator'],
 } as const satisfies Readonly<Record<string, readonly RoleName[]>>;
 

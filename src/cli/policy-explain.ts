@@ -1,0 +1,85 @@
+/** `policy explain`: which rule of a policy concerns a caller, and what it may do. It needs no database. */
+import { parseArgs } from 'node:util';
+import { suggestion } from '../nearest-name.ts';
+import { methodOfName } from '../policy/caller-name.ts';
+import { CompiledPolicy } from '../policy/compiled-policy.ts';
+import { explain } from '../policy/explain.ts';
+import type { Identity } from '../policy/identity.ts';
+import { METHODS, type MethodName } from '../policy/methods.ts';
+import type { PolicyFile } from '../policy/policy-file.ts';
+import { unknownMethod } from '../policy/roles.ts';
+import { formatFileError } from '../pricing/plan-file/file-error.ts';
+import { argumentError, type Command } from './command.ts';
+import { INVALID_POLICY, policyPath, readPolicy } from './policy-path.ts';
+
+/** Exit code where the caller may not call the method. */
+const DENIED = 1;
+
+export const policyExplain: Command = {
+  usage:
+    '<caller> <method> [<account>] [--file <policy-file>] [--certificate <name>] [--claims <json>]',
+  description:
+    'Says whether a caller may call a method, on an account, and by which rule of a policy file, by default ' +
+    'POLICY_FILE. --certificate names the one that carries the token of the caller, --claims is an object ' +
+    'with the claims of the token. Exits with 1 if the call is denied.',
+  async run(args) {
+    const { positionals, values } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        file: { type: 'string' },
+        certificate: { type: 'string', default: '' },
+        claims: { type: 'string', default: '' },
+      },
+    });
+    const [caller, method, accountId = null] = positionals;
+    if (caller === undefined || method === undefined)
+      throw argumentError('a caller and a method are needed');
+    const read = await readPolicy(policyPath(values.file));
+    if ('errors' in read) {
+      for (const error of read.errors) process.stderr.write(`${formatFileError(error)}\n`);
+      return INVALID_POLICY;
+    }
+    const identity = identityOf(read.policy, caller, values.certificate, values.claims);
+    const policy = new CompiledPolicy(read.policy);
+    const { allowed, sentences } = explain(policy, identity, knownMethod(method), accountId);
+    const lines = [allowed ? 'allowed' : 'denied', ...sentences.map((each) => `  ${each}`)];
+    process.stdout.write(`${lines.join('\n')}\n`);
+    return allowed ? 0 : DENIED;
+  },
+};
+
+/** The caller as authentication would have named it. */
+function identityOf(
+  { issuers }: PolicyFile,
+  caller: string,
+  certificate: string,
+  claims: string,
+): Identity {
+  const method = methodOfName(caller, new Set(issuers.map(({ name }) => name)));
+  if (method === null) {
+    const beginnings = ['spiffe:', 'cn:', 'header:', ...issuers.map(({ name }) => `${name}:`)];
+    const { text } = suggestion(caller.slice(0, caller.indexOf(':') + 1), beginnings);
+    throw argumentError(
+      `no caller is named ${caller}: names begin with ${beginnings.join(', ')}${text}`,
+    );
+  }
+  if (method !== 'TOKEN' && (certificate !== '' || claims !== ''))
+    throw argumentError(`${caller} has no token, so there is no --certificate and no --claims`);
+  return { caller, method, certificate, claims: parseClaims(claims) };
+}
+
+function parseClaims(json: string): Identity['claims'] {
+  if (json === '') return {};
+  try {
+    const claims: unknown = JSON.parse(json);
+    if (typeof claims === 'object' && claims !== null && !Array.isArray(claims))
+      return claims as Identity['claims'];
+  } catch {}
+  throw argumentError('--claims must be a JSON object, such as {"groups":["support"]}');
+}
+
+function knownMethod(name: string): MethodName {
+  if (Object.hasOwn(METHODS, name)) return name as MethodName;
+  throw argumentError(unknownMethod(name));
+}
