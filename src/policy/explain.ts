@@ -39,7 +39,9 @@ export function explain(
       `${nameOf(rule)} is the first that concerns ${identity.caller}.`,
       ...open,
       methodSentence(rule, policy.file.roles, method),
-      ...(allowsMethod && accountId !== null ? [accountSentence(accountId, allowsAccount)] : []),
+      ...(allowsMethod && !allowsAccount
+        ? [`Account ${accountId} is denied: its id does not begin with ${list(permissions.accounts?.prefixes ?? [], 'or')}.`]
+        : []),
       ...(allowsMethod && allowsAccount ? limitSentences(permissions) : []),
     ],
   };
@@ -86,11 +88,6 @@ function methodSentence({ roles, selector }: Rule, all: Roles, method: MethodNam
   const has = roles.length === 0 ? 'no role' : `the role ${list(roles)}`;
   return `${method} is denied: ${selectorText(selector)} has ${has}, and only ${others} allows it.`;
 }
-
-const accountSentence = (accountId: string, allowed: boolean): string =>
-  allowed
-    ? `Account ${accountId} is allowed by its id.`
-    : `Account ${accountId} is denied: its id begins with none of the prefixes.`;
 
 function limitSentences(permissions: Permissions): readonly string[] {
   const { operations, ownReservationsOnly, creditLimits, streamsMax, onBehalfOf } = permissions;
