@@ -40,7 +40,9 @@ export function explain(
       ...open,
       methodSentence(rule, policy.file.roles, method),
       ...(allowsMethod && !allowsAccount
-        ? [`Account ${accountId} is denied: its id does not begin with ${list(permissions.accounts?.prefixes ?? [], 'or')}.`]
+        ? [
+            `Account ${accountId} is denied: its id does not begin with ${list(permissions.accounts?.prefixes ?? [], 'or')}.`,
+          ]
         : []),
       ...(allowsMethod && allowsAccount ? limitSentences(permissions) : []),
     ],
