@@ -2,7 +2,7 @@
 
 import { Failure } from '../failure.ts';
 import type { Command, Outcome } from '../ledger/decide.ts';
-import { SERVICE_CALLER, type Trace } from '../ledger/entry.ts';
+import { serviceOrigin, type Trace } from '../ledger/entry.ts';
 import type { StatementToClose } from '../ledger/statement-closing.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import type { Answer, Request, StoredResponse, Task } from './task.ts';
@@ -26,7 +26,7 @@ export class Lanes {
     command: Own,
     trace: Trace,
   ): Promise<Outcome<Own['kind']> | Failure> {
-    const origin = { caller: SERVICE_CALLER, requestId: '', ...trace };
+    const origin = serviceOrigin(trace);
     const answer = this.#queue({ type: 'internal command', accountId, command, origin });
     return answer as Promise<Outcome<Own['kind']> | Failure>;
   }

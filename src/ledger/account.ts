@@ -2,6 +2,7 @@
 import type { LowBalanceLevel } from '../pricing/low-balance-level.ts';
 import type { Terms } from '../pricing/plan.ts';
 import type { AutoTopUp } from './auto-top-up.ts';
+import type { CallerDays } from './caller-limits.ts';
 import type { Labels } from './entry.ts';
 import { monthStart } from './month.ts';
 import type { TopUps } from './top-up.ts';
@@ -77,6 +78,8 @@ export type Account = {
    */
   lastAt: number;
   lastHash: Uint8Array;
+  /** What callers with a limit have moved today; null before the first. */
+  callerDays: CallerDays | null;
   /** Row version: 1 when the account is opened, incremented by every write of its row. */
   version: bigint;
 };

@@ -9,6 +9,7 @@ import type { Plan } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Account } from './account.ts';
 import { applyMoves, assertInvariants } from './apply-moves.ts';
+import type { LimitedCaller } from './caller-limits.ts';
 import type { CustomPack } from './custom-pack.ts';
 import type { EntryDraft, Labels, Move, Origin, Trace, UnsealedEntry } from './entry.ts';
 import type { EventDraft, EventType } from './event.ts';
@@ -100,6 +101,10 @@ export class Book {
   readonly newId: () => string;
   /** What was remaining when low balance was looked at last: see `updateLowBalance`. */
   remainingSeen: bigint;
+  /** The caller of the command that is decided, if its credits are limited. */
+  limitedCaller: LimitedCaller | null = null;
+  /** What the command that is decided moves, as `checkCallerLimits` was told. */
+  creditsMoved = 0n;
   readonly changes = {
     /** Whether columns that entries, events and settling change must be written. */
     account: false,
@@ -303,6 +308,8 @@ const toEntry = (
   sealedEvents: null,
   caller: origin.caller,
   requestId: origin.requestId,
+  onBehalfOf: origin.onBehalfOf,
+  certificate: origin.certificate,
   reference: draft.reference ?? '',
   labels: draft.labels ?? NO_LABELS,
   personal: draft.personal ?? NO_LABELS,

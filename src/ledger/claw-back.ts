@@ -9,7 +9,7 @@
  */
 import { min } from '../min.ts';
 import type { Book } from './book.ts';
-import { type Origin, SERVICE_CALLER } from './entry.ts';
+import { type Origin, serviceOrigin } from './entry.ts';
 import { scheduleExpiry } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import type { Purchase } from './purchase.ts';
@@ -19,17 +19,17 @@ import { entryReference } from './purchase-lifecycle.ts';
 export function syncClawBack(book: Book, purchase: Purchase, target: bigint, origin: Origin) {
   const increase = target - currentTarget(purchase);
   const grant = grantOf(book, purchase);
-  const serviceOrigin: Origin = { ...origin, caller: SERVICE_CALLER, requestId: '' };
+  const ownOrigin = serviceOrigin(origin);
   if (increase > 0n) {
     const taken = min(grantAvailable(grant), increase);
-    if (taken > 0n) post(book, purchase, 'CLAW_BACK', taken, serviceOrigin);
+    if (taken > 0n) post(book, purchase, 'CLAW_BACK', taken, ownOrigin);
     purchase.creditsClawedBack += taken;
     purchase.creditsUnrecovered += increase - taken;
   } else if (increase < 0n) {
     const reinstated = clawedBackBeyond(purchase, target);
     if (reinstated > 0n) {
-      post(book, purchase, 'REINSTATE', reinstated, serviceOrigin);
-      if (!hasExpired(grant, book.now)) scheduleExpiry(book, grant, serviceOrigin);
+      post(book, purchase, 'REINSTATE', reinstated, ownOrigin);
+      if (!hasExpired(grant, book.now)) scheduleExpiry(book, grant, ownOrigin);
     }
     purchase.creditsClawedBack -= reinstated;
     purchase.creditsUnrecovered = target - purchase.creditsClawedBack;

@@ -30,6 +30,7 @@ export function reservationFromEntries(entries: readonly Entry[]): Reservation {
     overCommitPolicy,
     planId: first.planId,
     rateCardVersion,
+    caller: first.caller,
     reference: first.reference,
     labels: first.labels,
     late: false,

@@ -12,6 +12,7 @@
  * | x | expiry, in epoch milliseconds |
  * | p | over-commit policy of a RESERVE, if it is not REJECT |
  * | d | details |
+ * | c | certificate |
  * | e | events that it covers: [seq of the last, hash] |
  *
  * Members that are empty are left out. Integers above 2^53 are strings.
@@ -30,6 +31,7 @@ export type EntryContent = Pick<
   | 'expiresAt'
   | 'overCommitPolicy'
   | 'details'
+  | 'certificate'
   | 'sealedEvents'
 > & {
   /** Null on entries other than commits. */
@@ -64,6 +66,7 @@ export function contentJson(entry: EntryContent): string {
   if (entry.overCommitPolicy !== null && entry.overCommitPolicy !== 'REJECT')
     add('p', JSON.stringify(entry.overCommitPolicy));
   if (Object.keys(entry.details).length > 0) add('d', canonicalJson(entry.details));
+  if (entry.certificate) add('c', JSON.stringify(entry.certificate));
   const { sealedEvents } = entry;
   if (sealedEvents) add('e', `[${integerJson(sealedEvents.upTo)},"${sealedEvents.hash}"]`);
   return `{${text}}`;
@@ -108,6 +111,7 @@ export type StoredContent = {
   readonly x?: number;
   readonly p?: OverCommitPolicy;
   readonly d?: Labels;
+  readonly c?: string;
   readonly e?: readonly [upTo: JsonInteger, hash: string];
 };
 
@@ -116,7 +120,7 @@ const NO_DETAILS: Labels = {};
 
 /** Reads what `contentJson` wrote of an entry of this kind. Throws if it is anything else. */
 export function readContent(stored: StoredContent, kind: EntryKind): EntryContent {
-  const { m, u, l, f, a, x, p, d, e } = stored;
+  const { m, u, l, f, a, x, p, d, c, e } = stored;
   return {
     moves: m ? toMoves(m) : NOTHING,
     usages: u ? toUsages(u) : NOTHING,
@@ -126,6 +130,7 @@ export function readContent(stored: StoredContent, kind: EntryKind): EntryConten
     expiresAt: x ?? null,
     overCommitPolicy: p ?? (kind === 'RESERVE' ? 'REJECT' : null),
     details: d ?? NO_DETAILS,
+    certificate: c ?? '',
     sealedEvents: e ? { upTo: BigInt(e[0]), hash: e[1] } : null,
   };
 }

@@ -86,7 +86,21 @@ export type Origin = Trace & {
   readonly caller: string;
   /** Empty for what the service does by itself. */
   readonly requestId: string;
+  /** The name in whose place the caller acts; empty: its own. */
+  readonly onBehalfOf: string;
+  /** Name of the certificate that carried the caller's token; empty: the caller had no other identity. */
+  readonly certificate: string;
 };
+
+/** The origin of what the service does by itself. */
+export const serviceOrigin = ({ traceId, spanId }: Trace): Origin => ({
+  caller: SERVICE_CALLER,
+  requestId: '',
+  onBehalfOf: '',
+  certificate: '',
+  traceId,
+  spanId,
+});
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -97,10 +97,18 @@ function hashEntry(
 }
 
 /** The labels and other personal data as they are stored; null if there are none. */
-function personalJsonOf({ labels, personal }: Pick<StoredEntry, 'labels' | 'personal'>) {
+function personalJsonOf({
+  labels,
+  personal,
+  onBehalfOf,
+}: Pick<StoredEntry, 'labels' | 'personal' | 'onBehalfOf'>) {
   const hasLabels = Object.keys(labels).length > 0;
-  if (!hasLabels && Object.keys(personal).length === 0) return null;
-  return canonicalJson({ ...personal, ...(hasLabels && { labels }) });
+  if (!hasLabels && !onBehalfOf && Object.keys(personal).length === 0) return null;
+  return canonicalJson({
+    ...personal,
+    ...(onBehalfOf && { on_behalf_of: onBehalfOf }),
+    ...(hasLabels && { labels }),
+  });
 }
 
 /** The same as the SQL function `personal_hash` of docs/schema.sql. */

@@ -5,7 +5,7 @@
 import { trimZeros } from '../pricing/money.ts';
 import { formatValidity } from '../pricing/plan-file/validity.ts';
 import type { Book } from './book.ts';
-import { type Labels, type Origin, SERVICE_CALLER } from './entry.ts';
+import { type Labels, type Origin, serviceOrigin } from './entry.ts';
 import type { Purchase } from './purchase.ts';
 
 /** They never change. */
@@ -61,8 +61,5 @@ export function postPayment(book: Book, purchase: Purchase, stated: string, orig
   if (paymentKey(purchase) === stated) return;
   const { purchaseId, state } = purchase;
   const details = { state, ...paymentDetails(purchase) };
-  book.post(
-    { kind: 'PAYMENT', purchaseId, details },
-    { ...origin, caller: SERVICE_CALLER, requestId: '' },
-  );
+  book.post({ kind: 'PAYMENT', purchaseId, details }, serviceOrigin(origin));
 }

@@ -113,7 +113,6 @@ export const entryReference = ({ paymentReference, purchaseId }: Purchase): stri
  */
 export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
   const { credits, resolution } = purchase;
-  const { caller, requestId } = resolution ? origin : purchase;
   const grant = book.addGrant({
     amount: credits,
     category: 'PAID',
@@ -146,11 +145,17 @@ export function grantPurchase(book: Book, purchase: Purchase, origin: Origin) {
       labels: purchase.labels,
       ...(resolution && { personal: { reason: resolution.reason } }),
     },
-    { ...origin, caller, requestId },
+    resolution ? origin : boughtBy(purchase, origin),
   );
   emitPurchaseCompleted(book, purchase, origin);
   return { grant, entrySeq: entry.seq };
 }
+
+/** The buyer, in the trace in which the payment became known. */
+const boughtBy = ({ caller, requestId }: Purchase, origin: Origin): Origin =>
+  caller === origin.caller && requestId === origin.requestId
+    ? origin
+    : { ...serviceOrigin(origin), caller, requestId };
 
 /** Marks a purchase as paid otherwise than ordered. Nothing is granted until an operator accepts it. */
 export function markMismatched(book: Book, purchase: Purchase, paid: Money | null, trace: Trace) {

@@ -7,6 +7,7 @@ export type RefundableEntry = {
   readonly seq: bigint;
   readonly at: number;
   readonly reservationId: string | null;
+  readonly caller: string;
   readonly planId: string | null;
   readonly rateCardVersion: number | null;
   readonly reference: string;
@@ -25,6 +26,7 @@ type RefundableFields = Pick<
   | 'seq'
   | 'at'
   | 'reservationId'
+  | 'caller'
   | 'planId'
   | 'rateCardVersion'
   | 'reference'
@@ -39,6 +41,7 @@ export function toRefundableEntry(entry: RefundableFields, refunded: bigint): Re
     seq: entry.seq,
     at: entry.at,
     reservationId: entry.reservationId,
+    caller: entry.caller,
     planId: entry.planId,
     rateCardVersion: entry.rateCardVersion,
     reference: entry.reference,

@@ -44,6 +44,8 @@ export type Reservation = {
   readonly planId: string;
   /** Version of that plan's rate card. */
   readonly rateCardVersion: number;
+  /** Who reserved. */
+  readonly caller: string;
   readonly reference: string;
   readonly labels: Labels;
   /** Whether any of it was committed after its expiry, within the plan's grace period. */

@@ -6,7 +6,7 @@
 import { grantAllowance, periodOf } from './allowance.ts';
 import { disableWithoutPack } from './auto-top-up.ts';
 import type { Book } from './book.ts';
-import { type Origin, SERVICE_CALLER, type Trace } from './entry.ts';
+import { type Origin, serviceOrigin, type Trace } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired, isLimited, isOpen } from './grant.ts';
@@ -20,7 +20,7 @@ import { updateStranded } from './usable-credits.ts';
 /** Brings the account up to `book.now`. `trace` is that of the unit of work. */
 export function settle(book: Book, trace: Trace) {
   syncPlanTerms(book);
-  settleDueItems(book, { caller: SERVICE_CALLER, requestId: '', ...trace });
+  settleDueItems(book, serviceOrigin(trace));
   // Even if nothing was due, the plan may have other prices and thresholds than when it was last settled.
   updateStranded(book, trace);
   updateLowBalance(book, trace);

@@ -1,5 +1,5 @@
 /** What one caller may do: the rule of the policy that applies to it, with its roles resolved. */
-import type { CreditLimits } from '../ledger/credit-limits.ts';
+import type { CreditLimits } from '../ledger/caller-limits.ts';
 import type { MethodName } from './methods.ts';
 
 export type Permissions = {

@@ -72,6 +72,7 @@ export const newAccount = (
   statementPlanId: null,
   hasLimitedGrants: false,
   dueAt: null,
+  callerDays: null,
   lastAt: now,
   lastHash: new Uint8Array(),
   version: 1n,

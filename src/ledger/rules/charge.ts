@@ -2,6 +2,7 @@
 import { Failure } from '../../failure.ts';
 import { allocate } from '../allocation/allocate.ts';
 import type { Book } from '../book.ts';
+import { checkCallerLimits } from '../caller-limits.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed } from '../failures.ts';
 import { toMoves } from '../moves.ts';
@@ -24,6 +25,8 @@ export function charge(book: Book, command: Charge, origin: Origin) {
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAmount(book, command.amount, rateCard);
   if (priced instanceof Failure) return priced;
+  const overLimit = checkCallerLimits(book, priced.credits);
+  if (overLimit) return overLimit;
   const paused = checkPauseFloor(book, command.criticality, priced.lines);
   if (paused) return paused;
   const split = allocate(book, priced.credits, priced.lines);

@@ -13,6 +13,7 @@ import {
 import {
   allocateCommit,
   allocateLateCommit,
+  type CommitAllocation,
   remainingDemands,
   splitHeld,
 } from '../allocation/commit-allocation.ts';
@@ -20,6 +21,7 @@ import { type SparedAllocation, spareOverage } from '../allocation/spare-overage
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import { amountKey, creditsKey } from '../amount-key.ts';
 import type { Book } from '../book.ts';
+import { checkCallerLimits } from '../caller-limits.ts';
 import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
@@ -50,6 +52,8 @@ export function commit(book: Book, command: Commit, origin: Origin) {
       ? allocateLateCommit(book, reservation, amount)
       : allocateCommit(book, reservation, amount, command.final);
   if (allocation instanceof Failure) return allocation;
+  const overLimit = checkCallerLimits(book, beyondReserved(reservation, allocation));
+  if (overLimit) return overLimit;
   const spared = spareOverage(book, amount, allocation);
   return postCommit(book, reservation, command.final, amount, spared, origin);
 }
@@ -57,6 +61,15 @@ export function commit(book: Book, command: Commit, origin: Origin) {
 /** What the reservation set aside and is not committed yet. */
 const committableCredits = (reservation: Reservation): bigint =>
   reservation.state === 'EXPIRED' ? reservation.returned : heldCredits(reservation);
+
+/** What it charges beyond what the reservation set aside. */
+const beyondReserved = (
+  reservation: Reservation,
+  { fromHeld, fromAvailable }: CommitAllocation,
+): bigint => {
+  const committed = totalCredits(fromHeld) + totalCredits(fromAvailable);
+  return committed - min(committed, committableCredits(reservation));
+};
 
 /**
  * A commit of a committed reservation, under another request id. If it asks for exactly what was done, it is

@@ -1,6 +1,7 @@
 /** GrantCredits: an operator grants credits, effective now or later. */
 import { unknownOperationAt } from '../../pricing/usage-failures.ts';
 import type { Book } from '../book.ts';
+import { checkCallerLimits } from '../caller-limits.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, invalidField } from '../failures.ts';
@@ -20,6 +21,8 @@ export type GrantCredits = {
   readonly operations: readonly string[];
   readonly reference: string;
   readonly labels: Labels;
+  /** Why, for people. */
+  readonly reason: string;
 };
 
 export function grantCredits(book: Book, command: GrantCredits, origin: Origin) {
@@ -31,7 +34,8 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
   for (const [index, operation] of command.operations.entries())
     if (!book.plan.rateCard.operations.has(operation))
       return unknownOperationAt(book.plan.rateCard, operation, `only_for.operations[${index}]`);
-  const overLimit = checkCreditLimit(book, command.credits);
+  const overLimit =
+    checkCallerLimits(book, command.credits) ?? checkCreditLimit(book, command.credits);
   if (overLimit) return overLimit;
 
   const scheduled = effectiveAt > book.now;
@@ -58,6 +62,7 @@ export function grantCredits(book: Book, command: GrantCredits, origin: Origin) 
       details: grantDetails(grant),
       reference: command.reference,
       labels: command.labels,
+      personal: { reason: command.reason },
     },
     origin,
   );

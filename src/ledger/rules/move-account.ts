@@ -13,6 +13,8 @@ export type MoveAccount = {
   readonly planId: string;
   readonly reference: string;
   readonly labels: Labels;
+  /** Why, for people. */
+  readonly reason: string;
 };
 
 export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
@@ -38,6 +40,7 @@ export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
       previousPlanId,
       reference: command.reference,
       labels: command.labels,
+      personal: { reason: command.reason },
     },
     origin,
   );

@@ -4,6 +4,7 @@ import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { mergeInBurnOrder } from '../allocation/allocation.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
+import { checkCallerLimits } from '../caller-limits.ts';
 import type { Origin } from '../entry.ts';
 import { accountClosed, reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves } from '../moves.ts';
@@ -24,6 +25,8 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const priced = priceAmount(book, command.amount, reservation);
   if (priced instanceof Failure) return priced;
+  const overLimit = checkCallerLimits(book, priced.credits);
+  if (overLimit) return overLimit;
   const added = allocate(book, priced.credits, priced.lines);
   if (added instanceof Failure) return added;
 

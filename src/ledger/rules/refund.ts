@@ -10,6 +10,7 @@ import {
   totalCredits,
 } from '../allocation/allocation.ts';
 import type { Book } from '../book.ts';
+import { checkCallerLimits } from '../caller-limits.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Move, Origin, UnsealedEntry } from '../entry.ts';
 import { scheduleExpiry } from '../expiry-notice.ts';
@@ -27,6 +28,8 @@ export type Refund = {
   readonly credits: bigint | 'all';
   readonly reference: string;
   readonly labels: Labels;
+  /** Why, for people. */
+  readonly reason: string;
 };
 
 export function refund(book: Book, command: Refund, origin: Origin) {
@@ -35,6 +38,9 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   const allowed = original.committed - original.refunded;
   const credits = command.credits === 'all' ? allowed : command.credits;
   if (credits > allowed || allowed === 0n) return exceedsCommit(command.seq, credits, allowed);
+
+  const overCallerLimit = checkCallerLimits(book, credits);
+  if (overCallerLimit) return overCallerLimit;
 
   const split = lastUsed(original, credits);
   const expired = split.filter((allocation) => isFromExpiredGrant(book, allocation));
@@ -65,7 +71,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
 
 const postRefund = (
   book: Book,
-  { reference, labels }: Refund,
+  { reference, labels, reason }: Refund,
   original: RefundableEntry,
   credits: bigint,
   moves: readonly Move[],
@@ -82,6 +88,7 @@ const postRefund = (
       ...(original.rateCardVersion && { rateCardVersion: original.rateCardVersion }),
       reference: reference || original.reference,
       labels: { ...original.labels, ...labels },
+      personal: { reason },
     },
     origin,
   );

@@ -3,6 +3,7 @@ import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
+import { checkCallerLimits } from '../caller-limits.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, invalidField } from '../failures.ts';
 import { toMoves } from '../moves.ts';
@@ -31,6 +32,8 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAmount(book, command.amount, rateCard);
   if (priced instanceof Failure) return priced;
+  const overLimit = checkCallerLimits(book, priced.credits);
+  if (overLimit) return overLimit;
   const paused = checkPauseFloor(book, command.criticality, priced.lines);
   if (paused) return paused;
   const allocations = allocate(book, priced.credits, priced.lines);
@@ -53,6 +56,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     endedAsking: null,
     overCommitPolicy: command.overCommitPolicy,
     ...rateCard,
+    caller: origin.caller,
     reference: command.reference,
     labels: command.labels,
     late: false,

@@ -84,6 +84,7 @@ export const moveAccount = defineMutation(
     planId: check.name('plan_id', request.planId),
     reference: check.text('reference', request.reference, 256),
     labels: check.labels('labels', request.labels),
+    reason: check.reason(request.reason),
   }),
   (outcome, book) => ({
     account: accountOf(book),

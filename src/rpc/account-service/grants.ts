@@ -41,6 +41,7 @@ export const grantCredits = defineMutation(
       operations: check.operations('only_for', request.onlyFor),
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
+      reason: check.reason(request.reason),
     };
   },
   (outcome, book) => ({

@@ -11,8 +11,6 @@ import { balanceMessage } from '../messages/balance.ts';
 import { grantMessage } from '../messages/grant.ts';
 import { purchaseMessage } from '../messages/purchase.ts';
 
-const REASON_MAX = 256;
-
 export const resolvePurchase = defineMutation(
   'ResolvePurchase',
   ResolvePurchaseRequest,
@@ -21,7 +19,7 @@ export const resolvePurchase = defineMutation(
     kind: 'ResolvePurchase',
     purchaseId: check.purchaseId(request.purchaseId),
     decision: parseDecision(request.decision, check),
-    reason: check.text('reason', request.reason, REASON_MAX, 1),
+    reason: check.reason(request.reason),
   }),
   ({ purchase, grant, entrySeq }, book) => ({
     purchase: purchaseMessage(purchase, grant),

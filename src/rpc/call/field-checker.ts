@@ -95,6 +95,11 @@ export class FieldChecker {
     return value;
   }
 
+  /** Why an operator does something. */
+  reason(value: string): string {
+    return this.text('reason', value, 256, 1);
+  }
+
   labels(field: string, labels: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
     if (labels.size > LABELS_MAX) this.addViolation(field, `must be at most ${LABELS_MAX} labels`);
     for (const [key, value] of first(labels, LABELS_MAX)) {

@@ -33,6 +33,8 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   final: entry.final ?? undefined,
   caller: entry.caller,
   requestId: entry.requestId,
+  onBehalfOf: entry.onBehalfOf,
+  certificate: entry.certificate,
   reference: entry.reference,
   labels: mapOf(entry.labels),
   traceId: entry.traceId,

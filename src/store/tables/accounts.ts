@@ -2,6 +2,7 @@
 import type { JsonInteger } from '../../canonical.ts';
 import type { AccountState } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
+import type { CallerDays } from '../../ledger/caller-limits.ts';
 import type { Labels } from '../../ledger/entry.ts';
 import type { TopUps } from '../../ledger/top-up.ts';
 import { bigint, boolean, bytea, hex, instant, json, text } from '../../pg/column.ts';
@@ -41,6 +42,11 @@ type StoredTopUps = {
   readonly refusal: StoredRefusal | null;
 };
 
+type StoredCallerDays = {
+  readonly day: number;
+  readonly credits: Readonly<Record<string, JsonInteger>>;
+};
+
 type StoredRefusal = {
   readonly at: number;
   readonly shortfall: JsonInteger;
@@ -76,6 +82,12 @@ export const accounts = defineTable({
     statementDueAt: instant('settings', 'end of the next month to close; null: none').nullable(),
     statementPlanId: text('settings', 'the postpaid plan that prices that month').nullable(),
     eventsHash: hex('settings', 'of the events that no entry covers yet; null: none').nullable(),
+    callerDays: json<StoredCallerDays>(
+      'settings',
+      'what callers with a limit have moved on its UTC day; null: none',
+    )
+      .as(toCallerDays, fromCallerDays)
+      .nullable(),
     seq: bigint('updated', 'of the newest entry'),
     grantCount: bigint('updated', 'number of the newest grant'),
     eventCount: bigint('updated', 'seq of the newest event'),
@@ -125,6 +137,15 @@ export const accounts = defineTable({
   unanalyzed: ['labels', 'autoTopUp', 'topUps', 'eventsHash', 'lastHash'],
   fillfactor: 70,
 });
+
+function toCallerDays({ day, credits }: StoredCallerDays): CallerDays {
+  const entries = Object.entries(credits);
+  return { day, credits: new Map(entries.map(([caller, value]) => [caller, BigInt(value)])) };
+}
+
+function fromCallerDays({ day, credits }: CallerDays): StoredCallerDays {
+  return { day, credits: Object.fromEntries(credits) };
+}
 
 function toLevels(names: readonly string[]): readonly LowBalanceLevel[] {
   return names.map((name) => {

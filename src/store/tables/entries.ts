@@ -134,10 +134,11 @@ function toEntry({
   method: _,
   ...values
 }: Pick<EntryValues, ShownField>): Entry {
-  const { labels = {}, ...others } = personal ?? {};
+  const { labels = {}, on_behalf_of: onBehalfOf = '', ...others } = personal ?? {};
   return {
     ...values,
     ...readContent(content, values.kind),
+    onBehalfOf: onBehalfOf as string,
     labels: labels as Labels,
     personal: others as Labels,
   };

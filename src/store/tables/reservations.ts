@@ -53,6 +53,7 @@ const columns = {
   )
     .as(toDemands, fromDemands)
     .nullable(),
+  caller: text('inserted', 'who reserved'),
   reference: text('inserted', "the caller's name for the job; null: none").nullIs(''),
   labels: jsonText<Labels>('inserted', '{"name": "value"}; null: none')
     .nullable()
