@@ -3,6 +3,7 @@
 import { clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { Book, MoreGrantsNeeded } from '../ledger/book.ts';
+import type { CreditLimits } from '../ledger/caller-limits.ts';
 import { type Command, decide } from '../ledger/decide.ts';
 import type { Origin, Trace, UnsealedEntry } from '../ledger/entry.ts';
 import {
@@ -15,8 +16,16 @@ import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
 import { closeStatement } from '../ledger/statement-closing.ts';
 import { newId } from '../new-id.ts';
 import { packResponse, unpackResponse } from '../store/packed-response.ts';
+import { denyOnRows } from './deny-on-rows.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
-import type { Answer, Request, StatementClosing, StoredResponse, Task } from './task.ts';
+import type {
+  Answer,
+  InternalCommand,
+  Request,
+  StatementClosing,
+  StoredResponse,
+  Task,
+} from './task.ts';
 
 /** Not decided: another replica has locked the account, or more is to be settled on it first. */
 export const DEFERRED = Symbol('deferred');
@@ -43,7 +52,7 @@ export function decideTask(
     case 'statement closing':
       return close(unit, task, trace);
     case 'internal command':
-      return decideCommand(unit, accountId, task.command, task.origin, (outcome) => outcome);
+      return decideCommand(unit, task, null, (outcome) => outcome);
     case 'request':
       return decideRequest(unit, task, at);
   }
@@ -61,6 +70,8 @@ function close(
 }
 
 function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer | Undecided {
+  const denied = denyOnRows(unit.books.get(request.accountId) ?? null, request);
+  if (denied) return orReload(unit, request.accountId, denied);
   const replayed = replay(unit, request);
   if (replayed) return replayed;
   if (request.isAbandoned())
@@ -68,24 +79,23 @@ function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer |
       'CANCELLED',
       'the caller gave up before the work began; nothing was written',
     );
-  const { accountId, command, origin, notAfter } = request;
-  if (notAfter !== null && notAfter < at) return expired(unit, accountId, notAfter, at);
-  if (request.blockedBy) return request.blockedBy;
-  return decideCommand(unit, accountId, command, origin, (outcome, book, entry) => {
+  const { accountId, notAfter, permissions, blockedBy } = request;
+  if (notAfter !== null && notAfter < at)
+    return orReload(unit, accountId, requestExpired(notAfter, at));
+  if (blockedBy) return orReload(unit, accountId, blockedBy);
+  return decideCommand(unit, request, permissions?.creditLimits ?? null, (outcome, book, entry) => {
     const response = request.encodeResponse(outcome, book);
     if (entry) remember(unit, request, response, entry);
-    return { response, firstAnsweredAt: null };
+    return { response, firstAnsweredAt: null, creditsMoved: book.creditsMoved };
   });
 }
 
-/** On a cached account the request id was not looked up: the request may have taken effect in time. */
-function expired(
-  unit: LoadedUnit,
-  accountId: string,
-  notAfter: number,
-  at: number,
-): Failure | Undecided {
-  if (!unit.cached.has(accountId)) return requestExpired(notAfter, at);
+/**
+ * A failure before the decision. On a cached account the request id was not looked up, so that the request may
+ * have taken effect before, and its row may have changed since: it is read first.
+ */
+function orReload(unit: LoadedUnit, accountId: string, failure: Failure): Failure | Undecided {
+  if (!unit.cached.has(accountId)) return failure;
   unit.needsReload.add(accountId);
   return CACHE_MISS;
 }
@@ -101,7 +111,11 @@ function replay(
   const { request, at } = before;
   const isSame = request.fingerprint && Buffer.compare(request.fingerprint, fingerprint) === 0;
   if (isSame && request.response)
-    return { response: unpackResponse(request.response, before), firstAnsweredAt: at };
+    return {
+      response: unpackResponse(request.response, before),
+      firstAnsweredAt: at,
+      creditsMoved: 0n,
+    };
   return new Failure(
     'REQUEST_ID_REUSED',
     `request id ${requestId} was used before for ${command.kind}, with other content`,
@@ -128,9 +142,8 @@ function remember(
  */
 function decideCommand(
   unit: LoadedUnit,
-  accountId: string,
-  command: Command,
-  origin: Origin,
+  { accountId, command, origin }: Pick<InternalCommand, 'accountId' | 'command' | 'origin'>,
+  limits: CreditLimits | null,
   /** Given the first entry that the command wrote; null if it wrote none. */
   answer: (
     outcome: Exclude<ReturnType<typeof decide>, Failure>,
@@ -142,7 +155,7 @@ function decideCommand(
   if (book instanceof Failure) return book;
   const { entries } = book.changes;
   const before = entries.length;
-  const outcome = decideOn(book, command, origin);
+  const outcome = decideOn(book, command, origin, limits);
   if (outcome === null) {
     // Of a cached account the first grants may be spent by now: the next ones are read as usual.
     (unit.cached.has(accountId) ? unit.needsReload : unit.needsGrants).add(accountId);
@@ -156,9 +169,9 @@ function decideCommand(
 }
 
 /** Null: the rule needs grants that were not loaded, and has changed nothing. */
-function decideOn(book: Book, command: Command, origin: Origin) {
+function decideOn(book: Book, command: Command, origin: Origin, limits: CreditLimits | null) {
   try {
-    return decide(book, command, origin);
+    return decide(book, command, origin, limits);
   } catch (error) {
     if (error instanceof MoreGrantsNeeded) return null;
     throw error;

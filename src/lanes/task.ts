@@ -5,6 +5,7 @@ import type { Book } from '../ledger/book.ts';
 import type { Command, Outcome, RequestedCommand } from '../ledger/decide.ts';
 import type { Origin } from '../ledger/entry.ts';
 import type { StatementToClose } from '../ledger/statement-closing.ts';
+import type { Permissions } from '../policy/permissions.ts';
 
 /** A mutation that a caller asked for. Its request id makes it safe to repeat. */
 export type Request = {
@@ -12,6 +13,8 @@ export type Request = {
   readonly accountId: string;
   readonly command: RequestedCommand;
   readonly origin: Origin;
+  /** What the caller may do; null: everything. Its method and the account's id have been checked. */
+  readonly permissions: Permissions | null;
   /** Hash of the request's content: the same request id must come with the same content. */
   readonly fingerprint: Uint8Array;
   /** After this instant, in epoch milliseconds, the request must have no effect. Null: no limit. */
@@ -56,6 +59,8 @@ export type StoredResponse = {
   readonly response: Uint8Array;
   /** In a replay: when the request took effect. Null for the first response. */
   readonly firstAnsweredAt: number | null;
+  /** What counts against the limits of its caller; 0 in a replay. */
+  readonly creditsMoved: bigint;
 };
 
 /** A request is answered with its response, an internal command with its outcome, the others with null. */

@@ -7,7 +7,7 @@ import { multiplyMoney } from '../pricing/money.ts';
 import { expiryOf } from '../pricing/packs.ts';
 import type { Money, Pack } from '../pricing/plan.ts';
 import type { Book } from './book.ts';
-import type { Labels, Origin, Trace } from './entry.ts';
+import { type Labels, type Origin, serviceOrigin, type Trace } from './entry.ts';
 import { DEFAULT_PRIORITY } from './grant.ts';
 import { grantDetails } from './grant-details.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
