@@ -49,7 +49,11 @@ export type Reason =
   | 'COMPRESSION_UNSUPPORTED'
   | 'DEADLINE_EXCEEDED'
   | 'SERVICE_UNKNOWN'
-  | 'POSITION_LOST';
+  | 'POSITION_LOST'
+  | 'CALLER_UNKNOWN'
+  | 'CALLER_NOT_ALLOWED'
+  | 'CALLER_LIMIT_REACHED'
+  | 'RATE_LIMITED';
 
 /** One bad field of a request: `field` is its path, e.g. `usages.items[2].count`. */
 export type Violation = { readonly field: string; readonly description: string };

@@ -51,6 +51,7 @@ async function main() {
     log.info(
       {
         port: service.port,
+        transport: service.transport,
         plans: service.planIds,
         ...(service.webhookPort !== null && { webhook_port: service.webhookPort }),
       },
@@ -120,12 +121,13 @@ async function refuseUnmigrated(url: string) {
 
 function printReadyMessage(config: Config, port: number) {
   const address = `localhost:${port}`;
+  const flags = config.TLS_CERT_FILE ? '-cacert CA_FILE' : '-plaintext';
   process.stdout.write(
     [
       '',
       `Scrip is ready on ${address} (embedded PostgreSQL in ${config.DATA_DIRECTORY}). Try:`,
       '',
-      `  grpcurl -plaintext ${address} billing.v1.PlanService/ListPlans`,
+      `  grpcurl ${flags} ${address} billing.v1.PlanService/ListPlans`,
       '',
       '',
     ].join('\n'),

@@ -9,6 +9,7 @@ import {
 import { Admission } from './admission/admission.ts';
 import { readSigningKey } from './anchors/anchor-key.ts';
 import { startAnchorSchedule } from './anchors/anchor-schedule.ts';
+import { type Authentication, startAuthentication } from './authentication/authentication.ts';
 import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import { DatabaseProbe } from './database-probe.ts';
@@ -24,6 +25,7 @@ import { connectStripe } from './payments/stripe.ts';
 import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect, type Em } from './pg/orm.ts';
+import type { TokenIssuer } from './policy/token-issuer.ts';
 import type { Poller } from './poller.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { isUnchanged } from './pricing/plan-change.ts';
@@ -49,6 +51,8 @@ export type Service = {
   readonly webhookPort: number | null;
   /** The published plans when it was started. */
   readonly planIds: readonly string[];
+  /** How the gRPC port is protected, such as "mutual tls". */
+  readonly transport: string;
   /** Settles every account that is due now, without waiting for the sweeper's interval. */
   sweep(): Promise<void>;
   /** Checks every pending purchase that is due now, without waiting for the reconciler's interval. */
@@ -61,6 +65,8 @@ export type Service = {
   probeDatabase(): Promise<void>;
   /** Writes the events of refusals that are due now, without waiting for its interval. */
   reportRefusals(): Promise<void>;
+  /** Reads certificates and the keys of tokens again, without waiting for the interval. */
+  reload(): Promise<void>;
   /** Finishes what was accepted, then stops. */
   stop(): Promise<void>;
 };
@@ -92,6 +98,7 @@ export async function startService(
   planFiles: readonly PlanFile[] | null,
   log: Logger,
   sources: Partial<TimeSources> = {},
+  tokenIssuers: readonly TokenIssuer[] = [],
 ): Promise<Service> {
   const orm = await connect(
     databaseUrl,
@@ -101,18 +108,22 @@ export async function startService(
   );
   const em = () => orm.em.fork();
   let clock: ReplicaClock | null = null;
+  let authentication: Authentication | null = null;
   const close = async () => {
+    await authentication?.stop(0);
     await clock?.stop();
     await orm.close();
   };
   try {
     const catalogue = new Catalogue(em);
     const tracer = trace.getTracer('scrip');
+    const now = sources.host ?? systemTimeSources(em).host;
+    authentication = await startAuthentication({ config, tokenIssuers, log, now });
     clock = await startClock(config, em, log, sources);
     const context = { config, rootEm: orm.em, em, clock, tracer, log, catalogue };
     const planIds = await loadPublishedPlans(context);
     if (planFiles) await warnOfOtherPlans(context, planFiles);
-    const service = await startParts(context, databaseUrl);
+    const service = await startParts(context, authentication, databaseUrl);
     return {
       ...service,
       planIds,
@@ -172,6 +183,7 @@ async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly
 /** Starts everything above the database. Leaves nothing running if a part cannot start. */
 async function startParts(
   context: Context,
+  authentication: Authentication,
   databaseUrl: string,
 ): Promise<Omit<Service, 'planIds'>> {
   const { config, clock } = context;
@@ -195,6 +207,8 @@ async function startParts(
       {
         ...context,
         inFlight: new InFlightCalls(),
+        authenticator: authentication.authenticator,
+        authorize: () => null,
         admission,
         overloadAnswer: new OverloadAnswer(admission),
         streams: new OpenStreams({
@@ -213,9 +227,12 @@ async function startParts(
         payments: payments?.payments ?? null,
         stopping: stopping.signal,
       },
-      config.HOST,
-      config.PORT,
-      config.REFLECTION,
+      {
+        host: config.HOST,
+        port: config.PORT,
+        tls: authentication.tls,
+        withReflection: config.REFLECTION,
+      },
     );
     parts.push(rpc);
     clock.watch((hasReliableClock) => rpc.report({ hasReliableClock }));
@@ -232,6 +249,7 @@ async function startParts(
     if (webhooks) parts.push(webhooks);
     return {
       port: rpc.port,
+      transport: authentication.transport,
       webhookPort: webhooks ? webhooks.port : null,
       sweep: () => sweeping.sweeper.sweep(),
       checkPurchases: async () => await payments?.reconciler.check(),
@@ -239,6 +257,7 @@ async function startParts(
       compareClocks: () => clock.sample(),
       probeDatabase: () => probe.probe(),
       reportRefusals: () => refusals.report(),
+      reload: () => authentication.reload(),
       stop: () => stop(config.SHUTDOWN_GRACE_MS),
     };
   } catch (error) {

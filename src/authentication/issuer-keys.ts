@@ -116,16 +116,16 @@ export class UrlKeys {
 
   /** Answers with the keys that it fetched before, if it can fetch none: an issuer that is down stops nobody. */
   readonly #fetch: FetchImplementation = async (url, request) => {
-    const { issuer, log, now } = this.#options;
+    const { issuer, log } = this.#options;
     try {
       const text = await fetchText(url, request);
-      this.#fetched = { text, at: now() };
+      this.#fetched = { text, at: this.#options.now() };
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing)
         log.warn({ issuer, url, err: error }, 'the keys of a token issuer cannot be fetched');
       this.#isFailing = true;
-      if (!this.#fetched || now() > this.#fetched.at + STALE_MAX_MS) throw error;
+      if (!this.#fetched || this.#options.now() > this.#fetched.at + STALE_MAX_MS) throw error;
     }
     return new Response(this.#fetched.text);
   };

@@ -1,5 +1,5 @@
 /** The certificate, its key, and the CAs of clients, from files that are replaced while the service runs. */
-import { X509Certificate } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls';
 import type { Logger } from 'pino';
@@ -75,7 +75,10 @@ export class TlsFiles {
   #reportProblem({ message }: Error) {
     if (this.#problem === message) return;
     this.#problem = message;
-    this.options.log.warn({ problem: message }, 'certificates not reloaded; the previous are in use');
+    this.options.log.warn(
+      { problem: message },
+      'certificates not reloaded; the previous are in use',
+    );
   }
 
   #reportExpiry() {
@@ -107,6 +110,8 @@ const contextOf = ({ cert, key, ca }: Files, { minVersion }: TlsOptions): Secure
   key,
   ...(ca && { ca }),
   minVersion,
+  // A resumed session shows no certificate: one that has expired, or whose CA was removed, would pass.
+  secureOptions: constants.SSL_OP_NO_TICKET,
 });
 
 function check(files: Files, options: TlsOptions) {

@@ -2,7 +2,7 @@
  * Bearer tokens. A token is verified once and then known for a while, so that nearly every call is
  * authenticated at once.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { Failure, overloaded } from '../failure.ts';
 import type { TokenIssuer } from '../policy/token-issuer.ts';
@@ -88,7 +88,7 @@ export class Tokens {
     if (token === undefined)
       return callerUnknown('TOKEN_MALFORMED', 'the authorization is no bearer token');
     // Not the token: what is kept in memory can be dumped.
-    const key = createHash('sha256').update(token).digest('base64');
+    const key = hash('sha256', token, 'base64');
     const knowledge = this.#knowledge;
     const now = this.#options.now();
     return (
@@ -102,10 +102,10 @@ export class Tokens {
   #verify(token: string, key: string, knowledge: Knowledge): Failure | Promise<Bearer | Failure> {
     const { issuers, bearers, refused, pending } = knowledge;
     if (pending.size >= PENDING_MAX) return overloaded(pending.size, PENDING_MAX);
-    const { now } = this.#options;
-    const verified = verifyToken(token, issuers, now()).then((outcome) => {
+    const options = this.#options;
+    const verified = verifyToken(token, issuers, options.now()).then((outcome) => {
       pending.delete(key);
-      const at = now();
+      const at = options.now();
       if (outcome instanceof Failure) refused.set(key, outcome, at + REFUSED_MS);
       else bearers.set(key, outcome, Math.min(outcome.until, at + KNOWN_MS));
       return outcome;

@@ -1,6 +1,4 @@
 /** TLS of the gRPC port: what connections must show, and certificates that are replaced while it is open. */
-import { constants } from 'node:crypto';
-import type { SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import type { TlsFiles } from '../authentication/tls-files.ts';
 
@@ -16,19 +14,13 @@ export class TlsServerCredentials extends ServerCredentials {
         rejectUnauthorized: clientCaFile !== null && requiresClientCertificate,
         handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       },
-      withoutTickets(files.context),
+      files.context,
     );
     // Connections that are open go on as they began.
-    files.watch((context) => this.updateSecureContextOptions(withoutTickets(context)));
+    files.watch((context) => this.updateSecureContextOptions(context));
   }
 
   override _equals(other: ServerCredentials): boolean {
     return this === other;
   }
 }
-
-/** A session that is resumed shows no certificate: one that has expired, or whose CA was removed, would pass. */
-const withoutTickets = (context: SecureContextOptions): SecureContextOptions => ({
-  ...context,
-  secureOptions: constants.SSL_OP_NO_TICKET,
-});

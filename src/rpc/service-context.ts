@@ -1,11 +1,15 @@
 /** What the handlers of all services work with. `src/service.ts` builds it once, at the start. */
+import type { IncomingHttpHeaders } from 'node:http2';
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Admission } from '../admission/admission.ts';
+import type { Authenticator } from '../authentication/authenticator.ts';
 import type { Clock } from '../clock/clock.ts';
+import type { Failure } from '../failure.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
+import type { Identity } from '../policy/identity.ts';
 import type { AccountSnapshots } from '../queries/account-snapshots.ts';
 import type { CustomPacks } from '../queries/custom-packs.ts';
 import type { Refusals } from '../refusals.ts';
@@ -16,11 +20,24 @@ import type { InFlightCalls } from './call/in-flight-calls.ts';
 import type { OpenStreams } from './call/open-streams.ts';
 import type { OverloadAnswer } from './call/overload-answer.ts';
 
+export type Authorize = (
+  identity: Identity,
+  path: string,
+  headers: IncomingHttpHeaders,
+) => Failure | null;
+
 export type ServiceContext = {
   readonly tracer: Tracer;
   readonly log: Logger;
   readonly clock: Clock;
   readonly inFlight: InFlightCalls;
+  /** Finds out who calls. */
+  readonly authenticator: Authenticator;
+  /**
+   * Why a caller may not make a call, before anything of it is decoded; null: it may. `path` is such as
+   * "/billing.v1.BillingService/Reserve", or that of a method that does not exist.
+   */
+  readonly authorize: Authorize;
   /** Decides which calls are served where more arrive than can be. */
   readonly admission: Admission;
   /** Answers those that are not. */

@@ -10,15 +10,11 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import { Failure } from '../../failure.ts';
+import type { Identity } from '../../policy/identity.ts';
 import type { ServiceContext } from '../service-context.ts';
+import { identityOf } from './call-identity.ts';
 import { type PrepareMutation, submit } from './mutation.ts';
-import {
-  type CallContext,
-  type Caller,
-  callerName,
-  ObservedCall,
-  UNKNOWN_CALLER,
-} from './observed-call.ts';
+import { type CallContext, type Caller, ObservedCall } from './observed-call.ts';
 import type { Resume } from './open-streams.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
 import { toAnswered } from './replay.ts';
@@ -33,6 +29,7 @@ export type Answered<Response> = {
 
 export type UnaryCall = {
   readonly caller: Caller;
+  readonly identity: Identity;
   /** True once the caller has cancelled, or its deadline has passed. */
   readonly isCancelled: () => boolean;
 };
@@ -113,15 +110,20 @@ export function unaryHandler<Request, Response>(
     respond: sendUnaryData<Response>,
   ) => {
     releaseReferencesOnClose(call);
-    if (isRefused(context, call)) {
+    const identity = identityOf(call);
+    if (isRefused(context, call.request, identity)) {
       respond(context.overloadAnswer.error);
       return;
     }
-    const observed = new ObservedCall(context, method, call.metadata);
+    const observed = new ObservedCall(context, method, call.metadata, identity);
     const { caller } = observed;
     try {
-      const request = acceptedRequest(observed, call.request);
-      const answered = await serve(request, { caller, isCancelled: () => call.cancelled });
+      const request = decodedRequest(call.request);
+      const answered = await serve(request, {
+        caller,
+        identity,
+        isCancelled: () => call.cancelled,
+      });
       if (answered instanceof Failure) throw answered;
       observed.succeeded();
       // Bytes are sent as they are: see `addService`.
@@ -133,12 +135,9 @@ export function unaryHandler<Request, Response>(
 }
 
 /** Many calls can have been admitted before the first of them came here, where they are counted. */
-function isRefused(
-  { admission }: CallContext,
-  { request, metadata }: ServerUnaryCall<unknown, unknown>,
-): boolean {
+function isRefused({ admission }: CallContext, request: unknown, { caller }: Identity): boolean {
   if (request instanceof Failure && request.reason === 'OVERLOADED') return true;
-  return !admission.admitsCaller(callerName(metadata) ?? UNKNOWN_CALLER, Number.POSITIVE_INFINITY);
+  return !admission.admitsCaller(caller, Number.POSITIVE_INFINITY);
 }
 
 function streamHandler<Request, Response>(
@@ -147,7 +146,7 @@ function streamHandler<Request, Response>(
   serve: (request: Request, write: Write, cancelled: AbortSignal) => Promise<void>,
 ) {
   return async (call: ServerWritableStream<Request | Failure, Response>) => {
-    const observed = new ObservedCall(context, method, call.metadata);
+    const observed = new ObservedCall(context, method, call.metadata, identityOf(call));
     const { streams } = context;
     const cancelled = new AbortController();
     call.once('cancelled', () => cancelled.abort());
@@ -158,7 +157,7 @@ function streamHandler<Request, Response>(
     };
     let close = () => {};
     try {
-      const request = acceptedRequest(observed, call.request);
+      const request = decodedRequest(call.request);
       close = streams.open(observed.caller.caller);
       await serve(request, write, signal);
       observed.succeeded();
@@ -172,9 +171,8 @@ function streamHandler<Request, Response>(
   };
 }
 
-/** The request, if its caller is accepted and its bytes could be decoded. Throws the failure otherwise. */
-function acceptedRequest<Request>({ refusal }: ObservedCall, decoded: Request | Failure): Request {
-  if (refusal) throw refusal;
+/** The request, if its bytes could be decoded. Throws the failure otherwise. */
+function decodedRequest<Request>(decoded: Request | Failure): Request {
   if (decoded instanceof Failure) throw decoded;
   return decoded;
 }

@@ -61,11 +61,16 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   SERVICE_UNKNOWN: status.NOT_FOUND,
   POSITION_LOST: status.FAILED_PRECONDITION,
+  CALLER_UNKNOWN: status.UNAUTHENTICATED,
+  CALLER_NOT_ALLOWED: status.PERMISSION_DENIED,
+  CALLER_LIMIT_REACHED: status.RESOURCE_EXHAUSTED,
+  RATE_LIMITED: status.RESOURCE_EXHAUSTED,
 };
 
 /** When a retry may help, for the reasons for which it may at all. */
 const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
   OVERLOADED: 100,
+  RATE_LIMITED: 1_000,
   DATABASE_UNAVAILABLE: 500,
   CLOCK_UNRELIABLE: 1_000,
   SHUTTING_DOWN: 100,
