@@ -108,7 +108,8 @@ const isSame = (one: Files, other: Files): boolean =>
 const contextOf = ({ cert, key, ca }: Files, { minVersion }: TlsOptions): SecureContextOptions => ({
   cert,
   key,
-  ...(ca && { ca }),
+  // One by one: OpenSSL ignores the rest of a file at the first line that it cannot read.
+  ...(ca && { ca: certificatesIn(ca) }),
   minVersion,
   // A resumed session shows no certificate: one that has expired, or whose CA was removed, would pass.
   secureOptions: constants.SSL_OP_NO_TICKET,
@@ -123,12 +124,15 @@ function check(files: Files, options: TlsOptions) {
       `${certificateFile} and ${keyFile} are not a certificate and its key: ${(error as Error).message}`,
     );
   }
-  // OpenSSL takes a file without any CA, and would refuse every client.
+  // Without any CA every client would be refused.
   if (files.ca) checkAuthorities(files.ca, String(clientCaFile));
 }
 
+const certificatesIn = (pem: Buffer): string[] =>
+  pem.toString('latin1').match(PEM_CERTIFICATE) ?? [];
+
 function checkAuthorities(ca: Buffer, file: string) {
-  const certificates = ca.toString('latin1').match(PEM_CERTIFICATE) ?? [];
+  const certificates = certificatesIn(ca);
   if (certificates.length === 0) throw new Error(`${file} has no certificate`);
   for (const certificate of certificates)
     try {
