@@ -85,7 +85,8 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     options.sources ?? sourcesOf(now),
     options.tokenIssuers,
   );
-  const scrip = connect(`127.0.0.1:${service.port}`, options.client ?? { caller: 'test' });
+  const host = options.client?.tls ? 'localhost' : '127.0.0.1';
+  const scrip = connect(`${host}:${service.port}`, options.client ?? { caller: 'test' });
   return {
     ...scrip,
     service,

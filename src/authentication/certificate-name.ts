@@ -28,7 +28,7 @@ const spiffeId = ([uri = '', ...others]: readonly string[]): string | null =>
 
 function commonName({ subject }: NamedCertificate): string | null {
   const name = subject?.CN;
-  return typeof name === 'string' ? `cn:${name}` : null;
+  return typeof name === 'string' && name !== '' ? `cn:${name}` : null;
 }
 
 /** The URIs of a subject alternative name as Node writes it; null if it cannot be read to its end. */

@@ -109,6 +109,7 @@ export class KeyServer {
   /** What it answers in place of them. */
   broken: 'hangs up' | 'garbage' | 'status 500' | null = null;
   requests = 0;
+  #held: Promise<void> = Promise.resolve();
   readonly #server: Server;
 
   static async start(...keys: readonly TokenKey[]): Promise<KeyServer> {
@@ -120,8 +121,9 @@ export class KeyServer {
   }
 
   private constructor() {
-    this.#server = createServer((request, response) => {
+    this.#server = createServer(async (request, response) => {
       this.requests += 1;
+      await this.#held;
       if (this.broken === 'hangs up') request.socket.destroy();
       else if (this.broken === 'status 500') response.writeHead(500).end();
       else response.end(this.broken ?? JSON.stringify(this.keys));
@@ -130,6 +132,13 @@ export class KeyServer {
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/jwks`;
+  }
+
+  /** Answers nothing, until the function that is returned is called. */
+  hold(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held = promise;
+    return resolve;
   }
 
   async stop() {

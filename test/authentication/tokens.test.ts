@@ -1,10 +1,12 @@
 /** Bearer tokens: whose are accepted, whom they name, and how their keys are rotated. */
-import { status } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { Metadata, status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { UrlKeys } from '../../src/authentication/issuer-keys.ts';
 import type { ConnectOptions } from '../../src/client.ts';
 import type { TokenIssuer } from '../../src/policy/token-issuer.ts';
 import { HOUR, MINUTE } from '../accounts.ts';
 import { captureLog } from '../disruptions.ts';
+import { healthOf } from '../health.ts';
 import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestOptions, type TestService } from '../service.ts';
 import {
@@ -181,11 +183,23 @@ describe('a token is refused', () => {
   test.each([
     ['longer than 8 KB', 'TOKEN_TOO_LONG', 'x'.repeat(8_192)],
     ['no JWT', 'TOKEN_MALFORMED', 'secret'],
-    ['of three parts that are none', 'TOKEN_MALFORMED', 'e30.e30.e30'],
-    ['empty', 'TOKEN_MALFORMED', ''],
+    ['of three parts that are none', 'TOKEN_MALFORMED', 'x.y.z'],
     ['two', 'TOKEN_MALFORMED', 'one two'],
   ])('that is %s', async (_, problem, token) => {
     expect(await problemOf(token)).toBe(problem);
+  });
+
+  test('whose header says no algorithm', async () => {
+    const [, payload, signature] = (await key.sign()).split('.');
+    expect(await problemOf(`e30.${payload}.${signature}`)).toBe('TOKEN_MALFORMED');
+  });
+
+  test('that is a password', async () => {
+    const metadata = new Metadata();
+    metadata.set('authorization', `Basic ${Buffer.from('me:secret').toString('base64')}`);
+    const { plans } = clientOf(scrip, { tls: tlsOf(authority.certificate) });
+    const error = await errorOf(plans.listPlans({}, { metadata }));
+    expect(error.metadata['problem']).toBe('TOKEN_MALFORMED');
   });
 
   test('where none is accepted', async () => {
@@ -223,6 +237,31 @@ test('a token that is known is refused once it has expired', async () => {
   await plans.listPlans({});
   service.advance(2 * MINUTE + 10_000);
   expect((await errorOf(plans.listPlans({}))).metadata['problem']).toBe('TOKEN_EXPIRED');
+});
+
+test('a call that ended while its token was verified is not served', async () => {
+  const server = await KeyServer.start(key);
+  onTestFinished(() => server.stop());
+  const { log, lines } = captureLog('debug');
+  const service = await startHere([issuerOf({ url: server.url })], { log });
+  const answer = server.hold();
+  const client = bearer(await key.sign({ sub: 'gone' }), service);
+  const path = '/billing.v1.PlanService/ListPlans';
+  const same = (bytes: Buffer) => bytes;
+  const none = Buffer.alloc(0);
+  const call = client.channel.makeUnaryRequest(path, same, same, none, () => {});
+  await expect.poll(() => server.requests, { timeout: 60_000 }).toBe(1);
+  call.cancel();
+  // It is answered after the service has read that the call before it ended.
+  await healthOf({ ...service, ...client });
+  answer();
+  const isServed = () =>
+    client.plans.listPlans({}).then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(isServed, { timeout: 60_000 }).toBe(true);
+  expect(lines.filter(({ caller }) => caller === 'cluster:gone')).toHaveLength(1);
 });
 
 describe('keys at a URL', () => {
@@ -280,17 +319,26 @@ describe('keys at a URL', () => {
     },
   );
 
-  test('do not count for more than a day', async () => {
+  test('count for a day while no others can be fetched', async () => {
     const server = await KeyServer.start(key);
     onTestFinished(() => server.stop());
-    const service = await startHere([issuerOf({ url: server.url })]);
-    const token = await key.sign({ exp: inSeconds(1_000_000) });
-    await bearer(token, service).plans.listPlans({});
-    server.broken = 'hangs up';
-    service.advance(25 * HOUR);
-    await service.service.reload();
-    // jose keeps what it has until it is old by the clock of the host.
-    expect(server.requests).toBeGreaterThan(1);
+    const issuer = { issuer: 'cluster', log, now: () => Date.now() };
+    const { find } = new UrlKeys(new URL(server.url), issuer);
+    const header = { alg: key.algorithm, kid: key.id };
+    const token = { payload: '', signature: '' };
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    await find(header, token);
+    server.broken = 'status 500';
+    for (const pass of [11 * MINUTE, 12 * HOUR]) {
+      vi.setSystemTime(Date.now() + pass);
+      expect(await find(header, token)).toBeDefined();
+    }
+    expect(server.requests).toBe(3);
+    vi.setSystemTime(Date.now() + 12 * HOUR);
+    await expect(find(header, token)).rejects.toThrow('the status of the answer is 500');
   });
 
   test('that were never fetched: the caller is not known', async () => {
