@@ -3,6 +3,7 @@
  * the fields that are needed, and errors that carry their reason.
  *
  *     const scrip = connect('localhost:50051', { caller: 'converter' });
+ *     const scrip = connect('billing:50051', { tls: { ca, certificate, key } });
  *     const { reservation } = await scrip.billing.reserve({ accountId, requestId, usages });
  *
  * A request id belongs to a job and not to a call: make it once, and send it again with every retry.
@@ -30,10 +31,23 @@ import { Status } from './gen/google/rpc/status.ts';
 
 export { mapOf } from './map-of.ts';
 
+/** PEM. */
+export type TlsOptions = {
+  /** The CAs of the service. Default: those of the system. */
+  readonly ca?: Buffer;
+  /** The client's certificate and its key, for mutual TLS. */
+  readonly certificate?: Buffer;
+  readonly key?: Buffer;
+};
+
 export type ConnectOptions = {
-  /** Name of the calling service. The ledger stores it with every entry that its calls cause. */
-  readonly caller: string;
-  /** Default: no TLS. */
+  /** Name of the calling service, for a service that authenticates nobody: one for development on loopback. */
+  readonly caller?: string;
+  /** TLS. Default: none. */
+  readonly tls?: TlsOptions;
+  /** A bearer token, or what gives one for each call, such as a function that reads the file of a projected token. */
+  readonly token?: string | (() => string | Promise<string>);
+  /** In place of `tls`. */
   readonly credentials?: ChannelCredentials;
   readonly channel?: ClientOptions;
 };
@@ -93,17 +107,41 @@ type Unary<Request, Response> = (request: Request, options?: ScripCallOptions) =
 /** Adds the fields that a request leaves out: `fromPartial` of the generated message. */
 type Complete<Partial, Request> = (partial: Partial) => Request;
 
-export function connect(address: string, options: ConnectOptions) {
+/** Credentials of a channel with TLS, which alone can carry a token as gRPC means it. */
+function tlsCredentials({ ca, certificate, key }: TlsOptions, token: ConnectOptions['token']) {
+  const channel = credentials.createSsl(ca ?? null, key ?? null, certificate ?? null);
+  if (token === undefined) return channel;
+  const bearer = credentials.createFromMetadataGenerator((_, callback) => {
+    withToken(new Metadata(), token).then(
+      (metadata) => callback(null, metadata),
+      (error: Error) => callback(error),
+    );
+  });
+  return credentials.combineChannelCredentials(channel, bearer);
+}
+
+async function withToken(
+  metadata: Metadata,
+  token: NonNullable<ConnectOptions['token']>,
+): Promise<Metadata> {
+  metadata.set('authorization', `Bearer ${typeof token === 'string' ? token : await token()}`);
+  return metadata;
+}
+
+export function connect(address: string, options: ConnectOptions = {}) {
+  const { caller, tls, token } = options;
   const client = new Client(
     address,
-    options.credentials ?? credentials.createInsecure(),
+    options.credentials ?? (tls ? tlsCredentials(tls, token) : credentials.createInsecure()),
     options.channel ?? {},
   );
+  // Without TLS the token is metadata as any other.
+  const plainToken = tls ? undefined : token;
 
-  const withCaller = (callOptions: ScripCallOptions): Metadata => {
+  const withCaller = (callOptions: ScripCallOptions): Metadata | Promise<Metadata> => {
     const metadata = callOptions.metadata?.clone() ?? new Metadata();
-    metadata.set('x-caller', options.caller);
-    return metadata;
+    if (caller !== undefined) metadata.set('x-caller', caller);
+    return plainToken === undefined ? metadata : withToken(metadata, plainToken);
   };
 
   const unary =
@@ -111,23 +149,27 @@ export function connect(address: string, options: ConnectOptions) {
       { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
       complete: Complete<Partial, Request>,
     ): Unary<Partial, Response> =>
-    (partial, callOptions = {}) =>
-      new Promise((resolve, reject) => {
-        const call: ClientUnaryCall = client.makeUnaryRequest(
-          path,
-          requestSerialize,
-          responseDeserialize,
-          complete(partial),
-          withCaller(callOptions),
-          callOptions,
-          (error, response) => {
-            if (error) reject(new ScripError(error));
-            else resolve(response as Response);
-          },
-        );
-        const { onTrailers } = callOptions;
-        if (onTrailers) call.on('status', ({ metadata }) => onTrailers(metadata));
-      });
+    (partial, callOptions = {}) => {
+      const start = (metadata: Metadata): Promise<Response> =>
+        new Promise((resolve, reject) => {
+          const call: ClientUnaryCall = client.makeUnaryRequest(
+            path,
+            requestSerialize,
+            responseDeserialize,
+            complete(partial),
+            metadata,
+            callOptions,
+            (error, response) => {
+              if (error) reject(new ScripError(error));
+              else resolve(response as Response);
+            },
+          );
+          const { onTrailers } = callOptions;
+          if (onTrailers) call.on('status', (status) => onTrailers(status.metadata));
+        });
+      const metadata = withCaller(callOptions);
+      return metadata instanceof Promise ? metadata.then(start) : start(metadata);
+    };
 
   /** Yields each message as it arrives. Leaving the loop early cancels the call. */
   async function* stream<Partial, Request, Response>(
@@ -141,7 +183,7 @@ export function connect(address: string, options: ConnectOptions) {
       requestSerialize,
       responseDeserialize,
       complete(partial),
-      withCaller(callOptions),
+      await withCaller(callOptions),
       callOptions,
     );
     try {

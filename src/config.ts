@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isLoopback } from './loopback.ts';
 
 /** The folder of package.json, above `src/` and `dist/`. */
 const root = join(import.meta.dirname, '..');
@@ -42,10 +43,32 @@ const secrets = z.string().transform((text, context) => {
 });
 
 export const environment = z.object({
-  /** Address to listen on. */
-  HOST: z.string().min(1).default('0.0.0.0'),
+  /** Address to listen on. Others than those of loopback need TLS_CERT_FILE and POLICY_FILE. */
+  HOST: z.string().min(1).default('127.0.0.1'),
   /** Port to listen on; 0 chooses a free one. */
   PORT: integer(0, 65_535, 50_051),
+  /** PEM file of the certificate of the gRPC port, with those between it and its root. Unset: no TLS. */
+  TLS_CERT_FILE: z.string().min(1).optional(),
+  /** PEM file of the certificate's private key. Required with TLS_CERT_FILE. */
+  TLS_KEY_FILE: z.string().min(1).optional(),
+  /** PEM file of the CAs that sign the certificates of clients. Unset: clients are not asked for any. */
+  TLS_CLIENT_CA_FILE: z.string().min(1).optional(),
+  /** Whether a connection without a valid client certificate is refused, or served if calls have a token. */
+  TLS_CLIENT_CERTIFICATE: z
+    .enum(['required', 'optional'], { error: 'must be required or optional' })
+    .default('required'),
+  /** Oldest version of TLS that is spoken. */
+  TLS_MIN_VERSION: z
+    .enum(['TLSv1.2', 'TLSv1.3'], { error: 'must be TLSv1.2 or TLSv1.3' })
+    .default('TLSv1.3'),
+  /** Interval at which these files, and files of token keys, are read again. */
+  TLS_RELOAD_INTERVAL_MS: integer(10, 86_400_000, 10_000),
+  /** Allows to listen without TLS on any address: where TLS ends in front of the service. */
+  INSECURE: flag(false),
+  /** The policy: who may call what. Unset: everything is allowed, on loopback only. */
+  POLICY_FILE: z.string().min(1).optional(),
+  /** Interval at which it is read again. */
+  POLICY_RELOAD_INTERVAL_MS: integer(10, 86_400_000, 10_000),
   /** The PostgreSQL database. Unset: the embedded PostgreSQL in DATA_DIRECTORY. */
   DATABASE_URL: z
     .string()
@@ -184,6 +207,26 @@ export const environment = z.object({
 });
 
 const complete = environment
+  .refine((config) => !config.TLS_CERT_FILE || config.TLS_KEY_FILE, {
+    path: ['TLS_KEY_FILE'],
+    error: 'is required with TLS_CERT_FILE',
+  })
+  .refine((config) => !config.TLS_KEY_FILE || config.TLS_CERT_FILE, {
+    path: ['TLS_CERT_FILE'],
+    error: 'is required with TLS_KEY_FILE',
+  })
+  .refine((config) => !config.TLS_CLIENT_CA_FILE || config.TLS_CERT_FILE, {
+    path: ['TLS_CLIENT_CA_FILE'],
+    error: 'needs TLS_CERT_FILE beside it',
+  })
+  .refine((config) => isLoopback(config.HOST) || config.TLS_CERT_FILE || config.INSECURE, {
+    path: ['TLS_CERT_FILE'],
+    error: 'is required, because HOST is no loopback address; INSECURE=true does without TLS',
+  })
+  .refine((config) => isLoopback(config.HOST) || config.POLICY_FILE, {
+    path: ['POLICY_FILE'],
+    error: 'is required, because HOST is no loopback address',
+  })
   .refine((config) => !config.EVENTS_WEBHOOK_URL || config.EVENTS_WEBHOOK_SECRET, {
     path: ['EVENTS_WEBHOOK_SECRET'],
     error: 'is required with EVENTS_WEBHOOK_URL',

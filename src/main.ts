@@ -9,6 +9,7 @@ import {
 import { migrate, pendingMigrations, pendingText } from './pg/migrate.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { ClocksDisagree, publishNow } from './plan-publication.ts';
+import { InvalidPolicy } from './policy/policy-source.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { type FileError, formatFileError } from './pricing/plan-file/file-error.ts';
 import { startService } from './service.ts';
@@ -51,6 +52,7 @@ async function main() {
     log.info(
       {
         port: service.port,
+        transport: service.transport,
         plans: service.planIds,
         ...(service.webhookPort !== null && { webhook_port: service.webhookPort }),
       },
@@ -120,12 +122,13 @@ async function refuseUnmigrated(url: string) {
 
 function printReadyMessage(config: Config, port: number) {
   const address = `localhost:${port}`;
+  const flags = config.TLS_CERT_FILE ? '-cacert CA_FILE' : '-plaintext';
   process.stdout.write(
     [
       '',
       `Scrip is ready on ${address} (embedded PostgreSQL in ${config.DATA_DIRECTORY}). Try:`,
       '',
-      `  grpcurl -plaintext ${address} billing.v1.PlanService/ListPlans`,
+      `  grpcurl ${flags} ${address} billing.v1.PlanService/ListPlans`,
       '',
       '',
     ].join('\n'),
@@ -162,7 +165,9 @@ function stopOnSignal(
 
 await main().catch((error: unknown) => {
   const lines =
-    error instanceof StartupError ? error.lines : [(error as Error)?.message ?? String(error)];
+    error instanceof StartupError || error instanceof InvalidPolicy
+      ? error.lines
+      : [(error as Error)?.message ?? String(error)];
   for (const line of lines) process.stderr.write(`scrip: ${line}\n`);
   process.exit(1);
 });

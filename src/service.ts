@@ -9,9 +9,11 @@ import {
 import { Admission } from './admission/admission.ts';
 import { readSigningKey } from './anchors/anchor-key.ts';
 import { startAnchorSchedule } from './anchors/anchor-schedule.ts';
+import { type Authentication, startAuthentication } from './authentication/authentication.ts';
 import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import { DatabaseProbe } from './database-probe.ts';
+import { DayQuotas } from './day-quotas.ts';
 import { type EventPipeline, startEventPipeline } from './events/event-pipeline.ts';
 import { GrantLimits } from './lanes/grant-limits.ts';
 import { Lanes } from './lanes/lanes.ts';
@@ -24,6 +26,10 @@ import { connectStripe } from './payments/stripe.ts';
 import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect, type Em } from './pg/orm.ts';
+import { ALLOW_ALL } from './policy/allow-all.ts';
+import { PolicySource } from './policy/policy-source.ts';
+import { RateLimits } from './policy/rate-limits.ts';
+import type { TokenIssuer } from './policy/token-issuer.ts';
 import type { Poller } from './poller.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { isUnchanged } from './pricing/plan-change.ts';
@@ -31,6 +37,8 @@ import { AccountSnapshots } from './queries/account-snapshots.ts';
 import { CustomPacks } from './queries/custom-packs.ts';
 import { newestSeqs } from './queries/entries.ts';
 import { Refusals } from './refusals.ts';
+import { AuditLog } from './rpc/call/audit-log.ts';
+import { Authorization } from './rpc/call/authorization.ts';
 import { InFlightCalls } from './rpc/call/in-flight-calls.ts';
 import { OpenStreams } from './rpc/call/open-streams.ts';
 import { OverloadAnswer } from './rpc/call/overload-answer.ts';
@@ -49,6 +57,8 @@ export type Service = {
   readonly webhookPort: number | null;
   /** The published plans when it was started. */
   readonly planIds: readonly string[];
+  /** How the gRPC port is protected, such as "mutual tls". */
+  readonly transport: string;
   /** Settles every account that is due now, without waiting for the sweeper's interval. */
   sweep(): Promise<void>;
   /** Checks every pending purchase that is due now, without waiting for the reconciler's interval. */
@@ -61,6 +71,8 @@ export type Service = {
   probeDatabase(): Promise<void>;
   /** Writes the events of refusals that are due now, without waiting for its interval. */
   reportRefusals(): Promise<void>;
+  /** Reads certificates and the keys of tokens again, without waiting for the interval. */
+  reload(): Promise<void>;
   /** Finishes what was accepted, then stops. */
   stop(): Promise<void>;
 };
@@ -78,6 +90,9 @@ type Context = {
   readonly catalogue: Catalogue;
 };
 
+/** Who calls, and what they may do. */
+type Access = { readonly authentication: Authentication; readonly policy: PolicySource | null };
+
 /** A part that finishes its work within `graceMs`, then stops. */
 type Stoppable = { stop(graceMs: number): Promise<unknown> };
 
@@ -92,6 +107,7 @@ export async function startService(
   planFiles: readonly PlanFile[] | null,
   log: Logger,
   sources: Partial<TimeSources> = {},
+  tokenIssuers: readonly TokenIssuer[] = [],
 ): Promise<Service> {
   const orm = await connect(
     databaseUrl,
@@ -101,18 +117,30 @@ export async function startService(
   );
   const em = () => orm.em.fork();
   let clock: ReplicaClock | null = null;
+  let policy: PolicySource | null = null;
+  let authentication: Authentication | null = null;
   const close = async () => {
+    await policy?.stop();
+    await authentication?.stop(0);
     await clock?.stop();
     await orm.close();
   };
   try {
     const catalogue = new Catalogue(em);
     const tracer = trace.getTracer('scrip');
+    const now = sources.host ?? systemTimeSources(em).host;
+    policy = await openPolicy(config, log);
+    authentication = await startAuthentication({
+      config,
+      tokenIssuers: [...tokenIssuers, ...(policy?.issuers ?? [])],
+      log,
+      now,
+    });
     clock = await startClock(config, em, log, sources);
     const context = { config, rootEm: orm.em, em, clock, tracer, log, catalogue };
     const planIds = await loadPublishedPlans(context);
     if (planFiles) await warnOfOtherPlans(context, planFiles);
-    const service = await startParts(context, databaseUrl);
+    const service = await startParts(context, { authentication, policy }, databaseUrl);
     return {
       ...service,
       planIds,
@@ -125,6 +153,15 @@ export async function startService(
     await close();
     throw error;
   }
+}
+
+/** Null where no policy file is configured: everything is allowed, on loopback only. */
+async function openPolicy(
+  config: Config,
+  log: Logger,
+): Promise<PolicySource | null> {
+  const { POLICY_FILE: file, POLICY_RELOAD_INTERVAL_MS: intervalMs } = config;
+  return file ? await PolicySource.open({ file, log, intervalMs }) : null;
 }
 
 async function startClock(
@@ -172,11 +209,13 @@ async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly
 /** Starts everything above the database. Leaves nothing running if a part cannot start. */
 async function startParts(
   context: Context,
+  { authentication, policy }: Access,
   databaseUrl: string,
 ): Promise<Omit<Service, 'planIds'>> {
   const { config, clock } = context;
   const stopping = new AbortController();
   const admission = createAdmission(context);
+  const audit = new AuditLog(context.log, () => performance.now());
   const events = await startEventPipeline(config, context);
   const historyTail = createHistoryTail(context);
   const lanes = createLanes(context, (books) => tellFollowers(books, historyTail, events));
@@ -195,6 +234,15 @@ async function startParts(
       {
         ...context,
         inFlight: new InFlightCalls(),
+        authenticator: authentication.authenticator,
+        authorization: new Authorization({
+          policy: policy ?? ALLOW_ALL,
+          rates: new RateLimits(),
+          audit,
+          now: () => performance.now(),
+        }),
+        dayQuotas: new DayQuotas(context.em, context.clock),
+        audit,
         admission,
         overloadAnswer: new OverloadAnswer(admission),
         streams: new OpenStreams({
@@ -213,9 +261,12 @@ async function startParts(
         payments: payments?.payments ?? null,
         stopping: stopping.signal,
       },
-      config.HOST,
-      config.PORT,
-      config.REFLECTION,
+      {
+        host: config.HOST,
+        port: config.PORT,
+        tls: authentication.tls,
+        withReflection: config.REFLECTION,
+      },
     );
     parts.push(rpc);
     clock.watch((hasReliableClock) => rpc.report({ hasReliableClock }));
@@ -232,6 +283,7 @@ async function startParts(
     if (webhooks) parts.push(webhooks);
     return {
       port: rpc.port,
+      transport: authentication.transport,
       webhookPort: webhooks ? webhooks.port : null,
       sweep: () => sweeping.sweeper.sweep(),
       checkPurchases: async () => await payments?.reconciler.check(),
@@ -239,6 +291,10 @@ async function startParts(
       compareClocks: () => clock.sample(),
       probeDatabase: () => probe.probe(),
       reportRefusals: () => refusals.report(),
+      async reload() {
+        await policy?.reload();
+        await authentication.reload();
+      },
       stop: () => stop(config.SHUTDOWN_GRACE_MS),
     };
   } catch (error) {

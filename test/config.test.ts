@@ -20,8 +20,12 @@ const SECRET_PROBLEM = 'must be whsec_ and 24 to 64 bytes in base64, or several 
 describe('the configuration', () => {
   test('of an empty environment is the defaults', () => {
     expect(configOf({})).toEqual({
-      HOST: '0.0.0.0',
+      HOST: '127.0.0.1',
       PORT: 50_051,
+      TLS_CLIENT_CERTIFICATE: 'required',
+      TLS_MIN_VERSION: 'TLSv1.3',
+      TLS_RELOAD_INTERVAL_MS: 10_000,
+      INSECURE: false,
       DATA_DIRECTORY: `${root}.data`,
       PLANS_DIRECTORY: `${root}deploy/plans`,
       DATABASE_POOL_MAX: 10,
@@ -79,7 +83,13 @@ describe('the configuration', () => {
   });
 
   test.each<[string, string, unknown]>([
-    ['HOST', '127.0.0.1', '127.0.0.1'],
+    ['HOST', '127.0.0.2', '127.0.0.2'],
+    ['HOST', 'localhost', 'localhost'],
+    ['HOST', '::1', '::1'],
+    ['TLS_MIN_VERSION', 'TLSv1.2', 'TLSv1.2'],
+    ['TLS_CLIENT_CERTIFICATE', 'optional', 'optional'],
+    ['POLICY_FILE', '/etc/scrip/policy.yaml', '/etc/scrip/policy.yaml'],
+    ['INSECURE', 'true', true],
     ['PORT', '0', 0],
     ['PORT', '65535', 65_535],
     ['DATABASE_URL', 'postgres://me@db:5432/scrip', 'postgres://me@db:5432/scrip'],
@@ -125,6 +135,10 @@ describe('the configuration', () => {
     ['PORT', '0x50', 'must be a whole number, 0 to 65535'],
     ['PORT', ' 80', 'must be a whole number, 0 to 65535'],
     ['PORT', 'grpc', 'must be a whole number, 0 to 65535'],
+    ['TLS_MIN_VERSION', 'TLSv1.1', 'must be TLSv1.2 or TLSv1.3'],
+    ['TLS_CLIENT_CERTIFICATE', 'none', 'must be required or optional'],
+    ['TLS_RELOAD_INTERVAL_MS', '9', 'must be a whole number, 10 to 86400000'],
+    ['INSECURE', '1', 'must be true or false'],
     ['DATABASE_URL', 'db:5432', 'must be a postgres:// URL'],
     ['DATABASE_URL', 'mysql://db/scrip', 'must be a postgres:// URL'],
     ['DATABASE_URL', 'postgres://', 'must be a postgres:// URL'],
@@ -171,6 +185,36 @@ describe('the configuration', () => {
     ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
   ])('refuses %s=%s', (name, text, problem) => {
     expect(problemsOf({ [name]: text })).toEqual([`${name} ${problem}`]);
+  });
+
+  const NO_TLS =
+    'TLS_CERT_FILE is required, because HOST is no loopback address; INSECURE=true does without TLS';
+  const NO_POLICY = 'POLICY_FILE is required, because HOST is no loopback address';
+
+  test.each(['0.0.0.0', '::', '10.0.0.7', 'billing.internal', '128.0.0.1', '127.0.0.1.example'])(
+    'refuses to listen on %s without TLS or a policy',
+    (HOST) => {
+      const tls = { TLS_CERT_FILE: 'cert.pem', TLS_KEY_FILE: 'key.pem' };
+      const policy = { POLICY_FILE: 'policy.yaml' };
+      expect(problemsOf({ HOST })).toEqual([NO_TLS, NO_POLICY]);
+      expect(problemsOf({ HOST, ...policy })).toEqual([NO_TLS]);
+      expect(problemsOf({ HOST, ...tls })).toEqual([NO_POLICY]);
+      expect(problemsOf({ HOST, INSECURE: 'true' })).toEqual([NO_POLICY]);
+      expect(configOf({ HOST, ...tls, ...policy })).toMatchObject({ HOST });
+      expect(configOf({ HOST, INSECURE: 'true', ...policy })).toMatchObject({ HOST });
+    },
+  );
+
+  test('requires the files of TLS together', () => {
+    expect(problemsOf({ TLS_CERT_FILE: 'cert.pem' })).toEqual([
+      'TLS_KEY_FILE is required with TLS_CERT_FILE',
+    ]);
+    expect(problemsOf({ TLS_KEY_FILE: 'key.pem' })).toEqual([
+      'TLS_CERT_FILE is required with TLS_KEY_FILE',
+    ]);
+    expect(problemsOf({ TLS_CLIENT_CA_FILE: 'ca.pem' })).toEqual([
+      'TLS_CLIENT_CA_FILE needs TLS_CERT_FILE beside it',
+    ]);
   });
 
   test('requires the API key for webhooks', () => {

@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { inject, onTestFailed } from 'vitest';
-import { connect, type Scrip } from '../src/client.ts';
+import { type ConnectOptions, connect, type Scrip } from '../src/client.ts';
 import type { TimeSources } from '../src/clock/replica-clock.ts';
 import { type Config, readConfig } from '../src/config.ts';
 import { readPlanFiles } from '../src/plan-files.ts';
 import { publishAt } from '../src/plan-publication.ts';
+import type { TokenIssuer } from '../src/policy/token-issuer.ts';
 import type { PlanFile } from '../src/pricing/plan.ts';
 import { type Service, startService } from '../src/service.ts';
 import { createDatabase } from './postgres.ts';
@@ -38,6 +39,10 @@ export type TestOptions = {
   readonly frozenAt?: number;
   /** Clocks that may disagree. By default all show the present time of the service. */
   readonly sources?: TimeSources;
+  /** Issuers of bearer tokens. Default: none. */
+  readonly tokenIssuers?: readonly TokenIssuer[];
+  /** How its own client calls. Default: as "test", without TLS. */
+  readonly client?: ConnectOptions;
 };
 
 export const requestId = (): string => randomUUID();
@@ -78,8 +83,10 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     plans,
     options.log ?? pino({ level: 'silent' }),
     options.sources ?? sourcesOf(now),
+    options.tokenIssuers,
   );
-  const scrip = connect(`127.0.0.1:${service.port}`, { caller: 'test' });
+  const host = options.client?.tls ? 'localhost' : '127.0.0.1';
+  const scrip = connect(`${host}:${service.port}`, options.client ?? { caller: 'test' });
   return {
     ...scrip,
     service,

@@ -78,7 +78,8 @@ async function startTemporaryService(config: Config): Promise<FoundService> {
     await publishNow(postgres.url, files.plans, config.CLOCK_SKEW_MAX_MS);
     // Written at once, as in main.ts.
     const log = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
-    const local = { ...config, HOST: '127.0.0.1', PORT: 0 };
+    const { TLS_CERT_FILE: _, TLS_KEY_FILE: __, TLS_CLIENT_CA_FILE: ___, ...open } = config;
+    const local = { ...open, HOST: '127.0.0.1', PORT: 0 };
     const service = await startService(local, postgres.url, files.plans, log);
     undo.push(() => service.stop());
     const address = `127.0.0.1:${service.port}`;

@@ -3,6 +3,9 @@ import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
+import type { AccountScope } from '../policy/permissions.ts';
+import { Conditions } from '../queries/conditions.ts';
+import { addScope } from '../queries/scope-condition.ts';
 import { type Delivery, joinedDeliveries } from '../store/tables/deliveries.ts';
 
 /** Makes a delivery due now. Null if there is no such delivery. */
@@ -25,29 +28,35 @@ export async function replayDelivery(
   return row ? joinedDeliveries.read(row) : null;
 }
 
-/**
- * Makes up to `limit` dead deliveries due now, oldest events first, and returns their number. Of all
- * accounts if `accountId` is empty.
- */
+export type DeliveriesOf = {
+  /** Empty: of all accounts. */
+  readonly accountId: string;
+  /** What the caller may see. */
+  readonly scope: AccountScope | null;
+};
+
+/** Makes up to `limit` dead deliveries due now, oldest events first, and returns their number. */
 export async function replayDeadDeliveries(
   em: Em,
-  accountId: string,
+  { accountId, scope }: DeliveriesOf,
   now: number,
   limit: number,
 ): Promise<number> {
-  const ofAccount = accountId ? 'and account_id = $3' : '';
+  const where = new Conditions([`state = 'DEAD'`], [now, limit]);
+  if (accountId) where.add((p) => `account_id = ${p}`, accountId);
+  addScope(where, scope, 'deliveries.account_id');
   const rows = await query(
     em,
     `with dead as (
        select account_id, event_id from deliveries
-       where state = 'DEAD' ${ofAccount} order by position limit $2 for update skip locked
+       where ${where} order by position limit $2 for update skip locked
      )
      update deliveries set state = 'PENDING', attempts = 0, due_at = ${fromMillis('$1')},
        ended_at = null
      from dead
      where deliveries.account_id = dead.account_id and deliveries.event_id = dead.event_id
      returning 1`,
-    [now, limit, ...(accountId ? [accountId] : [])],
+    where.parameters,
   );
   return rows.length;
 }

@@ -57,3 +57,5 @@ export const METHODS = {
 } as const satisfies Readonly<Record<string, readonly RoleName[]>>;
 
 export type MethodName = keyof typeof METHODS;
+
+export const isMethodName = (name: string): name is MethodName => Object.hasOwn(METHODS, name);

@@ -32,3 +32,15 @@ export type AccountScope = {
 
 /** A token bucket: refilled at `rate` a second, it holds `burst` at most. */
 export type Rate = { readonly rate: number; readonly burst: number };
+
+export const NOTHING_ALLOWED: Permissions = {
+  methods: new Set(),
+  accounts: null,
+  operations: null,
+  ownReservationsOnly: false,
+  creditLimits: null,
+  requestsPerSecond: null,
+  creditsPerSecond: null,
+  streamsMax: null,
+  onBehalfOf: [],
+};

@@ -1,14 +1,12 @@
 /** The roles of a policy: the built-in ones and its own, each as the methods that it allows. */
 import { suggestion } from '../nearest-name.ts';
 import type { ValidationError } from '../pricing/plan-file/validation-error.ts';
-import { METHODS, type MethodName, ROLES } from './methods.ts';
+import { isMethodName, METHODS, type MethodName, ROLES } from './methods.ts';
 import type { RoleDraft } from './policy-schema.ts';
 
 export type Roles = ReadonlyMap<string, ReadonlySet<MethodName>>;
 
 export const METHOD_NAMES = Object.keys(METHODS) as readonly MethodName[];
-
-const isMethod = (name: string): name is MethodName => Object.hasOwn(METHODS, name);
 
 export const BUILT_IN_ROLES: Roles = new Map(
   ROLES.map((role) => [
@@ -35,7 +33,7 @@ export function resolveRoles(drafts: Readonly<Record<string, RoleDraft>>): {
 
 function methodsOf(draft: RoleDraft, above: Roles): ReadonlySet<MethodName> {
   const inherited = draft.extends.flatMap((parent) => [...(above.get(parent) ?? [])]);
-  const methods = [...inherited, ...draft.methods.filter(isMethod)];
+  const methods = [...inherited, ...draft.methods.filter(isMethodName)];
   return new Set(methods.filter((method) => !draft.without.includes(method)));
 }
 
@@ -49,7 +47,7 @@ function roleErrors(name: string, draft: RoleDraft, above: Roles): readonly Vali
     }
   for (const key of ['methods', 'without'] as const)
     for (const [index, method] of draft[key].entries())
-      if (!isMethod(method)) errors.push({ path: [key, index], reason: unknownMethod(method) });
+      if (!isMethodName(method)) errors.push({ path: [key, index], reason: unknownMethod(method) });
   if (errors.length > 0) return errors;
 
   const all = methodsOf({ ...draft, without: [] }, above);

@@ -3,7 +3,10 @@ import type { Account } from '../ledger/account.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
+import type { AccountScope } from '../policy/permissions.ts';
 import { accounts } from '../store/tables/accounts.ts';
+import { Conditions } from './conditions.ts';
+import { addScope } from './scope-condition.ts';
 
 export async function findAccount(em: Em, accountId: string): Promise<Account | null> {
   const [row] = await query<Row>(
@@ -14,18 +17,27 @@ export async function findAccount(em: Em, accountId: string): Promise<Account | 
   return row ? accounts.read(row) : null;
 }
 
-/** Accounts after `afterId`, ordered by id; of any plan if `planId` is empty. */
+export type AccountFilter = {
+  /** Empty: of any plan. */
+  readonly planId: string;
+  /** What the caller may see. */
+  readonly scope: AccountScope | null;
+};
+
+/** Accounts after `afterId`, ordered by id. */
 export async function findAccounts(
   em: Em,
-  planId: string,
+  { planId, scope }: AccountFilter,
   afterId: string,
   limit: number,
 ): Promise<Account[]> {
+  const where = new Conditions(['account_id > $1'], [afterId, limit]);
+  if (planId) where.add((p) => `plan_id = ${p}`, planId);
+  addScope(where, scope, 'accounts.account_id');
   const rows = await query<Row>(
     em,
-    `select ${accounts.selectList} from accounts
-     where account_id > $1 and ($2 = '' or plan_id = $2) order by account_id limit $3`,
-    [afterId, planId, limit],
+    `select ${accounts.selectList} from accounts where ${where} order by account_id limit $2`,
+    where.parameters,
   );
   return rows.map(accounts.read);
 }

@@ -30,6 +30,8 @@ export type ReservationQuery = {
   readonly accountId: string;
   /** Empty: all. */
   readonly states: readonly ReservationState[];
+  /** Null: whoever reserved. */
+  readonly caller: string | null;
   /** A reservation that is past its expiry then is EXPIRED. */
   readonly now: number;
   /** The page has reservations that were made before this entry. */
@@ -46,7 +48,7 @@ export async function findReservations(em: Em, page: ReservationQuery): Promise<
 /** Those that have rows. */
 async function findStored(
   em: Em,
-  { accountId, states, now, beforeSeq, limit }: ReservationQuery,
+  { accountId, states, caller, now, beforeSeq, limit }: ReservationQuery,
 ): Promise<ReservationPage> {
   const { ACTIVE, EXPIRED } = RESERVATION_STATE_CODES;
   const state = `case when state = ${ACTIVE} and expires_at <= ${fromMillis('$2')} then ${EXPIRED} else state end`;
@@ -54,6 +56,7 @@ async function findStored(
     em,
     `select ${reservations.selectList} from reservations
      where account_id = $1 and entry_seq < $3 and ${state} = any($4::smallint[])
+       and ($6::text is null or caller = $6)
      order by entry_seq desc limit $5`,
     [
       accountId,
@@ -61,6 +64,7 @@ async function findStored(
       beforeSeq,
       states.map((name) => RESERVATION_STATE_CODES[name as 'ACTIVE' | 'EXPIRED']),
       limit + 1,
+      caller,
     ],
   );
   const found = rows.map((row) => expiredAt(reservations.read(row), now));
@@ -76,7 +80,7 @@ const FILTERED_MIN = 500;
 /** Looks through the entries that made reservations, backwards. */
 async function findAny(
   em: Em,
-  { accountId, states, now, beforeSeq, limit }: ReservationQuery,
+  { accountId, states, caller, now, beforeSeq, limit }: ReservationQuery,
 ): Promise<ReservationPage> {
   const found: Reservation[] = [];
   let before = beforeSeq;
@@ -84,7 +88,7 @@ async function findAny(
     const from = before - QUERY_ENTRIES;
     const missing = limit + 1 - found.length;
     const count = states.length > 0 ? Math.max(missing, FILTERED_MIN) : missing;
-    const made = await findReserves(em, accountId, from, before, count);
+    const made = await findReserves(em, { accountId, caller }, from, before, count);
     const ids = made.map(({ reservation_id }) => reservation_id);
     for (const reservation of await findByIds(em, accountId, ids, now))
       if (states.length === 0 || states.includes(reservation.state)) found.push(reservation);
@@ -102,13 +106,20 @@ function toPage(found: readonly Reservation[], limit: number, searchedTo: bigint
 }
 
 /** The newest entries with from <= seq < before that made reservations. */
-const findReserves = (em: Em, accountId: string, from: bigint, before: bigint, limit: number) =>
+const findReserves = (
+  em: Em,
+  { accountId, caller }: Pick<ReservationQuery, 'accountId' | 'caller'>,
+  from: bigint,
+  before: bigint,
+  limit: number,
+) =>
   query<{ seq: string; reservation_id: string }>(
     em,
     `select seq, reservation_id from entries
      where account_id = $1 and seq >= $2 and seq < $3 and kind = ${kindCodes('RESERVE')}
+       and ($5::text is null or caller = $5)
      order by seq desc limit $4`,
-    [accountId, from, before, limit],
+    [accountId, from, before, limit, caller],
   );
 
 /** In the order of the ids, without those that do not exist. */

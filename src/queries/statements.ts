@@ -3,7 +3,10 @@ import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
+import type { AccountScope } from '../policy/permissions.ts';
 import { statements } from '../store/tables/statements.ts';
+import { Conditions } from './conditions.ts';
+import { addScope } from './scope-condition.ts';
 
 export async function findStatement(
   em: Em,
@@ -50,20 +53,29 @@ export async function findStatementsOfMonths(
   return rows.map(statements.read);
 }
 
+export type PlanStatementsFilter = {
+  readonly planId: string;
+  readonly toMonth: string;
+  /** What the caller may see. */
+  readonly scope: AccountScope | null;
+};
+
 /** A plan's statements up to `toMonth`, ordered by month and account, after a month and account. */
 export async function findStatementsOfPlan(
   em: Em,
-  planId: string,
+  { planId, toMonth, scope }: PlanStatementsFilter,
   after: { readonly month: string; readonly accountId: string },
-  toMonth: string,
   limit: number,
 ): Promise<Statement[]> {
+  const where = new Conditions(
+    ['plan_id = $1', 'month >= $2', 'month <= $4', '(month, account_id) > ($2, $3)'],
+    [planId, after.month, after.accountId, toMonth, limit],
+  );
+  addScope(where, scope, 'statements.account_id');
   const rows = await query<Row>(
     em,
-    `select ${statements.selectList} from statements
-     where plan_id = $1 and month >= $2 and month <= $4 and (month, account_id) > ($2, $3)
-     order by month, account_id limit $5`,
-    [planId, after.month, after.accountId, toMonth, limit],
+    `select ${statements.selectList} from statements where ${where} order by month, account_id limit $5`,
+    where.parameters,
   );
   return rows.map(statements.read);
 }

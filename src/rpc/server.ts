@@ -18,6 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import type { TlsFiles } from '../authentication/tls-files.ts';
 import { AccountServiceService } from '../gen/billing/v1/account_service.ts';
 import { BillingServiceService } from '../gen/billing/v1/billing_service.ts';
 import { EventServiceService } from '../gen/billing/v1/event_service.ts';
@@ -33,6 +34,7 @@ import { allowResets } from './connection-limits.ts';
 import { eventService } from './event-service/event-service.ts';
 import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
+import { TlsServerCredentials } from './server-credentials.ts';
 import type { ServiceContext } from './service-context.ts';
 import { statementService } from './statement-service/statement-service.ts';
 
@@ -63,11 +65,17 @@ export type RpcServer = {
 // grpc-js would log to stderr; failures are logged here, with their trace.
 setLogVerbosity(logVerbosity.NONE);
 
+export type RpcServerOptions = {
+  readonly host: string;
+  readonly port: number;
+  /** Null: without TLS. */
+  readonly tls: TlsFiles | null;
+  readonly withReflection: boolean;
+};
+
 export async function startRpcServer(
   context: ServiceContext,
-  host: string,
-  port: number,
-  withReflection: boolean,
+  { host, port, tls, withReflection }: RpcServerOptions,
 ): Promise<RpcServer> {
   const server = new Server({
     // Nothing reads channelz, and it keeps the records of sessions that have ended.
@@ -98,7 +106,7 @@ export async function startRpcServer(
   report({});
   health.setStatus(LIVENESS, 'SERVING');
   return {
-    port: await bind(server, host, port),
+    port: await bind(server, host, port, tls),
     report,
     async stop(graceMs) {
       isStopping = true;
@@ -148,10 +156,16 @@ function inputOf(descriptors: FileRegistry, path: string): DescMessage {
   return method.input;
 }
 
-async function bind(server: Server, host: string, port: number): Promise<number> {
+async function bind(
+  server: Server,
+  host: string,
+  port: number,
+  tls: TlsFiles | null,
+): Promise<number> {
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const credentials = tls ? new TlsServerCredentials(tls) : ServerCredentials.createInsecure();
   return await new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
+    server.bindAsync(address, credentials, (error, boundPort) => {
       if (error) reject(new Error(`cannot listen on ${address}: ${systemError(error)}`));
       else resolve(boundPort);
     });

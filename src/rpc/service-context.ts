@@ -2,7 +2,9 @@
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Admission } from '../admission/admission.ts';
+import type { Authenticator } from '../authentication/authenticator.ts';
 import type { Clock } from '../clock/clock.ts';
+import type { DayQuotas } from '../day-quotas.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
@@ -12,6 +14,8 @@ import type { Refusals } from '../refusals.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
+import type { AuditLog } from './call/audit-log.ts';
+import type { Authorization } from './call/authorization.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
 import type { OpenStreams } from './call/open-streams.ts';
 import type { OverloadAnswer } from './call/overload-answer.ts';
@@ -21,6 +25,14 @@ export type ServiceContext = {
   readonly log: Logger;
   readonly clock: Clock;
   readonly inFlight: InFlightCalls;
+  /** Finds out who calls. */
+  readonly authenticator: Authenticator;
+  /** Asks the policy what the caller may do. */
+  readonly authorization: Authorization;
+  /** Counts credits of a day, for the callers whose policy limits them. */
+  readonly dayQuotas: DayQuotas;
+  /** States what operators did. */
+  readonly audit: AuditLog;
   /** Decides which calls are served where more arrive than can be. */
   readonly admission: Admission;
   /** Answers those that are not. */

@@ -19,6 +19,7 @@ import type { Account } from '../../ledger/account.ts';
 import type { Book } from '../../ledger/book.ts';
 import { findAccounts } from '../../queries/accounts.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
+import type { UnaryCall } from '../call/handlers.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
@@ -119,6 +120,7 @@ export async function getAccount(
 export async function listAccounts(
   context: ServiceContext,
   request: ListAccountsRequest,
+  { access }: UnaryCall,
 ): Promise<ListAccountsResponse> {
   const { planId } = request;
   const check = new FieldChecker();
@@ -127,7 +129,12 @@ export async function listAccounts(
   check.throwIfInvalid();
   const list = ['accounts', planId];
   const after = decodePageToken(list, request.pageToken, ACCOUNT_ID) ?? '';
-  const rows = await findAccounts(context.em(), planId, after, pageSize + 1);
+  const rows = await findAccounts(
+    context.em(),
+    { planId, scope: access.permissions.accounts },
+    after,
+    pageSize + 1,
+  );
   const { messages, nextPageToken } = toPage(
     await Promise.all(rows.map((account) => toMessage(context, account))),
     pageSize,

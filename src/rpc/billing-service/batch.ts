@@ -19,6 +19,8 @@ import {
 } from '../account-service/accounts.ts';
 import { grantCredits } from '../account-service/grants.ts';
 import { FieldChecker } from '../call/field-checker.ts';
+import type { MethodName } from '../../policy/methods.ts';
+import type { Access } from '../call/access.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
 import { type PrepareMutation, submit } from '../call/mutation.ts';
 import { toResponse } from '../call/replay.ts';
@@ -60,16 +62,18 @@ const IN_FLIGHT_MAX = 256;
 export async function batch(
   context: ServiceContext,
   { mutations }: BatchRequest,
-  { caller, isCancelled }: UnaryCall,
-): Promise<Answered<BatchResponse>> {
+  call: UnaryCall,
+): Promise<Answered<BatchResponse> | Failure> {
   const check = new FieldChecker();
   // The wire check has limited their number.
   if (mutations.length < 1) check.addViolation('mutations', 'must be 1 to 1000 mutations');
   check.throwIfInvalid();
+  const limited = context.authorization.admitBatch(call.access, mutations.length);
+  if (limited) return limited;
   const answers = await submitAll(mutations, (mutation) => {
-    const prepared = prepare(mutation);
+    const prepared = prepare(context, call.access, mutation);
     if (prepared instanceof Failure) return prepared;
-    return submit(context, prepared, caller, isCancelled);
+    return submit(context, prepared, call);
   });
   return { response: encodeResponse(mutations, answers) };
 }
@@ -107,8 +111,16 @@ async function submitAll(
   return answers;
 }
 
-function prepare(mutation: Mutation['mutation']) {
+function prepare(
+  { authorization }: ServiceContext,
+  access: Access,
+  mutation: Mutation['mutation'],
+) {
   if (!mutation) return invalidField('mutation', 'is required');
+  const { $case, value } = mutation;
+  const method = `${$case.charAt(0).toUpperCase()}${$case.slice(1)}` as MethodName;
+  const denied = authorization.denyAccount(access, method, value.accountId);
+  if (denied) return denied;
   if (mutation.$case === 'purchase' && mutation.value.payment?.$case === 'checkout')
     return invalidField('checkout', 'is not taken in a batch: call Purchase');
   const prepareCase = MUTATIONS[mutation.$case].prepare as PrepareMutation<unknown>;

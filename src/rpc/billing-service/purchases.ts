@@ -55,17 +55,17 @@ export const purchaseMutation = defineMutation(
 export async function purchase(
   context: ServiceContext,
   request: PurchaseRequest,
-  { caller, isCancelled }: UnaryCall,
+  call: UnaryCall,
 ): Promise<Answered<PurchaseResponse> | Failure> {
   const prepared = purchaseMutation(request);
   if (prepared instanceof Failure) return prepared;
   const { payments } = context;
   const isCheckout = request.payment?.$case === 'checkout';
   if (isCheckout && !payments) return noPaymentProvider('pay with payment_reference');
-  const answer = await submit(context, prepared, caller, isCancelled);
+  const answer = await submit(context, prepared, call);
   if (answer instanceof Failure) return answer;
   if (!isCheckout || !payments) return toAnswered(answer);
-  return await withCheckoutUrl(payments, answer, caller);
+  return await withCheckoutUrl(payments, answer, call.caller);
 }
 
 async function withCheckoutUrl(

@@ -22,7 +22,9 @@ import { OverCommitPolicy, Reservation, Reservation_State } from '../../gen/bill
 import { reservationNotFound } from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
 import { findReservation, findReservations } from '../../queries/reservations.ts';
+import type { Access } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
+import type { UnaryCall } from '../call/handlers.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
@@ -139,18 +141,24 @@ export const raiseReservation = defineMutation(
 export async function getReservation(
   context: ServiceContext,
   request: GetReservationRequest,
+  { access }: UnaryCall,
 ): Promise<GetReservationResponse> {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   const reservationId = check.reservationId(request.reservationId);
   check.throwIfInvalid();
   const found = await findReservation(context.em(), accountId, reservationId, context.clock.now());
-  if (!found) {
+  const owner = ownerOf(access);
+  if (!found || (owner !== null && found.caller !== owner)) {
     await loadBook(context, accountId);
     throw reservationNotFound(accountId, reservationId);
   }
   return { reservation: reservationMessage(found) };
 }
+
+/** The caller to whose reservations the call is limited; null: to none. */
+const ownerOf = ({ identity, permissions }: Access): string | null =>
+  permissions.ownReservationsOnly ? identity.caller : null;
 
 /** The key of a page: seq of the entry that made a reservation. */
 const SEQ = /^[1-9][0-9]{0,18}$/;
@@ -165,6 +173,7 @@ const STATES = new Map<Reservation_State, ReservationState>([
 export async function listReservations(
   context: ServiceContext,
   request: ListReservationsRequest,
+  { access }: UnaryCall,
 ): Promise<ListReservationsResponse> {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
@@ -177,6 +186,7 @@ export async function listReservations(
   const page = await findReservations(context.em(), {
     accountId,
     states,
+    caller: ownerOf(access),
     now: context.clock.now(),
     beforeSeq: before === null ? account.seq + 1n : BigInt(before),
     limit: pageSize,

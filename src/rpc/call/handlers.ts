@@ -10,15 +10,14 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import { Failure } from '../../failure.ts';
+import { accountNotFound } from '../../ledger/failures.ts';
+import { isAccountInScope, needsAccount } from '../../policy/account-scope.ts';
+import type { MethodName } from '../../policy/methods.ts';
+import { findAccount } from '../../queries/accounts.ts';
 import type { ServiceContext } from '../service-context.ts';
+import { type Access, accessOf } from './access.ts';
 import { type PrepareMutation, submit } from './mutation.ts';
-import {
-  type CallContext,
-  type Caller,
-  callerName,
-  ObservedCall,
-  UNKNOWN_CALLER,
-} from './observed-call.ts';
+import { type CallContext, type Caller, ObservedCall } from './observed-call.ts';
 import type { Resume } from './open-streams.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
 import { toAnswered } from './replay.ts';
@@ -33,6 +32,7 @@ export type Answered<Response> = {
 
 export type UnaryCall = {
   readonly caller: Caller;
+  readonly access: Access;
   /** True once the caller has cancelled, or its deadline has passed. */
   readonly isCancelled: () => boolean;
 };
@@ -46,66 +46,71 @@ export type Write = (response: Uint8Array, resume?: Resume) => Promise<void>;
 /** Builds the handlers of one service, such as "billing.v1.BillingService": one function per kind of RPC. */
 export function handlersOf(context: ServiceContext, service: string) {
   /** A mutation that the lane of its account decides. */
-  const mutation = <Request, Response>(name: string, prepare: PrepareMutation<Request>) =>
-    submitting<Request, Response>(name, async (_, request, { caller, isCancelled }) => {
+  const mutation = <Request, Response>(name: MethodName, prepare: PrepareMutation<Request>) =>
+    submitting<Request, Response>(name, async (_, request, call) => {
       const prepared = prepare(request);
       if (prepared instanceof Failure) return prepared;
-      const answer = await submit(context, prepared, caller, isCancelled);
+      const answer = await submit(context, prepared, call);
       return answer instanceof Failure ? answer : toAnswered(answer);
     });
 
   /** An RPC that submits mutations to lanes by itself. */
   const submitting = <Request, Response>(
-    name: string,
+    name: MethodName,
     serve: (
       context: ServiceContext,
       request: Request,
       call: UnaryCall,
     ) => Promise<Answered<Response> | Failure>,
   ) =>
-    unaryHandler(context, `${service}/${name}`, (request: Request, call) =>
+    unaryHandler(context, service, name, (request: Request, call) =>
       serve(context, request, call),
     );
 
   /** Any other RPC with one response. It throws its Failures. */
   const unary = <Request, Response>(
-    name: string,
-    serve: (context: ServiceContext, request: Request) => Promise<Response>,
+    name: MethodName,
+    serve: (context: ServiceContext, request: Request, call: UnaryCall) => Promise<Response>,
   ) =>
-    unaryHandler<Request, Response>(
-      context,
-      `${service}/${name}`,
-      async (request, { caller, isCancelled }) => {
-        const { admission } = context;
-        const inFlight = admission.enter(caller.caller, null);
-        try {
-          return { response: await serve(context, request) };
-        } finally {
-          admission.leave(inFlight, !isCancelled());
-        }
-      },
-    );
+    unaryHandler<Request, Response>(context, service, name, async (request, call) => {
+      const { admission } = context;
+      const inFlight = admission.enter(call.caller.caller, null);
+      try {
+        await checkScope(context, call.access, request);
+        return { response: await serve(context, request, call) };
+      } finally {
+        admission.leave(inFlight, !call.isCancelled());
+      }
+    });
 
   /** An RPC that streams responses until it returns. It throws its Failures. */
   const serverStream = <Request, Response>(
-    name: string,
+    name: MethodName,
     serve: (
       context: ServiceContext,
       request: Request,
       write: Write,
       cancelled: AbortSignal,
+      access: Access,
     ) => Promise<void>,
   ) =>
-    streamHandler<Request, Response>(context, `${service}/${name}`, (request, write, cancelled) =>
-      serve(context, request, write, cancelled),
+    streamHandler<Request, Response>(
+      context,
+      service,
+      name,
+      async (request, write, cancelled, access) => {
+        await checkScope(context, access, request);
+        await serve(context, request, write, cancelled, access);
+      },
     );
 
   return { mutation, submitting, unary, serverStream };
 }
 
-export function unaryHandler<Request, Response>(
+function unaryHandler<Request, Response>(
   context: CallContext,
-  method: string,
+  service: string,
+  method: MethodName,
   serve: (request: Request, call: UnaryCall) => Promise<Answered<Response> | Failure>,
 ) {
   return async (
@@ -113,15 +118,16 @@ export function unaryHandler<Request, Response>(
     respond: sendUnaryData<Response>,
   ) => {
     releaseReferencesOnClose(call);
-    if (isRefused(context, call)) {
+    const access = accessOf(call);
+    if (isRefused(context, call.request, access)) {
       respond(context.overloadAnswer.error);
       return;
     }
-    const observed = new ObservedCall(context, method, call.metadata);
+    const observed = new ObservedCall(context, `${service}/${method}`, call.metadata, access);
     const { caller } = observed;
     try {
-      const request = acceptedRequest(observed, call.request);
-      const answered = await serve(request, { caller, isCancelled: () => call.cancelled });
+      const request = allowedRequest(context, access, method, call.request);
+      const answered = await serve(request, { caller, access, isCancelled: () => call.cancelled });
       if (answered instanceof Failure) throw answered;
       observed.succeeded();
       // Bytes are sent as they are: see `addService`.
@@ -133,21 +139,25 @@ export function unaryHandler<Request, Response>(
 }
 
 /** Many calls can have been admitted before the first of them came here, where they are counted. */
-function isRefused(
-  { admission }: CallContext,
-  { request, metadata }: ServerUnaryCall<unknown, unknown>,
-): boolean {
+function isRefused({ admission }: CallContext, request: unknown, { identity }: Access): boolean {
   if (request instanceof Failure && request.reason === 'OVERLOADED') return true;
-  return !admission.admitsCaller(callerName(metadata) ?? UNKNOWN_CALLER, Number.POSITIVE_INFINITY);
+  return !admission.admitsCaller(identity.caller, Number.POSITIVE_INFINITY);
 }
 
 function streamHandler<Request, Response>(
   context: CallContext,
-  method: string,
-  serve: (request: Request, write: Write, cancelled: AbortSignal) => Promise<void>,
+  service: string,
+  method: MethodName,
+  serve: (
+    request: Request,
+    write: Write,
+    cancelled: AbortSignal,
+    access: Access,
+  ) => Promise<void>,
 ) {
   return async (call: ServerWritableStream<Request | Failure, Response>) => {
-    const observed = new ObservedCall(context, method, call.metadata);
+    const access = accessOf(call);
+    const observed = new ObservedCall(context, `${service}/${method}`, call.metadata, access);
     const { streams } = context;
     const cancelled = new AbortController();
     call.once('cancelled', () => cancelled.abort());
@@ -158,9 +168,9 @@ function streamHandler<Request, Response>(
     };
     let close = () => {};
     try {
-      const request = acceptedRequest(observed, call.request);
-      close = streams.open(observed.caller.caller);
-      await serve(request, write, signal);
+      const request = allowedRequest(context, access, method, call.request);
+      close = streams.open(observed.caller.caller, access.permissions.streamsMax);
+      await serve(request, write, signal, access);
       observed.succeeded();
       call.end();
     } catch (error) {
@@ -172,11 +182,39 @@ function streamHandler<Request, Response>(
   };
 }
 
-/** The request, if its caller is accepted and its bytes could be decoded. Throws the failure otherwise. */
-function acceptedRequest<Request>({ refusal }: ObservedCall, decoded: Request | Failure): Request {
-  if (refusal) throw refusal;
+/** The request, if it could be decoded and its account's id is allowed. Throws the failure otherwise. */
+function allowedRequest<Request>(
+  { authorization }: CallContext,
+  access: Access,
+  method: MethodName,
+  decoded: Request | Failure,
+): Request {
   if (decoded instanceof Failure) throw decoded;
+  const denied = authorization.denyAccount(access, method, accountIdOf(decoded));
+  if (denied) throw denied;
   return decoded;
+}
+
+/** Empty: it names none. */
+function accountIdOf(request: unknown): string {
+  const { accountId, of } = request as {
+    readonly accountId?: string;
+    readonly of?: { readonly $case: string; readonly value: string };
+  };
+  return accountId ?? (of?.$case === 'accountId' ? of.value : '');
+}
+
+/**
+ * Answers what reads an account out of the caller's scope as if it did not exist. Mutations are checked in their
+ * unit of work, and lists of many accounts by their queries.
+ */
+async function checkScope({ em }: CallContext, { permissions }: Access, request: unknown) {
+  const { accounts: scope } = permissions;
+  if (!needsAccount(scope)) return;
+  const accountId = accountIdOf(request);
+  if (accountId === '') return;
+  const account = await findAccount(em(), accountId);
+  if (!account || !isAccountInScope(scope, account)) throw accountNotFound(accountId);
 }
 
 /**

@@ -11,6 +11,7 @@ import type { ServiceContext } from '../service-context.ts';
 import { type Codec, encodeMessage } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
+import type { UnaryCall } from './handlers.ts';
 import type { Caller } from './observed-call.ts';
 import { checkPaymentProvider } from './payment-provider.ts';
 
@@ -66,23 +67,79 @@ export function defineMutation<
 /** Hands a mutation to the lane of its account, and resolves when that has answered. */
 export async function submit(
   context: ServiceContext,
-  { requestId, ...prepared }: PreparedMutation,
-  caller: Caller,
-  isCancelled: () => boolean,
+  prepared: PreparedMutation,
+  call: UnaryCall,
 ): Promise<StoredResponse | Failure> {
-  const { lanes, admission } = context;
-  const inFlight = admission.enter(caller.caller, prepared.accountId);
+  const { authorization, dayQuotas } = context;
+  const { access, caller } = call;
+  const { accountId, command } = prepared;
+  const denied = authorization.denyCommand(access, accountId, command);
+  if (denied) return denied;
+  const perDay = access.permissions.creditLimits?.perDay ?? null;
+  if (perDay === null) return await decide(context, prepared, call, null);
+  if (command.kind === 'GrantCredits' || command.kind === 'Refund') {
+    const claim = await dayQuotas.claim(caller.caller, perDay, command);
+    if (claim instanceof Failure) return await decide(context, prepared, call, claim);
+    const answer = await decide(context, prepared, call, null);
+    if (hadNoEffect(answer)) await dayQuotas.giveBack(claim);
+    return answer;
+  }
+  const answer = await decide(
+    context,
+    prepared,
+    call,
+    dayQuotas.check(caller.caller, perDay, command),
+  );
+  if (!(answer instanceof Failure)) dayQuotas.add(caller.caller, answer.creditsMoved);
+  return answer;
+}
+
+/** Of an outcome that is not known, such as a connection lost during the commit, nothing is given back. */
+const hadNoEffect = (answer: StoredResponse | Failure): boolean =>
+  answer instanceof Failure
+    ? !['DATABASE_UNAVAILABLE', 'INTERNAL'].includes(answer.reason)
+    : answer.creditsMoved === 0n;
+
+/** `blockedBy`: the limit that the caller has reached. A replay is answered all the same. */
+async function decide(
+  context: ServiceContext,
+  { requestId, ...prepared }: PreparedMutation,
+  { caller, access, isCancelled }: UnaryCall,
+  blockedBy: Failure | null,
+): Promise<StoredResponse | Failure> {
+  const { lanes, admission, authorization, audit } = context;
+  const { accountId, command } = prepared;
+  const inFlight = admission.enter(caller.caller, accountId);
   const answer = await lanes.submit({
     type: 'request',
     ...prepared,
     origin: { ...caller, requestId },
+    permissions: access.permissions,
     isAbandoned: isCancelled,
-    blockedBy: checkPaymentProvider(context, prepared.command),
+    blockedBy: blockedBy ?? checkPaymentProvider(context, command),
   });
   admission.leave(inFlight, !isCancelled());
-  if (!(answer instanceof Failure)) return answer;
-  context.refusals.record(prepared.accountId, answer, caller);
-  if (!(answer instanceof PackFailure)) return answer;
+  if (answer instanceof Failure) {
+    authorization.report(answer);
+    return await describe(context, accountId, answer, caller);
+  }
+  authorization.takeCredits(access, answer.creditsMoved);
+  if (answer.firstAnsweredAt === null) {
+    const reason = 'reason' in command ? command.reason : '';
+    audit.mutated(command.kind, { ...caller, accountId, requestId, reason });
+  }
+  return answer;
+}
+
+/** The failure, with packs that would help where credits are missing. */
+async function describe(
+  { refusals, customPacks }: ServiceContext,
+  accountId: string,
+  failure: Failure,
+  trace: Caller,
+): Promise<Failure> {
+  refusals.record(accountId, failure, trace);
+  if (!(failure instanceof PackFailure)) return failure;
   // A unit of work does not read them: it would do so for the requests that succeed, too.
-  return answer.withCustomPacks(await context.customPacks.find(prepared.accountId));
+  return failure.withCustomPacks(await customPacks.find(accountId));
 }

@@ -2,7 +2,7 @@
  * One call from its start to its end: who calls, its server span in the caller's trace, one line of
  * log, and the one place where anything thrown becomes a status.
  */
-import { type Metadata, type MetadataValue, type ServiceError, status } from '@grpc/grpc-js';
+import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import {
   propagation,
   ROOT_CONTEXT,
@@ -14,26 +14,23 @@ import {
 import { Failure, internalFailure } from '../../failure.ts';
 import { toDatabaseFailure } from '../../pg/failures.ts';
 import type { ServiceContext } from '../service-context.ts';
+import type { Access } from './access.ts';
 import { statusCodeOf, toServiceError } from './status.ts';
 
 /** Who calls, and the span of the call. */
 export type Caller = {
-  /** The request metadata `x-caller`; "unknown" if it is missing. */
+  /** The name of the caller's identity. */
   readonly caller: string;
+  readonly onBehalfOf: string;
+  readonly certificate: string;
   readonly traceId: string;
   readonly spanId: string;
 };
 
 export type CallContext = Pick<
   ServiceContext,
-  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer' | 'streams'
+  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer' | 'streams' | 'authorization' | 'em'
 >;
-
-/** The request metadata in which callers name themselves. */
-export const CALLER_KEY = 'x-caller';
-export const UNKNOWN_CALLER = 'unknown';
-const INVALID_CALLER = 'invalid';
-const CALLER = /^[\x21-\x7e]{1,128}$/;
 
 /** The status codes that OpenTelemetry counts as errors of the server; the others are the caller's. */
 const SERVER_ERRORS: ReadonlySet<status> = new Set([
@@ -47,14 +44,12 @@ const SERVER_ERRORS: ReadonlySet<status> = new Set([
 
 export class ObservedCall {
   readonly caller: Caller;
-  /** Why the call cannot be served, whatever it asks for; null if it can. */
-  readonly refusal: Failure | null;
   readonly #context: CallContext;
   readonly #method: string;
   readonly #span: Span;
 
   /** `method` is the full name, such as "billing.v1.BillingService/Reserve". */
-  constructor(context: CallContext, method: string, metadata: Metadata) {
+  constructor(context: CallContext, method: string, metadata: Metadata, { identity, onBehalfOf }: Access) {
     this.#context = context;
     this.#method = method;
     context.inFlight.started();
@@ -67,9 +62,8 @@ export class ObservedCall {
       propagation.extract(ROOT_CONTEXT, metadata, metadataGetter),
     );
     const { traceId, spanId } = this.#span.spanContext();
-    const name = callerName(metadata);
-    this.refusal = name === null ? invalidCaller() : null;
-    this.caller = { caller: name ?? INVALID_CALLER, traceId, spanId };
+    const { caller, certificate } = identity;
+    this.caller = { caller, onBehalfOf, certificate, traceId, spanId };
   }
 
   succeeded() {
@@ -128,20 +122,6 @@ export class ObservedCall {
       'call',
     );
   }
-}
-
-/** Null if the caller gave a name that cannot be stored. */
-export function callerName(metadata: Metadata): string | null {
-  const [name] = metadata.get(CALLER_KEY) as [MetadataValue?];
-  if (name === undefined) return UNKNOWN_CALLER;
-  return typeof name === 'string' && CALLER.test(name) ? name : null;
-}
-
-function invalidCaller(): Failure {
-  const field = CALLER_KEY;
-  const description = 'must be 1 to 128 printable ASCII characters without spaces';
-  const message = `the request metadata ${field} ${description}`;
-  return new Failure('INVALID_FIELD', message, { field }, [{ field, description }]);
 }
 
 /** How OpenTelemetry reads `traceparent` from request metadata. */

@@ -37,10 +37,14 @@ export class OpenStreams {
     return this.#bufferedBytes;
   }
 
-  /** Counts a stream, until the function that is returned is called. Throws OVERLOADED if there are too many. */
-  open(caller: string): () => void {
+  /**
+   * Counts a stream, until the function that is returned is called. Throws OVERLOADED if there are too many, and
+   * CALLER_LIMIT_REACHED beyond what the policy allows the caller; `callerMax` null: it does not say.
+   */
+  open(caller: string, callerMax: number | null): () => void {
     const { streamsMax, perCallerMax } = this.#limits;
     const ofCaller = this.#callers.get(caller);
+    if (callerMax !== null && ofCaller >= callerMax) throw streamLimitReached(caller, callerMax);
     if (ofCaller >= perCallerMax) throw overloaded(ofCaller, perCallerMax);
     if (this.#count >= streamsMax) throw overloaded(this.#count, streamsMax);
     this.#callers.add(caller);
@@ -83,3 +87,10 @@ export class OpenStreams {
 
 const readerStalled = (resume: Resume): Failure =>
   new Failure('OVERLOADED', 'the reader of this stream takes no messages; resume it later', resume);
+
+const streamLimitReached = (caller: string, allowed: number): Failure =>
+  new Failure('CALLER_LIMIT_REACHED', `caller ${caller} may have ${allowed} open streams`, {
+    caller,
+    limit: 'streams',
+    allowed,
+  });

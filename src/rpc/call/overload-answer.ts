@@ -3,10 +3,10 @@
  * once, and such a call has no span, no line of log, and nothing decoded.
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
 import type { Admission } from '../../admission/admission.ts';
 import { type Failure, overloaded } from '../../failure.ts';
-import { CALLER_KEY, UNKNOWN_CALLER } from './observed-call.ts';
+import { answerWith, toHeaders } from './answer.ts';
 import { toServiceError } from './status.ts';
 import { TIMEOUT_KEY, timeoutMsOf } from './timeout.ts';
 
@@ -38,13 +38,9 @@ export class OverloadAnswer {
   }
 
   /** Answers a call whose request metadata has arrived, if it is not admitted. */
-  refuses(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
-    const caller = headers[CALLER_KEY];
-    const name = typeof caller === 'string' ? caller : UNKNOWN_CALLER;
-    if (this.#admission.admitsCaller(name, timeoutMsOf(headers[TIMEOUT_KEY]))) return false;
-    stream.respond(this.#encode().headers, { endStream: true });
-    // What the caller still sends is read and dropped, or the stream would not end.
-    stream.on('error', ignore).resume();
+  refuses(stream: ServerHttp2Stream, caller: string, headers: IncomingHttpHeaders): boolean {
+    if (this.#admission.admitsCaller(caller, timeoutMsOf(headers[TIMEOUT_KEY]))) return false;
+    answerWith(stream, this.#encode().headers);
     return true;
   }
 
@@ -58,18 +54,7 @@ export class OverloadAnswer {
   }
 }
 
-const ignore = () => {};
-
 function encode(failure: Failure): Encoded {
   const error = toServiceError(failure);
   return { failure, error, headers: toHeaders(error) };
 }
-
-/** A response without a message, as HTTP/2 sends it. */
-const toHeaders = ({ code, details, metadata }: ServiceError): OutgoingHttpHeaders => ({
-  ':status': 200,
-  'content-type': 'application/grpc+proto',
-  'grpc-status': String(code),
-  'grpc-message': encodeURI(details),
-  ...(metadata ?? new Metadata()).toHttp2Headers(),
-});

@@ -70,6 +70,7 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
 /** When a retry may help, for the reasons for which it may at all. */
 const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
   OVERLOADED: 100,
+  RATE_LIMITED: 1_000,
   DATABASE_UNAVAILABLE: 500,
   CLOCK_UNRELIABLE: 1_000,
   SHUTTING_DOWN: 100,

@@ -17,8 +17,11 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { Failure } from '../../failure.ts';
-import { CALLER_KEY, type CallContext, ObservedCall } from './observed-call.ts';
+import { CallEntry, type EntryContext } from './call-entry.ts';
+import { accessOf, accessOfStream } from './access.ts';
+import { type CallContext, ObservedCall } from './observed-call.ts';
 import { messageUndecodable } from './request-decoder.ts';
+import { shorten } from './shorten.ts';
 import { DETAILS_KEY, toServiceError } from './status.ts';
 import { TIMEOUT_KEY, timeoutMsOf } from './timeout.ts';
 
@@ -28,6 +31,7 @@ type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 type TransportCall = ServerInterceptingCallInterface & {
   readonly handler: { readonly path: string };
   readonly metadata: Metadata;
+  readonly stream: ServerHttp2Stream;
   /** Whether nobody can receive a status any more. */
   checkCancelled(): boolean;
 };
@@ -46,10 +50,19 @@ export function transportFailures(context: CallContext): ServerInterceptor {
 const hasDetails = ({ code, metadata }: Status): boolean =>
   code === status.OK || (metadata?.get(DETAILS_KEY).length ?? 0) > 0;
 
-function withDetails(context: CallContext, { handler, metadata }: TransportCall, sent: Status) {
+function withDetails(
+  context: CallContext,
+  { handler, metadata, stream }: TransportCall,
+  sent: Status,
+) {
   // The handler of the call is at work, and ends the observed call.
   if (sent.code === status.DEADLINE_EXCEEDED) return toServiceError(deadlineExceeded());
-  const observed = new ObservedCall(context, handler.path.slice(1), metadata);
+  const observed = new ObservedCall(
+    context,
+    handler.path.slice(1),
+    metadata,
+    accessOfStream(stream),
+  );
   return observed.failed(toFailure(sent) ?? new Error(sent.details));
 }
 
@@ -115,9 +128,6 @@ const methodUnknown = (method: string): Failure =>
     method: shorten(method),
   });
 
-/** Text that a caller chose, short enough for the trailers. */
-const shorten = (text: string): string => (text.length <= 128 ? text : `${text.slice(0, 128)}…`);
-
 /** What grpc-js keeps of a method. `func` is called when the request metadata has arrived. */
 type Handler = {
   readonly type: 'bidi';
@@ -136,22 +146,19 @@ type ServerInternals = {
   ): void;
 };
 
-/** Not those of health and reflection, which answer during an overload. */
-const OUR_PATHS = '/billing.v1.';
-
 /** Call it before the server listens. */
-export function replaceServerMethods(server: Server, context: CallContext) {
+export function replaceServerMethods(server: Server, context: CallContext & EntryContext) {
   const internals = server as unknown as ServerInternals;
   const { _retrieveHandler: retrieve, _streamHandler: handle } = internals;
   if (typeof retrieve !== 'function' || typeof handle !== 'function')
     throw new Error('this version of @grpc/grpc-js has other internals: see transport-failures.ts');
   internals._retrieveHandler = (path) =>
     retrieve.call(server, path) ?? unknownMethodHandler(context, path);
-  internals._streamHandler = (interceptors, stream, headers) => {
-    const isOurs = headers[':path']?.startsWith(OUR_PATHS);
-    if (isOurs && context.overloadAnswer.refuses(stream, headers)) return;
-    handle.call(server, interceptors, stream, withReadableMetadata(headers));
-  };
+  const entry = new CallEntry(context, (interceptors, stream, headers) =>
+    handle.call(server, interceptors, stream, withReadableTimeout(headers)),
+  );
+  internals._streamHandler = (interceptors, stream, headers) =>
+    entry.enter(interceptors, stream, headers);
 }
 
 /** Fails at once, without waiting for a message, whichever kind of call the caller has in mind. */
@@ -160,21 +167,15 @@ const unknownMethodHandler = (context: CallContext, path: string): Handler => ({
   path,
   func(call) {
     // As OpenTelemetry names methods that do not exist: their number is not limited.
-    const observed = new ObservedCall(context, '_OTHER', call.metadata);
+    const observed = new ObservedCall(context, '_OTHER', call.metadata, accessOf(call));
     call.emit('error', observed.failed(methodUnknown(path.slice(1))));
   },
   serialize: (bytes) => bytes,
   deserialize: (bytes) => bytes,
 });
 
-/**
- * Replaces metadata that grpc-js misreads. It drops a caller's name that is not printable ASCII, so that
- * the caller would seem to have given none: one that is refused takes its place. A timeout of more
- * milliseconds than 31 bits hold it takes for one that has passed.
- */
-function withReadableMetadata(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const name = headers[CALLER_KEY];
-  if (typeof name === 'string' && !/^[ -~]*$/.test(name)) headers[CALLER_KEY] = '';
+/** grpc-js takes a timeout of more milliseconds than 31 bits hold for one that has passed. */
+function withReadableTimeout(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const timeout = headers[TIMEOUT_KEY];
   const ms = timeoutMsOf(timeout);
   if (ms > TIMER_MAX_MS && Number.isFinite(ms)) headers[TIMEOUT_KEY] = TIMEOUT_MAX;

@@ -18,6 +18,7 @@ import {
 import { findDeliveries } from '../../queries/deliveries.ts';
 import type { DeliveryState } from '../../store/tables/deliveries.ts';
 import { FieldChecker } from '../call/field-checker.ts';
+import type { UnaryCall } from '../call/handlers.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import { deliveryMessage } from '../messages/event.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -34,6 +35,7 @@ const POSITION = /^[1-9]\d{0,17}$/;
 export async function listDeliveries(
   { em }: ServiceContext,
   request: ListDeliveriesRequest,
+  { access }: UnaryCall,
 ): Promise<ListDeliveriesResponse> {
   const { accountId } = request;
   const check = new FieldChecker();
@@ -46,7 +48,7 @@ export async function listDeliveries(
   const below = decodePageToken(list, request.pageToken, POSITION);
   const rows = await findDeliveries(
     em(),
-    { state: state ?? null, accountId },
+    { state: state ?? null, accountId, scope: access.permissions.accounts },
     below === null ? null : BigInt(below),
     pageSize + 1,
   );
@@ -61,8 +63,9 @@ export async function listDeliveries(
 }
 
 export async function replayDelivery(
-  { em, clock }: ServiceContext,
+  { em, clock, audit }: ServiceContext,
   request: ReplayDeliveryRequest,
+  { caller }: UnaryCall,
 ): Promise<ReplayDeliveryResponse> {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
@@ -75,6 +78,7 @@ export async function replayDelivery(
       `account ${accountId} has no delivery of event ${eventId}`,
       { account_id: accountId, event_id: eventId },
     );
+  audit.acted({ method: 'ReplayDelivery', ...caller, accountId });
   return { delivery: deliveryMessage(delivery) };
 }
 
@@ -82,11 +86,15 @@ export async function replayDelivery(
 const REPLAYED_MAX = 1_000;
 
 export async function replayDeadDeliveries(
-  { em, clock }: ServiceContext,
+  { em, clock, audit }: ServiceContext,
   { accountId }: ReplayDeadDeliveriesRequest,
+  { caller, access }: UnaryCall,
 ): Promise<ReplayDeadDeliveriesResponse> {
   const check = new FieldChecker();
   if (accountId) check.accountId(accountId);
   check.throwIfInvalid();
-  return { replayed: await replayDead(em(), accountId, clock.now(), REPLAYED_MAX) };
+  const of = { accountId, scope: access.permissions.accounts };
+  const replayed = await replayDead(em(), of, clock.now(), REPLAYED_MAX);
+  audit.acted({ method: 'ReplayDeadDeliveries', ...caller, accountId });
+  return { replayed };
 }

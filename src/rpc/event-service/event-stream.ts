@@ -12,6 +12,8 @@ import type { Em } from '../../pg/orm.ts';
 import { newestSeq } from '../../queries/entries.ts';
 import { type EventFilter, findEvents, newestPosition } from '../../queries/events.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
+import type { AccountScope } from '../../policy/permissions.ts';
+import type { Access } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { encodeStreamPages, positionLost, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
@@ -27,8 +29,9 @@ export async function streamEvents(
   request: StreamEventsRequest,
   write: Write,
   cancelled: AbortSignal,
+  { permissions }: Access,
 ): Promise<void> {
-  const { filter, after: start } = parseRequest(request);
+  const { filter, after: start } = parseRequest(request, permissions.accounts);
   const { accountId } = filter;
   if (accountId && (await newestSeq(em(), accountId)) === null) throw accountNotFound(accountId);
   const ended = AbortSignal.any([cancelled, stopping]);
@@ -82,7 +85,10 @@ async function readPages(em: Em, after: bigint, newest: bigint, filter: EventFil
   return { pages: encoded, until };
 }
 
-function parseRequest(request: StreamEventsRequest): { filter: EventFilter; after: bigint } {
+function parseRequest(
+  request: StreamEventsRequest,
+  scope: AccountScope | null,
+): { filter: EventFilter; after: bigint } {
   const check = new FieldChecker();
   const after = decodeStreamToken('after_token', request.afterToken, check);
   const types = request.types.filter(isEventType);
@@ -91,7 +97,7 @@ function parseRequest(request: StreamEventsRequest): { filter: EventFilter; afte
   const { accountId } = request;
   if (accountId) check.accountId(accountId);
   check.throwIfInvalid();
-  return { filter: { types, accountId }, after };
+  return { filter: { types, accountId, scope }, after };
 }
 
 const isEventType = (type: string): type is EventType =>

@@ -8,7 +8,12 @@ import {
 import { planNotFound } from '../../ledger/failures.ts';
 import { formatMonth, monthStart, parseMonth } from '../../ledger/month.ts';
 import type { Statement } from '../../ledger/statement.ts';
-import { findStatementsOfMonths, findStatementsOfPlan } from '../../queries/statements.ts';
+import {
+  findStatementsOfMonths,
+  findStatementsOfPlan,
+  type PlanStatementsFilter,
+} from '../../queries/statements.ts';
+import type { Access } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { loadAccount } from '../call/load-account.ts';
@@ -26,12 +31,18 @@ export async function exportStatements(
   request: ExportStatementsRequest,
   write: Write,
   cancelled: AbortSignal,
+  { permissions }: Access,
 ): Promise<void> {
   const { of, from, to, format } = parseRequest(request);
   const pages =
     of.$case === 'accountId'
       ? statementsOfAccount(context, of.value, from, to)
-      : statementsOfPlan(context, of.value, from, to, cancelled);
+      : statementsOfPlan(
+          context,
+          { planId: of.value, toMonth: to, scope: permissions.accounts },
+          from,
+          cancelled,
+        );
   let piece = format.header;
   for await (const statements of pages) {
     if (cancelled.aborted) return;
@@ -65,11 +76,11 @@ async function* statementsOfAccount(
 
 async function* statementsOfPlan(
   { em, clock, catalogue, statementCloser, stopping }: ServiceContext,
-  planId: string,
+  filter: PlanStatementsFilter,
   from: string,
-  to: string,
   cancelled: AbortSignal,
 ): AsyncGenerator<readonly Statement[]> {
+  const { planId } = filter;
   const now = clock.now();
   if (!(await catalogue.findPlan(planId, now)))
     throw planNotFound(planId, await catalogue.findPlanIds(now));
@@ -78,7 +89,7 @@ async function* statementsOfPlan(
   if (failure !== null) throw failure;
   let after = { month: from, accountId: '' };
   for (;;) {
-    const statements = await findStatementsOfPlan(em(), planId, after, to, PAGE_SIZE);
+    const statements = await findStatementsOfPlan(em(), filter, after, PAGE_SIZE);
     yield statements;
     const last = statements.at(-1);
     if (!last || statements.length < PAGE_SIZE) return;

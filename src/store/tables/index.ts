@@ -1,6 +1,7 @@
 /** Every table, and its MikroORM entity. The migrations create them; a test compares the two. */
 import { entityOf } from '../../pg/entity.ts';
 import { accounts } from './accounts.ts';
+import { callerQuotas } from './caller-quotas.ts';
 import { clockAcceptances } from './clock-acceptances.ts';
 import { clockHeartbeats } from './clock-heartbeats.ts';
 import { customPacks } from './custom-packs.ts';
@@ -29,6 +30,7 @@ export const tables = [
   refunded,
   purchases,
   customPacks,
+  callerQuotas,
   statements,
   events,
   eventCursors,
@@ -48,6 +50,7 @@ export const entities = {
   refunded: entityOf(refunded),
   purchases: entityOf(purchases),
   customPacks: entityOf(customPacks),
+  callerQuotas: entityOf(callerQuotas),
   statements: entityOf(statements),
   events: entityOf(events),
   eventCursors: entityOf(eventCursors),

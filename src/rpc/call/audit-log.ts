@@ -1,0 +1,79 @@
+/** What an auditor looks for in the log: denied calls, and what operators did. Each is one line. */
+import type { Logger } from 'pino';
+import type { Failure } from '../../failure.ts';
+import type { Method } from '../../ledger/entry.ts';
+import { TokenBucket } from '../../policy/token-bucket.ts';
+
+/** Denials that are logged: an attacker cannot fill the log. */
+const DENIALS = { rate: 20, burst: 200 };
+
+/** Mutations that operators make by hand, and that change rights or give credits away. */
+const ADMINISTRATIVE: ReadonlySet<Method> = new Set([
+  'UpdateAccount',
+  'CloseAccount',
+  'MoveAccount',
+  'GrantCredits',
+  'Refund',
+  'OfferPack',
+  'WithdrawPack',
+  'ResolvePurchase',
+]);
+
+export type Action = {
+  readonly method: string;
+  readonly caller: string;
+  readonly onBehalfOf: string;
+  readonly certificate: string;
+  readonly traceId: string;
+  /** Empty: of several accounts. */
+  readonly accountId: string;
+  readonly requestId?: string;
+  readonly reason?: string;
+};
+
+export class AuditLog {
+  readonly #log: Logger;
+  readonly #now: () => number;
+  readonly #denials: TokenBucket;
+  #suppressed = 0;
+
+  /** `now` is a monotonic time in milliseconds. */
+  constructor(log: Logger, now: () => number) {
+    this.#log = log;
+    this.#now = now;
+    this.#denials = new TokenBucket(DENIALS, now());
+  }
+
+  denied({ reason, metadata, message }: Failure) {
+    const now = this.#now();
+    if (this.#denials.waitMs(1n, now) > 0) {
+      this.#suppressed += 1;
+      return;
+    }
+    this.#denials.take(1n, now);
+    const suppressed = this.#suppressed > 0 && { suppressed: this.#suppressed };
+    this.#suppressed = 0;
+    this.#log.info({ reason, ...metadata, ...suppressed, detail: message }, 'denied');
+  }
+
+  /** A mutation that took effect. */
+  mutated(method: Method, action: Omit<Action, 'method'>) {
+    if (ADMINISTRATIVE.has(method)) this.acted({ method, ...action });
+  }
+
+  acted({ method, caller, onBehalfOf, certificate, traceId, accountId, requestId, reason }: Action) {
+    this.#log.info(
+      {
+        method,
+        caller,
+        ...(onBehalfOf && { on_behalf_of: onBehalfOf }),
+        ...(certificate && { certificate }),
+        ...(accountId && { account_id: accountId }),
+        ...(requestId && { request_id: requestId }),
+        ...(reason && { reason }),
+        trace_id: traceId,
+      },
+      'administrative action',
+    );
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * What happens to a call when its request metadata has arrived, before grpc-js makes anything of it: who calls,
+ * may they, and is there room. A call that is refused here is not decoded and has no span.
+ */
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { status } from '@grpc/grpc-js';
+import { Failure } from '../../failure.ts';
+import type { Identity } from '../../policy/identity.ts';
+import type { ServiceContext } from '../service-context.ts';
+import { answerWith, toHeaders } from './answer.ts';
+import { setAccess } from './access.ts';
+import { shorten } from './shorten.ts';
+import { statusCodeOf, toServiceError } from './status.ts';
+
+/** Those who ask whether the service lives have no identity. */
+const HEALTH_PATHS = '/grpc.health.v1.Health/';
+/** Not those of health and reflection, which answer during an overload. */
+const OUR_PATHS = '/billing.v1.';
+
+export type EntryContext = Pick<
+  ServiceContext,
+  'authenticator' | 'authorization' | 'overloadAnswer' | 'inFlight' | 'log'
+>;
+
+/** How grpc-js serves a call. */
+type Serve = (
+  interceptors: unknown,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+) => void;
+
+export class CallEntry {
+  readonly #context: EntryContext;
+  readonly #serve: Serve;
+  /** Most failures are the same object for all calls of a connection, or of a token. */
+  readonly #encoded = new WeakMap<Failure, OutgoingHttpHeaders>();
+
+  constructor(context: EntryContext, serve: Serve) {
+    this.#context = context;
+    this.#serve = serve;
+  }
+
+  enter(interceptors: unknown, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    const { session } = stream;
+    if (headers[':path']?.startsWith(HEALTH_PATHS) || !session) {
+      this.#serve(interceptors, stream, withoutToken(headers));
+      return;
+    }
+    const found = this.#context.authenticator.authenticate(session, headers);
+    withoutToken(headers);
+    if (found instanceof Promise) void this.#enterLater(found, interceptors, stream, headers);
+    else this.#enterAs(found, interceptors, stream, headers);
+  }
+
+  /** Holds the stream, whose body is not read, until the caller is known. */
+  async #enterLater(
+    found: Promise<Identity | Failure>,
+    interceptors: unknown,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+  ) {
+    const { inFlight } = this.#context;
+    inFlight.started();
+    stream.on('error', ignore);
+    const outcome = await found;
+    inFlight.ended();
+    if (stream.destroyed || stream.closed) return;
+    this.#enterAs(outcome, interceptors, stream, headers);
+  }
+
+  #enterAs(
+    found: Identity | Failure,
+    interceptors: unknown,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+  ) {
+    const { authorization, overloadAnswer } = this.#context;
+    const path = headers[':path'] ?? '';
+    const access = found instanceof Failure ? found : authorization.enter(found, path, headers);
+    if (access instanceof Failure) {
+      this.#refuse(stream, path, found, access);
+      return;
+    }
+    const { caller } = access.identity;
+    if (path.startsWith(OUR_PATHS) && overloadAnswer.refuses(stream, caller, headers)) return;
+    setAccess(stream, access);
+    this.#serve(interceptors, stream, headers);
+  }
+
+  #refuse(stream: ServerHttp2Stream, path: string, found: Identity | Failure, failure: Failure) {
+    answerWith(stream, this.#encode(failure));
+    const { log } = this.#context;
+    if (!log.isLevelEnabled('debug')) return;
+    log.debug(
+      {
+        method: shorten(path.slice(1)),
+        ...('caller' in found && { caller: found.caller }),
+        code: status[statusCodeOf(failure.reason)],
+        reason: failure.reason,
+        ...failure.metadata,
+      },
+      'call',
+    );
+  }
+
+  #encode(failure: Failure): OutgoingHttpHeaders {
+    let headers = this.#encoded.get(failure);
+    if (!headers) {
+      headers = toHeaders(toServiceError(failure));
+      this.#encoded.set(failure, headers);
+    }
+    return headers;
+  }
+}
+
+const ignore = () => {};
+
+/** The token has served its purpose: nothing behind this place can show it. */
+function withoutToken(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  if (headers.authorization !== undefined) headers.authorization = undefined;
+  return headers;
+}
