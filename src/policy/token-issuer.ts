@@ -1,20 +1,40 @@
-/** Who issues the tokens that callers authenticate with, and what a token of theirs must say. */
+/** An issuer whose bearer tokens are accepted, as the policy states it. */
+
+/** Asymmetric ones only: who can check a token must not be able to make one. */
+export const TOKEN_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const;
+export type TokenAlgorithm = (typeof TOKEN_ALGORITHMS)[number];
+
+/**
+ * Names of issuers. Names of callers begin with them, and no issuer may name a caller that certificates name:
+ * "cn:renderer" or "spiffe://example.org/renderer".
+ */
+export const ISSUER_NAME = /^(?!(cn|spiffe)$)[a-z][a-z0-9-]{0,31}$/;
 
 export type TokenIssuer = {
-  /** The prefix of its callers: the issuer "cluster" names "cluster:system:serviceaccount:media:renderer". */
+  /** Its callers are named by it, a colon, and the claim that names the caller. */
   readonly name: string;
   /** The `iss` of its tokens. */
   readonly issuer: string;
   /** The `aud` that its tokens must have, alone or among others. */
   readonly audience: string;
-  /** Where its public keys are. */
+  /** Where its public keys are: a JSON Web Key Set. */
   readonly jwks: { readonly url: string } | { readonly file: string };
-  /** The claim that names the caller. */
+  /** The claim that names the caller, such as "sub". */
   readonly callerClaim: string;
-  /** Claims that a token must have, with these values. */
-  readonly requiredClaims: Readonly<Record<string, string>>;
-  /** How far its clock may differ from ours. */
+  /** Claims that its tokens must have. A claim that is a list must contain the value. */
+  readonly requiredClaims: Readonly<Record<string, unknown>>;
+  /** How far the clocks of the issuer and of the service may differ. */
   readonly clockToleranceMs: number;
-  /** The signature algorithms that are accepted, such as "ES256". */
-  readonly algorithms: readonly string[];
+  readonly algorithms: readonly TokenAlgorithm[];
 };
