@@ -27,7 +27,7 @@ const issuerName = z
 /** The name of a caller, or the beginning of names. */
 const callerName = z
   .string()
-  .regex(/^[\x21-\x29\x2b-\x7e]{1,256}$/, 'must be printable ASCII without spaces and *');
+  .regex(/^[\x21-\x29\x2b-\x7e]{1,256}$/, 'must be printable ASCII without spaces, and without *');
 
 /** A name, or the beginning of names followed by "*". */
 const namePattern = z

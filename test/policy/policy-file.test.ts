@@ -251,7 +251,7 @@ describe('an error', () => {
       'a pattern as an id',
       ID,
       "id: 'cn:*'",
-      '17: callers[0].id: must be printable ASCII without spaces and *',
+      '17: callers[0].id: must be printable ASCII without spaces, and without *',
     ],
     [
       'the beginning of a trust domain',
