@@ -1,7 +1,7 @@
 /** `policy explain`: which rule of a policy concerns a caller, and what it may do. It needs no database. */
 import { parseArgs } from 'node:util';
 import { suggestion } from '../nearest-name.ts';
-import { methodOfName } from '../policy/caller-name.ts';
+import { HEADER, methodOfName } from '../policy/caller-name.ts';
 import { CompiledPolicy } from '../policy/compiled-policy.ts';
 import { explain } from '../policy/explain.ts';
 import type { Identity } from '../policy/identity.ts';
@@ -66,7 +66,9 @@ function identityOf(
   }
   if (method !== 'TOKEN' && (certificate !== '' || claims !== ''))
     throw argumentError(`${caller} has no token, so there is no --certificate and no --claims`);
-  return { caller, method, certificate, claims: parseClaims(claims) };
+  // Of a caller who names itself, authentication knows only that name.
+  const name = method === 'HEADER' ? caller.slice(HEADER.length + 1) : caller;
+  return { caller: name, method, certificate, claims: parseClaims(claims) };
 }
 
 function parseClaims(json: string): Identity['claims'] {

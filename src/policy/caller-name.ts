@@ -1,15 +1,19 @@
 /** The names of callers: how each method of authentication begins them, and patterns that stand for several. */
-import type { AuthenticationMethod } from './identity.ts';
+import type { AuthenticationMethod, Identity } from './identity.ts';
 
-/** Names of certificates, and of `x-caller`. A token's begins with the name of its issuer. */
-const PREFIXES: Readonly<Record<string, AuthenticationMethod>> = {
-  'spiffe:': 'CERTIFICATE',
-  'cn:': 'CERTIFICATE',
-  'header:': 'HEADER',
+/** A policy names a caller of `x-caller` with this word before it. */
+export const HEADER = 'header';
+
+/** How the names of certificates, and of `x-caller`, begin. A token's begins with the name of its issuer. */
+const BEGINNINGS: Readonly<Record<string, AuthenticationMethod>> = {
+  spiffe: 'CERTIFICATE',
+  cn: 'CERTIFICATE',
+  [HEADER]: 'HEADER',
 };
 
-/** Names that no issuer can have: its callers would look like those of another method. */
-export const RESERVED_ISSUERS: readonly string[] = ['spiffe', 'cn', 'header'];
+/** The name by which a policy knows a caller. In development callers name themselves, and can say anything. */
+export const policyName = ({ caller, method }: Pick<Identity, 'caller' | 'method'>): string =>
+  method === 'HEADER' ? `${HEADER}:${caller}` : caller;
 
 /** How a caller of this name, or of this beginning of a name, is authenticated. Null: no caller is named so. */
 export function methodOfName(
@@ -18,8 +22,9 @@ export function methodOfName(
 ): AuthenticationMethod | null {
   const colon = name.indexOf(':');
   if (colon < 0) return null;
-  if (issuers.has(name.slice(0, colon))) return 'TOKEN';
-  return PREFIXES[name.slice(0, colon + 1)] ?? null;
+  const beginning = name.slice(0, colon);
+  if (issuers.has(beginning)) return 'TOKEN';
+  return (Object.hasOwn(BEGINNINGS, beginning) && BEGINNINGS[beginning]) || null;
 }
 
 /** A pattern is a name, or the beginning of names and "*". */

@@ -1,6 +1,6 @@
 /** Says in words what a policy lets a caller do, and which line of its file says so. */
 import { isIdInScope } from './account-scope.ts';
-import { matchesAny } from './caller-name.ts';
+import { matchesAny, policyName } from './caller-name.ts';
 import type { CompiledPolicy } from './compiled-policy.ts';
 import type { Identity } from './identity.ts';
 import type { MethodName } from './methods.ts';
@@ -27,7 +27,11 @@ export function explain(
   if (!rule)
     return {
       allowed: false,
-      sentences: [...carrier, `No rule concerns ${identity.caller}: it may do nothing.`, ...open],
+      sentences: [
+        ...carrier,
+        `No rule concerns ${policyName(identity)}: it may do nothing.`,
+        ...open,
+      ],
     };
   const { permissions } = rule;
   const allowsMethod = permissions.methods.has(method);
@@ -36,7 +40,7 @@ export function explain(
     allowed: allowsMethod && allowsAccount,
     sentences: [
       ...carrier,
-      `${nameOf(rule)} is the first that concerns ${identity.caller}.`,
+      `${nameOf(rule)} is the first that concerns ${policyName(identity)}.`,
       ...open,
       methodSentence(rule, policy.file.roles, method),
       ...(allowsMethod && !allowsAccount

@@ -7,16 +7,26 @@ import type { Roles } from './roles.ts';
 import { covers, type Selector, selectorText } from './rule.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
-/** Two issuers need different names, and tokens of one `iss` one issuer. */
+/** Two issuers need different names, and a token must not be of both. */
 export function issuerErrors(issuers: readonly TokenIssuer[]): readonly ValidationError[] {
-  return issuers.flatMap((issuer, index) =>
-    (['name', 'issuer'] as const).flatMap((key) => {
-      const first = issuers.findIndex((other) => other[key] === issuer[key]);
-      if (first === index) return [];
-      const reason = `is the same as that of issuers[${first}]`;
-      return [{ path: ['issuers', index, key], reason }];
-    }),
-  );
+  return issuers.flatMap(({ name, issuer, audience }, index) => {
+    const sameName = issuers.findIndex((other) => other.name === name);
+    const sameTokens = issuers.findIndex(
+      (other) => other.issuer === issuer && other.audience === audience,
+    );
+    const reason = (first: number) => `is the same as that of issuers[${first}]`;
+    return [
+      ...(sameName < index ? [{ path: ['issuers', index, 'name'], reason: reason(sameName) }] : []),
+      ...(sameTokens < index
+        ? [
+            {
+              path: ['issuers', index, 'audience'],
+              reason: `${reason(sameTokens)}, with its issuer`,
+            },
+          ]
+        : []),
+    ];
+  });
 }
 
 /** The selector of each rule, null where it is wrong, and every error of the rules. */
@@ -62,7 +72,7 @@ function readSelector(rule: RuleDraft, issuers: ReadonlySet<string>): Selector |
   const method = methodOfName(name, issuers);
   if (method === null) return { path: [key], reason: unknownBeginning(issuers) };
   // As a prefix, "spiffe://example.org" would also name the callers of example.org.evil.net.
-  if (name.startsWith('spiffe:') && !/^spiffe:\/\/[^/]+\//.test(name))
+  if (name.startsWith('spiffe:') && !/^spiffe:\/\/[a-z0-9._-]+\//.test(name))
     return { path: [key], reason: 'must begin with spiffe://, a whole trust domain and /' };
   if (id !== undefined) return { kind: 'id', id, method };
   return { kind: 'prefix', prefix: name, method };

@@ -2,39 +2,38 @@
 import { z } from 'zod';
 import { durationMs, keyedBy, text, yamlIntegers } from '../pricing/plan-file/scalar-schemas.ts';
 import { asMapping } from '../pricing/plan-file/validation-error.ts';
-import { RESERVED_ISSUERS } from './caller-name.ts';
-import type { TokenIssuer } from './token-issuer.ts';
+import { HEADER } from './caller-name.ts';
+import { ISSUER_NAME, TOKEN_ALGORITHMS, type TokenIssuer } from './token-issuer.ts';
 
 const CLOCK_TOLERANCE_MAX_MS = 5 * 60_000;
 /** Rates and bursts of a second. */
 const RATE_MAX = 1_000_000_000n;
+/** The largest whole number that JSON keeps. */
+const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 const STREAMS_MAX = 100_000n;
-
-/** Signatures of a key pair. A shared secret would let whoever checks a token make one. */
-const ALGORITHMS = [
-  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
-  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
-] as const;
 
 const roleName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -, beginning with a letter');
 
-const issuerName = roleName.refine(
-  (name) => !RESERVED_ISSUERS.includes(name),
-  `must not be ${RESERVED_ISSUERS.join(' or ')}: callers of other methods begin so`,
-);
+const issuerName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be 1 to 32 of a-z, 0-9 and -, beginning with a letter')
+  .refine(
+    (name) => ISSUER_NAME.test(name) && name !== HEADER,
+    'must not be cn, spiffe or header: callers of other methods begin so',
+  );
 
 /** The name of a caller, or the beginning of names. */
 const callerName = z
   .string()
-  .regex(/^[\x21-\x29\x2b-\x7e]{1,2048}$/, 'must be printable ASCII without spaces and *');
+  .regex(/^[\x21-\x29\x2b-\x7e]{1,256}$/, 'must be printable ASCII without spaces, and without *');
 
 /** A name, or the beginning of names followed by "*". */
 const namePattern = z
   .string()
   .regex(
-    /^(?=.{1,2048}$)[\x21-\x29\x2b-\x7e]*\*?$/,
+    /^(?=.{1,256}$)[\x21-\x29\x2b-\x7e]*\*?$/,
     'must be printable ASCII without spaces; a * may end it',
   );
 
@@ -52,7 +51,17 @@ const accountPrefix = z
 /** Lists with at least one item: an empty one would look like no limit, and be the strictest. */
 const some = <T>(item: z.ZodType<T>) => z.array(item).min(1);
 
-const claimValues = keyedBy(text, text);
+/** Without its key there is no limit. A key without a value is an error: somebody meant to limit something. */
+const limit = <T>(schema: z.ZodType<T>) =>
+  schema.optional().transform((value): T | null => value ?? null);
+
+/** What a claim is, or what a claim that is a list contains. */
+const claimValue = z.union([text, z.boolean(), yamlIntegers(0n, SAFE_MAX).transform(Number)], {
+  error: ({ input }) =>
+    input === undefined ? 'missing key' : 'must be text, a whole number, true or false',
+});
+
+const claimValues = keyedBy(text, claimValue);
 
 const someClaims = claimValues.refine(
   (claims) => Object.keys(asMapping(claims)).length > 0,
@@ -95,7 +104,7 @@ const issuerSchema = z
     clock_tolerance: durationMs(0)
       .refine((ms) => ms <= CLOCK_TOLERANCE_MAX_MS, 'must not be longer than 5m')
       .default(30_000),
-    algorithms: some(z.enum(ALGORITHMS)).default(['RS256', 'ES256', 'EdDSA']),
+    algorithms: some(z.enum(TOKEN_ALGORITHMS)).default(['RS256', 'ES256', 'EdDSA']),
   })
   .transform(
     ({ caller_claim, required_claims, clock_tolerance, ...issuer }): TokenIssuer => ({
@@ -114,9 +123,9 @@ const roleSchema = z.strictObject({
 
 const accountsSchema = z
   .strictObject({
-    prefixes: some(accountPrefix).nullable().default(null),
-    labels: keyedBy(z.string(), z.string()).nullable().default(null),
-    plans: some(z.string()).nullable().default(null),
+    prefixes: limit(some(accountPrefix)),
+    labels: limit(keyedBy(z.string(), z.string())),
+    plans: limit(some(z.string())),
   })
   .refine(
     ({ prefixes, labels, plans }) =>
@@ -126,9 +135,9 @@ const accountsSchema = z
 
 const creditsSchema = z
   .strictObject({
-    per_call: yamlIntegers(1n).nullable().default(null),
-    per_day: yamlIntegers(1n).nullable().default(null),
-    per_account_and_day: yamlIntegers(1n).nullable().default(null),
+    per_call: limit(yamlIntegers(1n)),
+    per_day: limit(yamlIntegers(1n)),
+    per_account_and_day: limit(yamlIntegers(1n)),
   })
   .refine(
     (credits) => Object.values(credits).some((limit) => limit !== null),
@@ -153,13 +162,13 @@ const ruleSchema = z.strictObject({
   claim: someClaims.optional(),
   issuer: z.string().optional(),
   roles: z.array(z.string()),
-  accounts: accountsSchema.nullable().default(null),
-  operations: some(operationPattern).nullable().default(null),
+  accounts: limit(accountsSchema),
+  operations: limit(some(operationPattern)),
   own_reservations_only: z.boolean().default(false),
-  credits: creditsSchema.nullable().default(null),
-  requests_per_second: rateSchema.nullable().default(null),
-  credits_per_second: rateSchema.nullable().default(null),
-  streams: yamlIntegers(1n, STREAMS_MAX).transform(Number).nullable().default(null),
+  credits: limit(creditsSchema),
+  requests_per_second: limit(rateSchema),
+  credits_per_second: limit(rateSchema),
+  streams: limit(yamlIntegers(1n, STREAMS_MAX).transform(Number)),
   on_behalf_of: z.array(namePattern).default([]),
   carries_tokens_of: z.array(namePattern).default([]),
 });

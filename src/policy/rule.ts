@@ -1,4 +1,5 @@
 /** A rule of a policy: the callers that it concerns, and what they may do. The first that applies decides. */
+import { policyName } from './caller-name.ts';
 import type { AuthenticationMethod, Identity } from './identity.ts';
 import type { Permissions } from './permissions.ts';
 
@@ -10,8 +11,10 @@ export type Selector =
       readonly kind: 'claims';
       /** The issuer's name. */
       readonly issuer: string;
-      readonly claims: Readonly<Record<string, string>>;
+      readonly claims: Readonly<Record<string, ClaimValue>>;
     };
+
+export type ClaimValue = string | number | boolean;
 
 export type Rule = {
   /** Its place in the list `callers`, from 0, and its line in the file. */
@@ -26,24 +29,25 @@ export type Rule = {
 };
 
 /** Whether a rule with this selector concerns the caller. */
-export function selects(selector: Selector, { caller, method, claims }: Identity): boolean {
+export function selects(selector: Selector, identity: Identity): boolean {
+  const { method, claims } = identity;
   // A name is only as good as the method that proved it.
   switch (selector.kind) {
     case 'id':
-      return method === selector.method && caller === selector.id;
+      return method === selector.method && policyName(identity) === selector.id;
     case 'prefix':
-      return method === selector.method && caller.startsWith(selector.prefix);
+      return method === selector.method && policyName(identity).startsWith(selector.prefix);
     case 'claims':
       return (
         method === 'TOKEN' &&
-        caller.startsWith(`${selector.issuer}:`) &&
+        identity.caller.startsWith(`${selector.issuer}:`) &&
         Object.entries(selector.claims).every(([name, value]) => hasClaim(claims, name, value))
       );
   }
 }
 
 /** A claim is a value, or a list that contains it. */
-function hasClaim(claims: Identity['claims'], name: string, value: string): boolean {
+function hasClaim(claims: Identity['claims'], name: string, value: ClaimValue): boolean {
   const claim = Object.hasOwn(claims, name) ? claims[name] : undefined;
   return claim === value || (Array.isArray(claim) && claim.includes(value));
 }

@@ -35,6 +35,7 @@ export const token = (
   carriedBy = '',
 ): Identity => ({ caller, method: 'TOKEN', certificate: carriedBy, claims });
 
+/** A caller who names itself in `x-caller`. */
 export const header = (caller: string): Identity => ({ ...certificate(caller), method: 'HEADER' });
 
 /** Issuers "cluster" and "staff". */

@@ -129,13 +129,13 @@ describe('an error', () => {
       'a name of another method',
       'name: cluster',
       'name: spiffe',
-      '3: issuers[0].name: must not be spiffe or cn or header: callers of other methods begin so',
+      '3: issuers[0].name: must not be cn, spiffe or header: callers of other methods begin so',
     ],
     [
       'a name that is none',
       'name: cluster',
       'name: Cluster',
-      '3: issuers[0].name: must be 1 to 63 of a-z, 0-9 and -, beginning with a letter',
+      '3: issuers[0].name: must be 1 to 32 of a-z, 0-9 and -, beginning with a letter',
     ],
     [
       'an issuer without keys',
@@ -179,8 +179,8 @@ describe('an error', () => {
     [
       'tokens of two issuers',
       'roles:\n  renderer:',
-      '  - { name: a, issuer: https://kubernetes.default.svc, audience: y, jwks: { file: /z } }\nroles:\n  renderer:',
-      '11: issuers[1].issuer: is the same as that of issuers[0]',
+      '  - { name: a, issuer: https://kubernetes.default.svc, audience: scrip, jwks: { file: /z } }\nroles:\n  renderer:',
+      '11: issuers[1].audience: is the same as that of issuers[0], with its issuer',
     ],
 
     // Roles
@@ -251,7 +251,7 @@ describe('an error', () => {
       'a pattern as an id',
       ID,
       "id: 'cn:*'",
-      '17: callers[0].id: must be printable ASCII without spaces and *',
+      '17: callers[0].id: must be printable ASCII without spaces, and without *',
     ],
     [
       'the beginning of a trust domain',
@@ -278,6 +278,12 @@ describe('an error', () => {
       '18: callers[0].issuer: is only for claims: the name of a caller begins with it',
     ],
     ['an empty claim', CLAIM, 'claim: {}', '30: callers[2].claim: must not be empty'],
+    [
+      'a claim that is a list',
+      CLAIM,
+      'claim: { groups: [a, b] }',
+      '30: callers[2].claim.groups: must be text, a whole number, true or false',
+    ],
     ['a caller without roles', '    roles: []\n', '', '28: callers[1].roles: missing key'],
     [
       'an unknown role',
@@ -319,6 +325,7 @@ describe('an error', () => {
     ],
 
     // Limits
+    ['a limit without a value', 'streams: 10', 'streams:', '25: callers[0].streams: must be'],
     ['no accounts', '[cust-]', '[]', '19: callers[0].accounts.prefixes: must not be empty'],
     [
       'a scope that limits nothing',
