@@ -156,10 +156,7 @@ export async function startService(
 }
 
 /** Null where no policy file is configured: everything is allowed, on loopback only. */
-async function openPolicy(
-  config: Config,
-  log: Logger,
-): Promise<PolicySource | null> {
+async function openPolicy(config: Config, log: Logger): Promise<PolicySource | null> {
   const { POLICY_FILE: file, POLICY_RELOAD_INTERVAL_MS: intervalMs } = config;
   return file ? await PolicySource.open({ file, log, intervalMs }) : null;
 }

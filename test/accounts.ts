@@ -51,6 +51,7 @@ export async function grant(
   more: Partial<Omit<GrantCreditsRequest, 'accountId' | 'requestId' | 'credits'>> = {},
 ): Promise<Grant> {
   const response = await service.accounts.grantCredits({
+    reason: 'a test',
     accountId,
     requestId: requestId(),
     credits,

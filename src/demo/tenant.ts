@@ -175,6 +175,7 @@ export class Tenant {
     let granted: Grant | undefined;
     await this.#step('grant credits', figures, note, async () => {
       const { grant } = await this.#scrip.accounts.grantCredits({
+        reason: 'a test',
         ...this.#newRequest(),
         credits,
         category: Grant_Category.PAID,

@@ -8,7 +8,8 @@ export function addScope(where: Conditions, scope: AccountScope | null, accountI
   const { prefixes, labels, plans } = scope;
   if (prefixes !== null)
     where.add(
-      (p) => `exists (select from unnest(${p}::text[]) prefix where starts_with(${accountId}, prefix))`,
+      (p) =>
+        `exists (select from unnest(${p}::text[]) prefix where starts_with(${accountId}, prefix))`,
       prefixes,
     );
   if (labels !== null)
@@ -17,7 +18,10 @@ export function addScope(where: Conditions, scope: AccountScope | null, accountI
       JSON.stringify(labels),
     );
   if (plans !== null)
-    where.add((p) => `exists (${scopeRow(accountId)} and scope.plan_id = any(${p}::text[]))`, plans);
+    where.add(
+      (p) => `exists (${scopeRow(accountId)} and scope.plan_id = any(${p}::text[]))`,
+      plans,
+    );
 }
 
 const scopeRow = (accountId: string): string =>

@@ -116,7 +116,12 @@ describe.skipIf(!programs)(`docs/backup.md${missing}`, () => {
     replica = await startPublished({ DATABASE_URL: primaryUrl() });
     const named = { accountId: ACCOUNT, requestId: 'open' };
     await replica.accounts.openAccount({ ...named, planId: 'verts' });
-    await replica.accounts.grantCredits({ ...named, credits: CREDITS, category: 1 });
+    await replica.accounts.grantCredits({
+      reason: 'a test',
+      ...named,
+      credits: CREDITS,
+      category: 1,
+    });
     await replica.signal('SIGTERM');
     await work(primaryUrl(), 3);
   });

@@ -24,7 +24,13 @@ afterEach(async () => {
 async function accountWith(scrip: TestService, credits: bigint): Promise<string> {
   const accountId = await scrip.open('verts');
   const category = Grant_Category.PAID;
-  await scrip.accounts.grantCredits({ accountId, requestId: requestId(), credits, category });
+  await scrip.accounts.grantCredits({
+    reason: 'a test',
+    accountId,
+    requestId: requestId(),
+    credits,
+    category,
+  });
   return accountId;
 }
 

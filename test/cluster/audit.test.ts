@@ -47,7 +47,7 @@ async function postEntries(accountId: string) {
   const { reservationId } = await reserve(8n, 1n);
   scrip.advance(1_500);
   const { entrySeq } = await billing.charge({ ...named(), credits: 12n });
-  await billing.refund({ ...named(), seq: entrySeq, credits: 3n });
+  await billing.refund({ reason: 'a test', ...named(), seq: entrySeq, credits: 3n });
   await billing.commit({ ...named(), reservationId, credits: 2n });
 }
 

@@ -36,7 +36,13 @@ async function startProxied(env: Readonly<Record<string, string>> = {}) {
 async function accountWith(scrip: TestService, credits: bigint): Promise<string> {
   const accountId = await scrip.open('verts');
   const category = Grant_Category.PAID;
-  await scrip.accounts.grantCredits({ accountId, requestId: requestId(), credits, category });
+  await scrip.accounts.grantCredits({
+    reason: 'a test',
+    accountId,
+    requestId: requestId(),
+    credits,
+    category,
+  });
   return accountId;
 }
 

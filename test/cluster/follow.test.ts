@@ -22,7 +22,13 @@ afterAll(async () => {
 async function accountWith(credits: bigint): Promise<string> {
   const accountId = await cluster.a.open('verts');
   const category = Grant_Category.PAID;
-  await cluster.a.accounts.grantCredits({ accountId, requestId: requestId(), credits, category });
+  await cluster.a.accounts.grantCredits({
+    reason: 'a test',
+    accountId,
+    requestId: requestId(),
+    credits,
+    category,
+  });
   return accountId;
 }
 

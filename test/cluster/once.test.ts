@@ -46,7 +46,13 @@ async function callAll<Answer>(
 async function accountWith(credits: bigint): Promise<string> {
   const accountId = await cluster.a.open('verts');
   const category = Grant_Category.PAID;
-  await cluster.a.accounts.grantCredits({ accountId, requestId: requestId(), credits, category });
+  await cluster.a.accounts.grantCredits({
+    reason: 'a test',
+    accountId,
+    requestId: requestId(),
+    credits,
+    category,
+  });
   return accountId;
 }
 

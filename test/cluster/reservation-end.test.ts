@@ -44,6 +44,7 @@ async function accountWith(planId: string, credits: bigint): Promise<string> {
 
 async function grant(accountId: string, credits: bigint, expiresAt?: Date) {
   await cluster.a.accounts.grantCredits({
+    reason: 'a test',
     accountId,
     requestId: requestId(),
     credits,

@@ -47,6 +47,7 @@ describe.each([
     const accountId = await cluster.a.open(planId);
     for (let left = credits; left > 0n; left -= 90n)
       await cluster.a.accounts.grantCredits({
+        reason: 'a test',
         accountId,
         requestId: requestId(),
         credits: left < 90n ? left : 90n,

@@ -61,7 +61,13 @@ test('a replica that runs since older prices commits at the price that a newer o
   const older = await startTestService({ databaseUrl, plans: [planAt(1)] });
   started.push(older);
   const accountId = await older.open('metered');
-  await older.accounts.grantCredits({ accountId, requestId: 'grant', credits: 10n, category: 1 });
+  await older.accounts.grantCredits({
+    reason: 'a test',
+    accountId,
+    requestId: 'grant',
+    credits: 10n,
+    category: 1,
+  });
   const newer = await startTestService({ databaseUrl, plans: [planAt(7)] });
   started.push(newer);
 

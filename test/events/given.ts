@@ -12,6 +12,7 @@ export async function crossing(scrip: TestService): Promise<string> {
 
 export const grant = (scrip: TestService, accountId: string, credits: bigint) =>
   scrip.accounts.grantCredits({
+    reason: 'a test',
     accountId,
     requestId: requestId(),
     credits,

@@ -34,7 +34,7 @@ const NOON = '2026-11-21T12:00:00Z';
 const write = (accountId: string, first: number, last = first, at = NOON) =>
   execute(databaseUrl, INSERT, [accountId, first, last, at]);
 
-const NO_FILTER = { types: [], accountId: '' };
+const NO_FILTER = { types: [], accountId: '', scope: null };
 const all = async () =>
   (await findEvents(em(), 0n, 1_000_000n, NO_FILTER, 1_000_000)).map(
     ({ accountId, seq, position }) => [position, `${accountId}${seq}`] as const,

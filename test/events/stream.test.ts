@@ -73,6 +73,7 @@ describe('an event says', () => {
   test('also what happens by the passing of time, once the account is swept', async () => {
     const accountId = await scrip.open('verts');
     const { grant: made } = await scrip.accounts.grantCredits({
+      reason: 'a test',
       accountId,
       requestId: requestId(),
       credits: 600n,

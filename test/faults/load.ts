@@ -73,7 +73,8 @@ export class Load {
       await this.#send(
         { accountId, method: 'GrantCredits', credits: CREDITS },
         0,
-        (to, id, options) => to.accounts.grantCredits({ ...grant, requestId: id }, options),
+        (to, id, options) =>
+          to.accounts.grantCredits({ reason: 'a test', ...grant, requestId: id }, options),
       );
     }
     this.follower.start();
@@ -168,7 +169,7 @@ export class Load {
     if (kind < 0.1) {
       const grant = { accountId, credits, category: Grant_Category.PROMOTIONAL };
       await this.#send({ accountId, method: 'GrantCredits', credits }, turn, (to, id, options) =>
-        to.accounts.grantCredits({ ...grant, requestId: id }, options),
+        to.accounts.grantCredits({ reason: 'a test', ...grant, requestId: id }, options),
       );
     } else if (kind < 0.6)
       await this.#send({ accountId, method: 'Charge', credits }, turn, (to, id, options) =>

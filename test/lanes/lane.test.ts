@@ -17,6 +17,7 @@ const request = (name: string): Task => ({
   accountId: name.slice(0, name.indexOf('-')),
   command: release(name) as RequestedCommand,
   origin: { ...origin, requestId: name },
+  permissions: null,
   fingerprint: new Uint8Array(),
   notAfter: null,
   encodeResponse: () => new Uint8Array(),
@@ -29,6 +30,7 @@ const nameOf = (task: Task): string => ('origin' in task ? task.origin.requestId
 const answerOf = (task: Task): Answer => ({
   response: Buffer.from(nameOf(task)),
   firstAnsweredAt: null,
+  creditsMoved: 0n,
 });
 
 const read = (answer: Answer): string =>

@@ -33,6 +33,7 @@ async function reserveOn(accountId: string): Promise<string> {
     accountId,
     command: reserve(1n) as RequestedCommand,
     origin: { ...origin, requestId: requestId() },
+    permissions: null,
     fingerprint: new Uint8Array(),
     notAfter: null,
     encodeResponse: () => Buffer.from(accountId),

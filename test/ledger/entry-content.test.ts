@@ -17,6 +17,7 @@ const content = (change: Partial<EntryContent> = {}): EntryContent => ({
   expiresAt: null,
   overCommitPolicy: null,
   details: {},
+  certificate: '',
   sealedEvents: null,
   ...change,
 });
@@ -179,6 +180,7 @@ const contents = fc
     expiresAt: fc.option(fc.integer({ min: 0, max: 2 ** 48 })),
     overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
     details: dictionary(names),
+    certificate: fc.constantFrom('', 'spiffe://example.org/gateway'),
     sealedEvents: fc.option(
       fc.record(
         { upTo: fc.bigInt(1n, 2n ** 63n - 1n), hash: fc.constantFrom('ab', 'cd') },

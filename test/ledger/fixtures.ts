@@ -35,6 +35,8 @@ export const at = (text: string): number =>
 export const origin: Origin = {
   caller: 'pages',
   requestId: 'request-1',
+  onBehalfOf: '',
+  certificate: '',
   traceId: '0af7651916cd43dd8448eb211c80319c',
   spanId: 'b7ad6b7169203331',
 };
@@ -178,6 +180,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   statementDueAt: null,
   statementPlanId: null,
   dueAt: null,
+  callerDays: null,
   lastAt: START,
   lastHash: new Uint8Array(),
   version: 1n,
@@ -486,6 +489,7 @@ export const move = (planId: string, reference = ''): Command => ({
   planId,
   reference,
   labels: {},
+  reason: 'a test',
 });
 
 export const close = (): Command => ({ kind: 'CloseAccount' });

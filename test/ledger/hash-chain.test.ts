@@ -75,6 +75,8 @@ const fields: { [Field in keyof UnsealedEntry]-?: fc.Arbitrary<UnsealedEntry[Fie
   ),
   caller: name,
   requestId: name,
+  onBehalfOf: name,
+  certificate: name,
   reference: name,
   labels: dictionary(name),
   // "labels" is the place of the labels.

@@ -159,6 +159,7 @@ describe('an account that falls below its threshold', () => {
   test('because a grant expired is topped up, too', async () => {
     const accountId = await scrip.open('verts');
     await scrip.accounts.grantCredits({
+      reason: 'a test',
       accountId,
       requestId: requestId(),
       credits: 600n,
@@ -183,6 +184,7 @@ describe('an account that falls below its threshold', () => {
   test('and recovers before the top-up starts is charged nothing', async () => {
     const accountId = await openWithTopUpDue();
     await scrip.accounts.grantCredits({
+      reason: 'a test',
       accountId,
       requestId: requestId(),
       credits: 200n,

@@ -69,7 +69,7 @@ async function charge(accountId: string, pages: bigint): Promise<bigint> {
 }
 
 const refund = (accountId: string, seq: bigint, credits: bigint) =>
-  scrip.billing.refund({ accountId, requestId: requestId(), seq, credits });
+  scrip.billing.refund({ reason: 'a test', accountId, requestId: requestId(), seq, credits });
 
 /** Charges the accounts in January and February. A page costs a credit, and fifty credits are free. */
 async function useAccounts() {

@@ -97,7 +97,8 @@ function callerOf(accountId: string) {
       const { reservationId } = defined(reservation);
       await scrip.billing.commit({ ...ids(), reservationId, ...committed });
     },
-    refund: (seq: bigint, credits: bigint) => scrip.billing.refund({ ...ids(), seq, credits }),
+    refund: (seq: bigint, credits: bigint) =>
+      scrip.billing.refund({ reason: 'a test', ...ids(), seq, credits }),
     ofPages,
   };
 }

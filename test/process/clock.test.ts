@@ -44,7 +44,13 @@ describe('a process whose host is 90 days ahead', () => {
     const named = () => ({ accountId, requestId: requestId() });
     await right.accounts.openAccount({ ...named(), planId: 'verts' });
     const expiresAt = new Date(Date.now() + 30 * DAY);
-    await right.accounts.grantCredits({ ...named(), credits: 500n, category: 1, expiresAt });
+    await right.accounts.grantCredits({
+      reason: 'a test',
+      ...named(),
+      credits: 500n,
+      category: 1,
+      expiresAt,
+    });
 
     const wrong = await start([hostAheadBy(90 * DAY)]);
     const error = await errorOf(wrong.billing.charge({ ...named(), credits: 1n }));

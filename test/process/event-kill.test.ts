@@ -41,7 +41,7 @@ async function crossLevelsUntilKilled({ billing, accounts }: Replica): Promise<n
   await accounts.openAccount({ ...named(), planId: 'verts' });
   for (let acknowledged = 0; ; ) {
     try {
-      await accounts.grantCredits({ ...named(), credits: 1n, category });
+      await accounts.grantCredits({ reason: 'a test', ...named(), credits: 1n, category });
       acknowledged += 1;
       await billing.charge({ ...named(), credits: 1n });
       acknowledged += 1;

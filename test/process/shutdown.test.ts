@@ -38,7 +38,13 @@ async function start(): Promise<Replica> {
 async function openBusyAccount({ accounts }: Scrip) {
   await accounts.openAccount({ accountId, requestId: 'open', planId: 'verts' });
   const category = Grant_Category.PAID;
-  await accounts.grantCredits({ accountId, requestId: 'grant', credits: 100_000n, category });
+  await accounts.grantCredits({
+    reason: 'a test',
+    accountId,
+    requestId: 'grant',
+    credits: 100_000n,
+    category,
+  });
 }
 
 const charge = (requestId: string) => ({ accountId, requestId, credits: 1n });

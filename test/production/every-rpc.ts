@@ -88,14 +88,24 @@ async function callPlans({ plans }: Scrip) {
 async function callAccounts({ accounts }: Scrip) {
   await accounts.openAccount({ ...named(), planId: 'verts' });
   await accounts.openAccount({ ...named(), accountId: 'moved', planId: 'perfectparser' });
-  await accounts.moveAccount({ ...named(), accountId: 'moved', planId: 'aspose-cloud' });
+  await accounts.moveAccount({
+    reason: 'a test',
+    ...named(),
+    accountId: 'moved',
+    planId: 'aspose-cloud',
+  });
   await accounts.getAccount({ accountId });
   await accounts.listAccounts({});
   await accounts.updateAccount({
     ...named(),
     lowBalanceLevels: { own: { levels: [{ credits: 100n }] } },
   });
-  await accounts.grantCredits({ ...named(), credits: 150n, category: Grant_Category.PAID });
+  await accounts.grantCredits({
+    reason: 'a test',
+    ...named(),
+    credits: 150n,
+    category: Grant_Category.PAID,
+  });
   await accounts.listGrants({ accountId });
   const price = { currency: 'USD', amount: '1.00' };
   const pack = { packId, title: 'Own', credits: 1n, price };
@@ -125,7 +135,7 @@ async function callBilling({ billing, accounts }: Scrip) {
   await accounts.withdrawPack({ ...named(), packId });
   // Below the threshold: this writes an event.
   const { entrySeq: seq } = await billing.charge({ ...named(), credits: 60n });
-  await billing.refund({ ...named(), seq, credits: 1n });
+  await billing.refund({ reason: 'a test', ...named(), seq, credits: 1n });
   await billing.batch({
     mutations: [{ mutation: { $case: 'charge', value: { ...named(), usages } } }],
   });

@@ -361,9 +361,10 @@ describe('failed operations', () => {
     await customer.release(await customer.reserve(upscale(8n)));
     expect(await customer.balance()).toMatchObject({ available: 5_000n, reserved: 0n });
     const { entrySeq: seq } = await customer.charge(upscale(8n));
-    expect((await scrip.billing.refund({ ...customer.mutation(), seq, all: true })).refunded).toBe(
-      35n,
-    );
+    expect(
+      (await scrip.billing.refund({ reason: 'a test', ...customer.mutation(), seq, all: true }))
+        .refunded,
+    ).toBe(35n);
     expect(await customer.remaining()).toBe(5_000n);
   });
 

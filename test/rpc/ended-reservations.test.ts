@@ -351,7 +351,13 @@ const jobs: readonly (readonly [how: string, state: Reservation_State, run: () =
         const job = await (await Job.on100({ credits: 40n })).commit({ credits: 15n });
         const { accountId } = job;
         const { seq } = await balanceOf(scrip, accountId);
-        await scrip.billing.refund({ accountId, requestId: requestId(), seq, credits: 5n });
+        await scrip.billing.refund({
+          reason: 'a test',
+          accountId,
+          requestId: requestId(),
+          seq,
+          credits: 5n,
+        });
         return job;
       },
     ],

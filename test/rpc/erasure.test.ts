@@ -117,7 +117,13 @@ describe('an erased entry', () => {
       expect(await billing.charge(kept)).toMatchObject({ ...first, replay: {} });
       await billing.charge(charge());
     }
-    await scrip.billing.refund({ accountId, requestId: requestId(), seq, all: true });
+    await scrip.billing.refund({
+      reason: 'a test',
+      accountId,
+      requestId: requestId(),
+      seq,
+      all: true,
+    });
     expect(await newestEntry(scrip, accountId)).toMatchObject({ refundedSeq: seq, reference: '' });
     expect((await balanceOf(scrip, accountId)).remaining).toBe(70n);
     expect(await verify(scrip.databaseUrl, { accountId, all: true })).toMatchObject({ ok: true });

@@ -118,7 +118,13 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   async ENTRY_NOT_FOUND() {
     const accountId = await openWithCredits(scrip, 1n);
     return await errorOf(
-      scrip.billing.refund({ accountId, requestId: requestId(), seq: 1n, all: true }),
+      scrip.billing.refund({
+        reason: 'a test',
+        accountId,
+        requestId: requestId(),
+        seq: 1n,
+        all: true,
+      }),
     );
   },
   async ACCOUNT_EXISTS() {

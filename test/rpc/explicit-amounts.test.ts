@@ -135,7 +135,13 @@ describe('refund', () => {
       requestId: requestId(),
       credits: 10n,
     });
-    const refund = scrip.billing.refund({ accountId, requestId: requestId(), seq, ...amount });
+    const refund = scrip.billing.refund({
+      reason: 'a test',
+      accountId,
+      requestId: requestId(),
+      seq,
+      ...amount,
+    });
     expect(await errorOf(refund)).toMatchObject({ reason: 'INVALID_FIELD', fields });
   });
 
@@ -147,7 +153,7 @@ describe('refund', () => {
       credits: 10n,
     });
     const refund = (amount: { credits?: bigint; all?: boolean }) =>
-      scrip.billing.refund({ accountId, requestId: requestId(), seq, ...amount });
+      scrip.billing.refund({ reason: 'a test', accountId, requestId: requestId(), seq, ...amount });
     await refund({ credits: 4n });
     expect((await refund({ all: true })).refunded).toBe(6n);
     expect((await errorOf(refund({ all: true }))).reason).toBe('EXCEEDS_COMMIT');

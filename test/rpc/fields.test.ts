@@ -206,7 +206,9 @@ describe('Unknown enum values', () => {
       const kinds = [unknown as 1];
       const faults = [
         await errorOf(scrip.billing.reserve({ ...account, credits: 1n, ...policy })),
-        await errorOf(scrip.accounts.grantCredits({ ...account, credits: 1n, ...category })),
+        await errorOf(
+          scrip.accounts.grantCredits({ reason: 'a test', ...account, credits: 1n, ...category }),
+        ),
         await errorOf(scrip.billing.listReservations({ accountId, states })),
         await errorOf(scrip.billing.streamHistory({ accountId, kinds }).next()),
       ];

@@ -31,6 +31,7 @@ const MAX_CREDITS = 9_000_000_000_000_000_000n;
 type GrantRequest = Parameters<TestService['accounts']['grantCredits']>[0];
 const grantCredits = (accountId: string, request: GrantRequest = {}) =>
   scrip.accounts.grantCredits({
+    reason: 'a test',
     accountId,
     requestId: requestId(),
     credits: 10n,

@@ -59,7 +59,13 @@ async function openWithEveryKind() {
   const committed = await reserveCredits(scrip, accountId, 50n); // 8 RESERVE
   const commit = { accountId, reservationId: committed, usages: { items: [UPSCALE] } };
   const { entrySeq } = await scrip.billing.commit({ ...commit, requestId: requestId() }); // 9 COMMIT
-  await scrip.billing.refund({ accountId, requestId: requestId(), seq: entrySeq, all: true }); // 10 REFUND
+  await scrip.billing.refund({
+    reason: 'a test',
+    accountId,
+    requestId: requestId(),
+    seq: entrySeq,
+    all: true,
+  }); // 10 REFUND
   const released = await reserveCredits(scrip, accountId, 50n); // 11 RESERVE
   await scrip.billing.release({ accountId, requestId: requestId(), reservationId: released }); // 12
   await reserveCredits(scrip, accountId, 50n); // 13 RESERVE

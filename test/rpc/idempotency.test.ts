@@ -364,7 +364,11 @@ describe('A request id is unique per account and method', () => {
     const request = { accountId, requestId: requestId(), credits: 10n };
     await scrip.billing.reserve(request);
     await scrip.billing.charge(request);
-    await scrip.accounts.grantCredits({ ...request, category: Grant_Category.PAID });
+    await scrip.accounts.grantCredits({
+      reason: 'a test',
+      ...request,
+      category: Grant_Category.PAID,
+    });
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 100n, reserved: 10n });
   });
 
@@ -392,7 +396,7 @@ describe('A request id is unique per account and method', () => {
     const calls: (() => Promise<{ entrySeq: bigint; replay?: Replay | undefined }>)[] = [
       () => accounts.openAccount({ ...id, planId: 'verts' }),
       () => accounts.updateAccount({ ...id, displayName: 'Anna' }),
-      () => accounts.grantCredits({ ...held, category: Grant_Category.PAID }),
+      () => accounts.grantCredits({ reason: 'a test', ...held, category: Grant_Category.PAID }),
       () => accounts.offerPack({ ...id, pack }),
       () => accounts.withdrawPack({ ...id, packId: 'own' }),
       () => accounts.resolvePurchase({ ...id, ...resolved }),
@@ -403,8 +407,8 @@ describe('A request id is unique per account and method', () => {
       () => billing.commit({ ...held, reservationId }),
       () => billing.release({ ...id, reservationId: released }),
       () => billing.charge(held),
-      () => billing.refund({ ...id, seq: charged.entrySeq, all: true }),
-      () => accounts.moveAccount({ ...id, planId: 'perfectparser' }),
+      () => billing.refund({ reason: 'a test', ...id, seq: charged.entrySeq, all: true }),
+      () => accounts.moveAccount({ reason: 'a test', ...id, planId: 'perfectparser' }),
       () => accounts.closeAccount(id),
     ];
     const first: bigint[] = [];

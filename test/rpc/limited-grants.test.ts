@@ -34,6 +34,7 @@ afterAll(async () => {
 const withRequestId = (accountId: string) => ({ accountId, requestId: requestId() });
 const grantLimited = (accountId: string, credits: bigint, ...operations: string[]) =>
   scrip.accounts.grantCredits({
+    reason: 'a test',
     ...withRequestId(accountId),
     credits,
     category: Grant_Category.PROMOTIONAL,

@@ -48,7 +48,13 @@ afterAll(async () => {
 
 const usages = { items: [{ operation: 'job' }] };
 const move = (accountId: string, planId: string, more: object = {}) =>
-  scrip.accounts.moveAccount({ accountId, requestId: requestId(), planId, ...more });
+  scrip.accounts.moveAccount({
+    reason: 'a test',
+    accountId,
+    requestId: requestId(),
+    planId,
+    ...more,
+  });
 
 describe('MoveAccount', () => {
   test('returns the account under its new plan, as all reads do', async () => {

@@ -103,7 +103,7 @@ test('a request that waited for the lock of its account beyond its not_after has
   const unlock = await lockAccount(scrip.databaseUrl, accountId);
   const notAfter = new Date(scrip.now() + MINUTE);
   const request = { accountId, requestId: requestId(), credits: 10n, notAfter };
-  const delayed = errorOf(scrip.billing.refund({ ...request, seq: 2n }));
+  const delayed = errorOf(scrip.billing.refund({ reason: 'a test', ...request, seq: 2n }));
   const charged = errorOf(scrip.billing.charge(request));
   await waitForBlockedSessions(scrip.databaseUrl);
   scrip.advance(MINUTE + 1);

@@ -145,7 +145,7 @@ describe('the nearest name', () => {
     const account = { accountId: await scrip.open('verts'), requestId: requestId() };
     const calls = [
       () => scrip.accounts.openAccount({ ...account, accountId: requestId(), planId: 'vert' }),
-      () => scrip.accounts.moveAccount({ ...account, planId: 'Verts' }),
+      () => scrip.accounts.moveAccount({ reason: 'a test', ...account, planId: 'Verts' }),
       () => scrip.plans.getPlan({ planId: 'vertz' }),
     ];
     for (const call of calls)

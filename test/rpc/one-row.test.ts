@@ -273,7 +273,10 @@ const unchanging: readonly (readonly [what: string, given: Given])[] = [
     'MoveAccount to the plan it is on',
     () =>
       ({ accounts }, id, options) =>
-        accounts.moveAccount({ ...id, planId: 'verts', reference: 'again' }, options),
+        accounts.moveAccount(
+          { reason: 'a test', ...id, planId: 'verts', reference: 'again' },
+          options,
+        ),
   ],
   [
     'CloseAccount of a closed account',

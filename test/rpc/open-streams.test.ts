@@ -21,17 +21,17 @@ const never = new Promise<void>(() => {});
 describe('The number of streams', () => {
   test('is limited for each caller and for all, and a stream that ends makes room', () => {
     const streams = new OpenStreams(limits);
-    const close = streams.open('a');
-    streams.open('a');
-    expect(() => streams.open('a')).toThrow(
+    const close = streams.open('a', null);
+    streams.open('a', null);
+    expect(() => streams.open('a', null)).toThrow(
       expect.objectContaining({ reason: 'OVERLOADED', metadata: { queue: '2', limit: '2' } }),
     );
-    streams.open('b');
-    expect(() => streams.open('c')).toThrow(
+    streams.open('b', null);
+    expect(() => streams.open('c', null)).toThrow(
       expect.objectContaining({ reason: 'OVERLOADED', metadata: { queue: '3', limit: '3' } }),
     );
     close();
-    streams.open('c');
+    streams.open('c', null);
   });
 
   test('is limited over the network: one more fails at once, and one that is cancelled makes room', async () => {

@@ -25,7 +25,7 @@ const refund = (
   accountId: string,
   seq: bigint,
   more: { credits?: bigint; all?: boolean; reference?: string } = { all: true },
-) => scrip.billing.refund({ accountId, requestId: requestId(), seq, ...more });
+) => scrip.billing.refund({ reason: 'a test', accountId, requestId: requestId(), seq, ...more });
 const charge = async (accountId: string, credits: bigint) =>
   (await scrip.billing.charge({ accountId, requestId: requestId(), credits, reference: 'job' }))
     .entrySeq;
@@ -190,7 +190,7 @@ describe('Refund', () => {
       reference: 'ticket-7',
       labels: mapOf({ team: 'b' }),
     };
-    await scrip.billing.refund({ ...request, requestId: requestId() });
+    await scrip.billing.refund({ reason: 'a test', ...request, requestId: requestId() });
     expect(await newestEntry(scrip, accountId)).toMatchObject({
       reference: 'ticket-7',
       labels: mapOf({ team: 'b', kind: 'x' }),

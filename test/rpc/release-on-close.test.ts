@@ -121,7 +121,7 @@ async function retainedRequests(): Promise<() => number> {
 }
 
 test('a minor collection frees the requests of closed calls', async () => {
-  handler = unaryHandler(context, 'Call', async () => ({ response: Buffer.alloc(0) }));
+  handler = unaryHandler(context, 'test', 'Estimate', async () => ({ response: Buffer.alloc(0) }));
   const retained = await retainedRequests();
   await vi.waitFor(() => expect(retained()).toBeLessThan(0.5), { timeout: 10_000 });
 });

@@ -29,7 +29,13 @@ beforeAll(async () => {
   scrip.setNow(Date.UTC(2031, 1, 10));
   const accountId = FORMULA;
   const seq = defined(seqs.get(accountId));
-  await scrip.billing.refund({ accountId, requestId: requestId(), seq, credits: 4n });
+  await scrip.billing.refund({
+    reason: 'a test',
+    accountId,
+    requestId: requestId(),
+    seq,
+    credits: 4n,
+  });
   scrip.setNow(Date.UTC(2031, 2, 1));
 });
 afterAll(() => scrip.stop());

@@ -137,7 +137,12 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
   test('a refund in the next month is an adjustment of exactly its price', async () => {
     scrip.setNow(day(2031, 2, 10));
     await charge(accountId, 'document.convert', 51n);
-    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed, credits: 1_001n });
+    await scrip.billing.refund({
+      reason: 'a test',
+      ...withRequestId(accountId),
+      seq: billed,
+      credits: 1_001n,
+    });
     const closed = await statementOf(accountId, '2031-01');
     expect([closed.overage, closed.total]).toEqual([12_000n, usd('180.00')]);
     const open = await statementOf(accountId, '2031-02');
@@ -151,14 +156,24 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
 
   test('a refund that drops out of a cheaper tier does not make the month more expensive', async () => {
     scrip.setNow(day(2031, 3, 10));
-    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed, credits: 2_999n });
+    await scrip.billing.refund({
+      reason: 'a test',
+      ...withRequestId(accountId),
+      seq: billed,
+      credits: 2_999n,
+    });
     // 8,000 credits would cost 160.00, more than the 150.00 for 10,000.
     const march = await statementOf(accountId, '2031-03');
     expect(march.adjustments).toEqual([
       { month: '2031-01', credits: 2_999n, amount: usd('-14.98') },
     ]);
     scrip.setNow(day(2031, 4, 10));
-    await scrip.billing.refund({ ...withRequestId(accountId), seq: billed, all: true });
+    await scrip.billing.refund({
+      reason: 'a test',
+      ...withRequestId(accountId),
+      seq: billed,
+      all: true,
+    });
     const april = await statementOf(accountId, '2031-04');
     // The whole price of the overage is given back; the rest of the refund was prepaid.
     expect(april.adjustments).toEqual([
@@ -217,8 +232,13 @@ describe('usage by operation', () => {
       ...withRequestId(accountId),
       usages: { items: [pages(4n), { operation: 'job.look' }, pages(6n)] },
     });
-    await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 13n });
-    await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 1n });
+    await scrip.billing.refund({
+      reason: 'a test',
+      ...withRequestId(accountId),
+      seq,
+      credits: 13n,
+    });
+    await scrip.billing.refund({ reason: 'a test', ...withRequestId(accountId), seq, credits: 1n });
     expect(await statementOf(accountId, '2031-05')).toMatchObject({
       usage: [
         { operation: 'job.look', count: 1n, credits: 0n, refunded: 0n },
@@ -260,7 +280,12 @@ describe('usage by operation', () => {
       overage: 14n,
     });
     // Refunded in the month of the commit, after the month of the reservation.
-    await scrip.billing.refund({ ...withRequestId(accountId), seq: committed.entrySeq, all: true });
+    await scrip.billing.refund({
+      reason: 'a test',
+      ...withRequestId(accountId),
+      seq: committed.entrySeq,
+      all: true,
+    });
     expect(await statementOf(accountId, '2031-06')).toMatchObject({
       usage: [{ operation: 'job.pages', count: 2n, credits: 6n, refunded: 8n }],
       overage: 6n,
@@ -294,7 +319,7 @@ describe('a month', () => {
     const accountId = await scrip.open('counted');
     const { entrySeq: seq } = await charge(accountId, 'job.one', 5n);
     scrip.setNow(day(2032, 8, 10));
-    await scrip.billing.refund({ ...withRequestId(accountId), seq, all: true });
+    await scrip.billing.refund({ reason: 'a test', ...withRequestId(accountId), seq, all: true });
     const [july, august] = [
       await statementOf(accountId, '2032-07'),
       await statementOf(accountId, '2032-08'),
@@ -332,7 +357,12 @@ describe('a month', () => {
     scrip.setNow(day(2033, 5, 10));
     await scrip.service.sweep();
     expect((await closedStatements(accountId)).map(({ month }) => month)).toEqual(['2033-01']);
-    await scrip.billing.refund({ ...withRequestId(accountId), seq, credits: 10n });
+    await scrip.billing.refund({
+      reason: 'a test',
+      ...withRequestId(accountId),
+      seq,
+      credits: 10n,
+    });
     scrip.setNow(day(2033, 9, 10));
     await scrip.service.sweep();
     expect(await closedStatements(accountId)).toMatchObject([

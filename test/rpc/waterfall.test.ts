@@ -68,6 +68,7 @@ describe('one account', () => {
       expiresAt: new Date(scrip.now() + 10 * DAY),
     }); // 2
     await scrip.accounts.grantCredits({
+      reason: 'a test',
       ...withRequestId(accountId),
       credits: 4n,
       category: Grant_Category.PROMOTIONAL,
@@ -101,6 +102,7 @@ describe('one account', () => {
     expect(committed.split).toEqual(split);
     expect(await newestEntry(scrip, accountId)).toMatchObject({ kind: Entry_Kind.COMMIT, split });
     const { entrySeq } = await scrip.billing.refund({
+      reason: 'a test',
       ...withRequestId(accountId),
       seq: committed.entrySeq,
       credits: 11n,
@@ -212,6 +214,7 @@ describe('a refund of credits of an expired grant', () => {
     const accountId = await scrip.open('all');
     const expiresAt = new Date(scrip.now() + 5 * DAY);
     const { grant: promotional } = await scrip.accounts.grantCredits({
+      reason: 'a test',
       ...withRequestId(accountId),
       credits: 8n,
       category: Grant_Category.PROMOTIONAL,
@@ -225,6 +228,7 @@ describe('a refund of credits of an expired grant', () => {
     });
     scrip.advance(6 * DAY);
     const refunded = await scrip.billing.refund({
+      reason: 'a test',
       ...withRequestId(accountId),
       seq: charged.entrySeq,
       credits: 3n,
@@ -247,6 +251,7 @@ describe('a refund of credits of an expired grant', () => {
       { kind: Entry_Kind.GRANT, credits: 3n, grantId: 3n },
     ]);
     const rest = await scrip.billing.refund({
+      reason: 'a test',
       ...withRequestId(accountId),
       seq: charged.entrySeq,
       all: true,
@@ -274,6 +279,7 @@ describe('a refund of credits of an expired grant', () => {
     const charged = await charge(accountId, 8n);
     scrip.advance(2 * DAY);
     const refunded = await scrip.billing.refund({
+      reason: 'a test',
       ...withRequestId(accountId),
       seq: charged.entrySeq,
       all: true,

@@ -143,7 +143,7 @@ describe('with many grants', () => {
     const { split } = await scrip.billing.charge({ ...id(), credits: 20n });
     expect(split).toEqual(grantIds(21, 40));
     const { seq } = defined((await scrip.billing.getBalance({ accountId })).balance);
-    const refunded = await scrip.billing.refund({ ...id(), seq, all: true });
+    const refunded = await scrip.billing.refund({ reason: 'a test', ...id(), seq, all: true });
     expect(refunded).toMatchObject({ refunded: 20n });
     expect(await balanceOf(scrip, accountId)).toMatchObject({ remaining: 20n, reserved: 0n });
   });

@@ -105,7 +105,7 @@ test('entries name the version in force; those of a reservation follow it', asyn
   await scrip.billing.commit({ ...id(), reservationId, credits: 1n });
   await publish(plan({ welcome: 20, credits: 2 }));
   await scrip.billing.charge({ ...id(), usages: { items: [{ operation: 'job' }] } });
-  await scrip.accounts.moveAccount({ ...id(), planId: 'verts' });
+  await scrip.accounts.moveAccount({ reason: 'a test', ...id(), planId: 'verts' });
   const rows = await execute(
     scrip.databaseUrl,
     `select kind, plan_id, plan_version, rate_card_version from history

@@ -47,6 +47,7 @@ describe('a history', () => {
     const { reservationId } = defined(reservation);
     await scrip.billing.commit({ accountId, requestId: other, reservationId, credits: 95n });
     const { entrySeq } = await scrip.billing.refund({
+      reason: 'a test',
       accountId,
       requestId: other,
       seq: 5n,
@@ -214,7 +215,7 @@ describe('a history', () => {
     });
     await scrip.accounts.withdrawPack({ ...id(), packId: 'own' });
     await scrip.billing.charge({ ...id(), usages: { items: [UPSCALE] } });
-    await scrip.accounts.moveAccount({ ...id(), planId: 'everything' });
+    await scrip.accounts.moveAccount({ reason: 'a test', ...id(), planId: 'everything' });
     await scrip.accounts.closeAccount(id());
     const nameOf = Object.fromEntries(
       Object.entries(Entry_Kind).map(([name, kind]) => [kind, name]),

@@ -46,6 +46,7 @@ async function openAffected(scrip: TestService): Promise<string> {
   const named = () => ({ accountId, requestId: requestId() });
   await grant(scrip, accountId, 100n);
   await scrip.accounts.grantCredits({
+    reason: 'a test',
     ...named(),
     credits: 10n,
     category: Grant_Category.PROMOTIONAL,

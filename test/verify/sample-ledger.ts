@@ -127,7 +127,12 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
     charge: async (rest: Omit<Parameters<typeof billing.charge>[0], 'accountId'>) =>
       (await billing.charge({ ...named(), labels: mapOf({ team: 'a' }), ...rest })).entrySeq,
     refund: (seq: bigint, credits?: bigint) =>
-      billing.refund({ ...named(), seq, ...(credits === undefined ? { all: true } : { credits }) }),
+      billing.refund({
+        reason: 'a test',
+        ...named(),
+        seq,
+        ...(credits === undefined ? { all: true } : { credits }),
+      }),
     extend: (reservationId: string) =>
       billing.extendReservation({ ...named(), reservationId, ttl: hours(2) }),
     purchase: (paymentReference: string) =>
@@ -137,8 +142,8 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
         payment: { $case: 'paymentReference', value: paymentReference },
       }),
     grantCredits: (rest: Omit<Parameters<typeof accounts.grantCredits>[0], 'accountId'>) =>
-      accounts.grantCredits({ ...named(), ...rest }),
-    move: (planId: string) => accounts.moveAccount({ ...named(), planId }),
+      accounts.grantCredits({ reason: 'a test', ...named(), ...rest }),
+    move: (planId: string) => accounts.moveAccount({ reason: 'a test', ...named(), planId }),
     update: (rest: Omit<Parameters<typeof accounts.updateAccount>[0], 'accountId'>) =>
       accounts.updateAccount({ ...named(), ...rest }),
     offer: (packId: string, amount: string) =>

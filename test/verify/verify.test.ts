@@ -77,6 +77,7 @@ test('there is no discrepancy at any moment while the service writes', async () 
       });
       await scrip.billing.release({ accountId, requestId: requestId(), reservationId });
       await scrip.billing.refund({
+        reason: 'a test',
         accountId,
         requestId: requestId(),
         seq: charged.entrySeq,

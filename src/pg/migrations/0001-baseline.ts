@@ -89,6 +89,7 @@ create table accounts (
   statement_due_at   timestamptz(3),          -- end of the next month to close; null: none
   statement_plan_id  text,                    -- the postpaid plan that prices that month
   events_hash        bytea,                   -- of the events that no entry covers yet; null: none
+  caller_days        jsonb,                   -- what callers with a limit have moved on its UTC day; null: none
   seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
   event_count        bigint not null,         -- seq of the newest event
@@ -135,9 +136,9 @@ alter table accounts alter column labels set statistics 0,
   alter column last_hash set statistics 0;
 grant select, insert, update (closed_at, state, plan_id, display_name, labels, low_balance_levels,
   pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at, statement_plan_id,
-  events_hash, seq, grant_count, event_count, remaining, reserved, granted, scheduled, overage,
-  overage_reserved, overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash,
-  version) on accounts to scrip_runtime;
+  events_hash, caller_days, seq, grant_count, event_count, remaining, reserved, granted, scheduled,
+  overage, overage_reserved, overage_limit, allowance_due_at, has_limited_grants, due_at, last_at,
+  last_hash, version) on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
 create table grants (
@@ -198,6 +199,7 @@ create table reservations (
   allocations         json not null,           -- [[grant, credits], …] still held, in burn order; grant 0 is overage
   expired_allocations json,                    -- [[grant, credits], …] given back by its expiry and not committed late; null: none
   held_for            json,                    -- [[operation, credits], …] where limited grants are held; else null
+  caller              text not null,           -- who reserved
   reference           text,                    -- the caller's name for the job; null: none
   labels              json,                    -- {"name": "value"}; null: none
   primary key (account_id, reservation_id),
@@ -412,6 +414,17 @@ create table custom_packs (
 );
 grant select, insert, update (title, credits, currency, amount, validity, offered_at, offered_by,
   withdrawn_at) on custom_packs to scrip_runtime;
+
+-- What callers with a limit per day have granted and refunded on their last UTC day, over all
+-- accounts.
+create table caller_quotas (
+  caller  text not null,
+  day     int not null,    -- counted from 1970-01-01
+  credits bigint not null,
+  primary key (caller),
+  constraint caller_quotas_credits_check check (credits >= 0)
+);
+grant select, insert, update (day, credits) on caller_quotas to scrip_runtime;
 
 -- Closed bills, one per account and calendar month of overage, immutable.
 create table statements (

@@ -10,6 +10,7 @@ import {
 import type { StoredResponse } from '../../lanes/task.ts';
 import { invalidField } from '../../ledger/failures.ts';
 import { mapOf } from '../../map-of.ts';
+import type { MethodName } from '../../policy/methods.ts';
 import { TimeSlice } from '../../time-slice.ts';
 import {
   closeAccount,
@@ -18,9 +19,8 @@ import {
   updateAccount,
 } from '../account-service/accounts.ts';
 import { grantCredits } from '../account-service/grants.ts';
-import { FieldChecker } from '../call/field-checker.ts';
-import type { MethodName } from '../../policy/methods.ts';
 import type { Access } from '../call/access.ts';
+import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
 import { type PrepareMutation, submit } from '../call/mutation.ts';
 import { toResponse } from '../call/replay.ts';

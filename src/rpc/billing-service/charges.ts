@@ -54,7 +54,7 @@ export const refund = defineMutation(
       credits: parseRefundedCredits(request, check),
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
-    reason: check.reason(request.reason),
+      reason: check.reason(request.reason),
     };
   },
   (outcome, book) => ({

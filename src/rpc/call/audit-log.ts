@@ -61,7 +61,16 @@ export class AuditLog {
     if (ADMINISTRATIVE.has(method)) this.acted({ method, ...action });
   }
 
-  acted({ method, caller, onBehalfOf, certificate, traceId, accountId, requestId, reason }: Action) {
+  acted({
+    method,
+    caller,
+    onBehalfOf,
+    certificate,
+    traceId,
+    accountId,
+    requestId,
+    reason,
+  }: Action) {
     this.#log.info(
       {
         method,

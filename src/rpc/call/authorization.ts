@@ -138,7 +138,11 @@ export class Authorization {
   }
 }
 
-const callOf = ({ caller }: Identity, method: MethodName, accountId: string | null): DeniedCall => ({
+const callOf = (
+  { caller }: Identity,
+  method: MethodName,
+  accountId: string | null,
+): DeniedCall => ({
   caller,
   method,
   accountId,

@@ -7,8 +7,8 @@ import { status } from '@grpc/grpc-js';
 import { Failure } from '../../failure.ts';
 import type { Identity } from '../../policy/identity.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { answerWith, toHeaders } from './answer.ts';
 import { setAccess } from './access.ts';
+import { answerWith, toHeaders } from './answer.ts';
 import { shorten } from './shorten.ts';
 import { statusCodeOf, toServiceError } from './status.ts';
 

@@ -63,9 +63,7 @@ export function handlersOf(context: ServiceContext, service: string) {
       call: UnaryCall,
     ) => Promise<Answered<Response> | Failure>,
   ) =>
-    unaryHandler(context, service, name, (request: Request, call) =>
-      serve(context, request, call),
-    );
+    unaryHandler(context, service, name, (request: Request, call) => serve(context, request, call));
 
   /** Any other RPC with one response. It throws its Failures. */
   const unary = <Request, Response>(
@@ -107,7 +105,7 @@ export function handlersOf(context: ServiceContext, service: string) {
   return { mutation, submitting, unary, serverStream };
 }
 
-function unaryHandler<Request, Response>(
+export function unaryHandler<Request, Response>(
   context: CallContext,
   service: string,
   method: MethodName,
@@ -148,12 +146,7 @@ function streamHandler<Request, Response>(
   context: CallContext,
   service: string,
   method: MethodName,
-  serve: (
-    request: Request,
-    write: Write,
-    cancelled: AbortSignal,
-    access: Access,
-  ) => Promise<void>,
+  serve: (request: Request, write: Write, cancelled: AbortSignal, access: Access) => Promise<void>,
 ) {
   return async (call: ServerWritableStream<Request | Failure, Response>) => {
     const access = accessOf(call);

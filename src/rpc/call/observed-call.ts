@@ -29,7 +29,14 @@ export type Caller = {
 
 export type CallContext = Pick<
   ServiceContext,
-  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer' | 'streams' | 'authorization' | 'em'
+  | 'tracer'
+  | 'log'
+  | 'inFlight'
+  | 'admission'
+  | 'overloadAnswer'
+  | 'streams'
+  | 'authorization'
+  | 'em'
 >;
 
 /** The status codes that OpenTelemetry counts as errors of the server; the others are the caller's. */
@@ -49,7 +56,12 @@ export class ObservedCall {
   readonly #span: Span;
 
   /** `method` is the full name, such as "billing.v1.BillingService/Reserve". */
-  constructor(context: CallContext, method: string, metadata: Metadata, { identity, onBehalfOf }: Access) {
+  constructor(
+    context: CallContext,
+    method: string,
+    metadata: Metadata,
+    { identity, onBehalfOf }: Access,
+  ) {
     this.#context = context;
     this.#method = method;
     context.inFlight.started();

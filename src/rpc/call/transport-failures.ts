@@ -17,8 +17,8 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { Failure } from '../../failure.ts';
-import { CallEntry, type EntryContext } from './call-entry.ts';
 import { accessOf, accessOfStream } from './access.ts';
+import { CallEntry, type EntryContext } from './call-entry.ts';
 import { type CallContext, ObservedCall } from './observed-call.ts';
 import { messageUndecodable } from './request-decoder.ts';
 import { shorten } from './shorten.ts';

@@ -9,10 +9,10 @@ import {
 import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
+import type { AccountScope } from '../../policy/permissions.ts';
 import { newestSeq } from '../../queries/entries.ts';
 import { type EventFilter, findEvents, newestPosition } from '../../queries/events.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
-import type { AccountScope } from '../../policy/permissions.ts';
 import type { Access } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';

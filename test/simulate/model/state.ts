@@ -273,6 +273,8 @@ export class AccountState {
       purchaseId: '',
       expiresAt: undefined,
       details: new Map(),
+      onBehalfOf: '',
+      certificate: '',
       ...author,
       ...fields,
       labels: new Map(draft.labels ?? []),
