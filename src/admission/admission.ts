@@ -52,6 +52,8 @@ const SHARE = 4;
 const GUARANTEED = 0.5;
 /** Calls that are guaranteed to each account. Its callers are limited by their own shares. */
 const ACCOUNT_GUARANTEED = 16;
+/** The part of a call's time that it may wait. The rest is left for the unit of work that serves it. */
+const WAIT_SHARE = 0.65;
 /** The service is congested once a call has waited for this part of the longest wait. */
 const CONGESTED_WAIT = 0.2;
 /** Congestion ends when for so long no call was refused and none has been waiting. */
@@ -127,10 +129,9 @@ export class Admission {
     return admits;
   }
 
-  /** Half of the time is left for the unit of work that serves the call. */
   #isInTime(queue: number, timeoutMs: number, now: number): boolean {
     if (!this.#isCongested(now)) return true;
-    return (queue / this.#throughput.perSecond) * 1_000 <= timeoutMs / 2;
+    return (queue / this.#throughput.perSecond) * 1_000 <= timeoutMs * WAIT_SHARE;
   }
 
   #isInShare(sharers: Counts, name: string, guaranteedMin: number): boolean {

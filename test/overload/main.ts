@@ -135,7 +135,7 @@ function row(
   seconds: number,
   { loaded, beside, residentMax, normalAfterMs }: Awaited<ReturnType<Matrix['measure']>>,
 ): string {
-  const goodput = loaded.ok / seconds / capacity;
+  const goodput = (loaded.ok + beside.ok) / seconds / capacity;
   const others = Object.values(loaded.others).reduce((sum, count) => sum + count, 0);
   return `| ${[
     times,
