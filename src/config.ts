@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isLoopback } from './loopback.ts';
+import { readSecretFiles } from './secret-files.ts';
 
 /** The folder of package.json, above `src/` and `dist/`. */
 const root = join(import.meta.dirname, '..');
@@ -255,8 +256,12 @@ export function requireConfig(env: Environment): Config {
 export function readConfig(
   env: Environment,
 ): { readonly config: Config } | { readonly problems: readonly string[] } {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const { env: whole, problems } = readSecretFiles(env);
+  const given = Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== ''));
   const { success, data, error } = complete.safeParse(given);
-  if (success) return { config: Object.freeze(data) };
-  return { problems: error.issues.map(({ path, message }) => `${path.join('.')} ${message}`) };
+  if (success && problems.length === 0) return { config: Object.freeze(data) };
+  const issues = error?.issues ?? [];
+  return {
+    problems: [...problems, ...issues.map(({ path, message }) => `${path.join('.')} ${message}`)],
+  };
 }

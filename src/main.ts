@@ -6,6 +6,7 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts';
+import { createServiceLogin } from './embedded-postgres/service-login.ts';
 import { migrate, pendingMigrations, pendingText } from './pg/migrate.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { ClocksDisagree, publishNow } from './plan-publication.ts';
@@ -42,7 +43,8 @@ async function main() {
     else await refuseUnmigrated(url);
     if (embedded && 'plans' in plans) await publish(config, url, plans.plans, log);
     if ('errors' in plans) warnOfInvalidFiles(plans.errors, log);
-    const service = await startService(config, url, 'plans' in plans ? plans.plans : null, log);
+    const serviceUrl = embedded ? await createServiceLogin(url) : url;
+    const service = await startService(config, serviceUrl, 'plans' in plans ? plans.plans : null, log);
     const stop = async () => {
       await service.stop();
       await embedded?.stop();

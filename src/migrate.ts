@@ -1,8 +1,11 @@
 /** `npm run migrate`: brings the schema of DATABASE_URL up to date. */
 import { migrate } from './pg/migrate.ts';
+import { readSecretFiles } from './secret-files.ts';
 
-const url = process.env['DATABASE_URL'];
 try {
+  const { env, problems } = readSecretFiles(process.env);
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  const url = env['DATABASE_URL'];
   if (!url) throw new Error('DATABASE_URL is not set (the embedded database is migrated at start)');
   const ran = await migrate(url);
   process.stdout.write(

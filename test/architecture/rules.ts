@@ -6,7 +6,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['main', 'migrate', 'cli', 'demo'],
   ['service', 'verify', 'preview', 'plan-files'],
   ['rpc', 'client', 'find-database', 'plan-publication', 'telemetry'],
-  ['payments', 'events', 'sweeper', 'refusals', 'anchors'],
+  ['payments', 'events', 'sweeper', 'refusals', 'anchors', 'day-quotas'],
   ['lanes', 'queries'],
   ['account-cache', 'clock'],
   ['store'],
