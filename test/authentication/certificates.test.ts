@@ -203,6 +203,14 @@ describe('without a certificate', () => {
   });
 });
 
+test('the service says how its port is protected', () => {
+  expect([strict, lenient, plain].map(({ service }) => service.transport)).toEqual([
+    'mutual tls',
+    'tls, client certificates optional',
+    'tls',
+  ]);
+});
+
 describe('TLS', () => {
   /** The version that is agreed on with a client that speaks only this one. */
   async function agreedVersion(service: TestService, version: SecureVersion): Promise<unknown> {

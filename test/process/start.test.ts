@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
-import { end, logOf, type Replica, SOON, startReplica } from './replica.ts';
+import { end, logOf, type Replica, SOON, startReplica, startService } from './replica.ts';
 
 let directory: string;
 let DATA_DIRECTORY: string;
@@ -44,6 +44,7 @@ describe('with the embedded PostgreSQL', () => {
       expect.objectContaining({
         msg: 'ready',
         port: scrip.port,
+        transport: 'insecure: loopback only',
         plans: ['aspose-cloud', 'perfectparser', 'verts'],
       }),
     );
@@ -128,6 +129,18 @@ describe('whose PostgreSQL is killed', () => {
     const { balance: after } = await again.billing.getBalance({ accountId });
     expect((after?.seq ?? 0n) - (before?.seq ?? 0n)).toBeGreaterThanOrEqual(acknowledged);
     await again.signal('SIGTERM');
+  });
+});
+
+test('on an address that other machines reach it does not start without TLS and a policy', async () => {
+  const { code, stderr, stdout } = await startService({ HOST: '0.0.0.0', DATA_DIRECTORY }).ended;
+  expect({ code, stdout, lines: stderr.trimEnd().split('\n') }).toEqual({
+    code: 1,
+    stdout: '',
+    lines: [
+      'scrip: TLS_CERT_FILE is required, because HOST is no loopback address; INSECURE=true does without TLS',
+      'scrip: POLICY_FILE is required, because HOST is no loopback address',
+    ],
   });
 });
 
