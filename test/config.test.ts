@@ -25,6 +25,7 @@ describe('the configuration', () => {
       TLS_CLIENT_CERTIFICATE: 'required',
       TLS_MIN_VERSION: 'TLSv1.3',
       TLS_RELOAD_INTERVAL_MS: 10_000,
+      POLICY_RELOAD_INTERVAL_MS: 10_000,
       INSECURE: false,
       DATA_DIRECTORY: `${root}.data`,
       PLANS_DIRECTORY: `${root}deploy/plans`,

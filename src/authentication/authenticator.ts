@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { Failure } from '../failure.ts';
 import type { Identity } from '../policy/identity.ts';
 import { certificateName } from './certificate-name.ts';
-import { callerUnknown } from './failures.ts';
+import { callerUnknown, isShown } from './failures.ts';
 import type { Tokens } from './tokens.ts';
 import type { Bearer } from './verify-token.ts';
 
@@ -90,6 +90,8 @@ function withCertificate(
   certificate: Identity | Failure | null,
 ): Identity | Failure {
   if (bearer instanceof Failure) return bearer;
+  // A certificate that was shown and cannot be used would hide who carries the token.
+  if (certificate instanceof Failure && isShown(certificate)) return certificate;
   const { caller, claims } = bearer;
   const carrier = certificate instanceof Failure || !certificate ? '' : certificate.caller;
   return { caller, method: 'TOKEN', certificate: carrier, claims };

@@ -25,3 +25,7 @@ export const callerUnknown = (
   metadata: Readonly<Record<string, string>> = {},
 ): Failure =>
   new Failure('CALLER_UNKNOWN', `the caller is not known: ${text}`, { problem, ...metadata });
+
+/** Whether a certificate was shown that cannot be used. */
+export const isShown = ({ metadata }: Failure): boolean =>
+  metadata['problem'] !== ('NO_CREDENTIALS' satisfies Problem);

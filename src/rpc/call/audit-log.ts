@@ -41,7 +41,7 @@ export class AuditLog {
   constructor(log: Logger, now: () => number) {
     this.#log = log;
     this.#now = now;
-    this.#denials = new TokenBucket(DENIALS, now());
+    this.#denials = new TokenBucket(DENIALS, this.#now());
   }
 
   denied({ reason, metadata, message }: Failure) {

@@ -113,8 +113,8 @@ export class Authorization {
 
   /** Counts what a call has moved against the rate of its caller. */
   takeCredits({ identity, permissions }: Access, credits: bigint) {
-    const { rates, now } = this.#options;
-    rates.takeCredits(identity.caller, permissions.creditsPerSecond, now(), credits);
+    const { rates } = this.#options;
+    rates.takeCredits(identity.caller, permissions.creditsPerSecond, this.#options.now(), credits);
   }
 
   #admit(
@@ -124,8 +124,8 @@ export class Authorization {
     movesCredits: boolean,
   ): Failure | null {
     if (requestsPerSecond === null && creditsPerSecond === null) return null;
-    const { rates, now } = this.#options;
-    const at = now();
+    const { rates } = this.#options;
+    const at = this.#options.now();
     return (
       (movesCredits ? rates.admitCredits(caller, creditsPerSecond, at) : null) ??
       rates.admitRequest(caller, requestsPerSecond, at, requests)
