@@ -33,19 +33,19 @@ export type Action = {
 
 export class AuditLog {
   readonly #log: Logger;
-  readonly #now: () => number;
+  readonly #monotonic: () => number;
   readonly #denials: TokenBucket;
   #suppressed = 0;
 
   /** `now` is a monotonic time in milliseconds. */
   constructor(log: Logger, now: () => number) {
     this.#log = log;
-    this.#now = now;
-    this.#denials = new TokenBucket(DENIALS, this.#now());
+    this.#monotonic = now;
+    this.#denials = new TokenBucket(DENIALS, this.#monotonic());
   }
 
   denied({ reason, metadata, message }: Failure) {
-    const now = this.#now();
+    const now = this.#monotonic();
     if (this.#denials.waitMs(1n, now) > 0) {
       this.#suppressed += 1;
       return;
