@@ -44,7 +44,12 @@ async function main() {
     if (embedded && 'plans' in plans) await publish(config, url, plans.plans, log);
     if ('errors' in plans) warnOfInvalidFiles(plans.errors, log);
     const serviceUrl = embedded ? await createServiceLogin(url) : url;
-    const service = await startService(config, serviceUrl, 'plans' in plans ? plans.plans : null, log);
+    const service = await startService(
+      config,
+      serviceUrl,
+      'plans' in plans ? plans.plans : null,
+      log,
+    );
     const stop = async () => {
       await service.stop();
       await embedded?.stop();
