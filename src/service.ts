@@ -27,6 +27,7 @@ import { TopUps } from './payments/top-ups.ts';
 import { startWebhookServer } from './payments/webhook-server.ts';
 import { connect, type Em } from './pg/orm.ts';
 import { ALLOW_ALL } from './policy/allow-all.ts';
+import type { CompiledPolicy } from './policy/compiled-policy.ts';
 import { PolicySource } from './policy/policy-source.ts';
 import { RateLimits } from './policy/rate-limits.ts';
 import type { TokenIssuer } from './policy/token-issuer.ts';
@@ -129,7 +130,11 @@ export async function startService(
     const catalogue = new Catalogue(em);
     const tracer = trace.getTracer('scrip');
     const now = sources.host ?? systemTimeSources(em).host;
-    policy = await openPolicy(config, log);
+    policy = await openPolicy(config, log, ({ file }) => {
+      authentication?.setTokenIssuers(file.issuers).catch((error: unknown) => {
+        log.error({ err: error }, 'the token issuers of the policy cannot be used');
+      });
+    });
     authentication = await startAuthentication({
       config,
       tokenIssuers: [...tokenIssuers, ...(policy?.issuers ?? [])],
@@ -156,9 +161,13 @@ export async function startService(
 }
 
 /** Null where no policy file is configured: everything is allowed, on loopback only. */
-async function openPolicy(config: Config, log: Logger): Promise<PolicySource | null> {
+async function openPolicy(
+  config: Config,
+  log: Logger,
+  onChange: (policy: CompiledPolicy) => void,
+): Promise<PolicySource | null> {
   const { POLICY_FILE: file, POLICY_RELOAD_INTERVAL_MS: intervalMs } = config;
-  return file ? await PolicySource.open({ file, log, intervalMs }) : null;
+  return file ? await PolicySource.open({ file, log, intervalMs, onChange }) : null;
 }
 
 async function startClock(

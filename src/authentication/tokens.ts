@@ -3,6 +3,7 @@
  * authenticated at once.
  */
 import { hash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { Failure, overloaded } from '../failure.ts';
 import type { TokenIssuer } from '../policy/token-issuer.ts';
@@ -51,13 +52,18 @@ export class Tokens {
     return this.#knowledge.issuers.length > 0;
   }
 
-  /** Replaces the issuers. Rejects, and changes nothing, if a file of keys cannot be read. */
+  /**
+   * Replaces the issuers. Keys that are known already stay, so that nothing has to be fetched for another policy.
+   * Rejects, and changes nothing, if a file of keys cannot be read.
+   */
   async setIssuers(issuers: readonly TokenIssuer[]): Promise<void> {
     const { log, now } = this.#options;
-    const known = issuers.map(async (issuer) => ({
-      ...issuer,
-      keys: await openKeys(issuer.jwks, { issuer: issuer.name, log, now }),
-    }));
+    const before = this.#knowledge.issuers;
+    const known = issuers.map(async (issuer): Promise<KnownIssuer> => {
+      const same = before.find(({ jwks }) => isDeepStrictEqual(jwks, issuer.jwks));
+      const keys = same?.keys ?? (await openKeys(issuer.jwks, { issuer: issuer.name, log, now }));
+      return { ...issuer, keys };
+    });
     this.#knowledge = nothingKnown(await Promise.all(known));
   }
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { connect } from '../client.ts';
+import { connectOptions } from '../client-environment.ts';
 import { requireConfig } from '../config.ts';
 import { Purchase_Resolution_Decision as Decision } from '../gen/billing/v1/ledger.ts';
 import { argumentError, type Command } from './command.ts';
@@ -18,7 +19,7 @@ export const purchasesResolve: Command = {
   async run(args) {
     const { accountId, purchaseId, decision, reason, caller } = readOptions(args);
     const address = process.env['SCRIP_ADDRESS'] || `localhost:${requireConfig(process.env).PORT}`;
-    const scrip = connect(address, { caller });
+    const scrip = connect(address, connectOptions(process.env, caller));
     try {
       const request = { accountId, purchaseId, decision, reason, requestId: randomUUID() };
       const { purchase } = await scrip.accounts.resolvePurchase(request, {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { connect, type Scrip } from '../client.ts';
+import { connectOptions } from '../client-environment.ts';
 import { type Config, requireConfig } from '../config.ts';
 import { startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.ts';
 import { type FoundDatabase, findDatabase } from '../find-database.ts';
@@ -29,7 +30,7 @@ export type FoundService = {
 /** Within this time a running service answers. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-const CALLER = { caller: 'demo' };
+const CALLER = 'demo';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -37,7 +38,7 @@ export async function findService(environment: Environment): Promise<FoundServic
   const config = requireConfig(environment);
   const requested = environment['SCRIP_ADDRESS'];
   const address = requested || `localhost:${config.PORT}`;
-  const scrip = connect(address, CALLER);
+  const scrip = connect(address, connectOptions(environment, CALLER));
   const failure = await scrip.plans
     .listPlans({}, { deadline: Date.now() + ANSWER_TIMEOUT_MS })
     .then(
@@ -83,7 +84,7 @@ async function startTemporaryService(config: Config): Promise<FoundService> {
     const service = await startService(local, postgres.url, files.plans, log);
     undo.push(() => service.stop());
     const address = `127.0.0.1:${service.port}`;
-    const scrip = connect(address, CALLER);
+    const scrip = connect(address, { caller: CALLER });
     undo.push(async () => scrip.close());
     return {
       scrip,

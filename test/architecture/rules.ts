@@ -4,7 +4,7 @@ import type { IForbiddenRuleType } from 'dependency-cruiser';
 /** Rooms, and modules beside them, from the top down. Each imports only from the lines below its own. */
 export const LAYERS: readonly (readonly string[])[] = [
   ['main', 'migrate', 'cli', 'demo'],
-  ['service', 'verify', 'preview', 'plan-files'],
+  ['service', 'verify', 'preview', 'plan-files', 'client-environment'],
   ['rpc', 'client', 'find-database', 'plan-publication', 'telemetry'],
   ['payments', 'events', 'sweeper', 'refusals', 'anchors', 'day-quotas'],
   ['lanes', 'queries'],

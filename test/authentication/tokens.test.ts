@@ -1,7 +1,4 @@
 /** Bearer tokens: whose are accepted, whom they name, and how their keys are rotated. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Metadata, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { UrlKeys } from '../../src/authentication/issuer-keys.ts';
@@ -21,8 +18,6 @@ import {
 } from './authority.ts';
 import { callerOf, clientOf, tlsOf } from './client.ts';
 import {
-  AUDIENCE,
-  ISSUER,
   inSeconds,
   issuerOf,
   KeyFile,
@@ -458,31 +453,3 @@ describe('on loopback without TLS', () => {
     expect(await callerOf(clientOf(open, { caller: 'developer', token: 'any' }))).toBe('developer');
   });
 });
-
-test('without TLS on another address x-caller does not count, and the issuers are those of the policy', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'scrip-policy-'));
-  onTestFinished(() => rm(directory, { recursive: true }));
-  const POLICY_FILE = join(directory, 'policy.yaml');
-  await writeFile(POLICY_FILE, policyOf(keys.url));
-  const env = { HOST: '0.0.0.0', INSECURE: 'true', POLICY_FILE };
-  const service = await startTestService({ databaseUrl, env });
-  onTestFinished(() => service.stop());
-  const { plans } = clientOf(service, { caller: 'billing-admin' });
-  expect((await errorOf(plans.listPlans({}))).message).toBe(
-    'the caller is not known: there is no bearer token',
-  );
-  const token = await key.sign({ sub: 'admin' });
-  expect(await callerOf(clientOf(service, { caller: 'x', token }))).toBe('cluster:admin');
-});
-
-const policyOf = (url: string): string => `
-version: 1
-issuers:
-  - name: cluster
-    issuer: ${ISSUER}
-    audience: ${AUDIENCE}
-    jwks: { url: '${url}' }
-callers:
-  - id: cluster:admin
-    roles: [billing-admin]
-`;

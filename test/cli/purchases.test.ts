@@ -1,6 +1,8 @@
 /** `scrip purchases mismatched` and `purchases resolve`, against a running service. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Purchase_Resolution_Decision, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { createAuthority, createTlsDirectory, signServer } from '../authentication/authority.ts';
+import { tlsOf } from '../authentication/client.ts';
 import { insertMismatched, purchaseNow } from '../payments/given.ts';
 import { startTestService, type TestService } from '../service.ts';
 import { runScrip } from './run-scrip.ts';
@@ -53,6 +55,33 @@ test('mismatched purchases are listed, accepted and rejected', async () => {
   const late = await run('resolve', accountId, rejected, '--accept', '--reason', 'after all');
   expect(late).toMatchObject({ exitCode: 2, stdout: '' });
   expect(late.stderr).toContain(`purchase ${rejected} is REJECTED`);
+});
+
+test('on a service with TLS the operator is who the certificate says', async () => {
+  const authority = await createAuthority();
+  const ca = authority.certificate;
+  const files = await createTlsDirectory(await signServer(authority), ca);
+  const anna = await createTlsDirectory(await authority.sign({ commonName: 'anna' }), ca);
+  onTestFinished(async () => {
+    await files.remove();
+    await anna.remove();
+  });
+  const pair = await authority.sign({ commonName: 'pages' });
+  const secure = await startTestService({ env: files.env, client: { tls: tlsOf(ca, pair) } });
+  onTestFinished(() => secure.stop());
+  const accountId = await secure.open('verts');
+  const purchaseId = await insertMismatched(secure, accountId);
+  const ran = await runScrip(
+    ['purchases', 'resolve', accountId, purchaseId, '--accept', '--reason', 'agreed'],
+    {
+      SCRIP_ADDRESS: `localhost:${secure.service.port}`,
+      SCRIP_CA_FILE: anna.env['TLS_CLIENT_CA_FILE'] ?? '',
+      SCRIP_CERT_FILE: anna.env['TLS_CERT_FILE'] ?? '',
+      SCRIP_KEY_FILE: anna.env['TLS_KEY_FILE'] ?? '',
+    },
+  );
+  expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(ran.stdout).toContain('decided by cn:anna: agreed');
 });
 
 test.each([
