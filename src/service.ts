@@ -30,7 +30,6 @@ import { ALLOW_ALL } from './policy/allow-all.ts';
 import type { CompiledPolicy } from './policy/compiled-policy.ts';
 import { PolicySource } from './policy/policy-source.ts';
 import { RateLimits } from './policy/rate-limits.ts';
-import type { TokenIssuer } from './policy/token-issuer.ts';
 import type { Poller } from './poller.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { isUnchanged } from './pricing/plan-change.ts';
@@ -108,7 +107,6 @@ export async function startService(
   planFiles: readonly PlanFile[] | null,
   log: Logger,
   sources: Partial<TimeSources> = {},
-  tokenIssuers: readonly TokenIssuer[] = [],
 ): Promise<Service> {
   const orm = await connect(
     databaseUrl,
@@ -137,7 +135,7 @@ export async function startService(
     });
     authentication = await startAuthentication({
       config,
-      tokenIssuers: [...tokenIssuers, ...(policy?.issuers ?? [])],
+      tokenIssuers: policy?.issuers ?? [],
       log,
       now,
     });

@@ -10,6 +10,7 @@ import { publishAt } from '../src/plan-publication.ts';
 import type { TokenIssuer } from '../src/policy/token-issuer.ts';
 import type { PlanFile } from '../src/pricing/plan.ts';
 import { type Service, startService } from '../src/service.ts';
+import { writeAllowAllPolicy } from './allow-all-policy.ts';
 import { createDatabase } from './postgres.ts';
 import { sourcesOf } from './time-sources.ts';
 
@@ -39,7 +40,7 @@ export type TestOptions = {
   readonly frozenAt?: number;
   /** Clocks that may disagree. By default all show the present time of the service. */
   readonly sources?: TimeSources;
-  /** Issuers of bearer tokens. Default: none. */
+  /** Issuers of bearer tokens, in a policy that allows everything. Default: no policy. */
   readonly tokenIssuers?: readonly TokenIssuer[];
   /** How its own client calls. Default: as "test", without TLS. */
   readonly client?: ConnectOptions;
@@ -55,7 +56,9 @@ export async function plansOfDeploy(): Promise<readonly PlanFile[]> {
 
 export async function startTestService(options: TestOptions = {}): Promise<TestService> {
   const databaseUrl = options.databaseUrl ?? (await createDatabase(inject('postgresUrl')));
+  const policy = options.tokenIssuers && (await writeAllowAllPolicy(options.tokenIssuers));
   const read = readConfig({
+    ...(policy && { POLICY_FILE: policy.file }),
     HOST: '127.0.0.1',
     PORT: '0',
     // Tests call sweep() and reportRefusals().
@@ -83,7 +86,6 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     plans,
     options.log ?? pino({ level: 'silent' }),
     options.sources ?? sourcesOf(now),
-    options.tokenIssuers,
   );
   const host = options.client?.tls ? 'localhost' : '127.0.0.1';
   const scrip = connect(`${host}:${service.port}`, options.client ?? { caller: 'test' });
@@ -106,6 +108,7 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     async stop() {
       scrip.close();
       await service.stop();
+      await policy?.remove();
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Verifies one bearer token: who issued it, for whom, and whether it is valid now. */
-import { isDeepStrictEqual } from 'node:util';
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Failure } from '../failure.ts';
+import { hasClaims } from '../policy/claims.ts';
 import type { TokenIssuer } from '../policy/token-issuer.ts';
 import { isCallerName } from './caller-name.ts';
 import { callerUnknown } from './failures.ts';
@@ -58,9 +58,7 @@ const malformed = () => callerUnknown('TOKEN_MALFORMED', 'the bearer token is no
 
 function wrongClaim(payload: JWTPayload, { requiredClaims }: TokenIssuer): Failure | null {
   for (const [claim, required] of Object.entries(requiredClaims)) {
-    const has = Object.hasOwn(payload, claim) ? payload[claim] : undefined;
-    const isRequired = (value: unknown) => isDeepStrictEqual(value, required);
-    if (!isRequired(has) && !(Array.isArray(has) && has.some(isRequired)))
+    if (!hasClaims(payload, { [claim]: required }))
       return claimFailure(claim, 'lacks the value that its issuer must give');
   }
   return null;

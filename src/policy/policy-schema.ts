@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { durationMs, keyedBy, text, yamlIntegers } from '../pricing/plan-file/scalar-schemas.ts';
 import { asMapping } from '../pricing/plan-file/validation-error.ts';
 import { HEADER } from './caller-name.ts';
+import type { RequiredClaim } from './claims.ts';
 import { ISSUER_NAME, TOKEN_ALGORITHMS, type TokenIssuer } from './token-issuer.ts';
 
 const CLOCK_TOLERANCE_MAX_MS = 5 * 60_000;
@@ -55,11 +56,18 @@ const some = <T>(item: z.ZodType<T>) => z.array(item).min(1);
 const limit = <T>(schema: z.ZodType<T>) =>
   schema.optional().transform((value): T | null => value ?? null);
 
-/** What a claim is, or what a claim that is a list contains. */
-const claimValue = z.union([text, z.boolean(), yamlIntegers(0n, SAFE_MAX).transform(Number)], {
-  error: ({ input }) =>
-    input === undefined ? 'missing key' : 'must be text, a whole number, true or false',
-});
+/** What a claim is, what a claim that is a list contains, or what a claim that is a mapping must have. */
+const claimValue: z.ZodType<RequiredClaim> = z.lazy(() =>
+  z.union(
+    [text, z.boolean(), yamlIntegers(0n, SAFE_MAX).transform(Number), keyedBy(text, claimValue)],
+    {
+      error: ({ input }) =>
+        input === undefined
+          ? 'missing key'
+          : 'must be text, a whole number, true or false, or a mapping of them',
+    },
+  ),
+);
 
 const claimValues = keyedBy(text, claimValue);
 

@@ -1,5 +1,6 @@
 /** A rule of a policy: the callers that it concerns, and what they may do. The first that applies decides. */
 import { policyName } from './caller-name.ts';
+import { hasClaims, type RequiredClaim } from './claims.ts';
 import type { AuthenticationMethod, Identity } from './identity.ts';
 import type { Permissions } from './permissions.ts';
 
@@ -11,10 +12,8 @@ export type Selector =
       readonly kind: 'claims';
       /** The issuer's name. */
       readonly issuer: string;
-      readonly claims: Readonly<Record<string, ClaimValue>>;
+      readonly claims: { readonly [name: string]: RequiredClaim };
     };
-
-export type ClaimValue = string | number | boolean;
 
 export type Rule = {
   /** Its place in the list `callers`, from 0, and its line in the file. */
@@ -41,15 +40,9 @@ export function selects(selector: Selector, identity: Identity): boolean {
       return (
         method === 'TOKEN' &&
         identity.caller.startsWith(`${selector.issuer}:`) &&
-        Object.entries(selector.claims).every(([name, value]) => hasClaim(claims, name, value))
+        hasClaims(claims, selector.claims)
       );
   }
-}
-
-/** A claim is a value, or a list that contains it. */
-function hasClaim(claims: Identity['claims'], name: string, value: ClaimValue): boolean {
-  const claim = Object.hasOwn(claims, name) ? claims[name] : undefined;
-  return claim === value || (Array.isArray(claim) && claim.includes(value));
 }
 
 /** Whether every caller that the second selector selects is selected by the first. */
@@ -63,9 +56,7 @@ export function covers(first: Selector, second: Selector): boolean {
       return (
         second.kind === 'claims' &&
         second.issuer === first.issuer &&
-        Object.entries(first.claims).every(
-          ([name, value]) => Object.hasOwn(second.claims, name) && second.claims[name] === value,
-        )
+        hasClaims(second.claims, first.claims)
       );
   }
 }
@@ -90,7 +81,9 @@ export function selectorText(selector: Selector): string {
     case 'prefix':
       return `${selector.prefix}*`;
     case 'claims': {
-      const claims = Object.entries(selector.claims).map(([name, value]) => `${name}=${value}`);
+      const claims = Object.entries(selector.claims).map(
+        ([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : value}`,
+      );
       return `${selector.issuer}: ${claims.join(', ')}`;
     }
   }

@@ -1,5 +1,7 @@
 /** An issuer whose bearer tokens are accepted, as the policy states it. */
 
+import type { RequiredClaim } from './claims.ts';
+
 /** Asymmetric ones only: who can check a token must not be able to make one. */
 export const TOKEN_ALGORITHMS = [
   'RS256',
@@ -32,8 +34,8 @@ export type TokenIssuer = {
   readonly jwks: { readonly url: string } | { readonly file: string };
   /** The claim that names the caller, such as "sub". */
   readonly callerClaim: string;
-  /** Claims that its tokens must have. A claim that is a list must contain the value. */
-  readonly requiredClaims: Readonly<Record<string, unknown>>;
+  /** Claims that its tokens must have. */
+  readonly requiredClaims: { readonly [name: string]: RequiredClaim };
   /** How far the clocks of the issuer and of the service may differ. */
   readonly clockToleranceMs: number;
   readonly algorithms: readonly TokenAlgorithm[];
