@@ -11,6 +11,7 @@ import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestOptions, type TestService } from '../service.ts';
 import {
   type Authority,
+  type CertificateOptions,
   createAuthority,
   createTlsDirectory,
   signServer,
@@ -428,6 +429,30 @@ describe('on a connection with a certificate', () => {
   test('a token that is refused is not ignored in favour of the certificate', async () => {
     const expired = await carrier(await key.sign({ exp: inSeconds(-60) }));
     expect((await errorOf(expired.plans.listPlans({}))).metadata['problem']).toBe('TOKEN_EXPIRED');
+  });
+});
+
+describe('where a certificate is optional', () => {
+  let lenient: TestService;
+  beforeAll(async () => {
+    const TLS_CLIENT_CA_FILE = tls.env['TLS_CLIENT_CA_FILE'] ?? '';
+    const env = { TLS_CLIENT_CA_FILE, TLS_CLIENT_CERTIFICATE: 'optional' };
+    lenient = await start([issuerOf({ url: keys.url })], { env });
+  });
+  afterAll(() => lenient.stop());
+
+  test('a token suffices', async () => {
+    expect(await callerOf(bearer(await key.sign(), lenient))).toBe('cluster:renderer');
+  });
+
+  test.each<[string, CertificateOptions]>([
+    ['CERTIFICATE_NOT_TRUSTED', { commonName: 'gateway', validTo: -HOUR }],
+    ['CERTIFICATE_WITHOUT_NAME', { commonName: 'the gateway' }],
+  ])('but not with a certificate that is %s', async (problem, options) => {
+    const pair = await authority.sign(options);
+    const client = bearer(await key.sign(), lenient, { tls: tlsOf(authority.certificate, pair) });
+    const error = await errorOf(client.plans.listPlans({}));
+    expect(error.metadata['problem']).toBe(problem);
   });
 });
 
