@@ -143,5 +143,5 @@ function checkReason({ request, personal, erasedHash }: StoredEntry, report: Rep
   if (erasedHash !== null) return;
   const isAsked = request !== null && SAYS_WHY.has(request.method);
   if (isAsked && !personal['reason']) report(`a ${request.method} does not say why`);
-  if (!isAsked && 'reason' in personal) report('says why, and nobody was asked');
+  if (!isAsked && 'reason' in personal) report('states a reason, and no request gave one');
 }
