@@ -556,7 +556,7 @@ create view history as
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
     plan_id, plan_version, rate_card_version, previous_plan_id,
-    caller,
+    caller, personal ->> 'on_behalf_of' as on_behalf_of, content ->> 'c' as certificate,
     request_id_to_text(request_id) as request_id,
     case method
       when 1 then 'OpenAccount'
@@ -638,7 +638,7 @@ create view running_reservations as
       when 2 then 'CAP'
       when 3 then 'DRAW'
     end as over_commit_policy,
-    plan_id, rate_card_version, reference, labels, entry_seq
+    plan_id, rate_card_version, caller, reference, labels, entry_seq
   from reservations;
 
 -- The salted hash of an entry's personal data and request. The hash chain covers this hash.

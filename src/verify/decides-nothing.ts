@@ -15,6 +15,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'accounts.allowance_due_at': 'before the first allowance under a plan, and after its last',
   'accounts.statement_due_at': 'another end of a month that has no overage to bill',
   'accounts.statement_plan_id': 'of an account that is not postpaid now',
+  'accounts.caller_days':
+    'less than was moved: it bounds mistakes of one day, and the entries say what was moved',
   'grants.notice_at': 'when subscribers are told of an expiry',
   'purchases.success_url': "where the buyer's browser goes",
   'purchases.cancel_url': "where the buyer's browser goes",
@@ -25,6 +27,7 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'purchases.sync_version':
     'an answer of the provider that is older than it is dropped and asked for again',
   'purchases.next_check_at': 'when the provider is asked again',
+  'caller_quotas.*': 'it bounds mistakes of one day, and the entries say what was moved',
   'deliveries.*': 'whether subscribers were told; every event has its delivery',
   'event_cursors.*': 'how far events are on their way; the newest positions are compared',
   'clock_heartbeats.*':

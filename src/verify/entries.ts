@@ -12,6 +12,7 @@ import {
   groupRows,
 } from './account-group.ts';
 import { AccountHistory } from './account-history.ts';
+import { CallerDays } from './caller-days.ts';
 import { Chain } from './chain.ts';
 import { checkErasure, checkStoredForm, entrySelectList, readEntry } from './entry-rows.ts';
 import type { Report } from './findings.ts';
@@ -55,6 +56,7 @@ class EntriesAudit {
   readonly #chain = new Chain();
   readonly #mutations: Mutations;
   readonly #history = new AccountHistory();
+  readonly #callerDays: CallerDays;
   readonly #replay: Replay;
   readonly #schedule: Schedule;
 
@@ -67,6 +69,7 @@ class EntriesAudit {
     this.#grants = grantsOf(group, accountId);
     this.#report = (what) => group.findings.add(accountId, what);
     this.#mutations = new Mutations(this.#grants);
+    this.#callerDays = new CallerDays(account);
     const closedUntil = group.closedUntil.get(accountId) ?? null;
     this.#schedule = new Schedule(group.published, closedUntil);
     this.#replay = new Replay(account, this.#grants, closedUntil, this.#report);
@@ -81,6 +84,7 @@ class EntriesAudit {
     checkErasure(row, entry, report);
     this.#mutations.apply(entry, report);
     this.#history.apply(entry, report);
+    this.#callerDays.apply(entry);
     this.#replay.apply(entry);
     this.#schedule.apply(entry);
     const { seq: entrySeq, sealedEvents } = entry;
@@ -92,6 +96,7 @@ class EntriesAudit {
     this.#replay.finish();
     this.#history.finish(this.#account, packs, this.#report);
     if (this.#history.lacksTopUps(this.#account)) this.#withoutTopUps.add(this.#account.accountId);
+    this.#callerDays.finish(this.#report);
     this.#schedule.finish(this.#account, this.#report);
     checkGrants(this.#replay, this.#grants, this.#report);
   }

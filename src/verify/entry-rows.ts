@@ -34,9 +34,11 @@ export function readEntry(row: Row): StoredEntry {
 /** What other checks rely on, because JSON may be anything. */
 function findShapeError(entry: StoredEntry): string | null {
   const { at, expiresAt, usages, overCommitPolicy, details, labels, personal } = entry;
+  const { onBehalfOf, certificate } = entry;
   if (![at, expiresAt ?? 0].every(isInstant)) return 'a time is none';
   const attributes = usages.map(({ usage }) => Object.fromEntries(usage.attributes));
-  if (![details, labels, personal, ...attributes].every(isTexts)) return 'a text is none';
+  if (![details, labels, personal, { onBehalfOf, certificate }, ...attributes].every(isTexts))
+    return 'a text is none';
   if (usages.some(({ usage }) => typeof usage.operation !== 'string'))
     return 'the operation of a usage is no text';
   if (!['REJECT', 'CAP', 'DRAW'].includes(overCommitPolicy ?? 'REJECT'))

@@ -21,6 +21,9 @@ const PERSONAL: Partial<Record<EntryKind, readonly string[]>> = {
   OPEN_ACCOUNT: ['display_name'],
   UPDATE_ACCOUNT: ['display_name', 'auto_top_up'],
   CHECKOUT: ['customer_email', 'customer', 'payment_method'],
+  PLAN_CHANGE: ['reason'],
+  GRANT: ['reason'],
+  REFUND: ['reason'],
   PURCHASE: ['reason'],
   REJECT_PURCHASE: ['reason'],
 };

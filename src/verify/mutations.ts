@@ -1,7 +1,7 @@
 /**
  * Which entries belong to one mutation, and who caused it. The first entry has the request: a method that
  * writes entries of its kind. Further ones follow directly, with the same request id and caller. What the
- * service does by itself has neither method nor request id.
+ * service does by itself has neither method nor request id. Entries say why, where their method asks for it.
  */
 import type { Entry, Method, StoredEntry } from '../ledger/entry.ts';
 import type { Grant, GrantSource } from '../ledger/grant.ts';
@@ -12,7 +12,21 @@ import { ENTRY_RULES } from './moves.ts';
 const SERVICE = 'scrip';
 
 type Request = Pick<Entry, 'requestId' | 'caller'>;
-type Mutation = Request & { readonly method: Method; readonly granted: Set<GrantSource> };
+type Mutation = Request & {
+  readonly method: Method;
+  readonly certificate: string;
+  /** Null: erased. */
+  readonly onBehalfOf: string | null;
+  readonly granted: Set<GrantSource>;
+};
+
+/** The methods whose requests have a reason. */
+const SAYS_WHY: ReadonlySet<Method> = new Set([
+  'GrantCredits',
+  'Refund',
+  'MoveAccount',
+  'ResolvePurchase',
+]);
 
 /** What makes grants of which sources. */
 const SOURCES: Partial<Record<Method | 'the service', readonly GrantSource[]>> = {
@@ -36,9 +50,10 @@ export class Mutations {
   /** Checks the account's next entry. */
   apply(entry: StoredEntry, report: Report) {
     const { kind, request, requestId, caller } = entry;
+    checkReason(entry, report);
     if (request) this.#begin(entry, request.method, report);
     else if (requestId === '') this.#checkService(entry, report);
-    else if (this.#isPaidLater(entry)) this.#current = null;
+    else if (this.#isPaidLater(entry)) this.#checkPaidLater(entry, report);
     else this.#checkFurther(entry, report);
     if (kind === 'CHECKOUT') this.#checkouts.set(entry.purchaseId ?? '', { requestId, caller });
   }
@@ -49,11 +64,12 @@ export class Mutations {
   }
 
   #begin(entry: StoredEntry, method: Method, report: Report) {
-    const { kind, requestId, caller } = entry;
+    const { kind, requestId, caller, certificate } = entry;
     if (requestId === '') report(`a request of ${method} has no id`);
     if (!ENTRY_RULES[kind].of.includes(method))
       report(`a ${kind} is not written by ${method} first`);
-    this.#current = { requestId, caller, method, granted: new Set() };
+    const onBehalfOf = onBehalfOfIn(entry);
+    this.#current = { requestId, caller, certificate, onBehalfOf, method, granted: new Set() };
     this.#checkSource(entry, method, report);
   }
 
@@ -62,6 +78,7 @@ export class Mutations {
     this.#current = null;
     if (!ENTRY_RULES[kind].byService) return report(`a ${kind} names a request`);
     if (caller !== SERVICE) report(`its caller is ${caller}, and it has no request`);
+    checkActsForNobody(entry, report);
     this.#checkSource(entry, 'the service', report);
   }
 
@@ -71,11 +88,16 @@ export class Mutations {
     return bought?.requestId === requestId && bought.caller === caller;
   }
 
-  #checkFurther(entry: Entry, report: Report) {
-    const { kind, requestId, caller } = entry;
+  #checkPaidLater(entry: Entry, report: Report) {
+    this.#current = null;
+    checkActsForNobody(entry, report);
+  }
+
+  #checkFurther(entry: StoredEntry, report: Report) {
+    const { kind, requestId } = entry;
     const current = this.#current;
     if (current === undefined) return;
-    if (current?.requestId !== requestId || current.caller !== caller) {
+    if (current?.requestId !== requestId || !isOfSameCaller(current, entry)) {
       this.#current = null;
       return report(`has no method, and is not of the request of the entry before it`);
     }
@@ -95,4 +117,31 @@ export class Mutations {
       report(`grant ${grantId} is of source ${source}, and ${by} made it`);
     return source;
   }
+}
+
+/** Null: erased. */
+const onBehalfOfIn = ({ onBehalfOf, erasedHash }: StoredEntry): string | null =>
+  erasedHash === null ? onBehalfOf : null;
+
+function isOfSameCaller(
+  { caller, certificate, onBehalfOf }: Mutation,
+  entry: StoredEntry,
+): boolean {
+  if (caller !== entry.caller || certificate !== entry.certificate) return false;
+  const named = onBehalfOfIn(entry);
+  return onBehalfOf === null || named === null || onBehalfOf === named;
+}
+
+/** Of an entry that no call wrote. */
+function checkActsForNobody({ onBehalfOf, certificate }: Entry, report: Report) {
+  if (onBehalfOf) report(`acts on behalf of ${onBehalfOf}, and no call wrote it`);
+  if (certificate) report(`came with certificate ${certificate}, and no call wrote it`);
+}
+
+/** An erased entry does not say why. */
+function checkReason({ request, personal, erasedHash }: StoredEntry, report: Report) {
+  if (erasedHash !== null) return;
+  const isAsked = request !== null && SAYS_WHY.has(request.method);
+  if (isAsked && !personal['reason']) report(`a ${request.method} does not say why`);
+  if (!isAsked && 'reason' in personal) report('states a reason, and no request gave one');
 }

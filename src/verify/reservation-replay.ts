@@ -6,7 +6,16 @@ import { instant } from './instant.ts';
 
 export type ReservationEntry = Pick<
   Entry,
-  'seq' | 'kind' | 'at' | 'moves' | 'credits' | 'late' | 'final' | 'expiresAt' | 'overCommitPolicy'
+  | 'seq'
+  | 'kind'
+  | 'at'
+  | 'caller'
+  | 'moves'
+  | 'credits'
+  | 'late'
+  | 'final'
+  | 'expiresAt'
+  | 'overCommitPolicy'
 >;
 
 export class ReservationReplay {
@@ -18,6 +27,8 @@ export class ReservationReplay {
   state: ReservationState | null = null;
   /** seq of the RESERVE. */
   entrySeq = 0n;
+  /** Of the RESERVE. */
+  caller = '';
   policy: OverCommitPolicy | null = null;
   reserved = 0n;
   committed = 0n;
@@ -70,9 +81,10 @@ export class ReservationReplay {
     else this.allocations.set(grantId, before - credits);
   }
 
-  #reserve({ seq, credits, at, expiresAt, overCommitPolicy }: ReservationEntry) {
+  #reserve({ seq, caller, credits, at, expiresAt, overCommitPolicy }: ReservationEntry) {
     this.state = 'ACTIVE';
     this.entrySeq = seq;
+    this.caller = caller;
     this.reserved = credits;
     this.createdAt = at;
     this.expiresAt = expiresAt ?? 0;

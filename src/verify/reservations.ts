@@ -62,7 +62,7 @@ const reservationsWithEntries = (inRange: InRange) => `
   ) r
   full join (
     select account_id, reservation_id, seq, kind, ${millis('at')}, content, entries.credits as entry_credits,
-      plan_id as entry_plan_id, rate_card_version as entry_rate_card_version,
+      entries.caller as entry_caller, plan_id as entry_plan_id, rate_card_version as entry_rate_card_version,
       reference as entry_reference, personal as entry_personal, erased_hash is not null as erased
     from entries
     where ${inRange('account_id')} and reservation_id is not null and kind not in (${kindCodes('REFUND')})
@@ -88,7 +88,8 @@ function parseEntry(row: Row): (ReservationEntry & Pick<Entry, 'usages'>) | null
   const content = kind && contentOf(row['content'], kind);
   if (!content) return null;
   const credits = BigInt(row['entry_credits']!);
-  return { seq: BigInt(row['seq']!), kind, at: row['at']!, credits, ...content };
+  const caller: string = row['entry_caller']!;
+  return { seq: BigInt(row['seq']!), kind, at: row['at']!, caller, credits, ...content };
 }
 
 /** Undefined if the row cannot be read. */
@@ -178,6 +179,7 @@ function checkReservation(
     if (stated !== computed) report(`${name} is ${stated}, the entries say ${computed}`);
   };
   compare('state', reservation.state, state);
+  compare('caller', reservation.caller, replay.caller);
   compare('credits', reservation.credits, replay.reserved);
   compare('committed', reservation.committed, replay.committed);
   compare('returned', reservation.returned, replay.returned);

@@ -158,7 +158,7 @@ describe('auto top-up is switched off', () => {
   test('by MoveAccount to a plan without its pack, with an event', async () => {
     const accountId = await openWithCredits(scrip, 600n);
     await set(accountId, SETTING);
-    const moved = { accountId, requestId: requestId(), planId: 'aspose-cloud' };
+    const moved = { accountId, requestId: requestId(), planId: 'aspose-cloud', reason: 'a test' };
     expect((await scrip.accounts.moveAccount(moved)).account?.autoTopUp).toBeUndefined();
     const types = ['top_up.disabled'];
     await expect

@@ -141,6 +141,7 @@ const erased = (sealed: SealedEntry): StoredEntry => ({
   reference: '',
   labels: {},
   personal: {},
+  onBehalfOf: '',
   salt: null,
 });
 
@@ -280,12 +281,14 @@ describe('the hash chain', () => {
 });
 
 describe('personal data', () => {
-  const NONE = { reference: '', labels: {}, personal: {} } as const;
+  const NONE = { reference: '', labels: {}, personal: {}, onBehalfOf: '' } as const;
+  const PERSONAL_FIELDS: readonly string[] = Object.keys(NONE);
 
   test.each([
     ['a reference', { ...NONE, reference: 'job 7' }, null],
     ['labels', { ...NONE, labels: { team: 'blue' } }, '{"labels":{"team":"blue"}}'],
     ['a text', { ...NONE, personal: { reason: 'why' } }, '{"reason":"why"}'],
+    ['whom the caller acted for', { ...NONE, onBehalfOf: 'anna' }, '{"on_behalf_of":"anna"}'],
   ])('that is %s is hashed with a salt', (_, change, personalJson) => {
     const sealed = seal(entry(1n, change), new Uint8Array(), newSalt);
     expect(sealed).toMatchObject({ salt: SALT, personalJson, erasedHash: null });
@@ -316,7 +319,7 @@ describe('personal data', () => {
     );
   });
 
-  test.each(fieldNames.filter((field) => !['reference', 'labels', 'personal'].includes(field)))(
+  test.each(fieldNames.filter((field) => !PERSONAL_FIELDS.includes(field)))(
     'that was erased leaves %s covered',
     (field) => {
       const kind = { final: 'COMMIT', overCommitPolicy: 'RESERVE' }[field as string] ?? 'CHARGE';

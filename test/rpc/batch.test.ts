@@ -56,6 +56,7 @@ describe('Batch', () => {
     });
     const opened = requestId();
     const account = { accountId, requestId: requestId() };
+    const reason = 'a test';
     const results = await batch([
       { mutation: { $case: 'reserve', value: { ...account, usages: { items: [INSPECT] } } } },
       { mutation: { $case: 'commit', value: { ...account, reservationId: toCommit, all: true } } },
@@ -73,7 +74,7 @@ describe('Batch', () => {
           value: { ...account, reservationId: toExtend, credits: 2n },
         },
       },
-      { mutation: { $case: 'refund', value: { ...account, seq, all: true } } },
+      { mutation: { $case: 'refund', value: { ...account, seq, all: true, reason } } },
       {
         mutation: {
           $case: 'purchase',
@@ -87,7 +88,7 @@ describe('Batch', () => {
       {
         mutation: {
           $case: 'grantCredits',
-          value: { ...account, credits: 7n, category: Grant_Category.ADJUSTMENT },
+          value: { ...account, credits: 7n, category: Grant_Category.ADJUSTMENT, reason },
         },
       },
       {
@@ -97,7 +98,9 @@ describe('Batch', () => {
         },
       },
       { mutation: { $case: 'updateAccount', value: { ...account, displayName: 'Images' } } },
-      { mutation: { $case: 'moveAccount', value: { ...account, planId: 'perfectparser' } } },
+      {
+        mutation: { $case: 'moveAccount', value: { ...account, planId: 'perfectparser', reason } },
+      },
       { mutation: { $case: 'closeAccount', value: account } },
     ]);
     expect(results.some(isReplayed)).toBe(false);
@@ -305,7 +308,7 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
       {
         mutation: {
           $case: 'refund',
-          value: { accountId, requestId: requestId(), seq: 3n, all: true },
+          value: { accountId, requestId: requestId(), seq: 3n, all: true, reason: 'a test' },
         },
       },
     ]);
@@ -319,7 +322,12 @@ describe('Mutations of one account in a batch are applied in the order sent', ()
     const account = { accountId, requestId: requestId() };
     const results = await batch([
       { mutation: { $case: 'commit', value: { ...account, reservationId, all: true } } }, // Entry 3.
-      { mutation: { $case: 'refund', value: { ...account, seq: 4n, credits: 10n } } },
+      {
+        mutation: {
+          $case: 'refund',
+          value: { ...account, seq: 4n, credits: 10n, reason: 'a test' },
+        },
+      },
     ]);
     expect(cases(results)).toEqual(['commit', 'refund']);
   });

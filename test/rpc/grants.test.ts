@@ -287,7 +287,13 @@ describe('ListGrants', () => {
     const mutations = Array.from({ length: 60 }, () => ({
       mutation: {
         $case: 'grantCredits' as const,
-        value: { accountId, requestId: requestId(), credits: 1n, category: Grant_Category.PAID },
+        value: {
+          accountId,
+          requestId: requestId(),
+          credits: 1n,
+          category: Grant_Category.PAID,
+          reason: 'a test',
+        },
       },
     }));
     await scrip.billing.batch({ mutations });

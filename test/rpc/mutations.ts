@@ -119,8 +119,8 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     const charge = { accountId: id.accountId, requestId: requestId(), credits: 10n };
     const { entrySeq: seq } = await service.billing.charge(charge);
     return [
-      RefundRequest.fromPartial({ ...id, seq, credits: 2n }),
-      RefundRequest.fromPartial({ ...id, seq, credits: 3n }),
+      RefundRequest.fromPartial({ ...id, seq, credits: 2n, reason: 'one' }),
+      RefundRequest.fromPartial({ ...id, seq, credits: 2n, reason: 'two' }),
     ];
   }),
   rpc('BillingService/Purchase', PurchaseRequest, async (_, id) => {
@@ -131,7 +131,7 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     ];
   }),
   rpc('AccountService/GrantCredits', GrantCreditsRequest, async (_, id) => {
-    const promotional = { ...id, category: Grant_Category.PROMOTIONAL };
+    const promotional = { ...id, category: Grant_Category.PROMOTIONAL, reason: 'a test' };
     return [
       GrantCreditsRequest.fromPartial({ ...promotional, credits: 5n }),
       GrantCreditsRequest.fromPartial({ ...promotional, credits: 6n }),
@@ -178,8 +178,8 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     UpdateAccountRequest.fromPartial({ ...id, displayName: 'Two' }),
   ]),
   rpc('AccountService/MoveAccount', MoveAccountRequest, async (_, id) => [
-    MoveAccountRequest.fromPartial({ ...id, planId: 'perfectparser' }),
-    MoveAccountRequest.fromPartial({ ...id, planId: 'aspose-cloud' }),
+    MoveAccountRequest.fromPartial({ ...id, planId: 'perfectparser', reason: 'a test' }),
+    MoveAccountRequest.fromPartial({ ...id, planId: 'aspose-cloud', reason: 'a test' }),
   ]),
 ];
 

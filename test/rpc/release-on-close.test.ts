@@ -1,6 +1,6 @@
 /** A closed call of the service retains nothing: its request is collected with the young generation. */
 import { once } from 'node:events';
-import type { Http2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -16,6 +16,13 @@ import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Admission } from '../../src/admission/admission.ts';
+import { ALLOW_ALL } from '../../src/policy/allow-all.ts';
+import type { Identity } from '../../src/policy/identity.ts';
+import { NOTHING_ALLOWED } from '../../src/policy/permissions.ts';
+import { RateLimits } from '../../src/policy/rate-limits.ts';
+import { setAccess } from '../../src/rpc/call/access.ts';
+import { AuditLog } from '../../src/rpc/call/audit-log.ts';
+import { Authorization } from '../../src/rpc/call/authorization.ts';
 import { unaryHandler } from '../../src/rpc/call/handlers.ts';
 import { InFlightCalls } from '../../src/rpc/call/in-flight-calls.ts';
 import { OpenStreams } from '../../src/rpc/call/open-streams.ts';
@@ -42,13 +49,28 @@ const deserialize = (): Request => ({ memory: new ArrayBuffer(requestBytes) });
 const admission = new Admission({ waitMaxMs: 1_000, inFlightMax: 1_000, onCongestion() {} }, () =>
   performance.now(),
 );
+const log = pino({ level: 'silent' });
+const now = () => performance.now();
 const context = {
   admission,
+  authorization: new Authorization({
+    policy: ALLOW_ALL,
+    rates: new RateLimits(),
+    audit: new AuditLog(log, now),
+    now,
+  }),
+  em: () => expect.fail('reads the database'),
   overloadAnswer: new OverloadAnswer(admission),
   streams: new OpenStreams({ streamsMax: 1, perCallerMax: 1, stallMs: 1_000, bufferedBytesMax: 1 }),
   tracer: trace.getTracer('test'),
-  log: pino({ level: 'silent' }),
+  log,
   inFlight: new InFlightCalls(),
+};
+const caller: Identity = { caller: 'test', method: 'HEADER', certificate: '', claims: {} };
+const access = {
+  identity: caller,
+  permissions: ALLOW_ALL.permissionsOf(caller) ?? NOTHING_ALLOWED,
+  onBehalfOf: '',
 };
 const server = new Server();
 let client: Client;
@@ -56,7 +78,8 @@ let handler: Handler;
 let closed: Promise<unknown>[] = [];
 
 const observe: Handler = (call, respond) => {
-  const { stream } = (call as unknown as { call: { stream: Http2Stream } }).call;
+  const { stream } = (call as unknown as { call: { stream: ServerHttp2Stream } }).call;
+  setAccess(stream, access);
   closed.push(once(stream, 'close'));
   handler(call, respond);
 };

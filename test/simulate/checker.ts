@@ -13,9 +13,16 @@ import { updateLevels } from './model/levels.ts';
 import { Refusal } from './model/refusal.ts';
 import type { First, Request, Response } from './model/requests.ts';
 import type { Deciding } from './model/spend.ts';
-import { AccountState, BUCKETS, type ModelEntry, type Part, SERVICE } from './model/state.ts';
+import {
+  AccountState,
+  type Author,
+  BUCKETS,
+  type ModelEntry,
+  type Part,
+  SERVICE,
+} from './model/state.ts';
 import { type Attempt, keyOf, type Read, type Span, type Timeline } from './observations.ts';
-import { CALLER } from './replicas.ts';
+import { CALLER, onBehalfOf } from './replicas.ts';
 import { Violation } from './runner.ts';
 
 export type Observed = {
@@ -414,9 +421,15 @@ function attemptTo<Result>(work: () => Result): Result | Error {
   }
 }
 
+const authorOf = ({ requestId }: { readonly requestId: string }): Author => ({
+  caller: CALLER,
+  requestId,
+  onBehalfOf: onBehalfOf(requestId),
+});
+
 const decidingOf = (entry: Entry, now: number): Deciding => ({
   now,
-  author: { caller: CALLER, requestId: entry.requestId },
+  author: authorOf(entry),
   reservationId: entry.reservationId,
   purchaseId: entry.purchaseId,
   split: entry.split.map(
@@ -469,7 +482,7 @@ const bucketOf = (name: keyof typeof BUCKETS, grantId: bigint) => ({
 function attemptProblem(state: AccountState, { request, outcome }: Attempt, now: number): string {
   const deciding: Deciding = {
     now,
-    author: { caller: CALLER, requestId: request.value.requestId },
+    author: authorOf(request.value),
     reservationId: '',
     purchaseId: '',
     split: null,

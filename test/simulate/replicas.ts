@@ -12,6 +12,12 @@ import { sourcesOf } from '../time-sources.ts';
 
 export const CALLER = 'simulation';
 
+/** In whose place a request is made, by its request id "request-<step>…"; empty: in the caller's own. */
+export function onBehalfOf(requestId: string): string {
+  const step = Number(requestId.split('-')[1]);
+  return step % 4 === 0 ? `user:${step % 3}` : '';
+}
+
 class Replica {
   readonly scrip: Scrip;
   readonly service: Service;

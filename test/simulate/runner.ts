@@ -1,5 +1,5 @@
 /** Runs a trace against replicas, and records what the callers see. */
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { type Scrip, type ScripCallOptions, ScripError } from '../../src/client.ts';
 import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Webhook } from '../payments/stripe-fake.ts';
@@ -7,7 +7,7 @@ import { monthStart } from './model/calendar.ts';
 import type { Request, Response } from './model/requests.ts';
 import type { Attempt, Outcome, Read, Timeline } from './observations.ts';
 import { deliver, type Provider } from './provider.ts';
-import { pause, type Replicas } from './replicas.ts';
+import { onBehalfOf, pause, type Replicas } from './replicas.ts';
 import { toRequest, toUsages } from './to-request.ts';
 import type { Delivery, ReadSpec, RequestSpec, Step, Trace } from './trace.ts';
 
@@ -200,11 +200,12 @@ export class Runner {
   /** Sends a request until its outcome is known. Null: it was refused. */
   async #untilKnown(step: number, request: Request, delivery: Delivery): Promise<Response | null> {
     const send = (scrip: Scrip, options: ScripCallOptions) => call(scrip, request, options);
+    const metadata = metadataOf(request);
     for (let number = 0; number < ATTEMPTS_MAX; number++) {
       const options =
         number === 0 && delivery.deadlineMs !== undefined
-          ? { deadline: Date.now() + delivery.deadlineMs }
-          : {};
+          ? { metadata, deadline: Date.now() + delivery.deadlineMs }
+          : { metadata };
       const { span, outcome } = await this.#attempt(send, delivery.replica + number, options);
       this.attempts.push({ step, request, outcome, ...span });
       if (outcome.kind === 'answer') return outcome.answer;
@@ -231,15 +232,17 @@ export class Runner {
       const made = await this.#make(request, this.accountId(account), `request-${id}-${index}`);
       if (made) requests.push(made);
     }
-    if (requests.length === 0) return;
+    const [first] = requests;
+    if (!first) return;
+    const metadata = metadataOf(first);
     const mutations = requests.map((mutation) => ({ mutation })) as Parameters<
       Scrip['billing']['batch']
     >[0]['mutations'];
     for (let number = 0; number < ATTEMPTS_MAX; number++) {
       const options =
         number === 0 && delivery.deadlineMs !== undefined
-          ? { deadline: Date.now() + delivery.deadlineMs }
-          : {};
+          ? { metadata, deadline: Date.now() + delivery.deadlineMs }
+          : { metadata };
       const { span, outcome } = await this.#attempt(
         (scrip, options) => scrip.billing.batch({ mutations: mutations ?? [] }, options),
         delivery.replica + number,
@@ -291,6 +294,14 @@ export class Runner {
     for (const [request, step] of uncertain)
       await this.#untilKnown(step, request, { replica: step });
   }
+}
+
+/** The mutations of a batch have the same, because their request ids name the same step. */
+function metadataOf({ value: { requestId } }: Request): Metadata {
+  const metadata = new Metadata();
+  const name = onBehalfOf(requestId);
+  if (name !== '') metadata.set('x-on-behalf-of', name);
+  return metadata;
 }
 
 const AFTER_PAYMENT: ReadonlySet<string> = new Set(['refund', 'dispute', 'win', 'lose']);

@@ -69,6 +69,7 @@ export function toRequest(
     ...named,
     notAfter: notAfterMs === undefined ? undefined : new Date(now + notAfterMs),
   };
+  const why = { reason: `for ${named.requestId}` };
   const reservationId = 'of' in spec && spec.do !== 'refund' ? made.reservationOf(spec.of) : '';
   if (reservationId === null) return null;
   switch (spec.do) {
@@ -84,11 +85,11 @@ export function toRequest(
     case 'close':
       return { $case: 'closeAccount', value: CloseAccountRequest.fromPartial(common) };
     case 'move': {
-      const value = MoveAccountRequest.fromPartial({ ...common, planId: spec.plan });
+      const value = MoveAccountRequest.fromPartial({ ...common, ...why, planId: spec.plan });
       return { $case: 'moveAccount', value };
     }
     case 'grant':
-      return { $case: 'grantCredits', value: grantOf(spec, common, now) };
+      return { $case: 'grantCredits', value: grantOf(spec, { ...common, ...why }, now) };
     case 'offer': {
       const { pack: packId, credits, days } = spec;
       const pack = {
@@ -163,7 +164,7 @@ export function toRequest(
       if (seq === null) return null;
       const { credits, reference } = spec;
       const amount = credits === null ? { all: true } : { credits: BigInt(credits) };
-      const value = RefundRequest.fromPartial({ ...common, seq, ...amount, reference });
+      const value = RefundRequest.fromPartial({ ...common, ...why, seq, ...amount, reference });
       return { $case: 'refund', value };
     }
   }
@@ -186,7 +187,7 @@ function settingsOf({ name, labels, levels, floor }: Extract<RequestSpec, { do: 
 
 function grantOf(
   spec: Extract<RequestSpec, { do: 'grant' }>,
-  common: Named & { notAfter: Date | undefined },
+  common: Named & { notAfter: Date | undefined; reason: string },
   now: number,
 ): GrantCreditsRequest {
   const { credits, category, priority, effectiveInMs, expiresInMs, onlyFor } = spec;

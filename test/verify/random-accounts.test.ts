@@ -56,6 +56,7 @@ test('no account has a discrepancy, and reservations are replayed as they were',
 const stored = (reservation: Reservation) => ({
   state: reservation.state,
   entrySeq: reservation.entrySeq,
+  caller: reservation.caller,
   credits: reservation.credits,
   committed: reservation.committed,
   returned: reservation.returned,
@@ -72,6 +73,7 @@ const stored = (reservation: Reservation) => ({
 const replayed = (replay: ReservationReplay): ReturnType<typeof stored> => ({
   state: replay.state as Reservation['state'],
   entrySeq: replay.entrySeq,
+  caller: replay.caller,
   credits: replay.reserved,
   committed: replay.committed,
   returned: replay.returned,

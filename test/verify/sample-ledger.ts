@@ -1,5 +1,5 @@
 /** A ledger with every kind of entry and every kind of move, written through the RPCs. */
-
+import { Metadata } from '@grpc/grpc-js';
 import {
   Purchase_Resolution_Decision as Decision,
   Grant_Category,
@@ -10,6 +10,12 @@ import { buyByCheckout } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { requestId, startTestService, type TestOptions, type TestService } from '../service.ts';
+
+/** It limits what callers move, so that it is counted. */
+const POLICY_FILE = new URL('policy.yaml', import.meta.url).pathname;
+
+const forAnn = new Metadata();
+forAnn.set('x-on-behalf-of', 'user:ann');
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -67,7 +73,7 @@ export async function startSampleService(options: TestOptions = {}): Promise<Sam
   const scrip = await startTestService({
     plans: PLANS,
     ...options,
-    env: { ...stripe.env, ...options.env },
+    env: { ...stripe.env, POLICY_FILE, ...options.env },
   });
   stripe.clock = scrip.now;
   const stop = async () => {
@@ -127,12 +133,15 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
     charge: async (rest: Omit<Parameters<typeof billing.charge>[0], 'accountId'>) =>
       (await billing.charge({ ...named(), labels: mapOf({ team: 'a' }), ...rest })).entrySeq,
     refund: (seq: bigint, credits?: bigint) =>
-      billing.refund({
-        reason: 'a test',
-        ...named(),
-        seq,
-        ...(credits === undefined ? { all: true } : { credits }),
-      }),
+      billing.refund(
+        {
+          reason: 'a test',
+          ...named(),
+          seq,
+          ...(credits === undefined ? { all: true } : { credits }),
+        },
+        { metadata: forAnn },
+      ),
     extend: (reservationId: string) =>
       billing.extendReservation({ ...named(), reservationId, ttl: hours(2) }),
     purchase: (paymentReference: string) =>
@@ -142,7 +151,7 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
         payment: { $case: 'paymentReference', value: paymentReference },
       }),
     grantCredits: (rest: Omit<Parameters<typeof accounts.grantCredits>[0], 'accountId'>) =>
-      accounts.grantCredits({ reason: 'a test', ...named(), ...rest }),
+      accounts.grantCredits({ reason: 'a test', ...named(), ...rest }, { metadata: forAnn }),
     move: (planId: string) => accounts.moveAccount({ reason: 'a test', ...named(), planId }),
     update: (rest: Omit<Parameters<typeof accounts.updateAccount>[0], 'accountId'>) =>
       accounts.updateAccount({ ...named(), ...rest }),

@@ -27,6 +27,18 @@ update entries set personal = '{"labels":{"team":"b"}}' where :charge;
 -- > its hash is not that of what it says
 update entries set caller = 'nobody' where :charge;
 
+-- prepaid, chain not recomputed: changes on whose behalf credits were refunded
+-- > its hash is not that of what it says
+update entries set personal = altered(personal, '{on_behalf_of}', '"user:bob"') where :refund;
+
+-- prepaid, chain not recomputed: changes the reason of a refund
+-- > its hash is not that of what it says
+update entries set personal = altered(personal, '{reason}', '"none"') where :refund;
+
+-- prepaid, chain not recomputed: says that a certificate carried the caller's token
+-- > its hash is not that of what it says
+update entries set content = altered(content, '{c}', '"spiffe://example.org/gateway"') where :charge;
+
 -- prepaid, chain not recomputed: changes the trace of an entry
 -- > its hash is not that of what it says
 update entries set trace_id = gen_random_uuid() where :charge;
@@ -112,6 +124,53 @@ delete from entries where :account and seq = 1;
 -- prepaid, chain not recomputed: deletes the last entry
 -- > the newest entry is
 delete from entries where :newest;
+
+--- Who and why.
+
+-- prepaid: removes the reason of a refund
+-- > a Refund does not say why
+update entries set personal = (personal::jsonb - 'reason')::json where :refund;
+
+-- prepaid: empties the reason of a move to another plan
+-- > a MoveAccount does not say why
+update entries set personal = altered(personal, '{reason}', '""') where :account and method = code('MoveAccount');
+
+-- prepaid: gives a charge a reason
+-- > a CHARGE does not state a reason
+update entries set personal = altered(personal, '{reason}', '"a gift"') where :charge;
+
+-- prepaid: gives welcome credits a reason
+-- > entry 2: states a reason, and no request gave one
+update entries set personal = '{"reason": "a gift"}' where :account and seq = 2;
+
+-- prepaid: lets the service act on behalf of somebody
+-- > acts on behalf of user:ann, and no call wrote it
+update entries set personal = '{"on_behalf_of": "user:ann"}' where :account and kind = code('EXPIRE');
+
+-- prepaid: lets the service come with a certificate
+-- > came with certificate cn:gateway, and no call wrote it
+update entries set content = altered(content, '{c}', '"cn:gateway"') where :account and kind = code('EXPIRE');
+
+-- buyer: says that credits were bought on behalf of somebody when the payment arrived
+-- > acts on behalf of user:ann, and no call wrote it
+update entries set personal = '{"on_behalf_of": "user:ann"}' where :account and kind = code('PURCHASE') and method is null;
+
+-- waterfall: changes on whose behalf a refund granted credits again
+-- > has no method, and is not of the request of the entry before it
+update entries set personal = altered(personal, '{on_behalf_of}', '"user:bob"')
+where :account and kind = code('GRANT') and method is null and personal ->> 'on_behalf_of' is not null;
+
+-- prepaid: counts more of a caller than it moved
+-- > caller_days is
+update accounts set caller_days = jsonb_set(caller_days, '{credits,test}', '1000') where :account;
+
+-- prepaid: counts a caller that moved nothing
+-- > caller_days is 1 of nobody, which moved 0
+update accounts set caller_days = jsonb_set(caller_days, '{credits,nobody}', '1') where :account;
+
+-- prepaid: counts less than nothing of a caller
+-- > caller_days is -1 of test
+update accounts set caller_days = jsonb_set(caller_days, '{credits,test}', '-1') where :account;
 
 --- Sequence and time.
 
@@ -367,6 +426,10 @@ update grants set source = 'OPERATOR' where :account and source = 'PURCHASE';
 update grants set created_at = created_at - interval '1 s' where :account and grant_id = 1;
 
 --- Reservations.
+
+-- prepaid: changes who made a reservation
+-- > caller is nobody, the entries say test
+update reservations set caller = 'nobody' where :active;
 
 -- prepaid: decreases what a reservation holds
 -- > holds 2 of grant 1, the entries say 3

@@ -170,6 +170,7 @@ const MALFORMED_CONTENT = [
   '{"p": 5}',
   '{"d": 5}',
   '{"d": {"pack_id": null}}',
+  '{"c": 5}',
 ];
 const MALFORMED_PERSONAL = [
   '{"labels": 5}',
@@ -177,6 +178,7 @@ const MALFORMED_PERSONAL = [
   '{"labels": ["a"]}',
   '{"labels": {"team": 5}}',
   '{"reason": 5}',
+  '{"on_behalf_of": 5}',
 ];
 const UNUSUAL_CONTENT = [
   '5',

@@ -89,14 +89,20 @@ export function toMutation(
       return { $case: 'release', value: { ...ids, reservationId: request.reservationId } };
     case 'refund': {
       const amount = request.credits === undefined ? { all: true } : { credits: request.credits };
-      return { $case: 'refund', value: { ...ids, seq: request.seq, ...amount } };
+      return {
+        $case: 'refund',
+        value: { ...ids, seq: request.seq, ...amount, reason: 'a complaint' },
+      };
     }
     case 'purchase': {
       const payment = { $case: 'paymentReference', value: `order-${requestId}` } as const;
       return { $case: 'purchase', value: { ...ids, packId: request.packId, payment } };
     }
     case 'move':
-      return { $case: 'moveAccount', value: { ...ids, planId: request.planId } };
+      return {
+        $case: 'moveAccount',
+        value: { ...ids, planId: request.planId, reason: 'an upgrade' },
+      };
     case 'close':
       return { $case: 'closeAccount', value: ids };
   }

@@ -47,7 +47,7 @@ create view history as
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
     plan_id, plan_version, rate_card_version, previous_plan_id,
-    caller,
+    caller, personal ->> 'on_behalf_of' as on_behalf_of, content ->> 'c' as certificate,
     request_id_to_text(request_id) as request_id,
     ${spelled('method', METHOD_CODES)} as method,
     reference,
@@ -97,7 +97,7 @@ create view running_reservations as
     credits, committed, returned, allocations, expired_allocations, held_for,
     created_at, expires_at, late,
     ${spelled('over_commit_policy', OVER_COMMIT_POLICY_CODES)} as over_commit_policy,
-    plan_id, rate_card_version, reference, labels, entry_seq
+    plan_id, rate_card_version, caller, reference, labels, entry_seq
   from reservations;
 
 -- The salted hash of an entry's personal data and request. The hash chain covers this hash.

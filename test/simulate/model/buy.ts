@@ -136,7 +136,8 @@ export function payCheckout(state: AccountState, purchaseId: string, now: number
     { ...purchase, amountPaid: purchase.price },
     order.validity,
     now,
-    order.author,
+    // Nobody acts when the payment arrives.
+    { ...order.author, onBehalfOf: '' },
   );
 }
 

@@ -120,7 +120,7 @@ export function moveAccount(
   { now, author }: Deciding,
 ): First<'moveAccount'> | Refusal {
   if (!state.isOpen) return closed(state);
-  const { planId, reference, labels } = request;
+  const { planId, reference, labels, reason } = request;
   const plan = PLANS.find((candidate) => candidate.planId === planId);
   if (!plan) return new Refusal('PLAN_NOT_FOUND', { plan_id: planId });
   const previousPlanId = state.planId;
@@ -130,7 +130,8 @@ export function moveAccount(
       return new Refusal('OVERAGE_RESERVED', { reserved: state.overageReserved });
     state.planId = planId;
     syncTerms(state, now);
-    const draft = { previousPlanId, reference, labels };
+    const details = new Map([['reason', reason]]);
+    const draft = { previousPlanId, reference, labels, details };
     entrySeq = state.post(Entry_Kind.PLAN_CHANGE, now, draft, author).seq;
   }
   return { account: accountOf(state), balance: balanceOf(state, now), entrySeq };
@@ -148,7 +149,7 @@ export function grantCredits(
   const operations = (request.onlyFor?.operations ?? []).toSorted();
   const unknown = operations.find((name) => !OPERATIONS[name]);
   if (unknown) return new Refusal('UNKNOWN_OPERATION', { operation: unknown });
-  const { reference, labels, credits, category } = request;
+  const { reference, labels, credits, category, reason } = request;
   const grant = addGrant(
     state,
     {
@@ -158,7 +159,7 @@ export function grantCredits(
       sourceReference: reference,
     },
     now,
-    { reference, labels },
+    { reference, labels, details: new Map([['reason', reason]]) },
     author,
   );
   const entrySeq = state.seq;

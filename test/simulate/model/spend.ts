@@ -533,6 +533,7 @@ export function refund(
       rateCardVersion: spending.rateCardVersion,
       reference,
       labels,
+      details: new Map([['reason', request.reason]]),
     },
     author,
   );

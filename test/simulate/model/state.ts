@@ -156,8 +156,12 @@ export type Draft = Partial<
 };
 
 /** Who an entry names. */
-export type Author = { readonly caller: string; readonly requestId: string };
-export const SERVICE: Author = { caller: 'scrip', requestId: '' };
+export type Author = {
+  readonly caller: string;
+  readonly requestId: string;
+  readonly onBehalfOf: string;
+};
+export const SERVICE: Author = { caller: 'scrip', requestId: '', onBehalfOf: '' };
 
 export class AccountState {
   readonly accountId: string;
@@ -273,7 +277,6 @@ export class AccountState {
       purchaseId: '',
       expiresAt: undefined,
       details: new Map(),
-      onBehalfOf: '',
       certificate: '',
       ...author,
       ...fields,
