@@ -183,7 +183,9 @@ export const environment = z.object({
     .string()
     .regex(/^[\x21-\x7e]+$/, 'must be one word')
     .optional(),
-  /** Port for Stripe's webhooks, at HOST; 0 chooses a free one. */
+  /** Address for Stripe's webhooks: other machines reach them only if it is set. */
+  STRIPE_WEBHOOK_HOST: z.string().min(1).default('127.0.0.1'),
+  /** Port for Stripe's webhooks; 0 chooses a free one. */
   STRIPE_WEBHOOK_PORT: integer(0, 65_535, 8_080),
   /** Maximum age of a webhook's signature. */
   STRIPE_WEBHOOK_TOLERANCE_S: integer(1, 86_400, 300),
