@@ -229,6 +229,15 @@ describe('the configuration', () => {
     expect(configOf(both)).toMatchObject(both);
   });
 
+  test.each(['whsec_1,', ',whsec_1', ',', 'whsec_1,,whsec_2', 'whsec_1, whsec_2'])(
+    'refuses the secrets "%s" of webhooks',
+    (STRIPE_WEBHOOK_SECRET) => {
+      expect(problemsOf({ STRIPE_WEBHOOK_SECRET, STRIPE_SECRET_KEY: 'sk_test_1' })).toEqual([
+        'STRIPE_WEBHOOK_SECRET must be one word, or several separated by commas',
+      ]);
+    },
+  );
+
   test.each([
     ['ftp://example.com', 'must be an http:// or https:// URL'],
     ['example.com/hooks', 'must be an http:// or https:// URL'],
