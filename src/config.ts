@@ -178,12 +178,17 @@ export const environment = z.object({
     .optional(),
   /** Timeout of a call of Stripe's API. A call is tried twice. */
   STRIPE_TIMEOUT_MS: integer(100, 60_000, 10_000),
-  /** Signing secret of the webhook endpoint; two, separated by a comma, while it is rotated. Unset: no webhooks. */
+  /**
+   * Signing secret of the webhook endpoint; several, separated by commas, while it is rotated. Unset: no webhooks.
+   * None may be empty: everybody knows that one.
+   */
   STRIPE_WEBHOOK_SECRET: z
     .string()
-    .regex(/^[\x21-\x7e]+$/, 'must be one word')
+    .regex(/^[^\s,]+(,[^\s,]+)*$/, 'must be one word, or several separated by commas')
     .optional(),
-  /** Port for Stripe's webhooks, at HOST; 0 chooses a free one. */
+  /** Address for Stripe's webhooks: other machines reach them only if it is set. */
+  STRIPE_WEBHOOK_HOST: z.string().min(1).default('127.0.0.1'),
+  /** Port for Stripe's webhooks; 0 chooses a free one. */
   STRIPE_WEBHOOK_PORT: integer(0, 65_535, 8_080),
   /** Maximum age of a webhook's signature. */
   STRIPE_WEBHOOK_TOLERANCE_S: integer(1, 86_400, 300),

@@ -28,9 +28,10 @@ export function readSecretFiles(env: Environment): {
     try {
       // Editors and secret stores end the file with a line break.
       values[name] = readFileSync(file, 'utf8').trim();
-      if (values[name] === '') problems.push(`${name}_FILE is empty: ${file}`);
+      if (values[name] === '') problems.push(`${name}_FILE names an empty file`);
     } catch (error) {
-      problems.push(`${name}_FILE cannot be read: ${(error as Error).message}`);
+      // Without the path: where the secret itself was given for it, the message would show the secret.
+      problems.push(`${name}_FILE cannot be read: ${(error as NodeJS.ErrnoException).code}`);
     }
   }
   return { env: values, problems };

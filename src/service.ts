@@ -426,7 +426,7 @@ async function startWebhooks({ config, clock, tracer, log }: Context, payments: 
   if (!secrets) return null;
   return await startWebhookServer(
     { payments, secrets: secrets.split(','), toleranceS, clock, tracer, log },
-    config.HOST,
+    config.STRIPE_WEBHOOK_HOST,
     config.STRIPE_WEBHOOK_PORT,
   );
 }

@@ -58,6 +58,7 @@ describe('the configuration', () => {
       SHUTDOWN_GRACE_MS: 10_000,
       ANCHOR_INTERVAL_MS: 86_400_000,
       STRIPE_TIMEOUT_MS: 10_000,
+      STRIPE_WEBHOOK_HOST: '127.0.0.1',
       STRIPE_WEBHOOK_PORT: 8_080,
       STRIPE_WEBHOOK_TOLERANCE_S: 300,
       PURCHASE_CHECK_AFTER_MS: 600_000,
@@ -116,6 +117,7 @@ describe('the configuration', () => {
     ['STRIPE_SECRET_KEY', 'sk_test_1', 'sk_test_1'],
     ['STRIPE_API_BASE', 'http://127.0.0.1:12111', 'http://127.0.0.1:12111'],
     ['STRIPE_TIMEOUT_MS', '100', 100],
+    ['STRIPE_WEBHOOK_HOST', '0.0.0.0', '0.0.0.0'],
     ['STRIPE_WEBHOOK_PORT', '0', 0],
     ['STRIPE_WEBHOOK_TOLERANCE_S', '1', 1],
     ['PURCHASE_CHECK_AFTER_MS', '0', 0],
@@ -226,6 +228,15 @@ describe('the configuration', () => {
     const both = { STRIPE_WEBHOOK_SECRET, STRIPE_SECRET_KEY: 'sk_test_1' };
     expect(configOf(both)).toMatchObject(both);
   });
+
+  test.each(['whsec_1,', ',whsec_1', ',', 'whsec_1,,whsec_2', 'whsec_1, whsec_2'])(
+    'refuses the secrets "%s" of webhooks',
+    (STRIPE_WEBHOOK_SECRET) => {
+      expect(problemsOf({ STRIPE_WEBHOOK_SECRET, STRIPE_SECRET_KEY: 'sk_test_1' })).toEqual([
+        'STRIPE_WEBHOOK_SECRET must be one word, or several separated by commas',
+      ]);
+    },
+  );
 
   test.each([
     ['ftp://example.com', 'must be an http:// or https:// URL'],

@@ -1,5 +1,6 @@
 /** Stripe's webhooks: repeated, reordered, late, forged, too old, and during outages. */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Purchase } from '../../src/gen/billing/v1/ledger.ts';
@@ -192,6 +193,10 @@ describe('a webhook is refused', () => {
       ({ body }) => ({ body, signature: signatureOf(body, scrip.now(), 'whsec_of_another') }),
     ],
     ['not signed', ({ body }) => ({ body, signature: '' })],
+    [
+      'signed with an empty secret',
+      ({ body }) => ({ body, signature: signatureOf(body, scrip.now(), '') }),
+    ],
     ['with a malformed signature', ({ body }) => ({ body, signature: 't=1,v1=00' })],
     [
       'with another body than the signed one',
@@ -259,6 +264,47 @@ describe('a webhook is refused', () => {
       socket.setTimeout(25_000, () => reject(new Error('no response')));
     });
     expect(status).toContain(' 413 ');
+  });
+});
+
+describe('the listener', () => {
+  test('cuts off a client that sends slowly, and serves others meanwhile', async () => {
+    const socket = connect(scrip.service.webhookPort ?? 0, '127.0.0.1');
+    socket.on('error', () => {});
+    const closed = once(socket, 'close');
+    socket.write('POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n');
+    // A byte now and then: the limit is for the whole request, not for silence.
+    const dripping = setInterval(() => socket.write('x'), 100);
+    let answer = '';
+    socket.on('data', (data) => {
+      answer += data;
+    });
+    expect(await send(stripe.event('customer.created', { id: 'cus_1' }))).toBe(200);
+    await closed;
+    clearInterval(dripping);
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  test.each([
+    ['127.0.0.1', 'by default, wherever calls are received', { HOST: '127.0.0.2' }],
+    ['127.0.0.2', 'if that is configured', { STRIPE_WEBHOOK_HOST: '127.0.0.2' }],
+  ])('listens on %s %s', async (host, _, env) => {
+    const own = await startTestService({ env: { ...stripe.env, ...env } });
+    const statusAt = (address: string) =>
+      fetch(`http://${address}:${own.service.webhookPort}/webhooks/stripe`).then(
+        ({ status }) => status,
+        () => 'refused',
+      );
+    const addresses = ['127.0.0.1', '127.0.0.2'];
+    const answers = await Promise.all(addresses.map(statusAt));
+    expect(answers).toEqual(addresses.map((address) => (address === host ? 405 : 'refused')));
+    await own.stop();
+  });
+
+  test('is not there without a secret', async () => {
+    const own = await startTestService({ env: { ...stripe.env, STRIPE_WEBHOOK_SECRET: '' } });
+    expect(own.service.webhookPort).toBeNull();
+    await own.stop();
   });
 });
 

@@ -18,6 +18,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
     'events_hash',
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
+    'caller_days',
   ],
   grants: ['remaining', 'reserved', 'notice_at', 'stranded', 'state', 'open'],
   reservations: [
@@ -36,6 +37,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     'withdrawn_at',
   ],
   events: ['position'],
+  caller_quotas: ['day', 'credits'],
   event_cursors: ['position'],
   deliveries: ['state', 'attempts', 'due_at', 'last_attempt_at', 'last_error', 'ended_at'],
   clock_heartbeats: ['trusted_at', 'database_at', 'acceptance_id', 'writer'],
@@ -106,4 +108,27 @@ test('it deletes no row but of reservations, and changes no table', async () => 
       expect(await owner.errorOf(sql, [], 'scrip_runtime'), sql).toMatchObject(DENIED);
   expect(await owner.errorOf('delete from reservations', [], 'scrip_runtime')).toBeNull();
   expect(await owner.errorOf('create table x (y int)', [], 'scrip_runtime')).toMatchObject(DENIED);
+});
+
+test('it is no administrator, owns nothing, and is in no other role', async () => {
+  const [powers] = await owner.column(
+    `select rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls or rolcanlogin
+     from pg_roles where rolname = 'scrip_runtime'`,
+  );
+  const role = `(select oid from pg_roles where rolname = 'scrip_runtime')`;
+  const owned = await owner.column(
+    `select relname::text from pg_class where relowner = ${role}
+     union all select proname::text from pg_proc where proowner = ${role}
+     union all select datname::text from pg_database where datdba = ${role}`,
+  );
+  const roles = await owner.column(
+    `select roleid::regrole::text from pg_auth_members where member = ${role}`,
+  );
+  expect({ powers, owned, roles }).toEqual({ powers: false, owned: [], roles: [] });
+});
+
+test('no function runs with the privileges of its owner', async () => {
+  const sql = `select proname::text from pg_proc
+    where pronamespace = 'public'::regnamespace and prosecdef`;
+  expect(await owner.column(sql)).toEqual([]);
 });
