@@ -506,6 +506,7 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
     return [
       (state, now) => answerProblem(withoutPacks(answer), withoutPacks(expectedOn(state, now))),
       (state) => {
+        if (state.seq === 0n) return 'the account does not exist yet';
         const packs = offersFor(state, answer.shortfall as bigint);
         return answerProblem({ packs: (answer as { packs?: unknown }).packs }, { packs });
       },
