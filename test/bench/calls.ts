@@ -4,6 +4,7 @@
  */
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { BillingServiceService as billing } from '../../src/gen/billing/v1/billing_service.ts';
+import type { LoadTls } from './load-spec.ts';
 
 export const paths = {
   reserve: billing.reserve.path,
@@ -24,11 +25,18 @@ export class Calls {
   readonly #metadata = new Metadata();
   #last = 0;
 
-  constructor(addresses: readonly string[]) {
+  constructor(addresses: readonly string[], tls?: LoadTls) {
+    const channel = tls
+      ? credentials.createSsl(
+          Buffer.from(tls.ca),
+          Buffer.from(tls.key),
+          Buffer.from(tls.certificate),
+        )
+      : credentials.createInsecure();
     this.#metadata.set('x-caller', 'bench');
     this.#clients = addresses.map(
       (address) =>
-        new Client(address, credentials.createInsecure(), {
+        new Client(address, channel, {
           'grpc.enable_retries': 0,
           'grpc.enable_channelz': 0,
           'grpc.max_receive_message_length': 64 * 1024 * 1024,

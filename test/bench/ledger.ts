@@ -93,6 +93,7 @@ const grantMutations = (group: Group): Mutation[] =>
         value: GrantCreditsRequest.fromPartial({
           ...mutationIds(id),
           credits: CREDITS,
+          reason: 'a bench',
           category: Grant_Category.PAID,
           expiresAt: new Date(Date.UTC(2100 + index, 0, 1)),
         }),

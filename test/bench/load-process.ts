@@ -34,13 +34,13 @@ async function run(load: Load) {
   }
 }
 
-async function openSource({ operation, addresses }: Load): Promise<Source> {
+async function openSource({ operation, addresses, tls }: Load): Promise<Source> {
   switch (operation.kind) {
     case 'function':
       return await functionSource(addresses[0] ?? '', operation);
     case 'copy':
       return await copySource(addresses[0] ?? '', operation);
     default:
-      return await callSource(addresses, operation);
+      return await callSource(addresses, operation, tls);
   }
 }

@@ -31,10 +31,15 @@ export type Operation =
   /** COPY of one account's entries to stdout. The address is a database URL. */
   | { readonly kind: 'copy'; readonly accountId: string; readonly entries: number };
 
+/** PEM texts of a client. */
+export type LoadTls = { readonly ca: string; readonly certificate: string; readonly key: string };
+
 export type Load = {
   readonly operation: Operation;
   /** host:port of each server that shares the load, or the URL of a database. */
   readonly addresses: readonly string[];
+  /** Mutual TLS. Default: none. */
+  readonly tls?: LoadTls;
   /** Concurrent operations of a closed loop. */
   readonly inFlight: number;
   /** Makes it an open loop: operations start at this rate, whether or not earlier ones have ended. */

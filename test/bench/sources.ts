@@ -2,7 +2,7 @@
 import { BatchResponse } from '../../src/gen/billing/v1/billing_service.ts';
 import { Calls, paths } from './calls.ts';
 import type { Done, Source } from './load.ts';
-import { type Accounts, accountId, type Operation } from './load-spec.ts';
+import { type Accounts, accountId, type LoadTls, type Operation } from './load-spec.ts';
 import { mixed } from './mixed.ts';
 import {
   balanceRequest,
@@ -29,8 +29,9 @@ type CallOperation = Exclude<Operation, { kind: 'function' | 'copy' }>;
 export async function callSource(
   addresses: readonly string[],
   operation: CallOperation,
+  tls?: LoadTls,
 ): Promise<Source> {
-  const calls = new Calls(addresses);
+  const calls = new Calls(addresses, tls);
   await calls.ready();
   const start = await startOf(calls, operation);
   return { start, close: () => calls.close() };

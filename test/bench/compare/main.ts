@@ -7,6 +7,7 @@ import { type Database, startDatabase } from '../database.ts';
 import { type LoadClient, startLoadClient } from '../load-client.ts';
 import { Progress } from '../progress.ts';
 import { type Checkout, checkoutOf, thisCheckout } from './checkout.ts';
+import { createMutualTls, type MutualTls } from './mutual-tls.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
 import { report } from './report.ts';
 import { prepareVariant, startVariant, type Variant } from './variant.ts';
@@ -48,7 +49,7 @@ async function prepare(
   postgres: Database,
   other: Checkout,
   own: Checkout,
-  { a, b }: Options,
+  { a, b, mutualTls }: Options,
   progress: Progress,
 ): Promise<readonly [Variant, Variant]> {
   progress.say('opening the accounts of A and B');
@@ -58,13 +59,21 @@ async function prepare(
       ...Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`),
       ...(nodeFlags ? [`node ${nodeFlags.join(' ') || 'without flags'}`] : []),
     ].join(', ');
-  const variant = (name: 'A' | 'B', checkout: Checkout, program: Options['a']) =>
+  const tls = mutualTls ? await createMutualTls() : null;
+  if (tls) cleanups.push(() => tls.remove());
+  const variant = (
+    name: 'A' | 'B',
+    checkout: Checkout,
+    program: Options['a'],
+    ofVariant: MutualTls | null,
+  ) =>
     prepareVariant(postgres, {
       name,
-      label: of(checkout, program),
+      label: `${of(checkout, program)}${ofVariant ? ', mutual TLS and a policy' : ''}`,
       program: { ...program, checkout: checkout.folder },
+      mutualTls: ofVariant,
     });
-  return [await variant('A', other, a), await variant('B', own, b)];
+  return [await variant('A', other, a, null), await variant('B', own, b, tls)];
 }
 
 /** The pairs of windows of each process, by the name of their case. */

@@ -16,6 +16,8 @@ export type Options = {
   readonly processes: number;
   readonly a: Omit<Program, 'checkout'>;
   readonly b: Omit<Program, 'checkout'>;
+  /** B has mutual TLS and a policy. */
+  readonly mutualTls: boolean;
   /** File for the figures of every window; null: none. */
   readonly json: string | null;
 };
@@ -44,6 +46,7 @@ export const USAGE = `npm run bench:compare -- [OTHER] [options]
                      an environment variable of A or B; may be repeated
   --node-a FLAGS, --node-b FLAGS
                      flags of Node in place of those of npm start, e.g. --node-b="" for none
+  --mutual-tls       B has mutual TLS and a policy, A neither
   --json FILE        write the figures of every window there`;
 
 /** Throws if the command line is wrong. */
@@ -61,6 +64,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
       'env-b': { type: 'string', multiple: true, default: [] },
       'node-a': { type: 'string' },
       'node-b': { type: 'string' },
+      'mutual-tls': { type: 'boolean', default: false },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -77,6 +81,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     processes: number('--processes', values.processes, PROCESSES_MIN),
     a: programOf(values['env-a'], values['node-a']),
     b: programOf(values['env-b'], values['node-b']),
+    mutualTls: values['mutual-tls'],
     json: values.json ?? null,
   };
 }

@@ -5,18 +5,24 @@ import { join } from 'node:path';
 import { type Database, query } from '../database.ts';
 import { accounts, openAccounts } from '../ledger.ts';
 import { type BenchServer, type Program, startService } from '../servers.ts';
+import type { MutualTls } from './mutual-tls.ts';
+
+/** A busy machine is no overload. */
+const PATIENT = { WAIT_MAX_MS: '600000' };
 
 export type Variant = {
   readonly name: 'A' | 'B';
   readonly label: string;
   readonly program: Program & { readonly checkout: string };
   readonly database: { readonly name: string; readonly url: string };
+  /** With mutual TLS and a policy. Its accounts are opened without. */
+  readonly mutualTls: MutualTls | null;
 };
 
 /** Creates the variant's database with its own migrations and opens the accounts through its service. */
 export async function prepareVariant(
   postgres: Database,
-  { name, label, program }: Omit<Variant, 'database'>,
+  { name, label, program, mutualTls }: Omit<Variant, 'database'>,
 ): Promise<Variant> {
   const database = `compare_${name.toLowerCase()}`;
   const url = await postgres.create(database);
@@ -24,7 +30,7 @@ export async function prepareVariant(
   // An older checkout publishes its plans when its service starts.
   if (existsSync(join(program.checkout, 'src/cli/plans-publish.ts')))
     runScript(program.checkout, 'scrip', url, 'plans', 'publish');
-  const service = await startService(url, program);
+  const service = await startService(url, { ...program, env: { ...PATIENT, ...program.env } });
   try {
     await openAccounts(service.address, Object.values(accounts));
   } finally {
@@ -32,11 +38,14 @@ export async function prepareVariant(
   }
   // Autovacuum would do this at a moment of its own choosing.
   await query(url, 'vacuum analyze');
-  return { name, label, program, database: { name: database, url } };
+  return { name, label, program, mutualTls, database: { name: database, url } };
 }
 
-export const startVariant = ({ database, program }: Variant): Promise<BenchServer> =>
-  startService(database.url, program);
+export const startVariant = ({ database, program, mutualTls }: Variant): Promise<BenchServer> =>
+  startService(database.url, {
+    ...program,
+    env: { ...PATIENT, ...program.env, ...mutualTls?.env },
+  });
 
 /** Runs a script of the checkout's package.json. */
 function runScript(checkout: string, name: string, databaseUrl: string, ...args: string[]) {

@@ -74,7 +74,12 @@ export class Windows {
   }
 }
 
-const loadOf = ({ server }: Running, one: Case, warmUpMs: number, durationMs: number): Load => ({
+const loadOf = (
+  { server, variant }: Running,
+  one: Case,
+  warmUpMs: number,
+  durationMs: number,
+): Load => ({
   ...one.load({
     perSecondOf: () => 0,
     historyEntries: 0,
@@ -82,6 +87,7 @@ const loadOf = ({ server }: Running, one: Case, warmUpMs: number, durationMs: nu
     seconds: (warmUpMs + durationMs) / 1_000,
   }),
   addresses: [server.address],
+  ...(variant.mutualTls && { tls: variant.mutualTls.client }),
   warmUpMs,
   durationMs,
 });
