@@ -147,7 +147,7 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   async EXCEEDS_COMMIT() {
     const accountId = await openWithCredits(scrip, 100n);
     const { entrySeq: seq } = await charge(accountId, 1n);
-    const request = { accountId, requestId: requestId(), seq, credits: 2n };
+    const request = { accountId, requestId: requestId(), seq, credits: 2n, reason: 'why' };
     return await errorOf(scrip.billing.refund(request));
   },
   async REQUEST_EXPIRED() {
@@ -169,7 +169,7 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   async OVERAGE_RESERVED() {
     const accountId = await scrip.open('everything');
     await reserveCredits(scrip, accountId, 200n);
-    const request = { accountId, requestId: requestId(), planId: 'verts' };
+    const request = { accountId, requestId: requestId(), planId: 'verts', reason: 'why' };
     return await errorOf(scrip.accounts.moveAccount(request));
   },
   async PURCHASE_NOT_FOUND() {
