@@ -3,7 +3,6 @@ import '../../src/telemetry.ts';
 import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { ConnectOptions } from '../../src/client.ts';
 import { ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
@@ -22,7 +21,13 @@ import { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
 import { errorOf, type RpcError } from '../rpc-error.ts';
-import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
+import {
+  plansOfDeploy,
+  requestId,
+  startTestService,
+  type TestOptions,
+  type TestService,
+} from '../service.ts';
 import { HostClocks } from '../time-sources.ts';
 import { documentedErrors } from './error-contract.ts';
 import { errorExample } from './error-example.ts';
@@ -81,9 +86,9 @@ async function callAfterEnd(how: 'commit' | 'release' | 'expiry'): Promise<RpcEr
 async function withOwnService(
   env: Record<string, string>,
   cause: (own: TestService, accountId: string) => Promise<RpcError>,
-  client: ConnectOptions = { caller: 'test' },
+  options: TestOptions = {},
 ): Promise<RpcError> {
-  const own = await startTestService({ env, client });
+  const own = await startTestService({ env, ...options });
   try {
     return await cause(own, await openWithCredits(own, 100n));
   } finally {
@@ -99,7 +104,9 @@ async function asLimited(
   caller: string,
   cause: (own: TestService, accountId: string) => Promise<RpcError>,
 ): Promise<RpcError> {
-  return await withOwnService({ POLICY_FILE }, cause, { caller });
+  // Its day does not end meanwhile.
+  const frozenAt = Date.parse('2026-11-28T20:30:00Z');
+  return await withOwnService({ POLICY_FILE }, cause, { client: { caller }, frozenAt });
 }
 
 type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED' | 'UNRECOGNIZED'>;

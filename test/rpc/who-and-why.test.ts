@@ -12,9 +12,16 @@ import { plansOfDeploy, requestId, startTestService, type TestService } from '..
 const ANEW = planIn(`
 plan_id: anew
 title: Refunds expired credits as new ones
-terms: { refund_expired: new_grant, welcome: { credits: 5, validity: never } }
+terms:
+  refund_expired: new_grant
+  welcome: { credits: 5, validity: never }
+packs:
+  - { pack_id: large, title: Large, credits: 1000, price: 10.00 USD, validity: never }
 operations:
-  job: { title: Job, billable: true, components: [{ kind: flat, label: Job, credits: 1 }] }
+  job:
+    title: Job
+    billable: true
+    components: [{ kind: flat, label: Job, credits: 1 }]
 `);
 
 let scrip: TestService;
