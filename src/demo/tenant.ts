@@ -175,12 +175,11 @@ export class Tenant {
     let granted: Grant | undefined;
     await this.#step('grant credits', figures, note, async () => {
       const { grant } = await this.#scrip.accounts.grantCredits({
-        reason: 'a test',
         ...this.#newRequest(),
         credits,
         category: Grant_Category.PAID,
         expiresAt,
-        reference: 'carried over',
+        reason: 'carried over from the system before',
       });
       granted = grant;
       return grant?.amount;

@@ -50,10 +50,17 @@ export type Group = Accounts & { readonly planId: string; readonly grants: numbe
 const CREDITS = 1_000_000_000_000n;
 const BATCH = 1_000;
 
-/** Opens and funds accounts in batches. */
-export async function openAccounts(address: string, groups: readonly Group[]) {
+/** Opens and funds accounts in batches. `reason` is why; empty for a service that takes none. */
+export async function openAccounts(
+  address: string,
+  groups: readonly Group[],
+  reason = 'benchmark',
+) {
   await sendInBatches(address, groups.flatMap(openMutations));
-  await sendInBatches(address, groups.flatMap(grantMutations));
+  await sendInBatches(
+    address,
+    groups.flatMap((group) => grantMutations(group, reason)),
+  );
 }
 
 /** Charges the account `count` times; each charge is one entry. */
@@ -85,7 +92,7 @@ const openMutations = (group: Group): Mutation[] =>
   }));
 
 /** The grants of an account expire one after the other, so that they have a burn order. */
-const grantMutations = (group: Group): Mutation[] =>
+const grantMutations = (group: Group, reason: string): Mutation[] =>
   ids(group).flatMap((id) =>
     Array.from({ length: group.grants }, (_, index) => ({
       mutation: {
@@ -95,6 +102,7 @@ const grantMutations = (group: Group): Mutation[] =>
           credits: CREDITS,
           reason: 'a bench',
           category: Grant_Category.PAID,
+          reason,
           expiresAt: new Date(Date.UTC(2100 + index, 0, 1)),
         }),
       },

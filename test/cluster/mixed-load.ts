@@ -78,7 +78,7 @@ async function runJob(
   const credits = BigInt(random.integer(1, 30));
   switch (random.integer(0, 5)) {
     case 0: {
-      const request = { ...named(), credits, category: Grant_Category.PAID };
+      const request = { ...named(), credits, category: Grant_Category.PAID, reason: 'a test' };
       return await call(
         (scrip, options) => scrip.accounts.grantCredits(request, options),
         () => (expected.remaining += credits),
@@ -103,7 +103,7 @@ async function runJob(
         (answer) => (expected.remaining -= answer.credits),
       );
       if (!charged || random.next() < 0.5) return;
-      const refund = { ...named(), seq: charged.entrySeq, credits: 3n };
+      const refund = { ...named(), seq: charged.entrySeq, credits: 3n, reason: 'a test' };
       return await call(
         (scrip, options) => scrip.billing.refund(refund, options),
         ({ refunded }) => (expected.remaining += refunded),

@@ -157,7 +157,10 @@ test('a month of thousands of entries, some reserved in the month before, adds u
   expect(seqs).toHaveLength(700);
   await a.billing.batch({
     mutations: seqs.slice(0, 300).map((seq) => ({
-      mutation: { $case: 'refund' as const, value: { ...named(), seq, credits: 1n } },
+      mutation: {
+        $case: 'refund' as const,
+        value: { ...named(), seq, credits: 1n, reason: 'a test' },
+      },
     })),
   });
   cluster.setNow(Date.UTC(2032, 2, 1));

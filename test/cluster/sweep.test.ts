@@ -38,7 +38,8 @@ const opening = (accountId: string, planId: string): Mutation => ({
 });
 
 const granting = (accountId: string, credits: bigint): Mutation => {
-  const value = { accountId, requestId: requestId(), credits, category: Grant_Category.PAID };
+  const why = { category: Grant_Category.PAID, reason: 'a test' };
+  const value = { accountId, requestId: requestId(), credits, ...why };
   return { mutation: { $case: 'grantCredits', value } };
 };
 
@@ -146,6 +147,7 @@ describe('the end of a period with rollover', () => {
             ...{ accountId, requestId: requestId(), credits: 5n, expiresAt },
             category: Grant_Category.PROMOTIONAL,
             priority: 90,
+            reason: 'a test',
           },
         },
       })),

@@ -395,7 +395,15 @@ export const refund = (
   seq: bigint,
   credits: bigint | 'all' = 'all',
   change: Partial<Refund> = {},
-): Command => ({ kind: 'Refund', seq, credits, reference: '', labels: {}, ...change });
+): Command => ({
+  kind: 'Refund',
+  seq,
+  credits,
+  reference: '',
+  labels: {},
+  reason: 'a test',
+  ...change,
+});
 
 export const purchase = (packId: string, paymentReference: string): Command => ({
   kind: 'Purchase',
@@ -471,6 +479,7 @@ export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}
   operations: [],
   reference: '',
   labels: {},
+  reason: 'a test',
   ...change,
 });
 

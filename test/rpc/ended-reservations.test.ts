@@ -329,7 +329,8 @@ const jobs: readonly (readonly [how: string, state: Reservation_State, run: () =
       async () => {
         const job = await Job.on100(usages(UPSCALE));
         const { accountId } = job;
-        const move = { accountId, requestId: requestId(), planId: 'perfectparser' };
+        const named = { accountId, requestId: requestId() };
+        const move = { ...named, planId: 'perfectparser', reason: 'a test' };
         await scrip.accounts.moveAccount(move);
         return await job.commit(usages(UPSCALE));
       },

@@ -1,9 +1,10 @@
 /** What callers see of an entry whose personal data the owner of the database has erased. */
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   Purchase_Resolution_Decision as Decision,
   type Entry,
+  Grant_Category,
   Reservation_State,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
@@ -172,6 +173,31 @@ describe('an erased entry', () => {
     expect((await errorOf(scrip.accounts.openAccount(open))).reason).toBe('REQUEST_ID_REUSED');
     const again = { ...open, requestId: requestId() };
     expect((await errorOf(scrip.accounts.openAccount(again))).reason).toBe('ACCOUNT_EXISTS');
+  });
+
+  test('of an operator has neither a reason nor on whose behalf any more; the terms stay', async () => {
+    const forAnna = new Metadata();
+    forAnna.set('x-on-behalf-of', 'user:anna');
+    const options = { metadata: forAnna };
+    const accountId = await scrip.open('verts');
+    const named = () => ({ accountId, requestId: requestId(), reason: 'Anna Maier called' });
+    const granting = { ...named(), credits: 9n, category: Grant_Category.PAID };
+    await scrip.accounts.grantCredits(granting, options);
+    await scrip.billing.charge({ accountId, requestId: requestId(), credits: 5n }, options);
+    await scrip.billing.refund({ ...named(), seq: 3n, all: true }, options);
+    await scrip.accounts.moveAccount({ ...named(), planId: 'perfectparser' }, options);
+    const before = (await entriesOf(scrip, accountId)).slice(1);
+    expect(before.map(({ onBehalfOf }) => onBehalfOf)).toEqual(Array(4).fill('user:anna'));
+    for (const { seq } of before) await erase(accountId, seq);
+    for (const replica of [scrip, twin])
+      expect((await entriesOf(replica, accountId)).slice(1)).toEqual(
+        before.map((entry) => {
+          const { reason: _, ...details } = Object.fromEntries(entry.details);
+          return { ...entry, onBehalfOf: '', details: mapOf(details) };
+        }),
+      );
+    expect(await storedRows(scrip, accountId)).not.toMatch(/anna|Maier/i);
+    expect(await verify(scrip.databaseUrl, { accountId, all: true })).toMatchObject({ ok: true });
   });
 
   test('of a rejected purchase has no reason any more', async () => {

@@ -82,7 +82,8 @@ async function openWithEveryKind() {
   }); // 17
   scrip.advance(15 * MINUTE);
   await charge(accountId, { usages: { items: [INSPECT] }, reference: 'b' }); // 18 EXPIRE, 19 CHARGE
-  const move = { accountId, requestId: requestId(), planId: 'perfectparser' };
+  const named = { accountId, requestId: requestId() };
+  const move = { ...named, planId: 'perfectparser', reason: 'a test' };
   await scrip.accounts.moveAccount(move); // 20 PLAN_CHANGE
   await writeWithoutMoves(accountId);
   return accountId;

@@ -435,7 +435,7 @@ describe('A request id is unique per account and method', () => {
       credits: 10n,
     });
     for (const service of [scrip, twin]) service.advance(2 * DAY);
-    const id = { accountId, requestId: requestId() };
+    const id = { accountId, requestId: requestId(), reason: 'a test' };
     const granting = { ...id, credits: 3n, category: Grant_Category.PAID };
     const refunding = { ...id, seq, credits: 4n };
     const granted = await scrip.accounts.grantCredits(granting);

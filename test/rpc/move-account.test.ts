@@ -150,15 +150,16 @@ describe('MoveAccount', () => {
   test('applies to later mutations of the same batch', async () => {
     const accountId = await scrip.open('small');
     const account = () => ({ accountId, requestId: requestId() });
+    const reason = 'a test';
     const charge = () => ({
       mutation: { $case: 'charge' as const, value: { ...account(), usages } },
     });
     const { results } = await scrip.billing.batch({
       mutations: [
         charge(),
-        { mutation: { $case: 'moveAccount', value: { ...account(), planId: 'large' } } },
+        { mutation: { $case: 'moveAccount', value: { ...account(), planId: 'large', reason } } },
         charge(),
-        { mutation: { $case: 'moveAccount', value: { ...account(), planId: 'postpaid' } } },
+        { mutation: { $case: 'moveAccount', value: { ...account(), planId: 'postpaid', reason } } },
         charge(),
       ],
     });

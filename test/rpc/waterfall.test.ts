@@ -265,7 +265,12 @@ describe('a refund of credits of an expired grant', () => {
     await grant(scrip, accountId, 8n, { expiresAt: new Date(scrip.now() + DAY) });
     const charged = await charge(accountId, 8n);
     scrip.advance(2 * DAY);
-    const request = { ...withRequestId(accountId), seq: charged.entrySeq, all: true };
+    const request = {
+      ...withRequestId(accountId),
+      seq: charged.entrySeq,
+      all: true,
+      reason: 'a test',
+    };
     const answers = await Promise.all([1, 2, 3].map(() => scrip.billing.refund(request)));
     const responses = answers.map((answer) => ({ ...answer, replay: undefined }));
     for (const response of responses) expect(response).toEqual(responses[0]);

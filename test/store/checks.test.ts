@@ -92,6 +92,7 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     late: false,
     plan_id: 'p',
     allocations: [[1, 5]],
+    caller: 'c',
   },
   entries: {
     account_id: 'a',
@@ -137,6 +138,7 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     credits_unrecovered: 0,
     sync_version: 0,
   },
+  caller_quotas: { caller: 'c', day: 1, credits: 0 },
   custom_packs: {
     account_id: 'a',
     pack_id: 'own',
@@ -317,6 +319,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { state: 'FAILED', grant_id: null, paid_at: null, next_check_at: instant },
     { state: 'PENDING', grant_id: null, paid_at: null },
   ],
+  caller_quotas_credits_check: [{ credits: -1 }],
   custom_packs_credits_check: [{ credits: 0 }],
   custom_packs_amount_check: [{ amount: '0' }],
   events_seq_check: [{ seq: 0 }],

@@ -15,6 +15,7 @@ const NOW = Date.parse('2026-11-21T12:00:00Z');
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const traced = new Metadata();
 traced.set('traceparent', `00-${TRACE_ID}-b7ad6b7169203331-01`);
+traced.set('x-on-behalf-of', 'user:jo');
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -123,8 +124,12 @@ describe('a history', () => {
       labels: { labels: mapOf({ region: 'eu' }) },
     });
     const columns =
-      'kind, reference, labels, personal, late, final, asked, expires_at, over_commit_policy, details, erased';
-    const of = [{ team: 'images' }, { labels: { team: 'images' } }] as const;
+      'kind, reference, labels, personal, on_behalf_of, ' +
+      'late, final, asked, expires_at, over_commit_policy, details, erased';
+    const labels = { team: 'images' };
+    const of = [labels, { labels }, null] as const;
+    const ofJo = [labels, { labels, on_behalf_of: 'user:jo' }, 'user:jo'] as const;
+    const why = { reason: 'a test' };
     const granted = {
       source: 'OPERATOR',
       category: 'PAID',
@@ -133,9 +138,9 @@ describe('a history', () => {
       expires_at: 'never',
     };
     expect(await select('history', columns, accountId)).toEqual([
-      ['OPEN_ACCOUNT', null, null, null, false, null, null, null, null, null, false],
-      ['GRANT', null, null, null, false, null, null, null, null, granted, false],
-      ['RESERVE', 'job 7', ...of, false, null, null, new Date(NOW + 600_000), 'CAP', null, false],
+      ['OPEN_ACCOUNT', null, null, null, null, false, null, null, null, null, null, false],
+      ['GRANT', null, null, why, null, false, null, null, null, null, granted, false],
+      ['RESERVE', 'job 7', ...ofJo, false, null, null, new Date(NOW + 600_000), 'CAP', null, false],
       ['EXTEND', 'job 7', ...of, false, null, null, new Date(NOW + 1_200_000), null, null, false],
       ['COMMIT', 'job 7', ...of, false, false, null, null, null, null, false],
       ['COMMIT', 'job 7', ...of, false, true, '40', null, null, null, false],
@@ -144,7 +149,7 @@ describe('a history', () => {
         null,
         { region: 'eu' },
         { display_name: 'Jo Doe', labels: { region: 'eu' } },
-        ...[false, null, null, null, null, { labels: '1' }, false],
+        ...[null, false, null, null, null, null, { labels: '1' }, false],
       ],
     ]);
     const found = await execute(
@@ -156,6 +161,17 @@ describe('a history', () => {
     expect(found).toEqual([{ seq: '3', trace_id: TRACE_ID, span_digits: 16 }]);
     const byId = 'select seq from entries where account_id = $1 and trace_id = $2';
     expect(await execute(scrip.databaseUrl, byId, [accountId, TRACE_ID])).toEqual([{ seq: '3' }]);
+  });
+
+  test('names the certificate that carried the token of a caller', async () => {
+    const accountId = await scrip.open('verts');
+    expect(await select('history', 'certificate', accountId)).toEqual([[null]]);
+    await execute(
+      scrip.databaseUrl,
+      `update entries set content = '{"c": "cn:gateway"}' where account_id = $1`,
+      [accountId],
+    );
+    expect(await select('history', 'certificate', accountId)).toEqual([['cn:gateway']]);
   });
 
   test('has a row for every move and every usage', async () => {
@@ -267,8 +283,8 @@ describe('running reservations', () => {
     scrip.setNow(before);
     const columns =
       'reservation_id, state, credits, committed, returned, allocations, expired_allocations, ' +
-      'over_commit_policy, plan_id, rate_card_version, reference, labels, entry_seq, expires_at';
-    const common = ['REJECT', 'verts', 1] as const;
+      'over_commit_policy, plan_id, rate_card_version, caller, reference, labels, entry_seq, expires_at';
+    const common = ['REJECT', 'verts', 1, 'test'] as const;
     const labels = { team: 'images' };
     expect(await select('running_reservations', columns, accountId)).toEqual([
       ...[

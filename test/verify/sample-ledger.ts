@@ -1,5 +1,6 @@
 /** A ledger with every kind of entry and every kind of move, written through the RPCs. */
 import { Metadata } from '@grpc/grpc-js';
+import { connect } from '../../src/client.ts';
 import {
   Purchase_Resolution_Decision as Decision,
   Grant_Category,
@@ -100,6 +101,7 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   await scrip.accounts.closeAccount({ accountId: bare, requestId: requestId() });
   const waterfall = await scrip.open('waterfall');
   await limitedGrants(scrip, waterfall);
+  await grantBySupport(scrip, waterfall);
   const buyer = await scrip.open('bare');
   await refundedPayments(scrip, buyer);
   const topped = await scrip.open('bare');
@@ -303,6 +305,16 @@ async function limitedGrants(scrip: TestService, accountId: string) {
   const running = await account.reserve({ credits: 5n, ttl: hours(2) });
   await account.commit(running, { all: true, final: false });
   await account.raise(running, { credits: 3n });
+}
+
+/** By a caller whose credits of a day are limited on all accounts together. */
+async function grantBySupport(scrip: TestService, accountId: string) {
+  const support = connect(`127.0.0.1:${scrip.service.port}`, { caller: 'support' });
+  await accountOf({ ...scrip, ...support }, accountId).grantCredits({
+    credits: 1n,
+    category: Grant_Category.ADJUSTMENT,
+  });
+  support.close();
 }
 
 /** Packs whose payments were refunded or disputed, and one that nobody paid. */

@@ -721,7 +721,8 @@ update entries set caller = 'somebody' where :account and seq = 3;
 -- prepaid: makes an entry follow one of another method
 -- > a RESERVE does not follow the first entry of GrantCredits
 update entries e set method = null, fingerprint = null, response = null,
-  request_id = before.request_id, caller = before.caller
+  request_id = before.request_id, caller = before.caller,
+  personal = altered(e.personal, '{on_behalf_of}', '"user:ann"')
 from entries before
 where e.:account and before.:account and e.seq = before.seq + 1
   and before.method = code('GrantCredits') and e.kind = code('RESERVE');
