@@ -129,6 +129,7 @@ describe.each(['variables', 'files'])('with its secrets in %s, a service', (kind
       EVENTS_WEBHOOK_ATTEMPTS_MAX: '1',
       PURCHASE_CHECK_INTERVAL_MS: '200',
       LOG_LEVEL: 'trace',
+      OTEL_LOG_LEVEL: 'debug',
       OTEL_EXPORTER_OTLP_ENDPOINT: await collector.start(),
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
       OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${OTEL_TOKEN}`,
