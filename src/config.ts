@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { verifiesAddress } from './database-host.ts';
 import { isLoopback } from './loopback.ts';
 import { readSecretFiles } from './secret-files.ts';
 
@@ -81,6 +82,10 @@ export const environment = z.object({
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\/\S+$/, 'must be a postgres:// URL')
+    .refine(
+      (url) => !verifiesAddress(url),
+      'must name the host: no certificate is compared with an IP address',
+    )
     .optional(),
   /** Directory of the embedded PostgreSQL. */
   DATA_DIRECTORY: z.string().min(1).default(join(root, '.data')),

@@ -220,6 +220,28 @@ describe('the configuration', () => {
     ]);
   });
 
+  test.each([
+    'postgres://10.0.0.7/scrip?sslmode=verify-full',
+    'postgres://me:pass@[fd00::7]:5432/scrip?sslmode=require',
+    'postgres://10.0.0.7/scrip?sslmode=verify-full&uselibpqcompat=true',
+    'postgres://10.0.0.7/scrip?ssl=true',
+    'postgres://db/scrip?host=10.0.0.7&sslmode=verify-full',
+  ])('refuses to verify the certificate of an address: %s', (DATABASE_URL) => {
+    expect(problemsOf({ DATABASE_URL })).toEqual([
+      'DATABASE_URL must name the host: no certificate is compared with an IP address',
+    ]);
+  });
+
+  test.each([
+    'postgres://10.0.0.7/scrip',
+    'postgres://10.0.0.7/scrip?sslmode=disable',
+    'postgres://10.0.0.7/scrip?sslmode=no-verify',
+    'postgres://10.0.0.7/scrip?sslmode=require&uselibpqcompat=true',
+    'postgres://db.example.org/scrip?sslmode=verify-full&sslrootcert=/etc/scrip/ca.pem',
+  ])('takes %s', (DATABASE_URL) => {
+    expect(configOf({ DATABASE_URL })).toMatchObject({ DATABASE_URL });
+  });
+
   test.each(['TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_CLIENT_CA_FILE', 'ANCHOR_KEY_FILE'])(
     'refuses the content of a file as %s',
     (name) => {
