@@ -1,7 +1,7 @@
 /** What commands show to the service that they call, from environment variables that name files. */
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { ConnectOptions } from './client.ts';
+import { unreadable } from './secret-files.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -19,11 +19,23 @@ export function connectOptions(environment: Environment, caller: string): Connec
     caller,
     ...(ca && {
       tls: {
-        ca: readFileSync(ca),
+        ca: read('SCRIP_CA_FILE', ca),
         ...(certificate &&
-          key && { certificate: readFileSync(certificate), key: readFileSync(key) }),
+          key && {
+            certificate: read('SCRIP_CERT_FILE', certificate),
+            key: read('SCRIP_KEY_FILE', key),
+          }),
       },
     }),
-    ...(token && { token: async () => (await readFile(token, 'utf8')).trim() }),
+    // Again for each call: tokens are renewed.
+    ...(token && { token: async () => read('SCRIP_TOKEN_FILE', token).toString().trim() }),
   };
+}
+
+function read(name: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new Error(unreadable(name, error));
+  }
 }

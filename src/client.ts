@@ -124,7 +124,10 @@ async function withToken(
   metadata: Metadata,
   token: NonNullable<ConnectOptions['token']>,
 ): Promise<Metadata> {
-  metadata.set('authorization', `Bearer ${typeof token === 'string' ? token : await token()}`);
+  const text = typeof token === 'string' ? token : await token();
+  // grpc-js would repeat the token in its error.
+  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('the token is not one word');
+  metadata.set('authorization', `Bearer ${text}`);
   return metadata;
 }
 

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { verifiesAddress } from './database-host.ts';
 import { isLoopback } from './loopback.ts';
 import { readSecretFiles } from './secret-files.ts';
 
@@ -43,17 +44,24 @@ const secrets = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** Where the content was given instead, what reads the file would show it in its error. */
+const pemFile = z
+  .string()
+  .min(1)
+  .refine((path) => !path.includes('-----BEGIN'), 'must be the path of a file, not its content')
+  .optional();
+
 export const environment = z.object({
   /** Address to listen on. Others than those of loopback need TLS_CERT_FILE and POLICY_FILE. */
   HOST: z.string().min(1).default('127.0.0.1'),
   /** Port to listen on; 0 chooses a free one. */
   PORT: integer(0, 65_535, 50_051),
   /** PEM file of the certificate of the gRPC port, with those between it and its root. Unset: no TLS. */
-  TLS_CERT_FILE: z.string().min(1).optional(),
+  TLS_CERT_FILE: pemFile,
   /** PEM file of the certificate's private key. Required with TLS_CERT_FILE. */
-  TLS_KEY_FILE: z.string().min(1).optional(),
+  TLS_KEY_FILE: pemFile,
   /** PEM file of the CAs that sign the certificates of clients. Unset: clients are not asked for any. */
-  TLS_CLIENT_CA_FILE: z.string().min(1).optional(),
+  TLS_CLIENT_CA_FILE: pemFile,
   /** Whether a connection without a valid client certificate is refused, or served if calls have a token. */
   TLS_CLIENT_CERTIFICATE: z
     .enum(['required', 'optional'], { error: 'must be required or optional' })
@@ -74,6 +82,10 @@ export const environment = z.object({
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\/\S+$/, 'must be a postgres:// URL')
+    .refine(
+      (url) => !verifiesAddress(url),
+      'must name the host: no certificate is compared with an IP address',
+    )
     .optional(),
   /** Directory of the embedded PostgreSQL. */
   DATA_DIRECTORY: z.string().min(1).default(join(root, '.data')),
@@ -161,7 +173,7 @@ export const environment = z.object({
   /** Directory for anchors, which this replica then writes: see docs/backup.md. Unset: it writes none. */
   ANCHOR_DIRECTORY: z.string().min(1).optional(),
   /** PEM file of the Ed25519 key that signs them. Required with ANCHOR_DIRECTORY. */
-  ANCHOR_KEY_FILE: z.string().min(1).optional(),
+  ANCHOR_KEY_FILE: pemFile,
   /** Interval at which anchors are written. */
   ANCHOR_INTERVAL_MS: integer(1_000, 604_800_000, 86_400_000),
   /** How long a stopping replica waits for the calls it accepted before it closes their connections. */

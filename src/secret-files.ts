@@ -30,9 +30,12 @@ export function readSecretFiles(env: Environment): {
       values[name] = readFileSync(file, 'utf8').trim();
       if (values[name] === '') problems.push(`${name}_FILE names an empty file`);
     } catch (error) {
-      // Without the path: where the secret itself was given for it, the message would show the secret.
-      problems.push(`${name}_FILE cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+      problems.push(unreadable(`${name}_FILE`, error));
     }
   }
   return { env: values, problems };
 }
+
+/** Without the path: where the secret itself was given for it, the error's own message would show the secret. */
+export const unreadable = (name: string, error: unknown): string =>
+  `${name} cannot be read: ${(error as NodeJS.ErrnoException).code}`;

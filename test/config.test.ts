@@ -1,6 +1,6 @@
 /** The environment variables: defaults, limits, and the problems that are reported. */
 import { describe, expect, test } from 'vitest';
-import { type Config, readConfig } from '../src/config.ts';
+import { type Config, environment, readConfig } from '../src/config.ts';
 
 function configOf(env: Readonly<Record<string, string | undefined>>): Config {
   const read = readConfig(env);
@@ -218,6 +218,43 @@ describe('the configuration', () => {
     expect(problemsOf({ TLS_CLIENT_CA_FILE: 'ca.pem' })).toEqual([
       'TLS_CLIENT_CA_FILE needs TLS_CERT_FILE beside it',
     ]);
+  });
+
+  test.each([
+    'postgres://10.0.0.7/scrip?sslmode=verify-full',
+    'postgres://me:pass@[fd00::7]:5432/scrip?sslmode=require',
+    'postgres://10.0.0.7/scrip?sslmode=verify-full&uselibpqcompat=true',
+    'postgres://10.0.0.7/scrip?ssl=true',
+    'postgres://db/scrip?host=10.0.0.7&sslmode=verify-full',
+  ])('refuses to verify the certificate of an address: %s', (DATABASE_URL) => {
+    expect(problemsOf({ DATABASE_URL })).toEqual([
+      'DATABASE_URL must name the host: no certificate is compared with an IP address',
+    ]);
+  });
+
+  test.each([
+    'postgres://10.0.0.7/scrip',
+    'postgres://10.0.0.7/scrip?sslmode=disable',
+    'postgres://10.0.0.7/scrip?sslmode=no-verify',
+    'postgres://10.0.0.7/scrip?sslmode=require&uselibpqcompat=true',
+    'postgres://db.example.org/scrip?sslmode=verify-full&sslrootcert=/etc/scrip/ca.pem',
+  ])('takes %s', (DATABASE_URL) => {
+    expect(configOf({ DATABASE_URL })).toMatchObject({ DATABASE_URL });
+  });
+
+  test.each(['TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_CLIENT_CA_FILE', 'ANCHOR_KEY_FILE'])(
+    'refuses the content of a file as %s',
+    (name) => {
+      const pem = '-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n';
+      expect(problemsOf({ [name]: pem })).toContain(
+        `${name} must be the path of a file, not its content`,
+      );
+    },
+  );
+
+  test.each(Object.keys(environment.shape))('repeats no value of %s in its problems', (name) => {
+    const value = 'planted value';
+    expect(problemsOf({ [name]: value }).join()).not.toContain(value);
   });
 
   test('requires the API key for webhooks', () => {

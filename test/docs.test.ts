@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { environment, readConfig } from '../src/config.ts';
 import { ErrorReason } from '../src/gen/billing/v1/error_reason.ts';
 import { statusCodeOf } from '../src/rpc/call/status.ts';
+import { SECRETS } from '../src/secret-files.ts';
 import { faults } from './faults/faults/index.ts';
 import { documentedErrors } from './rpc/error-contract.ts';
 
@@ -57,6 +58,28 @@ describe('GUARANTEES.md', () => {
   test('names every fault of `npm run faults`', () => {
     const named = [...page.matchAll(/--only ([\w,-]+)/g)].flatMap(([, names]) => names?.split(','));
     expect([...new Set(named)].toSorted()).toEqual(faults.map(({ name }) => name).toSorted());
+  });
+});
+
+describe('SECURITY.md', () => {
+  const page = readFileSync(`${root}SECURITY.md`, 'utf8');
+  const [, threats = ''] = /## Threats\n([\s\S]*?)\n## /.exec(page) ?? [];
+  const rows = [...threats.matchAll(/^\| (?!threat|---)([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)];
+
+  test('names a test that exists for every threat', () => {
+    expect(rows.length).toBeGreaterThan(20);
+    expect(rows.length).toBe((threats.match(/^\|/gm) ?? []).length - 2);
+    for (const [, threat, , tests = ''] of rows) {
+      const paths = [...tests.matchAll(/`(test\/[\w./-]+\.test\.ts)`/g)].map(([, path]) => path);
+      expect(paths, threat).not.toEqual([]);
+      expect(paths.join(', '), threat).toBe(tests.replaceAll('`', '').trim());
+      for (const path of paths) expect(existsSync(`${root}${path}`), path).toBe(true);
+    }
+  });
+
+  test('says how to rotate every secret', () => {
+    const [, rotation = ''] = /## Rotation\n([\s\S]*?)\n## /.exec(page) ?? [];
+    for (const name of SECRETS) expect(rotation).toContain(name);
   });
 });
 

@@ -49,6 +49,8 @@ const UNAVAILABLE = new RegExp(
     '57014', // statement_timeout
     '40001|40P01|55P03', // a race that was lost again and again
     'ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH',
+    // its certificate: OpenSSL's and Node's codes
+    'CERT_.*|.*_CERT(_.*)?|.*SELF_SIGNED.*|UNABLE_TO_.*|ERR_TLS_.*|ERR_SSL_.*',
   ].join('|')})$`,
 );
 

@@ -69,6 +69,8 @@ const MIGRATION_LOCK = 5_347_261;
 
 /** Runs the pending migrations, one process at a time, and returns their names. */
 export async function migrate(url: string): Promise<readonly string[]> {
+  // Without MikroORM, which hides why a database cannot be reached.
+  if ((await pendingMigrations(url)).length === 0) return [];
   const orm = await connectAsOwner(url);
   try {
     // The pool has one connection; it holds the lock until it is closed.

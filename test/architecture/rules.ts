@@ -21,6 +21,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     'for-each-concurrently',
     'loopback',
     'secret-files',
+    'database-host',
     'new-id',
     'failure',
     'canonical',

@@ -28,6 +28,14 @@ describe('DATABASE_UNAVAILABLE', () => {
     '40001',
     'ECONNREFUSED',
     'EPIPE',
+    'CERT_HAS_EXPIRED',
+    'CERT_NOT_YET_VALID',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
   ])('%s', (code) => {
     expect(toDatabaseFailure(wrapped(withCode(code)))?.reason).toBe('DATABASE_UNAVAILABLE');
   });
