@@ -58,7 +58,7 @@ def print_error(error: grpc.RpcError) -> None:
     refusal = refusal_of(error)
     if refusal:
         print(f"reason={refusal.reason}", file=sys.stderr)
-        for key, value in refusal.metadata.items():
+        for key, value in sorted(refusal.metadata.items()):
             print(f"{key}={value}", file=sys.stderr)
 
 

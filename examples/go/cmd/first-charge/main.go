@@ -8,7 +8,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,8 +70,8 @@ func printError(err error) {
 	fmt.Fprintf(os.Stderr, "%s: %s\n", status.Code(err), status.Convert(err).Message())
 	if refusal := scrip.Refusal(err); refusal != nil {
 		fmt.Fprintf(os.Stderr, "reason=%s\n", refusal.Reason)
-		for key, value := range refusal.Metadata {
-			fmt.Fprintf(os.Stderr, "%s=%s\n", key, value)
+		for _, key := range slices.Sorted(maps.Keys(refusal.Metadata)) {
+			fmt.Fprintf(os.Stderr, "%s=%s\n", key, refusal.Metadata[key])
 		}
 	}
 }

@@ -6,6 +6,7 @@ import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import scrip.billing.v1.BillingServiceGrpc;
@@ -28,24 +29,31 @@ public final class FirstCharge {
   private FirstCharge() {}
 
   public static void main(String[] arguments) throws InvalidProtocolBufferException {
+    System.exit(run(arguments));
+  }
+
+  private static int run(String[] arguments) throws InvalidProtocolBufferException {
     if (arguments.length < 1 || arguments.length > 2) {
       System.err.println("usage: FirstCharge ACCOUNT_ID [REQUEST_ID]");
-      System.exit(2);
+      return 2;
     }
     // One request id per job, made outside of any retry: the same id is never charged twice.
     String requestId = arguments.length == 2 ? arguments[1] : UUID.randomUUID().toString();
-    ManagedChannel channel = null;
+    ManagedChannel channel;
     try {
       channel = Connection.open();
-      firstCharge(BillingServiceGrpc.newBlockingStub(channel), arguments[0], requestId);
     } catch (IOException error) {
       System.err.println(error.getMessage());
-      System.exit(2);
+      return 2;
+    }
+    try {
+      firstCharge(BillingServiceGrpc.newBlockingStub(channel), arguments[0], requestId);
+      return 0;
     } catch (StatusRuntimeException error) {
       print(error);
-      System.exit(1);
+      return 1;
     } finally {
-      if (channel != null) channel.shutdownNow();
+      channel.shutdownNow();
     }
   }
 
@@ -79,6 +87,7 @@ public final class FirstCharge {
     Optional<ErrorInfo> refusal = Refusal.of(error);
     if (refusal.isEmpty()) return;
     System.err.println("reason=" + refusal.get().getReason());
-    refusal.get().getMetadataMap().forEach((key, value) -> System.err.println(key + "=" + value));
+    new TreeMap<>(refusal.get().getMetadataMap())
+        .forEach((key, value) -> System.err.println(key + "=" + value));
   }
 }
