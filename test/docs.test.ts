@@ -1,11 +1,13 @@
 /** The tables of docs/ agree with the code. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { environment, readConfig } from '../src/config.ts';
 import { ErrorReason } from '../src/gen/billing/v1/error_reason.ts';
 import { statusCodeOf } from '../src/rpc/call/status.ts';
+import { LANGUAGES } from './clients/languages.ts';
+import { snippetsOf } from './clients/page.ts';
 import { faults } from './faults/faults/index.ts';
 import { documentedErrors } from './rpc/error-contract.ts';
 
@@ -77,4 +79,27 @@ describe('docs/errors.md', () => {
       expect(keys?.split(', ').map(codeSpan)).toEqual(expect.arrayContaining([...metadata]));
     },
   );
+});
+
+describe('docs/clients', () => {
+  /** Lines without their indentation, which a page leaves out. */
+  const linesOf = (text: string): string => text.trim().replace(/^[ \t]+/gm, '');
+
+  test.each(LANGUAGES)('the code of the page of $name is in its example', ({ id, extension }) => {
+    const files = globSync(`examples/${id}/**/*.${extension}`, { cwd: root });
+    const code = files.map((file) => linesOf(readFileSync(`${root}${file}`, 'utf8')));
+    const snippets = snippetsOf(`${id}.md`, id);
+    expect(snippets.length).toBeGreaterThan(0);
+    expect(
+      snippets.filter((snippet) => !code.some((all) => all.includes(linesOf(snippet)))),
+    ).toEqual([]);
+  });
+
+  test('the pages run with the same variables as the commands of the service', () => {
+    const named = readFileSync(`${root}src/client-environment.ts`, 'utf8').match(/SCRIP_\w+_FILE/g);
+    for (const { id } of LANGUAGES) {
+      const page = readFileSync(`${root}docs/clients/${id}.md`, 'utf8');
+      for (const name of named ?? []) expect(page).toContain(name);
+    }
+  });
 });

@@ -52,7 +52,7 @@ async function followedBy(language: Language) {
 }
 
 /** Runs commands of a page in the folder of the example. */
-function run(script: string, folder: string, { address }: ProtectedService): Promise<Ended> {
+function run(script: string, folder: string, address: string): Promise<Ended> {
   const commands = `exec 2>&1\n${script.replaceAll(ADDRESS, address)}`;
   const path = `${join(root, 'node_modules/.bin')}${delimiter}${process.env['PATH']}`;
   return new Promise((resolve) => {
@@ -114,7 +114,7 @@ for (const language of LANGUAGES) {
     test.each(steps.map((step, index) => ({ ...step, index })))(
       'step $index, $section, prints what the page says',
       async ({ script, output }) => {
-        const ended = await run(script, folder, scrip);
+        const ended = await run(script, folder, scrip.address);
         const exitCode = output?.includes('\nreason=') ? 1 : 0;
         expect(ended, ended.output).toMatchObject({ exitCode });
         if (output !== null) expect(ended.output).toBe(output);
@@ -130,14 +130,22 @@ for (const language of LANGUAGES) {
 
     test('a request id is charged once', async () => {
       const { script, output } = stepIn('JWT');
-      expect(await run(script, folder, scrip)).toEqual({ output, exitCode: 0 });
+      expect(await run(script, folder, scrip.address)).toEqual({ output, exitCode: 0 });
+    });
+
+    test('without a certificate no connection is opened where it is required', async () => {
+      const script = steps.at(-1)?.script ?? '';
+      const { output, exitCode } = await run(script, folder, scrip.strictAddress);
+      expect(exitCode).toBe(1);
+      expect(output).toMatch(/^UNAVAILABLE: /i);
+      expect(output).not.toContain('reason=');
     });
 
     test('the token is read for each call', async () => {
       const pipe = await makePipe(join(folder, 'token'));
       const job = 'job-rotated';
       const script = stepIn('JWT').script.replace(TOKEN_JOB, job);
-      const ended = run(script, folder, scrip);
+      const ended = run(script, folder, scrip.address);
       const rotated = (async () => {
         await pipe.write(await scrip.signToken());
         await charged(scrip, job);

@@ -5,16 +5,24 @@ export type Language = {
   readonly name: string;
   /** Its folder in examples/, its page in docs/clients/, and its code blocks there. */
   readonly id: string;
+  /** Of its source files. */
+  readonly extension: string;
   /** Commands that succeed where its toolchain is present. */
   readonly needs: readonly (readonly [command: string, ...arguments: string[]])[];
 };
 
 export const LANGUAGES: readonly Language[] = [
-  { name: 'Go', id: 'go', needs: [['go', 'version']] },
-  { name: 'Python', id: 'python', needs: [['python3', '-c', 'import ensurepip, venv']] },
+  { name: 'Go', id: 'go', extension: 'go', needs: [['go', 'version']] },
+  {
+    name: 'Python',
+    id: 'python',
+    extension: 'py',
+    needs: [['python3', '-c', 'import ensurepip, venv']],
+  },
   {
     name: 'Java',
     id: 'java',
+    extension: 'java',
     needs: [
       ['javac', '--version'],
       ['mvn', '--version'],

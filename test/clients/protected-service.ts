@@ -29,6 +29,8 @@ callers:
 
 export type ProtectedService = TestService & {
   readonly address: string;
+  /** Of another replica, which requires a certificate. */
+  readonly strictAddress: string;
   /** A token that the service accepts. */
   readonly signToken: () => Promise<string>;
   /** Writes what the callers have to a folder: ca.pem, renderer.pem, viewer.pem, their keys, and token. */
@@ -45,14 +47,19 @@ export async function startProtected(): Promise<ProtectedService> {
   await writeFile(policy, policyWith(keys.file));
 
   const admin = await authority.sign({ commonName: 'admin' });
+  const client = { tls: tlsOf(authority.certificate, admin) };
+  const env = { ...tls.env, POLICY_FILE: policy };
   const scrip = await startTestService({
-    client: { tls: tlsOf(authority.certificate, admin) },
-    env: { ...tls.env, TLS_CLIENT_CERTIFICATE: 'optional', POLICY_FILE: policy },
+    client,
+    env: { ...env, TLS_CLIENT_CERTIFICATE: 'optional' },
   });
+  const { databaseUrl } = scrip;
+  const strict = await startTestService({ client, databaseUrl, publishesNothing: true, env });
   const signToken = () => key.sign({ sub: WORKLOAD });
   return {
     ...scrip,
     address: `localhost:${scrip.service.port}`,
+    strictAddress: `localhost:${strict.service.port}`,
     signToken,
     async writeCredentials(to) {
       await writeFile(join(to, 'ca.pem'), authority.certificate);
@@ -67,7 +74,7 @@ export async function startProtected(): Promise<ProtectedService> {
       await writeFile(join(to, 'token'), `${await signToken()}\n`);
     },
     async stop() {
-      await scrip.stop();
+      await Promise.all([scrip.stop(), strict.stop()]);
       await Promise.all([tls.remove(), keys.remove(), rm(directory, { recursive: true })]);
     },
   };

@@ -42,7 +42,7 @@ public final class FirstCharge {
     ManagedChannel channel;
     try {
       channel = Connection.open();
-    } catch (IOException error) {
+    } catch (IOException | IllegalArgumentException error) {
       System.err.println(error.getMessage());
       return 2;
     }
