@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { environment, readConfig } from '../src/config.ts';
 import { ErrorReason } from '../src/gen/billing/v1/error_reason.ts';
 import { statusCodeOf } from '../src/rpc/call/status.ts';
-import { LANGUAGES } from './clients/languages.ts';
+import { LANGUAGES, type Language } from './clients/languages.ts';
 import { snippetsOf } from './clients/page.ts';
 import { faults } from './faults/faults/index.ts';
 import { documentedErrors } from './rpc/error-contract.ts';
@@ -85,21 +85,25 @@ describe('docs/clients', () => {
   /** Lines without their indentation, which a page leaves out. */
   const linesOf = (text: string): string => text.trim().replace(/^[ \t]+/gm, '');
 
-  test.each(LANGUAGES)('the code of the page of $name is in its example', ({ id, extension }) => {
-    const files = globSync(`examples/${id}/**/*.${extension}`, { cwd: root });
-    const code = files.map((file) => linesOf(readFileSync(`${root}${file}`, 'utf8')));
-    const snippets = snippetsOf(`${id}.md`, id);
+  /** The sources of an example, without what a build has made. */
+  const sourcesOf = ({ id, extension }: Language): readonly string[] =>
+    globSync(`examples/${id}/**/*.${extension}`, { cwd: root, exclude: ['**/{.venv,gen,target}'] })
+      .map((file) => readFileSync(`${root}${file}`, 'utf8'))
+      .map(linesOf);
+
+  test.each(LANGUAGES)('the code of the page of $name is in its example', (language) => {
+    const sources = sourcesOf(language);
+    const snippets = snippetsOf(`${language.id}.md`, language.id).map(linesOf);
     expect(snippets.length).toBeGreaterThan(0);
-    expect(
-      snippets.filter((snippet) => !code.some((all) => all.includes(linesOf(snippet)))),
-    ).toEqual([]);
+    const unknown = snippets.filter((snippet) => !sources.some((file) => file.includes(snippet)));
+    expect(unknown).toEqual([]);
   });
 
-  test('the pages run with the same variables as the commands of the service', () => {
-    const named = readFileSync(`${root}src/client-environment.ts`, 'utf8').match(/SCRIP_\w+_FILE/g);
-    for (const { id } of LANGUAGES) {
-      const page = readFileSync(`${root}docs/clients/${id}.md`, 'utf8');
-      for (const name of named ?? []) expect(page).toContain(name);
-    }
+  test.each(LANGUAGES)('the example in $name reads the variables of the commands', (language) => {
+    const commands = readFileSync(`${root}src/client-environment.ts`, 'utf8');
+    const named = new Set(commands.match(/SCRIP_\w+_FILE/g));
+    expect(named.size).toBe(4);
+    const sources = [...sourcesOf(language), readFileSync(`${root}examples/README.md`, 'utf8')];
+    for (const name of named) expect(sources.filter((file) => file.includes(name))).toHaveLength(2);
   });
 });

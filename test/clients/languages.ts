@@ -7,33 +7,34 @@ export type Language = {
   readonly id: string;
   /** Of its source files. */
   readonly extension: string;
-  /** Commands that succeed where its toolchain is present. */
-  readonly needs: readonly (readonly [command: string, ...arguments: string[]])[];
+  /** Its toolchain. */
+  readonly needs: string;
+  /** Commands that succeed where the toolchain is present. */
+  readonly probes: readonly (readonly [command: string, ...arguments: string[]])[];
 };
 
+const PYTHON = 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))';
+
 export const LANGUAGES: readonly Language[] = [
-  { name: 'Go', id: 'go', extension: 'go', needs: [['go', 'version']] },
+  { name: 'Go', id: 'go', extension: 'go', needs: 'go', probes: [['go', 'version']] },
   {
     name: 'Python',
     id: 'python',
     extension: 'py',
-    needs: [['python3', '-c', 'import ensurepip, venv']],
+    needs: 'python3 of 3.10 or newer, with venv',
+    probes: [['python3', '-c', PYTHON]],
   },
   {
     name: 'Java',
     id: 'java',
     extension: 'java',
-    needs: [
+    needs: 'javac and mvn',
+    probes: [
       ['javac', '--version'],
       ['mvn', '--version'],
     ],
   },
 ];
 
-/** The command that the language lacks here; null if it can be built. */
-export function missingTool({ needs }: Language): string | null {
-  for (const [command, ...args] of needs)
-    if (spawnSync(command, args, { stdio: 'ignore' }).status !== 0)
-      return [command, ...args].join(' ');
-  return null;
-}
+export const hasToolchain = ({ probes }: Language): boolean =>
+  probes.every(([command, ...args]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0);

@@ -15,16 +15,16 @@ final class Connection {
   private Connection() {}
 
   static ManagedChannel open() throws IOException {
-    String address = System.getenv("SCRIP_ADDRESS");
+    String address = variable("SCRIP_ADDRESS");
     if (address == null) throw new IOException("SCRIP_ADDRESS is not set");
     return Grpc.newChannelBuilder(address, credentials()).build();
   }
 
   private static ChannelCredentials credentials() throws IOException {
-    String caFile = System.getenv("SCRIP_CA_FILE");
-    String certFile = System.getenv("SCRIP_CERT_FILE");
-    String keyFile = System.getenv("SCRIP_KEY_FILE");
-    String tokenFile = System.getenv("SCRIP_TOKEN_FILE");
+    String caFile = variable("SCRIP_CA_FILE");
+    String certFile = variable("SCRIP_CERT_FILE");
+    String keyFile = variable("SCRIP_KEY_FILE");
+    String tokenFile = variable("SCRIP_TOKEN_FILE");
     if ((certFile == null) != (keyFile == null)) {
       throw new IOException("SCRIP_CERT_FILE and SCRIP_KEY_FILE are needed together");
     }
@@ -38,5 +38,11 @@ final class Connection {
     return tokenFile == null
         ? tls.build()
         : CompositeChannelCredentials.create(tls.build(), new TokenInFile(Path.of(tokenFile)));
+  }
+
+  /** Null if it is not set, or empty. */
+  private static String variable(String name) {
+    String value = System.getenv(name);
+    return value == null || value.isEmpty() ? null : value;
   }
 }
