@@ -1,5 +1,5 @@
 /** The tables of docs/ agree with the code. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
@@ -7,6 +7,8 @@ import { environment, readConfig } from '../src/config.ts';
 import { ErrorReason } from '../src/gen/billing/v1/error_reason.ts';
 import { statusCodeOf } from '../src/rpc/call/status.ts';
 import { SECRETS } from '../src/secret-files.ts';
+import { LANGUAGES, type Language } from './clients/languages.ts';
+import { snippetsOf } from './clients/page.ts';
 import { faults } from './faults/faults/index.ts';
 import { documentedErrors } from './rpc/error-contract.ts';
 
@@ -100,4 +102,31 @@ describe('docs/errors.md', () => {
       expect(keys?.split(', ').map(codeSpan)).toEqual(expect.arrayContaining([...metadata]));
     },
   );
+});
+
+describe('docs/clients', () => {
+  /** Lines without their indentation, which a page leaves out. */
+  const linesOf = (text: string): string => text.trim().replace(/^[ \t]+/gm, '');
+
+  /** The sources of an example, without what a build has made. */
+  const sourcesOf = ({ id, extension }: Language): readonly string[] =>
+    globSync(`examples/${id}/**/*.${extension}`, { cwd: root, exclude: ['**/{.venv,gen,target}'] })
+      .map((file) => readFileSync(`${root}${file}`, 'utf8'))
+      .map(linesOf);
+
+  test.each(LANGUAGES)('the code of the page of $name is in its example', (language) => {
+    const sources = sourcesOf(language);
+    const snippets = snippetsOf(`${language.id}.md`, language.id).map(linesOf);
+    expect(snippets.length).toBeGreaterThan(0);
+    const unknown = snippets.filter((snippet) => !sources.some((file) => file.includes(snippet)));
+    expect(unknown).toEqual([]);
+  });
+
+  test.each(LANGUAGES)('the example in $name reads the variables of the commands', (language) => {
+    const commands = readFileSync(`${root}src/client-environment.ts`, 'utf8');
+    const named = new Set(commands.match(/SCRIP_\w+_FILE/g));
+    expect(named.size).toBe(4);
+    const sources = [...sourcesOf(language), readFileSync(`${root}examples/README.md`, 'utf8')];
+    for (const name of named) expect(sources.filter((file) => file.includes(name))).toHaveLength(2);
+  });
 });

@@ -4,8 +4,8 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
-    // One needs a build, the other Debian's PostgreSQL; they have configurations of their own.
-    exclude: [...configDefaults.exclude, 'test/production/**', 'test/backup/**'],
+    // They need a build, Debian's PostgreSQL, or other toolchains, and have configurations of their own.
+    exclude: [...configDefaults.exclude, 'test/{production,backup,clients}/**'],
     globalSetup: ['test/postgres.ts'],
     // Only for a test that hangs: a test that starts processes takes a minute where both cores are busy.
     testTimeout: 180_000,

@@ -57,7 +57,10 @@ export async function createAuthority(commonName = 'Test CA'): Promise<Authority
       notBefore: new Date(Date.now() + validFrom),
       notAfter: new Date(Date.now() + validTo),
       extensions:
-        names.length > 0 ? [new SubjectAlternativeNameExtension(names as GeneralName[])] : [],
+        names.length > 0
+          ? // Critical where it alone names the subject: RFC 5280, 4.2.1.6. Java insists on it.
+            [new SubjectAlternativeNameExtension(names as GeneralName[], name === undefined)]
+          : [],
     });
     return { certificate: Buffer.from(signed.toString('pem')), key: await toPem(own.privateKey) };
   };

@@ -36,7 +36,6 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['title', 'credits', 'currency', 'amount', 'validity', 'offered_at', 'offered_by'],
     'withdrawn_at',
   ],
-  caller_quotas: ['day', 'credits'],
   events: ['position'],
   caller_quotas: ['day', 'credits'],
   event_cursors: ['position'],
