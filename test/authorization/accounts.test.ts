@@ -400,13 +400,13 @@ describe('what concerns many accounts is limited to those of the scope', () => {
   });
 
   test('ExportStatements of a plan', async () => {
-    const [mine, other] = [await openWithCredits(scrip, 9n), await openWithCredits(scrip, 9n)];
+    const [mine, other] = [await scrip.open('aspose-cloud'), await scrip.open('aspose-cloud')];
     await label(mine, { team: 'media' });
     for (const accountId of [mine, other])
       await scrip.billing.charge({
         accountId,
         requestId: requestId(),
-        usages: { items: [INSPECT] },
+        usages: { items: [{ operation: 'document.convert', count: 60n }] },
       });
     const fromMonth = new Date(scrip.now()).toISOString().slice(0, 7);
     scrip.advance(40 * DAY);
@@ -414,7 +414,7 @@ describe('what concerns many accounts is limited to those of the scope', () => {
       let text = '';
       const { exportStatements } = scrip.as(caller).statements;
       for await (const { content } of exportStatements({
-        of: { $case: 'planId', value: 'verts' },
+        of: { $case: 'planId', value: 'aspose-cloud' },
         fromMonth,
         format: ExportStatementsRequest_Format.JSON,
       }))
