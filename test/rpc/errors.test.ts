@@ -157,7 +157,7 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const accountId = await openWithCredits(scrip, 100n);
     const { entrySeq: seq } = await charge(accountId, 1n);
     const request = { accountId, requestId: requestId(), seq, credits: 2n };
-    return await errorOf(scrip.billing.refund(request));
+    return await errorOf(scrip.billing.refund({ ...request, reason: 'a test' }));
   },
   async REQUEST_EXPIRED() {
     const accountId = await openWithCredits(scrip, 100n);
@@ -179,7 +179,7 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const accountId = await scrip.open('everything');
     await reserveCredits(scrip, accountId, 200n);
     const request = { accountId, requestId: requestId(), planId: 'verts' };
-    return await errorOf(scrip.accounts.moveAccount(request));
+    return await errorOf(scrip.accounts.moveAccount({ ...request, reason: 'a test' }));
   },
   async PURCHASE_NOT_FOUND() {
     const accountId = await scrip.open('verts');
