@@ -1,18 +1,23 @@
 /**
  * How many credits a caller moves in a UTC day, on all accounts together. What operators give is counted in
  * one row of the database, before it takes effect, and is exact. What product services reserve and charge is
- * counted by each replica for itself, after it took effect: a limit is reached late by what is in flight.
+ * counted by each replica for itself, as it is decided: so many replicas let up to so many times as much pass.
  */
 import type { Clock } from './clock/clock.ts';
 import { Failure } from './failure.ts';
+import type { DayTally } from './lanes/task.ts';
 import { dayLimitReached, dayOf } from './ledger/caller-limits.ts';
 import type { RequestedCommand } from './ledger/decide.ts';
 import type { Em } from './pg/orm.ts';
 import { claimQuota, type QuotaClaim, returnQuota } from './store/claim-quota.ts';
 
 const LIMIT = 'credits_per_day';
-/** A commit of what is reserved moves nothing, so it is not among them. */
-const SPENDING: ReadonlySet<string> = new Set(['Reserve', 'RaiseReservation', 'Charge']);
+
+/** A mutation that gives credits: how many is known before it is decided. */
+export type Giving = Extract<RequestedCommand, { kind: 'GrantCredits' | 'Refund' }>;
+
+export const isGiving = (command: RequestedCommand): command is Giving =>
+  command.kind === 'GrantCredits' || command.kind === 'Refund';
 
 export class DayQuotas {
   readonly #em: () => Em;
@@ -30,14 +35,14 @@ export class DayQuotas {
   async claim(
     caller: string,
     perDay: bigint,
-    command: Extract<RequestedCommand, { kind: 'GrantCredits' | 'Refund' }>,
+    accountId: string,
+    { kind, credits }: Giving,
   ): Promise<QuotaClaim | Failure> {
-    const { credits } = command;
     if (credits === 'all')
       return new Failure(
         'CALLER_NOT_ALLOWED',
         `caller ${caller} has a limit per day, so a refund must say how many credits it gives back`,
-        { caller, limit: LIMIT, allowed: perDay },
+        { caller, method: kind, account_id: accountId, limit: LIMIT, allowed: perDay },
       );
     const now = this.#clock.now();
     const claim = { caller, day: dayOf(now), credits };
@@ -51,26 +56,52 @@ export class DayQuotas {
     await returnQuota(this.#em(), claim);
   }
 
-  /** A Failure if the command may move credits, and the caller has reached its limit on this replica. */
-  check(caller: string, perDay: bigint, { kind }: RequestedCommand): Failure | null {
-    if (!SPENDING.has(kind)) return null;
-    const now = this.#clock.now();
-    const used = this.#movedOn(dayOf(now)).get(caller) ?? 0n;
-    if (used < perDay) return null;
-    return dayLimitReached({ caller, limit: LIMIT }, perDay, { used, asked: 0n, now });
+  /** Counts what one request of a product service moves, from the moment when it is decided. */
+  tally(caller: string): RequestTally {
+    return new RequestTally(caller, (now) => this.#movedOn(dayOf(now)));
   }
 
-  /** Counts what a product service has moved. */
-  add(caller: string, credits: bigint) {
-    const moved = this.#movedOn(dayOf(this.#clock.now()));
-    moved.set(caller, (moved.get(caller) ?? 0n) + credits);
-  }
-
+  /** Time never runs backwards here, though units of work may end in another order than they began. */
   #movedOn(day: number): Map<string, bigint> {
-    if (day !== this.#day) {
+    if (day > this.#day) {
       this.#day = day;
       this.#moved = new Map();
     }
     return this.#moved;
+  }
+}
+
+export class RequestTally implements DayTally {
+  readonly #caller: string;
+  readonly #movedAt: (now: number) => Map<string, bigint>;
+  /** What this request has counted, and where. */
+  #counted: bigint = 0n;
+  #moved: Map<string, bigint> | null = null;
+
+  /** `movedAt` gives what callers have moved on the day of an instant: another map on another day. */
+  constructor(caller: string, movedAt: (now: number) => Map<string, bigint>) {
+    this.#caller = caller;
+    this.#movedAt = movedAt;
+  }
+
+  others(now: number): bigint {
+    const moved = this.#movedAt(now);
+    const all = moved.get(this.#caller) ?? 0n;
+    return moved === this.#moved ? all - this.#counted : all;
+  }
+
+  set(now: number, credits: bigint) {
+    this.giveBack();
+    const moved = this.#movedAt(now);
+    moved.set(this.#caller, (moved.get(this.#caller) ?? 0n) + credits);
+    this.#moved = moved;
+    this.#counted = credits;
+  }
+
+  /** Of a request that had no effect. */
+  giveBack() {
+    const all = this.#moved?.get(this.#caller) ?? 0n;
+    this.#moved?.set(this.#caller, all - this.#counted);
+    this.#counted = 0n;
   }
 }

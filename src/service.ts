@@ -85,6 +85,8 @@ type Context = {
   /** A new entity manager, for one piece of work. */
   readonly em: () => Em;
   readonly clock: ReplicaClock;
+  /** In milliseconds; for rates. */
+  readonly monotonic: () => number;
   readonly tracer: Tracer;
   readonly log: Logger;
   readonly catalogue: Catalogue;
@@ -127,7 +129,7 @@ export async function startService(
   try {
     const catalogue = new Catalogue(em);
     const tracer = trace.getTracer('scrip');
-    const now = sources.host ?? systemTimeSources(em).host;
+    const { host: now, monotonic } = { ...systemTimeSources(em), ...sources };
     policy = await openPolicy(config, log, ({ file }) => {
       authentication?.setTokenIssuers(file.issuers).catch((error: unknown) => {
         log.error({ err: error }, 'the token issuers of the policy cannot be used');
@@ -140,7 +142,7 @@ export async function startService(
       now,
     });
     clock = await startClock(config, em, log, sources);
-    const context = { config, rootEm: orm.em, em, clock, tracer, log, catalogue };
+    const context = { config, rootEm: orm.em, em, clock, monotonic, tracer, log, catalogue };
     const planIds = await loadPublishedPlans(context);
     if (planFiles) await warnOfOtherPlans(context, planFiles);
     const service = await startParts(context, { authentication, policy }, databaseUrl);
@@ -219,7 +221,7 @@ async function startParts(
   const { config, clock } = context;
   const stopping = new AbortController();
   const admission = createAdmission(context);
-  const audit = new AuditLog(context.log, () => performance.now());
+  const audit = new AuditLog(context.log, context.monotonic);
   const events = await startEventPipeline(config, context);
   const historyTail = createHistoryTail(context);
   const lanes = createLanes(context, (books) => tellFollowers(books, historyTail, events));
@@ -243,7 +245,7 @@ async function startParts(
           policy: policy ?? ALLOW_ALL,
           rates: new RateLimits(),
           audit,
-          now: () => performance.now(),
+          monotonic: context.monotonic,
         }),
         dayQuotas: new DayQuotas(context.em, context.clock),
         audit,

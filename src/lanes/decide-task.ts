@@ -3,7 +3,7 @@
 import { clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { Book, MoreGrantsNeeded } from '../ledger/book.ts';
-import type { CreditLimits } from '../ledger/caller-limits.ts';
+import type { LimitedCaller } from '../ledger/caller-limits.ts';
 import { type Command, decide } from '../ledger/decide.ts';
 import type { Origin, Trace, UnsealedEntry } from '../ledger/entry.ts';
 import {
@@ -16,7 +16,7 @@ import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
 import { closeStatement } from '../ledger/statement-closing.ts';
 import { newId } from '../new-id.ts';
 import { packResponse, unpackResponse } from '../store/packed-response.ts';
-import { denyOnRows } from './deny-on-rows.ts';
+import { denyOnRows, maySeeReplay } from './deny-on-rows.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import type {
   Answer,
@@ -43,6 +43,10 @@ export function decideTask(
   const { accountId } = task;
   if (unit.lockedElsewhere.has(accountId)) return DEFERRED;
   if (unit.needsReload.has(accountId) || unit.needsGrants.has(accountId)) return CACHE_MISS;
+  if (task.type === 'request') {
+    const denied = denyOnRows(unit.books.get(accountId) ?? null, task);
+    if (denied) return orReload(unit, accountId, denied);
+  }
   if (unit.waitingForClock.has(accountId))
     return (task.type === 'request' && replay(unit, task)) || clockUnreliable();
   if (unit.unsettled.has(accountId)) return 'command' in task ? DEFERRED : null;
@@ -70,8 +74,6 @@ function close(
 }
 
 function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer | Undecided {
-  const denied = denyOnRows(unit.books.get(request.accountId) ?? null, request);
-  if (denied) return orReload(unit, request.accountId, denied);
   const replayed = replay(unit, request);
   if (replayed) return replayed;
   if (request.isAbandoned())
@@ -79,15 +81,31 @@ function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer |
       'CANCELLED',
       'the caller gave up before the work began; nothing was written',
     );
-  const { accountId, notAfter, permissions, blockedBy } = request;
+  const { accountId, notAfter, dayTally, blockedBy } = request;
   if (notAfter !== null && notAfter < at)
     return orReload(unit, accountId, requestExpired(notAfter, at));
   if (blockedBy) return orReload(unit, accountId, blockedBy);
-  return decideCommand(unit, request, permissions?.creditLimits ?? null, (outcome, book, entry) => {
-    const response = request.encodeResponse(outcome, book);
-    if (entry) remember(unit, request, response, entry);
-    return { response, firstAnsweredAt: null, creditsMoved: book.creditsMoved };
-  });
+  return decideCommand(
+    unit,
+    request,
+    limitedCallerOf(request, unit.now),
+    (outcome, book, entry) => {
+      const response = request.encodeResponse(outcome, book);
+      dayTally?.set(unit.now, book.creditsMoved);
+      if (entry) remember(unit, request, response, entry);
+      return { response, firstAnsweredAt: null, creditsMoved: book.creditsMoved };
+    },
+  );
+}
+
+function limitedCallerOf(
+  { permissions, command, origin, dayTally }: Request,
+  now: number,
+): LimitedCaller | null {
+  const limits = permissions?.creditLimits ?? null;
+  if (limits === null) return null;
+  const movedToday = dayTally?.others(now) ?? null;
+  return { caller: origin.caller, method: command.kind, limits, movedToday };
 }
 
 /**
@@ -101,13 +119,14 @@ function orReload(unit: LoadedUnit, accountId: string, failure: Failure): Failur
 }
 
 /** The first response again, if the request id was used before for the same content. */
-function replay(
-  { requests }: LoadedUnit,
-  { accountId, command, origin, fingerprint }: Request,
-): StoredResponse | Failure | null {
+function replay({ requests, books }: LoadedUnit, task: Request): StoredResponse | Failure | null {
+  const { accountId, command, origin, fingerprint } = task;
   const { requestId } = origin;
   const before = requests.get(requestKey(accountId, requestId, command.kind));
   if (!before) return null;
+  const book = books.get(accountId) ?? null;
+  if (!maySeeReplay(book, task, before.caller))
+    return command.kind === 'OpenAccount' ? null : requestIdOfOther(task);
   const { request, at } = before;
   const isSame = request.fingerprint && Buffer.compare(request.fingerprint, fingerprint) === 0;
   if (isSame && request.response)
@@ -122,6 +141,14 @@ function replay(
     { request_id: requestId, method: command.kind, account_id: accountId },
   );
 }
+
+/** Without a word of what it was used for. */
+const requestIdOfOther = ({ accountId, command, origin: { requestId } }: Request): Failure =>
+  new Failure(
+    'REQUEST_ID_REUSED',
+    `request id ${requestId} was used before for ${command.kind}, by another caller`,
+    { request_id: requestId, method: command.kind, account_id: accountId },
+  );
 
 /** Stores the request with the first entry that it wrote. One that changed nothing is not remembered. */
 function remember(
@@ -143,7 +170,7 @@ function remember(
 function decideCommand(
   unit: LoadedUnit,
   { accountId, command, origin }: Pick<InternalCommand, 'accountId' | 'command' | 'origin'>,
-  limits: CreditLimits | null,
+  limited: LimitedCaller | null,
   /** Given the first entry that the command wrote; null if it wrote none. */
   answer: (
     outcome: Exclude<ReturnType<typeof decide>, Failure>,
@@ -155,7 +182,7 @@ function decideCommand(
   if (book instanceof Failure) return book;
   const { entries } = book.changes;
   const before = entries.length;
-  const outcome = decideOn(book, command, origin, limits);
+  const outcome = decideOn(book, command, origin, limited);
   if (outcome === null) {
     // Of a cached account the first grants may be spent by now: the next ones are read as usual.
     (unit.cached.has(accountId) ? unit.needsReload : unit.needsGrants).add(accountId);
@@ -169,9 +196,9 @@ function decideCommand(
 }
 
 /** Null: the rule needs grants that were not loaded, and has changed nothing. */
-function decideOn(book: Book, command: Command, origin: Origin, limits: CreditLimits | null) {
+function decideOn(book: Book, command: Command, origin: Origin, limited: LimitedCaller | null) {
   try {
-    return decide(book, command, origin, limits);
+    return decide(book, command, origin, limited);
   } catch (error) {
     if (error instanceof MoreGrantsNeeded) return null;
     throw error;

@@ -4,34 +4,50 @@ import type { Book } from '../ledger/book.ts';
 import type { RequestedCommand } from '../ledger/decide.ts';
 import { accountNotFound, entryNotFound, reservationNotFound } from '../ledger/failures.ts';
 import { isAccountInScope } from '../policy/account-scope.ts';
-import { accountNotAllowed } from '../policy/denials.ts';
+import { accountNotAllowed, type DeniedCall, hidden, othersWork } from '../policy/denials.ts';
 import type { AccountScope } from '../policy/permissions.ts';
 import type { Request } from './task.ts';
 
 /**
  * The denial of a request; null if nothing denies it. What is forbidden is answered as what does not exist,
- * so that callers learn nothing of it. `book` is null where the account does not exist.
+ * before anything else is looked at, so that callers learn nothing of it. `book` is null where the account
+ * does not exist.
  */
 export function denyOnRows(book: Book | null, request: Request): Failure | null {
-  const { permissions, command, origin } = request;
+  const { permissions, command, origin, accountId } = request;
   if (permissions === null) return null;
   const { accounts, ownReservationsOnly } = permissions;
+  const call = { caller: origin.caller, method: command.kind, accountId };
   if (accounts !== null) {
-    const denied = denyAccount(book, request, accounts);
+    const denied = denyAccount(book, command, call, accounts);
     if (denied) return denied;
   }
-  return ownReservationsOnly && book ? denyOthersWork(book, command, origin.caller) : null;
+  return ownReservationsOnly && book ? denyOthersWork(book, command, call) : null;
+}
+
+/** Whether the caller may be told what its request id did before, by the caller `doneBy`. */
+export function maySeeReplay(book: Book | null, request: Request, doneBy: string): boolean {
+  const { permissions, origin } = request;
+  if (permissions === null) return true;
+  if (permissions.ownReservationsOnly && doneBy !== origin.caller) return false;
+  // Of all commands only OpenAccount is decided on an account that the caller may not use.
+  return book === null || isAccountInScope(permissions.accounts, book.account);
 }
 
 function denyAccount(
   book: Book | null,
-  { accountId, command, origin }: Request,
+  command: RequestedCommand,
+  call: DeniedCall & { readonly accountId: string },
   scope: AccountScope,
 ): Failure | null {
-  if (book && !isAccountInScope(scope, book.account)) return accountNotFound(accountId);
+  const { accountId } = call;
+  if (command.kind !== 'OpenAccount') {
+    if (!book) return accountNotFound(accountId);
+    if (!isAccountInScope(scope, book.account))
+      return hidden(accountNotFound(accountId), accountNotAllowed(call));
+  }
   const changed = changedAccount(book, accountId, command);
-  if (!changed || isAccountInScope(scope, changed)) return null;
-  return accountNotAllowed({ caller: origin.caller, method: command.kind, accountId });
+  return !changed || isAccountInScope(scope, changed) ? null : accountNotAllowed(call);
 }
 
 /** The account as a command would leave it, as far as a scope looks at it; null if that stays as it is. */
@@ -47,15 +63,17 @@ function changedAccount(book: Book | null, accountId: string, command: Requested
 }
 
 /** Denies commands on reservations and charges that other callers made. */
-function denyOthersWork(book: Book, command: RequestedCommand, caller: string): Failure | null {
+function denyOthersWork(book: Book, command: RequestedCommand, call: DeniedCall): Failure | null {
   const { accountId } = book.account;
   if ('reservationId' in command) {
     const reservation = book.findReservation(command.reservationId);
-    return reservation && reservation.caller !== caller
-      ? reservationNotFound(accountId, command.reservationId)
+    return reservation && reservation.caller !== call.caller
+      ? hidden(reservationNotFound(accountId, command.reservationId), othersWork(call))
       : null;
   }
   if (command.kind !== 'Refund') return null;
   const refunded = book.findRefundable(command.seq);
-  return refunded && refunded.caller !== caller ? entryNotFound(accountId, command.seq) : null;
+  return refunded && refunded.caller !== call.caller
+    ? hidden(entryNotFound(accountId, command.seq), othersWork(call))
+    : null;
 }

@@ -23,8 +23,18 @@ export type Request = {
   readonly encodeResponse: (outcome: Outcome, book: Book) => Uint8Array;
   /** Whether the caller has given up. Asked before each decision. */
   readonly isAbandoned: () => boolean;
+  /** Counts what it moves against the day of its caller; null: nothing limits that here. */
+  readonly dayTally: DayTally | null;
   /** Why this replica cannot carry it out, whatever the account; null: it can. A replay is answered all the same. */
   readonly blockedBy: Failure | null;
+};
+
+/** What one request moves on its caller's day. It may be decided several times, and counts once. */
+export type DayTally = {
+  /** What the other requests of the caller have moved on the day of this instant. */
+  others(now: number): bigint;
+  /** Counts what was decided, in place of what was counted before. */
+  set(now: number, credits: bigint): void;
 };
 
 /** A command that the service gives itself. It has no request id and is decided each time. */

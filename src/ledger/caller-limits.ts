@@ -9,7 +9,7 @@ import type { Book } from './book.ts';
 export type CreditLimits = {
   /** Of one mutation: what it reserves, raises, charges, commits beyond its reservation, grants or refunds. */
   readonly perCall: bigint | null;
-  /** Of a UTC day, on all accounts. It is enforced outside of units of work, which know one account each. */
+  /** Of a UTC day, on all accounts. What was moved on others is not known here: see `LimitedCaller`. */
   readonly perDay: bigint | null;
   /** Of a UTC day, on each account. */
   readonly perAccountAndDay: bigint | null;
@@ -23,7 +23,13 @@ export type CallerDays = {
 };
 
 /** The caller whose command is decided, as far as it is limited. */
-export type LimitedCaller = { readonly caller: string; readonly limits: CreditLimits };
+export type LimitedCaller = {
+  readonly caller: string;
+  readonly method: string;
+  readonly limits: CreditLimits;
+  /** What it has moved this day on all accounts. Null: that was checked before, or has no limit. */
+  readonly movedToday: bigint | null;
+};
 
 const DAY_MS = 86_400_000;
 
@@ -36,19 +42,21 @@ export const dayOf = (at: number): number => Math.floor(at / DAY_MS);
 export function checkCallerLimits(book: Book, credits: bigint): Failure | null {
   book.creditsMoved = credits;
   if (!book.limitedCaller) return null;
-  const { caller, limits } = book.limitedCaller;
-  const { perCall, perAccountAndDay } = limits;
-  if (perCall !== null && credits > perCall)
-    return callLimitExceeded(caller, book.account.accountId, perCall, credits);
-  if (perAccountAndDay === null) return null;
-  const used = movedToday(book, caller);
-  return used + credits > perAccountAndDay
-    ? dayLimitReached({ caller, limit: 'credits_per_account_and_day' }, perAccountAndDay, {
-        used,
-        asked: credits,
-        now: book.now,
-      })
-    : null;
+  // Those who only settle what they reserved are never held up.
+  if (credits === 0n) return null;
+  const { caller, limits, movedToday } = book.limitedCaller;
+  const { perCall, perDay, perAccountAndDay } = limits;
+  if (perCall !== null && credits > perCall) return callLimitExceeded(book, perCall, credits);
+  const exceeded = (limit: string, allowed: bigint, used: bigint) =>
+    used + credits > allowed
+      ? dayLimitReached({ caller, limit }, allowed, { used, asked: credits, now: book.now })
+      : null;
+  const ofAccount =
+    perAccountAndDay === null
+      ? null
+      : exceeded('credits_per_account_and_day', perAccountAndDay, movedOnAccount(book, caller));
+  if (ofAccount || perDay === null || movedToday === null) return ofAccount;
+  return exceeded('credits_per_day', perDay, movedToday);
 }
 
 /** Counts what a command has moved, where its caller has a limit per account and day. */
@@ -59,27 +67,36 @@ export function countForCaller(book: Book) {
   const { caller } = limitedCaller;
   const day = dayOf(book.now);
   const others = account.callerDays?.day === day ? account.callerDays.credits : [];
-  const credits = new Map([...others, [caller, movedToday(book, caller) + creditsMoved]]);
+  const credits = new Map([...others, [caller, movedOnAccount(book, caller) + creditsMoved]]);
   account.callerDays = { day, credits };
   book.changes.settings = true;
 }
 
-function movedToday({ account, now }: Book, caller: string): bigint {
+/** What the caller has moved on this account today. */
+function movedOnAccount({ account, now }: Book, caller: string): bigint {
   const { callerDays } = account;
   return callerDays?.day === dayOf(now) ? (callerDays.credits.get(caller) ?? 0n) : 0n;
 }
 
-const callLimitExceeded = (
-  caller: string,
-  accountId: string,
+function callLimitExceeded(
+  { account, limitedCaller }: Book,
   allowed: bigint,
   asked: bigint,
-): Failure =>
-  new Failure(
+): Failure {
+  const { caller = '', method = '' } = limitedCaller ?? {};
+  return new Failure(
     'CALLER_NOT_ALLOWED',
     `caller ${caller} may move at most ${allowed} credits in one call, and asked for ${asked}`,
-    { caller, account: accountId, limit: 'credits_per_call', allowed, asked },
+    {
+      caller,
+      method,
+      account_id: account.accountId,
+      limit: 'credits_per_call',
+      allowed,
+      asked,
+    },
   );
+}
 
 /** Which limit of a day is reached, on one account or on all. */
 export function dayLimitReached(

@@ -2,7 +2,7 @@
 import { Failure } from '../failure.ts';
 import { disableWithoutPack } from './auto-top-up.ts';
 import type { Book } from './book.ts';
-import { type CreditLimits, countForCaller } from './caller-limits.ts';
+import { countForCaller, type LimitedCaller } from './caller-limits.ts';
 import type { Method, Origin } from './entry.ts';
 import { emitNoticesOfNewGrants } from './expiry-notice.ts';
 import { updateLowBalance } from './low-balance.ts';
@@ -65,15 +65,15 @@ export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
 
 /**
  * Decides a command on the book of its account, and collects the changes in the book. If it returns a
- * Failure, nothing has changed. The same book, command, origin and limits always give the same result.
+ * Failure, nothing has changed. The same arguments always give the same result.
  */
 export function decide(
   book: Book,
   command: Command,
   origin: Origin,
-  limits: CreditLimits | null = null,
+  limitedCaller: LimitedCaller | null = null,
 ) {
-  book.limitedCaller = limits && { caller: origin.caller, limits };
+  book.limitedCaller = limitedCaller;
   book.creditsMoved = 0n;
   const outcome = applyRule(book, command, origin);
   if (!(outcome instanceof Failure)) {

@@ -30,6 +30,27 @@ export const methodNotAllowed = (call: DeniedCall): Failure =>
 export const accountNotAllowed = (call: DeniedCall): Failure =>
   denial(call, 'account', `${call.caller} may not use account ${call.accountId}`);
 
+/** Of a reservation or charge that another caller made. */
+export const othersWork = (call: DeniedCall): Failure =>
+  denial(
+    call,
+    'own_reservations_only',
+    `${call.caller} may not use the work of others on account ${call.accountId}`,
+  );
+
+/** A denial that its caller must not tell from what does not exist: only the log says what was denied. */
+export class HiddenDenial extends Failure {
+  readonly denied: Failure;
+
+  constructor({ reason, message, metadata, violations }: Failure, denied: Failure) {
+    super(reason, message, metadata, violations);
+    this.denied = denied;
+  }
+}
+
+/** `shown` is what the caller is told. */
+export const hidden = (shown: Failure, denied: Failure): Failure => new HiddenDenial(shown, denied);
+
 export const operationNotAllowed = (call: DeniedCall, operation: string): Failure =>
   denial(call, 'operation', `${call.caller} may not use the operation ${operation}`, { operation });
 

@@ -23,11 +23,19 @@ export class RateLimits {
 
   /**
    * Counts a call, or one with the `requests` of a Batch; refuses it at the cost of nothing. A Batch of more
-   * than the burst is admitted when the bucket is full, and puts it into debt.
+   * than the burst is admitted when the bucket is full, and puts it into debt. `counted` of the requests were
+   * admitted before.
    */
-  admitRequest(caller: string, rate: Rate | null, nowMs: number, requests = 1): Failure | null {
+  admitRequest(
+    caller: string,
+    rate: Rate | null,
+    nowMs: number,
+    requests = 1,
+    counted = 0,
+  ): Failure | null {
     if (rate === null) return null;
     const bucket = this.#requests.of(caller, rate, nowMs);
+    if (counted > 0) bucket.putBack(BigInt(counted), nowMs);
     const waitMs = bucket.waitMs(BigInt(requests), nowMs);
     if (waitMs > 0) return rateLimited(caller, 'requests_per_second', rate, waitMs);
     bucket.take(BigInt(requests), nowMs);

@@ -49,6 +49,12 @@ export class TokenBucket {
     this.#level -= tokens * MILLION;
   }
 
+  /** Puts back what was taken and not used. */
+  putBack(tokens: bigint, nowMs: number) {
+    this.#refill(nowMs);
+    this.#level = min(this.#capacity, this.#level + tokens * MILLION);
+  }
+
   /** Whether it holds all that it can: it is as good as a new one. */
   isFull(nowMs: number): boolean {
     this.#refill(nowMs);

@@ -105,6 +105,7 @@ describe.each([
       encodeResponse: (outcome) =>
         Buffer.from('reservation' in outcome ? outcome.reservation.reservationId : 'done'),
       isAbandoned: () => false,
+      dayTally: null,
       blockedBy: null,
     });
     if (answer instanceof Failure) return answer.reason;

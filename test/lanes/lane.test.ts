@@ -22,6 +22,7 @@ const request = (name: string): Task => ({
   notAfter: null,
   encodeResponse: () => new Uint8Array(),
   isAbandoned: () => false,
+  dayTally: null,
   blockedBy: null,
 });
 

@@ -38,6 +38,7 @@ async function reserveOn(accountId: string): Promise<string> {
     notAfter: null,
     encodeResponse: () => Buffer.from(accountId),
     isAbandoned: () => false,
+    dayTally: null,
     blockedBy: null,
   });
   return answer instanceof Failure ? answer.reason : Buffer.from(answer.response).toString();

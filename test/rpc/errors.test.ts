@@ -9,6 +9,7 @@ import { Criticality, Purchase_Resolution_Decision } from '../../src/gen/billing
 import { mapOf } from '../../src/map-of.ts';
 import { HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
 import { createAuthority, createTlsDirectory, signServer } from '../authentication/authority.ts';
+import { startPoliced } from '../authorization/policed-service.ts';
 import {
   blockConnections,
   captureLog,
@@ -96,17 +97,18 @@ async function withOwnService(
   }
 }
 
-/** Who is limited in what. */
-const POLICY_FILE = new URL('limited-callers.yaml', import.meta.url).pathname;
-
-/** An error of a caller that has granted an account 100 credits. */
-async function asLimited(
-  caller: string,
-  cause: (own: TestService, accountId: string) => Promise<RpcError>,
-): Promise<RpcError> {
-  // Its day does not end meanwhile.
-  const frozenAt = Date.parse('2026-11-28T20:30:00Z');
-  return await withOwnService({ POLICY_FILE }, cause, { client: { caller }, frozenAt });
+/** The error of a caller with this rule after it has charged a credit, which the rule allows. */
+async function withPolicy(rule: string): Promise<RpcError> {
+  const own = await startPoliced(`  - { id: header:renderer, roles: [product-service], ${rule} }`, {
+    frozenAt: Date.UTC(2031, 4, 10, 12),
+  });
+  const accountId = await openWithCredits(own, 100n);
+  const charged = (credits: bigint) =>
+    own.as('renderer').billing.charge({ accountId, requestId: requestId(), credits });
+  await charged(1n);
+  const error = await errorOf(charged(2n));
+  await own.stop();
+  return error;
 }
 
 type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED' | 'UNRECOGNIZED'>;
@@ -161,8 +163,8 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   async EXCEEDS_COMMIT() {
     const accountId = await openWithCredits(scrip, 100n);
     const { entrySeq: seq } = await charge(accountId, 1n);
-    const request = { accountId, requestId: requestId(), seq, credits: 2n, reason: 'why' };
-    return await errorOf(scrip.billing.refund(request));
+    const request = { accountId, requestId: requestId(), seq, credits: 2n };
+    return await errorOf(scrip.billing.refund({ ...request, reason: 'a test' }));
   },
   async REQUEST_EXPIRED() {
     const accountId = await openWithCredits(scrip, 100n);
@@ -183,8 +185,8 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   async OVERAGE_RESERVED() {
     const accountId = await scrip.open('everything');
     await reserveCredits(scrip, accountId, 200n);
-    const request = { accountId, requestId: requestId(), planId: 'verts', reason: 'why' };
-    return await errorOf(scrip.accounts.moveAccount(request));
+    const request = { accountId, requestId: requestId(), planId: 'verts' };
+    return await errorOf(scrip.accounts.moveAccount({ ...request, reason: 'a test' }));
   },
   async PURCHASE_NOT_FOUND() {
     const accountId = await scrip.open('verts');
@@ -340,14 +342,9 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     await files.remove();
     return error;
   },
-  CALLER_NOT_ALLOWED: () =>
-    asLimited('by-day', async ({ accounts }, accountId) =>
-      errorOf(accounts.withdrawPack({ accountId, requestId: requestId(), packId: 'own' })),
-    ),
-  CALLER_LIMIT_REACHED: () =>
-    asLimited('by-day', (own, accountId) => errorOf(charge(accountId, 1n, own))),
-  RATE_LIMITED: () =>
-    asLimited('by-second', (own, accountId) => errorOf(charge(accountId, 1n, own))),
+  CALLER_NOT_ALLOWED: () => withPolicy('credits: { per_call: 1 }'),
+  CALLER_LIMIT_REACHED: () => withPolicy('credits: { per_account_and_day: 2 }'),
+  RATE_LIMITED: () => withPolicy('requests_per_second: { rate: 1 }'),
   INTERNAL: () =>
     withOwnService({}, async (own, accountId) => {
       await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');

@@ -50,16 +50,15 @@ const admission = new Admission({ waitMaxMs: 1_000, inFlightMax: 1_000, onConges
   performance.now(),
 );
 const log = pino({ level: 'silent' });
-const now = () => performance.now();
+const monotonic = () => performance.now();
 const context = {
   admission,
   authorization: new Authorization({
     policy: ALLOW_ALL,
     rates: new RateLimits(),
-    audit: new AuditLog(log, now),
-    now,
+    audit: new AuditLog(log, monotonic),
+    monotonic,
   }),
-  em: () => expect.fail('reads the database'),
   overloadAnswer: new OverloadAnswer(admission),
   streams: new OpenStreams({ streamsMax: 1, perCallerMax: 1, stallMs: 1_000, bufferedBytesMax: 1 }),
   tracer: trace.getTracer('test'),

@@ -121,6 +121,8 @@ function prepare(
   const method = `${$case.charAt(0).toUpperCase()}${$case.slice(1)}` as MethodName;
   const denied = authorization.denyAccount(access, method, value.accountId);
   if (denied) return denied;
+  const limited = authorization.admitMoving(access, method);
+  if (limited) return limited;
   if (mutation.$case === 'purchase' && mutation.value.payment?.$case === 'checkout')
     return invalidField('checkout', 'is not taken in a batch: call Purchase');
   const prepareCase = MUTATIONS[mutation.$case].prepare as PrepareMutation<unknown>;

@@ -10,6 +10,7 @@ import { coveringPacks } from '../../pricing/packs.ts';
 import type { Pack } from '../../pricing/plan.ts';
 import type { Usage } from '../../pricing/usage.ts';
 import { FieldChecker } from '../call/field-checker.ts';
+import type { UnaryCall } from '../call/handlers.ts';
 import { loadBook } from '../call/load-account.ts';
 import { offerMessage } from '../messages/pack.ts';
 import { pricedUsageMessageWithComponents } from '../messages/priced-usage.ts';
@@ -18,6 +19,7 @@ import type { ServiceContext } from '../service-context.ts';
 export async function estimate(
   context: ServiceContext,
   request: EstimateRequest,
+  { access }: UnaryCall,
 ): Promise<EstimateResponse> {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
@@ -25,6 +27,8 @@ export async function estimate(
   const usages = check.usages(request.usages ?? { items: [] });
   const version = check.rateCardVersion(request.rateCardVersion);
   check.throwIfInvalid();
+  const denied = context.authorization.denyUsages(access, 'Estimate', accountId, usages);
+  if (denied) throw denied;
   const book = await loadBook(context, accountId);
   if (version !== null) await loadRateCard(context, book, version);
   const rateCardVersion = version ?? book.plan.rateCard.version;

@@ -21,6 +21,7 @@ import {
 import { OverCommitPolicy, Reservation, Reservation_State } from '../../gen/billing/v1/ledger.ts';
 import { reservationNotFound } from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
+import { hidden, othersWork } from '../../policy/denials.ts';
 import { findReservation, findReservations } from '../../queries/reservations.ts';
 import type { Access } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -149,9 +150,15 @@ export async function getReservation(
   check.throwIfInvalid();
   const found = await findReservation(context.em(), accountId, reservationId, context.clock.now());
   const owner = ownerOf(access);
-  if (!found || (owner !== null && found.caller !== owner)) {
+  if (!found) {
     await loadBook(context, accountId);
     throw reservationNotFound(accountId, reservationId);
+  }
+  if (owner !== null && found.caller !== owner) {
+    const call = { caller: owner, method: 'GetReservation', accountId } as const;
+    throw context.authorization.report(
+      hidden(reservationNotFound(accountId, reservationId), othersWork(call)),
+    );
   }
   return { reservation: reservationMessage(found) };
 }

@@ -1,14 +1,15 @@
 /** Asks the policy whether a call may be made, and states denials in the log. */
 import type { IncomingHttpHeaders } from 'node:http2';
-import { Failure } from '../../failure.ts';
+import { Failure, type Reason } from '../../failure.ts';
 import type { RequestedCommand } from '../../ledger/decide.ts';
 import { invalidField } from '../../ledger/failures.ts';
 import { authorize, denyOnBehalfOf, denyOperations } from '../../policy/decisions.ts';
-import { type DeniedCall, operationNotAllowed } from '../../policy/denials.ts';
+import { type DeniedCall, HiddenDenial, operationNotAllowed } from '../../policy/denials.ts';
 import type { Identity } from '../../policy/identity.ts';
 import { isMethodName, type MethodName } from '../../policy/methods.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { RateLimits } from '../../policy/rate-limits.ts';
+import type { Usage } from '../../pricing/usage.ts';
 import type { Access } from './access.ts';
 import type { AuditLog } from './audit-log.ts';
 
@@ -23,15 +24,17 @@ const MOVING: ReadonlySet<MethodName> = new Set([
   'Charge',
   'GrantCredits',
   'Refund',
-  'Batch',
 ]);
+
+/** What an auditor wants to know of. Rates are none of it. */
+const DENIALS: ReadonlySet<Reason> = new Set(['CALLER_NOT_ALLOWED', 'CALLER_LIMIT_REACHED']);
 
 export type AuthorizationOptions = {
   readonly policy: Policy;
   readonly rates: RateLimits;
   readonly audit: AuditLog;
-  /** A monotonic time in milliseconds. */
-  readonly now: () => number;
+  /** In milliseconds. */
+  readonly monotonic: () => number;
 };
 
 export class Authorization {
@@ -59,20 +62,34 @@ export class Authorization {
       const denied = checkOnBehalfOf(onBehalfOf, (checked) =>
         denyOnBehalfOf(allowed, callOf(identity, name as MethodName, null), checked),
       );
-      if (denied) return this.#denied(denied);
+      if (denied) return this.report(denied);
     }
-    return (
-      this.#admit(identity, allowed, 1, MOVING.has(name as MethodName)) ?? {
-        identity,
-        permissions: allowed,
-        onBehalfOf: onBehalfOf as string,
-      }
-    );
+    const access = { identity, permissions: allowed, onBehalfOf: onBehalfOf as string };
+    return this.admitMoving(access, name as MethodName) ?? this.#admit(access, 1, 0) ?? access;
   }
 
-  /** Counts the mutations of a batch beyond the call itself against the rate of its caller. */
-  admitBatch({ identity, permissions }: Access, mutations: number): Failure | null {
-    return mutations > 1 ? this.#admit(identity, permissions, mutations - 1, false) : null;
+  /** Counts the mutations of a Batch against the rate of its caller, in place of the call itself. */
+  admitBatch(access: Access, mutations: number): Failure | null {
+    return this.#admit(access, mutations, 1);
+  }
+
+  /** Refuses what moves credits where the caller's credits come too fast. */
+  admitMoving({ identity, permissions }: Access, method: MethodName): Failure | null {
+    const { creditsPerSecond } = permissions;
+    if (creditsPerSecond === null || !MOVING.has(method)) return null;
+    const { rates, monotonic } = this.#options;
+    return rates.admitCredits(identity.caller, creditsPerSecond, monotonic());
+  }
+
+  /**
+   * What the caller of an open stream may do by now, on the account of the stream; empty: it names none. A
+   * Failure: it may not read it any more.
+   */
+  renew(access: Access, method: MethodName, accountId: string): Access | Failure {
+    const permissions = this.#options.policy.permissionsOf(access.identity);
+    if (permissions === access.permissions) return access;
+    const allowed = authorize(permissions, access.identity, method, accountId || null);
+    return allowed instanceof Failure ? this.#denied(allowed) : { ...access, permissions: allowed };
   }
 
   /** Denies a method or an account whose id is out of scope, before its request is checked. */
@@ -97,39 +114,45 @@ export class Authorization {
     if (amount === 'all') return null;
     const denied =
       'usages' in amount
-        ? denyOperations(
-            permissions,
-            call,
-            amount.usages.map(({ operation }) => operation),
-          )
+        ? denyOperations(permissions, call, operationsOf(amount.usages))
         : denyBareCredits(call, amount.credits);
     return denied && this.#denied(denied);
   }
 
-  /** States a denial that was decided elsewhere. */
-  report(failure: Failure) {
-    if (failure.reason === 'CALLER_NOT_ALLOWED') this.#denied(failure);
+  /** Denies a question about operations that the caller may not use. */
+  denyUsages(
+    { identity, permissions }: Access,
+    method: MethodName,
+    accountId: string,
+    usages: readonly Usage[],
+  ): Failure | null {
+    const call = callOf(identity, method, accountId);
+    const denied = denyOperations(permissions, call, operationsOf(usages));
+    return denied && this.#denied(denied);
+  }
+
+  /** States a failure that was decided elsewhere, if it is a denial. */
+  report<Answer extends Failure>(failure: Answer): Answer {
+    if (failure instanceof HiddenDenial) this.#denied(failure.denied);
+    else if (DENIALS.has(failure.reason)) this.#denied(failure);
+    return failure;
   }
 
   /** Counts what a call has moved against the rate of its caller. */
   takeCredits({ identity, permissions }: Access, credits: bigint) {
-    const { rates } = this.#options;
-    rates.takeCredits(identity.caller, permissions.creditsPerSecond, this.#options.now(), credits);
+    const { creditsPerSecond } = permissions;
+    if (creditsPerSecond === null) return;
+    const { rates, monotonic } = this.#options;
+    rates.takeCredits(identity.caller, creditsPerSecond, monotonic(), credits);
   }
 
-  #admit(
-    { caller }: Identity,
-    { requestsPerSecond, creditsPerSecond }: Access['permissions'],
-    requests: number,
-    movesCredits: boolean,
-  ): Failure | null {
-    if (requestsPerSecond === null && creditsPerSecond === null) return null;
-    const { rates } = this.#options;
-    const at = this.#options.now();
-    return (
-      (movesCredits ? rates.admitCredits(caller, creditsPerSecond, at) : null) ??
-      rates.admitRequest(caller, requestsPerSecond, at, requests)
-    );
+  /** `counted` of the requests were admitted before. */
+  #admit({ identity, permissions }: Access, requests: number, counted: number): Failure | null {
+    const { requestsPerSecond } = permissions;
+    if (requestsPerSecond === null) return null;
+    const { rates, monotonic } = this.#options;
+    const { caller } = identity;
+    return rates.admitRequest(caller, requestsPerSecond, monotonic(), requests, counted);
   }
 
   #denied(failure: Failure): Failure {
@@ -147,6 +170,9 @@ const callOf = (
   method,
   accountId,
 });
+
+const operationsOf = (usages: readonly Usage[]): readonly string[] =>
+  usages.map(({ operation }) => operation);
 
 /** Credits without usages would pay for any operation. None at all are charged by a commit of a job that failed. */
 const denyBareCredits = (call: DeniedCall, credits: bigint): Failure | null =>

@@ -12,10 +12,13 @@ import {
 import { Failure } from '../../failure.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import { isAccountInScope, needsAccount } from '../../policy/account-scope.ts';
+import { accountNotAllowed, hidden } from '../../policy/denials.ts';
 import type { MethodName } from '../../policy/methods.ts';
+import type { Permissions } from '../../policy/permissions.ts';
 import { findAccount } from '../../queries/accounts.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { type Access, accessOf } from './access.ts';
+import { ACCOUNT_ID } from './field-checker.ts';
 import { type PrepareMutation, submit } from './mutation.ts';
 import { type CallContext, type Caller, ObservedCall } from './observed-call.ts';
 import type { Resume } from './open-streams.ts';
@@ -74,14 +77,17 @@ export function handlersOf(context: ServiceContext, service: string) {
       const { admission } = context;
       const inFlight = admission.enter(call.caller.caller, null);
       try {
-        await checkScope(context, call.access, request);
+        await checkScope(context, call.access, name, request);
         return { response: await serve(context, request, call) };
       } finally {
         admission.leave(inFlight, !call.isCancelled());
       }
     });
 
-  /** An RPC that streams responses until it returns. It throws its Failures. */
+  /**
+   * An RPC that streams responses until it returns. It throws its Failures. `permitted` tells what the caller
+   * may do now: a stream can be open for longer than a policy is in force, or an account in its scope.
+   */
   const serverStream = <Request, Response>(
     name: MethodName,
     serve: (
@@ -89,16 +95,28 @@ export function handlersOf(context: ServiceContext, service: string) {
       request: Request,
       write: Write,
       cancelled: AbortSignal,
-      access: Access,
+      permitted: () => Permissions,
     ) => Promise<void>,
   ) =>
     streamHandler<Request, Response>(
       context,
       service,
       name,
-      async (request, write, cancelled, access) => {
-        await checkScope(context, access, request);
-        await serve(context, request, write, cancelled, access);
+      async (request, write, cancelled, opened) => {
+        let access = opened;
+        const permitted = () => {
+          const renewed = context.authorization.renew(access, name, accountIdOf(request));
+          if (renewed instanceof Failure) throw renewed;
+          access = renewed;
+          return access.permissions;
+        };
+        const checked: Write = async (response, resume) => {
+          permitted();
+          await checkScope(context, access, name, request);
+          await write(response, resume);
+        };
+        await checkScope(context, access, name, request);
+        await serve(context, request, checked, cancelled, permitted);
       },
     );
 
@@ -201,13 +219,22 @@ function accountIdOf(request: unknown): string {
  * Answers what reads an account out of the caller's scope as if it did not exist. Mutations are checked in their
  * unit of work, and lists of many accounts by their queries.
  */
-async function checkScope({ em }: CallContext, { permissions }: Access, request: unknown) {
+async function checkScope(
+  { em, authorization }: ServiceContext,
+  { permissions, identity }: Access,
+  method: MethodName,
+  request: unknown,
+) {
   const { accounts: scope } = permissions;
   if (!needsAccount(scope)) return;
   const accountId = accountIdOf(request);
-  if (accountId === '') return;
+  // What is no id of an account is told so by the RPC.
+  if (!ACCOUNT_ID.test(accountId)) return;
   const account = await findAccount(em(), accountId);
-  if (!account || !isAccountInScope(scope, account)) throw accountNotFound(accountId);
+  if (!account) throw accountNotFound(accountId);
+  if (isAccountInScope(scope, account)) return;
+  const call = { caller: identity.caller, method, accountId };
+  throw authorization.report(hidden(accountNotFound(accountId), accountNotAllowed(call)));
 }
 
 /**

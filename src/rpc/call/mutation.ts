@@ -2,8 +2,10 @@
  * A mutation is defined by two functions: how its request becomes a command, and how the outcome of
  * the command becomes its response. A lane decides the command and stores the encoded response.
  */
+
+import { type Giving, isGiving } from '../../day-quotas.ts';
 import { Failure } from '../../failure.ts';
-import type { StoredResponse } from '../../lanes/task.ts';
+import type { Request, StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Outcome, RequestedCommand } from '../../ledger/decide.ts';
 import { PackFailure } from '../../ledger/failures.ts';
@@ -70,27 +72,32 @@ export async function submit(
   prepared: PreparedMutation,
   call: UnaryCall,
 ): Promise<StoredResponse | Failure> {
-  const { authorization, dayQuotas } = context;
-  const { access, caller } = call;
+  const { access } = call;
   const { accountId, command } = prepared;
-  const denied = authorization.denyCommand(access, accountId, command);
+  const denied = context.authorization.denyCommand(access, accountId, command);
   if (denied) return denied;
   const perDay = access.permissions.creditLimits?.perDay ?? null;
-  if (perDay === null) return await decide(context, prepared, call, null);
-  if (command.kind === 'GrantCredits' || command.kind === 'Refund') {
-    const claim = await dayQuotas.claim(caller.caller, perDay, command);
-    if (claim instanceof Failure) return await decide(context, prepared, call, claim);
-    const answer = await decide(context, prepared, call, null);
-    if (hadNoEffect(answer)) await dayQuotas.giveBack(claim);
-    return answer;
-  }
-  const answer = await decide(
-    context,
-    prepared,
-    call,
-    dayQuotas.check(caller.caller, perDay, command),
-  );
-  if (!(answer instanceof Failure)) dayQuotas.add(caller.caller, answer.creditsMoved);
+  if (perDay === null) return await decide(context, prepared, call);
+  if (isGiving(command)) return await give(context, prepared, call, command, perDay);
+  const dayTally = context.dayQuotas.tally(call.caller.caller);
+  const answer = await decide(context, prepared, call, { dayTally });
+  if (hadNoEffect(answer)) dayTally.giveBack();
+  return answer;
+}
+
+/** Claims what is given from the caller's quota before it is decided. */
+async function give(
+  context: ServiceContext,
+  prepared: PreparedMutation,
+  call: UnaryCall,
+  command: Giving,
+  perDay: bigint,
+): Promise<StoredResponse | Failure> {
+  const { dayQuotas } = context;
+  const claim = await dayQuotas.claim(call.caller.caller, perDay, prepared.accountId, command);
+  if (claim instanceof Failure) return await decide(context, prepared, call, { blockedBy: claim });
+  const answer = await decide(context, prepared, call);
+  if (hadNoEffect(answer)) await dayQuotas.giveBack(claim);
   return answer;
 }
 
@@ -100,12 +107,14 @@ const hadNoEffect = (answer: StoredResponse | Failure): boolean =>
     ? !['DATABASE_UNAVAILABLE', 'INTERNAL'].includes(answer.reason)
     : answer.creditsMoved === 0n;
 
+type OfDay = Partial<Pick<Request, 'blockedBy' | 'dayTally'>>;
+
 /** `blockedBy`: the limit that the caller has reached. A replay is answered all the same. */
 async function decide(
   context: ServiceContext,
   { requestId, ...prepared }: PreparedMutation,
   { caller, access, isCancelled }: UnaryCall,
-  blockedBy: Failure | null,
+  { blockedBy = null, dayTally = null }: OfDay = {},
 ): Promise<StoredResponse | Failure> {
   const { lanes, admission, authorization, audit } = context;
   const { accountId, command } = prepared;
@@ -116,6 +125,7 @@ async function decide(
     origin: { ...caller, requestId },
     permissions: access.permissions,
     isAbandoned: isCancelled,
+    dayTally,
     blockedBy: blockedBy ?? checkPaymentProvider(context, command),
   });
   admission.leave(inFlight, !isCancelled());

@@ -29,14 +29,7 @@ export type Caller = {
 
 export type CallContext = Pick<
   ServiceContext,
-  | 'tracer'
-  | 'log'
-  | 'inFlight'
-  | 'admission'
-  | 'overloadAnswer'
-  | 'streams'
-  | 'authorization'
-  | 'em'
+  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer' | 'streams' | 'authorization'
 >;
 
 /** The status codes that OpenTelemetry counts as errors of the server; the others are the caller's. */

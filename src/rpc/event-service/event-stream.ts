@@ -9,11 +9,10 @@ import {
 import { EVENT_TYPES, type EventType } from '../../ledger/event.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
-import type { AccountScope } from '../../policy/permissions.ts';
+import type { Permissions } from '../../policy/permissions.ts';
 import { newestSeq } from '../../queries/entries.ts';
 import { type EventFilter, findEvents, newestPosition } from '../../queries/events.ts';
 import type { PositionedEvent } from '../../store/tables/events.ts';
-import type { Access } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { encodeStreamPages, positionLost, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
@@ -29,9 +28,9 @@ export async function streamEvents(
   request: StreamEventsRequest,
   write: Write,
   cancelled: AbortSignal,
-  { permissions }: Access,
+  permitted: () => Permissions,
 ): Promise<void> {
-  const { filter, after: start } = parseRequest(request, permissions.accounts);
+  const { filter, after: start } = parseRequest(request);
   const { accountId } = filter;
   if (accountId && (await newestSeq(em(), accountId)) === null) throw accountNotFound(accountId);
   const ended = AbortSignal.any([cancelled, stopping]);
@@ -40,7 +39,10 @@ export async function streamEvents(
     const newest = await newestPosition(em());
     if (after > newest) throw tokenOfOther(after, newest);
     while (after < newest && !ended.aborted) {
-      const { pages, until } = await readPages(em(), after, newest, filter);
+      const { pages, until } = await readPages(em(), after, newest, {
+        ...filter,
+        scope: permitted().accounts,
+      });
       for (const { bytes, nextToken } of pages) await write(bytes, { next_token: nextToken });
       after = until;
     }
@@ -85,10 +87,10 @@ async function readPages(em: Em, after: bigint, newest: bigint, filter: EventFil
   return { pages: encoded, until };
 }
 
-function parseRequest(
-  request: StreamEventsRequest,
-  scope: AccountScope | null,
-): { filter: EventFilter; after: bigint } {
+function parseRequest(request: StreamEventsRequest): {
+  filter: Omit<EventFilter, 'scope'>;
+  after: bigint;
+} {
   const check = new FieldChecker();
   const after = decodeStreamToken('after_token', request.afterToken, check);
   const types = request.types.filter(isEventType);
@@ -97,7 +99,7 @@ function parseRequest(
   const { accountId } = request;
   if (accountId) check.accountId(accountId);
   check.throwIfInvalid();
-  return { filter: { types, accountId, scope }, after };
+  return { filter: { types, accountId }, after };
 }
 
 const isEventType = (type: string): type is EventType =>

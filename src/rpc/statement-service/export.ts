@@ -8,12 +8,12 @@ import {
 import { planNotFound } from '../../ledger/failures.ts';
 import { formatMonth, monthStart, parseMonth } from '../../ledger/month.ts';
 import type { Statement } from '../../ledger/statement.ts';
+import type { Permissions } from '../../policy/permissions.ts';
 import {
   findStatementsOfMonths,
   findStatementsOfPlan,
   type PlanStatementsFilter,
 } from '../../queries/statements.ts';
-import type { Access } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { loadAccount } from '../call/load-account.ts';
@@ -31,7 +31,7 @@ export async function exportStatements(
   request: ExportStatementsRequest,
   write: Write,
   cancelled: AbortSignal,
-  { permissions }: Access,
+  permitted: () => Permissions,
 ): Promise<void> {
   const { of, from, to, format } = parseRequest(request);
   const pages =
@@ -39,7 +39,7 @@ export async function exportStatements(
       ? statementsOfAccount(context, of.value, from, to)
       : statementsOfPlan(
           context,
-          { planId: of.value, toMonth: to, scope: permissions.accounts },
+          { planId: of.value, toMonth: to, scope: permitted().accounts },
           from,
           cancelled,
         );
