@@ -100,7 +100,6 @@ const grantMutations = (group: Group, reason: string): Mutation[] =>
         value: GrantCreditsRequest.fromPartial({
           ...mutationIds(id),
           credits: CREDITS,
-          reason: 'a bench',
           category: Grant_Category.PAID,
           reason,
           expiresAt: new Date(Date.UTC(2100 + index, 0, 1)),
