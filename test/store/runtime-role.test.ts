@@ -18,7 +18,6 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
     ...['events_hash', 'caller_days'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
-    'caller_days',
   ],
   grants: ['remaining', 'reserved', 'notice_at', 'stranded', 'state', 'open'],
   reservations: [
