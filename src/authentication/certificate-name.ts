@@ -3,7 +3,8 @@ import type { PeerCertificate } from 'node:tls';
 import { isCallerName } from './caller-name.ts';
 
 /** One name of a subject alternative name. Node quotes a value, as JSON, that could be taken for several. */
-const ALTERNATIVE_NAME = /([A-Za-z][A-Za-z ]*):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
+const ALTERNATIVE_NAME =
+  /([A-Za-z][A-Za-z ]*):("(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|[^",]*)(?:, |$)/uy;
 /** A SPIFFE id of a workload. One without a path names a trust domain, which is no caller. */
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/;
 

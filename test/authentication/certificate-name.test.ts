@@ -25,6 +25,8 @@ test.each([
   [`URI:spiffe://example.org/${'a'.repeat(300)}`, null],
   ['URI:spiffe://example.org/a, URI:spiffe://example.org/b', null],
   ['URI:spiffe://example.org/a, unreadable', null],
+  ['URI:"\t"', null],
+  ['URI:"\\x"', null],
 ])('a certificate with %s names %s', (subjectaltname, name) => {
   expect(certificateName({ subjectaltname, subject: { CN: 'name' } })).toBe(name);
 });

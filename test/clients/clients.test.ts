@@ -139,7 +139,7 @@ for (const language of LANGUAGES) {
       const step = steps.find(({ output }) => output?.includes('problem=NO_CREDENTIALS'));
       const { output, exitCode } = await run(step?.script ?? '', folder, scrip.strictAddress);
       expect(exitCode).toBe(1);
-      expect(output).toMatch(/^UNAVAILABLE: /i);
+      expect(output).toMatch(/^UNAVAILABLE: /im);
       expect(output).not.toContain('reason=');
     });
 
