@@ -18,7 +18,7 @@ let year: SimulatedYear;
 beforeAll(async () => {
   simulated = await startSimulatedService(STARTS_AT, await createDatabase(inject('postgresUrl')));
   year = await simulateYear(simulated, { accounts: 30, seed: 1 }, () => {});
-}, 120_000);
+}, 600_000);
 
 afterAll(() => simulated.close());
 
@@ -166,4 +166,4 @@ test('the command needs no database, prints ok, and removes its files', async ()
   const wrong = await run(directory, '--accounts', 'some');
   expect(wrong).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^year: --accounts /) });
   await rm(directory, { recursive: true });
-}, 120_000);
+}, 600_000);
