@@ -80,8 +80,8 @@ export class PlantedSecrets {
   }
 }
 
-/** The command lines of a process and of all that it started, and theirs. */
-export function commandLines(pid: number): readonly string[] {
+/** A process and all that it started, and they: their command lines, or their environments. */
+export function familyOf(pid: number, file: 'cmdline' | 'environ'): readonly string[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)))
     try {
@@ -95,5 +95,5 @@ export function commandLines(pid: number): readonly string[] {
     size = family.size;
     for (const [child, parent] of parents) if (family.has(parent)) family.add(child);
   }
-  return [...family].map((member) => readFileSync(`/proc/${member}/cmdline`, 'utf8'));
+  return [...family].map((member) => readFileSync(`/proc/${member}/${file}`, 'utf8'));
 }

@@ -3,11 +3,18 @@
  * whatever can fail does. All of its secrets are planted, once as variables and once in files.
  */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { connect, type Scrip, ScripError } from '../../src/client.ts';
+import { readPostmaster } from '../../src/embedded-postgres/postmaster.ts';
+import { createServiceLogin } from '../../src/embedded-postgres/service-login.ts';
+import { defined } from '../accounts.ts';
 import {
   type Authority,
   createAuthority,
@@ -21,8 +28,8 @@ import { answers, Receiver } from '../events/receiver.ts';
 import { CHECKOUT } from '../payments/given.ts';
 import { type Intercept, StripeFake, signatureOf } from '../payments/stripe-fake.ts';
 import { createDatabase, execute } from '../postgres.ts';
-import { commandLines, PASSWORD, PlantedSecrets, withPassword } from './planted.ts';
-import { end, logOf, type Replica, SOON, startReplica } from './replica.ts';
+import { familyOf, PASSWORD, PlantedSecrets, withPassword } from './planted.ts';
+import { end, logOf, type Replica, SOON, startPublished, startReplica } from './replica.ts';
 
 /** What a collector receives. It refuses half of it, so that the exporter has something to complain about. */
 class Collector {
@@ -259,7 +266,7 @@ describe.each(['variables', 'files'])('with its secrets in %s, a service', (kind
   });
 
   test('has none in its command line', () => {
-    const lines = commandLines(scrip.process.pid ?? 0);
+    const lines = familyOf(scrip.process.pid ?? 0, 'cmdline');
     expect(lines[0]).toContain('src/main.ts');
     secrets.expectNoneIn('command lines', lines.join('\n'));
   });
@@ -286,4 +293,36 @@ describe.each(['variables', 'files'])('with its secrets in %s, a service', (kind
     secrets.expectNoneIn('stderr', `stderr: ${stderr}`);
     secrets.expectNoneIn('the spans', collector.text);
   });
+});
+
+test('on the embedded database neither it nor what it starts shows a password', async () => {
+  const secrets = await PlantedSecrets.create();
+  const DATA_DIRECTORY = join(await mkdtemp(join(tmpdir(), 'scrip-secrets-')), '.data');
+  const { STRIPE_SECRET_KEY } = new StripeFake().env;
+  const scrip = await startPublished({ DATA_DIRECTORY, STRIPE_SECRET_KEY, LOG_LEVEL: 'trace' });
+  try {
+    const path = (name: string) => readFileSync(join(DATA_DIRECTORY, name), 'utf8');
+    const password = secrets.plant('the password of the owner', path('postgres/password'));
+    const { port } = defined(await readPostmaster(join(DATA_DIRECTORY, 'postgres')));
+    const ownersUrl = `postgres://postgres:${password}@127.0.0.1:${port}/scrip`;
+    secrets.plant('that of the service', new URL(await createServiceLogin(ownersUrl)).password);
+    const lines = familyOf(scrip.process.pid ?? 0, 'cmdline');
+    // The service, its launcher, PostgreSQL and its sessions.
+    expect(lines.length).toBeGreaterThan(5);
+    expect(lines.join('\n')).toMatch(/launcher\.ts[\s\S]*postgres: [\w-]+: scrip_service scrip /);
+    secrets.expectNoneIn('command lines', lines.join('\n'));
+    const [, ...children] = familyOf(scrip.process.pid ?? 0, 'environ');
+    secrets.expectNoneIn('environments of children', children.join('\n'));
+    const { code, stdout, stderr } = await scrip.signal('SIGTERM');
+    expect(code).toBe(0);
+    secrets.expectNoneIn('the output', stdout + stderr);
+    secrets.expectNoneIn('the log of PostgreSQL', path('postgres.log'));
+  } finally {
+    await end(scrip);
+    // If the service was killed, its PostgreSQL stops a moment later.
+    const postmaster = () => readPostmaster(join(DATA_DIRECTORY, 'postgres'));
+    await vi.waitUntil(async () => (await postmaster()) === undefined, SOON);
+    await secrets.remove();
+    await rm(join(DATA_DIRECTORY, '..'), { recursive: true });
+  }
 });
