@@ -69,7 +69,8 @@ const brokenUrls = (): readonly (readonly [string, string, string])[] => {
     ['of a host that is not there', changed({ hostname: 'db.invalid' }), 'db.invalid'],
     ['of a database that is not there', changed({ pathname: '/nowhere' }), 'nowhere'],
     ['whose password is not escaped', databaseUrl.replace(written, PASSWORD.replace(' ', '')), ''],
-    ['of a server without TLS', `${databaseUrl}?sslmode=verify-full`, 'SSL'],
+    ['of a server without TLS', `${changed({ hostname: 'localhost' })}?sslmode=verify-full`, 'SSL'],
+    ['of an address that no certificate names', `${databaseUrl}?sslmode=verify-full`, 'IP address'],
     ['of a CA that is not there', `${databaseUrl}?sslrootcert=/nowhere.pem`, '/nowhere.pem'],
     ['of a database without tables', emptyUrl, ''],
   ];
