@@ -81,9 +81,9 @@ begin
     where account_id = p_account;
   insert into reservations (account_id, reservation_id, state, over_commit_policy, rate_card_version,
       entry_seq, credits, committed, returned, created_at, expires_at, late, plan_id, allocations,
-      reference)
+      caller, reference)
     values (p_account, v_reservation, c_active, c_reject, p_version, v_account.seq, p_credits, 0, 0,
-      v_at, v_expires_at, false, v_account.plan_id, v_allocations::json, p_reference);
+      v_at, v_expires_at, false, v_account.plan_id, v_allocations::json, p_caller, p_reference);
   insert into entries (account_id, seq, at, credits, remaining_after, reserved_after, overage_after,
       plan_version, rate_card_version, kind, method, reservation_id, plan_id, caller, request_id,
       trace_id, span_id, content, hash, fingerprint, response, reference, salt)
