@@ -2,7 +2,6 @@
  * The production build in an empty folder, as an ordinary user, on the machine's own Node, which only
  * has to be 20 or newer.
  */
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,33 +70,6 @@ test('npm start runs the sources where the development dependencies are installe
   const { code, stdout } = await service.ended;
   expect(code).toBe(0);
   expect(stdout).toMatch(/"node":"v24\..*"msg":"starting from src\/"/);
-});
-
-test('npm sbom lists every dependency with its version and hashes, and none of development', async () => {
-  // The manifest is the checkout's: `npm pack` changes nothing in it.
-  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Readonly<
-    Record<'dependencies' | 'devDependencies', Record<string, string>>
-  >;
-  const command = ['npm', 'sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'];
-  const { code, stdout, stderr } = await installation.run(command);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const { bomFormat, metadata, components } = JSON.parse(stdout) as {
-    readonly bomFormat: string;
-    readonly metadata: { readonly component: { readonly purl: string } };
-    readonly components: readonly {
-      readonly name: string;
-      readonly version: string;
-      readonly hashes?: readonly unknown[];
-    }[];
-  };
-  expect(bomFormat).toBe('CycloneDX');
-  expect(metadata.component.purl).toMatch(/^pkg:npm\/scrip@\d/);
-  for (const [name, version] of Object.entries(manifest.dependencies)) {
-    const listed = components.find((component) => component.name === name);
-    expect(listed, name).toMatchObject({ version });
-    expect(listed?.hashes?.length, name).toBeGreaterThan(0);
-  }
-  expect(components.filter(({ name }) => name in manifest.devDependencies)).toEqual([]);
 });
 
 test('npm run verify and npm run scrip find the database and the plan files', async () => {
