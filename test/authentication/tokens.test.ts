@@ -185,9 +185,16 @@ describe('a token is refused', () => {
     ['longer than 8 KB', 'TOKEN_TOO_LONG', 'x'.repeat(8_192)],
     ['no JWT', 'TOKEN_MALFORMED', 'secret'],
     ['of three parts that are none', 'TOKEN_MALFORMED', 'x.y.z'],
-    ['two', 'TOKEN_MALFORMED', 'one two'],
   ])('that is %s', async (_, problem, token) => {
     expect(await problemOf(token)).toBe(problem);
+  });
+
+  test('that is two, of a client that sends it', async () => {
+    const client = clientOf(scrip, { tls: tlsOf(authority.certificate) });
+    const metadata = new Metadata();
+    metadata.set('authorization', 'Bearer one two');
+    const error = await errorOf(client.plans.listPlans({}, { metadata }));
+    expect(error).toMatchObject({ metadata: { problem: 'TOKEN_MALFORMED' } });
   });
 
   test('whose header says no algorithm', async () => {
