@@ -129,7 +129,8 @@ async function refuseUnmigrated(url: string) {
 
 function printReadyMessage(config: Config, port: number) {
   const address = `localhost:${port}`;
-  const flags = config.TLS_CERT_FILE ? '-cacert CA_FILE' : '-plaintext';
+  const mutual = config.TLS_CLIENT_CA_FILE ? ' -cert CERT_FILE -key KEY_FILE' : '';
+  const flags = config.TLS_CERT_FILE ? `-cacert CA_FILE${mutual}` : '-plaintext';
   process.stdout.write(
     [
       '',

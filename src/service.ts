@@ -86,6 +86,8 @@ type Context = {
   readonly em: () => Em;
   readonly clock: ReplicaClock;
   /** In milliseconds; for rates. */
+  /** The host's clock, by which certificates and tokens are checked, in epoch milliseconds. */
+  readonly host: () => number;
   readonly monotonic: () => number;
   readonly tracer: Tracer;
   readonly log: Logger;
@@ -130,10 +132,8 @@ export async function startService(
     const catalogue = new Catalogue(em);
     const tracer = trace.getTracer('scrip');
     const { host: now, monotonic } = { ...systemTimeSources(em), ...sources };
-    policy = await openPolicy(config, log, ({ file }) => {
-      authentication?.setTokenIssuers(file.issuers).catch((error: unknown) => {
-        log.error({ err: error }, 'the token issuers of the policy cannot be used');
-      });
+    policy = await openPolicy(config, log, async ({ file }) => {
+      await authentication?.setTokenIssuers(file.issuers);
     });
     authentication = await startAuthentication({
       config,
@@ -142,7 +142,8 @@ export async function startService(
       now,
     });
     clock = await startClock(config, em, log, sources);
-    const context = { config, rootEm: orm.em, em, clock, monotonic, tracer, log, catalogue };
+    const times = { clock, host: now, monotonic };
+    const context = { config, rootEm: orm.em, em, ...times, tracer, log, catalogue };
     const planIds = await loadPublishedPlans(context);
     if (planFiles) await warnOfOtherPlans(context, planFiles);
     const service = await startParts(context, { authentication, policy }, databaseUrl);
@@ -164,10 +165,10 @@ export async function startService(
 async function openPolicy(
   config: Config,
   log: Logger,
-  onChange: (policy: CompiledPolicy) => void,
+  prepare: (policy: CompiledPolicy) => Promise<void>,
 ): Promise<PolicySource | null> {
   const { POLICY_FILE: file, POLICY_RELOAD_INTERVAL_MS: intervalMs } = config;
-  return file ? await PolicySource.open({ file, log, intervalMs, onChange }) : null;
+  return file ? await PolicySource.open({ file, log, intervalMs, prepare }) : null;
 }
 
 async function startClock(
@@ -246,6 +247,7 @@ async function startParts(
           rates: new RateLimits(),
           audit,
           monotonic: context.monotonic,
+          now: context.host,
         }),
         dayQuotas: new DayQuotas(context.em, context.clock),
         audit,

@@ -46,7 +46,7 @@ export class Authenticator {
         : withCertificate(bearer, certificate);
     }
     if (takesCertificates) return this.#certificateOf(session);
-    return takesHeader ? namedBy(headers[CALLER_KEY]) : this.#noCredentials();
+    return takesHeader ? namedBy(headers[CALLER_KEY], tokens.areAccepted) : this.#noCredentials();
   }
 
   #certificateOf(session: Http2Session): Identity | Failure {
@@ -67,7 +67,7 @@ export class Authenticator {
         'CERTIFICATE_WITHOUT_NAME',
         'the certificate has neither one SPIFFE id nor a common name of printable ASCII without spaces',
       );
-    return { caller, method: 'CERTIFICATE', certificate: '', claims: {} };
+    return { caller, method: 'CERTIFICATE', certificate: '', claims: {}, until: null };
   }
 
   #noCredentials(): Failure {
@@ -92,19 +92,31 @@ function withCertificate(
   if (bearer instanceof Failure) return bearer;
   // A certificate that was shown and cannot be used would hide who carries the token.
   if (certificate instanceof Failure && isShown(certificate)) return certificate;
-  const { caller, claims } = bearer;
+  const { caller, claims, until } = bearer;
   const carrier = certificate instanceof Failure || !certificate ? '' : certificate.caller;
-  return { caller, method: 'TOKEN', certificate: carrier, claims };
+  return { caller, method: 'TOKEN', certificate: carrier, claims, until };
 }
 
-function namedBy(name: string | readonly string[] | undefined): Identity | Failure {
+/** Names with a colon are those of tokens, where tokens are accepted. */
+function namedBy(
+  name: string | readonly string[] | undefined,
+  areTokensAccepted: boolean,
+): Identity | Failure {
+  if (areTokensAccepted && name?.includes(':')) return invalidName('must not contain a colon');
   if (name !== undefined && !(typeof name === 'string' && NAME.test(name))) return invalidName();
-  return { caller: name ?? UNNAMED_CALLER, method: 'HEADER', certificate: '', claims: {} };
+  return {
+    caller: name ?? UNNAMED_CALLER,
+    method: 'HEADER',
+    certificate: '',
+    claims: {},
+    until: null,
+  };
 }
 
-function invalidName(): Failure {
+function invalidName(
+  description = 'must be 1 to 128 printable ASCII characters without spaces',
+): Failure {
   const field = CALLER_KEY;
-  const description = 'must be 1 to 128 printable ASCII characters without spaces';
   const message = `the request metadata ${field} ${description}`;
   return new Failure('INVALID_FIELD', message, { field }, [{ field, description }]);
 }

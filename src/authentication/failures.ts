@@ -29,3 +29,5 @@ export const callerUnknown = (
 /** Whether a certificate was shown that cannot be used. */
 export const isShown = ({ metadata }: Failure): boolean =>
   metadata['problem'] !== ('NO_CREDENTIALS' satisfies Problem);
+
+export const tokenExpired = (): Failure => callerUnknown('TOKEN_EXPIRED', 'the token has expired');

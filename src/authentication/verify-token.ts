@@ -4,7 +4,7 @@ import type { Failure } from '../failure.ts';
 import { hasClaims } from '../policy/claims.ts';
 import type { TokenIssuer } from '../policy/token-issuer.ts';
 import { isCallerName } from './caller-name.ts';
-import { callerUnknown } from './failures.ts';
+import { callerUnknown, tokenExpired } from './failures.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 
 /** An issuer whose tokens can be verified. */
@@ -78,8 +78,7 @@ function bearerOf(payload: JWTPayload, issuer: TokenIssuer): Bearer | Failure {
 
 /** What an error of jose says. Whatever it is, the token is not verified. */
 function toFailure(error: unknown, { algorithms }: TokenIssuer): Failure {
-  if (error instanceof errors.JWTExpired)
-    return callerUnknown('TOKEN_EXPIRED', 'the token has expired');
+  if (error instanceof errors.JWTExpired) return tokenExpired();
   if (error instanceof errors.JWTClaimValidationFailed) return ofClaim(error.claim);
   if (error instanceof errors.JOSEAlgNotAllowed)
     return callerUnknown(

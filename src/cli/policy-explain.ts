@@ -68,7 +68,7 @@ function identityOf(
     throw argumentError(`${caller} has no token, so there is no --certificate and no --claims`);
   // Of a caller who names itself, authentication knows only that name.
   const name = method === 'HEADER' ? caller.slice(HEADER.length + 1) : caller;
-  return { caller: name, method, certificate, claims: parseClaims(claims) };
+  return { caller: name, method, certificate, claims: parseClaims(claims), until: null };
 }
 
 function parseClaims(json: string): Identity['claims'] {

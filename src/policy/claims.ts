@@ -7,7 +7,8 @@ export type RequiredClaim = string | number | boolean | { readonly [name: string
 export function hasClaim(claim: unknown, required: RequiredClaim): boolean {
   if (typeof required !== 'object')
     return claim === required || (Array.isArray(claim) && claim.includes(required));
-  return typeof claim === 'object' && claim !== null && hasClaims(claim, required);
+  const isMapping = typeof claim === 'object' && claim !== null && !Array.isArray(claim);
+  return isMapping && hasClaims(claim, required);
 }
 
 /** Whether the claims have all that is required of them. */

@@ -36,7 +36,13 @@ export class CompiledPolicy implements Policy {
 
   /** The rule of the certificate that carried the token. */
   carrierRuleOf({ certificate }: Identity): Rule | null {
-    return this.ruleOf({ caller: certificate, method: 'CERTIFICATE', certificate: '', claims: {} });
+    return this.ruleOf({
+      caller: certificate,
+      method: 'CERTIFICATE',
+      certificate: '',
+      claims: {},
+      until: null,
+    });
   }
 
   /** Whether the token came without a certificate, or with one that may carry it. */

@@ -15,4 +15,6 @@ export type Identity = {
   readonly certificate: string;
   /** The claims of the token; empty without one. */
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Until when its token is valid, in epoch milliseconds. Null without a token. */
+  readonly until: number | null;
 };

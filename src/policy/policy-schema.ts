@@ -47,7 +47,10 @@ const operationPattern = z
 
 const accountPrefix = z
   .string()
-  .regex(/^[\x21-\x7e]{1,128}$/, 'must be 1 to 128 printable ASCII characters without spaces');
+  .regex(
+    /^[\x21-\x29\x2b-\x7e]{1,128}$/,
+    'must be 1 to 128 printable ASCII characters without spaces, and without *',
+  );
 
 /** Lists with at least one item: an empty one would look like no limit, and be the strictest. */
 const some = <T>(item: z.ZodType<T>) => z.array(item).min(1);
@@ -58,15 +61,12 @@ const limit = <T>(schema: z.ZodType<T>) =>
 
 /** What a claim is, what a claim that is a list contains, or what a claim that is a mapping must have. */
 const claimValue: z.ZodType<RequiredClaim> = z.lazy(() =>
-  z.union(
-    [text, z.boolean(), yamlIntegers(0n, SAFE_MAX).transform(Number), keyedBy(text, claimValue)],
-    {
-      error: ({ input }) =>
-        input === undefined
-          ? 'missing key'
-          : 'must be text, a whole number, true or false, or a mapping of them',
-    },
-  ),
+  z.union([text, z.boolean(), yamlIntegers(0n, SAFE_MAX).transform(Number), someClaims], {
+    error: ({ input }) =>
+      input === undefined
+        ? 'missing key'
+        : 'must be text, a whole number, true or false, or a mapping of them that is not empty',
+  }),
 );
 
 const claimValues = keyedBy(text, claimValue);
@@ -81,6 +81,10 @@ const keySetUrl = z
   .refine(
     (url) => !URL.canParse(url) || isHttpsOrLoopback(new URL(url)),
     'must be https://: keys that can be changed on the way let anyone issue tokens',
+  )
+  .refine(
+    (url) => !URL.canParse(url) || (new URL(url).username === '' && new URL(url).password === ''),
+    'must not name a user',
   );
 
 const isHttpsOrLoopback = ({ protocol, hostname }: URL): boolean =>

@@ -19,8 +19,11 @@ export type PolicySourceOptions = {
   readonly log: Logger;
   /** How often the file is read. It is small, and mounted files change in too many ways to be watched. */
   readonly intervalMs: number;
-  /** Called after another policy has come into force. */
-  readonly onChange?: (policy: CompiledPolicy) => void;
+  /**
+   * Puts in force what is outside of the policy, such as the keys of its issuers, before the policy. If it
+   * rejects, the policy before stays in force.
+   */
+  readonly prepare?: (policy: CompiledPolicy) => Promise<void>;
 };
 
 /** A policy file that cannot be used, with every reason. */
@@ -78,6 +81,7 @@ export class PolicySource implements Policy {
       const text = await readText(file);
       if (text === this.#seen) return;
       const policy = compile(file, text);
+      await this.#prepare(policy);
       this.#replace(policy, text);
     } catch (error) {
       if (!(error instanceof InvalidPolicy)) throw error;
@@ -96,15 +100,21 @@ export class PolicySource implements Policy {
     await this.#poller.stop();
   }
 
+  async #prepare(policy: CompiledPolicy) {
+    const { file, prepare } = this.#options;
+    await prepare?.(policy).catch((error: Error) => {
+      throw new InvalidPolicy([`${file}: ${error.message}`]);
+    });
+  }
+
   #replace(policy: CompiledPolicy, text: string) {
-    const { file, log, onChange } = this.#options;
+    const { file, log } = this.#options;
     const changes = policyChanges(this.#policy.file, policy.file);
     if (this.#isBroken) log.info({ file }, 'the policy file is valid again');
     if (changes) log.info({ file, ...changes }, 'policy changed');
     this.#seen = text;
     this.#isBroken = false;
     this.#policy = policy;
-    onChange?.(policy);
   }
 }
 

@@ -30,7 +30,7 @@ import { accountGate } from './call/account-gate.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
 import { requestDecoder } from './call/request-decoder.ts';
 import { replaceServerMethods, transportFailures } from './call/transport-failures.ts';
-import { allowResets } from './connection-limits.ts';
+import { setConnectionOptions } from './connection-limits.ts';
 import { eventService } from './event-service/event-service.ts';
 import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
@@ -84,7 +84,7 @@ export async function startRpcServer(
     'grpc.max_receive_message_length': 3 * 1024 * 1024,
     interceptors: [transportFailures(context)],
   });
-  allowResets(server);
+  setConnectionOptions(server);
   replaceServerMethods(server, context);
   const descriptors = readDescriptors();
   addService(server, context, descriptors, BillingServiceService, billingService(context));

@@ -8,7 +8,7 @@ import { captureLog } from '../disruptions.ts';
 import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestOptions, type TestService } from '../service.ts';
 import { callerOf, clientOf } from './client.ts';
-import { AUDIENCE, ISSUER, KeyServer, TokenKey } from './token-authority.ts';
+import { AUDIENCE, ISSUER, KeyServer, keySetOf, TokenKey } from './token-authority.ts';
 
 let key: TokenKey;
 let keys: KeyServer;
@@ -61,11 +61,14 @@ test('without TLS on another address x-caller does not count', async () => {
 test('on loopback a rule for header:NAME is about x-caller, and entries store the name alone', async () => {
   const service = await start(policyOf([issuer('cluster')], 'header:anna', 'cluster:admin'));
   expect(await callerOf(clientOf(service, { caller: 'anna' }))).toBe('anna');
-  for (const caller of ['bob', 'header:anna', 'cluster:admin', 'cn:anna'])
-    expect(await errorOf(clientOf(service, { caller }).plans.listPlans({}))).toMatchObject({
-      code: status.PERMISSION_DENIED,
-      reason: 'CALLER_NOT_ALLOWED',
-    });
+  const asCaller = (caller: string) => errorOf(clientOf(service, { caller }).plans.listPlans({}));
+  expect(await asCaller('bob')).toMatchObject({
+    code: status.PERMISSION_DENIED,
+    reason: 'CALLER_NOT_ALLOWED',
+  });
+  // Entries and reservations of tokens and certificates have such names.
+  for (const caller of ['header:anna', 'cluster:admin', 'cn:anna', 'spiffe://example.org/anna'])
+    expect(await asCaller(caller)).toMatchObject({ reason: 'INVALID_FIELD' });
 });
 
 test('another policy brings other issuers, and the keys of those that stay are not fetched again', async () => {
@@ -90,16 +93,20 @@ test('another policy brings other issuers, and the keys of those that stay are n
   await other.plans.listPlans({});
 });
 
-test('issuers whose file of keys is missing leave those before them', async () => {
+test('a policy with an issuer whose file of keys is missing changes nothing until the file is there', async () => {
   const { log, lines } = captureLog('debug');
   const service = await start(policyOf([issuer('cluster')], 'cluster:renderer'), { log });
   const { plans } = clientOf(service, { token: await key.sign() });
   await plans.listPlans({});
-  const missing = issuer('cluster', ISSUER, `file: ${join(directory, 'none.json')}`);
-  await writeFile(POLICY_FILE, policyOf([missing], 'cluster:renderer'));
+  const file = join(directory, 'later.json');
+  const missing = issuer('cluster', 'https://other.example.org', `file: ${file}`);
+  await writeFile(POLICY_FILE, policyOf([missing], 'cluster:other'));
   await service.service.reload();
-  await expect
-    .poll(() => lines.map(({ msg }) => msg), { timeout: 60_000 })
-    .toContain('the token issuers of the policy cannot be used');
+  await service.service.reload();
   await plans.listPlans({});
+  const broken = 'the policy file is invalid: the policy before it stays in force';
+  expect(lines.filter(({ msg }) => msg === broken)).toHaveLength(1);
+  await writeFile(file, JSON.stringify(await keySetOf(key)));
+  await service.service.reload();
+  expect((await errorOf(plans.listPlans({}))).metadata['problem']).toBe('TOKEN_ISSUER');
 });

@@ -1,4 +1,12 @@
 /** Bearer tokens: whose are accepted, whom they name, and how their keys are rotated. */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  connect as connectHttp2,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions,
+} from 'node:http2';
 import { Metadata, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { UrlKeys } from '../../src/authentication/issuer-keys.ts';
@@ -14,6 +22,7 @@ import {
   type CertificateOptions,
   createAuthority,
   createTlsDirectory,
+  type Pair,
   signServer,
   type TlsDirectory,
 } from './authority.ts';
@@ -413,6 +422,50 @@ describe('keys in a file', () => {
   });
 });
 
+/** The headers that answer a call with these request headers, as they are. */
+async function rawCall(
+  { service }: TestService,
+  pair: Pair,
+  headers: OutgoingHttpHeaders,
+): Promise<IncomingHttpHeaders> {
+  const session = connectHttp2(`https://localhost:${service.port}`, {
+    ca: authority.certificate,
+    cert: pair.certificate,
+    key: pair.key,
+    strictFieldWhitespaceValidation: false,
+  } as SecureClientSessionOptions);
+  onTestFinished(() => session.destroy());
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/billing.v1.PlanService/ListPlans',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  });
+  stream.end(Buffer.alloc(5));
+  const [answer] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+  return answer;
+}
+
+test('a stream ends with the next message after its token has expired', async () => {
+  const service = await startHere([issuerOf({ url: keys.url })]);
+  const accountId = `acct-${randomUUID()}`;
+  const mine = clientOf(service, {
+    tls: tlsOf(authority.certificate),
+    token: await key.sign({ exp: inSeconds(3_600) }),
+  });
+  await mine.accounts.openAccount({ accountId, requestId: 'open', planId: 'verts' });
+  const messages = mine.billing.streamHistory({ accountId, follow: true });
+  await messages.next();
+  service.advance(2 * HOUR);
+  const later = clientOf(service, {
+    tls: tlsOf(authority.certificate),
+    token: await key.sign({ exp: inSeconds(4 * 3_600) }),
+  });
+  await later.accounts.updateAccount({ accountId, requestId: 'rename', displayName: 'next' });
+  expect((await errorOf(messages.next())).metadata['problem']).toBe('TOKEN_EXPIRED');
+});
+
 describe('on a connection with a certificate', () => {
   let mutual: TestService;
   beforeAll(async () => {
@@ -431,6 +484,17 @@ describe('on a connection with a certificate', () => {
   test('the token names the caller', async () => {
     expect(await callerOf(await carrier(await key.sign()))).toBe('cluster:renderer');
     expect(await callerOf(await carrier())).toBe('cn:gateway');
+  });
+
+  test.each([
+    ['a space behind it', (token: string) => `Bearer ${token} `],
+    ['a space before it', (token: string) => ` Bearer ${token}`],
+    ['a tab behind it', (token: string) => `Bearer ${token}\t`],
+  ])('a token with %s is not dropped in favour of the certificate', async (_, written) => {
+    const answer = await rawCall(mutual, await authority.sign({ commonName: 'gateway' }), {
+      authorization: written('forged'),
+    });
+    expect(answer['grpc-status']).toBe(String(status.UNAUTHENTICATED));
   });
 
   test('a token that is refused is not ignored in favour of the certificate', async () => {

@@ -130,6 +130,7 @@ test('a caller that no rule names is never allowed anything', () => {
     method,
     certificate: fc.oneof(fc.constant(''), name),
     claims,
+    until: fc.constant(null),
   });
   // Written anew: which callers the rules above name.
   const isNamed = ({ caller, method }: Identity) =>

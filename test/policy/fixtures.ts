@@ -26,6 +26,7 @@ export const certificate = (caller: string): Identity => ({
   method: 'CERTIFICATE',
   certificate: '',
   claims: {},
+  until: null,
 });
 
 /** `carriedBy` is the name of the certificate that carried the token. */
@@ -33,7 +34,7 @@ export const token = (
   caller: string,
   claims: Identity['claims'] = {},
   carriedBy = '',
-): Identity => ({ caller, method: 'TOKEN', certificate: carriedBy, claims });
+): Identity => ({ caller, method: 'TOKEN', certificate: carriedBy, claims, until: null });
 
 /** A caller who names itself in `x-caller`. */
 export const header = (caller: string): Identity => ({ ...certificate(caller), method: 'HEADER' });

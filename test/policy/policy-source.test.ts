@@ -66,14 +66,12 @@ describe('a changed file', () => {
   });
 
   test('is read by itself', async () => {
-    const inForce = Promise.withResolvers<void>();
-    await open(callers(A), { intervalMs: 5, onChange: () => inForce.resolve() });
+    await open(callers(A), { intervalMs: 5 });
     // As Kubernetes replaces a mounted file.
     await writeFile(join(directory, 'next.yaml'), callers(B));
     await symlink(join(directory, 'next.yaml'), join(directory, 'link'));
     await rename(join(directory, 'link'), file);
-    await inForce.promise;
-    expect(mayReserve('cn:a')).toBe(false);
+    await expect.poll(() => mayReserve('cn:a'), { timeout: 60_000 }).toBe(false);
   });
 
   test.each<readonly [string, string, object]>([
@@ -176,7 +174,9 @@ describe('a broken file', () => {
 test('the issuers are those of the file that is in force', async () => {
   const seen: (readonly string[])[] = [];
   await open(callers(A), {
-    onChange: ({ file: { issuers } }) => seen.push(issuers.map(({ audience }) => audience)),
+    prepare: async ({ file: { issuers } }) => {
+      seen.push(issuers.map(({ audience }) => audience));
+    },
   });
   expect(source?.issuers.map(({ name }) => name)).toEqual(['cluster', 'staff']);
   await writeFile(file, callers(A).replaceAll('audience: scrip', 'audience: other'));

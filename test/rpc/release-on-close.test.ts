@@ -58,6 +58,7 @@ const context = {
     rates: new RateLimits(),
     audit: new AuditLog(log, monotonic),
     monotonic,
+    now: () => Date.now(),
   }),
   overloadAnswer: new OverloadAnswer(admission),
   streams: new OpenStreams({ streamsMax: 1, perCallerMax: 1, stallMs: 1_000, bufferedBytesMax: 1 }),
@@ -65,7 +66,13 @@ const context = {
   log,
   inFlight: new InFlightCalls(),
 };
-const caller: Identity = { caller: 'test', method: 'HEADER', certificate: '', claims: {} };
+const caller: Identity = {
+  caller: 'test',
+  method: 'HEADER',
+  certificate: '',
+  claims: {},
+  until: null,
+};
 const access = {
   identity: caller,
   permissions: ALLOW_ALL.permissionsOf(caller) ?? NOTHING_ALLOWED,

@@ -16,7 +16,7 @@ type KnownStream = ServerHttp2Stream & { [ACCESS]?: Access };
 
 /** Of the calls that need no identity: those of the health service. */
 const ANYONE: Access = {
-  identity: { caller: 'unknown', method: 'HEADER', certificate: '', claims: {} },
+  identity: { caller: 'unknown', method: 'HEADER', certificate: '', claims: {}, until: null },
   permissions: NOTHING_ALLOWED,
   onBehalfOf: '',
 };

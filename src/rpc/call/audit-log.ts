@@ -44,7 +44,8 @@ export class AuditLog {
     this.#denials = new TokenBucket(DENIALS, this.#monotonic());
   }
 
-  denied({ reason, metadata, message }: Failure) {
+  /** A call that the policy denied, or whose caller is not known: `call` says then what is known of it. */
+  denied({ reason, metadata, message }: Failure, call: Readonly<Record<string, string>> = {}) {
     const now = this.#monotonic();
     if (this.#denials.waitMs(1n, now) > 0) {
       this.#suppressed += 1;
@@ -53,7 +54,7 @@ export class AuditLog {
     this.#denials.take(1n, now);
     const suppressed = this.#suppressed > 0 && { suppressed: this.#suppressed };
     this.#suppressed = 0;
-    this.#log.info({ reason, ...metadata, ...suppressed, detail: message }, 'denied');
+    this.#log.info({ ...metadata, ...call, reason, ...suppressed, detail: message }, 'denied');
   }
 
   /** A mutation that took effect. */

@@ -1,5 +1,6 @@
 /** Asks the policy whether a call may be made, and states denials in the log. */
 import type { IncomingHttpHeaders } from 'node:http2';
+import { tokenExpired } from '../../authentication/failures.ts';
 import { Failure, type Reason } from '../../failure.ts';
 import type { RequestedCommand } from '../../ledger/decide.ts';
 import { invalidField } from '../../ledger/failures.ts';
@@ -35,6 +36,8 @@ export type AuthorizationOptions = {
   readonly audit: AuditLog;
   /** In milliseconds. */
   readonly monotonic: () => number;
+  /** The host's clock, by which tokens are verified, in epoch milliseconds. */
+  readonly now: () => number;
 };
 
 export class Authorization {
@@ -86,7 +89,10 @@ export class Authorization {
    * Failure: it may not read it any more.
    */
   renew(access: Access, method: MethodName, accountId: string): Access | Failure {
-    const permissions = this.#options.policy.permissionsOf(access.identity);
+    const { policy } = this.#options;
+    const { until } = access.identity;
+    if (until !== null && this.#options.now() > until) return tokenExpired();
+    const permissions = policy.permissionsOf(access.identity);
     if (permissions === access.permissions) return access;
     const allowed = authorize(permissions, access.identity, method, accountId || null);
     return allowed instanceof Failure ? this.#denied(allowed) : { ...access, permissions: allowed };

@@ -19,7 +19,7 @@ const OUR_PATHS = '/billing.v1.';
 
 export type EntryContext = Pick<
   ServiceContext,
-  'authenticator' | 'authorization' | 'overloadAnswer' | 'inFlight' | 'log'
+  'authenticator' | 'authorization' | 'audit' | 'overloadAnswer' | 'inFlight' | 'log'
 >;
 
 /** How grpc-js serves a call. */
@@ -89,15 +89,18 @@ export class CallEntry {
 
   #refuse(stream: ServerHttp2Stream, path: string, found: Identity | Failure, failure: Failure) {
     answerWith(stream, this.#encode(failure));
-    const { log } = this.#context;
+    const { log, audit } = this.#context;
+    const method = shorten(path.slice(1));
+    if (found instanceof Failure)
+      audit.denied(found, { method, peer: stream.session?.socket.remoteAddress ?? '' });
     if (!log.isLevelEnabled('debug')) return;
     log.debug(
       {
-        method: shorten(path.slice(1)),
+        ...failure.metadata,
+        method,
         ...('caller' in found && { caller: found.caller }),
         code: status[statusCodeOf(failure.reason)],
         reason: failure.reason,
-        ...failure.metadata,
       },
       'call',
     );

@@ -97,6 +97,7 @@ export class FieldChecker {
 
   /** Why an operator does something. */
   reason(value: string): string {
+    if (value !== '' && value.trim() === '') this.addViolation('reason', 'must not be blank');
     return this.text('reason', value, 256, 1);
   }
 

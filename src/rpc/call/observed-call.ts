@@ -117,12 +117,13 @@ export class ObservedCall {
     const { caller, traceId, spanId } = this.caller;
     log.debug(
       {
+        ...failure?.metadata,
         method: this.#method,
         caller,
         trace_id: traceId,
         span_id: spanId,
         code: status[code],
-        ...(failure && { reason: failure.reason, ...failure.metadata }),
+        ...(failure && { reason: failure.reason }),
       },
       'call',
     );
