@@ -155,6 +155,12 @@ describe('an error', () => {
       'url: keys',
       '6: issuers[0].jwks.url: must be an https:// URL',
     ],
+    [
+      'a password in the URL of keys',
+      'file: /etc/scrip/jwks.json',
+      "url: 'https://me:secret@keys.example.org/jwks'",
+      '6: issuers[0].jwks.url: must not name a user',
+    ],
     ['a relative path', '/etc/scrip', 'etc', '6: issuers[0].jwks.file: must be an absolute path'],
     [
       'a clock that nobody has',
@@ -284,6 +290,12 @@ describe('an error', () => {
       'claim: { groups: [a, b] }',
       '30: callers[2].claim.groups: must be text, a whole number, true or false',
     ],
+    [
+      'a claim that any mapping is',
+      CLAIM,
+      'claim: { groups: {} }',
+      '30: callers[2].claim.groups: must not be empty',
+    ],
     ['a caller without roles', '    roles: []\n', '', '28: callers[1].roles: missing key'],
     [
       'an unknown role',
@@ -326,6 +338,12 @@ describe('an error', () => {
 
     // Limits
     ['a limit without a value', 'streams: 10', 'streams:', '25: callers[0].streams: must be'],
+    [
+      'a pattern of accounts',
+      '[cust-]',
+      "['cust-*']",
+      '19: callers[0].accounts.prefixes[0]: must be 1 to 128 printable ASCII characters without spaces, and without *',
+    ],
     ['no accounts', '[cust-]', '[]', '19: callers[0].accounts.prefixes: must not be empty'],
     [
       'a scope that limits nothing',
