@@ -53,7 +53,10 @@ async function main() {
     const stop = async () => {
       await service.stop();
       await embedded?.stop();
-      await telemetry.shutdown();
+      // Spans that no collector took are no reason to call a clean stop a failure.
+      await telemetry
+        .shutdown()
+        .catch((error: unknown) => log.warn({ err: error }, 'the last spans were not exported'));
     };
     stopOnSignal(stop, embedded, log);
     log.info(
