@@ -94,9 +94,6 @@ type Context = {
   readonly catalogue: Catalogue;
 };
 
-/** Who calls, and what they may do. */
-type Access = { readonly authentication: Authentication; readonly policy: PolicySource | null };
-
 /** A part that finishes its work within `graceMs`, then stops. */
 type Stoppable = { stop(graceMs: number): Promise<unknown> };
 
@@ -146,7 +143,7 @@ export async function startService(
     const context = { config, rootEm: orm.em, em, ...times, tracer, log, catalogue };
     const planIds = await loadPublishedPlans(context);
     if (planFiles) await warnOfOtherPlans(context, planFiles);
-    const service = await startParts(context, { authentication, policy }, databaseUrl);
+    const service = await startParts(context, authentication, policy, databaseUrl);
     return {
       ...service,
       planIds,
@@ -216,7 +213,8 @@ async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly
 /** Starts everything above the database. Leaves nothing running if a part cannot start. */
 async function startParts(
   context: Context,
-  { authentication, policy }: Access,
+  authentication: Authentication,
+  policy: PolicySource | null,
   databaseUrl: string,
 ): Promise<Omit<Service, 'planIds'>> {
   const { config, clock } = context;

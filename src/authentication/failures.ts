@@ -31,3 +31,6 @@ export const isShown = ({ metadata }: Failure): boolean =>
   metadata['problem'] !== ('NO_CREDENTIALS' satisfies Problem);
 
 export const tokenExpired = (): Failure => callerUnknown('TOKEN_EXPIRED', 'the token has expired');
+
+export const severalTokens = (): Failure =>
+  callerUnknown('TOKEN_MALFORMED', 'the call has more than one authorization');

@@ -1,4 +1,4 @@
-/** `policy explain`: which rule of a policy concerns a caller, and what it may do. It needs no database. */
+/** `policy explain`: which rule of a policy applies to a caller, and what it may do. It needs no database. */
 import { parseArgs } from 'node:util';
 import { suggestion } from '../nearest-name.ts';
 import { HEADER, methodOfName } from '../policy/caller-name.ts';

@@ -1,4 +1,4 @@
-/** A policy that answers: which rule concerns a caller, and what the caller may do. */
+/** A policy that answers: which rule applies to a caller, and what the caller may do. */
 import { matchesAny } from './caller-name.ts';
 import type { Identity } from './identity.ts';
 import type { Permissions } from './permissions.ts';
@@ -29,7 +29,7 @@ export class CompiledPolicy implements Policy {
     return permissions;
   }
 
-  /** The first rule that concerns the caller, whoever carries its token. */
+  /** The first rule that applies to the caller, whoever carries its token. */
   ruleOf(identity: Identity): Rule | null {
     return this.file.rules.find(({ selector }) => selects(selector, identity)) ?? null;
   }

@@ -3,12 +3,12 @@
  * which part of the policy denied it.
  */
 import { Failure, RetryLater } from '../failure.ts';
-import type { MethodName } from './methods.ts';
 import type { Rate } from './permissions.ts';
 
 export type DeniedCall = {
   readonly caller: string;
-  readonly method: MethodName;
+  /** The name of the RPC; that of one that does not exist as the caller wrote it. */
+  readonly method: string;
   /** Null where the call is about no account, or about several. */
   readonly accountId: string | null;
 };
@@ -16,11 +16,11 @@ export type DeniedCall = {
 /** `certificate` carried the token of the caller; it is empty without one. */
 export const callerNotKnown = (call: DeniedCall, certificate: string): Failure =>
   certificate === ''
-    ? denial(call, 'caller', `no rule of the policy concerns ${call.caller}`)
+    ? denial(call, 'caller', `no rule of the policy applies to ${call.caller}`)
     : denial(
         call,
         'certificate',
-        `no rule of the policy concerns ${call.caller}, or none lets ${certificate} carry its tokens`,
+        `no rule of the policy applies to ${call.caller}, or none lets ${certificate} carry its tokens`,
         { certificate },
       );
 

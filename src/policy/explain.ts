@@ -29,7 +29,7 @@ export function explain(
       allowed: false,
       sentences: [
         ...carrier,
-        `No rule concerns ${policyName(identity)}: it may do nothing.`,
+        `No rule applies to ${policyName(identity)}: it may do nothing.`,
         ...open,
       ],
     };
@@ -40,7 +40,7 @@ export function explain(
     allowed: allowsMethod && allowsAccount,
     sentences: [
       ...carrier,
-      `${nameOf(rule)} is the first that concerns ${policyName(identity)}.`,
+      `${nameOf(rule)} is the first that applies to ${policyName(identity)}.`,
       ...open,
       methodSentence(rule, policy.file.roles, method),
       ...(allowsMethod && !allowsAccount
@@ -60,7 +60,7 @@ function carrierSentences(policy: CompiledPolicy, identity: Identity): readonly 
   const { caller, certificate } = identity;
   if (certificate === '') return [];
   const rule = policy.carrierRuleOf(identity);
-  if (!rule) return [`No rule concerns ${certificate}: it may not carry tokens.`];
+  if (!rule) return [`No rule applies to ${certificate}: it may not carry tokens.`];
   const { carriesTokensOf } = rule;
   if (!matchesAny(carriesTokensOf, caller)) {
     const carried =

@@ -33,6 +33,7 @@ export type AccountScope = {
 /** A token bucket: refilled at `rate` a second, it holds `burst` at most. */
 export type Rate = { readonly rate: number; readonly burst: number };
 
+/** No method, and no limits that would matter. */
 export const NOTHING_ALLOWED: Permissions = {
   methods: new Set(),
   accounts: null,

@@ -83,7 +83,7 @@ const unknownBeginning = (issuers: ReadonlySet<string>): string =>
     issuers.size === 0 ? '' : ` (${[...issuers].map((name) => `${name}:`).join(', ')})`
   }`;
 
-/** An error if a rule above concerns all callers of this one. */
+/** An error if a rule above applies to all callers of this one. */
 function unreachable(
   selectors: readonly (Selector | null)[],
   index: number,

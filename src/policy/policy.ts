@@ -3,6 +3,6 @@ import type { Identity } from './identity.ts';
 import type { Permissions } from './permissions.ts';
 
 export type Policy = {
-  /** Null: no rule of the policy concerns this caller, who may do nothing. */
+  /** Null: no rule of the policy applies to this caller, who may do nothing. */
   permissionsOf(identity: Identity): Permissions | null;
 };

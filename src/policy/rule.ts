@@ -1,4 +1,4 @@
-/** A rule of a policy: the callers that it concerns, and what they may do. The first that applies decides. */
+/** A rule of a policy: the callers that it applies to, and what they may do. The first that applies decides. */
 import { policyName } from './caller-name.ts';
 import { hasClaims, type RequiredClaim } from './claims.ts';
 import type { AuthenticationMethod, Identity } from './identity.ts';
@@ -27,7 +27,7 @@ export type Rule = {
   readonly carriesTokensOf: readonly string[];
 };
 
-/** Whether a rule with this selector concerns the caller. */
+/** Whether a rule with this selector applies to the caller. */
 export function selects(selector: Selector, identity: Identity): boolean {
   const { method, claims } = identity;
   // A name is only as good as the method that proved it.

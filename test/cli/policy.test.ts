@@ -73,7 +73,7 @@ describe('policy explain', () => {
       exitCode: 0,
       stderr: '',
       stdout: `allowed
-  Rule 1 (line 6: ${RENDERER}) is the first that concerns ${RENDERER}.
+  Rule 1 (line 6: ${RENDERER}) is the first that applies to ${RENDERER}.
   Reserve is allowed by the role product-service.
   Only accounts whose ids begin with cust-.
 `,
@@ -85,7 +85,7 @@ describe('policy explain', () => {
       exitCode: 1,
       stderr: '',
       stdout: `denied
-  Rule 1 (line 6: ${RENDERER}) is the first that concerns ${RENDERER}.
+  Rule 1 (line 6: ${RENDERER}) is the first that applies to ${RENDERER}.
   Reserve is allowed by the role product-service.
   Account acme is denied: its id does not begin with cust-.
 `,
@@ -100,7 +100,7 @@ describe('policy explain', () => {
       stderr: '',
       stdout: `allowed
   Rule 1 (line 6: ${RENDERER}) lets ${RENDERER} carry tokens of staff:anna.
-  Rule 2 (line 10: staff: groups=support) is the first that concerns staff:anna.
+  Rule 2 (line 10: staff: groups=support) is the first that applies to staff:anna.
   GrantCredits is allowed by the role support.
 `,
     });

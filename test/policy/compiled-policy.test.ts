@@ -1,4 +1,4 @@
-/** Which rule concerns a caller: the first that matches, and nobody's where none does. */
+/** Which rule applies to a caller: the first that matches, and nobody's where none does. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ALLOW_ALL } from '../../src/policy/allow-all.ts';
@@ -37,7 +37,7 @@ callers:
 
 const ruleOf = (identity: Identity) => policy.ruleOf(identity)?.index ?? null;
 
-describe('the first rule that concerns a caller', () => {
+describe('the first rule that applies to a caller', () => {
   test.each<readonly [string, Identity, number | null]>([
     ['is that of its id', certificate('spiffe://example.org/media/renderer'), 0],
     ['may be that of a prefix', certificate('spiffe://example.org/media/player'), 1],

@@ -36,7 +36,7 @@ describe('before the request is validated', () => {
       certificate(caller),
       'Charge',
       'cust-1',
-      `no rule of the policy concerns ${caller}`,
+      `no rule of the policy applies to ${caller}`,
       { method: 'Charge', account_id: 'cust-1', limit: 'caller' },
     ],
     [
@@ -45,7 +45,7 @@ describe('before the request is validated', () => {
       token('staff:anna', {}, caller),
       'ListPlans',
       null,
-      `no rule of the policy concerns staff:anna, or none lets ${caller} carry its tokens`,
+      `no rule of the policy applies to staff:anna, or none lets ${caller} carry its tokens`,
       { caller: 'staff:anna', method: 'ListPlans', limit: 'certificate', certificate: caller },
     ],
     [

@@ -35,7 +35,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     'cust-1',
     true,
     [
-      'Rule 1 (line 8: cn:renderer) is the first that concerns cn:renderer.',
+      'Rule 1 (line 8: cn:renderer) is the first that applies to cn:renderer.',
       'Reserve is allowed by the role product-service.',
       'Only accounts whose ids begin with cust- or trial-.',
       'Only accounts with the labels team=media.',
@@ -58,7 +58,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     'acme',
     false,
     [
-      'Rule 1 (line 8: cn:renderer) is the first that concerns cn:renderer.',
+      'Rule 1 (line 8: cn:renderer) is the first that applies to cn:renderer.',
       'Reserve is allowed by the role product-service.',
       'Account acme is denied: its id does not begin with cust- or trial-.',
     ],
@@ -70,7 +70,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     'cust-1',
     false,
     [
-      'Rule 1 (line 8: cn:renderer) is the first that concerns cn:renderer.',
+      'Rule 1 (line 8: cn:renderer) is the first that applies to cn:renderer.',
       'GrantCredits is denied: cn:renderer has the role product-service and observer, and only support or billing-admin allows it.',
     ],
   ],
@@ -81,7 +81,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     null,
     false,
     [
-      'Rule 2 (line 18: cn:gateway) is the first that concerns cn:gateway.',
+      'Rule 2 (line 18: cn:gateway) is the first that applies to cn:gateway.',
       'Reserve is denied: cn:gateway has no role, and only product-service allows it.',
     ],
   ],
@@ -91,7 +91,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     'Reserve',
     null,
     false,
-    ['No rule concerns cn:x: it may do nothing.'],
+    ['No rule applies to cn:x: it may do nothing.'],
   ],
   [
     'a token without its claims',
@@ -100,7 +100,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     'a',
     true,
     [
-      'Rule 4 (line 24: staff:*) is the first that concerns staff:anna.',
+      'Rule 4 (line 24: staff:*) is the first that applies to staff:anna.',
       'Rule 3 (line 21: staff: groups=support) comes first if the token has that claim.',
       'GetBalance is allowed by the role observer.',
     ],
@@ -113,7 +113,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     true,
     [
       'Rule 2 (line 18: cn:gateway) lets cn:gateway carry tokens of staff:anna.',
-      'Rule 3 (line 21: staff: groups=support) is the first that concerns staff:anna.',
+      'Rule 3 (line 21: staff: groups=support) is the first that applies to staff:anna.',
       'GrantCredits is allowed by the role support.',
     ],
   ],
@@ -141,7 +141,7 @@ test.each<readonly [string, Identity, MethodName, string | null, boolean, readon
     'GetBalance',
     'a',
     false,
-    ['No rule concerns cn:x: it may not carry tokens.'],
+    ['No rule applies to cn:x: it may not carry tokens.'],
   ],
 ])('%s', (_, identity, method, accountId, allowed, sentences) => {
   expect(explain(policy, identity, method, accountId)).toEqual({ allowed, sentences });

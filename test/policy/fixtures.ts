@@ -1,7 +1,7 @@
 /** Policies and callers for tests. */
 import { CompiledPolicy } from '../../src/policy/compiled-policy.ts';
 import type { Identity } from '../../src/policy/identity.ts';
-import type { Permissions } from '../../src/policy/permissions.ts';
+import { NOTHING_ALLOWED, type Permissions } from '../../src/policy/permissions.ts';
 import { type PolicyFile, parsePolicyFile } from '../../src/policy/policy-file.ts';
 import { formatFileError } from '../../src/pricing/plan-file/file-error.ts';
 
@@ -49,14 +49,6 @@ issuers:
 
 /** No methods and no limits, but for what is given. */
 export const permissions = (given: Partial<Permissions> = {}): Permissions => ({
-  methods: new Set(),
-  accounts: null,
-  operations: null,
-  ownReservationsOnly: false,
-  creditLimits: null,
-  requestsPerSecond: null,
-  creditsPerSecond: null,
-  streamsMax: null,
-  onBehalfOf: [],
+  ...NOTHING_ALLOWED,
   ...given,
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import {
   type FileDescriptorProto,
@@ -173,16 +174,30 @@ describe('Health', () => {
     });
   });
 
+  const watch = (service: TestService): ClientReadableStream<object> => {
+    const { path, requestSerialize, responseDeserialize } = defined(healthService['Watch']);
+    return service.channel
+      .makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
+        service: 'billing.v1.BillingService',
+      })
+      .on('error', () => {});
+  };
+
+  test('has a limit of watchers, and is told to everybody else', async () => {
+    const own = await startTestService({ env: { STREAMS_PER_CALLER_MAX: '2' } });
+    const first = watch(own);
+    await Promise.all([once(first, 'data'), once(watch(own), 'data')]);
+    const [refused] = await once(watch(own), 'error');
+    expect(refused).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    expect(await healthOf(own)).toBe('SERVING');
+    first.cancel();
+    await expect.poll(() => once(watch(own), 'data').catch(() => null)).not.toBeNull();
+    await own.stop();
+  });
+
   test('changes to NOT_SERVING for watchers when the replica stops', async () => {
     const own = await startTestService();
-    const { path, requestSerialize, responseDeserialize } = defined(healthService['Watch']);
-    const call: ClientReadableStream<object> = own.channel.makeServerStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      { service: 'billing.v1.BillingService' },
-    );
-    call.on('error', () => {});
+    const call = watch(own);
     const seen: unknown[] = [];
     const stopped = new Promise<void>((resolve) => {
       call.on('data', (health: Health) => {

@@ -8,7 +8,7 @@ import { TokenBucket } from '../../policy/token-bucket.ts';
 const DENIALS = { rate: 20, burst: 200 };
 
 /** Mutations that operators make by hand, and that change rights or give credits away. */
-const ADMINISTRATIVE: ReadonlySet<Method> = new Set([
+export const ADMINISTRATIVE: ReadonlySet<Method> = new Set([
   'UpdateAccount',
   'CloseAccount',
   'MoveAccount',
@@ -37,14 +37,14 @@ export class AuditLog {
   readonly #denials: TokenBucket;
   #suppressed = 0;
 
-  /** `now` is a monotonic time in milliseconds. */
-  constructor(log: Logger, now: () => number) {
+  /** `monotonic` gives a monotonic time in milliseconds. */
+  constructor(log: Logger, monotonic: () => number) {
     this.#log = log;
-    this.#monotonic = now;
+    this.#monotonic = monotonic;
     this.#denials = new TokenBucket(DENIALS, this.#monotonic());
   }
 
-  /** A call that the policy denied, or whose caller is not known: `call` says then what is known of it. */
+  /** A call that the policy denied. Where its caller is not known, `call` says what else is. */
   denied({ reason, metadata, message }: Failure, call: Readonly<Record<string, string>> = {}) {
     const now = this.#monotonic();
     if (this.#denials.waitMs(1n, now) > 0) {
@@ -57,11 +57,7 @@ export class AuditLog {
     this.#log.info({ ...metadata, ...call, reason, ...suppressed, detail: message }, 'denied');
   }
 
-  /** A mutation that took effect. */
-  mutated(method: Method, action: Omit<Action, 'method'>) {
-    if (ADMINISTRATIVE.has(method)) this.acted({ method, ...action });
-  }
-
+  /** An administrative action that took effect. */
   acted({
     method,
     caller,

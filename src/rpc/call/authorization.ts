@@ -5,18 +5,25 @@ import { Failure, type Reason } from '../../failure.ts';
 import type { RequestedCommand } from '../../ledger/decide.ts';
 import { invalidField } from '../../ledger/failures.ts';
 import { authorize, denyOnBehalfOf, denyOperations } from '../../policy/decisions.ts';
-import { type DeniedCall, HiddenDenial, operationNotAllowed } from '../../policy/denials.ts';
+import {
+  callerNotKnown,
+  type DeniedCall,
+  HiddenDenial,
+  operationNotAllowed,
+} from '../../policy/denials.ts';
 import type { Identity } from '../../policy/identity.ts';
 import { isMethodName, type MethodName } from '../../policy/methods.ts';
+import type { Permissions } from '../../policy/permissions.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { RateLimits } from '../../policy/rate-limits.ts';
 import type { Usage } from '../../pricing/usage.ts';
 import type { Access } from './access.ts';
 import type { AuditLog } from './audit-log.ts';
+import { shorten } from './shorten.ts';
 
 /** The request metadata in which a caller says for whom it acts. */
 const ON_BEHALF_OF_KEY = 'x-on-behalf-of';
-const NAME = /^[\x21-\x7e]{1,128}$/;
+const ON_BEHALF_OF = /^[\x21-\x7e]{0,128}$/;
 
 /** Methods that a caller waits with whose credits come too fast. Work that runs may always be settled. */
 const MOVING: ReadonlySet<MethodName> = new Set([
@@ -52,23 +59,22 @@ export class Authorization {
    * "/billing.v1.BillingService/Reserve".
    */
   enter(identity: Identity, path: string, headers: IncomingHttpHeaders): Access | Failure {
-    const { policy } = this.#options;
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    const permissions = policy.permissionsOf(identity);
-    // A method that does not exist is answered as such, to callers that the policy knows.
-    const method = isMethodName(name) ? name : null;
-    if (method === null && permissions) return { identity, permissions, onBehalfOf: '' };
-    const allowed = authorize(permissions, identity, method ?? ('_OTHER' as MethodName), null);
+    const method = path.slice(path.lastIndexOf('/') + 1);
+    const permissions = this.#options.policy.permissionsOf(identity);
+    if (!isMethodName(method)) return this.#enterUnknown(identity, permissions, method);
+    const allowed = authorize(permissions, identity, method, null);
     if (allowed instanceof Failure) return this.#denied(allowed);
     const onBehalfOf = headers[ON_BEHALF_OF_KEY] ?? '';
-    if (onBehalfOf !== '') {
-      const denied = checkOnBehalfOf(onBehalfOf, (checked) =>
-        denyOnBehalfOf(allowed, callOf(identity, name as MethodName, null), checked),
+    if (typeof onBehalfOf !== 'string' || !ON_BEHALF_OF.test(onBehalfOf))
+      return invalidField(
+        ON_BEHALF_OF_KEY,
+        'must be 1 to 128 printable ASCII characters without spaces',
       );
-      if (denied) return this.report(denied);
-    }
-    const access = { identity, permissions: allowed, onBehalfOf: onBehalfOf as string };
-    return this.admitMoving(access, name as MethodName) ?? this.#admit(access, 1, 0) ?? access;
+    const call = callOf(identity, method, null);
+    const denied = onBehalfOf === '' ? null : denyOnBehalfOf(allowed, call, onBehalfOf);
+    if (denied) return this.#denied(denied);
+    const access = { identity, permissions: allowed, onBehalfOf };
+    return this.admitMoving(access, method) ?? this.#admit(access, 1, 0) ?? access;
   }
 
   /** Counts the mutations of a Batch against the rate of its caller, in place of the call itself. */
@@ -152,6 +158,17 @@ export class Authorization {
     rates.takeCredits(identity.caller, creditsPerSecond, monotonic(), credits);
   }
 
+  /** A method that does not exist is answered as such, to callers that the policy knows. */
+  #enterUnknown(
+    identity: Identity,
+    permissions: Permissions | null,
+    method: string,
+  ): Access | Failure {
+    if (permissions) return { identity, permissions, onBehalfOf: '' };
+    const call = callOf(identity, shorten(method), null);
+    return this.#denied(callerNotKnown(call, identity.certificate));
+  }
+
   /** `counted` of the requests were admitted before. */
   #admit({ identity, permissions }: Access, requests: number, counted: number): Failure | null {
     const { requestsPerSecond } = permissions;
@@ -167,11 +184,7 @@ export class Authorization {
   }
 }
 
-const callOf = (
-  { caller }: Identity,
-  method: MethodName,
-  accountId: string | null,
-): DeniedCall => ({
+const callOf = ({ caller }: Identity, method: string, accountId: string | null): DeniedCall => ({
   caller,
   method,
   accountId,
@@ -183,12 +196,3 @@ const operationsOf = (usages: readonly Usage[]): readonly string[] =>
 /** Credits without usages would pay for any operation. None at all are charged by a commit of a job that failed. */
 const denyBareCredits = (call: DeniedCall, credits: bigint): Failure | null =>
   credits === 0n ? null : operationNotAllowed(call, 'none: credits without usages');
-
-function checkOnBehalfOf(
-  name: string | readonly string[],
-  deny: (name: string) => Failure | null,
-): Failure | null {
-  return typeof name === 'string' && NAME.test(name)
-    ? deny(name)
-    : invalidField(ON_BEHALF_OF_KEY, 'must be 1 to 128 printable ASCII characters without spaces');
-}

@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { status } from '@grpc/grpc-js';
+import { severalTokens } from '../../authentication/failures.ts';
 import { Failure } from '../../failure.ts';
 import type { Identity } from '../../policy/identity.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -14,12 +15,15 @@ import { statusCodeOf, toServiceError } from './status.ts';
 
 /** Those who ask whether the service lives have no identity. */
 const HEALTH_PATHS = '/grpc.health.v1.Health/';
+/** Streams that libraries serve. Ours are counted where they are served. */
+const WATCH_PATH = '/grpc.health.v1.Health/Watch';
+const REFLECTION_PATHS = '/grpc.reflection.';
 /** Not those of health and reflection, which answer during an overload. */
 const OUR_PATHS = '/billing.v1.';
 
 export type EntryContext = Pick<
   ServiceContext,
-  'authenticator' | 'authorization' | 'audit' | 'overloadAnswer' | 'inFlight' | 'log'
+  'authenticator' | 'authorization' | 'audit' | 'overloadAnswer' | 'streams' | 'inFlight' | 'log'
 >;
 
 /** How grpc-js serves a call. */
@@ -40,16 +44,43 @@ export class CallEntry {
     this.#serve = serve;
   }
 
-  enter(interceptors: unknown, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  /** `rawHeaders` has names and values in turn, also those that Node leaves out of `headers`. */
+  enter(
+    interceptors: unknown,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+  ) {
     const { session } = stream;
     if (headers[':path']?.startsWith(HEALTH_PATHS) || !session) {
-      this.#serve(interceptors, stream, withoutToken(headers));
+      this.#enterHealth(interceptors, stream, withoutToken(headers));
       return;
     }
-    const found = this.#context.authenticator.authenticate(session, headers);
+    // Node keeps the first of several and drops the others.
+    const found = hasSeveralTokens(rawHeaders)
+      ? severalTokens()
+      : this.#context.authenticator.authenticate(session, headers);
     withoutToken(headers);
     if (found instanceof Promise) void this.#enterLater(found, interceptors, stream, headers);
     else this.#enterAs(found, interceptors, stream, headers);
+  }
+
+  #enterHealth(interceptors: unknown, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    const path = headers[':path'] ?? '';
+    const refusal = path === WATCH_PATH ? this.#countStream(stream, WATCH_PATH, null) : null;
+    if (refusal) this.#refuse(stream, path, refusal, refusal);
+    else this.#serve(interceptors, stream, headers);
+  }
+
+  /** Counts a stream until it closes. A Failure: its caller has too many. */
+  #countStream(stream: ServerHttp2Stream, caller: string, callerMax: number | null) {
+    try {
+      stream.once('close', this.#context.streams.open(caller, callerMax));
+      return null;
+    } catch (error) {
+      if (error instanceof Failure) return error;
+      throw error;
+    }
   }
 
   /** Holds the stream, whose body is not read, until the caller is known. */
@@ -83,6 +114,13 @@ export class CallEntry {
     }
     const { caller } = access.identity;
     if (path.startsWith(OUR_PATHS) && overloadAnswer.refuses(stream, caller, headers)) return;
+    const refusal = path.startsWith(REFLECTION_PATHS)
+      ? this.#countStream(stream, caller, access.permissions.streamsMax)
+      : null;
+    if (refusal) {
+      this.#refuse(stream, path, found, refusal);
+      return;
+    }
     setAccess(stream, access);
     this.#serve(interceptors, stream, headers);
   }
@@ -91,8 +129,8 @@ export class CallEntry {
     answerWith(stream, this.#encode(failure));
     const { log, audit } = this.#context;
     const method = shorten(path.slice(1));
-    if (found instanceof Failure)
-      audit.denied(found, { method, peer: stream.session?.socket.remoteAddress ?? '' });
+    if (failure.reason === 'CALLER_UNKNOWN')
+      audit.denied(failure, { method, peer: stream.session?.socket.remoteAddress ?? '' });
     if (!log.isLevelEnabled('debug')) return;
     log.debug(
       {
@@ -117,6 +155,13 @@ export class CallEntry {
 }
 
 const ignore = () => {};
+
+function hasSeveralTokens(rawHeaders: readonly string[]): boolean {
+  let tokens = 0;
+  for (let name = 0; name < rawHeaders.length; name += 2)
+    if (rawHeaders[name] === 'authorization') tokens += 1;
+  return tokens > 1;
+}
 
 /** The token has served its purpose: nothing behind this place can show it. */
 function withoutToken(headers: IncomingHttpHeaders): IncomingHttpHeaders {

@@ -10,6 +10,7 @@ import type { Book } from '../../ledger/book.ts';
 import type { Outcome, RequestedCommand } from '../../ledger/decide.ts';
 import { PackFailure } from '../../ledger/failures.ts';
 import type { ServiceContext } from '../service-context.ts';
+import { ADMINISTRATIVE } from './audit-log.ts';
 import { type Codec, encodeMessage } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -134,9 +135,10 @@ async function decide(
     return await describe(context, accountId, answer, caller);
   }
   authorization.takeCredits(access, answer.creditsMoved);
-  if (answer.firstAnsweredAt === null) {
+  const { kind: method } = command;
+  if (answer.firstAnsweredAt === null && ADMINISTRATIVE.has(method)) {
     const reason = 'reason' in command ? command.reason : '';
-    audit.mutated(command.kind, { ...caller, accountId, requestId, reason });
+    audit.acted({ method, ...caller, accountId, requestId, reason });
   }
   return answer;
 }

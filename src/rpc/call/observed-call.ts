@@ -48,21 +48,22 @@ export class ObservedCall {
   readonly #method: string;
   readonly #span: Span;
 
-  /** `method` is the full name, such as "billing.v1.BillingService/Reserve". */
+  /** `method` is the full name, such as "billing.v1.BillingService/Reserve". The log has it, the span `spanName`. */
   constructor(
     context: CallContext,
     method: string,
     metadata: Metadata,
     { identity, onBehalfOf }: Access,
+    spanName = method,
   ) {
     this.#context = context;
     this.#method = method;
     context.inFlight.started();
     this.#span = context.tracer.startSpan(
-      method,
+      spanName,
       {
         kind: SpanKind.SERVER,
-        attributes: { 'rpc.system.name': 'grpc', 'rpc.method': method },
+        attributes: { 'rpc.system.name': 'grpc', 'rpc.method': spanName },
       },
       propagation.extract(ROOT_CONTEXT, metadata, metadataGetter),
     );

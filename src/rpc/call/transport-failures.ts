@@ -124,8 +124,8 @@ const serviceUnknown = (service: string): Failure =>
   });
 
 const methodUnknown = (method: string): Failure =>
-  new Failure('METHOD_UNKNOWN', `there is no method ${shorten(method)}`, {
-    method: shorten(method),
+  new Failure('METHOD_UNKNOWN', `there is no method ${method}`, {
+    method: method,
   });
 
 /** What grpc-js keeps of a method. `func` is called when the request metadata has arrived. */
@@ -143,6 +143,8 @@ type ServerInternals = {
     interceptors: unknown,
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
+    flags?: number,
+    rawHeaders?: readonly string[],
   ): void;
 };
 
@@ -157,8 +159,8 @@ export function replaceServerMethods(server: Server, context: CallContext & Entr
   const entry = new CallEntry(context, (interceptors, stream, headers) =>
     handle.call(server, interceptors, stream, withReadableTimeout(headers)),
   );
-  internals._streamHandler = (interceptors, stream, headers) =>
-    entry.enter(interceptors, stream, headers);
+  internals._streamHandler = (interceptors, stream, headers, _, rawHeaders = []) =>
+    entry.enter(interceptors, stream, headers, rawHeaders);
 }
 
 /** Fails at once, without waiting for a message, whichever kind of call the caller has in mind. */
@@ -166,9 +168,10 @@ const unknownMethodHandler = (context: CallContext, path: string): Handler => ({
   type: 'bidi',
   path,
   func(call) {
+    const method = shorten(path.slice(1));
     // As OpenTelemetry names methods that do not exist: their number is not limited.
-    const observed = new ObservedCall(context, '_OTHER', call.metadata, accessOf(call));
-    call.emit('error', observed.failed(methodUnknown(path.slice(1))));
+    const observed = new ObservedCall(context, method, call.metadata, accessOf(call), '_OTHER');
+    call.emit('error', observed.failed(methodUnknown(method)));
   },
   serialize: (bytes) => bytes,
   deserialize: (bytes) => bytes,

@@ -37,12 +37,7 @@ export async function exportStatements(
   const pages =
     of.$case === 'accountId'
       ? statementsOfAccount(context, of.value, from, to)
-      : statementsOfPlan(
-          context,
-          { planId: of.value, toMonth: to, scope: permitted().accounts },
-          from,
-          cancelled,
-        );
+      : statementsOfPlan(context, { planId: of.value, toMonth: to }, from, cancelled, permitted);
   let piece = format.header;
   for await (const statements of pages) {
     if (cancelled.aborted) return;
@@ -76,11 +71,11 @@ async function* statementsOfAccount(
 
 async function* statementsOfPlan(
   { em, clock, catalogue, statementCloser, stopping }: ServiceContext,
-  filter: PlanStatementsFilter,
+  { planId, toMonth }: Omit<PlanStatementsFilter, 'scope'>,
   from: string,
   cancelled: AbortSignal,
+  permitted: () => Permissions,
 ): AsyncGenerator<readonly Statement[]> {
-  const { planId } = filter;
   const now = clock.now();
   if (!(await catalogue.findPlan(planId, now)))
     throw planNotFound(planId, await catalogue.findPlanIds(now));
@@ -89,6 +84,7 @@ async function* statementsOfPlan(
   if (failure !== null) throw failure;
   let after = { month: from, accountId: '' };
   for (;;) {
+    const filter = { planId, toMonth, scope: permitted().accounts };
     const statements = await findStatementsOfPlan(em(), filter, after, PAGE_SIZE);
     yield statements;
     const last = statements.at(-1);
