@@ -1,9 +1,10 @@
 /**
- * An anchor: the newest seq and hash of every account at one time, in a file that is kept outside of the database.
+ * An anchor: the newest seq and hash of every account at one time, and the hashes of what was published, in a file that is kept
+ * outside of the database.
  * What the ledger said up to then cannot be changed any more without a difference to the file, not even by
  * somebody who computes all hashes anew or erases an account.
  *
- * The file is gzip of lines of JSON: a header, a line `[account, seq, hash]` for each account in the order of ids,
+ * The file is gzip of lines of JSON: a header with the plans, a line `[account, seq, hash]` for each account in the order of ids,
  * and a footer with the root, which is the SHA-256 of all lines before it, and the signature of the root.
  */
 import { createHash } from 'node:crypto';
@@ -22,6 +23,18 @@ export type AnchoredAccount = {
   readonly hash: Uint8Array;
 };
 
+/** The hashes of a plan and of its newest versions; each version's covers the one before it. */
+export type AnchoredPlan = {
+  readonly planId: string;
+  /** The plan's own hash is another one once something was published. */
+  readonly revision: number;
+  readonly hash: string;
+  readonly version: number;
+  readonly versionHash: string;
+  readonly rateCard: number;
+  readonly rateCardHash: string;
+};
+
 /** What is known of a whole anchor. */
 export type AnchorSummary = {
   readonly at: Date;
@@ -36,6 +49,7 @@ export type AnchorSummary = {
 export async function writeAnchorFile(
   file: string,
   at: Date,
+  plans: readonly AnchoredPlan[],
   accounts: AsyncIterable<AnchoredAccount>,
   key: SigningKey,
 ): Promise<AnchorSummary> {
@@ -48,7 +62,7 @@ export async function writeAnchorFile(
       root.update(line);
       return line;
     };
-    yield hashed({ format: FORMAT, at: at.toISOString(), keyId: key.keyId });
+    yield hashed({ format: FORMAT, at: at.toISOString(), keyId: key.keyId, plans });
     for await (const { accountId, seq, hash } of accounts) {
       count += 1;
       yield hashed([accountId, String(seq), Buffer.from(hash).toString('hex')]);
@@ -72,6 +86,12 @@ export async function writeAnchorFile(
   return summary as unknown as AnchorSummary;
 }
 
+/** What the end of an anchor has proven. */
+export type ReadAnchor = {
+  readonly summary: AnchorSummary;
+  readonly plans: readonly AnchoredPlan[];
+};
+
 /** The file is not an anchor, or was changed, or is signed by another key. */
 export class InvalidAnchor extends Error {}
 
@@ -79,7 +99,7 @@ export class InvalidAnchor extends Error {}
 export async function* readAnchorFile(
   file: string,
   keys: readonly PublicAnchorKey[],
-): AsyncGenerator<AnchoredAccount, AnchorSummary, void> {
+): AsyncGenerator<AnchoredAccount, ReadAnchor, void> {
   const root = createHash('sha256');
   let header: Header | null = null;
   let footer: Footer | null = null;
@@ -106,7 +126,8 @@ export async function* readAnchorFile(
   if (!key) throw new InvalidAnchor(`it is signed by the key ${keyId}, which was not given`);
   if (!key.verifies(computed, Buffer.from(footer.signature, 'base64')))
     throw new InvalidAnchor(`its signature is not one of the key ${keyId}`);
-  return { at: new Date(header.at), accounts: count, root: computed, keyId };
+  const summary = { at: new Date(header.at), accounts: count, root: computed, keyId };
+  return { summary, plans: header.plans };
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {
@@ -135,12 +156,18 @@ function parse(line: string): unknown {
   }
 }
 
-type Header = { readonly format: string; readonly at: string; readonly keyId: string };
+type Header = {
+  readonly format: string;
+  readonly at: string;
+  readonly keyId: string;
+  readonly plans: readonly AnchoredPlan[];
+};
 type Footer = { readonly accounts: number; readonly root: string; readonly signature: string };
 
 function toHeader(value: unknown): Header {
   const header = value as Partial<Header> | null;
-  if (header?.format !== FORMAT) throw new InvalidAnchor(`it does not begin as a ${FORMAT}`);
+  if (header?.format !== FORMAT || !Array.isArray(header.plans))
+    throw new InvalidAnchor(`it does not begin as a ${FORMAT}`);
   return header as Header;
 }
 

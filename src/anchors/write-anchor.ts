@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { logs, SeverityNumber } from '@opentelemetry/api';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import { type AnchoredAccount, type AnchorSummary, writeAnchorFile } from './anchor-file.ts';
+import {
+  type AnchoredAccount,
+  type AnchoredPlan,
+  type AnchorSummary,
+  writeAnchorFile,
+} from './anchor-file.ts';
 import type { SigningKey } from './anchor-key.ts';
 
 /** Accounts per read. Each is a short query of its own: an entry that is hashed never changes. */
@@ -19,9 +24,25 @@ export async function writeAnchor(
 ): Promise<WrittenAnchor> {
   const name = `anchor-${at.toISOString().replaceAll(':', '-')}.jsonl.gz`;
   const file = join(directory, name);
-  const summary = await writeAnchorFile(file, at, accountsOf(em), key);
+  const summary = await writeAnchorFile(file, at, await plansOf(em), accountsOf(em), key);
   send(summary, name);
   return { ...summary, file };
+}
+
+async function plansOf(em: () => Em): Promise<readonly AnchoredPlan[]> {
+  return await query<AnchoredPlan>(
+    em(),
+    `select plan_id as "planId", p.revision, encode(p.hash, 'hex') as hash,
+       v.version, encode(v.hash, 'hex') as "versionHash",
+       r.version as "rateCard", encode(r.hash, 'hex') as "rateCardHash"
+     from plans p
+     join plan_versions v using (plan_id, version)
+     join lateral (
+       select version, hash from rate_cards where plan_id = p.plan_id order by version desc limit 1
+     ) r on true
+     order by plan_id`,
+    [],
+  );
 }
 
 type AccountRow = { readonly account_id: string; readonly seq: string; readonly hash: string };

@@ -37,16 +37,36 @@ export class Authenticator {
   ): Identity | Failure | Promise<Identity | Failure> {
     const { tokens, takesCertificates, takesHeader } = this.#options;
     const { authorization } = headers;
+    // Connections through the private socket have no TLS, and so no certificate.
+    const certifies = takesCertificates && session.encrypted;
     // A token that cannot be verified is never ignored, except where no method is configured at all.
     if (authorization !== undefined && (tokens.areAccepted || !takesHeader)) {
       const bearer = tokens.authenticate(authorization);
-      const certificate = takesCertificates ? this.#certificateOf(session) : null;
+      const certificate = certifies ? this.#certificateOf(session) : null;
       return bearer instanceof Promise
         ? bearer.then((verified) => withCertificate(verified, certificate))
         : withCertificate(bearer, certificate);
     }
-    if (takesCertificates) return this.#certificateOf(session);
+    if (certifies) return this.#certificateOf(session);
     return takesHeader ? namedBy(headers[CALLER_KEY], tokens.areAccepted) : this.#noCredentials();
+  }
+
+  /** Whose token this is, whoever carries it. */
+  authenticateToken(token: string): Identity | Failure | Promise<Identity | Failure> {
+    const bearer = this.#options.tokens.authenticate(`Bearer ${token}`);
+    return bearer instanceof Promise
+      ? bearer.then((verified) => withCertificate(verified, null))
+      : withCertificate(bearer, null);
+  }
+
+  /** Whether any issuer of tokens is configured. */
+  get takesTokens(): boolean {
+    return this.#options.tokens.areAccepted;
+  }
+
+  /** Whether callers are believed who name themselves. */
+  get takesHeader(): boolean {
+    return this.#options.takesHeader;
   }
 
   #certificateOf(session: Http2Session): Identity | Failure {

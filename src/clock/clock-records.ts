@@ -17,6 +17,31 @@ export async function readDatabaseTime(em: Em): Promise<number> {
   return Number(row?.now);
 }
 
+/** The database's clock, and how far a sandbox's time is ahead of it, in milliseconds. */
+export type SandboxReading = { readonly database: number; readonly offsetMs: number };
+
+/** Throws where the database is none of a sandbox: see `src/sandbox/mark.ts`. */
+export async function readSandboxTime(em: Em): Promise<SandboxReading> {
+  const [row] = await query<{ now: number; offset_ms: number }>(
+    em,
+    `select date_part('epoch', clock_timestamp()) * 1000 as now, offset_ms::float8
+     from sandbox.clock`,
+    [],
+  );
+  return { database: Number(row?.now), offsetMs: Number(row?.offset_ms) };
+}
+
+/** Whether the database is a sandbox's, for ever. Any role may ask, on any database. */
+export async function isSandbox(em: Em): Promise<boolean> {
+  const rows = await query(
+    em,
+    `select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+     where nspname = 'sandbox' and relname = 'clock'`,
+    [],
+  );
+  return rows.length > 0;
+}
+
 /** Null before the first. */
 export async function findNewestAcceptance(em: Em): Promise<Acceptance | null> {
   const [row] = await query<Row>(

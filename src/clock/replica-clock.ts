@@ -25,7 +25,7 @@ import {
   type Suspicion,
   startClock,
 } from './clock-state.ts';
-import { type Reading, timeAt } from './timeline.ts';
+import { leadOf, type Reading, timeAt } from './timeline.ts';
 
 /** The clocks that a replica compares, in milliseconds. Tests give their own. */
 export type TimeSources = {
@@ -94,6 +94,13 @@ export class ReplicaClock implements Clock {
   get isReliable(): boolean {
     this.#compareHost();
     return this.#state.suspicion === null;
+  }
+
+  /** How far the host's clock is ahead of the database's, in milliseconds. */
+  get hostLeadMs(): number {
+    const { trusted, suspicion } = this.#state;
+    const database = suspicion?.database ?? trusted;
+    return database ? leadOf(readHost(this.#options.sources), database) : 0;
   }
 
   /** Compares the clocks now, without waiting for the interval. */

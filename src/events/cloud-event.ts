@@ -3,9 +3,8 @@
  * There are two extension attributes: `position`, as text because CloudEvents' integers have 32 bits,
  * and `traceparent`, the trace of the request that caused the event and not of its delivery.
  */
-import { isValidSpanId, isValidTraceId } from '@opentelemetry/api';
-import type { LedgerEvent } from '../ledger/event.ts';
 import type { PositionedEvent } from '../store/tables/events.ts';
+import { traceparentOf } from '../telemetry/tracing.ts';
 
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 
@@ -19,14 +18,8 @@ export function cloudEventJson(event: PositionedEvent, source: string): string {
     time: new Date(event.at).toISOString(),
     datacontenttype: 'application/json',
     position: event.position.toString(),
-    traceparent: traceparentOf(event),
+    // Without one where the event was caused outside any trace.
+    traceparent: traceparentOf(event) ?? undefined,
     data: event.data,
   });
-}
-
-/** Undefined, and so not in the JSON, where the event was caused outside any trace. */
-function traceparentOf({ traceId, spanId }: LedgerEvent): string | undefined {
-  return isValidTraceId(traceId) && isValidSpanId(spanId)
-    ? `00-${traceId}-${spanId}-01`
-    : undefined;
 }

@@ -3,21 +3,18 @@
  * connection while it waits for the endpoint, and limits the deliveries in progress: a slow or dead
  * endpoint costs rows in a table and nothing else.
  */
-import {
-  isSpanContextValid,
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  TraceFlags,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock/clock.ts';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
 import type { Delivery } from '../store/tables/deliveries.ts';
-import type { PositionedEvent } from '../store/tables/events.ts';
+import {
+  childrenOfRef,
+  failSpan,
+  refOf,
+  type Tracing,
+  traceparentOf,
+} from '../telemetry/tracing.ts';
 import { delayMs } from './backoff.ts';
 import {
   type AttemptResult,
@@ -31,7 +28,7 @@ import type { PostResult, WebhookEndpoint } from './webhook-endpoint.ts';
 export type DelivererOptions = {
   readonly em: () => Em;
   readonly clock: Clock;
-  readonly tracer: Tracer;
+  readonly tracing: Tracing;
   readonly log: Logger;
   readonly endpoint: WebhookEndpoint;
   readonly intervalMs: number;
@@ -110,7 +107,7 @@ export class Deliverer {
 
   async #attempt(delivery: Delivery): Promise<void> {
     const { em, clock, log } = this.#options;
-    const posted = await this.#post(delivery.event);
+    const posted = await this.#post(delivery);
     if (posted.kind === 'failed' && this.#cancelled.signal.aborted)
       return await releaseClaim(em(), delivery, clock.now());
     const result = this.#toAttemptResult(delivery, posted);
@@ -132,24 +129,32 @@ export class Deliverer {
     return { state: 'PENDING', error, dueAt };
   }
 
-  /** Posts the event in a span of its own, in the trace of the request that caused the event. */
-  async #post(event: PositionedEvent): Promise<PostResult> {
-    const { tracer, endpoint } = this.#options;
-    const { traceId, spanId } = event;
-    const cause = { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
-    const span = tracer.startSpan(
-      'deliver event',
-      { kind: SpanKind.CLIENT, attributes: { 'scrip.event_id': event.eventId } },
-      isSpanContextValid(cause) ? trace.setSpanContext(ROOT_CONTEXT, cause) : ROOT_CONTEXT,
-    );
-    const context = span.spanContext();
-    const traceparent = isSpanContextValid(context)
-      ? `00-${context.traceId}-${context.spanId}-${context.traceFlags.toString(16).padStart(2, '0')}`
-      : null;
+  /** Posts the event in a span of its own, in the trace of what caused the event. */
+  async #post({ event, attempts }: Delivery): Promise<PostResult> {
+    const { tracing, endpoint } = this.#options;
+    const span = tracing.start('deliver event', {
+      parent: childrenOfRef(event),
+      attributes: {
+        'http.request.method': 'POST',
+        'server.address': endpoint.address.host,
+        'server.port': endpoint.address.port,
+        'scrip.event.id': event.eventId,
+        'scrip.event.type': event.type,
+        'scrip.account.id': event.accountId,
+        'scrip.delivery.attempt': attempts,
+      },
+    });
+    const traceparent = traceparentOf(refOf(span));
     const posted = await endpoint.post(event, traceparent, this.#cancelled.signal);
-    if (posted.kind === 'failed')
-      span.setStatus({ code: SpanStatusCode.ERROR, message: posted.error });
+    span.setAttributes({
+      'http.response.status_code': posted.status ?? undefined,
+      'scrip.outcome': posted.kind,
+    });
+    if (posted.kind === 'failed') failSpan(span, errorTypeOf(posted), posted.error);
     span.end();
     return posted;
   }
 }
+
+const errorTypeOf = ({ status }: PostResult): string =>
+  status === null ? 'no response' : String(status);

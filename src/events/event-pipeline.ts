@@ -1,11 +1,11 @@
 /** The path of events after the transaction that wrote them: positions, followers, deliveries. */
-import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock/clock.ts';
 import type { Config } from '../config.ts';
 import type { Em } from '../pg/orm.ts';
 import { newestPosition } from '../queries/events.ts';
 import { Tail } from '../tail.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
 import { Deliverer } from './deliverer.ts';
 import { beginDeliveries } from './deliveries.ts';
 import { OutboxSequencer } from './outbox-sequencer.ts';
@@ -14,7 +14,7 @@ import { WebhookEndpoint } from './webhook-endpoint.ts';
 type Context = {
   readonly em: () => Em;
   readonly clock: Clock;
-  readonly tracer: Tracer;
+  readonly tracing: Tracing;
   readonly log: Logger;
 };
 

@@ -18,9 +18,11 @@ export type WebhookEndpointOptions = {
 };
 
 export type PostResult =
-  | { readonly kind: 'delivered' }
+  | { readonly kind: 'delivered'; readonly status: number }
   | {
       readonly kind: 'failed';
+      /** Null: there was no response. */
+      readonly status: number | null;
       readonly error: string;
       readonly retryAfterMs: number | null;
       /** The endpoint says that it will never accept the event (410). */
@@ -34,6 +36,12 @@ export class WebhookEndpoint {
   constructor(options: WebhookEndpointOptions) {
     this.#options = options;
     this.#webhooks = options.secrets.map((secret) => new Webhook(secret));
+  }
+
+  /** Where it is, as spans say it. */
+  get address(): { readonly host: string; readonly port: number } {
+    const { hostname, port, protocol } = new URL(this.#options.url);
+    return { host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
   }
 
   /** `signal` cancels the attempt, which has failed then. */
@@ -60,7 +68,8 @@ export class WebhookEndpoint {
       });
       return await toPostResult(response);
     } catch (error) {
-      return { kind: 'failed', error: messageOf(error), retryAfterMs: null, gone: false };
+      const failed = { error: messageOf(error), retryAfterMs: null, gone: false };
+      return { kind: 'failed', status: null, ...failed };
     }
   }
 
@@ -81,9 +90,10 @@ async function toPostResult(response: Response): Promise<PostResult> {
   const { ok, status, statusText, headers } = response;
   const excerpt = await readExcerpt(response);
   // The status alone decides, whether or not the body could be read.
-  if (ok) return { kind: 'delivered' };
+  if (ok) return { kind: 'delivered', status };
   return {
     kind: 'failed',
+    status,
     error: [`${status} ${statusText}`.trim(), excerpt].filter(Boolean).join(': '),
     retryAfterMs: retryAfterMs(headers.get('retry-after'), Date.now()),
     gone: status === 410,

@@ -76,6 +76,8 @@ function close(
 function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer | Undecided {
   const replayed = replay(unit, request);
   if (replayed) return replayed;
+  const { call } = request;
+  if (call) call.planId = unit.books.get(request.accountId)?.account.planId ?? '';
   if (request.isAbandoned())
     return new Failure(
       'CANCELLED',
@@ -92,6 +94,7 @@ function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer |
     (outcome, book, entry) => {
       const response = request.encodeResponse(outcome, book);
       dayTally?.set(unit.now, book.creditsMoved);
+      call?.decided(entry, false);
       if (entry) remember(unit, request, response, entry);
       return { response, firstAnsweredAt: null, creditsMoved: book.creditsMoved };
     },
@@ -129,12 +132,14 @@ function replay({ requests, books }: LoadedUnit, task: Request): StoredResponse 
     return command.kind === 'OpenAccount' ? null : requestIdOfOther(task);
   const { request, at } = before;
   const isSame = request.fingerprint && Buffer.compare(request.fingerprint, fingerprint) === 0;
-  if (isSame && request.response)
+  if (isSame && request.response) {
+    task.call?.decided(before, true);
     return {
       response: unpackResponse(request.response, before),
       firstAnsweredAt: at,
       creditsMoved: 0n,
     };
+  }
   return new Failure(
     'REQUEST_ID_REUSED',
     `request id ${requestId} was used before for ${command.kind}, with other content`,

@@ -9,12 +9,15 @@ export type GroupKeys = {
   readonly reservations: readonly RowKey<string>[];
   /** Commits and charges to be refunded, by their seq. */
   readonly refundables: readonly RowKey<bigint>[];
+  readonly grants: readonly RowKey<bigint>[];
   readonly purchases: readonly RowKey<string>[];
   /** The keys of payment references: see `paymentReferenceKey`. */
   readonly paymentReferences: readonly RowKey<string>[];
   readonly packs: readonly RowKey<string>[];
   /** Accounts whose own auto top-up names a pack. */
   readonly topUpAccounts: ReadonlySet<string>;
+  /** Accounts whose data are to be erased: what they have unfinished is in the way. */
+  readonly erasedAccounts: ReadonlySet<string>;
 };
 
 /** Keys without repetition, in the order they came. */
@@ -33,10 +36,12 @@ class Keys<Key> {
 export function keysOf(tasks: readonly Task[]): GroupKeys {
   const reservations = new Keys<string>();
   const refundables = new Keys<bigint>();
+  const grants = new Keys<bigint>();
   const purchases = new Keys<string>();
   const paymentReferences = new Keys<string>();
   const packs = new Keys<string>();
   const topUpAccounts = new Set<string>();
+  const erasedAccounts = new Set<string>();
   for (const task of tasks) {
     if (!('command' in task)) continue;
     const { accountId, command } = task;
@@ -49,6 +54,10 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
         break;
       case 'Refund':
         refundables.add(accountId, command.seq);
+        break;
+      case 'VoidGrant':
+      case 'UpdateGrant':
+        grants.add(accountId, command.grantId);
         break;
       case 'SyncPurchase':
       case 'ResolvePurchase':
@@ -72,12 +81,17 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
       case 'StartTopUp':
         topUpAccounts.add(accountId);
         break;
+      case 'EraseAccountData':
+        erasedAccounts.add(accountId);
+        break;
       case 'Reserve':
       case 'Charge':
       case 'GrantCredits':
       case 'OpenAccount':
       case 'MoveAccount':
       case 'CloseAccount':
+      case 'SuspendAccount':
+      case 'ResumeAccount':
       case 'ReportRefusals':
         break;
       default:
@@ -87,10 +101,12 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
   return {
     reservations: reservations.list(),
     refundables: refundables.list(),
+    grants: grants.list(),
     purchases: purchases.list(),
     paymentReferences: paymentReferences.list(),
     packs: packs.list(),
     topUpAccounts,
+    erasedAccounts,
   };
 }
 

@@ -5,10 +5,11 @@
  * decided while PostgreSQL writes the other.
  */
 import { Failure, internalFailure, overloaded } from '../failure.ts';
-import { isRetryable, toDatabaseFailure } from '../pg/failures.ts';
+import { toDatabaseFailure } from '../pg/failures.ts';
 import type { WaitPolicy } from '../store/load.ts';
-import { StaleCacheError } from '../store/save.ts';
+import { UnitRecord } from '../telemetry/unit-record.ts';
 import { CACHE_MISS, DEFERRED } from './decide-task.ts';
+import { raceLostBy } from './lost-race.ts';
 import { type Answer, type Task, weightOf } from './task.ts';
 import { TaskError, type unitOfWork } from './unit-of-work.ts';
 
@@ -19,11 +20,18 @@ type Queued = {
   readonly since: number;
   /** How often it was deferred. */
   deferrals: number;
+  /** When it was put back into the queue, and how long it had waited by then. */
+  requeuedAt: number;
+  waitedMs: number;
 };
 
 export type LaneOptions = {
-  /** Runs one unit of work. */
-  readonly run: (tasks: readonly Task[], waitPolicy: WaitPolicy) => ReturnType<typeof unitOfWork>;
+  /** Runs one unit of work, and records it. */
+  readonly run: (
+    tasks: readonly Task[],
+    waitPolicy: WaitPolicy,
+    record: UnitRecord,
+  ) => ReturnType<typeof unitOfWork>;
   /** Units of work that run at the same time at most, never two of them on one account. */
   readonly unitsMax: number;
   /** Tasks in one unit of work at most. */
@@ -33,6 +41,8 @@ export type LaneOptions = {
    * queue is short.
    */
   readonly waitMaxMs: number;
+  /** A monotonic time in milliseconds. */
+  readonly now: () => number;
   /** Told of every error that a task was answered INTERNAL for. */
   readonly onBug: (error: unknown, task: Task) => void;
 };
@@ -40,6 +50,8 @@ export type LaneOptions = {
 const ATTEMPTS_MAX = 6;
 /** The queue that makes a second unit of work worth its own fixed costs. */
 export const SECOND_UNIT_MIN_QUEUE = 32;
+/** A task that has waited for so long makes it worth them as well: the database is slow, and mostly idle meanwhile. */
+const SECOND_UNIT_WAIT_MS = 25;
 /** Iterations of the event loop that a burst may take to arrive: under steady load each brings some. */
 const BURST_ITERATIONS = 4;
 /**
@@ -71,10 +83,16 @@ export class Lane {
   /** Resolves when the task's transaction has committed or the task has failed. Never rejects. */
   submit(task: Task): Promise<Answer> {
     return new Promise((resolve) => {
-      this.#queue.push({ task, resolve, since: performance.now(), deferrals: 0 });
+      const since = this.#options.now();
+      this.#queue.push({ task, resolve, since, deferrals: 0, requeuedAt: since, waitedMs: 0 });
       this.#onQueued();
       this.#running ??= this.#runAll();
     });
+  }
+
+  /** Tasks in the queue. */
+  get queued(): number {
+    return this.#queue.length;
   }
 
   /** Resolves when nothing is queued or running. */
@@ -119,7 +137,7 @@ export class Lane {
 
   /** Removes the next group from the queue; empty where a unit of work is not worth it. */
   #nextGroup(): Queued[] {
-    if (this.#tasksRunning > 0 && this.#queue.length < SECOND_UNIT_MIN_QUEUE) return [];
+    if (this.#tasksRunning > 0 && !this.#isWorthSecondUnit) return [];
     if (this.#queue.length > SECOND_UNIT_MIN_QUEUE) this.#refuseLate();
     const size = this.#groupSize();
     const { unitsMax, groupMax } = this.#options;
@@ -133,10 +151,16 @@ export class Lane {
     return group;
   }
 
+  get #isWorthSecondUnit(): boolean {
+    if (this.#queue.length >= SECOND_UNIT_MIN_QUEUE) return true;
+    const [first] = this.#queue;
+    return first !== undefined && this.#options.now() - first.since > SECOND_UNIT_WAIT_MS;
+  }
+
   /** Refuses what has waited too long. Its callers are told so while they still wait. */
   #refuseLate() {
     const { waitMaxMs } = this.#options;
-    const before = performance.now() - waitMaxMs;
+    const before = this.#options.now() - waitMaxMs;
     const isLate = ({ task, since }: Queued) => since < before && task.type === 'request';
     const late = this.#queue.filter(isLate);
     if (late.length === 0) return;
@@ -153,11 +177,17 @@ export class Lane {
   }
 
   async #runUnit(group: readonly Queued[]) {
-    for (const { task } of group) this.#busyAccounts.add(task.accountId);
+    const begun = this.#options.now();
+    for (const queued of group) {
+      this.#busyAccounts.add(queued.task.accountId);
+      queued.waitedMs += begun - queued.requeuedAt;
+    }
     this.#tasksRunning += group.length;
     const undecided = await this.#runGroup(group);
     this.#tasksRunning -= group.length;
     for (const { task } of group) this.#busyAccounts.delete(task.accountId);
+    const ended = this.#options.now();
+    for (const queued of undecided) queued.requeuedAt = ended;
     this.#queue.unshift(...undecided);
     const deferred = undecided.filter(({ deferrals }) => deferrals > 0);
     this.#isContended = deferred.length * CONTENTION_RATIO > group.length;
@@ -170,7 +200,7 @@ export class Lane {
       const answers = await this.#runRepeatedly(group);
       return group.filter((queued, index) => {
         const answer = answers[index] as (typeof answers)[number];
-        if (answer === DEFERRED) queued.deferrals += 1;
+        if (answer === DEFERRED) defer(queued);
         else if (answer !== CACHE_MISS) queued.resolve(answer);
         return answer === DEFERRED || answer === CACHE_MISS;
       });
@@ -186,12 +216,15 @@ export class Lane {
   async #runRepeatedly(group: readonly Queued[]) {
     const tasks = group.map(({ task }) => task);
     const waitPolicy = waitPolicyOf(group);
+    let lostBy = '';
     for (let attempt = 1; ; attempt++) {
+      const record = new UnitRecord(tasks.length, attempt, lostBy);
+      for (const queued of group) recordUnit(queued, record);
       try {
-        return await this.#options.run(tasks, waitPolicy);
+        return await this.#options.run(tasks, waitPolicy, record);
       } catch (error) {
-        const lostRace = error instanceof StaleCacheError || isRetryable(error);
-        if (attempt === ATTEMPTS_MAX || !lostRace) throw error;
+        lostBy = raceLostBy(error);
+        if (attempt === ATTEMPTS_MAX || lostBy === '') throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** attempt));
       }
     }
@@ -235,6 +268,15 @@ export class Lane {
     }
     return undecided;
   }
+}
+
+function defer(queued: Queued) {
+  queued.deferrals += 1;
+  if (queued.task.type === 'request' && queued.task.call) queued.task.call.deferrals += 1;
+}
+
+function recordUnit({ task, waitedMs }: Queued, unit: UnitRecord) {
+  if (task.type === 'request') task.call?.entered(unit, waitedMs);
 }
 
 /**

@@ -32,17 +32,26 @@ export class Lanes {
   }
 
   /** Settles an account: null once what was due by now is durable. */
-  settle(accountId: string): Promise<Failure | null> {
-    return this.#queue({ type: 'settlement', accountId }) as Promise<Failure | null>;
+  settle(accountId: string, cause: Trace | null = null): Promise<Failure | null> {
+    return this.#queue({ type: 'settlement', accountId, cause }) as Promise<Failure | null>;
   }
 
   /**
    * Closes a month of an account. Null says only that the account was looked at: if it has changed since
    * the statement was computed, the month is still open.
    */
-  closeStatement(accountId: string, closing: StatementToClose): Promise<Failure | null> {
-    const answer = this.#queue({ type: 'statement closing', accountId, closing });
+  closeStatement(
+    accountId: string,
+    closing: StatementToClose,
+    cause: Trace | null = null,
+  ): Promise<Failure | null> {
+    const answer = this.#queue({ type: 'statement closing', accountId, closing, cause });
     return answer as Promise<Failure | null>;
+  }
+
+  /** Tasks in all queues. */
+  get queued(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.queued, 0);
   }
 
   /** Accepts nothing more. Resolves when everything accepted has been answered. */

@@ -102,19 +102,21 @@ export async function loadDue(em: Em, accounts: readonly Account[], now: number)
 
 /** Rows that name grants. */
 type NamingGrants = {
+  /** Grants that commands name. */
+  readonly grants: readonly RowKey<bigint>[];
   readonly reservations: readonly Reservation[];
   readonly refundables: readonly RefundableEntry[];
   readonly purchases: readonly Purchase[];
 };
 
 /**
- * The grants that reservations hold or held, refunds give back to, or purchases made, and that were not loaded
+ * The grants that commands name, reservations hold or held, refunds give back to, or purchases made, and that were not loaded
  * yet. Those of cached accounts are left out.
  */
 export async function loadNamedGrants(
   em: Em,
   loaded: readonly Grant[],
-  { reservations, refundables, purchases }: NamingGrants,
+  { grants, reservations, refundables, purchases }: NamingGrants,
   cached: ReadonlyMap<string, CachedAccount>,
 ): Promise<readonly Grant[]> {
   const named = new Map<string, RowKey<bigint>>();
@@ -122,6 +124,7 @@ export async function loadNamedGrants(
     if (grantId !== OVERAGE && !cached.has(accountId))
       named.set(`${accountId}\n${grantId}`, { accountId, key: grantId });
   };
+  for (const { accountId, key } of grants) add(accountId, key);
   for (const { accountId, allocations, expiredAllocations } of reservations) {
     for (const { grantId } of allocations) add(accountId, grantId);
     for (const { grantId } of expiredAllocations) add(accountId, grantId);

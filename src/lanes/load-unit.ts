@@ -8,6 +8,7 @@ import type { Catalogue } from '../store/catalogue.ts';
 import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
 import { loadOpenGrants } from '../store/load-grants.ts';
 import { loadRequests } from '../store/load-requests.ts';
+import { loadUnfinished } from '../store/load-unfinished.ts';
 import { assembleBooks } from './assemble-books.ts';
 import type { GrantLimits } from './grant-limits.ts';
 import { keysOf, requestIdsOf } from './group-keys.ts';
@@ -46,26 +47,33 @@ export async function loadUnit(
   const readsNothing = accountIds.length === 0 && keys.reservations.length === 0;
   const cachedPlans = readsNothing ? catalogue.cachedPlans(now) : null;
   // One pipelined batch, in this order: the rows of an account are read after it was locked.
-  const [accounts, requests, openGrants, storedReservations, purchases, refundables, packs, plans] =
-    await Promise.all([
-      lockAccounts(em, accountIds, waitPolicy),
-      loadRequests(em, requestIdsOf(uncached)),
-      loadOpenGrants(em, queries, now),
-      loadNamedReservations(em, keys.reservations, cached),
-      loadNamedPurchases(em, keys.purchases, keys.paymentReferences),
-      loadRefundables(em, keys.refundables),
-      loadCustomPacks(em, keys.packs),
-      cachedPlans?.plans ?? catalogue.loadPlans(em, now),
-    ]);
+  const [
+    accounts,
+    requests,
+    openGrants,
+    storedReservations,
+    namedPurchases,
+    refundables,
+    packs,
+    unfinished,
+    plans,
+  ] = await Promise.all([
+    lockAccounts(em, accountIds, waitPolicy),
+    loadRequests(em, requestIdsOf(uncached)),
+    loadOpenGrants(em, queries, now),
+    loadNamedReservations(em, keys.reservations, cached),
+    loadNamedPurchases(em, keys.purchases, keys.paymentReferences),
+    loadRefundables(em, keys.refundables),
+    loadCustomPacks(em, keys.packs),
+    loadUnfinished(em, keys.erasedAccounts, tasks.length + 1),
+    cachedPlans?.plans ?? catalogue.loadPlans(em, now),
+  ]);
   // More batches, which few units of work need.
   const lockedElsewhere =
     waitPolicy === 'skip' ? await findSkipped(em, accountIds, accounts) : new Set<string>();
-  const reservations = await addEndedReservations(
-    em,
-    storedReservations,
-    keys.reservations,
-    cached,
-  );
+  const named = await addEndedReservations(em, storedReservations, keys.reservations, cached);
+  const reservations = distinct([...named, ...unfinished.reservations], (r) => r.reservationId);
+  const purchases = distinct([...namedPurchases, ...unfinished.purchases], (p) => p.purchaseId);
   const due = await loadDue(em, accounts, now);
   const rows = {
     accounts,
@@ -73,7 +81,7 @@ export async function loadUnit(
     namedGrants: await loadNamedGrants(
       em,
       openGrants,
-      { reservations, refundables, purchases },
+      { grants: keys.grants, reservations, refundables, purchases },
       cached,
     ),
     reservations: distinct([...reservations, ...due.reservations], (r) => r.reservationId),

@@ -3,9 +3,10 @@
 import type { Failure } from '../failure.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Command, Outcome, RequestedCommand } from '../ledger/decide.ts';
-import type { Origin } from '../ledger/entry.ts';
+import type { Origin, Trace } from '../ledger/entry.ts';
 import type { StatementToClose } from '../ledger/statement-closing.ts';
 import type { Permissions } from '../policy/permissions.ts';
+import type { CallRecord } from '../telemetry/call-record.ts';
 
 /** A mutation that a caller asked for. Its request id makes it safe to repeat. */
 export type Request = {
@@ -13,6 +14,8 @@ export type Request = {
   readonly accountId: string;
   readonly command: RequestedCommand;
   readonly origin: Origin;
+  /** What is recorded of the call; null: nothing. */
+  readonly call: CallRecord | null;
   /** What the caller may do; null: everything. Its method and the account's id have been checked. */
   readonly permissions: Permissions | null;
   /** Hash of the request's content: the same request id must come with the same content. */
@@ -46,13 +49,19 @@ export type InternalCommand = {
 };
 
 /** Applies what has happened to the account by the passing of time. */
-export type Settlement = { readonly type: 'settlement'; readonly accountId: string };
+export type Settlement = {
+  readonly type: 'settlement';
+  readonly accountId: string;
+  /** Who asked for it; null: unknown. */
+  readonly cause: Trace | null;
+};
 
 /** Closes a month of the account, computed from its entries before. */
 export type StatementClosing = {
   readonly type: 'statement closing';
   readonly accountId: string;
   readonly closing: StatementToClose;
+  readonly cause: Trace | null;
 };
 
 export type Task = Request | InternalCommand | Settlement | StatementClosing;

@@ -3,7 +3,6 @@
  * settles the accounts, decides the tasks in order, writes everything at once, and commits once.
  */
 
-import { type Link, type Span, SpanKind, TraceFlags, type Tracer } from '@opentelemetry/api';
 import type { AccountCache } from '../account-cache/account-cache.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Book } from '../ledger/book.ts';
@@ -13,12 +12,16 @@ import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { WaitPolicy } from '../store/load.ts';
 import { save } from '../store/save.ts';
+import type { Observers } from '../telemetry/observers.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+import type { UnitRecord } from '../telemetry/unit-record.ts';
 import { TimeSlice } from '../time-slice.ts';
 import { decideTask, type Undecided } from './decide-task.ts';
 import type { GrantLimits } from './grant-limits.ts';
 import { cacheableAccounts } from './group-keys.ts';
 import { loadUnit } from './load-unit.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
+import { ObservedUnit } from './observed-unit.ts';
 import type { Answer, Task } from './task.ts';
 import { writesOf } from './writes.ts';
 
@@ -27,7 +30,9 @@ export type UnitOfWorkContext = {
   readonly em: Em;
   readonly catalogue: Catalogue;
   readonly clock: Clock;
-  readonly tracer: Tracer;
+  readonly tracing: Tracing;
+  /** Told of every attempt at its end. */
+  readonly observers: Observers;
   readonly cache: AccountCache;
   readonly grantLimits: GrantLimits;
   /** Called after each commit with the Books as they were committed. */
@@ -58,13 +63,17 @@ export async function unitOfWork(
   context: UnitOfWorkContext,
   tasks: readonly Task[],
   waitPolicy: WaitPolicy,
+  record: UnitRecord,
 ): Promise<(Answer | Undecided)[]> {
+  record.begin('connectMs');
   const { isReliable } = context.clock;
   const now = context.clock.now();
   const cached = context.cache.take(cacheableAccounts(tasks), now);
-  const span = startSpan(context.tracer, tasks);
+  const observed = new ObservedUnit(context, tasks, record);
   try {
     const [unit, answers] = await context.em.transactional(async (em) => {
+      observed.observeBatches(em);
+      record.begin('lockLoadMs');
       const loaded = await loadUnit(
         em,
         context.catalogue,
@@ -74,12 +83,15 @@ export async function unitOfWork(
         cached,
         context.grantLimits,
       );
+      record.begin('decideMs');
       const unit = { ...loaded, isClockReliable: isReliable };
-      const answers = await decideAll(unit, tasks, span.spanContext(), context.clock.now());
+      const answers = await decideAll(unit, tasks, record, context.clock.now());
       const writes = writesOf(unit);
+      record.begin('saveCommitMs');
       await save(em, writes);
       return [unit, answers] as const;
     });
+    observed.committed(unit);
     context.grantLimits.update(unit.books.keys(), unit.needsGrants);
     const books = [...unit.books.values()];
     context.cache.store(
@@ -90,27 +102,9 @@ export async function unitOfWork(
     return answers;
   } catch (error) {
     context.cache.discard(cached);
-    span.recordException(error as Error);
+    observed.failed(error);
     throw error;
-  } finally {
-    span.end();
   }
-}
-
-/** One span per unit of work, linked to the span of every command it carries. */
-function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {
-  const links: Link[] = [];
-  for (const task of tasks) {
-    if (!('command' in task)) continue;
-    const { traceId, spanId } = task.origin;
-    links.push({ context: { traceId, spanId, traceFlags: TraceFlags.SAMPLED } });
-  }
-  return tracer.startSpan('unit of work', {
-    kind: SpanKind.INTERNAL,
-    root: true,
-    links,
-    attributes: { 'scrip.requests': tasks.length },
-  });
 }
 
 /**
@@ -120,10 +114,9 @@ function startSpan(tracer: Tracer, tasks: readonly Task[]): Span {
 async function decideAll(
   unit: LoadedUnit,
   tasks: readonly Task[],
-  { traceId, spanId }: Trace,
+  trace: Trace,
   at: number,
 ): Promise<(Answer | Undecided)[]> {
-  const trace = { traceId, spanId };
   for (const [accountId, book] of unit.books)
     try {
       if (unit.isClockReliable || !isSettlementDue(book)) settle(book, trace);

@@ -1,7 +1,7 @@
 /** Collects what the Books of a unit of work changed, table by table. */
 import type { Book } from '../ledger/book.ts';
 import type { LedgerEvent } from '../ledger/event.ts';
-import { addToSeal, eventHash } from '../ledger/event-hash.ts';
+import { addToSeal, eventDataHash, eventHash } from '../ledger/event-hash.ts';
 import { seal } from '../ledger/hash-chain.ts';
 import { isOver, type Reservation } from '../ledger/reservation.ts';
 import type { Statement } from '../ledger/statement.ts';
@@ -15,7 +15,7 @@ import type { LoadedUnit } from './loaded-unit.ts';
 export function writesOf(unit: LoadedUnit): Writes {
   const writes: Writes = {
     accounts: { added: [], changed: [], settingsChanged: [] },
-    grants: { added: [], changed: [] },
+    grants: { added: [], changed: [], termsChanged: [] },
     reservations: { added: [], changed: [], ended: [] },
     purchases: { added: [], changed: [] },
     customPacks: [],
@@ -45,8 +45,9 @@ function sealEvents(book: Book, writes: Writes) {
     const event = { ...draft, eventId: book.newId() };
     const closed = event.type === 'statement.closed' ? statementOf(book, event) : null;
     const salt = newSalt();
-    const hash = eventHash(event, salt, closed && sealedStatement(closed));
-    writes.events.push({ ...event, salt, hash });
+    const dataHash = eventDataHash(event.data, salt);
+    const hash = eventHash(event, dataHash, closed && sealedStatement(closed));
+    writes.events.push({ ...event, salt, dataHash, hash });
     seal = addToSeal(seal, hash);
   }
   const newest = changes.entries.at(-1);
@@ -92,6 +93,7 @@ function addOthers(book: Book, writes: Writes) {
   const { changes } = book;
   append(writes.grants.added, changes.grants.added);
   append(writes.grants.changed, changes.grants.changed);
+  append(writes.grants.termsChanged, changes.grantTerms);
   addReservations(book, writes);
   append(writes.purchases.added, changes.purchases.added);
   append(writes.purchases.changed, changes.purchases.changed);

@@ -9,6 +9,16 @@ import type { TopUps } from './top-up.ts';
 
 export type AccountState = 'OPEN' | 'CLOSED';
 
+/** An operator has stopped new work. */
+export type Suspension = {
+  readonly since: number;
+  /** Empty: erased. */
+  readonly reason: string;
+  readonly caller: string;
+  /** Whether jobs that have reserved may go on. */
+  readonly running: 'CONTINUE' | 'STOP';
+};
+
 /** Instants are epoch milliseconds; credits are whole numbers. */
 export type Account = {
   readonly accountId: string;
@@ -33,6 +43,8 @@ export type Account = {
   topUpDueAt: number | null;
   readonly openedAt: number;
   closedAt: number | null;
+  /** Null: it is not suspended. */
+  suspension: Suspension | null;
   /** seq of the newest entry; 0 before the first. */
   seq: bigint;
   /** Id of the newest grant; 0 before the first. */

@@ -4,7 +4,7 @@ import type { Account } from './account.ts';
 import { OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
 import type { Move } from './entry.ts';
-import { currentGrantState, type Grant, isLimited } from './grant.ts';
+import { currentGrantState, type Grant, hasExpired, isLimited } from './grant.ts';
 
 /** Throws on a move that breaks an invariant: that is a bug of a rule. */
 export function applyMoves(book: Book, moves: readonly Move[]) {
@@ -19,9 +19,20 @@ export function applyMoves(book: Book, moves: readonly Move[]) {
       book.account.granted += hadCredits ? -grant.amount : grant.amount;
     // A refund gives a spent grant credits again: settling may have found no limited one since.
     if (grant.remaining > 0n && isLimited(grant)) book.account.hasLimitedGrants = true;
+    if (move.to === 'voided') voidCredits(book, grant, move);
     grant.state = currentGrantState(grant, book.now);
     book.changes.grants.markChanged(grant);
   }
+}
+
+/** A grant whose last credits are voided is VOIDED, unless it has expired or was used up before. */
+function voidCredits(book: Book, grant: Grant, { from, credits }: Move) {
+  grant.voided += credits;
+  if (from !== 'available') grant.voidOnReturn -= credits;
+  assert(grant.voidOnReturn >= 0n, 'no more comes back void than was to be voided');
+  const tookTheLast = from !== 'consumed' && grant.remaining === 0n;
+  if (tookTheLast && !hasExpired(grant, book.now)) grant.state = 'VOIDED';
+  book.markGrantTerms(grant);
 }
 
 function addToBucket(account: Account, grant: Grant | null, bucket: Move['from'], credits: bigint) {
@@ -50,7 +61,7 @@ function addToBucket(account: Account, grant: Grant | null, bucket: Move['from']
       account.overage -= credits;
       return;
     default:
-      return; // issued, consumed and expired have no balance: their sums follow from the entries
+      return; // issued, consumed, expired and voided have no balance: their sums follow from the entries
   }
 }
 

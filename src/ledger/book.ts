@@ -11,7 +11,15 @@ import type { Account } from './account.ts';
 import { applyMoves, assertInvariants } from './apply-moves.ts';
 import type { LimitedCaller } from './caller-limits.ts';
 import type { CustomPack } from './custom-pack.ts';
-import type { EntryDraft, Labels, Move, Origin, Trace, UnsealedEntry } from './entry.ts';
+import type {
+  EntryDraft,
+  Labels,
+  Move,
+  StoredOrigin,
+  StoredTrace,
+  Trace,
+  UnsealedEntry,
+} from './entry.ts';
 import type { EventDraft, EventType } from './event.ts';
 import { expiryNoticeAt } from './expiry-notice.ts';
 import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant.ts';
@@ -30,6 +38,8 @@ export type GrantDraft = Omit<
   | 'createdAt'
   | 'remaining'
   | 'reserved'
+  | 'voided'
+  | 'voidOnReturn'
   | 'operations'
   | 'noticeAt'
   | 'stranded'
@@ -88,7 +98,7 @@ export class Book {
   readonly plans: ReadonlyMap<string, PublishedPlan>;
   /** In burn order. Spendable grants after `loadedUpTo` may be missing. */
   readonly grants: Grant[];
-  readonly loadedUpTo: Grant | null;
+  loadedUpTo: Grant | null;
   /** Whether any of the grants is limited. Few accounts have such a grant, and allocation is simpler without. */
   hasLimitedGrants: boolean;
   readonly reservations: Map<string, Reservation>;
@@ -112,6 +122,8 @@ export class Book {
     settings: false,
     entries: [] as UnsealedEntry[],
     grants: new Changes<Grant>(),
+    /** Of the changed grants, those of which other columns must be written, too: terms, and what was voided. */
+    grantTerms: EMPTY as ReadonlySet<Grant>,
     reservations: new Changes<Reservation>(),
     purchases: new Changes<Purchase>(),
     /** By pack id: of several changes of one pack the last is written. */
@@ -166,9 +178,20 @@ export class Book {
 
   /** Throws if the grant was not loaded: that is a bug. */
   getGrant(grantId: bigint): Grant {
-    const grant = this.grants.find((candidate) => candidate.grantId === grantId);
+    const grant = this.findGrant(grantId);
     assert(grant, `grant ${grantId} of ${this.account.accountId} was not loaded`);
     return grant;
+  }
+
+  findGrant(grantId: bigint): Grant | null {
+    return this.grants.find((candidate) => candidate.grantId === grantId) ?? null;
+  }
+
+  /** What few calls change of a grant has changed. */
+  markGrantTerms(grant: Grant) {
+    const { changes } = this;
+    changes.grants.markChanged(grant);
+    if (!changes.grants.added.has(grant)) changes.grantTerms = withItem(changes.grantTerms, grant);
   }
 
   findReservation(reservationId: string): Reservation | null {
@@ -201,21 +224,41 @@ export class Book {
       grantId: this.account.grantCount,
       remaining: 0n,
       reserved: 0n,
+      voided: 0n,
+      voidOnReturn: 0n,
       stranded: false,
       createdAt: this.now,
     };
-    const index = this.grants.findIndex((other) => compareBurnOrder(added, other) < 0);
-    this.grants.splice(index === -1 ? this.grants.length : index, 0, added);
+    this.#insertInBurnOrder(added);
     this.changes.grants.add(added);
     if (added.state === 'SCHEDULED') this.account.scheduled += added.amount;
-    if (isLimited(added)) {
-      this.hasLimitedGrants = true;
-      this.account.hasLimitedGrants = true;
-    }
+    this.#noteLimit(added);
     this.scheduleSettling(added.state === 'SCHEDULED' ? added.effectiveAt : added.expiresAt);
     // A notice that is due already is given once the command has been decided.
     if (added.noticeAt !== null && added.noticeAt > this.now) this.scheduleSettling(added.noticeAt);
     return added;
+  }
+
+  #insertInBurnOrder(grant: Grant) {
+    const index = this.grants.findIndex((other) => compareBurnOrder(grant, other) < 0);
+    this.grants.splice(index === -1 ? this.grants.length : index, 0, grant);
+  }
+
+  #noteLimit(grant: Grant) {
+    if (!isLimited(grant)) return;
+    this.hasLimitedGrants = true;
+    this.account.hasLimitedGrants = true;
+  }
+
+  /** Changes terms of a grant, which takes its new place in the burn order. */
+  changeTerms(grant: Grant, terms: Pick<Grant, 'priority' | 'expiresAt' | 'operations'>) {
+    // The place up to which grants were loaded stays where it was.
+    if (this.loadedUpTo?.grantId === grant.grantId) this.loadedUpTo = { ...this.loadedUpTo };
+    this.grants.splice(this.grants.indexOf(grant), 1);
+    Object.assign(grant, terms);
+    this.#insertInBurnOrder(grant);
+    this.#noteLimit(grant);
+    this.markGrantTerms(grant);
   }
 
   addReservation(reservation: Reservation) {
@@ -233,17 +276,18 @@ export class Book {
   }
 
   /** Adds an event, which is written and delivered only if the transaction commits. */
-  emitEvent(type: EventType, data: EventDraft['data'], { traceId, spanId }: Trace) {
+  emitEvent(type: EventType, data: EventDraft['data'], { traceId, spanId, sampled }: Trace) {
     const { account } = this;
     const { accountId } = account;
     account.eventCount += 1n;
     this.changes.account = true;
     const seq = account.eventCount;
-    this.changes.events.push({ accountId, seq, type, at: this.now, data, traceId, spanId });
+    const trace = { traceId, spanId, sampled };
+    this.changes.events.push({ accountId, seq, type, at: this.now, data, ...trace });
   }
 
   /** Applies the moves of a draft and appends it as the account's newest entry. */
-  post(draft: EntryDraft, origin: Origin): UnsealedEntry {
+  post(draft: EntryDraft, origin: StoredOrigin): UnsealedEntry {
     const { account } = this;
     if (monthStart(this.now) !== monthStart(account.lastAt)) account.overage = 0n;
     const { overage } = account;
@@ -268,7 +312,7 @@ export class Book {
 
 /** What OpenTelemetry gives where tracing is switched off. */
 const NO_TRACE_ID = '0'.repeat(32);
-const NO_TRACE: Trace = { traceId: '', spanId: '' };
+const NO_TRACE: StoredTrace = { traceId: '', spanId: '' };
 const NO_MOVES: readonly Move[] = [];
 const NO_LABELS: Labels = {};
 
@@ -277,7 +321,7 @@ const toEntry = (
   account: Account,
   draft: EntryDraft,
   plan: PublishedPlan,
-  origin: Origin,
+  origin: StoredOrigin,
 ): UnsealedEntry => ({
   accountId: account.accountId,
   seq: account.seq,

@@ -18,6 +18,7 @@ import { type BuyPack, buyPack } from './rules/buy-pack.ts';
 import { type Charge, charge } from './rules/charge.ts';
 import { type Commit, commit } from './rules/commit.ts';
 import { type OfferPack, offerPack, type WithdrawPack, withdrawPack } from './rules/custom-pack.ts';
+import { type EraseAccountData, eraseAccountData } from './rules/erase-account-data.ts';
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
 import { type MoveAccount, moveAccount } from './rules/move-account.ts';
@@ -27,8 +28,16 @@ import { type Release, release } from './rules/release.ts';
 import { type ReportRefusals, reportRefusals } from './rules/report-refusals.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
 import { type ResolvePurchase, resolvePurchase } from './rules/resolve-purchase.ts';
+import {
+  type ResumeAccount,
+  resumeAccount,
+  type SuspendAccount,
+  suspendAccount,
+} from './rules/suspend-account.ts';
 import { type SyncPurchase, syncPurchase } from './rules/sync-purchase.ts';
 import { type EndTopUp, endTopUp, type StartTopUp, startTopUp } from './rules/top-up.ts';
+import { type UpdateGrant, updateGrant } from './rules/update-grant.ts';
+import { type VoidGrant, voidGrant } from './rules/void-grant.ts';
 import { updateTopUpDueAt } from './top-up.ts';
 import { updateStranded } from './usable-credits.ts';
 
@@ -46,10 +55,15 @@ export type Command =
   | OfferPack
   | WithdrawPack
   | GrantCredits
+  | VoidGrant
+  | UpdateGrant
   | OpenAccount
   | UpdateAccount
   | MoveAccount
   | CloseAccount
+  | SuspendAccount
+  | ResumeAccount
+  | EraseAccountData
   | StartTopUp
   | EndTopUp
   | ReportRefusals;
@@ -119,6 +133,10 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return withdrawPack(book, command, origin);
     case 'GrantCredits':
       return grantCredits(book, command, origin);
+    case 'VoidGrant':
+      return voidGrant(book, command, origin);
+    case 'UpdateGrant':
+      return updateGrant(book, command, origin);
     case 'OpenAccount':
       return openAccount(book, origin);
     case 'UpdateAccount':
@@ -127,6 +145,12 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return moveAccount(book, command, origin);
     case 'CloseAccount':
       return closeAccount(book, origin);
+    case 'SuspendAccount':
+      return suspendAccount(book, command, origin);
+    case 'ResumeAccount':
+      return resumeAccount(book, command, origin);
+    case 'EraseAccountData':
+      return eraseAccountData(book, command, origin);
     case 'StartTopUp':
       return startTopUp(book, origin);
     case 'EndTopUp':

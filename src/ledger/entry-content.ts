@@ -46,6 +46,7 @@ const LETTERS: Readonly<Record<BucketKind, string>> = {
   overage_reserved: 'h',
   consumed: 'c',
   expired: 'x',
+  voided: 'v',
 };
 const BUCKETS: ReadonlyMap<string, BucketKind> = new Map(
   Object.entries(LETTERS).map(([bucket, letter]) => [letter, bucket as BucketKind]),

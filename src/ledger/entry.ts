@@ -16,7 +16,8 @@ export type BucketKind =
   | 'overage'
   | 'overage_reserved'
   | 'consumed'
-  | 'expired';
+  | 'expired'
+  | 'voided';
 
 /**
  * A transfer of credits between two buckets. `available` and `reserved` are buckets of a grant, which
@@ -34,10 +35,15 @@ export type EntryKind =
   | 'OPEN_ACCOUNT'
   | 'UPDATE_ACCOUNT'
   | 'CLOSE_ACCOUNT'
+  | 'SUSPEND_ACCOUNT'
+  | 'RESUME_ACCOUNT'
+  | 'ERASE_ACCOUNT_DATA'
   | 'PLAN_CHANGE'
   | 'GRANT'
   | 'GRANT_EFFECTIVE'
   | 'GRANT_EXPIRED'
+  | 'VOID_GRANT'
+  | 'UPDATE_GRANT'
   | 'OFFER_PACK'
   | 'WITHDRAW_PACK'
   | 'CHECKOUT'
@@ -60,8 +66,13 @@ export type Method =
   | 'OpenAccount'
   | 'UpdateAccount'
   | 'CloseAccount'
+  | 'SuspendAccount'
+  | 'ResumeAccount'
+  | 'EraseAccountData'
   | 'MoveAccount'
   | 'GrantCredits'
+  | 'VoidGrant'
+  | 'UpdateGrant'
   | 'OfferPack'
   | 'WithdrawPack'
   | 'Purchase'
@@ -75,7 +86,15 @@ export type Method =
   | 'Refund';
 
 /** The W3C trace and span that an entry or event belongs to, in lower-case hexadecimal. */
-export type Trace = { readonly traceId: string; readonly spanId: string };
+export type Trace = {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Whether the span is exported: W3C's flag. Entries do not store it. */
+  readonly sampled: boolean;
+};
+
+/** As entries store it: without the flag. */
+export type StoredTrace = Omit<Trace, 'sampled'>;
 
 /** The caller of what the service does by itself. */
 export const SERVICE_CALLER = 'scrip';
@@ -93,14 +112,18 @@ export type Origin = Trace & {
 };
 
 /** The origin of what the service does by itself. */
-export const serviceOrigin = ({ traceId, spanId }: Trace): Origin => ({
+export const serviceOrigin = ({ traceId, spanId, sampled }: Trace): Origin => ({
   caller: SERVICE_CALLER,
   requestId: '',
   onBehalfOf: '',
   certificate: '',
   traceId,
   spanId,
+  sampled,
 });
+
+/** As entries store it. */
+export type StoredOrigin = Omit<Origin, 'sampled'>;
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -118,7 +141,7 @@ export type EntryDraft = {
   readonly kind: EntryKind;
   /** Default: none. */
   readonly moves?: readonly Move[];
-  /** Credits granted, reserved, committed, released, expired or refunded, depending on the kind. Default: 0. */
+  /** Credits granted, reserved, committed, released, expired, refunded or voided, depending on the kind. Default: 0. */
   readonly credits?: bigint;
   readonly reservationId?: string;
   readonly purchaseId?: string;
@@ -141,7 +164,7 @@ export type EntryDraft = {
   readonly personal?: Labels;
 };
 
-export type Entry = Origin & {
+export type Entry = StoredOrigin & {
   readonly accountId: string;
   readonly seq: bigint;
   readonly kind: EntryKind;

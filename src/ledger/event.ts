@@ -11,7 +11,11 @@ export const EVENT_TYPES = [
   'charge.refused',
   'grant.expiring',
   'grant.expired',
+  'grant.voided',
+  'grant.updated',
   'grant.stranded',
+  'account.suspended',
+  'account.resumed',
   'reservation.expired',
   'purchase.completed',
   'purchase.mismatched',
@@ -22,6 +26,13 @@ export const EVENT_TYPES = [
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];
+
+/** What these say can be about a person: it has texts of callers. Their data can be erased. */
+export const PERSONAL_EVENT_TYPES: readonly EventType[] = [
+  'reservation.expired',
+  'purchase.completed',
+  'purchase.resolved',
+];
 
 /** An event before it has its id. The trace is that of the call or unit of work that caused it. */
 export type EventDraft = Trace & {

@@ -7,9 +7,10 @@ import { suggestion } from '../nearest-name.ts';
 import { formatMoney } from '../pricing/money.ts';
 import { coveringPacks, type PackOffer } from '../pricing/packs.ts';
 import type { Pack, Plan } from '../pricing/plan.ts';
-import type { Account } from './account.ts';
+import type { Account, Suspension } from './account.ts';
 import type { Book } from './book.ts';
 import { buyablePacks } from './custom-pack.ts';
+import type { Grant, GrantState } from './grant.ts';
 import type { Purchase } from './purchase.ts';
 import type { Reservation } from './reservation.ts';
 
@@ -37,6 +38,27 @@ export function accountClosed({ account, now }: Book): Failure {
     at,
   });
 }
+
+/** What the operator said is told to whoever is refused. */
+export function accountSuspended({ accountId }: Account, { since, reason }: Suspension): Failure {
+  const at = new Date(since).toISOString();
+  return new Failure(
+    'ACCOUNT_SUSPENDED',
+    `account ${accountId} is suspended since ${at}: ${reason}`,
+    {
+      account_id: accountId,
+      since: at,
+      reason,
+    },
+  );
+}
+
+export const accountNotClosed = (accountId: string): Failure =>
+  new Failure(
+    'ACCOUNT_NOT_CLOSED',
+    `account ${accountId} is open: only the data of a closed account can be erased`,
+    { account_id: accountId },
+  );
 
 /** `planIds` are those of all plans. */
 export function planNotFound(planId: string, planIds: Iterable<string>): Failure {
@@ -114,14 +136,19 @@ export type Offers = {
 export const packNotFound = ({ plan }: Book, packId: string): PackFailure =>
   packNotFoundOn(plan, packId, []);
 
+/** A message stays short, whatever a plan offers. */
+const PACKS_NAMED_MAX = 10;
+
 /** `plan` is that of the decision: the book may be on another once all packs are known. */
 function packNotFoundOn(plan: Plan, packId: string, customPacks: readonly Pack[]): PackFailure {
   const { planId } = plan;
   const packIds = buyablePacks(plan, customPacks).map((pack) => pack.packId);
   const { text, metadata } = suggestion(packId, packIds);
+  const others =
+    packIds.length > 0 ? `; there are ${packIds.slice(0, PACKS_NAMED_MAX).join(', ')}` : '';
   const failure = new Failure(
     'PACK_NOT_FOUND',
-    `plan ${planId} has no pack ${packId}, and the account is offered none of that name${text}`,
+    `plan ${planId} has no pack ${packId}, and the account is offered none of that name${text || others}`,
     { pack_id: packId, plan_id: planId, ...metadata },
   );
   return new PackFailure(failure, null, (custom) => packNotFoundOn(plan, packId, custom));
@@ -152,6 +179,14 @@ export const purchaseNotMismatched = ({ purchaseId, state }: Purchase): Failure 
   new Failure(
     'PURCHASE_NOT_MISMATCHED',
     `purchase ${purchaseId} is ${state}: only a MISMATCHED one can be resolved`,
+    { purchase_id: purchaseId, state },
+  );
+
+/** Its data are needed until it is over. */
+export const purchaseUnsettled = ({ purchaseId, state }: Purchase): Failure =>
+  new Failure(
+    'PURCHASE_UNSETTLED',
+    `purchase ${purchaseId} is ${state}: the account's data can be erased once it is settled`,
     { purchase_id: purchaseId, state },
   );
 
@@ -230,6 +265,16 @@ export function reservationEnded(reservation: Reservation): Failure {
   );
 }
 
+/** Its data are needed until it is over. */
+export function reservationActive({ reservationId, expiresAt }: Reservation): Failure {
+  const at = new Date(expiresAt).toISOString();
+  return new Failure(
+    'RESERVATION_ACTIVE',
+    `reservation ${reservationId} runs until ${at}: the account's data can be erased once it has ended`,
+    { reservation_id: reservationId, expires_at: at },
+  );
+}
+
 /** The request arrived after the instant up to which its caller wanted it. */
 export function requestExpired(notAfter: number, now: number): Failure {
   const metadata = {
@@ -242,6 +287,40 @@ export function requestExpired(notAfter: number, now: number): Failure {
     metadata,
   );
 }
+
+/** Another account's grant is answered in the same way. */
+export const grantNotFound = (accountId: string, grantId: bigint): Failure =>
+  new Failure('GRANT_NOT_FOUND', `account ${accountId} has no grant ${grantId}`, {
+    grant_id: grantId,
+    account_id: accountId,
+  });
+
+/** Nothing is left of the grant. */
+export const grantEnded = (grantId: bigint, state: GrantState): Failure =>
+  new Failure('GRANT_ENDED', `grant ${grantId} is ${state}: nothing is left of it`, {
+    grant_id: grantId,
+    state,
+  });
+
+/** What reservations hold of the grant was reserved for operations that it would not pay for any more. */
+export const grantReserved = ({ grantId, reserved }: Grant): Failure =>
+  new Failure(
+    'GRANT_RESERVED',
+    `reservations hold ${reserved} credits of grant ${grantId}: until they have ended, operations can only be added`,
+    { grant_id: grantId, reserved },
+  );
+
+/** More was to be voided than the grant has for it. */
+export const exceedsGrant = (
+  { grantId, reserved }: Grant,
+  asked: bigint,
+  allowed: bigint,
+): Failure =>
+  new Failure(
+    'EXCEEDS_GRANT',
+    `${asked} credits of grant ${grantId} were to be voided, and ${allowed} can be: reservations hold ${reserved}`,
+    { grant_id: grantId, asked, allowed, reserved },
+  );
 
 export const exceedsReservation = (
   { reservationId }: Reservation,

@@ -2,7 +2,7 @@
 
 export type GrantCategory = 'PAID' | 'PROMOTIONAL' | 'ALLOWANCE' | 'ADJUSTMENT';
 export type GrantSource = 'WELCOME' | 'ALLOWANCE' | 'PURCHASE' | 'OPERATOR' | 'REFUND';
-export type GrantState = 'SCHEDULED' | 'OPEN' | 'SPENT' | 'EXPIRED';
+export type GrantState = 'SCHEDULED' | 'OPEN' | 'SPENT' | 'EXPIRED' | 'VOIDED';
 
 export const DEFAULT_PRIORITY = 50;
 
@@ -17,16 +17,20 @@ export type Grant = {
   remaining: bigint;
   /** The part of remaining that active reservations set aside. */
   reserved: bigint;
+  /** What was voided of it: 0 to amount. */
+  voided: bigint;
+  /** What is voided as it comes back from reservations and refunds: see `VoidGrant`. */
+  voidOnReturn: bigint;
   readonly category: GrantCategory;
   /** 0 to 100; lower burns first. */
-  readonly priority: number;
+  priority: number;
   readonly effectiveAt: number;
   /** Null: it never expires. */
-  readonly expiresAt: number | null;
+  expiresAt: number | null;
   readonly source: GrantSource;
   readonly sourceReference: string;
   /** Operations it may pay for, sorted by name; empty: all. */
-  readonly operations: readonly string[];
+  operations: readonly string[];
   /** When notice of its expiry is due; null: never, or it has been given. */
   noticeAt: number | null;
   /** Whether it is limited to operations that its plan had no price for at the last look. */
@@ -46,11 +50,13 @@ export const isOpen = (grant: Grant): boolean =>
 export const hasExpired = (grant: Grant, now: number): boolean =>
   grant.expiresAt !== null && grant.expiresAt <= now;
 
-/** The state of a grant at `now`. A grant without credits stays SPENT or EXPIRED, whichever it became first. */
+/** What a grant issues, or has issued: a part of it may have been voided before it was effective. */
+export const scheduledCredits = ({ amount, voided }: Grant): bigint => amount - voided;
+
+/** The state of a grant at `now`. A grant without credits stays SPENT, EXPIRED or VOIDED, whichever it became first. */
 export function currentGrantState(grant: Grant, now: number): GrantState {
   if (grant.state === 'SCHEDULED') return 'SCHEDULED';
-  const ended = grant.state === 'SPENT' || grant.state === 'EXPIRED';
-  if (grant.remaining === 0n && ended) return grant.state;
+  if (grant.remaining === 0n && grant.state !== 'OPEN') return grant.state;
   if (hasExpired(grant, now)) return 'EXPIRED';
   return grant.remaining === 0n ? 'SPENT' : 'OPEN';
 }

@@ -9,7 +9,14 @@ import type { Book } from './book.ts';
 import { type Origin, serviceOrigin, type Trace } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
-import { type Grant, grantAvailable, hasExpired, isLimited, isOpen } from './grant.ts';
+import {
+  type Grant,
+  grantAvailable,
+  hasExpired,
+  isLimited,
+  isOpen,
+  scheduledCredits,
+} from './grant.ts';
 import { updateLowBalance } from './low-balance.ts';
 import { toReturnMoves } from './moves.ts';
 import { entryFields, heldCredits, type Reservation } from './reservation.ts';
@@ -129,13 +136,14 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
 }
 
 function makeEffective(book: Book, grant: Grant, origin: Origin) {
+  const credits = scheduledCredits(grant);
   grant.state = 'OPEN';
-  book.account.scheduled -= grant.amount;
+  book.account.scheduled -= credits;
   book.post(
     {
       kind: 'GRANT_EFFECTIVE',
-      moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits: grant.amount }],
-      credits: grant.amount,
+      moves: [{ from: 'issued', to: 'available', grantId: grant.grantId, credits }],
+      credits,
       grantId: grant.grantId,
       reference: grant.sourceReference,
     },

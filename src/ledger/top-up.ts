@@ -91,7 +91,8 @@ function earliestDueAt(book: Book): number | null {
   const { autoTopUp, state } = account;
   const topUps = account.topUps ?? NO_TOP_UPS;
   if (topUps.purchaseId !== null) return topUps.leaseExpiresAt;
-  if (!autoTopUp || state !== 'OPEN' || missingCredits(book, autoTopUp) <= 0n) return null;
+  if (!autoTopUp || state !== 'OPEN' || account.suspension || missingCredits(book, autoTopUp) <= 0n)
+    return null;
   return allowedAt(topUps, autoTopUp, now);
 }
 

@@ -1,5 +1,6 @@
 /** Opens Stripe Checkout sessions for pending purchases. */
 import type Stripe from 'stripe';
+import type { StoredTrace } from '../ledger/entry.ts';
 import type { CheckoutSession, Purchase } from '../ledger/purchase.ts';
 import { toProviderAmount } from '../pricing/provider-amount.ts';
 import { assertStripeObject, refusalCodeOf } from './stripe.ts';
@@ -10,12 +11,19 @@ import { assertStripeObject, refusalCodeOf } from './stripe.ts';
  */
 export const OPEN_AGE_MAX_MS = 23 * 3_600_000;
 
-/** By these, a webhook event leads back to its purchase. */
-export const metadataOf = ({ accountId, purchaseId, method }: Purchase) => ({
+/**
+ * By these, a webhook event leads back to its purchase, and Stripe's dashboard to the call that began it. They come
+ * from what is stored: Stripe refuses a repeated request with other metadata.
+ */
+export const metadataOf = ({ accountId, purchaseId, method }: Purchase, began: BeganBy) => ({
   account_id: accountId,
   purchase_id: purchaseId,
   method,
+  ...(began && { trace_id: began.traceId, span_id: began.spanId }),
 });
+
+/** The call that began a purchase; null: outside any trace. */
+export type BeganBy = StoredTrace | null;
 
 /** Stripe refused a request for good: `refusalCode` is its code. */
 export type Refusal = { readonly refusalCode: string };
@@ -27,11 +35,12 @@ export type Refusal = { readonly refusalCode: string };
 export async function openSession(
   stripe: Stripe,
   purchase: Purchase,
+  began: BeganBy,
 ): Promise<CheckoutSession | Refusal> {
   const { checkout, price, purchaseId, accountId } = purchase;
   const amount = toProviderAmount(price);
   if (!checkout || amount === null) return { refusalCode: 'amount_not_representable' };
-  const metadata = metadataOf(purchase);
+  const metadata = metadataOf(purchase, began);
   try {
     const session = await stripe.checkout.sessions.create(
       {

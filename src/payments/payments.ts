@@ -14,8 +14,8 @@ import { purchaseNotFound } from '../ledger/failures.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
 import { formatMoney } from '../pricing/money.ts';
-import { findPurchase } from '../queries/purchases.ts';
-import { OPEN_AGE_MAX_MS, openSession } from './checkout.ts';
+import { findPurchase, findTraceOfPurchase } from '../queries/purchases.ts';
+import { type BeganBy, OPEN_AGE_MAX_MS, openSession } from './checkout.ts';
 import { fetchSnapshot, type PaymentRef, PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import { SingleFlight } from './single-flight.ts';
 import { isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
@@ -73,7 +73,8 @@ export class Payments {
   /** The purchase with a session; expired where it is too old for one, failed where Stripe refuses. */
   async #openSession(purchase: Purchase): Promise<PaymentSnapshot> {
     if (this.#isTooOld(purchase)) return { ...PENDING_SNAPSHOT, payment: 'EXPIRED' };
-    const opened = await openSession(this.#options.stripe, purchase);
+    const began = await this.beganBy(purchase);
+    const opened = await openSession(this.#options.stripe, purchase, began);
     return 'refusalCode' in opened
       ? { ...PENDING_SNAPSHOT, payment: 'FAILED', failureCode: opened.refusalCode }
       : { ...PENDING_SNAPSHOT, session: opened };
@@ -119,6 +120,11 @@ export class Payments {
       await sleep(Math.random() * 50 * attempt);
     }
     return providerUnavailable();
+  }
+
+  /** The call that began the purchase; null: outside any trace. */
+  async beganBy({ accountId, purchaseId }: Purchase): Promise<BeganBy> {
+    return await findTraceOfPurchase(this.#options.em(), accountId, purchaseId);
   }
 
   /** The purchase as committed last; null where there is none. */
@@ -175,7 +181,7 @@ export class Payments {
         ordered: formatMoney(price),
         paid: amountPaid && formatMoney(amountPaid),
       },
-      'a payment differs from its order; it granted nothing: decide with npm run scrip -- purchases resolve',
+      'a payment differs from its order; it granted nothing: decide with scrip purchases resolve',
     );
   }
 

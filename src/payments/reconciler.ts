@@ -3,14 +3,22 @@
  * can die at any point of a checkout. All replicas run it; each purchase is claimed by one of them. It
  * rests while the clock is not reliable: it ends purchases that are too old.
  */
-import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { forEachConcurrently } from '../for-each-concurrently.ts';
 import type { Trace } from '../ledger/entry.ts';
+import { toDatabaseFailure } from '../pg/failures.ts';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
+import {
+  failSpan,
+  linkTo,
+  refOf,
+  type SpanOf,
+  type Tracing,
+  within,
+} from '../telemetry/tracing.ts';
 import { OPEN_AGE_MAX_MS } from './checkout.ts';
 import { claimPurchasesToCheck } from './claim-purchases.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
@@ -20,7 +28,7 @@ export type ReconcilerOptions = {
   readonly payments: Payments;
   readonly em: () => Em;
   readonly clock: Clock;
-  readonly tracer: Tracer;
+  readonly tracing: Tracing;
   readonly log: Logger;
   readonly intervalMs: number;
   /** Younger purchases are left to their callers and to webhooks. */
@@ -73,26 +81,38 @@ export class Reconciler {
 
   /** Logs errors: one purchase that cannot be checked must not keep the others from it. */
   async #check(accountId: string, purchaseId: string): Promise<void> {
-    const { tracer, log } = this.#options;
-    const span = tracer.startSpan('check purchase', { root: true });
-    const { traceId, spanId } = span.spanContext();
+    const { tracing, log } = this.#options;
+    const attributes = { 'scrip.account.id': accountId, 'scrip.purchase.id': purchaseId };
+    const span = tracing.start('check purchase', { attributes });
+    const ref = refOf(span);
     const named = { account_id: accountId, purchase_id: purchaseId };
     try {
-      const failure = await this.#syncOrOpen(accountId, purchaseId, { traceId, spanId });
-      if (failure && failure.reason !== 'CHECKOUT_FAILED')
+      const failure = await within(ref, () => this.#syncOrOpen(accountId, purchaseId, ref, span));
+      span.setAttributes({ 'scrip.outcome': failure?.reason ?? 'checked' });
+      if (failure && failure.reason !== 'CHECKOUT_FAILED') {
+        failSpan(span, failure.reason);
         log.warn({ ...named, reason: failure.reason }, 'purchase not checked; it will be repeated');
+      }
     } catch (error) {
-      log.error({ err: error, ...named }, 'bug');
+      failSpan(span, toDatabaseFailure(error)?.reason ?? 'INTERNAL');
+      if (toDatabaseFailure(error) === null) log.error({ err: error, ...named }, 'bug');
+      else log.warn({ err: error, ...named }, 'purchase not checked; it will be repeated');
     } finally {
       span.end();
     }
   }
 
   /** Brings a purchase to its state at Stripe. Resolves to null, or to why that was not possible. */
-  async #syncOrOpen(accountId: string, purchaseId: string, trace: Trace): Promise<Failure | null> {
+  async #syncOrOpen(
+    accountId: string,
+    purchaseId: string,
+    trace: Trace,
+    span: SpanOf<'check purchase'>,
+  ): Promise<Failure | null> {
     const { payments, clock } = this.#options;
     const purchase = await payments.load(accountId, purchaseId);
     if (purchase?.state !== 'PENDING') return null;
+    if (trace.sampled) linkTo(span, await payments.beganBy(purchase));
     if (purchase.session || purchase.paymentIntentId)
       return failureOf(await payments.sync(accountId, purchaseId, {}, trace));
     if (purchase.method === 'CHECKOUT')

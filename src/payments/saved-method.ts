@@ -9,7 +9,7 @@ import type { Trace } from '../ledger/entry.ts';
 import { purchaseNotFound } from '../ledger/failures.ts';
 import { hasPayment, type Purchase } from '../ledger/purchase.ts';
 import { toProviderAmount } from '../pricing/provider-amount.ts';
-import { metadataOf, OPEN_AGE_MAX_MS, type Refusal } from './checkout.ts';
+import { type BeganBy, metadataOf, OPEN_AGE_MAX_MS, type Refusal } from './checkout.ts';
 import { PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import type { Payments } from './payments.ts';
 import { assertStripeObject, isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
@@ -113,7 +113,7 @@ async function storeNewIntent(
   const isTooOld = now - purchase.createdAt >= OPEN_AGE_MAX_MS;
   const created = isTooOld
     ? { refusalCode: 'expired' }
-    : await createIntent(payments.stripe, purchase);
+    : await createIntent(payments.stripe, purchase, await payments.beganBy(purchase));
   if ('refusalCode' in created) {
     const payment = isTooOld ? 'EXPIRED' : 'FAILED';
     const { refusalCode } = created;
@@ -132,6 +132,7 @@ async function storeNewIntent(
 async function createIntent(
   stripe: Stripe,
   purchase: Purchase,
+  began: BeganBy,
 ): Promise<{ readonly id: string } | Refusal> {
   const { savedMethod, price, purchaseId, title } = purchase;
   const amount = toProviderAmount(price);
@@ -145,7 +146,7 @@ async function createIntent(
         payment_method: savedMethod.paymentMethod,
         automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
         description: title,
-        metadata: metadataOf(purchase),
+        metadata: metadataOf(purchase, began),
       },
       { idempotencyKey: purchaseId },
     );

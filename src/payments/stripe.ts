@@ -2,15 +2,23 @@
 import Stripe from 'stripe';
 import type { Config } from '../config.ts';
 import { Failure } from '../failure.ts';
+import type { Observers } from '../telemetry/observers.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+import { tracedHttpClient } from './traced-http-client.ts';
 
 /** Null without a secret key: the service then works without checkout and top-ups. */
-export function connectStripe(config: Config): Stripe | null {
+export function connectStripe(
+  config: Config,
+  tracing: Tracing,
+  observers: Observers,
+): Stripe | null {
   if (config.STRIPE_SECRET_KEY === undefined) return null;
   const base = config.STRIPE_API_BASE === undefined ? null : new URL(config.STRIPE_API_BASE);
   return new Stripe(config.STRIPE_SECRET_KEY, {
     timeout: config.STRIPE_TIMEOUT_MS,
     maxNetworkRetries: 1,
     telemetry: false,
+    httpClient: tracedHttpClient(tracing, observers),
     ...(base && {
       protocol: base.protocol === 'http:' ? 'http' : 'https',
       host: base.hostname,

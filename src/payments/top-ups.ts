@@ -4,7 +4,6 @@
  * Then it is due again after TOP_UP_LEASE_MS, as the same purchase with the same payment intent. Nothing is charged while the clock is not reliable.
  */
 
-import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
@@ -17,6 +16,7 @@ import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
 import { findAccount } from '../queries/accounts.ts';
 import { findDueAccounts } from '../queries/due-accounts.ts';
+import { failSpan, refOf, type SpanOf, type Tracing, within } from '../telemetry/tracing.ts';
 import type { Payments } from './payments.ts';
 import { type ChargeResult, chargeSavedMethod, withdrawCharge } from './saved-method.ts';
 
@@ -25,7 +25,7 @@ export type TopUpsOptions = {
   readonly em: () => Em;
   readonly lanes: Lanes;
   readonly clock: Clock;
-  readonly tracer: Tracer;
+  readonly tracing: Tracing;
   readonly log: Logger;
   readonly intervalMs: number;
   /** Upper bound of the accounts in one batch. */
@@ -90,13 +90,15 @@ export class TopUps {
 
   /** Logs errors: one account that cannot be topped up must not keep the others from it. */
   async #tryToTopUp(accountId: string): Promise<Result> {
-    const { tracer, log } = this.#options;
-    const span = tracer.startSpan('top up', { root: true });
-    const { traceId, spanId } = span.spanContext();
-    const named = { account_id: accountId, trace_id: traceId };
+    const { tracing, log } = this.#options;
+    const span = tracing.start('top up', { attributes: { 'scrip.account.id': accountId } });
+    const ref = refOf(span);
+    const named = { account_id: accountId, trace_id: ref.traceId };
     try {
-      const charged = await this.#topUp(accountId, { traceId, spanId });
+      const charged = await within(ref, () => this.#topUp(accountId, ref, span));
+      span.setAttributes({ 'scrip.outcome': outcomeOf(charged) });
       if (charged instanceof Failure) {
+        failSpan(span, charged.reason);
         log.warn({ ...named, reason: charged.reason }, 'top-up postponed');
         return OUTAGES.includes(charged.reason) ? 'outage' : 'postponed';
       }
@@ -105,6 +107,7 @@ export class TopUps {
     } catch (error) {
       // The service is closing its connections: the top-up is due again after its lease.
       if (this.#abandoned) return 'outage';
+      failSpan(span, toDatabaseFailure(error)?.reason ?? 'INTERNAL');
       if (toDatabaseFailure(error) !== null) {
         log.warn({ ...named, err: error }, 'top-up postponed');
         return 'outage';
@@ -117,12 +120,17 @@ export class TopUps {
   }
 
   /** Resolves to null where nothing is due any more. */
-  async #topUp(accountId: string, trace: Trace): Promise<ChargeResult | Failure | null> {
+  async #topUp(
+    accountId: string,
+    trace: Trace,
+    span: SpanOf<'top up'>,
+  ): Promise<ChargeResult | Failure | null> {
     const { lanes, clock } = this.#options;
     if (!clock.isReliable) return clockUnreliable();
     const started = await lanes.execute(accountId, { kind: 'StartTopUp' }, trace);
     if (started instanceof Failure) return started;
     const { purchaseId } = started;
+    if (purchaseId !== null) span.setAttributes({ 'scrip.purchase.id': purchaseId });
     if (purchaseId === null || this.#poller.stopping.aborted) return null;
     const charged = await this.#charge(accountId, purchaseId, trace);
     if (charged instanceof Failure || charged?.outcome !== 'requires action') return charged;
@@ -153,4 +161,9 @@ export class TopUps {
       return await withdrawCharge(payments, purchase, trace);
     return await chargeSavedMethod(payments, accountId, purchaseId, ATTEMPT, clock.now(), trace);
   }
+}
+
+function outcomeOf(charged: ChargeResult | Failure | null): string {
+  if (charged instanceof Failure) return charged.reason;
+  return charged?.outcome ?? 'nothing due';
 }

@@ -1,6 +1,8 @@
 /** Reads Stripe's events, and finds the purchase that one of them concerns. */
 import type Stripe from 'stripe';
 import { z } from 'zod';
+import type { StoredTrace } from '../ledger/entry.ts';
+import { isSpan } from '../telemetry/tracing.ts';
 import type { PaymentRef } from './payment-snapshot.ts';
 
 export type PurchaseRef = {
@@ -8,6 +10,8 @@ export type PurchaseRef = {
   readonly purchaseId: string;
   /** The object of the event. */
   readonly paymentRef: PaymentRef;
+  /** The call that began the purchase; null: unknown. */
+  readonly began: StoredTrace | null;
 };
 
 /** What every event has. */
@@ -87,5 +91,11 @@ function toPurchaseRef(
   if (!accountId || !ACCOUNT_ID.test(accountId)) return null;
   if (!purchaseId || !UUID.test(purchaseId)) return null;
   if (Object.values(paymentRef).some((id) => id === undefined)) return null;
-  return { accountId, purchaseId, paymentRef };
+  return { accountId, purchaseId, paymentRef, began: beganBy(metadata) };
+}
+
+/** As `metadataOf` has written it. */
+function beganBy(metadata: Stripe.Metadata): StoredTrace | null {
+  const { trace_id: traceId = '', span_id: spanId = '' } = metadata;
+  return isSpan({ traceId, spanId }) ? { traceId, spanId } : null;
 }

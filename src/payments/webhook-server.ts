@@ -6,13 +6,19 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SpanKind, type Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Clock } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
-import type { Trace } from '../ledger/entry.ts';
 import { toDatabaseFailure } from '../pg/failures.ts';
+import {
+  failSpan,
+  linkTo,
+  refOf,
+  type SpanOf,
+  type Tracing,
+  within,
+} from '../telemetry/tracing.ts';
 import type { Payments } from './payments.ts';
 import { isUnavailable, refusalCodeOf } from './stripe.ts';
 import { isEvent, purchaseRefOf } from './webhook-event.ts';
@@ -24,7 +30,7 @@ export type WebhookOptions = {
   /** The maximum age of a signature, in seconds. */
   readonly toleranceS: number;
   readonly clock: Clock;
-  readonly tracer: Tracer;
+  readonly tracing: Tracing;
   readonly log: Logger;
 };
 
@@ -150,29 +156,57 @@ function verifyEvent(
 }
 
 async function processEvent(options: WebhookOptions, event: Stripe.Event): Promise<Reply> {
-  const span = options.tracer.startSpan(`stripe ${event.type}`, { kind: SpanKind.SERVER });
+  const span = options.tracing.start('POST /webhooks/stripe', {
+    attributes: {
+      'http.request.method': 'POST',
+      'http.route': WEBHOOK_PATH,
+      'stripe.event.id': event.id,
+      'stripe.event.type': event.type,
+    },
+  });
   try {
-    return await syncPurchaseOf(options, event, span.spanContext());
+    const reply = await within(refOf(span), () => tryToSync(options, event, span));
+    span.setAttributes({
+      'http.response.status_code': reply.status,
+      'scrip.outcome': reply.text,
+    });
+    if (reply.status >= 500) failSpan(span, String(reply.status));
+    return reply;
+  } catch (error) {
+    failSpan(span, 'INTERNAL');
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+async function tryToSync(
+  options: WebhookOptions,
+  event: Stripe.Event,
+  span: SpanOf<'POST /webhooks/stripe'>,
+): Promise<Reply> {
+  try {
+    return await syncPurchaseOf(options, event, span);
   } catch (error) {
     const isOutage =
       isUnavailable(error) || refusalCodeOf(error) !== null || toDatabaseFailure(error);
     if (!isOutage) throw error;
     options.log.warn({ err: error, event: event.id, type: event.type }, 'webhook postponed');
     return { status: 503, text: 'not now' };
-  } finally {
-    span.end();
   }
 }
 
 async function syncPurchaseOf(
   { payments, log }: WebhookOptions,
   event: Stripe.Event,
-  { traceId, spanId }: Trace,
+  span: SpanOf<'POST /webhooks/stripe'>,
 ): Promise<Reply> {
   const ref = await purchaseRefOf(payments.stripe, event);
   if (!ref) return { status: 200, text: 'no purchase of this service' };
   const { accountId, purchaseId, paymentRef } = ref;
-  const synced = await payments.sync(accountId, purchaseId, paymentRef, { traceId, spanId });
+  span.setAttributes({ 'scrip.account.id': accountId, 'scrip.purchase.id': purchaseId });
+  linkTo(span, ref.began);
+  const synced = await payments.sync(accountId, purchaseId, paymentRef, refOf(span));
   if (!(synced instanceof Failure)) return { status: 200, text: 'processed' };
   const { reason, message } = synced;
   const named = {

@@ -34,6 +34,12 @@ export class Connection implements DatabaseConnection {
     return this.#client.connection.stream as Socket;
   }
 
+  /** The database that it is connected to. */
+  get target(): { readonly host: string; readonly port: number; readonly database: string } {
+    const { host, port, database = '' } = this.#client;
+    return { host, port, database };
+  }
+
   /** From now on the connection is destroyed when PostgreSQL is silent for `timeoutMs`: it may be gone. */
   acquire(timeoutMs: number) {
     this.#socket.setTimeout(timeoutMs);

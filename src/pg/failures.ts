@@ -28,6 +28,12 @@ function firstText(error: unknown, field: keyof ErrorFields): string {
 /** The name of the constraint that a write violated; empty for any other error. */
 export const constraintOf = (error: unknown): string => firstText(error, 'constraint');
 
+/** An SQLSTATE or the code of a system error; empty where there is none. */
+export const codeOf = (error: unknown): string => firstText(error, 'code');
+
+/** Whether a constraint refused what was written. */
+export const isRefusedWrite = (error: unknown): boolean => codeOf(error).startsWith('23');
+
 const RETRYABLE = new Set([
   '40001', // serialization_failure
   '40P01', // deadlock_detected
@@ -36,7 +42,7 @@ const RETRYABLE = new Set([
 ]);
 
 /** Whether the transaction lost a race. Run again, it sees what the other has written. */
-export const isRetryable = (error: unknown): boolean => RETRYABLE.has(firstText(error, 'code'));
+export const isRetryable = (error: unknown): boolean => RETRYABLE.has(codeOf(error));
 
 /** SQLSTATEs and codes of system errors. */
 const UNAVAILABLE = new RegExp(
@@ -47,6 +53,7 @@ const UNAVAILABLE = new RegExp(
     '55000|25006', // a standby, which only reads
     '53...', // no disk space, memory or connections left
     '57014', // statement_timeout
+    '25P0[34]', // a transaction stood still or lasted too long, as where the machine was suspended
     '40001|40P01|55P03', // a race that was lost again and again
     'ECONN.*|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH',
     // its certificate: OpenSSL's and Node's codes
@@ -61,7 +68,7 @@ const CONNECTION_LOST =
 /** DATABASE_UNAVAILABLE where the database cannot be used at the moment; null for any other error. */
 export function toDatabaseFailure(error: unknown): Failure | null {
   const isLost = [...chainOf(error)].some(({ message }) => CONNECTION_LOST.test(String(message)));
-  if (!isLost && !UNAVAILABLE.test(firstText(error, 'code'))) return null;
+  if (!isLost && !UNAVAILABLE.test(codeOf(error))) return null;
   return new Failure(
     'DATABASE_UNAVAILABLE',
     'the database cannot be used at the moment; retry with the same request id',

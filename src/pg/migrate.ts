@@ -38,17 +38,26 @@ export async function connectAsOwner(
   });
 }
 
-/** The names of the migrations that the database lacks. Any role may ask. */
-export async function pendingMigrations(url: string): Promise<readonly string[]> {
+/** The names of the migrations that the database lacks. The owner and scrip_runtime may ask. */
+export const pendingMigrations = async (url: string): Promise<readonly string[]> =>
+  (await compareMigrations(url)).missing;
+
+/** The names of migrations that the database lacks, and of those in it that this version does not know. */
+export async function compareMigrations(
+  url: string,
+): Promise<{ readonly missing: readonly string[]; readonly unknown: readonly string[] }> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect();
   try {
     const { rows } = await client.query(`select to_regclass('${MIGRATIONS_TABLE}') as found`);
     const ran = rows[0]?.found ? await client.query(`select name from ${MIGRATIONS_TABLE}`) : null;
-    const names = new Set(ran?.rows.map(({ name }) => name));
+    const names: readonly string[] = ran?.rows.map(({ name }) => name) ?? [];
     const files = await readdir(DIRECTORY);
     const all = files.flatMap((file) => MIGRATION_FILE.exec(file)?.[1] ?? []).sort();
-    return all.filter((name) => !names.has(name));
+    return {
+      missing: all.filter((name) => !names.includes(name)),
+      unknown: names.filter((name) => !all.includes(name)),
+    };
   } finally {
     await client.end();
   }

@@ -6,12 +6,13 @@ import {
   type Options,
   type SqlEntityManager,
 } from '@mikro-orm/postgresql';
-import { createPool } from './pool.ts';
+import { createPool, type PoolFigures } from './pool.ts';
 import { PoolDialect } from './pool-dialect.ts';
 import { SESSION_SETTINGS } from './session-settings.ts';
 
 export { IsolationLevel };
-export type Orm = MikroORM;
+/** With the figures of its pool of connections. */
+export type Orm = MikroORM & { readonly pool: PoolFigures };
 export type Em = SqlEntityManager;
 /** The entities of tables, by any name. */
 export type Entities = Readonly<Record<string, EntitySchema>>;
@@ -44,13 +45,15 @@ export async function openOrm({
   answerTimeoutMs,
   settings,
   ...options
-}: Opening) {
-  const dialect = new PoolDialect(createPool(url, poolSize, settings), answerTimeoutMs);
-  return await MikroORM.init({
+}: Opening): Promise<Orm> {
+  const pool = createPool(url, poolSize, settings);
+  const dialect = new PoolDialect(pool, answerTimeoutMs);
+  const orm = await MikroORM.init({
     clientUrl: url,
     entities: Object.values(entities),
     discovery: { warnWhenNoEntities: false },
     driverOptions: () => dialect,
     ...options,
   });
+  return Object.assign(orm, { pool });
 }

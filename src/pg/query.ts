@@ -2,6 +2,7 @@
 import type { Connection } from './connection.ts';
 import type { Em } from './orm.ts';
 import type { SqlStatement } from './pipelined-batch.ts';
+import { sendTraced } from './traced-batches.ts';
 
 type Pending = SqlStatement & {
   readonly resolve: (rows: never) => void;
@@ -35,7 +36,9 @@ export function query<Row>(em: Em, text: string, parameters: readonly unknown[])
 
 async function sendAll(em: Em, all: readonly Pending[]): Promise<void> {
   try {
-    const rows = await onConnection(em, (connection) => connection.send(all));
+    const rows = await onConnection(em, (connection) =>
+      sendTraced(em, connection, all, { commit: false }),
+    );
     all.forEach(({ resolve }, index) => void resolve(rows[index] as never));
   } catch (error) {
     for (const { reject } of all) reject(error);
@@ -47,7 +50,7 @@ async function sendAll(em: Em, all: readonly Pending[]): Promise<void> {
  * PostgreSQL skips the COMMIT. Nothing may follow in the transaction.
  */
 export async function commit(em: Em, statements: readonly SqlStatement[]): Promise<void> {
-  await onConnection(em, (connection) => connection.send(statements, { commit: true }));
+  await onConnection(em, (connection) => sendTraced(em, connection, statements, { commit: true }));
 }
 
 /** Calls `use` with the transaction's connection, or with one of the pool. They are made by PoolDriver. */

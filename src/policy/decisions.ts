@@ -14,19 +14,19 @@ import {
   operationNotAllowed,
 } from './denials.ts';
 import type { Identity } from './identity.ts';
-import type { MethodName } from './methods.ts';
+import { isSandboxMethod, type ServedMethod } from './methods.ts';
 import type { Permissions } from './permissions.ts';
 
 /** The permissions of a caller that may call the method, on accounts of its scope. */
 export function authorize(
   permissions: Permissions | null,
   identity: Identity,
-  method: MethodName,
+  method: ServedMethod,
   accountId: string | null,
 ): Permissions | Failure {
   const call: DeniedCall = { caller: identity.caller, method, accountId };
   if (permissions === null) return callerNotKnown(call, identity.certificate);
-  if (!permissions.methods.has(method)) return methodNotAllowed(call);
+  if (!isSandboxMethod(method) && !permissions.methods.has(method)) return methodNotAllowed(call);
   if (accountId !== null && !isIdInScope(permissions.accounts, accountId))
     return accountNotAllowed(call);
   return permissions;

@@ -38,7 +38,12 @@ export const METHODS = {
   UpdateAccount: ['billing-admin'],
   MoveAccount: ['billing-admin'],
   CloseAccount: ['billing-admin'],
+  SuspendAccount: ['billing-admin'],
+  ResumeAccount: ['billing-admin'],
+  EraseAccountData: ['billing-admin'],
   GrantCredits: ['support', 'billing-admin'],
+  VoidGrant: ['billing-admin'],
+  UpdateGrant: ['billing-admin'],
   ListGrants: READERS,
   OfferPack: ['billing-admin'],
   WithdrawPack: ['billing-admin'],
@@ -53,9 +58,24 @@ export const METHODS = {
   ListDeliveries: ['observer', 'operator'],
   ReplayDelivery: ['operator'],
   ReplayDeadDeliveries: ['operator'],
+  TraceCharge: ['observer', 'operator'],
+  ListStuckReservations: ['observer', 'operator'],
+  ListRefusals: ['operator'],
   ServerReflectionInfo: ['operator'],
 } as const satisfies Readonly<Record<string, readonly RoleName[]>>;
 
 export type MethodName = keyof typeof METHODS;
+
+/**
+ * RPCs that only a sandbox serves, beside those above. Whoever the policy knows may call them, and no policy names
+ * them: there is nothing to protect.
+ */
+const SANDBOX_METHODS = ['GetClock', 'AdvanceClock', 'ActOnPayment', 'ListPayments'] as const;
+
+/** What can be called. */
+export type ServedMethod = MethodName | (typeof SANDBOX_METHODS)[number];
+
+export const isSandboxMethod = (name: string): name is (typeof SANDBOX_METHODS)[number] =>
+  (SANDBOX_METHODS as readonly string[]).includes(name);
 
 export const isMethodName = (name: string): name is MethodName => Object.hasOwn(METHODS, name);

@@ -82,7 +82,7 @@ export class AccountSnapshots {
         for (const account of accounts) {
           const { accountId } = account;
           const book = await this.#bookOf(em, account, grants.get(accountId) ?? [], plans, now);
-          settle(book, { traceId: '', spanId: '' });
+          settle(book, { traceId: '', spanId: '', sampled: false });
           books.set(accountId, book);
         }
         return books;

@@ -1,5 +1,5 @@
 /** Accounts as they are stored, one or page by page. Pages begin after a key (keyset pagination). */
-import type { Account } from '../ledger/account.ts';
+import type { Account, AccountState } from '../ledger/account.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
@@ -20,6 +20,8 @@ export async function findAccount(em: Em, accountId: string): Promise<Account | 
 export type AccountFilter = {
   /** Empty: of any plan. */
   readonly planId: string;
+  /** Null: in any. OPEN: not suspended. */
+  readonly state: AccountState | 'SUSPENDED' | null;
   /** What the caller may see. */
   readonly scope: AccountScope | null;
 };
@@ -27,12 +29,15 @@ export type AccountFilter = {
 /** Accounts after `afterId`, ordered by id. */
 export async function findAccounts(
   em: Em,
-  { planId, scope }: AccountFilter,
+  { planId, state, scope }: AccountFilter,
   afterId: string,
   limit: number,
 ): Promise<Account[]> {
   const where = new Conditions(['account_id > $1'], [afterId, limit]);
   if (planId) where.add((p) => `plan_id = ${p}`, planId);
+  if (state !== null) where.add((p) => `state = ${p}`, state === 'CLOSED' ? 'CLOSED' : 'OPEN');
+  if (state === 'OPEN' || state === 'SUSPENDED')
+    where.add((p) => `(suspension is not null) = ${p}`, state === 'SUSPENDED');
   addScope(where, scope, 'accounts.account_id');
   const rows = await query<Row>(
     em,
@@ -40,4 +45,20 @@ export async function findAccounts(
     where.parameters,
   );
   return rows.map(accounts.read);
+}
+
+/** Those of the accounts that are within the scope. */
+export async function findIdsInScope(
+  em: Em,
+  scope: AccountScope,
+  accountIds: readonly string[],
+): Promise<readonly string[]> {
+  const where = new Conditions(['account_id = any($1::text[])'], [accountIds]);
+  addScope(where, scope, 'accounts.account_id');
+  const rows = await query<{ account_id: string }>(
+    em,
+    `select account_id from accounts where ${where}`,
+    where.parameters,
+  );
+  return rows.map(({ account_id }) => account_id);
 }

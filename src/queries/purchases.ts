@@ -1,4 +1,5 @@
 /** Purchases. */
+import type { StoredTrace } from '../ledger/entry.ts';
 import type { Purchase, PurchaseState } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -16,6 +17,21 @@ export async function findPurchase(
     [accountId, purchaseId],
   );
   return row ? purchases.read(row) : null;
+}
+
+/** The call that wrote the first entry of a purchase; null: outside any trace. */
+export async function findTraceOfPurchase(
+  em: Em,
+  accountId: string,
+  purchaseId: string,
+): Promise<StoredTrace | null> {
+  const [row] = await query<StoredTrace>(
+    em,
+    `select replace(trace_id::text, '-', '') as "traceId", encode(span_id, 'hex') as "spanId"
+     from entries where purchase_id = $2 and account_id = $1 order by seq limit 1`,
+    [accountId, purchaseId],
+  );
+  return row?.traceId && row.spanId ? row : null;
 }
 
 /**

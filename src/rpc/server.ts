@@ -1,14 +1,6 @@
-/** The gRPC server: the five services, health and reflection. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** The gRPC server: the six services, health and reflection; in a sandbox its service, too. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  createFileRegistry,
-  type DescMessage,
-  type FileRegistry,
-  fromBinary,
-} from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import type { DescMessage, FileRegistry } from '@bufbuild/protobuf';
 import {
   logVerbosity,
   Server,
@@ -19,43 +11,55 @@ import {
 } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { TlsFiles } from '../authentication/tls-files.ts';
-import { AccountServiceService } from '../gen/billing/v1/account_service.ts';
-import { BillingServiceService } from '../gen/billing/v1/billing_service.ts';
-import { EventServiceService } from '../gen/billing/v1/event_service.ts';
-import { PlanServiceService } from '../gen/billing/v1/plan_service.ts';
-import { StatementServiceService } from '../gen/billing/v1/statement_service.ts';
 import { accountService } from './account-service/account-service.ts';
 import { billingService } from './billing-service/billing-service.ts';
 import { accountGate } from './call/account-gate.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
+import { limitMessages } from './call/message-limits.ts';
 import { requestDecoder } from './call/request-decoder.ts';
 import { replaceServerMethods, transportFailures } from './call/transport-failures.ts';
 import { setConnectionOptions } from './connection-limits.ts';
+import { readDescriptors } from './descriptors.ts';
 import { eventService } from './event-service/event-service.ts';
+import { operatorService } from './operator-service/operator-service.ts';
 import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
+import { sandboxService } from './sandbox-service/sandbox-service.ts';
 import { TlsServerCredentials } from './server-credentials.ts';
 import type { ServiceContext } from './service-context.ts';
+import {
+  SANDBOX_DEFINITION,
+  SANDBOX_SERVICE,
+  SERVICE_DEFINITIONS,
+  SERVICE_NAMES,
+  type ServiceName,
+} from './service-definitions.ts';
 import { statementService } from './statement-service/statement-service.ts';
 
 /** SERVING as long as the process answers: restarting it would not help against anything else. */
 const LIVENESS = 'liveness';
 /** SERVING while calls can be served. The empty name is the server as a whole. */
-const READINESS = [
-  '',
-  'readiness',
-  'billing.v1.BillingService',
-  'billing.v1.AccountService',
-  'billing.v1.PlanService',
-  'billing.v1.StatementService',
-  'billing.v1.EventService',
-];
+const READINESS = ['', 'readiness', ...SERVICE_NAMES];
+
+/** By service: what makes the handlers of its methods. */
+const IMPLEMENTATIONS: Readonly<
+  Record<ServiceName, (context: ServiceContext) => UntypedServiceImplementation>
+> = {
+  'billing.v1.BillingService': billingService,
+  'billing.v1.AccountService': accountService,
+  'billing.v1.PlanService': planService,
+  'billing.v1.StatementService': statementService,
+  'billing.v1.EventService': eventService,
+  'billing.v1.OperatorService': operatorService,
+};
 
 /** What it takes to serve calls. */
 export type Conditions = { readonly hasReliableClock: boolean; readonly hasDatabase: boolean };
 
 export type RpcServer = {
   readonly port: number;
+  /** Whether it reports SERVING. */
+  readonly isReady: () => boolean;
   /** Reports SERVING if all of these hold, else NOT_SERVING, until it stops. It takes calls either way. */
   report(conditions: Partial<Conditions>): void;
   /** Reports NOT_SERVING, accepts no more calls, and finishes those it has for at most `graceMs`. */
@@ -70,43 +74,64 @@ export type RpcServerOptions = {
   readonly port: number;
   /** Null: without TLS. */
   readonly tls: TlsFiles | null;
+  /** Path of a Unix socket that it listens on, too, without TLS: see src/console. Null: there is none. */
+  readonly privateSocket: string | null;
   readonly withReflection: boolean;
+  /** Milliseconds after which a connection takes no more calls; 0: never. */
+  readonly connectionAgeMaxMs: number;
 };
 
 export async function startRpcServer(
   context: ServiceContext,
-  { host, port, tls, withReflection }: RpcServerOptions,
+  { host, port, tls, privateSocket, withReflection, connectionAgeMaxMs }: RpcServerOptions,
 ): Promise<RpcServer> {
   const server = new Server({
     // Nothing reads channelz, and it keeps the records of sessions that have ended.
     'grpc.enable_channelz': 0,
     // Clients accept 4 MB, and the response to a batch is a little larger than its request.
     'grpc.max_receive_message_length': 3 * 1024 * 1024,
-    interceptors: [transportFailures(context)],
+    ...(connectionAgeMaxMs > 0 && { 'grpc.max_connection_age_ms': connectionAgeMaxMs }),
+    interceptors: [transportFailures(context), limitMessages(context)],
   });
   setConnectionOptions(server);
   replaceServerMethods(server, context);
-  const descriptors = readDescriptors();
-  addService(server, context, descriptors, BillingServiceService, billingService(context));
-  addService(server, context, descriptors, AccountServiceService, accountService(context));
-  addService(server, context, descriptors, PlanServiceService, planService(context));
-  addService(server, context, descriptors, StatementServiceService, statementService(context));
-  addService(server, context, descriptors, EventServiceService, eventService(context));
+  const { sandbox } = context;
+  const descriptors = readDescriptors(sandbox !== null);
+  for (const name of SERVICE_NAMES)
+    addService(
+      server,
+      context,
+      descriptors,
+      SERVICE_DEFINITIONS[name],
+      IMPLEMENTATIONS[name](context),
+    );
+  if (sandbox) {
+    const implementation = sandboxService(context, sandbox) as UntypedServiceImplementation;
+    addService(server, context, descriptors, SANDBOX_DEFINITION, implementation);
+  }
   const health = new HealthImplementation();
   health.addToServer(server);
   if (withReflection) addReflection(server, descriptors);
 
   let isStopping = false;
   let conditions: Conditions = { hasReliableClock: false, hasDatabase: true };
+  const isReady = () => conditions.hasReliableClock && conditions.hasDatabase && !isStopping;
   const report = (changed: Partial<Conditions>) => {
     conditions = { ...conditions, ...changed };
-    const isReady = conditions.hasReliableClock && conditions.hasDatabase && !isStopping;
-    for (const name of READINESS) health.setStatus(name, isReady ? 'SERVING' : 'NOT_SERVING');
+    const state = isReady() ? 'SERVING' : 'NOT_SERVING';
+    for (const name of READINESS) health.setStatus(name, state);
+    if (sandbox) health.setStatus(SANDBOX_SERVICE, state);
   };
   report({});
   health.setStatus(LIVENESS, 'SERVING');
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const credentials = tls ? new TlsServerCredentials(tls) : ServerCredentials.createInsecure();
+  const boundPort = await bind(server, address, credentials);
+  if (privateSocket !== null)
+    await bind(server, `unix:${privateSocket}`, ServerCredentials.createInsecure());
   return {
-    port: await bind(server, host, port, tls),
+    port: boundPort,
+    isReady,
     report,
     async stop(graceMs) {
       isStopping = true;
@@ -114,12 +139,6 @@ export async function startRpcServer(
       await shutDown(server, context.inFlight, graceMs);
     },
   };
-}
-
-/** The services that the server offers, and their messages. */
-function readDescriptors(): FileRegistry {
-  const bytes = readFileSync(join(import.meta.dirname, '../gen/descriptor.binpb'));
-  return createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes));
 }
 
 /**
@@ -158,12 +177,9 @@ function inputOf(descriptors: FileRegistry, path: string): DescMessage {
 
 async function bind(
   server: Server,
-  host: string,
-  port: number,
-  tls: TlsFiles | null,
+  address: string,
+  credentials: ServerCredentials,
 ): Promise<number> {
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const credentials = tls ? new TlsServerCredentials(tls) : ServerCredentials.createInsecure();
   return await new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, boundPort) => {
       if (error) reject(new Error(`cannot listen on ${address}: ${systemError(error)}`));
@@ -186,7 +202,15 @@ async function shutDown(server: Server, inFlight: InFlightCalls, graceMs: number
   const closed = new Promise<void>((resolve) => {
     server.tryShutdown(() => resolve());
   });
-  const answered = inFlight.drained().then(() => sleep(FLUSH_MS));
+  const answered = allAnswered(inFlight);
   await Promise.race([closed, answered, sleep(graceMs, undefined, { ref: false })]);
   server.forceShutdown();
+}
+
+/** Calls that were on their way when the server said that it stops are answered as well. */
+async function allAnswered(inFlight: InFlightCalls): Promise<void> {
+  do {
+    await inFlight.drained();
+    await sleep(FLUSH_MS);
+  } while (inFlight.count > 0);
 }

@@ -1,5 +1,4 @@
 /** What the handlers of all services work with. `src/service.ts` builds it once, at the start. */
-import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Admission } from '../admission/admission.ts';
 import type { Authenticator } from '../authentication/authenticator.ts';
@@ -11,17 +10,24 @@ import type { Em } from '../pg/orm.ts';
 import type { AccountSnapshots } from '../queries/account-snapshots.ts';
 import type { CustomPacks } from '../queries/custom-packs.ts';
 import type { Refusals } from '../refusals.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
+import type { Observers } from '../telemetry/observers.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+import type { AnswerTime } from './call/answer-time.ts';
 import type { AuditLog } from './call/audit-log.ts';
 import type { Authorization } from './call/authorization.ts';
 import type { InFlightCalls } from './call/in-flight-calls.ts';
 import type { OpenStreams } from './call/open-streams.ts';
 import type { OverloadAnswer } from './call/overload-answer.ts';
+import type { RecentRefusals } from './call/recent-refusals.ts';
 
 export type ServiceContext = {
-  readonly tracer: Tracer;
+  readonly tracing: Tracing;
+  /** Told of every call at its end. */
+  readonly observers: Observers;
   readonly log: Logger;
   readonly clock: Clock;
   readonly inFlight: InFlightCalls;
@@ -37,6 +43,12 @@ export type ServiceContext = {
   readonly admission: Admission;
   /** Answers those that are not. */
   readonly overloadAnswer: OverloadAnswer;
+  /** Tells callers the time. */
+  readonly answerTime: AnswerTime;
+  /** Remembers the calls that failed last. */
+  readonly recentRefusals: RecentRefusals;
+  /** Where a trace can be seen; undefined: nobody says. */
+  readonly traceUrlTemplate: string | undefined;
   /** Limits what streams take. */
   readonly streams: OpenStreams;
   /** Aborts when the service stops: streams end, so that their readers resume on another replica. */
@@ -63,4 +75,6 @@ export type ServiceContext = {
   readonly statementCloser: StatementCloser;
   /** Null if no payment provider is configured. */
   readonly payments: Payments | null;
+  /** Null: the service is no sandbox. */
+  readonly sandbox: Sandbox | null;
 };

@@ -17,7 +17,7 @@ export type RequestKey = {
 
 /** A request that was answered, as its entry has it. */
 export type StoredRequest = ResponseContext &
-  Pick<Entry, 'requestId' | 'caller'> & { readonly request: AnsweredRequest };
+  Pick<Entry, 'requestId' | 'caller' | 'seq' | 'credits'> & { readonly request: AnsweredRequest };
 
 export async function loadRequests(em: Em, keys: readonly RequestKey[]): Promise<StoredRequest[]> {
   if (keys.length === 0) return [];

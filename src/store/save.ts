@@ -46,7 +46,12 @@ export type Writes = {
     readonly changed: ChangedAccount[];
     readonly settingsChanged: Account[];
   };
-  readonly grants: { readonly added: Grant[]; readonly changed: Grant[] };
+  readonly grants: {
+    readonly added: Grant[];
+    readonly changed: Grant[];
+    /** Of the changed ones. */
+    readonly termsChanged: Grant[];
+  };
   readonly reservations: {
     readonly added: StoredReservation[];
     readonly changed: StoredReservation[];
@@ -78,6 +83,7 @@ const updateAccounts = versionedUpdate(accounts, ({ account }: ChangedAccount) =
 const updateSettings = bulkUpdate(accounts, 'settings');
 const insertGrants = bulkInsert(grants);
 const updateGrants = bulkUpdate(grants);
+const updateGrantTerms = bulkUpdate(grants, 'settings');
 const insertReservations = bulkInsert(reservations);
 const updateReservations = bulkUpdate(reservations);
 const deleteReservations = bulkDelete<Reservation>(reservations);
@@ -102,6 +108,7 @@ export async function save(em: Em, writes: Writes): Promise<void> {
       ...updateSettings(writes.accounts.settingsChanged),
       ...insertGrants(writes.grants.added),
       ...updateGrants(writes.grants.changed),
+      ...updateGrantTerms(writes.grants.termsChanged),
       ...insertReservations(writes.reservations.added),
       ...updateReservations(writes.reservations.changed),
       ...deleteReservations(writes.reservations.ended),

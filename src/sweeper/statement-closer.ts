@@ -9,6 +9,7 @@ import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { forEachConcurrently } from '../for-each-concurrently.ts';
 import type { Lanes } from '../lanes/lanes.ts';
+import type { Trace } from '../ledger/entry.ts';
 import { monthStart } from '../ledger/month.ts';
 import { isStatementDue } from '../ledger/statement-closing.ts';
 import type { Em } from '../pg/orm.ts';
@@ -16,12 +17,14 @@ import { findAccount } from '../queries/accounts.ts';
 import { computeStatement } from '../queries/compute-statement.ts';
 import { findDueAccounts } from '../queries/due-accounts.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import { failSpan, refOf, type Tracing } from '../telemetry/tracing.ts';
 
 export type StatementCloserOptions = {
   readonly em: () => Em;
   readonly clock: Clock;
   readonly catalogue: Catalogue;
   readonly lanes: Lanes;
+  readonly tracing: Tracing;
   readonly log: Logger;
   /** Upper bound of the accounts in one batch. */
   readonly accountsMax: number;
@@ -39,9 +42,9 @@ export class StatementCloser {
 
   /**
    * Closes every ended month of the account, oldest first. Throws the Failure of a lane, or
-   * CLOCK_UNRELIABLE where a month may not be closed now.
+   * CLOCK_UNRELIABLE where a month may not be closed now. `cause`: who wants it closed.
    */
-  async close(accountId: string): Promise<void> {
+  async close(accountId: string, cause: Trace): Promise<void> {
     const { em, clock, catalogue, lanes } = this.#options;
     for (;;) {
       const account = await findAccount(em(), accountId);
@@ -51,7 +54,7 @@ export class StatementCloser {
       const statement = await computeStatement(em(), catalogue, account, monthStart(dueAt, -1));
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
-      const failure = await lanes.closeStatement(accountId, closing);
+      const failure = await lanes.closeStatement(accountId, closing, cause);
       if (failure) throw failure;
       // The account's row tells whether it was closed, here or elsewhere, or must be read again.
     }
@@ -62,26 +65,45 @@ export class StatementCloser {
    * logged and does not keep the others from it. Resolves to the first such error, or to null.
    */
   async closeAll(signal: AbortSignal): Promise<unknown> {
-    const { em, clock, accountsMax } = this.#options;
+    const { em, clock, tracing, accountsMax } = this.#options;
     let firstError: unknown = null;
     for (;;) {
+      const startTime = tracing.now();
       const due = await findDueAccounts(em(), 'statement_due_at', clock.now(), accountsMax);
       if (due.length > 0 && !clock.isReliable) return clockUnreliable();
-      let closed = 0;
-      await forEachConcurrently(shuffled(due), CONCURRENCY, signal, async (accountId) => {
-        const error = await this.#tryToClose(accountId);
-        if (error === null) closed += 1;
-        else firstError ??= error;
-      });
+      if (due.length === 0) return firstError;
+      const { closed, error } = await this.#closeBatch(due, startTime, signal);
+      firstError ??= error;
       // What is still due after a batch in which none was closed is left to the next sweep.
       if (due.length < accountsMax || closed === 0 || signal.aborted) return firstError;
     }
   }
 
+  /** Resolves to how many accounts were closed, and to the first error. Its span began at `startTime`. */
+  async #closeBatch(due: readonly string[], startTime: number, signal: AbortSignal) {
+    const span = this.#options.tracing.start('close statements', {
+      startTime,
+      attributes: { 'scrip.accounts.due': due.length },
+    });
+    const cause = refOf(span);
+    let closed = 0;
+    let firstError: unknown = null;
+    await forEachConcurrently(shuffled(due), CONCURRENCY, signal, async (accountId) => {
+      const error = await this.#tryToClose(accountId, cause);
+      if (error === null) closed += 1;
+      else firstError ??= error;
+    });
+    span.setAttributes({ 'scrip.accounts.done': closed });
+    if (firstError !== null)
+      failSpan(span, firstError instanceof Failure ? firstError.reason : 'INTERNAL');
+    span.end();
+    return { closed, error: firstError };
+  }
+
   /** Resolves to null, or to the error that kept the account from being closed. */
-  async #tryToClose(accountId: string): Promise<unknown> {
+  async #tryToClose(accountId: string, cause: Trace): Promise<unknown> {
     try {
-      await this.close(accountId);
+      await this.close(accountId, cause);
       return null;
     } catch (error) {
       const err =

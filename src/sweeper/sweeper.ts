@@ -12,6 +12,7 @@ import type { Lanes } from '../lanes/lanes.ts';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
 import { findDueAccounts } from '../queries/due-accounts.ts';
+import { failSpan, refOf, type Tracing } from '../telemetry/tracing.ts';
 import type { PlanChanges } from './plan-changes.ts';
 import type { StatementCloser } from './statement-closer.ts';
 
@@ -21,6 +22,7 @@ export type SweeperOptions = {
   readonly lanes: Lanes;
   readonly statements: StatementCloser;
   readonly planChanges: PlanChanges;
+  readonly tracing: Tracing;
   readonly log: Logger;
   readonly intervalMs: number;
   /** Upper bound of the accounts in one batch. */
@@ -52,14 +54,32 @@ export class Sweeper {
    * then its entries need to be read only once.
    */
   async #sweepBatch(): Promise<boolean> {
-    const { em, clock, lanes, accountsMax, statements, planChanges } = this.#options;
+    const { em, clock, tracing, accountsMax, statements, planChanges } = this.#options;
     if (!clock.isReliable) return false;
+    const startTime = tracing.now();
     const due = await findDueAccounts(em(), 'due_at', clock.now(), accountsMax);
-    const answers = await Promise.all(due.map((accountId) => lanes.settle(accountId)));
-    const anySettled = answers.some((answer) => !(answer instanceof Failure));
-    if (due.length === accountsMax && anySettled) return true;
+    const settled = due.length === 0 ? 0 : await this.#settle(due, startTime);
+    if (due.length === accountsMax && settled > 0) return true;
     await planChanges.settle(this.#poller.stopping);
     await statements.closeAll(this.#poller.stopping);
     return false;
+  }
+
+  /** Resolves to how many of the accounts were settled. Its span began when they were looked for. */
+  async #settle(due: readonly string[], startTime: number): Promise<number> {
+    const { lanes, tracing } = this.#options;
+    const span = tracing.start('sweep', {
+      startTime,
+      attributes: { 'scrip.accounts.due': due.length },
+    });
+    const cause = refOf(span);
+    const answers = await Promise.all(due.map((accountId) => lanes.settle(accountId, cause)));
+    const failures = answers.filter((answer) => answer instanceof Failure);
+    const settled = due.length - failures.length;
+    span.setAttributes({ 'scrip.accounts.done': settled });
+    const [first] = failures;
+    if (first) failSpan(span, first.reason);
+    span.end();
+    return settled;
   }
 }

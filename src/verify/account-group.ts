@@ -4,9 +4,12 @@ import type { EventsSeal } from '../ledger/event-hash.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Row } from '../pg/table.ts';
 import { grants as table } from '../store/tables/grants.ts';
+import { type Erasure, NO_ERASURE } from './erasure.ts';
 import type { Findings } from './findings.ts';
+import { GrantTerms } from './grant-terms.ts';
 import type { Published } from './published.ts';
 import { jsonTexts, readRow } from './readable-row.ts';
+import type { ClosedMonths } from './schedule.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type AccountGroup = {
@@ -15,10 +18,14 @@ export type AccountGroup = {
   /** In the order of their ids. */
   readonly accounts: ReadonlyMap<string, Account>;
   readonly grants: ReadonlyMap<string, ReadonlyMap<bigint, Grant>>;
-  /** Of accounts with statements: the end of the last month that is closed. */
-  readonly closedUntil: ReadonlyMap<string, number>;
-  /** Accounts whose auto top-up is off, though their entries say that it is on. Filled by entries.ts. */
-  readonly withoutTopUps: Set<string>;
+  /** Of accounts with statements. */
+  readonly closedMonths: ReadonlyMap<string, ClosedMonths>;
+  /** Of accounts whose personal data were erased. */
+  readonly erasures: ReadonlyMap<string, Erasure>;
+  /** The terms that each account's grants had over time. Filled by entries.ts. */
+  readonly grantTerms: Map<string, GrantTerms>;
+  /** Of accounts whose auto top-up is on, as their entries say: when they set it last. Filled by entries.ts. */
+  readonly topUpsSince: Map<string, number>;
   /** The events that the entries of each account cover. Filled by entries.ts. */
   readonly eventSeals: Map<string, EventSeal[]>;
   readonly findings: Findings;
@@ -31,6 +38,12 @@ const NO_GRANTS: ReadonlyMap<bigint, Grant> = new Map();
 
 export const grantsOf = ({ grants }: AccountGroup, accountId: string): ReadonlyMap<bigint, Grant> =>
   grants.get(accountId) ?? NO_GRANTS;
+
+export const termsOfGrants = (group: AccountGroup, accountId: string): GrantTerms =>
+  group.grantTerms.get(accountId) ?? new GrantTerms(grantsOf(group, accountId));
+
+export const erasureOf = ({ erasures }: AccountGroup, accountId: string): Erasure =>
+  erasures.get(accountId) ?? NO_ERASURE;
 
 export async function loadGrants(
   snapshot: Snapshot,

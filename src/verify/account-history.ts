@@ -3,9 +3,10 @@
  * that are offered to it. Compares the rows with the last of each.
  */
 import { canonicalJson } from '../canonical.ts';
-import type { Account } from '../ledger/account.ts';
+import type { Account, Suspension } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { EntryKind, Labels, StoredEntry } from '../ledger/entry.ts';
+import { readCount } from './erasure.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
 import { toNano } from './statement-price.ts';
@@ -13,6 +14,8 @@ import { toNano } from './statement-price.ts';
 /** What the caller of a closed account is refused. */
 const NEEDS_OPEN: ReadonlySet<EntryKind> = new Set([
   'UPDATE_ACCOUNT',
+  'UPDATE_GRANT',
+  'SUSPEND_ACCOUNT',
   'PLAN_CHANGE',
   'OFFER_PACK',
   'CHECKOUT',
@@ -20,6 +23,13 @@ const NEEDS_OPEN: ReadonlySet<EntryKind> = new Set([
   'RAISE',
   'CHARGE',
 ]);
+
+/** What a suspended account is refused, and what more where running work stops. */
+const NEW_WORK: ReadonlySet<EntryKind> = new Set(['RESERVE', 'RAISE', 'CHARGE']);
+const RUNNING_WORK: ReadonlySet<EntryKind> = new Set(['COMMIT', 'EXTEND']);
+
+/** Without a reason: that is erased. */
+type SaidSuspension = Omit<Suspension, 'reason'> & { readonly reason: string | null };
 
 type OfferedPack = {
   readonly terms: Labels;
@@ -41,6 +51,9 @@ export class AccountHistory {
   ]);
   /** As personal data spell it. Null: erased, and not set again since. */
   #autoTopUp: string | null = 'off';
+  /** When it was set. Null: never, or not known. */
+  #autoTopUpAt: number | null = null;
+  #suspension: SaidSuspension | null = null;
   readonly #packs = new Map<string, OfferedPack>();
 
   /** Checks the account's next entry. */
@@ -50,12 +63,16 @@ export class AccountHistory {
       report(seq === 1n ? `is the first entry, and a ${kind}` : 'opens the account again');
     if (this.#closedAt !== null && NEEDS_OPEN.has(kind))
       report(`is a ${kind} of an account that was closed at ${instant(this.#closedAt)}`);
+    this.#checkSuspended(kind, report);
     if (kind === 'OPEN_ACCOUNT') this.#open(entry);
     else if (kind === 'UPDATE_ACCOUNT') this.#update(entry, report);
     else if (kind === 'CLOSE_ACCOUNT') {
       if (this.#closedAt !== null) report('closes the account again');
       this.#closedAt = at;
-    } else if (kind === 'OFFER_PACK') this.#offer(entry);
+    } else if (kind === 'ERASE_ACCOUNT_DATA') this.#erase(entry, report);
+    else if (kind === 'SUSPEND_ACCOUNT') this.#suspend(entry, report);
+    else if (kind === 'RESUME_ACCOUNT') this.#resume(report);
+    else if (kind === 'OFFER_PACK') this.#offer(entry);
     else if (kind === 'WITHDRAW_PACK') this.#withdraw(entry, report);
   }
 
@@ -84,12 +101,46 @@ export class AccountHistory {
     // The service switches it off by itself, and says so in an event.
     if (autoTopUp && this.#autoTopUp !== null)
       compare('auto_top_up', canonicalJson(autoTopUp), this.#autoTopUp);
+    this.#compareSuspension(account, compare);
     this.#checkPacks(packs, report);
   }
 
-  /** Auto top-up is off, and the owner switched it on. The service may have switched it off since. */
-  lacksTopUps({ autoTopUp }: Account): boolean {
-    return autoTopUp === null && this.#autoTopUp !== null && this.#autoTopUp !== 'off';
+  /** When the owner set auto top-up last; null where it is off. The service may have switched it off since. */
+  get topUpsSince(): number | null {
+    return this.#autoTopUp === 'off' ? null : this.#autoTopUpAt;
+  }
+
+  #checkSuspended(kind: EntryKind, report: Report) {
+    const running = this.#suspension?.running;
+    if (running && (NEW_WORK.has(kind) || (running === 'STOP' && RUNNING_WORK.has(kind))))
+      report(`is a ${kind} of an account that is suspended`);
+  }
+
+  #suspend({ at, caller, details, personal, erasedHash }: StoredEntry, report: Report) {
+    const { running } = details;
+    if (running !== 'CONTINUE' && running !== 'STOP') return report(`has running ${running}`);
+    if (this.#suspension?.running === running) report('suspends the account again');
+    const since = this.#suspension?.since ?? at;
+    const reason = erasedHash === null ? (personal['reason'] ?? '') : null;
+    this.#suspension = { since, caller, running, reason };
+  }
+
+  #resume(report: Report) {
+    if (!this.#suspension) report('resumes an account that is not suspended');
+    this.#suspension = null;
+  }
+
+  #compareSuspension(
+    { suspension }: Account,
+    compare: (name: string, stated: unknown, said: unknown) => void,
+  ) {
+    const said = this.#suspension;
+    // Of an erased entry only the rest is known.
+    const textOf = (of: SaidSuspension | null) =>
+      of === null
+        ? 'none'
+        : canonicalJson({ ...of, reason: said?.reason === null ? '' : of.reason });
+    compare('suspension', textOf(suspension), textOf(said));
   }
 
   #open(entry: StoredEntry) {
@@ -99,17 +150,29 @@ export class AccountHistory {
     this.#labels = isErased ? null : entry.labels;
   }
 
-  #update({ details, personal, labels, erasedHash }: StoredEntry, report: Report) {
+  #update({ at, details, personal, labels, erasedHash }: StoredEntry, report: Report) {
     const isErased = erasedHash !== null;
     const { labels: labelCount, ...settings } = details;
     for (const [name, value] of Object.entries(settings)) this.#settings.set(name, value);
     // An erased entry does not say whether it named the account, or set its auto top-up.
     this.#displayName = isErased ? null : (personal['display_name'] ?? this.#displayName);
     this.#autoTopUp = isErased ? null : (personal['auto_top_up'] ?? this.#autoTopUp);
+    if (isErased) this.#autoTopUpAt = null;
+    else if (personal['auto_top_up'] !== undefined) this.#autoTopUpAt = at;
     if (labelCount !== undefined) this.#labels = isErased ? null : labels;
     const count = Object.keys(labels).length;
     if (!isErased && count.toString() !== (labelCount ?? '0'))
       report(`its details say ${labelCount ?? 'nothing'} of its ${count} labels`);
+  }
+
+  #erase({ details }: StoredEntry, report: Report) {
+    if (this.#closedAt === null) report('erases the data of an open account');
+    if (readCount(details['events']) === 0 && details['events'] !== '0')
+      report('does not say which events it erases');
+    this.#displayName = '';
+    this.#labels = {};
+    this.#autoTopUp = 'off';
+    if (this.#suspension) this.#suspension = { ...this.#suspension, reason: '' };
   }
 
   #offer({ details, at, caller }: StoredEntry) {

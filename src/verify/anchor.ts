@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import {
   type AnchoredAccount,
+  type AnchoredPlan,
   type AnchorSummary,
   readAnchorFile,
 } from '../anchors/anchor-file.ts';
@@ -28,8 +29,43 @@ export async function checkAnchor(
       discrepancies.push(...(await compare(client, group)));
       group = [];
     }
-    if (done) return { summary: value, discrepancies };
+    if (!done) continue;
+    discrepancies.push(...(await comparePlans(client, value.plans)));
+    return { summary: value.summary, discrepancies };
   }
+}
+
+type FoundPlan = {
+  readonly revision: number | null;
+  readonly hash: string | null;
+  readonly versionHash: string | null;
+  readonly rateCardHash: string | null;
+};
+
+/** Versions that were published since cover the ones of the anchor. */
+async function comparePlans(client: pg.Client, plans: readonly AnchoredPlan[]) {
+  const discrepancies: Discrepancy[] = [];
+  for (const { planId, version, rateCard, ...anchored } of plans) {
+    const { rows } = await client.query<FoundPlan>(
+      `select (select revision from plans where plan_id = $1) as revision,
+         (select encode(hash, 'hex') from plans where plan_id = $1) as hash,
+         (select encode(hash, 'hex') from plan_versions where plan_id = $1 and version = $2) as "versionHash",
+         (select encode(hash, 'hex') from rate_cards where plan_id = $1 and version = $3) as "rateCardHash"`,
+      [planId, version, rateCard],
+    );
+    const found = rows[0] as FoundPlan;
+    const report = (what: string) => discrepancies.push({ accountId: null, what });
+    const revision = found.revision ?? 0;
+    if (revision < anchored.revision)
+      report(`plan ${planId}: the anchor has revision ${anchored.revision}, it is ${revision}`);
+    if (revision === anchored.revision && found.hash !== anchored.hash)
+      report(`plan ${planId}: its hash is not that of the anchor`);
+    if (found.versionHash !== anchored.versionHash)
+      report(`version ${version} of plan ${planId}: its hash is not that of the anchor`);
+    if (found.rateCardHash !== anchored.rateCardHash)
+      report(`rate card ${rateCard} of plan ${planId}: its hash is not that of the anchor`);
+  }
+  return discrepancies;
 }
 
 type FoundRow = {

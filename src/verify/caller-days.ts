@@ -4,6 +4,7 @@
  */
 import type { Account } from '../ledger/account.ts';
 import type { Entry } from '../ledger/entry.ts';
+import { readCount } from './erasure.ts';
 import type { Report } from './findings.ts';
 
 const DAY_MS = 86_400_000;
@@ -18,9 +19,11 @@ export class CallerDays {
   }
 
   /** Adds the account's next entry. */
-  apply({ at, caller, requestId, credits }: Entry) {
+  apply({ at, caller, requestId, credits, details }: Entry) {
     if (requestId === '' || Math.floor(at / DAY_MS) !== this.#counted?.day) return;
-    this.#moved.set(caller, (this.#moved.get(caller) ?? 0n) + credits);
+    // What a void leaves to jobs counts for whoever asked for it.
+    const later = BigInt(readCount(details['void_on_return']));
+    this.#moved.set(caller, (this.#moved.get(caller) ?? 0n) + credits + later);
   }
 
   finish(report: Report) {

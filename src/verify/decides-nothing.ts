@@ -12,9 +12,10 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
     'lease, back-off and refusal: they put a charge off or bring it forward, within the cap',
   'accounts.has_limited_grants':
     'true without such a grant: all open grants are loaded for nothing',
-  'accounts.allowance_due_at': 'before the first allowance under a plan, and after its last',
+  'accounts.allowance_due_at': 'later, before the first allowance under a plan and after its last',
   'accounts.statement_due_at': 'another end of a month that has no overage to bill',
-  'accounts.statement_plan_id': 'of an account that is not postpaid now',
+  'accounts.statement_plan_id':
+    'of an account that lived under no postpaid plan since its last statement',
   'accounts.caller_days':
     'less than was moved: it bounds mistakes of one day, and the entries say what was moved',
   'grants.notice_at': 'when subscribers are told of an expiry',
@@ -34,4 +35,5 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
     'whether replicas trust the clock; what they wrote has its time in the entries',
   'clock_acceptances.*':
     'whether replicas trust the clock; what they wrote has its time in the entries',
+  'verify_runs.*': 'what metrics show of earlier audits',
 };

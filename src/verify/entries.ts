@@ -7,6 +7,7 @@ import { customPacks } from '../store/tables/custom-packs.ts';
 import {
   type AccountGroup,
   type EventSeal,
+  erasureOf,
   findAccount,
   grantsOf,
   groupRows,
@@ -49,7 +50,7 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
 class EntriesAudit {
   readonly #published: Published;
   readonly #eventSeals: EventSeal[] = [];
-  readonly #withoutTopUps: Set<string>;
+  readonly #topUpsSince: AccountGroup['topUpsSince'];
   readonly #account: Account;
   readonly #grants: ReturnType<typeof grantsOf>;
   readonly #report: Report;
@@ -63,16 +64,18 @@ class EntriesAudit {
   constructor(group: AccountGroup, account: Account) {
     const { accountId } = account;
     this.#published = group.published;
-    this.#withoutTopUps = group.withoutTopUps;
     group.eventSeals.set(accountId, this.#eventSeals);
+    this.#topUpsSince = group.topUpsSince;
     this.#account = account;
     this.#grants = grantsOf(group, accountId);
     this.#report = (what) => group.findings.add(accountId, what);
     this.#mutations = new Mutations(this.#grants);
     this.#callerDays = new CallerDays(account);
-    const closedUntil = group.closedUntil.get(accountId) ?? null;
-    this.#schedule = new Schedule(group.published, closedUntil);
-    this.#replay = new Replay(account, this.#grants, closedUntil, this.#report);
+    const closed = group.closedMonths.get(accountId) ?? null;
+    this.#schedule = new Schedule(group.published, account, closed);
+    const erasure = erasureOf(group, accountId);
+    this.#replay = new Replay(account, this.#grants, closed?.until ?? null, erasure, this.#report);
+    group.grantTerms.set(accountId, this.#replay.terms);
   }
 
   apply(row: Row) {
@@ -86,7 +89,7 @@ class EntriesAudit {
     this.#history.apply(entry, report);
     this.#callerDays.apply(entry);
     this.#replay.apply(entry);
-    this.#schedule.apply(entry);
+    this.#schedule.apply(entry, report);
     const { seq: entrySeq, sealedEvents } = entry;
     if (sealedEvents) this.#eventSeals.push({ ...sealedEvents, entrySeq });
   }
@@ -95,9 +98,10 @@ class EntriesAudit {
     this.#chain.finish(this.#account, this.#report);
     this.#replay.finish();
     this.#history.finish(this.#account, packs, this.#report);
-    if (this.#history.lacksTopUps(this.#account)) this.#withoutTopUps.add(this.#account.accountId);
+    const { topUpsSince } = this.#history;
+    if (topUpsSince !== null) this.#topUpsSince.set(this.#account.accountId, topUpsSince);
     this.#callerDays.finish(this.#report);
-    this.#schedule.finish(this.#account, this.#report);
+    this.#schedule.finish(this.#report);
     checkGrants(this.#replay, this.#grants, this.#report);
   }
 

@@ -3,7 +3,7 @@
  * over all events since the entry before. Events that no entry covers yet have theirs in the account's row.
  */
 import type { Account } from '../ledger/account.ts';
-import { addToSeal, eventHash } from '../ledger/event-hash.ts';
+import { addToSeal, eventDataHash, eventHash } from '../ledger/event-hash.ts';
 import type { Row } from '../pg/table.ts';
 import { events as table } from '../store/tables/events.ts';
 import type { EventSeal } from './account-group.ts';
@@ -24,7 +24,14 @@ export class EventSeals {
     const event = table.read(row);
     const statement = event.type === 'statement.closed' ? statementOf(row) : null;
     const hash: Uint8Array = row['hash']!;
-    if (Buffer.compare(eventHash(event, row['salt'] ?? null, statement), hash) !== 0)
+    const [salt, dataHash]: readonly [Uint8Array | null, Uint8Array] = [
+      row['salt'] ?? null,
+      row['data_hash']!,
+    ];
+    // Without a salt they are erased.
+    const hasOtherData =
+      salt !== null && Buffer.compare(eventDataHash(event.data, salt), dataHash) !== 0;
+    if (hasOtherData || Buffer.compare(eventHash(event, dataHash, statement), hash) !== 0)
       report(
         statement === null
           ? 'its hash is not that of what it says'

@@ -5,19 +5,27 @@
  * delivery on every event has one.
  */
 import type pg from 'pg';
+import { canonicalJson } from '../canonical.ts';
 import type { Account } from '../ledger/account.ts';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { events as table } from '../store/tables/events.ts';
-import { type AccountGroup, type EventSeal, findAccount, grantsOf } from './account-group.ts';
+import {
+  type AccountGroup,
+  type EventSeal,
+  erasureOf,
+  findAccount,
+  grantsOf,
+} from './account-group.ts';
+import { ERASED_EVENTS, type Erasure } from './erasure.ts';
 import { EventSeals } from './event-seals.ts';
 import type { Discrepancy, Report } from './findings.ts';
 import type { InRange } from './snapshot.ts';
 
 /** With the statement that an event says was closed. */
 const events = (inRange: InRange) => `
-  select ${table.selectListOf('e')}, e.salt, e.hash, s.month, s.plan_id, ${millis('s.closed_at', 'closed_at')},
+  select ${table.selectListOf('e')}, e.salt, e.data_hash, e.hash, s.month, s.plan_id, ${millis('s.closed_at', 'closed_at')},
     s.after_seq, s.last_seq, s.overage, s.currency, s.total::text, s.content
   from events e
   left join statements s on e.type = 'statement.closed' and s.account_id = e.account_id
@@ -31,8 +39,8 @@ class EventHistory {
   /** The levels whose newest event says that they are low. */
   readonly lowLevels = new Set<string>();
   readonly seals: EventSeals;
-  /** Whether the service has switched auto top-up off. */
-  isTopUpDisabled = false;
+  /** The last event that says that the service has switched auto top-up off. */
+  topUpDisabled: { readonly seq: bigint; readonly at: number } | null = null;
   /** The grants of which an event says that they are stranded. */
   readonly stranded = new Set<string>();
 
@@ -53,9 +61,11 @@ export async function checkEvents(group: AccountGroup): Promise<void> {
     const report = (what: string) => group.findings.add(accountId, `event ${row['seq']}: ${what}`);
     const data = dataOf(row);
     checkOrder(row, history, report);
+    checkErased(row, erasureOf(group, accountId), report);
     history.seals.apply(row, report, (what) => group.findings.add(accountId, what));
     checkCrossing(row['type']!, data, history, report);
-    if (row['type'] === 'top_up.disabled') history.isTopUpDisabled = true;
+    if (row['type'] === 'top_up.disabled')
+      history.topUpDisabled = { seq: history.seq, at: row['at']! };
     if (row['type'] === 'grant.stranded') history.stranded.add(data['grant_id'] ?? '');
   }
   for (const account of group.accounts.values())
@@ -70,10 +80,8 @@ function checkAccount(group: AccountGroup, account: Account, history: EventHisto
   const { accountId, eventCount, lowLevels } = account;
   const report = (what: string) => group.findings.add(accountId, what);
   history.seals.finish(account, report);
-  if (group.withoutTopUps.has(accountId) && !history.isTopUpDisabled)
-    report(
-      'auto_top_up is off, the entries say that it is on, and no event that it was switched off',
-    );
+  const since = group.topUpsSince.get(accountId);
+  if (since !== undefined) checkTopUpsOn(account, since, history, report);
   if (eventCount !== history.seq)
     report(`event_count is ${eventCount}, the newest event is ${history.seq}`);
   if (
@@ -90,6 +98,22 @@ function checkAccount(group: AccountGroup, account: Account, history: EventHisto
       report(`grant ${grantId}: it is stranded, and no event said so`);
 }
 
+/** Auto top-up, which an entry of that time switched on. An event of the same time may be from before it or after. */
+function checkTopUpsOn(
+  { autoTopUp }: Account,
+  since: number,
+  { topUpDisabled }: EventHistory,
+  report: Report,
+) {
+  const disabledAt = topUpDisabled?.at ?? Number.NEGATIVE_INFINITY;
+  if (autoTopUp === null && disabledAt < since)
+    report(
+      'auto_top_up is off, the entries say that it is on, and no event that it was switched off',
+    );
+  if (autoTopUp !== null && disabledAt > since)
+    report(`auto_top_up is on, and event ${topUpDisabled?.seq} says that it was switched off`);
+}
+
 function checkOrder(row: Row, history: EventHistory, report: Report) {
   const seq = BigInt(row['seq']!);
   const position = row['position'] === null ? null : BigInt(row['position']!);
@@ -99,6 +123,18 @@ function checkOrder(row: Row, history: EventHistory, report: Report) {
     report(`its position ${position} is not after ${history.position ?? 'that of the one before'}`);
   history.seq = seq;
   history.position = position;
+}
+
+/** Data without a salt are erased. */
+function checkErased(row: Row, { events, ended }: Erasure, report: Report) {
+  const seq = BigInt(row['seq']!);
+  const isErasable = (upTo: bigint) => ERASED_EVENTS.includes(row['type']!) && seq <= upTo;
+  if (row['salt'] !== null) {
+    if (ended && isErasable(ended.events)) report(`it has data, entry ${ended.seq} erased them`);
+    return;
+  }
+  if (!isErasable(events)) report('its data were erased, and no entry says so');
+  if (canonicalJson(row['data']) !== '{}') report('its data were erased, and it has some');
 }
 
 type Data = Readonly<Record<string, string>>;

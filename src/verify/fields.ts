@@ -1,7 +1,7 @@
 /** Which fields an entry has: those of its kind, and no others. */
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import type { Report } from './findings.ts';
-import { GRANT_DETAILS } from './grant-terms.ts';
+import { CHANGEABLE_TERMS, GRANT_DETAILS } from './grant-terms.ts';
 import { ENTRY_RULES, type Named } from './moves.ts';
 import { PAYMENT_DETAILS, TERMS } from './purchase-terms.ts';
 
@@ -13,6 +13,10 @@ const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
   UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor'],
   OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],
   WITHDRAW_PACK: ['pack_id'],
+  VOID_GRANT: ['void_on_return'],
+  SUSPEND_ACCOUNT: ['running'],
+  UPDATE_GRANT: CHANGEABLE_TERMS.flatMap((name) => [name, `previous_${name}`]),
+  ERASE_ACCOUNT_DATA: ['events'],
   CHECKOUT: TERMS,
 };
 
@@ -22,7 +26,12 @@ const PERSONAL: Partial<Record<EntryKind, readonly string[]>> = {
   UPDATE_ACCOUNT: ['display_name', 'auto_top_up'],
   CHECKOUT: ['customer_email', 'customer', 'payment_method'],
   PLAN_CHANGE: ['reason'],
+  ERASE_ACCOUNT_DATA: ['reason'],
   GRANT: ['reason'],
+  VOID_GRANT: ['reason'],
+  SUSPEND_ACCOUNT: ['reason'],
+  RESUME_ACCOUNT: ['reason'],
+  UPDATE_GRANT: ['reason'],
   REFUND: ['reason'],
   PURCHASE: ['reason'],
   REJECT_PURCHASE: ['reason'],

@@ -2,11 +2,12 @@
 import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Report } from './findings.ts';
-import type { BucketSums, Buckets } from './moves.ts';
+import { instant } from './instant.ts';
+import type { Buckets } from './moves.ts';
 import type { Replay } from './replay.ts';
 
 export function checkGrants(
-  { account, sums, states, grantCount, reissued }: Replay,
+  { account, sums, states, voided, grantCount, reissued }: Replay,
   grants: ReadonlyMap<bigint, Grant>,
   report: Report,
 ) {
@@ -15,7 +16,7 @@ export function checkGrants(
     const buckets = sums.of(grant.grantId);
     const reportGrant = (what: string) => report(`grant ${grant.grantId}: ${what}`);
     const returned = (reissued.get(grant.grantId) ?? 0n) + sums.clawedBack(grant.grantId);
-    checkAmounts(grant, buckets, returned, reportGrant);
+    checkAmounts(grant, buckets, { returned, ...voided.of(grant.grantId) }, reportGrant);
     const state = states.of(grant.grantId);
     if (grant.state !== state) reportGrant(`it is ${grant.state}, the entries say ${state}`);
     if (grant.grantId > grantCount) reportGrant('no entry made it');
@@ -23,7 +24,7 @@ export function checkGrants(
     if (grant.source === 'ALLOWANCE') checkAllowance(grant, periods, reportGrant);
   }
   const reissuedTotal = [...reissued.values()].reduce((sum, credits) => sum + credits, 0n);
-  checkTotal(account, grants, sums, reissuedTotal, report);
+  checkTotal(account, grants, { sums, voided }, reissuedTotal, report);
   checkAccount(account, grants, report);
 }
 
@@ -33,7 +34,7 @@ function checkAllowance(
   periods: Set<string>,
   report: Report,
 ) {
-  const from = new Date(effectiveAt).toISOString();
+  const from = instant(effectiveAt);
   if (period !== from && period !== from.slice(0, 7))
     report(`it is the allowance of ${period}, and effective from ${from}`);
   if (periods.has(period)) report(`the allowance of ${period} was granted before`);
@@ -43,13 +44,17 @@ function checkAllowance(
 function checkAmounts(
   grant: Grant,
   buckets: Buckets,
-  /** Credits of the grant that moved back to `issued`. */
-  returned: bigint,
+  credits: {
+    /** Moved back to `issued`. */
+    readonly returned: bigint;
+    /** Voided before they were issued. */
+    readonly unissued: bigint;
+  },
   report: Report,
 ) {
   const { amount, remaining, reserved } = grant;
-  const issued = returned - buckets.issued;
-  if (issued !== (grant.state === 'SCHEDULED' ? 0n : amount))
+  const issued = credits.returned - buckets.issued;
+  if (issued !== (grant.state === 'SCHEDULED' ? 0n : amount - credits.unissued))
     report(`its amount is ${amount} and its state ${grant.state}, the moves issued ${issued}`);
   if (remaining !== buckets.available + buckets.reserved)
     report(`remaining is ${remaining}, the moves say ${buckets.available + buckets.reserved}`);
@@ -63,26 +68,28 @@ function checkOperations({ operations }: Grant, report: Report) {
   if (!isSorted) report(`its operations are not in order: ${operations.join(', ')}`);
 }
 
-/** Credits granted and overage used are equal to credits remaining, held, consumed and expired. */
+/** Credits granted and overage used are equal to credits remaining, held, consumed, expired and voided. */
 function checkTotal(
   account: Account,
   grants: ReadonlyMap<bigint, Grant>,
-  sums: BucketSums,
+  { sums, voided }: Pick<Replay, 'sums' | 'voided'>,
   reissued: bigint,
   report: Report,
 ) {
   const { total } = sums;
   let issued = 0n;
   for (const { grantId, state, amount } of grants.values())
-    if (state !== 'SCHEDULED') issued += amount - sums.clawedBack(grantId);
+    if (state !== 'SCHEDULED')
+      issued += amount - voided.of(grantId).unissued - sums.clawedBack(grantId);
   issued -= reissued;
   const overage = -total.overage;
   const { consumed, expired } = total;
+  const voidedCredits = total.voided;
   const held = account.remaining + account.overageReserved;
-  if (issued + overage !== held + consumed + expired)
+  if (issued + overage !== held + consumed + expired + voidedCredits)
     report(
       `issued ${issued} and overage ${overage} are not what remains (${account.remaining}), is ` +
-        `reserved on overage (${account.overageReserved}), consumed (${consumed}) and expired (${expired})`,
+        `reserved on overage (${account.overageReserved}), consumed (${consumed}), expired (${expired}) and voided (${voidedCredits})`,
     );
 }
 
@@ -91,9 +98,9 @@ function checkAccount(account: Account, grants: ReadonlyMap<bigint, Grant>, repo
   let granted = 0n;
   let scheduled = 0n;
   let hasLimited = false;
-  for (const { amount, remaining, state, operations } of grants.values()) {
+  for (const { amount, voided, remaining, state, operations } of grants.values()) {
     if (remaining > 0n) granted += amount;
-    if (state === 'SCHEDULED') scheduled += amount;
+    if (state === 'SCHEDULED') scheduled += amount - voided;
     const isOpen = remaining > 0n || state === 'SCHEDULED';
     if (isOpen && operations.length > 0) hasLimited = true;
   }

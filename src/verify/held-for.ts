@@ -4,29 +4,28 @@
  */
 import { canonicalJson } from '../canonical.ts';
 import type { Entry } from '../ledger/entry.ts';
-import type { Grant } from '../ledger/grant.ts';
 import type { Reservation } from '../ledger/reservation.ts';
 import type { Report } from './findings.ts';
+import type { GrantTerms } from './grant-terms.ts';
 
+type HeldForEntry = Pick<Entry, 'seq' | 'kind' | 'moves' | 'usages' | 'final'>;
 type Costs = readonly (readonly [operation: string, credits: bigint])[];
 
 export class HeldFor {
-  readonly #grants: ReadonlyMap<bigint, Grant>;
+  readonly #terms: GrantTerms;
   #costs: Costs | null = null;
 
-  constructor(grants: ReadonlyMap<bigint, Grant>) {
-    this.#grants = grants;
+  constructor(terms: GrantTerms) {
+    this.#terms = terms;
   }
 
   /** Applies the reservation's next entry. */
-  apply({ kind, moves, usages, final }: Pick<Entry, 'kind' | 'moves' | 'usages' | 'final'>) {
+  apply({ seq, kind, moves, usages, final }: HeldForEntry) {
     if (kind === 'RELEASE' || final) this.#costs = null;
     else if (kind === 'COMMIT')
       this.#costs = this.#costs && less(this.#costs, new Map(costsOf(usages)));
     else if (kind === 'RESERVE' || kind === 'RAISE') {
-      const isLimited = moves.some(
-        ({ grantId }) => (this.#grants.get(grantId)?.operations.length ?? 0) > 0,
-      );
+      const isLimited = moves.some(({ grantId }) => this.#terms.wasLimited(grantId, seq));
       if (this.#costs || isLimited) this.#costs = [...(this.#costs ?? []), ...costsOf(usages)];
     }
   }

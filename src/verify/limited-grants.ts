@@ -17,18 +17,15 @@ type Usages = Entry['usages'];
 
 export class LimitedGrants {
   readonly #grants: ReadonlyMap<bigint, Grant>;
-  readonly #hasLimited: boolean;
   /** The usages that open reservations were made for: a late commit by credits may take as much. */
   readonly #reservedFor = new Map<string, Usages>();
 
   constructor(grants: ReadonlyMap<bigint, Grant>) {
     this.#grants = grants;
-    this.#hasLimited = [...grants.values()].some(({ operations }) => operations.length > 0);
   }
 
   /** Checks the account's next entry. */
   check(entry: Entry, report: Report) {
-    if (!this.#hasLimited) return;
     const { kind, moves, late } = entry;
     const reservationId = entry.reservationId ?? '';
     const before = this.#reservedFor.get(reservationId) ?? [];
@@ -44,8 +41,11 @@ export class LimitedGrants {
         report('takes more of limited grants than the usages of their operations cost');
       return;
     }
-    // An entry without usages may only commit what its reservation holds of limited grants.
-    const drawn = limited.find(({ from, to }) => from === 'available' && to !== 'expired');
+    // An entry without usages may only commit what its reservation holds of limited grants. What expires, is voided
+    // or clawed back pays for nothing.
+    const drawn = limited.find(
+      ({ from, to }) => from === 'available' && !['expired', 'voided', 'issued'].includes(to),
+    );
     if (drawn)
       report(`takes credits of grant ${drawn.grantId}, which is limited, for no operation`);
   }

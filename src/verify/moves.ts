@@ -39,6 +39,7 @@ const byService = (names: EntryRule['names'], moves: EntryRule['moves']): EntryR
 const RETURN_MOVES = [
   'reserved to available',
   'reserved to expired',
+  'reserved to voided',
   'overage_reserved to overage',
 ] as const;
 const RESERVE_MOVES = ['available to reserved', 'overage to overage_reserved'] as const;
@@ -47,6 +48,9 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   OPEN_ACCOUNT: by('OpenAccount', []),
   UPDATE_ACCOUNT: by('UpdateAccount', []),
   CLOSE_ACCOUNT: by('CloseAccount', []),
+  SUSPEND_ACCOUNT: by('SuspendAccount', []),
+  RESUME_ACCOUNT: by('ResumeAccount', []),
+  ERASE_ACCOUNT_DATA: by('EraseAccountData', []),
   PLAN_CHANGE: by('MoveAccount', []),
   // Welcome credits, allowances, and expired credits that are refunded as a new grant.
   GRANT: {
@@ -58,6 +62,8 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   },
   GRANT_EFFECTIVE: byService(['grant'], ['issued to available']),
   GRANT_EXPIRED: byService(['grant'], ['available to expired']),
+  UPDATE_GRANT: by('UpdateGrant', ['grant']),
+  VOID_GRANT: by('VoidGrant', ['grant'], ['available to voided']),
   OFFER_PACK: by('OfferPack', []),
   WITHDRAW_PACK: by('WithdrawPack', []),
   // A top-up is bought by the service itself.
@@ -99,7 +105,13 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   REFUND: by(
     'Refund',
     ['refunded entry'],
-    ['consumed to available', 'consumed to expired', 'consumed to issued', 'consumed to overage'],
+    [
+      'consumed to available',
+      'consumed to expired',
+      'consumed to voided',
+      'consumed to issued',
+      'consumed to overage',
+    ],
   ),
 };
 
@@ -147,8 +159,8 @@ function findTimingError(name: string, at: number, grant: Grant): string | null 
 }
 
 /** What is not carried over of an allowance without an expiry lapses at the end of its period. */
-const lapses = (name: string, { source, expiresAt }: Grant): boolean =>
-  name === 'available to expired' && source === 'ALLOWANCE' && expiresAt === null;
+const lapses = (name: string, { category, expiresAt }: Grant): boolean =>
+  name === 'available to expired' && category === 'ALLOWANCE' && expiresAt === null;
 
 export type Buckets = Record<BucketKind, bigint>;
 
@@ -202,6 +214,7 @@ const empty = (): Buckets => ({
   overage_reserved: 0n,
   consumed: 0n,
   expired: 0n,
+  voided: 0n,
 });
 
 const nameOf = (grantId: bigint): string => (grantId === OVERAGE ? 'overage' : `grant ${grantId}`);

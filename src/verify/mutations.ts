@@ -23,8 +23,13 @@ type Mutation = Request & {
 /** The methods whose requests have a reason. */
 const SAYS_WHY: ReadonlySet<Method> = new Set([
   'GrantCredits',
+  'VoidGrant',
+  'SuspendAccount',
+  'ResumeAccount',
+  'UpdateGrant',
   'Refund',
   'MoveAccount',
+  'EraseAccountData',
   'ResolvePurchase',
 ]);
 

@@ -45,6 +45,6 @@ export class PlanHistory {
   }
 }
 
-/** Whether its plan is that of an earlier entry. */
-const isOfAnother = ({ kind }: Entry): boolean =>
+/** Whether the plan that an entry names is that of an earlier entry, and not the account's. */
+export const isOfAnother = ({ kind }: Entry): boolean =>
   kind === 'REFUND' || (kind !== 'RESERVE' && ENTRY_RULES[kind].names.includes('reservation'));

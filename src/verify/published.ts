@@ -102,6 +102,24 @@ export class Published {
     return versions.length > 0 && versions.every(({ terms }) => overageOf(terms) !== null);
   }
 
+  /** Whether this version bills or counts overage; null: it does not, and a later one does. */
+  billsOverage(planId: string, version: number): boolean | null {
+    const [own, ...later] = this.#terms.from(planId, version).map(({ terms }) => overageOf(terms));
+    if (own) return true;
+    return later.some((overage) => overage !== null) ? null : false;
+  }
+
+  /** Whether an account under this plan, at this version or a later one, may have had no allowance. */
+  mayLackAllowance(planId: string, from: number): boolean {
+    return this.#terms.from(planId, from).some(({ terms }) => !hasAllowance(terms));
+  }
+
+  /** Whether every allowance that the plan ever had is one of calendar months. */
+  hasMonthsOnly(planId: string): boolean {
+    const allowances = this.#terms.from(planId, 1).filter(({ terms }) => hasAllowance(terms));
+    return allowances.every(({ terms }) => hasMonths(terms));
+  }
+
   /** The hashes that the entry may have been hashed with. None if it names a version that does not exist. */
   hashesOf({
     planId,
@@ -135,6 +153,16 @@ export class Published {
 const overageTerms = z.object({
   terms: z.object({ overage: z.object({ limit: z.string().regex(/^\d+$/) }).nullish() }),
 });
+
+const allowanceTerms = z.object({ terms: z.object({ allowance: z.object({}) }) });
+
+const monthlyAllowance = z.object({
+  terms: z.object({ allowance: z.object({ every: z.literal('month') }) }),
+});
+
+const hasMonths = (terms: unknown): boolean => monthlyAllowance.safeParse(terms).success;
+
+const hasAllowance = (terms: unknown): boolean => allowanceTerms.safeParse(terms).success;
 
 /** Null without overage, and of terms that cannot be read: their hash is wrong, and reported. */
 const overageOf = (terms: unknown): { readonly limit: string } | null =>

@@ -10,10 +10,11 @@ import { millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import { METHOD_CODES } from '../store/tables/codes.ts';
 import { requestIdToText } from '../store/tables/request-id.ts';
-import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import { type AccountGroup, erasureOf, findAccount, grantsOf, groupRows } from './account-group.ts';
 import { contentOf, kindOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
+import { checkErasedPurchase, checkErasedReason, isErasedPurchase } from './purchase-erasure.ts';
 import {
   checkPayer,
   checkPayment,
@@ -27,7 +28,7 @@ import type { InRange } from './snapshot.ts';
 const purchasesWithEntries = (inRange: InRange) => `
   select * from (
     select account_id, purchase_id, true as row_exists, state, grant_id, ${TERM_COLUMNS},
-      caller, request_id, labels, decision, decided_by, decision_reason, credits_clawed_back,
+      success_url, cancel_url, checkout_url, caller, request_id, labels, decision, decided_by, decision_reason, credits_clawed_back,
       ${millis('created_at')}, ${millis('paid_at')}, ${millis('decided_at')},
       amount_refunded > 0 as refunded,
       amount_refunded >= amount_paid and amount_refunded > 0 as all_refunded,
@@ -74,6 +75,8 @@ export async function checkPurchases(group: AccountGroup): Promise<void> {
 function checkPurchase(group: AccountGroup, rows: readonly [Row, ...Row[]]) {
   const [purchase] = rows;
   const accountId: string = purchase['account_id']!;
+  const erasure = erasureOf(group, accountId);
+  const isErased = isErasedPurchase(purchase, erasure);
   const report = (what: string) =>
     group.findings.add(accountId, `purchase ${purchase['purchase_id']}: ${what}`);
   const of = (kind: string) => rows.filter((row) => kindOf(row['kind']) === kind);
@@ -86,13 +89,15 @@ function checkPurchase(group: AccountGroup, rows: readonly [Row, ...Row[]]) {
   };
   const { state, method }: { readonly [name: string]: string } = purchase;
   const checkout = only('CHECKOUT', method !== 'REFERENCE');
-  if (checkout) checkCheckout(purchase, checkout, report);
+  if (checkout) checkCheckout(purchase, checkout, isErased, report);
   const paid = only('PURCHASE', state === 'PAID');
-  if (paid) checkPaid(group, purchase, paid, report);
+  if (paid) checkPaid(group, purchase, paid, isErased, report);
   const rejected = only('REJECT_PURCHASE', state === 'REJECTED');
-  if (rejected) checkResolution(purchase, rejected, report);
+  if (rejected) checkResolution(purchase, rejected, isErased, report);
+  checkErasedReason(purchase, rejected ?? paid, erasure, report);
   checkStated(purchase, rows, report);
-  checkReferenceKey(purchase, report);
+  if (!isErased) checkReferenceKey(purchase, report);
+  checkErasedPurchase(purchase, erasure, report);
   const credits = (kind: string) =>
     of(kind).reduce((sum, row) => sum + BigInt(row['entry_credits']!), 0n);
   checkClawedBack(purchase, credits('CLAW_BACK') - credits('REINSTATE'), report);
@@ -146,7 +151,8 @@ function checkStated(purchase: Row, rows: readonly Row[], report: Report) {
   checkPayment(purchase, payment, report);
 }
 
-function checkCheckout(purchase: Row, entry: Row, report: Report) {
+/** `isErased`: of the row. Its entry may have been erased as well, or before it. */
+function checkCheckout(purchase: Row, entry: Row, isErased: boolean, report: Report) {
   const name = `entry ${entry['seq']}`;
   const compare = comparing(report, name);
   // A top-up is bought by the service.
@@ -154,15 +160,21 @@ function checkCheckout(purchase: Row, entry: Row, report: Report) {
   compareRequest(entry, isRequested ? 'Purchase' : null, purchase['caller']!, compare);
   compare('request_id', purchase['request_id'], requestIdOf(entry));
   compare('created_at', instant(purchase['created_at']!), instant(entry['at']!));
+  if (isErased || entry['erased']) return;
   compareLabels(purchase, entry, compare);
-  if (entry['erased']) return;
   const { labels: _, ...personal } = personalOf(entry);
   checkPayer(purchase, name, personal as Labels, report);
 }
 
-function checkPaid(group: AccountGroup, purchase: Row, entry: Row, report: Report) {
+function checkPaid(
+  group: AccountGroup,
+  purchase: Row,
+  entry: Row,
+  isErased: boolean,
+  report: Report,
+) {
   const compare = comparing(report, `entry ${entry['seq']}`);
-  if (purchase['decision'] !== null) checkResolution(purchase, entry, report);
+  if (purchase['decision'] !== null) checkResolution(purchase, entry, isErased, report);
   else {
     // Credits that are paid later follow no request.
     const isRequested = purchase['method'] === 'REFERENCE';
@@ -173,9 +185,11 @@ function checkPaid(group: AccountGroup, purchase: Row, entry: Row, report: Repor
     compare('created_at', instant(purchase['created_at']!), instant(entry['at']!));
     checkPayer(purchase, `entry ${entry['seq']}`, {}, report);
   }
-  const reference = purchase['payment_reference'] ?? purchase['purchase_id'];
-  if (!entry['erased']) compare('payment_reference', reference, entry['reference']);
-  compareLabels(purchase, entry, compare);
+  if (!isErased && !entry['erased']) {
+    const reference = purchase['payment_reference'] ?? purchase['purchase_id'];
+    compare('payment_reference', reference, entry['reference']);
+    compareLabels(purchase, entry, compare);
+  }
   compare('credits', purchase['credits'], entry['entry_credits']);
   compare('grant_id', purchase['grant_id'], entry['entry_grant_id']);
   compare('paid_at', instant(purchase['paid_at']!), instant(entry['at']!));
@@ -190,16 +204,15 @@ function checkPaid(group: AccountGroup, purchase: Row, entry: Row, report: Repor
 }
 
 /** The entry of an operator's decision. */
-function checkResolution(purchase: Row, entry: Row, report: Report) {
+function checkResolution(purchase: Row, entry: Row, isErased: boolean, report: Report) {
   const compare = comparing(report, `entry ${entry['seq']}`);
   compareRequest(entry, 'ResolvePurchase', purchase['decided_by']!, compare);
   compare('decided_at', instant(purchase['decided_at']!), instant(entry['at']!));
-  if (entry['erased']) return;
+  if (entry['erased'] || (isErased && purchase['decision_reason'] === '')) return;
   compare('decision_reason', purchase['decision_reason'], personalOf(entry)['reason']);
 }
 
 function compareLabels(purchase: Row, entry: Row, compare: ReturnType<typeof comparing>) {
-  if (entry['erased']) return;
   const labels = personalOf(entry)['labels'] ?? {};
   compare('labels', canonicalJson(purchase['labels']), canonicalJson(labels));
 }

@@ -5,27 +5,32 @@
 import type { Account } from '../ledger/account.ts';
 import type { Entry, Move, StoredEntry } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { Erasure } from './erasure.ts';
 import { checkFields } from './fields.ts';
 import type { Report } from './findings.ts';
 import { GrantStates } from './grant-states.ts';
-import { checkGrantTerms } from './grant-terms.ts';
+import { GrantTerms } from './grant-terms.ts';
 import { instant } from './instant.ts';
 import { LimitedGrants } from './limited-grants.ts';
 import { BucketSums, findMoveError, OVERAGE } from './moves.ts';
 import { PlanHistory } from './plan-history.ts';
 import { RefundGrants } from './refund-grants.ts';
+import { VoidedGrants } from './voided-grants.ts';
 
 export class Replay {
   readonly account: Account;
   readonly sums = new BucketSums();
   /** Grants that entries made. */
   grantCount = 0n;
+  readonly terms: GrantTerms;
   readonly states: GrantStates;
+  readonly voided: VoidedGrants;
   readonly #refundGrants: RefundGrants;
   readonly #limitedGrants: LimitedGrants;
   readonly #grants: ReadonlyMap<bigint, Grant>;
   /** The end of the last closed month: the account's time is not before it. */
   readonly #closedUntil: number | null;
+  readonly #erasure: Erasure;
   readonly #report: Report;
   /** Balances that were reported. They stay wrong in later entries and are reported once. */
   readonly #reported = new Set<string>();
@@ -41,16 +46,21 @@ export class Replay {
     account: Account,
     grants: ReadonlyMap<bigint, Grant>,
     closedUntil: number | null,
+    erasure: Erasure,
     report: Report,
   ) {
     this.account = account;
     this.#grants = grants;
     this.#closedUntil = closedUntil;
+    this.#erasure = erasure;
     this.#report = report;
     this.#at = account.openedAt;
-    this.states = new GrantStates(grants);
-    this.#refundGrants = new RefundGrants(grants);
-    this.#limitedGrants = new LimitedGrants(grants);
+    this.terms = new GrantTerms(grants);
+    const { current } = this.terms;
+    this.states = new GrantStates(current);
+    this.voided = new VoidedGrants(current);
+    this.#refundGrants = new RefundGrants(current);
+    this.#limitedGrants = new LimitedGrants(current);
   }
 
   /** Credits of each grant that refunds issued again as a new grant. */
@@ -66,6 +76,8 @@ export class Replay {
     this.#checkCredits(entry, report);
     this.#plans.apply(entry, report);
     if (entry.kind === 'GRANT' || entry.kind === 'PURCHASE') this.#checkNewGrant(entry, report);
+    if (entry.kind === 'UPDATE_GRANT') this.#checkUpdate(entry, report);
+    this.voided.apply(entry, report);
     this.#applyMoves(entry, report);
     this.#refundGrants.apply(entry, report);
     this.#limitedGrants.check(entry, report);
@@ -82,6 +94,8 @@ export class Replay {
     const { account } = this;
     const { total } = this.sums;
     this.#refundGrants.finish(this.#report);
+    this.voided.finish(this.#report);
+    this.terms.finish(this.#report);
     if (account.seq !== this.#seq)
       this.#report(`seq is ${account.seq}, the newest entry is ${this.#seq}`);
     const until = Math.max(this.#at, this.#closedUntil ?? this.#at);
@@ -113,10 +127,13 @@ export class Replay {
 
   /** The entry's credits are what it moved and what its usages cost. */
   #checkCredits(entry: Entry, report: Report) {
-    const { kind, moves, usages } = entry;
+    const { kind, moves, usages, grantId, at } = entry;
     const counted = kind === 'COMMIT' ? moves.filter(({ to }) => to === 'consumed') : moves;
     const moved = creditsOf(counted);
-    const isScheduled = kind === 'GRANT' && moves.length === 0;
+    const isScheduled =
+      moves.length === 0 &&
+      (kind === 'GRANT' ||
+        (kind === 'VOID_GRANT' && (this.#grants.get(grantId ?? 0n)?.effectiveAt ?? at) > at));
     if (entry.credits !== moved && !isScheduled)
       report(`credits are ${entry.credits}, the moves say ${moved}`);
     if (usages.length === 0) return;
@@ -146,22 +163,35 @@ export class Replay {
     if ((moves.length === 0) !== grant.effectiveAt > at)
       report(`grant ${grantId} is effective at ${instant(grant.effectiveAt)}`);
     const reference = entry.erasedHash === null ? entry.reference : null;
-    checkGrantTerms(grant, { ...entry, reference }, (what) =>
+    this.terms.make(grant, { ...entry, reference }, this.#erasure, (what) =>
       this.#report(`grant ${grantId}: ${what}`),
     );
   }
 
+  /** Only a grant with credits left, or one that is not effective yet, is changed. */
+  #checkUpdate(entry: Entry, report: Report) {
+    const grantId = entry.grantId ?? 0n;
+    const state = this.states.of(grantId);
+    const { expiresAt = null } = this.terms.current.get(grantId) ?? {};
+    const isOver = expiresAt !== null && expiresAt <= entry.at;
+    if (isOver || !['OPEN', 'SCHEDULED'].includes(state))
+      report(`changes grant ${grantId}, which is ${isOver ? 'EXPIRED' : state}`);
+    this.terms.update(entry, this.sums.of(grantId).reserved, report);
+  }
+
   #applyMoves(entry: Entry, report: Report) {
     let used = 0n;
+    if (entry.kind === 'VOID_GRANT') this.states.void(entry.grantId ?? 0n, this.voided);
     for (const move of entry.moves) {
-      const error = findMoveError(entry.kind, move, entry.at, this.#grants.get(move.grantId));
+      const grant = this.terms.current.get(move.grantId);
+      const error = findMoveError(entry.kind, move, entry.at, grant);
       if (error) report(error);
       if (entry.grantId !== null && move.grantId !== entry.grantId)
         report(`is about grant ${entry.grantId} and moves credits of grant ${move.grantId}`);
       const consumed = this.sums.of(OVERAGE).consumed;
       const overdraft = this.sums.add(move);
       if (overdraft) report(overdraft);
-      this.states.apply(entry, move.grantId, this.sums);
+      this.states.apply(entry, move, this.sums);
       if (entry.kind === 'CLAW_BACK') this.sums.addClawedBack(move.grantId, move.credits);
       if (entry.kind === 'REINSTATE') this.#reinstate(move, report);
       used += this.sums.of(OVERAGE).consumed - consumed;

@@ -9,8 +9,16 @@ import type { Row } from '../pg/table.ts';
 import { kindCodes } from '../store/tables/codes.ts';
 import type { StoredReservation } from '../store/tables/reservations.ts';
 import { reservations as table } from '../store/tables/reservations.ts';
-import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-group.ts';
+import {
+  type AccountGroup,
+  erasureOf,
+  findAccount,
+  grantsOf,
+  groupRows,
+  termsOfGrants,
+} from './account-group.ts';
 import { contentOf, kindOf } from './entry-rows.ts';
+import type { Erasure } from './erasure.ts';
 import type { Report } from './findings.ts';
 import { HeldFor } from './held-for.ts';
 import { instant } from './instant.ts';
@@ -28,14 +36,16 @@ export async function checkReservations(group: AccountGroup): Promise<void> {
     const [first] = reservationRows;
     if (!findAccount(group, first, 'reservations')) continue;
     const replay = new ReservationReplay();
-    const heldFor = new HeldFor(grantsOf(group, first['account_id']!));
+    const heldFor = new HeldFor(termsOfGrants(group, first['account_id']!));
     for (const row of reservationRows)
       if (row['seq'] !== null) replayEntry(group, row, replay, heldFor);
     const report = (what: string) =>
       group.findings.add(first['account_id']!, `reservation ${first['reservation_id']}: ${what}`);
     const reservation = first['row_exists'] ? readReservation(first, report) : null;
     if (reservation === undefined) continue;
-    checkTerms(group, reservationRows, reservation);
+    const erasure = erasureOf(group, first['account_id']!);
+    checkTerms(group, reservationRows, reservation, erasure);
+    if (reservation) checkErased(reservation, erasure, report);
     checkReservation(reservation, replay, report);
     if (reservation) heldFor.compare(reservation, report);
     if (!reservation) continue;
@@ -120,10 +130,19 @@ const termsOf = (
   personal: canonicalJson([reference, labels]),
 });
 
+/** Of a reservation that was erased, or had nothing to erase. */
+const NOTHING_PERSONAL = canonicalJson(['', {}]);
+
+function checkErased({ reference, labels }: StoredReservation, { ended }: Erasure, report: Report) {
+  if (ended && canonicalJson([reference, labels]) !== NOTHING_PERSONAL)
+    report(`it has a reference or labels, entry ${ended.seq} erased them`);
+}
+
 function checkTerms(
   { findings }: AccountGroup,
   rows: readonly Row[],
   reservation: StoredReservation | null,
+  { seq: erasedBefore }: Erasure,
 ) {
   let { price, personal }: { price: string | null; personal: string | null } = reservation
     ? termsOf(
@@ -133,9 +152,10 @@ function checkTerms(
         reservation.labels,
       )
     : { price: null, personal: null };
+  if (erasedBefore > 0n && personal === NOTHING_PERSONAL) personal = null;
   for (const row of rows) {
     if (row['seq'] === null) continue;
-    const terms = termsOfEntry(row);
+    const terms = termsOfEntry(row, erasedBefore);
     price ??= terms.price;
     personal ??= terms.personal;
     if (terms.price !== price || (terms.personal ?? personal) !== personal)
@@ -147,14 +167,16 @@ function checkTerms(
   }
 }
 
-function termsOfEntry(row: Row): Terms {
+/** A late commit can have been written while its reservation was erased: it has the terms from before, or none. */
+function termsOfEntry(row: Row, erasedBefore: bigint): Terms {
   const terms = termsOf(
     row['entry_plan_id'],
     row['entry_rate_card_version'],
     row['entry_reference'] ?? '',
     labelsOf(row['entry_personal']),
   );
-  return row['erased'] ? { ...terms, personal: null } : terms;
+  const isErased = row['erased'] || (erasedBefore > 0n && BigInt(row['seq']!) > erasedBefore);
+  return isErased ? { ...terms, personal: null } : terms;
 }
 
 /** `personal` may be any JSON. */

@@ -8,33 +8,57 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
 import { OVERAGE } from './moves.ts';
+import { isOfAnother } from './plan-history.ts';
 import type { Published } from './published.ts';
 import { monthEnd, monthNamed } from './statement-tally.ts';
 
+/** The months of an account that have a statement. */
+export type ClosedMonths = {
+  /** The end of the last one. */
+  readonly until: number;
+  /** When it was closed. */
+  readonly at: number;
+};
+
 export class Schedule {
   readonly #published: Published;
+  readonly #account: Account;
   /** The end of the last month that is closed. */
   readonly #closedUntil: number;
+  /** When it was closed. */
+  readonly #closedAt: number;
   /** The plans it lived under, with the newest version of their terms that an entry names. */
   readonly #versions = new Map<string, number>();
   /** The end of the period of the newest allowance. */
   #periodEnd: number | null = null;
+  /** When it came to its plan. Null: it was opened under it. */
+  #movedAt: number | null = null;
   #overageReserved = 0n;
   /** The most overage there ever was: a limit that is lowered never goes below what is used. */
   #mostUsed = 0n;
   /** The end of the first month with overage that is not closed. */
   #openMonth: number | null = null;
+  /** The last postpaid plan it lived under in the month to close. Null: none since a month was closed, or not known. */
+  #pricedBy: string | null = null;
 
-  constructor(published: Published, closedUntil: number | null) {
+  constructor(published: Published, account: Account, closed: ClosedMonths | null) {
     this.#published = published;
-    this.#closedUntil = closedUntil ?? Number.NEGATIVE_INFINITY;
+    this.#account = account;
+    this.#closedUntil = closed?.until ?? Number.NEGATIVE_INFINITY;
+    this.#closedAt = closed?.at ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Applies the account's next entry. */
-  apply({ at, planId, planVersion, details, moves, overageAfter }: Entry) {
+  apply(entry: Entry, report: Report) {
+    const { at, planId, planVersion, details, moves, overageAfter } = entry;
+    if (entry.kind === 'PLAN_CHANGE') this.#movedAt = at;
     this.#versions.set(planId, planVersion);
+    this.#followPrices(entry);
     const { period_end: periodEnd } = details;
-    if (periodEnd !== undefined) this.#periodEnd = Date.parse(periodEnd);
+    if (periodEnd !== undefined) {
+      this.#checkFrom(Date.parse(details['effective_at'] ?? ''), report);
+      this.#periodEnd = Date.parse(periodEnd);
+    }
     for (const { grantId, from, to, credits } of moves) {
       if (from === 'overage_reserved') this.#overageReserved -= credits;
       if (to === 'overage_reserved') this.#overageReserved += credits;
@@ -45,10 +69,20 @@ export class Schedule {
     if (used > this.#mostUsed) this.#mostUsed = used;
   }
 
-  finish(account: Account, report: Report) {
-    this.#checkLimit(account, report);
-    this.#checkAllowance(account, report);
-    this.#checkStatement(account, report);
+  finish(report: Report) {
+    this.#checkLimit(this.#account, report);
+    this.#checkAllowance(this.#account, report);
+    this.#checkStatement(this.#account, report);
+  }
+
+  /** A month is priced by the last postpaid plan of an open account in it. Closing a month begins anew. */
+  #followPrices(entry: Entry) {
+    const { at, planId, planVersion } = entry;
+    const { statementDueAt, closedAt } = this.#account;
+    if (isOfAnother(entry) || statementDueAt === null || at >= statementDueAt) return;
+    if (at <= this.#closedAt || (closedAt !== null && at > closedAt)) return;
+    const bills = this.#published.billsOverage(planId, planVersion);
+    if (bills !== false) this.#pricedBy = bills ? planId : null;
   }
 
   #checkLimit({ planId, overageLimit }: Account, report: Report) {
@@ -59,15 +93,39 @@ export class Schedule {
       report(`overage_limit is ${overageLimit}, the plan says ${limits.join(' or ')}`);
   }
 
-  /** While the period of the newest allowance lasts, its end is when the next one is due. */
-  #checkAllowance({ allowanceDueAt, lastAt }: Account, report: Report) {
+  /** A plan that the account moved to grants nothing of the period in which that was. */
+  #checkFrom(from: number, report: Report) {
+    if (this.#movedAt !== null && from <= this.#movedAt)
+      report(
+        `grants an allowance from ${instant(from)} on, it moved to its plan at ${instant(this.#movedAt)}`,
+      );
+  }
+
+  /** While the period of the newest allowance lasts, its end is when the next one is due. A closed account gets none. */
+  #checkAllowance({ allowanceDueAt, planId, lastAt, closedAt }: Account, report: Report) {
     const periodEnd = this.#periodEnd;
+    if (allowanceDueAt !== null && allowanceDueAt !== periodEnd)
+      this.#checkFirstDue(allowanceDueAt, report);
     if (periodEnd === null || allowanceDueAt === periodEnd) return;
-    const isOver = periodEnd <= lastAt && (allowanceDueAt === null || allowanceDueAt > lastAt);
+    // Without an allowance the end of a period passes without an entry.
+    const version = this.#versions.get(planId) ?? 1;
+    const isSilent = this.#published.mayLackAllowance(planId, version);
+    const until = isSilent ? periodEnd : (closedAt ?? lastAt);
+    const isOver = periodEnd <= until && (allowanceDueAt === null || allowanceDueAt > until);
     if (!isOver)
       report(
         `allowance_due_at is ${textOf(allowanceDueAt)}, its period ends at ${instant(periodEnd)}`,
       );
+  }
+
+  /** Where it is not the end of an allowance, it is the end of a period in which the plan granted none. */
+  #checkFirstDue(dueAt: number, report: Report) {
+    const reportDue = (why: string) => report(`allowance_due_at is ${textOf(dueAt)}, ${why}`);
+    if (this.#movedAt !== null && dueAt <= this.#movedAt)
+      reportDue(`it moved to its plan at ${instant(this.#movedAt)}`);
+    const isMonthly = [...this.#versions.keys()].every((id) => this.#published.hasMonthsOnly(id));
+    if (isMonthly && dueAt !== monthEnd(monthNamed(dueAt - 1)))
+      reportDue('which is no end of a month');
   }
 
   #checkStatement(account: Account, report: Report) {
@@ -85,17 +143,24 @@ export class Schedule {
     }
     if (dueAt !== monthEnd(monthNamed(dueAt - 1))) reportDue('which is no end of a month');
     if (dueAt <= this.#closedUntil || dueAt <= openedAt) reportDue('that month is closed');
+    if (this.#pricedBy !== null && statementPlanId !== this.#pricedBy)
+      report(
+        `statement_plan_id is ${statementPlanId ?? 'none'}, its month to close is priced by ${this.#pricedBy}`,
+      );
     if (!isPostpaid) return;
     if (dueAt > monthEnd(monthNamed(lastAt))) reportDue('that month has not begun');
     // A month that has ended is priced by the plan it ended under.
-    if (lastAt < dueAt && statementPlanId !== planId)
+    if (this.#pricedBy === null && lastAt < dueAt && statementPlanId !== planId)
       report(`statement_plan_id is ${statementPlanId ?? 'none'}, it lives under ${planId}`);
   }
 }
 
 const textOf = (at: number | null): string => (at === null ? 'never' : instant(at));
 
-/** Nothing happens to the account before `due_at`: it may be too early, and is never too late. */
+/**
+ * Nothing happens to the account before `due_at`: it may be too early, and is never too late. The expiry of a grant
+ * that is reserved as a whole passes without an entry, so nothing tells whether it is still to come.
+ */
 export function checkDueAt(
   { dueAt, lastAt, state, allowanceDueAt }: Account,
   grants: ReadonlyMap<bigint, Grant>,
@@ -107,7 +172,10 @@ export function checkDueAt(
   for (const grant of grants.values()) {
     const isOver = grant.expiresAt !== null && grant.expiresAt <= lastAt;
     if (grant.state === 'SCHEDULED') due.push(grant.effectiveAt);
-    else if (grant.remaining > 0n && !isOver) due.push(grant.expiresAt, grant.noticeAt);
+    else if (grant.remaining > 0n && !isOver) {
+      due.push(grant.noticeAt);
+      if (grant.remaining > grant.reserved) due.push(grant.expiresAt);
+    }
   }
   for (const at of due)
     if (at !== null && (dueAt === null || dueAt > at))

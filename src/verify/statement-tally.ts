@@ -4,6 +4,7 @@
  * the first usage 0 to 3, and so on. What a commit pays of a usage is the overlap of their intervals.
  */
 import type { Move } from '../ledger/entry.ts';
+import { instant } from './instant.ts';
 import { OVERAGE } from './moves.ts';
 
 export type Usage = {
@@ -47,7 +48,8 @@ export type Month = {
 /** An entry that will be refunded, with the credits refunded so far. */
 type Refundable = { readonly month: string; readonly shares: readonly Usage[]; refunded: bigint };
 
-export const monthNamed = (at: number): string => new Date(at).toISOString().slice(0, 7);
+/** Of a falsified instant it may be no month. */
+export const monthNamed = (at: number): string => instant(at).slice(0, 7);
 
 /** The first moment after a month. */
 export function monthEnd(name: string): number {

@@ -10,6 +10,7 @@ import { type AccountGroup, findAccount, grantsOf, groupRows } from './account-g
 import { contentOf, kindOf, usagesOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
+import type { ClosedMonths } from './schedule.ts';
 import type { InRange, Snapshot } from './snapshot.ts';
 import { checkBill } from './statement-bill.ts';
 import {
@@ -21,16 +22,19 @@ import {
   type Usage,
 } from './statement-tally.ts';
 
-/** By account with statements: the end of the last closed month. Later entries cannot be before it. */
-export async function loadClosedUntil(snapshot: Snapshot): Promise<ReadonlyMap<string, number>> {
-  const closedUntil = new Map<string, number>();
+/** By account with statements. Later entries cannot be before the end of the last closed month. */
+export async function loadClosedMonths(
+  snapshot: Snapshot,
+): Promise<ReadonlyMap<string, ClosedMonths>> {
+  const closed = new Map<string, ClosedMonths>();
   const rows = snapshot.rows(
     (inRange) =>
-      `select account_id, max(month) as month from statements
+      `select account_id, max(month) as month, ${millis('max(closed_at)', 'closed_at')} from statements
        where ${inRange('account_id')} group by account_id`,
   );
-  for await (const row of rows) closedUntil.set(row['account_id']!, monthEnd(row['month']!));
-  return closedUntil;
+  for await (const row of rows)
+    closed.set(row['account_id']!, { until: monthEnd(row['month']!), at: row['closed_at']! });
+  return closed;
 }
 
 const COMMIT = kindCodes('COMMIT');

@@ -15,6 +15,7 @@ import { accounts as table } from '../store/tables/accounts.ts';
 import { type AccountGroup, loadGrants } from './account-group.ts';
 import { type Anchor, checkAnchor } from './anchor.ts';
 import { checkEntries } from './entries.ts';
+import { loadErasures } from './erasure.ts';
 import { checkEvents, checkPositions } from './events.ts';
 import { type Discrepancy, Findings, type Report } from './findings.ts';
 import { Published } from './published.ts';
@@ -25,7 +26,7 @@ import { checkRefunds } from './refunds.ts';
 import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
 import { type Range, Snapshot } from './snapshot.ts';
-import { checkStatements, loadClosedUntil } from './statements.ts';
+import { checkStatements, loadClosedMonths } from './statements.ts';
 import { checkTopUps } from './top-ups.ts';
 
 export type VerifyOptions = {
@@ -35,7 +36,12 @@ export type VerifyOptions = {
   readonly all?: boolean;
   /** Compares the ledger with this anchor as well. */
   readonly anchor?: Anchor;
+  /** Is called after each group of accounts. */
+  readonly onProgress?: (progress: Progress) => void;
 };
+
+/** How many accounts were audited, and how many there were at the start. */
+export type Progress = { readonly accounts: number; readonly of: number };
 
 export type VerifyResult =
   | {
@@ -73,12 +79,13 @@ export async function verify(
 /** The same on a connection that is open, and not in a transaction. */
 export async function verifyOn(
   client: pg.Client,
-  { accountId, all, anchor }: VerifyOptions,
+  { accountId, all, anchor, onProgress }: VerifyOptions,
 ): Promise<VerifyResult> {
   const discrepancies: Discrepancy[] = [];
   let accounts = 0;
   let entries = 0;
   const ofNoAccount = new Set<string>();
+  const of = onProgress ? await countAccounts(client) : 0;
   let after: string | null = '';
   while (after !== null) {
     const audited: GroupResult = await auditNext(client, accountId ?? null, after, (what) => {
@@ -86,6 +93,7 @@ export async function verifyOn(
     });
     accounts += audited.accounts;
     entries += audited.entries;
+    onProgress?.({ accounts, of });
     discrepancies.push(...audited.discrepancies);
     const hasFound = discrepancies.length > 0 || ofNoAccount.size > 0;
     after = hasFound && !all ? null : audited.next;
@@ -97,6 +105,11 @@ export async function verifyOn(
   discrepancies.push(...(anchored?.discrepancies ?? []));
   if (discrepancies.length > 0) return { ok: false, discrepancies };
   return { ok: true, accounts, entries, ...(anchored && { anchor: anchored.summary }) };
+}
+
+async function countAccounts(client: pg.Client): Promise<number> {
+  const { rows } = await client.query('select count(*) as accounts from accounts');
+  return Number(rows[0].accounts);
 }
 
 type GroupResult = {
@@ -133,8 +146,10 @@ async function auditNext(
       published: await Published.load(client, reportPublished),
       accounts: new Map(accounts.map((account) => [account.accountId, account])),
       grants: await loadGrants(snapshot, findings),
-      closedUntil: await loadClosedUntil(snapshot),
-      withoutTopUps: new Set(),
+      closedMonths: await loadClosedMonths(snapshot),
+      erasures: await loadErasures(snapshot),
+      grantTerms: new Map(),
+      topUpsSince: new Map(),
       eventSeals: new Map(),
       findings,
     };

@@ -1,5 +1,5 @@
 /** A rule that throws while it decides on a cached account: a bug, of its request alone. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Book } from '../../src/ledger/book.ts';

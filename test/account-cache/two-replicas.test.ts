@@ -99,6 +99,7 @@ describe.each([
       accountId,
       command: command as RequestedCommand,
       origin: { ...origin, requestId: id },
+      call: null,
       permissions: null,
       fingerprint: Buffer.from(inspect(command)),
       notAfter: null,

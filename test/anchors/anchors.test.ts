@@ -13,12 +13,13 @@ import {
   writeAnchorFile,
 } from '../../src/anchors/anchor-file.ts';
 import { readPublicKey, readSigningKey } from '../../src/anchors/anchor-key.ts';
+import { publishAt } from '../../src/plan-publication.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { openWithCredits } from '../accounts.ts';
 import { runScrip } from '../cli/run-scrip.ts';
 import { execute } from '../postgres.ts';
 import { SOON } from '../process/replica.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
 let directory: string;
 let keyFile: string;
@@ -136,6 +137,37 @@ describe('A ledger', () => {
   });
 });
 
+describe('What was published', () => {
+  const anchored = expect.stringContaining('its hash is not that of the anchor');
+  const flip = 'set hash = set_byte(hash, 0, 255 - get_byte(hash, 0))';
+
+  test.each([
+    ['plans', ''],
+    ['plan_versions', 'and version = 1'],
+    ['rate_cards', 'and version = 1'],
+  ])('is not it with another hash in %s', async (table, condition) => {
+    const change = `update ${table} ${flip} where plan_id = 'verts' ${condition}`;
+    const found = await whileChanged(change, change);
+    expect(found).toContainEqual({ accountId: null, what: anchored });
+  });
+
+  test('is not it at an earlier revision, nor without the plan', async () => {
+    const revision = (sign: string) =>
+      `update plans set revision = revision ${sign} 1 where plan_id = 'verts'`;
+    expect(await whileChanged(revision('-'), revision('+'))).toContainEqual({
+      accountId: null,
+      what: expect.stringMatching(/^plan verts: the anchor has revision \d+, it is \d+$/),
+    });
+  });
+
+  test('goes on: a plan that was published since has other hashes', async () => {
+    const plans = await plansOfDeploy();
+    const changed = plans.map((file) => ({ ...file, title: 'Another' }));
+    await publishAt(scrip.databaseUrl, changed, scrip.now());
+    expect(await compare()).toMatchObject({ ok: true });
+  });
+});
+
 describe('An anchor', () => {
   const changed = async (name: string, change: (text: string) => string): Promise<string> => {
     const file = join(directory, name);
@@ -170,7 +202,7 @@ describe('An anchor', () => {
   test('of another key is refused, unless that key is given as well', async () => {
     const file = join(directory, 'other');
     const none = (async function* (): AsyncGenerator<AnchoredAccount> {})();
-    await writeAnchorFile(file, new Date(), none, await readSigningKey(otherKeyFile));
+    await writeAnchorFile(file, new Date(), [], none, await readSigningKey(otherKeyFile));
     await expect(compare(file)).rejects.toThrow('which was not given');
     expect(await compare(file, otherKeyFile)).toMatchObject({ ok: true, anchor: { accounts: 0 } });
   });
@@ -190,7 +222,7 @@ describe('An anchor', () => {
         const source = (async function* () {
           yield* written;
         })();
-        await writeAnchorFile(file, new Date(), source, key);
+        await writeAnchorFile(file, new Date(), [], source, key);
         const read: AnchoredAccount[] = [];
         for await (const one of readAnchorFile(file, [await readPublicKey(keyFile)]))
           read.push({ ...one, hash: new Uint8Array(one.hash) });
@@ -207,7 +239,7 @@ describe('An anchor', () => {
       throw new Error('the database is gone');
     })();
     await expect(
-      writeAnchorFile(file, new Date(), failing, await readSigningKey(keyFile)),
+      writeAnchorFile(file, new Date(), [], failing, await readSigningKey(keyFile)),
     ).rejects.toThrow('the database is gone');
     expect((await readdir(directory)).filter((name) => name.startsWith('failed'))).toEqual([]);
   });
@@ -223,4 +255,18 @@ test('A replica with a directory writes anchors on its interval', async () => {
   const name = await vi.waitUntil(whole, SOON);
   await replica.stop();
   expect(await compare(join(own, name))).toMatchObject({ ok: true, anchor: { accounts: 2 } });
+});
+
+test('A ledger whose data were erased since agrees with the anchor', async () => {
+  const accountId = accountIds[1] ?? '';
+  const named = () => ({ accountId, requestId: requestId() });
+  await scrip.accounts.closeAccount(named());
+  await scrip.accounts.eraseAccountData({ ...named(), reason: 'ticket 17' });
+  const [row] = await execute(
+    scrip.databaseUrl,
+    'select count(*)::int as erased from entries where account_id = $1 and erased_hash is not null',
+    [accountId],
+  );
+  expect(row).toEqual({ erased: 3 });
+  expect(await compare()).toMatchObject({ ok: true, anchor: { accounts: 2 } });
 });

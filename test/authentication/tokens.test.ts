@@ -170,12 +170,11 @@ describe('a token is refused', () => {
     const token = await key.sign({ sub: 'planted secret', exp: inSeconds(-60) });
     const error = await errorOf(bearer(token).plans.listPlans({}));
     expect(error.message).toBe('the caller is not known: the token has expired');
-    const line = lines.findLast(({ reason }) => reason === 'CALLER_UNKNOWN');
+    const line = lines.findLast((one) => one['scrip.reason'] === 'CALLER_UNKNOWN');
     expect(line).toMatchObject({
-      msg: 'call',
-      method: 'billing.v1.PlanService/ListPlans',
-      code: 'UNAUTHENTICATED',
-      problem: 'TOKEN_EXPIRED',
+      'rpc.method': 'billing.v1.PlanService/ListPlans',
+      'rpc.status_code': 'UNAUTHENTICATED',
+      detail: 'the caller is not known: the token has expired',
     });
     for (const part of token.split('.').slice(1))
       expect(JSON.stringify({ error, lines }, bigints)).not.toContain(part);
@@ -214,7 +213,7 @@ test('a call that ended while its token was verified is not served', async () =>
       () => false,
     );
   await expect.poll(isServed, { timeout: 60_000 }).toBe(true);
-  expect(lines.filter(({ caller }) => caller === 'cluster:gone')).toHaveLength(1);
+  expect(lines.filter((line) => line['scrip.caller'] === 'cluster:gone')).toHaveLength(1);
 });
 test('a stream ends with the next message after its token has expired', async () => {
   const service = await startHere([issuerOf({ url: keys.url })]);

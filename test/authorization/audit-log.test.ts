@@ -130,6 +130,19 @@ describe('the log', () => {
     },
   );
 
+  test('has a line for the erasure of an account, with its reason', async () => {
+    const accountId = await openWithCredits(scrip, 1n);
+    const named = () => ({ accountId, requestId: requestId() });
+    const why = { reason: 'ticket 17' };
+    await errorOf(scrip.accounts.eraseAccountData({ ...named(), ...why }));
+    await scrip.accounts.closeAccount(named());
+    await scrip.accounts.eraseAccountData({ ...named(), ...why });
+    const lines = scrip.logged('administrative action');
+    expect(lines.filter(({ method }) => method === 'EraseAccountData')).toMatchObject([
+      { caller: 'test', account_id: accountId, ...why },
+    ]);
+  });
+
   test('has no line for the work of products, and for reads', async () => {
     const before = scrip.logged('administrative action').length;
     const given = await givenAccount(scrip);

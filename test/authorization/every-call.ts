@@ -8,6 +8,7 @@ import * as accounts from '../../src/gen/billing/v1/account_service.ts';
 import * as billing from '../../src/gen/billing/v1/billing_service.ts';
 import * as events from '../../src/gen/billing/v1/event_service.ts';
 import { Grant_Category, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
+import * as operators from '../../src/gen/billing/v1/operator_service.ts';
 import * as plans from '../../src/gen/billing/v1/plan_service.ts';
 import * as statements from '../../src/gen/billing/v1/statement_service.ts';
 import {
@@ -80,7 +81,11 @@ function row<Request, Partial>(
       path !== PATH_OF_BATCH &&
       JSON.stringify(toRequest(SAMPLE), bigints).includes(SAMPLE.accountId),
     toMember: member
-      ? (given) => ({ mutation: { $case: member, value: toMessage(given) } }) as billing.Mutation
+      ? (given) =>
+          ({
+            mutation: { $case: member, value: toMessage(given) },
+            traceparent: '',
+          }) as billing.Mutation
       : null,
     allowed,
   };
@@ -93,6 +98,7 @@ const { AccountServiceService: a } = accounts;
 const { PlanServiceService: p } = plans;
 const { StatementServiceService: s } = statements;
 const { EventServiceService: e } = events;
+const { OperatorServiceService: o } = operators;
 const PATH_OF_BATCH = b.batch.path;
 const SAMPLE: Given = {
   accountId: 'the account',
@@ -204,6 +210,24 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
   CloseAccount: row(a.closeAccount, accounts.CloseAccountRequest, idOf, {
     member: 'closeAccount',
   }),
+  SuspendAccount: row(
+    a.suspendAccount,
+    accounts.SuspendAccountRequest,
+    (given) => ({ ...idOf(given), reason: 'a test' }),
+    { member: 'suspendAccount' },
+  ),
+  ResumeAccount: row(
+    a.resumeAccount,
+    accounts.ResumeAccountRequest,
+    (given) => ({ ...idOf(given), reason: 'a test' }),
+    { member: 'resumeAccount' },
+  ),
+  EraseAccountData: row(
+    a.eraseAccountData,
+    accounts.EraseAccountDataRequest,
+    (given) => ({ ...idOf(given), reason: 'a test' }),
+    { allowed: 'ACCOUNT_NOT_CLOSED' },
+  ),
   GrantCredits: row(
     a.grantCredits,
     accounts.GrantCreditsRequest,
@@ -214,6 +238,19 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
       reason: 'a test',
     }),
     { member: 'grantCredits' },
+  ),
+  // Every account has welcome credits, of which little is voided.
+  VoidGrant: row(
+    a.voidGrant,
+    accounts.VoidGrantRequest,
+    (given) => ({ ...idOf(given), grantId: 1n, credits: 1n, reason: 'a test' }),
+    { member: 'voidGrant' },
+  ),
+  UpdateGrant: row(
+    a.updateGrant,
+    accounts.UpdateGrantRequest,
+    (given) => ({ ...idOf(given), grantId: 1n, priority: 40, reason: 'a test' }),
+    { member: 'updateGrant' },
   ),
   ListGrants: row(a.listGrants, accounts.ListGrantsRequest, ({ accountId }) => ({ accountId })),
   OfferPack: row(a.offerPack, accounts.OfferPackRequest, (given) => ({
@@ -265,6 +302,18 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     events.ReplayDeadDeliveriesRequest,
     ({ accountId }) => ({ accountId }),
   ),
+  TraceCharge: row(o.traceCharge, operators.TraceChargeRequest, ({ accountId, seq }) => ({
+    accountId,
+    id: { $case: 'entrySeq' as const, value: seq },
+  })),
+  ListStuckReservations: row(
+    o.listStuckReservations,
+    operators.ListStuckReservationsRequest,
+    ({ accountId }) => ({ accountId }),
+  ),
+  ListRefusals: row(o.listRefusals, operators.ListRefusalsRequest, ({ accountId }) => ({
+    accountId,
+  })),
   ServerReflectionInfo: row(
     ServerReflectionService.serverReflectionInfo,
     ServerReflectionRequest,

@@ -20,9 +20,9 @@ beforeAll(async () => {
   session = connect(`http://127.0.0.1:${scrip.service.port}`);
   await execute(
     scrip.databaseUrl,
-    `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, hash)
+    `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, sampled, data_hash, hash)
      select 'acme', gen_random_uuid(), seq, 'balance.low', now(),
-       jsonb_build_object('note', repeat('x', 200)), '', '', ''
+       jsonb_build_object('note', repeat('x', 200)), '', '', false, '', ''
      from generate_series(1, ${LENGTH}) as seq`,
   );
   await vi.waitFor(async () => expect(await newest()).toBe(BigInt(LENGTH)), {

@@ -125,8 +125,8 @@ describe('an event is delivered', () => {
     const trace = '0af7651916cd43dd8448eb211c80319c';
     await execute(
       scrip.databaseUrl,
-      `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, hash)
-       values ('traced', gen_random_uuid(), 1, 'balance.low', now(), '{}', $1, 'b7ad6b7169203331', '')`,
+      `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, sampled, data_hash, hash)
+       values ('traced', gen_random_uuid(), 1, 'balance.low', now(), '{}', $1, 'b7ad6b7169203331', true, '', '')`,
       [trace],
     );
     await start({}, scrip.databaseUrl);

@@ -26,8 +26,8 @@ afterEach(async () => {
   await Promise.all(orms.map((orm) => orm.close()));
 });
 
-const INSERT = `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, hash)
-  select $1, gen_random_uuid(), seq, 'balance.low', $4::timestamptz, '{}', '', '', ''
+const INSERT = `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, sampled, data_hash, hash)
+  select $1, gen_random_uuid(), seq, 'balance.low', $4::timestamptz, '{}', '', '', false, '', ''
   from generate_series($2::int, $3::int) as seq`;
 
 const NOON = '2026-11-21T12:00:00Z';

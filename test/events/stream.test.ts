@@ -1,5 +1,5 @@
 /** StreamEvents, over real sockets. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { Writable } from 'node:stream';
 import { status } from '@grpc/grpc-js';
 import { pino } from 'pino';
@@ -281,8 +281,8 @@ test('events that a replica left without a position get one from any other repli
   // A replica that is killed right after its commit leaves an event like this.
   await execute(
     a.databaseUrl,
-    `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, hash)
-     values ($1, gen_random_uuid(), 2, 'balance.low', now(), '{}', '', '', '')`,
+    `insert into events (account_id, event_id, seq, type, at, data, trace_id, span_id, sampled, data_hash, hash)
+     values ($1, gen_random_uuid(), 2, 'balance.low', now(), '{}', '', '', false, '', '')`,
     [accountId],
   );
   const b = await startTestService({ databaseUrl: a.databaseUrl });

@@ -17,6 +17,7 @@ const request = (name: string): Task => ({
   accountId: name.slice(0, name.indexOf('-')),
   command: release(name) as RequestedCommand,
   origin: { ...origin, requestId: name },
+  call: null,
   permissions: null,
   fingerprint: new Uint8Array(),
   notAfter: null,
@@ -65,6 +66,7 @@ function laneOf(
     unitsMax: 2,
     groupMax: 100,
     waitMaxMs: 60_000,
+    now: () => 0,
     onBug: (error, task) => bugs.push(`${nameOf(task)}: ${(error as Error).message}`),
     ...options,
   });
@@ -253,6 +255,29 @@ describe('units of work that run at the same time', () => {
     open();
     await Promise.all([first, ...others]);
     expect(groups).toEqual([['a-1'], [...names, 'c-1'], ['a-2']]);
+  });
+
+  test('are joined by another if a task has waited for long, however short the queue is', async () => {
+    const { open, opened } = gate();
+    let now = 0;
+    const { submit, groups } = laneOf(
+      (_, run) => (run === 1 ? opened.then(() => null as never) : null),
+      { now: () => now },
+    );
+    const all = [submit('a-1')];
+    await iterations(6);
+    all.push(submit('b-1'));
+    await iterations(6);
+    now = 25;
+    all.push(submit('c-1'));
+    await iterations(6);
+    expect(groups).toEqual([['a-1']]);
+    now = 26;
+    all.push(submit('d-1'));
+    await iterations(6);
+    expect(groups).toEqual([['a-1'], ['b-1', 'c-1', 'd-1']]);
+    open();
+    await Promise.all(all);
   });
 
   test.each<[string, Outcome, number]>([

@@ -16,6 +16,8 @@ function lanesOf(count: number) {
     unitsMax: 1,
     groupMax: 1_000,
     waitMaxMs: 60_000,
+
+    now: () => performance.now(),
     onBug: (error) => expect.unreachable(String(error)),
   });
   return {

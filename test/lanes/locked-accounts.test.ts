@@ -33,6 +33,7 @@ async function reserveOn(accountId: string): Promise<string> {
     accountId,
     command: reserve(1n) as RequestedCommand,
     origin: { ...origin, requestId: requestId() },
+    call: null,
     permissions: null,
     fingerprint: new Uint8Array(),
     notAfter: null,

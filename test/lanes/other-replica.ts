@@ -1,5 +1,4 @@
 /** The lanes of another replica, on the database of a test service. */
-import { trace } from '@opentelemetry/api';
 import { type AccountCache, LruAccountCache } from '../../src/account-cache/account-cache.ts';
 import { GrantLimits } from '../../src/lanes/grant-limits.ts';
 import { Lanes } from '../../src/lanes/lanes.ts';
@@ -9,6 +8,8 @@ import { connect, type Em } from '../../src/pg/orm.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import type { WaitPolicy } from '../../src/store/load.ts';
 import { entities } from '../../src/store/tables/index.ts';
+import { Observers } from '../../src/telemetry/observers.ts';
+import { Tracing } from '../../src/telemetry/tracing.ts';
 import type { TestService } from '../service.ts';
 
 export type OtherReplica = {
@@ -34,19 +35,22 @@ export async function startOtherReplica(
     em: orm.em,
     catalogue,
     clock: { now: scrip.now, isReliable: true },
-    tracer: trace.getTracer('test'),
+    tracing: new Tracing(),
+    observers: new Observers(),
     cache,
     grantLimits: new GrantLimits(),
     onCommit: () => {},
   };
   const lanes = new Lanes(1, {
-    run: (tasks, waitPolicy) => {
+    run: (tasks, waitPolicy, record) => {
       onUnit(tasks, waitPolicy);
-      return unitOfWork(context, tasks, waitPolicy);
+      return unitOfWork(context, tasks, waitPolicy, record);
     },
     unitsMax: 1,
     groupMax: 100,
     waitMaxMs: 60_000,
+
+    now: () => performance.now(),
     onBug: (error) => {
       throw error;
     },

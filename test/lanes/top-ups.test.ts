@@ -16,7 +16,11 @@ import { requestId, startTestService, type TestService } from '../service.ts';
 import { type OtherReplica, startOtherReplica } from './other-replica.ts';
 
 const HOUR = 3_600_000;
-const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
+const TRACE = {
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  spanId: 'b7ad6b7169203331',
+  sampled: false,
+};
 
 let stripe: StripeFake;
 let scrip: TestService;

@@ -25,7 +25,7 @@ import type { Plan, RateCard } from '../../src/pricing/plan.ts';
 import type { PublishedPlan } from '../../src/pricing/published-plan.ts';
 import { open, origin, published } from './fixtures.ts';
 
-const trace = { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16) };
+const trace = { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), sampled: false };
 const newSalt = () => new Uint8Array([1, 2, 3]);
 
 export class AccountStore {
@@ -109,12 +109,15 @@ export class AccountStore {
       }),
       refunded: new Set(commands.flatMap((c) => (c.kind === 'Refund' ? [c.seq] : []))),
     };
+    const namedGrants = new Set(commands.flatMap((c) => ('grantId' in c ? [c.grantId] : [])));
+    const erases = commands.some(({ kind }) => kind === 'EraseAccountData');
     const purchases = this.purchases.filter((p) => commands.some((c) => isAbout(c, p)));
     const purchasedGrants = new Set(purchases.map(({ grantId }) => grantId));
     const refundables = [...named.refunded].flatMap((seq) => this.#refundable(seq));
     const refundedGrants = new Set(refundables.flatMap(({ split }) => split.map((s) => s.grantId)));
     const isLoaded = ({ reservationId, state, expiresAt }: Reservation) =>
-      named.reservations.includes(reservationId) || (due && state === 'ACTIVE' && expiresAt <= at);
+      named.reservations.includes(reservationId) ||
+      (state === 'ACTIVE' && (erases || (due && expiresAt <= at)));
     const reservations = [...this.reservations.values()]
       .filter(isLoaded)
       .map((reservation) => (isOver(reservation) ? this.fromEntries(reservation) : reservation));
@@ -132,6 +135,7 @@ export class AccountStore {
       grants: [...this.grants.values()].filter(
         (g) =>
           first.has(g) ||
+          namedGrants.has(g.grantId) ||
           reservedGrants.has(g.grantId) ||
           refundedGrants.has(g.grantId) ||
           purchasedGrants.has(g.grantId),
@@ -203,8 +207,14 @@ export class AccountStore {
       this.otherPlans.set(this.plan.planId, this.plan);
       this.plan = newPlan;
     }
-    for (const grants of [changes.grants.added, changes.grants.changed])
-      for (const grant of grants) this.grants.set(grant.grantId, grant);
+    for (const grant of changes.grants.added) this.grants.set(grant.grantId, grant);
+    for (const grant of changes.grants.changed) {
+      const stored = this.grants.get(grant.grantId);
+      const terms = changes.grantTerms.has(grant) ? grant : (stored ?? grant);
+      const { voided, voidOnReturn, priority, expiresAt, operations } = terms;
+      const columns = { voided, voidOnReturn, priority, expiresAt, operations };
+      this.grants.set(grant.grantId, { ...grant, ...columns });
+    }
     for (const reservations of [changes.reservations.added, changes.reservations.changed])
       for (const r of reservations) this.reservations.set(r.reservationId, r);
     this.purchases.push(...changes.purchases.added);
@@ -247,6 +257,7 @@ function isAbout(command: Command, { purchaseId, paymentReference }: Purchase): 
     command.kind === 'EndTopUp'
   )
     return command.purchaseId === purchaseId;
+  if (command.kind === 'EraseAccountData') return true;
   return (
     command.kind === 'Purchase' &&
     command.payment.method === 'REFERENCE' &&

@@ -13,7 +13,12 @@ import type { AccountStore } from './account-store.ts';
 import { termsOf } from './fixtures.ts';
 
 const ISSUE_MOVES = ['issued>available'];
-const RETURN_MOVES = ['reserved>available', 'reserved>expired', 'overage_reserved>overage'];
+const RETURN_MOVES = [
+  'reserved>available',
+  'reserved>expired',
+  'reserved>voided',
+  'overage_reserved>overage',
+];
 const CONSUME_MOVES = ['available>consumed', 'overage>consumed'];
 
 /** The moves that an entry of each kind may have. */
@@ -21,7 +26,11 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   OPEN_ACCOUNT: [],
   UPDATE_ACCOUNT: [],
   CLOSE_ACCOUNT: [],
+  ERASE_ACCOUNT_DATA: [],
   PLAN_CHANGE: [],
+  SUSPEND_ACCOUNT: [],
+  RESUME_ACCOUNT: [],
+  UPDATE_GRANT: [],
   OFFER_PACK: [],
   WITHDRAW_PACK: [],
   CHECKOUT: [],
@@ -32,13 +41,20 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   GRANT_EFFECTIVE: ISSUE_MOVES,
   PURCHASE: ISSUE_MOVES,
   GRANT_EXPIRED: ['available>expired'],
+  VOID_GRANT: ['available>voided'],
   RESERVE: ['available>reserved', 'overage>overage_reserved'],
   RAISE: ['available>reserved', 'overage>overage_reserved'],
   COMMIT: ['reserved>consumed', 'overage_reserved>consumed', ...CONSUME_MOVES, ...RETURN_MOVES],
   RELEASE: RETURN_MOVES,
   EXPIRE: RETURN_MOVES,
   CHARGE: CONSUME_MOVES,
-  REFUND: ['consumed>available', 'consumed>expired', 'consumed>overage', 'consumed>issued'],
+  REFUND: [
+    'consumed>available',
+    'consumed>expired',
+    'consumed>voided',
+    'consumed>overage',
+    'consumed>issued',
+  ],
   CLAW_BACK: ['available>issued'],
   REINSTATE: ['issued>available', 'issued>expired'],
 };
@@ -71,6 +87,9 @@ export class Auditor {
   readonly #committed = new Sums();
   /** Credits of each expired grant that refunds issued again as a new grant. */
   readonly #reissued = new Sums();
+  readonly #voidedUnissued = new Sums();
+  readonly #toBeVoided = new Sums();
+  readonly #voidedOnReturn = new Sums();
   readonly #months = new Map<bigint, string>();
   #overage = 0n;
   #overageReserved = 0n;
@@ -85,6 +104,11 @@ export class Auditor {
 
   addEntry(entry: StoredEntry) {
     this.#checkChain(entry);
+    if (entry.kind === 'VOID_GRANT') {
+      const { grantId, credits, moves, details } = entry;
+      if (moves.length === 0) this.#voidedUnissued.add(`${grantId}`, credits);
+      this.#toBeVoided.add(`${grantId}`, BigInt(details['void_on_return'] ?? 0));
+    }
     for (const move of entry.moves) this.#applyMove(entry, move);
     assert(this.#overage >= 0n, 'overage is below zero');
     assert(this.#overage + this.#overageReserved <= this.limit, 'overage is beyond the limit');
@@ -113,12 +137,23 @@ export class Auditor {
     assert.equal(account.remaining, this.#buckets.total('available/') + account.reserved);
     assert.equal(account.reserved, this.#buckets.total('reserved/'));
     assert.equal(account.overageReserved, this.#overageReserved);
-    for (const { grantId, remaining, reserved, amount, state } of grants.values()) {
+    for (const grant of grants.values()) {
+      const { grantId, remaining, reserved, state } = grant;
+      const moved = this.#buckets.get(`voided/${grantId}`);
+      // What was voided before the grant was effective was never issued.
+      const unissued = this.#voidedUnissued.get(`${grantId}`);
+      assert.equal(grant.voided, moved + unissued, `grant ${grantId} voided`);
+      assert.equal(
+        grant.voidOnReturn,
+        this.#toBeVoided.get(`${grantId}`) - this.#voidedOnReturn.get(`${grantId}`),
+        `grant ${grantId} to be voided`,
+      );
+      const amount = grant.amount - unissued;
       const available = this.#buckets.get(`available/${grantId}`);
       assert.equal(reserved, this.#buckets.get(`reserved/${grantId}`), `grant ${grantId}`);
       assert.equal(remaining, available + reserved, `grant ${grantId}`);
       const spent =
-        this.#buckets.get(`consumed/${grantId}`) + this.#buckets.get(`expired/${grantId}`);
+        this.#buckets.get(`consumed/${grantId}`) + this.#buckets.get(`expired/${grantId}`) + moved;
       // Credits that a refund gave back as a new grant left this one for good.
       const reissued = this.#reissued.get(`${grantId}`);
       const returned = amount + this.#buckets.get(`issued/${grantId}`);
@@ -192,6 +227,7 @@ export class Auditor {
       `entry ${seq} overdraws by ${-left} the bucket ${from}`,
     );
 
+    if (from !== 'available' && to === 'voided') this.#voidedOnReturn.add(`${grantId}`, credits);
     if (from === 'consumed' && to === 'issued') this.#reissued.add(`${grantId}`, credits);
     if (from === 'overage_reserved') this.#overageReserved -= credits;
     if (to === 'overage_reserved') this.#overageReserved += credits;

@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import type { OverCommitPolicy } from '../../src/ledger/reservation.ts';
-import { at, commit, grantCredits, pages, plan, postpaid, reserve, usagesOf } from './fixtures.ts';
+import {
+  at,
+  commit,
+  grantCredits,
+  pages,
+  plan,
+  postpaid,
+  release,
+  reserve,
+  usagesOf,
+} from './fixtures.ts';
 import { ledger, type Row } from './table.ts';
 
 const GRANT: Row = ['0s', grantCredits(100n), 'GRANT 100: issued>g1 100', '100'];
@@ -415,6 +425,21 @@ describe('a commit of reserved overage', () => {
       ],
     ]);
     expect(store.reservations.get('r1')).toMatchObject({ committed: 40n, returned: 0n });
+  });
+
+  test('in part gives it back also for credits of a grant of which it holds some', () => {
+    ledger(plan(postpaid(50n)), [
+      ['0s', grantCredits(4n, { operations: ['a'] }), 'GRANT 4: issued>g1 4', '4'],
+      ['0s', reserve(usagesOf({ a: 2n })), 'RESERVE 2: g1>(g1) 2', '4 (2)'],
+      ['0s', reserve(usagesOf({ a: 9n })), 'RESERVE 9: g1>(g1) 2, overage>(overage) 7', '4 (11)'],
+      ['1s', release('r1'), 'RELEASE 2: (g1)>g1 2', '4 (9)'],
+      [
+        '2s',
+        commit('r2', usagesOf({ a: 5n }), { final: false }),
+        'COMMIT 5: (g1)>consumed 2, g1>consumed 2, (overage)>consumed 1, (overage)>overage 2',
+        '0 (4) overage 1',
+      ],
+    ]);
   });
 
   test('lets a limited grant pay for its operations only, in place of overage', () => {

@@ -12,6 +12,8 @@ import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
+import type { UpdateGrant } from '../../src/ledger/rules/update-grant.ts';
+import type { VoidGrant } from '../../src/ledger/rules/void-grant.ts';
 import { mapOf } from '../../src/map-of.ts';
 import type { Allowance, Operation, Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
 import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
@@ -39,6 +41,7 @@ export const origin: Origin = {
   certificate: '',
   traceId: '0af7651916cd43dd8448eb211c80319c',
   spanId: 'b7ad6b7169203331',
+  sampled: false,
 };
 
 export const pack = (packId: string, credits: bigint, amount: string): Pack => ({
@@ -135,6 +138,8 @@ export const grant = (grantId: bigint, change: Partial<Grant> = {}): Grant => {
     amount,
     remaining: amount,
     reserved: 0n,
+    voided: 0n,
+    voidOnReturn: 0n,
     category: 'PAID',
     priority: 50,
     effectiveAt: START,
@@ -164,6 +169,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   topUpDueAt: null,
   openedAt: START,
   closedAt: null,
+  suspension: null,
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,
@@ -247,7 +253,7 @@ function withSums(account: Account, grants: readonly Grant[]): Account {
     remaining: sum(({ remaining }) => remaining),
     reserved: sum(({ reserved }) => reserved),
     granted: sum(({ remaining, amount }) => (remaining > 0n ? amount : 0n)),
-    scheduled: sum(({ state, amount }) => (state === 'SCHEDULED' ? amount : 0n)),
+    scheduled: sum(({ state, amount, voided }) => (state === 'SCHEDULED' ? amount - voided : 0n)),
     hasLimitedGrants: grants.some(isLimited),
   };
 }
@@ -483,6 +489,33 @@ export const grantCredits = (credits: bigint, change: Partial<GrantCredits> = {}
   ...change,
 });
 
+export const voidGrant = (
+  grantId: bigint,
+  credits: bigint | 'all' = 'all',
+  change: Partial<VoidGrant> = {},
+): Extract<Command, { kind: 'VoidGrant' }> => ({
+  kind: 'VoidGrant',
+  grantId,
+  credits,
+  voidReturned: false,
+  reference: '',
+  labels: {},
+  reason: 'a test',
+  ...change,
+});
+
+export const updateGrant = (
+  grantId: bigint,
+  change: Partial<UpdateGrant>,
+): Extract<Command, { kind: 'UpdateGrant' }> => ({
+  kind: 'UpdateGrant',
+  grantId,
+  reference: '',
+  labels: {},
+  reason: 'a test',
+  ...change,
+});
+
 export const update = (
   displayName: string | null,
   change: Partial<UpdateAccount> = {},
@@ -501,4 +534,14 @@ export const move = (planId: string, reference = ''): Command => ({
   reason: 'a test',
 });
 
+export const suspend = (running: 'CONTINUE' | 'STOP' = 'CONTINUE', reason = 'a test'): Command => ({
+  kind: 'SuspendAccount',
+  running,
+  reason,
+});
+
+export const resume = (): Command => ({ kind: 'ResumeAccount', reason: 'a test' });
+
 export const close = (): Command => ({ kind: 'CloseAccount' });
+
+export const eraseData = (): Command => ({ kind: 'EraseAccountData', reason: 'a test' });

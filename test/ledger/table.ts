@@ -69,6 +69,7 @@ const WITHOUT_CREDITS: ReadonlySet<EntryKind> = new Set([
   'OPEN_ACCOUNT',
   'UPDATE_ACCOUNT',
   'CLOSE_ACCOUNT',
+  'ERASE_ACCOUNT_DATA',
   'PLAN_CHANGE',
   'OFFER_PACK',
   'WITHDRAW_PACK',
@@ -76,6 +77,9 @@ const WITHOUT_CREDITS: ReadonlySet<EntryKind> = new Set([
   'REJECT_PURCHASE',
   'PAYMENT',
   'EXTEND',
+  'UPDATE_GRANT',
+  'SUSPEND_ACCOUNT',
+  'RESUME_ACCOUNT',
 ]);
 
 export function entryText({ kind, credits, moves, late }: Entry): string {

@@ -200,7 +200,7 @@ test('in every scenario, Charge takes what the balance shows and not one credit 
         const book = store.loadBook(now, []);
         settle(book, origin);
         const { account } = book;
-        if (account.state !== 'OPEN') return;
+        if (account.state !== 'OPEN' || account.suspension !== null) return;
         assert.equal(balanceIn(book).usable <= account.remaining, true);
         for (const operation of ['a', 'b', 'c', null] as const) {
           if (operation !== null && !book.plan.rateCard.operations.has(operation)) continue;

@@ -12,6 +12,7 @@ import {
   checkout,
   close,
   commit,
+  eraseData,
   extend,
   grantCredits,
   move,
@@ -29,10 +30,14 @@ import {
   release,
   reserve,
   resolve,
+  resume,
   START,
+  suspend,
   syncPurchase,
   update,
+  updateGrant,
   usagesOf,
+  voidGrant,
   withdraw,
 } from './fixtures.ts';
 
@@ -130,6 +135,24 @@ const grantCommands = fc
   })
   .map(({ granted, ...terms }) => grantCredits(granted, terms));
 
+const voidCommands = fc
+  .record({
+    credits: fc.option(fc.bigInt(1n, 40n), { nil: 'all' as const, freq: 2 }),
+    voidReturned: fc.constantFrom(true, true, false),
+  })
+  .map(({ credits, voidReturned }) => voidGrant(0n, credits, { voidReturned }));
+
+const changeCommands = fc
+  .record(
+    {
+      priority: fc.integer({ min: 48, max: 52 }),
+      expiresAt: fc.option(fc.oneof(upTo('1h'), upTo('60d')), { freq: 3 }),
+      operations: fc.subarray(['a', 'b', 'c'], { maxLength: 2 }),
+    },
+    { requiredKeys: [] },
+  )
+  .map((change) => updateGrant(0n, change));
+
 const packCommands = fc.oneof(
   fc.constantFrom(25n, 35n).map((credits) => offer(pack('own', credits, '3.00'))),
   fc.constantFrom('own', 'own', 'none').map(withdraw),
@@ -188,11 +211,16 @@ const commands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 10, arbitrary: syncCommands },
   { weight: 8, arbitrary: resolveCommands },
   { weight: 8, arbitrary: grantCommands },
+  { weight: 9, arbitrary: voidCommands },
+  { weight: 5, arbitrary: changeCommands },
   { weight: 4, arbitrary: packCommands },
   { weight: 8, arbitrary: moveCommands },
   { weight: 4, arbitrary: updateCommands },
   { weight: 3, arbitrary: fc.constant(null) },
-  { weight: 1, arbitrary: fc.constant(close()) },
+  { weight: 1, arbitrary: fc.constantFrom(suspend(), suspend('STOP'), null) },
+  { weight: 6, arbitrary: fc.constant(resume()) },
+  { weight: 2, arbitrary: fc.constant(close()) },
+  { weight: 3, arbitrary: fc.constant(eraseData()) },
 );
 
 /** Few reservations, to which much happens. */
@@ -205,6 +233,8 @@ const reservationCommands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 3, arbitrary: extendCommands },
   { weight: 5, arbitrary: raiseCommands },
   { weight: 5, arbitrary: grantCommands },
+  { weight: 1, arbitrary: voidCommands },
+  { weight: 2, arbitrary: changeCommands },
   { weight: 2, arbitrary: amounts.map((amount) => charge(amount)) },
   { weight: 2, arbitrary: refundCommands },
   { weight: 1, arbitrary: moveCommands },
@@ -298,6 +328,18 @@ export function withTarget(
       const refundable = store.entries.filter(({ kind }) => kind === 'COMMIT' || kind === 'CHARGE');
       const seqs = refundable.map(({ seq }) => seq);
       return { ...command, seq: pick(seqs, target, 0n) };
+    }
+    case 'UpdateGrant': {
+      const { expiresAt } = command;
+      const grantId = pick([...store.grants.keys()], target, 99n);
+      return { ...command, grantId, ...(expiresAt && { expiresAt: now + expiresAt }) };
+    }
+    case 'VoidGrant': {
+      // Most of all those that reservations hold credits of.
+      const held = [...store.grants.values()].filter(({ reserved }) => reserved > 0n);
+      const grants = held.length > 0 && target % 4 > 0 ? held : [...store.grants.values()];
+      const ids = grants.map(({ grantId }) => grantId);
+      return { ...command, grantId: pick(ids, target, 99n) };
     }
     case 'SyncPurchase': {
       const purchase = store.purchases.at(-1 - (target % Math.max(store.purchases.length, 1)));

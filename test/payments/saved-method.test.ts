@@ -7,13 +7,15 @@ import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger
 import { Payments } from '../../src/payments/payments.ts';
 import { chargeSavedMethod } from '../../src/payments/saved-method.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
+import { Observers } from '../../src/telemetry/observers.ts';
+import { Tracing } from '../../src/telemetry/tracing.ts';
 import { DAY, defined } from '../accounts.ts';
 import { type OtherReplica, startOtherReplica } from '../lanes/other-replica.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { expectLedger, purchaseNow } from './given.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
 
-const NO_TRACE = { traceId: '0'.repeat(32), spanId: '0'.repeat(16) };
+const NO_TRACE = { traceId: '0'.repeat(32), spanId: '0'.repeat(16), sampled: false };
 
 let stripe: StripeFake;
 let scrip: TestService;
@@ -26,7 +28,8 @@ beforeAll(async () => {
   const read = readConfig(stripe.env);
   if ('problems' in read) throw new Error(read.problems.join('; '));
   replica = await startOtherReplica(scrip);
-  const connected = connectStripe(read.config) ?? expect.fail('there is no key');
+  const connected =
+    connectStripe(read.config, new Tracing(), new Observers()) ?? expect.fail('there is no key');
   const log = pino({ level: 'silent' });
   const { em, lanes } = replica;
   payments = new Payments({

@@ -10,6 +10,8 @@ import type { Purchase } from '../../src/ledger/purchase.ts';
 import { openSession } from '../../src/payments/checkout.ts';
 import { fetchSnapshot } from '../../src/payments/payment-snapshot.ts';
 import { connectStripe } from '../../src/payments/stripe.ts';
+import { Observers } from '../../src/telemetry/observers.ts';
+import { Tracing } from '../../src/telemetry/tracing.ts';
 
 /** A pending purchase of a starter pack. */
 const purchaseOf = (change: Partial<Purchase> = {}): Purchase => ({
@@ -55,13 +57,15 @@ const url = process.env['STRIPE_MOCK_URL'] ?? '';
 function connected(): Stripe {
   const read = readConfig({ STRIPE_SECRET_KEY: 'sk_test_123', STRIPE_API_BASE: url });
   if ('problems' in read) throw new Error(read.problems.join('; '));
-  return connectStripe(read.config) ?? expect.fail('there is no key');
+  return (
+    connectStripe(read.config, new Tracing(), new Observers()) ?? expect.fail('there is no key')
+  );
 }
 
 describe.skipIf(url === '')('stripe-mock accepts our requests for', () => {
   test('sessions', async () => {
     const stripe = connected();
-    const opened = await openSession(stripe, purchaseOf({ method: 'CHECKOUT' }));
+    const opened = await openSession(stripe, purchaseOf({ method: 'CHECKOUT' }), null);
     expect(opened).toMatchObject({ sessionId: expect.stringMatching(/^cs_/) });
     const snapshot = await fetchSnapshot(stripe, purchaseOf({ method: 'CHECKOUT' }), {
       sessionId: 'cs_1',

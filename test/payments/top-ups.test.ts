@@ -1,5 +1,5 @@
 /** Auto top-up, from the call that makes it due to the grant, with a fake Stripe over HTTP. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';

@@ -25,6 +25,8 @@ describe('DATABASE_UNAVAILABLE', () => {
     '53300',
     '25006',
     '57014',
+    '25P03',
+    '25P04',
     '40001',
     'ECONNREFUSED',
     'EPIPE',

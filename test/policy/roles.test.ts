@@ -36,10 +36,15 @@ ListStatements            -        x        x        x         x         x
 ExportStatements          -        -        x        x         -         x
 Purchase                  -        -        x        -         -         x
 GrantCredits              -        x        x        -         -         -
+SuspendAccount            -        -        x        -         -         -
+ResumeAccount             -        -        x        -         -         -
+VoidGrant                 -        -        x        -         -         -
+UpdateGrant               -        -        x        -         -         -
 OpenAccount               -        -        x        -         -         -
 UpdateAccount             -        -        x        -         -         -
 MoveAccount               -        -        x        -         -         -
 CloseAccount              -        -        x        -         -         -
+EraseAccountData          -        -        x        -         -         -
 OfferPack                 -        -        x        -         -         -
 WithdrawPack              -        -        x        -         -         -
 ResolvePurchase           -        -        x        -         -         -
@@ -47,6 +52,9 @@ StreamEvents              -        -        x        x         x         -
 ListDeliveries            -        -        -        x         x         -
 ReplayDelivery            -        -        -        -         x         -
 ReplayDeadDeliveries      -        -        -        -         x         -
+TraceCharge               -        -        -        x         x         -
+ListStuckReservations     -        -        -        x         x         -
+ListRefusals              -        -        -        -         x         -
 ServerReflectionInfo      -        -        -        -         x         -
 `;
 

@@ -24,7 +24,7 @@ afterAll(() => scrip.stop());
 /** How long the log may lag behind. */
 const WAIT = { timeout: 10_000 };
 
-const cancelledCalls = () => lines.filter(({ reason }) => reason === 'CANCELLED').length;
+const cancelledCalls = () => lines.filter((line) => line['scrip.reason'] === 'CANCELLED').length;
 
 describe('A deadline that passes', () => {
   test('while the call is queued: nothing is written, and the request id can be used again', async () => {

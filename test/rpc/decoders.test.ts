@@ -9,6 +9,7 @@ import { Failure } from '../../src/failure.ts';
 import * as accountService from '../../src/gen/billing/v1/account_service.ts';
 import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
 import * as eventService from '../../src/gen/billing/v1/event_service.ts';
+import * as operatorService from '../../src/gen/billing/v1/operator_service.ts';
 import * as planService from '../../src/gen/billing/v1/plan_service.ts';
 import * as statementService from '../../src/gen/billing/v1/statement_service.ts';
 import { FieldChecker } from '../../src/rpc/call/field-checker.ts';
@@ -28,6 +29,7 @@ const codecs: Readonly<Record<string, unknown>> = {
   ...accountService,
   ...billingService,
   ...eventService,
+  ...operatorService,
   ...planService,
   ...statementService,
 };

@@ -1,5 +1,5 @@
 /** Every error reason of the contract, caused through gRPC. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -17,7 +17,7 @@ import {
   lockAccount,
   waitForBlockedSessions,
 } from '../disruptions.ts';
-import { CHECKOUT } from '../payments/given.ts';
+import { CHECKOUT, insertMismatched } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
@@ -60,6 +60,12 @@ const price = async (operation: string, quantities: Record<string, bigint> = {})
     }),
   );
 };
+const voidRequest = (accountId: string, grantId: bigint, credits: bigint) => {
+  const named = { accountId, requestId: requestId(), grantId };
+  return { ...named, credits, reason: 'a mistake' };
+};
+const voidGrant = (...grant: Parameters<typeof voidRequest>) =>
+  scrip.accounts.voidGrant(voidRequest(...grant));
 const buy = (accountId: string, packId: string) =>
   scrip.billing.purchase({
     accountId,
@@ -111,6 +117,13 @@ async function withPolicy(rule: string): Promise<RpcError> {
   return error;
 }
 
+/** The error of erasing the data of an account. */
+async function erasing(accountId: string, { closed = false } = {}): Promise<RpcError> {
+  const named = () => ({ accountId, requestId: requestId() });
+  if (closed) await scrip.accounts.closeAccount(named());
+  return await errorOf(scrip.accounts.eraseAccountData({ ...named(), reason: 'a request' }));
+}
+
 type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED' | 'UNRECOGNIZED'>;
 
 const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
@@ -129,8 +142,36 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const reservationId = '01900000-0000-7000-8000-000000000000';
     return await errorOf(scrip.billing.getReservation({ accountId, reservationId }));
   },
+  GRANT_NOT_FOUND: async () => await errorOf(voidGrant(await scrip.open('verts'), 7n, 5n)),
+  async GRANT_ENDED() {
+    const accountId = await openWithCredits(scrip, 100n);
+    await scrip.accounts.voidGrant(voidRequest(accountId, 1n, 100n));
+    return await errorOf(voidGrant(accountId, 1n, 1n));
+  },
+  async ACCOUNT_SUSPENDED() {
+    const accountId = await openWithCredits(scrip, 100n);
+    const named = { accountId, requestId: requestId(), reason: 'payment overdue' };
+    await scrip.accounts.suspendAccount(named);
+    return await errorOf(charge(accountId, 1n));
+  },
+  async GRANT_RESERVED() {
+    const accountId = await openWithCredits(scrip, 100n);
+    await reserveCredits(scrip, accountId, 40n);
+    const named = { accountId, requestId: requestId(), grantId: 1n, reason: 'a mistake' };
+    const operations = { onlyFor: { operations: ['image.upscale'] } };
+    return await errorOf(scrip.accounts.updateGrant({ ...named, operations }));
+  },
+  async EXCEEDS_GRANT() {
+    const accountId = await openWithCredits(scrip, 100n);
+    await reserveCredits(scrip, accountId, 40n);
+    return await errorOf(voidGrant(accountId, 1n, 61n));
+  },
   PACK_NOT_FOUND: async () => await errorOf(buy(await scrip.open('verts'), 'startr')),
   PLAN_NOT_FOUND: () => errorOf(scrip.plans.getPlan({ planId: 'vert' })),
+  CHARGE_NOT_FOUND() {
+    const value = '01900000-0000-7000-8000-000000000000';
+    return errorOf(scrip.operator.traceCharge({ id: { $case: 'reservationId', value } }));
+  },
   async ENTRY_NOT_FOUND() {
     const accountId = await openWithCredits(scrip, 1n);
     return await errorOf(
@@ -200,6 +241,19 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const named = { accountId, requestId: requestId(), purchaseId };
     const decision = Purchase_Resolution_Decision.ACCEPTED;
     return await errorOf(scrip.accounts.resolvePurchase({ ...named, decision, reason: 'why' }));
+  },
+  async ACCOUNT_NOT_CLOSED() {
+    return await erasing(await scrip.open('verts'));
+  },
+  async RESERVATION_ACTIVE() {
+    const accountId = await openWithCredits(scrip, 100n);
+    await reserveCredits(scrip, accountId, 1n);
+    return await erasing(accountId, { closed: true });
+  },
+  async PURCHASE_UNSETTLED() {
+    const accountId = await scrip.open('verts');
+    await insertMismatched(scrip, accountId);
+    return await erasing(accountId, { closed: true });
   },
   async PACK_EXISTS() {
     const accountId = await scrip.open('verts');
@@ -288,14 +342,14 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     await unlock();
     const line = await vi.waitFor(
       () => {
-        const found = lines.find(({ reason }) => reason === 'CANCELLED');
+        const found = lines.find((one) => one['scrip.reason'] === 'CANCELLED');
         return found ?? expect.fail('nothing was logged');
       },
       { timeout: 10_000 },
     );
     await own.stop();
-    const code = line['code'] === 'CANCELLED' ? status.CANCELLED : null;
-    const reason = String(line['reason']);
+    const code = line['rpc.status_code'] === 'CANCELLED' ? status.CANCELLED : null;
+    const reason = String(line['scrip.reason']);
     const nothingElse = { fields: [], retryMs: null, insufficientCredits: null, details: [] };
     return { code: code ?? -1, reason, message: '', metadata: {}, ...nothingElse };
   },

@@ -32,7 +32,9 @@ const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, image));
 const codecs: Readonly<Record<string, unknown>> = { ...billingService, ...accountService };
 
 /** The requests of all mutations that Batch accepts. */
-const requests = registry.getMessage('billing.v1.Mutation')!.fields.map((field) => field.message!);
+const requests = registry
+  .getMessage('billing.v1.Mutation')!
+  .fields.flatMap(({ message }) => message ?? []);
 
 /** A field of a request, where a test changes the order of a map or a value. */
 type Field = { readonly path: string; readonly kind: 'map' | 'value' };

@@ -63,6 +63,8 @@ describe('GrantCredits', () => {
         createdAt: at,
         operations: [],
         stranded: false,
+        voided: 0n,
+        voidOnReturn: 0n,
       },
       balance: {
         remaining: 10n,

@@ -6,6 +6,7 @@ import {
   Purchase_Resolution_Decision,
 } from '../../src/gen/billing/v1/ledger.ts';
 import {
+  balanceOf,
   DAY,
   defined,
   entriesOf,
@@ -100,7 +101,13 @@ async function writeWithoutMoves(accountId: string) {
   const purchaseId = await insertMismatched(scrip, accountId);
   const decision = Purchase_Resolution_Decision.REJECTED;
   await accounts.resolvePurchase({ ...named(), purchaseId, decision, reason: 'amount' }); // 24
-  await accounts.closeAccount(named()); // 25 CLOSE_ACCOUNT
+  const { grantId } = await grant(scrip, accountId, 5n); // 25 GRANT
+  const corrected = { grantId, reason: 'a test' };
+  await accounts.updateGrant({ ...named(), ...corrected, priority: 40 }); // 26 UPDATE_GRANT
+  await accounts.voidGrant({ ...named(), ...corrected, all: true }); // 27 VOID_GRANT
+  await accounts.suspendAccount({ ...named(), reason: 'a test' }); // 28 SUSPEND_ACCOUNT
+  await accounts.resumeAccount({ ...named(), reason: 'a test' }); // 29 RESUME_ACCOUNT
+  await accounts.closeAccount(named()); // 30 CLOSE_ACCOUNT
 }
 
 describe('StreamHistory', () => {
@@ -150,6 +157,11 @@ describe('StreamHistory', () => {
       Entry_Kind.OFFER_PACK,
       Entry_Kind.WITHDRAW_PACK,
       Entry_Kind.REJECT_PURCHASE,
+      GRANT,
+      Entry_Kind.UPDATE_GRANT,
+      Entry_Kind.VOID_GRANT,
+      Entry_Kind.SUSPEND_ACCOUNT,
+      Entry_Kind.RESUME_ACCOUNT,
       Entry_Kind.CLOSE_ACCOUNT,
     ]);
     expect(seqs(entries)).toEqual(seqsUpTo(entries.length));
@@ -230,6 +242,18 @@ describe('StreamHistory', () => {
         metadata: { after: String(afterSeq), newest: String(newest) },
       });
   });
+
+  test('continues from a balance that counts an expiry before it was written', async () => {
+    const accountId = await openWithCredits(scrip, 100n);
+    await reserveCredits(scrip, accountId, 40n);
+    scrip.advance(15 * MINUTE);
+    const { seq } = await balanceOf(scrip, accountId);
+    expect(seq).toBe(4n);
+    expect(await entriesOf(scrip, accountId, { afterSeq: seq })).toEqual([]);
+    expect(await entriesOf(scrip, accountId, { afterSeq: seq - 1n })).toMatchObject([
+      { seq, kind: Entry_Kind.EXPIRE, credits: 40n },
+    ]);
+  });
 });
 
 describe('StreamHistory with a filter', () => {
@@ -242,9 +266,10 @@ describe('StreamHistory with a filter', () => {
   const like = (entry: (of: Entry) => boolean) => all.filter(entry);
 
   test('by kind returns entries of that kind, for every kind', async () => {
-    // CHECKOUT, CLAW_BACK, REINSTATE and PAYMENT need a payment provider.
+    // CHECKOUT, CLAW_BACK, REINSTATE and PAYMENT need a payment provider; the others would be erased.
     const others: readonly Entry_Kind[] = [
       Entry_Kind.UNSPECIFIED,
+      Entry_Kind.ERASE_ACCOUNT_DATA,
       Entry_Kind.CHECKOUT,
       Entry_Kind.CLAW_BACK,
       Entry_Kind.REINSTATE,

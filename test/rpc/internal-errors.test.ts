@@ -1,5 +1,5 @@
 /** A bug fails with INTERNAL and a trace id. Its cause is in the log under that id, and nowhere else. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';

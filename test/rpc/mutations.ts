@@ -2,12 +2,17 @@
 
 import {
   CloseAccountRequest,
+  EraseAccountDataRequest,
   GrantCreditsRequest,
   MoveAccountRequest,
   OfferPackRequest,
   OpenAccountRequest,
   ResolvePurchaseRequest,
+  ResumeAccountRequest,
+  SuspendAccountRequest,
   UpdateAccountRequest,
+  UpdateGrantRequest,
+  VoidGrantRequest,
   WithdrawPackRequest,
 } from '../../src/gen/billing/v1/account_service.ts';
 import {
@@ -137,6 +142,31 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
       GrantCreditsRequest.fromPartial({ ...promotional, credits: 6n }),
     ];
   }),
+  rpc('AccountService/SuspendAccount', SuspendAccountRequest, async (_, id) => [
+    SuspendAccountRequest.fromPartial({ ...id, reason: 'one' }),
+    SuspendAccountRequest.fromPartial({ ...id, reason: 'two' }),
+  ]),
+  rpc('AccountService/ResumeAccount', ResumeAccountRequest, async ({ accounts }, id) => {
+    await accounts.suspendAccount({ ...id, requestId: requestId(), reason: 'a test' });
+    return [
+      ResumeAccountRequest.fromPartial({ ...id, reason: 'one' }),
+      ResumeAccountRequest.fromPartial({ ...id, reason: 'two' }),
+    ];
+  }),
+  rpc('AccountService/UpdateGrant', UpdateGrantRequest, async (_, id) => {
+    const first = { ...id, grantId: 1n, reason: 'a test' };
+    return [
+      UpdateGrantRequest.fromPartial({ ...first, priority: 40 }),
+      UpdateGrantRequest.fromPartial({ ...first, priority: 41 }),
+    ];
+  }),
+  rpc('AccountService/VoidGrant', VoidGrantRequest, async (_, id) => {
+    const first = { ...id, grantId: 1n, reason: 'a test' };
+    return [
+      VoidGrantRequest.fromPartial({ ...first, credits: 1n }),
+      VoidGrantRequest.fromPartial({ ...first, credits: 2n }),
+    ];
+  }),
   rpc('AccountService/OpenAccount', OpenAccountRequest, async (_, id) => {
     const account = { ...id, accountId: requestId() };
     return [
@@ -181,6 +211,13 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     MoveAccountRequest.fromPartial({ ...id, planId: 'perfectparser', reason: 'a test' }),
     MoveAccountRequest.fromPartial({ ...id, planId: 'aspose-cloud', reason: 'a test' }),
   ]),
+  rpc('AccountService/EraseAccountData', EraseAccountDataRequest, async ({ accounts }, id) => {
+    await accounts.closeAccount({ accountId: id.accountId, requestId: requestId() });
+    return [
+      EraseAccountDataRequest.fromPartial({ ...id, reason: 'one' }),
+      EraseAccountDataRequest.fromPartial({ ...id, reason: 'two' }),
+    ];
+  }),
 ];
 
 /** CloseAccount has no content, so both requests are the same. */

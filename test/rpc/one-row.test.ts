@@ -1,5 +1,5 @@
 /** Every call that changes something writes one row with its request, and one that changes nothing writes none. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { randomBytes } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -60,6 +60,7 @@ const {
   OPEN_ACCOUNT,
   UPDATE_ACCOUNT,
   CLOSE_ACCOUNT,
+  ERASE_ACCOUNT_DATA,
   PLAN_CHANGE,
   GRANT,
   OFFER_PACK,
@@ -74,6 +75,10 @@ const {
   RELEASE,
   CHARGE,
   REFUND,
+  VOID_GRANT,
+  UPDATE_GRANT,
+  SUSPEND_ACCOUNT,
+  RESUME_ACCOUNT,
 } = Entry_Kind;
 
 /** The kinds of the entries that the call of a pair in mutations.ts writes. */
@@ -81,7 +86,12 @@ const KINDS: Readonly<Record<string, readonly Entry_Kind[]>> = {
   OpenAccount: [OPEN_ACCOUNT, GRANT],
   UpdateAccount: [UPDATE_ACCOUNT],
   MoveAccount: [PLAN_CHANGE],
+  EraseAccountData: [ERASE_ACCOUNT_DATA],
   GrantCredits: [GRANT],
+  VoidGrant: [VOID_GRANT],
+  UpdateGrant: [UPDATE_GRANT],
+  SuspendAccount: [SUSPEND_ACCOUNT],
+  ResumeAccount: [RESUME_ACCOUNT],
   OfferPack: [OFFER_PACK],
   WithdrawPack: [WITHDRAW_PACK],
   Purchase: [PURCHASE],

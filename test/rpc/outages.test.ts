@@ -1,54 +1,22 @@
 /** Database outages and full queues: every call gets a response or an error. */
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { status } from '@grpc/grpc-js';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connect as connectClient } from '../../src/client.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { balanceOf, entriesOf, INSPECT, openWithCredits } from '../accounts.ts';
-import { DatabaseProxy } from '../cluster/database-proxy.ts';
 import { blockConnections, lockAccount, waitForBlockedSessions } from '../disruptions.ts';
 import { healthOf } from '../health.ts';
 import { createDatabase } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 import { http2ErrorOf } from './http2-call.ts';
 
-/** A proxy in front of the database whose connections can be cut. */
-async function proxyTo(databaseUrl: string) {
-  const target = new URL(databaseUrl);
-  const open = new Set<Socket>();
-  const server = createServer((socket) => {
-    const upstream = connect(Number(target.port), target.hostname);
-    for (const end of [socket, upstream]) {
-      open.add(end);
-      end.on('error', () => {});
-      end.on('close', () => {
-        open.delete(end);
-        socket.destroy();
-        upstream.destroy();
-      });
-    }
-    socket.pipe(upstream).pipe(socket);
-  });
-  const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    return (server.address() as AddressInfo).port;
-  };
-  const port = await listen(0);
-  const through = new URL(databaseUrl);
-  through.port = String(port);
-  return {
-    url: through.href,
-    async cut() {
-      const closed = once(server, 'close');
-      server.close();
-      for (const end of open) end.destroy();
-      await closed;
-    },
-    restore: () => listen(port),
-  };
+async function proxyTo(databaseUrl: string): Promise<TcpProxy> {
+  const proxy = new TcpProxy(databaseUrl);
+  await proxy.open();
+  return proxy;
 }
 
 const unavailable = { code: status.UNAVAILABLE, reason: 'DATABASE_UNAVAILABLE', retryMs: 500 };
@@ -63,7 +31,7 @@ async function stop(service: TestService) {
 
 describe('While the database cannot be reached', () => {
   let direct: string;
-  let proxy: Awaited<ReturnType<typeof proxyTo>>;
+  let proxy: TcpProxy;
   let scrip: TestService;
   let accountId: string;
   beforeAll(async () => {
@@ -77,11 +45,11 @@ describe('While the database cannot be reached', () => {
   });
   afterAll(async () => {
     await stop(scrip);
-    await proxy.cut();
+    await proxy.close();
   });
 
   test('every kind of call fails with DATABASE_UNAVAILABLE and RetryInfo', async () => {
-    await proxy.cut();
+    await proxy.close();
     const account = { accountId, requestId: requestId() };
     const calls = {
       charge: scrip.billing.charge({ ...account, credits: 1n }),
@@ -96,18 +64,18 @@ describe('While the database cannot be reached', () => {
     const errors = await Promise.all(
       Object.entries(calls).map(async ([name, call]) => ({ name, ...(await errorOf(call)) })),
     );
-    await proxy.restore();
+    await proxy.open();
     for (const { name, code, reason, retryMs } of errors)
       expect({ name, code, reason, retryMs }).toEqual({ name, ...unavailable });
   });
 
   test('a batch returns DATABASE_UNAVAILABLE for each mutation', async () => {
-    await proxy.cut();
+    await proxy.close();
     const charge = { accountId, requestId: requestId(), credits: 1n };
     const { results } = await scrip.billing.batch({
       mutations: [{ mutation: { $case: 'charge', value: charge } }],
     });
-    await proxy.restore();
+    await proxy.open();
     expect(results).toMatchObject([
       {
         result: {
@@ -118,10 +86,33 @@ describe('While the database cannot be reached', () => {
     ]);
   });
 
+  test('a mutation of a batch fails by itself, where what its refusal would offer cannot be read', async () => {
+    const locker = new pg.Client(direct);
+    await locker.connect();
+    await locker.query('begin; lock table custom_packs in access exclusive mode');
+    const mutations = [1n, 1_000_000n, 2n].map((credits) => ({
+      mutation: {
+        $case: 'charge' as const,
+        value: { accountId, requestId: requestId(), credits },
+      },
+    }));
+    const answered = scrip.billing.batch({ mutations });
+    await waitForBlockedSessions(direct);
+    await proxy.close();
+    await locker.end();
+    await proxy.open();
+    const { results } = await answered;
+    expect(results).toMatchObject([
+      { result: { $case: 'charge' } },
+      { result: { $case: 'error', value: { reason: 'DATABASE_UNAVAILABLE' } } },
+      { result: { $case: 'charge' } },
+    ]);
+  });
+
   test('plans can still be read', async () => {
-    await proxy.cut();
+    await proxy.close();
     const { plans } = await scrip.plans.listPlans({});
-    await proxy.restore();
+    await proxy.open();
     expect(plans.length).toBe(3);
   });
 
@@ -131,10 +122,10 @@ describe('While the database cannot be reached', () => {
     const request = { accountId, requestId: requestId(), credits: 5n };
     const error = errorOf(scrip.billing.charge(request));
     await waitForBlockedSessions(direct);
-    await proxy.cut();
+    await proxy.close();
     expect(await error).toMatchObject(unavailable);
     await unlock();
-    await proxy.restore();
+    await proxy.open();
     expect((await scrip.billing.charge(request)).credits).toBe(5n);
     await scrip.billing.charge(request);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(before.remaining - 5n);
@@ -150,10 +141,10 @@ describe('While the database cannot be reached', () => {
     // With its first message the stream has read what there is, and waits.
     await stream.next();
     const following = stream.next();
-    await proxy.cut();
+    await proxy.close();
     // The stream polls every 10 ms meanwhile.
     for (let reads = 0; reads < 20; reads++) await errorOf(balanceOf(scrip, accountId));
-    await proxy.restore();
+    await proxy.open();
     await scrip.billing.charge({ accountId, requestId: requestId(), credits: 1n });
     const { value } = await following;
     expect(value?.entries.map(({ seq }) => seq)).toEqual([afterSeq + 1n]);
@@ -173,15 +164,15 @@ describe('A replica whose connections are cut repeatedly', () => {
       const request = { accountId, requestId: requestId(), credits: 1n };
       const error = errorOf(scrip.billing.charge(request));
       await waitForBlockedSessions(direct);
-      await proxy.cut();
+      await proxy.close();
       expect((await error).reason).toBe('DATABASE_UNAVAILABLE');
       await unlock();
-      await proxy.restore();
+      await proxy.open();
       const again = scrip.billing.charge(request, { deadline: Date.now() + 20_000 });
       expect((await again).credits).toBe(1n);
     }
     await stop(scrip);
-    await proxy.cut();
+    await proxy.close();
   });
 
   test('charges each request once, however often it is retried', async () => {
@@ -194,8 +185,8 @@ describe('A replica whose connections are cut repeatedly', () => {
       // On a slow machine no charge might succeed between two cuts, so their number is limited.
       for (let cuts = 0; charging && cuts < 60; cuts++) {
         await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 60));
-        await proxy.cut();
-        await proxy.restore();
+        await proxy.close();
+        await proxy.open();
       }
     })();
     const until = Date.now() + 60_000;
@@ -212,7 +203,7 @@ describe('A replica whose connections are cut repeatedly', () => {
     expect(charges.map((entry) => entry.requestId)).toEqual(ids);
     expect((await balanceOf(scrip, accountId)).remaining).toBe(940n);
     await stop(scrip);
-    await proxy.cut();
+    await proxy.close();
   }, 90_000);
 });
 
@@ -236,8 +227,7 @@ describe('A database that refuses connections', () => {
 describe('Readiness', () => {
   test('ends after three probes that failed, and returns with the first that succeeds', async () => {
     const databaseUrl = await createDatabase(inject('postgresUrl'));
-    const proxy = new DatabaseProxy(databaseUrl);
-    await proxy.open();
+    const proxy = await proxyTo(databaseUrl);
     const scrip = await startTestService({ databaseUrl: proxy.url });
     try {
       const probe = () => scrip.service.probeDatabase();

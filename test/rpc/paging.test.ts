@@ -1,5 +1,6 @@
 /** Page tokens are opaque, and valid only for the list and the arguments they were made for. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Account_State } from '../../src/gen/billing/v1/account_service.ts';
 import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
 import { grant, openWithCredits, reserveCredits } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -29,6 +30,8 @@ const lists = {
   'the accounts': (t: Token) => scrip.accounts.listAccounts({ pageSize: 1, ...t }),
   'the accounts of a plan': (t: Token) =>
     scrip.accounts.listAccounts({ pageSize: 1, planId: 'verts', ...t }),
+  'the open accounts': (t: Token) =>
+    scrip.accounts.listAccounts({ pageSize: 1, state: Account_State.OPEN, ...t }),
   'the grants': (t: Token) => scrip.accounts.listGrants({ accountId, pageSize: 1, ...t }),
   'the grants of another account': (t: Token) =>
     scrip.accounts.listGrants({ accountId: otherId, pageSize: 1, ...t }),

@@ -97,6 +97,8 @@ describe('Purchase', () => {
         createdAt: at,
         operations: [],
         stranded: false,
+        voided: 0n,
+        voidOnReturn: 0n,
       },
     });
     expect(await newestEntry(scrip, accountId)).toMatchObject({

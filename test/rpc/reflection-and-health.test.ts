@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
 import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
 import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
+import { OperatorServiceService } from '../../src/gen/billing/v1/operator_service.ts';
 import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
 import {
@@ -34,6 +35,7 @@ const METHODS = [
   ...Object.values(PlanServiceService),
   ...Object.values(StatementServiceService),
   ...Object.values(EventServiceService),
+  ...Object.values(OperatorServiceService),
 ].map(({ path }) => path.slice(1));
 const SERVICES = [...new Set(METHODS.map((method) => defined(method.split('/')[0])))];
 

@@ -61,6 +61,7 @@ describe('Refund', () => {
       entrySeq: 5n,
       split: [fromGrant(2n, 15n), fromGrant(1n, 10n)],
       expired: 0n,
+      voided: 0n,
       newGrants: [],
     });
     const consumed = { kind: Bucket_Kind.CONSUMED, grantId: 0n };

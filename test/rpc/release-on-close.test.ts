@@ -12,7 +12,6 @@ import {
   type ServerUnaryCall,
   type sendUnaryData,
 } from '@grpc/grpc-js';
-import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Admission } from '../../src/admission/admission.ts';
@@ -21,12 +20,15 @@ import type { Identity } from '../../src/policy/identity.ts';
 import { NOTHING_ALLOWED } from '../../src/policy/permissions.ts';
 import { RateLimits } from '../../src/policy/rate-limits.ts';
 import { setAccess } from '../../src/rpc/call/access.ts';
+import { AnswerTime } from '../../src/rpc/call/answer-time.ts';
 import { AuditLog } from '../../src/rpc/call/audit-log.ts';
 import { Authorization } from '../../src/rpc/call/authorization.ts';
 import { unaryHandler } from '../../src/rpc/call/handlers.ts';
 import { InFlightCalls } from '../../src/rpc/call/in-flight-calls.ts';
 import { OpenStreams } from '../../src/rpc/call/open-streams.ts';
 import { OverloadAnswer } from '../../src/rpc/call/overload-answer.ts';
+import { Observers } from '../../src/telemetry/observers.ts';
+import { Tracing } from '../../src/telemetry/tracing.ts';
 
 type Request = { readonly memory: ArrayBuffer };
 type Call = ServerUnaryCall<Request, Buffer>;
@@ -61,8 +63,10 @@ const context = {
     now: () => Date.now(),
   }),
   overloadAnswer: new OverloadAnswer(admission),
+  answerTime: new AnswerTime({ now: () => Date.now(), isReliable: true }, false),
   streams: new OpenStreams({ streamsMax: 1, perCallerMax: 1, stallMs: 1_000, bufferedBytesMax: 1 }),
-  tracer: trace.getTracer('test'),
+  tracing: new Tracing(),
+  observers: new Observers(),
   log,
   inFlight: new InFlightCalls(),
 };

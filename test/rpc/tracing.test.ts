@@ -1,5 +1,5 @@
 /** Every entry has the caller and the trace that caused it. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { randomBytes } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -98,6 +98,31 @@ describe('The trace of an entry', () => {
     await scrip.billing.batch({ mutations }, { metadata });
     const charges = await entriesOf(scrip, accountId, { kinds: [Entry_Kind.CHARGE] });
     expect(charges.map((entry) => entry.traceId)).toEqual(Array(5).fill(traceId));
+  });
+
+  test('is that of the mutation, if it names a span of its own caller', async () => {
+    const accountId = await openWithCredits(scrip, 100n);
+    const ofBatch = 'b'.repeat(32);
+    const named = { traceId: 'c'.repeat(32), spanId: '1'.repeat(16) };
+    const names = [`00-${named.traceId}-${named.spanId}-01`, '', '00-xyz-01'];
+    const mutations = names.map((traceparent) => ({
+      mutation: {
+        $case: 'charge' as const,
+        value: { accountId, requestId: requestId(), credits: 1n },
+      },
+      traceparent,
+    }));
+    const metadata = headers({ traceparent: `00-${ofBatch}-0123456789abcdef-01` });
+    await scrip.billing.batch({ mutations }, { metadata });
+    const charges = await entriesOf(scrip, accountId, { kinds: [Entry_Kind.CHARGE] });
+    expect(charges.map(({ traceId }) => traceId)).toEqual([named.traceId, ofBatch, ofBatch]);
+    expect(charges[0]?.spanId).toMatch(SPAN);
+    expect(charges[0]?.spanId).not.toBe(named.spanId);
+    // What a request id is compared by has no trace.
+    const again = mutations.map((mutation) => ({ ...mutation, traceparent: '' }));
+    const { results } = await scrip.billing.batch({ mutations: again }, { metadata });
+    expect(results.map(({ result }) => result?.$case)).toEqual(['charge', 'charge', 'charge']);
+    expect((await newestEntry(scrip, accountId)).seq).toBe(charges.at(-1)?.seq);
   });
 
   test.each(mutatingRpcs)('is stored with every entry of $path', async ({ path, pair }) => {

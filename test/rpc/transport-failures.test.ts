@@ -57,9 +57,11 @@ describe('a method that does not exist', () => {
 
   test('is logged', async () => {
     await errorOf(callRaw(scrip, '/logged.Service/Call', new Uint8Array()));
-    expect(lines.find(({ method }) => method === 'logged.Service/Call')).toMatchObject({
-      code: 'UNIMPLEMENTED',
-      reason: 'METHOD_UNKNOWN',
+    const logged = lines.find((line) => line['rpc.method_original'] === 'logged.Service/Call');
+    expect(logged).toMatchObject({
+      'rpc.method': '_OTHER',
+      'rpc.status_code': 'UNIMPLEMENTED',
+      'scrip.reason': 'METHOD_UNKNOWN',
     });
   });
 });

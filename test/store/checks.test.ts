@@ -172,6 +172,8 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     data: {},
     trace_id: '',
     span_id: '',
+    sampled: false,
+    data_hash: '\\x00',
     hash: '\\x00',
   },
   deliveries: {
@@ -234,6 +236,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   // Below zero it breaks grants_reserved_check first: reserved is more than remaining then.
   grants_remaining_check: [{ remaining: 11 }],
   grants_reserved_check: [{ reserved: 9 }, { reserved: -1 }],
+  grants_voided_check: [{ voided: 0 }, { voided: 3 }, { void_on_return: 0 }],
   grants_priority_check: [{ priority: -1 }, { priority: 101 }],
   grants_expiry_check: [{ expires_at: instant }],
   grants_category_check: [{ category: 'FREE' }],
@@ -261,8 +264,12 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { reserved_after: -1 },
     { overage_after: -1 },
   ],
-  entries_kind_check: [{ kind: 0 }, { kind: 24 }],
-  entries_request_check: [{ request_id: null }, { method: 0 }, { method: 17 }],
+  entries_kind_check: [{ kind: 0 }, { kind: Object.keys(KIND_CODES).length + 1 }],
+  entries_request_check: [
+    { request_id: null },
+    { method: 0 },
+    { method: Object.keys(METHOD_CODES).length + 1 },
+  ],
   entries_plan_change_check: [{ previous_plan_id: 'p' }, { kind: 11 }],
   entries_erased_check: [{ erased_hash: Buffer.alloc(32) }],
   purchases_quantity_check: [{ quantity: 0 }],

@@ -12,14 +12,27 @@ const DENIED = { code: '42501' };
 /** Every column that it may change. A reservation's row goes with its end; all other rows stay. */
 const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
   accounts: [
-    ...['closed_at', 'state', 'plan_id', 'display_name', 'labels', 'low_balance_levels'],
+    ...['closed_at', 'state', 'suspension', 'plan_id', 'display_name', 'labels'],
+    ...['low_balance_levels'],
     ...['pause_floor', 'low_levels', 'auto_top_up', 'top_ups', 'top_up_due_at'],
     ...['statement_due_at', 'statement_plan_id', 'seq', 'grant_count', 'event_count', 'remaining'],
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
     ...['events_hash', 'caller_days'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
   ],
-  grants: ['remaining', 'reserved', 'notice_at', 'stranded', 'state', 'open'],
+  grants: [
+    'remaining',
+    'reserved',
+    'priority',
+    'expires_at',
+    'operations',
+    'voided',
+    'void_on_return',
+    'notice_at',
+    'stranded',
+    'state',
+    'open',
+  ],
   reservations: [
     ...['state', 'credits', 'committed', 'returned', 'expires_at', 'late', 'allocations'],
     ...['expired_allocations', 'held_for'],
@@ -126,8 +139,13 @@ test('it is no administrator, owns nothing, and is in no other role', async () =
   expect({ powers, owned, roles }).toEqual({ powers: false, owned: [], roles: [] });
 });
 
-test('no function runs with the privileges of its owner', async () => {
-  const sql = `select proname::text from pg_proc
+test('one function runs with the privileges of its owner: for this role alone, on a fixed search path', async () => {
+  const sql = `select format('%s %s', proname, array_to_string(proconfig, ' ')) from pg_proc
     where pronamespace = 'public'::regnamespace and prosecdef`;
-  expect(await owner.column(sql)).toEqual([]);
+  expect(await owner.column(sql)).toEqual(['erase_account_data search_path=pg_catalog, pg_temp']);
+  const grantees = await owner.column(
+    `select coalesce(nullif(grantee, 0)::regrole::text, 'public')
+     from pg_proc, aclexplode(proacl) where proname = 'erase_account_data' and grantee <> proowner`,
+  );
+  expect(grantees).toEqual(['scrip_runtime']);
 });

@@ -110,7 +110,7 @@ describe('the tables can be distributed by account_id:', () => {
     where table_schema = 'public' and column_name = 'account_id'
       and table_name in (${TABLES}) order by 1`;
 
-  test('only the clock, quotas of callers, plans with their versions and rate cards, and the cursors of events belong to no account', async () => {
+  test('only the clock, quotas of callers, plans with their versions and rate cards, the cursors of events and audits belong to no account', async () => {
     const accountTables = await owner.column(ACCOUNT_TABLES);
     const others = (await owner.column(TABLES)).filter((table) => !accountTables.includes(table));
     expect(others).toEqual([
@@ -121,6 +121,7 @@ describe('the tables can be distributed by account_id:', () => {
       'plan_versions',
       'plans',
       'rate_cards',
+      'verify_runs',
     ]);
   });
 

@@ -1,5 +1,5 @@
 /** The views spell what the service wrote. */
-import '../../src/telemetry.ts';
+import '../../src/telemetry/sdk.ts';
 import { Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind, OverCommitPolicy } from '../../src/gen/billing/v1/ledger.ts';

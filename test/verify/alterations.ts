@@ -37,13 +37,19 @@ const VALUES: Readonly<Record<string, readonly Alteration[]>> = {
   int8: numbers(),
   int4: numbers(),
   int2: numbers(),
-  numeric: [...numbers(), { does: 'adds 0.01 to', value: '? + 0.01' }],
+  numeric: [
+    ...numbers(),
+    { does: 'adds 0.01 to', value: '? + 0.01' },
+    { does: 'makes no number of', value: `'NaN'` },
+  ],
   bool: [{ does: 'negates', value: 'not ?' }],
   uuid: [{ does: 'replaces', value: 'gen_random_uuid()' }],
   timestamptz: [
     { does: 'puts off', value: `? + interval '32 days'` },
     { does: 'puts forward', value: `? - interval '32 days'` },
     { does: 'puts off a little', value: `? + interval '1 ms'` },
+    { does: 'puts off for ever', value: `'infinity'` },
+    { does: 'puts before all time', value: `'-infinity'` },
   ],
   text: [
     { does: 'extends', value: `? || 'x'` },

@@ -77,7 +77,7 @@ test('if it cannot read the database, it prints one line and exits with 2', asyn
     [
       [],
       { DATA_DIRECTORY: directory },
-      /^verify: DATABASE_URL is not set, and there is no database in/,
+      /^verify: DATABASE_URL is not set, and there is no database in .+: .*DATA_DIRECTORY/,
     ],
     [['--everything'], { DATABASE_URL: noServer }, /^verify: Unknown option .*usage: /],
     [[], { DATABASE_URL: 'mysql://elsewhere' }, /^verify: DATABASE_URL must be a postgres/],

@@ -2,6 +2,10 @@
 import { Metadata } from '@grpc/grpc-js';
 import { connect } from '../../src/client.ts';
 import {
+  RunningWork,
+  VoidGrantRequest_Returned,
+} from '../../src/gen/billing/v1/account_service.ts';
+import {
   Purchase_Resolution_Decision as Decision,
   Grant_Category,
   OverCommitPolicy,
@@ -85,7 +89,10 @@ export async function startSampleService(options: TestOptions = {}): Promise<Sam
 }
 
 export type SampleAccounts = Readonly<
-  Record<'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer' | 'topped', string>
+  Record<
+    'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer' | 'erased' | 'topped' | 'corrected',
+    string
+  >
 >;
 
 /** Writes several months, two of which are closed, and leaves some reservations active. */
@@ -104,9 +111,15 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   await grantBySupport(scrip, waterfall);
   const buyer = await scrip.open('bare');
   await refundedPayments(scrip, buyer);
+  const erased = await scrip.open('prepaid');
+  await erasedData(scrip, erased);
   const topped = await scrip.open('bare');
   await topUps(scrip, topped);
-  return { prepaid, postpaid, bare, waterfall, buyer, topped };
+  const corrected = await scrip.open('bare');
+  await voidedGrants(scrip, corrected);
+  await changedGrants(scrip, corrected);
+  await suspensions(scrip, corrected);
+  return { prepaid, postpaid, bare, waterfall, buyer, erased, topped, corrected };
 }
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
@@ -154,6 +167,10 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
       }),
     grantCredits: (rest: Omit<Parameters<typeof accounts.grantCredits>[0], 'accountId'>) =>
       accounts.grantCredits({ reason: 'a test', ...named(), ...rest }, { metadata: forAnn }),
+    voidGrant: (rest: Omit<Parameters<typeof accounts.voidGrant>[0], 'accountId'>) =>
+      accounts.voidGrant({ reason: 'a test', ...named(), ...rest }),
+    updateGrant: (rest: Omit<Parameters<typeof accounts.updateGrant>[0], 'accountId'>) =>
+      accounts.updateGrant({ reason: 'a test', ...named(), ...rest }),
     move: (planId: string) => accounts.moveAccount({ reason: 'a test', ...named(), planId }),
     update: (rest: Omit<Parameters<typeof accounts.updateAccount>[0], 'accountId'>) =>
       accounts.updateAccount({ ...named(), ...rest }),
@@ -227,6 +244,65 @@ async function expiries(scrip: TestService, accountId: string) {
   await account.update({ displayName: 'renamed' });
   const half = await account.reserve({ credits: 8n, ttl: hours(2) });
   await account.commit(half, { credits: 2n, final: false });
+}
+
+/** Credits voided at once, before they were effective, and as jobs and refunds give them back. */
+async function voidedGrants(scrip: TestService, accountId: string) {
+  const account = accountOf(scrip, accountId);
+  const grant = async (credits: bigint, hoursUntil = 0) => {
+    const effectiveAt = new Date(scrip.now() + hoursUntil * HOUR);
+    const made = { credits, category: Grant_Category.PROMOTIONAL, effectiveAt };
+    return (await account.grantCredits(made)).grant?.grantId ?? 0n;
+  };
+  const returned = VoidGrantRequest_Returned.VOID;
+  await account.voidGrant({ grantId: await grant(30n), all: true });
+  await account.voidGrant({ grantId: await grant(20n, 1), credits: 5n });
+  await account.voidGrant({ grantId: await grant(10n, 1), all: true });
+  const grantId = await grant(50n);
+  const charged = await account.charge({ credits: 10n });
+  const released = await account.reserve({ credits: 8n });
+  const partly = await account.reserve({ credits: 7n, ttl: hours(2) });
+  await account.reserve({ credits: 4n });
+  await account.voidGrant({ grantId, credits: 5n });
+  await account.voidGrant({ grantId, all: true, returned });
+  await account.release(released);
+  await account.refund(charged, 3n);
+  await account.commit(partly, { credits: 2n });
+  scrip.advance(70 * MINUTE);
+  await account.charge({ credits: 0n }); // no sweep: reservations of other accounts stay active
+}
+
+/** Grants whose terms changed while they were spent and reserved. */
+async function changedGrants(scrip: TestService, accountId: string) {
+  const account = accountOf(scrip, accountId);
+  const grant = async (rest: Parameters<typeof account.grantCredits>[0]) =>
+    (await account.grantCredits({ category: Grant_Category.PROMOTIONAL, ...rest })).grant
+      ?.grantId ?? 0n;
+  const onlyFor = { operations: ['job.pages'] };
+  const soon = new Date(scrip.now() + HOUR);
+  const grantId = await grant({ credits: 60n, expiresAt: soon });
+  await account.charge({ credits: 5n });
+  await account.updateGrant({ grantId, priority: 10, operations: { onlyFor } });
+  const before = await account.reserve({ usages: account.pages(3n), ttl: hours(2) });
+  await account.updateGrant({ grantId, operations: {}, expiry: {} });
+  const after = await account.reserve({ usages: account.pages(2n), ttl: hours(2) });
+  await account.commit(before, { usages: account.pages(1n), final: false });
+  const other = await grant({ credits: 20n, effectiveAt: soon });
+  await account.updateGrant({ grantId: other, expiry: { expiresAt: new Date(+soon + HOUR) } });
+  scrip.advance(90 * MINUTE);
+  await account.commit(after, { credits: 1n });
+  await account.updateGrant({ grantId: other, priority: 1 });
+  await account.charge({ credits: 4n });
+  const held = await grant({ credits: 6n, priority: 0 });
+  await account.reserve({ credits: 6n, ttl: hours(2) });
+  await account.voidGrant({ grantId: held, all: true, returned: VoidGrantRequest_Returned.VOID });
+}
+
+async function suspensions({ accounts }: TestService, accountId: string) {
+  const why = () => ({ accountId, requestId: requestId(), reason: 'a test' });
+  await accounts.suspendAccount({ ...why(), running: RunningWork.STOP });
+  await accounts.resumeAccount(why());
+  await accounts.suspendAccount(why());
 }
 
 /** Settings that were set and unset, and packs that were withdrawn and offered again. */
@@ -364,6 +440,46 @@ async function mismatchedPayments(scrip: SampleService, accountId: string) {
     const charge = stripe.refund(stripe.intentOf(purchaseId).id, 100);
     await send('charge.refunded', charge);
   }
+}
+
+/** Something personal in every column that can have it, and its erasure. */
+async function erasedData(scrip: SampleService, accountId: string) {
+  const { stripe } = scrip;
+  const account = accountOf(scrip, accountId);
+  const labels = mapOf({ team: 'a' });
+  await account.update({ displayName: 'Ann', labels: { labels } });
+  await account.purchase('order-2');
+  await account.grantCredits({
+    credits: 15n,
+    category: Grant_Category.ADJUSTMENT,
+    reference: 'Ann, by phone',
+  });
+  await account.reserve({ credits: 6n, labels });
+  await account.commit(await account.reserve({ credits: 5n, labels }), { all: true });
+  const { purchaseId } = await buyByCheckout(scrip, accountId, 'small');
+  const session = stripe.payOther(stripe.sessionOf(purchaseId).id, 400);
+  const paid = stripe.event('checkout.session.completed', session);
+  await deliver(scrip.service.webhookPort, paid);
+  const decided = { purchaseId, decision: Decision.ACCEPTED, reason: 'Ann called' };
+  await scrip.accounts.resolvePurchase({ accountId, requestId: requestId(), ...decided });
+  await account.update({
+    autoTopUp: {
+      autoTopUp: {
+        packId: 'small',
+        threshold: 900n,
+        monthlyCap: 9,
+        customer: 'cus_2',
+        paymentMethod: 'pm_2',
+      },
+    },
+  });
+  await scrip.service.topUp();
+  scrip.advance(2 * MINUTE);
+  const charged = await account.charge({ credits: 3n, reference: 'Ann' });
+  await scrip.accounts.closeAccount({ accountId, requestId: requestId() });
+  const why = { reason: 'ticket 17' };
+  await scrip.accounts.eraseAccountData({ accountId, requestId: requestId(), ...why });
+  await account.refund(charged);
 }
 
 /** Auto top-ups: one paid and spent, one declined, one whose payment is pending. */

@@ -400,16 +400,20 @@ update added set grant_id = 99;
 insert into grants table added;
 
 -- prepaid: moves a spent grant’s expiry to before it was spent
--- > of grant 2, which has expired
+-- > grant 2: expires_at is 2031-01-01T00:00:00.001Z, entry 3 says
 update grants set expires_at = effective_at + interval '1 ms' where :account and grant_id = 2;
 
 -- prepaid: removes an expired grant’s expiry
--- > expires credits of grant 2, which has not expired
+-- > grant 2: expires_at is never, entry 3 says
 update grants set expires_at = null where :account and grant_id = 2;
 
 -- prepaid: moves a spent grant’s start to after it was spent
 -- > grant 2, which is not effective yet
 update grants set effective_at = created_at + interval '1 day' where :account and grant_id = 2;
+
+-- prepaid: has the allowances begin before all time
+-- > effective_at is -Infinity
+update grants set effective_at = '-infinity' where account_id = :id and source = 'ALLOWANCE';
 
 -- prepaid: grants an allowance twice
 -- > the allowance of 2031-01 was granted before
@@ -872,6 +876,92 @@ update entries set reference = 'another' where :charge;
 select erase_entry(account_id, seq) from entries where :charge;
 update entries set response = '\x00' where :charge;
 
+-- prepaid: erases the reference of a grant, and no entry says so
+-- > source_reference is , entry
+update grants set source_reference = '' where :account and source = 'OPERATOR';
+
+-- prepaid: erases the labels of a reservation, and no entry says so
+-- > its reference, labels or rate card are not those of its reservation
+update reservations set labels = null, reference = null where :active;
+
+-- buyer: erases a purchase, and no entry says so
+-- > customer_email is null, entry
+update purchases set labels = '{}', customer_email = null, success_url = '', cancel_url = '', checkout_url = left(checkout_url, 0)
+where :account;
+
+-- buyer: erases the data of an event, and no entry says so
+-- > its data were erased, and no entry says so
+update events set data = '{}', salt = null where :account and type = 'purchase.resolved';
+
+-- prepaid: erases the data of an event that has no text of a caller
+-- > its data were erased, and no entry says so
+update events set data = '{}', salt = null where :account and type = 'balance.low';
+
+-- erased, chain not recomputed: removes the entry that says what was erased
+-- > is the first entry
+delete from entries where :account and kind < code('ERASE_ACCOUNT_DATA');
+
+-- erased: says that no event was erased
+-- > its data were erased, and no entry says so
+update entries set content = altered(content, '{d,events}', '"0"') where :account and kind = code('ERASE_ACCOUNT_DATA');
+
+-- erased: does not say which events were erased
+-- > does not say which events it erases
+update entries set content = '{}' where :account and kind = code('ERASE_ACCOUNT_DATA');
+
+-- erased: erases an open account
+-- > erases the data of an open account
+update entries set kind = code('UPDATE_ACCOUNT'), method = code('UpdateAccount') where :account and kind = code('CLOSE_ACCOUNT');
+
+-- erased: gives the account a name again
+-- > display_name is Ann, the entries say
+update accounts set display_name = 'Ann' where :account;
+
+-- erased: gives the account labels again
+-- > labels is
+update accounts set labels = '{"team":"a"}' where :account;
+
+-- erased: gives a grant its reference again
+-- > erased it
+update grants set source_reference = 'Ann, by phone' where :account and source = 'OPERATOR';
+
+-- erased: gives a reservation its reference again
+-- > it has a reference or labels, entry
+update reservations set reference = 'job', labels = '{"team":"a"}' where :account;
+
+-- erased: gives a purchase its reference again
+-- > erased it
+update purchases set payment_reference = 'order-2', payment_reference_key = 'order-2'
+where :account and method = 'REFERENCE';
+
+-- erased: gives a purchase a payer again
+-- > customer_email is "ann@example.com", entry
+update purchases set customer_email = 'ann@example.com' where :account and method = 'CHECKOUT';
+
+-- erased: gives a purchase an URL again
+-- > success_url is "https://shop.example/ann", entry
+update purchases set success_url = 'https://shop.example/ann' where :account and method = 'CHECKOUT';
+
+-- erased: gives a decision its reason again
+-- > decision_reason is "Ann called", entry
+update purchases set decision_reason = 'Ann called' where :account and decision is not null;
+
+-- erased: gives an event data again
+-- > its data were erased, and it has some
+update events set data = '{"reason":"Ann called"}' where :account and type = 'purchase.resolved';
+
+-- erased: gives an event data and a salt again
+-- > it has data, entry
+update events set data = '{"reason":"Ann called"}', salt = '\x00' where :account and type = 'purchase.resolved';
+
+-- erased: dates an event whose data were erased
+-- > its hash is not that of what it says
+update events set at = at + interval '1 ms' where :account and type = 'purchase.resolved';
+
+-- erased, chain not recomputed: gives an entry its reference again
+-- > its personal data were erased, and it has some
+update entries set reference = 'Ann' where :account and kind = code('CHARGE');
+
 -- prepaid: removes the salt of personal data
 -- > its personal data have no salt
 update entries set salt = null where :charge;
@@ -957,11 +1047,11 @@ update entries set reservation_id = (select reservation_id from reservations whe
 --- Limited grants, raises, allowances that are carried over, and refunds that make new grants.
 
 -- waterfall: limits a grant to an operation it was not spent on
--- > takes more of limited grants than the usages of their operations cost
+-- > operations is another, entry
 update grants set operations = '["another"]' where :account and source = 'OPERATOR';
 
 -- waterfall: limits a grant that paid for no operation
--- > which is limited, for no operation
+-- > grant 1: operations is job.pages, entry 2 says
 update grants set operations = '["job.pages"]' where :account and grant_id = 1;
 
 -- waterfall: changes the kind of a raise to RESERVE
@@ -969,11 +1059,11 @@ update grants set operations = '["job.pages"]' where :account and grant_id = 1;
 update entries set kind = code('RESERVE') where :account and kind = code('RAISE');
 
 -- waterfall: raises the priority of a grant made by a refund
--- > is not the 4 credits of grant 2 again
+-- > priority is 1, entry
 update grants set priority = 1 where :account and source = 'REFUND';
 
 -- waterfall: extends the expiry of a grant made by a refund
--- > is not the 4 credits of grant 2 again
+-- > expires_at is
 update grants set expires_at = expires_at + interval '1 day' where :account and source = 'REFUND';
 
 -- waterfall: changes the source of a grant made by a refund
@@ -985,7 +1075,7 @@ update grants set source = 'OPERATOR' where :account and source = 'REFUND';
 update grants set source_reference = '2031-02' where :account and grant_id = 1;
 
 -- waterfall: changes the source of an allowance that was carried over
--- > which has not expired
+-- > source is OPERATOR
 update grants set source = 'OPERATOR' where :account and source = 'ALLOWANCE';
 
 --- Statements: of February, and of March, when 20 credits of February’s overage were refunded.
@@ -1220,3 +1310,46 @@ update accounts set top_ups = jsonb_set(top_ups, '{started_at}', '1') where :acc
 -- topped: marks a pending top-up as FAILED
 -- > top-ups: count of
 update purchases set state = 'FAILED', next_check_at = null where :account and state = 'PENDING';
+
+-- corrected: says that more was voided of a grant
+-- > voided is
+update grants set voided = voided - 1 where :account and voided > 1 and remaining = 0;
+
+-- corrected: lets a grant void more of what comes back
+-- > void_on_return is
+update grants set void_on_return = coalesce(void_on_return, 0) + 1 where :account and remaining > 0;
+
+-- corrected: lets a grant void nothing of what comes back
+-- > void_on_return is 0, the entries say
+update grants set void_on_return = null where :account and void_on_return > 0;
+
+-- corrected: changes a term of a grant that was changed before
+-- > priority is 2, entry
+update grants set priority = 2 where :account and priority = 1;
+
+-- corrected: changes what a change says that there was before
+-- > says that priority of grant
+update entries set content = altered(content, '{d,previous_priority}', '"7"')
+where :account and kind = code('UPDATE_GRANT') and content -> 'd' ->> 'priority' = '10';
+
+-- corrected: changes what a change of a grant says that there is
+-- > priority is 10, entry
+update entries set content = altered(content, '{d,priority}', '"7"')
+where :account and kind = code('UPDATE_GRANT') and content -> 'd' ->> 'priority' = '10';
+
+-- corrected: turns voided credits of a release into available ones
+-- > voids 0 of
+update entries set content = replace(content::text, '"rv"', '"ra"')::json
+where :account and kind = code('RELEASE');
+
+-- corrected: lifts a suspension
+-- > suspension is none, the entries say
+update accounts set suspension = null where :account;
+
+-- corrected: changes why an account is suspended
+-- > suspension is
+update accounts set suspension = jsonb_set(suspension, '{reason}', '"other"') where :account;
+
+-- prepaid: suspends an account
+-- > suspension is
+update accounts set suspension = '{"since": 0, "reason": "x", "caller": "x", "running": "STOP"}' where :account;

@@ -1,9 +1,11 @@
 /** The audit of a ledger as the service writes it. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Entry_Kind, Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { ENTRY_RULES } from '../../src/verify/moves.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { balanceOf, newestEntry, reserveCredits } from '../accounts.ts';
 import { execute } from '../postgres.ts';
-import { requestId } from '../service.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 import {
   type SampleAccounts,
   type SampleService,
@@ -28,7 +30,7 @@ test('a ledger with every kind of entry and move has no discrepancy', async () =
   );
   expect(await verify(scrip.databaseUrl)).toEqual({
     ok: true,
-    accounts: 6,
+    accounts: 8,
     entries: Number(entries),
   });
 });
@@ -94,6 +96,110 @@ test('there is no discrepancy at any moment while the service writes', async () 
   writing = false;
   await Promise.all(calls);
   expect(seen.size).toBe(5);
+});
+
+test('a closed account keeps the due allowance that it had, although its grants expire later', async () => {
+  const own = await startTestService({ frozenAt: Date.UTC(2026, 0, 20) });
+  const accountId = await own.open('aspose-cloud');
+  const account = { accountId, reason: 'a test' };
+  const at = (month: number, day: number) => own.setNow(Date.UTC(2026, month, day));
+  const move = (planId: string) =>
+    own.accounts.moveAccount({ ...account, requestId: requestId(), planId });
+  at(0, 25);
+  await move('perfectparser');
+  at(1, 2);
+  await move('aspose-cloud');
+  await own.accounts.grantCredits({
+    ...account,
+    requestId: requestId(),
+    credits: 10n,
+    category: Grant_Category.PROMOTIONAL,
+    expiresAt: new Date(Date.UTC(2026, 2, 10)),
+  });
+  await own.accounts.closeAccount({ accountId, requestId: requestId() });
+  at(2, 11);
+  await own.service.sweep();
+  expect(await newestEntry(own, accountId)).toMatchObject({ kind: Entry_Kind.GRANT_EXPIRED });
+  expect(await verify(own.databaseUrl)).toMatchObject({ ok: true });
+  await own.stop();
+});
+
+describe('what passes without an entry', () => {
+  const NOTICE_MS = 86_400_000;
+  let own: TestService;
+  beforeAll(async () => {
+    // No statement is closed at the end of a month.
+    const plans = (await plansOfDeploy()).map((plan) => ({
+      ...plan,
+      terms: { ...plan.terms, overage: null, expiringNoticeMs: NOTICE_MS },
+    }));
+    own = await startTestService({ frozenAt: Date.UTC(2026, 0, 20), plans });
+  });
+  afterAll(() => own.stop());
+
+  const seqOf = async (accountId: string) => (await newestEntry(own, accountId)).seq;
+
+  test('the expiry of a grant that is reserved as a whole is not due any more', async () => {
+    own.setNow(Date.UTC(2026, 0, 20));
+    const accountId = await own.open('perfectparser');
+    const { available } = await balanceOf(own, accountId);
+    await own.billing.charge({ accountId, requestId: requestId(), credits: available });
+    await own.accounts.grantCredits({
+      accountId,
+      requestId: requestId(),
+      reason: 'a test',
+      credits: 10n,
+      category: Grant_Category.PAID,
+      expiresAt: new Date(own.now() + 60_000),
+    });
+    await reserveCredits(own, accountId, 10n);
+    const before = await seqOf(accountId);
+    own.advance(60_000);
+    await own.service.sweep();
+    expect(await seqOf(accountId)).toBe(before);
+    expect(await verify(own.databaseUrl)).toMatchObject({ ok: true });
+  });
+
+  test('the notice of such a grant is due all the same', async () => {
+    own.setNow(Date.UTC(2026, 0, 20));
+    const accountId = await own.open('perfectparser');
+    const { available } = await balanceOf(own, accountId);
+    await own.billing.charge({ accountId, requestId: requestId(), credits: available });
+    await own.accounts.grantCredits({
+      accountId,
+      requestId: requestId(),
+      reason: 'a test',
+      credits: 10n,
+      category: Grant_Category.PAID,
+      expiresAt: new Date(own.now() + NOTICE_MS + 60_000),
+    });
+    await reserveCredits(own, accountId, 10n);
+    const postpone = 'update accounts set due_at = due_at + $2::interval where account_id = $1';
+    await execute(own.databaseUrl, postpone, [accountId, '2 minutes']);
+    expect(await verify(own.databaseUrl)).toMatchObject({
+      ok: false,
+      discrepancies: [{ accountId, what: expect.stringContaining('something is due at') }],
+    });
+    await execute(own.databaseUrl, postpone, [accountId, '-2 minutes']);
+  });
+
+  test('no allowance is due where the plan has none any more', async () => {
+    own.setNow(Date.UTC(2026, 0, 25));
+    const accountId = await own.open('aspose-cloud');
+    const { available } = await balanceOf(own, accountId);
+    await own.billing.charge({ accountId, requestId: requestId(), credits: available });
+    await own.accounts.moveAccount({
+      accountId,
+      requestId: requestId(),
+      reason: 'a test',
+      planId: 'verts',
+    });
+    const before = await seqOf(accountId);
+    own.setNow(Date.UTC(2026, 1, 2));
+    await own.service.sweep();
+    expect(await seqOf(accountId)).toBe(before);
+    expect(await verify(own.databaseUrl)).toMatchObject({ ok: true });
+  });
 });
 
 test('accounts and entries beyond one group are audited', async () => {

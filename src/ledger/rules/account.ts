@@ -56,6 +56,7 @@ export const newAccount = (
   topUpDueAt: null,
   openedAt: now,
   closedAt: null,
+  suspension: null,
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,

@@ -4,10 +4,10 @@ import { allocate } from '../allocation/allocate.ts';
 import type { Book } from '../book.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Labels, Origin } from '../entry.ts';
-import { accountClosed } from '../failures.ts';
 import { toMoves } from '../moves.ts';
 import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
 import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
+import { refuseNewWork } from '../suspension.ts';
 
 export type Charge = {
   readonly kind: 'Charge';
@@ -20,7 +20,8 @@ export type Charge = {
 };
 
 export function charge(book: Book, command: Charge, origin: Origin) {
-  if (book.account.state === 'CLOSED') return accountClosed(book);
+  const refused = refuseNewWork(book);
+  if (refused) return refused;
   const rateCard = chooseRateCard(book, command.rateCardVersion);
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAmount(book, command.amount, rateCard);

@@ -27,6 +27,7 @@ import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { canCommit, entryFields, heldCredits, type Reservation } from '../reservation.ts';
+import { refuseRunningWork } from '../suspension.ts';
 
 export type Commit = {
   readonly kind: 'Commit';
@@ -42,6 +43,8 @@ export function commit(book: Book, command: Commit, origin: Origin) {
   if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state === 'COMMITTED') return repeatCommit(book, reservation, command);
   if (!canCommit(reservation, book)) return reservationEnded(reservation);
+  const refused = refuseRunningWork(book);
+  if (refused) return refused;
   const amount =
     command.amount === 'all'
       ? { credits: committableCredits(reservation), lines: [] }

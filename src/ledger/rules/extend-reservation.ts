@@ -4,6 +4,7 @@ import type { Book } from '../book.ts';
 import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { entryFields } from '../reservation.ts';
+import { refuseRunningWork } from '../suspension.ts';
 import { chooseTtl } from './reserve.ts';
 
 export type ExtendReservation = {
@@ -18,6 +19,8 @@ export function extendReservation(book: Book, command: ExtendReservation, origin
   const reservation = book.findReservation(command.reservationId);
   if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
+  const refused = refuseRunningWork(book);
+  if (refused) return refused;
   const ttlMs = chooseTtl(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
 

@@ -6,10 +6,11 @@ import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Origin } from '../entry.ts';
-import { accountClosed, reservationEnded, reservationNotFound } from '../failures.ts';
+import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves } from '../moves.ts';
 import { priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { entryFields } from '../reservation.ts';
+import { refuseNewWork } from '../suspension.ts';
 
 export type RaiseReservation = {
   readonly kind: 'RaiseReservation';
@@ -22,7 +23,8 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   const reservation = book.findReservation(command.reservationId);
   if (!reservation) return reservationNotFound(book.account.accountId, command.reservationId);
   if (reservation.state !== 'ACTIVE') return reservationEnded(reservation);
-  if (book.account.state === 'CLOSED') return accountClosed(book);
+  const refused = refuseNewWork(book);
+  if (refused) return refused;
   const priced = priceAmount(book, command.amount, reservation);
   if (priced instanceof Failure) return priced;
   const overLimit = checkCallerLimits(book, priced.credits);

@@ -1,7 +1,8 @@
 /**
  * Refund: a new entry that gives back part or all of a commit or charge. Credits go back to the grants
  * they came from, last used first, so the grants that burn first stay spent. Credits of a grant that has
- * expired become breakage or a new grant, as the plan says.
+ * expired become breakage or a new grant, as the plan says; those that VoidGrant voids as they come back are
+ * voided.
  */
 import {
   type Allocation,
@@ -17,7 +18,7 @@ import { scheduleExpiry } from '../expiry-notice.ts';
 import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
 import { grantDetails } from '../grant-details.ts';
-import { isFromExpiredGrant, toMoves } from '../moves.ts';
+import { isFromExpiredGrant, splitVoided, toMoves } from '../moves.ts';
 import type { RefundableEntry } from '../refundable.ts';
 
 export type Refund = {
@@ -43,8 +44,9 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   if (overCallerLimit) return overCallerLimit;
 
   const split = lastUsed(original, credits);
-  const expired = split.filter((allocation) => isFromExpiredGrant(book, allocation));
-  const restored = split.filter((allocation) => !isFromExpiredGrant(book, allocation));
+  const { voided, kept } = splitVoided(book, split);
+  const expired = kept.filter((allocation) => isFromExpiredGrant(book, allocation));
+  const restored = kept.filter((allocation) => !isFromExpiredGrant(book, allocation));
   const restoredGrants = restored.filter(({ grantId }) => grantId !== OVERAGE);
   const toGrantAgain = book.plan.terms.refundExpired === 'new_grant' ? expired : [];
   const overLimit = checkCreditLimit(book, totalCredits([...restoredGrants, ...toGrantAgain]));
@@ -53,6 +55,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   const moves = [
     ...toMoves(restored, 'consumed', 'available'),
     ...toMoves(expired, 'consumed', toGrantAgain.length > 0 ? 'issued' : 'expired'),
+    ...toMoves(voided, 'consumed', 'voided'),
   ];
   const entry = postRefund(book, command, original, credits, moves, origin);
   for (const { grantId } of restoredGrants) scheduleExpiry(book, book.getGrant(grantId), origin);
@@ -64,6 +67,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     refunded: credits,
     split,
     expired: totalCredits(expired) - totalCredits(toGrantAgain),
+    voided: totalCredits(voided),
     newGrants,
     entrySeq: entry.seq,
   } as const;

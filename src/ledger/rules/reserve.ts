@@ -5,11 +5,12 @@ import { demandsByOperation } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Labels, Origin } from '../entry.ts';
-import { accountClosed, invalidField } from '../failures.ts';
+import { invalidField } from '../failures.ts';
 import { toMoves } from '../moves.ts';
 import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
 import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { entryFields, type OverCommitPolicy, type Reservation } from '../reservation.ts';
+import { refuseNewWork } from '../suspension.ts';
 
 export type Reserve = {
   readonly kind: 'Reserve';
@@ -25,7 +26,8 @@ export type Reserve = {
 };
 
 export function reserve(book: Book, command: Reserve, origin: Origin) {
-  if (book.account.state === 'CLOSED') return accountClosed(book);
+  const refused = refuseNewWork(book);
+  if (refused) return refused;
   const ttlMs = chooseTtl(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
   const rateCard = chooseRateCard(book, command.rateCardVersion);

@@ -214,6 +214,7 @@ create table reservations (
   )
 );
 create index reservations_active on reservations (account_id, expires_at) where state = 1;
+create index reservations_by_age on reservations (state, created_at, reservation_id);
 alter table reservations alter column allocations set statistics 0,
   alter column expired_allocations set statistics 0,
   alter column held_for set statistics 0,
@@ -261,10 +262,10 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (kind >= 1 and kind <= 23),
+  constraint entries_kind_check check (kind >= 1 and kind <= 24),
   constraint entries_request_check check (
     method >= 1
-    and method <= 16
+    and method <= 17
     and (method is null or request_id is not null)
   ),
   constraint entries_plan_change_check check ((kind = 11) = (previous_plan_id is not null)),
@@ -277,6 +278,7 @@ create index entries_by_reservation on entries (reservation_id) where reservatio
 create index entries_by_purchase on entries (purchase_id) where purchase_id is not null;
 create index entries_by_trace on entries (trace_id) where trace_id is not null;
 create index entries_by_reference on entries (reference) where reference is not null;
+create index entries_by_refunded on entries (account_id, refunded_seq) where refunded_seq is not null;
 alter table entries alter column content set statistics 0,
   alter column hash set statistics 0,
   alter column fingerprint set statistics 0,
@@ -458,8 +460,10 @@ create table events (
   data       jsonb not null,          -- {"name": "value"}
   trace_id   text not null,           -- W3C trace id, hexadecimal, of what caused it
   span_id    text not null,
-  salt       bytea,                   -- hashed with the data; null: erased
-  hash       bytea not null,          -- SHA-256 over the row and the statement that it says was closed
+  sampled    boolean not null,        -- whether that span was exported
+  salt       bytea,                   -- hashed with the data; null: both are erased
+  data_hash  bytea not null,          -- SHA-256 over data and salt; it stays when they are erased
+  hash       bytea not null,          -- SHA-256 over the rest and the statement that it says was closed
   primary key (account_id, event_id),
   constraint events_seq_check check (seq > 0),
   constraint events_position_check check (position > 0)
@@ -469,6 +473,7 @@ create index events_by_position on events (position);
 create index events_of_account on events (account_id, position);
 alter table events alter column data set statistics 0,
   alter column salt set statistics 0,
+  alter column data_hash set statistics 0,
   alter column hash set statistics 0;
 grant select, insert, update (position) on events to scrip_runtime;
 
@@ -527,6 +532,20 @@ create table clock_acceptances (
 );
 grant select on clock_acceptances to scrip_runtime;
 
+-- Audits of the whole ledger (npm run verify), for metrics and alerts. Nothing that decides credits
+-- reads them.
+create table verify_runs (
+  run_id        uuid not null,
+  finished_at   timestamptz(3) not null, -- the database's clock
+  accounts      bigint not null,         -- audited; 0 where something was found
+  entries       bigint not null,         -- audited; 0 where something was found
+  discrepancies int not null,            -- found; without --all an audit ends after the first accounts that have some
+  primary key (run_id)
+);
+create index verify_runs_newest on verify_runs (finished_at);
+create index verify_runs_successful on verify_runs (finished_at) where discrepancies = 0;
+grant select, insert on verify_runs to scrip_runtime;
+
 -- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
 -- because of its length is preceded by a zero byte.
 create function request_id_to_text(id bytea) returns text
@@ -575,6 +594,7 @@ create view history as
       when 21 then 'REINSTATE'
       when 22 then 'REJECT_PURCHASE'
       when 23 then 'PAYMENT'
+      when 24 then 'ERASE_ACCOUNT_DATA'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
@@ -598,6 +618,7 @@ create view history as
       when 14 then 'Release'
       when 15 then 'Charge'
       when 16 then 'Refund'
+      when 17 then 'EraseAccountData'
     end as method,
     reference,
     personal -> 'labels' as labels,
@@ -684,6 +705,96 @@ create function erase_entry(of_account text, of_seq bigint) returns void
       salt = null, fingerprint = null, response = null, reference = null, personal = null
     where account_id = of_account and seq = of_seq and erased_hash is null;
   end;
+
+-- Erases what was written of persons before an ERASE_ACCOUNT_DATA entry of a closed account. One call erases
+-- at most so many rows of a table: with after_seq 0 those beside the entries, until there are none, then entries
+-- after after_seq. Returns the seq up to which entries are erased; null where there is no such entry, or the
+-- account is open. It runs with the privileges of its owner, and does nothing but erase: the service's role
+-- has no privilege to change these columns.
+create function erase_account_data(
+  of_account text, of_seq bigint, after_seq bigint, at_most int
+) returns bigint
+  language sql
+  security definer
+  set search_path = pg_catalog, pg_temp
+  begin atomic
+    select from accounts where account_id = of_account for no key update;
+    with erasure as (
+      select a.account_id, (e.content -> 'd' ->> 'events')::bigint as event_seq
+      from accounts a join entries e using (account_id)
+      where a.account_id = of_account and a.state = 'CLOSED'
+        and e.seq = of_seq and e.kind = 24
+    ), erased_purchases as (
+      update purchases p set
+        labels = '{}', customer_email = null, decision_reason = left(decision_reason, 0),
+        payment_reference = left(payment_reference, 0),
+        payment_reference_key = case when payment_reference_key is not null then purchase_id::text end,
+        success_url = left(success_url, 0), cancel_url = left(cancel_url, 0),
+        checkout_url = left(checkout_url, 0), customer = left(customer, 0),
+        payment_method = left(payment_method, 0)
+      where (account_id, purchase_id) in (
+        select account_id, purchase_id from erasure join purchases using (account_id)
+        where after_seq = 0 and (labels <> '{}' or payment_reference_key <> purchase_id::text
+          or concat(payment_reference, customer_email, decision_reason, success_url, cancel_url,
+            checkout_url, customer, payment_method) <> '')
+        limit at_most)
+      returning 1
+    ), erased_reservations as (
+      update reservations set reference = null, labels = null
+      where (account_id, reservation_id) in (
+        select account_id, reservation_id from erasure join reservations using (account_id)
+        where after_seq = 0 and num_nonnulls(reference, labels) > 0
+        limit at_most)
+      returning 1
+    ), erased_grants as (
+      update grants set source_reference = ''
+      where (account_id, grant_id) in (
+        select account_id, grant_id from erasure join grants using (account_id)
+        where after_seq = 0 and source = 'OPERATOR' and source_reference <> ''
+        limit at_most)
+      returning 1
+    ), erased_events as (
+      update events set data = '{}', salt = null
+      where (account_id, event_id) in (
+        select account_id, event_id from erasure join events using (account_id)
+        where after_seq = 0 and seq <= event_seq and salt is not null
+          and type in ('reservation.expired', 'purchase.completed', 'purchase.resolved')
+        limit at_most)
+      returning 1
+    ), erased_deliveries as (
+      -- An endpoint may have answered with what it was sent.
+      update deliveries set last_error = ''
+      where (account_id, event_id) in (
+        select account_id, event_id
+        from erasure join events using (account_id) join deliveries using (account_id, event_id)
+        where after_seq = 0 and seq <= event_seq and last_error <> ''
+        limit at_most)
+      returning 1
+    ), rows_beside as (
+      select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
+        + (select count(*) from erased_grants) + (select count(*) from erased_events)
+        + (select count(*) from erased_deliveries) as erased
+    ), changed_account as (
+      -- Replicas that have the account in memory read it again.
+      update accounts set version = version + 1
+      where account_id in (select account_id from erasure, rows_beside where erased > 0)
+    ), erased_entries as (
+      update entries set
+        erased_hash = personal_hash(salt, fingerprint, response, reference, personal),
+        salt = null, fingerprint = null, response = null, reference = null, personal = null
+      where account_id in (select account_id from erasure, rows_beside where erased = 0)
+        and account_id = of_account and seq > after_seq and seq <= after_seq + at_most and seq < of_seq
+        and kind <> 24 and salt is not null
+      returning 1
+    )
+    select case
+        when erased > 0 then after_seq
+        when (select count(*) from erased_entries) >= 0 then least(after_seq + at_most, of_seq)
+      end
+    from erasure, rows_beside;
+  end;
+revoke all on function erase_account_data(text, bigint, bigint, int) from public;
+grant execute on function erase_account_data(text, bigint, bigint, int) to scrip_runtime;
 
 grant select on history, history_moves, history_usages, running_reservations to scrip_runtime;
 `;

@@ -25,9 +25,15 @@ export const changesSchema = (integers: Integers): z.ZodType<readonly Change[]> 
     .array(
       z
         .strictObject({
-          from: instant,
-          operations: operationsSchema(integers).optional(),
-          ends: z.array(operationName).min(1).optional(),
+          from: instant.describe('When it comes into force: a date means its first moment in UTC.'),
+          operations: operationsSchema(integers)
+            .optional()
+            .describe('Each replaces the operation of its name, or adds one; written out in full.'),
+          ends: z
+            .array(operationName)
+            .min(1)
+            .optional()
+            .describe('Operations that have no price from then on.'),
         })
         .refine(({ operations, ends }) => operations !== undefined || ends !== undefined, {
           error: 'changes nothing: it has neither operations nor ends',

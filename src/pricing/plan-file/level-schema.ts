@@ -10,14 +10,17 @@ import type { Integers } from './scalar-schemas.ts';
 
 /** A whole number of credits, or a percentage such as 10%. */
 const levelSchema = (integers: Integers) =>
-  z.unknown().transform((value, context): LowBalanceLevel => {
-    const percent = typeof value === 'string' && value.endsWith('%') && parseLevelName(value);
-    if (percent) return percent;
-    const credits = integers(1n).safeParse(value);
-    if (credits.success) return { credits: credits.data };
-    context.addIssue('must be a whole number of credits from 1, or a percentage from 1% to 100%');
-    return z.NEVER;
-  });
+  z
+    .unknown()
+    .transform((value, context): LowBalanceLevel => {
+      const percent = typeof value === 'string' && value.endsWith('%') && parseLevelName(value);
+      if (percent) return percent;
+      const credits = integers(1n).safeParse(value);
+      if (credits.success) return { credits: credits.data };
+      context.addIssue('must be a whole number of credits from 1, or a percentage from 1% to 100%');
+      return z.NEVER;
+    })
+    .meta({ form: 'usable credits, or a percentage of what was granted, such as `10%`' });
 
 export const levelsSchema = (integers: Integers): z.ZodType<readonly LowBalanceLevel[]> =>
   z

@@ -19,13 +19,22 @@ const unitPrice = z
         ? 'missing key'
         : 'must be a decimal in quotes, such as "0.030": without them it is not exact',
   })
-  .regex(UNIT_PRICE, 'must be 0 or more, a plain decimal with at most 9 digits after its point');
+  .regex(UNIT_PRICE, 'must be 0 or more, a plain decimal with at most 9 digits after its point')
+  .meta({ form: 'a decimal in quotes, such as `"0.030"`' });
 
 const ratesShape = (integers: Integers) => ({
   mode: z.enum(['graduated', 'volume']),
-  currency: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 currency code, such as USD'),
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 currency code, such as USD')
+    .meta({ form: 'a currency code of ISO 4217, such as `USD`' }),
   tiers: z
-    .array(z.strictObject({ up_to: integers(1n).optional(), price: unitPrice }))
+    .array(
+      z.strictObject({
+        up_to: integers(1n).optional().describe('Its end, included. The last tier has none.'),
+        price: unitPrice.describe('Of one credit.'),
+      }),
+    )
     .min(1)
     // Checked even if other parts of a tier are invalid.
     .superRefine(checkTierOrder, { when: ({ value }) => Array.isArray(value) })
@@ -59,10 +68,17 @@ export function overageSchema(
   const { mode, currency, tiers } = ratesShape(integers);
   return z
     .strictObject({
-      limit: integers(1n, limitMax),
-      mode: mode.optional(),
-      currency: currency.optional(),
-      tiers: tiers.optional(),
+      limit: integers(1n, limitMax).describe(
+        'Credits of overage in a calendar month (UTC), at most.',
+      ),
+      mode: mode
+        .optional()
+        .describe(
+          'Each tier prices its own part of a month, or the tier of the total prices all of it. ' +
+            '`mode`, `currency` and `tiers` are given together; without them overage is counted and not billed.',
+        ),
+      currency: currency.optional().describe('Of the prices.'),
+      tiers: tiers.optional().describe("Prices of a credit by the month's overage, ascending."),
     })
     .superRefine(
       (overage, context) => {

@@ -16,13 +16,18 @@ export type ParsedPlanFile =
   | { readonly plan: PlanFile }
   | { readonly errors: readonly FileError[] };
 
-const planFile = z.strictObject({
-  plan_id: id,
-  title: text,
-  terms: termsSchema(yamlIntegers),
-  packs: packsSchema(yamlIntegers),
-  operations: operationsSchema(yamlIntegers),
-  changes: changesSchema(yamlIntegers),
+/** docs/reference/plan-file.md is made of it. */
+export const planFile = z.strictObject({
+  plan_id: id.describe('Id of the plan: accounts name it. No two files have the same.'),
+  title: text.describe('For people to read.'),
+  terms: termsSchema(yamlIntegers).describe('What accounts are given, and what they may do.'),
+  packs: packsSchema(yamlIntegers).describe('Credits that can be bought.'),
+  operations: operationsSchema(yamlIntegers).describe(
+    'What can be charged, and what it costs, by name. At least one. An operation that is not here is refused.',
+  ),
+  changes: changesSchema(yamlIntegers).describe(
+    'New prices from a date on, in the order of their dates.',
+  ),
 });
 
 /**

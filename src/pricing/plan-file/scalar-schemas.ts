@@ -39,15 +39,14 @@ export const text = z
   .min(1)
   .max(200)
   .regex(/^[^\p{Cc}]*$/u, 'must be one line of text')
-  .refine((value) => value.trim() === value, 'must not begin or end with a space');
+  .refine((value) => value.trim() === value, 'must not begin or end with a space')
+  .meta({ form: 'one line of text' });
 
 /** Name of a plan or pack. */
 export const id = z
   .string()
-  .regex(
-    /^[a-z][a-z0-9_-]{0,62}$/,
-    'must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter',
-  );
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter')
+  .meta({ form: '1 to 63 of `a-z 0-9 _ -`, beginning with a letter' });
 
 /** Name of an operation: words joined by points, such as image.resize. */
 export const operationName = z
@@ -55,7 +54,8 @@ export const operationName = z
   .regex(
     /^(?=.{1,128}$)[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/,
     'must be words of a-z, 0-9 and _ joined by points, at most 128 characters',
-  );
+  )
+  .meta({ form: 'words of `a-z 0-9 _` joined by points, such as `image.resize`' });
 
 /**
  * Words that cannot name a quantity or attribute. They are reserved in CEL, except `constructor`: every
@@ -72,38 +72,51 @@ const RESERVED: ReadonlySet<string> = new Set(
 export const inputName = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and _, beginning with a letter')
-  .refine((name) => !RESERVED.has(name), 'is a reserved word');
+  .refine((name) => !RESERVED.has(name), 'is a reserved word')
+  .meta({ form: '1 to 63 of `a-z 0-9 _`, beginning with a letter' });
 
 /** A value of an attribute, exactly as usages give it. */
 export const attributeValue = z
   .string()
-  .regex(/^[^\p{Cc}]{1,64}$/u, 'must be 1 to 64 characters on one line');
+  .regex(/^[^\p{Cc}]{1,64}$/u, 'must be 1 to 64 characters on one line')
+  .meta({ form: '1 to 64 characters on one line' });
 
 /** Milliseconds, from a duration such as 15m. */
 export const durationMs = (minMs: number) =>
-  z.string().transform((value, context) => {
-    const lengthMs = parseDuration(value);
-    if (lengthMs !== null && lengthMs >= minMs) return lengthMs;
-    const days = MAX_DURATION_MS / 86_400_000;
-    context.addIssue(
-      `must be a length of time such as 15m or 24h, from ${minMs / 1000}s to ${days}d`,
-    );
+  z
+    .string()
+    .transform((value, context) => {
+      const lengthMs = parseDuration(value);
+      if (lengthMs !== null && lengthMs >= minMs) return lengthMs;
+      const days = MAX_DURATION_MS / 86_400_000;
+      context.addIssue(
+        `must be a length of time such as 15m or 24h, from ${minMs / 1000}s to ${days}d`,
+      );
+      return z.NEVER;
+    })
+    .meta({
+      form: `a length of time such as \`15m\`; \`s\`, \`m\`, \`h\` or \`d\`, from ${minMs / 1000}s`,
+    });
+
+export const money = z
+  .string()
+  .transform((value, context): Money => {
+    const parsed = parseMoney(value);
+    if (typeof parsed !== 'string') return parsed;
+    context.addIssue(parsed);
     return z.NEVER;
-  });
+  })
+  .meta({ form: 'an amount and a currency, such as `19.00 USD`' });
 
-export const money = z.string().transform((value, context): Money => {
-  const parsed = parseMoney(value);
-  if (typeof parsed !== 'string') return parsed;
-  context.addIssue(parsed);
-  return z.NEVER;
-});
-
-export const validity = z.string().transform((value, context): Validity => {
-  const parsed = parseValidity(value);
-  if (parsed !== undefined) return parsed;
-  context.addIssue('must be never, or whole months or days such as 12 months');
-  return z.NEVER;
-});
+export const validity = z
+  .string()
+  .transform((value, context): Validity => {
+    const parsed = parseValidity(value);
+    if (parsed !== undefined) return parsed;
+    context.addIssue('must be never, or whole months or days such as 12 months');
+    return z.NEVER;
+  })
+  .meta({ form: '`never`, or whole months or days such as `12 months`' });
 
 /**
  * A mapping whose keys are names. Reports an invalid name as well as an invalid value under it; zod's own
@@ -133,7 +146,8 @@ export const instant = z
     if (!Number.isNaN(at) && new Date(at).toISOString().startsWith(`${date}T${time}`)) return at;
     context.addIssue(INSTANT_REASON);
     return z.NEVER;
-  });
+  })
+  .meta({ form: 'a date such as `2027-01-01`, or an instant such as `2027-01-01T12:00:00Z`' });
 
 const INSTANT_REASON =
   'must be a date such as 2027-01-01 or an instant such as 2027-01-01T12:00:00Z, in UTC';

@@ -14,17 +14,44 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
   z
     .strictObject({
       welcome: z
-        .strictObject({ credits: integers(1n, TERM_CREDITS_MAX), validity })
+        .strictObject({
+          credits: integers(1n, TERM_CREDITS_MAX).describe('How many.'),
+          validity: validity.describe('How long they last.'),
+        })
         .nullable()
-        .default(null),
-      allowance: allowanceSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
-      overage: overageSchema(integers, TERM_CREDITS_MAX).nullable().default(null),
-      low_balance_levels: levelsSchema(integers).optional(),
-      low_balance_threshold: integers(0n).optional(),
-      pause_floor: integers(0n).default(0n),
-      reservation: reservationSchema.prefault({}),
-      refund_expired: z.enum(['breakage', 'new_grant']).default('breakage'),
-      expiring_notice: durationMs(0).default(7 * 24 * 3_600_000),
+        .default(null)
+        .describe('Credits that each new account is given, once. Left out: none.'),
+      allowance: allowanceSchema(integers, TERM_CREDITS_MAX)
+        .nullable()
+        .default(null)
+        .describe('Credits that each account is given every period. Left out: none.'),
+      overage: overageSchema(integers, TERM_CREDITS_MAX)
+        .nullable()
+        .default(null)
+        .describe(
+          'Usage that no grant covers, as on a postpaid plan. Left out: none; the plan is prepaid.',
+        ),
+      low_balance_levels: levelsSchema(integers)
+        .optional()
+        .describe('Below each of these a balance is low, and the event `balance.low` is written.'),
+      low_balance_threshold: integers(0n)
+        .optional()
+        .describe('Short for one low-balance level, in credits. 0: no level.'),
+      pause_floor: integers(0n)
+        .default(0n)
+        .describe(
+          'Below so many available credits, work that is SHEDDABLE is refused. 0: none is.',
+        ),
+      reservation: reservationSchema.prefault({}).describe('How long reservations last.'),
+      refund_expired: z
+        .enum(['breakage', 'new_grant'])
+        .default('breakage')
+        .describe('What becomes of refunded credits whose grant has expired since.'),
+      expiring_notice: durationMs(0)
+        .default(7 * 24 * 3_600_000)
+        .describe(
+          'How long before a grant expires the event `grant.expiring` is written. 0s: never.',
+        ),
     })
     .refine((terms) => !(terms.low_balance_levels && terms.low_balance_threshold !== undefined), {
       path: ['low_balance_threshold'],
@@ -53,9 +80,15 @@ const oneLevel = (credits: bigint): readonly LowBalanceLevel[] =>
 
 const reservationSchema = z
   .strictObject({
-    ttl: durationMs(1000).default(15 * 60_000),
-    max_ttl: durationMs(1000).default(24 * 3_600_000),
-    grace: durationMs(0).default(5 * 60_000),
+    ttl: durationMs(1000)
+      .default(15 * 60_000)
+      .describe('Of a reservation that asks for no other time. At most `max_ttl`.'),
+    max_ttl: durationMs(1000)
+      .default(24 * 3_600_000)
+      .describe('The longest time that a reservation may ask for, and be extended by.'),
+    grace: durationMs(0)
+      .default(5 * 60_000)
+      .describe('How long after its expiry a reservation can still be committed.'),
   })
   .refine(({ ttl, max_ttl }) => ttl <= max_ttl, { path: ['ttl'], error: 'is longer than max_ttl' })
   .transform(({ ttl, max_ttl, grace }) => ({ ttlMs: ttl, maxTtlMs: max_ttl, graceMs: grace }));
@@ -63,7 +96,15 @@ const reservationSchema = z
 export const packsSchema = (integers: Integers): z.ZodType<readonly Pack[]> =>
   z
     .array(
-      z.strictObject({ pack_id: id, title: text, credits: integers(1n), price: money, validity }),
+      z.strictObject({
+        pack_id: id.describe('Id of the pack, unique within the plan.'),
+        title: text.describe('For people to read.'),
+        credits: integers(1n).describe('Credits that it grants.'),
+        price: money.describe(
+          'Its price: in a currency, and of an amount, that the payment provider takes.',
+        ),
+        validity: validity.describe('How long the credits last from the time of purchase.'),
+      }),
     )
     .superRefine(
       (packs, context) => {

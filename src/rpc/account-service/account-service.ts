@@ -1,6 +1,7 @@
 /** AccountService: its RPCs, each with the function that serves it. */
 import type { AccountServiceServer } from '../../gen/billing/v1/account_service.ts';
-import { handlersOf } from '../call/handlers.ts';
+import { handlersOf, type UnaryCall } from '../call/handlers.ts';
+import type { PreparedMutation } from '../call/mutation.ts';
 import type { ServiceContext } from '../service-context.ts';
 import {
   closeAccount,
@@ -8,22 +9,33 @@ import {
   listAccounts,
   moveAccount,
   openAccount,
+  resumeAccount,
+  suspendAccount,
   updateAccount,
 } from './accounts.ts';
-import { grantCredits, listGrants } from './grants.ts';
+import { eraseAccountData } from './erase-account-data.ts';
+import { grantCredits, listGrants, updateGrant, voidGrant } from './grants.ts';
 import { listPacks, offerPack, withdrawPack } from './packs.ts';
 import { resolvePurchase } from './resolve-purchase.ts';
 
 export function accountService(context: ServiceContext): AccountServiceServer {
-  const { mutation, unary } = handlersOf(context, 'billing.v1.AccountService');
+  const { mutation, submitting, unary } = handlersOf(context, 'billing.v1.AccountService');
+  // A month that has ended is priced by the plan of its end: it gets its statement before that plan is left.
+  const closeStatements = ({ accountId }: PreparedMutation, { record }: UnaryCall) =>
+    context.statementCloser.close(accountId, record);
   return {
     openAccount: mutation('OpenAccount', openAccount),
     getAccount: unary('GetAccount', getAccount),
     listAccounts: unary('ListAccounts', listAccounts),
     updateAccount: mutation('UpdateAccount', updateAccount),
-    moveAccount: mutation('MoveAccount', moveAccount),
-    closeAccount: mutation('CloseAccount', closeAccount),
+    moveAccount: mutation('MoveAccount', moveAccount, closeStatements),
+    closeAccount: mutation('CloseAccount', closeAccount, closeStatements),
+    suspendAccount: mutation('SuspendAccount', suspendAccount),
+    resumeAccount: mutation('ResumeAccount', resumeAccount),
+    eraseAccountData: submitting('EraseAccountData', eraseAccountData),
     grantCredits: mutation('GrantCredits', grantCredits),
+    voidGrant: mutation('VoidGrant', voidGrant),
+    updateGrant: mutation('UpdateGrant', updateGrant),
     listGrants: unary('ListGrants', listGrants),
     offerPack: mutation('OfferPack', offerPack),
     withdrawPack: mutation('WithdrawPack', withdrawPack),

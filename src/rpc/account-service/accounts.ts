@@ -1,5 +1,9 @@
-/** Accounts: OpenAccount, GetAccount, ListAccounts, UpdateAccount, MoveAccount and CloseAccount. */
+/**
+ * Accounts: OpenAccount, GetAccount, ListAccounts, UpdateAccount, MoveAccount, CloseAccount, SuspendAccount and
+ * ResumeAccount.
+ */
 import {
+  Account_State,
   Account as AccountMessage,
   CloseAccountRequest,
   CloseAccountResponse,
@@ -12,12 +16,17 @@ import {
   OpenAccountRequest,
   OpenAccountResponse,
   type OwnLimit,
+  ResumeAccountRequest,
+  ResumeAccountResponse,
+  RunningWork,
+  SuspendAccountRequest,
+  SuspendAccountResponse,
   UpdateAccountRequest,
   UpdateAccountResponse,
 } from '../../gen/billing/v1/account_service.ts';
 import type { Account } from '../../ledger/account.ts';
 import type { Book } from '../../ledger/book.ts';
-import { findAccounts } from '../../queries/accounts.ts';
+import { type AccountFilter, findAccounts } from '../../queries/accounts.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
 import { loadAccount } from '../call/load-account.ts';
@@ -106,6 +115,38 @@ export const closeAccount = defineMutation(
   }),
 );
 
+export const suspendAccount = defineMutation(
+  'SuspendAccount',
+  SuspendAccountRequest,
+  SuspendAccountResponse,
+  (request, check) => {
+    const { running } = request;
+    if (running < RunningWork.UNSPECIFIED || running > RunningWork.STOP)
+      check.addViolation('running', 'must be CONTINUE or STOP');
+    return {
+      kind: 'SuspendAccount',
+      running: running === RunningWork.STOP ? 'STOP' : 'CONTINUE',
+      reason: check.reason(request.reason),
+    };
+  },
+  ({ entrySeq }, book) => ({ account: accountOf(book), entrySeq }),
+);
+
+export const resumeAccount = defineMutation(
+  'ResumeAccount',
+  ResumeAccountRequest,
+  ResumeAccountResponse,
+  (request, check) => ({ kind: 'ResumeAccount', reason: check.reason(request.reason) }),
+  ({ entrySeq }, book) => ({ account: accountOf(book), entrySeq }),
+);
+
+const STATES: ReadonlyMap<Account_State, AccountFilter['state']> = new Map([
+  [Account_State.UNSPECIFIED, null],
+  [Account_State.OPEN, 'OPEN'],
+  [Account_State.CLOSED, 'CLOSED'],
+  [Account_State.SUSPENDED, 'SUSPENDED'],
+]);
+
 export async function getAccount(
   context: ServiceContext,
   request: GetAccountRequest,
@@ -123,15 +164,17 @@ export async function listAccounts(
   { access }: UnaryCall,
 ): Promise<ListAccountsResponse> {
   const { planId } = request;
+  const state = STATES.get(request.state);
   const check = new FieldChecker();
   const pageSize = check.pageSize(request.pageSize);
   if (planId !== '') check.name('plan_id', planId);
+  if (state === undefined) check.addViolation('state', 'must be OPEN, SUSPENDED or CLOSED');
   check.throwIfInvalid();
-  const list = ['accounts', planId];
+  const list = ['accounts', planId, state ?? ''];
   const after = decodePageToken(list, request.pageToken, ACCOUNT_ID) ?? '';
   const rows = await findAccounts(
     context.em(),
-    { planId, scope: access.permissions.accounts },
+    { planId, state: state ?? null, scope: access.permissions.accounts },
     after,
     pageSize + 1,
   );

@@ -1,9 +1,14 @@
-/** GrantCredits and ListGrants. */
+/** GrantCredits, VoidGrant, UpdateGrant and ListGrants. */
 import {
   GrantCreditsRequest,
   GrantCreditsResponse,
   type ListGrantsRequest,
   type ListGrantsResponse,
+  UpdateGrantRequest,
+  UpdateGrantResponse,
+  VoidGrantRequest,
+  VoidGrantRequest_Returned,
+  VoidGrantResponse,
 } from '../../gen/billing/v1/account_service.ts';
 import { Grant, Grant_Category } from '../../gen/billing/v1/ledger.ts';
 import { DEFAULT_PRIORITY, type Grant as LedgerGrant } from '../../ledger/grant.ts';
@@ -30,7 +35,7 @@ export const grantCredits = defineMutation(
     const category = CATEGORIES[request.category];
     if (!category) check.addViolation('category', 'must be PAID, PROMOTIONAL or ADJUSTMENT');
     const priority = request.priority ?? DEFAULT_PRIORITY;
-    if (priority < 0 || priority > 100) check.addViolation('priority', 'must be 0 to 100');
+    checkPriority(priority, check);
     return {
       kind: 'GrantCredits',
       credits: check.credits('credits', request.credits, 1n),
@@ -50,6 +55,76 @@ export const grantCredits = defineMutation(
     entrySeq: outcome.entrySeq,
   }),
 );
+
+export const voidGrant = defineMutation(
+  'VoidGrant',
+  VoidGrantRequest,
+  VoidGrantResponse,
+  (request, check) => ({
+    kind: 'VoidGrant',
+    grantId: check.grantId(request.grantId),
+    credits: parseVoided(request, check),
+    voidReturned: parseReturned(request.returned, check),
+    reference: check.text('reference', request.reference, 256),
+    labels: check.labels('labels', request.labels),
+    reason: check.reason(request.reason),
+  }),
+  ({ grant, voided, voidOnReturn, entrySeq }, book) => ({
+    grant: grantMessage(grant, book.now),
+    voided,
+    voidOnReturn,
+    balance: balanceMessage(book),
+    entrySeq,
+  }),
+);
+
+function parseVoided({ credits, all }: VoidGrantRequest, check: FieldChecker): bigint | 'all' {
+  const isAll = check.all('all', all);
+  if ((credits === undefined) === (all === undefined))
+    check.addViolation('credits', 'give credits or all, one of them');
+  return isAll ? 'all' : check.credits('credits', credits ?? 1n, 1n);
+}
+
+function parseReturned(returned: VoidGrantRequest_Returned, check: FieldChecker): boolean {
+  const { UNSPECIFIED, KEEP, VOID } = VoidGrantRequest_Returned;
+  if (returned === VOID) return true;
+  if (returned !== UNSPECIFIED && returned !== KEEP)
+    check.addViolation('returned', 'must be KEEP or VOID');
+  return false;
+}
+
+export const updateGrant = defineMutation(
+  'UpdateGrant',
+  UpdateGrantRequest,
+  UpdateGrantResponse,
+  (request, check) => {
+    const { priority, expiry, operations } = request;
+    if (priority !== undefined) checkPriority(priority, check);
+    if (priority === undefined && !expiry && !operations)
+      check.addViolation('priority', 'give priority, expiry or operations, at least one of them');
+    return {
+      kind: 'UpdateGrant',
+      grantId: check.grantId(request.grantId),
+      ...(priority !== undefined && { priority }),
+      ...(expiry && { expiresAt: check.instant('expiry.expires_at', expiry.expiresAt) }),
+      ...(operations && {
+        operations: check.operations('operations.only_for', operations.onlyFor),
+      }),
+      reference: check.text('reference', request.reference, 256),
+      labels: check.labels('labels', request.labels),
+      reason: check.reason(request.reason),
+    };
+  },
+  ({ grant, entrySeq }, book) => ({
+    grant: grantMessage(grant, book.now),
+    balance: balanceMessage(book),
+    entrySeq,
+  }),
+);
+
+function checkPriority(priority: number, check: FieldChecker) {
+  if (priority < 0 || priority > 100) check.addViolation('priority', 'must be 0 to 100');
+}
 
 const GRANT_ID = /^[1-9]\d{0,17}$/;
 

@@ -16,10 +16,13 @@ import {
   closeAccount,
   moveAccount,
   openAccount,
+  resumeAccount,
+  suspendAccount,
   updateAccount,
 } from '../account-service/accounts.ts';
-import { grantCredits } from '../account-service/grants.ts';
+import { grantCredits, updateGrant, voidGrant } from '../account-service/grants.ts';
 import type { Access } from '../call/access.ts';
+import { failureOf } from '../call/failure-of.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
 import { type PrepareMutation, submit } from '../call/mutation.ts';
@@ -27,6 +30,7 @@ import { toResponse } from '../call/replay.ts';
 import { detailsOf, statusCodeOf } from '../call/status.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { charge, refund } from './charges.ts';
+import { ObservedMutation } from './observed-mutation.ts';
 import { purchaseMutation } from './purchases.ts';
 import { commit, extendReservation, raiseReservation, release, reserve } from './reservations.ts';
 
@@ -52,6 +56,10 @@ const MUTATIONS: {
   closeAccount: { prepare: closeAccount, resultField: 12 },
   moveAccount: { prepare: moveAccount, resultField: 13 },
   raiseReservation: { prepare: raiseReservation, resultField: 14 },
+  voidGrant: { prepare: voidGrant, resultField: 15 },
+  updateGrant: { prepare: updateGrant, resultField: 16 },
+  suspendAccount: { prepare: suspendAccount, resultField: 17 },
+  resumeAccount: { prepare: resumeAccount, resultField: 18 },
 };
 /**
  * Mutations of one batch that are with the lanes at the same time: as many as two units of work take. Calls that
@@ -70,12 +78,26 @@ export async function batch(
   check.throwIfInvalid();
   const limited = context.authorization.admitBatch(call.access, mutations.length);
   if (limited) return limited;
-  const answers = await submitAll(mutations, (mutation) => {
-    const prepared = prepare(context, call.access, mutation);
-    if (prepared instanceof Failure) return prepared;
-    return submit(context, prepared, call);
+  const answers = await submitAll(mutations, async ({ mutation, traceparent }) => {
+    const method = mutation ? methodOf(mutation) : '';
+    const observed = new ObservedMutation(context, call.record, method, traceparent);
+    const { record } = observed;
+    const answer = await answerTo(context, mutation, { ...call, record }).catch((error: unknown) =>
+      failureOf(error, context, record),
+    );
+    observed.end(mutation?.value, answer instanceof Failure ? answer : null);
+    return answer;
   });
   return { response: encodeResponse(mutations, answers) };
+}
+
+async function answerTo(
+  context: ServiceContext,
+  mutation: Mutation['mutation'],
+  call: UnaryCall,
+): Promise<Answer> {
+  const prepared = prepare(context, call.access, mutation);
+  return prepared instanceof Failure ? prepared : await submit(context, prepared, call);
 }
 
 /** The first mutations are submitted at once, however busy the machine is. */
@@ -83,16 +105,16 @@ const TOGETHER = 5;
 
 type Answer = StoredResponse | Failure;
 
-/** Submits the mutations one after the other, in their order, and resolves with all answers. */
+/** Submits the mutations one after the other, in their order, and resolves with all answers. `submitOne` never rejects. */
 async function submitAll(
   mutations: readonly Mutation[],
-  submitOne: (mutation: Mutation['mutation']) => Answer | Promise<Answer>,
+  submitOne: (mutation: Mutation) => Promise<Answer>,
 ): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
   const slice = new TimeSlice();
   let inFlight = 0;
   let answered = Promise.withResolvers<void>();
-  const take = async (index: number, answer: Answer | Promise<Answer>) => {
+  const take = async (index: number, answer: Promise<Answer>) => {
     answers[index] = await answer;
     inFlight -= 1;
     answered.resolve();
@@ -101,7 +123,7 @@ async function submitAll(
     await answered.promise;
     answered = Promise.withResolvers();
   };
-  for (const [index, { mutation }] of mutations.entries()) {
+  for (const [index, mutation] of mutations.entries()) {
     if (index >= TOGETHER && slice.isOver) await slice.next();
     while (inFlight >= IN_FLIGHT_MAX) await wait();
     inFlight += 1;
@@ -111,14 +133,17 @@ async function submitAll(
   return answers;
 }
 
+const methodOf = ({ $case }: SetMutation): MethodName =>
+  `${$case.charAt(0).toUpperCase()}${$case.slice(1)}` as MethodName;
+
 function prepare(
   { authorization }: ServiceContext,
   access: Access,
   mutation: Mutation['mutation'],
 ) {
   if (!mutation) return invalidField('mutation', 'is required');
-  const { $case, value } = mutation;
-  const method = `${$case.charAt(0).toUpperCase()}${$case.slice(1)}` as MethodName;
+  const { value } = mutation;
+  const method = methodOf(mutation);
   const denied = authorization.denyAccount(access, method, value.accountId);
   if (denied) return denied;
   const limited = authorization.admitMoving(access, method);

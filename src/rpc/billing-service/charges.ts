@@ -63,6 +63,7 @@ export const refund = defineMutation(
     entrySeq: outcome.entrySeq,
     split: outcome.split.map(allocationMessage),
     expired: outcome.expired,
+    voided: outcome.voided,
     newGrants: outcome.newGrants.map((grant) => grantMessage(grant, book.now)),
   }),
 );

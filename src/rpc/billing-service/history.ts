@@ -6,6 +6,7 @@ import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.t
 import type { EntryKind } from '../../ledger/entry.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
+import type { Permissions } from '../../policy/permissions.ts';
 import {
   type EntryFilter,
   findEntries,
@@ -13,6 +14,7 @@ import {
   lastSeqBefore,
   type Newest,
 } from '../../queries/entries.ts';
+import type { CallRecord } from '../../telemetry/call-record.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { encodeStreamPages, positionLost, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
@@ -30,10 +32,12 @@ export async function streamHistory(
   request: StreamHistoryRequest,
   write: Write,
   cancelled: AbortSignal,
+  _permitted: () => Permissions,
+  call: CallRecord,
 ): Promise<void> {
   const { em, clock, tail, stopping } = context;
   const { accountId, filter, from, to } = parseRequest(request);
-  const first = await findNewest(em(), accountId, request.afterSeq);
+  const first = await findFirst(context, accountId, request.afterSeq, call);
   if (first === null) throw accountNotFound(accountId);
   const fromSeq = from === null ? 0n : await lastSeqBefore(em(), accountId, from, first.seq);
   let after = request.afterSeq > fromSeq ? request.afterSeq : fromSeq;
@@ -61,6 +65,23 @@ export async function streamHistory(
     if (!request.follow || isComplete || cancelled.aborted) return;
     await tail.waitBeyond(accountId, newest, ended);
   }
+}
+
+/**
+ * The newest entry. GetBalance counts the entries of what is due, which may not be written yet: a stream that
+ * continues from such a balance has them written. Null: there is no such account.
+ */
+async function findFirst(
+  { em, lanes }: ServiceContext,
+  accountId: string,
+  after: bigint,
+  call: CallRecord,
+): Promise<Newest | null> {
+  const found = await findNewest(em(), accountId, after);
+  if (found === null || after <= found.seq) return found;
+  const failure = await lanes.settle(accountId, call);
+  if (failure) throw failure;
+  return await findNewest(em(), accountId, after);
 }
 
 /** Encoded at once, so that a stream that waits for its reader keeps bytes and no entries. */

@@ -16,11 +16,12 @@ import type { Purchase, PurchaseState } from '../../ledger/purchase.ts';
 import type { Payments } from '../../payments/payments.ts';
 import { findGrantsById } from '../../queries/grants.ts';
 import { findPurchase, findPurchases } from '../../queries/purchases.ts';
+import type { CallRecord } from '../../telemetry/call-record.ts';
+import { within } from '../../telemetry/tracing.ts';
 import { FieldChecker, UUID } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation, submit } from '../call/mutation.ts';
-import type { Caller } from '../call/observed-call.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import { noPaymentProvider } from '../call/payment-provider.ts';
 import { toAnswered, toResponse } from '../call/replay.ts';
@@ -65,19 +66,19 @@ export async function purchase(
   const answer = await submit(context, prepared, call);
   if (answer instanceof Failure) return answer;
   if (!isCheckout || !payments) return toAnswered(answer);
-  return await withCheckoutUrl(payments, answer, call.caller);
+  return await withCheckoutUrl(payments, answer, call.record);
 }
 
 async function withCheckoutUrl(
   payments: Payments,
   answer: StoredResponse,
-  { traceId, spanId }: Caller,
+  call: CallRecord,
 ): Promise<Answered<PurchaseResponse> | Failure> {
   const stored = PurchaseResponse.decode(toResponse(answer));
   const { purchase } = stored;
   if (!purchase) throw new Error('a stored response has no purchase');
   const { accountId, purchaseId } = purchase;
-  const checkoutUrl = await payments.open(accountId, purchaseId, { traceId, spanId });
+  const checkoutUrl = await within(call, () => payments.open(accountId, purchaseId, call));
   if (checkoutUrl instanceof Failure) return checkoutUrl;
   return {
     response: { ...stored, purchase: { ...purchase, checkoutUrl } },

@@ -23,7 +23,7 @@ import { reservationNotFound } from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
 import { hidden, othersWork } from '../../policy/denials.ts';
 import { findReservation, findReservations } from '../../queries/reservations.ts';
-import type { Access } from '../call/access.ts';
+import { ownerOf } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
 import { loadBook } from '../call/load-account.ts';
@@ -162,10 +162,6 @@ export async function getReservation(
   }
   return { reservation: reservationMessage(found) };
 }
-
-/** The caller to whose reservations the call is limited; null: to none. */
-const ownerOf = ({ identity, permissions }: Access): string | null =>
-  permissions.ownReservationsOnly ? identity.caller : null;
 
 /** The key of a page: seq of the entry that made a reservation. */
 const SEQ = /^[1-9][0-9]{0,18}$/;

@@ -29,5 +29,9 @@ export const accessOfStream = (stream: ServerHttp2Stream): Access =>
   (stream as KnownStream)[ACCESS] ?? ANYONE;
 
 /** `call` is what grpc-js gives to a handler. Its types declare the property private. */
-export const accessOf = (call: object): Access =>
-  accessOfStream((call as { call: { stream: ServerHttp2Stream } }).call.stream);
+export const streamOf = (call: object): ServerHttp2Stream =>
+  (call as { call: { stream: ServerHttp2Stream } }).call.stream;
+
+/** The caller to whose reservations the call is limited; null: to none. */
+export const ownerOf = ({ identity, permissions }: Access): string | null =>
+  permissions.ownReservationsOnly ? identity.caller : null;

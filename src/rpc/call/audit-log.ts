@@ -11,25 +11,41 @@ const DENIALS = { rate: 20, burst: 200 };
 export const ADMINISTRATIVE: ReadonlySet<Method> = new Set([
   'UpdateAccount',
   'CloseAccount',
+  'SuspendAccount',
+  'ResumeAccount',
+  'EraseAccountData',
   'MoveAccount',
   'GrantCredits',
+  'VoidGrant',
+  'UpdateGrant',
   'Refund',
   'OfferPack',
   'WithdrawPack',
   'ResolvePurchase',
 ]);
 
-export type Action = {
-  readonly method: string;
+type Actor = {
   readonly caller: string;
   readonly onBehalfOf: string;
   readonly certificate: string;
   readonly traceId: string;
+};
+
+export type Action = Actor & {
+  readonly method: string;
   /** Empty: of several accounts. */
   readonly accountId: string;
   readonly requestId?: string;
   readonly reason?: string;
 };
+
+/** Who acts, by the record of the call. */
+export const actorOf = ({ caller, onBehalfOf, certificate, traceId }: Actor): Actor => ({
+  caller,
+  onBehalfOf,
+  certificate,
+  traceId,
+});
 
 export class AuditLog {
   readonly #log: Logger;

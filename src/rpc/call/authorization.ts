@@ -12,7 +12,7 @@ import {
   operationNotAllowed,
 } from '../../policy/denials.ts';
 import type { Identity } from '../../policy/identity.ts';
-import { isMethodName, type MethodName } from '../../policy/methods.ts';
+import { isMethodName, type MethodName, type ServedMethod } from '../../policy/methods.ts';
 import type { Permissions } from '../../policy/permissions.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { RateLimits } from '../../policy/rate-limits.ts';
@@ -94,7 +94,7 @@ export class Authorization {
    * What the caller of an open stream may do by now, on the account of the stream; empty: it names none. A
    * Failure: it may not read it any more.
    */
-  renew(access: Access, method: MethodName, accountId: string): Access | Failure {
+  renew(access: Access, method: ServedMethod, accountId: string): Access | Failure {
     const { policy } = this.#options;
     const { until } = access.identity;
     if (until !== null && this.#options.now() > until) return tokenExpired();
@@ -107,7 +107,7 @@ export class Authorization {
   /** Denies a method or an account whose id is out of scope, before its request is checked. */
   denyAccount(
     { identity, permissions }: Access,
-    method: MethodName,
+    method: ServedMethod,
     accountId: string,
   ): Failure | null {
     const allowed = authorize(permissions, identity, method, accountId || null);

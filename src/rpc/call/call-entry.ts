@@ -3,15 +3,16 @@
  * may they, and is there room. A call that is refused here is not decoded and has no span.
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { status } from '@grpc/grpc-js';
 import { severalTokens } from '../../authentication/failures.ts';
 import { Failure } from '../../failure.ts';
 import type { Identity } from '../../policy/identity.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { setAccess } from './access.ts';
 import { answerWith, toHeaders } from './answer.ts';
+import { callersSpanOf } from './callers-span.ts';
+import { recordRefusal } from './early-refusal.ts';
 import { shorten } from './shorten.ts';
-import { statusCodeOf, toServiceError } from './status.ts';
+import { toServiceError } from './status.ts';
 
 /** Those who ask whether the service lives have no identity. */
 const HEALTH_PATHS = '/grpc.health.v1.Health/';
@@ -23,7 +24,13 @@ const OUR_PATHS = '/billing.v1.';
 
 export type EntryContext = Pick<
   ServiceContext,
-  'authenticator' | 'authorization' | 'audit' | 'overloadAnswer' | 'streams' | 'inFlight' | 'log'
+  | 'authenticator'
+  | 'authorization'
+  | 'audit'
+  | 'overloadAnswer'
+  | 'streams'
+  | 'inFlight'
+  | 'observers'
 >;
 
 /** How grpc-js serves a call. */
@@ -68,7 +75,7 @@ export class CallEntry {
   #enterHealth(interceptors: unknown, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     const path = headers[':path'] ?? '';
     const refusal = path === WATCH_PATH ? this.#countStream(stream, WATCH_PATH, null) : null;
-    if (refusal) this.#refuse(stream, path, refusal, refusal);
+    if (refusal) this.#refuse(stream, headers, refusal, refusal);
     else this.#serve(interceptors, stream, headers);
   }
 
@@ -109,39 +116,43 @@ export class CallEntry {
     const path = headers[':path'] ?? '';
     const access = found instanceof Failure ? found : authorization.enter(found, path, headers);
     if (access instanceof Failure) {
-      this.#refuse(stream, path, found, access);
+      this.#refuse(stream, headers, found, access);
       return;
     }
     const { caller } = access.identity;
-    if (path.startsWith(OUR_PATHS) && overloadAnswer.refuses(stream, caller, headers)) return;
+    const overload = path.startsWith(OUR_PATHS)
+      ? overloadAnswer.refuses(stream, caller, headers)
+      : null;
+    if (overload) {
+      recordRefusal(this.#context, path, access.identity, callersSpanOf(headers), overload);
+      return;
+    }
     const refusal = path.startsWith(REFLECTION_PATHS)
       ? this.#countStream(stream, caller, access.permissions.streamsMax)
       : null;
     if (refusal) {
-      this.#refuse(stream, path, found, refusal);
+      this.#refuse(stream, headers, found, refusal);
       return;
     }
     setAccess(stream, access);
     this.#serve(interceptors, stream, headers);
   }
 
-  #refuse(stream: ServerHttp2Stream, path: string, found: Identity | Failure, failure: Failure) {
+  #refuse(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    found: Identity | Failure,
+    failure: Failure,
+  ) {
     answerWith(stream, this.#encode(failure));
-    const { log, audit } = this.#context;
-    const method = shorten(path.slice(1));
+    const path = headers[':path'] ?? '';
     if (failure.reason === 'CALLER_UNKNOWN')
-      audit.denied(failure, { method, peer: stream.session?.socket.remoteAddress ?? '' });
-    if (!log.isLevelEnabled('debug')) return;
-    log.debug(
-      {
-        ...failure.metadata,
-        method,
-        ...('caller' in found && { caller: found.caller }),
-        code: status[statusCodeOf(failure.reason)],
-        reason: failure.reason,
-      },
-      'call',
-    );
+      this.#context.audit.denied(failure, {
+        method: shorten(path.slice(1)),
+        peer: stream.session?.socket.remoteAddress ?? '',
+      });
+    const identity = found instanceof Failure ? null : found;
+    recordRefusal(this.#context, path, identity, callersSpanOf(headers), failure);
   }
 
   #encode(failure: Failure): OutgoingHttpHeaders {

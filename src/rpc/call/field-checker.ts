@@ -72,6 +72,11 @@ export class FieldChecker {
     return value.toLowerCase();
   }
 
+  grantId(value: bigint): bigint {
+    if (value < 1n) this.addViolation('grant_id', 'must be 1 or more');
+    return value;
+  }
+
   /** Returns the id in lower case, as it is stored. */
   purchaseId(value: string): string {
     if (!UUID.test(value))
@@ -117,12 +122,12 @@ export class FieldChecker {
   }
 
   /** In milliseconds; null if it is not set. */
-  ttlMs(value: Duration | undefined): number | null {
+  ttlMs(value: Duration | undefined, field = 'ttl'): number | null {
     if (!value) return null;
     const ms = Number(value.seconds) * 1_000 + Math.floor(value.nanos / 1_000_000);
     const valid = value.nanos >= 0 && value.nanos < 1_000_000_000;
     if (!(valid && ms > 0 && ms <= TTL_MAX_MS))
-      this.addViolation('ttl', 'must be above 0 and at most 366 days');
+      this.addViolation(field, 'must be above 0 and at most 366 days');
     return ms;
   }
 

@@ -3,24 +3,22 @@
  * `handlersOf`; everything that all calls have in common happens here and in `ObservedCall`.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import {
-  Metadata,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-} from '@grpc/grpc-js';
+import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { Failure } from '../../failure.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import { isAccountInScope, needsAccount } from '../../policy/account-scope.ts';
 import { accountNotAllowed, hidden } from '../../policy/denials.ts';
-import type { MethodName } from '../../policy/methods.ts';
+import type { ServedMethod } from '../../policy/methods.ts';
 import type { Permissions } from '../../policy/permissions.ts';
 import { findAccount } from '../../queries/accounts.ts';
+import type { CallRecord } from '../../telemetry/call-record.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { type Access, accessOf } from './access.ts';
+import { type Access, accessOfStream, streamOf } from './access.ts';
+import { callersSpan } from './callers-span.ts';
+import { recordRefusal } from './early-refusal.ts';
 import { ACCOUNT_ID } from './field-checker.ts';
-import { type PrepareMutation, submit } from './mutation.ts';
-import { type CallContext, type Caller, ObservedCall } from './observed-call.ts';
+import { type PreparedMutation, type PrepareMutation, submit } from './mutation.ts';
+import { type CallContext, ObservedCall } from './observed-call.ts';
 import type { Resume } from './open-streams.ts';
 import { releaseReferencesOnClose } from './release-on-close.ts';
 import { toAnswered } from './replay.ts';
@@ -34,7 +32,8 @@ export type Answered<Response> = {
 };
 
 export type UnaryCall = {
-  readonly caller: Caller;
+  /** Who calls, and what is recorded of the call. */
+  readonly record: CallRecord;
   readonly access: Access;
   /** True once the caller has cancelled, or its deadline has passed. */
   readonly isCancelled: () => boolean;
@@ -48,18 +47,23 @@ export type Write = (response: Uint8Array, resume?: Resume) => Promise<void>;
 
 /** Builds the handlers of one service, such as "billing.v1.BillingService": one function per kind of RPC. */
 export function handlersOf(context: ServiceContext, service: string) {
-  /** A mutation that the lane of its account decides. */
-  const mutation = <Request, Response>(name: MethodName, prepare: PrepareMutation<Request>) =>
+  /** A mutation that the lane of its account decides. `before` is done first; it throws its Failures. */
+  const mutation = <Request, Response>(
+    name: ServedMethod,
+    prepare: PrepareMutation<Request>,
+    before?: (prepared: PreparedMutation, call: UnaryCall) => Promise<void>,
+  ) =>
     submitting<Request, Response>(name, async (_, request, call) => {
       const prepared = prepare(request);
       if (prepared instanceof Failure) return prepared;
+      await before?.(prepared, call);
       const answer = await submit(context, prepared, call);
       return answer instanceof Failure ? answer : toAnswered(answer);
     });
 
   /** An RPC that submits mutations to lanes by itself. */
   const submitting = <Request, Response>(
-    name: MethodName,
+    name: ServedMethod,
     serve: (
       context: ServiceContext,
       request: Request,
@@ -70,12 +74,12 @@ export function handlersOf(context: ServiceContext, service: string) {
 
   /** Any other RPC with one response. It throws its Failures. */
   const unary = <Request, Response>(
-    name: MethodName,
+    name: ServedMethod,
     serve: (context: ServiceContext, request: Request, call: UnaryCall) => Promise<Response>,
   ) =>
     unaryHandler<Request, Response>(context, service, name, async (request, call) => {
       const { admission } = context;
-      const inFlight = admission.enter(call.caller.caller, null);
+      const inFlight = admission.enter(call.record.caller, null);
       try {
         await checkScope(context, call.access, name, request);
         return { response: await serve(context, request, call) };
@@ -89,20 +93,21 @@ export function handlersOf(context: ServiceContext, service: string) {
    * may do now: a stream can be open for longer than a policy is in force, or an account in its scope.
    */
   const serverStream = <Request, Response>(
-    name: MethodName,
+    name: ServedMethod,
     serve: (
       context: ServiceContext,
       request: Request,
       write: Write,
       cancelled: AbortSignal,
       permitted: () => Permissions,
+      call: CallRecord,
     ) => Promise<void>,
   ) =>
     streamHandler<Request, Response>(
       context,
       service,
       name,
-      async (request, write, cancelled, opened) => {
+      async (request, write, cancelled, opened, record) => {
         let access = opened;
         const permitted = () => {
           const renewed = context.authorization.renew(access, name, accountIdOf(request));
@@ -116,7 +121,7 @@ export function handlersOf(context: ServiceContext, service: string) {
           await write(response, resume);
         };
         await checkScope(context, access, name, request);
-        await serve(context, request, checked, cancelled, permitted);
+        await serve(context, request, checked, cancelled, permitted, record);
       },
     );
 
@@ -126,28 +131,35 @@ export function handlersOf(context: ServiceContext, service: string) {
 export function unaryHandler<Request, Response>(
   context: CallContext,
   service: string,
-  method: MethodName,
+  method: ServedMethod,
   serve: (request: Request, call: UnaryCall) => Promise<Answered<Response> | Failure>,
 ) {
+  const fullName = `${service}/${method}`;
   return async (
     call: ServerUnaryCall<Request | Failure, Response>,
     respond: sendUnaryData<Response>,
   ) => {
     releaseReferencesOnClose(call);
-    const access = accessOf(call);
+    const stream = streamOf(call);
+    const access = accessOfStream(stream);
     if (isRefused(context, call.request, access)) {
-      respond(context.overloadAnswer.error);
+      const { error, failure } = context.overloadAnswer;
+      const parent = callersSpan(call.metadata);
+      recordRefusal(context, `/${fullName}`, access.identity, parent, failure);
+      respond(error);
       return;
     }
-    const observed = new ObservedCall(context, `${service}/${method}`, call.metadata, access);
-    const { caller } = observed;
+    const observed = new ObservedCall(context, fullName, call.metadata, access, stream);
+    const { record } = observed;
     try {
       const request = allowedRequest(context, access, method, call.request);
-      const answered = await serve(request, { caller, access, isCancelled: () => call.cancelled });
+      observed.request = request as object;
+      const answered = await serve(request, { record, access, isCancelled: () => call.cancelled });
       if (answered instanceof Failure) throw answered;
-      observed.succeeded();
+      observed.succeeded(answered.replayed);
       // Bytes are sent as they are: see `addService`.
-      respond(null, answered.response as Response, answered.replayed ? replayed() : undefined);
+      const trailers = context.answerTime.trailers(answered.replayed ?? false);
+      respond(null, answered.response as Response, trailers);
     } catch (error) {
       respond(observed.failed(error));
     }
@@ -163,12 +175,20 @@ function isRefused({ admission }: CallContext, request: unknown, { identity }: A
 function streamHandler<Request, Response>(
   context: CallContext,
   service: string,
-  method: MethodName,
-  serve: (request: Request, write: Write, cancelled: AbortSignal, access: Access) => Promise<void>,
+  method: ServedMethod,
+  serve: (
+    request: Request,
+    write: Write,
+    cancelled: AbortSignal,
+    access: Access,
+    record: CallRecord,
+  ) => Promise<void>,
 ) {
+  const fullName = `${service}/${method}`;
   return async (call: ServerWritableStream<Request | Failure, Response>) => {
-    const access = accessOf(call);
-    const observed = new ObservedCall(context, `${service}/${method}`, call.metadata, access);
+    const stream = streamOf(call);
+    const access = accessOfStream(stream);
+    const observed = new ObservedCall(context, fullName, call.metadata, access, stream);
     const { streams } = context;
     const cancelled = new AbortController();
     call.once('cancelled', () => cancelled.abort());
@@ -180,8 +200,9 @@ function streamHandler<Request, Response>(
     let close = () => {};
     try {
       const request = allowedRequest(context, access, method, call.request);
-      close = streams.open(observed.caller.caller, access.permissions.streamsMax);
-      await serve(request, write, signal, access);
+      observed.request = request as object;
+      close = streams.open(access.identity.caller, access.permissions.streamsMax);
+      await serve(request, write, signal, access, observed.record);
       observed.succeeded();
       call.end();
     } catch (error) {
@@ -197,7 +218,7 @@ function streamHandler<Request, Response>(
 function allowedRequest<Request>(
   { authorization }: CallContext,
   access: Access,
-  method: MethodName,
+  method: ServedMethod,
   decoded: Request | Failure,
 ): Request {
   if (decoded instanceof Failure) throw decoded;
@@ -222,7 +243,7 @@ function accountIdOf(request: unknown): string {
 async function checkScope(
   { em, authorization }: ServiceContext,
   { permissions, identity }: Access,
-  method: MethodName,
+  method: ServedMethod,
   request: unknown,
 ) {
   const { accounts: scope } = permissions;
@@ -262,10 +283,4 @@ function resetIfUnread(call: ServerWritableStream<unknown, unknown>) {
   const { stream } = (call as unknown as { call: { stream: ServerHttp2Stream } }).call;
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), RESET_MS).unref();
   stream.once('close', () => clearTimeout(timer));
-}
-
-function replayed(): Metadata {
-  const trailer = new Metadata();
-  trailer.set('idempotent-replayed', 'true');
-  return trailer;
 }

@@ -3,6 +3,10 @@ export class InFlightCalls {
   #count = 0;
   #onDrained: (() => void) | null = null;
 
+  get count(): number {
+    return this.#count;
+  }
+
   started() {
     this.#count += 1;
   }

@@ -8,14 +8,15 @@ import { Failure } from '../../failure.ts';
 import type { Request, StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Outcome, RequestedCommand } from '../../ledger/decide.ts';
+import type { Origin } from '../../ledger/entry.ts';
 import { PackFailure } from '../../ledger/failures.ts';
+import type { CallRecord } from '../../telemetry/call-record.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { ADMINISTRATIVE } from './audit-log.ts';
+import { ADMINISTRATIVE, actorOf } from './audit-log.ts';
 import { type Codec, encodeMessage } from './codec.ts';
 import { FieldChecker } from './field-checker.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { UnaryCall } from './handlers.ts';
-import type { Caller } from './observed-call.ts';
 import { checkPaymentProvider } from './payment-provider.ts';
 
 /** A request that has been checked, ready for the lane of its account. */
@@ -73,14 +74,17 @@ export async function submit(
   prepared: PreparedMutation,
   call: UnaryCall,
 ): Promise<StoredResponse | Failure> {
-  const { access } = call;
+  const { access, record } = call;
   const { accountId, command } = prepared;
+  record.accountId = accountId;
+  record.requestId = prepared.requestId;
+  record.mutation = command.kind;
   const denied = context.authorization.denyCommand(access, accountId, command);
   if (denied) return denied;
   const perDay = access.permissions.creditLimits?.perDay ?? null;
   if (perDay === null) return await decide(context, prepared, call);
   if (isGiving(command)) return await give(context, prepared, call, command, perDay);
-  const dayTally = context.dayQuotas.tally(call.caller.caller);
+  const dayTally = context.dayQuotas.tally(record.caller);
   const answer = await decide(context, prepared, call, { dayTally });
   if (hadNoEffect(answer)) dayTally.giveBack();
   return answer;
@@ -95,7 +99,7 @@ async function give(
   perDay: bigint,
 ): Promise<StoredResponse | Failure> {
   const { dayQuotas } = context;
-  const claim = await dayQuotas.claim(call.caller.caller, perDay, prepared.accountId, command);
+  const claim = await dayQuotas.claim(call.record.caller, perDay, prepared.accountId, command);
   if (claim instanceof Failure) return await decide(context, prepared, call, { blockedBy: claim });
   const answer = await decide(context, prepared, call);
   if (hadNoEffect(answer)) await dayQuotas.giveBack(claim);
@@ -114,16 +118,17 @@ type OfDay = Partial<Pick<Request, 'blockedBy' | 'dayTally'>>;
 async function decide(
   context: ServiceContext,
   { requestId, ...prepared }: PreparedMutation,
-  { caller, access, isCancelled }: UnaryCall,
+  { record, access, isCancelled }: UnaryCall,
   { blockedBy = null, dayTally = null }: OfDay = {},
 ): Promise<StoredResponse | Failure> {
   const { lanes, admission, authorization, audit } = context;
   const { accountId, command } = prepared;
-  const inFlight = admission.enter(caller.caller, accountId);
+  const inFlight = admission.enter(record.caller, accountId);
   const answer = await lanes.submit({
     type: 'request',
     ...prepared,
-    origin: { ...caller, requestId },
+    origin: originOf(record, requestId),
+    call: record,
     permissions: access.permissions,
     isAbandoned: isCancelled,
     dayTally,
@@ -132,25 +137,31 @@ async function decide(
   admission.leave(inFlight, !isCancelled());
   if (answer instanceof Failure) {
     authorization.report(answer);
-    return await describe(context, accountId, answer, caller);
+    return await describe(context, accountId, answer, record);
   }
   authorization.takeCredits(access, answer.creditsMoved);
   const { kind: method } = command;
   if (answer.firstAnsweredAt === null && ADMINISTRATIVE.has(method)) {
     const reason = 'reason' in command ? command.reason : '';
-    audit.acted({ method, ...caller, accountId, requestId, reason });
+    audit.acted({ ...actorOf(record), method, accountId, requestId, reason });
   }
   return answer;
 }
+
+/** As entries have it. */
+const originOf = (
+  { caller, onBehalfOf, certificate, traceId, spanId, sampled }: CallRecord,
+  requestId: string,
+): Origin => ({ caller, requestId, onBehalfOf, certificate, traceId, spanId, sampled });
 
 /** The failure, with packs that would help where credits are missing. */
 async function describe(
   { refusals, customPacks }: ServiceContext,
   accountId: string,
   failure: Failure,
-  trace: Caller,
+  call: CallRecord,
 ): Promise<Failure> {
-  refusals.record(accountId, failure, trace);
+  refusals.record(accountId, failure, call);
   if (!(failure instanceof PackFailure)) return failure;
   // A unit of work does not read them: it would do so for the requests that succeed, too.
   return failure.withCustomPacks(await customPacks.find(accountId));

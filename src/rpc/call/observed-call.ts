@@ -1,138 +1,108 @@
 /**
- * One call from its start to its end: who calls, its server span in the caller's trace, one line of
- * log, and the one place where anything thrown becomes a status.
+ * One call from its start to its end: who calls, its server span in the caller's trace, what is recorded of it, and the
+ * one place where anything thrown becomes a status.
  */
+import type { ServerHttp2Stream } from 'node:http2';
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import {
-  propagation,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  type TextMapGetter,
-} from '@opentelemetry/api';
-import { Failure, internalFailure } from '../../failure.ts';
-import { toDatabaseFailure } from '../../pg/failures.ts';
+import type { Failure } from '../../failure.ts';
+import { attributesOfCall } from '../../telemetry/call-attributes.ts';
+import { CallRecord } from '../../telemetry/call-record.ts';
+import { type AttributesOf, LINKS_MAX } from '../../telemetry/spans.ts';
+import { failSpan, type SpanOf, spanContextOf } from '../../telemetry/tracing.ts';
 import type { ServiceContext } from '../service-context.ts';
 import type { Access } from './access.ts';
-import { statusCodeOf, toServiceError } from './status.ts';
-
-/** Who calls, and the span of the call. */
-export type Caller = {
-  /** The name of the caller's identity. */
-  readonly caller: string;
-  readonly onBehalfOf: string;
-  readonly certificate: string;
-  readonly traceId: string;
-  readonly spanId: string;
-};
+import { addressesOf } from './addresses.ts';
+import { callersSpan } from './callers-span.ts';
+import { failureOf } from './failure-of.ts';
+import { recordRequest } from './record-request.ts';
+import { isFault, statusCodeOf, toServiceError } from './status.ts';
 
 export type CallContext = Pick<
   ServiceContext,
-  'tracer' | 'log' | 'inFlight' | 'admission' | 'overloadAnswer' | 'streams' | 'authorization'
+  | 'tracing'
+  | 'observers'
+  | 'log'
+  | 'inFlight'
+  | 'admission'
+  | 'overloadAnswer'
+  | 'streams'
+  | 'authorization'
+  | 'answerTime'
 >;
 
-/** The status codes that OpenTelemetry counts as errors of the server; the others are the caller's. */
-const SERVER_ERRORS: ReadonlySet<status> = new Set([
-  status.UNKNOWN,
-  status.DEADLINE_EXCEEDED,
-  status.UNIMPLEMENTED,
-  status.INTERNAL,
-  status.UNAVAILABLE,
-  status.DATA_LOSS,
-]);
-
 export class ObservedCall {
-  readonly caller: Caller;
+  readonly record: CallRecord;
+  /** The request, if it could be decoded. */
+  request: object | null = null;
   readonly #context: CallContext;
-  readonly #method: string;
-  readonly #span: Span;
+  readonly #span: SpanOf<'rpc'>;
+  readonly #stream: ServerHttp2Stream;
 
-  /** `method` is the full name, such as "billing.v1.BillingService/Reserve". The log has it, the span `spanName`. */
+  /** `method` is the full name, such as "billing.v1.BillingService/Reserve". `methodOriginal`: of OTHER_METHOD. */
   constructor(
     context: CallContext,
     method: string,
     metadata: Metadata,
     { identity, onBehalfOf }: Access,
-    spanName = method,
+    stream: ServerHttp2Stream,
+    methodOriginal = '',
   ) {
     this.#context = context;
-    this.#method = method;
+    this.#stream = stream;
     context.inFlight.started();
-    this.#span = context.tracer.startSpan(
-      spanName,
-      {
-        kind: SpanKind.SERVER,
-        attributes: { 'rpc.system.name': 'grpc', 'rpc.method': spanName },
-      },
-      propagation.extract(ROOT_CONTEXT, metadata, metadataGetter),
-    );
-    const { traceId, spanId } = this.#span.spanContext();
-    const { caller, certificate } = identity;
-    this.caller = { caller, onBehalfOf, certificate, traceId, spanId };
+    const parent = callersSpan(metadata);
+    const attributes = startAttributesOf(method);
+    this.#span = context.tracing.start('rpc', { parent, attributes }, method);
+    const span = this.#span.spanContext();
+    this.record = new CallRecord(method, identity, onBehalfOf, span, { methodOriginal });
   }
 
-  succeeded() {
+  succeeded(replayed = false) {
+    this.record.replayed ||= replayed;
     this.#end(null);
   }
 
   /** Ends the call with what was thrown, and returns the error for grpc-js to send. */
   failed(error: unknown): ServiceError {
-    const failure = this.#toFailure(error);
+    const failure = failureOf(error, this.#context, this.record);
     this.#end(failure);
-    return toServiceError(failure);
-  }
-
-  /** An error that is neither a Failure nor the database's is a bug: it is logged and not sent. */
-  #toFailure(error: unknown): Failure {
-    const failure = error instanceof Failure ? error : toDatabaseFailure(error);
-    if (failure) return failure;
-    const { traceId, spanId } = this.caller;
-    this.#context.log.error(
-      { err: error, method: this.#method, trace_id: traceId, span_id: spanId },
-      'bug',
-    );
-    return internalFailure(traceId);
+    const answer = toServiceError(failure);
+    this.#context.answerTime.addTo(answer.metadata);
+    return answer;
   }
 
   #end(failure: Failure | null) {
-    this.#context.inFlight.ended();
+    const { inFlight, observers, log } = this.#context;
+    const { record } = this;
+    inFlight.ended();
     const code = failure ? statusCodeOf(failure.reason) : status.OK;
-    this.#endSpan(code, failure);
-    this.#log(code, failure);
+    record.end(status[code], failure);
+    const isRecording = this.#span.isRecording();
+    if (this.request && (isRecording || failure || log.isLevelEnabled('debug')))
+      recordRequest(record, this.request);
+    if (isRecording) this.#describeSpan(code, failure);
+    this.#span.end();
+    observers.callEnded(record);
   }
 
-  #endSpan(code: status, failure: Failure | null) {
+  #describeSpan(code: status, failure: Failure | null) {
     const span = this.#span;
-    if (span.isRecording()) {
-      span.setAttribute('rpc.response.status_code', status[code]);
-      if (failure) span.setAttribute('error.type', failure.reason);
-      if (SERVER_ERRORS.has(code)) span.setStatus({ code: SpanStatusCode.ERROR });
-    }
-    span.end();
-  }
-
-  #log(code: status, failure: Failure | null) {
-    const { log } = this.#context;
-    if (!log.isLevelEnabled('debug')) return;
-    const { caller, traceId, spanId } = this.caller;
-    log.debug(
-      {
-        ...failure?.metadata,
-        method: this.#method,
-        caller,
-        trace_id: traceId,
-        span_id: spanId,
-        code: status[code],
-        ...(failure && { reason: failure.reason }),
-      },
-      'call',
-    );
+    span.setAttributes(attributesOfCall(this.record));
+    span.setAttributes(addressesOf(this.#stream));
+    for (const unit of this.record.units.slice(-LINKS_MAX))
+      span.addLink({ context: spanContextOf(unit) });
+    if (failure && isFault(code)) failSpan(span, failure.reason);
   }
 }
 
-/** How OpenTelemetry reads `traceparent` from request metadata. */
-const metadataGetter: TextMapGetter<Metadata> = {
-  get: (metadata, key) => metadata.get(key).map(String),
-  keys: (metadata) => Object.keys(metadata.getMap()),
-};
+/** By method: what samplers are told. */
+const startAttributes = new Map<string, AttributesOf<'rpc'>>();
+
+function startAttributesOf(method: string): AttributesOf<'rpc'> {
+  let attributes = startAttributes.get(method);
+  if (!attributes) {
+    attributes = { 'rpc.system.name': 'grpc', 'rpc.method': method };
+    startAttributes.set(method, attributes);
+  }
+  return attributes;
+}

@@ -1,6 +1,6 @@
 /**
  * The answer to calls that are not admitted. Most calls of an overload get it, so it is encoded for many at
- * once, and such a call has no span, no line of log, and nothing decoded.
+ * once, and such a call has no span, few of them a line of log, and nothing of them is decoded.
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { ServiceError } from '@grpc/grpc-js';
@@ -37,11 +37,12 @@ export class OverloadAnswer {
     return this.#encode().error;
   }
 
-  /** Answers a call whose request metadata has arrived, if it is not admitted. */
-  refuses(stream: ServerHttp2Stream, caller: string, headers: IncomingHttpHeaders): boolean {
-    if (this.#admission.admitsCaller(caller, timeoutMsOf(headers[TIMEOUT_KEY]))) return false;
-    answerWith(stream, this.#encode().headers);
-    return true;
+  /** Answers a call whose request metadata has arrived, if it is not admitted. Null: it is. */
+  refuses(stream: ServerHttp2Stream, caller: string, headers: IncomingHttpHeaders): Failure | null {
+    if (this.#admission.admitsCaller(caller, timeoutMsOf(headers[TIMEOUT_KEY]))) return null;
+    const { headers: answer, failure } = this.#encode();
+    answerWith(stream, answer);
+    return failure;
   }
 
   #encode(): Encoded {

@@ -45,7 +45,7 @@ function parseToken(token: string): string[] | null {
 }
 
 /** A page ends at this size, even below the page size: clients refuse messages above 4 MB by default. */
-const PAGE_BYTES_MAX = 3 * 1024 * 1024;
+export const PAGE_BYTES_MAX = 3 * 1024 * 1024;
 
 /** The messages of one page, and the token of the next; the token of the last page is empty. */
 export function toPage<Row, Message>(

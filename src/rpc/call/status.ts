@@ -15,6 +15,8 @@ import { offerMessage } from '../messages/pack.ts';
 const DOMAIN = 'billing.scrip';
 /** The trailer that carries a google.rpc.Status. */
 export const DETAILS_KEY = 'grpc-status-details-bin';
+/** The trailer by which gRPC's own retries learn when to repeat a call: what RetryInfo says, in milliseconds. */
+const PUSHBACK_KEY = 'grpc-retry-pushback-ms';
 
 const STATUS_CODES: Readonly<Record<Reason, status>> = {
   INVALID_FIELD: status.INVALID_ARGUMENT,
@@ -28,15 +30,20 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   PLAN_NOT_FOUND: status.NOT_FOUND,
   ENTRY_NOT_FOUND: status.NOT_FOUND,
   DELIVERY_NOT_FOUND: status.NOT_FOUND,
+  GRANT_NOT_FOUND: status.NOT_FOUND,
   ACCOUNT_EXISTS: status.ALREADY_EXISTS,
   PAYMENT_REFERENCE_USED: status.ALREADY_EXISTS,
   INSUFFICIENT_CREDITS: status.FAILED_PRECONDITION,
   EXCEEDS_RESERVATION: status.FAILED_PRECONDITION,
   EXCEEDS_COMMIT: status.FAILED_PRECONDITION,
+  GRANT_ENDED: status.FAILED_PRECONDITION,
+  EXCEEDS_GRANT: status.FAILED_PRECONDITION,
+  GRANT_RESERVED: status.FAILED_PRECONDITION,
   RESERVATION_COMMITTED: status.FAILED_PRECONDITION,
   RESERVATION_RELEASED: status.FAILED_PRECONDITION,
   RESERVATION_EXPIRED: status.FAILED_PRECONDITION,
   ACCOUNT_CLOSED: status.FAILED_PRECONDITION,
+  ACCOUNT_SUSPENDED: status.FAILED_PRECONDITION,
   RATE_CARD_VERSION_UNKNOWN: status.FAILED_PRECONDITION,
   OVERAGE_LIMIT_REACHED: status.FAILED_PRECONDITION,
   OVERAGE_RESERVED: status.FAILED_PRECONDITION,
@@ -48,6 +55,9 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   PURCHASE_NOT_FOUND: status.NOT_FOUND,
   PACK_EXISTS: status.ALREADY_EXISTS,
   PURCHASE_NOT_MISMATCHED: status.FAILED_PRECONDITION,
+  ACCOUNT_NOT_CLOSED: status.FAILED_PRECONDITION,
+  RESERVATION_ACTIVE: status.FAILED_PRECONDITION,
+  PURCHASE_UNSETTLED: status.FAILED_PRECONDITION,
   CHECKOUT_NOT_CONFIGURED: status.FAILED_PRECONDITION,
   CHECKOUT_FAILED: status.FAILED_PRECONDITION,
   PAYMENT_PROVIDER_UNAVAILABLE: status.UNAVAILABLE,
@@ -61,6 +71,7 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   SERVICE_UNKNOWN: status.NOT_FOUND,
   POSITION_LOST: status.FAILED_PRECONDITION,
+  CHARGE_NOT_FOUND: status.NOT_FOUND,
   CALLER_UNKNOWN: status.UNAUTHENTICATED,
   CALLER_NOT_ALLOWED: status.PERMISSION_DENIED,
   CALLER_LIMIT_REACHED: status.RESOURCE_EXHAUSTED,
@@ -79,19 +90,36 @@ const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
 
 export const statusCodeOf = (reason: Reason): status => STATUS_CODES[reason];
 
+/** The status codes that OpenTelemetry counts as errors of the server; the others are the caller's. */
+const FAULTS: ReadonlySet<status> = new Set([
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.UNIMPLEMENTED,
+  status.INTERNAL,
+  status.UNAVAILABLE,
+  status.DATA_LOSS,
+]);
+
+export const isFault = (code: status): boolean => FAULTS.has(code);
+
+/** The same, by the name of the code. */
+export const isFaultName = (name: string): boolean => isFault(status[name as keyof typeof status]);
+
 /** Largest size of the trailers of an error. Clients in Java accept 8 KB of metadata by default. */
 const TRAILERS_MAX = 7_500;
 /** The length to which the texts of a failure are cut that would exceed it. */
 const TEXT_MAX = 100;
 
 /** The error that grpc-js sends for a failure. */
-export function toServiceError(failure: Failure): ServiceError {
+export function toServiceError(failure: Failure): ServiceError & { readonly metadata: Metadata } {
   const code = statusCodeOf(failure.reason);
   const whole = encodeStatus(failure);
   const isSmall = trailersSize(failure, whole) <= TRAILERS_MAX;
   const sent = isSmall ? failure : shortened(failure);
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, isSmall ? whole : encodeStatus(sent));
+  const retryAfterMs = retryAfterOf(failure);
+  if (retryAfterMs !== undefined) metadata.set(PUSHBACK_KEY, String(retryAfterMs));
   return Object.assign(new Error(sent.message), { code, details: sent.message, metadata });
 }
 
@@ -135,8 +163,7 @@ export function detailsOf(failure: Failure): readonly Any[] {
       ),
     );
   }
-  const retryAfterMs =
-    failure instanceof RetryLater ? failure.retryAfterMs : RETRY_AFTER_MS[reason];
+  const retryAfterMs = retryAfterOf(failure);
   if (retryAfterMs !== undefined) {
     const retryDelay = {
       seconds: BigInt(Math.floor(retryAfterMs / 1_000)),
@@ -148,6 +175,9 @@ export function detailsOf(failure: Failure): readonly Any[] {
     details.push(packAny('billing.v1.InsufficientCredits', encodeOffers(failure.offers)));
   return details;
 }
+
+const retryAfterOf = (failure: Failure): number | undefined =>
+  failure instanceof RetryLater ? failure.retryAfterMs : RETRY_AFTER_MS[failure.reason];
 
 const OFFERS_MAX = 5;
 /** A title can have 200 characters of 4 bytes. */

@@ -17,7 +17,8 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { Failure } from '../../failure.ts';
-import { accessOf, accessOfStream } from './access.ts';
+import { OTHER_METHOD } from '../../telemetry/call-record.ts';
+import { accessOfStream, streamOf } from './access.ts';
 import { CallEntry, type EntryContext } from './call-entry.ts';
 import { type CallContext, ObservedCall } from './observed-call.ts';
 import { messageUndecodable } from './request-decoder.ts';
@@ -40,7 +41,7 @@ type TransportCall = ServerInterceptingCallInterface & {
 export function transportFailures(context: CallContext): ServerInterceptor {
   // One function for all calls: `release-on-close.ts` says what a function per call would cost.
   function sendStatus(this: TransportCall, sent: Status) {
-    if (this.checkCancelled()) return;
+    if (this.checkCancelled() || isUnwritten(sent)) return;
     const { sendStatus: send } = Object.getPrototypeOf(this) as TransportCall;
     send.call(this, hasDetails(sent) ? sent : withDetails(context, this, sent));
   }
@@ -49,6 +50,10 @@ export function transportFailures(context: CallContext): ServerInterceptor {
 
 const hasDetails = ({ code, metadata }: Status): boolean =>
   code === status.OK || (metadata?.get(DETAILS_KEY).length ?? 0) > 0;
+
+/** A message could not be written: its reader has gone, and the call is told that it was cancelled. */
+const isUnwritten = ({ code, details }: Status): boolean =>
+  code === status.INTERNAL && details === 'Internal server error';
 
 function withDetails(
   context: CallContext,
@@ -62,6 +67,7 @@ function withDetails(
     handler.path.slice(1),
     metadata,
     accessOfStream(stream),
+    stream,
   );
   return observed.failed(toFailure(sent) ?? new Error(sent.details));
 }
@@ -169,8 +175,9 @@ const unknownMethodHandler = (context: CallContext, path: string): Handler => ({
   path,
   func(call) {
     const method = shorten(path.slice(1));
-    // As OpenTelemetry names methods that do not exist: their number is not limited.
-    const observed = new ObservedCall(context, method, call.metadata, accessOf(call), '_OTHER');
+    const stream = streamOf(call);
+    const access = accessOfStream(stream);
+    const observed = new ObservedCall(context, OTHER_METHOD, call.metadata, access, stream, method);
     call.emit('error', observed.failed(methodUnknown(method)));
   },
   serialize: (bytes) => bytes,

@@ -17,6 +17,7 @@ import {
 } from '../../gen/billing/v1/event_service.ts';
 import { findDeliveries } from '../../queries/deliveries.ts';
 import type { DeliveryState } from '../../store/tables/deliveries.ts';
+import { actorOf } from '../call/audit-log.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
@@ -65,7 +66,7 @@ export async function listDeliveries(
 export async function replayDelivery(
   { em, clock, audit }: ServiceContext,
   request: ReplayDeliveryRequest,
-  { caller }: UnaryCall,
+  { record }: UnaryCall,
 ): Promise<ReplayDeliveryResponse> {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
@@ -78,7 +79,7 @@ export async function replayDelivery(
       `account ${accountId} has no delivery of event ${eventId}`,
       { account_id: accountId, event_id: eventId },
     );
-  audit.acted({ method: 'ReplayDelivery', ...caller, accountId });
+  audit.acted({ ...actorOf(record), method: 'ReplayDelivery', accountId });
   return { delivery: deliveryMessage(delivery) };
 }
 
@@ -88,13 +89,13 @@ const REPLAYED_MAX = 1_000;
 export async function replayDeadDeliveries(
   { em, clock, audit }: ServiceContext,
   { accountId }: ReplayDeadDeliveriesRequest,
-  { caller, access }: UnaryCall,
+  { record, access }: UnaryCall,
 ): Promise<ReplayDeadDeliveriesResponse> {
   const check = new FieldChecker();
   if (accountId) check.accountId(accountId);
   check.throwIfInvalid();
   const of = { accountId, scope: access.permissions.accounts };
   const replayed = await replayDead(em(), of, clock.now(), REPLAYED_MAX);
-  audit.acted({ method: 'ReplayDeadDeliveries', ...caller, accountId });
+  audit.acted({ ...actorOf(record), method: 'ReplayDeadDeliveries', accountId });
   return { replayed };
 }

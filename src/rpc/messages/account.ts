@@ -4,11 +4,14 @@ import {
   Account_State,
   type Account as AccountMessage,
   type AutoTopUp as AutoTopUpMessage,
+  RunningWork,
+  type Suspension as SuspensionMessage,
 } from '../../gen/billing/v1/account_service.ts';
 import {
   type Account,
   effectiveLowBalanceLevels,
   effectivePauseFloor,
+  type Suspension,
 } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import { mapOf } from '../../map-of.ts';
@@ -20,7 +23,7 @@ import { durationMessage, optionalInstant } from './time.ts';
 export const accountMessage = (account: Account, terms: Terms): AccountMessage => ({
   accountId: account.accountId,
   planId: account.planId,
-  state: Account_State[account.state],
+  state: Account_State[stateOf(account)],
   displayName: account.displayName,
   labels: mapOf(account.labels),
   openedAt: new Date(account.openedAt),
@@ -34,6 +37,16 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
   autoTopUp: account.autoTopUp ? autoTopUpMessage(account.autoTopUp) : undefined,
   topUpDueAt: optionalInstant(account.topUpDueAt),
   topUpPurchaseId: account.topUps?.purchaseId ?? '',
+  suspension: account.suspension ? suspensionMessage(account.suspension) : undefined,
+});
+
+const stateOf = ({ state, suspension }: Account) =>
+  state === 'OPEN' && suspension ? ('SUSPENDED' as const) : state;
+
+const suspensionMessage = ({ since, running, ...said }: Suspension): SuspensionMessage => ({
+  ...said,
+  since: new Date(since),
+  running: RunningWork[running],
 });
 
 const autoTopUpMessage = (setting: AutoTopUp): AutoTopUpMessage => ({

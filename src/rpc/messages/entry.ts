@@ -68,4 +68,5 @@ const BUCKETS: Readonly<Record<BucketKind, Bucket_Kind>> = {
   overage_reserved: Bucket_Kind.OVERAGE_RESERVED,
   consumed: Bucket_Kind.CONSUMED,
   expired: Bucket_Kind.EXPIRED,
+  voided: Bucket_Kind.VOIDED,
 };

@@ -26,6 +26,8 @@ export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
   createdAt: new Date(grant.createdAt),
   operations: [...grant.operations],
   stranded: grant.stranded && grant.remaining > 0n,
+  voided: grant.voided,
+  voidOnReturn: grant.voidOnReturn,
 });
 
 export const allocationMessage = ({ grantId, credits }: Allocation): AllocationMessage => ({

@@ -14,6 +14,7 @@ import {
   findStatementsOfPlan,
   type PlanStatementsFilter,
 } from '../../queries/statements.ts';
+import type { CallRecord } from '../../telemetry/call-record.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { loadAccount } from '../call/load-account.ts';
@@ -32,11 +33,12 @@ export async function exportStatements(
   write: Write,
   cancelled: AbortSignal,
   permitted: () => Permissions,
+  call: CallRecord,
 ): Promise<void> {
   const { of, from, to, format } = parseRequest(request);
   const pages =
     of.$case === 'accountId'
-      ? statementsOfAccount(context, of.value, from, to)
+      ? statementsOfAccount(context, of.value, from, to, call)
       : statementsOfPlan(context, { planId: of.value, toMonth: to }, from, cancelled, permitted);
   let piece = format.header;
   for await (const statements of pages) {
@@ -62,9 +64,10 @@ async function* statementsOfAccount(
   accountId: string,
   from: string,
   to: string,
+  call: CallRecord,
 ): AsyncGenerator<readonly Statement[]> {
   await loadAccount(context, accountId);
-  await context.statementCloser.close(accountId);
+  await context.statementCloser.close(accountId, call);
   const beforeMonth = formatMonth(monthStart(parseMonth(to), 1));
   yield await findStatementsOfMonths(context.em(), accountId, from, beforeMonth);
 }

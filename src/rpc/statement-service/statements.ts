@@ -10,6 +10,7 @@ import { parseMonth } from '../../ledger/month.ts';
 import { computeStatement } from '../../queries/compute-statement.ts';
 import { findStatement, findStatements } from '../../queries/statements.ts';
 import { FieldChecker } from '../call/field-checker.ts';
+import type { UnaryCall } from '../call/handlers.ts';
 import { loadAccount, loadBook } from '../call/load-account.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import { statementMessage } from '../messages/statement.ts';
@@ -19,6 +20,7 @@ import { checkMonth, checkMonthOfAccount } from './month.ts';
 export async function getStatement(
   context: ServiceContext,
   request: GetStatementRequest,
+  { record }: UnaryCall,
 ): Promise<GetStatementResponse> {
   const { em, catalogue, statementCloser } = context;
   const check = new FieldChecker();
@@ -26,7 +28,7 @@ export async function getStatement(
   const month = checkMonth(check, 'month', request.month);
   check.throwIfInvalid();
   // Once shown, the statement of a month that has ended must never change.
-  await statementCloser.close(accountId);
+  await statementCloser.close(accountId, record);
   const closed = await findStatement(em(), accountId, month);
   if (closed) return { statement: statementMessage(closed) };
   const { account, now } = await loadBook(context, accountId);
@@ -41,6 +43,7 @@ const MONTH_KEY = /^\d{4}-\d{2}$/;
 export async function listStatements(
   context: ServiceContext,
   request: ListStatementsRequest,
+  { record }: UnaryCall,
 ): Promise<ListStatementsResponse> {
   const { em, statementCloser } = context;
   const check = new FieldChecker();
@@ -50,7 +53,7 @@ export async function listStatements(
   const list = ['statements', accountId];
   const before = decodePageToken(list, request.pageToken, MONTH_KEY);
   await loadAccount(context, accountId);
-  await statementCloser.close(accountId);
+  await statementCloser.close(accountId, record);
   const rows = await findStatements(em(), accountId, before, pageSize + 1);
   const { messages, nextPageToken } = toPage(
     rows,

@@ -1,6 +1,6 @@
 /** The table of accounts, and auto top-up as JSON on their rows. */
 import type { JsonInteger } from '../../canonical.ts';
-import type { AccountState } from '../../ledger/account.ts';
+import type { AccountState, Suspension } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { CallerDays } from '../../ledger/caller-limits.ts';
 import type { Labels } from '../../ledger/entry.ts';
@@ -61,6 +61,7 @@ export const accounts = defineTable({
     openedAt: instant('inserted'),
     closedAt: instant('settings', 'null while the account is open').nullable(),
     state: text<AccountState>('settings'),
+    suspension: json<Suspension>('settings', 'new work is refused; null: it is not').nullable(),
     planId: text('settings', 'the plan that the account lives under'),
     displayName: text('settings'),
     labels: json<Labels>('settings', '{"name": "value"}'),
@@ -134,7 +135,7 @@ export const accounts = defineTable({
     accounts_by_plan: { on: ['planId', 'accountId'] },
   },
   privileges: 'select, insert, update',
-  unanalyzed: ['labels', 'autoTopUp', 'topUps', 'eventsHash', 'lastHash'],
+  unanalyzed: ['suspension', 'labels', 'autoTopUp', 'topUps', 'eventsHash', 'lastHash'],
   fillfactor: 70,
 });
 

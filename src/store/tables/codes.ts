@@ -27,6 +27,11 @@ export const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   REINSTATE: 21,
   REJECT_PURCHASE: 22,
   PAYMENT: 23,
+  ERASE_ACCOUNT_DATA: 24,
+  VOID_GRANT: 25,
+  UPDATE_GRANT: 26,
+  SUSPEND_ACCOUNT: 27,
+  RESUME_ACCOUNT: 28,
 };
 
 export const METHOD_CODES: Readonly<Record<Method, number>> = {
@@ -46,6 +51,11 @@ export const METHOD_CODES: Readonly<Record<Method, number>> = {
   Release: 14,
   Charge: 15,
   Refund: 16,
+  EraseAccountData: 17,
+  VoidGrant: 18,
+  UpdateGrant: 19,
+  SuspendAccount: 20,
+  ResumeAccount: 21,
 };
 
 /** The same numbers as in the enum Reservation.State of the protos. Reservations that ended otherwise have no row. */

@@ -108,6 +108,10 @@ export const entries = defineTable({
     entries_by_purchase: { on: ['purchaseId'], where: 'purchase_id is not null' },
     entries_by_trace: { on: ['traceId'], where: 'trace_id is not null' },
     entries_by_reference: { on: ['reference'], where: 'reference is not null' },
+    entries_by_refunded: {
+      on: ['accountId', 'refundedSeq'],
+      where: 'refunded_seq is not null',
+    },
   },
   privileges: 'select, insert',
   unanalyzed: ['content', 'hash', 'fingerprint', 'response', 'personal', 'salt', 'erasedHash'],

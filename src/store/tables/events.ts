@@ -1,7 +1,7 @@
 /** The table of events: the outbox. */
 import type { EventType, LedgerEvent } from '../../ledger/event.ts';
 import type { SealedEvent } from '../../ledger/event-hash.ts';
-import { bigint, bytea, instant, json, text, uuid } from '../../pg/column.ts';
+import { bigint, boolean, bytea, instant, json, text, uuid } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
 
 export type PositionedEvent = LedgerEvent & { readonly position: bigint };
@@ -21,8 +21,10 @@ export const events = defineTable({
     data: json<Readonly<Record<string, string>>>('inserted', '{"name": "value"}'),
     traceId: text('inserted', 'W3C trace id, hexadecimal, of what caused it'),
     spanId: text('inserted'),
-    salt: bytea('inserted', 'hashed with the data; null: erased').nullable(),
-    hash: bytea('inserted', 'SHA-256 over the row and the statement that it says was closed'),
+    sampled: boolean('inserted', 'whether that span was exported'),
+    salt: bytea('inserted', 'hashed with the data; null: both are erased').nullable(),
+    dataHash: bytea('inserted', 'SHA-256 over data and salt; it stays when they are erased'),
+    hash: bytea('inserted', 'SHA-256 over the rest and the statement that it says was closed'),
   },
   // Events are read once they have their position.
   toDomain: (values) => values as PositionedEvent,
@@ -33,5 +35,5 @@ export const events = defineTable({
     events_of_account: { on: ['accountId', 'position'] },
   },
   privileges: 'select, insert, update',
-  unanalyzed: ['data', 'salt', 'hash'],
+  unanalyzed: ['data', 'salt', 'dataHash', 'hash'],
 });

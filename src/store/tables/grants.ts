@@ -19,13 +19,15 @@ export const grants = defineTable({
     amount: bigint('inserted'),
     remaining: bigint('updated', 'not spent yet'),
     reserved: bigint('updated', 'of remaining: set aside by active reservations'),
+    voided: bigint('settings', 'an operator voided so many; null: 0').nullIs(0n),
+    voidOnReturn: bigint('settings', 'voided as they come back; null: 0').nullIs(0n),
     category: text<GrantCategory>('inserted'),
-    priority: int('inserted', 'lower burns first'),
+    priority: int('settings', 'lower burns first'),
     effectiveAt: instant('inserted'),
-    expiresAt: instant('inserted', 'null: never').nullable(),
+    expiresAt: instant('settings', 'null: never').nullable(),
     source: text<GrantSource>('inserted', 'WELCOME, ALLOWANCE, PURCHASE, OPERATOR or REFUND'),
     sourceReference: text('inserted'),
-    operations: json<readonly string[]>('inserted', 'that it pays for, ordered; null: all')
+    operations: json<readonly string[]>('settings', 'that it pays for, ordered; null: all')
       .nullable()
       .as(
         (stored) => stored ?? ALL_OPERATIONS,
@@ -44,10 +46,11 @@ export const grants = defineTable({
     grants_amount_check: 'amount > 0',
     grants_remaining_check: ['remaining >= 0', 'remaining <= amount'],
     grants_reserved_check: ['reserved >= 0', 'reserved <= remaining'],
+    grants_voided_check: ['voided > 0', 'voided <= amount - remaining', 'void_on_return > 0'],
     grants_priority_check: ['priority >= 0', 'priority <= 100'],
     grants_expiry_check: 'expires_at > effective_at',
     grants_category_check: "category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')",
-    grants_state_check: "state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')",
+    grants_state_check: "state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED', 'VOIDED')",
     grants_operations_check: 'jsonb_array_length(operations) > 0',
     grants_paid_check: "(category = 'PAID') = paid",
     grants_open_check: "(state = 'SCHEDULED' or remaining > 0) = open",

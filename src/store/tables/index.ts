@@ -17,6 +17,7 @@ import { rateCards } from './rate-cards.ts';
 import { refunded } from './refunded.ts';
 import { reservations } from './reservations.ts';
 import { statements } from './statements.ts';
+import { verifyRuns } from './verify-runs.ts';
 
 /** In the order of docs/schema.sql. */
 export const tables = [
@@ -37,6 +38,7 @@ export const tables = [
   deliveries,
   clockHeartbeats,
   clockAcceptances,
+  verifyRuns,
 ] as const;
 
 export const entities = {
@@ -57,4 +59,5 @@ export const entities = {
   deliveries: entityOf(deliveries),
   clockHeartbeats: entityOf(clockHeartbeats),
   clockAcceptances: entityOf(clockAcceptances),
+  verifyRuns: entityOf(verifyRuns),
 };

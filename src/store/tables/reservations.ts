@@ -91,6 +91,7 @@ export const reservations = defineTable({
       on: ['accountId', 'expiresAt'],
       where: `state = ${RESERVATION_STATE_CODES.ACTIVE}`,
     },
+    reservations_by_age: { on: ['state', 'createdAt', 'reservationId'] },
   },
   privileges: 'select, insert, update, delete',
   unanalyzed: ['allocations', 'expiredAllocations', 'heldFor', 'labels'],

@@ -1,0 +1,162 @@
+/** TraceCharge: the path of a charge, from any of its ids. */
+import { Failure } from '../../failure.ts';
+import {
+  ChargeCandidate,
+  ChargePath,
+  type TraceChargeRequest,
+  type TraceChargeResponse,
+} from '../../gen/billing/v1/operator_service.ts';
+import { findAccount } from '../../queries/accounts.ts';
+import { findChargePath } from '../../queries/charge-path.ts';
+import { type ChargeId, type FoundCharge, findCharges } from '../../queries/found-charges.ts';
+import { ownerOf } from '../call/access.ts';
+import { encodeMessage } from '../call/codec.ts';
+import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
+import type { UnaryCall } from '../call/handlers.ts';
+import { loadAccount } from '../call/load-account.ts';
+import { decodePageToken, encodePageToken, PAGE_BYTES_MAX, toPage } from '../call/pages.ts';
+import { candidateMessage, chargePathMessage } from '../messages/charge.ts';
+import type { ServiceContext } from '../service-context.ts';
+
+const PAGE_MAX = 100;
+/** The time and place of a charge's first entry that has the id. */
+const POSITION = /^\d{1,15} [1-9]\d{0,18} [\x21-\x7e]{1,128}$/;
+const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
+/** Of these several charges of an account, or of several accounts, can have the same. */
+const AMBIGUOUS: ReadonlySet<ChargeId['kind']> = new Set(['requestId', 'reference']);
+
+export async function traceCharge(
+  context: ServiceContext,
+  request: TraceChargeRequest,
+  { access }: UnaryCall,
+): Promise<TraceChargeResponse> {
+  const { accountId } = request;
+  const { id, pageSize } = parseRequest(request);
+  const list = ['charges', accountId, id.kind, id.value];
+  const after = decodePageToken(list, request.pageToken, POSITION);
+  const owner = ownerOf(access);
+  const { charges, truncated } = await findCharges(context.em(), {
+    id,
+    accountId,
+    scope: access.permissions.accounts,
+    caller: owner,
+  });
+  if (charges.length === 0) throw await notFound(context, id, accountId);
+  const page = charges.filter((found) => after === null || isAfter(found, after));
+  const tokenOf = (found: FoundCharge) => encodePageToken(list, positionOf(found));
+  if (charges.length > 1 && AMBIGUOUS.has(id.kind)) {
+    const { messages: candidates, nextPageToken } = toPage(
+      page,
+      pageSize,
+      ChargeCandidate,
+      candidateMessage,
+      tokenOf,
+    );
+    return { paths: [], candidates, nextPageToken, truncated };
+  }
+  const { paths, last } = await loadPaths(context, page.slice(0, pageSize), id, owner);
+  const nextPageToken = last && last !== page.at(-1) ? tokenOf(last) : '';
+  return { paths, candidates: [], nextPageToken, truncated };
+}
+
+/** The paths of the first of the charges, as many as one response can carry, and the last that was looked at. */
+async function loadPaths(
+  { em, clock, catalogue, traceUrlTemplate }: ServiceContext,
+  charges: readonly FoundCharge[],
+  id: ChargeId,
+  owner: string | null,
+): Promise<{ readonly paths: ChargePath[]; readonly last: FoundCharge | null }> {
+  const now = clock.now();
+  const graceMs = async (accountId: string): Promise<number> => {
+    const account = await findAccount(em(), accountId);
+    const plan = account && (await catalogue.findPlan(account.planId, now));
+    return plan?.planAt(now).terms.reservation.graceMs ?? 0;
+  };
+  const paths: ChargePath[] = [];
+  let last: FoundCharge | null = null;
+  let bytes = 0;
+  for (const found of charges) {
+    const path = await findChargePath(em(), found.key, now, graceMs);
+    const message = chargePathMessage(path, { id, now, urlTemplate: traceUrlTemplate });
+    bytes += encodeMessage(ChargePath, message).length;
+    if (bytes > PAGE_BYTES_MAX && paths.length > 0) break;
+    last = found;
+    // Who sees only own work does not see that of another, in which an own call had a part.
+    if (owner === null || path.steps[0]?.entry.caller === owner) paths.push(message);
+  }
+  return { paths, last };
+}
+
+function parseRequest({ accountId, id, pageSize }: TraceChargeRequest) {
+  const check = new FieldChecker();
+  if (accountId) check.accountId(accountId);
+  const size = Math.min(check.pageSize(pageSize), PAGE_MAX);
+  const parsed = parseId(check, accountId, id);
+  check.throwIfInvalid();
+  return { id: parsed, pageSize: size };
+}
+
+/** Each id in the form in which it is stored. */
+function parseId(check: FieldChecker, accountId: string, id: TraceChargeRequest['id']): ChargeId {
+  switch (id?.$case) {
+    case undefined:
+      check.addViolation(
+        'id',
+        'is required: a trace, reservation, request, entry, reference or purchase',
+      );
+      return { kind: 'traceId', value: '' };
+    case 'traceId': {
+      const value = id.value.toLowerCase();
+      if (!TRACE_ID.test(value))
+        check.addViolation('trace_id', 'must be 32 hexadecimal digits, not all of them 0');
+      return { kind: 'traceId', value };
+    }
+    case 'reservationId':
+      return { kind: 'reservationId', value: check.reservationId(id.value) };
+    case 'purchaseId':
+      return { kind: 'purchaseId', value: check.purchaseId(id.value) };
+    case 'requestId':
+      return { kind: 'requestId', value: check.requestId(id.value) };
+    case 'reference':
+      return { kind: 'reference', value: check.text('reference', id.value, 256, 1) };
+    case 'entrySeq':
+      if (id.value < 1n) check.addViolation('entry_seq', 'must be 1 or more');
+      if (!ACCOUNT_ID.test(accountId))
+        check.addViolation('account_id', 'is required with entry_seq');
+      return { kind: 'seq', value: String(id.value) };
+  }
+}
+
+const positionOf = ({ at, seq, key }: FoundCharge): string => `${at} ${seq} ${key.accountId}`;
+
+/** Charges are in the order of the time of their first entries, then of their seqs and accounts. */
+function isAfter({ at, seq, key }: FoundCharge, position: string): boolean {
+  const [time = '', number = '', accountId = ''] = position.split(' ');
+  if (at !== Number(time)) return at > Number(time);
+  if (seq !== BigInt(number)) return seq > BigInt(number);
+  return key.accountId > accountId;
+}
+
+const NAMES: Readonly<Record<ChargeId['kind'], string>> = {
+  traceId: 'trace_id',
+  reservationId: 'reservation_id',
+  requestId: 'request_id',
+  seq: 'entry_seq',
+  reference: 'reference',
+  purchaseId: 'purchase_id',
+};
+
+async function notFound(
+  context: ServiceContext,
+  { kind, value }: ChargeId,
+  accountId: string,
+): Promise<Failure> {
+  if (accountId) await loadAccount(context, accountId);
+  const name = NAMES[kind];
+  const of = accountId ? ` of account ${accountId}` : '';
+  return new Failure(
+    'CHARGE_NOT_FOUND',
+    `no entry${of} has the ${name} ${value}; a call that was refused wrote none`,
+    { kind: name, id: value, ...(accountId && { account_id: accountId }) },
+  );
+}

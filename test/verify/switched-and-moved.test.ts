@@ -1,0 +1,163 @@
+/** What the row of an account says after its auto top-up was switched off, or it has moved to another plan. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { defined, entriesOf } from '../accounts.ts';
+import { execute } from '../postgres.ts';
+import { requestId, type TestService } from '../service.ts';
+import { startSampleService } from './sample-ledger.ts';
+
+let scrip: TestService;
+
+beforeAll(async () => {
+  scrip = await startSampleService({ frozenAt: Date.UTC(2031, 0, 25) });
+});
+
+afterAll(() => scrip.stop());
+
+const named = (accountId: string) => ({ accountId, requestId: requestId(), reason: 'a test' });
+
+/** Sets a column of the account's row to SQL, audits, and restores it. Resolves to what verify found. */
+async function foundWith(accountId: string, column: string, value: string) {
+  const set = (sql: string, parameters: unknown[]) =>
+    execute(scrip.databaseUrl, `update accounts set ${column} = ${sql} where account_id = $1`, [
+      accountId,
+      ...parameters,
+    ]);
+  const [before] = await execute(
+    scrip.databaseUrl,
+    `select ${column}::text as text, pg_typeof(${column})::text as type from accounts where account_id = $1`,
+    [accountId],
+  );
+  await set(value, []);
+  const result = await verify(scrip.databaseUrl, { accountId, all: true });
+  await set(`$2::text::${before?.['type']}`, [before?.['text']]);
+  expect(await verify(scrip.databaseUrl, { accountId })).toMatchObject({ ok: true });
+  return result.ok ? [] : result.discrepancies.map(({ what }) => what);
+}
+
+describe('an account that left a postpaid plan with overage of the month', () => {
+  let accountId: string;
+  beforeAll(async () => {
+    accountId = await scrip.open('postpaid');
+    await scrip.billing.charge({ ...named(accountId), credits: 40n });
+    await scrip.accounts.moveAccount({ ...named(accountId), planId: 'waterfall' });
+    await scrip.accounts.moveAccount({ ...named(accountId), planId: 'postpaid' });
+    await scrip.accounts.moveAccount({ ...named(accountId), planId: 'bare' });
+  });
+
+  test.each([
+    ['null', 'none'],
+    [`'waterfall'`, 'waterfall'],
+    [`'bare'`, 'bare'],
+  ])('names the plan that prices the month, and not %s', async (value, said) => {
+    expect(await foundWith(accountId, 'statement_plan_id', value)).toEqual([
+      `statement_plan_id is ${said}, its month to close is priced by postpaid`,
+    ]);
+  });
+
+  test.each(['infinity', '-infinity', '294000-01-01'])(
+    'has no month that ends at %s',
+    async (at) => {
+      const found = await foundWith(accountId, 'statement_due_at', `'${at}'`);
+      expect(found).toContainEqual(expect.stringMatching(/^statement_due_at is /));
+    },
+  );
+
+  test('has no plan to price by once that month is closed', async () => {
+    scrip.setNow(Date.UTC(2031, 1, 2));
+    const entries = await entriesOf(scrip, accountId);
+    const { seq } = defined(entries.find(({ kind }) => kind === Entry_Kind.CHARGE));
+    await scrip.service.sweep();
+    expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+    // A refund of overage makes another month due.
+    await scrip.billing.refund({ ...named(accountId), seq, all: true });
+    expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+    scrip.setNow(Date.UTC(2031, 2, 2));
+    await scrip.service.sweep();
+    expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+  });
+});
+
+describe('an account that moved to a plan with an allowance', () => {
+  let accountId: string;
+  beforeAll(async () => {
+    scrip.setNow(Date.UTC(2031, 4, 10));
+    accountId = await scrip.open('bare');
+    scrip.setNow(Date.UTC(2031, 4, 12));
+    await scrip.accounts.moveAccount({ ...named(accountId), planId: 'prepaid' });
+    scrip.setNow(Date.UTC(2031, 4, 20));
+  });
+
+  test.each([
+    ['2031-05-12T00:00:00.000Z', 'it moved to its plan at 2031-05-12T00:00:00.000Z'],
+    ['2031-05-13T00:00:00.000Z', 'which is no end of a month'],
+  ])('gets the first one with the next month, and not at %s', async (at, why) => {
+    expect(await foundWith(accountId, 'allowance_due_at', `'${at}'`)).toContain(
+      `allowance_due_at is ${at}, ${why}`,
+    );
+  });
+
+  test('is reported if it got one before', async () => {
+    const set = 'update accounts set allowance_due_at = $2, due_at = $2 where account_id = $1';
+    await execute(scrip.databaseUrl, set, [accountId, '2031-05-12T00:00:00Z']);
+    await scrip.service.sweep();
+    expect(await verify(scrip.databaseUrl, { accountId, all: true })).toMatchObject({
+      discrepancies: [
+        {
+          what: 'entry 3: grants an allowance from 2031-05-12T00:00:00.000Z on, it moved to its plan at 2031-05-12T00:00:00.000Z',
+        },
+      ],
+    });
+  });
+});
+
+describe('auto top-up', () => {
+  let accountId: string;
+  const switchOn = () =>
+    scrip.accounts.updateAccount({
+      ...named(accountId),
+      autoTopUp: {
+        autoTopUp: {
+          packId: 'special',
+          threshold: 10n,
+          monthlyCap: 9,
+          customer: 'cus_1',
+          paymentMethod: 'pm_1',
+        },
+      },
+    });
+  const offer = () =>
+    scrip.accounts.offerPack({
+      ...named(accountId),
+      pack: {
+        packId: 'special',
+        title: 'Special',
+        credits: 50n,
+        price: { currency: 'USD', amount: '5' },
+      },
+    });
+  const withdraw = () => scrip.accounts.withdrawPack({ ...named(accountId), packId: 'special' });
+
+  test('that the service switched off is not switched on again, or off where it was', async () => {
+    accountId = await scrip.open('bare');
+    await offer();
+    await switchOn();
+    const [{ setting } = {}] = await execute(
+      scrip.databaseUrl,
+      'select auto_top_up::text as setting from accounts where account_id = $1',
+      [accountId],
+    );
+    scrip.advance(1);
+    await withdraw();
+    expect(await foundWith(accountId, 'auto_top_up', `'${setting}'`)).toEqual([
+      'auto_top_up is on, and event 1 says that it was switched off',
+    ]);
+    scrip.advance(1);
+    await offer();
+    await switchOn();
+    expect(await foundWith(accountId, 'auto_top_up', 'null')).toEqual([
+      'auto_top_up is off, the entries say that it is on, and no event that it was switched off',
+    ]);
+  });
+});
