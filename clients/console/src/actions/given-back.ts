@@ -1,0 +1,67 @@
+/** What becomes of credits that a reservation or an entry gives back: not all of them can be spent again. */
+import { big } from '../format.ts';
+import type { Balance, Grant } from '../messages.ts';
+import type { Share } from './refund-shares.ts';
+
+export type GivenBack = {
+  /** Any operation can take them again. */
+  readonly general: bigint;
+  /** Only the operations of their grants can take them again. */
+  readonly limited: bigint;
+  readonly overage: bigint;
+  /** Their grants have expired, and the plan does not grant them again. */
+  readonly expired: bigint;
+  /** They were to be voided as they come back. */
+  readonly voided: bigint;
+  /** Part of general and limited: their grants have expired, and the plan grants them again. */
+  readonly grantedAgain: bigint;
+};
+
+export type Circumstances = {
+  /** All that the shares name. */
+  readonly grants: readonly Grant[];
+  /** Epoch milliseconds. */
+  readonly now: number;
+  /** Whether expired credits come back as a new grant. */
+  readonly grantsAgain: boolean;
+};
+
+/** At most one share is of each grant. */
+export function givenBack(
+  shares: readonly Share[],
+  { grants, now, grantsAgain }: Circumstances,
+): GivenBack {
+  const byId = new Map(grants.map((grant) => [grant.grantId, grant]));
+  const sums = {
+    general: 0n,
+    limited: 0n,
+    overage: 0n,
+    expired: 0n,
+    voided: 0n,
+    grantedAgain: 0n,
+  };
+  for (const { grantId, credits } of shares) {
+    const grant = grantId === null ? null : (byId.get(grantId) ?? {});
+    if (grant === null) {
+      sums.overage += credits;
+      continue;
+    }
+    const toVoid = big(grant.voidOnReturn);
+    const voided = toVoid < credits ? toVoid : credits;
+    const kept = credits - voided;
+    sums.voided += voided;
+    const hasExpired = isExpired(grant, now);
+    if (hasExpired && !grantsAgain) sums.expired += kept;
+    else sums[grant.operations?.length ? 'limited' : 'general'] += kept;
+    if (hasExpired && grantsAgain) sums.grantedAgain += kept;
+  }
+  return sums;
+}
+
+/** Its state does not say: one that was used up before is spent, and an allowance that was not carried takes refunds. */
+const isExpired = ({ expiresAt }: Grant, now: number): boolean =>
+  expiresAt !== undefined && Date.parse(expiresAt) <= now;
+
+/** What can be spent of limited credits, on whatever operations. */
+export const limitedAvailable = ({ limited = [] }: Balance): bigint =>
+  limited.reduce((sum, { available }) => sum + big(available), 0n);

@@ -1,0 +1,35 @@
+/** What of an entry can be refunded, and to which grants it goes. */
+import { big } from '../format.ts';
+import type { ChargeStep, Entry } from '../messages.ts';
+import { partsOf } from '../parts/entry.ts';
+
+/** A charge or commit can be refunded, as far as it was not yet. */
+export function refundable(entry: Entry, steps: readonly ChargeStep[]): bigint {
+  if (entry.kind !== 'KIND_CHARGE' && entry.kind !== 'KIND_COMMIT') return 0n;
+  return steps.reduce(
+    (left, step) =>
+      step.entry?.kind === 'KIND_REFUND' && step.entry.refundedSeq === entry.seq
+        ? left - big(step.entry.credits)
+        : left,
+    big(entry.credits),
+  );
+}
+
+/** Of a grant, or of overage where its number is null. */
+export type Share = { readonly grantId: string | null; readonly credits: bigint };
+
+/** The last to pay gets its credits back first; what was refunded before came from there, too. */
+export function shareOut(entry: Entry, left: bigint, refunded: bigint): readonly Share[] {
+  let before = big(entry.credits) - left;
+  let rest = refunded;
+  const shares: Share[] = [];
+  for (const { grantId, credits: paid } of partsOf(entry).toReversed()) {
+    const gone = before < paid ? before : paid;
+    before -= gone;
+    const possible = paid - gone;
+    const share = rest < possible ? rest : possible;
+    rest -= share;
+    if (share > 0n) shares.push({ grantId, credits: share });
+  }
+  return shares;
+}

@@ -1,0 +1,45 @@
+/** The messages that the pages show, as JSON. Fields with their default value may be left out. */
+export type {
+  AccountJson as Account,
+  GrantCreditsRequestJson as GrantCreditsRequest,
+  SuspensionJson as Suspension,
+} from './gen/billing/v1/account_service_pb.ts';
+export type {
+  EstimateResponseJson as Estimate,
+  RefundRequestJson as RefundRequest,
+  ReleaseRequestJson as ReleaseRequest,
+} from './gen/billing/v1/billing_service_pb.ts';
+export type { DeliveryJson as Delivery } from './gen/billing/v1/event_service_pb.ts';
+export type {
+  AllocationJson as Allocation,
+  BalanceJson as Balance,
+  EntryJson as Entry,
+  GrantJson as Grant,
+  PurchaseJson as Purchase,
+  ReservationJson as Reservation,
+} from './gen/billing/v1/ledger_pb.ts';
+export type {
+  ChargeCandidateJson as ChargeCandidate,
+  ChargeKeyJson as ChargeKey,
+  ChargePathJson as ChargePath,
+  ChargeStepJson as ChargeStep,
+  RefusalJson as Refusal,
+  StuckReservationJson as StuckReservation,
+  TraceChargeRequestJson as TraceChargeRequest,
+  TraceChargeResponseJson as TraceChargeResponse,
+} from './gen/billing/v1/operator_service_pb.ts';
+export type {
+  MoneyJson as Money,
+  OperationJson as Operation,
+  OverageRatesJson as OverageRates,
+  PackJson as Pack,
+  PackOfferJson as PackOffer,
+  PlanJson as Plan,
+  PriceComponentJson as PriceComponent,
+  PricedUsageJson as PricedUsage,
+  RateCardJson as RateCard,
+  TermsJson as Terms,
+  UsageJson as Usage,
+  ValidityJson as Validity,
+} from './gen/billing/v1/pricing_pb.ts';
+export type { StatementJson as Statement } from './gen/billing/v1/statement_service_pb.ts';
