@@ -1,5 +1,5 @@
 /** What publishing plan files changes, as text for people. */
-import { type PlanTerms, type RateCard, rateCardAt } from '../pricing/plan.ts';
+import { type PlanFile, type PlanTerms, type RateCard, rateCardAt } from '../pricing/plan.ts';
 import { isUnchanged, type NewVersion, type PlanChange } from '../pricing/plan-change.ts';
 import { type Json, planTermsToJson, rateCardToJson } from '../pricing/plan-file/plan-json.ts';
 import { formatPath, type Path } from '../pricing/plan-file/validation-error.ts';
@@ -25,6 +25,22 @@ export function planChangeLines(change: PlanChange): readonly string[] {
     ...(changesTerms ? ['  terms and packs, at once', ...termsLines(published.terms, file)] : []),
   ];
 }
+
+/** How one plan file differs from another: none, or a line for each place. Dated prices are compared by their dates. */
+export function fileChangeLines(before: PlanFile, after: PlanFile): readonly string[] {
+  return differences(fileToJson(before), fileToJson(after)).map((line) =>
+    line.replace(/^ {4}/, ''),
+  );
+}
+
+const fileToJson = (file: PlanFile): Json => ({
+  plan_id: file.planId,
+  ...(termsOf(file) as Readonly<Record<string, Json>>),
+  prices: rateCardToJson(file.rateCard),
+  changes: Object.fromEntries(
+    file.changes.map(({ from, rateCard }) => [instant(from), rateCardToJson(rateCard)]),
+  ),
+});
 
 function termsLines(before: PlanTerms, after: PlanTerms): readonly string[] {
   const lines = differences(termsOf(before), termsOf(after));

@@ -1,36 +1,52 @@
 /** `plans preview`: what each account would have paid under a plan file. */
+
 import { readFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { requireConfig } from '../config.ts';
 import { findDatabase } from '../find-database.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
 import { FORMATS } from '../preview/format.ts';
-import { preview } from '../preview/preview.ts';
 import { type PlanFile, type RateCard, rateCardAt } from '../pricing/plan.ts';
 import { formatFileError } from '../pricing/plan-file/file-error.ts';
 import { parsePlanFile } from '../pricing/plan-file/plan-file.ts';
 import { instant } from '../pricing/plan-file/scalar-schemas.ts';
-import { argumentError, type Command, INVALID_PLAN_FILE, write } from './command.ts';
+import { argumentError, command, exitWith, write } from './command.ts';
+import { INVALID_FILE } from './exit-codes.ts';
 
-export const plansPreview: Command = {
-  usage:
-    '<plan-file> [--month 2026-10] [--at 2027-01-01] [--accounts-of PLAN] [--format table|csv|json]',
+export const plansPreview = command('preview', {
   description:
     'Prices what every account of a plan used in a month (by default the last one) by a plan file: its ' +
     'prices at an instant, or after its last change. Where the old or the new plan bills overage, also ' +
     "shows overage and bill, then (from the month's statement) and now. Overage now is overage then, " +
     'plus what the usage costs more, plus what the allowance gives less. An account without overage ' +
     "then first spends what was available at the month's end (column estimated).",
-  async run(args) {
-    const options = readOptions(args);
-    const parsed = parsePlanFile(options.file, await readFile(options.file, 'utf8'));
-    if ('errors' in parsed) {
-      for (const error of parsed.errors) process.stderr.write(`${formatFileError(error)}\n`);
-      return INVALID_PLAN_FILE;
-    }
-    await printPreview(parsed.plan, options);
-    return 0;
-  },
+  examples: [
+    'deploy/plans/verts.yaml --month 2026-10',
+    'next.yaml --accounts-of verts --format csv',
+  ],
+})
+  .argument('<plan-file>')
+  .option('--month <month>', 'such as 2026-10; default: the last one')
+  .option('--at <date>', 'prices of this date; default: after the last change of the file')
+  .option('--accounts-of <plan>', 'of this plan; default: that of the file')
+  .option('--format <format>', 'table, csv or json', 'table')
+  .action(
+    exitWith(async (file: string, given: Given) => {
+      const options = readOptions(file, given);
+      const parsed = parsePlanFile(options.file, await readFile(options.file, 'utf8'));
+      if ('errors' in parsed) {
+        for (const error of parsed.errors) process.stderr.write(`${formatFileError(error)}\n`);
+        return INVALID_FILE;
+      }
+      await printPreview(parsed.plan, options);
+      return 0;
+    }),
+  );
+
+type Given = {
+  readonly month?: string;
+  readonly at?: string;
+  readonly accountsOf?: string;
+  readonly format: string;
 };
 
 type Options = {
@@ -42,23 +58,10 @@ type Options = {
   readonly createFormat: (typeof FORMATS)[string];
 };
 
-function readOptions(args: string[]): Options {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      month: { type: 'string' },
-      at: { type: 'string' },
-      'accounts-of': { type: 'string' },
-      format: { type: 'string', default: 'table' },
-    },
-  });
-  const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw argumentError('one plan file is needed');
-  const createFormat = FORMATS[values.format];
+function readOptions(file: string, { month, at, accountsOf, format }: Given): Options {
+  const createFormat = FORMATS[format];
   if (!createFormat) throw argumentError(`--format must be ${Object.keys(FORMATS).join(', ')}`);
-  const { at, 'accounts-of': accountsOf } = values;
-  return { file, from: toMonthStart(values.month), at, accountsOf, createFormat };
+  return { file, from: toMonthStart(month), at, accountsOf, createFormat };
 }
 
 async function printPreview(
@@ -77,6 +80,7 @@ async function printPreview(
     if (!begun) await format.begin({ ...heading, showsOverage });
     begun = true;
   };
+  const { preview } = await import('../preview/preview.ts');
   const database = await findDatabase(requireConfig(process.env));
   try {
     const range = { planFile, rateCard, accountsOf, from, until: monthStart(from, 1) };

@@ -1,5 +1,5 @@
 /** `policy explain`: which rule of a policy applies to a caller, and what it may do. It needs no database. */
-import { parseArgs } from 'node:util';
+
 import { suggestion } from '../nearest-name.ts';
 import { HEADER, methodOfName } from '../policy/caller-name.ts';
 import { CompiledPolicy } from '../policy/compiled-policy.ts';
@@ -9,45 +9,58 @@ import { METHODS, type MethodName } from '../policy/methods.ts';
 import type { PolicyFile } from '../policy/policy-file.ts';
 import { unknownMethod } from '../policy/roles.ts';
 import { formatFileError } from '../pricing/plan-file/file-error.ts';
-import { argumentError, type Command } from './command.ts';
-import { INVALID_POLICY, policyPath, readPolicy } from './policy-path.ts';
+import { argumentError, command, exitWith } from './command.ts';
+import { INVALID_FILE } from './exit-codes.ts';
+import { policyPath, readPolicy } from './policy-path.ts';
 
 /** Exit code where the caller may not call the method. */
 const DENIED = 1;
 
-export const policyExplain: Command = {
-  usage:
-    '<caller> <method> [<account>] [--file <policy-file>] [--certificate <name>] [--claims <json>]',
+type Options = { readonly file?: string; readonly certificate: string; readonly claims: string };
+
+export const policyExplain = command('explain', {
   description:
     'Says whether a caller may call a method, on an account, and by which rule of a policy file, by default ' +
     'POLICY_FILE. --certificate names the one that carries the token of the caller, --claims is an object ' +
     'with the claims of the token. Exits with 1 if the call is denied.',
-  async run(args) {
-    const { positionals, values } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        file: { type: 'string' },
-        certificate: { type: 'string', default: '' },
-        claims: { type: 'string', default: '' },
+  examples: [
+    'spiffe://example.org/media/renderer Reserve cust-1 --file deploy/policy.yaml',
+    `staff:anna@example.org GrantCredits --claims '{"groups":["support"]}'`,
+  ],
+})
+  .argument('<caller>')
+  .argument('<method>', 'such as Reserve')
+  .argument('[account]')
+  .option('--file <policy-file>', 'default: POLICY_FILE')
+  .option('--certificate <name>', 'that carries the token of the caller', '')
+  .option('--claims <json>', 'of the token of the caller', '')
+  .action(
+    exitWith(
+      async (
+        caller: string,
+        method: string,
+        accountId: string | undefined,
+        { file, certificate, claims }: Options,
+      ) => {
+        const read = await readPolicy(policyPath(file));
+        if ('errors' in read) {
+          for (const error of read.errors) process.stderr.write(`${formatFileError(error)}\n`);
+          return INVALID_FILE;
+        }
+        const identity = identityOf(read.policy, caller, certificate, claims);
+        const policy = new CompiledPolicy(read.policy);
+        const { allowed, sentences } = explain(
+          policy,
+          identity,
+          knownMethod(method),
+          accountId ?? null,
+        );
+        const lines = [allowed ? 'allowed' : 'denied', ...sentences.map((each) => `  ${each}`)];
+        process.stdout.write(`${lines.join('\n')}\n`);
+        return allowed ? 0 : DENIED;
       },
-    });
-    const [caller, method, accountId = null] = positionals;
-    if (caller === undefined || method === undefined)
-      throw argumentError('a caller and a method are needed');
-    const read = await readPolicy(policyPath(values.file));
-    if ('errors' in read) {
-      for (const error of read.errors) process.stderr.write(`${formatFileError(error)}\n`);
-      return INVALID_POLICY;
-    }
-    const identity = identityOf(read.policy, caller, values.certificate, values.claims);
-    const policy = new CompiledPolicy(read.policy);
-    const { allowed, sentences } = explain(policy, identity, knownMethod(method), accountId);
-    const lines = [allowed ? 'allowed' : 'denied', ...sentences.map((each) => `  ${each}`)];
-    process.stdout.write(`${lines.join('\n')}\n`);
-    return allowed ? 0 : DENIED;
-  },
-};
+    ),
+  );
 
 /** The caller as authentication would have named it. */
 function identityOf(

@@ -3,9 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { parsePolicyFile } from '../policy/policy-file.ts';
 import { argumentError } from './command.ts';
 
-/** Exit code of a command that found errors in a policy file. */
-export const INVALID_POLICY = 1;
-
 /** The file that was named, else that of the service. */
 export function policyPath(named: string | undefined): string {
   const path = named ?? process.env['POLICY_FILE'];

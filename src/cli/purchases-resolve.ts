@@ -1,60 +1,58 @@
 /** `purchases resolve`: decides about a payment that differs from its order, through the running service. */
-import { randomUUID } from 'node:crypto';
-import { userInfo } from 'node:os';
-import { parseArgs } from 'node:util';
-import { connect } from '../client.ts';
-import { connectOptions } from '../client-environment.ts';
-import { requireConfig } from '../config.ts';
+import { ResolvePurchaseResponse } from '../gen/billing/v1/account_service.ts';
 import { Purchase_Resolution_Decision as Decision } from '../gen/billing/v1/ledger.ts';
-import { argumentError, type Command } from './command.ts';
+import { after } from './charge.ts';
+import { argumentError, exitWith } from './command.ts';
+import { named } from './json.ts';
+import { change, type MutationOptions, mutationCommand } from './mutation.ts';
+import { deadline } from './service-call.ts';
 
-const DEADLINE_MS = 30_000;
-
-export const purchasesResolve: Command = {
-  usage: '<account> <purchase> --accept|--reject --reason TEXT [--caller NAME]',
-  description:
-    'Decides about a MISMATCHED purchase: --accept grants its credits as ordered, --reject ends it without ' +
-    'a grant (refund the money at the payment provider). A decision is final, and repeating it is harmless. ' +
-    'Calls the service on SCRIP_ADDRESS, by default localhost:PORT.',
-  async run(args) {
-    const { accountId, purchaseId, decision, reason, caller } = readOptions(args);
-    const address = process.env['SCRIP_ADDRESS'] || `localhost:${requireConfig(process.env).PORT}`;
-    const scrip = connect(address, connectOptions(process.env, caller));
-    try {
-      const request = { accountId, purchaseId, decision, reason, requestId: randomUUID() };
-      const { purchase } = await scrip.accounts.resolvePurchase(request, {
-        deadline: Date.now() + DEADLINE_MS,
-      });
-      const { caller: by, reason: why } = purchase?.resolution ?? {};
-      const what =
-        decision === Decision.ACCEPTED
-          ? `accepted, ${purchase?.credits} credits granted`
-          : 'rejected, nothing granted';
-      process.stdout.write(`${purchaseId}: ${what}; decided by ${by}: ${why}\n`);
-      return 0;
-    } finally {
-      scrip.close();
-    }
-  },
+type Options = MutationOptions & {
+  readonly accept: boolean;
+  readonly reject: boolean;
+  readonly reason: string;
 };
 
-function readOptions(args: string[]) {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      accept: { type: 'boolean', default: false },
-      reject: { type: 'boolean', default: false },
-      reason: { type: 'string' },
-      caller: { type: 'string', default: `operator:${userInfo().username}` },
-    },
-  });
-  const [accountId, purchaseId, ...more] = positionals;
-  if (!accountId || !purchaseId || more.length > 0)
-    throw argumentError('an account and a purchase are needed');
-  if (values.accept === values.reject) throw argumentError('either --accept or --reject is needed');
-  const { reason, caller } = values;
-  if (!reason) throw argumentError('--reason is needed');
-  const decision = values.accept ? Decision.ACCEPTED : Decision.REJECTED;
-  return { accountId, purchaseId, decision, reason, caller };
-}
+export const purchasesResolve = mutationCommand('resolve', {
+  description:
+    'Decides about a MISMATCHED purchase: --accept grants its credits as ordered, --reject ends it without ' +
+    'a grant (refund the money at the payment provider). A decision is final, and repeating it is harmless.',
+  examples: [
+    'acme 0198f0c4-6a5e-7c3a-9b1d-2e4f6a8b0c1d --accept --reason "discount agreed, ticket 17"',
+  ],
+})
+  .argument('<account>')
+  .argument('<purchase>')
+  .option('--accept', 'grant its credits as ordered', false)
+  .option('--reject', 'end it without a grant', false)
+  .requiredOption('--reason <text>', 'why, for people')
+  .action(
+    exitWith(async (accountId: string, purchaseId: string, options: Options) => {
+      const { accept, reject, reason } = options;
+      if (accept === reject) throw argumentError('either --accept or --reject is needed');
+      const decision = accept ? Decision.ACCEPTED : Decision.REJECTED;
+      const request = { accountId, purchaseId, decision, reason };
+      return await change(
+        options,
+        ({ accounts }, requestId) =>
+          accounts.resolvePurchase({ ...request, requestId }, deadline()),
+        (response) => {
+          const { caller: by, reason: why } = response.purchase?.resolution ?? {};
+          return {
+            json: named(ResolvePurchaseResponse, response),
+            said: [
+              ['purchase', purchaseId],
+              [
+                'decision',
+                accept
+                  ? `accepted, ${response.purchase?.credits} credits granted`
+                  : 'rejected, nothing granted',
+              ],
+              ['decided by', `${by}: ${why}`],
+              ...after(response),
+            ],
+          };
+        },
+      );
+    }),
+  );

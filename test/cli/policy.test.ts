@@ -55,9 +55,9 @@ describe('policy check', () => {
   test.each([
     [
       [],
-      'scrip: a policy file is needed, as argument or as POLICY_FILE; usage: npm run scrip -- policy check',
+      'scrip: a policy file is needed, as argument or as POLICY_FILE; usage: scrip policy check',
     ],
-    [['/nowhere/policy.yaml'], 'scrip: ENOENT'],
+    [['/nowhere/policy.yaml'], 'scrip: there is no file /nowhere/policy.yaml'],
   ])('of %j cannot run', async (args, message) => {
     const ran = await run('check', ...args);
     expect(ran).toMatchObject({ exitCode: 2, stdout: '' });
@@ -115,7 +115,7 @@ describe('policy explain', () => {
   });
 
   test.each([
-    [[], 'a caller and a method are needed'],
+    [[], "missing required argument 'caller'"],
     [[RENDERER, 'Reserv'], 'there is no method Reserv; did you mean Reserve?'],
     [
       ['renderer', 'Reserve'],

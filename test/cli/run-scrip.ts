@@ -1,7 +1,7 @@
-/** Runs `npm run scrip -- …` as a process. */
+/** Runs `scrip …` as a process. */
 import { execFile } from 'node:child_process';
 
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+export const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 export type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
 
@@ -10,7 +10,7 @@ export const runScrip = (
   env: Readonly<Record<string, string>>,
 ): Promise<Ran> =>
   new Promise((resolve) => {
-    const options = { env: { PATH: process.env['PATH'], ...env } };
+    const options = { env: { PATH: process.env['PATH'], ...env }, maxBuffer: 1e9 };
     const child = execFile(process.execPath, [MAIN, ...args], options, (_, stdout, stderr) =>
       resolve({ exitCode: child.exitCode ?? -1, stdout, stderr }),
     );

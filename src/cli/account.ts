@@ -1,0 +1,264 @@
+/** `account`: opens, shows, lists, moves, suspends, resumes and closes accounts. */
+import {
+  Account,
+  Account_State,
+  type AutoTopUp,
+  CloseAccountResponse,
+  MoveAccountResponse,
+  OpenAccountResponse,
+  ResumeAccountResponse,
+  RunningWork,
+  SuspendAccountResponse,
+  type Suspension,
+} from '../gen/billing/v1/account_service.ts';
+import type { LowBalanceLevel } from '../gen/billing/v1/pricing.ts';
+import { after } from './charge.ts';
+import { exitWith } from './command.ts';
+import { NOT_FOUND } from './exit-codes.ts';
+import { named, toJson } from './json.ts';
+import { memberName } from './member-name.ts';
+import { change, type MutationOptions, mutationCommand } from './mutation.ts';
+import { firstOf, label, oneOf, toLimit } from './options.ts';
+import { facts, instant, labelsText, printLines } from './print.ts';
+import { deadline, type ServiceOptions, serviceCommand, withService } from './service-call.ts';
+import { table } from './table.ts';
+
+type OpenOptions = MutationOptions & {
+  readonly plan: string;
+  readonly name: string;
+  readonly label: ReadonlyMap<string, string>;
+};
+
+export const accountOpen = mutationCommand('open', {
+  description: 'Opens an account under a plan, which may grant it credits.',
+  examples: ['acme --plan perfectparser', 'acme --plan verts --name "Acme Ltd" --label team=media'],
+})
+  .argument('<account>')
+  .requiredOption('--plan <plan>', 'such as verts; plans list names them')
+  .option('--name <text>', 'for people', '')
+  .option('--label <name=value>', 'can be repeated', label, new Map())
+  .action(
+    exitWith(async (accountId: string, options: OpenOptions) => {
+      const { plan: planId, name: displayName, label: labels } = options;
+      const request = { accountId, planId, displayName, labels: new Map(labels) };
+      return await change(
+        options,
+        ({ accounts }, requestId) => accounts.openAccount({ ...request, requestId }, deadline()),
+        (response) => ({
+          json: named(OpenAccountResponse, response),
+          said: [['opened', accountId], ['plan', planId], ...after(response)],
+        }),
+      );
+    }),
+  );
+
+export const accountShow = serviceCommand('show', {
+  description:
+    'Shows an account: its plan, state, labels and limits. Its credits are shown by balance.',
+  examples: ['acme', 'acme --json'],
+})
+  .argument('<account>')
+  .action(
+    exitWith(async (accountId: string, options: ServiceOptions) => {
+      const { account } = await withService(options, ({ accounts }) =>
+        accounts.getAccount({ accountId }, deadline()),
+      );
+      if (options.json) printLines([toJson(named(Account, account), 2)]);
+      else if (account) printLines(accountFacts(account));
+      return 0;
+    }),
+  );
+
+const accountFacts = (account: Account): readonly string[] => {
+  const { autoTopUp } = account;
+  return facts([
+    ['account', account.accountId],
+    ['plan', account.planId],
+    ['state', memberName(Account_State, account.state)],
+    ['name', account.displayName],
+    ['labels', labelsText(account.labels)],
+    ['opened', instant(account.openedAt)],
+    ['closed', instant(account.closedAt)],
+    ['suspended', account.suspension ? suspensionText(account.suspension) : ''],
+    ['low below', account.lowBalanceLevels.map(levelText).join(', ')],
+    ['pause floor', account.pauseFloor > 0n ? `${account.pauseFloor} credits` : ''],
+    ['top-up', autoTopUp ? topUpText(autoTopUp) : ''],
+    ['top-up due', instant(account.topUpDueAt)],
+  ]);
+};
+
+const suspensionText = ({ since, reason, caller, running }: Suspension): string =>
+  `${instant(since)} by ${caller}: ${reason}${running === RunningWork.STOP ? '; running jobs are stopped' : ''}`;
+
+const topUpText = ({ packId, threshold, monthlyCap }: AutoTopUp): string =>
+  `pack ${packId} below ${threshold} credits, at most ${monthlyCap} a month`;
+
+const levelText = ({ credits, percent }: LowBalanceLevel): string =>
+  percent === undefined ? `${credits}` : `${percent} %`;
+
+type ListOptions = ServiceOptions & {
+  readonly plan: string;
+  readonly state?: Account_State;
+  readonly limit: number;
+};
+
+export const accountList = serviceCommand('list', {
+  description: 'Lists accounts in the order of their ids. Exits with 1 if there are none.',
+  examples: ['', '--plan verts --limit 1000 --json'],
+})
+  .option('--plan <plan>', 'only accounts of this plan', '')
+  .option(
+    '--state <state>',
+    'only these: open, suspended or closed',
+    oneOf<Account_State>(Account_State, 'state'),
+  )
+  .option('--limit <number>', 'at most so many', toLimit, 50)
+  .action(
+    exitWith(async (options: ListOptions) => {
+      const { plan: planId, state, limit } = options;
+      const { rows, hasMore } = await withService(options, ({ accounts }) =>
+        firstOf(limit, async (pageToken, pageSize) => {
+          const filter = { planId, ...(state && { state }) };
+          const request = { ...filter, pageToken, pageSize };
+          const page = await accounts.listAccounts(request, deadline());
+          return [page.accounts, page.nextPageToken];
+        }),
+      );
+      if (options.json)
+        printLines([
+          toJson(
+            rows.map((row) => named(Account, row)),
+            2,
+          ),
+        ]);
+      else if (rows.length > 0) printLines(accountLines(rows));
+      if (hasMore) process.stderr.write(`there are more than ${limit}: raise --limit\n`);
+      if (rows.length === 0)
+        process.stderr.write('no account: account open opens one, plans list names the plans\n');
+      return rows.length > 0 ? 0 : NOT_FOUND;
+    }),
+  );
+
+const accountLines = (accounts: readonly Account[]): readonly string[] =>
+  table(
+    [
+      { title: 'account' },
+      { title: 'plan' },
+      { title: 'state' },
+      { title: 'opened' },
+      { title: 'name' },
+      { title: 'labels' },
+    ],
+    accounts.map((account) => [
+      account.accountId,
+      account.planId,
+      memberName(Account_State, account.state),
+      instant(account.openedAt),
+      account.displayName,
+      labelsText(account.labels),
+    ]),
+  );
+
+export const accountMove = mutationCommand('move', {
+  description:
+    'Moves an account to another plan, at once. Its credits stay; prices, packs and limits are those of the new plan.',
+  examples: ['acme verts --reason "ticket 17"'],
+})
+  .argument('<account>')
+  .argument('<plan>')
+  .requiredOption('--reason <text>', 'why, for people; stored on the entry')
+  .action(
+    exitWith(
+      async (
+        accountId: string,
+        planId: string,
+        options: MutationOptions & { readonly reason: string },
+      ) =>
+        change(
+          options,
+          ({ accounts }, requestId) =>
+            accounts.moveAccount(
+              { accountId, planId, requestId, reason: options.reason },
+              deadline(),
+            ),
+          (response) => ({
+            json: named(MoveAccountResponse, response),
+            said: [
+              ['moved', accountId],
+              ['plan', response.account?.planId ?? ''],
+              ...after(response),
+            ],
+          }),
+        ),
+    ),
+  );
+
+type ReasonOptions = MutationOptions & { readonly reason: string };
+
+export const accountSuspend = mutationCommand('suspend', {
+  description:
+    'Suspends an account: nothing new is reserved or charged. Running jobs go on; with --stop they can only be released. ' +
+    'Everything else works. Its callers are told the reason.',
+  examples: ['acme --reason "payment overdue"', 'acme --stop --reason "stolen card, ticket 17"'],
+})
+  .argument('<account>')
+  .option('--stop', 'running jobs are refused, too', false)
+  .requiredOption('--reason <text>', 'why, for people; stored on the entry, and told to callers')
+  .action(
+    exitWith(async (accountId: string, options: ReasonOptions & { readonly stop: boolean }) => {
+      const { reason, stop } = options;
+      const running = stop ? RunningWork.STOP : RunningWork.CONTINUE;
+      const request = { accountId, reason, running };
+      return await change(
+        options,
+        ({ accounts }, requestId) => accounts.suspendAccount({ ...request, requestId }, deadline()),
+        (response) => ({
+          json: named(SuspendAccountResponse, response),
+          said: [
+            ['suspended', accountId],
+            ['since', instant(response.account?.suspension?.since)],
+            ...after(response),
+          ],
+        }),
+      );
+    }),
+  );
+
+export const accountResume = mutationCommand('resume', {
+  description: 'Ends the suspension of an account.',
+  examples: ['acme --reason "paid"'],
+})
+  .argument('<account>')
+  .requiredOption('--reason <text>', 'why, for people; stored on the entry')
+  .action(
+    exitWith(async (accountId: string, options: ReasonOptions) =>
+      change(
+        options,
+        ({ accounts }, requestId) =>
+          accounts.resumeAccount({ accountId, requestId, reason: options.reason }, deadline()),
+        (response) => ({
+          json: named(ResumeAccountResponse, response),
+          said: [['resumed', accountId], ...after(response)],
+        }),
+      ),
+    ),
+  );
+
+export const accountClose = mutationCommand('close', {
+  description:
+    'Closes an account for good: nothing is reserved, charged or bought any more. Its history stays, and refunds work.',
+  examples: ['acme'],
+})
+  .argument('<account>')
+  .action(
+    exitWith(async (accountId: string, options: MutationOptions) =>
+      change(
+        options,
+        ({ accounts }, requestId) => accounts.closeAccount({ accountId, requestId }, deadline()),
+        (response) => ({
+          json: named(CloseAccountResponse, response),
+          said: [['closed', accountId], ...after(response)],
+        }),
+      ),
+    ),
+  );

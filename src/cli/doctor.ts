@@ -1,0 +1,59 @@
+/** `doctor`: what is wrong with the database and this host, and what to do. */
+import { styleText } from 'node:util';
+import type { Diagnosis } from '../doctor/diagnose.ts';
+import type { Level } from '../doctor/facts.ts';
+import { visible } from '../visible-text.ts';
+import { command, exitWith } from './command.ts';
+import { UNWELL } from './exit-codes.ts';
+import { toJson } from './json.ts';
+import { toLimit } from './options.ts';
+import { printLines } from './print.ts';
+import { table } from './table.ts';
+
+type Options = { readonly json: boolean; readonly replicas: number };
+
+export const doctor = command('doctor', {
+  description:
+    'Examines the database, as the user of DATABASE_URL, and this host, and says what is wrong and what to do. Reads only. An ' +
+    'error: the service does not work, or may lose or change what it acknowledged. Exits with 1 at an error.',
+  examples: ['', '--replicas 3', '--json'],
+})
+  .option('--json', 'JSON instead of a table, with the facts that were read', false)
+  .option('--replicas <number>', 'how many share the database', toLimit, 1)
+  .action(
+    exitWith(async ({ json, replicas }: Options) => {
+      const [{ requireConfig }, { examine }, { diagnose }] = await Promise.all([
+        import('../config.ts'),
+        import('../doctor/examine.ts'),
+        import('../doctor/diagnose.ts'),
+      ]);
+      const facts = await examine(requireConfig(process.env), replicas);
+      const diagnosis = diagnose(facts);
+      printLines(json ? [toJson({ ...diagnosis, facts }, 2)] : linesOf(diagnosis));
+      return diagnosis.findings.some(({ level }) => level === 'error') ? UNWELL : 0;
+    }),
+  );
+
+/** Below each problem what to do. */
+function linesOf({ checks, findings }: Diagnosis): readonly string[] {
+  const [heading = '', ...rows] = table(
+    [{ title: 'level' }, { title: 'about' }, { title: 'problem' }],
+    findings.map(({ level, about, problem }) => [level, about, problem]),
+  );
+  const indent = ' '.repeat(heading.indexOf('problem'));
+  const lines = rows.flatMap((row, index) => [
+    row,
+    `${indent}> ${visible(findings[index]?.advice ?? '')}`,
+  ]);
+  return [...(findings.length > 0 ? [heading, ...lines] : []), summaryOf({ checks, findings })];
+}
+
+function summaryOf({ checks, findings }: Diagnosis): string {
+  const counts = (['error', 'warning', 'note'] as const).flatMap((level: Level) => {
+    const count = findings.filter((finding) => finding.level === level).length;
+    return count > 0 ? [`${count} ${level}${count === 1 ? '' : 's'}`] : [];
+  });
+  const isWell = findings.every(({ level }) => level !== 'error');
+  const word = isWell ? styleText('green', 'ok', { stream: process.stdout }) : 'not ok';
+  return `${word}: ${[...counts, `${checks} checks`].join(', ')}`;
+}

@@ -1,0 +1,41 @@
+/** The options of commands that charge or reserve for a job, and what they mean in its request. */
+import type { Command } from 'commander';
+import { Criticality } from '../gen/billing/v1/ledger.ts';
+import { label, ordinal } from './options.ts';
+
+/** By what the caller finds the job again. */
+export type ReferenceOptions = {
+  readonly reference: string;
+  readonly label: ReadonlyMap<string, string>;
+};
+
+export const referenceOptions = (command: Command): Command =>
+  command
+    .option('--reference <text>', "the caller's own name for the job", '')
+    .option('--label <name=value>', "the caller's own; can be repeated", label, new Map());
+
+export const referenceFields = ({ reference, label: labels }: ReferenceOptions) => ({
+  reference,
+  labels: new Map(labels),
+});
+
+export type JobOptions = ReferenceOptions & {
+  readonly rateCardVersion?: bigint;
+  readonly sheddable: boolean;
+};
+
+export const rateCardOption = (command: Command): Command =>
+  command.option('--rate-card-version <number>', 'default: the one in force', ordinal);
+
+export const jobOptions = (command: Command): Command =>
+  referenceOptions(rateCardOption(command)).option(
+    '--sheddable',
+    'it may be refused below the pause floor of the account',
+    false,
+  );
+
+export const jobFields = ({ rateCardVersion, sheddable, ...options }: JobOptions) => ({
+  ...referenceFields(options),
+  rateCardVersion,
+  criticality: sheddable ? Criticality.SHEDDABLE : Criticality.UNSPECIFIED,
+});

@@ -1,0 +1,442 @@
+/**
+ * What is typed for the golden files, in this order: later commands find what earlier ones have made. Each file has the
+ * help of its command, a success, a mistake of the person who types, and a refusal: of the service, or an answer that is no.
+ */
+
+export type Where =
+  /** The service, as an operator who may do everything. */
+  | 'service'
+  /** A database without a service, whose clock is real. */
+  | 'database'
+  /** A service whose clock is moved. */
+  | 'sandbox'
+  /** An empty database. */
+  | 'empty'
+  /** None of them. */
+  | 'nothing';
+
+export type Typed = {
+  readonly args: readonly string[];
+  readonly exitCode: number;
+  readonly where: Where;
+  /** Moves the clock of the service first, in days, and closes the months that are over. */
+  readonly days?: number;
+  /** The first lines suffice. */
+  readonly linesMax?: number;
+  readonly isSqueezed?: boolean;
+};
+
+/** `{reservation}` is the newest reservation of the scenario, `{plans}` a folder with plan files. */
+const words = (line: string): readonly string[] =>
+  [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+
+const typed =
+  (where: Where) =>
+  (line: string, exitCode = 0, more: Partial<Typed> = {}): Typed => ({
+    args: words(line),
+    exitCode,
+    where,
+    ...more,
+  });
+
+const service = typed('service');
+const database = typed('database');
+const sandbox = typed('sandbox');
+const empty = typed('empty');
+const nothing = typed('nothing');
+
+/** The policy knows no such caller. */
+const stranger = (line: string): Typed => service(`${line} --caller stranger`, 4);
+
+export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
+  'account open': [
+    service(
+      'account open acme --plan verts --name "Acme" --label team=media --request-id open-1'.replaceAll(
+        '"',
+        "'",
+      ),
+    ),
+    service('account open acme --plan verts --name Acme --label team=media --request-id open-1'),
+    service('account open invoices --plan perfectparser --request-id open-2 --json'),
+    service('account open cloud --plan aspose-cloud --request-id open-3'),
+    service('account open other --plan vert', 1),
+    service('account open other', 2),
+    service('account open other --plan verts --label media', 2),
+    service('account open acme --plan verts --request-id open-4', 4),
+  ],
+  'account show': [
+    service('account show acme'),
+    service('account show acme --json'),
+    service('account show', 2),
+    service('account show nobody', 1),
+    stranger('account show acme'),
+  ],
+  'account list': [
+    service('account list'),
+    service('account list --plan verts --limit 1 --json'),
+    service('account list --limit 1'),
+    service('account list --plan none', 1),
+    service('account list --limit none', 2),
+    stranger('account list'),
+  ],
+  grant: [
+    service("grant acme --credits 100 --reason 'a gift' --request-id grant-1"),
+    service(
+      "grant acme --credits 5 --category promotional --expires 2031-03-01 --reason 'trade fair' --request-id grant-2",
+    ),
+    service('grant acme --credits 100', 2),
+    service('grant acme --credits many --reason x', 2),
+    service('grant acme --credits 1 --category promo --reason x', 2),
+    stranger("grant acme --credits 100 --reason 'a gift'"),
+  ],
+  estimate: [
+    service('estimate acme image.upscale scale_factor=8 --count 3'),
+    service('estimate invoices extraction.result_per_file pages=2 --count 30'),
+    service('estimate cloud document.convert'),
+    service('estimate acme file.inspect --json'),
+    service('estimate acme image.upscal scale_factor=8', 2),
+    service('estimate acme image.upscale scale_factor=800', 2),
+    service('estimate acme image.upscale', 2),
+    service('estimate acme', 2),
+    stranger('estimate acme file.inspect'),
+  ],
+  charge: [
+    service(
+      'charge acme image.upscale scale_factor=2 --count 3 --reference job-1 --request-id charge-1',
+    ),
+    service(
+      'charge acme image.upscale scale_factor=2 --count 3 --reference job-1 --request-id charge-1',
+    ),
+    service('charge acme --credits 12 --request-id charge-2'),
+    service('charge cloud document.convert --count 60 --request-id charge-3 --json'),
+    service('charge acme image.upscale scale_factor', 2),
+    service('charge acme image.upscal scale_factor=8', 2),
+    service('charge acme --credits 12 --count 3', 2),
+    service('charge acme', 2),
+    service('charge acme --credits 13 --request-id charge-2', 2),
+    service('charge invoices extraction.result_per_file pages=2 --count 30', 6),
+    stranger('charge acme --credits 1'),
+  ],
+  reserve: [
+    service(
+      'reserve acme file.inspect --count 9 --ttl 10m --reference job-2 --request-id reserve-1',
+    ),
+    service('reserve acme --credits 4 --over-commit dra', 2),
+    service('reserve acme --credits 4 --ttl long', 2),
+    service('reserve acme file.inspect --credits 4', 2),
+    service('reserve acme --credits 4000', 6),
+    stranger('reserve acme --credits 4'),
+  ],
+  commit: [
+    service('commit acme {reservation} file.inspect --count 2 --partial --request-id commit-1'),
+    service('commit acme {reservation} --credits 100', 4),
+    service('commit acme {reservation} file.inspect --count 3 --request-id commit-2'),
+    service('commit acme {reservation} --all', 4),
+    service('commit acme {reservation}', 2),
+    service('commit acme {reservation} --all --credits 3', 2),
+    service('commit acme nothing --all', 2),
+    service('commit acme {purchase} --all', 1),
+    stranger('commit acme {reservation} --all'),
+  ],
+  release: [
+    service('reserve acme --credits 4 --request-id reserve-2'),
+    service('release acme {reservation} --request-id release-1'),
+    service('release acme', 2),
+    stranger('release acme {reservation}'),
+  ],
+  refund: [
+    service("refund acme 4 --credits 4 --reason 'the picture was blank' --request-id refund-1"),
+    service('refund acme 4 --all --reason x --request-id refund-2 --json'),
+    service('refund acme 4 --all', 2),
+    service('refund acme 4 --reason x', 2),
+    service('refund acme four --all --reason x', 2),
+    service('refund acme 400 --all --reason x', 1),
+    service('refund acme 4 --credits 4 --reason x', 4),
+  ],
+  balance: [
+    service('balance acme'),
+    service('balance acme --json'),
+    service('balance', 2),
+    service('balance nobody', 1),
+    service('balance acme --address 127.0.0.1:1', 3),
+    service('balance acme --profile staging', 2),
+    stranger('balance acme'),
+  ],
+  'grants update': [
+    service("grants update acme 2 --expires never --reason 'extended' --request-id update-1"),
+    service("grants update acme 2 --expires never --reason 'extended' --request-id update-2"),
+    service(
+      "grants update acme 2 --priority 10 --only-for image.upscale file.inspect --reason 'as agreed' --request-id update-3 --json",
+    ),
+    service('grants update acme 2 --reason x', 2),
+    service('grants update acme 2 --priority high --reason x', 2),
+    service('grants update acme 2 --priority 101 --reason x', 2),
+    service('grants update acme 2 --expires 2031-01-01 --reason x', 2),
+    service('grants update acme 2 --only-for image.upscal --reason x', 2),
+    service('grants update acme 2 --only-for file.inspect --all-operations --reason x', 2),
+    service('grants update acme 200 --priority 1 --reason x', 1),
+    stranger('grants update acme 2 --priority 1 --reason x'),
+  ],
+  'grants void': [
+    service("grants void acme 2 --credits 2 --reason 'two too many' --request-id void-1"),
+    service("grants void acme 2 --credits 2 --reason 'two too many' --request-id void-1"),
+    service("grants void acme 2 --all --returned --reason 'a mistake' --request-id void-2 --json"),
+    service('grants void acme 2 --all', 2),
+    service('grants void acme 2 --reason x', 2),
+    service('grants void acme two --all --reason x', 2),
+    service('grants void acme 2 --all --reason x', 4),
+    service('grants void acme 200 --all --reason x', 1),
+    stranger('grants void acme 2 --all --reason x'),
+  ],
+  'grants list': [
+    service('grants list acme'),
+    service('grants list invoices --json'),
+    service('grants list acme --limit 0', 2),
+    service('grants list nobody', 1),
+    stranger('grants list acme'),
+  ],
+  history: [
+    service('history acme'),
+    service('history acme --last 1 --json'),
+    service('history acme --kind COMIT', 2),
+    service('history nobody', 1),
+    stranger('history acme'),
+  ],
+  reservations: [
+    service('reservations acme'),
+    service('reservations acme --state released --json'),
+    service('reservations acme --state activ', 2),
+    service('reservations acme --stuck', 2),
+    service('reservations --state active', 2),
+    service('reservations invoices', 1),
+    service('reservations --stuck', 1),
+    stranger('reservations acme'),
+  ],
+  trace: [
+    service('trace acme/4'),
+    service('trace reserve-1 --account acme'),
+    service('trace acme/4 --kind entr', 2),
+    service('trace acme/400', 1),
+    stranger('trace acme/4'),
+  ],
+  refusals: [
+    service('refusals --account acme --reason EXCEEDS_RESERVATION', 0, { isSqueezed: true }),
+    service('refusals --limit 0', 2),
+    service('refusals --account nobody-else', 1),
+    stranger('refusals'),
+  ],
+  events: [
+    service('events --account acme'),
+    service('events --account invoices --json'),
+    service('events --after nowhere', 2),
+    service('events --typ x', 2),
+    stranger('events'),
+  ],
+  'purchases buy': [
+    service('purchases buy invoices small --paid invoice-8 --request-id buy-2'),
+    service('purchases buy invoices starter --paid invoice-9 --request-id buy-3 --json'),
+    service('purchases buy invoices starter --paid invoice-8', 4),
+    service('purchases buy invoices starter --request-id buy-4', 4),
+    service('purchases buy invoices startr --paid invoice-10', 1),
+    service('purchases buy invoices starter --paid x --return-to https://shop.example/', 2),
+    service('purchases buy invoices', 2),
+    stranger('purchases buy invoices starter --paid x'),
+  ],
+  'purchases list': [
+    service('purchases list shop'),
+    service('purchases list shop --state paid --json'),
+    service('purchases list shop --state payd', 2),
+    service('purchases list acme', 1),
+    stranger('purchases list shop'),
+  ],
+  'purchases mismatched': [
+    service('purchases mismatched'),
+    service('purchases mismatched shop', 2),
+  ],
+  'purchases resolve': [
+    service('purchases resolve shop {purchase} --reason x', 2),
+    stranger('purchases resolve shop {purchase} --accept --reason x'),
+    service(
+      "purchases resolve shop {purchase} --accept --reason 'discount agreed' --request-id resolve-1",
+    ),
+    service('purchases resolve shop {purchase} --reject --reason x', 4),
+    service('purchases resolve acme {purchase} --reject --reason x', 1),
+  ],
+  'account top-up': [
+    sandbox(
+      'account top-up verts --pack starter --below 50 --customer cus_17 --method pm_card_visa --monthly 3 --request-id top-up-1',
+    ),
+    sandbox('account show verts'),
+    sandbox('account top-up verts --off --request-id top-up-2 --json'),
+    sandbox('account top-up verts --pack none --below 50 --customer c --method m', 1),
+    service('account top-up shop --pack starter', 2),
+    service('account top-up shop --off --pack starter', 2),
+    service('account top-up shop --pack none --below 50 --customer c --method m', 4),
+    stranger('account top-up shop --off'),
+  ],
+  'account move': [
+    service("account move acme perfectparser --reason 'ticket 17' --request-id move-1"),
+    service('account move acme perfectparse --reason x', 1),
+    service('account move acme verts', 2),
+    stranger('account move acme verts --reason x'),
+  ],
+  'account suspend': [
+    service("account suspend cloud --reason 'payment overdue' --request-id suspend-1"),
+    service("account suspend cloud --stop --reason 'stolen card' --request-id suspend-2 --json"),
+    service('charge cloud document.convert', 4),
+    service('account show cloud'),
+    service('account list --state suspended'),
+    service('account suspend cloud', 2),
+    service('account suspend nobody --reason x', 1),
+    stranger('account suspend cloud --reason x'),
+  ],
+  'account resume': [
+    service('account resume cloud --reason paid --request-id resume-1'),
+    service('account resume cloud --reason paid --request-id resume-2'),
+    service('account resume cloud', 2),
+    service('account resume nobody --reason x', 1),
+    stranger('account resume cloud --reason x'),
+  ],
+  'account close': [
+    service('account close acme --request-id close-1'),
+    service('account close', 2),
+    service('account close nobody', 1),
+    service('charge acme --credits 1', 4),
+    stranger('account close acme'),
+  ],
+  statement: [
+    service('statement cloud'),
+    service('statement cloud --closed', 1),
+    service('statement cloud --closed', 0, { days: 30 }),
+    service('statement cloud 2031-01'),
+    service('statement cloud 2031-01 --json'),
+    service('statement cloud 2031-13', 2),
+    service('statement cloud 2031-01 --closed', 2),
+    service('statement cloud 2030-01', 2),
+    stranger('statement cloud'),
+  ],
+  'plans check': [
+    nothing('plans check deploy/plans'),
+    nothing('plans check {plans}/broken.yaml', 1),
+    nothing('plans check {plans}/missing.yaml', 2),
+  ],
+  'plans diff': [
+    nothing('plans diff {plans}/next.yaml {plans}/next.yaml'),
+    nothing('plans diff deploy/plans/verts.yaml {plans}/next.yaml', 1),
+    database('plans diff deploy/plans/verts.yaml'),
+    database('plans diff {plans}/next.yaml', 1),
+    nothing('plans diff {plans}/broken.yaml', 1),
+    nothing('plans diff', 2),
+  ],
+  'plans list': [database('plans list'), database('plans list verts', 2)],
+  'plans status': [
+    database('plans status'),
+    database('plans status {plans}/next.yaml', 1),
+    database('plans status {plans}/broken.yaml', 1),
+    database('plans status --all', 2),
+  ],
+  'plans publish': [
+    database('plans publish {plans}/next.yaml --dry-run'),
+    database('plans publish {plans}/next.yaml'),
+    database('plans publish {plans}/next.yaml'),
+    database('plans publish {plans}/broken.yaml', 1),
+    database('plans publish --dryrun', 2),
+    // The service of the tests stands in another year than its database.
+    service('plans publish {plans}/next.yaml', 2),
+  ],
+  'plans preview': [
+    service('plans preview {plans}/next.yaml --month 2031-01 --accounts-of aspose-cloud'),
+    service('plans preview deploy/plans/verts.yaml --month 2031-01'),
+    service('plans preview deploy/plans/verts.yaml --month 2030-01'),
+    service(
+      'plans preview {plans}/next.yaml --month 2031-01 --accounts-of aspose-cloud --format csv',
+    ),
+    service('plans preview {plans}/broken.yaml', 1),
+    service('plans preview deploy/plans/verts.yaml --month january', 2),
+    service('plans preview deploy/plans/verts.yaml --accounts-of vert', 2),
+  ],
+  'policy check': [
+    nothing('policy check deploy/policy.yaml'),
+    nothing('policy check {plans}/broken.yaml', 1),
+    nothing('policy check', 2),
+  ],
+  'policy explain': [
+    nothing(
+      'policy explain spiffe://example.org/media/renderer Reserve cust-1 --file deploy/policy.yaml',
+    ),
+    nothing(
+      'policy explain spiffe://example.org/media/renderer Reserv --file deploy/policy.yaml',
+      2,
+    ),
+    nothing('policy explain spiffe://example.org/nobody Reserve --file deploy/policy.yaml', 1),
+  ],
+  'clock status': [
+    database('clock status'),
+    database('clock status --json', 2),
+    service('clock status', 1),
+  ],
+  'clock accept': [database('clock accept'), database('clock accept now', 2)],
+  'sandbox time': [
+    sandbox('sandbox time'),
+    sandbox('sandbox time now', 2),
+    service('sandbox time', 4),
+  ],
+  'sandbox pay': [
+    sandbox('sandbox pay {payment} --decline'),
+    sandbox('sandbox pay {payment}'),
+    sandbox('sandbox pay {payment}', 2),
+    sandbox('sandbox pay verts --dispute --json'),
+    sandbox('sandbox pay verts --lose'),
+    sandbox('sandbox pay nobody', 1),
+    sandbox('sandbox pay {payment} --refund --dispute', 2),
+    sandbox('sandbox pay 0198f0c4-6a5e-7c3a-9b1d-2e4f6a8b0c1d', 1),
+    service('sandbox pay 0198f0c4-6a5e-7c3a-9b1d-2e4f6a8b0c1d', 4),
+  ],
+  'sandbox payments': [
+    sandbox('sandbox payments'),
+    sandbox('sandbox payments --json'),
+    sandbox('sandbox payments shop', 2),
+    service('sandbox payments', 4),
+  ],
+  'sandbox advance': [
+    sandbox('sandbox advance 40d'),
+    sandbox('sandbox advance 1m --json', 0, { linesMax: 2 }),
+    sandbox('sandbox advance 2020-01-01', 2),
+    sandbox('sandbox advance monht end', 2),
+    sandbox('sandbox advance', 2),
+    sandbox('sandbox advance 1d --until 2199-01-01', 2),
+    sandbox('sandbox advance --until 2199-01-01', 2),
+    service('sandbox advance 40d', 4),
+  ],
+  'sandbox create': [
+    empty('sandbox create'),
+    empty('sandbox create'),
+    database('sandbox create', 2),
+    nothing('sandbox create', 2),
+    empty('sandbox create now', 2),
+  ],
+  'anchor write': [
+    database('anchor write --directory {plans} --key {plans}/key.pem'),
+    database('anchor write --directory {plans}', 2),
+    database('anchor write --directory {plans} --key {plans}/next.yaml', 2),
+  ],
+  verify: [
+    database('verify'),
+    // The purchase that was accepted was never made by a checkout.
+    service('verify', 1),
+    service('verify --account acme'),
+    service('verify --account nobody', 1),
+    service('verify --anchor {plans}/next.yaml', 2),
+    service('verify acme', 2),
+  ],
+  doctor: [
+    database('doctor', 0, { isSqueezed: true }),
+    database('doctor --replicas 200', 1, { isSqueezed: true }),
+    database('doctor --json', 0, { linesMax: 8 }),
+    database('doctor --replicas none', 2),
+    database('doctor postgres', 2),
+  ],
+  migrate: [database('migrate'), database('migrate --force', 2), nothing('migrate', 2)],
+  'db url': [nothing('db url'), nothing('db url acme', 2), database('db url', 1)],
+  completion: [nothing('completion bash', 0, { linesMax: 3 }), nothing('completion csh', 2)],
+};
