@@ -13,7 +13,7 @@ import grpc
 from billing.v1.billing_service_pb2 import ChargeRequest, GetBalanceRequest
 from billing.v1.billing_service_pb2_grpc import BillingServiceStub
 from billing.v1.pricing_pb2 import Usage, Usages
-from scrip import connect, refusal_of
+from scrip import Settings, connect, refusal_of
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     # One request id per job, made outside of any retry: the same id is never charged twice.
     request_id = arguments[1] if len(arguments) == 2 else str(uuid.uuid4())
     try:
-        channel = connect()
+        channel = connect(Settings.from_environment())
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -44,12 +44,11 @@ def first_charge(billing: BillingServiceStub, account_id: str, request_id: str) 
             account_id=account_id,
             request_id=request_id,
             usages=Usages(items=[extraction]),
-        ),
-        timeout=30,
+        )
     )
     print(f"charged {charge.credits} credits")
 
-    response = billing.GetBalance(GetBalanceRequest(account_id=account_id), timeout=30)
+    response = billing.GetBalance(GetBalanceRequest(account_id=account_id))
     print(f"{response.balance.available} credits available")
 
 

@@ -9,6 +9,10 @@ export type Language = {
   readonly extension: string;
   /** Its toolchain. */
   readonly needs: string;
+  /** The section of its page whose commands build and run the example. Default: all of them. */
+  readonly section?: string;
+  /** Runs its scenarios. */
+  readonly scenarios: string;
   /** Commands that succeed where the toolchain is present. */
   readonly probes: readonly (readonly [command: string, ...arguments: string[]])[];
 };
@@ -16,12 +20,29 @@ export type Language = {
 const PYTHON = 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))';
 
 export const LANGUAGES: readonly Language[] = [
-  { name: 'Go', id: 'go', extension: 'go', needs: 'go', probes: [['go', 'version']] },
+  {
+    name: 'TypeScript',
+    id: 'typescript',
+    extension: 'ts',
+    needs: 'npm',
+    section: 'Example',
+    scenarios: 'node dist/scenarios.js',
+    probes: [['npm', '--version']],
+  },
+  {
+    name: 'Go',
+    id: 'go',
+    extension: 'go',
+    needs: 'go',
+    scenarios: './scenarios',
+    probes: [['go', 'version']],
+  },
   {
     name: 'Python',
     id: 'python',
     extension: 'py',
     needs: 'python3 of 3.10 or newer, with venv',
+    scenarios: '.venv/bin/python scenarios.py',
     probes: [['python3', '-c', PYTHON]],
   },
   {
@@ -29,6 +50,7 @@ export const LANGUAGES: readonly Language[] = [
     id: 'java',
     extension: 'java',
     needs: 'javac and mvn',
+    scenarios: "java -cp 'target/examples-1.jar:target/lib/*' example.scrip.Scenarios",
     probes: [
       ['javac', '--version'],
       ['mvn', '--version'],

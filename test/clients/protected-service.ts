@@ -15,6 +15,8 @@ export const CALLERS = {
   token: `cluster:${WORKLOAD}`,
 } as const;
 const VIEWER = 'spiffe://example.org/media/viewer';
+/** May make one call a second. */
+export const SLOW_CALLER = 'spiffe://example.org/media/slow';
 
 const policyWith = (keyFile: string): string => `
 version: 1
@@ -24,7 +26,8 @@ callers:
   - { id: ${CALLERS.certificate}, roles: [product-service] }
   - { id: ${CALLERS.token}, roles: [product-service] }
   - { id: ${VIEWER}, roles: [observer] }
-  - { id: cn:admin, roles: [billing-admin, observer] }
+  - { id: ${SLOW_CALLER}, roles: [product-service], requests_per_second: { rate: 1 } }
+  - { id: cn:admin, roles: [billing-admin, observer, operator] }
 `;
 
 export type ProtectedService = TestService & {
@@ -33,7 +36,7 @@ export type ProtectedService = TestService & {
   readonly strictAddress: string;
   /** A token that the service accepts. */
   readonly signToken: () => Promise<string>;
-  /** Writes what the callers have to a folder: ca.pem, renderer.pem, viewer.pem, their keys, and token. */
+  /** Writes what the callers have to a folder: ca.pem, the certificates and keys of renderer, viewer and slow, and token. */
   readonly writeCredentials: (directory: string) => Promise<void>;
 };
 
@@ -66,6 +69,7 @@ export async function startProtected(): Promise<ProtectedService> {
       for (const [name, value] of [
         ['renderer', CALLERS.certificate],
         ['viewer', VIEWER],
+        ['slow', SLOW_CALLER],
       ] as const) {
         const pair = await authority.sign({ names: [{ type: 'url', value }] });
         await writeFile(join(to, `${name}.pem`), pair.certificate);

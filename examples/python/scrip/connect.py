@@ -1,24 +1,87 @@
-"""Opens a channel as the SCRIP_ variables of the environment say."""
+"""Opens a channel to Scrip."""
+
+from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from .clock import Clock
 
-def connect() -> grpc.Channel:
-    address = os.environ.get("SCRIP_ADDRESS")
-    if not address:
+# A stream has no deadline, and is resumed by history().
+SERVICE_CONFIG = """{
+  "loadBalancingConfig": [{ "round_robin": {} }],
+  "methodConfig": [
+    {
+      "name": [{}],
+      "timeout": "10s",
+      "retryPolicy": {
+        "maxAttempts": 5,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+      }
+    },
+    {
+      "name": [
+        { "service": "billing.v1.BillingService", "method": "StreamHistory" },
+        { "service": "billing.v1.EventService", "method": "StreamEvents" }
+      ]
+    }
+  ],
+  "retryThrottling": { "maxTokens": 100, "tokenRatio": 0.1 }
+}"""
+
+OPTIONS = (
+    ("grpc.service_config", SERVICE_CONFIG),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the service is, and who calls."""
+
+    address: str | None
+    ca_file: str | None = None
+    """The CA of the service. None: plain text."""
+    cert_file: str | None = None
+    """A certificate that names the caller, and its key."""
+    key_file: str | None = None
+    token_file: str | None = None
+    """A bearer token that names the caller."""
+
+    @staticmethod
+    def from_environment() -> Settings:
+        return Settings(
+            address=os.environ.get("SCRIP_ADDRESS"),
+            ca_file=os.environ.get("SCRIP_CA_FILE"),
+            cert_file=os.environ.get("SCRIP_CERT_FILE"),
+            key_file=os.environ.get("SCRIP_KEY_FILE"),
+            token_file=os.environ.get("SCRIP_TOKEN_FILE"),
+        )
+
+
+def connect(settings: Settings, clock: Clock | None = None) -> grpc.Channel:
+    """Opens a channel. It connects with the first call, and shows the clock the service's time."""
+    if not settings.address:
         raise ValueError("SCRIP_ADDRESS is not set")
-    credentials = channel_credentials()
+    credentials = channel_credentials(settings)
     if credentials is None:
-        return grpc.insecure_channel(address)
-    return grpc.secure_channel(address, credentials)
+        channel = grpc.insecure_channel(settings.address, OPTIONS)
+    else:
+        channel = grpc.secure_channel(settings.address, credentials, OPTIONS)
+    return grpc.intercept_channel(channel, clock) if clock else channel
 
 
-def channel_credentials() -> grpc.ChannelCredentials | None:
-    ca_file, token_file = os.environ.get("SCRIP_CA_FILE"), os.environ.get("SCRIP_TOKEN_FILE")
-    cert_file, key_file = os.environ.get("SCRIP_CERT_FILE"), os.environ.get("SCRIP_KEY_FILE")
+def channel_credentials(settings: Settings) -> grpc.ChannelCredentials | None:
+    ca_file, token_file = settings.ca_file, settings.token_file
+    cert_file, key_file = settings.cert_file, settings.key_file
     if bool(cert_file) != bool(key_file):
         raise ValueError("SCRIP_CERT_FILE and SCRIP_KEY_FILE are needed together")
     if not ca_file:

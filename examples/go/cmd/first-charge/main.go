@@ -11,7 +11,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/status"
@@ -30,7 +29,7 @@ func main() {
 	if len(os.Args) == 3 {
 		requestID = os.Args[2]
 	}
-	connection, err := scrip.Connect()
+	connection, err := scrip.Connect(scrip.SettingsFromEnvironment())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -43,8 +42,7 @@ func main() {
 }
 
 func firstCharge(client billing.BillingServiceClient, accountID, requestID string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
+	ctx := context.Background() // The service config has a deadline.
 	charge, err := client.Charge(ctx, &billing.ChargeRequest{
 		AccountId: accountID,
 		RequestId: requestID,

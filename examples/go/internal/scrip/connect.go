@@ -1,4 +1,4 @@
-// Package scrip connects to Scrip and reads its errors. It is made to be copied.
+// Package scrip connects to Scrip, reads its errors and follows its histories. It is made to be copied.
 package scrip
 
 import (
@@ -9,28 +9,93 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 )
 
-// Connect opens a channel as the SCRIP_ variables of the environment say.
-func Connect() (*grpc.ClientConn, error) {
-	address := os.Getenv("SCRIP_ADDRESS")
-	if address == "" {
+// Settings say where the service is, and who calls.
+type Settings struct {
+	Address   string
+	CAFile    string // The CA of the service. Empty: plain text.
+	CertFile  string // A certificate that names the caller, and its key.
+	KeyFile   string
+	TokenFile string // A bearer token that names the caller.
+}
+
+// SettingsFromEnvironment reads the SCRIP_ variables.
+func SettingsFromEnvironment() Settings {
+	return Settings{
+		Address:   os.Getenv("SCRIP_ADDRESS"),
+		CAFile:    os.Getenv("SCRIP_CA_FILE"),
+		CertFile:  os.Getenv("SCRIP_CERT_FILE"),
+		KeyFile:   os.Getenv("SCRIP_KEY_FILE"),
+		TokenFile: os.Getenv("SCRIP_TOKEN_FILE"),
+	}
+}
+
+// A stream has no deadline, and is resumed by History.
+const serviceConfig = `{
+  "loadBalancingConfig": [{ "round_robin": {} }],
+  "methodConfig": [
+    {
+      "name": [{}],
+      "timeout": "10s",
+      "retryPolicy": {
+        "maxAttempts": 5,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+      }
+    },
+    {
+      "name": [
+        { "service": "billing.v1.BillingService", "method": "StreamHistory" },
+        { "service": "billing.v1.EventService", "method": "StreamEvents" }
+      ]
+    }
+  ],
+  "retryThrottling": { "maxTokens": 100, "tokenRatio": 0.1 }
+}`
+
+// Connection is a channel, and the clock of the service at its other end.
+type Connection struct {
+	*grpc.ClientConn
+	Clock *Clock
+}
+
+// Connect opens a channel. It connects with the first call.
+func Connect(settings Settings) (*Connection, error) {
+	if settings.Address == "" {
 		return nil, errors.New("SCRIP_ADDRESS is not set")
 	}
-	options, err := dialOptions()
+	options, err := settings.credentials()
 	if err != nil {
 		return nil, err
 	}
-	return grpc.NewClient(address, options...)
+	clock := &Clock{}
+	options = append(options,
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time:    10 * time.Second,
+			Timeout: 5 * time.Second,
+		}),
+		grpc.WithUnaryInterceptor(clock.learn),
+	)
+	channel, err := grpc.NewClient(settings.Address, options...)
+	if err != nil {
+		return nil, err
+	}
+	return &Connection{channel, clock}, nil
 }
 
-func dialOptions() ([]grpc.DialOption, error) {
-	caFile, tokenFile := os.Getenv("SCRIP_CA_FILE"), os.Getenv("SCRIP_TOKEN_FILE")
-	certFile, keyFile := os.Getenv("SCRIP_CERT_FILE"), os.Getenv("SCRIP_KEY_FILE")
+func (settings Settings) credentials() ([]grpc.DialOption, error) {
+	caFile, tokenFile := settings.CAFile, settings.TokenFile
+	certFile, keyFile := settings.CertFile, settings.KeyFile
 	if (certFile == "") != (keyFile == "") {
 		return nil, errors.New("SCRIP_CERT_FILE and SCRIP_KEY_FILE are needed together")
 	}

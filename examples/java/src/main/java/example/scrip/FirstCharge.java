@@ -1,6 +1,5 @@
 package example.scrip;
 
-import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.ErrorInfo;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
@@ -8,7 +7,6 @@ import java.io.IOException;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
-import java.util.concurrent.TimeUnit;
 import scrip.billing.v1.BillingServiceGrpc;
 import scrip.billing.v1.BillingServiceGrpc.BillingServiceBlockingStub;
 import scrip.billing.v1.ChargeRequest;
@@ -28,11 +26,11 @@ import scrip.billing.v1.Usages;
 public final class FirstCharge {
   private FirstCharge() {}
 
-  public static void main(String[] arguments) throws InvalidProtocolBufferException {
+  public static void main(String[] arguments) {
     System.exit(run(arguments));
   }
 
-  private static int run(String[] arguments) throws InvalidProtocolBufferException {
+  private static int run(String[] arguments) {
     if (arguments.length < 1 || arguments.length > 2) {
       System.err.println("usage: FirstCharge ACCOUNT_ID [REQUEST_ID]");
       return 2;
@@ -41,7 +39,7 @@ public final class FirstCharge {
     String requestId = arguments.length == 2 ? arguments[1] : UUID.randomUUID().toString();
     ManagedChannel channel;
     try {
-      channel = Connection.open();
+      channel = Connection.open(Settings.fromEnvironment(), new ServiceClock());
     } catch (IOException | IllegalArgumentException error) {
       System.err.println(error.getMessage());
       return 2;
@@ -65,24 +63,20 @@ public final class FirstCharge {
             .putQuantities("pages", 2)
             .build();
     ChargeResponse charge =
-        billing
-            .withDeadlineAfter(30, TimeUnit.SECONDS)
-            .charge(
-                ChargeRequest.newBuilder()
-                    .setAccountId(accountId)
-                    .setRequestId(requestId)
-                    .setUsages(Usages.newBuilder().addItems(extraction))
-                    .build());
+        billing.charge(
+            ChargeRequest.newBuilder()
+                .setAccountId(accountId)
+                .setRequestId(requestId)
+                .setUsages(Usages.newBuilder().addItems(extraction))
+                .build());
     System.out.println("charged " + charge.getCredits() + " credits");
 
     GetBalanceResponse response =
-        billing
-            .withDeadlineAfter(30, TimeUnit.SECONDS)
-            .getBalance(GetBalanceRequest.newBuilder().setAccountId(accountId).build());
+        billing.getBalance(GetBalanceRequest.newBuilder().setAccountId(accountId).build());
     System.out.println(response.getBalance().getAvailable() + " credits available");
   }
 
-  private static void print(StatusRuntimeException error) throws InvalidProtocolBufferException {
+  private static void print(StatusRuntimeException error) {
     System.err.println(error.getStatus().getCode() + ": " + error.getStatus().getDescription());
     Optional<ErrorInfo> refusal = Refusal.of(error);
     if (refusal.isEmpty()) return;
