@@ -1,0 +1,153 @@
+{{- define "scrip.name" -}}
+{{- if contains "scrip" .Release.Name }}{{ .Release.Name | trunc 45 | trimSuffix "-" }}{{ else }}{{ printf "%s-scrip" .Release.Name | trunc 45 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "scrip.selector" -}}
+app.kubernetes.io/name: scrip
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "scrip.labels" -}}
+{{ include "scrip.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "scrip.image" -}}
+{{- $image := .Values.image -}}
+{{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "scrip.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "scrip.name" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "scrip.cluster" -}}
+{{ include "scrip.name" . }}-db
+{{- end }}
+
+{{- define "scrip.policyConfigMap" -}}
+{{ .Values.policy.existingConfigMap | default (printf "%s-policy" (include "scrip.name" .)) }}
+{{- end }}
+
+{{- define "scrip.tlsSecret" -}}
+{{ .Values.transport.secret | default (printf "%s-tls" (include "scrip.name" .)) }}
+{{- end }}
+
+{{/* Jobs are hooks, but where the database is part of the release: it is made after hooks ran. */}}
+{{- define "scrip.hook" -}}
+{{- if not .root.Values.database.cluster.enabled }}
+"helm.sh/hook": pre-install,pre-upgrade
+"helm.sh/hook-weight": {{ .weight | quote }}
+"helm.sh/hook-delete-policy": before-hook-creation,hook-succeeded
+{{- end }}
+{{- end }}
+
+{{/* The name of a job that is no hook has the revision: what a Job does cannot be changed. */}}
+{{- define "scrip.jobName" -}}
+{{ include "scrip.name" .root }}-{{ .job }}{{ if .root.Values.database.cluster.enabled }}-{{ .root.Release.Revision }}{{ end }}
+{{- end }}
+
+{{- define "scrip.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "scrip.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
+
+{{/* The database as its owner or as the service. The operator's secret has a URL without parameters. */}}
+{{- define "scrip.databaseEnv" -}}
+{{- $database := .root.Values.database }}
+{{- if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+- name: DATABASE_URI
+  valueFrom: { secretKeyRef: { name: {{ include "scrip.cluster" .root }}-app, key: uri } }
+- name: DATABASE_URL
+  value: $(DATABASE_URI)?sslmode=verify-full&sslrootcert=/etc/scrip/cluster-ca/ca.crt
+{{- else }}
+- name: DATABASE_URL_FILE
+  value: /etc/scrip/database/url
+{{- end }}
+{{- end }}
+
+{{- define "scrip.databaseMounts" -}}
+{{- $database := .root.Values.database }}
+{{- if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+- { name: cluster-ca, mountPath: /etc/scrip/cluster-ca, readOnly: true }
+{{- else }}
+- { name: database, mountPath: /etc/scrip/database, readOnly: true }
+{{- end }}
+{{- if $database.ca.secret }}
+- { name: database-ca, mountPath: /etc/scrip/database-ca, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "scrip.databaseVolumes" -}}
+{{- $database := .root.Values.database }}
+{{- if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+- name: cluster-ca
+  secret: { secretName: {{ include "scrip.cluster" .root }}-ca, defaultMode: 0440, items: [{ key: ca.crt, path: ca.crt }] }
+{{- else }}
+- name: database
+  secret:
+    secretName: {{ $database.secret.name }}
+    defaultMode: 0440
+    items: [{ key: {{ ternary $database.secret.ownerKey $database.secret.serviceKey .asOwner }}, path: url }]
+{{- end }}
+{{- if $database.ca.secret }}
+- name: database-ca
+  secret: { secretName: {{ $database.ca.secret }}, defaultMode: 0440, items: [{ key: {{ $database.ca.key }}, path: {{ $database.ca.key }} }] }
+{{- end }}
+{{- end }}
+
+{{/* A pod that runs one command as the owner of the database. */}}
+{{- define "scrip.jobPod" -}}
+metadata:
+  labels:
+    {{- include "scrip.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .job }}
+spec:
+  restartPolicy: {{ .restartPolicy | default "OnFailure" }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  {{- with .root.Values.image.pullSecrets }}
+  imagePullSecrets: {{ toJson . }}
+  {{- end }}
+  securityContext: {{- include "scrip.podSecurity" .root | nindent 4 }}
+  {{- with .root.Values.nodeSelector }}
+  nodeSelector: {{ toJson . }}
+  {{- end }}
+  {{- with .root.Values.tolerations }}
+  tolerations: {{ toJson . }}
+  {{- end }}
+  containers:
+    - name: {{ .job }}
+      image: {{ include "scrip.image" .root | quote }}
+      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      args: {{ toJson .args }}
+      env:
+        {{- include "scrip.databaseEnv" (dict "root" .root "asOwner" true) | nindent 8 }}
+        {{- if .withPlans }}
+        - { name: PLANS_DIRECTORY, value: /etc/scrip/plans }
+        {{- end }}
+      resources: {{- toYaml .root.Values.jobResources | nindent 8 }}
+      securityContext: {{- include "scrip.containerSecurity" .root | nindent 8 }}
+      volumeMounts:
+        {{- include "scrip.databaseMounts" (dict "root" .root "asOwner" true) | nindent 8 }}
+        {{- if .withPlans }}
+        - { name: plans, mountPath: /etc/scrip/plans, readOnly: true }
+        {{- end }}
+  volumes:
+    {{- include "scrip.databaseVolumes" (dict "root" .root "asOwner" true) | nindent 4 }}
+    {{- if .withPlans }}
+    - name: plans
+      configMap: { name: {{ .withPlans }} }
+    {{- end }}
+{{- end }}

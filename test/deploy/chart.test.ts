@@ -1,0 +1,245 @@
+/** The chart renders what Kubernetes and the operators accept, and what the service can be started with. */
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { stringify } from 'yaml';
+import { readConfig } from '../../src/config.ts';
+import { readPlanFiles } from '../../src/plan-files.ts';
+import { parsePolicyFile } from '../../src/policy/policy-file.ts';
+import { lint, render, resourcesOf, SETS, template, theOnly } from './chart.ts';
+import { runTool } from './tools.ts';
+
+const run = promisify(execFile);
+const OPERATORS = /cert-manager\.io|coreos\.com|cnpg\.io/;
+/** Modules that contain the definitions of their resources. CloudNativePG's cannot be had as a module. */
+const DEFINITIONS = {
+  'github.com/cert-manager/cert-manager@v1.21.2': ['deploy/crds/cert-manager.io_certificates.yaml'],
+  'github.com/prometheus-operator/prometheus-operator@v0.85.0': [
+    'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml',
+    'example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml',
+  ],
+};
+const hasPromtool = spawnSync('promtool', ['--version'], { stdio: 'ignore' }).status === 0;
+
+const inFolder = async (files: Readonly<Record<string, string>>): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), 'scrip-chart-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  return folder;
+};
+
+describe.runIf(inject('hasGo')).each(SETS)('with the values %s', (set) => {
+  let yaml: string;
+  beforeAll(async () => {
+    yaml = await render(set);
+  });
+  const resources = () => resourcesOf(yaml);
+  const podOf = (name: string) => theOnly(resources(), name).spec.template.spec;
+  const containerOf = () => podOf('Deployment').containers[0];
+
+  test('Helm finds nothing wrong', async () => {
+    const { code, stdout } = await lint(set);
+    expect(code, stdout).toBe(0);
+  });
+
+  test.runIf(inject('hasPython'))('the schemas of Kubernetes hold', async () => {
+    const own = resources().filter(({ apiVersion }) => !OPERATORS.test(apiVersion));
+    const folder = await inFolder({ 'all.yaml': own.map((each) => stringify(each)).join('---\n') });
+    const args = ['--strict', '--kubernetes-version', '1.37.0', join(folder, 'all.yaml')];
+    const { code, stdout, stderr } = await runTool('venv/bin/kubernetes-validate', args);
+    const passed = `${stdout}${stderr}`.match(/passed for resource/g)?.length;
+    expect({ code, passed }, stdout).toEqual({ code: 0, passed: own.length });
+  });
+
+  test('every pod is confined, and needs no file that is written', () => {
+    const pods = resources().flatMap(({ kind, spec }) =>
+      kind === 'Deployment' || kind === 'Job'
+        ? [spec.template.spec]
+        : kind === 'CronJob'
+          ? [spec.jobTemplate.spec.template.spec]
+          : [],
+    );
+    expect(pods.length).toBeGreaterThanOrEqual(3);
+    for (const pod of pods) {
+      expect(pod).toMatchObject({
+        automountServiceAccountToken: false,
+        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      });
+      for (const { securityContext, resources: bounds } of pod.containers) {
+        expect(securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        });
+        expect(bounds.limits.memory).toBeDefined();
+      }
+      const mounted = pod.containers[0].volumeMounts.map(({ name }: { name: string }) => name);
+      expect(mounted.toSorted()).toEqual(
+        pod.volumes.map(({ name }: { name: string }) => name).toSorted(),
+      );
+    }
+  });
+
+  test('the service takes its variables', () => {
+    const given = Object.fromEntries(
+      containerOf().env.flatMap(({ name, value }: { name: string; value?: string }) =>
+        // A file there is not is a problem, and a variable that is a secret has no value here.
+        name.endsWith('_FILE') && /DATABASE|STRIPE|EVENTS/.test(name)
+          ? [[name.replace(/_FILE$/, ''), secretOf(name)]]
+          : value === undefined
+            ? []
+            : [[name, value.replace('$(DATABASE_URI)', 'postgres://scrip@db.example.org/scrip')]],
+      ),
+    );
+    const read = readConfig(given);
+    expect('problems' in read ? read.problems : []).toEqual([]);
+  });
+
+  test('a pod has longer than the replica in it needs to stop', () => {
+    const pod = podOf('Deployment');
+    const { env, lifecycle } = containerOf();
+    const graceMs = env.find(({ name }: { name: string }) => name === 'SHUTDOWN_GRACE_MS').value;
+    const needed = lifecycle.preStop.sleep.seconds + Number(graceMs) / 1_000;
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(needed + 10);
+  });
+
+  test('jobs run before the replicas, or wait for a database of the release', () => {
+    const jobs = resources().filter(({ kind }) => kind === 'Job');
+    const weights = jobs.map(({ metadata }) => metadata.annotations?.['helm.sh/hook-weight']);
+    const names = jobs.map(({ metadata }) => metadata.name);
+    expect(weights).toEqual(set === 'cloudnative-pg' ? [undefined, undefined] : ['0', '1']);
+    expect(names.every((name) => name.endsWith('-1'))).toBe(set === 'cloudnative-pg');
+  });
+
+  test.skipIf(set === 'cloudnative-pg')('the policy is one', () => {
+    const { data = {} } = theOnly(resources(), 'ConfigMap', '-policy');
+    expect(parsePolicyFile('policy.yaml', data['policy.yaml'] ?? '')).not.toHaveProperty('errors');
+  });
+
+  test('probes ask the health service, by HTTP where gRPC has TLS', () => {
+    const { livenessProbe, readinessProbe } = containerOf();
+    expect([livenessProbe, readinessProbe]).toMatchObject(
+      set === 'mesh'
+        ? [{ grpc: { service: 'liveness' } }, { grpc: { service: 'readiness' } }]
+        : [{ httpGet: { path: '/livez' } }, { httpGet: { path: '/readyz' } }],
+    );
+  });
+});
+
+describe.runIf(inject('hasGo'))('the chart', () => {
+  test('renders resources of operators as their definitions say', async () => {
+    const files: string[] = [];
+    for (const [module, paths] of Object.entries(DEFINITIONS)) {
+      const { stdout } = await run('go', ['mod', 'download', '-json', module], { cwd: tmpdir() });
+      files.push(...paths.map((path) => join(JSON.parse(stdout).Dir, path)));
+    }
+    const all = resourcesOf(await render('production'));
+    const custom = all.filter(({ apiVersion }) => OPERATORS.test(apiVersion));
+    expect(custom.map(({ kind }) => kind)).toEqual([
+      'Certificate',
+      'PrometheusRule',
+      'ServiceMonitor',
+    ]);
+    const input = custom.map((each) => stringify(each)).join('---\n');
+    const checked = await runTool('tools', ['resources', ...files], input);
+    expect(checked).toEqual({ code: 0, stdout: '', stderr: '' });
+    // What it checks with notices a field that there is not.
+    const wrong = await runTool('tools', ['resources', ...files], input.replace('dnsNames', 'dns'));
+    expect(wrong.stdout).toContain('unknown field spec.dns');
+  });
+
+  test.runIf(hasPromtool)('has the rules that promtool accepts', async () => {
+    const { spec } = theOnly(resourcesOf(await render('production')), 'PrometheusRule');
+    expect(spec.groups.length).toBeGreaterThan(3);
+    const folder = await inFolder({ 'rules.yaml': stringify(spec) });
+    await run('promtool', ['check', 'rules', join(folder, 'rules.yaml')]);
+  });
+
+  test.runIf(hasPromtool)(
+    'scales by a rule that says how long each replica has mutations wait',
+    async () => {
+      const rules = join(import.meta.dirname, '../../deploy/chart/files/autoscaling.yaml');
+      const bucket = (pod: string, le: string) =>
+        `scrip_lane_wait_seconds_bucket{namespace="billing",pod="${pod}",le="${le}"}`;
+      const count = (pod: string) =>
+        `scrip_lane_wait_seconds_count{namespace="billing",pod="${pod}"}`;
+      const series = (name: string, values: string) => ({ series: name, values });
+      const folder = await inFolder({
+        'test.yaml': stringify({
+          rule_files: [rules],
+          tests: [
+            {
+              interval: '15s',
+              input_series: [
+                ...['0.1', '0.2', '+Inf'].map((le, index) =>
+                  series(bucket('busy', le), index === 0 ? '0x20' : '0+100x20'),
+                ),
+                series(count('busy'), '0+100x20'),
+                ...['0.1', '0.2', '+Inf'].map((le) => series(bucket('idle', le), '7x20')),
+                series(count('idle'), '7x20'),
+              ],
+              promql_expr_test: [
+                {
+                  expr: 'scrip:lane_wait_seconds:p90',
+                  eval_time: '5m',
+                  exp_samples: [
+                    { labels: labelsOf('busy'), value: 0.19 },
+                    { labels: labelsOf('idle'), value: 0 },
+                  ],
+                },
+              ],
+            },
+          ],
+        }),
+      });
+      await run('promtool', ['test', 'rules', join(folder, 'test.yaml')]);
+    },
+  );
+
+  test('renders the values of docs/deployment.md', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
+    const [, values = ''] = /^```yaml\n(image: .*?)^```$/ms.exec(page) ?? [];
+    const folder = await inFolder({ 'values.yaml': values });
+    const args = ['template', 'scrip', 'deploy/chart', '--kube-version', '1.34.0'];
+    const ran = await runTool('helm', [...args, '--values', join(folder, 'values.yaml')]);
+    expect(ran.code, ran.stderr).toBe(0);
+    const names = resourcesOf(ran.stdout).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect(names).toEqual(expect.arrayContaining(['Job scrip-migrate', 'Certificate scrip']));
+  });
+
+  test('publishes the plan files that it is given', async () => {
+    const all = resourcesOf(await render('production'));
+    const { data = {} } = theOnly(all, 'ConfigMap', '-plans-to-publish');
+    expect(theOnly(all, 'ConfigMap', '-plans').data).toEqual(data);
+    const files = await readPlanFiles(await inFolder(data));
+    expect(files).toMatchObject({ plans: [{ planId: 'verts' }] });
+  });
+
+  test.each([
+    ['an image', ['--set', 'image.repository='], /image\/repository/],
+    ['a policy', ['--set', 'policy.content=null'], /policy\.content or policy\.existingConfigMap/],
+    ['a database', ['--set', 'database.secret.name='], /database\.secret\.name is required/],
+    ['a certificate', ['--set', 'transport.secret='], /transport\.secret is required/],
+    ['an issuer', ['--set', 'transport.certManager.enabled=true'], /issuer\/name/],
+    ['known values', ['--set', 'replica=3'], /additional properties 'replica' not allowed/],
+    ['variables that it does not set itself', ['--set', 'config.HOST=x'], /'HOST'/],
+    [
+      'no secret among the variables',
+      ['--set', 'config.STRIPE_SECRET_KEY=x'],
+      /'STRIPE_SECRET_KEY'/,
+    ],
+  ])('asks for %s', async (_, args, message) => {
+    const { code, stderr } = await template('minimal', ...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+});
+
+const labelsOf = (pod: string): string =>
+  `scrip:lane_wait_seconds:p90{namespace="billing", pod="${pod}"}`;
+
+const secretOf = (name: string): string =>
+  name.startsWith('DATABASE') ? 'postgres://scrip@db.example.org/scrip' : `whsec_${'a'.repeat(32)}`;

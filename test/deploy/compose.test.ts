@@ -1,0 +1,177 @@
+/** deploy/compose.yaml: Compose reads it, and the replicas that it describes serve callers with its certificates. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { connect } from '../../clients/typescript/src/index.ts';
+import { createEmptyDatabase, execute } from '../postgres.ts';
+import { end, type Program, startProgram, startPublished } from '../process/replica.ts';
+import { ROOT, readByTool } from './tools.ts';
+
+type Volume = { readonly type: string; readonly source: string; readonly target: string };
+type Service = {
+  readonly image?: string;
+  readonly build?: { readonly context: string; readonly dockerfile: string };
+  readonly command: readonly string[] | null;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly Volume[];
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly deploy?: { readonly replicas: number };
+  readonly read_only?: boolean;
+  readonly stop_grace_period?: string;
+};
+
+const hasOpenssl = spawnSync('openssl', ['version'], { stdio: 'ignore' }).status === 0;
+const hasPromtool = spawnSync('promtool', ['--version'], { stdio: 'ignore' }).status === 0;
+
+describe.runIf(inject('hasGo'))('compose.yaml', () => {
+  let services: Readonly<Record<string, Service>>;
+  beforeAll(async () => {
+    ({ services } = await readByTool<{ services: typeof services }>([
+      'compose',
+      'deploy/compose.yaml',
+    ]));
+  });
+  const service = (name: string): Service => services[name] as Service;
+
+  test('has one database, two replicas, the jobs before them, and what observes them', () => {
+    const names = ['collector', 'grafana', 'migrate', 'plans', 'postgres', 'prometheus'];
+    expect(Object.keys(services).toSorted()).toEqual([...names, 'scrip', 'traces']);
+    expect(service('scrip').deploy?.replicas).toBe(2);
+    const conditions = ['migrate', 'plans', 'scrip'].map((name) => service(name).depends_on);
+    expect(conditions).toMatchObject([
+      { postgres: { condition: 'service_healthy' } },
+      { migrate: { condition: 'service_completed_successfully' } },
+      { plans: { condition: 'service_completed_successfully' } },
+    ]);
+  });
+
+  test('names images by their version, and builds only its own', () => {
+    for (const [name, { image = '' }] of Object.entries(services))
+      expect(image, name).toMatch(/^(scrip:local|[\w/-]+:v?\d+\.\d+(\.\d+)?)$/);
+    const { context = '', dockerfile = '' } = service('migrate').build ?? {};
+    expect([`${context}/`, dockerfile]).toEqual([ROOT, 'deploy/Dockerfile']);
+  });
+
+  test('mounts what there is', () => {
+    const sources = Object.values(services)
+      .flatMap(({ volumes = [] }) => volumes)
+      .filter(({ type }) => type === 'bind')
+      .map(({ source }) => source);
+    expect(sources.length).toBeGreaterThan(8);
+    const made = `${ROOT}deploy/compose/certificates`;
+    expect(sources.filter((path) => path !== made && !existsSync(path))).toEqual([]);
+  });
+
+  test('gives replicas longer than they need to stop', () => {
+    const [, seconds] = /^(\d+)s$/.exec(service('scrip').stop_grace_period ?? '') ?? [];
+    expect(Number(seconds)).toBeGreaterThanOrEqual(20);
+  });
+
+  describe.runIf(hasOpenssl)('started as it says', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'scrip-compose-'));
+    let replicas: (Program & { readonly port: number })[] = [];
+    afterAll(async () => {
+      await Promise.all(replicas.map(end));
+      rmSync(folder, { recursive: true });
+    });
+
+    beforeAll(async () => {
+      await cp(`${ROOT}deploy/compose`, folder, { recursive: true });
+      rmSync(join(folder, 'certificates'), { recursive: true, force: true });
+      execFileSync(join(folder, 'certificates.sh'));
+      const owner = await createEmptyDatabase(inject('postgresUrl'));
+      const env = environmentOf(owner);
+      const jobs = [env('migrate'), env('plans')].map((variables) => ({
+        ...variables,
+        DATABASE_URL: owner,
+      }));
+      for (const [index, file] of ['src/migrate.ts', 'src/cli/main.ts'].entries()) {
+        const args = index === 1 ? ['plans', 'publish'] : [];
+        const ran = await startProgram([file, ...args], jobs[index] ?? {}).ended;
+        expect(ran).toMatchObject({ code: 0, stderr: '' });
+      }
+      const variables = { ...env('scrip'), PORT: '0', ADMIN_PORT: '0', OTEL_SDK_DISABLED: 'true' };
+      replicas = await Promise.all([startPublished(variables), startPublished(variables)]);
+    });
+
+    /** The variables of a service, with the paths that its volumes have on this machine. */
+    function environmentOf(owner: string) {
+      const place = (target: string, volumes: readonly Volume[]): string => {
+        const volume = volumes.find((each) => target.startsWith(each.target));
+        if (!volume) return target;
+        const path = volume.source + target.slice(volume.target.length);
+        return path.replace(`${ROOT}deploy/compose/`, `${folder}/`);
+      };
+      return (name: string): Record<string, string> => {
+        const { environment = {}, volumes = [] } = service(name);
+        const entries = Object.entries(environment).map(
+          ([variable, value]) => [variable, place(value, volumes)] as const,
+        );
+        return { ...Object.fromEntries(entries), DATABASE_URL: owner };
+      };
+    }
+
+    const connectAs = (caller: string) => {
+      const file = (name: string) => join(folder, 'certificates', name);
+      const address = replicas.map(({ port }) => `127.0.0.1:${port}`).join();
+      return connect({
+        address: `ipv4:${address}`,
+        tls: {
+          caFile: file('ca.pem'),
+          certificateFile: file(`${caller}.pem`),
+          keyFile: file(`${caller}.key`),
+        },
+        channel: { 'grpc.ssl_target_name_override': 'scrip' },
+      });
+    };
+
+    test('the admin opens an account, and the product charges it, on both replicas', async () => {
+      const [admin, product] = [connectAs('admin'), connectAs('product')];
+      try {
+        await admin.accounts.openAccount({ accountId: 'acme', planId: 'perfectparser' });
+        for (const left of [19n, 18n]) {
+          const { balance } = await product.billing.charge({ accountId: 'acme', credits: 1n });
+          expect(balance?.available).toBe(left);
+        }
+        const opening = product.accounts.openAccount({ accountId: 'more', planId: 'verts' });
+        await expect(opening).rejects.toMatchObject({ reason: 'CALLER_NOT_ALLOWED' });
+      } finally {
+        for (const client of [admin, product]) client.close();
+      }
+    });
+  });
+
+  test('its roles are what the first migration and the service need', async () => {
+    const url = await createEmptyDatabase(inject('postgresUrl'));
+    const name = new URL(url).pathname.slice(1);
+    const login = `service_${name.slice(-8)}`;
+    const sql = readFileSync(`${ROOT}deploy/compose/roles.sql`, 'utf8');
+    // The role exists already where another database of this server was migrated.
+    const statements = sql
+      .replace(/^create role scrip_runtime nologin;$/m, '')
+      .replace('scrip_service', login)
+      .replace('database scrip', `database ${name}`);
+    await execute(url, statements);
+    try {
+      expect(await startProgram(['src/migrate.ts'], { DATABASE_URL: url }).ended).toMatchObject({
+        code: 0,
+        stderr: '',
+      });
+      const service = new URL(url);
+      Object.assign(service, { username: login, password: 'scrip' });
+      expect(await execute(service.href, 'select count(*)::int as accounts from accounts')).toEqual(
+        [{ accounts: 0 }],
+      );
+    } finally {
+      await execute(url, `drop role ${login}`);
+    }
+  });
+});
+
+test.runIf(hasPromtool)('promtool accepts the configuration of Prometheus', () => {
+  const file = `${ROOT}deploy/compose/prometheus.yaml`;
+  execFileSync('promtool', ['check', 'config', '--syntax-only', file], { stdio: 'pipe' });
+});
