@@ -54,6 +54,7 @@ create table accounts (
   opened_at          timestamptz(3) not null,
   closed_at          timestamptz(3),          -- null while the account is open
   state              text not null,
+  suspension         jsonb,                   -- new work is refused; null: it is not
   plan_id            text not null,           -- the plan that the account lives under
   display_name       text not null,
   labels             jsonb not null,          -- {"name": "value"}
@@ -106,16 +107,17 @@ create index accounts_statement_due on accounts (statement_due_at) where stateme
 create index accounts_top_up_due on accounts (top_up_due_at) where top_up_due_at is not null;
 create index accounts_auto_top_up on accounts (plan_id, account_id) where auto_top_up is not null;
 create index accounts_by_plan on accounts (plan_id, account_id);
-alter table accounts alter column labels set statistics 0,
+alter table accounts alter column suspension set statistics 0,
+  alter column labels set statistics 0,
   alter column auto_top_up set statistics 0,
   alter column top_ups set statistics 0,
   alter column events_hash set statistics 0,
   alter column last_hash set statistics 0;
-grant select, insert, update (closed_at, state, plan_id, display_name, labels, low_balance_levels,
-  pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at, statement_plan_id,
-  events_hash, caller_days, seq, grant_count, event_count, remaining, reserved, granted, scheduled,
-  overage, overage_reserved, overage_limit, allowance_due_at, has_limited_grants, due_at, last_at,
-  last_hash, version) on accounts to scrip_runtime;
+grant select, insert, update (closed_at, state, suspension, plan_id, display_name, labels,
+  low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at,
+  statement_plan_id, events_hash, caller_days, seq, grant_count, event_count, remaining, reserved,
+  granted, scheduled, overage, overage_reserved, overage_limit, allowance_due_at, has_limited_grants,
+  due_at, last_at, last_hash, version) on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
 create table grants (
@@ -124,6 +126,8 @@ create table grants (
   amount           bigint not null,
   remaining        bigint not null,         -- not spent yet
   reserved         bigint not null,         -- of remaining: set aside by active reservations
+  voided           bigint,                  -- an operator voided so many; null: 0
+  void_on_return   bigint,                  -- voided as they come back; null: 0
   category         text not null,
   priority         int not null,            -- lower burns first
   effective_at     timestamptz(3) not null,
@@ -141,12 +145,19 @@ create table grants (
   constraint grants_amount_check check (amount > 0),
   constraint grants_remaining_check check (remaining >= 0 and remaining <= amount),
   constraint grants_reserved_check check (reserved >= 0 and reserved <= remaining),
+  constraint grants_voided_check check (
+    voided > 0
+    and voided <= amount - remaining
+    and void_on_return > 0
+  ),
   constraint grants_priority_check check (priority >= 0 and priority <= 100),
   constraint grants_expiry_check check (expires_at > effective_at),
   constraint grants_category_check check (
     category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')
   ),
-  constraint grants_state_check check (state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED')),
+  constraint grants_state_check check (
+    state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED', 'VOIDED')
+  ),
   constraint grants_operations_check check (jsonb_array_length(operations) > 0),
   constraint grants_paid_check check ((category = 'PAID') = paid),
   constraint grants_open_check check ((state = 'SCHEDULED' or remaining > 0) = open)
@@ -154,8 +165,8 @@ create table grants (
 create index grants_in_burn_order on grants (account_id, priority, expires_at, paid, grant_id) where open;
 create index grants_by_expiry on grants (account_id, expires_at) where open;
 alter table grants alter column operations set statistics 0;
-grant select, insert, update (remaining, reserved, notice_at, stranded, state, open) on grants to
-  scrip_runtime;
+grant select, insert, update (remaining, reserved, voided, void_on_return, priority, expires_at,
+  operations, notice_at, stranded, state, open) on grants to scrip_runtime;
 
 -- Credits set aside from named grants for running jobs. A row is deleted when its reservation is
 -- committed or released: from then on its entries say what it was.
@@ -191,6 +202,7 @@ create table reservations (
   )
 );
 create index reservations_active on reservations (account_id, expires_at) where state = 1;
+create index reservations_by_age on reservations (state, created_at, reservation_id);
 alter table reservations alter column allocations set statistics 0,
   alter column expired_allocations set statistics 0,
   alter column held_for set statistics 0,
@@ -238,10 +250,10 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (kind >= 1 and kind <= 23),
+  constraint entries_kind_check check (kind >= 1 and kind <= 28),
   constraint entries_request_check check (
     method >= 1
-    and method <= 16
+    and method <= 21
     and (method is null or request_id is not null)
   ),
   constraint entries_plan_change_check check ((kind = 11) = (previous_plan_id is not null)),
@@ -254,6 +266,7 @@ create index entries_by_reservation on entries (reservation_id) where reservatio
 create index entries_by_purchase on entries (purchase_id) where purchase_id is not null;
 create index entries_by_trace on entries (trace_id) where trace_id is not null;
 create index entries_by_reference on entries (reference) where reference is not null;
+create index entries_by_refunded on entries (account_id, refunded_seq) where refunded_seq is not null;
 alter table entries alter column content set statistics 0,
   alter column hash set statistics 0,
   alter column fingerprint set statistics 0,
@@ -435,8 +448,10 @@ create table events (
   data       jsonb not null,          -- {"name": "value"}
   trace_id   text not null,           -- W3C trace id, hexadecimal, of what caused it
   span_id    text not null,
-  salt       bytea,                   -- hashed with the data; null: erased
-  hash       bytea not null,          -- SHA-256 over the row and the statement that it says was closed
+  sampled    boolean not null,        -- whether that span was exported
+  salt       bytea,                   -- hashed with the data; null: both are erased
+  data_hash  bytea not null,          -- SHA-256 over data and salt; it stays when they are erased
+  hash       bytea not null,          -- SHA-256 over the rest and the statement that it says was closed
   primary key (account_id, event_id),
   constraint events_seq_check check (seq > 0),
   constraint events_position_check check (position > 0)
@@ -446,6 +461,7 @@ create index events_by_position on events (position);
 create index events_of_account on events (account_id, position);
 alter table events alter column data set statistics 0,
   alter column salt set statistics 0,
+  alter column data_hash set statistics 0,
   alter column hash set statistics 0;
 grant select, insert, update (position) on events to scrip_runtime;
 
@@ -504,6 +520,20 @@ create table clock_acceptances (
 );
 grant select on clock_acceptances to scrip_runtime;
 
+-- Audits of the whole ledger (npm run verify), for metrics and alerts. Nothing that decides credits
+-- reads them.
+create table verify_runs (
+  run_id        uuid not null,
+  finished_at   timestamptz(3) not null, -- the database's clock
+  accounts      bigint not null,         -- audited; 0 where something was found
+  entries       bigint not null,         -- audited; 0 where something was found
+  discrepancies int not null,            -- found; without --all an audit ends after the first accounts that have some
+  primary key (run_id)
+);
+create index verify_runs_newest on verify_runs (finished_at);
+create index verify_runs_successful on verify_runs (finished_at) where discrepancies = 0;
+grant select, insert on verify_runs to scrip_runtime;
+
 -- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
 -- because of its length is preceded by a zero byte.
 create function request_id_to_text(id bytea) returns text
@@ -552,6 +582,11 @@ create view history as
       when 21 then 'REINSTATE'
       when 22 then 'REJECT_PURCHASE'
       when 23 then 'PAYMENT'
+      when 24 then 'ERASE_ACCOUNT_DATA'
+      when 25 then 'VOID_GRANT'
+      when 26 then 'UPDATE_GRANT'
+      when 27 then 'SUSPEND_ACCOUNT'
+      when 28 then 'RESUME_ACCOUNT'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
@@ -575,6 +610,11 @@ create view history as
       when 14 then 'Release'
       when 15 then 'Charge'
       when 16 then 'Refund'
+      when 17 then 'EraseAccountData'
+      when 18 then 'VoidGrant'
+      when 19 then 'UpdateGrant'
+      when 20 then 'SuspendAccount'
+      when 21 then 'ResumeAccount'
     end as method,
     reference,
     personal -> 'labels' as labels,
@@ -597,12 +637,12 @@ create view history_moves as
     case left(m.move ->> 0, 1)
         when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
         when 'o' then 'overage' when 'h' then 'overage_reserved'
-        when 'c' then 'consumed' when 'x' then 'expired'
+        when 'c' then 'consumed' when 'x' then 'expired' when 'v' then 'voided'
       end as from_bucket,
     case right(m.move ->> 0, 1)
         when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
         when 'o' then 'overage' when 'h' then 'overage_reserved'
-        when 'c' then 'consumed' when 'x' then 'expired'
+        when 'c' then 'consumed' when 'x' then 'expired' when 'v' then 'voided'
       end as to_bucket,
     nullif((m.move ->> 1)::bigint, 0) as grant_id,
     (m.move ->> 2)::bigint as credits
@@ -661,5 +701,95 @@ create function erase_entry(of_account text, of_seq bigint) returns void
       salt = null, fingerprint = null, response = null, reference = null, personal = null
     where account_id = of_account and seq = of_seq and erased_hash is null;
   end;
+
+-- Erases what was written of persons before an ERASE_ACCOUNT_DATA entry of a closed account. One call erases
+-- at most so many rows of a table: with after_seq 0 those beside the entries, until there are none, then entries
+-- after after_seq. Returns the seq up to which entries are erased; null where there is no such entry, or the
+-- account is open. It runs with the privileges of its owner, and does nothing but erase: the service's role
+-- has no privilege to change these columns.
+create function erase_account_data(
+  of_account text, of_seq bigint, after_seq bigint, at_most int
+) returns bigint
+  language sql
+  security definer
+  set search_path = pg_catalog, pg_temp
+  begin atomic
+    select from accounts where account_id = of_account for no key update;
+    with erasure as (
+      select a.account_id, (e.content -> 'd' ->> 'events')::bigint as event_seq
+      from accounts a join entries e using (account_id)
+      where a.account_id = of_account and a.state = 'CLOSED'
+        and e.seq = of_seq and e.kind = 24
+    ), erased_purchases as (
+      update purchases p set
+        labels = '{}', customer_email = null, decision_reason = left(decision_reason, 0),
+        payment_reference = left(payment_reference, 0),
+        payment_reference_key = case when payment_reference_key is not null then purchase_id::text end,
+        success_url = left(success_url, 0), cancel_url = left(cancel_url, 0),
+        checkout_url = left(checkout_url, 0), customer = left(customer, 0),
+        payment_method = left(payment_method, 0)
+      where (account_id, purchase_id) in (
+        select account_id, purchase_id from erasure join purchases using (account_id)
+        where after_seq = 0 and (labels <> '{}' or payment_reference_key <> purchase_id::text
+          or concat(payment_reference, customer_email, decision_reason, success_url, cancel_url,
+            checkout_url, customer, payment_method) <> '')
+        limit at_most)
+      returning 1
+    ), erased_reservations as (
+      update reservations set reference = null, labels = null
+      where (account_id, reservation_id) in (
+        select account_id, reservation_id from erasure join reservations using (account_id)
+        where after_seq = 0 and num_nonnulls(reference, labels) > 0
+        limit at_most)
+      returning 1
+    ), erased_grants as (
+      update grants set source_reference = ''
+      where (account_id, grant_id) in (
+        select account_id, grant_id from erasure join grants using (account_id)
+        where after_seq = 0 and source = 'OPERATOR' and source_reference <> ''
+        limit at_most)
+      returning 1
+    ), erased_events as (
+      update events set data = '{}', salt = null
+      where (account_id, event_id) in (
+        select account_id, event_id from erasure join events using (account_id)
+        where after_seq = 0 and seq <= event_seq and salt is not null
+          and type in ('reservation.expired', 'purchase.completed', 'purchase.resolved')
+        limit at_most)
+      returning 1
+    ), erased_deliveries as (
+      -- An endpoint may have answered with what it was sent.
+      update deliveries set last_error = ''
+      where (account_id, event_id) in (
+        select account_id, event_id
+        from erasure join events using (account_id) join deliveries using (account_id, event_id)
+        where after_seq = 0 and seq <= event_seq and last_error <> ''
+        limit at_most)
+      returning 1
+    ), rows_beside as (
+      select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
+        + (select count(*) from erased_grants) + (select count(*) from erased_events)
+        + (select count(*) from erased_deliveries) as erased
+    ), changed_account as (
+      -- Replicas that have the account in memory read it again.
+      update accounts set version = version + 1
+      where account_id in (select account_id from erasure, rows_beside where erased > 0)
+    ), erased_entries as (
+      update entries set
+        erased_hash = personal_hash(salt, fingerprint, response, reference, personal),
+        salt = null, fingerprint = null, response = null, reference = null, personal = null
+      where account_id in (select account_id from erasure, rows_beside where erased = 0)
+        and account_id = of_account and seq > after_seq and seq <= after_seq + at_most and seq < of_seq
+        and kind <> 24 and salt is not null
+      returning 1
+    )
+    select case
+        when erased > 0 then after_seq
+        when (select count(*) from erased_entries) >= 0 then least(after_seq + at_most, of_seq)
+      end
+    from erasure, rows_beside;
+  end;
+revoke all on function erase_account_data(text, bigint, bigint, int) from public;
+grant execute on function erase_account_data(text, bigint, bigint, int) to scrip_runtime;
 
 grant select on history, history_moves, history_usages, running_reservations to scrip_runtime;

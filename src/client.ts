@@ -24,10 +24,12 @@ import * as accounts from './gen/billing/v1/account_service.ts';
 import * as billing from './gen/billing/v1/billing_service.ts';
 import { InsufficientCredits } from './gen/billing/v1/error_details.ts';
 import * as events from './gen/billing/v1/event_service.ts';
+import * as operators from './gen/billing/v1/operator_service.ts';
 import * as plans from './gen/billing/v1/plan_service.ts';
 import * as statements from './gen/billing/v1/statement_service.ts';
 import { BadRequest, ErrorInfo } from './gen/google/rpc/error_details.ts';
 import { Status } from './gen/google/rpc/status.ts';
+import * as sandboxes from './gen/sandbox/v1/sandbox_service.ts';
 
 export { mapOf } from './map-of.ts';
 
@@ -50,6 +52,8 @@ export type ConnectOptions = {
   /** In place of `tls`. */
   readonly credentials?: ChannelCredentials;
   readonly channel?: ClientOptions;
+  /** Receives the trailers of every call. */
+  readonly onTrailers?: (trailers: Metadata) => void;
 };
 
 /** Options of one call: those of grpc-js, such as `deadline`, and these. */
@@ -132,7 +136,7 @@ async function withToken(
 }
 
 export function connect(address: string, options: ConnectOptions = {}) {
-  const { caller, tls, token } = options;
+  const { caller, tls, token, onTrailers: onAnyTrailers } = options;
   const client = new Client(
     address,
     options.credentials ?? (tls ? tlsCredentials(tls, token) : credentials.createInsecure()),
@@ -169,6 +173,7 @@ export function connect(address: string, options: ConnectOptions = {}) {
           );
           const { onTrailers } = callOptions;
           if (onTrailers) call.on('status', (status) => onTrailers(status.metadata));
+          if (onAnyTrailers) call.on('status', (status) => onAnyTrailers(status.metadata));
         });
       const metadata = withCaller(callOptions);
       return metadata instanceof Promise ? metadata.then(start) : start(metadata);
@@ -189,6 +194,7 @@ export function connect(address: string, options: ConnectOptions = {}) {
       await withCaller(callOptions),
       callOptions,
     );
+    if (onAnyTrailers) call.on('status', (status) => onAnyTrailers(status.metadata));
     try {
       yield* call;
     } catch (error) {
@@ -203,6 +209,8 @@ export function connect(address: string, options: ConnectOptions = {}) {
   const { PlanServiceService: p } = plans;
   const { StatementServiceService: s } = statements;
   const { EventServiceService: e } = events;
+  const { OperatorServiceService: o } = operators;
+  const { SandboxServiceService: x } = sandboxes;
   return {
     billing: {
       estimate: unary(b.estimate, billing.EstimateRequest.fromPartial),
@@ -232,7 +240,12 @@ export function connect(address: string, options: ConnectOptions = {}) {
       updateAccount: unary(a.updateAccount, accounts.UpdateAccountRequest.fromPartial),
       moveAccount: unary(a.moveAccount, accounts.MoveAccountRequest.fromPartial),
       closeAccount: unary(a.closeAccount, accounts.CloseAccountRequest.fromPartial),
+      eraseAccountData: unary(a.eraseAccountData, accounts.EraseAccountDataRequest.fromPartial),
+      suspendAccount: unary(a.suspendAccount, accounts.SuspendAccountRequest.fromPartial),
+      resumeAccount: unary(a.resumeAccount, accounts.ResumeAccountRequest.fromPartial),
       grantCredits: unary(a.grantCredits, accounts.GrantCreditsRequest.fromPartial),
+      voidGrant: unary(a.voidGrant, accounts.VoidGrantRequest.fromPartial),
+      updateGrant: unary(a.updateGrant, accounts.UpdateGrantRequest.fromPartial),
       listGrants: unary(a.listGrants, accounts.ListGrantsRequest.fromPartial),
       offerPack: unary(a.offerPack, accounts.OfferPackRequest.fromPartial),
       withdrawPack: unary(a.withdrawPack, accounts.WithdrawPackRequest.fromPartial),
@@ -268,6 +281,21 @@ export function connect(address: string, options: ConnectOptions = {}) {
         e.replayDeadDeliveries,
         events.ReplayDeadDeliveriesRequest.fromPartial,
       ),
+    },
+    operator: {
+      traceCharge: unary(o.traceCharge, operators.TraceChargeRequest.fromPartial),
+      listStuckReservations: unary(
+        o.listStuckReservations,
+        operators.ListStuckReservationsRequest.fromPartial,
+      ),
+      listRefusals: unary(o.listRefusals, operators.ListRefusalsRequest.fromPartial),
+    },
+    /** Of a service that was started with --sandbox. */
+    sandbox: {
+      getClock: unary(x.getClock, sandboxes.GetClockRequest.fromPartial),
+      advanceClock: unary(x.advanceClock, sandboxes.AdvanceClockRequest.fromPartial),
+      actOnPayment: unary(x.actOnPayment, sandboxes.ActOnPaymentRequest.fromPartial),
+      listPayments: unary(x.listPayments, sandboxes.ListPaymentsRequest.fromPartial),
     },
     /** The underlying grpc-js client, for the state of the channel and for other services. */
     channel: client,

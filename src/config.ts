@@ -22,11 +22,37 @@ const integer = (min: number, max: number, fallback: number) =>
       return z.NEVER;
     });
 
+/** A port, or null for none: an empty variable counts as unset. */
+const portOrNone = (fallback: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((text, context) => {
+      if (text === 'none') return null;
+      const value = Number(text);
+      if (/^\d+$/.test(text) && value <= 65_535) return value;
+      context.addIssue({ code: 'custom', message: 'must be a whole number, 0 to 65535, or none' });
+      return z.NEVER;
+    });
+
 const flag = (fallback: boolean) =>
   z
     .enum(['true', 'false'], { error: 'must be true or false' })
     .default(fallback ? 'true' : 'false')
     .transform((text) => text === 'true');
+
+/** Origins as browsers send them, separated by commas. */
+const origins = z.string().transform((text, context) => {
+  const all = text.split(',').map((origin) => origin.trim());
+  const isOrigin = (origin: string) =>
+    /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
+  if (all.every(isOrigin)) return all;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be origins such as https://scrip.example.org, separated by commas',
+  });
+  return z.NEVER;
+});
 
 /** A signing secret after Standard Webhooks; the prefix may be left out. */
 const SECRET = /^(whsec_)?(?<base64>[A-Za-z0-9+/]+={0,2})$/;
@@ -178,6 +204,11 @@ export const environment = z.object({
   ANCHOR_INTERVAL_MS: integer(1_000, 604_800_000, 86_400_000),
   /** How long a stopping replica waits for the calls it accepted before it closes their connections. */
   SHUTDOWN_GRACE_MS: integer(0, 600_000, 10_000),
+  /**
+   * Age at which a connection takes no more calls, so that its client connects anew, and finds replicas that were
+   * added. 0: none.
+   */
+  CONNECTION_AGE_MAX_MS: integer(0, 86_400_000, 0),
   /** Secret or restricted API key of the Stripe account. Unset: no checkout. */
   STRIPE_SECRET_KEY: z
     .string()
@@ -204,6 +235,8 @@ export const environment = z.object({
   STRIPE_WEBHOOK_PORT: integer(0, 65_535, 8_080),
   /** Maximum age of a webhook's signature. */
   STRIPE_WEBHOOK_TOLERANCE_S: integer(1, 86_400, 300),
+  /** Port of a sandbox for its test payment provider: its checkout page. 0 chooses a free one. */
+  SANDBOX_PAYMENTS_PORT: integer(0, 65_535, 12_111),
   /** Age at which the reconciler begins to ask Stripe about a pending purchase. */
   PURCHASE_CHECK_AFTER_MS: integer(0, 86_400_000, 600_000),
   /** Interval at which the reconciler looks for pending purchases that are due. */
@@ -214,6 +247,21 @@ export const environment = z.object({
   TOP_UP_INTERVAL_MS: integer(10, 3_600_000, 5_000),
   /** Accounts that are topped up in one batch. */
   TOP_UP_MAX: integer(1, 1_000, 50),
+  /** Address for metrics and probes over HTTP: other machines reach them only if it is set. */
+  ADMIN_HOST: z.string().min(1).default('127.0.0.1'),
+  /** Port for them; 0 chooses a free one. "none": there is none, and metrics go by OTLP only. */
+  ADMIN_PORT: portOrNone(9_464),
+  /** Interval at which a replica asks the database for the metrics that only it knows. */
+  LEDGER_GAUGES_INTERVAL_MS: integer(10, 3_600_000, 15_000),
+  /** Whether the admin port has the web console. */
+  CONSOLE: flag(true),
+  /** Origins at which a proxy offers the web console. Unset: none does. */
+  CONSOLE_ORIGINS: origins.optional(),
+  /** Where a trace can be seen: a URL with {trace_id} and, if wanted, {span_id}. Unset: traces have no links. */
+  TRACE_URL_TEMPLATE: z
+    .string()
+    .regex(/^https?:\/\/\S*\{trace_id\}\S*$/, 'must be an http or https URL with {trace_id} in it')
+    .optional(),
   /** Whether the server offers gRPC reflection. */
   REFLECTION: flag(true),
   /** Least severe level that is logged; `debug` logs a line per call. */

@@ -1,5 +1,7 @@
 /** The service as a process: configuration, database, signals, exit code. */
-import { basename } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { type Config, readConfig } from './config.ts';
 import {
@@ -11,11 +13,18 @@ import { migrate, pendingMigrations, pendingText } from './pg/migrate.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { ClocksDisagree, publishNow } from './plan-publication.ts';
 import { InvalidPolicy } from './policy/policy-source.ts';
+import { takenPorts } from './ports.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { type FileError, formatFileError } from './pricing/plan-file/file-error.ts';
+import { isMarked, prepareSandbox, WrongDatabase } from './sandbox/mark.ts';
+import type { SandboxInfo } from './sandbox/sandbox.ts';
+import { sandboxEnvironment, sandboxProblems } from './sandbox/start.ts';
 import { startService } from './service.ts';
+import { readyText, startProgress } from './start-text.ts';
 import { UnpublishablePlans } from './store/publish-plans.ts';
-import { telemetry } from './telemetry.ts';
+import { logTelemetryFailures } from './telemetry/diagnostics.ts';
+import { telemetry, telemetryWarnings } from './telemetry/sdk.ts';
+import { terminalLog } from './telemetry/terminal-log.ts';
 
 /** An error of the operator's. Each line goes to stderr, without a stack trace. */
 class StartupError extends Error {
@@ -28,27 +37,40 @@ class StartupError extends Error {
 }
 
 async function main() {
-  const config = loadConfig();
-  const log = createLog(config.LOG_LEVEL);
+  const isSandbox = readArguments();
+  const config = loadConfig(isSandbox);
+  const taken = await takenPorts(config, isSandbox);
+  if (taken.length > 0) throw new StartupError(...taken);
+  const begin = startProgress(process.stdout.isTTY);
+  const log = createLog(config.LOG_LEVEL, isSandbox);
+  logTelemetryFailures(log);
+  for (const warning of telemetryWarnings) log.warn(warning);
   // `src/` or `dist/`: bin/run chooses.
   log.info({ node: process.version }, `starting from ${basename(import.meta.dirname)}/`);
   const plans = await readPlanFiles(config.PLANS_DIRECTORY);
   // Only the embedded database gets its plans from this process.
   if (!config.DATABASE_URL && 'errors' in plans) throw unpublishable(plans.errors);
 
+  begin(databaseStep(config));
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres(config.DATA_DIRECTORY);
   try {
     const url = embedded?.url ?? (config.DATABASE_URL as string);
-    if (embedded) await migrate(url);
+    if (embedded) begin('schema: migrations that are missing');
+    if (embedded && isSandbox) await prepareSandbox(url);
+    else if (embedded) await migrateUnlessSandbox(url);
     else await refuseUnmigrated(url);
+    if (embedded) begin(`plans of ${config.PLANS_DIRECTORY}`);
     if (embedded && 'plans' in plans) await publish(config, url, plans.plans, log);
     if ('errors' in plans) warnOfInvalidFiles(plans.errors, log);
     const serviceUrl = embedded ? await createServiceLogin(url) : url;
+    begin('service: listen');
     const service = await startService(
       config,
       serviceUrl,
       'plans' in plans ? plans.plans : null,
       log,
+      {},
+      isSandbox,
     );
     const stop = async () => {
       await service.stop();
@@ -65,27 +87,59 @@ async function main() {
         transport: service.transport,
         plans: service.planIds,
         ...(service.webhookPort !== null && { webhook_port: service.webhookPort }),
+        ...(service.adminPort !== null && { admin_port: service.adminPort }),
+        ...(service.sandbox && sandboxFields(service.sandbox)),
       },
       'ready',
     );
-    if (embedded) printReadyMessage(config, service.port);
+    if (isSandbox) log.warn('this is a sandbox: not for production');
+    if (process.stdout.isTTY) process.stdout.write(readyText(config, service));
   } catch (error) {
     await embedded?.stop();
     throw error;
   }
 }
 
-function loadConfig(): Config {
-  const read = readConfig(process.env);
+const databaseStep = ({ DATABASE_URL: url, DATA_DIRECTORY: directory }: Config): string => {
+  if (url) return 'database of DATABASE_URL';
+  const isNew = existsSync(join(directory, 'postgres')) ? '' : ': the first start creates it';
+  return `PostgreSQL in ${directory}${isNew}`;
+};
+
+const OPTIONS = {
+  sandbox: { type: 'boolean', default: false },
+} as const;
+
+/** Whether the service is to be a sandbox. */
+function readArguments(): boolean {
+  try {
+    return parseArgs({ options: OPTIONS }).values.sandbox;
+  } catch (error) {
+    const [message = ''] = (error as Error).message.split('. ');
+    throw new StartupError(`${message}; the only option is --sandbox`);
+  }
+}
+
+function loadConfig(isSandbox: boolean): Config {
+  const read = readConfig(isSandbox ? sandboxEnvironment(process.env) : process.env);
   if ('problems' in read) throw new StartupError(...read.problems);
+  const problems = isSandbox ? sandboxProblems(read.config) : [];
+  if (problems.length > 0) throw new StartupError(...problems);
   return read.config;
 }
 
-function createLog(level: string): pino.Logger {
+const sandboxFields = (sandbox: SandboxInfo) => ({
+  sandbox_time: new Date(sandbox.now()).toISOString(),
+  payments_port: sandbox.paymentsPort,
+});
+
+function createLog(level: string, isSandbox: boolean): pino.Logger {
   // Every line is written at once. Lines that were buffered when the reader of the log went away would
   // keep the process from exiting: sonic-boom 4.2 retries a broken pipe for ever.
   const destination = pino.destination({ dest: 1, sync: true });
-  return pino({ level, base: { service: 'scrip' } }, destination);
+  const terminal = terminalLog((text) => destination.write(text));
+  const options = { level, base: { service: 'scrip', ...(isSandbox && { sandbox: true }) } };
+  return pino(options, process.stdout.isTTY ? terminal : destination);
 }
 
 const unpublishable = (errors: readonly FileError[]): StartupError =>
@@ -122,28 +176,21 @@ function warnOfInvalidFiles(errors: readonly FileError[], log: pino.Logger) {
   );
 }
 
+/** A sandbox in the data directory stays as it is. */
+async function migrateUnlessSandbox(url: string) {
+  if (await isMarked(url))
+    throw new WrongDatabase(
+      'DATA_DIRECTORY has the database of a sandbox, which is one for ever: start it with --sandbox',
+    );
+  await migrate(url);
+}
+
 /** Only `npm run migrate` migrates the database of DATABASE_URL, never a replica that starts. */
 async function refuseUnmigrated(url: string) {
   const pending = await pendingMigrations(url).catch((cause: Error) => {
     throw new StartupError(`cannot use the database of DATABASE_URL: ${cause.message}`);
   });
   if (pending.length > 0) throw new StartupError(pendingText(pending));
-}
-
-function printReadyMessage(config: Config, port: number) {
-  const address = `localhost:${port}`;
-  const mutual = config.TLS_CLIENT_CA_FILE ? ' -cert CERT_FILE -key KEY_FILE' : '';
-  const flags = config.TLS_CERT_FILE ? `-cacert CA_FILE${mutual}` : '-plaintext';
-  process.stdout.write(
-    [
-      '',
-      `Scrip is ready on ${address} (embedded PostgreSQL in ${config.DATA_DIRECTORY}). Try:`,
-      '',
-      `  grpcurl ${flags} ${address} billing.v1.PlanService/ListPlans`,
-      '',
-      '',
-    ].join('\n'),
-  );
 }
 
 /** Stops at SIGTERM, SIGINT, or when the embedded PostgreSQL ends; exits with 0 only after a clean stop. */

@@ -1,6 +1,5 @@
 /** Publishes plan files to a database, or compares them with it, for programs that are not the service. */
-import { areClocksSuspect, readClocks } from './clock/clock-comparison.ts';
-import { readDatabaseTime } from './clock/clock-records.ts';
+import { areClocksSuspect, readClocks, readServiceTime } from './clock/clock-comparison.ts';
 import { assertMigrated, connectAsOwner } from './pg/migrate.ts';
 import { connect, type Em, type Orm } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
@@ -15,7 +14,7 @@ export class ClocksDisagree extends Error {
   constructor() {
     super(
       'nothing was published: the clocks of the database and of this machine disagree, or the ' +
-        "database's has jumped; see npm run scrip -- clock status",
+        "database's has jumped; see scrip clock status",
     );
   }
 }
@@ -48,7 +47,7 @@ export const compareNow = (
   files: readonly PlanFile[],
 ): Promise<PlanComparison> =>
   asService(databaseUrl, async (em) =>
-    comparePlans(em(), files, Math.floor(await readDatabaseTime(em()))),
+    comparePlans(em(), files, Math.floor(await readServiceTime(em()))),
   );
 
 type Use<Result> = (em: () => Em) => Promise<Result>;

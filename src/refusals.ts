@@ -57,11 +57,11 @@ export class Refusals {
   }
 
   /** Counts a failure of a call, if it was refused for lack of credits. */
-  record(accountId: string, failure: Failure, { traceId, spanId }: Trace) {
+  record(accountId: string, failure: Failure, { traceId, spanId, sampled }: Trace) {
     const { reason } = failure;
     if (!COLLECTED_REASONS.has(reason)) return;
     const key = `${reason}\n${accountId}`;
-    const trace = { traceId, spanId };
+    const trace = { traceId, spanId, sampled };
     const known = this.#collected.get(key);
     if (known) {
       known.count += 1;

@@ -1,6 +1,7 @@
 /** The environment variables: defaults, limits, and the problems that are reported. */
 import { describe, expect, test } from 'vitest';
 import { type Config, environment, readConfig } from '../src/config.ts';
+import { snippet } from './docs/snippets.ts';
 
 function configOf(env: Readonly<Record<string, string | undefined>>): Config {
   const read = readConfig(env);
@@ -56,8 +57,10 @@ describe('the configuration', () => {
       EVENTS_WEBHOOK_ATTEMPTS_MAX: 15,
       EVENTS_WEBHOOK_BACKOFF_MS: 5_000,
       SHUTDOWN_GRACE_MS: 10_000,
+      CONNECTION_AGE_MAX_MS: 0,
       ANCHOR_INTERVAL_MS: 86_400_000,
       STRIPE_TIMEOUT_MS: 10_000,
+      SANDBOX_PAYMENTS_PORT: 12_111,
       STRIPE_WEBHOOK_HOST: '127.0.0.1',
       STRIPE_WEBHOOK_PORT: 8_080,
       STRIPE_WEBHOOK_TOLERANCE_S: 300,
@@ -66,6 +69,10 @@ describe('the configuration', () => {
       PURCHASE_CHECK_MAX: 50,
       TOP_UP_INTERVAL_MS: 5_000,
       TOP_UP_MAX: 50,
+      ADMIN_HOST: '127.0.0.1',
+      ADMIN_PORT: 9_464,
+      LEDGER_GAUGES_INTERVAL_MS: 15_000,
+      CONSOLE: true,
       REFLECTION: true,
       LOG_LEVEL: 'info',
     });
@@ -125,6 +132,10 @@ describe('the configuration', () => {
     ['PURCHASE_CHECK_MAX', '1000', 1_000],
     ['TOP_UP_INTERVAL_MS', '10', 10],
     ['TOP_UP_MAX', '1000', 1_000],
+    ['ADMIN_HOST', '0.0.0.0', '0.0.0.0'],
+    ['ADMIN_PORT', '0', 0],
+    ['ADMIN_PORT', 'none', null],
+    ['LEDGER_GAUGES_INTERVAL_MS', '10', 10],
     ['LOG_LEVEL', 'silent', 'silent'],
   ])('accepts %s=%s', (name, text, value) => {
     expect(configOf({ [name]: text })).toEqual({ ...configOf({}), [name]: value });
@@ -185,6 +196,9 @@ describe('the configuration', () => {
     ['PURCHASE_CHECK_MAX', '0', 'must be a whole number, 1 to 1000'],
     ['TOP_UP_INTERVAL_MS', '9', 'must be a whole number, 10 to 3600000'],
     ['TOP_UP_MAX', '0', 'must be a whole number, 1 to 1000'],
+    ['ADMIN_PORT', '65536', 'must be a whole number, 0 to 65535, or none'],
+    ['ADMIN_PORT', 'off', 'must be a whole number, 0 to 65535, or none'],
+    ['LEDGER_GAUGES_INTERVAL_MS', '9', 'must be a whole number, 10 to 3600000'],
     ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
   ])('refuses %s=%s', (name, text, problem) => {
     expect(problemsOf({ [name]: text })).toEqual([`${name} ${problem}`]);
@@ -238,6 +252,7 @@ describe('the configuration', () => {
     'postgres://10.0.0.7/scrip?sslmode=no-verify',
     'postgres://10.0.0.7/scrip?sslmode=require&uselibpqcompat=true',
     'postgres://db.example.org/scrip?sslmode=verify-full&sslrootcert=/etc/scrip/ca.pem',
+    ...snippet('docs/operations.md', 'DATABASE_URL=').split("'").slice(1, 2),
   ])('takes %s', (DATABASE_URL) => {
     expect(configOf({ DATABASE_URL })).toMatchObject({ DATABASE_URL });
   });

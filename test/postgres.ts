@@ -1,6 +1,7 @@
 /**
- * One embedded PostgreSQL for the whole test run, and for each test file a migrated database of its own, cloned
- * from a template. When a test of the service fails, the terminal shows the URL of its database.
+ * One PostgreSQL for the whole test run, and for each test file a migrated database of its own, cloned from a
+ * template. It is the embedded one, or that of TEST_POSTGRES_URL, which `npm run test:postgres` sets. When a test of
+ * the service fails, the terminal shows the URL of its database.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -16,20 +17,32 @@ const TEMPLATE = 'scrip_template';
 declare module 'vitest' {
   export interface ProvidedContext {
     postgresUrl: string;
+    /** Where a pooler listens, and its login for the service; null if services connect directly. */
+    poolerUrl: string | null;
   }
 }
 
 /** The globalSetup of vitest: starts PostgreSQL and migrates the template. */
 export default async function setup(project: TestProject) {
+  project.provide('poolerUrl', process.env['TEST_POOLER_URL'] ?? null);
+  const given = process.env['TEST_POSTGRES_URL'];
+  if (given) {
+    await provide(project, given);
+    return;
+  }
   const directory = await mkdtemp(join(tmpdir(), 'scrip-test-'));
   const postgres = await startEmbeddedPostgres(directory);
-  await execute(postgres.url, `create database ${TEMPLATE}`);
-  await migrate(databaseUrl(postgres.url, TEMPLATE));
-  project.provide('postgresUrl', postgres.url);
+  await provide(project, postgres.url);
   return async () => {
     await postgres.stop();
     await rm(directory, { recursive: true, force: true });
   };
+}
+
+async function provide(project: TestProject, url: string) {
+  await execute(url, `create database ${TEMPLATE}`);
+  await migrate(databaseUrl(url, TEMPLATE));
+  project.provide('postgresUrl', url);
 }
 
 /** PostgreSQL clones a template for one session at a time. */
@@ -66,6 +79,11 @@ export async function execute(url: string, sql: string, parameters: unknown[] = 
   } finally {
     await client.end();
   }
+}
+
+/** The URL by which a service uses a database: that of the pooler, where the test run has one. */
+export function urlOfService(url: string, poolerUrl: string | null): string {
+  return poolerUrl ? databaseUrl(poolerUrl, new URL(url).pathname.slice(1)) : url;
 }
 
 function databaseUrl(url: string, database: string): string {

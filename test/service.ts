@@ -11,7 +11,7 @@ import type { TokenIssuer } from '../src/policy/token-issuer.ts';
 import type { PlanFile } from '../src/pricing/plan.ts';
 import { type Service, startService } from '../src/service.ts';
 import { writeAllowAllPolicy } from './allow-all-policy.ts';
-import { createDatabase } from './postgres.ts';
+import { createDatabase, urlOfService } from './postgres.ts';
 import { sourcesOf } from './time-sources.ts';
 
 export type TestService = Scrip & {
@@ -61,6 +61,8 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     ...(policy && { POLICY_FILE: policy.file }),
     HOST: '127.0.0.1',
     PORT: '0',
+    // Tests of metrics ask for a port.
+    ADMIN_PORT: 'none',
     // Tests call sweep() and reportRefusals().
     SWEEP_INTERVAL_MS: '3600000',
     // Tests call compareClocks().
@@ -82,7 +84,7 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
   if (!options.publishesNothing) await publishAt(databaseUrl, plans, now());
   const service = await startService(
     read.config,
-    databaseUrl,
+    urlOfService(databaseUrl, inject('poolerUrl')),
     plans,
     options.log ?? pino({ level: 'silent' }),
     options.sources ?? sourcesOf(now),

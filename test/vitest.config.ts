@@ -4,8 +4,12 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
-    // They need a build, Debian's PostgreSQL, or other toolchains, and have configurations of their own.
-    exclude: [...configDefaults.exclude, 'test/{production,backup,clients}/**'],
+    // They need a build, Debian's packages, or other toolchains, and have configurations of their own.
+    exclude: [
+      ...configDefaults.exclude,
+      'test/{production,any-postgres,backup,clients,client-package,observability,rest-edge,docs,deploy}/**',
+      'test/console/browser/**',
+    ],
     globalSetup: ['test/postgres.ts'],
     // Only for a test that hangs: a test that starts processes takes a minute where both cores are busy.
     testTimeout: 180_000,

@@ -1,6 +1,6 @@
 /**
- * Finds the service that the demo calls: the running one if it answers, otherwise a temporary one with a
- * temporary database, which are removed at the end.
+ * Finds the service that the demo calls: the one that was named, otherwise a temporary one with a temporary
+ * database, which are removed at the end. It writes accounts, so it uses no service by itself.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,28 +34,26 @@ const CALLER = 'demo';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export async function findService(environment: Environment): Promise<FoundService> {
+/** The service on `address`, or a temporary one. */
+export async function findService(
+  environment: Environment,
+  address: string | undefined,
+): Promise<FoundService> {
   const config = requireConfig(environment);
-  const requested = environment['SCRIP_ADDRESS'];
-  const address = requested || `localhost:${config.PORT}`;
+  if (address === undefined) return await startTemporaryService(config);
   const scrip = connect(address, connectOptions(environment, CALLER));
-  const failure = await scrip.plans
-    .listPlans({}, { deadline: Date.now() + ANSWER_TIMEOUT_MS })
-    .then(
-      () => null,
-      (error: Error) => error.message,
-    );
-  if (failure === null)
-    return {
-      scrip,
-      description: `the service on ${address}`,
-      database: () => findDatabase(config),
-      close: async () => scrip.close(),
-    };
-  scrip.close();
-  // A named service must not be replaced by another one.
-  if (requested) throw new Error(`no service answers on SCRIP_ADDRESS ${requested}: ${failure}`);
-  return await startTemporaryService(config);
+  try {
+    await scrip.plans.listPlans({}, { deadline: Date.now() + ANSWER_TIMEOUT_MS });
+  } catch (error) {
+    scrip.close();
+    throw new Error(`no service answers on ${address}: ${(error as Error).message}`);
+  }
+  return {
+    scrip,
+    description: `the service on ${address}`,
+    database: () => findDatabase(config),
+    close: async () => scrip.close(),
+  };
 }
 
 async function startTemporaryService(config: Config): Promise<FoundService> {
@@ -80,7 +78,7 @@ async function startTemporaryService(config: Config): Promise<FoundService> {
     // Written at once, as in main.ts.
     const log = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
     const { TLS_CERT_FILE: _, TLS_KEY_FILE: __, TLS_CLIENT_CA_FILE: ___, ...open } = config;
-    const local = { ...open, HOST: '127.0.0.1', PORT: 0 };
+    const local = { ...open, HOST: '127.0.0.1', PORT: 0, ADMIN_PORT: null };
     const service = await startService(local, postgres.url, files.plans, log);
     undo.push(() => service.stop());
     const address = `127.0.0.1:${service.port}`;

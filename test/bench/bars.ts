@@ -7,6 +7,7 @@ import { median } from './median.ts';
 /** One figure per round of a case; null if the case was not measured. */
 export type RoundFigures = {
   readonly perSecond: (name: string) => readonly number[] | null;
+  readonly p50Ms: (name: string) => readonly number[] | null;
   readonly p99Ms: (name: string) => readonly number[] | null;
 };
 
@@ -17,22 +18,26 @@ export type Bar = {
   readonly atLeast?: number;
   readonly atMost?: number;
   readonly value: number | null;
+  /** The ratio of each round; empty if it was not measured. */
+  readonly rounds: readonly number[];
   /** Null if it was not measured. */
   readonly met: boolean | null;
 };
 
 type Ratio = Pick<Bar, 'name' | 'what' | 'atLeast' | 'atMost'> & {
-  readonly of: (figures: RoundFigures) => number | null;
+  /** The ratio of each round; null if it was not measured. */
+  readonly of: (figures: RoundFigures) => readonly number[] | null;
 };
 
 const ratio =
   (figure: keyof RoundFigures) =>
   (numerator: string, denominator: string) =>
-  (figures: RoundFigures): number | null => {
+  (figures: RoundFigures): readonly number[] | null => {
     const [above, below] = [figures[figure](numerator), figures[figure](denominator)];
-    return above && below && median(above.map((value, round) => value / (below[round] ?? 0)));
+    return above && below && above.map((value, round) => value / (below[round] ?? 0));
   };
 const throughput = ratio('perSecond');
+const p50 = ratio('p50Ms');
 const p99 = ratio('p99Ms');
 
 const RATIOS: readonly Ratio[] = [
@@ -85,6 +90,30 @@ const RATIOS: readonly Ratio[] = [
     of: throughput('balance', 'echo_balance'),
   },
   {
+    name: 'client_batching_p50_vs_single_p50',
+    what: "p50 of one call at a time, the client's automatic batching / its single calls",
+    atMost: 1.05,
+    of: p50('client_batching_1', 'client_single_1'),
+  },
+  {
+    name: 'client_batching_64_vs_single',
+    what: "the client's automatic batching / its single calls, 64 in flight",
+    atLeast: 1.3,
+    of: throughput('client_batching_64', 'client_single_64'),
+  },
+  {
+    name: 'client_batching_1000_vs_single',
+    what: 'the same, 1,000 in flight',
+    atLeast: 2,
+    of: throughput('client_batching_1000', 'client_single_1000'),
+  },
+  {
+    name: 'client_meter_per_second',
+    what: "uses of the client's meter in a second, in one process",
+    atLeast: 1_000_000,
+    of: ({ perSecond }) => perSecond('client_meter'),
+  },
+  {
     name: 'p99_vs_echo_p99',
     what: 'p99 of Reserve at half load / p99 of echo at the same rate',
     atMost: 4,
@@ -122,12 +151,14 @@ export function checkBars(
       what: 'memory after the soak / after its first minute, and under 300 MB',
       atMost: 1.1,
     },
-    soak?.ratio ?? null,
+    soak && [soak.ratio],
   );
   return [...ratios, soak?.within === false ? { ...memory, met: false } : memory];
 }
 
-function checkBar(bar: Omit<Ratio, 'of'>, value: number | null): Bar {
+function checkBar(bar: Omit<Ratio, 'of'>, rounds: readonly number[] | null): Bar {
   const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = bar;
-  return { ...bar, value, met: value === null ? null : value >= atLeast && value <= atMost };
+  const value = rounds && median(rounds);
+  const met = value === null ? null : value >= atLeast && value <= atMost;
+  return { ...bar, value, rounds: rounds ?? [], met };
 }

@@ -10,13 +10,13 @@ export type Case = {
   /** As the report shows it. */
   readonly title: string;
   /** What one operation is. */
-  readonly unit: 'call' | 'pair' | 'mutation' | 'operation' | 'entry';
+  readonly unit: 'call' | 'pair' | 'mutation' | 'operation' | 'entry' | 'use';
   readonly subject: Subject;
   /**
    * Consecutive cases with the same value are measured alternately within a round, in slices of a
    * second: they are compared, and a disturbance of some seconds then affects all of them.
    */
-  readonly interleaved: 'reserve' | 'balance' | 'half' | null;
+  readonly interleaved: 'reserve' | 'balance' | 'half' | `client_${number}` | null;
   /** Cases whose figures `load` uses. */
   readonly needs: readonly string[];
   /** Multiplies the time of measurement: fewer calls that carry more operations need longer. */
@@ -67,6 +67,34 @@ const batch = (name: string, title: string, of: Accounts, size: number): Case =>
     BATCHES_IN_FLIGHT,
   );
 
+/** Reserve by the client package: in calls of its own, and with automatic batching. */
+const byClient = (inFlight: number): readonly Case[] =>
+  [false, true].map((batching) =>
+    closedLoop(
+      {
+        name: `client_${batching ? 'batching' : 'single'}_${inFlight}`,
+        title: `Reserve by the client, ${batching ? 'batching' : 'single calls'}, ${inFlight} in flight`,
+        unit: 'mutation',
+        interleaved: `client_${inFlight}`,
+        durationFactor: 1.5,
+      },
+      { kind: 'client', accounts: spread, batching },
+      inFlight,
+    ),
+  );
+
+/** What `--only client` measures. */
+const clientCases: readonly Case[] = [
+  ...byClient(1),
+  ...byClient(64),
+  ...byClient(1_000),
+  closedLoop(
+    { name: 'client_meter', title: "Uses of the client's meter", unit: 'use' },
+    { kind: 'meter', accountId: accountId(spread, 0), size: 10_000 },
+    1,
+  ),
+];
+
 /** Latency at half of the service's maximum rate. */
 const atHalfLoad = (name: string, title: string, subject: Subject): Case => ({
   ...closedLoop(
@@ -83,8 +111,8 @@ const atHalfLoad = (name: string, title: string, subject: Subject): Case => ({
 
 const history = ({ historyEntries }: CaseInputs) => ({
   accountId: accountId(historic, 0),
-  // The charges and the grant before them.
-  entries: historyEntries + 1,
+  // The charges, and before them the opening and the grant.
+  entries: historyEntries + 2,
 });
 
 export const cases: readonly Case[] = [
@@ -163,6 +191,7 @@ export const cases: readonly Case[] = [
     (figures) => ({ kind: 'copy', ...history(figures) }),
     1,
   ),
+  ...clientCases,
   atHalfLoad('reserve_at_half', 'Reserve at half its maximum, open loop', 'service'),
   atHalfLoad('echo_at_half', 'echo at the same rate, open loop', 'echo'),
   closedLoop(
@@ -188,6 +217,7 @@ export const cases: readonly Case[] = [
 export function casesNamed(only: readonly string[], also: readonly string[]): readonly Case[] {
   if (only.length === 0) return cases;
   const wanted = new Set([...only, ...also]);
+  if (wanted.has('client')) for (const { name } of clientCases) wanted.add(name);
   for (const { name, needs } of cases)
     if (wanted.has(name)) for (const needed of needs) wanted.add(needed);
   return cases.filter(({ name }) => wanted.has(name));

@@ -66,6 +66,7 @@ export async function openAccounts(
 /** Charges the account `count` times; each charge is one entry. */
 export async function writeHistory(address: string, account: string, entries: number) {
   const charge = (): Mutation => ({
+    traceparent: '',
     mutation: {
       $case: 'charge',
       value: ChargeRequest.fromPartial({
@@ -85,6 +86,7 @@ const ids = (group: Group) =>
 
 const openMutations = (group: Group): Mutation[] =>
   ids(group).map((id) => ({
+    traceparent: '',
     mutation: {
       $case: 'openAccount',
       value: OpenAccountRequest.fromPartial({ ...mutationIds(id), planId: group.planId }),
@@ -95,6 +97,7 @@ const openMutations = (group: Group): Mutation[] =>
 const grantMutations = (group: Group, reason: string): Mutation[] =>
   ids(group).flatMap((id) =>
     Array.from({ length: group.grants }, (_, index) => ({
+      traceparent: '',
       mutation: {
         $case: 'grantCredits' as const,
         value: GrantCreditsRequest.fromPartial({

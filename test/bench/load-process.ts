@@ -3,6 +3,7 @@
  * `load-client.ts` forks it.
  */
 import { once } from 'node:events';
+import { clientSource, meterSource } from './client-source.ts';
 import { functionSource } from './hand-tuned.ts';
 import { copySource } from './history-copy.ts';
 import { runLoad, type Source } from './load.ts';
@@ -38,6 +39,10 @@ async function openSource({ operation, addresses, tls }: Load): Promise<Source> 
   switch (operation.kind) {
     case 'function':
       return await functionSource(addresses[0] ?? '', operation);
+    case 'client':
+      return clientSource(addresses[0] ?? '', operation);
+    case 'meter':
+      return await meterSource(addresses[0] ?? '', operation);
     case 'copy':
       return await copySource(addresses[0] ?? '', operation);
     default:

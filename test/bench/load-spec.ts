@@ -24,6 +24,10 @@ export type Operation =
     }
   /** The whole history of one account, of `entries`. */
   | { readonly kind: 'history'; readonly accountId: string; readonly entries: number }
+  /** A Reserve by the client package, with its automatic batching or without. */
+  | { readonly kind: 'client'; readonly accounts: Accounts; readonly batching: boolean }
+  /** `size` uses of a meter of the client package. */
+  | { readonly kind: 'meter'; readonly accountId: string; readonly size: number }
   /** The mixed load of mixed.ts. */
   | { readonly kind: 'mixed' }
   /** The hand-tuned baseline: one call of a database function. The address is a database URL. */

@@ -1,19 +1,20 @@
 /**
  * `npm run bench`: measures the service and its baselines on one embedded PostgreSQL, prints a
- * table, and writes `bench/latest.json`, `bench/latest.html` and, with --profile, CPU profiles.
+ * table, and writes `bench/latest.json`, charts to `bench/latest.html` and, with --profile, CPU profiles.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { htmlOf } from '../charts/page.ts';
 import { checkBars } from './bars.ts';
 import { CaseRunner, type Pools } from './case-runner.ts';
 import { type Case, casesNamed } from './cases.ts';
 import { measureCosts } from './cost/run.ts';
 import { measureGrowth } from './growth.ts';
-import { html } from './html.ts';
 import { commit, durability, machine, versions } from './machine.ts';
 import { OPERATIONS_PER_JOB } from './mixed.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
+import { pageOf } from './page.ts';
 import { bestPools } from './pools.ts';
 import { summary } from './profile.ts';
 import { Progress } from './progress.ts';
@@ -25,6 +26,7 @@ import { measureSoak } from './soak.ts';
 import { startTestbed, type Testbed } from './testbed.ts';
 
 const folder = fileURLToPath(new URL('../../bench/', import.meta.url));
+const page = join(folder, 'latest.html');
 /** Names that --only accepts in addition to those of the cases. */
 const GROWTH = 'growth';
 const REPLICAS = 'two_processes';
@@ -54,6 +56,7 @@ async function main(options: Options) {
     };
     await write(options.json, results);
     process.stdout.write(report(results));
+    process.stdout.write(`charts: ${relative('', page)}\n`);
   } finally {
     await testbed.close();
   }
@@ -123,6 +126,7 @@ function barsOf({ cases, soak }: Measurements): Pick<Results, 'bars' | 'ratios'>
   const all = checkBars(
     {
       perSecond: (name) => roundsOf(name)?.map(({ perSecond }) => perSecond) ?? null,
+      p50Ms: (name) => roundsOf(name)?.map(({ latencyMs }) => latencyMs.p50) ?? null,
       p99Ms: (name) => roundsOf(name)?.map(({ latencyMs }) => latencyMs.p99) ?? null,
     },
     soak && { ratio: soak.memoryRatio, within: soak.memoryMaxMb < MEMORY_MAX_MB },
@@ -134,7 +138,7 @@ async function write(json: string, results: Results) {
   await mkdir(folder, { recursive: true });
   await mkdir(dirname(json), { recursive: true });
   await writeFile(json, `${JSON.stringify(results, null, 2)}\n`);
-  await writeFile(join(folder, 'latest.html'), html(results));
+  await writeFile(page, htmlOf(pageOf(results)));
 }
 
 try {

@@ -31,7 +31,8 @@ export function report(results: Results): string {
 /** Above this share of CPU time for other processes the report warns. */
 const DISTURBED = 0.05;
 
-function disturbed(cases: readonly CaseResult[]): string[] {
+/** Says so if other processes took so much CPU time that the figures mean little. */
+export function disturbed(cases: readonly CaseResult[]): string[] {
   const share = Math.max(...cases.map(({ median }) => median.othersShare), 0);
   if (share < DISTURBED) return [];
   return [

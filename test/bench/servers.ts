@@ -39,11 +39,21 @@ export const startService = (
   databaseUrl: string,
   { checkout = root, nodeFlags, env = {} }: Program = {},
 ): Promise<BenchServer> => {
-  const own = { SCRIP_FROM: 'dist', DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0' };
+  const own = {
+    SCRIP_FROM: 'dist',
+    DATABASE_URL: databaseUrl,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    ADMIN_PORT: '0',
+  };
   return start(startCommand(checkout, nodeFlags), { ...own, ...env }, checkout);
 };
 
 export const startEcho = (): Promise<BenchServer> => start([process.execPath, path('echo.ts')], {});
+
+/** A collector that keeps nothing. */
+export const startSink = (): Promise<BenchServer> =>
+  start([process.execPath, path('otlp-sink.ts')], {});
 
 export const startTextbook = (databaseUrl: string, pool: number): Promise<BenchServer> =>
   start([process.execPath, path('textbook.ts')], {

@@ -24,7 +24,7 @@ import {
 /** A reservation that was made for a later call. */
 type Reserved = { readonly accountId: string; readonly reservationId: string };
 
-type CallOperation = Exclude<Operation, { kind: 'function' | 'copy' }>;
+type CallOperation = Exclude<Operation, { kind: 'function' | 'copy' | 'client' | 'meter' }>;
 
 export async function callSource(
   addresses: readonly string[],

@@ -94,6 +94,8 @@ const violations: Record<keyof typeof rules, string> = {
   'an account is due when its next reservation expires': `update accounts set due_at = null`,
   'an account is due when notice of an expiry is due': `update grants
     set notice_at = now() - interval '1 day' where remaining > 0`,
+  'what a grant voids is what its entries say': `update grants
+    set voided = 1, void_on_return = 1 where remaining > 0 and remaining < amount`,
   'limited grants pay only for their operations': `update grants
     set operations = '["another"]'`,
 };

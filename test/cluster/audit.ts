@@ -147,8 +147,13 @@ export const rules: Readonly<Record<string, string>> = {
         when 'OpenAccount' then '{OPEN_ACCOUNT}'
         when 'UpdateAccount' then '{UPDATE_ACCOUNT}'
         when 'CloseAccount' then '{CLOSE_ACCOUNT}'
+        when 'EraseAccountData' then '{ERASE_ACCOUNT_DATA}'
         when 'MoveAccount' then '{PLAN_CHANGE}'
         when 'GrantCredits' then '{GRANT}'
+        when 'VoidGrant' then '{VOID_GRANT}'
+        when 'SuspendAccount' then '{SUSPEND_ACCOUNT}'
+        when 'ResumeAccount' then '{RESUME_ACCOUNT}'
+        when 'UpdateGrant' then '{UPDATE_GRANT}'
         when 'OfferPack' then '{OFFER_PACK}'
         when 'WithdrawPack' then '{WITHDRAW_PACK}'
         when 'Purchase' then '{PURCHASE,CHECKOUT}'
@@ -169,6 +174,22 @@ export const rules: Readonly<Record<string, string>> = {
     from entries
     where (method is not null and erased_hash is null)
       is distinct from (fingerprint is not null and response is not null)`,
+
+  'what a grant voids is what its entries say': `
+    select account_id, format('grant %s: %s voided and %s to be, entries say %s and %s', grant_id,
+      g.voided, g.void_on_return, coalesce(e.voided, 0) + coalesce(m.returned, 0),
+      coalesce(e.on_return, 0) - coalesce(m.returned, 0)) as detail
+    from grants g
+    left join (
+      select account_id, grant_id, sum(credits) as voided,
+        coalesce(sum((details ->> 'void_on_return')::bigint), 0) as on_return
+      from history where kind = 'VOID_GRANT' group by 1, 2) e using (account_id, grant_id)
+    left join (
+      select account_id, grant_id, sum(credits) as returned
+      from moves where target = 'voided' and source <> 'available' group by 1, 2
+    ) m using (account_id, grant_id)
+    where coalesce(g.voided, 0) <> coalesce(e.voided, 0) + coalesce(m.returned, 0)
+      or coalesce(g.void_on_return, 0) <> coalesce(e.on_return, 0) - coalesce(m.returned, 0)`,
 
   'a paid purchase makes one grant': `
     select account_id, format('purchase %s', purchase_id) as detail
@@ -204,7 +225,9 @@ export const rules: Readonly<Record<string, string>> = {
   'limited grants pay only for their operations': `
     select distinct account_id, format('entry %s, grant %s', m.seq, m.grant_id) as detail
     from moves m join grants g using (account_id, grant_id) join history e using (account_id, seq)
-    where g.operations is not null and m.source = 'available' and m.target <> 'expired' and not e.late
+    where g.operations is not null and m.source = 'available' and m.target not in ('expired', 'voided') and not e.late
+      and not exists (select from history u where u.account_id = m.account_id
+        and u.grant_id = m.grant_id and u.kind = 'UPDATE_GRANT' and u.seq > m.seq)
       and not exists (select from history_usages u
         where u.account_id = m.account_id and u.seq = m.seq and g.operations ? u.operation)`,
 };
@@ -238,7 +261,7 @@ const SUMS = `with moves as (
           - credits * (source in ('reserved', 'overage_reserved'))::int) as held,
         sum(credits * (target = 'consumed')::int) as consumed,
         sum(credits * (source in ('reserved', 'overage_reserved')
-          and target in ('available', 'overage', 'expired'))::int) as returned
+          and target in ('available', 'overage', 'expired', 'voided'))::int) as returned
       from moves group by account_id, seq) m using (account_id, seq)
     where reservation_id is not null
     group by account_id, reservation_id)`;

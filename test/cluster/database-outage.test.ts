@@ -12,9 +12,9 @@ import {
   startTestService,
   type TestService,
 } from '../service.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 import { expectSoundLedger } from './audit.ts';
 import { outcomeOf, outcomesOf, startCluster, tally } from './cluster.ts';
-import { DatabaseProxy } from './database-proxy.ts';
 import { runMixedLoad } from './mixed-load.ts';
 
 const stops: (() => Promise<unknown>)[] = [];
@@ -26,7 +26,7 @@ afterEach(async () => {
 async function startProxied(env: Readonly<Record<string, string>> = {}) {
   const databaseUrl = await createDatabase(inject('postgresUrl'));
   showDatabaseOnFailure(databaseUrl);
-  const proxy = new DatabaseProxy(databaseUrl);
+  const proxy = new TcpProxy(databaseUrl);
   await proxy.open();
   const scrip = await startTestService({ databaseUrl: proxy.url, env });
   stops.push(scrip.stop);

@@ -27,11 +27,11 @@ type Ran = {
   readonly stderr: string;
 };
 
-function runDemo(env: Record<string, string>): Promise<Ran> {
+function runDemo(env: Record<string, string>, ...args: string[]): Promise<Ran> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      ['src/demo/main.ts'],
+      ['src/demo/main.ts', ...args],
       { cwd: ROOT, env: { PATH: process.env['PATH'], ...env } },
       (_error, stdout, stderr) =>
         resolve({ exitCode: child.exitCode ?? -1, lines: stdout.trim().split('\n'), stderr }),
@@ -40,12 +40,16 @@ function runDemo(env: Record<string, string>): Promise<Ran> {
 }
 
 const against = ({ service, databaseUrl }: TestService) =>
-  runDemo({ SCRIP_ADDRESS: `127.0.0.1:${service.port}`, DATABASE_URL: databaseUrl });
+  runDemo({ DATABASE_URL: databaseUrl }, '--address', `127.0.0.1:${service.port}`);
 
-test('without a running service it starts a temporary one, and leaves nothing behind', async () => {
+test('it starts a service of its own, also where another one runs, and leaves nothing behind', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-demo-test-'));
   await chmod(directory, 0o755);
-  const ran = await runDemo({ TMPDIR: directory, PORT: '0' });
+  const ran = await runDemo({
+    TMPDIR: directory,
+    PORT: String(scrip.service.port),
+    SCRIP_ADDRESS: `127.0.0.1:${scrip.service.port}`,
+  });
   expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
   expect(ran.lines[0]).toMatch(/^The demo drives a service of its own on .*, with a temporary/);
   expect(ran.lines.at(-1)).toMatch(/^verify: ok \(3 accounts, \d+ entries, \d+ ms\)$/);
@@ -113,14 +117,29 @@ test('a discrepancy in the ledger ends it and names the account', async () => {
 });
 
 test('it calls only the service it was told to, and audits only its database', async () => {
-  const nobody = await runDemo({ SCRIP_ADDRESS: '127.0.0.1:1' });
+  const nobody = await runDemo({}, '--address', '127.0.0.1:1');
   expect(nobody.exitCode).toBe(1);
-  expect(nobody.stderr).toMatch(/^demo: no service answers on SCRIP_ADDRESS 127\.0\.0\.1:1: /);
+  expect(nobody.stderr).toMatch(/^demo: no service answers on 127\.0\.0\.1:1: /);
 
   const other = await createDatabase(inject('postgresUrl'));
   const address = `127.0.0.1:${scrip.service.port}`;
-  const elsewhere = await runDemo({ SCRIP_ADDRESS: address, DATABASE_URL: other });
+  const elsewhere = await runDemo({ DATABASE_URL: other }, '--address', address);
   expect(elsewhere.exitCode).toBe(1);
   expect(elsewhere.stderr).toContain('there is no such account in the database of DATABASE_URL');
   expect(elsewhere.stderr).toContain(`set them as for the service on ${address}`);
+});
+
+test.each([['--adress', '127.0.0.1:1'], ['verts'], ['--address']])(
+  'it refuses arguments that it does not know: %s',
+  async (...args) => {
+    const ran = await runDemo({}, ...args);
+    expect(ran).toMatchObject({ exitCode: 2, lines: [''] });
+    expect(ran.stderr).toContain('usage: npm run demo -- [--address HOST:PORT]');
+  },
+);
+
+test('--help says where it writes', async () => {
+  const ran = await runDemo({}, '--help');
+  expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(ran.lines[0]).toBe('usage: npm run demo -- [--address HOST:PORT]');
 });

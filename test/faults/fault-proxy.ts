@@ -1,76 +1,25 @@
 /**
- * A TCP proxy between replicas and their database. It understands just enough of PostgreSQL's protocol to see a
- * COMMIT. It cuts connections there, delays answers, and can be turned to another server, as a virtual IP address is.
+ * The network between replicas and their database. It understands just enough of PostgreSQL's protocol to see a
+ * COMMIT. It cuts connections there, and delays answers.
  * Protocol: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { TcpProxy } from '../tcp-proxy.ts';
 
 /** Where a connection is cut: before PostgreSQL gets the COMMIT, in the middle of it, or before its answer. */
 export type Cut = 'before' | 'within' | 'after';
 
-export class FaultProxy {
-  readonly #server = createServer((socket) => this.#accept(socket));
-  readonly #sockets = new Set<Socket>();
-  #target: URL;
-  #port = 0;
+export class FaultProxy extends TcpProxy {
   #delayMs = 0;
   /** Called at every COMMIT; null: the connection goes on. */
   onCommit: () => Cut | null = () => null;
-
-  constructor(databaseUrl: string) {
-    this.#target = new URL(databaseUrl);
-  }
-
-  async open(): Promise<void> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
-  }
-
-  async close(): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    this.cutAll();
-    await closed;
-  }
-
-  get url(): string {
-    const url = new URL(this.#target);
-    url.host = `127.0.0.1:${this.#port}`;
-    return url.href;
-  }
-
-  /** Cuts all connections; new ones go to another server. */
-  turnTo(databaseUrl: string) {
-    this.#target = new URL(databaseUrl);
-    this.cutAll();
-  }
-
-  cutAll() {
-    for (const socket of this.#sockets) socket.destroy();
-  }
 
   /** Everything that PostgreSQL answers arrives this much later. */
   delayBy(ms: number) {
     this.#delayMs = ms;
   }
 
-  #accept(client: Socket) {
-    const server = connect(Number(this.#target.port), this.#target.hostname);
-    for (const [end, other] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      this.#sockets.add(end);
-      end.setNoDelay(true);
-      end.on('error', () => {});
-      end.on('close', () => {
-        this.#sockets.delete(end);
-        // What was received is passed on first.
-        other.end();
-      });
-    }
+  protected override pass(client: Socket, server: Socket) {
     const commits = new CommitDetector();
     client.on('data', (chunk) => {
       if (server.destroyed) return;
@@ -79,6 +28,11 @@ export class FaultProxy {
       else cutAt(cut, chunk, client, server);
     });
     this.#passDelayed(server, client);
+  }
+
+  protected override endOther(socket: Socket) {
+    // What was received is passed on first.
+    socket.end();
   }
 
   /** In order, also where the delay becomes shorter. */

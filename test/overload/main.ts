@@ -168,7 +168,8 @@ async function main(seconds: number, perSecond: number, only: number | undefined
   const database: Database = await startDatabase();
   await publishAt(database.template, await deployedPlans(), Date.now());
   const proxy = new SlowDatabase(await database.clone('overload'));
-  const service = await startService(await proxy.open());
+  await proxy.open();
+  const service = await startService(proxy.url);
   try {
     await openAccounts(service.address, [one, many, neighbour]);
     const matrix = new Matrix(service, seconds);
@@ -185,7 +186,7 @@ async function main(seconds: number, perSecond: number, only: number | undefined
     }
   } finally {
     await service.stop();
-    proxy.close();
+    await proxy.close();
     await database.stop();
   }
 }

@@ -176,9 +176,9 @@ test('a plan that becomes prepaid bills nothing, and the table ends with totals'
   const { stdout } = await runPreview('prepaid.yaml', 'table');
   const cells = stdout.split('\n').map((text) => text.trim().split(/ {2,}/));
   const over = cells.find(([name]) => name === 'over');
-  expect(over?.slice(10)).toEqual(['30', '0', 'no', '0.60', 'USD']);
+  expect(over?.slice(-4)).toEqual(['30', '0', '0.60', 'USD']);
   const total = cells.find(([name]) => name === 'total of 6');
-  expect(total?.slice(10)).toEqual(['45', '0', '0']);
+  expect(total?.slice(-2)).toEqual(['45', '0']);
   expect(stdout).toContain('\nbilled in USD: 0.90 then, 0.00 now, difference -0.90\n');
 });
 

@@ -1,4 +1,4 @@
-/** `npm run scrip -- plans …` as a process, on a database with known figures. */
+/** `scrip plans …` as a process, on a database with known figures. */
 
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -270,12 +270,12 @@ describe('plans preview', () => {
     await writeFile(join(directory, 'wrong.yaml'), NEXT.replace('billable: true', 'billable: 1'));
     for (const [args, exitCode, says] of [
       [['wrong.yaml'], 1, /^wrong\.yaml: line 10: operations\["job\.pages"\]\.billable: must be/],
-      [['missing.yaml'], 2, /^scrip: ENOENT.*missing\.yaml/],
+      [['missing.yaml'], 2, /^scrip: there is no file missing\.yaml/],
       [['next.yaml', '--month', '2031-13'], 2, /^scrip: --month must be a month.*usage: /],
       [['next.yaml', '--at', 'soon'], 2, /^scrip: --at must be a date/],
       [['next.yaml', '--format', 'xml'], 2, /^scrip: --format must be table, csv, json/],
       [['next.yaml', '--accounts-of', 'gold'], 2, /^scrip: the database has no plan gold/],
-      [[], 2, /^scrip: one plan file is needed/],
+      [[], 2, /^scrip: missing required argument 'plan-file'; usage: /],
     ] as const) {
       const ran = await runPreview(...args);
       expect(ran).toMatchObject({ exitCode, stdout: '' });
@@ -332,17 +332,26 @@ test('plans list prints the plans of the database with their versions and dates'
 });
 
 test('--help lists the commands, and an unknown command is an error', async () => {
-  for (const args of [[], ['--help'], ['plans', '--help']]) {
+  const ofPlans = ['plans check', 'plans publish', 'plans status'];
+  for (const [args, names] of [
+    [[], [...ofPlans, 'purchases resolve', 'trace <id>']],
+    [['--help'], [...ofPlans, 'purchases resolve', 'trace <id>']],
+    [['plans'], ofPlans],
+    [['plans', '--help'], ofPlans],
+  ] as const) {
     const ran = await run(args);
     expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
-    for (const name of ['plans check', 'plans publish', 'plans status', 'purchases resolve'])
-      expect(ran.stdout).toContain(`npm run scrip -- ${name}`);
+    for (const name of names) expect(ran.stdout).toContain(`scrip ${name}`);
   }
   const one = await run(['plans', 'preview', '--help']);
-  expect(one.stdout).toMatch(/^usage: npm run scrip -- plans preview <plan-file>/);
+  expect(one.stdout).toMatch(/^usage: scrip plans preview <plan-file>/);
   expect(await run(['plans', 'burn'])).toMatchObject({
     exitCode: 2,
     stdout: '',
-    stderr: 'scrip: there is no command "plans burn"; --help lists the commands\n',
+    stderr:
+      'scrip: there is no command "plans burn"; there are check, list, diff, preview, publish, status; --help lists the commands\n',
   });
+  expect((await run(['plan'])).stderr).toBe(
+    'scrip: there is no command "plan"; did you mean plans?; --help lists the commands\n',
+  );
 });

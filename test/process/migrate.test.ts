@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { beforeEach, expect, inject, test } from 'vitest';
+import { snippet } from '../docs/snippets.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { end, migrate, startReplica } from './replica.ts';
 
@@ -43,7 +44,13 @@ test('on an empty database it prints the migrations it ran, the second time that
 test('afterwards the service runs as a user who has only the role scrip_runtime', async () => {
   await migrate({ DATABASE_URL: databaseUrl }).ended;
   const user = `user_${randomUUID().replaceAll('-', '')}`;
-  await execute(databaseUrl, `create role ${user} login password 'x' in role scrip_runtime`);
+  const asShown = snippet('docs/operations.md', 'create role scrip_service');
+  const database = new URL(databaseUrl).pathname.slice(1);
+  const statements = asShown
+    .replace('scrip_service', user)
+    .replace('…', 'x')
+    .replace('database scrip ', `database ${database} `);
+  await execute(databaseUrl, statements);
   const url = new URL(databaseUrl);
   url.username = user;
   url.password = 'x';

@@ -80,20 +80,30 @@ export class PlantedSecrets {
   }
 }
 
-/** A process and all that it started, and they: their command lines, or their environments. */
+/** A file of a process. Undefined when the process has ended. */
+function readOfProcess(pid: number, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A running process, and all that it started, and they: their command lines, or their environments.
+ * PostgreSQL starts and ends workers at any time, so one that ends meanwhile is left out.
+ */
 export function familyOf(pid: number, file: 'cmdline' | 'environ'): readonly string[] {
   const parents = new Map<number, number>();
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)))
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-    } catch {
-      // It has ended.
-    }
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const stat = readOfProcess(Number(name), 'stat');
+    if (stat === undefined) continue;
+    parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+  }
   const family = new Set([pid]);
   for (let size = 0; size < family.size; ) {
     size = family.size;
     for (const [child, parent] of parents) if (family.has(parent)) family.add(child);
   }
-  return [...family].map((member) => readFileSync(`/proc/${member}/${file}`, 'utf8'));
+  return [...family].flatMap((member) => readOfProcess(member, file) ?? []);
 }

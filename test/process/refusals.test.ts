@@ -3,6 +3,7 @@
  * running. The processes only read, so the tests run concurrently.
  */
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -49,6 +50,11 @@ function changed(url: string, change: (url: URL) => void): string {
   return copy.href;
 }
 
+/** What it says of the port, and how to choose another. */
+const taken = (variable: string): string =>
+  `port ${takenPort} of 127.0.0.1 is taken, by another service perhaps; choose another with ` +
+  `${variable}=${takenPort < 65_535 ? takenPort + 1 : takenPort - 1}, or a free one with ${variable}=0`;
+
 /** Starts the service, which must refuse, and returns its lines without their prefix. */
 async function refusal(env: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const { code, stdout, stderr } = await startService(env).ended;
@@ -62,15 +68,22 @@ async function refusal(env: Readonly<Record<string, string>>): Promise<readonly 
 describe.concurrent('a service that cannot start prints in one line', () => {
   test('that the port is taken', async ({ expect }) => {
     const lines = await refusal({ DATABASE_URL: publishedUrl, PORT: String(takenPort) });
-    expect(lines).toEqual([
-      expect.stringMatching(`^cannot listen on 127.0.0.1:${takenPort}: .*EADDRINUSE`),
-    ]);
+    expect(lines).toEqual([taken('PORT')]);
   });
 
-  test('that the port is taken, and stops the PostgreSQL it had started', async ({ expect }) => {
+  test('that ports are taken, before it starts anything', async ({ expect }) => {
+    const DATA_DIRECTORY = join(directory, 'unstarted');
+    const port = String(takenPort);
+    const lines = await refusal({ DATA_DIRECTORY, PORT: port, ADMIN_PORT: port });
+    expect(lines).toEqual([taken('PORT'), taken('ADMIN_PORT')]);
+    expect(existsSync(DATA_DIRECTORY)).toBe(false);
+  });
+
+  test('that it cannot listen, and stops the PostgreSQL it had started', async ({ expect }) => {
     const DATA_DIRECTORY = join(directory, 'embedded');
-    const lines = await refusal({ DATA_DIRECTORY, PORT: String(takenPort) });
-    expect(lines).toEqual([expect.stringMatching(/^cannot listen on .*EADDRINUSE/)]);
+    // An address that no machine has.
+    const lines = await refusal({ DATA_DIRECTORY, ADMIN_HOST: '203.0.113.1' });
+    expect(lines).toEqual([expect.stringMatching(/^cannot listen on .*EADDRNOTAVAIL/)]);
     expect(await readPostmaster(join(DATA_DIRECTORY, 'postgres'))).toBeUndefined();
   });
 
@@ -81,9 +94,12 @@ describe.concurrent('a service that cannot start prints in one line', () => {
       STRIPE_WEBHOOK_SECRET: 'whsec_1',
       STRIPE_WEBHOOK_PORT: String(takenPort),
     });
-    expect(lines).toEqual([
-      expect.stringMatching(`^cannot listen on 127.0.0.1:${takenPort} for webhooks: .*EADDRINUSE`),
-    ]);
+    expect(lines).toEqual([taken('STRIPE_WEBHOOK_PORT')]);
+  });
+
+  test('that the port for metrics and probes is taken', async ({ expect }) => {
+    const lines = await refusal({ DATABASE_URL: publishedUrl, ADMIN_PORT: String(takenPort) });
+    expect(lines).toEqual([taken('ADMIN_PORT')]);
   });
 
   test('that nobody listens at DATABASE_URL', async ({ expect }) => {

@@ -28,6 +28,8 @@ export type Replica = Scrip &
     readonly port: number;
     /** Port for Stripe's webhooks; NaN if there is none. */
     readonly webhookPort: number;
+    /** Port for metrics and probes; NaN if there is none. */
+    readonly adminPort: number;
     /** Another client, with connections of its own. */
     readonly connect: () => Scrip;
     /** Sends the signal and resolves when the process has ended. */
@@ -72,6 +74,7 @@ export const startService = (
   startProgram([...imports.flatMap((file) => ['--import', file]), 'src/main.ts'], {
     HOST: '127.0.0.1',
     PORT: '0',
+    ADMIN_PORT: '0',
     ...env,
   });
 
@@ -103,6 +106,7 @@ export async function startPublished(
     ...scrip,
     port,
     webhookPort: Number(ready['webhook_port']),
+    adminPort: Number(ready['admin_port']),
     connect: () => connect(address, { caller: 'test' }),
     async signal(signal) {
       program.process.kill(signal);

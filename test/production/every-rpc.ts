@@ -10,6 +10,7 @@ import {
   Purchase_Resolution_Decision,
   Purchase_State,
 } from '../../src/gen/billing/v1/ledger.ts';
+import { OperatorServiceService } from '../../src/gen/billing/v1/operator_service.ts';
 import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
 import {
   ExportStatementsRequest_Format,
@@ -21,6 +22,7 @@ export const RPCS = [
   AccountServiceService,
   BillingServiceService,
   EventServiceService,
+  OperatorServiceService,
   PlanServiceService,
   StatementServiceService,
 ].flatMap((service) => Object.keys(service));
@@ -48,7 +50,10 @@ export async function callEveryRpc(scrip: Scrip, called: Set<string>, payOther: 
   await resolveMismatched(recorded, payOther);
   await callStatements(recorded);
   await callEvents(recorded);
+  await callOperator(recorded);
   await recorded.accounts.closeAccount({ ...named(), accountId: 'moved' });
+  const erased = { ...named(), accountId: 'moved', reason: 'a request' };
+  await recorded.accounts.eraseAccountData(erased);
 }
 
 /** The same client; calls that succeed are recorded. */
@@ -69,7 +74,7 @@ function recording(scrip: Scrip, called: Set<string>): Scrip {
         };
       },
     });
-  const { billing, accounts, plans, statements, events } = scrip;
+  const { billing, accounts, plans, statements, events, operator } = scrip;
   return {
     ...scrip,
     billing: record(billing),
@@ -77,6 +82,7 @@ function recording(scrip: Scrip, called: Set<string>): Scrip {
     plans: record(plans),
     statements: record(statements),
     events: record(events),
+    operator: record(operator),
   };
 }
 
@@ -106,6 +112,10 @@ async function callAccounts({ accounts }: Scrip) {
     credits: 150n,
     category: Grant_Category.PAID,
   });
+  await accounts.suspendAccount({ ...named(), reason: 'a test' });
+  await accounts.resumeAccount({ ...named(), reason: 'a test' });
+  await accounts.updateGrant({ ...named(), grantId: 1n, priority: 40, reason: 'a test' });
+  await accounts.voidGrant({ ...named(), grantId: 1n, credits: 1n, reason: 'a test' });
   await accounts.listGrants({ accountId });
   const price = { currency: 'USD', amount: '1.00' };
   const pack = { packId, title: 'Own', credits: 1n, price };
@@ -174,6 +184,12 @@ async function callEvents({ events }: Scrip) {
   const eventId = await waitForDelivery(events);
   await events.replayDelivery({ accountId, eventId });
   await events.replayDeadDeliveries({ accountId });
+}
+
+async function callOperator({ operator }: Scrip) {
+  await operator.traceCharge({ accountId, id: { $case: 'entrySeq', value: 1n } });
+  await operator.listStuckReservations({ accountId });
+  await operator.listRefusals({ accountId });
 }
 
 async function waitForDelivery({ listDeliveries }: Scrip['events']): Promise<string> {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client.ts';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
+import { snippet } from '../docs/snippets.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { startCommand } from './command.ts';
 import { callEveryRpc, RPCS } from './every-rpc.ts';
@@ -18,8 +19,14 @@ const READY = /"port":(\d+).*"msg":"ready"/;
 const installation = new Installation();
 afterAll(() => installation.remove());
 
+/** What a folder of production is told to run. */
+const [INSTALL = [], START = []] = snippet('docs/operations.md', 'npm ci --omit=dev')
+  .trim()
+  .split('\n')
+  .map((line) => line.replace(/ +#.*/, '').split(' '));
+
 beforeAll(async () => {
-  const { code, stdout, stderr } = await installation.run(['npm', 'ci', '--omit=dev']);
+  const { code, stdout, stderr } = await installation.run(INSTALL);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: '' });
   expect(stdout).not.toMatch(/warn|deprecated/i);
 });
@@ -32,11 +39,12 @@ test('npm start runs the build, and every RPC answers', async () => {
   const payOther = (purchaseId: string) => {
     stripe.payOther(stripe.sessionOf(purchaseId).id, 100);
   };
-  const service = installation.start(['npm', 'start'], {
+  const service = installation.start(START, {
     ...stripe.env,
     PURCHASE_CHECK_INTERVAL_MS: '100',
     HOST: '127.0.0.1',
     PORT: '0',
+    ADMIN_PORT: '0',
     EVENTS_WEBHOOK_URL: 'http://127.0.0.1:1/nobody-listens',
     EVENTS_WEBHOOK_SECRET: `whsec_${'a'.repeat(32)}`,
     EVENTS_WEBHOOK_ATTEMPTS_MAX: '1',
@@ -59,7 +67,13 @@ test('npm start runs the build, and every RPC answers', async () => {
 
 test('npm start runs the sources where the development dependencies are installed', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-sources-'));
-  const env = { ...process.env, HOST: '127.0.0.1', PORT: '0', DATA_DIRECTORY: directory };
+  const env = {
+    ...process.env,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    ADMIN_PORT: '0',
+    DATA_DIRECTORY: directory,
+  };
   const service = startCommand('npm', ['start'], { cwd: ROOT, env });
   try {
     await service.waitFor(READY);
@@ -92,7 +106,7 @@ test('npm run migrate migrates the database of DATABASE_URL', async () => {
     const command = ['npm', 'run', '--silent', 'migrate'];
     const first = await installation.run(command, { DATABASE_URL: url });
     expect(first).toMatchObject({ code: 0, stderr: '' });
-    expect(first.stdout).toMatch(/^migrated: 0001-baseline$/m);
+    expect(first.stdout).toMatch(/^migrated: 0001-baseline(, \d{4}-[a-z-]+)*$/m);
     const second = await installation.run(command, { DATABASE_URL: url });
     expect(second.stdout).toBe('the schema is up to date\n');
   } finally {

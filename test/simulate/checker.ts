@@ -3,9 +3,11 @@
  * the model makes, by a request that was sent or by itself; every response must be the model's at that entry;
  * and every refusal and read must be right at some moment between its sending and its answer.
  */
-import { type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
+import type { EstimateResponse } from '../../src/gen/billing/v1/billing_service.ts';
+import { Bucket_Kind, type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
+import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { differences, textOf } from './compare.ts';
-import { expectRead, offersFor, ownFields } from './expected-reads.ts';
+import { compareOffers, expectRead, offersFor, ownFields } from './expected-reads.ts';
 import { claim, payCheckout } from './model/buy.ts';
 import { decide } from './model/decide.ts';
 import { dueItems, settle, syncTerms } from './model/due.ts';
@@ -18,10 +20,13 @@ import {
   type Author,
   BUCKETS,
   type ModelEntry,
+  mergeParts,
+  OVERAGE,
   type Part,
   SERVICE,
 } from './model/state.ts';
 import { type Attempt, keyOf, type Read, type Span, type Timeline } from './observations.ts';
+import { PLANS } from './plans.ts';
 import { CALLER, onBehalfOf } from './replicas.ts';
 import { Violation } from './runner.ts';
 
@@ -61,6 +66,10 @@ const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
   [Entry_Kind.CLOSE_ACCOUNT]: 'closeAccount',
   [Entry_Kind.PLAN_CHANGE]: 'moveAccount',
   [Entry_Kind.GRANT]: 'grantCredits',
+  [Entry_Kind.VOID_GRANT]: 'voidGrant',
+  [Entry_Kind.UPDATE_GRANT]: 'updateGrant',
+  [Entry_Kind.SUSPEND_ACCOUNT]: 'suspendAccount',
+  [Entry_Kind.RESUME_ACCOUNT]: 'resumeAccount',
   [Entry_Kind.OFFER_PACK]: 'offerPack',
   [Entry_Kind.WITHDRAW_PACK]: 'withdrawPack',
   [Entry_Kind.PURCHASE]: 'purchase',
@@ -120,7 +129,10 @@ class Checker {
     const state = this.#state;
     if (now < state.lastAt) this.#fail(`entry ${entry.seq} is earlier than the one before it`);
     state.posted = [];
-    if (state.seq > 0n) this.#settle(now);
+    const { seq } = state;
+    if (seq > 0n) this.#settle(now);
+    // What is due may be written by itself, before the next request of the same millisecond.
+    if (state.seq > seq) this.#checkPending();
     const next = this.#next;
     if (next?.at?.getTime() === now && this.#isOfProvider(next)) this.#followProvider(next, now);
     else if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
@@ -432,13 +444,17 @@ const decidingOf = (entry: Entry, now: number): Deciding => ({
   author: authorOf(entry),
   reservationId: entry.reservationId,
   purchaseId: entry.purchaseId,
-  split: entry.split.map(
-    ({ source, credits }): Part => ({
-      grantId: source?.$case === 'grantId' ? source.value : 0n,
-      credits,
-    }),
-  ),
+  takenOfHeld: takenOfHeld(entry),
 });
+
+/** What an entry took out of reserved buckets: also held overage that grants pay in place of. */
+const takenOfHeld = ({ moves }: Entry): readonly Part[] =>
+  mergeParts(
+    moves.flatMap(({ from, credits }) => {
+      if (from?.kind === Bucket_Kind.GRANT_RESERVED) return [{ grantId: from.grantId, credits }];
+      return from?.kind === Bucket_Kind.OVERAGE_RESERVED ? [{ grantId: OVERAGE, credits }] : [];
+    }),
+  );
 
 const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string): boolean => {
   if (entry?.requestId !== '') return false;
@@ -485,7 +501,7 @@ function attemptProblem(state: AccountState, { request, outcome }: Attempt, now:
     author: authorOf(request.value),
     reservationId: '',
     purchaseId: '',
-    split: null,
+    takenOfHeld: null,
   };
   const expected = attemptTo(() => decide(state, request, deciding));
   return outcomeProblem(outcome, expected);
@@ -493,8 +509,7 @@ function attemptProblem(state: AccountState, { request, outcome }: Attempt, now:
 
 /**
  * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
- * must be right at a moment of its own. So are the packs of an estimate. A grant that is made while grants are
- * listed is listed as it is stored.
+ * must be right at a moment of its own. A grant that is made while grants are listed is listed as it is stored.
  */
 function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
   const expectedOn = (state: AccountState, now: number) =>
@@ -502,15 +517,7 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
   if (outcome.kind !== 'answer')
     return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
   const { answer } = outcome;
-  if ('shortfall' in answer)
-    return [
-      (state, now) => answerProblem(withoutPacks(answer), withoutPacks(expectedOn(state, now))),
-      (state) => {
-        if (state.seq === 0n) return 'the account does not exist yet';
-        const packs = offersFor(state, answer.shortfall as bigint);
-        return answerProblem({ packs: (answer as { packs?: unknown }).packs }, { packs });
-      },
-    ];
+  if ('shortfall' in answer) return estimateChecks(answer as EstimateResponse, expectedOn);
   const items = listOf(answer);
   if ('purchase' in answer)
     return [
@@ -531,8 +538,35 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
   });
 }
 
-const withoutPacks = <Message extends object>(message: Message): Message =>
-  message instanceof Refusal || message instanceof Error ? message : { ...message, packs: [] };
+/** An account's own packs are read after everything else of an estimate, so they may be of a later moment. */
+function estimateChecks(
+  answer: EstimateResponse,
+  expectedOn: (state: AccountState, now: number) => object,
+): readonly Pending['problem'][] {
+  const { packs, shortfall } = answer;
+  const own = packs.filter((offer) => !isOfPlan(offer));
+  const sorted = packs.toSorted(compareOffers);
+  return [
+    (state, now) => {
+      const expected = expectedOn(state, now);
+      const ofPlan = 'packs' in expected && (expected.packs as PackOffer[]).filter(isOfPlan);
+      return answerProblem(
+        { ...answer, packs: packs.filter(isOfPlan) },
+        ofPlan ? { ...expected, packs: ofPlan } : expected,
+      );
+    },
+    (state) => {
+      if (state.seq === 0n) return 'the account does not exist yet';
+      const expected = offersFor(state, shortfall).filter((offer) => !isOfPlan(offer));
+      return answerProblem({ packs: own }, { packs: expected });
+    },
+    () => answerProblem({ packs }, { packs: sorted }),
+  ];
+}
+
+/** Whether a plan sells it. No pack that is offered to a single account has the name of one of these. */
+const isOfPlan = ({ pack }: Pick<PackOffer, 'pack'>): boolean =>
+  PLANS.some(({ packs }) => packs.some(({ packId }) => packId === pack?.packId));
 
 /** The items of a list of grants, reservations, purchases or packs; null for other messages. */
 function listOf(message: object): readonly object[] | null {

@@ -1,5 +1,6 @@
 /** What the model expects of reads. */
 import { type Purchase, Purchase_Method } from '../../src/gen/billing/v1/ledger.ts';
+import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { buyable, packMessage, purchaseNow } from './model/buy.ts';
 import { Funding, grantsFor, overageRoom } from './model/funding.ts';
 import { accountOf, fullBalanceOf, grantOf, isOpenGrant, reservationOf } from './model/messages.ts';
@@ -91,19 +92,21 @@ function estimate(
 }
 
 /** For each pack as many as cover the shortfall: the cheapest first, then the one with the most credits. */
-export function offersFor(state: AccountState, shortfall: bigint) {
+export function offersFor(state: AccountState, shortfall: bigint): readonly PackOffer[] {
   if (shortfall === 0n) return [];
   const offers = buyable(state).map(({ pack }) => {
     const size = BigInt(pack.credits);
     const quantity = (shortfall + size - 1n) / size;
-    return { pack, quantity, nanos: toNanos(pack.price) * quantity, credits: size * quantity };
+    const amount = cents(toNanos(pack.price) * quantity);
+    return { pack: packMessage(pack), quantity, price: { currency: 'USD', amount } };
   });
-  offers.sort((a, b) => Number(a.nanos - b.nanos) || Number(b.credits - a.credits));
-  return offers.map(({ pack, quantity, nanos }) => ({
-    pack: packMessage(pack),
-    quantity,
-    price: { currency: 'USD', amount: cents(nanos) },
-  }));
+  return offers.sort(compareOffers);
+}
+
+export function compareOffers(a: PackOffer, b: PackOffer): number {
+  const nanosOf = ({ price }: PackOffer) => toNanos(price?.amount ?? '0');
+  const creditsOf = ({ pack, quantity }: PackOffer) => (pack?.credits ?? 0n) * quantity;
+  return Number(nanosOf(a) - nanosOf(b)) || Number(creditsOf(b) - creditsOf(a));
 }
 
 const cents = (nanos: bigint): string =>

@@ -1,7 +1,7 @@
 /** What must be right at the end of a trace, besides the histories: reads on every replica, statements, events. */
 import { type Scrip, ScripError } from '../../src/client.ts';
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
-import { type Entry, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
+import { type Entry, Purchase_State, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
 import {
   ExportStatementsRequest_Format,
   Statement,
@@ -46,8 +46,19 @@ const withOwnFields = (message: object): object =>
     ? { ...message, purchases: (message.purchases as object[]).map(ownFields) }
     : message;
 
-/** Every purchase by checkout shows what happened to its payment. */
-export async function checkPayments(state: AccountState, provider: Provider, scrip: Scrip) {
+/** A purchase that has no session after so long gets none. */
+const OPEN_AGE_MAX_MS = 23 * 3_600_000;
+
+/**
+ * Every purchase by checkout shows what happened to its payment. A replica may have died before it wrote the
+ * session that it had opened: nobody was told where to pay, so the purchase expires before the session does.
+ */
+export async function checkPayments(
+  state: AccountState,
+  time: number,
+  provider: Provider,
+  scrip: Scrip,
+) {
   const { accountId } = state;
   for (const purchaseId of state.orders.keys()) {
     const { purchase } = await scrip.billing.getPurchase({ accountId, purchaseId });
@@ -55,6 +66,8 @@ export async function checkPayments(state: AccountState, provider: Provider, scr
     if (!purchase || !own) throw new Violation(`${accountId}: there is no purchase ${purchaseId}`);
     const { state: end, dispute, refunded, paid, claimsAll } = provider.endOf(purchaseId);
     if (end === null) continue;
+    const isOld = time - Number(own.createdAt) >= OPEN_AGE_MAX_MS;
+    const mayExpire = isOld && end === Purchase_State.PENDING;
     const share = paid > 0 ? (own.credits * BigInt(refunded)) / BigInt(paid) : 0n;
     const isPaid = end === Purchase_State.PAID;
     const { creditsClawedBack, creditsUnrecovered } = purchase;
@@ -66,7 +79,7 @@ export async function checkPayments(state: AccountState, provider: Provider, scr
       refunded: Math.round(Number(purchase.amountRefunded?.amount) * 100),
     };
     const expected = {
-      state: end,
+      state: mayExpire && purchase.state === Purchase_State.EXPIRED ? purchase.state : end,
       dispute,
       clawedBack: own.creditsClawedBack,
       claimed: isPaid ? (claimsAll ? own.credits : share) : 0n,
@@ -119,6 +132,43 @@ export async function checkStatements(
     throw new Violation(`${accountId}: the export differs: ${differences(exported, closed)}`);
 }
 
+const UNSETTLED: readonly Purchase_State[] = [Purchase_State.PENDING, Purchase_State.MISMATCHED];
+
+/** Closes the account and erases its data, which what is unfinished refuses. What it has stays as it was. */
+export async function checkErasure(
+  state: AccountState,
+  time: number,
+  { accounts, billing }: Scrip,
+) {
+  const { accountId } = state;
+  await accounts.closeAccount({ accountId, requestId: 'closed-at-the-end' });
+  const settled = state.copy();
+  settle(settled, Math.max(time, state.lastAt));
+  const isRunning = [...settled.reservations.values()].some(
+    (reservation) => reservation.state === Reservation_State.ACTIVE,
+  );
+  const { purchases } = await billing.listPurchases({ accountId, pageSize: 1_000 });
+  const isUnsettled = purchases.some((purchase) => UNSETTLED.includes(purchase.state));
+  const expected = isRunning ? 'RESERVATION_ACTIVE' : isUnsettled ? 'PURCHASE_UNSETTLED' : 'erased';
+  const before = await billing.getBalance({ accountId });
+  const request = { accountId, requestId: 'erased-at-the-end', reason: 'the end' };
+  const actual = await accounts.eraseAccountData(request).then(
+    () => 'erased',
+    (error: unknown) => (error instanceof ScripError ? error.reason : String(error)),
+  );
+  if (actual !== expected)
+    throw new Violation(`${accountId}: its erasure ended with ${actual}, not ${expected}`);
+  if (actual !== 'erased') return;
+  const after = await billing.getBalance({ accountId });
+  const problem = differences({ ...after.balance, seq: 0n }, { ...before.balance, seq: 0n });
+  if (problem) throw new Violation(`${accountId}: its balance after its erasure: ${problem}`);
+  const told = (await historyOf(billing, accountId)).filter(
+    ({ reference, labels, details, onBehalfOf }) =>
+      reference !== '' || onBehalfOf !== '' || labels.size > 0 || details.has('reason'),
+  );
+  if (told.length !== 1) throw new Violation(`${accountId}: after its erasure ${textOf(told)}`);
+}
+
 /** All entries of an account; none if there is no such account. */
 export async function historyOf(billing: Scrip['billing'], accountId: string): Promise<Entry[]> {
   const entries: Entry[] = [];
@@ -138,6 +188,10 @@ const PREDICTED = new Set([
   'balance.recovered',
   'reservation.expired',
   'grant.expired',
+  'grant.voided',
+  'account.suspended',
+  'account.resumed',
+  'grant.updated',
   'purchase.completed',
 ]);
 

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { connect, type Scrip } from '../../src/client.ts';
 import { readConfig } from '../../src/config.ts';
 import { type Service, startService } from '../../src/service.ts';
-import { DatabaseProxy } from '../cluster/database-proxy.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 import { sourcesOf } from '../time-sources.ts';
 
 export const CALLER = 'simulation';
@@ -21,10 +21,10 @@ export function onBehalfOf(requestId: string): string {
 class Replica {
   readonly scrip: Scrip;
   readonly service: Service;
-  readonly #proxies: readonly DatabaseProxy[];
+  readonly #proxies: readonly TcpProxy[];
   #isCut = false;
 
-  private constructor(service: Service, scrip: Scrip, proxies: readonly DatabaseProxy[]) {
+  private constructor(service: Service, scrip: Scrip, proxies: readonly TcpProxy[]) {
     this.service = service;
     this.scrip = scrip;
     this.#proxies = proxies;
@@ -36,7 +36,7 @@ class Replica {
     now: () => number,
     onBug: (line: string) => void,
   ) {
-    const database = new DatabaseProxy(databaseUrl);
+    const database = new TcpProxy(databaseUrl);
     await database.open();
     let replica: Replica | null = null;
     // What is left of a replica that was cut off may log anything.
@@ -44,9 +44,9 @@ class Replica {
       if (replica === null || !replica.#isCut) onBug(line);
     });
     const service = await startService(config(env), database.url, null, log, sourcesOf(now));
-    const callers = new DatabaseProxy(`http://127.0.0.1:${service.port}`);
+    const callers = new TcpProxy(`http://127.0.0.1:${service.port}`);
     await callers.open();
-    const scrip = connect(new URL(callers.url).host, {
+    const scrip = connect(callers.address, {
       caller: CALLER,
       channel: { 'grpc.use_local_subchannel_pool': 1 },
     });
@@ -77,6 +77,7 @@ function config(env: Env) {
     ...env,
     HOST: '127.0.0.1',
     PORT: '0',
+    ADMIN_PORT: '0',
     SWEEP_INTERVAL_MS: never,
     CLOCK_SAMPLE_INTERVAL_MS: never,
     REFUSALS_INTERVAL_MS: never,

@@ -4,6 +4,7 @@ import { verify } from '../../src/verify/verify.ts';
 import { checkAccount } from './checker.ts';
 import type { Databases } from './databases.ts';
 import {
+  checkErasure,
   checkEvents,
   checkPayments,
   checkReads,
@@ -53,12 +54,16 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
       states.push(checked.state);
     }
     await checkEvents(states, (await replicas.at(0)).scrip);
-    if (replicas.bugs.length > 0) throw new Violation(`a replica has logged ${replicas.bugs[0]}`);
+    if (replicas.bugs.length > 0) throw new Violation('a replica has logged a bug');
     const verified = await verify(databaseUrl, { all: true });
     if (!verified.ok) throw new Violation(`verify: ${JSON.stringify(verified.discrepancies)}`);
+    for (const state of states)
+      if (state.seq > 0n) await checkErasure(state, now(), (await replicas.at(0)).scrip);
+    const erased = await verify(databaseUrl, { all: true });
+    if (!erased.ok) throw new Violation(`after erasures: ${JSON.stringify(erased.discrepancies)}`);
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
-    problem = error.message;
+    problem = [error.message, ...replicas.bugs.slice(0, 1)].join('\n');
   } finally {
     await replicas.stop();
     await provider.stripe.stop();
@@ -96,7 +101,7 @@ async function checkOne(accountId: string, runner: Runner, replicas: Replicas, p
     for (let index = 0; index < replicas.count; index++)
       await checkReads(state, timeline.now, (await replicas.at(index)).scrip);
     await checkStatements(state, timeline.now, scrip);
-    await checkPayments(state, provider, scrip);
+    await checkPayments(state, timeline.now, provider, scrip);
   }
   return { state, entries: entries.length };
 }

@@ -5,7 +5,13 @@ import {
   MoveAccountRequest,
   OfferPackRequest,
   OpenAccountRequest,
+  ResumeAccountRequest,
+  type RunningWork,
+  SuspendAccountRequest,
   UpdateAccountRequest,
+  UpdateGrantRequest,
+  VoidGrantRequest,
+  type VoidGrantRequest_Returned,
   WithdrawPackRequest,
 } from '../../src/gen/billing/v1/account_service.ts';
 import {
@@ -84,12 +90,32 @@ export function toRequest(
     }
     case 'close':
       return { $case: 'closeAccount', value: CloseAccountRequest.fromPartial(common) };
+    case 'suspend': {
+      const fields = { ...common, ...why, running: spec.running as RunningWork };
+      return { $case: 'suspendAccount', value: SuspendAccountRequest.fromPartial(fields) };
+    }
+    case 'resume': {
+      const value = ResumeAccountRequest.fromPartial({ ...common, ...why });
+      return { $case: 'resumeAccount', value };
+    }
     case 'move': {
       const value = MoveAccountRequest.fromPartial({ ...common, ...why, planId: spec.plan });
       return { $case: 'moveAccount', value };
     }
     case 'grant':
       return { $case: 'grantCredits', value: grantOf(spec, { ...common, ...why }, now) };
+    case 'change':
+      return {
+        $case: 'updateGrant',
+        value: changeOf(spec, { ...common, ...why }, now),
+      };
+    case 'void': {
+      const { grant, credits, returned } = spec;
+      const amount = credits === null ? { all: true } : { credits: BigInt(credits) };
+      const named = { ...common, ...why, grantId: BigInt(grant) };
+      const fields = { ...named, ...amount, returned: returned as VoidGrantRequest_Returned };
+      return { $case: 'voidGrant', value: VoidGrantRequest.fromPartial(fields) };
+    }
     case 'offer': {
       const { pack: packId, credits, days } = spec;
       const pack = {
@@ -183,6 +209,24 @@ function settingsOf({ name, labels, levels, floor }: Extract<RequestSpec, { do: 
     }),
     ...(floor !== undefined && { pauseFloor: floor === null ? {} : { credits: BigInt(floor) } }),
   };
+}
+
+function changeOf(
+  { grant, priority, expiresInMs, onlyFor }: Extract<RequestSpec, { do: 'change' }>,
+  common: Named & { notAfter: Date | undefined; reason: string },
+  now: number,
+): UpdateGrantRequest {
+  return UpdateGrantRequest.fromPartial({
+    ...common,
+    grantId: BigInt(grant),
+    ...(priority !== undefined && { priority }),
+    ...(expiresInMs !== undefined && {
+      expiry: expiresInMs === null ? {} : { expiresAt: new Date(now + expiresInMs) },
+    }),
+    ...(onlyFor !== undefined && {
+      operations: onlyFor === null ? {} : { onlyFor: { operations: [...onlyFor] } },
+    }),
+  });
 }
 
 function grantOf(

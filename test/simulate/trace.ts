@@ -29,6 +29,9 @@ export type RequestSpec = {
       readonly floor?: number | null;
     }
   | { readonly do: 'close' }
+  /** RunningWork. */
+  | { readonly do: 'suspend'; readonly running: number }
+  | { readonly do: 'resume' }
   | { readonly do: 'move'; readonly plan: string }
   | {
       readonly do: 'grant';
@@ -38,6 +41,23 @@ export type RequestSpec = {
       readonly effectiveInMs?: number;
       readonly expiresInMs?: number;
       readonly onlyFor?: readonly string[];
+    }
+  | {
+      readonly do: 'void';
+      readonly grant: number;
+      /** Null: all. */
+      readonly credits: number | null;
+      /** VoidGrantRequest.Returned. */
+      readonly returned: number;
+    }
+  | {
+      readonly do: 'change';
+      readonly grant: number;
+      readonly priority?: number;
+      /** Null: never. */
+      readonly expiresInMs?: number | null;
+      /** Null: all operations. */
+      readonly onlyFor?: readonly string[] | null;
     }
   | {
       readonly do: 'offer';

@@ -146,6 +146,10 @@ class Workload {
         return { ...request, amount: { credits: random.integer(0, 20) } };
       case 'grant':
         return { ...request, credits: request.credits + 1 };
+      case 'change':
+        return { ...request, priority: (request.priority ?? 0) + 1 };
+      case 'void':
+        return { ...request, credits: (request.credits ?? 0) + 1 };
       case 'refund':
         return { ...request, credits: random.integer(1, 9) };
       case 'buy':
@@ -210,11 +214,15 @@ class Workload {
       if (of !== null)
         return { do: 'refund', of, credits, reference: this.#chance(0.2) ? 'complaint' : '' };
     }
-    if (choice < 0.91) return this.#grant();
+    if (choice < 0.9) return this.#grant();
+    if (choice < 0.905) return this.#void();
+    if (choice < 0.915) return this.#change();
     if (choice < 0.93) return this.#buy(account);
     if (choice < 0.945)
       return { do: 'checkout', pack: random.of(['small', 'small', 'large', 'month', 'own-1']) };
-    if (choice < 0.96)
+    if (choice < 0.947) return { do: 'suspend', running: random.of([0, 1, 2]) };
+    if (choice < 0.957) return { do: 'resume' };
+    if (choice < 0.963)
       return this.#chance(0.7)
         ? {
             do: 'offer',
@@ -295,6 +303,31 @@ class Workload {
       ...(starts > 0 && { effectiveInMs: starts }),
       ...(lasts !== null && { expiresInMs: starts + lasts }),
       ...(onlyFor && { onlyFor }),
+    };
+  }
+
+  #change(): RequestSpec {
+    const random = this.#random;
+    const what = random.integer(0, 2);
+    const onlyFor = random.of([null, ['doc.scan'], ['doc.convert', 'doc.scan'], ['image.scale']]);
+    return {
+      do: 'change',
+      grant: random.integer(1, random.of([2, 4, 12])),
+      ...((what === 0 || this.#chance(0.2)) && { priority: random.of([10, 50, 90]) }),
+      ...((what === 1 || this.#chance(0.2)) && {
+        expiresInMs: random.of([null, 0, 1, 2_000, 20 * MINUTE, HOUR, 3 * DAY]),
+      }),
+      ...((what === 2 || this.#chance(0.2)) && { onlyFor }),
+    };
+  }
+
+  #void(): RequestSpec {
+    const random = this.#random;
+    return {
+      do: 'void',
+      grant: random.integer(1, random.of([2, 4, 12])),
+      credits: random.of([null, null, random.integer(1, 60)]),
+      returned: random.of([0, 1, 2, 2]),
     };
   }
 

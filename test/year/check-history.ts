@@ -7,6 +7,7 @@ import { Bucket_Kind, type Entry, Entry_Kind } from '../../src/gen/billing/v1/le
 import { dayOf } from './calendar.ts';
 import type { ExpectedAccount } from './expected-account.ts';
 import { addTo, type ExpectedGrant } from './expected-grant.ts';
+import { Flows } from './flows.ts';
 import { assertEqual } from './mismatch.ts';
 
 export type History = {
@@ -22,6 +23,7 @@ export type History = {
   breakageOfPacks: bigint;
   breakageOfAllowances: bigint;
   breakageOfRefunds: bigint;
+  readonly flows: Flows;
 };
 
 export const noHistory = (): History => ({
@@ -34,6 +36,7 @@ export const noHistory = (): History => ({
   breakageOfPacks: 0n,
   breakageOfAllowances: 0n,
   breakageOfRefunds: 0n,
+  flows: new Flows(),
 });
 
 /** The moves of refunds that become breakage name no grant. */
@@ -46,9 +49,11 @@ export async function checkHistory(scrip: Scrip, expected: ExpectedAccount, foun
   const months: string[] = [];
   const nameOf = new Map<bigint, string>();
   const breakage = new Map<bigint, Map<string, bigint>>();
+  const addFlow = found.flows.account();
   for await (const { entries } of scrip.billing.streamHistory({ accountId }))
     for (const entry of entries) {
       found.entries += 1;
+      addFlow(entry);
       if (entry.late) found.lateCommits += 1;
       if (entry.kind === Entry_Kind.GRANT && MONTH.test(entry.reference)) {
         months.push(entry.reference);

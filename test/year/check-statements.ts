@@ -15,6 +15,16 @@ import { ExpectedMonth } from './expected-month.ts';
 import { assertEqual, Mismatch } from './mismatch.ts';
 import { amountDue, dollars, priceOverage, sumOfLines } from './rates.ts';
 
+/** The statements of all accounts for one month. */
+export type StatementMonth = {
+  withOverage: number;
+  withoutOverage: number;
+  withAdjustments: number;
+  overage: bigint;
+  /** In billionths of a dollar. */
+  billed: bigint;
+};
+
 export type StatementCounts = {
   postpaidAccounts: number;
   statements: number;
@@ -23,6 +33,7 @@ export type StatementCounts = {
   withAdjustments: number;
   /** Statements that have a line of this tier, by tier. */
   readonly tiers: Map<number, number>;
+  readonly months: Map<string, StatementMonth>;
   overage: bigint;
   /** In billionths of a dollar. */
   billed: bigint;
@@ -36,6 +47,7 @@ export const noStatements = (): StatementCounts => ({
   withOverage: 0,
   withAdjustments: 0,
   tiers: new Map(),
+  months: new Map(),
   overage: 0n,
   billed: 0n,
   readSingly: 0,
@@ -111,6 +123,27 @@ function checkUsage(statement: Statement, { accountId, months }: ExpectedAccount
   check('overage', statement.overage, use.overage);
 }
 
+function addToMonth(
+  { months }: StatementCounts,
+  month: string,
+  overage: bigint,
+  isAdjusted: boolean,
+  total: bigint,
+) {
+  const sums = months.get(month) ?? {
+    withOverage: 0,
+    withoutOverage: 0,
+    withAdjustments: 0,
+    overage: 0n,
+    billed: 0n,
+  };
+  months.set(month, sums);
+  sums[overage > 0n ? 'withOverage' : 'withoutOverage'] += 1;
+  if (isAdjusted) sums.withAdjustments += 1;
+  sums.overage += overage;
+  sums.billed += total;
+}
+
 /** Checks the bills of one account, in order. */
 class Billing {
   readonly #expected: ExpectedAccount;
@@ -163,6 +196,7 @@ class Billing {
     for (const { tier } of lines) found.tiers.set(tier, (found.tiers.get(tier) ?? 0) + 1);
     found.overage += overage;
     found.billed += total;
+    addToMonth(found, month, overage, adjusted.length > 0, total);
   }
 
   #adjustments(month: string) {

@@ -133,6 +133,10 @@ export class ExpectedAccount {
         return this.#refund(request.seq, request.credits, at);
       case 'purchase':
         return this.#purchase(request.packId, at, response);
+      case 'void':
+        return this.#void(request.grantId, request.credits);
+      case 'extend grant':
+        return this.#extendGrant(request.grantId, request.expiresAt);
       case 'move':
         this.#plan = this.#findPlan(request.planId);
         this.#updatePostpaidFrom(at);
@@ -241,6 +245,34 @@ export class ExpectedAccount {
     return { refused: '', credits: pack.credits };
   }
 
+  #void(grantId: bigint, credits: bigint): ExpectedResponse {
+    const grant = this.#findPack(grantId);
+    if (grant.isExpired || grant.available + this.#heldOf(grant) === 0n) return ENDED;
+    if (credits > grant.available) return { refused: 'EXCEEDS_GRANT', credits: 0n };
+    grant.available -= credits;
+    return { refused: '', credits };
+  }
+
+  #extendGrant(grantId: bigint, expiresAt: number): ExpectedResponse {
+    const grant = this.#findPack(grantId);
+    if (grant.isExpired || grant.available + this.#heldOf(grant) === 0n) return ENDED;
+    grant.expiresAt = expiresAt;
+    this.grants.sort(compareBurnOrder);
+    return DONE;
+  }
+
+  #findPack(grantId: bigint): ExpectedGrant {
+    const grant = this.grants.find(({ name }) => name === `${grantId}`);
+    if (!grant) throw new Mismatch(this.accountId, `there is no grant ${grantId}`);
+    return grant;
+  }
+
+  /** What reservations hold of a grant. */
+  #heldOf(of: ExpectedGrant): bigint {
+    const draws = [...this.#reservations.values()].flatMap((reservation) => reservation.draws);
+    return totalOf(draws.filter(({ grant }) => grant === of));
+  }
+
   #spend(
     seq: bigint,
     draws: readonly Draw[],
@@ -336,6 +368,7 @@ export class ExpectedAccount {
   }
 }
 
+const ENDED: ExpectedResponse = { refused: 'GRANT_ENDED', credits: 0n };
 const DONE: ExpectedResponse = { refused: '', credits: 0n };
 const SHORT: ExpectedResponse = { refused: 'INSUFFICIENT_CREDITS', credits: 0n };
 

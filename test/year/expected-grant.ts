@@ -7,7 +7,7 @@ export type ExpectedGrant = {
   /** The month of an allowance, the grant id of a pack, "welcome", or "overage". */
   readonly name: string;
   readonly category: Category | 'OVERAGE';
-  readonly expiresAt: number | null;
+  expiresAt: number | null;
   readonly grantedAt: number;
   available: bigint;
   isExpired: boolean;

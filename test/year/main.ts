@@ -1,29 +1,37 @@
 /**
  * `npm run year`: simulates a year of the three plans through the RPCs, on a service and a database of its
- * own whose clock it sets. Ends with `year: ok`, or with the first mismatch and exit code 1.
+ * own whose clock it sets. Says `year: ok` and writes charts to `year/latest.html`, or ends with the first
+ * mismatch and exit code 1.
  */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { verify } from '../../src/verify/verify.ts';
+import { htmlOf } from '../charts/page.ts';
 import { check } from './check.ts';
+import { pageOf } from './page.ts';
 import { checkTable, yearTable } from './report.ts';
 import { STARTS_AT, simulateYear, type YearOptions } from './simulate.ts';
 import { startSimulatedService } from './simulated-service.ts';
 
-const USAGE = 'usage: npm run year -- [--accounts N] [--seed N] [--quick]';
+const USAGE = 'usage: npm run year -- [--accounts N] [--seed N] [--quick] [--page FILE]';
 const ACCOUNTS = 2_000;
 const QUICK_ACCOUNTS = 30;
+const PAGE = fileURLToPath(new URL('../../year/latest.html', import.meta.url));
 
 /** Exit code after an interrupt, by the shells' convention. */
 const INTERRUPTED = 130;
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
-function readOptions(): YearOptions {
+function readOptions(): YearOptions & { readonly page: string } {
   const { values } = parseArgs({
     options: {
       accounts: { type: 'string' },
       seed: { type: 'string', default: '1' },
       quick: { type: 'boolean', default: false },
+      page: { type: 'string', default: PAGE },
     },
   });
   const accounts = values.accounts ?? String(values.quick ? QUICK_ACCOUNTS : ACCOUNTS);
@@ -34,10 +42,11 @@ function readOptions(): YearOptions {
   return {
     accounts: whole('accounts', accounts, 1, 100_000),
     seed: whole('seed', values.seed, 0, 1_000_000),
+    page: values.page,
   };
 }
 
-async function main(options: YearOptions) {
+async function main({ page, ...options }: ReturnType<typeof readOptions>) {
   const startedAt = performance.now();
   const starting = startSimulatedService(STARTS_AT);
   // An interrupt cleans up first. A second one ends the process at once.
@@ -60,7 +69,11 @@ async function main(options: YearOptions) {
     print(
       `verify: ok (${accounts} ${accounts === 1 ? 'account' : 'accounts'}, ${entries} entries)`,
     );
-    print(`year: ok (${Math.round((performance.now() - startedAt) / 1_000)} s)`);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    print(`year: ok (${Math.round(seconds)} s)`);
+    await mkdir(dirname(page), { recursive: true });
+    await writeFile(page, htmlOf(pageOf({ options, seconds, year, summary, verified: result })));
+    print(`charts: ${relative('', page)}`);
   } finally {
     await simulated.close();
   }

@@ -3,6 +3,7 @@ import { Random } from '../cluster/random.ts';
 import { DAY_MS, dayOf, laterByMonths, monthOf } from './calendar.ts';
 import { Caller } from './caller.ts';
 import { Customer, type PlanId } from './customer.ts';
+import { type MonthOfRun, Pace } from './pace.ts';
 import { type PublishedPlans, readPlans } from './rates.ts';
 import type { SimulatedService } from './simulated-service.ts';
 import { SWEEP_OFFSET_MS, TIMES_OF_DAY, timeOfDay } from './time-of-day.ts';
@@ -37,6 +38,7 @@ export type SimulatedYear = {
   readonly until: number;
   readonly batches: number;
   readonly repeats: number;
+  readonly months: readonly MonthOfRun[];
 };
 
 export async function simulateYear(
@@ -53,6 +55,7 @@ export async function simulateYear(
     (_, index) => new Customer(index, seed, PLANS[index % PLANS.length] as PlanId, DAYS),
   );
   const startedAt = performance.now();
+  const pace = new Pace();
   let checked = 0;
   let lastExpiry = 0;
   let until = STARTS_AT;
@@ -76,18 +79,23 @@ export async function simulateYear(
     await service.sweep();
     for (; checked < caller.log.length; checked++)
       lastExpiry = Math.max(lastExpiry, expiryOf(plans, caller.log[checked] as LogEntry));
-    if (monthOf(dayStart) !== monthOf(dayStart + DAY_MS))
-      print(progress(monthOf(dayStart), caller.log, performance.now() - startedAt));
+    if (monthOf(dayStart) === monthOf(dayStart + DAY_MS)) continue;
+    print(progress(monthOf(dayStart), caller.log, performance.now() - startedAt));
+    pace.endMonth(monthOf(dayStart), caller.log.length);
   }
+  // The run can end within a month.
+  if (pace.months.at(-1)?.month !== monthOf(until))
+    pace.endMonth(monthOf(until), caller.log.length);
   const { log, batches, repeats } = caller;
-  return { log, plans, until, batches, repeats };
+  return { log, plans, until, batches, repeats, months: pace.months };
 }
 
 const progress = (month: string, log: readonly LogEntry[], ms: number): string =>
   `${month}: ${log.length.toLocaleString('en')} requests so far, ${Math.round(ms / 1_000)} s`;
 
-/** When a bought pack expires; 0 for other requests. Of equally named packs the longest counts. */
+/** When a pack that was bought or extended expires; 0 for other requests. Of equally named packs the longest counts. */
 function expiryOf(plans: PublishedPlans, { at, request }: LogEntry): number {
+  if (request.kind === 'extend grant') return request.expiresAt;
   if (request.kind !== 'purchase') return 0;
   const months = [...plans.values()].flatMap(({ plan }) =>
     plan.packs.flatMap(({ packId, validity }) =>

@@ -76,6 +76,7 @@ async function readSettings() {
     WAIT_MAX_MS: '600000',
     HOST: '127.0.0.1',
     PORT: '0',
+    ADMIN_PORT: '0',
     LANES: '2',
     // The simulation calls the sweeper itself, by its own clock.
     SWEEP_INTERVAL_MS: '3600000',

@@ -29,13 +29,16 @@ export type LoggedRequest =
   /** Without `credits`: refunds all that is not refunded yet. */
   | { readonly kind: 'refund'; readonly seq: bigint; readonly credits?: bigint }
   | { readonly kind: 'purchase'; readonly packId: string }
+  /** An operator voids credits of a pack, or moves its expiry. */
+  | { readonly kind: 'void'; readonly grantId: bigint; readonly credits: bigint }
+  | { readonly kind: 'extend grant'; readonly grantId: bigint; readonly expiresAt: number }
   | { readonly kind: 'move'; readonly planId: string }
   | { readonly kind: 'close' };
 
 export type LoggedResponse = {
   /** Reason of the failure; empty after a success. */
   readonly refused: string;
-  /** Credits charged, reserved, committed, released, refunded or bought. */
+  /** Credits charged, reserved, committed, released, refunded, bought or voided. */
   readonly credits: bigint;
   /** The balance in the response; null if it has none. */
   readonly balance: { readonly available: bigint; readonly overage: bigint } | null;
@@ -98,6 +101,15 @@ export function toMutation(
       const payment = { $case: 'paymentReference', value: `order-${requestId}` } as const;
       return { $case: 'purchase', value: { ...ids, packId: request.packId, payment } };
     }
+    case 'void': {
+      const { grantId, credits } = request;
+      return { $case: 'voidGrant', value: { ...ids, grantId, credits, reason: 'too many' } };
+    }
+    case 'extend grant': {
+      const { grantId, expiresAt } = request;
+      const expiry = { expiresAt: new Date(expiresAt) };
+      return { $case: 'updateGrant', value: { ...ids, grantId, expiry, reason: 'goodwill' } };
+    }
     case 'move':
       return {
         $case: 'moveAccount',
@@ -155,6 +167,10 @@ export function toResponse(result: AnyResult | undefined): LoggedResponse {
       const grantId = result.value.grant?.grantId ?? 0n;
       return { ...success(result.value, result.value.purchase?.credits ?? 0n), grantId };
     }
+    case 'voidGrant':
+      return success(result.value, result.value.voided);
+    case 'updateGrant':
+      return success(result.value, 0n);
     case 'moveAccount':
       return success(result.value, 0n);
     case 'closeAccount':

@@ -1,13 +1,15 @@
 /** A small simulated year has no mismatch with its usage log, and the checks find changes of the log. */
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
+import { htmlOf } from '../charts/page.ts';
 import { createDatabase, execute } from '../postgres.ts';
 import { DAY_MS, dayOf, monthOf } from './calendar.ts';
 import { check, replay } from './check.ts';
+import { balances, pageOf } from './page.ts';
 import { type SimulatedYear, STARTS_AT, simulateYear } from './simulate.ts';
 import { type SimulatedService, startSimulatedService } from './simulated-service.ts';
 import type { LogEntry, LoggedRequest } from './usage-log.ts';
@@ -59,6 +61,60 @@ test('a year has no mismatch: allowances, packs, statements and every response',
   expect(result).toEqual({ ok: true, accounts: 30, entries: history.entries });
 });
 
+test('the flows of credits by plan and month add up to what the service has', async () => {
+  const { history, statements } = await check(simulated.scrip, year);
+  const { flows } = history;
+  expect(flows.plans).toEqual(['aspose-cloud', 'perfectparser', 'verts']);
+  const all = flows.plans.flatMap((plan) => flows.months.map((month) => flows.of(plan, month)));
+  const sum = (of: (flow: (typeof all)[number]) => bigint) =>
+    all.reduce((total, flow) => total + of(flow), 0n);
+  expect(sum(({ entries }) => BigInt(entries))).toBe(BigInt(history.entries));
+  expect(sum(({ moved }) => moved)).toBe(0n);
+  const { breakageOfPacks, breakageOfAllowances, breakageOfRefunds } = history;
+  const breakage = breakageOfPacks + breakageOfAllowances + breakageOfRefunds;
+  expect(sum(({ expired }) => expired)).toBe(breakage);
+  const left = sum(
+    ({ granted, bought, spent, expired, voided }) => granted + bought - spent - expired - voided,
+  );
+  const remaining = await execute(
+    simulated.databaseUrl,
+    `select a.plan_id, sum(g.remaining)::bigint as remaining
+     from accounts a join grants g using (account_id) group by plan_id order by plan_id`,
+  );
+  expect(remaining.reduce((total, row) => total + BigInt(`${row['remaining']}`), 0n)).toBe(left);
+  // Of each plan, with what moved accounts brought and took.
+  const last = balances(flows).rows.at(-1)?.figures;
+  expect(last).toEqual(remaining.map((row) => Number(row['remaining'])));
+
+  const months = [...statements.months.values()];
+  expect(months.reduce((total, { billed }) => total + billed, 0n)).toBe(statements.billed);
+  expect(months.reduce((total, { overage }) => total + overage, 0n)).toBe(statements.overage);
+  expect(year.months.reduce((total, { requests }) => total + requests, 0)).toBe(year.log.length);
+});
+
+test('the page of a year has a chart of each plan', async () => {
+  const summary = await check(simulated.scrip, year);
+  const verified = { ok: true as const, accounts: 30, entries: summary.history.entries };
+  const options = { accounts: 30, seed: 1 };
+  const page = pageOf({ options, seconds: 1, year, summary, verified });
+  const titles = page.sections.map(({ charts }) => charts.map(({ title }) => title));
+  expect(titles).toEqual([
+    [
+      'Balances at the end of each month',
+      'aspose-cloud: credits issued, spent and expired each month',
+      'perfectparser: credits issued, spent and expired each month',
+      'verts: credits issued, spent and expired each month',
+    ],
+    ['Overage of each month', 'Billed for each month, in USD', 'Statements of each month'],
+    ['Requests of each month', 'Entries of each month'],
+    [
+      'Requests in a second, by simulated month',
+      'Memory at the end of each simulated month, in MB',
+    ],
+  ]);
+  expect(htmlOf(page).match(/<figure>/g)).toHaveLength(titles.flat().length);
+});
+
 test('a charge of one more output in the log is found in the month’s statement', async () => {
   // The last charge of its month, all overage, never refunded: no later response would show it.
   const last = find('charge', ({ accountId, at, response, request }) => {
@@ -93,6 +149,11 @@ test('a pack bought a day later in the log is found by the day of its expiry', a
   const bought = find('purchase', ({ accountId, at, response }) => {
     // A year from 28 and from 29 February 2028 ends on the same day.
     if (dayOf(at) === '2028-02-28') return false;
+    // Its operator says when it ends.
+    const isExtended = ofAccount(accountId).some(
+      ({ request }) => request.kind === 'extend grant' && request.grantId === response.grantId,
+    );
+    if (isExtended) return false;
     const { grants } = replay(ofAccount(accountId), year.plans, year.until);
     return grants.some(({ name, breakage }) => name === `${response.grantId}` && breakage.size > 0);
   });
@@ -157,13 +218,17 @@ const run = (directory: string, ...args: string[]): Promise<Ran> =>
 test('the command needs no database, prints ok, and removes its files', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'scrip-year-test-'));
   await chmod(directory, 0o755);
+  const page = `${directory}-page/year.html`;
   // One account that opens early: its contract and the run end with the year.
-  const ran = await run(directory, '--accounts', '1', '--seed', '5');
+  const ran = await run(directory, '--accounts', '1', '--seed', '5', '--page', page);
   expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
-  expect(ran.lines.at(-2)).toMatch(/^verify: ok \(1 account, \d+ entries\)$/);
-  expect(ran.lines.at(-1)).toMatch(/^year: ok \(\d+ s\)$/);
+  expect(ran.lines.at(-3)).toMatch(/^verify: ok \(1 account, \d+ entries\)$/);
+  expect(ran.lines.at(-2)).toMatch(/^year: ok \(\d+ s\)$/);
+  expect(ran.lines.at(-1)).toBe(`charts: ${relative('', page)}`);
+  expect(await readFile(page, 'utf8')).toMatch('<h1>Scrip: a simulated year</h1>');
   expect(await readdir(directory)).toEqual([]);
   const wrong = await run(directory, '--accounts', 'some');
   expect(wrong).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^year: --accounts /) });
   await rm(directory, { recursive: true });
+  await rm(dirname(page), { recursive: true });
 }, 600_000);

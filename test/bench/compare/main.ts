@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { type Database, startDatabase } from '../database.ts';
 import { type LoadClient, startLoadClient } from '../load-client.ts';
 import { Progress } from '../progress.ts';
+import { startSink } from '../servers.ts';
 import { type Checkout, checkoutOf, thisCheckout } from './checkout.ts';
 import { createMutualTls, type MutualTls } from './mutual-tls.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
@@ -49,7 +50,7 @@ async function prepare(
   postgres: Database,
   other: Checkout,
   own: Checkout,
-  { a, b, mutualTls }: Options,
+  { a, b, mutualTls, collector }: Options,
   progress: Progress,
 ): Promise<readonly [Variant, Variant]> {
   progress.say('opening the accounts of A and B');
@@ -73,7 +74,21 @@ async function prepare(
       program: { ...program, checkout: checkout.folder },
       mutualTls: ofVariant,
     });
-  return [await variant('A', other, a, null), await variant('B', own, b, tls)];
+  const exporting = collector ? await startCollector() : {};
+  const programB = { ...b, env: { ...b.env, ...exporting } };
+  return [await variant('A', other, a, null), await variant('B', own, programB, tls)];
+}
+
+/** Starts a collector. Returns how a service exports every span to it, and metrics only if it does so anyway. */
+async function startCollector(): Promise<Readonly<Record<string, string>>> {
+  const sink = await startSink();
+  cleanups.push(() => sink.stop());
+  return {
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://${sink.address}`,
+    OTEL_TRACES_SAMPLER: 'always_on',
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_LOGS_EXPORTER: 'none',
+  };
 }
 
 /** The pairs of windows of each process, by the name of their case. */

@@ -18,6 +18,8 @@ export type Options = {
   readonly b: Omit<Program, 'checkout'>;
   /** B has mutual TLS and a policy. */
   readonly mutualTls: boolean;
+  /** B exports spans of every call to a collector that keeps nothing. */
+  readonly collector: boolean;
   /** File for the figures of every window; null: none. */
   readonly json: string | null;
 };
@@ -47,6 +49,7 @@ export const USAGE = `npm run bench:compare -- [OTHER] [options]
   --node-a FLAGS, --node-b FLAGS
                      flags of Node in place of those of npm start, e.g. --node-b="" for none
   --mutual-tls       B has mutual TLS and a policy, A neither
+  --collector        B exports spans of every call to a collector that keeps nothing
   --json FILE        write the figures of every window there`;
 
 /** Throws if the command line is wrong. */
@@ -65,6 +68,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
       'node-a': { type: 'string' },
       'node-b': { type: 'string' },
       'mutual-tls': { type: 'boolean', default: false },
+      collector: { type: 'boolean', default: false },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -82,6 +86,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     a: programOf(values['env-a'], values['node-a']),
     b: programOf(values['env-b'], values['node-b']),
     mutualTls: values['mutual-tls'],
+    collector: values.collector,
     json: values.json ?? null,
   };
 }

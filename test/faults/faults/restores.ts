@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseProxy } from '../../cluster/database-proxy.ts';
+import { TcpProxy } from '../../tcp-proxy.ts';
 import type { Fault } from '../fault.ts';
 import { baseBackup, PostgresCluster, query } from '../postgres-cluster.ts';
 import type { Scene } from '../scene.ts';
@@ -12,7 +12,7 @@ const REPLICATION = { wal_keep_size: '1GB' };
 const NAME = 'standby';
 
 /** A standby of the cluster, which follows it through `link`. */
-async function startStandby(scene: Scene, link: DatabaseProxy): Promise<PostgresCluster> {
+async function startStandby(scene: Scene, link: TcpProxy): Promise<PostgresCluster> {
   const directory = join(scene.directory, NAME);
   await baseBackup(scene.postgres, directory);
   const { port, username, password } = new URL(link.url);
@@ -26,8 +26,8 @@ async function startStandby(scene: Scene, link: DatabaseProxy): Promise<Postgres
   return standby;
 }
 
-async function openLink(scene: Scene): Promise<DatabaseProxy> {
-  const link = new DatabaseProxy(scene.postgres.url);
+async function openLink(scene: Scene): Promise<TcpProxy> {
+  const link = new TcpProxy(scene.postgres.url);
   await link.open();
   scene.stops.push(() => link.close());
   return link;
@@ -132,7 +132,7 @@ export const pointInTimeRestore: Fault = {
     const kept = new Set(journal.acknowledged);
     await query(scene.postgres.url, `select pg_create_restore_point('${RESTORE_POINT}')`);
     await sleep(LAG_MS);
-    scene.proxy.cutAll();
+    scene.proxy.cut();
     const [segment] = await query<{ name: string }>(
       scene.postgres.url,
       'select pg_walfile_name(pg_switch_wal()) as name',

@@ -7,10 +7,12 @@ import type { Deciding } from './spend.ts';
 import {
   type AccountState,
   mergeParts,
+  type Need,
   OVERAGE,
   type Part,
   type ReservationState,
   spendable,
+  sum,
   totalOf,
 } from './state.ts';
 
@@ -61,7 +63,7 @@ export function commitParts(
   reservation: ReservationState,
   priced: Priced,
   isFinal: boolean,
-  { now, split }: Deciding,
+  { now, takenOfHeld }: Deciding,
 ): Parts | Refusal {
   const { held } = reservation;
   const { lines } = priced;
@@ -92,12 +94,66 @@ export function commitParts(
     fromAvailable = funding.payFromAvailable(now);
     if (funding.missing > 0n) return insufficient(state, required, funding.missing);
   }
-  // Which of several limited grants a partial commit uses is free, as long as they suffice.
-  const isFree = !isFinal && reservation.heldFor !== null && split !== null;
-  const taken = isFree ? lessAvailable(split, fromAvailable, held) : used;
-  if (isFree && totalOf(taken) !== totalOf(used))
+  let divided = divide(held, used);
+  if (!isFinal && reservation.heldFor !== null && takenOfHeld !== null) {
+    divided = divide(held, takenOfHeld);
+    checkTaken(state, reservation, needs, used, { ...divided, fromAvailable });
+  }
+  return spareOverage(state, priced, { ...divided, fromAvailable }, now);
+}
+
+/**
+ * Which of several grants a partial commit takes is free. It takes as much in total and as much overage as if
+ * it took the most limited first, every credit pays for an operation that its grant may pay for, and what
+ * stays held can pay as much of the rest as is possible.
+ */
+function checkTaken(
+  state: AccountState,
+  { held, heldFor }: ReservationState,
+  needs: readonly Need[],
+  used: readonly Part[],
+  { fromHeld, fromAvailable, rest }: Omit<Parts, 'spared'>,
+) {
+  if (totalOf(fromHeld) !== totalOf(used))
     throw new Error('a partial commit takes another amount of what is held');
-  return spareOverage(state, priced, { ...divide(held, taken), fromAvailable }, now);
+  if (overageOf(fromHeld) !== overageOf(used))
+    throw new Error('a partial commit takes another amount of held overage');
+  const paying = [...fromHeld, ...fromAvailable];
+  if (payableOf(state, paying, needs) !== totalOf(paying))
+    throw new Error('a partial commit takes credits that cannot pay for its usages');
+  // If what is held does not suffice, it is open which usages it pays, and so what is left for others.
+  if (totalOf(used) < sum(needs, ({ credits }) => credits)) return;
+  const later = stillNeeded(heldFor ?? [], needs);
+  const most = payableOf(state, held, [...needs, ...later]) - totalOf(used);
+  if (payableOf(state, rest, later) < most)
+    throw new Error('a partial commit takes credits that the rest of its reservation needs');
+}
+
+const overageOf = (parts: readonly Part[]): bigint =>
+  totalOf(parts.filter(({ grantId }) => grantId === OVERAGE));
+
+/** How much of the needs these parts can pay together. */
+function payableOf(state: AccountState, parts: readonly Part[], needs: readonly Need[]): bigint {
+  const byOperation = Map.groupBy(needs, ({ operation }) => operation);
+  const funding = new Funding(
+    state,
+    [...byOperation].map(([operation, same]) => ({
+      operation,
+      credits: sum(same, ({ credits }) => credits),
+    })),
+  );
+  for (const { grantId, credits } of parts) funding.pay(grantId, credits);
+  return funding.paid;
+}
+
+/** What is left of needs after some of them were paid. */
+export function stillNeeded(needs: readonly Need[], done: readonly Need[]): readonly Need[] {
+  const left = new Map(done.map(({ operation, credits }) => [operation, credits]));
+  return needs.flatMap(({ operation, credits }) => {
+    const here = left.get(operation) ?? 0n;
+    left.set(operation, here > credits ? here - credits : 0n);
+    return credits > here ? [{ operation, credits: credits - here }] : [];
+  });
 }
 
 function takeFirst(parts: readonly Part[], credits: bigint): readonly Part[] {
@@ -106,20 +162,6 @@ function takeFirst(parts: readonly Part[], credits: bigint): readonly Part[] {
     const taken = here < missing ? here : missing;
     missing -= taken;
     return { grantId, credits: taken };
-  });
-}
-
-/** Of a split, what came from the held parts. */
-function lessAvailable(
-  split: readonly Part[],
-  fromAvailable: readonly Part[],
-  held: readonly Part[],
-): readonly Part[] {
-  const others = new Map(fromAvailable.map(({ grantId, credits }) => [grantId, credits]));
-  const holds = new Set(held.map(({ grantId }) => grantId));
-  return split.flatMap(({ grantId, credits }) => {
-    const own = credits - (others.get(grantId) ?? 0n);
-    return own > 0n && holds.has(grantId) ? [{ grantId, credits: own }] : [];
   });
 }
 
@@ -149,7 +191,7 @@ function spareOverage(
   { fromHeld, fromAvailable, rest }: Omit<Parts, 'spared'>,
   now: number,
 ): Parts {
-  const overage = fromHeld.find(({ grantId }) => grantId === OVERAGE)?.credits ?? 0n;
+  const overage = overageOf(fromHeld);
   if (overage === 0n) return { fromHeld, fromAvailable, rest, spared: [] };
   const paid = [...fromHeld, ...fromAvailable];
   const funding =

@@ -1,5 +1,6 @@
 /** Decides one request on an account that is settled. A refusal has changed nothing. */
 import { offerPack, purchase, withdrawPack } from './buy.ts';
+import { resumeAccount, suspendAccount, updateGrant, voidGrant } from './corrections.ts';
 import { closeAccount, grantCredits, moveAccount, openAccount, updateAccount } from './govern.ts';
 import { updateLevels } from './levels.ts';
 import { balanceOf } from './messages.ts';
@@ -33,10 +34,18 @@ function apply(state: AccountState, request: Request, deciding: Deciding): First
       return updateAccount(state, request.value, deciding);
     case 'closeAccount':
       return closeAccount(state, deciding);
+    case 'suspendAccount':
+      return suspendAccount(state, request.value, deciding);
+    case 'resumeAccount':
+      return resumeAccount(state, request.value, deciding);
     case 'moveAccount':
       return moveAccount(state, request.value, deciding);
     case 'grantCredits':
       return grantCredits(state, request.value, deciding);
+    case 'voidGrant':
+      return voidGrant(state, request.value, deciding);
+    case 'updateGrant':
+      return updateGrant(state, request.value, deciding);
     case 'offerPack':
       return offerPack(state, request.value, deciding);
     case 'withdrawPack':

@@ -109,7 +109,8 @@ export const namesOf = ({
 }: ReservationState) => ({ reservationId, planId, rateCardVersion, reference, labels });
 
 function makeEffective(state: AccountState, grant: GrantState, now: number) {
-  const { grantId, amount, sourceReference } = grant;
+  const { grantId, sourceReference } = grant;
+  const amount = grant.amount - grant.voided;
   state.grants.set(grantId, { ...grant, state: Grant_State.OPEN });
   state.post(
     Entry_Kind.GRANT_EFFECTIVE,
@@ -235,6 +236,8 @@ export function addGrant(
     grantId,
     remaining: 0n,
     reserved: 0n,
+    voided: 0n,
+    toVoid: 0n,
     createdAt: now,
     state: isScheduled ? Grant_State.SCHEDULED : Grant_State.OPEN,
   });

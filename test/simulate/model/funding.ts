@@ -123,18 +123,35 @@ export function insufficient(state: AccountState, required: bigint, shortfall: b
   return new Refusal(reason, { required, available: required - shortfall, shortfall });
 }
 
-/** Moves that give held credits back; those of an expired grant become breakage. */
+/** Moves that give held credits back; those of an expired grant become breakage, and some are voided. */
 export function returnMoves(state: AccountState, parts: readonly Part[], now: number) {
   const isLost = ({ grantId }: Part) =>
     grantId !== OVERAGE && hasExpired(state.grant(grantId), now);
+  const { voided, rest } = voidedOf(state, parts);
   return [
-    ...parts
+    ...rest
       .filter((part) => !isLost(part))
       .map((part) => ({ ...part, from: heldOf(part), to: freeOf(part) })),
-    ...parts
+    ...rest
       .filter(isLost)
       .map((part) => ({ ...part, from: 'reserved' as const, to: 'expired' as const })),
+    ...voided.map((part) => ({ ...part, from: 'reserved' as const, to: 'voided' as const })),
   ];
+}
+
+/** Of credits that come back, those that are voided. Each grant has one part. */
+export function voidedOf(state: AccountState, parts: readonly Part[]) {
+  const voided = parts.flatMap(({ grantId, credits }) => {
+    const toVoid = grantId === OVERAGE ? 0n : state.grant(grantId).toVoid;
+    const here = toVoid < credits ? toVoid : credits;
+    return here > 0n ? [{ grantId, credits: here }] : [];
+  });
+  const taken = new Map(voided.map(({ grantId, credits }) => [grantId, credits]));
+  const rest = parts.flatMap(({ grantId, credits }) => {
+    const left = credits - (taken.get(grantId) ?? 0n);
+    return left > 0n ? [{ grantId, credits: left }] : [];
+  });
+  return { voided, rest };
 }
 
 export const heldOf = ({ grantId }: Part) =>

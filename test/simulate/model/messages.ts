@@ -1,5 +1,9 @@
 /** What the model expects of messages. */
-import { type Account, Account_State } from '../../../src/gen/billing/v1/account_service.ts';
+import {
+  type Account,
+  Account_State,
+  RunningWork,
+} from '../../../src/gen/billing/v1/account_service.ts';
 import {
   type Balance,
   type Grant,
@@ -14,6 +18,7 @@ import {
   type AccountState,
   type GrantState,
   type ReservationState,
+  type Suspended,
   spendable,
   stateOf,
   sum,
@@ -103,6 +108,8 @@ export const grantOf = (grant: GrantState, now: number): Grant => ({
   createdAt: new Date(grant.createdAt),
   operations: [...grant.operations],
   stranded: grant.remaining > 0n && isStranded(grant),
+  voided: grant.voided,
+  voidOnReturn: grant.toVoid,
 });
 
 export const isOpenGrant = ({ state, remaining }: GrantState): boolean =>
@@ -133,10 +140,22 @@ const levelOf = (level: Level): LowBalanceLevel =>
     ? { credits: BigInt(level), percent: undefined }
     : { credits: undefined, percent: Number.parseInt(level, 10) };
 
+const stateOfAccount = ({ isOpen, suspended }: AccountState) => {
+  if (!isOpen) return Account_State.CLOSED;
+  return suspended ? Account_State.SUSPENDED : Account_State.OPEN;
+};
+
+const suspensionOf = ({ since, reason, caller, stops }: Suspended) => ({
+  since: new Date(since),
+  reason,
+  caller,
+  running: stops ? RunningWork.STOP : RunningWork.CONTINUE,
+});
+
 export const accountOf = (state: AccountState): Account => ({
   accountId: state.accountId,
   planId: state.planId,
-  state: state.isOpen ? Account_State.OPEN : Account_State.CLOSED,
+  state: stateOfAccount(state),
   displayName: state.displayName,
   labels: new Map(state.labels),
   openedAt: new Date(state.openedAt),
@@ -148,6 +167,7 @@ export const accountOf = (state: AccountState): Account => ({
   autoTopUp: state.autoTopUp ?? undefined,
   topUpDueAt: undefined,
   topUpPurchaseId: '',
+  suspension: state.suspended ? suspensionOf(state.suspended) : undefined,
 });
 
 /** What Estimate and the pause floor call available. */

@@ -6,9 +6,9 @@ import {
   Reservation_State,
 } from '../../../src/gen/billing/v1/ledger.ts';
 import type { PricedUsage, Usages } from '../../../src/gen/billing/v1/pricing.ts';
-import { commitParts, lateParts } from './commit-parts.ts';
+import { commitParts, lateParts, stillNeeded } from './commit-parts.ts';
 import { addGrant, namesOf } from './due.ts';
-import { freeOf, fund, grantsFor, heldOf, returnMoves } from './funding.ts';
+import { freeOf, fund, grantsFor, heldOf, returnMoves, voidedOf } from './funding.ts';
 import { balanceOf, floorOf, grantOf, reservationOf } from './messages.ts';
 import { needsOf, type Priced, priceOf } from './prices.ts';
 import { Refusal } from './refusal.ts';
@@ -36,8 +36,8 @@ export type Deciding = {
   readonly author: Author;
   readonly reservationId: string;
   readonly purchaseId: string;
-  /** What a partial commit took of each grant, where the contract leaves that open. */
-  readonly split: readonly Part[] | null;
+  /** What a partial commit took of each grant that it held, where the contract leaves that open. */
+  readonly takenOfHeld: readonly Part[] | null;
 };
 
 type Amount = { readonly usages?: Usages | undefined; readonly credits?: bigint | undefined };
@@ -50,6 +50,22 @@ const amountOf = ({ usages, credits }: Amount): Priced | Refusal =>
 
 const toNeeds = ({ credits, lines }: Priced): readonly Need[] =>
   lines.length > 0 ? needsOf(lines) : [{ operation: null, credits }];
+
+/** Why new work does not begin; null: it may. */
+const refusalOfNew = (state: AccountState): Refusal | null =>
+  state.isOpen ? suspended(state) : closed(state);
+
+/** Why running work does not go on; null: it may. */
+const refusalOfRunning = (state: AccountState): Refusal | null =>
+  state.suspended?.stops ? suspended(state) : null;
+
+const suspended = ({ accountId, suspended: said }: AccountState): Refusal | null =>
+  said &&
+  new Refusal('ACCOUNT_SUSPENDED', {
+    account_id: accountId,
+    since: new Date(said.since).toISOString(),
+    reason: said.reason,
+  });
 
 export const closed = (state: AccountState): Refusal =>
   new Refusal('ACCOUNT_CLOSED', {
@@ -94,7 +110,8 @@ export function reserve(
   request: RequestOf<'reserve'>,
   { now, author, reservationId }: Deciding,
 ): First<'reserve'> | Refusal {
-  if (!state.isOpen) return closed(state);
+  const unwanted = refusalOfNew(state);
+  if (unwanted) return unwanted;
   const ttl = request.ttl ? millisOf(request.ttl) : state.plan.ttlMs;
   if (ttl > state.plan.maxTtlMs) return invalid;
   const priced = amountOf(request);
@@ -153,7 +170,8 @@ export function charge(
   request: RequestOf<'charge'>,
   { now, author }: Deciding,
 ): First<'charge'> | Refusal {
-  if (!state.isOpen) return closed(state);
+  const unwanted = refusalOfNew(state);
+  if (unwanted) return unwanted;
   const priced = amountOf(request);
   const refusal = refusalOfWork(state, request, priced, now);
   if (refusal) return refusal;
@@ -238,7 +256,8 @@ export function raise(
   const before = state.reservations.get(request.reservationId);
   if (!before) return notFound(request.reservationId);
   if (!isActive(before)) return ended(before);
-  if (!state.isOpen) return closed(state);
+  const unwanted = refusalOfNew(state);
+  if (unwanted) return unwanted;
   const priced = amountOf(request);
   if (priced instanceof Refusal) return priced;
   const added = fund(state, toNeeds(priced), now);
@@ -286,6 +305,8 @@ export function extend(
   const before = state.reservations.get(request.reservationId);
   if (!before) return notFound(request.reservationId);
   if (!isActive(before)) return ended(before);
+  const unwanted = refusalOfRunning(state);
+  if (unwanted) return unwanted;
   const ttl = millisOf(request.ttl ?? { seconds: 0n, nanos: 0 });
   if (ttl > state.plan.maxTtlMs) return invalid;
   const expiresAt = now + ttl;
@@ -349,6 +370,8 @@ export function commit(
   if (before.state === Reservation_State.COMMITTED)
     return commitAgain(state, request, before, isFinal, now);
   if (!canEnd(state, before, now)) return ended(before);
+  const unwanted = refusalOfRunning(state);
+  if (unwanted) return unwanted;
   const isLate = !isActive(before);
   const whole = isLate ? before.returned : totalOf(before.held);
   const priced = request.all ? { credits: whole, lines: [] } : amountOf(request);
@@ -441,15 +464,6 @@ function lessTaken(parts: readonly Part[], taken: readonly Part[]): readonly Par
   });
 }
 
-function stillNeeded(needs: readonly Need[], done: readonly Need[]): readonly Need[] {
-  const left = new Map(done.map(({ operation, credits }) => [operation, credits]));
-  return needs.flatMap(({ operation, credits }) => {
-    const here = left.get(operation) ?? 0n;
-    left.set(operation, here > credits ? here - credits : 0n);
-    return credits > here ? [{ operation, credits: credits - here }] : [];
-  });
-}
-
 /** A commit of a committed reservation succeeds if it asks for what was done. */
 function commitAgain(
   state: AccountState,
@@ -507,7 +521,8 @@ export function refund(
   const split = cut(cut(backwards, spending.refunded).rest, credits).first;
   const isLost = ({ grantId }: Part) =>
     grantId !== OVERAGE && hasExpired(state.grant(grantId), now);
-  const lost = split.filter(isLost);
+  const { voided, rest } = voidedOf(state, split);
+  const lost = rest.filter(isLost);
   const anew = state.plan.refundExpired === 'new_grant' ? lost : [];
   const reference = request.reference || spending.reference;
   const labels = new Map([...spending.labels, ...request.labels]);
@@ -516,7 +531,7 @@ export function refund(
     now,
     {
       moves: [
-        ...split
+        ...rest
           .filter((part) => !isLost(part))
           .map((part) => ({ ...part, from: 'consumed' as const, to: freeOf(part) })),
         ...lost.map((part) => ({
@@ -524,6 +539,7 @@ export function refund(
           from: 'consumed' as const,
           to: anew.length > 0 ? ('issued' as const) : ('expired' as const),
         })),
+        ...voided.map((part) => ({ ...part, from: 'consumed' as const, to: 'voided' as const })),
       ],
       credits,
       refundedSeq: spending.seq,
@@ -557,6 +573,7 @@ export function refund(
     entrySeq: entry.seq,
     split: toAllocations(split),
     expired: totalOf(lost) - totalOf(anew),
+    voided: totalOf(voided),
     newGrants: newGrants.map((grant) => grantOf(grant, now)),
   };
 }

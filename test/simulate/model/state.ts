@@ -25,6 +25,9 @@ export type GrantState = {
   readonly amount: bigint;
   readonly remaining: bigint;
   readonly reserved: bigint;
+  readonly voided: bigint;
+  /** What is voided as it comes back. */
+  readonly toVoid: bigint;
   readonly category: Grant_Category;
   readonly priority: number;
   readonly effectiveAt: number;
@@ -117,7 +120,8 @@ export type BucketName =
   | 'overage'
   | 'overage_reserved'
   | 'consumed'
-  | 'expired';
+  | 'expired'
+  | 'voided';
 
 export type ModelMove = Part & { readonly from: BucketName; readonly to: BucketName };
 
@@ -163,6 +167,13 @@ export type Author = {
 };
 export const SERVICE: Author = { caller: 'scrip', requestId: '', onBehalfOf: '' };
 
+export type Suspended = {
+  readonly since: number;
+  readonly reason: string;
+  readonly caller: string;
+  readonly stops: boolean;
+};
+
 export class AccountState {
   readonly accountId: string;
   planId = '';
@@ -171,6 +182,8 @@ export class AccountState {
   labels: Labels = new Map();
   openedAt = 0;
   closedAt: number | null = null;
+  /** Null: it is not suspended. */
+  suspended: Suspended | null = null;
   /** Null: the plan's. */
   ownLevels: readonly Level[] | null = null;
   ownFloor: bigint | null = null;
@@ -302,8 +315,16 @@ export class AccountState {
     const remaining = grant.remaining + available + (reserved - grant.reserved);
     if (reserved < 0n || reserved > remaining || remaining > grant.amount)
       throw new Error(`the model overdraws grant ${grantId} of ${this.accountId}`);
-    const changed = { ...grant, remaining, reserved };
-    this.grants.set(grantId, { ...changed, state: stateOf(changed, now) });
+    const gone = to === 'voided' ? credits : 0n;
+    const changed = {
+      ...grant,
+      ...{ remaining, reserved },
+      voided: grant.voided + gone,
+      toVoid: grant.toVoid - (from === 'available' ? 0n : gone),
+    };
+    const isLast = gone > 0n && remaining === 0n && grant.remaining > 0n;
+    const state = isLast && !hasExpired(grant, now) ? Grant_State.VOIDED : stateOf(changed, now);
+    this.grants.set(grantId, { ...changed, state });
   }
 }
 
@@ -314,8 +335,7 @@ const signed = (bucket: BucketName, from: BucketName, to: BucketName): bigint =>
 export function stateOf(grant: GrantState, now: number): Grant_State {
   const { state, remaining } = grant;
   if (state === Grant_State.SCHEDULED) return state;
-  if (remaining === 0n && (state === Grant_State.SPENT || state === Grant_State.EXPIRED))
-    return state;
+  if (remaining === 0n && state !== Grant_State.OPEN) return state;
   if (hasExpired(grant, now)) return Grant_State.EXPIRED;
   return remaining === 0n ? Grant_State.SPENT : Grant_State.OPEN;
 }
@@ -390,6 +410,7 @@ export const BUCKETS: Readonly<Record<BucketName, Bucket_Kind>> = {
   overage_reserved: Bucket_Kind.OVERAGE_RESERVED,
   consumed: Bucket_Kind.CONSUMED,
   expired: Bucket_Kind.EXPIRED,
+  voided: Bucket_Kind.VOIDED,
 };
 
 export { Entry_Kind };

@@ -1,9 +1,10 @@
 /**
  * Jobs paid from packs: reserved in the morning; in the afternoon committed, released because they failed,
- * or forgotten. A customer with too few credits buys a pack.
+ * or forgotten. A customer with too few credits buys a pack. On some packs an operator grants a longer time the day
+ * after, and voids some of its credits.
  */
 import type { Random } from '../../cluster/random.ts';
-import { HOUR_MS } from '../calendar.ts';
+import { HOUR_MS, laterByMonths } from '../calendar.ts';
 import type { LoggedRequest, Usage } from '../usage-log.ts';
 import { type Behaviour, chance, Refundable } from './behaviour.ts';
 
@@ -28,6 +29,9 @@ export function jobs(random: Random, kind: Jobs): Behaviour {
   let running: { readonly reservationId: string; readonly done: readonly Usage[] } | null = null;
   let reserving: readonly Usage[] = [];
   let needsPack = kind.buysAtOnce;
+  let packs = 0;
+  /** A pack that is to be corrected. */
+  let toCorrect: bigint | null = null;
 
   const reserve = (): LoggedRequest => {
     const { reserved, done } = kind.usages(random);
@@ -51,8 +55,19 @@ export function jobs(random: Random, kind: Jobs): Behaviour {
     ];
   };
 
+  const correct = (at: number): readonly LoggedRequest[] => {
+    const grantId = toCorrect;
+    if (grantId === null) return [];
+    toCorrect = null;
+    return [
+      { kind: 'void', grantId, credits: 3n },
+      { kind: 'extend grant', grantId, expiresAt: laterByMonths(at, 14) },
+    ];
+  };
+
   return {
-    requests({ name, inYear }) {
+    requests({ name, inYear, at }) {
+      if (name === 'evening') return correct(at);
       if (name === 'afternoon')
         return [...end(), ...(chance(random, 0.004) ? refundable.refund(random) : [])];
       if (name !== 'morning') return [];
@@ -69,6 +84,8 @@ export function jobs(random: Random, kind: Jobs): Behaviour {
       if (response.refused) return;
       if (request.kind === 'reserve')
         running = { reservationId: response.reservationId, done: reserving };
+      // Every third: the others keep their expiry.
+      if (request.kind === 'purchase' && ++packs % 3 === 1) toCorrect = response.grantId;
       if (request.kind === 'commit') refundable.add(response.seq, response.credits);
     },
   };

@@ -1,0 +1,102 @@
+/** The gauges that only the database knows: read on an interval of their own, however often they are asked for. */
+import type { Logger } from 'pino';
+import type { Clock } from '../clock/clock.ts';
+import type { Em } from '../pg/orm.ts';
+import { Poller } from '../poller.ts';
+import { type LedgerFigures, readLedgerFigures } from '../queries/ledger-figures.ts';
+import type { Instruments } from '../telemetry/instruments.ts';
+import { COUNTED_MAX } from '../telemetry/metrics.ts';
+
+export type LedgerGaugesOptions = {
+  readonly em: () => Em;
+  readonly clock: Clock;
+  /** A monotonic time in milliseconds. */
+  readonly monotonic: () => number;
+  readonly log: Logger;
+  readonly intervalMs: number;
+  readonly instruments: Instruments;
+};
+
+/** The gauges that have one value. */
+type OneFigure =
+  | 'scrip.reservations.active'
+  | 'scrip.reservations.oldest.age'
+  | 'scrip.sweep.lag'
+  | 'scrip.events.age'
+  | 'scrip.purchases.pending'
+  | 'scrip.verify.disagreements'
+  | 'scrip.verify.last.success';
+
+/** Figures that are older than so many intervals are missing, rather than wrong. */
+const INTERVALS_MAX = 3;
+
+export class LedgerGauges {
+  readonly #options: LedgerGaugesOptions;
+  readonly #poller: Poller;
+  #figures: LedgerFigures | null = null;
+  #readAt = 0;
+
+  constructor(options: LedgerGaugesOptions) {
+    this.#options = options;
+    const { intervalMs, log } = options;
+    const run = async () => {
+      await this.read();
+      return false;
+    };
+    this.#poller = new Poller({ name: 'reading of gauges', run, intervalMs, log });
+    this.#observe();
+    this.#poller.wake();
+  }
+
+  /** Reads them now, without waiting for the interval. */
+  async read(): Promise<void> {
+    const { em, monotonic } = this.#options;
+    this.#figures = await readLedgerFigures(em(), COUNTED_MAX);
+    this.#readAt = monotonic();
+  }
+
+  stop(graceMs: number): Promise<void> {
+    return this.#poller.stop(graceMs);
+  }
+
+  /** Null: they could not be read lately. */
+  get #current(): LedgerFigures | null {
+    const { monotonic, intervalMs } = this.#options;
+    return monotonic() - this.#readAt <= intervalMs * INTERVALS_MAX ? this.#figures : null;
+  }
+
+  #observe() {
+    const { instruments } = this.#options;
+    this.#show('scrip.reservations.active', (figures) => figures.activeReservations);
+    this.#show('scrip.reservations.oldest.age', (figures) =>
+      this.#age(figures.oldestReservationAt),
+    );
+    this.#show('scrip.sweep.lag', (figures) => this.#age(figures.nextDueAt));
+    this.#show('scrip.events.age', (figures) => this.#age(figures.oldestEventAt));
+    this.#show('scrip.purchases.pending', (figures) => figures.pendingPurchases);
+    this.#show('scrip.verify.disagreements', (figures) => figures.discrepancies);
+    this.#show('scrip.verify.last.success', ({ verifiedAt }) => verifiedAt && verifiedAt / 1_000);
+    instruments['scrip.deliveries'].observe((report) => {
+      const figures = this.#current;
+      if (!figures) return;
+      report(figures.pendingDeliveries, { 'scrip.delivery.state': 'PENDING' });
+      report(figures.deadDeliveries, { 'scrip.delivery.state': 'DEAD' });
+    });
+  }
+
+  /** `read` returns null where there is nothing to show. */
+  #show(name: OneFigure, read: (figures: LedgerFigures) => number | null) {
+    this.#options.instruments[name].observe((report) => {
+      const figures = this.#current;
+      const value = figures && read(figures);
+      if (value !== null) report(value, {});
+    });
+  }
+
+  /** In seconds, at least 0; null while no time can be trusted. */
+  #age(at: number | null): number | null {
+    if (at === null) return 0;
+    const { clock } = this.#options;
+    return clock.isReliable ? Math.max(0, (clock.now() - at) / 1_000) : null;
+  }
+}

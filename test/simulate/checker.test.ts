@@ -1,0 +1,194 @@
+/** What the checker accepts of a history, and what it does not. */
+import { describe, expect, test } from 'vitest';
+import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
+import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
+import { checkAccount } from './checker.ts';
+import { compareOffers, expectRead } from './expected-reads.ts';
+import { decide } from './model/decide.ts';
+import { settle } from './model/due.ts';
+import type { Request, Response } from './model/requests.ts';
+import { AccountState, BUCKETS, type ModelEntry } from './model/state.ts';
+import { type Attempt, type Read, Timeline } from './observations.ts';
+import { CALLER, onBehalfOf } from './replicas.ts';
+import { toRequest } from './to-request.ts';
+import type { ReadSpec, RequestSpec } from './trace.ts';
+
+const OPENED_AT = Date.UTC(2031, 0, 30, 21, 30);
+/** When the allowance of the next day is due. */
+const DUE_AT = Date.UTC(2031, 0, 31, 21, 30);
+const ACCOUNT = 'account-0';
+
+/** An account as the model has it, with what its callers and readers saw. */
+class History {
+  readonly timeline = new Timeline(OPENED_AT);
+  readonly attempts: Attempt[] = [];
+  readonly reads: Read[] = [];
+  readonly entries: Entry[] = [];
+  readonly #state = new AccountState(ACCOUNT);
+
+  /** A request that is decided and answered now, or was sent and decided before the clocks went on. */
+  request(step: number, spec: RequestSpec, { sent, at }: SentAt = this.sending()): this {
+    const requestId = `request-${step}`;
+    const request = toRequest(spec, { accountId: ACCOUNT, requestId }, at, {
+      reservationOf: () => null,
+      seqOf: () => null,
+    }) as Request;
+    this.settle(at);
+    const answer = decide(this.#state, request, {
+      now: at,
+      author: { caller: CALLER, requestId, onBehalfOf: onBehalfOf(requestId) },
+      reservationId: '',
+      purchaseId: '',
+      takenOfHeld: null,
+    }) as Response;
+    this.#write();
+    this.attempts.push({
+      ...{ step, request, sent, received: this.timeline.tick() },
+      outcome: { kind: 'answer', answer },
+    });
+    return this;
+  }
+
+  sending = (): SentAt => ({ sent: this.timeline.tick(), at: this.timeline.now });
+
+  /** What is due is written by itself. */
+  settle(at = this.timeline.now): this {
+    if (this.#state.seq > 0n) settle(this.#state, at);
+    this.#write();
+    return this;
+  }
+
+  #write() {
+    this.entries.push(...this.#state.posted.map(toEntry));
+    this.#state.posted = [];
+  }
+
+  /** A read of the balance as it is now, changed by `wrong`. */
+  read(wrong: object = {}): this {
+    const sent = this.sending();
+    return this.answer(sent, BALANCE, { ...this.see(BALANCE), ...wrong });
+  }
+
+  /** What a read sees now. */
+  see = (spec: ReadSpec): object => expectRead(this.#state, spec, '', this.timeline.now);
+
+  /** A read that was sent before is answered now. */
+  answer({ sent }: SentAt, spec: ReadSpec, answer: object): this {
+    const received = this.timeline.tick();
+    const outcome = { kind: 'answer', answer } as const;
+    this.reads.push({ step: 99, accountId: ACCOUNT, spec, subject: '', sent, received, outcome });
+    return this;
+  }
+
+  advanceTo(now: number): this {
+    this.timeline.advanceTo(now);
+    return this;
+  }
+
+  check = () =>
+    checkAccount({
+      ...{ accountId: ACCOUNT, attempts: this.attempts, reads: this.reads },
+      ...{ entries: this.entries, timeline: this.timeline, isPaid: () => false },
+    });
+}
+
+type SentAt = { readonly sent: number; readonly at: number };
+
+const toEntry = ({ moves, details, ...entry }: ModelEntry): Entry => ({
+  ...entry,
+  ...{ hash: Buffer.alloc(0), traceId: '', spanId: '' },
+  details: new Map(details),
+  moves: moves.map(({ from, to, grantId, credits }) => ({
+    from: bucketOf(from, grantId),
+    to: bucketOf(to, grantId),
+    credits,
+  })),
+});
+
+const bucketOf = (name: keyof typeof BUCKETS, grantId: bigint) => ({
+  kind: BUCKETS[name],
+  grantId: name === 'available' || name === 'reserved' ? grantId : 0n,
+});
+
+const BALANCE: ReadSpec = { read: 'balance', grants: true };
+/** More than the account has: it is offered packs. */
+const ESTIMATE: ReadSpec = {
+  read: 'estimate',
+  usages: [{ operation: 'doc.convert', quantities: { pages: 200 }, count: 1 }],
+};
+const OPEN = { do: 'open', plan: 'weekly', name: '' } as const;
+const GRANT = { do: 'grant', credits: 5, category: 1 } as const;
+
+/** An estimate on a plan that the account left, and packs that it was offered since. */
+function estimateWhilePacksChange(packsOf: (before: Packs, after: Packs) => Packs): History {
+  const history = new History().request(0, { ...OPEN, plan: 'prepaid' });
+  const sent = history.sending();
+  const before = history.see(ESTIMATE) as { packs: Packs };
+  history.request(1, { do: 'move', plan: 'weekly' });
+  history.request(2, { do: 'offer', pack: 'own-1', credits: 30, days: 3 });
+  const after = history.see(ESTIMATE) as { packs: Packs };
+  const packs = packsOf(before.packs, after.packs).toSorted(compareOffers);
+  return history.answer(sent, ESTIMATE, { ...before, packs });
+}
+
+type Packs = readonly PackOffer[];
+const isMonth = ({ pack }: PackOffer): boolean => pack?.packId === 'month';
+const isOwn = ({ pack }: PackOffer): boolean => pack?.packId === 'own-1';
+
+describe('the checker accepts', () => {
+  test('a history of the model', () => {
+    const history = new History().request(0, OPEN).read().advanceTo(DUE_AT).settle().read();
+    expect(history.request(1, GRANT).read().check().seq).toBe(BigInt(history.entries.length));
+  });
+
+  test('a read between what was due and a request of the same millisecond', () => {
+    const history = new History().request(0, OPEN).advanceTo(DUE_AT).settle();
+    const sent = history.sending();
+    history
+      .advanceTo(DUE_AT + 10)
+      .read()
+      .request(1, GRANT, sent);
+    expect(history.entries.at(-1)?.at).toEqual(new Date(DUE_AT));
+    expect(() => history.check()).not.toThrow();
+  });
+
+  test('an estimate whose own packs were read later than the rest', () => {
+    const history = estimateWhilePacksChange((before, after) => [
+      ...before,
+      ...after.filter(isOwn),
+    ]);
+    expect(() => history.check()).not.toThrow();
+  });
+});
+
+describe('the checker refuses', () => {
+  test.each<[string, (before: Packs, after: Packs) => Packs]>([
+    ['without a pack of the plan', ([, ...others], after) => [...others, ...after.filter(isOwn)]],
+    ['of two plans', (before, after) => [...before, ...after.filter(isMonth)]],
+    [
+      'of another price',
+      (before, after) => [
+        ...before,
+        ...after.filter(isOwn).map((own) => ({ ...own, quantity: 1n })),
+      ],
+    ],
+  ])('an estimate with packs %s', (_, packsOf) => {
+    expect(() => estimateWhilePacksChange(packsOf).check()).toThrow('is right at no seq');
+  });
+
+  test('a read of credits that there never were', () => {
+    const history = new History().request(0, OPEN).read({ grants: [] });
+    expect(() => history.check()).toThrow('is right at no seq');
+  });
+
+  test('a read of what is due as if it were not written yet', () => {
+    const history = new History().request(0, OPEN).advanceTo(DUE_AT).read().settle();
+    expect(() => history.check()).toThrow('is right at no seq');
+  });
+
+  test('an entry that nobody asked for', () => {
+    const history = new History().request(0, OPEN).request(1, GRANT);
+    history.attempts.pop();
+    expect(() => history.check()).toThrow('nobody asked for entry');
+  });
+});
