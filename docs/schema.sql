@@ -68,6 +68,7 @@ create table accounts (
   statement_plan_id  text,                    -- the postpaid plan that prices that month
   events_hash        bytea,                   -- of the events that no entry covers yet; null: none
   caller_days        jsonb,                   -- what callers with a limit have moved on its UTC day; null: none
+  budgets            jsonb,                   -- in the order of their ids; null: none
   seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
   event_count        bigint not null,         -- seq of the newest event
@@ -112,12 +113,13 @@ alter table accounts alter column suspension set statistics 0,
   alter column auto_top_up set statistics 0,
   alter column top_ups set statistics 0,
   alter column events_hash set statistics 0,
+  alter column budgets set statistics 0,
   alter column last_hash set statistics 0;
 grant select, insert, update (closed_at, state, suspension, plan_id, display_name, labels,
   low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at,
-  statement_plan_id, events_hash, caller_days, seq, grant_count, event_count, remaining, reserved,
-  granted, scheduled, overage, overage_reserved, overage_limit, allowance_due_at, has_limited_grants,
-  due_at, last_at, last_hash, version) on accounts to scrip_runtime;
+  statement_plan_id, events_hash, caller_days, budgets, seq, grant_count, event_count, remaining,
+  reserved, granted, scheduled, overage, overage_reserved, overage_limit, allowance_due_at,
+  has_limited_grants, due_at, last_at, last_hash, version) on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
 create table grants (
@@ -187,6 +189,7 @@ create table reservations (
   allocations         json not null,           -- [[grant, credits], …] still held, in burn order; grant 0 is overage
   expired_allocations json,                    -- [[grant, credits], …] given back by its expiry and not committed late; null: none
   held_for            json,                    -- [[operation, credits], …] where limited grants are held; else null
+  held_by_operation   json,                    -- [[operation, credits], …] not committed, where a budget counts operations; else null
   caller              text not null,           -- who reserved
   reference           text,                    -- the caller's name for the job; null: none
   labels              json,                    -- {"name": "value"}; null: none
@@ -206,9 +209,10 @@ create index reservations_by_age on reservations (state, created_at, reservation
 alter table reservations alter column allocations set statistics 0,
   alter column expired_allocations set statistics 0,
   alter column held_for set statistics 0,
+  alter column held_by_operation set statistics 0,
   alter column labels set statistics 0;
 grant select, insert, update (state, credits, committed, returned, expires_at, late, allocations,
-  expired_allocations, held_for), delete on reservations to scrip_runtime;
+  expired_allocations, held_for, held_by_operation), delete on reservations to scrip_runtime;
 
 -- The history of accounts: immutable rows in a hash chain; credits move from bucket to bucket. The
 -- view history spells them. Personal data can be erased: see erase_entry.
@@ -250,10 +254,10 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (kind >= 1 and kind <= 28),
+  constraint entries_kind_check check (kind >= 1 and kind <= 30),
   constraint entries_request_check check (
     method >= 1
-    and method <= 21
+    and method <= 23
     and (method is null or request_id is not null)
   ),
   constraint entries_plan_change_check check ((kind = 11) = (previous_plan_id is not null)),
@@ -404,6 +408,20 @@ create table custom_packs (
 );
 grant select, insert, update (title, credits, currency, amount, validity, offered_at, offered_by,
   withdrawn_at) on custom_packs to scrip_runtime;
+
+-- What values of labels, and operations, have used of the budgets of accounts, by period. A row
+-- exists from the first use on. It is written by the transaction of the entry that it counts.
+create table budget_counters (
+  account_id   text not null,
+  since        bigint not null,         -- of the budget: seq of the entry since which it counts
+  period_from  timestamptz(3) not null, -- first moment of the period; 1970-01-01 in total
+  value        text not null,           -- of the label, or the operation; empty: work without one
+  used         bigint not null,         -- credits that jobs which began in the period hold or have committed
+  reported_cap bigint,                  -- soft budgets: the highest cap whose exceeding an event has told; null: none
+  primary key (account_id, since, period_from, value),
+  constraint budget_counters_used_check check (used >= 0)
+) with (fillfactor = 70);
+grant select, insert, update (used, reported_cap) on budget_counters to scrip_runtime;
 
 -- What callers with a limit per day have granted and refunded on their last UTC day, over all
 -- accounts.
@@ -587,6 +605,8 @@ create view history as
       when 26 then 'UPDATE_GRANT'
       when 27 then 'SUSPEND_ACCOUNT'
       when 28 then 'RESUME_ACCOUNT'
+      when 29 then 'SET_BUDGET'
+      when 30 then 'REMOVE_BUDGET'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
@@ -615,6 +635,8 @@ create view history as
       when 19 then 'UpdateGrant'
       when 20 then 'SuspendAccount'
       when 21 then 'ResumeAccount'
+      when 22 then 'SetBudget'
+      when 23 then 'RemoveBudget'
     end as method,
     reference,
     personal -> 'labels' as labels,
@@ -678,7 +700,7 @@ create view running_reservations as
       when 2 then 'CAP'
       when 3 then 'DRAW'
     end as over_commit_policy,
-    plan_id, rate_card_version, caller, reference, labels, entry_seq
+    plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation
   from reservations;
 
 -- The salted hash of an entry's personal data and request. The hash chain covers this hash.
@@ -754,7 +776,7 @@ create function erase_account_data(
       where (account_id, event_id) in (
         select account_id, event_id from erasure join events using (account_id)
         where after_seq = 0 and seq <= event_seq and salt is not null
-          and type in ('reservation.expired', 'purchase.completed', 'purchase.resolved')
+          and type in ('budget.exceeded', 'reservation.expired', 'purchase.completed', 'purchase.resolved')
         limit at_most)
       returning 1
     ), erased_deliveries as (
@@ -766,10 +788,19 @@ create function erase_account_data(
         where after_seq = 0 and seq <= event_seq and last_error <> ''
         limit at_most)
       returning 1
+    ), erased_counters as (
+      -- Their values are those of labels. A closed account counts nothing any more.
+      delete from budget_counters
+      where (account_id, since, period_from, value) in (
+        select account_id, since, period_from, value
+        from erasure join budget_counters using (account_id)
+        where after_seq = 0
+        limit at_most)
+      returning 1
     ), rows_beside as (
       select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
         + (select count(*) from erased_grants) + (select count(*) from erased_events)
-        + (select count(*) from erased_deliveries) as erased
+        + (select count(*) from erased_deliveries) + (select count(*) from erased_counters) as erased
     ), changed_account as (
       -- Replicas that have the account in memory read it again.
       update accounts set version = version + 1

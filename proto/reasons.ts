@@ -77,6 +77,9 @@ const TYPES: Readonly<Record<string, FieldType>> = {
   seq: 'bigint',
   version: 'bigint',
   queue: 'number',
+  cap: 'bigint',
+  used: 'bigint',
+  requested: 'bigint',
   rate: 'number',
   burst: 'number',
   size: 'number',
@@ -95,7 +98,7 @@ const TYPES_OF: Readonly<Record<string, Readonly<Record<string, FieldType>>>> = 
   EXCEEDS_COMMIT: { asked: 'bigint', allowed: 'bigint' },
   EXCEEDS_GRANT: { asked: 'bigint', allowed: 'bigint' },
   OVERAGE_LIMIT_REACHED: { limit: 'bigint' },
-  CALLER_LIMIT_REACHED: { allowed: 'bigint', used: 'bigint', asked: 'bigint' },
+  CALLER_LIMIT_REACHED: { allowed: 'bigint', asked: 'bigint' },
   OVERLOADED: { limit: 'number' },
   MESSAGE_TOO_LARGE: { limit: 'number' },
 };
@@ -108,6 +111,7 @@ const SOMETIMES: Readonly<Record<string, readonly string[]>> = {
   RATE_CARD_VERSION_UNKNOWN: ['effective_at'],
   MESSAGE_TOO_LARGE: ['size'],
   CALLER_UNKNOWN: ['claim'],
+  BUDGET_EXCEEDED: ['label', 'resets_at'],
   CALLER_LIMIT_REACHED: ['used', 'asked', 'resets_at'],
 };
 

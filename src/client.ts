@@ -22,6 +22,7 @@ import {
 } from '@grpc/grpc-js';
 import * as accounts from './gen/billing/v1/account_service.ts';
 import * as billing from './gen/billing/v1/billing_service.ts';
+import * as budgets from './gen/billing/v1/budget.ts';
 import { InsufficientCredits } from './gen/billing/v1/error_details.ts';
 import * as events from './gen/billing/v1/event_service.ts';
 import * as operators from './gen/billing/v1/operator_service.ts';
@@ -243,6 +244,9 @@ export function connect(address: string, options: ConnectOptions = {}) {
       eraseAccountData: unary(a.eraseAccountData, accounts.EraseAccountDataRequest.fromPartial),
       suspendAccount: unary(a.suspendAccount, accounts.SuspendAccountRequest.fromPartial),
       resumeAccount: unary(a.resumeAccount, accounts.ResumeAccountRequest.fromPartial),
+      setBudget: unary(a.setBudget, budgets.SetBudgetRequest.fromPartial),
+      removeBudget: unary(a.removeBudget, budgets.RemoveBudgetRequest.fromPartial),
+      getBudgets: unary(a.getBudgets, budgets.GetBudgetsRequest.fromPartial),
       grantCredits: unary(a.grantCredits, accounts.GrantCreditsRequest.fromPartial),
       voidGrant: unary(a.voidGrant, accounts.VoidGrantRequest.fromPartial),
       updateGrant: unary(a.updateGrant, accounts.UpdateGrantRequest.fromPartial),

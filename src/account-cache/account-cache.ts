@@ -4,6 +4,7 @@
  * was computed from, and fails where another replica has written since (optimistic concurrency).
  */
 import type { Account } from '../ledger/account.ts';
+import type { BudgetCounters } from '../ledger/budget.ts';
 import { type Grant, isOpen } from '../ledger/grant.ts';
 import { PackedAccount } from './packed-account.ts';
 
@@ -12,6 +13,8 @@ export type CachedAccount = {
   readonly account: Account;
   readonly grants: readonly Grant[];
   readonly loadedUpTo: Grant | null;
+  /** Counters of its budgets that were used last. Null: none. */
+  readonly budgetCounters: BudgetCounters | null;
 };
 
 /** Accounts that a unit of work has taken from the cache. */
@@ -40,6 +43,8 @@ export interface AccountCache {
  * replica has written to one, and then the whole unit runs again.
  */
 const TAKEN_MAX = 128;
+/** Counters of budgets that are kept of one account. */
+const COUNTERS_MAX = 256;
 /** The longest cooldown, in units of work. */
 const COOLDOWN_MAX = 1_024;
 
@@ -79,17 +84,16 @@ export class LruAccountCache implements AccountCache {
 
   store(taken: TakenAccounts, written: Iterable<CachedAccount>) {
     if (taken.size > 0) this.#cooldown = Math.max(1, this.#cooldown / 2);
-    for (const { account, grants, loadedUpTo } of written) {
+    for (const { account, grants, loadedUpTo, budgetCounters } of written) {
       const { accountId } = account;
       const open = grants.filter(isOpen);
       const packed = taken.get(accountId)?.packed;
+      const next = packed?.write(account, open, loadedUpTo)
+        ? packed
+        : new PackedAccount(account, open, loadedUpTo);
+      next.budgetCounters = budgetCounters && newest(budgetCounters);
       this.#accounts.delete(accountId);
-      this.#accounts.set(
-        accountId,
-        packed?.write(account, open, loadedUpTo)
-          ? packed
-          : new PackedAccount(account, open, loadedUpTo),
-      );
+      this.#accounts.set(accountId, next);
     }
     this.#evict();
   }
@@ -106,6 +110,15 @@ export class LruAccountCache implements AccountCache {
       this.#accounts.delete(accountId);
     }
   }
+}
+
+/** Without the counters that were read first, if there are too many. */
+function newest(counters: BudgetCounters): BudgetCounters {
+  for (const name of counters.keys()) {
+    if (counters.size <= COUNTERS_MAX) break;
+    counters.delete(name);
+  }
+  return counters;
 }
 
 /** Caches nothing: every unit of work locks and reads its accounts. */

@@ -4,6 +4,7 @@
  * and soon be garbage there, which doubles the time of garbage collection.
  */
 import type { Account } from '../ledger/account.ts';
+import type { BudgetCounters } from '../ledger/budget.ts';
 import type { Grant } from '../ledger/grant.ts';
 
 const ACCOUNT_COUNTERS = [
@@ -33,6 +34,8 @@ export class PackedAccount {
   readonly #account: Account;
   readonly #grants: readonly Grant[];
   readonly #loadedUpTo: Grant | null;
+  /** As of the version that was written last. Null for most accounts. */
+  budgetCounters: BudgetCounters | null = null;
   /** The counters of the account, then those of each grant. */
   readonly #counters: BigInt64Array;
   readonly #lastHash: Uint8Array;
@@ -84,6 +87,7 @@ export class PackedAccount {
     readonly account: Account;
     readonly grants: Grant[];
     readonly loadedUpTo: Grant | null;
+    readonly budgetCounters: BudgetCounters | null;
   } {
     let index = 0;
     const account = { ...this.#account };
@@ -96,7 +100,8 @@ export class PackedAccount {
       for (const field of GRANT_COUNTERS) grant[field] = this.#counters[index++] as bigint;
       return grant;
     });
-    return { account, grants, loadedUpTo: this.#loadedUpTo };
+    const { budgetCounters } = this;
+    return { account, grants, loadedUpTo: this.#loadedUpTo, budgetCounters };
   }
 }
 

@@ -2,6 +2,7 @@
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
 import { Book } from '../ledger/book.ts';
+import type { BudgetCounters } from '../ledger/budget.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import { compareBurnOrder, type Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
@@ -23,6 +24,8 @@ export type Rows = {
   readonly purchases: readonly Purchase[];
   readonly customPacks: readonly CustomPack[];
   readonly refundables: readonly RefundableEntry[];
+  /** Of accounts with budgets. */
+  readonly budgetCounters: ReadonlyMap<string, BudgetCounters>;
   /** When the next reservation of an account expires that is not among these. */
   readonly nextExpiry: ReadonlyMap<string, number>;
 };
@@ -42,7 +45,11 @@ export function assembleBooks(
   const customPacks = byAccount(rows.customPacks);
   const refundables = byAccount(rows.refundables);
   const books = new Map<string, Book>();
-  const assemble = ({ account, grants, loadedUpTo }: CachedAccount) => {
+  const assemble = ({
+    account,
+    grants,
+    loadedUpTo,
+  }: Pick<CachedAccount, 'account' | 'grants' | 'loadedUpTo'>) => {
     const { accountId } = account;
     const loaded = {
       account,
@@ -53,6 +60,7 @@ export function assembleBooks(
       purchases: purchases.get(accountId) ?? [],
       customPacks: customPacks.get(accountId) ?? [],
       refundables: refundables.get(accountId) ?? [],
+      budgetCounters: rows.budgetCounters.get(accountId) ?? null,
       nextReservationExpiry: rows.nextExpiry.get(accountId) ?? null,
     };
     books.set(accountId, new Book(loaded, now, newId(now)));

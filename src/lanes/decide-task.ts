@@ -233,6 +233,7 @@ function openBook(unit: LoadedUnit, accountId: string, command: OpenAccount): Bo
       purchases: [],
       customPacks: [],
       refundables: [],
+      budgetCounters: null,
       nextReservationExpiry: null,
     },
     now,

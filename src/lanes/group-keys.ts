@@ -92,6 +92,8 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
       case 'CloseAccount':
       case 'SuspendAccount':
       case 'ResumeAccount':
+      case 'SetBudget':
+      case 'RemoveBudget':
       case 'ReportRefusals':
         break;
       default:

@@ -3,6 +3,7 @@
  * rows that its commands name. Cached accounts are neither locked nor read.
  */
 import type { CachedAccount } from '../account-cache/account-cache.ts';
+import type { BudgetCounters } from '../ledger/budget.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
@@ -12,6 +13,7 @@ import { loadUnfinished } from '../store/load-unfinished.ts';
 import { assembleBooks } from './assemble-books.ts';
 import type { GrantLimits } from './grant-limits.ts';
 import { keysOf, requestIdsOf } from './group-keys.ts';
+import { loadCounters } from './load-counters.ts';
 import {
   addEndedReservations,
   addTopUpPacks,
@@ -26,6 +28,8 @@ import {
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import { readRateCards } from './read-rate-cards.ts';
 import type { Task } from './task.ts';
+
+const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 
 export async function loadUnit(
   em: Em,
@@ -75,6 +79,8 @@ export async function loadUnit(
   const reservations = distinct([...named, ...unfinished.reservations], (r) => r.reservationId);
   const purchases = distinct([...namedPurchases, ...unfinished.purchases], (p) => p.purchaseId);
   const due = await loadDue(em, accounts, now);
+  const all = [...accounts, ...Array.from(cached.values(), ({ account }) => account)];
+  const allReservations = distinct([...reservations, ...due.reservations], (r) => r.reservationId);
   const rows = {
     accounts,
     openGrants,
@@ -84,13 +90,22 @@ export async function loadUnit(
       { grants: keys.grants, reservations, refundables, purchases },
       cached,
     ),
-    reservations: distinct([...reservations, ...due.reservations], (r) => r.reservationId),
+    reservations: allReservations,
     purchases,
     customPacks: await addTopUpPacks(em, packs, accounts, keys.topUpAccounts),
     refundables,
+    budgetCounters: all.some(({ budgets }) => budgets !== null)
+      ? await loadCounters(
+          em,
+          all,
+          tasks,
+          { reservations: allReservations, refundables },
+          cached,
+          now,
+        )
+      : NO_COUNTERS,
     nextExpiry: due.nextExpiry,
   };
-  const all = [...accounts, ...Array.from(cached.values(), ({ account }) => account)];
   await readRateCards(em, catalogue, plans, { now, tasks, accounts: all, reservations });
   return {
     now,

@@ -20,6 +20,7 @@ export function writesOf(unit: LoadedUnit): Writes {
     purchases: { added: [], changed: [] },
     customPacks: [],
     refundables: [],
+    budgetCounters: [],
     entries: [],
     events: [],
     statements: [],
@@ -98,6 +99,7 @@ function addOthers(book: Book, writes: Writes) {
   append(writes.purchases.added, changes.purchases.added);
   append(writes.purchases.changed, changes.purchases.changed);
   append(writes.refundables, changes.refundables.changed);
+  append(writes.budgetCounters, changes.budgetCounters);
   for (const pack of changes.customPacks.values()) writes.customPacks.push(pack);
   writes.statements.push(...changes.statements);
 }

@@ -2,6 +2,7 @@
 import type { LowBalanceLevel } from '../pricing/low-balance-level.ts';
 import type { Terms } from '../pricing/plan.ts';
 import type { AutoTopUp } from './auto-top-up.ts';
+import type { Budget } from './budget.ts';
 import type { CallerDays } from './caller-limits.ts';
 import type { Labels } from './entry.ts';
 import { monthStart } from './month.ts';
@@ -45,6 +46,8 @@ export type Account = {
   closedAt: number | null;
   /** Null: it is not suspended. */
   suspension: Suspension | null;
+  /** In the order of their ids. Null: it has none. */
+  budgets: readonly Budget[] | null;
   /** seq of the newest entry; 0 before the first. */
   seq: bigint;
   /** Id of the newest grant; 0 before the first. */

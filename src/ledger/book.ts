@@ -9,6 +9,12 @@ import type { Plan } from '../pricing/plan.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Account } from './account.ts';
 import { applyMoves, assertInvariants } from './apply-moves.ts';
+import {
+  type BudgetCounter,
+  type BudgetCounterKey,
+  type BudgetCounters,
+  counterName,
+} from './budget.ts';
 import type { LimitedCaller } from './caller-limits.ts';
 import type { CustomPack } from './custom-pack.ts';
 import type {
@@ -84,6 +90,11 @@ export type LoadedAccount = {
   /** Packs offered to this account that a command names, including withdrawn ones. */
   readonly customPacks: readonly CustomPack[];
   readonly refundables: readonly RefundableEntry[];
+  /**
+   * Every counter that a command or settling may change; one that has no row yet has used 0. Null: the account
+   * has no budgets.
+   */
+  readonly budgetCounters: BudgetCounters | null;
   /** The soonest expiry of the active reservations that were not loaded; null if the account was not due. */
   readonly nextReservationExpiry: number | null;
 };
@@ -105,6 +116,10 @@ export class Book {
   readonly purchases: Purchase[];
   readonly customPacks: CustomPack[];
   readonly refundables: Map<bigint, RefundableEntry>;
+  /** Those that were loaded, and those of budgets that were set since. Null: none. */
+  budgetCounters: BudgetCounters | null;
+  /** seq of the newest entry when the account was loaded. */
+  readonly #loadedSeq: bigint;
   readonly nextReservationExpiry: number | null;
   /** The time of the unit of work, and never earlier than the account's `lastAt`. */
   readonly now: number;
@@ -129,6 +144,7 @@ export class Book {
     /** By pack id: of several changes of one pack the last is written. */
     customPacks: new Map<string, CustomPack>(),
     refundables: new Changes<RefundableEntry>(),
+    budgetCounters: EMPTY as ReadonlySet<BudgetCounter>,
     events: [] as EventDraft[],
     statements: [] as Statement[],
   };
@@ -142,6 +158,8 @@ export class Book {
     this.purchases = [...loaded.purchases];
     this.customPacks = [...loaded.customPacks];
     this.refundables = new Map(loaded.refundables.map((r) => [r.seq, r]));
+    this.budgetCounters = loaded.budgetCounters;
+    this.#loadedSeq = loaded.account.seq;
     this.nextReservationExpiry = loaded.nextReservationExpiry;
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;
@@ -209,8 +227,31 @@ export class Book {
     const entry = this.changes.entries.find((candidate) => candidate.seq === seq);
     if (!entry || (entry.kind !== 'COMMIT' && entry.kind !== 'CHARGE')) return null;
     const added = toRefundableEntry(entry, 0n);
+    const reservation = this.findReservation(entry.reservationId ?? '');
+    if (reservation) added.start = { seq: reservation.entrySeq, at: reservation.createdAt };
     this.refundables.set(seq, added);
     return added;
+  }
+
+  /** Throws if the counter was not loaded: that is a bug. */
+  budgetCounter(key: BudgetCounterKey): BudgetCounter {
+    const name = counterName(key);
+    const known = this.budgetCounters?.get(name);
+    if (known) return known;
+    const { accountId } = this.account;
+    // A budget of this unit of work has counted nothing before.
+    assert(
+      key.since > this.#loadedSeq,
+      `a counter of budget ${key.since} of ${accountId} was not loaded`,
+    );
+    const counter = { accountId, ...key, used: 0n, reportedCap: null };
+    this.budgetCounters ??= new Map();
+    this.budgetCounters.set(name, counter);
+    return counter;
+  }
+
+  markCounter(counter: BudgetCounter) {
+    this.changes.budgetCounters = withItem(this.changes.budgetCounters, counter);
   }
 
   /** Adds a grant without credits: the entry that issues them is posted next. */

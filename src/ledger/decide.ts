@@ -28,6 +28,7 @@ import { type Release, release } from './rules/release.ts';
 import { type ReportRefusals, reportRefusals } from './rules/report-refusals.ts';
 import { type Reserve, reserve } from './rules/reserve.ts';
 import { type ResolvePurchase, resolvePurchase } from './rules/resolve-purchase.ts';
+import { type RemoveBudget, removeBudget, type SetBudget, setBudget } from './rules/set-budget.ts';
 import {
   type ResumeAccount,
   resumeAccount,
@@ -63,6 +64,8 @@ export type Command =
   | CloseAccount
   | SuspendAccount
   | ResumeAccount
+  | SetBudget
+  | RemoveBudget
   | EraseAccountData
   | StartTopUp
   | EndTopUp
@@ -149,6 +152,10 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return suspendAccount(book, command, origin);
     case 'ResumeAccount':
       return resumeAccount(book, command, origin);
+    case 'SetBudget':
+      return setBudget(book, command, origin);
+    case 'RemoveBudget':
+      return removeBudget(book, command, origin);
     case 'EraseAccountData':
       return eraseAccountData(book, command, origin);
     case 'StartTopUp':

@@ -23,6 +23,7 @@ export function reservationFromEntries(entries: readonly Entry[]): Reservation {
     allocations: [],
     expiredAllocations: [],
     heldFor: null,
+    heldByOperation: null,
     expiresAt,
     createdAt: first.at,
     endedAt: null,

@@ -16,6 +16,7 @@ export const EVENT_TYPES = [
   'grant.stranded',
   'account.suspended',
   'account.resumed',
+  'budget.exceeded',
   'reservation.expired',
   'purchase.completed',
   'purchase.mismatched',
@@ -29,6 +30,7 @@ export type EventType = (typeof EVENT_TYPES)[number];
 
 /** What these say can be about a person: it has texts of callers. Their data can be erased. */
 export const PERSONAL_EVENT_TYPES: readonly EventType[] = [
+  'budget.exceeded',
   'reservation.expired',
   'purchase.completed',
   'purchase.resolved',

@@ -6,9 +6,11 @@ import { Failure, type Reason } from '../failure.ts';
 import { suggestion } from '../nearest-name.ts';
 import { formatMoney } from '../pricing/money.ts';
 import { coveringPacks, type PackOffer } from '../pricing/packs.ts';
-import type { Pack, Plan } from '../pricing/plan.ts';
+import { MAX_CREDITS, type Pack, type Plan } from '../pricing/plan.ts';
 import type { Account, Suspension } from './account.ts';
 import type { Book } from './book.ts';
+import { type Budget, type BudgetCounter, capOf } from './budget.ts';
+import { budgetPeriodAt } from './budget-period.ts';
 import { buyablePacks } from './custom-pack.ts';
 import type { Grant, GrantState } from './grant.ts';
 import type { Purchase } from './purchase.ts';
@@ -52,6 +54,38 @@ export function accountSuspended({ accountId }: Account, { since, reason }: Susp
     },
   );
 }
+
+/** `requested` is what the call would add to what was used. */
+export function budgetExceeded(
+  budget: Budget,
+  { value, used, periodFrom }: BudgetCounter,
+  requested: bigint,
+): Failure {
+  const { budgetId, label, period } = budget;
+  const cap = (budget.enforcement === 'HARD' ? capOf(budget, value) : null) ?? MAX_CREDITS;
+  const { until } = budgetPeriodAt(period, periodFrom);
+  const resetsAt = until === null ? null : new Date(until).toISOString();
+  const what = label === null ? `operation ${value || '(none)'}` : `${label} ${value || '(none)'}`;
+  return new Failure(
+    'BUDGET_EXCEEDED',
+    `budget ${budgetId} caps ${what} at ${cap} credits: ${used} are used, and ${requested} more were requested; ${resetsAt === null ? 'it never resets' : `it resets at ${resetsAt}`}`,
+    {
+      budget_id: budgetId,
+      ...(label !== null && { label }),
+      value,
+      cap,
+      used,
+      requested,
+      ...(resetsAt !== null && { resets_at: resetsAt }),
+    },
+  );
+}
+
+export const budgetNotFound = (accountId: string, budgetId: string): Failure =>
+  new Failure('BUDGET_NOT_FOUND', `account ${accountId} has no budget ${budgetId}`, {
+    budget_id: budgetId,
+    account_id: accountId,
+  });
 
 export const accountNotClosed = (accountId: string): Failure =>
   new Failure(

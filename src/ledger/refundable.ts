@@ -1,4 +1,5 @@
 /** A commit or charge, and how much of it has been refunded. */
+import type { PricedUsage } from '../pricing/price.ts';
 import { type Allocation, consumedByGrant, totalCredits } from './allocation/allocation.ts';
 import type { Entry, Labels } from './entry.ts';
 
@@ -14,6 +15,12 @@ export type RefundableEntry = {
   readonly labels: Labels;
   /** What it consumed of each grant, in the order of its moves. */
   readonly split: readonly Allocation[];
+  readonly usages: readonly PricedUsage[];
+  /**
+   * The first entry of its job: of a commit, that of the reservation, if the account has budgets. Null: not
+   * loaded.
+   */
+  start: { readonly seq: bigint; readonly at: number } | null;
   /** Sum of the split. */
   readonly committed: bigint;
   refunded: bigint;
@@ -32,6 +39,7 @@ type RefundableFields = Pick<
   | 'reference'
   | 'labels'
   | 'moves'
+  | 'usages'
 >;
 
 export function toRefundableEntry(entry: RefundableFields, refunded: bigint): RefundableEntry {
@@ -46,6 +54,8 @@ export function toRefundableEntry(entry: RefundableFields, refunded: bigint): Re
     rateCardVersion: entry.rateCardVersion,
     reference: entry.reference,
     labels: entry.labels,
+    usages: entry.usages,
+    start: entry.reservationId === null ? { seq: entry.seq, at: entry.at } : null,
     split,
     committed: totalCredits(split),
     refunded,

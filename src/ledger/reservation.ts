@@ -2,6 +2,7 @@
 import { type Allocation, totalCredits } from './allocation/allocation.ts';
 import type { Demand } from './allocation/waterfall.ts';
 import type { Book } from './book.ts';
+import type { Job } from './budget-counts.ts';
 import type { Labels } from './entry.ts';
 
 export type ReservationState = 'ACTIVE' | 'COMMITTED' | 'RELEASED' | 'EXPIRED';
@@ -31,6 +32,11 @@ export type Reservation = {
    * draw on limited grants for these operations, and a partial commit leaves credits that can pay them.
    */
   heldFor: readonly Demand[] | null;
+  /**
+   * The cost of its usages by operation, and credits without one, that are not committed yet. Kept where a
+   * budget of operations was there when it was made; otherwise null.
+   */
+  heldByOperation: readonly Demand[] | null;
   expiresAt: number;
   readonly createdAt: number;
   endedAt: number | null;
@@ -63,6 +69,13 @@ export const canCommit = ({ state, expiresAt }: Reservation, { now, plan }: Book
 /** What an active reservation still sets aside. */
 export const heldCredits = (reservation: Reservation): bigint =>
   totalCredits(reservation.allocations);
+
+/** As budgets count it. */
+export const jobOf = ({ entrySeq, createdAt, labels }: Reservation): Job => ({
+  startSeq: entrySeq,
+  startedAt: createdAt,
+  labels,
+});
 
 /** The fields that every entry of a reservation has. */
 export const entryFields = ({

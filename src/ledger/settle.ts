@@ -6,6 +6,8 @@
 import { grantAllowance, periodOf } from './allowance.ts';
 import { disableWithoutPack } from './auto-top-up.ts';
 import type { Book } from './book.ts';
+import { returnCounts } from './budget-counts.ts';
+import { returnedByEnd } from './budgeted-operations.ts';
 import { type Origin, serviceOrigin, type Trace } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { emitExpiryNotice, isNoticeDue } from './expiry-notice.ts';
@@ -19,7 +21,7 @@ import {
 } from './grant.ts';
 import { updateLowBalance } from './low-balance.ts';
 import { toReturnMoves } from './moves.ts';
-import { entryFields, heldCredits, type Reservation } from './reservation.ts';
+import { entryFields, heldCredits, jobOf, type Reservation } from './reservation.ts';
 import { updateStatementDueAt } from './statement-closing.ts';
 import { updateTopUpDueAt } from './top-up.ts';
 import { updateStranded } from './usable-credits.ts';
@@ -118,6 +120,7 @@ function expireReservation(book: Book, reservation: Reservation, origin: Origin)
     },
     origin,
   );
+  returnCounts(book, jobOf(reservation), returnedByEnd(reservation), origin);
   reservation.state = 'EXPIRED';
   reservation.returned += held;
   reservation.expiredAllocations = reservation.allocations;

@@ -104,15 +104,18 @@ export class AccountSnapshots {
     if (at > now)
       for (const plan of plans.values()) await this.#catalogue.loadRateCardInForce(plan, at, em);
     const isDue = dueAt !== null && dueAt <= at;
+    const reservations = isDue ? await loadExpiredReservations(em, accountId, at, ALL) : [];
     const loaded = {
-      account,
+      // What counts on budgets is not read here, so that settling counts nothing: GetBudgets does.
+      account: { ...account, budgets: null },
       plans,
       grants,
       loadedUpTo: null,
-      reservations: isDue ? await loadExpiredReservations(em, accountId, at, ALL) : [],
+      reservations,
       purchases: [],
       customPacks: [],
       refundables: [],
+      budgetCounters: null,
       nextReservationExpiry: isDue ? await loadNextReservationExpiry(em, accountId, at) : null,
     };
     return new Book(loaded, now, () => '');

@@ -1,5 +1,6 @@
 /** Writes what a unit of work changed: one SQL statement per table and kind of write, with all its rows. */
 import type { Account } from '../ledger/account.ts';
+import type { BudgetCounter } from '../ledger/budget.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { SealedEvent } from '../ledger/event-hash.ts';
 import type { Grant } from '../ledger/grant.ts';
@@ -14,6 +15,7 @@ import type { Em } from '../pg/orm.ts';
 import type { SqlStatement } from '../pg/pipelined-batch.ts';
 import { commit } from '../pg/query.ts';
 import { accounts } from './tables/accounts.ts';
+import { budgetCounters } from './tables/budgets.ts';
 import { customPacks } from './tables/custom-packs.ts';
 import { entries } from './tables/entries.ts';
 import { events } from './tables/events.ts';
@@ -60,6 +62,7 @@ export type Writes = {
   readonly purchases: { readonly added: Purchase[]; readonly changed: Purchase[] };
   readonly customPacks: CustomPack[];
   readonly refundables: RefundableEntry[];
+  readonly budgetCounters: BudgetCounter[];
   readonly entries: SealedEntry[];
   readonly events: SealedEvent[];
   readonly statements: Statement[];
@@ -91,6 +94,7 @@ const insertPurchases = bulkInsert(purchases);
 const updatePurchases = bulkUpdate(purchases);
 const saveCustomPacks = bulkUpsert(customPacks);
 const saveRefunded = bulkUpsert(refunded);
+const saveBudgetCounters = bulkUpsert(budgetCounters);
 const insertEntries = bulkInsert(entries);
 const insertEvents = bulkInsert(events);
 const insertStatements = bulkInsert(statements);
@@ -116,6 +120,7 @@ export async function save(em: Em, writes: Writes): Promise<void> {
       ...updatePurchases(writes.purchases.changed),
       ...saveCustomPacks(writes.customPacks),
       ...saveRefunded(writes.refundables),
+      ...saveBudgetCounters(writes.budgetCounters),
       ...insertEntries(writes.entries),
       ...insertEvents(writes.events),
       ...insertStatements(writes.statements),

@@ -4,6 +4,7 @@ import type { EventsSeal } from '../ledger/event-hash.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Row } from '../pg/table.ts';
 import { grants as table } from '../store/tables/grants.ts';
+import type { Budgets } from './budgets.ts';
 import { type Erasure, NO_ERASURE } from './erasure.ts';
 import type { Findings } from './findings.ts';
 import { GrantTerms } from './grant-terms.ts';
@@ -24,6 +25,8 @@ export type AccountGroup = {
   readonly erasures: ReadonlyMap<string, Erasure>;
   /** The terms that each account's grants had over time. Filled by entries.ts. */
   readonly grantTerms: Map<string, GrantTerms>;
+  /** Of accounts with budgets: what their entries say. Filled by entries.ts. */
+  readonly budgets: Map<string, Budgets>;
   /** Of accounts whose auto top-up is on, as their entries say: when they set it last. Filled by entries.ts. */
   readonly topUpsSince: Map<string, number>;
   /** The events that the entries of each account cover. Filled by entries.ts. */

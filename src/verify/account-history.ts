@@ -16,6 +16,7 @@ const NEEDS_OPEN: ReadonlySet<EntryKind> = new Set([
   'UPDATE_ACCOUNT',
   'UPDATE_GRANT',
   'SUSPEND_ACCOUNT',
+  'SET_BUDGET',
   'PLAN_CHANGE',
   'OFFER_PACK',
   'CHECKOUT',

@@ -1,8 +1,10 @@
 /** Replays the entries of a group of accounts, and compares accounts, packs and grants with the result. */
 import type { Account } from '../ledger/account.ts';
+import type { BudgetCounter } from '../ledger/budget.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { StoredEntry } from '../ledger/entry.ts';
 import type { Row } from '../pg/table.ts';
+import { budgetCounters } from '../store/tables/budgets.ts';
 import { customPacks } from '../store/tables/custom-packs.ts';
 import {
   type AccountGroup,
@@ -13,9 +15,11 @@ import {
   groupRows,
 } from './account-group.ts';
 import { AccountHistory } from './account-history.ts';
+import { Budgets } from './budgets.ts';
 import { CallerDays } from './caller-days.ts';
 import { Chain } from './chain.ts';
 import { checkErasure, checkStoredForm, entrySelectList, readEntry } from './entry-rows.ts';
+import type { Erasure } from './erasure.ts';
 import type { Report } from './findings.ts';
 import { checkGrants } from './grants.ts';
 import { Mutations } from './mutations.ts';
@@ -39,7 +43,9 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
     if (account) audits.get(account.accountId)?.apply(row);
   }
   const packs = await loadPacks(group);
-  for (const [accountId, audit] of audits) audit.finish(packs.get(accountId) ?? []);
+  const counters = await loadCounters(group);
+  for (const [accountId, audit] of audits)
+    audit.finish(packs.get(accountId) ?? [], counters.get(accountId) ?? []);
   for (const accountId of group.grants.keys())
     if (!group.accounts.has(accountId))
       group.findings.add(accountId, 'has grants, but there is no such account');
@@ -58,6 +64,8 @@ class EntriesAudit {
   readonly #mutations: Mutations;
   readonly #history = new AccountHistory();
   readonly #callerDays: CallerDays;
+  readonly #budgets = new Budgets();
+  readonly #erasure: Erasure;
   readonly #replay: Replay;
   readonly #schedule: Schedule;
 
@@ -73,8 +81,15 @@ class EntriesAudit {
     this.#callerDays = new CallerDays(account);
     const closed = group.closedMonths.get(accountId) ?? null;
     this.#schedule = new Schedule(group.published, account, closed);
-    const erasure = erasureOf(group, accountId);
-    this.#replay = new Replay(account, this.#grants, closed?.until ?? null, erasure, this.#report);
+    this.#erasure = erasureOf(group, accountId);
+    this.#replay = new Replay(
+      account,
+      this.#grants,
+      closed?.until ?? null,
+      this.#erasure,
+      this.#report,
+    );
+    group.budgets.set(accountId, this.#budgets);
     group.grantTerms.set(accountId, this.#replay.terms);
   }
 
@@ -88,19 +103,21 @@ class EntriesAudit {
     this.#mutations.apply(entry, report);
     this.#history.apply(entry, report);
     this.#callerDays.apply(entry);
+    this.#budgets.apply(entry, report);
     this.#replay.apply(entry);
     this.#schedule.apply(entry, report);
     const { seq: entrySeq, sealedEvents } = entry;
     if (sealedEvents) this.#eventSeals.push({ ...sealedEvents, entrySeq });
   }
 
-  finish(packs: readonly CustomPack[]) {
+  finish(packs: readonly CustomPack[], counters: readonly BudgetCounter[]) {
     this.#chain.finish(this.#account, this.#report);
     this.#replay.finish();
     this.#history.finish(this.#account, packs, this.#report);
     const { topUpsSince } = this.#history;
     if (topUpsSince !== null) this.#topUpsSince.set(this.#account.accountId, topUpsSince);
     this.#callerDays.finish(this.#report);
+    this.#budgets.finish(this.#account, counters, this.#erasure, this.#report);
     this.#schedule.finish(this.#report);
     checkGrants(this.#replay, this.#grants, this.#report);
   }
@@ -134,6 +151,20 @@ async function loadPacks(group: AccountGroup): Promise<Map<string, readonly Cust
     if (account) packs.set(account.accountId, readPacks(group, ofAccount));
   }
   return packs;
+}
+
+async function loadCounters(group: AccountGroup): Promise<Map<string, readonly BudgetCounter[]>> {
+  const counters = new Map<string, readonly BudgetCounter[]>();
+  const rows = group.snapshot.rows(
+    (inRange) =>
+      `select ${budgetCounters.selectList} from budget_counters
+       where ${inRange('account_id')} order by account_id, since, period_from, value`,
+  );
+  for await (const ofAccount of groupRows(rows, 'account_id')) {
+    const account = findAccount(group, ofAccount[0], 'counters of budgets');
+    if (account) counters.set(account.accountId, ofAccount.map(budgetCounters.read));
+  }
+  return counters;
 }
 
 function readPacks({ findings }: AccountGroup, rows: readonly Row[]): readonly CustomPack[] {

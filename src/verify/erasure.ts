@@ -19,6 +19,7 @@ export const NO_ERASURE: Erasure = { seq: 0n, events: 0n, ended: null };
 
 /** The events whose data are erased: those with texts of callers. */
 export const ERASED_EVENTS: readonly EventType[] = [
+  'budget.exceeded',
   'reservation.expired',
   'purchase.completed',
   'purchase.resolved',

@@ -16,6 +16,8 @@ const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
   VOID_GRANT: ['void_on_return'],
   SUSPEND_ACCOUNT: ['running'],
   UPDATE_GRANT: CHANGEABLE_TERMS.flatMap((name) => [name, `previous_${name}`]),
+  SET_BUDGET: ['budget_id', 'of', 'label', 'cap', 'period', 'enforcement', 'since'],
+  REMOVE_BUDGET: ['budget_id'],
   ERASE_ACCOUNT_DATA: ['events'],
   CHECKOUT: TERMS,
 };
@@ -26,6 +28,8 @@ const PERSONAL: Partial<Record<EntryKind, readonly string[]>> = {
   UPDATE_ACCOUNT: ['display_name', 'auto_top_up'],
   CHECKOUT: ['customer_email', 'customer', 'payment_method'],
   PLAN_CHANGE: ['reason'],
+  SET_BUDGET: ['value', 'exceptions', 'reason'],
+  REMOVE_BUDGET: ['reason'],
   ERASE_ACCOUNT_DATA: ['reason'],
   GRANT: ['reason'],
   VOID_GRANT: ['reason'],

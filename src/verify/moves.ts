@@ -50,6 +50,8 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   CLOSE_ACCOUNT: by('CloseAccount', []),
   SUSPEND_ACCOUNT: by('SuspendAccount', []),
   RESUME_ACCOUNT: by('ResumeAccount', []),
+  SET_BUDGET: by('SetBudget', []),
+  REMOVE_BUDGET: by('RemoveBudget', []),
   ERASE_ACCOUNT_DATA: by('EraseAccountData', []),
   PLAN_CHANGE: by('MoveAccount', []),
   // Welcome credits, allowances, and expired credits that are refunded as a new grant.

@@ -26,6 +26,8 @@ const SAYS_WHY: ReadonlySet<Method> = new Set([
   'VoidGrant',
   'SuspendAccount',
   'ResumeAccount',
+  'SetBudget',
+  'RemoveBudget',
   'UpdateGrant',
   'Refund',
   'MoveAccount',

@@ -48,6 +48,7 @@ export async function checkReservations(group: AccountGroup): Promise<void> {
     if (reservation) checkErased(reservation, erasure, report);
     checkReservation(reservation, replay, report);
     if (reservation) heldFor.compare(reservation, report);
+    if (reservation) compareHeldByOperation(group, reservation, report);
     if (!reservation) continue;
     addHeld(held, reservation);
     if (reservation.state === 'ACTIVE') addExpiry(expiries, reservation);
@@ -230,6 +231,22 @@ function compareByGrant(
     if (credits !== computed)
       report(`${verb} ${credits} of ${source}, the entries say ${computed}`);
   }
+}
+
+/** What it holds for each operation, where a budget of operations was there when it was made. */
+function compareHeldByOperation(
+  { budgets }: AccountGroup,
+  { accountId, reservationId, heldByOperation }: StoredReservation,
+  report: Report,
+) {
+  const said = budgets.get(accountId)?.heldByOperation(reservationId) ?? null;
+  const textOf = (shares: Iterable<readonly [string, bigint]>) =>
+    canonicalJson(new Map([...shares].filter(([, credits]) => credits !== 0n)));
+  const stated = heldByOperation?.map(
+    ({ operation, credits }) => [operation ?? '', credits] as const,
+  );
+  const [one, other] = [stated ? textOf(stated) : 'none', said ? textOf(said) : 'none'];
+  if (one !== other) report(`held_by_operation is ${one}, the entries say ${other}`);
 }
 
 function addHeld(

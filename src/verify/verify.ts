@@ -149,6 +149,7 @@ async function auditNext(
       closedMonths: await loadClosedMonths(snapshot),
       erasures: await loadErasures(snapshot),
       grantTerms: new Map(),
+      budgets: new Map(),
       topUpsSince: new Map(),
       eventSeals: new Map(),
       findings,

@@ -26,6 +26,7 @@ const cachedAccount = (accountId: string, change: Partial<Account> = {}): Cached
   account: account({ accountId, lastHash: HASH.slice(), ...change }),
   grants: [],
   loadedUpTo: null,
+  budgetCounters: null,
 });
 
 /** A hash may be a Buffer or a plain array of the same bytes. */
@@ -110,7 +111,7 @@ describe('the account cache', () => {
     cache.store(NOTHING, [cachedAccount('a', { dueAt: START + 3 })]);
     const taken = cache.take(new Set('a'), START);
     const { account } = taken.get('a') as CachedAccount;
-    cache.store(taken, [{ account: { ...account, ...change }, grants: [], loadedUpTo: null }]);
+    cache.store(taken, [{ ...cachedAccount('a'), account: { ...account, ...change } }]);
     expect(cache.take(new Set('a'), START).get('a')?.account).toEqual({ ...account, ...change });
   });
 
@@ -124,7 +125,7 @@ describe('the account cache', () => {
     cache.store(NOTHING, [{ ...cachedAccount('a'), grants: [grant(1n, { noticeAt: START })] }]);
     const taken = cache.take(new Set('a'), START);
     const { account } = taken.get('a') as CachedAccount;
-    cache.store(taken, [{ account, grants, loadedUpTo: null }]);
+    cache.store(taken, [{ ...cachedAccount('a'), account, grants }]);
     expect(cache.take(new Set('a'), START).get('a')?.grants).toEqual(grants);
   });
 

@@ -13,8 +13,10 @@ import {
 import { Failure } from '../../src/failure.ts';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import type { Command, RequestedCommand } from '../../src/ledger/decide.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { publishAt } from '../../src/plan-publication.ts';
 import type { PlanFile } from '../../src/pricing/plan.ts';
+import { budgetMessage } from '../../src/rpc/messages/budget.ts';
 import { verify } from '../../src/verify/verify.ts';
 import {
   balanceOf,
@@ -37,6 +39,7 @@ import {
   refund,
   release,
   reserve,
+  setBudget,
   update,
 } from '../ledger/fixtures.ts';
 import { execute } from '../postgres.ts';
@@ -240,6 +243,79 @@ describe.each([
       expectFound([1, 'failed', 0]);
       expect((await balanceOf(scrip, accountId)).reserved).toBe(6n);
       expect((await entriesOf(scrip, accountId)).length).toBe(5);
+    });
+
+    describe('with a budget', () => {
+      const ann = { labels: { user: 'ann' } };
+
+      /** An account of a thousand credits of which each user may use a hundred; ann has reserved one. */
+      async function budgetedAccount() {
+        const accountId = await openWithCredits(scrip, 1_000n);
+        const { budget } = setBudget({ period: 'TOTAL' });
+        const message = budgetMessage(budget);
+        const named = { accountId, requestId: requestId(), reason: 'a test' };
+        await scrip.accounts.setBudget({ ...named, budget: message });
+        const reservationId = await ask(accountId, reserve(1n, ann));
+        found.length = 0;
+        return { accountId, reservationId };
+      }
+
+      const usedBy = async (accountId: string) =>
+        (await scrip.accounts.getBudgets({ accountId })).uses.map(
+          ({ value, used }) => `${value}: ${used}`,
+        );
+
+      test('counts without being read again, also what it has not counted before', async () => {
+        const { accountId, reservationId } = await budgetedAccount();
+        await ask(accountId, reserve(2n, ann));
+        await ask(accountId, charge(7n, null, { labels: { user: 'bob' } }));
+        await ask(accountId, charge(6n, null, { labels: { user: 'bob' } }));
+        await ask(accountId, release(reservationId));
+        expectFound([1, 1, 1, 1]);
+        expect(await usedBy(accountId)).toEqual(['ann: 2', 'bob: 13']);
+      });
+
+      test('knows what another replica has counted before it charges more', async () => {
+        const { accountId } = await budgetedAccount();
+        const work = { accountId, requestId: requestId(), labels: mapOf(ann.labels) };
+        await scrip.billing.charge({ ...work, credits: 90n });
+        expect(await ask(accountId, reserve(10n, ann))).toBe('BUDGET_EXCEEDED');
+        expectFound([1, 'failed', 0]);
+        expect(await usedBy(accountId)).toEqual(['ann: 91']);
+      });
+
+      test('knows it of a value that it has not counted before', async () => {
+        const { accountId } = await budgetedAccount();
+        const bob = { user: 'bob' };
+        const work = { accountId, requestId: requestId(), labels: mapOf(bob) };
+        await scrip.billing.charge({ ...work, credits: 95n });
+        expect(await ask(accountId, charge(6n, null, { labels: bob }))).toBe('BUDGET_EXCEEDED');
+        expect(await ask(accountId, charge(5n, null, { labels: bob }))).toBe('done');
+        expect(await usedBy(accountId)).toEqual(['ann: 1', 'bob: 100']);
+      });
+
+      test('is read before it refuses: another replica may have given back', async () => {
+        const { accountId } = await budgetedAccount();
+        const reservationId = await ask(accountId, reserve(99n, ann));
+        await scrip.billing.release({ accountId, requestId: requestId(), reservationId });
+        found.length = 0;
+        expect(await ask(accountId, reserve(50n, ann))).not.toBe('BUDGET_EXCEEDED');
+        expectFound([1, 0]);
+        expect(await usedBy(accountId)).toEqual(['ann: 51']);
+      });
+
+      test('keeps the counters of the last values, and reads the others again', async () => {
+        const { accountId } = await budgetedAccount();
+        for (let user = 0; user < 300; user++)
+          await ask(accountId, charge(1n, null, { labels: { user: `u${user}` } }));
+        await ask(accountId, charge(1n, null, { labels: { user: 'u0' } }));
+        await ask(accountId, charge(1n, null, { labels: { user: 'u299' } }));
+        const { uses } = await scrip.accounts.getBudgets({ accountId, pageSize: 1_000 });
+        expect(uses.filter(({ used }) => used === 2n).map(({ value }) => value)).toEqual([
+          'u0',
+          'u299',
+        ]);
+      });
     });
 
     test('that another replica has locked is read when the lock is free', async () => {

@@ -6,6 +6,7 @@ import { Metadata, type MethodDefinition } from '@grpc/grpc-js';
 import { ScripError } from '../../src/client.ts';
 import * as accounts from '../../src/gen/billing/v1/account_service.ts';
 import * as billing from '../../src/gen/billing/v1/billing_service.ts';
+import * as budgets from '../../src/gen/billing/v1/budget.ts';
 import * as events from '../../src/gen/billing/v1/event_service.ts';
 import { Grant_Category, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import * as operators from '../../src/gen/billing/v1/operator_service.ts';
@@ -111,6 +112,15 @@ const SAMPLE: Given = {
 
 const idOf = ({ accountId, requestId }: Given) => ({ accountId, requestId });
 const usages = { items: [INSPECT] };
+const BUDGET: budgets.Budget = {
+  budgetId: 'a',
+  dimension: { $case: 'label', value: 'user' },
+  value: undefined,
+  credits: 1_000n,
+  period: budgets.BudgetPeriod.DAY,
+  enforcement: budgets.BudgetEnforcement.HARD,
+  exceptions: [],
+};
 const ttl = { seconds: 3_600n, nanos: 0 };
 const MONTH = new Date().toISOString().slice(0, 7);
 
@@ -222,6 +232,19 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     (given) => ({ ...idOf(given), reason: 'a test' }),
     { member: 'resumeAccount' },
   ),
+  SetBudget: row(
+    a.setBudget,
+    budgets.SetBudgetRequest,
+    (given) => ({ ...idOf(given), budget: BUDGET, reason: 'a test' }),
+    { member: 'setBudget' },
+  ),
+  RemoveBudget: row(
+    a.removeBudget,
+    budgets.RemoveBudgetRequest,
+    (given) => ({ ...idOf(given), budgetId: 'none', reason: 'a test' }),
+    { member: 'removeBudget', allowed: 'BUDGET_NOT_FOUND' },
+  ),
+  GetBudgets: row(a.getBudgets, budgets.GetBudgetsRequest, ({ accountId }) => ({ accountId })),
   EraseAccountData: row(
     a.eraseAccountData,
     accounts.EraseAccountDataRequest,

@@ -94,6 +94,7 @@ async function reserve(em: Em, request: ReserveRequest): Promise<Uint8Array> {
     allocations: draw(grants, priced.credits),
     expiredAllocations: [],
     heldFor: null,
+    heldByOperation: null,
     expiresAt: now + Number(request.ttl?.seconds ?? 900n) * 1000,
     createdAt: now,
     endedAt: null,

@@ -153,6 +153,8 @@ export const rules: Readonly<Record<string, string>> = {
         when 'VoidGrant' then '{VOID_GRANT}'
         when 'SuspendAccount' then '{SUSPEND_ACCOUNT}'
         when 'ResumeAccount' then '{RESUME_ACCOUNT}'
+        when 'SetBudget' then '{SET_BUDGET}'
+        when 'RemoveBudget' then '{REMOVE_BUDGET}'
         when 'UpdateGrant' then '{UPDATE_GRANT}'
         when 'OfferPack' then '{OFFER_PACK}'
         when 'WithdrawPack' then '{WITHDRAW_PACK}'

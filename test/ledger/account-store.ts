@@ -7,6 +7,8 @@
  */
 import type { Account } from '../../src/ledger/account.ts';
 import { Book, MoreGrantsNeeded } from '../../src/ledger/book.ts';
+import { type BudgetCounters, counterName } from '../../src/ledger/budget.ts';
+import { counterKeysOf } from '../../src/ledger/budget-counts.ts';
 import type { CustomPack } from '../../src/ledger/custom-pack.ts';
 import { type Command, decide } from '../../src/ledger/decide.ts';
 import { reservationFromEntries } from '../../src/ledger/ended-reservation.ts';
@@ -18,7 +20,7 @@ import { seal } from '../../src/ledger/hash-chain.ts';
 import { paymentReferenceKey } from '../../src/ledger/payment-reference.ts';
 import type { Purchase } from '../../src/ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../../src/ledger/refundable.ts';
-import { isOver, type Reservation } from '../../src/ledger/reservation.ts';
+import { isOver, jobOf, type Reservation } from '../../src/ledger/reservation.ts';
 import { newAccount } from '../../src/ledger/rules/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
 import type { Plan, RateCard } from '../../src/pricing/plan.ts';
@@ -45,6 +47,7 @@ export class AccountStore {
   readonly purchases: Purchase[] = [];
   readonly customPacks = new Map<string, CustomPack>();
   readonly refunded = new Map<bigint, bigint>();
+  readonly budgetCounters: BudgetCounters = new Map();
   readonly entries: StoredEntry[] = [];
   readonly events: EventDraft[] = [];
   #currentCommand: Command | null = null;
@@ -145,6 +148,7 @@ export class AccountStore {
       purchases,
       customPacks: named.packs.flatMap((packId) => this.customPacks.get(packId) ?? []),
       refundables,
+      budgetCounters: this.#counters(commands, reservations, refundables, at),
       nextReservationExpiry: due ? earliest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
     return new Book({ ...loaded, plans }, now, () =>
@@ -176,7 +180,7 @@ export class AccountStore {
       customPacks: [...this.customPacks.values()],
       loadedUpTo: null,
     };
-    const more = { plans, refundables: [], nextReservationExpiry: null };
+    const more = { plans, refundables: [], budgetCounters: null, nextReservationExpiry: null };
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
   }
 
@@ -226,6 +230,8 @@ export class AccountStore {
       );
     for (const [packId, pack] of changes.customPacks) this.customPacks.set(packId, pack);
     this.events.push(...changes.events);
+    for (const counter of changes.budgetCounters)
+      this.budgetCounters.set(counterName(counter), counter);
     for (const { seq, refunded } of changes.refundables.changed) this.refunded.set(seq, refunded);
   }
 
@@ -242,7 +248,59 @@ export class AccountStore {
   #refundable(seq: bigint): RefundableEntry[] {
     const found = this.entries.find((entry) => entry.seq === seq);
     if (found?.kind !== 'COMMIT' && found?.kind !== 'CHARGE') return [];
-    return [toRefundableEntry(found, this.refunded.get(seq) ?? 0n)];
+    const refundable = toRefundableEntry(found, this.refunded.get(seq) ?? 0n);
+    const isStart = ({ kind, reservationId }: StoredEntry) =>
+      kind === 'RESERVE' && reservationId === found.reservationId;
+    const start = this.entries.find(isStart);
+    if (start && this.account.budgets) refundable.start = { seq: start.seq, at: start.at };
+    return [refundable];
+  }
+
+  /** The counters that these may change, and no others. */
+  #counters(
+    commands: readonly Command[],
+    reservations: readonly Reservation[],
+    refundables: readonly RefundableEntry[],
+    at: number,
+  ): BudgetCounters | null {
+    const { budgets, seq } = this.account;
+    if (budgets === null) return null;
+    const operations = commands.flatMap((command) =>
+      'amount' in command && command.amount !== 'all' && 'usages' in command.amount
+        ? command.amount.usages.map(({ operation }) => operation)
+        : [],
+    );
+    const jobs = [
+      ...commands.flatMap((c) =>
+        c.kind === 'Reserve' || c.kind === 'Charge'
+          ? [{ job: { startSeq: seq + 1n, startedAt: at, labels: c.labels }, operations }]
+          : [],
+      ),
+      ...reservations.map((reservation) => ({
+        job: jobOf(reservation),
+        operations: [
+          ...operations,
+          ...(reservation.heldByOperation ?? []).flatMap(({ operation }) => operation ?? []),
+        ],
+      })),
+      ...refundables.flatMap(({ start, labels, usages }) =>
+        start
+          ? [
+              {
+                job: { startSeq: start.seq, startedAt: start.at, labels },
+                operations: usages.map(({ usage }) => usage.operation),
+              },
+            ]
+          : [],
+      ),
+    ];
+    const keys = jobs.flatMap(({ job, operations }) => counterKeysOf(budgets, job, operations));
+    return new Map(
+      keys.map((key) => {
+        const unused = { accountId: 'acme', ...key, used: 0n, reportedCap: null };
+        return [counterName(key), this.budgetCounters.get(counterName(key)) ?? unused];
+      }),
+    );
   }
 }
 

@@ -31,6 +31,8 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   SUSPEND_ACCOUNT: [],
   RESUME_ACCOUNT: [],
   UPDATE_GRANT: [],
+  SET_BUDGET: [],
+  REMOVE_BUDGET: [],
   OFFER_PACK: [],
   WITHDRAW_PACK: [],
   CHECKOUT: [],

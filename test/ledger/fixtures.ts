@@ -12,6 +12,7 @@ import type { Commit } from '../../src/ledger/rules/commit.ts';
 import type { GrantCredits } from '../../src/ledger/rules/grant-credits.ts';
 import type { Refund } from '../../src/ledger/rules/refund.ts';
 import type { Reserve } from '../../src/ledger/rules/reserve.ts';
+import type { SetBudget } from '../../src/ledger/rules/set-budget.ts';
 import type { UpdateGrant } from '../../src/ledger/rules/update-grant.ts';
 import type { VoidGrant } from '../../src/ledger/rules/void-grant.ts';
 import { mapOf } from '../../src/map-of.ts';
@@ -170,6 +171,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   openedAt: START,
   closedAt: null,
   suspension: null,
+  budgets: null,
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,
@@ -232,6 +234,7 @@ export function book(
       purchases: [],
       customPacks: [],
       refundables: [],
+      budgetCounters: null,
       nextReservationExpiry: null,
       loadedUpTo: null,
       ...change,
@@ -284,6 +287,7 @@ export function inLaterUnit(before: Book, laterMs: number): Book {
     purchases,
     customPacks,
     refundables: [...refundables.values()],
+    budgetCounters: structuredClone(before.budgetCounters),
     nextReservationExpiry,
     loadedUpTo: null,
   };
@@ -543,5 +547,29 @@ export const suspend = (running: 'CONTINUE' | 'STOP' = 'CONTINUE', reason = 'a t
 export const resume = (): Command => ({ kind: 'ResumeAccount', reason: 'a test' });
 
 export const close = (): Command => ({ kind: 'CloseAccount' });
+
+/** By default 100 credits a day for each value of the label "user". */
+export const setBudget = (
+  change: Partial<SetBudget['budget']> = {},
+): Extract<Command, { kind: 'SetBudget' }> => ({
+  kind: 'SetBudget',
+  budget: {
+    budgetId: 'per-user',
+    label: 'user',
+    value: null,
+    cap: 100n,
+    period: 'DAY',
+    enforcement: 'HARD',
+    exceptions: new Map(),
+    ...change,
+  },
+  reason: 'a test',
+});
+
+export const removeBudget = (budgetId = 'per-user'): Command => ({
+  kind: 'RemoveBudget',
+  budgetId,
+  reason: 'a test',
+});
 
 export const eraseData = (): Command => ({ kind: 'EraseAccountData', reason: 'a test' });

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import type { Command } from '../../src/ledger/decide.ts';
+import type { Labels } from '../../src/ledger/entry.ts';
 import type { LowBalanceLevel } from '../../src/pricing/low-balance-level.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
 import { AccountStore } from './account-store.ts';
@@ -28,10 +29,12 @@ import {
   rateCard,
   refund,
   release,
+  removeBudget,
   reserve,
   resolve,
   resume,
   START,
+  setBudget,
   suspend,
   syncPurchase,
   update,
@@ -75,6 +78,7 @@ const amounts = fc.oneof(
       .map((some) => usagesOf(Object.fromEntries(some))),
   },
 );
+const labels = fc.constantFrom<Labels>({}, {}, { user: 'ann' }, { user: 'ann' }, { user: 'bob' });
 const upTo = (length: string) => fc.integer({ min: 1, max: ms(length) });
 
 const reserving = (ttlMs: fc.Arbitrary<number | null>) =>
@@ -84,6 +88,7 @@ const reserving = (ttlMs: fc.Arbitrary<number | null>) =>
       overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
       ttlMs,
       criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
+      labels,
     })
     .map(({ amount, ...terms }) => reserve(amount, terms));
 const reserveCommands = reserving(fc.option(fc.oneof(upTo('10m'), upTo('26h')), { freq: 2 }));
@@ -93,6 +98,9 @@ const commitCommands = fc
   .map(([amount, final]) => commit('', amount, { final }));
 const raiseCommands = amounts.map((amount) => raise('', amount));
 const extendCommands = fc.constantFrom('1s', '10m', '20h', '30h').map((ttl) => extend('', ttl));
+const chargeCommands = fc
+  .tuple(amounts, labels)
+  .map(([amount, labels]) => charge(amount, null, { labels }));
 const refundCommands = fc
   .option(fc.bigInt(1n, 30n), { nil: 'all' as const })
   .map((credits) => refund(0n, credits));
@@ -153,6 +161,39 @@ const changeCommands = fc
   )
   .map((change) => updateGrant(0n, change));
 
+/** Ids, dimensions and caps repeat, so that budgets are replaced and go on. */
+const budgetCommands: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .record({
+        budgetId: fc.constantFrom('one', 'two'),
+        label: fc.constantFrom('user', 'user', null),
+        value: fc.constantFrom(null, null, null, 'ann', 'a', ''),
+        cap: fc.constantFrom(0n, 20n, 20n, 45n, 100n),
+        period: fc.constantFrom(
+          'DAY' as const,
+          'WEEK' as const,
+          'MONTH' as const,
+          'TOTAL' as const,
+        ),
+        enforcement: fc.constantFrom('HARD' as const, 'HARD' as const, 'SOFT' as const),
+        exceptions: fc.constantFrom<[string, bigint | null][]>(
+          [],
+          [],
+          [
+            ['bob', 60n],
+            ['', null],
+          ],
+        ),
+      })
+      .map(({ exceptions, ...budget }) =>
+        setBudget({ ...budget, exceptions: new Map(budget.value === null ? exceptions : []) }),
+      ),
+  },
+  { weight: 1, arbitrary: fc.constantFrom('one', 'two').map(removeBudget) },
+);
+
 const packCommands = fc.oneof(
   fc.constantFrom(25n, 35n).map((credits) => offer(pack('own', credits, '3.00'))),
   fc.constantFrom('own', 'own', 'none').map(withdraw),
@@ -204,7 +245,8 @@ const commands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 4, arbitrary: fc.constant(release('')) },
   { weight: 3, arbitrary: extendCommands },
   { weight: 4, arbitrary: raiseCommands },
-  { weight: 8, arbitrary: amounts.map((amount) => charge(amount)) },
+  { weight: 8, arbitrary: chargeCommands },
+  { weight: 3, arbitrary: budgetCommands },
   { weight: 8, arbitrary: refundCommands },
   { weight: 4, arbitrary: purchaseCommands },
   { weight: 4, arbitrary: checkoutCommands },
@@ -217,7 +259,7 @@ const commands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 8, arbitrary: moveCommands },
   { weight: 4, arbitrary: updateCommands },
   { weight: 3, arbitrary: fc.constant(null) },
-  { weight: 1, arbitrary: fc.constantFrom(suspend(), suspend('STOP'), null) },
+  { weight: 2, arbitrary: fc.constantFrom(suspend(), suspend('STOP'), null) },
   { weight: 6, arbitrary: fc.constant(resume()) },
   { weight: 2, arbitrary: fc.constant(close()) },
   { weight: 3, arbitrary: fc.constant(eraseData()) },
@@ -235,9 +277,25 @@ const reservationCommands: fc.Arbitrary<Command | null> = fc.oneof(
   { weight: 5, arbitrary: grantCommands },
   { weight: 1, arbitrary: voidCommands },
   { weight: 2, arbitrary: changeCommands },
-  { weight: 2, arbitrary: amounts.map((amount) => charge(amount)) },
+  { weight: 2, arbitrary: chargeCommands },
+  { weight: 2, arbitrary: budgetCommands },
   { weight: 2, arbitrary: refundCommands },
   { weight: 1, arbitrary: moveCommands },
+);
+
+/** Work of the same few values, on budgets that change. */
+const budgetedCommands: fc.Arbitrary<Command | null> = fc.oneof(
+  { weight: 6, arbitrary: fc.bigInt(100n, 300n).map((granted) => grantCredits(granted)) },
+  { weight: 4, arbitrary: budgetCommands },
+  { weight: 10, arbitrary: reserveCommands },
+  { weight: 4, arbitrary: briefReserveCommands },
+  { weight: 12, arbitrary: commitCommands },
+  { weight: 2, arbitrary: fc.constant(release('')) },
+  { weight: 8, arbitrary: raiseCommands },
+  { weight: 6, arbitrary: chargeCommands },
+  { weight: 6, arbitrary: refundCommands },
+  { weight: 1, arbitrary: moveCommands },
+  { weight: 1, arbitrary: fc.constant(null) },
 );
 
 const target = fc.oneof({ weight: 3, arbitrary: fc.nat(2) }, { weight: 1, arbitrary: fc.nat(30) });
@@ -248,6 +306,14 @@ const waits = fc.oneof(
   { weight: 4, arbitrary: upTo('20m') },
   { weight: 2, arbitrary: upTo('20d') },
   { weight: 1, arbitrary: upTo('100d') },
+);
+
+/** Often to the next day. */
+const budgetedWaits = fc.oneof(
+  { weight: 10, arbitrary: fc.constant(0) },
+  { weight: 10, arbitrary: upTo('4m') },
+  { weight: 4, arbitrary: upTo('20h') },
+  { weight: 1, arbitrary: upTo('40d') },
 );
 
 const shortWaits = fc.oneof(
@@ -303,6 +369,9 @@ export const scenarios = (
 
 export const reservationScenarios = (stepsMax: number): fc.Arbitrary<Scenario> =>
   scenarios(stepsMax, reservationCommands, shortWaits);
+
+export const budgetedScenarios = (stepsMax: number): fc.Arbitrary<Scenario> =>
+  scenarios(stepsMax, budgetedCommands, budgetedWaits);
 
 const pick = <Id>(ids: readonly Id[], target: number, none: Id): Id =>
   ids.at(-1 - (target % ids.length)) ?? none;

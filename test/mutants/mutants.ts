@@ -317,4 +317,33 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
     tests: ['test/rpc/message-limits.test.ts'],
   },
+  // Budgets.
+  {
+    name: 'a refund gives back to a period that is over',
+    file: 'src/ledger/rules/refund.ts',
+    find: '{ withinPeriod: true }',
+    replace: '{ withinPeriod: false }',
+    tests: ['test/ledger/budgets.test.ts'],
+  },
+  {
+    name: 'a hard budget refuses only once it is exceeded',
+    file: 'src/ledger/budget-counts.ts',
+    find: 'return used + credits > (cap ?? MAX_CREDITS);',
+    replace: 'return used > (cap ?? MAX_CREDITS);',
+    tests: ['test/ledger/budgets.test.ts'],
+  },
+  {
+    name: 'a raise counts in the period in which it is made',
+    file: 'src/ledger/rules/raise-reservation.ts',
+    find: 'planCounts(book, jobOf(reservation), addedBy(priced))',
+    replace: 'planCounts(book, { ...jobOf(reservation), startedAt: book.now }, addedBy(priced))',
+    tests: ['test/ledger/budgets.test.ts'],
+  },
+  {
+    name: 'what a commit draws beyond its reservation does not count',
+    file: 'src/ledger/budgeted-operations.ts',
+    find: 'const credits = totalCredits(fromAvailable) - (final ?',
+    replace: 'const credits = -(final ?',
+    tests: ['test/ledger/budgets.test.ts'],
+  },
 ];

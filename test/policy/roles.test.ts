@@ -38,6 +38,9 @@ Purchase                  -        -        x        -         -         x
 GrantCredits              -        x        x        -         -         -
 SuspendAccount            -        -        x        -         -         -
 ResumeAccount             -        -        x        -         -         -
+SetBudget                 -        -        x        -         -         -
+RemoveBudget              -        -        x        -         -         -
+GetBudgets                x        x        x        x         x         -
 VoidGrant                 -        -        x        -         -         -
 UpdateGrant               -        -        x        -         -         -
 OpenAccount               -        -        x        -         -         -

@@ -1,9 +1,11 @@
 /** One call of every RPC, in an order in which each of them succeeds. */
+
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scrip } from '../../src/client.ts';
 import { AccountServiceService } from '../../src/gen/billing/v1/account_service.ts';
 import { BillingServiceService } from '../../src/gen/billing/v1/billing_service.ts';
+import { BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import { EventServiceService } from '../../src/gen/billing/v1/event_service.ts';
 import {
   Grant_Category,
@@ -114,6 +116,11 @@ async function callAccounts({ accounts }: Scrip) {
   });
   await accounts.suspendAccount({ ...named(), reason: 'a test' });
   await accounts.resumeAccount({ ...named(), reason: 'a test' });
+  const budget = { budgetId: 'ops', dimension: { $case: 'operation', value: true } } as const;
+  const terms = { ...budget, credits: 9_000n, period: BudgetPeriod.DAY };
+  await accounts.setBudget({ ...named(), budget: terms, reason: 'a test' });
+  await accounts.getBudgets({ accountId });
+  await accounts.removeBudget({ ...named(), budgetId: 'ops', reason: 'a test' });
   await accounts.updateGrant({ ...named(), grantId: 1n, priority: 40, reason: 'a test' });
   await accounts.voidGrant({ ...named(), grantId: 1n, credits: 1n, reason: 'a test' });
   await accounts.listGrants({ accountId });

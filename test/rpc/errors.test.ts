@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
+import { BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
@@ -153,6 +154,24 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const named = { accountId, requestId: requestId(), reason: 'payment overdue' };
     await scrip.accounts.suspendAccount(named);
     return await errorOf(charge(accountId, 1n));
+  },
+  async BUDGET_EXCEEDED() {
+    const accountId = await openWithCredits(scrip, 100n);
+    const budget = {
+      budgetId: 'per-user',
+      dimension: { $case: 'label', value: 'user' },
+      credits: 20n,
+      period: BudgetPeriod.DAY,
+    } as const;
+    const named = { accountId, requestId: requestId(), reason: 'members share the account' };
+    await scrip.accounts.setBudget({ ...named, budget });
+    const work = { accountId, requestId: requestId(), labels: mapOf({ user: 'ann' }) };
+    return await errorOf(scrip.billing.charge({ ...work, credits: 21n }));
+  },
+  async BUDGET_NOT_FOUND() {
+    const accountId = await scrip.open('verts');
+    const request = { accountId, requestId: requestId(), budgetId: 'per-user', reason: 'a test' };
+    return await errorOf(scrip.accounts.removeBudget(request));
   },
   async GRANT_RESERVED() {
     const accountId = await openWithCredits(scrip, 100n);

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import {
   type Entry,
   Entry_Kind,
@@ -107,7 +108,11 @@ async function writeWithoutMoves(accountId: string) {
   await accounts.voidGrant({ ...named(), ...corrected, all: true }); // 27 VOID_GRANT
   await accounts.suspendAccount({ ...named(), reason: 'a test' }); // 28 SUSPEND_ACCOUNT
   await accounts.resumeAccount({ ...named(), reason: 'a test' }); // 29 RESUME_ACCOUNT
-  await accounts.closeAccount(named()); // 30 CLOSE_ACCOUNT
+  const budget = { budgetId: 'ops', dimension: { $case: 'operation', value: true } } as const;
+  const terms = { ...budget, credits: 9n, period: BudgetPeriod.DAY };
+  await accounts.setBudget({ ...named(), budget: terms, reason: 'a test' }); // 30 SET_BUDGET
+  await accounts.removeBudget({ ...named(), budgetId: 'ops', reason: 'a test' }); // 31 REMOVE_BUDGET
+  await accounts.closeAccount(named()); // 32 CLOSE_ACCOUNT
 }
 
 describe('StreamHistory', () => {
@@ -162,6 +167,8 @@ describe('StreamHistory', () => {
       Entry_Kind.VOID_GRANT,
       Entry_Kind.SUSPEND_ACCOUNT,
       Entry_Kind.RESUME_ACCOUNT,
+      Entry_Kind.SET_BUDGET,
+      Entry_Kind.REMOVE_BUDGET,
       Entry_Kind.CLOSE_ACCOUNT,
     ]);
     expect(seqs(entries)).toEqual(seqsUpTo(entries.length));

@@ -9,6 +9,7 @@ import {
   ChargeRequest,
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
+import { BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import {
   Grant_Category,
   Purchase_Resolution_Decision,
@@ -393,6 +394,8 @@ describe('A request id is unique per account and method', () => {
       reason: 'why',
     };
     const ttl = { seconds: 7_200n, nanos: 0 };
+    const dimension = { $case: 'operation', value: true } as const;
+    const budget = { budgetId: 'ops', dimension, credits: 9n, period: BudgetPeriod.DAY };
     const calls: (() => Promise<{ entrySeq: bigint; replay?: Replay | undefined }>)[] = [
       () => accounts.openAccount({ ...id, planId: 'verts' }),
       () => accounts.updateAccount({ ...id, displayName: 'Anna' }),
@@ -413,6 +416,8 @@ describe('A request id is unique per account and method', () => {
       () => accounts.moveAccount({ reason: 'a test', ...id, planId: 'perfectparser' }),
       () => accounts.suspendAccount({ ...id, reason: 'a test' }),
       () => accounts.resumeAccount({ ...id, reason: 'a test' }),
+      () => accounts.setBudget({ ...id, budget, reason: 'a test' }),
+      () => accounts.removeBudget({ ...id, budgetId: 'ops', reason: 'a test' }),
       () => accounts.closeAccount(id),
     ];
     const first: bigint[] = [];

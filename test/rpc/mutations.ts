@@ -25,6 +25,11 @@ import {
   ReleaseRequest,
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
+import {
+  BudgetPeriod,
+  RemoveBudgetRequest,
+  SetBudgetRequest,
+} from '../../src/gen/billing/v1/budget.ts';
 import { Grant_Category, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
 import { openWithCredits, reserveCredits } from '../accounts.ts';
@@ -151,6 +156,29 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     return [
       ResumeAccountRequest.fromPartial({ ...id, reason: 'one' }),
       ResumeAccountRequest.fromPartial({ ...id, reason: 'two' }),
+    ];
+  }),
+  rpc('AccountService/SetBudget', SetBudgetRequest, async (_, id) => {
+    const budget = {
+      budgetId: 'per-user',
+      dimension: { $case: 'label', value: 'user' },
+      period: BudgetPeriod.DAY,
+    } as const;
+    return [
+      SetBudgetRequest.fromPartial({ ...id, budget: { ...budget, credits: 1n }, reason: 'a test' }),
+      SetBudgetRequest.fromPartial({ ...id, budget: { ...budget, credits: 2n }, reason: 'a test' }),
+    ];
+  }),
+  rpc('AccountService/RemoveBudget', RemoveBudgetRequest, async ({ accounts }, id) => {
+    const dimension = { $case: 'operation', value: true } as const;
+    for (const budgetId of ['one', 'two'])
+      await accounts.setBudget({
+        ...{ accountId: id.accountId, requestId: requestId(), reason: 'a test' },
+        budget: { budgetId, dimension, period: BudgetPeriod.TOTAL },
+      });
+    return [
+      RemoveBudgetRequest.fromPartial({ ...id, budgetId: 'one', reason: 'a test' }),
+      RemoveBudgetRequest.fromPartial({ ...id, budgetId: 'two', reason: 'a test' }),
     ];
   }),
   rpc('AccountService/UpdateGrant', UpdateGrantRequest, async (_, id) => {

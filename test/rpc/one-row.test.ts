@@ -79,6 +79,8 @@ const {
   UPDATE_GRANT,
   SUSPEND_ACCOUNT,
   RESUME_ACCOUNT,
+  SET_BUDGET,
+  REMOVE_BUDGET,
 } = Entry_Kind;
 
 /** The kinds of the entries that the call of a pair in mutations.ts writes. */
@@ -92,6 +94,8 @@ const KINDS: Readonly<Record<string, readonly Entry_Kind[]>> = {
   UpdateGrant: [UPDATE_GRANT],
   SuspendAccount: [SUSPEND_ACCOUNT],
   ResumeAccount: [RESUME_ACCOUNT],
+  SetBudget: [SET_BUDGET],
+  RemoveBudget: [REMOVE_BUDGET],
   OfferPack: [OFFER_PACK],
   WithdrawPack: [WITHDRAW_PACK],
   Purchase: [PURCHASE],

@@ -1,10 +1,11 @@
 /** Page tokens are opaque, and valid only for the list and the arguments they were made for. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Account_State } from '../../src/gen/billing/v1/account_service.ts';
+import { BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
 import { grant, openWithCredits, reserveCredits } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
-import { startTestService, type TestService } from '../service.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 let accountId: string;
@@ -21,7 +22,25 @@ async function openWithTwoOfEach(): Promise<string> {
   await grant(scrip, id, 10n);
   await reserveCredits(scrip, id, 1n);
   await reserveCredits(scrip, id, 1n);
+  await setTwoBudgets(id);
   return id;
+}
+
+/** Two values of one, and one value in two. */
+async function setTwoBudgets(id: string) {
+  for (const budgetId of ['per-user', 'others'])
+    await scrip.accounts.setBudget({
+      ...{ accountId: id, requestId: requestId(), reason: 'a test' },
+      budget: {
+        budgetId,
+        dimension: { $case: 'label', value: 'user' },
+        period: BudgetPeriod.TOTAL,
+        exceptions: ['ann', 'bob'].map((value) => ({
+          value,
+          cap: { $case: 'unlimited', value: true },
+        })),
+      },
+    });
 }
 
 type Token = { readonly pageToken?: string };
@@ -43,6 +62,13 @@ const lists = {
     scrip.billing.listReservations({ accountId, pageSize: 1, states: [ACTIVE], ...t }),
   'the active and expired reservations': (t: Token) =>
     scrip.billing.listReservations({ accountId, pageSize: 1, states: [ACTIVE, EXPIRED], ...t }),
+  'the budgets': (t: Token) => scrip.accounts.getBudgets({ accountId, pageSize: 1, ...t }),
+  'the budgets of another account': (t: Token) =>
+    scrip.accounts.getBudgets({ accountId: otherId, pageSize: 1, ...t }),
+  'one budget': (t: Token) =>
+    scrip.accounts.getBudgets({ accountId, budgetId: 'per-user', pageSize: 1, ...t }),
+  'one value of budgets': (t: Token) =>
+    scrip.accounts.getBudgets({ accountId, value: 'ann', pageSize: 1, ...t }),
 };
 type ListName = keyof typeof lists;
 const names = Object.keys(lists) as ListName[];

@@ -70,6 +70,8 @@ const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
   [Entry_Kind.UPDATE_GRANT]: 'updateGrant',
   [Entry_Kind.SUSPEND_ACCOUNT]: 'suspendAccount',
   [Entry_Kind.RESUME_ACCOUNT]: 'resumeAccount',
+  [Entry_Kind.SET_BUDGET]: 'setBudget',
+  [Entry_Kind.REMOVE_BUDGET]: 'removeBudget',
   [Entry_Kind.OFFER_PACK]: 'offerPack',
   [Entry_Kind.WITHDRAW_PACK]: 'withdrawPack',
   [Entry_Kind.PURCHASE]: 'purchase',
@@ -570,6 +572,8 @@ const isOfPlan = ({ pack }: Pick<PackOffer, 'pack'>): boolean =>
 
 /** The items of a list of grants, reservations, purchases or packs; null for other messages. */
 function listOf(message: object): readonly object[] | null {
+  // Budgets are read at one moment.
+  if ('uses' in message) return null;
   if ('nextPageToken' in message || 'packs' in message)
     for (const value of Object.values(message)) if (Array.isArray(value)) return value;
   return null;

@@ -1,6 +1,7 @@
 /** What the model expects of reads. */
 import { type Purchase, Purchase_Method } from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
+import { budgetsNow } from './model/budgets.ts';
 import { buyable, packMessage, purchaseNow } from './model/buy.ts';
 import { Funding, grantsFor, overageRoom } from './model/funding.ts';
 import { accountOf, fullBalanceOf, grantOf, isOpenGrant, reservationOf } from './model/messages.ts';
@@ -49,6 +50,8 @@ export function expectRead(
     }
     case 'account':
       return { account: accountOf(state) };
+    case 'budgets':
+      return budgetsNow(state, now);
     case 'packs': {
       const packs = buyable(state);
       return { packs: packs.map(({ pack, custom }) => ({ pack: packMessage(pack), custom })) };

@@ -24,6 +24,7 @@ const LAST_READS: readonly ReadSpec[] = [
   { read: 'reservations', states: [] },
   { read: 'purchases' },
   { read: 'packs' },
+  { read: 'budgets' },
   { read: 'account' },
 ];
 
@@ -192,6 +193,7 @@ const PREDICTED = new Set([
   'account.suspended',
   'account.resumed',
   'grant.updated',
+  'budget.exceeded',
   'purchase.completed',
 ]);
 

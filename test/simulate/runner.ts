@@ -387,6 +387,8 @@ export function readNow(
       return accounts.listGrants({ accountId, pageSize: 1_000 });
     case 'account':
       return accounts.getAccount({ accountId });
+    case 'budgets':
+      return accounts.getBudgets({ accountId, pageSize: 1_000 });
     case 'packs':
       return accounts.listPacks({ accountId });
     case 'purchase':

@@ -24,6 +24,13 @@ import {
   ReleaseRequest,
   ReserveRequest,
 } from '../../src/gen/billing/v1/billing_service.ts';
+import {
+  type Budget,
+  type BudgetEnforcement,
+  type BudgetPeriod,
+  RemoveBudgetRequest,
+  SetBudgetRequest,
+} from '../../src/gen/billing/v1/budget.ts';
 import { Criticality, type Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import type { Usages } from '../../src/gen/billing/v1/pricing.ts';
 import type { Request } from './model/requests.ts';
@@ -102,6 +109,14 @@ export function toRequest(
       const value = MoveAccountRequest.fromPartial({ ...common, ...why, planId: spec.plan });
       return { $case: 'moveAccount', value };
     }
+    case 'set budget': {
+      const value = SetBudgetRequest.fromPartial({ ...common, ...why, budget: budgetOf(spec) });
+      return { $case: 'setBudget', value };
+    }
+    case 'remove budget': {
+      const fields = { ...common, ...why, budgetId: spec.budget };
+      return { $case: 'removeBudget', value: RemoveBudgetRequest.fromPartial(fields) };
+    }
     case 'grant':
       return { $case: 'grantCredits', value: grantOf(spec, { ...common, ...why }, now) };
     case 'change':
@@ -149,6 +164,7 @@ export function toRequest(
       const { amount, ttlMs, policy, sheddable, reference } = spec;
       const value = ReserveRequest.fromPartial({
         ...common,
+        ...labelsOf(spec),
         ...amountOf(amount),
         ttl: ttlMs === undefined ? undefined : durationOf(ttlMs),
         overCommitPolicy: policy as ReserveRequest['overCommitPolicy'],
@@ -161,6 +177,7 @@ export function toRequest(
       const { amount, sheddable, reference } = spec;
       const value = ChargeRequest.fromPartial({
         ...common,
+        ...labelsOf(spec),
         ...amountOf(amount),
         criticality: sheddable ? Criticality.SHEDDABLE : Criticality.UNSPECIFIED,
         reference,
@@ -195,6 +212,30 @@ export function toRequest(
     }
   }
 }
+
+const labelsOf = ({ user }: { readonly user?: string }) =>
+  user === undefined ? {} : { labels: new Map([['user', user]]) };
+
+const budgetOf = ({
+  budget: budgetId,
+  user,
+  credits,
+  period,
+  enforcement,
+  exceptions,
+}: Extract<RequestSpec, { do: 'set budget' }>): Budget => ({
+  budgetId,
+  dimension: { $case: 'label', value: 'user' },
+  value: user,
+  credits: BigInt(credits),
+  period: period as BudgetPeriod,
+  enforcement: enforcement as BudgetEnforcement,
+  exceptions: Object.entries(exceptions).map(([value, cap]) => ({
+    value,
+    cap:
+      cap === null ? { $case: 'unlimited', value: true } : { $case: 'credits', value: BigInt(cap) },
+  })),
+});
 
 function settingsOf({ name, labels, levels, floor }: Extract<RequestSpec, { do: 'update' }>) {
   const levelOf = (level: number | `${number}%`) =>

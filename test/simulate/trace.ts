@@ -34,6 +34,20 @@ export type RequestSpec = {
   | { readonly do: 'resume' }
   | { readonly do: 'move'; readonly plan: string }
   | {
+      readonly do: 'set budget';
+      readonly budget: string;
+      /** Left out: each. */
+      readonly user?: string;
+      readonly credits: number;
+      /** BudgetPeriod. */
+      readonly period: number;
+      /** BudgetEnforcement. */
+      readonly enforcement: number;
+      /** Null: no cap. */
+      readonly exceptions: Readonly<Record<string, number | null>>;
+    }
+  | { readonly do: 'remove budget'; readonly budget: string }
+  | {
       readonly do: 'grant';
       readonly credits: number;
       readonly category: number;
@@ -75,12 +89,14 @@ export type RequestSpec = {
       readonly policy: number;
       readonly sheddable: boolean;
       readonly reference: string;
+      readonly user?: string;
     }
   | {
       readonly do: 'charge';
       readonly amount: AmountSpec;
       readonly sheddable: boolean;
       readonly reference: string;
+      readonly user?: string;
     }
   | { readonly do: 'raise'; readonly of: number; readonly amount: AmountSpec }
   | { readonly do: 'extend'; readonly of: number; readonly ttlMs: number }
@@ -107,6 +123,7 @@ export type ReadSpec =
   | { readonly read: 'reservations'; readonly states: readonly number[] }
   | { readonly read: 'grants' }
   | { readonly read: 'account' }
+  | { readonly read: 'budgets' }
   | { readonly read: 'packs' }
   | { readonly read: 'purchase'; readonly of: number }
   | { readonly read: 'purchases' };

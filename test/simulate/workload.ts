@@ -16,6 +16,10 @@ const { MINUTE, HOUR, DAY } = UNITS;
 const ACCOUNTS = 7;
 /** The accounts that most requests are for. */
 const HOT = 2;
+const EXCEPTIONS: [
+  { readonly [user: string]: number | null },
+  ...{ readonly [user: string]: number | null }[],
+] = [{}, { bob: 20 }, { bob: null, '': 70 }];
 
 type Remembered = { reservations: number[]; spendings: number[]; purchases: number[] };
 
@@ -160,6 +164,8 @@ class Workload {
         return { ...request, ttlMs: request.ttlMs + 1_000 };
       case 'move':
         return { do: 'move', plan: this.#plan() };
+      case 'set budget':
+        return { ...request, credits: request.credits + 1 };
       default:
         return request;
     }
@@ -207,6 +213,7 @@ class Workload {
         amount: this.#amount(account),
         sheddable: this.#chance(0.2),
         reference: '',
+        ...this.#user(),
       };
     if (choice < 0.83) {
       const of = recent(spendings);
@@ -215,8 +222,9 @@ class Workload {
         return { do: 'refund', of, credits, reference: this.#chance(0.2) ? 'complaint' : '' };
     }
     if (choice < 0.9) return this.#grant();
-    if (choice < 0.905) return this.#void();
-    if (choice < 0.915) return this.#change();
+    if (choice < 0.902) return this.#budget();
+    if (choice < 0.907) return this.#void();
+    if (choice < 0.916) return this.#change();
     if (choice < 0.93) return this.#buy(account);
     if (choice < 0.945)
       return { do: 'checkout', pack: random.of(['small', 'small', 'large', 'month', 'own-1']) };
@@ -245,6 +253,26 @@ class Workload {
       policy: random.of([0, 1, 2, 3, 3]),
       sheddable: this.#chance(0.15),
       reference: this.#chance(0.3) ? `job ${random.integer(1, 99)}` : '',
+      ...this.#user(),
+    };
+  }
+
+  #user = (): { readonly user?: string } =>
+    this.#chance(0.4) ? {} : { user: this.#random.of(['ann', 'ann', 'bob', '']) };
+
+  #budget(): RequestSpec {
+    const random = this.#random;
+    const budget = random.of(['one', 'one', 'two']);
+    if (this.#chance(0.15)) return { do: 'remove budget', budget };
+    const user = random.of([undefined, undefined, 'ann', '']);
+    return {
+      do: 'set budget',
+      budget,
+      ...(user !== undefined && { user }),
+      credits: random.of([0, 40, 150, 150, random.integer(1, 400)]),
+      period: random.of([1, 1, 2, 3, 4]),
+      enforcement: random.of([0, 1, 2]),
+      exceptions: user === undefined ? random.of(EXCEPTIONS) : {},
     };
   }
 
@@ -391,7 +419,7 @@ class Workload {
   #readOf(account: number): ReadSpec {
     const random = this.#random;
     const { reservations, purchases } = this.#accounts[account]!;
-    const choice = random.integer(0, 11);
+    const choice = random.integer(0, 12);
     if (choice < 4) return { read: 'balance', grants: this.#chance(0.5) };
     if (choice < 6) return { read: 'estimate', usages: [this.#usage(), this.#usage()] };
     if (choice < 8 && reservations.length > 0)
@@ -400,6 +428,7 @@ class Workload {
     if (choice === 9) return { read: 'reservations', states: random.of([[], [1], [4], [2, 3]]) };
     if (choice === 10 && purchases.length > 0)
       return { read: 'purchase', of: random.of(purchases.slice(-4) as [number]) };
+    if (choice === 12) return { read: 'budgets' };
     return random.of<ReadSpec>([{ read: 'account' }, { read: 'packs' }, { read: 'purchases' }]);
   }
 

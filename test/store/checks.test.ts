@@ -150,6 +150,7 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     offered_by: 'test',
   },
   refunded: { account_id: 'a', seq: 1, committed: 5, refunded: 5 },
+  budget_counters: { account_id: 'a', since: 2, period_from: instant, value: '', used: 0 },
   statements: {
     account_id: 'a',
     month: '2026-11',
@@ -328,6 +329,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   ],
   caller_quotas_credits_check: [{ credits: -1 }],
   custom_packs_credits_check: [{ credits: 0 }],
+  budget_counters_used_check: [{ used: -1 }],
   custom_packs_amount_check: [{ amount: '0' }],
   events_seq_check: [{ seq: 0 }],
   events_position_check: [{ position: 0 }],

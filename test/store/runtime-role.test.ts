@@ -17,7 +17,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['pause_floor', 'low_levels', 'auto_top_up', 'top_ups', 'top_up_due_at'],
     ...['statement_due_at', 'statement_plan_id', 'seq', 'grant_count', 'event_count', 'remaining'],
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
-    ...['events_hash', 'caller_days'],
+    ...['events_hash', 'caller_days', 'budgets'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
   ],
   grants: [
@@ -35,7 +35,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
   ],
   reservations: [
     ...['state', 'credits', 'committed', 'returned', 'expires_at', 'late', 'allocations'],
-    ...['expired_allocations', 'held_for'],
+    ...['expired_allocations', 'held_for', 'held_by_operation'],
   ],
   refunded: ['refunded'],
   purchases: [
@@ -48,6 +48,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['title', 'credits', 'currency', 'amount', 'validity', 'offered_at', 'offered_by'],
     'withdrawn_at',
   ],
+  budget_counters: ['used', 'reported_cap'],
   events: ['position'],
   caller_quotas: ['day', 'credits'],
   event_cursors: ['position'],

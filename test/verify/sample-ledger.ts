@@ -5,6 +5,7 @@ import {
   RunningWork,
   VoidGrantRequest_Returned,
 } from '../../src/gen/billing/v1/account_service.ts';
+import { BudgetEnforcement, BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import {
   Purchase_Resolution_Decision as Decision,
   Grant_Category,
@@ -90,7 +91,15 @@ export async function startSampleService(options: TestOptions = {}): Promise<Sam
 
 export type SampleAccounts = Readonly<
   Record<
-    'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer' | 'erased' | 'topped' | 'corrected',
+    | 'prepaid'
+    | 'postpaid'
+    | 'bare'
+    | 'waterfall'
+    | 'buyer'
+    | 'erased'
+    | 'topped'
+    | 'corrected'
+    | 'budgeted',
     string
   >
 >;
@@ -119,7 +128,9 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   await voidedGrants(scrip, corrected);
   await changedGrants(scrip, corrected);
   await suspensions(scrip, corrected);
-  return { prepaid, postpaid, bare, waterfall, buyer, erased, topped, corrected };
+  const budgeted = await scrip.open('bare');
+  await budgets(scrip, budgeted);
+  return { prepaid, postpaid, bare, waterfall, buyer, erased, topped, corrected, budgeted };
 }
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
@@ -171,6 +182,10 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
       accounts.voidGrant({ reason: 'a test', ...named(), ...rest }),
     updateGrant: (rest: Omit<Parameters<typeof accounts.updateGrant>[0], 'accountId'>) =>
       accounts.updateGrant({ reason: 'a test', ...named(), ...rest }),
+    setBudget: (budget: Parameters<typeof accounts.setBudget>[0]['budget']) =>
+      accounts.setBudget({ reason: 'a test', ...named(), budget }),
+    removeBudget: (budgetId: string) =>
+      accounts.removeBudget({ reason: 'a test', ...named(), budgetId }),
     move: (planId: string) => accounts.moveAccount({ reason: 'a test', ...named(), planId }),
     update: (rest: Omit<Parameters<typeof accounts.updateAccount>[0], 'accountId'>) =>
       accounts.updateAccount({ ...named(), ...rest }),
@@ -303,6 +318,46 @@ async function suspensions({ accounts }: TestService, accountId: string) {
   await accounts.suspendAccount({ ...why(), running: RunningWork.STOP });
   await accounts.resumeAccount(why());
   await accounts.suspendAccount(why());
+}
+
+/** Budgets of a label and of operations, hard and soft ones, over two days, and one that was set anew. */
+async function budgets(scrip: TestService, accountId: string) {
+  const account = accountOf(scrip, accountId);
+  const of = (user: string) => ({ labels: mapOf({ user }) });
+  await account.grantCredits({ credits: 900n, category: Grant_Category.PAID });
+  const label = { $case: 'label', value: 'user' } as const;
+  const perUser = { budgetId: 'per-user', dimension: label, period: BudgetPeriod.DAY } as const;
+  const exceptions = [
+    { value: 'bob', cap: { $case: 'unlimited', value: true } as const },
+    { value: 'eve', cap: { $case: 'credits', value: 20n } as const },
+  ];
+  await account.setBudget({ ...perUser, credits: 50n, exceptions });
+  const dimension = { $case: 'operation', value: true } as const;
+  const { SOFT } = BudgetEnforcement;
+  const perOperation = { budgetId: 'ops', dimension, credits: 8n, enforcement: SOFT };
+  await account.setBudget({ ...perOperation, period: BudgetPeriod.MONTH });
+  await account.setBudget({ ...perUser, budgetId: 'old', credits: 70n });
+  const charged = await account.charge({ usages: account.pages(5n), ...of('ann') });
+  await account.charge({ credits: 60n, ...of('bob') });
+  await account.refund(charged, 4n);
+  const over = await account.reserve({
+    ...{ usages: account.pages(4n), ...of('ann') },
+    overCommitPolicy: OverCommitPolicy.DRAW,
+  });
+  await account.commit(over, { usages: account.pages(6n) });
+  await account.reserve({ credits: 7n, ttl: { seconds: 1n }, ...of('eve') });
+  const longer = await account.reserve({ usages: account.pages(3n), ttl: hours(2), ...of('eve') });
+  await account.removeBudget('old');
+  await account.setBudget({ ...perUser, budgetId: 'old', credits: 80n });
+  scrip.advance(MINUTE);
+  await account.commit(longer, { usages: account.pages(1n), final: false });
+  await account.setBudget({ ...perUser, credits: 60n, exceptions });
+  scrip.advance(24 * HOUR);
+  await account.charge({ credits: 5n, ...of('ann') });
+  await account.refund(charged, 4n);
+  const running = await account.reserve({ usages: account.pages(3n), ttl: hours(2), ...of('') });
+  await account.raise(running, { credits: 2n });
+  await account.reserve({ credits: 3n, ttl: hours(2), ...of('ann') });
 }
 
 /** Settings that were set and unset, and packs that were withdrawn and offered again. */
@@ -454,6 +509,8 @@ async function erasedData(scrip: SampleService, accountId: string) {
     category: Grant_Category.ADJUSTMENT,
     reference: 'Ann, by phone',
   });
+  const dimension = { $case: 'label', value: 'team' } as const;
+  await account.setBudget({ budgetId: 'a', dimension, credits: 90n, period: BudgetPeriod.TOTAL });
   await account.reserve({ credits: 6n, labels });
   await account.commit(await account.reserve({ credits: 5n, labels }), { all: true });
   const { purchaseId } = await buyByCheckout(scrip, accountId, 'small');

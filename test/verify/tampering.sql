@@ -1353,3 +1353,50 @@ update accounts set suspension = jsonb_set(suspension, '{reason}', '"other"') wh
 -- prepaid: suspends an account
 -- > suspension is
 update accounts set suspension = '{"since": 0, "reason": "x", "caller": "x", "running": "STOP"}' where :account;
+
+-- budgeted: lets a value use more of a budget
+-- > the counter of budget of entry
+update budget_counters set used = used - 1 where :account and used > 1;
+
+-- budgeted: forgets what a value has used
+-- > is missing, the entries say
+delete from budget_counters where :account and value = 'bob';
+
+-- budgeted: counts for another value
+-- > no entry counts on it
+update budget_counters set value = 'mallory' where :account and value = 'bob';
+
+-- budgeted: forgets that subscribers were told
+-- > says that null was exceeded, the entries say 8
+update budget_counters set reported_cap = null where :account and reported_cap is not null;
+
+-- budgeted: raises a cap
+-- > budget per-user is
+update accounts set budgets = jsonb_set(budgets, '{2,cap}', '900') where :account;
+
+-- budgeted: removes all budgets
+-- > budget old is none, the entries say
+update accounts set budgets = null where :account;
+
+-- budgeted: states an exception that nobody set
+-- > budget per-user is
+update accounts set budgets = jsonb_set(budgets, '{2,exceptions,mallory}', 'null') where :account;
+
+-- budgeted: has a job hold nothing for an operation
+-- > held_by_operation is none, the entries say
+update reservations set held_by_operation = null where :account and held_by_operation is not null;
+
+-- budgeted: charges more than a hard budget allows
+-- > above its cap of
+update entries set content = altered(content, '{d,cap}', '"15"')
+where :account and kind = code('SET_BUDGET') and content -> 'd' ->> 'budget_id' = 'per-user';
+
+-- budgeted: counts a budget from a later entry on
+-- > its budget counts since
+update entries set content = altered(content, '{d,since}', '"9"')
+where :account and seq = (select min(seq) from entries where :account and kind = code('SET_BUDGET'));
+
+-- prepaid: sets a budget
+-- > budget a is
+update accounts set budgets = '[{"budget_id": "a", "since": 1, "label": "team", "value": null, "cap": 1, "period": "DAY", "enforcement": "HARD", "exceptions": {}}]'
+where :account;

@@ -57,6 +57,7 @@ export const newAccount = (
   openedAt: now,
   closedAt: null,
   suspension: null,
+  budgets: null,
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,

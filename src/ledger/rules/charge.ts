@@ -2,6 +2,8 @@
 import { Failure } from '../../failure.ts';
 import { allocate } from '../allocation/allocate.ts';
 import type { Book } from '../book.ts';
+import { applyCounts, newJob, planCounts } from '../budget-counts.ts';
+import { addedBy } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { toMoves } from '../moves.ts';
@@ -30,6 +32,8 @@ export function charge(book: Book, command: Charge, origin: Origin) {
   if (overLimit) return overLimit;
   const paused = checkPauseFloor(book, command.criticality, priced.lines);
   if (paused) return paused;
+  const counts = planCounts(book, newJob(book, command.labels), addedBy(priced));
+  if (counts instanceof Failure) return counts;
   const split = allocate(book, priced.credits, priced.lines);
   if (split instanceof Failure) return split;
 
@@ -45,6 +49,7 @@ export function charge(book: Book, command: Charge, origin: Origin) {
     },
     origin,
   );
+  applyCounts(book, counts, origin);
   return {
     kind: 'Charge',
     credits: priced.credits,

@@ -21,12 +21,14 @@ import { type SparedAllocation, spareOverage } from '../allocation/spare-overage
 import { demandsByOperation } from '../allocation/waterfall.ts';
 import { amountKey, creditsKey } from '../amount-key.ts';
 import type { Book } from '../book.ts';
+import { applyCounts, planCounts } from '../budget-counts.ts';
+import { commitChange } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Move, Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
-import { canCommit, entryFields, heldCredits, type Reservation } from '../reservation.ts';
+import { canCommit, entryFields, heldCredits, jobOf, type Reservation } from '../reservation.ts';
 import { refuseRunningWork } from '../suspension.ts';
 
 export type Commit = {
@@ -55,10 +57,23 @@ export function commit(book: Book, command: Commit, origin: Origin) {
       ? allocateLateCommit(book, reservation, amount)
       : allocateCommit(book, reservation, amount, command.final);
   if (allocation instanceof Failure) return allocation;
-  const overLimit = checkCallerLimits(book, beyondReserved(reservation, allocation));
+  const beyond = beyondReserved(reservation, allocation);
+  const overLimit = checkCallerLimits(book, beyond);
   if (overLimit) return overLimit;
+  const { final } = command;
+  const change = commitChange(
+    reservation,
+    amount,
+    { ...allocation, beyondReserved: beyond },
+    final,
+  );
+  const counts = planCounts(book, jobOf(reservation), change);
+  if (counts instanceof Failure) return counts;
   const spared = spareOverage(book, amount, allocation);
-  return postCommit(book, reservation, command.final, amount, spared, origin);
+  const outcome = postCommit(book, reservation, final, amount, spared, origin);
+  reservation.heldByOperation = change.heldAfter;
+  applyCounts(book, counts, origin);
+  return outcome;
 }
 
 /** What the reservation set aside and is not committed yet. */

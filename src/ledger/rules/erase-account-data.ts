@@ -25,6 +25,8 @@ export function eraseAccountData(book: Book, { reason }: EraseAccountData, origi
   account.displayName = '';
   account.labels = {};
   account.autoTopUp = null;
+  // They name values of labels. Their counters are erased with the rest.
+  account.budgets = null;
   if (account.suspension) account.suspension = { ...account.suspension, reason: '' };
   book.changes.settings = true;
   const entry = book.post(

@@ -2,14 +2,16 @@
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { mergeInBurnOrder } from '../allocation/allocation.ts';
-import { demandsByOperation } from '../allocation/waterfall.ts';
+import { demandsByOperation, toDemands } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
+import { applyCounts, planCounts } from '../budget-counts.ts';
+import { addedBy, addShares } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves } from '../moves.ts';
 import { priceAmount, type RequestedAmount } from '../requested-amount.ts';
-import { entryFields } from '../reservation.ts';
+import { entryFields, jobOf } from '../reservation.ts';
 import { refuseNewWork } from '../suspension.ts';
 
 export type RaiseReservation = {
@@ -29,6 +31,8 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   if (priced instanceof Failure) return priced;
   const overLimit = checkCallerLimits(book, priced.credits);
   if (overLimit) return overLimit;
+  const counts = planCounts(book, jobOf(reservation), addedBy(priced));
+  if (counts instanceof Failure) return counts;
   const added = allocate(book, priced.credits, priced.lines);
   if (added instanceof Failure) return added;
 
@@ -46,6 +50,11 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   reservation.allocations = mergeInBurnOrder(book, [...reservation.allocations, ...added]);
   if (reservation.heldFor || includesLimitedGrant(book, added))
     reservation.heldFor = [...(reservation.heldFor ?? []), ...demandsByOperation(priced.lines)];
+  if (reservation.heldByOperation) {
+    const demands = toDemands(priced.credits, priced.lines);
+    reservation.heldByOperation = addShares(reservation.heldByOperation, demands);
+  }
+  applyCounts(book, counts, origin);
   book.changes.reservations.markChanged(reservation);
   return {
     kind: 'RaiseReservation',

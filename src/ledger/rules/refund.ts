@@ -11,6 +11,8 @@ import {
   totalCredits,
 } from '../allocation/allocation.ts';
 import type { Book } from '../book.ts';
+import { returnCounts } from '../budget-counts.ts';
+import { refundShares } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Move, Origin, UnsealedEntry } from '../entry.ts';
@@ -60,6 +62,7 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   const entry = postRefund(book, command, original, credits, moves, origin);
   for (const { grantId } of restoredGrants) scheduleExpiry(book, book.getGrant(grantId), origin);
   const newGrants = toGrantAgain.map((allocation) => grantAgain(book, allocation, entry));
+  if (book.account.budgets) returnToBudgets(book, original, credits, origin);
   original.refunded += credits;
   book.changes.refundables.markChanged(original);
   return {
@@ -71,6 +74,20 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     newGrants,
     entrySeq: entry.seq,
   } as const;
+}
+
+/** Only where the period of the job is not over: what a period has used is not changed later. */
+function returnToBudgets(book: Book, original: RefundableEntry, credits: bigint, origin: Origin) {
+  const { start, labels } = original;
+  // It was not loaded where the account had no budget before this unit of work. A new one counts no earlier job.
+  if (!start) return;
+  returnCounts(
+    book,
+    { startSeq: start.seq, startedAt: start.at, labels },
+    { credits: -credits, byOperation: () => refundShares(original, credits) },
+    origin,
+    { withinPeriod: true },
+  );
 }
 
 const postRefund = (

@@ -3,10 +3,12 @@
  * reservation holds nothing any more; releasing it makes a late commit impossible.
  */
 import type { Book } from '../book.ts';
+import { returnCounts } from '../budget-counts.ts';
+import { returnedByEnd } from '../budgeted-operations.ts';
 import type { Origin } from '../entry.ts';
 import { reservationEnded, reservationNotFound } from '../failures.ts';
 import { toReturnMoves } from '../moves.ts';
-import { canCommit, entryFields, heldCredits } from '../reservation.ts';
+import { canCommit, entryFields, heldCredits, jobOf } from '../reservation.ts';
 
 export type Release = { readonly kind: 'Release'; readonly reservationId: string };
 
@@ -27,11 +29,13 @@ export function release(book: Book, command: Release, origin: Origin) {
     },
     origin,
   );
+  returnCounts(book, jobOf(reservation), returnedByEnd(reservation), origin);
   reservation.state = 'RELEASED';
   reservation.returned += released;
   reservation.allocations = [];
   reservation.expiredAllocations = [];
   reservation.heldFor = null;
+  reservation.heldByOperation = null;
   reservation.endedAt = book.now;
   book.changes.reservations.markChanged(reservation);
   return { kind: 'Release', reservation, released, entrySeq: entry.seq } as const;

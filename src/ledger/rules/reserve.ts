@@ -1,8 +1,10 @@
 /** Reserve: sets credits aside for a job that is about to run. */
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
-import { demandsByOperation } from '../allocation/waterfall.ts';
+import { demandsByOperation, toDemands } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
+import { applyCounts, hasOperationBudget, newJob, planCounts } from '../budget-counts.ts';
+import { addedBy } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { invalidField } from '../failures.ts';
@@ -38,6 +40,8 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (overLimit) return overLimit;
   const paused = checkPauseFloor(book, command.criticality, priced.lines);
   if (paused) return paused;
+  const counts = planCounts(book, newJob(book, command.labels), addedBy(priced));
+  if (counts instanceof Failure) return counts;
   const allocations = allocate(book, priced.credits, priced.lines);
   if (allocations instanceof Failure) return allocations;
 
@@ -51,6 +55,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     allocations,
     expiredAllocations: [],
     heldFor: includesLimitedGrant(book, allocations) ? demandsByOperation(priced.lines) : null,
+    heldByOperation: hasOperationBudget(book) ? toDemands(priced.credits, priced.lines) : null,
     expiresAt: book.now + ttlMs,
     entrySeq: book.account.seq + 1n,
     createdAt: book.now,
@@ -76,6 +81,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     origin,
   );
   book.addReservation(reservation);
+  applyCounts(book, counts, origin);
   return { kind: 'Reserve', reservation, entrySeq: entry.seq, lines: priced.lines } as const;
 }
 

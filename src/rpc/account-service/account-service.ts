@@ -13,6 +13,7 @@ import {
   suspendAccount,
   updateAccount,
 } from './accounts.ts';
+import { getBudgets, removeBudget, setBudget } from './budgets.ts';
 import { eraseAccountData } from './erase-account-data.ts';
 import { grantCredits, listGrants, updateGrant, voidGrant } from './grants.ts';
 import { listPacks, offerPack, withdrawPack } from './packs.ts';
@@ -32,6 +33,9 @@ export function accountService(context: ServiceContext): AccountServiceServer {
     closeAccount: mutation('CloseAccount', closeAccount, closeStatements),
     suspendAccount: mutation('SuspendAccount', suspendAccount),
     resumeAccount: mutation('ResumeAccount', resumeAccount),
+    setBudget: mutation('SetBudget', setBudget),
+    removeBudget: mutation('RemoveBudget', removeBudget),
+    getBudgets: unary('GetBudgets', getBudgets),
     eraseAccountData: submitting('EraseAccountData', eraseAccountData),
     grantCredits: mutation('GrantCredits', grantCredits),
     voidGrant: mutation('VoidGrant', voidGrant),

@@ -20,6 +20,7 @@ import {
   suspendAccount,
   updateAccount,
 } from '../account-service/accounts.ts';
+import { removeBudget, setBudget } from '../account-service/budgets.ts';
 import { grantCredits, updateGrant, voidGrant } from '../account-service/grants.ts';
 import type { Access } from '../call/access.ts';
 import { failureOf } from '../call/failure-of.ts';
@@ -60,6 +61,8 @@ const MUTATIONS: {
   updateGrant: { prepare: updateGrant, resultField: 16 },
   suspendAccount: { prepare: suspendAccount, resultField: 17 },
   resumeAccount: { prepare: resumeAccount, resultField: 18 },
+  setBudget: { prepare: setBudget, resultField: 19 },
+  removeBudget: { prepare: removeBudget, resultField: 20 },
 };
 /**
  * Mutations of one batch that are with the lanes at the same time: as many as two units of work take. Calls that

@@ -13,6 +13,8 @@ export const ADMINISTRATIVE: ReadonlySet<Method> = new Set([
   'CloseAccount',
   'SuspendAccount',
   'ResumeAccount',
+  'SetBudget',
+  'RemoveBudget',
   'EraseAccountData',
   'MoveAccount',
   'GrantCredits',

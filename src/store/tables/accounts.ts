@@ -12,6 +12,7 @@ import {
   levelName,
   parseLevelName,
 } from '../../pricing/low-balance-level.ts';
+import { fromBudgets, type StoredBudget, toBudgets } from './budgets.ts';
 
 type StoredAutoTopUp = {
   readonly pack_id: string;
@@ -89,6 +90,9 @@ export const accounts = defineTable({
     )
       .as(toCallerDays, fromCallerDays)
       .nullable(),
+    budgets: json<readonly StoredBudget[]>('settings', 'in the order of their ids; null: none')
+      .as(toBudgets, fromBudgets)
+      .nullable(),
     seq: bigint('updated', 'of the newest entry'),
     grantCount: bigint('updated', 'number of the newest grant'),
     eventCount: bigint('updated', 'seq of the newest event'),
@@ -135,7 +139,7 @@ export const accounts = defineTable({
     accounts_by_plan: { on: ['planId', 'accountId'] },
   },
   privileges: 'select, insert, update',
-  unanalyzed: ['suspension', 'labels', 'autoTopUp', 'topUps', 'eventsHash', 'lastHash'],
+  unanalyzed: ['suspension', 'labels', 'autoTopUp', 'topUps', 'eventsHash', 'budgets', 'lastHash'],
   fillfactor: 70,
 });
 

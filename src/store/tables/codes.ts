@@ -32,6 +32,8 @@ export const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   UPDATE_GRANT: 26,
   SUSPEND_ACCOUNT: 27,
   RESUME_ACCOUNT: 28,
+  SET_BUDGET: 29,
+  REMOVE_BUDGET: 30,
 };
 
 export const METHOD_CODES: Readonly<Record<Method, number>> = {
@@ -56,6 +58,8 @@ export const METHOD_CODES: Readonly<Record<Method, number>> = {
   UpdateGrant: 19,
   SuspendAccount: 20,
   ResumeAccount: 21,
+  SetBudget: 22,
+  RemoveBudget: 23,
 };
 
 /** The same numbers as in the enum Reservation.State of the protos. Reservations that ended otherwise have no row. */

@@ -1,6 +1,7 @@
 /** Every table, and its MikroORM entity. The migrations create them; a test compares the two. */
 import { entityOf } from '../../pg/entity.ts';
 import { accounts } from './accounts.ts';
+import { budgetCounters } from './budgets.ts';
 import { callerQuotas } from './caller-quotas.ts';
 import { clockAcceptances } from './clock-acceptances.ts';
 import { clockHeartbeats } from './clock-heartbeats.ts';
@@ -31,6 +32,7 @@ export const tables = [
   refunded,
   purchases,
   customPacks,
+  budgetCounters,
   callerQuotas,
   statements,
   events,
@@ -52,6 +54,7 @@ export const entities = {
   refunded: entityOf(refunded),
   purchases: entityOf(purchases),
   customPacks: entityOf(customPacks),
+  budgetCounters: entityOf(budgetCounters),
   callerQuotas: entityOf(callerQuotas),
   statements: entityOf(statements),
   events: entityOf(events),

@@ -53,6 +53,12 @@ const columns = {
   )
     .as(toDemands, fromDemands)
     .nullable(),
+  heldByOperation: jsonText<readonly StoredDemand[]>(
+    'updated',
+    '[[operation, credits], …] not committed, where a budget counts operations; else null',
+  )
+    .as(toDemands, fromDemands)
+    .nullable(),
   caller: text('inserted', 'who reserved'),
   reference: text('inserted', "the caller's name for the job; null: none").nullIs(''),
   labels: jsonText<Labels>('inserted', '{"name": "value"}; null: none')
@@ -94,7 +100,7 @@ export const reservations = defineTable({
     reservations_by_age: { on: ['state', 'createdAt', 'reservationId'] },
   },
   privileges: 'select, insert, update, delete',
-  unanalyzed: ['allocations', 'expiredAllocations', 'heldFor', 'labels'],
+  unanalyzed: ['allocations', 'expiredAllocations', 'heldFor', 'heldByOperation', 'labels'],
 });
 
 function toAllocations(stored: readonly StoredAllocation[]): readonly Allocation[] {

@@ -98,7 +98,7 @@ create view running_reservations as
     credits, committed, returned, allocations, expired_allocations, held_for,
     created_at, expires_at, late,
     ${spelled('over_commit_policy', OVER_COMMIT_POLICY_CODES)} as over_commit_policy,
-    plan_id, rate_card_version, caller, reference, labels, entry_seq
+    plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation
   from reservations;
 
 -- The salted hash of an entry's personal data and request. The hash chain covers this hash.
@@ -186,10 +186,19 @@ create function erase_account_data(
         where after_seq = 0 and seq <= event_seq and last_error <> ''
         limit at_most)
       returning 1
+    ), erased_counters as (
+      -- Their values are those of labels. A closed account counts nothing any more.
+      delete from budget_counters
+      where (account_id, since, period_from, value) in (
+        select account_id, since, period_from, value
+        from erasure join budget_counters using (account_id)
+        where after_seq = 0
+        limit at_most)
+      returning 1
     ), rows_beside as (
       select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
         + (select count(*) from erased_grants) + (select count(*) from erased_events)
-        + (select count(*) from erased_deliveries) as erased
+        + (select count(*) from erased_deliveries) + (select count(*) from erased_counters) as erased
     ), changed_account as (
       -- Replicas that have the account in memory read it again.
       update accounts set version = version + 1

@@ -1,4 +1,5 @@
 /** Decides one request on an account that is settled. A refusal has changed nothing. */
+import { removeBudget, setBudget } from './budgets.ts';
 import { offerPack, purchase, withdrawPack } from './buy.ts';
 import { resumeAccount, suspendAccount, updateGrant, voidGrant } from './corrections.ts';
 import { closeAccount, grantCredits, moveAccount, openAccount, updateAccount } from './govern.ts';
@@ -38,6 +39,10 @@ function apply(state: AccountState, request: Request, deciding: Deciding): First
       return suspendAccount(state, request.value, deciding);
     case 'resumeAccount':
       return resumeAccount(state, request.value, deciding);
+    case 'setBudget':
+      return setBudget(state, request.value, deciding);
+    case 'removeBudget':
+      return removeBudget(state, request.value, deciding);
     case 'moveAccount':
       return moveAccount(state, request.value, deciding);
     case 'grantCredits':

@@ -6,6 +6,7 @@ import {
   Reservation_State,
 } from '../../../src/gen/billing/v1/ledger.ts';
 import type { PricedUsage, Usages } from '../../../src/gen/billing/v1/pricing.ts';
+import { overBudget, reportBudgets } from './budgets.ts';
 import { commitParts, lateParts, stillNeeded } from './commit-parts.ts';
 import { addGrant, namesOf } from './due.ts';
 import { freeOf, fund, grantsFor, heldOf, returnMoves, voidedOf } from './funding.ts';
@@ -118,6 +119,9 @@ export function reserve(
   const refusal = refusalOfWork(state, request, priced, now);
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
+  const job = { seq: state.seq + 1n, at: now, labels: request.labels };
+  const over = overBudget(state, job, priced.credits);
+  if (over) return over;
   const held = fund(state, toNeeds(priced), now);
   if (held instanceof Refusal) return held;
   const { credits, lines } = priced;
@@ -157,6 +161,7 @@ export function reserve(
     author,
   );
   state.reservations.set(reservationId, reservation);
+  reportBudgets(state, job, credits);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),
@@ -176,6 +181,9 @@ export function charge(
   const refusal = refusalOfWork(state, request, priced, now);
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
+  const job = { seq: state.seq + 1n, at: now, labels: request.labels };
+  const over = overBudget(state, job, priced.credits);
+  if (over) return over;
   const parts = fund(state, toNeeds(priced), now);
   if (parts instanceof Refusal) return parts;
   const { credits, lines } = priced;
@@ -192,6 +200,7 @@ export function charge(
     planId: state.planId,
     reservationId: '',
   });
+  reportBudgets(state, job, credits);
   return {
     credits,
     balance: balanceOf(state, now),
@@ -222,6 +231,9 @@ const overageLast = (parts: readonly Part[]): readonly Part[] => [
   ...parts.filter(({ grantId }) => grantId !== OVERAGE),
   ...parts.filter(({ grantId }) => grantId === OVERAGE),
 ];
+
+/** As budgets count it. */
+const jobOf = ({ seq, createdAt, labels }: ReservationState) => ({ seq, at: createdAt, labels });
 
 const notFound = (reservationId: string): Refusal =>
   new Refusal('RESERVATION_NOT_FOUND', { reservation_id: reservationId });
@@ -260,6 +272,8 @@ export function raise(
   if (unwanted) return unwanted;
   const priced = amountOf(request);
   if (priced instanceof Refusal) return priced;
+  const over = overBudget(state, jobOf(before), priced.credits);
+  if (over) return over;
   const added = fund(state, toNeeds(priced), now);
   if (added instanceof Refusal) return added;
   const { credits, lines } = priced;
@@ -282,6 +296,7 @@ export function raise(
     heldFor: isForUsages ? [...(before.heldFor ?? []), ...needsOf(lines)] : null,
   };
   state.reservations.set(reservation.reservationId, reservation);
+  reportBudgets(state, jobOf(before), credits);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),
@@ -390,6 +405,9 @@ export function commit(
   const ofGrants = used.filter(({ grantId }) => grantId !== OVERAGE);
   const ofOverage = used.filter(({ grantId }) => grantId === OVERAGE);
   const committed = totalOf(used);
+  const more = committed + (isFinal || isLate ? 0n : totalOf(rest)) - totalOf(before.held);
+  const over = overBudget(state, jobOf(before), more);
+  if (over) return over;
   const { lines } = priced;
   const given = isFinal ? [...rest, ...spared] : spared;
   const entry = state.post(
@@ -409,6 +427,7 @@ export function commit(
   recordSpending(state, entry.seq, now, mergeParts([...ofGrants, ...ofOverage]), uses, before);
   const reservation = afterCommit(before, priced, parts, isFinal, isLate, now);
   state.reservations.set(before.reservationId, reservation);
+  reportBudgets(state, jobOf(before), more);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),

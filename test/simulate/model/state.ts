@@ -16,6 +16,7 @@ import {
 } from '../../../src/gen/billing/v1/ledger.ts';
 import type { PricedUsage } from '../../../src/gen/billing/v1/pricing.ts';
 import { type Level, type PlanPack, planOf, type SimulatedPlan, type Validity } from '../plans.ts';
+import type { ModelBudget } from './budgets.ts';
 import { monthOf } from './calendar.ts';
 
 export type Labels = ReadonlyMap<string, string>;
@@ -203,6 +204,9 @@ export class AccountState {
   /** Of purchases by checkout: who bought, and how long the credits last. */
   orders = new Map<string, { readonly author: Author; readonly validity: Validity }>();
   packs = new Map<string, CustomPack>();
+  budgets = new Map<string, ModelBudget>();
+  /** The highest cap of a soft budget that an event has told, by budget, period and value. */
+  toldCaps = new Map<string, bigint>();
   /** Overage used, less what was refunded in the same month. */
   overage = new Map<string, bigint>();
   /** In the order of their seqs. Both lists only grow, and copies share their items. */
@@ -222,6 +226,8 @@ export class AccountState {
     copy.spendings = new Map(this.spendings);
     copy.purchases = new Map(this.purchases);
     copy.packs = new Map(this.packs);
+    copy.budgets = new Map(this.budgets);
+    copy.toldCaps = new Map(this.toldCaps);
     copy.orders = new Map(this.orders);
     copy.overage = new Map(this.overage);
     copy.posted = [];
