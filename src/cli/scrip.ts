@@ -11,6 +11,7 @@ import {
 import { accountTopUp } from './account-top-up.ts';
 import { anchorWrite } from './anchor.ts';
 import { balance } from './balance.ts';
+import { budgets } from './budgets.ts';
 import { charge, estimate, refund } from './charge.ts';
 import { clockAccept, clockStatus } from './clock.ts';
 import { group, program } from './command.ts';
@@ -67,6 +68,7 @@ export const scrip = program([
   grant,
   balance,
   grants,
+  budgets,
   history,
   statement,
   events,

@@ -297,6 +297,42 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('account resume nobody --reason x', 1),
     stranger('account resume cloud --reason x'),
   ],
+  'budgets set': [
+    service('account open members --plan verts --request-id open-7'),
+    service("grant members --credits 1000 --reason 'to share' --request-id grant-7"),
+    service(
+      "budgets set members per-user --per user --credits 100 --period day --except ann=150 --except bot=unlimited --reason 'members share it' --request-id budget-1",
+    ),
+    service('charge members --credits 60 --label user=bob --request-id charge-71'),
+    service('charge members --credits 41 --label user=bob --request-id charge-72', 4),
+    service('charge members --credits 120 --label user=ann --request-id charge-73'),
+    service(
+      "budgets set members scans --per-operation --value image.upscale --credits 9 --period total --soft --reason 'watch it' --request-id budget-2 --json",
+    ),
+    service('budgets set members per-user --credits 5 --period day --reason x', 2),
+    service('budgets set members per-user --per user --credits 5 --period year --reason x', 2),
+    service(
+      "budgets set members per-user --per user --credits 5 --period day --except 'ann' --reason x",
+      2,
+    ),
+    service('budgets set nobody per-user --per user --credits 5 --period day --reason x', 1),
+    stranger('budgets set members per-user --per user --credits 5 --period day --reason x'),
+  ],
+  'budgets show': [
+    service('budgets show members'),
+    service('budgets show members per-user --value bob --json'),
+    service('budgets show members --limit 1'),
+    service('budgets show members none', 1),
+    service('budgets show cloud', 1),
+    service('budgets show', 2),
+    stranger('budgets show members'),
+  ],
+  'budgets remove': [
+    service('budgets remove members scans --reason over --request-id budget-3'),
+    service('budgets remove members scans --reason over --request-id budget-4', 1),
+    service('budgets remove members scans', 2),
+    stranger('budgets remove members scans --reason over'),
+  ],
   'account close': [
     service('account close acme --request-id close-1'),
     service('account close', 2),

@@ -1,5 +1,10 @@
 /** Errors of Scrip as answers of HTTP. */
-import { InsufficientCredits, OverageLimitReached, type ScripError } from '@scrip/client';
+import {
+  BudgetExceeded,
+  InsufficientCredits,
+  OverageLimitReached,
+  type ScripError,
+} from '@scrip/client';
 
 export type HttpError = {
   readonly status: number;
@@ -14,6 +19,7 @@ const STATUS_OF_REASON: Readonly<Record<string, number>> = {
   INSUFFICIENT_CREDITS: 402,
   OVERAGE_LIMIT_REACHED: 402,
   PAUSED_BELOW_FLOOR: 402,
+  BUDGET_EXCEEDED: 402,
   CHECKOUT_NOT_CONFIGURED: 503,
   OVERLOADED: 503,
 };
@@ -43,7 +49,7 @@ export function toHttpError(error: ScripError): HttpError {
   return {
     status,
     ...(retryMs !== undefined && { retryAfter: Math.max(1, Math.ceil(retryMs / 1_000)) }),
-    body: { error: { ...contentOf(error, status), ...shortfallOf(error) } },
+    body: { error: { ...contentOf(error, status), ...shortfallOf(error), ...budgetOf(error) } },
   };
 }
 
@@ -72,4 +78,11 @@ function shortfallOf(error: ScripError) {
     shortfall: error.shortfall,
     packs: error.offers.map(({ pack, quantity }) => ({ pack_id: pack?.packId, quantity })),
   };
+}
+
+/** Which member is over which cap, and until when. */
+function budgetOf(error: ScripError) {
+  if (!(error instanceof BudgetExceeded)) return {};
+  const { value, cap, used, requested, resetsAt } = error;
+  return { budget: { value, cap, used, requested, resets_at: resetsAt } };
 }
