@@ -253,6 +253,13 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('purchases mismatched'),
     service('purchases mismatched shop', 2),
   ],
+  'purchases packs': [
+    service('purchases packs shop'),
+    service('purchases packs shop --json'),
+    service('purchases packs nobody', 1),
+    service('purchases packs', 2),
+    stranger('purchases packs shop'),
+  ],
   'purchases resolve': [
     service('purchases resolve shop {purchase} --reason x', 2),
     stranger('purchases resolve shop {purchase} --accept --reason x'),
