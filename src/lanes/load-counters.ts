@@ -1,9 +1,9 @@
 /** Reads the counters of budgets that the tasks of a unit of work may change. Most accounts have no budgets. */
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
-import type { Budget, BudgetCounterKey, BudgetCounters } from '../ledger/budget.ts';
-import { counterName } from '../ledger/budget.ts';
+import { type BudgetCounters, counterName } from '../ledger/budget.ts';
 import { counterKeysOf, type Job } from '../ledger/budget-counts.ts';
+import type { Command } from '../ledger/decide.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { RequestedAmount } from '../ledger/requested-amount.ts';
 import { jobOf, type Reservation } from '../ledger/reservation.ts';
@@ -30,72 +30,84 @@ export async function loadCounters(
   cached: ReadonlyMap<string, CachedAccount>,
   now: number,
 ): Promise<ReadonlyMap<string, BudgetCounters>> {
-  const counters = new Map<string, BudgetCounters>();
-  const missing: CounterToLoad[] = [];
   const budgeted = accounts.filter(({ budgets }) => budgets !== null);
-  const isBudgeted = (row: RefundableEntry) => budgeted.some((account) => isOf(row, account));
+  const refundables = Map.groupBy(rows.refundables, ({ accountId }) => accountId);
+  const named = budgeted.flatMap(({ accountId }) => refundables.get(accountId) ?? []);
   await loadJobStarts(
     em,
-    rows.refundables.filter((row) => row.start === null && isBudgeted(row)),
+    named.filter(({ start }) => start === null),
   );
+  const commands = Map.groupBy(commandsOf(tasks), ({ accountId }) => accountId);
+  const reservations = Map.groupBy(rows.reservations, ({ accountId }) => accountId);
+  const counters = new Map<string, BudgetCounters>();
+  const missing: CounterToLoad[] = [];
   for (const account of budgeted) {
-    const { accountId, budgets } = account;
+    const { accountId } = account;
     const known: BudgetCounters = cached.get(accountId)?.budgetCounters ?? new Map();
     counters.set(accountId, known);
     const version = cached.has(accountId) ? account.version : null;
-    for (const key of keysOf(account, budgets ?? [], tasks, rows, now)) {
-      const name = counterName(key);
-      if (known.has(name)) continue;
-      known.set(name, { accountId, ...key, used: 0n, reportedCap: null });
-      missing.push({ accountId, ...key, version });
-    }
+    const jobs = [
+      ...jobsOfCommands(account, commands.get(accountId) ?? [], now),
+      ...jobsOfReservations(reservations.get(accountId) ?? [], commands.get(accountId) ?? []),
+      ...jobsOfRefundables(refundables.get(accountId) ?? []),
+    ];
+    for (const { job, operations } of jobs)
+      for (const key of counterKeysOf(account.budgets ?? [], job, operations)) {
+        const name = counterName(key);
+        if (known.has(name)) continue;
+        known.set(name, { accountId, ...key, used: 0n, reportedCap: null });
+        missing.push({ accountId, ...key, version });
+      }
   }
   for (const counter of await loadBudgetCounters(em, missing))
     counters.get(counter.accountId)?.set(counterName(counter), counter);
   return counters;
 }
 
-const isOf = (row: { readonly accountId: string }, { accountId }: Account): boolean =>
-  row.accountId === accountId;
+type AccountCommand = { readonly accountId: string; readonly command: Command };
 
-function* keysOf(
-  account: Account,
-  budgets: readonly Budget[],
-  tasks: readonly Task[],
-  { reservations, refundables }: JobRows,
+const commandsOf = (tasks: readonly Task[]): readonly AccountCommand[] =>
+  tasks.flatMap((task) => ('command' in task ? [task] : []));
+
+/** A job whose counters are needed, and the operations that it may use. */
+type KnownJob = { readonly job: Job; readonly operations: Iterable<string> };
+
+/** Jobs that begin. Whatever becomes of the commands before it, one begins after all budgets that are loaded. */
+const jobsOfCommands = (
+  { seq, lastAt }: Account,
+  commands: readonly AccountCommand[],
   now: number,
-): Generator<BudgetCounterKey, void, void> {
-  const startedAt = Math.max(now, account.lastAt);
-  // Whatever becomes of the tasks before it, a new job begins after all budgets that are loaded.
-  const startSeq = account.seq + 1n;
-  const named = new Map<string, Set<string>>();
-  for (const task of tasks) {
-    if (!('command' in task) || !isOf(task, account)) continue;
-    const { command } = task;
-    if (command.kind === 'Reserve' || command.kind === 'Charge') {
-      const job: Job = { startSeq, startedAt, labels: command.labels };
-      yield* counterKeysOf(budgets, job, operationsOf(command.amount));
-    } else if ('reservationId' in command) {
-      const operations = named.get(command.reservationId) ?? new Set();
-      named.set(command.reservationId, operations);
-      if ('amount' in command)
-        for (const operation of operationsOf(command.amount)) operations.add(operation);
-    }
-  }
-  for (const reservation of reservations) {
-    if (!isOf(reservation, account)) continue;
-    const operations = named.get(reservation.reservationId) ?? new Set();
-    for (const { operation } of reservation.heldByOperation ?? [])
-      if (operation !== null) operations.add(operation);
-    yield* counterKeysOf(budgets, jobOf(reservation), operations);
-  }
-  for (const refundable of refundables) {
-    const { start, labels, usages } = refundable;
-    if (!start || !isOf(refundable, account)) continue;
-    const job = { startSeq: start.seq, startedAt: start.at, labels };
-    yield* counterKeysOf(budgets, job, operationsOf({ usages: usages.map(({ usage }) => usage) }));
-  }
+): readonly KnownJob[] =>
+  commands.flatMap(({ command }) => {
+    if (command.kind !== 'Reserve' && command.kind !== 'Charge') return [];
+    const startedAt = Math.max(now, lastAt);
+    const job = { startSeq: seq + 1n, startedAt, labels: command.labels };
+    return [{ job, operations: operationsOf(command.amount) }];
+  });
+
+/** What a reservation holds for operations, and what its commands raise or commit. */
+function jobsOfReservations(
+  reservations: readonly Reservation[],
+  commands: readonly AccountCommand[],
+): readonly KnownJob[] {
+  const jobs = reservations.map((reservation) => {
+    const held = reservation.heldByOperation?.flatMap(({ operation }) => operation ?? []);
+    return { reservation, job: jobOf(reservation), operations: new Set(held) };
+  });
+  const byId = new Map(jobs.map((known) => [known.reservation.reservationId, known.operations]));
+  for (const { command } of commands)
+    if ('reservationId' in command && 'amount' in command)
+      for (const operation of operationsOf(command.amount))
+        byId.get(command.reservationId)?.add(operation);
+  return jobs;
 }
+
+const jobsOfRefundables = (refundables: readonly RefundableEntry[]): readonly KnownJob[] =>
+  refundables.flatMap(({ start, labels, usages }) => {
+    if (!start) return [];
+    const job = { startSeq: start.seq, startedAt: start.at, labels };
+    return [{ job, operations: usages.map(({ usage }) => usage.operation) }];
+  });
 
 const operationsOf = (amount: RequestedAmount | 'all'): readonly string[] =>
   amount !== 'all' && 'usages' in amount ? amount.usages.map(({ operation }) => operation) : [];

@@ -307,7 +307,7 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     stranger('account resume cloud --reason x'),
   ],
   'budgets set': [
-    service('account open members --plan verts --request-id open-7'),
+    service('account open members --plan perfectparser --request-id open-7'),
     service("grant members --credits 1000 --reason 'to share' --request-id grant-7"),
     service(
       "budgets set members per-user --per user --credits 100 --period day --except ann=150 --except bot=unlimited --reason 'members share it' --request-id budget-1",
