@@ -39,7 +39,7 @@ const set = mutationCommand('set', {
     'name as a whole. Work without the label counts as a value of its own.',
   examples: [
     'acme per-user --per user --credits 100 --period day --reason "members share the account"',
-    'acme per-user --per user --credits 100 --period day --except ann=500 --except bot=unlimited --reason "ticket 17"',
+    'acme per-user --per user --credits 100 --period day --except ann=500 --except bot=unlimited --reason x',
     'acme scans --per-operation --value image.scan --credits 5000 --period month --soft --reason "watch it"',
   ],
 })

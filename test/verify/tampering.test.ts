@@ -19,6 +19,7 @@ const TABLES = [
   'reservations',
   'entries',
   'custom_packs',
+  'budget_counters',
   'plan_versions',
   'rate_cards',
   'purchases',
