@@ -277,7 +277,8 @@ function defer(queued: Queued) {
 }
 
 function recordUnit({ task, waitedMs }: Queued, unit: UnitRecord) {
-  for (const { call } of requestsOf(task)) call?.entered(unit, waitedMs);
+  if (task.type === 'request') task.call?.entered(unit, waitedMs);
+  else for (const { call } of requestsOf(task)) call?.entered(unit, waitedMs);
 }
 
 /**
