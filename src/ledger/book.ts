@@ -59,7 +59,7 @@ const withItem = <Item>(items: ReadonlySet<Item>, item: Item): ReadonlySet<Item>
   items.size === 0 ? new Set([item]) : (items as Set<Item>).add(item);
 
 /** What a unit of work added, and what it loaded and changed. */
-class Changes<Item> {
+export class Changes<Item> {
   added: ReadonlySet<Item> = EMPTY;
   changed: ReadonlySet<Item> = EMPTY;
 
@@ -71,7 +71,20 @@ class Changes<Item> {
   markChanged(item: Item) {
     if (!this.added.has(item)) this.changed = withItem(this.changed, item);
   }
+
+  /** The same changes, of the copies of the items. */
+  copy(copyOf: (item: Item) => Item): Changes<Item> {
+    const copy = new Changes<Item>();
+    copy.added = copySet(this.added, copyOf);
+    copy.changed = copySet(this.changed, copyOf);
+    return copy;
+  }
 }
+
+export const copySet = <Item>(
+  items: ReadonlySet<Item>,
+  copyOf: (item: Item) => Item,
+): ReadonlySet<Item> => (items.size === 0 ? items : new Set(Array.from(items, copyOf)));
 
 /** What a unit of work loads of an account. */
 export type LoadedAccount = {
@@ -119,7 +132,7 @@ export class Book {
   /** Those that were loaded, and those of budgets that were set since. Null: none. */
   budgetCounters: BudgetCounters | null;
   /** seq of the newest entry when the account was loaded. */
-  readonly #loadedSeq: bigint;
+  loadedSeq: bigint;
   readonly nextReservationExpiry: number | null;
   /** The time of the unit of work, and never earlier than the account's `lastAt`. */
   readonly now: number;
@@ -159,7 +172,7 @@ export class Book {
     this.customPacks = [...loaded.customPacks];
     this.refundables = new Map(loaded.refundables.map((r) => [r.seq, r]));
     this.budgetCounters = loaded.budgetCounters;
-    this.#loadedSeq = loaded.account.seq;
+    this.loadedSeq = loaded.account.seq;
     this.nextReservationExpiry = loaded.nextReservationExpiry;
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;
@@ -241,7 +254,7 @@ export class Book {
     const { accountId } = this.account;
     // A budget of this unit of work has counted nothing before.
     assert(
-      key.since > this.#loadedSeq,
+      key.since > this.loadedSeq,
       `a counter of budget ${key.since} of ${accountId} was not loaded`,
     );
     const counter = { accountId, ...key, used: 0n, reportedCap: null };

@@ -264,7 +264,9 @@ function withSums(account: Account, grants: readonly Grant[]): Account {
 /** A deep copy of everything that can change in a book. */
 export const snapshotOf = (book: Book) => {
   const { account, grants, reservations, purchases, customPacks, refundables, changes } = book;
+  const { budgetCounters } = book;
   return structuredClone({
+    budgetCounters,
     account,
     grants,
     reservations,

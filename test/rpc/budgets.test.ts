@@ -180,6 +180,39 @@ describe('a budget', () => {
     expect(await uses(accountId)).toEqual(['per-user ann: 70 of 100']);
   });
 
+  test('counts nothing of an atomic batch that is refused, and all of one that is not', async () => {
+    const accountId = await openWithCredits(scrip, 1_000n);
+    await set(accountId, perUser({ budgetId: 'before', period: BudgetPeriod.WEEK }));
+    const chargeOf = (user: string, credits: bigint) =>
+      ({ $case: 'charge', value: { ...work(accountId, user), credits } }) as const;
+    const setWith = () =>
+      ({
+        $case: 'setBudget',
+        value: { ...work(accountId, null), budget: perUser({ credits: 30n }), reason: 'members' },
+      }) as const;
+    const atomic = async (
+      mutations: (ReturnType<typeof chargeOf> | ReturnType<typeof setWith>)[],
+    ) => {
+      const all = mutations.map((mutation) => ({ mutation }));
+      const { results } = await scrip.billing.batch({ atomic: true, mutations: all });
+      return results.map(({ result }) =>
+        result?.$case === 'error' ? result.value.reason : result?.$case,
+      );
+    };
+    await charge(accountId, 'ann', 40n);
+    const tooMuch = [chargeOf('ann', 20n), setWith(), chargeOf('ann', 25n), chargeOf('ann', 6n)];
+    const not = 'BATCH_REFUSED';
+    expect(await atomic(tooMuch)).toEqual([not, not, not, 'BUDGET_EXCEEDED']);
+    expect(await uses(accountId)).toEqual(['before ann: 40 of 100']);
+    const enough = [chargeOf('ann', 20n), setWith(), chargeOf('ann', 25n), chargeOf('bob', 6n)];
+    expect(await atomic(enough)).toEqual(['charge', 'setBudget', 'charge', 'charge']);
+    await charge(accountId, 'ann', 5n);
+    expect(await uses(accountId, other)).toEqual([
+      ...['before ann: 90 of 100', 'before bob: 6 of 100'],
+      ...['per-user ann: 30 of 30', 'per-user bob: 6 of 30'],
+    ]);
+  });
+
   test('counts operations', async () => {
     const accountId = await openWithCredits(scrip, 1_000n);
     const dimension = { $case: 'operation', value: true } as const;
