@@ -55,6 +55,7 @@ export class Budgets {
     erasure: Erasure,
     report: Report,
   ) {
+    if (budgets?.length === 0) report('budgets are an empty list, which the service never writes');
     this.#compareBudgets(budgets ?? [], report);
     if (this.#isErased) {
       if (erasure.ended && counters.length > 0)
