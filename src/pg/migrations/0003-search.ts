@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Indexes for lists of accounts by label and by state. */
-export class Migration0005Search extends Migration {
+export class Migration0003Search extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }
