@@ -107,6 +107,9 @@ create index accounts_statement_due on accounts (statement_due_at) where stateme
 create index accounts_top_up_due on accounts (top_up_due_at) where top_up_due_at is not null;
 create index accounts_auto_top_up on accounts (plan_id, account_id) where auto_top_up is not null;
 create index accounts_by_plan on accounts (plan_id, account_id);
+create index accounts_by_label on accounts using gin (labels);
+create index accounts_closed on accounts (account_id) where state = 'CLOSED';
+create index accounts_suspended on accounts (account_id) where suspension is not null;
 alter table accounts alter column suspension set statistics 0,
   alter column labels set statistics 0,
   alter column auto_top_up set statistics 0,

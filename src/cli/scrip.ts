@@ -1,13 +1,13 @@
 /** The commands of `scrip`. */
 import {
   accountClose,
-  accountList,
   accountMove,
   accountOpen,
   accountResume,
   accountShow,
   accountSuspend,
 } from './account.ts';
+import { accountList } from './account-list.ts';
 import { accountTopUp } from './account-top-up.ts';
 import { anchorWrite } from './anchor.ts';
 import { balance } from './balance.ts';

@@ -31,6 +31,8 @@ export const METHODS = {
   GetPurchase: ACCOUNTANTS,
   ListPurchases: ACCOUNTANTS,
   GetBalance: ROLES,
+  GetPastBalance: READERS,
+  ListEntries: READERS,
   StreamHistory: READERS,
   OpenAccount: ['billing-admin'],
   GetAccount: ROLES,

@@ -2,6 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  Account_State,
+  type ListAccountsRequest,
+} from '../../src/gen/billing/v1/account_service.ts';
+import {
   Delivery_State,
   type ListDeliveriesRequest,
 } from '../../src/gen/billing/v1/event_service.ts';
@@ -342,11 +346,36 @@ describe('what concerns many accounts is limited to those of the scope', () => {
     expect(await listAll('by-plan')).toEqual(plans.map(({ account_id }) => account_id));
   });
 
-  async function listAll(caller: string): Promise<readonly string[]> {
+  test('ListAccounts, whatever it is filtered by', async () => {
+    const [mine, other] = [await scrip.open('verts'), await scrip.open('verts')];
+    await label(mine, { team: 'media', tier: 'gold', of: 'both' });
+    await label(other, { team: 'print', tier: 'gold', of: 'both' });
+    const both = [mine, other].toSorted();
+    for (const filter of [
+      { labels: mapOf({ of: 'both' }) },
+      { labelKeys: ['of'] },
+      { labelKeys: ['of'], planId: 'verts', state: Account_State.OPEN, availableAtMost: 0n },
+      { labels: mapOf({ of: 'both' }), availableAtMost: 1_000n },
+    ]) {
+      expect(await listAll('test', filter)).toEqual(both);
+      for (const caller of ['by-label', 'by-all'])
+        expect(await listAll(caller, filter)).toEqual([mine]);
+      for (const caller of ['by-plan', 'by-prefix'])
+        expect(await listAll(caller, filter)).toEqual([]);
+    }
+    expect(await listAll('by-label', { availableAtMost: 0n })).not.toContain(other);
+    expect(await listAll('by-label', { labels: mapOf({ team: 'print' }) })).toEqual([]);
+  });
+
+  async function listAll(
+    caller: string,
+    filter: Partial<ListAccountsRequest> = {},
+  ): Promise<readonly string[]> {
     const ids: string[] = [];
     for (let pageToken = ''; ; ) {
       const { listAccounts } = scrip.as(caller).accounts;
-      const { accounts, nextPageToken } = await listAccounts({ pageSize: 2, pageToken });
+      const request = { ...filter, pageSize: 2, pageToken };
+      const { accounts, nextPageToken } = await listAccounts(request);
       ids.push(...accounts.map(({ accountId }) => accountId));
       if (nextPageToken === '') return ids;
       pageToken = nextPageToken;

@@ -183,6 +183,11 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     accountId,
   })),
   GetBalance: row(b.getBalance, billing.GetBalanceRequest, ({ accountId }) => ({ accountId })),
+  GetPastBalance: row(b.getPastBalance, billing.GetPastBalanceRequest, ({ accountId, seq }) => ({
+    accountId,
+    point: { $case: 'seq' as const, value: seq },
+  })),
+  ListEntries: row(b.listEntries, billing.ListEntriesRequest, ({ accountId }) => ({ accountId })),
   StreamHistory: row(b.streamHistory, billing.StreamHistoryRequest, ({ accountId }) => ({
     accountId,
   })),

@@ -22,6 +22,8 @@ Batch                     x        x        x        -         -         x
 GetReservation            x        x        x        x         x         -
 ListReservations          x        x        x        x         x         -
 GetBalance                x        x        x        x         x         x
+GetPastBalance            x        x        x        x         x         -
+ListEntries               x        x        x        x         x         -
 StreamHistory             x        x        x        x         x         -
 ListGrants                x        x        x        x         x         -
 ListPacks                 x        x        x        x         x         x
