@@ -68,6 +68,7 @@ import { type MetricExports, startMetricExports } from './telemetry/metric-expor
 import { Observers } from './telemetry/observers.ts';
 import { Tracing } from './telemetry/tracing.ts';
 import { WorkMetrics } from './telemetry/work-metrics.ts';
+import { UsageFollower } from './usage/usage-follower.ts';
 
 export type Service = {
   readonly port: number;
@@ -95,6 +96,8 @@ export type Service = {
   readGauges(): Promise<void>;
   /** Writes the events of refusals that are due now, without waiting for its interval. */
   reportRefusals(): Promise<void>;
+  /** Counts everything that is charged by now into the usage rollups, without waiting for the interval. */
+  countUsage(): Promise<void>;
   /** Reads certificates and the keys of tokens again, without waiting for the interval. */
   reload(): Promise<void>;
   /** Finishes what was accepted, then stops. */
@@ -300,8 +303,9 @@ async function startParts(
   const audit = new AuditLog(context.log, context.monotonic);
   const events = await startEventPipeline(config, context);
   const historyTail = createHistoryTail(context);
+  const usage = startUsageFollower(context);
   const lanes = createLanes(context, (books) => {
-    tellFollowers(books, historyTail, events);
+    tellFollowers(books, historyTail, events, usage);
     if (metrics.exports.isOn)
       for (const { changes } of books) metrics.work.entriesCommitted(changes.entries);
   });
@@ -310,7 +314,7 @@ async function startParts(
   const refusals = startRefusals(context, lanes);
   const recentRefusals = new RecentRefusals(context.host);
   context.observers.add(recentRefusals);
-  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals];
+  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals, usage];
   if (payments) parts.push(payments.topUps, payments.reconciler);
   let admin: Admin | null = null;
   let webConsole: WebConsole | null = null;
@@ -354,6 +358,7 @@ async function startParts(
         refusals,
         tail: historyTail,
         statementCloser: sweeping.statementCloser,
+        usage,
         eventTail: events.tail,
         snapshots: new AccountSnapshots(context.rootEm, context.catalogue, context.clock),
         customPacks: new CustomPacks(context.em),
@@ -425,6 +430,7 @@ async function startParts(
       compareClocks: () => clock.sample(),
       probeDatabase: () => probe.probe(),
       reportRefusals: () => refusals.report(),
+      countUsage: () => usage.countAll(),
       async reload() {
         await policy?.reload();
         await authentication.reload();
@@ -526,10 +532,18 @@ function logBug(log: Logger, error: unknown, task: Task) {
   log.error({ err: error, account_id: task.accountId, ...command }, 'bug');
 }
 
-/** Tells followers of histories and of events what was committed. */
-function tellFollowers(books: readonly Book[], historyTail: Tail, events: EventPipeline) {
-  for (const { account, changes } of books)
-    if (changes.entries.length > 0) historyTail.advance(account.accountId, account.seq);
+/** Tells followers of histories, of events and of usage what was committed. */
+function tellFollowers(
+  books: readonly Book[],
+  historyTail: Tail,
+  events: EventPipeline,
+  usage: UsageFollower,
+) {
+  for (const { account, changes } of books) {
+    if (changes.entries.length === 0) continue;
+    historyTail.advance(account.accountId, account.seq);
+    usage.remember(account.accountId);
+  }
   if (books.some(({ changes }) => changes.events.length > 0)) events.onEventsCommitted();
 }
 
@@ -560,6 +574,9 @@ function startSweeper({ config, em, clock, catalogue, tracing, log }: Context, l
   });
   return { statementCloser, sweeper };
 }
+
+const startUsageFollower = ({ config, em, monotonic, log }: Context) =>
+  new UsageFollower({ em, monotonic, log, intervalMs: config.USAGE_INTERVAL_MS });
 
 const startRefusals = ({ config, clock, log }: Context, lanes: Lanes) =>
   new Refusals({ lanes, clock, log, intervalMs: config.REFUSALS_INTERVAL_MS });
