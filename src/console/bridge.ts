@@ -17,9 +17,9 @@ import {
   type Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
+import pLimit from 'p-limit';
 import { ConsoleError } from './console-error.ts';
 import type { OfferedMethod } from './offered-methods.ts';
-import { Turns } from './turns.ts';
 
 /** Below the time limit of the admin port for an answer. */
 const DEADLINE_MS = 8_000;
@@ -50,7 +50,7 @@ export type First = {
 export class Bridge {
   readonly #client: Client;
   readonly #registry: FileRegistry;
-  readonly #streams = new Turns(STREAMS_MAX);
+  readonly #streams = pLimit(STREAMS_MAX);
 
   /** `socket` is the path of the Unix socket of the server. */
   constructor(socket: string, registry: FileRegistry) {
@@ -86,7 +86,7 @@ export class Bridge {
         method.output,
         await this.#unary(pathOf(method), bytes, metadata, deadline),
       );
-    return await this.#streams.take(() => this.#stream(method, bytes, metadata, deadline, first));
+    return await this.#streams(() => this.#stream(method, bytes, metadata, deadline, first));
   }
 
   close() {

@@ -15,6 +15,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     'ports',
     'start-text',
   ],
+  ['wiring'],
   ['console'],
   ['rpc', 'client', 'find-database', 'plan-publication'],
   [
@@ -72,7 +73,7 @@ const PURE_FILES =
 export const CLOCK_READERS: Readonly<Record<string, string>> = {
   'src/admission/admission.ts': 'measures how long calls wait',
   'src/rpc/call/overload-answer.ts': 'measures how old an answer is',
-  'src/service.ts': 'gives admission control, lanes and rate limits a monotonic clock',
+  'src/wiring/listeners.ts': 'gives admission control a monotonic clock',
   'src/clock/replica-clock.ts': 'compares the clocks',
   'src/sandbox/clock-moves.ts': 'measures how long a call has moved the clock',
   'src/sandbox/sandbox-clock.ts': 'moves what the clocks of the host say',

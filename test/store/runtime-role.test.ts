@@ -113,7 +113,7 @@ test('it reads history through views, and erases nothing from it', async () => {
 const MAY_DELETE = ['reservations', 'usage_rollups', 'usage_quantities'];
 
 test('it deletes no row but of reservations and usage, and changes no table', async () => {
-  const tables = await owner.column(TABLES);
+  const tables = (await owner.column(TABLES)) as string[];
   expect(tables.length).toBeGreaterThan(8);
   for (const table of tables)
     for (const sql of [

@@ -4,44 +4,15 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StoredEntry } from '../../src/ledger/entry.ts';
 import { isOver, type Reservation } from '../../src/ledger/reservation.ts';
-import { AccountHistory } from '../../src/verify/account-history.ts';
-import { Chain } from '../../src/verify/chain.ts';
-import { NO_ERASURE } from '../../src/verify/erasure.ts';
-import { checkGrants } from '../../src/verify/grants.ts';
-import { Replay } from '../../src/verify/replay.ts';
 import { ReservationReplay } from '../../src/verify/reservation-replay.ts';
-import type { AccountStore } from '../ledger/account-store.ts';
-import { termsOf } from '../ledger/fixtures.ts';
 import { runScenario, scenarios } from '../ledger/workload.ts';
-
-/** The discrepancies between an account and these entries. Nobody requested them: that is left out. */
-function audit(
-  { account, grants, entries, customPacks }: AccountStore,
-  replayed: readonly StoredEntry[] = entries,
-) {
-  const found: string[] = [];
-  const report = (what: string) => found.push(what);
-  const chain = new Chain();
-  const history = new AccountHistory();
-  const replay = new Replay(account, grants, null, NO_ERASURE, report);
-  for (const entry of replayed) {
-    const reportEntry = (what: string) => report(`entry ${entry.seq}: ${what}`);
-    chain.apply(entry, [termsOf(entry)], reportEntry);
-    history.apply(entry, reportEntry);
-    replay.apply(entry);
-  }
-  chain.finish(account, report);
-  replay.finish();
-  history.finish(account, [...customPacks.values()], report);
-  checkGrants(replay, grants, report);
-  return found;
-}
+import { auditStore } from './audit-store.ts';
 
 test('no account has a discrepancy, and reservations are replayed as they were', () => {
   fc.assert(
     fc.property(scenarios(60), (random) => {
       const store = runScenario(random);
-      expect(audit(store)).toEqual([]);
+      expect(auditStore(store)).toEqual([]);
       for (const reservation of store.reservations.values()) {
         const replay = new ReservationReplay();
         for (const entry of store.entries)
@@ -116,7 +87,7 @@ test('credits of a limited grant that were spent on another operation are found'
       const made = store.entries.findIndex(isOf(['GRANT', 'PURCHASE']));
       const { details, ...entry } = store.entries[made] ?? assert.fail('no entry made the grant');
       store.entries[made] = { ...entry, details: { ...details, operations: 'another' } };
-      expect(audit(store)).toContainEqual(
+      expect(auditStore(store)).toContainEqual(
         `entry ${charge.seq}: takes more of limited grants than the usages of their operations cost`,
       );
       found += 1;

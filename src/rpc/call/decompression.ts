@@ -4,6 +4,7 @@
  */
 import { promisify } from 'node:util';
 import { gunzip, inflate } from 'node:zlib';
+import pLimit from 'p-limit';
 
 /** Of the encodings that grpc-js knows. */
 const DECOMPRESS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
@@ -21,8 +22,7 @@ export const isCompressed = (encoding: string): encoding is Encoding =>
 export class TooManyCompressed extends Error {}
 
 export class Decompression {
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #inTurn = pLimit(AT_ONCE);
 
   /**
    * The message, of at most `lengthMax` bytes. Rejects with ERR_BUFFER_TOO_LARGE where it is longer, with
@@ -34,20 +34,11 @@ export class Decompression {
     lengthMax: number,
     isOver: () => boolean,
   ): Promise<Buffer> {
-    if (this.#running < AT_ONCE) this.#running += 1;
-    else await this.#turn();
-    try {
+    const { activeCount, pendingCount } = this.#inTurn;
+    if (activeCount + pendingCount >= AT_ONCE + WAITING_MAX) throw new TooManyCompressed();
+    return await this.#inTurn(async () => {
       if (isOver()) throw new Error('its call is over');
       return await DECOMPRESS[encoding](message, { maxOutputLength: lengthMax });
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#running -= 1;
-    }
-  }
-
-  async #turn(): Promise<void> {
-    if (this.#waiting.length >= WAITING_MAX) throw new TooManyCompressed();
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Sums of what accounts used. They begin empty: replicas count the entries there are. */
-export class Migration0005UsageRollups extends Migration {
+export class Migration0003UsageRollups extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }

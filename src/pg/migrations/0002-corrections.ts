@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Grants of which credits were voided, and the entries that say so. */
-export class Migration0002VoidGrants extends Migration {
+/** Grants of which credits were voided or whose terms were changed, suspended accounts, and the entries that say so. */
+export class Migration0002Corrections extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }
@@ -18,14 +18,18 @@ alter table grants
   add constraint grants_state_check check (
     state in ('SCHEDULED', 'OPEN', 'SPENT', 'EXPIRED', 'VOIDED')
   );
-grant update (voided, void_on_return) on grants to scrip_runtime;
+grant update (voided, void_on_return, priority, expires_at, operations) on grants to scrip_runtime;
+
+alter table accounts add suspension jsonb;
+alter table accounts alter column suspension set statistics 0;
+grant update (suspension) on accounts to scrip_runtime;
 
 alter table entries
   drop constraint entries_kind_check,
-  add constraint entries_kind_check check (kind >= 1 and kind <= 25),
+  add constraint entries_kind_check check (kind >= 1 and kind <= 28),
   drop constraint entries_request_check,
   add constraint entries_request_check check (
-    method >= 1 and method <= 18 and (method is null or request_id is not null)
+    method >= 1 and method <= 21 and (method is null or request_id is not null)
   );
 
 create or replace view history as
@@ -57,6 +61,9 @@ create or replace view history as
       when 23 then 'PAYMENT'
       when 24 then 'ERASE_ACCOUNT_DATA'
       when 25 then 'VOID_GRANT'
+      when 26 then 'UPDATE_GRANT'
+      when 27 then 'SUSPEND_ACCOUNT'
+      when 28 then 'RESUME_ACCOUNT'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
@@ -82,6 +89,9 @@ create or replace view history as
       when 16 then 'Refund'
       when 17 then 'EraseAccountData'
       when 18 then 'VoidGrant'
+      when 19 then 'UpdateGrant'
+      when 20 then 'SuspendAccount'
+      when 21 then 'ResumeAccount'
     end as method,
     reference,
     personal -> 'labels' as labels,

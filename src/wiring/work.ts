@@ -1,0 +1,160 @@
+/** The parts that change accounts, or tell others what was changed; none of them listens on a port. */
+import type { Logger } from 'pino';
+import {
+  type AccountCache,
+  LruAccountCache,
+  NoAccountCache,
+} from '../account-cache/account-cache.ts';
+import { readSigningKey } from '../anchors/anchor-key.ts';
+import { startAnchorSchedule } from '../anchors/anchor-schedule.ts';
+import { type EventPipeline, startEventPipeline } from '../events/event-pipeline.ts';
+import { GrantLimits } from '../lanes/grant-limits.ts';
+import { Lanes } from '../lanes/lanes.ts';
+import type { Task } from '../lanes/task.ts';
+import { unitOfWork } from '../lanes/unit-of-work.ts';
+import type { Book } from '../ledger/book.ts';
+import { Payments } from '../payments/payments.ts';
+import { Reconciler } from '../payments/reconciler.ts';
+import { connectStripe } from '../payments/stripe.ts';
+import { TopUps } from '../payments/top-ups.ts';
+import type { Poller } from '../poller.ts';
+import { newestSeqs } from '../queries/entries.ts';
+import { Refusals } from '../refusals.ts';
+import { PlanChanges } from '../sweeper/plan-changes.ts';
+import { StatementCloser } from '../sweeper/statement-closer.ts';
+import { Sweeper } from '../sweeper/sweeper.ts';
+import { Tail } from '../tail.ts';
+import { UsageFollower } from '../usage/usage-follower.ts';
+import type { Context, Stoppable } from './context.ts';
+
+/** Payments are null where no payment provider is configured. */
+export type Work = {
+  readonly lanes: Lanes;
+  readonly events: EventPipeline;
+  readonly historyTail: Tail;
+  readonly statementCloser: StatementCloser;
+  readonly sweeper: Sweeper;
+  readonly refusals: Refusals;
+  readonly usage: UsageFollower;
+  readonly payments: ReturnType<typeof startPayments>;
+  /** Without the lanes, which all of these need until they have stopped. */
+  readonly parts: readonly Stoppable[];
+};
+
+export async function startWork(context: Context): Promise<Work> {
+  const { config, metrics } = context;
+  const events = await startEventPipeline(config, context);
+  const historyTail = createHistoryTail(context);
+  const usage = startUsageFollower(context);
+  const lanes = createLanes(context, (books) => {
+    tellFollowers(books, historyTail, events, usage);
+    if (metrics.exports.isOn)
+      for (const { changes } of books) metrics.work.entriesCommitted(changes.entries);
+  });
+  const payments = startPayments(context, lanes);
+  const sweeping = startSweeper(context, lanes);
+  const refusals = startRefusals(context, lanes);
+  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals, usage];
+  if (payments) parts.push(payments.topUps, payments.reconciler);
+  return { lanes, events, historyTail, ...sweeping, refusals, usage, payments, parts };
+}
+
+function createHistoryTail({ config, em, log }: Context): Tail {
+  return new Tail({
+    name: 'tail of histories',
+    fetchNewest: (accountIds) => newestSeqs(em(), accountIds),
+    intervalMs: config.HISTORY_POLL_MS,
+    log,
+  });
+}
+
+function createLanes(
+  { config, rootEm, catalogue, clock, monotonic, tracing, observers, log }: Context,
+  onCommit: (books: readonly Book[]) => void,
+): Lanes {
+  const cache = createAccountCache(config.ACCOUNT_CACHE_MAX);
+  const grantLimits = new GrantLimits();
+  const observing = { tracing, observers };
+  const context = { em: rootEm, catalogue, clock, ...observing, cache, grantLimits, onCommit };
+  return new Lanes(config.LANES, {
+    run: (tasks, waitPolicy, record) => unitOfWork(context, tasks, waitPolicy, record),
+    unitsMax: config.UNITS_MAX,
+    groupMax: config.GROUP_MAX,
+    waitMaxMs: config.WAIT_MAX_MS,
+    now: monotonic,
+    onBug: (error, task) => logBug(log, error, task),
+  });
+}
+
+const createAccountCache = (max: number): AccountCache =>
+  max > 0 ? new LruAccountCache(max) : new NoAccountCache();
+
+function logBug(log: Logger, error: unknown, task: Task) {
+  const command = 'command' in task && {
+    command: task.command.kind,
+    trace_id: task.origin.traceId,
+    span_id: task.origin.spanId,
+  };
+  log.error({ err: error, account_id: task.accountId, ...command }, 'bug');
+}
+
+/** Tells followers of histories, of events and of usage what was committed. */
+function tellFollowers(
+  books: readonly Book[],
+  historyTail: Tail,
+  events: EventPipeline,
+  usage: UsageFollower,
+) {
+  for (const { account, changes } of books) {
+    if (changes.entries.length === 0) continue;
+    historyTail.advance(account.accountId, account.seq);
+    usage.remember(account.accountId);
+  }
+  if (books.some(({ changes }) => changes.events.length > 0)) events.onEventsCommitted();
+}
+
+function startSweeper({ config, em, clock, catalogue, tracing, log }: Context, lanes: Lanes) {
+  const accountsMax = config.SWEEP_ACCOUNTS_MAX;
+  const intervalMs = config.SWEEP_INTERVAL_MS;
+  const shared = { em, clock, lanes, accountsMax };
+  const statementCloser = new StatementCloser({ ...shared, catalogue, tracing, log });
+  const planChanges = new PlanChanges({ ...shared, catalogue });
+  const statements = statementCloser;
+  const sweeper = new Sweeper({ ...shared, statements, planChanges, tracing, log, intervalMs });
+  return { statementCloser, sweeper };
+}
+
+const startUsageFollower = ({ config, em, monotonic, log }: Context) =>
+  new UsageFollower({ em, monotonic, log, intervalMs: config.USAGE_INTERVAL_MS });
+
+const startRefusals = ({ config, clock, log }: Context, lanes: Lanes) =>
+  new Refusals({ lanes, clock, log, intervalMs: config.REFUSALS_INTERVAL_MS });
+
+function startPayments({ config, em, clock, tracing, observers, log }: Context, lanes: Lanes) {
+  const stripe = connectStripe(config, tracing, observers);
+  if (!stripe) return null;
+  const payments = new Payments({ stripe, em, lanes, clock, log });
+  const shared = { payments, em, clock, tracing, log };
+  const reconciler = new Reconciler({
+    ...shared,
+    intervalMs: config.PURCHASE_CHECK_INTERVAL_MS,
+    checkAfterMs: config.PURCHASE_CHECK_AFTER_MS,
+    batchMax: config.PURCHASE_CHECK_MAX,
+  });
+  const topUps = new TopUps({
+    ...shared,
+    lanes,
+    intervalMs: config.TOP_UP_INTERVAL_MS,
+    batchMax: config.TOP_UP_MAX,
+  });
+  return { payments, reconciler, topUps };
+}
+
+/** Null where no directory is configured. */
+export async function startAnchors({ config, em, clock, log }: Context): Promise<Poller | null> {
+  const { ANCHOR_DIRECTORY: directory, ANCHOR_KEY_FILE: file } = config;
+  if (!directory || !file) return null;
+  const key = await readSigningKey(file);
+  const intervalMs = config.ANCHOR_INTERVAL_MS;
+  return startAnchorSchedule({ em, clock, directory, key, intervalMs, log });
+}
