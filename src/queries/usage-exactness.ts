@@ -10,11 +10,13 @@ export type Exactness = {
   readonly before: number;
 };
 
-/** The first entry that is not counted, of each account that has one. */
+/** The oldest entry that is not counted. Few accounts have one: entries are read for those only, by their key. */
 const uncounted = (condition: string) => `
-  select ${millis('min(e.at)', 'at')} from accounts a
+  select ${millis('min(next.at)', 'at')} from accounts a
   left join usage_positions p on p.account_id = a.account_id
-  join entries e on e.account_id = a.account_id and e.seq = coalesce(p.seq, 0) + 1
+  cross join lateral (
+    select at from entries e where e.account_id = a.account_id and e.seq = coalesce(p.seq, 0) + 1 limit 1
+  ) next
   where a.seq > coalesce(p.seq, 0) and ${condition}`;
 
 /** Of one account, or of all there are. */

@@ -80,47 +80,91 @@ async function allowScans(em: Em) {
   );
 }
 
-type KeyColumn = { readonly name: string; readonly sql: string; readonly type: string };
+/** `isStored`: the rollups have a column of this name. */
+type KeyColumn = {
+  readonly name: string;
+  readonly sql: string;
+  readonly type: string;
+  readonly isStored: boolean;
+};
 
 /** What divides the rows, in their order. */
 function keyColumns({ granularity, groupBy, from }: UsageQuery): readonly KeyColumn[] {
   const period = granularity ? `date_trunc('${granularity}', hour, 'UTC')` : fromMillis(`${from}`);
-  const text = (name: string) => ({ name, sql: name, type: 'text' });
+  const column = (name: string, type = 'text', isStored = true) => ({
+    name,
+    sql: name,
+    type,
+    isStored,
+  });
   return [
-    { name: 'period', sql: period, type: 'timestamptz' },
-    ...(groupBy.has('account') ? [text('account_id')] : []),
-    ...(groupBy.has('operation') ? [text('operation')] : []),
-    ...(groupBy.has('caller') ? [text('caller')] : []),
+    { ...column('period', 'timestamptz', false), sql: period },
+    ...(groupBy.has('account') ? [column('account_id')] : []),
+    ...(groupBy.has('operation') ? [column('operation')] : []),
+    ...(groupBy.has('caller') ? [column('caller')] : []),
     ...(groupBy.has('rateCardVersion')
-      ? [text('plan_id'), { name: 'rate_card_version', sql: 'rate_card_version', type: 'int' }]
+      ? [column('plan_id'), column('rate_card_version', 'int')]
       : []),
-    ...(groupBy.has('label') ? [{ ...text('place'), type: 'int' }, text('label_value')] : []),
+    ...(groupBy.has('label')
+      ? [column('place', 'int', false), column('label_value', 'text', false)]
+      : []),
   ];
 }
 
 /** Of a row by label: a value, all values beyond the limit, or none. */
 const PLACES = { value: 0, beyond: 1, none: 2 } as const;
 
-/**
- * Rows of a table, each with its sign. Usage without a label is what all entries used, less what those with the
- * label did.
- */
-function sourceOf(table: string, report: UsageQuery, range: Conditions): string {
-  const undivided = `label = '' and not beyond and ${range}`;
-  if (!report.groupBy.has('label')) return `select *, 1 as sign from ${table} u where ${undivided}`;
-  range.parameters.push(report.label);
-  const columns = 'account_id, hour, operation, caller, plan_id, rate_card_version';
-  const sums = table === usageRollups.name ? 'count, credits, refunded' : 'quantity, total';
-  return `
-    select ${columns}, ${sums}, ${PLACES.none} as place, '' as label_value, 1 as sign
-    from ${table} u where ${undivided}
-    union all
-    select ${columns}, ${sums}, placed.place, placed.value, placed.sign
-    from ${table} u cross join lateral (values
-      (case when beyond then ${PLACES.beyond} else ${PLACES.value} end, label_value, 1),
-      (${PLACES.none}, '', -1)) placed (place, value, sign)
-    where label = $${range.parameters.length} and ${range}`;
+/** A table of rollups, and what of it is summed. */
+type Summed = {
+  readonly table: string;
+  /** Besides what divides the rows. */
+  readonly by: readonly string[];
+  readonly amounts: readonly string[];
+};
+
+const ROLLUPS: Summed = {
+  table: usageRollups.name,
+  by: [],
+  amounts: ['count', 'credits', 'refunded'],
+};
+const QUANTITIES: Summed = { table: usageQuantities.name, by: ['quantity'], amounts: ['total'] };
+
+/** Adds up rows of a table by its columns: the most that is done for every row. */
+function addUp({ table, amounts }: Summed, columns: readonly string[], where: string): string {
+  const sums = amounts.map((amount) => `sum(${amount}) as ${amount}`);
+  const groups = columns.length > 0 ? ` group by ${columns.join(', ')}` : '';
+  return `select ${[...columns, ...sums].join(', ')} from ${table} u where ${where}${groups}`;
 }
+
+/**
+ * What is summed, by the hour where that matters, each with a sign. Usage without a label is what all entries used,
+ * less what those with the label did.
+ */
+function sourceOf(summed: Summed, report: UsageQuery, range: Conditions): string {
+  const { granularity, groupBy, label } = report;
+  const columns = [
+    ...(granularity ? ['hour'] : []),
+    ...keyColumns(report).flatMap(({ name, isStored }) => (isStored ? [name] : [])),
+    ...summed.by,
+  ];
+  const undivided = addUp(summed, columns, `label = '' and not beyond and ${range}`);
+  if (!groupBy.has('label')) return undivided;
+  range.parameters.push(label);
+  const ofLabel = `label = $${range.parameters.length} and ${range}`;
+  const labelled = addUp(summed, [...columns, 'beyond', 'label_value'], ofLabel);
+  const shown = [...columns, ...summed.amounts].map((name) => `, ${name}`).join('');
+  return `
+    select ${PLACES.none} as place, '' as label_value, 1 as sign${shown} from (${undivided}) a
+    union all
+    select placed.place, placed.value, placed.sign${shown} from (${labelled}) b
+    cross join lateral (values
+      (case when beyond then ${PLACES.beyond} else ${PLACES.value} end, label_value, 1),
+      (${PLACES.none}, '', -1)) placed (place, value, sign)`;
+}
+
+/** The sum of an amount of `sourceOf`. */
+const sumOf = (amount: string, { groupBy }: UsageQuery): string =>
+  groupBy.has('label') ? `sum(${amount} * sign)` : `sum(${amount})`;
 
 /** The rows of the hours that the page can have. */
 function rangeOf({ of, scope, from, to, after }: UsageQuery): Conditions {
@@ -165,14 +209,14 @@ const keyOf = (columns: readonly KeyColumn[]): string =>
 function sumsOf(report: UsageQuery): [text: string, parameters: readonly unknown[]] {
   const columns = keyColumns(report);
   const range = rangeOf(report);
-  const source = sourceOf(usageRollups.name, report, range);
+  const source = sourceOf(ROLLUPS, report, range);
   const after = report.after ? `where ${compare(columns, '>', report.after, range)}` : '';
   const names = columns.map(({ sql }) => sql).join(', ');
+  const sums = ROLLUPS.amounts.map((amount) => ({ amount, sum: sumOf(amount, report) }));
   return [
-    `select ${keyOf(columns)}, sum(count * sign)::text as count, sum(credits * sign)::text as credits,
-       sum(refunded * sign)::text as refunded
+    `select ${keyOf(columns)}, ${sums.map(({ amount, sum }) => `${sum}::text as ${amount}`).join(', ')}
      from (${source}) s ${after} group by ${names}
-     having sum(count * sign) <> 0 or sum(credits * sign) <> 0 or sum(refunded * sign) <> 0
+     having ${sums.map(({ sum }) => `${sum} <> 0`).join(' or ')}
      order by ${names} limit ${report.limit + 1}`,
     range.parameters,
   ];
@@ -187,18 +231,19 @@ async function withQuantities(
   if (!last) return [];
   const columns = keyColumns(report);
   const range = rangeOf(report);
-  const source = sourceOf(usageQuantities.name, report, range);
-  const { after } = report;
+  const source = sourceOf(QUANTITIES, report, range);
+  const { after, limit } = report;
   const conditions = [
-    compare(columns, '<=', last.key, range),
+    ...(sums.length > limit ? [compare(columns, '<=', last.key, range)] : []),
     ...(after ? [compare(columns, '>', after, range)] : []),
   ];
+  const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
   const names = columns.map(({ sql }) => sql).join(', ');
+  const total = sumOf('total', report);
   const totals = await query<{ key: RowKey; quantity: string; total: string }>(
     em,
-    `select ${keyOf(columns)}, quantity, sum(total * sign)::text as total
-     from (${source}) s where ${conditions.join(' and ')} group by ${names}, quantity
-     having sum(total * sign) <> 0`,
+    `select ${keyOf(columns)}, quantity, ${total}::text as total
+     from (${source}) s ${where} group by ${names}, quantity having ${total} <> 0`,
     range.parameters,
   );
   const byKey = Map.groupBy(totals, ({ key }) => JSON.stringify(key));
