@@ -1,7 +1,7 @@
 /**
  * Follows what is charged into the usage rollups. A replica remembers which accounts it wrote, and counts their
- * entries some seconds later, many at once: units of work write nothing for it. What a replica forgot, because it
- * was killed, is found by comparing accounts with their positions, at every start and now and then.
+ * entries some seconds later, many at once: units of work write nothing for it. What a replica forgets when it
+ * stops is found by comparing accounts with their positions, at every start and now and then.
  *
  * All replicas do so. The lock of an account's position makes sure that an entry is counted once.
  */
@@ -67,11 +67,17 @@ export class UsageFollower {
     while (await this.#runOnce());
   }
 
-  /** Counts the newest entries of an account, as far as they are few and nobody else does. */
+  /** Counts the newest entries of an account, as far as they are few, readable and counted by nobody else. */
   async catchUp(accountId: string): Promise<void> {
-    for (let round = 0; round < CATCH_UP_MAX; round++) {
-      const { unfinished } = await rollUp(this.#options.em(), [accountId], ENTRIES_MAX, 'skip');
-      if (unfinished.length === 0) return;
+    const { em } = this.#options;
+    try {
+      for (let round = 0; round < CATCH_UP_MAX; round++) {
+        const { unfinished } = await rollUp(em(), [accountId], ENTRIES_MAX, 'skip');
+        if (unfinished.length === 0) return;
+      }
+    } catch (error) {
+      if (toDatabaseFailure(error)) throw error;
+      this.#logUncountable(accountId, error);
     }
   }
 
@@ -130,12 +136,16 @@ export class UsageFollower {
         throw error;
       }
       if (batch.length > 1) return await this.#countApart(batch);
-      this.#options.log.error(
-        { err: error, account_id: batch[0] },
-        'the usage of an account cannot be counted; it will be tried again',
-      );
+      this.#logUncountable(batch[0] ?? '', error);
       return true;
     }
+  }
+
+  #logUncountable(accountId: string, error: unknown) {
+    this.#options.log.error(
+      { err: error, account_id: accountId },
+      'the usage of an account cannot be counted; it will be tried again',
+    );
   }
 
   /** One account that cannot be counted, such as one with a damaged entry, does not keep the others from it. */

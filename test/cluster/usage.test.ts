@@ -5,6 +5,7 @@ import { entities } from '../../src/store/tables/index.ts';
 import { rebuildUsage } from '../../src/usage/rebuild.ts';
 import { rollUp } from '../../src/usage/roll-up.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { HOUR } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { requestId, startTestService } from '../service.ts';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -116,6 +117,9 @@ test('an account with a damaged entry does not keep others from being counted', 
   const started = await startTestService({ databaseUrl });
   try {
     await started.service.countUsage();
+    const of = { $case: 'accountId', value: damaged } as const;
+    const report = await started.statements.getUsage({ of, from: new Date(0), to: new Date(HOUR) });
+    expect(report).toMatchObject({ rows: [], exactUpToSeq: 0n });
   } finally {
     await started.stop();
   }
