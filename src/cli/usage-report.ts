@@ -59,7 +59,7 @@ const report = serviceCommand('report', {
     'acme',
     'acme --by operation,caller --per day',
     'acme --by label:team --from 2026-10-01 --to 2026-11-01',
-    '--plan verts --by account --csv > usage.csv',
+    '--plan verts --by account --csv',
   ],
 })
   .argument('[account]')
