@@ -252,12 +252,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/store/load.ts',
     find: '} and expires_at <= ',
     replace: '} and expires_at < ',
-    tests: [
-      'test/lanes',
-      'test/rpc/reservations.test.ts',
-      'test/rpc/reserve.test.ts',
-      'test/cluster',
-    ],
+    tests: ['test/sweeper'],
   },
   // The audit.
   {
