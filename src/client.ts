@@ -271,6 +271,7 @@ export function connect(address: string, options: ConnectOptions = {}) {
           request,
           callOptions,
         ),
+      getUsage: unary(s.getUsage, statements.GetUsageRequest.fromPartial),
     },
     events: {
       streamEvents: (

@@ -46,6 +46,7 @@ import {
 } from './sandbox.ts';
 import { statement } from './statement.ts';
 import { trace } from './trace.ts';
+import { usage } from './usage-report.ts';
 import { verify } from './verify.ts';
 
 export const scrip = program([
@@ -70,6 +71,7 @@ export const scrip = program([
   grants,
   history,
   statement,
+  usage,
   events,
   reservations,
   trace,

@@ -56,6 +56,7 @@ export const METHODS = {
   GetStatement: ACCOUNTANTS,
   ListStatements: ACCOUNTANTS,
   ExportStatements: ['billing-admin', 'observer', 'payments'],
+  GetUsage: ACCOUNTANTS,
   StreamEvents: ['billing-admin', 'observer', 'operator'],
   ListDeliveries: ['observer', 'operator'],
   ReplayDelivery: ['operator'],

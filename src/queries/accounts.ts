@@ -32,3 +32,13 @@ export async function findIdsInScope(
   );
   return rows.map(({ account_id }) => account_id);
 }
+
+/** The ids of the next accounts after an id, in their order. */
+export async function accountIdsAfter(em: Em, afterId: string, limit = 1_000): Promise<string[]> {
+  const rows = await query<{ account_id: string }>(
+    em,
+    'select account_id from accounts where account_id > $1 order by account_id limit $2',
+    [afterId, limit],
+  );
+  return rows.map(({ account_id }) => account_id);
+}

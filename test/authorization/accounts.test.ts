@@ -10,7 +10,11 @@ import {
   type ListDeliveriesRequest,
 } from '../../src/gen/billing/v1/event_service.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
-import { ExportStatementsRequest_Format } from '../../src/gen/billing/v1/statement_service.ts';
+import {
+  ExportStatementsRequest_Format,
+  type GetUsageRequest,
+  GetUsageRequest_Dimension,
+} from '../../src/gen/billing/v1/statement_service.ts';
 import { mapOf } from '../../src/map-of.ts';
 import type { MethodName } from '../../src/policy/methods.ts';
 import { DAY, HOUR, INSPECT, openWithCredits, storedRows } from '../accounts.ts';
@@ -454,6 +458,25 @@ describe('what concerns many accounts is limited to those of the scope', () => {
     expect([all.includes(mine), all.includes(other)]).toEqual([true, true]);
     const some = await exportAs('by-label');
     expect([some.includes(mine), some.includes(other)]).toEqual([true, false]);
+  });
+
+  test('GetUsage of a plan, and of all accounts', async () => {
+    const [mine, other] = [await scrip.open('perfectparser'), await scrip.open('perfectparser')];
+    await label(mine, { team: 'media' });
+    for (const accountId of [mine, other])
+      await scrip.billing.charge({ accountId, requestId: requestId(), credits: 5n });
+    await scrip.service.countUsage();
+    const groupBy = [GetUsageRequest_Dimension.ACCOUNT];
+    const idsAs = async (caller: string, request: Partial<GetUsageRequest>) => {
+      const { rows } = await scrip.as(caller).statements.getUsage({ groupBy, ...request });
+      return rows.map(({ accountId }) => accountId);
+    };
+    const ofPlan = { of: { $case: 'planId', value: 'perfectparser' } } as const;
+    for (const request of [ofPlan, {}]) {
+      expect(await idsAs('test', request)).toEqual(expect.arrayContaining([mine, other]));
+      const some = await idsAs('by-label', request);
+      expect([some.includes(mine), some.includes(other)]).toEqual([true, false]);
+    }
   });
 });
 

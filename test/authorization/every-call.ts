@@ -292,6 +292,9 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     fromMonth: MONTH,
     format: statements.ExportStatementsRequest_Format.CSV,
   })),
+  GetUsage: row(s.getUsage, statements.GetUsageRequest, ({ accountId }) => ({
+    of: { $case: 'accountId' as const, value: accountId },
+  })),
   StreamEvents: row(e.streamEvents, events.StreamEventsRequest, ({ accountId }) => ({ accountId })),
   ListDeliveries: row(e.listDeliveries, events.ListDeliveriesRequest, ({ accountId }) => ({
     accountId,

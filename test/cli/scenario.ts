@@ -342,6 +342,22 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('statement cloud 2030-01', 2),
     stranger('statement cloud'),
   ],
+  'usage report': [
+    service('usage report cloud --from 2031-01-01'),
+    service('usage report cloud --from 2031-01-01 --by operation,caller,version --per month'),
+    service('usage report cloud --from 2031-01-01 --by account,label:team --csv'),
+    service('usage report cloud --from 2031-01-01 --json'),
+    service('usage report cloud --by job', 2),
+    service('usage report cloud --from 2031-01-01T00:30:00Z', 2),
+    service('usage report cloud --plan verts', 2),
+    service('usage report nobody', 1),
+    stranger('usage report cloud'),
+  ],
+  'usage rebuild': [
+    service('usage rebuild cloud'),
+    service('usage rebuild nobody', 1),
+    service('usage rebuild cloud acme', 2),
+  ],
   'plans check': [
     nothing('plans check deploy/plans'),
     nothing('plans check {plans}/broken.yaml', 1),

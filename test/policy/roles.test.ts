@@ -36,6 +36,7 @@ ListPurchases             -        x        x        x         x         x
 GetStatement              -        x        x        x         x         x
 ListStatements            -        x        x        x         x         x
 ExportStatements          -        -        x        x         -         x
+GetUsage                  -        x        x        x         x         x
 Purchase                  -        -        x        -         -         x
 GrantCredits              -        x        x        -         -         -
 SuspendAccount            -        -        x        -         -         -

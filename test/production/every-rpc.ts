@@ -178,6 +178,7 @@ async function callStatements({ statements, accounts }: Scrip) {
     fromMonth: month,
     format,
   }));
+  await statements.getUsage({ of: { $case: 'accountId', value: 'moved' } });
 }
 
 async function callEvents({ events }: Scrip) {
