@@ -65,7 +65,7 @@ const filterOf = (accountId: string, options: Options) => ({
   kinds: options.kind.map(kindOf),
   reference: options.reference,
   reservationId: options.reservation,
-  requestId: options.request,
+  entryRequestId: options.request,
   traceId: options.trace,
   ...labelFields(options.label),
 });

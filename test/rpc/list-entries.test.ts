@@ -84,7 +84,7 @@ describe('A filter', () => {
     return [
       [{ reservationId }, (entry) => entry.reservationId === reservationId],
       [{ reservationId: reservationId.toUpperCase() }, (e) => e.reservationId === reservationId],
-      [{ requestId: asked }, (entry) => entry.requestId === asked],
+      [{ entryRequestId: asked }, (entry) => entry.requestId === asked],
       [{ traceId: traceOf(1) }, (entry) => entry.traceId === traceOf(1)],
       [{ traceId: 'f'.repeat(32) }, () => false],
       [{ reference: referenceOf(1) }, (entry) => entry.reference === referenceOf(1)],
@@ -140,7 +140,7 @@ describe('A filter', () => {
     await grant(scrip, accountId, 1n);
     const entries = await entriesOf(scrip, accountId);
     const { CHARGE, REFUND, GRANT } = Entry_Kind;
-    const written = await list(accountId, { requestId: charged.requestId });
+    const written = await list(accountId, { entryRequestId: charged.requestId });
     expect(written.map(({ kind }) => kind)).toEqual([GRANT, REFUND, CHARGE]);
     expect(written).toEqual(
       entries.filter((entry) => entry.requestId === charged.requestId).toReversed(),
@@ -201,7 +201,7 @@ describe('A filter', () => {
 
 test.each([
   ['reservation_id', { reservationId: 'r' }],
-  ['request_id', { requestId: '\u0000' }],
+  ['entry_request_id', { entryRequestId: '\u0000' }],
   ['trace_id', { traceId: '0'.repeat(32) }],
   ['trace_id', { traceId: 'xyz' }],
   ['label_keys[1]', { labelKeys: ['a', ''] }],

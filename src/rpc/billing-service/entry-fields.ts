@@ -22,7 +22,7 @@ export const parseEntryFilter = (request: Request, check: FieldChecker): EntryFi
   operation: check.text('operation', request.operation, 128),
   reference: check.text('reference', request.reference, 256),
   reservationId: request.reservationId && check.reservationId(request.reservationId),
-  requestId: request.requestId && check.requestId(request.requestId),
+  requestId: request.entryRequestId && check.requestId(request.entryRequestId, 'entry_request_id'),
   traceId: request.traceId && check.traceId(request.traceId),
   labels: check.labels('labels', request.labels),
   labelKeys: check.labelKeys(request.labelKeys),

@@ -53,9 +53,9 @@ export class FieldChecker {
     return value;
   }
 
-  requestId(value: string): string {
+  requestId(value: string, field = 'request_id'): string {
     if (!REQUEST_ID.test(value))
-      this.addViolation('request_id', 'must be 1 to 128 printable ASCII characters');
+      this.addViolation(field, 'must be 1 to 128 printable ASCII characters');
     return value;
   }
 
