@@ -18,6 +18,7 @@ import { rateCards } from './rate-cards.ts';
 import { refunded } from './refunded.ts';
 import { reservations } from './reservations.ts';
 import { statements } from './statements.ts';
+import { usagePositions, usageQuantities, usageRollups } from './usage-rollups.ts';
 import { verifyRuns } from './verify-runs.ts';
 
 /** In the order of docs/schema.sql. */
@@ -35,6 +36,9 @@ export const tables = [
   budgetCounters,
   callerQuotas,
   statements,
+  usageRollups,
+  usageQuantities,
+  usagePositions,
   events,
   eventCursors,
   deliveries,
@@ -57,6 +61,9 @@ export const entities = {
   budgetCounters: entityOf(budgetCounters),
   callerQuotas: entityOf(callerQuotas),
   statements: entityOf(statements),
+  usageRollups: entityOf(usageRollups),
+  usageQuantities: entityOf(usageQuantities),
+  usagePositions: entityOf(usagePositions),
   events: entityOf(events),
   eventCursors: entityOf(eventCursors),
   deliveries: entityOf(deliveries),

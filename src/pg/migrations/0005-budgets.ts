@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Budgets below the account, what was used of them, and the entries that set and remove them. */
-export class Migration0003Budgets extends Migration {
+export class Migration0005Budgets extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }
