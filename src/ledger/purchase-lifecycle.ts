@@ -25,10 +25,25 @@ export function createPurchase(
   pack: Pack,
   payment: Payment,
   labels: Labels,
-  { caller, requestId }: Origin,
+  origin: Origin,
   quantity = 1,
 ): Purchase {
-  const purchase: Purchase = {
+  const purchase = newPurchase(book, pack, payment, labels, origin, quantity);
+  book.purchases.push(purchase);
+  book.changes.purchases.add(purchase);
+  return purchase;
+}
+
+/** A pending purchase that is not in the book yet. */
+export function newPurchase(
+  book: Book,
+  pack: Pack,
+  payment: Payment,
+  labels: Labels,
+  { caller, requestId }: Origin,
+  quantity: number,
+): Purchase {
+  return {
     accountId: book.account.accountId,
     purchaseId: book.newId(),
     packId: pack.packId,
@@ -57,9 +72,6 @@ export function createPurchase(
     syncVersion: 0,
     nextCheckAt: book.now,
   };
-  book.purchases.push(purchase);
-  book.changes.purchases.add(purchase);
-  return purchase;
 }
 
 function paymentFields(

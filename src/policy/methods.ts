@@ -33,6 +33,9 @@ export const METHODS = {
   GetBalance: ROLES,
   StreamHistory: READERS,
   OpenAccount: ['billing-admin'],
+  // Only a role of a policy's own allows them: whoever imports writes what others have paid.
+  ImportAccount: [],
+  SumImports: [],
   GetAccount: ROLES,
   ListAccounts: ['support', 'billing-admin', 'observer', 'operator'],
   UpdateAccount: ['billing-admin'],

@@ -16,7 +16,7 @@ const { selectList, read } = entries.pick(
   'refundedSeq',
 );
 
-const KINDS = kindCodes('RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND');
+const KINDS = kindCodes('RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'IMPORT');
 
 /** The account's entries with after < seq <= upTo that reserve, use or give back credits. */
 export async function usageEntries(

@@ -36,6 +36,8 @@ ListStatements            -        x        x        x         x         x
 ExportStatements          -        -        x        x         -         x
 Purchase                  -        -        x        -         -         x
 GrantCredits              -        x        x        -         -         -
+ImportAccount             -        -        -        -         -         -
+SumImports                -        -        -        -         -         -
 SuspendAccount            -        -        x        -         -         -
 ResumeAccount             -        -        x        -         -         -
 VoidGrant                 -        -        x        -         -         -

@@ -8,6 +8,7 @@ import {
 import {
   Purchase_Resolution_Decision as Decision,
   Grant_Category,
+  Grant_Source,
   OverCommitPolicy,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
@@ -90,7 +91,15 @@ export async function startSampleService(options: TestOptions = {}): Promise<Sam
 
 export type SampleAccounts = Readonly<
   Record<
-    'prepaid' | 'postpaid' | 'bare' | 'waterfall' | 'buyer' | 'erased' | 'topped' | 'corrected',
+    | 'prepaid'
+    | 'postpaid'
+    | 'bare'
+    | 'waterfall'
+    | 'buyer'
+    | 'erased'
+    | 'topped'
+    | 'corrected'
+    | 'imported',
     string
   >
 >;
@@ -119,7 +128,8 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   await voidedGrants(scrip, corrected);
   await changedGrants(scrip, corrected);
   await suspensions(scrip, corrected);
-  return { prepaid, postpaid, bare, waterfall, buyer, erased, topped, corrected };
+  const imported = await importOne(scrip);
+  return { prepaid, postpaid, bare, waterfall, buyer, erased, topped, corrected, imported };
 }
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
@@ -296,6 +306,55 @@ async function changedGrants(scrip: TestService, accountId: string) {
   const held = await grant({ credits: 6n, priority: 0 });
   await account.reserve({ credits: 6n, ttl: hours(2) });
   await account.voidGrant({ grantId: held, all: true, returned: VoidGrantRequest_Returned.VOID });
+}
+
+/** An account of another system, with everything that an import can have, and what follows it. */
+async function importOne(scrip: TestService): Promise<string> {
+  const accountId = `imported-${requestId()}`;
+  const day = (many: number) => new Date(Date.UTC(2031, 0, 1) - many * 24 * HOUR);
+  const openedAt = day(300);
+  await scrip.accounts.importAccount({
+    ...{ accountId, requestId: requestId(), planId: 'waterfall', openedAt },
+    ...{ displayName: 'Ann', labels: mapOf({ team: 'a' }), reference: 'customer-17' },
+    ...{ system: 'billing-v1', file: 'accounts.jsonl' },
+    grants: [
+      {
+        source: Grant_Source.WELCOME,
+        credits: 10n,
+        spent: 4n,
+        effectiveAt: openedAt,
+        expiresAt: day(200),
+      },
+      // Periods of 30 days from the opening.
+      {
+        source: Grant_Source.ALLOWANCE,
+        credits: 40n,
+        spent: 25n,
+        spentThisMonth: 5n,
+        effectiveAt: day(30),
+      },
+      {
+        ...{ source: Grant_Source.OPERATOR, category: Grant_Category.ADJUSTMENT, credits: 30n },
+        ...{ effectiveAt: day(20), onlyFor: { operations: ['job.pages'] }, reference: 'ticket-3' },
+      },
+    ],
+    purchases: [
+      {
+        ...{ packId: 'small', credits: 100n, price: { currency: 'USD', amount: '9.5' } },
+        ...{ paidAt: day(250), paymentReference: 'invoice-1', paymentIntentId: 'pi_imported' },
+        ...{ spent: 60n, spentThisMonth: 10n },
+      },
+    ],
+    month: {
+      month: new Date(scrip.now()).toISOString().slice(0, 7),
+      overage: 7n,
+      usage: [{ operation: 'job.pages', count: 5n, credits: 22n }],
+    },
+  });
+  const account = accountOf(scrip, accountId);
+  await account.refund(await account.charge({ usages: account.pages(15n) }), 3n);
+  await account.purchase('order-of-imported');
+  return accountId;
 }
 
 async function suspensions({ accounts }: TestService, accountId: string) {

@@ -113,12 +113,20 @@ const CONDITIONS: Readonly<Record<string, string>> = {
 
 const isSampleAccount = (account: string | undefined): account is keyof SampleAccounts & string =>
   account !== undefined &&
-  ['prepaid', 'postpaid', 'bare', 'waterfall', 'buyer', 'erased', 'topped', 'corrected'].includes(
-    account,
-  );
+  [
+    'prepaid',
+    'postpaid',
+    'bare',
+    'waterfall',
+    'buyer',
+    'erased',
+    'topped',
+    'corrected',
+    'imported',
+  ].includes(account);
 
 const HEAD =
-  /^-- (?<account>prepaid|postpaid|bare|waterfall|buyer|erased|topped|corrected)(?<notRecomputed>, chain not recomputed)?: (?<does>.+)$/;
+  /^-- (?<account>prepaid|postpaid|bare|waterfall|buyer|erased|topped|corrected|imported)(?<notRecomputed>, chain not recomputed)?: (?<does>.+)$/;
 
 function tamperings() {
   const text = readFileSync(new URL('tampering.sql', import.meta.url), 'utf8');

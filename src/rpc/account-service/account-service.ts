@@ -15,6 +15,7 @@ import {
 } from './accounts.ts';
 import { eraseAccountData } from './erase-account-data.ts';
 import { grantCredits, listGrants, updateGrant, voidGrant } from './grants.ts';
+import { importAccount, sumImports } from './imports.ts';
 import { listPacks, offerPack, withdrawPack } from './packs.ts';
 import { resolvePurchase } from './resolve-purchase.ts';
 
@@ -25,6 +26,8 @@ export function accountService(context: ServiceContext): AccountServiceServer {
     context.statementCloser.close(accountId, record);
   return {
     openAccount: mutation('OpenAccount', openAccount),
+    importAccount: mutation('ImportAccount', importAccount),
+    sumImports: unary('SumImports', sumImports),
     getAccount: unary('GetAccount', getAccount),
     listAccounts: unary('ListAccounts', listAccounts),
     updateAccount: mutation('UpdateAccount', updateAccount),

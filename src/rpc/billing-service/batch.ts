@@ -21,6 +21,7 @@ import {
   updateAccount,
 } from '../account-service/accounts.ts';
 import { grantCredits, updateGrant, voidGrant } from '../account-service/grants.ts';
+import { importAccount } from '../account-service/imports.ts';
 import type { Access } from '../call/access.ts';
 import { failureOf } from '../call/failure-of.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -60,6 +61,7 @@ const MUTATIONS: {
   updateGrant: { prepare: updateGrant, resultField: 16 },
   suspendAccount: { prepare: suspendAccount, resultField: 17 },
   resumeAccount: { prepare: resumeAccount, resultField: 18 },
+  importAccount: { prepare: importAccount, resultField: 21 },
 };
 /**
  * Mutations of one batch that are with the lanes at the same time: as many as two units of work take. Calls that

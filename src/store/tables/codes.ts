@@ -32,6 +32,7 @@ export const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   UPDATE_GRANT: 26,
   SUSPEND_ACCOUNT: 27,
   RESUME_ACCOUNT: 28,
+  IMPORT: 29,
 };
 
 export const METHOD_CODES: Readonly<Record<Method, number>> = {
@@ -56,6 +57,7 @@ export const METHOD_CODES: Readonly<Record<Method, number>> = {
   UpdateGrant: 19,
   SuspendAccount: 20,
   ResumeAccount: 21,
+  ImportAccount: 22,
 };
 
 /** The same numbers as in the enum Reservation.State of the protos. Reservations that ended otherwise have no row. */

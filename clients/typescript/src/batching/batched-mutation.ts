@@ -37,6 +37,7 @@ const CASES: Readonly<Record<Case, true>> = {
   updateGrant: true,
   suspendAccount: true,
   resumeAccount: true,
+  importAccount: true,
 };
 
 /** The request as a Batch carries it, by the name of its method, such as "Charge"; null if none can. */
