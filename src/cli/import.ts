@@ -1,12 +1,11 @@
 /** `import`: takes over the accounts of another system from a file. */
 import { basename } from 'node:path';
-import type { ImportSums } from '../gen/billing/v1/account_service.ts';
 import { visible } from '../visible-text.ts';
 import { argumentError, exitWith } from './command.ts';
 import { DIFFERENT, INVALID_FILE } from './exit-codes.ts';
 import { type Imported, importFile } from './import/import-file.ts';
 import type { Mistake } from './import/read-records.ts';
-import { isSame } from './import/sums.ts';
+import { isSame, type PlanSums } from './import/sums.ts';
 import { toJson } from './json.ts';
 import { nonZero, printLines } from './print.ts';
 import { type ServiceOptions, serviceCommand, withService } from './service-call.ts';
@@ -117,7 +116,7 @@ function linesOf(result: Imported, dryRun: boolean): readonly string[] {
 }
 
 /** Sums by plan; where there are several, `of` says of what. */
-function sumLines(all: readonly (readonly [of: string, sums: readonly ImportSums[]])[]) {
+function sumLines(all: readonly (readonly [of: string, sums: readonly PlanSums[]])[]) {
   const rows = all.flatMap(([of, sums]) => sums.map((one) => rowOf(of, one)));
   return rows.length === 0
     ? []
@@ -134,7 +133,7 @@ function sumLines(all: readonly (readonly [of: string, sums: readonly ImportSums
       );
 }
 
-const rowOf = (of: string, sums: ImportSums): readonly string[] => [
+const rowOf = (of: string, sums: PlanSums): readonly string[] => [
   sums.planId,
   of,
   `${sums.accounts}`,

@@ -355,7 +355,24 @@ const start = (path: string): ChildProcess =>
     env: { PATH: process.env['PATH'], ...environment() },
   });
 
+test('rows of CSV that cannot be told apart end the import', async () => {
+  const path = await fileOf('broken.csv', [
+    'account_id,row,plan_id,opened_at',
+    'broken-1,account,verts,2026-01-01',
+    'broken-2,account,verts,2026-01-01,too many',
+  ]);
+  const { exitCode, lines } = await run(path);
+  expect({ exitCode, first: lines[0] }).toEqual({
+    exitCode: 1,
+    first: expect.stringMatching(/^line 3: cannot be read: .*expect 4, got 5/),
+  });
+});
+
 test('files that cannot be imported end with 2', async () => {
+  expect(await run(join(folder, 'missing.csv'))).toMatchObject({
+    exitCode: 2,
+    lines: [expect.stringContaining('there is no file')],
+  });
   expect(await run(join(folder, 'missing.jsonl'))).toMatchObject({
     exitCode: 2,
     lines: [expect.stringContaining('there is no file')],

@@ -3,7 +3,7 @@
  * account above it. The columns of a row are those of its kind; the others are empty.
  */
 import { createReadStream } from 'node:fs';
-import { parse } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse';
 import { suggestion } from '../../nearest-name.ts';
 import type { Mistake, RawAccount } from './read-records.ts';
 
@@ -57,67 +57,74 @@ type Draft = {
   readonly usage: { readonly line: number; readonly value: object }[];
 };
 
+type ParsedRow = { readonly record: Cells; readonly info: { readonly lines: number } };
+
 export async function* csvAccounts(path: string): AsyncGenerator<RawAccount | Mistake, void, void> {
   const unknown: string[] = [];
-  const rows = createReadStream(path).pipe(
-    parse({
-      bom: true,
-      info: true,
-      skip_empty_lines: true,
-      trim: true,
-      columns: (names: readonly string[]) => {
-        unknown.push(...names.filter((name) => !ALL_COLUMNS.has(name)));
-        return [...names];
-      },
-    }),
-  );
-  let draft: Draft | null = null;
-  // Rows of an account that cannot be read say nothing of another one.
-  let skipped: string | null = null;
-  let line = 2;
-  let isFirst = true;
+  const parser = parse({
+    bom: true,
+    info: true,
+    skip_empty_lines: true,
+    trim: true,
+    columns: (names: readonly string[]) => {
+      unknown.push(...names.filter((name) => !ALL_COLUMNS.has(name)));
+      return [...names];
+    },
+  });
+  const file = createReadStream(path);
+  file.on('error', (error) => parser.destroy(error));
+  const accounts = new Accounts();
   try {
-    for await (const { record, info } of rows as AsyncIterable<{
-      readonly record: Cells;
-      readonly info: { readonly lines: number };
-    }>) {
-      if (isFirst) for (const name of unknown) yield unknownColumn(name);
-      isFirst = false;
-      line = info.lines;
-      const accountId = record['account_id'] ?? '';
-      if (record['row'] === 'account') {
-        if (draft) yield toAccount(draft);
-        draft = null;
-        const mistake = strayCell(record, 'account', line);
-        skipped = mistake ? accountId : null;
-        if (mistake) yield mistake;
-        else
-          draft = {
-            accountId,
-            line,
-            account: record,
-            grants: [],
-            purchases: [],
-            month: null,
-            usage: [],
-          };
-        continue;
-      }
-      if (skipped !== null && accountId === skipped) continue;
-      const mistake = addRow(draft, record, line);
-      if (!mistake) continue;
-      yield mistake;
-      if (draft?.accountId === accountId) {
-        skipped = accountId;
-        draft = null;
-      }
+    for await (const { record, info } of file.pipe(parser) as AsyncIterable<ParsedRow>) {
+      for (const name of unknown.splice(0)) yield unknownColumn(name);
+      yield* accounts.addRow(record, info.lines);
     }
   } catch (error) {
-    yield toMistake('', line, '', `cannot be read: ${(error as Error).message}`);
+    if (!(error instanceof CsvError)) throw error;
+    // What follows cannot be told apart: the account in progress is not complete.
+    yield toMistake('', Number(error['lines'] ?? 1), '', `cannot be read: ${error.message}`);
     return;
   }
-  if (draft) yield toAccount(draft);
+  yield* accounts.end();
 }
+
+/** Puts rows together to accounts. */
+class Accounts {
+  #draft: Draft | null = null;
+  /** An account with a mistake: its further rows say nothing more. */
+  #skipped: string | null = null;
+
+  *addRow(row: Cells, line: number): Generator<RawAccount | Mistake, void, void> {
+    const accountId = row['account_id'] ?? '';
+    const begins = row['row'] === 'account';
+    if (begins) yield* this.end();
+    else if (accountId === this.#skipped) return;
+    const mistake = begins ? strayCell(row, 'account', line) : addRow(this.#draft, row, line);
+    if (mistake) {
+      yield mistake;
+      if (!begins && this.#draft?.accountId !== accountId) return;
+      this.#skipped = accountId;
+      this.#draft = null;
+    } else if (begins) this.#draft = newDraft(accountId, row, line);
+  }
+
+  /** The account that is complete, now that another begins. */
+  *end(): Generator<RawAccount, void, void> {
+    if (this.#draft) yield toAccount(this.#draft);
+    this.#draft = null;
+    this.#skipped = null;
+  }
+}
+
+const newDraft = (accountId: string, account: Cells, line: number): Draft => ({
+  accountId,
+  line,
+  account,
+  grants: [],
+  purchases: [],
+  month: null,
+  usage: [],
+});
 
 const toMistake = (account: string, line: number, field: string, message: string): Mistake => ({
   line,

@@ -9,7 +9,7 @@ import { REFUSED } from '../exit-codes.ts';
 import { CallError, deadline } from '../service-call.ts';
 import { type Mistake, type ReadAccount, readRecords } from './read-records.ts';
 import { type ImportOrigin, type ImportRecord, toRequest } from './record.ts';
-import { Sums } from './sums.ts';
+import { type PlanSums, Sums } from './sums.ts';
 
 export type ImportOptions = ImportOrigin & {
   readonly path: string;
@@ -26,9 +26,9 @@ export type Imported = {
   readonly there: number;
   readonly refused: number;
   /** Without those with mistakes. */
-  readonly file: readonly ImportSums[];
+  readonly file: readonly PlanSums[];
   /** Null where nothing was to be written. */
-  readonly ledger: readonly ImportSums[] | null;
+  readonly ledger: readonly PlanSums[] | null;
 };
 
 type Readable = ReadAccount & { readonly record: ImportRecord };

@@ -1,11 +1,16 @@
 /** What a file says of its accounts, summed by plan, in the form in which the service sums what it has written. */
+
+import { canonicalJson } from '../../canonical.ts';
 import { ImportSums } from '../../gen/billing/v1/account_service.ts';
 import { sumMoney } from '../../pricing/money.ts';
 import type { ImportRecord } from './record.ts';
 
-/** Sums by plan. Expired credits are left out: a file says when they expire, and the service whether they have. */
+/** Without what has expired: a file says when credits expire, and only the service whether they have. */
+export type PlanSums = Omit<ImportSums, 'expired'>;
+
+/** Sums by plan. */
 export class Sums {
-  readonly #ofPlan = new Map<string, ImportSums>();
+  readonly #ofPlan = new Map<string, PlanSums>();
 
   addRecord({ plan_id: planId, grants, purchases, month }: ImportRecord) {
     const items = [...grants, ...purchases];
@@ -19,13 +24,12 @@ export class Sums {
       granted: total('credits'),
       spent: total('spent'),
       spentThisMonth: total('spent_this_month'),
-      expired: 0n,
       overage: month?.overage ?? 0n,
       paid: purchases.map(({ price }) => price),
     });
   }
 
-  add({ planId, paid, ...more }: ImportSums) {
+  add({ planId, paid, ...more }: PlanSums) {
     const before = this.#ofPlan.get(planId) ?? ImportSums.fromPartial({ planId });
     this.#ofPlan.set(planId, {
       planId,
@@ -35,14 +39,13 @@ export class Sums {
       granted: before.granted + more.granted,
       spent: before.spent + more.spent,
       spentThisMonth: before.spentThisMonth + more.spentThisMonth,
-      expired: 0n,
       overage: before.overage + more.overage,
       paid: addMoney([...before.paid, ...paid]),
     });
   }
 
   /** Ordered by plan. */
-  get all(): readonly ImportSums[] {
+  get all(): readonly PlanSums[] {
     return [...this.#ofPlan.values()].sort((a, b) => (a.planId < b.planId ? -1 : 1));
   }
 }
@@ -59,5 +62,5 @@ function addMoney(all: ImportSums['paid']): ImportSums['paid'] {
 }
 
 /** Whether both say the same. */
-export const isSame = (one: readonly ImportSums[], other: readonly ImportSums[]): boolean =>
-  JSON.stringify(one.map(ImportSums.toJSON)) === JSON.stringify(other.map(ImportSums.toJSON));
+export const isSame = (one: readonly PlanSums[], other: readonly PlanSums[]): boolean =>
+  canonicalJson(one) === canonicalJson(other);
