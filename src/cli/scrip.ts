@@ -33,6 +33,7 @@ import { policyExplain } from './policy-explain.ts';
 import { purchasesBuy } from './purchases-buy.ts';
 import { purchasesList } from './purchases-list.ts';
 import { purchasesMismatched } from './purchases-mismatched.ts';
+import { purchasesPacks } from './purchases-packs.ts';
 import { purchasesResolve } from './purchases-resolve.ts';
 import { refusals } from './refusals.ts';
 import { reservations } from './reservations.ts';
@@ -79,6 +80,7 @@ export const scrip = program([
     purchasesBuy,
     purchasesList,
     purchasesMismatched,
+    purchasesPacks,
     purchasesResolve,
   ]),
   group('plans', 'Plan files, and the plans of the database.', [

@@ -11,7 +11,7 @@ import { type Labels, type Origin, serviceOrigin, type Trace } from './entry.ts'
 import { DEFAULT_PRIORITY } from './grant.ts';
 import { grantDetails } from './grant-details.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
-import { paymentDetails, purchaseTerms } from './purchase-details.ts';
+import { paymentDetails, purchaseTerms, refundedAmount } from './purchase-details.ts';
 
 /** How a purchase is paid. */
 export type Payment =
@@ -23,12 +23,12 @@ export type Payment =
 export function createPurchase(
   book: Book,
   pack: Pack,
+  quantity: number,
   payment: Payment,
   labels: Labels,
   origin: Origin,
-  quantity = 1,
 ): Purchase {
-  const purchase = newPurchase(book, pack, payment, labels, origin, quantity);
+  const purchase = newPurchase(book, pack, quantity, payment, labels, origin);
   book.purchases.push(purchase);
   book.changes.purchases.add(purchase);
   return purchase;
@@ -38,10 +38,10 @@ export function createPurchase(
 export function newPurchase(
   book: Book,
   pack: Pack,
+  quantity: number,
   payment: Payment,
   labels: Labels,
   { caller, requestId }: Origin,
-  quantity: number,
 ): Purchase {
   return {
     accountId: book.account.accountId,
@@ -189,12 +189,31 @@ export function markMismatched(book: Book, purchase: Purchase, paid: Money | nul
   );
 }
 
+/** Tells what the provider has given back of a payment since `before`, and of a dispute about it. */
+export function tellOfPayment(
+  book: Book,
+  purchase: Purchase,
+  before: Pick<Purchase, 'amountRefunded' | 'disputeState'>,
+  trace: Trace,
+) {
+  const { purchaseId, packId, amountPaid, price, disputeState } = purchase;
+  const named = { purchase_id: purchaseId, pack_id: packId };
+  const refunded = refundedAmount(purchase);
+  if (refunded !== refundedAmount({ price, amountRefunded: before.amountRefunded })) {
+    const { currency } = amountPaid ?? price;
+    book.emitEvent('purchase.refunded', { ...named, amount_refunded: refunded, currency }, trace);
+  }
+  if (disputeState !== before.disputeState)
+    book.emitEvent('purchase.disputed', { ...named, state: disputeState }, trace);
+}
+
 function emitPurchaseCompleted(book: Book, purchase: Purchase, trace: Trace) {
   book.emitEvent(
     'purchase.completed',
     {
       purchase_id: purchase.purchaseId,
       pack_id: purchase.packId,
+      quantity: purchase.quantity.toString(),
       credits: purchase.credits.toString(),
       payment_reference: purchase.paymentReference ?? '',
       method: purchase.method,

@@ -247,6 +247,8 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('purchases buy invoices starter --paid invoice-9 --request-id buy-3 --json'),
     service('purchases buy invoices starter --paid invoice-8', 4),
     service('purchases buy invoices starter --request-id buy-4', 4),
+    service('purchases buy invoices starter --quantity 2 --paid invoice-11 --request-id buy-5'),
+    service('purchases buy invoices starter --quantity 0 --paid invoice-12', 2),
     service('purchases buy invoices startr --paid invoice-10', 1),
     service('purchases buy invoices starter --paid x --return-to https://shop.example/', 2),
     service('purchases buy invoices', 2),
@@ -262,6 +264,13 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
   'purchases mismatched': [
     service('purchases mismatched'),
     service('purchases mismatched shop', 2),
+  ],
+  'purchases packs': [
+    service('purchases packs shop'),
+    service('purchases packs shop --json'),
+    service('purchases packs nobody', 1),
+    service('purchases packs', 2),
+    stranger('purchases packs shop'),
   ],
   'purchases resolve': [
     service('purchases resolve shop {purchase} --reason x', 2),

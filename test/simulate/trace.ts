@@ -66,8 +66,13 @@ export type RequestSpec = {
       readonly days?: number;
     }
   | { readonly do: 'withdraw'; readonly pack: string }
-  | { readonly do: 'buy'; readonly pack: string; readonly reference: string }
-  | { readonly do: 'checkout'; readonly pack: string }
+  | {
+      readonly do: 'buy';
+      readonly pack: string;
+      readonly quantity?: number | undefined;
+      readonly reference: string;
+    }
+  | { readonly do: 'checkout'; readonly pack: string; readonly quantity?: number | undefined }
   | {
       readonly do: 'reserve';
       readonly amount: AmountSpec;
@@ -150,6 +155,14 @@ export type Step = { readonly id: number } & (
   | {
       readonly kind: 'batch';
       readonly items: readonly { readonly account: number; readonly request: RequestSpec }[];
+      readonly delivery: Delivery;
+    }
+  /** An atomic batch, which may have the request of an earlier step in it, under its request id. */
+  | {
+      readonly kind: 'atomic';
+      readonly account: number;
+      readonly requests: readonly RequestSpec[];
+      readonly again: { readonly of: number; readonly place: number } | null;
       readonly delivery: Delivery;
     }
   | {

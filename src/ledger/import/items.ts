@@ -145,7 +145,7 @@ function addPurchase(book: Book, given: ImportedPurchase, origin: Origin): Purch
   if (!pack) throw new Error(`pack ${packId} was not checked`);
   const payment = { method: 'REFERENCE', reference: paymentReference } as const;
   const purchase: Purchase = {
-    ...newPurchase(book, pack, payment, {}, origin, quantity),
+    ...newPurchase(book, pack, quantity, payment, {}, origin),
     credits,
     price,
     createdAt: paidAt,

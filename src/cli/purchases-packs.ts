@@ -1,0 +1,58 @@
+/** `purchases packs`: the packs that an account can buy. */
+import { PurchasablePack } from '../gen/billing/v1/account_service.ts';
+import type { Validity } from '../gen/billing/v1/pricing.ts';
+import { exitWith } from './command.ts';
+import { NOT_FOUND } from './exit-codes.ts';
+import { named, toJson } from './json.ts';
+import { printLines } from './print.ts';
+import { deadline, type ServiceOptions, serviceCommand, withService } from './service-call.ts';
+import { table } from './table.ts';
+
+export const purchasesPacks = serviceCommand('packs', {
+  description:
+    'Lists the packs that an account can buy: those of its plan, then those offered to it alone. Exits with 1 if there are none.',
+  examples: ['acme', 'acme --json'],
+})
+  .argument('<account>')
+  .action(
+    exitWith(async (accountId: string, options: ServiceOptions) => {
+      const { packs } = await withService(options, ({ accounts }) =>
+        accounts.listPacks({ accountId }, deadline()),
+      );
+      if (options.json)
+        printLines([
+          toJson(
+            packs.map((pack) => named(PurchasablePack, pack)),
+            2,
+          ),
+        ]);
+      else if (packs.length > 0) printLines(linesOf(packs));
+      if (packs.length === 0) process.stderr.write('the account can buy no pack\n');
+      return packs.length > 0 ? 0 : NOT_FOUND;
+    }),
+  );
+
+const linesOf = (packs: readonly PurchasablePack[]): readonly string[] =>
+  table(
+    [
+      { title: 'pack' },
+      { title: 'title' },
+      { title: 'credits', align: 'right' },
+      { title: 'price', align: 'right' },
+      { title: 'valid for' },
+      { title: 'offered to' },
+    ],
+    packs.map(({ pack, custom }) => [
+      pack?.packId ?? '',
+      pack?.title ?? '',
+      `${pack?.credits ?? ''}`,
+      pack?.price ? `${pack.price.amount} ${pack.price.currency}` : '',
+      pack?.validity?.length ? lengthOf(pack.validity.length) : 'ever',
+      custom ? 'this account' : 'its plan',
+    ]),
+  );
+
+function lengthOf({ $case, value }: NonNullable<Validity['length']>): string {
+  const unit = $case === 'months' ? 'month' : 'day';
+  return `${value} ${unit}${value === 1 ? '' : 's'}`;
+}
