@@ -364,7 +364,7 @@ test('rows of CSV that cannot be told apart end the import', async () => {
   const { exitCode, lines } = await run(path);
   expect({ exitCode, first: lines[0] }).toEqual({
     exitCode: 1,
-    first: expect.stringMatching(/^line 3: cannot be read: .*expect 4, got 5/),
+    first: expect.stringMatching(/^line 3: cannot be read: .*columns length is 4, got 5/),
   });
 });
 
