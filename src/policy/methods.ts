@@ -31,6 +31,8 @@ export const METHODS = {
   GetPurchase: ACCOUNTANTS,
   ListPurchases: ACCOUNTANTS,
   GetBalance: ROLES,
+  GetPastBalance: READERS,
+  ListEntries: READERS,
   StreamHistory: READERS,
   OpenAccount: ['billing-admin'],
   // Only a role of a policy's own allows them: whoever imports writes what others have paid.
@@ -57,6 +59,7 @@ export const METHODS = {
   GetStatement: ACCOUNTANTS,
   ListStatements: ACCOUNTANTS,
   ExportStatements: ['billing-admin', 'observer', 'payments'],
+  GetUsage: ACCOUNTANTS,
   StreamEvents: ['billing-admin', 'observer', 'operator'],
   ListDeliveries: ['observer', 'operator'],
   ReplayDelivery: ['operator'],

@@ -107,6 +107,7 @@ const workParts = ({ rootEm, em, catalogue, clock }: Context, work: Work) =>
     tail: work.historyTail,
     eventTail: work.events.tail,
     statementCloser: work.statementCloser,
+    usage: work.usage,
     payments: work.payments?.payments ?? null,
     dayQuotas: new DayQuotas(em, clock),
     snapshots: new AccountSnapshots(rootEm, catalogue, clock),

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Accounts that are imported from other systems, and their purchases by the payment that the provider knows. */
-export class Migration0003Import extends Migration {
+export class Migration0005Import extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }
