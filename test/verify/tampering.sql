@@ -1433,7 +1433,7 @@ update entries set kind = code('IMPORT') where :account and kind = code('CHARGE'
 
 -- imported: says that the import was a request of its own
 -- > is not written by ImportAccount first
-update entries set method = code('ImportAccount') where :account and kind = code('IMPORT');
+update entries set method = code('ImportAccount'), request_id = 'other' where :account and kind = code('IMPORT');
 
 -- imported: imports a grant that is to come
 -- > which is to come
