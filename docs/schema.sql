@@ -257,10 +257,10 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (kind >= 1 and kind <= 30),
+  constraint entries_kind_check check (kind >= 1 and kind <= 31),
   constraint entries_request_check check (
     method >= 1
-    and method <= 23
+    and method <= 24
     and (method is null or request_id is not null)
   ),
   constraint entries_plan_change_check check ((kind = 11) = (previous_plan_id is not null)),
@@ -387,6 +387,7 @@ create table purchases (
   constraint purchases_next_check_check check ((state = 'PENDING') = (next_check_at is not null))
 );
 create index purchases_to_check on purchases (next_check_at) where next_check_at is not null;
+create index purchases_imported_payment on purchases (payment_intent_id) where method = 'REFERENCE' and payment_intent_id is not null;
 create index purchases_mismatched on purchases (account_id, purchase_id) where state = 'MISMATCHED';
 grant select, insert, update (state, session_id, checkout_url, session_expires_at,
   payment_intent_id, failure_code, grant_id, paid_at, currency_paid, amount_paid, amount_refunded,
@@ -671,6 +672,7 @@ create view history as
       when 28 then 'RESUME_ACCOUNT'
       when 29 then 'SET_BUDGET'
       when 30 then 'REMOVE_BUDGET'
+      when 31 then 'IMPORT'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
@@ -701,6 +703,7 @@ create view history as
       when 21 then 'ResumeAccount'
       when 22 then 'SetBudget'
       when 23 then 'RemoveBudget'
+      when 24 then 'ImportAccount'
     end as method,
     reference,
     personal -> 'labels' as labels,

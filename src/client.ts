@@ -238,6 +238,8 @@ export function connect(address: string, options: ConnectOptions = {}) {
     },
     accounts: {
       openAccount: unary(a.openAccount, accounts.OpenAccountRequest.fromPartial),
+      importAccount: unary(a.importAccount, accounts.ImportAccountRequest.fromPartial),
+      sumImports: unary(a.sumImports, accounts.SumImportsRequest.fromPartial),
       getAccount: unary(a.getAccount, accounts.GetAccountRequest.fromPartial),
       listAccounts: unary(a.listAccounts, accounts.ListAccountsRequest.fromPartial),
       updateAccount: unary(a.updateAccount, accounts.UpdateAccountRequest.fromPartial),

@@ -66,10 +66,16 @@ export type Reason =
   | 'CALLER_UNKNOWN'
   | 'CALLER_NOT_ALLOWED'
   | 'CALLER_LIMIT_REACHED'
-  | 'RATE_LIMITED';
+  | 'RATE_LIMITED'
+  | 'MONTH_NOT_RUNNING';
 
 /** One bad field of a request: `field` is its path, e.g. `usages.items[2].count`. */
-export type Violation = { readonly field: string; readonly description: string };
+export type Violation = {
+  readonly field: string;
+  readonly description: string;
+  /** Where it is another than the failure's. */
+  readonly reason?: Reason;
+};
 
 export class Failure {
   readonly reason: Reason;

@@ -21,6 +21,7 @@ import { doctor } from './doctor.ts';
 import { events } from './events.ts';
 import { grant, grants } from './grants.ts';
 import { history } from './history.ts';
+import { importCommand } from './import.ts';
 import { migrate } from './migrate.ts';
 import { plansCheck } from './plans-check.ts';
 import { plansDiff } from './plans-diff.ts';
@@ -61,6 +62,7 @@ export const scrip = program([
     accountResume,
     accountClose,
   ]),
+  importCommand,
   estimate,
   charge,
   reserve,

@@ -4,19 +4,22 @@ import { clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { Book, MoreGrantsNeeded } from '../ledger/book.ts';
 import type { LimitedCaller } from '../ledger/caller-limits.ts';
-import { type Command, decide } from '../ledger/decide.ts';
+import { type Command, decide, isTrial } from '../ledger/decide.ts';
 import type { Origin, Trace, UnsealedEntry } from '../ledger/entry.ts';
 import {
   accountExists,
   accountNotFound,
+  accountNotImported,
   planNotFound,
   requestExpired,
 } from '../ledger/failures.ts';
+import type { ImportAccount } from '../ledger/import/import-account.ts';
 import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
+import { importedAccount } from '../ledger/rules/import-account.ts';
 import { closeStatement } from '../ledger/statement-closing.ts';
 import { newId } from '../new-id.ts';
 import { packResponse, unpackResponse } from '../store/packed-response.ts';
-import { denyOnRows, maySeeReplay } from './deny-on-rows.ts';
+import { denyOnRows, maySeeReplay, opensAccount } from './deny-on-rows.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import type {
   Answer,
@@ -95,7 +98,7 @@ function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer |
       const response = request.encodeResponse(outcome, book);
       dayTally?.set(unit.now, book.creditsMoved);
       call?.decided(entry, false);
-      if (entry) remember(unit, request, response, entry);
+      if (entry && !isTrial(request.command)) remember(unit, request, response, entry);
       return { response, firstAnsweredAt: null, creditsMoved: book.creditsMoved };
     },
   );
@@ -129,7 +132,7 @@ function replay({ requests, books }: LoadedUnit, task: Request): StoredResponse 
   if (!before) return null;
   const book = books.get(accountId) ?? null;
   if (!maySeeReplay(book, task, before.caller))
-    return command.kind === 'OpenAccount' ? null : requestIdOfOther(task);
+    return opensAccount(command) ? null : requestIdOfOther(task);
   const { request, at } = before;
   const isSame = request.fingerprint && Buffer.compare(request.fingerprint, fingerprint) === 0;
   if (isSame && request.response) {
@@ -197,7 +200,13 @@ function decideCommand(
     unit.needsReload.add(accountId);
     return CACHE_MISS;
   }
-  return outcome instanceof Failure ? outcome : answer(outcome, book, entries[before] ?? null);
+  if (outcome instanceof Failure) return outcome;
+  if (isTrial(command)) book.creditsMoved = 0n;
+  else if (!unit.books.has(accountId)) {
+    unit.books.set(accountId, book);
+    unit.opened.add(book);
+  }
+  return answer(outcome, book, entries[before] ?? null);
 }
 
 /** Null: the rule needs grants that were not loaded, and has changed nothing. */
@@ -212,20 +221,29 @@ function decideOn(book: Book, command: Command, origin: Origin, limited: Limited
 
 function bookFor(unit: LoadedUnit, accountId: string, command: Command): Book | Failure {
   const book = unit.books.get(accountId);
-  if (command.kind !== 'OpenAccount') return book ?? accountNotFound(accountId);
-  return book ? accountExists(accountId) : openBook(unit, accountId, command);
+  if (!opensAccount(command)) return book ?? accountNotFound(accountId);
+  if (!book) return openBook(unit, accountId, command);
+  return command.kind === 'OpenAccount' ? accountExists(accountId) : accountNotImported(accountId);
 }
 
-/** The Book of an account that does not exist yet, for OpenAccount to fill. */
-function openBook(unit: LoadedUnit, accountId: string, command: OpenAccount): Book | Failure {
+/** The Book of an account that does not exist yet, for its command to fill. It counts once the command has succeeded. */
+function openBook(
+  unit: LoadedUnit,
+  accountId: string,
+  command: OpenAccount | ImportAccount,
+): Book | Failure {
   const { plans, now } = unit;
   const plan = plans.get(command.planId)?.planAt(now);
   if (!plan) return planNotFound(command.planId, plans.keys());
-  // A new account is granted the allowance of the period that contains now.
-  if (!unit.isClockReliable && plan.terms.allowance) return clockUnreliable();
-  const book = new Book(
+  // A new account is granted the allowance of the period that contains now; an imported one was used in its month.
+  const dependsOnTime = plan.terms.allowance !== null || command.kind === 'ImportAccount';
+  if (!unit.isClockReliable && dependsOnTime) return clockUnreliable();
+  return new Book(
     {
-      account: newAccount(accountId, command, plan, now),
+      account:
+        command.kind === 'OpenAccount'
+          ? newAccount(accountId, command, plan, now)
+          : importedAccount(accountId, command, plan, now),
       plans,
       grants: [],
       loadedUpTo: null,
@@ -239,7 +257,4 @@ function openBook(unit: LoadedUnit, accountId: string, command: OpenAccount): Bo
     now,
     newId(now),
   );
-  unit.books.set(accountId, book);
-  unit.opened.add(book);
-  return book;
 }

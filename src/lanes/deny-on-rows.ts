@@ -1,7 +1,7 @@
 /** What a policy denies because of rows: the account's plan and labels, and who made a reservation. */
 import type { Failure } from '../failure.ts';
 import type { Book } from '../ledger/book.ts';
-import type { RequestedCommand } from '../ledger/decide.ts';
+import type { Command, RequestedCommand } from '../ledger/decide.ts';
 import { accountNotFound, entryNotFound, reservationNotFound } from '../ledger/failures.ts';
 import { isAccountInScope } from '../policy/account-scope.ts';
 import { accountNotAllowed, type DeniedCall, hidden, othersWork } from '../policy/denials.ts';
@@ -30,7 +30,7 @@ export function maySeeReplay(book: Book | null, request: Request, doneBy: string
   const { permissions, origin } = request;
   if (permissions === null) return true;
   if (permissions.ownReservationsOnly && doneBy !== origin.caller) return false;
-  // Of all commands only OpenAccount is decided on an account that the caller may not use.
+  // Of all commands only those that open an account are decided on an account that the caller may not use.
   return book === null || isAccountInScope(permissions.accounts, book.account);
 }
 
@@ -41,7 +41,7 @@ function denyAccount(
   scope: AccountScope,
 ): Failure | null {
   const { accountId } = call;
-  if (command.kind !== 'OpenAccount') {
+  if (!opensAccount(command)) {
     if (!book) return accountNotFound(accountId);
     if (!isAccountInScope(scope, book.account))
       return hidden(accountNotFound(accountId), accountNotAllowed(call));
@@ -52,8 +52,7 @@ function denyAccount(
 
 /** The account as a command would leave it, as far as a scope looks at it; null if that stays as it is. */
 function changedAccount(book: Book | null, accountId: string, command: RequestedCommand) {
-  if (command.kind === 'OpenAccount')
-    return { accountId, planId: command.planId, labels: command.labels };
+  if (opensAccount(command)) return { accountId, planId: command.planId, labels: command.labels };
   if (!book) return null;
   const { planId, labels } = book.account;
   if (command.kind === 'MoveAccount') return { accountId, planId: command.planId, labels };
@@ -61,6 +60,12 @@ function changedAccount(book: Book | null, accountId: string, command: Requested
     return { accountId, planId, labels: command.labels };
   return null;
 }
+
+/** Whether the command is about an account that does not exist yet. */
+export const opensAccount = (
+  command: Command,
+): command is Extract<Command, { kind: 'OpenAccount' | 'ImportAccount' }> =>
+  command.kind === 'OpenAccount' || command.kind === 'ImportAccount';
 
 /** Denies commands on reservations and charges that other callers made. */
 function denyOthersWork(book: Book, command: RequestedCommand, call: DeniedCall): Failure | null {

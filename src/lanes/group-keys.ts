@@ -88,6 +88,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
       case 'Charge':
       case 'GrantCredits':
       case 'OpenAccount':
+      case 'ImportAccount':
       case 'MoveAccount':
       case 'CloseAccount':
       case 'SuspendAccount':

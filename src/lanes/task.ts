@@ -91,12 +91,15 @@ export const requestsOf = (task: Task): readonly Request[] => {
   return task.type === 'atomic batch' ? task.requests : [];
 };
 
-/** What a task weighs beside others: usages are priced, hashed and stored one by one. */
+/** What a task weighs beside others: usages are priced, hashed and stored one by one, as are imported grants. */
 export function weightOf(task: Task): number {
   if (task.type === 'atomic batch')
     return task.requests.reduce((sum, request) => sum + weightOf(request), 0);
-  if (!('command' in task) || !('amount' in task.command)) return 1;
-  const { amount } = task.command;
+  if (!('command' in task)) return 1;
+  const { command } = task;
+  if (command.kind === 'ImportAccount') return 1 + command.grants.length + command.purchases.length;
+  if (!('amount' in command)) return 1;
+  const { amount } = command;
   return typeof amount === 'object' && 'usages' in amount ? Math.max(1, amount.usages.length) : 1;
 }
 

@@ -42,7 +42,7 @@ function addLength(length: Length, fromMs: number): number {
 }
 
 /** The name of a period in the ledger: the month, or the first moment of any other period. */
-const periodName = (every: Allowance['every'], from: number): string =>
+export const periodName = (every: Allowance['every'], from: number): string =>
   every === 'month' ? formatMonth(from) : new Date(from).toISOString();
 
 /**

@@ -5,6 +5,7 @@ import type { Book } from './book.ts';
 import { countForCaller, type LimitedCaller } from './caller-limits.ts';
 import type { Method, Origin } from './entry.ts';
 import { emitNoticesOfNewGrants } from './expiry-notice.ts';
+import type { ImportAccount } from './import/import-account.ts';
 import { updateLowBalance } from './low-balance.ts';
 import {
   type CloseAccount,
@@ -21,6 +22,7 @@ import { type OfferPack, offerPack, type WithdrawPack, withdrawPack } from './ru
 import { type EraseAccountData, eraseAccountData } from './rules/erase-account-data.ts';
 import { type ExtendReservation, extendReservation } from './rules/extend-reservation.ts';
 import { type GrantCredits, grantCredits } from './rules/grant-credits.ts';
+import { importAccount } from './rules/import-account.ts';
 import { type MoveAccount, moveAccount } from './rules/move-account.ts';
 import { type RaiseReservation, raiseReservation } from './rules/raise-reservation.ts';
 import { type Refund, refund } from './rules/refund.ts';
@@ -59,6 +61,7 @@ export type Command =
   | VoidGrant
   | UpdateGrant
   | OpenAccount
+  | ImportAccount
   | UpdateAccount
   | MoveAccount
   | CloseAccount
@@ -73,6 +76,10 @@ export type Command =
 
 /** What a caller can ask for: its kind names the method. */
 export type RequestedCommand = Extract<Command, { kind: Method }>;
+
+/** Whether nothing of the command is written, whatever its outcome. */
+export const isTrial = (command: Command): boolean =>
+  command.kind === 'ImportAccount' && command.validateOnly;
 
 /** What a rule did, to be encoded as a response. */
 export type Outcome<Kind extends Command['kind'] = Command['kind']> = Extract<
@@ -142,6 +149,8 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return updateGrant(book, command, origin);
     case 'OpenAccount':
       return openAccount(book, origin);
+    case 'ImportAccount':
+      return importAccount(book, command, origin);
     case 'UpdateAccount':
       return updateAccount(book, command, origin);
     case 'MoveAccount':

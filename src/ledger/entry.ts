@@ -61,7 +61,8 @@ export type EntryKind =
   | 'RELEASE'
   | 'EXPIRE'
   | 'CHARGE'
-  | 'REFUND';
+  | 'REFUND'
+  | 'IMPORT';
 
 /** The mutations that callers can ask for. */
 export type Method =
@@ -87,7 +88,8 @@ export type Method =
   | 'Commit'
   | 'Release'
   | 'Charge'
-  | 'Refund';
+  | 'Refund'
+  | 'ImportAccount';
 
 /** The W3C trace and span that an entry or event belongs to, in lower-case hexadecimal. */
 export type Trace = {

@@ -32,6 +32,14 @@ export const accountNotFound = (accountId: string): Failure =>
 export const accountExists = (accountId: string): Failure =>
   new Failure('ACCOUNT_EXISTS', `account ${accountId} exists already`, { account_id: accountId });
 
+/** A repetition of its import would have been answered before. */
+export const accountNotImported = (accountId: string): Failure =>
+  new Failure(
+    'ACCOUNT_EXISTS',
+    `account ${accountId} exists already: it was opened in another way, or imported with other content`,
+    { account_id: accountId },
+  );
+
 export function accountClosed({ account, now }: Book): Failure {
   const { accountId, closedAt } = account;
   const at = new Date(closedAt ?? now).toISOString();
@@ -188,6 +196,19 @@ function packNotFoundOn(plan: Plan, packId: string, customPacks: readonly Pack[]
   return new PackFailure(failure, null, (custom) => packNotFoundOn(plan, packId, custom));
 }
 
+/** Of a pack that was bought elsewhere: packs that are offered to single accounts do not count. */
+export function planLacksPack({ planId, packs }: Plan, packId: string): Failure {
+  const { text, metadata } = suggestion(
+    packId,
+    packs.map((pack) => pack.packId),
+  );
+  return new Failure('PACK_NOT_FOUND', `plan ${planId} has no pack ${packId}${text}`, {
+    pack_id: packId,
+    plan_id: planId,
+    ...metadata,
+  });
+}
+
 export const packExists = (accountId: string, packId: string): Failure =>
   new Failure('PACK_EXISTS', `account ${accountId} can buy a pack ${packId} already`, {
     pack_id: packId,
@@ -308,6 +329,13 @@ export function reservationActive({ reservationId, expiresAt }: Reservation): Fa
     { reservation_id: reservationId, expires_at: at },
   );
 }
+
+/** Usage of a month that has ended, or has not begun, would be billed in the wrong one. */
+export const monthNotRunning = (month: string, running: string): Failure =>
+  new Failure('MONTH_NOT_RUNNING', `${month} is not the running month, which is ${running}`, {
+    month,
+    running,
+  });
 
 /** The request arrived after the instant up to which its caller wanted it. */
 export function requestExpired(notAfter: number, now: number): Failure {

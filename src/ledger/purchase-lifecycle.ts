@@ -26,9 +26,24 @@ export function createPurchase(
   quantity: number,
   payment: Payment,
   labels: Labels,
+  origin: Origin,
+): Purchase {
+  const purchase = newPurchase(book, pack, quantity, payment, labels, origin);
+  book.purchases.push(purchase);
+  book.changes.purchases.add(purchase);
+  return purchase;
+}
+
+/** A pending purchase that is not in the book yet. */
+export function newPurchase(
+  book: Book,
+  pack: Pack,
+  quantity: number,
+  payment: Payment,
+  labels: Labels,
   { caller, requestId }: Origin,
 ): Purchase {
-  const purchase: Purchase = {
+  return {
     accountId: book.account.accountId,
     purchaseId: book.newId(),
     packId: pack.packId,
@@ -57,9 +72,6 @@ export function createPurchase(
     syncVersion: 0,
     nextCheckAt: book.now,
   };
-  book.purchases.push(purchase);
-  book.changes.purchases.add(purchase);
-  return purchase;
 }
 
 function paymentFields(

@@ -155,7 +155,7 @@ function makeEffective(book: Book, grant: Grant, origin: Origin) {
 }
 
 /** The next moment at which something is due; null: never. */
-function findNextDueAt(book: Book): number | null {
+export function findNextDueAt(book: Book): number | null {
   const moments: (number | null)[] = [
     book.account.state === 'OPEN' ? book.account.allowanceDueAt : null,
     book.nextReservationExpiry,

@@ -14,11 +14,12 @@ import { purchaseNotFound } from '../ledger/failures.ts';
 import type { PaymentSnapshot, Purchase } from '../ledger/purchase.ts';
 import type { Em } from '../pg/orm.ts';
 import { formatMoney } from '../pricing/money.ts';
-import { findPurchase, findTraceOfPurchase } from '../queries/purchases.ts';
+import { findImportedPurchase, findPurchase, findTraceOfPurchase } from '../queries/purchases.ts';
 import { type BeganBy, OPEN_AGE_MAX_MS, openSession } from './checkout.ts';
 import { fetchSnapshot, type PaymentRef, PENDING_SNAPSHOT } from './payment-snapshot.ts';
 import { SingleFlight } from './single-flight.ts';
 import { isUnavailable, providerUnavailable, refusalCodeOf } from './stripe.ts';
+import type { FindImported } from './webhook-event.ts';
 
 export type PaymentsOptions = {
   readonly stripe: Stripe;
@@ -126,6 +127,10 @@ export class Payments {
   async beganBy({ accountId, purchaseId }: Purchase): Promise<BeganBy> {
     return await findTraceOfPurchase(this.#options.em(), accountId, purchaseId);
   }
+
+  /** The purchase that was imported with this payment; null where there is none. */
+  readonly findImported: FindImported = (paymentIntentId) =>
+    findImportedPurchase(this.#options.em(), paymentIntentId);
 
   /** The purchase as committed last; null where there is none. */
   async load(accountId: string, purchaseId: string): Promise<Purchase | null> {

@@ -33,9 +33,14 @@ export const isEvent = (body: unknown): body is Stripe.Event => EVENT.safeParse(
 const ACCOUNT_ID = /^[\x21-\x7e]{1,128}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** A purchase that was imported with its payment, which another system had made; null: there is none. */
+export type FindImported = (paymentIntentId: string) => Promise<ImportedRef | null>;
+export type ImportedRef = Pick<PurchaseRef, 'accountId' | 'purchaseId'>;
+
 /** Null where the event concerns no purchase of ours. Asks Stripe where the event itself does not say. */
 export async function purchaseRefOf(
   stripe: Stripe,
+  findImported: FindImported,
   event: Stripe.Event,
 ): Promise<PurchaseRef | null> {
   switch (event.type) {
@@ -65,7 +70,7 @@ export async function purchaseRefOf(
     case 'charge.dispute.closed':
     case 'charge.dispute.funds_withdrawn':
     case 'charge.dispute.funds_reinstated':
-      return await purchaseRefOfIntent(stripe, event.data.object.payment_intent);
+      return await purchaseRefOfIntent(stripe, findImported, event.data.object.payment_intent);
     default:
       return null;
   }
@@ -74,10 +79,14 @@ export async function purchaseRefOf(
 /** Refunds and disputes do not carry the metadata of their payment. */
 async function purchaseRefOfIntent(
   stripe: Stripe,
+  findImported: FindImported,
   paymentIntent: string | Stripe.PaymentIntent | null,
 ): Promise<PurchaseRef | null> {
   const id = typeof paymentIntent === 'string' ? paymentIntent : paymentIntent?.id;
   if (id === undefined) return null;
+  // Of the payments of another system, the metadata are its own.
+  const imported = await findImported(id);
+  if (imported) return { ...imported, paymentRef: { paymentIntentId: id }, began: null };
   const { metadata } = await stripe.paymentIntents.retrieve(id);
   return toPurchaseRef(metadata, { paymentIntentId: id });
 }

@@ -201,7 +201,7 @@ async function syncPurchaseOf(
   event: Stripe.Event,
   span: SpanOf<'POST /webhooks/stripe'>,
 ): Promise<Reply> {
-  const ref = await purchaseRefOf(payments.stripe, event);
+  const ref = await purchaseRefOf(payments.stripe, payments.findImported, event);
   if (!ref) return { status: 200, text: 'no purchase of this service' };
   const { accountId, purchaseId, paymentRef } = ref;
   span.setAttributes({ 'scrip.account.id': accountId, 'scrip.purchase.id': purchaseId });

@@ -35,6 +35,9 @@ export const METHODS = {
   ListEntries: READERS,
   StreamHistory: READERS,
   OpenAccount: ['billing-admin'],
+  // Only a role of a policy's own allows them: whoever imports writes what others have paid.
+  ImportAccount: [],
+  SumImports: [],
   GetAccount: ROLES,
   ListAccounts: ['support', 'billing-admin', 'observer', 'operator'],
   UpdateAccount: ['billing-admin'],

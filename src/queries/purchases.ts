@@ -19,6 +19,20 @@ export async function findPurchase(
   return row ? purchases.read(row) : null;
 }
 
+/** The purchase that was imported with a payment of the provider; null if there is none, or more than one. */
+export async function findImportedPurchase(
+  em: Em,
+  paymentIntentId: string,
+): Promise<Pick<Purchase, 'accountId' | 'purchaseId'> | null> {
+  const [found, another] = await query<Pick<Purchase, 'accountId' | 'purchaseId'>>(
+    em,
+    `select account_id as "accountId", purchase_id as "purchaseId" from purchases
+     where payment_intent_id = $1 and method = 'REFERENCE' and payment_intent_id is not null limit 2`,
+    [paymentIntentId],
+  );
+  return another ? null : (found ?? null);
+}
+
 /** The call that wrote the first entry of a purchase; null: outside any trace. */
 export async function findTraceOfPurchase(
   em: Em,

@@ -32,7 +32,7 @@ const counted = entries.pick(
   'personal',
 );
 
-const KINDS = kindCodes('RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND');
+const KINDS = kindCodes('RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'IMPORT');
 
 /** The account's entries with after < seq <= upTo that reserve, use or give back credits. */
 export async function usageEntries(

@@ -53,7 +53,7 @@ export class Attributions {
   /** The usages that an entry charges; none for entries other than charges and commits. */
   attribute(entry: UsageEntry): readonly AttributedUsage[] {
     const { kind, reservationId } = entry;
-    if (kind === 'CHARGE') return ownUsages(entry);
+    if (kind === 'CHARGE' || kind === 'IMPORT') return ownUsages(entry);
     if (reservationId === null) return [];
     if (kind === 'RESERVE') this.#reserve(reservationId, entry.usages);
     const reservation = this.#reservations.get(reservationId);

@@ -145,7 +145,8 @@ export class AccountHistory {
   }
 
   #open(entry: StoredEntry) {
-    this.#openedAt = entry.at;
+    const { opened_at: openedAt } = entry.details;
+    this.#openedAt = openedAt === undefined ? entry.at : Date.parse(openedAt);
     const isErased = entry.erasedHash !== null;
     this.#displayName = isErased ? null : (entry.personal['display_name'] ?? '');
     this.#labels = isErased ? null : entry.labels;

@@ -7,8 +7,10 @@ import { PAYMENT_DETAILS, TERMS } from './purchase-terms.ts';
 
 /** What entries without moves, or beside them, may state: by kind. */
 const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
+  OPEN_ACCOUNT: ['opened_at'],
+  IMPORT: ['system', 'file', 'period_end'],
   GRANT: [...GRANT_DETAILS, 'period_end'],
-  PURCHASE: [...GRANT_DETAILS, ...TERMS, ...PAYMENT_DETAILS],
+  PURCHASE: [...GRANT_DETAILS, ...TERMS, ...PAYMENT_DETAILS, 'paid_at'],
   PAYMENT: ['state', ...PAYMENT_DETAILS],
   UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor'],
   OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],

@@ -27,6 +27,8 @@ export class LimitedGrants {
   /** Checks the account's next entry. */
   check(entry: Entry, report: Report) {
     const { kind, moves, late } = entry;
+    // Another system has decided which grants paid for what.
+    if (kind === 'IMPORT') return;
     const reservationId = entry.reservationId ?? '';
     const before = this.#reservedFor.get(reservationId) ?? [];
     if (kind === 'RESERVE' || kind === 'RAISE')

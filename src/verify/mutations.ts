@@ -39,6 +39,7 @@ const SAYS_WHY: ReadonlySet<Method> = new Set([
 const SOURCES: Partial<Record<Method | 'the service', readonly GrantSource[]>> = {
   GrantCredits: ['OPERATOR'],
   OpenAccount: ['WELCOME', 'ALLOWANCE'],
+  ImportAccount: ['WELCOME', 'ALLOWANCE', 'OPERATOR'],
   Refund: ['REFUND'],
   'the service': ['ALLOWANCE'],
 };
@@ -112,7 +113,8 @@ export class Mutations {
     if (!ENTRY_RULES[kind].furtherOf.includes(method))
       return report(`a ${kind} does not follow the first entry of ${method}`);
     const source = this.#checkSource(entry, method, report);
-    if (method === 'OpenAccount' && source && granted.has(source))
+    const isOnce = method === 'OpenAccount' || (method === 'ImportAccount' && source === 'WELCOME');
+    if (isOnce && source && granted.has(source))
       report(`opening the account granted ${source} before`);
     if (source) granted.add(source);
   }

@@ -174,15 +174,17 @@ function checkPaid(
   report: Report,
 ) {
   const compare = comparing(report, `entry ${entry['seq']}`);
+  const paidBefore = contentOf(entry['content'], 'PURCHASE')?.details['paid_at'] ?? null;
+  const paidAt = paidBefore ?? instant(entry['at']!);
   if (purchase['decision'] !== null) checkResolution(purchase, entry, isErased, report);
   else {
-    // Credits that are paid later follow no request.
-    const isRequested = purchase['method'] === 'REFERENCE';
+    // Credits that are paid later follow no request; those of an import its first entry.
+    const isRequested = purchase['method'] === 'REFERENCE' && paidBefore === null;
     compareRequest(entry, isRequested ? 'Purchase' : null, purchase['caller']!, compare);
     compare('request_id', purchase['request_id'], requestIdOf(entry));
   }
   if (purchase['method'] === 'REFERENCE') {
-    compare('created_at', instant(purchase['created_at']!), instant(entry['at']!));
+    compare('created_at', instant(purchase['created_at']!), paidAt);
     checkPayer(purchase, `entry ${entry['seq']}`, {}, report);
   }
   if (!isErased && !entry['erased']) {
@@ -192,7 +194,7 @@ function checkPaid(
   }
   compare('credits', purchase['credits'], entry['entry_credits']);
   compare('grant_id', purchase['grant_id'], entry['entry_grant_id']);
-  compare('paid_at', instant(purchase['paid_at']!), instant(entry['at']!));
+  compare('paid_at', instant(purchase['paid_at']!), paidAt);
   const grantId = BigInt(purchase['grant_id'] ?? 0);
   const grant = grantsOf(group, purchase['account_id']!).get(grantId);
   if (grant)

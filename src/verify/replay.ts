@@ -10,6 +10,7 @@ import { checkFields } from './fields.ts';
 import type { Report } from './findings.ts';
 import { GrantStates } from './grant-states.ts';
 import { GrantTerms } from './grant-terms.ts';
+import { Imports } from './imports.ts';
 import { instant } from './instant.ts';
 import { LimitedGrants } from './limited-grants.ts';
 import { BucketSums, findMoveError, OVERAGE } from './moves.ts';
@@ -27,6 +28,7 @@ export class Replay {
   readonly voided: VoidedGrants;
   readonly #refundGrants: RefundGrants;
   readonly #limitedGrants: LimitedGrants;
+  readonly #imports: Imports;
   readonly #grants: ReadonlyMap<bigint, Grant>;
   /** The end of the last closed month: the account's time is not before it. */
   readonly #closedUntil: number | null;
@@ -61,6 +63,7 @@ export class Replay {
     this.voided = new VoidedGrants(current);
     this.#refundGrants = new RefundGrants(current);
     this.#limitedGrants = new LimitedGrants(current);
+    this.#imports = new Imports(current, this.sums);
   }
 
   /** Credits of each grant that refunds issued again as a new grant. */
@@ -81,6 +84,7 @@ export class Replay {
     this.#applyMoves(entry, report);
     this.#refundGrants.apply(entry, report);
     this.#limitedGrants.check(entry, report);
+    this.#imports.apply(entry, report);
     this.#checkBalances(entry, report);
   }
 
@@ -96,6 +100,7 @@ export class Replay {
     this.#refundGrants.finish(this.#report);
     this.voided.finish(this.#report);
     this.terms.finish(this.#report);
+    this.#imports.finish(this.#report);
     if (account.seq !== this.#seq)
       this.#report(`seq is ${account.seq}, the newest entry is ${this.#seq}`);
     const until = Math.max(this.#at, this.#closedUntil ?? this.#at);

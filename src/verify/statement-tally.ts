@@ -83,7 +83,7 @@ export class StatementTally {
     const month = this.month(name);
     month.lastSeq = entry.seq;
     if (entry.kind === 'REFUND') return this.#addRefund(entry, name);
-    if (entry.kind !== 'CHARGE' && entry.kind !== 'COMMIT') return;
+    if (!['CHARGE', 'COMMIT', 'IMPORT'].includes(entry.kind)) return;
     for (const { to, grantId, credits } of entry.moves)
       if (to === 'consumed') consume(month, grantId, credits);
     const shares = sharesOf(entry);
@@ -126,7 +126,7 @@ type Paying = Pick<StatementEntry, 'kind' | 'moves' | 'usages' | 'reserved' | 'c
 /** The usages that the credits of an entry paid for, with the credits paid for each. */
 export function sharesOf(entry: Paying): readonly Usage[] {
   const charged = total(entry.moves.filter(({ to }) => to === 'consumed'));
-  if (entry.usages.length > 0 || entry.kind === 'CHARGE') return ownShares(entry.usages, charged);
+  if (entry.usages.length > 0 || entry.kind !== 'COMMIT') return ownShares(entry.usages, charged);
   const first = entry.committedBefore === null;
   const from = entry.committedBefore ?? 0n;
   const to = from + charged;

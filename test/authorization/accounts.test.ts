@@ -36,7 +36,8 @@ import {
 } from './every-call.ts';
 import { type PolicedService, startPoliced } from './policed-service.ts';
 
-const ALL_ROLES = 'roles: [product-service, support, billing-admin, observer, operator, payments]';
+const ALL_ROLES =
+  'roles: [product-service, support, billing-admin, observer, operator, payments, importer]';
 const RULES = `
   - { id: header:by-label, ${ALL_ROLES}, accounts: { labels: { team: media } } }
   - { id: header:by-plan, ${ALL_ROLES}, accounts: { plans: [perfectparser] } }
@@ -75,9 +76,10 @@ const shapeOf = (ended: Ended, ...ids: readonly string[]): unknown => {
   return JSON.parse(ids.reduce((shape, id) => shape.replaceAll(id, '…'), text));
 };
 
-/** OpenAccount is about an account that does not exist: see below. */
-const onAccounts = CALLS_ON_ACCOUNTS.filter((method) => method !== 'OpenAccount');
-const members = BATCH_MEMBERS.filter((method) => method !== 'OpenAccount');
+/** They are about an account that does not exist, or about several: see below. */
+const OTHERS: readonly MethodName[] = ['OpenAccount', 'ImportAccount', 'SumImports'];
+const onAccounts = CALLS_ON_ACCOUNTS.filter((method) => !OTHERS.includes(method));
+const members = BATCH_MEMBERS.filter((method) => !OTHERS.includes(method));
 
 type Call = (caller: string, method: MethodName, given: Given) => Promise<Ended>;
 const direct: Call = (...args) => callMethod(scrip, ...args);
@@ -249,6 +251,30 @@ describe('a caller cannot take an account out of its scope, or into it', () => {
     await open('by-label', accountId, 'verts', { team: 'media' });
     await open('by-plan', newId(), 'perfectparser');
     await open('by-prefix', `mine-${randomUUID()}`, 'verts');
+  });
+
+  test('ImportAccount, and SumImports of what is imported', async () => {
+    const imported = (caller: string, accountId: string, planId: string, labels = {}) =>
+      scrip.as(caller).accounts.importAccount({
+        ...{ accountId, requestId: requestId(), planId, labels: mapOf(labels) },
+        ...{ openedAt: new Date(0), system: 'billing-v1' },
+      });
+    const denied = { reason: 'CALLER_NOT_ALLOWED', metadata: { limit: 'account' } };
+    const accountId = newId();
+    expect(await errorOf(imported('by-label', accountId, 'verts'))).toMatchObject(denied);
+    expect(await errorOf(imported('by-plan', accountId, 'verts'))).toMatchObject(denied);
+    expect(await errorOf(imported('by-prefix', accountId, 'verts'))).toMatchObject(denied);
+    await imported('by-label', accountId, 'verts', { team: 'media' });
+    const sumOf = async (caller: string, accountIds: string[]) =>
+      (await scrip.as(caller).accounts.sumImports({ accountIds })).sums.map(
+        ({ accounts }) => accounts,
+      );
+    expect(await sumOf('by-label', [accountId])).toEqual([1n]);
+    expect(await sumOf('by-plan', [accountId])).toEqual([]);
+    expect(await errorOf(sumOf('by-prefix', [accountId]))).toMatchObject(denied);
+    const other = await openWithCredits(scrip, 100n);
+    const within = imported('by-label', other, 'verts', { team: 'media' });
+    expect(await errorOf(within)).toMatchObject({ reason: 'ACCOUNT_EXISTS' });
   });
 
   test('OpenAccount tells of other accounts only that their ids are taken', async () => {

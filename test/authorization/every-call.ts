@@ -210,6 +210,21 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     (given) => ({ ...idOf(given), accountId: `${given.accountId}-2`, planId: 'perfectparser' }),
     { member: 'openAccount' },
   ),
+  ImportAccount: row(
+    a.importAccount,
+    accounts.ImportAccountRequest,
+    ({ accountId }) => ({
+      accountId: `${accountId}-imported`,
+      requestId: requestId(),
+      planId: 'verts',
+      openedAt: new Date(0),
+      system: 'a-test',
+    }),
+    { member: 'importAccount' },
+  ),
+  SumImports: row(a.sumImports, accounts.SumImportsRequest, ({ accountId }) => ({
+    accountIds: [accountId],
+  })),
   GetAccount: row(a.getAccount, accounts.GetAccountRequest, ({ accountId }) => ({ accountId })),
   ListAccounts: row(a.listAccounts, accounts.ListAccountsRequest, () => ({})),
   UpdateAccount: row(

@@ -22,11 +22,15 @@ export type PolicedService = TestService & {
 /** The service's own client, "test", may do everything: it makes what the callers of a test find. */
 const EVERYTHING = `
   - id: header:test
-    roles: [product-service, support, billing-admin, observer, operator, payments]
+    roles: [product-service, support, billing-admin, observer, operator, payments, importer]
     on_behalf_of: ['*']`;
 
+/** What no built-in role allows. */
+const ROLES = 'roles:\n  importer: { methods: [ImportAccount, SumImports] }';
+
 /** A policy file with these rules, each as in the list \`callers\`, and the rule of "test". */
-const policyText = (rules: string): string => `version: 1\ncallers:${EVERYTHING}\n${rules}\n`;
+const policyText = (rules: string): string =>
+  `version: 1\n${ROLES}\ncallers:${EVERYTHING}\n${rules}\n`;
 
 export async function startPoliced(
   rules: string,

@@ -86,6 +86,24 @@ async function writePlans() {
     'label: File inspection, credits: one',
   );
   await writeFile(join(plans, 'broken.yaml'), broken);
+  const purchase = {
+    ...{ pack_id: 'starter', credits: 1_000, price: '5.00 USD', paid_at: '2030-06-01' },
+    ...{ payment_reference: 'invoice-1', spent: 200 },
+  };
+  const accounts = [
+    { account_id: 'taken-over', plan_id: 'verts', opened_at: '2030-05-01', purchases: [purchase] },
+  ];
+  const write = (name: string, records: readonly object[]) =>
+    writeFile(join(plans, name), records.map((one) => `${JSON.stringify(one)}\n`).join(''));
+  await write('accounts.jsonl', accounts);
+  await write('mistakes.jsonl', [
+    { ...accounts[0], account_id: 'a', opened_at: '2030-13-01' },
+    {
+      ...accounts[0],
+      account_id: 'b',
+      purchases: [{ ...purchase, pack_id: 'startr', spent: 1_001 }],
+    },
+  ]);
   const { privateKey } = generateKeyPairSync('ed25519');
   await writeFile(join(plans, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
 }

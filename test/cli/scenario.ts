@@ -206,6 +206,16 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('grants list nobody', 1),
     stranger('grants list acme'),
   ],
+  import: [
+    service('import {plans}/accounts.jsonl --system billing-v1 --dry-run'),
+    service('import {plans}/accounts.jsonl --system billing-v1'),
+    service('import {plans}/accounts.jsonl --system billing-v1 --json'),
+    service('import {plans}/mistakes.jsonl --system billing-v1 --dry-run', 1),
+    service('import {plans}/mistakes.jsonl --system billing-v1 --json', 1),
+    service('import {plans}/accounts.jsonl', 2),
+    service('import {plans}/missing.jsonl --system billing-v1', 2),
+    stranger('import {plans}/accounts.jsonl --system billing-v1'),
+  ],
   history: [
     service('history acme'),
     service('history acme --last 1 --json'),

@@ -145,6 +145,7 @@ export const rules: Readonly<Record<string, string>> = {
     where request_id is not null and not case
       when method is not null then kind = any(case method
         when 'OpenAccount' then '{OPEN_ACCOUNT}'
+        when 'ImportAccount' then '{OPEN_ACCOUNT}'
         when 'UpdateAccount' then '{UPDATE_ACCOUNT}'
         when 'CloseAccount' then '{CLOSE_ACCOUNT}'
         when 'EraseAccountData' then '{ERASE_ACCOUNT_DATA}'
@@ -167,9 +168,9 @@ export const rules: Readonly<Record<string, string>> = {
         when 'Release' then '{RELEASE}'
         when 'Charge' then '{CHARGE}'
         when 'Refund' then '{REFUND}' end::text[])
-      when kind in ('GRANT', 'CLAW_BACK') then request_before is not distinct from request_id
-      else kind = 'PURCHASE' and exists (select from history c
-        where c.account_id = e.account_id and c.request_id = e.request_id and c.kind = 'CHECKOUT') end`,
+      when kind in ('GRANT', 'CLAW_BACK', 'IMPORT') then request_before is not distinct from request_id
+      else kind = 'PURCHASE' and (request_before is not distinct from request_id or exists (select from history c
+        where c.account_id = e.account_id and c.request_id = e.request_id and c.kind = 'CHECKOUT')) end`,
 
   'an entry with a method has the request and its response': `
     select account_id, format('entry %s', seq) as detail

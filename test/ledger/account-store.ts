@@ -22,6 +22,7 @@ import type { Purchase } from '../../src/ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../../src/ledger/refundable.ts';
 import { isOver, jobOf, type Reservation } from '../../src/ledger/reservation.ts';
 import { newAccount } from '../../src/ledger/rules/account.ts';
+import { importedAccount } from '../../src/ledger/rules/import-account.ts';
 import { settle } from '../../src/ledger/settle.ts';
 import type { Plan, RateCard } from '../../src/pricing/plan.ts';
 import type { PublishedPlan } from '../../src/pricing/published-plan.ts';
@@ -54,10 +55,13 @@ export class AccountStore {
   #reservations = 0;
   #purchases = 0;
 
-  /** The account does not exist before its first command, OpenAccount. */
-  constructor(plan: Plan, now: number, command = open()) {
+  /** The account does not exist before its first command, which opens or imports it. */
+  constructor(plan: Plan, now: number, command: Opening = open()) {
     this.plan = plan;
-    this.account = newAccount('acme', command, plan, now);
+    this.account =
+      command.kind === 'OpenAccount'
+        ? newAccount('acme', command, plan, now)
+        : importedAccount('acme', command, plan, now);
   }
 
   /** Puts another rate card in force. Earlier versions stay readable. */
@@ -86,7 +90,7 @@ export class AccountStore {
 
   #runWith(now: number, commands: readonly Command[], grantLimit: number) {
     const book = this.loadBook(now, commands, grantLimit);
-    if (commands[0]?.kind !== 'OpenAccount') settle(book, trace);
+    if (!commands[0] || !isOpening(commands[0])) settle(book, trace);
     const outcomes = commands.map((command) => this.decide(book, command));
     this.saveBook(book);
     return { book, outcomes };
@@ -152,7 +156,7 @@ export class AccountStore {
       nextReservationExpiry: due ? earliest(others.map(({ expiresAt }) => expiresAt)) : null,
     });
     return new Book({ ...loaded, plans }, now, () =>
-      this.#currentCommand?.kind === 'Purchase' || this.#currentCommand?.kind === 'StartTopUp'
+      ['Purchase', 'StartTopUp', 'ImportAccount'].includes(this.#currentCommand?.kind ?? '')
         ? `p${++this.#purchases}`
         : `r${++this.#reservations}`,
     );
@@ -303,6 +307,12 @@ export class AccountStore {
     );
   }
 }
+
+/** The commands that an account begins with. */
+export type Opening = Extract<Command, { kind: 'OpenAccount' | 'ImportAccount' }>;
+
+export const isOpening = (command: Command): command is Opening =>
+  command.kind === 'OpenAccount' || command.kind === 'ImportAccount';
 
 const earliest = (instants: readonly number[]): number | null =>
   instants.length > 0 ? Math.min(...instants) : null;

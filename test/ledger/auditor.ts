@@ -12,7 +12,7 @@ import { sealAgain } from '../../src/ledger/hash-chain.ts';
 import type { AccountStore } from './account-store.ts';
 import { termsOf } from './fixtures.ts';
 
-const ISSUE_MOVES = ['issued>available'];
+const ISSUE_MOVES = ['issued>available', 'issued>consumed', 'issued>expired'];
 const RETURN_MOVES = [
   'reserved>available',
   'reserved>expired',
@@ -40,7 +40,7 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   PAYMENT: [],
   EXTEND: [],
   GRANT: ISSUE_MOVES,
-  GRANT_EFFECTIVE: ISSUE_MOVES,
+  GRANT_EFFECTIVE: ['issued>available'],
   PURCHASE: ISSUE_MOVES,
   GRANT_EXPIRED: ['available>expired'],
   VOID_GRANT: ['available>voided'],
@@ -57,6 +57,7 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
     'consumed>overage',
     'consumed>issued',
   ],
+  IMPORT: CONSUME_MOVES,
   CLAW_BACK: ['available>issued'],
   REINSTATE: ['issued>available', 'issued>expired'],
 };

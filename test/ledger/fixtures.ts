@@ -5,6 +5,11 @@ import { Book, type LoadedAccount } from '../../src/ledger/book.ts';
 import type { Command } from '../../src/ledger/decide.ts';
 import type { Entry, Labels, Origin, TermsHashes, UnsealedEntry } from '../../src/ledger/entry.ts';
 import { type Grant, isLimited } from '../../src/ledger/grant.ts';
+import type {
+  ImportAccount,
+  ImportedGrant,
+  ImportedPurchase,
+} from '../../src/ledger/import/import-account.ts';
 import type { PaymentSnapshot } from '../../src/ledger/purchase.ts';
 import type { UpdateAccount } from '../../src/ledger/rules/account.ts';
 import type { Charge } from '../../src/ledger/rules/charge.ts';
@@ -349,6 +354,61 @@ export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
   planId: 'test',
   displayName: '',
   labels: {},
+});
+
+/** By default an account that another system opened a year ago, without anything. */
+export const importAccount = (
+  change: Partial<ImportAccount> = {},
+): Extract<Command, { kind: 'ImportAccount' }> => ({
+  kind: 'ImportAccount',
+  planId: 'test',
+  displayName: '',
+  labels: {},
+  openedAt: at('2025-01-10'),
+  grants: [],
+  purchases: [],
+  month: null,
+  system: 'billing-v1',
+  file: 'accounts.jsonl',
+  reference: '',
+  validateOnly: false,
+  ...change,
+});
+
+/** By default an operator's unspent grant that never expires, of half a year ago. */
+export const importedGrant = (
+  credits: bigint,
+  change: Partial<ImportedGrant> = {},
+): ImportedGrant => ({
+  source: 'OPERATOR',
+  category: 'PROMOTIONAL',
+  credits,
+  spent: 0n,
+  spentThisMonth: 0n,
+  effectiveAt: at('2025-07-01'),
+  expiresAt: null,
+  priority: 50,
+  operations: [],
+  reference: '',
+  ...change,
+});
+
+/** By default an unspent pack that was bought half a year ago. */
+export const importedPurchase = (
+  packId: string,
+  credits: bigint,
+  change: Partial<ImportedPurchase> = {},
+): ImportedPurchase => ({
+  packId,
+  quantity: 1,
+  credits,
+  spent: 0n,
+  spentThisMonth: 0n,
+  price: { currency: 'USD', amount: '10.00' },
+  paidAt: at('2025-07-01'),
+  paymentReference: `invoice-${packId}`,
+  paymentIntentId: null,
+  ...change,
 });
 
 export const reserve = (amount: Amount, change: Partial<Reserve> = {}): Command => ({

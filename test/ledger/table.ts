@@ -21,7 +21,7 @@ import type { Command } from '../../src/ledger/decide.ts';
 import type { Entry, EntryKind, Move } from '../../src/ledger/entry.ts';
 import { isOver } from '../../src/ledger/reservation.ts';
 import type { Plan } from '../../src/pricing/plan.ts';
-import { AccountStore } from './account-store.ts';
+import { AccountStore, isOpening } from './account-store.ts';
 import { Auditor } from './auditor.ts';
 import { at, open } from './fixtures.ts';
 
@@ -31,8 +31,9 @@ export type Row = readonly [at: string, command: Command | null, written: string
 /** Runs the rows on a new account, one unit of work each, and compares the whole table at once. */
 export function ledger(plan: Plan, rows: readonly Row[]): AccountStore {
   const first = rows[0]?.[1];
-  const store = new AccountStore(plan, at(rows[0]?.[0] ?? '0s'));
-  if (first?.kind !== 'OpenAccount') store.run(store.account.openedAt, open());
+  const opening = first && isOpening(first) ? first : null;
+  const store = new AccountStore(plan, at(rows[0]?.[0] ?? '0s'), opening ?? open());
+  if (!opening) store.run(store.account.openedAt, open());
   continueLedger(store, rows);
   return store;
 }

@@ -39,6 +39,8 @@ ExportStatements          -        -        x        x         -         x
 GetUsage                  -        x        x        x         x         x
 Purchase                  -        -        x        -         -         x
 GrantCredits              -        x        x        -         -         -
+ImportAccount             -        -        -        -         -         -
+SumImports                -        -        -        -         -         -
 SuspendAccount            -        -        x        -         -         -
 ResumeAccount             -        -        x        -         -         -
 SetBudget                 -        -        x        -         -         -

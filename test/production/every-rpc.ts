@@ -102,6 +102,9 @@ async function callAccounts({ accounts }: Scrip) {
     accountId: 'moved',
     planId: 'aspose-cloud',
   });
+  const imported = { ...named(), accountId: 'imported', planId: 'verts', system: 'billing-v1' };
+  await accounts.importAccount({ ...imported, openedAt: new Date(0) });
+  await accounts.sumImports({ accountIds: ['imported'] });
   await accounts.getAccount({ accountId });
   await accounts.listAccounts({});
   await accounts.updateAccount({

@@ -177,6 +177,10 @@ const failing: Readonly<Record<Case, Failing>> = {
   ],
   grantCredits: ['INVALID_FIELD', { credits: -1n, category: Grant_Category.PAID, reason }],
   openAccount: ['ACCOUNT_EXISTS', { planId: 'verts' }],
+  importAccount: [
+    'ACCOUNT_EXISTS',
+    { planId: 'verts', openedAt: new Date(0), system: 'billing-v1' },
+  ],
   updateAccount: ['INVALID_FIELD', { displayName: 'x'.repeat(10_000) }],
   closeAccount: ['REQUEST_EXPIRED', { notAfter: new Date(0) }],
   moveAccount: ['PLAN_NOT_FOUND', { planId: 'none', reason }],

@@ -432,6 +432,17 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
   CALLER_NOT_ALLOWED: () => withPolicy('credits: { per_call: 1 }'),
   CALLER_LIMIT_REACHED: () => withPolicy('credits: { per_account_and_day: 2 }'),
   RATE_LIMITED: () => withPolicy('requests_per_second: { rate: 1 }'),
+  MONTH_NOT_RUNNING: () =>
+    errorOf(
+      scrip.accounts.importAccount({
+        accountId: 'imported-late',
+        requestId: requestId(),
+        planId: 'aspose-cloud',
+        openedAt: new Date(0),
+        month: { month: '2020-01', overage: 5n },
+        system: 'billing-v1',
+      }),
+    ),
   INTERNAL: () =>
     withOwnService({}, async (own, accountId) => {
       await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');
@@ -457,6 +468,7 @@ const WITH_FIELDS: readonly string[] = [
   'MISSING_QUANTITY',
   'QUANTITY_OUT_OF_RANGE',
   'MESSAGE_UNDECODABLE',
+  'MONTH_NOT_RUNNING',
 ];
 const WITH_RETRY: readonly string[] = [
   'OVERLOADED',

@@ -273,7 +273,7 @@ describe('StreamHistory with a filter', () => {
   const like = (entry: (of: Entry) => boolean) => all.filter(entry);
 
   test('by kind returns entries of that kind, for every kind', async () => {
-    // CHECKOUT, CLAW_BACK, REINSTATE and PAYMENT need a payment provider; the others would be erased.
+    // CHECKOUT, CLAW_BACK, REINSTATE and PAYMENT need a payment provider; the others would be erased, or are of an import.
     const others: readonly Entry_Kind[] = [
       Entry_Kind.UNSPECIFIED,
       Entry_Kind.ERASE_ACCOUNT_DATA,
@@ -281,6 +281,7 @@ describe('StreamHistory with a filter', () => {
       Entry_Kind.CLAW_BACK,
       Entry_Kind.REINSTATE,
       Entry_Kind.PAYMENT,
+      Entry_Kind.IMPORT,
     ];
     const kinds = Object.values(Entry_Kind).filter((kind) => !others.includes(kind));
     for (const kind of kinds) {

@@ -4,6 +4,7 @@ import {
   CloseAccountRequest,
   EraseAccountDataRequest,
   GrantCreditsRequest,
+  ImportAccountRequest,
   MoveAccountRequest,
   OfferPackRequest,
   OpenAccountRequest,
@@ -179,6 +180,15 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
     return [
       RemoveBudgetRequest.fromPartial({ ...id, budgetId: 'one', reason: 'a test' }),
       RemoveBudgetRequest.fromPartial({ ...id, budgetId: 'two', reason: 'a test' }),
+    ];
+  }),
+  rpc('AccountService/ImportAccount', ImportAccountRequest, async (_, id) => {
+    const accountId = `${id.accountId}-imported`;
+    const openedAt = new Date(0);
+    const imported = { ...id, accountId, planId: 'perfectparser', openedAt, system: 'billing-v1' };
+    return [
+      ImportAccountRequest.fromPartial({ ...imported, labels: mapOf({ a: '1', b: '2' }) }),
+      ImportAccountRequest.fromPartial({ ...imported, displayName: 'Another' }),
     ];
   }),
   rpc('AccountService/UpdateGrant', UpdateGrantRequest, async (_, id) => {

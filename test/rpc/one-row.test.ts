@@ -81,11 +81,13 @@ const {
   RESUME_ACCOUNT,
   SET_BUDGET,
   REMOVE_BUDGET,
+  IMPORT,
 } = Entry_Kind;
 
 /** The kinds of the entries that the call of a pair in mutations.ts writes. */
 const KINDS: Readonly<Record<string, readonly Entry_Kind[]>> = {
   OpenAccount: [OPEN_ACCOUNT, GRANT],
+  ImportAccount: [OPEN_ACCOUNT, IMPORT],
   UpdateAccount: [UPDATE_ACCOUNT],
   MoveAccount: [PLAN_CHANGE],
   EraseAccountData: [ERASE_ACCOUNT_DATA],

@@ -9,6 +9,7 @@ import { BudgetEnforcement, BudgetPeriod } from '../../src/gen/billing/v1/budget
 import {
   Purchase_Resolution_Decision as Decision,
   Grant_Category,
+  Grant_Source,
   OverCommitPolicy,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
@@ -99,7 +100,8 @@ export type SampleAccounts = Readonly<
     | 'erased'
     | 'topped'
     | 'corrected'
-    | 'budgeted',
+    | 'budgeted'
+    | 'imported',
     string
   >
 >;
@@ -130,7 +132,9 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   await suspensions(scrip, corrected);
   const budgeted = await scrip.open('bare');
   await budgets(scrip, budgeted);
-  return { prepaid, postpaid, bare, waterfall, buyer, erased, topped, corrected, budgeted };
+  const imported = await importOne(scrip);
+  const special = { erased, topped, corrected, budgeted, imported };
+  return { prepaid, postpaid, bare, waterfall, buyer, ...special };
 }
 
 const hours = (many: number) => ({ seconds: BigInt(many * 3_600) });
@@ -311,6 +315,55 @@ async function changedGrants(scrip: TestService, accountId: string) {
   const held = await grant({ credits: 6n, priority: 0 });
   await account.reserve({ credits: 6n, ttl: hours(2) });
   await account.voidGrant({ grantId: held, all: true, returned: VoidGrantRequest_Returned.VOID });
+}
+
+/** An account of another system, with everything that an import can have, and what follows it. */
+async function importOne(scrip: TestService): Promise<string> {
+  const accountId = `imported-${requestId()}`;
+  const day = (many: number) => new Date(Date.UTC(2031, 0, 1) - many * 24 * HOUR);
+  const openedAt = day(300);
+  await scrip.accounts.importAccount({
+    ...{ accountId, requestId: requestId(), planId: 'waterfall', openedAt },
+    ...{ displayName: 'Ann', labels: mapOf({ team: 'a' }), reference: 'customer-17' },
+    ...{ system: 'billing-v1', file: 'accounts.jsonl' },
+    grants: [
+      {
+        source: Grant_Source.WELCOME,
+        credits: 10n,
+        spent: 4n,
+        effectiveAt: openedAt,
+        expiresAt: day(200),
+      },
+      // Periods of 30 days from the opening.
+      {
+        source: Grant_Source.ALLOWANCE,
+        credits: 40n,
+        spent: 25n,
+        spentThisMonth: 5n,
+        effectiveAt: day(30),
+      },
+      {
+        ...{ source: Grant_Source.OPERATOR, category: Grant_Category.ADJUSTMENT, credits: 30n },
+        ...{ effectiveAt: day(20), onlyFor: { operations: ['job.pages'] }, reference: 'ticket-3' },
+      },
+    ],
+    purchases: [
+      {
+        ...{ packId: 'small', credits: 100n, price: { currency: 'USD', amount: '9.5' } },
+        ...{ paidAt: day(250), paymentReference: 'invoice-1', paymentIntentId: 'pi_imported' },
+        ...{ spent: 60n, spentThisMonth: 10n },
+      },
+    ],
+    month: {
+      month: new Date(scrip.now()).toISOString().slice(0, 7),
+      overage: 7n,
+      usage: [{ operation: 'job.pages', count: 5n, credits: 22n }],
+    },
+  });
+  const account = accountOf(scrip, accountId);
+  await account.refund(await account.charge({ usages: account.pages(15n) }), 3n);
+  await account.purchase('order-of-imported');
+  return accountId;
 }
 
 async function suspensions({ accounts }: TestService, accountId: string) {

@@ -1400,3 +1400,98 @@ where :account and seq = (select min(seq) from entries where :account and kind =
 -- > budget a is
 update accounts set budgets = '[{"budget_id": "a", "since": 1, "label": "team", "value": null, "cap": 1, "period": "DAY", "enforcement": "HARD", "exceptions": {}}]'
 where :account;
+
+--- Imports.
+
+-- imported: changes when the account was opened
+-- > opened_at is
+update accounts set opened_at = opened_at - interval '1 day' where :account;
+
+-- imported: changes the opening that the first entry states
+-- > opened_at is
+update entries set content = altered(content, '{d,opened_at}', '"2030-01-01T00:00:00.000Z"')
+where :account and seq = 1;
+
+-- imported: says that the account was opened here
+-- > says that the account was opened at undefined, and is of ImportAccount
+update entries set content = altered(content, '{d}', '{}') where :account and seq = 1;
+
+-- imported: says that the account was opened after its import
+-- > after it was imported
+update entries set content = altered(content, '{d,opened_at}', '"2039-01-01T00:00:00.000Z"')
+where :account and seq = 1;
+
+-- prepaid: says of an account that was opened here that it was opened earlier
+-- > says that the account was opened at 2030-01-01T00:00:00.000Z, and is of OpenAccount
+update entries set content = altered(content, '{d}', '{"opened_at": "2030-01-01T00:00:00.000Z"}')
+where :account and seq = 1;
+
+-- imported: hides from which system the account comes
+-- > does not say from which system it comes
+update entries set content = altered(content, '{d,system}', '""') where :account and kind = code('IMPORT');
+
+-- imported: hides what was spent before the import
+-- > remaining
+update entries set content = replace(content::text, '"ic"', '"ia"')::json
+where :account and kind = code('PURCHASE') and seq < 7;
+
+-- imported: changes when a purchase was paid
+-- > paid_at is
+update purchases set paid_at = paid_at + interval '1 day' where :account and payment_reference = 'invoice-1';
+
+-- imported: changes when a purchase was made
+-- > created_at is
+update purchases set created_at = created_at + interval '1 day' where :account and payment_reference = 'invoice-1';
+
+-- imported: changes the payment that a purchase was imported with
+-- > payment_intent_id is
+update purchases set payment_intent_id = 'pi_other' where :account and payment_reference = 'invoice-1';
+
+-- imported: says of a purchase here that it was paid before
+-- > is not of an import
+update entries set content = altered(content, '{d,paid_at}', content::jsonb #> '{d,effective_at}')
+where :account and kind = code('PURCHASE') and reference = 'order-of-imported';
+
+-- imported: says that a purchase was paid and granted at different times
+-- > was paid at 2030-01-01T00:00:00.000Z, and granted at
+update entries set content = altered(content, '{d,paid_at}', '"2030-01-01T00:00:00.000Z"')
+where :account and kind = code('PURCHASE') and reference = 'invoice-1';
+
+-- imported: puts the next allowance off
+-- > allowance_due_at is
+update accounts set allowance_due_at = allowance_due_at + interval '1 day' where :account;
+
+-- imported: has the import say another end of the running period
+-- > allowance_due_at is
+update entries set content = altered(content, '{d,period_end}', '"2039-01-01T00:00:00.000Z"')
+where :account and kind = code('IMPORT');
+
+-- imported: takes overage out of the import
+-- > moves credits available to consumed of no grant
+update entries set content = replace(content::text, '"oc"', '"ac"')::json where :account and kind = code('IMPORT');
+
+-- imported: turns the end of the import into a charge
+-- > the import before it has not ended
+update entries set kind = code('CHARGE') where :account and kind = code('IMPORT');
+
+-- imported: says of a charge that it is the end of an import
+-- > is not the end of an import
+update entries set kind = code('IMPORT') where :account and kind = code('CHARGE');
+
+-- imported: says that the import was a request of its own
+-- > is not written by ImportAccount first
+update entries set method = code('ImportAccount') where :account and kind = code('IMPORT');
+
+-- imported: imports a grant that is to come
+-- > which is to come
+update entries set content = altered(content, '{d,effective_at}', '"2039-01-01T00:00:00.000Z"')
+where :account and kind = code('GRANT') and content -> 'd' ->> 'source' = 'OPERATOR';
+
+-- imported: moves an import into the past
+-- > and of an import of
+update entries set at = at + interval '1 millisecond' where :account and kind = code('IMPORT');
+
+-- postpaid: says of credits that were granted here that they were spent before
+-- > moves credits issued to consumed, and is not of an import
+update entries set content = replace(content::text, '"ia"', '"ic"')::json
+where :account and kind = code('GRANT') and content -> 'd' ->> 'source' = 'WELCOME';

@@ -124,10 +124,11 @@ const isSampleAccount = (account: string | undefined): account is keyof SampleAc
     'topped',
     'corrected',
     'budgeted',
+    'imported',
   ].includes(account);
 
 const HEAD =
-  /^-- (?<account>prepaid|postpaid|bare|waterfall|buyer|erased|topped|corrected|budgeted)(?<notRecomputed>, chain not recomputed)?: (?<does>.+)$/;
+  /^-- (?<account>prepaid|postpaid|bare|waterfall|buyer|erased|topped|corrected|budgeted|imported)(?<notRecomputed>, chain not recomputed)?: (?<does>.+)$/;
 
 function tamperings() {
   const text = readFileSync(new URL('tampering.sql', import.meta.url), 'utf8');

@@ -36,10 +36,10 @@ export type UpdateAccount = {
 
 export type CloseAccount = { readonly kind: 'CloseAccount' };
 
-/** The account that an OpenAccount command creates, before the rule `openAccount` has run. */
+/** The account that an OpenAccount or ImportAccount command creates, before its rule has run. */
 export const newAccount = (
   accountId: string,
-  command: OpenAccount,
+  command: Pick<OpenAccount, 'displayName' | 'labels'>,
   plan: Plan,
   now: number,
 ): Account => ({
@@ -123,7 +123,8 @@ export function openAccount(book: Book, origin: Origin) {
 }
 
 /** A name may be that of a person. */
-const displayName = (name: string) => (name === '' ? {} : { personal: { display_name: name } });
+export const displayName = (name: string) =>
+  name === '' ? {} : { personal: { display_name: name } };
 
 export function updateAccount(book: Book, command: UpdateAccount, origin: Origin) {
   const { account } = book;

@@ -16,6 +16,7 @@ import {
 import { getBudgets, removeBudget, setBudget } from './budgets.ts';
 import { eraseAccountData } from './erase-account-data.ts';
 import { grantCredits, listGrants, updateGrant, voidGrant } from './grants.ts';
+import { importAccount, sumImports } from './imports.ts';
 import { listPacks, offerPack, withdrawPack } from './packs.ts';
 import { resolvePurchase } from './resolve-purchase.ts';
 
@@ -26,6 +27,8 @@ export function accountService(context: ServiceContext): AccountServiceServer {
     context.statementCloser.close(accountId, record);
   return {
     openAccount: mutation('OpenAccount', openAccount),
+    importAccount: mutation('ImportAccount', importAccount),
+    sumImports: unary('SumImports', sumImports),
     getAccount: unary('GetAccount', getAccount),
     listAccounts: unary('ListAccounts', listAccounts),
     updateAccount: mutation('UpdateAccount', updateAccount),

@@ -22,6 +22,7 @@ import {
 } from '../account-service/accounts.ts';
 import { removeBudget, setBudget } from '../account-service/budgets.ts';
 import { grantCredits, updateGrant, voidGrant } from '../account-service/grants.ts';
+import { importAccount } from '../account-service/imports.ts';
 import type { Access } from '../call/access.ts';
 import { failureOf } from '../call/failure-of.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -64,6 +65,7 @@ const MUTATIONS: {
   resumeAccount: { prepare: resumeAccount, resultField: 18 },
   setBudget: { prepare: setBudget, resultField: 19 },
   removeBudget: { prepare: removeBudget, resultField: 20 },
+  importAccount: { prepare: importAccount, resultField: 21 },
 };
 /**
  * Mutations of one batch that are with the lanes at the same time: as many as two units of work take. Calls that

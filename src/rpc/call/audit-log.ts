@@ -9,6 +9,7 @@ const DENIALS = { rate: 20, burst: 200 };
 
 /** Mutations that operators make by hand, and that change rights or give credits away. */
 export const ADMINISTRATIVE: ReadonlySet<Method> = new Set([
+  'ImportAccount',
   'UpdateAccount',
   'CloseAccount',
   'SuspendAccount',

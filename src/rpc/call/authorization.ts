@@ -31,6 +31,7 @@ const MOVING: ReadonlySet<MethodName> = new Set([
   'RaiseReservation',
   'Charge',
   'GrantCredits',
+  'ImportAccount',
   'Refund',
 ]);
 

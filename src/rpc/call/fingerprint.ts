@@ -1,17 +1,20 @@
 /**
  * The fingerprint of a request: half of the SHA-256 of the encoded message with the keys of its maps in order, and
- * without not_after, which does not change what is asked for. Protobuf leaves out fields that are not
+ * without what does not change what is asked for, such as not_after. Protobuf leaves out fields that are not
  * set, so a field that a later version of the proto adds does not change the fingerprints of older requests.
  */
 import type { Usage, Usages } from '../../gen/billing/v1/pricing.ts';
 import { sha256 } from '../../sha256.ts';
 import { type Codec, encodeMessage } from './codec.ts';
 
-/** The fields of requests that are maps or hold some, and the one that is not content. */
+/** The fields of requests that are maps or hold some, and those that are not content. */
 type Fields = {
   labels?: Labels | LabelSet | undefined;
   usages?: Usages | undefined;
   notAfter?: Date | undefined;
+  /** Of ImportAccount: the name of a file, and whether anything is written. */
+  file?: string;
+  validateOnly?: boolean;
 };
 type Labels = Map<string, string>;
 type LabelSet = { readonly labels: Labels };
@@ -25,13 +28,15 @@ export function fingerprint<Message>(codec: Codec<Message>, message: Message): U
 
 /** Clients send the entries of a map in any order, and in another order when they retry. */
 function toContent<Message>(message: Message): Message {
-  const { labels, usages, notAfter } = message as Fields;
-  if (!labels && !usages && !notAfter) return message;
+  const { labels, usages, notAfter, file, validateOnly } = message as Fields;
+  if (!labels && !usages && !notAfter && !file && !validateOnly) return message;
   return {
     ...message,
     ...(labels && { labels: sortLabels(labels) }),
     ...(usages && { usages: { items: usages.items.map(sortMaps) } }),
     notAfter: undefined,
+    file: '',
+    validateOnly: false,
   };
 }
 

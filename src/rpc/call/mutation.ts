@@ -8,7 +8,7 @@ import { Failure } from '../../failure.ts';
 import type { Lanes } from '../../lanes/lanes.ts';
 import type { Request, StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
-import type { Outcome, RequestedCommand } from '../../ledger/decide.ts';
+import { isTrial, type Outcome, type RequestedCommand } from '../../ledger/decide.ts';
 import type { Origin } from '../../ledger/entry.ts';
 import { PackFailure } from '../../ledger/failures.ts';
 import type { CallRecord } from '../../telemetry/call-record.ts';
@@ -149,7 +149,7 @@ async function decide(
   }
   authorization.takeCredits(access, answer.creditsMoved);
   const { kind: method } = command;
-  if (answer.firstAnsweredAt === null && ADMINISTRATIVE.has(method)) {
+  if (answer.firstAnsweredAt === null && ADMINISTRATIVE.has(method) && !isTrial(command)) {
     const reason = 'reason' in command ? command.reason : '';
     audit.acted({ ...actorOf(record), method, accountId, requestId, reason });
   }

@@ -80,6 +80,7 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   CALLER_NOT_ALLOWED: status.PERMISSION_DENIED,
   CALLER_LIMIT_REACHED: status.RESOURCE_EXHAUSTED,
   RATE_LIMITED: status.RESOURCE_EXHAUSTED,
+  MONTH_NOT_RUNNING: status.FAILED_PRECONDITION,
 };
 
 /** When a retry may help, for the reasons for which it may at all. */
@@ -140,7 +141,8 @@ const trailersSize = ({ message }: Failure, details: Buffer): number =>
 /** The failure without what makes it too large: the rest of long texts, all but the first violations. */
 function shortened({ reason, message, metadata, violations }: Failure): Failure {
   const texts = Object.entries(metadata).map(([key, value]) => [key, cut(value)]);
-  const first = violations.slice(0, 3).map(({ field, description }) => ({
+  const first = violations.slice(0, 3).map(({ field, description, ...rest }) => ({
+    ...rest,
     field: cut(field),
     description: cut(description),
   }));
@@ -159,7 +161,7 @@ export function detailsOf(failure: Failure): readonly Any[] {
   const errorInfo = ErrorInfo.encode({ reason, domain: DOMAIN, metadata: mapOf(metadata) });
   const details = [packAny('google.rpc.ErrorInfo', errorInfo)];
   if (violations.length > 0) {
-    const fieldViolations = violations.map((violation) => ({ ...violation, reason }));
+    const fieldViolations = violations.map((violation) => ({ reason, ...violation }));
     details.push(
       packAny(
         'google.rpc.BadRequest',

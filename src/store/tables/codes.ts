@@ -34,6 +34,7 @@ export const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   RESUME_ACCOUNT: 28,
   SET_BUDGET: 29,
   REMOVE_BUDGET: 30,
+  IMPORT: 31,
 };
 
 export const METHOD_CODES: Readonly<Record<Method, number>> = {
@@ -60,6 +61,7 @@ export const METHOD_CODES: Readonly<Record<Method, number>> = {
   ResumeAccount: 21,
   SetBudget: 22,
   RemoveBudget: 23,
+  ImportAccount: 24,
 };
 
 /** The same numbers as in the enum Reservation.State of the protos. Reservations that ended otherwise have no row. */

@@ -145,6 +145,10 @@ export const purchases = defineTable({
   },
   indexes: {
     purchases_to_check: { on: ['nextCheckAt'], where: 'next_check_at is not null' },
+    purchases_imported_payment: {
+      on: ['paymentIntentId'],
+      where: "method = 'REFERENCE' and payment_intent_id is not null",
+    },
     purchases_mismatched: { on: ['accountId', 'purchaseId'], where: "state = 'MISMATCHED'" },
   },
   privileges: 'select, insert, update',

@@ -39,6 +39,7 @@ const CASES: Readonly<Record<Case, true>> = {
   resumeAccount: true,
   setBudget: true,
   removeBudget: true,
+  importAccount: true,
 };
 
 /** The request as a Batch carries it, by the name of its method, such as "Charge"; null if none can. */

@@ -1,0 +1,93 @@
+/** Reads an import file record by record: whatever its size, one account of it is in memory. */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { formatPath, validate } from '../../pricing/plan-file/validation-error.ts';
+import { csvAccounts } from './csv-accounts.ts';
+import { type ImportRecord, RECORD } from './record.ts';
+
+/** What is wrong, and where. `field` is empty where it is the line as a whole. */
+export type Mistake = {
+  readonly line: number;
+  readonly account: string;
+  readonly field: string;
+  /** Such as PACK_NOT_FOUND; INVALID_FIELD for what cannot be read. */
+  readonly reason: string;
+  readonly message: string;
+};
+
+/** An account as it stands in the file. `lineOf` is the line that has a field, by its path in the record. */
+export type RawAccount = {
+  readonly line: number;
+  readonly lineOf: (field: string) => number;
+  readonly value: Readonly<Record<string, unknown>>;
+};
+
+export type ReadAccount = Pick<RawAccount, 'line' | 'lineOf'> &
+  ({ readonly record: ImportRecord } | { readonly mistakes: readonly Mistake[] });
+
+/** The format follows from the name of the file. */
+export async function* readRecords(path: string): AsyncGenerator<ReadAccount, void, void> {
+  const accounts = /\.csv$/i.test(path) ? csvAccounts(path) : jsonAccounts(path);
+  const lines = new Map<string, number>();
+  for await (const account of accounts) {
+    if ('line' in account && 'value' in account) yield readAccount(account, lines);
+    else yield { line: account.line, lineOf: () => account.line, mistakes: [account] };
+  }
+}
+
+/** `lines` has the accounts before it. */
+function readAccount(account: RawAccount, lines: Map<string, number>): ReadAccount {
+  const { line, lineOf, value } = account;
+  const named = value['account_id'];
+  const accountId = typeof named === 'string' ? named : '';
+  const mistake = (field: string, message: string): Mistake => ({
+    line: lineOf(field),
+    account: accountId,
+    field,
+    reason: 'INVALID_FIELD',
+    message,
+  });
+  const before = lines.get(accountId);
+  if (before !== undefined)
+    return { line, lineOf, mistakes: [mistake('account_id', `is in line ${before} already`)] };
+  if (accountId !== '') lines.set(accountId, line);
+  const read = validate(RECORD, value);
+  if ('value' in read) return { line, lineOf, record: read.value };
+  return {
+    line,
+    lineOf,
+    mistakes: read.errors.map(({ path, reason }) => mistake(formatPath(path), reason)),
+  };
+}
+
+/** JSON lines: one object per line. Empty lines are passed over. */
+async function* jsonAccounts(path: string): AsyncGenerator<RawAccount | Mistake, void, void> {
+  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
+  let line = 0;
+  for await (const text of lines) {
+    line += 1;
+    if (text.trim() === '') continue;
+    const value = parseObject(text);
+    const here = line;
+    if (value) yield { line, lineOf: () => here, value };
+    else
+      yield {
+        line,
+        account: '',
+        field: '',
+        reason: 'INVALID_FIELD',
+        message: 'is not one JSON object',
+      };
+  }
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? { ...value }
+      : null;
+  } catch {
+    return null;
+  }
+}
