@@ -2,6 +2,7 @@
 import { entityOf } from '../../pg/entity.ts';
 import { accounts } from './accounts.ts';
 import { callerQuotas } from './caller-quotas.ts';
+import { cells } from './cells.ts';
 import { clockAcceptances } from './clock-acceptances.ts';
 import { clockHeartbeats } from './clock-heartbeats.ts';
 import { customPacks } from './custom-packs.ts';
@@ -39,6 +40,7 @@ export const tables = [
   clockHeartbeats,
   clockAcceptances,
   verifyRuns,
+  cells,
 ] as const;
 
 export const entities = {
@@ -60,4 +62,5 @@ export const entities = {
   clockHeartbeats: entityOf(clockHeartbeats),
   clockAcceptances: entityOf(clockAcceptances),
   verifyRuns: entityOf(verifyRuns),
+  cells: entityOf(cells),
 };
