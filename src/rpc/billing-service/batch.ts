@@ -25,6 +25,7 @@ import type { Access } from '../call/access.ts';
 import { failureOf } from '../call/failure-of.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
+import { serveInCell } from '../call/in-cell.ts';
 import { type PrepareMutation, submit } from '../call/mutation.ts';
 import { toResponse } from '../call/replay.ts';
 import { detailsOf, statusCodeOf } from '../call/status.ts';
@@ -97,7 +98,8 @@ async function answerTo(
   call: UnaryCall,
 ): Promise<Answer> {
   const prepared = prepare(context, call.access, mutation);
-  return prepared instanceof Failure ? prepared : await submit(context, prepared, call);
+  if (prepared instanceof Failure) return prepared;
+  return await serveInCell(context, prepared.accountId, (cell) => submit(cell, prepared, call));
 }
 
 /** The first mutations are submitted at once, however busy the machine is. */
