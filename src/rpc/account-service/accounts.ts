@@ -30,8 +30,8 @@ import { type AccountFilter, findAccounts } from '../../queries/accounts.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
 import { loadAccount } from '../call/load-account.ts';
+import { mergedPage, toCellPage } from '../call/merged-pages.ts';
 import { defineMutation } from '../call/mutation.ts';
-import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import { accountMessage } from '../messages/account.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -171,20 +171,24 @@ export async function listAccounts(
   if (state === undefined) check.addViolation('state', 'must be OPEN, SUSPENDED or CLOSED');
   check.throwIfInvalid();
   const list = ['accounts', planId, state ?? ''];
-  const after = decodePageToken(list, request.pageToken, ACCOUNT_ID) ?? '';
-  const rows = await findAccounts(
-    context.em(),
-    { planId, state: state ?? null, scope: access.permissions.accounts },
-    after,
-    pageSize + 1,
-  );
-  const { messages, nextPageToken } = toPage(
-    await Promise.all(rows.map((account) => toMessage(context, account))),
+  const filter = { planId, state: state ?? null, scope: access.permissions.accounts };
+  const keyOf = ({ accountId }: AccountMessage) => accountId;
+  const { messages, nextPageToken } = await mergedPage<AccountMessage, AccountMessage>(context, {
+    list,
+    accountId: '',
+    pageToken: request.pageToken,
     pageSize,
-    AccountMessage,
-    (message) => message,
-    ({ accountId }) => encodePageToken(list, accountId),
-  );
+    keyPattern: ACCOUNT_ID,
+    read: async (cell, after) => {
+      const rows = await findAccounts(cell.em(), filter, after ?? '', pageSize + 1);
+      const messages = await Promise.all(rows.map((account) => toMessage(cell, account)));
+      return toCellPage(messages, pageSize, keyOf);
+    },
+    compare: (one, other) => (one.accountId < other.accountId ? -1 : 1),
+    keyOf,
+    codec: AccountMessage,
+    toMessage: (message) => message,
+  });
   return { accounts: messages, nextPageToken };
 }
 

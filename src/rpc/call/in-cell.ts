@@ -26,6 +26,14 @@ export async function readInCells<Result>(
   return await Promise.all(all.map((cell) => naming(cell, read)));
 }
 
+/** Calls `read` with a cell. */
+export function readInCell<Result>(
+  context: ServiceContext,
+  read: (context: ServiceContext) => Promise<Result>,
+): Promise<Result> {
+  return context.cells.isOne ? read(context) : naming(context, read);
+}
+
 /** The failure of a cell's database, returned or thrown, names the cell. */
 async function naming<Result>(
   context: ServiceContext,
