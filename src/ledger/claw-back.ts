@@ -9,7 +9,7 @@
  */
 import { min } from '../min.ts';
 import type { Book } from './book.ts';
-import { type Origin, serviceOrigin } from './entry.ts';
+import { type Origin, serviceOrigin, type Trace } from './entry.ts';
 import { scheduleExpiry } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
 import type { Purchase } from './purchase.ts';
@@ -25,6 +25,7 @@ export function syncClawBack(book: Book, purchase: Purchase, target: bigint, ori
     if (taken > 0n) post(book, purchase, 'CLAW_BACK', taken, ownOrigin);
     purchase.creditsClawedBack += taken;
     purchase.creditsUnrecovered += increase - taken;
+    tell(book, purchase, 'purchase.clawed_back', taken, ownOrigin);
   } else if (increase < 0n) {
     const reinstated = clawedBackBeyond(purchase, target);
     if (reinstated > 0n) {
@@ -33,7 +34,29 @@ export function syncClawBack(book: Book, purchase: Purchase, target: bigint, ori
     }
     purchase.creditsClawedBack -= reinstated;
     purchase.creditsUnrecovered = target - purchase.creditsClawedBack;
+    tell(book, purchase, 'purchase.reinstated', reinstated, ownOrigin);
   }
+}
+
+/** `credits` were moved now; the purchase says how many are clawed back and unrecovered in all. */
+function tell(
+  book: Book,
+  purchase: Purchase,
+  type: 'purchase.clawed_back' | 'purchase.reinstated',
+  credits: bigint,
+  trace: Trace,
+) {
+  book.emitEvent(
+    type,
+    {
+      purchase_id: purchase.purchaseId,
+      pack_id: purchase.packId,
+      credits: credits.toString(),
+      clawed_back: purchase.creditsClawedBack.toString(),
+      unrecovered: purchase.creditsUnrecovered.toString(),
+    },
+    trace,
+  );
 }
 
 /** The credits that `syncClawBack` would make available again for this target. */

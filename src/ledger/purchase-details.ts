@@ -45,8 +45,14 @@ export const paymentDetails = (purchase: Purchase): Labels => ({
 });
 
 /** Without trailing zeros: the database pads amounts. */
-function refundDetails({ amountRefunded, price }: Purchase): Labels {
-  const { amount } = trimZeros({ ...price, amount: amountRefunded });
+export const refundedAmount = ({
+  amountRefunded,
+  price,
+}: Pick<Purchase, 'amountRefunded' | 'price'>): string =>
+  trimZeros({ ...price, amount: amountRefunded }).amount;
+
+function refundDetails(purchase: Purchase): Labels {
+  const amount = refundedAmount(purchase);
   return /[1-9]/.test(amount) ? { amount_refunded: amount } : {};
 }
 

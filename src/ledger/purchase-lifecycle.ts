@@ -11,7 +11,7 @@ import { type Labels, type Origin, serviceOrigin, type Trace } from './entry.ts'
 import { DEFAULT_PRIORITY } from './grant.ts';
 import { grantDetails } from './grant-details.ts';
 import type { CheckoutTerms, Purchase, SavedMethod } from './purchase.ts';
-import { paymentDetails, purchaseTerms } from './purchase-details.ts';
+import { paymentDetails, purchaseTerms, refundedAmount } from './purchase-details.ts';
 
 /** How a purchase is paid. */
 export type Payment =
@@ -23,10 +23,10 @@ export type Payment =
 export function createPurchase(
   book: Book,
   pack: Pack,
+  quantity: number,
   payment: Payment,
   labels: Labels,
   { caller, requestId }: Origin,
-  quantity = 1,
 ): Purchase {
   const purchase: Purchase = {
     accountId: book.account.accountId,
@@ -177,12 +177,31 @@ export function markMismatched(book: Book, purchase: Purchase, paid: Money | nul
   );
 }
 
+/** Tells what the provider has given back of a payment since `before`, and of a dispute about it. */
+export function tellOfPayment(
+  book: Book,
+  purchase: Purchase,
+  before: Pick<Purchase, 'amountRefunded' | 'disputeState'>,
+  trace: Trace,
+) {
+  const { purchaseId, packId, amountPaid, price, disputeState } = purchase;
+  const named = { purchase_id: purchaseId, pack_id: packId };
+  const refunded = refundedAmount(purchase);
+  if (refunded !== refundedAmount({ price, amountRefunded: before.amountRefunded })) {
+    const { currency } = amountPaid ?? price;
+    book.emitEvent('purchase.refunded', { ...named, amount_refunded: refunded, currency }, trace);
+  }
+  if (disputeState !== before.disputeState)
+    book.emitEvent('purchase.disputed', { ...named, state: disputeState }, trace);
+}
+
 function emitPurchaseCompleted(book: Book, purchase: Purchase, trace: Trace) {
   book.emitEvent(
     'purchase.completed',
     {
       purchase_id: purchase.purchaseId,
       pack_id: purchase.packId,
+      quantity: purchase.quantity.toString(),
       credits: purchase.credits.toString(),
       payment_reference: purchase.paymentReference ?? '',
       method: purchase.method,

@@ -51,7 +51,7 @@ export async function openSession(
             price_data: {
               currency: price.currency.toLowerCase(),
               unit_amount: Number(amount),
-              product_data: { name: purchase.title },
+              product_data: { name: productName(purchase) },
             },
           },
         ],
@@ -73,6 +73,10 @@ export async function openSession(
     return { refusalCode: code };
   }
 }
+
+/** One line for all packs: the price of one may have more decimals than the provider takes. */
+const productName = ({ title, quantity }: Purchase): string =>
+  quantity === 1 ? title : `${quantity} × ${title}`;
 
 /** The URL of a session that is over is empty. */
 export const toCheckoutSession = ({

@@ -246,7 +246,7 @@ describe.each([
       const { accountId } = await cachedAccount();
       const unlock = await lockAccount(scrip.databaseUrl, accountId);
       const later = ask(accountId, reserve(2n));
-      await expect.poll(() => found.at(-1), { timeout: 10_000 }).toBe(0);
+      await expect.poll(() => found.at(-1), { timeout: 60_000 }).toBe(0);
       await waitForBlockedSessions(scrip.databaseUrl);
       expectFound([1, 'failed', 0]);
       await unlock();

@@ -237,6 +237,8 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('purchases buy invoices starter --paid invoice-9 --request-id buy-3 --json'),
     service('purchases buy invoices starter --paid invoice-8', 4),
     service('purchases buy invoices starter --request-id buy-4', 4),
+    service('purchases buy invoices starter --quantity 2 --paid invoice-11 --request-id buy-5'),
+    service('purchases buy invoices starter --quantity 0 --paid invoice-12', 2),
     service('purchases buy invoices startr --paid invoice-10', 1),
     service('purchases buy invoices starter --paid x --return-to https://shop.example/', 2),
     service('purchases buy invoices', 2),

@@ -57,7 +57,7 @@ async function databaseWith(setting: string): Promise<string> {
 async function expectCounted(databaseUrl: string, counter: string, atLeast: number) {
   const sql = `select ${counter}::int as n from pg_stat_database where datname = current_database()`;
   const counted = async () => (await execute(databaseUrl, sql))[0]?.['n'];
-  await expect.poll(counted, { timeout: 10_000 }).toBeGreaterThanOrEqual(atLeast);
+  await expect.poll(counted, { timeout: 60_000 }).toBeGreaterThanOrEqual(atLeast);
 }
 
 describe('a unit of work that the database aborts', () => {

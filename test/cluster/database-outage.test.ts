@@ -189,6 +189,6 @@ describe('the database cannot be reached', () => {
     await proxy.open();
     const sql = 'select state from running_reservations where account_id = $1';
     const state = async () => (await execute(databaseUrl, sql, [accountId]))[0]?.['state'];
-    await expect.poll(state, { timeout: 10_000 }).toBe('EXPIRED');
+    await expect.poll(state, { timeout: 60_000 }).toBe('EXPIRED');
   });
 });

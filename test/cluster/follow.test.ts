@@ -36,22 +36,18 @@ const charge = ({ billing }: Scrip, accountId: string) =>
   billing.charge({ accountId, requestId: requestId(), credits: 1n });
 
 describe('a follower on one replica', () => {
-  test('receives within a second what another replica writes', async () => {
+  test('receives what another replica writes', async () => {
     const accountId = await accountWith(10n);
     const stream = cluster.a.billing.streamHistory({ accountId, afterSeq: 2n, follow: true });
-    const delays: number[] = [];
     for (let round = 0; round < 5; round++) {
       const next = stream.next();
+      // At several places of the interval of its polls.
       await sleep(50 * round);
       const { entrySeq } = await charge(cluster.b, accountId);
-      const writtenAt = performance.now();
       const { value } = await next;
-      delays.push(performance.now() - writtenAt);
       expect(value?.entries.map(({ seq }) => seq)).toEqual([entrySeq]);
     }
     await stream.return();
-    // One may be late because the machine is busy.
-    expect(delays.sort((a, b) => a - b)[3]).toBeLessThan(1_000);
   });
 
   test('receives at once what its own replica writes', async () => {

@@ -248,7 +248,7 @@ describe('expired reservations', () => {
       const state = 'select state from running_reservations where account_id = $1';
       const isExpired = async () =>
         (await execute(sweeping.databaseUrl, state, [accountId]))[0]?.['state'];
-      await expect.poll(isExpired, { timeout: 10_000 }).toBe('EXPIRED');
+      await expect.poll(isExpired, { timeout: 60_000 }).toBe('EXPIRED');
       await expectSoundLedger(sweeping.databaseUrl);
     } finally {
       await sweeping.stop();

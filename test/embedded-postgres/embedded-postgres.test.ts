@@ -50,7 +50,7 @@ async function processesInDirectory(): Promise<string[]> {
 }
 
 const until = (holds: () => Promise<boolean>): Promise<boolean> =>
-  vi.waitUntil(holds, { timeout: 25_000, interval: 20 });
+  vi.waitUntil(holds, { timeout: 60_000, interval: 20 });
 
 /** Starts an owner and waits until its server is ready. */
 async function startOwner(): Promise<{ owner: ChildProcess; url: string }> {
@@ -224,7 +224,7 @@ async function launcherDuringInitdb(): Promise<number> {
       const name = names.find((one) => existsSync(join(directory, one, 'postgres/base')));
       return name && Number(name.slice('initdb-'.length));
     },
-    { timeout: 25_000, interval: 5 },
+    { timeout: 60_000, interval: 5 },
   );
 }
 

@@ -29,7 +29,7 @@ afterAll(() => scrip.stop());
 const ended = () => lines.filter((line) => line.includes('StreamEvents')).length;
 
 /** Long enough for a busy machine: no test passes or fails by how long something takes. */
-const EVENTUALLY = { timeout: 25_000, interval: 20 };
+const EVENTUALLY = { timeout: 60_000, interval: 20 };
 
 /** All events of an account, once there are `count`. */
 const eventsOnce = (accountId: string, count: number, service = scrip) =>

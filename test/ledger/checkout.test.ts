@@ -428,3 +428,96 @@ describe('the credits to claw back', () => {
     );
   });
 });
+
+describe('subscribers', () => {
+  const told = (store: AccountStore) =>
+    store.events.flatMap(({ type, data }) => {
+      if (!type.startsWith('purchase.') || type === 'purchase.completed') return [];
+      const { purchase_id: id, pack_id: packId, ...rest } = data;
+      expect([id, packId]).toEqual(['p1', 'starter']);
+      return [[type, ...Object.values(rest)].join(' ')];
+    });
+
+  test('are told what is refunded, and how many credits that takes back', () => {
+    const store = ordered(
+      ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      ['2h', charge(60n), 'CHARGE 60: g1>consumed 60', '40'],
+      ['3h', syncPurchase('p1', 1, paid(300n)), 'CLAW_BACK 30: g1>issued 30 | PAYMENT', '10'],
+      ['3h', syncPurchase('p1', 2, paid(300n)), 'nothing', '10'],
+      ['4h', syncPurchase('p1', 3, paid(800n)), 'CLAW_BACK 10: g1>issued 10 | PAYMENT', '0'],
+      ['5h', syncPurchase('p1', 4, paid(0n)), 'REINSTATE 40: issued>g1 40 | PAYMENT', '40'],
+    );
+    expect(told(store)).toEqual([
+      'purchase.refunded 3.00 USD',
+      'purchase.clawed_back 30 30 0',
+      'purchase.refunded 8.00 USD',
+      'purchase.clawed_back 10 40 40',
+      'purchase.refunded 0.00 USD',
+      'purchase.reinstated 40 0 0',
+    ]);
+  });
+
+  test('are told of a dispute and its end', () => {
+    const store = ordered(
+      ['1h', syncPurchase('p1', 0, paid()), 'PURCHASE 100: issued>g1 100', '100'],
+      [
+        '3h',
+        syncPurchase('p1', 1, paid(0n, 'OPEN')),
+        'CLAW_BACK 100: g1>issued 100 | PAYMENT',
+        '0',
+      ],
+      [
+        '4h',
+        syncPurchase('p1', 2, paid(0n, 'WON')),
+        'REINSTATE 100: issued>g1 100 | PAYMENT',
+        '100',
+      ],
+    );
+    expect(told(store)).toEqual([
+      'purchase.disputed OPEN',
+      'purchase.clawed_back 100 100 0',
+      'purchase.disputed WON',
+      'purchase.reinstated 100 0 0',
+    ]);
+  });
+});
+
+describe('a purchase of several packs', () => {
+  test('is paid and granted as one', () => {
+    const store = ledger(plan({}, PACKS), [
+      ['0s', checkout('starter', {}, 3), 'CHECKOUT', '0'],
+      [
+        '1h',
+        syncPurchase('p1', 0, paid(0n, 'NONE', '30.00')),
+        'PURCHASE 300: issued>g1 300',
+        '300',
+      ],
+      [
+        '2h',
+        syncPurchase('p1', 1, paid(1_000n, 'NONE', '30.00')),
+        'CLAW_BACK 100: g1>issued 100 | PAYMENT',
+        '200',
+      ],
+    ]);
+    expect(purchase(store)).toMatchObject({
+      quantity: 3,
+      credits: 300n,
+      price: { currency: 'USD', amount: '30.00' },
+    });
+  });
+
+  test('of which only one is paid grants nothing', () => {
+    ledger(plan({}, PACKS), [
+      ['0s', checkout('starter', {}, 3), 'CHECKOUT', '0'],
+      ['1h', syncPurchase('p1', 0, paid()), 'PAYMENT', '0'],
+    ]);
+  });
+
+  test('is refused where the account could not hold their credits', () => {
+    const most = pack('most', 2n ** 62n, '1.00');
+    ledger(plan({}, [most]), [
+      ['0s', checkout('most', {}, 2), 'INVALID_FIELD', '0'],
+      ['0s', checkout('most', {}, 1), 'CHECKOUT', '0'],
+    ]);
+  });
+});

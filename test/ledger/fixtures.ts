@@ -411,16 +411,18 @@ export const refund = (
   ...change,
 });
 
-export const purchase = (packId: string, paymentReference: string): Command => ({
+export const purchase = (packId: string, paymentReference: string, quantity = 1): Command => ({
   kind: 'Purchase',
   packId,
+  quantity,
   payment: { method: 'REFERENCE', reference: paymentReference },
   labels: {},
 });
 
-export const checkout = (packId: string, labels: Labels = {}): Command => ({
+export const checkout = (packId: string, labels: Labels = {}, quantity = 1): Command => ({
   kind: 'Purchase',
   packId,
+  quantity,
   payment: {
     method: 'CHECKOUT',
     successUrl: 'https://shop.example/thanks',

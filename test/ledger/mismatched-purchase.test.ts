@@ -81,7 +81,11 @@ describe('a payment that differs from the order', () => {
       creditsClawedBack: 0n,
       creditsUnrecovered: 0n,
     });
-    expect(store.events.map(({ type }) => type)).toEqual(['purchase.mismatched']);
+    expect(store.events.map(({ type }) => type)).toEqual([
+      'purchase.mismatched',
+      'purchase.refunded',
+      'purchase.disputed',
+    ]);
   });
 
   test('is not repaired by a second payment: that one is to be refunded', () => {
@@ -238,6 +242,7 @@ describe('an operator who rejects it', () => {
     expect(store.events.map(({ type }) => type)).toEqual([
       'purchase.mismatched',
       'purchase.resolved',
+      'purchase.refunded',
     ]);
   });
 

@@ -91,6 +91,19 @@ describe('Purchase by checkout', () => {
     ]);
   });
 
+  test('of several packs asks for the price of all of them in one line', async () => {
+    const accountId = await scrip.open('verts');
+    const request = { accountId, requestId: requestId(), packId: 'starter', payment: CHECKOUT };
+    const { purchase } = await scrip.billing.purchase({ ...request, quantity: 3 });
+    expect(purchase).toMatchObject({
+      quantity: 3,
+      credits: 3_000n,
+      price: { currency: 'USD', amount: '15.00' },
+    });
+    const session = stripe.sessionOf(defined(purchase).purchaseId);
+    expect(session).toMatchObject({ amount_total: 1_500, currency: 'usd' });
+  });
+
   test('repeated returns the same purchase, session and URL', async () => {
     const accountId = await scrip.open('verts');
     const id = requestId();

@@ -149,7 +149,11 @@ describe('a payment grants nothing', () => {
         creditsClawedBack: 0n,
       });
       await expectLedger(scrip, purchase.accountId, ['CHECKOUT', 'PAYMENT']);
-      expect(await typesOf(purchase)).toEqual(['purchase.mismatched']);
+      expect(await typesOf(purchase)).toEqual([
+        'purchase.mismatched',
+        'purchase.refunded',
+        'purchase.disputed',
+      ]);
     }
   });
 
@@ -331,7 +335,11 @@ describe('an operator rejects the payment', () => {
     expect(await errorOf(decide(purchase, Decision.ACCEPTED))).toMatchObject({
       reason: 'PURCHASE_NOT_MISMATCHED',
     });
-    expect(await typesOf(purchase)).toEqual(['purchase.mismatched', 'purchase.resolved']);
+    expect(await typesOf(purchase)).toEqual([
+      'purchase.mismatched',
+      'purchase.resolved',
+      'purchase.refunded',
+    ]);
     await expectLedger(scrip, purchase.accountId, [
       'CHECKOUT',
       'PAYMENT',

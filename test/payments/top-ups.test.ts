@@ -95,7 +95,7 @@ const intentsOf = (accountId: string) =>
 /** Expects the account's events to have these types. */
 async function expectEvents(accountId: string, types: readonly string[]) {
   const typesNow = async () => (await eventsOf(scrip, { accountId })).map(({ type }) => type);
-  await expect.poll(typesNow, { timeout: 25_000 }).toEqual(types);
+  await expect.poll(typesNow, { timeout: 60_000 }).toEqual(types);
 }
 
 /** No pack was bought, no top-up is in progress, and nothing was charged. */

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => scrip.stop());
 
 /** How long the log may lag behind. */
-const WAIT = { timeout: 10_000 };
+const WAIT = { timeout: 60_000 };
 
 const cancelledCalls = () => lines.filter((line) => line['scrip.reason'] === 'CANCELLED').length;
 

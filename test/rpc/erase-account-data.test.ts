@@ -477,7 +477,7 @@ test('an erased event is delivered without data, and the answer to an earlier de
         expect(deliveries.map(({ event }) => event?.type)).toContain('reservation.expired');
         return defined(deliveries.find(({ event }) => event?.type === 'reservation.expired'));
       },
-      { timeout: 25_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
   expect(await dead()).toMatchObject({ lastError: expect.stringContaining(MARK) });
   await own.accounts.closeAccount(named(accountId));

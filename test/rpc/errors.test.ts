@@ -345,7 +345,7 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
         const found = lines.find((one) => one['scrip.reason'] === 'CANCELLED');
         return found ?? expect.fail('nothing was logged');
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
     await own.stop();
     const code = line['rpc.status_code'] === 'CANCELLED' ? status.CANCELLED : null;

@@ -81,5 +81,5 @@ test('the stream of a reader that does not read ends when the reader disconnects
   expect((await entriesOf(scrip, accountId)).length).toBe(LENGTH);
   expect(ended()).toBe(before + 1);
   stream.destroy();
-  await vi.waitFor(() => expect(ended()).toBe(before + 2), { timeout: 10_000 });
+  await vi.waitFor(() => expect(ended()).toBe(before + 2), { timeout: 60_000 });
 });

@@ -30,7 +30,7 @@ async function expectEvents(accountId: string, expected: readonly string[]) {
     (await eventsOf(scrip, { accountId })).map(
       ({ type, data }) => `${type} ${data.get('level')}: ${data.get('usable')}`,
     );
-  await expect.poll(texts, { timeout: 20_000 }).toEqual(expected);
+  await expect.poll(texts, { timeout: 60_000 }).toEqual(expected);
 }
 
 /** Whether each level is low. */

@@ -28,6 +28,49 @@ const buy = async (accountId: string, packId: string) => {
   return defined((await scrip.billing.purchase(request)).purchase);
 };
 
+describe('Purchase of several packs', () => {
+  const ask = (accountId: string, quantity: number, id = requestId()) =>
+    scrip.billing.purchase({
+      accountId,
+      requestId: id,
+      packId: 'starter',
+      quantity,
+      payment: { $case: 'paymentReference', value: `invoice ${id}` },
+    });
+
+  test('grants them as one', async () => {
+    const accountId = await scrip.open('verts');
+    const { purchase, balance, grant } = await ask(accountId, 1_000);
+    expect(purchase).toMatchObject({
+      quantity: 1_000,
+      credits: 1_000_000n,
+      price: { amount: '5000.00' },
+    });
+    expect([balance?.available, grant?.amount]).toEqual([1_000_000n, 1_000_000n]);
+    expect(await purchaseNow(scrip, defined(purchase))).toMatchObject({
+      quantity: 1_000,
+      pricePerCredit: { currency: 'USD', amount: '0.005' },
+    });
+  });
+
+  test.each([0, -1, 1_001])('is refused for %i of them, and buys nothing', async (quantity) => {
+    const accountId = await scrip.open('verts');
+    expect(await errorOf(ask(accountId, quantity))).toMatchObject({
+      reason: 'INVALID_FIELD',
+      fields: ['quantity'],
+    });
+    expect((await scrip.billing.listPurchases({ accountId })).purchases).toEqual([]);
+  });
+
+  test('under the same request id is another request for another number', async () => {
+    const accountId = await scrip.open('verts');
+    const id = requestId();
+    const { purchase } = await ask(accountId, 2, id);
+    expect((await ask(accountId, 2, id)).purchase).toEqual(purchase);
+    expect(await errorOf(ask(accountId, 3, id))).toMatchObject({ reason: 'REQUEST_ID_REUSED' });
+  });
+});
+
 describe('GetPurchase', () => {
   test('returns the unspent credits of a pack, its expiry and its price per credit', async () => {
     const accountId = await scrip.open('perfectparser');

@@ -22,7 +22,7 @@ const refusalsOf = async (accountId: string) =>
 
 const expectRefusals = async (accountId: string, expected: readonly unknown[]) => {
   await scrip.service.reportRefusals();
-  await expect.poll(() => refusalsOf(accountId), { timeout: 20_000 }).toMatchObject(expected);
+  await expect.poll(() => refusalsOf(accountId), { timeout: 60_000 }).toMatchObject(expected);
 };
 
 describe('refusals of one account', () => {

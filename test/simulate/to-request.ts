@@ -134,13 +134,15 @@ export function toRequest(
     }
     case 'buy': {
       const payment = { $case: 'paymentReference', value: spec.reference } as const;
-      const value = PurchaseRequest.fromPartial({ ...common, packId: spec.pack, payment });
+      const { pack: packId, quantity } = spec;
+      const value = PurchaseRequest.fromPartial({ ...common, packId, quantity, payment });
       return { $case: 'purchase', value };
     }
     case 'checkout': {
       const value = PurchaseRequest.fromPartial({
         ...common,
         packId: spec.pack,
+        quantity: spec.quantity,
         payment: { $case: 'checkout', value: CHECKOUT },
       });
       return { $case: 'purchase', value };

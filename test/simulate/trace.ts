@@ -66,8 +66,13 @@ export type RequestSpec = {
       readonly days?: number;
     }
   | { readonly do: 'withdraw'; readonly pack: string }
-  | { readonly do: 'buy'; readonly pack: string; readonly reference: string }
-  | { readonly do: 'checkout'; readonly pack: string }
+  | {
+      readonly do: 'buy';
+      readonly pack: string;
+      readonly quantity?: number | undefined;
+      readonly reference: string;
+    }
+  | { readonly do: 'checkout'; readonly pack: string; readonly quantity?: number | undefined }
   | {
       readonly do: 'reserve';
       readonly amount: AmountSpec;

@@ -16,6 +16,8 @@ const { MINUTE, HOUR, DAY } = UNITS;
 const ACCOUNTS = 7;
 /** The accounts that most requests are for. */
 const HOT = 2;
+/** Of packs; not set is one. */
+const QUANTITIES = [undefined, undefined, 1, 2, 3] as const;
 
 type Remembered = { reservations: number[]; spendings: number[]; purchases: number[] };
 
@@ -219,7 +221,11 @@ class Workload {
     if (choice < 0.915) return this.#change();
     if (choice < 0.93) return this.#buy(account);
     if (choice < 0.945)
-      return { do: 'checkout', pack: random.of(['small', 'small', 'large', 'month', 'own-1']) };
+      return {
+        do: 'checkout',
+        pack: random.of(['small', 'small', 'large', 'month', 'own-1']),
+        quantity: random.of(QUANTITIES),
+      };
     if (choice < 0.947) return { do: 'suspend', running: random.of([0, 1, 2]) };
     if (choice < 0.957) return { do: 'resume' };
     if (choice < 0.963)
@@ -337,6 +343,7 @@ class Workload {
     const number = old ? random.integer(1, this.#orders) : ++this.#orders;
     return {
       do: 'buy',
+      quantity: random.of(QUANTITIES),
       pack: random.of(['small', 'small', 'large', 'month', `own-${random.integer(1, 3)}`]),
       reference: `${this.#chance(0.2) ? 'Order ' : 'order'}${account}-${number}`,
     };

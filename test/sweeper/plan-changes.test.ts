@@ -65,7 +65,7 @@ const expectEvents = (scrip: TestService, accountId: string, expected: readonly 
         (await eventsOf(scrip, { accountId, types: ['grant.stranded', 'top_up.disabled'] })).map(
           ({ type, data }) => [type, Object.fromEntries(data)],
         ),
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     )
     .toEqual(expected);
 

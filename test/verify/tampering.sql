@@ -370,7 +370,7 @@ update entries set content = altered(content, '{m,0,0}', '"oc"') where :charge;
 update grants set remaining = remaining - 1 where :open;
 
 -- prepaid: decreases a grant’s reserved
--- > reserved is
+-- > , the moves say
 update grants set reserved = reserved - 1 where :account and reserved > 0;
 
 -- prepaid: changes a grant’s amount

@@ -14,6 +14,8 @@ import { createPurchase, grantPurchase, postCheckout } from '../purchase-lifecyc
 export type BuyPack = {
   readonly kind: 'Purchase';
   readonly packId: string;
+  /** How many of the pack: 1 or more. */
+  readonly quantity: number;
   readonly payment:
     | { readonly method: 'REFERENCE'; readonly reference: string }
     | ({ readonly method: 'CHECKOUT' } & CheckoutTerms);
@@ -33,14 +35,14 @@ export function buyPack(book: Book, command: BuyPack, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const pack = findPack(book, command.packId);
   if (!pack) return packNotFound(book, command.packId);
-  const { payment, labels } = command;
+  const { quantity, payment, labels } = command;
   const before = payment.method === 'REFERENCE' && findPaidWith(book, payment.reference);
   if (before) return paymentReferenceUsed(payment.reference, before);
 
-  const overLimit = checkCreditLimit(book, pack.credits);
+  const overLimit = checkCreditLimit(book, pack.credits * BigInt(quantity));
   if (overLimit) return overLimit;
 
-  const purchase = createPurchase(book, pack, payment, labels, origin);
+  const purchase = createPurchase(book, pack, quantity, payment, labels, origin);
   if (payment.method === 'CHECKOUT')
     return {
       kind: 'Purchase',

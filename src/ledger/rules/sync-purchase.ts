@@ -20,7 +20,7 @@ import {
   paysOrder,
 } from '../purchase.ts';
 import { paymentKey, postPayment } from '../purchase-details.ts';
-import { grantPurchase, markMismatched } from '../purchase-lifecycle.ts';
+import { grantPurchase, markMismatched, tellOfPayment } from '../purchase-lifecycle.ts';
 import { recordTopUpOutcome } from '../top-up.ts';
 
 export type SyncPurchase = {
@@ -71,12 +71,14 @@ function applySnapshot(
   purchase.paymentIntentId = snapshot.paymentIntentId ?? purchase.paymentIntentId;
   if (snapshot.payment === 'PAID') {
     purchase.amountPaid ??= snapshot.amountPaid;
+    const before = { ...purchase };
     purchase.amountRefunded = snapshot.amountRefunded;
     purchase.disputeState = snapshot.dispute;
     if (becomes) {
       grantPurchase(book, purchase, origin);
       stated = paymentKey(purchase);
     } else if (!hadPayment) markMismatched(book, purchase, snapshot.amountPaid, origin);
+    tellOfPayment(book, purchase, before, origin);
     if (purchase.state === 'PAID') syncClawBack(book, purchase, target, origin);
   } else if (purchase.state === 'PENDING') {
     purchase.state = snapshot.payment;

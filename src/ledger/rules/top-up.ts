@@ -101,7 +101,7 @@ function createTopUpPurchase(
   const quantity = packsToBuy(book, topUps, autoTopUp, pack);
   if (checkCreditLimit(book, pack.credits * BigInt(quantity))) return 'account_full';
   const payment = { method: 'TOP_UP', customer, paymentMethod } as const;
-  const purchase = createPurchase(book, pack, payment, {}, origin, quantity);
+  const purchase = createPurchase(book, pack, quantity, payment, {}, origin);
   postCheckout(book, purchase, origin);
   return purchase;
 }

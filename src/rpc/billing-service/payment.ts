@@ -1,10 +1,11 @@
-/** The fields of a purchase that say how it is paid. */
+/** The fields of a purchase that say how much of a pack it buys, and how it is paid. */
 import type { PurchaseRequest } from '../../gen/billing/v1/billing_service.ts';
 import { paymentReferenceKey } from '../../ledger/payment-reference.ts';
 import type { BuyPack } from '../../ledger/rules/buy-pack.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 const URL_MAX = 2_048;
+const QUANTITY_MAX = 1_000;
 /** Finds typing errors only. Whether an address exists is known when a message to it arrives. */
 const EMAIL = /^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u;
 const EMAIL_MAX = 254;
@@ -32,6 +33,12 @@ export function parsePayment(
   if (reference !== '' && paymentReferenceKey(reference) === '')
     check.addViolation('payment_reference', 'must have a visible character');
   return { method: 'REFERENCE', reference };
+}
+
+export function parseQuantity({ quantity = 1 }: PurchaseRequest, check: FieldChecker): number {
+  if (quantity < 1 || quantity > QUANTITY_MAX)
+    check.addViolation('quantity', `must be 1 to ${QUANTITY_MAX}`);
+  return quantity;
 }
 
 const isEmail = (text: string): boolean => text.length <= EMAIL_MAX && EMAIL.test(text);

@@ -14,7 +14,7 @@ import type { PlanPack, Validity } from '../plans.ts';
 import { endOf } from './calendar.ts';
 import { addGrant } from './due.ts';
 import { balanceOf, grantOf } from './messages.ts';
-import { dividedPrice } from './money.ts';
+import { dividedPrice, multipliedPrice } from './money.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
 import { closed, type Deciding } from './spend.ts';
@@ -82,14 +82,15 @@ export function purchase(
   if (!state.isOpen) return closed(state);
   const pack = packOf(state, request.packId);
   if (!pack) return new Refusal('PACK_NOT_FOUND', { pack_id: request.packId });
-  const { payment, labels } = request;
-  if (payment?.$case !== 'paymentReference') return checkout(state, pack, labels, deciding);
+  const { payment, labels, quantity = 1 } = request;
+  if (payment?.$case !== 'paymentReference')
+    return checkout(state, pack, quantity, labels, deciding);
   const key = referenceKey(payment.value);
   for (const { paymentReference } of state.purchases.values())
     if (paymentReference !== '' && referenceKey(paymentReference) === key)
       return new Refusal('PAYMENT_REFERENCE_USED', { used_as: paymentReference });
   const made: Purchase = {
-    ...pendingPurchase(state, pack, purchaseId, labels, now),
+    ...pendingPurchase(state, pack, quantity, purchaseId, labels, now),
     method: Purchase_Method.REFERENCE,
     paymentReference: payment.value,
   };
@@ -106,16 +107,17 @@ export function purchase(
 function checkout(
   state: AccountState,
   pack: PlanPack,
+  quantity: number,
   labels: Labels,
   { now, author, purchaseId }: Deciding,
 ): First<'purchase'> {
-  const made = pendingPurchase(state, pack, purchaseId, labels, now);
+  const made = pendingPurchase(state, pack, quantity, purchaseId, labels, now);
   const details = new Map([
     ['pack_id', pack.packId],
     ['title', pack.title],
-    ['quantity', '1'],
-    ['credits', `${pack.credits}`],
-    ['amount', pack.price],
+    ['quantity', `${quantity}`],
+    ['credits', `${made.credits}`],
+    ['amount', made.price?.amount ?? ''],
     ['currency', 'USD'],
     ['validity', validityText(pack.validity)],
     ['method', 'CHECKOUT'],
@@ -180,9 +182,10 @@ export function claim(
   state.purchases.set(purchaseId, { ...purchase, creditsClawedBack });
 }
 
-export const pendingPurchase = (
+const pendingPurchase = (
   { accountId }: AccountState,
   { packId, title, credits, price }: PlanPack,
+  quantity: number,
   purchaseId: string,
   labels: Labels,
   now: number,
@@ -191,8 +194,8 @@ export const pendingPurchase = (
   accountId,
   packId,
   title,
-  credits: BigInt(credits),
-  price: { currency: 'USD', amount: price },
+  credits: BigInt(credits * quantity),
+  price: { currency: 'USD', amount: multipliedPrice(price, BigInt(quantity)) },
   state: Purchase_State.PENDING,
   paymentReference: '',
   grantId: 0n,
@@ -209,7 +212,7 @@ export const pendingPurchase = (
   disputeState: Purchase_DisputeState.NONE,
   failureCode: '',
   labels: new Map(labels),
-  quantity: 1,
+  quantity,
   amountPaid: undefined,
   resolution: undefined,
 });
@@ -256,6 +259,7 @@ export function grantPurchase(
   state.emit('purchase.completed', {
     purchase_id: purchaseId,
     pack_id: purchase.packId,
+    quantity: `${purchase.quantity}`,
     credits: `${credits}`,
     payment_reference: purchase.paymentReference,
   });

@@ -15,6 +15,9 @@ export function fromNanos(nanos: bigint): string {
   return `${whole}.${fraction.padEnd(2, '0')}`;
 }
 
+export const multipliedPrice = (price: string, times: bigint): string =>
+  fromNanos(toNanos(price) * times);
+
 /** price ÷ parts, to 9 digits after the point, half to even. */
 export function dividedPrice(price: string, parts: bigint): string {
   const nanos = toNanos(price);
