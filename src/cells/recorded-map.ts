@@ -55,7 +55,10 @@ export const recordCell = ({ name, url }: CellAddress, map: CellMap): Promise<vo
 /** A map that nobody could have recorded. */
 class UnreadableMap extends Error {}
 
-async function recordedCell(client: pg.Client): Promise<RecordedCell | null> {
+/** What the database of a connection has recorded; null also where it is older than the map. */
+export async function recordedCell(client: pg.Client): Promise<RecordedCell | null> {
+  const found = await client.query(`select to_regclass('cells') as found`);
+  if (!found.rows[0]?.found) return null;
   const { rows } = await client.query('select name, map_version, slots from cells');
   const [row] = rows as readonly { name: string; map_version: number; slots: StoredSlots }[];
   if (!row) return null;

@@ -132,7 +132,15 @@ export const RULES: readonly IForbiddenRuleType[] = [
     name: 'the service uses PostgreSQL through pg; those that open a connection of their own do not',
     from: {
       path: '^src/',
-      pathNot: modules('pg', 'embedded-postgres', 'verify', 'doctor', 'preview', 'database-probe', 'cells'),
+      pathNot: modules(
+        'pg',
+        'embedded-postgres',
+        'verify',
+        'doctor',
+        'preview',
+        'database-probe',
+        'cells',
+      ),
     },
     to: {
       path: packages('pg', 'kysely', '@mikro-orm/.*'),
@@ -170,7 +178,7 @@ export const RULES: readonly IForbiddenRuleType[] = [
     to: {
       path: '^src/',
       pathNot: [
-        modules('verify', 'find-database', 'config', 'canonical', 'pg'),
+        modules('verify', 'find-database', 'cells', 'config', 'canonical', 'pg'),
         '^src/store/tables/',
         '^src/ledger/(hash-chain|entry-content|event-hash)\\.ts$',
         '^src/pricing/publication-hash\\.ts$',
