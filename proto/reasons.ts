@@ -97,6 +97,7 @@ const TYPES_OF: Readonly<Record<string, Readonly<Record<string, FieldType>>>> = 
   OVERAGE_LIMIT_REACHED: { limit: 'bigint' },
   CALLER_LIMIT_REACHED: { allowed: 'bigint', used: 'bigint', asked: 'bigint' },
   OVERLOADED: { limit: 'number' },
+  BATCH_REFUSED: { index: 'number' },
   MESSAGE_TOO_LARGE: { limit: 'number' },
 };
 

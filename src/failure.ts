@@ -49,6 +49,7 @@ export type Reason =
   | 'CHECKOUT_FAILED'
   | 'PAYMENT_PROVIDER_UNAVAILABLE'
   | 'REQUEST_EXPIRED'
+  | 'BATCH_REFUSED'
   | 'CANCELLED'
   | 'INTERNAL'
   | 'MESSAGE_UNDECODABLE'
@@ -111,6 +112,14 @@ export const internalFailure = (traceId: string): Failure =>
   new Failure('INTERNAL', `internal error; its cause is logged under trace ${traceId}`, {
     trace_id: traceId,
   });
+
+/** Of the other mutations of an atomic Batch, where the one at `index`, counted from 0, was refused. */
+export const batchRefused = (index: number, { reason }: Failure): Failure =>
+  new Failure(
+    'BATCH_REFUSED',
+    `the Batch is atomic, and its mutation ${index} was refused: ${reason}; nothing was written`,
+    { index, refusal: reason },
+  );
 
 /** `queue` calls are in flight, and `limit` may be. */
 export const overloaded = (queue: number, limit: number): Failure =>

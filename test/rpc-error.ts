@@ -2,6 +2,7 @@
 import { Metadata } from '@grpc/grpc-js';
 import { expect } from 'vitest';
 import { ScripError } from '../src/client.ts';
+import type { MutationResult } from '../src/gen/billing/v1/billing_service.ts';
 import { InsufficientCredits } from '../src/gen/billing/v1/error_details.ts';
 import type { Any } from '../src/gen/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RetryInfo } from '../src/gen/google/rpc/error_details.ts';
@@ -38,6 +39,15 @@ export async function errorOf(call: Promise<unknown>): Promise<RpcError> {
     trailers instanceof Metadata ? trailers.get('grpc-status-details-bin') : [undefined];
   if (!Buffer.isBuffer(bytes)) throw new Error(`no details came with: ${error.message}`);
   return decodeError(error.code, error.message, bytes);
+}
+
+/** The error of a mutation of a Batch, which must have failed. */
+export function errorIn({ result }: MutationResult): RpcError {
+  if (result?.$case !== 'error') expect.fail(`the mutation was answered: ${result?.$case}`);
+  const { code, message, reason, metadata, details } = result.value;
+  const error = { code, message, ...decodeDetails(details) };
+  expect(error).toMatchObject({ reason, metadata: Object.fromEntries(metadata) });
+  return error;
 }
 
 /** Java's clients read no more metadata than 8 KB, and errors have a few other headers. */

@@ -22,9 +22,9 @@ import type {
   Answer,
   InternalCommand,
   Request,
+  SingleTask,
   StatementClosing,
   StoredResponse,
-  Task,
 } from './task.ts';
 
 /** Not decided: another replica has locked the account, or more is to be settled on it first. */
@@ -36,7 +36,7 @@ export type Undecided = typeof DEFERRED | typeof CACHE_MISS;
 /** `at` is the time when everything was locked and loaded: the time of the unit was read before. */
 export function decideTask(
   unit: LoadedUnit,
-  task: Task,
+  task: SingleTask,
   trace: Trace,
   at: number,
 ): Answer | Undecided {

@@ -3,7 +3,7 @@ import type { Command } from '../ledger/decide.ts';
 import { paymentReferenceKey } from '../ledger/payment-reference.ts';
 import type { RowKey } from '../store/load.ts';
 import type { RequestKey } from '../store/load-requests.ts';
-import type { Task } from './task.ts';
+import type { SingleTask } from './task.ts';
 
 export type GroupKeys = {
   readonly reservations: readonly RowKey<string>[];
@@ -33,7 +33,7 @@ class Keys<Key> {
   }
 }
 
-export function keysOf(tasks: readonly Task[]): GroupKeys {
+export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const reservations = new Keys<string>();
   const refundables = new Keys<bigint>();
   const grants = new Keys<bigint>();
@@ -111,7 +111,7 @@ export function keysOf(tasks: readonly Task[]): GroupKeys {
 }
 
 /** The request ids of a group, which may have been used before. */
-export function requestIdsOf(tasks: readonly Task[]) {
+export function requestIdsOf(tasks: readonly SingleTask[]) {
   const ids: RequestKey[] = [];
   for (const task of tasks) {
     if (task.type !== 'request') continue;
@@ -132,7 +132,7 @@ const CACHEABLE: ReadonlySet<Command['kind']> = new Set([
 ]);
 
 /** The accounts of a group that need not be read if they are cached. */
-export function cacheableAccounts(tasks: readonly Task[]): ReadonlySet<string> {
+export function cacheableAccounts(tasks: readonly SingleTask[]): ReadonlySet<string> {
   const accountIds = new Set(tasks.map(({ accountId }) => accountId));
   for (const task of tasks)
     if (!('command' in task) || !CACHEABLE.has(task.command.kind))

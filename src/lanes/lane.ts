@@ -10,7 +10,7 @@ import type { WaitPolicy } from '../store/load.ts';
 import { UnitRecord } from '../telemetry/unit-record.ts';
 import { CACHE_MISS, DEFERRED } from './decide-task.ts';
 import { raceLostBy } from './lost-race.ts';
-import { type Answer, type Task, weightOf } from './task.ts';
+import { type Answer, requestsOf, type Task, weightOf } from './task.ts';
 import { TaskError, type unitOfWork } from './unit-of-work.ts';
 
 type Queued = {
@@ -161,7 +161,7 @@ export class Lane {
   #refuseLate() {
     const { waitMaxMs } = this.#options;
     const before = this.#options.now() - waitMaxMs;
-    const isLate = ({ task, since }: Queued) => since < before && task.type === 'request';
+    const isLate = ({ task, since }: Queued) => since < before && requestsOf(task).length > 0;
     const late = this.#queue.filter(isLate);
     if (late.length === 0) return;
     const failure = overloaded(this.#queue.length, this.#queue.length - late.length);
@@ -253,7 +253,8 @@ export class Lane {
 
   #failInternally({ task, resolve }: Queued, error: unknown) {
     this.#options.onBug(error, task);
-    resolve(internalFailure('command' in task ? task.origin.traceId : ''));
+    const [first] = 'command' in task ? [task] : requestsOf(task);
+    resolve(internalFailure(first?.origin.traceId ?? ''));
   }
 
   /** Returns the tasks that were not decided; with one, all later ones of its account. */
@@ -272,11 +273,12 @@ export class Lane {
 
 function defer(queued: Queued) {
   queued.deferrals += 1;
-  if (queued.task.type === 'request' && queued.task.call) queued.task.call.deferrals += 1;
+  for (const { call } of requestsOf(queued.task)) if (call) call.deferrals += 1;
 }
 
 function recordUnit({ task, waitedMs }: Queued, unit: UnitRecord) {
   if (task.type === 'request') task.call?.entered(unit, waitedMs);
+  else for (const { call } of requestsOf(task)) call?.entered(unit, waitedMs);
 }
 
 /**

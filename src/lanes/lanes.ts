@@ -5,7 +5,7 @@ import type { Command, Outcome } from '../ledger/decide.ts';
 import { serviceOrigin, type Trace } from '../ledger/entry.ts';
 import type { StatementToClose } from '../ledger/statement-closing.ts';
 import { Lane, type LaneOptions } from './lane.ts';
-import type { Answer, Request, StoredResponse, Task } from './task.ts';
+import type { Answer, AtomicAnswer, Request, StoredResponse, Task } from './task.ts';
 
 export class Lanes {
   readonly #lanes: readonly Lane[];
@@ -18,6 +18,16 @@ export class Lanes {
   /** Decides a caller's request. Resolves when its effect is durable; never rejects. */
   submit(request: Request): Promise<StoredResponse | Failure> {
     return this.#queue(request) as Promise<StoredResponse | Failure>;
+  }
+
+  /**
+   * Decides requests on one account, at least one, in their order: all take effect, or none. Resolves when their effect is
+   * durable; never rejects.
+   */
+  async submitTogether(requests: readonly Request[]): Promise<AtomicAnswer> {
+    const [{ accountId }] = requests as [Request];
+    const answer = await this.#queue({ type: 'atomic batch', accountId, requests });
+    return answer instanceof Failure ? requests.map(() => answer) : (answer as AtomicAnswer);
   }
 
   /** Decides a command of the service's own. Resolves when its effect is durable; never rejects. */

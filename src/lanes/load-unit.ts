@@ -25,12 +25,12 @@ import {
 } from './load-rows.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import { readRateCards } from './read-rate-cards.ts';
-import type { Task } from './task.ts';
+import type { SingleTask } from './task.ts';
 
 export async function loadUnit(
   em: Em,
   catalogue: Catalogue,
-  tasks: readonly Task[],
+  tasks: readonly SingleTask[],
   waitPolicy: WaitPolicy,
   now: number,
   cached: ReadonlyMap<string, CachedAccount>,

@@ -19,20 +19,20 @@ import {
 import type { UnitRecord } from '../telemetry/unit-record.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
 import { raceLostBy } from './lost-race.ts';
-import type { Task } from './task.ts';
+import type { SingleTask } from './task.ts';
 
 type Context = { readonly tracing: Tracing; readonly observers: Observers };
 
 export class ObservedUnit {
   readonly #context: Context;
-  readonly #tasks: readonly Task[];
+  readonly #tasks: readonly SingleTask[];
   readonly #record: UnitRecord;
   readonly #span: SpanOf<'unit of work'>;
   /** Distinct spans that caused the tasks. */
   readonly #calls: number;
 
   /** Starts the span. `record` is given its ids. */
-  constructor(context: Context, tasks: readonly Task[], record: UnitRecord) {
+  constructor(context: Context, tasks: readonly SingleTask[], record: UnitRecord) {
     this.#context = context;
     this.#tasks = tasks;
     this.#record = record;
@@ -94,7 +94,7 @@ export class ObservedUnit {
 }
 
 /** The spans that caused the tasks, by their ids. A Batch has caused many. */
-function causesOf(tasks: readonly Task[]): ReadonlyMap<string, Trace> {
+function causesOf(tasks: readonly SingleTask[]): ReadonlyMap<string, Trace> {
   const causes = new Map<string, Trace>();
   for (const task of tasks) {
     const cause = 'command' in task ? task.origin : task.cause;

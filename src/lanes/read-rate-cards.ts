@@ -4,7 +4,7 @@ import type { Reservation } from '../ledger/reservation.ts';
 import type { Em } from '../pg/orm.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import type { Task } from './task.ts';
+import type { SingleTask } from './task.ts';
 
 export async function readRateCards(
   em: Em,
@@ -12,7 +12,7 @@ export async function readRateCards(
   plans: ReadonlyMap<string, PublishedPlan>,
   needs: {
     readonly now: number;
-    readonly tasks: readonly Task[];
+    readonly tasks: readonly SingleTask[];
     readonly accounts: readonly Account[];
     readonly reservations: readonly Reservation[];
   },

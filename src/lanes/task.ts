@@ -64,10 +64,37 @@ export type StatementClosing = {
   readonly cause: Trace | null;
 };
 
-export type Task = Request | InternalCommand | Settlement | StatementClosing;
+/** Requests on one account that take effect together, in their order, or not at all. */
+export type AtomicBatch = {
+  readonly type: 'atomic batch';
+  readonly accountId: string;
+  readonly requests: readonly Request[];
+};
+
+/** A task that is decided by itself. */
+export type SingleTask = Request | InternalCommand | Settlement | StatementClosing;
+
+export type Task = SingleTask | AtomicBatch;
+
+/** The tasks, with the requests of atomic batches one by one. */
+export const singleTasks = (tasks: readonly Task[]): readonly SingleTask[] =>
+  tasks.some(isAtomic) ? tasks.flatMap(singlesOf) : (tasks as readonly SingleTask[]);
+
+const isAtomic = ({ type }: Task): boolean => type === 'atomic batch';
+
+const singlesOf = (task: Task): readonly SingleTask[] =>
+  task.type === 'atomic batch' ? task.requests : [task];
+
+/** The requests of callers that a task carries. */
+export const requestsOf = (task: Task): readonly Request[] => {
+  if (task.type === 'request') return [task];
+  return task.type === 'atomic batch' ? task.requests : [];
+};
 
 /** What a task weighs beside others: usages are priced, hashed and stored one by one. */
 export function weightOf(task: Task): number {
+  if (task.type === 'atomic batch')
+    return task.requests.reduce((sum, request) => sum + weightOf(request), 0);
   if (!('command' in task) || !('amount' in task.command)) return 1;
   const { amount } = task.command;
   return typeof amount === 'object' && 'usages' in amount ? Math.max(1, amount.usages.length) : 1;
@@ -82,5 +109,11 @@ export type StoredResponse = {
   readonly creditsMoved: bigint;
 };
 
-/** A request is answered with its response, an internal command with its outcome, the others with null. */
-export type Answer = StoredResponse | Outcome | null | Failure;
+/** Of an atomic batch, in the order of its requests: all responses, or all Failures. */
+export type AtomicAnswer = readonly StoredResponse[] | readonly Failure[];
+
+/**
+ * A request is answered with its response, an internal command with its outcome, an atomic batch with the answers of its
+ * requests, the others with null.
+ */
+export type Answer = StoredResponse | Outcome | AtomicAnswer | null | Failure;

@@ -16,13 +16,14 @@ import type { Observers } from '../telemetry/observers.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import type { UnitRecord } from '../telemetry/unit-record.ts';
 import { TimeSlice } from '../time-slice.ts';
+import { decideAtomicBatch } from './decide-atomic-batch.ts';
 import { decideTask, type Undecided } from './decide-task.ts';
 import type { GrantLimits } from './grant-limits.ts';
 import { cacheableAccounts } from './group-keys.ts';
 import { loadUnit } from './load-unit.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
 import { ObservedUnit } from './observed-unit.ts';
-import type { Answer, Task } from './task.ts';
+import { type Answer, singleTasks, type Task } from './task.ts';
 import { writesOf } from './writes.ts';
 
 export type UnitOfWorkContext = {
@@ -68,8 +69,9 @@ export async function unitOfWork(
   record.begin('connectMs');
   const { isReliable } = context.clock;
   const now = context.clock.now();
-  const cached = context.cache.take(cacheableAccounts(tasks), now);
-  const observed = new ObservedUnit(context, tasks, record);
+  const singles = singleTasks(tasks);
+  const cached = context.cache.take(cacheableAccounts(singles), now);
+  const observed = new ObservedUnit(context, singles, record);
   try {
     const [unit, answers] = await context.em.transactional(async (em) => {
       observed.observeBatches(em);
@@ -77,7 +79,7 @@ export async function unitOfWork(
       const loaded = await loadUnit(
         em,
         context.catalogue,
-        tasks,
+        singles,
         waitPolicy,
         now,
         cached,
@@ -130,7 +132,11 @@ async function decideAll(
   for (const task of tasks) {
     if (slice.isOver) await slice.next();
     try {
-      answers.push(decideTask(unit, task, trace, at));
+      answers.push(
+        task.type === 'atomic batch'
+          ? decideAtomicBatch(unit, task, trace, at)
+          : decideTask(unit, task, trace, at),
+      );
     } catch (error) {
       throw new TaskError([task], error);
     }

@@ -53,7 +53,7 @@ const withItem = <Item>(items: ReadonlySet<Item>, item: Item): ReadonlySet<Item>
   items.size === 0 ? new Set([item]) : (items as Set<Item>).add(item);
 
 /** What a unit of work added, and what it loaded and changed. */
-class Changes<Item> {
+export class Changes<Item> {
   added: ReadonlySet<Item> = EMPTY;
   changed: ReadonlySet<Item> = EMPTY;
 
@@ -65,7 +65,20 @@ class Changes<Item> {
   markChanged(item: Item) {
     if (!this.added.has(item)) this.changed = withItem(this.changed, item);
   }
+
+  /** The same changes, of the copies of the items. */
+  copy(copyOf: (item: Item) => Item): Changes<Item> {
+    const copy = new Changes<Item>();
+    copy.added = copySet(this.added, copyOf);
+    copy.changed = copySet(this.changed, copyOf);
+    return copy;
+  }
 }
+
+export const copySet = <Item>(
+  items: ReadonlySet<Item>,
+  copyOf: (item: Item) => Item,
+): ReadonlySet<Item> => (items.size === 0 ? items : new Set(Array.from(items, copyOf)));
 
 /** What a unit of work loads of an account. */
 export type LoadedAccount = {

@@ -11,7 +11,7 @@ import { startAnchorSchedule } from '../anchors/anchor-schedule.ts';
 import { type EventPipeline, startEventPipeline } from '../events/event-pipeline.ts';
 import { GrantLimits } from '../lanes/grant-limits.ts';
 import { Lanes } from '../lanes/lanes.ts';
-import type { Task } from '../lanes/task.ts';
+import { singleTasks, type Task } from '../lanes/task.ts';
 import { unitOfWork } from '../lanes/unit-of-work.ts';
 import type { Book } from '../ledger/book.ts';
 import { Payments } from '../payments/payments.ts';
@@ -87,11 +87,13 @@ const createAccountCache = (max: number): AccountCache =>
   max > 0 ? new LruAccountCache(max) : new NoAccountCache();
 
 function logBug(log: Logger, error: unknown, task: Task) {
-  const command = 'command' in task && {
-    command: task.command.kind,
-    trace_id: task.origin.traceId,
-    span_id: task.origin.spanId,
-  };
+  const [decided] = singleTasks([task]);
+  const command = decided &&
+    'command' in decided && {
+      command: decided.command.kind,
+      trace_id: decided.origin.traceId,
+      span_id: decided.origin.spanId,
+    };
   log.error({ err: error, account_id: task.accountId, ...command }, 'bug');
 }
 

@@ -386,7 +386,7 @@ export async function callInBatch(
 ): Promise<Ended> {
   const member = EVERY_CALL[method].toMember?.(given);
   if (!member) throw new Error(`${method} cannot be in a Batch`);
-  const request = billing.BatchRequest.encode({ mutations: [member] }).finish();
+  const request = billing.BatchRequest.encode({ mutations: [member], atomic: false }).finish();
   const { ended, messages } = await callAs(service, caller, PATH_OF_BATCH, request);
   const [bytes] = messages;
   if (ended !== 'OK' || !bytes) return ended;

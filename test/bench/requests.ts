@@ -145,7 +145,7 @@ export const historyRequest = () =>
   encoded(StreamHistoryRequest.encode(StreamHistoryRequest.fromPartial({ accountId: ACCOUNT })));
 
 const mutation = (one: NonNullable<Mutation['mutation']>) =>
-  encoded(BatchRequest.encode({ mutations: [{ mutation: one, traceparent: '' }] }));
+  encoded(BatchRequest.encode({ mutations: [{ mutation: one, traceparent: '' }], atomic: false }));
 /** One mutation of a BatchRequest; several, concatenated, are a BatchRequest. */
 export const reserveMutation = (used: Usage) =>
   mutation({ $case: 'reserve', value: reserveOf(used) });

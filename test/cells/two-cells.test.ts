@@ -79,3 +79,20 @@ test('a batch is split by cell, and answered in its order', async () => {
       expect(result).toMatchObject({ $case: 'error', value: { reason: 'INSUFFICIENT_CREDITS' } });
   }
 });
+
+test('an atomic batch is decided in the cell of its account', async () => {
+  const accountId = two.idIn('two');
+  await open(accountId);
+  const charging = (credits: bigint) => ({
+    mutation: {
+      $case: 'charge' as const,
+      value: { accountId, requestId: requestId(), credits },
+    },
+  });
+  const refused = await scrip.billing.batch({ atomic: true, mutations: [30n, 80n].map(charging) });
+  expect(refused.results.map(({ result }) => result?.$case)).toEqual(['error', 'error']);
+  const done = await scrip.billing.batch({ atomic: true, mutations: [30n, 70n].map(charging) });
+  expect(done.results.map(({ result }) => result?.$case)).toEqual(['charge', 'charge']);
+  const { balance } = await scrip.billing.getBalance({ accountId });
+  expect(balance?.available).toBe(0n);
+});

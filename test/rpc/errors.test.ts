@@ -7,7 +7,7 @@ import { ChargeRequest } from '../../src/gen/billing/v1/billing_service.ts';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
-import { HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
+import { defined, HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
 import { createAuthority, createTlsDirectory, signServer } from '../authentication/authority.ts';
 import { startPoliced } from '../authorization/policed-service.ts';
 import {
@@ -21,7 +21,7 @@ import { CHECKOUT, insertMismatched } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import { EVERYTHING, planIn } from '../pricing/fixtures.ts';
-import { errorOf, type RpcError } from '../rpc-error.ts';
+import { errorIn, errorOf, type RpcError } from '../rpc-error.ts';
 import {
   plansOfDeploy,
   requestId,
@@ -211,6 +211,15 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const accountId = await openWithCredits(scrip, 100n);
     const request = { accountId, requestId: requestId(), credits: 2n, notAfter: new Date(0) };
     return await errorOf(scrip.billing.charge(request));
+  },
+  async BATCH_REFUSED() {
+    const accountId = await openWithCredits(scrip, 100n);
+    const charges = [1n, 200n].map((credits) => {
+      const value = { accountId, requestId: requestId(), credits };
+      return { mutation: { $case: 'charge' as const, value } };
+    });
+    const { results } = await scrip.billing.batch({ mutations: charges, atomic: true });
+    return errorIn(defined(results[0]));
   },
   RESERVATION_COMMITTED: () => callAfterEnd('commit'),
   RESERVATION_RELEASED: () => callAfterEnd('release'),

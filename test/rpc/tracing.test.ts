@@ -125,6 +125,21 @@ describe('The trace of an entry', () => {
     expect((await newestEntry(scrip, accountId)).seq).toBe(charges.at(-1)?.seq);
   });
 
+  test('is that of the mutation in an atomic batch, too', async () => {
+    const accountId = await openWithCredits(scrip, 100n);
+    const traces = ['d'.repeat(32), 'e'.repeat(32)];
+    const mutations = traces.map((traceId) => ({
+      mutation: {
+        $case: 'charge' as const,
+        value: { accountId, requestId: requestId(), credits: 1n },
+      },
+      traceparent: `00-${traceId}-${'1'.repeat(16)}-01`,
+    }));
+    await scrip.billing.batch({ mutations, atomic: true });
+    const charges = await entriesOf(scrip, accountId, { kinds: [Entry_Kind.CHARGE] });
+    expect(charges.map(({ traceId }) => traceId)).toEqual(traces);
+  });
+
   test.each(mutatingRpcs)('is stored with every entry of $path', async ({ path, pair }) => {
     const id = requestId();
     const traceId = randomBytes(16).toString('hex');

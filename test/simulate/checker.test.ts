@@ -8,7 +8,7 @@ import { decide } from './model/decide.ts';
 import { settle } from './model/due.ts';
 import type { Request, Response } from './model/requests.ts';
 import { AccountState, BUCKETS, type ModelEntry } from './model/state.ts';
-import { type Attempt, type Read, Timeline } from './observations.ts';
+import { type Attempt, type Outcome, type Read, Timeline } from './observations.ts';
 import { CALLER, onBehalfOf } from './replicas.ts';
 import { toRequest } from './to-request.ts';
 import type { ReadSpec, RequestSpec } from './trace.ts';
@@ -28,12 +28,46 @@ class History {
 
   /** A request that is decided and answered now, or was sent and decided before the clocks went on. */
   request(step: number, spec: RequestSpec, { sent, at }: SentAt = this.sending()): this {
-    const requestId = `request-${step}`;
+    this.settle(at);
+    const made = this.#decide(`request-${step}`, spec, at);
+    const received = this.timeline.tick();
+    this.attempts.push({ step, request: made.request, sent, received, outcome: made.outcome });
+    return this;
+  }
+
+  /**
+   * Two requests of an atomic batch, answered now. `between` happens when only the first has taken effect. `told` is what the
+   * caller is told in place of their answers.
+   */
+  together(
+    step: number,
+    specs: readonly [RequestSpec, RequestSpec],
+    {
+      between = () => {},
+      told,
+    }: { between?: () => void; told?: readonly Outcome<Response>[] } = {},
+  ): this {
+    const { sent, at } = this.sending();
+    this.settle(at);
+    const made = specs.map((spec, index) => {
+      if (index === 1) between();
+      return this.#decide(`request-${step}-${index}`, spec, at);
+    });
+    const together = made.map(({ request }) => request);
+    const received = this.timeline.tick();
+    for (const [index, { request, outcome }] of made.entries())
+      this.attempts.push({
+        ...{ step, request, sent, received, together },
+        outcome: told?.[index] ?? outcome,
+      });
+    return this;
+  }
+
+  #decide(requestId: string, spec: RequestSpec, at: number) {
     const request = toRequest(spec, { accountId: ACCOUNT, requestId }, at, {
       reservationOf: () => null,
       seqOf: () => null,
     }) as Request;
-    this.settle(at);
     const answer = decide(this.#state, request, {
       now: at,
       author: { caller: CALLER, requestId, onBehalfOf: onBehalfOf(requestId) },
@@ -42,11 +76,7 @@ class History {
       takenOfHeld: null,
     }) as Response;
     this.#write();
-    this.attempts.push({
-      ...{ step, request, sent, received: this.timeline.tick() },
-      outcome: { kind: 'answer', answer },
-    });
-    return this;
+    return { request, outcome: { kind: 'answer', answer } as Outcome<Response> };
   }
 
   sending = (): SentAt => ({ sent: this.timeline.tick(), at: this.timeline.now });
@@ -118,6 +148,7 @@ const ESTIMATE: ReadSpec = {
 };
 const OPEN = { do: 'open', plan: 'weekly', name: '' } as const;
 const GRANT = { do: 'grant', credits: 5, category: 1 } as const;
+const refusal = (reason: string) => ({ kind: 'refusal', reason, metadata: {} }) as const;
 
 /** An estimate on a plan that the account left, and packs that it was offered since. */
 function estimateWhilePacksChange(packsOf: (before: Packs, after: Packs) => Packs): History {
@@ -158,6 +189,40 @@ describe('the checker accepts', () => {
       ...after.filter(isOwn),
     ]);
     expect(() => history.check()).not.toThrow();
+  });
+});
+
+describe('of an atomic batch the checker', () => {
+  const opened = () => new History().request(0, OPEN);
+
+  test('accepts entries that follow each other', () => {
+    const history = opened().together(1, [GRANT, GRANT]).request(2, GRANT).read();
+    expect(() => history.check()).not.toThrow();
+  });
+
+  test('refuses entries with another one between them', () => {
+    const history = opened();
+    history.together(1, [GRANT, GRANT], { between: () => history.request(2, GRANT) });
+    expect(() => history.check()).toThrow('do not follow each other');
+  });
+
+  test('refuses a read between them', () => {
+    const history = opened();
+    history.together(1, [GRANT, GRANT], { between: () => history.read() });
+    expect(() => history.check()).toThrow('is right at no seq');
+  });
+
+  test('refuses that it took effect where it was refused', () => {
+    const told = [refusal('BATCH_REFUSED'), refusal('REQUEST_ID_REUSED')];
+    const history = opened().together(1, [GRANT, GRANT], { told });
+    expect(() => history.check()).toThrow('took effect in a batch that was refused');
+  });
+
+  test('refuses a refusal that only another of its requests would have earned', () => {
+    const told = [refusal('INSUFFICIENT_CREDITS'), refusal('BATCH_REFUSED')];
+    const history = opened().together(1, [GRANT, GRANT], { told });
+    history.entries.splice(-2);
+    expect(() => history.check()).toThrow('is right at no seq');
   });
 });
 

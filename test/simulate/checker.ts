@@ -50,6 +50,8 @@ type Pending = Span & {
   readonly problem: (state: AccountState, now: number) => string;
   /** Whether it may also be as it is stored, without what is due. */
   readonly mayBeStored?: boolean;
+  /** The atomic batch that it is a part of. Nothing else sees the account between two of its entries. */
+  readonly together?: readonly Request[];
   /** What was wrong at the moments that were tried. */
   readonly problems: string[];
 };
@@ -314,6 +316,7 @@ class Checker {
         ...spanOf(attempt),
         what,
         problem: (state, now) => attemptProblem(state, attempt, now),
+        ...(attempt.together && { together: attempt.together }),
       });
     }
     for (const read of reads)
@@ -327,12 +330,65 @@ class Checker {
     return pending;
   }
 
+  /** The atomic batch that made the entries both before and after the present seq; null if there is none. */
+  #batchGoingOn(): readonly Request[] | null {
+    const { entries } = this.#observed;
+    const [before, after] = [entries[this.#position - 1], entries[this.#position]].map((entry) =>
+      entry ? this.#byKey.get(keyOfEntry(entry)) : undefined,
+    );
+    for (const { together } of before ?? [])
+      if (together && after?.some((attempt) => isSameBatch(together, attempt.together)))
+        return together;
+    return null;
+  }
+
+  /** Whether the entries of an atomic batch follow each other, in its order, and none is missing. */
+  #tookEffectTogether(together: readonly Request[]): boolean {
+    const keys = together.map(keyOfRequest);
+    if (keys.some((key) => !this.#made.has(key))) return false;
+    const seqs = keys.map((key) => this.#made.get(key)?.seq ?? 0n);
+    return this.#followEachOther(seqs, keys);
+  }
+
+  /** Whether these seqs ascend, and all entries between the first and the last are of these requests. */
+  #followEachOther(seqs: readonly bigint[], keys: readonly string[]): boolean {
+    const [first = 0n] = seqs;
+    const last = seqs.at(-1) ?? 0n;
+    const between = this.#observed.entries.slice(Number(first) - 1, Number(last));
+    return (
+      seqs.every((seq, index) => index === 0 || seq > (seqs[index - 1] ?? 0n)) &&
+      between.every((entry) => keys.includes(keyOfEntry(entry)))
+    );
+  }
+
+  /** What is right of a part of an atomic batch because of the others. */
+  #checkTogether({ step, sent, request, outcome, together = [] }: Attempt) {
+    const key = keyOfRequest(request);
+    const keys = together.map(keyOfRequest);
+    const isMade = this.#made.has(key);
+    const attempts = this.#byKey.get(key) ?? [];
+    const ofBatch = attempts.filter((other) => isSameBatch(together, other.together));
+    const kinds = new Set(ofBatch.map((other) => other.outcome.kind));
+    if (isMade && ofBatch.length === attempts.length && kinds.size === 1 && kinds.has('refusal'))
+      this.#fail(`step ${step}: ${key} took effect in a batch that was refused`);
+    const made = keys.flatMap((other) => this.#made.get(other)?.seq ?? []);
+    if (outcome.kind === 'answer' && !this.#followEachOther(made, keys))
+      this.#fail(`step ${step}: the entries ${made} of an atomic batch do not follow each other`);
+    if (outcome.kind !== 'refusal') return;
+    const isReused = outcome.reason === 'REQUEST_ID_REUSED';
+    if (isReused && !isMade) this.#fail(`step ${step}: ${key} was not used before`);
+    const isKnown = ofBatch.some((one) => one.outcome.kind === 'answer' && one.received < sent);
+    if ((isReused || isKnown) && this.#tookEffectTogether(together))
+      this.#fail(`step ${step}: the batch of ${key} took effect, and was refused`);
+  }
+
   /** Drops what is right on the account as it is now. */
   #checkPending() {
     const { seq } = this.#state;
+    const within = this.#batchGoingOn();
     this.#pending = this.#pending.filter((pending) => {
       const { from, until, problem, mayBeStored } = pending;
-      if (seq < from) return true;
+      if (seq < from || (within && !isSameBatch(within, pending.together))) return true;
       if (seq > until) {
         // The entries of a unit of work are skipped together.
         if (from <= until) return true;
@@ -351,13 +407,15 @@ class Checker {
 
   /** Every answer with an entry has that entry, and a reused id has an entry of another body. */
   #checkRequestIds() {
-    for (const { step, request, outcome } of this.#observed.attempts) {
+    for (const attempt of this.#observed.attempts) {
+      const { step, request, outcome } = attempt;
+      if (attempt.together) this.#checkTogether(attempt);
       const made = this.#made.get(keyOfRequest(request));
       const isSame = made && bodyOf(made.request) === bodyOf(request);
       if (outcome.kind === 'answer' && outcome.answer.entrySeq > 0n && !isSame)
         this.#fail(`step ${step}: an answer without an entry: ${textOf(outcome.answer)}`);
       const isReused = outcome.kind === 'refusal' && outcome.reason === 'REQUEST_ID_REUSED';
-      if (isReused && (!made || isSame))
+      if (isReused && !attempt.together && (!made || isSame))
         this.#fail(`step ${step}: ${keyOfRequest(request)} was not used for another body`);
     }
     for (const { step, request, outcome } of this.#observed.attempts)
@@ -376,11 +434,13 @@ class Checker {
     const known = Math.min(...firsts.map(({ received }) => received));
     const body = bodyOf(made.request);
     let fresh = 0;
-    for (const { step, sent, request, outcome } of attempts) {
+    for (const { step, sent, request, outcome, together } of attempts) {
       const isSame = bodyOf(request) === body;
       if (outcome.kind === 'answer' && outcome.answer.entrySeq > 0n && !outcome.answer.replay)
         fresh += 1;
       if (sent < known || outcome.kind === 'unknown') continue;
+      // Of an atomic batch that was refused it says whether others took effect: see #checkTogether.
+      if (together && outcome.kind === 'refusal') continue;
       const isRight = isSame
         ? isOver(outcome) || (outcome.kind === 'answer' && outcome.answer.replay !== undefined)
         : outcome.kind === 'refusal' && outcome.reason === 'REQUEST_ID_REUSED';
@@ -398,7 +458,7 @@ const PROVIDER_KINDS: ReadonlySet<Entry_Kind> = new Set([
   Entry_Kind.PAYMENT,
 ]);
 
-const AFTER_THE_FACT = new Set(['REQUEST_ID_REUSED', 'CHECKOUT_FAILED']);
+const AFTER_THE_FACT = new Set(['REQUEST_ID_REUSED', 'CHECKOUT_FAILED', 'BATCH_REFUSED']);
 
 /** A purchase by checkout that got no session for 23 hours is over. Its request had made it. */
 const isOver = (outcome: Attempt['outcome']): boolean =>
@@ -406,6 +466,15 @@ const isOver = (outcome: Attempt['outcome']): boolean =>
 
 const keyOfRequest = ({ $case, value }: Request): string =>
   keyOf($case, value.accountId, value.requestId);
+
+const keyOfEntry = ({ kind, accountId, requestId }: Entry): string => {
+  const method = METHODS[kind];
+  return method && requestId !== '' ? keyOf(method, accountId, requestId) : '';
+};
+
+/** Whether it is the same atomic batch, which may have been sent several times. */
+const isSameBatch = (batch: readonly Request[], other: readonly Request[] | undefined): boolean =>
+  other !== undefined && batch.every((request, index) => request === other[index]);
 
 const entryText = (entry: Entry): string => textOf({ ...entry, hash: undefined });
 
@@ -495,17 +564,32 @@ const bucketOf = (name: keyof typeof BUCKETS, grantId: bigint) => ({
   grantId: name === 'available' || name === 'reserved' ? grantId : 0n,
 });
 
-function attemptProblem(state: AccountState, { request, outcome }: Attempt, now: number): string {
-  const deciding: Deciding = {
-    now,
-    author: authorOf(request.value),
-    reservationId: '',
-    purchaseId: '',
-    takenOfHeld: null,
-  };
-  const expected = attemptTo(() => decide(state, request, deciding));
+function attemptProblem(state: AccountState, attempt: Attempt, now: number): string {
+  const { request, outcome } = attempt;
+  if (outcome.kind === 'refusal')
+    for (const [index, before] of requestsBefore(attempt).entries()) {
+      const made = attemptTo(() => decide(state, before, tryingOf(before, now, `trial-${index}`)));
+      if (made instanceof Error) return `the model says: ${made.message}`;
+      // Fields are looked at before the account is.
+      if (made instanceof Refusal && outcome.reason !== 'INVALID_FIELD')
+        return `${bodyOf(before)} must be refused with ${made.reason}`;
+    }
+  const expected = attemptTo(() => decide(state, request, tryingOf(request, now, '')));
   return outcomeProblem(outcome, expected);
 }
+
+/** The requests of an atomic batch that are decided before this one. */
+const requestsBefore = ({ request, together = [request] }: Attempt): readonly Request[] =>
+  together.slice(0, together.indexOf(request));
+
+/** What is decided to see what would come of it: an id of what it makes is not known. */
+const tryingOf = ({ value }: Request, now: number, id: string): Deciding => ({
+  now,
+  author: authorOf(value),
+  reservationId: id,
+  purchaseId: id,
+  takenOfHeld: null,
+});
 
 /**
  * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items

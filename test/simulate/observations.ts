@@ -22,6 +22,8 @@ export type Attempt = Span & {
   readonly step: number;
   readonly request: Request;
   readonly outcome: Outcome<Response>;
+  /** Of an atomic batch: all requests of it, in their order. */
+  readonly together?: readonly Request[];
 };
 
 /** A read, with the message that it was answered with. */

@@ -69,6 +69,8 @@ export class Runner {
       }
       case 'batch':
         return this.#track(this.#batch(step));
+      case 'atomic':
+        return this.#track(this.#atomic(step));
       case 'read':
         return this.#track(this.#read(step));
       case 'sweep':
@@ -232,6 +234,32 @@ export class Runner {
       const made = await this.#make(request, this.accountId(account), `request-${id}-${index}`);
       if (made) requests.push(made);
     }
+    await this.#batchUntilKnown(id, requests, delivery, false);
+  }
+
+  async #atomic(step: Extract<Step, { kind: 'atomic' }>): Promise<void> {
+    const { id, account, again, delivery } = step;
+    const before = again && (await this.#results.get(again.of));
+    const requests: Request[] = [];
+    for (const [index, spec] of step.requests.entries()) {
+      const made = await this.#make(spec, this.accountId(account), `request-${id}-${index}`);
+      if (made) requests.push(made);
+    }
+    if (again && before) requests.splice(again.place, 0, before.request);
+    const { also } = delivery;
+    await Promise.all([
+      this.#batchUntilKnown(id, requests, delivery, true),
+      also === undefined ? null : this.#batchUntilKnown(id, requests, { replica: also }, true),
+    ]);
+  }
+
+  /** Sends a batch until the outcome of every request is known. */
+  async #batchUntilKnown(
+    step: number,
+    requests: readonly Request[],
+    delivery: Delivery,
+    atomic: boolean,
+  ): Promise<void> {
     const [first] = requests;
     if (!first) return;
     const metadata = metadataOf(first);
@@ -244,7 +272,7 @@ export class Runner {
           ? { metadata, deadline: Date.now() + delivery.deadlineMs }
           : { metadata };
       const { span, outcome } = await this.#attempt(
-        (scrip, options) => scrip.billing.batch({ mutations: mutations ?? [] }, options),
+        (scrip, options) => scrip.billing.batch({ mutations: mutations ?? [], atomic }, options),
         delivery.replica + number,
         options,
       );
@@ -252,12 +280,16 @@ export class Runner {
       const outcomes = requests.map((_, index) =>
         outcome.kind === 'answer' ? resultOf(results[index]) : outcome,
       );
+      if (atomic) checkTogether(step, outcomes);
       for (const [index, request] of requests.entries())
-        this.attempts.push({ step: id, request, outcome: outcomes[index]!, ...span });
+        this.attempts.push({
+          ...{ step, request, outcome: outcomes[index]!, ...span },
+          ...(atomic && { together: requests }),
+        });
       if (outcomes.every(({ kind }) => kind !== 'unknown')) return;
       if (number > 0) await pause(10);
     }
-    throw new Violation(`step ${id}: the batch was never answered`);
+    throw new Violation(`step ${step}: the batch was never answered`);
   }
 
   async #read(step: Extract<Step, { kind: 'read' }>): Promise<void> {
@@ -289,10 +321,24 @@ export class Runner {
     const uncertain = new Map(
       this.attempts
         .filter(({ outcome }) => outcome.kind === 'unknown')
-        .map(({ step, request }) => [request, step]),
+        .map(({ step, request, together }) => [together ?? request, step]),
     );
-    for (const [request, step] of uncertain)
-      await this.#untilKnown(step, request, { replica: step });
+    for (const [sent, step] of uncertain)
+      if ('value' in sent) await this.#untilKnown(step, sent, { replica: step });
+      else await this.#batchUntilKnown(step, sent, { replica: step }, true);
+  }
+}
+
+/** The outcomes of an atomic batch are all answers, all refusals, or all unknown; and BATCH_REFUSED names a refusal. */
+function checkTogether(step: number, outcomes: readonly Outcome<Response>[]) {
+  const kinds = new Set(outcomes.map(({ kind }) => kind));
+  if (kinds.size > 1) throw new Violation(`step ${step}: a part of a batch is ${[...kinds]}`);
+  for (const outcome of outcomes) {
+    if (outcome.kind !== 'refusal' || outcome.reason !== 'BATCH_REFUSED') continue;
+    const { index, refusal } = outcome.metadata;
+    const named = outcomes[Number(index)];
+    if (named?.kind !== 'refusal' || named.reason !== refusal)
+      throw new Violation(`step ${step}: mutation ${index} was not refused with ${refusal}`);
   }
 }
 

@@ -157,6 +157,14 @@ export type Step = { readonly id: number } & (
       readonly items: readonly { readonly account: number; readonly request: RequestSpec }[];
       readonly delivery: Delivery;
     }
+  /** An atomic batch, which may have the request of an earlier step in it, under its request id. */
+  | {
+      readonly kind: 'atomic';
+      readonly account: number;
+      readonly requests: readonly RequestSpec[];
+      readonly again: { readonly of: number; readonly place: number } | null;
+      readonly delivery: Delivery;
+    }
   | {
       readonly kind: 'read';
       readonly account: number;

@@ -1,6 +1,7 @@
 /** Makes a trace of a seed. The same seed and length make the same trace. */
 import { Random } from '../cluster/random.ts';
 import { PLANS, UNITS } from './plans.ts';
+import { onBehalfOf } from './replicas.ts';
 import type {
   AmountSpec,
   Delivery,
@@ -20,6 +21,13 @@ const HOT = 2;
 const QUANTITIES = [undefined, undefined, 1, 2, 3] as const;
 
 type Remembered = { reservations: number[]; spendings: number[]; purchases: number[] };
+
+const isInBatches = (request: RequestSpec): boolean =>
+  !['offer', 'withdraw', 'checkout'].includes(request.do);
+
+/** A batch is made on behalf of one user. */
+const isOfOneUser = (step: number, other: number): boolean =>
+  onBehalfOf(`request-${step}`) === onBehalfOf(`request-${other}`);
 
 export function makeTrace(seed: number, length: number): Trace {
   return new Workload(seed).trace(length);
@@ -105,7 +113,8 @@ class Workload {
     const choice = this.#random.next();
     if (choice < 0.6) return this.#addSome();
     if (choice < 0.67) return this.#repeat();
-    if (choice < 0.71) return this.#batch();
+    if (choice < 0.69) return this.#batch();
+    if (choice < 0.715) return this.#atomic();
     if (choice < 0.74) return this.#payment();
     if (choice < 0.89) return this.#read();
     if (choice < 0.97) return this.#time();
@@ -178,9 +187,38 @@ class Workload {
     });
     this.#push<Extract<Step, { kind: 'batch' }>>({
       kind: 'batch',
-      items: items.filter(({ request }) => !['offer', 'withdraw', 'checkout'].includes(request.do)),
+      items: items.filter(({ request }) => isInBatches(request)),
       delivery: this.#delivery(),
     });
+  }
+
+  #atomic() {
+    const account = this.#account();
+    const id = this.#steps.length;
+    const count = this.#random.integer(1, 5);
+    const requests = Array.from({ length: count }, () => this.#request(account));
+    const others = this.#requests.filter(
+      (one) => one.account === account && isOfOneUser(one.id, id) && this.#isInBatches(one.id),
+    );
+    const recent = others.slice(-3);
+    const isAgain = recent.length > 0 && this.#chance(0.15);
+    this.#push<Extract<Step, { kind: 'atomic' }>>({
+      kind: 'atomic',
+      account,
+      requests: requests.filter(isInBatches),
+      again: isAgain
+        ? {
+            of: this.#random.of(recent as [(typeof recent)[number]]).id,
+            place: this.#random.integer(0, count),
+          }
+        : null,
+      delivery: this.#delivery(),
+    });
+  }
+
+  #isInBatches(id: number): boolean {
+    const step = this.#steps[id];
+    return step?.kind === 'request' && isInBatches(step.request);
   }
 
   #request(account: number): RequestSpec {

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { type ChannelCredentials, type ChannelOptions, Client } from '@grpc/grpc-js';
+import { type Atomic, atomicBy, refusing } from './atomic.ts';
 import { attemptOver } from './attempt.ts';
 import { batched } from './batching/batched.ts';
 import { callBy } from './call.ts';
@@ -62,6 +63,16 @@ export type Scrip = {
   readonly statements: ServiceMethods<typeof StatementServiceDefinition>;
   readonly events: ServiceMethods<typeof EventServiceDefinition>;
   readonly operator: ServiceMethods<typeof OperatorServiceDefinition>;
+  /**
+   * Makes up to 100 mutations of one account, all or none. Resolves with their responses, in their order. Rejects with the
+   * error of the mutation that was refused: its `mutationIndex` says which. It is one call, and shares it with no others.
+   *
+   *     const [granted, charged] = await scrip.atomic('acme', [
+   *       { grantCredits: { credits: 100, category: Grant_Category.ADJUSTMENT, reason: 'a gift' } },
+   *       { charge: { credits: 30 } },
+   *     ]);
+   */
+  readonly atomic: Atomic;
   /**
    * The entries of an account in the order of their seqs, each once, whatever happens to the connection. Leave the
    * loop to end it.
@@ -132,7 +143,8 @@ export function connect(options: ConnectOptions): Scrip {
   const { timeoutMs, retries = true } = options;
   const alone = attemptOver(client, clock, withCaller);
   const attempt = (options.batching ?? true) ? batched(alone) : alone;
-  const call = callBy(attempt, { timeoutMs, retries, clock, closing: closing.signal });
+  const settings = { timeoutMs, retries, clock, closing: closing.signal };
+  const call = callBy(attempt, settings);
   const stream = streamOver(client, withCaller);
   const billing = serviceMethods(BillingServiceDefinition, call, stream);
   const accounts = serviceMethods(AccountServiceDefinition, call, stream);
@@ -149,6 +161,7 @@ export function connect(options: ConnectOptions): Scrip {
     statements: serviceMethods(StatementServiceDefinition, call, stream),
     events,
     operator: serviceMethods(OperatorServiceDefinition, call, stream),
+    atomic: atomicBy(callBy(refusing(alone), settings)),
     history: (accountId, options = {}) =>
       history(billing.streamHistory, accountId, untilClosed(options)),
     followEvents: (options = {}) => followEvents(events.streamEvents, untilClosed(options)),

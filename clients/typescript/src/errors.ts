@@ -13,13 +13,21 @@ export type FailedStatus = {
   readonly message: string;
   readonly details: readonly Any[];
   readonly cause?: unknown;
+  /** See `ScripError`. */
+  readonly mutationIndex?: number | undefined;
 };
 
 const DOMAIN = 'billing.scrip';
 const NO_INFO: Pick<ErrorInfo, 'reason' | 'metadata'> = { reason: '', metadata: {} };
 
 /** An instance of the class of its reason. */
-export function toScripError({ code, message, details, cause }: FailedStatus): ScripError {
+export function toScripError({
+  code,
+  message,
+  details,
+  cause,
+  mutationIndex,
+}: FailedStatus): ScripError {
   const value = (type: string) =>
     details.find(({ typeUrl }) => typeUrl === `type.googleapis.com/${type}`)?.value;
   const infoBytes = value('google.rpc.ErrorInfo');
@@ -47,6 +55,7 @@ export function toScripError({ code, message, details, cause }: FailedStatus): S
     outcome: known?.nothingWritten ? 'none' : 'unknown',
     offers: offers ? InsufficientCredits.decode(offers).offers : [],
     requestId: metadata['request_id'],
+    mutationIndex,
     cause,
   });
 }

@@ -1,5 +1,6 @@
 /** Client of the Scrip credit billing service. */
 
+export type { Atomic, AtomicMutation, AtomicResponses } from './atomic.ts';
 export type { CallOptions } from './call-options.ts';
 export type { TlsOptions } from './channel.ts';
 export { type ConnectOptions, connect, type Scrip } from './connect.ts';

@@ -22,6 +22,7 @@ export type ErrorContent = {
   readonly cause: unknown;
   /** Of the call, where that is a mutation. */
   readonly requestId?: string | undefined;
+  readonly mutationIndex?: number | undefined;
 };
 
 /**
@@ -46,6 +47,8 @@ export class ScripError extends Error {
   readonly outcome: Outcome;
   /** The request id that the call had, also where the client made it; undefined if it is no mutation. */
   readonly requestId: string | undefined;
+  /** Of `scrip.atomic`: the place of the mutation that was refused, counted from 0. Otherwise undefined. */
+  readonly mutationIndex: number | undefined;
 
   readonly #content: ErrorContent;
 
@@ -60,6 +63,7 @@ export class ScripError extends Error {
     this.retryAfterMs = content.retryAfterMs;
     this.outcome = content.outcome;
     this.requestId = content.requestId;
+    this.mutationIndex = content.mutationIndex;
   }
 
   /** @internal The same error with another outcome: an earlier attempt of the call may have had an effect. */

@@ -26,11 +26,12 @@ import { failureOf } from '../call/failure-of.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
 import { serveInCell } from '../call/in-cell.ts';
-import { type PrepareMutation, submit } from '../call/mutation.ts';
+import { type PrepareMutation, submit, type Taking } from '../call/mutation.ts';
 import { toResponse } from '../call/replay.ts';
 import { detailsOf, statusCodeOf } from '../call/status.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { charge, refund } from './charges.ts';
+import { Gathering } from './gathering.ts';
 import { ObservedMutation } from './observed-mutation.ts';
 import { purchaseMutation } from './purchases.ts';
 import { commit, extendReservation, raiseReservation, release, reserve } from './reservations.ts';
@@ -68,38 +69,99 @@ const MUTATIONS: {
  */
 const IN_FLIGHT_MAX = 256;
 
+/** Mutations of one atomic batch. They are decided in one go, and calls that come meanwhile wait. */
+const ATOMIC_MAX = 100;
+
 export async function batch(
   context: ServiceContext,
-  { mutations }: BatchRequest,
+  { mutations, atomic }: BatchRequest,
   call: UnaryCall,
 ): Promise<Answered<BatchResponse> | Failure> {
   const check = new FieldChecker();
   // The wire check has limited their number.
   if (mutations.length < 1) check.addViolation('mutations', 'must be 1 to 1000 mutations');
+  if (atomic) checkAtomic(mutations, check);
   check.throwIfInvalid();
   const limited = context.authorization.admitBatch(call.access, mutations.length);
   if (limited) return limited;
-  const answers = await submitAll(mutations, async ({ mutation, traceparent }) => {
-    const method = mutation ? methodOf(mutation) : '';
-    const observed = new ObservedMutation(context, call.record, method, traceparent);
-    const { record } = observed;
-    const answer = await answerTo(context, mutation, { ...call, record }).catch((error: unknown) =>
-      failureOf(error, context, record),
-    );
-    observed.end(mutation?.value, answer instanceof Failure ? answer : null);
-    return answer;
-  });
+  const answers = atomic
+    ? await serveInCell(context, accountOf(mutations), (cell) =>
+        submitTogether(cell, mutations, call),
+      )
+    : await submitAll(mutations, (mutation) => answerOne(context, mutation, call, null));
   return { response: encodeResponse(mutations, answers) };
+}
+
+function checkAtomic(mutations: readonly Mutation[], check: FieldChecker) {
+  if (mutations.length > ATOMIC_MAX)
+    check.addViolation('mutations', `must be 1 to ${ATOMIC_MAX} mutations of an atomic batch`);
+  const accountIds = mutations.map(({ mutation }) => mutation?.value.accountId);
+  const first = accountIds.find((accountId) => accountId !== undefined);
+  const other = accountIds.findIndex((accountId) => (accountId ?? first) !== first);
+  if (other !== -1)
+    check.addViolation(
+      `mutations[${other}]`,
+      'must name the account of the other mutations of an atomic batch',
+    );
+}
+
+/** The account of an atomic batch. */
+const accountOf = (mutations: readonly Mutation[]): string =>
+  mutations.find(({ mutation }) => mutation)?.mutation?.value.accountId ?? '';
+
+/** Answers one mutation, which is recorded as a call of its own. Never rejects. `lanes` null: those of its account's cell. */
+async function answerOne(
+  context: ServiceContext,
+  { mutation, traceparent }: Mutation,
+  call: UnaryCall,
+  lanes: Taking | null,
+): Promise<Answer> {
+  const method = mutation ? methodOf(mutation) : '';
+  const observed = new ObservedMutation(context, call.record, method, traceparent);
+  const { record } = observed;
+  const answer = await answerTo(context, mutation, { ...call, record }, lanes).catch(
+    (error: unknown) => failureOf(error, context, record),
+  );
+  observed.end(mutation?.value, answer instanceof Failure ? answer : null);
+  return answer;
 }
 
 async function answerTo(
   context: ServiceContext,
   mutation: Mutation['mutation'],
   call: UnaryCall,
+  lanes: Taking | null,
 ): Promise<Answer> {
   const prepared = prepare(context, call.access, mutation);
   if (prepared instanceof Failure) return prepared;
-  return await serveInCell(context, prepared.accountId, (cell) => submit(cell, prepared, call));
+  return await serveInCell(context, prepared.accountId, (cell) =>
+    submit(cell, prepared, call, lanes ?? cell.lanes),
+  );
+}
+
+/**
+ * Submits the mutations of an atomic batch, one after the other, so that the first is named of those that exceed a limit
+ * together.
+ */
+async function submitTogether(
+  context: ServiceContext,
+  mutations: readonly Mutation[],
+  call: UnaryCall,
+): Promise<readonly Answer[]> {
+  const gathering = new Gathering(mutations.length, (requests) =>
+    context.lanes.submitTogether(requests),
+  );
+  const answers: Promise<Answer>[] = [];
+  const slice = new TimeSlice();
+  for (const [index, mutation] of mutations.entries()) {
+    if (slice.isOver) await slice.next();
+    const place = gathering.at(index);
+    const answer = answerOne(context, mutation, call, place);
+    void answer.then((ended) => ended instanceof Failure && place.refuse(ended));
+    answers.push(answer);
+    await place.arrived;
+  }
+  return await Promise.all(answers);
 }
 
 /** The first mutations are submitted at once, however busy the machine is. */

@@ -5,6 +5,7 @@
 
 import { type Giving, isGiving } from '../../day-quotas.ts';
 import { Failure } from '../../failure.ts';
+import type { Lanes } from '../../lanes/lanes.ts';
 import type { Request, StoredResponse } from '../../lanes/task.ts';
 import type { Book } from '../../ledger/book.ts';
 import type { Outcome, RequestedCommand } from '../../ledger/decide.ts';
@@ -68,11 +69,15 @@ export function defineMutation<
   };
 }
 
+/** Takes a request, and resolves when it was decided. */
+export type Taking = Pick<Lanes, 'submit'>;
+
 /** Hands a mutation to the lane of its account, and resolves when that has answered. */
 export async function submit(
   context: ServiceContext,
   prepared: PreparedMutation,
   call: UnaryCall,
+  lanes: Taking = context.lanes,
 ): Promise<StoredResponse | Failure> {
   const { access, record } = call;
   const { accountId, command } = prepared;
@@ -82,10 +87,10 @@ export async function submit(
   const denied = context.authorization.denyCommand(access, accountId, command);
   if (denied) return denied;
   const perDay = access.permissions.creditLimits?.perDay ?? null;
-  if (perDay === null) return await decide(context, prepared, call);
-  if (isGiving(command)) return await give(context, prepared, call, command, perDay);
+  if (perDay === null) return await decide(context, prepared, call, lanes);
+  if (isGiving(command)) return await give(context, prepared, call, lanes, command, perDay);
   const dayTally = context.dayQuotas.tally(record.caller);
-  const answer = await decide(context, prepared, call, { dayTally });
+  const answer = await decide(context, prepared, call, lanes, { dayTally });
   if (hadNoEffect(answer)) dayTally.giveBack();
   return answer;
 }
@@ -95,13 +100,15 @@ async function give(
   context: ServiceContext,
   prepared: PreparedMutation,
   call: UnaryCall,
+  lanes: Taking,
   command: Giving,
   perDay: bigint,
 ): Promise<StoredResponse | Failure> {
   const { dayQuotas } = context;
   const claim = await dayQuotas.claim(call.record.caller, perDay, prepared.accountId, command);
-  if (claim instanceof Failure) return await decide(context, prepared, call, { blockedBy: claim });
-  const answer = await decide(context, prepared, call);
+  if (claim instanceof Failure)
+    return await decide(context, prepared, call, lanes, { blockedBy: claim });
+  const answer = await decide(context, prepared, call, lanes);
   if (hadNoEffect(answer)) await dayQuotas.giveBack(claim);
   return answer;
 }
@@ -119,9 +126,10 @@ async function decide(
   context: ServiceContext,
   { requestId, ...prepared }: PreparedMutation,
   { record, access, isCancelled }: UnaryCall,
+  lanes: Taking,
   { blockedBy = null, dayTally = null }: OfDay = {},
 ): Promise<StoredResponse | Failure> {
-  const { lanes, admission, authorization, audit } = context;
+  const { admission, authorization, audit } = context;
   const { accountId, command } = prepared;
   const inFlight = admission.enter(record.caller, accountId);
   const answer = await lanes.submit({
