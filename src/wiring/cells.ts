@@ -88,17 +88,20 @@ export class Cells {
   /** Takes up the cells that do not run and can be reached now, without waiting for the interval. */
   async takeUp(): Promise<void> {
     const { ledgers, shared } = this.#options;
-    for (const address of this.#missing) {
-      const ledger = await openLedger(address, ledgers).catch((error: unknown) => {
-        logStillMissing(shared.log, address.name, error);
-        return null;
-      });
-      if (!ledger) continue;
-      const cell = await RunningCell.start(shared, ledger);
-      this.#running.push(cell);
-      if (this.#calls) this.router.add(cell.name, cell.serviceContext(this.#calls));
-      if (this.#rpc) await cell.watch(this.#rpc, this.router);
-      shared.log.info({ cell: cell.name }, 'the cell can be reached: its accounts are served');
+    for (const { name, ...address } of this.#missing) {
+      try {
+        const ledger = await openLedger({ name, ...address }, ledgers);
+        const cell = await RunningCell.start(shared, ledger).catch(async (error: unknown) => {
+          await ledger.close();
+          throw error;
+        });
+        this.#running.push(cell);
+        if (this.#calls) this.router.add(name, cell.serviceContext(this.#calls));
+        if (this.#rpc) await cell.watch(this.#rpc, this.router);
+        shared.log.info({ cell: name }, 'the cell can be reached: its accounts are served');
+      } catch (error) {
+        logStillMissing(shared.log, name, error);
+      }
     }
   }
 
@@ -131,6 +134,14 @@ function logStillMissing(log: Logger, cell: string, error: unknown) {
 /** The clock of what belongs to no account: that of the first cell whose clock can be trusted. */
 export function clockOfAny(cells: CellRouter<ServiceContext>): Clock {
   const reliable = () => cells.reachable().find(({ clock }) => clock.isReliable);
+  // Every answer asks for the time.
+  if (cells.isOne)
+    return {
+      now: () => cells.any().clock.now(),
+      get isReliable() {
+        return cells.any().clock.isReliable;
+      },
+    };
   return {
     now: () => (reliable() ?? cells.any()).clock.now(),
     get isReliable() {
