@@ -107,6 +107,9 @@ create index accounts_statement_due on accounts (statement_due_at) where stateme
 create index accounts_top_up_due on accounts (top_up_due_at) where top_up_due_at is not null;
 create index accounts_auto_top_up on accounts (plan_id, account_id) where auto_top_up is not null;
 create index accounts_by_plan on accounts (plan_id, account_id);
+create index accounts_by_label on accounts using gin (labels);
+create index accounts_closed on accounts (account_id) where state = 'CLOSED';
+create index accounts_suspended on accounts (account_id) where suspension is not null;
 alter table accounts alter column suspension set statistics 0,
   alter column labels set statistics 0,
   alter column auto_top_up set statistics 0,
@@ -436,6 +439,67 @@ create table statements (
 );
 create index statements_by_plan on statements (plan_id, month, account_id);
 grant select, insert on statements to scrip_runtime;
+
+-- What accounts used, by the hour: sums over their entries up to the seq of usage_positions. An
+-- entry counts once without a label, and once more for each of its labels.
+create table usage_rollups (
+  account_id        text not null,
+  label             text not null,           -- the label whose values the row is one of; empty: of all entries
+  hour              timestamptz(3) not null, -- its first moment, UTC
+  operation         text not null,           -- empty: credits without a usage
+  caller            text not null,           -- who charged
+  plan_id           text not null,           -- whose prices applied
+  rate_card_version int not null,            -- of that plan; 0: none
+  beyond            boolean not null,        -- of all values, or without a label of all labels, beyond the limit
+  label_value       text not null,           -- as entries state it
+  count             numeric not null,        -- how many times
+  credits           numeric not null,        -- charged in this hour, overage included
+  refunded          numeric not null,        -- given back in this hour, of charges of any time
+  primary key (account_id, label, hour, operation, caller, plan_id, rate_card_version, beyond, label_value),
+  constraint usage_rollups_hour_check check (extract(epoch from hour) % 3600 = 0),
+  constraint usage_rollups_label_check check (
+    (label <> '' or label_value = '')
+    and (not beyond or label_value = '')
+  ),
+  constraint usage_rollups_sums_check check (count >= 0 and credits >= 0 and refunded >= 0)
+);
+create index usage_rollups_by_hour on usage_rollups (label, hour, plan_id);
+grant select, insert, update (count, credits, refunded), delete on usage_rollups to scrip_runtime;
+
+-- The measured quantities of usage_rollups, such as pages. Refunds lower nothing here.
+create table usage_quantities (
+  account_id        text not null,
+  label             text not null,           -- the label whose values the row is one of; empty: of all entries
+  hour              timestamptz(3) not null, -- its first moment, UTC
+  operation         text not null,           -- empty: credits without a usage
+  caller            text not null,           -- who charged
+  plan_id           text not null,           -- whose prices applied
+  rate_card_version int not null,            -- of that plan; 0: none
+  beyond            boolean not null,        -- of all values, or without a label of all labels, beyond the limit
+  label_value       text not null,           -- as entries state it
+  quantity          text not null,           -- such as "pages"
+  total             numeric not null,        -- of one usage, times its count
+  primary key (account_id, label, hour, operation, caller, plan_id, rate_card_version, beyond, label_value, quantity),
+  constraint usage_quantities_hour_check check (extract(epoch from hour) % 3600 = 0),
+  constraint usage_quantities_label_check check (
+    (label <> '' or label_value = '')
+    and (not beyond or label_value = '')
+  ),
+  constraint usage_quantities_total_check check (total >= 0)
+);
+create index usage_quantities_by_hour on usage_quantities (label, hour, plan_id);
+grant select, insert, update (total), delete on usage_quantities to scrip_runtime;
+
+-- How far the entries of each account are in usage_rollups. Who counts more locks the row.
+create table usage_positions (
+  account_id text not null,
+  seq        bigint not null, -- the rollups are exact up to this entry
+  labels     jsonb,           -- of the month of the newest usage, the values that have rows of their own; null: none
+  primary key (account_id),
+  constraint usage_positions_seq_check check (seq >= 0)
+) with (fillfactor = 70);
+alter table usage_positions alter column labels set statistics 0;
+grant select, insert, update (seq, labels) on usage_positions to scrip_runtime;
 
 -- What subscribers are told, written by the transaction that caused it (outbox).
 create table events (

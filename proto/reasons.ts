@@ -87,6 +87,8 @@ const TYPES: Readonly<Record<string, FieldType>> = {
   expires_at: 'Date',
   resets_at: 'Date',
   since: 'Date',
+  earliest: 'Date',
+  latest: 'Date',
 };
 
 /** Of one reason: keys whose type depends on it. */

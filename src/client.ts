@@ -227,6 +227,8 @@ export function connect(address: string, options: ConnectOptions = {}) {
       getPurchase: unary(b.getPurchase, billing.GetPurchaseRequest.fromPartial),
       listPurchases: unary(b.listPurchases, billing.ListPurchasesRequest.fromPartial),
       getBalance: unary(b.getBalance, billing.GetBalanceRequest.fromPartial),
+      getPastBalance: unary(b.getPastBalance, billing.GetPastBalanceRequest.fromPartial),
+      listEntries: unary(b.listEntries, billing.ListEntriesRequest.fromPartial),
       batch: unary(b.batch, billing.BatchRequest.fromPartial),
       streamHistory: (
         request: Parameters<typeof billing.StreamHistoryRequest.fromPartial>[0],
@@ -269,6 +271,7 @@ export function connect(address: string, options: ConnectOptions = {}) {
           request,
           callOptions,
         ),
+      getUsage: unary(s.getUsage, statements.GetUsageRequest.fromPartial),
     },
     events: {
       streamEvents: (

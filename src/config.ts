@@ -171,6 +171,8 @@ export const environment = z.object({
   SWEEP_ACCOUNTS_MAX: integer(1, 10_000, 200),
   /** Interval at which a replica writes the events of refusals that it has collected. */
   REFUSALS_INTERVAL_MS: integer(10, 3_600_000, 1_000),
+  /** Interval at which a replica counts what was charged into the rollups of usage reports. */
+  USAGE_INTERVAL_MS: integer(10, 3_600_000, 10_000),
   /** Interval at which followers of a history look for entries that other replicas wrote. */
   HISTORY_POLL_MS: integer(10, 1_000, 250),
   /** Interval at which a replica looks for events that other replicas wrote, and for due deliveries. */

@@ -57,6 +57,8 @@ export type Service = {
   readGauges(): Promise<void>;
   /** Writes the events of refusals that are due now, without waiting for its interval. */
   reportRefusals(): Promise<void>;
+  /** Counts everything that is charged by now into the usage rollups, without waiting for the interval. */
+  countUsage(): Promise<void>;
   /** Reads certificates and the keys of tokens again, without waiting for the interval. */
   reload(): Promise<void>;
   /** Finishes what was accepted, then stops. */
@@ -227,6 +229,7 @@ async function startParts(
       probeDatabase: () => cells.inEach((cell) => cell.probe()),
       takeUpCells: () => cells.takeUp(),
       reportRefusals: () => cells.inEach(({ work }) => work.refusals.report()),
+      countUsage: () => cells.inEach(({ work }) => work.usage.countAll()),
       async reload() {
         await policy?.reload();
         await authentication.reload();
@@ -240,9 +243,10 @@ async function startParts(
 }
 
 /** Does everything that is due, in the order in which one thing makes the next one due. */
-async function catchUp({ refusals, sweeper, payments }: Work) {
+async function catchUp({ refusals, sweeper, payments, usage }: Work) {
   await refusals.report();
   await sweeper.sweep();
   await payments?.topUps.topUp();
   await payments?.reconciler.check();
+  await usage.countAll();
 }

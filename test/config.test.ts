@@ -49,6 +49,7 @@ describe('the configuration', () => {
       REFUSALS_INTERVAL_MS: 1_000,
       SWEEP_INTERVAL_MS: 5_000,
       SWEEP_ACCOUNTS_MAX: 200,
+      USAGE_INTERVAL_MS: 10_000,
       HISTORY_POLL_MS: 250,
       EVENTS_POLL_MS: 250,
       EVENTS_SOURCE: 'urn:scrip',

@@ -33,7 +33,7 @@ const isText = (field: DescField): boolean =>
   field.fieldKind === 'scalar' && field.scalar === ScalarType.STRING;
 
 /** Fields that mean the same in every request are listed by their name alone. */
-const EVERYWHERE = new Set(['not_after', 'labels', 'page_size']);
+const EVERYWHERE = new Set(['not_after', 'labels', 'label_keys', 'page_size']);
 
 const documentedName = (message: DescMessage, field: DescField): string =>
   EVERYWHERE.has(field.name) && message.name !== 'LabelSet' && field.message?.name !== 'LabelSet'

@@ -72,6 +72,8 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     // Tests call compareClocks().
     CLOCK_SAMPLE_INTERVAL_MS: '3600000',
     REFUSALS_INTERVAL_MS: '3600000',
+    // Tests call countUsage().
+    USAGE_INTERVAL_MS: '3600000',
     HISTORY_POLL_MS: '50',
     // Tests call probeDatabase().
     DATABASE_PROBE_INTERVAL_MS: '3600000',

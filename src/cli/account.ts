@@ -1,4 +1,4 @@
-/** `account`: opens, shows, lists, moves, suspends, resumes and closes accounts. */
+/** `account`: opens, shows, moves, suspends, resumes and closes accounts. */
 import {
   Account,
   Account_State,
@@ -14,14 +14,12 @@ import {
 import type { LowBalanceLevel } from '../gen/billing/v1/pricing.ts';
 import { after } from './charge.ts';
 import { exitWith } from './command.ts';
-import { NOT_FOUND } from './exit-codes.ts';
 import { named, toJson } from './json.ts';
 import { memberName } from './member-name.ts';
 import { change, type MutationOptions, mutationCommand } from './mutation.ts';
-import { firstOf, label, oneOf, toLimit } from './options.ts';
+import { label } from './options.ts';
 import { facts, instant, labelsText, printLines } from './print.ts';
 import { deadline, type ServiceOptions, serviceCommand, withService } from './service-call.ts';
-import { table } from './table.ts';
 
 type OpenOptions = MutationOptions & {
   readonly plan: string;
@@ -95,69 +93,6 @@ const topUpText = ({ packId, threshold, monthlyCap }: AutoTopUp): string =>
 
 const levelText = ({ credits, percent }: LowBalanceLevel): string =>
   percent === undefined ? `${credits}` : `${percent} %`;
-
-type ListOptions = ServiceOptions & {
-  readonly plan: string;
-  readonly state?: Account_State;
-  readonly limit: number;
-};
-
-export const accountList = serviceCommand('list', {
-  description: 'Lists accounts in the order of their ids. Exits with 1 if there are none.',
-  examples: ['', '--plan verts --limit 1000 --json'],
-})
-  .option('--plan <plan>', 'only accounts of this plan', '')
-  .option(
-    '--state <state>',
-    'only these: open, suspended or closed',
-    oneOf<Account_State>(Account_State, 'state'),
-  )
-  .option('--limit <number>', 'at most so many', toLimit, 50)
-  .action(
-    exitWith(async (options: ListOptions) => {
-      const { plan: planId, state, limit } = options;
-      const { rows, hasMore } = await withService(options, ({ accounts }) =>
-        firstOf(limit, async (pageToken, pageSize) => {
-          const filter = { planId, ...(state && { state }) };
-          const request = { ...filter, pageToken, pageSize };
-          const page = await accounts.listAccounts(request, deadline());
-          return [page.accounts, page.nextPageToken];
-        }),
-      );
-      if (options.json)
-        printLines([
-          toJson(
-            rows.map((row) => named(Account, row)),
-            2,
-          ),
-        ]);
-      else if (rows.length > 0) printLines(accountLines(rows));
-      if (hasMore) process.stderr.write(`there are more than ${limit}: raise --limit\n`);
-      if (rows.length === 0)
-        process.stderr.write('no account: account open opens one, plans list names the plans\n');
-      return rows.length > 0 ? 0 : NOT_FOUND;
-    }),
-  );
-
-const accountLines = (accounts: readonly Account[]): readonly string[] =>
-  table(
-    [
-      { title: 'account' },
-      { title: 'plan' },
-      { title: 'state' },
-      { title: 'opened' },
-      { title: 'name' },
-      { title: 'labels' },
-    ],
-    accounts.map((account) => [
-      account.accountId,
-      account.planId,
-      memberName(Account_State, account.state),
-      instant(account.openedAt),
-      account.displayName,
-      labelsText(account.labels),
-    ]),
-  );
 
 export const accountMove = mutationCommand('move', {
   description:

@@ -41,6 +41,28 @@ export function label(text: string, before: ReadonlyMap<string, string>): Map<st
   return new Map([...before, [name, value]]);
 }
 
+/** Labels that a filter asks for: with their values, or by their names alone. */
+export type LabelFilter = {
+  readonly labels: ReadonlyMap<string, string>;
+  readonly labelKeys: readonly string[];
+};
+
+const NO_LABELS: LabelFilter = { labels: new Map(), labelKeys: [] };
+
+/** Adds "team=media", or "team" for any value, to the filter. */
+export function labelFilter(text: string, before = NO_LABELS): LabelFilter {
+  const { labels, labelKeys } = before;
+  return text.includes('=')
+    ? { labels: label(text, labels), labelKeys }
+    : { labels, labelKeys: [...labelKeys, text] };
+}
+
+/** A filter as requests have it. */
+export const labelFields = ({ labels, labelKeys } = NO_LABELS) => ({
+  labels: new Map(labels),
+  labelKeys: [...labelKeys],
+});
+
 /** A date, or an instant. */
 export function instantOption(text: string): Date {
   const read = instant.safeParse(text);

@@ -1,13 +1,13 @@
 /** The commands of `scrip`. */
 import {
   accountClose,
-  accountList,
   accountMove,
   accountOpen,
   accountResume,
   accountShow,
   accountSuspend,
 } from './account.ts';
+import { accountList } from './account-list.ts';
 import { accountTopUp } from './account-top-up.ts';
 import { anchorWrite } from './anchor.ts';
 import { balance } from './balance.ts';
@@ -47,6 +47,7 @@ import {
 } from './sandbox.ts';
 import { statement } from './statement.ts';
 import { trace } from './trace.ts';
+import { usage } from './usage-report.ts';
 import { verify } from './verify.ts';
 
 export const scrip = program([
@@ -71,6 +72,7 @@ export const scrip = program([
   grants,
   history,
   statement,
+  usage,
   events,
   reservations,
   trace,

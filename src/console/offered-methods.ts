@@ -13,6 +13,7 @@ const READS = [
   'GetPurchase',
   'ListPurchases',
   'GetBalance',
+  'ListEntries',
   'StreamHistory',
   'ListPlans',
   'GetPlan',

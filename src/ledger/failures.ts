@@ -340,6 +340,12 @@ export const entryNotFound = (accountId: string, seq: bigint): Failure =>
     account_id: accountId,
   });
 
+export const seqNotFound = (accountId: string, seq: bigint): Failure =>
+  new Failure('ENTRY_NOT_FOUND', `account ${accountId} has no entry with seq ${seq}`, {
+    seq,
+    account_id: accountId,
+  });
+
 export const exceedsCommit = (seq: bigint, asked: bigint, allowed: bigint): Failure =>
   new Failure(
     'EXCEEDS_COMMIT',

@@ -33,6 +33,18 @@ export function bulkUpsert<C extends Columns, Domain>(table: Table<C, Domain>) {
   return writer(text, columns);
 }
 
+/** `insert` of rows; where the key exists, the group `updated` is added to what is there. */
+export function bulkAdd<C extends Columns, Domain>(table: Table<C, Domain>) {
+  const columns = columnsOf<Written<C>>(table, ALL_GROUPS);
+  const keys = columnsOf(table, ['key']).map(({ name }) => name);
+  const set = columnsOf(table, ['updated']).map(
+    ({ name }) => `${name} = ${table.name}.${name} + excluded.${name}`,
+  );
+  const text = `${insertText(table.name, columns)}
+    on conflict (${keys.join(', ')}) do update set ${set.join(', ')}`;
+  return writer(text, columns);
+}
+
 /** `update` of the columns of a group. */
 export function bulkUpdate<C extends Columns, Domain>(
   table: Table<C, Domain>,

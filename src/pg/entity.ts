@@ -46,10 +46,11 @@ export function entityOf<C extends Columns, Domain>({
 const indexesOf = (indexes: Readonly<Record<string, Index<string>>>, areUnique: boolean) =>
   Object.entries(indexes)
     .filter(([, { unique = false }]) => unique === areUnique)
-    .map(([name, { on, where }]) => ({
+    .map(([name, { on, where, using }]) => ({
       name,
       properties: [...on],
       ...(where !== undefined && { where }),
+      ...(using !== undefined && { type: using }),
     }));
 
 function propertyOf({ elementType, sqlType, name, group, isNullable }: NamedColumn) {

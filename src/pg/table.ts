@@ -53,6 +53,8 @@ export type Index<Field extends string> = {
   /** Of a partial index. */
   readonly where?: string;
   readonly unique?: true;
+  /** Default: a B-tree. */
+  readonly using?: 'gin';
 };
 
 export type TableDefinition<C extends Columns, Domain> = TableDescription<keyof C & string> & {

@@ -14,8 +14,18 @@ export class Conditions {
 
   /** Adds a condition on one more parameter, given its placeholder, e.g. "$4". */
   add(condition: (placeholder: string) => string, parameter: unknown) {
-    this.parameters.push(parameter);
-    this.#conditions.push(condition(`$${this.parameters.length}`));
+    this.#conditions.push(condition(this.parameter(parameter)));
+  }
+
+  /** Adds a condition without a parameter. Its text must be one of a fixed number. */
+  require(condition: string) {
+    this.#conditions.push(condition);
+  }
+
+  /** Adds a parameter that no condition is on, such as a limit, and returns its placeholder. */
+  parameter(value: unknown): string {
+    this.parameters.push(value);
+    return `$${this.parameters.length}`;
   }
 
   /** For the where clause. */

@@ -1,48 +1,65 @@
 /** Entries of an account, in the order of their seq. */
-import type { Entry, EntryKind } from '../ledger/entry.ts';
+import type { Entry } from '../ledger/entry.ts';
 import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
-import { KIND_CODES } from '../store/tables/codes.ts';
 import { shownEntries } from '../store/tables/entries.ts';
-import { Conditions } from './conditions.ts';
+import {
+  type EntryFilter,
+  type EntryRange,
+  isSelective,
+  matchingEntries,
+  PASSED_MAX,
+} from './entry-filter.ts';
 
-export type EntryFilter = {
-  /** Empty: all. */
-  readonly kinds: readonly EntryKind[];
-  /** Empty: all. */
-  readonly operation: string;
-  /** Empty: all. */
-  readonly reference: string;
-};
-
-/** The entries with afterSeq < seq <= upToSeq that match the filter. */
+/** Up to `limit` entries of a range that match, in the order of their seqs. */
 export async function findEntries(
   em: Em,
-  accountId: string,
-  afterSeq: bigint,
-  upToSeq: bigint,
-  filter: EntryFilter = { kinds: [], operation: '', reference: '' },
+  range: EntryRange,
+  filter: EntryFilter,
+  selective: boolean,
+  limit: number,
 ): Promise<Entry[]> {
-  const where = new Conditions(
-    ['account_id = $1', 'seq > $2', 'seq <= $3'],
-    [accountId, afterSeq, upToSeq],
-  );
-  if (filter.kinds.length > 0)
-    where.add(
-      (p) => `kind = any(${p}::smallint[])`,
-      filter.kinds.map((kind) => KIND_CODES[kind]),
-    );
-  if (filter.reference) where.add((p) => `reference = ${p}`, filter.reference);
-  if (filter.operation)
-    where.add(
-      (p) => `exists (select from json_array_elements(content -> 'u') u where u ->> 0 = ${p})`,
-      filter.operation,
-    );
+  return await selectEntries(em, range, filter, selective, 'seq', limit);
+}
+
+export type NewestEntries = {
+  /** Newest first. */
+  readonly entries: readonly Entry[];
+  /** Where there are fewer than the limit: entries up to this seq were not looked at. Null: all were. */
+  readonly lookedDownTo: bigint | null;
+};
+
+/** Up to `limit` of the newest entries of a range that match; fewer if few match. */
+export async function findNewestEntries(
+  em: Em,
+  range: EntryRange,
+  filter: EntryFilter,
+  limit: number,
+): Promise<NewestEntries> {
+  const selective = await isSelective(em, range.accountId, filter);
+  const { upToSeq } = range;
+  const isCut = !selective && upToSeq - range.afterSeq > PASSED_MAX;
+  const afterSeq = isCut ? upToSeq - PASSED_MAX : range.afterSeq;
+  const looked = { ...range, afterSeq };
+  const entries = await selectEntries(em, looked, filter, selective, 'seq desc', limit);
+  return { entries, lookedDownTo: isCut && entries.length < limit ? afterSeq : null };
+}
+
+async function selectEntries(
+  em: Em,
+  range: EntryRange,
+  filter: EntryFilter,
+  selective: boolean,
+  order: 'seq' | 'seq desc',
+  limit: number,
+): Promise<Entry[]> {
+  const { start, where } = matchingEntries(range, filter, selective);
   const rows = await query<Row>(
     em,
-    `select ${shownEntries.selectList} from entries where ${where} order by seq`,
+    `${start}select ${shownEntries.selectList} from entries where ${where}
+     order by ${order} limit ${where.parameter(limit)}`,
     where.parameters,
   );
   return rows.map(shownEntries.read);

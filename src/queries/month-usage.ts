@@ -6,8 +6,8 @@ import type { Account } from '../ledger/account.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
+import { attributeEntries } from '../statements/attributions.ts';
 import {
-  attributeEntries,
   type LookupResults,
   type Lookups,
   MonthTally,

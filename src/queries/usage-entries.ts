@@ -1,9 +1,11 @@
-/** Entries as statements count them: the columns that say what credits were used for. */
+/** Entries as statements and usage rollups count them: the columns that say what credits were used for. */
+import type { EntryKind } from '../ledger/entry.ts';
 import { readContent } from '../ledger/entry-content.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import type { UsageEntry } from '../statements/attributions.ts';
+import { COUNTED_KINDS, type CountedEntry } from '../statements/usage-tally.ts';
 import { kindCodes } from '../store/tables/codes.ts';
 import { entries } from '../store/tables/entries.ts';
 
@@ -14,6 +16,20 @@ const { selectList, read } = entries.pick(
   'content',
   'reservationId',
   'refundedSeq',
+);
+
+const counted = entries.pick(
+  'seq',
+  'kind',
+  'at',
+  'content',
+  'reservationId',
+  'refundedSeq',
+  'credits',
+  'caller',
+  'planId',
+  'rateCardVersion',
+  'personal',
 );
 
 const KINDS = kindCodes('RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND');
@@ -66,16 +82,77 @@ export async function entriesOfReservations(
   return rows.map(toUsageEntry);
 }
 
+/** The account's entries with after < seq <= upTo that usage rollups count. */
+export async function countedEntries(
+  em: Em,
+  accountId: string,
+  after: bigint,
+  upTo: bigint,
+): Promise<CountedEntry[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${counted.selectList} from entries
+     where account_id = $1 and seq > $2 and seq <= $3
+       and kind in (${kindCodes(...COUNTED_KINDS)}) order by seq`,
+    [accountId, after, upTo],
+  );
+  return rows.map(toCountedEntry);
+}
+
+export async function countedEntriesBySeq(
+  em: Em,
+  accountId: string,
+  seqs: readonly bigint[],
+): Promise<CountedEntry[]> {
+  if (seqs.length === 0) return [];
+  const rows = await query<Row>(
+    em,
+    `select ${counted.selectList} from entries where account_id = $1 and seq = any($2::bigint[])`,
+    [accountId, seqs],
+  );
+  return rows.map(toCountedEntry);
+}
+
+/** Every refund of these entries, up to a seq. */
+export async function refundsOf(
+  em: Em,
+  accountId: string,
+  seqs: readonly bigint[],
+  upTo: bigint,
+): Promise<{ seq: bigint; refundedSeq: bigint; credits: bigint }[]> {
+  if (seqs.length === 0) return [];
+  const rows = await query<{ seq: string; refunded_seq: string; credits: string }>(
+    em,
+    `select seq, refunded_seq, credits from entries
+     where account_id = $1 and refunded_seq = any($2::bigint[]) and seq <= $3`,
+    [accountId, seqs, upTo],
+  );
+  return rows.map(({ seq, refunded_seq, credits }) => ({
+    seq: BigInt(seq),
+    refundedSeq: BigInt(refunded_seq),
+    credits: BigInt(credits),
+  }));
+}
+
 function toUsageEntry(row: Row): UsageEntry {
   const { content, ...entry } = read(row);
-  const { moves, usages } = readContent(content, entry.kind);
+  return { ...entry, ...usedIn(content, entry.kind) };
+}
+
+function toCountedEntry(row: Row): CountedEntry {
+  const { content, personal, ...entry } = counted.read(row);
+  return { ...entry, ...usedIn(content, entry.kind), labels: personal?.labels ?? {} };
+}
+
+function usedIn(content: Parameters<typeof readContent>[0], kind: EntryKind) {
+  const { moves, usages } = readContent(content, kind);
   return {
-    ...entry,
     moves,
-    usages: usages.map(({ usage: { operation, count }, credits }) => ({
+    usages: usages.map(({ usage: { operation, count, quantities }, credits }) => ({
       operation,
       count,
       credits,
+      quantities,
     })),
   };
 }

@@ -17,6 +17,7 @@ import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
 import type { Observers } from '../telemetry/observers.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
+import type { UsageFollower } from '../usage/usage-follower.ts';
 import type { AnswerTime } from './call/answer-time.ts';
 import type { AuditLog } from './call/audit-log.ts';
 import type { Authorization } from './call/authorization.ts';
@@ -83,6 +84,8 @@ export type ServiceContext = SharedContext & {
   readonly refusals: Refusals;
   /** Closes months that have ended, before their statements are shown. */
   readonly statementCloser: StatementCloser;
+  /** Counts what is charged into usage rollups, before a report reads them. */
+  readonly usage: UsageFollower;
   /** Null if no payment provider is configured. */
   readonly payments: Payments | null;
 };

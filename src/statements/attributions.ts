@@ -10,6 +10,8 @@ export type AttributedUsage = {
   readonly operation: string;
   readonly count: bigint;
   readonly credits: bigint;
+  /** What one of it measured, such as its pages. Left out where nobody asks for it. */
+  readonly quantities?: ReadonlyMap<string, bigint>;
 };
 
 /** The fields of an entry that a statement reads. */
@@ -80,10 +82,10 @@ export class Attributions {
 /** The entry's own usages with their full counts. If the commit was capped, credits are used up in order. */
 function ownUsages(entry: UsageEntry): readonly AttributedUsage[] {
   let left = consumedCredits(entry);
-  const attributed = entry.usages.map(({ operation, count, credits }) => {
-    const charged = min(credits, left);
+  const attributed = entry.usages.map((usage) => {
+    const charged = min(usage.credits, left);
     left -= charged;
-    return { operation, count, credits: charged };
+    return { ...usage, credits: charged };
   });
   return left > 0n ? [...attributed, withoutOperation(left)] : attributed;
 }
@@ -122,7 +124,7 @@ class UsageQueue {
       const count =
         startedCount(usage, this.#covered + charged) - startedCount(usage, this.#covered);
       attributed.push({
-        operation: usage.operation,
+        ...usage,
         count: usage.credits === 0n ? usage.count : count,
         credits: charged,
       });
@@ -139,3 +141,31 @@ class UsageQueue {
 /** How many of a usage's count its first `credits` pay at least in part. */
 const startedCount = ({ count, credits: total }: AttributedUsage, credits: bigint): bigint =>
   total === 0n ? 0n : (credits * count + total - 1n) / total;
+
+/**
+ * The parts of an entry's usages that a refund gives back: last operation first, as the ledger gives back the
+ * credits that were used last, after the credits that were refunded `before`.
+ */
+export function refundedParts(
+  used: readonly AttributedUsage[],
+  before: bigint,
+  credits: bigint,
+): readonly { readonly operation: string; readonly credits: bigint }[] {
+  let skip = before;
+  let left = credits;
+  return used.toReversed().map(({ operation, credits: charged }) => {
+    const skipped = min(charged, skip);
+    const part = min(charged - skipped, left);
+    skip -= skipped;
+    left -= part;
+    return { operation, credits: part };
+  });
+}
+
+/** The usages of some entries, by seq. The entries must be in the order of their seq. */
+export function attributeEntries(
+  entries: readonly UsageEntry[],
+): ReadonlyMap<bigint, readonly AttributedUsage[]> {
+  const attributions = new Attributions();
+  return new Map(entries.map((entry) => [entry.seq, attributions.attribute(entry)]));
+}

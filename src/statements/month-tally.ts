@@ -7,8 +7,12 @@ import { OVERAGE } from '../ledger/allocation/allocation.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
 import { formatMonth } from '../ledger/month.ts';
 import type { MonthUsage, OperationUsage } from '../ledger/statement.ts';
-import { min } from '../min.ts';
-import { type AttributedUsage, Attributions, type UsageEntry } from './attributions.ts';
+import {
+  type AttributedUsage,
+  Attributions,
+  refundedParts,
+  type UsageEntry,
+} from './attributions.ts';
 
 /** What a page of entries refers to and the tally does not know yet. */
 export type Lookups = {
@@ -120,16 +124,14 @@ export class MonthTally {
 
   /** Subtracts a refund from the entry's operations, last one first, after its earlier refunds. */
   #subtractRefund(seq: bigint, used: readonly AttributedUsage[], credits: bigint) {
-    let skip = this.#refunds.get(seq) ?? 0n;
-    const refunded = skip + credits;
-    let left = credits;
-    for (const { operation, credits: charged } of used.toReversed()) {
-      const skipped = min(charged, skip);
-      const subtracted = min(charged - skipped, left);
-      skip -= skipped;
-      left -= subtracted;
-      this.#addToOperation(operation, { count: 0n, credits: -subtracted, refunded: subtracted });
-    }
+    const before = this.#refunds.get(seq) ?? 0n;
+    for (const part of refundedParts(used, before, credits))
+      this.#addToOperation(part.operation, {
+        count: 0n,
+        credits: -part.credits,
+        refunded: part.credits,
+      });
+    const refunded = before + credits;
     const total = used.reduce((sum, usage) => sum + usage.credits, 0n);
     if (refunded < total) this.#refunds.set(seq, refunded);
     else this.#refunds.delete(seq);
@@ -158,12 +160,4 @@ export class MonthTally {
     assert(category, `the category of grant ${grantId} was not looked up`);
     this.#creditsUsed.set(category, (this.#creditsUsed.get(category) ?? 0n) + credits);
   }
-}
-
-/** The usages of some entries, by seq. The entries must be in the order of their seq. */
-export function attributeEntries(
-  entries: readonly UsageEntry[],
-): ReadonlyMap<bigint, readonly AttributedUsage[]> {
-  const attributions = new Attributions();
-  return new Map(entries.map((entry) => [entry.seq, attributions.attribute(entry)]));
 }

@@ -29,6 +29,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
     'an answer of the provider that is older than it is dropped and asked for again',
   'purchases.next_check_at': 'when the provider is asked again',
   'caller_quotas.*': 'it bounds mistakes of one day, and the entries say what was moved',
+  'usage_positions.*':
+    'how far usage is counted: the rollups are compared with the entries up to there',
   'deliveries.*': 'whether subscribers were told; every event has its delivery',
   'event_cursors.*': 'how far events are on their way; the newest positions are compared',
   'clock_heartbeats.*':

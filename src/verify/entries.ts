@@ -22,6 +22,7 @@ import { Mutations } from './mutations.ts';
 import type { Published } from './published.ts';
 import { Replay } from './replay.ts';
 import { Schedule } from './schedule.ts';
+import { UsageAudit } from './usage-rollups.ts';
 
 /** Returns the number of entries. */
 export async function checkEntries(group: AccountGroup): Promise<number> {
@@ -33,11 +34,14 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
     (inRange) =>
       `select ${entrySelectList} from entries where ${inRange('account_id')} order by account_id, seq`,
   );
+  const usage = await UsageAudit.load(group);
   for await (const row of rows) {
     entries += 1;
     const account = findAccount(group, row, 'entries');
-    if (account) audits.get(account.accountId)?.apply(row);
+    const entry = account && audits.get(account.accountId)?.apply(row);
+    if (entry) await usage.apply(entry.accountId, entry);
   }
+  await usage.finish();
   const packs = await loadPacks(group);
   for (const [accountId, audit] of audits) audit.finish(packs.get(accountId) ?? []);
   for (const accountId of group.grants.keys())
@@ -78,7 +82,8 @@ class EntriesAudit {
     group.grantTerms.set(accountId, this.#replay.terms);
   }
 
-  apply(row: Row) {
+  /** Returns the entry; null if it cannot be read. */
+  apply(row: Row): StoredEntry | null {
     const entry = parseEntry(row);
     if (entry instanceof Error) return this.#skip(row, entry);
     const report = (what: string) => this.#report(`entry ${entry.seq}: ${what}`);
@@ -92,6 +97,7 @@ class EntriesAudit {
     this.#schedule.apply(entry, report);
     const { seq: entrySeq, sealedEvents } = entry;
     if (sealedEvents) this.#eventSeals.push({ ...sealedEvents, entrySeq });
+    return entry;
   }
 
   finish(packs: readonly CustomPack[]) {
@@ -106,11 +112,12 @@ class EntriesAudit {
   }
 
   /** Later entries are still checked. */
-  #skip(row: Row, { message }: Error) {
+  #skip(row: Row, { message }: Error): null {
     this.#report(`entry ${row['seq']}: cannot be read: ${message}`);
     this.#chain.skip(row['hash']!);
     this.#mutations.skip();
     this.#replay.skip(BigInt(row['seq']!));
+    return null;
   }
 }
 

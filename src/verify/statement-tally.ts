@@ -11,6 +11,8 @@ export type Usage = {
   readonly operation: string;
   readonly count: bigint;
   readonly credits: bigint;
+  /** Of one of it. */
+  readonly quantities?: ReadonlyMap<string, bigint>;
 };
 
 export type StatementEntry = {
@@ -118,8 +120,11 @@ export class StatementTally {
   }
 }
 
+/** What says which usages the credits of an entry paid for. */
+type Paying = Pick<StatementEntry, 'kind' | 'moves' | 'usages' | 'reserved' | 'committedBefore'>;
+
 /** The usages that the credits of an entry paid for, with the credits paid for each. */
-function sharesOf(entry: StatementEntry): readonly Usage[] {
+export function sharesOf(entry: Paying): readonly Usage[] {
   const charged = total(entry.moves.filter(({ to }) => to === 'consumed'));
   if (entry.usages.length > 0 || entry.kind === 'CHARGE') return ownShares(entry.usages, charged);
   const first = entry.committedBefore === null;
@@ -127,17 +132,18 @@ function sharesOf(entry: StatementEntry): readonly Usage[] {
   const to = from + charged;
   const shares: Usage[] = [];
   let start = 0n;
-  for (const { operation, count, credits } of entry.reserved) {
+  for (const usage of entry.reserved) {
+    const { count, credits } = usage;
     const end = start + credits;
     if (credits > 0n) {
       const share = overlap(start, end, from, to);
       // Units paid for up to a credit, a unit counting as soon as its first credit is paid.
       const unitsUpTo = (at: bigint) => divideUp(clamp(at - start, credits) * count, credits);
       if (share > 0n)
-        shares.push({ operation, count: unitsUpTo(to) - unitsUpTo(from), credits: share });
+        shares.push({ ...usage, count: unitsUpTo(to) - unitsUpTo(from), credits: share });
     } else if (start <= to && (start > from || (first && start >= from))) {
       // A free usage belongs to the first commit whose interval reaches it.
-      shares.push({ operation, count, credits: 0n });
+      shares.push(usage);
     }
     start = end;
   }
@@ -148,10 +154,10 @@ function sharesOf(entry: StatementEntry): readonly Usage[] {
 /** The counts of an entry's own usages are whole. A capped commit pays for the first of them. */
 function ownShares(usages: readonly Usage[], charged: bigint): readonly Usage[] {
   let start = 0n;
-  const shares = usages.map(({ operation, count, credits }) => {
-    const share = overlap(start, start + credits, 0n, charged);
-    start += credits;
-    return { operation, count, credits: share };
+  const shares = usages.map((usage) => {
+    const share = overlap(start, start + usage.credits, 0n, charged);
+    start += usage.credits;
+    return { ...usage, credits: share };
   });
   return charged > start
     ? [...shares, { operation: '', count: 0n, credits: charged - start }]
@@ -173,7 +179,7 @@ function consume(month: Month, grantId: bigint, credits: bigint) {
   else month.byGrant.set(grantId, (month.byGrant.get(grantId) ?? 0n) + credits);
 }
 
-const total = (moves: readonly { readonly credits: bigint }[]): bigint =>
+export const total = (moves: readonly { readonly credits: bigint }[]): bigint =>
   moves.reduce((sum, { credits }) => sum + credits, 0n);
 
 const clamp = (value: bigint, max: bigint): bigint => (value < 0n ? 0n : value > max ? max : value);
@@ -181,7 +187,7 @@ const clamp = (value: bigint, max: bigint): bigint => (value < 0n ? 0n : value >
 const divideUp = (a: bigint, b: bigint): bigint => (a + b - 1n) / b;
 
 /** The length of the overlap of two intervals. */
-function overlap(a: bigint, b: bigint, from: bigint, to: bigint): bigint {
+export function overlap(a: bigint, b: bigint, from: bigint, to: bigint): bigint {
   const start = a > from ? a : from;
   const end = b < to ? b : to;
   return end > start ? end - start : 0n;

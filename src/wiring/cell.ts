@@ -56,6 +56,7 @@ export class RunningCell {
       tail: work.historyTail,
       eventTail: work.events.tail,
       statementCloser: work.statementCloser,
+      usage: work.usage,
       payments: work.payments?.payments ?? null,
       snapshots: new AccountSnapshots(rootEm, catalogue, clock),
       customPacks: new CustomPacks(em),

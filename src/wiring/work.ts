@@ -24,6 +24,7 @@ import { PlanChanges } from '../sweeper/plan-changes.ts';
 import { StatementCloser } from '../sweeper/statement-closer.ts';
 import { Sweeper } from '../sweeper/sweeper.ts';
 import { Tail } from '../tail.ts';
+import { UsageFollower } from '../usage/usage-follower.ts';
 import type { Context, Stoppable } from './context.ts';
 
 /** Payments are null where no payment provider is configured. */
@@ -34,6 +35,7 @@ export type Work = {
   readonly statementCloser: StatementCloser;
   readonly sweeper: Sweeper;
   readonly refusals: Refusals;
+  readonly usage: UsageFollower;
   readonly payments: ReturnType<typeof startPayments>;
   /** Without the lanes, which all of these need until they have stopped. */
   readonly parts: readonly Stoppable[];
@@ -43,17 +45,18 @@ export async function startWork(context: Context): Promise<Work> {
   const { config, metrics } = context;
   const events = await startEventPipeline(config, context);
   const historyTail = createHistoryTail(context);
+  const usage = startUsageFollower(context);
   const lanes = createLanes(context, (books) => {
-    tellFollowers(books, historyTail, events);
+    tellFollowers(books, historyTail, events, usage);
     if (metrics.exports.isOn)
       for (const { changes } of books) metrics.work.entriesCommitted(changes.entries);
   });
   const payments = startPayments(context, lanes);
   const sweeping = startSweeper(context, lanes);
   const refusals = startRefusals(context, lanes);
-  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals];
+  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals, usage];
   if (payments) parts.push(payments.topUps, payments.reconciler);
-  return { lanes, events, historyTail, ...sweeping, refusals, payments, parts };
+  return { lanes, events, historyTail, ...sweeping, refusals, usage, payments, parts };
 }
 
 function createHistoryTail({ config, em, log }: Context): Tail {
@@ -97,10 +100,18 @@ function logBug(log: Logger, error: unknown, task: Task) {
   log.error({ err: error, account_id: task.accountId, ...command }, 'bug');
 }
 
-/** Tells followers of histories and of events what was committed. */
-function tellFollowers(books: readonly Book[], historyTail: Tail, events: EventPipeline) {
-  for (const { account, changes } of books)
-    if (changes.entries.length > 0) historyTail.advance(account.accountId, account.seq);
+/** Tells followers of histories, of events and of usage what was committed. */
+function tellFollowers(
+  books: readonly Book[],
+  historyTail: Tail,
+  events: EventPipeline,
+  usage: UsageFollower,
+) {
+  for (const { account, changes } of books) {
+    if (changes.entries.length === 0) continue;
+    historyTail.advance(account.accountId, account.seq);
+    usage.remember(account.accountId);
+  }
   if (books.some(({ changes }) => changes.events.length > 0)) events.onEventsCommitted();
 }
 
@@ -114,6 +125,9 @@ function startSweeper({ config, em, clock, catalogue, tracing, log }: Context, l
   const sweeper = new Sweeper({ ...shared, statements, planChanges, tracing, log, intervalMs });
   return { statementCloser, sweeper };
 }
+
+const startUsageFollower = ({ config, em, monotonic, log }: Context) =>
+  new UsageFollower({ em, monotonic, log, intervalMs: config.USAGE_INTERVAL_MS });
 
 const startRefusals = ({ config, clock, log }: Context, lanes: Lanes) =>
   new Refusals({ lanes, clock, log, intervalMs: config.REFUSALS_INTERVAL_MS });

@@ -2,11 +2,19 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  Account_State,
+  type ListAccountsRequest,
+} from '../../src/gen/billing/v1/account_service.ts';
+import {
   Delivery_State,
   type ListDeliveriesRequest,
 } from '../../src/gen/billing/v1/event_service.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
-import { ExportStatementsRequest_Format } from '../../src/gen/billing/v1/statement_service.ts';
+import {
+  ExportStatementsRequest_Format,
+  type GetUsageRequest,
+  GetUsageRequest_Dimension,
+} from '../../src/gen/billing/v1/statement_service.ts';
 import { mapOf } from '../../src/map-of.ts';
 import type { MethodName } from '../../src/policy/methods.ts';
 import { DAY, HOUR, INSPECT, openWithCredits, storedRows } from '../accounts.ts';
@@ -342,11 +350,36 @@ describe('what concerns many accounts is limited to those of the scope', () => {
     expect(await listAll('by-plan')).toEqual(plans.map(({ account_id }) => account_id));
   });
 
-  async function listAll(caller: string): Promise<readonly string[]> {
+  test('ListAccounts, whatever it is filtered by', async () => {
+    const [mine, other] = [await scrip.open('verts'), await scrip.open('verts')];
+    await label(mine, { team: 'media', tier: 'gold', of: 'both' });
+    await label(other, { team: 'print', tier: 'gold', of: 'both' });
+    const both = [mine, other].toSorted();
+    for (const filter of [
+      { labels: mapOf({ of: 'both' }) },
+      { labelKeys: ['of'] },
+      { labelKeys: ['of'], planId: 'verts', state: Account_State.OPEN, availableAtMost: 0n },
+      { labels: mapOf({ of: 'both' }), availableAtMost: 1_000n },
+    ]) {
+      expect(await listAll('test', filter)).toEqual(both);
+      for (const caller of ['by-label', 'by-all'])
+        expect(await listAll(caller, filter)).toEqual([mine]);
+      for (const caller of ['by-plan', 'by-prefix'])
+        expect(await listAll(caller, filter)).toEqual([]);
+    }
+    expect(await listAll('by-label', { availableAtMost: 0n })).not.toContain(other);
+    expect(await listAll('by-label', { labels: mapOf({ team: 'print' }) })).toEqual([]);
+  });
+
+  async function listAll(
+    caller: string,
+    filter: Partial<ListAccountsRequest> = {},
+  ): Promise<readonly string[]> {
     const ids: string[] = [];
     for (let pageToken = ''; ; ) {
       const { listAccounts } = scrip.as(caller).accounts;
-      const { accounts, nextPageToken } = await listAccounts({ pageSize: 2, pageToken });
+      const request = { ...filter, pageSize: 2, pageToken };
+      const { accounts, nextPageToken } = await listAccounts(request);
       ids.push(...accounts.map(({ accountId }) => accountId));
       if (nextPageToken === '') return ids;
       pageToken = nextPageToken;
@@ -425,6 +458,25 @@ describe('what concerns many accounts is limited to those of the scope', () => {
     expect([all.includes(mine), all.includes(other)]).toEqual([true, true]);
     const some = await exportAs('by-label');
     expect([some.includes(mine), some.includes(other)]).toEqual([true, false]);
+  });
+
+  test('GetUsage of a plan, and of all accounts', async () => {
+    const [mine, other] = [await scrip.open('perfectparser'), await scrip.open('perfectparser')];
+    await label(mine, { team: 'media' });
+    for (const accountId of [mine, other])
+      await scrip.billing.charge({ accountId, requestId: requestId(), credits: 5n });
+    await scrip.service.countUsage();
+    const groupBy = [GetUsageRequest_Dimension.ACCOUNT];
+    const idsAs = async (caller: string, request: Partial<GetUsageRequest>) => {
+      const { rows } = await scrip.as(caller).statements.getUsage({ groupBy, ...request });
+      return rows.map(({ accountId }) => accountId);
+    };
+    const ofPlan = { of: { $case: 'planId', value: 'perfectparser' } } as const;
+    for (const request of [ofPlan, {}]) {
+      expect(await idsAs('test', request)).toEqual(expect.arrayContaining([mine, other]));
+      const some = await idsAs('by-label', request);
+      expect([some.includes(mine), some.includes(other)]).toEqual([true, false]);
+    }
   });
 });
 

@@ -183,6 +183,11 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     accountId,
   })),
   GetBalance: row(b.getBalance, billing.GetBalanceRequest, ({ accountId }) => ({ accountId })),
+  GetPastBalance: row(b.getPastBalance, billing.GetPastBalanceRequest, ({ accountId, seq }) => ({
+    accountId,
+    point: { $case: 'seq' as const, value: seq },
+  })),
+  ListEntries: row(b.listEntries, billing.ListEntriesRequest, ({ accountId }) => ({ accountId })),
   StreamHistory: row(b.streamHistory, billing.StreamHistoryRequest, ({ accountId }) => ({
     accountId,
   })),
@@ -286,6 +291,9 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     of: { $case: 'accountId' as const, value: given.accountId },
     fromMonth: MONTH,
     format: statements.ExportStatementsRequest_Format.CSV,
+  })),
+  GetUsage: row(s.getUsage, statements.GetUsageRequest, ({ accountId }) => ({
+    of: { $case: 'accountId' as const, value: accountId },
   })),
   StreamEvents: row(e.streamEvents, events.StreamEventsRequest, ({ accountId }) => ({ accountId })),
   ListDeliveries: row(e.listDeliveries, events.ListDeliveriesRequest, ({ accountId }) => ({

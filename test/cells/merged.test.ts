@@ -1,8 +1,11 @@
 /** Lists, exports and streams over two cells on two servers. */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Event } from '../../src/gen/billing/v1/event_service.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
-import { ExportStatementsRequest_Format as Format } from '../../src/gen/billing/v1/statement_service.ts';
+import {
+  GetUsageRequest_Dimension as Dimension,
+  ExportStatementsRequest_Format as Format,
+} from '../../src/gen/billing/v1/statement_service.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -112,6 +115,28 @@ const reservationsOf = async () =>
   (await scrip.operator.listStuckReservations({})).reservations.flatMap(
     ({ reservation }) => reservation ?? [],
   );
+
+describe('GetUsage', () => {
+  const of = { $case: 'planId' as const, value: 'metered' };
+
+  test('sums what accounts of all cells used', async () => {
+    await scrip.service.countUsage();
+    const { rows, hasOtherLabels } = await scrip.statements.getUsage({ of });
+    expect(rows).toMatchObject([{ credits: 950n }]);
+    expect(hasOtherLabels).toBe(false);
+  });
+
+  test.each([1, 3, 10])('has a row for each account, %d a page', async (pageSize) => {
+    const groupBy = [Dimension.ACCOUNT];
+    const rows = await pagesOf(async (pageToken) => {
+      const page = await scrip.statements.getUsage({ of, groupBy, pageSize, pageToken });
+      expect(page.rows.length).toBeLessThanOrEqual(pageSize);
+      return { items: page.rows, nextPageToken: page.nextPageToken };
+    });
+    expect(rows.map(({ accountId }) => accountId)).toEqual(ids.toSorted());
+    expect(rows.every(({ credits }) => credits === 95n)).toBe(true);
+  });
+});
 
 /** Events get their positions soon after they were written. */
 const allHavePositions = () =>

@@ -96,6 +96,10 @@ const REQUESTS: Readonly<Record<string, () => readonly JsonObject[]>> = {
     { accountId: ids.accountId, includeGrants: true },
     { accountId: ids.postpaid },
   ],
+  ListEntries: () => [
+    { accountId: ids.accountId },
+    { accountId: ids.accountId, beforeSeq: '3', pageSize: 1 },
+  ],
   StreamHistory: () => [
     { accountId: ids.accountId },
     { accountId: ids.accountId, afterSeq: '2' },

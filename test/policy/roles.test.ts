@@ -22,6 +22,8 @@ Batch                     x        x        x        -         -         x
 GetReservation            x        x        x        x         x         -
 ListReservations          x        x        x        x         x         -
 GetBalance                x        x        x        x         x         x
+GetPastBalance            x        x        x        x         x         -
+ListEntries               x        x        x        x         x         -
 StreamHistory             x        x        x        x         x         -
 ListGrants                x        x        x        x         x         -
 ListPacks                 x        x        x        x         x         x
@@ -34,6 +36,7 @@ ListPurchases             -        x        x        x         x         x
 GetStatement              -        x        x        x         x         x
 ListStatements            -        x        x        x         x         x
 ExportStatements          -        -        x        x         -         x
+GetUsage                  -        x        x        x         x         x
 Purchase                  -        -        x        -         -         x
 GrantCredits              -        x        x        -         -         -
 SuspendAccount            -        -        x        -         -         -

@@ -150,6 +150,8 @@ async function callBilling({ billing, accounts }: Scrip) {
     mutations: [{ mutation: { $case: 'charge', value: { ...named(), usages } } }],
   });
   await billing.getBalance({ accountId, includeGrants: true });
+  await billing.getPastBalance({ accountId, point: { $case: 'seq', value: 1n } });
+  await billing.listEntries({ accountId });
   for await (const { entries } of billing.streamHistory({ accountId })) if (entries.length) break;
 }
 
@@ -176,6 +178,7 @@ async function callStatements({ statements, accounts }: Scrip) {
     fromMonth: month,
     format,
   }));
+  await statements.getUsage({ of: { $case: 'accountId', value: 'moved' } });
 }
 
 async function callEvents({ events }: Scrip) {

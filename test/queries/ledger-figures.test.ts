@@ -10,6 +10,7 @@ import {
 import { entities } from '../../src/store/tables/index.ts';
 import { execute } from '../postgres.ts';
 import { requestId, startTestService } from '../service.ts';
+import { nodesOf, type PlanNode } from './explained.ts';
 
 const COUNTED_MAX = 1_000;
 /** Far more than are counted. */
@@ -115,7 +116,7 @@ describe('of a large ledger', () => {
     const sql = LEDGER_FIGURES_SQL.replaceAll('$1', String(COUNTED_MAX));
     const [row] = await orm.em.fork().transactional(async (em) => {
       await query(em, LEDGER_FIGURES_SETTINGS, []);
-      return await query<{ 'QUERY PLAN': { Plan: Plan }[] | string }>(
+      return await query<{ 'QUERY PLAN': { Plan: PlanNode }[] | string }>(
         em,
         `explain (analyze, format json) ${sql}`,
         [],
@@ -134,17 +135,3 @@ describe('of a large ledger', () => {
     expect(nodes.filter((node) => node['Node Type'] === 'Sort')).toEqual([]);
   });
 });
-
-type Plan = {
-  readonly 'Node Type': string;
-  readonly 'Relation Name'?: string;
-  readonly 'Index Name'?: string;
-  readonly 'Actual Rows': number;
-  readonly 'Rows Removed by Filter'?: number;
-  readonly Plans?: readonly Plan[];
-};
-
-function* nodesOf(plan: Plan): Generator<Plan> {
-  yield plan;
-  for (const child of plan.Plans ?? []) yield* nodesOf(child);
-}

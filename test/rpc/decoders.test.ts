@@ -37,7 +37,9 @@ const codecOf = ({ name }: DescMessage) => codecs[name] as Codec;
 
 /** Instants are stored in milliseconds; requests that only compare them may be finer. */
 const isRounded = ({ name }: DescMessage) =>
-  name === 'StreamHistoryRequest' || name === 'BatchRequest';
+  ['StreamHistoryRequest', 'ListEntriesRequest', 'GetPastBalanceRequest', 'BatchRequest'].includes(
+    name,
+  );
 
 /** not_after is compared and not stored: it may be finer, and is no part of the fingerprint. */
 const withoutNotAfter = <Sent extends Message>(sent: Sent): Sent =>

@@ -74,6 +74,7 @@ async function closedWithMarks() {
   await billing.refund({ ...named(accountId), seq, all: true, reason: MARK, labels });
   const purchaseIds = await purchases(accountId);
   await topUp(accountId);
+  await scrip.service.countUsage();
   await close(accountId);
   return { accountId, reservationIds, purchaseIds, charge };
 }
@@ -172,6 +173,8 @@ describe('EraseAccountData', () => {
       'grants',
       'purchases',
       'reservations',
+      'usage_positions',
+      'usage_rollups',
     ]);
     const [before] = await execute(
       scrip.databaseUrl,
@@ -314,6 +317,8 @@ describe('EraseAccountData', () => {
       after = BigInt(String(row?.['erased']));
       expect(await verified(accountId)).toMatchObject({ ok: true });
     }
+    await scrip.service.countUsage();
+    expect(await verified(accountId)).toMatchObject({ ok: true });
     expect(await marked(accountId)).toEqual({});
   });
 

@@ -393,6 +393,11 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
     const accountId = await scrip.open('verts');
     return await errorOf(scrip.billing.streamHistory({ accountId, afterSeq: 9n }).next());
   },
+  INSTANT_OUT_OF_RANGE: async () => {
+    const accountId = await scrip.open('verts');
+    const point = { $case: 'at' as const, value: new Date(0) };
+    return await errorOf(scrip.billing.getPastBalance({ accountId, point }));
+  },
   async CALLER_UNKNOWN() {
     const authority = await createAuthority();
     const files = await createTlsDirectory(await signServer(authority));

@@ -211,11 +211,13 @@ describe('Unknown enum values', () => {
         ),
         await errorOf(scrip.billing.listReservations({ accountId, states })),
         await errorOf(scrip.billing.streamHistory({ accountId, kinds }).next()),
+        await errorOf(scrip.billing.listEntries({ accountId, kinds })),
       ];
       expect(faults.map(({ fields }) => fields)).toEqual([
         ['over_commit_policy'],
         ['category'],
         ['states'],
+        ['kinds'],
         ['kinds'],
       ]);
     },

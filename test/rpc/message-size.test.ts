@@ -36,6 +36,14 @@ test('a client with default limits reads the history of an account with large en
     });
   const entries = await entriesOf(scrip, accountId);
   expect(entries.length).toBe(102);
+  const listed: bigint[] = [];
+  let pageToken = '';
+  do {
+    const page = await scrip.billing.listEntries({ accountId, pageSize: 1_000, pageToken });
+    listed.push(...page.entries.map(({ seq }) => seq));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  expect(listed).toEqual(entries.map(({ seq }) => seq).toReversed());
 });
 
 test('a client with default limits reads a page of 1,000 reservations with many labels', async () => {

@@ -1,10 +1,11 @@
 /** Page tokens are opaque, and valid only for the list and the arguments they were made for. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Account_State } from '../../src/gen/billing/v1/account_service.ts';
-import { Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { Entry_Kind, Reservation_State } from '../../src/gen/billing/v1/ledger.ts';
+import { mapOf } from '../../src/map-of.ts';
 import { grant, openWithCredits, reserveCredits } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
-import { startTestService, type TestService } from '../service.ts';
+import { requestId, startTestService, type TestService } from '../service.ts';
 
 let scrip: TestService;
 let accountId: string;
@@ -18,6 +19,19 @@ afterAll(() => scrip.stop());
 
 async function openWithTwoOfEach(): Promise<string> {
   const id = await openWithCredits(scrip, 10n);
+  await scrip.accounts.updateAccount({
+    accountId: id,
+    requestId: requestId(),
+    labels: { labels: mapOf({ team: 'media' }) },
+  });
+  for (let times = 0; times < 2; times++)
+    await scrip.billing.charge({
+      accountId: id,
+      requestId: requestId(),
+      credits: 1n,
+      reference: 'job',
+      labels: mapOf({ job: '1' }),
+    });
   await grant(scrip, id, 10n);
   await reserveCredits(scrip, id, 1n);
   await reserveCredits(scrip, id, 1n);
@@ -26,12 +40,37 @@ async function openWithTwoOfEach(): Promise<string> {
 
 type Token = { readonly pageToken?: string };
 const { ACTIVE, EXPIRED } = Reservation_State;
+const { GRANT, RESERVE } = Entry_Kind;
+const FAR = new Date('9000-01-01');
 const lists = {
   'the accounts': (t: Token) => scrip.accounts.listAccounts({ pageSize: 1, ...t }),
   'the accounts of a plan': (t: Token) =>
     scrip.accounts.listAccounts({ pageSize: 1, planId: 'verts', ...t }),
   'the open accounts': (t: Token) =>
     scrip.accounts.listAccounts({ pageSize: 1, state: Account_State.OPEN, ...t }),
+  'the accounts with a label': (t: Token) =>
+    scrip.accounts.listAccounts({ pageSize: 1, labels: mapOf({ team: 'media' }), ...t }),
+  'the accounts with a label of a name': (t: Token) =>
+    scrip.accounts.listAccounts({ pageSize: 1, labelKeys: ['team'], ...t }),
+  'the accounts with at most 20 credits': (t: Token) =>
+    scrip.accounts.listAccounts({ pageSize: 1, availableAtMost: 20n, ...t }),
+  'the entries': (t: Token) => scrip.billing.listEntries({ accountId, pageSize: 1, ...t }),
+  'the entries of another account': (t: Token) =>
+    scrip.billing.listEntries({ accountId: otherId, pageSize: 1, ...t }),
+  'the entries of two kinds': (t: Token) =>
+    scrip.billing.listEntries({ accountId, pageSize: 1, kinds: [GRANT, RESERVE], ...t }),
+  'the entries of a reference': (t: Token) =>
+    scrip.billing.listEntries({ accountId, pageSize: 1, reference: 'job', ...t }),
+  'the entries with a label': (t: Token) =>
+    scrip.billing.listEntries({ accountId, pageSize: 1, labels: mapOf({ job: '1' }), ...t }),
+  'the entries with a label of a name': (t: Token) =>
+    scrip.billing.listEntries({ accountId, pageSize: 1, labelKeys: ['job'], ...t }),
+  'the entries since an instant': (t: Token) =>
+    scrip.billing.listEntries({ accountId, pageSize: 1, from: new Date(1), ...t }),
+  'the entries before an instant': (t: Token) =>
+    scrip.billing.listEntries({ accountId, pageSize: 1, to: FAR, ...t }),
+  'the entries before a seq': (t: Token) =>
+    scrip.billing.listEntries({ accountId, pageSize: 1, beforeSeq: 4n, ...t }),
   'the grants': (t: Token) => scrip.accounts.listGrants({ accountId, pageSize: 1, ...t }),
   'the grants of another account': (t: Token) =>
     scrip.accounts.listGrants({ accountId: otherId, pageSize: 1, ...t }),
@@ -64,7 +103,7 @@ describe.each(names)('A page token of %s', (name) => {
   });
 });
 
-describe.each(['the accounts', 'the grants', 'the reservations'] as const)(
+describe.each(['the accounts', 'the entries', 'the grants', 'the reservations'] as const)(
   'An invalid page token for %s',
   (name) => {
     test.each([

@@ -89,6 +89,7 @@ function config(env: Env) {
     SWEEP_INTERVAL_MS: never,
     CLOCK_SAMPLE_INTERVAL_MS: never,
     REFUSALS_INTERVAL_MS: never,
+    USAGE_INTERVAL_MS: '100',
     SHUTDOWN_GRACE_MS: '0',
     DATABASE_POOL_MAX: '4',
     // A busy machine is no overload.

@@ -4,8 +4,12 @@ import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/ledger/entry.ts';
 import { formatMonth, monthStart } from '../../src/ledger/month.ts';
 import type { MonthUsage } from '../../src/ledger/statement.ts';
-import { Attributions, type UsageEntry } from '../../src/statements/attributions.ts';
-import { attributeEntries, MonthTally } from '../../src/statements/month-tally.ts';
+import {
+  Attributions,
+  attributeEntries,
+  type UsageEntry,
+} from '../../src/statements/attributions.ts';
+import { MonthTally } from '../../src/statements/month-tally.ts';
 import { monthNamed, StatementTally } from '../../src/verify/statement-tally.ts';
 import type { AccountStore } from '../ledger/account-store.ts';
 import { runScenario, scenarios } from '../ledger/workload.ts';

@@ -17,6 +17,19 @@ afterAll(() => owner.end());
 const instant = '2026-11-21T12:00:00Z';
 const uuid = '01900000-0000-7000-8000-000000000000';
 
+/** What a row of usage is a sum of. */
+const usageKey = {
+  account_id: 'a',
+  label: 'team',
+  hour: instant,
+  operation: 'o',
+  caller: 'c',
+  plan_id: 'p',
+  rate_card_version: 1,
+  beyond: false,
+  label_value: 'v',
+};
+
 /** A valid row of each table. The tests break one rule of it at a time. */
 const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   plan_versions: {
@@ -162,6 +175,9 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     total: '-0.10',
     content: {},
   },
+  usage_rollups: { ...usageKey, count: 1, credits: 2, refunded: 3 },
+  usage_quantities: { ...usageKey, quantity: 'pages', total: 1 },
+  usage_positions: { account_id: 'a', seq: 1, labels: null },
   events: {
     account_id: 'a',
     event_id: uuid,
@@ -344,6 +360,13 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   statements_seq_check: [{ after_seq: 5 }, { after_seq: -1 }],
   statements_overage_check: [{ overage: -1 }],
   statements_total_check: [{ currency: null }, { total: null }],
+  usage_rollups_hour_check: [{ hour: '2026-11-21T12:30:00Z' }, { hour: 'infinity' }],
+  usage_rollups_label_check: [{ label: '' }, { beyond: true }],
+  usage_rollups_sums_check: [{ count: -1 }, { credits: -1 }, { refunded: -1 }],
+  usage_quantities_hour_check: [{ hour: '2026-11-21T12:30:00Z' }, { hour: 'infinity' }],
+  usage_quantities_label_check: [{ label: '' }, { beyond: true }],
+  usage_quantities_total_check: [{ total: -1 }],
+  usage_positions_seq_check: [{ seq: -1 }],
 };
 
 test.each(Object.keys(validRows))('a valid row of %s is accepted', async (table) => {

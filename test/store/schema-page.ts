@@ -49,8 +49,8 @@ function tableSql({ columns, definition }: AnyTable): string {
     constraints.map((constraint) => `  ${constraint}`).join(',\n'),
     fillfactor === undefined ? ');' : `) with (fillfactor = ${fillfactor});`,
     ...Object.entries(indexes).map(
-      ([index, { on, where, unique }]) =>
-        `create ${unique ? 'unique index' : 'index'} ${index} on ${name}` +
+      ([index, { on, where, unique, using }]) =>
+        `create ${unique ? 'unique index' : 'index'} ${index} on ${name}${using ? ` using ${using}` : ''}` +
         ` (${namesOf(on)})${where ? ` where ${where}` : ''};`,
     ),
     ...(unanalyzed.length > 0

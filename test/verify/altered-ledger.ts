@@ -50,6 +50,7 @@ export class AlteredLedger {
       },
       { timeout: 60_000, interval: 50 },
     );
+    await scrip.service.countUsage();
     await scrip.stop();
     await receiver.close();
     await owner.query(`
@@ -316,6 +317,9 @@ function namesOf(table: string, row: TextRow): readonly string[] {
       return [`pack ${row['pack_id']} `];
     case 'statements':
       return [`statement ${row['month']}`];
+    case 'usage_rollups':
+    case 'usage_quantities':
+      return [`of ${row['operation'] || 'no operation'} by ${row['caller']}, ${row['plan_id']} `];
     case 'events':
       return [
         `event ${row['seq']}:`,

@@ -84,6 +84,7 @@ async function readSettings() {
     SWEEP_INTERVAL_MS: '3600000',
     CLOCK_SAMPLE_INTERVAL_MS: '3600000',
     REFUSALS_INTERVAL_MS: '3600000',
+    USAGE_INTERVAL_MS: '3600000',
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));
   const files = await readPlanFiles(read.config.PLANS_DIRECTORY);

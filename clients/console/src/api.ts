@@ -15,6 +15,7 @@ type Methods = {
   VoidGrant: [accounts.VoidGrantRequestJson, accounts.VoidGrantResponseJson];
   Estimate: [billing.EstimateRequestJson, billing.EstimateResponseJson];
   GetBalance: [billing.GetBalanceRequestJson, billing.GetBalanceResponseJson];
+  ListEntries: [billing.ListEntriesRequestJson, billing.ListEntriesResponseJson];
   ListReservations: [billing.ListReservationsRequestJson, billing.ListReservationsResponseJson];
   GetReservation: [billing.GetReservationRequestJson, billing.GetReservationResponseJson];
   ListPurchases: [billing.ListPurchasesRequestJson, billing.ListPurchasesResponseJson];
@@ -48,6 +49,7 @@ const SERVICES: Readonly<Record<MethodName | 'StreamHistory', string>> = {
   VoidGrant: 'AccountService',
   Estimate: 'BillingService',
   GetBalance: 'BillingService',
+  ListEntries: 'BillingService',
   ListReservations: 'BillingService',
   GetReservation: 'BillingService',
   ListPurchases: 'BillingService',
@@ -162,6 +164,16 @@ export const act = async <M extends MethodName>(
     { method: 'POST', body: JSON.stringify(request) },
     reason,
   )) as Methods[M][1];
+
+/** The entries from <= seq <= to, newest first; of very large ones only the newest. */
+export async function readEntries(
+  accountId: string,
+  { from, to }: { readonly from: number; readonly to: number },
+  signal: AbortSignal,
+): Promise<readonly EntryJson[]> {
+  const request = { accountId, beforeSeq: String(to + 1), pageSize: to - from + 1 };
+  return (await call('ListEntries', request, signal)).entries ?? [];
+}
 
 /** Entries that a message of the history can have. */
 export const ENTRIES_PER_MESSAGE = 500;

@@ -3,10 +3,10 @@ import type { AccountServiceServer } from '../../gen/billing/v1/account_service.
 import { handlersOf, type UnaryCall } from '../call/handlers.ts';
 import type { PreparedMutation } from '../call/mutation.ts';
 import type { ServiceContext, SharedContext } from '../service-context.ts';
+import { listAccounts } from './account-list.ts';
 import {
   closeAccount,
   getAccount,
-  listAccounts,
   moveAccount,
   openAccount,
   resumeAccount,

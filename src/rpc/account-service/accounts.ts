@@ -1,16 +1,13 @@
 /**
- * Accounts: OpenAccount, GetAccount, ListAccounts, UpdateAccount, MoveAccount, CloseAccount, SuspendAccount and
- * ResumeAccount.
+ * Accounts: OpenAccount, GetAccount, UpdateAccount, MoveAccount, CloseAccount, SuspendAccount and ResumeAccount.
+ * ListAccounts is in account-list.ts.
  */
 import {
-  Account_State,
-  Account as AccountMessage,
+  type Account as AccountMessage,
   CloseAccountRequest,
   CloseAccountResponse,
   type GetAccountRequest,
   type GetAccountResponse,
-  type ListAccountsRequest,
-  type ListAccountsResponse,
   MoveAccountRequest,
   MoveAccountResponse,
   OpenAccountRequest,
@@ -26,11 +23,8 @@ import {
 } from '../../gen/billing/v1/account_service.ts';
 import type { Account } from '../../ledger/account.ts';
 import type { Book } from '../../ledger/book.ts';
-import { type AccountFilter, findAccounts } from '../../queries/accounts.ts';
-import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
-import type { UnaryCall } from '../call/handlers.ts';
+import { FieldChecker } from '../call/field-checker.ts';
 import { loadAccount } from '../call/load-account.ts';
-import { mergedPage, toCellPage } from '../call/merged-pages.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { accountMessage } from '../messages/account.ts';
 import { balanceMessage } from '../messages/balance.ts';
@@ -140,13 +134,6 @@ export const resumeAccount = defineMutation(
   ({ entrySeq }, book) => ({ account: accountOf(book), entrySeq }),
 );
 
-const STATES: ReadonlyMap<Account_State, AccountFilter['state']> = new Map([
-  [Account_State.UNSPECIFIED, null],
-  [Account_State.OPEN, 'OPEN'],
-  [Account_State.CLOSED, 'CLOSED'],
-  [Account_State.SUSPENDED, 'SUSPENDED'],
-]);
-
 export async function getAccount(
   context: ServiceContext,
   request: GetAccountRequest,
@@ -155,45 +142,11 @@ export async function getAccount(
   const accountId = check.accountId(request.accountId);
   check.throwIfInvalid();
   const account = await loadAccount(context, accountId);
-  return { account: await toMessage(context, account) };
-}
-
-export async function listAccounts(
-  context: ServiceContext,
-  request: ListAccountsRequest,
-  { access }: UnaryCall,
-): Promise<ListAccountsResponse> {
-  const { planId } = request;
-  const state = STATES.get(request.state);
-  const check = new FieldChecker();
-  const pageSize = check.pageSize(request.pageSize);
-  if (planId !== '') check.name('plan_id', planId);
-  if (state === undefined) check.addViolation('state', 'must be OPEN, SUSPENDED or CLOSED');
-  check.throwIfInvalid();
-  const list = ['accounts', planId, state ?? ''];
-  const filter = { planId, state: state ?? null, scope: access.permissions.accounts };
-  const keyOf = ({ accountId }: AccountMessage) => accountId;
-  const { messages, nextPageToken } = await mergedPage<AccountMessage, AccountMessage>(context, {
-    list,
-    accountId: '',
-    pageToken: request.pageToken,
-    pageSize,
-    keyPattern: ACCOUNT_ID,
-    read: async (cell, after) => {
-      const rows = await findAccounts(cell.em(), filter, after ?? '', pageSize + 1);
-      const messages = await Promise.all(rows.map((account) => toMessage(cell, account)));
-      return toCellPage(messages, pageSize, keyOf);
-    },
-    compare: (one, other) => (one.accountId < other.accountId ? -1 : 1),
-    keyOf,
-    codec: AccountMessage,
-    toMessage: (message) => message,
-  });
-  return { accounts: messages, nextPageToken };
+  return { account: await accountInForce(context, account) };
 }
 
 /** The account with the terms of the plan it lives under now. */
-async function toMessage(
+export async function accountInForce(
   { catalogue, clock }: ServiceContext,
   account: Account,
 ): Promise<AccountMessage> {

@@ -37,5 +37,7 @@ export async function eraseAccountData(
   if (answer instanceof Failure) return answer;
   const { entrySeq } = EraseAccountDataResponse.decode(answer.response);
   await erase(context.em, prepared.accountId, entrySeq);
+  // The rollups of labels go as their entry is counted.
+  await context.usage.finish(prepared.accountId);
   return toAnswered(answer);
 }

@@ -5,8 +5,10 @@ import type { SharedContext } from '../service-context.ts';
 import { getBalance } from './balance.ts';
 import { batch } from './batch.ts';
 import { charge, refund } from './charges.ts';
+import { listEntries } from './entries.ts';
 import { estimate } from './estimate.ts';
 import { streamHistory } from './history.ts';
+import { getPastBalance } from './past-balance.ts';
 import { getPurchase, listPurchases, purchase } from './purchases.ts';
 import {
   commit,
@@ -38,6 +40,8 @@ export function billingService(context: SharedContext): BillingServiceServer {
     getPurchase: unary('GetPurchase', getPurchase),
     listPurchases: unary('ListPurchases', listPurchases),
     getBalance: unary('GetBalance', getBalance),
+    getPastBalance: unary('GetPastBalance', getPastBalance),
+    listEntries: unary('ListEntries', listEntries),
     streamHistory: serverStream('StreamHistory', streamHistory),
     batch: submitting('Batch', batch),
   };

@@ -2,27 +2,22 @@
 import { WireType } from '@bufbuild/protobuf/wire';
 import { Failure } from '../../failure.ts';
 import type { StreamHistoryRequest } from '../../gen/billing/v1/billing_service.ts';
-import { Entry_Kind, Entry as EntryMessage } from '../../gen/billing/v1/ledger.ts';
-import type { EntryKind } from '../../ledger/entry.ts';
+import { Entry as EntryMessage } from '../../gen/billing/v1/ledger.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import type { Em } from '../../pg/orm.ts';
 import type { Permissions } from '../../policy/permissions.ts';
-import {
-  type EntryFilter,
-  findEntries,
-  findNewest,
-  lastSeqBefore,
-  type Newest,
-} from '../../queries/entries.ts';
+import { findEntries, findNewest, lastSeqBefore, type Newest } from '../../queries/entries.ts';
+import { type EntryFilter, type EntryRange, isSelective } from '../../queries/entry-filter.ts';
 import type { CallRecord } from '../../telemetry/call-record.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { encodeStreamPages, positionLost, RESUME_AFTER_FIELD } from '../call/stream-pages.ts';
 import { entryMessage } from '../messages/entry.ts';
 import type { ServiceContext } from '../service-context.ts';
+import { parseEntryFilter, parsePeriod } from './entry-fields.ts';
 
-/** Seqs per read. Every read is a short query of its own: a slow reader keeps no cursor open. */
-const PAGE_SIZE = 500n;
+/** Entries per read. Every read is a short query of its own: a slow reader keeps no cursor open. */
+const PAGE_SIZE = 500;
 
 /** Of an account that has gone. */
 const NOTHING: Newest = { seq: 0n, hash: Buffer.alloc(0), hashAt: null };
@@ -45,16 +40,21 @@ export async function streamHistory(
   let hashAtAfter: Buffer | null = null;
   const ended = AbortSignal.any([cancelled, stopping]);
 
+  const selective = await isSelective(em(), accountId, filter);
+
   for (let found = first; ; found = (await findNewest(em(), accountId, after)) ?? NOTHING) {
     const newest = found.seq;
     if (after > newest || (hashAtAfter && !found.hashAt?.equals(hashAtAfter)))
       throw positionLost(after, newest, `the account has no entry ${after}, or another one`);
     const last = to === null ? newest : await lastSeqBefore(em(), accountId, to, newest);
     while (after < last && !ended.aborted) {
-      const until = after + PAGE_SIZE < last ? after + PAGE_SIZE : last;
-      for (const { bytes, nextAfterSeq } of await readPages(em(), accountId, after, until, filter))
+      const upToSeq =
+        selective || after + BigInt(PAGE_SIZE) > last ? last : after + BigInt(PAGE_SIZE);
+      const range = { accountId, afterSeq: after, upToSeq };
+      for (const { bytes, nextAfterSeq } of await readPages(em(), range, filter, selective)) {
         await write(bytes, { next_after_seq: nextAfterSeq });
-      after = until;
+        after = nextAfterSeq;
+      }
     }
     hashAtAfter = after === newest ? found.hash : null;
     if (stopping.aborted)
@@ -85,14 +85,10 @@ async function findFirst(
 }
 
 /** Encoded at once, so that a stream that waits for its reader keeps bytes and no entries. */
-async function readPages(
-  em: Em,
-  accountId: string,
-  after: bigint,
-  until: bigint,
-  filter: EntryFilter,
-) {
-  const entries = await findEntries(em, accountId, after, until, filter);
+async function readPages(em: Em, range: EntryRange, filter: EntryFilter, selective: boolean) {
+  const entries = await findEntries(em, range, filter, selective, PAGE_SIZE);
+  const isFull = entries.length === PAGE_SIZE;
+  const until = (isFull && entries.at(-1)?.seq) || range.upToSeq;
   const pages = encodeStreamPages(entries, EntryMessage, entryMessage, (writer, last) =>
     writer.tag(RESUME_AFTER_FIELD, WireType.Varint).int64(last?.seq ?? until),
   );
@@ -103,22 +99,8 @@ function parseRequest(request: StreamHistoryRequest) {
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   if (request.afterSeq < 0n) check.addViolation('after_seq', 'must be 0 or more');
-  const kinds = check.values('kinds', request.kinds, KINDS);
-  const from = check.instant('from', request.from);
-  const to = check.instant('to', request.to);
-  if (from !== null && to !== null && to < from)
-    check.addViolation('to', 'must not be before from');
-  const filter: EntryFilter = {
-    kinds,
-    operation: check.text('operation', request.operation, 128),
-    reference: check.text('reference', request.reference, 256),
-  };
+  const filter = parseEntryFilter(request, check);
+  const period = parsePeriod(request, check);
   check.throwIfInvalid();
-  return { accountId, filter, from, to };
+  return { accountId, filter, ...period };
 }
-
-const KINDS = new Map<Entry_Kind, EntryKind>(
-  (Object.keys(Entry_Kind) as (keyof typeof Entry_Kind)[])
-    .filter((name) => name !== 'UNSPECIFIED')
-    .map((name) => [Entry_Kind[name], name as EntryKind]),
-);

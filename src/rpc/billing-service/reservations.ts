@@ -28,7 +28,7 @@ import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
-import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { decodePageToken, encodePageToken, SEQ_KEY, toPage } from '../call/pages.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import { allocationMessage } from '../messages/grant.ts';
 import { pricedUsageMessage } from '../messages/priced-usage.ts';
@@ -163,9 +163,6 @@ export async function getReservation(
   return { reservation: reservationMessage(found) };
 }
 
-/** The key of a page: seq of the entry that made a reservation. */
-const SEQ = /^[1-9][0-9]{0,18}$/;
-
 const STATES = new Map<Reservation_State, ReservationState>([
   [Reservation_State.ACTIVE, 'ACTIVE'],
   [Reservation_State.COMMITTED, 'COMMITTED'],
@@ -184,7 +181,7 @@ export async function listReservations(
   const states = check.values('states', request.states, STATES);
   check.throwIfInvalid();
   const list = ['reservations', accountId, ...states];
-  const before = decodePageToken(list, request.pageToken, SEQ);
+  const before = decodePageToken(list, request.pageToken, SEQ_KEY);
   const { account } = await loadBook(context, accountId);
   const page = await findReservations(context.em(), {
     accountId,

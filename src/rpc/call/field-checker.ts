@@ -16,6 +16,7 @@ export const ACCOUNT_ID = /^[\x21-\x7e]{1,128}$/;
 const REQUEST_ID = /^[\x20-\x7e]{1,128}$/;
 const NAME = /^[A-Za-z0-9._:-]{1,64}$/;
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
 /** Control characters: PostgreSQL cannot store NUL, and the others break logs. */
 const CONTROL = /\p{Cc}/u;
 
@@ -52,9 +53,9 @@ export class FieldChecker {
     return value;
   }
 
-  requestId(value: string): string {
+  requestId(value: string, field = 'request_id'): string {
     if (!REQUEST_ID.test(value))
-      this.addViolation('request_id', 'must be 1 to 128 printable ASCII characters');
+      this.addViolation(field, 'must be 1 to 128 printable ASCII characters');
     return value;
   }
 
@@ -90,6 +91,14 @@ export class FieldChecker {
     return value.toLowerCase();
   }
 
+  /** Returns the id in lower case, as it is stored. */
+  traceId(value: string): string {
+    const id = value.toLowerCase();
+    if (!TRACE_ID.test(id))
+      this.addViolation('trace_id', 'must be 32 hexadecimal digits, not all of them 0');
+    return id;
+  }
+
   /** `min` and `max` count Unicode characters. */
   text(field: string, value: string, max: number, min = 0): string {
     // `value.length` counts UTF-16 units, of which a character has one or two.
@@ -113,6 +122,15 @@ export class FieldChecker {
       this.text(`${field}["${keyInPath(key)}"]`, value, 256);
     }
     return Object.fromEntries(labels);
+  }
+
+  /** Names of labels, as a filter has them. */
+  labelKeys(keys: readonly string[]): readonly string[] {
+    if (keys.length > LABELS_MAX)
+      this.addViolation('label_keys', `must be at most ${LABELS_MAX} names`);
+    for (const [index, key] of keys.slice(0, LABELS_MAX).entries())
+      this.text(`label_keys[${index}]`, key, 64, 1);
+    return keys;
   }
 
   credits(field: string, value: bigint, min = 0n): bigint {

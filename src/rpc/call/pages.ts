@@ -10,6 +10,9 @@ export function encodePageToken(list: readonly string[], key: string | bigint): 
   return Buffer.from(JSON.stringify([...list, String(key)])).toString('base64url');
 }
 
+/** The form of a key that is the seq of an entry. */
+export const SEQ_KEY = /^[1-9][0-9]{0,18}$/;
+
 /**
  * The key after which the page begins; null for the first page. Throws INVALID_FIELD if the token was
  * made for another list or other arguments, or if its key does not match `keyPattern`.

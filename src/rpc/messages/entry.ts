@@ -55,7 +55,7 @@ const moveMessage = ({ from, to, grantId, credits }: Move): MoveMessage => ({
   credits,
 });
 
-const bucketMessage = (bucket: BucketKind, grantId: bigint): BucketMessage => ({
+export const bucketMessage = (bucket: BucketKind, grantId: bigint): BucketMessage => ({
   kind: BUCKETS[bucket],
   grantId: bucket === 'available' || bucket === 'reserved' ? grantId : 0n,
 });

@@ -22,7 +22,6 @@ import type { ServiceContext } from '../service-context.ts';
 const PAGE_MAX = 100;
 /** The time and place of a charge's first entry that has the id. */
 const POSITION = /^\d{1,15} [1-9]\d{0,18} [\x21-\x7e]{1,128}$/;
-const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
 /** Of these several charges of an account, or of several accounts, can have the same. */
 const AMBIGUOUS: ReadonlySet<ChargeId['kind']> = new Set(['requestId', 'reference']);
 
@@ -109,12 +108,8 @@ function parseId(check: FieldChecker, accountId: string, id: TraceChargeRequest[
         'is required: a trace, reservation, request, entry, reference or purchase',
       );
       return { kind: 'traceId', value: '' };
-    case 'traceId': {
-      const value = id.value.toLowerCase();
-      if (!TRACE_ID.test(value))
-        check.addViolation('trace_id', 'must be 32 hexadecimal digits, not all of them 0');
-      return { kind: 'traceId', value };
-    }
+    case 'traceId':
+      return { kind: 'traceId', value: check.traceId(id.value) };
     case 'reservationId':
       return { kind: 'reservationId', value: check.reservationId(id.value) };
     case 'purchaseId':

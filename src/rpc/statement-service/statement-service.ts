@@ -4,6 +4,7 @@ import { handlersOf } from '../call/handlers.ts';
 import type { SharedContext } from '../service-context.ts';
 import { exportStatements } from './export.ts';
 import { getStatement, listStatements } from './statements.ts';
+import { getUsage } from './usage.ts';
 
 export function statementService(context: SharedContext): StatementServiceServer {
   const { unary, serverStream } = handlersOf(context, 'billing.v1.StatementService');
@@ -11,5 +12,6 @@ export function statementService(context: SharedContext): StatementServiceServer
     getStatement: unary('GetStatement', getStatement),
     listStatements: unary('ListStatements', listStatements),
     exportStatements: serverStream('ExportStatements', exportStatements),
+    getUsage: unary('GetUsage', getUsage),
   };
 }

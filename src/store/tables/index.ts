@@ -18,6 +18,7 @@ import { rateCards } from './rate-cards.ts';
 import { refunded } from './refunded.ts';
 import { reservations } from './reservations.ts';
 import { statements } from './statements.ts';
+import { usagePositions, usageQuantities, usageRollups } from './usage-rollups.ts';
 import { verifyRuns } from './verify-runs.ts';
 
 /** In the order of docs/schema.sql. */
@@ -34,6 +35,9 @@ export const tables = [
   customPacks,
   callerQuotas,
   statements,
+  usageRollups,
+  usageQuantities,
+  usagePositions,
   events,
   eventCursors,
   deliveries,
@@ -56,6 +60,9 @@ export const entities = {
   customPacks: entityOf(customPacks),
   callerQuotas: entityOf(callerQuotas),
   statements: entityOf(statements),
+  usageRollups: entityOf(usageRollups),
+  usageQuantities: entityOf(usageQuantities),
+  usagePositions: entityOf(usagePositions),
   events: entityOf(events),
   eventCursors: entityOf(eventCursors),
   deliveries: entityOf(deliveries),

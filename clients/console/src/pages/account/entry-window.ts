@@ -2,7 +2,7 @@
  * A page of a history, newest first, as a window of seqs. With a filter, windows are looked through towards the
  * beginning, a bounded number at a time.
  */
-import { ENTRIES_PER_MESSAGE, readHistory } from '../../api.ts';
+import { ENTRIES_PER_MESSAGE, readEntries, readHistory } from '../../api.ts';
 import type { Entry } from '../../messages.ts';
 
 export type EntryFilter = {
@@ -31,7 +31,19 @@ export async function readEntryPage(
   signal: AbortSignal,
 ): Promise<EntryPage> {
   const isFiltered = Object.values(filter).some((value) => value !== '');
-  const size = isFiltered ? ENTRIES_PER_MESSAGE : PAGE_SIZE;
+  if (isFiltered) return await readFiltered(accountId, upTo, filter, signal);
+  const from = Math.max(1, upTo - PAGE_SIZE + 1);
+  const entries = await readEntries(accountId, { from, to: upTo }, signal);
+  return { entries, lookedDownTo: Number(entries.at(-1)?.seq ?? from) - 1 };
+}
+
+async function readFiltered(
+  accountId: string,
+  upTo: number,
+  filter: EntryFilter,
+  signal: AbortSignal,
+): Promise<EntryPage> {
+  const size = ENTRIES_PER_MESSAGE;
   const request = {
     accountId,
     operation: filter.operation,

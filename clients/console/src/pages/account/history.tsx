@@ -28,10 +28,11 @@ import { type EntryFilter, PAGE_SIZE, readEntryPage } from './entry-window.ts';
 import { type Range, readSamples, type Samples } from './samples.ts';
 
 export const History = ({ now, place }: { readonly now: AccountNow; readonly place: Place }) => {
-  const may = useMay('StreamHistory');
+  const mayList = useMay('ListEntries');
+  const mayStream = useMay('StreamHistory');
   const accountId = now.account.accountId ?? '';
   const newest = Number(now.balance.seq ?? 0);
-  if (!may) return <Empty title="Your role does not read histories." />;
+  if (!mayList || !mayStream) return <Empty title="Your role does not read histories." />;
   if (newest === 0) return <Empty title="The account has no entries yet." />;
   return (
     <>

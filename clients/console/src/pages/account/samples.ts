@@ -2,13 +2,15 @@
  * Entries for the chart of a history: all of them where they are few, otherwise samples at even distances of seq.
  * However long the history is, their number is bounded.
  */
-import { ENTRIES_PER_MESSAGE, readHistory } from '../../api.ts';
+import { readEntries } from '../../api.ts';
 import type { Entry } from '../../messages.ts';
 
 /** Of seqs, both included. */
 export type Range = { readonly from: number; readonly to: number };
 
 const SAMPLES = 64;
+/** Of so many entries all are shown. */
+const COMPLETE_MAX = 500;
 /** Asked for at the same time. */
 const AT_ONCE = 4;
 
@@ -35,17 +37,17 @@ export async function readSamples(
   const { from, to } = range;
   const size = to - from + 1;
   if (size <= 0) return { entries: [], isComplete: true };
-  if (size <= ENTRIES_PER_MESSAGE) {
-    const entries = await readHistory({ accountId, afterSeq: String(from - 1) }, size, signal);
-    return { entries, isComplete: true };
+  if (size <= COMPLETE_MAX) {
+    const entries = await readEntries(accountId, range, signal);
+    return { entries: entries.toReversed(), isComplete: entries.length === size };
   }
   const seqs = sampledSeqs(range);
   const entries: Entry[] = [];
   let next = 0;
   const readSome = async () => {
     for (let at = next++; at < seqs.length; at = next++) {
-      const afterSeq = String((seqs[at] ?? 1) - 1);
-      entries.push(...(await readHistory({ accountId, afterSeq }, 1, signal)));
+      const seq = seqs[at] ?? from;
+      entries.push(...(await readEntries(accountId, { from: seq, to: seq }, signal)));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, readSome));

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Which cell of an installation the database is, and the map of slots to cells. */
-export class Migration0003Cells extends Migration {
+export class Migration0005Cells extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }

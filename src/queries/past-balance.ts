@@ -1,0 +1,58 @@
+/** What an account had after one of its entries. */
+import type { Entry, Move } from '../ledger/entry.ts';
+import { toMoves } from '../ledger/entry-content.ts';
+import type { Em } from '../pg/orm.ts';
+import { query } from '../pg/query.ts';
+import type { Row } from '../pg/table.ts';
+import { entries } from '../store/tables/entries.ts';
+
+const balancesAfter = entries.pick('at', 'remainingAfter', 'reservedAfter', 'overageAfter');
+
+export type BalancesAfter = Pick<Entry, 'at' | 'remainingAfter' | 'reservedAfter' | 'overageAfter'>;
+
+/** Null: there is no such entry. */
+export async function findBalancesAfter(
+  em: Em,
+  accountId: string,
+  seq: bigint,
+): Promise<BalancesAfter | null> {
+  const [row] = await query<Row>(
+    em,
+    `select ${balancesAfter.selectList} from entries where account_id = $1 and seq = $2`,
+    [accountId, seq],
+  );
+  return row ? balancesAfter.read(row) : null;
+}
+
+/** Entries of one query, so that none of them takes long. */
+const QUERY_ENTRIES = 20_000n;
+
+type Sum = {
+  readonly buckets: string;
+  readonly grant_id: string;
+  readonly credits: string;
+};
+
+/** The moves of an account's entries up to a seq; of each query, those between the same buckets are one. */
+export async function sumMoves(
+  em: Em,
+  accountId: string,
+  upToSeq: bigint,
+  isCancelled: () => boolean,
+): Promise<readonly Move[]> {
+  const moves: Move[] = [];
+  for (let after = 0n; after < upToSeq && !isCancelled(); after += QUERY_ENTRIES) {
+    const until = after + QUERY_ENTRIES < upToSeq ? after + QUERY_ENTRIES : upToSeq;
+    const sums = await query<Sum>(
+      em,
+      `select move ->> 0 as buckets, move ->> 1 as grant_id, sum((move ->> 2)::bigint) as credits
+       from entries cross join json_array_elements(content -> 'm') move
+       where account_id = $1 and seq > $2 and seq <= $3 group by 1, 2`,
+      [accountId, after, until],
+    );
+    moves.push(
+      ...toMoves(sums.map(({ buckets, grant_id, credits }) => [buckets, grant_id, credits])),
+    );
+  }
+  return moves;
+}
