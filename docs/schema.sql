@@ -617,6 +617,17 @@ create index verify_runs_newest on verify_runs (finished_at);
 create index verify_runs_successful on verify_runs (finished_at) where discrepancies = 0;
 grant select, insert on verify_runs to scrip_runtime;
 
+-- The cell that this ledger is, and the map of the 4,096 slots of accounts to all cells. Empty: it
+-- is the only one.
+create table cells (
+  name        text not null,           -- of this cell: there is one row
+  map_version int not null,            -- 1, 2, 3 …
+  slots       jsonb not null,          -- by cell: first and last of each range; see src/cells/cell-map.ts
+  recorded_at timestamptz(3) not null,
+  primary key (name)
+);
+grant select on cells to scrip_runtime;
+
 -- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
 -- because of its length is preceded by a zero byte.
 create function request_id_to_text(id bytea) returns text

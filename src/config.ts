@@ -113,6 +113,8 @@ export const environment = z.object({
       'must name the host: no certificate is compared with an IP address',
     )
     .optional(),
+  /** YAML file of the cells, instead of DATABASE_URL: docs/cells.md. Unset: there is one. */
+  CELLS_FILE: z.string().min(1).optional(),
   /** Directory of the embedded PostgreSQL. */
   DATA_DIRECTORY: z.string().min(1).default(join(root, '.data')),
   /** Directory of the plan files. A start publishes them to the embedded database, and to no other. */
@@ -294,6 +296,10 @@ const complete = environment
   .refine((config) => isLoopback(config.HOST) || config.POLICY_FILE, {
     path: ['POLICY_FILE'],
     error: 'is required, because HOST is no loopback address',
+  })
+  .refine((config) => !config.CELLS_FILE || !config.DATABASE_URL, {
+    path: ['CELLS_FILE'],
+    error: 'names the databases of all cells: unset DATABASE_URL',
   })
   .refine((config) => !config.EVENTS_WEBHOOK_URL || config.EVENTS_WEBHOOK_SECRET, {
     path: ['EVENTS_WEBHOOK_SECRET'],

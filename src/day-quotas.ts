@@ -19,16 +19,18 @@ export type Giving = Extract<RequestedCommand, { kind: 'GrantCredits' | 'Refund'
 export const isGiving = (command: RequestedCommand): command is Giving =>
   command.kind === 'GrantCredits' || command.kind === 'Refund';
 
+/** Where the quota of a caller is counted. */
+export type QuotaHome = { readonly em: () => Em; readonly clock: Clock };
+
 export class DayQuotas {
-  readonly #em: () => Em;
-  readonly #clock: Clock;
+  readonly #homeOf: (caller: string) => QuotaHome;
   #day = 0;
   /** Of `#day`, by callers, on this replica. */
   #moved = new Map<string, bigint>();
 
-  constructor(em: () => Em, clock: Clock) {
-    this.#em = em;
-    this.#clock = clock;
+  /** `homeOf` finds the cell in which a caller's quota is counted. */
+  constructor(homeOf: (caller: string) => QuotaHome) {
+    this.#homeOf = homeOf;
   }
 
   /** Counts what an operator is about to give. A Failure: it would exceed the limit, and nothing was counted. */
@@ -44,16 +46,17 @@ export class DayQuotas {
         `caller ${caller} has a limit per day, so a refund must say how many credits it gives back`,
         { caller, method: kind, account_id: accountId, limit: LIMIT, allowed: perDay },
       );
-    const now = this.#clock.now();
+    const { em, clock } = this.#homeOf(caller);
+    const now = clock.now();
     const claim = { caller, day: dayOf(now), credits };
-    const { isClaimed, used } = await claimQuota(this.#em(), claim, perDay);
+    const { isClaimed, used } = await claimQuota(em(), claim, perDay);
     if (isClaimed) return claim;
     return dayLimitReached({ caller, limit: LIMIT }, perDay, { used, asked: credits, now });
   }
 
   /** Takes back what was claimed for a mutation that had no effect, or had it before. */
   async giveBack(claim: QuotaClaim): Promise<void> {
-    await returnQuota(this.#em(), claim);
+    await returnQuota(this.#homeOf(claim.caller).em(), claim);
   }
 
   /** Counts what one request of a product service moves, from the moment when it is decided. */

@@ -1,6 +1,7 @@
-/** Finds the database that a service with the same configuration uses, for programs that read it. */
+/** Finds the databases that a service with the same configuration uses, for programs that read or change them. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type CellAddress, oneCell, readCellsFile } from './cells/cells-file.ts';
 import type { Config } from './config.ts';
 import {
   runningDatabaseUrl,
@@ -13,21 +14,60 @@ export type FoundDatabase = {
   readonly close: () => Promise<void>;
 };
 
-/** Starts the embedded PostgreSQL if it does not run. Throws if there is no database. */
-export async function findDatabase(config: Config): Promise<FoundDatabase> {
-  const { DATABASE_URL: url, DATA_DIRECTORY: directory } = config;
-  if (url) return { url, close: async () => {} };
+export type FoundCells = {
+  /** In the order of CELLS_FILE; the only one without it. */
+  readonly cells: readonly CellAddress[];
+  /** Stops the embedded PostgreSQL, unless it ran before. */
+  readonly close: () => Promise<void>;
+};
+
+/** Every cell. Starts the embedded PostgreSQL if it is used and does not run. Throws if there is no database. */
+export async function findCells(config: Config): Promise<FoundCells> {
+  const listed = listCells(config);
+  if (listed) return { cells: listed, close: async () => {} };
+  const { DATA_DIRECTORY: directory } = config;
   if (!existsSync(join(directory, 'postgres')))
     throw new Error(
       `DATABASE_URL is not set, and there is no database in ${directory}: npm start makes one, and DATA_DIRECTORY names ` +
         'another, such as .data-sandbox of a sandbox',
     );
   const embedded = await startEmbeddedPostgres(directory);
-  return { url: embedded.url, close: () => embedded.stop() };
+  return { cells: oneCell(embedded.url), close: () => embedded.stop() };
 }
 
-/** The URL of the embedded PostgreSQL, with its password; null if none runs, or DATABASE_URL names another database. */
+/** Those of CELLS_FILE or DATABASE_URL; null: the embedded database. Throws with everything that is wrong with the file. */
+export function listCells({
+  CELLS_FILE: file,
+  DATABASE_URL: url,
+}: Pick<Config, 'CELLS_FILE' | 'DATABASE_URL'>): readonly CellAddress[] | null {
+  if (!file) return url ? oneCell(url) : null;
+  const read = readCellsFile(file);
+  if ('problems' in read) throw new Error(read.problems.join('; '));
+  return read.cells;
+}
+
+/**
+ * One database: the only one, or that of the cell of this name. Throws where several cells are configured and none
+ * of them is named.
+ */
+export async function findDatabase(config: Config, cell?: string): Promise<FoundDatabase> {
+  const { cells, close } = await findCells(config);
+  const chosen = chooseCell(cells, cell);
+  return { url: chosen.url, close };
+}
+
+function chooseCell(cells: readonly CellAddress[], name: string | undefined): CellAddress {
+  const names = cells.map((cell) => cell.name).join(', ');
+  const chosen = name === undefined ? cells[0] : cells.find((cell) => cell.name === name);
+  if (!chosen) throw new Error(`there is no cell ${name}: there are ${names}`);
+  if (name === undefined && cells.length > 1)
+    throw new Error(`--cell must name one of the cells ${names}`);
+  return chosen;
+}
+
+/** The URL of the embedded PostgreSQL, with its password; null if none runs, or another database is configured. */
 export const findEmbeddedUrl = async ({
+  CELLS_FILE: file,
   DATABASE_URL: url,
   DATA_DIRECTORY: directory,
-}: Config): Promise<string | null> => (url ? null : await runningDatabaseUrl(directory));
+}: Config): Promise<string | null> => (file || url ? null : await runningDatabaseUrl(directory));

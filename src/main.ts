@@ -3,13 +3,15 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
+import { type CellAddress, oneCell, readCellsFile } from './cells/cells-file.ts';
+import { findInstallation } from './cells/installation.ts';
 import { type Config, readConfig } from './config.ts';
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts';
 import { createServiceLogin } from './embedded-postgres/service-login.ts';
-import { migrate, pendingMigrations, pendingText } from './pg/migrate.ts';
+import { migrate } from './pg/migrate.ts';
 import { readPlanFiles } from './plan-files.ts';
 import { ClocksDisagree, publishNow } from './plan-publication.ts';
 import { InvalidPolicy } from './policy/policy-source.ts';
@@ -49,24 +51,27 @@ async function main() {
   log.info({ node: process.version }, `starting from ${basename(import.meta.dirname)}/`);
   const plans = await readPlanFiles(config.PLANS_DIRECTORY);
   // Only the embedded database gets its plans from this process.
-  if (!config.DATABASE_URL && 'errors' in plans) throw unpublishable(plans.errors);
+  const listed = readCells(config);
+  if (!listed && 'errors' in plans) throw unpublishable(plans.errors);
 
   begin(databaseStep(config));
-  const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres(config.DATA_DIRECTORY);
+  const embedded = listed ? null : await startEmbeddedPostgres(config.DATA_DIRECTORY);
   try {
-    const url = embedded?.url ?? (config.DATABASE_URL as string);
-    if (embedded) begin('schema: migrations that are missing');
-    if (embedded && isSandbox) await prepareSandbox(url);
-    else if (embedded) await migrateUnlessSandbox(url);
-    else await refuseUnmigrated(url);
-    if (embedded) begin(`plans of ${config.PLANS_DIRECTORY}`);
-    if (embedded && 'plans' in plans) await publish(config, url, plans.plans, log);
+    if (embedded) {
+      begin('schema: migrations that are missing');
+      if (isSandbox) await prepareSandbox(embedded.url);
+      else await migrateUnlessSandbox(embedded.url);
+      begin(`plans of ${config.PLANS_DIRECTORY}`);
+      if ('plans' in plans) await publish(config, embedded.url, plans.plans, log);
+    }
     if ('errors' in plans) warnOfInvalidFiles(plans.errors, log);
-    const serviceUrl = embedded ? await createServiceLogin(url) : url;
+    const cells = listed ?? oneCell(await createServiceLogin(embedded?.url ?? ''));
+    const found = await findInstallation(cells, config.CELLS_FILE !== undefined);
+    if ('problems' in found) throw new StartupError(...found.problems);
     begin('service: listen');
     const service = await startService(
       config,
-      serviceUrl,
+      found.installation,
       'plans' in plans ? plans.plans : null,
       log,
       {},
@@ -100,7 +105,9 @@ async function main() {
   }
 }
 
-const databaseStep = ({ DATABASE_URL: url, DATA_DIRECTORY: directory }: Config): string => {
+const databaseStep = (config: Config): string => {
+  const { CELLS_FILE: file, DATABASE_URL: url, DATA_DIRECTORY: directory } = config;
+  if (file) return `databases of ${file}`;
   if (url) return 'database of DATABASE_URL';
   const isNew = existsSync(join(directory, 'postgres')) ? '' : ': the first start creates it';
   return `PostgreSQL in ${directory}${isNew}`;
@@ -185,12 +192,12 @@ async function migrateUnlessSandbox(url: string) {
   await migrate(url);
 }
 
-/** Only `npm run migrate` migrates the database of DATABASE_URL, never a replica that starts. */
-async function refuseUnmigrated(url: string) {
-  const pending = await pendingMigrations(url).catch((cause: Error) => {
-    throw new StartupError(`cannot use the database of DATABASE_URL: ${cause.message}`);
-  });
-  if (pending.length > 0) throw new StartupError(pendingText(pending));
+/** Those of CELLS_FILE or DATABASE_URL, which only `npm run migrate` migrates; null: the embedded database. */
+function readCells({ CELLS_FILE: file, DATABASE_URL: url }: Config): readonly CellAddress[] | null {
+  if (!file) return url ? oneCell(url) : null;
+  const read = readCellsFile(file);
+  if ('problems' in read) throw new StartupError(...read.problems);
+  return read.cells;
 }
 
 /** Stops at SIGTERM, SIGINT, or when the embedded PostgreSQL ends; exits with 0 only after a clean stop. */

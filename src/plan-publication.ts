@@ -1,10 +1,17 @@
 /** Publishes plan files to a database, or compares them with it, for programs that are not the service. */
+import type { CellAddress } from './cells/cells-file.ts';
 import { areClocksSuspect, readClocks, readServiceTime } from './clock/clock-comparison.ts';
 import { assertMigrated, connectAsOwner } from './pg/migrate.ts';
 import { connect, type Em, type Orm } from './pg/orm.ts';
 import type { PlanFile } from './pricing/plan.ts';
-import type { PlanChange } from './pricing/plan-change.ts';
-import { comparePlans, type PlanComparison, publishPlans } from './store/publish-plans.ts';
+import { isUnchanged, type PlanChange } from './pricing/plan-change.ts';
+import { copyPlans, hasPlans, publishedVersions } from './store/copy-plans.ts';
+import {
+  comparePlans,
+  type PlanComparison,
+  publishPlans,
+  UnpublishablePlans,
+} from './store/publish-plans.ts';
 import { entities } from './store/tables/index.ts';
 
 const ANSWER_TIMEOUT_MS = 60_000;
@@ -34,6 +41,74 @@ export const publishNow = (
     return await publishPlans(em, files, Math.floor(clocks.database));
   });
 
+/**
+ * Publishes plan files in every cell, all or none, at one instant: a rate card takes effect everywhere at its date.
+ * Cells without plans get those of the others first, with all of their versions. Throws before anything is written
+ * where a cell cannot be reached, its clock is suspect, or a file must not be published.
+ */
+export async function publishInCells(
+  cells: readonly CellAddress[],
+  files: readonly PlanFile[],
+  skewMaxMs: number,
+): Promise<readonly PlanChange[]> {
+  const [only] = cells;
+  if (only && cells.length === 1) return await publishNow(only.url, files, skewMaxMs);
+  return await withOwners(cells, async (ems) => {
+    const times = await Promise.all(
+      ems.map(async (em) => {
+        const clocks = await readClocks(em());
+        if (areClocksSuspect(clocks, skewMaxMs)) throw new ClocksDisagree();
+        return Math.floor(clocks.database);
+      }),
+    );
+    const at = Math.max(...times);
+    await copyToNewCells(ems);
+    const compared = await Promise.all(ems.map((em) => comparePlans(em(), files, at)));
+    const errors = [...new Set(compared.flatMap((one) => one.errors))];
+    if (errors.length > 0) throw new UnpublishablePlans(errors);
+    const published: (readonly PlanChange[])[] = [];
+    for (const em of ems) published.push(await publishPlans(em, files, at));
+    await assertSamePlans(cells, ems);
+    return published.find((changes) => !changes.every(isUnchanged)) ?? published[0] ?? [];
+  });
+}
+
+async function copyToNewCells(ems: readonly (() => Em)[]) {
+  const having = await Promise.all(ems.map(async (em) => ({ em, has: await hasPlans(em()) })));
+  const source = having.find(({ has }) => has);
+  if (!source) return;
+  for (const { em, has } of having) if (!has) await copyPlans(source.em(), em());
+}
+
+/** Accounts of one plan would be priced by different numbers. */
+async function assertSamePlans(cells: readonly CellAddress[], ems: readonly (() => Em)[]) {
+  const [first = '', ...others] = await Promise.all(
+    ems.map(async (em) => (await publishedVersions(em())).join('\n')),
+  );
+  const other = others.findIndex((versions) => versions !== first);
+  if (other === -1) return;
+  const names = `${cells[0]?.name} and ${cells[other + 1]?.name}`;
+  throw new Error(`cells ${names} have other versions of plans: scrip cells check shows them`);
+}
+
+/** Calls `use` with the ledgers of all cells, as their owner. */
+async function withOwners<Result>(
+  cells: readonly CellAddress[],
+  use: (ems: readonly (() => Em)[]) => Promise<Result>,
+): Promise<Result> {
+  const orms: Orm[] = [];
+  try {
+    for (const { name, url } of cells) {
+      const named = (cause: Error) => new Error(`cell ${name}: ${cause.message}`, { cause });
+      await assertMigrated(url).catch((error: Error) => Promise.reject(named(error)));
+      orms.push(await connectAsOwner(url, entities, ANSWER_TIMEOUT_MS));
+    }
+    return await use(orms.map((orm) => () => orm.em.fork()));
+  } finally {
+    await Promise.all(orms.map((orm) => orm.close()));
+  }
+}
+
 /** Publishes plan files at an instant, for simulations and tests with a clock of their own. */
 export const publishAt = (
   databaseUrl: string,
@@ -49,6 +124,10 @@ export const compareNow = (
   asService(databaseUrl, async (em) =>
     comparePlans(em(), files, Math.floor(await readServiceTime(em()))),
   );
+
+/** What every cell has published: see `publishedVersions`. */
+export const publishedIn = ({ url }: CellAddress): Promise<readonly string[]> =>
+  asService(url, (em) => publishedVersions(em()));
 
 type Use<Result> = (em: () => Em) => Promise<Result>;
 

@@ -2,36 +2,32 @@
 import type { Logger } from 'pino';
 import type { Admin } from './admin/admin.ts';
 import { type Authentication, startAuthentication } from './authentication/authentication.ts';
-import { isSandbox } from './clock/clock-records.ts';
-import { ReplicaClock, systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
+import { CellRouter } from './cells/cell-router.ts';
+import type { Installation } from './cells/installation.ts';
+import { systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import type { WebConsole } from './console/web-console.ts';
-import { DatabaseProbe } from './database-probe.ts';
+import { connectStripe } from './payments/stripe.ts';
 import { WEBHOOK_PATH } from './payments/webhook-server.ts';
-import { connect, type Em, type Orm } from './pg/orm.ts';
 import type { CompiledPolicy } from './policy/compiled-policy.ts';
 import { PolicySource } from './policy/policy-source.ts';
 import type { PlanFile } from './pricing/plan.ts';
-import { isUnchanged } from './pricing/plan-change.ts';
 import { AuditLog } from './rpc/call/audit-log.ts';
 import { isFaultName } from './rpc/call/status.ts';
-import type { RpcServer } from './rpc/server.ts';
-import { WrongDatabase } from './sandbox/mark.ts';
+import type { ServiceContext } from './rpc/service-context.ts';
 import { Sandbox, type SandboxInfo } from './sandbox/sandbox.ts';
-import { SandboxClock } from './sandbox/sandbox-clock.ts';
-import { Catalogue } from './store/catalogue.ts';
-import { comparePlans } from './store/publish-plans.ts';
-import { entities } from './store/tables/index.ts';
 import { CallLog } from './telemetry/call-log.ts';
 import { createInstruments } from './telemetry/instruments.ts';
 import { startMetricExports } from './telemetry/metric-exports.ts';
 import { Observers } from './telemetry/observers.ts';
 import { Tracing } from './telemetry/tracing.ts';
 import { WorkMetrics } from './telemetry/work-metrics.ts';
-import type { Context, Metrics, Stoppable } from './wiring/context.ts';
-import { startAdminPort, startRpc, startWebhooks } from './wiring/listeners.ts';
+import { Cells, clockOfAny, openLedgers } from './wiring/cells.ts';
+import type { Metrics, Shared, Stoppable } from './wiring/context.ts';
+import type { Ledger } from './wiring/ledger.ts';
+import { callsOf, startAdminPort, startRpc, startWebhooks } from './wiring/listeners.ts';
 import { createPrivateSocket, openWebConsole } from './wiring/web-console.ts';
-import { startAnchors, startWork, type Work } from './wiring/work.ts';
+import type { Work } from './wiring/work.ts';
 
 export type Service = {
   readonly port: number;
@@ -53,8 +49,10 @@ export type Service = {
   topUp(): Promise<void>;
   /** Compares the clocks now, without waiting for the interval. */
   compareClocks(): Promise<void>;
-  /** Asks the database whether it answers, without waiting for the interval. */
+  /** Asks the database of each cell whether it answers, without waiting for the interval. */
   probeDatabase(): Promise<void>;
+  /** Takes up cells that could not be reached before, without waiting for the interval. */
+  takeUpCells(): Promise<void>;
   /** Reads the gauges of the ledger, without waiting for the interval. */
   readGauges(): Promise<void>;
   /** Writes the events of refusals that are due now, without waiting for its interval. */
@@ -68,49 +66,44 @@ export type Service = {
 };
 
 /**
- * Starts the service on a migrated database. The published plans are in force; `planFiles`, those of this
- * replica, are only compared with them. Null: this replica has none that can be read. Tests give it other
- * clocks. Throws WrongDatabase where a sandbox is to run on another database than a sandbox's, or the reverse.
+ * Starts the service on migrated databases: on one cell, or on those of several that can be reached. The published
+ * plans are in force; `planFiles`, those of this replica, are only compared with them. Null: this replica has none
+ * that can be read. Tests give it other clocks. Throws WrongDatabase where a sandbox is to run on another database
+ * than a sandbox's, or the reverse.
  */
 export async function startService(
   config: Config,
-  databaseUrl: string,
+  installation: Installation,
   planFiles: readonly PlanFile[] | null,
   log: Logger,
   sources: Partial<TimeSources> = {},
   isToBeSandbox = false,
 ): Promise<Service> {
-  const orm = await connect(
-    databaseUrl,
-    entities,
-    config.DATABASE_POOL_MAX,
-    config.DATABASE_TIMEOUT_MS,
-  );
-  const em = () => orm.em.fork();
-  let clock: ReplicaClock | null = null;
+  const ledgerOptions = { config, installation, planFiles, log, sources, isToBeSandbox };
+  const ledgers = await openLedgers(ledgerOptions);
+  const [first] = ledgers as readonly [Ledger];
+  const metrics = startMetrics(config);
   let policy: PolicySource | null = null;
   let authentication: Authentication | null = null;
   let sandbox: Sandbox | null = null;
-  const metrics = startMetrics(config);
+  let cells: Cells | null = null;
   const close = async () => {
     await policy?.stop();
     await authentication?.stop(0);
     await sandbox?.stop();
-    await clock?.stop();
-    await orm.close();
+    await cells?.close();
+    // Those that no cell has taken.
+    await Promise.all(ledgers.map((ledger) => ledger.close()));
     await metrics.exports
       .stop()
       .catch((error: unknown) => log.warn({ err: error }, 'the last metrics were not exported'));
   };
   try {
-    await assertKind(em(), isToBeSandbox);
-    const sandboxClock = isToBeSandbox ? await SandboxClock.open(em) : null;
-    const catalogue = new Catalogue(em);
     const tracing = new Tracing();
     const observers = new Observers();
     observers.add(new CallLog(log, isFaultName));
     if (metrics.exports.isOn) observers.add(metrics.work);
-    const { host: now, monotonic } = { ...systemTimeSources(em), ...sources };
+    const { host, monotonic } = { ...systemTimeSources(first.em), ...sources };
     policy = await openPolicy(config, log, async ({ file }) => {
       await authentication?.setTokenIssuers(file.issuers);
     });
@@ -118,50 +111,42 @@ export async function startService(
       config,
       tokenIssuers: policy?.issuers ?? [],
       log,
-      now,
+      now: host,
     });
-    clock = await startClock(config, em, log, { ...sources, ...sandboxClock?.sources });
-    const paymentsPort = config.SANDBOX_PAYMENTS_PORT;
-    sandbox = sandboxClock && (await Sandbox.start({ em, clock, sandboxClock, paymentsPort, log }));
-    const times = { clock, host: now, monotonic };
+    sandbox = await startSandbox(config, first, log);
+    const ownConfig = { ...config, ...sandbox?.config };
+    const stripe = connectStripe(ownConfig, tracing, observers);
     const observing = { tracing, observers, log, metrics };
-    const context = {
-      config: { ...config, ...sandbox?.config },
-      rootEm: orm.em,
-      em,
-      ...times,
-      ...observing,
-      catalogue,
-      sandbox,
-    };
-    const planIds = await loadPublishedPlans(context);
-    if (planFiles) await warnOfOtherPlans(context, planFiles);
-    const service = await startParts(context, authentication, policy, databaseUrl, orm);
+    const shared = { config: ownConfig, host, monotonic, ...observing, stripe, sandbox };
+    const names = installation.cells.map(({ name }) => name);
+    const router = new CellRouter<ServiceContext>(names, installation.map);
+    cells = new Cells({ ledgers: ledgerOptions, shared, router });
+    for (const ledger of ledgers) await cells.start(ledger);
+    const service = await startParts(shared, cells, authentication, policy);
     return {
       ...service,
-      planIds,
+      planIds: first.planIds,
       async stop() {
         await service.stop();
         await close();
       },
     };
   } catch (error) {
+    await cells?.stopParts(0);
     await close();
     throw error;
   }
 }
 
-/** Prices and balances of a sandbox are not true, and a sandbox would ruin those that are. */
-async function assertKind(em: Em, isToBeSandbox: boolean) {
-  const found = await isSandbox(em);
-  if (found && !isToBeSandbox)
-    throw new WrongDatabase(
-      'the database is a sandbox, for ever: start the service with --sandbox',
-    );
-  if (!found && isToBeSandbox)
-    throw new WrongDatabase(
-      'the database is not a sandbox: scrip sandbox create makes one of an empty database',
-    );
+/** Null where the service is to be none. A sandbox has one cell. */
+async function startSandbox(
+  config: Config,
+  { em, clock, sandboxClock }: Ledger,
+  log: Logger,
+): Promise<Sandbox | null> {
+  if (!sandboxClock) return null;
+  const paymentsPort = config.SANDBOX_PAYMENTS_PORT;
+  return await Sandbox.start({ em, clock, sandboxClock, paymentsPort, log });
 }
 
 /** Null where no policy file is configured: everything is allowed, on loopback only. */
@@ -180,91 +165,54 @@ function startMetrics({ ADMIN_PORT }: Config): Metrics {
   return { exports, instruments, work: new WorkMetrics(instruments) };
 }
 
-async function startClock(
-  config: Config,
-  em: () => Em,
-  log: Logger,
-  sources: Partial<TimeSources>,
-): Promise<ReplicaClock> {
-  return await ReplicaClock.start({
-    em,
-    sources: { ...systemTimeSources(em), ...sources },
-    limits: { skewMaxMs: config.CLOCK_SKEW_MAX_MS, settleMs: config.CLOCK_SETTLE_MS },
-    intervalMs: config.CLOCK_SAMPLE_INTERVAL_MS,
-    log,
-  });
-}
-
-/** Loads the plans of the database and returns their ids. Throws if nothing was ever published. */
-async function loadPublishedPlans({ catalogue, clock }: Context): Promise<readonly string[]> {
-  const planIds = await catalogue.publishedPlanIds();
-  if (planIds.length === 0)
-    throw new Error('no plan is published in the database: run scrip plans publish');
-  if (clock.isReliable) await catalogue.findPlans(clock.now());
-  return planIds;
-}
-
-/** Tells operators, once, that this replica was started with other plan files than the published ones. */
-async function warnOfOtherPlans({ em, clock, log }: Context, planFiles: readonly PlanFile[]) {
-  // Files have dates: without a time that can be trusted nobody knows what they say.
-  if (!clock.isReliable) return;
-  const { changes, errors, withoutFile } = await comparePlans(em(), planFiles, clock.now());
-  const differing = changes.filter((change) => !isUnchanged(change));
-  if (differing.length + errors.length + withoutFile.length === 0) return;
-  log.warn(
-    {
-      not_published: differing.flatMap(({ file, published }) => (published ? [] : [file.planId])),
-      differing: differing.flatMap(({ file, published }) => (published ? [file.planId] : [])),
-      without_file: withoutFile,
-      unpublishable: errors,
-    },
-    'the plan files differ from the published plans, which are in force: see scrip plans status',
-  );
-}
-
-/** Starts everything above the database. Leaves nothing running if a part cannot start. */
+/** Starts everything above the databases. Leaves nothing running but the cells if a part cannot start. */
 async function startParts(
-  context: Context,
+  shared: Shared,
+  cells: Cells,
   authentication: Authentication,
   policy: PolicySource | null,
-  databaseUrl: string,
-  orm: Orm,
 ): Promise<Omit<Service, 'planIds'>> {
-  const { config, clock, sandbox } = context;
+  const { config, sandbox } = shared;
   const stopping = new AbortController();
-  const audit = new AuditLog(context.log, context.monotonic);
+  const audit = new AuditLog(shared.log, shared.monotonic);
   const callers = { authentication, policy, audit };
-  const work = await startWork(context);
-  const parts: Stoppable[] = [...work.parts];
+  const { router } = cells;
+  const parts: Stoppable[] = [{ stop: (graceMs) => cells.stopParts(graceMs) }];
   let admin: Admin | null = null;
   let webConsole: WebConsole | null = null;
-  const privateSocket = await createPrivateSocket(context);
+  const privateSocket = await createPrivateSocket(shared);
   const stop = async (graceMs: number) => {
     stopping.abort();
     await Promise.all(parts.map((part) => part.stop(graceMs)));
-    await work.lanes.close();
+    await cells.closeLanes();
     // Last: probes are answered while the service stops.
     await admin?.stop();
     webConsole?.close();
     await privateSocket?.remove();
   };
   try {
-    const rpc = await startRpc(context, work, callers, privateSocket, stopping.signal);
+    const calls = callsOf(shared, router, callers, stopping.signal);
+    cells.serve(calls);
+    const rpc = await startRpc(shared, calls, callers, privateSocket);
     parts.push(rpc);
-    clock.watch((hasReliableClock) => rpc.report({ hasReliableClock }));
-    const probe = startProbe(context, databaseUrl, rpc);
-    parts.push(probe);
-    const anchors = await startAnchors(context);
-    if (anchors) parts.push(anchors);
-    const { payments } = work;
-    const webhooks = payments && (await startWebhooks(context, payments.payments));
+    await cells.watch(rpc);
+    const webhooks = await startWebhooks(shared, router);
     if (webhooks) parts.push(webhooks);
     webConsole =
       privateSocket &&
-      (await openWebConsole(context, authentication, policy, audit, privateSocket));
-    if (sandbox && webhooks)
-      sandbox.connect(() => catchUp(work), { port: webhooks.port, path: WEBHOOK_PATH });
-    const started = await startAdminPort(context, work, rpc, webConsole, orm);
+      (await openWebConsole(
+        shared,
+        clockOfAny(router),
+        authentication,
+        policy,
+        audit,
+        privateSocket,
+      ));
+    if (sandbox && webhooks) {
+      const catchUpAll = () => cells.inEach(({ work }) => catchUp(work));
+      sandbox.connect(catchUpAll, { port: webhooks.port, path: WEBHOOK_PATH });
+    }
+    const started = await startAdminPort(shared, cells, rpc, webConsole);
     admin = started;
     return {
       port: rpc.port,
@@ -272,14 +220,16 @@ async function startParts(
       transport: authentication.transport,
       webhookPort: webhooks ? webhooks.port : null,
       adminPort: started.port,
-      readGauges: () => started.readGauges(),
-      sweep: () => work.sweeper.sweep(),
-      checkPurchases: async () => await payments?.reconciler.check(),
-      topUp: async () => await payments?.topUps.topUp(),
-      compareClocks: () => clock.sample(),
-      probeDatabase: () => probe.probe(),
-      reportRefusals: () => work.refusals.report(),
-      countUsage: () => work.usage.countAll(),
+      readGauges: () => cells.inEach((cell) => cell.readGauges()),
+      sweep: () => cells.inEach(({ work }) => work.sweeper.sweep()),
+      checkPurchases: () =>
+        cells.inEach(async ({ work }) => await work.payments?.reconciler.check()),
+      topUp: () => cells.inEach(async ({ work }) => await work.payments?.topUps.topUp()),
+      compareClocks: () => cells.inEach(({ context }) => context.clock.sample()),
+      probeDatabase: () => cells.inEach((cell) => cell.probe()),
+      takeUpCells: () => cells.takeUp(),
+      reportRefusals: () => cells.inEach(({ work }) => work.refusals.report()),
+      countUsage: () => cells.inEach(({ work }) => work.usage.countAll()),
       async reload() {
         await policy?.reload();
         await authentication.reload();
@@ -291,14 +241,6 @@ async function startParts(
     throw error;
   }
 }
-
-const startProbe = ({ config, log }: Context, databaseUrl: string, rpc: RpcServer) =>
-  new DatabaseProbe({
-    databaseUrl,
-    intervalMs: config.DATABASE_PROBE_INTERVAL_MS,
-    log,
-    onChange: (hasDatabase) => rpc.report({ hasDatabase }),
-  });
 
 /** Does everything that is due, in the order in which one thing makes the next one due. */
 async function catchUp({ refusals, sweeper, payments, usage }: Work) {

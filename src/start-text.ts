@@ -26,10 +26,10 @@ type Listening = {
 
 /** Where it listens, and what to type first. */
 export function readyText(config: Config, { port, adminPort, sandbox }: Listening): string {
-  const { HOST, ADMIN_HOST, CONSOLE, DATABASE_URL, DATA_DIRECTORY } = config;
+  const { HOST, ADMIN_HOST, CONSOLE } = config;
   const address = `${shown(HOST)}:${port}`;
   const admin = `http://${shown(ADMIN_HOST)}:${adminPort}`;
-  const database = DATABASE_URL ? 'database of DATABASE_URL' : `PostgreSQL in ${DATA_DIRECTORY}`;
+  const database = databaseText(config);
   const command = ['npx scrip account open acme --plan perfectparser', ...optionsFor(config, port)];
   return [
     '',
@@ -68,4 +68,9 @@ function optionsFor(config: Config, port: number): readonly string[] {
   const isDefault = port === 50_051 && shown(config.HOST) === 'localhost';
   const address = isDefault ? [] : [`--address ${shown(config.HOST)}:${port}`];
   return [...address, ...tls, ...mutual];
+}
+
+function databaseText({ CELLS_FILE, DATABASE_URL, DATA_DIRECTORY }: Config): string {
+  if (CELLS_FILE) return `cells of ${CELLS_FILE}`;
+  return DATABASE_URL ? 'database of DATABASE_URL' : `PostgreSQL in ${DATA_DIRECTORY}`;
 }

@@ -1,7 +1,9 @@
 /** A running service on a database of its own, with its client and a clock that tests can set. */
+
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { inject, onTestFailed } from 'vitest';
+import { type Installation, oneDatabase } from '../src/cells/installation.ts';
 import { type ConnectOptions, connect, type Scrip } from '../src/client.ts';
 import type { TimeSources } from '../src/clock/replica-clock.ts';
 import { type Config, readConfig } from '../src/config.ts';
@@ -30,6 +32,8 @@ export type TestService = Scrip & {
 
 export type TestOptions = {
   readonly databaseUrl?: string;
+  /** Several cells, whose plans are published. Default: one, of `databaseUrl`. */
+  readonly installation?: Installation;
   /** Published before the service starts, and the plan files of the service. Default: those of deploy/. */
   readonly plans?: readonly PlanFile[];
   /** Publishes nothing: the service only has the plan files. */
@@ -83,10 +87,11 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
   const realNow = () => options.frozenAt ?? Date.now();
   const now = () => realNow() + offset;
   const plans = options.plans ?? (await plansOfDeploy());
-  if (!options.publishesNothing) await publishAt(databaseUrl, plans, now());
+  if (!options.publishesNothing && !options.installation)
+    await publishAt(databaseUrl, plans, now());
   const service = await startService(
     read.config,
-    urlOfService(databaseUrl, inject('poolerUrl')),
+    options.installation ?? oneDatabase(urlOfService(databaseUrl, inject('poolerUrl'))),
     plans,
     options.log ?? pino({ level: 'silent' }),
     options.sources ?? sourcesOf(now),

@@ -1,11 +1,8 @@
-/** Starts the admin port, and the gauges that metrics are read from. */
+/** Starts the admin port, and the gauges of the process. */
 import type { Logger } from 'pino';
-import type { Clock } from '../clock/clock.ts';
-import type { Em } from '../pg/orm.ts';
 import type { Instruments } from '../telemetry/instruments.ts';
 import type { MetricExports } from '../telemetry/metric-exports.ts';
 import { type PageServer, startAdminServer } from './admin-server.ts';
-import { LedgerGauges } from './ledger-gauges.ts';
 import { observeProcess, type ProcessFigures } from './process-gauges.ts';
 
 export type AdminOptions = {
@@ -14,9 +11,6 @@ export type AdminOptions = {
   readonly host: string;
   /** 0 chooses a free one; null: there is none. */
   readonly port: number | null;
-  readonly gaugesIntervalMs: number;
-  readonly em: () => Em;
-  readonly clock: Clock;
   readonly process: ProcessFigures;
   /** Whether the health service reports SERVING. */
   readonly isReady: () => boolean;
@@ -28,49 +22,28 @@ export type AdminOptions = {
 export type Admin = {
   /** Null: there is none. */
   readonly port: number | null;
-  /** Reads the gauges of the ledger now, without waiting for the interval. */
-  readGauges(): Promise<void>;
   stop(): Promise<void>;
 };
 
-/** How long a query of the gauges may take to end. PostgreSQL gives it 2 s. */
-const STOP_MS = 2_500;
-
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { exports, host, port, isReady, console, log } = options;
-  const gauges = exports.isOn ? startGauges(options) : null;
+  const { exports, instruments, host, port, isReady, console, log } = options;
+  const stopGauges = exports.isOn ? observeProcess(instruments, options.process) : () => {};
   const metrics = exports.prometheus;
   const read = metrics && (() => metrics.read());
-  const stopGauges = async () => void (await gauges?.stop());
   const server =
     port === null
       ? null
       : await startAdminServer({ host, port, metrics: read, isReady, console, log }).catch(
-          async (error: unknown) => {
-            await stopGauges();
+          (error: unknown) => {
+            stopGauges();
             throw error;
           },
         );
   return {
     port: server ? server.port : null,
-    readGauges: async () => void (await gauges?.read()),
     async stop() {
-      await stopGauges();
+      stopGauges();
       await server?.stop();
-    },
-  };
-}
-
-function startGauges({ instruments, em, clock, process, gaugesIntervalMs, log }: AdminOptions) {
-  const stopProcess = observeProcess(instruments, process);
-  const { monotonic } = process;
-  const intervalMs = gaugesIntervalMs;
-  const ledger = new LedgerGauges({ em, clock, monotonic, log, intervalMs, instruments });
-  return {
-    read: () => ledger.read(),
-    async stop() {
-      stopProcess();
-      await ledger.stop(STOP_MS);
     },
   };
 }

@@ -8,6 +8,8 @@ import type { Instruments } from '../telemetry/instruments.ts';
 import { COUNTED_MAX } from '../telemetry/metrics.ts';
 
 export type LedgerGaugesOptions = {
+  /** Null: there is one. */
+  readonly cell: string | null;
   readonly em: () => Em;
   readonly clock: Clock;
   /** A monotonic time in milliseconds. */
@@ -33,12 +35,15 @@ const INTERVALS_MAX = 3;
 export class LedgerGauges {
   readonly #options: LedgerGaugesOptions;
   readonly #poller: Poller;
+  /** Of every value. */
+  readonly #attributes: { readonly 'scrip.cell'?: string };
   #figures: LedgerFigures | null = null;
   #readAt = 0;
 
   constructor(options: LedgerGaugesOptions) {
     this.#options = options;
-    const { intervalMs, log } = options;
+    const { cell, intervalMs, log } = options;
+    this.#attributes = cell === null ? {} : { 'scrip.cell': cell };
     const run = async () => {
       await this.read();
       return false;
@@ -79,8 +84,8 @@ export class LedgerGauges {
     instruments['scrip.deliveries'].observe((report) => {
       const figures = this.#current;
       if (!figures) return;
-      report(figures.pendingDeliveries, { 'scrip.delivery.state': 'PENDING' });
-      report(figures.deadDeliveries, { 'scrip.delivery.state': 'DEAD' });
+      report(figures.pendingDeliveries, { ...this.#attributes, 'scrip.delivery.state': 'PENDING' });
+      report(figures.deadDeliveries, { ...this.#attributes, 'scrip.delivery.state': 'DEAD' });
     });
   }
 
@@ -89,7 +94,7 @@ export class LedgerGauges {
     this.#options.instruments[name].observe((report) => {
       const figures = this.#current;
       const value = figures && read(figures);
-      if (value !== null) report(value, {});
+      if (value !== null) report(value, this.#attributes);
     });
   }
 

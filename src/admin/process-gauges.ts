@@ -5,8 +5,9 @@ import type { Instruments } from '../telemetry/instruments.ts';
 import { EventLoop } from './event-loop.ts';
 
 export type ProcessFigures = {
-  /** The pool of database connections. */
-  readonly pool: PoolFigures;
+  /** The pools of database connections: one for each cell. */
+  readonly pools: () => readonly PoolFigures[];
+  /** Of each of them. */
   readonly poolMax: number;
   /** Tasks in the queues of all lanes. */
   readonly queued: () => number;
@@ -18,15 +19,31 @@ export type ProcessFigures = {
 
 /** Returns what ends the measuring. */
 export function observeProcess(instruments: Instruments, figures: ProcessFigures): () => void {
-  const { pool, poolMax, queued, clockOffsetMs } = figures;
+  const { pools, poolMax, queued, clockOffsetMs } = figures;
+  const sum = (count: (pool: PoolFigures) => number) =>
+    pools().reduce((total, pool) => total + count(pool), 0);
   const eventLoop = new EventLoop(figures.monotonic);
   instruments['db.client.connection.count'].observe((report) => {
-    report(pool.idleCount, { 'db.client.connection.state': 'idle' });
-    report(pool.totalCount - pool.idleCount, { 'db.client.connection.state': 'used' });
+    report(
+      sum(({ idleCount }) => idleCount),
+      { 'db.client.connection.state': 'idle' },
+    );
+    report(
+      sum(({ totalCount, idleCount }) => totalCount - idleCount),
+      { 'db.client.connection.state': 'used' },
+    );
   });
-  instruments['db.client.connection.max'].observe((report) => report(poolMax, {}));
+  instruments['db.client.connection.max'].observe((report) =>
+    report(
+      sum(() => poolMax),
+      {},
+    ),
+  );
   instruments['db.client.connection.pending_requests'].observe((report) =>
-    report(pool.waitingCount, {}),
+    report(
+      sum(({ waitingCount }) => waitingCount),
+      {},
+    ),
   );
   instruments['scrip.lane.queue'].observe((report) => report(queued(), {}));
   instruments['scrip.clock.offset'].observe((report) => report(clockOffsetMs() / 1_000, {}));

@@ -1,37 +1,61 @@
-/** How commands use the database itself. What they need for that is loaded only then: other commands start sooner. */
-import { type Config, requireConfig } from '../config.ts';
+/** How commands use the databases themselves. What they need for that is loaded only then: other commands start sooner. */
+import type { Config } from '../config.ts';
 import type { Em } from '../pg/orm.ts';
 
 /** As the service, or as the owner of the tables, who may do more. */
 export type Role = 'service' | 'owner';
 
-/** Calls `use` with the database of the environment. */
-export async function withDatabase<Result>(
+/** The cell that a command works on; null: there is one. */
+export type CellName = string | null;
+
+/**
+ * Calls `use` with the database of the environment; with that of each cell in turn where there are several, whose name
+ * it writes first. Returns the largest exit code.
+ */
+export async function withDatabase(
   role: Role,
-  use: (em: () => Em, config: Config) => Promise<Result>,
-): Promise<Result> {
-  const [{ findDatabase }, { connect }, { connectAsOwner }, { entities }] = await Promise.all([
+  use: (em: () => Em, config: Config, cell: CellName) => Promise<number>,
+): Promise<number> {
+  const [{ findCells }, { requireConfig }] = await Promise.all([
     import('../find-database.ts'),
+    import('../config.ts'),
+  ]);
+  const config = requireConfig(process.env);
+  const { cells, close } = await findCells(config);
+  let exitCode = 0;
+  try {
+    for (const { name, url } of cells) {
+      if (cells.length > 1) process.stdout.write(`cell ${name}\n`);
+      const cell = cells.length > 1 ? name : null;
+      const ended = await withCell(role, url, config, (em) => use(em, config, cell));
+      exitCode = Math.max(exitCode, ended);
+    }
+    return exitCode;
+  } finally {
+    await close();
+  }
+}
+
+async function withCell(
+  role: Role,
+  url: string,
+  { DATABASE_TIMEOUT_MS: timeoutMs }: Config,
+  use: (em: () => Em) => Promise<number>,
+): Promise<number> {
+  const [{ connect }, { connectAsOwner }, { entities }, { isSandbox }] = await Promise.all([
     import('../pg/orm.ts'),
     import('../pg/migrate.ts'),
     import('../store/tables/index.ts'),
+    import('../clock/clock-records.ts'),
   ]);
-  const config = requireConfig(process.env);
-  const timeoutMs = config.DATABASE_TIMEOUT_MS;
-  const database = await findDatabase(config);
+  const orm =
+    role === 'owner'
+      ? await connectAsOwner(url, entities, timeoutMs)
+      : await connect(url, entities, 2, timeoutMs);
   try {
-    const orm =
-      role === 'owner'
-        ? await connectAsOwner(database.url, entities, timeoutMs)
-        : await connect(database.url, entities, 2, timeoutMs);
-    try {
-      const { isSandbox } = await import('../clock/clock-records.ts');
-      if (await isSandbox(orm.em.fork())) process.stderr.write('sandbox, not for production\n');
-      return await use(() => orm.em.fork(), config);
-    } finally {
-      await orm.close();
-    }
+    if (await isSandbox(orm.em.fork())) process.stderr.write('sandbox, not for production\n');
+    return await use(() => orm.em.fork());
   } finally {
-    await database.close();
+    await orm.close();
   }
 }

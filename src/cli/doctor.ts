@@ -14,7 +14,7 @@ type Options = { readonly json: boolean; readonly replicas: number };
 
 export const doctor = command('doctor', {
   description:
-    'Examines the database, as the user of DATABASE_URL, and this host, and says what is wrong and what to do. Reads only. An ' +
+    'Examines the database, or that of each cell, as the user of its URL, and this host, and says what is wrong and what to do. Reads only. An ' +
     'error: the service does not work, or may lose or change what it acknowledged. Exits with 1 at an error.',
   examples: ['', '--replicas 3', '--json'],
 })
@@ -27,10 +27,26 @@ export const doctor = command('doctor', {
         import('../doctor/examine.ts'),
         import('../doctor/diagnose.ts'),
       ]);
-      const facts = await examine(requireConfig(process.env), replicas);
-      const diagnosis = diagnose(facts);
-      printLines(json ? [toJson({ ...diagnosis, facts }, 2)] : linesOf(diagnosis));
-      return diagnosis.findings.some(({ level }) => level === 'error') ? UNWELL : 0;
+      const examined = await examine(requireConfig(process.env), replicas);
+      const isOne = examined.length === 1;
+      let exitCode = 0;
+      for (const one of examined) {
+        if ('error' in one && isOne) throw one.error;
+        if (!isOne && !json) printLines([`cell ${one.cell}`]);
+        if ('error' in one) {
+          const { message, code } = one.error as Error & { code?: string };
+          const error = message || String(code);
+          printLines(json ? [toJson({ cell: one.cell, error }, 2)] : [`not ok: ${error}`]);
+          exitCode = UNWELL;
+          continue;
+        }
+        const { cell, facts } = one;
+        const diagnosis = diagnose(facts);
+        const named = { ...(isOne ? {} : { cell }), ...diagnosis, facts };
+        printLines(json ? [toJson(named, 2)] : linesOf(diagnosis));
+        if (diagnosis.findings.some(({ level }) => level === 'error')) exitCode = UNWELL;
+      }
+      return exitCode;
     }),
   );
 

@@ -1,17 +1,15 @@
-/** `migrate`: the schema of DATABASE_URL. */
+/** `migrate`: the schema of DATABASE_URL, or of all cells. */
 import { command, exitWith } from './command.ts';
 
 export const migrate = command('migrate', {
   description:
-    'Brings the schema of DATABASE_URL up to date. The embedded database is migrated when a service starts on it.',
+    'Brings the schema of DATABASE_URL, or of every cell of CELLS_FILE, up to date, and records the map of slots in cells ' +
+    'that have none. The embedded database is migrated when a service starts on it.',
   examples: [''],
 }).action(
   exitWith(async () => {
     const { migrateConfigured } = await import('../migration.ts');
-    const ran = await migrateConfigured(process.env);
-    process.stdout.write(
-      ran.length > 0 ? `migrated: ${ran.join(', ')}\n` : 'the schema is up to date\n',
-    );
+    for (const line of await migrateConfigured(process.env)) process.stdout.write(`${line}\n`);
     return 0;
   }),
 );

@@ -1,6 +1,6 @@
 /** `plans diff`: how the prices and terms of two plan files differ, or those of files and of what is published. */
 import { requireConfig } from '../config.ts';
-import { findDatabase } from '../find-database.ts';
+import { findCells } from '../find-database.ts';
 import { readPlanPaths } from '../plan-files.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { isUnchanged } from '../pricing/plan-change.ts';
@@ -46,12 +46,13 @@ async function readOneByOne(paths: readonly string[]) {
 
 async function comparePublished(plans: readonly PlanFile[]): Promise<number> {
   const { compareNow } = await import('../plan-publication.ts');
-  const database = await findDatabase(requireConfig(process.env));
+  const { cells, close } = await findCells(requireConfig(process.env));
   try {
-    const { changes, errors } = await compareNow(database.url, plans);
+    // Every cell has the same plans.
+    const { changes, errors } = await compareNow(cells[0]?.url ?? '', plans);
     printLines([...changes.flatMap(planChangeLines), ...errors]);
     return errors.length > 0 || !changes.every(isUnchanged) ? DIFFERENT : 0;
   } finally {
-    await database.close();
+    await close();
   }
 }

@@ -29,6 +29,7 @@ export const plansPreview = command('preview', {
   .option('--at <date>', 'prices of this date; default: after the last change of the file')
   .option('--accounts-of <plan>', 'of this plan; default: that of the file')
   .option('--format <format>', 'table, csv or json', 'table')
+  .option('--cell <name>', 'the cell of the accounts, where there are several')
   .action(
     exitWith(async (file: string, given: Given) => {
       const options = readOptions(file, given);
@@ -47,6 +48,7 @@ type Given = {
   readonly at?: string;
   readonly accountsOf?: string;
   readonly format: string;
+  readonly cell?: string;
 };
 
 type Options = {
@@ -55,18 +57,19 @@ type Options = {
   readonly from: number;
   readonly at: string | undefined;
   readonly accountsOf: string | undefined;
+  readonly cell: string | undefined;
   readonly createFormat: (typeof FORMATS)[string];
 };
 
-function readOptions(file: string, { month, at, accountsOf, format }: Given): Options {
+function readOptions(file: string, { month, at, accountsOf, format, cell }: Given): Options {
   const createFormat = FORMATS[format];
   if (!createFormat) throw argumentError(`--format must be ${Object.keys(FORMATS).join(', ')}`);
-  return { file, from: toMonthStart(month), at, accountsOf, createFormat };
+  return { file, from: toMonthStart(month), at, accountsOf, cell, createFormat };
 }
 
 async function printPreview(
   planFile: PlanFile,
-  { from, at, accountsOf = planFile.planId, createFormat }: Options,
+  { from, at, accountsOf = planFile.planId, cell, createFormat }: Options,
 ) {
   const rateCard = selectRateCard(planFile, at);
   const format = createFormat(
@@ -81,7 +84,7 @@ async function printPreview(
     begun = true;
   };
   const { preview } = await import('../preview/preview.ts');
-  const database = await findDatabase(requireConfig(process.env));
+  const database = await findDatabase(requireConfig(process.env), cell);
   try {
     const range = { planFile, rateCard, accountsOf, from, until: monthStart(from, 1) };
     const totals = await preview(database.url, range, async (account) => {

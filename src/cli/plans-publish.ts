@@ -1,7 +1,8 @@
 /** `plans publish`: makes plan files effective for all replicas. Nothing else changes prices. */
 
+import type { CellAddress } from '../cells/cells-file.ts';
 import { requireConfig } from '../config.ts';
-import { findDatabase } from '../find-database.ts';
+import { findCells } from '../find-database.ts';
 import { readPlanPaths } from '../plan-files.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
@@ -12,7 +13,7 @@ import { planChangeLines } from './plan-changes.ts';
 
 export const plansPublish = command('publish', {
   description:
-    'Publishes plan files, by default those of PLANS_DIRECTORY, to the database: all or none. Lists what ' +
+    'Publishes plan files, by default those of PLANS_DIRECTORY, to the database, or to every cell: all or none. Lists what ' +
     'that changes. With --dry-run only lists it. Published plans without a file stay as they are.',
   examples: ['--dry-run', '', 'deploy/plans/verts.yaml'],
 })
@@ -23,28 +24,35 @@ export const plansPublish = command('publish', {
       const config = requireConfig(process.env);
       const files = await readPlanPaths(paths.length > 0 ? paths : [config.PLANS_DIRECTORY]);
       if ('errors' in files) return refuse(files.errors.map(formatFileError));
-      const { publishNow } = await import('../plan-publication.ts');
+      const { publishInCells } = await import('../plan-publication.ts');
       const { UnpublishablePlans } = await import('../store/publish-plans.ts');
-      const database = await findDatabase(config);
+      const { cells, close } = await findCells(config);
       try {
         const changes = dryRun
-          ? await compare(database.url, files.plans)
-          : await publishNow(database.url, files.plans, config.CLOCK_SKEW_MAX_MS);
+          ? await compare(cells, files.plans)
+          : await publishInCells(cells, files.plans, config.CLOCK_SKEW_MAX_MS);
         print(changes, dryRun);
       } catch (error) {
         if (error instanceof UnpublishablePlans) return refuse(error.lines);
         throw error;
       } finally {
-        await database.close();
+        await close();
       }
       return 0;
     }),
   );
 
 /** What publishing would change. Throws UnpublishablePlans, as publishing would. */
-async function compare(url: string, files: readonly PlanFile[]): Promise<readonly PlanChange[]> {
+async function compare(
+  cells: readonly CellAddress[],
+  files: readonly PlanFile[],
+): Promise<readonly PlanChange[]> {
   const { compareNow } = await import('../plan-publication.ts');
-  const { changes, errors } = await compareNow(url, files);
+  const compared = await Promise.all(cells.map(({ url }) => compareNow(url, files)));
+  const errors = [...new Set(compared.flatMap((one) => one.errors))];
+  // A new cell gets what the others have: what is to be published is what changes in them.
+  const { changes = [] } =
+    compared.find((one) => one.changes.some(({ published }) => published)) ?? compared[0] ?? {};
   if (errors.length > 0) {
     const { UnpublishablePlans } = await import('../store/publish-plans.ts');
     throw new UnpublishablePlans(errors);

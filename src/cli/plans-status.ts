@@ -1,7 +1,7 @@
 /** `plans status`: whether the plan files are what is published. */
 
 import { requireConfig } from '../config.ts';
-import { findDatabase } from '../find-database.ts';
+import { findCells } from '../find-database.ts';
 import { readPlanPaths } from '../plan-files.ts';
 import { isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
 import { formatFileError } from '../pricing/plan-file/file-error.ts';
@@ -24,14 +24,19 @@ export const plansStatus = command('status', {
         return INVALID_FILE;
       }
       const { compareNow } = await import('../plan-publication.ts');
-      const database = await findDatabase(config);
+      const { cells, close } = await findCells(config);
       try {
-        const { changes, errors, withoutFile } = await compareNow(database.url, files.plans);
-        const lines = [...changes.map(statusLine), ...errors, ...withoutFile.map(withoutFileLine)];
-        for (const line of lines) process.stdout.write(`${line}\n`);
-        return errors.length > 0 || !changes.every(isUnchanged) ? DIFFERENT : 0;
+        let exitCode = 0;
+        for (const { name, url } of cells) {
+          const { changes, errors, withoutFile } = await compareNow(url, files.plans);
+          const all = [...changes.map(statusLine), ...errors, ...withoutFile.map(withoutFileLine)];
+          const prefix = cells.length > 1 ? `cell ${name}: ` : '';
+          for (const line of all) process.stdout.write(`${prefix}${line}\n`);
+          if (errors.length > 0 || !changes.every(isUnchanged)) exitCode = DIFFERENT;
+        }
+        return exitCode;
       } finally {
-        await database.close();
+        await close();
       }
     }),
   );

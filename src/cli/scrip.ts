@@ -12,6 +12,7 @@ import { accountTopUp } from './account-top-up.ts';
 import { anchorWrite } from './anchor.ts';
 import { balance } from './balance.ts';
 import { budgets } from './budgets.ts';
+import { cellsCheck, cellsList } from './cells.ts';
 import { charge, estimate, refund } from './charge.ts';
 import { clockAccept, clockStatus } from './clock.ts';
 import { group, program } from './command.ts';
@@ -105,6 +106,7 @@ export const scrip = program([
     sandboxCreate,
   ]),
   group('anchor', 'Anchors of the ledger.', [anchorWrite]),
+  group('cells', 'The databases that the accounts are divided among.', [cellsList, cellsCheck]),
   verify,
   doctor,
   migrate,

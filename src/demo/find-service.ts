@@ -2,10 +2,12 @@
  * Finds the service that the demo calls: the one that was named, otherwise a temporary one with a temporary
  * database, which are removed at the end. It writes accounts, so it uses no service by itself.
  */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { oneDatabase } from '../cells/installation.ts';
 import { connect, type Scrip } from '../client.ts';
 import { connectOptions } from '../client-environment.ts';
 import { type Config, requireConfig } from '../config.ts';
@@ -79,7 +81,7 @@ async function startTemporaryService(config: Config): Promise<FoundService> {
     const log = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
     const { TLS_CERT_FILE: _, TLS_KEY_FILE: __, TLS_CLIENT_CA_FILE: ___, ...open } = config;
     const local = { ...open, HOST: '127.0.0.1', PORT: 0, ADMIN_PORT: null };
-    const service = await startService(local, postgres.url, files.plans, log);
+    const service = await startService(local, oneDatabase(postgres.url), files.plans, log);
     undo.push(() => service.stop());
     const address = `127.0.0.1:${service.port}`;
     const scrip = connect(address, { caller: CALLER });

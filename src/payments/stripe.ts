@@ -6,6 +6,9 @@ import type { Observers } from '../telemetry/observers.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { tracedHttpClient } from './traced-http-client.ts';
 
+/** The client of Stripe's API. */
+export type StripeClient = Stripe;
+
 /** Null without a secret key: the service then works without checkout and top-ups. */
 export function connectStripe(
   config: Config,

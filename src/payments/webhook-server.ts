@@ -21,10 +21,14 @@ import {
 } from '../telemetry/tracing.ts';
 import type { Payments } from './payments.ts';
 import { isUnavailable, refusalCodeOf } from './stripe.ts';
-import { isEvent, purchaseRefOf } from './webhook-event.ts';
+import { type FindImported, isEvent, purchaseRefOf } from './webhook-event.ts';
 
 export type WebhookOptions = {
-  readonly payments: Payments;
+  readonly stripe: Stripe;
+  /** Those of the account's cell. Throws a Failure while that cannot be used. */
+  readonly paymentsOf: (accountId: string) => Payments;
+  /** Of all cells. Rejects with a Failure where it can be in a cell that cannot be used. */
+  readonly findImported: FindImported;
   /** A signature with any of them is accepted: there are two while a secret is being replaced. */
   readonly secrets: readonly string[];
   /** The maximum age of a signature, in seconds. */
@@ -137,14 +141,14 @@ async function readBody(request: IncomingMessage): Promise<Buffer | null> {
  * service's clock: by a wrong clock of the host every event would be too old. Without a time: the Failure.
  */
 function verifyEvent(
-  { payments, secrets, toleranceS, clock }: WebhookOptions,
+  { stripe, secrets, toleranceS, clock }: WebhookOptions,
   body: Buffer,
   signature: string | string[] | undefined,
 ): unknown {
   if (typeof signature !== 'string') return undefined;
   for (const secret of secrets)
     try {
-      const { webhooks } = payments.stripe;
+      const { webhooks } = stripe;
       return webhooks.constructEvent(body, signature, secret, toleranceS, undefined, clock.now());
     } catch (error) {
       if (error instanceof Failure) return error;
@@ -189,7 +193,10 @@ async function tryToSync(
     return await syncPurchaseOf(options, event, span);
   } catch (error) {
     const isOutage =
-      isUnavailable(error) || refusalCodeOf(error) !== null || toDatabaseFailure(error);
+      error instanceof Failure ||
+      isUnavailable(error) ||
+      refusalCodeOf(error) !== null ||
+      toDatabaseFailure(error);
     if (!isOutage) throw error;
     options.log.warn({ err: error, event: event.id, type: event.type }, 'webhook postponed');
     return { status: 503, text: 'not now' };
@@ -197,15 +204,16 @@ async function tryToSync(
 }
 
 async function syncPurchaseOf(
-  { payments, log }: WebhookOptions,
+  { stripe, paymentsOf, findImported, log }: WebhookOptions,
   event: Stripe.Event,
   span: SpanOf<'POST /webhooks/stripe'>,
 ): Promise<Reply> {
-  const ref = await purchaseRefOf(payments.stripe, payments.findImported, event);
+  const ref = await purchaseRefOf(stripe, findImported, event);
   if (!ref) return { status: 200, text: 'no purchase of this service' };
   const { accountId, purchaseId, paymentRef } = ref;
   span.setAttributes({ 'scrip.account.id': accountId, 'scrip.purchase.id': purchaseId });
   linkTo(span, ref.began);
+  const payments = paymentsOf(accountId);
   const synced = await payments.sync(accountId, purchaseId, paymentRef, refOf(span));
   if (!(synced instanceof Failure)) return { status: 200, text: 'processed' };
   const { reason, message } = synced;

@@ -73,6 +73,22 @@ export async function assertMigrated(url: string): Promise<void> {
 export const pendingText = (pending: readonly string[]): string =>
   `the database lacks ${pending.length} migration(s) (${pending.join(', ')}): run npm run migrate`;
 
+/** Creates the schema that the search path of the URL names first, unless it exists. */
+export async function createSchema(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  try {
+    const { rows } = await client.query(
+      `select trim(both '"' from trim(split_part(current_setting('search_path'), ',', 1))) as name
+       where current_schema is null`,
+    );
+    for (const { name } of rows)
+      await client.query(`create schema if not exists ${pg.escapeIdentifier(name)}`);
+  } finally {
+    await client.end();
+  }
+}
+
 /** The key of an advisory lock; nothing else uses this number. */
 const MIGRATION_LOCK = 5_347_261;
 

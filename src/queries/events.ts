@@ -18,6 +18,16 @@ export async function newestPosition(em: Em): Promise<bigint> {
   return BigInt(row?.position ?? 0);
 }
 
+/** The id of the event at a position; null: there is none. */
+export async function findEventIdAt(em: Em, position: bigint): Promise<string | null> {
+  const [row] = await query<{ event_id: string }>(
+    em,
+    'select event_id from events where position = $1',
+    [position],
+  );
+  return row?.event_id ?? null;
+}
+
 export type EventFilter = {
   /** Empty: all. */
   readonly types: readonly EventType[];

@@ -81,7 +81,7 @@ async function allowScans(em: Em) {
 }
 
 /** `isStored`: the rollups have a column of this name. */
-type KeyColumn = {
+export type KeyColumn = {
   readonly name: string;
   readonly sql: string;
   readonly type: string;
@@ -89,7 +89,7 @@ type KeyColumn = {
 };
 
 /** What divides the rows, in their order. */
-function keyColumns({ granularity, groupBy, from }: UsageQuery): readonly KeyColumn[] {
+export function keyColumns({ granularity, groupBy, from }: UsageQuery): readonly KeyColumn[] {
   const period = granularity ? `date_trunc('${granularity}', hour, 'UTC')` : fromMillis(`${from}`);
   const column = (name: string, type = 'text', isStored = true) => ({
     name,
@@ -179,6 +179,10 @@ function rangeOf({ of, scope, from, to, after }: UsageQuery): Conditions {
   return where;
 }
 
+/** By which rows are sorted: texts by their bytes, as reports of several cells are merged. */
+const inOrder = ({ sql, type }: KeyColumn): string =>
+  type === 'text' ? `${sql} collate "C"` : sql;
+
 /** A condition on the place of rows: after a key, or up to it. */
 function compare(columns: readonly KeyColumn[], sign: '>' | '<=', key: RowKey, range: Conditions) {
   const values = columns.map(({ type }, index) => {
@@ -187,7 +191,7 @@ function compare(columns: readonly KeyColumn[], sign: '>' | '<=', key: RowKey, r
     const placeholder = `$${range.parameters.length}`;
     return isInstant ? fromMillis(placeholder) : `${placeholder}::${type}`;
   });
-  return `(${columns.map(({ sql }) => sql).join(', ')}) ${sign} (${values.join(', ')})`;
+  return `(${columns.map(inOrder).join(', ')}) ${sign} (${values.join(', ')})`;
 }
 
 type SumRow = {
@@ -217,7 +221,7 @@ function sumsOf(report: UsageQuery): [text: string, parameters: readonly unknown
     `select ${keyOf(columns)}, ${sums.map(({ amount, sum }) => `${sum}::text as ${amount}`).join(', ')}
      from (${source}) s ${after} group by ${names}
      having ${sums.map(({ sum }) => `${sum} <> 0`).join(' or ')}
-     order by ${names} limit ${report.limit + 1}`,
+     order by ${columns.map(inOrder).join(', ')} limit ${report.limit + 1}`,
     range.parameters,
   ];
 }

@@ -26,7 +26,7 @@ import { planService } from './plan-service/plan-service.ts';
 import { addReflection } from './reflection.ts';
 import { sandboxService } from './sandbox-service/sandbox-service.ts';
 import { TlsServerCredentials } from './server-credentials.ts';
-import type { ServiceContext } from './service-context.ts';
+import type { SharedContext } from './service-context.ts';
 import {
   SANDBOX_DEFINITION,
   SANDBOX_SERVICE,
@@ -43,7 +43,7 @@ const READINESS = ['', 'readiness', ...SERVICE_NAMES];
 
 /** By service: what makes the handlers of its methods. */
 const IMPLEMENTATIONS: Readonly<
-  Record<ServiceName, (context: ServiceContext) => UntypedServiceImplementation>
+  Record<ServiceName, (context: SharedContext) => UntypedServiceImplementation>
 > = {
   'billing.v1.BillingService': billingService,
   'billing.v1.AccountService': accountService,
@@ -53,15 +53,15 @@ const IMPLEMENTATIONS: Readonly<
   'billing.v1.OperatorService': operatorService,
 };
 
-/** What it takes to serve calls. */
+/** What it takes to serve calls on the accounts of a cell. */
 export type Conditions = { readonly hasReliableClock: boolean; readonly hasDatabase: boolean };
 
 export type RpcServer = {
   readonly port: number;
   /** Whether it reports SERVING. */
   readonly isReady: () => boolean;
-  /** Reports SERVING if all of these hold, else NOT_SERVING, until it stops. It takes calls either way. */
-  report(conditions: Partial<Conditions>): void;
+  /** Reports SERVING if all of these hold in any cell, else NOT_SERVING, until it stops. It takes calls either way. */
+  report(cell: string, conditions: Partial<Conditions>): void;
   /** Reports NOT_SERVING, accepts no more calls, and finishes those it has for at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
 };
@@ -82,7 +82,7 @@ export type RpcServerOptions = {
 };
 
 export async function startRpcServer(
-  context: ServiceContext,
+  context: SharedContext,
   { host, port, tls, privateSocket, withReflection, connectionAgeMaxMs }: RpcServerOptions,
 ): Promise<RpcServer> {
   const server = new Server({
@@ -106,7 +106,10 @@ export async function startRpcServer(
       IMPLEMENTATIONS[name](context),
     );
   if (sandbox) {
-    const implementation = sandboxService(context, sandbox) as UntypedServiceImplementation;
+    const implementation = sandboxService(
+      context.cells.any(),
+      sandbox,
+    ) as UntypedServiceImplementation;
     addService(server, context, descriptors, SANDBOX_DEFINITION, implementation);
   }
   const health = new HealthImplementation();
@@ -114,15 +117,18 @@ export async function startRpcServer(
   if (withReflection) addReflection(server, descriptors);
 
   let isStopping = false;
-  let conditions: Conditions = { hasReliableClock: false, hasDatabase: true };
-  const isReady = () => conditions.hasReliableClock && conditions.hasDatabase && !isStopping;
-  const report = (changed: Partial<Conditions>) => {
-    conditions = { ...conditions, ...changed };
+  const conditions = new Map<string, Conditions>();
+  const isReady = () =>
+    !isStopping &&
+    [...conditions.values()].some(
+      ({ hasReliableClock, hasDatabase }) => hasReliableClock && hasDatabase,
+    );
+  const showState = () => {
     const state = isReady() ? 'SERVING' : 'NOT_SERVING';
     for (const name of READINESS) health.setStatus(name, state);
     if (sandbox) health.setStatus(SANDBOX_SERVICE, state);
   };
-  report({});
+  showState();
   health.setStatus(LIVENESS, 'SERVING');
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const credentials = tls ? new TlsServerCredentials(tls) : ServerCredentials.createInsecure();
@@ -132,10 +138,14 @@ export async function startRpcServer(
   return {
     port: boundPort,
     isReady,
-    report,
+    report(cell, changed) {
+      const known = conditions.get(cell) ?? { hasReliableClock: false, hasDatabase: true };
+      conditions.set(cell, { ...known, ...changed });
+      showState();
+    },
     async stop(graceMs) {
       isStopping = true;
-      report({});
+      showState();
       await shutDown(server, context.inFlight, graceMs);
     },
   };
@@ -147,7 +157,7 @@ export async function startRpcServer(
  */
 function addService(
   server: Server,
-  context: ServiceContext,
+  context: SharedContext,
   descriptors: FileRegistry,
   definition: ServiceDefinition,
   implementation: UntypedServiceImplementation,

@@ -1,7 +1,8 @@
-/** What the handlers of all services work with. `src/service.ts` builds it once, at the start. */
+/** What the handlers of all services work with. `src/wiring` builds it. */
 import type { Logger } from 'pino';
 import type { Admission } from '../admission/admission.ts';
 import type { Authenticator } from '../authentication/authenticator.ts';
+import type { CellRouter } from '../cells/cell-router.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { DayQuotas } from '../day-quotas.ts';
 import type { Lanes } from '../lanes/lanes.ts';
@@ -25,12 +26,12 @@ import type { OpenStreams } from './call/open-streams.ts';
 import type { OverloadAnswer } from './call/overload-answer.ts';
 import type { RecentRefusals } from './call/recent-refusals.ts';
 
-export type ServiceContext = {
+/** What calls on the accounts of all cells share. */
+export type SharedContext = {
   readonly tracing: Tracing;
   /** Told of every call at its end. */
   readonly observers: Observers;
   readonly log: Logger;
-  readonly clock: Clock;
   readonly inFlight: InFlightCalls;
   /** Finds out who calls. */
   readonly authenticator: Authenticator;
@@ -54,7 +55,17 @@ export type ServiceContext = {
   readonly streams: OpenStreams;
   /** Aborts when the service stops: streams end, so that their readers resume on another replica. */
   readonly stopping: AbortSignal;
+  /** Null: the service is no sandbox. */
+  readonly sandbox: Sandbox | null;
+  /** Finds the context of an account, or of all cells. */
+  readonly cells: CellRouter<ServiceContext>;
+};
 
+/** The same, and the cell of the account that a call names; of a call that names none, any of them. */
+export type ServiceContext = SharedContext & {
+  /** Its name. */
+  readonly cell: string;
+  readonly clock: Clock;
   /** A new entity manager, for the reads of one call. */
   readonly em: () => Em;
   /** Accounts as they are now, settled in memory. */
@@ -67,7 +78,6 @@ export type ServiceContext = {
   readonly tail: Tail;
   /** Wakes streams that follow events. */
   readonly eventTail: Tail;
-
   /** Decides and writes mutations. */
   readonly lanes: Lanes;
   /** Collects refusals for lack of credits, to be reported outside their calls. */
@@ -78,6 +88,4 @@ export type ServiceContext = {
   readonly usage: UsageFollower;
   /** Null if no payment provider is configured. */
   readonly payments: Payments | null;
-  /** Null: the service is no sandbox. */
-  readonly sandbox: Sandbox | null;
 };

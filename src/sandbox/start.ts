@@ -22,12 +22,13 @@ export const sandboxEnvironment = (env: Environment): Environment => ({
 
 /** A line for each. */
 export function sandboxProblems(config: Config): readonly string[] {
-  const { HOST, ADMIN_HOST, STRIPE_SECRET_KEY, STRIPE_API_BASE } = config;
+  const { HOST, ADMIN_HOST, CELLS_FILE, STRIPE_SECRET_KEY, STRIPE_API_BASE } = config;
   const hosts = Object.entries({ HOST, ADMIN_HOST }).filter(([, host]) => !isLoopback(host));
   return [
     ...hosts.map(
       ([name]) => `${name} must be an address of loopback: a sandbox is for one machine`,
     ),
+    ...(CELLS_FILE ? ['CELLS_FILE must not be set: a sandbox has one database'] : []),
     ...(STRIPE_SECRET_KEY || STRIPE_API_BASE
       ? [
           'STRIPE_SECRET_KEY and STRIPE_API_BASE must not be set: a sandbox has a payment provider of its own',

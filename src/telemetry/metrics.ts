@@ -55,6 +55,10 @@ export const METRIC_ATTRIBUTES = {
     meaning: 'state of the deliveries. DELIVERED ones are history, and not counted',
     values: ['PENDING', 'DEAD'],
   },
+  'scrip.cell': {
+    meaning: 'name of the [cell](cells.md); missing where there is one',
+    values: null,
+  },
   'http.request.method': { meaning: 'such as `POST`', values: null },
   'url.template': { meaning: "path of the payment provider's API, without ids", values: null },
   'scrip.outcome': {
@@ -166,37 +170,37 @@ export const METRICS = {
   'scrip.reservations.active': {
     kind: 'gauge',
     unit: '{reservation}',
-    attributes: [],
+    attributes: ['scrip.cell'],
     meaning: 'Reservations that run, or have expired on an account that was not settled since.',
   },
   'scrip.reservations.oldest.age': {
     kind: 'gauge',
     unit: 's',
-    attributes: [],
+    attributes: ['scrip.cell'],
     meaning: 'Age of the oldest of them; 0: there is none.',
   },
   'scrip.sweep.lag': {
     kind: 'gauge',
     unit: 's',
-    attributes: [],
+    attributes: ['scrip.cell'],
     meaning: 'For how long the account that is due longest has been due; 0: none is.',
   },
   'scrip.events.age': {
     kind: 'gauge',
     unit: 's',
-    attributes: [],
+    attributes: ['scrip.cell'],
     meaning: 'Age of the oldest of the events that have no position yet; 0: all have one.',
   },
   'scrip.deliveries': {
     kind: 'gauge',
     unit: '{delivery}',
-    attributes: ['scrip.delivery.state'],
+    attributes: ['scrip.cell', 'scrip.delivery.state'],
     meaning: 'Deliveries of events that are pending or dead.',
   },
   'scrip.purchases.pending': {
     kind: 'gauge',
     unit: '{purchase}',
-    attributes: [],
+    attributes: ['scrip.cell'],
     meaning: 'Purchases that are not paid yet.',
   },
   'scrip.provider.duration': {
@@ -209,14 +213,14 @@ export const METRICS = {
   'scrip.verify.disagreements': {
     kind: 'gauge',
     unit: '{discrepancy}',
-    attributes: [],
+    attributes: ['scrip.cell'],
     meaning:
       'What the newest audit of the whole ledger found (`npm run verify`). Without `--all` an audit ends after the first accounts that disagree.',
   },
   'scrip.verify.last.success': {
     kind: 'gauge',
     unit: 's',
-    attributes: [],
+    attributes: ['scrip.cell'],
     meaning:
       'When an audit of the whole ledger last found nothing, in Unix time. Missing before the first.',
   },
@@ -272,5 +276,10 @@ type ValuesOf<Name extends AttributeName> =
 
 /** The attributes that a metric is recorded with: all of them, with allowed values. */
 export type AttributesOf<Name extends MetricName> = {
-  readonly [Attribute in (typeof METRICS)[Name]['attributes'][number]]: ValuesOf<Attribute>;
+  readonly [Attribute in Exclude<NamesOf<Name>, 'scrip.cell'>]: ValuesOf<Attribute>;
+} & {
+  // An installation of one cell does not name it.
+  readonly [Attribute in Extract<NamesOf<Name>, 'scrip.cell'>]?: string;
 };
+
+type NamesOf<Name extends MetricName> = (typeof METRICS)[Name]['attributes'][number];

@@ -1,9 +1,12 @@
-/** Audits the database of the environment for people: what it prints, and how it ends. */
+/** Audits the databases of the environment for people: what it prints, and how it ends. */
 import { readPublicKey } from '../anchors/anchor-key.ts';
+import type { CellAddress } from '../cells/cells-file.ts';
+import { findInstallation } from '../cells/installation.ts';
+import { slotOf } from '../cells/slot.ts';
 import { requireConfig } from '../config.ts';
-import { findDatabase } from '../find-database.ts';
+import { findCells } from '../find-database.ts';
 import { recordRun } from './record-run.ts';
-import { type Progress, type VerifyOptions, verify } from './verify.ts';
+import { type Progress, type VerifyOptions, type VerifyResult, verify } from './verify.ts';
 
 /** Exit code if there is a discrepancy. */
 const DISCREPANCY = 1;
@@ -14,6 +17,8 @@ export type AuditOptions = {
   readonly anchor?: string | undefined;
   /** Files of public keys. */
   readonly anchorKey: readonly string[];
+  /** Only this one of several. */
+  readonly cell?: string | undefined;
 };
 
 /** The options of the audit. Throws where a key is missing or cannot be read. */
@@ -30,39 +35,87 @@ async function toVerifyOptions(options: AuditOptions): Promise<VerifyOptions> {
   };
 }
 
-/** Prints what the audit found. The exit code: 0, or 1 if there is a discrepancy. Throws if it cannot read. */
+/**
+ * Audits every cell at the same time, or that of the account, and prints what was found. The exit code: 0, or 1 if
+ * there is a discrepancy. Throws if it cannot read.
+ */
 export async function audit(given: AuditOptions): Promise<number> {
   const options = await toVerifyOptions(given);
   const startedAt = performance.now();
-  const database = await findDatabase(requireConfig(process.env));
+  const { cells: all, close } = await findCells(requireConfig(process.env));
   try {
-    const progress = process.stderr.isTTY ? { onProgress: progressLine(startedAt) } : {};
-    const result = await verify(database.url, { ...options, ...progress });
-    if (options.accountId === undefined) {
-      const problem = await recordRun(database.url, result);
-      if (problem) process.stderr.write(`verify: not recorded for the metrics: ${problem}\n`);
+    const cells = await cellsToAudit(all, given);
+    const onProgress = process.stderr.isTTY ? progressOfAll(startedAt) : null;
+    const audited = await Promise.allSettled(
+      cells.map(async ({ name, url }) => {
+        const progress = onProgress && { onProgress: onProgress.of(name) };
+        const result = await verify(url, { ...options, ...progress });
+        if (options.accountId === undefined) {
+          const problem = await recordRun(url, result);
+          if (problem) process.stderr.write(`verify: not recorded for the metrics: ${problem}\n`);
+        }
+        return result;
+      }),
+    );
+    let exitCode = 0;
+    for (const [index, one] of audited.entries()) {
+      if (one.status === 'rejected') continue;
+      const name = all.length > 1 ? `cell ${cells[index]?.name}: ` : '';
+      if (!one.value.ok) exitCode = DISCREPANCY;
+      process.exitCode = exitCode; // also where nobody reads to the end
+      for (const line of linesOf(one.value, options, startedAt)) print(`${name}${line}`);
     }
-    if (result.ok) {
-      const ms = Math.round(performance.now() - startedAt);
-      print(
-        `ok (${count(result.accounts, 'account')}, ${count(result.entries, 'entry')}, ${ms} ms)`,
-      );
-      if (result.anchor) {
-        const { accounts, at, root, keyId } = result.anchor;
-        print(
-          `as ${count(accounts, 'account')} of ${at.toISOString()} were, root ${root}, key ${keyId}`,
-        );
-      }
-      return 0;
-    }
-    const { discrepancies } = result;
-    process.exitCode = DISCREPANCY; // also where nobody reads to the end
-    for (const { accountId, what } of options.all ? discrepancies : discrepancies.slice(0, 1))
-      print(accountId === null ? what : `account ${accountId}: ${what}`);
-    return DISCREPANCY;
+    for (const [index, one] of audited.entries())
+      if (one.status === 'rejected') throw namedError(one.reason, all.length > 1, cells[index]);
+    return exitCode;
   } finally {
-    await database.close();
+    await close();
   }
+}
+
+/** The named cell, that of the account, or all. */
+async function cellsToAudit(
+  cells: readonly CellAddress[],
+  { account, anchor, cell }: AuditOptions,
+): Promise<readonly CellAddress[]> {
+  if (cells.length === 1) return cells;
+  const names = cells.map(({ name }) => name).join(', ');
+  if (cell !== undefined) {
+    const named = cells.filter(({ name }) => name === cell);
+    if (named.length === 0) throw new Error(`there is no cell ${cell}: there are ${names}`);
+    return named;
+  }
+  if (anchor !== undefined)
+    throw new Error(`--anchor needs --cell: the anchor is of one of the cells ${names}`);
+  if (account === undefined) return cells;
+  const found = await findInstallation(cells, true);
+  if ('problems' in found) throw new Error(found.problems.join('; '));
+  const owner = found.installation.map.cells[slotOf(account)];
+  return cells.filter(({ name }) => name === owner);
+}
+
+/** The error of a cell, with its name where there are several. */
+function namedError(error: unknown, isNamed: boolean, cell: CellAddress | undefined): unknown {
+  if (!isNamed) return error;
+  const { message, code } = error as Error & { code?: string };
+  return new Error(`cell ${cell?.name}: ${message || code}`, { cause: error });
+}
+
+function linesOf(result: VerifyResult, { all }: VerifyOptions, startedAt: number): string[] {
+  if (!result.ok) {
+    const { discrepancies } = result;
+    return (all ? discrepancies : discrepancies.slice(0, 1)).map(({ accountId, what }) =>
+      accountId === null ? what : `account ${accountId}: ${what}`,
+    );
+  }
+  const ms = Math.round(performance.now() - startedAt);
+  const { accounts, entries, anchor } = result;
+  const lines = [`ok (${count(accounts, 'account')}, ${count(entries, 'entry')}, ${ms} ms)`];
+  if (anchor)
+    lines.push(
+      `as ${count(anchor.accounts, 'account')} of ${anchor.at.toISOString()} were, root ${anchor.root}, key ${anchor.keyId}`,
+    );
+  return lines;
 }
 
 const print = (text: string) => process.stdout.write(`verify: ${text}\n`);
@@ -72,6 +125,20 @@ const count = (many: number, what: 'account' | 'entry'): string =>
 
 /** Below this an audit needs no progress. */
 const PROGRESS_AFTER_MS = 2_000;
+
+/** The progress of all cells, in one line. */
+function progressOfAll(startedAt: number) {
+  const show = progressLine(startedAt);
+  const cells = new Map<string, Progress>();
+  return {
+    of: (name: string) => (progress: Progress) => {
+      cells.set(name, progress);
+      const sum = (what: keyof Progress) =>
+        [...cells.values()].reduce((total, one) => total + one[what], 0);
+      show({ accounts: sum('accounts'), of: sum('of') });
+    },
+  };
+}
 
 /** Keeps one line of the terminal up to date: how far the audit is, and how long the rest takes at this pace. */
 const progressLine = (startedAt: number) => {

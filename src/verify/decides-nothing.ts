@@ -38,4 +38,6 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'clock_acceptances.*':
     'whether replicas trust the clock; what they wrote has its time in the entries',
   'verify_runs.*': 'what metrics show of earlier audits',
+  'cells.*':
+    'where accounts are looked for; every cell has the same map, and a service compares them',
 };

@@ -1,9 +1,9 @@
-/** `npm run verify`: audits the database of DATABASE_URL, or the embedded one. */
+/** `npm run verify`: audits the database of DATABASE_URL, the cells of CELLS_FILE, or the embedded one. */
 import { parseArgs } from 'node:util';
 import { type AuditOptions, audit } from './audit.ts';
 
 const USAGE =
-  'usage: npm run verify -- [--account ID] [--all] [--anchor FILE --anchor-key FILE [--anchor-key FILE]]';
+  'usage: npm run verify -- [--account ID] [--all] [--cell NAME] [--anchor FILE --anchor-key FILE [--anchor-key FILE]]';
 
 /** Exit code if the database could not be read. */
 const UNREADABLE = 2;
@@ -15,10 +15,11 @@ function readOptions(): AuditOptions {
       all: { type: 'boolean', default: false },
       anchor: { type: 'string' },
       'anchor-key': { type: 'string', multiple: true, default: [] },
+      cell: { type: 'string' },
     },
   });
-  const { account, all, anchor, 'anchor-key': anchorKey } = values;
-  return { account, all, anchor, anchorKey };
+  const { account, all, anchor, 'anchor-key': anchorKey, cell } = values;
+  return { account, all, anchor, anchorKey, cell };
 }
 
 // The reader may have seen enough, as `head` has.

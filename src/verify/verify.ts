@@ -8,6 +8,9 @@
  */
 import pg from 'pg';
 import type { AnchorSummary } from '../anchors/anchor-file.ts';
+import type { RecordedCell } from '../cells/agreement.ts';
+import { recordedCell } from '../cells/recorded-map.ts';
+import { slotOf } from '../cells/slot.ts';
 import type { Account } from '../ledger/account.ts';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
 import type { Row } from '../pg/table.ts';
@@ -85,10 +88,11 @@ export async function verifyOn(
   let accounts = 0;
   let entries = 0;
   const ofNoAccount = new Set<string>();
+  const cell = await recordedCell(client);
   const of = onProgress ? await countAccounts(client) : 0;
   let after: string | null = '';
   while (after !== null) {
-    const audited: GroupResult = await auditNext(client, accountId ?? null, after, (what) => {
+    const audited: GroupResult = await auditNext(client, cell, accountId ?? null, after, (what) => {
       ofNoAccount.add(what);
     });
     accounts += audited.accounts;
@@ -126,6 +130,7 @@ type GroupResult = {
  */
 async function auditNext(
   client: pg.Client,
+  cell: RecordedCell | null,
   only: string | null,
   after: string,
   reportPublished: Report,
@@ -138,6 +143,7 @@ async function auditNext(
     const more = accounts.length < rows.length || rows.length === ACCOUNTS_MAX;
     const next = only === null && more ? last : null;
     if (only !== null && rows.length === 0) findings.add(only, NO_SUCH_ACCOUNT);
+    if (cell) checkSlots(cell, accounts, findings);
 
     const range: Range = only === null ? { after, upTo: next } : { only };
     const snapshot = new Snapshot(client, range);
@@ -180,6 +186,16 @@ async function readAccounts(
     [only ?? after, ACCOUNTS_MAX],
   );
   return rows.map((row) => readRow(table, row, (what) => findings.add(row['account_id']!, what)));
+}
+
+/** An account of another cell's slot is never found by the service, which looks for it there. */
+function checkSlots({ name, map }: RecordedCell, accounts: readonly Account[], findings: Findings) {
+  for (const { accountId } of accounts) {
+    const slot = slotOf(accountId);
+    const owner = map.cells[slot];
+    if (owner !== name)
+      findings.add(accountId, `it is in cell ${name}, and its slot ${slot} belongs to ${owner}`);
+  }
 }
 
 /** The first accounts that together have at most GRANTS_MAX grants. */

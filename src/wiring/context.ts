@@ -2,7 +2,9 @@
 import type { Logger } from 'pino';
 import type { ReplicaClock } from '../clock/replica-clock.ts';
 import type { Config } from '../config.ts';
+import type { StripeClient } from '../payments/stripe.ts';
 import type { Em } from '../pg/orm.ts';
+import type { PoolFigures } from '../pg/pool.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { Instruments } from '../telemetry/instruments.ts';
@@ -11,13 +13,9 @@ import type { Observers } from '../telemetry/observers.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import type { WorkMetrics } from '../telemetry/work-metrics.ts';
 
-export type Context = {
+/** What the parts of all cells share. */
+export type Shared = {
   readonly config: Config;
-  /** The root of all entity managers. */
-  readonly rootEm: Em;
-  /** A new entity manager, for one piece of work. */
-  readonly em: () => Em;
-  readonly clock: ReplicaClock;
   /** The host's clock, by which certificates and tokens are checked, in epoch milliseconds. */
   readonly host: () => number;
   /** In milliseconds; for rates. */
@@ -25,10 +23,25 @@ export type Context = {
   readonly tracing: Tracing;
   readonly observers: Observers;
   readonly log: Logger;
-  readonly catalogue: Catalogue;
   readonly metrics: Metrics;
+  /** Null: no payment provider is configured. */
+  readonly stripe: StripeClient | null;
   /** Null: the service is no sandbox. */
   readonly sandbox: Sandbox | null;
+};
+
+/** The same, and what belongs to one cell. Its log names the cell. */
+export type Context = Shared & {
+  /** Null: there is one. */
+  readonly cell: string | null;
+  readonly databaseUrl: string;
+  readonly pool: PoolFigures;
+  /** The root of all entity managers. */
+  readonly rootEm: Em;
+  /** A new entity manager, for one piece of work. */
+  readonly em: () => Em;
+  readonly clock: ReplicaClock;
+  readonly catalogue: Catalogue;
 };
 
 export type Metrics = {

@@ -2,17 +2,16 @@
 import { type Admin, startAdmin } from '../admin/admin.ts';
 import { Admission } from '../admission/admission.ts';
 import type { Authentication } from '../authentication/authentication.ts';
+import type { CellRouter } from '../cells/cell-router.ts';
 import type { PrivateSocket } from '../console/private-socket.ts';
 import type { WebConsole } from '../console/web-console.ts';
 import { DayQuotas } from '../day-quotas.ts';
 import type { Payments } from '../payments/payments.ts';
+import type { FindImported } from '../payments/webhook-event.ts';
 import { startWebhookServer } from '../payments/webhook-server.ts';
-import type { Orm } from '../pg/orm.ts';
 import { ALLOW_ALL } from '../policy/allow-all.ts';
 import type { PolicySource } from '../policy/policy-source.ts';
 import { RateLimits } from '../policy/rate-limits.ts';
-import { AccountSnapshots } from '../queries/account-snapshots.ts';
-import { CustomPacks } from '../queries/custom-packs.ts';
 import { AnswerTime } from '../rpc/call/answer-time.ts';
 import type { AuditLog } from '../rpc/call/audit-log.ts';
 import { Authorization } from '../rpc/call/authorization.ts';
@@ -21,10 +20,10 @@ import { OpenStreams } from '../rpc/call/open-streams.ts';
 import { OverloadAnswer } from '../rpc/call/overload-answer.ts';
 import { RecentRefusals } from '../rpc/call/recent-refusals.ts';
 import { type RpcServer, startRpcServer } from '../rpc/server.ts';
-import type { ServiceContext } from '../rpc/service-context.ts';
-import type { Context } from './context.ts';
+import type { ServiceContext, SharedContext } from '../rpc/service-context.ts';
+import { type Cells, clockOfAny } from './cells.ts';
+import type { Shared } from './context.ts';
 import { pageServer } from './web-console.ts';
-import type { Work } from './work.ts';
 
 /** Who calls, and what they may do. A policy of null allows everything. */
 export type Callers = {
@@ -33,39 +32,50 @@ export type Callers = {
   readonly audit: AuditLog;
 };
 
-export async function startRpc(
-  context: Context,
-  work: Work,
+/** What calls on all accounts share. */
+export function callsOf(
+  shared: Shared,
+  cells: CellRouter<ServiceContext>,
   callers: Callers,
-  privateSocket: PrivateSocket | null,
   stopping: AbortSignal,
+): SharedContext {
+  const recentRefusals = new RecentRefusals(shared.host);
+  shared.observers.add(recentRefusals);
+  const { sandbox } = shared;
+  return {
+    ...{ tracing: shared.tracing, observers: shared.observers, log: shared.log },
+    ...callParts(shared, cells, callers),
+    ...{ recentRefusals, sandbox, cells, stopping },
+    // The quota of a caller is counted in one cell, whichever accounts it is used for.
+    dayQuotas: new DayQuotas((caller) => cells.of(caller)),
+    traceUrlTemplate: shared.config.TRACE_URL_TEMPLATE,
+  };
+}
+
+export async function startRpc(
+  { config }: Shared,
+  calls: SharedContext,
+  { authentication }: Callers,
+  privateSocket: PrivateSocket | null,
 ): Promise<RpcServer> {
-  const { config } = context;
-  const recentRefusals = new RecentRefusals(context.host);
-  context.observers.add(recentRefusals);
-  const calls = { ...context, ...callParts(context, callers), recentRefusals };
-  return await startRpcServer(
-    {
-      ...calls,
-      ...workParts(context, work),
-      traceUrlTemplate: config.TRACE_URL_TEMPLATE,
-      stopping,
-    },
-    {
-      host: config.HOST,
-      port: config.PORT,
-      tls: callers.authentication.tls,
-      privateSocket: privateSocket?.path ?? null,
-      withReflection: config.REFLECTION,
-      connectionAgeMaxMs: config.CONNECTION_AGE_MAX_MS,
-    },
-  );
+  return await startRpcServer(calls, {
+    host: config.HOST,
+    port: config.PORT,
+    tls: authentication.tls,
+    privateSocket: privateSocket?.path ?? null,
+    withReflection: config.REFLECTION,
+    connectionAgeMaxMs: config.CONNECTION_AGE_MAX_MS,
+  });
 }
 
 /** What every call passes before its handler. */
-function callParts(context: Context, { authentication, policy, audit }: Callers) {
-  const { config, monotonic } = context;
-  const admission = createAdmission(context);
+function callParts(
+  shared: Shared,
+  cells: CellRouter<ServiceContext>,
+  { authentication, policy, audit }: Callers,
+) {
+  const { config, monotonic } = shared;
+  const admission = createAdmission(shared);
   return {
     inFlight: new InFlightCalls(),
     authenticator: authentication.authenticator,
@@ -74,12 +84,12 @@ function callParts(context: Context, { authentication, policy, audit }: Callers)
       rates: new RateLimits(),
       audit,
       monotonic,
-      now: context.host,
+      now: shared.host,
     }),
     audit,
     admission,
     overloadAnswer: new OverloadAnswer(admission),
-    answerTime: new AnswerTime(context.clock, context.sandbox !== null),
+    answerTime: new AnswerTime(clockOfAny(cells), shared.sandbox !== null),
     streams: new OpenStreams({
       streamsMax: config.STREAMS_MAX,
       perCallerMax: config.STREAMS_PER_CALLER_MAX,
@@ -89,7 +99,7 @@ function callParts(context: Context, { authentication, policy, audit }: Callers)
   } satisfies Partial<ServiceContext>;
 }
 
-const createAdmission = ({ config, log }: Context): Admission =>
+const createAdmission = ({ config, log }: Shared): Admission =>
   new Admission(
     {
       waitMaxMs: config.WAIT_MAX_MS,
@@ -99,54 +109,67 @@ const createAdmission = ({ config, log }: Context): Admission =>
     () => performance.now(),
   );
 
-/** What the handlers ask. */
-const workParts = ({ rootEm, em, catalogue, clock }: Context, work: Work) =>
-  ({
-    lanes: work.lanes,
-    refusals: work.refusals,
-    tail: work.historyTail,
-    eventTail: work.events.tail,
-    statementCloser: work.statementCloser,
-    usage: work.usage,
-    payments: work.payments?.payments ?? null,
-    dayQuotas: new DayQuotas(em, clock),
-    snapshots: new AccountSnapshots(rootEm, catalogue, clock),
-    customPacks: new CustomPacks(em),
-  }) satisfies Partial<ServiceContext>;
-
-/** Null where no webhook secret is configured. */
-export async function startWebhooks({ config, clock, tracing, log }: Context, payments: Payments) {
+/** Null where no webhook secret is configured, or no payment provider. */
+export async function startWebhooks(
+  { config, stripe, tracing, log }: Shared,
+  cells: CellRouter<ServiceContext>,
+) {
   const { STRIPE_WEBHOOK_SECRET: secrets, STRIPE_WEBHOOK_TOLERANCE_S: toleranceS } = config;
-  if (!secrets) return null;
+  if (!secrets || !stripe) return null;
+  const paymentsOf = (accountId: string) => cells.of(accountId).payments as Payments;
+  const clock = clockOfAny(cells);
   return await startWebhookServer(
-    { payments, secrets: secrets.split(','), toleranceS, clock, tracing, log },
+    {
+      stripe,
+      paymentsOf,
+      findImported: findImportedIn(cells),
+      secrets: secrets.split(','),
+      toleranceS,
+      clock,
+      tracing,
+      log,
+    },
     config.STRIPE_WEBHOOK_HOST,
     config.STRIPE_WEBHOOK_PORT,
   );
 }
 
+/** A payment of another system does not say whose it is: every cell is asked. */
+const findImportedIn =
+  (cells: CellRouter<ServiceContext>): FindImported =>
+  async (paymentIntentId) => {
+    for (const { payments } of cells.reachable()) {
+      const found = await payments?.findImported(paymentIntentId);
+      if (found) return found;
+    }
+    // It throws while a cell is missing: the purchase can be there.
+    cells.all();
+    return null;
+  };
+
 export async function startAdminPort(
-  context: Context,
-  { lanes }: Work,
+  { config, monotonic, metrics, log }: Shared,
+  cells: Cells,
   { isReady }: RpcServer,
   webConsole: WebConsole | null,
-  { pool }: Orm,
 ): Promise<Admin> {
-  const { config, clock, monotonic, metrics } = context;
   return await startAdmin({
-    ...context,
     ...metrics,
+    log,
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,
-    gaugesIntervalMs: config.LEDGER_GAUGES_INTERVAL_MS,
     process: {
-      pool,
+      pools: () => cells.running.map(({ context }) => context.pool),
       poolMax: config.DATABASE_POOL_MAX,
-      queued: () => lanes.queued,
-      clockOffsetMs: () => clock.hostLeadMs,
+      queued: () => cells.running.reduce((sum, { work }) => sum + work.lanes.queued, 0),
+      clockOffsetMs: () => widest(cells.running.map(({ context }) => context.clock.hostLeadMs)),
       monotonic,
     },
     isReady,
     console: webConsole && pageServer(webConsole),
   });
 }
+
+/** The one that is furthest from 0. */
+const widest = (offsets: readonly number[]): number =>
+  offsets.reduce((most, one) => (Math.abs(one) > Math.abs(most) ? one : most), 0);

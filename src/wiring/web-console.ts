@@ -1,5 +1,6 @@
 /** The web console on the admin port. It calls the gRPC server through a socket that only this process can open. */
 import type { Authentication } from '../authentication/authentication.ts';
+import type { Clock } from '../clock/clock.ts';
 import { Live } from '../console/live.ts';
 import { PAGE_DIRECTORY } from '../console/page-files.ts';
 import { PrivateSocket } from '../console/private-socket.ts';
@@ -7,10 +8,10 @@ import { isConsolePath, WebConsole } from '../console/web-console.ts';
 import { isLoopback } from '../loopback.ts';
 import type { PolicySource } from '../policy/policy-source.ts';
 import type { AuditLog } from '../rpc/call/audit-log.ts';
-import type { Context } from './context.ts';
+import type { Shared } from './context.ts';
 
 /** Null where the console is not wanted, or cannot be had: the service does without it. */
-export async function createPrivateSocket({ config, log }: Context): Promise<PrivateSocket | null> {
+export async function createPrivateSocket({ config, log }: Shared): Promise<PrivateSocket | null> {
   if (config.ADMIN_PORT === null || !config.CONSOLE) return null;
   return await PrivateSocket.create().catch((error: unknown) => {
     log.error({ err: error }, 'there is no web console');
@@ -19,7 +20,8 @@ export async function createPrivateSocket({ config, log }: Context): Promise<Pri
 }
 
 export async function openWebConsole(
-  { config, clock, host, monotonic, metrics, sandbox, log }: Context,
+  { config, host, monotonic, metrics, sandbox, log }: Shared,
+  clock: Clock,
   { authenticator }: Authentication,
   policy: PolicySource | null,
   audit: AuditLog,

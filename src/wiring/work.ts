@@ -5,6 +5,7 @@ import {
   LruAccountCache,
   NoAccountCache,
 } from '../account-cache/account-cache.ts';
+import { anchorDirectoryOf } from '../anchors/anchor-directory.ts';
 import { readSigningKey } from '../anchors/anchor-key.ts';
 import { startAnchorSchedule } from '../anchors/anchor-schedule.ts';
 import { type EventPipeline, startEventPipeline } from '../events/event-pipeline.ts';
@@ -15,7 +16,6 @@ import { unitOfWork } from '../lanes/unit-of-work.ts';
 import type { Book } from '../ledger/book.ts';
 import { Payments } from '../payments/payments.ts';
 import { Reconciler } from '../payments/reconciler.ts';
-import { connectStripe } from '../payments/stripe.ts';
 import { TopUps } from '../payments/top-ups.ts';
 import type { Poller } from '../poller.ts';
 import { newestSeqs } from '../queries/entries.ts';
@@ -132,8 +132,7 @@ const startUsageFollower = ({ config, em, monotonic, log }: Context) =>
 const startRefusals = ({ config, clock, log }: Context, lanes: Lanes) =>
   new Refusals({ lanes, clock, log, intervalMs: config.REFUSALS_INTERVAL_MS });
 
-function startPayments({ config, em, clock, tracing, observers, log }: Context, lanes: Lanes) {
-  const stripe = connectStripe(config, tracing, observers);
+function startPayments({ config, stripe, em, clock, tracing, log }: Context, lanes: Lanes) {
   if (!stripe) return null;
   const payments = new Payments({ stripe, em, lanes, clock, log });
   const shared = { payments, em, clock, tracing, log };
@@ -153,10 +152,17 @@ function startPayments({ config, em, clock, tracing, observers, log }: Context, 
 }
 
 /** Null where no directory is configured. */
-export async function startAnchors({ config, em, clock, log }: Context): Promise<Poller | null> {
-  const { ANCHOR_DIRECTORY: directory, ANCHOR_KEY_FILE: file } = config;
-  if (!directory || !file) return null;
+export async function startAnchors({
+  cell,
+  config,
+  em,
+  clock,
+  log,
+}: Context): Promise<Poller | null> {
+  const { ANCHOR_DIRECTORY, ANCHOR_KEY_FILE: file } = config;
+  if (!ANCHOR_DIRECTORY || !file) return null;
   const key = await readSigningKey(file);
+  const directory = await anchorDirectoryOf(ANCHOR_DIRECTORY, cell);
   const intervalMs = config.ANCHOR_INTERVAL_MS;
   return startAnchorSchedule({ em, clock, directory, key, intervalMs, log });
 }

@@ -23,6 +23,7 @@ function startGauges() {
   const exports = startMetricExports({}, true);
   const state = { monotonic: 0, now: Date.now(), isReliable: true };
   const gauges = new LedgerGauges({
+    cell: null,
     em: () => orm.em.fork(),
     clock: {
       now: () => state.now,

@@ -30,7 +30,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     'sandbox',
   ],
   ['lanes', 'queries'],
-  ['account-cache', 'clock'],
+  ['account-cache', 'clock', 'cells'],
   ['store'],
   ['pg', 'embedded-postgres', 'statements', 'gen'],
   ['authentication'],
@@ -79,6 +79,7 @@ export const CLOCK_READERS: Readonly<Record<string, string>> = {
   'src/sandbox/sandbox-clock.ts': 'moves what the clocks of the host say',
   'src/clock/clock-comparison.ts': 'compares the clocks, for commands',
   'src/clock/clock-records.ts': 'asks the database for its clock',
+  'src/cells/recorded-map.ts': 'when a map was recorded',
   'src/console/bridge.ts': 'the deadline of a client',
   'src/cli/anchor.ts': 'the time that the name of an anchor says',
   'src/cli/clock.ts': 'shows the clock of this machine',
@@ -141,7 +142,15 @@ export const RULES: readonly IForbiddenRuleType[] = [
     name: 'the service uses PostgreSQL through pg; those that open a connection of their own do not',
     from: {
       path: '^src/',
-      pathNot: modules('pg', 'embedded-postgres', 'verify', 'doctor', 'preview', 'database-probe'),
+      pathNot: modules(
+        'pg',
+        'embedded-postgres',
+        'verify',
+        'doctor',
+        'preview',
+        'database-probe',
+        'cells',
+      ),
     },
     to: {
       path: packages('pg', 'kysely', '@mikro-orm/.*'),
@@ -179,7 +188,7 @@ export const RULES: readonly IForbiddenRuleType[] = [
     to: {
       path: '^src/',
       pathNot: [
-        modules('verify', 'find-database', 'config', 'canonical', 'pg'),
+        modules('verify', 'find-database', 'cells', 'config', 'canonical', 'pg'),
         '^src/store/tables/',
         '^src/ledger/(hash-chain|entry-content|event-hash)\\.ts$',
         '^src/pricing/publication-hash\\.ts$',

@@ -509,6 +509,8 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     database('anchor write --directory {plans}', 2),
     database('anchor write --directory {plans} --key {plans}/next.yaml', 2),
   ],
+  'cells list': [database('cells list', 0, { isSqueezed: true }), database('cells list now', 2)],
+  'cells check': [database('cells check'), database('cells check now', 2)],
   verify: [
     database('verify'),
     // The purchase that was accepted was never made by a checkout.

@@ -31,6 +31,7 @@ export class Masks {
           /postgres:\/\/[^\s/]+\/\w+/g,
           'postgres://<user>:<password>@127.0.0.1:<port>/scrip',
         )
+        .replaceAll(/\/test_[0-9a-f]{32}\b/g, '/<database>')
         .replaceAll(/\/tmp\/[\w-]+/g, '<directory>')
         .replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => this.#name('id', id))
         .replaceAll(/\b[0-9a-f]{64}\b/g, (hash) => this.#name('hash', hash))

@@ -6,11 +6,11 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Event, StreamEventsResponse } from '../../src/gen/billing/v1/event_service.ts';
 import { mapOf } from '../../src/map-of.ts';
-import { encodeStreamToken } from '../../src/rpc/event-service/stream-token.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { cross, crossing, eventsOf, from, positionsOf } from './given.ts';
+import { tokenAt } from './stream-token.ts';
 
 const lines: string[] = [];
 const toMemory = new Writable({
@@ -106,7 +106,7 @@ describe('an event says', () => {
   });
 });
 
-const tokenOf = (position: number | bigint): string => encodeStreamToken(BigInt(position));
+const tokenOf = (position: number | bigint): string => tokenAt(BigInt(position));
 
 describe('StreamEvents', () => {
   test('sends every event from the first on, without gaps, and goes on after any of them', async () => {

@@ -1,6 +1,8 @@
 /** A database is a sandbox's or not, for ever, and so is a service. */
+
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { oneDatabase } from '../../src/cells/installation.ts';
 import { requireConfig } from '../../src/config.ts';
 import { ServerReflectionService } from '../../src/gen/grpc/reflection/v1/reflection.ts';
 import { isMarked, prepareSandbox, WrongDatabase } from '../../src/sandbox/mark.ts';
@@ -64,7 +66,7 @@ describe('a service that is no sandbox', () => {
   test('does not start on the database of a sandbox', async () => {
     const config = requireConfig({ PORT: '0', ADMIN_PORT: 'none' });
     const log = pino({ level: 'silent' });
-    const start = startService(config, sandbox.databaseUrl, null, log);
+    const start = startService(config, oneDatabase(sandbox.databaseUrl), null, log);
     await expect(start).rejects.toBeInstanceOf(WrongDatabase);
   });
 });

@@ -1,6 +1,8 @@
 /** A running sandbox on a database of its own, with its client. */
+
 import { pino } from 'pino';
 import { inject } from 'vitest';
+import { oneDatabase } from '../../src/cells/installation.ts';
 import { connect, type Scrip } from '../../src/client.ts';
 import { requireConfig } from '../../src/config.ts';
 import { publishNow } from '../../src/plan-publication.ts';
@@ -57,7 +59,7 @@ export const startSandbox = async (
     }),
   );
   const log = pino({ level: 'silent' });
-  const service = await startService(config, url, null, log, {}, true);
+  const service = await startService(config, oneDatabase(url), null, log, {}, true);
   const scrip = connect(`127.0.0.1:${service.port}`, { caller: 'test' });
   return {
     ...scrip,

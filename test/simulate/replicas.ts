@@ -2,8 +2,10 @@
  * Replicas of the service on one database, in this process. Each is behind two proxies, to its callers and to
  * its database. To stop one abruptly, both are cut: nothing that it does afterwards reaches anyone.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import { oneDatabase } from '../../src/cells/installation.ts';
 import { connect, type Scrip } from '../../src/client.ts';
 import { readConfig } from '../../src/config.ts';
 import { type Service, startService } from '../../src/service.ts';
@@ -43,7 +45,13 @@ class Replica {
     const log = logTo((line) => {
       if (replica === null || !replica.#isCut) onBug(line);
     });
-    const service = await startService(config(env), database.url, null, log, sourcesOf(now));
+    const service = await startService(
+      config(env),
+      oneDatabase(database.url),
+      null,
+      log,
+      sourcesOf(now),
+    );
     const callers = new TcpProxy(`http://127.0.0.1:${service.port}`);
     await callers.open();
     const scrip = connect(callers.address, {

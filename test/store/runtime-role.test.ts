@@ -60,7 +60,10 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What is published or accepted by commands that run as the owner of the database. */
-const READ_ONLY = ['plans', 'plan_versions', 'rate_cards', 'clock_acceptances', 'event_cursors'];
+const READ_ONLY = [
+  ...['plans', 'plan_versions', 'rate_cards', 'clock_acceptances', 'event_cursors'],
+  'cells',
+];
 
 const COLUMNS = `select format('%s.%s', table_name, column_name) from information_schema.columns
   where table_name in (${TABLES}) and table_schema = 'public'`;

@@ -1,8 +1,10 @@
 /** The service of the simulation, on a database of its own, with a clock that the simulation sets. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { oneDatabase } from '../../src/cells/installation.ts';
 import { connect, type Scrip } from '../../src/client.ts';
 import { readConfig } from '../../src/config.ts';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
@@ -44,7 +46,7 @@ export async function startSimulatedService(
     await publishAt(url, plans, startsAt);
     const service = await startService(
       config,
-      url,
+      oneDatabase(url),
       plans,
       log,
       sourcesOf(() => now),

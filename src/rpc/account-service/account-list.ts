@@ -9,7 +9,7 @@ import {
 import { type AccountFilter, findAccounts } from '../../queries/account-pages.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
-import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { mergedPage, toCellPage } from '../call/merged-pages.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { accountInForce } from './accounts.ts';
 
@@ -27,30 +27,38 @@ export async function listAccounts(
 ): Promise<ListAccountsResponse> {
   const { filter, pageSize } = parseRequest(request);
   const list = ['accounts', canonicalJson(filter)];
-  const tokenOf = (accountId: string) => encodePageToken(list, accountId);
-  const { found, nextAfterId } = await findAccounts(
-    context.em(),
-    { ...filter, scope: access.permissions.accounts },
-    decodePageToken(list, request.pageToken, ACCOUNT_ID) ?? '',
-    pageSize + 1,
-  );
-  const { messages, nextPageToken } = toPage(
-    await Promise.all(
-      found.map(async ({ account, available }) => ({
-        ...(await accountInForce(context, account)),
-        available,
-      })),
-    ),
+  const scoped = { ...filter, scope: access.permissions.accounts };
+  const { messages, nextPageToken } = await mergedPage<AccountMessage, AccountMessage>(context, {
+    list,
+    accountId: '',
+    pageToken: request.pageToken,
     pageSize,
-    AccountMessage,
-    (message) => message,
-    ({ accountId }) => tokenOf(accountId),
-  );
-  return {
-    accounts: messages,
-    nextPageToken: nextPageToken || (nextAfterId === null ? '' : tokenOf(nextAfterId)),
-  };
+    keyPattern: ACCOUNT_ID,
+    read: async (cell, after) => {
+      const { found, nextAfterId } = await findAccounts(
+        cell.em(),
+        scoped,
+        after ?? '',
+        pageSize + 1,
+      );
+      const rows = await Promise.all(
+        found.map(async ({ account, available }) => ({
+          ...(await accountInForce(cell, account)),
+          available,
+        })),
+      );
+      const page = toCellPage(rows, pageSize, keyOf);
+      return { ...page, next: page.next ?? nextAfterId };
+    },
+    compare: (one, other) => (one.accountId < other.accountId ? -1 : 1),
+    keyOf,
+    codec: AccountMessage,
+    toMessage: (message) => message,
+  });
+  return { accounts: messages, nextPageToken };
 }
+
+const keyOf = ({ accountId }: AccountMessage): string => accountId;
 
 function parseRequest(request: ListAccountsRequest) {
   const { planId, availableAtMost } = request;

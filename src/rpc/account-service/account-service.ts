@@ -2,7 +2,7 @@
 import type { AccountServiceServer } from '../../gen/billing/v1/account_service.ts';
 import { handlersOf, type UnaryCall } from '../call/handlers.ts';
 import type { PreparedMutation } from '../call/mutation.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { ServiceContext, SharedContext } from '../service-context.ts';
 import { listAccounts } from './account-list.ts';
 import {
   closeAccount,
@@ -20,11 +20,14 @@ import { importAccount, sumImports } from './imports.ts';
 import { listPacks, offerPack, withdrawPack } from './packs.ts';
 import { resolvePurchase } from './resolve-purchase.ts';
 
-export function accountService(context: ServiceContext): AccountServiceServer {
+export function accountService(context: SharedContext): AccountServiceServer {
   const { mutation, submitting, unary } = handlersOf(context, 'billing.v1.AccountService');
   // A month that has ended is priced by the plan of its end: it gets its statement before that plan is left.
-  const closeStatements = ({ accountId }: PreparedMutation, { record }: UnaryCall) =>
-    context.statementCloser.close(accountId, record);
+  const closeStatements = (
+    { statementCloser }: ServiceContext,
+    { accountId }: PreparedMutation,
+    { record }: UnaryCall,
+  ) => statementCloser.close(accountId, record);
   return {
     openAccount: mutation('OpenAccount', openAccount),
     importAccount: mutation('ImportAccount', importAccount),

@@ -24,8 +24,10 @@ import { findCurrency } from '../../pricing/currencies.ts';
 import { parseMoney } from '../../pricing/money.ts';
 import type { Money } from '../../pricing/plan.ts';
 import { sumImportsOf } from '../../queries/import-sums.ts';
+import { mergeImportSums } from '../../queries/merge-import-sums.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
+import { readInCell } from '../call/in-cell.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { accountMessage } from '../messages/account.ts';
 import { balanceMessage } from '../messages/balance.ts';
@@ -203,7 +205,7 @@ function parseMonth({ month, overage, usage }: MonthRequest, check: FieldChecker
 }
 
 export async function sumImports(
-  { em, authorization }: ServiceContext,
+  context: ServiceContext,
   { accountIds }: SumImportsRequest,
   { access }: UnaryCall,
 ): Promise<SumImportsResponse> {
@@ -215,9 +217,14 @@ export async function sumImports(
   for (const accountId of accountIds.slice(0, ACCOUNTS_MAX)) check.accountId(accountId);
   check.throwIfInvalid();
   for (const accountId of accountIds) {
-    const denied = authorization.denyAccount(access, 'SumImports', accountId);
+    const denied = context.authorization.denyAccount(access, 'SumImports', accountId);
     if (denied instanceof Failure) throw denied;
   }
-  const sums = await sumImportsOf(em(), accountIds, access.permissions.accounts);
+  const { cells } = context;
+  const ofCells = Map.groupBy(accountIds, (accountId) => cells.nameOf(accountId));
+  const read = [...ofCells].map(([name, ids]) =>
+    readInCell(cells.named(name), ({ em }) => sumImportsOf(em(), ids, access.permissions.accounts)),
+  );
+  const sums = mergeImportSums((await Promise.all(read)).flat());
   return { sums: sums.map((ofPlan) => ({ ...ofPlan, paid: [...ofPlan.paid] })) };
 }

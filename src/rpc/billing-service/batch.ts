@@ -27,6 +27,7 @@ import type { Access } from '../call/access.ts';
 import { failureOf } from '../call/failure-of.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Answered, UnaryCall } from '../call/handlers.ts';
+import { serveInCell } from '../call/in-cell.ts';
 import { type PrepareMutation, submit, type Taking } from '../call/mutation.ts';
 import { toResponse } from '../call/replay.ts';
 import { detailsOf, statusCodeOf } from '../call/status.ts';
@@ -89,8 +90,10 @@ export async function batch(
   const limited = context.authorization.admitBatch(call.access, mutations.length);
   if (limited) return limited;
   const answers = atomic
-    ? await submitTogether(context, mutations, call)
-    : await submitAll(mutations, (mutation) => answerOne(context, mutation, call, context.lanes));
+    ? await serveInCell(context, accountOf(mutations), (cell) =>
+        submitTogether(cell, mutations, call),
+      )
+    : await submitAll(mutations, (mutation) => answerOne(context, mutation, call, null));
   return { response: encodeResponse(mutations, answers) };
 }
 
@@ -107,12 +110,16 @@ function checkAtomic(mutations: readonly Mutation[], check: FieldChecker) {
     );
 }
 
-/** Answers one mutation, which is recorded as a call of its own. Never rejects. */
+/** The account of an atomic batch. */
+const accountOf = (mutations: readonly Mutation[]): string =>
+  mutations.find(({ mutation }) => mutation)?.mutation?.value.accountId ?? '';
+
+/** Answers one mutation, which is recorded as a call of its own. Never rejects. `lanes` null: those of its account's cell. */
 async function answerOne(
   context: ServiceContext,
   { mutation, traceparent }: Mutation,
   call: UnaryCall,
-  lanes: Taking,
+  lanes: Taking | null,
 ): Promise<Answer> {
   const method = mutation ? methodOf(mutation) : '';
   const observed = new ObservedMutation(context, call.record, method, traceparent);
@@ -128,10 +135,13 @@ async function answerTo(
   context: ServiceContext,
   mutation: Mutation['mutation'],
   call: UnaryCall,
-  lanes: Taking,
+  lanes: Taking | null,
 ): Promise<Answer> {
   const prepared = prepare(context, call.access, mutation);
-  return prepared instanceof Failure ? prepared : await submit(context, prepared, call, lanes);
+  if (prepared instanceof Failure) return prepared;
+  return await serveInCell(context, prepared.accountId, (cell) =>
+    submit(cell, prepared, call, lanes ?? cell.lanes),
+  );
 }
 
 /**

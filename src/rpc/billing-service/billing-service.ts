@@ -1,7 +1,7 @@
 /** BillingService: its RPCs, each with the function that serves it. */
 import type { BillingServiceServer } from '../../gen/billing/v1/billing_service.ts';
 import { handlersOf } from '../call/handlers.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { SharedContext } from '../service-context.ts';
 import { getBalance } from './balance.ts';
 import { batch } from './batch.ts';
 import { charge, refund } from './charges.ts';
@@ -20,7 +20,7 @@ import {
   reserve,
 } from './reservations.ts';
 
-export function billingService(context: ServiceContext): BillingServiceServer {
+export function billingService(context: SharedContext): BillingServiceServer {
   const { mutation, submitting, unary, serverStream } = handlersOf(
     context,
     'billing.v1.BillingService',

@@ -2,7 +2,7 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 import { WireType } from '@bufbuild/protobuf/wire';
 import type { Failure } from '../../failure.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { SharedContext } from '../service-context.ts';
 
 /** The number of `account_id` in every request that has one at its beginning. */
 const ACCOUNT_FIELD = 1;
@@ -14,7 +14,7 @@ type Gate = (bytes: Buffer) => Failure | null;
 
 /** The gate for requests of the type `input`: what refuses one; null: nothing does. */
 export function accountGate(
-  { admission, overloadAnswer }: Pick<ServiceContext, 'admission' | 'overloadAnswer'>,
+  { admission, overloadAnswer }: Pick<SharedContext, 'admission' | 'overloadAnswer'>,
   input: DescMessage,
 ): Gate {
   const namesAccount = input.fields.some(

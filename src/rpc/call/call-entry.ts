@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import { severalTokens } from '../../authentication/failures.ts';
 import { Failure } from '../../failure.ts';
 import type { Identity } from '../../policy/identity.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { SharedContext } from '../service-context.ts';
 import { setAccess } from './access.ts';
 import { answerWith, toHeaders } from './answer.ts';
 import { callersSpanOf } from './callers-span.ts';
@@ -23,7 +23,7 @@ const REFLECTION_PATHS = '/grpc.reflection.';
 const OUR_PATHS = '/billing.v1.';
 
 export type EntryContext = Pick<
-  ServiceContext,
+  SharedContext,
   | 'authenticator'
   | 'authorization'
   | 'audit'

@@ -5,7 +5,7 @@ import type { Failure } from '../../failure.ts';
 import type { Identity } from '../../policy/identity.ts';
 import { CallRecord, OTHER_METHOD } from '../../telemetry/call-record.ts';
 import type { Parent } from '../../telemetry/tracing.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { SharedContext } from '../service-context.ts';
 import { isKnownPath } from './known-paths.ts';
 import { shorten } from './shorten.ts';
 import { statusCodeOf } from './status.ts';
@@ -14,7 +14,7 @@ const NOBODY = { caller: '', certificate: '' };
 
 /** `path` is such as "/billing.v1.BillingService/Reserve"; `identity` null: it is not known who calls. */
 export function recordRefusal(
-  { observers }: Pick<ServiceContext, 'observers'>,
+  { observers }: Pick<SharedContext, 'observers'>,
   path: string,
   identity: Pick<Identity, 'caller' | 'certificate'> | null,
   parent: Parent,

@@ -2,12 +2,12 @@
 import { Failure, internalFailure } from '../../failure.ts';
 import { toDatabaseFailure } from '../../pg/failures.ts';
 import type { CallRecord } from '../../telemetry/call-record.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { SharedContext } from '../service-context.ts';
 
 /** An error that is neither a Failure nor the database's is a bug: it is logged and not sent. */
 export function failureOf(
   error: unknown,
-  { log }: Pick<ServiceContext, 'log'>,
+  { log }: Pick<SharedContext, 'log'>,
   { method, methodOriginal, traceId, spanId }: CallRecord,
 ): Failure {
   const failure = error instanceof Failure ? error : toDatabaseFailure(error);

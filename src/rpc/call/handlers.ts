@@ -12,11 +12,12 @@ import type { ServedMethod } from '../../policy/methods.ts';
 import type { Permissions } from '../../policy/permissions.ts';
 import { findAccount } from '../../queries/accounts.ts';
 import type { CallRecord } from '../../telemetry/call-record.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { ServiceContext, SharedContext } from '../service-context.ts';
 import { type Access, accessOfStream, streamOf } from './access.ts';
 import { callersSpan } from './callers-span.ts';
 import { recordRefusal } from './early-refusal.ts';
 import { ACCOUNT_ID } from './field-checker.ts';
+import { serveInCell } from './in-cell.ts';
 import { type PreparedMutation, type PrepareMutation, submit } from './mutation.ts';
 import { type CallContext, ObservedCall } from './observed-call.ts';
 import type { Resume } from './open-streams.ts';
@@ -46,17 +47,21 @@ export type UnaryCall = {
 export type Write = (response: Uint8Array, resume?: Resume) => Promise<void>;
 
 /** Builds the handlers of one service, such as "billing.v1.BillingService": one function per kind of RPC. */
-export function handlersOf(context: ServiceContext, service: string) {
+export function handlersOf(shared: SharedContext, service: string) {
   /** A mutation that the lane of its account decides. `before` is done first; it throws its Failures. */
   const mutation = <Request, Response>(
     name: ServedMethod,
     prepare: PrepareMutation<Request>,
-    before?: (prepared: PreparedMutation, call: UnaryCall) => Promise<void>,
+    before?: (
+      context: ServiceContext,
+      prepared: PreparedMutation,
+      call: UnaryCall,
+    ) => Promise<void>,
   ) =>
-    submitting<Request, Response>(name, async (_, request, call) => {
+    submitting<Request, Response>(name, async (context, request, call) => {
       const prepared = prepare(request);
       if (prepared instanceof Failure) return prepared;
-      await before?.(prepared, call);
+      await before?.(context, prepared, call);
       const answer = await submit(context, prepared, call);
       return answer instanceof Failure ? answer : toAnswered(answer);
     });
@@ -70,19 +75,24 @@ export function handlersOf(context: ServiceContext, service: string) {
       call: UnaryCall,
     ) => Promise<Answered<Response> | Failure>,
   ) =>
-    unaryHandler(context, service, name, (request: Request, call) => serve(context, request, call));
+    unaryHandler(shared, service, name, (request: Request, call) =>
+      serveInCell(shared, accountIdOf(request), (context) => serve(context, request, call)),
+    );
 
   /** Any other RPC with one response. It throws its Failures. */
   const unary = <Request, Response>(
     name: ServedMethod,
     serve: (context: ServiceContext, request: Request, call: UnaryCall) => Promise<Response>,
   ) =>
-    unaryHandler<Request, Response>(context, service, name, async (request, call) => {
-      const { admission } = context;
+    unaryHandler<Request, Response>(shared, service, name, async (request, call) => {
+      const { admission } = shared;
       const inFlight = admission.enter(call.record.caller, null);
       try {
-        await checkScope(context, call.access, name, request);
-        return { response: await serve(context, request, call) };
+        const response = await serveInCell(shared, accountIdOf(request), async (context) => {
+          await checkScope(context, call.access, name, request);
+          return await serve(context, request, call);
+        });
+        return { response };
       } finally {
         admission.leave(inFlight, !call.isCancelled());
       }
@@ -104,24 +114,27 @@ export function handlersOf(context: ServiceContext, service: string) {
     ) => Promise<void>,
   ) =>
     streamHandler<Request, Response>(
-      context,
+      shared,
       service,
       name,
       async (request, write, cancelled, opened, record) => {
         let access = opened;
+        const accountId = accountIdOf(request);
         const permitted = () => {
-          const renewed = context.authorization.renew(access, name, accountIdOf(request));
+          const renewed = shared.authorization.renew(access, name, accountId);
           if (renewed instanceof Failure) throw renewed;
           access = renewed;
           return access.permissions;
         };
-        const checked: Write = async (response, resume) => {
-          permitted();
+        await serveInCell(shared, accountId, async (context) => {
+          const checked: Write = async (response, resume) => {
+            permitted();
+            await checkScope(context, access, name, request);
+            await write(response, resume);
+          };
           await checkScope(context, access, name, request);
-          await write(response, resume);
-        };
-        await checkScope(context, access, name, request);
-        await serve(context, request, checked, cancelled, permitted, record);
+          await serve(context, request, checked, cancelled, permitted, record);
+        });
       },
     );
 

@@ -9,7 +9,7 @@ import { attributesOfCall } from '../../telemetry/call-attributes.ts';
 import { CallRecord } from '../../telemetry/call-record.ts';
 import { type AttributesOf, LINKS_MAX } from '../../telemetry/spans.ts';
 import { failSpan, type SpanOf, spanContextOf } from '../../telemetry/tracing.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { SharedContext } from '../service-context.ts';
 import type { Access } from './access.ts';
 import { addressesOf } from './addresses.ts';
 import { callersSpan } from './callers-span.ts';
@@ -18,7 +18,7 @@ import { recordRequest } from './record-request.ts';
 import { isFault, statusCodeOf, toServiceError } from './status.ts';
 
 export type CallContext = Pick<
-  ServiceContext,
+  SharedContext,
   | 'tracing'
   | 'observers'
   | 'log'

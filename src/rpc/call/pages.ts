@@ -32,8 +32,12 @@ export function decodePageToken(
     list.every((argument, index) => argument === parts[index])
   )
     return key;
+  throw tokenRefused();
+}
+
+export function tokenRefused(): Failure {
   const description = 'must be next_page_token of a page of the same list with the same arguments';
-  throw new Failure('INVALID_FIELD', `page_token ${description}`, { field: 'page_token' }, [
+  return new Failure('INVALID_FIELD', `page_token ${description}`, { field: 'page_token' }, [
     { field: 'page_token', description },
   ]);
 }

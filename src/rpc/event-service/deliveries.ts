@@ -16,11 +16,11 @@ import {
   type ReplayDeliveryResponse,
 } from '../../gen/billing/v1/event_service.ts';
 import { findDeliveries } from '../../queries/deliveries.ts';
-import type { DeliveryState } from '../../store/tables/deliveries.ts';
+import type { Delivery, DeliveryState } from '../../store/tables/deliveries.ts';
 import { actorOf } from '../call/audit-log.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
-import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { mergedPage, toCellPage } from '../call/merged-pages.ts';
 import { deliveryMessage } from '../messages/event.ts';
 import type { ServiceContext } from '../service-context.ts';
 
@@ -34,7 +34,7 @@ const STATES = new Map<Delivery_State, DeliveryState | null>([
 const POSITION = /^[1-9]\d{0,17}$/;
 
 export async function listDeliveries(
-  { em }: ServiceContext,
+  context: ServiceContext,
   request: ListDeliveriesRequest,
   { access }: UnaryCall,
 ): Promise<ListDeliveriesResponse> {
@@ -46,20 +46,24 @@ export async function listDeliveries(
   const pageSize = check.pageSize(request.pageSize);
   check.throwIfInvalid();
   const list = ['deliveries', accountId, state ?? ''];
-  const below = decodePageToken(list, request.pageToken, POSITION);
-  const rows = await findDeliveries(
-    em(),
-    { state: state ?? null, accountId, scope: access.permissions.accounts },
-    below === null ? null : BigInt(below),
-    pageSize + 1,
-  );
-  const { messages, nextPageToken } = toPage(
-    rows,
+  const filter = { state: state ?? null, accountId, scope: access.permissions.accounts };
+  const keyOf = ({ event }: Delivery) => String(event.position);
+  const { messages, nextPageToken } = await mergedPage(context, {
+    list,
+    accountId,
+    pageToken: request.pageToken,
     pageSize,
-    DeliveryMessage,
-    deliveryMessage,
-    ({ event }) => encodePageToken(list, event.position),
-  );
+    keyPattern: POSITION,
+    read: async (cell, below) => {
+      const before = below === null ? null : BigInt(below);
+      const rows = await findDeliveries(cell.em(), filter, before, pageSize + 1);
+      return toCellPage(rows, pageSize, keyOf);
+    },
+    compare: (one, other) => other.event.at - one.event.at,
+    keyOf,
+    codec: DeliveryMessage,
+    toMessage: deliveryMessage,
+  });
   return { deliveries: messages, nextPageToken };
 }
 
@@ -87,7 +91,7 @@ export async function replayDelivery(
 const REPLAYED_MAX = 1_000;
 
 export async function replayDeadDeliveries(
-  { em, clock, audit }: ServiceContext,
+  { cells, audit }: ServiceContext,
   { accountId }: ReplayDeadDeliveriesRequest,
   { record, access }: UnaryCall,
 ): Promise<ReplayDeadDeliveriesResponse> {
@@ -95,7 +99,10 @@ export async function replayDeadDeliveries(
   if (accountId) check.accountId(accountId);
   check.throwIfInvalid();
   const of = { accountId, scope: access.permissions.accounts };
-  const replayed = await replayDead(em(), of, clock.now(), REPLAYED_MAX);
+  let replayed = 0;
+  // One after the other: all of them together have one limit.
+  for (const { em, clock } of cells.allOf(accountId))
+    replayed += await replayDead(em(), of, clock.now(), REPLAYED_MAX - replayed);
   audit.acted({ ...actorOf(record), method: 'ReplayDeadDeliveries', accountId });
   return { replayed };
 }

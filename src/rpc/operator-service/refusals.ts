@@ -63,7 +63,7 @@ const nameOf = ({ method }: RecentRefusal): string => method.slice(method.lastIn
 
 /** A caller that may not see every account sees nothing of calls whose account is not known. */
 async function visibleTo(
-  { em }: ServiceContext,
+  { cells }: ServiceContext,
   access: Access,
   refusals: readonly RecentRefusal[],
 ): Promise<readonly RecentRefusal[]> {
@@ -75,8 +75,14 @@ async function visibleTo(
     ({ accountId }) => accountId !== '' && isIdInScope(scope, accountId),
   );
   if (!needsAccount(scope)) return candidates;
-  const ids = [...new Set(candidates.map(({ accountId }) => accountId))];
-  const visible = new Set(await findIdsInScope(em(), scope, ids));
+  const idsOf = Map.groupBy(new Set(candidates.map(({ accountId }) => accountId)), (accountId) =>
+    cells.nameOf(accountId),
+  );
+  // What is not known of accounts whose cell is down is not shown.
+  const found = await Promise.all(
+    cells.reachable().map(({ cell, em }) => findIdsInScope(em(), scope, idsOf.get(cell) ?? [])),
+  );
+  const visible = new Set(found.flat());
   return candidates.filter(({ accountId }) => visible.has(accountId));
 }
 

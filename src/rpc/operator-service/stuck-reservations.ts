@@ -10,7 +10,7 @@ import { type AgePosition, findStuckReservations } from '../../queries/stuck-res
 import { ownerOf } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
-import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { mergedPage } from '../call/merged-pages.ts';
 import { reservationMessage } from '../messages/reservation.ts';
 import { durationMessage } from '../messages/time.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -24,7 +24,7 @@ const STATES = new Map<Reservation_State, 'ACTIVE' | 'EXPIRED'>([
 const POSITION = /^\d{1,15} [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function listStuckReservations(
-  { em, clock }: ServiceContext,
+  context: ServiceContext,
   request: ListStuckReservationsRequest,
   { access }: UnaryCall,
 ): Promise<ListStuckReservationsResponse> {
@@ -44,32 +44,37 @@ export async function listStuckReservations(
     String(olderThan),
     String(expiringWithin),
   ];
-  const after = decodePageToken(list, request.pageToken, POSITION);
-  const now = clock.now();
-  const page = await findStuckReservations(em(), {
-    state: state ?? 'ACTIVE',
+  const now = context.clock.now();
+  const { messages, nextPageToken } = await mergedPage(context, {
+    list,
     accountId,
-    madeBy: olderThan === null ? null : now - olderThan,
-    expiringBy: expiringWithin === null ? null : now + expiringWithin,
-    scope: access.permissions.accounts,
-    caller: ownerOf(access),
-    after: after === null ? null : toPosition(after),
-    limit: pageSize,
-  });
-  const tokenOf = ({ createdAt, reservationId }: AgePosition) =>
-    encodePageToken(list, `${createdAt} ${reservationId}`);
-  const { messages, nextPageToken } = toPage(
-    page.reservations,
+    pageToken: request.pageToken,
     pageSize,
-    StuckReservation,
-    (reservation) => stuckReservationMessage(reservation, now),
-    tokenOf,
-  );
-  return {
-    reservations: messages,
-    nextPageToken: nextPageToken || (page.next ? tokenOf(page.next) : ''),
-  };
+    keyPattern: POSITION,
+    read: async (cell, after) => {
+      const { reservations, next } = await findStuckReservations(cell.em(), {
+        state: state ?? 'ACTIVE',
+        accountId,
+        madeBy: olderThan === null ? null : now - olderThan,
+        expiringBy: expiringWithin === null ? null : now + expiringWithin,
+        scope: access.permissions.accounts,
+        caller: ownerOf(access),
+        after: after === null ? null : toPosition(after),
+        limit: pageSize,
+      });
+      return { rows: reservations, next: next && keyOf(next) };
+    },
+    compare: (one, other) =>
+      one.createdAt - other.createdAt || (one.reservationId < other.reservationId ? -1 : 1),
+    keyOf,
+    codec: StuckReservation,
+    toMessage: (reservation) => stuckReservationMessage(reservation, now),
+  });
+  return { reservations: messages, nextPageToken };
 }
+
+const keyOf = ({ createdAt, reservationId }: AgePosition): string =>
+  `${createdAt} ${reservationId}`;
 
 const stuckReservationMessage = (reservation: Reservation, now: number): StuckReservation => ({
   reservation: reservationMessage(reservation),

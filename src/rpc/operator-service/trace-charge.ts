@@ -13,6 +13,7 @@ import { ownerOf } from '../call/access.ts';
 import { encodeMessage } from '../call/codec.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
+import { readInCells } from '../call/in-cell.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { decodePageToken, encodePageToken, PAGE_BYTES_MAX, toPage } from '../call/pages.ts';
 import { candidateMessage, chargePathMessage } from '../messages/charge.ts';
@@ -34,12 +35,12 @@ export async function traceCharge(
   const list = ['charges', accountId, id.kind, id.value];
   const after = decodePageToken(list, request.pageToken, POSITION);
   const owner = ownerOf(access);
-  const { charges, truncated } = await findCharges(context.em(), {
-    id,
-    accountId,
-    scope: access.permissions.accounts,
-    caller: owner,
-  });
+  const scope = access.permissions.accounts;
+  const found = await readInCells(context, accountId, ({ em }) =>
+    findCharges(em(), { id, accountId, scope, caller: owner }),
+  );
+  const charges = found.flatMap((one) => one.charges).sort(inOrder);
+  const truncated = found.some((one) => one.truncated);
   if (charges.length === 0) throw await notFound(context, id, accountId);
   const page = charges.filter((found) => after === null || isAfter(found, after));
   const tokenOf = (found: FoundCharge) => encodePageToken(list, positionOf(found));
@@ -60,13 +61,14 @@ export async function traceCharge(
 
 /** The paths of the first of the charges, as many as one response can carry, and the last that was looked at. */
 async function loadPaths(
-  { em, clock, catalogue, traceUrlTemplate }: ServiceContext,
+  { cells, traceUrlTemplate }: ServiceContext,
   charges: readonly FoundCharge[],
   id: ChargeId,
   owner: string | null,
 ): Promise<{ readonly paths: ChargePath[]; readonly last: FoundCharge | null }> {
-  const now = clock.now();
   const graceMs = async (accountId: string): Promise<number> => {
+    const { em, clock, catalogue } = cells.of(accountId);
+    const now = clock.now();
     const account = await findAccount(em(), accountId);
     const plan = account && (await catalogue.findPlan(account.planId, now));
     return plan?.planAt(now).terms.reservation.graceMs ?? 0;
@@ -75,6 +77,8 @@ async function loadPaths(
   let last: FoundCharge | null = null;
   let bytes = 0;
   for (const found of charges) {
+    const { em, clock } = cells.of(found.key.accountId);
+    const now = clock.now();
     const path = await findChargePath(em(), found.key, now, graceMs);
     const message = chargePathMessage(path, { id, now, urlTemplate: traceUrlTemplate });
     bytes += encodeMessage(ChargePath, message).length;
@@ -125,11 +129,18 @@ function parseId(check: FieldChecker, accountId: string, id: TraceChargeRequest[
 const positionOf = ({ at, seq, key }: FoundCharge): string => `${at} ${seq} ${key.accountId}`;
 
 /** Charges are in the order of the time of their first entries, then of their seqs and accounts. */
-function isAfter({ at, seq, key }: FoundCharge, position: string): boolean {
-  const [time = '', number = '', accountId = ''] = position.split(' ');
-  if (at !== Number(time)) return at > Number(time);
-  if (seq !== BigInt(number)) return seq > BigInt(number);
-  return key.accountId > accountId;
+function inOrder(one: Place, other: Place): number {
+  if (one.at !== other.at) return one.at - other.at;
+  if (one.seq !== other.seq) return one.seq < other.seq ? -1 : 1;
+  if (one.key.accountId === other.key.accountId) return 0;
+  return one.key.accountId < other.key.accountId ? -1 : 1;
+}
+
+type Place = Pick<FoundCharge, 'at' | 'seq'> & { readonly key: { readonly accountId: string } };
+
+function isAfter(found: FoundCharge, position: string): boolean {
+  const [at = '', seq = '', accountId = ''] = position.split(' ');
+  return inOrder(found, { at: Number(at), seq: BigInt(seq), key: { accountId } }) > 0;
 }
 
 const NAMES: Readonly<Record<ChargeId['kind'], string>> = {

@@ -11,9 +11,9 @@ import { FieldChecker } from '../call/field-checker.ts';
 import { handlersOf } from '../call/handlers.ts';
 import { planMessage } from '../messages/plan.ts';
 import { rateCardMessage } from '../messages/rate-card.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { ServiceContext, SharedContext } from '../service-context.ts';
 
-export function planService(context: ServiceContext): PlanServiceServer {
+export function planService(context: SharedContext): PlanServiceServer {
   const { unary } = handlersOf(context, 'billing.v1.PlanService');
   return {
     listPlans: unary('ListPlans', listPlans),

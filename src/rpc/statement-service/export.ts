@@ -17,7 +17,9 @@ import {
 import type { CallRecord } from '../../telemetry/call-record.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
+import { readInCells } from '../call/in-cell.ts';
 import { loadAccount } from '../call/load-account.ts';
+import { mergeReads } from '../call/merge-reads.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { CSV, type FileFormat, JSON_LINES } from './export-file.ts';
 import { checkMonth } from './month.ts';
@@ -73,28 +75,33 @@ async function* statementsOfAccount(
 }
 
 async function* statementsOfPlan(
-  { em, clock, catalogue, statementCloser, stopping }: ServiceContext,
+  context: ServiceContext,
   { planId, toMonth }: Omit<PlanStatementsFilter, 'scope'>,
   from: string,
   cancelled: AbortSignal,
   permitted: () => Permissions,
 ): AsyncGenerator<readonly Statement[]> {
+  const { clock, catalogue, stopping } = context;
   const now = clock.now();
   if (!(await catalogue.findPlan(planId, now)))
     throw planNotFound(planId, await catalogue.findPlanIds(now));
   // The export of a month that has just ended is complete: statements not yet swept are closed first.
-  const failure = await statementCloser.closeAll(AbortSignal.any([cancelled, stopping]));
-  if (failure !== null) throw failure;
-  let after = { month: from, accountId: '' };
-  for (;;) {
-    const filter = { planId, toMonth, scope: permitted().accounts };
-    const statements = await findStatementsOfPlan(em(), filter, after, PAGE_SIZE);
-    yield statements;
-    const last = statements.at(-1);
-    if (!last || statements.length < PAGE_SIZE) return;
-    after = { month: last.month, accountId: last.accountId };
-  }
+  const ended = AbortSignal.any([cancelled, stopping]);
+  const failures = await readInCells(context, '', (cell) => cell.statementCloser.closeAll(ended));
+  for (const failure of failures) if (failure !== null) throw failure;
+  yield* mergeReads(
+    context.cells.all().map(({ em }) => async (last: Statement | null) => {
+      const after = { month: last?.month ?? from, accountId: last?.accountId ?? '' };
+      const filter = { planId, toMonth, scope: permitted().accounts };
+      return await findStatementsOfPlan(em(), filter, after, PAGE_SIZE);
+    }),
+    PAGE_SIZE,
+    (one, other) => (isBefore(one, other) ? -1 : 1),
+  );
 }
+
+const isBefore = (one: Statement, other: Statement): boolean =>
+  one.month === other.month ? one.accountId < other.accountId : one.month < other.month;
 
 const FORMATS: Readonly<Partial<Record<Format, FileFormat>>> = {
   [Format.CSV]: CSV,

@@ -1,12 +1,12 @@
 /** StatementService: its RPCs, each with the function that serves it. */
 import type { StatementServiceServer } from '../../gen/billing/v1/statement_service.ts';
 import { handlersOf } from '../call/handlers.ts';
-import type { ServiceContext } from '../service-context.ts';
+import type { SharedContext } from '../service-context.ts';
 import { exportStatements } from './export.ts';
 import { getStatement, listStatements } from './statements.ts';
 import { getUsage } from './usage.ts';
 
-export function statementService(context: ServiceContext): StatementServiceServer {
+export function statementService(context: SharedContext): StatementServiceServer {
   const { unary, serverStream } = handlersOf(context, 'billing.v1.StatementService');
   return {
     getStatement: unary('GetStatement', getStatement),

@@ -9,15 +9,18 @@ import {
 import { planNotFound } from '../../ledger/failures.ts';
 import { monthStart } from '../../ledger/month.ts';
 import { min } from '../../min.ts';
+import { mergeUsage } from '../../queries/merge-usage.ts';
 import {
   type Dimension,
   type Granularity,
   type RowKey,
   readUsage,
+  type UsageQuery,
   type UsageRow,
 } from '../../queries/usage-report.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
+import { readInCells } from '../call/in-cell.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -27,8 +30,7 @@ export async function getUsage(
   request: GetUsageRequest,
   { access }: UnaryCall,
 ): Promise<GetUsageResponse> {
-  const { em, clock } = context;
-  const now = clock.now();
+  const now = context.clock.now();
   const asked = parseRequest(request, now);
   const { of, from, to, granularity, groupBy, label, pageSize } = asked;
   // Without the period: where it ends by itself, the next page may be of a later hour.
@@ -41,16 +43,15 @@ export async function getUsage(
     await loadAccount(context, of.accountId);
     await context.usage.catchUp(of.accountId);
   } else if (of) await requirePlan(context, of.planId, now);
-  const report = await readUsage(
-    em(),
-    {
-      ...{ of, from, to, granularity, groupBy, label },
-      scope: access.permissions.accounts,
-      after: after === null ? null : (JSON.parse(after) as RowKey),
-      limit: pageSize,
-    },
-    now,
-  );
+  const query: UsageQuery = {
+    ...{ of, from, to, granularity, groupBy, label },
+    scope: access.permissions.accounts,
+    after: after === null ? null : (JSON.parse(after) as RowKey),
+    limit: pageSize,
+  };
+  const accountId = of && 'accountId' in of ? of.accountId : '';
+  const reports = await readInCells(context, accountId, ({ em }) => readUsage(em(), query, now));
+  const report = mergeUsage(query, reports);
   const { messages, nextPageToken } = toPage(
     report.rows,
     pageSize,

@@ -3,6 +3,7 @@ import { entityOf } from '../../pg/entity.ts';
 import { accounts } from './accounts.ts';
 import { budgetCounters } from './budgets.ts';
 import { callerQuotas } from './caller-quotas.ts';
+import { cells } from './cells.ts';
 import { clockAcceptances } from './clock-acceptances.ts';
 import { clockHeartbeats } from './clock-heartbeats.ts';
 import { customPacks } from './custom-packs.ts';
@@ -45,6 +46,7 @@ export const tables = [
   clockHeartbeats,
   clockAcceptances,
   verifyRuns,
+  cells,
 ] as const;
 
 export const entities = {
@@ -70,4 +72,5 @@ export const entities = {
   clockHeartbeats: entityOf(clockHeartbeats),
   clockAcceptances: entityOf(clockAcceptances),
   verifyRuns: entityOf(verifyRuns),
+  cells: entityOf(cells),
 };

@@ -1,0 +1,95 @@
+/**
+ * Finds the cell of an account among those that run. A cell that cannot be used at the moment is named in the
+ * failure of the calls on its accounts, and concerns no others.
+ */
+import { Failure } from '../failure.ts';
+import type { CellMap } from './cell-map.ts';
+import { slotOf } from './slot.ts';
+
+export const cellUnavailable = (cell: string): Failure =>
+  new Failure(
+    'DATABASE_UNAVAILABLE',
+    `cell ${cell} cannot be used at the moment; retry with the same request id`,
+    { cell },
+  );
+
+/** The failure of a call on an account of this cell. */
+export const inCell = (failure: Failure, cell: string): Failure =>
+  failure.reason === 'DATABASE_UNAVAILABLE' && !('cell' in failure.metadata)
+    ? cellUnavailable(cell)
+    : failure;
+
+export class CellRouter<Cell> {
+  readonly names: readonly string[];
+  readonly #map: CellMap;
+  readonly #running = new Map<string, Cell>();
+  /** Of those that run. */
+  readonly #unreachable = new Set<string>();
+  /** Where there is one cell, nothing has to be looked up. */
+  #only: Cell | null = null;
+
+  constructor(names: readonly string[], map: CellMap) {
+    this.names = names;
+    this.#map = map;
+  }
+
+  get isOne(): boolean {
+    return this.names.length === 1;
+  }
+
+  /** The cell runs from now on. */
+  add(name: string, cell: Cell) {
+    this.#running.set(name, cell);
+    if (this.isOne) this.#only = cell;
+  }
+
+  /** Whether the database of a cell answers. Of the only cell every call finds out by itself. */
+  report(name: string, isReachable: boolean) {
+    if (isReachable) this.#unreachable.delete(name);
+    else this.#unreachable.add(name);
+  }
+
+  /** The name of the account's cell. */
+  nameOf(accountId: string): string {
+    return this.isOne ? (this.names[0] as string) : (this.#map.cells[slotOf(accountId)] as string);
+  }
+
+  /** The account's cell. Throws DATABASE_UNAVAILABLE, which names it, while it cannot be used. */
+  of(accountId: string): Cell {
+    return this.#only ?? this.named(this.nameOf(accountId));
+  }
+
+  named(name: string): Cell {
+    if (this.#only) return this.#only;
+    const cell = this.#unreachable.has(name) ? undefined : this.#running.get(name);
+    if (cell === undefined) throw cellUnavailable(name);
+    return cell;
+  }
+
+  /** Of what every cell has, such as the plans. Throws DATABASE_UNAVAILABLE while none can be used. */
+  any(): Cell {
+    return this.#only ?? this.reachable()[0] ?? this.named(this.names[0] as string);
+  }
+
+  /** All cells, in the order of the configuration. Throws DATABASE_UNAVAILABLE, which names the first that is missing. */
+  all(): readonly Cell[] {
+    return this.names.map((name) => this.named(name));
+  }
+
+  /** The account's cell, or all of them where the account is empty. */
+  allOf(accountId: string): readonly Cell[] {
+    return accountId === '' ? this.all() : [this.of(accountId)];
+  }
+
+  /** Those that can be used at the moment. */
+  reachable(): readonly Cell[] {
+    return this.names.flatMap((name) =>
+      this.#only || !this.#unreachable.has(name) ? (this.#running.get(name) ?? []) : [],
+    );
+  }
+
+  /** Those that were started, reachable or not. */
+  get running(): readonly Cell[] {
+    return [...this.#running.values()];
+  }
+}

@@ -1,0 +1,49 @@
+/** Serves calls with the context of their account's cell. A cell that cannot be used is named in the failure. */
+import { inCell } from '../../cells/cell-router.ts';
+import { Failure } from '../../failure.ts';
+import { toDatabaseFailure } from '../../pg/failures.ts';
+import type { ServiceContext, SharedContext } from '../service-context.ts';
+
+/** Calls `serve` with the account's cell; with any cell where the account is empty. */
+export function serveInCell<Result>(
+  { cells }: SharedContext,
+  accountId: string,
+  serve: (context: ServiceContext) => Promise<Result>,
+): Promise<Result> {
+  // Every call comes here: with one cell it is served at once.
+  if (cells.isOne || accountId === '') return serve(cells.any());
+  return naming(cells.of(accountId), serve);
+}
+
+/** What a read finds in the account's cell; where the account is empty, in each cell, in their order. */
+export async function readInCells<Result>(
+  { cells }: SharedContext,
+  accountId: string,
+  read: (context: ServiceContext) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const all = cells.allOf(accountId);
+  if (cells.isOne) return await Promise.all(all.map(read));
+  return await Promise.all(all.map((cell) => naming(cell, read)));
+}
+
+/** Calls `read` with a cell. */
+export function readInCell<Result>(
+  context: ServiceContext,
+  read: (context: ServiceContext) => Promise<Result>,
+): Promise<Result> {
+  return context.cells.isOne ? read(context) : naming(context, read);
+}
+
+/** The failure of a cell's database, returned or thrown, names the cell. */
+async function naming<Result>(
+  context: ServiceContext,
+  serve: (context: ServiceContext) => Promise<Result>,
+): Promise<Result> {
+  try {
+    const result = await serve(context);
+    return result instanceof Failure ? (inCell(result, context.cell) as Result) : result;
+  } catch (error) {
+    const failure = error instanceof Failure ? error : toDatabaseFailure(error);
+    throw failure ? inCell(failure, context.cell) : error;
+  }
+}

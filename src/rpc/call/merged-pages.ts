@@ -1,0 +1,122 @@
+/**
+ * Pages of lists over several cells. Every cell gives its rows in its own order, and the merged list keeps it: a page
+ * token holds the key of each cell, so that no row is left out or shown twice, whatever the sort order of a database
+ * is. With one cell a token holds one key.
+ */
+import type { ServiceContext } from '../service-context.ts';
+import type { Codec } from './codec.ts';
+import { encodeMessage } from './codec.ts';
+import { readInCells } from './in-cell.ts';
+import { decodePageToken, encodePageToken, PAGE_BYTES_MAX, tokenRefused } from './pages.ts';
+
+/** Rows of a cell, in its order. `next`: the key after which its next page begins; null: there are no more. */
+export type CellPage<Row> = { readonly rows: readonly Row[]; readonly next: string | null };
+
+/** The page of up to `pageSize + 1` rows: the one too many tells that there is a next page. */
+export const toCellPage = <Row>(
+  rows: readonly Row[],
+  pageSize: number,
+  keyOf: (row: Row) => string,
+): CellPage<Row> => {
+  const shown = rows.slice(0, pageSize);
+  const last = shown.at(-1);
+  return { rows: shown, next: last && rows.length > pageSize ? keyOf(last) : null };
+};
+
+export type MergedList<Row, Message> = {
+  /** The name of the list, followed by the arguments that select its rows. */
+  readonly list: readonly string[];
+  /** Empty: of all accounts. */
+  readonly accountId: string;
+  readonly pageToken: string;
+  readonly pageSize: number;
+  readonly keyPattern: RegExp;
+  /** The rows of a cell after a key; from the first if it is null. */
+  readonly read: (cell: ServiceContext, after: string | null) => Promise<CellPage<Row>>;
+  /** Below 0: the first row comes before the second one. */
+  readonly compare: (one: Row, other: Row) => number;
+  readonly keyOf: (row: Row) => string;
+  readonly codec: Codec<Message>;
+  readonly toMessage: (row: Row) => Message;
+};
+
+/** A page of the rows of all cells. Throws INVALID_FIELD where the token was made for another list. */
+export async function mergedPage<Row, Message>(
+  context: ServiceContext,
+  merged: MergedList<Row, Message>,
+): Promise<{ readonly messages: Message[]; readonly nextPageToken: string }> {
+  const { list, accountId, pageSize, read, compare, keyOf, codec, toMessage } = merged;
+  const { isOne } = context.cells;
+  const after = isOne ? oneKey(context, merged) : keysOf(merged);
+  const pages = await readInCells(context, accountId, async (cell) => ({
+    cell: cell.cell,
+    ...(await read(cell, after.get(cell.cell) ?? null)),
+  }));
+  const keys = new Map(after);
+  const messages: Message[] = [];
+  let bytes = 0;
+  const heads = pages.map((page) => ({ ...page, at: 0 }));
+  while (messages.length < pageSize) {
+    const first = firstOf(heads, compare);
+    if (!first) break;
+    const message = toMessage(first.row);
+    bytes += encodeMessage(codec, message).length;
+    if (bytes > PAGE_BYTES_MAX && messages.length > 0) break;
+    messages.push(message);
+    keys.set(first.head.cell, keyOf(first.row));
+    first.head.at += 1;
+  }
+  let isLast = true;
+  for (const { cell, rows, at, next } of heads) {
+    isLast &&= at === rows.length && next === null;
+    if (at === rows.length && next !== null) keys.set(cell, next);
+  }
+  return { messages, nextPageToken: isLast ? '' : encodePageToken(list, formatKeys(keys, isOne)) };
+}
+
+type Head<Row> = CellPage<Row> & { readonly cell: string; at: number };
+
+/** The row that comes first; null: there is none, or it is not known, because a cell has more than was read. */
+function firstOf<Row>(
+  heads: readonly Head<Row>[],
+  compare: (one: Row, other: Row) => number,
+): { readonly head: Head<Row>; readonly row: Row } | null {
+  let first: { readonly head: Head<Row>; readonly row: Row } | null = null;
+  for (const head of heads) {
+    const row = head.rows[head.at];
+    if (row === undefined) {
+      if (head.next !== null) return null;
+    } else if (!first || compare(row, first.row) < 0) first = { head, row };
+  }
+  return first;
+}
+
+type Token = Pick<MergedList<unknown, unknown>, 'list' | 'pageToken' | 'keyPattern'>;
+
+function oneKey({ cell }: ServiceContext, token: Token): ReadonlyMap<string, string> {
+  const key = decodePageToken(token.list, token.pageToken, token.keyPattern);
+  return new Map(key === null ? [] : [[cell, key]]);
+}
+
+/** The key of each cell that has shown rows. */
+function keysOf({ list, pageToken, keyPattern }: Token): ReadonlyMap<string, string> {
+  const text = decodePageToken(list, pageToken);
+  if (text === null) return new Map();
+  const keys = parseKeys(text);
+  if (!keys || [...keys.values()].some((key) => !keyPattern.test(key))) throw tokenRefused();
+  return keys;
+}
+
+const formatKeys = (keys: ReadonlyMap<string, string>, isOne: boolean): string =>
+  isOne ? ([...keys.values()][0] ?? '') : JSON.stringify([...keys]);
+
+function parseKeys(text: string): ReadonlyMap<string, string> | null {
+  try {
+    const pairs: unknown = JSON.parse(text);
+    const isPair = (pair: unknown): pair is [string, string] =>
+      Array.isArray(pair) && pair.length === 2 && pair.every((part) => typeof part === 'string');
+    return Array.isArray(pairs) && pairs.every(isPair) ? new Map(pairs) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,97 @@
+/** Lists over several cells: whatever the pages are, every row is in one of them, in the order of its cell. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { wholeSlots } from '../../src/cells/cell-map.ts';
+import { CellRouter } from '../../src/cells/cell-router.ts';
+import { Account } from '../../src/gen/billing/v1/account_service.ts';
+import { mergeReads } from '../../src/rpc/call/merge-reads.ts';
+import { type CellPage, mergedPage } from '../../src/rpc/call/merged-pages.ts';
+import type { ServiceContext } from '../../src/rpc/service-context.ts';
+
+/** Rows of cells; a row that is negative is passed over, as one that a filter leaves out. */
+const cellsOfRows = fc.array(fc.array(fc.integer({ min: -20, max: 60 }), { maxLength: 30 }), {
+  minLength: 1,
+  maxLength: 4,
+});
+
+/** A list whose cells look at `lookedAt` rows for a page at most. The key of a row is its place. */
+async function pageThrough(
+  cells: readonly (readonly number[])[],
+  pageSize: number,
+  lookedAt: number,
+) {
+  const names = cells.map((_, index) => `cell-${index}`);
+  const router = new CellRouter<ServiceContext>(names, { version: 1, cells: wholeSlots('cell-0') });
+  for (const name of names) router.add(name, { cell: name, cells: router } as ServiceContext);
+  const rowsOf = new Map(names.map((name, index) => [name, cells[index] ?? []]));
+  type Row = { readonly value: number; readonly key: number };
+  const read = async ({ cell }: ServiceContext, after: string | null): Promise<CellPage<Row>> => {
+    const all = rowsOf.get(cell) ?? [];
+    const from = after === null ? 0 : Number(after) + 1;
+    const rows: Row[] = [];
+    for (let key = from; key < all.length; key++) {
+      if (key - from === lookedAt || rows.length === pageSize)
+        return { rows, next: String(key - 1) };
+      const value = all[key] as number;
+      if (value >= 0) rows.push({ value, key });
+    }
+    return { rows, next: null };
+  };
+  const pages: number[][] = [];
+  for (let token = ''; ; ) {
+    const page: { messages: Account[]; nextPageToken: string } = await mergedPage(router.any(), {
+      ...{ list: ['rows'], accountId: '', pageToken: token, pageSize, keyPattern: /^\d+$/, read },
+      compare: (one, other) => one.value - other.value,
+      keyOf: ({ key }) => String(key),
+      codec: Account,
+      toMessage: ({ value }) => Account.fromPartial({ displayName: String(value) }),
+    });
+    pages.push(page.messages.map(({ displayName }) => Number(displayName)));
+    token = page.nextPageToken;
+    if (token === '') return pages;
+  }
+}
+
+const page = fc.integer({ min: 1, max: 7 });
+
+test('pages have every row once, and none is larger than asked for', async () => {
+  await fc.assert(
+    fc.asyncProperty(cellsOfRows, page, page, async (cells, pageSize, lookedAt) => {
+      const pages = await pageThrough(cells, pageSize, lookedAt);
+      const shown = cells.flat().filter((row) => row >= 0);
+      expect(pages.flat().sort((a, b) => a - b)).toEqual(shown.sort((a, b) => a - b));
+      for (const rows of pages) expect(rows.length).toBeLessThanOrEqual(pageSize);
+    }),
+  );
+});
+
+const sorted = cellsOfRows.map((cells) =>
+  cells.map((rows) => rows.map(Math.abs).toSorted((a, b) => a - b)),
+);
+
+test('where the rows of each cell are in order, so are all', async () => {
+  await fc.assert(
+    fc.asyncProperty(sorted, page, page, async (cells, pageSize, lookedAt) => {
+      const rows = (await pageThrough(cells, pageSize, lookedAt)).flat();
+      expect(rows).toEqual(rows.toSorted((a, b) => a - b));
+    }),
+  );
+});
+
+test('an export reads every row of every cell, in order', async () => {
+  await fc.assert(
+    fc.asyncProperty(sorted, page, async (cells, pageSize) => {
+      const reads = cells.map((rows) => {
+        let from = 0;
+        return async () => {
+          const read = rows.slice(from, from + pageSize);
+          from += pageSize;
+          return read;
+        };
+      });
+      const rows: number[] = [];
+      for await (const some of mergeReads(reads, pageSize, (a, b) => a - b)) rows.push(...some);
+      expect(rows).toEqual(cells.flat().toSorted((a, b) => a - b));
+    }),
+  );
+});
