@@ -89,7 +89,7 @@ test('npm start runs the sources where the development dependencies are installe
 test('npm run verify and npm run scrip find the database and the plan files', async () => {
   const verified = await installation.run(['npm', 'run', '--silent', 'verify']);
   expect(verified).toMatchObject({ code: 0, stderr: '' });
-  expect(verified.stdout).toMatch(/^verify: ok \(2 accounts, /);
+  expect(verified.stdout).toMatch(/^verify: ok \(3 accounts, /);
 
   const scrip = ['npm', 'run', '--silent', 'scrip', '--', 'plans'];
   const listed = await installation.run([...scrip, 'list']);

@@ -128,6 +128,7 @@ describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
     const files = filesIn((await ask(version, { $case: 'fileByFilename', value }))[0]);
     expect(files.map(({ name }) => name).toSorted()).toEqual([
       'billing/v1/account_service.proto',
+      'billing/v1/budget.proto',
       'billing/v1/ledger.proto',
       'billing/v1/pricing.proto',
       'google/protobuf/duration.proto',
