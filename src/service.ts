@@ -4,7 +4,7 @@ import type { Admin } from './admin/admin.ts';
 import { type Authentication, startAuthentication } from './authentication/authentication.ts';
 import { CellRouter } from './cells/cell-router.ts';
 import type { Installation } from './cells/installation.ts';
-import { systemTimeSources, type TimeSources } from './clock/replica-clock.ts';
+import { HOST_TIME_SOURCES, type TimeSources } from './clock/replica-clock.ts';
 import type { Config } from './config.ts';
 import type { WebConsole } from './console/web-console.ts';
 import { connectStripe } from './payments/stripe.ts';
@@ -80,8 +80,7 @@ export async function startService(
   isToBeSandbox = false,
 ): Promise<Service> {
   const ledgerOptions = { config, installation, planFiles, log, sources, isToBeSandbox };
-  const ledgers = await openLedgers(ledgerOptions);
-  const [first] = ledgers as readonly [Ledger];
+  let ledgers: readonly Ledger[] = [];
   const metrics = startMetrics(config);
   let policy: PolicySource | null = null;
   let authentication: Authentication | null = null;
@@ -103,7 +102,7 @@ export async function startService(
     const observers = new Observers();
     observers.add(new CallLog(log, isFaultName));
     if (metrics.exports.isOn) observers.add(metrics.work);
-    const { host, monotonic } = { ...systemTimeSources(first.em), ...sources };
+    const { host, monotonic } = { ...HOST_TIME_SOURCES, ...sources };
     policy = await openPolicy(config, log, async ({ file }) => {
       await authentication?.setTokenIssuers(file.issuers);
     });
@@ -113,6 +112,8 @@ export async function startService(
       log,
       now: host,
     });
+    ledgers = await openLedgers(ledgerOptions);
+    const [first] = ledgers as readonly [Ledger];
     sandbox = await startSandbox(config, first, log);
     const ownConfig = { ...config, ...sandbox?.config };
     const stripe = connectStripe(ownConfig, tracing, observers);

@@ -198,9 +198,14 @@ async function takeSample({ em, sources }: ReplicaClockOptions): Promise<Sample>
 /** The clocks of the service: the database is asked in an SQL statement of its own. */
 export const systemTimeSources = (em: () => Em): TimeSources => ({
   database: () => readDatabaseTime(em()),
+  ...HOST_TIME_SOURCES,
+});
+
+/** Those that need no database. */
+export const HOST_TIME_SOURCES: Omit<TimeSources, 'database'> = {
   host: () => Date.now(),
   monotonic: () => performance.now(),
-});
+};
 
 /** The process may lose the processor between two clocks, so the monotonic clock is read on both sides. */
 function readHost({ host, monotonic }: TimeSources): Reading {
