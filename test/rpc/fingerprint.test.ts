@@ -19,6 +19,7 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
 import * as accountService from '../../src/gen/billing/v1/account_service.ts';
 import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
+import * as budget from '../../src/gen/billing/v1/budget.ts';
 import { mapOf } from '../../src/map-of.ts';
 import { fingerprint } from '../../src/rpc/call/fingerprint.ts';
 
@@ -29,7 +30,11 @@ type Codec = {
 
 const image = readFileSync(new URL('../../src/gen/descriptor.binpb', import.meta.url));
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, image));
-const codecs: Readonly<Record<string, unknown>> = { ...billingService, ...accountService };
+const codecs: Readonly<Record<string, unknown>> = {
+  ...billingService,
+  ...accountService,
+  ...budget,
+};
 
 /** The requests of all mutations that Batch accepts. */
 const requests = registry
@@ -38,6 +43,11 @@ const requests = registry
 
 /** A field of a request, where a test changes the order of a map or a value. */
 type Field = { readonly path: string; readonly kind: 'map' | 'value' };
+
+/** What does not change what is asked for: the name of an import's file, and whether it is written. */
+const NO_CONTENT = ['ImportAccountRequest.file', 'ImportAccountRequest.validateOnly'];
+const isNoContent = (path: string): boolean =>
+  path.endsWith('.notAfter') || NO_CONTENT.includes(path);
 
 /** Every map and every value of a message and of the messages in it. */
 function fieldsOf(message: DescMessage, path: string = message.name): Field[] {
@@ -108,7 +118,7 @@ const maps = requests.flatMap((message) =>
 );
 const values = requests.flatMap((message) =>
   fieldsOf(message)
-    .filter(({ kind, path }) => kind === 'value' && !path.endsWith('.notAfter'))
+    .filter(({ kind, path }) => kind === 'value' && !isNoContent(path))
     .map(({ path }) => ({ path, message })),
 );
 
@@ -153,6 +163,13 @@ describe('the fingerprint', () => {
     expect(fingerprintOf(message, { ...built, notAfter: undefined })).toBe(
       fingerprintOf(message, built),
     );
+  });
+
+  test.each(NO_CONTENT)('does not depend on %s', (path) => {
+    const message = registry.getMessage('billing.v1.ImportAccountRequest')!;
+    const [one, other] = [build(message, ''), build(message, `${path}=value`)];
+    expect(other).not.toEqual(one);
+    expect(fingerprintOf(message, other)).toBe(fingerprintOf(message, one));
   });
 
   test('depends on the order of usages, which are a list', () => {
