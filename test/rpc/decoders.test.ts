@@ -8,6 +8,7 @@ import { ScripError } from '../../src/client.ts';
 import { Failure } from '../../src/failure.ts';
 import * as accountService from '../../src/gen/billing/v1/account_service.ts';
 import * as billingService from '../../src/gen/billing/v1/billing_service.ts';
+import * as budget from '../../src/gen/billing/v1/budget.ts';
 import * as eventService from '../../src/gen/billing/v1/event_service.ts';
 import * as operatorService from '../../src/gen/billing/v1/operator_service.ts';
 import * as planService from '../../src/gen/billing/v1/plan_service.ts';
@@ -27,6 +28,7 @@ type Codec = {
 };
 const codecs: Readonly<Record<string, unknown>> = {
   ...accountService,
+  ...budget,
   ...billingService,
   ...eventService,
   ...operatorService,
@@ -37,9 +39,13 @@ const codecOf = ({ name }: DescMessage) => codecs[name] as Codec;
 
 /** Instants are stored in milliseconds; requests that only compare them may be finer. */
 const isRounded = ({ name }: DescMessage) =>
-  ['StreamHistoryRequest', 'ListEntriesRequest', 'GetPastBalanceRequest', 'BatchRequest'].includes(
-    name,
-  );
+  [
+    'StreamHistoryRequest',
+    'ListEntriesRequest',
+    'GetPastBalanceRequest',
+    'GetUsageRequest',
+    'BatchRequest',
+  ].includes(name);
 
 /** not_after is compared and not stored: it may be finer, and is no part of the fingerprint. */
 const withoutNotAfter = <Sent extends Message>(sent: Sent): Sent =>
