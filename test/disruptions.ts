@@ -36,6 +36,33 @@ export async function waitForBlockedSessions(databaseUrl: string, sessions = 1):
 }
 
 /**
+ * Ends the sessions that wait for a lock, as a failover would, until `isDone`. Other work can be what waits first, so
+ * once may end another's session.
+ */
+export async function cutBlockedUntil(databaseUrl: string, isDone: () => boolean): Promise<void> {
+  while (!isDone())
+    await execute(
+      databaseUrl,
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+}
+
+/** Ends the sessions that wait for a lock until a call has ended, and what it ended with. */
+export async function cutUntilEnded<Result>(
+  databaseUrl: string,
+  call: Promise<Result>,
+): Promise<Result> {
+  let hasEnded = false;
+  const ended = call.finally(() => {
+    hasEnded = true;
+  });
+  ended.catch(() => {});
+  await cutBlockedUntil(databaseUrl, () => hasEnded);
+  return await ended;
+}
+
+/**
  * Resolves when the service has received all calls and cancellations that this client sent before.
  * They arrive through the same connection as this call, in order.
  */

@@ -7,7 +7,12 @@ import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
 import { SPANS, type SpanName } from '../../src/telemetry/spans.ts';
 import { defined, INSPECT } from '../accounts.ts';
-import { lockAccount, waitForBlockedSessions } from '../disruptions.ts';
+import {
+  cutBlockedUntil,
+  cutUntilEnded,
+  lockAccount,
+  waitForBlockedSessions,
+} from '../disruptions.ts';
 import { answers, Receiver } from '../events/receiver.ts';
 import { CHECKOUT } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
@@ -64,16 +69,6 @@ async function open(credits: bigint): Promise<string> {
 const charge = (accountId: string, id = requestId(), metadata = new Metadata()) =>
   scrip.billing.charge({ accountId, requestId: id, credits: 1n }, { metadata });
 
-/** Ends the sessions that wait for a lock, as a failover would. */
-async function cutBlocked() {
-  await waitForBlockedSessions(databaseUrl);
-  await execute(
-    databaseUrl,
-    `select pg_terminate_backend(pid) from pg_stat_activity
-     where datname = current_database() and wait_event_type = 'Lock'`,
-  );
-}
-
 type TableLock = 'grants in access exclusive' | 'entries in exclusive';
 
 async function lockTable(lock: TableLock): Promise<pg.Client> {
@@ -86,19 +81,17 @@ async function lockTable(lock: TableLock): Promise<pg.Client> {
 /** What becomes of a call whose session is cut while it waits to read or write a table. */
 async function withoutTable<Result>(lock: TableLock, start: () => Promise<Result>) {
   const locker = await lockTable(lock);
-  const result = start();
-  await cutBlocked();
+  const result = await cutUntilEnded(databaseUrl, start());
   await locker.end();
-  return await result;
+  return result;
 }
 
 /** What a call of an account whose row is locked ends with, if its session is cut. */
 async function whileLocked<Result>(accountId: string, start: () => Promise<Result>) {
   const unlock = await lockAccount(databaseUrl, accountId);
-  const result = start();
-  await cutBlocked();
+  const result = await cutUntilEnded(databaseUrl, start());
   await unlock();
-  return await result;
+  return result;
 }
 
 /** Calls of every kind. */
@@ -211,8 +204,7 @@ async function sweepAndClose() {
     const sql = `update accounts set ${column} = date_trunc('month', now()) where account_id = $1`;
     const locker = await lockTable('grants in access exclusive');
     await execute(databaseUrl, sql, [accountId]);
-    // Other work can be what waits, too. The sweeper tries again, and is cut again, until its failure is exported.
-    while (!hasFailed(name)) await cutBlocked();
+    await cutBlockedUntil(databaseUrl, () => hasFailed(name));
     await locker.end();
     await collector.find(name, (span) => attribute(span, 'scrip.accounts.done') === 1);
   }

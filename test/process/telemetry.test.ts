@@ -4,9 +4,14 @@ import { Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { VERSION } from '../../src/telemetry/version.ts';
-import { lockAccount, waitForBlockedSessions, waitUntilReceived } from '../disruptions.ts';
+import {
+  cutUntilEnded,
+  lockAccount,
+  waitForBlockedSessions,
+  waitUntilReceived,
+} from '../disruptions.ts';
 import { Receiver } from '../events/receiver.ts';
-import { createDatabase, execute } from '../postgres.ts';
+import { createDatabase } from '../postgres.ts';
 import { requestId } from '../service.ts';
 import { attribute, Collector, ERROR, SERVER, type Span } from './collector.ts';
 import { end, logOf, type Replica, SOON, startReplica } from './replica.ts';
@@ -184,10 +189,8 @@ describe('with a collector', () => {
     const unlock = await lockAccount(databaseUrl, accountId);
     // Not enough credits: not decided on a cached account, so that it is locked.
     const failing = charge(5_000n, failedIn);
-    await waitForBlockedSessions(databaseUrl);
-    await cutBlocked(databaseUrl);
+    await cutUntilEnded(databaseUrl, failing);
     await unlock();
-    await failing;
     const name = 'billing.v1.BillingService/Charge';
     const refused = await collector.find(name, (span) => span.traceId === refusedIn);
     const failed = await collector.find(name, (span) => span.traceId === failedIn);
@@ -245,14 +248,6 @@ describe('with a collector', () => {
     expect(collector.named('billing.v1.BillingService/GetBalance', traceId)).toHaveLength(1);
   });
 });
-
-/** Ends the sessions that wait for a lock, as a failover would. */
-const cutBlocked = (databaseUrl: string) =>
-  execute(
-    databaseUrl,
-    `select pg_terminate_backend(pid) from pg_stat_activity
-     where datname = current_database() and wait_event_type = 'Lock'`,
-  );
 
 describe('at a ratio of a fifth', () => {
   test('a unit of work is exported if a call of it is, and deliveries say what was exported', async () => {

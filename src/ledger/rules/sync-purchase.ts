@@ -71,14 +71,14 @@ function applySnapshot(
   purchase.paymentIntentId = snapshot.paymentIntentId ?? purchase.paymentIntentId;
   if (snapshot.payment === 'PAID') {
     purchase.amountPaid ??= snapshot.amountPaid;
-    const before = { ...purchase };
+    const { amountRefunded, disputeState } = purchase;
     purchase.amountRefunded = snapshot.amountRefunded;
     purchase.disputeState = snapshot.dispute;
     if (becomes) {
       grantPurchase(book, purchase, origin);
       stated = paymentKey(purchase);
     } else if (!hadPayment) markMismatched(book, purchase, snapshot.amountPaid, origin);
-    tellOfPayment(book, purchase, before, origin);
+    tellOfPayment(book, purchase, { amountRefunded, disputeState }, origin);
     if (purchase.state === 'PAID') syncClawBack(book, purchase, target, origin);
   } else if (purchase.state === 'PENDING') {
     purchase.state = snapshot.payment;

@@ -35,8 +35,8 @@ function toContent<Message>(message: Message): Message {
     ...(labels && { labels: sortLabels(labels) }),
     ...(usages && { usages: { items: usages.items.map(sortMaps) } }),
     notAfter: undefined,
-    file: '',
-    validateOnly: false,
+    ...(file && { file: '' }),
+    ...(validateOnly && { validateOnly: false }),
   };
 }
 
