@@ -22,7 +22,7 @@ import type { UnaryCall } from '../call/handlers.ts';
 import { readInCells } from '../call/in-cell.ts';
 
 import type { ServiceContext } from '../service-context.ts';
-import { checkMonth } from './month.ts';
+import { checkMonth, isMonth } from './month.ts';
 import { requirePlan } from './require-plan.ts';
 
 /** How long a call counts what is new, before it answers. */
@@ -56,7 +56,8 @@ export async function getRollForward(
 function parseRequest(request: GetRollForwardRequest, now: number) {
   const check = new FieldChecker();
   const month = checkMonth(check, 'month', request.month);
-  if (month > formatMonth(now)) check.addViolation('month', 'must not be after the present month');
+  if (month > formatMonth(now) && isMonth(month))
+    check.addViolation('month', 'must not be after the present month');
   const planId = request.planId === '' ? null : check.name('plan_id', request.planId);
   check.throwIfInvalid();
   return { month, planId };
