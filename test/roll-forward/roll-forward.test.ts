@@ -231,6 +231,18 @@ test('the closing figures of a plan are the balances of its accounts', async () 
   const closing = rows.reduce((sum, row) => sum + defined(row.closing).credits, 0n);
   const balances = await Promise.all([first, second].map((one) => balanceOf(scrip, one)));
   expect(closing).toBe(balances.reduce((sum, { remaining }) => sum + remaining, 0n));
+
+  scrip.setNow(JUNE);
+  await charge(first, 3n);
+  const at = new Date(Date.UTC(2031, 5, 1) - 1);
+  const past = await Promise.all(
+    [first, second].map((accountId) =>
+      scrip.billing.getPastBalance({ accountId, point: { $case: 'at', value: at } }),
+    ),
+  );
+  const closed = (await rollForward('2031-05', ofPlan)).rows;
+  expect(closed.map(textOf)).toEqual(rows.map(textOf));
+  expect(closing).toBe(past.reduce((sum, { remaining }) => sum + remaining, 0n));
 });
 
 test('a month is final when it has been over for five minutes', async () => {
