@@ -278,6 +278,7 @@ export function connect(address: string, options: ConnectOptions = {}) {
           callOptions,
         ),
       getUsage: unary(s.getUsage, statements.GetUsageRequest.fromPartial),
+      getRollForward: unary(s.getRollForward, statements.GetRollForwardRequest.fromPartial),
     },
     events: {
       streamEvents: (

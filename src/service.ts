@@ -59,6 +59,8 @@ export type Service = {
   reportRefusals(): Promise<void>;
   /** Counts everything that is charged by now into the usage rollups, without waiting for the interval. */
   countUsage(): Promise<void>;
+  /** Counts everything that moved credits by now into the sums of roll-forwards, without waiting for the interval. */
+  countMovements(): Promise<void>;
   /** Reads certificates and the keys of tokens again, without waiting for the interval. */
   reload(): Promise<void>;
   /** Finishes what was accepted, then stops. */
@@ -231,6 +233,7 @@ async function startParts(
       takeUpCells: () => cells.takeUp(),
       reportRefusals: () => cells.inEach(({ work }) => work.refusals.report()),
       countUsage: () => cells.inEach(({ work }) => work.usage.countAll()),
+      countMovements: () => cells.inEach(({ work }) => work.rollForward.countAll()),
       async reload() {
         await policy?.reload();
         await authentication.reload();
@@ -244,10 +247,11 @@ async function startParts(
 }
 
 /** Does everything that is due, in the order in which one thing makes the next one due. */
-async function catchUp({ refusals, sweeper, payments, usage }: Work) {
+async function catchUp({ refusals, sweeper, payments, usage, rollForward }: Work) {
   await refusals.report();
   await sweeper.sweep();
   await payments?.topUps.topUp();
   await payments?.reconciler.check();
   await usage.countAll();
+  await rollForward.countAll();
 }

@@ -12,7 +12,17 @@ export type CellName = string | null;
  * Calls `use` with the database of the environment; with that of each cell in turn where there are several, whose name
  * it writes first. Returns the largest exit code.
  */
-export async function withDatabase(
+export const withDatabase = (
+  role: Role,
+  use: (em: () => Em, config: Config, cell: CellName) => Promise<number>,
+): Promise<number> =>
+  withEachDatabase(role, async (em, config, cell) => {
+    if (cell !== null) process.stdout.write(`cell ${cell}\n`);
+    return await use(em, config, cell);
+  });
+
+/** The same, of which one output is made: it writes no name. */
+export async function withEachDatabase(
   role: Role,
   use: (em: () => Em, config: Config, cell: CellName) => Promise<number>,
 ): Promise<number> {
@@ -25,7 +35,6 @@ export async function withDatabase(
   let exitCode = 0;
   try {
     for (const { name, url } of cells) {
-      if (cells.length > 1) process.stdout.write(`cell ${name}\n`);
       const cell = cells.length > 1 ? name : null;
       const ended = await withCell(role, url, config, (em) => use(em, config, cell));
       exitCode = Math.max(exitCode, ended);

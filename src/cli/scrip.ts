@@ -38,8 +38,10 @@ import { purchasesMismatched } from './purchases-mismatched.ts';
 import { purchasesPacks } from './purchases-packs.ts';
 import { purchasesResolve } from './purchases-resolve.ts';
 import { refusals } from './refusals.ts';
+import { rerate } from './rerate.ts';
 import { reservations } from './reservations.ts';
 import { commit, release, reserve } from './reserve.ts';
+import { rollForward } from './roll-forward.ts';
 import {
   sandboxAdvance,
   sandboxCreate,
@@ -70,6 +72,7 @@ export const scrip = program([
   commit,
   release,
   refund,
+  rerate,
   grant,
   balance,
   grants,
@@ -77,6 +80,7 @@ export const scrip = program([
   history,
   statement,
   usage,
+  rollForward,
   events,
   reservations,
   trace,

@@ -6,12 +6,12 @@ import {
   GetUsageRequest_Granularity as Granularity,
   type UsageSum,
 } from '../gen/billing/v1/statement_service.ts';
-import { argumentError, command, exitWith, group } from './command.ts';
-import { withDatabase } from './database.ts';
+import { argumentError, exitWith, group } from './command.ts';
 import { NOT_FOUND } from './exit-codes.ts';
 import { named, toJson } from './json.ts';
 import { instantOption, oneOf, toLimit } from './options.ts';
 import { instant, labelsText, nonZero, printLines } from './print.ts';
+import { rebuildCommand } from './rebuild.ts';
 import { deadline, type ServiceOptions, serviceCommand, withService } from './service-call.ts';
 import { table } from './table.ts';
 
@@ -205,43 +205,10 @@ async function writeCsv(rows: readonly UsageSum[], options: Options) {
   );
 }
 
-const rebuild = command('rebuild', {
-  description:
-    'Makes the rollups of usage reports anew from the entries, of one account or of all, beside a running service. They ' +
-    'are the same as before, unless somebody changed them. Reports show the old ones of an account until its new ones are whole.',
-  examples: ['acme', ''],
-})
-  .argument('[account]', 'default: all')
-  .action(
-    exitWith((accountId: string | undefined) =>
-      withDatabase('service', async (em) => {
-        const [{ rebuildUsage }, { accountIdsAfter }] = await Promise.all([
-          import('../usage/rebuild.ts'),
-          import('../queries/accounts.ts'),
-        ]);
-        let accounts = 0;
-        let entries = 0;
-        const rebuildOne = async (id: string) => {
-          const passed = await rebuildUsage(em(), id);
-          if (passed === null) return;
-          accounts += 1;
-          entries += passed;
-        };
-        if (accountId !== undefined) await rebuildOne(accountId);
-        else
-          for (let ids = await accountIdsAfter(em(), ''); ids.length > 0; ) {
-            for (const id of ids) await rebuildOne(id);
-            ids = await accountIdsAfter(em(), ids.at(-1) ?? '');
-          }
-        if (accountId !== undefined && accounts === 0) {
-          process.stdout.write(`there is no account ${accountId}\n`);
-          return NOT_FOUND;
-        }
-        process.stdout.write(`rebuilt (accounts ${accounts}, entries ${entries})\n`);
-        return 0;
-      }),
-    ),
-  );
+const rebuild = rebuildCommand(
+  'the rollups of usage reports',
+  async () => (await import('../usage/rebuild.ts')).rebuildUsage,
+);
 
 export const usage = group('usage', 'What accounts used.', [rebuild]).addCommand(report, {
   isDefault: true,

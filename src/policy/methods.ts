@@ -63,6 +63,7 @@ export const METHODS = {
   ListStatements: ACCOUNTANTS,
   ExportStatements: ['billing-admin', 'observer', 'payments'],
   GetUsage: ACCOUNTANTS,
+  GetRollForward: ['billing-admin', 'observer', 'payments'],
   StreamEvents: ['billing-admin', 'observer', 'operator'],
   ListDeliveries: ['observer', 'operator'],
   ReplayDelivery: ['operator'],

@@ -12,6 +12,7 @@ import { fromMillis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import type { PlanFile, PlanTerms, RateCard, Terms } from '../pricing/plan.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
+import { type RefusedUsage, reprice } from '../pricing/reprice.ts';
 import { kindCodes } from '../store/tables/codes.ts';
 import {
   addOverage,
@@ -22,7 +23,6 @@ import {
   repriceOverage,
 } from './overage.ts';
 import { type AccountMonth, readRecordedMonths } from './recorded-months.ts';
-import { type RefusedUsage, reprice } from './reprice.ts';
 
 export type PreviewOptions = {
   readonly planFile: PlanFile;

@@ -32,6 +32,8 @@ export type ProviderTerms = {
 /** Null if ISO 4217 has no such currency in use. */
 export const findCurrency = (code: string): Currency | null => CURRENCIES.get(code) ?? null;
 
+export const allCurrencies = (): readonly Currency[] => [...CURRENCIES.values()];
+
 const words = (text: string): readonly string[] => text.split(' ');
 
 const CODES_BY_DECIMALS: readonly (readonly [decimals: number, codes: readonly string[]])[] = [

@@ -2,6 +2,7 @@
 import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
+import type { PositionTable } from './uncounted-accounts.ts';
 
 export type Exactness = {
   /** Of one account: every entry up to it is counted. Null: of several accounts. */
@@ -11,9 +12,9 @@ export type Exactness = {
 };
 
 /** The oldest entry that is not counted. Few accounts have one: entries are read for those only, by their key. */
-const uncounted = (condition: string) => `
+const uncounted = (positions: PositionTable, condition: string) => `
   select ${millis('min(next.at)', 'at')} from accounts a
-  left join usage_positions p on p.account_id = a.account_id
+  left join ${positions} p on p.account_id = a.account_id
   cross join lateral (
     select at from entries e where e.account_id = a.account_id and e.seq = coalesce(p.seq, 0) + 1 limit 1
   ) next
@@ -26,14 +27,21 @@ export async function exactnessOf(
   now: number,
 ): Promise<Exactness> {
   if (!of || !('accountId' in of)) {
-    const [row] = await query<{ at: number | null }>(em, uncounted('true'), []);
-    return { upToSeq: null, before: row?.at ?? now };
+    return { upToSeq: null, before: await exactBefore(em, 'usage_positions', now) };
   }
   const [[position], [row]] = await Promise.all([
     query<{ seq: string }>(em, 'select seq from usage_positions where account_id = $1', [
       of.accountId,
     ]),
-    query<{ at: number | null }>(em, uncounted('a.account_id = $1'), [of.accountId]),
+    query<{ at: number | null }>(em, uncounted('usage_positions', 'a.account_id = $1'), [
+      of.accountId,
+    ]),
   ]);
   return { upToSeq: BigInt(position?.seq ?? 0), before: row?.at ?? now };
+}
+
+/** The time of the oldest entry of any account that is not counted; `now` if all are. */
+export async function exactBefore(em: Em, positions: PositionTable, now: number): Promise<number> {
+  const [row] = await query<{ at: number | null }>(em, uncounted(positions, 'true'), []);
+  return row?.at ?? now;
 }

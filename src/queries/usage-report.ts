@@ -4,6 +4,7 @@ import { type Em, IsolationLevel } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { AccountScope } from '../policy/permissions.ts';
 import { usageQuantities, usageRollups } from '../store/tables/usage-rollups.ts';
+import { allowScans } from './allow-scans.ts';
 import { Conditions } from './conditions.ts';
 import { addScope } from './scope-condition.ts';
 import { type Exactness, exactnessOf } from './usage-exactness.ts';
@@ -66,17 +67,6 @@ export async function readUsage(em: Em, report: UsageQuery, now: number): Promis
       return { ...exactness, rows, hasOtherLabels };
     },
     { isolationLevel: IsolationLevel.REPEATABLE_READ, readOnly: true },
-  );
-}
-
-/** Reports read many rows: what is best for a unit of work is not for them. See pg/session-settings.ts. */
-async function allowScans(em: Em) {
-  await query(
-    em,
-    `select set_config(name, value, true) from (values
-       ('enable_seqscan', 'on'), ('enable_hashjoin', 'on'), ('enable_mergejoin', 'on'),
-       ('plan_cache_mode', 'force_custom_plan')) settings (name, value)`,
-    [],
   );
 }
 

@@ -5,6 +5,7 @@ import type { Authenticator } from '../authentication/authenticator.ts';
 import type { CellRouter } from '../cells/cell-router.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { DayQuotas } from '../day-quotas.ts';
+import type { EntryFollower } from '../entry-follower.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { Em } from '../pg/orm.ts';
@@ -17,7 +18,6 @@ import type { StatementCloser } from '../sweeper/statement-closer.ts';
 import type { Tail } from '../tail.ts';
 import type { Observers } from '../telemetry/observers.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
-import type { UsageFollower } from '../usage/usage-follower.ts';
 import type { AnswerTime } from './call/answer-time.ts';
 import type { AuditLog } from './call/audit-log.ts';
 import type { Authorization } from './call/authorization.ts';
@@ -85,7 +85,9 @@ export type ServiceContext = SharedContext & {
   /** Closes months that have ended, before their statements are shown. */
   readonly statementCloser: StatementCloser;
   /** Counts what is charged into usage rollups, before a report reads them. */
-  readonly usage: UsageFollower;
+  readonly usage: EntryFollower;
+  /** Counts what moved credits, before a roll-forward is read. */
+  readonly rollForward: EntryFollower;
   /** Null if no payment provider is configured. */
   readonly payments: Payments | null;
 };

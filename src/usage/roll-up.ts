@@ -3,6 +3,7 @@
  * reads what comes after them, adds it to the rows and moves the positions on. So an entry is counted exactly once,
  * whichever replica does it and wherever it is killed.
  */
+import type { CountedAccounts } from '../entry-follower.ts';
 import { bulkAdd, bulkUpdate } from '../pg/bulk.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -33,17 +34,8 @@ const addRollups = bulkAdd(usageRollups);
 const addQuantities = bulkAdd(usageQuantities);
 const updatePositions = bulkUpdate(usagePositions);
 
-/** What became of the accounts that were to be counted. Those that do not exist are in none of the lists. */
-export type RolledUp = {
-  /** Exact up to the newest entry there was. */
-  readonly done: readonly string[];
-  /** More entries are left. */
-  readonly unfinished: readonly string[];
-  /** Somebody else counts them. */
-  readonly locked: readonly string[];
-  /** Entries that were passed. */
-  readonly entries: number;
-};
+/** `entries`: how many were passed. */
+export type RolledUp = CountedAccounts & { readonly entries: number };
 
 /**
  * Counts up to about `entriesMax` entries of these accounts. An account whose position is locked is left out

@@ -32,6 +32,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'caller_quotas.*': 'it bounds mistakes of one day, and the entries say what was moved',
   'usage_positions.*':
     'how far usage is counted: the rollups are compared with the entries up to there',
+  'roll_forward_positions.*':
+    'how far movements are counted: the sums are compared with the entries up to there',
   'deliveries.*': 'whether subscribers were told; every event has its delivery',
   'event_cursors.*': 'how far events are on their way; the newest positions are compared',
   'clock_heartbeats.*':

@@ -25,6 +25,7 @@ import { checkGrants } from './grants.ts';
 import { Mutations } from './mutations.ts';
 import type { Published } from './published.ts';
 import { Replay } from './replay.ts';
+import { RollForwardAudit } from './roll-forward.ts';
 import { Schedule } from './schedule.ts';
 import { UsageAudit } from './usage-rollups.ts';
 
@@ -39,13 +40,17 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
       `select ${entrySelectList} from entries where ${inRange('account_id')} order by account_id, seq`,
   );
   const usage = await UsageAudit.load(group);
+  const rollForward = await RollForwardAudit.load(group);
   for await (const row of rows) {
     entries += 1;
     const account = findAccount(group, row, 'entries');
     const entry = account && audits.get(account.accountId)?.apply(row);
-    if (entry) await usage.apply(entry.accountId, entry);
+    if (!entry) continue;
+    await usage.apply(entry.accountId, entry);
+    await rollForward.apply(entry);
   }
   await usage.finish();
+  await rollForward.finish();
   const packs = await loadPacks(group);
   const counters = await loadCounters(group);
   for (const [accountId, audit] of audits)

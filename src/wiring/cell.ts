@@ -57,6 +57,7 @@ export class RunningCell {
       eventTail: work.events.tail,
       statementCloser: work.statementCloser,
       usage: work.usage,
+      rollForward: work.rollForward,
       payments: work.payments?.payments ?? null,
       snapshots: new AccountSnapshots(rootEm, catalogue, clock),
       customPacks: new CustomPacks(em),

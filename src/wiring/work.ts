@@ -8,6 +8,7 @@ import {
 import { anchorDirectoryOf } from '../anchors/anchor-directory.ts';
 import { readSigningKey } from '../anchors/anchor-key.ts';
 import { startAnchorSchedule } from '../anchors/anchor-schedule.ts';
+import type { EntryFollower } from '../entry-follower.ts';
 import { type EventPipeline, startEventPipeline } from '../events/event-pipeline.ts';
 import { GrantLimits } from '../lanes/grant-limits.ts';
 import { Lanes } from '../lanes/lanes.ts';
@@ -20,11 +21,12 @@ import { TopUps } from '../payments/top-ups.ts';
 import type { Poller } from '../poller.ts';
 import { newestSeqs } from '../queries/entries.ts';
 import { Refusals } from '../refusals.ts';
+import { rollForwardFollower } from '../roll-forward/roll-forward-follower.ts';
 import { PlanChanges } from '../sweeper/plan-changes.ts';
 import { StatementCloser } from '../sweeper/statement-closer.ts';
 import { Sweeper } from '../sweeper/sweeper.ts';
 import { Tail } from '../tail.ts';
-import { UsageFollower } from '../usage/usage-follower.ts';
+import { usageFollower } from '../usage/usage-follower.ts';
 import type { Context, Stoppable } from './context.ts';
 
 /** Payments are null where no payment provider is configured. */
@@ -35,7 +37,8 @@ export type Work = {
   readonly statementCloser: StatementCloser;
   readonly sweeper: Sweeper;
   readonly refusals: Refusals;
-  readonly usage: UsageFollower;
+  readonly usage: EntryFollower;
+  readonly rollForward: EntryFollower;
   readonly payments: ReturnType<typeof startPayments>;
   /** Without the lanes, which all of these need until they have stopped. */
   readonly parts: readonly Stoppable[];
@@ -45,7 +48,7 @@ export async function startWork(context: Context): Promise<Work> {
   const { config, metrics } = context;
   const events = await startEventPipeline(config, context);
   const historyTail = createHistoryTail(context);
-  const usage = startUsageFollower(context);
+  const { usage, rollForward } = startFollowers(context);
   const lanes = createLanes(context, (books) => {
     tellFollowers(books, historyTail, events, usage);
     if (metrics.exports.isOn)
@@ -54,9 +57,9 @@ export async function startWork(context: Context): Promise<Work> {
   const payments = startPayments(context, lanes);
   const sweeping = startSweeper(context, lanes);
   const refusals = startRefusals(context, lanes);
-  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals, usage];
+  const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals, usage, rollForward];
   if (payments) parts.push(payments.topUps, payments.reconciler);
-  return { lanes, events, historyTail, ...sweeping, refusals, usage, payments, parts };
+  return { lanes, events, historyTail, ...sweeping, refusals, usage, rollForward, payments, parts };
 }
 
 function createHistoryTail({ config, em, log }: Context): Tail {
@@ -105,7 +108,7 @@ function tellFollowers(
   books: readonly Book[],
   historyTail: Tail,
   events: EventPipeline,
-  usage: UsageFollower,
+  usage: EntryFollower,
 ) {
   for (const { account, changes } of books) {
     if (changes.entries.length === 0) continue;
@@ -126,8 +129,11 @@ function startSweeper({ config, em, clock, catalogue, tracing, log }: Context, l
   return { statementCloser, sweeper };
 }
 
-const startUsageFollower = ({ config, em, monotonic, log }: Context) =>
-  new UsageFollower({ em, monotonic, log, intervalMs: config.USAGE_INTERVAL_MS });
+function startFollowers({ config, em, monotonic, log }: Context) {
+  const options = { em, monotonic, log, intervalMs: config.USAGE_INTERVAL_MS };
+  // Nobody tells the second one what was written: roll-forwards are read once a month.
+  return { usage: usageFollower(options), rollForward: rollForwardFollower(options) };
+}
 
 const startRefusals = ({ config, clock, log }: Context, lanes: Lanes) =>
   new Refusals({ lanes, clock, log, intervalMs: config.REFUSALS_INTERVAL_MS });

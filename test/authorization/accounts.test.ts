@@ -17,7 +17,7 @@ import {
 } from '../../src/gen/billing/v1/statement_service.ts';
 import { mapOf } from '../../src/map-of.ts';
 import type { MethodName } from '../../src/policy/methods.ts';
-import { DAY, HOUR, INSPECT, openWithCredits, storedRows } from '../accounts.ts';
+import { DAY, grant, HOUR, INSPECT, openWithCredits, storedRows } from '../accounts.ts';
 import { crossing, eventsOf } from '../events/given.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -503,6 +503,26 @@ describe('what concerns many accounts is limited to those of the scope', () => {
       const some = await idsAs('by-label', request);
       expect([some.includes(mine), some.includes(other)]).toEqual([true, false]);
     }
+  });
+
+  test('GetRollForward sums the accounts that the caller may see', async () => {
+    const [mine, other] = [await scrip.open('verts'), await scrip.open('verts')];
+    await label(mine, { team: 'media' });
+    for (const [accountId, credits] of [
+      [mine, 7n],
+      [other, 1_000_000n],
+    ] as const)
+      await grant(scrip, accountId, credits, { category: Grant_Category.ADJUSTMENT });
+    const month = new Date(scrip.now()).toISOString().slice(0, 7);
+    const issuedAs = async (caller: string) => {
+      const request = { month, planId: 'verts' };
+      const { rows } = await scrip.as(caller).statements.getRollForward(request);
+      return rows.reduce((sum, { issued }) => sum + (issued?.credits ?? 0n), 0n);
+    };
+    expect(await issuedAs('test')).toBeGreaterThanOrEqual(1_000_007n);
+    const some = await issuedAs('by-label');
+    expect(some).toBeGreaterThanOrEqual(7n);
+    expect(some).toBeLessThan(1_000_000n);
   });
 });
 

@@ -335,6 +335,7 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
   GetUsage: row(s.getUsage, statements.GetUsageRequest, ({ accountId }) => ({
     of: { $case: 'accountId' as const, value: accountId },
   })),
+  GetRollForward: row(s.getRollForward, statements.GetRollForwardRequest, () => ({ month: MONTH })),
   StreamEvents: row(e.streamEvents, events.StreamEventsRequest, ({ accountId }) => ({ accountId })),
   ListDeliveries: row(e.listDeliveries, events.ListDeliveriesRequest, ({ accountId }) => ({
     accountId,

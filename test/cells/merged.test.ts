@@ -126,6 +126,13 @@ describe('GetUsage', () => {
     expect(hasOtherLabels).toBe(false);
   });
 
+  test('GetRollForward sums the accounts of all cells', async () => {
+    const { rows } = await scrip.statements.getRollForward({ month: '2031-05', planId: 'metered' });
+    expect(rows).toMatchObject([
+      { issued: { credits: 1_000n }, spent: { credits: 900n }, closing: { credits: 100n } },
+    ]);
+  });
+
   test.each([1, 3, 10])('has a row for each account, %d a page', async (pageSize) => {
     const groupBy = [Dimension.ACCOUNT];
     const rows = await pagesOf(async (pageToken) => {

@@ -404,6 +404,31 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('usage rebuild nobody', 1),
     service('usage rebuild cloud acme', 2),
   ],
+  'roll-forward report': [
+    service('roll-forward report 2031-01'),
+    service('roll-forward report 2031-01 --plan verts --csv'),
+    service('roll-forward report 2031-01 --plan perfectparser --json'),
+    service('roll-forward report January', 2),
+    service('roll-forward report 2031-01 --csv --json', 2),
+    service('roll-forward report 2030-01', 1),
+    service('roll-forward report 2031-01 --plan vert', 1),
+    stranger('roll-forward report 2031-01'),
+  ],
+  'roll-forward rebuild': [
+    service('roll-forward rebuild cloud'),
+    service('roll-forward rebuild nobody', 1),
+    service('roll-forward rebuild cloud acme', 2),
+  ],
+  rerate: [
+    service('rerate verts --from 2031-01-01 --to 2032-01-01 --right 1'),
+    service('rerate verts --from 2031-01-01 --to 2032-01-01 --right 1 --csv'),
+    service(
+      "rerate verts --from 2031-01-01 --to 2032-01-01 --right 1 --apply --reason 'a wrong price'",
+    ),
+    service('rerate verts --wrong 2 --right 1', 2),
+    service('rerate verts --right 1', 2),
+    service('rerate verts --wrong 1 --right 7', 2),
+  ],
   'plans check': [
     nothing('plans check deploy/plans'),
     nothing('plans check {plans}/broken.yaml', 1),

@@ -65,6 +65,7 @@ export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>
   'docs/anchors.md': { '': 'test/anchors/documented-anchor.test.ts' },
   'docs/cli.md': { 'source ': 'test/cli/program.test.ts', '': TYPED },
   'docs/trace.md': { '': TYPED },
+  'docs/finance.md': { '': TYPED },
   'docs/entries.md': {
     'select ': 'test/documented-sql.test.ts',
     'scrip AccountService': 'test/docs/grpcurl.test.ts',

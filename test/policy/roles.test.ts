@@ -37,6 +37,7 @@ GetStatement              -        x        x        x         x         x
 ListStatements            -        x        x        x         x         x
 ExportStatements          -        -        x        x         -         x
 GetUsage                  -        x        x        x         x         x
+GetRollForward            -        -        x        x         -         x
 Purchase                  -        -        x        -         -         x
 GrantCredits              -        x        x        -         -         -
 ImportAccount             -        -        -        -         -         -

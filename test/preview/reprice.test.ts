@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { reprice } from '../../src/preview/reprice.ts';
 import { type PricedUsage, priceUsage } from '../../src/pricing/price.ts';
+import { reprice } from '../../src/pricing/reprice.ts';
 import { pages, rateCard } from '../ledger/fixtures.ts';
 
 /** Usages of pages, priced at one credit a page. */

@@ -189,6 +189,7 @@ async function callStatements({ statements, accounts }: Scrip) {
     format,
   }));
   await statements.getUsage({ of: { $case: 'accountId', value: 'moved' } });
+  await statements.getRollForward({ month });
 }
 
 async function callEvents({ events }: Scrip) {

@@ -55,6 +55,7 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
     }
     await checkEvents(states, (await replicas.at(0)).scrip);
     if (replicas.bugs.length > 0) throw new Violation('a replica has logged a bug');
+    await (await replicas.at(0)).service.countMovements();
     const verified = await verify(databaseUrl, { all: true });
     if (!verified.ok) throw new Violation(`verify: ${JSON.stringify(verified.discrepancies)}`);
     for (const state of states)

@@ -179,6 +179,17 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   usage_rollups: { ...usageKey, count: 1, credits: 2, refunded: 3 },
   usage_quantities: { ...usageKey, quantity: 'pages', total: 1 },
   usage_positions: { account_id: 'a', seq: 1, labels: null },
+  roll_forward_sums: {
+    account_id: 'a',
+    month: '2026-11',
+    plan_id: 'p',
+    category: 'PAID',
+    currency: 'USD',
+    movement: 'SPENT',
+    credits: 5,
+    amount: 100,
+  },
+  roll_forward_positions: { account_id: 'a', seq: 1, plan_id: 'p', remaining: {} },
   events: {
     account_id: 'a',
     event_id: uuid,
@@ -369,6 +380,12 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   usage_quantities_label_check: [{ label: '' }, { beyond: true }],
   usage_quantities_total_check: [{ total: -1 }],
   usage_positions_seq_check: [{ seq: -1 }],
+  roll_forward_sums_month_check: [{ month: '2026-13' }, { month: '2026-1' }, { month: '' }],
+  roll_forward_sums_category_check: [{ category: 'FREE', currency: '', amount: 0 }],
+  roll_forward_sums_movement_check: [{ movement: 'LOST' }],
+  roll_forward_sums_credits_check: [{ credits: -1 }],
+  roll_forward_sums_amount_check: [{ amount: -1 }, { currency: '' }, { category: 'ALLOWANCE' }],
+  roll_forward_positions_seq_check: [{ seq: -1 }],
 };
 
 test.each(Object.keys(validRows))('a valid row of %s is accepted', async (table) => {

@@ -56,6 +56,8 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
   usage_rollups: ['count', 'credits', 'refunded'],
   usage_quantities: ['total'],
   usage_positions: ['seq', 'labels'],
+  roll_forward_sums: ['credits', 'amount'],
+  roll_forward_positions: ['seq', 'plan_id', 'remaining'],
   clock_heartbeats: ['trusted_at', 'database_at', 'acceptance_id', 'writer'],
 };
 
@@ -114,9 +116,9 @@ test('it reads history through views, and erases nothing from it', async () => {
 });
 
 /** Reservations that ended, and what can be made anew from the entries. */
-const MAY_DELETE = ['reservations', 'usage_rollups', 'usage_quantities'];
+const MAY_DELETE = ['reservations', 'usage_rollups', 'usage_quantities', 'roll_forward_sums'];
 
-test('it deletes no row but of reservations and usage, and changes no table', async () => {
+test('it deletes no row but of reservations, usage and roll-forwards, and changes no table', async () => {
   const tables = (await owner.column(TABLES)) as string[];
   expect(tables.length).toBeGreaterThan(8);
   for (const table of tables)

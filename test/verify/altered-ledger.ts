@@ -51,6 +51,7 @@ export class AlteredLedger {
       { timeout: 60_000, interval: 50 },
     );
     await scrip.service.countUsage();
+    await scrip.service.countMovements();
     await scrip.stop();
     await receiver.close();
     await owner.query(`
@@ -340,6 +341,8 @@ function namesOf(table: string, row: TextRow): readonly string[] {
     case 'usage_rollups':
     case 'usage_quantities':
       return [`of ${row['operation'] || 'no operation'} by ${row['caller']}, ${row['plan_id']} `];
+    case 'roll_forward_sums':
+      return [`roll-forward ${row['month']} ${row['plan_id']} ${row['category']} `];
     case 'events':
       return [
         `event ${row['seq']}:`,

@@ -5,7 +5,6 @@ import {
   ExportStatementsResponse,
   ExportStatementsRequest_Format as Format,
 } from '../../gen/billing/v1/statement_service.ts';
-import { planNotFound } from '../../ledger/failures.ts';
 import { formatMonth, monthStart, parseMonth } from '../../ledger/month.ts';
 import type { Statement } from '../../ledger/statement.ts';
 import type { Permissions } from '../../policy/permissions.ts';
@@ -23,6 +22,7 @@ import { mergeReads } from '../call/merge-reads.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { CSV, type FileFormat, JSON_LINES } from './export-file.ts';
 import { checkMonth } from './month.ts';
+import { requirePlan } from './require-plan.ts';
 
 /** Statements per read. */
 const PAGE_SIZE = 200;
@@ -81,10 +81,8 @@ async function* statementsOfPlan(
   cancelled: AbortSignal,
   permitted: () => Permissions,
 ): AsyncGenerator<readonly Statement[]> {
-  const { clock, catalogue, stopping } = context;
-  const now = clock.now();
-  if (!(await catalogue.findPlan(planId, now)))
-    throw planNotFound(planId, await catalogue.findPlanIds(now));
+  const { clock, stopping } = context;
+  await requirePlan(context, planId, clock.now());
   // The export of a month that has just ended is complete: statements not yet swept are closed first.
   const ended = AbortSignal.any([cancelled, stopping]);
   const failures = await readInCells(context, '', (cell) => cell.statementCloser.closeAll(ended));

@@ -5,8 +5,10 @@ import type { FieldChecker } from '../call/field-checker.ts';
 
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/;
 
+export const isMonth = (text: string): boolean => MONTH.test(text);
+
 export function checkMonth(check: FieldChecker, field: string, value: string): string {
-  if (!MONTH.test(value)) check.addViolation(field, 'must be a calendar month such as 2026-11');
+  if (!isMonth(value)) check.addViolation(field, 'must be a calendar month such as 2026-11');
   return value;
 }
 

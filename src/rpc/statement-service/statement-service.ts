@@ -3,6 +3,7 @@ import type { StatementServiceServer } from '../../gen/billing/v1/statement_serv
 import { handlersOf } from '../call/handlers.ts';
 import type { SharedContext } from '../service-context.ts';
 import { exportStatements } from './export.ts';
+import { getRollForward } from './roll-forward.ts';
 import { getStatement, listStatements } from './statements.ts';
 import { getUsage } from './usage.ts';
 
@@ -13,5 +14,6 @@ export function statementService(context: SharedContext): StatementServiceServer
     listStatements: unary('ListStatements', listStatements),
     exportStatements: serverStream('ExportStatements', exportStatements),
     getUsage: unary('GetUsage', getUsage),
+    getRollForward: unary('GetRollForward', getRollForward),
   };
 }

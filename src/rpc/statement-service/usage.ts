@@ -6,7 +6,6 @@ import {
   GetUsageRequest_Granularity as GranularityMember,
   UsageSum,
 } from '../../gen/billing/v1/statement_service.ts';
-import { planNotFound } from '../../ledger/failures.ts';
 import { monthStart } from '../../ledger/month.ts';
 import { min } from '../../min.ts';
 import { mergeUsage } from '../../queries/merge-usage.ts';
@@ -24,6 +23,7 @@ import { readInCells } from '../call/in-cell.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
 import type { ServiceContext } from '../service-context.ts';
+import { requirePlan } from './require-plan.ts';
 
 export async function getUsage(
   context: ServiceContext,
@@ -122,11 +122,6 @@ function checkHour(check: FieldChecker, field: string, value: Date | undefined):
   const at = check.instant(field, value);
   if (at !== null && at % HOUR_MS !== 0) check.addViolation(field, 'must be a full hour (UTC)');
   return at;
-}
-
-async function requirePlan({ catalogue }: ServiceContext, planId: string, now: number) {
-  if (!(await catalogue.findPlan(planId, now)))
-    throw planNotFound(planId, await catalogue.findPlanIds(now));
 }
 
 /** Also stands for more. */

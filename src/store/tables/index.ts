@@ -18,6 +18,7 @@ import { purchases } from './purchases.ts';
 import { rateCards } from './rate-cards.ts';
 import { refunded } from './refunded.ts';
 import { reservations } from './reservations.ts';
+import { rollForwardPositions, rollForwardSums } from './roll-forward.ts';
 import { statements } from './statements.ts';
 import { usagePositions, usageQuantities, usageRollups } from './usage-rollups.ts';
 import { verifyRuns } from './verify-runs.ts';
@@ -40,6 +41,8 @@ export const tables = [
   usageRollups,
   usageQuantities,
   usagePositions,
+  rollForwardSums,
+  rollForwardPositions,
   events,
   eventCursors,
   deliveries,
@@ -66,6 +69,8 @@ export const entities = {
   usageRollups: entityOf(usageRollups),
   usageQuantities: entityOf(usageQuantities),
   usagePositions: entityOf(usagePositions),
+  rollForwardSums: entityOf(rollForwardSums),
+  rollForwardPositions: entityOf(rollForwardPositions),
   events: entityOf(events),
   eventCursors: entityOf(eventCursors),
   deliveries: entityOf(deliveries),

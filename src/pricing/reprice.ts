@@ -1,7 +1,7 @@
 /** Prices a recorded commit or charge on another rate card. Pure. */
 import { Failure, type Reason } from '../failure.ts';
-import type { RateCard } from '../pricing/plan.ts';
-import { type PricedUsage, priceUsage } from '../pricing/price.ts';
+import type { RateCard } from './plan.ts';
+import { type PricedUsage, priceUsage } from './price.ts';
 
 /** A recorded commit or charge. */
 export type Charged = {
@@ -30,15 +30,23 @@ export type Repriced = {
 /**
  * Prices a recorded charge on another rate card. If it did not cost the sum of its usages (because it was
  * refunded in part, capped, or committed by credits), the new price is scaled in the same proportion.
- * Usages that the rate card cannot price count as not done.
+ * Usages that the rate card cannot price count as not done. Those of which `isPriced` says no keep their price.
  */
-export function reprice(rateCard: RateCard, { credits, usages }: Charged): Repriced {
+export function reprice(
+  rateCard: RateCard,
+  { credits, usages }: Charged,
+  isPriced: (operation: string) => boolean = () => true,
+): Repriced {
   const usagesCost = usages.reduce((sum, usage) => sum + usage.credits, 0n);
   if (usages.length === 0 || (usagesCost === 0n && credits > 0n))
     return { credits, unnamed: credits, refused: [] };
   let priced = 0n;
   const refused: RefusedUsage[] = [];
   for (const { usage, credits: cost } of usages) {
+    if (!isPriced(usage.operation)) {
+      priced += cost;
+      continue;
+    }
     const line = priceUsage(rateCard, usage, 'usage');
     if (!(line instanceof Failure)) priced += line.credits;
     else

@@ -1,0 +1,49 @@
+/** Commands that make sums anew from the entries, of one account or of all. */
+import type { Command } from 'commander';
+import type { Em } from '../pg/orm.ts';
+import { command, exitWith } from './command.ts';
+import { withDatabase } from './database.ts';
+import { NOT_FOUND } from './exit-codes.ts';
+
+/** Resolves to how many entries it passed; null: there is no such account. */
+type Rebuild = (em: Em, accountId: string) => Promise<number | null>;
+
+/** `of` is what is made anew, such as "the rollups of usage reports". */
+export const rebuildCommand = (of: string, load: () => Promise<Rebuild>): Command =>
+  command('rebuild', {
+    description:
+      `Makes ${of} anew from the entries, of one account or of all, beside a running service. They ` +
+      'are the same as before, unless somebody changed them. Reports show the old ones of an account until its new ones are whole.',
+    examples: ['acme', ''],
+  })
+    .argument('[account]', 'default: all')
+    .action(
+      exitWith((accountId: string | undefined) =>
+        withDatabase('service', async (em) => {
+          const [rebuild, { accountIdsAfter }] = await Promise.all([
+            load(),
+            import('../queries/accounts.ts'),
+          ]);
+          let accounts = 0;
+          let entries = 0;
+          const rebuildOne = async (id: string) => {
+            const passed = await rebuild(em(), id);
+            if (passed === null) return;
+            accounts += 1;
+            entries += passed;
+          };
+          if (accountId !== undefined) await rebuildOne(accountId);
+          else
+            for (let ids = await accountIdsAfter(em(), ''); ids.length > 0; ) {
+              for (const id of ids) await rebuildOne(id);
+              ids = await accountIdsAfter(em(), ids.at(-1) ?? '');
+            }
+          if (accountId !== undefined && accounts === 0) {
+            process.stdout.write(`there is no account ${accountId}\n`);
+            return NOT_FOUND;
+          }
+          process.stdout.write(`rebuilt (accounts ${accounts}, entries ${entries})\n`);
+          return 0;
+        }),
+      ),
+    );
