@@ -4,7 +4,7 @@ import { command, exitWith } from './command.ts';
 export const cellsRestored = command('restored', {
   description:
     'Says that the database of DATABASE_URL, or of the named cell, was restored from a backup, before services start on it. ' +
-    'Readers of events that are behind the backup learn from POSITION_LOST that what they have read may be different now.',
+    'From then on a reader with an earlier token of StreamEvents gets POSITION_LOST: what it has read may be different now.',
   examples: ['', 'eu-1'],
 })
   .argument('[cell]', 'the cell, where there are several')
@@ -16,7 +16,7 @@ export const cellsRestored = command('restored', {
       const { url, close } = await findDatabase(requireConfig(process.env), cell);
       try {
         await recordRestore(url);
-        process.stdout.write('readers of events learn that the database was restored\n');
+        process.stdout.write('earlier tokens of event streams are refused from now on\n');
         return 0;
       } finally {
         await close();

@@ -54,8 +54,11 @@ async function split(options: Options): Promise<number> {
   const { findCells } = await import('../find-database.ts');
   const { cells, close } = await findCells(requireConfig(process.env));
   try {
-    await endUnfinished(cells);
-    if (options.takeBack) return 0;
+    const ended = await endUnfinished(cells);
+    if (options.takeBack) {
+      if (ended === 0) print('no move is unfinished');
+      return 0;
+    }
     const plan = await planOf(cells, options);
     for (let at = 0; at < plan.slots.length; at += options.atOnce)
       plan.map = await moveNext(cells, plan, plan.slots.slice(at, at + options.atOnce));
@@ -65,10 +68,13 @@ async function split(options: Options): Promise<number> {
   }
 }
 
-async function endUnfinished(cells: readonly CellAddress[]): Promise<void> {
+/** Returns how many moves there were. */
+async function endUnfinished(cells: readonly CellAddress[]): Promise<number> {
   const { resolveMoves } = await import('../slot-moves/unfinished.ts');
-  for (const { move, outcome } of await resolveMoves(cells))
+  const resolved = await resolveMoves(cells);
+  for (const { move, outcome } of resolved)
     print(`${slotsText(move.slots)}: the move from ${move.from} to ${move.to} was ${outcome}`);
+  return resolved.length;
 }
 
 type Plan = { from: string; to: string; slots: readonly number[]; map: CellMap };

@@ -83,7 +83,11 @@ export async function moveSlots(options: MoveOptions): Promise<MoveResult> {
     } catch (error) {
       await target.query('rollback').catch(() => {});
       await source.query('rollback').catch(() => {});
-      if (await endUnswitched(record, move.moveId)) await endMove(source, move.moveId);
+      if (!(await endUnswitched(record, move.moveId)))
+        throw new Error('the move has switched: run the command again, which completes it', {
+          cause: error,
+        });
+      await endMove(source, move.moveId);
       throw error;
     } finally {
       await numbering.close();
