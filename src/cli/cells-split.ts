@@ -127,18 +127,21 @@ async function moveNext(
   const { toRanges } = await import('../slot-moves/slots.ts');
   const name = slotsText(toRanges(slots));
   const moved = await moveSlots({ cells, from, to, slots, map });
-  const { accounts, entries, copyMs, changed, stopMs, replicas, silent, uninformed } = moved;
+  const { accounts, entries, copyMs, changed, stopMs, stopParts, replicas, silent } = moved;
   print(
     `${name}: ${count(accounts, 'account')} with ${count(entries, 'entry', 'entries')} copied in ${seconds(copyMs)}`,
   );
   print(
-    `${name}: stopped for ${Math.round(stopMs)} ms (${count(changed, 'account')} copied again, ${count(replicas, 'replica')})`,
+    `${name}: stopped for ${Math.round(stopMs)} ms (${count(changed, 'account')} copied again, ${count(replicas, 'replica')}): ` +
+      Object.entries(stopParts)
+        .map(([part, ms]) => `${part} ${Math.round(ms)}`)
+        .join(', '),
   );
   if (silent > 0)
     print(
       `${name}: ${count(silent, 'replica')} did not answer; the database refuses what they write`,
     );
-  for (const cell of uninformed)
+  for (const cell of moved.uninformed)
     print(`${name}: cell ${cell} cannot be reached; scrip migrate records the new map there`);
   await endMoves(cells.find((cell) => cell.name === from) as CellAddress);
   return moved.map;

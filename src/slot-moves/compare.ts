@@ -22,8 +22,7 @@ export async function compareCopies(
     throw new Error(`${there.accounts} accounts were to be copied, and ${here.accounts} are whole`);
   if (there.digest !== here.digest)
     throw new Error('the newest entries of the copied accounts are not those of the accounts');
-  for (const table of ACCOUNT_TABLES) {
-    const expected = await countOf(source, table);
+  for (const [table, expected] of await countAll(source)) {
     const found = copied.get(table) ?? 0;
     if (expected !== found)
       throw new Error(`${table}: there are ${expected} rows, and ${found} were copied`);
@@ -40,11 +39,15 @@ async function headsOf(client: pg.Client, hash: string, join: string) {
   return rows[0] as { accounts: number; digest: string | null };
 }
 
-/** Entries are numbered without gaps, so that they need not be counted. */
-async function countOf(client: pg.Client, table: MovingTable): Promise<number> {
-  const count = table === 'entries' ? 'sum(t.seq)' : 'count(*)';
-  const { rows } = await client.query<{ count: string | null }>(
-    `select ${count} as count from ${table === 'entries' ? 'accounts' : table} t join slot_move_copied using (account_id)`,
+/** The rows of every table. Entries are numbered without gaps, so that they need not be counted. */
+async function countAll(client: pg.Client): Promise<ReadonlyMap<MovingTable, number>> {
+  const counts = ACCOUNT_TABLES.map((table) =>
+    table === 'entries'
+      ? `select 'entries' as name, sum(t.seq) as count from accounts t join slot_move_copied using (account_id)`
+      : `select '${table}', count(*) from ${table} t join slot_move_copied using (account_id)`,
   );
-  return Number(rows[0]?.count ?? 0);
+  const { rows } = await client.query<{ name: MovingTable; count: string | null }>(
+    `select name, count from (${counts.join(' union all ')}) as counted (name, count)`,
+  );
+  return new Map(rows.map(({ name, count }) => [name, Number(count ?? 0)]));
 }

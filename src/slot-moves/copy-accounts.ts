@@ -5,6 +5,7 @@
  */
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
+import type { QueryResult } from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { MOVED_POSITIONS } from '../cells/moved-position.ts';
 import { ACCOUNT_TABLES, type MovingTable } from './account-tables.ts';
@@ -89,7 +90,8 @@ export class AccountCopy {
         if (accounts === 0) return 0;
         await this.#target.query('truncate slot_move_round');
         await this.#transfer('slot_move_round', 'slot_move_round', 'account_id, is_rewritten');
-        for (const table of ACCOUNT_TABLES) await this.#copyTable(table, choose === null);
+        if (choose === null) await this.#deleteOlder();
+        for (const table of ACCOUNT_TABLES) await this.#copyTable(table);
         await this.#source.query(
           `insert into slot_move_copied select account_id, seq from accounts join slot_move_round using (account_id)
            on conflict (account_id) do update set seq = excluded.seq`,
@@ -103,15 +105,20 @@ export class AccountCopy {
     );
   }
 
-  async #copyTable(table: MovingTable, isAgain: boolean): Promise<void> {
-    const isAppended = table === 'entries';
-    if (isAgain) {
-      const { rowCount } = await this.#target.query(
+  /** What the round before has copied of these accounts. In one query: during the stop every round trip counts. */
+  async #deleteOlder(): Promise<void> {
+    const statements = ACCOUNT_TABLES.map(
+      (table) =>
         `delete from ${table} using slot_move_round r
-         where ${table}.account_id = r.account_id ${isAppended ? 'and r.is_rewritten' : ''}`,
-      );
-      this.#count(table, -(rowCount ?? 0));
-    }
+         where ${table}.account_id = r.account_id ${table === 'entries' ? 'and r.is_rewritten' : ''}`,
+    );
+    const results = await this.#target.query(statements.join(';\n'));
+    for (const [index, { rowCount }] of (results as unknown as QueryResult[]).entries())
+      this.#count(ACCOUNT_TABLES[index] as MovingTable, -(rowCount ?? 0));
+  }
+
+  async #copyTable(table: MovingTable): Promise<void> {
+    const isAppended = table === 'entries';
     const columns = this.#columns.get(table) ?? [];
     const selected = columns.map((column) =>
       column === '"position"' && HAVE_POSITIONS.has(table) ? POSITION : `t.${column}`,

@@ -55,19 +55,19 @@ export class EventNumbering {
  */
 export async function leave(source: pg.Client, move: SlotMove, map: CellMap): Promise<void> {
   await source.query('begin');
-  await source.query(BY_THE_MOVE);
-  await source.query(
-    `insert into moved_events (position, account_id, event_id)
-     select position, account_id, event_id from events join slot_move_copied using (account_id)
-     where position > 0`,
+  const deleting = ACCOUNT_TABLES.filter((table) => table !== 'entries').map(
+    (table) =>
+      `delete from ${table} using slot_move_copied c where ${table}.account_id = c.account_id`,
   );
-  for (const table of ACCOUNT_TABLES)
-    if (table !== 'entries')
-      await source.query(
-        `delete from ${table} using slot_move_copied c where ${table}.account_id = c.account_id`,
-      );
   await source.query(
-    `delete from caller_quotas where ${isInSlotsSql('caller', fromRanges(move.slots))}`,
+    [
+      BY_THE_MOVE,
+      `insert into moved_events (position, account_id, event_id)
+       select position, account_id, event_id from events join slot_move_copied using (account_id)
+       where position > 0`,
+      ...deleting,
+      `delete from caller_quotas where ${isInSlotsSql('caller', fromRanges(move.slots))}`,
+    ].join(';\n'),
   );
   await setMap(source, map);
   await setPhase(source, move.moveId, 'SWITCHED');

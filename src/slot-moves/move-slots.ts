@@ -45,6 +45,10 @@ export type MoveResult = {
   readonly copyMs: number;
   /** From the moment when the first replica refused calls on the accounts until they were served by the new cell. */
   readonly stopMs: number;
+  /** What that time was spent with, in milliseconds. */
+  readonly stopParts: Readonly<
+    Record<'obeyed' | 'drained' | 'copied' | 'compared' | 'left', number>
+  >;
   /** Accounts that had to be copied again during the stop. */
   readonly changed: number;
   /** Of those that serve the cell, and those that have not answered in time. */
@@ -143,15 +147,25 @@ async function copyAndSwitch(
 
   await onStep?.('stopping');
   const stoppedAt = performance.now();
+  let lapAt = stoppedAt;
+  const lap = () => {
+    const before = lapAt;
+    lapAt = performance.now();
+    return lapAt - before;
+  };
   await setPhase(source, moveId, 'STOPPING');
   const replicas = await awaitReplicas(source, { moveId, phase: 'STOPPING' }, OBEY_TIMEOUT_MS);
+  const obeyed = lap();
   await drain(source, () => setPhase(source, moveId, 'STOPPED'));
+  const drained = lap();
   await onStep?.('stopped');
   await numbering.finish();
   const changed = await copy.copyChanged();
   await copy.copyQuotas();
   await copy.takeBackPositions();
+  const copied = lap();
   await compareCopies(source, target, copy.counts);
+  const compared = lap();
   await leave(source, move, newMap);
   await onStep?.('leaving');
   await setMap(target, newMap);
@@ -159,9 +173,11 @@ async function copyAndSwitch(
   await target.query('commit');
   await onStep?.('switched');
   await source.query('commit');
+  const left = lap();
   return {
     ...{ accounts, changed, copyMs, entries: copy.counts.get('entries') ?? 0 },
-    ...{ stopMs: performance.now() - stoppedAt, replicas: replicas.all, silent: replicas.behind },
+    ...{ stopMs: lapAt - stoppedAt, stopParts: { obeyed, drained, copied, compared, left } },
+    ...{ replicas: replicas.all, silent: replicas.behind },
   };
 }
 
