@@ -567,7 +567,7 @@ create table events (
   account_id text not null,
   event_id   uuid not null,
   seq        bigint not null,         -- 1, 2, 3 … within the account
-  position   bigint,                  -- 1, 2, 3 … over all accounts; given after the commit
+  position   bigint,                  -- 1, 2, 3 … over all accounts; given after the commit. Below 0: given in another cell, see moved_events
   type       text not null,           -- e.g. "balance.low"
   at         timestamptz(3) not null,
   data       jsonb not null,          -- {"name": "value"}
@@ -579,7 +579,7 @@ create table events (
   hash       bytea not null,          -- SHA-256 over the rest and the statement that it says was closed
   primary key (account_id, event_id),
   constraint events_seq_check check (seq > 0),
-  constraint events_position_check check (position > 0)
+  constraint events_position_check check (position <> 0)
 );
 create index events_waiting on events (account_id, seq) where position is null;
 create index events_by_position on events (position);
@@ -670,6 +670,53 @@ create table cells (
 );
 grant select on cells to scrip_runtime;
 
+-- The move of slots from this cell or to it that is going on. Empty: none is.
+create table slot_moves (
+  move_id    uuid not null,
+  from_cell  text not null,
+  to_cell    text not null,
+  slots      jsonb not null,          -- first and last of each range
+  phase      text not null,           -- see src/store/tables/slot-moves.ts
+  started_at timestamptz(3) not null,
+  primary key (move_id),
+  constraint slot_moves_phase_check check (phase in ('COPYING', 'STOPPING', 'STOPPED', 'SWITCHED'))
+);
+grant select on slot_moves to scrip_runtime;
+
+-- What replicas know of the move of slots from this cell. They write it while there is one.
+create table cell_replicas (
+  replica_id  uuid not null,           -- the process
+  move_id     uuid not null,
+  phase       text not null,           -- that the replica has read, and obeys
+  map_version int not null,            -- by which it routes calls
+  seen_at     timestamptz(3) not null,
+  primary key (replica_id)
+) with (fillfactor = 70);
+grant select, insert, update (move_id, phase, map_version, seen_at) on cell_replicas to
+  scrip_runtime;
+
+-- Events that have their position in this cell, and whose account has been moved to another since.
+-- Streams read them there.
+create table moved_events (
+  account_id text not null,
+  event_id   uuid not null,
+  position   bigint not null, -- in this cell
+  primary key (account_id, event_id),
+  constraint moved_events_position_check check (position > 0)
+);
+create index moved_events_by_position on moved_events (position);
+create index moved_events_of_account on moved_events (account_id, position);
+grant select on moved_events to scrip_runtime;
+
+-- When the database was restored from a backup. The newest row tells tokens of event streams from
+-- those of before.
+create table restores (
+  restore_id  uuid not null,
+  restored_at timestamptz(3) not null,
+  primary key (restore_id)
+);
+grant select on restores to scrip_runtime;
+
 -- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
 -- because of its length is preceded by a zero byte.
 create function request_id_to_text(id bytea) returns text
@@ -689,6 +736,11 @@ create function request_id_to_bytes(id text) returns bytea
     when octet_length(id) = 16 then '\x00'::bytea || convert_to(id, 'UTF8')
     else convert_to(id, 'UTF8')
   end;
+
+-- The slot of an account, which has a cell: see docs/cells.md.
+create function account_slot(id text) returns int
+  immutable strict parallel safe
+  return ('x' || left(encode(sha256(convert_to(id, 'UTF8')), 'hex'), 3))::bit(12)::int;
 
 -- Entries in words, e.g.: select * from history where account_id = '…' order by seq.
 create view history as

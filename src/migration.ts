@@ -68,7 +68,7 @@ async function recordMap(cells: readonly CellAddress[]): Promise<readonly string
   const inOrder = ledgers.toSorted((a, b) => Number(b.hasAccounts) - Number(a.hasAccounts));
   for (const { name, recorded } of inOrder) {
     const cell = cells.find((one) => one.name === name);
-    if (recorded || !cell) continue;
+    if (recorded?.map.version === map.version || !cell) continue;
     await recordCell(cell, map);
     const slots = formatRanges(rangesOf(map, cell.name)) || 'none';
     lines.push(`cell ${cell.name}: recorded version ${map.version} of the map, slots ${slots}`);

@@ -151,3 +151,16 @@ async function withOrm<Result>(
     await orm.close();
   }
 }
+
+/** What some cells have published and others have not, a line each. */
+export async function findDifferingPlans(
+  cells: readonly CellAddress[],
+): Promise<readonly string[]> {
+  const published = await Promise.all(cells.map(publishedIn));
+  const all = new Set(published.flat());
+  return cells.flatMap(({ name }, index) =>
+    [...all]
+      .filter((plan) => !published[index]?.includes(plan))
+      .map((plan) => `cell ${name} has not published ${plan}, and another cell has`),
+  );
+}

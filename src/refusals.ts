@@ -127,6 +127,8 @@ export class Refusals {
     const command = { kind: 'ReportRefusals', reason, metadata, count } as const;
     const outcome = await this.#options.lanes.execute(accountId, command, trace);
     if (!(outcome instanceof Failure)) return true;
+    // It was moved to another cell: of the refusals before, those of the last minute are not reported.
+    if (outcome.reason === 'ACCOUNT_NOT_FOUND') return true;
     const since = this.#collected.get(key);
     if (since) since.count += count;
     else this.#collected.set(key, { accountId, reason, failure, trace, count });

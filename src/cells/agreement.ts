@@ -34,11 +34,11 @@ export function agreeOnMap(cells: readonly FoundCell[], hasFile: boolean): Agree
   const recorded = reached.flatMap(({ recorded }) => recorded ?? []);
   const newest = recorded.toSorted((a, b) => b.map.version - a.map.version)[0];
   if (!newest || problems.length > 0) return { problems };
+  // An older one is that of a cell which was not reached when slots were moved.
   for (const { name, map } of recorded)
-    if (!isSameMap(map, newest.map))
+    if (map.version === newest.map.version && !isSameMap(map, newest.map))
       problems.push(
-        `cell ${name} has version ${map.version} of the map, and cell ${newest.name} has version ` +
-          `${newest.map.version}, which differs: run scrip cells check`,
+        `cells ${name} and ${newest.name} have different maps of version ${map.version}: run scrip cells list`,
       );
   const missing = cellsOfMap(newest.map).filter(
     (name) => !cells.some((cell) => cell.name === name),
@@ -46,6 +46,18 @@ export function agreeOnMap(cells: readonly FoundCell[], hasFile: boolean): Agree
   for (const name of missing)
     problems.push(`the map gives slots to cell ${name}, which CELLS_FILE does not list: add it`);
   return problems.length > 0 ? { problems } : { map: newest.map };
+}
+
+/** What differs between the recorded maps although a service can work with it: cells that have an older one. */
+export function olderMaps(cells: readonly FoundCell[]): readonly string[] {
+  const recorded = cells.flatMap((cell) => ('recorded' in cell ? (cell.recorded ?? []) : []));
+  const newest = Math.max(0, ...recorded.map(({ map }) => map.version));
+  return recorded
+    .filter(({ map }) => map.version < newest)
+    .map(
+      ({ name, map }) =>
+        `cell ${name} has version ${map.version} of the map, and another cell has version ${newest}: run scrip migrate`,
+    );
 }
 
 type Reached = Extract<FoundCell, { recorded: unknown }>;

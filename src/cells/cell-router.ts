@@ -13,6 +13,14 @@ export const cellUnavailable = (cell: string): Failure =>
     { cell },
   );
 
+/** Of calls on accounts that are about to be served by another cell. */
+export const accountMoving = (cell: string): Failure =>
+  new Failure(
+    'DATABASE_UNAVAILABLE',
+    `the account is being moved from cell ${cell} to another one; retry with the same request id`,
+    { cell },
+  );
+
 /** The failure of a call on an account of this cell. */
 export const inCell = (failure: Failure, cell: string): Failure =>
   failure.reason === 'DATABASE_UNAVAILABLE' && !('cell' in failure.metadata)
@@ -21,7 +29,10 @@ export const inCell = (failure: Failure, cell: string): Failure =>
 
 export class CellRouter<Cell> {
   readonly names: readonly string[];
-  readonly #map: CellMap;
+  #map: CellMap;
+  /** Slots whose calls are stopped, by the cell that they are being moved from. */
+  readonly #stopped = new Map<string, ReadonlySet<number>>();
+  #changing = new AbortController();
   readonly #running = new Map<string, Cell>();
   /** Of those that run. */
   readonly #unreachable = new Set<string>();
@@ -35,6 +46,51 @@ export class CellRouter<Cell> {
 
   get isOne(): boolean {
     return this.names.length === 1;
+  }
+
+  get mapVersion(): number {
+    return this.#map.version;
+  }
+
+  /** Whether slots have ever been moved, so that events of an account can be in several cells. */
+  get hasMoved(): boolean {
+    return this.#map.version > 1;
+  }
+
+  /** Aborts when accounts change their cell, or their calls are stopped. */
+  get changing(): AbortSignal {
+    return this.#changing.signal;
+  }
+
+  /** Routes by this map from now on, unless there is a newer one. */
+  follow(map: CellMap) {
+    if (map.version <= this.#map.version) return;
+    this.#map = map;
+    this.#changed();
+  }
+
+  /** Calls on these slots fail as long as they belong to the cell. Empty: none do. */
+  stop(cell: string, slots: ReadonlySet<number>) {
+    if (slots.size === 0 && !this.#stopped.has(cell)) return;
+    if (slots.size === 0) this.#stopped.delete(cell);
+    else this.#stopped.set(cell, slots);
+    this.#changed();
+  }
+
+  #changed() {
+    this.#changing.abort();
+    this.#changing = new AbortController();
+  }
+
+  #isStopped(cell: string, slot: number): boolean {
+    return this.#stopped.get(cell)?.has(slot) === true;
+  }
+
+  /** Throws where the cell does not serve the account any more. */
+  assertServed(accountId: string, cell: string) {
+    if (this.isOne) return;
+    const slot = slotOf(accountId);
+    if (this.#map.cells[slot] !== cell || this.#isStopped(cell, slot)) throw accountMoving(cell);
   }
 
   /** The cell runs from now on. */
@@ -56,7 +112,11 @@ export class CellRouter<Cell> {
 
   /** The account's cell. Throws DATABASE_UNAVAILABLE, which names it, while it cannot be used. */
   of(accountId: string): Cell {
-    return this.#only ?? this.named(this.nameOf(accountId));
+    if (this.#only) return this.#only;
+    const slot = slotOf(accountId);
+    const name = this.#map.cells[slot] as string;
+    if (this.#isStopped(name, slot)) throw accountMoving(name);
+    return this.named(name);
   }
 
   named(name: string): Cell {
@@ -71,8 +131,13 @@ export class CellRouter<Cell> {
     return this.#only ?? this.reachable()[0] ?? this.named(this.names[0] as string);
   }
 
-  /** All cells, in the order of the configuration. Throws DATABASE_UNAVAILABLE, which names the first that is missing. */
+  /**
+   * All cells, in the order of the configuration. Throws DATABASE_UNAVAILABLE, which names the first that is missing or that
+   * accounts are about to leave: they would be in both, or in none.
+   */
   all(): readonly Cell[] {
+    for (const [name, slots] of this.#stopped)
+      for (const slot of slots) if (this.#map.cells[slot] === name) throw accountMoving(name);
     return this.names.map((name) => this.named(name));
   }
 

@@ -52,6 +52,14 @@ export const recordCell = ({ name, url }: CellAddress, map: CellMap): Promise<vo
     await client.query('commit');
   });
 
+/** Says that the database was restored from a backup: tokens of event streams from before are refused. */
+export const recordRestore = (url: string): Promise<void> =>
+  withClient(url, async (client) => {
+    await client.query(
+      'insert into restores (restore_id, restored_at) values (gen_random_uuid(), clock_timestamp())',
+    );
+  });
+
 /** A map that nobody could have recorded. */
 export class UnreadableMap extends Error {}
 
@@ -87,13 +95,13 @@ async function withClient<Result>(
   }
 }
 
-/** Throws unless the database of a cell says that it is this cell, with this map. */
+/** Throws unless the database of a cell says that it is this cell, with this map or another version of it. */
 export async function assertCell(address: CellAddress, map: CellMap): Promise<void> {
   const recorded = await readRecordedCell(address.url);
   const problems = problemsOfCell({ name: address.name, recorded });
   if (problems.length > 0) throw new Error(problems.join('; '));
-  if (recorded && !isSameMap(recorded.map, map))
+  if (recorded && recorded.map.version === map.version && !isSameMap(recorded.map, map))
     throw new Error(
-      `cell ${address.name} has version ${recorded.map.version} of the map, and this replica has ${map.version}: start it again`,
+      `cell ${address.name} has another map of version ${map.version} than this replica: start it again`,
     );
 }

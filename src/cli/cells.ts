@@ -56,12 +56,16 @@ export const cellsCheck = command('check', {
     withCells(async (cells, hasFile) => {
       const { findInstallation } = await import('../cells/installation.ts');
       const { findCell } = await import('../cells/recorded-map.ts');
+      const { olderMaps } = await import('../cells/agreement.ts');
+      const { findDifferingPlans } = await import('../plan-publication.ts');
       const installed = await findInstallation(cells, hasFile);
       const problems = 'problems' in installed ? [...installed.problems] : [];
       const found = await Promise.all(cells.map(findCell));
       for (const one of found)
         if ('unreachable' in one) problems.push(`cell ${one.name}: ${one.unreachable}`);
-      if (problems.length === 0) problems.push(...(await differingPlans(cells)));
+      problems.push(...olderMaps(found));
+      if (problems.length === 0) problems.push(...(await unfinishedMoves(cells, found)));
+      if (problems.length === 0) problems.push(...(await findDifferingPlans(cells)));
       printLines(problems.length > 0 ? problems : [okText(cells.length)]);
       return problems.length > 0 ? DIFFERENT : 0;
     }),
@@ -70,14 +74,19 @@ export const cellsCheck = command('check', {
 
 const okText = (count: number): string => `ok (${count} ${count === 1 ? 'cell' : 'cells'})`;
 
-async function differingPlans(cells: readonly CellAddress[]): Promise<readonly string[]> {
-  const { publishedIn } = await import('../plan-publication.ts');
-  const published = await Promise.all(cells.map(publishedIn));
-  const all = new Set(published.flat());
-  return cells.flatMap(({ name }, index) =>
-    [...all]
-      .filter((plan) => !published[index]?.includes(plan))
-      .map((plan) => `cell ${name} has not published ${plan}, and another cell has`),
+async function unfinishedMoves(
+  cells: readonly CellAddress[],
+  found: readonly FoundCell[],
+): Promise<readonly string[]> {
+  const { findMoves } = await import('../slot-moves/unfinished.ts');
+  const { formatRanges } = await import('../cells/cell-map.ts');
+  const migrated = cells.filter((_, index) => {
+    const one = found[index];
+    return one && 'recorded' in one && one.recorded !== null;
+  });
+  return (await findMoves(migrated)).map(
+    ({ from, to, slots }) =>
+      `slots ${formatRanges(slots)} are being moved from ${from} to ${to}; if no command does it: scrip cells split --take-back`,
   );
 }
 

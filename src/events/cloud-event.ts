@@ -3,6 +3,7 @@
  * There are two extension attributes: `position`, as text because CloudEvents' integers have 32 bits,
  * and `traceparent`, the trace of the request that caused the event and not of its delivery.
  */
+import { givenPosition } from '../cells/moved-position.ts';
 import type { PositionedEvent } from '../store/tables/events.ts';
 import { traceparentOf } from '../telemetry/tracing.ts';
 
@@ -17,7 +18,7 @@ export function cloudEventJson(event: PositionedEvent, source: string): string {
     subject: event.accountId,
     time: new Date(event.at).toISOString(),
     datacontenttype: 'application/json',
-    position: event.position.toString(),
+    position: givenPosition(event).toString(),
     // Without one where the event was caused outside any trace.
     traceparent: traceparentOf(event) ?? undefined,
     data: event.data,

@@ -4,6 +4,7 @@
  * busy one makes larger groups. Where enough is queued, a second unit of work joins the first: one is
  * decided while PostgreSQL writes the other.
  */
+import { isSlotMoved } from '../cells/fence.ts';
 import { Failure, internalFailure, overloaded } from '../failure.ts';
 import { toDatabaseFailure } from '../pg/failures.ts';
 import type { WaitPolicy } from '../store/load.ts';
@@ -236,6 +237,8 @@ export class Lane {
    */
   async #fail(group: readonly Queued[], error: unknown): Promise<readonly Queued[]> {
     const failure = error instanceof Failure ? error : toDatabaseFailure(error);
+    // An account that is in another cell by now concerns no other.
+    if (failure && group.length > 1 && isSlotMoved(error)) return await this.#runOneByOne(group);
     if (failure) {
       for (const { resolve } of group) resolve(failure);
       return [];

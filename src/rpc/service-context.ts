@@ -65,6 +65,8 @@ export type SharedContext = {
 export type ServiceContext = SharedContext & {
   /** Its name. */
   readonly cell: string;
+  /** Obeys the map that the cell's database has now. */
+  readonly readMap: () => Promise<unknown>;
   readonly clock: Clock;
   /** A new entity manager, for the reads of one call. */
   readonly em: () => Em;

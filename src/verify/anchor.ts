@@ -7,6 +7,8 @@ import {
   readAnchorFile,
 } from '../anchors/anchor-file.ts';
 import type { PublicAnchorKey } from '../anchors/anchor-key.ts';
+import type { RecordedCell } from '../cells/agreement.ts';
+import { slotOf } from '../cells/slot.ts';
 import type { Discrepancy } from './findings.ts';
 
 export type Anchor = { readonly file: string; readonly keys: readonly PublicAnchorKey[] };
@@ -18,6 +20,7 @@ const GROUP_SIZE = 1_000;
 export async function checkAnchor(
   client: pg.Client,
   { file, keys }: Anchor,
+  cell: RecordedCell | null,
 ): Promise<{ readonly summary: AnchorSummary; readonly discrepancies: readonly Discrepancy[] }> {
   const discrepancies: Discrepancy[] = [];
   let group: AnchoredAccount[] = [];
@@ -26,7 +29,12 @@ export async function checkAnchor(
     const { done, value } = await accounts.next();
     if (!done) group.push(value);
     if (done || group.length === GROUP_SIZE) {
-      discrepancies.push(...(await compare(client, group)));
+      discrepancies.push(
+        ...(await compare(
+          client,
+          group.filter((one) => !isElsewhere(one, cell)),
+        )),
+      );
       group = [];
     }
     if (!done) continue;
@@ -34,6 +42,10 @@ export async function checkAnchor(
     return { summary: value.summary, discrepancies };
   }
 }
+
+/** Accounts that were moved to another cell since are compared there. */
+const isElsewhere = ({ accountId }: AnchoredAccount, cell: RecordedCell | null): boolean =>
+  cell !== null && cell.map.cells[slotOf(accountId)] !== cell.name;
 
 type FoundPlan = {
   readonly revision: number | null;

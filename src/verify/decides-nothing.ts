@@ -41,6 +41,11 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'clock_acceptances.*':
     'whether replicas trust the clock; what they wrote has its time in the entries',
   'verify_runs.*': 'what metrics show of earlier audits',
+  'slot_moves.*': 'the move that goes on: what it has copied is compared before it counts',
+  'cell_replicas.*':
+    'what replicas have read of a move; the database refuses what they must not write',
+  'moved_events.*': 'where a stream finds an event; the positions are compared',
+  'restores.*': 'which tokens of event streams are still accepted',
   'cells.*':
     'where accounts are looked for; every cell has the same map, and a service compares them',
 };

@@ -119,10 +119,15 @@ function checkOrder(row: Row, history: EventHistory, report: Report) {
   const position = row['position'] === null ? null : BigInt(row['position']!);
   if (seq !== history.seq + 1n)
     report(history.seq === 0n ? 'is the first event' : `comes right after event ${history.seq}`);
-  if (position !== null && (history.position === null || position <= history.position))
+  // Below 0 it is of another cell: those of several have no order.
+  const isGivenHere = position !== null && position > 0n;
+  if (
+    (position !== null && history.position === null) ||
+    (isGivenHere && position <= (history.position ?? 0n))
+  )
     report(`its position ${position} is not after ${history.position ?? 'that of the one before'}`);
   history.seq = seq;
-  history.position = position;
+  if (position === null || isGivenHere) history.position = position;
 }
 
 /** Data without a salt are erased. */
@@ -171,7 +176,10 @@ function isTrue(level: string, low: boolean, usable: bigint, threshold: bigint):
 const POSITION_ERRORS = `
   with placed as (
     select account_id, event_id, position, lag(position, 1, 0::bigint) over (order by position) as before
-    from events where position is not null
+    from (
+      select account_id, event_id, position from events where position > 0
+      union all select account_id, event_id, position from moved_events
+    ) given
   )
   select account_id, format('event %s: position %s follows %s', event_id, position, before) as what
   from placed where position <> before + 1
@@ -179,7 +187,7 @@ const POSITION_ERRORS = `
   select account_id, format('event %s: it has no delivery', event_id)
   from events left join deliveries d using (account_id, event_id)
   where d.event_id is null
-    and events.position > (select min(position) from deliveries)
+    and events.position > (select min(position) from deliveries where position > 0)
     and events.position <= (select position from event_cursors where name = 'enqueued')
   union all
   select account_id, format('delivery of event %s: its position is %s, that of the event is %s',
@@ -189,10 +197,15 @@ const POSITION_ERRORS = `
   union all
   select null, format('the newest delivery is of position %s, the cursor says %s', newest, cursor)
   from (
-    select (select max(position) from deliveries) as newest,
+    select (select max(position) from deliveries where position > 0) as newest,
       (select position from event_cursors where name = 'enqueued') as cursor
   ) reached
   where newest is not null and newest is distinct from cursor
+    and not exists (select from moved_events where position = cursor)
+  union all
+  select account_id, format('event %s: it is in another cell, says its position %s, and the account is here',
+    event_id, position)
+  from moved_events join accounts using (account_id)
   union all
   select null,
     format('the newest position is %s, the cursor says %s', newest, cursor)

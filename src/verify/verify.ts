@@ -105,7 +105,7 @@ export async function verifyOn(
   discrepancies.unshift(...Array.from(ofNoAccount, (what) => ({ accountId: null, what })));
   if (accountId === undefined && (discrepancies.length === 0 || all))
     discrepancies.push(...(await checkPositions(client)));
-  const anchored = anchor ? await checkAnchor(client, anchor) : null;
+  const anchored = anchor ? await checkAnchor(client, anchor, cell) : null;
   discrepancies.push(...(anchored?.discrepancies ?? []));
   if (discrepancies.length > 0) return { ok: false, discrepancies };
   return { ok: true, accounts, entries, ...(anchored && { anchor: anchored.summary }) };

@@ -1,6 +1,7 @@
 /** A cell at work: its parts, what the handlers of its accounts ask, and whether its database can be used. */
 import { LedgerGauges } from '../admin/ledger-gauges.ts';
 import type { CellRouter } from '../cells/cell-router.ts';
+import { MapFollower } from '../cells/map-follower.ts';
 import { DatabaseProbe } from '../database-probe.ts';
 import { AccountSnapshots } from '../queries/account-snapshots.ts';
 import { CustomPacks } from '../queries/custom-packs.ts';
@@ -22,6 +23,7 @@ export class RunningCell {
   /** Without the lanes, which all of these need until they have stopped. */
   readonly #parts: Stoppable[];
   #probe: DatabaseProbe | null = null;
+  #follower: MapFollower | null = null;
 
   /** Starts the parts of a cell that listen on no port. The ledger is closed with it. */
   static async start(shared: Shared, ledger: Ledger): Promise<RunningCell> {
@@ -47,6 +49,7 @@ export class RunningCell {
     return {
       ...calls,
       cell: this.name,
+      readMap: async () => await this.#follower?.read(),
       log,
       em,
       clock,
@@ -62,6 +65,15 @@ export class RunningCell {
       snapshots: new AccountSnapshots(rootEm, catalogue, clock),
       customPacks: new CustomPacks(em),
     };
+  }
+
+  /** Follows the map that the cell's database has, where there are several cells. It is read once before. */
+  async follow(cells: CellRouter<ServiceContext>): Promise<void> {
+    const { cell, em, monotonic, log } = this.context;
+    if (cell === null) return;
+    this.#follower = new MapFollower({ cell, em, cells, monotonic, log });
+    this.#parts.push(this.#follower);
+    await this.#follower.read();
   }
 
   /** Tells the server and the router, from now on, whether the cell can be used, and writes its anchors. */

@@ -51,7 +51,9 @@ export class Cells {
 
   /** Starts the cell of an open ledger, which is closed with it. */
   async start(ledger: Ledger): Promise<void> {
-    this.#running.push(await RunningCell.start(this.#options.shared, ledger));
+    const cell = await RunningCell.start(this.#options.shared, ledger);
+    this.#running.push(cell);
+    await cell.follow(this.router);
   }
 
   /** The cells serve calls from now on. */
@@ -96,6 +98,7 @@ export class Cells {
           throw error;
         });
         this.#running.push(cell);
+        await cell.follow(this.router);
         if (this.#calls) this.router.add(name, cell.serviceContext(this.#calls));
         if (this.#rpc) await cell.watch(this.#rpc, this.router);
         shared.log.info({ cell: name }, 'the cell can be reached: its accounts are served');

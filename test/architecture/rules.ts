@@ -18,7 +18,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ],
   ['wiring'],
   ['console'],
-  ['rpc', 'client', 'find-database', 'plan-publication'],
+  ['rpc', 'client', 'find-database', 'plan-publication', 'slot-moves'],
   [
     'payments',
     'events',
@@ -82,6 +82,11 @@ export const CLOCK_READERS: Readonly<Record<string, string>> = {
   'src/clock/clock-comparison.ts': 'compares the clocks, for commands',
   'src/clock/clock-records.ts': 'asks the database for its clock',
   'src/cells/recorded-map.ts': 'when a map was recorded',
+  'src/slot-moves/move-slots.ts': 'measures how long accounts are stopped',
+  'src/slot-moves/move-record.ts': 'a time limit, and when a replica was seen last',
+  'src/slot-moves/session.ts': 'a time limit',
+  'src/slot-moves/hand-over.ts': 'when a map was recorded',
+  'src/cells/map-follower.ts': 'when a replica was seen last',
   'src/console/bridge.ts': 'the deadline of a client',
   'src/cli/anchor.ts': 'the time that the name of an anchor says',
   'src/cli/clock.ts': 'shows the clock of this machine',
@@ -152,6 +157,7 @@ export const RULES: readonly IForbiddenRuleType[] = [
         'preview',
         'database-probe',
         'cells',
+        'slot-moves',
       ),
     },
     to: {

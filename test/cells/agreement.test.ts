@@ -1,11 +1,15 @@
 /** Whether a service may start on its cells, and which map cells without one get. */
 import { describe, expect, test } from 'vitest';
-import { agreeOnMap, type FoundCell, mapToRecord } from '../../src/cells/agreement.ts';
+import { agreeOnMap, type FoundCell, mapToRecord, olderMaps } from '../../src/cells/agreement.ts';
 import { evenSlots, wholeSlots } from '../../src/cells/cell-map.ts';
 
 const MAP = { version: 2, cells: evenSlots(['a', 'b']) };
 const a: FoundCell = { name: 'a', recorded: { name: 'a', map: MAP } };
 const b: FoundCell = { name: 'b', recorded: { name: 'b', map: MAP } };
+const older: FoundCell = {
+  name: 'b',
+  recorded: { name: 'b', map: { version: 1, cells: wholeSlots('a') } },
+};
 const down: FoundCell = { name: 'b', unreachable: 'ECONNREFUSED' };
 
 describe('a service with CELLS_FILE', () => {
@@ -16,6 +20,7 @@ describe('a service with CELLS_FILE', () => {
       'one of them has no slots yet',
       [a, b, { name: 'c', recorded: { name: 'c', map: MAP } } satisfies FoundCell],
     ],
+    ['one of them has an older map', [a, older]],
   ])('starts where %s', (_, cells) => {
     expect(agreeOnMap(cells, true)).toEqual({ map: MAP });
   });
@@ -35,18 +40,9 @@ describe('a service with CELLS_FILE', () => {
       ],
     ],
     [
-      'a cell has an older map',
-      [a, { name: 'b', recorded: { name: 'b', map: { ...MAP, version: 1 } } }],
-      [
-        'cell b has version 1 of the map, and cell a has version 2, which differs: run scrip cells check',
-      ],
-    ],
-    [
       'a cell has another map of the same version',
       [a, { name: 'b', recorded: { name: 'b', map: { ...MAP, cells: wholeSlots('b') } } }],
-      [
-        'cell b has version 2 of the map, and cell a has version 2, which differs: run scrip cells check',
-      ],
+      ['cells b and a have different maps of version 2: run scrip cells list'],
     ],
     [
       'a cell with slots is not listed',
@@ -56,6 +52,13 @@ describe('a service with CELLS_FILE', () => {
   ])('does not start where %s', (_, cells, problems) => {
     expect(agreeOnMap(cells, true)).toEqual({ problems });
   });
+});
+
+test('cells with an older map are named to operators', () => {
+  expect(olderMaps([a, b, down])).toEqual([]);
+  expect(olderMaps([a, older])).toEqual([
+    'cell b has version 1 of the map, and another cell has version 2: run scrip migrate',
+  ]);
 });
 
 describe('a service with one database', () => {

@@ -11,6 +11,7 @@ import {
 const place = fc.record({
   position: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
   mark: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  epoch: fc.constantFrom(0, 0, 7, 2 ** 32 - 1),
 });
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,31}$/);
 const places = fc.array(fc.tuple(name, place), { maxLength: 8 }).map((pairs) => new Map(pairs));
@@ -30,8 +31,10 @@ test('has the place in every cell', () => {
 });
 
 test('of the time when there was one cell is of the first cell', () => {
-  const token = encodeStreamToken(new Map([['default', { position: 7n, mark: 9 }]]), ['default']);
-  expect(decode(token, ['a', 'b'])).toEqual(new Map([['a', { position: 7n, mark: 0 }]]));
+  const token = encodeStreamToken(new Map([['default', { position: 7n, mark: 9, epoch: 0 }]]), [
+    'default',
+  ]);
+  expect(decode(token, ['a', 'b'])).toEqual(new Map([['a', { position: 7n, mark: 0, epoch: 0 }]]));
 });
 
 test.each(['x', 'Ag==', 'AgE', Buffer.from([2, 200, 1]).toString('base64url')])(

@@ -536,6 +536,15 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
   ],
   'cells list': [database('cells list', 0, { isSqueezed: true }), database('cells list now', 2)],
   'cells check': [database('cells check'), database('cells check now', 2)],
+  'cells split': [
+    database('cells split --take-back'),
+    database('cells split', 2),
+    database('cells split --from eu-1 --to eu-2 --share 50', 2),
+    database('cells split --from eu-1 --to eu-1 --slots 0-1023', 2),
+    database('cells split --from eu-1 --to eu-2 --slots 5000', 2),
+    database('cells split --from eu-1 --to eu-2 --share 200', 2),
+  ],
+  'cells restored': [database('cells restored eu-1', 2), database('cells restored')],
   verify: [
     database('verify'),
     // The purchase that was accepted was never made by a checkout.

@@ -14,6 +14,7 @@ const REVIEWED: Readonly<Record<string, string>> = {
     'it was up to 17',
   "refuses: grants_state_check: CHECK ((state = ANY (ARRAY['SCHEDULED'::text, 'OPEN'::text, 'SPENT'::text, 'EXPIRED'::text, 'VOIDED'::text])))":
     'it was without VOIDED',
+  'refuses: events_position_check: CHECK (("position" <> 0))': 'it was above 0',
   'refuses: grants_voided_check: CHECK (((voided > 0) AND (voided <= (amount - remaining)) AND (void_on_return > 0)))':
     'of columns that it does not write',
 };

@@ -30,7 +30,7 @@ export async function streamHistory(
   _permitted: () => Permissions,
   call: CallRecord,
 ): Promise<void> {
-  const { em, clock, tail, stopping } = context;
+  const { em, clock, tail, stopping, cells } = context;
   const { accountId, filter, from, to } = parseRequest(request);
   const first = await findFirst(context, accountId, request.afterSeq, call);
   if (first === null) throw accountNotFound(accountId);
@@ -44,6 +44,7 @@ export async function streamHistory(
 
   for (let found = first; ; found = (await findNewest(em(), accountId, after)) ?? NOTHING) {
     const newest = found.seq;
+    cells.assertServed(accountId, context.cell);
     if (after > newest || (hashAtAfter && !found.hashAt?.equals(hashAtAfter)))
       throw positionLost(after, newest, `the account has no entry ${after}, or another one`);
     const last = to === null ? newest : await lastSeqBefore(em(), accountId, to, newest);
@@ -56,6 +57,8 @@ export async function streamHistory(
         after = nextAfterSeq;
       }
     }
+    // What was not found may be in the cell that the account was moved to.
+    cells.assertServed(accountId, context.cell);
     hashAtAfter = after === newest ? found.hash : null;
     if (stopping.aborted)
       throw new Failure('SHUTTING_DOWN', 'this replica is stopping; resume on another', {
@@ -63,7 +66,11 @@ export async function streamHistory(
       });
     const isComplete = to !== null && (last < newest || to <= clock.now());
     if (!request.follow || isComplete || cancelled.aborted) return;
-    await tail.waitBeyond(accountId, newest, ended);
+    await tail.waitBeyond(
+      accountId,
+      newest,
+      cells.isOne ? ended : AbortSignal.any([ended, cells.changing]),
+    );
   }
 }
 

@@ -17,7 +17,7 @@ import { type Access, accessOfStream, streamOf } from './access.ts';
 import { callersSpan } from './callers-span.ts';
 import { recordRefusal } from './early-refusal.ts';
 import { ACCOUNT_ID } from './field-checker.ts';
-import { serveInCell } from './in-cell.ts';
+import { readOfAccount, serveInCell } from './in-cell.ts';
 import { type PreparedMutation, type PrepareMutation, submit } from './mutation.ts';
 import { type CallContext, ObservedCall } from './observed-call.ts';
 import type { Resume } from './open-streams.ts';
@@ -88,7 +88,7 @@ export function handlersOf(shared: SharedContext, service: string) {
       const { admission } = shared;
       const inFlight = admission.enter(call.record.caller, null);
       try {
-        const response = await serveInCell(shared, accountIdOf(request), async (context) => {
+        const response = await readOfAccount(shared, accountIdOf(request), async (context) => {
           await checkScope(context, call.access, name, request);
           return await serve(context, request, call);
         });

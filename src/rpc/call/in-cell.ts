@@ -4,7 +4,10 @@ import { Failure } from '../../failure.ts';
 import { toDatabaseFailure } from '../../pg/failures.ts';
 import type { ServiceContext, SharedContext } from '../service-context.ts';
 
-/** Calls `serve` with the account's cell; with any cell where the account is empty. */
+/**
+ * Calls `serve` with the account's cell; with any cell where the account is empty. It fails as if the cell could not
+ * be used where `serve` has failed and the account has left the cell meanwhile.
+ */
 export function serveInCell<Result>(
   { cells }: SharedContext,
   accountId: string,
@@ -12,7 +15,47 @@ export function serveInCell<Result>(
 ): Promise<Result> {
   // Every call comes here: with one cell it is served at once.
   if (cells.isOne || accountId === '') return serve(cells.any());
-  return naming(cells.of(accountId), serve);
+  return serveUnlessMoved(cells.of(accountId), accountId, serve);
+}
+
+async function serveUnlessMoved<Result>(
+  context: ServiceContext,
+  accountId: string,
+  serve: (context: ServiceContext) => Promise<Result>,
+): Promise<Result> {
+  try {
+    const result = await naming(context, serve);
+    if (result instanceof Failure) await assertServed(context, accountId, result);
+    return result;
+  } catch (error) {
+    await assertServed(context, accountId, error);
+    throw error;
+  }
+}
+
+/** An account that is not found may have left a moment ago: the database knows. */
+async function assertServed(
+  { cells, cell, readMap }: ServiceContext,
+  accountId: string,
+  failure: unknown,
+): Promise<void> {
+  if (failure instanceof Failure && failure.reason === 'ACCOUNT_NOT_FOUND') await readMap();
+  cells.assertServed(accountId, cell);
+}
+
+/** The same for a read: it also fails where it may have found only a part of what there is. */
+export function readOfAccount<Result>(
+  shared: SharedContext,
+  accountId: string,
+  read: (context: ServiceContext) => Promise<Result>,
+): Promise<Result> {
+  const { cells } = shared;
+  if (cells.isOne || accountId === '') return read(cells.any());
+  return serveInCell(shared, accountId, async (context) => {
+    const result = await read(context);
+    cells.assertServed(accountId, context.cell);
+    return result;
+  });
 }
 
 /** What a read finds in the account's cell; where the account is empty, in each cell, in their order. */

@@ -31,7 +31,8 @@ const STATES = new Map<Delivery_State, DeliveryState | null>([
   [Delivery_State.DELIVERED, 'DELIVERED'],
   [Delivery_State.DEAD, 'DEAD'],
 ]);
-const POSITION = /^[1-9]\d{0,17}$/;
+/** Below 0: given by the cell that the account was in before. */
+const POSITION = /^-?[1-9]\d{0,17}$/;
 
 export async function listDeliveries(
   context: ServiceContext,

@@ -1,6 +1,7 @@
 /**
  * StreamEvents: the events of every cell in the order of their positions, read page by page. A stream that follows
- * goes on without cells that cannot be reached, from where it is in each of them.
+ * goes on without cells that cannot be reached, from where it is in each of them. Events stay in the stream of the cell
+ * that gave them their positions, also when their account is moved: they are read where the account is.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WireType } from '@bufbuild/protobuf/wire';
@@ -16,10 +17,15 @@ import type { Permissions } from '../../policy/permissions.ts';
 import { newestSeq } from '../../queries/entries.ts';
 import {
   type EventFilter,
+  findEpoch,
   findEventIdAt,
   findEvents,
+  findEventsByKey,
+  findMovedEvents,
+  type MovedEvent,
   newestPosition,
 } from '../../queries/events.ts';
+import type { PositionedEvent } from '../../store/tables/events.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
 import { readInCell } from '../call/in-cell.ts';
@@ -54,14 +60,19 @@ export async function streamEvents(
   const ended = AbortSignal.any([cancelled, stopping]);
   const reader = new EventReader(after, cells.names);
 
+  // What an account did in the cell that it was in before is in that cell's events.
+  const isInAll = !accountId || (!cells.isOne && cells.hasMoved);
   for (;;) {
-    const found = request.follow && !accountId ? cells.reachable() : cells.allOf(accountId);
+    const changing = cells.isOne ? null : cells.changing;
+    if (accountId) cells.assertServed(accountId, context.cell);
+    const found = cellsToRead(context, accountId, isInAll, request.follow);
     const newest = new Map<ServiceContext, bigint>();
     for (const cell of found) newest.set(cell, await reader.newestOf(cell));
-    // A page of each cell in turn: one with many events does not hold up the others.
+    // A page of each cell in turn: one with many events does not hold up the others. Those of one account are read in
+    // the order in which it was in the cells.
     for (let behind = found; behind.length > 0 && !ended.aborted; ) {
       behind = behind.filter((cell) => reader.at(cell).position < (newest.get(cell) ?? 0n));
-      for (const cell of behind) {
+      for (const cell of accountId ? behind.slice(0, 1) : behind) {
         if (ended.aborted) break;
         const scoped = { ...filter, scope: permitted().accounts };
         for (const { bytes, nextToken } of await reader.read(cell, newest.get(cell) ?? 0n, scoped))
@@ -73,8 +84,23 @@ export async function streamEvents(
         next_token: reader.token,
       });
     if (!request.follow || cancelled.aborted) return;
-    await waitBeyond(newest, ended, !accountId && found.length < cells.names.length);
+    const isMissingCells = isInAll && found.length < cells.names.length;
+    const signal = changing && accountId ? AbortSignal.any([ended, changing]) : ended;
+    await waitBeyond(newest, signal, isMissingCells);
   }
+}
+
+/** The cells whose events are read now, the account's own last: what it did elsewhere comes first. */
+function cellsToRead(
+  { cells, cell }: ServiceContext,
+  accountId: string,
+  isInAll: boolean,
+  follow: boolean,
+): readonly ServiceContext[] {
+  if (!isInAll) return cells.allOf(accountId);
+  const all = follow ? cells.reachable() : cells.all();
+  if (!accountId) return all;
+  return [...all.filter((one) => one.cell !== cell), ...all.filter((one) => one.cell === cell)];
 }
 
 /** Resolves when any of the cells may have more events, or when the signal aborts. */
@@ -101,8 +127,8 @@ type EventPage = { readonly bytes: Uint8Array; readonly nextToken: string };
 class EventReader {
   readonly #places: Map<string, Place>;
   readonly #cells: readonly string[];
-  /** Cells whose place was compared with what their database has. */
-  readonly #compared = new Set<string>();
+  /** The epochs of cells whose place was compared with what their database has. */
+  readonly #epochs = new Map<string, number>();
 
   constructor(after: Places, cells: readonly string[]) {
     this.#places = new Map(after);
@@ -120,28 +146,33 @@ class EventReader {
   /** The newest position of a cell. Throws POSITION_LOST where it has not the event that was read last. */
   async newestOf(context: ServiceContext): Promise<bigint> {
     return await readInCell(context, async ({ em, cell }) => {
-      const { position, mark } = this.at(context);
-      const mustCompare = mark !== 0 && !this.#compared.has(cell);
+      const { position, mark, epoch } = this.at(context);
+      const known = this.#epochs.get(cell);
+      const mustCompare = mark !== 0 && known === undefined;
       const entityManager = em();
-      const [newest, eventId] = await Promise.all([
+      const [newest, eventId, found] = await Promise.all([
         newestPosition(entityManager),
         mustCompare ? findEventIdAt(entityManager, position) : null,
+        known ?? findEpoch(entityManager),
       ]);
+      this.#epochs.set(cell, found);
+      if (known === undefined && position > 0n && epoch !== found)
+        throw this.#tokenOfOther(cell, newest, `the database of cell ${cell} was restored since`);
       if (position > newest || (mustCompare && (eventId === null || markOf(eventId) !== mark)))
-        throw this.#tokenOfOther(cell, newest);
-      this.#compared.add(cell);
+        throw this.#tokenOfOther(
+          cell,
+          newest,
+          'after_token is of events that this database does not have',
+        );
       return newest;
     });
   }
 
   /** The database lost its newest writes, or is another one. The next events would be missed. */
-  #tokenOfOther(cell: string, newest: bigint): Failure {
-    const there = new Map(this.#places).set(cell, { position: newest, mark: 0 });
-    return positionLost(
-      this.token,
-      encodeStreamToken(there, this.#cells),
-      'after_token is of events that this database does not have',
-    );
+  #tokenOfOther(cell: string, newest: bigint, what: string): Failure {
+    const epoch = this.#epochs.get(cell) ?? 0;
+    const there = new Map(this.#places).set(cell, { position: newest, mark: 0, epoch });
+    return positionLost(this.token, encodeStreamToken(there, this.#cells), what);
   }
 
   /**
@@ -154,11 +185,13 @@ class EventReader {
     filter: EventFilter,
   ): Promise<readonly EventPage[]> {
     const { cell } = context;
-    const { events, until } = await readEvents(context, this.at(context).position, newest, filter);
+    const epoch = this.#epochs.get(cell) ?? 0;
+    const { events, end } = await readEvents(context, this.at(context).position, newest, filter);
+    const until = { ...end, epoch };
     const tokenAt = (place: Place) =>
       encodeStreamToken(new Map(this.#places).set(cell, place), this.#cells);
     const tokenAfter = (last: { position: bigint; eventId: string } | null) =>
-      tokenAt(last ? { position: last.position, mark: markOf(last.eventId) } : until);
+      tokenAt(last ? { position: last.position, mark: markOf(last.eventId), epoch } : until);
     const pages = encodeStreamPages(events, EventMessage, eventMessage, (writer, last) =>
       writer.tag(RESUME_AFTER_FIELD, WireType.LengthDelimited).string(tokenAfter(last)),
     );
@@ -186,17 +219,62 @@ async function readEvents(
   const upTo = filter.accountId || end > newest ? newest : end;
   return await readInCell(context, async ({ em, cells }) => {
     const entityManager = em();
-    const [events, eventId] = await Promise.all([
+    // One cell has tokens without marks, and nothing that is in another one.
+    if (cells.isOne) {
+      const events = await findEvents(entityManager, after, upTo, filter, PAGE_SIZE);
+      return { events, end: placeAfter(events, { position: upTo, mark: 0 }) };
+    }
+    // In this order: an event is deleted by the transaction that says where it is.
+    const [own, moved] = await Promise.all([
       findEvents(entityManager, after, upTo, filter, PAGE_SIZE),
-      // One cell has tokens without marks.
-      cells.isOne ? null : findEventIdAt(entityManager, upTo),
+      findMovedEvents(entityManager, after, upTo, filter.accountId, PAGE_SIZE),
     ]);
-    const last = events.at(-1);
-    const until: Place =
-      last && events.length === PAGE_SIZE
-        ? { position: last.position, mark: markOf(last.eventId) }
-        : { position: upTo, mark: eventId === null ? 0 : markOf(eventId) };
-    return { events, until };
+    const lastMoved = moved.at(-1);
+    const last = lastMoved && moved.length === PAGE_SIZE ? lastMoved.position : upTo;
+    const events = [
+      ...own.filter(({ position }) => position <= last),
+      // One that left between the two queries is in both.
+      ...(await readMovedEvents(context, withoutThose(moved, own), filter)),
+    ]
+      .sort((one, other) => (one.position < other.position ? -1 : 1))
+      .slice(0, PAGE_SIZE);
+    const eventId = await findEventIdAt(entityManager, last);
+    const there = { position: last, mark: eventId === null ? 0 : markOf(eventId) };
+    return { events, end: placeAfter(events, there) };
+  });
+}
+
+function withoutThose(moved: readonly MovedEvent[], own: readonly PositionedEvent[]) {
+  const ids = new Set(own.map(({ eventId }) => eventId));
+  return moved.filter(({ eventId }) => !ids.has(eventId));
+}
+
+type End = Omit<Place, 'epoch'>;
+
+const placeAfter = (events: readonly PositionedEvent[], end: End): End => {
+  const last = events.at(-1);
+  return last && events.length === PAGE_SIZE
+    ? { position: last.position, mark: markOf(last.eventId) }
+    : end;
+};
+
+/** Events that have their positions in a cell, from the cells that their accounts are in now. */
+async function readMovedEvents(
+  { cells }: ServiceContext,
+  moved: readonly MovedEvent[],
+  filter: EventFilter,
+): Promise<readonly PositionedEvent[]> {
+  if (moved.length === 0) return [];
+  const positions = new Map(moved.map(({ eventId, position }) => [eventId, position]));
+  const byCell = Map.groupBy(moved, ({ accountId }) => cells.of(accountId));
+  const found = await Promise.all(
+    Array.from(byCell, ([context, keys]) =>
+      readInCell(context, ({ em }) => findEventsByKey(em(), keys, filter)),
+    ),
+  );
+  return found.flat().flatMap((event) => {
+    const position = positions.get(event.eventId);
+    return position === undefined ? [] : [{ ...event, position }];
   });
 }
 

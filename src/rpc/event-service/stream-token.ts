@@ -2,7 +2,7 @@
  * The token that resumes StreamEvents: where a reader is in the events of every cell. It is opaque to readers. Its
  * first byte is the version of its format: 1 holds the position in the only cell; 2 holds, for each of several cells,
  * its name, the position and a mark of the event there, by which a restored database is told from the one that the
- * reader knew.
+ * reader knew; 3 holds the epoch of each database as well, which operators change when they restore it.
  */
 import type { FieldChecker } from '../call/field-checker.ts';
 
@@ -12,12 +12,14 @@ export type Place = {
   readonly position: bigint;
   /** Of that event: see `markOf`. 0: not known. */
   readonly mark: number;
+  /** Of the database at that time; 0: it had never been restored. */
+  readonly epoch: number;
 };
 
 /** By the names of cells. A cell that is missing is read from its first event. */
 export type Places = ReadonlyMap<string, Place>;
 
-export const FIRST: Place = { position: 0n, mark: 0 };
+export const FIRST: Place = { position: 0n, mark: 0, epoch: 0 };
 
 /** The last 32 bits of the event's id, which are random. */
 export const markOf = (eventId: string): number => Number.parseInt(eventId.slice(-8), 16);
@@ -25,12 +27,14 @@ export const markOf = (eventId: string): number => Number.parseInt(eventId.slice
 const ONE_CELL = 1;
 const ONE_CELL_BYTES = 9;
 const CELLS = 2;
+const EPOCHS = 3;
 
 /** `cells` are the names of all cells. */
 export function encodeStreamToken(places: Places, cells: readonly string[]): string {
   const [only = ''] = cells;
-  if (cells.length === 1) return encodePosition((places.get(only) ?? FIRST).position);
-  return encodeCells(places);
+  const hasEpochs = [...places.values()].some(({ epoch }) => epoch !== 0);
+  if (cells.length === 1 && !hasEpochs) return encodePosition((places.get(only) ?? FIRST).position);
+  return encodeCells(places, hasEpochs ? EPOCHS : CELLS);
 }
 
 function encodePosition(position: bigint): string {
@@ -40,14 +44,18 @@ function encodePosition(position: bigint): string {
   return bytes.toString('base64url');
 }
 
-function encodeCells(places: Places): string {
-  const parts = [...places].map(([name, { position, mark }]) => {
-    const numbers = Buffer.alloc(12);
+/** Bytes of the numbers of a cell. */
+const numbersOf = (version: number): number => (version === EPOCHS ? 16 : 12);
+
+function encodeCells(places: Places, version: number): string {
+  const parts = [...places].map(([name, { position, mark, epoch }]) => {
+    const numbers = Buffer.alloc(numbersOf(version));
     numbers.writeBigInt64BE(position);
     numbers.writeUInt32BE(mark, 8);
+    if (version === EPOCHS) numbers.writeUInt32BE(epoch, 12);
     return Buffer.concat([Buffer.from([name.length]), Buffer.from(name, 'latin1'), numbers]);
   });
-  return Buffer.concat([Buffer.from([CELLS]), ...parts]).toString('base64url');
+  return Buffer.concat([Buffer.from([version]), ...parts]).toString('base64url');
 }
 
 /**
@@ -72,22 +80,25 @@ function parse(bytes: Buffer, token: string, cells: readonly string[]): Places |
   if (bytes[0] === ONE_CELL) {
     const position = bytes.length === ONE_CELL_BYTES ? bytes.readBigInt64BE(1) : -1n;
     if (position < 0n || encodePosition(position) !== token) return null;
-    return new Map([[cells[0] as string, { position, mark: 0 }]]);
+    return new Map([[cells[0] as string, { position, mark: 0, epoch: 0 }]]);
   }
-  const places = bytes[0] === CELLS ? parseCells(bytes) : null;
-  return places && encodeCells(places) === token ? places : null;
+  const [version] = bytes;
+  if (version !== CELLS && version !== EPOCHS) return null;
+  const places = parseCells(bytes, version);
+  return places && encodeCells(places, version) === token ? places : null;
 }
 
-function parseCells(bytes: Buffer): Places | null {
+function parseCells(bytes: Buffer, version: number): Places | null {
   const places = new Map<string, Place>();
   for (let at = 1; at < bytes.length; ) {
     const end = at + 1 + (bytes[at] as number);
-    if (end + 12 > bytes.length) return null;
+    if (end + numbersOf(version) > bytes.length) return null;
     const position = bytes.readBigInt64BE(end);
     if (position < 0n) return null;
     const name = bytes.toString('latin1', at + 1, end);
-    places.set(name, { position, mark: bytes.readUInt32BE(end + 8) });
-    at = end + 12;
+    const epoch = version === EPOCHS ? bytes.readUInt32BE(end + 12) : 0;
+    places.set(name, { position, mark: bytes.readUInt32BE(end + 8), epoch });
+    at = end + numbersOf(version);
   }
   return places;
 }

@@ -1,4 +1,5 @@
 /** Events, and their deliveries to the webhook endpoint, as messages. */
+import { givenPosition } from '../../cells/moved-position.ts';
 import {
   Delivery_State,
   type Delivery as DeliveryMessage,
@@ -11,7 +12,7 @@ import { optionalInstant } from './time.ts';
 
 export const eventMessage = (event: PositionedEvent): EventMessage => ({
   eventId: event.eventId,
-  position: event.position,
+  position: givenPosition(event),
   type: event.type,
   accountId: event.accountId,
   at: new Date(event.at),

@@ -13,7 +13,10 @@ export const events = defineTable({
     accountId: text('key'),
     eventId: uuid('key'),
     seq: bigint('inserted', '1, 2, 3 … within the account'),
-    position: bigint('updated', '1, 2, 3 … over all accounts; given after the commit')
+    position: bigint(
+      'updated',
+      '1, 2, 3 … over all accounts; given after the commit. Below 0: given in another cell, see moved_events',
+    )
       .nullable()
       .from((_: SealedEvent) => null),
     type: text<EventType>('inserted', 'e.g. "balance.low"'),
@@ -28,7 +31,7 @@ export const events = defineTable({
   },
   // Events are read once they have their position.
   toDomain: (values) => values as PositionedEvent,
-  checks: { events_seq_check: 'seq > 0', events_position_check: 'position > 0' },
+  checks: { events_seq_check: 'seq > 0', events_position_check: 'position <> 0' },
   indexes: {
     events_waiting: { on: ['accountId', 'seq'], where: 'position is null' },
     events_by_position: { on: ['position'] },

@@ -19,6 +19,7 @@ import { rateCards } from './rate-cards.ts';
 import { refunded } from './refunded.ts';
 import { reservations } from './reservations.ts';
 import { rollForwardPositions, rollForwardSums } from './roll-forward.ts';
+import { cellReplicas, movedEvents, restores, slotMoves } from './slot-moves.ts';
 import { statements } from './statements.ts';
 import { usagePositions, usageQuantities, usageRollups } from './usage-rollups.ts';
 import { verifyRuns } from './verify-runs.ts';
@@ -50,6 +51,10 @@ export const tables = [
   clockAcceptances,
   verifyRuns,
   cells,
+  slotMoves,
+  cellReplicas,
+  movedEvents,
+  restores,
 ] as const;
 
 export const entities = {
@@ -78,4 +83,8 @@ export const entities = {
   clockAcceptances: entityOf(clockAcceptances),
   verifyRuns: entityOf(verifyRuns),
   cells: entityOf(cells),
+  slotMoves: entityOf(slotMoves),
+  cellReplicas: entityOf(cellReplicas),
+  movedEvents: entityOf(movedEvents),
+  restores: entityOf(restores),
 };

@@ -40,6 +40,11 @@ create function request_id_to_bytes(id text) returns bytea
     else convert_to(id, 'UTF8')
   end;
 
+-- The slot of an account, which has a cell: see docs/cells.md.
+create function account_slot(id text) returns int
+  immutable strict parallel safe
+  return ('x' || left(encode(sha256(convert_to(id, 'UTF8')), 'hex'), 3))::bit(12)::int;
+
 -- Entries in words, e.g.: select * from history where account_id = '…' order by seq.
 create view history as
   select

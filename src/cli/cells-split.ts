@@ -1,0 +1,158 @@
+/** `cells split`: moves slots, with their accounts, from one cell to another while both serve calls. */
+import { InvalidArgumentError } from 'commander';
+import type { CellMap } from '../cells/cell-map.ts';
+import type { CellAddress } from '../cells/cells-file.ts';
+import { parseSlots } from '../slot-moves/slots.ts';
+import { command, exitWith } from './command.ts';
+import { wholeNumber } from './options.ts';
+
+type Options = {
+  readonly from?: string;
+  readonly to?: string;
+  readonly slots?: readonly number[];
+  readonly share?: number;
+  readonly atOnce: number;
+  readonly takeBack?: true;
+};
+
+const AT_ONCE = 256;
+
+export const cellsSplit = command('split', {
+  description:
+    'Moves slots of one cell, with all that their accounts have, to another cell of CELLS_FILE, a part of them at a time. ' +
+    'The accounts of a part are copied while they are served; then their calls are refused for a moment, which it ' +
+    'measures, and retries find them in the other cell. It first ends what an earlier run has left unfinished. ' +
+    'Connect as the owner of the databases, and not through a connection pooler.',
+  examples: [
+    '--from eu-1 --to eu-2 --share 50',
+    '--from eu-1 --to eu-2 --slots 0-1023,4000',
+    '--take-back',
+  ],
+})
+  .option('--from <cell>', 'the cell that the slots belong to')
+  .option('--to <cell>', 'the cell that gets them')
+  .option('--slots <list>', 'these slots, such as 0-1023,4000', slotList)
+  .option('--share <percent>', 'so many percent of the slots of the cell, its last ones', percent)
+  .option('--at-once <count>', 'slots in one part', wholeNumber, AT_ONCE)
+  .option('--take-back', 'only ends what an earlier run has left unfinished')
+  .action(exitWith(async (options: Options) => await split(options)));
+
+function slotList(text: string): readonly number[] {
+  const slots = parseSlots(text);
+  if (typeof slots === 'string') throw new InvalidArgumentError(`${slots}.`);
+  return slots;
+}
+
+function percent(text: string): number {
+  const value = wholeNumber(text);
+  if (value < 1 || value > 100) throw new InvalidArgumentError('It must be 1 to 100.');
+  return value;
+}
+
+async function split(options: Options): Promise<number> {
+  const { requireConfig } = await import('../config.ts');
+  const { findCells } = await import('../find-database.ts');
+  const { cells, close } = await findCells(requireConfig(process.env));
+  try {
+    const ended = await endUnfinished(cells);
+    if (options.takeBack) {
+      if (ended === 0) print('no move is unfinished');
+      return 0;
+    }
+    const plan = await planOf(cells, options);
+    for (let at = 0; at < plan.slots.length; at += options.atOnce)
+      plan.map = await moveNext(cells, plan, plan.slots.slice(at, at + options.atOnce));
+    return 0;
+  } finally {
+    await close();
+  }
+}
+
+/** Returns how many moves there were. */
+async function endUnfinished(cells: readonly CellAddress[]): Promise<number> {
+  const { resolveMoves } = await import('../slot-moves/unfinished.ts');
+  const resolved = await resolveMoves(cells);
+  for (const { move, outcome } of resolved)
+    print(`${slotsText(move.slots)}: the move from ${move.from} to ${move.to} was ${outcome}`);
+  return resolved.length;
+}
+
+type Plan = { from: string; to: string; slots: readonly number[]; map: CellMap };
+
+/** What is to be moved. Throws where the cells are not ready for it. */
+async function planOf(cells: readonly CellAddress[], options: Options): Promise<Plan> {
+  const { findInstallation } = await import('../cells/installation.ts');
+  const { shareOf, slotsOf, toRanges } = await import('../slot-moves/slots.ts');
+  const { findDifferingPlans } = await import('../plan-publication.ts');
+  const { from, to, slots: given, share, atOnce } = options;
+  if (!from || !to) throw new Error('--from and --to must name two cells');
+  if (from === to) throw new Error('--from and --to name the same cell');
+  if ((given === undefined) === (share === undefined))
+    throw new Error('either --slots or --share says what is moved');
+  if (atOnce === 0) throw new Error('--at-once must be 1 or more');
+  const names = cells.map(({ name }) => name);
+  for (const name of [from, to])
+    if (!names.includes(name))
+      throw new Error(`there is no cell ${name}: there are ${names.join(', ')}`);
+  const found = await findInstallation(cells, true);
+  if ('problems' in found) throw new Error(found.problems.join('; '));
+  const differing = await findDifferingPlans(cells);
+  if (differing.length > 0) throw new Error(differing.join('; '));
+  const { map } = found.installation;
+  const own = new Set(slotsOf(map, from));
+  // Those that an earlier run has moved are left out.
+  const slots = given
+    ? given.filter((slot) => own.has(slot))
+    : own.size > 0
+      ? shareOf(map, from, share ?? 100)
+      : [];
+  const other = given?.find((slot) => !own.has(slot) && map.cells[slot] !== to);
+  if (other !== undefined)
+    throw new Error(`slot ${other} belongs to ${map.cells[other]}, and not to ${from}`);
+  print(
+    slots.length === 0
+      ? `cell ${from} has none of these slots`
+      : `moving ${slotsText(toRanges(slots))} from ${from} to ${to}`,
+  );
+  return { from, to, slots, map };
+}
+
+async function moveNext(
+  cells: readonly CellAddress[],
+  { from, to, map }: Plan,
+  slots: readonly number[],
+): Promise<CellMap> {
+  const { moveSlots } = await import('../slot-moves/move-slots.ts');
+  const { endMoves } = await import('../slot-moves/unfinished.ts');
+  const { toRanges } = await import('../slot-moves/slots.ts');
+  const name = slotsText(toRanges(slots));
+  const moved = await moveSlots({ cells, from, to, slots, map });
+  const { accounts, entries, copyMs, changed, stopMs, stopParts, replicas, silent } = moved;
+  print(
+    `${name}: ${count(accounts, 'account')} with ${count(entries, 'entry', 'entries')} copied in ${seconds(copyMs)}`,
+  );
+  print(
+    `${name}: stopped for ${Math.round(stopMs)} ms (${count(changed, 'account')} copied again, ${count(replicas, 'replica')}): ` +
+      Object.entries(stopParts)
+        .map(([part, ms]) => `${part} ${Math.round(ms)}`)
+        .join(', '),
+  );
+  if (silent > 0)
+    print(
+      `${name}: ${count(silent, 'replica')} did not answer; the database refuses what they write`,
+    );
+  for (const cell of moved.uninformed)
+    print(`${name}: cell ${cell} cannot be reached; scrip migrate records the new map there`);
+  await endMoves(cells.find((cell) => cell.name === from) as CellAddress);
+  return moved.map;
+}
+
+const slotsText = (ranges: readonly (readonly [number, number])[]): string =>
+  `slots ${ranges.map(([first, last]) => (first === last ? first : `${first}-${last}`)).join(', ')}`;
+
+const print = (text: string) => process.stdout.write(`${text}\n`);
+
+const count = (many: number, one: string, several = `${one}s`): string =>
+  `${many.toLocaleString('en')} ${many === 1 ? one : several}`;
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
