@@ -16,6 +16,8 @@ export const MOVING_TABLES = {
   usage_positions: 'account_id',
   usage_rollups: 'account_id',
   usage_quantities: 'account_id',
+  roll_forward_positions: 'account_id',
+  roll_forward_sums: 'account_id',
   // The quota of a caller is counted in the cell of the slot of the caller's name.
   caller_quotas: 'caller',
 } as const;
