@@ -13,6 +13,8 @@ import { anchorWrite } from './anchor.ts';
 import { balance } from './balance.ts';
 import { budgets } from './budgets.ts';
 import { cellsCheck, cellsList } from './cells.ts';
+import { cellsOf } from './cells-of.ts';
+import { cellsPlace } from './cells-place.ts';
 import { charge, estimate, refund } from './charge.ts';
 import { clockAccept, clockStatus } from './clock.ts';
 import { group, program } from './command.ts';
@@ -106,7 +108,12 @@ export const scrip = program([
     sandboxCreate,
   ]),
   group('anchor', 'Anchors of the ledger.', [anchorWrite]),
-  group('cells', 'The databases that the accounts are divided among.', [cellsList, cellsCheck]),
+  group('cells', 'The databases that the accounts are divided among.', [
+    cellsList,
+    cellsCheck,
+    cellsOf,
+    cellsPlace,
+  ]),
   verify,
   doctor,
   migrate,

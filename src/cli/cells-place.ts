@@ -1,0 +1,31 @@
+/** `cells place`: puts a cell on a server of its Citus cluster. */
+import { command, exitWith } from './command.ts';
+import { printLines } from './print.ts';
+
+export const cellsPlace = command('place', {
+  description:
+    'Distributes the schema of a cell of a Citus cluster, unless it is distributed, and moves it to a server of the cluster. ' +
+    'Replicas that run follow a move; it takes as long as the ledger takes to copy, and holds up writes for about a second at ' +
+    'its end. As the owner of the database, who may move tables.',
+  examples: ['eu-3 worker-2:5432'],
+})
+  .argument('<cell>', 'the cell')
+  .argument('<server>', 'HOST:PORT, as the cluster names it')
+  .action(
+    exitWith(async (name: string, server: string) => {
+      const [{ requireConfig }, { listCells, chooseCell }, { placeCell }] = await Promise.all([
+        import('../config.ts'),
+        import('../find-database.ts'),
+        import('../cells/place-cell.ts'),
+      ]);
+      const cells = listCells(requireConfig(process.env));
+      if (!cells) throw new Error('CELLS_FILE is not set: it lists the cells');
+      const { isNew, from, to } = await placeCell(chooseCell(cells, name), server);
+      const lines = isNew ? [`cell ${name}: its schema is distributed now`] : [];
+      lines.push(
+        from === to ? `cell ${name}: is on ${to}` : `cell ${name}: moved from ${from} to ${to}`,
+      );
+      printLines(lines);
+      return 0;
+    }),
+  );
