@@ -24,7 +24,7 @@ export type Placement = {
 export async function placeCell(cell: CellAddress, node: string): Promise<Placement> {
   const { name, url, citusSchema: schema } = cell;
   if (schema === undefined)
-    throw new Error(`cell ${name} is none of a Citus cluster: its entry has no citus: true`);
+    throw new Error(`cell ${name} is in no Citus cluster: its entry has no citus: true`);
   return await withClient(
     url,
     async (client) => {
@@ -62,6 +62,15 @@ async function distribute(client: pg.Client, cell: string, schema: string) {
   const { rows } = await client.query('select to_regclass($1) as found', [`${schema}.accounts`]);
   if (!rows[0]?.found) throw new Error(`cell ${cell} has no ledger yet: run scrip migrate`);
   await client.query('select citus_schema_distribute($1)', [schema]);
+  // Those that no table or view needs stay behind. What later migrations make is made everywhere.
+  await client.query(
+    `select create_distributed_function(function.oid::regprocedure)
+     from pg_catalog.pg_proc as function
+     where function.pronamespace = to_regnamespace($1) and not exists (
+       select from pg_catalog.pg_dist_object as known
+       where known.classid = 'pg_catalog.pg_proc'::regclass and known.objid = function.oid)`,
+    [schema],
+  );
 }
 
 /** By logical replication: only its end holds up writes, for about a second. */

@@ -13,14 +13,22 @@ export const cellsPlace = command('place', {
   .argument('<server>', 'HOST:PORT, as the cluster names it')
   .action(
     exitWith(async (name: string, server: string) => {
-      const [{ requireConfig }, { listCells, chooseCell }, { placeCell }] = await Promise.all([
-        import('../config.ts'),
-        import('../find-database.ts'),
-        import('../cells/place-cell.ts'),
-      ]);
+      const [{ requireConfig }, { listCells, chooseCell }, { placeCell }, { notFound }] =
+        await Promise.all([
+          import('../config.ts'),
+          import('../find-database.ts'),
+          import('../cells/place-cell.ts'),
+          import('./service-call.ts'),
+        ]);
       const cells = listCells(requireConfig(process.env));
-      if (!cells) throw new Error('CELLS_FILE is not set: it lists the cells');
-      const { isNew, from, to } = await placeCell(chooseCell(cells, name), server);
+      if (!cells)
+        throw new Error(
+          'neither CELLS_FILE nor DATABASE_URL is set: the database is the embedded one',
+        );
+      const cell = chooseCell(cells, name);
+      if (cell.citusSchema === undefined)
+        throw notFound(`cell ${name} is in no Citus cluster: its entry has no citus: true`);
+      const { isNew, from, to } = await placeCell(cell, server);
       const lines = isNew ? [`cell ${name}: its schema is distributed now`] : [];
       lines.push(
         from === to ? `cell ${name}: is on ${to}` : `cell ${name}: moved from ${from} to ${to}`,

@@ -43,7 +43,7 @@ test('a cell of no cluster is where its URL says', async () => {
   const cell = { name: 'plain', url: 'postgres://nowhere/scrip' };
   expect(await presentAddress(cell)).toBe(cell);
   await expect(placeCell(cell, 'worker-1:5432')).rejects.toThrow(
-    'cell plain is none of a Citus cluster: its entry has no citus: true',
+    'cell plain is in no Citus cluster: its entry has no citus: true',
   );
 });
 

@@ -511,6 +511,12 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
   ],
   'cells list': [database('cells list', 0, { isSqueezed: true }), database('cells list now', 2)],
   'cells check': [database('cells check'), database('cells check now', 2)],
+  'cells of': [database('cells of acme'), database('cells of', 2)],
+  // One database is no cluster: test/citus places cells.
+  'cells place': [
+    database('cells place default worker-1:5432', 1),
+    database('cells place default', 2),
+  ],
   verify: [
     database('verify'),
     // The purchase that was accepted was never made by a checkout.
