@@ -9,9 +9,6 @@ const citusUrl = process.env['CITUS_URL'];
 const OF_SERVICE = [
   'test/rpc/{accounts,balance,batch,charge,commit,history,idempotency,paging}.test.ts',
   'test/rpc/{purchase,refund,release,reservations,reserve,statements,void-grant,waterfall}.test.ts',
-  'test/lanes/*.test.ts',
-  'test/sweeper/*.test.ts',
-  'test/events/{outbox-sequencer,deliveries,stream}.test.ts',
 ];
 
 /** `npm run test:citus`, with the URL of a coordinator, as its superuser, in CITUS_URL: docs/citus.md. */
@@ -22,8 +19,8 @@ export default defineConfig({
     exclude: citusUrl ? ['test/citus/skipped.test.ts'] : [],
     globalSetup: ['test/postgres.ts', 'test/citus/setup.ts'],
     env: citusUrl ? { TEST_CELLS_OF: citusUrl } : {},
-    testTimeout: 900_000,
-    hookTimeout: 300_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // Each move and each distribution is the cluster's only one.
     maxWorkers: 1,
   },
