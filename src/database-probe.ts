@@ -12,7 +12,12 @@ const ANSWER_MS = 5_000;
 const FAILURES_MAX = 3;
 
 export type DatabaseProbeOptions = {
-  readonly databaseUrl: string;
+  /** Where the database is. It can move: then the probe follows. */
+  readonly databaseUrl: () => string;
+  /** What is asked. */
+  readonly ask: (client: pg.Client) => Promise<unknown>;
+  /** Called after every failure. */
+  readonly onFailure: () => Promise<void>;
   readonly intervalMs: number;
   readonly log: Logger;
   /** Called at every change. At first the database counts as reachable. */
@@ -24,6 +29,8 @@ export class DatabaseProbe {
   readonly #poller: Poller;
   /** Null before the first answer and after a failure. */
   #client: pg.Client | null = null;
+  /** Where it is connected to. */
+  #url = '';
   #failures = 0;
 
   constructor(options: DatabaseProbeOptions) {
@@ -60,20 +67,27 @@ export class DatabaseProbe {
   /** What it failed with; null if it answers in time. */
   async #ask(): Promise<unknown> {
     try {
+      if (this.#url !== this.#options.databaseUrl()) this.#disconnect();
       this.#client ??= await this.#connect();
-      await this.#client.query('select 1');
+      await this.#options.ask(this.#client);
       return null;
     } catch (error) {
       // The connection may be lost: the next probe makes another.
-      this.#client?.connection.stream.destroy();
-      this.#client = null;
+      this.#disconnect();
+      await this.#options.onFailure();
       return error;
     }
   }
 
+  #disconnect() {
+    this.#client?.connection.stream.destroy();
+    this.#client = null;
+  }
+
   async #connect(): Promise<pg.Client> {
+    this.#url = this.#options.databaseUrl();
     const client = new pg.Client({
-      connectionString: this.#options.databaseUrl,
+      connectionString: this.#url,
       application_name: 'scrip probe',
       connectionTimeoutMillis: ANSWER_MS,
       query_timeout: ANSWER_MS,

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CellAddress, oneCell, readCellsFile } from './cells/cells-file.ts';
+import { presentAddress } from './cells/citus-node.ts';
 import type { Config } from './config.ts';
 import {
   runningDatabaseUrl,
@@ -15,7 +16,7 @@ export type FoundDatabase = {
 };
 
 export type FoundCells = {
-  /** In the order of CELLS_FILE; the only one without it. */
+  /** In the order of CELLS_FILE; the only one without it. Those of a Citus cluster with the server that has them now. */
   readonly cells: readonly CellAddress[];
   /** Stops the embedded PostgreSQL, unless it ran before. */
   readonly close: () => Promise<void>;
@@ -24,7 +25,11 @@ export type FoundCells = {
 /** Every cell. Starts the embedded PostgreSQL if it is used and does not run. Throws if there is no database. */
 export async function findCells(config: Config): Promise<FoundCells> {
   const listed = listCells(config);
-  if (listed) return { cells: listed, close: async () => {} };
+  // What cannot be looked up is reported, with the cell's name, by what uses it.
+  if (listed) {
+    const cells = await Promise.all(listed.map((cell) => presentAddress(cell).catch(() => cell)));
+    return { cells, close: async () => {} };
+  }
   const { DATA_DIRECTORY: directory } = config;
   if (!existsSync(join(directory, 'postgres')))
     throw new Error(
@@ -56,7 +61,8 @@ export async function findDatabase(config: Config, cell?: string): Promise<Found
   return { url: chosen.url, close };
 }
 
-function chooseCell(cells: readonly CellAddress[], name: string | undefined): CellAddress {
+/** The only cell, or the one of this name. Throws where it does not say which of several. */
+export function chooseCell(cells: readonly CellAddress[], name: string | undefined): CellAddress {
   const names = cells.map((cell) => cell.name).join(', ');
   const chosen = name === undefined ? cells[0] : cells.find((cell) => cell.name === name);
   if (!chosen) throw new Error(`there is no cell ${name}: there are ${names}`);

@@ -3,6 +3,7 @@ import type { CellAddress } from './cells/cells-file.ts';
 import { areClocksSuspect, readClocks, readServiceTime } from './clock/clock-comparison.ts';
 import { assertMigrated, connectAsOwner } from './pg/migrate.ts';
 import { connect, type Em, type Orm } from './pg/orm.ts';
+import { CITUS_SESSION_SETTINGS } from './pg/session-settings.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { isUnchanged, type PlanChange } from './pricing/plan-change.ts';
 import { copyPlans, hasPlans, publishedVersions } from './store/copy-plans.ts';
@@ -136,7 +137,11 @@ const asOwner = <Result>(databaseUrl: string, use: Use<Result>): Promise<Result>
   withOrm(databaseUrl, () => connectAsOwner(databaseUrl, entities, ANSWER_TIMEOUT_MS), use);
 
 const asService = <Result>(databaseUrl: string, use: Use<Result>): Promise<Result> =>
-  withOrm(databaseUrl, () => connect(databaseUrl, entities, 1, ANSWER_TIMEOUT_MS), use);
+  withOrm(
+    databaseUrl,
+    () => connect(databaseUrl, entities, 1, ANSWER_TIMEOUT_MS, CITUS_SESSION_SETTINGS),
+    use,
+  );
 
 async function withOrm<Result>(
   databaseUrl: string,

@@ -22,7 +22,7 @@ import { startMetricExports } from './telemetry/metric-exports.ts';
 import { Observers } from './telemetry/observers.ts';
 import { Tracing } from './telemetry/tracing.ts';
 import { WorkMetrics } from './telemetry/work-metrics.ts';
-import { Cells, clockOfAny, openLedgers } from './wiring/cells.ts';
+import { Cells, openLedgers } from './wiring/cells.ts';
 import type { Metrics, Shared, Stoppable } from './wiring/context.ts';
 import type { Ledger } from './wiring/ledger.ts';
 import { callsOf, startAdminPort, startRpc, startWebhooks } from './wiring/listeners.ts';
@@ -203,14 +203,7 @@ async function startParts(
     if (webhooks) parts.push(webhooks);
     webConsole =
       privateSocket &&
-      (await openWebConsole(
-        shared,
-        clockOfAny(router),
-        authentication,
-        policy,
-        audit,
-        privateSocket,
-      ));
+      (await openWebConsole(shared, router, authentication, policy, audit, privateSocket));
     if (sandbox && webhooks) {
       const catchUpAll = () => cells.inEach(({ work }) => catchUp(work));
       sandbox.connect(catchUpAll, { port: webhooks.port, path: WEBHOOK_PATH });

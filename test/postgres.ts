@@ -48,8 +48,10 @@ async function provide(project: TestProject, url: string) {
 /** PostgreSQL clones a template for one session at a time. */
 const CLONE_LOCK = 1;
 
-/** A new database with the schema in it. */
+/** A new database with the schema in it; a new cell of the cluster, where `npm run test:citus` names one. */
 export async function createDatabase(postgresUrl: string): Promise<string> {
+  const cluster = process.env['TEST_CELLS_OF'];
+  if (cluster) return await (await import('./citus/cluster.ts')).createCell(cluster);
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const client = new pg.Client(postgresUrl);
   await client.connect();

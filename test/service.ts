@@ -91,7 +91,7 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
     await publishAt(databaseUrl, plans, now());
   const service = await startService(
     read.config,
-    options.installation ?? oneDatabase(urlOfService(databaseUrl, inject('poolerUrl'))),
+    options.installation ?? installationOf(urlOfService(databaseUrl, inject('poolerUrl'))),
     plans,
     options.log ?? pino({ level: 'silent' }),
     options.sources ?? sourcesOf(now),
@@ -120,6 +120,13 @@ export async function startTestService(options: TestOptions = {}): Promise<TestS
       await policy?.remove();
     },
   };
+}
+
+/** One cell: the database, or the schema of the cluster that `npm run test:citus` has made for the test. */
+function installationOf(url: string): Installation {
+  const one = oneDatabase(url);
+  const [, citusSchema] = /search_path=(scrip_test_\w+)/.exec(decodeURIComponent(url)) ?? [];
+  return citusSchema ? { ...one, cells: one.cells.map((cell) => ({ ...cell, citusSchema })) } : one;
 }
 
 /** Prints the URL of the database if the test fails. */

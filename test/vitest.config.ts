@@ -7,7 +7,7 @@ export default defineConfig({
     // They need a build, Debian's packages, or other toolchains, and have configurations of their own.
     exclude: [
       ...configDefaults.exclude,
-      'test/{production,any-postgres,backup,clients,client-package,observability,rest-edge,docs,deploy}/**',
+      'test/{production,any-postgres,backup,clients,client-package,observability,rest-edge,docs,deploy,citus}/**',
       'test/console/browser/**',
     ],
     globalSetup: ['test/postgres.ts'],

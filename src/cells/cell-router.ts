@@ -27,6 +27,15 @@ export const inCell = (failure: Failure, cell: string): Failure =>
     ? cellUnavailable(cell)
     : failure;
 
+/** A cell, for those who look after the installation. */
+export type CellState = {
+  readonly name: string;
+  /** Whether this replica can use its database at the moment. */
+  readonly isReachable: boolean;
+  /** How many of the slots it has. */
+  readonly slots: number;
+};
+
 export class CellRouter<Cell> {
   readonly names: readonly string[];
   #map: CellMap;
@@ -151,6 +160,15 @@ export class CellRouter<Cell> {
     return this.names.flatMap((name) =>
       this.#only || !this.#unreachable.has(name) ? (this.#running.get(name) ?? []) : [],
     );
+  }
+
+  /** Every cell of the configuration, in its order. */
+  states(): readonly CellState[] {
+    return this.names.map((name) => ({
+      name,
+      isReachable: this.#running.has(name) && !this.#unreachable.has(name),
+      slots: this.#map.cells.filter((cell) => cell === name).length,
+    }));
   }
 
   /** Those that were started, reachable or not. */

@@ -12,6 +12,8 @@ export type CellAddress = {
   readonly name: string;
   /** The search path of a schema of its own is in its options. */
   readonly url: string;
+  /** The schema of a cell that a Citus cluster distributes: the URL is the coordinator's, and the cell is on a worker. */
+  readonly citusSchema?: string;
 };
 
 /** The cell of an installation without CELLS_FILE. */
@@ -42,11 +44,17 @@ const cell = z
       .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and _, no digit first')
       .refine((name) => !name.startsWith('pg_'), 'must not begin with pg_')
       .optional(),
+    /** The URL names the coordinator of a Citus cluster, which distributes the schema. */
+    citus: z.boolean().default(false),
   })
   .refine(
     (given) => (given.database_url === undefined) !== (given.database_url_file === undefined),
     'must have either database_url or database_url_file',
-  );
+  )
+  .refine(({ citus, schema }) => !citus || schema !== undefined, {
+    message: 'must be given: Citus distributes a schema',
+    path: ['schema'],
+  });
 
 const schema = z.strictObject({
   cells: z
@@ -86,12 +94,19 @@ export function parseCellsFile(
   const problems = locateErrors(file, yaml, errors).map(formatFileError);
   if ('errors' in shape || problems.length > 0) return { problems };
   const cells: CellAddress[] = [];
-  for (const { name, database_url: given, database_url_file: path, schema } of shape.value.cells) {
-    const read = given === undefined ? readSecret(name, path ?? '') : { url: given };
+  for (const given of shape.value.cells) {
+    const { name, database_url: url, database_url_file: path = '' } = given;
+    const read = url === undefined ? readSecret(name, path) : { url };
     if ('problem' in read) problems.push(read.problem);
-    else cells.push({ name, url: schema === undefined ? read.url : withSchema(read.url, schema) });
+    else cells.push(addressOf(given, read.url));
   }
   return problems.length > 0 ? { problems } : { cells };
+}
+
+function addressOf({ name, schema, citus }: z.infer<typeof cell>, url: string): CellAddress {
+  if (schema === undefined) return { name, url };
+  const inSchema = { name, url: withSchema(url, schema) };
+  return citus ? { ...inSchema, citusSchema: schema } : inSchema;
 }
 
 function readSecret(

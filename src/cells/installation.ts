@@ -3,6 +3,7 @@ import { pendingMigrations, pendingText } from '../pg/migrate.ts';
 import { agreeOnMap, onlyMap } from './agreement.ts';
 import type { CellMap } from './cell-map.ts';
 import { type CellAddress, oneCell } from './cells-file.ts';
+import { presentAddress } from './citus-node.ts';
 import { findCell } from './recorded-map.ts';
 
 export type Installation = {
@@ -26,7 +27,9 @@ export async function findInstallation(
   hasFile: boolean,
 ): Promise<{ readonly installation: Installation } | { readonly problems: readonly string[] }> {
   const found = await Promise.all(
-    cells.map(async (cell) => {
+    cells.map(async (given) => {
+      const cell = await presentAddress(given).catch((error: Error) => error);
+      if (cell instanceof Error) return { name: given.name, unreachable: textOf(cell) };
       const pending = await pendingMigrations(cell.url).catch((error: Error) => error);
       if (!Array.isArray(pending))
         return { name: cell.name, unreachable: textOf(pending as Error) };

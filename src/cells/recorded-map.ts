@@ -76,15 +76,17 @@ export async function recordedCell(client: pg.Client): Promise<RecordedCell | nu
   return { name: row.name, map: { version: row.map_version, cells } };
 }
 
-async function withClient<Result>(
+/** Calls `use` with a connection of its own. A query may take `answerMs`. */
+export async function withClient<Result>(
   url: string,
   use: (client: pg.Client) => Promise<Result>,
+  answerMs = 2 * CONNECT_TIMEOUT_MS,
 ): Promise<Result> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'scrip cells',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: 2 * CONNECT_TIMEOUT_MS,
+    query_timeout: answerMs,
   });
   client.on('error', () => {}); // after the loss of the connection the next query fails
   await client.connect();

@@ -51,16 +51,18 @@ async function withCell(
   { DATABASE_TIMEOUT_MS: timeoutMs }: Config,
   use: (em: () => Em) => Promise<number>,
 ): Promise<number> {
-  const [{ connect }, { connectAsOwner }, { entities }, { isSandbox }] = await Promise.all([
-    import('../pg/orm.ts'),
-    import('../pg/migrate.ts'),
-    import('../store/tables/index.ts'),
-    import('../clock/clock-records.ts'),
-  ]);
+  const [{ connect }, { CITUS_SESSION_SETTINGS }, { connectAsOwner }, { entities }, { isSandbox }] =
+    await Promise.all([
+      import('../pg/orm.ts'),
+      import('../pg/session-settings.ts'),
+      import('../pg/migrate.ts'),
+      import('../store/tables/index.ts'),
+      import('../clock/clock-records.ts'),
+    ]);
   const orm =
     role === 'owner'
       ? await connectAsOwner(url, entities, timeoutMs)
-      : await connect(url, entities, 2, timeoutMs);
+      : await connect(url, entities, 2, timeoutMs, CITUS_SESSION_SETTINGS);
   try {
     if (await isSandbox(orm.em.fork())) process.stderr.write('sandbox, not for production\n');
     return await use(() => orm.em.fork());

@@ -15,6 +15,8 @@ import { budgets } from './budgets.ts';
 import { cellsCheck, cellsList } from './cells.ts';
 import { cellsRestored } from './cells-restored.ts';
 import { cellsSplit } from './cells-split.ts';
+import { cellsOf } from './cells-of.ts';
+import { cellsPlace } from './cells-place.ts';
 import { charge, estimate, refund } from './charge.ts';
 import { clockAccept, clockStatus } from './clock.ts';
 import { group, program } from './command.ts';
@@ -117,6 +119,8 @@ export const scrip = program([
     cellsCheck,
     cellsSplit,
     cellsRestored,
+    cellsOf,
+    cellsPlace,
   ]),
   verify,
   doctor,

@@ -6,8 +6,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JsonValue, Message } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
 import type { Authenticator } from '../authentication/authenticator.ts';
+import type { CellRouter } from '../cells/cell-router.ts';
 import type { Clock } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
+import type { MethodName } from '../policy/methods.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { AuditLog } from '../rpc/call/audit-log.ts';
 import { readDescriptors } from '../rpc/descriptors.ts';
@@ -46,6 +48,7 @@ export type WebConsoleOptions = {
   readonly origins: readonly string[];
   /** Null: nothing is measured. */
   readonly live: (() => Promise<LiveFigures>) | null;
+  readonly cells: Pick<CellRouter<unknown>, 'names' | 'nameOf' | 'states'>;
   readonly clock: Clock;
   /** The host's clock, by which tokens are checked, in epoch milliseconds. */
   readonly host: () => number;
@@ -141,10 +144,14 @@ export class WebConsole {
         return reply.json(200, {}, { 'set-cookie': this.#signing.signOut(request) });
       case 'GET live':
         return reply.json(200, await this.#live(request));
+      case 'GET cells':
+        return reply.json(200, await this.#cells(request));
+      case 'GET cell':
+        return reply.json(200, await this.#cellOf(request));
       case `POST ${RPC}`:
         return reply.json(200, await this.#call(request, name.slice(RPC.length)));
       default:
-        throw ['session', 'live', RPC].some((path) => route.endsWith(` ${path}`))
+        throw ['session', 'live', 'cells', 'cell', RPC].some((path) => route.endsWith(` ${path}`))
           ? ConsoleError.own('CONSOLE_METHOD', 'the path has no such method')
           : ConsoleError.own('CONSOLE_PATH', 'there is nothing at this path');
     }
@@ -175,6 +182,7 @@ export class WebConsole {
       canAct: methods.some(isAction),
       methods,
       sandbox,
+      cells: visitor ? this.#options.cells.names.length : null,
       serviceTime: clock.isReliable ? new Date(clock.now()).toISOString() : null,
       traceUrlTemplate: visitor ? (traceUrlTemplate ?? null) : null,
       version: VERSION,
@@ -187,14 +195,32 @@ export class WebConsole {
   }
 
   async #live(request: IncomingMessage): Promise<LiveFigures> {
-    const { methods } = await this.#visitors.require(request);
+    await this.#requireMethod(request, 'ListRefusals', 'the figures of the service are');
     const { live } = this.#options;
-    if (!methods.includes('ListRefusals')) {
-      const message = 'the figures of the service are for those who may call ListRefusals';
-      throw ConsoleError.ofFailure(new Failure('CALLER_NOT_ALLOWED', message));
-    }
     if (live === null) throw ConsoleError.own('CONSOLE_PATH', 'nothing is measured');
     return await this.#admit(live);
+  }
+
+  /** What this replica knows of the cells. */
+  async #cells(request: IncomingMessage) {
+    await this.#requireMethod(request, 'ListRefusals', 'the cells are');
+    return { cells: this.#options.cells.states() };
+  }
+
+  /** The cell that an account belongs to, whether there is such an account or not. */
+  async #cellOf(request: IncomingMessage) {
+    await this.#requireMethod(request, 'GetAccount', 'the cell of an account is');
+    const [, search = ''] = (request.url ?? '').split('?');
+    const account = new URLSearchParams(search).get('account') ?? '';
+    return { cell: this.#options.cells.nameOf(account) };
+  }
+
+  /** Throws unless the visitor may call a method of gRPC that shows as much. */
+  async #requireMethod(request: IncomingMessage, method: MethodName, what: string) {
+    const { methods } = await this.#visitors.require(request);
+    if (methods.includes(method)) return;
+    const message = `${what} for those who may call ${method}`;
+    throw ConsoleError.ofFailure(new Failure('CALLER_NOT_ALLOWED', message));
   }
 
   async #call(request: IncomingMessage, path: string) {

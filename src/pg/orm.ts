@@ -6,9 +6,11 @@ import {
   type Options,
   type SqlEntityManager,
 } from '@mikro-orm/postgresql';
+import type pg from 'pg';
+import { type MovingDatabase, MovingPool } from './moving-pool.ts';
 import { createPool, type PoolFigures } from './pool.ts';
 import { PoolDialect } from './pool-dialect.ts';
-import { SESSION_SETTINGS } from './session-settings.ts';
+import { CITUS_SESSION_SETTINGS, SESSION_SETTINGS } from './session-settings.ts';
 
 export { IsolationLevel };
 /** With the figures of its pool of connections. */
@@ -26,8 +28,23 @@ export async function connect(
   entities: Entities,
   poolSize: number,
   answerTimeoutMs: number,
+  settings = SESSION_SETTINGS,
 ): Promise<Orm> {
-  return await openOrm({ url, entities, poolSize, answerTimeoutMs, settings: SESSION_SETTINGS });
+  return await openOrm({ url, entities, poolSize, answerTimeoutMs, settings });
+}
+
+/** The same, to a schema that Citus moves from server to server, and follows it. */
+export async function connectToCitus(
+  database: MovingDatabase,
+  entities: Entities,
+  poolSize: number,
+  answerTimeoutMs: number,
+): Promise<Orm> {
+  const { url } = database;
+  return await openOrm(
+    { url, entities, poolSize, answerTimeoutMs, settings: CITUS_SESSION_SETTINGS },
+    new MovingPool(database, poolSize, CITUS_SESSION_SETTINGS),
+  );
 }
 
 type Opening = Pick<Options, 'extensions' | 'migrations'> & {
@@ -38,15 +55,10 @@ type Opening = Pick<Options, 'extensions' | 'migrations'> & {
   readonly settings: Readonly<Record<string, string>>;
 };
 
-export async function openOrm({
-  url,
-  entities,
-  poolSize,
-  answerTimeoutMs,
-  settings,
-  ...options
-}: Opening): Promise<Orm> {
-  const pool = createPool(url, poolSize, settings);
+export async function openOrm(
+  { url, entities, poolSize, answerTimeoutMs, settings, ...options }: Opening,
+  pool: MovingPool | pg.Pool = createPool(url, poolSize, settings),
+): Promise<Orm> {
   const dialect = new PoolDialect(pool, answerTimeoutMs);
   const orm = await MikroORM.init({
     clientUrl: url,

@@ -8,11 +8,14 @@ import {
 import type pg from 'pg';
 import { Connection } from './connection.ts';
 
+/** Where connections come from. */
+type Pool = Pick<pg.Pool, 'end' | 'options'> & { connect(): Promise<pg.PoolClient> };
+
 export class PoolDialect extends PostgresDialect {
-  readonly #pool: pg.Pool;
+  readonly #pool: Pool;
   readonly #answerTimeoutMs: number;
 
-  constructor(pool: pg.Pool, answerTimeoutMs: number) {
+  constructor(pool: Pool, answerTimeoutMs: number) {
     super({ pool });
     this.#pool = pool;
     this.#answerTimeoutMs = answerTimeoutMs;
@@ -24,11 +27,11 @@ export class PoolDialect extends PostgresDialect {
 }
 
 class PoolDriver extends PostgresDriver {
-  readonly #pool: pg.Pool;
+  readonly #pool: Pool;
   readonly #answerTimeoutMs: number;
   readonly #connections = new WeakMap<pg.PoolClient, Connection>();
 
-  constructor(pool: pg.Pool, answerTimeoutMs: number) {
+  constructor(pool: Pool, answerTimeoutMs: number) {
     super({ pool });
     this.#pool = pool;
     this.#answerTimeoutMs = answerTimeoutMs;

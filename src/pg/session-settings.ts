@@ -25,3 +25,12 @@ export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   // work are milliseconds.
   idle_in_transaction_session_timeout: '10s',
 };
+
+/**
+ * The same for a schema that Citus distributes, which makes no generic plan of many statements; and for commands, which
+ * work on such a schema and on others.
+ */
+export const CITUS_SESSION_SETTINGS: typeof SESSION_SETTINGS = {
+  ...SESSION_SETTINGS,
+  plan_cache_mode: 'auto',
+};

@@ -1,4 +1,5 @@
 /** A cell at work: its parts, what the handlers of its accounts ask, and whether its database can be used. */
+import type pg from 'pg';
 import { LedgerGauges } from '../admin/ledger-gauges.ts';
 import type { CellRouter } from '../cells/cell-router.ts';
 import { MapFollower } from '../cells/map-follower.ts';
@@ -27,9 +28,8 @@ export class RunningCell {
 
   /** Starts the parts of a cell that listen on no port. The ledger is closed with it. */
   static async start(shared: Shared, ledger: Ledger): Promise<RunningCell> {
-    const { address, orm } = ledger;
-    const database = { databaseUrl: address.url, pool: orm.pool, rootEm: orm.em };
-    const context = { ...shared, ...ledger, ...database };
+    const { orm } = ledger;
+    const context = { ...shared, ...ledger, pool: orm.pool, rootEm: orm.em };
     return new RunningCell(ledger, context, await startWork(context));
   }
 
@@ -78,10 +78,10 @@ export class RunningCell {
 
   /** Tells the server and the router, from now on, whether the cell can be used, and writes its anchors. */
   async watch(rpc: RpcServer, cells: CellRouter<ServiceContext>): Promise<void> {
-    const { config, clock, databaseUrl, log } = this.context;
+    const { config, clock, log } = this.context;
     clock.watch((hasReliableClock) => rpc.report(this.name, { hasReliableClock }));
     this.#probe = new DatabaseProbe({
-      databaseUrl,
+      ...probed(this.#ledger),
       intervalMs: config.DATABASE_PROBE_INTERVAL_MS,
       log,
       onChange: (hasDatabase) => {
@@ -90,6 +90,8 @@ export class RunningCell {
       },
     });
     this.#parts.push(this.#probe);
+    const { node } = this.#ledger;
+    if (node) node.unreachable = () => void this.probe();
     const anchors = await startAnchors(this.context);
     if (anchors) this.#parts.push(anchors);
   }
@@ -115,6 +117,18 @@ export class RunningCell {
     await this.#ledger.close();
   }
 }
+
+/** What the probe asks. Of a cell that moves it asks where the cell is, so that it is followed. */
+const probed = ({ address, node, log }: Ledger) => ({
+  databaseUrl: () => node?.url ?? address.url,
+  ask: async (client: pg.Client) =>
+    node ? await node.ask(client) : await client.query('select 1'),
+  onFailure: async () => {
+    await node
+      ?.askCoordinator()
+      .catch((error: unknown) => log.debug({ err: error }, 'the coordinator does not answer'));
+  },
+});
 
 const startGauges = ({ cell, em, clock, monotonic, log, config, metrics }: Context): LedgerGauges =>
   new LedgerGauges({

@@ -34,7 +34,6 @@ export type Shared = {
 export type Context = Shared & {
   /** Null: there is one. */
   readonly cell: string | null;
-  readonly databaseUrl: string;
   readonly pool: PoolFigures;
   /** The root of all entity managers. */
   readonly rootEm: Em;

@@ -1,13 +1,14 @@
 /** The ledger of one cell: its database, its clock and its plans. */
 import type { Logger } from 'pino';
 import type { CellAddress } from '../cells/cells-file.ts';
+import { CitusNode } from '../cells/citus-node.ts';
 import type { Installation } from '../cells/installation.ts';
 import { assertCell } from '../cells/recorded-map.ts';
 import { isSandbox } from '../clock/clock-records.ts';
 import { ReplicaClock, systemTimeSources, type TimeSources } from '../clock/replica-clock.ts';
 import type { Config } from '../config.ts';
 import { assertMigrated } from '../pg/migrate.ts';
-import { connect, type Em, type Orm } from '../pg/orm.ts';
+import { connect, connectToCitus, type Em, type Orm } from '../pg/orm.ts';
 import type { PlanFile } from '../pricing/plan.ts';
 import { isUnchanged } from '../pricing/plan-change.ts';
 import { WrongDatabase } from '../sandbox/mark.ts';
@@ -31,6 +32,8 @@ export type Ledger = {
   /** Null: there is one. */
   readonly cell: string | null;
   readonly address: CellAddress;
+  /** The server of a Citus cluster that has the ledger; null: its database does not move. */
+  readonly node: CitusNode | null;
   readonly log: Logger;
   readonly orm: Orm;
   readonly em: () => Em;
@@ -51,12 +54,17 @@ export async function openLedger(address: CellAddress, options: LedgerOptions): 
   const { config, installation, planFiles, sources, isToBeSandbox } = options;
   const cell = installation.cells.length === 1 ? null : address.name;
   const log = cell === null ? options.log : options.log.child({ cell });
+  const { citusSchema } = address;
+  const node = citusSchema === undefined ? null : await CitusNode.find(address.url, citusSchema);
+  const url = node?.url ?? address.url;
   if (cell !== null) {
-    await assertMigrated(address.url);
-    await assertCell(address, installation.map);
+    await assertMigrated(url);
+    await assertCell({ ...address, url }, installation.map);
   }
   const { DATABASE_POOL_MAX: poolMax, DATABASE_TIMEOUT_MS: timeoutMs } = config;
-  const orm = await connect(address.url, entities, poolMax, timeoutMs);
+  const orm = node
+    ? await connectToCitus(node, entities, poolMax, timeoutMs)
+    : await connect(url, entities, poolMax, timeoutMs);
   const em = () => orm.em.fork();
   let clock: ReplicaClock | null = null;
   let closing: Promise<void> | null = null;
@@ -73,7 +81,7 @@ export async function openLedger(address: CellAddress, options: LedgerOptions): 
     const sandboxClock = isToBeSandbox ? await SandboxClock.open(em) : null;
     const catalogue = new Catalogue(em);
     clock = await startClock(config, em, log, { ...sources, ...sandboxClock?.sources });
-    const opened = { cell, address, log, orm, em, clock, catalogue, sandboxClock, close };
+    const opened = { cell, address, node, log, orm, em, clock, catalogue, sandboxClock, close };
     const planIds = await loadPublishedPlans(opened);
     if (planFiles) await warnOfOtherPlans(opened, planFiles);
     return { ...opened, planIds };

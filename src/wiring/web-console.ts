@@ -1,6 +1,6 @@
 /** The web console on the admin port. It calls the gRPC server through a socket that only this process can open. */
 import type { Authentication } from '../authentication/authentication.ts';
-import type { Clock } from '../clock/clock.ts';
+import type { CellRouter } from '../cells/cell-router.ts';
 import { Live } from '../console/live.ts';
 import { PAGE_DIRECTORY } from '../console/page-files.ts';
 import { PrivateSocket } from '../console/private-socket.ts';
@@ -8,6 +8,8 @@ import { isConsolePath, WebConsole } from '../console/web-console.ts';
 import { isLoopback } from '../loopback.ts';
 import type { PolicySource } from '../policy/policy-source.ts';
 import type { AuditLog } from '../rpc/call/audit-log.ts';
+import type { ServiceContext } from '../rpc/service-context.ts';
+import { clockOfAny } from './cells.ts';
 import type { Shared } from './context.ts';
 
 /** Null where the console is not wanted, or cannot be had: the service does without it. */
@@ -21,7 +23,7 @@ export async function createPrivateSocket({ config, log }: Shared): Promise<Priv
 
 export async function openWebConsole(
   { config, host, monotonic, metrics, sandbox, log }: Shared,
-  clock: Clock,
+  cells: CellRouter<ServiceContext>,
   { authenticator }: Authentication,
   policy: PolicySource | null,
   audit: AuditLog,
@@ -38,7 +40,8 @@ export async function openWebConsole(
     isLocal: isLoopback(config.ADMIN_HOST),
     origins: config.CONSOLE_ORIGINS ?? [],
     live: live && (() => live.figures()),
-    clock,
+    cells,
+    clock: clockOfAny(cells),
     host,
     traceUrlTemplate: config.TRACE_URL_TEMPLATE,
     sandbox: sandbox !== null,

@@ -9,6 +9,8 @@ export type RoundFigures = {
   readonly perSecond: (name: string) => readonly number[] | null;
   readonly p50Ms: (name: string) => readonly number[] | null;
   readonly p99Ms: (name: string) => readonly number[] | null;
+  /** CPU time of the service and of PostgreSQL per operation. */
+  readonly cpuMicros: (name: string) => readonly number[] | null;
 };
 
 export type Bar = {
@@ -39,6 +41,7 @@ const ratio =
 const throughput = ratio('perSecond');
 const p50 = ratio('p50Ms');
 const p99 = ratio('p99Ms');
+const cpu = ratio('cpuMicros');
 
 const RATIOS: readonly Ratio[] = [
   {
@@ -136,6 +139,12 @@ const RATIOS: readonly Ratio[] = [
     what: 'two processes on one database / one, Batch load',
     atLeast: 1,
     of: throughput('two_processes', 'one_process'),
+  },
+  {
+    name: 'two_cells_cpu_vs_one',
+    what: 'CPU of service and PostgreSQL per Reserve, two cells on two servers / one, 64 in flight for each cell',
+    atMost: 1.1,
+    of: cpu('two_cells', 'one_cell'),
   },
 ];
 

@@ -9,7 +9,7 @@ import { costOperations } from './cost/operations.ts';
 import { readOptions } from './options.ts';
 
 /** What --only accepts besides the names of cases. */
-const GROUPS = ['client', 'growth', 'two_processes', 'soak'];
+const GROUPS = ['client', 'growth', 'two_processes', 'cells', 'soak'];
 
 const lines = codeOf('docs/performance.md', 'sh').flatMap((block) => block.trim().split('\n'));
 

@@ -9,9 +9,11 @@ import { htmlOf } from '../charts/page.ts';
 import { checkBars } from './bars.ts';
 import { CaseRunner, type Pools } from './case-runner.ts';
 import { type Case, casesNamed } from './cases.ts';
+import { measureCells } from './cells.ts';
 import { measureCosts } from './cost/run.ts';
 import { measureGrowth } from './growth.ts';
 import { commit, durability, machine, versions } from './machine.ts';
+import type { Measured } from './measure.ts';
 import { OPERATIONS_PER_JOB } from './mixed.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
 import { pageOf } from './page.ts';
@@ -30,6 +32,7 @@ const page = join(folder, 'latest.html');
 /** Names that --only accepts in addition to those of the cases. */
 const GROWTH = 'growth';
 const REPLICAS = 'two_processes';
+const CELLS = 'cells';
 const SOAK = 'soak';
 
 async function main(options: Options) {
@@ -62,6 +65,10 @@ async function main(options: Options) {
   }
 }
 
+/** NaN, which meets no bar, where it is not known. */
+const cpuOf = ({ server, postgres }: Measured['cpuMicros']): number =>
+  (server ?? Number.NaN) + (postgres ?? Number.NaN);
+
 type Measurements = Pick<Results, 'pools' | 'cases' | 'soak' | 'verify'>;
 
 async function measureAll(
@@ -90,6 +97,10 @@ async function measureAll(
   if (wants(REPLICAS)) {
     cases.push(...(await measureReplicas(testbed, extent, progress)));
     await verify('replicas');
+  }
+  if (wants(CELLS)) {
+    cases.push(...(await measureCells(testbed, extent, progress)));
+    await verify('one_cell');
   }
   const mixed = cases.find(({ name }) => name === 'mixed');
   const jobs = (mixed?.median.perSecond ?? 0) / OPERATIONS_PER_JOB;
@@ -128,6 +139,7 @@ function barsOf({ cases, soak }: Measurements): Pick<Results, 'bars' | 'ratios'>
       perSecond: (name) => roundsOf(name)?.map(({ perSecond }) => perSecond) ?? null,
       p50Ms: (name) => roundsOf(name)?.map(({ latencyMs }) => latencyMs.p50) ?? null,
       p99Ms: (name) => roundsOf(name)?.map(({ latencyMs }) => latencyMs.p99) ?? null,
+      cpuMicros: (name) => roundsOf(name)?.map(({ cpuMicros }) => cpuOf(cpuMicros)) ?? null,
     },
     soak && { ratio: soak.memoryRatio, within: soak.memoryMaxMb < MEMORY_MAX_MB },
   );

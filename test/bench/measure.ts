@@ -30,6 +30,8 @@ export type MeasuredProcesses = {
   readonly servers: readonly BenchServer[];
   /** pid of PostgreSQL's postmaster. */
   readonly postgres: number;
+  /** That of another server, for two cells. */
+  readonly secondPostgres?: number;
   /** Counts only the sessions of this database. Default: PostgreSQL as a whole. */
   readonly database?: string;
 };
@@ -65,8 +67,10 @@ export async function measure(processes: MeasuredProcesses, load: Load): Promise
   };
 }
 
-async function readUsage({ servers, postgres, database }: MeasuredProcesses) {
-  const postgresMicros = database ? cpuOfBackends(postgres, database) : cpuOfProcessTree(postgres);
+async function readUsage({ servers, postgres, secondPostgres, database }: MeasuredProcesses) {
+  const ofFirst = database ? cpuOfBackends(postgres, database) : cpuOfProcessTree(postgres);
+  const ofSecond = secondPostgres === undefined ? 0 : cpuOfProcessTree(secondPostgres);
+  const postgresMicros = ofFirst === null || ofSecond === null ? null : ofFirst + ofSecond;
   const busyMicros = os.cpus().reduce((sum, { times }) => {
     const { user, nice, sys, irq } = times;
     return sum + (user + nice + sys + irq) * 1000;

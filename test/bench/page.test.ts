@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { tableOf } from '../charts/chart.ts';
 import { htmlOf } from '../charts/page.ts';
-import { checkBars } from './bars.ts';
+import { checkBars, type RoundFigures } from './bars.ts';
 import type { Measured } from './measure.ts';
 import { pageOf } from './page.ts';
 import { ratios } from './ratio-chart.ts';
@@ -41,11 +41,19 @@ const cases = [
 const roundsOf = (name: string, of: (round: Measured) => number) =>
   cases.find((one) => one.name === name)?.rounds.map(of) ?? null;
 
+const NOTHING: RoundFigures = {
+  perSecond: () => null,
+  p50Ms: () => null,
+  p99Ms: () => null,
+  cpuMicros: () => null,
+};
+
 const bars = checkBars(
   {
     perSecond: (name) => roundsOf(name, (round) => round.perSecond),
     p50Ms: (name) => roundsOf(name, (round) => round.latencyMs.p50),
     p99Ms: (name) => roundsOf(name, (round) => round.latencyMs.p99),
+    cpuMicros: (name) => roundsOf(name, ({ cpuMicros }) => cpuMicros.server ?? 0),
   },
   { ratio: 1.05, within: false },
 );
@@ -180,7 +188,7 @@ test('a run of one case has a page', () => {
   const one = {
     ...results,
     cases: echo ? [echo] : [],
-    bars: checkBars({ perSecond: () => null, p50Ms: () => null, p99Ms: () => null }, null),
+    bars: checkBars(NOTHING, null),
     soak: null,
   };
   const headings = [...htmlOf(pageOf(one)).matchAll(/<h2[^>]*>([^<]*)/g)].map(([, text]) => text);

@@ -28,12 +28,18 @@ cells:
   - { name: one, database_url: "postgres://a/scrip" }
   - { name: two, database_url_file: ${secret} }
   - { name: three, database_url: "postgres://a/scrip", schema: ledger_3 }
+  - { name: four, database_url: "postgres://a/scrip", schema: ledger_4, citus: true }
 `),
   ).toEqual({
     cells: [
       { name: 'one', url: 'postgres://a/scrip' },
       { name: 'two', url: 'postgres://me:secret@b/scrip' },
       { name: 'three', url: 'postgres://a/scrip?options=-c%20search_path%3Dledger_3' },
+      {
+        name: 'four',
+        url: 'postgres://a/scrip?options=-c%20search_path%3Dledger_4',
+        citusSchema: 'ledger_4',
+      },
     ],
   });
 });
@@ -58,6 +64,10 @@ test.each([
     /must be 1 to 63 of a-z/,
   ],
   ['cells: [{ name: a, database_url: "postgres://a/b", schema: pg_x }]', /must not begin with pg_/],
+  [
+    'cells: [{ name: a, database_url: "postgres://a/b", citus: true }]',
+    'cells.yaml: line 1: cells[0].schema: must be given: Citus distributes a schema',
+  ],
   ['cells: [{ name: a, database_url: "postgres://a/b", slots: 5 }]', /unknown key/],
   [
     'cells:\n  - { name: a, database_url: "postgres://a/b" }\n  - { name: a, database_url: "postgres://c/d" }',

@@ -545,6 +545,12 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     database('cells split --from eu-1 --to eu-2 --share 200', 2),
   ],
   'cells restored': [database('cells restored eu-1', 2), database('cells restored')],
+  'cells of': [database('cells of acme'), database('cells of', 2)],
+  // One database is no cluster: test/citus places cells.
+  'cells place': [
+    database('cells place default worker-1:5432', 1),
+    database('cells place default', 2),
+  ],
   verify: [
     database('verify'),
     // The purchase that was accepted was never made by a checkout.

@@ -4,6 +4,8 @@ import { pino } from 'pino';
 import { startAdminServer } from '../../src/admin/admin-server.ts';
 import { Authenticator } from '../../src/authentication/authenticator.ts';
 import { Tokens } from '../../src/authentication/tokens.ts';
+import { onlyMap } from '../../src/cells/agreement.ts';
+import { CellRouter } from '../../src/cells/cell-router.ts';
 import type { LiveFigures } from '../../src/console/live-figures.ts';
 import { isConsolePath, WebConsole } from '../../src/console/web-console.ts';
 import { AuditLog } from '../../src/rpc/call/audit-log.ts';
@@ -24,6 +26,7 @@ export async function servePages(
     isLocal: true,
     origins: [],
     live,
+    cells: new CellRouter(['default'], onlyMap([{ name: 'default' }])),
     clock: { isReliable: true, now: Date.now },
     host: Date.now,
     traceUrlTemplate: undefined,

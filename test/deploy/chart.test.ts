@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
+import { parseCellsFile } from '../../src/cells/cells-file.ts';
 import { readConfig } from '../../src/config.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import { parsePolicyFile } from '../../src/policy/policy-file.ts';
@@ -218,6 +219,58 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     expect(files).toMatchObject({ plans: [{ planId: 'verts' }] });
   });
 
+  test('gives replicas and jobs the cells, with the URLs of the service or of their owners', async () => {
+    const all = resourcesOf(await render('cells'));
+    const podsOf = (kind: string) =>
+      all.filter((each) => each.kind === kind).map(({ spec }) => spec.template.spec);
+    const [replica] = podsOf('Deployment');
+    const [verify] = all.filter(({ kind }) => kind === 'CronJob');
+    const jobs = [...podsOf('Job'), verify?.spec.jobTemplate.spec.template.spec];
+    expect(jobs).toHaveLength(3);
+    const keysOf = (pod: typeof replica) => secretsOf(pod).map(({ items: [{ key }] }) => key);
+    expect(keysOf(replica)).toEqual(['url', 'service', 'url']);
+    for (const pod of jobs) expect(keysOf(pod)).toEqual(['owner-url', 'owner', 'owner-url']);
+    for (const pod of [replica, ...jobs]) {
+      const [{ env, volumeMounts }] = pod.containers;
+      const file = env.find(({ name }: { name: string }) => name === 'CELLS_FILE').value;
+      const mounted = (name: string) =>
+        volumeMounts.find((mount: { name: string }) => mount.name === name).mountPath;
+      expect(file).toBe(`${mounted('cells')}/cells.yaml`);
+      const { configMap } = pod.volumes.find(({ name }: { name: string }) => name === 'cells');
+      const { data = {} } = theOnly(all, 'ConfigMap', configMap.name);
+      const paths = secretsOf(pod).map(({ items: [{ path }] }) => path);
+      const folder = await inFolder(
+        Object.fromEntries(paths.map((path) => [path, 'postgres://scrip@db.example.org/scrip'])),
+      );
+      const text = data['cells.yaml']?.replaceAll(mounted('cell-urls'), folder) ?? '';
+      expect(parseCellsFile(file, text)).toMatchObject({
+        cells: [{ name: 'eu-1' }, { name: 'eu-2' }, { name: 'eu-3', citusSchema: 'eu_3' }],
+      });
+    }
+  });
+
+  test('starts replicas again when the cells change', async () => {
+    const checksum = async (...args: readonly string[]) => {
+      const { spec } = theOnly(resourcesOf(await render('cells', ...args)), 'Deployment');
+      return spec.template.metadata.annotations['checksum/cells'];
+    };
+    const before = await checksum();
+    expect(before).toMatch(/^[0-9a-f]{64}$/);
+    expect(await checksum('--set', 'replicas=5')).toBe(before);
+    expect(await checksum('--set', 'cells[1].schema=ledger')).not.toBe(before);
+  });
+
+  test.each([
+    ['a database of another value', ['--set', 'database.secret.name=x'], /cells exclude database/],
+    ['a name that CELLS_FILE refuses', ['--set', 'cells[0].name=Eu'], /cells\/0\/name/],
+    ['a Citus cell without a schema', ['--set', 'cells[0].citus=true'], /cells\/0.*schema/s],
+    ['a schema of PostgreSQL', ['--set', 'cells[0].schema=pg_catalog'], /cells\/0\/schema/],
+  ])('refuses cells with %s', async (_, args, message) => {
+    const { code, stderr } = await template('cells', ...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+
   test.each([
     ['an image', ['--set', 'image.repository='], /image\/repository/],
     ['a policy', ['--set', 'policy.content=null'], /policy\.content or policy\.existingConfigMap/],
@@ -225,7 +278,7 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     ['a certificate', ['--set', 'transport.secret='], /transport\.secret is required/],
     ['an issuer', ['--set', 'transport.certManager.enabled=true'], /issuer\/name/],
     ['known values', ['--set', 'replica=3'], /additional properties 'replica' not allowed/],
-    ['variables that it does not set itself', ['--set', 'config.HOST=x'], /'HOST'/],
+    ['variables that it does not set itself', ['--set', 'config.CELLS_FILE=x'], /'CELLS_FILE'/],
     [
       'no secret among the variables',
       ['--set', 'config.STRIPE_SECRET_KEY=x'],
@@ -237,6 +290,15 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     expect(stderr).toMatch(message);
   });
 });
+
+type SecretOfCell = { readonly items: readonly [{ readonly key: string; readonly path: string }] };
+
+/** The secrets with the URLs of the cells, in a pod. */
+// biome-ignore lint/suspicious/noExplicitAny: schemas check what it is.
+const secretsOf = (pod: any): readonly SecretOfCell[] =>
+  pod.volumes
+    .find(({ name }: { name: string }) => name === 'cell-urls')
+    .projected.sources.map(({ secret }: { secret: SecretOfCell }) => secret);
 
 const labelsOf = (pod: string): string =>
   `scrip:lane_wait_seconds:p90{namespace="billing", pod="${pod}"}`;

@@ -2,7 +2,7 @@
 import { parseAllDocuments } from 'yaml';
 import { type Ran, runTool } from './tools.ts';
 
-export const SETS = ['minimal', 'production', 'cloudnative-pg', 'mesh'] as const;
+export const SETS = ['minimal', 'production', 'cloudnative-pg', 'mesh', 'cells'] as const;
 export type Set = (typeof SETS)[number];
 
 export type Resource = {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connect } from '../../clients/typescript/src/index.ts';
+import { parseCellsFile } from '../../src/cells/cells-file.ts';
 import { createEmptyDatabase, execute } from '../postgres.ts';
 import { end, type Program, startProgram, startPublished } from '../process/replica.ts';
 import { ROOT, readByTool } from './tools.ts';
@@ -17,11 +18,14 @@ type Service = {
   readonly command: readonly string[] | null;
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly Volume[];
+  readonly configs?: readonly { readonly source: string; readonly target: string }[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly deploy?: { readonly replicas: number };
   readonly read_only?: boolean;
   readonly stop_grace_period?: string;
 };
+
+type Configs = Readonly<Record<string, { readonly content?: string }>>;
 
 const hasOpenssl = spawnSync('openssl', ['version'], { stdio: 'ignore' }).status === 0;
 const hasPromtool = spawnSync('promtool', ['--version'], { stdio: 'ignore' }).status === 0;
@@ -142,6 +146,56 @@ describe.runIf(inject('hasGo'))('compose.yaml', () => {
         for (const client of [admin, product]) client.close();
       }
     });
+  });
+
+  describe('with compose/cells.yaml', () => {
+    let project: { readonly services: typeof services; readonly configs: Configs };
+    beforeAll(async () => {
+      project = await readByTool(['compose', 'deploy/compose.yaml', 'deploy/compose/cells.yaml']);
+    });
+
+    test('has a second database, and all of the rest', () => {
+      expect(Object.keys(project.services).toSorted()).toEqual(
+        [...Object.keys(services), 'postgres-2'].toSorted(),
+      );
+      const { migrate, 'postgres-2': second } = project.services;
+      expect(Object.keys(migrate?.depends_on ?? {}).toSorted()).toEqual(['postgres', 'postgres-2']);
+      expect(second?.volumes?.map(({ source }) => source)).toContain('postgres-2');
+    });
+
+    test.each([
+      ['migrate', 'scrip'],
+      ['plans', 'scrip'],
+      ['scrip', 'scrip_service'],
+    ])('gives %s both cells, as %s', (name, user) => {
+      const { environment = {}, configs = [] } = project.services[name] ?? {};
+      expect(environment).not.toHaveProperty('DATABASE_URL');
+      const mounted = configs.find(({ target }) => target === environment['CELLS_FILE']);
+      const { content = '' } = project.configs[mounted?.source ?? ''] ?? {};
+      const url = (host: string) => `postgres://${user}:scrip@${host}/scrip`;
+      expect(parseCellsFile('cells.yaml', content)).toEqual({
+        cells: [
+          { name: 'one', url: url('postgres') },
+          { name: 'two', url: url('postgres-2') },
+        ],
+      });
+    });
+  });
+
+  test('citus/compose.yaml has the servers that cluster.sql joins', async () => {
+    const { services: servers } = await readByTool<{ services: typeof services }>([
+      'compose',
+      'deploy/citus/compose.yaml',
+    ]);
+    const sql = readFileSync(`${ROOT}deploy/citus/cluster.sql`, 'utf8');
+    const joined = [
+      ...sql.matchAll(/citus_(?:set_coordinator_host|add_node)\('([\w-]+)', 5432\)/g),
+    ];
+    expect(joined.map(([, name]) => name)).toEqual(Object.keys(servers).toSorted());
+    for (const { image = '', command } of Object.values(servers)) {
+      expect(image).toMatch(/^citusdata\/citus:\d+\.\d+\.\d+$/);
+      expect(command).toEqual(expect.arrayContaining(['wal_level=logical']));
+    }
   });
 
   test('its roles are what the first migration and the service need', async () => {

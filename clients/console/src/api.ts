@@ -78,6 +78,8 @@ export type Session = {
   readonly sandbox: boolean;
   /** False: there is no policy, or no issuer of tokens. */
   readonly canSignIn: boolean;
+  /** How many databases the accounts are divided among; null: not said before sign-in. */
+  readonly cells: number | null;
   /** RFC 3339. Null: the clocks of the service disagree. */
   readonly serviceTime: string | null;
   readonly traceUrlTemplate: string | null;
@@ -138,6 +140,22 @@ export const signOut = (): Promise<unknown> => ask('/session', { method: 'DELETE
 
 export const readLive = async (signal: AbortSignal): Promise<LiveFigures> =>
   (await ask('/live', { method: 'GET', signal })) as LiveFigures;
+
+/** A cell, as the replica that serves the page sees it. */
+export type CellState = {
+  readonly name: string;
+  readonly isReachable: boolean;
+  readonly slots: number;
+};
+
+export const readCells = async (signal: AbortSignal): Promise<readonly CellState[]> =>
+  ((await ask('/cells', { method: 'GET', signal })) as { cells: readonly CellState[] }).cells;
+
+/** The name of the cell that an account belongs to. */
+export const readCellOf = async (accountId: string, signal: AbortSignal): Promise<string> => {
+  const query = new URLSearchParams({ account: accountId });
+  return ((await ask(`/cell?${query}`, { method: 'GET', signal })) as { cell: string }).cell;
+};
 
 const pathOf = (method: MethodName | 'StreamHistory'): string =>
   `/rpc/billing.v1.${SERVICES[method]}/${method}`;

@@ -63,10 +63,28 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
+{{/* CELLS_FILE. The files that it names hold the URLs of the owners in jobs, and those of the service in replicas. */}}
+{{- define "scrip.cellsFile" -}}
+cells:
+  {{- range .Values.cells }}
+  - name: {{ .name }}
+    database_url_file: /etc/scrip/cell-urls/{{ .name }}
+    {{- with .schema }}
+    schema: {{ . }}
+    {{- end }}
+    {{- if .citus }}
+    citus: true
+    {{- end }}
+  {{- end }}
+{{- end }}
+
 {{/* The database as its owner or as the service. The operator's secret has a URL without parameters. */}}
 {{- define "scrip.databaseEnv" -}}
 {{- $database := .root.Values.database }}
-{{- if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+{{- if .root.Values.cells }}
+- name: CELLS_FILE
+  value: /etc/scrip/cells/cells.yaml
+{{- else if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
 - name: DATABASE_URI
   valueFrom: { secretKeyRef: { name: {{ include "scrip.cluster" .root }}-app, key: uri } }
 - name: DATABASE_URL
@@ -79,7 +97,10 @@ capabilities: { drop: [ALL] }
 
 {{- define "scrip.databaseMounts" -}}
 {{- $database := .root.Values.database }}
-{{- if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+{{- if .root.Values.cells }}
+- { name: cells, mountPath: /etc/scrip/cells, readOnly: true }
+- { name: cell-urls, mountPath: /etc/scrip/cell-urls, readOnly: true }
+{{- else if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
 - { name: cluster-ca, mountPath: /etc/scrip/cluster-ca, readOnly: true }
 {{- else }}
 - { name: database, mountPath: /etc/scrip/database, readOnly: true }
@@ -91,7 +112,19 @@ capabilities: { drop: [ALL] }
 
 {{- define "scrip.databaseVolumes" -}}
 {{- $database := .root.Values.database }}
-{{- if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+{{- if .root.Values.cells }}
+- name: cells
+  configMap: { name: {{ .cells }} }
+- name: cell-urls
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- $asOwner := .asOwner }}
+      {{- range .root.Values.cells }}
+      {{- $key := ternary (.ownerKey | default $database.secret.ownerKey) (.serviceKey | default $database.secret.serviceKey) $asOwner }}
+      - secret: { name: {{ .secret }}, items: [{ key: {{ $key }}, path: {{ .name }} }] }
+      {{- end }}
+{{- else if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
 - name: cluster-ca
   secret: { secretName: {{ include "scrip.cluster" .root }}-ca, defaultMode: 0440, items: [{ key: ca.crt, path: ca.crt }] }
 {{- else }}
@@ -145,7 +178,7 @@ spec:
         - { name: plans, mountPath: /etc/scrip/plans, readOnly: true }
         {{- end }}
   volumes:
-    {{- include "scrip.databaseVolumes" (dict "root" .root "asOwner" true) | nindent 4 }}
+    {{- include "scrip.databaseVolumes" (dict "root" .root "asOwner" true "cells" .cells) | nindent 4 }}
     {{- if .withPlans }}
     - name: plans
       configMap: { name: {{ .withPlans }} }

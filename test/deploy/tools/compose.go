@@ -7,8 +7,9 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-func readCompose(path string) (*types.Project, error) {
-	options, err := cli.NewProjectOptions([]string{path}, cli.WithResolvedPaths(true))
+// readCompose reads a file, and those that change it.
+func readCompose(paths []string) (*types.Project, error) {
+	options, err := cli.NewProjectOptions(paths, cli.WithResolvedPaths(true))
 	if err != nil {
 		return nil, err
 	}

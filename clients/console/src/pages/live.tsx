@@ -16,6 +16,7 @@ import {
   Section,
   ZoneName,
 } from '../parts/basics.tsx';
+import { Cells } from '../parts/cells.tsx';
 import { Sparkline } from '../parts/sparkline.tsx';
 import { Table } from '../parts/table.tsx';
 import { Who } from '../parts/who.tsx';
@@ -89,6 +90,7 @@ export const Live = () => {
       {may && (
         <>
           <Figures all={figures} />
+          <Cells round={round} />
           <Methods now={now} />
           <Refusals round={round} now={now} />
         </>

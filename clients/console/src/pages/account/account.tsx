@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { GrantAction } from '../../actions/grant.tsx';
-import { call } from '../../api.ts';
+import { call, readCellOf } from '../../api.ts';
 import type {
   Account as AccountMessage,
   Balance as BalanceMessage,
@@ -14,7 +14,7 @@ import { At, Empty, Fact, Facts, Id, Loaded } from '../../parts/basics.tsx';
 import { runningText } from '../../parts/entry-note.tsx';
 import { Tabs } from '../../parts/tabs.tsx';
 import { Link, type Place } from '../../router.tsx';
-import { useMay, useShared } from '../../state.ts';
+import { useMay, useSession, useShared } from '../../state.ts';
 import { type Read, useRead } from '../../use-read.ts';
 import { Balance } from './balance.tsx';
 import { History } from './history.tsx';
@@ -110,7 +110,7 @@ const Head = ({
         </span>
       </div>
       {account?.suspension && <Suspended suspension={account.suspension} />}
-      <HeadFacts account={account} />
+      <HeadFacts accountId={accountId} account={account} />
       {isGranting && read.data && (
         <GrantAction
           account={read.data.account}
@@ -139,12 +139,19 @@ const Suspended = ({ suspension }: { readonly suspension: Suspension }) => {
   );
 };
 
-const HeadFacts = ({ account }: { readonly account: AccountMessage | undefined }) => (
+const HeadFacts = ({
+  accountId,
+  account,
+}: {
+  readonly accountId: string;
+  readonly account: AccountMessage | undefined;
+}) => (
   <Facts>
     <Fact name="Plan">
       {account ? <Link to={['plans', account.planId ?? '']}>{account.planId}</Link> : <Dash />}
     </Fact>
     <Fact name="Opened">{account ? <At at={account.openedAt} /> : <Dash />}</Fact>
+    <CellFact accountId={accountId} />
     {account?.displayName && <Fact name="Name">{account.displayName}</Fact>}
     {account?.closedAt && (
       <Fact name="Closed">
@@ -158,6 +165,16 @@ const HeadFacts = ({ account }: { readonly account: AccountMessage | undefined }
     ))}
   </Facts>
 );
+
+/** Also of an account that cannot be read: its cell may be why. */
+const CellFact = ({ accountId }: { readonly accountId: string }) => {
+  const { cells } = useSession();
+  const isAsked = cells !== null && cells > 1;
+  const read = useRead(isAsked ? `cell ${accountId}` : null, (signal) =>
+    readCellOf(accountId, signal),
+  );
+  return read.data ? <Fact name="Cell">{read.data}</Fact> : null;
+};
 
 const Dash = () => <span class="faint">…</span>;
 
