@@ -150,6 +150,8 @@ export type Terms = {
   };
   /** What refunded credits of an expired grant become. */
   readonly refundExpired: 'breakage' | 'new_grant';
+  /** Whether later credits pay what the account owes before anything else. */
+  readonly payOwed: boolean;
   /** How long before a grant's expiry grant.expiring is emitted. 0: never. */
   readonly expiringNoticeMs: number;
 };

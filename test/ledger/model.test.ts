@@ -55,7 +55,8 @@ function auditBurnOrder({ grants }: AccountStore, { seq, kind, at, moves, usages
       paysAll(grant),
   );
   for (const { from, grantId } of moves) {
-    if (from === 'overage') assert.equal(unused.length, 0, `${seq}: overage before grants`);
+    if (from === 'overage' || from === 'owed')
+      assert.equal(unused.length, 0, `${seq}: ${from} before grants`);
     // A late commit uses the grants first that its reservation held.
     if (from !== 'available' || late) continue;
     const used = grants.get(grantId)!;

@@ -126,6 +126,7 @@ export const ownFields = (item: object): object =>
         amountRefunded: undefined,
         creditsClawedBack: 0n,
         creditsUnrecovered: 0n,
+        creditsOwed: 0n,
         disputeState: 0,
         failureCode: '',
       }

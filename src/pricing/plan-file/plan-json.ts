@@ -67,6 +67,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
         grace: formatDuration(terms.reservation.graceMs),
       },
       refund_expired: terms.refundExpired,
+      ...(terms.payOwed && { pay_owed: true }),
       expiring_notice: formatDuration(terms.expiringNoticeMs),
     },
     packs: packs.map(({ packId, title, credits, price, validity }) => ({

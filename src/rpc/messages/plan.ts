@@ -46,6 +46,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   reservationMaxTtl: durationMessage(terms.reservation.maxTtlMs),
   lateCommitGrace: durationMessage(terms.reservation.graceMs),
   refundExpired: REFUND_EXPIRED[terms.refundExpired],
+  payOwed: terms.payOwed,
   expiringNotice: durationMessage(terms.expiringNoticeMs),
 });
 
