@@ -258,7 +258,8 @@ const empty = (): Buckets => ({
   voided: 0n,
 });
 
-const nameOf = (grantId: bigint): string => (grantId === OVERAGE ? 'no grant' : `grant ${grantId}`);
+const nameOf = (grantId: bigint): string =>
+  grantId === OVERAGE ? 'overage or owed' : `grant ${grantId}`;
 
 /** By how much a move changes the overage that was used. */
 export function overageUsed({ from, to, credits }: Move): bigint {
