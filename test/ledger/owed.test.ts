@@ -1,5 +1,7 @@
 /** What an account owes: how it comes to owe, what pays, and what cancels it. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { min } from '../../src/min.ts';
 import { AccountStore } from './account-store.ts';
 import {
   allowance,
@@ -22,7 +24,7 @@ import {
   usagesOf,
   voidGrant,
 } from './fixtures.ts';
-import { ledger } from './table.ts';
+import { audit, ledger } from './table.ts';
 
 const PACKS = [
   pack('large', 100n, '10.00'),
@@ -387,5 +389,62 @@ describe('used credits of a purchase whose money was taken back', () => {
     store.run(at('3d'), syncPurchase('p1', 1, paid(0n, 'LOST')));
     expect(store.account.owed).toBe(0n);
     expect(store.purchases[0]).toMatchObject({ creditsUnrecovered: 40n, creditsOwed: 0n });
+  });
+});
+
+describe('whatever an account is given', () => {
+  const credits = fc.bigInt(1n, 50n);
+  const given = fc.array(fc.record({ credits, limited: fc.boolean() }), { maxLength: 12 });
+
+  test('with pay_owed, what is owed is paid first, by the entry after the one that brought the credits', () => {
+    fc.assert(
+      fc.property(fc.bigInt(1n, 200n), given, (debt, grants) => {
+        const store = new AccountStore(paying, at('0s'));
+        store.run(at('0s'), open());
+        store.run(at('0s'), reserve(0n, TAKE));
+        store.run(at('0s'), commit('r1', debt));
+        let [owed, left] = [debt, 0n];
+        for (const one of grants) {
+          const before = store.entries.length;
+          const operations = one.limited ? ['a'] : [];
+          store.run(at('1s'), grantCredits(one.credits, { operations }));
+          const pays = one.limited ? 0n : min(one.credits, owed);
+          owed -= pays;
+          left += one.credits - pays;
+          const kinds = store.entries
+            .slice(before)
+            .map((entry) => `${entry.kind} ${entry.credits}`);
+          expect(kinds).toEqual([
+            `GRANT ${one.credits}`,
+            ...(pays > 0n ? [`PAY_OWED ${pays}`] : []),
+          ]);
+          expect(store.account).toMatchObject({ owed, remaining: left });
+        }
+        audit(store);
+      }),
+    );
+  });
+
+  test('a refund and a grant end the same in either order', () => {
+    fc.assert(
+      fc.property(credits, credits, fc.bigInt(0n, 30n), (debt, granted, held) => {
+        const [grant, back] = [grantCredits(granted), refund(4n)];
+        const totals = [
+          [grant, back],
+          [back, grant],
+        ].map((commands) => {
+          const store = new AccountStore(paying, at('0s'));
+          store.run(at('0s'), open());
+          store.run(at('0s'), grantCredits(held + 1n));
+          store.run(at('0s'), reserve(0n, TAKE));
+          store.run(at('0s'), commit('r1', held + 1n + debt));
+          for (const command of commands) store.run(at('1s'), command);
+          audit(store);
+          return { owed: store.account.owed, remaining: store.account.remaining };
+        });
+        expect(totals[0]).toEqual(totals[1]);
+        expect(totals[0]).toEqual({ owed: 0n, remaining: held + 1n + granted });
+      }),
+    );
   });
 });
