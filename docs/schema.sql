@@ -69,6 +69,7 @@ create table accounts (
   events_hash        bytea,                   -- of the events that no entry covers yet; null: none
   caller_days        jsonb,                   -- what callers with a limit have moved on its UTC day; null: none
   budgets            jsonb,                   -- in the order of their ids; null: none
+  owed               bigint,                  -- charged or claimed back, and paid by nothing yet; null: 0
   seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
   event_count        bigint not null,         -- seq of the newest event
@@ -101,6 +102,7 @@ create table accounts (
     and overage_reserved >= 0
     and overage + overage_reserved <= overage_limit
   ),
+  constraint accounts_owed_check check (owed > 0),
   constraint accounts_version_check check (version > 0)
 ) with (fillfactor = 70);
 create index accounts_due on accounts (due_at) where due_at is not null;
@@ -120,8 +122,8 @@ alter table accounts alter column suspension set statistics 0,
   alter column last_hash set statistics 0;
 grant select, insert, update (closed_at, state, suspension, plan_id, display_name, labels,
   low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at,
-  statement_plan_id, events_hash, caller_days, budgets, seq, grant_count, event_count, remaining,
-  reserved, granted, scheduled, overage, overage_reserved, overage_limit, allowance_due_at,
+  statement_plan_id, events_hash, caller_days, budgets, owed, seq, grant_count, event_count,
+  remaining, reserved, granted, scheduled, overage, overage_reserved, overage_limit, allowance_due_at,
   has_limited_grants, due_at, last_at, last_hash, version) on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
@@ -179,7 +181,7 @@ create table reservations (
   account_id          text not null,
   reservation_id      uuid not null,           -- ordered by time
   state               smallint not null,       -- ACTIVE (1) until the account is settled, even past expires_at; EXPIRED (4)
-  over_commit_policy  smallint not null,       -- of a commit of more than was reserved: REJECT (1), CAP (2), DRAW (3)
+  over_commit_policy  smallint not null,       -- of a commit of more than was reserved: REJECT (1), CAP (2), DRAW (3), TAKE (4)
   rate_card_version   int not null,
   entry_seq           bigint not null,         -- of the entry that made it
   credits             bigint not null,         -- reserved, at first and by raising it since
@@ -201,10 +203,10 @@ create table reservations (
     state in (1, 4)
     and (state = 1 or allocations::text = '[]')
   ),
-  constraint reservations_policy_check check (over_commit_policy in (1, 2, 3)),
+  constraint reservations_policy_check check (over_commit_policy in (1, 2, 3, 4)),
   constraint reservations_credits_check check (credits >= 0 and committed >= 0 and returned >= 0),
   constraint reservations_whole_check check (
-    committed + returned <= credits or over_commit_policy = 3
+    committed + returned <= credits or over_commit_policy in (3, 4)
   )
 );
 create index reservations_active on reservations (account_id, expires_at) where state = 1;
@@ -257,7 +259,7 @@ create table entries (
     and reserved_after >= 0
     and overage_after >= 0
   ),
-  constraint entries_kind_check check (kind >= 1 and kind <= 31),
+  constraint entries_kind_check check (kind >= 1 and kind <= 33),
   constraint entries_request_check check (
     method >= 1
     and method <= 24
@@ -335,6 +337,7 @@ create table purchases (
   decided_at            timestamptz(3),
   credits_clawed_back   bigint not null,         -- taken back after a refund or dispute
   credits_unrecovered   bigint not null,         -- to be taken back, and spent before
+  credits_owed          bigint,                  -- of those: used, so the account came to owe them; null: 0
   sync_version          int not null,            -- how often it was synchronised with the provider
   next_check_at         timestamptz(3),          -- when to ask the provider; null: not pending
   primary key (account_id, purchase_id),
@@ -368,6 +371,7 @@ create table purchases (
     and credits_unrecovered >= 0
     and credits_clawed_back + credits_unrecovered <= credits
   ),
+  constraint purchases_owed_check check (credits_owed > 0 and credits_owed <= credits),
   constraint purchases_amount_paid_check check (
     (amount_paid is null) = (currency_paid is null)
     and amount_paid >= 0
@@ -392,7 +396,7 @@ create index purchases_mismatched on purchases (account_id, purchase_id) where s
 grant select, insert, update (state, session_id, checkout_url, session_expires_at,
   payment_intent_id, failure_code, grant_id, paid_at, currency_paid, amount_paid, amount_refunded,
   dispute_state, decision, decided_by, decision_reason, decided_at, credits_clawed_back,
-  credits_unrecovered, sync_version, next_check_at) on purchases to scrip_runtime;
+  credits_unrecovered, credits_owed, sync_version, next_check_at) on purchases to scrip_runtime;
 
 -- Packs offered to one account. A withdrawn pack stays, until it is offered again.
 create table custom_packs (
@@ -449,7 +453,7 @@ create table statements (
   overage    bigint not null,         -- credits
   currency   text,                    -- null where overage is not billed
   total      numeric,                 -- amount to pay; below 0 where earlier months are adjusted
-  content    jsonb not null,          -- usage, rates, lines and adjustments
+  content    jsonb not null,          -- usage, what was owed, rates, lines and adjustments
   primary key (account_id, month),
   constraint statements_month_check check (month ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'),
   constraint statements_seq_check check (after_seq >= 0 and after_seq <= last_seq),
@@ -778,6 +782,7 @@ create view history as
       when 29 then 'SET_BUDGET'
       when 30 then 'REMOVE_BUDGET'
       when 31 then 'IMPORT'
+      when 33 then 'PAY_OWED'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
     reservation_id, purchase_id, grant_id, refunded_seq,
@@ -821,7 +826,8 @@ create view history as
     content -> 'd' as details,
     personal,
     content -> 'm' as moves, content -> 'u' as usages,
-    erased_hash is not null as erased
+    erased_hash is not null as erased,
+    coalesce((content ->> 'w')::bigint, 0) as owed_after
   from entries;
 
 -- The moves of entries, one per row. Every balance is a sum of moves.
@@ -830,12 +836,12 @@ create view history_moves as
     e.account_id, e.seq, e.at, m.number,
     case left(m.move ->> 0, 1)
         when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
-        when 'o' then 'overage' when 'h' then 'overage_reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved' when 'w' then 'owed'
         when 'c' then 'consumed' when 'x' then 'expired' when 'v' then 'voided'
       end as from_bucket,
     case right(m.move ->> 0, 1)
         when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
-        when 'o' then 'overage' when 'h' then 'overage_reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved' when 'w' then 'owed'
         when 'c' then 'consumed' when 'x' then 'expired' when 'v' then 'voided'
       end as to_bucket,
     nullif((m.move ->> 1)::bigint, 0) as grant_id,
@@ -871,6 +877,7 @@ create view running_reservations as
       when 1 then 'REJECT'
       when 2 then 'CAP'
       when 3 then 'DRAW'
+      when 4 then 'TAKE'
     end as over_commit_policy,
     plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation
   from reservations;

@@ -225,6 +225,7 @@ export function connect(address: string, options: ConnectOptions = {}) {
       listReservations: unary(b.listReservations, billing.ListReservationsRequest.fromPartial),
       refund: unary(b.refund, billing.RefundRequest.fromPartial),
       purchase: unary(b.purchase, billing.PurchaseRequest.fromPartial),
+      estimatePurchase: unary(b.estimatePurchase, billing.EstimatePurchaseRequest.fromPartial),
       getPurchase: unary(b.getPurchase, billing.GetPurchaseRequest.fromPartial),
       listPurchases: unary(b.listPurchases, billing.ListPurchasesRequest.fromPartial),
       getBalance: unary(b.getBalance, billing.GetBalanceRequest.fromPartial),

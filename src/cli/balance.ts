@@ -65,6 +65,7 @@ const pastLines = (past: GetPastBalanceResponse): readonly string[] => [
   `reserved   ${past.reserved}`,
   `remaining  ${past.remaining}`,
   ...(past.overage > 0n ? [`overage    ${past.overage} that month`] : []),
+  ...(past.owed > 0n ? [`owed       ${past.owed}`] : []),
   `after      entry ${past.seq}, ${instant(past.recordedAt)}`,
   ...(past.buckets.length > 0 ? ['', ...bucketLines(past.buckets)] : []),
 ];
@@ -87,6 +88,7 @@ function linesOf({ balance, grants }: GetBalanceResponse): readonly string[] {
     `reserved   ${reserved}`,
     `remaining  ${remaining}`,
     ...(overageLimit > 0n ? [`overage    ${overage} of ${overageLimit} this month`] : []),
+    ...(balance.owed > 0n ? [`owed       ${balance.owed}`] : []),
     ...limited.map(
       (one) => `limited    ${one.available} available for ${one.operations.join(', ')}`,
     ),

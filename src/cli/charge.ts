@@ -171,7 +171,9 @@ export const after = ({ split = [], balance, entrySeq }: Moved): readonly Fact[]
 ];
 
 const allocationText = ({ source, credits }: Allocation): string =>
-  source?.$case === 'grantId' ? `${credits} of grant ${source.value}` : `${credits} of overage`;
+  source?.$case === 'grantId'
+    ? `${credits} of grant ${source.value}`
+    : `${credits} ${source?.$case === 'owed' ? 'owed' : 'of overage'}`;
 
 /** The priced usages, apart. */
 export const below = (lines: ChargeResponse['lines']): readonly string[] =>

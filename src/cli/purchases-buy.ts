@@ -6,11 +6,12 @@ import { argumentError, exitWith } from './command.ts';
 import { named } from './json.ts';
 import { memberName } from './member-name.ts';
 import { change, type MutationOptions, mutationCommand } from './mutation.ts';
-import { label, toLimit } from './options.ts';
+import { credits as creditsOption, label, toLimit } from './options.ts';
 import { deadline } from './service-call.ts';
 
 type Options = MutationOptions & {
-  readonly quantity: number;
+  readonly quantity?: number;
+  readonly credits?: bigint;
   readonly paid?: string;
   readonly returnTo?: string;
   readonly label: ReadonlyMap<string, string>;
@@ -23,17 +24,23 @@ export const purchasesBuy = mutationCommand('buy', {
     'acme starter',
     'acme starter --return-to https://shop.example/thanks',
     'acme starter --quantity 3 --paid invoice-2026-17',
+    'acme credits --credits 1500',
   ],
 })
   .argument('<account>')
   .argument('<pack>', "one of the account's plan, or one offered to it")
-  .option('--quantity <number>', 'how many of it', toLimit, 1)
+  .option('--quantity <number>', 'how many of it; default: 1', toLimit)
+  .option(
+    '--credits <number>',
+    'how many credits, of what the plan sells by the credit',
+    creditsOption,
+  )
   .option('--paid <reference>', 'it is paid elsewhere: the order or invoice')
   .option('--return-to <url>', 'where the checkout leads afterwards; default: https://example.com/')
   .option('--label <name=value>', 'can be repeated', label, new Map())
   .action(
     exitWith(async (accountId: string, packId: string, options: Options) => {
-      const { quantity, paid, returnTo, label: labels } = options;
+      const { quantity, credits, paid, returnTo, label: labels } = options;
       if (paid !== undefined && returnTo !== undefined)
         throw argumentError('either --paid or --return-to: what is paid needs no checkout');
       const url = returnTo ?? 'https://example.com/';
@@ -41,7 +48,7 @@ export const purchasesBuy = mutationCommand('buy', {
         paid === undefined
           ? { $case: 'checkout' as const, value: { successUrl: url, cancelUrl: url } }
           : { $case: 'paymentReference' as const, value: paid };
-      const request = { accountId, packId, quantity, payment, labels: new Map(labels) };
+      const request = { accountId, packId, quantity, credits, payment, labels: new Map(labels) };
       return await change(
         options,
         ({ billing }, requestId) => billing.purchase({ ...request, requestId }, deadline()),

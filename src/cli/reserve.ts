@@ -37,7 +37,7 @@ export const reserve = jobOptions(
     .option('--ttl <time>', 'how long it lasts, such as 15m; default: as the plan says', duration)
     .option(
       '--over-commit <policy>',
-      'what a commit of more does: reject, cap or draw; default: reject',
+      'what a commit of more does: reject, cap, draw or take; default: reject',
       oneOf<OverCommitPolicy>(OverCommitPolicy, 'policy'),
     ),
 ).action(

@@ -40,6 +40,7 @@ import { purchasesBuy } from './purchases-buy.ts';
 import { purchasesList } from './purchases-list.ts';
 import { purchasesMismatched } from './purchases-mismatched.ts';
 import { purchasesPacks } from './purchases-packs.ts';
+import { purchasesPrice } from './purchases-price.ts';
 import { purchasesResolve } from './purchases-resolve.ts';
 import { refusals } from './refusals.ts';
 import { rerate } from './rerate.ts';
@@ -94,6 +95,7 @@ export const scrip = program([
     purchasesList,
     purchasesMismatched,
     purchasesPacks,
+    purchasesPrice,
     purchasesResolve,
   ]),
   group('plans', 'Plan files, and the plans of the database.', [

@@ -103,6 +103,8 @@ function linesOf(of: Statement): readonly string[] {
         .join(', '),
     ],
     ['overage', of.overage > 0n ? `${of.overage} credits` : ''],
+    ['owed', of.owed > 0n ? `${of.owed} credits, no part of the total` : ''],
+    ['owed paid', of.owedPaid > 0n ? `${of.owedPaid} credits` : ''],
     ['total', [of.total, ...of.otherTotals].map(money).filter(Boolean).join(', ')],
   ]);
   const parts = [usageLines(of), overageLines(of), adjustmentLines(of)];

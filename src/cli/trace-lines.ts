@@ -1,5 +1,5 @@
 /** The path of a charge as text. */
-import { Bucket_Kind, type Entry, Entry_Kind } from '../gen/billing/v1/ledger.ts';
+import { type Bucket, Bucket_Kind, type Entry, Entry_Kind } from '../gen/billing/v1/ledger.ts';
 import {
   type ChargeCandidate,
   type ChargeKey,
@@ -108,19 +108,23 @@ function stepName({ kind, late, final, refundedSeq, expiresAt }: Entry): string 
   return words.join(' ');
 }
 
-/** How many credits moved out of or into each grant: "1: 40, 3: 2, overage: 5". */
+/** How many credits moved out of or into each grant: "1: 40, 3: 2, overage: 5, owed: 1". */
 function grantsOf({ moves }: Entry): string {
   const credits = new Map<string, bigint>();
   for (const move of moves) {
     const grantId = move.from?.grantId || move.to?.grantId;
-    const isOverage = [move.from, move.to].some(
-      (bucket) =>
-        bucket?.kind === Bucket_Kind.OVERAGE || bucket?.kind === Bucket_Kind.OVERAGE_RESERVED,
-    );
-    const name = grantId ? grantId.toString() : isOverage ? 'overage' : '';
+    const name = grantId ? grantId.toString() : ofNoGrant([move.from, move.to]);
     if (name) credits.set(name, (credits.get(name) ?? 0n) + move.credits);
   }
   return Array.from(credits, ([name, count]) => `${name}: ${count}`).join(', ');
+}
+
+function ofNoGrant(buckets: readonly (Bucket | undefined)[]): string {
+  const kinds = buckets.map((bucket) => bucket?.kind);
+  if (kinds.includes(Bucket_Kind.OWED)) return 'owed';
+  return kinds.includes(Bucket_Kind.OVERAGE) || kinds.includes(Bucket_Kind.OVERAGE_RESERVED)
+    ? 'overage'
+    : '';
 }
 
 /** The price of each step, line by line. */

@@ -3,6 +3,7 @@ import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
 import { type Allocation, OVERAGE } from '../ledger/allocation/allocation.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
+import { NO_GRANT } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
@@ -121,7 +122,7 @@ export async function loadNamedGrants(
 ): Promise<readonly Grant[]> {
   const named = new Map<string, RowKey<bigint>>();
   const add = (accountId: string, grantId: bigint) => {
-    if (grantId !== OVERAGE && !cached.has(accountId))
+    if (grantId > NO_GRANT && !cached.has(accountId))
       named.set(`${accountId}\n${grantId}`, { accountId, key: grantId });
   };
   for (const { accountId, key } of grants) add(accountId, key);

@@ -69,6 +69,8 @@ export type Account = {
   /** Overage set aside by active reservations. */
   overageReserved: bigint;
   overageLimit: bigint;
+  /** Charged though nothing could pay it, or claimed back though it was spent, and not paid since. */
+  owed: bigint;
   /**
    * First moment of the next allowance's period: up to then one has been granted. A plan without an
    * allowance leaves it until it has come, so that the plan after it does not grant a period again. Null:

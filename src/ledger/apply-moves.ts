@@ -1,16 +1,15 @@
 /** Applies moves to the balances of an account and its grants, and asserts the invariants of both. */
 import assert from 'node:assert/strict';
 import type { Account } from './account.ts';
-import { OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
-import type { Move } from './entry.ts';
+import { type Move, NO_GRANT } from './entry.ts';
 import { currentGrantState, type Grant, hasExpired, isLimited } from './grant.ts';
 
 /** Throws on a move that breaks an invariant: that is a bug of a rule. */
 export function applyMoves(book: Book, moves: readonly Move[]) {
   for (const move of moves) {
     assert(move.credits > 0n, 'a move has more than 0 credits');
-    const grant = move.grantId === OVERAGE ? null : book.getGrant(move.grantId);
+    const grant = move.grantId === NO_GRANT ? null : book.getGrant(move.grantId);
     const hadCredits = grant !== null && grant.remaining > 0n;
     addToBucket(book.account, grant, move.from, -move.credits);
     addToBucket(book.account, grant, move.to, move.credits);
@@ -60,6 +59,9 @@ function addToBucket(account: Account, grant: Grant | null, bucket: Move['from']
     case 'overage':
       account.overage -= credits;
       return;
+    case 'owed':
+      account.owed -= credits;
+      return;
     default:
       return; // issued, consumed, expired and voided have no balance: their sums follow from the entries
   }
@@ -72,8 +74,10 @@ export function assertInvariants({
   overage,
   overageReserved,
   overageLimit,
+  owed,
 }: Account) {
   assert(reserved >= 0n && reserved <= remaining, '0 <= reserved <= remaining of the account');
   assert(overage >= 0n && overageReserved >= 0n, 'overage is not negative');
   assert(overage + overageReserved <= overageLimit, 'overage is within its limit');
+  assert(owed >= 0n, 'owed is not negative');
 }

@@ -19,6 +19,7 @@ export type Balance = {
   /** Overage used in the calendar month of `asOf`. */
   readonly overage: bigint;
   readonly overageLimit: bigint;
+  readonly owed: bigint;
   /** Whether any of the levels is low. */
   readonly lowBalance: boolean;
   readonly levels: readonly LevelState[];
@@ -58,6 +59,7 @@ export function balanceOf(
     limited,
     overage: currentOverage(account, now),
     overageLimit: terms.overage?.limit ?? 0n,
+    owed: account.owed,
     lowBalance: levels.some(({ low }) => low),
     levels,
     pauseFloor: effectivePauseFloor(account, terms),

@@ -21,7 +21,7 @@ import type {
   EntryDraft,
   Labels,
   Move,
-  StoredOrigin,
+  Origin,
   StoredTrace,
   Trace,
   UnsealedEntry,
@@ -30,6 +30,7 @@ import type { EventDraft, EventType } from './event.ts';
 import { expiryNoticeAt } from './expiry-notice.ts';
 import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant.ts';
 import { monthStart } from './month.ts';
+import { payOwed, tellOfOwed } from './owed.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
 import type { Reservation } from './reservation.ts';
@@ -340,11 +341,11 @@ export class Book {
     this.changes.events.push({ accountId, seq, type, at: this.now, data, ...trace });
   }
 
-  /** Applies the moves of a draft and appends it as the account's newest entry. */
-  post(draft: EntryDraft, origin: StoredOrigin): UnsealedEntry {
+  /** Applies the moves of a draft and appends it as the account's newest entry. What they bring may pay what is owed. */
+  post(draft: EntryDraft, origin: Origin): UnsealedEntry {
     const { account } = this;
     if (monthStart(this.now) !== monthStart(account.lastAt)) account.overage = 0n;
-    const { overage } = account;
+    const { overage, owed } = account;
     const { moves = NO_MOVES } = draft;
     applyMoves(this, moves);
     // A refund of an earlier month's overage leaves this month's count as it is.
@@ -360,6 +361,8 @@ export class Book {
     assert(plan, `plan ${planId} of account ${account.accountId} was not loaded`);
     const entry = toEntry(account, draft, plan, origin);
     this.changes.entries.push(entry);
+    if (account.owed !== owed) tellOfOwed(this, entry, account.owed - owed, origin);
+    if (account.owed > 0n) payOwed(this, moves, origin);
     return entry;
   }
 }
@@ -375,7 +378,7 @@ const toEntry = (
   account: Account,
   draft: EntryDraft,
   plan: PublishedPlan,
-  origin: StoredOrigin,
+  origin: Origin,
 ): UnsealedEntry => ({
   accountId: account.accountId,
   seq: account.seq,
@@ -386,6 +389,7 @@ const toEntry = (
   remainingAfter: account.remaining,
   reservedAfter: account.reserved + account.overageReserved,
   overageAfter: account.overage,
+  owedAfter: account.owed,
   reservationId: draft.reservationId ?? null,
   purchaseId: draft.purchaseId ?? null,
   grantId: draft.grantId ?? null,

@@ -5,7 +5,7 @@ export type BucketBalance = {
   readonly kind: BucketKind;
   /** Of a grant's buckets; 0 for the others. */
   readonly grantId: bigint;
-  /** Negative where credits came from it: issued, overage. */
+  /** Negative where credits came from it: issued, overage, owed. */
   readonly credits: bigint;
 };
 
@@ -16,6 +16,7 @@ const ORDER: readonly BucketKind[] = [
   'issued',
   'overage',
   'overage_reserved',
+  'owed',
   'consumed',
   'expired',
   'voided',

@@ -5,13 +5,21 @@
  * The target is the number of credits that refunds and disputes claim so far. Only credits that are
  * neither spent nor reserved can be clawed back; the rest is recorded as unrecovered. Clawed back and
  * unrecovered credits always add up to the target, so the same target again changes nothing, even if
- * more credits could be taken by now.
+ * more credits could be taken by now. Of unrecovered credits the account owes those that were used: see `owed.ts`.
  */
 import { min } from '../min.ts';
 import type { Book } from './book.ts';
-import { type Origin, serviceOrigin, type Trace } from './entry.ts';
+import {
+  type BucketKind,
+  type Move,
+  NO_GRANT,
+  type Origin,
+  serviceOrigin,
+  type Trace,
+} from './entry.ts';
 import { scheduleExpiry } from './expiry-notice.ts';
 import { type Grant, grantAvailable, hasExpired } from './grant.ts';
+import { grantPaidOwed, usedCredits } from './owed.ts';
 import type { Purchase } from './purchase.ts';
 import { entryReference } from './purchase-lifecycle.ts';
 
@@ -22,21 +30,56 @@ export function syncClawBack(book: Book, purchase: Purchase, target: bigint, ori
   const ownOrigin = serviceOrigin(origin);
   if (increase > 0n) {
     const taken = min(grantAvailable(grant), increase);
-    if (taken > 0n) post(book, purchase, 'CLAW_BACK', taken, ownOrigin);
+    const used = usedCredits(grant, purchase.creditsClawedBack, book.now) - purchase.creditsOwed;
+    const owed = used > 0n ? min(increase - taken, used) : 0n;
     purchase.creditsClawedBack += taken;
     purchase.creditsUnrecovered += increase - taken;
+    purchase.creditsOwed += owed;
+    const moves = [
+      ...movesOf('available', 'issued', grant.grantId, taken),
+      ...movesOf('owed', 'issued', NO_GRANT, owed),
+    ];
+    if (moves.length > 0) post(book, purchase, 'CLAW_BACK', moves, ownOrigin);
     tell(book, purchase, 'purchase.clawed_back', taken, ownOrigin);
   } else if (increase < 0n) {
     const reinstated = clawedBackBeyond(purchase, target);
-    if (reinstated > 0n) {
-      post(book, purchase, 'REINSTATE', reinstated, ownOrigin);
-      if (!hasExpired(grant, book.now)) scheduleExpiry(book, grant, ownOrigin);
-    }
     purchase.creditsClawedBack -= reinstated;
     purchase.creditsUnrecovered = target - purchase.creditsClawedBack;
+    reinstate(book, purchase, reinstated, ownOrigin);
     tell(book, purchase, 'purchase.reinstated', reinstated, ownOrigin);
   }
 }
+
+/** Gives clawed back credits to their grant again, and cancels what the account owes no longer of the purchase. */
+function reinstate(book: Book, purchase: Purchase, credits: bigint, origin: Origin) {
+  const grant = grantOf(book, purchase);
+  const isOver = hasExpired(grant, book.now);
+  const owed = min(purchase.creditsOwed, purchase.creditsUnrecovered);
+  const lifted = purchase.creditsOwed - owed;
+  const cancelled = min(lifted, book.account.owed);
+  purchase.creditsOwed = owed;
+  const moves = [
+    ...movesOf('issued', 'owed', NO_GRANT, cancelled),
+    ...movesOf('issued', isOver ? 'expired' : 'available', grant.grantId, credits),
+  ];
+  if (credits + lifted > 0n) post(book, purchase, 'REINSTATE', moves, origin);
+  if (credits > 0n && !isOver) scheduleExpiry(book, grant, origin);
+  const { labels } = purchase;
+  if (lifted > cancelled)
+    grantPaidOwed(
+      book,
+      lifted - cancelled,
+      { reference: entryReference(purchase), labels },
+      origin,
+    );
+}
+
+const movesOf = (
+  from: BucketKind,
+  to: BucketKind,
+  grantId: bigint,
+  credits: bigint,
+): readonly Move[] => (credits > 0n ? [{ from, to, grantId, credits }] : []);
 
 /** `credits` were moved now; the purchase says how many are clawed back and unrecovered in all. */
 function tell(
@@ -54,15 +97,17 @@ function tell(
       credits: credits.toString(),
       clawed_back: purchase.creditsClawedBack.toString(),
       unrecovered: purchase.creditsUnrecovered.toString(),
+      owed: purchase.creditsOwed.toString(),
     },
     trace,
   );
 }
 
-/** The credits that `syncClawBack` would make available again for this target. */
+/** The credits that `syncClawBack` would make available again for this target, at most. */
 export function creditsToReinstate(book: Book, purchase: Purchase, target: bigint): bigint {
   if (purchase.state !== 'PAID' || target >= currentTarget(purchase)) return 0n;
-  return hasExpired(grantOf(book, purchase), book.now) ? 0n : clawedBackBeyond(purchase, target);
+  const isOver = hasExpired(grantOf(book, purchase), book.now);
+  return (isOver ? 0n : clawedBackBeyond(purchase, target)) + purchase.creditsOwed;
 }
 
 const currentTarget = ({ creditsClawedBack, creditsUnrecovered }: Purchase): bigint =>
@@ -78,27 +123,16 @@ function post(
   book: Book,
   purchase: Purchase,
   kind: 'CLAW_BACK' | 'REINSTATE',
-  credits: bigint,
+  moves: readonly Move[],
   origin: Origin,
 ) {
-  const grant = grantOf(book, purchase);
-  const { grantId } = grant;
   book.post(
     {
       kind,
-      moves: [
-        kind === 'CLAW_BACK'
-          ? { from: 'available', to: 'issued', grantId, credits }
-          : {
-              from: 'issued',
-              to: hasExpired(grant, book.now) ? 'expired' : 'available',
-              grantId,
-              credits,
-            },
-      ],
-      credits,
+      moves,
+      credits: moves.reduce((sum, { credits }) => sum + credits, 0n),
       purchaseId: purchase.purchaseId,
-      grantId,
+      grantId: grantOf(book, purchase).grantId,
       reference: entryReference(purchase),
       labels: purchase.labels,
     },

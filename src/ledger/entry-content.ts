@@ -9,6 +9,7 @@
  * | l | true: late |
  * | f | false: a commit that is not final |
  * | a | asked |
+ * | w | what the account owes after it |
  * | x | expiry, in epoch milliseconds |
  * | p | over-commit policy of a RESERVE, if it is not REJECT |
  * | d | details |
@@ -28,6 +29,7 @@ export type EntryContent = Pick<
   | 'usages'
   | 'late'
   | 'asked'
+  | 'owedAfter'
   | 'expiresAt'
   | 'overCommitPolicy'
   | 'details'
@@ -44,6 +46,7 @@ const LETTERS: Readonly<Record<BucketKind, string>> = {
   reserved: 'r',
   overage: 'o',
   overage_reserved: 'h',
+  owed: 'w',
   consumed: 'c',
   expired: 'x',
   voided: 'v',
@@ -63,6 +66,7 @@ export function contentJson(entry: EntryContent): string {
   if (entry.late) add('l', 'true');
   if (entry.final === false) add('f', 'false');
   if (entry.asked !== null) add('a', integerJson(entry.asked));
+  if (entry.owedAfter !== 0n) add('w', integerJson(entry.owedAfter));
   if (entry.expiresAt !== null) add('x', `${entry.expiresAt}`);
   if (entry.overCommitPolicy !== null && entry.overCommitPolicy !== 'REJECT')
     add('p', JSON.stringify(entry.overCommitPolicy));
@@ -109,6 +113,7 @@ export type StoredContent = {
   readonly l?: true;
   readonly f?: false;
   readonly a?: JsonInteger;
+  readonly w?: JsonInteger;
   readonly x?: number;
   readonly p?: OverCommitPolicy;
   readonly d?: Labels;
@@ -121,13 +126,14 @@ const NO_DETAILS: Labels = {};
 
 /** Reads what `contentJson` wrote of an entry of this kind. Throws if it is anything else. */
 export function readContent(stored: StoredContent, kind: EntryKind): EntryContent {
-  const { m, u, l, f, a, x, p, d, c, e } = stored;
+  const { m, u, l, f, a, w, x, p, d, c, e } = stored;
   return {
     moves: m ? toMoves(m) : NOTHING,
     usages: u ? toUsages(u) : NOTHING,
     late: l ?? false,
     final: f ?? (kind === 'COMMIT' ? true : null),
     asked: a === undefined ? null : BigInt(a),
+    owedAfter: w === undefined ? 0n : BigInt(w),
     expiresAt: x ?? null,
     overCommitPolicy: p ?? (kind === 'RESERVE' ? 'REJECT' : null),
     details: d ?? NO_DETAILS,

@@ -15,6 +15,7 @@ export type BucketKind =
   | 'reserved'
   | 'overage'
   | 'overage_reserved'
+  | 'owed'
   | 'consumed'
   | 'expired'
   | 'voided';
@@ -30,6 +31,9 @@ export type Move = {
   /** Above 0. */
   readonly credits: bigint;
 };
+
+/** The grant of moves that concern none. */
+export const NO_GRANT = 0n;
 
 export type EntryKind =
   | 'OPEN_ACCOUNT'
@@ -62,7 +66,8 @@ export type EntryKind =
   | 'EXPIRE'
   | 'CHARGE'
   | 'REFUND'
-  | 'IMPORT';
+  | 'IMPORT'
+  | 'PAY_OWED';
 
 /** The mutations that callers can ask for. */
 export type Method =
@@ -181,6 +186,7 @@ export type Entry = StoredOrigin & {
   /** Includes reserved overage. */
   readonly reservedAfter: bigint;
   readonly overageAfter: bigint;
+  readonly owedAfter: bigint;
   readonly reservationId: string | null;
   readonly purchaseId: string | null;
   readonly grantId: bigint | null;

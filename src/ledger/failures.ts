@@ -13,6 +13,7 @@ import { type Budget, type BudgetCounter, capOf } from './budget.ts';
 import { budgetPeriodAt } from './budget-period.ts';
 import { buyablePacks } from './custom-pack.ts';
 import type { Grant, GrantState } from './grant.ts';
+import { creditsOwedFirst } from './owed.ts';
 import type { Purchase } from './purchase.ts';
 import type { Reservation } from './reservation.ts';
 
@@ -249,21 +250,22 @@ export const purchaseUnsettled = ({ purchaseId, state }: Purchase): Failure =>
  * No grant can pay `required`: OVERAGE_LIMIT_REACHED on a postpaid plan, INSUFFICIENT_CREDITS on any
  * other, with the packs that would cover the shortfall.
  */
-export const insufficientCredits = (
-  { plan }: Book,
-  required: bigint,
-  available: bigint,
-): PackFailure => insufficientCreditsOn(plan, required, available, []);
+export const insufficientCredits = (book: Book, required: bigint, available: bigint): PackFailure =>
+  insufficientCreditsOn(book.plan, required, available, creditsOwedFirst(book), []);
 
-/** `plan` is that of the decision: the book may be on another once all packs are known. */
+/**
+ * `plan` is that of the decision: the book may be on another once all packs are known. What is `owed` and paid
+ * first is bought, too.
+ */
 function insufficientCreditsOn(
   plan: Plan,
   required: bigint,
   available: bigint,
+  owed: bigint,
   customPacks: readonly Pack[],
 ): PackFailure {
   const shortfall = required - available;
-  const packs = coveringPacks(buyablePacks(plan, customPacks), shortfall);
+  const packs = coveringPacks(buyablePacks(plan, customPacks), shortfall + owed);
   const best = bestOffer(packs[0]);
   const limit = plan.terms.overage?.limit ?? 0n;
   const failure =
@@ -280,7 +282,7 @@ function insufficientCreditsOn(
         );
   const offers = { required, available, shortfall, packs };
   return new PackFailure(failure, offers, (custom) =>
-    insufficientCreditsOn(plan, required, available, custom),
+    insufficientCreditsOn(plan, required, available, owed, custom),
   );
 }
 

@@ -1,8 +1,8 @@
-/** Builds the moves of entries from allocations. Overage has buckets of its own. */
+/** Builds the moves of entries from allocations. Overage and what is owed have buckets of their own. */
 import { min } from '../min.ts';
-import { type Allocation, OVERAGE } from './allocation/allocation.ts';
+import { type Allocation, isOfGrant, OWED } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
-import type { Move } from './entry.ts';
+import { type BucketKind, type Move, NO_GRANT } from './entry.ts';
 import { hasExpired } from './grant.ts';
 
 type FromBucket = 'available' | 'reserved' | 'consumed';
@@ -14,18 +14,17 @@ export function toMoves(
   from: FromBucket,
   to: ToBucket,
 ): Move[] {
-  return allocations.map(({ grantId, credits }) =>
-    grantId === OVERAGE
-      ? { from: overageBucket(from), to: overageBucket(to), grantId, credits }
-      : { from, to, grantId, credits },
-  );
+  return allocations.map(({ grantId, credits }) => {
+    if (grantId > NO_GRANT) return { from, to, grantId, credits };
+    const own = grantId === OWED ? OWED_BUCKETS : OVERAGE_BUCKETS;
+    return { from: own[from] ?? from, to: own[to] ?? to, grantId: NO_GRANT, credits };
+  });
 }
 
-function overageBucket(bucket: ToBucket) {
-  if (bucket === 'available') return 'overage' as const;
-  if (bucket === 'reserved') return 'overage_reserved' as const;
-  return bucket;
-}
+type OwnBuckets = Readonly<Partial<Record<ToBucket, BucketKind>>>;
+const OVERAGE_BUCKETS: OwnBuckets = { available: 'overage', reserved: 'overage_reserved' };
+/** Nothing that is owed is ever reserved. */
+const OWED_BUCKETS: OwnBuckets = { available: 'owed' };
 
 /**
  * Moves that return reserved credits to the grants they came from. Credits of a grant that has expired
@@ -52,8 +51,8 @@ const NONE: readonly Allocation[] = [];
  * of the allocations.
  */
 export function splitVoided(book: Book, allocations: readonly Allocation[]) {
-  const voidOnReturn = ({ grantId }: Allocation) =>
-    grantId === OVERAGE ? 0n : book.getGrant(grantId).voidOnReturn;
+  const voidOnReturn = (allocation: Allocation) =>
+    isOfGrant(allocation) ? book.getGrant(allocation.grantId).voidOnReturn : 0n;
   if (!allocations.some((allocation) => voidOnReturn(allocation) > 0n))
     return { voided: NONE, kept: allocations };
   const voided: Allocation[] = [];
@@ -67,5 +66,5 @@ export function splitVoided(book: Book, allocations: readonly Allocation[]) {
   return { voided, kept };
 }
 
-export const isFromExpiredGrant = (book: Book, { grantId }: Allocation): boolean =>
-  grantId !== OVERAGE && hasExpired(book.getGrant(grantId), book.now);
+export const isFromExpiredGrant = (book: Book, allocation: Allocation): boolean =>
+  isOfGrant(allocation) && hasExpired(book.getGrant(allocation.grantId), book.now);

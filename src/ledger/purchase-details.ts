@@ -42,6 +42,7 @@ export const paymentDetails = (purchase: Purchase): Labels => ({
   ...(purchase.creditsUnrecovered > 0n && {
     credits_unrecovered: purchase.creditsUnrecovered.toString(),
   }),
+  ...(purchase.creditsOwed > 0n && { credits_owed: purchase.creditsOwed.toString() }),
 });
 
 /** Without trailing zeros: the database pads amounts. */

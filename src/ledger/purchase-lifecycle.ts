@@ -69,6 +69,7 @@ export function newPurchase(
     resolution: null,
     creditsClawedBack: 0n,
     creditsUnrecovered: 0n,
+    creditsOwed: 0n,
     syncVersion: 0,
     nextCheckAt: book.now,
   };

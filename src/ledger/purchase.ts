@@ -82,6 +82,8 @@ export type Purchase = {
   creditsClawedBack: bigint;
   /** Credits that should have been taken back and were already spent or reserved. */
   creditsUnrecovered: bigint;
+  /** What the account came to owe of those: credits that were used. */
+  creditsOwed: bigint;
   /**
    * Incremented whenever the provider's state is applied or the service ends the purchase itself. A
    * snapshot that was read at an older version is stale.

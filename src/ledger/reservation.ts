@@ -6,7 +6,7 @@ import type { Job } from './budget-counts.ts';
 import type { Labels } from './entry.ts';
 
 export type ReservationState = 'ACTIVE' | 'COMMITTED' | 'RELEASED' | 'EXPIRED';
-export type OverCommitPolicy = 'REJECT' | 'CAP' | 'DRAW';
+export type OverCommitPolicy = 'REJECT' | 'CAP' | 'DRAW' | 'TAKE';
 
 export type Reservation = {
   readonly accountId: string;

@@ -1,8 +1,7 @@
 /** When an account's months are due to be closed by a statement, and how one is closed. */
 import type { Account } from './account.ts';
-import { OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
-import type { Move, Trace } from './entry.ts';
+import { type Move, NO_GRANT, type Trace } from './entry.ts';
 import { monthStart } from './month.ts';
 import type { Statement } from './statement.ts';
 
@@ -27,7 +26,8 @@ export function updateStatementDueAt(book: Book) {
 export function scheduleStatementForOverage(book: Book, moves: readonly Move[]) {
   if (book.account.statementDueAt !== null) return;
   const concernsOverage = ({ grantId, from, to }: Move) =>
-    grantId === OVERAGE && (from === 'consumed' || to === 'consumed');
+    grantId === NO_GRANT &&
+    ((from === 'consumed' && to === 'overage') || (to === 'consumed' && from !== 'owed'));
   if (moves.some(concernsOverage)) scheduleStatement(book, book.now);
 }
 

@@ -29,6 +29,10 @@ export type MonthUsage = {
   readonly usage: readonly OperationUsage[];
   readonly creditsUsed: ReadonlyMap<GrantCategory, bigint>;
   readonly overage: bigint;
+  /** Charged though nothing could pay it, less what was refunded within the month. */
+  readonly owed: bigint;
+  /** What credits have paid in the month of what was owed. They are not in `creditsUsed`. */
+  readonly owedPaid: bigint;
   /** Refunded overage of earlier months, by month. */
   readonly refundedEarlier: ReadonlyMap<string, bigint>;
 };

@@ -9,6 +9,7 @@ import { type AutoTopUp, disableMismatched, isStillWanted } from './auto-top-up.
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { monthStart } from './month.ts';
+import { creditsOwedFirst } from './owed.ts';
 import type { Purchase } from './purchase.ts';
 import { generalAvailable, usableCredits } from './usable-credits.ts';
 
@@ -106,12 +107,16 @@ function allowedAt(topUps: TopUps, autoTopUp: AutoTopUp, now: number): number {
   );
 }
 
-/** Credits that a top-up is to buy: up to the threshold, and what a refused request lacked. */
+/**
+ * Credits that a top-up is to buy: up to the threshold, or what a refused request lacked, and what is owed if it
+ * is paid first.
+ */
 export function missingCredits(book: Book, { threshold }: AutoTopUp): bigint {
   const { account, grants, plan } = book;
   const toThreshold = threshold - usableCredits(account, grants, plan);
   const refused = refusedCredits(book);
-  return refused > toThreshold ? refused : toThreshold;
+  const missing = refused > toThreshold ? refused : toThreshold;
+  return missing > 0n ? missing + creditsOwedFirst(book) : missing;
 }
 
 /** What the refused request still lacks; 0 or less: nothing. */

@@ -28,6 +28,7 @@ export const METHODS = {
   Batch: ['product-service', 'support', 'billing-admin', 'payments'],
   GetReservation: READERS,
   ListReservations: READERS,
+  EstimatePurchase: ROLES,
   GetPurchase: ACCOUNTANTS,
   ListPurchases: ACCOUNTANTS,
   GetBalance: ROLES,

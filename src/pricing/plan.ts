@@ -3,6 +3,7 @@
  * in the int64 range, instants and durations are milliseconds as `number`, money is an exact decimal as
  * text. All values are immutable.
  */
+import type { CustomAmount } from './custom-amount.ts';
 import type { LowBalanceLevel } from './low-balance-level.ts';
 import type { OverageRates } from './overage.ts';
 
@@ -150,6 +151,8 @@ export type Terms = {
   };
   /** What refunded credits of an expired grant become. */
   readonly refundExpired: 'breakage' | 'new_grant';
+  /** Whether later credits pay what the account owes before anything else. */
+  readonly payOwed: boolean;
   /** How long before a grant's expiry grant.expiring is emitted. 0: never. */
   readonly expiringNoticeMs: number;
 };
@@ -160,6 +163,8 @@ export type PlanTerms = {
   readonly terms: Terms;
   /** In the order of the plan file. */
   readonly packs: readonly Pack[];
+  /** Credits that are sold in any number, in the order of the plan file. */
+  readonly customAmounts: readonly CustomAmount[];
 };
 
 /** The plan of an account, with the rate card in force. */

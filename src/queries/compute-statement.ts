@@ -24,7 +24,7 @@ export async function computeStatement(
       ? []
       : await findStatementsOfMonths(em, accountId, firstRefunded, month);
   const { planId, rates } = await pricesOf(em, catalogue, account, start);
-  const { usage, creditsUsed, overage } = used;
+  const { usage, creditsUsed, overage, owed, owedPaid } = used;
   return {
     accountId,
     month,
@@ -35,6 +35,8 @@ export async function computeStatement(
     usage,
     creditsUsed,
     overage,
+    owed,
+    owedPaid,
     ...billMonth(used, rates, closed),
   };
 }

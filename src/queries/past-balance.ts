@@ -1,14 +1,24 @@
 /** What an account had after one of its entries. */
 import type { Entry, Move } from '../ledger/entry.ts';
-import { toMoves } from '../ledger/entry-content.ts';
+import { readContent, toMoves } from '../ledger/entry-content.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import { entries } from '../store/tables/entries.ts';
 
-const balancesAfter = entries.pick('at', 'remainingAfter', 'reservedAfter', 'overageAfter');
+const balancesAfter = entries.pick(
+  'at',
+  'kind',
+  'remainingAfter',
+  'reservedAfter',
+  'overageAfter',
+  'content',
+);
 
-export type BalancesAfter = Pick<Entry, 'at' | 'remainingAfter' | 'reservedAfter' | 'overageAfter'>;
+export type BalancesAfter = Pick<
+  Entry,
+  'at' | 'remainingAfter' | 'reservedAfter' | 'overageAfter' | 'owedAfter'
+>;
 
 /** Null: there is no such entry. */
 export async function findBalancesAfter(
@@ -21,7 +31,9 @@ export async function findBalancesAfter(
     `select ${balancesAfter.selectList} from entries where account_id = $1 and seq = $2`,
     [accountId, seq],
   );
-  return row ? balancesAfter.read(row) : null;
+  if (!row) return null;
+  const { content, kind, ...balances } = balancesAfter.read(row);
+  return { ...balances, owedAfter: readContent(content, kind).owedAfter };
 }
 
 /** Entries of one query, so that none of them takes long. */

@@ -32,9 +32,18 @@ const counted = entries.pick(
   'personal',
 );
 
-const KINDS = kindCodes('RESERVE', 'COMMIT', 'RELEASE', 'EXPIRE', 'CHARGE', 'REFUND', 'IMPORT');
+const KINDS = kindCodes(
+  'RESERVE',
+  'COMMIT',
+  'RELEASE',
+  'EXPIRE',
+  'CHARGE',
+  'REFUND',
+  'IMPORT',
+  'PAY_OWED',
+);
 
-/** The account's entries with after < seq <= upTo that reserve, use or give back credits. */
+/** The account's entries with after < seq <= upTo that reserve, use or give back credits, or pay what is owed. */
 export async function usageEntries(
   em: Em,
   accountId: string,

@@ -3,7 +3,7 @@
  * grants and open reservations of the month, and not with the number of entries.
  */
 import assert from 'node:assert/strict';
-import { OVERAGE } from '../ledger/allocation/allocation.ts';
+import { type Move, NO_GRANT } from '../ledger/entry.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
 import { formatMonth } from '../ledger/month.ts';
 import type { MonthUsage, OperationUsage } from '../ledger/statement.ts';
@@ -47,6 +47,8 @@ export class MonthTally {
   readonly #refunds = new Map<bigint, bigint>();
   readonly #refundedEarlier = new Map<string, bigint>();
   #overage = 0n;
+  #owed = 0n;
+  #owedPaid = 0n;
 
   constructor(afterSeq: bigint) {
     this.#afterSeq = afterSeq;
@@ -68,7 +70,7 @@ export class MonthTally {
         if ((from === 'consumed' || to === 'consumed') && !this.#categories.has(grantId))
           grants.add(grantId);
     }
-    grants.delete(OVERAGE);
+    grants.delete(NO_GRANT);
     return {
       reservationIds: [...reservations],
       refundedSeqs: [...refunded],
@@ -94,6 +96,8 @@ export class MonthTally {
       usage: [...this.#operations.values()].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)),
       creditsUsed: new Map([...this.#creditsUsed].filter(([, credits]) => credits > 0n)),
       overage: this.#overage,
+      owed: this.#owed,
+      owedPaid: this.#owedPaid,
       refundedEarlier: this.#refundedEarlier,
     };
   }
@@ -101,8 +105,10 @@ export class MonthTally {
   #addUsage(entry: UsageEntry, used: readonly AttributedUsage[]) {
     for (const { operation, count, credits } of used)
       this.#addToOperation(operation, { count, credits, refunded: 0n });
-    for (const { to, grantId, credits } of entry.moves)
-      if (to === 'consumed') this.#addConsumed(grantId, credits);
+    for (const move of entry.moves) {
+      if (move.to === 'consumed') this.#addConsumed(move, move.from, move.credits);
+      if (move.from === 'available' && move.to === 'owed') this.#owedPaid += move.credits;
+    }
   }
 
   #addRefund({ seq, refundedSeq, moves }: UsageEntry, { refunded }: LookupResults) {
@@ -112,12 +118,12 @@ export class MonthTally {
     const returned = moves.filter(({ from }) => from === 'consumed');
     if (refundedSeq <= this.#afterSeq) {
       const month = formatMonth(original.at);
-      for (const { grantId, credits } of returned)
-        if (grantId === OVERAGE)
+      for (const { to, credits } of returned)
+        if (to === 'overage')
           this.#refundedEarlier.set(month, (this.#refundedEarlier.get(month) ?? 0n) + credits);
       return;
     }
-    for (const { grantId, credits } of returned) this.#addConsumed(grantId, -credits);
+    for (const move of returned) this.#addConsumed(move, move.to, -move.credits);
     const credits = returned.reduce((sum, move) => sum + move.credits, 0n);
     this.#subtractRefund(refundedSeq, original.used, credits);
   }
@@ -151,9 +157,11 @@ export class MonthTally {
     });
   }
 
-  #addConsumed(grantId: bigint, credits: bigint) {
-    if (grantId === OVERAGE) {
-      this.#overage += credits;
+  /** `other` is the bucket besides `consumed`. Credits of no grant are owed unless they are overage. */
+  #addConsumed({ grantId }: Move, other: Move['from'], credits: bigint) {
+    if (grantId === NO_GRANT) {
+      if (other === 'overage' || other === 'overage_reserved') this.#overage += credits;
+      else this.#owed += credits;
       return;
     }
     const category = this.#categories.get(grantId);

@@ -41,7 +41,7 @@ function findShapeError(entry: StoredEntry): string | null {
     return 'a text is none';
   if (usages.some(({ usage }) => typeof usage.operation !== 'string'))
     return 'the operation of a usage is no text';
-  if (!['REJECT', 'CAP', 'DRAW'].includes(overCommitPolicy ?? 'REJECT'))
+  if (!['REJECT', 'CAP', 'DRAW', 'TAKE'].includes(overCommitPolicy ?? 'REJECT'))
     return `there is no over-commit policy ${overCommitPolicy}`;
   return null;
 }

@@ -3,7 +3,7 @@ import type { Account } from '../ledger/account.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
-import type { Buckets } from './moves.ts';
+import { type Buckets, OVERAGE } from './moves.ts';
 import type { Replay } from './replay.ts';
 
 export function checkGrants(
@@ -68,7 +68,7 @@ function checkOperations({ operations }: Grant, report: Report) {
   if (!isSorted) report(`its operations are not in order: ${operations.join(', ')}`);
 }
 
-/** Credits granted and overage used are equal to credits remaining, held, consumed, expired and voided. */
+/** Credits granted, overage used and what is owed are equal to credits remaining, held, consumed, expired and voided. */
 function checkTotal(
   account: Account,
   grants: ReadonlyMap<bigint, Grant>,
@@ -81,14 +81,15 @@ function checkTotal(
   for (const { grantId, state, amount } of grants.values())
     if (state !== 'SCHEDULED')
       issued += amount - voided.of(grantId).unissued - sums.clawedBack(grantId);
-  issued -= reissued;
+  issued -= reissued + sums.of(OVERAGE).issued;
   const overage = -total.overage;
+  const owed = -total.owed;
   const { consumed, expired } = total;
   const voidedCredits = total.voided;
   const held = account.remaining + account.overageReserved;
-  if (issued + overage !== held + consumed + expired + voidedCredits)
+  if (issued + overage + owed !== held + consumed + expired + voidedCredits)
     report(
-      `issued ${issued} and overage ${overage} are not what remains (${account.remaining}), is ` +
+      `issued ${issued}, overage ${overage} and owed ${owed} are not what remains (${account.remaining}), is ` +
         `reserved on overage (${account.overageReserved}), consumed (${consumed}), expired (${expired}) and voided (${voidedCredits})`,
     );
 }

@@ -94,8 +94,11 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   },
   REJECT_PURCHASE: by('ResolvePurchase', ['purchase']),
   PAYMENT: byService(['purchase'], []),
-  CLAW_BACK: byService(['grant', 'purchase'], ['available to issued']),
-  REINSTATE: byService(['grant', 'purchase'], ['issued to available', 'issued to expired']),
+  CLAW_BACK: byService(['grant', 'purchase'], ['available to issued', 'owed to issued']),
+  REINSTATE: byService(
+    ['grant', 'purchase'],
+    ['issued to available', 'issued to expired', 'issued to owed'],
+  ),
   RESERVE: by('Reserve', ['reservation'], RESERVE_MOVES),
   RAISE: by('RaiseReservation', ['reservation'], RESERVE_MOVES),
   EXTEND: by('ExtendReservation', ['reservation']),
@@ -107,6 +110,7 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
       'overage_reserved to consumed',
       'available to consumed',
       'overage to consumed',
+      'owed to consumed',
       ...RETURN_MOVES,
     ],
   ),
@@ -122,6 +126,7 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
       'consumed to voided',
       'consumed to issued',
       'consumed to overage',
+      'consumed to owed',
     ],
   ),
   IMPORT: {
@@ -131,9 +136,10 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
     furtherOf: ['ImportAccount'],
     byService: false,
   },
+  PAY_OWED: byService([], ['available to owed']),
 };
 
-/** Grants are numbered from 1. This number in a move stands for overage. */
+/** Grants are numbered from 1. This number in a move stands for overage and what is owed. */
 export const OVERAGE = 0n;
 
 /** Why an entry of this kind and time may not have this move; null if it may. */
@@ -146,14 +152,20 @@ export function findMoveError(
   const name = `${from} to ${to}` as const;
   if (!ENTRY_RULES[kind].moves.includes(name)) return `a ${kind} does not move ${name}`;
   if (credits <= 0n) return `moves ${credits} credits ${name}`;
-  const isOverage = [from, to].some(
-    (bucket) => bucket === 'overage' || bucket === 'overage_reserved',
-  );
+  const isPaying = name === 'available to owed';
+  const isOverage =
+    !isPaying &&
+    [from, to].some(
+      (bucket) => bucket === 'overage' || bucket === 'overage_reserved' || bucket === 'owed',
+    );
   if (!grant) {
     if (grantId !== OVERAGE) return `moves credits of grant ${grantId}, which does not exist`;
-    return isOverage ? null : `moves credits ${name} of no grant`;
+    // What others have paid of a refunded debt is issued again.
+    return isOverage || name === 'consumed to issued' ? null : `moves credits ${name} of no grant`;
   }
   if (isOverage) return `moves credits ${name} of grant ${grantId}`;
+  // The credits of a period that is over pay before they expire.
+  if (isPaying) return grant.operations.length === 0 ? null : `moves limited credits ${name}`;
   // What an import says of earlier times may be of a grant that has expired since: see imports.ts.
   const isOver = grant.expiresAt !== null && grant.expiresAt <= at;
   return kind === 'IMPORT' && isOver ? null : findTimingError(name, at, grant);
@@ -185,7 +197,7 @@ const lapses = (name: string, { category, expiresAt }: Grant): boolean =>
 export type Buckets = Record<BucketKind, bigint>;
 
 /** The buckets that credits come from. They go below zero by what they gave. */
-const SOURCES: readonly BucketKind[] = ['issued', 'overage'];
+const SOURCES: readonly BucketKind[] = ['issued', 'overage', 'owed'];
 
 /** The buckets of an account: sums of moves, by grant and in total. */
 export class BucketSums {
@@ -202,7 +214,7 @@ export class BucketSums {
     this.#clawedBack.set(grantId, this.clawedBack(grantId) + credits);
   }
 
-  /** The buckets of a grant, or of overage. */
+  /** The buckets of a grant, or of overage and what is owed. */
   of(grantId: bigint): Buckets {
     const known = this.#ofGrant.get(grantId);
     if (known) return known;
@@ -213,16 +225,24 @@ export class BucketSums {
 
   /** Adds a move. Returns a message if it overdraws a bucket, else null. */
   add({ from, to, grantId, credits }: Move): string | null {
-    const buckets = this.of(grantId);
-    for (const sums of [buckets, this.total]) {
-      sums[from] -= credits;
-      sums[to] += credits;
-    }
-    if (!SOURCES.includes(from) && buckets[from] < 0n)
-      return `takes ${credits} from ${from} of ${nameOf(grantId)}, which held ${buckets[from] + credits}`;
-    if (SOURCES.includes(to) && buckets[to] > 0n)
-      return `gives ${credits} back to ${to} of ${nameOf(grantId)}, which had given ${credits - buckets[to]}`;
+    const source = this.#holding(from, grantId);
+    const target = this.#holding(to, grantId);
+    source[from] -= credits;
+    target[to] += credits;
+    this.total[from] -= credits;
+    this.total[to] += credits;
+    if (!SOURCES.includes(from) && source[from] < 0n)
+      return `takes ${credits} from ${from} of ${nameOf(grantId)}, which held ${source[from] + credits}`;
+    // What is claimed back of used credits, or refunded of a paid debt, was issued by no grant of its own.
+    const hasGiven = to !== 'issued' || grantId !== OVERAGE;
+    if (SOURCES.includes(to) && hasGiven && target[to] > 0n)
+      return `gives ${credits} back to ${to} of ${nameOf(grantId)}, which had given ${credits - target[to]}`;
     return null;
+  }
+
+  /** An account owes as a whole, whichever grant pays. */
+  #holding(bucket: BucketKind, grantId: bigint): Buckets {
+    return this.of(bucket === 'owed' ? OVERAGE : grantId);
   }
 }
 
@@ -232,9 +252,17 @@ const empty = (): Buckets => ({
   reserved: 0n,
   overage: 0n,
   overage_reserved: 0n,
+  owed: 0n,
   consumed: 0n,
   expired: 0n,
   voided: 0n,
 });
 
-const nameOf = (grantId: bigint): string => (grantId === OVERAGE ? 'overage' : `grant ${grantId}`);
+const nameOf = (grantId: bigint): string =>
+  grantId === OVERAGE ? 'overage or owed' : `grant ${grantId}`;
+
+/** By how much a move changes the overage that was used. */
+export function overageUsed({ from, to, credits }: Move): bigint {
+  if (to === 'consumed' && (from === 'overage' || from === 'overage_reserved')) return credits;
+  return from === 'consumed' && to === 'overage' ? -credits : 0n;
+}

@@ -41,7 +41,8 @@ const SOURCES: Partial<Record<Method | 'the service', readonly GrantSource[]>> =
   OpenAccount: ['WELCOME', 'ALLOWANCE'],
   ImportAccount: ['WELCOME', 'ALLOWANCE', 'OPERATOR'],
   Refund: ['REFUND'],
-  'the service': ['ALLOWANCE'],
+  // REFUND: what others have paid of a debt that a won dispute cancels, as refund-grants.ts checks.
+  'the service': ['ALLOWANCE', 'REFUND'],
 };
 
 export class Mutations {
@@ -83,7 +84,8 @@ export class Mutations {
 
   #checkService(entry: Entry, report: Report) {
     const { kind, caller } = entry;
-    this.#current = null;
+    // What an entry of a request brings may pay what is owed before the request's further entries.
+    if (kind !== 'PAY_OWED') this.#current = null;
     if (!ENTRY_RULES[kind].byService) return report(`a ${kind} names a request`);
     if (caller !== SERVICE) report(`its caller is ${caller}, and it has no request`);
     checkActsForNobody(entry, report);

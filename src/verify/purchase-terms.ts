@@ -29,6 +29,7 @@ const PAYMENT = {
   amount_refunded: '0',
   dispute_state: 'NONE',
   credits_unrecovered: '0',
+  credits_owed: '0',
 } as const;
 
 export const PAYMENT_DETAILS = Object.keys(PAYMENT);
@@ -37,6 +38,7 @@ export const PAYMENT_DETAILS = Object.keys(PAYMENT);
 export const TERM_COLUMNS = `pack_id, title, quantity::text, credits, amount::text, currency,
   coalesce(validity, 'never') as validity, method, failure_code, session_id, payment_intent_id,
   amount_paid::text, currency_paid, amount_refunded::text, dispute_state, credits_unrecovered,
+  coalesce(credits_owed, 0) as credits_owed,
   customer_email, customer, payment_method, payment_reference, payment_reference_key`;
 
 /** What an entry states, with its name in a message. */

@@ -11,7 +11,7 @@ import type { Row } from '../pg/table.ts';
 import { METHOD_CODES } from '../store/tables/codes.ts';
 import { requestIdToText } from '../store/tables/request-id.ts';
 import { type AccountGroup, erasureOf, findAccount, grantsOf, groupRows } from './account-group.ts';
-import { contentOf, kindOf } from './entry-rows.ts';
+import { contentOf, kindOf, movesOf } from './entry-rows.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
 import { checkErasedPurchase, checkErasedReason, isErasedPurchase } from './purchase-erasure.ts';
@@ -98,9 +98,7 @@ function checkPurchase(group: AccountGroup, rows: readonly [Row, ...Row[]]) {
   checkStated(purchase, rows, report);
   if (!isErased) checkReferenceKey(purchase, report);
   checkErasedPurchase(purchase, erasure, report);
-  const credits = (kind: string) =>
-    of(kind).reduce((sum, row) => sum + BigInt(row['entry_credits']!), 0n);
-  checkClawedBack(purchase, credits('CLAW_BACK') - credits('REINSTATE'), report);
+  checkClawedBack(purchase, claimedBy([...of('CLAW_BACK'), ...of('REINSTATE')]), report);
   checkDecision(purchase, report);
 }
 
@@ -232,11 +230,29 @@ function checkDecision(row: Row, report: Report) {
     report(`it is ${state} (${decision ?? 'undecided'}), and its payment is its price`);
 }
 
+/** What entries took back from the grant, less what they reinstated, and what came to be owed. */
+function claimedBy(rows: readonly Row[]) {
+  let [taken, owed] = [0n, 0n];
+  for (const { from, to, credits } of rows.flatMap(({ content }) => movesOf(content))) {
+    if (from === 'available') taken += credits;
+    if (from === 'issued' && to !== 'owed') taken -= credits;
+    if (from === 'owed') owed += credits;
+    if (to === 'owed') owed -= credits;
+  }
+  return { taken, owed };
+}
+
 /** Credits are claimed back only after a refund or dispute, and all of them if all the money is gone. */
-function checkClawedBack(row: Row, moved: bigint, report: Report) {
+function checkClawedBack(
+  row: Row,
+  moved: { readonly taken: bigint; readonly owed: bigint },
+  report: Report,
+) {
   const clawedBack = BigInt(row['credits_clawed_back']!);
-  if (clawedBack !== moved)
-    report(`credits_clawed_back is ${clawedBack}, the entries took ${moved} back`);
+  if (clawedBack !== moved.taken)
+    report(`credits_clawed_back is ${clawedBack}, the entries took ${moved.taken} back`);
+  const owed = BigInt(row['credits_owed']!);
+  if (owed > moved.owed) report(`credits_owed is ${owed}, the entries say ${moved.owed} at most`);
   const claimed = clawedBack + BigInt(row['credits_unrecovered']!);
   const isDisputed = ['OPEN', 'LOST'].includes(row['dispute_state']!);
   if (claimed > 0n && !row['refunded'] && !isDisputed)

@@ -3,6 +3,7 @@ import type { Row } from '../pg/table.ts';
 import { kindCodes } from '../store/tables/codes.ts';
 import { type AccountGroup, findAccount, groupRows } from './account-group.ts';
 import { kindOf, movesOf } from './entry-rows.ts';
+import { OVERAGE } from './moves.ts';
 import type { InRange } from './snapshot.ts';
 
 /** Refunds joined with the rows that count them and the entries they refund. Any may be missing. */
@@ -24,14 +25,19 @@ const refunds = (inRange: InRange) => `
   left join entries o on o.account_id = g.account_id and o.seq = g.refunded_seq
   order by g.account_id, g.refunded_seq, g.seq`;
 
+/** Stands for what nothing had paid, beside the grants and overage. */
+const OWED = -1n;
+
 export async function checkRefunds(group: AccountGroup): Promise<void> {
   for await (const refundRows of groupRows(group.snapshot.rows(refunds), 'refunded_seq')) {
     const [row] = refundRows;
     if (!findAccount(group, row, 'refunds')) continue;
     const given = new Map<bigint, bigint>();
     for (const { content } of refundRows)
-      for (const { grantId, credits } of movesOf(content))
-        given.set(grantId, (given.get(grantId) ?? 0n) + credits);
+      for (const { to, grantId, credits } of movesOf(content)) {
+        const source = grantId === OVERAGE && to !== 'overage' ? OWED : grantId;
+        given.set(source, (given.get(source) ?? 0n) + credits);
+      }
     checkRefunded(group, row, given);
     for (const refundRow of refundRows) if (refundRow['seq'] !== null) checkTerms(group, refundRow);
   }
@@ -50,8 +56,10 @@ function checkRefunded(group: AccountGroup, row: Row, given: ReadonlyMap<bigint,
   const kind = kindOf(row['refunded_kind']);
   if (kind !== 'COMMIT' && kind !== 'CHARGE') return report(`it is ${kind ?? 'not there'}`);
   const taken = new Map<bigint, bigint>();
-  for (const { to, grantId, credits } of movesOf(row['refunded_content']))
-    if (to === 'consumed') taken.set(grantId, (taken.get(grantId) ?? 0n) + credits);
+  for (const { from, to, grantId, credits } of movesOf(row['refunded_content'])) {
+    const source = from === 'owed' ? OWED : grantId;
+    if (to === 'consumed') taken.set(source, (taken.get(source) ?? 0n) + credits);
+  }
   for (const [grantId, credits] of given) {
     const before = taken.get(grantId) ?? 0n;
     if (credits > before)

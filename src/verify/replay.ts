@@ -13,7 +13,7 @@ import { GrantTerms } from './grant-terms.ts';
 import { Imports } from './imports.ts';
 import { instant } from './instant.ts';
 import { LimitedGrants } from './limited-grants.ts';
-import { BucketSums, findMoveError, OVERAGE } from './moves.ts';
+import { BucketSums, findMoveError, overageUsed } from './moves.ts';
 import { PlanHistory } from './plan-history.ts';
 import { RefundGrants } from './refund-grants.ts';
 import { VoidedGrants } from './voided-grants.ts';
@@ -61,7 +61,7 @@ export class Replay {
     const { current } = this.terms;
     this.states = new GrantStates(current);
     this.voided = new VoidedGrants(current);
-    this.#refundGrants = new RefundGrants(current);
+    this.#refundGrants = new RefundGrants(current, this.sums);
     this.#limitedGrants = new LimitedGrants(current);
     this.#imports = new Imports(current, this.sums);
   }
@@ -116,6 +116,7 @@ export class Replay {
     compare('reserved', account.reserved, total.reserved);
     compare('overage', account.overage, overage);
     compare('overage_reserved', account.overageReserved, total.overage_reserved);
+    compare('owed', account.owed, -total.owed);
     compare('grant_count', account.grantCount, this.grantCount, 'the entries say');
     this.#plans.finish(account, this.#report);
   }
@@ -191,15 +192,15 @@ export class Replay {
       const grant = this.terms.current.get(move.grantId);
       const error = findMoveError(entry.kind, move, entry.at, grant);
       if (error) report(error);
-      if (entry.grantId !== null && move.grantId !== entry.grantId)
+      const isOwed = move.from === 'owed' || move.to === 'owed';
+      if (entry.grantId !== null && move.grantId !== entry.grantId && !isOwed)
         report(`is about grant ${entry.grantId} and moves credits of grant ${move.grantId}`);
-      const consumed = this.sums.of(OVERAGE).consumed;
       const overdraft = this.sums.add(move);
       if (overdraft) report(overdraft);
       this.states.apply(entry, move, this.sums);
       if (entry.kind === 'CLAW_BACK') this.sums.addClawedBack(move.grantId, move.credits);
       if (entry.kind === 'REINSTATE') this.#reinstate(move, report);
-      used += this.sums.of(OVERAGE).consumed - consumed;
+      used += overageUsed(move);
     }
     if (used > 0n) this.#overageAt.set(entry.seq, entry.at);
     // A refund of an earlier month's overage does not change this month's.
@@ -224,6 +225,7 @@ export class Replay {
     compare('remaining_after', entry.remainingAfter, total.available + total.reserved);
     compare('reserved_after', entry.reservedAfter, total.reserved + total.overage_reserved);
     compare('overage_after', entry.overageAfter, this.#overage);
+    compare('owed_after', entry.owedAfter, -total.owed);
   }
 }
 

@@ -41,6 +41,10 @@ export class ReservationReplay {
     return [...this.allocations.values()].reduce((sum, credits) => sum + credits, 0n);
   }
 
+  get #drawsBeyond(): boolean {
+    return this.policy === 'DRAW' || this.policy === 'TAKE';
+  }
+
   /** Applies the reservation's next entry. */
   apply(entry: ReservationEntry, report: Report) {
     if (entry.kind === 'REFUND') return;
@@ -108,10 +112,12 @@ export class ReservationReplay {
     const overageBack = sum(({ from, to }) => from === 'overage_reserved' && to === 'overage');
     const spared = instead < overageBack ? instead : overageBack;
     this.committed += committed;
+    if (this.policy !== 'TAKE' && moves.some(({ from }) => from === 'owed'))
+      report(`owes what nothing paid, and its policy is ${this.policy}`);
     if (late) this.#commitLate(committed, moves, report);
     else {
       this.returned += returned - spared;
-      if (drawn > spared && this.policy !== 'DRAW')
+      if (drawn > spared && !this.#drawsBeyond)
         report(`commits more than the reservation held, and its policy is ${this.policy}`);
       if (final && this.held > 0n) report(`ends a reservation that still holds ${this.held}`);
       if (!final && returned > spared) report('gives credits back, and more commits may follow');
@@ -120,13 +126,13 @@ export class ReservationReplay {
   }
 
   #commitLate(committed: bigint, moves: readonly Move[], report: Report) {
-    if (committed > this.returned && this.policy !== 'DRAW')
+    if (committed > this.returned && !this.#drawsBeyond)
       report(`commits more than was given back, and its policy is ${this.policy}`);
     this.late = true;
     this.returned = committed < this.returned ? this.returned - committed : 0n;
-    for (const { to, grantId, credits } of moves) {
+    for (const { from, to, grantId, credits } of moves) {
       const left = (this.expired.get(grantId) ?? 0n) - credits;
-      if (to !== 'consumed') continue;
+      if (to !== 'consumed' || from === 'owed') continue;
       if (left > 0n) this.expired.set(grantId, left);
       else this.expired.delete(grantId);
     }

@@ -8,7 +8,7 @@ import type { Grant } from '../ledger/grant.ts';
 import { endOfPeriod } from './allowance-periods.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
-import { OVERAGE } from './moves.ts';
+import { overageUsed } from './moves.ts';
 import { isOfAnother } from './plan-history.ts';
 import type { Published } from './published.ts';
 import { monthEnd, monthNamed } from './statement-tally.ts';
@@ -66,11 +66,12 @@ export class Schedule {
       this.#checkPeriod(entry, Date.parse(periodEnd), report);
       this.#periodEnd = Date.parse(periodEnd);
     }
-    for (const { grantId, from, to, credits } of moves) {
+    for (const move of moves) {
+      const { from, to, credits } = move;
       if (from === 'overage_reserved') this.#overageReserved -= credits;
       if (to === 'overage_reserved') this.#overageReserved += credits;
-      const concernsOverage = grantId === OVERAGE && (from === 'consumed' || to === 'consumed');
-      if (concernsOverage && at >= this.#closedUntil) this.#openMonth ??= monthEnd(monthNamed(at));
+      if (overageUsed(move) !== 0n && at >= this.#closedUntil)
+        this.#openMonth ??= monthEnd(monthNamed(at));
     }
     const used = overageAfter + this.#overageReserved;
     if (used > this.#mostUsed) this.#mostUsed = used;

@@ -41,6 +41,9 @@ export type Month = {
   readonly operations: Map<string, OperationUse>;
   readonly byGrant: Map<bigint, bigint>;
   overage: bigint;
+  owed: bigint;
+  /** What credits paid of what was owed. */
+  owedPaid: bigint;
   /** Refunds of overage of earlier months, by that month. */
   readonly refundedEarlier: Map<string, bigint>;
   /** seq of the month's newest entry. */
@@ -70,6 +73,8 @@ export class StatementTally {
       operations: new Map(),
       byGrant: new Map(),
       overage: 0n,
+      owed: 0n,
+      owedPaid: 0n,
       refundedEarlier: new Map(),
       lastSeq: 0n,
     };
@@ -83,9 +88,10 @@ export class StatementTally {
     const month = this.month(name);
     month.lastSeq = entry.seq;
     if (entry.kind === 'REFUND') return this.#addRefund(entry, name);
+    if (entry.kind === 'PAY_OWED') month.owedPaid += total(entry.moves);
     if (!['CHARGE', 'COMMIT', 'IMPORT'].includes(entry.kind)) return;
-    for (const { to, grantId, credits } of entry.moves)
-      if (to === 'consumed') consume(month, grantId, credits);
+    for (const move of entry.moves)
+      if (move.to === 'consumed') consume(month, move.from, move, move.credits);
     const shares = sharesOf(entry);
     for (const { operation, count, credits } of shares) add(month, operation, count, credits, 0n);
     if (entry.willBeRefunded)
@@ -98,7 +104,7 @@ export class StatementTally {
     const month = this.month(name);
     const returned = moves.filter(({ from }) => from === 'consumed');
     if (entry.month !== name) {
-      const overage = total(returned.filter(({ grantId }) => grantId === OVERAGE));
+      const overage = total(returned.filter(({ to }) => to === 'overage'));
       if (overage > 0n)
         month.refundedEarlier.set(
           entry.month,
@@ -106,7 +112,7 @@ export class StatementTally {
         );
       return;
     }
-    for (const { grantId, credits } of returned) consume(month, grantId, -credits);
+    for (const move of returned) consume(month, move.to, move, -move.credits);
     // Counted from the end of the entry's credits, this refund returns the interval `from` to `to`.
     const from = entry.refunded;
     const to = from + total(returned);
@@ -174,8 +180,10 @@ function add(month: Month, operation: string, count: bigint, credits: bigint, re
   });
 }
 
-function consume(month: Month, grantId: bigint, credits: bigint) {
-  if (grantId === OVERAGE) month.overage += credits;
+/** `other` is the bucket besides `consumed`. */
+function consume(month: Month, other: Move['from'], { grantId }: Move, credits: bigint) {
+  if (other === 'overage' || other === 'overage_reserved') month.overage += credits;
+  else if (grantId === OVERAGE) month.owed += credits;
   else month.byGrant.set(grantId, (month.byGrant.get(grantId) ?? 0n) + credits);
 }
 

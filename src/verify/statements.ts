@@ -145,6 +145,7 @@ function checkAccount(
     const month = tally.month(statement.month);
     checkPeriod(account, statement, tally, report);
     checkUsage(statement, month, report);
+    checkOwed(statement, month, report);
     checkCategories(statement, month, grantsOf(group, accountId), report);
     checkBill(statement, month, tally, statements, report);
     statements.push(statement);
@@ -181,6 +182,12 @@ function checkPeriod(
   if (month < monthNamed(openedAt)) report(`the account was opened at ${instant(openedAt)}`);
   if (statementDueAt !== null && statementDueAt <= end)
     report(`statement_due_at is ${instant(statementDueAt)}`);
+}
+
+function checkOwed({ owed, owedPaid }: Statement, month: Month, report: Report) {
+  if (owed !== month.owed) report(`owed is ${owed}, the entries say ${month.owed}`);
+  if (owedPaid !== month.owedPaid)
+    report(`owed_paid is ${owedPaid}, the entries say ${month.owedPaid}`);
 }
 
 function checkUsage({ usage }: Statement, { operations }: Month, report: Report) {

@@ -187,6 +187,10 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
   ListReservations: row(b.listReservations, billing.ListReservationsRequest, ({ accountId }) => ({
     accountId,
   })),
+  EstimatePurchase: row(b.estimatePurchase, billing.EstimatePurchaseRequest, ({ accountId }) => ({
+    accountId,
+    packId: 'starter',
+  })),
   GetPurchase: row(b.getPurchase, billing.GetPurchaseRequest, ({ accountId, purchaseId }) => ({
     accountId,
     purchaseId,

@@ -25,6 +25,7 @@ const balance: Balance = {
   available: 999_999_999_980n,
   overage: 0n,
   overageLimit: 0n,
+  owed: 0n,
   lowBalance: false,
   levels: [{ threshold: 500n, low: false }],
   pauseFloor: 0n,

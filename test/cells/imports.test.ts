@@ -6,6 +6,8 @@ import { startTestService, type TestService } from '../service.ts';
 import { publishInBoth, startTwoCells, type TwoCells } from './installation.ts';
 
 const NOW = Date.UTC(2026, 10, 20);
+/** As `DatabaseProbe` has it: failures in a row after which a database counts as unreachable. */
+const FAILURES = 3;
 const PAID_AT = new Date(Date.UTC(2026, 1, 1));
 
 let two: TwoCells;
@@ -64,6 +66,23 @@ test('SumImports adds up what both cells have of a plan', async () => {
       paid: [{ currency: 'USD', amount: '60.00' }],
     },
   ]);
+});
+
+test('a refund waits while a cell is down: the purchase can be there', async () => {
+  const accountId = two.idIn('two');
+  const paymentIntentId = await importBuyer(accountId);
+  const refunded = stripe.event('charge.refunded', stripe.refund(paymentIntentId, 500));
+  await two.network.close();
+  try {
+    for (let failure = 0; failure < FAILURES; failure++) await scrip.service.probeDatabase();
+    expect(await deliver(scrip.service.webhookPort, refunded)).toBe(503);
+  } finally {
+    await two.network.open();
+  }
+  await scrip.service.probeDatabase();
+  expect(await deliver(scrip.service.webhookPort, refunded)).toBe(200);
+  const { purchases } = await scrip.billing.listPurchases({ accountId });
+  expect(purchases).toMatchObject([{ creditsClawedBack: 250n }]);
 });
 
 test.each(['one', 'two'])(

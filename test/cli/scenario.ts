@@ -290,6 +290,12 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('purchases packs', 2),
     stranger('purchases packs shop'),
   ],
+  'purchases price': [
+    service('purchases price invoices starter --quantity 3'),
+    service('purchases price invoices startr', 1),
+    service('purchases price invoices starter --credits 5', 2),
+    service('purchases price invoices', 2),
+  ],
   'purchases resolve': [
     service('purchases resolve shop {purchase} --reason x', 2),
     stranger('purchases resolve shop {purchase} --accept --reason x'),

@@ -91,6 +91,15 @@ export const rules: Readonly<Record<string, string>> = {
       from moves group by account_id) m using (account_id)
     where a.overage_reserved <> coalesce(m.reserved, 0)`,
 
+  'an account owes what its moves say': `
+    select a.account_id, format('account %s, moves %s, newest entry %s', a.owed, m.owed, e.owed_after) as detail
+    from accounts a
+    left join (
+      select account_id, sum(credits * (source = 'owed')::int - credits * (target = 'owed')::int) as owed
+      from moves group by account_id) m using (account_id)
+    left join history e on e.account_id = a.account_id and e.seq = a.seq
+    where coalesce(a.owed, 0) <> coalesce(m.owed, 0) or coalesce(a.owed, 0) <> coalesce(e.owed_after, 0)`,
+
   'a running reservation agrees with its entries': `
     select account_id, format('reservation %s: row %s/%s, entries %s/%s/%s', reservation_id,
       r.committed, r.returned, e.held, e.committed, e.returned) as detail
@@ -141,7 +150,7 @@ export const rules: Readonly<Record<string, string>> = {
   'the first entry of a request has its method, and the others follow': `
     select account_id, format('entry %s: %s of method %s', seq, kind, method) as detail
     from (select *, lag(request_id) over (partition by account_id order by seq) as request_before
-      from history) e
+      from history where kind <> 'PAY_OWED') e
     where request_id is not null and not case
       when method is not null then kind = any(case method
         when 'OpenAccount' then '{OPEN_ACCOUNT}'

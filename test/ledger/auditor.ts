@@ -46,7 +46,13 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   VOID_GRANT: ['available>voided'],
   RESERVE: ['available>reserved', 'overage>overage_reserved'],
   RAISE: ['available>reserved', 'overage>overage_reserved'],
-  COMMIT: ['reserved>consumed', 'overage_reserved>consumed', ...CONSUME_MOVES, ...RETURN_MOVES],
+  COMMIT: [
+    'reserved>consumed',
+    'overage_reserved>consumed',
+    'owed>consumed',
+    ...CONSUME_MOVES,
+    ...RETURN_MOVES,
+  ],
   RELEASE: RETURN_MOVES,
   EXPIRE: RETURN_MOVES,
   CHARGE: CONSUME_MOVES,
@@ -56,14 +62,16 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
     'consumed>voided',
     'consumed>overage',
     'consumed>issued',
+    'consumed>owed',
   ],
   IMPORT: CONSUME_MOVES,
-  CLAW_BACK: ['available>issued'],
-  REINSTATE: ['issued>available', 'issued>expired'],
+  CLAW_BACK: ['available>issued', 'owed>issued'],
+  REINSTATE: ['issued>available', 'issued>expired', 'issued>owed'],
+  PAY_OWED: ['available>owed'],
 };
 
 /** Buckets that may go below zero, because credits come from them. */
-const UNLIMITED_BUCKETS = new Set(['issued', 'overage']);
+const UNLIMITED_BUCKETS = new Set(['issued', 'overage', 'owed']);
 
 class Sums {
   readonly #sums = new Map<string, bigint>();
@@ -96,6 +104,7 @@ export class Auditor {
   readonly #months = new Map<bigint, string>();
   #overage = 0n;
   #overageReserved = 0n;
+  #owed = 0n;
   #last: Pick<Entry, 'seq' | 'at' | 'hash'> = { seq: 0n, at: 0, hash: new Uint8Array() };
 
   /** The highest overage limit that the account has had; 0 if it was always prepaid. */
@@ -120,7 +129,23 @@ export class Auditor {
     assert.equal(entry.remainingAfter, remaining, `remaining after entry ${entry.seq}`);
     assert.equal(entry.reservedAfter, reserved, `reserved after entry ${entry.seq}`);
     assert.equal(entry.overageAfter, this.#overage, `overage after entry ${entry.seq}`);
+    assert(this.#owed >= 0n, 'owed is below zero');
+    assert.equal(entry.owedAfter, this.#owed, `owed after entry ${entry.seq}`);
+    this.#checkConserved(remaining);
     assert(remaining + this.limit >= reserved, 'available is below the overage limit');
+  }
+
+  /** What was issued, and what overage and owed have given, is what remains, is held, or has gone. */
+  #checkConserved(remaining: bigint) {
+    const given = ['issued/', 'overage/', 'owed/'].reduce(
+      (sum, bucket) => sum - this.#buckets.total(bucket),
+      0n,
+    );
+    const gone = ['consumed/', 'expired/', 'voided/'].reduce(
+      (sum, bucket) => sum + this.#buckets.total(bucket),
+      0n,
+    );
+    assert.equal(given, remaining + this.#overageReserved + gone, 'credits are lost or made');
   }
 
   /** Throws if a failure for lack of credits states other figures than the entries. */
@@ -140,6 +165,7 @@ export class Auditor {
     assert.equal(account.remaining, this.#buckets.total('available/') + account.reserved);
     assert.equal(account.reserved, this.#buckets.total('reserved/'));
     assert.equal(account.overageReserved, this.#overageReserved);
+    assert.equal(account.owed, this.#owed);
     for (const grant of grants.values()) {
       const { grantId, remaining, reserved, state } = grant;
       const moved = this.#buckets.get(`voided/${grantId}`);
@@ -156,7 +182,10 @@ export class Auditor {
       assert.equal(reserved, this.#buckets.get(`reserved/${grantId}`), `grant ${grantId}`);
       assert.equal(remaining, available + reserved, `grant ${grantId}`);
       const spent =
-        this.#buckets.get(`consumed/${grantId}`) + this.#buckets.get(`expired/${grantId}`) + moved;
+        this.#buckets.get(`consumed/${grantId}`) +
+        this.#buckets.get(`expired/${grantId}`) +
+        this.#buckets.get(`paid/${grantId}`) +
+        moved;
       // Credits that a refund gave back as a new grant left this one for good.
       const reissued = this.#reissued.get(`${grantId}`);
       const returned = amount + this.#buckets.get(`issued/${grantId}`);
@@ -191,7 +220,7 @@ export class Auditor {
         `${reservationId} held`,
       );
       assert(state === 'ACTIVE' || held === 0n, `${reservationId} ended and holds ${held}`);
-      if (reservation.overCommitPolicy !== 'DRAW')
+      if (!['DRAW', 'TAKE'].includes(reservation.overCommitPolicy))
         assert.equal(held + committed + returned, credits, `${reservationId} does not add up`);
     }
   }
@@ -217,13 +246,20 @@ export class Auditor {
     assert(ALLOWED_MOVES[kind].includes(`${from}>${to}`), `${kind} moves ${from} to ${to}`);
     assert(credits > 0n, `entry ${seq} moves ${credits}`);
     const concernsOverage = [from, to].some((bucket) => bucket.startsWith('overage'));
+    const pays = from === 'available' && to === 'owed';
+    const concernsOwed = (from === 'owed' || to === 'owed') && !pays;
+    // What others have paid of a refunded debt is issued anew.
+    const isPaidDebt = grantId === 0n && from === 'consumed' && to === 'issued';
     assert.equal(
       grantId === 0n,
-      concernsOverage,
+      concernsOverage || concernsOwed || isPaidDebt,
       `entry ${seq}: ${from} to ${to} of grant ${grantId}`,
     );
     this.#buckets.add(`${from}/${grantId}`, -credits);
-    this.#buckets.add(`${to}/${grantId}`, credits);
+    this.#buckets.add(`${to}/${pays ? 0n : grantId}`, credits);
+    if (pays) this.#buckets.add(`paid/${grantId}`, credits);
+    if (from === 'owed') this.#owed += credits;
+    if (to === 'owed') this.#owed -= credits;
     const left = this.#buckets.get(`${from}/${grantId}`);
     assert(
       left >= 0n || UNLIMITED_BUCKETS.has(from),
@@ -231,7 +267,8 @@ export class Auditor {
     );
 
     if (from !== 'available' && to === 'voided') this.#voidedOnReturn.add(`${grantId}`, credits);
-    if (from === 'consumed' && to === 'issued') this.#reissued.add(`${grantId}`, credits);
+    if (from === 'consumed' && to === 'issued' && grantId > 0n)
+      this.#reissued.add(`${grantId}`, credits);
     if (from === 'overage_reserved') this.#overageReserved -= credits;
     if (to === 'overage_reserved') this.#overageReserved += credits;
     if (concernsOverage && to === 'consumed') this.#overage += credits;

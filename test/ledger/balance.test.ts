@@ -16,6 +16,7 @@ describe('a balance', () => {
       available: 70n,
       overage: 0n,
       overageLimit: 0n,
+      owed: 0n,
       lowBalance: false,
       levels: [{ level: { credits: 50n }, threshold: 50n, low: false }],
       usable: 100n,

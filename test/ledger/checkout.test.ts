@@ -223,16 +223,16 @@ describe('credits are clawed back', () => {
       [
         '2h',
         syncPurchase('p1', 1, paid(1_000n)),
-        'CLAW_BACK 50: g1>issued 50 | PAYMENT',
-        '20 (20)',
+        'CLAW_BACK 100: g1>issued 50, owed>issued 50 | PAYMENT',
+        '20 (20) owes 50',
       ],
     );
     expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
     continueLedger(store, [
-      ['2h', release('r1'), 'RELEASE 20: (g1)>g1 20', '20'],
+      ['2h', release('r1'), 'RELEASE 20: (g1)>g1 20', '20 owes 50'],
       // Credits that became available since are not clawed back, because nothing more was refunded.
-      ['3h', syncPurchase('p1', 2, paid(1_000n)), 'nothing', '20'],
-      ['3h', refund(4n, 10n), 'REFUND 10: consumed>g1 10', '30'],
+      ['3h', syncPurchase('p1', 2, paid(1_000n)), 'nothing', '20 owes 50'],
+      ['3h', refund(4n, 10n), 'REFUND 10: consumed>g1 10', '30 owes 50'],
     ]);
     expect(state(store)).toEqual([50n, 50n, '10.00', 'NONE']);
   });
@@ -257,8 +257,13 @@ describe('credits are clawed back', () => {
     const store = ordered(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
-      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60 | PAYMENT', '0'],
-      ['4h', syncPurchase('p1', 2, paid(0n, 'LOST')), 'PAYMENT', '0'],
+      [
+        '3h',
+        syncPurchase('p1', 1, paid(0n, 'OPEN')),
+        'CLAW_BACK 100: g1>issued 60, owed>issued 40 | PAYMENT',
+        '0 owes 40',
+      ],
+      ['4h', syncPurchase('p1', 2, paid(0n, 'LOST')), 'PAYMENT', '0 owes 40'],
     );
     expect(state(store)).toEqual([60n, 40n, '0.00', 'LOST']);
   });
@@ -267,8 +272,18 @@ describe('credits are clawed back', () => {
     const store = ordered(
       PAID,
       ['2h', charge(40n), 'CHARGE 40: g1>consumed 40', '60'],
-      ['3h', syncPurchase('p1', 1, paid(0n, 'OPEN')), 'CLAW_BACK 60: g1>issued 60 | PAYMENT', '0'],
-      ['4h', syncPurchase('p1', 2, paid(0n, 'WON')), 'REINSTATE 60: issued>g1 60 | PAYMENT', '60'],
+      [
+        '3h',
+        syncPurchase('p1', 1, paid(0n, 'OPEN')),
+        'CLAW_BACK 100: g1>issued 60, owed>issued 40 | PAYMENT',
+        '0 owes 40',
+      ],
+      [
+        '4h',
+        syncPurchase('p1', 2, paid(0n, 'WON')),
+        'REINSTATE 100: issued>owed 40, issued>g1 60 | PAYMENT',
+        '60',
+      ],
       ['5h', syncPurchase('p1', 3, paid(0n, 'WON')), 'nothing', '60'],
       ['5h', charge(60n), 'CHARGE 60: g1>consumed 60', '0'],
     );
@@ -283,13 +298,13 @@ describe('credits are clawed back', () => {
       [
         '4h',
         syncPurchase('p1', 2, paid(500n, 'OPEN')),
-        'CLAW_BACK 30: g1>issued 30 | PAYMENT',
-        '0',
+        'CLAW_BACK 50: g1>issued 30, owed>issued 20 | PAYMENT',
+        '0 owes 20',
       ],
       [
         '5h',
         syncPurchase('p1', 3, paid(500n, 'WON')),
-        'REINSTATE 30: issued>g1 30 | PAYMENT',
+        'REINSTATE 50: issued>owed 20, issued>g1 30 | PAYMENT',
         '30',
       ],
     );
@@ -354,10 +369,10 @@ describe('credits are clawed back', () => {
       [
         '2h',
         syncPurchase('p1', 1, paid(0n, 'LOST')),
-        'CLAW_BACK 70: g1>issued 70 | PAYMENT',
-        '30 (30)',
+        'CLAW_BACK 100: g1>issued 70, owed>issued 30 | PAYMENT',
+        '30 (30) owes 30',
       ],
-      ['2h', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '0'],
+      ['2h', commit('r1'), 'COMMIT 30: (g1)>consumed 30', '0 owes 30'],
     );
   });
 });
@@ -444,16 +459,26 @@ describe('subscribers', () => {
       ['2h', charge(60n), 'CHARGE 60: g1>consumed 60', '40'],
       ['3h', syncPurchase('p1', 1, paid(300n)), 'CLAW_BACK 30: g1>issued 30 | PAYMENT', '10'],
       ['3h', syncPurchase('p1', 2, paid(300n)), 'nothing', '10'],
-      ['4h', syncPurchase('p1', 3, paid(800n)), 'CLAW_BACK 10: g1>issued 10 | PAYMENT', '0'],
-      ['5h', syncPurchase('p1', 4, paid(0n)), 'REINSTATE 40: issued>g1 40 | PAYMENT', '40'],
+      [
+        '4h',
+        syncPurchase('p1', 3, paid(800n)),
+        'CLAW_BACK 50: g1>issued 10, owed>issued 40 | PAYMENT',
+        '0 owes 40',
+      ],
+      [
+        '5h',
+        syncPurchase('p1', 4, paid(0n)),
+        'REINSTATE 80: issued>owed 40, issued>g1 40 | PAYMENT',
+        '40',
+      ],
     );
     expect(told(store)).toEqual([
       'purchase.refunded 3.00 USD',
-      'purchase.clawed_back 30 30 0',
+      'purchase.clawed_back 30 30 0 0',
       'purchase.refunded 8.00 USD',
-      'purchase.clawed_back 10 40 40',
+      'purchase.clawed_back 10 40 40 40',
       'purchase.refunded 0.00 USD',
-      'purchase.reinstated 40 0 0',
+      'purchase.reinstated 40 0 0 0',
     ]);
   });
 
@@ -475,9 +500,9 @@ describe('subscribers', () => {
     );
     expect(told(store)).toEqual([
       'purchase.disputed OPEN',
-      'purchase.clawed_back 100 100 0',
+      'purchase.clawed_back 100 100 0 0',
       'purchase.disputed WON',
-      'purchase.reinstated 100 0 0',
+      'purchase.reinstated 100 0 0 0',
     ]);
   });
 });

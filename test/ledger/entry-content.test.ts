@@ -14,6 +14,7 @@ const content = (change: Partial<EntryContent> = {}): EntryContent => ({
   late: false,
   final: null,
   asked: null,
+  owedAfter: 0n,
   expiresAt: null,
   overCommitPolicy: null,
   details: {},
@@ -94,6 +95,7 @@ test.each<[string, EntryKind, EntryContent, string]>([
     content({ expiresAt: 1_768_003_200_000, overCommitPolicy: 'DRAW' }),
     '{"x":1768003200000,"p":"DRAW"}',
   ],
+  ['what is owed after it', 'COMMIT', content({ final: true, owedAfter: 7n }), '{"w":7}'],
   ['a policy of REJECT not at all', 'RESERVE', content({ overCommitPolicy: 'REJECT' }), '{}'],
   ['a final commit not at all', 'COMMIT', content({ final: true }), '{}'],
   [
@@ -177,8 +179,14 @@ const contents = fc
     late: fc.boolean(),
     final: fc.boolean(),
     asked: fc.option(integers),
+    owedAfter: integers,
     expiresAt: fc.option(fc.integer({ min: 0, max: 2 ** 48 })),
-    overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
+    overCommitPolicy: fc.constantFrom(
+      'REJECT' as const,
+      'CAP' as const,
+      'DRAW' as const,
+      'TAKE' as const,
+    ),
     details: dictionary(names),
     certificate: fc.constantFrom('', 'spiffe://example.org/gateway'),
     sealedEvents: fc.option(

@@ -21,6 +21,7 @@ import type { SetBudget } from '../../src/ledger/rules/set-budget.ts';
 import type { UpdateGrant } from '../../src/ledger/rules/update-grant.ts';
 import type { VoidGrant } from '../../src/ledger/rules/void-grant.ts';
 import { mapOf } from '../../src/map-of.ts';
+import type { CustomAmount } from '../../src/pricing/custom-amount.ts';
 import type { Allowance, Operation, Pack, Plan, RateCard, Terms } from '../../src/pricing/plan.ts';
 import { parseDuration } from '../../src/pricing/plan-file/duration.ts';
 import { PublishedPlan } from '../../src/pricing/published-plan.ts';
@@ -105,11 +106,16 @@ export const usagesOf = (
 });
 
 /** By default a prepaid plan without welcome credits or allowance. */
-export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): Plan => ({
+export const plan = (
+  terms: Partial<Terms> = {},
+  packs: readonly Pack[] = [],
+  customAmounts: readonly CustomAmount[] = [],
+): Plan => ({
   planId: 'test',
   planVersion: 1,
   title: 'Test',
   packs,
+  customAmounts,
   rateCard: rateCard(),
   terms: {
     welcome: null,
@@ -119,6 +125,7 @@ export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): P
     pauseFloor: 0n,
     reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
     refundExpired: 'breakage',
+    payOwed: false,
     expiringNoticeMs: 0,
     ...terms,
   },
@@ -189,6 +196,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   overage: 0n,
   overageReserved: 0n,
   overageLimit: 0n,
+  owed: 0n,
   allowanceDueAt: null,
   statementDueAt: null,
   statementPlanId: null,
@@ -215,11 +223,11 @@ export const published = (
       hash: `card ${version}`,
     };
   });
-  const { planId, planVersion, title, terms, packs } = plan;
+  const { planId, planVersion, title, terms, packs, customAmounts } = plan;
   return new PublishedPlan(
     planId,
     { revision: 1, planVersion, termsHash: `terms ${planVersion}` },
-    { title, terms, packs },
+    { title, terms, packs, customAmounts },
     versions,
     new Map(rateCards),
   );
@@ -312,6 +320,7 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   remainingAfter: 95n,
   reservedAfter: 0n,
   overageAfter: 0n,
+  owedAfter: 0n,
   reservationId: null,
   purchaseId: null,
   grantId: null,
@@ -481,6 +490,7 @@ export const purchase = (packId: string, paymentReference: string, quantity = 1)
   kind: 'Purchase',
   packId,
   quantity,
+  credits: null,
   payment: { method: 'REFERENCE', reference: paymentReference },
   labels: {},
 });
@@ -489,6 +499,7 @@ export const checkout = (packId: string, labels: Labels = {}, quantity = 1): Com
   kind: 'Purchase',
   packId,
   quantity,
+  credits: null,
   payment: {
     method: 'CHECKOUT',
     successUrl: 'https://shop.example/thanks',

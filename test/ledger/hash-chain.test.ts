@@ -53,6 +53,7 @@ const fields: { [Field in keyof UnsealedEntry]-?: fc.Arbitrary<UnsealedEntry[Fie
   remainingAfter: credits,
   reservedAfter: credits,
   overageAfter: credits,
+  owedAfter: credits,
   reservationId: fc.option(fc.uuid()),
   purchaseId: fc.option(fc.uuid()),
   grantId: fc.option(credits),
@@ -68,7 +69,7 @@ const fields: { [Field in keyof UnsealedEntry]-?: fc.Arbitrary<UnsealedEntry[Fie
   final: fc.boolean(),
   asked: fc.option(credits),
   expiresAt: fc.option(fc.nat(9)),
-  overCommitPolicy: fc.constantFrom('REJECT', 'CAP', 'DRAW'),
+  overCommitPolicy: fc.constantFrom('REJECT', 'CAP', 'DRAW', 'TAKE'),
   details: dictionary(name),
   sealedEvents: fc.option(
     fc.record({ upTo: credits, hash: fc.constantFrom('ab', 'cd') }, { noNullPrototype: true }),

@@ -49,6 +49,24 @@ describe('an import', () => {
     ]);
   });
 
+  test('of credits that were bought by the credit is of a custom amount', () => {
+    const tiers = [{ upTo: null, unitPrice: '0.02' }];
+    const rates = { mode: 'volume' as const, currency: 'USD', tiers };
+    const amount = { packId: 'credits', title: 'credit', min: 100n, max: 900n, rates };
+    const sold = plan({}, PACKS, [{ ...amount, validity: null }]);
+    const purchases = [importedPurchase('credits', 150n)];
+    const store = ledger(sold, [
+      [
+        '0s',
+        importAccount({ purchases }),
+        'OPEN_ACCOUNT | PURCHASE 150: issued>g1 150 | IMPORT 0',
+        '150',
+      ],
+    ]);
+    expect(store.purchases).toMatchObject([{ title: '150 × credit', credits: 150n }]);
+    expect(store.grants.get(1n)).toMatchObject({ amount: 150n, expiresAt: null });
+  });
+
   test('moves what was spent, what had expired and what the month has used, oldest first', () => {
     const grants = [
       importedGrant(50n, { spent: 10n, effectiveAt: at('2025-08-01') }),

@@ -25,6 +25,8 @@ import {
 const RUNS = { numRuns: 200 };
 /** Includes the time to find the shortest scenario that fails. */
 const TIMEOUT_MS = 120_000;
+/** Of a test that runs thousands of scenarios, on a busy machine. */
+const LONG_MS = 900_000;
 
 /** The burn order as a list of numbers, of which the first that differs decides. */
 const rank = ({ priority, expiresAt, category, grantId }: Grant): number[] => [
@@ -55,7 +57,8 @@ function auditBurnOrder({ grants }: AccountStore, { seq, kind, at, moves, usages
       paysAll(grant),
   );
   for (const { from, grantId } of moves) {
-    if (from === 'overage') assert.equal(unused.length, 0, `${seq}: overage before grants`);
+    if (from === 'overage' || from === 'owed')
+      assert.equal(unused.length, 0, `${seq}: ${from} before grants`);
     // A late commit uses the grants first that its reservation held.
     if (from !== 'available' || late) continue;
     const used = grants.get(grantId)!;
@@ -313,20 +316,23 @@ function describeEnd(reservation: Reservation, all: readonly Entry[]): readonly 
 
 const reasonOf = (outcome: unknown) => (outcome instanceof Failure ? outcome.reason : 'done');
 
-test('the random scenarios contain every kind of entry and every failure of a rule', () => {
-  const counts = new Counts();
-  for (const scenario of fc.sample(scenarios(60), { seed: 7, numRuns: 2_000 })) {
-    const { entries } = runScenario(scenario, (store, now, command) => {
-      const { outcome } = store.run(now, command);
-      if (outcome instanceof Failure) counts.add(outcome.reason);
-    });
-    for (const { kind, late, moves } of entries) {
-      counts.add(late ? `late ${kind}` : kind);
-      for (const { from, to } of moves) counts.add(`${from}>${to}`);
+test(
+  'the random scenarios contain every kind of entry and every failure of a rule',
+  () => {
+    const counts = new Counts();
+    for (const scenario of fc.sample(scenarios(60), { seed: 8, numRuns: 2_600 })) {
+      const { entries } = runScenario(scenario, (store, now, command) => {
+        const { outcome } = store.run(now, command);
+        if (outcome instanceof Failure) counts.add(outcome.reason);
+      });
+      for (const { kind, late, moves } of entries) {
+        counts.add(late ? `late ${kind}` : kind);
+        for (const { from, to } of moves) counts.add(`${from}>${to}`);
+      }
     }
-  }
-  expect(counts.below(5)).toEqual([]);
-  expect(counts.names).toMatchInlineSnapshot(`
+    // A dispute that is won after credits were used is rare: owed.test.ts.
+    expect(counts.below(5)).toEqual(['issued>owed']);
+    expect(counts.names).toMatchInlineSnapshot(`
     [
       "ACCOUNT_CLOSED",
       "ACCOUNT_NOT_CLOSED",
@@ -362,6 +368,7 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "PAUSED_BELOW_FLOOR",
       "PAYMENT",
       "PAYMENT_REFERENCE_USED",
+      "PAY_OWED",
       "PLAN_CHANGE",
       "PLAN_NOT_FOUND",
       "PURCHASE",
@@ -392,27 +399,34 @@ test('the random scenarios contain every kind of entry and every failure of a ru
       "available>consumed",
       "available>expired",
       "available>issued",
+      "available>owed",
       "available>reserved",
       "available>voided",
       "consumed>available",
       "consumed>expired",
       "consumed>issued",
       "consumed>overage",
+      "consumed>owed",
       "consumed>voided",
       "issued>available",
       "issued>expired",
+      "issued>owed",
       "late COMMIT",
       "overage>consumed",
       "overage>overage_reserved",
       "overage_reserved>consumed",
       "overage_reserved>overage",
+      "owed>consumed",
+      "owed>issued",
       "reserved>available",
       "reserved>consumed",
       "reserved>expired",
       "reserved>voided",
     ]
   `);
-});
+  },
+  LONG_MS,
+);
 
 test('the random scenarios contain every mutation that may change nothing', () => {
   const counts = new Counts();
@@ -452,6 +466,7 @@ test('the random scenarios of reservations contain every way to end', () => {
       "COMMITTED CAP",
       "COMMITTED DRAW",
       "COMMITTED REJECT",
+      "COMMITTED TAKE",
       "COMMITTED after a raise",
       "COMMITTED after an extension",
       "COMMITTED after expiry",
@@ -464,6 +479,7 @@ test('the random scenarios of reservations contain every way to end', () => {
       "RELEASED CAP",
       "RELEASED DRAW",
       "RELEASED REJECT",
+      "RELEASED TAKE",
       "RELEASED after a raise",
       "RELEASED after an extension",
       "RELEASED after expiry",

@@ -44,6 +44,7 @@ describe('a purchase', () => {
         disputeState: 'NONE',
         creditsClawedBack: 0n,
         creditsUnrecovered: 0n,
+        creditsOwed: 0n,
         syncVersion: 0,
         nextCheckAt: null,
       },

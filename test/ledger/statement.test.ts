@@ -21,6 +21,8 @@ const statement = (change: Partial<Statement> = {}): Statement => ({
   usage: [],
   creditsUsed: new Map(),
   overage: 0n,
+  owed: 0n,
+  owedPaid: 0n,
   rates: null,
   lines: [],
   adjustments: [],

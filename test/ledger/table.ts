@@ -10,7 +10,7 @@
  * The account is opened first; rows may begin with that themselves. g1 is the available bucket of grant 1,
  * (g1) its reserved bucket; overage and (overage) are those of the overage. Entries written by settling
  * come first, joined by " | ". A failure may be followed by its metadata: "EXCEEDS_RESERVATION: asked 31,
- * allowed 30". A balance is "remaining (reserved) overage n", where parts that are 0 are omitted.
+ * allowed 30". A balance is "remaining (reserved) overage n owes n", where parts that are 0 are omitted.
  * Reservations are r1, r2 …, purchases p1, p2 …
  */
 import { expect } from 'vitest';
@@ -106,11 +106,12 @@ function failureText({ reason, metadata }: Failure, withMetadata: boolean): stri
 }
 
 function balanceText({ account, grants, plan, now }: Book): string {
-  const { remaining, reserved, overage } = balanceOf(account, grants, plan, now);
+  const { remaining, reserved, overage, owed } = balanceOf(account, grants, plan, now);
   const parts = [
     `${remaining}`,
     reserved > 0n && `(${reserved})`,
     overage > 0n && `overage ${overage}`,
+    owed > 0n && `owes ${owed}`,
   ];
   return parts.filter(Boolean).join(' ');
 }

@@ -85,7 +85,12 @@ const reserving = (ttlMs: fc.Arbitrary<number | null>) =>
   fc
     .record({
       amount: amounts,
-      overCommitPolicy: fc.constantFrom('REJECT' as const, 'CAP' as const, 'DRAW' as const),
+      overCommitPolicy: fc.constantFrom(
+        'REJECT' as const,
+        'CAP' as const,
+        'DRAW' as const,
+        'TAKE' as const,
+      ),
       ttlMs,
       criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
       labels,
@@ -331,6 +336,7 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
     { credits: 20n, every: { months: 1 }, rollover: 'all' },
   ),
   refundExpired: fc.constantFrom('breakage', 'new_grant'),
+  payOwed: fc.boolean(),
   expiringNoticeMs: fc.constantFrom(0, ms('5d')),
   overage: fc.constantFrom(null, null, { limit: 25n, rates: null }, { limit: 90n, rates: null }),
   lowBalanceLevels: levels,

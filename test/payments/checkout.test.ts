@@ -58,6 +58,7 @@ describe('Purchase by checkout', () => {
       metadata,
       payment_intent_data: metadata,
       currency: 'usd',
+      title: 'Starter',
     });
     expect(purchase).toMatchObject({
       state: Purchase_State.PENDING,
@@ -101,7 +102,7 @@ describe('Purchase by checkout', () => {
       price: { currency: 'USD', amount: '15.00' },
     });
     const session = stripe.sessionOf(defined(purchase).purchaseId);
-    expect(session).toMatchObject({ amount_total: 1_500, currency: 'usd' });
+    expect(session).toMatchObject({ amount_total: 1_500, currency: 'usd', title: '3 × Starter' });
   });
 
   test('repeated returns the same purchase, session and URL', async () => {

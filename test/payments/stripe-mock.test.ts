@@ -47,6 +47,7 @@ const purchaseOf = (change: Partial<Purchase> = {}): Purchase => ({
   resolution: null,
   creditsClawedBack: 0n,
   creditsUnrecovered: 0n,
+  creditsOwed: 0n,
   syncVersion: 0,
   nextCheckAt: Date.UTC(2026, 0, 10),
   ...change,

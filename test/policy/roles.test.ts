@@ -27,6 +27,7 @@ ListEntries               x        x        x        x         x         -
 StreamHistory             x        x        x        x         x         -
 ListGrants                x        x        x        x         x         -
 ListPacks                 x        x        x        x         x         x
+EstimatePurchase          x        x        x        x         x         x
 ListPlans                 x        x        x        x         x         x
 GetPlan                   x        x        x        x         x         x
 GetAccount                x        x        x        x         x         x

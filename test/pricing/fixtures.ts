@@ -63,6 +63,7 @@ terms:
   pause_floor: 15
   reservation: { ttl: 90s, max_ttl: 2h, grace: 0s }
   refund_expired: new_grant
+  pay_owed: true
   expiring_notice: 36h
 packs:
   - { pack_id: small, title: Small, credits: 100, price: 10 USD, validity: 12 months }

@@ -17,6 +17,7 @@ describe('a valid plan file is parsed', () => {
       pauseFloor: 15n,
       reservation: { ttlMs: 90_000, maxTtlMs: 7_200_000, graceMs: 0 },
       refundExpired: 'new_grant',
+      payOwed: true,
       expiringNoticeMs: 36 * 3_600_000,
     });
     expect(rateCard.version).toBe(UNPUBLISHED);
@@ -33,6 +34,7 @@ describe('a valid plan file is parsed', () => {
       pauseFloor: 0n,
       reservation: { ttlMs: 15 * 60_000, maxTtlMs: 24 * 3_600_000, graceMs: 5 * 60_000 },
       refundExpired: 'breakage',
+      payOwed: false,
       expiringNoticeMs: 7 * 24 * 3_600_000,
     });
   });

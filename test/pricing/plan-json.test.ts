@@ -114,9 +114,9 @@ describe('two rate cards are the same', () => {
 
 describe('terms and packs are stored as JSON', () => {
   test.each(plans)('and those of %s are read back the same', (_name, plan) => {
-    const { title, terms, packs } = plan;
+    const { title, terms, packs, customAmounts } = plan;
     const stored = fromJsonb(planTermsToJson(plan));
-    expect(planTermsFromJson(stored)).toEqual({ title, terms, packs });
+    expect(planTermsFromJson(stored)).toEqual({ title, terms, packs, customAmounts });
     expect(JSON.stringify(planTermsToJson(planTermsFromJson(stored)))).toBe(
       JSON.stringify(planTermsToJson(plan)),
     );

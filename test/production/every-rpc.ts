@@ -149,6 +149,7 @@ async function callBilling({ billing, accounts }: Scrip) {
     reservationId: second.reservation?.reservationId ?? '',
   });
   const payment = { $case: 'paymentReference', value: 'order-1' } as const;
+  await billing.estimatePurchase({ accountId, packId });
   const { purchase } = await billing.purchase({ ...named(), packId, payment });
   await billing.getPurchase({ accountId, purchaseId: purchase?.purchaseId ?? '' });
   await billing.listPurchases({ accountId });

@@ -36,6 +36,7 @@ describe('GetBalance', () => {
       available: 550n,
       overage: 0n,
       overageLimit: 0n,
+      owed: 0n,
       lowBalance: false,
       levels: [{ threshold: 500n, low: false }],
       usable: 700n,

@@ -41,6 +41,7 @@ describe('Charge', () => {
         available: 594n,
         overage: 0n,
         overageLimit: 0n,
+        owed: 0n,
         lowBalance: false,
         levels: [{ threshold: 500n, low: false }],
         usable: 594n,

@@ -61,6 +61,7 @@ describe('Commit', () => {
         available: 589n,
         overage: 0n,
         overageLimit: 0n,
+        owed: 0n,
         lowBalance: false,
         levels: [{ threshold: 500n, low: false }],
         usable: 589n,

@@ -72,6 +72,7 @@ describe('GrantCredits', () => {
         available: 10n,
         overage: 0n,
         overageLimit: 0n,
+        owed: 0n,
         lowBalance: true,
         levels: [{ threshold: 500n, low: true }],
         usable: 10n,

@@ -58,6 +58,7 @@ describe('GetPlan', () => {
         reservationMaxTtl: { seconds: 7_200n, nanos: 0 },
         lateCommitGrace: { seconds: 0n, nanos: 0 },
         refundExpired: Terms_RefundExpired.NEW_GRANT,
+        payOwed: true,
         expiringNotice: { seconds: 36n * 3_600n, nanos: 0 },
       },
       packs: [
@@ -76,6 +77,7 @@ describe('GetPlan', () => {
           validity: undefined,
         },
       ],
+      customAmounts: [],
       rateCardVersion: 1n,
       upcomingRateCards: [],
     });
@@ -93,6 +95,7 @@ describe('GetPlan', () => {
       reservationMaxTtl: { seconds: 86_400n, nanos: 0 },
       lateCommitGrace: { seconds: 300n, nanos: 0 },
       refundExpired: Terms_RefundExpired.BREAKAGE,
+      payOwed: false,
       expiringNotice: { seconds: 7n * 86_400n, nanos: 0 },
     });
   });

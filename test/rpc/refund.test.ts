@@ -48,6 +48,7 @@ describe('Refund', () => {
         available: 610n,
         overage: 0n,
         overageLimit: 0n,
+        owed: 0n,
         lowBalance: false,
         levels: [{ threshold: 500n, low: false }],
         usable: 610n,

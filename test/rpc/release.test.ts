@@ -49,6 +49,7 @@ describe('Release', () => {
         available: 600n,
         overage: 0n,
         overageLimit: 0n,
+        owed: 0n,
         lowBalance: false,
         levels: [{ threshold: 500n, low: false }],
         usable: 600n,

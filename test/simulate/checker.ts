@@ -8,7 +8,7 @@ import { Bucket_Kind, type Entry, Entry_Kind, type Move } from '../../src/gen/bi
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { differences, textOf } from './compare.ts';
 import { compareOffers, expectRead, offersFor, ownFields } from './expected-reads.ts';
-import { claim, payCheckout } from './model/buy.ts';
+import { type Claim, claim, payCheckout } from './model/buy.ts';
 import { decide } from './model/decide.ts';
 import { dueItems, settle, syncTerms } from './model/due.ts';
 import { updateLevels } from './model/levels.ts';
@@ -149,12 +149,12 @@ class Checker {
     return PROVIDER_KINDS.has(kind);
   }
 
-  #followProvider({ kind, purchaseId, credits }: Entry, now: number) {
+  #followProvider({ kind, purchaseId }: Entry, now: number) {
     const state = this.#state;
     state.posted = [];
     const followed = attemptTo(() => {
       if (kind === Entry_Kind.CLAW_BACK || kind === Entry_Kind.REINSTATE)
-        claim(state, purchaseId, kind, credits, now);
+        claim(state, purchaseId, this.#claimOf(kind), now);
       else if (kind === Entry_Kind.PURCHASE) payCheckout(state, purchaseId, now);
       // It says what the provider does, which the check of the purchase compares at the end.
       else state.post(kind, now, { purchaseId, details: null }, SERVICE);
@@ -165,6 +165,26 @@ class Checker {
       this.#fail(`${purchaseId} was granted and not paid`);
     this.#consumePosted('at the payment provider');
     updateLevels(state);
+  }
+
+  /** What the next entry says of a claim, with the grant after it. */
+  #claimOf(kind: Claim['kind']): Claim {
+    const { moves = [] } = this.#next ?? {};
+    const isOwed = ({ from, to }: Move) =>
+      [from, to].some((bucket) => bucket?.kind === Bucket_Kind.OWED);
+    const sumOf = (some: readonly Move[]) => some.reduce((total, move) => total + move.credits, 0n);
+    const after = this.#observed.entries[this.#position + 1];
+    const isGrantedAgain =
+      kind === Entry_Kind.REINSTATE &&
+      after?.kind === Entry_Kind.GRANT &&
+      after.details.get('source_reference') === '0' &&
+      after.requestId === '';
+    return {
+      kind,
+      credits: sumOf(moves.filter((move) => !isOwed(move))),
+      owed: sumOf(moves.filter(isOwed)),
+      grantedAgain: isGrantedAgain ? after.credits : 0n,
+    };
   }
 
   /** Settles the account, in the order in which the entries say, where the order is free. */

@@ -54,7 +54,10 @@ export function expectRead(
       return budgetsNow(state, now);
     case 'packs': {
       const packs = buyable(state);
-      return { packs: packs.map(({ pack, custom }) => ({ pack: packMessage(pack), custom })) };
+      return {
+        packs: packs.map(({ pack, custom }) => ({ pack: packMessage(pack), custom })),
+        customAmounts: [],
+      };
     }
     case 'purchase': {
       const purchase = state.purchases.get(subject);
@@ -126,6 +129,7 @@ export const ownFields = (item: object): object =>
         amountRefunded: undefined,
         creditsClawedBack: 0n,
         creditsUnrecovered: 0n,
+        creditsOwed: 0n,
         disputeState: 0,
         failureCode: '',
       }

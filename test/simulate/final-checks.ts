@@ -71,12 +71,13 @@ export async function checkPayments(
     const mayExpire = isOld && end === Purchase_State.PENDING;
     const share = paid > 0 ? (own.credits * BigInt(refunded)) / BigInt(paid) : 0n;
     const isPaid = end === Purchase_State.PAID;
-    const { creditsClawedBack, creditsUnrecovered } = purchase;
+    const { creditsClawedBack, creditsUnrecovered, creditsOwed } = purchase;
     const actual = {
       state: purchase.state,
       dispute: purchase.disputeState,
       clawedBack: creditsClawedBack,
       claimed: creditsClawedBack + creditsUnrecovered,
+      owed: creditsOwed,
       refunded: Math.round(Number(purchase.amountRefunded?.amount) * 100),
     };
     const expected = {
@@ -84,6 +85,7 @@ export async function checkPayments(
       dispute,
       clawedBack: own.creditsClawedBack,
       claimed: isPaid ? (claimsAll ? own.credits : share) : 0n,
+      owed: state.debts.get(purchaseId) ?? 0n,
       refunded,
     };
     const problem = differences(actual, expected);

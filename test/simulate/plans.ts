@@ -55,6 +55,7 @@ export type SimulatedPlan = {
   readonly maxTtlMs: number;
   readonly graceMs: number;
   readonly refundExpired: 'breakage' | 'new_grant';
+  readonly payOwed: boolean;
   readonly noticeMs: number;
   readonly packs: readonly PlanPack[];
 };
@@ -100,6 +101,7 @@ const base = {
   maxTtlMs: 3 * HOUR,
   graceMs: 5 * MINUTE,
   refundExpired: 'breakage',
+  payOwed: false,
   noticeMs: 0,
 } as const;
 
@@ -125,6 +127,7 @@ export const PLANS: readonly SimulatedPlan[] = [
     welcome: { credits: 40, validity: { days: 1 } },
     levels: [30, '25%'],
     noticeMs: 6 * HOUR,
+    payOwed: true,
     packs: [small, large],
   },
   {
@@ -153,6 +156,7 @@ export const PLANS: readonly SimulatedPlan[] = [
     levels: [20],
     refundExpired: 'new_grant',
     graceMs: HOUR,
+    payOwed: true,
     packs: [small, { ...large, packId: 'month', validity: { months: 1 } }],
   },
   {
@@ -204,6 +208,7 @@ const toFile = (plan: SimulatedPlan) => ({
       grace: `${plan.graceMs / 1_000}s`,
     },
     refund_expired: plan.refundExpired,
+    pay_owed: plan.payOwed,
     expiring_notice: `${plan.noticeMs / 1_000}s`,
   },
   packs: plan.packs.map(({ packId, title, credits, price, validity }) => ({

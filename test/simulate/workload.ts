@@ -294,7 +294,7 @@ class Workload {
       do: 'reserve',
       amount: this.#amount(account),
       ...(this.#chance(0.7) && { ttlMs: this.#ttl() }),
-      policy: random.of([0, 1, 2, 3, 3]),
+      policy: random.of([0, 1, 2, 3, 3, 4, 4]),
       sheddable: this.#chance(0.15),
       reference: this.#chance(0.3) ? `job ${random.integer(1, 99)}` : '',
       ...this.#user(),

@@ -14,6 +14,8 @@ const used = (overage: bigint, refundedEarlier: readonly (readonly [string, bigi
     usage: [],
     creditsUsed: new Map(),
     overage,
+    owed: 0n,
+    owedPaid: 0n,
     refundedEarlier: new Map(refundedEarlier),
   }) satisfies MonthUsage;
 

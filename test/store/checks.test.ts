@@ -259,6 +259,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { overage_reserved: -1 },
     { overage_limit: 4 },
   ],
+  accounts_owed_check: [{ owed: 0 }, { owed: -1 }],
   accounts_version_check: [{ version: 0 }],
   grants_amount_check: [{ amount: 0, remaining: 0, reserved: 0, open: false }],
   // Below zero it breaks grants_reserved_check first: reserved is more than remaining then.
@@ -278,7 +279,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { committed: -1, returned: 3 },
   ],
   reservations_state_check: [{ state: 2 }, { state: 4 }],
-  reservations_policy_check: [{ over_commit_policy: 0 }, { over_commit_policy: 4 }],
+  reservations_policy_check: [{ over_commit_policy: 0 }, { over_commit_policy: 5 }],
   reservations_whole_check: [
     { committed: 9 },
     { returned: 8 },
@@ -292,7 +293,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { reserved_after: -1 },
     { overage_after: -1 },
   ],
-  entries_kind_check: [{ kind: 0 }, { kind: Object.keys(KIND_CODES).length + 1 }],
+  entries_kind_check: [{ kind: 0 }, { kind: Math.max(...Object.values(KIND_CODES)) + 1 }],
   entries_request_check: [
     { request_id: null },
     { method: 0 },
@@ -331,6 +332,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
     { credits_unrecovered: -1 },
     { credits_clawed_back: 61, credits_unrecovered: 40 },
   ],
+  purchases_owed_check: [{ credits_owed: 0 }, { credits_owed: 101 }],
   purchases_amount_paid_check: [
     { amount_paid: '19.00' },
     { currency_paid: 'USD' },

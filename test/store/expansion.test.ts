@@ -9,7 +9,7 @@ const RELEASED = '0001-baseline';
 
 /** What replicas of the last release can do without, or never write, and why: such as a CHECK that became wider. */
 const REVIEWED: Readonly<Record<string, string>> = {
-  'refuses: entries_kind_check: CHECK (((kind >= 1) AND (kind <= 31)))': 'it was up to 24',
+  'refuses: entries_kind_check: CHECK (((kind >= 1) AND (kind <= 33)))': 'it was up to 24',
   'refuses: entries_request_check: CHECK (((method >= 1) AND (method <= 24) AND ((method IS NULL) OR (request_id IS NOT NULL))))':
     'it was up to 17',
   "refuses: grants_state_check: CHECK ((state = ANY (ARRAY['SCHEDULED'::text, 'OPEN'::text, 'SPENT'::text, 'EXPIRED'::text, 'VOIDED'::text])))":
@@ -17,6 +17,13 @@ const REVIEWED: Readonly<Record<string, string>> = {
   'refuses: events_position_check: CHECK (("position" <> 0))': 'it was above 0',
   'refuses: grants_voided_check: CHECK (((voided > 0) AND (voided <= (amount - remaining)) AND (void_on_return > 0)))':
     'of columns that it does not write',
+  'refuses: accounts_owed_check: CHECK ((owed > 0))': 'of a column that it does not write',
+  'refuses: purchases_owed_check: CHECK (((credits_owed > 0) AND (credits_owed <= credits)))':
+    'of a column that it does not write',
+  'refuses: reservations_policy_check: CHECK ((over_commit_policy = ANY (ARRAY[1, 2, 3, 4])))':
+    'it was without TAKE',
+  'refuses: reservations_whole_check: CHECK ((((committed + returned) <= credits) OR (over_commit_policy = ANY (ARRAY[3, 4]))))':
+    'it allowed more of DRAW only',
 };
 
 test('what is new only expands what is released', async () => {

@@ -260,6 +260,22 @@ update entries set remaining_after = remaining_after + 1 where :charge;
 -- > reserved_after is
 update entries set reserved_after = reserved_after + 1 where :charge;
 
+-- prepaid: says of a charge that the account owed something after it
+-- > owed_after is 3, the moves say 0
+update entries set content = altered(content, '{w}', '3') where :charge;
+
+-- prepaid: has the account owe something
+-- > owed is 1, the moves say 0
+update accounts set owed = 1 where :account;
+
+-- prepaid: has a commit owe what it took of a grant
+-- > owes what nothing paid, and its policy is
+update entries set content = altered(content, '{m,0}', '["wc", 0, 3]') where :commit;
+
+-- prepaid: says that a charge has paid what was owed
+-- > a CHARGE does not move available to owed
+update entries set content = altered(content, '{m,0,0}', '"aw"') where :charge;
+
 -- prepaid: changes overage_after
 -- > overage_after is 1, the moves say 0
 update entries set overage_after = 1 where :charge;
@@ -508,8 +524,8 @@ update reservations set expired_allocations = null where :expired and expired_al
 update entries set content = (content::jsonb - 'p')::json where :account and content ->> 'p' = 'DRAW';
 
 -- prepaid, chain not recomputed: changes the policy of a reservation to one that does not exist
--- > there is no over-commit policy TAKE
-update entries set content = altered(content, '{p}', '"TAKE"') where :account and content ->> 'p' = 'DRAW';
+-- > there is no over-commit policy GIVE
+update entries set content = altered(content, '{p}', '"GIVE"') where :account and content ->> 'p' = 'DRAW';
 
 -- prepaid: deletes a running reservation
 -- > the entries say that it is ACTIVE, and it has no row

@@ -3,14 +3,14 @@
  * book.
  */
 import assert from 'node:assert/strict';
-import type { Failure } from '../../failure.ts';
+import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
 import type { PricedUsage } from '../../pricing/price.ts';
 import { currentOverage } from '../account.ts';
 import type { Book } from '../book.ts';
 import { insufficientCredits } from '../failures.ts';
 import { type Grant, grantAvailable, hasExpired, isLimited } from '../grant.ts';
-import { type Allocation, OVERAGE } from './allocation.ts';
+import { type Allocation, isOfGrant, OVERAGE, OWED } from './allocation.ts';
 import { type Demand, toDemands, toSource, Waterfall } from './waterfall.ts';
 
 /** Credits of a grant that can be used now: effective, not expired, not reserved. */
@@ -80,6 +80,20 @@ export function allocate(
   return allocations;
 }
 
+/** The same as far as it goes. What nothing pays is owed: it comes last. */
+export function allocateOwing(book: Book, credits: bigint): readonly Allocation[] | Failure {
+  if (book.hasLimitedGrants) {
+    const waterfall = new Waterfall();
+    waterfall.addDemands(toDemands(credits, NO_LINES), credits);
+    return allocateUnmet(book, waterfall, { owes: true });
+  }
+  const room = headroom(book);
+  const paid = min(credits, room.grants + room.overage);
+  const allocations = allocate(book, paid);
+  if (allocations instanceof Failure || paid === credits) return allocations;
+  return [...allocations, { grantId: OWED, credits: credits - paid }];
+}
+
 /** Chooses where `credits` of these demands come from. Fails as `allocate` does. */
 export function allocateDemands(
   book: Book,
@@ -88,22 +102,24 @@ export function allocateDemands(
 ): readonly Allocation[] | Failure {
   const waterfall = new Waterfall();
   waterfall.addDemands(demands, credits);
-  return allocateUnmet(book, waterfall);
+  return allocateUnmet(book, waterfall, { owes: false });
 }
 
 /**
  * Chooses where the unmet demands of a waterfall come from: first from `preferred`, as far as that is
- * available. Fails as `allocate` does.
+ * available. What nothing pays is owed, where the account `owes`. Otherwise it fails as `allocate` does.
  */
 export function allocateUnmet(
   book: Book,
   waterfall: Waterfall,
-  preferred: readonly Allocation[] = [],
+  { preferred = [], owes }: { readonly preferred?: readonly Allocation[]; readonly owes: boolean },
 ): readonly Allocation[] | Failure {
   const required = waterfall.unmet;
   const allocations = assignAvailable(book, waterfall, preferred);
-  if (waterfall.unmet === 0n) return allocations;
-  return insufficientCredits(book, required, required - waterfall.unmet);
+  const { unmet } = waterfall;
+  if (unmet === 0n) return allocations;
+  if (owes) return [...allocations, { grantId: OWED, credits: unmet }];
+  return insufficientCredits(book, required, required - unmet);
 }
 
 /** Assigns what is available to the demands: `preferred`, every grant in burn order, then overage. */
@@ -138,7 +154,9 @@ function assignAvailable(
 /** Whether any of these allocations is of a grant that is limited to operations. */
 export const includesLimitedGrant = (book: Book, allocations: readonly Allocation[]): boolean =>
   book.hasLimitedGrants &&
-  allocations.some(({ grantId }) => grantId !== OVERAGE && isLimited(book.getGrant(grantId)));
+  allocations.some(
+    (allocation) => isOfGrant(allocation) && isLimited(book.getGrant(allocation.grantId)),
+  );
 
 /** What `allocate` would find, for an estimate: see EstimateResponse. */
 export type AllocationPreview = { readonly available: bigint; readonly shortfall: bigint };

@@ -6,8 +6,14 @@ import type { Move } from '../entry.ts';
 /** Stands for overage where a grant id is expected. */
 export const OVERAGE = 0n;
 
-/** Credits of one grant, or of overage (`grantId` is OVERAGE). */
+/** Stands for what nothing pays: the account owes it. */
+export const OWED = -1n;
+
+/** Credits of one grant, or of overage or owed (`grantId` is OVERAGE or OWED). */
 export type Allocation = { readonly grantId: bigint; readonly credits: bigint };
+
+/** Whether a grant pays it. */
+export const isOfGrant = ({ grantId }: Allocation): boolean => grantId > 0n;
 
 export const totalCredits = (allocations: readonly Allocation[]): bigint =>
   allocations.reduce((sum, allocation) => sum + allocation.credits, 0n);
@@ -28,7 +34,13 @@ export function splitAllocations(allocations: readonly Allocation[], credits: bi
 
 /** What moves consumed: one allocation per grant, in the order of the moves. */
 export const consumedByGrant = (moves: readonly Move[]): readonly Allocation[] =>
-  mergeByGrant(moves.filter(({ to }) => to === 'consumed'));
+  mergeByGrant(
+    moves.flatMap((move) =>
+      move.to === 'consumed'
+        ? { grantId: move.from === 'owed' ? OWED : move.grantId, credits: move.credits }
+        : [],
+    ),
+  );
 
 /**
  * One allocation per grant, in burn order. The order can differ from that of the given allocations: a
@@ -41,7 +53,8 @@ export function mergeInBurnOrder(
   const merged = mergeByGrant(allocations);
   if (merged.length < 2) return merged;
   const ranks = new Map(book.grants.map(({ grantId }, index) => [grantId, index]));
-  const rankOf = ({ grantId }: Allocation) => ranks.get(grantId) ?? ranks.size;
+  const rankOf = ({ grantId }: Allocation) =>
+    ranks.get(grantId) ?? ranks.size + (grantId === OWED ? 1 : 0);
   return [...merged].sort((a, b) => rankOf(a) - rankOf(b));
 }
 

@@ -1,6 +1,7 @@
 /**
  * Chooses where the credits of a commit come from: from what its reservation holds and, beyond that,
- * from what is available, if the policy is DRAW or the reservation has expired.
+ * from what is available, if the policy is DRAW or TAKE or the reservation has expired. With TAKE the account
+ * owes what nothing pays.
  */
 import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
@@ -9,7 +10,7 @@ import { exceedsReservation, reservationEnded } from '../failures.ts';
 import { ALL_OPERATIONS } from '../grant.ts';
 import type { PricedAmount } from '../requested-amount.ts';
 import { heldCredits, type Reservation } from '../reservation.ts';
-import { allocate, allocateUnmet } from './allocate.ts';
+import { allocate, allocateOwing, allocateUnmet } from './allocate.ts';
 import { type Allocation, OVERAGE, splitAllocations } from './allocation.ts';
 import {
   type Demand,
@@ -47,7 +48,9 @@ export function allocateCommit(
   const credits = applyOverCommitPolicy(reservation, amount.credits, held);
   if (credits instanceof Failure) return credits;
   const beyondHeld = credits > held ? credits - held : 0n;
-  const fromAvailable = allocate(book, beyondHeld);
+  const fromAvailable = owes(reservation)
+    ? allocateOwing(book, beyondHeld)
+    : allocate(book, beyondHeld);
   if (fromAvailable instanceof Failure) return fromAvailable;
   const { allocations } = reservation;
   if (book.hasLimitedGrants && !final) {
@@ -76,7 +79,10 @@ export function allocateLateCommit(
       ? [...heldFor, { operation: null, credits }]
       : toDemands(credits, amount.lines);
   waterfall.addDemands(demands, credits);
-  const fromAvailable = allocateUnmet(book, waterfall, expiredAllocations);
+  const fromAvailable = allocateUnmet(book, waterfall, {
+    preferred: expiredAllocations,
+    owes: owes(reservation),
+  });
   // The credits of an expired reservation may be gone. Then it has simply expired.
   if (fromAvailable instanceof Failure) return reservationEnded(reservation);
   return { fromHeld: [], fromAvailable, uncommitted: [] };
@@ -98,7 +104,8 @@ function allocateCommitByUsage(
   const payable = amount.credits - waterfall.unmet;
   const credits = applyOverCommitPolicy(reservation, amount.credits, payable);
   if (credits instanceof Failure) return credits;
-  const fromAvailable = credits > payable ? allocateUnmet(book, waterfall) : [];
+  const fromAvailable =
+    credits > payable ? allocateUnmet(book, waterfall, { owes: owes(reservation) }) : [];
   if (fromAvailable instanceof Failure) return fromAvailable;
   const used =
     final || !heldFor ? held : reassign(held, demands, remainingDemands(heldFor, demands));
@@ -182,6 +189,9 @@ export function splitHeld(allocations: readonly Allocation[], used: readonly All
   return { fromHeld, uncommitted };
 }
 
+/** Whether the account owes what nothing pays of a commit. */
+const owes = ({ overCommitPolicy }: Reservation): boolean => overCommitPolicy === 'TAKE';
+
 /** The credits to commit of those asked for, where what is held can pay `allowed`. */
 function applyOverCommitPolicy(
   reservation: Reservation,
@@ -190,6 +200,7 @@ function applyOverCommitPolicy(
 ): bigint | Failure {
   switch (reservation.overCommitPolicy) {
     case 'DRAW':
+    case 'TAKE':
       return asked;
     case 'CAP':
       return min(asked, allowed);

@@ -6,7 +6,7 @@ import { min } from '../../min.ts';
 import type { Book } from '../book.ts';
 import type { PricedAmount } from '../requested-amount.ts';
 import { spendableCredits } from './allocate.ts';
-import { type Allocation, OVERAGE, totalCredits } from './allocation.ts';
+import { type Allocation, isOfGrant, OVERAGE, totalCredits } from './allocation.ts';
 import type { CommitAllocation } from './commit-allocation.ts';
 import { toDemands, toSource, Waterfall } from './waterfall.ts';
 
@@ -35,9 +35,11 @@ export function spareOverage(
   else {
     const paid = [...fromHeld, ...fromAvailable];
     waterfall.addDemands(toDemands(0n, lines), totalCredits(paid));
-    for (const { grantId, credits } of paid)
-      if (grantId !== OVERAGE)
-        waterfall.assign(toSource(book.getGrant(grantId).operations, credits));
+    for (const allocation of paid)
+      if (isOfGrant(allocation)) {
+        const { operations } = book.getGrant(allocation.grantId);
+        waterfall.assign(toSource(operations, allocation.credits));
+      }
   }
   const instead = assignInstead(book, waterfall, fromAvailable, overage);
   const spared = totalCredits(instead);

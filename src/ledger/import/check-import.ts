@@ -15,6 +15,7 @@ import {
   type ImportedSpending,
   usedThisMonth,
 } from './import-account.ts';
+import { importedPack } from './items.ts';
 import { atField, Mistakes } from './mistakes.ts';
 
 const DAY_MS = 86_400_000;
@@ -89,7 +90,7 @@ function checkPurchases(book: Book, command: ImportAccount, mistakes: Mistakes) 
   for (const [index, purchase] of command.purchases.entries()) {
     const path = `purchases[${index}]`;
     const { packId, paidAt, expiresAt, paymentReference, paymentIntentId } = purchase;
-    if (!book.plan.packs.some((pack) => pack.packId === packId))
+    if (!importedPack(book.plan, purchase))
       mistakes.add(atField(planLacksPack(book.plan, packId), `${path}.pack_id`));
     checkSpending(purchase, path, mistakes);
     checkDate(book, paidAt, dayOf(command.openedAt), `${path}.paid_at`, mistakes);

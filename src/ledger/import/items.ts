@@ -1,5 +1,7 @@
 /** The grants and purchases of an import: each makes a grant, by one entry that says what became of its credits. */
+import { packOfAmount } from '../../pricing/custom-amount.ts';
 import { expiryOf } from '../../pricing/packs.ts';
+import type { Pack, Plan } from '../../pricing/plan.ts';
 import { periodName, periodOf } from '../allowance.ts';
 import type { Book } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
@@ -95,7 +97,7 @@ function periodAt({ plan, account }: Book, effectiveAt: number) {
 
 function purchaseItem(book: Book, given: ImportedPurchase): Item {
   const { credits, paidAt } = given;
-  const pack = book.plan.packs.find(({ packId }) => packId === given.packId);
+  const pack = importedPack(book.plan, given);
   const expiresAt =
     given.expiresAt === undefined ? expiryOf(pack?.validity ?? null, paidAt) : given.expiresAt;
   const item: Item = {
@@ -138,10 +140,20 @@ function purchaseItem(book: Book, given: ImportedPurchase): Item {
   return item;
 }
 
+/** A pack of the plan, or a custom amount of it. Null: the plan sells neither under the id. */
+export function importedPack(
+  { packs, customAmounts }: Plan,
+  { packId, credits }: Pick<ImportedPurchase, 'packId' | 'credits'>,
+): Pack | null {
+  const amount = customAmounts.find((one) => one.packId === packId);
+  if (amount) return packOfAmount(amount, credits);
+  return packs.find((pack) => pack.packId === packId) ?? null;
+}
+
 /** A purchase that was paid elsewhere. Its subscribers were told there. */
 function addPurchase(book: Book, given: ImportedPurchase, origin: Origin): Purchase {
   const { packId, quantity, credits, price, paidAt, paymentReference, paymentIntentId } = given;
-  const pack = book.plan.packs.find((one) => one.packId === packId);
+  const pack = importedPack(book.plan, given);
   if (!pack) throw new Error(`pack ${packId} was not checked`);
   const payment = { method: 'REFERENCE', reference: paymentReference } as const;
   const purchase: Purchase = {

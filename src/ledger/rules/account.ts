@@ -69,6 +69,7 @@ export const newAccount = (
   overage: 0n,
   overageReserved: 0n,
   overageLimit: plan.terms.overage?.limit ?? 0n,
+  owed: 0n,
   allowanceDueAt: plan.terms.allowance ? periodOf(plan.terms.allowance.every, now, now).from : null,
   statementDueAt: null,
   statementPlanId: null,

@@ -8,6 +8,7 @@ import {
   type Allocation,
   mergeInBurnOrder,
   OVERAGE,
+  OWED,
   totalCredits,
 } from '../allocation/allocation.ts';
 import {
@@ -24,8 +25,9 @@ import type { Book } from '../book.ts';
 import { applyCounts, planCounts } from '../budget-counts.ts';
 import { commitChange } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
+import { ACCOUNT_CREDITS_MAX } from '../credit-limit.ts';
 import type { Move, Origin } from '../entry.ts';
-import { reservationEnded, reservationNotFound } from '../failures.ts';
+import { exceedsReservation, reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { canCommit, entryFields, heldCredits, jobOf, type Reservation } from '../reservation.ts';
@@ -57,6 +59,8 @@ export function commit(book: Book, command: Commit, origin: Origin) {
       ? allocateLateCommit(book, reservation, amount)
       : allocateCommit(book, reservation, amount, command.final);
   if (allocation instanceof Failure) return allocation;
+  const tooMuch = checkOwedLimit(book, reservation, amount, allocation);
+  if (tooMuch) return tooMuch;
   const beyond = beyondReserved(reservation, allocation);
   const overLimit = checkCallerLimits(book, beyond);
   if (overLimit) return overLimit;
@@ -74,6 +78,19 @@ export function commit(book: Book, command: Commit, origin: Origin) {
   reservation.heldByOperation = change.heldAfter;
   applyCounts(book, counts, origin);
   return outcome;
+}
+
+/** Sums of what an account owes are int64. */
+function checkOwedLimit(
+  { account }: Book,
+  reservation: Reservation,
+  { credits }: PricedAmount,
+  { fromAvailable }: CommitAllocation,
+): Failure | null {
+  const last = fromAvailable.at(-1);
+  if (last?.grantId !== OWED || account.owed + last.credits <= ACCOUNT_CREDITS_MAX) return null;
+  const above = account.owed + last.credits - ACCOUNT_CREDITS_MAX;
+  return exceedsReservation(reservation, credits, credits - above);
 }
 
 /** What the reservation set aside and is not committed yet. */
@@ -167,7 +184,7 @@ function postCommit(
   } as const;
 }
 
-/** A refund gives back what was used last: overage first. */
+/** A refund gives back what was used last: first what is owed, then overage. */
 const overageLast = (moves: Move[]): Move[] =>
   moves.sort((a, b) => Number(a.grantId === OVERAGE) - Number(b.grantId === OVERAGE));
 

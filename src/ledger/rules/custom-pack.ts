@@ -14,7 +14,8 @@ export type WithdrawPack = { readonly kind: 'WithdrawPack'; readonly packId: str
 export function offerPack(book: Book, { pack }: OfferPack, origin: Origin) {
   if (book.account.state === 'CLOSED') return accountClosed(book);
   const { packId } = pack;
-  if (findPack(book, packId)) return packExists(book.account.accountId, packId);
+  const isAmount = book.plan.customAmounts.some((amount) => amount.packId === packId);
+  if (isAmount || findPack(book, packId)) return packExists(book.account.accountId, packId);
   const offered: CustomPack = {
     ...pack,
     accountId: book.account.accountId,

@@ -2,11 +2,12 @@
  * Refund: a new entry that gives back part or all of a commit or charge. Credits go back to the grants
  * they came from, last used first, so the grants that burn first stay spent. Credits of a grant that has
  * expired become breakage or a new grant, as the plan says; those that VoidGrant voids as they come back are
- * voided.
+ * voided. What was owed is cancelled; what has been paid of it since is a new grant.
  */
 import {
   type Allocation,
-  OVERAGE,
+  isOfGrant,
+  OWED,
   splitAllocations,
   totalCredits,
 } from '../allocation/allocation.ts';
@@ -21,6 +22,7 @@ import { entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
 import { grantDetails } from '../grant-details.ts';
 import { isFromExpiredGrant, splitVoided, toMoves } from '../moves.ts';
+import { grantPaidOwed } from '../owed.ts';
 import type { RefundableEntry } from '../refundable.ts';
 
 export type Refund = {
@@ -48,20 +50,29 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   const split = lastUsed(original, credits);
   const { voided, kept } = splitVoided(book, split);
   const expired = kept.filter((allocation) => isFromExpiredGrant(book, allocation));
-  const restored = kept.filter((allocation) => !isFromExpiredGrant(book, allocation));
-  const restoredGrants = restored.filter(({ grantId }) => grantId !== OVERAGE);
+  const owed = splitOwed(book, kept);
+  const restored = kept.filter(
+    (allocation) => allocation.grantId !== OWED && !isFromExpiredGrant(book, allocation),
+  );
+  const restoredGrants = restored.filter(isOfGrant);
   const toGrantAgain = book.plan.terms.refundExpired === 'new_grant' ? expired : [];
-  const overLimit = checkCreditLimit(book, totalCredits([...restoredGrants, ...toGrantAgain]));
+  const incoming = [...restoredGrants, ...toGrantAgain, ...owed.paid];
+  const overLimit = checkCreditLimit(book, totalCredits(incoming));
   if (overLimit) return overLimit;
 
   const moves = [
     ...toMoves(restored, 'consumed', 'available'),
+    ...toMoves(owed.cancelled, 'consumed', 'available'),
+    ...toMoves(owed.paid, 'consumed', 'issued'),
     ...toMoves(expired, 'consumed', toGrantAgain.length > 0 ? 'issued' : 'expired'),
     ...toMoves(voided, 'consumed', 'voided'),
   ];
   const entry = postRefund(book, command, original, credits, moves, origin);
   for (const { grantId } of restoredGrants) scheduleExpiry(book, book.getGrant(grantId), origin);
-  const newGrants = toGrantAgain.map((allocation) => grantAgain(book, allocation, entry));
+  const newGrants = [
+    ...owed.paid.map(({ credits }) => grantPaidOwed(book, credits, entry, origin)),
+    ...toGrantAgain.map((allocation) => grantAgain(book, allocation, entry, origin)),
+  ];
   if (book.account.budgets) returnToBudgets(book, original, credits, origin);
   original.refunded += credits;
   book.changes.refundables.markChanged(original);
@@ -74,6 +85,13 @@ export function refund(book: Book, command: Refund, origin: Origin) {
     newGrants,
     entrySeq: entry.seq,
   } as const;
+}
+
+/** Of what the charge came to owe: what is still owed, and what others have paid since. */
+function splitOwed({ account }: Book, allocations: readonly Allocation[]) {
+  const owed = allocations.filter(({ grantId }) => grantId === OWED);
+  const { first: cancelled, rest: paid } = splitAllocations(owed, account.owed);
+  return { cancelled, paid };
 }
 
 /** Only where the period of the job is not over: what a period has used is not changed later. */
@@ -115,7 +133,12 @@ const postRefund = (
   );
 
 /** Replaces credits of an expired grant by a new grant with the same terms and the same duration. */
-function grantAgain(book: Book, { grantId, credits }: Allocation, entry: UnsealedEntry): Grant {
+function grantAgain(
+  book: Book,
+  { grantId, credits }: Allocation,
+  entry: UnsealedEntry,
+  origin: Origin,
+): Grant {
   const { category, priority, operations, effectiveAt, expiresAt } = book.getGrant(grantId);
   const grant = book.addGrant({
     amount: credits,
@@ -138,7 +161,7 @@ function grantAgain(book: Book, { grantId, credits }: Allocation, entry: Unseale
       reference: entry.reference,
       labels: entry.labels,
     },
-    entry,
+    origin,
   );
   return grant;
 }

@@ -109,6 +109,6 @@ export const overageRatesToJson = ({ mode, currency, tiers }: OverageRates) => (
   ),
 });
 
-/** The schema of rates as JSON. */
+/** The schema of rates, in YAML or as JSON. */
 export const overageRatesSchema = (integers: Integers): z.ZodType<OverageRates> =>
   z.strictObject(ratesShape(integers));

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type PlanFile, UNPUBLISHED } from '../plan.ts';
 import { changeErrors, changesSchema, priceChanges } from './changes.ts';
+import { customAmountsSchema } from './custom-amount-schema.ts';
 import { type FileError, locateErrors } from './file-error.ts';
 import { readOperationDraft } from './operation-draft.ts';
 import { operationErrors } from './operation-rules.ts';
@@ -22,6 +23,9 @@ export const planFile = z.strictObject({
   title: text.describe('For people to read.'),
   terms: termsSchema(yamlIntegers).describe('What accounts are given, and what they may do.'),
   packs: packsSchema(yamlIntegers).describe('Credits that can be bought.'),
+  custom_amounts: customAmountsSchema(yamlIntegers)
+    .default([])
+    .describe('Credits that can be bought in any number, at rates per credit. Left out: none.'),
   operations: operationsSchema(yamlIntegers).describe(
     'What can be charged, and what it costs, by name. At least one. An operation that is not here is refused.',
   ),
@@ -44,8 +48,9 @@ export function parsePlanFile(file: string, yamlText: string): ParsedPlanFile {
   const errors = locateErrors(file, yaml, contentErrors);
   if (errors.length > 0 || !('value' in shape)) return { errors };
   const { plan_id: planId, title, terms, packs, operations, changes } = shape.value;
+  const { custom_amounts: customAmounts } = shape.value;
   const rateCard = { version: UNPUBLISHED, operations };
-  const plan = { planId, planVersion: UNPUBLISHED, title, terms, packs, rateCard };
+  const plan = { planId, planVersion: UNPUBLISHED, title, terms, packs, customAmounts, rateCard };
   return { plan: { ...plan, file, changes: priceChanges(rateCard, changes) } };
 }
 

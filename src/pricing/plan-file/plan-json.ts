@@ -17,6 +17,7 @@ import type {
   Terms,
 } from '../plan.ts';
 import { allowanceToJson } from './allowance-schema.ts';
+import { customAmountsSchema, customAmountToJson } from './custom-amount-schema.ts';
 import { formatDuration } from './duration.ts';
 import { overageRatesToJson } from './overage-schema.ts';
 import { operationsSchema } from './rate-card-schema.ts';
@@ -49,7 +50,7 @@ export function sameRateCard(a: RateCard, b: RateCard): boolean {
 }
 
 /** The plan's title, terms and packs. */
-export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
+export function planTermsToJson({ title, terms, packs, customAmounts }: PlanTerms): Json {
   return {
     title,
     terms: {
@@ -67,6 +68,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
         grace: formatDuration(terms.reservation.graceMs),
       },
       refund_expired: terms.refundExpired,
+      ...(terms.payOwed && { pay_owed: true }),
       expiring_notice: formatDuration(terms.expiringNoticeMs),
     },
     packs: packs.map(({ packId, title, credits, price, validity }) => ({
@@ -76,6 +78,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
       price: formatMoney(price),
       validity: formatValidity(validity),
     })),
+    ...(customAmounts.length > 0 && { custom_amounts: customAmounts.map(customAmountToJson) }),
   };
 }
 
@@ -89,11 +92,14 @@ export function planTermsFromJson(json: unknown): PlanTerms {
 }
 
 const storedRateCard = z.strictObject({ operations: operationsSchema(jsonIntegers) });
-const storedTerms = z.strictObject({
-  title: text,
-  terms: termsSchema(jsonIntegers),
-  packs: packsSchema(jsonIntegers),
-});
+const storedTerms = z
+  .strictObject({
+    title: text,
+    terms: termsSchema(jsonIntegers),
+    packs: packsSchema(jsonIntegers),
+    custom_amounts: customAmountsSchema(jsonIntegers).default([]),
+  })
+  .transform(({ custom_amounts: customAmounts, ...plan }) => ({ ...plan, customAmounts }));
 
 function readStored<T>(schema: z.ZodType<T>, json: unknown): T {
   const result = validate(schema, json);

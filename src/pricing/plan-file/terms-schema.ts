@@ -47,6 +47,12 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .enum(['breakage', 'new_grant'])
         .default('breakage')
         .describe('What becomes of refunded credits whose grant has expired since.'),
+      pay_owed: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether later credits first pay what the account owes: usage beyond a reservation of the policy TAKE, and spent credits whose money was taken back. false: it is shown, and stays.',
+        ),
       expiring_notice: durationMs(0)
         .default(7 * 24 * 3_600_000)
         .describe(
@@ -63,6 +69,7 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         low_balance_threshold,
         pause_floor,
         refund_expired,
+        pay_owed,
         expiring_notice,
         ...terms
       }) => ({
@@ -70,6 +77,7 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         lowBalanceLevels: low_balance_levels ?? oneLevel(low_balance_threshold ?? 500n),
         pauseFloor: pause_floor,
         refundExpired: refund_expired,
+        payOwed: pay_owed,
         expiringNoticeMs: expiring_notice,
       }),
     );

@@ -15,6 +15,7 @@ import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { packMessage } from '../messages/pack.ts';
+import { customAmountMessage } from '../messages/plan.ts';
 import type { ServiceContext } from '../service-context.ts';
 
 export const offerPack = defineMutation(
@@ -86,14 +87,16 @@ export async function listPacks(
   const accountId = check.accountId(request.accountId);
   check.throwIfInvalid();
   const book = await loadBook(context, accountId);
-  const { packs } = book.plan;
+  const { packs, customAmounts } = book.plan;
   const customPacks = await context.customPacks.find(accountId);
-  // A pack that the plan got later replaces a custom pack of the same name.
-  const sold = customPacks.filter(({ packId }) => packs.every((pack) => pack.packId !== packId));
+  // What the plan got later replaces a custom pack of the same name.
+  const taken = new Set([...packs, ...customAmounts].map(({ packId }) => packId));
+  const sold = customPacks.filter(({ packId }) => !taken.has(packId));
   return {
     packs: [
       ...packs.map((pack) => ({ pack: packMessage(pack), custom: false })),
       ...sold.map((pack) => ({ pack: packMessage(pack), custom: true })),
     ],
+    customAmounts: customAmounts.map(customAmountMessage),
   };
 }

@@ -7,6 +7,7 @@ import { batch } from './batch.ts';
 import { charge, refund } from './charges.ts';
 import { listEntries } from './entries.ts';
 import { estimate } from './estimate.ts';
+import { estimatePurchase } from './estimate-purchase.ts';
 import { streamHistory } from './history.ts';
 import { getPastBalance } from './past-balance.ts';
 import { getPurchase, listPurchases, purchase } from './purchases.ts';
@@ -37,6 +38,7 @@ export function billingService(context: SharedContext): BillingServiceServer {
     listReservations: unary('ListReservations', listReservations),
     refund: mutation('Refund', refund),
     purchase: submitting('Purchase', purchase),
+    estimatePurchase: unary('EstimatePurchase', estimatePurchase),
     getPurchase: unary('GetPurchase', getPurchase),
     listPurchases: unary('ListPurchases', listPurchases),
     getBalance: unary('GetBalance', getBalance),

@@ -39,6 +39,7 @@ export async function getPastBalance(
     reserved,
     available: remaining - reserved,
     overage: isOfMonth ? after.overageAfter : 0n,
+    owed: after.owedAfter,
     buckets: bucketBalances(moves).map(({ kind, grantId, credits }) => ({
       bucket: bucketMessage(kind, grantId),
       credits,

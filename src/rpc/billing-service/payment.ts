@@ -35,10 +35,24 @@ export function parsePayment(
   return { method: 'REFERENCE', reference };
 }
 
-export function parseQuantity({ quantity = 1 }: PurchaseRequest, check: FieldChecker): number {
+export function parseQuantity(
+  { quantity = 1 }: Pick<PurchaseRequest, 'quantity'>,
+  check: FieldChecker,
+): number {
   if (quantity < 1 || quantity > QUANTITY_MAX)
     check.addViolation('quantity', `must be 1 to ${QUANTITY_MAX}`);
   return quantity;
+}
+
+/** Of a custom amount. Null: a pack is bought. */
+export function parseCredits(
+  { credits, quantity }: Pick<PurchaseRequest, 'credits' | 'quantity'>,
+  check: FieldChecker,
+): bigint | null {
+  if (credits === undefined) return null;
+  if (quantity !== undefined)
+    check.addViolation('quantity', 'is of packs: do not set it with credits');
+  return check.credits('credits', credits, 1n);
 }
 
 const isEmail = (text: string): boolean => text.length <= EMAIL_MAX && EMAIL.test(text);

@@ -29,7 +29,7 @@ import { balanceMessage } from '../messages/balance.ts';
 import { grantMessage } from '../messages/grant.ts';
 import { purchaseMessage } from '../messages/purchase.ts';
 import type { ServiceContext } from '../service-context.ts';
-import { parsePayment, parseQuantity } from './payment.ts';
+import { parseCredits, parsePayment, parseQuantity } from './payment.ts';
 
 export const purchaseMutation = defineMutation(
   'Purchase',
@@ -39,6 +39,7 @@ export const purchaseMutation = defineMutation(
     kind: 'Purchase',
     packId: check.name('pack_id', request.packId),
     quantity: parseQuantity(request, check),
+    credits: parseCredits(request, check),
     payment: parsePayment(request, check),
     labels: check.labels('labels', request.labels),
   }),

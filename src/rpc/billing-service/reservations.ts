@@ -41,6 +41,7 @@ const OVER_COMMIT_POLICIES = {
   [OverCommitPolicy.REJECT]: 'REJECT',
   [OverCommitPolicy.CAP]: 'CAP',
   [OverCommitPolicy.DRAW]: 'DRAW',
+  [OverCommitPolicy.TAKE]: 'TAKE',
 } as const;
 
 export const reserve = defineMutation(
@@ -49,7 +50,8 @@ export const reserve = defineMutation(
   ReserveResponse,
   (request, check) => {
     const overCommitPolicy = OVER_COMMIT_POLICIES[request.overCommitPolicy];
-    if (!overCommitPolicy) check.addViolation('over_commit_policy', 'must be REJECT, CAP or DRAW');
+    if (!overCommitPolicy)
+      check.addViolation('over_commit_policy', 'must be REJECT, CAP, DRAW or TAKE');
     return {
       kind: 'Reserve',
       amount: parseRequestedAmount(request, check),

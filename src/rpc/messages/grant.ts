@@ -7,7 +7,7 @@ import {
   Grant_State,
   type Grant as GrantMessage,
 } from '../../gen/billing/v1/ledger.ts';
-import { type Allocation, OVERAGE } from '../../ledger/allocation/allocation.ts';
+import { type Allocation, OVERAGE, OWED } from '../../ledger/allocation/allocation.ts';
 import { currentGrantState, type Grant } from '../../ledger/grant.ts';
 import { optionalInstant } from './time.ts';
 
@@ -31,7 +31,11 @@ export const grantMessage = (grant: Grant, now: number): GrantMessage => ({
 });
 
 export const allocationMessage = ({ grantId, credits }: Allocation): AllocationMessage => ({
-  source:
-    grantId === OVERAGE ? { $case: 'overage', value: true } : { $case: 'grantId', value: grantId },
+  source: sourceMessage(grantId),
   credits,
 });
+
+function sourceMessage(grantId: bigint): AllocationMessage['source'] {
+  if (grantId === OVERAGE) return { $case: 'overage', value: true };
+  return grantId === OWED ? { $case: 'owed', value: true } : { $case: 'grantId', value: grantId };
+}

@@ -3,6 +3,7 @@ import {
   Allowance_Period,
   Allowance_Rollover,
   type Allowance as AllowanceMessage,
+  type CustomAmount as CustomAmountMessage,
   type LowBalanceLevel as LowBalanceLevelMessage,
   OverageRates_Mode,
   type OverageRates as OverageRatesMessage,
@@ -10,6 +11,7 @@ import {
   Terms_RefundExpired,
   type Terms as TermsMessage,
 } from '../../gen/billing/v1/pricing.ts';
+import type { CustomAmount } from '../../pricing/custom-amount.ts';
 import type { LowBalanceLevel } from '../../pricing/low-balance-level.ts';
 import type { OverageRates } from '../../pricing/overage.ts';
 import type { Allowance, Terms } from '../../pricing/plan.ts';
@@ -19,12 +21,13 @@ import { durationMessage } from './time.ts';
 
 /** The plan as it is at `now`, with the rate card versions that come into force later. */
 export const planMessage = (published: PublishedPlan, now: number): PlanMessage => {
-  const { planId, title, terms, packs, rateCard } = published.planAt(now);
+  const { planId, title, terms, packs, customAmounts, rateCard } = published.planAt(now);
   return {
     planId,
     title,
     terms: termsMessage(terms),
     packs: packs.map(packMessage),
+    customAmounts: customAmounts.map(customAmountMessage),
     rateCardVersion: BigInt(rateCard.version),
     upcomingRateCards: published.upcomingAt(now).map(({ version, effectiveAt }) => ({
       version: BigInt(version),
@@ -46,6 +49,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   reservationMaxTtl: durationMessage(terms.reservation.maxTtlMs),
   lateCommitGrace: durationMessage(terms.reservation.graceMs),
   refundExpired: REFUND_EXPIRED[terms.refundExpired],
+  payOwed: terms.payOwed,
   expiringNotice: durationMessage(terms.expiringNoticeMs),
 });
 
@@ -68,6 +72,15 @@ const allowanceMessage = ({ credits, every, rollover }: Allowance): AllowanceMes
       ? Allowance_Rollover.UP_TO
       : { none: Allowance_Rollover.NONE, all: Allowance_Rollover.ALL }[rollover],
   rolloverUpTo: typeof rollover === 'string' ? 0n : rollover.upTo,
+});
+
+export const customAmountMessage = (amount: CustomAmount): CustomAmountMessage => ({
+  packId: amount.packId,
+  title: amount.title,
+  minimum: amount.min,
+  maximum: amount.max,
+  rates: overageRatesMessage(amount.rates),
+  validity: validityMessage(amount.validity),
 });
 
 export const overageRatesMessage = ({

@@ -36,6 +36,7 @@ export const purchaseMessage = (purchase: Purchase, grant: Grant | null): Purcha
   }),
   creditsClawedBack: purchase.creditsClawedBack,
   creditsUnrecovered: purchase.creditsUnrecovered,
+  creditsOwed: purchase.creditsOwed,
   disputeState: Purchase_DisputeState[purchase.disputeState],
   failureCode: purchase.failureCode,
   title: purchase.title,

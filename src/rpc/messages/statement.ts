@@ -18,6 +18,8 @@ export function statementMessage(statement: Statement): StatementMessage {
       .map(([category, credits]) => ({ category: Grant_Category[category], credits }))
       .sort((a, b) => a.category - b.category),
     overage: statement.overage,
+    owed: statement.owed,
+    owedPaid: statement.owedPaid,
     overageRates: rates ? overageRatesMessage(rates) : undefined,
     overageLines: statement.lines.map(({ tier, quantity, unitPrice, amount }) => ({
       tier,

@@ -18,7 +18,7 @@ export const JSON_LINES: FileFormat = {
 
 /** A line of a statement. Its CSV row begins with the account, month, plan and closing of the statement. */
 type Line = {
-  readonly line: 'usage' | 'credits' | 'overage' | 'adjustment' | 'total';
+  readonly line: 'usage' | 'credits' | 'owed' | 'overage' | 'adjustment' | 'total';
   readonly name: string;
   readonly count?: bigint;
   readonly credits?: bigint;
@@ -72,6 +72,8 @@ function linesOf({
   rates,
   lines,
   overage,
+  owed,
+  owedPaid,
   adjustments,
   total,
   otherTotals,
@@ -81,6 +83,8 @@ function linesOf({
     ...[...creditsUsed].map(
       ([category, credits]): Line => ({ line: 'credits', name: category, credits }),
     ),
+    ...(owed > 0n ? [{ line: 'owed', name: 'used', credits: owed } as const] : []),
+    ...(owedPaid > 0n ? [{ line: 'owed', name: 'paid', credits: owedPaid } as const] : []),
     ...lines.map(
       ({ tier, quantity, unitPrice, amount }): Line => ({
         line: 'overage',

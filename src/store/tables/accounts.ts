@@ -93,6 +93,9 @@ export const accounts = defineTable({
     budgets: json<readonly StoredBudget[]>('settings', 'in the order of their ids; null: none')
       .as(toBudgets, fromBudgets)
       .nullable(),
+    owed: bigint('settings', 'charged or claimed back, and paid by nothing yet; null: 0').nullIs(
+      0n,
+    ),
     seq: bigint('updated', 'of the newest entry'),
     grantCount: bigint('updated', 'number of the newest grant'),
     eventCount: bigint('updated', 'seq of the newest event'),
@@ -128,6 +131,7 @@ export const accounts = defineTable({
       'overage_reserved >= 0',
       'overage + overage_reserved <= overage_limit',
     ],
+    accounts_owed_check: 'owed > 0',
     // The update of a stale cached account fails by it: see versionedUpdate in src/pg/bulk.ts.
     accounts_version_check: 'version > 0',
   },

@@ -35,6 +35,7 @@ export const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   SET_BUDGET: 29,
   REMOVE_BUDGET: 30,
   IMPORT: 31,
+  PAY_OWED: 33,
 };
 
 export const METHOD_CODES: Readonly<Record<Method, number>> = {
@@ -72,6 +73,7 @@ export const OVER_COMMIT_POLICY_CODES: Readonly<Record<OverCommitPolicy, number>
   REJECT: 1,
   CAP: 2,
   DRAW: 3,
+  TAKE: 4,
 };
 
 /** For a condition in SQL: the codes of entry kinds, e.g. "6, 9". */

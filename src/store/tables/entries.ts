@@ -88,7 +88,7 @@ export const entries = defineTable({
       'reserved_after >= 0',
       'overage_after >= 0',
     ],
-    entries_kind_check: ['kind >= 1', `kind <= ${Object.keys(KIND_CODES).length}`],
+    entries_kind_check: ['kind >= 1', `kind <= ${Math.max(...Object.values(KIND_CODES))}`],
     entries_request_check: [
       'method >= 1',
       `method <= ${Object.keys(METHOD_CODES).length}`,

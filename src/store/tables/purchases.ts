@@ -85,6 +85,9 @@ const columns = {
     .from((p: Purchase) => p.resolution?.at ?? null),
   creditsClawedBack: bigint('updated', 'taken back after a refund or dispute'),
   creditsUnrecovered: bigint('updated', 'to be taken back, and spent before'),
+  creditsOwed: bigint('updated', 'of those: used, so the account came to owe them; null: 0').nullIs(
+    0n,
+  ),
   syncVersion: int('updated', 'how often it was synchronised with the provider'),
   nextCheckAt: instant('updated', 'when to ask the provider; null: not pending').nullable(),
 };
@@ -121,6 +124,7 @@ export const purchases = defineTable({
       'credits_unrecovered >= 0',
       'credits_clawed_back + credits_unrecovered <= credits',
     ],
+    purchases_owed_check: ['credits_owed > 0', 'credits_owed <= credits'],
     purchases_amount_paid_check: [
       '(amount_paid is null) = (currency_paid is null)',
       'amount_paid >= 0',

@@ -23,7 +23,7 @@ const columns = {
   ),
   overCommitPolicy: code<OverCommitPolicy>(OVER_COMMIT_POLICY_CODES)(
     'inserted',
-    'of a commit of more than was reserved: REJECT (1), CAP (2), DRAW (3)',
+    'of a commit of more than was reserved: REJECT (1), CAP (2), DRAW (3), TAKE (4)',
   ),
   rateCardVersion: int('inserted'),
   entrySeq: bigint('inserted', 'of the entry that made it'),
@@ -90,7 +90,7 @@ export const reservations = defineTable({
     ],
     reservations_policy_check: `over_commit_policy in (${Object.values(OVER_COMMIT_POLICY_CODES).join(', ')})`,
     reservations_credits_check: ['credits >= 0', 'committed >= 0', 'returned >= 0'],
-    reservations_whole_check: `committed + returned <= credits or over_commit_policy = ${OVER_COMMIT_POLICY_CODES.DRAW}`,
+    reservations_whole_check: `committed + returned <= credits or over_commit_policy in (${OVER_COMMIT_POLICY_CODES.DRAW}, ${OVER_COMMIT_POLICY_CODES.TAKE})`,
   },
   indexes: {
     reservations_active: {

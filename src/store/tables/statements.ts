@@ -23,7 +23,9 @@ const columns = {
   total: numeric()('inserted', 'amount to pay; below 0 where earlier months are adjusted')
     .nullable()
     .from((s: Statement) => s.total?.amount ?? null),
-  content: json<unknown>('inserted', 'usage, rates, lines and adjustments').from(contentOf),
+  content: json<unknown>('inserted', 'usage, what was owed, rates, lines and adjustments').from(
+    contentOf,
+  ),
 };
 
 export const statements = defineTable({
@@ -68,6 +70,8 @@ function contentOf(statement: Statement) {
     credits_used: Object.fromEntries(
       [...statement.creditsUsed].map(([category, credits]) => [category, `${credits}`]),
     ),
+    ...(statement.owed > 0n && { owed: `${statement.owed}` }),
+    ...(statement.owedPaid > 0n && { owed_paid: `${statement.owedPaid}` }),
     rates: statement.rates && overageRatesToJson(statement.rates),
     lines: statement.lines.map(({ tier, quantity, unitPrice, amount }) => ({
       tier,
@@ -99,6 +103,8 @@ const contentSchema = z
       }) satisfies z.ZodType<OperationUsage>,
     ),
     credits_used: z.partialRecord(z.enum(CATEGORIES), integer),
+    owed: integer.default(0n),
+    owed_paid: integer.default(0n),
     rates: overageRatesSchema(jsonIntegers).nullable(),
     lines: z.array(
       z
@@ -119,8 +125,9 @@ const contentSchema = z
     ),
     other_totals: z.array(money),
   })
-  .transform(({ credits_used, other_totals: otherTotals, ...rest }) => ({
+  .transform(({ credits_used, owed_paid: owedPaid, other_totals: otherTotals, ...rest }) => ({
     ...rest,
+    owedPaid,
     creditsUsed: new Map<GrantCategory, bigint>(
       CATEGORIES.flatMap((category) => {
         const credits = credits_used[category];

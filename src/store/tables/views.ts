@@ -15,7 +15,7 @@ const spelled = (column: string, codes: Readonly<Record<string, number>>): strin
 
 const bucket = (letter: string): string => `case ${letter}
         when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
-        when 'o' then 'overage' when 'h' then 'overage_reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved' when 'w' then 'owed'
         when 'c' then 'consumed' when 'x' then 'expired' when 'v' then 'voided'
       end`;
 
@@ -67,7 +67,8 @@ create view history as
     content -> 'd' as details,
     personal,
     content -> 'm' as moves, content -> 'u' as usages,
-    erased_hash is not null as erased
+    erased_hash is not null as erased,
+    coalesce((content ->> 'w')::bigint, 0) as owed_after
   from entries;
 
 -- The moves of entries, one per row. Every balance is a sum of moves.

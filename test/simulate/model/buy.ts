@@ -12,7 +12,7 @@ import {
 import type { Pack } from '../../../src/gen/billing/v1/pricing.ts';
 import type { PlanPack, Validity } from '../plans.ts';
 import { endOf } from './calendar.ts';
-import { addGrant } from './due.ts';
+import { addGrant, grantPaidOwed } from './due.ts';
 import { balanceOf, grantOf } from './messages.ts';
 import { dividedPrice, multipliedPrice } from './money.ts';
 import { Refusal } from './refusal.ts';
@@ -24,6 +24,7 @@ import {
   type CustomPack,
   hasExpired,
   type Labels,
+  OVERAGE,
   SERVICE,
 } from './state.ts';
 
@@ -94,12 +95,13 @@ export function purchase(
     method: Purchase_Method.REFERENCE,
     paymentReference: payment.value,
   };
+  const entrySeq = state.seq + 1n;
   const grant = grantPurchase(state, made, pack.validity, now, author);
   const paid = state.purchases.get(purchaseId);
   return {
     purchase: paid,
     balance: balanceOf(state, now),
-    entrySeq: state.seq,
+    entrySeq,
     grant: grantOf(grant, now),
   };
 }
@@ -143,20 +145,41 @@ export function payCheckout(state: AccountState, purchaseId: string, now: number
   );
 }
 
-/** Refunds and disputes take credits back that are not spent, or give them again. */
+/** What a claim, or the end of one, moves, and what it grants again of debts that others have paid. */
+export type Claim = {
+  readonly kind: typeof Entry_Kind.CLAW_BACK | typeof Entry_Kind.REINSTATE;
+  /** Of the grant. */
+  readonly credits: bigint;
+  /** Came to be owed, or is owed no longer. */
+  readonly owed: bigint;
+  readonly grantedAgain: bigint;
+};
+
+/**
+ * Refunds and disputes take credits back that are not spent, or give them again. Used ones are owed meanwhile. How
+ * much is claimed is the provider's, so it is taken from the entry.
+ */
 export function claim(
   state: AccountState,
   purchaseId: string,
-  kind: typeof Entry_Kind.CLAW_BACK | typeof Entry_Kind.REINSTATE,
-  credits: bigint,
+  { kind, credits, owed, grantedAgain }: Claim,
   now: number,
 ) {
   const purchase = state.purchases.get(purchaseId);
   if (!purchase?.grantId) throw new Error('it has no credits to take back');
   const grant = state.grant(purchase.grantId);
   const isClawBack = kind === Entry_Kind.CLAW_BACK;
-  if (isClawBack && credits > grant.remaining - grant.reserved)
-    throw new Error('more is taken back than is available');
+  const available = grant.remaining - grant.reserved;
+  if (isClawBack && (owed > 0n ? credits !== available : credits > available))
+    throw new Error('it takes back what is available before anything is owed');
+  const debt = state.debts.get(purchaseId) ?? 0n;
+  const used = hasExpired(grant, now)
+    ? 0n
+    : grant.amount - available - grant.voided - purchase.creditsClawedBack;
+  if (isClawBack && owed + debt > used) throw new Error('more is owed than was used');
+  if (!isClawBack && owed + grantedAgain > debt) throw new Error('more is lifted than was owed');
+  if (grantedAgain > 0n && owed !== state.owed)
+    throw new Error('what is still owed is cancelled before anything is granted again');
   if (!isClawBack && credits > purchase.creditsClawedBack)
     throw new Error('more is given again than was taken back');
   const { grantId } = grant;
@@ -167,10 +190,13 @@ export function claim(
     {
       moves: [
         isClawBack
-          ? { from: 'available', to: 'issued', grantId, credits }
-          : { from: 'issued', to, grantId, credits },
-      ],
-      credits,
+          ? ({ from: 'available', to: 'issued', grantId, credits } as const)
+          : ({ from: 'issued', to, grantId, credits } as const),
+        isClawBack
+          ? ({ from: 'owed', to: 'issued', grantId: OVERAGE, credits: owed } as const)
+          : ({ from: 'issued', to: 'owed', grantId: OVERAGE, credits: owed } as const),
+      ].filter((move) => move.credits > 0n),
+      credits: credits + owed,
       purchaseId,
       grantId,
       reference: purchaseId,
@@ -180,6 +206,15 @@ export function claim(
   );
   const creditsClawedBack = purchase.creditsClawedBack + (isClawBack ? credits : -credits);
   state.purchases.set(purchaseId, { ...purchase, creditsClawedBack });
+  state.debts.set(purchaseId, isClawBack ? debt + owed : debt - owed - grantedAgain);
+  if (grantedAgain > 0n)
+    grantPaidOwed(
+      state,
+      grantedAgain,
+      now,
+      { reference: purchaseId, labels: purchase.labels },
+      SERVICE,
+    );
 }
 
 const pendingPurchase = (
@@ -209,6 +244,7 @@ const pendingPurchase = (
   amountRefunded: { currency: 'USD', amount: '0.00' },
   creditsClawedBack: 0n,
   creditsUnrecovered: 0n,
+  creditsOwed: 0n,
   disputeState: Purchase_DisputeState.NONE,
   failureCode: '',
   labels: new Map(labels),
@@ -253,7 +289,7 @@ export function grantPurchase(
     grantId: grant.grantId,
     paidAt: new Date(now),
     checkoutUrl: '',
-    remaining: credits,
+    remaining: grant.remaining,
     expiresAt: grant.expiresAt === null ? undefined : new Date(grant.expiresAt),
   });
   state.emit('purchase.completed', {

@@ -1,6 +1,6 @@
 /** Where the credits of a commit come from. */
 import { OverCommitPolicy } from '../../../src/gen/billing/v1/ledger.ts';
-import { Funding, fund, insufficient } from './funding.ts';
+import { Funding, fund, fundOwing, insufficient, withOwed } from './funding.ts';
 import { needsOf, type Priced } from './prices.ts';
 import { Refusal } from './refusal.ts';
 import type { Deciding } from './spend.ts';
@@ -9,6 +9,7 @@ import {
   mergeParts,
   type Need,
   OVERAGE,
+  OWED,
   type Part,
   type ReservationState,
   spendable,
@@ -25,13 +26,16 @@ type Parts = {
   readonly rest: readonly Part[];
 };
 
+const drawsBeyond = (policy: OverCommitPolicy): boolean =>
+  policy === OverCommitPolicy.DRAW || policy === OverCommitPolicy.TAKE;
+
 /** Applies the policy to what is asked for. */
 function byPolicy(
   { policy, reservationId }: ReservationState,
   asked: bigint,
   allowed: bigint,
 ): bigint | Refusal {
-  if (asked <= allowed || policy === OverCommitPolicy.DRAW) return asked;
+  if (asked <= allowed || drawsBeyond(policy)) return asked;
   if (policy === OverCommitPolicy.CAP) return allowed;
   return new Refusal('EXCEEDS_RESERVATION', { asked, allowed, reservation_id: reservationId });
 }
@@ -74,7 +78,8 @@ export function commitParts(
     const credits = byPolicy(reservation, priced.credits, whole);
     if (credits instanceof Refusal) return credits;
     const beyond = credits > whole ? credits - whole : 0n;
-    const fromAvailable = fund(state, [{ operation: null, credits: beyond }], now);
+    const pay = reservation.policy === OverCommitPolicy.TAKE ? fundOwing : fund;
+    const fromAvailable = pay(state, [{ operation: null, credits: beyond }], now);
     if (fromAvailable instanceof Refusal) return fromAvailable;
     const divided = divide(held, takeFirst(order, credits - beyond));
     return spareOverage(state, priced, { ...divided, fromAvailable }, now);
@@ -92,7 +97,9 @@ export function commitParts(
   if (credits > payable) {
     const required = funding.missing;
     fromAvailable = funding.payFromAvailable(now);
-    if (funding.missing > 0n) return insufficient(state, required, funding.missing);
+    if (reservation.policy === OverCommitPolicy.TAKE)
+      fromAvailable = withOwed(fromAvailable, funding.missing);
+    else if (funding.missing > 0n) return insufficient(state, required, funding.missing);
   }
   let divided = divide(held, used);
   if (!isFinal && reservation.heldFor !== null && takenOfHeld !== null) {
@@ -119,7 +126,7 @@ function checkTaken(
   if (overageOf(fromHeld) !== overageOf(used))
     throw new Error('a partial commit takes another amount of held overage');
   const paying = [...fromHeld, ...fromAvailable];
-  if (payableOf(state, paying, needs) !== totalOf(paying))
+  if (payableOf(state, paying, needs) !== totalOf(paying.filter(({ grantId }) => grantId !== OWED)))
     throw new Error('a partial commit takes credits that cannot pay for its usages');
   // If what is held does not suffice, it is open which usages it pays, and so what is left for others.
   if (totalOf(used) < sum(needs, ({ credits }) => credits)) return;
@@ -142,7 +149,7 @@ function payableOf(state: AccountState, parts: readonly Part[], needs: readonly 
       credits: sum(same, ({ credits }) => credits),
     })),
   );
-  for (const { grantId, credits } of parts) funding.pay(grantId, credits);
+  for (const { grantId, credits } of parts) if (grantId !== OWED) funding.pay(grantId, credits);
   return funding.paid;
 }
 
@@ -180,8 +187,9 @@ export function lateParts(
       : [...(heldFor ?? []), { operation: null, credits }];
   const funding = new Funding(state, needs, credits);
   const fromAvailable = funding.payFromAvailable(now, lapsed);
-  if (funding.missing > 0n) return 'gone';
-  return { fromHeld: [], fromAvailable, spared: [], rest: [] };
+  const { missing } = funding;
+  if (missing > 0n && reservation.policy !== OverCommitPolicy.TAKE) return 'gone';
+  return { fromHeld: [], fromAvailable: withOwed(fromAvailable, missing), spared: [], rest: [] };
 }
 
 /** Overage is the last resort: what became available since pays in its place. */
@@ -199,7 +207,7 @@ function spareOverage(
       ? new Funding(state, [{ operation: null, credits: overage }])
       : new Funding(state, needsOf(lines), totalOf(paid));
   if (lines.length > 0)
-    for (const { grantId, credits } of paid) if (grantId !== OVERAGE) funding.pay(grantId, credits);
+    for (const { grantId, credits } of paid) if (grantId > OVERAGE) funding.pay(grantId, credits);
   const taken = new Map(fromAvailable.map(({ grantId, credits }) => [grantId, credits]));
   const instead: Part[] = [];
   let missing = overage;

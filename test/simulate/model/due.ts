@@ -252,6 +252,29 @@ export function addGrant(
   return state.grant(grantId);
 }
 
+/** What others have paid of a debt that is none any more. */
+export const grantPaidOwed = (
+  state: AccountState,
+  credits: bigint,
+  now: number,
+  entry: Parameters<AccountState['post']>[2],
+  author: Author,
+): GrantState =>
+  addGrant(
+    state,
+    {
+      amount: credits,
+      category: Grant_Category.ADJUSTMENT,
+      effectiveAt: now,
+      expiresAt: null,
+      source: Grant_Source.REFUND,
+      sourceReference: '0',
+    },
+    now,
+    entry,
+    author,
+  );
+
 const nameIn = (names: Readonly<Record<string, number>>, value: number): string =>
   Object.keys(names).find((name) => names[name] === value) ?? '';
 

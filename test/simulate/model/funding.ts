@@ -10,6 +10,7 @@ import {
   mergeParts,
   type Need,
   OVERAGE,
+  OWED,
   type Part,
   spendable,
   sum,
@@ -118,6 +119,19 @@ export function fund(
   return funding.missing > 0n ? insufficient(state, required, funding.missing) : parts;
 }
 
+/** The same as far as it goes: what is missing is owed. */
+export function fundOwing(
+  state: AccountState,
+  needs: readonly Need[],
+  now: number,
+): readonly Part[] {
+  const funding = new Funding(state, needs);
+  return withOwed(funding.payFromAvailable(now), funding.missing);
+}
+
+export const withOwed = (parts: readonly Part[], missing: bigint): readonly Part[] =>
+  missing > 0n ? [...parts, { grantId: OWED, credits: missing }] : parts;
+
 export function insufficient(state: AccountState, required: bigint, shortfall: bigint): Refusal {
   const reason = state.plan.overage ? 'OVERAGE_LIMIT_REACHED' : 'INSUFFICIENT_CREDITS';
   return new Refusal(reason, { required, available: required - shortfall, shortfall });
@@ -142,7 +156,7 @@ export function returnMoves(state: AccountState, parts: readonly Part[], now: nu
 /** Of credits that come back, those that are voided. Each grant has one part. */
 export function voidedOf(state: AccountState, parts: readonly Part[]) {
   const voided = parts.flatMap(({ grantId, credits }) => {
-    const toVoid = grantId === OVERAGE ? 0n : state.grant(grantId).toVoid;
+    const toVoid = grantId <= OVERAGE ? 0n : state.grant(grantId).toVoid;
     const here = toVoid < credits ? toVoid : credits;
     return here > 0n ? [{ grantId, credits: here }] : [];
   });
@@ -156,5 +170,10 @@ export function voidedOf(state: AccountState, parts: readonly Part[]) {
 
 export const heldOf = ({ grantId }: Part) =>
   grantId === OVERAGE ? ('overage_reserved' as const) : ('reserved' as const);
-export const freeOf = ({ grantId }: Part) =>
-  grantId === OVERAGE ? ('overage' as const) : ('available' as const);
+export function freeOf({ grantId }: Part) {
+  if (grantId === OWED) return 'owed' as const;
+  return grantId === OVERAGE ? ('overage' as const) : ('available' as const);
+}
+/** The grant that a move of the part names. */
+export const ofGrant = <SomePart extends Part>(part: SomePart): SomePart =>
+  part.grantId === OWED ? { ...part, grantId: OVERAGE } : part;

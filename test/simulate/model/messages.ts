@@ -50,6 +50,7 @@ export function balanceOf(state: AccountState, now: number): Balance {
       ) - state.overageReserved,
     overage: state.overageOf(now),
     overageLimit: BigInt(plan.overage?.limit ?? 0),
+    owed: state.owed,
     lowBalance: levels.some(({ low }) => low),
     levels,
     nextExpiry: undefined,

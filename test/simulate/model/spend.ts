@@ -8,8 +8,8 @@ import {
 import type { PricedUsage, Usages } from '../../../src/gen/billing/v1/pricing.ts';
 import { overBudget, reportBudgets } from './budgets.ts';
 import { commitParts, lateParts, stillNeeded } from './commit-parts.ts';
-import { addGrant, namesOf } from './due.ts';
-import { freeOf, fund, grantsFor, heldOf, returnMoves, voidedOf } from './funding.ts';
+import { addGrant, grantPaidOwed, namesOf } from './due.ts';
+import { freeOf, fund, grantsFor, heldOf, ofGrant, returnMoves, voidedOf } from './funding.ts';
 import { balanceOf, floorOf, grantOf, reservationOf } from './messages.ts';
 import { needsOf, type Priced, priceOf } from './prices.ts';
 import { Refusal } from './refusal.ts';
@@ -23,6 +23,7 @@ import {
   mergeParts,
   type Need,
   OVERAGE,
+  OWED,
   type Part,
   type ReservationState,
   toAllocations,
@@ -228,8 +229,9 @@ function recordSpending(
 }
 
 const overageLast = (parts: readonly Part[]): readonly Part[] => [
-  ...parts.filter(({ grantId }) => grantId !== OVERAGE),
+  ...parts.filter(({ grantId }) => grantId > OVERAGE),
   ...parts.filter(({ grantId }) => grantId === OVERAGE),
+  ...parts.filter(({ grantId }) => grantId === OWED),
 ];
 
 /** As budgets count it. */
@@ -308,7 +310,7 @@ export function raise(
 
 function inBurnOrder(state: AccountState, parts: readonly Part[]): readonly Part[] {
   const merged = new Map(mergeParts(parts).map((part) => [part.grantId, part]));
-  const ids = [...state.burnOrder.map(({ grantId }) => grantId), OVERAGE];
+  const ids = [...state.burnOrder.map(({ grantId }) => grantId), OVERAGE, OWED];
   return ids.flatMap((grantId) => merged.get(grantId) ?? []);
 }
 
@@ -402,8 +404,9 @@ export function commit(
     ...fromHeld.map((part) => ({ ...part, from: heldOf(part), to: 'consumed' as const })),
     ...fromAvailable.map((part) => ({ ...part, from: freeOf(part), to: 'consumed' as const })),
   ];
-  const ofGrants = used.filter(({ grantId }) => grantId !== OVERAGE);
+  const ofGrants = used.filter(({ grantId }) => grantId > OVERAGE);
   const ofOverage = used.filter(({ grantId }) => grantId === OVERAGE);
+  const owed = used.filter(({ grantId }) => grantId === OWED);
   const committed = totalOf(used);
   const more = committed + (isFinal || isLate ? 0n : totalOf(rest)) - totalOf(before.held);
   const over = overBudget(state, jobOf(before), more);
@@ -414,7 +417,10 @@ export function commit(
     Entry_Kind.COMMIT,
     now,
     {
-      moves: [...ofGrants, ...ofOverage, ...returnMoves(state, given, now)],
+      moves: [
+        ...[...ofGrants, ...ofOverage, ...owed].map(ofGrant),
+        ...returnMoves(state, given, now),
+      ],
       credits: committed,
       usages: lines as PricedUsage[],
       late: isLate,
@@ -424,7 +430,14 @@ export function commit(
     author,
   );
   const uses = lines.length > 0 ? ownUses(lines, committed) : reservedUses(before, committed);
-  recordSpending(state, entry.seq, now, mergeParts([...ofGrants, ...ofOverage]), uses, before);
+  recordSpending(
+    state,
+    entry.seq,
+    now,
+    mergeParts([...ofGrants, ...ofOverage, ...owed]),
+    uses,
+    before,
+  );
   const reservation = afterCommit(before, priced, parts, isFinal, isLate, now);
   state.reservations.set(before.reservationId, reservation);
   reportBudgets(state, jobOf(before), more);
@@ -538,9 +551,13 @@ export function refund(
     return new Refusal('EXCEEDS_COMMIT', { asked: credits, allowed, seq: request.seq });
   const backwards = spending.split.toReversed();
   const split = cut(cut(backwards, spending.refunded).rest, credits).first;
-  const isLost = ({ grantId }: Part) =>
-    grantId !== OVERAGE && hasExpired(state.grant(grantId), now);
-  const { voided, rest } = voidedOf(state, split);
+  const isLost = ({ grantId }: Part) => grantId > OVERAGE && hasExpired(state.grant(grantId), now);
+  const { voided, rest: kept } = voidedOf(state, split);
+  const owed = cut(
+    kept.filter(({ grantId }) => grantId === OWED),
+    state.owed,
+  );
+  const rest = kept.filter(({ grantId }) => grantId !== OWED);
   const lost = rest.filter(isLost);
   const anew = state.plan.refundExpired === 'new_grant' ? lost : [];
   const reference = request.reference || spending.reference;
@@ -553,6 +570,16 @@ export function refund(
         ...rest
           .filter((part) => !isLost(part))
           .map((part) => ({ ...part, from: 'consumed' as const, to: freeOf(part) })),
+        ...owed.first.map((part) => ({
+          ...ofGrant(part),
+          from: 'consumed' as const,
+          to: 'owed' as const,
+        })),
+        ...owed.rest.map((part) => ({
+          ...ofGrant(part),
+          from: 'consumed' as const,
+          to: 'issued' as const,
+        })),
         ...lost.map((part) => ({
           ...part,
           from: 'consumed' as const,
@@ -571,6 +598,9 @@ export function refund(
       details: new Map([['reason', request.reason]]),
     },
     author,
+  );
+  const paidDebts = owed.rest.map(({ credits: paid }) =>
+    grantPaidOwed(state, paid, now, { reference, labels }, author),
   );
   const newGrants = anew.map((part) => {
     const old = state.grant(part.grantId);
@@ -593,6 +623,8 @@ export function refund(
     split: toAllocations(split),
     expired: totalOf(lost) - totalOf(anew),
     voided: totalOf(voided),
-    newGrants: newGrants.map((grant) => grantOf(grant, now)),
+    newGrants: [...paidDebts, ...newGrants]
+      .map(({ grantId }) => state.grant(grantId))
+      .map((grant) => grantOf(grant, now)),
   };
 }

@@ -40,9 +40,10 @@ export type GrantState = {
   readonly state: Grant_State;
 };
 
-/** Credits of one grant; grant 0 is overage. */
+/** Credits of one grant; grant 0 is overage, and -1 what is owed. */
 export type Part = { readonly grantId: bigint; readonly credits: bigint };
 export const OVERAGE = 0n;
+export const OWED = -1n;
 
 /** Credits for an operation; null: an amount of credits without usages. */
 export type Need = { readonly operation: string | null; readonly credits: bigint };
@@ -120,6 +121,7 @@ export type BucketName =
   | 'reserved'
   | 'overage'
   | 'overage_reserved'
+  | 'owed'
   | 'consumed'
   | 'expired'
   | 'voided';
@@ -197,12 +199,17 @@ export class AccountState {
   /** What was remaining when the levels were looked at last. */
   remainingSeen = 0n;
   overageReserved = 0n;
+  owed = 0n;
+  /** What credits have paid of what was owed, by month. */
+  owedPaid = new Map<string, bigint>();
   grants = new Map<bigint, GrantState>();
   reservations = new Map<string, ReservationState>();
   spendings = new Map<bigint, Spending>();
   purchases = new Map<string, Purchase>();
   /** Of purchases by checkout: who bought, and how long the credits last. */
   orders = new Map<string, { readonly author: Author; readonly validity: Validity }>();
+  /** What the account came to owe of purchases whose money was taken back. */
+  debts = new Map<string, bigint>();
   packs = new Map<string, CustomPack>();
   budgets = new Map<string, ModelBudget>();
   /** The highest cap of a soft budget that an event has told, by budget, period and value. */
@@ -225,11 +232,13 @@ export class AccountState {
     copy.reservations = new Map(this.reservations);
     copy.spendings = new Map(this.spendings);
     copy.purchases = new Map(this.purchases);
+    copy.debts = new Map(this.debts);
     copy.packs = new Map(this.packs);
     copy.budgets = new Map(this.budgets);
     copy.toldCaps = new Map(this.toldCaps);
     copy.orders = new Map(this.orders);
     copy.overage = new Map(this.overage);
+    copy.owedPaid = new Map(this.owedPaid);
     copy.posted = [];
     return copy;
   }
@@ -268,6 +277,7 @@ export class AccountState {
   /** Posts an entry: applies its moves, and appends it. */
   post(kind: Entry_Kind, now: number, draft: Draft, author: Author): ModelEntry {
     const { moves = [], refundedAt, ...fields } = draft;
+    const { owed } = this;
     for (const move of moves) this.#apply(move, now, refundedAt ?? now);
     this.seq += 1n;
     this.lastAt = now;
@@ -281,6 +291,7 @@ export class AccountState {
       remainingAfter: this.remaining,
       reservedAfter: this.reserved,
       overageAfter: this.overageOf(now),
+      owedAfter: this.owed,
       reservationId: '',
       grantId: 0n,
       refundedSeq: 0n,
@@ -290,7 +301,7 @@ export class AccountState {
       reference: '',
       planId: this.planId,
       previousPlanId: '',
-      split: toAllocations(mergeParts(moves.filter(({ to }) => to === 'consumed'))),
+      split: toAllocations(mergeParts(moves.filter(({ to }) => to === 'consumed').map(partOf))),
       final: undefined,
       planVersion: 1n,
       purchaseId: '',
@@ -302,11 +313,43 @@ export class AccountState {
       labels: new Map(draft.labels ?? []),
     };
     this.posted.push(entry);
+    this.#tellOfOwed(entry, owed);
+    if (this.owed > 0n && this.plan.payOwed) this.#payOwed(moves, now);
     return entry;
   }
 
+  #tellOfOwed({ kind, seq }: ModelEntry, before: bigint) {
+    const change = this.owed - before;
+    if (change === 0n) return;
+    const lowered = kind === Entry_Kind.PAY_OWED ? 'owed.paid' : 'owed.cancelled';
+    this.emit(change > 0n ? 'owed.added' : lowered, {
+      credits: `${change > 0n ? change : -change}`,
+      owed: `${this.owed}`,
+      entry_seq: `${seq}`,
+    });
+  }
+
+  /** What has just come to general grants pays what is owed, as far as it goes. */
+  #payOwed(moves: readonly ModelMove[], now: number) {
+    let left = this.owed;
+    const paying: ModelMove[] = [];
+    for (const { to, grantId, credits } of moves) {
+      if (to !== 'available' || this.grant(grantId).operations.length > 0) continue;
+      const paid = credits < left ? credits : left;
+      left -= paid;
+      if (paid > 0n) paying.push({ from: 'available', to: 'owed', grantId, credits: paid });
+    }
+    if (paying.length === 0) return;
+    const month = monthOf(now);
+    this.owedPaid.set(month, (this.owedPaid.get(month) ?? 0n) + totalOf(paying));
+    this.post(Entry_Kind.PAY_OWED, now, { moves: paying, credits: totalOf(paying) }, SERVICE);
+  }
+
   #apply({ grantId, credits, from, to }: ModelMove, now: number, spentAt: number) {
+    this.owed -= signed('owed', from, to) * credits;
+    if (this.owed < 0n) throw new Error(`the model owes less than nothing of ${this.accountId}`);
     if (grantId === OVERAGE) {
+      if (from === 'owed' || to === 'owed' || to === 'issued') return;
       this.overageReserved += signed('overage_reserved', from, to) * credits;
       const used = signed('consumed', from, to) * credits;
       const month = monthOf(now);
@@ -333,6 +376,12 @@ export class AccountState {
     this.grants.set(grantId, { ...changed, state });
   }
 }
+
+/** Of a move into `consumed`. */
+const partOf = ({ from, grantId, credits }: ModelMove): Part => ({
+  grantId: from === 'owed' ? OWED : grantId,
+  credits,
+});
 
 const signed = (bucket: BucketName, from: BucketName, to: BucketName): bigint =>
   (to === bucket ? 1n : 0n) - (from === bucket ? 1n : 0n);
@@ -398,12 +447,15 @@ export function cut(parts: readonly Part[], credits: bigint) {
 
 export const toAllocations = (parts: readonly Part[]) =>
   parts.map(({ grantId, credits }) => ({
-    source:
-      grantId === OVERAGE
-        ? ({ $case: 'overage', value: true } as const)
-        : ({ $case: 'grantId', value: grantId } as const),
+    source: sourceOf(grantId),
     credits,
   }));
+
+function sourceOf(grantId: bigint) {
+  if (grantId === OVERAGE) return { $case: 'overage', value: true } as const;
+  if (grantId === OWED) return { $case: 'owed', value: true } as const;
+  return { $case: 'grantId', value: grantId } as const;
+}
 
 export const isActive = ({ state }: ReservationState): boolean =>
   state === Reservation_State.ACTIVE;
@@ -414,6 +466,7 @@ export const BUCKETS: Readonly<Record<BucketName, Bucket_Kind>> = {
   reserved: Bucket_Kind.GRANT_RESERVED,
   overage: Bucket_Kind.OVERAGE,
   overage_reserved: Bucket_Kind.OVERAGE_RESERVED,
+  owed: Bucket_Kind.OWED,
   consumed: Bucket_Kind.CONSUMED,
   expired: Bucket_Kind.EXPIRED,
   voided: Bucket_Kind.VOIDED,

@@ -34,6 +34,8 @@ export function expectStatement(
     usage: used.usage,
     creditsUsed: used.categories,
     overage,
+    owed: used.owed,
+    owedPaid: state.owedPaid.get(month) ?? 0n,
     overageRates: rates,
     overageLines: lines.map(({ tier, quantity, unitPrice, amount }) => ({
       tier,
@@ -71,6 +73,7 @@ class Month {
   /** Overage of earlier months that was refunded in this one. */
   readonly #earlier = new Map<string, bigint>();
   overage = 0n;
+  owed = 0n;
 
   constructor(state: AccountState, month: string) {
     this.#state = state;
@@ -142,8 +145,9 @@ class Month {
 
   #consume(split: readonly Part[], sign: bigint) {
     for (const { grantId, credits } of split) {
-      if (grantId === OVERAGE) {
-        this.overage += sign * credits;
+      if (grantId <= OVERAGE) {
+        if (grantId === OVERAGE) this.overage += sign * credits;
+        else this.owed += sign * credits;
         continue;
       }
       const { category } = this.#state.grant(grantId);

@@ -1,7 +1,7 @@
 /** What becomes of credits that a reservation or an entry gives back: not all of them can be spent again. */
 import { big } from '../format.ts';
 import type { Balance, Grant } from '../messages.ts';
-import type { Share } from './refund-shares.ts';
+import { isGrant, OWED, type Part } from '../parts/entry.ts';
 
 export type GivenBack = {
   /** Any operation can take them again. */
@@ -9,6 +9,8 @@ export type GivenBack = {
   /** Only the operations of their grants can take them again. */
   readonly limited: bigint;
   readonly overage: bigint;
+  /** The account owes it, or others have paid it since and it comes back as a new grant. */
+  readonly owed: bigint;
   /** Their grants have expired, and the plan does not grant them again. */
   readonly expired: bigint;
   /** They were to be voided as they come back. */
@@ -28,7 +30,7 @@ export type Circumstances = {
 
 /** At most one share is of each grant. */
 export function givenBack(
-  shares: readonly Share[],
+  shares: readonly Part[],
   { grants, now, grantsAgain }: Circumstances,
 ): GivenBack {
   const byId = new Map(grants.map((grant) => [grant.grantId, grant]));
@@ -36,16 +38,17 @@ export function givenBack(
     general: 0n,
     limited: 0n,
     overage: 0n,
+    owed: 0n,
     expired: 0n,
     voided: 0n,
     grantedAgain: 0n,
   };
-  for (const { grantId, credits } of shares) {
-    const grant = grantId === null ? null : (byId.get(grantId) ?? {});
-    if (grant === null) {
-      sums.overage += credits;
+  for (const { source, credits } of shares) {
+    if (!isGrant(source)) {
+      sums[source === OWED ? 'owed' : 'overage'] += credits;
       continue;
     }
+    const grant = byId.get(source) ?? {};
     const toVoid = big(grant.voidOnReturn);
     const voided = toVoid < credits ? toVoid : credits;
     const kept = credits - voided;

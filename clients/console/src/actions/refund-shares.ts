@@ -1,7 +1,7 @@
 /** What of an entry can be refunded, and to which grants it goes. */
 import { big } from '../format.ts';
 import type { ChargeStep, Entry } from '../messages.ts';
-import { partsOf } from '../parts/entry.ts';
+import { type Part, partsOf } from '../parts/entry.ts';
 
 /** A charge or commit can be refunded, as far as it was not yet. */
 export function refundable(entry: Entry, steps: readonly ChargeStep[]): bigint {
@@ -15,21 +15,18 @@ export function refundable(entry: Entry, steps: readonly ChargeStep[]): bigint {
   );
 }
 
-/** Of a grant, or of overage where its number is null. */
-export type Share = { readonly grantId: string | null; readonly credits: bigint };
-
 /** The last to pay gets its credits back first; what was refunded before came from there, too. */
-export function shareOut(entry: Entry, left: bigint, refunded: bigint): readonly Share[] {
+export function shareOut(entry: Entry, left: bigint, refunded: bigint): readonly Part[] {
   let before = big(entry.credits) - left;
   let rest = refunded;
-  const shares: Share[] = [];
-  for (const { grantId, credits: paid } of partsOf(entry).toReversed()) {
+  const shares: Part[] = [];
+  for (const { source, credits: paid } of partsOf(entry).toReversed()) {
     const gone = before < paid ? before : paid;
     before -= gone;
     const possible = paid - gone;
     const share = rest < possible ? rest : possible;
     rest -= share;
-    if (share > 0n) shares.push({ grantId, credits: share });
+    if (share > 0n) shares.push({ source, credits: share });
   }
   return shares;
 }

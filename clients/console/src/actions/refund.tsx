@@ -4,12 +4,12 @@ import { call } from '../api.ts';
 import { big, credits, monthOf } from '../format.ts';
 import type { Balance, Entry, Grant } from '../messages.ts';
 import { Loaded } from '../parts/basics.tsx';
-import { partsOf } from '../parts/entry.ts';
+import { isGrant, type Part, partsOf } from '../parts/entry.ts';
 import { useRead } from '../use-read.ts';
 import { ActionDialog, type Effect } from './action-dialog.tsx';
 import { givenBack, limitedAvailable } from './given-back.ts';
 import { readCredits } from './read-credits.ts';
-import { type Share, shareOut } from './refund-shares.ts';
+import { shareOut } from './refund-shares.ts';
 
 /** `left`: credits of the entry that were not refunded yet. */
 export const RefundAction = ({
@@ -77,8 +77,8 @@ export const RefundAction = ({
   );
 };
 
-const shareText = ({ grantId, credits: share }: Share): string =>
-  `${grantId === null ? 'overage' : `grant #${grantId}`}: ${credits(share)}`;
+const shareText = ({ source, credits: share }: Part): string =>
+  `${isGrant(source) ? `grant #${source}` : source}: ${credits(share)}`;
 
 type State = {
   readonly balance: Balance;
@@ -100,8 +100,11 @@ async function readState(entry: Entry, signal: AbortSignal): Promise<State> {
 /** Those that paid. They are listed newest first, and there can be many after them. */
 async function readGrants(entry: Entry, signal: AbortSignal): Promise<readonly Grant[]> {
   const { accountId = '' } = entry;
-  const missing = new Set(partsOf(entry).map(({ grantId }) => grantId));
-  missing.delete(null);
+  const missing = new Set(
+    partsOf(entry)
+      .map(({ source }) => source)
+      .filter(isGrant),
+  );
   const found: Grant[] = [];
   let pageToken = '';
   while (missing.size > 0) {
@@ -122,7 +125,7 @@ async function readGrantsAgain(accountId: string, signal: AbortSignal): Promise<
 
 function previewOf(
   { at }: Entry,
-  shares: readonly Share[],
+  shares: readonly Part[],
   { balance, grants, grantsAgain }: State,
 ): { readonly effects: readonly Effect[]; readonly notes: readonly string[] } {
   const back = givenBack(shares, {
@@ -130,7 +133,10 @@ function previewOf(
     now: Date.parse(balance.asOf ?? ''),
     grantsAgain: grantsAgain === true,
   });
-  const { general, limited, overage, expired, voided, grantedAgain } = back;
+  const { general, limited, overage, owed, expired, voided, grantedAgain } = back;
+  const stillOwed = big(balance.owed);
+  const cancelled = owed < stillOwed ? owed : stillOwed;
+  const paid = owed - cancelled;
   const effect = (name: string, before: bigint, by: bigint) => ({
     name,
     before,
@@ -142,16 +148,18 @@ function previewOf(
     count > 0n ? [`${credits(count)} of them ${what}`] : [];
   return {
     effects: [
-      effect('Available', big(balance.available), general),
+      effect('Available', big(balance.available), general + paid),
       ...(limited > 0n
         ? [effect('Available to some operations', limitedAvailable(balance), limited)]
         : []),
-      effect('Remaining', big(balance.remaining), general + limited),
+      effect('Remaining', big(balance.remaining), general + limited + paid),
+      ...(cancelled > 0n ? [effect('Owed', stillOwed, -cancelled)] : []),
       ...(overage > 0n && isOfThisMonth
         ? [effect('Overage this month', big(balance.overage), -overage)]
         : []),
     ],
     notes: [
+      ...restOf(paid, 'were owed and have been paid since: they come back as a new grant.'),
       ...restOf(grantedAgain, 'are of grants that have expired: they come back as a new grant.'),
       ...restOf(
         expired,

@@ -2,6 +2,7 @@
 import { act, call } from '../api.ts';
 import { big, credits } from '../format.ts';
 import type { Balance, Grant, Reservation } from '../messages.ts';
+import { isGrant, sourceOf } from '../parts/entry.ts';
 import { useRead } from '../use-read.ts';
 import { ActionDialog, type Effect } from './action-dialog.tsx';
 import { givenBack, limitedAvailable } from './given-back.ts';
@@ -65,9 +66,9 @@ function previewOf(
   balance: Balance,
   grants: readonly Grant[],
 ): { readonly effects: readonly Effect[]; readonly notes: readonly string[] } {
-  const shares = allocations.map(({ grantId, overage, credits: part }) => ({
-    grantId: overage ? null : (grantId ?? ''),
-    credits: big(part),
+  const shares = allocations.map((allocation) => ({
+    source: sourceOf(allocation),
+    credits: big(allocation.credits),
   }));
   const { general, limited, overage, expired, voided } = givenBack(shares, {
     grants,
@@ -81,8 +82,8 @@ function previewOf(
     after: before + by,
   });
   const parts = shares.map(
-    ({ grantId, credits: part }) =>
-      `${grantId === null ? 'overage' : `grant #${grantId}`}: ${credits(part)}`,
+    ({ source, credits: part }) =>
+      `${isGrant(source) ? `grant #${source}` : source}: ${credits(part)}`,
   );
   return {
     effects: [

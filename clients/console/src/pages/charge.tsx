@@ -328,6 +328,11 @@ const Step = ({
             <Amount of={entry.reservedAfter} />
           </Fact>
         )}
+        {big(entry.owedAfter) > 0n && (
+          <Fact name="Owed after">
+            <Amount of={entry.owedAfter} />
+          </Fact>
+        )}
         {big(entry.overageAfter) > 0n && (
           <Fact name="Overage after">
             <Amount of={entry.overageAfter} />

@@ -234,6 +234,9 @@ const TermFacts = ({ terms }: { readonly terms: Terms }) => {
           ? `${allowanceText(allowance)}; rollover ${words(allowance.rollover, 'ROLLOVER')}${big(allowance.rolloverUpTo) > 0n ? ` ${credits(allowance.rolloverUpTo)}` : ''}`
           : 'none'}
       </Fact>
+      <Fact name="What is owed">
+        {terms.payOwed ? 'is paid first by later credits' : 'stays until it is refunded'}
+      </Fact>
       <Fact name="Overage">
         {overageLimit === undefined ? 'none: prepaid' : `up to ${credits(overageLimit)} a month`}
         {overageRates && (

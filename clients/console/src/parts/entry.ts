@@ -1,6 +1,6 @@
 /** What an entry says: its step in words, how it changed the balance, and which grants it moved. */
 import { big, words } from '../format.ts';
-import type { Entry } from '../messages.ts';
+import type { Allocation, Entry } from '../messages.ts';
 import type { Tone } from './basics.tsx';
 
 /** "commit, in part", "refund of 14". */
@@ -26,35 +26,49 @@ const TONES: Readonly<Record<string, Tone>> = {
   KIND_EXPIRE: 'warn',
   KIND_VOID_GRANT: 'warn',
   KIND_SUSPEND_ACCOUNT: 'warn',
+  KIND_PAY_OWED: 'warn',
   KIND_CLAW_BACK: 'bad',
   KIND_REJECT_PURCHASE: 'bad',
 };
 
 export const toneOf = ({ kind }: Entry): Tone => TONES[kind ?? ''] ?? 'plain';
 
-/** How many credits each grant, or the overage, got or gave. */
+/** What pays of no grant, beside the numbers of grants. */
+export const OVERAGE = 'overage';
+export const OWED = 'owed';
+
+/** How many credits each grant, or the overage or what is owed, got or gave. */
 export type Part = {
-  /** Null: overage. */
-  readonly grantId: string | null;
+  /** The number of a grant, OVERAGE or OWED. */
+  readonly source: string;
   readonly credits: bigint;
 };
 
+export const isGrant = (source: string): boolean => source !== OVERAGE && source !== OWED;
+
+export const sourceText = (source: string): string => (isGrant(source) ? `#${source}` : source);
+
 /** Of a charge or commit its split, otherwise what its moves say. */
 export function partsOf({ split, moves }: Entry): readonly Part[] {
-  const credits = new Map<string | null, bigint>();
-  const add = (grantId: string | null, amount: string | undefined) =>
-    credits.set(grantId, (credits.get(grantId) ?? 0n) + big(amount));
-  if (split && split.length > 0)
-    for (const one of split) add(one.overage ? null : (one.grantId ?? ''), one.credits);
+  const credits = new Map<string, bigint>();
+  const add = (source: string, amount: string | undefined) =>
+    credits.set(source, (credits.get(source) ?? 0n) + big(amount));
+  if (split && split.length > 0) for (const one of split) add(sourceOf(one), one.credits);
   else
     for (const { from, to, credits: amount } of moves ?? []) {
       const grantId = [from, to].map((bucket) => big(bucket?.grantId)).find((id) => id > 0n);
-      const isOverage = [from, to].some((bucket) => bucket?.kind?.startsWith('KIND_OVERAGE'));
+      const isOf = (kind: string) =>
+        [from, to].some((bucket) => bucket?.kind?.startsWith(kind) === true);
       if (grantId !== undefined) add(String(grantId), amount);
-      else if (isOverage) add(null, amount);
+      else if (isOf('KIND_OVERAGE')) add(OVERAGE, amount);
+      else if (isOf('KIND_OWED')) add(OWED, amount);
     }
-  return Array.from(credits, ([grantId, amount]) => ({ grantId, credits: amount }));
+  return Array.from(credits, ([source, amount]) => ({ source, credits: amount }));
 }
+
+/** Of an allocation. */
+export const sourceOf = ({ grantId, overage, owed }: Allocation): string =>
+  overage ? OVERAGE : owed ? OWED : (grantId ?? '');
 
 /** By how much the entry changed what is left: the moves into and out of grants, and back. */
 export function changeOf({ moves }: Entry): bigint {

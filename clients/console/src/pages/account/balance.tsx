@@ -115,6 +115,11 @@ const Figures = ({ balance }: { readonly balance: BalanceMessage }) => {
           of {credits(overageLimit)} allowed
         </Figure>
       )}
+      {big(balance.owed) > 0n && (
+        <Figure name="Owed" value={credits(balance.owed)} tone="is-low">
+          charged, and paid by nothing yet
+        </Figure>
+      )}
       {limited.map(({ operations = [], available: limitedAvailable, reserved: held }) => (
         <Figure
           key={operations.join()}

@@ -409,6 +409,12 @@ const EntryTable = ({ entries }: { readonly entries: readonly Entry[] }) => (
         isUsed: ({ overageAfter }) => big(overageAfter) > 0n,
         cell: ({ overageAfter }) => <Amount of={overageAfter} hideZero />,
       },
+      {
+        title: 'Owed',
+        isNumber: true,
+        isUsed: ({ owedAfter }) => big(owedAfter) > 0n,
+        cell: ({ owedAfter }) => <Amount of={owedAfter} hideZero />,
+      },
       { title: 'By', cell: (entry) => <Who entry={entry} /> },
     ]}
   />

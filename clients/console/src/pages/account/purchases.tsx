@@ -57,13 +57,15 @@ export const Purchases = ({ now }: { readonly now: AccountNow }) => {
 
 /** What refunds and disputes did to a purchase. */
 const Trouble = ({ purchase }: { readonly purchase: Purchase }) => {
-  const { amountRefunded, disputeState, creditsClawedBack, creditsUnrecovered } = purchase;
+  const { amountRefunded, disputeState, creditsClawedBack, creditsUnrecovered, creditsOwed } =
+    purchase;
   const isDisputed = disputeState && !/NONE|UNSPECIFIED/.test(disputeState);
   const texts = [
     Number(amountRefunded?.amount ?? 0) > 0 && `${money(amountRefunded)} refunded`,
     isDisputed && `dispute ${words(disputeState, 'DISPUTE_STATE')}`,
     big(creditsClawedBack) > 0n && `${credits(creditsClawedBack)} credits taken back`,
     big(creditsUnrecovered) > 0n && `${credits(creditsUnrecovered)} could not be taken back`,
+    big(creditsOwed) > 0n && `${credits(creditsOwed)} of them were used, and came to be owed`,
     purchase.failureCode,
     purchase.resolution &&
       `${words(purchase.resolution.decision, 'DECISION')} by ${purchase.resolution.caller}`,

@@ -99,7 +99,7 @@ const Lines = ({
         <span>
           {big(statement.overage) > 0n
             ? `${counted(statement.overage, 'credit')} of overage`
-            : 'Owed'}
+            : 'To pay'}
         </span>
         <strong class="amount">
           {total ? money(total) : 'nothing'}
@@ -149,7 +149,7 @@ const UsageLines = ({ statement: { usage = [] } }: { readonly statement: Stateme
 );
 
 const CategoryLines = ({
-  statement: { creditsUsed = [], overage },
+  statement: { creditsUsed = [], overage, owed },
 }: {
   readonly statement: Statement;
 }) => (
@@ -163,6 +163,7 @@ const CategoryLines = ({
           used,
         })),
         ...(big(overage) > 0n ? [{ name: 'overage', used: overage }] : []),
+        ...(big(owed) > 0n ? [{ name: 'nothing yet: owed', used: owed }] : []),
       ]}
       keyOf={({ name }) => name}
       columns={[
@@ -192,7 +193,7 @@ const BillLines = ({ statement }: { readonly statement: Statement }) => {
   ];
   return (
     <>
-      <h3>What is owed</h3>
+      <h3>What is to be paid</h3>
       <Table
         caption="Lines of the bill"
         rows={rows}
