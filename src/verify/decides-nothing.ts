@@ -40,4 +40,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'verify_runs.*': 'what metrics show of earlier audits',
   'cells.*':
     'where accounts are looked for; every cell has the same map, and a service compares them',
+  'shadow_use.*':
+    'what shadow mode would have used: it moves no credits, and is compared with its decisions',
+  'shadow_decisions.*': 'what shadow mode decided: it moves no credits',
+  'shadow_reservations.*': 'jobs of shadow mode: they hold nothing, and are charged nothing',
 };

@@ -18,6 +18,7 @@ import { purchases } from './purchases.ts';
 import { rateCards } from './rate-cards.ts';
 import { refunded } from './refunded.ts';
 import { reservations } from './reservations.ts';
+import { shadowDecisions, shadowReservations, shadowUse } from './shadows.ts';
 import { statements } from './statements.ts';
 import { usagePositions, usageQuantities, usageRollups } from './usage-rollups.ts';
 import { verifyRuns } from './verify-runs.ts';
@@ -47,6 +48,9 @@ export const tables = [
   clockAcceptances,
   verifyRuns,
   cells,
+  shadowUse,
+  shadowDecisions,
+  shadowReservations,
 ] as const;
 
 export const entities = {
@@ -73,4 +77,7 @@ export const entities = {
   clockAcceptances: entityOf(clockAcceptances),
   verifyRuns: entityOf(verifyRuns),
   cells: entityOf(cells),
+  shadowUse: entityOf(shadowUse),
+  shadowDecisions: entityOf(shadowDecisions),
+  shadowReservations: entityOf(shadowReservations),
 };
