@@ -1,11 +1,16 @@
 /** What was decided in shadow mode, by account, the oldest first. */
 
+import type { Reservation } from '../ledger/reservation.ts';
 import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import type { AccountScope } from '../policy/permissions.ts';
-import { type StoredShadowDecision, shadowDecisions } from '../store/tables/shadows.ts';
+import {
+  type StoredShadowDecision,
+  shadowDecisions,
+  shadowReservations,
+} from '../store/tables/shadows.ts';
 import { Conditions } from './conditions.ts';
 import { addScope } from './scope-condition.ts';
 
@@ -45,4 +50,19 @@ export async function findShadowDecisions(
     where.parameters,
   );
   return rows.map(shadowDecisions.read);
+}
+
+/** A job that was reserved in shadow mode; null: there is none. */
+export async function findShadowReservation(
+  em: Em,
+  accountId: string,
+  reservationId: string,
+): Promise<Reservation | null> {
+  const [row] = await query<Row>(
+    em,
+    `select ${shadowReservations.selectList} from shadow_reservations
+     where account_id = $1 and reservation_id = $2::uuid`,
+    [accountId, reservationId],
+  );
+  return row ? shadowReservations.read(row) : null;
 }

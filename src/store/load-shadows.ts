@@ -1,7 +1,6 @@
 /** Reads what shadow mode keeps of accounts. Accounts that never were in it are not asked for. */
 
 import { toRefundableEntry } from '../ledger/refundable.ts';
-import type { Reservation } from '../ledger/reservation.ts';
 import type { ShadowRefundable, ShadowReservation } from '../ledger/shadow/shadow.ts';
 import type { ShadowUse } from '../ledger/shadow/shadow-use.ts';
 import { binaryArray } from '../pg/binary-array.ts';
@@ -56,20 +55,6 @@ export async function loadShadowReservations(
     ],
   );
   return rows.map(shadowReservations.read);
-}
-
-export async function findShadowReservation(
-  em: Em,
-  accountId: string,
-  reservationId: string,
-): Promise<Reservation | null> {
-  const [row] = await query<Row>(
-    em,
-    `select ${shadowReservations.selectList} from shadow_reservations
-     where account_id = $1 and reservation_id = $2::uuid`,
-    [accountId, reservationId],
-  );
-  return row ? shadowReservations.read(row) : null;
 }
 
 export async function loadShadowRequests(

@@ -6,7 +6,6 @@
 import type { EntryKind, Move } from '../ledger/entry.ts';
 import type { StoredContent } from '../ledger/entry-content.ts';
 import { readContent } from '../ledger/entry-content.ts';
-import type { Row } from '../pg/table.ts';
 import { shadowDecisions, shadowUse } from '../store/tables/shadows.ts';
 import { type AccountGroup, findAccount } from './account-group.ts';
 import type { Report } from './findings.ts';

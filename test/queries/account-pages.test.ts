@@ -29,7 +29,7 @@ const ALL: AccountFilter = {
   labels: {},
   labelKeys: [],
   availableAtMost: null,
-    inShadowMode: false,
+  inShadowMode: false,
   scope: null,
 };
 

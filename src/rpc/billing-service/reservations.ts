@@ -23,7 +23,7 @@ import { reservationNotFound } from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
 import { hidden, othersWork } from '../../policy/denials.ts';
 import { findReservation, findReservations } from '../../queries/reservations.ts';
-import { findShadowReservation } from '../../store/load-shadows.ts';
+import { findShadowReservation } from '../../queries/shadow-decisions.ts';
 import { ownerOf } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
