@@ -6,13 +6,21 @@
  */
 import { Failure, type Reason } from '../../failure.ts';
 import { availableCredits } from '../account.ts';
+import { OVERAGE } from '../allocation/allocation.ts';
 import type { Book } from '../book.ts';
 import { counterName } from '../budget.ts';
 import { type Command, decide } from '../decide.ts';
-import type { Origin, UnsealedEntry } from '../entry.ts';
+import type { Move, Origin, UnsealedEntry } from '../entry.ts';
+import { monthStart } from '../month.ts';
 import { toRefundableEntry } from '../refundable.ts';
 import { settle } from '../settle.ts';
-import type { Refusal, Shadow, ShadowDecision, ShadowReservation } from './shadow.ts';
+import type {
+  Refusal,
+  Shadow,
+  ShadowDecision,
+  ShadowRefundable,
+  ShadowReservation,
+} from './shadow.ts';
 import { addMoves, beginAgain } from './shadow-use.ts';
 import { simulatedBook } from './simulated-book.ts';
 
@@ -105,17 +113,26 @@ function take(
     keep(shadow, reservation as ShadowReservation);
   takeCounters(book, shadow, simulated);
   return changes.entries.filter(isOfWork).map((entry) => {
-    const { seq, moves, at } = entry;
-    shadow.use = { ...addMoves(shadow.use, moves, at), seq };
+    const { seq, at } = entry;
+    const refunded = shadow.refundables.get(entry.refundedSeq ?? 0n);
+    shadow.use = { ...addMoves(shadow.use, movesThatCount(entry, refunded), at), seq };
     const availableAfter = availableOf(book, shadow);
     const decision = Object.assign(entry, { refusal, availableAfter });
     shadow.decisions.push(decision);
     if (entry.kind === 'COMMIT' || entry.kind === 'CHARGE')
       shadow.refundables.set(seq, { ...toRefundableEntry(entry, 0n), isRefused });
-    const refunded = shadow.refundables.get(entry.refundedSeq ?? 0n);
     if (refunded) refunded.refunded += entry.credits;
     return decision;
   });
+}
+
+/** A refund of an earlier month's overage leaves this month's count as it is. */
+function movesThatCount(
+  { moves, at }: UnsealedEntry,
+  refunded: ShadowRefundable | undefined,
+): readonly Move[] {
+  const isEarlier = refunded && monthStart(refunded.at) !== monthStart(at);
+  return isEarlier ? moves.filter(({ grantId }) => grantId !== OVERAGE) : moves;
 }
 
 /** A refund to a grant that has expired makes no other grant here: nobody could use it later. */

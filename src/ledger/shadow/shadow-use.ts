@@ -85,11 +85,10 @@ export function addMoves(use: ShadowUse, moves: readonly Move[], at: number): Sh
       reserved: reserved + into('reserved'),
     });
   }
-  // A refund of an earlier month's overage leaves this month's count as it is.
   return {
     ...use,
     grants,
-    overage: overage > 0n ? overage : 0n,
+    overage,
     overageMonth: monthStart(at),
     overageReserved,
   };

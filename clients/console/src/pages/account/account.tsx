@@ -112,7 +112,7 @@ const Head = ({
       </div>
       {account?.suspension && <Suspended suspension={account.suspension} />}
       {account?.shadowMode && !account.shadowMode.until && (
-        <InShadowMode since={account.shadowMode.since} caller={account.shadowMode.caller} />
+        <InShadowMode mode={account.shadowMode} />
       )}
       <HeadFacts account={account} />
       {isGranting && read.data && (
@@ -143,7 +143,7 @@ const Suspended = ({ suspension }: { readonly suspension: Suspension }) => {
   );
 };
 
-const InShadowMode = ({ since, caller }: Pick<ShadowMode, 'since' | 'caller'>) => (
+const InShadowMode = ({ mode: { since, caller } }: { readonly mode: ShadowMode }) => (
   <div class="notice notice-warn">
     <p class="notice-title">
       In shadow mode since <At at={since} /> by {caller}
